@@ -1,0 +1,315 @@
+//! The device is a value: which backend runs is chosen at run time by name.
+//!
+//! | name | backend | built with |
+//! |---|---|---|
+//! | `cpu` | burn-flex (pure Rust, SIMD) | always |
+//! | `ndarray` | burn-ndarray (deprecated upstream) | feature `ndarray` |
+//! | `wgpu`, `wgpu:N`, `wgpu:cpu` | WebGPU over Vulkan, Metal or DirectX 12 | feature `wgpu` |
+//! | `cuda`, `cuda:N` | CUDA | feature `cuda` |
+
+use burn::tensor::Device;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use thiserror::Error;
+
+/// Why a device cannot be used.
+#[derive(Debug, Error, Clone, PartialEq, Eq)]
+pub enum DeviceError {
+    /// The name is not one of the known forms.
+    #[error(
+        "device `{0}` is not known; allowed are cpu, ndarray, wgpu, wgpu:N, wgpu:cpu, cuda, cuda:N"
+    )]
+    Unknown(String),
+    /// The backend is not in this binary.
+    #[error(
+        "device `{name}` needs the cargo feature `{feature}`, which this binary was built without; \
+         build with `cargo build --release --features {feature}` or choose another device"
+    )]
+    NotCompiled {
+        /// What was asked for.
+        name: String,
+        /// The cargo feature that is missing.
+        feature: &'static str,
+    },
+    /// The backend is there, the hardware or driver is not.
+    #[error(
+        "device `{name}` cannot be opened: {reason}; `sideband devices` lists what this machine offers"
+    )]
+    Unavailable {
+        /// What was asked for.
+        name: String,
+        /// What the backend said.
+        reason: String,
+    },
+    /// An operation failed while running.
+    #[error("device `{name}` failed while computing: {reason}")]
+    Failed {
+        /// The device's name.
+        name: String,
+        /// What the backend said.
+        reason: String,
+    },
+}
+
+/// A device that was opened and has computed something.
+#[derive(Clone, Debug)]
+pub struct Compute {
+    name: String,
+    device: Device,
+    is_cpu: bool,
+}
+
+impl Compute {
+    /// Opens a device by name and runs one small operation on it.
+    ///
+    /// # Errors
+    /// [`DeviceError`] if the name is unknown, the backend is not compiled in,
+    /// or the hardware does not answer.
+    pub fn open(name: &str) -> Result<Self, DeviceError> {
+        let (family, index) = match name.split_once(':') {
+            Some((family, index)) => (family, Some(index)),
+            None => (name, None),
+        };
+        let unknown = || DeviceError::Unknown(name.to_owned());
+        if index.is_some_and(|i| {
+            i.parse::<u16>().is_err() && !(family == "wgpu" && i == "cpu")
+        }) {
+            return Err(unknown());
+        }
+        let (device, is_cpu) = match (family, index) {
+            ("cpu", None) => (Device::flex(), true),
+            ("ndarray", None) => (ndarray_device(name)?, true),
+            ("wgpu", _) => (wgpu_device(name, index)?, false),
+            ("cuda", _) => (cuda_device(name, index)?, false),
+            _ => return Err(unknown()),
+        };
+        let compute = Self {
+            name: name.to_owned(),
+            device,
+            is_cpu,
+        };
+        let probe = compute.guard(|| {
+            burn::tensor::Tensor::<1>::from_floats([1.0, 2.0], &compute.device)
+                .sum()
+                .into_scalar::<f32>()
+        });
+        match probe {
+            Ok(sum) if (sum - 3.0).abs() < 1e-6 => Ok(compute),
+            Ok(sum) => Err(DeviceError::Unavailable {
+                name: name.to_owned(),
+                reason: format!("1 + 2 gave {sum}"),
+            }),
+            Err(DeviceError::Failed { name, reason }) => {
+                Err(DeviceError::Unavailable { name, reason })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The name it was opened by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the device is this machine's processor driven by threads of the
+    /// program, in which case a block is a few members and a thread trains it.
+    #[must_use]
+    pub fn is_cpu(&self) -> bool {
+        self.is_cpu
+    }
+
+    /// Runs `work`, turning a panic of the backend (lost device, out of
+    /// memory) into an error.
+    ///
+    /// # Errors
+    /// [`DeviceError::Failed`] with what the backend said.
+    pub fn guard<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
+        quiet(work).map_err(|reason| DeviceError::Failed {
+            name: self.name.clone(),
+            reason,
+        })
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
+    }
+}
+
+/// One line of `sideband devices`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceInfo {
+    /// The name to give to `--device`.
+    pub name: String,
+    /// What it is, or why it cannot be used.
+    pub description: String,
+    /// Whether it answered.
+    pub usable: bool,
+}
+
+/// Every device this binary can name on this machine, usable or not.
+#[must_use]
+pub fn list_devices() -> Vec<DeviceInfo> {
+    ["cpu", "ndarray", "wgpu", "cuda"]
+        .into_iter()
+        .map(|name| match Compute::open(name) {
+            Ok(compute) => DeviceInfo {
+                name: name.to_owned(),
+                description: describe(&compute),
+                usable: true,
+            },
+            Err(error) => DeviceInfo {
+                name: name.to_owned(),
+                description: error.to_string(),
+                usable: false,
+            },
+        })
+        .collect()
+}
+
+/// The instruction set that the CPU backend's matrix products use here.
+#[must_use]
+pub fn cpu_kernel() -> &'static str {
+    #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            return "AVX-512";
+        }
+        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            return "AVX2 + FMA";
+        }
+        "SSE"
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        "NEON"
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
+    {
+        "scalar"
+    }
+}
+
+fn describe(compute: &Compute) -> String {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match compute.name() {
+        "cpu" => format!("burn-flex, {} kernels, {threads} threads", cpu_kernel()),
+        "ndarray" => format!("burn-ndarray, {threads} threads"),
+        _ => gpu_identity(compute),
+    }
+}
+
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn gpu_identity(compute: &Compute) -> String {
+    quiet(|| compute.device.identity())
+        .ok()
+        .flatten()
+        .map_or_else(|| "available".to_owned(), |identity| identity.name)
+}
+
+#[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+fn gpu_identity(_: &Compute) -> String {
+    "available".to_owned()
+}
+
+#[cfg(feature = "ndarray")]
+#[expect(clippy::unnecessary_wraps, reason = "one signature for all backends")]
+fn ndarray_device(_: &str) -> Result<Device, DeviceError> {
+    #[expect(deprecated, reason = "kept until upstream removes it")]
+    Ok(Device::ndarray())
+}
+
+#[cfg(not(feature = "ndarray"))]
+fn ndarray_device(name: &str) -> Result<Device, DeviceError> {
+    Err(DeviceError::NotCompiled {
+        name: name.to_owned(),
+        feature: "ndarray",
+    })
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu_device(name: &str, index: Option<&str>) -> Result<Device, DeviceError> {
+    use burn::tensor::DeviceKind;
+    let kind = match index {
+        None => DeviceKind::DefaultDevice,
+        Some("cpu") => DeviceKind::Cpu,
+        Some(i) => DeviceKind::DiscreteGpu(i.parse().unwrap_or(0)),
+    };
+    quiet(|| Device::wgpu(kind)).map_err(|reason| DeviceError::Unavailable {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu_device(name: &str, _: Option<&str>) -> Result<Device, DeviceError> {
+    Err(DeviceError::NotCompiled {
+        name: name.to_owned(),
+        feature: "wgpu",
+    })
+}
+
+#[cfg(feature = "cuda")]
+fn cuda_device(name: &str, index: Option<&str>) -> Result<Device, DeviceError> {
+    let index: usize = index.and_then(|i| i.parse().ok()).unwrap_or(0);
+    quiet(|| Device::cuda(index)).map_err(|reason| DeviceError::Unavailable {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_device(name: &str, _: Option<&str>) -> Result<Device, DeviceError> {
+    Err(DeviceError::NotCompiled {
+        name: name.to_owned(),
+        feature: "cuda",
+    })
+}
+
+/// Catches a panic and returns its message. The hook still prints it where one
+/// is installed; the binary installs one that stays silent for backends.
+fn quiet<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        payload
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()))
+            .unwrap_or_else(|| "the backend gave no reason".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_opens_and_says_its_kernel() {
+        let compute = Compute::open("cpu").expect("the CPU is always there");
+        assert!(compute.is_cpu());
+        let known = ["AVX-512", "AVX2 + FMA", "SSE", "NEON", "scalar"];
+        assert!(known.contains(&cpu_kernel()), "{}", cpu_kernel());
+        #[cfg(target_arch = "x86_64")]
+        assert_eq!(
+            cpu_kernel() == "AVX-512",
+            std::is_x86_feature_detected!("avx512f")
+        );
+    }
+
+    #[test]
+    fn names_that_do_not_exist_are_refused() {
+        for name in ["gpu", "cpu:1", "cuda:x", "wgpu:-1", "", "cuda:0:1"] {
+            assert!(
+                matches!(Compute::open(name), Err(DeviceError::Unknown(_))),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_backend_becomes_an_error() {
+        let compute = Compute::open("cpu").expect("the CPU is always there");
+        let error = compute
+            .guard(|| std::panic::panic_any("out of memory".to_owned()))
+            .expect_err("it panicked");
+        assert!(error.to_string().contains("out of memory"));
+    }
+}

@@ -1,0 +1,21 @@
+//! The member axis: layers, parameters, optimizer and training step of a stack.
+
+mod batches;
+pub(crate) mod batch_norm;
+mod evaluate;
+mod layout;
+mod linear;
+mod optimizer;
+mod predict;
+mod table;
+mod train;
+
+pub use batches::Batches;
+pub use evaluate::{EVALUATION_CHUNK, EvaluationRows};
+pub use layout::{Layout, ParameterSpec};
+pub use optimizer::OptimizerConfig;
+pub use predict::Predictor;
+pub use table::Table;
+pub use train::{Row, Stack, StackConfig};
+
+pub(crate) use linear::linear;

@@ -1,0 +1,188 @@
+//! Adam, AdamW and NAdam over packed rows, each member with its own clock.
+//!
+//! One update for all of them, with `m` and `v` the running first and second
+//! moments of the gradient `g`:
+//!
+//! ```text
+//! p <- p (1 - lr wd mask) - (a m + b g) / (sqrt(c v) + epsilon)
+//! ```
+//!
+//! where a, b and c are a member's own numbers at its own step t (below), so
+//! that members which started at different times share a stack.
+//!
+//! Sources: Kingma and Ba, arXiv:1412.6980; Loshchilov and Hutter,
+//! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
+//! tests hold all three to PyTorch 2.
+
+use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Momentum decay of NAdam, PyTorch's default.
+const NADAM_MOMENTUM_DECAY: f64 = 4e-3;
+
+/// Which optimizer, with its constants.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum OptimizerConfig {
+    /// Adam.
+    Adam {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+    },
+    /// Adam with decoupled weight decay, which acts on weights, not on biases.
+    Adamw {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+        /// Weight decay, times the learning rate a step.
+        #[serde(default = "default_weight_decay")]
+        weight_decay: f64,
+    },
+    /// Adam with Nesterov momentum.
+    Nadam {
+        /// Decay of the first moment.
+        #[serde(default = "default_beta1")]
+        beta1: f64,
+        /// Decay of the second moment.
+        #[serde(default = "default_beta2")]
+        beta2: f64,
+        /// Added to the root of the second moment.
+        #[serde(default = "default_epsilon")]
+        epsilon: f64,
+    },
+}
+
+fn default_beta1() -> f64 {
+    0.9
+}
+fn default_beta2() -> f64 {
+    0.999
+}
+fn default_epsilon() -> f64 {
+    1e-8
+}
+fn default_weight_decay() -> f64 {
+    0.01
+}
+
+impl Default for OptimizerConfig {
+    fn default() -> Self {
+        Self::Adam {
+            beta1: default_beta1(),
+            beta2: default_beta2(),
+            epsilon: default_epsilon(),
+        }
+    }
+}
+
+/// A member's clock: how many steps it has made, and NAdam's product.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Clock {
+    step: u64,
+    momentum_product: f64,
+}
+
+impl Clock {
+    pub(crate) fn start() -> Self {
+        Self {
+            step: 0,
+            momentum_product: 1.0,
+        }
+    }
+}
+
+/// A member's numbers in one update: a, b, c of the module's formula and the
+/// shrinkage `lr wd`.
+pub(crate) type Coefficients = [f32; 4];
+
+impl OptimizerConfig {
+    fn constants(&self) -> (f64, f64, f64, f64) {
+        match *self {
+            Self::Adam {
+                beta1,
+                beta2,
+                epsilon,
+            }
+            | Self::Nadam {
+                beta1,
+                beta2,
+                epsilon,
+            } => (beta1, beta2, epsilon, 0.0),
+            Self::Adamw {
+                beta1,
+                beta2,
+                epsilon,
+                weight_decay,
+            } => (beta1, beta2, epsilon, weight_decay),
+        }
+    }
+
+    /// Whether weights shrink apart from the gradient.
+    pub(crate) fn shrinks(&self) -> bool {
+        self.constants().3 != 0.0
+    }
+
+    /// Advances a member's clock by one step and gives its coefficients.
+    pub(crate) fn tick(&self, clock: &mut Clock, learning_rate: f64) -> Coefficients {
+        let (beta1, beta2, _, weight_decay) = self.constants();
+        clock.step += 1;
+        let t = clock.step as f64;
+        let c = 1.0 / (1.0 - beta2.powf(t));
+        let (a, b) = match self {
+            Self::Adam { .. } | Self::Adamw { .. } => {
+                (learning_rate / (1.0 - beta1.powf(t)), 0.0)
+            }
+            Self::Nadam { .. } => {
+                let mu = |t: f64| beta1 * (1.0 - 0.5 * 0.96f64.powf(t * NADAM_MOMENTUM_DECAY));
+                clock.momentum_product *= mu(t);
+                let next = clock.momentum_product * mu(t + 1.0);
+                (
+                    learning_rate * mu(t + 1.0) / (1.0 - next),
+                    learning_rate * (1.0 - mu(t)) / (1.0 - clock.momentum_product),
+                )
+            }
+        };
+        [a, b, c, learning_rate * weight_decay].map(|x| x as f32)
+    }
+
+    /// One update of all rows. `p`, `m`, `v`, `gradient`: `[E, P]`;
+    /// `coefficients`: `[E, 4]`; `decay_mask`: `[1, P]` if weights shrink.
+    pub(crate) fn update(
+        &self,
+        p: Tensor<2>,
+        m: &mut Tensor<2>,
+        v: &mut Tensor<2>,
+        gradient: Tensor<2>,
+        coefficients: &Tensor<2>,
+        decay_mask: Option<&Tensor<2>>,
+    ) -> Tensor<2> {
+        let (beta1, beta2, epsilon, _) = self.constants();
+        let column = |k: usize| coefficients.clone().narrow(1, k, 1);
+        m.inplace(|m| m * beta1 + gradient.clone() * (1.0 - beta1));
+        v.inplace(|v| v * beta2 + gradient.clone().square() * (1.0 - beta2));
+        let mut direction = m.clone() * column(0);
+        if matches!(self, Self::Nadam { .. }) {
+            direction = direction + gradient * column(1);
+        }
+        let denominator = (v.clone() * column(2)).sqrt() + epsilon;
+        let p = match decay_mask {
+            Some(mask) => p.clone() - p * (mask.clone() * column(3)),
+            None => p,
+        };
+        p - direction / denominator
+    }
+}

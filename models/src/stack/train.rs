@@ -1,0 +1,487 @@
+//! A stack of members in training: one step for all of them.
+
+use super::batches::Batches;
+use super::evaluate::EvaluationRows;
+use super::optimizer::{Clock, OptimizerConfig};
+use super::table::Table;
+use crate::device::Compute;
+use crate::mlp::{Mlp, MlpConfig};
+use crate::objective::Objective;
+use burn::tensor::{Bool, Int, Tensor, TensorData};
+
+/// What all members of a stack have in common.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// Shape of a network.
+    pub network: MlpConfig,
+    /// Loss that is minimised.
+    pub objective: Objective,
+    /// Optimizer and its constants.
+    pub optimizer: OptimizerConfig,
+    /// Largest norm of a member's gradient; larger ones are scaled down.
+    pub gradient_clip: Option<f64>,
+    /// L2 penalty `beta sum w^2` of the loss, on weights and not on biases.
+    pub l2: f64,
+}
+
+/// A member outside a stack: its packed parameters and running statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Parameters, in the order of [`Mlp::parameters`].
+    pub parameters: Vec<f32>,
+    /// Running statistics, in the order of [`Mlp::statistics`].
+    pub statistics: Vec<f32>,
+}
+
+/// Members in training on one device.
+#[derive(Debug)]
+pub struct Stack {
+    config: StackConfig,
+    network: Mlp,
+    compute: Compute,
+    parameters: Tensor<2>,
+    statistics: Option<Tensor<2>>,
+    first_moment: Tensor<2>,
+    second_moment: Tensor<2>,
+    best_parameters: Tensor<2>,
+    best_statistics: Option<Tensor<2>>,
+    /// Sum of batch losses since they were last taken, `[E, 1]`.
+    loss: Tensor<2>,
+    clocks: Vec<Clock>,
+    /// `[1, P]`, where L2 or weight decay act.
+    decay_mask: Option<Tensor<2>>,
+}
+
+impl Stack {
+    /// Puts members on the device, each at its step 0.
+    #[must_use]
+    pub fn new(compute: &Compute, config: StackConfig, members: &[Row]) -> Self {
+        let network = Mlp::new(config.network.clone());
+        let width = network.parameters().len();
+        let parameters = upload(compute, members, |r| &r.parameters, width);
+        let statistics = (!network.statistics().is_empty())
+            .then(|| upload(compute, members, |r| &r.statistics, network.statistics().len()));
+        let decay_mask = (config.l2 != 0.0 || config.optimizer.shrinks()).then(|| {
+            Tensor::from_data(
+                TensorData::new(network.parameters().decay_mask(), [1, width]),
+                compute.device(),
+            )
+        });
+        Self {
+            first_moment: parameters.zeros_like(),
+            second_moment: parameters.zeros_like(),
+            best_parameters: parameters.clone(),
+            best_statistics: statistics.clone(),
+            loss: Tensor::zeros([members.len(), 1], compute.device()),
+            clocks: vec![Clock::start(); members.len()],
+            compute: compute.clone(),
+            network,
+            config,
+            parameters,
+            statistics,
+            decay_mask,
+        }
+    }
+
+    /// Number of members, `E`.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.clocks.len()
+    }
+
+    /// Trains all members for `batches.steps` steps.
+    ///
+    /// # Panics
+    /// If the batches are not those of this many members, or the backend fails
+    /// ([`Compute::guard`] turns the latter into an error).
+    pub fn train(&mut self, table: &Table, batches: &Batches) {
+        let members = self.members();
+        let batch = batches.rows.len() / (batches.steps * members).max(1);
+        assert_eq!(
+            batches.rows.len(),
+            batches.steps * members * batch,
+            "batches are [S, E, B]"
+        );
+        let device = self.compute.device();
+        let rows = Tensor::<1, Int>::from_data(
+            TensorData::new(batches.rows.clone(), [batches.rows.len()]),
+            device,
+        );
+        let coefficients = Tensor::<3>::from_data(
+            TensorData::new(
+                batches.coefficients.clone(),
+                [batches.steps * members, batch, 1],
+            ),
+            device,
+        );
+        let half_signs: Vec<f32> = (0..batch)
+            .map(|i| if i < batch / 2 { 0.5 } else { -0.5 })
+            .collect();
+        let half_signs = Tensor::<3>::from_data(TensorData::new(half_signs, [1, batch, 1]), device);
+        let updates: Vec<f32> = (0..batches.steps)
+            .flat_map(|_| {
+                let optimizer = &self.config.optimizer;
+                self.clocks
+                    .iter_mut()
+                    .zip(&batches.learning_rates)
+                    .flat_map(|(clock, rate)| optimizer.tick(clock, *rate))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let updates =
+            Tensor::<2>::from_data(TensorData::new(updates, [batches.steps * members, 4]), device);
+        for step in 0..batches.steps {
+            let size = members * batch;
+            let x = table.gather(rows.clone().narrow(0, step * size, size), members);
+            let coefficients = coefficients.clone().narrow(0, step * members, members);
+            let update = updates.clone().narrow(0, step * members, members);
+            let masks = self.dropout_masks(batches, step, batch);
+            self.step(x, &half_signs, coefficients, &update, &masks);
+        }
+    }
+
+    fn dropout_masks(&self, batches: &Batches, step: usize, batch: usize) -> Vec<Tensor<3>> {
+        let probability = self.config.network.dropout;
+        if probability == 0.0 {
+            return Vec::new();
+        }
+        let hidden = &self.config.network.hidden;
+        hidden
+            .iter()
+            .enumerate()
+            .map(|(layer, width)| {
+                let mask = batches.dropout_mask(step, layer, batch, *width, probability);
+                Tensor::from_data(
+                    TensorData::new(mask, [self.members(), batch, *width]),
+                    self.compute.device(),
+                )
+            })
+            .collect()
+    }
+
+    /// Loss `[E, 1]`, gradient `[E, P]` and new running statistics of one batch.
+    fn gradient(
+        &self,
+        x: Tensor<3>,
+        half_signs: &Tensor<3>,
+        coefficients: Tensor<3>,
+        masks: &[Tensor<3>],
+    ) -> (Tensor<2>, Tensor<2>, Vec<Tensor<3>>) {
+        let leaves: Vec<Tensor<3>> = self
+            .network
+            .parameters()
+            .unpack(&self.parameters)
+            .into_iter()
+            .map(|leaf| leaf.autodiff().require_grad())
+            .collect();
+        let statistics = self.unpack_statistics(self.statistics.as_ref());
+        let forward = self.network.train(&leaves, &statistics, x, masks);
+        let loss = (self
+            .config
+            .objective
+            .forward(forward.output, half_signs.clone())
+            * coefficients)
+            .sum_dim(1);
+        let mut gradients = loss.clone().sum().backward();
+        let leaf_gradients = leaves
+            .iter()
+            .map(|leaf| {
+                leaf.grad_remove(&mut gradients)
+                    .expect("every parameter takes part in the output")
+            })
+            .collect();
+        let mut gradient = self.network.parameters().pack(leaf_gradients);
+        if let (true, Some(mask)) = (self.config.l2 != 0.0, &self.decay_mask) {
+            gradient = gradient + self.parameters.clone() * (mask.clone() * (2.0 * self.config.l2));
+        }
+        if let Some(limit) = self.config.gradient_clip {
+            let norm = gradient.clone().square().sum_dim(1).sqrt();
+            let scale = (norm + 1e-12).recip() * limit;
+            gradient = gradient * scale.clamp_max(1.0);
+        }
+        let loss = loss.inner().reshape([self.members(), 1]);
+        (loss, gradient, forward.statistics)
+    }
+
+    fn step(
+        &mut self,
+        x: Tensor<3>,
+        half_signs: &Tensor<3>,
+        coefficients: Tensor<3>,
+        update: &Tensor<2>,
+        masks: &[Tensor<3>],
+    ) {
+        let (loss, gradient, statistics) = self.gradient(x, half_signs, coefficients, masks);
+        let shrink = self
+            .decay_mask
+            .as_ref()
+            .filter(|_| self.config.optimizer.shrinks());
+        let parameters = std::mem::replace(
+            &mut self.parameters,
+            Tensor::zeros([1, 1], self.compute.device()),
+        );
+        self.parameters = self.config.optimizer.update(
+            parameters,
+            &mut self.first_moment,
+            &mut self.second_moment,
+            gradient,
+            update,
+            shrink,
+        );
+        if self.statistics.is_some() {
+            self.statistics = Some(self.network.statistics().pack(statistics));
+        }
+        self.loss.inplace(|sum| sum + loss);
+    }
+
+    fn unpack_statistics(&self, packed: Option<&Tensor<2>>) -> Vec<Tensor<3>> {
+        packed
+            .map(|packed| self.network.statistics().unpack(packed))
+            .unwrap_or_default()
+    }
+
+    /// Sum of each member's batch losses since the last call, `[E]`.
+    #[must_use]
+    pub fn take_losses(&mut self) -> Vec<f64> {
+        let zero = self.loss.zeros_like();
+        download(std::mem::replace(&mut self.loss, zero))
+            .into_iter()
+            .map(f64::from)
+            .collect()
+    }
+
+    /// Each member's loss on the given rows, `[E]`, without dropout and with
+    /// running statistics.
+    #[must_use]
+    pub fn evaluate(&self, table: &Table, rows: &EvaluationRows) -> Vec<f64> {
+        let members = self.members();
+        let parameters = self.network.parameters().unpack(&self.parameters);
+        let statistics = self.unpack_statistics(self.statistics.as_ref());
+        let sums: Vec<Tensor<2>> = rows
+            .chunks
+            .iter()
+            .map(|chunk| {
+                let output =
+                    self.network
+                        .evaluate(&parameters, &statistics, chunk.features(table));
+                let loss = self
+                    .config
+                    .objective
+                    .forward(output, chunk.half_signs.clone())
+                    * chunk.coefficients.clone();
+                loss.sum_dim(1).reshape([members, 1])
+            })
+            .collect();
+        if sums.is_empty() {
+            return vec![0.0; members];
+        }
+        let count = sums.len();
+        download(Tensor::cat(sums, 1))
+            .chunks(count)
+            .map(|row| row.iter().copied().map(f64::from).sum())
+            .collect()
+    }
+
+    /// Remembers the present parameters of the members where `improved`.
+    pub fn keep_best(&mut self, improved: &[bool]) {
+        let Some(mask) = self.mask(improved) else {
+            return;
+        };
+        let keep = |best: &Tensor<2>, now: &Tensor<2>| {
+            let mask = mask.clone().expand(now.dims());
+            best.clone().mask_where(mask, now.clone())
+        };
+        self.best_parameters = keep(&self.best_parameters, &self.parameters);
+        if let (Some(best), Some(now)) = (&self.best_statistics, &self.statistics) {
+            self.best_statistics = Some(keep(best, now));
+        }
+    }
+
+    fn mask(&self, members: &[bool]) -> Option<Tensor<2, Bool>> {
+        members.contains(&true).then(|| {
+            Tensor::from_data(
+                TensorData::new(members.to_vec(), [members.len(), 1]),
+                self.compute.device(),
+            )
+        })
+    }
+
+    /// The remembered parameters of one member.
+    #[must_use]
+    pub fn best(&self, member: usize) -> Row {
+        Row {
+            parameters: download(self.best_parameters.clone().narrow(0, member, 1)),
+            statistics: self
+                .best_statistics
+                .as_ref()
+                .map(|s| download(s.clone().narrow(0, member, 1)))
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Puts a new member, at its step 0, in the place of another.
+    pub fn replace(&mut self, member: usize, row: &Row) {
+        let width = self.network.parameters().len();
+        let rows = std::slice::from_ref(row);
+        let parameters = upload(&self.compute, rows, |r| &r.parameters, width);
+        let zero = parameters.zeros_like();
+        let place = |tensor: &mut Tensor<2>, row: Tensor<2>| {
+            let width = row.dims()[1];
+            tensor.inplace(|t| t.slice_assign([member..member + 1, 0..width], row));
+        };
+        place(&mut self.first_moment, zero.clone());
+        place(&mut self.second_moment, zero);
+        place(&mut self.best_parameters, parameters.clone());
+        place(&mut self.parameters, parameters);
+        place(&mut self.loss, Tensor::zeros([1, 1], self.compute.device()));
+        let width = self.network.statistics().len();
+        for packed in [&mut self.statistics, &mut self.best_statistics]
+            .into_iter()
+            .flatten()
+        {
+            place(packed, upload(&self.compute, rows, |r| &r.statistics, width));
+        }
+        self.clocks[member] = Clock::start();
+    }
+
+    /// Lets the members leave for which `keep` is false.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let stay: Vec<i32> = (0..keep.len() as i32).filter(|m| keep[*m as usize]).collect();
+        if stay.len() == keep.len() || stay.is_empty() {
+            return;
+        }
+        let clocks = stay.iter().map(|m| self.clocks[*m as usize]).collect();
+        self.clocks = clocks;
+        let count = stay.len();
+        let index =
+            Tensor::<1, Int>::from_data(TensorData::new(stay, [count]), self.compute.device());
+        for packed in [
+            &mut self.parameters,
+            &mut self.first_moment,
+            &mut self.second_moment,
+            &mut self.best_parameters,
+            &mut self.loss,
+        ]
+        .into_iter()
+        .chain(&mut self.statistics)
+        .chain(&mut self.best_statistics)
+        {
+            packed.inplace(|t| t.select(0, index.clone()));
+        }
+    }
+}
+
+fn upload(
+    compute: &Compute,
+    rows: &[Row],
+    pick: impl Fn(&Row) -> &[f32],
+    width: usize,
+) -> Tensor<2> {
+    let flat: Vec<f32> = rows.iter().flat_map(&pick).copied().collect();
+    Tensor::from_data(TensorData::new(flat, [rows.len(), width]), compute.device())
+}
+
+fn download(tensor: Tensor<2>) -> Vec<f32> {
+    tensor
+        .into_data()
+        .convert::<f32>()
+        .try_into_vec::<f32>()
+        .expect("converted to f32 above")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::activation::Activation;
+    use crate::random::Key;
+
+    /// The gradient of a batch, with batch norm, dropout, L2 and both losses,
+    /// against central differences of the loss itself. f32 throughout: a step
+    /// of 1e-2 leaves a truncation error of 1e-4 and rounding of 1e-5 / 1e-2.
+    #[test]
+    fn gradient_equals_finite_differences() {
+        let compute = Compute::open("cpu").expect("the CPU is always there");
+        for objective in [Objective::Exponential, Objective::CrossEntropy] {
+            for activation in [
+                Activation::Silu,
+                Activation::Gelu,
+                Activation::Tanh,
+                Activation::Softplus,
+            ] {
+                let config = StackConfig {
+                    network: MlpConfig {
+                        inputs: 3,
+                        hidden: vec![4, 4],
+                        activation,
+                        dropout: 0.25,
+                        batch_norm: true,
+                    },
+                    objective,
+                    optimizer: OptimizerConfig::default(),
+                    gradient_clip: None,
+                    l2: 0.05,
+                };
+                check_gradient(&compute, &config);
+            }
+        }
+    }
+
+    fn check_gradient(compute: &Compute, config: &StackConfig) {
+        let network = Mlp::new(config.network.clone());
+        let key = Key::from_seed(3);
+        let row = |parameters: Vec<f32>| Row {
+            parameters,
+            statistics: network.statistics().initial(key),
+        };
+        let start = network.initial_parameters(key);
+        let batch = 64;
+        let mut stream = key.with(1).stream();
+        let mut draw = |n: usize| -> Vec<f32> {
+            (0..n).map(|_| 2.0 * stream.uniform() as f32 - 1.0).collect()
+        };
+        let x = Tensor::<3>::from_data(
+            TensorData::new(draw(batch * 3), [1, batch, 3]),
+            compute.device(),
+        );
+        let c: Vec<f32> = draw(batch).iter().map(|c| (c + 1.2) / 32.0).collect();
+        let c = Tensor::<3>::from_data(TensorData::new(c, [1, batch, 1]), compute.device());
+        let s: Vec<f32> = (0..batch).map(|i| if i < 32 { 0.5 } else { -0.5 }).collect();
+        let s = Tensor::<3>::from_data(TensorData::new(s, [1, batch, 1]), compute.device());
+        let batches = Batches {
+            steps: 1,
+            rows: Vec::new(),
+            coefficients: Vec::new(),
+            learning_rates: Vec::new(),
+            dropout_keys: vec![key.with(2)],
+            first_steps: vec![0],
+        };
+        let run = |parameters: Vec<f32>| {
+            let stack = Stack::new(compute, config.clone(), &[row(parameters)]);
+            let masks = stack.dropout_masks(&batches, 0, batch);
+            let (loss, gradient, _) = stack.gradient(x.clone(), &s, c.clone(), &masks);
+            (f64::from(download(loss)[0]), download(gradient))
+        };
+        let decay = network.parameters().decay_mask();
+        let penalised = |parameters: &[f32]| {
+            let penalty: f32 = parameters.iter().zip(&decay).map(|(p, d)| p * p * d).sum();
+            run(parameters.to_vec()).0 + config.l2 * f64::from(penalty)
+        };
+        let gradient = run(start.clone()).1;
+        let h = 1e-2f32;
+        for (i, g) in gradient.iter().enumerate() {
+            let moved = |by: f32| {
+                let mut p = start.clone();
+                p[i] += by;
+                penalised(&p)
+            };
+            let expected = (moved(h) - moved(-h)) / (2.0 * f64::from(h));
+            let difference = (f64::from(*g) - expected).abs();
+            assert!(
+                difference < 2e-3 * (1.0 + expected.abs()),
+                "{:?} {:?} parameter {i}: {g} against {expected}",
+                config.objective,
+                config.network.activation
+            );
+        }
+    }
+}
