@@ -1,0 +1,375 @@
+//! Member files: one safetensors file a member, with everything needed to apply
+//! it. A file is written once, by rename, and never changes.
+//!
+//! Tensors are the network's parameters and running statistics by name; the
+//! header's metadata has one entry, `sideband`, a JSON text ([`MemberFile`]).
+//! The text holds the SHA-256 of the tensors, so that a damaged file is found.
+
+use crate::run::atomic;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sideband_models::{Layout, Mlp, MlpConfig, Objective, Row};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Version of the member files' format.
+const FORMAT: u32 = 1;
+/// Largest member file that is read.
+const MAX_BYTES: u64 = 1 << 30;
+const METADATA_KEY: &str = "sideband";
+
+/// A member file that cannot be written or read.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file system refused.
+    #[error("{path}: {source}", path = path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not an intact member file.
+    #[error(
+        "{path}: not an intact member file: {reason}; delete it and run again to train the member anew",
+        path = path.display()
+    )]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// How a member's training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Outcome {
+    /// No improvement for as long as the patience says.
+    Converged,
+    /// The largest number of epochs was reached.
+    EpochLimit,
+    /// A loss was not finite.
+    Diverged {
+        /// After how many epochs.
+        epoch: usize,
+    },
+    /// The loss fell below its bound: negative weights dominate somewhere.
+    Unbounded {
+        /// After how many epochs.
+        epoch: usize,
+    },
+}
+
+impl Outcome {
+    /// Whether the member can be used.
+    #[must_use]
+    pub fn is_usable(self) -> bool {
+        matches!(self, Self::Converged | Self::EpochLimit)
+    }
+
+    pub(super) fn is_worth_retrying(self) -> bool {
+        matches!(self, Self::Diverged { .. })
+    }
+}
+
+/// Losses of each epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct History {
+    /// Mean of the batch losses, with the member's bootstrap weights.
+    pub training: Vec<f64>,
+    /// Loss on the validation fold, with nominal weights.
+    pub validation: Vec<f64>,
+    /// Epoch (from 0) whose parameters were kept.
+    pub best_epoch: usize,
+}
+
+/// The inputs of a network: expressions over columns, and their standardisation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FeatureScaling {
+    /// Expression of each input.
+    pub expressions: Vec<String>,
+    /// Derived columns that the expressions may use.
+    pub definitions: Vec<(String, String)>,
+    /// Subtracted from each input.
+    pub mean: Vec<f64>,
+    /// Divides each input after that.
+    pub scale: Vec<f64>,
+}
+
+impl FeatureScaling {
+    /// Standardises a row-major matrix `[N, D]` in place.
+    pub fn apply(&self, features: &mut [f32]) {
+        let columns = self.mean.len();
+        for row in features.chunks_mut(columns) {
+            for (value, (mean, scale)) in row.iter_mut().zip(self.mean.iter().zip(&self.scale)) {
+                *value = ((f64::from(*value) - mean) / scale) as f32;
+            }
+        }
+    }
+}
+
+/// What a member file says beside its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberFile {
+    /// Version of the format.
+    pub format: u32,
+    /// Seed of the ensemble.
+    pub seed: u64,
+    /// Name of the ensemble.
+    pub ensemble: String,
+    /// Number of the member, from 0.
+    pub member: u32,
+    /// Number of attempts before this one.
+    pub attempt: u32,
+    /// How the training ended.
+    pub outcome: Outcome,
+    /// Loss that was minimised.
+    pub objective: Objective,
+    /// Shape of the network.
+    pub network: MlpConfig,
+    /// Inputs and their standardisation.
+    pub features: FeatureScaling,
+    /// Factor that brings the reweighted source to the target's yield in the
+    /// training region: the weight is `normalisation * exp(output)`.
+    pub normalisation: f64,
+    /// Losses of each epoch.
+    pub history: History,
+    /// SHA-256 of the parameters and running statistics, little-endian f32.
+    pub sha256: String,
+}
+
+/// A trained member.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Member {
+    /// What is known of it.
+    pub about: MemberFile,
+    /// Its parameters.
+    pub row: Row,
+}
+
+impl Member {
+    /// A member of the present format, with the digest of its parameters.
+    #[must_use]
+    pub fn new(mut about: MemberFile, row: Row) -> Self {
+        about.format = FORMAT;
+        about.sha256 = digest(&row);
+        Self { about, row }
+    }
+
+    /// Writes the file, by rename.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the file system refuses.
+    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        let io = |source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let corrupt = |reason: String| StoreError::Corrupt {
+            path: path.to_owned(),
+            reason,
+        };
+        let network = Mlp::new(self.about.network.clone());
+        let mut tensors = Vec::new();
+        for (layout, values) in parts(&network, &self.row) {
+            for (spec, range) in layout.iter() {
+                let bytes: Vec<u8> = values[range].iter().flat_map(|v| v.to_le_bytes()).collect();
+                tensors.push((spec.name.clone(), spec.shape.to_vec(), bytes));
+            }
+        }
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes)| {
+                TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+            })
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|e| corrupt(e.to_string()))?;
+        let text = serde_json::to_string(&self.about).map_err(|e| corrupt(e.to_string()))?;
+        let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
+        let bytes =
+            safetensors::serialize(views, Some(metadata)).map_err(|e| corrupt(e.to_string()))?;
+        atomic::write(path, &bytes).map_err(io)
+    }
+
+    /// Reads a file and checks all of it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read or is damaged.
+    pub fn read(path: &Path) -> Result<Self, StoreError> {
+        let io = |source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let length = std::fs::metadata(path).map_err(io)?.len();
+        if length > MAX_BYTES {
+            return Err(StoreError::Corrupt {
+                path: path.to_owned(),
+                reason: format!("{length} bytes are more than a member has"),
+            });
+        }
+        let bytes = std::fs::read(path).map_err(io)?;
+        parse(&bytes).map_err(|reason| StoreError::Corrupt {
+            path: path.to_owned(),
+            reason,
+        })
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<Member, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let text = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(METADATA_KEY))
+        .ok_or("no `sideband` entry in its header")?;
+    let about: MemberFile = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    if about.format != FORMAT {
+        return Err(format!(
+            "its format is {}, this program reads {FORMAT}",
+            about.format
+        ));
+    }
+    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let weights = about
+        .network
+        .hidden
+        .iter()
+        .copied()
+        .chain([1])
+        .try_fold((about.network.inputs, 0usize), |(width, sum), next| {
+            Some((next, sum.checked_add(width.checked_mul(next)?)?))
+        })
+        .map(|(_, sum)| sum)
+        .ok_or("its network is impossibly large")?;
+    if weights > bytes.len() / 4 || about.network.hidden.len() > 1024 {
+        return Err("its network is larger than the file".to_owned());
+    }
+    let inputs = about.network.inputs;
+    if [
+        about.features.expressions.len(),
+        about.features.mean.len(),
+        about.features.scale.len(),
+    ]
+    .iter()
+    .any(|n| *n != inputs)
+    {
+        return Err("its features do not match its network".to_owned());
+    }
+    let network = Mlp::new(about.network.clone());
+    let read = |layout: &Layout| -> Result<Vec<f32>, String> {
+        let mut row = Vec::with_capacity(layout.len());
+        for (spec, _) in layout.iter() {
+            let view = tensors.tensor(&spec.name).map_err(|e| e.to_string())?;
+            if view.shape() != spec.shape || view.dtype() != Dtype::F32 {
+                return Err(format!("`{}` has another shape", spec.name));
+            }
+            let values = view.data().chunks_exact(4);
+            row.extend(values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+        }
+        Ok(row)
+    };
+    let row = Row {
+        parameters: read(network.parameters())?,
+        statistics: read(network.statistics())?,
+    };
+    if digest(&row) != about.sha256 {
+        return Err("its parameters are not those that were written".to_owned());
+    }
+    Ok(Member { about, row })
+}
+
+fn parts<'a>(network: &'a Mlp, row: &'a Row) -> [(&'a Layout, &'a [f32]); 2] {
+    [
+        (network.parameters(), &row.parameters),
+        (network.statistics(), &row.statistics),
+    ]
+}
+
+fn digest(row: &Row) -> String {
+    let mut hash = Sha256::new();
+    for value in row.parameters.iter().chain(&row.statistics) {
+        hash.update(value.to_le_bytes());
+    }
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sideband_models::Activation;
+    use sideband_models::random::Key;
+
+    fn member() -> Member {
+        let network = MlpConfig {
+            inputs: 2,
+            hidden: vec![3],
+            activation: Activation::Relu,
+            dropout: 0.0,
+            batch_norm: true,
+        };
+        let model = Mlp::new(network.clone());
+        let row = Row {
+            parameters: model.initial_parameters(Key::from_seed(1)),
+            statistics: vec![0.5; model.statistics().len()],
+        };
+        let about = MemberFile {
+            format: 0,
+            seed: 1,
+            ensemble: "test".to_owned(),
+            member: 3,
+            attempt: 0,
+            outcome: Outcome::Converged,
+            objective: Objective::Exponential,
+            network,
+            features: FeatureScaling {
+                expressions: vec!["a".to_owned(), "log(b)".to_owned()],
+                definitions: Vec::new(),
+                mean: vec![0.1, 1.0 / 3.0],
+                scale: vec![1.0, 2.0],
+            },
+            normalisation: 0.123_456_789_012_345,
+            history: History::default(),
+            sha256: String::new(),
+        };
+        Member::new(about, row)
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_written_and_is_the_same_every_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a"), folder.path().join("b"));
+        let member = member();
+        member.write(&a).unwrap();
+        member.write(&b).unwrap();
+        assert_eq!(Member::read(&a).unwrap(), member);
+        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    }
+
+    #[test]
+    fn a_damaged_file_is_found_wherever_it_is_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m");
+        member().write(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        for cut in (0..good.len()).step_by(37) {
+            std::fs::write(&path, &good[..cut]).unwrap();
+            assert!(Member::read(&path).is_err(), "truncated at {cut}");
+        }
+        let mut harmless = 0;
+        for place in 0..good.len() {
+            let mut bad = good.clone();
+            bad[place] ^= 0x10;
+            std::fs::write(&path, &bad).unwrap();
+            if let Ok(read) = Member::read(&path) {
+                // a changed digit of a number that is no parameter
+                assert_eq!(read.row, member().row);
+                harmless += 1;
+            }
+        }
+        assert!(harmless < good.len() / 4, "{harmless}");
+    }
+}

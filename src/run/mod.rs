@@ -1,0 +1,3 @@
+//! The run directory: the only state of a run.
+
+pub mod atomic;
