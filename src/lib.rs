@@ -2,5 +2,11 @@
 //! physics.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp))]
 
+pub mod background;
+pub mod cli;
+pub mod config;
+pub mod data;
 pub mod ensemble;
+pub mod report;
 pub mod run;
+pub mod stats;

@@ -1,0 +1,354 @@
+//! An ensemble applied to events: weights of every member, the nominal weight
+//! and its spread, in blocks of events, and the prediction file.
+
+use super::plan::Plan;
+use super::replicas::Replicas;
+use crate::config::{Combine, Method};
+use crate::data::{EventTable, IdColumn};
+use crate::ensemble::Member;
+use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Mlp, Predictor, Row};
+use std::io::Write;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// Rows of a row group of a prediction file: bounds the writer's memory at
+/// 4 bytes a row and member.
+const ROW_GROUP: usize = 1 << 16;
+/// Evaluation chunks a thread works on between two hand-overs.
+const CHUNKS_PER_THREAD: usize = 4;
+
+/// Why an ensemble could not be applied.
+#[derive(Debug, Error)]
+pub enum ApplyError {
+    /// The device failed.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// A thread could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(String),
+    /// The prediction file could not be written.
+    #[error("cannot write predictions: {0}")]
+    Parquet(#[from] ParquetError),
+    /// The prediction file could not be laid out.
+    #[error("cannot write predictions: {0}")]
+    Arrow(#[from] ArrowError),
+    /// The file system refused.
+    #[error("cannot write predictions: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// Members ready to be applied, with one-thread pools so that a member's
+/// numbers do not depend on the number of threads.
+pub(super) struct Applier {
+    compute: Compute,
+    predictor: Predictor,
+    columns: usize,
+    normalisations: Vec<f64>,
+    pools: Vec<rayon::ThreadPool>,
+}
+
+impl Applier {
+    pub(super) fn new(
+        compute: &Compute,
+        threads: usize,
+        network: &Mlp,
+        members: &[Member],
+    ) -> Result<Self, ApplyError> {
+        let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
+        let count = if compute.is_cpu() { threads.max(1) } else { 1 };
+        let pools = (0..count)
+            .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
+            .collect::<Result<_, _>>()
+            .map_err(|e| ApplyError::Thread(e.to_string()))?;
+        Ok(Self {
+            predictor: compute.guard(|| Predictor::new(compute, network, &rows))?,
+            compute: compute.clone(),
+            columns: network.config().inputs,
+            normalisations: members.iter().map(|m| m.about.normalisation).collect(),
+            pools,
+        })
+    }
+
+    /// Rows that are handed over at once.
+    pub(super) fn block(&self) -> usize {
+        self.pools.len() * CHUNKS_PER_THREAD * EVALUATION_CHUNK
+    }
+
+    /// normalisation * exp(output) of every member: features `[n, D]` give
+    /// pieces of consecutive rows, each `[E, rows of the piece]`.
+    fn ratios(&self, features: &[f32]) -> Result<Vec<Vec<f32>>, ApplyError> {
+        let rows = features.len() / self.columns;
+        let piece = rows
+            .div_ceil(self.pools.len())
+            .next_multiple_of(EVALUATION_CHUNK);
+        std::thread::scope(|scope| {
+            let handles: Vec<_> = features
+                .chunks(piece * self.columns)
+                .zip(&self.pools)
+                .map(|(features, pool)| {
+                    scope.spawn(move || {
+                        pool.install(|| {
+                            self.compute
+                                .guard(|| self.predictor.log_ratio(features))
+                        })
+                    })
+                })
+                .collect();
+            handles
+                .into_iter()
+                .map(|handle| {
+                    let result = handle
+                        .join()
+                        .map_err(|_| ApplyError::Thread("a thread panicked".to_owned()))?;
+                    Ok(result?)
+                })
+                .collect()
+        })
+    }
+
+    /// Calls `take(first row, member ratios of the row)` for every row, in order.
+    /// `features`: standardised, `[N, D]`.
+    pub(super) fn for_each<E: From<ApplyError>>(
+        &self,
+        features: &[f32],
+        mut take: impl FnMut(usize, &[f64]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let members = self.normalisations.len();
+        let mut ratios = vec![0.0; members];
+        let mut row = 0;
+        for block in features.chunks(self.block() * self.columns) {
+            for piece in self.ratios(block)? {
+                let rows = piece.len() / members.max(1);
+                for i in 0..rows {
+                    for (m, ratio) in ratios.iter_mut().enumerate() {
+                        let output = f64::from(piece[m * rows + i]);
+                        *ratio = self.normalisations[m] * output.exp();
+                    }
+                    take(row, &ratios)?;
+                    row += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Mean, standard deviation (with n - 1) and median of replica weights.
+pub(super) fn summarise(weights: &[f64], scratch: &mut Vec<f64>) -> (f64, f64, f64) {
+    let n = weights.len() as f64;
+    let mean = weights.iter().sum::<f64>() / n;
+    let variance = if weights.len() > 1 {
+        weights.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / (n - 1.0)
+    } else {
+        0.0
+    };
+    scratch.clear();
+    scratch.extend_from_slice(weights);
+    scratch.sort_by(f64::total_cmp);
+    let middle = scratch.len() / 2;
+    let median = if scratch.len() % 2 == 1 {
+        scratch[middle]
+    } else {
+        0.5 * (scratch[middle - 1] + scratch[middle])
+    };
+    (mean, variance.sqrt(), median)
+}
+
+/// An event as it comes out of the ensemble.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Predicted {
+    /// Nominal value.
+    pub nominal: f64,
+    /// Standard deviation over replicas.
+    pub spread: f64,
+    /// Median over replicas.
+    pub median: f64,
+}
+
+/// How replicas become an event's numbers.
+pub(super) struct Combiner<'a> {
+    pub replicas: &'a Replicas,
+    pub combine: Combine,
+    values: Vec<f64>,
+    scratch: Vec<f64>,
+}
+
+impl<'a> Combiner<'a> {
+    pub(super) fn new(replicas: &'a Replicas, combine: Combine) -> Self {
+        Self {
+            replicas,
+            combine,
+            values: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The event's numbers, and the replicas behind them.
+    pub(super) fn event(
+        &mut self,
+        member_values: &[f64],
+        key: u64,
+        trained: bool,
+    ) -> (Predicted, &[f64]) {
+        self.replicas
+            .combine(member_values, key, trained, &mut self.values);
+        let (mean, spread, median) = summarise(&self.values, &mut self.scratch);
+        let predicted = Predicted {
+            nominal: match self.combine {
+                Combine::Mean => mean,
+                Combine::Median => median,
+            },
+            spread,
+            median,
+        };
+        (predicted, &self.values)
+    }
+}
+
+/// Sums of weights in the training region that turn a weight into a ratio of
+/// densities.
+pub(super) fn yields(plan: &Plan) -> [f64; 2] {
+    let [source, target] = plan.sample.classes();
+    [source, target].map(|class| class.weights.iter().sum())
+}
+
+/// What a column of the prediction file holds, for one event.
+pub(super) fn column_factor(method: Method, weight: f64, yields: [f64; 2]) -> f64 {
+    match method {
+        // events: the weight that stands for the target's yield
+        Method::Reweight => weight,
+        // the ratio of densities p_t / p_s itself
+        Method::Ratio => yields[0] / yields[1],
+    }
+}
+
+/// Writes predictions row by row: id columns, the regions (if any), `weight`
+/// (the event's own), `nominal`, `spread`, `median`, and `member_NNN`.
+pub(super) struct PredictionWriter<'a, W: Write + Send> {
+    writer: ArrowWriter<W>,
+    schema: Arc<Schema>,
+    table: &'a EventTable,
+    regions: Vec<String>,
+    first: usize,
+    numbers: [Vec<f64>; 3],
+    members: Vec<Vec<f32>>,
+}
+
+impl<'a, W: Write + Send> PredictionWriter<'a, W> {
+    pub(super) fn new(
+        output: W,
+        table: &'a EventTable,
+        regions: Vec<String>,
+        members: &[Member],
+    ) -> Result<Self, ApplyError> {
+        let id = |c: &IdColumn| {
+            let kind = if c.signed {
+                DataType::Int64
+            } else {
+                DataType::UInt64
+            };
+            Field::new(&c.name, kind, false)
+        };
+        let mut fields: Vec<Field> = table.ids.columns.iter().map(id).collect();
+        let region = |r: &String| Field::new(format!("in_{r}"), DataType::Boolean, false);
+        fields.extend(regions.iter().map(region));
+        let number = |n: &str| Field::new(n, DataType::Float64, false);
+        fields.extend(["weight", "nominal", "spread", "median"].map(number));
+        let member = |m: &Member| {
+            let name = format!("member_{:04}", m.about.member);
+            Field::new(name, DataType::Float32, false)
+        };
+        fields.extend(members.iter().map(member));
+        let schema = Arc::new(Schema::new(fields));
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+            .set_dictionary_enabled(false)
+            .set_max_row_group_row_count(Some(ROW_GROUP))
+            .build();
+        Ok(Self {
+            writer: ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))?,
+            schema,
+            table,
+            regions,
+            first: 0,
+            numbers: Default::default(),
+            members: vec![Vec::new(); members.len()],
+        })
+    }
+
+    /// Appends the next event of the table.
+    pub(super) fn push(
+        &mut self,
+        event: Predicted,
+        member_values: impl Iterator<Item = f64>,
+    ) -> Result<(), ApplyError> {
+        let numbers = [event.nominal, event.spread, event.median];
+        for (column, value) in self.numbers.iter_mut().zip(numbers) {
+            column.push(value);
+        }
+        for (column, value) in self.members.iter_mut().zip(member_values) {
+            column.push(value as f32);
+        }
+        if self.numbers[0].len() >= 8192 {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ApplyError> {
+        let rows = self.first..self.first + self.numbers[0].len();
+        self.first = rows.end;
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        for column in &self.table.ids.columns {
+            let bits = column.bits[rows.clone()].iter().copied();
+            arrays.push(if column.signed {
+                Arc::new(bits.map(|b| b as i64).collect::<Int64Array>())
+            } else {
+                Arc::new(bits.collect::<UInt64Array>())
+            });
+        }
+        for region in 0..self.regions.len() {
+            let flags = self.table.flags[rows.clone()].iter();
+            let inside: Vec<bool> = flags.map(|f| f >> region & 1 == 1).collect();
+            arrays.push(Arc::new(BooleanArray::from(inside)));
+        }
+        let weights = self.table.weights[rows].to_vec();
+        arrays.push(Arc::new(Float64Array::from(weights)));
+        for column in &mut self.numbers {
+            arrays.push(Arc::new(Float64Array::from(std::mem::take(column))));
+        }
+        for column in &mut self.members {
+            arrays.push(Arc::new(Float32Array::from(std::mem::take(column))));
+        }
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
+        self.writer.write(&batch)?;
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), ApplyError> {
+        self.flush()?;
+        self.writer.close()?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_spread_and_median_of_replicas() {
+        let mut scratch = Vec::new();
+        assert_eq!(summarise(&[1.0, 5.0, 3.0], &mut scratch), (3.0, 2.0, 3.0));
+        assert_eq!(summarise(&[1.0, 2.0], &mut scratch).2, 1.5);
+        assert_eq!(summarise(&[4.0], &mut scratch), (4.0, 0.0, 4.0));
+    }
+}

@@ -1,0 +1,173 @@
+//! `metrics.json`: every number of a result, under documented keys.
+
+use crate::stats::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Version of the file.
+pub(crate) const METRICS_FORMAT: u32 = 1;
+
+/// The whole of `metrics.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Version of the file.
+    pub format: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Region that was trained on; its numbers are of held-out events.
+    pub training_region: String,
+    /// Sums of weights of source and target in the training region.
+    pub training_yields: [f64; 2],
+    /// Members.
+    pub members: MemberSummary,
+    /// Losses.
+    pub loss: LossSummary,
+    /// Regions by name, in the configuration's order.
+    pub regions: IndexMap<String, RegionMetrics>,
+    /// Two-dimensional distributions by name.
+    pub planes: IndexMap<String, PlaneMetrics>,
+}
+
+/// Members of the ensemble.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberSummary {
+    /// How many were asked for.
+    pub requested: u32,
+    /// How many the result stands on.
+    pub usable: usize,
+    /// Complete predictions among which means and spreads are taken: the
+    /// members, or groups of k members with k folds.
+    pub replicas: usize,
+    /// Numbers of the members that failed.
+    pub failed: Vec<u32>,
+    /// Members that stopped early.
+    pub converged: usize,
+    /// Members that reached the largest number of epochs.
+    pub epoch_limit: usize,
+    /// Mean number of epochs of a usable member.
+    pub mean_epochs: f64,
+}
+
+/// Losses of the usable members at their best epochs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossSummary {
+    /// Mean validation loss.
+    pub validation_mean: f64,
+    /// Standard deviation over members.
+    pub validation_spread: f64,
+    /// Mean training loss at the same epoch.
+    pub training_mean: f64,
+}
+
+/// What is known of one region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RegionMetrics {
+    /// How it is called in plots.
+    pub label: String,
+    /// Whether members were trained in it; then the numbers are of held-out
+    /// events.
+    pub trained: bool,
+    /// Whether target events were kept out.
+    pub blind: bool,
+    /// Source events that the numbers stand on.
+    pub source_events: usize,
+    /// Target events that the numbers stand on; none if blind.
+    pub target_events: Option<usize>,
+    /// Yields.
+    pub yields: YieldMetrics,
+    /// The nominal weights.
+    pub weights: WeightSummary,
+    /// Distribution of nominal weight over input weight: edges and counts.
+    pub weight_distribution: (Vec<f64>, Vec<f64>),
+    /// AUC of a fresh classifier of source against target; 0.5 = closed.
+    pub auc: Option<AucPair>,
+    /// Calibration curve of the nominal ratio.
+    pub calibration: Vec<CalibrationPoint>,
+    /// Distributions by name.
+    pub variables: IndexMap<String, VariableMetrics>,
+}
+
+/// Yields of a region.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct YieldMetrics {
+    /// Sum of the target's weights.
+    pub observed: Option<f64>,
+    /// Its statistical error.
+    pub observed_error: Option<f64>,
+    /// Source, scaled as a whole to the target in the training region.
+    pub before: f64,
+    /// Reweighted source.
+    pub after: f64,
+    /// Statistical error of the reweighted source.
+    pub after_stat: f64,
+    /// Standard deviation over replicas.
+    pub after_spread: f64,
+    /// Relative standard deviation over replicas before each member was
+    /// normalised in the training region.
+    pub raw_relative_spread: f64,
+    /// after / observed.
+    pub ratio: Option<f64>,
+    /// Its error from all three sources.
+    pub ratio_error: Option<f64>,
+}
+
+/// AUC before and after reweighting. The value expected of a perfect model is
+/// 0.5 within the error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AucPair {
+    /// Source as it is against target.
+    pub before: Auc,
+    /// Reweighted source against target.
+    pub after: Auc,
+}
+
+/// One distribution in one region.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VariableMetrics {
+    /// Axis label.
+    pub label: String,
+    /// Whether networks see it.
+    pub is_input: bool,
+    /// Logarithmic event axis.
+    pub log: bool,
+    /// Bin edges; under- and overflow are in the end bins.
+    pub edges: Vec<f64>,
+    /// Target.
+    pub observed: Option<Histogram>,
+    /// Source, scaled as a whole.
+    pub before: Histogram,
+    /// Reweighted source: nominal contents and their statistical variances.
+    pub after: Histogram,
+    /// Standard deviation over replicas a bin.
+    pub spread: Vec<f64>,
+    /// Covariance over replicas between bins.
+    pub covariance: Vec<Vec<f64>>,
+    /// chi2 before, V = V_obs + V_pred.
+    pub chi2_before: Option<Chi2>,
+    /// chi2 after, V = V_obs + V_pred.
+    pub chi2_after: Option<Chi2>,
+    /// chi2 after, V = V_obs + V_pred + covariance over replicas.
+    pub chi2_after_covariance: Option<Chi2>,
+    /// As `chi2_after_covariance`, of shapes: the prediction scaled to the
+    /// observation, one degree of freedom less.
+    pub chi2_shape: Option<Chi2>,
+}
+
+/// A two-dimensional distribution over all regions together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaneMetrics {
+    /// Axis labels.
+    pub labels: [String; 2],
+    /// Edges along x.
+    pub x_edges: Vec<f64>,
+    /// Edges along y.
+    pub y_edges: Vec<f64>,
+    /// Target, `[x][y]`.
+    pub observed: Vec<Vec<f64>>,
+    /// Reweighted source, `[x][y]`.
+    pub predicted: Vec<Vec<f64>>,
+    /// (observed - predicted) / error; null where there is nothing.
+    pub pull: Vec<Vec<Option<f64>>>,
+    /// Draw the borders of SR and CR.
+    pub hh_borders: bool,
+}

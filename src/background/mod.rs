@@ -1,0 +1,29 @@
+//! A background from two samples: plan, training, prediction, diagnostics.
+//!
+//! ```text
+//! Config -> Plan (checked against the data) -> members -> predictions
+//!        -> metrics -> plots and report
+//! ```
+
+mod apply;
+mod classifier;
+mod diagnostics;
+mod events;
+mod metrics;
+mod pipeline;
+mod plan;
+mod predict;
+mod replicas;
+mod variables;
+
+pub use events::{Sample, unblinded_regions};
+pub use metrics::{
+    AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
+    YieldMetrics,
+};
+pub(crate) use pipeline::threads;
+pub use pipeline::{Ended, RunError, RunOptions, redo_report, run};
+pub use plan::{Plan, PlanError, PlanOptions};
+pub use predict::{PredictError, PredictOptions, predict};
+pub use variables::Variable;
+pub(crate) use variables::file_name;

@@ -1,0 +1,417 @@
+//! The plan: the configuration checked against the data, whole, before any
+//! training.
+
+use super::events::{Sample, Wanted, inputs};
+use super::variables::{self, Variable};
+use crate::config::{Config, Method};
+use crate::data::DataError;
+use crate::ensemble::{
+    ClassRows, FeatureScaling, Fold, SplitSettings, Streams, TrainingSample, TrainingSettings,
+};
+use crate::stats::WeightSummary;
+use sideband_models::{Mlp, MlpConfig};
+use std::path::Path;
+use thiserror::Error;
+
+/// Name of the one ensemble that a configuration describes.
+pub(super) const ENSEMBLE: &str = "nominal";
+
+/// Why a configuration does not fit its data.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// A file, column or expression.
+    #[error("`{key}`: {source}")]
+    Data {
+        /// The configuration's key.
+        key: String,
+        /// What is wrong.
+        source: Box<DataError>,
+        /// Whether the configuration is at fault and not the file.
+        is_config: bool,
+    },
+    /// A selection that keeps nothing.
+    #[error(
+        "`{key}`: no event of the {role} is selected (of {read} rows in {files}); \
+         widen the selection or check the files"
+    )]
+    EmptySelection {
+        /// The configuration's key.
+        key: String,
+        /// Source or target.
+        role: &'static str,
+        /// Rows in the files.
+        read: u64,
+        /// The files.
+        files: String,
+    },
+    /// A class whose weights do not add up to something positive.
+    #[error(
+        "`data.{role}.weight`: the weights in the training region add up to {sum}; \
+         a density needs a positive sum"
+    )]
+    NoWeight {
+        /// Source or target.
+        role: &'static str,
+        /// Their sum.
+        sum: f64,
+    },
+    /// A feature that tells nothing.
+    #[error(
+        "`features.inputs`: `{name}` is {value} for all {events} events of the training region; \
+         remove it or widen the region"
+    )]
+    ConstantFeature {
+        /// The feature.
+        name: String,
+        /// Its value.
+        value: f64,
+        /// Events of the training region.
+        events: usize,
+    },
+    /// A distribution that cannot be binned.
+    #[error("distribution `{0}` cannot be binned: {1}")]
+    Variable(String, String),
+    /// More rows than the program addresses.
+    #[error("{0} events in the training region; at most 2147483647 are supported")]
+    TooMany(usize),
+}
+
+impl PlanError {
+    pub(crate) fn data(key: String, source: DataError) -> Self {
+        let is_config = matches!(
+            source,
+            DataError::Expression { .. }
+                | DataError::Cycle { .. }
+                | DataError::TooDeep { .. }
+                | DataError::Ambiguous { .. }
+                | DataError::BadName { .. }
+                | DataError::BadPattern { .. }
+        );
+        Self::Data {
+            key,
+            source: Box::new(source),
+            is_config,
+        }
+    }
+
+    /// Whether the configuration is at fault and not the files.
+    #[must_use]
+    pub fn is_config(&self) -> bool {
+        matches!(
+            self,
+            Self::Data {
+                is_config: true,
+                ..
+            } | Self::Variable(..)
+        )
+    }
+}
+
+/// How a plan is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct PlanOptions {
+    /// Look at target events of blind regions.
+    pub unblind: bool,
+}
+
+/// A configuration that fits its data, with the data.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The configuration.
+    pub config: Config,
+    /// Whether blind regions are open.
+    pub unblind: bool,
+    /// Events to be reweighted; features standardised.
+    pub source: Sample,
+    /// Events to be predicted; features standardised.
+    pub target: Sample,
+    /// Inputs and their standardisation.
+    pub scaling: FeatureScaling,
+    /// Distributions to compare.
+    pub variables: Vec<Variable>,
+    /// How members are trained.
+    pub settings: TrainingSettings,
+    /// Events of the training region.
+    pub sample: TrainingSample,
+    /// Streams of the ensemble.
+    pub streams: Streams,
+}
+
+impl Plan {
+    /// Reads the data and checks everything that a run needs.
+    ///
+    /// # Errors
+    /// [`PlanError`] with the first thing that does not fit.
+    pub fn new(config: Config, base: &Path, options: PlanOptions) -> Result<Self, PlanError> {
+        let inputs = inputs(&config);
+        let wanted = Wanted {
+            features: inputs.clone(),
+            columns: variables::columns(&config),
+        };
+        let load = |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
+        let mut source = load("source", &config.data.source)?;
+        let mut target = load("target", &config.data.target)?;
+        check_selections(&config, &source, &target, options.unblind)?;
+
+        let variables = variables::variables(&config, &inputs, &source)?;
+        let region = region_index(&config, &config.training.region);
+        let settings = settings(&config, inputs.len());
+        let streams = Streams::new(config.experiment.seed, ENSEMBLE);
+        let scaling = standardise(
+            &config, &inputs, region, &settings, streams, &mut source, &mut target,
+        )?;
+        let sample = training_sample(region, &source, &target)?;
+        for (role, class) in ["source", "target"].into_iter().zip(sample.classes()) {
+            let sum: f64 = class.weights.iter().sum();
+            if sum <= 0.0 {
+                return Err(PlanError::NoWeight { role, sum });
+            }
+        }
+        Ok(Self {
+            unblind: options.unblind,
+            config,
+            source,
+            target,
+            scaling,
+            variables,
+            settings,
+            sample,
+            streams,
+        })
+    }
+
+    /// Number of the region that is trained on.
+    #[must_use]
+    pub fn training_region(&self) -> usize {
+        region_index(&self.config, &self.config.training.region)
+    }
+
+    /// The regions: number, name, label, and whether target events are shown.
+    pub fn regions(&self) -> impl Iterator<Item = (usize, &str, &str, bool)> {
+        self.config.regions.iter().enumerate().map(|(i, (name, r))| {
+            let label = r.label.as_deref().unwrap_or(name);
+            (i, name.as_str(), label, self.unblind || !r.blind)
+        })
+    }
+
+    /// The network of a member.
+    #[must_use]
+    pub fn network(&self) -> Mlp {
+        Mlp::new(self.settings.network.clone())
+    }
+
+    /// Estimated memory of training with so many members at once: events, and
+    /// for each member parameters, optimizer and activations. Bytes.
+    #[must_use]
+    pub fn training_bytes(&self, members_at_once: usize) -> u64 {
+        let table = |s: &Sample| {
+            let row = 4 * s.table.n_features + 4 * s.table.columns.len() + 8 + 8 + 8 + 8;
+            (s.table.len() * row) as u64
+        };
+        let network = self.network();
+        let rows: usize = self.sample.classes().iter().map(ClassRows::len).sum();
+        let matrix = 2 * 4 * self.sample.features().len() as u64;
+        // parameters, gradient, two moments, best, scratch
+        let parameters = 4 * 8 * network.parameters().len() as u64;
+        let activations = 4 * (network.activations() * self.config.training.batch) as u64;
+        let order = 4 * 3 * rows as u64;
+        table(&self.source)
+            + table(&self.target)
+            + matrix
+            + members_at_once as u64 * (parameters + activations + order)
+    }
+
+    /// Events of one class in each fold of member 0: training, validation,
+    /// held out.
+    #[must_use]
+    pub fn fold_counts(&self, class: usize) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for key in &self.sample.classes()[class].keys {
+            match self.settings.split.fold(self.streams, 0, *key) {
+                Fold::Training => counts[0] += 1,
+                Fold::Validation => counts[1] += 1,
+                Fold::HeldOut => counts[2] += 1,
+            }
+        }
+        counts
+    }
+
+    /// Summary of a sample's weights in a region.
+    #[must_use]
+    pub fn region_weights(&self, sample: &Sample, region: usize) -> WeightSummary {
+        WeightSummary::of(sample.in_region(region).map(|i| sample.table.weights[i]))
+    }
+}
+
+fn region_index(config: &Config, name: &str) -> usize {
+    config
+        .regions
+        .get_index_of(name)
+        .expect("the configuration was checked to name a region")
+}
+
+fn settings(config: &Config, inputs: usize) -> TrainingSettings {
+    let (m, t) = (&config.model, &config.training);
+    TrainingSettings {
+        network: MlpConfig {
+            inputs,
+            hidden: m.hidden.clone(),
+            activation: m.activation,
+            dropout: m.dropout,
+            batch_norm: m.batch_norm,
+        },
+        objective: config.experiment.method.objective(),
+        normalise: t.normalise,
+        optimizer: t.optimizer,
+        learning_rate: t.learning_rate,
+        schedule: t.schedule,
+        gradient_clip: t.gradient_clip,
+        l2: t.l2,
+        batch: t.batch,
+        epochs: t.epochs,
+        patience: t.patience,
+        retries: t.retries,
+        bootstrap: config.ensemble.bootstrap,
+        split: SplitSettings {
+            split: t.split,
+            held_out: t.held_out,
+            validation: t.validation,
+            folds: t.folds,
+        },
+    }
+}
+
+fn check_selections(
+    config: &Config,
+    source: &Sample,
+    target: &Sample,
+    unblind: bool,
+) -> Result<(), PlanError> {
+    for sample in [source, target] {
+        let empty = |key: String| PlanError::EmptySelection {
+            key,
+            role: sample.role,
+            read: sample.table.report.rows_read,
+            files: files(sample),
+        };
+        if sample.table.is_empty() {
+            return Err(empty(format!("data.{}.selection", sample.role)));
+        }
+        for (i, (name, region)) in config.regions.iter().enumerate() {
+            let hidden = sample.role == "target" && region.blind && !unblind;
+            if !hidden && sample.in_region(i).next().is_none() {
+                return Err(empty(format!("regions.{name}.selection")));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn files(sample: &Sample) -> String {
+    match sample.files.as_slice() {
+        [one] => one.path.clone(),
+        [first, .., last] => {
+            format!("{} files, {} to {}", sample.files.len(), first.path, last.path)
+        }
+        [] => "no file".to_owned(),
+    }
+}
+
+/// Mean and standard deviation of each input over the training region, both
+/// classes at equal weight, from events that no diagnostic uses; applied to
+/// both samples.
+fn standardise(
+    config: &Config,
+    inputs: &[(String, String)],
+    region: usize,
+    settings: &TrainingSettings,
+    streams: Streams,
+    source: &mut Sample,
+    target: &mut Sample,
+) -> Result<FeatureScaling, PlanError> {
+    let width = inputs.len();
+    let mut mean = vec![0.0; width];
+    let mut square = vec![0.0; width];
+    let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+    let mut events = 0;
+    for sample in [&*source, &*target] {
+        let held_out =
+            |i: usize| config.training.split != crate::ensemble::Split::Folds
+                && settings.split.holds_out(streams, 0, sample.table.ids.key[i]);
+        let rows: Vec<usize> = sample.in_region(region).filter(|i| !held_out(*i)).collect();
+        events += rows.len();
+        let share = 0.5 / rows.len().max(1) as f64;
+        for row in rows {
+            let features = &sample.table.features[row * width..(row + 1) * width];
+            for (k, x) in features.iter().copied().map(f64::from).enumerate() {
+                mean[k] += share * x;
+                square[k] += share * x * x;
+                range[k] = (range[k].0.min(x), range[k].1.max(x));
+            }
+        }
+    }
+    for (k, (name, _)) in inputs.iter().enumerate() {
+        // also when no event is left: then a fold is empty, said later
+        if range[k].0 == range[k].1 {
+            return Err(PlanError::ConstantFeature {
+                name: name.clone(),
+                value: range[k].0,
+                events,
+            });
+        }
+    }
+    let scale: Vec<f64> = mean
+        .iter()
+        .zip(&square)
+        .map(|(m, s)| (s - m * m).max(0.0).sqrt().max(f64::MIN_POSITIVE))
+        .collect();
+    let scaling = FeatureScaling {
+        expressions: inputs.iter().map(|(_, text)| text.clone()).collect(),
+        definitions: config
+            .data
+            .define
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect(),
+        mean,
+        scale,
+    };
+    scaling.apply(&mut source.table.features);
+    scaling.apply(&mut target.table.features);
+    Ok(scaling)
+}
+
+fn training_sample(
+    region: usize,
+    source: &Sample,
+    target: &Sample,
+) -> Result<TrainingSample, PlanError> {
+    let width = source.table.n_features;
+    let mut features = Vec::new();
+    let classes = [source, target].map(|sample| {
+        let mut class = ClassRows::default();
+        for row in sample.in_region(region) {
+            features.extend_from_slice(&sample.table.features[row * width..(row + 1) * width]);
+            class.weights.push(sample.table.weights[row]);
+            class.keys.push(sample.table.ids.key[row]);
+        }
+        class
+    });
+    let [source, target] = classes;
+    let events = source.len() + target.len();
+    if events > i32::MAX as usize {
+        return Err(PlanError::TooMany(events));
+    }
+    Ok(TrainingSample::new(features, width, source, target))
+}
+
+impl Method {
+    /// The word for what is learned, for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Reweight => "reweighting, exponential loss",
+            Self::Ratio => "density ratio, binary cross-entropy",
+        }
+    }
+}

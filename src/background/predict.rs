@@ -1,0 +1,172 @@
+//! An ensemble of a run applied to other events.
+
+use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor};
+use super::pipeline::threads;
+use super::plan::PlanError;
+use super::replicas::Replicas;
+use crate::config::{Config, ConfigError, Method, MissingPolicy};
+use crate::data::{DataError, Dataset, IdSpec, OnMissing, Resolver, ScanRequest};
+use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
+use crate::run::{DirectoryError, RunDirectory, State, atomic};
+use sideband_models::{Compute, DeviceError, Mlp};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// Why an ensemble could not be applied to new events.
+#[derive(Debug, Error)]
+pub enum PredictError {
+    /// The run directory cannot be used.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+    /// Its configuration cannot be read.
+    #[error("the run's config.toml: {0}")]
+    Config(#[from] ConfigError),
+    /// The run has no members yet.
+    #[error("{0} is not finished; run its configuration again first")]
+    Unfinished(PathBuf),
+    /// A member cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The device cannot be used.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The events do not fit.
+    #[error(transparent)]
+    Data(#[from] PlanError),
+    /// No event is selected.
+    #[error("no event of {0} is selected")]
+    Empty(String),
+    /// The ensemble could not be applied.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+/// What is predicted, and where it goes.
+#[derive(Clone, Debug)]
+pub struct PredictOptions {
+    /// Parquet or Arrow files, or globs.
+    pub data: Vec<String>,
+    /// The file to write.
+    pub out: PathBuf,
+    /// Which events; all without it.
+    pub selection: Option<String>,
+    /// Event weight; the source's of the configuration if the file has its
+    /// columns, else 1.
+    pub weight: Option<String>,
+    /// Id columns; the source's of the configuration if the file has them, else
+    /// file and row.
+    pub id: Option<Vec<String>>,
+    /// The device.
+    pub device: Option<String>,
+}
+
+/// Applies the run's ensemble; number of events written.
+///
+/// The events are taken as ones that no member has seen: every member predicts
+/// each of them.
+///
+/// # Errors
+/// [`PredictError`]
+pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictError> {
+    let directory = RunDirectory::open(run)?;
+    let config = crate::config::load(&directory.config_path(), &[])?;
+    let manifest = directory
+        .manifest()?
+        .filter(|m| matches!(m.state, State::Complete | State::Partial))
+        .ok_or_else(|| PredictError::Unfinished(run.to_owned()))?;
+    let members = manifest
+        .members
+        .iter()
+        .map(|m| Member::read(&directory.member(*m)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let Some(first) = members.first() else {
+        return Err(PredictError::Unfinished(run.to_owned()));
+    };
+    let about = &first.about;
+    let mut table = read_events(&config, about, options)?;
+    if table.is_empty() {
+        return Err(PredictError::Empty(options.data.join(", ")));
+    }
+    about.features.apply(&mut table.features);
+
+    let compute = Compute::open(options.device.as_deref().unwrap_or(&config.device.name))?;
+    let network = Mlp::new(about.network.clone());
+    let applier = Applier::new(&compute, threads(&config), &network, &members)?;
+    let streams = Streams::new(about.seed, &about.ensemble);
+    // new events are outside the training region, whatever their ids
+    let split = SplitSettings {
+        split: config.training.split,
+        held_out: config.training.held_out,
+        validation: config.training.validation,
+        folds: config.training.folds,
+    };
+    let replicas = Replicas::of(split, streams, &members);
+    let method = config.experiment.method;
+    let yields = manifest_yields(&directory, method)?;
+    atomic::write_with(&options.out, |file| {
+        let mut writer = PredictionWriter::new(file, &table, Vec::new(), &members)?;
+        let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
+        applier.for_each(&table.features, |row, ratios| {
+            let factor = column_factor(method, table.weights[row], yields);
+            let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
+            let (event, _) = combiner.event(&scaled, table.ids.key[row], false);
+            writer.push(event, scaled.iter().copied())
+        })?;
+        writer.finish()
+    })?;
+    Ok(table.len())
+}
+
+/// Yields of the training region, which turn a weight into a ratio of
+/// densities; not needed for weights.
+fn manifest_yields(directory: &RunDirectory, method: Method) -> Result<[f64; 2], PredictError> {
+    if method == Method::Reweight {
+        return Ok([1.0, 1.0]);
+    }
+    let metrics = crate::report::read_metrics(directory)
+        .map_err(|_| PredictError::Unfinished(directory.path().to_owned()))?;
+    Ok(metrics.training_yields)
+}
+
+fn read_events(
+    config: &Config,
+    about: &crate::ensemble::MemberFile,
+    options: &PredictOptions,
+) -> Result<crate::data::EventTable, PredictError> {
+    let data = |key: &'static str| move |e: DataError| PlanError::data(key.to_owned(), e);
+    let dataset = Dataset::open(&options.data, Path::new(".")).map_err(data("DATA"))?;
+    let definitions = about.features.definitions.iter().cloned().collect();
+    let resolver =
+        Resolver::new(dataset.columns(), &definitions).map_err(data("the run's data.define"))?;
+    let mut request = ScanRequest {
+        id_namespace: config.data.source.namespace.clone(),
+        on_missing: match config.data.on_missing {
+            MissingPolicy::Error => OnMissing::Error,
+            MissingPolicy::Drop => OnMissing::Drop,
+        },
+        ..ScanRequest::default()
+    };
+    if let Some(text) = &options.selection {
+        request.selection = Some(resolver.compile(text).map_err(data("--selection"))?);
+    }
+    request.weight = match (&options.weight, &config.data.source.weight) {
+        (Some(text), _) => Some(resolver.compile(text).map_err(data("--weight"))?),
+        (None, Some(text)) => resolver.compile(text).ok(),
+        (None, None) => None,
+    };
+    let has = |name: &String| dataset.columns().iter().any(|c| c.name == *name);
+    let id = options.id.clone().unwrap_or_else(|| {
+        let own = &config.data.source.id;
+        if own.iter().all(has) { own.clone() } else { Vec::new() }
+    });
+    request.id = if id.is_empty() {
+        IdSpec::FileRow
+    } else {
+        IdSpec::Columns(id)
+    };
+    for text in &about.features.expressions {
+        let compiled = resolver.compile(text).map_err(data("the run's features"))?;
+        request.features.push((text.clone(), compiled));
+    }
+    Ok(dataset.scan(&request, None).map_err(data("DATA"))?)
+}

@@ -1,0 +1,111 @@
+//! The distributions that are compared: every input, and what the report asks
+//! for beside them.
+
+use super::events::Sample;
+use super::plan::PlanError;
+use crate::config::{Bins, Config};
+use crate::stats::Edges;
+
+/// One distribution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variable {
+    /// Name in keys and, made safe, in file names.
+    pub name: String,
+    /// Axis label.
+    pub label: String,
+    /// Whether networks see it.
+    pub is_input: bool,
+    /// Logarithmic event axis.
+    pub log: bool,
+    /// Bin edges.
+    pub edges: Edges,
+}
+
+impl Variable {
+    /// The name with everything but letters, digits, `-` and `_` replaced.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        file_name(&self.name)
+    }
+}
+
+/// A name that is safe as part of a file name.
+pub(crate) fn file_name(name: &str) -> String {
+    let safe: String = name
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .take(80)
+        .collect();
+    safe.trim_matches('_').to_owned()
+}
+
+/// (name, expression) of the columns that the distributions need.
+pub(super) fn columns(config: &Config) -> Vec<(String, String)> {
+    let mut columns: Vec<(String, String)> = config
+        .report
+        .variables
+        .iter()
+        .map(|v| {
+            let text = v.expression.clone().unwrap_or_else(|| v.name.clone());
+            (v.name.clone(), text)
+        })
+        .collect();
+    for plane in &config.report.planes {
+        columns.push((format!("{}:x", plane.name), plane.x.clone()));
+        columns.push((format!("{}:y", plane.name), plane.y.clone()));
+    }
+    columns
+}
+
+/// All distributions, with edges from the source where the config gives none.
+pub(super) fn variables(
+    config: &Config,
+    inputs: &[(String, String)],
+    source: &Sample,
+) -> Result<Vec<Variable>, PlanError> {
+    let mut list = Vec::new();
+    for v in &config.report.variables {
+        let wrong = |e: crate::stats::BinningError| {
+            PlanError::Variable(v.name.clone(), e.to_string())
+        };
+        let edges = match &v.bins {
+            Bins::Edges(edges) => Edges::new(edges.clone()).map_err(wrong)?,
+            Bins::Number(bins) => {
+                let values = source.column(&v.name).unwrap_or_default();
+                Edges::quantiles(values.iter().copied().map(f64::from), *bins).map_err(wrong)?
+            }
+        };
+        list.push(Variable {
+            name: v.name.clone(),
+            label: v.label.clone().unwrap_or_else(|| v.name.clone()),
+            is_input: false,
+            log: v.log,
+            edges,
+        });
+    }
+    let width = source.table.n_features;
+    for (k, (name, _)) in inputs.iter().enumerate() {
+        let values = source.table.features.iter().skip(k).step_by(width);
+        let edges = Edges::quantiles(values.copied().map(f64::from), config.report.bins)
+            .map_err(|e| PlanError::Variable(name.clone(), e.to_string()))?;
+        list.push(Variable {
+            name: name.clone(),
+            label: config
+                .features
+                .labels
+                .get(name)
+                .unwrap_or(name)
+                .clone(),
+            is_input: true,
+            log: false,
+            edges,
+        });
+    }
+    Ok(list)
+}

@@ -1,0 +1,12 @@
+//! `sideband completions`
+
+use super::options::{CompletionsArguments, Options};
+use super::{Done, Exit, print};
+use clap::CommandFactory;
+
+pub(super) fn completions(arguments: &CompletionsArguments) -> Done {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Options::command(), "sideband", &mut script);
+    print(String::from_utf8_lossy(&script).trim_end())?;
+    Ok(Exit::Ok)
+}

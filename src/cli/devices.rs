@@ -1,0 +1,16 @@
+//! `sideband devices`
+
+use super::{Done, Exit, print, table};
+use sideband_models::list_devices;
+
+pub(super) fn devices() -> Done {
+    let rows: Vec<Vec<String>> = list_devices()
+        .into_iter()
+        .map(|d| {
+            let usable = if d.usable { "yes" } else { "no" };
+            vec![d.name, usable.to_owned(), d.description]
+        })
+        .collect();
+    print(&table(&["device", "usable", "what"], &rows))?;
+    Ok(Exit::Ok)
+}

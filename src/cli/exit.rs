@@ -1,0 +1,146 @@
+//! Exit codes, fixed: scripts rely on them.
+
+use super::Failure;
+use crate::background::{PlanError, PredictError, RunError};
+use crate::config::ConfigError;
+use crate::ensemble::{StoreError, TrainError};
+use crate::report::ReportError;
+use crate::run::DirectoryError;
+use sideband_models::DeviceError;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// All is well.
+    Ok = 0,
+    /// The command line cannot be understood.
+    Usage = 2,
+    /// The configuration is wrong, or does not fit the run directory.
+    Config = 3,
+    /// The data are wrong.
+    Data = 4,
+    /// The device cannot be used.
+    Device = 5,
+    /// There is a result from fewer members than were asked for, or too few.
+    Partial = 6,
+    /// The program or the system failed.
+    Internal = 70,
+    /// It was asked to stop.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+fn fail(exit: Exit, error: &impl std::fmt::Display) -> Failure {
+    Failure {
+        exit,
+        message: error.to_string(),
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let exit = if matches!(error, ConfigError::Set(_)) {
+            Exit::Usage
+        } else {
+            Exit::Config
+        };
+        fail(exit, &error)
+    }
+}
+
+impl From<PlanError> for Failure {
+    fn from(error: PlanError) -> Self {
+        let exit = if error.is_config() { Exit::Config } else { Exit::Data };
+        fail(exit, &error)
+    }
+}
+
+impl From<DeviceError> for Failure {
+    fn from(error: DeviceError) -> Self {
+        fail(Exit::Device, &error)
+    }
+}
+
+impl From<DirectoryError> for Failure {
+    fn from(error: DirectoryError) -> Self {
+        let exit = match error {
+            DirectoryError::ConfigChanged { .. } | DirectoryError::NotARun(_) => Exit::Config,
+            DirectoryError::InputChanged { .. }
+            | DirectoryError::Damaged { .. }
+            | DirectoryError::Format { .. } => Exit::Data,
+            DirectoryError::Io { ref source, .. }
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Exit::Data
+            }
+            DirectoryError::Io { .. } => Exit::Internal,
+        };
+        fail(exit, &error)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::Io { .. } => Exit::Internal,
+            StoreError::Corrupt { .. } => Exit::Data,
+        };
+        fail(exit, &error)
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Directory(error) => error.into(),
+            ReportError::Unfinished(_) => fail(Exit::Data, &error),
+            ReportError::Plot { .. } => fail(Exit::Internal, &error),
+        }
+    }
+}
+
+impl From<TrainError> for Failure {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Device(error) => error.into(),
+            TrainError::Store(error) => error.into(),
+            TrainError::EmptyFold { .. } => fail(Exit::Data, &error),
+            TrainError::Thread(_) => fail(Exit::Internal, &error),
+        }
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Device(error) => error.into(),
+            RunError::Plan(error) => error.into(),
+            RunError::Directory(error) => error.into(),
+            RunError::Train(error) => error.into(),
+            RunError::Report(error) => error.into(),
+            RunError::Apply(_) | RunError::Classifier(_) => fail(Exit::Internal, &error),
+            RunError::TooFewMembers { .. } => fail(Exit::Partial, &error),
+            RunError::Unbounded { .. } => fail(Exit::Data, &error),
+        }
+    }
+}
+
+impl From<PredictError> for Failure {
+    fn from(error: PredictError) -> Self {
+        match error {
+            PredictError::Directory(error) => error.into(),
+            PredictError::Config(error) => error.into(),
+            PredictError::Store(error) => error.into(),
+            PredictError::Device(error) => error.into(),
+            PredictError::Data(error) => error.into(),
+            PredictError::Unfinished(_) | PredictError::Empty(_) => fail(Exit::Data, &error),
+            PredictError::Apply(_) => fail(Exit::Internal, &error),
+        }
+    }
+}

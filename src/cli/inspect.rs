@@ -1,0 +1,108 @@
+//! `sideband inspect`
+
+use super::options::InspectArguments;
+use super::{Done, Exit, Failure, print, table};
+use crate::background::PlanError;
+use crate::data::{Dataset, summarise};
+use crate::report::{read_metrics, verdict};
+use crate::run::{RunDirectory, State};
+use std::path::Path;
+
+pub(super) fn inspect(arguments: &InspectArguments) -> Done {
+    let path = Path::new(&arguments.path);
+    if path.is_dir() {
+        return inspect_run(path, arguments.json);
+    }
+    let data = |e| PlanError::data(arguments.path.clone(), e);
+    let dataset =
+        Dataset::open(std::slice::from_ref(&arguments.path), Path::new(".")).map_err(data)?;
+    let columns = summarise(&dataset).map_err(data)?;
+    if arguments.json {
+        let value = serde_json::json!({
+            "files": dataset.files().map(|f| f.display().to_string()).collect::<Vec<_>>(),
+            "rows": dataset.rows(),
+            "columns": columns,
+        });
+        return json(&value);
+    }
+    let number = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
+    let rows: Vec<Vec<String>> = columns
+        .iter()
+        .map(|c| {
+            vec![
+                c.name.clone(),
+                c.type_name.clone(),
+                number(c.min),
+                number(c.mean),
+                number(c.max),
+                c.nulls.to_string(),
+                c.nans.to_string(),
+                c.infinities.to_string(),
+                c.zeros.to_string(),
+                c.negatives.to_string(),
+            ]
+        })
+        .collect();
+    print(&format!(
+        "{} rows in {} file(s)\n",
+        dataset.rows(),
+        dataset.files().count()
+    ))?;
+    let header = [
+        "column", "type", "min", "mean", "max", "null", "NaN", "inf", "zero", "negative",
+    ];
+    print(&table(&header, &rows))?;
+    Ok(Exit::Ok)
+}
+
+fn json(value: &impl serde::Serialize) -> Done {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Failure {
+        exit: Exit::Internal,
+        message: e.to_string(),
+    })?;
+    print(&text)?;
+    Ok(Exit::Ok)
+}
+
+fn inspect_run(path: &Path, as_json: bool) -> Done {
+    let directory = RunDirectory::open(path)?;
+    let Some(manifest) = directory.manifest()? else {
+        return Err(Failure {
+            exit: Exit::Data,
+            message: format!("{} has no manifest.json yet", path.display()),
+        });
+    };
+    if as_json {
+        return json(&manifest);
+    }
+    let config = crate::config::load(&directory.config_path(), &[])?;
+    let state = match manifest.state {
+        State::Running => "running, or killed: run the same command again to go on",
+        State::Interrupted => "interrupted: run the same command again to go on",
+        State::Partial => "finished, with fewer members than asked for",
+        State::Complete => "complete",
+    };
+    let there = (0..config.ensemble.members)
+        .filter(|m| directory.member(*m).is_file())
+        .count();
+    print(&format!(
+        "{}: {}\nstate    {state}\nmembers  {there} of {}, {} failed\nseed     {}\ndevice   {}, \
+         {} threads\nprogram  sideband {}\nstarted  {}, {:.1} s",
+        config.experiment.name,
+        config.experiment.method.describe(),
+        config.ensemble.members,
+        manifest.failed.len(),
+        manifest.seed,
+        manifest.device.name,
+        manifest.device.threads,
+        manifest.versions.sideband,
+        manifest.started,
+        manifest.wall_seconds
+    ))?;
+    if matches!(manifest.state, State::Complete | State::Partial) {
+        for line in verdict(&read_metrics(&directory)?, &config) {
+            print(&format!("         {}", line.text))?;
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,110 @@
+//! The command line: one subcommand a file. Results go to stdout, status to
+//! stderr, and every way to end has its exit code ([`Exit`]).
+
+mod completions;
+mod devices;
+mod exit;
+mod inspect;
+mod options;
+mod plan;
+mod predict;
+mod report;
+mod run;
+mod schema;
+
+pub use exit::Exit;
+
+use clap::Parser;
+use options::{Command, Options};
+use std::io::Write;
+
+/// Parses the arguments, does what they say, and gives the exit code.
+#[must_use]
+pub fn main() -> Exit {
+    let options = match Options::try_parse() {
+        Ok(options) => options,
+        Err(error) => {
+            // help and version go to stdout and are no error
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    let done = match &options.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Plan(arguments) => plan::plan(arguments),
+        Command::Devices => devices::devices(),
+        Command::Inspect(arguments) => inspect::inspect(arguments),
+        Command::Predict(arguments) => predict::predict(arguments),
+        Command::Report(arguments) => report::report(arguments),
+        Command::Schema => schema::schema(),
+        Command::Completions(arguments) => completions::completions(arguments),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "error: {}", failure.message);
+            failure.exit
+        }
+    }
+}
+
+/// An error on its way to the user.
+struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+type Done = Result<Exit, Failure>;
+
+/// Prints a result.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure {
+            exit: Exit::Internal,
+            message: format!("cannot write to stdout: {error}"),
+        }),
+        // a reader that has seen enough is no error
+        _ => Ok(()),
+    }
+}
+
+/// A table of texts, columns aligned; numbers to the right.
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let columns = header.len();
+    let cell = |row: &[String], c: usize| row.get(c).cloned().unwrap_or_default();
+    let width: Vec<usize> = (0..columns)
+        .map(|c| {
+            rows.iter()
+                .map(|r| cell(r, c).chars().count())
+                .chain([header[c].chars().count()])
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    let is_number: Vec<bool> = (0..columns)
+        .map(|c| {
+            rows.iter()
+                .all(|r| cell(r, c).starts_with(|x: char| x.is_ascii_digit() || "-–".contains(x)))
+        })
+        .collect();
+    let line = |cells: Vec<String>| -> String {
+        let padded: Vec<String> = cells
+            .iter()
+            .enumerate()
+            .map(|(c, text)| {
+                let fill = " ".repeat(width[c].saturating_sub(text.chars().count()));
+                if is_number[c] {
+                    fill + text
+                } else {
+                    text.clone() + &fill
+                }
+            })
+            .collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(header.iter().map(|h| (*h).to_owned()).collect())];
+    lines.push("-".repeat(width.iter().sum::<usize>() + 2 * (columns.max(1) - 1)));
+    lines.extend(rows.iter().map(|r| line((0..columns).map(|c| cell(r, c)).collect())));
+    lines.join("\n")
+}

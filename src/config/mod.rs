@@ -1,0 +1,23 @@
+//! What the user wrote, and what the program checks of it before any work.
+//!
+//! [`Config`] is the file, parsed strictly ([`parse`]) and checked for values
+//! that no run could use ([`Config::check`]). What needs the data (columns,
+//! selections, weights) is checked when the [`Plan`](crate::background::Plan)
+//! is made.
+
+mod check;
+mod parse;
+mod raw;
+
+pub use parse::{ConfigError, load, parse};
+pub use raw::{
+    Bins, Combine, Config, DataConfig, DeviceConfig, EnsembleConfig, ExperimentConfig,
+    FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany, PlaneConfig, RegionConfig,
+    ReportConfig, SampleConfig, TrainingConfig, VariableConfig,
+};
+
+/// JSON Schema of the configuration.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Config).to_value()
+}

@@ -1,0 +1,347 @@
+//! Strict reading of the configuration: an unknown key names the nearest known
+//! one, a wrong value says where it is, what was found and what is allowed.
+
+use super::raw::Config;
+use std::path::Path;
+use thiserror::Error;
+use toml::{Table, Value};
+
+/// Largest configuration that is read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// A configuration that cannot be used.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {reason}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        reason: String,
+    },
+    /// Not TOML.
+    #[error("not valid TOML:\n{0}")]
+    Syntax(String),
+    /// A key that does not exist.
+    #[error("`{path}`: unknown key `{key}`{}; allowed are {allowed}", near(nearest.as_deref()))]
+    UnknownKey {
+        /// The table it is in.
+        path: String,
+        /// The key.
+        key: String,
+        /// The most similar known key.
+        nearest: Option<String>,
+        /// All known keys of the table.
+        allowed: String,
+    },
+    /// A key that must be there.
+    #[error("`{path}`: key `{key}` is missing")]
+    MissingKey {
+        /// The table.
+        path: String,
+        /// The key.
+        key: String,
+    },
+    /// A value that is not allowed.
+    #[error("`{path}`: found {found}; allowed is {allowed}")]
+    Value {
+        /// The key.
+        path: String,
+        /// What was found.
+        found: String,
+        /// What is allowed.
+        allowed: String,
+    },
+    /// Anything else that does not fit, in the reader's words.
+    #[error("`{path}`: {reason}")]
+    Other {
+        /// The key.
+        path: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// `--set` is not `key=value`.
+    #[error(
+        "--set {0}: expected key.path=value, for example --set ensemble.members=10 or \
+         --set experiment.name=\"test\""
+    )]
+    Set(String),
+}
+
+fn near(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |n| format!(", did you mean `{n}`?"))
+}
+
+/// Reads and checks a file, with `key=value` settings on top of it.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong.
+pub fn load(path: &Path, settings: &[String]) -> Result<Config, ConfigError> {
+    let read = |reason: String| ConfigError::Read {
+        path: path.display().to_string(),
+        reason,
+    };
+    let about = std::fs::metadata(path).map_err(|e| read(e.to_string()))?;
+    if !about.is_file() {
+        return Err(read("it is not a file".to_owned()));
+    }
+    if about.len() > MAX_BYTES {
+        return Err(read(format!(
+            "{} bytes are too many for a configuration; is it the right file?",
+            about.len()
+        )));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| read(e.to_string()))?;
+    parse(&text, settings)
+}
+
+/// Parses and checks a text, with `key=value` settings on top of it.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong.
+pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
+    let mut table: Table = text
+        .parse()
+        .map_err(|e: toml::de::Error| ConfigError::Syntax(e.to_string().trim_end().to_owned()))?;
+    for setting in settings {
+        set(&mut table, setting)?;
+    }
+    let config = deserialize(table)?;
+    config.check()?;
+    Ok(config)
+}
+
+fn deserialize(table: Table) -> Result<Config, ConfigError> {
+    let whole = Value::Table(table.clone());
+    serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
+        let path = error.path().to_string();
+        explain(&whole, &path, error.inner().message())
+    })
+}
+
+/// Turns the reader's words into ours.
+fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(ToOwned::to_owned)
+            .collect()
+    };
+    let table = |path: &str| {
+        if path == "." || path.is_empty() {
+            "top level".to_owned()
+        } else {
+            path.to_owned()
+        }
+    };
+    let message = message.trim();
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let mut names = quoted(rest).into_iter();
+        let key = names.next().unwrap_or_default();
+        let allowed: Vec<String> = names.collect();
+        // the path of an unknown key ends in the key itself
+        let parent = path
+            .strip_suffix(&key)
+            .map_or(path, |p| p.trim_end_matches('.'));
+        return ConfigError::UnknownKey {
+            path: table(parent),
+            nearest: nearest(&key, &allowed),
+            allowed: list(&allowed),
+            key,
+        };
+    }
+    if let Some(rest) = message.strip_prefix("missing field ") {
+        return ConfigError::MissingKey {
+            path: table(path),
+            key: quoted(rest).into_iter().next().unwrap_or_default(),
+        };
+    }
+    if let Some(rest) = message.strip_prefix("unknown variant ") {
+        let mut names = quoted(rest).into_iter();
+        let found = names.next().unwrap_or_default();
+        let allowed: Vec<String> = names.map(|n| format!("\"{n}\"")).collect();
+        let hint = nearest(&format!("\"{found}\""), &allowed)
+            .map_or_else(String::new, |n| format!(" (did you mean {n}?)"));
+        return ConfigError::Value {
+            path: path.to_owned(),
+            found: format!("\"{found}\""),
+            allowed: format!("one of {}{hint}", allowed.join(", ")),
+        };
+    }
+    for kind in ["invalid type: ", "invalid value: "] {
+        if let Some((found, allowed)) = message
+            .strip_prefix(kind)
+            .and_then(|rest| rest.split_once(", expected "))
+        {
+            return ConfigError::Value {
+                path: path.to_owned(),
+                found: lookup(whole, path).map_or_else(|| found.to_owned(), describe),
+                allowed: allowed.to_owned(),
+            };
+        }
+    }
+    match lookup(whole, path) {
+        Some(value) => ConfigError::Value {
+            path: table(path),
+            found: describe(value),
+            allowed: message.to_owned(),
+        },
+        None => ConfigError::Other {
+            path: table(path),
+            reason: message.to_owned(),
+        },
+    }
+}
+
+fn lookup<'a>(whole: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(whole, |value, key| {
+        let (key, indices) = key.split_once('[').unwrap_or((key, ""));
+        let mut value = if key.is_empty() { value } else { value.get(key)? };
+        for index in indices.split('[').filter(|i| !i.is_empty()) {
+            value = value.get(index.trim_end_matches(']').parse::<usize>().ok()?)?;
+        }
+        Some(value)
+    })
+}
+
+fn describe(value: &Value) -> String {
+    let text = match value {
+        Value::Table(_) => "a table".to_owned(),
+        Value::String(text) => format!("the text {text:?}"),
+        Value::Array(list) if list.len() > 8 => format!("a list of {} values", list.len()),
+        other => other.to_string(),
+    };
+    text.chars().take(120).collect()
+}
+
+fn list(names: &[String]) -> String {
+    names
+        .iter()
+        .map(|n| format!("`{n}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The known name most like `name`, if any is alike.
+fn nearest(name: &str, known: &[String]) -> Option<String> {
+    known
+        .iter()
+        .map(|k| (strsim::jaro_winkler(name, k), k))
+        .filter(|(similarity, _)| *similarity > 0.7)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, k)| k.clone())
+}
+
+/// Puts `a.b.c=value` into the table. The value is TOML; what is not TOML is
+/// taken as text.
+fn set(table: &mut Table, setting: &str) -> Result<(), ConfigError> {
+    let wrong = || ConfigError::Set(setting.to_owned());
+    let (path, text) = setting.split_once('=').ok_or_else(wrong)?;
+    let keys: Vec<&str> = path.trim().split('.').collect();
+    if keys.iter().any(|k| k.is_empty()) || keys.len() > 16 {
+        return Err(wrong());
+    }
+    let text = text.trim();
+    let value = format!("value = {text}")
+        .parse::<Table>()
+        .ok()
+        .filter(|t| t.len() == 1)
+        .and_then(|mut t| t.remove("value"))
+        .unwrap_or_else(|| Value::String(text.to_owned()));
+    let (last, parents) = keys.split_last().ok_or_else(wrong)?;
+    let mut inner = table;
+    for key in parents {
+        inner = inner
+            .entry(*key)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| ConfigError::Other {
+                path: path.to_owned(),
+                reason: format!("--set: `{key}` is not a table"),
+            })?;
+    }
+    inner.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) const SMALL: &str = r#"
+        [experiment]
+        name = "test"
+        method = "reweight"
+        [data.source]
+        path = "a.parquet"
+        [data.target]
+        path = ["b.parquet", "c*.parquet"]
+        [regions.cr]
+        selection = "x > 1"
+        [features]
+        inputs = ["x", "log(y)"]
+        [training]
+        region = "cr"
+    "#;
+
+    fn message(text: &str, settings: &[&str]) -> String {
+        let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+        match parse(text, &settings) {
+            Ok(_) => "fine".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn defaults_are_the_published_set_up() {
+        let config = parse(SMALL, &[]).unwrap();
+        assert_eq!(config.ensemble.members, 100);
+        assert_eq!(config.model.hidden, [50, 50, 50]);
+        assert_eq!(config.training.batch, 1024);
+        assert_eq!(config.training.patience, 15);
+        assert_eq!(config.training.learning_rate, 1e-3);
+    }
+
+    #[test]
+    fn what_is_resolved_can_be_read_again() {
+        let config = parse(SMALL, &["training.optimizer.kind=adamw".to_owned()]).unwrap();
+        let text = toml::to_string(&config).unwrap();
+        assert_eq!(parse(&text, &[]).unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_keys_name_the_nearest() {
+        let text = message(SMALL, &["training.bacth=3"]);
+        assert!(text.contains("`training`: unknown key `bacth`, did you mean `batch`?"), "{text}");
+        let text = message(SMALL, &["trainig.batch=3"]);
+        assert!(text.contains("unknown key `trainig`, did you mean `training`?"), "{text}");
+        let text = message(SMALL, &["training.optimizer={kind='adam', betta1=0.5}"]);
+        assert!(text.contains("did you mean `beta1`?"), "{text}");
+        let text = message(SMALL, &["data.source.weigth=w"]);
+        assert!(text.contains("`data.source`") && text.contains("`weight`"), "{text}");
+    }
+
+    #[test]
+    fn wrong_values_say_where_what_and_what_is_allowed() {
+        let text = message(SMALL, &["training.batch=\"many\""]);
+        assert_eq!(text, "`training.batch`: found the text \"many\"; allowed is usize");
+        let text = message(SMALL, &["model.activation=rellu"]);
+        assert!(text.contains("`model.activation`: found \"rellu\"; allowed is one of"), "{text}");
+        assert!(text.contains("did you mean \"relu\"?"), "{text}");
+        let text = message(SMALL, &["features.inputs=[1, 2]"]);
+        assert!(text.contains("features.inputs[0]"), "{text}");
+        assert!(message(SMALL, &["nonsense"]).contains("expected key.path=value"));
+        assert!(message("a = ", &[]).contains("not valid TOML"));
+        assert!(message("", &[]).contains("`experiment` is missing"));
+    }
+
+    #[test]
+    fn set_makes_and_replaces_keys() {
+        let settings = ["regions.sr.selection=x < 0.5", "ensemble.members=7"];
+        let config = parse(SMALL, &settings.map(ToOwned::to_owned)).unwrap();
+        assert_eq!(config.regions["sr"].selection, "x < 0.5");
+        assert_eq!(config.ensemble.members, 7);
+    }
+}

@@ -1,0 +1,433 @@
+//! The configuration as written: one struct a table, defaults where a default
+//! makes sense.
+
+use crate::ensemble::{Normalise, Schedule, Split};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sideband_models::{Activation, Objective, OptimizerConfig};
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is done, and under which seed.
+    pub experiment: ExperimentConfig,
+    /// What computes.
+    #[serde(default)]
+    pub device: DeviceConfig,
+    /// Event samples.
+    pub data: DataConfig,
+    /// Regions by name.
+    pub regions: IndexMap<String, RegionConfig>,
+    /// Inputs of the networks.
+    pub features: FeaturesConfig,
+    /// Shape of a network.
+    #[serde(default)]
+    pub model: ModelConfig,
+    /// How a member is trained.
+    pub training: TrainingConfig,
+    /// Members and how they are combined.
+    #[serde(default)]
+    pub ensemble: EnsembleConfig,
+    /// Diagnostics, plots and the report.
+    #[serde(default)]
+    pub report: ReportConfig,
+}
+
+/// `[experiment]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Name of the experiment: letters, digits, `-`, `_` and `.`; also the name
+    /// of the run directory under `runs/`.
+    pub name: String,
+    /// Seed of every random number.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// What is learned.
+    pub method: Method,
+    /// One line on what this is, shown in the report.
+    #[serde(default)]
+    pub description: String,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+/// What is learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Reweight the source to the target with the exponential loss.
+    Reweight,
+    /// Density ratio target / source with binary cross-entropy.
+    Ratio,
+}
+
+impl Method {
+    /// The loss that the method minimises.
+    #[must_use]
+    pub fn objective(self) -> Objective {
+        match self {
+            Self::Reweight => Objective::Exponential,
+            Self::Ratio => Objective::CrossEntropy,
+        }
+    }
+}
+
+/// `[device]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceConfig {
+    /// `cpu`, `ndarray`, `wgpu`, `wgpu:N`, `wgpu:cpu`, `cuda` or `cuda:N`.
+    pub name: String,
+    /// Training threads on a CPU; 0 = as many as the machine has.
+    pub threads: usize,
+    /// Members of a stacked block; 0 = what suits the device.
+    pub block: usize,
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        Self {
+            name: "cpu".to_owned(),
+            threads: 0,
+            block: 0,
+        }
+    }
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Sample whose events are reweighted (2b).
+    pub source: SampleConfig,
+    /// Sample that is to be predicted (4b).
+    pub target: SampleConfig,
+    /// Derived columns: name = expression.
+    #[serde(default)]
+    pub define: IndexMap<String, String>,
+    /// What to do with events whose feature is missing, NaN or infinite.
+    #[serde(default)]
+    pub on_missing: MissingPolicy,
+}
+
+/// What to do with events whose feature is missing, NaN or infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingPolicy {
+    /// Stop and say which.
+    #[default]
+    Error,
+    /// Leave them out and report how many.
+    Drop,
+}
+
+/// `[data.source]`, `[data.target]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleConfig {
+    /// Parquet or Arrow IPC files: a path, a glob, or a list of them, relative
+    /// to the folder where the program runs.
+    pub path: OneOrMany,
+    /// Which events are used; an expression over columns.
+    #[serde(default)]
+    pub selection: Option<String>,
+    /// Event weight; an expression over columns. 1 if absent.
+    #[serde(default)]
+    pub weight: Option<String>,
+    /// Integer columns that name an event. If absent, the file's place in the
+    /// sorted list and the row in it.
+    #[serde(default)]
+    pub id: Vec<String>,
+    /// Tells apart samples whose ids merely collide. Samples that share events
+    /// have the same namespace.
+    #[serde(default)]
+    pub namespace: String,
+    /// How the sample is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// One text or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a text or a list of texts")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// A list.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// As a list.
+    #[must_use]
+    pub fn to_list(&self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text.clone()],
+            Self::Many(list) => list.clone(),
+        }
+    }
+}
+
+/// `[regions.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Which events are in the region; an expression over columns.
+    pub selection: String,
+    /// Keeps the target's events of this region out of counts, plots and files.
+    #[serde(default)]
+    pub blind: bool,
+    /// How the region is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// `[features]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FeaturesConfig {
+    /// Inputs: columns or expressions over columns.
+    pub inputs: Vec<String>,
+    /// Columns that become one input for each of the listed values.
+    #[serde(default)]
+    pub one_hot: IndexMap<String, Vec<f64>>,
+    /// Axis labels of inputs in plots.
+    #[serde(default)]
+    pub labels: IndexMap<String, String>,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// Activation after every hidden layer.
+    pub activation: Activation,
+    /// Probability to drop a hidden unit in training; 0 = off.
+    pub dropout: f64,
+    /// Batch normalisation before every activation.
+    pub batch_norm: bool,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![50, 50, 50],
+            activation: Activation::Relu,
+            dropout: 0.0,
+            batch_norm: false,
+        }
+    }
+}
+
+/// `[training]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Region whose events are trained on.
+    pub region: String,
+    /// Rows of a batch, half of each class.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Largest number of epochs; an epoch is one pass over the larger class.
+    #[serde(default = "default_epochs")]
+    pub epochs: u32,
+    /// Epochs without improvement on the validation fold after which a member
+    /// stops.
+    #[serde(default = "default_patience")]
+    pub patience: u32,
+    /// Fraction of events that decides when to stop.
+    #[serde(default = "default_fraction")]
+    pub validation: f64,
+    /// Fraction of events that no member sees, kept for the diagnostics.
+    #[serde(default = "default_fraction")]
+    pub held_out: f64,
+    /// How events are divided into folds.
+    #[serde(default)]
+    pub split: Split,
+    /// Number of folds with `split = "folds"`.
+    #[serde(default = "default_folds")]
+    pub folds: u32,
+    /// What the two sums of the loss are divided by.
+    #[serde(default)]
+    pub normalise: Normalise,
+    /// Optimizer and its constants.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// Initial learning rate.
+    #[serde(default = "default_learning_rate")]
+    pub learning_rate: f64,
+    /// Change of the learning rate.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Largest norm of a member's gradient.
+    #[serde(default)]
+    pub gradient_clip: Option<f64>,
+    /// L2 penalty beta of the loss (beta sum w^2), on weights.
+    #[serde(default)]
+    pub l2: f64,
+    /// Further attempts of a member that diverges, each from a new stream.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+}
+
+fn default_batch() -> usize {
+    1024
+}
+fn default_epochs() -> u32 {
+    200
+}
+fn default_patience() -> u32 {
+    15
+}
+fn default_fraction() -> f64 {
+    0.2
+}
+fn default_folds() -> u32 {
+    5
+}
+fn default_learning_rate() -> f64 {
+    1e-3
+}
+fn default_retries() -> u32 {
+    1
+}
+
+/// `[ensemble]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnsembleConfig {
+    /// Number of members.
+    pub members: u32,
+    /// Poisson(1) weight for every event in every member.
+    pub bootstrap: bool,
+    /// What the nominal weight of an event is.
+    pub combine: Combine,
+    /// Fraction of members that must succeed for a result.
+    pub minimum: f64,
+}
+
+impl Default for EnsembleConfig {
+    fn default() -> Self {
+        Self {
+            members: 100,
+            bootstrap: true,
+            combine: Combine::Mean,
+            minimum: 0.9,
+        }
+    }
+}
+
+/// How members make the nominal weight of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    /// Mean of the members' weights: histograms of it are the means of the
+    /// members' histograms.
+    #[default]
+    Mean,
+    /// Median of the members' weights.
+    Median,
+}
+
+/// `[report]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Title of the report; the experiment's name if absent.
+    pub title: Option<String>,
+    /// Words on the data, put on every plot.
+    pub data_label: String,
+    /// Distributions beside those of the inputs.
+    pub variables: Vec<VariableConfig>,
+    /// Bins of the inputs' distributions.
+    pub bins: usize,
+    /// Two-dimensional distributions.
+    pub planes: Vec<PlaneConfig>,
+    /// Members of the classifier that tells reweighted source from target (the
+    /// AUC); 0 = no AUC.
+    pub classifier_members: u32,
+    /// Significance below which a distribution counts as not closed.
+    pub p_value: f64,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self {
+            title: None,
+            data_label: String::new(),
+            variables: Vec::new(),
+            bins: 15,
+            planes: Vec::new(),
+            classifier_members: 10,
+            p_value: 0.01,
+        }
+    }
+}
+
+/// One entry of `report.variables`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VariableConfig {
+    /// Name of the distribution in files and keys.
+    pub name: String,
+    /// Expression over columns; the name if absent.
+    #[serde(default)]
+    pub expression: Option<String>,
+    /// Axis label; the name if absent.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Bin edges, or a number of bins of equal content.
+    pub bins: Bins,
+    /// Logarithmic event axis.
+    #[serde(default)]
+    pub log: bool,
+}
+
+/// Bin edges, or a number of bins of equal content of the source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a list of increasing edges or a number of bins")]
+pub enum Bins {
+    /// Number of bins.
+    Number(usize),
+    /// Edges.
+    Edges(Vec<f64>),
+}
+
+/// One entry of `report.planes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaneConfig {
+    /// Name in files and keys.
+    pub name: String,
+    /// Expression of the horizontal axis.
+    pub x: String,
+    /// Expression of the vertical axis.
+    pub y: String,
+    /// Lowest and highest value, horizontally.
+    pub x_range: [f64; 2],
+    /// Lowest and highest value, vertically.
+    pub y_range: [f64; 2],
+    /// Bins along each axis.
+    #[serde(default = "default_plane_bins")]
+    pub bins: usize,
+    /// Axis labels.
+    #[serde(default)]
+    pub x_label: Option<String>,
+    /// Axis labels.
+    #[serde(default)]
+    pub y_label: Option<String>,
+    /// Draws the SR and CR borders of the HH -> 4b mass plane.
+    #[serde(default)]
+    pub hh_borders: bool,
+}
+
+fn default_plane_bins() -> usize {
+    25
+}

@@ -1,0 +1,194 @@
+//! A set of event files with one schema: which files, which columns.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::convert::integer_sign;
+use super::error::DataError;
+use super::expression::nearest;
+use super::file::{EventFile, is_numeric};
+
+/// A column of the files.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ColumnInfo {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type in the first file, such as `Float32`.
+    pub type_name: String,
+    /// Whether expressions can use it: integers, floats, decimals, booleans,
+    /// and dictionaries of them.
+    pub numeric: bool,
+}
+
+/// Opened event files, sorted by path. The events are read by
+/// [`Dataset::scan`] and [`summarise`](super::summarise).
+#[derive(Debug)]
+pub struct Dataset {
+    files: Vec<EventFile>,
+    columns: Vec<ColumnInfo>,
+}
+
+impl Dataset {
+    /// Finds and opens the files of `patterns`: paths or globs, relative to
+    /// `base`. The format is recognised by content. Only what describes the
+    /// files is read.
+    pub fn open(patterns: &[String], base: &Path) -> Result<Self, DataError> {
+        let mut paths = BTreeSet::new();
+        for pattern in patterns {
+            paths.extend(find(pattern, base)?);
+        }
+        let mut files: Vec<EventFile> = Vec::with_capacity(paths.len());
+        let mut real_paths = BTreeSet::new();
+        for path in paths {
+            // The same file under two names would count its events twice.
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if real_paths.insert(real) {
+                files.push(EventFile::open(&path)?);
+            }
+        }
+        let first = files.first().ok_or(DataError::NoPatterns)?;
+        let columns = first.schema.fields().iter().map(|field| ColumnInfo {
+            name: field.name().clone(),
+            type_name: field.data_type().to_string(),
+            numeric: is_numeric(field.data_type()),
+        });
+        let columns = columns.collect();
+        if files.iter().all(|file| file.rows == 0) {
+            return Err(DataError::NoRows {
+                paths: files.into_iter().map(|file| file.path).collect(),
+            });
+        }
+        Ok(Self { files, columns })
+    }
+
+    /// Paths of the files, sorted.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// Number of rows in all files, before any selection.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Columns of the first file. Other files may have more, and other numeric
+    /// types; they are checked for what is used when it is used.
+    pub fn columns(&self) -> &[ColumnInfo] {
+        &self.columns
+    }
+
+    pub(super) fn event_files(&self) -> &[EventFile] {
+        &self.files
+    }
+
+    /// For each file, the places of `names` in its schema, in rising order.
+    /// Every file must have them, with numbers in them.
+    pub(super) fn projections(&self, names: &BTreeSet<&str>) -> Result<Vec<Vec<usize>>, DataError> {
+        self.files
+            .iter()
+            .map(|file| {
+                let mut places = Vec::with_capacity(names.len());
+                for &name in names {
+                    places.push(
+                        self.require(file, name, "a number", |data_type| {
+                            is_numeric(data_type).then_some(())
+                        })?
+                        .0,
+                    );
+                }
+                places.sort_unstable();
+                Ok(places)
+            })
+            .collect()
+    }
+
+    /// Whether the integers of an id column have a sign, the same in all files.
+    pub(super) fn id_sign(&self, name: &str) -> Result<bool, DataError> {
+        let mut common = None;
+        for file in &self.files {
+            let expected = match common {
+                None => "an integer",
+                Some(true) => "a signed integer, as in the first file",
+                Some(false) => "an unsigned integer, as in the first file",
+            };
+            let (_, sign) = self.require(file, name, expected, |data_type| {
+                integer_sign(data_type).filter(|&sign| common.is_none_or(|common| common == sign))
+            })?;
+            common = Some(sign);
+        }
+        common.ok_or(DataError::NoPatterns)
+    }
+
+    fn require<T>(
+        &self,
+        file: &EventFile,
+        name: &str,
+        expected: &str,
+        accept: impl Fn(&arrow::datatypes::DataType) -> Option<T>,
+    ) -> Result<(usize, T), DataError> {
+        let mismatch = |found: String| DataError::SchemaMismatch {
+            path: file.path.clone(),
+            column: name.to_owned(),
+            expected: expected.to_owned(),
+            found,
+        };
+        let Some((place, field)) = file.schema.fields().find(name) else {
+            let names = file
+                .schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str());
+            let near = nearest(name, names).map(|near| format!(" (there is `{near}`)"));
+            return Err(mismatch(format!(
+                "no such column{}",
+                near.unwrap_or_default()
+            )));
+        };
+        match accept(field.data_type()) {
+            Some(accepted) => Ok((place, accepted)),
+            None => Err(mismatch(field.data_type().to_string())),
+        }
+    }
+}
+
+/// The files that a path or glob means. What exists under the very name is
+/// meant by it, even if it looks like a glob.
+fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let path = base.join(pattern);
+    let is_glob = pattern.contains(['*', '?', '[']);
+    if !is_glob || path.is_file() {
+        return Ok(vec![path]);
+    }
+    let full = match Path::new(pattern).is_absolute() {
+        true => pattern.to_owned(),
+        false => {
+            let base = glob::Pattern::escape(&base.to_string_lossy());
+            Path::new(&base)
+                .join(pattern)
+                .to_string_lossy()
+                .into_owned()
+        }
+    };
+    let bad = |source| DataError::BadPattern {
+        pattern: pattern.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in glob::glob(&full).map_err(bad)? {
+        let path = entry.map_err(|error| DataError::Io {
+            path: error.path().to_owned(),
+            action: "look into",
+            source: error.into(),
+        })?;
+        if path.is_file() {
+            found.push(path);
+        }
+    }
+    if found.is_empty() {
+        return Err(DataError::NoMatch {
+            pattern: pattern.to_owned(),
+            base: base.to_owned(),
+        });
+    }
+    Ok(found)
+}

@@ -1,0 +1,76 @@
+//! Fingerprints of the input files, so that a result can say what it was made of.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::dataset::Dataset;
+use super::error::DataError;
+
+/// Bytes hashed at once.
+const BLOCK: usize = 1 << 18;
+
+/// One input file as a result remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FileRecord {
+    /// The path as it was opened.
+    pub path: String,
+    /// Size.
+    pub bytes: u64,
+    /// Number of rows.
+    pub rows: u64,
+    /// SHA-256 of the content, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+impl Dataset {
+    /// Reads every file once and fingerprints it; in the order of the files.
+    pub fn digest(&self) -> Result<Vec<FileRecord>, DataError> {
+        let record = |file: &super::file::EventFile| {
+            let io = |source| DataError::Io {
+                path: file.path.clone(),
+                action: "read",
+                source,
+            };
+            let (sha256, bytes) = sha256(&file.path).map_err(io)?;
+            if bytes != file.bytes {
+                let message = format!(
+                    "it had {} bytes when opened and has {bytes} now",
+                    file.bytes
+                );
+                return Err(file.corrupt("end".to_owned(), message));
+            }
+            Ok(FileRecord {
+                path: file.path.display().to_string(),
+                bytes,
+                rows: file.rows,
+                sha256,
+            })
+        };
+        self.event_files().par_iter().map(record).collect()
+    }
+}
+
+fn sha256(path: &Path) -> std::io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    let mut bytes = 0;
+    loop {
+        let count = file.read(&mut block)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&block[..count]);
+        bytes += count as u64;
+    }
+    let hex = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok((hex, bytes))
+}

@@ -1,0 +1,312 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use super::*;
+
+fn value(text: &str, variables: &[(&str, f64)]) -> f64 {
+    let expression = Expression::parse(text).unwrap();
+    let values: Vec<f64> = expression
+        .variables()
+        .iter()
+        .map(|name| variables.iter().find(|(known, _)| known == name).unwrap().1)
+        .collect();
+    expression.eval(&values)
+}
+
+#[test]
+fn precedence_and_associativity() {
+    let v = [
+        ("a", 7.0),
+        ("b", 2.0),
+        ("c", 3.0),
+        ("x", 3.0),
+        ("min_x", 5.0),
+        ("jet.pt", 4.0),
+    ];
+    let table: &[(&str, f64)] = &[
+        ("-x^2", -9.0),
+        ("(-x)^2", 9.0),
+        ("2^3^2", 512.0),
+        ("2^-1", 0.5),
+        ("-2^-2", -0.25),
+        ("a - b - c", 2.0),
+        ("a / b / c", 7.0 / 2.0 / 3.0),
+        ("a - b * c + 1", 2.0),
+        ("a % b * c", 3.0),
+        ("!a && b", 0.0),
+        ("!0 && b", 1.0),
+        ("!(a && 0)", 1.0),
+        ("!!a", 1.0),
+        ("0 && 0 || 1", 1.0),
+        ("1 || 0 && 0", 1.0),
+        ("a == 7 && b != 3", 1.0),
+        ("1 + 1 == 2", 1.0),
+        ("1 < 2 == 1", 1.0),
+        ("a > b && c <= 3 && b >= 2", 1.0),
+        ("- - a", 7.0),
+        ("+a - +b", 5.0),
+        ("-a + b", -5.0),
+        ("-(a + b) * c", -27.0),
+        ("b * -c", -6.0),
+        ("min(max(a, b), c)", 3.0),
+        ("max(min(a, b), min(c, 1)) + min(a, max(b, c))", 5.0),
+        ("-min(a, b)^2", -4.0),
+        ("hypot(c, 4)", 5.0),
+        ("atan2(1, 0) * 2 / pi", 1.0),
+        ("sign(-a) + sign(0)", -1.0),
+        ("round(2.5) + floor(2.5) + ceil(2.5)", 8.0),
+        ("log(exp(2)) + log10(100) + log2(8)", 7.0),
+        ("sqrt(abs(-a - b))", 3.0),
+        ("1.5e-3 * 1E3", 1.5),
+        (".5 + 2.", 2.5),
+        ("min_x - {min_x} + jet.pt", 4.0),
+        ("a-1", 6.0),
+        ("2e0-3", -1.0),
+        ("asinh(sinh(1)) + tanh(0)", 1.0),
+    ];
+    for &(text, expected) in table {
+        let got = value(text, &v);
+        assert!(
+            (got - expected).abs() < 1e-12,
+            "{text}: {got}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn ieee_values_and_comparisons_with_nan() {
+    let nan = [("n", f64::NAN)];
+    assert_eq!(value("1 / 0", &[]), f64::INFINITY);
+    assert!(value("log(-1)", &[]).is_nan());
+    for text in [
+        "n < 1", "n >= 1", "n == n", "n != n", "n != 1", "n && 1", "n || 0",
+    ] {
+        assert_eq!(value(text, &nan), 0.0, "{text}");
+    }
+    assert!(value("min(n, 1)", &nan).is_nan());
+    assert!(value("1 + 0 * n", &nan).is_nan());
+}
+
+#[test]
+fn chunks_and_single_rows_agree_and_columns_stay_untouched() {
+    let expression = Expression::parse("(a - b) * (a - b) / max(a, 2) - -b^2 + (b > 1)").unwrap();
+    let a = Arc::new(vec![1.0, 2.5, -3.0, f64::NAN]);
+    let b = Arc::new(vec![0.5, 1.5, 4.0, 1.0]);
+    let out = expression
+        .eval_lanes(&[Lane::Each(a.clone()), Lane::Each(b.clone())])
+        .into_rows(4);
+    for i in 0..4 {
+        assert_eq!(out[i].to_bits(), expression.eval(&[a[i], b[i]]).to_bits());
+    }
+    assert_eq!(*b, vec![0.5, 1.5, 4.0, 1.0]);
+}
+
+/// Random expressions, evaluated by a direct recursion while they are written.
+#[test]
+fn random_expressions_agree_with_direct_evaluation() {
+    struct Random(u64);
+    impl Random {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 = self
+                .0
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            (self.0 >> 33) % n
+        }
+    }
+    // Returns the text, its value and its precedence level (8 = atom).
+    fn write(random: &mut Random, depth: u32) -> (String, f64, u8) {
+        let wrap = |(text, value, level): (String, f64, u8), least: u8| {
+            if level < least {
+                (format!("({text})"), value)
+            } else {
+                (text, value)
+            }
+        };
+        let pick = if depth == 0 { 0 } else { random.below(10) };
+        match pick {
+            0 | 1 => match random.below(3) {
+                0 => ("x".into(), 1.5, 9),
+                1 => ("y".into(), -0.75, 9),
+                _ => {
+                    let n = random.below(9) as f64 / 2.0;
+                    (format!("{n}"), n, 9)
+                }
+            },
+            2 => {
+                let (text, value) = wrap(write(random, depth - 1), 7);
+                (format!("-{text}"), -value, 7)
+            }
+            3 => {
+                let (a, x, _) = write(random, depth - 1);
+                let (b, y, _) = write(random, depth - 1);
+                (
+                    format!("min({a}, {b})"),
+                    if x.is_nan() || y.is_nan() {
+                        f64::NAN
+                    } else {
+                        x.min(y)
+                    },
+                    9,
+                )
+            }
+            4 => {
+                let (a, x, _) = write(random, depth - 1);
+                (format!("abs({a})"), x.abs(), 9)
+            }
+            5 => {
+                let (a, x) = wrap(write(random, depth - 1), 9);
+                (format!("{a}^2"), x * x, 8)
+            }
+            _ => {
+                let (symbol, level) = [
+                    ("+", 5),
+                    ("-", 5),
+                    ("*", 6),
+                    ("/", 6),
+                    ("<", 4),
+                    ("&&", 2),
+                    ("||", 1),
+                ][random.below(7) as usize];
+                let least_left = if level == 4 { 5 } else { level };
+                let (a, x) = wrap(write(random, depth - 1), least_left);
+                let (b, y) = wrap(write(random, depth - 1), level + 1);
+                let truth = |c: bool| f64::from(u8::from(c));
+                let value = match symbol {
+                    "+" => x + y,
+                    "-" => x - y,
+                    "*" => x * y,
+                    "/" => x / y,
+                    "<" => truth(x < y),
+                    "&&" => truth(is_true(x) && is_true(y)),
+                    _ => truth(is_true(x) || is_true(y)),
+                };
+                (format!("{a} {symbol} {b}"), value, level)
+            }
+        }
+    }
+    let mut random = Random(7);
+    for _ in 0..3000 {
+        let (text, expected, _) = write(&mut random, 6);
+        if text.len() > MAX_LENGTH {
+            continue;
+        }
+        let got = value(&text, &[("x", 1.5), ("y", -0.75)]);
+        assert!(
+            got == expected || (got.is_nan() && expected.is_nan()),
+            "{text}: {got}, expected {expected}"
+        );
+    }
+}
+
+#[test]
+fn errors_point_at_their_place() {
+    let table: &[(&str, &str, &str)] = &[
+        ("", "empty", ""),
+        ("  ", "empty", "  "),
+        ("sqt(x)", "did you mean `sqrt`", "sqt"),
+        ("ln(x)", "`log`", "ln"),
+        ("zzz(x)", "there are: log", "zzz"),
+        ("(a + b", "never closed", "("),
+        ("a + b)", "has no `(`", ")"),
+        ("a +", "missing after `+`", ""),
+        ("* a", "missing at the start", "*"),
+        ("a + * b", "missing after `+`", "*"),
+        ("()", "missing after `(`", ")"),
+        ("a # b", "unexpected character `#`", "#"),
+        ("a = 1", "write `==`", "="),
+        ("a & b", "write `&&`", "&"),
+        ("a | b", "write `||`", "|"),
+        ("a and b", "write `&&`", "and"),
+        ("a OR b", "write `||`", "OR"),
+        ("not a", "write `!`", "not"),
+        ("a ** 2", "write `^`", "**"),
+        ("a => 2", "write `>=`", "=>"),
+        ("a b", "operator is missing before `b`", "b"),
+        ("2 x", "operator is missing before `x`", "x"),
+        ("2x + 1", "neither a number nor a name", "2x"),
+        ("1.2.3", "neither a number nor a name", "1.2.3"),
+        ("1e999", "too large", "1e999"),
+        (".", "not a number", "."),
+        ("50 < m < 200", "cannot be chained", "<"),
+        ("min(a)", "takes 2 arguments, found 1", "min(a)"),
+        ("abs(a, b)", "takes 1 argument", ","),
+        ("a, b", "a comma only", ","),
+        ("log x", "in parentheses", "log"),
+        ("{a", "no closing", "{"),
+        ("{}", "no closing", "{"),
+        ("µ² + 1", "unexpected character `²`", "²"),
+        ("pt > 3 && 🦀", "unexpected character", "🦀"),
+    ];
+    for &(text, message, place) in table {
+        let error = Expression::parse(text).unwrap_err();
+        assert!(error.message.contains(message), "{text}: {}", error.message);
+        assert_eq!(
+            &text[error.span.clone()],
+            place,
+            "{text}: {}",
+            error.message
+        );
+        assert!(error.to_string().lines().count() == 3);
+    }
+}
+
+#[test]
+fn the_caret_stands_under_the_place() {
+    let error = Expression::parse("é + sqt(x)\n+ 1").unwrap_err();
+    let expected = "unknown function `sqt`; did you mean `sqrt`?\n    é + sqt(x) + 1\n        ^^^";
+    assert_eq!(error.to_string(), expected);
+    let long = format!("{} + nope(1)", vec!["a"; 500].join(" + "));
+    let shown = Expression::parse(&long).unwrap_err().to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert!(lines[1].len() < 140);
+    assert_eq!(lines[1].find("nope"), lines[2].find('^'));
+}
+
+#[test]
+fn unknown_columns_name_the_nearest() {
+    let expression = Expression::parse("log(m_hh1) > 3").unwrap();
+    let error = ExpressionError::unknown_column(&expression, "m_hh1", ["pt", "m_h1", "eta"]);
+    assert_eq!(
+        error.message,
+        "there is no column `m_hh1`; did you mean `m_h1`?"
+    );
+    assert_eq!(error.span, 4..9);
+}
+
+#[test]
+fn length_and_depth_are_bounded() {
+    let deep = |n: usize| format!("{}x{}", "(".repeat(n), ")".repeat(n));
+    assert!(Expression::parse(&deep(MAX_DEPTH)).is_ok());
+    for text in [
+        deep(MAX_DEPTH + 1),
+        deep(2000),
+        format!("{}x", "-".repeat(4000)),
+        "2^".repeat(2000) + "2",
+    ] {
+        assert!(
+            Expression::parse(&text)
+                .unwrap_err()
+                .message
+                .contains("nested")
+        );
+    }
+    let long = vec!["a"; 2048].join("+");
+    assert_eq!(Expression::parse(&long).unwrap().eval(&[1.0]), 2048.0);
+    assert!(
+        Expression::parse(&(long + "+a+a"))
+            .unwrap_err()
+            .message
+            .contains("at most 4096")
+    );
+}
+
+#[test]
+fn is_shared_between_threads() {
+    fn check<T: Send + Sync + Clone>() {}
+    check::<Expression>();
+}
+
+#[test]
+fn a_wrong_number_of_values_is_nan() {
+    assert!(Expression::parse("a + b").unwrap().eval(&[1.0]).is_nan());
+}

@@ -1,0 +1,280 @@
+//! One event file: which format it is, what it holds, and how a part of it is
+//! read. Nothing in a file is trusted; a decoder that panics on a corrupt file
+//! is caught here and becomes an error.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use super::error::DataError;
+use super::ipc::IpcFile;
+use super::parquet::ParquetFile;
+
+/// Rows handled at once: columns of this length stay in the processor's cache
+/// while an expression is evaluated on them.
+pub(super) const BATCH_ROWS: usize = 8192;
+
+/// A contiguous range of rows that is read by one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Part {
+    /// Place of the first row in the file.
+    pub(super) first_row: u64,
+    pub(super) rows: u64,
+    /// Row group (Parquet) or record batch (Arrow) that holds the rows.
+    pub(super) group: usize,
+    /// Place of the first row in the group.
+    pub(super) offset: u64,
+}
+
+/// An opened and checked event file.
+#[derive(Debug)]
+pub(super) struct EventFile {
+    pub(super) path: PathBuf,
+    pub(super) bytes: u64,
+    pub(super) rows: u64,
+    pub(super) schema: SchemaRef,
+    pub(super) parts: Vec<Part>,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Parquet(ParquetFile),
+    Ipc(IpcFile),
+}
+
+/// What a decoder reports; the path is added here.
+#[derive(Debug)]
+pub(super) struct Fault {
+    pub(super) place: String,
+    pub(super) message: String,
+}
+
+impl Fault {
+    pub(super) fn at(place: impl Into<String>, message: impl ToString) -> Self {
+        Self {
+            place: place.into(),
+            message: message.to_string(),
+        }
+    }
+}
+
+impl EventFile {
+    /// Reads what describes the file, not the events.
+    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
+        let file = open_regular(path)?;
+        let io = |source| DataError::Io {
+            path: path.to_owned(),
+            action: "read",
+            source,
+        };
+        let bytes = file.metadata().map_err(io)?.len();
+        let mut first = Vec::new();
+        (&file).take(8).read_to_end(&mut first).map_err(io)?;
+        let corrupt = |fault: Fault| DataError::Corrupt {
+            path: path.to_owned(),
+            place: fault.place,
+            message: fault.message,
+        };
+        let (content, schema, parts) = match first.as_slice() {
+            [b'P', b'A', b'R', b'1', ..] => {
+                let (content, schema, parts) =
+                    caught("footer", || ParquetFile::open(&file, bytes)).map_err(corrupt)?;
+                (Content::Parquet(content), schema, parts)
+            }
+            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => {
+                let (content, schema, parts) =
+                    caught("footer", || IpcFile::open_file(file, bytes)).map_err(corrupt)?;
+                (Content::Ipc(content), schema, parts)
+            }
+            [0xff, 0xff, 0xff, 0xff, ..] => {
+                let (content, schema, parts) =
+                    caught("stream header", || IpcFile::open_stream(file, bytes))
+                        .map_err(corrupt)?;
+                (Content::Ipc(content), schema, parts)
+            }
+            _ => {
+                return Err(DataError::UnknownFormat {
+                    path: path.to_owned(),
+                    found: describe(&first),
+                });
+            }
+        };
+        refuse_duplicates(path, &schema)?;
+        let rows = parts.iter().map(|part| part.rows).sum();
+        Ok(Self {
+            path: path.to_owned(),
+            bytes,
+            rows,
+            schema,
+            parts,
+            content,
+        })
+    }
+
+    /// Reads the columns `wanted` (indices into the schema, rising) of one
+    /// part, and hands them on in batches of at most [`BATCH_ROWS`] rows, each
+    /// with the place of its first row in the file.
+    pub(super) fn read(
+        &self,
+        part: Part,
+        wanted: &[usize],
+        mut visit: impl FnMut(&RecordBatch, u64) -> Result<(), DataError>,
+    ) -> Result<(), DataError> {
+        let mut seen = 0;
+        let mut refused = None;
+        let mut each = |batch: RecordBatch| {
+            let mut offset = 0;
+            while offset < batch.num_rows() && refused.is_none() {
+                let length = BATCH_ROWS.min(batch.num_rows() - offset);
+                let slice = batch.slice(offset, length);
+                refused = visit(&slice, part.first_row + seen).err();
+                seen += length as u64;
+                offset += length;
+            }
+            refused.is_none()
+        };
+        let result = caught("rows", || match &self.content {
+            Content::Parquet(content) => content.read(&self.path, part, wanted, &mut each),
+            Content::Ipc(content) => content.read(&self.path, part, wanted, &mut each),
+        });
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        let place = || format!("{} {}", self.group_name(), part.group);
+        result.map_err(|fault| self.corrupt(place(), fault.message))?;
+        if seen != part.rows {
+            return Err(self.corrupt(
+                place(),
+                format!("it promises {} rows and holds {seen}", part.rows),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The error for content that contradicts itself.
+    pub(super) fn corrupt(&self, place: String, message: String) -> DataError {
+        DataError::Corrupt {
+            path: self.path.clone(),
+            place,
+            message,
+        }
+    }
+
+    fn group_name(&self) -> &'static str {
+        match self.content {
+            Content::Parquet(_) => "row group",
+            Content::Ipc(_) => "record batch",
+        }
+    }
+}
+
+/// Whether a column can be used in expressions.
+pub(super) fn is_numeric(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean => true,
+        DataType::Dictionary(_, value) => is_numeric(value),
+        other => other.is_numeric(),
+    }
+}
+
+/// Opens a file to be read again later; the file may have changed meanwhile.
+pub(super) fn reopen(path: &Path) -> Result<File, Fault> {
+    File::open(path).map_err(|error| Fault::at("file", error))
+}
+
+fn open_regular(path: &Path) -> Result<File, DataError> {
+    let io = |action| {
+        move |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::NotFound => DataError::NotFound {
+                path: path.to_owned(),
+            },
+            _ => DataError::Io {
+                path: path.to_owned(),
+                action,
+                source,
+            },
+        }
+    };
+    let metadata = std::fs::metadata(path).map_err(io("look at"))?;
+    if !metadata.is_file() {
+        let hint = match metadata.is_dir() {
+            true => format!(
+                "; to read all files in it write {}",
+                path.join("*.parquet").display()
+            ),
+            false => String::new(),
+        };
+        return Err(DataError::NotAFile {
+            path: path.to_owned(),
+            hint,
+        });
+    }
+    File::open(path).map_err(io("open"))
+}
+
+/// Runs a decoder; its panic is a fault of the file.
+fn caught<T>(place: &str, decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+        let said = said.unwrap_or_else(|| "no reason given".to_owned());
+        Err(Fault::at(place, format!("the decoder gave up: {said}")))
+    })
+}
+
+fn refuse_duplicates(path: &Path, schema: &Schema) -> Result<(), DataError> {
+    let mut names = HashSet::new();
+    match schema
+        .fields()
+        .iter()
+        .find(|field| !names.insert(field.name()))
+    {
+        Some(field) => Err(DataError::DuplicateColumn {
+            path: path.to_owned(),
+            name: field.name().clone(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The first bytes of a file of another format, in words where it is known.
+fn describe(first: &[u8]) -> String {
+    let known = match first {
+        [] => return "the file is empty".to_owned(),
+        [b'P', b'A', b'R', b'E', ..] => "an encrypted Parquet file",
+        [b'r', b'o', b'o', b't', ..] => "a ROOT file; convert it, for example with uproot",
+        [0x89, b'H', b'D', b'F', ..] => "an HDF5 file; convert it to Parquet",
+        [b'P', b'K', 3, 4, ..] => "a zip archive or .npz; convert it to Parquet",
+        [0x1f, 0x8b, ..] => "a gzip archive; unpack it",
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => "a zstd archive; unpack it",
+        [b'F', b'E', b'A', b'1', ..] => "a Feather version 1 file; write version 2",
+        _ if first
+            .iter()
+            .all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace()) =>
+        {
+            "text, perhaps CSV; convert it to Parquet"
+        }
+        _ => "an unknown format",
+    };
+    format!("it starts with \"{}\": {known}", first.escape_ascii())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_decoder_is_a_fault_of_the_file() {
+        let fault = caught::<()>("row group 2", || panic!("index {} out of range", 7)).unwrap_err();
+        assert_eq!(fault.place, "row group 2");
+        assert_eq!(fault.message, "the decoder gave up: index 7 out of range");
+    }
+}

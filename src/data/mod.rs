@@ -1,0 +1,45 @@
+//! Event files into arrays.
+//!
+//! [`Dataset`] opens Parquet and Arrow IPC files. A [`Resolver`] turns texts
+//! such as `in_cr1 && x_wt > 1.5` into [`Compiled`] expressions over their
+//! columns, the user's definitions and the [`BUILTINS`]. [`Dataset::scan`] then
+//! makes one pass over the files and returns an [`EventTable`]: features,
+//! weights, regions and event keys, ready for training. [`summarise`] looks at
+//! columns, [`Dataset::digest`] fingerprints files.
+//!
+//! Files are not trusted: corrupt, truncated or absurd ones end in a
+//! [`DataError`]. Where a decoder panics on one, the panic is caught, though
+//! the standard hook has then printed a line.
+
+mod builtins;
+mod chunk;
+mod convert;
+mod dataset;
+mod definitions;
+mod digest;
+mod error;
+mod expression;
+mod file;
+mod ids;
+mod ipc;
+mod parquet;
+mod scan;
+mod summary;
+mod table;
+
+#[cfg(test)]
+mod sample_files;
+#[cfg(test)]
+mod tests;
+
+pub use builtins::{BUILTINS, Builtin};
+pub use chunk::ColumnChunk;
+pub use dataset::{ColumnInfo, Dataset};
+pub use definitions::{Compiled, MAX_LAYERS, Resolver};
+pub use digest::FileRecord;
+pub use error::DataError;
+pub use expression::{Expression, ExpressionError, FUNCTIONS, MAX_DEPTH, MAX_LENGTH};
+pub use ids::{IdColumn, IdSpec, Ids, event_key};
+pub use scan::{MAX_FLAGS, OnMissing, ScanRequest};
+pub use summary::{ColumnSummary, summarise};
+pub use table::{EventTable, ScanReport};

@@ -1,0 +1,141 @@
+//! Parquet: footer, row groups, columns.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+
+use super::file::{BATCH_ROWS, Fault, Part, reopen};
+
+/// Row groups longer than this are read by several threads. Each of them skips
+/// to its rows page by page, so much smaller parts would not pay.
+const PART_ROWS: u64 = 1 << 17;
+
+/// A Parquet file whose footer has been read.
+#[derive(Debug)]
+pub(super) struct ParquetFile {
+    metadata: ArrowReaderMetadata,
+}
+
+impl ParquetFile {
+    pub(super) fn open(file: &File, bytes: u64) -> Result<(Self, SchemaRef, Vec<Part>), Fault> {
+        let footer = |error: parquet::errors::ParquetError| Fault::at("footer", error);
+        let metadata =
+            ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(footer)?;
+        let mut parts = Vec::new();
+        let mut first_row = 0_u64;
+        for (group, row_group) in metadata.metadata().row_groups().iter().enumerate() {
+            let place = || format!("footer, row group {group}");
+            let rows = u64::try_from(row_group.num_rows())
+                .map_err(|_| Fault::at(place(), "a negative number of rows"))?;
+            for column in row_group.columns() {
+                let start = column
+                    .dictionary_page_offset()
+                    .unwrap_or_else(|| column.data_page_offset());
+                let end = start.checked_add(column.compressed_size());
+                let inside = start >= 0
+                    && column.compressed_size() >= 0
+                    && end.is_some_and(|end| u64::try_from(end).is_ok_and(|end| end <= bytes));
+                if !inside {
+                    let message = format!("column {} lies outside the file", column.column_path());
+                    return Err(Fault::at(place(), message));
+                }
+                let leaf = column.column_descr();
+                if leaf.max_rep_level() == 0 && column.num_values() != row_group.num_rows() {
+                    let message = format!(
+                        "column {} has {} values for {rows} rows",
+                        column.column_path(),
+                        column.num_values()
+                    );
+                    return Err(Fault::at(place(), message));
+                }
+            }
+            split(group, first_row, rows, &mut parts);
+            first_row = first_row
+                .checked_add(rows)
+                .ok_or_else(|| Fault::at(place(), "the number of rows overflows"))?;
+        }
+        if i64::try_from(first_row) != Ok(metadata.metadata().file_metadata().num_rows()) {
+            return Err(Fault::at(
+                "footer",
+                "the row groups do not add up to the number of rows",
+            ));
+        }
+        let schema = Arc::clone(metadata.schema());
+        Ok((Self { metadata }, schema, parts))
+    }
+
+    pub(super) fn read(
+        &self,
+        path: &Path,
+        part: Part,
+        wanted: &[usize],
+        visit: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<(), Fault> {
+        let place = || format!("row group {}", part.group);
+        let descriptor = self.metadata.metadata().file_metadata().schema_descr();
+        let count = |rows: u64| usize::try_from(rows).map_err(|error| Fault::at(place(), error));
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
+            reopen(path)?,
+            self.metadata.clone(),
+        )
+        .with_projection(ProjectionMask::roots(descriptor, wanted.iter().copied()))
+        .with_row_groups(vec![part.group])
+        .with_offset(count(part.offset)?)
+        .with_limit(count(part.rows)?)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|error| Fault::at(place(), error))?;
+        for batch in reader {
+            if !visit(batch.map_err(|error| Fault::at(place(), error))?) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Equal parts of at most [`PART_ROWS`] rows; none for an empty row group.
+fn split(group: usize, first_row: u64, rows: u64, parts: &mut Vec<Part>) {
+    let pieces = rows.div_ceil(PART_ROWS);
+    let mut offset = 0;
+    for piece in 0..pieces {
+        let length = (rows - offset).div_ceil(pieces - piece);
+        parts.push(Part {
+            first_row: first_row.saturating_add(offset),
+            rows: length,
+            group,
+            offset,
+        });
+        offset += length;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_cover_a_row_group_without_gaps() {
+        for rows in [0, 1, PART_ROWS, PART_ROWS + 1, 5 * PART_ROWS - 3] {
+            let mut parts = Vec::new();
+            split(2, 10, rows, &mut parts);
+            let mut next = 0;
+            for part in &parts {
+                assert_eq!(
+                    (part.group, part.offset, part.first_row),
+                    (2, next, 10 + next)
+                );
+                assert!(part.rows > 0 && part.rows <= PART_ROWS);
+                next += part.rows;
+            }
+            assert_eq!(next, rows);
+        }
+    }
+}

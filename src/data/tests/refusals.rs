@@ -1,0 +1,175 @@
+//! Files that are not there, not event files, or broken.
+
+use super::super::sample_files::{FORMS, Form, batch, floats, write};
+use super::*;
+
+#[test]
+fn files_are_found_once_and_sorted() {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path();
+    std::fs::create_dir(base.join("sub.parquet")).unwrap();
+    for name in ["b.parquet", "a[1].parquet"] {
+        write(&base.join(name), Form::ParquetSnappy, &[batch(0, 10)]);
+    }
+    let names = |patterns: &[&str]| {
+        let patterns: Vec<String> = patterns.iter().map(|&pattern| pattern.to_owned()).collect();
+        Dataset::open(&patterns, base).map(|dataset| dataset.files().count())
+    };
+    assert_eq!(names(&["*.parquet"]).unwrap(), 2);
+    assert_eq!(
+        names(&["*.parquet", "b.parquet", "./b.parquet", "a[1].parquet"]).unwrap(),
+        2
+    );
+    let error = |patterns: &[&str]| names(patterns).unwrap_err().to_string();
+    assert!(error(&["nothing*"]).contains("no file matches `nothing*`"));
+    assert!(error(&["c.parquet"]).ends_with("c.parquet: no such file"));
+    assert!(error(&["a[.parquet"]).contains("not a valid file pattern"));
+    assert!(error(&["sub.parquet"]).contains("*.parquet"));
+    assert!(error(&[]).contains("no file is named"));
+}
+
+#[test]
+fn what_is_no_event_file_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events");
+    let table: &[(&[u8], &str)] = &[
+        (b"", "the file is empty"),
+        (b"a,b\n1,2\n", "CSV"),
+        (b"root\0\0\xf7\x01aaaaaaa", "ROOT"),
+        (b"\x89HDF\r\n\x1a\n", "HDF5"),
+        (
+            b"\x01\x02\x03",
+            "it starts with \"\\x01\\x02\\x03\": an unknown format",
+        ),
+        (b"PAR1", "footer"),
+        (b"PAR1aaaaaaaaaaaaaaaaaaaa", "footer"),
+        (b"ARROW1\0\0", "too short"),
+        (
+            b"ARROW1\0\0aaaaaaaaaaaaaaaaaaaaaa",
+            "does not end with ARROW1",
+        ),
+        (b"ARROW1\0\0\xff\xff\xff\x7fARROW1", "longer than the file"),
+        (b"\xff\xff\xff\xff\xff\xff\xff\x7f", "ends early"),
+    ];
+    for (content, message) in table {
+        std::fs::write(&path, content).unwrap();
+        assert!(refused(&path).contains(message), "{}", refused(&path));
+    }
+}
+
+#[test]
+fn empty_and_contradictory_schemas() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events");
+    for form in FORMS {
+        write(&path, form, &[batch(0, 0)]);
+        assert!(refused(&path).contains("no rows in"), "{form:?}");
+    }
+    let field =
+        |name: &str| arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Float64, true);
+    let schema = arrow::datatypes::Schema::new(vec![field("x"), field("x")]);
+    let twice = arrow::record_batch::RecordBatch::try_new(
+        schema.into(),
+        vec![floats(&[1.0]), floats(&[2.0])],
+    );
+    for form in [Form::ParquetSnappy, Form::IpcFile] {
+        write(&path, form, &[twice.as_ref().unwrap().clone()]);
+        assert!(refused(&path).contains("two columns are called `x`"));
+    }
+}
+
+#[test]
+fn too_many_regions_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events");
+    write(&path, Form::ParquetSnappy, &[batch(0, 10)]);
+    let dataset = open(&path);
+    let flags = named(&resolver(&dataset), &["x"; 65]);
+    let error = dataset
+        .scan(
+            &ScanRequest {
+                flags,
+                ..ScanRequest::default()
+            },
+            None,
+        )
+        .unwrap_err();
+    assert!(matches!(
+        error,
+        DataError::TooManyFlags {
+            found: 65,
+            limit: 64
+        }
+    ));
+}
+
+/// Opens and reads everything; errors are fine, panics and aborts are not.
+fn try_everything(path: &Path) -> Result<(), DataError> {
+    let dataset = Dataset::open(&[path.display().to_string()], Path::new("/"))?;
+    summarise(&dataset)?;
+    let resolver = Resolver::new(dataset.columns(), &BTreeMap::new())?;
+    let features = vec![("x".to_owned(), resolver.compile("x + coded")?)];
+    let id = IdSpec::Columns(vec!["id".into()]);
+    dataset.scan(
+        &ScanRequest {
+            features,
+            id,
+            on_missing: OnMissing::Drop,
+            ..ScanRequest::default()
+        },
+        None,
+    )?;
+    Ok(())
+}
+
+#[test]
+fn truncated_files_are_errors() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events");
+    for form in FORMS {
+        write(&path, form, &[batch(0, 300), batch(300, 50)]);
+        let whole = std::fs::read(&path).unwrap();
+        try_everything(&path).unwrap();
+        for length in (0..whole.len() - 8).step_by(whole.len() / 40) {
+            std::fs::write(&path, &whole[..length]).unwrap();
+            // A stream may end at the end of any message.
+            let result = try_everything(&path);
+            assert!(
+                result.is_err() || matches!(form, Form::IpcStream | Form::IpcStreamZstd),
+                "{form:?} {length}"
+            );
+        }
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events");
+    let mut state = 11_u64;
+    let mut random = |n: usize| {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (state >> 33) as usize % n
+    };
+    for form in FORMS {
+        write(&path, form, &[batch(0, 300), batch(300, 50)]);
+        let whole = std::fs::read(&path).unwrap();
+        for round in 0..150 {
+            let mut broken = whole.clone();
+            for _ in 0..1 + random(4) {
+                // Half of the flips go where the metadata is.
+                let near_end = if round % 2 == 0 {
+                    whole.len().min(4000)
+                } else {
+                    whole.len()
+                };
+                let place = whole.len() - 1 - random(near_end);
+                broken[place] = [0, 0xff, 0x7f, 0x80, random(256) as u8][random(5)];
+            }
+            std::fs::write(&path, &broken).unwrap();
+            let _ = try_everything(&path);
+        }
+    }
+}

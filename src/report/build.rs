@@ -1,0 +1,430 @@
+//! The report's page and files from a run's metrics and members.
+
+use super::figures::{self, Named};
+use super::page::{Page, PageFigure, Section, Table, render};
+use super::plot::PlotError;
+use super::verdict::{short, verdict};
+use crate::background::{Metrics, RegionMetrics, file_name};
+use crate::config::Config;
+use crate::ensemble::Member;
+use crate::run::{DirectoryError, Manifest, RunDirectory};
+use rayon::prelude::*;
+use thiserror::Error;
+
+/// Why there is no report.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// The run has no result to report.
+    #[error("this run has no result to report: {0}; run its configuration again")]
+    Unfinished(String),
+    /// A figure cannot be drawn.
+    #[error("figure {name}: {source}")]
+    Plot {
+        /// The figure.
+        name: String,
+        /// What is wrong.
+        source: PlotError,
+    },
+    /// The run directory refused.
+    #[error(transparent)]
+    Directory(#[from] DirectoryError),
+}
+
+/// Reads `metrics.json` of a run.
+///
+/// # Errors
+/// [`ReportError`] if it is not there or damaged.
+pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
+    let path = directory.metrics_path();
+    if !path.exists() {
+        return Err(ReportError::Unfinished("it has no metrics.json".to_owned()));
+    }
+    let text = directory.read(&path)?;
+    serde_json::from_str(&text).map_err(|e| {
+        DirectoryError::Damaged {
+            path,
+            reason: e.to_string(),
+        }
+        .into()
+    })
+}
+
+/// The settings that decide what a report looks like, as text.
+#[must_use]
+pub fn settings_text(config: &Config) -> String {
+    let labels = (
+        &config.data.source.label,
+        &config.data.target.label,
+        &config.features.labels,
+        config.regions.values().map(|r| &r.label).collect::<Vec<_>>(),
+        &config.experiment.description,
+    );
+    format!(
+        "{}\n# {labels:?}\n",
+        toml::to_string(&config.report).unwrap_or_default()
+    )
+}
+
+/// Draws all figures and the page into the run directory.
+///
+/// # Errors
+/// [`ReportError`]
+pub fn write(
+    directory: &RunDirectory,
+    config: &Config,
+    manifest: &Manifest,
+    metrics: &Metrics,
+    members: &[Member],
+) -> Result<(), ReportError> {
+    let sections = sections(config, metrics, members)?;
+    let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
+    figures.par_iter().try_for_each(|named| {
+        let plot = |source| ReportError::Plot {
+            name: named.name.clone(),
+            source,
+        };
+        let path = directory.plots().join(format!("{}.svg", named.name));
+        directory.write(&path, named.figure.svg.as_bytes())?;
+        let png = named.figure.to_png().map_err(plot)?;
+        Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
+    })?;
+    let page = Page {
+        title: config
+            .report
+            .title
+            .clone()
+            .unwrap_or_else(|| config.experiment.name.clone()),
+        subtitle: config.experiment.description.clone(),
+        verdict: verdict(metrics, config),
+        facts: facts(config, manifest, metrics),
+        sections: sections
+            .into_iter()
+            .map(|(mut section, figures)| {
+                section.figures = figures
+                    .into_iter()
+                    .map(|f| PageFigure {
+                        name: f.name,
+                        svg: f.figure.svg,
+                        caption: f.caption,
+                    })
+                    .collect();
+                section
+            })
+            .collect(),
+        footer: vec![
+            "Light band: statistical error and ensemble spread in quadrature; hatched: the spread \
+             alone. Bins share the spread: χ² uses its full covariance."
+                .to_owned(),
+            "Numbers: metrics.json. How it was made: manifest.json, config.toml. \
+             Weights of every event: predictions/source.parquet."
+                .to_owned(),
+        ],
+    };
+    directory.write(&directory.report_path(), render(&page).as_bytes())?;
+    let used = directory.plots().join("report.toml");
+    Ok(directory.write(&used, settings_text(config).as_bytes())?)
+}
+
+fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String, String)> {
+    let fact = |name: &str, value: String| (name.to_owned(), value);
+    let files = |list: &[crate::data::FileRecord]| {
+        let rows: u64 = list.iter().map(|f| f.rows).sum();
+        let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
+        let more = if list.len() > 3 { ", …" } else { "" };
+        format!("{}{more} ({} files, {rows} rows)", names.join(", "), list.len())
+    };
+    let m = &metrics.members;
+    vec![
+        fact("Method", config.experiment.method.describe().to_owned()),
+        fact(
+            "Members",
+            format!(
+                "{} of {}, {:.0} epochs on average",
+                m.usable, m.requested, m.mean_epochs
+            ),
+        ),
+        fact("Seed", manifest.seed.to_string()),
+        fact("Source", files(&manifest.inputs.source)),
+        fact("Target", files(&manifest.inputs.target)),
+        fact(
+            "Device",
+            format!(
+                "{}, {} threads, {}",
+                manifest.device.name, manifest.device.threads, manifest.versions.platform
+            ),
+        ),
+        fact(
+            "Program",
+            format!(
+                "sideband {}{}, burn {}",
+                manifest.versions.sideband,
+                manifest
+                    .versions
+                    .git_revision
+                    .as_ref()
+                    .map_or_else(String::new, |r| format!(" ({r})")),
+                manifest.versions.burn
+            ),
+        ),
+        fact("Started", manifest.started.clone()),
+        fact("Wall time", format!("{:.1} s", manifest.wall_seconds)),
+    ]
+}
+
+type SectionWithFigures = (Section, Vec<Named>);
+
+fn sections(
+    config: &Config,
+    metrics: &Metrics,
+    members: &[Member],
+) -> Result<Vec<SectionWithFigures>, ReportError> {
+    let mut list = vec![(summary(metrics), Vec::new())];
+    let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
+    // what was not trained on comes first
+    regions.sort_by_key(|(_, r)| r.trained);
+    for (name, region) in regions {
+        list.push(region_section(config, name, region)?);
+    }
+    let mut figures = Vec::new();
+    for (name, plane) in &metrics.planes {
+        let drawn = figures::planes(config, &file_name(name), plane);
+        figures.extend(drawn.map_err(plot_error(name))?);
+    }
+    if !figures.is_empty() {
+        list.push((
+            Section {
+                title: "Planes".to_owned(),
+                ..Section::default()
+            },
+            figures,
+        ));
+    }
+    list.push(ratio_section(config, metrics)?);
+    list.push(training_section(config, metrics, members)?);
+    Ok(list)
+}
+
+fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
+    let name = name.to_owned();
+    move |source| ReportError::Plot { name, source }
+}
+
+fn number(value: f64) -> String {
+    if value.abs() >= 1000.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.1}")
+    }
+}
+
+fn summary(metrics: &Metrics) -> Section {
+    let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let rows = metrics
+        .regions
+        .values()
+        .map(|r| {
+            let y = &r.yields;
+            let optional = |v: Option<f64>, e: Option<f64>| match (v, e) {
+                (Some(v), Some(e)) => format!("{} ± {}", number(v), number(e)),
+                _ => "blinded".to_owned(),
+            };
+            vec![
+                r.label.clone() + if r.trained { " (held out)" } else { "" },
+                optional(y.observed, y.observed_error),
+                number(y.before),
+                format!(
+                    "{} ± {} ± {}",
+                    number(y.after),
+                    number(y.after_stat),
+                    number(y.after_spread)
+                ),
+                match (y.ratio, y.ratio_error) {
+                    (Some(v), Some(e)) => format!("{v:.3} ± {e:.3}"),
+                    _ => "–".to_owned(),
+                },
+                r.auc.map_or_else(
+                    || "–".to_owned(),
+                    |a| format!("{:.3} ± {:.3}", a.before.value, a.before.error),
+                ),
+                r.auc.map_or_else(
+                    || "–".to_owned(),
+                    |a| format!("{:.3} ± {:.3}", a.after.value, a.after.error),
+                ),
+            ]
+        })
+        .collect();
+    let weights = metrics
+        .regions
+        .values()
+        .map(|r| {
+            let w = &r.weights;
+            vec![
+                r.label.clone(),
+                r.source_events.to_string(),
+                number(w.effective),
+                format!("{:.3}", w.largest),
+                format!("{:.2} %", 100.0 * w.largest_share),
+                format!("{:.2} %", 100.0 * r.yields.raw_relative_spread),
+                format!("{:.2} %", 100.0 * r.yields.after_spread / r.yields.after),
+            ]
+        })
+        .collect();
+    Section {
+        title: "Summary".to_owned(),
+        text: vec![
+            "AUC is that of a fresh classifier of source against target; 0.5 means that nothing \
+             tells them apart, and a perfect reweighting gives 0.5 within the error."
+                .to_owned(),
+        ],
+        tables: vec![
+            Table {
+                caption: "Yields. After: ± statistical ± ensemble.".to_owned(),
+                header: texts(&[
+                    "Region",
+                    "Observed",
+                    "Before",
+                    "After",
+                    "After / observed",
+                    "AUC before",
+                    "AUC after",
+                ]),
+                rows,
+            },
+            Table {
+                caption: "Weights. Effective events: (sum w)² / sum w².".to_owned(),
+                header: texts(&[
+                    "Region",
+                    "Source events",
+                    "Effective",
+                    "Largest weight",
+                    "Its share",
+                    "Spread of yield, raw",
+                    "Spread, normalised",
+                ]),
+                rows: weights,
+            },
+        ],
+        ..Section::default()
+    }
+}
+
+fn region_section(
+    config: &Config,
+    name: &str,
+    region: &RegionMetrics,
+) -> Result<SectionWithFigures, ReportError> {
+    let mut figures = Vec::new();
+    let mut rows = Vec::new();
+    for (key, v) in &region.variables {
+        let file = format!("{}_{}", file_name(name), file_name(key));
+        let figure = figures::comparison(config, region, v).map_err(plot_error(&file))?;
+        figures.push(Named {
+            name: file,
+            caption: format!(
+                "{}{}.",
+                v.label,
+                if v.is_input { "" } else { ", which no network sees" }
+            ),
+            figure,
+        });
+        let cell = |c: Option<crate::stats::Chi2>| {
+            c.map_or_else(|| "–".to_owned(), |c| format!("{:.1} / {}", c.chi2, c.ndf))
+        };
+        rows.push(vec![
+            v.label.clone(),
+            cell(v.chi2_before),
+            cell(v.chi2_after),
+            cell(v.chi2_after_covariance),
+            v.chi2_after_covariance
+                .map_or_else(|| "–".to_owned(), |c| short(c.p_value)),
+            cell(v.chi2_shape),
+        ]);
+    }
+    if let Some((key, v)) = region.variables.iter().find(|(_, v)| !v.is_input) {
+        let file = format!("{}_{}_correlation", file_name(name), file_name(key));
+        let figure = figures::correlation(config, region, v).map_err(plot_error(&file))?;
+        figures.push(Named {
+            name: file,
+            caption: format!("Correlation over members between bins of {}.", v.label),
+            figure,
+        });
+    }
+    let held_out = if region.trained { ", held-out events" } else { "" };
+    let section = Section {
+        title: format!("Region {}{held_out}", region.label),
+        anchor: format!("region-{}", file_name(name)),
+        tables: vec![Table {
+            caption: "χ² / ndf of prediction against observation.".to_owned(),
+            header: [
+                "Distribution",
+                "Before",
+                "After",
+                "After, with covariance",
+                "p",
+                "Shape, with covariance",
+            ]
+            .map(ToOwned::to_owned)
+            .to_vec(),
+            rows,
+        }],
+        ..Section::default()
+    };
+    Ok((section, figures))
+}
+
+fn ratio_section(config: &Config, metrics: &Metrics) -> Result<SectionWithFigures, ReportError> {
+    let mut figures = Vec::new();
+    if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
+        figures.push(Named {
+            name: "calibration".to_owned(),
+            caption: "Calibration of the nominal ratio: a perfect one lies on the diagonal."
+                .to_owned(),
+            figure: figures::calibration(config, metrics).map_err(plot_error("calibration"))?,
+        });
+    }
+    figures.push(Named {
+        name: "weights".to_owned(),
+        caption: "Nominal weights of the source's events.".to_owned(),
+        figure: figures::weights(config, metrics).map_err(plot_error("weights"))?,
+    });
+    let section = Section {
+        title: "Ratio and weights".to_owned(),
+        ..Section::default()
+    };
+    Ok((section, figures))
+}
+
+fn training_section(
+    config: &Config,
+    metrics: &Metrics,
+    members: &[Member],
+) -> Result<SectionWithFigures, ReportError> {
+    let m = &metrics.members;
+    let loss = &metrics.loss;
+    let text = format!(
+        "{} members can be used: {} stopped early, {} reached the largest number of epochs; {} \
+         failed. Validation loss {:.5} ± {:.5} over members at their best epochs, training loss \
+         {:.5} there.",
+        m.usable,
+        m.converged,
+        m.epoch_limit,
+        m.failed.len(),
+        loss.validation_mean,
+        loss.validation_spread,
+        loss.training_mean
+    );
+    let figure = figures::losses(config, members).map_err(plot_error("losses"))?;
+    let section = Section {
+        title: "Training".to_owned(),
+        text: vec![text],
+        ..Section::default()
+    };
+    let losses = Named {
+        name: "losses".to_owned(),
+        caption: "Losses of all members; validation with nominal weights, training with each \
+                  member's bootstrap weights."
+            .to_owned(),
+        figure,
+    };
+    Ok((section, vec![losses]))
+}

@@ -1,0 +1,14 @@
+//! The report of a run: figures, tables, verdict, one page.
+//!
+//! [`plot`] and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
+//! out. The rest turns metrics into them.
+
+pub mod page;
+pub mod plot;
+
+mod build;
+mod figures;
+mod verdict;
+
+pub use build::{ReportError, read_metrics, settings_text, write};
+pub use verdict::verdict;

@@ -1,0 +1,435 @@
+//! One self-contained HTML page: verdict, facts, tables and figures.
+//!
+//! Text takes the labels' markup, `p_{T}` and `10^{3}`. Nothing is loaded from anywhere: the style is inline and the figures are
+//! inlined SVG, so the file can be mailed, archived and printed. Identifiers
+//! inside figures are prefixed, since all figures share the page's namespace.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use serde::{Deserialize, Serialize};
+
+use super::plot::text::{self, Level};
+
+mod stylesheet;
+
+/// Everything on the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Heading, and title of the window.
+    pub title: String,
+    /// Line below the heading.
+    pub subtitle: String,
+    /// What to conclude, in plain words; shown first.
+    pub verdict: Vec<Verdict>,
+    /// Names and values: version, data, date, seeds.
+    pub facts: Vec<(String, String)>,
+    /// The body.
+    pub sections: Vec<Section>,
+    /// Lines at the end.
+    pub footer: Vec<String>,
+}
+
+/// One conclusion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// How it is meant.
+    pub status: Status,
+    /// What it says.
+    pub text: String,
+}
+
+/// How a conclusion is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// As it should be.
+    Good,
+    /// Look at this before use.
+    Warning,
+    /// Do not use as it is.
+    Bad,
+    /// For information.
+    Info,
+}
+
+/// A part of the page with its own heading.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Heading.
+    pub title: String,
+    /// Name for links; derived from the title if empty.
+    #[serde(default)]
+    pub anchor: String,
+    /// Paragraphs.
+    #[serde(default)]
+    pub text: Vec<String>,
+    /// Tables, after the text.
+    #[serde(default)]
+    pub tables: Vec<Table>,
+    /// Figures, after the tables.
+    #[serde(default)]
+    pub figures: Vec<PageFigure>,
+}
+
+/// A table. Columns of numbers are recognised and aligned to the right.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Line above the table.
+    pub caption: String,
+    /// Column headings.
+    pub header: Vec<String>,
+    /// Rows of cells; short rows are filled up with empty cells.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// A figure on the page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageFigure {
+    /// Short name, also the figure's anchor.
+    pub name: String,
+    /// The SVG document. It is inlined as it is: only pass what this crate drew.
+    pub svg: String,
+    /// Text below.
+    pub caption: String,
+}
+
+/// Writes the page as one HTML document.
+pub fn render(page: &Page) -> String {
+    let mut names = Names::default();
+    let anchors: Vec<String> = page
+        .sections
+        .iter()
+        .map(|section| {
+            names.unique(if section.anchor.is_empty() {
+                &section.title
+            } else {
+                &section.anchor
+            })
+        })
+        .collect();
+    let document = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="generator" content="Sideband";
+                title { (plain(&page.title)) }
+                style { (PreEscaped(stylesheet::CSS)) }
+            }
+            body {
+                header {
+                    h1 { (rich(&page.title)) }
+                    @if !page.subtitle.is_empty() { p.subtitle { (rich(&page.subtitle)) } }
+                }
+                (verdict(&page.verdict))
+                (facts(&page.facts))
+                (contents(&page.sections, &anchors))
+                main {
+                    @for (section, anchor) in page.sections.iter().zip(&anchors) {
+                        (body(section, anchor, &mut names))
+                    }
+                }
+                @if !page.footer.is_empty() {
+                    footer { @for line in &page.footer { p { (rich(line)) } } }
+                }
+            }
+        }
+    };
+    document.into_string()
+}
+
+fn verdict(verdict: &[Verdict]) -> Markup {
+    html! {
+        @if !verdict.is_empty() {
+            section.verdict aria-label="Verdict" {
+                @for line in verdict {
+                    p class=(line.status.class()) {
+                        span.status { (line.status.word()) }
+                        span { (rich(&line.text)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(facts: &[(String, String)]) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            dl.facts {
+                @for (name, value) in facts {
+                    div { dt { (rich(name)) } dd { (rich(value)) } }
+                }
+            }
+        }
+    }
+}
+
+fn contents(sections: &[Section], anchors: &[String]) -> Markup {
+    html! {
+        @if sections.len() > 1 {
+            nav aria-label="Contents" {
+                @for (section, anchor) in sections.iter().zip(anchors) {
+                    a href={ "#" (anchor) } { (rich(&section.title)) }
+                }
+            }
+        }
+    }
+}
+
+fn body(section: &Section, anchor: &str, names: &mut Names) -> Markup {
+    html! {
+        section id=(anchor) {
+            h2 { (rich(&section.title)) }
+            @for paragraph in &section.text { p { (rich(paragraph)) } }
+            @for part in &section.tables { (table(part)) }
+            @if !section.figures.is_empty() {
+                div.figures.single[section.figures.len() == 1] {
+                    @for part in &section.figures { (figure(part, names)) }
+                }
+            }
+        }
+    }
+}
+
+fn table(table: &Table) -> Markup {
+    let lengths = table.rows.iter().map(Vec::len).chain([table.header.len()]);
+    let columns = lengths.max().unwrap_or(0);
+    let numeric: Vec<bool> = (0..columns)
+        .map(|column| table.is_numeric(column))
+        .collect();
+    let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();
+    html! {
+        div.table {
+            table {
+                @if !table.caption.is_empty() { caption { (rich(&table.caption)) } }
+                @if !table.header.is_empty() {
+                    thead { tr {
+                        @for (column, numeric) in numeric.iter().enumerate() {
+                            th.number[*numeric] scope="col" { (rich(&cell(&table.header, column))) }
+                        }
+                    } }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr {
+                            @for (column, numeric) in numeric.iter().enumerate() {
+                                td.number[*numeric] { (rich(&cell(row, column))) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn figure(figure: &PageFigure, names: &mut Names) -> Markup {
+    let anchor = names.unique(&format!("figure-{}", figure.name));
+    let label = if figure.caption.is_empty() {
+        &figure.name
+    } else {
+        &figure.caption
+    };
+    html! {
+        figure id=(anchor) {
+            div.drawing role="img" aria-label=(plain(label)) {
+                (PreEscaped(with_own_identifiers(&figure.svg, &anchor)))
+            }
+            @if !figure.caption.is_empty() { figcaption { (rich(&figure.caption)) } }
+        }
+    }
+}
+
+/// Text with the markup of figure labels: `p_{T}` lowers, `10^{3}` raises.
+fn rich(label: &str) -> Markup {
+    html! {
+        @for run in text::parse(label) {
+            @match run.level {
+                Level::Base => (run.text),
+                Level::Sub => sub { (run.text) },
+                Level::Sup => sup { (run.text) },
+            }
+        }
+    }
+}
+
+/// The same text without its markup.
+fn plain(label: &str) -> String {
+    text::parse(label).into_iter().map(|run| run.text).collect()
+}
+
+impl Table {
+    /// Whether every filled cell of a column reads as a number, with at least one.
+    fn is_numeric(&self, column: usize) -> bool {
+        let mut cells = self
+            .rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.trim());
+        let blank = |cell: &str| matches!(cell, "" | "-" | "–" | "—" | "n/a");
+        cells.clone().any(|cell| !blank(cell)) && cells.all(|cell| blank(cell) || is_number(cell))
+    }
+}
+
+/// A number, with or without sign, error, exponent or unit: "−1.2 ± 0.3", "31 %", "1.4 GB".
+fn is_number(cell: &str) -> bool {
+    let digits = cell.trim_start_matches(['+', '-', '−', '±', '<', '>', '≤', '≥', '~', '≈', ' ']);
+    let named = matches!(cell, "NaN" | "nan" | "inf" | "-inf" | "∞");
+    let begins = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
+    let letters = digits.chars().filter(|c| c.is_alphabetic()).count();
+    named || (begins && letters <= 4)
+}
+
+impl Status {
+    fn class(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Warning => "warning",
+            Self::Bad => "bad",
+            Self::Info => "info",
+        }
+    }
+
+    /// The status in a word, so that it does not hang on the colour.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "Good",
+            Self::Warning => "Check",
+            Self::Bad => "Problem",
+            Self::Info => "Note",
+        }
+    }
+}
+
+/// Anchors handed out so far.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Names {
+    /// An anchor made from `text` that no other part of the page has.
+    fn unique(&mut self, text: &str) -> String {
+        let plain = |c: char| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_lowercase()
+            } else {
+                '-'
+            }
+        };
+        let slug: String = text.chars().map(plain).collect();
+        let words: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).collect();
+        let slug = if words.is_empty() {
+            "part".to_owned()
+        } else {
+            words.join("-")
+        };
+        let mut name = slug.clone();
+        let mut count = 2;
+        while self.0.contains(&name) {
+            name = format!("{slug}-{count}");
+            count += 1;
+        }
+        self.0.push(name.clone());
+        name
+    }
+}
+
+/// Prefixes every identifier of an SVG document and every reference to one.
+///
+/// Quotes cannot appear in escaped text, so only attributes are touched.
+fn with_own_identifiers(svg: &str, prefix: &str) -> String {
+    let body = svg.find("<svg").map_or(svg, |start| &svg[start..]);
+    body.replace(" id=\"", &format!(" id=\"{prefix}-"))
+        .replace("=\"url(#", &format!("=\"url(#{prefix}-"))
+        .replace("href=\"#", &format!("href=\"#{prefix}-"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn figure(name: &str) -> PageFigure {
+        let svg = "<?xml version=\"1.0\"?><svg><clipPath id=\"clip1\"/>\
+                   <g clip-path=\"url(#clip1)\"/></svg>";
+        PageFigure {
+            name: name.to_owned(),
+            svg: svg.to_owned(),
+            caption: "a < b".to_owned(),
+        }
+    }
+
+    fn page() -> Page {
+        let section = |title: &str| Section {
+            title: title.to_owned(),
+            figures: vec![figure("m_HH"), figure("m HH")],
+            ..Section::default()
+        };
+        Page {
+            title: "<script>alert(1)</script>".to_owned(),
+            verdict: vec![Verdict {
+                status: Status::Bad,
+                text: "5 > 3 & so on".to_owned(),
+            }],
+            sections: vec![section("Closure"), section("Closure")],
+            ..Page::default()
+        }
+    }
+
+    #[test]
+    fn text_is_escaped() {
+        let html = render(&page());
+        assert!(!html.contains("<script>"));
+        assert!(html.contains("5 &gt; 3 &amp; so on") && html.contains("a &lt; b"));
+    }
+
+    #[test]
+    fn identifiers_are_unique_and_references_follow() {
+        let html = render(&page());
+        let mut ids: Vec<&str> = html
+            .split(" id=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next())
+            .collect();
+        let count = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((ids.len(), count), (10, 10));
+        for reference in html
+            .split("url(#")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
+            assert!(ids.contains(&reference), "{reference}");
+        }
+        assert!(!html.contains("<?xml"));
+    }
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere() {
+        let html = render(&page());
+        for external in ["http://", "https://", "src=", "@import", "<link"] {
+            assert!(!html.contains(external), "{external}");
+        }
+    }
+
+    #[test]
+    fn markup_becomes_sub_and_sup() {
+        let markup = rich("p_{T} < 10^{3}").into_string();
+        assert_eq!(markup, "p<sub>T</sub> &lt; 10<sup>3</sup>");
+        assert_eq!(plain("p_{T}"), "pT");
+    }
+
+    #[test]
+    fn columns_of_numbers_are_recognised() {
+        let row = |cells: [&str; 4]| cells.map(str::to_owned).to_vec();
+        let table = Table {
+            rows: vec![
+                row(["m_HH", "1.2 ± 0.3", "17", "2b SR"]),
+                row(["p_T", "−4e-3", "–", "x"]),
+            ],
+            ..Table::default()
+        };
+        let numeric: Vec<bool> = (0..5).map(|column| table.is_numeric(column)).collect();
+        assert_eq!(numeric, [false, true, true, false, false]);
+    }
+}

@@ -1,0 +1,73 @@
+//! SVG to PNG with resvg, in the embedded font alone, so that a figure looks
+//! the same on a laptop and on a batch node without any fonts.
+
+use std::sync::{Arc, LazyLock};
+
+use resvg::{tiny_skia, usvg};
+
+use super::PlotError;
+
+/// Pixels of the PNG for one unit of the SVG.
+const SCALE: f32 = 2.0;
+
+/// DejaVu Sans, regular and bold, parsed once.
+static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
+    let mut fonts = usvg::fontdb::Database::new();
+    fonts.load_font_data(dejavu::sans::regular().to_vec());
+    fonts.load_font_data(dejavu::sans::bold().to_vec());
+    fonts.set_sans_serif_family("DejaVu Sans");
+    Arc::new(fonts)
+});
+
+/// Rasterises an SVG document on white.
+pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
+    let options = usvg::Options {
+        fontdb: Arc::clone(&FONTS),
+        ..usvg::Options::default()
+    };
+    let tree = usvg::Tree::from_str(svg, &options)
+        .map_err(|error| PlotError::Render(error.to_string()))?;
+    let size = tree.size();
+    let (width, height) = (
+        (size.width() * SCALE).ceil() as u32,
+        (size.height() * SCALE).ceil() as u32,
+    );
+    let mut pixels = tiny_skia::Pixmap::new(width, height)
+        .ok_or_else(|| PlotError::Render(format!("image size {width} x {height}")))?;
+    pixels.fill(tiny_skia::Color::WHITE);
+    resvg::render(
+        &tree,
+        tiny_skia::Transform::from_scale(SCALE, SCALE),
+        &mut pixels.as_mut(),
+    );
+    pixels
+        .encode_png()
+        .map_err(|error| PlotError::Render(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_document_is_an_error() {
+        assert!(matches!(png("<svg"), Err(PlotError::Render(_))));
+    }
+
+    #[test]
+    fn text_leaves_ink() {
+        let blank = r##"<svg xmlns="http://www.w3.org/2000/svg" width="80" height="30"></svg>"##;
+        let written = blank.replace(
+            "></svg>",
+            r##"><text x="5" y="20" font-family="DejaVu Sans" font-size="16">Hbb</text></svg>"##,
+        );
+        let blank = png(blank).expect("a valid document");
+        let written = png(&written).expect("a valid document");
+        assert!(
+            written.len() > blank.len() + 100,
+            "{} against {}",
+            written.len(),
+            blank.len()
+        );
+    }
+}

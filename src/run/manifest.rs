@@ -1,0 +1,96 @@
+//! `manifest.json`: how a result was made.
+
+use crate::data::FileRecord;
+use serde::{Deserialize, Serialize};
+
+/// Version of the run directory.
+pub(super) const DIRECTORY_FORMAT: u32 = 1;
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// It is under way, or was killed.
+    Running,
+    /// It was asked to stop.
+    Interrupted,
+    /// It has its result, from fewer members than were asked for.
+    Partial,
+    /// It has its result.
+    Complete,
+}
+
+/// Versions of everything that computes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionRecord {
+    /// This program.
+    pub sideband: String,
+    /// Its source, if it was built from a git checkout.
+    pub git_revision: Option<String>,
+    /// The tensor library.
+    pub burn: String,
+    /// Operating system and processor family.
+    pub platform: String,
+}
+
+impl VersionRecord {
+    /// The versions in this program.
+    #[must_use]
+    pub fn current() -> Self {
+        Self {
+            sideband: env!("CARGO_PKG_VERSION").to_owned(),
+            git_revision: option_env!("SIDEBAND_GIT_REVISION").map(ToOwned::to_owned),
+            burn: "0.22.1".to_owned(),
+            platform: format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH),
+        }
+    }
+}
+
+/// What computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRecord {
+    /// Name of the device.
+    pub name: String,
+    /// Training threads.
+    pub threads: usize,
+    /// Instruction set of the CPU's matrix products.
+    pub cpu_kernel: String,
+}
+
+/// Input files of both samples.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inputs {
+    /// Of the source.
+    pub source: Vec<FileRecord>,
+    /// Of the target.
+    pub target: Vec<FileRecord>,
+}
+
+/// The whole of `manifest.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Version of the run directory.
+    pub format: u32,
+    /// How far the run has come.
+    pub state: State,
+    /// Seed of every random number.
+    pub seed: u64,
+    /// Whether blind regions were open.
+    pub unblind: bool,
+    /// Versions of everything that computes.
+    pub versions: VersionRecord,
+    /// What computed.
+    pub device: DeviceRecord,
+    /// Input files.
+    pub inputs: Inputs,
+    /// Numbers of the usable members.
+    pub members: Vec<u32>,
+    /// Numbers of the members that failed.
+    pub failed: Vec<u32>,
+    /// When the run was started (last), UTC, ISO 8601.
+    pub started: String,
+    /// When it ended, UTC, ISO 8601.
+    pub finished: Option<String>,
+    /// Wall time of the last start to its end, s.
+    pub wall_seconds: f64,
+}

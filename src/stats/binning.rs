@@ -1,0 +1,142 @@
+//! Bin edges in one dimension.
+
+use thiserror::Error;
+
+/// Edges that cannot be used.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum BinningError {
+    /// Fewer than two edges.
+    #[error("{0} edges; at least 2 are needed")]
+    TooFew(usize),
+    /// Not increasing, or not finite.
+    #[error("edge {index} ({value}) is not a finite number above the edge before it")]
+    NotIncreasing {
+        /// Which edge.
+        index: usize,
+        /// Its value.
+        value: f64,
+    },
+}
+
+/// Strictly increasing, finite bin edges. Values below the first and above the
+/// last edge count in the end bins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Edges(Vec<f64>);
+
+impl Edges {
+    /// Checks edges.
+    ///
+    /// # Errors
+    /// [`BinningError`] if they are fewer than two, not finite or not increasing.
+    pub fn new(edges: Vec<f64>) -> Result<Self, BinningError> {
+        if edges.len() < 2 {
+            return Err(BinningError::TooFew(edges.len()));
+        }
+        for (index, value) in edges.iter().copied().enumerate() {
+            if !value.is_finite() || (index > 0 && value <= edges[index - 1]) {
+                return Err(BinningError::NotIncreasing { index, value });
+            }
+        }
+        Ok(Self(edges))
+    }
+
+    /// `bins` bins of equal width.
+    ///
+    /// # Errors
+    /// [`BinningError`] if the range is empty or not finite.
+    pub fn uniform(bins: usize, low: f64, high: f64) -> Result<Self, BinningError> {
+        let width = (high - low) / bins.max(1) as f64;
+        let mut edges: Vec<f64> = (0..bins).map(|i| low + width * i as f64).collect();
+        edges.push(high);
+        Self::new(edges)
+    }
+
+    /// At most `bins` bins of equal content between the extreme finite values;
+    /// a column of few distinct values gets one bin a value.
+    ///
+    /// # Errors
+    /// [`BinningError`] if fewer than two distinct finite values exist.
+    pub fn quantiles(values: impl Iterator<Item = f64>, bins: usize) -> Result<Self, BinningError> {
+        let mut sorted: Vec<f64> = values.filter(|v| v.is_finite()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let mut distinct = sorted.clone();
+        distinct.dedup();
+        if distinct.len() < 2 {
+            return Err(BinningError::TooFew(distinct.len()));
+        }
+        if distinct.len() <= bins {
+            let mut edges = vec![distinct[0] - 0.5 * (distinct[1] - distinct[0])];
+            edges.extend(distinct.windows(2).map(|w| 0.5 * (w[0] + w[1])));
+            let last = distinct.len() - 1;
+            edges.push(distinct[last] + 0.5 * (distinct[last] - distinct[last - 1]));
+            return Self::new(edges);
+        }
+        let n = sorted.len();
+        let mut edges: Vec<f64> = (0..=bins)
+            .map(|k| sorted[(k * (n - 1)) / bins])
+            .collect();
+        edges.dedup();
+        Self::new(edges)
+    }
+
+    /// The edges, one more than bins.
+    #[must_use]
+    pub fn values(&self) -> &[f64] {
+        &self.0
+    }
+
+    /// Number of bins.
+    #[must_use]
+    pub fn bins(&self) -> usize {
+        self.0.len() - 1
+    }
+
+    /// Bin of a value; none for NaN.
+    #[must_use]
+    pub fn find(&self, value: f64) -> Option<usize> {
+        if value.is_nan() {
+            return None;
+        }
+        let above = self.0.partition_point(|edge| *edge <= value);
+        Some(above.saturating_sub(1).min(self.bins() - 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_outside_count_in_the_end_bins() {
+        let edges = Edges::new(vec![0.0, 1.0, 3.0]).unwrap();
+        let found: Vec<_> = [-5.0, 0.0, 0.99, 1.0, 3.0, f64::INFINITY, f64::NAN]
+            .into_iter()
+            .map(|v| edges.find(v))
+            .collect();
+        assert_eq!(
+            found,
+            [Some(0), Some(0), Some(0), Some(1), Some(1), Some(1), None]
+        );
+    }
+
+    #[test]
+    fn bad_edges_are_refused() {
+        assert_eq!(Edges::new(vec![1.0]), Err(BinningError::TooFew(1)));
+        assert!(Edges::new(vec![0.0, 0.0]).is_err());
+        assert!(Edges::new(vec![0.0, f64::NAN]).is_err());
+        assert!(Edges::quantiles([3.0; 10].into_iter(), 4).is_err());
+    }
+
+    #[test]
+    fn quantile_bins_hold_equal_content_and_integers_their_own() {
+        let edges = Edges::quantiles((0..1000).map(f64::from), 4).unwrap();
+        assert_eq!(edges.bins(), 4);
+        let mut counts = [0; 4];
+        for i in 0..1000 {
+            counts[edges.find(f64::from(i)).unwrap()] += 1;
+        }
+        assert!(counts.iter().all(|c| (*c as i32 - 250).abs() <= 2), "{counts:?}");
+        let integers = Edges::quantiles([4.0, 5.0, 4.0, 6.0, 5.0].into_iter(), 10).unwrap();
+        assert_eq!(integers.values(), [3.5, 4.5, 5.5, 6.5]);
+    }
+}

@@ -1,0 +1,95 @@
+//! chi-square of a prediction against an observation.
+
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
+/// A chi-square with its degrees of freedom and p-value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Chi2 {
+    /// d^T V^-1 d
+    pub chi2: f64,
+    /// Bins with a variance, less what was fixed by the data.
+    pub ndf: usize,
+    /// Probability of a larger value.
+    pub p_value: f64,
+}
+
+/// chi2 = d^T V^-1 d with d = observed - predicted and
+/// V = diag(V_obs + V_pred) + covariance (if given).
+///
+/// Bins without any variance are left out. `fixed` is the number of parameters
+/// of the prediction that the same data fixed (1 for its normalisation). None
+/// if no degree of freedom is left or V is not positive definite.
+#[must_use]
+pub fn chi2(
+    observed: &[f64],
+    predicted: &[f64],
+    variances: &[f64],
+    covariance: Option<&[Vec<f64>]>,
+    fixed: usize,
+) -> Option<Chi2> {
+    let bins: Vec<usize> = (0..observed.len())
+        .filter(|b| variances[*b] > 0.0)
+        .collect();
+    let ndf = bins.len().checked_sub(fixed).filter(|n| *n > 0)?;
+    let difference = |b: usize| observed[b] - predicted[b];
+    let chi2 = match covariance {
+        None => bins
+            .iter()
+            .map(|b| difference(*b).powi(2) / variances[*b])
+            .sum(),
+        Some(covariance) => {
+            let n = bins.len();
+            let v = Mat::<f64>::from_fn(n, n, |i, j| {
+                let diagonal = if i == j { variances[bins[i]] } else { 0.0 };
+                covariance[bins[i]][bins[j]] + diagonal
+            });
+            let d = Mat::<f64>::from_fn(n, 1, |i, _| difference(bins[i]));
+            let solved = v.llt(Side::Lower).ok()?.solve(&d);
+            (0..n).map(|i| d[(i, 0)] * solved[(i, 0)]).sum::<f64>()
+        }
+    };
+    if !chi2.is_finite() {
+        return None;
+    }
+    let p_value = ChiSquared::new(ndf as f64).map_or(f64::NAN, |d| d.sf(chi2));
+    Some(Chi2 {
+        chi2,
+        ndf,
+        p_value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_covariance_it_is_a_sum_of_pulls() {
+        let c = chi2(&[10.0, 20.0, 0.0], &[13.0, 16.0, 0.0], &[9.0, 4.0, 0.0], None, 1).unwrap();
+        assert_eq!(c.chi2, 5.0);
+        assert_eq!(c.ndf, 1);
+        // scipy 1.16: chi2.sf(5, 1)
+        assert!((c.p_value - 0.025_347_318_677_468_325).abs() < 1e-12);
+    }
+
+    #[test]
+    fn covariance_enters_whole() {
+        let covariance = vec![vec![1.0, 0.8], vec![0.8, 1.0]];
+        let c = chi2(&[1.0, 1.0], &[0.0, 0.0], &[1.0, 1.0], Some(&covariance), 0).unwrap();
+        // V = [[2, .8], [.8, 2]]: (1,1) V^-1 (1,1) = 2 / 2.8
+        assert!((c.chi2 - 2.0 / 2.8).abs() < 1e-12);
+        let zero = vec![vec![0.0; 2]; 2];
+        let without = chi2(&[1.0, 3.0], &[0.0, 1.0], &[2.0, 3.0], None, 0).unwrap();
+        let with = chi2(&[1.0, 3.0], &[0.0, 1.0], &[2.0, 3.0], Some(&zero), 0).unwrap();
+        assert!((with.chi2 - without.chi2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nothing_to_compare_is_none() {
+        assert_eq!(chi2(&[1.0], &[1.0], &[1.0], None, 1), None);
+        assert_eq!(chi2(&[1.0], &[1.0], &[0.0], None, 0), None);
+    }
+}

@@ -1,0 +1,17 @@
+//! Statistics in f64: numbers in, numbers out, no network in sight.
+//!
+//! Event weights may be negative; each item says what it makes of them.
+
+mod auc;
+mod binning;
+mod calibration;
+mod chi2;
+mod ensemble_histogram;
+mod weights;
+
+pub use auc::{Auc, auc};
+pub use binning::{BinningError, Edges};
+pub use calibration::{CalibrationPoint, calibration};
+pub use chi2::{Chi2, chi2};
+pub use ensemble_histogram::{EnsembleHistogram, Histogram};
+pub use weights::WeightSummary;
