@@ -7,11 +7,8 @@ INPUT_FOLDER holds qcd_2b.parquet and qcd_4b.parquet as written by
 `generate_collisions.py merge`; files of the same names are written to
 OUTPUT_FOLDER. Needs numpy and pyarrow.
 
-Kept are the events in a square box about the centre of the control region, the
-smallest square that holds the signal region and the control region, with the
-two Higgs candidates close in pseudorapidity. All 4b events that pass are kept,
-and a seeded random subset of the 2b events. Rows stay in the order of the
-input, which is random already. The same input and library versions give the
+All 4b events are kept, and a seeded random subset of the 2b events. Rows stay in
+the order of the input, which is random already. The same input and library versions give the
 same bytes.
 
 x_hh is left out, because it follows from the two masses; that it does so in the
@@ -35,10 +32,9 @@ CONTROL_RADIUS_GEV = 45.0
 # Signal region: x_hh below this, with a mass resolution of 10 %.
 SIGNAL_X_HH = 1.6
 MASS_RESOLUTION = 0.1
-MAX_DETA_HH = 1.5
 
 SEED = 20240
-EVENTS_TO_KEEP = {"qcd_2b": 40_000, "qcd_4b": None}  # None: all that pass
+EVENTS_TO_KEEP = {"qcd_2b": 40_000, "qcd_4b": None}  # None: all
 
 REWEIGHTING_INPUTS = [
     "log_pt2", "log_pt4", "log_dr1", "log_dr2", "avg_abs_eta", "log_pt_hh",
@@ -76,16 +72,6 @@ def check_x_hh(name, table):
         )
 
 
-def in_box(table):
-    """Which events lie in the square about the control region, with |deta_hh| small."""
-    m_h1, m_h2 = masses(table)
-    return (
-        (np.abs(m_h1 - CONTROL_SHIFT * CENTRE_H1_GEV) < CONTROL_RADIUS_GEV)
-        & (np.abs(m_h2 - CONTROL_SHIFT * CENTRE_H2_GEV) < CONTROL_RADIUS_GEV)
-        & (table["deta_hh"].to_numpy() < MAX_DETA_HH)
-    )
-
-
 def count_regions(table):
     """Events in the signal region and in the two halves of the control region."""
     m_h1, m_h2 = masses(table)
@@ -119,17 +105,14 @@ def write(table, path):
 def make_sample(name, input_folder, output_folder):
     table = pq.read_table(input_folder / f"{name}.parquet")
     check_x_hh(name, table)
-    rows = np.flatnonzero(in_box(table))
-    passed, wanted = len(rows), EVENTS_TO_KEEP[name]
-    if wanted is not None and wanted < passed:
+    rows, wanted = np.arange(len(table)), EVENTS_TO_KEEP[name]
+    if wanted is not None and wanted < len(rows):
         rows = np.sort(np.random.default_rng(SEED).choice(rows, wanted, replace=False))
     sample = table.select(COLUMNS).take(pa.array(rows)).combine_chunks()
     path = output_folder / f"{name}.parquet"
     write(sample, path)
     regions = ", ".join(f"{k} {v}" for k, v in count_regions(sample).items())
-    print(
-        f"{name}: {len(sample)} rows of {passed} that pass, {path.stat().st_size} bytes; {regions}"
-    )
+    print(f"{name}: {len(sample)} of {len(table)} rows, {path.stat().st_size} bytes; {regions}")
 
 
 def main():

@@ -9,7 +9,7 @@ use super::apply::{Applier, ApplyError};
 use super::plan::Plan;
 use crate::ensemble::{
     ClassRows, Interrupt, Member, Observer, Resources, Schedule, Split, SplitSettings, Streams,
-    Task, TrainError, TrainingSample, TrainingSettings, train_local,
+    Task, TrainError, TrainingSample, TrainingSettings, ensemble_word, train_local,
 };
 use crate::stats::{Auc, auc};
 use sideband_models::{Activation, Compute, Mlp, MlpConfig, Objective, OptimizerConfig};
@@ -110,7 +110,8 @@ pub(super) fn closure_auc(
     let task = Task {
         sample: &sample,
         settings: &settings,
-        seed: plan.config.experiment.seed,
+        // folds of its own: those of the ensemble select the held-out events
+        seed: plan.config.experiment.seed ^ ensemble_word(name),
         ensemble: name,
         features: &plan.scaling,
     };
