@@ -70,9 +70,7 @@ impl Compute {
             None => (name, None),
         };
         let unknown = || DeviceError::Unknown(name.to_owned());
-        if index.is_some_and(|i| {
-            i.parse::<u16>().is_err() && !(family == "wgpu" && i == "cpu")
-        }) {
+        if index.is_some_and(|i| i.parse::<u16>().is_err() && !(family == "wgpu" && i == "cpu")) {
             return Err(unknown());
         }
         let (device, is_cpu) = match (family, index) {

@@ -50,7 +50,11 @@ impl Mlp {
         let mut statistics = Vec::new();
         let mut width = config.inputs;
         for (layer, next) in config.hidden.iter().copied().enumerate() {
-            parameters.extend(ParameterSpec::linear(&format!("hidden.{layer}"), width, next));
+            parameters.extend(ParameterSpec::linear(
+                &format!("hidden.{layer}"),
+                width,
+                next,
+            ));
             if config.batch_norm {
                 parameters.extend(ParameterSpec::batch_norm(&format!("norm.{layer}"), next));
                 statistics.extend(ParameterSpec::running(&format!("norm.{layer}"), next));
@@ -105,7 +109,8 @@ impl Mlp {
     /// Number of values that one event leaves in memory in a training step.
     #[must_use]
     pub fn activations(&self) -> usize {
-        let per_layer = 2 + 2 * usize::from(self.config.batch_norm)
+        let per_layer = 2
+            + 2 * usize::from(self.config.batch_norm)
             + 2 * usize::from(self.config.dropout > 0.0);
         self.config.inputs + per_layer * self.config.hidden.iter().sum::<usize>() + 4
     }

@@ -17,7 +17,10 @@ fn on_every_backend(check: impl Fn(&Compute) + Sync) {
             Ok(compute) => {
                 eprintln!("backend {name}: tested");
                 // as in training: one thread, so that sums have one order
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .build()
+                    .unwrap();
                 let check = &check;
                 std::thread::scope(|scope| {
                     scope
@@ -183,7 +186,11 @@ fn assert_same(compute: &Compute, what: &str, a: &(Row, f64, f64), b: &(Row, f64
     }
     // a GPU may sum in another order in another shape
     for (x, y) in a.0.parameters.iter().zip(&b.0.parameters) {
-        assert!((x - y).abs() < 2e-4, "{what} on {}: {x} {y}", compute.name());
+        assert!(
+            (x - y).abs() < 2e-4,
+            "{what} on {}: {x} {y}",
+            compute.name()
+        );
     }
 }
 
@@ -333,7 +340,10 @@ fn gradients_of_parallel_threads_are_not_lost() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+                let pool = rayon::ThreadPoolBuilder::new()
+                    .num_threads(1)
+                    .build()
+                    .unwrap();
                 for _ in 0..10 {
                     assert_eq!(pool.install(|| train(&cpu, &case, &[5])), expected);
                 }

@@ -95,10 +95,7 @@ impl Applier {
                 .zip(&self.pools)
                 .map(|(features, pool)| {
                     scope.spawn(move || {
-                        pool.install(|| {
-                            self.compute
-                                .guard(|| self.predictor.log_ratio(features))
-                        })
+                        pool.install(|| self.compute.guard(|| self.predictor.log_ratio(features)))
                     })
                 })
                 .collect();

@@ -12,9 +12,7 @@ use super::variables::Variable;
 use crate::config::PlaneConfig;
 use crate::data::EventTable;
 use crate::ensemble::{Interrupt, Member, Outcome};
-use crate::stats::{
-    Chi2, Edges, EnsembleHistogram, Histogram, WeightSummary, calibration, chi2,
-};
+use crate::stats::{Chi2, Edges, EnsembleHistogram, Histogram, WeightSummary, calibration, chi2};
 use indexmap::IndexMap;
 use sideband_models::Compute;
 
@@ -109,7 +107,9 @@ impl<'a> Accumulator<'a> {
                 sums.raw[r] += raw[r];
             }
             for (variable, (old, new, members)) in plan.variables.iter().zip(&mut sums.variables) {
-                let Some(bin) = variable.edges.find(value(plan, &plan.source, variable, row))
+                let Some(bin) = variable
+                    .edges
+                    .find(value(plan, &plan.source, variable, row))
                 else {
                     continue;
                 };
@@ -159,7 +159,12 @@ impl<'a> Accumulator<'a> {
                 if plan.config.report.classifier_members > 0 {
                     note(&format!("classifier of source against target in {name}"));
                     region.auc = self.auc_pair(
-                        name, &source_rows, target_rows, compute, threads, interrupt,
+                        name,
+                        &source_rows,
+                        target_rows,
+                        compute,
+                        threads,
+                        interrupt,
                     )?;
                 }
             }
@@ -208,9 +213,8 @@ impl<'a> Accumulator<'a> {
             .iter()
             .map(|i| plan.source.table.weights[*i] * self.before_factor)
             .sum();
-        let observed = target.map(|rows| {
-            WeightSummary::of(rows.iter().map(|i| plan.target.table.weights[*i]))
-        });
+        let observed = target
+            .map(|rows| WeightSummary::of(rows.iter().map(|i| plan.target.table.weights[*i])));
         let spread = sums.total.spread()[0];
         let mut yields = YieldMetrics {
             observed: observed.map(|o| o.sum),
@@ -283,7 +287,10 @@ impl<'a> Accumulator<'a> {
         let observed = target.map(|rows| {
             let mut h = Histogram::new(variable.edges.bins());
             for row in rows {
-                if let Some(bin) = variable.edges.find(value(plan, &plan.target, variable, *row)) {
+                if let Some(bin) = variable
+                    .edges
+                    .find(value(plan, &plan.target, variable, *row))
+                {
                     h.fill(bin, plan.target.table.weights[*row]);
                 }
             }
@@ -340,7 +347,12 @@ impl<'a> Accumulator<'a> {
             .collect();
         let of_target: Vec<(f64, f64)> = target
             .iter()
-            .map(|i| (target_ratios[*i].ln() + shift, self.plan.target.table.weights[*i]))
+            .map(|i| {
+                (
+                    target_ratios[*i].ln() + shift,
+                    self.plan.target.table.weights[*i],
+                )
+            })
             .collect();
         calibration(&of_source, &of_target, CALIBRATION_BINS)
     }
@@ -417,9 +429,8 @@ impl<'a> Accumulator<'a> {
                         (pull.is_finite() && !blinded[b]).then_some(pull)
                     })
                     .collect::<Vec<_>>();
-                let label = |own: &Option<String>, text: &String| {
-                    own.as_ref().unwrap_or(text).clone()
-                };
+                let label =
+                    |own: &Option<String>, text: &String| own.as_ref().unwrap_or(text).clone();
                 let metrics = PlaneMetrics {
                     labels: [
                         label(&config.x_label, &config.x),
@@ -500,7 +511,12 @@ fn member_summary(
     failed: &[u32],
     replicas: &Replicas,
 ) -> MemberSummary {
-    let count = |outcome: Outcome| members.iter().filter(|m| m.about.outcome == outcome).count();
+    let count = |outcome: Outcome| {
+        members
+            .iter()
+            .filter(|m| m.about.outcome == outcome)
+            .count()
+    };
     let epochs: usize = members
         .iter()
         .map(|m| m.about.history.validation.len())

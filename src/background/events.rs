@@ -2,9 +2,7 @@
 
 use super::plan::PlanError;
 use crate::config::{Config, MissingPolicy, SampleConfig};
-use crate::data::{
-    Dataset, EventTable, FileRecord, IdSpec, OnMissing, Resolver, ScanRequest,
-};
+use crate::data::{Dataset, EventTable, FileRecord, IdSpec, OnMissing, Resolver, ScanRequest};
 use std::collections::BTreeMap;
 use std::path::Path;
 

@@ -1,8 +1,6 @@
 //! The main job, from a configuration to a run directory.
 
-use super::apply::{
-    Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields,
-};
+use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields};
 use super::classifier::ClassifierError;
 use super::diagnostics::Accumulator;
 use super::metrics::Metrics;
@@ -221,7 +219,14 @@ pub fn run(
 
     if !missing.is_empty() {
         train_missing(
-            &plan, &compute, threads, &missing, &directory, &log, interrupt, options.quiet,
+            &plan,
+            &compute,
+            threads,
+            &missing,
+            &directory,
+            &log,
+            interrupt,
+            options.quiet,
         )?;
     }
     let all = find_members(&directory, &plan, &say);
@@ -234,7 +239,10 @@ pub fn run(
         manifest.finished = Some(crate::run::now());
         manifest.wall_seconds = progress.seconds();
         directory.write_manifest(manifest)?;
-        log.event("end", json!({ "state": state, "seconds": progress.seconds() }));
+        log.event(
+            "end",
+            json!({ "state": state, "seconds": progress.seconds() }),
+        );
         Ok(())
     };
     let interrupted = |manifest: &mut Manifest| -> Result<Ended, RunError> {
@@ -249,14 +257,25 @@ pub fn run(
     if interrupt.is_raised() {
         return interrupted(&mut manifest);
     }
-    let partial = if failed.is_empty() { State::Complete } else { State::Partial };
+    let partial = if failed.is_empty() {
+        State::Complete
+    } else {
+        State::Partial
+    };
     if let Err(error) = enough(&plan, &usable, &failed, &directory) {
         close(&mut manifest, State::Partial)?;
         return Err(error);
     }
     say(&format!("applying {} members", usable.len()));
     let metrics = predict_and_measure(
-        &plan, &compute, threads, &usable, &manifest.failed, &directory, interrupt, &say,
+        &plan,
+        &compute,
+        threads,
+        &usable,
+        &manifest.failed,
+        &directory,
+        interrupt,
+        &say,
     )?;
     if interrupt.is_raised() {
         return interrupted(&mut manifest);
@@ -475,8 +494,8 @@ fn predict_and_measure(
     let network = plan.network();
     let applier = Applier::new(compute, threads, &network, members)?;
     let replicas = Replicas::new(plan, members);
-    let unnormalised = 1.0
-        / (members.iter().map(|m| m.about.normalisation).sum::<f64>() / members.len() as f64);
+    let unnormalised =
+        1.0 / (members.iter().map(|m| m.about.normalisation).sum::<f64>() / members.len() as f64);
     let mut accumulator = Accumulator::new(plan, &replicas);
     let method = plan.config.experiment.method;
     let yields = yields(plan);

@@ -148,7 +148,8 @@ impl Plan {
             features: inputs.clone(),
             columns: variables::columns(&config),
         };
-        let load = |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
+        let load =
+            |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
         let mut source = load("source", &config.data.source)?;
         let mut target = load("target", &config.data.target)?;
         check_selections(&config, &source, &target, options.unblind)?;
@@ -158,7 +159,13 @@ impl Plan {
         let settings = settings(&config, inputs.len());
         let streams = Streams::new(config.experiment.seed, ENSEMBLE);
         let scaling = standardise(
-            &config, &inputs, region, &settings, streams, &mut source, &mut target,
+            &config,
+            &inputs,
+            region,
+            &settings,
+            streams,
+            &mut source,
+            &mut target,
         )?;
         let sample = training_sample(region, &source, &target)?;
         for (role, class) in ["source", "target"].into_iter().zip(sample.classes()) {
@@ -188,10 +195,14 @@ impl Plan {
 
     /// The regions: number, name, label, and whether target events are shown.
     pub fn regions(&self) -> impl Iterator<Item = (usize, &str, &str, bool)> {
-        self.config.regions.iter().enumerate().map(|(i, (name, r))| {
-            let label = r.label.as_deref().unwrap_or(name);
-            (i, name.as_str(), label, self.unblind || !r.blind)
-        })
+        self.config
+            .regions
+            .iter()
+            .enumerate()
+            .map(|(i, (name, r))| {
+                let label = r.label.as_deref().unwrap_or(name);
+                (i, name.as_str(), label, self.unblind || !r.blind)
+            })
     }
 
     /// The network of a member.
@@ -311,7 +322,12 @@ fn files(sample: &Sample) -> String {
     match sample.files.as_slice() {
         [one] => one.path.clone(),
         [first, .., last] => {
-            format!("{} files, {} to {}", sample.files.len(), first.path, last.path)
+            format!(
+                "{} files, {} to {}",
+                sample.files.len(),
+                first.path,
+                last.path
+            )
         }
         [] => "no file".to_owned(),
     }
@@ -335,9 +351,12 @@ fn standardise(
     let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
     let mut events = 0;
     for sample in [&*source, &*target] {
-        let held_out =
-            |i: usize| config.training.split != crate::ensemble::Split::Folds
-                && settings.split.holds_out(streams, 0, sample.table.ids.key[i]);
+        let held_out = |i: usize| {
+            config.training.split != crate::ensemble::Split::Folds
+                && settings
+                    .split
+                    .holds_out(streams, 0, sample.table.ids.key[i])
+        };
         let rows: Vec<usize> = sample.in_region(region).filter(|i| !held_out(*i)).collect();
         events += rows.len();
         let share = 0.5 / rows.len().max(1) as f64;

@@ -157,7 +157,11 @@ fn read_events(
     let has = |name: &String| dataset.columns().iter().any(|c| c.name == *name);
     let id = options.id.clone().unwrap_or_else(|| {
         let own = &config.data.source.id;
-        if own.iter().all(has) { own.clone() } else { Vec::new() }
+        if own.iter().all(has) {
+            own.clone()
+        } else {
+            Vec::new()
+        }
     });
     request.id = if id.is_empty() {
         IdSpec::FileRow

@@ -64,9 +64,8 @@ impl Replicas {
     ) {
         replica_weights.clear();
         for group in &self.groups {
-            let out_of_fold = |(_, number): &&(usize, u32)| {
-                self.split.holds_out(self.streams, *number, key)
-            };
+            let out_of_fold =
+                |(_, number): &&(usize, u32)| self.split.holds_out(self.streams, *number, key);
             let weight = match group.as_slice() {
                 [(place, _)] => member_weights[*place],
                 group if trained => group
@@ -74,8 +73,7 @@ impl Replicas {
                     .find(out_of_fold)
                     .map_or(f64::NAN, |(place, _)| member_weights[*place]),
                 group => {
-                    group.iter().map(|(p, _)| member_weights[*p]).sum::<f64>()
-                        / group.len() as f64
+                    group.iter().map(|(p, _)| member_weights[*p]).sum::<f64>() / group.len() as f64
                 }
             };
             replica_weights.push(weight);

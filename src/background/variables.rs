@@ -71,9 +71,8 @@ pub(super) fn variables(
 ) -> Result<Vec<Variable>, PlanError> {
     let mut list = Vec::new();
     for v in &config.report.variables {
-        let wrong = |e: crate::stats::BinningError| {
-            PlanError::Variable(v.name.clone(), e.to_string())
-        };
+        let wrong =
+            |e: crate::stats::BinningError| PlanError::Variable(v.name.clone(), e.to_string());
         let edges = match &v.bins {
             Bins::Edges(edges) => Edges::new(edges.clone()).map_err(wrong)?,
             Bins::Number(bins) => {
@@ -96,12 +95,7 @@ pub(super) fn variables(
             .map_err(|e| PlanError::Variable(name.clone(), e.to_string()))?;
         list.push(Variable {
             name: name.clone(),
-            label: config
-                .features
-                .labels
-                .get(name)
-                .unwrap_or(name)
-                .clone(),
+            label: config.features.labels.get(name).unwrap_or(name).clone(),
             is_input: true,
             log: false,
             edges,

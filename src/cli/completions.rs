@@ -6,7 +6,12 @@ use clap::CommandFactory;
 
 pub(super) fn completions(arguments: &CompletionsArguments) -> Done {
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Options::command(), "sideband", &mut script);
+    clap_complete::generate(
+        arguments.shell,
+        &mut Options::command(),
+        "sideband",
+        &mut script,
+    );
     print(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Ok)
 }

@@ -56,7 +56,11 @@ impl From<ConfigError> for Failure {
 
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Self {
-        let exit = if error.is_config() { Exit::Config } else { Exit::Data };
+        let exit = if error.is_config() {
+            Exit::Config
+        } else {
+            Exit::Data
+        };
         fail(exit, &error)
     }
 }

@@ -2,6 +2,7 @@
 //! stderr, and every way to end has its exit code ([`Exit`]).
 
 mod completions;
+mod crash;
 mod devices;
 mod exit;
 mod inspect;
@@ -26,10 +27,14 @@ pub fn main() -> Exit {
         Err(error) => {
             // help and version go to stdout and are no error
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
         }
     };
-    let done = match &options.command {
+    let done = crash::guard(|| match &options.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Plan(arguments) => plan::plan(arguments),
         Command::Devices => devices::devices(),
@@ -38,7 +43,7 @@ pub fn main() -> Exit {
         Command::Report(arguments) => report::report(arguments),
         Command::Schema => schema::schema(),
         Command::Completions(arguments) => completions::completions(arguments),
-    };
+    });
     match done {
         Ok(exit) => exit,
         Err(failure) => {
@@ -49,6 +54,7 @@ pub fn main() -> Exit {
 }
 
 /// An error on its way to the user.
+#[derive(Debug)]
 struct Failure {
     exit: Exit,
     message: String,
@@ -105,6 +111,9 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     };
     let mut lines = vec![line(header.iter().map(|h| (*h).to_owned()).collect())];
     lines.push("-".repeat(width.iter().sum::<usize>() + 2 * (columns.max(1) - 1)));
-    lines.extend(rows.iter().map(|r| line((0..columns).map(|c| cell(r, c)).collect())));
+    lines.extend(
+        rows.iter()
+            .map(|r| line((0..columns).map(|c| cell(r, c)).collect())),
+    );
     lines.join("\n")
 }

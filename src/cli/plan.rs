@@ -35,13 +35,29 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         for sample in [&plan.source, &plan.target] {
             let hidden = sample.role == "target" && !shown;
             let weights = plan.region_weights(sample, index);
-            let trained = if index == plan.training_region() { ", trained on" } else { "" };
+            let trained = if index == plan.training_region() {
+                ", trained on"
+            } else {
+                ""
+            };
             rows.push(vec![
                 format!("{name}{trained}"),
                 sample.role.to_owned(),
-                if hidden { "blinded".to_owned() } else { weights.events.to_string() },
-                if hidden { "blinded".to_owned() } else { format!("{:.1}", weights.sum) },
-                if hidden { "–".to_owned() } else { weights.negative.to_string() },
+                if hidden {
+                    "blinded".to_owned()
+                } else {
+                    weights.events.to_string()
+                },
+                if hidden {
+                    "blinded".to_owned()
+                } else {
+                    format!("{:.1}", weights.sum)
+                },
+                if hidden {
+                    "–".to_owned()
+                } else {
+                    weights.negative.to_string()
+                },
             ]);
         }
     }
@@ -59,7 +75,9 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         .expressions
         .iter()
         .zip(plan.scaling.mean.iter().zip(&plan.scaling.scale))
-        .map(|(text, (mean, scale))| vec![text.clone(), format!("{mean:.4}"), format!("{scale:.4}")])
+        .map(|(text, (mean, scale))| {
+            vec![text.clone(), format!("{mean:.4}"), format!("{scale:.4}")]
+        })
         .collect();
     format!(
         "{name}: {method}, seed {seed}\n\n\
@@ -75,7 +93,11 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         method = config.experiment.method.describe(),
         seed = config.experiment.seed,
         members = config.ensemble.members,
-        bootstrap = if config.ensemble.bootstrap { ", bootstrapped" } else { "" },
+        bootstrap = if config.ensemble.bootstrap {
+            ", bootstrapped"
+        } else {
+            ""
+        },
         device = compute.name(),
         inputs_count = plan.scaling.mean.len(),
         hidden = config.model.hidden,

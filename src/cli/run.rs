@@ -56,7 +56,10 @@ pub(super) fn print_result(ended: &Ended, config: &Config) -> Done {
         print(&format!("{mark} {}", line.text))?;
     }
     print(&format!("result  {path}"))?;
-    print(&format!("report  {}", ended.directory.report_path().display()))?;
+    print(&format!(
+        "report  {}",
+        ended.directory.report_path().display()
+    ))?;
     Ok(match ended.state {
         State::Partial => Exit::Partial,
         _ => Exit::Ok,

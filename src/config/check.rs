@@ -164,7 +164,12 @@ impl Config {
             t.epochs,
             "1 to 100000",
         )?;
-        ensure(t.patience >= 1, "training.patience", t.patience, "at least 1")?;
+        ensure(
+            t.patience >= 1,
+            "training.patience",
+            t.patience,
+            "at least 1",
+        )?;
         ensure(t.retries <= 100, "training.retries", t.retries, "0 to 100")?;
         ensure(
             t.validation > 0.0 && t.validation < 0.9,
@@ -374,8 +379,14 @@ mod tests {
             ("training.gradient_clip=0.0", "training.gradient_clip"),
             ("training.split=\"folds\"\n", "fine"),
             ("training.folds=1", "fine"),
-            ("training.schedule={kind='exponential', decay=2.0}", "training.schedule"),
-            ("training.optimizer={kind='adam', beta1=1.0}", "training.optimizer"),
+            (
+                "training.schedule={kind='exponential', decay=2.0}",
+                "training.schedule",
+            ),
+            (
+                "training.optimizer={kind='adam', beta1=1.0}",
+                "training.optimizer",
+            ),
             ("model.hidden=[0]", "model.hidden"),
             ("model.dropout=1.0", "model.dropout"),
             ("regions.cr.blind=true", "regions.cr.blind"),

@@ -198,7 +198,11 @@ fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
 fn lookup<'a>(whole: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(whole, |value, key| {
         let (key, indices) = key.split_once('[').unwrap_or((key, ""));
-        let mut value = if key.is_empty() { value } else { value.get(key)? };
+        let mut value = if key.is_empty() {
+            value
+        } else {
+            value.get(key)?
+        };
         for index in indices.split('[').filter(|i| !i.is_empty()) {
             value = value.get(index.trim_end_matches(']').parse::<usize>().ok()?)?;
         }
@@ -314,21 +318,36 @@ pub(super) mod tests {
     #[test]
     fn unknown_keys_name_the_nearest() {
         let text = message(SMALL, &["training.bacth=3"]);
-        assert!(text.contains("`training`: unknown key `bacth`, did you mean `batch`?"), "{text}");
+        assert!(
+            text.contains("`training`: unknown key `bacth`, did you mean `batch`?"),
+            "{text}"
+        );
         let text = message(SMALL, &["trainig.batch=3"]);
-        assert!(text.contains("unknown key `trainig`, did you mean `training`?"), "{text}");
+        assert!(
+            text.contains("unknown key `trainig`, did you mean `training`?"),
+            "{text}"
+        );
         let text = message(SMALL, &["training.optimizer={kind='adam', betta1=0.5}"]);
         assert!(text.contains("did you mean `beta1`?"), "{text}");
         let text = message(SMALL, &["data.source.weigth=w"]);
-        assert!(text.contains("`data.source`") && text.contains("`weight`"), "{text}");
+        assert!(
+            text.contains("`data.source`") && text.contains("`weight`"),
+            "{text}"
+        );
     }
 
     #[test]
     fn wrong_values_say_where_what_and_what_is_allowed() {
         let text = message(SMALL, &["training.batch=\"many\""]);
-        assert_eq!(text, "`training.batch`: found the text \"many\"; allowed is usize");
+        assert_eq!(
+            text,
+            "`training.batch`: found the text \"many\"; allowed is usize"
+        );
         let text = message(SMALL, &["model.activation=rellu"]);
-        assert!(text.contains("`model.activation`: found \"rellu\"; allowed is one of"), "{text}");
+        assert!(
+            text.contains("`model.activation`: found \"rellu\"; allowed is one of"),
+            "{text}"
+        );
         assert!(text.contains("did you mean \"relu\"?"), "{text}");
         let text = message(SMALL, &["features.inputs=[1, 2]"]);
         assert!(text.contains("features.inputs[0]"), "{text}");

@@ -41,7 +41,11 @@ impl MemberBatches {
             let first = sample.first_row(class) as u32;
             for (row, (weight, key)) in (first..).zip(events.weights.iter().zip(&events.keys)) {
                 if settings.split.fold(streams, member, *key) == Fold::Training {
-                    let count = if settings.bootstrap { bootstrap(*key) } else { 1 };
+                    let count = if settings.bootstrap {
+                        bootstrap(*key)
+                    } else {
+                        1
+                    };
                     rows[class].push(row);
                     weights[class].push(weight * f64::from(count));
                 }
@@ -63,7 +67,10 @@ impl MemberBatches {
             half,
             order: [0, 1].map(|class| {
                 let count = rows[class].len() as u32;
-                (0, streams.order(member, attempt, class, 0).permutation(count))
+                (
+                    0,
+                    streams.order(member, attempt, class, 0).permutation(count),
+                )
             }),
             rows,
             coefficients,
@@ -83,9 +90,7 @@ impl MemberBatches {
             for position in first..first + self.half as u64 {
                 let pass = position / count;
                 if self.order[class].0 != pass {
-                    let key = self
-                        .streams
-                        .order(self.member, self.attempt, class, pass);
+                    let key = self.streams.order(self.member, self.attempt, class, pass);
                     self.order[class] = (pass, key.permutation(count as u32));
                 }
                 let index = self.order[class].1[(position % count) as usize] as usize;

@@ -73,13 +73,7 @@ impl<'a> BlockContext<'a> {
         let slot = Slot {
             member,
             attempt,
-            batches: MemberBatches::new(
-                self.sample,
-                self.settings,
-                self.streams,
-                member,
-                attempt,
-            ),
+            batches: MemberBatches::new(self.sample, self.settings, self.streams, member, attempt),
             history: History::default(),
             best: f64::INFINITY,
         };
@@ -125,10 +119,7 @@ impl Slot {
     fn outcome(&self, settings: &TrainingSettings) -> Option<Outcome> {
         let epochs = self.history.validation.len();
         let last = |losses: &[f64]| losses.last().copied().unwrap_or(0.0);
-        let (training, validation) = (
-            last(&self.history.training),
-            last(&self.history.validation),
-        );
+        let (training, validation) = (last(&self.history.training), last(&self.history.validation));
         if !training.is_finite() || !validation.is_finite() {
             return Some(Outcome::Diverged { epoch: epochs });
         }
@@ -193,8 +184,7 @@ pub(super) fn train_block<E>(
         for (i, outcome) in outcomes.into_iter().enumerate() {
             let Some(outcome) = outcome else { continue };
             let (member, attempt) = (active[i].member, active[i].attempt);
-            let retry =
-                outcome.is_worth_retrying() && attempt < context.settings.retries;
+            let retry = outcome.is_worth_retrying() && attempt < context.settings.retries;
             if !retry {
                 finish(Finished {
                     member,

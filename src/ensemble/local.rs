@@ -130,9 +130,8 @@ pub fn train_local(
     let compute = resources.compute;
     let network = Mlp::new(task.settings.network.clone());
     let queue = Queue(Mutex::new(members.iter().copied().collect()));
-    let context = compute.guard(|| {
-        BlockContext::new(compute, task.sample, task.settings, streams, &network)
-    })?;
+    let context = compute
+        .guard(|| BlockContext::new(compute, task.sample, task.settings, streams, &network))?;
     let stop = Interrupt::default();
     let watch = Watch {
         observer,

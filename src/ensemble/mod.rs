@@ -7,8 +7,8 @@
 mod batches;
 mod block;
 mod local;
-mod schedule;
 mod sample;
+mod schedule;
 mod settings;
 mod split;
 mod store;

@@ -131,8 +131,14 @@ mod tests {
         let (shared, member) = (settings(Split::Shared), settings(Split::Member));
         let mut differ = 0;
         for event in 0..2000 {
-            assert_eq!(shared.fold(streams, 0, event), shared.fold(streams, 9, event));
-            let (a, b) = (member.fold(streams, 0, event), member.fold(streams, 9, event));
+            assert_eq!(
+                shared.fold(streams, 0, event),
+                shared.fold(streams, 9, event)
+            );
+            let (a, b) = (
+                member.fold(streams, 0, event),
+                member.fold(streams, 9, event),
+            );
             assert_eq!(a == Fold::HeldOut, b == Fold::HeldOut);
             differ += usize::from(a != b);
         }
@@ -146,9 +152,11 @@ mod tests {
         for event in 0..500 {
             let out = (0..4).filter(|m| s.holds_out(streams, *m, event)).count();
             assert_eq!(out, 1);
-            assert!((0..4).all(|m| {
-                s.holds_out(streams, m, event) == s.holds_out(streams, m + 4, event)
-            }));
+            assert!(
+                (0..4).all(|m| {
+                    s.holds_out(streams, m, event) == s.holds_out(streams, m + 4, event)
+                })
+            );
         }
     }
 }

@@ -106,7 +106,13 @@ mod tests {
         let a = Streams::new(1, "nominal");
         let b = Streams::new(1, "jes_up");
         let events: Vec<u64> = (0..200).map(|e| e * 7919).collect();
-        let of = |s: Streams, m| events.iter().copied().map(s.bootstrap(m)).collect::<Vec<_>>();
+        let of = |s: Streams, m| {
+            events
+                .iter()
+                .copied()
+                .map(s.bootstrap(m))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(of(a, 3), of(b, 3));
         assert_ne!(of(a, 3), of(a, 4));
         assert_ne!(of(a, 3), of(Streams::new(2, "nominal"), 3));

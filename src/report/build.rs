@@ -56,7 +56,11 @@ pub fn settings_text(config: &Config) -> String {
         &config.data.source.label,
         &config.data.target.label,
         &config.features.labels,
-        config.regions.values().map(|r| &r.label).collect::<Vec<_>>(),
+        config
+            .regions
+            .values()
+            .map(|r| &r.label)
+            .collect::<Vec<_>>(),
         &config.experiment.description,
     );
     format!(
@@ -131,7 +135,11 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         let rows: u64 = list.iter().map(|f| f.rows).sum();
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
         let more = if list.len() > 3 { ", …" } else { "" };
-        format!("{}{more} ({} files, {rows} rows)", names.join(", "), list.len())
+        format!(
+            "{}{more} ({} files, {rows} rows)",
+            names.join(", "),
+            list.len()
+        )
     };
     let m = &metrics.members;
     vec![
@@ -323,7 +331,11 @@ fn region_section(
             caption: format!(
                 "{}{}.",
                 v.label,
-                if v.is_input { "" } else { ", which no network sees" }
+                if v.is_input {
+                    ""
+                } else {
+                    ", which no network sees"
+                }
             ),
             figure,
         });
@@ -349,7 +361,11 @@ fn region_section(
             figure,
         });
     }
-    let held_out = if region.trained { ", held-out events" } else { "" };
+    let held_out = if region.trained {
+        ", held-out events"
+    } else {
+        ""
+    };
     let section = Section {
         title: format!("Region {}{held_out}", region.label),
         anchor: format!("region-{}", file_name(name)),

@@ -20,11 +20,14 @@ pub(super) struct Named {
 
 fn title(config: &Config, region: &RegionMetrics) -> String {
     let held_out = if region.trained { ", held out" } else { "" };
-    [config.report.data_label.clone(), region.label.clone() + held_out]
-        .into_iter()
-        .filter(|s| !s.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
+    [
+        config.report.data_label.clone(),
+        region.label.clone() + held_out,
+    ]
+    .into_iter()
+    .filter(|s| !s.is_empty())
+    .collect::<Vec<_>>()
+    .join(", ")
 }
 
 /// One distribution before and after.
@@ -37,7 +40,10 @@ pub(super) fn comparison(
     let target = config.data.target.label.as_deref().unwrap_or("target");
     let mut notes = Vec::new();
     if let (Some(before), Some(after)) = (v.chi2_before, v.chi2_after_covariance) {
-        notes.push(format!("before  χ²/ndf = {:.1}/{}", before.chi2, before.ndf));
+        notes.push(format!(
+            "before  χ²/ndf = {:.1}/{}",
+            before.chi2, before.ndf
+        ));
         notes.push(format!(
             "after  χ²/ndf = {:.1}/{}, p = {}",
             after.chi2,
@@ -210,7 +216,11 @@ pub(super) fn planes(
     name: &str,
     plane: &PlaneMetrics,
 ) -> Result<Vec<Named>, PlotError> {
-    let contours = if plane.hh_borders { hh_borders() } else { Vec::new() };
+    let contours = if plane.hh_borders {
+        hh_borders()
+    } else {
+        Vec::new()
+    };
     let draw = |values: Vec<Vec<f64>>, z_label: &str, pulls: bool| {
         Plane {
             title: config.report.data_label.clone(),
@@ -230,7 +240,11 @@ pub(super) fn planes(
     };
     let blank = |v: &Vec<Vec<f64>>| -> Vec<Vec<f64>> {
         v.iter()
-            .map(|row| row.iter().map(|x| if *x == 0.0 { f64::NAN } else { *x }).collect())
+            .map(|row| {
+                row.iter()
+                    .map(|x| if *x == 0.0 { f64::NAN } else { *x })
+                    .collect()
+            })
             .collect()
     };
     let pull = plane

@@ -43,7 +43,11 @@ impl Closure {
             let before = v.chi2_before.is_some_and(|c| c.p_value >= threshold);
             closure.closed_before += usize::from(before);
             closure.closed_after += usize::from(after.p_value >= threshold);
-            if closure.worst.as_ref().is_none_or(|(_, p)| after.p_value < *p) {
+            if closure
+                .worst
+                .as_ref()
+                .is_none_or(|(_, p)| after.p_value < *p)
+            {
                 closure.worst = Some((v.label.clone(), after.p_value));
             }
         }
@@ -129,7 +133,11 @@ fn overall(regions: &[(&String, &RegionMetrics, Closure)], source: &str, target:
 fn region_line(name: &str, region: &RegionMetrics, closure: &Closure) -> Verdict {
     let mut text = format!(
         "{name}{}: {} of {} distributions agree after reweighting, {} before",
-        if region.trained { " (held-out events of the training region)" } else { "" },
+        if region.trained {
+            " (held-out events of the training region)"
+        } else {
+            ""
+        },
         closure.closed_after,
         closure.tested,
         closure.closed_before
@@ -146,7 +154,11 @@ fn region_line(name: &str, region: &RegionMetrics, closure: &Closure) -> Verdict
     if let (Some(ratio), Some(error)) = (region.yields.ratio, region.yields.ratio_error) {
         text += &format!("; predicted / observed {ratio:.3} ± {error:.3}");
     }
-    let status = if closure.closes() { Status::Good } else { Status::Bad };
+    let status = if closure.closes() {
+        Status::Good
+    } else {
+        Status::Bad
+    };
     line(status, text + ".")
 }
 

@@ -28,9 +28,7 @@ pub enum DirectoryError {
         reason: String,
     },
     /// There is something, but no run.
-    #[error(
-        "{0} exists and is not a run directory; choose another with --out, or move it away"
-    )]
+    #[error("{0} exists and is not a run directory; choose another with --out, or move it away")]
     NotARun(PathBuf),
     /// The directory is of another version.
     #[error("{path} has format {found}, this program knows {DIRECTORY_FORMAT}; \
@@ -96,7 +94,7 @@ impl RunDirectory {
         };
         if directory.config_path().exists() {
             directory.compare(config, inputs)?;
-        } else if path.exists() && fs::read_dir(path).is_ok_and(|mut d| d.next().is_some()) {
+        } else if path.is_file() || fs::read_dir(path).is_ok_and(|mut d| d.next().is_some()) {
             return Err(DirectoryError::NotARun(path.to_owned()));
         }
         for folder in [
@@ -184,7 +182,8 @@ impl RunDirectory {
     /// File of one member.
     #[must_use]
     pub fn member(&self, number: u32) -> PathBuf {
-        self.members().join(format!("member_{number:04}.safetensors"))
+        self.members()
+            .join(format!("member_{number:04}.safetensors"))
     }
 
     /// `predictions/`
@@ -306,10 +305,11 @@ impl RunDirectory {
 
     fn compare(&self, config: &Config, inputs: &Inputs) -> Result<(), DirectoryError> {
         let path = self.config_path();
-        let old: Config = toml::from_str(&self.read(&path)?).map_err(|e| DirectoryError::Damaged {
-            path,
-            reason: e.to_string(),
-        })?;
+        let old: Config =
+            toml::from_str(&self.read(&path)?).map_err(|e| DirectoryError::Damaged {
+                path,
+                reason: e.to_string(),
+            })?;
         let difference = difference(&what_counts(&old), &what_counts(config));
         if !difference.is_empty() {
             return Err(DirectoryError::ConfigChanged {
@@ -325,10 +325,7 @@ impl RunDirectory {
                 .iter()
                 .flat_map(|(role, files)| {
                     files.iter().map(move |f| {
-                        format!(
-                            "{role}: {} {} bytes, sha256 {}",
-                            f.path, f.bytes, f.sha256
-                        )
+                        format!("{role}: {} {} bytes, sha256 {}", f.path, f.bytes, f.sha256)
                     })
                 })
                 .collect::<Vec<_>>()
@@ -404,7 +401,11 @@ mod tests {
             features = { inputs = ["x"] }
             training = { region = "cr" }
         "#;
-        parse(text, &set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap()
+        parse(
+            text,
+            &set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -416,8 +417,12 @@ mod tests {
             target: Vec::new(),
         };
         RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
-        RunDirectory::create(&path, &config(&["device.threads=3", "report.bins=7"]), &inputs)
-            .unwrap();
+        RunDirectory::create(
+            &path,
+            &config(&["device.threads=3", "report.bins=7"]),
+            &inputs,
+        )
+        .unwrap();
         let error =
             RunDirectory::create(&path, &config(&["training.batch=64"]), &inputs).unwrap_err();
         let text = error.to_string();

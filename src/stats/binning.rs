@@ -72,9 +72,7 @@ impl Edges {
             return Self::new(edges);
         }
         let n = sorted.len();
-        let mut edges: Vec<f64> = (0..=bins)
-            .map(|k| sorted[(k * (n - 1)) / bins])
-            .collect();
+        let mut edges: Vec<f64> = (0..=bins).map(|k| sorted[(k * (n - 1)) / bins]).collect();
         edges.dedup();
         Self::new(edges)
     }
@@ -135,7 +133,10 @@ mod tests {
         for i in 0..1000 {
             counts[edges.find(f64::from(i)).unwrap()] += 1;
         }
-        assert!(counts.iter().all(|c| (*c as i32 - 250).abs() <= 2), "{counts:?}");
+        assert!(
+            counts.iter().all(|c| (*c as i32 - 250).abs() <= 2),
+            "{counts:?}"
+        );
         let integers = Edges::quantiles([4.0, 5.0, 4.0, 6.0, 5.0].into_iter(), 10).unwrap();
         assert_eq!(integers.values(), [3.5, 4.5, 5.5, 6.5]);
     }

@@ -55,11 +55,7 @@ pub fn chi2(
         return None;
     }
     let p_value = ChiSquared::new(ndf as f64).map_or(f64::NAN, |d| d.sf(chi2));
-    Some(Chi2 {
-        chi2,
-        ndf,
-        p_value,
-    })
+    Some(Chi2 { chi2, ndf, p_value })
 }
 
 #[cfg(test)]
@@ -68,7 +64,14 @@ mod tests {
 
     #[test]
     fn without_covariance_it_is_a_sum_of_pulls() {
-        let c = chi2(&[10.0, 20.0, 0.0], &[13.0, 16.0, 0.0], &[9.0, 4.0, 0.0], None, 1).unwrap();
+        let c = chi2(
+            &[10.0, 20.0, 0.0],
+            &[13.0, 16.0, 0.0],
+            &[9.0, 4.0, 0.0],
+            None,
+            1,
+        )
+        .unwrap();
         assert_eq!(c.chi2, 5.0);
         assert_eq!(c.ndf, 1);
         // scipy 1.16: chi2.sf(5, 1)

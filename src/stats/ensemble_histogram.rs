@@ -166,7 +166,9 @@ mod tests {
         assert_eq!(h.covariance(), [[1.0, -2.0], [-2.0, 4.0]]);
         assert_eq!(h.spread(), [1.0, 2.0]);
         // members brought to one yield lose the common part
-        let factors: Vec<f64> = (0..3).map(|m| 4.0 / h.member(m).iter().sum::<f64>()).collect();
+        let factors: Vec<f64> = (0..3)
+            .map(|m| 4.0 / h.member(m).iter().sum::<f64>())
+            .collect();
         assert_eq!(h.scaled(&factors).mean().iter().sum::<f64>(), 4.0);
     }
 

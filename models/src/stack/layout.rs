@@ -130,10 +130,11 @@ impl Layout {
         let members = packed.dims()[0];
         self.iter()
             .map(|(spec, range)| {
-                packed
-                    .clone()
-                    .narrow(1, range.start, range.len())
-                    .reshape([members, spec.shape[0], spec.shape[1]])
+                packed.clone().narrow(1, range.start, range.len()).reshape([
+                    members,
+                    spec.shape[0],
+                    spec.shape[1],
+                ])
             })
             .collect()
     }

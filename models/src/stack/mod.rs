@@ -1,7 +1,7 @@
 //! The member axis: layers, parameters, optimizer and training step of a stack.
 
-mod batches;
 pub(crate) mod batch_norm;
+mod batches;
 mod evaluate;
 mod layout;
 mod linear;

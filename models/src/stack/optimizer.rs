@@ -143,9 +143,7 @@ impl OptimizerConfig {
         let t = clock.step as f64;
         let c = 1.0 / (1.0 - beta2.powf(t));
         let (a, b) = match self {
-            Self::Adam { .. } | Self::Adamw { .. } => {
-                (learning_rate / (1.0 - beta1.powf(t)), 0.0)
-            }
+            Self::Adam { .. } | Self::Adamw { .. } => (learning_rate / (1.0 - beta1.powf(t)), 0.0),
             Self::Nadam { .. } => {
                 let mu = |t: f64| beta1 * (1.0 - 0.5 * 0.96f64.powf(t * NADAM_MOMENTUM_DECAY));
                 clock.momentum_product *= mu(t);
@@ -184,5 +182,115 @@ impl OptimizerConfig {
             None => p,
         };
         p - direction / denominator
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Compute;
+    use burn::tensor::TensorData;
+
+    /// Six steps on a made-up sequence of gradients; PyTorch 2.15.0 in f64, with
+    /// epsilon 1e-8, learning rate 0.01 and AdamW's weight decay 0.1. The second
+    /// member starts two steps later: its numbers must not know that.
+    #[test]
+    fn updates_are_those_of_pytorch() {
+        let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
+        let cases = [
+            (
+                OptimizerConfig::default(),
+                [0.992_119_111_147, -1.976_466_402_375, 0.446_170_874_933],
+            ),
+            (
+                OptimizerConfig::Adamw {
+                    beta1,
+                    beta2,
+                    epsilon,
+                    weight_decay: 0.1,
+                },
+                [0.986_177_235_819, -1.964_609_627_148, 0.443_315_621_912],
+            ),
+            (
+                OptimizerConfig::Nadam {
+                    beta1,
+                    beta2,
+                    epsilon,
+                },
+                [0.998_461_873_815, -2.005_978_491_831, 0.433_660_077_878],
+            ),
+        ];
+        for (optimizer, expected) in cases {
+            let rows = run(&optimizer);
+            for (found, expected) in rows.iter().zip(expected.iter().cycle()) {
+                assert!(
+                    (f64::from(*found) - expected).abs() < 2e-6,
+                    "{optimizer:?}: {found} {expected}"
+                );
+            }
+        }
+    }
+
+    fn gradient(t: i32) -> [f32; 3] {
+        let t = t as f32;
+        let sign = if t as i32 % 2 == 0 { 1.0 } else { -1.0 };
+        [
+            0.3 * sign * (t + 1.0),
+            -1.0 + 0.5 * t,
+            0.02 * (t + 1.0).powi(2),
+        ]
+    }
+
+    /// Parameters of both members after six steps of each.
+    fn run(optimizer: &OptimizerConfig) -> Vec<f32> {
+        let compute = Compute::open("cpu").expect("the CPU is always there");
+        let tensor = |rows: Vec<f32>, width: usize| {
+            let shape = [rows.len() / width, width];
+            Tensor::<2>::from_data(TensorData::new(rows, shape), compute.device())
+        };
+        let start = [1.0, -2.0, 0.5];
+        let mut p = tensor([start, start].concat(), 3);
+        let (mut m, mut v) = (p.zeros_like(), p.zeros_like());
+        let mask = tensor(vec![1.0; 3], 3);
+        let mut clocks = [Clock::start(), Clock::start()];
+        let mut first = Vec::new();
+        for t in 0..8 {
+            if t == 2 {
+                // the second member begins
+                clocks[1] = Clock::start();
+                let second = |t: Tensor<2>, row: [f32; 3]| {
+                    Tensor::cat(vec![t.narrow(0, 0, 1), tensor(row.to_vec(), 3)], 0)
+                };
+                p = second(p, start);
+                m = second(m, [0.0; 3]);
+                v = second(v, [0.0; 3]);
+            }
+            let gradients = tensor([gradient(t), gradient(t - 2)].concat(), 3);
+            let coefficients: Vec<f32> = clocks
+                .iter_mut()
+                .flat_map(|clock| optimizer.tick(clock, 0.01))
+                .collect();
+            let shrink = optimizer.shrinks().then_some(&mask);
+            p = optimizer.update(
+                p,
+                &mut m,
+                &mut v,
+                gradients,
+                &tensor(coefficients, 4),
+                shrink,
+            );
+            if t == 5 {
+                first = values(p.clone().narrow(0, 0, 1));
+            }
+        }
+        first.extend(values(p.narrow(0, 1, 1)));
+        first
+    }
+
+    fn values(tensor: Tensor<2>) -> Vec<f32> {
+        tensor
+            .into_data()
+            .try_into_vec::<f32>()
+            .expect("f32 tensor")
     }
 }

@@ -28,7 +28,11 @@ impl Predictor {
     /// Copies the members to the device.
     #[must_use]
     pub fn new(compute: &Compute, network: &Mlp, rows: &[Row]) -> Self {
-        let size = if compute.is_cpu() { 1 } else { rows.len().max(1) };
+        let size = if compute.is_cpu() {
+            1
+        } else {
+            rows.len().max(1)
+        };
         let groups = rows
             .chunks(size)
             .map(|rows| {
@@ -82,9 +86,9 @@ impl Predictor {
             );
             let mut member = 0;
             for group in &self.groups {
-                let output =
-                    self.network
-                        .evaluate(&group.parameters, &group.statistics, x.clone());
+                let output = self
+                    .network
+                    .evaluate(&group.parameters, &group.statistics, x.clone());
                 let values: Vec<f32> = output
                     .into_data()
                     .convert::<f32>()

@@ -18,10 +18,7 @@ impl Table {
     pub fn new(compute: &Compute, features: Vec<f32>, columns: usize) -> Self {
         let rows = features.len() / columns;
         Self {
-            x: Tensor::from_data(
-                TensorData::new(features, [rows, columns]),
-                compute.device(),
-            ),
+            x: Tensor::from_data(TensorData::new(features, [rows, columns]), compute.device()),
         }
     }
 

@@ -59,8 +59,14 @@ impl Stack {
         let network = Mlp::new(config.network.clone());
         let width = network.parameters().len();
         let parameters = upload(compute, members, |r| &r.parameters, width);
-        let statistics = (!network.statistics().is_empty())
-            .then(|| upload(compute, members, |r| &r.statistics, network.statistics().len()));
+        let statistics = (!network.statistics().is_empty()).then(|| {
+            upload(
+                compute,
+                members,
+                |r| &r.statistics,
+                network.statistics().len(),
+            )
+        });
         let decay_mask = (config.l2 != 0.0 || config.optimizer.shrinks()).then(|| {
             Tensor::from_data(
                 TensorData::new(network.parameters().decay_mask(), [1, width]),
@@ -128,8 +134,10 @@ impl Stack {
                     .collect::<Vec<_>>()
             })
             .collect();
-        let updates =
-            Tensor::<2>::from_data(TensorData::new(updates, [batches.steps * members, 4]), device);
+        let updates = Tensor::<2>::from_data(
+            TensorData::new(updates, [batches.steps * members, 4]),
+            device,
+        );
         for step in 0..batches.steps {
             let size = members * batch;
             let x = table.gather(rows.clone().narrow(0, step * size, size), members);
@@ -261,9 +269,9 @@ impl Stack {
             .chunks
             .iter()
             .map(|chunk| {
-                let output =
-                    self.network
-                        .evaluate(&parameters, &statistics, chunk.features(table));
+                let output = self
+                    .network
+                    .evaluate(&parameters, &statistics, chunk.features(table));
                 let loss = self
                     .config
                     .objective
@@ -339,14 +347,19 @@ impl Stack {
             .into_iter()
             .flatten()
         {
-            place(packed, upload(&self.compute, rows, |r| &r.statistics, width));
+            place(
+                packed,
+                upload(&self.compute, rows, |r| &r.statistics, width),
+            );
         }
         self.clocks[member] = Clock::start();
     }
 
     /// Lets the members leave for which `keep` is false.
     pub fn retain(&mut self, keep: &[bool]) {
-        let stay: Vec<i32> = (0..keep.len() as i32).filter(|m| keep[*m as usize]).collect();
+        let stay: Vec<i32> = (0..keep.len() as i32)
+            .filter(|m| keep[*m as usize])
+            .collect();
         if stay.len() == keep.len() || stay.is_empty() {
             return;
         }
@@ -437,7 +450,9 @@ mod tests {
         let batch = 64;
         let mut stream = key.with(1).stream();
         let mut draw = |n: usize| -> Vec<f32> {
-            (0..n).map(|_| 2.0 * stream.uniform() as f32 - 1.0).collect()
+            (0..n)
+                .map(|_| 2.0 * stream.uniform() as f32 - 1.0)
+                .collect()
         };
         let x = Tensor::<3>::from_data(
             TensorData::new(draw(batch * 3), [1, batch, 3]),
@@ -445,7 +460,9 @@ mod tests {
         );
         let c: Vec<f32> = draw(batch).iter().map(|c| (c + 1.2) / 32.0).collect();
         let c = Tensor::<3>::from_data(TensorData::new(c, [1, batch, 1]), compute.device());
-        let s: Vec<f32> = (0..batch).map(|i| if i < 32 { 0.5 } else { -0.5 }).collect();
+        let s: Vec<f32> = (0..batch)
+            .map(|i| if i < 32 { 0.5 } else { -0.5 })
+            .collect();
         let s = Tensor::<3>::from_data(TensorData::new(s, [1, batch, 1]), compute.device());
         let batches = Batches {
             steps: 1,

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# The model tests and the W1 bench on a real GPU.
+#
+#     scripts/gpu_check.sh cuda      # or wgpu
+#
+# Needs a driver; CUDA also NVRTC of its toolkit. On a machine with a network the
+# feature `cuda` builds as it is. Prints which backends were tested.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+backend=${1:-cuda}
+case "$backend" in
+    cuda | wgpu) ;;
+    *) echo "usage: $0 cuda|wgpu" >&2; exit 2 ;;
+esac
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+cargo test --release --package sideband-models --features "$backend" -- --nocapture 2>&1 | tee "$log"
+grep -q "backend $backend: tested" "$log" || { echo "$backend was not tested" >&2; exit 1; }
+SIDEBAND_DEVICE=$backend cargo bench --features "$backend" --bench w1_step -- one_thread
+cargo run --release --features "$backend" -- run configs/quickstart.toml --device "$backend" --out "runs/quickstart-$backend"

@@ -1,0 +1,47 @@
+//! A panic is a bug, and the user gets it as an error with its exit code. The
+//! panics of decoders and backends are caught where they happen and become
+//! errors there; none of them is printed.
+
+use super::{Done, Exit, Failure};
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
+use std::sync::{Mutex, PoisonError};
+
+/// What the last panic said, and where.
+static LAST: Mutex<Option<String>> = Mutex::new(None);
+
+fn note(info: &PanicHookInfo<'_>) {
+    let said = info.payload_as_str().unwrap_or("no reason given");
+    let place = info.location().map_or_else(String::new, |l| format!(" ({l})"));
+    *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{said}{place}"));
+}
+
+/// Does the work; a panic in it, and an internal error that came from one in a
+/// thread, say what happened and where.
+pub(super) fn guard(work: impl FnOnce() -> Done) -> Done {
+    set_hook(Box::new(note));
+    let mut failure = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Err(failure)) if failure.exit == Exit::Internal => failure,
+        Ok(done) => return done,
+        Err(_) => Failure {
+            exit: Exit::Internal,
+            message: "a fault of the program, please report it".to_owned(),
+        },
+    };
+    if let Some(said) = LAST.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        failure.message = format!("{}: {said}", failure.message);
+    }
+    Err(failure)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_internal_error_with_its_place() {
+        let failure = guard(|| std::panic::panic_any("no such bin".to_owned())).unwrap_err();
+        assert_eq!(failure.exit, Exit::Internal);
+        assert!(failure.message.contains("no such bin"), "{}", failure.message);
+        assert!(failure.message.contains("crash.rs"), "{}", failure.message);
+    }
+}
