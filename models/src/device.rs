@@ -306,7 +306,7 @@ mod tests {
     fn a_panic_of_the_backend_becomes_an_error() {
         let compute = Compute::open("cpu").expect("the CPU is always there");
         let error = compute
-            .guard(|| std::panic::panic_any("out of memory".to_owned()))
+            .guard(|| -> () { std::panic::resume_unwind(Box::new("out of memory".to_owned())) })
             .expect_err("it panicked");
         assert!(error.to_string().contains("out of memory"));
     }

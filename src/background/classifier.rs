@@ -5,6 +5,7 @@
 //! AUC 0.5 means closed; what a perfect model gives differs from that by the
 //! statistical error alone.
 
+use super::Workbench;
 use super::apply::{Applier, ApplyError};
 use super::plan::Plan;
 use crate::ensemble::{
@@ -12,7 +13,7 @@ use crate::ensemble::{
     Task, TrainError, TrainingSample, TrainingSettings, ensemble_word, train_local,
 };
 use crate::stats::{Auc, auc};
-use sideband_models::{Activation, Compute, Mlp, MlpConfig, Objective, OptimizerConfig};
+use sideband_models::{Activation, Mlp, MlpConfig, Objective, OptimizerConfig};
 use std::sync::Mutex;
 use thiserror::Error;
 
@@ -50,12 +51,10 @@ pub(super) struct Class<'a> {
 /// to be divided, or has no positive sum of weights.
 pub(super) fn closure_auc(
     plan: &Plan,
-    compute: &Compute,
-    threads: usize,
+    bench: Workbench<'_>,
     name: &str,
     source: &Class<'_>,
     target: &Class<'_>,
-    interrupt: &Interrupt,
 ) -> Result<Option<Auc>, ClassifierError> {
     let members = plan
         .config
@@ -124,12 +123,12 @@ pub(super) fn closure_auc(
         Ok(())
     };
     let resources = Resources {
-        compute,
-        threads,
+        compute: bench.compute,
+        threads: bench.threads,
         block: 0,
     };
     let numbers: Vec<u32> = (0..members).collect();
-    match train_local(&task, resources, &numbers, &Quiet(interrupt), &keep) {
+    match train_local(&task, resources, &numbers, &Quiet(bench.interrupt), &keep) {
         Ok(()) => {}
         Err(TrainError::EmptyFold { .. }) => return Ok(None),
         Err(error) => return Err(error.into()),
@@ -143,11 +142,11 @@ pub(super) fn closure_auc(
     for member in &mut trained {
         member.about.normalisation = 1.0;
     }
-    if interrupt.is_raised() {
+    if bench.interrupt.is_raised() {
         return Ok(None);
     }
     let network = Mlp::new(settings.network.clone());
-    let applier = Applier::new(compute, threads, &network, &trained)?;
+    let applier = Applier::new(bench.compute, bench.threads, &network, &trained)?;
     let streams = Streams::new(task.seed, name);
     let mut scores = [Vec::new(), Vec::new()];
     let weights = source.weights.iter().chain(&target.weights);

@@ -1,5 +1,6 @@
 //! From the events' weights to every number of `metrics.json`.
 
+use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::metrics::{
@@ -11,10 +12,9 @@ use super::replicas::Replicas;
 use super::variables::Variable;
 use crate::config::PlaneConfig;
 use crate::data::EventTable;
-use crate::ensemble::{Interrupt, Member, Outcome};
+use crate::ensemble::{Member, Outcome};
 use crate::stats::{Chi2, Edges, EnsembleHistogram, Histogram, WeightSummary, calibration, chi2};
 use indexmap::IndexMap;
-use sideband_models::Compute;
 
 const CALIBRATION_BINS: usize = 12;
 
@@ -132,11 +132,8 @@ impl<'a> Accumulator<'a> {
         self,
         members: &[Member],
         failed: &[u32],
-        compute: &Compute,
         applier: &Applier,
-        threads: usize,
-        interrupt: &Interrupt,
-        mut note: impl FnMut(&str),
+        bench: Workbench<'_>,
     ) -> Result<Metrics, ClassifierError> {
         let plan = self.plan;
         let target_ratios = self.target_ratios(applier)?;
@@ -157,15 +154,8 @@ impl<'a> Accumulator<'a> {
             if let Some(target_rows) = target {
                 region.calibration = self.calibration(&source_rows, target_rows, &target_ratios);
                 if plan.config.report.classifier_members > 0 {
-                    note(&format!("classifier of source against target in {name}"));
-                    region.auc = self.auc_pair(
-                        name,
-                        &source_rows,
-                        target_rows,
-                        compute,
-                        threads,
-                        interrupt,
-                    )?;
+                    (bench.say)(&format!("classifier of source against target in {name}"));
+                    region.auc = self.auc_pair(name, &source_rows, target_rows, bench)?;
                 }
             }
             regions.insert(name.to_owned(), region);
@@ -362,9 +352,7 @@ impl<'a> Accumulator<'a> {
         name: &str,
         source: &[usize],
         target: &[usize],
-        compute: &Compute,
-        threads: usize,
-        interrupt: &Interrupt,
+        bench: Workbench<'_>,
     ) -> Result<Option<AucPair>, ClassifierError> {
         let plan = self.plan;
         let class = |rows: &[usize], table: &'a EventTable, weights: &[f64]| Class {
@@ -380,12 +368,10 @@ impl<'a> Accumulator<'a> {
         let run = |what: &str, weights: &[f64]| {
             closure_auc(
                 plan,
-                compute,
-                threads,
+                bench,
                 &format!("closure/{name}/{what}"),
                 &class(source, source_table, weights),
                 &of_target,
-                interrupt,
             )
         };
         let before = run("before", &source_table.weights)?;

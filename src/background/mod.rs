@@ -16,6 +16,15 @@ mod predict;
 mod replicas;
 mod variables;
 
+/// With what a run is computed, and who watches.
+#[derive(Clone, Copy)]
+struct Workbench<'a> {
+    compute: &'a sideband_models::Compute,
+    threads: usize,
+    interrupt: &'a crate::ensemble::Interrupt,
+    say: &'a dyn Fn(&str),
+}
+
 pub use events::{Sample, unblinded_regions};
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,

@@ -1,5 +1,6 @@
 //! The main job, from a configuration to a run directory.
 
+use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields};
 use super::classifier::ClassifierError;
 use super::diagnostics::Accumulator;
@@ -170,6 +171,12 @@ pub fn run(
     };
     let directory = RunDirectory::create(&options.out, config, &inputs)?;
     let threads = threads(config);
+    let bench = Workbench {
+        compute: &compute,
+        threads,
+        interrupt,
+        say: &say,
+    };
     let found = find_members(&directory, &plan, &say);
     let earlier = directory.manifest()?;
     let missing: Vec<u32> = (0..members)
@@ -218,16 +225,7 @@ pub fn run(
     );
 
     if !missing.is_empty() {
-        train_missing(
-            &plan,
-            &compute,
-            threads,
-            &missing,
-            &directory,
-            &log,
-            interrupt,
-            options.quiet,
-        )?;
+        train_missing(&plan, bench, &missing, &directory, &log, options.quiet)?;
     }
     let all = find_members(&directory, &plan, &say);
     let (usable, failed): (Vec<Member>, Vec<Member>) =
@@ -267,16 +265,7 @@ pub fn run(
         return Err(error);
     }
     say(&format!("applying {} members", usable.len()));
-    let metrics = predict_and_measure(
-        &plan,
-        &compute,
-        threads,
-        &usable,
-        &manifest.failed,
-        &directory,
-        interrupt,
-        &say,
-    )?;
+    let metrics = predict_and_measure(&plan, bench, &usable, &manifest.failed, &directory)?;
     if interrupt.is_raised() {
         return interrupted(&mut manifest);
     }
@@ -410,15 +399,12 @@ fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {
     std::fs::read_to_string(used).is_ok_and(|old| old == report::settings_text(config))
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, all of them its own")]
 fn train_missing(
     plan: &Plan,
-    compute: &Compute,
-    threads: usize,
+    bench: Workbench<'_>,
     missing: &[u32],
     directory: &RunDirectory,
     log: &RunLog,
-    interrupt: &Interrupt,
     quiet: bool,
 ) -> Result<(), RunError> {
     let members = u64::from(plan.config.ensemble.members);
@@ -426,7 +412,7 @@ fn train_missing(
     progress.say(&format!(
         "training {} members on {}",
         missing.len(),
-        compute.name()
+        bench.compute.name()
     ));
     let task = Task {
         sample: &plan.sample,
@@ -436,13 +422,13 @@ fn train_missing(
         features: &plan.scaling,
     };
     let resources = Resources {
-        compute,
-        threads,
+        compute: bench.compute,
+        threads: bench.threads,
         block: plan.config.device.block,
     };
     let watch = Watch {
         progress: &progress,
-        interrupt,
+        interrupt: bench.interrupt,
         log,
     };
     let store = |member: Member| member.write(&directory.member(member.about.member));
@@ -480,19 +466,15 @@ fn enough(
     })
 }
 
-#[expect(clippy::too_many_arguments, reason = "one call, all of them its own")]
 fn predict_and_measure(
     plan: &Plan,
-    compute: &Compute,
-    threads: usize,
+    bench: Workbench<'_>,
     members: &[Member],
     failed: &[u32],
     directory: &RunDirectory,
-    interrupt: &Interrupt,
-    say: &dyn Fn(&str),
 ) -> Result<Metrics, RunError> {
     let network = plan.network();
-    let applier = Applier::new(compute, threads, &network, members)?;
+    let applier = Applier::new(bench.compute, bench.threads, &network, members)?;
     let replicas = Replicas::new(plan, members);
     let unnormalised =
         1.0 / (members.iter().map(|m| m.about.normalisation).sum::<f64>() / members.len() as f64);
@@ -530,7 +512,7 @@ fn predict_and_measure(
     if method == Method::Ratio {
         write_target(plan, &applier, &replicas, members, directory)?;
     }
-    Ok(accumulator.metrics(members, failed, compute, &applier, threads, interrupt, say)?)
+    Ok(accumulator.metrics(members, failed, &applier, bench)?)
 }
 
 /// With the ratio as the product, the target's events have theirs too.

@@ -154,19 +154,21 @@ impl Plan {
         let mut target = load("target", &config.data.target)?;
         check_selections(&config, &source, &target, options.unblind)?;
 
-        let variables = variables::variables(&config, &inputs, &source)?;
         let region = region_index(&config, &config.training.region);
         let settings = settings(&config, inputs.len());
         let streams = Streams::new(config.experiment.seed, ENSEMBLE);
-        let scaling = standardise(
+        let scaling = scaling(
             &config,
             &inputs,
             region,
             &settings,
             streams,
-            &mut source,
-            &mut target,
+            [&source, &target],
         )?;
+        // edges are of values as they were read
+        let variables = variables::variables(&config, &inputs, &source)?;
+        scaling.apply(&mut source.table.features);
+        scaling.apply(&mut target.table.features);
         let sample = training_sample(region, &source, &target)?;
         for (role, class) in ["source", "target"].into_iter().zip(sample.classes()) {
             let sum: f64 = class.weights.iter().sum();
@@ -334,23 +336,21 @@ fn files(sample: &Sample) -> String {
 }
 
 /// Mean and standard deviation of each input over the training region, both
-/// classes at equal weight, from events that no diagnostic uses; applied to
-/// both samples.
-fn standardise(
+/// classes at equal weight, from events that no diagnostic uses.
+fn scaling(
     config: &Config,
     inputs: &[(String, String)],
     region: usize,
     settings: &TrainingSettings,
     streams: Streams,
-    source: &mut Sample,
-    target: &mut Sample,
+    samples: [&Sample; 2],
 ) -> Result<FeatureScaling, PlanError> {
     let width = inputs.len();
     let mut mean = vec![0.0; width];
     let mut square = vec![0.0; width];
     let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
     let mut events = 0;
-    for sample in [&*source, &*target] {
+    for sample in samples {
         let held_out = |i: usize| {
             config.training.split != crate::ensemble::Split::Folds
                 && settings
@@ -384,7 +384,7 @@ fn standardise(
         .zip(&square)
         .map(|(m, s)| (s - m * m).max(0.0).sqrt().max(f64::MIN_POSITIVE))
         .collect();
-    let scaling = FeatureScaling {
+    Ok(FeatureScaling {
         expressions: inputs.iter().map(|(_, text)| text.clone()).collect(),
         definitions: config
             .data
@@ -394,10 +394,7 @@ fn standardise(
             .collect(),
         mean,
         scale,
-    };
-    scaling.apply(&mut source.table.features);
-    scaling.apply(&mut target.table.features);
-    Ok(scaling)
+    })
 }
 
 fn training_sample(

@@ -39,6 +39,14 @@ pub enum PredictError {
     /// The ensemble could not be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The predictions could not be computed or written.
+    #[error("{path}: {source}", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ApplyError,
+    },
 }
 
 /// What is predicted, and where it goes.
@@ -103,7 +111,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
     let replicas = Replicas::of(split, streams, &members);
     let method = config.experiment.method;
     let yields = manifest_yields(&directory, method)?;
-    atomic::write_with(&options.out, |file| {
+    let write = atomic::write_with(&options.out, |file| {
         let mut writer = PredictionWriter::new(file, &table, Vec::new(), &members)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
@@ -113,6 +121,10 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
             writer.push(event, scaled.iter().copied())
         })?;
         writer.finish()
+    });
+    write.map_err(|source| PredictError::Write {
+        path: options.out.clone(),
+        source,
     })?;
     Ok(table.len())
 }
@@ -134,7 +146,7 @@ fn read_events(
     options: &PredictOptions,
 ) -> Result<crate::data::EventTable, PredictError> {
     let data = |key: &'static str| move |e: DataError| PlanError::data(key.to_owned(), e);
-    let dataset = Dataset::open(&options.data, Path::new(".")).map_err(data("DATA"))?;
+    let dataset = Dataset::open(&options.data, Path::new("")).map_err(data("DATA"))?;
     let definitions = about.features.definitions.iter().cloned().collect();
     let resolver =
         Resolver::new(dataset.columns(), &definitions).map_err(data("the run's data.define"))?;

@@ -91,11 +91,14 @@ impl From<DirectoryError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let exit = match error {
-            StoreError::Io { .. } => Exit::Internal,
-            StoreError::Corrupt { .. } => Exit::Data,
-        };
-        fail(exit, &error)
+        match error {
+            StoreError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                let again = "run the configuration again to train the member anew";
+                fail(Exit::Data, &format!("{error}; {again}"))
+            }
+            StoreError::Io { .. } => fail(Exit::Internal, &error),
+            StoreError::Corrupt { .. } => fail(Exit::Data, &error),
+        }
     }
 }
 
@@ -142,9 +145,16 @@ impl From<PredictError> for Failure {
             PredictError::Config(error) => error.into(),
             PredictError::Store(error) => error.into(),
             PredictError::Device(error) => error.into(),
-            PredictError::Data(error) => error.into(),
-            PredictError::Unfinished(_) | PredictError::Empty(_) => fail(Exit::Data, &error),
-            PredictError::Apply(_) => fail(Exit::Internal, &error),
+            // an expression of the command line; the run's own were fine once
+            PredictError::Data(PlanError::Data {
+                ref key,
+                is_config: true,
+                ..
+            }) if key.starts_with("--") => fail(Exit::Usage, &error),
+            PredictError::Data(_) | PredictError::Unfinished(_) | PredictError::Empty(_) => {
+                fail(Exit::Data, &error)
+            }
+            PredictError::Apply(_) | PredictError::Write { .. } => fail(Exit::Internal, &error),
         }
     }
 }

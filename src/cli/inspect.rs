@@ -15,7 +15,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
     }
     let data = |e| PlanError::data(arguments.path.clone(), e);
     let dataset =
-        Dataset::open(std::slice::from_ref(&arguments.path), Path::new(".")).map_err(data)?;
+        Dataset::open(std::slice::from_ref(&arguments.path), Path::new("")).map_err(data)?;
     let columns = summarise(&dataset).map_err(data)?;
     if arguments.json {
         let value = serde_json::json!({

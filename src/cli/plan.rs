@@ -14,7 +14,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
     let options = PlanOptions {
         unblind: arguments.config.unblind,
     };
-    let plan = Plan::new(config, Path::new("."), options)?;
+    let plan = Plan::new(config, Path::new(""), options)?;
     print(&describe(&plan, &compute))?;
     Ok(Exit::Ok)
 }

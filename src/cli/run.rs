@@ -19,7 +19,7 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
         .unwrap_or_else(|| Path::new("runs").join(&config.experiment.name));
     let options = RunOptions {
         out,
-        base: PathBuf::from("."),
+        base: PathBuf::new(),
         unblind: arguments.config.unblind,
         quiet: arguments.quiet,
     };

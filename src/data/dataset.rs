@@ -187,7 +187,10 @@ fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, DataError> {
     if found.is_empty() {
         return Err(DataError::NoMatch {
             pattern: pattern.to_owned(),
-            base: base.to_owned(),
+            base: match base.as_os_str().is_empty() {
+                true => PathBuf::from("."),
+                false => base.to_owned(),
+            },
         });
     }
     Ok(found)

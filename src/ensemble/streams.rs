@@ -63,7 +63,6 @@ impl Streams {
     }
 
     /// Poisson(1) weight of an event in a member.
-    #[must_use]
     pub fn bootstrap(self, member: u32) -> impl Fn(u64) -> u8 {
         let key = self
             .root

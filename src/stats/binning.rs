@@ -134,7 +134,7 @@ mod tests {
             counts[edges.find(f64::from(i)).unwrap()] += 1;
         }
         assert!(
-            counts.iter().all(|c| (*c as i32 - 250).abs() <= 2),
+            counts.iter().all(|c| (*c - 250_i32).abs() <= 2),
             "{counts:?}"
         );
         let integers = Edges::quantiles([4.0, 5.0, 4.0, 6.0, 5.0].into_iter(), 10).unwrap();

@@ -75,11 +75,7 @@ impl EnsembleHistogram {
     /// Number of members.
     #[must_use]
     pub fn members(&self) -> usize {
-        if self.bins == 0 {
-            0
-        } else {
-            self.contents.len() / self.bins
-        }
+        self.contents.len().checked_div(self.bins).unwrap_or(0)
     }
 
     /// Contents of one member.

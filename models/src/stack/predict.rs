@@ -37,7 +37,7 @@ impl Predictor {
             .chunks(size)
             .map(|rows| {
                 let packed = |pick: fn(&Row) -> &[f32], width: usize| {
-                    let flat: Vec<f32> = rows.iter().flat_map(|r| pick(r)).copied().collect();
+                    let flat: Vec<f32> = rows.iter().flat_map(pick).copied().collect();
                     Tensor::<2>::from_data(
                         TensorData::new(flat, [rows.len(), width]),
                         compute.device(),
