@@ -13,7 +13,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(bytes))
 }
 
-/// As [`write`], with a function that fills the file.
+/// As [`write()`], with a function that fills the file.
 ///
 /// # Errors
 /// What the file system or `fill` said; the temporary file is removed.
