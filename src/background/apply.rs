@@ -6,6 +6,7 @@ use super::replicas::Replicas;
 use crate::config::{Combine, Method};
 use crate::data::{EventTable, IdColumn};
 use crate::ensemble::Member;
+use crate::run::atomic;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
@@ -41,7 +42,7 @@ pub enum ApplyError {
     #[error("cannot write predictions: {0}")]
     Arrow(#[from] ArrowError),
     /// The file system refused.
-    #[error("cannot write predictions: {0}")]
+    #[error("cannot write predictions: {error}{hint}", error = .0, hint = atomic::hint(.0))]
     Io(#[from] std::io::Error),
 }
 

@@ -88,7 +88,12 @@ impl Sample {
         };
         let mut request = ScanRequest {
             require_any_flag: true,
-            id_namespace: sample.namespace.clone(),
+            // rows of different samples are different events
+            id_namespace: if sample.id.is_empty() {
+                format!("{role}/{}", sample.namespace)
+            } else {
+                sample.namespace.clone()
+            },
             on_missing: match config.data.on_missing {
                 MissingPolicy::Error => OnMissing::Error,
                 MissingPolicy::Drop => OnMissing::Drop,
@@ -113,7 +118,7 @@ impl Sample {
             request.features.push((name.clone(), compiled));
         }
         for (name, text) in &wanted.columns {
-            let compiled = compile(format!("report, `{name}`"), text)?;
+            let compiled = compile(format!("report, {name}"), text)?;
             request.columns.push((name.clone(), compiled));
         }
         request.id = if sample.id.is_empty() {

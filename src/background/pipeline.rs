@@ -165,6 +165,13 @@ pub fn run(
     for sample in [&plan.source, &plan.target] {
         describe_sample(sample, &say);
     }
+    let shared = plan.shared_keys();
+    if shared > 0 {
+        say(&format!(
+            "{shared} events of the target have the id of a source event and share its folds and \
+             bootstrap weights; if they are other events, set data.target.namespace"
+        ));
+    }
     let inputs = Inputs {
         source: plan.source.files.clone(),
         target: plan.target.files.clone(),
@@ -185,7 +192,11 @@ pub fn run(
     let same_view = earlier.as_ref().is_some_and(|m| {
         m.unblind == options.unblind && matches!(m.state, State::Complete | State::Partial)
     });
-    if missing.is_empty() && same_view && directory.report_path().is_file() {
+    let is_predicted = predictions(config)
+        .iter()
+        .all(|name| directory.predictions().join(name).is_file());
+    let is_drawn = directory.report_path().is_file();
+    if missing.is_empty() && same_view && is_predicted && is_drawn {
         // what is derived may have been asked for in another form
         if let Ok(metrics) = report::read_metrics(&directory)
             && report_is_current(&directory, config)
@@ -392,6 +403,14 @@ fn find_members(directory: &RunDirectory, plan: &Plan, say: &dyn Fn(&str)) -> Ve
             fits.then_some(member)
         })
         .collect()
+}
+
+/// Names of the prediction files.
+fn predictions(config: &Config) -> &'static [&'static str] {
+    match config.experiment.method {
+        Method::Reweight => &["source.parquet"],
+        Method::Ratio => &["source.parquet", "target.parquet"],
+    }
 }
 
 fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {

@@ -10,6 +10,7 @@ use crate::ensemble::{
 };
 use crate::stats::WeightSummary;
 use sideband_models::{Mlp, MlpConfig};
+use std::collections::HashSet;
 use std::path::Path;
 use thiserror::Error;
 
@@ -205,6 +206,14 @@ impl Plan {
                 let label = r.label.as_deref().unwrap_or(name);
                 (i, name.as_str(), label, self.unblind || !r.blind)
             })
+    }
+
+    /// Target events whose key a source event has as well.
+    #[must_use]
+    pub fn shared_keys(&self) -> usize {
+        let keys: HashSet<u64> = self.source.table.ids.key.iter().copied().collect();
+        let target = &self.target.table.ids.key;
+        target.iter().filter(|key| keys.contains(key)).count()
     }
 
     /// The network of a member.

@@ -11,7 +11,9 @@ static LAST: Mutex<Option<String>> = Mutex::new(None);
 
 fn note(info: &PanicHookInfo<'_>) {
     let said = info.payload_as_str().unwrap_or("no reason given");
-    let place = info.location().map_or_else(String::new, |l| format!(" ({l})"));
+    let place = info
+        .location()
+        .map_or_else(String::new, |l| format!(" ({l})"));
     *LAST.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{said}{place}"));
 }
 
@@ -41,7 +43,11 @@ mod tests {
     fn a_panic_becomes_an_internal_error_with_its_place() {
         let failure = guard(|| std::panic::panic_any("no such bin".to_owned())).unwrap_err();
         assert_eq!(failure.exit, Exit::Internal);
-        assert!(failure.message.contains("no such bin"), "{}", failure.message);
+        assert!(
+            failure.message.contains("no such bin"),
+            "{}",
+            failure.message
+        );
         assert!(failure.message.contains("crash.rs"), "{}", failure.message);
     }
 }

@@ -76,14 +76,16 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         return json(&manifest);
     }
     let config = crate::config::load(&directory.config_path(), &[])?;
+    let has_result = directory.metrics_path().is_file();
     let state = match manifest.state {
         State::Running => "running, or killed: run the same command again to go on",
         State::Interrupted => "interrupted: run the same command again to go on",
+        State::Partial if !has_result => "ended without a result: too few members succeeded",
         State::Partial => "finished, with fewer members than asked for",
         State::Complete => "complete",
     };
     let there = (0..config.ensemble.members)
-        .filter(|m| directory.member(*m).is_file())
+        .filter(|m| directory.member(*m).is_file() && !manifest.failed.contains(m))
         .count();
     print(&format!(
         "{}: {}\nstate    {state}\nmembers  {there} of {}, {} failed\nseed     {}\ndevice   {}, \
@@ -99,7 +101,7 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         manifest.started,
         manifest.wall_seconds
     ))?;
-    if matches!(manifest.state, State::Complete | State::Partial) {
+    if has_result && matches!(manifest.state, State::Complete | State::Partial) {
         for line in verdict(&read_metrics(&directory)?, &config) {
             print(&format!("         {}", line.text))?;
         }

@@ -178,7 +178,7 @@ fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
             return ConfigError::Value {
                 path: path.to_owned(),
                 found: lookup(whole, path).map_or_else(|| found.to_owned(), describe),
-                allowed: allowed.to_owned(),
+                allowed: plain(allowed),
             };
         }
     }
@@ -192,6 +192,19 @@ fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
             path: table(path),
             reason: message.to_owned(),
         },
+    }
+}
+
+/// What the reader expected, without its names of types.
+fn plain(expected: &str) -> String {
+    match expected {
+        "u32" => format!("a whole number from 0 to {}", u32::MAX),
+        "usize" | "u64" => "a whole number that is not negative".to_owned(),
+        "f64" => "a number".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "a map" => "a table".to_owned(),
+        structure if structure.starts_with("struct ") => "a table".to_owned(),
+        other => other.to_owned(),
     }
 }
 
@@ -341,7 +354,7 @@ pub(super) mod tests {
         let text = message(SMALL, &["training.batch=\"many\""]);
         assert_eq!(
             text,
-            "`training.batch`: found the text \"many\"; allowed is usize"
+            "`training.batch`: found the text \"many\"; allowed is a whole number that is not negative"
         );
         let text = message(SMALL, &["model.activation=rellu"]);
         assert!(

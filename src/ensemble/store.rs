@@ -7,7 +7,7 @@
 
 use crate::run::atomic;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use sideband_models::{Layout, Mlp, MlpConfig, Objective, Row};
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ const METADATA_KEY: &str = "sideband";
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The file system refused.
-    #[error("{path}: {source}", path = path.display())]
+    #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -80,11 +80,19 @@ impl Outcome {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Mean of the batch losses, with the member's bootstrap weights.
+    #[serde(deserialize_with = "losses")]
     pub training: Vec<f64>,
     /// Loss on the validation fold, with nominal weights.
+    #[serde(deserialize_with = "losses")]
     pub validation: Vec<f64>,
     /// Epoch (from 0) whose parameters were kept.
     pub best_epoch: usize,
+}
+
+/// JSON has no NaN and no infinity: in the file such a loss is null.
+fn losses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
+    let list = Vec::<Option<f64>>::deserialize(deserializer)?;
+    Ok(list.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())
 }
 
 /// The inputs of a network: expressions over columns, and their standardisation.
@@ -347,6 +355,22 @@ mod tests {
         member.write(&b).unwrap();
         assert_eq!(Member::read(&a).unwrap(), member);
         assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    }
+
+    #[test]
+    fn a_diverged_member_can_be_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m");
+        let mut member = member();
+        member.about.outcome = Outcome::Diverged { epoch: 2 };
+        member.about.history.validation = vec![1.5, f64::NAN];
+        member.about.history.training = vec![1.5, f64::INFINITY];
+        member.write(&path).unwrap();
+        let read = Member::read(&path).unwrap();
+        assert_eq!(read.about.outcome, Outcome::Diverged { epoch: 2 });
+        assert_eq!(read.about.history.validation[0], 1.5);
+        assert!(read.about.history.validation[1].is_nan());
+        assert!(read.about.history.training[1].is_nan());
     }
 
     #[test]

@@ -82,6 +82,11 @@ pub fn write(
 ) -> Result<(), ReportError> {
     let sections = sections(config, metrics, members)?;
     let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
+    let plots = directory.plots();
+    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
+        path: plots.clone(),
+        source,
+    })?;
     figures.par_iter().try_for_each(|named| {
         let plot = |source| ReportError::Plot {
             name: named.name.clone(),

@@ -37,6 +37,20 @@ pub fn write_with<E: From<io::Error>>(
     result
 }
 
+/// What to do about an error of the file system.
+#[must_use]
+pub fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            "; free some space and run the same command again: nothing finished is lost"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "; choose a folder that can be written to with --out"
+        }
+        _ => "",
+    }
+}
+
 /// A name that no other process or thread uses, in the same folder.
 fn temporary_name(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);

@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum DirectoryError {
     /// The file system refused.
-    #[error("{path}: {source}{}", hint(source), path = path.display())]
+    #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -65,15 +65,6 @@ pub enum DirectoryError {
     },
 }
 
-fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull => {
-            "; free some space and run the same command again: nothing finished is lost"
-        }
-        io::ErrorKind::PermissionDenied => "; choose a folder that can be written to with --out",
-        _ => "",
-    }
-}
 
 /// A run directory.
 #[derive(Clone, Debug)]
