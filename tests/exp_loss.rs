@@ -127,8 +127,8 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     };
     let compute = Compute::open("cpu").unwrap();
     let members = Mutex::new(Vec::new());
-    let store = |member: Member| {
-        members.lock().unwrap().push(member);
+    let store = |member: &Member| {
+        members.lock().unwrap().push(member.clone());
         Ok(())
     };
     let task = Task {

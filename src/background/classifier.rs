@@ -115,11 +115,11 @@ pub(super) fn closure_auc(
         features: &plan.scaling,
     };
     let trained = Mutex::new(Vec::new());
-    let keep = |member: Member| {
+    let keep = |member: &Member| {
         trained
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(member);
+            .push(member.clone());
         Ok(())
     };
     let resources = Resources {

@@ -450,7 +450,7 @@ fn train_missing(
         interrupt: bench.interrupt,
         log,
     };
-    let store = |member: Member| member.write(&directory.member(member.about.member));
+    let store = |member: &Member| member.write(&directory.member(member.about.member));
     let result = train_local(&task, resources, missing, &watch, &store);
     progress.close();
     Ok(result?)

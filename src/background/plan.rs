@@ -69,6 +69,20 @@ pub enum PlanError {
         /// Events of the training region.
         events: usize,
     },
+    /// A blind region that reaches into the training region.
+    #[error(
+        "`regions.{blind}`: {events} source events are in this blind region and in the training \
+         region `{training}`; without their target events no ratio can be learned there. \
+         Exclude the blind region from the training region's selection"
+    )]
+    BlindOverlap {
+        /// The blind region.
+        blind: String,
+        /// The training region.
+        training: String,
+        /// Source events in both.
+        events: usize,
+    },
     /// A distribution that cannot be binned.
     #[error("distribution `{0}` cannot be binned: {1}")]
     Variable(String, String),
@@ -104,6 +118,7 @@ impl PlanError {
                 is_config: true,
                 ..
             } | Self::Variable(..)
+                | Self::BlindOverlap { .. }
         )
     }
 }
@@ -153,6 +168,7 @@ impl Plan {
             |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
         let mut source = load("source", &config.data.source)?;
         let mut target = load("target", &config.data.target)?;
+        check_blinding(&config, &source)?;
         check_selections(&config, &source, &target, options.unblind)?;
 
         let region = region_index(&config, &config.training.region);
@@ -324,6 +340,28 @@ fn check_selections(
             if !hidden && sample.in_region(i).next().is_none() {
                 return Err(empty(format!("regions.{name}.selection")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// Also when unblinded: members must not depend on that.
+fn check_blinding(config: &Config, source: &Sample) -> Result<(), PlanError> {
+    let training = region_index(config, &config.training.region);
+    for (index, (name, _)) in config
+        .regions
+        .iter()
+        .enumerate()
+        .filter(|(_, (_, r))| r.blind)
+    {
+        let both = |row: &usize| source.table.flags[*row] >> training & 1 == 1;
+        let events = source.in_region(index).filter(both).count();
+        if events > 0 {
+            return Err(PlanError::BlindOverlap {
+                blind: name.clone(),
+                training: config.training.region.clone(),
+                events,
+            });
         }
     }
     Ok(())

@@ -33,6 +33,9 @@ pub enum PredictError {
     /// The events do not fit.
     #[error(transparent)]
     Data(#[from] PlanError),
+    /// The file to write is one of those read.
+    #[error("--out {} is one of the input files; choose another", .0.display())]
+    Overwrites(PathBuf),
     /// No event is selected.
     #[error("no event of {0} is selected")]
     Empty(String),
@@ -96,6 +99,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         return Err(PredictError::Empty(options.data.join(", ")));
     }
     about.features.apply(&mut table.features);
+    check_output(options)?;
 
     let compute = Compute::open(options.device.as_deref().unwrap_or(&config.device.name))?;
     let network = Mlp::new(about.network.clone());
@@ -138,6 +142,21 @@ fn manifest_yields(directory: &RunDirectory, method: Method) -> Result<[f64; 2],
     let metrics = crate::report::read_metrics(directory)
         .map_err(|_| PredictError::Unfinished(directory.path().to_owned()))?;
     Ok(metrics.training_yields)
+}
+
+fn check_output(options: &PredictOptions) -> Result<(), PredictError> {
+    let Ok(out) = options.out.canonicalize() else {
+        return Ok(());
+    };
+    let inputs = Dataset::open(&options.data, Path::new(""))
+        .map_err(|e| PlanError::data("DATA".to_owned(), e))?;
+    if inputs
+        .files()
+        .any(|f| f.canonicalize().is_ok_and(|f| f == out))
+    {
+        return Err(PredictError::Overwrites(options.out.clone()));
+    }
+    Ok(())
 }
 
 fn read_events(

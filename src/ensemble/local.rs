@@ -121,7 +121,7 @@ pub fn train_local(
     resources: Resources<'_>,
     members: &[u32],
     observer: &dyn Observer,
-    store: &(dyn Fn(Member) -> Result<(), StoreError> + Sync),
+    store: &(dyn Fn(&Member) -> Result<(), StoreError> + Sync),
 ) -> Result<(), TrainError> {
     let streams = Streams::new(task.seed, task.ensemble);
     for member in members {
@@ -150,8 +150,9 @@ pub fn train_local(
     let work = || -> Result<(), TrainError> {
         let mut finish = |finished: Finished| -> Result<(), TrainError> {
             let member = complete(task, compute, &network, finished);
+            store(&member)?;
             observer.finished(&member);
-            Ok(store(member)?)
+            Ok(())
         };
         compute.guard(|| train_block(&context, slots, &queue, &watch, &mut finish))?
     };

@@ -65,7 +65,6 @@ pub enum DirectoryError {
     },
 }
 
-
 /// A run directory.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
