@@ -1,6 +1,6 @@
 //! Sideband: deep ensembles for backgrounds and likelihood ratios in particle
 //! physics.
-#![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
 pub mod background;
 pub mod cli;

@@ -11,7 +11,7 @@
 //! exit = 4
 //! stderr = ["fragment", "another"]       # all of them in the message
 //! ```
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
 

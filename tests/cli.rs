@@ -1,7 +1,7 @@
 //! The command line on a small data set, as a user runs it: what each command
 //! prints and writes, that nothing depends on threads, blocks, the number of
 //! members or on being killed, and that blind events leave no trace.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
 mod support;
 

@@ -18,6 +18,7 @@ use crate::run::{
 };
 use serde_json::json;
 use sideband_models::{Compute, DeviceError, cpu_kernel};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -144,7 +145,9 @@ pub fn run(
 ) -> Result<Ended, RunError> {
     let members = config.ensemble.members;
     let progress = Progress::new(u64::from(members), 0, true);
+    let notes = RefCell::new(Vec::new());
     let say = |text: &str| {
+        notes.borrow_mut().push(text.to_owned());
         if !options.quiet {
             Progress::new(0, 0, false).say(text);
         }
@@ -211,6 +214,9 @@ pub fn run(
         }
     }
     let log = open_log(&directory)?;
+    for note in notes.take() {
+        log.event("note", json!({ "text": note }));
+    }
     let mut manifest = Manifest {
         format: 1,
         state: State::Running,
