@@ -82,9 +82,16 @@ impl Sample {
         let resolver = Resolver::new(dataset.columns(), &definitions)
             .map_err(|e| PlanError::data("data.define".to_owned(), e))?;
         let compile = |key: String, text: &str| {
-            resolver
-                .compile(text)
-                .map_err(|e| PlanError::data(format!("{key} (in data.{role})"), e))
+            resolver.compile(text).map_err(|e| {
+                // a common expression fails for one of the samples
+                let of_sample = key.starts_with(&format!("data.{role}."));
+                let place = if of_sample {
+                    ""
+                } else {
+                    &format!(" (in data.{role})")
+                };
+                PlanError::data(key.clone() + place, e)
+            })
         };
         let mut request = ScanRequest {
             require_any_flag: true,
