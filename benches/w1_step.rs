@@ -11,8 +11,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use sideband_models::random::Key;
 use sideband_models::{
-    Activation, Batches, Compute, Mlp, MlpConfig, Objective, OptimizerConfig, Row, Stack,
-    StackConfig, Table,
+    Activation, Batches, Compute, InputScaling, MemberState, Mlp, MlpConfig, Objective,
+    OptimizerConfig, Row, Stack, StackConfig, Table,
 };
 
 #[global_allocator]
@@ -57,13 +57,16 @@ fn table(compute: &Compute) -> Table {
 
 fn stack(compute: &Compute, members: usize) -> Stack {
     let network = Mlp::new(config().network);
-    let rows: Vec<Row> = (0..members as u64)
-        .map(|m| Row {
-            parameters: network.initial_parameters(Key::from_seed(2).with(m)),
-            statistics: Vec::new(),
+    let states: Vec<MemberState> = (0..members as u64)
+        .map(|m| {
+            MemberState::start(Row {
+                parameters: network.initial_parameters(Key::from_seed(2).with(m)),
+                statistics: Vec::new(),
+            })
         })
         .collect();
-    Stack::new(compute, config(), &rows)
+    let inputs = vec![InputScaling::identity(12); members];
+    Stack::new(compute, config(), &states, &inputs)
 }
 
 fn batches(members: usize) -> Batches {
@@ -101,7 +104,7 @@ fn one_thread(bencher: Bencher<'_, '_>, members: usize) {
                 for _ in 0..repeat {
                     stack.train(&table, &batches);
                 }
-                stack.take_losses()
+                stack.take_losses(&vec![true; members])
             })
         });
 }

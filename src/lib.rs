@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod data;
 pub mod ensemble;
+pub mod executor;
 pub mod report;
 pub mod run;
 pub mod stats;

@@ -5,14 +5,14 @@
 
 use serde_json::Value;
 use sideband::ensemble::{
-    ClassRows, FeatureScaling, Member, Normalise, Observer, Resources, Schedule, Split,
+    ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule, Split,
     SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
 };
 use sideband_models::random::{Key, Stream};
 use sideband_models::{
     Activation, Compute, Mlp, MlpConfig, Objective, OptimizerConfig, Predictor, Row,
 };
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 struct Quiet;
 
@@ -20,7 +20,7 @@ impl Observer for Quiet {
     fn interrupted(&self) -> bool {
         false
     }
-    fn trained(&self, _: u64) {}
+    fn trained(&self, _: &str, _: u64) {}
     fn finished(&self, _: &Member) {}
 }
 
@@ -85,16 +85,14 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
             &matrix(&golden[covariance]),
             key,
         );
-        let rows = ClassRows {
-            weights: vec![1.0; events],
-            keys: (0..events as u64).map(|i| i * 2 + word).collect(),
-        };
-        (x, rows)
+        let first = word as usize * events;
+        let keys = (0..events as u64).map(|i| i * 2 + word).collect();
+        (x, ClassRows::consecutive(first, vec![1.0; events], keys))
     };
     let (mut x, source) = class("meanA", "covA", 0);
     let (target_x, target) = class("meanB", "covB", 1);
     x.extend(target_x);
-    let sample = TrainingSample::new(x, 3, source, target);
+    let sample = TrainingSample::new(Arc::new(Inputs::new(x, 3)), source, target);
     let settings = TrainingSettings {
         network: MlpConfig {
             inputs: 3,
@@ -131,19 +129,26 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
         members.lock().unwrap().push(member.clone());
         Ok(())
     };
+    let scaling = FeatureScaling {
+        mean: vec![0.0; 3],
+        scale: vec![1.0; 3],
+        ..FeatureScaling::default()
+    };
     let task = Task {
         sample: &sample,
         settings: &settings,
         seed: 1,
         ensemble: "golden",
-        features: &FeatureScaling::default(),
+        features: &scaling,
     };
     let resources = Resources {
-        compute: &compute,
+        devices: std::slice::from_ref(&compute),
         threads: 2,
         block: 0,
+        device_memory: None,
     };
-    train_local(&task, resources, &[0, 1, 2, 3, 4, 5, 6, 7], &Quiet, &store).unwrap();
+    let ledger = List::new(0..8, store);
+    train_local(&[task], resources, &ledger, &Quiet).unwrap();
     let members = members.into_inner().unwrap();
     let loss = members
         .iter()
@@ -153,7 +158,8 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let points = matrix(&golden["x"]);
     let flat: Vec<f32> = points.iter().flatten().map(|v| *v as f32).collect();
     let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
-    let q = Predictor::new(&compute, &Mlp::new(settings.network), &rows).log_ratio(&flat);
+    let network = Mlp::new(settings.network);
+    let q = Predictor::new(&compute, &network, &scaling.inputs(), &rows).log_ratio(&flat);
     let n = points.len();
     let log_mean = (0..n)
         .map(|i| {

@@ -50,6 +50,21 @@ pub enum DeviceError {
     },
 }
 
+impl DeviceError {
+    /// Whether the device ran out of memory: the backends say so in a panic's
+    /// words only.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        let Self::Failed { reason, .. } = self else {
+            return false;
+        };
+        let reason = reason.to_lowercase().replace(['_', ' '], "");
+        ["outofmemory", "buffertoobig", "notenoughmemory", "memoryleft", "allocationfailed"]
+            .iter()
+            .any(|words| reason.contains(words))
+    }
+}
+
 /// A device that was opened and has computed something.
 #[derive(Clone, Debug)]
 pub struct Compute {
@@ -309,5 +324,10 @@ mod tests {
             .guard(|| -> () { std::panic::resume_unwind(Box::new("out of memory".to_owned())) })
             .expect_err("it panicked");
         assert!(error.to_string().contains("out of memory"));
+        assert!(error.is_out_of_memory());
+        let other = compute.guard(|| -> () {
+            std::panic::resume_unwind(Box::new("shape mismatch".to_owned()))
+        });
+        assert!(!other.expect_err("it panicked").is_out_of_memory());
     }
 }

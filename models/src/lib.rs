@@ -26,6 +26,6 @@ pub use device::{Compute, DeviceError, DeviceInfo, cpu_kernel, list_devices};
 pub use mlp::{Mlp, MlpConfig};
 pub use objective::Objective;
 pub use stack::{
-    Batches, EVALUATION_CHUNK, EvaluationRows, Layout, OptimizerConfig, ParameterSpec, Predictor,
-    Row, Stack, StackConfig, Table,
+    Batches, Clock, EVALUATION_CHUNK, EvaluationRows, InputScaling, Layout, MemberState,
+    OptimizerConfig, ParameterSpec, Predictor, Row, Stack, StackConfig, Table,
 };

@@ -3,8 +3,8 @@
 
 use sideband_models::random::Key;
 use sideband_models::{
-    Activation, Batches, Compute, EvaluationRows, Mlp, MlpConfig, Objective, OptimizerConfig,
-    Predictor, Row, Stack, StackConfig, Table,
+    Activation, Batches, Compute, EvaluationRows, InputScaling, MemberState, Mlp, MlpConfig,
+    Objective, OptimizerConfig, Predictor, Row, Stack, StackConfig, Table,
 };
 
 const D: usize = 5;
@@ -128,6 +128,33 @@ fn start(network: &Mlp, member: u64) -> Row {
     }
 }
 
+/// Members standardise their inputs differently, as those of different
+/// ensembles do.
+fn scaling(member: u64) -> InputScaling {
+    InputScaling {
+        shift: (0..D).map(|d| 0.1 * (member % 4) as f32 - 0.05 * d as f32).collect(),
+        factor: (0..D).map(|d| 1.0 + 0.1 * ((member as usize + d) % 3) as f32).collect(),
+    }
+}
+
+fn stack(compute: &Compute, config: &StackConfig, members: &[u64]) -> Stack {
+    let network = Mlp::new(config.network.clone());
+    let states: Vec<MemberState> = members
+        .iter()
+        .map(|m| MemberState::start(start(&network, *m)))
+        .collect();
+    let inputs: Vec<InputScaling> = members.iter().map(|m| scaling(*m)).collect();
+    Stack::new(compute, config.clone(), &states, &inputs)
+}
+
+fn evaluate(compute: &Compute, stack: &Stack, table: &Table, members: &[u64]) -> Vec<f64> {
+    members
+        .iter()
+        .enumerate()
+        .map(|(i, m)| stack.evaluate(&[i], table, &evaluation(compute, table, *m))[0])
+        .collect()
+}
+
 fn batches(members: &[u64], steps: usize, first: u64, batch: usize, rate: f64) -> Batches {
     let (mut rows, mut coefficients) = (Vec::new(), Vec::new());
     for step in 0..steps as u64 {
@@ -152,28 +179,27 @@ fn batches(members: &[u64], steps: usize, first: u64, batch: usize, rate: f64) -
     }
 }
 
-fn evaluation(compute: &Compute, table: &Table) -> EvaluationRows {
+fn evaluation(compute: &Compute, table: &Table, member: u64) -> EvaluationRows {
     let list: Vec<(u32, f32, f32)> = (0..N as u32)
         .map(|i| {
             let sign = if (i as usize) < N / 2 { 1.0 } else { -1.0 };
             (i, 2.0 / N as f32, sign)
         })
         .collect();
-    EvaluationRows::new(compute, table, &[list])
+    EvaluationRows::new(compute, table, &[list], &[scaling(member)])
 }
 
 /// Trains `members` together; parameters, losses and evaluation of each.
 fn train(compute: &Compute, case: &Case, members: &[u64]) -> Vec<(Row, f64, f64)> {
-    let network = Mlp::new(case.config.network.clone());
-    let rows: Vec<Row> = members.iter().map(|m| start(&network, *m)).collect();
     let (table, _) = table(compute);
-    let mut stack = Stack::new(compute, case.config.clone(), &rows);
+    let mut stack = stack(compute, &case.config, members);
     for chunk in 0..5 {
         stack.train(&table, &batches(members, 4, 4 * chunk, case.batch, 1e-2));
     }
-    let evaluation = stack.evaluate(&table, &evaluation(compute, &table));
-    stack.keep_best(&vec![true; members.len()]);
-    let losses = stack.take_losses();
+    let evaluation = evaluate(compute, &stack, &table, members);
+    let everyone = vec![true; members.len()];
+    stack.keep_best(&everyone);
+    let losses = stack.take_losses(&everyone);
     (0..members.len())
         .map(|i| (stack.best(i), losses[i], evaluation[i]))
         .collect()
@@ -226,11 +252,10 @@ fn a_member_that_joins_late_or_stays_when_others_leave_is_unchanged() {
         for (name, case) in cases() {
             let network = Mlp::new(case.config.network.clone());
             let (table, _) = table(compute);
-            let rows: Vec<Row> = [3, 8].iter().map(|m| start(&network, *m)).collect();
-            let mut stack = Stack::new(compute, case.config.clone(), &rows);
+            let mut stack = stack(compute, &case.config, &[3, 8]);
             stack.train(&table, &batches(&[3, 8], 4, 0, case.batch, 1e-2));
             // 3 goes on, 17 takes the place of 8
-            stack.replace(1, &start(&network, 17));
+            stack.replace(1, &MemberState::start(start(&network, 17)), &scaling(17));
             let mut mixed = batches(&[3, 17], 4, 0, case.batch, 1e-2);
             let later = batches(&[3], 4, 4, case.batch, 1e-2);
             for step in 0..4 {
@@ -249,8 +274,8 @@ fn a_member_that_joins_late_or_stays_when_others_leave_is_unchanged() {
             }
             stack.keep_best(&[true]);
             let alone = train(compute, &case, &[17]);
-            let losses = stack.take_losses();
-            let evaluation = stack.evaluate(&table, &evaluation(compute, &table));
+            let losses = stack.take_losses(&[true]);
+            let evaluation = evaluate(compute, &stack, &table, &[17]);
             let late = (stack.best(0), losses[0], evaluation[0]);
             assert_same(compute, name, &late, &alone[0]);
         }
@@ -284,18 +309,20 @@ fn training_lowers_the_loss_and_the_best_weights_are_kept() {
         let network = Mlp::new(case.config.network.clone());
         let (table, x) = table(compute);
         let rows = [start(&network, 1), start(&network, 2)];
-        let mut stack = Stack::new(compute, case.config.clone(), &rows);
-        let held = evaluation(compute, &table);
-        let before = stack.evaluate(&table, &held);
+        let states = rows.clone().map(MemberState::start);
+        let inputs = [scaling(0), scaling(0)];
+        let mut stack = Stack::new(compute, case.config.clone(), &states, &inputs);
+        let held = evaluation(compute, &table, 0);
+        let before = stack.evaluate(&[0, 1], &table, &held);
         stack.train(&table, &batches(&[1, 2], 60, 0, case.batch, 3e-3));
-        let after = stack.evaluate(&table, &held);
+        let after = stack.evaluate(&[0, 1], &table, &held);
         assert!(after[0] < before[0] - 1e-2, "{before:?} {after:?}");
         stack.keep_best(&[true, false]);
         stack.train(&table, &batches(&[1, 2], 4, 60, case.batch, 0.5));
         // member 0 is remembered from before the last steps, member 1 from its start
         let best = [stack.best(0), stack.best(1)];
         assert_eq!(best[1], rows[1]);
-        let predictor = Predictor::new(compute, &network, &best);
+        let predictor = Predictor::new(compute, &network, &scaling(0), &best);
         let q = predictor.log_ratio(&x);
         assert_eq!(q.len(), 2 * N);
         let loss: f64 = (0..N)
@@ -312,17 +339,20 @@ fn training_lowers_the_loss_and_the_best_weights_are_kept() {
 fn rows_that_differ_by_member_are_padded_without_effect() {
     on_every_backend(|compute| {
         let (_, case) = cases().swap_remove(0);
-        let network = Mlp::new(case.config.network.clone());
         let (table, _) = table(compute);
-        let rows: Vec<Row> = (0..2).map(|m| start(&network, m)).collect();
+        let scalings = [scaling(0), scaling(1)];
         let long: Vec<_> = (0..N as u32).map(|i| (i, 0.01, 1.0)).collect();
         let short: Vec<_> = (0..100).map(|i| (i, 0.02, -1.0)).collect();
-        let both = Stack::new(compute, case.config.clone(), &rows).evaluate(
+        let both = stack(compute, &case.config, &[0, 1]).evaluate(
+            &[0, 1],
             &table,
-            &EvaluationRows::new(compute, &table, &[long, short.clone()]),
+            &EvaluationRows::new(compute, &table, &[long, short.clone()], &scalings),
         );
-        let alone = Stack::new(compute, case.config.clone(), &rows[1..])
-            .evaluate(&table, &EvaluationRows::new(compute, &table, &[short]));
+        let alone = stack(compute, &case.config, &[1]).evaluate(
+            &[0],
+            &table,
+            &EvaluationRows::new(compute, &table, &[short], &scalings[1..]),
+        );
         if compute.is_cpu() {
             assert_eq!(both[1], alone[0]);
         } else {
@@ -349,5 +379,70 @@ fn gradients_of_parallel_threads_are_not_lost() {
                 }
             });
         }
+    });
+}
+
+#[test]
+fn a_member_goes_on_from_its_state_as_if_nothing_had_happened() {
+    on_every_backend(|compute| {
+        for (name, case) in cases() {
+            let (table, _) = table(compute);
+            let undisturbed = train(compute, &case, &[3, 8]);
+            let mut first = stack(compute, &case.config, &[3, 8]);
+            for chunk in 0..2 {
+                first.train(&table, &batches(&[3, 8], 4, 4 * chunk, case.batch, 1e-2));
+            }
+            let states = [first.state(0), first.state(1)];
+            assert_eq!(states[0].clock.steps(), 8);
+            // 8 goes on in a stack of its own, in the place of another
+            let mut second = stack(compute, &case.config, &[5]);
+            second.train(&table, &batches(&[5], 4, 0, case.batch, 1e-2));
+            second.replace(0, &states[1], &scaling(8));
+            for chunk in 2..5 {
+                second.train(&table, &batches(&[8], 4, 4 * chunk, case.batch, 1e-2));
+            }
+            let evaluation = evaluate(compute, &second, &table, &[8]);
+            second.keep_best(&[true]);
+            let losses = second.take_losses(&[true]);
+            let resumed = (second.best(0), losses[0], evaluation[0]);
+            assert_same(compute, name, &resumed, &undisturbed[1]);
+        }
+    });
+}
+
+#[test]
+fn losses_are_taken_and_losses_evaluated_of_some_members_only() {
+    on_every_backend(|compute| {
+        let (_, case) = cases().swap_remove(0);
+        let (table, _) = table(compute);
+        let members = [1, 2, 3];
+        let together = train(compute, &case, &members);
+        let mut stack = stack(compute, &case.config, &members);
+        for chunk in 0..5 {
+            stack.train(&table, &batches(&members, 4, 4 * chunk, case.batch, 1e-2));
+        }
+        let close = |a: f64, b: f64| {
+            let same = if compute.is_cpu() { a == b } else { (a - b).abs() < 1e-4 * b.abs() };
+            assert!(same, "{a} {b} on {}", compute.name());
+        };
+        let taken = stack.take_losses(&[false, true, false]);
+        close(taken[1], together[1].1);
+        assert_eq!(taken[0], 0.0);
+        let rest = stack.take_losses(&[true, true, false]);
+        close(rest[0], together[0].1);
+        assert_eq!(rest[1], 0.0);
+        let lists: Vec<Vec<(u32, f32, f32)>> = (0..2)
+            .map(|k| (0..100).map(|i| (i + 300 * k, 0.02, 1.0)).collect())
+            .collect();
+        let scalings = [scaling(3), scaling(1)];
+        let two = EvaluationRows::new(compute, &table, &lists, &scalings);
+        let some = stack.evaluate(&[2, 0], &table, &two);
+        for (k, member) in [2, 0].into_iter().enumerate() {
+            let one = EvaluationRows::new(compute, &table, &lists[k..=k], &scalings[k..=k]);
+            close(some[k], stack.evaluate(&[member], &table, &one)[0]);
+        }
+        let largest = stack.largest_parameters();
+        let expected = stack.state(1).row.parameters.iter().fold(0.0f32, |a, p| a.max(p.abs()));
+        assert_eq!(largest[1], expected);
     });
 }

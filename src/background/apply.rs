@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::replicas::Replicas;
 use crate::config::{Combine, Method};
 use crate::data::{EventTable, IdColumn};
-use crate::ensemble::Member;
+use crate::ensemble::{FeatureScaling, Member};
 use crate::run::atomic;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -61,6 +61,7 @@ impl Applier {
         compute: &Compute,
         threads: usize,
         network: &Mlp,
+        scaling: &FeatureScaling,
         members: &[Member],
     ) -> Result<Self, ApplyError> {
         let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
@@ -70,7 +71,8 @@ impl Applier {
             .collect::<Result<_, _>>()
             .map_err(|e| ApplyError::Thread(e.to_string()))?;
         Ok(Self {
-            predictor: compute.guard(|| Predictor::new(compute, network, &rows))?,
+            predictor: compute
+                .guard(|| Predictor::new(compute, network, &scaling.inputs(), &rows))?,
             compute: compute.clone(),
             columns: network.config().inputs,
             normalisations: members.iter().map(|m| m.about.normalisation).collect(),
@@ -113,7 +115,7 @@ impl Applier {
     }
 
     /// Calls `take(first row, member ratios of the row)` for every row, in order.
-    /// `features`: standardised, `[N, D]`.
+    /// `features`: as they were read, `[N, D]`.
     pub(super) fn for_each<E: From<ApplyError>>(
         &self,
         features: &[f32],

@@ -9,12 +9,13 @@ use super::Workbench;
 use super::apply::{Applier, ApplyError};
 use super::plan::Plan;
 use crate::ensemble::{
-    ClassRows, Interrupt, Member, Observer, Resources, Schedule, Split, SplitSettings, Streams,
-    Task, TrainError, TrainingSample, TrainingSettings, ensemble_word, train_local,
+    ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, Schedule, Split,
+    SplitSettings, Streams, Task, TrainError, TrainingSample, TrainingSettings, check_folds,
+    ensemble_word, train_local,
 };
 use crate::stats::{Auc, auc};
 use sideband_models::{Activation, Mlp, MlpConfig, Objective, OptimizerConfig};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use thiserror::Error;
 
 const FOLDS: u32 = 5;
@@ -36,7 +37,7 @@ impl Observer for Quiet<'_> {
     fn interrupted(&self) -> bool {
         self.0.is_raised()
     }
-    fn trained(&self, _: u64) {}
+    fn trained(&self, _: &str, _: u64) {}
     fn finished(&self, _: &Member) {}
 }
 
@@ -99,13 +100,14 @@ pub(super) fn closure_auc(
     let mut features = Vec::new();
     let classes = [source, target].map(|class| {
         features.extend(class.features.iter().copied().flatten());
-        ClassRows {
-            weights: class.weights.clone(),
-            keys: class.keys.clone(),
-        }
+        (class.weights.clone(), class.keys.clone())
     });
     let [source_rows, target_rows] = classes;
-    let sample = TrainingSample::new(features, settings.network.inputs, source_rows, target_rows);
+    let sample = TrainingSample::new(
+        Arc::new(Inputs::new(features, settings.network.inputs)),
+        ClassRows::consecutive(0, source_rows.0, source_rows.1),
+        ClassRows::consecutive(source.keys.len(), target_rows.0, target_rows.1),
+    );
     let task = Task {
         sample: &sample,
         settings: &settings,
@@ -123,16 +125,17 @@ pub(super) fn closure_auc(
         Ok(())
     };
     let resources = Resources {
-        compute: bench.compute,
-        threads: bench.threads,
+        devices: std::slice::from_ref(bench.compute),
+        threads: bench.threads.min(members as usize),
         block: 0,
+        device_memory: None,
     };
     let numbers: Vec<u32> = (0..members).collect();
-    match train_local(&task, resources, &numbers, &Quiet(bench.interrupt), &keep) {
-        Ok(()) => {}
-        Err(TrainError::EmptyFold { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
+    if check_folds(&task, &numbers).is_err() {
+        return Ok(None);
     }
+    let ledger = List::new(numbers, keep);
+    train_local(&[task.clone()], resources, &ledger, &Quiet(bench.interrupt))?;
     let mut trained = trained
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -146,13 +149,19 @@ pub(super) fn closure_auc(
         return Ok(None);
     }
     let network = Mlp::new(settings.network.clone());
-    let applier = Applier::new(bench.compute, bench.threads, &network, &trained)?;
+    let applier = Applier::new(
+        bench.compute,
+        bench.threads,
+        &network,
+        &plan.scaling,
+        &trained,
+    )?;
     let streams = Streams::new(task.seed, name);
     let mut scores = [Vec::new(), Vec::new()];
     let weights = source.weights.iter().chain(&target.weights);
     let keys = source.keys.iter().chain(&target.keys);
     let mut events = weights.zip(keys);
-    applier.for_each(sample.features(), |row, ratios| {
+    applier.for_each(sample.inputs().as_slice(), |row, ratios| {
         if let Some((weight, key)) = events.next() {
             let unseen = trained
                 .iter()

@@ -472,8 +472,7 @@ fn value(plan: &Plan, sample: &super::Sample, variable: &Variable, row: usize) -
     else {
         return f64::NAN;
     };
-    let standardised = f64::from(sample.table.features[row * sample.table.n_features + k]);
-    standardised * plan.scaling.scale[k] + plan.scaling.mean[k]
+    f64::from(sample.features(row)[k])
 }
 
 fn plane_bin(

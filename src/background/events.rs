@@ -145,6 +145,12 @@ impl Sample {
         })
     }
 
+    /// Inputs of an event, as they were read.
+    pub(super) fn features(&self, row: usize) -> &[f32] {
+        let width = self.table.n_features;
+        &self.table.features[row * width..(row + 1) * width]
+    }
+
     /// Events in a region.
     pub(super) fn in_region(&self, region: usize) -> impl Iterator<Item = usize> {
         self.table

@@ -6,6 +6,7 @@
 //! ```
 
 mod apply;
+mod campaign;
 mod classifier;
 mod diagnostics;
 mod events;
@@ -31,7 +32,8 @@ pub use metrics::{
     YieldMetrics,
 };
 pub(crate) use pipeline::threads;
-pub use pipeline::{Ended, RunError, RunOptions, redo_report, run};
+pub use campaign::{Ended, Merged, Worked, extend, merge, run, work};
+pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use predict::{PredictError, PredictOptions, predict};
 pub use variables::Variable;

@@ -1,36 +1,44 @@
-//! The main job, from a configuration to a run directory.
+//! One ensemble of a run: what of it is there, and from its members to its
+//! result.
 
 use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields};
 use super::classifier::ClassifierError;
 use super::diagnostics::Accumulator;
 use super::metrics::Metrics;
-use super::plan::{ENSEMBLE, Plan, PlanError, PlanOptions};
+use super::plan::{Plan, PlanError, PlanOptions};
 use super::replicas::Replicas;
-use crate::config::{Config, Method};
-use crate::ensemble::{
-    Interrupt, Member, Observer, Outcome, Resources, StoreError, Task, TrainError, train_local,
-};
+use crate::config::{Config, ConfigError, EnsembleSpec, Method};
+use crate::ensemble::{Member, Outcome, StoreError, TrainError, check_folds};
 use crate::report::{self, ReportError};
 use crate::run::{
-    DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State,
-    VersionRecord, atomic,
+    DeviceRecord, DirectoryError, Inputs, Manifest, RunDirectory, State, VersionRecord, atomic,
 };
-use serde_json::json;
-use sideband_models::{Compute, DeviceError, cpu_kernel};
-use std::cell::RefCell;
+use sideband_models::{DeviceError, cpu_kernel};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 use thiserror::Error;
 
 /// Why a run has no result.
 #[derive(Debug, Error)]
 pub enum RunError {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The device cannot be used.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// The configuration does not fit the data.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The same, for one ensemble of many.
+    #[error("ensemble {name}: {error}")]
+    Ensemble {
+        /// The ensemble.
+        name: String,
+        /// What is wrong.
+        error: Box<RunError>,
+    },
     /// The run directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -46,6 +54,30 @@ pub enum RunError {
     /// The report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// There is no such block.
+    #[error("there is no block {block}; the run has blocks 0 to {last}")]
+    NoBlock {
+        /// The block that was asked for.
+        block: u32,
+        /// The last one.
+        last: u32,
+    },
+    /// An ensemble does not shrink.
+    #[error("the run has {there} members already, --members {asked} would not add any")]
+    Shrink {
+        /// Members of the run.
+        there: u32,
+        /// Members that were asked for.
+        asked: u32,
+    },
+    /// Runs that have nothing in common.
+    #[error("{path} cannot be merged: {reason}", path = path.display())]
+    Merge {
+        /// The other run.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Too few members succeeded.
     #[error(
         "{usable} of {requested} members succeeded, ensemble.minimum asks for {needed}; \
@@ -86,79 +118,55 @@ pub struct RunOptions {
     pub unblind: bool,
     /// No status on stderr.
     pub quiet: bool,
+    /// Members that are trained here; all without it. Without the others there
+    /// is no result.
+    pub only: Option<std::ops::RangeInclusive<u32>>,
 }
 
-/// How a run ended.
+/// How one ensemble ended.
 #[derive(Debug)]
-pub struct Ended {
+pub struct EnsembleEnd {
+    /// Its name.
+    pub name: String,
+    /// Its configuration.
+    pub config: Config,
+    /// Its directory.
+    pub directory: RunDirectory,
     /// Complete, partial or interrupted.
     pub state: State,
-    /// The run directory.
-    pub directory: RunDirectory,
-    /// The numbers, unless interrupted.
+    /// The numbers, if there are any.
     pub metrics: Option<Metrics>,
+    /// Why there are none, if not for an interruption.
+    pub error: Option<RunError>,
     /// Whether everything had been there already.
     pub was_complete: bool,
 }
 
-struct Watch<'a> {
-    progress: &'a Progress,
-    interrupt: &'a Interrupt,
-    log: &'a RunLog,
+/// An ensemble whose configuration fits its data, and what of it is there.
+pub(super) struct Prepared {
+    pub spec: EnsembleSpec,
+    pub directory: RunDirectory,
+    pub inputs: Inputs,
+    /// Members that are to be trained.
+    pub missing: Vec<u32>,
+    /// The plan, kept where it is the only one.
+    pub plan: Option<Plan>,
 }
 
-impl Observer for Watch<'_> {
-    fn interrupted(&self) -> bool {
-        self.interrupt.is_raised()
-    }
-
-    fn trained(&self, rows: u64) {
-        self.progress.trained(rows);
-    }
-
-    fn finished(&self, member: &Member) {
-        self.progress.finished();
-        let about = &member.about;
-        self.log.event(
-            "member",
-            json!({
-                "member": about.member,
-                "attempt": about.attempt,
-                "outcome": about.outcome,
-                "epochs": about.history.validation.len(),
-                "best_epoch": about.history.best_epoch,
-                "validation_loss": about.history.validation.get(about.history.best_epoch),
-                "normalisation": about.normalisation,
-            }),
-        );
-    }
-}
-
-/// Trains what is missing, applies the ensemble and writes the result.
-///
-/// # Errors
-/// [`RunError`]; members finished before it are kept, and running again goes on.
-pub fn run(
-    config: &Config,
+/// Reads the data of an ensemble and checks all of it.
+pub(super) fn plan(
+    spec: &EnsembleSpec,
     options: &RunOptions,
-    interrupt: &Interrupt,
-) -> Result<Ended, RunError> {
-    let members = config.ensemble.members;
-    let progress = Progress::new(u64::from(members), 0, true);
-    let notes = RefCell::new(Vec::new());
-    let say = |text: &str| {
-        notes.borrow_mut().push(text.to_owned());
-        if !options.quiet {
-            Progress::new(0, 0, false).say(text);
-        }
-    };
-    let compute = Compute::open(&config.device.name)?;
+    say: &dyn Fn(&str),
+) -> Result<Plan, RunError> {
+    let config = &spec.config;
     say(&format!(
         "reading {} and {}",
         config.data.source.path.to_list().join(", "),
         config.data.target.path.to_list().join(", ")
     ));
     let plan = Plan::new(
+        &spec.name,
         config.clone(),
         &options.base,
         PlanOptions {
@@ -166,7 +174,7 @@ pub fn run(
         },
     )?;
     for sample in [&plan.source, &plan.target] {
-        describe_sample(sample, &say);
+        describe_sample(sample, say);
     }
     let shared = plan.shared_keys();
     if shared > 0 {
@@ -175,138 +183,163 @@ pub fn run(
              bootstrap weights; if they are other events, set data.target.namespace"
         ));
     }
-    let inputs = Inputs {
-        source: plan.source.files.clone(),
-        target: plan.target.files.clone(),
-    };
-    let directory = RunDirectory::create(&options.out, config, &inputs)?;
-    let threads = threads(config);
-    let bench = Workbench {
-        compute: &compute,
-        threads,
-        interrupt,
-        say: &say,
-    };
-    let found = find_members(&directory, &plan, &say);
-    let earlier = directory.manifest()?;
-    let missing: Vec<u32> = (0..members)
-        .filter(|m| !found.iter().any(|f| f.about.member == *m))
-        .collect();
-    let same_view = earlier.as_ref().is_some_and(|m| {
-        m.unblind == options.unblind && matches!(m.state, State::Complete | State::Partial)
-    });
-    let is_predicted = predictions(config)
-        .iter()
-        .all(|name| directory.predictions().join(name).is_file());
-    let is_drawn = directory.report_path().is_file();
-    if missing.is_empty() && same_view && is_predicted && is_drawn {
-        // what is derived may have been asked for in another form
-        if let Ok(metrics) = report::read_metrics(&directory)
-            && report_is_current(&directory, config)
-        {
-            say("everything is there already; nothing to do");
-            return Ok(Ended {
-                state: earlier.map_or(State::Complete, |m| m.state),
-                directory,
-                metrics: Some(metrics),
-                was_complete: true,
-            });
-        }
-    }
-    let log = open_log(&directory)?;
-    for note in notes.take() {
-        log.event("note", json!({ "text": note }));
-    }
-    let mut manifest = Manifest {
-        format: 1,
-        state: State::Running,
-        seed: config.experiment.seed,
-        unblind: options.unblind,
-        versions: VersionRecord::current(),
-        device: DeviceRecord {
-            name: compute.name().to_owned(),
-            threads,
-            cpu_kernel: cpu_kernel().to_owned(),
-        },
-        inputs,
-        members: found.iter().map(|m| m.about.member).collect(),
-        failed: Vec::new(),
-        started: crate::run::now(),
-        finished: None,
-        wall_seconds: 0.0,
-    };
-    directory.write_manifest(&manifest)?;
-    log.event(
-        "start",
-        json!({ "members": members, "found": found.len(), "device": compute.name(), "threads": threads }),
-    );
-
-    if !missing.is_empty() {
-        train_missing(&plan, bench, &missing, &directory, &log, options.quiet)?;
-    }
-    let all = find_members(&directory, &plan, &say);
-    let (usable, failed): (Vec<Member>, Vec<Member>) =
-        all.into_iter().partition(|m| m.about.outcome.is_usable());
-    manifest.members = usable.iter().map(|m| m.about.member).collect();
-    manifest.failed = failed.iter().map(|m| m.about.member).collect();
-    let close = |manifest: &mut Manifest, state: State| -> Result<(), DirectoryError> {
-        manifest.state = state;
-        manifest.finished = Some(crate::run::now());
-        manifest.wall_seconds = progress.seconds();
-        directory.write_manifest(manifest)?;
-        log.event(
-            "end",
-            json!({ "state": state, "seconds": progress.seconds() }),
-        );
-        Ok(())
-    };
-    let interrupted = |manifest: &mut Manifest| -> Result<Ended, RunError> {
-        close(manifest, State::Interrupted)?;
-        Ok(Ended {
-            state: State::Interrupted,
-            directory: directory.clone(),
-            metrics: None,
-            was_complete: false,
-        })
-    };
-    if interrupt.is_raised() {
-        return interrupted(&mut manifest);
-    }
-    let partial = if failed.is_empty() {
-        State::Complete
-    } else {
-        State::Partial
-    };
-    if let Err(error) = enough(&plan, &usable, &failed, &directory) {
-        close(&mut manifest, State::Partial)?;
-        return Err(error);
-    }
-    say(&format!("applying {} members", usable.len()));
-    let metrics = predict_and_measure(&plan, bench, &usable, &manifest.failed, &directory)?;
-    if interrupt.is_raised() {
-        return interrupted(&mut manifest);
-    }
-    directory.write_json(&directory.metrics_path(), &metrics)?;
-    close(&mut manifest, partial)?;
-    say("drawing the report");
-    let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
-    report::write(&directory, config, &manifest, &metrics, &histories)?;
-    Ok(Ended {
-        state: partial,
-        directory,
-        metrics: Some(metrics),
-        was_complete: false,
-    })
+    Ok(plan)
 }
 
-/// Draws the report of a run anew from its members and metrics.
+impl Prepared {
+    /// Opens the ensemble's directory and looks at what is there.
+    pub(super) fn new(
+        spec: &EnsembleSpec,
+        plan: Plan,
+        path: &Path,
+        say: &dyn Fn(&str),
+    ) -> Result<Self, RunError> {
+        let inputs = Inputs {
+            source: plan.source.files.clone(),
+            target: plan.target.files.clone(),
+        };
+        let directory = RunDirectory::create(path, &spec.config, &inputs)?;
+        let found = find_members(&directory, &plan, say);
+        let missing: Vec<u32> = (0..spec.config.ensemble.members)
+            .filter(|m| !found.iter().any(|f| f.about.member == *m))
+            .collect();
+        check_folds(&plan.task(), &missing)?;
+        Ok(Self {
+            spec: spec.clone(),
+            directory,
+            inputs,
+            missing,
+            plan: Some(plan),
+        })
+    }
+
+    /// The result, if it is there and nothing would change it.
+    pub(super) fn finished(&self, unblind: bool) -> Result<Option<EnsembleEnd>, RunError> {
+        let config = &self.spec.config;
+        let Some(earlier) = self.directory.manifest()? else {
+            return Ok(None);
+        };
+        let same_view = earlier.unblind == unblind
+            && matches!(earlier.state, State::Complete | State::Partial)
+            && earlier.members.len() + earlier.failed.len() == config.ensemble.members as usize;
+        let is_predicted = predictions(config)
+            .iter()
+            .all(|name| self.directory.predictions().join(name).is_file());
+        let is_drawn = self.directory.report_path().is_file();
+        if !(self.missing.is_empty() && same_view && is_predicted && is_drawn) {
+            return Ok(None);
+        }
+        // what is derived may have been asked for in another form
+        let Ok(metrics) = report::read_metrics(&self.directory) else {
+            return Ok(None);
+        };
+        if !report_is_current(&self.directory, config) {
+            return Ok(None);
+        }
+        Ok(Some(EnsembleEnd {
+            name: self.spec.name.clone(),
+            config: config.clone(),
+            directory: self.directory.clone(),
+            state: earlier.state,
+            metrics: Some(metrics),
+            error: None,
+            was_complete: true,
+        }))
+    }
+
+    /// The manifest of an ensemble that is under way.
+    pub(super) fn manifest(&self, device: &str, threads: usize, options: &RunOptions) -> Manifest {
+        Manifest {
+            format: 1,
+            state: State::Running,
+            seed: self.spec.config.experiment.seed,
+            unblind: options.unblind,
+            base: base_folder(),
+            versions: VersionRecord::current(),
+            device: DeviceRecord {
+                name: device.to_owned(),
+                threads,
+                cpu_kernel: cpu_kernel().to_owned(),
+            },
+            inputs: self.inputs.clone(),
+            members: Vec::new(),
+            failed: Vec::new(),
+            ensembles: Vec::new(),
+            started: crate::run::now(),
+            finished: None,
+            wall_seconds: 0.0,
+        }
+    }
+
+    fn ended(&self, state: State, metrics: Option<Metrics>) -> EnsembleEnd {
+        EnsembleEnd {
+            name: self.spec.name.clone(),
+            config: self.spec.config.clone(),
+            directory: self.directory.clone(),
+            state,
+            metrics,
+            error: None,
+            was_complete: false,
+        }
+    }
+
+    /// Applies the ensemble and writes its result; interrupted if members are
+    /// missing or somebody asked to stop.
+    pub(super) fn conclude(
+        &self,
+        plan: &Plan,
+        bench: Workbench<'_>,
+        mut manifest: Manifest,
+        started: Instant,
+    ) -> Result<EnsembleEnd, RunError> {
+        let (say, directory) = (bench.say, &self.directory);
+        let all = find_members(directory, plan, say);
+        let is_whole = all.len() == self.spec.config.ensemble.members as usize;
+        let (usable, failed): (Vec<Member>, Vec<Member>) =
+            all.into_iter().partition(|m| m.about.outcome.is_usable());
+        manifest.members = usable.iter().map(|m| m.about.member).collect();
+        manifest.failed = failed.iter().map(|m| m.about.member).collect();
+        let close = |manifest: &mut Manifest, state: State| -> Result<(), DirectoryError> {
+            manifest.state = state;
+            manifest.finished = Some(crate::run::now());
+            manifest.wall_seconds = started.elapsed().as_secs_f64();
+            directory.write_manifest(manifest)
+        };
+        if !is_whole || bench.interrupt.is_raised() {
+            close(&mut manifest, State::Interrupted)?;
+            return Ok(self.ended(State::Interrupted, None));
+        }
+        let state = if failed.is_empty() {
+            State::Complete
+        } else {
+            State::Partial
+        };
+        if let Err(error) = enough(plan, &usable, &failed, directory) {
+            close(&mut manifest, State::Partial)?;
+            return Err(error);
+        }
+        say(&format!("applying {} members", usable.len()));
+        let metrics = predict_and_measure(plan, bench, &usable, &manifest.failed, directory)?;
+        if bench.interrupt.is_raised() {
+            close(&mut manifest, State::Interrupted)?;
+            return Ok(self.ended(State::Interrupted, None));
+        }
+        directory.write_json(&directory.metrics_path(), &metrics)?;
+        close(&mut manifest, state)?;
+        say("drawing the report");
+        let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
+        report::write(directory, &plan.config, &manifest, &metrics, &histories)?;
+        Ok(self.ended(state, Some(metrics)))
+    }
+}
+
+/// Draws the report of an ensemble anew from its members and metrics.
 ///
 /// # Errors
-/// [`RunError`] if the run is not complete or cannot be read.
-pub fn redo_report(path: &Path) -> Result<Ended, RunError> {
+/// [`RunError`] if it is not complete or cannot be read.
+pub fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
     let directory = RunDirectory::open(path)?;
-    let config = crate::config::load(&directory.config_path(), &[])
-        .map_err(|e| ReportError::Unfinished(format!("its config.toml: {e}")))?;
+    let config = directory.config()?;
     let manifest = directory
         .manifest()?
         .filter(|m| matches!(m.state, State::Complete | State::Partial))
@@ -320,12 +353,22 @@ pub fn redo_report(path: &Path) -> Result<Ended, RunError> {
         .collect::<Result<Vec<_>, StoreError>>()
         .map_err(TrainError::from)?;
     report::write(&directory, &config, &manifest, &metrics, &members)?;
-    Ok(Ended {
-        state: manifest.state,
+    Ok(EnsembleEnd {
+        name: "nominal".to_owned(),
+        config,
         directory,
+        state: manifest.state,
         metrics: Some(metrics),
+        error: None,
         was_complete: false,
     })
+}
+
+/// The folder that relative data paths start from, for one who goes on
+/// elsewhere.
+pub(super) fn base_folder() -> Option<String> {
+    let folder = std::env::current_dir().ok()?;
+    Some(folder.display().to_string())
 }
 
 /// Training threads of a configuration on this machine.
@@ -375,12 +418,8 @@ fn describe_sample(sample: &super::Sample, say: &dyn Fn(&str)) {
     }
 }
 
-fn open_log(directory: &RunDirectory) -> Result<RunLog, DirectoryError> {
-    let path = directory.log_path();
-    RunLog::open(&path).map_err(|source| DirectoryError::Io { path, source })
-}
-
-/// Members whose files are there and intact.
+/// Members whose files are there and intact. One that is not is moved aside, so
+/// that it is trained anew.
 fn find_members(directory: &RunDirectory, plan: &Plan, say: &dyn Fn(&str)) -> Vec<Member> {
     (0..plan.config.ensemble.members)
         .filter_map(|number| {
@@ -388,23 +427,26 @@ fn find_members(directory: &RunDirectory, plan: &Plan, say: &dyn Fn(&str)) -> Ve
             if !path.exists() {
                 return None;
             }
+            let aside = |why: &str| {
+                say(&format!("training member {number} anew: {why}"));
+                // if that fails, the new file replaces it all the same
+                let _ = std::fs::rename(&path, path.with_extension("damaged"));
+            };
             let member = match Member::read(&path) {
                 Ok(member) => member,
                 Err(error) => {
-                    say(&format!("training member {number} anew: {error}"));
+                    aside(&error.to_string());
                     return None;
                 }
             };
             let about = &member.about;
             let fits = about.member == number
+                && about.ensemble == plan.ensemble
                 && about.seed == plan.config.experiment.seed
                 && about.network == plan.settings.network
                 && about.features == plan.scaling;
             if !fits {
-                say(&format!(
-                    "training member {number} anew: {} belongs to another run",
-                    path.display()
-                ));
+                aside(&format!("{} belongs to another run", path.display()));
             }
             fits.then_some(member)
         })
@@ -422,44 +464,6 @@ fn predictions(config: &Config) -> &'static [&'static str] {
 fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {
     let used = directory.path().join("plots").join("report.toml");
     std::fs::read_to_string(used).is_ok_and(|old| old == report::settings_text(config))
-}
-
-fn train_missing(
-    plan: &Plan,
-    bench: Workbench<'_>,
-    missing: &[u32],
-    directory: &RunDirectory,
-    log: &RunLog,
-    quiet: bool,
-) -> Result<(), RunError> {
-    let members = u64::from(plan.config.ensemble.members);
-    let progress = Progress::new(members, members - missing.len() as u64, quiet);
-    progress.say(&format!(
-        "training {} members on {}",
-        missing.len(),
-        bench.compute.name()
-    ));
-    let task = Task {
-        sample: &plan.sample,
-        settings: &plan.settings,
-        seed: plan.config.experiment.seed,
-        ensemble: ENSEMBLE,
-        features: &plan.scaling,
-    };
-    let resources = Resources {
-        compute: bench.compute,
-        threads: bench.threads,
-        block: plan.config.device.block,
-    };
-    let watch = Watch {
-        progress: &progress,
-        interrupt: bench.interrupt,
-        log,
-    };
-    let store = |member: &Member| member.write(&directory.member(member.about.member));
-    let result = train_local(&task, resources, missing, &watch, &store);
-    progress.close();
-    Ok(result?)
 }
 
 fn enough(
@@ -499,7 +503,13 @@ fn predict_and_measure(
     directory: &RunDirectory,
 ) -> Result<Metrics, RunError> {
     let network = plan.network();
-    let applier = Applier::new(bench.compute, bench.threads, &network, members)?;
+    let applier = Applier::new(
+        bench.compute,
+        bench.threads,
+        &network,
+        &plan.scaling,
+        members,
+    )?;
     let replicas = Replicas::new(plan, members);
     let unnormalised =
         1.0 / (members.iter().map(|m| m.about.normalisation).sum::<f64>() / members.len() as f64);

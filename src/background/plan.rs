@@ -6,16 +6,15 @@ use super::variables::{self, Variable};
 use crate::config::{Config, Method};
 use crate::data::DataError;
 use crate::ensemble::{
-    ClassRows, FeatureScaling, Fold, SplitSettings, Streams, TrainingSample, TrainingSettings,
+    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, Streams, Task, TrainingSample,
+    TrainingSettings,
 };
 use crate::stats::WeightSummary;
 use sideband_models::{Mlp, MlpConfig};
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 use thiserror::Error;
-
-/// Name of the one ensemble that a configuration describes.
-pub(super) const ENSEMBLE: &str = "nominal";
 
 /// Why a configuration does not fit its data.
 #[derive(Debug, Error)]
@@ -133,13 +132,15 @@ pub struct PlanOptions {
 /// A configuration that fits its data, with the data.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// Name of the ensemble.
+    pub ensemble: String,
     /// The configuration.
     pub config: Config,
     /// Whether blind regions are open.
     pub unblind: bool,
-    /// Events to be reweighted; features standardised.
+    /// Events to be reweighted.
     pub source: Sample,
-    /// Events to be predicted; features standardised.
+    /// Events to be predicted.
     pub target: Sample,
     /// Inputs and their standardisation.
     pub scaling: FeatureScaling,
@@ -158,7 +159,12 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`] with the first thing that does not fit.
-    pub fn new(config: Config, base: &Path, options: PlanOptions) -> Result<Self, PlanError> {
+    pub fn new(
+        ensemble: &str,
+        config: Config,
+        base: &Path,
+        options: PlanOptions,
+    ) -> Result<Self, PlanError> {
         let inputs = inputs(&config);
         let wanted = Wanted {
             features: inputs.clone(),
@@ -166,14 +172,14 @@ impl Plan {
         };
         let load =
             |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
-        let mut source = load("source", &config.data.source)?;
-        let mut target = load("target", &config.data.target)?;
+        let source = load("source", &config.data.source)?;
+        let target = load("target", &config.data.target)?;
         check_blinding(&config, &source)?;
         check_selections(&config, &source, &target, options.unblind)?;
 
         let region = region_index(&config, &config.training.region);
         let settings = settings(&config, inputs.len());
-        let streams = Streams::new(config.experiment.seed, ENSEMBLE);
+        let streams = Streams::new(config.experiment.seed, ensemble);
         let scaling = scaling(
             &config,
             &inputs,
@@ -182,10 +188,7 @@ impl Plan {
             streams,
             [&source, &target],
         )?;
-        // edges are of values as they were read
         let variables = variables::variables(&config, &inputs, &source)?;
-        scaling.apply(&mut source.table.features);
-        scaling.apply(&mut target.table.features);
         let sample = training_sample(region, &source, &target)?;
         for (role, class) in ["source", "target"].into_iter().zip(sample.classes()) {
             let sum: f64 = class.weights.iter().sum();
@@ -194,6 +197,7 @@ impl Plan {
             }
         }
         Ok(Self {
+            ensemble: ensemble.to_owned(),
             unblind: options.unblind,
             config,
             source,
@@ -238,25 +242,27 @@ impl Plan {
         Mlp::new(self.settings.network.clone())
     }
 
-    /// Estimated memory of training with so many members at once: events, and
-    /// for each member parameters, optimizer and activations. Bytes.
+    /// What is trained.
     #[must_use]
-    pub fn training_bytes(&self, members_at_once: usize) -> u64 {
+    pub fn task(&self) -> Task<'_> {
+        Task {
+            sample: &self.sample,
+            settings: &self.settings,
+            seed: self.config.experiment.seed,
+            ensemble: &self.ensemble,
+            features: &self.scaling,
+        }
+    }
+
+    /// Bytes of the events in the program's memory.
+    #[must_use]
+    pub fn event_bytes(&self) -> u64 {
         let table = |s: &Sample| {
             let row = 4 * s.table.n_features + 4 * s.table.columns.len() + 8 + 8 + 8 + 8;
             (s.table.len() * row) as u64
         };
-        let network = self.network();
-        let rows: usize = self.sample.classes().iter().map(ClassRows::len).sum();
-        let matrix = 2 * 4 * self.sample.features().len() as u64;
-        // parameters, gradient, two moments, best, scratch
-        let parameters = 4 * 8 * network.parameters().len() as u64;
-        let activations = 4 * (network.activations() * self.config.training.batch) as u64;
-        let order = 4 * 3 * rows as u64;
-        table(&self.source)
-            + table(&self.target)
-            + matrix
-            + members_at_once as u64 * (parameters + activations + order)
+        let matrix = 4 * self.sample.inputs().as_slice().len() as u64;
+        table(&self.source) + table(&self.target) + matrix + 20 * self.sample.len() as u64
     }
 
     /// Events of one class in each fold of member 0: training, validation,
@@ -393,29 +399,36 @@ fn scaling(
     samples: [&Sample; 2],
 ) -> Result<FeatureScaling, PlanError> {
     let width = inputs.len();
-    let mut mean = vec![0.0; width];
-    let mut square = vec![0.0; width];
-    let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
-    let mut events = 0;
-    for sample in samples {
+    let rows = samples.map(|sample| -> Vec<usize> {
         let held_out = |i: usize| {
             config.training.split != crate::ensemble::Split::Folds
                 && settings
                     .split
                     .holds_out(streams, 0, sample.table.ids.key[i])
         };
-        let rows: Vec<usize> = sample.in_region(region).filter(|i| !held_out(*i)).collect();
-        events += rows.len();
-        let share = 0.5 / rows.len().max(1) as f64;
-        for row in rows {
-            let features = &sample.table.features[row * width..(row + 1) * width];
-            for (k, x) in features.iter().copied().map(f64::from).enumerate() {
-                mean[k] += share * x;
-                square[k] += share * x * x;
-                range[k] = (range[k].0.min(x), range[k].1.max(x));
+        sample.in_region(region).filter(|i| !held_out(*i)).collect()
+    });
+    let events = rows[0].len() + rows[1].len();
+    // each class has half of the weight
+    let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
+        for (sample, rows) in samples.iter().zip(&rows) {
+            let share = 0.5 / rows.len().max(1) as f64;
+            for row in rows {
+                let features = &sample.table.features[row * width..(row + 1) * width];
+                for (k, x) in features.iter().enumerate() {
+                    visit(k, f64::from(*x), share);
+                }
             }
         }
-    }
+    };
+    let mut mean = vec![0.0; width];
+    let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+    each(&mut |k, x, share| {
+        mean[k] += share * x;
+        range[k] = (range[k].0.min(x), range[k].1.max(x));
+    });
+    let mut variance = vec![0.0; width];
+    each(&mut |k, x, share| variance[k] += share * (x - mean[k]).powi(2));
     for (k, (name, _)) in inputs.iter().enumerate() {
         // also when no event is left: then a fold is empty, said later
         if range[k].0 == range[k].1 {
@@ -426,11 +439,7 @@ fn scaling(
             });
         }
     }
-    let scale: Vec<f64> = mean
-        .iter()
-        .zip(&square)
-        .map(|(m, s)| (s - m * m).max(0.0).sqrt().max(f64::MIN_POSITIVE))
-        .collect();
+    let scale = variance.iter().map(|v| v.sqrt()).collect();
     Ok(FeatureScaling {
         expressions: inputs.iter().map(|(_, text)| text.clone()).collect(),
         definitions: config
@@ -449,12 +458,11 @@ fn training_sample(
     source: &Sample,
     target: &Sample,
 ) -> Result<TrainingSample, PlanError> {
-    let width = source.table.n_features;
-    let mut features = Vec::new();
+    let mut inputs = Inputs::new(Vec::new(), source.table.n_features);
     let classes = [source, target].map(|sample| {
         let mut class = ClassRows::default();
         for row in sample.in_region(region) {
-            features.extend_from_slice(&sample.table.features[row * width..(row + 1) * width]);
+            class.rows.push(inputs.push(sample.features(row)) as u32);
             class.weights.push(sample.table.weights[row]);
             class.keys.push(sample.table.ids.key[row]);
         }
@@ -465,7 +473,7 @@ fn training_sample(
     if events > i32::MAX as usize {
         return Err(PlanError::TooMany(events));
     }
-    Ok(TrainingSample::new(features, width, source, target))
+    Ok(TrainingSample::new(Arc::new(inputs), source, target))
 }
 
 impl Method {

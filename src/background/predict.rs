@@ -80,7 +80,7 @@ pub struct PredictOptions {
 /// [`PredictError`]
 pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictError> {
     let directory = RunDirectory::open(run)?;
-    let config = crate::config::load(&directory.config_path(), &[])?;
+    let config = directory.config()?;
     let manifest = directory
         .manifest()?
         .filter(|m| matches!(m.state, State::Complete | State::Partial))
@@ -94,16 +94,21 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         return Err(PredictError::Unfinished(run.to_owned()));
     };
     let about = &first.about;
-    let mut table = read_events(&config, about, options)?;
+    let table = read_events(&config, about, options)?;
     if table.is_empty() {
         return Err(PredictError::Empty(options.data.join(", ")));
     }
-    about.features.apply(&mut table.features);
     check_output(options)?;
 
     let compute = Compute::open(options.device.as_deref().unwrap_or(&config.device.name))?;
     let network = Mlp::new(about.network.clone());
-    let applier = Applier::new(&compute, threads(&config), &network, &members)?;
+    let applier = Applier::new(
+        &compute,
+        threads(&config),
+        &network,
+        &about.features,
+        &members,
+    )?;
     let streams = Streams::new(about.seed, &about.ensemble);
     // new events are outside the training region, whatever their ids
     let split = SplitSettings {

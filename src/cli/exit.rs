@@ -26,6 +26,8 @@ pub enum Exit {
     Partial = 6,
     /// The program or the system failed.
     Internal = 70,
+    /// The time limit was reached; running again goes on.
+    TimeLimit = 75,
     /// It was asked to stop.
     Interrupted = 130,
 }
@@ -75,6 +77,7 @@ impl From<DirectoryError> for Failure {
     fn from(error: DirectoryError) -> Self {
         let exit = match error {
             DirectoryError::ConfigChanged { .. } | DirectoryError::NotARun(_) => Exit::Config,
+            DirectoryError::Matrix { .. } => Exit::Usage,
             DirectoryError::InputChanged { .. }
             | DirectoryError::Damaged { .. }
             | DirectoryError::Format { .. } => Exit::Data,
@@ -126,6 +129,16 @@ impl From<TrainError> for Failure {
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
+            RunError::Config(error) => error.into(),
+            RunError::Ensemble { name, error } => {
+                let inner = Self::from(*error);
+                Self {
+                    message: format!("ensemble {name}: {}", inner.message),
+                    ..inner
+                }
+            }
+            RunError::NoBlock { .. } | RunError::Shrink { .. } => fail(Exit::Usage, &error),
+            RunError::Merge { .. } => fail(Exit::Data, &error),
             RunError::Device(error) => error.into(),
             RunError::Plan(error) => error.into(),
             RunError::Directory(error) => error.into(),

@@ -75,7 +75,7 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
     if as_json {
         return json(&manifest);
     }
-    let config = crate::config::load(&directory.config_path(), &[])?;
+    let config = directory.config()?;
     let has_result = directory.metrics_path().is_file();
     let state = match manifest.state {
         State::Running => "running, or killed: run the same command again to go on",

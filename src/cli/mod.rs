@@ -5,13 +5,17 @@ mod completions;
 mod crash;
 mod devices;
 mod exit;
+mod extend;
 mod inspect;
+mod merge;
 mod options;
 mod plan;
 mod predict;
 mod report;
 mod run;
 mod schema;
+mod status;
+mod worker;
 
 pub use exit::Exit;
 
@@ -37,6 +41,10 @@ pub fn main() -> Exit {
     let done = crash::guard(|| match &options.command {
         Command::Run(arguments) => run::run(arguments),
         Command::Plan(arguments) => plan::plan(arguments),
+        Command::Status(arguments) => status::status(arguments),
+        Command::Extend(arguments) => extend::extend(arguments),
+        Command::Merge(arguments) => merge::merge(arguments),
+        Command::Worker(arguments) => worker::worker(arguments),
         Command::Devices => devices::devices(),
         Command::Inspect(arguments) => inspect::inspect(arguments),
         Command::Predict(arguments) => predict::predict(arguments),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// Deep ensembles for backgrounds and likelihood ratios in particle physics.
 ///
 /// Exit codes: 0 ok, 2 usage, 3 config, 4 data, 5 device, 6 partial result,
-/// 70 internal, 130 interrupted.
+/// 70 internal, 75 time limit reached, 130 interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "sideband", version, about, long_about, max_term_width = 100)]
 pub(super) struct Options {
@@ -21,6 +21,14 @@ pub(super) enum Command {
     Run(RunArguments),
     /// Check a configuration against its data and print the plan; trains nothing.
     Plan(PlanArguments),
+    /// Say how far a run has come, also while it is under way elsewhere.
+    Status(StatusArguments),
+    /// Add members to a run; those that are there stay as they are.
+    Extend(ExtendArguments),
+    /// Take over the members of other runs of the same plan.
+    Merge(MergeArguments),
+    /// Train a block of a run's members; what batch systems start.
+    Worker(WorkerArguments),
     /// List the devices that this binary can use here.
     Devices,
     /// Summarise a data file, or a run directory.
@@ -59,15 +67,106 @@ pub(super) struct RunArguments {
     /// configuration into the same directory finishes what is missing.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Train these members alone, such as 0-49, and leave the result to a later
+    /// run or to `merge`.
+    #[arg(long, value_name = "FIRST-LAST")]
+    pub only: Option<MemberRange>,
+    #[command(flatten)]
+    pub training: TrainingArguments,
+}
+
+/// What commands that train have in common.
+#[derive(Debug, Args)]
+pub(super) struct TrainingArguments {
     /// No status on stderr.
     #[arg(long, short)]
     pub quiet: bool,
+    /// Save where every member stands and leave (exit code 75) after so long.
+    #[arg(long, value_name = "SECONDS")]
+    pub time_limit: Option<u64>,
+}
+
+/// `FIRST-LAST`, both included.
+#[derive(Clone, Debug)]
+pub(super) struct MemberRange(pub std::ops::RangeInclusive<u32>);
+
+impl std::str::FromStr for MemberRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let number = |text: &str| {
+            text.trim()
+                .parse::<u32>()
+                .map_err(|_| "expected FIRST-LAST, such as 0-49".to_owned())
+        };
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err("the first member comes after the last".to_owned());
+        }
+        Ok(Self(first..=last))
+    }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct PlanArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StatusArguments {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// As JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExtendArguments {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Members of each ensemble from now on.
+    #[arg(long, value_name = "NUMBER")]
+    pub members: u32,
+    /// Look at the target's events of blind regions.
+    #[arg(long)]
+    pub unblind: bool,
+    #[command(flatten)]
+    pub training: TrainingArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArguments {
+    /// The run directory that takes the members over.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// Run directories of the same plan.
+    #[arg(value_name = "OTHER", required = true)]
+    pub others: Vec<PathBuf>,
+    /// Look at the target's events of blind regions.
+    #[arg(long)]
+    pub unblind: bool,
+    #[command(flatten)]
+    pub training: TrainingArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WorkerArguments {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The block; whatever is free and missing if absent.
+    #[arg(long, value_name = "NUMBER")]
+    pub block: Option<u32>,
+    /// Device; the configuration's if absent.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    #[command(flatten)]
+    pub training: TrainingArguments,
 }
 
 #[derive(Debug, Args)]

@@ -9,12 +9,13 @@ use sideband_models::Compute;
 use std::path::Path;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
-    let config = resolve(&arguments.config)?;
-    let compute = Compute::open(&config.device.name)?;
+    let experiment = resolve(&arguments.config)?;
+    let config = experiment.common().clone();
+    let compute = Compute::open(config.device.names().next().unwrap_or("cpu"))?;
     let options = PlanOptions {
         unblind: arguments.config.unblind,
     };
-    let plan = Plan::new(config, Path::new(""), options)?;
+    let plan = Plan::new("nominal", config, Path::new(""), options)?;
     print(&describe(&plan, &compute))?;
     Ok(Exit::Ok)
 }
@@ -108,7 +109,7 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         patience = config.training.patience,
         source = folds(0),
         target = folds(1),
-        memory = plan.training_bytes(at_once) as f64 / f64::from(1 << 20),
+        memory = plan.event_bytes() as f64 / f64::from(1 << 20),
         events = table(
             &["region", "sample", "events", "sum of weights", "negative"],
             &rows

@@ -1,13 +1,11 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::print_result;
+use super::run::print_ensemble;
 use super::{Done, Exit};
 use crate::background::redo_report;
 
 pub(super) fn report(arguments: &ReportArguments) -> Done {
-    let ended = redo_report(&arguments.run)?;
-    let config = crate::config::load(&ended.directory.config_path(), &[])?;
-    print_result(&ended, &config)?;
+    print_ensemble(&redo_report(&arguments.run)?)?;
     Ok(Exit::Ok)
 }

@@ -1,52 +1,100 @@
 //! `sideband run`
 
-use super::options::{ConfigArguments, RunArguments};
+use super::options::{ConfigArguments, RunArguments, TrainingArguments};
 use super::{Done, Exit, Failure, print};
-use crate::background::{Ended, RunOptions, run as run_config};
-use crate::config::{Config, load};
+use crate::background::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
+use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
 use crate::report::page::Status;
 use crate::report::verdict;
-use crate::run::State;
+use crate::run::{RunDirectory, State};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(super) fn run(arguments: &RunArguments) -> Done {
-    let config = resolve(&arguments.config)?;
+    let experiment = resolve(&arguments.config)?;
     let out = arguments
         .out
         .clone()
-        .unwrap_or_else(|| Path::new("runs").join(&config.experiment.name));
+        .unwrap_or_else(|| Path::new("runs").join(&experiment.common().experiment.name));
     let options = RunOptions {
         out,
         base: PathBuf::new(),
         unblind: arguments.config.unblind,
-        quiet: arguments.quiet,
+        quiet: arguments.training.quiet,
+        only: arguments.only.clone().map(|r| r.0),
     };
-    let interrupt = stop_on_signal()?;
-    let ended = run_config(&config, &options, &interrupt)?;
-    print_result(&ended, &config)
+    let interrupt = stop_on_signal(&arguments.training)?;
+    let ended = run_experiment(&experiment, &options, &interrupt)?;
+    print_ended(&ended, &interrupt)
 }
 
-/// The configuration with what the command line puts on top of it.
-pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Config, Failure> {
+/// The experiment with what the command line puts on top of it.
+pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure> {
     let mut settings = arguments.set.clone();
     if let Some(device) = &arguments.device {
         settings.push(format!("device.name={device:?}"));
     }
-    Ok(load(&arguments.config, &settings)?)
+    Ok(load_experiment(&arguments.config, &settings)?)
 }
 
-/// Says how a run ended: verdict and where the result lies.
-pub(super) fn print_result(ended: &Ended, config: &Config) -> Done {
-    let path = ended.directory.path().display();
-    let Some(metrics) = &ended.metrics else {
-        print(&format!(
-            "interrupted; finished members are in {path}, run the same command again to go on"
-        ))?;
-        return Ok(Exit::Interrupted);
+/// Opens a run and goes to the folder it was started in, from which its data
+/// paths start.
+pub(super) fn go_to(run: &Path) -> Result<RunDirectory, Failure> {
+    let failed = |path: &Path, e: &std::io::Error| Failure {
+        exit: Exit::Data,
+        message: format!("{}: {e}", path.display()),
     };
-    for line in verdict(metrics, config) {
+    let path = std::path::absolute(run).map_err(|e| failed(run, &e))?;
+    let root = RunDirectory::open(&path)?;
+    if let Some(base) = root.manifest()?.and_then(|m| m.base) {
+        let base = PathBuf::from(base);
+        std::env::set_current_dir(&base).map_err(|e| failed(&base, &e))?;
+    }
+    Ok(root)
+}
+
+/// Says how a run ended: verdicts and where the result lies.
+pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
+    let path = ended.directory.path().display();
+    for end in &ended.ensembles {
+        if ended.is_matrix {
+            print(&format!("{}:", end.name))?;
+        }
+        print_ensemble(end)?;
+    }
+    if ended.is_matrix {
+        print(&format!("run     {path}"))?;
+    }
+    match ended.state {
+        State::Interrupted | State::Running => {
+            let (why, exit) = if interrupt.is_by_time() {
+                ("time limit reached", Exit::TimeLimit)
+            } else if interrupt.is_raised() {
+                ("interrupted", Exit::Interrupted)
+            } else {
+                ("members are missing", Exit::Partial)
+            };
+            print(&format!(
+                "{why}; what is finished is in {path}, run the same command again to go on"
+            ))?;
+            Ok(exit)
+        }
+        State::Partial => Ok(Exit::Partial),
+        State::Complete => Ok(Exit::Ok),
+    }
+}
+
+/// Says how one ensemble ended.
+pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<(), Failure> {
+    if let Some(error) = &end.error {
+        print(&format!("error   {error}"))?;
+    }
+    let Some(metrics) = &end.metrics else {
+        return Ok(());
+    };
+    for line in verdict(metrics, &end.config) {
         let mark = match line.status {
             Status::Good => "closes ",
             Status::Warning => "check  ",
@@ -55,19 +103,13 @@ pub(super) fn print_result(ended: &Ended, config: &Config) -> Done {
         };
         print(&format!("{mark} {}", line.text))?;
     }
-    print(&format!("result  {path}"))?;
-    print(&format!(
-        "report  {}",
-        ended.directory.report_path().display()
-    ))?;
-    Ok(match ended.state {
-        State::Partial => Exit::Partial,
-        _ => Exit::Ok,
-    })
+    print(&format!("result  {}", end.directory.path().display()))?;
+    print(&format!("report  {}", end.directory.report_path().display()))
 }
 
-/// The first Ctrl-C or SIGTERM asks to stop, the second ends at once.
-fn stop_on_signal() -> Result<Arc<Interrupt>, Failure> {
+/// The first Ctrl-C or SIGTERM asks to stop, the second ends at once; a time
+/// limit asks to stop as well.
+pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>, Failure> {
     let interrupt = Arc::new(Interrupt::default());
     let raised = Arc::clone(&interrupt);
     ctrlc::set_handler(move || {
@@ -79,5 +121,13 @@ fn stop_on_signal() -> Result<Arc<Interrupt>, Failure> {
         exit: Exit::Internal,
         message: format!("cannot listen to signals: {e}"),
     })?;
+    if let Some(seconds) = arguments.time_limit {
+        let raised = Arc::clone(&interrupt);
+        // ends with the process
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_secs(seconds));
+            raised.raise_by_time();
+        });
+    }
     Ok(interrupt)
 }

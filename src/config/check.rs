@@ -61,7 +61,43 @@ impl Config {
             e.minimum,
             "a fraction above 0 and at most 1",
         )?;
+        self.check_executor()?;
         self.check_report()
+    }
+
+    fn check_executor(&self) -> Checked {
+        let names: Vec<&str> = self.device.names().collect();
+        ensure(
+            names.len() <= 64 && names.iter().all(|n| !n.is_empty()),
+            "device.name",
+            &self.device.name,
+            "1 to 64 devices with commas between them",
+        )?;
+        let e = &self.executor;
+        for (key, seconds, least) in [
+            ("checkpoint_seconds", e.checkpoint_seconds, 0.0),
+            ("stale_seconds", e.stale_seconds, 2.0),
+            ("poll_seconds", e.poll_seconds, 0.1),
+        ] {
+            ensure(
+                (least..=1e6).contains(&seconds),
+                &format!("executor.{key}"),
+                seconds,
+                &format!("{least} to 1000000"),
+            )?;
+        }
+        ensure(
+            e.members <= 100_000,
+            "executor.members",
+            e.members,
+            "0 to 100000",
+        )?;
+        ensure(
+            e.resubmissions <= 1000,
+            "executor.resubmissions",
+            e.resubmissions,
+            "0 to 1000",
+        )
     }
 
     fn check_data(&self) -> Checked {

@@ -6,14 +6,17 @@
 //! is made.
 
 mod check;
+mod matrix;
 mod parse;
 mod raw;
 
-pub use parse::{ConfigError, load, parse};
+pub use parse::{
+    ConfigError, EnsembleSpec, Experiment, load, load_experiment, parse, parse_experiment,
+};
 pub use raw::{
-    Bins, Combine, Config, DataConfig, DeviceConfig, EnsembleConfig, ExperimentConfig,
-    FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany, PlaneConfig, RegionConfig,
-    ReportConfig, SampleConfig, TrainingConfig, VariableConfig,
+    AxisValue, Bins, Combine, Config, DataConfig, DeviceConfig, EnsembleConfig, ExecutorConfig,
+    ExecutorKind, ExperimentConfig, FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany, PlaneConfig, RegionConfig,
+    ReportConfig, SampleConfig, Scalar, TrainingConfig, VariableConfig,
 };
 
 /// JSON Schema of the configuration.

@@ -1,7 +1,9 @@
 //! Strict reading of the configuration: an unknown key names the nearest known
 //! one, a wrong value says where it is, what was found and what is allowed.
 
-use super::raw::Config;
+use super::matrix::expand;
+use super::raw::{AxisValue, Config};
+use indexmap::IndexMap;
 use std::path::Path;
 use thiserror::Error;
 use toml::{Table, Value};
@@ -73,11 +75,43 @@ fn near(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |n| format!(", did you mean `{n}`?"))
 }
 
+/// One file: one ensemble, or a matrix of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// The file with the settings on top of it.
+    pub table: Table,
+    /// Whether there is a `[matrix]`.
+    pub is_matrix: bool,
+    /// The ensembles, in the order of the matrix.
+    pub ensembles: Vec<EnsembleSpec>,
+}
+
+/// One ensemble of an experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnsembleSpec {
+    /// `nominal`, or the point of the matrix: `year=2016,region=cr1`.
+    pub name: String,
+    /// Its configuration.
+    pub config: Config,
+}
+
 /// Reads and checks a file, with `key=value` settings on top of it.
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong.
+pub fn load_experiment(path: &Path, settings: &[String]) -> Result<Experiment, ConfigError> {
+    parse_experiment(&read(path)?, settings)
+}
+
+/// Reads and checks the file of one ensemble, without a matrix.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong.
 pub fn load(path: &Path, settings: &[String]) -> Result<Config, ConfigError> {
+    parse(&read(path)?, settings)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
     let read = |reason: String| ConfigError::Read {
         path: path.display().to_string(),
         reason,
@@ -92,27 +126,78 @@ pub fn load(path: &Path, settings: &[String]) -> Result<Config, ConfigError> {
             about.len()
         )));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| read(e.to_string()))?;
-    parse(&text, settings)
+    std::fs::read_to_string(path).map_err(|e| read(e.to_string()))
 }
 
-/// Parses and checks a text, with `key=value` settings on top of it.
-///
-/// # Errors
-/// [`ConfigError`] with the first thing that is wrong.
-pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
+fn table(text: &str, settings: &[String]) -> Result<Table, ConfigError> {
     let mut table: Table = text
         .parse()
         .map_err(|e: toml::de::Error| ConfigError::Syntax(e.to_string().trim_end().to_owned()))?;
     for setting in settings {
         set(&mut table, setting)?;
     }
-    let config = deserialize(table)?;
+    Ok(table)
+}
+
+/// Parses and checks a text, with `key=value` settings on top of it.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong.
+pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, ConfigError> {
+    let table = table(text, settings)?;
+    #[derive(serde::Deserialize)]
+    struct Axes {
+        #[serde(default)]
+        matrix: IndexMap<String, Vec<AxisValue>>,
+    }
+    let axes: Axes = deserialize(table.clone())?;
+    let ensembles = expand(table.clone(), &axes.matrix)?
+        .into_iter()
+        .map(|(name, table)| {
+            let config: Config = deserialize(table)?;
+            config.check()?;
+            Ok(EnsembleSpec { name, config })
+        })
+        .collect::<Result<_, ConfigError>>()?;
+    Ok(Experiment {
+        table,
+        is_matrix: !axes.matrix.is_empty(),
+        ensembles,
+    })
+}
+
+impl Experiment {
+    /// What all ensembles have in common: the experiment, devices, executor.
+    ///
+    /// # Panics
+    /// Never: there is at least one ensemble.
+    #[must_use]
+    pub fn common(&self) -> &Config {
+        &self.ensembles[0].config
+    }
+
+    /// With other members in each ensemble.
+    ///
+    /// # Errors
+    /// [`ConfigError`] if the number is not allowed.
+    pub fn with_members(&self, members: u32) -> Result<Self, ConfigError> {
+        let text = toml::to_string(&self.table).map_err(|e| ConfigError::Syntax(e.to_string()))?;
+        parse_experiment(&text, &[format!("ensemble.members={members}")])
+    }
+}
+
+/// Parses and checks a text without a matrix, with `key=value` settings on top
+/// of it.
+///
+/// # Errors
+/// [`ConfigError`] with the first thing that is wrong.
+pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
+    let config: Config = deserialize(table(text, settings)?)?;
     config.check()?;
     Ok(config)
 }
 
-fn deserialize(table: Table) -> Result<Config, ConfigError> {
+fn deserialize<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, ConfigError> {
     let whole = Value::Table(table.clone());
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();

@@ -13,9 +13,16 @@ use sideband_models::{Activation, Objective, OptimizerConfig};
 pub struct Config {
     /// What is done, and under which seed.
     pub experiment: ExperimentConfig,
+    /// Axes along which the rest of the file varies: every combination of their
+    /// values is an ensemble; `${axis}` stands for the value.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub matrix: IndexMap<String, Vec<AxisValue>>,
     /// What computes.
     #[serde(default)]
     pub device: DeviceConfig,
+    /// Where members are trained, and how often they are saved.
+    #[serde(default)]
+    pub executor: ExecutorConfig,
     /// Event samples.
     pub data: DataConfig,
     /// Regions by name.
@@ -81,12 +88,23 @@ impl Method {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DeviceConfig {
-    /// `cpu`, `ndarray`, `wgpu`, `wgpu:N`, `wgpu:cpu`, `cuda` or `cuda:N`.
+    /// `cpu`, `ndarray`, `wgpu`, `wgpu:N`, `wgpu:cpu`, `cuda` or `cuda:N`; or
+    /// several with commas between them: `cuda:0,cuda:1`.
     pub name: String,
-    /// Training threads on a CPU; 0 = as many as the machine has.
+    /// Training threads of each CPU; 0 = as many as the machine has.
     pub threads: usize,
     /// Members of a stacked block; 0 = what suits the device.
     pub block: usize,
+    /// Memory of a GPU, MiB, from which the size of a block is chosen; 0 = not
+    /// known: blocks of 128, halved whenever memory runs out.
+    pub memory_mib: u64,
+}
+
+impl DeviceConfig {
+    /// The devices by name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.name.split(',').map(str::trim)
+    }
 }
 
 impl Default for DeviceConfig {
@@ -95,8 +113,90 @@ impl Default for DeviceConfig {
             name: "cpu".to_owned(),
             threads: 0,
             block: 0,
+            memory_mib: 0,
         }
     }
+}
+
+/// `[executor]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExecutorConfig {
+    /// Where members are trained.
+    pub kind: ExecutorKind,
+    /// Members that are claimed, and in a batch system submitted, together;
+    /// 0 = one stack of the device, or 10 in a batch system.
+    pub members: usize,
+    /// Seconds between two checkpoints of a member in training.
+    pub checkpoint_seconds: f64,
+    /// Epochs between two checkpoints; 0 = by time alone.
+    pub checkpoint_epochs: u32,
+    /// Seconds after which a worker that gives no sign is taken for dead.
+    pub stale_seconds: f64,
+    /// Seconds between two looks at the queue of a batch system.
+    pub poll_seconds: f64,
+    /// How often a lost task is submitted again.
+    pub resubmissions: u32,
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self {
+            kind: ExecutorKind::Local,
+            members: 0,
+            checkpoint_seconds: 60.0,
+            checkpoint_epochs: 0,
+            stale_seconds: 120.0,
+            poll_seconds: 10.0,
+            resubmissions: 3,
+        }
+    }
+}
+
+/// Where members are trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutorKind {
+    /// In this process, on all listed devices.
+    #[default]
+    Local,
+    /// In a Slurm job array, a task a block.
+    Slurm,
+    /// In an HTCondor cluster, a process a block.
+    Htcondor,
+}
+
+/// A value of an axis of the matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a number, a text, true or false, or a table with a `name` and such values"
+)]
+pub enum AxisValue {
+    /// A value that is its own name.
+    Scalar(Scalar),
+    /// A name and what goes with it.
+    Named {
+        /// The name.
+        name: String,
+        /// What `${axis.key}` stands for.
+        #[serde(flatten)]
+        fields: IndexMap<String, Scalar>,
+    },
+}
+
+/// A single value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number, a text, true or false")]
+pub enum Scalar {
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// On or off.
+    Switch(bool),
+    /// A text.
+    Text(String),
 }
 
 /// `[data]`

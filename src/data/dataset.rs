@@ -21,7 +21,7 @@ pub struct ColumnInfo {
 }
 
 /// Opened event files, sorted by path. The events are read by
-/// [`Dataset::scan`] and [`summarise`](super::summarise).
+/// [`Dataset::scan`], [`Dataset::stream`] and [`summarise`](super::summarise).
 #[derive(Debug)]
 pub struct Dataset {
     files: Vec<EventFile>,
@@ -69,6 +69,13 @@ impl Dataset {
     /// Number of rows in all files, before any selection.
     pub fn rows(&self) -> u64 {
         self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Number of parts that a [`stream`](Self::stream) can order at will: row
+    /// groups (Parquet; long ones in equal parts of at most 131 072 rows) or
+    /// record batches (Arrow), numbered in the order of files and rows.
+    pub fn parts(&self) -> usize {
+        self.files.iter().map(|file| file.parts.len()).sum()
     }
 
     /// Columns of the first file. Other files may have more, and other numeric

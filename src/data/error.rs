@@ -152,6 +152,20 @@ pub enum DataError {
         /// The other such features, or nothing.
         others: String,
     },
+    /// The same in a stream, which cannot count rows that it has not read yet.
+    #[error(
+        "feature `{feature}` is missing or not finite on the selected row {row} of {}; \
+         select such rows away or allow to drop them",
+        .path.display()
+    )]
+    MissingOnRow {
+        /// The first such feature in the order of the request.
+        feature: String,
+        /// The file.
+        path: PathBuf,
+        /// The row in the file, from 0.
+        row: u64,
+    },
     /// A weight that is no number.
     #[error("{}: row {row}: the weight is {value}; weights must be finite", .path.display())]
     BadWeight {
@@ -175,6 +189,28 @@ pub enum DataError {
     /// An id made of no columns.
     #[error("the event id needs at least one column; without any, identify events by file and row")]
     NoIdColumns,
+    /// An order of parts that names what is not there, or the same twice.
+    #[error("pass {pass} has a wrong order of the {parts} parts of the files: {what}")]
+    BadOrder {
+        /// The pass, from 0.
+        pass: u64,
+        /// How many parts there are.
+        parts: usize,
+        /// What is wrong.
+        what: String,
+    },
+    /// A pass of an endless stream without any event: the next would have none either.
+    #[error("no event is selected in pass {pass} over the files")]
+    NothingSelected {
+        /// The pass, from 0.
+        pass: u64,
+    },
+    /// The threads that read ahead.
+    #[error("reading ahead failed: {source}")]
+    Threads {
+        /// What the system says, or a panic.
+        source: std::io::Error,
+    },
     /// More regions than bits.
     #[error("{found} regions, at most {limit} are possible")]
     TooManyFlags {

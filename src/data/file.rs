@@ -2,6 +2,7 @@
 //! read. Nothing in a file is trusted; a decoder that panics on a corrupt file
 //! is caught here and becomes an error.
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
@@ -119,13 +120,13 @@ impl EventFile {
 
     /// Reads the columns `wanted` (indices into the schema, rising) of one
     /// part, and hands them on in batches of at most [`BATCH_ROWS`] rows, each
-    /// with the place of its first row in the file.
-    pub(super) fn read(
+    /// with the place of its first row in the file. `visit` can stop it.
+    pub(super) fn read<E: From<DataError>>(
         &self,
         part: Part,
         wanted: &[usize],
-        mut visit: impl FnMut(&RecordBatch, u64) -> Result<(), DataError>,
-    ) -> Result<(), DataError> {
+        mut visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut seen = 0;
         let mut refused = None;
         let mut each = |batch: RecordBatch| {
@@ -149,10 +150,8 @@ impl EventFile {
         let place = || format!("{} {}", self.group_name(), part.group);
         result.map_err(|fault| self.corrupt(place(), fault.message))?;
         if seen != part.rows {
-            return Err(self.corrupt(
-                place(),
-                format!("it promises {} rows and holds {seen}", part.rows),
-            ));
+            let message = format!("it promises {} rows and holds {seen}", part.rows);
+            return Err(self.corrupt(place(), message).into());
         }
         Ok(())
     }
@@ -221,11 +220,16 @@ fn open_regular(path: &Path) -> Result<File, DataError> {
 /// Runs a decoder; its panic is a fault of the file.
 fn caught<T>(place: &str, decode: impl FnOnce() -> Result<T, Fault>) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
-        let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-        let said = said.unwrap_or_else(|| "no reason given".to_owned());
+        let said = reason(panic.as_ref());
         Err(Fault::at(place, format!("the decoder gave up: {said}")))
     })
+}
+
+/// What a panic said.
+pub(super) fn reason(panic: &(dyn Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    said.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no reason given".to_owned())
 }
 
 fn refuse_duplicates(path: &Path, schema: &Schema) -> Result<(), DataError> {

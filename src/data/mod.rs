@@ -4,8 +4,9 @@
 //! such as `in_cr1 && x_wt > 1.5` into [`Compiled`] expressions over their
 //! columns, the user's definitions and the [`BUILTINS`]. [`Dataset::scan`] then
 //! makes one pass over the files and returns an [`EventTable`]: features,
-//! weights, regions and event keys, ready for training. [`summarise`] looks at
-//! columns, [`Dataset::digest`] fingerprints files.
+//! weights, regions and event keys, ready for training. [`Dataset::stream`] gives
+//! the same events in chunks, for files that are larger than the memory.
+//! [`summarise`] looks at columns, [`Dataset::digest`] fingerprints files.
 //!
 //! Files are not trusted: corrupt, truncated or absurd ones end in a
 //! [`DataError`]. Where a decoder panics on one, the panic is caught, though
@@ -24,6 +25,7 @@ mod ids;
 mod ipc;
 mod parquet;
 mod scan;
+mod stream;
 mod summary;
 mod table;
 
@@ -41,5 +43,6 @@ pub use error::DataError;
 pub use expression::{Expression, ExpressionError, FUNCTIONS, MAX_DEPTH, MAX_LENGTH};
 pub use ids::{IdColumn, IdSpec, Ids, event_key};
 pub use scan::{MAX_FLAGS, OnMissing, ScanRequest};
+pub use stream::{EventStream, PartOrder, StreamOptions, StreamPosition, WindowStream};
 pub use summary::{ColumnSummary, summarise};
 pub use table::{EventTable, ScanReport};

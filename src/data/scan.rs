@@ -1,4 +1,4 @@
-//! One pass over the files: selection, features, weights, regions and ids.
+//! One pass over the files into memory: selection, features, weights, regions and ids.
 //!
 //! Only the columns that are needed are read. Row groups are read in parallel;
 //! the events come out in the order of the files and of the rows in them,
@@ -21,7 +21,7 @@ use super::error::DataError;
 use super::expression::is_true;
 use super::file::{EventFile, Part};
 use super::ids::{IdSpec, namespace_seed};
-use super::table::{EventTable, Piece};
+use super::table::{EventTable, Piece, duplicates, place_of};
 
 /// Most regions a scan can tell apart.
 pub const MAX_FLAGS: usize = 64;
@@ -98,6 +98,12 @@ impl ScanRequest {
             .chain(named)
     }
 
+    /// Whether the number of events is the number of rows, in any part.
+    pub(super) fn takes_every_row(&self) -> bool {
+        let drops = self.on_missing == OnMissing::Drop && !self.features.is_empty();
+        self.selection.is_none() && self.reject.is_empty() && !self.require_any_flag && !drops
+    }
+
     fn id_columns(&self) -> &[String] {
         match &self.id {
             IdSpec::Columns(names) => names,
@@ -107,10 +113,15 @@ impl ScanRequest {
 }
 
 /// A request that has been checked against the files.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
+    files: &'a [EventFile],
     request: &'a ScanRequest,
     /// Columns that expressions need.
     names: BTreeSet<&'a str>,
+    /// What is read of each file.
+    projections: Vec<Vec<usize>>,
+    /// Whether the id columns have signs.
+    signs: Vec<bool>,
     seed: u64,
 }
 
@@ -122,6 +133,54 @@ impl Dataset {
         request: &ScanRequest,
         progress: Option<&(dyn Fn(u64) + Sync)>,
     ) -> Result<EventTable, DataError> {
+        let plan = Plan::new(self, request)?;
+        let jobs = self.jobs();
+        let mut whole = Piece::new(request);
+        for wave in jobs.chunks(PARTS_PER_THREAD * rayon::current_num_threads()) {
+            let read = |&job: &Job| {
+                let mut piece = Piece::new(request);
+                plan.read::<DataError>(job, |batch, first_row| {
+                    plan.take(&mut piece, job.file, batch, first_row)?;
+                    if let Some(progress) = progress {
+                        progress(batch.num_rows() as u64);
+                    }
+                    Ok(())
+                })?;
+                Ok(piece)
+            };
+            let pieces: Vec<Result<Piece, DataError>> = wave.par_iter().map(read).collect();
+            for piece in pieces {
+                whole.append(piece?);
+            }
+        }
+        if request.on_missing == OnMissing::Error {
+            whole.refuse_missing(request, |index| plan.files[index].path.clone())?;
+        }
+        let mut table = plan.table(whole);
+        table.report.duplicate_ids = duplicates(&table.ids.key);
+        Ok(table)
+    }
+
+    /// The parts of all files, in the order of files and rows.
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        let files = self.event_files().iter().enumerate();
+        files
+            .flat_map(|(file, opened)| opened.parts.iter().map(move |&part| Job { file, part }))
+            .collect()
+    }
+}
+
+/// A part of one of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Job {
+    /// Place of the file in the list.
+    pub(super) file: usize,
+    pub(super) part: Part,
+}
+
+impl<'a> Plan<'a> {
+    /// Checks the request; nothing is read.
+    pub(super) fn new(dataset: &'a Dataset, request: &'a ScanRequest) -> Result<Self, DataError> {
         if request.flags.len() > MAX_FLAGS {
             return Err(DataError::TooManyFlags {
                 found: request.flags.len(),
@@ -139,59 +198,46 @@ impl Dataset {
         let signs = request
             .id_columns()
             .iter()
-            .map(|name| self.id_sign(name))
+            .map(|name| dataset.id_sign(name))
             .collect::<Result<Vec<_>, _>>()?;
         let all = names
             .iter()
             .copied()
             .chain(request.id_columns().iter().map(String::as_str))
             .collect();
-        let projections = self.projections(&all)?;
-        let plan = Plan {
+        Ok(Self {
+            files: dataset.event_files(),
             request,
             names,
+            projections: dataset.projections(&all)?,
+            signs,
             seed: namespace_seed(&request.id_namespace),
-        };
-
-        let files = self.event_files();
-        let jobs: Vec<(usize, Part)> = files
-            .iter()
-            .enumerate()
-            .flat_map(|(i, file)| file.parts.iter().map(move |&part| (i, part)))
-            .collect();
-        let mut whole = Piece::new(request);
-        for wave in jobs.chunks(PARTS_PER_THREAD * rayon::current_num_threads()) {
-            let read = |&(index, part): &(usize, Part)| {
-                let mut piece = Piece::new(request);
-                files[index].read(part, &projections[index], |batch, first_row| {
-                    plan.take(&mut piece, &files[index], index, batch, first_row)?;
-                    if let Some(progress) = progress {
-                        progress(batch.num_rows() as u64);
-                    }
-                    Ok(())
-                })?;
-                Ok(piece)
-            };
-            let pieces: Vec<Result<Piece, DataError>> = wave.par_iter().map(read).collect();
-            for piece in pieces {
-                whole.append(piece?);
-            }
-        }
-        whole.into_table(request, &signs, |index| files[index].path.clone())
+        })
     }
-}
 
-impl Plan<'_> {
+    /// Reads one part, batch by batch; see [`EventFile::read`].
+    pub(super) fn read<E: From<DataError>>(
+        &self,
+        job: Job,
+        visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.files[job.file].read(job.part, &self.projections[job.file], visit)
+    }
+
+    /// Names what was taken.
+    pub(super) fn table(&self, piece: Piece) -> EventTable {
+        piece.into_table(self.request, &self.signs)
+    }
+
     /// Adds the rows of a batch that the request wants to `piece`.
-    fn take(
+    pub(super) fn take(
         &self,
         piece: &mut Piece,
-        file: &EventFile,
         file_index: usize,
         batch: &RecordBatch,
         first_row: u64,
     ) -> Result<(), DataError> {
-        let request = self.request;
+        let (request, file) = (self.request, &self.files[file_index]);
         let row_in_file = |row: u32| first_row + u64::from(row);
         let place = || format!("rows from {first_row}");
         piece.rows_read += batch.num_rows() as u64;
@@ -271,6 +317,10 @@ impl Plan<'_> {
             IdSpec::Columns(names) => self.ids(names, file, batch, first_row, &rows)?,
         };
         piece.add_ids(self.seed, &ids);
+        piece.places.extend(
+            rows.iter()
+                .map(|&row| place_of(file_index, row_in_file(row))),
+        );
         Ok(())
     }
 

@@ -55,7 +55,7 @@ pub fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>, DataError> {
         .collect();
     let summarise_part = |&(file, wanted, part): &(&super::file::EventFile, &Vec<usize>, _)| {
         let mut tallies = vec![Tally::default(); columns.len()];
-        file.read(part, wanted, |batch, first_row| {
+        file.read::<DataError>(part, wanted, |batch, first_row| {
             for (tally, column) in tallies.iter_mut().zip(&columns) {
                 let array = batch
                     .column_by_name(&column.name)

@@ -1,5 +1,6 @@
-//! The events that came out of a scan, as arrays.
+//! The events that came out of a scan or a stream, as arrays.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use rayon::prelude::*;
 
 use super::error::DataError;
 use super::ids::{IdColumn, IdSpec, Ids, extend_key};
-use super::scan::{OnMissing, ScanRequest};
+use super::scan::ScanRequest;
 
 /// `N` events with `D` features, in the order of the files and their rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -24,6 +25,10 @@ pub struct EventTable {
     pub flags: Vec<u64>,
     /// Identity of each event.
     pub ids: Ids,
+    /// `[N]`: where each event was read, index of the file in the high 24 bits
+    /// and row in it in the low 40. The same in every scan and stream of the
+    /// same list of files, whatever they select.
+    pub places: Vec<u64>,
     /// What was counted on the way.
     pub report: ScanReport,
 }
@@ -41,7 +46,8 @@ pub struct ScanReport {
     /// The same for each feature that was missing anywhere; a row that lacks
     /// two features counts for both.
     pub rows_dropped_missing: Vec<(String, u64)>,
-    /// Rows of the table whose key an earlier row has already.
+    /// Rows of the table whose key an earlier row has already. Not counted (0)
+    /// in a stream: all keys would have to be kept.
     pub duplicate_ids: u64,
 }
 
@@ -55,6 +61,81 @@ impl EventTable {
     pub fn is_empty(&self) -> bool {
         self.weights.is_empty()
     }
+
+    /// Appends the events `range` of `other`, which came of the same request.
+    /// The report stays as it is.
+    pub(super) fn append_range(&mut self, other: &Self, range: Range<usize>) {
+        if self.ids.columns.is_empty() {
+            self.name_like(other);
+        }
+        let d = other.n_features;
+        self.features
+            .extend_from_slice(&other.features[range.start * d..range.end * d]);
+        self.weights
+            .extend_from_slice(&other.weights[range.clone()]);
+        self.flags.extend_from_slice(&other.flags[range.clone()]);
+        self.places.extend_from_slice(&other.places[range.clone()]);
+        self.ids
+            .key
+            .extend_from_slice(&other.ids.key[range.clone()]);
+        for ((_, to), (_, from)) in self.columns.iter_mut().zip(&other.columns) {
+            to.extend_from_slice(&from[range.clone()]);
+        }
+        for (to, from) in self.ids.columns.iter_mut().zip(&other.ids.columns) {
+            to.bits.extend_from_slice(&from.bits[range.clone()]);
+        }
+    }
+
+    /// The events from `first` on, with the report of all but `rows_selected`.
+    pub(super) fn without_first(self, first: usize) -> Self {
+        if first == 0 {
+            return self;
+        }
+        let mut rest = Self::default();
+        rest.append_range(&self, first..self.len());
+        rest.report = self.report;
+        rest.report.rows_selected = rest.len() as u64;
+        rest
+    }
+
+    /// Takes over the names of `other`, without events. A table that has names
+    /// has id columns.
+    fn name_like(&mut self, other: &Self) {
+        let ids = other.ids.columns.iter().map(|column| IdColumn {
+            name: column.name.clone(),
+            signed: column.signed,
+            bits: Vec::new(),
+        });
+        self.n_features = other.n_features;
+        self.columns = other
+            .columns
+            .iter()
+            .map(|(name, _)| (name.clone(), Vec::new()))
+            .collect();
+        self.ids.columns = ids.collect();
+    }
+}
+
+impl ScanReport {
+    /// Adds the counts of another chunk of the same stream.
+    pub fn merge(&mut self, other: &Self) {
+        self.rows_read += other.rows_read;
+        self.rows_selected += other.rows_selected;
+        self.rows_dropped += other.rows_dropped;
+        self.duplicate_ids += other.duplicate_ids;
+        for (name, rows) in &other.rows_dropped_missing {
+            let mut known = self.rows_dropped_missing.iter_mut();
+            match known.find(|(known, _)| known == name) {
+                Some((_, total)) => *total += rows,
+                None => self.rows_dropped_missing.push((name.clone(), *rows)),
+            }
+        }
+    }
+}
+
+/// The entry of [`EventTable::places`].
+pub(super) fn place_of(file: usize, row: u64) -> u64 {
+    (file as u64) << 40 | row
 }
 
 /// Missing values of one feature.
@@ -81,6 +162,7 @@ pub(super) struct Piece {
     pub(super) flags: Vec<u64>,
     id_columns: Vec<Vec<u64>>,
     key: Vec<u64>,
+    pub(super) places: Vec<u64>,
     pub(super) missing: Vec<Missing>,
     pub(super) rows_read: u64,
     pub(super) rows_dropped: u64,
@@ -99,6 +181,7 @@ impl Piece {
             flags: Vec::new(),
             id_columns: vec![Vec::new(); id_columns],
             key: Vec::new(),
+            places: Vec::new(),
             missing: vec![Missing::default(); request.features.len()],
             rows_read: 0,
             rows_dropped: 0,
@@ -140,6 +223,7 @@ impl Piece {
         self.weights.append(&mut next.weights);
         self.flags.append(&mut next.flags);
         self.key.append(&mut next.key);
+        self.places.append(&mut next.places);
         self.columns
             .iter_mut()
             .zip(&mut next.columns)
@@ -157,15 +241,7 @@ impl Piece {
     }
 
     /// Names the arrays; `signs` are those of the id columns.
-    pub(super) fn into_table(
-        mut self,
-        request: &ScanRequest,
-        signs: &[bool],
-        path: impl Fn(usize) -> PathBuf,
-    ) -> Result<EventTable, DataError> {
-        if request.on_missing == OnMissing::Error {
-            self.refuse_missing(request, path)?;
-        }
+    pub(super) fn into_table(mut self, request: &ScanRequest, signs: &[bool]) -> EventTable {
         let lacking = request
             .features
             .iter()
@@ -178,7 +254,7 @@ impl Piece {
             rows_dropped_missing: lacking
                 .map(|((name, _), missing)| (name.clone(), missing.rows))
                 .collect(),
-            duplicate_ids: duplicates(&self.key),
+            duplicate_ids: 0,
         };
         let id_names: Vec<(String, bool)> = match &request.id {
             IdSpec::Columns(names) => names.iter().cloned().zip(signs.iter().copied()).collect(),
@@ -187,7 +263,7 @@ impl Piece {
         self.features.shrink_to_fit();
         let names = request.columns.iter().map(|(name, _)| name.clone());
         let id_columns = id_names.into_iter().zip(self.id_columns);
-        Ok(EventTable {
+        EventTable {
             n_features: request.features.len(),
             features: self.features,
             weights: self.weights,
@@ -199,11 +275,22 @@ impl Piece {
                     .collect(),
                 key: self.key,
             },
+            places: self.places,
             report,
-        })
+        }
     }
 
-    fn refuse_missing(
+    /// The first row that lacks a feature, and the first feature that it lacks:
+    /// place of the feature, of the file, row.
+    pub(super) fn first_missing(&self) -> Option<(usize, usize, u64)> {
+        let lacking = self.missing.iter().enumerate();
+        lacking
+            .filter_map(|(d, missing)| missing.first.map(|(file, row)| (d, file, row)))
+            .min_by_key(|&(d, file, row)| (file, row, d))
+    }
+
+    /// The error for rows that lack a feature, with all counts.
+    pub(super) fn refuse_missing(
         &self,
         request: &ScanRequest,
         path: impl Fn(usize) -> PathBuf,
@@ -238,7 +325,8 @@ impl Piece {
     }
 }
 
-fn duplicates(key: &[u64]) -> u64 {
+/// How many keys an earlier row has already.
+pub(super) fn duplicates(key: &[u64]) -> u64 {
     let mut sorted = key.to_vec();
     sorted.par_sort_unstable();
     sorted.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64

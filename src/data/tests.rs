@@ -4,6 +4,8 @@
 
 mod reading;
 mod refusals;
+mod streaming;
+mod windows;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -38,11 +38,10 @@ impl MemberBatches {
         let mut rows = [Vec::new(), Vec::new()];
         let mut weights = [Vec::new(), Vec::new()];
         for (class, events) in sample.classes().iter().enumerate() {
-            let first = sample.first_row(class) as u32;
-            for (row, (weight, key)) in (first..).zip(events.weights.iter().zip(&events.keys)) {
-                if settings.split.fold(streams, member, *key) == Fold::Training {
+            for (row, weight, key) in events.iter() {
+                if settings.split.fold(streams, member, key) == Fold::Training {
                     let count = if settings.bootstrap {
-                        bootstrap(*key)
+                        bootstrap(key)
                     } else {
                         1
                     };
@@ -76,6 +75,11 @@ impl MemberBatches {
             coefficients,
             step: 0,
         }
+    }
+
+    /// Goes on after so many steps.
+    pub(super) fn skip_to(&mut self, step: u64) {
+        self.step = step;
     }
 
     pub(super) fn steps_made(&self) -> u64 {
@@ -140,11 +144,10 @@ pub(super) fn validation_rows(
     let mut list = Vec::new();
     let mut sums = [0.0; 2];
     for (class, events) in sample.classes().iter().enumerate() {
-        let first = sample.first_row(class) as u32;
-        for (row, (weight, key)) in (first..).zip(events.weights.iter().zip(&events.keys)) {
-            if settings.split.fold(streams, member, *key) == Fold::Validation {
+        for (row, weight, key) in events.iter() {
+            if settings.split.fold(streams, member, key) == Fold::Validation {
                 sums[class] += weight;
-                list.push((row, *weight, class));
+                list.push((row, weight, class));
             }
         }
     }

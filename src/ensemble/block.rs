@@ -1,126 +1,219 @@
-//! The training loop of one block: a stack whose slots are refilled from a
-//! queue as members stop.
+//! The training loop of one block: a stack whose slots are refilled from the
+//! ledger as members stop. Members of different ensembles may share it; each has
+//! its own rows, epoch, learning rate and end.
 
 use super::batches::{MemberBatches, steps_per_epoch, validation_rows};
-use super::local::{Observer, Queue};
-use super::sample::TrainingSample;
-use super::settings::TrainingSettings;
+use super::checkpoint::{Checkpoint, CheckpointFile};
+use super::ledger::{Ledger, Observer, SlotReport, Unit};
+use super::local::{Task, TrainError};
 use super::split::Split;
 use super::store::{History, Outcome};
 use super::streams::Streams;
-use sideband_models::{Batches, Compute, EvaluationRows, Mlp, Row, Stack, Table};
+use sideband_models::{
+    Batches, Compute, EvaluationRows, InputScaling, MemberState, Mlp, Row, Stack, Table,
+};
+use std::time::Instant;
+
+/// A parameter larger than this is a member that has lost its way, whatever its
+/// loss says.
+const LARGEST_PARAMETER: f32 = 1e6;
 
 /// A finished member on its way to its file.
 pub(super) struct Finished {
-    pub member: u32,
+    pub unit: Unit,
     pub attempt: u32,
     pub row: Row,
     pub history: History,
     pub outcome: Outcome,
 }
 
-/// What the blocks of one ensemble have in common.
+/// What the blocks of a device have in common: the events, once, and the
+/// ensembles that train on them.
 pub(super) struct BlockContext<'a> {
     pub compute: &'a Compute,
-    pub sample: &'a TrainingSample,
-    pub settings: &'a TrainingSettings,
-    pub streams: Streams,
     pub network: &'a Mlp,
-    pub table: Table,
-    pub steps: usize,
-    /// Validation rows, where all members have the same.
-    pub validation: Option<EvaluationRows>,
+    ensembles: Vec<EnsembleContext<'a>>,
+    table: Table,
     /// Steps whose rows and coefficients are made and copied at once.
-    pub chunk: usize,
+    chunk: usize,
+}
+
+struct EnsembleContext<'a> {
+    task: &'a Task<'a>,
+    streams: Streams,
+    inputs: InputScaling,
+    steps: usize,
+    /// Validation rows, where all members have the same.
+    validation: Option<EvaluationRows>,
 }
 
 impl<'a> BlockContext<'a> {
-    pub(super) fn new(
-        compute: &'a Compute,
-        sample: &'a TrainingSample,
-        settings: &'a TrainingSettings,
-        streams: Streams,
-        network: &'a Mlp,
-    ) -> Self {
-        let table = sample.upload(compute);
-        let validation = (settings.split.split == Split::Shared).then(|| {
-            let rows = validation_rows(sample, settings, streams, 0);
-            EvaluationRows::new(compute, &table, &[rows])
-        });
+    /// All tasks have the matrix of inputs, the network, the optimizer and the
+    /// size of a batch in common.
+    pub(super) fn new(compute: &'a Compute, tasks: &'a [Task<'a>], network: &'a Mlp) -> Self {
+        let table = tasks[0].sample.inputs().upload(compute);
+        let ensembles = tasks
+            .iter()
+            .map(|task| {
+                let streams = Streams::new(task.seed, task.ensemble);
+                let inputs = task.features.inputs();
+                let shared = task.settings.split.split == Split::Shared;
+                EnsembleContext {
+                    streams,
+                    steps: steps_per_epoch(task.sample, task.settings, streams),
+                    validation: shared.then(|| {
+                        let rows = validation_rows(task.sample, task.settings, streams, 0);
+                        let inputs = std::slice::from_ref(&inputs);
+                        EvaluationRows::new(compute, &table, &[rows], inputs)
+                    }),
+                    inputs,
+                    task,
+                }
+            })
+            .collect();
         Self {
-            steps: steps_per_epoch(sample, settings, streams),
             chunk: if compute.is_cpu() { 8 } else { 64 },
             compute,
-            sample,
-            settings,
-            streams,
             network,
+            ensembles,
             table,
-            validation,
         }
     }
 
-    fn start(&self, member: u32, attempt: u32) -> (Slot, Row) {
-        let key = self.streams.initial(member, attempt);
+    /// A member from where it stood, or from its start.
+    fn start(&self, unit: Unit, attempt: u32, found: Option<Checkpoint>) -> (Slot, MemberState) {
+        let ensemble = &self.ensembles[unit.task];
+        let task = ensemble.task;
+        let found = found.filter(|c| c.suits(self.network, task.features));
+        let attempt = found.as_ref().map_or(attempt, |c| c.about.attempt);
+        let mut batches = MemberBatches::new(
+            task.sample,
+            task.settings,
+            ensemble.streams,
+            unit.member,
+            attempt,
+        );
+        let (history, state) = match found {
+            Some(checkpoint) => (checkpoint.about.history, checkpoint.state),
+            None => (
+                History::default(),
+                MemberState::start(self.initial(unit, attempt)),
+            ),
+        };
+        batches.skip_to(state.clock.steps());
+        let slot = Slot {
+            unit,
+            attempt,
+            batches,
+            history,
+        };
+        (slot, state)
+    }
+
+    fn initial(&self, unit: Unit, attempt: u32) -> Row {
+        let key = self.ensembles[unit.task]
+            .streams
+            .initial(unit.member, attempt);
         let mut statistics = Vec::with_capacity(self.network.statistics().len());
         for (spec, range) in self.network.statistics().iter() {
             statistics.extend(std::iter::repeat_n(spec.centre, range.len()));
         }
-        let row = Row {
+        Row {
             parameters: self.network.initial_parameters(key),
             statistics,
-        };
-        let slot = Slot {
-            member,
-            attempt,
-            batches: MemberBatches::new(self.sample, self.settings, self.streams, member, attempt),
-            history: History::default(),
-            best: f64::INFINITY,
-        };
-        (slot, row)
+        }
     }
 
-    fn validation(&self, slots: &[Slot]) -> EvaluationRows {
-        match &self.validation {
-            Some(shared) => shared.clone(),
-            None => {
-                let lists: Vec<_> = slots
-                    .iter()
-                    .map(|s| validation_rows(self.sample, self.settings, self.streams, s.member))
-                    .collect();
-                EvaluationRows::new(self.compute, &self.table, &lists)
+    fn inputs(&self, slots: &[Slot]) -> Vec<InputScaling> {
+        let inputs = |slot: &Slot| self.ensembles[slot.unit.task].inputs.clone();
+        slots.iter().map(inputs).collect()
+    }
+
+    /// Validation losses of the slots at the given places, in their order.
+    fn validate(&self, stack: &Stack, slots: &[Slot], places: &[usize]) -> Vec<f64> {
+        let mut losses = vec![0.0; places.len()];
+        for (task, ensemble) in self.ensembles.iter().enumerate() {
+            let (found, members): (Vec<usize>, Vec<usize>) = places
+                .iter()
+                .enumerate()
+                .filter(|(_, place)| slots[**place].unit.task == task)
+                .map(|(k, place)| (k, *place))
+                .unzip();
+            if members.is_empty() {
+                continue;
+            }
+            let values = match &ensemble.validation {
+                Some(rows) => stack.evaluate(&members, &self.table, rows),
+                None => {
+                    let (sample, settings) = (ensemble.task.sample, ensemble.task.settings);
+                    let lists: Vec<_> = members
+                        .iter()
+                        .map(|place| {
+                            let member = slots[*place].unit.member;
+                            validation_rows(sample, settings, ensemble.streams, member)
+                        })
+                        .collect();
+                    let inputs = vec![ensemble.inputs.clone(); members.len()];
+                    let rows = EvaluationRows::new(self.compute, &self.table, &lists, &inputs);
+                    stack.evaluate(&members, &self.table, &rows)
+                }
+            };
+            for (k, value) in found.into_iter().zip(values) {
+                losses[k] = value;
             }
         }
+        losses
+    }
+
+    fn checkpoint(&self, slot: &Slot, state: MemberState) -> Checkpoint {
+        let task = self.ensembles[slot.unit.task].task;
+        let about = CheckpointFile {
+            format: 0,
+            seed: task.seed,
+            ensemble: task.ensemble.to_owned(),
+            member: slot.unit.member,
+            attempt: slot.attempt,
+            history: slot.history.clone(),
+            loss: state.loss,
+            clock: state.clock,
+            network: task.settings.network.clone(),
+            features: task.features.clone(),
+            sha256: String::new(),
+        };
+        Checkpoint::new(about, state)
     }
 }
 
 /// One member in training.
 struct Slot {
-    member: u32,
+    unit: Unit,
     attempt: u32,
     batches: MemberBatches,
     history: History,
-    best: f64,
 }
 
 impl Slot {
     /// Books one epoch; whether it was the best so far.
     fn book(&mut self, training: f64, validation: f64) -> bool {
-        self.history.training.push(training);
-        self.history.validation.push(validation);
-        let improved = validation < self.best;
+        let history = &mut self.history;
+        let best = history.validation.get(history.best_epoch);
+        let improved = best.is_none_or(|best| validation < *best);
+        history.training.push(training);
+        history.validation.push(validation);
         if improved {
-            self.best = validation;
-            self.history.best_epoch = self.history.validation.len() - 1;
+            history.best_epoch = history.validation.len() - 1;
         }
         improved
     }
 
-    fn outcome(&self, settings: &TrainingSettings) -> Option<Outcome> {
+    fn outcome(&self, task: &Task<'_>, largest: f32) -> Option<Outcome> {
+        let settings = task.settings;
         let epochs = self.history.validation.len();
         let last = |losses: &[f64]| losses.last().copied().unwrap_or(0.0);
         let (training, validation) = (last(&self.history.training), last(&self.history.validation));
-        if !training.is_finite() || !validation.is_finite() {
+        let lost = !training.is_finite() || !validation.is_finite();
+        // written so that a NaN counts
+        if lost || !(largest <= LARGEST_PARAMETER) {
             return Some(Outcome::Diverged { epoch: epochs });
         }
         let bound = settings.objective.lower_bound();
@@ -132,96 +225,199 @@ impl Slot {
         }
         (epochs >= settings.epochs as usize).then_some(Outcome::EpochLimit)
     }
+
+    /// Steps until the end of the epoch.
+    fn steps_left(&self, context: &BlockContext<'_>) -> usize {
+        let steps = context.ensembles[self.unit.task].steps;
+        steps - (self.batches.steps_made() % steps as u64) as usize
+    }
 }
 
-/// Trains members from the queue in at most `slots` slots until the queue is
-/// empty or the run is interrupted; each finished member goes to `finish`.
-pub(super) fn train_block<E>(
+/// How a block ended.
+pub(super) enum BlockEnd {
+    /// The ledger had nothing more.
+    Empty,
+    /// Somebody asked to stop; members are saved where they stand.
+    Interrupted,
+}
+
+/// Trains members from the ledger in at most `slots` slots until it has no more
+/// or the run is interrupted; each finished member goes to `finish`.
+pub(super) fn train_block(
+    name: &str,
     context: &BlockContext<'_>,
     slots: usize,
-    queue: &Queue,
+    ledger: &dyn Ledger,
     observer: &dyn Observer,
-    finish: &mut dyn FnMut(Finished) -> Result<(), E>,
-) -> Result<(), E> {
-    let (mut active, rows): (Vec<Slot>, Vec<Row>) = std::iter::from_fn(|| queue.next())
+    finish: &mut dyn FnMut(Finished) -> Result<(), TrainError>,
+) -> Result<BlockEnd, TrainError> {
+    let (mut active, states): (Vec<Slot>, Vec<MemberState>) = std::iter::from_fn(|| ledger.next())
         .take(slots)
-        .map(|member| context.start(member, 0))
+        .map(|unit| context.start(unit, 0, ledger.load(unit)))
         .unzip();
-    if active.is_empty() {
-        return Ok(());
-    }
-    let mut stack = Stack::new(context.compute, context.settings.stack(), &rows);
-    let mut validation = context.validation(&active);
+    let Some(first) = active.first() else {
+        return Ok(BlockEnd::Empty);
+    };
+    let settings = context.ensembles[first.unit.task].task.settings;
+    let inputs = context.inputs(&active);
+    let mut stack = Stack::new(context.compute, settings.stack(), &states, &inputs);
+    drop(states);
+    let mut saved = Instant::now();
+    report(name, context, &active, &[], observer);
     loop {
-        let mut step = 0;
-        while step < context.steps {
-            if observer.interrupted() {
-                return Ok(());
-            }
-            let steps = context.chunk.min(context.steps - step);
-            let batches = assemble(context, &mut active, steps);
-            stack.train(&context.table, &batches);
-            observer.trained(steps as u64 * (active.len() * context.settings.batch) as u64);
-            step += steps;
+        let interrupted = observer.interrupted();
+        if interrupted || saved.elapsed() >= ledger.save_every() {
+            let all = vec![true; active.len()];
+            save(context, &active, &stack, &all, ledger, observer);
+            saved = Instant::now();
         }
-        let training = stack.take_losses();
-        let losses = stack.evaluate(&context.table, &validation);
-        let improved: Vec<bool> = active
-            .iter_mut()
-            .enumerate()
-            .map(|(i, slot)| slot.book(training[i] / context.steps as f64, losses[i]))
-            .collect();
-        stack.keep_best(&improved);
+        if interrupted {
+            active.iter().for_each(|slot| ledger.give_back(slot.unit));
+            observer.epoch(name, &[]);
+            return Ok(BlockEnd::Interrupted);
+        }
+        let left = active.iter().map(|slot| slot.steps_left(context)).min();
+        let steps = context.chunk.min(left.unwrap_or(1));
+        let batches = assemble(context, &mut active, steps);
+        stack.train(&context.table, &batches);
+        observer.trained(name, (steps * active.len() * settings.batch) as u64);
 
-        let outcomes: Vec<Option<Outcome>> = active
+        // an epoch is over where the next one is whole
+        let ended: Vec<bool> = active
             .iter()
-            .map(|slot| slot.outcome(context.settings))
+            .map(|slot| slot.steps_left(context) == context.ensembles[slot.unit.task].steps)
             .collect();
-        if outcomes.iter().all(Option::is_none) {
+        if !ended.contains(&true) {
             continue;
         }
+        let outcomes = end_epoch(context, &mut active, &mut stack, &ended);
+        report(name, context, &active, &ended, observer);
         let mut keep = vec![true; active.len()];
         for (i, outcome) in outcomes.into_iter().enumerate() {
             let Some(outcome) = outcome else { continue };
-            let (member, attempt) = (active[i].member, active[i].attempt);
-            let retry = outcome.is_worth_retrying() && attempt < context.settings.retries;
-            if !retry {
+            let (unit, attempt) = (active[i].unit, active[i].attempt);
+            let task = context.ensembles[unit.task].task;
+            let again = outcome.is_worth_retrying() && attempt < task.settings.retries;
+            if !outcome.is_usable() {
+                observer.failed(task.ensemble, unit.member, outcome, again);
+            }
+            let next = if again {
+                Some(context.start(unit, attempt + 1, None))
+            } else {
                 finish(Finished {
-                    member,
+                    unit,
                     attempt,
                     row: stack.best(i),
                     history: std::mem::take(&mut active[i].history),
                     outcome,
                 })?;
-            }
-            let next = if retry {
-                Some((member, attempt + 1))
-            } else {
-                queue.next().map(|member| (member, 0))
+                let next = ledger.next();
+                next.map(|unit| context.start(unit, 0, ledger.load(unit)))
             };
             match next {
-                Some((member, attempt)) => {
-                    let (slot, row) = context.start(member, attempt);
-                    stack.replace(i, &row);
+                Some((slot, state)) => {
+                    let inputs = &context.ensembles[slot.unit.task].inputs;
+                    stack.replace(i, &state, inputs);
                     active[i] = slot;
                 }
                 None => keep[i] = false,
             }
         }
         if !keep.contains(&true) {
-            return Ok(());
+            observer.epoch(name, &[]);
+            return Ok(BlockEnd::Empty);
         }
         if keep.contains(&false) {
             stack.retain(&keep);
             let mut stays = keep.iter();
             active.retain(|_| *stays.next().unwrap_or(&true));
         }
-        validation = context.validation(&active);
+        let every = ledger.save_epochs() as usize;
+        if every > 0 {
+            let is_due = |slot: &Slot| {
+                let epochs = slot.history.validation.len();
+                slot.steps_left(context) == context.ensembles[slot.unit.task].steps
+                    && epochs > 0
+                    && epochs.is_multiple_of(every)
+            };
+            let due: Vec<bool> = active.iter().map(is_due).collect();
+            save(context, &active, &stack, &due, ledger, observer);
+        }
     }
 }
 
+/// Books the epoch of the slots where it ended; which members are done.
+fn end_epoch(
+    context: &BlockContext<'_>,
+    active: &mut [Slot],
+    stack: &mut Stack,
+    ended: &[bool],
+) -> Vec<Option<Outcome>> {
+    let places: Vec<usize> = (0..active.len()).filter(|i| ended[*i]).collect();
+    let training = stack.take_losses(ended);
+    let validation = context.validate(stack, active, &places);
+    let largest = stack.largest_parameters();
+    let mut improved = vec![false; active.len()];
+    for (place, validation) in places.iter().zip(validation) {
+        let slot = &mut active[*place];
+        let steps = context.ensembles[slot.unit.task].steps;
+        improved[*place] = slot.book(training[*place] / steps as f64, validation);
+    }
+    stack.keep_best(&improved);
+    let outcome = |(i, slot): (usize, &Slot)| {
+        ended[i]
+            .then(|| slot.outcome(context.ensembles[slot.unit.task].task, largest[i]))
+            .flatten()
+    };
+    active.iter().enumerate().map(outcome).collect()
+}
+
+/// Keeps where the given members stand. What cannot be written is said: the members
+/// go on without it.
+fn save(
+    context: &BlockContext<'_>,
+    active: &[Slot],
+    stack: &Stack,
+    which: &[bool],
+    ledger: &dyn Ledger,
+    observer: &dyn Observer,
+) {
+    for (i, slot) in active.iter().enumerate().filter(|(i, _)| which[*i]) {
+        let checkpoint = context.checkpoint(slot, stack.state(i));
+        if let Err(error) = ledger.save(slot.unit, &checkpoint) {
+            observer.say(&format!("warning: no checkpoint could be written: {error}"));
+            return;
+        }
+    }
+}
+
+fn report(
+    name: &str,
+    context: &BlockContext<'_>,
+    active: &[Slot],
+    ended: &[bool],
+    observer: &dyn Observer,
+) {
+    let last = |losses: &[f64]| losses.last().copied().unwrap_or(f64::NAN);
+    let slots: Vec<SlotReport<'_>> = active
+        .iter()
+        .enumerate()
+        .map(|(i, slot)| SlotReport {
+            ensemble: context.ensembles[slot.unit.task].task.ensemble,
+            member: slot.unit.member,
+            attempt: slot.attempt,
+            epochs: slot.history.validation.len() as u32,
+            training: last(&slot.history.training),
+            validation: last(&slot.history.validation),
+            ended: ended.get(i).copied().unwrap_or(false),
+        })
+        .collect();
+    observer.epoch(name, &slots);
+}
+
 fn assemble(context: &BlockContext<'_>, active: &mut [Slot], steps: usize) -> Batches {
-    let size = steps * active.len() * context.settings.batch;
+    let batch = context.ensembles[0].task.settings.batch;
+    let size = steps * active.len() * batch;
     let mut rows = Vec::with_capacity(size);
     let mut coefficients = Vec::with_capacity(size);
     let first_steps = active.iter().map(|s| s.batches.steps_made()).collect();
@@ -230,21 +426,20 @@ fn assemble(context: &BlockContext<'_>, active: &mut [Slot], steps: usize) -> Ba
             slot.batches.next(&mut rows, &mut coefficients);
         }
     }
+    let rate = |slot: &Slot| {
+        let settings = context.ensembles[slot.unit.task].task.settings;
+        settings.learning_rate * settings.schedule.factor(&slot.history.validation)
+    };
+    let dropout = |slot: &Slot| {
+        let streams = context.ensembles[slot.unit.task].streams;
+        streams.dropout(slot.unit.member, slot.attempt)
+    };
     Batches {
         steps,
         rows,
         coefficients,
-        learning_rates: active
-            .iter()
-            .map(|slot| {
-                let settings = context.settings;
-                settings.learning_rate * settings.schedule.factor(&slot.history.validation)
-            })
-            .collect(),
-        dropout_keys: active
-            .iter()
-            .map(|slot| context.streams.dropout(slot.member, slot.attempt))
-            .collect(),
+        learning_rates: active.iter().map(rate).collect(),
+        dropout_keys: active.iter().map(dropout).collect(),
         first_steps,
     }
 }

@@ -1,23 +1,19 @@
 //! Members trained in this process: a thread a block on a CPU, one block on a
-//! GPU.
+//! GPU, on any number of devices at once.
 
-use super::block::{BlockContext, Finished, train_block};
+use super::block::{BlockContext, BlockEnd, Finished, train_block};
+use super::ledger::{Interrupt, Ledger, Observer, SlotReport, Unit};
+use super::memory;
 use super::sample::TrainingSample;
 use super::settings::TrainingSettings;
 use super::split::Fold;
-use super::store::{FeatureScaling, Member, MemberFile, StoreError};
+use super::store::{FeatureScaling, Member, MemberFile, Outcome, StoreError};
 use super::streams::Streams;
-use sideband_models::{Compute, DeviceError, Mlp, Predictor};
+use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Mlp, Predictor};
 use std::collections::VecDeque;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use thiserror::Error;
-
-/// Members of a block on a CPU, one thread a block: larger stacks fall out of
-/// cache (measured, benches/RESULTS.md).
-const CPU_BLOCK: usize = 1;
-/// Members of a block on a GPU.
-const GPU_BLOCK: usize = 128;
 
 /// Why an ensemble was not trained.
 #[derive(Debug, Error)]
@@ -46,45 +42,6 @@ pub enum TrainError {
     },
 }
 
-/// Told what happens while members train; asked whether to stop.
-pub trait Observer: Sync {
-    /// Whether to stop at the next batch.
-    fn interrupted(&self) -> bool;
-    /// So many rows were trained on, summed over members.
-    fn trained(&self, rows: u64);
-    /// A member is finished and written.
-    fn finished(&self, member: &Member);
-}
-
-/// A flag that says stop.
-#[derive(Debug, Default)]
-pub struct Interrupt(AtomicBool);
-
-impl Interrupt {
-    /// Asks to stop; whether that had been asked before.
-    pub fn raise(&self) -> bool {
-        self.0.swap(true, Ordering::SeqCst)
-    }
-
-    /// Whether somebody asked to stop.
-    #[must_use]
-    pub fn is_raised(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
-
-/// Members that wait for a slot.
-pub(super) struct Queue(Mutex<VecDeque<u32>>);
-
-impl Queue {
-    pub(super) fn next(&self) -> Option<u32> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .pop_front()
-    }
-}
-
 /// What is trained: an ensemble of networks on one sample.
 #[derive(Clone, Debug)]
 pub struct Task<'a> {
@@ -103,83 +60,85 @@ pub struct Task<'a> {
 /// With what it is trained. No result depends on it on a CPU.
 #[derive(Clone, Copy, Debug)]
 pub struct Resources<'a> {
-    /// The device.
-    pub compute: &'a Compute,
-    /// Training threads on a CPU.
+    /// The devices; one may be there twice.
+    pub devices: &'a [Compute],
+    /// Training threads of each CPU.
     pub threads: usize,
-    /// Members of a block; 0 = the device's own number.
+    /// Members of a stack; 0 = what suits the device.
     pub block: usize,
+    /// Memory of a GPU in bytes, if it is known.
+    pub device_memory: Option<u64>,
 }
 
-/// Trains the given members; `store` takes each as it is finished, from any
-/// thread.
+/// Trains members of the given tasks, as many as the ledger has. The tasks have
+/// the matrix of inputs, the network, the optimizer and the size of a batch in
+/// common, so that they can share a stack.
 ///
 /// # Errors
-/// [`TrainError`]; members finished before the error have been stored.
+/// [`TrainError`]; members finished before the error have been kept.
 pub fn train_local(
-    task: &Task<'_>,
+    tasks: &[Task<'_>],
     resources: Resources<'_>,
-    members: &[u32],
+    ledger: &dyn Ledger,
     observer: &dyn Observer,
-    store: &(dyn Fn(&Member) -> Result<(), StoreError> + Sync),
 ) -> Result<(), TrainError> {
-    let streams = Streams::new(task.seed, task.ensemble);
-    for member in members {
-        check_folds(task, streams, *member)?;
-    }
-    let compute = resources.compute;
-    let network = Mlp::new(task.settings.network.clone());
-    let queue = Queue(Mutex::new(members.iter().copied().collect()));
-    let context = compute
-        .guard(|| BlockContext::new(compute, task.sample, task.settings, streams, &network))?;
+    let Some(first) = tasks.first() else {
+        return Ok(());
+    };
+    let network = Mlp::new(first.settings.network.clone());
     let stop = Interrupt::default();
     let watch = Watch {
         observer,
         stop: &stop,
     };
-    let threads = if compute.is_cpu() {
-        resources.threads.clamp(1, members.len().max(1))
-    } else {
-        1
-    };
-    let slots = match (resources.block, compute.is_cpu()) {
-        (0, true) => CPU_BLOCK,
-        (0, false) => GPU_BLOCK,
-        (block, _) => block,
-    };
-    let work = || -> Result<(), TrainError> {
-        let mut finish = |finished: Finished| -> Result<(), TrainError> {
-            let member = complete(task, compute, &network, finished);
-            store(&member)?;
-            observer.finished(&member);
-            Ok(())
-        };
-        compute.guard(|| train_block(&context, slots, &queue, &watch, &mut finish))?
-    };
-    let in_pool = || -> Result<(), TrainError> {
-        // one thread a pool: sums of a member have one order
-        let result = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .build()
-            .map_err(|e| TrainError::Thread(e.to_string()))
-            .and_then(|pool| pool.install(work));
-        if result.is_err() {
-            stop.raise();
-        }
-        result
-    };
-    if !compute.is_cpu() {
-        return work();
-    }
+    let contexts = resources
+        .devices
+        .iter()
+        .map(|compute| compute.guard(|| BlockContext::new(compute, tasks, &network)))
+        .collect::<Result<Vec<_>, _>>()?;
     std::thread::scope(|scope| {
-        let handles: Vec<_> = (0..threads)
-            .map(|i| {
-                std::thread::Builder::new()
-                    .name(format!("train-{i}"))
-                    .spawn_scoped(scope, in_pool)
-                    .map_err(|e| TrainError::Thread(e.to_string()))
-            })
-            .collect();
+        let mut handles = Vec::new();
+        for (number, context) in contexts.iter().enumerate() {
+            let compute = context.compute;
+            let device = if contexts.len() > 1 {
+                format!("{number}:{}", compute.name())
+            } else {
+                compute.name().to_owned()
+            };
+            let threads = if compute.is_cpu() {
+                resources.threads.max(1)
+            } else {
+                1
+            };
+            for thread in 0..threads {
+                let worker = Worker {
+                    name: if threads > 1 {
+                        format!("{device}/{thread}")
+                    } else {
+                        device.clone()
+                    },
+                    context,
+                    tasks,
+                    ledger,
+                    observer: &watch,
+                    slots: memory::slots(&resources, tasks, compute),
+                };
+                let stop = &stop;
+                let work = move || {
+                    let result = worker.run();
+                    if result.is_err() {
+                        stop.raise();
+                    }
+                    result
+                };
+                handles.push(
+                    std::thread::Builder::new()
+                        .name(format!("train-{number}-{thread}"))
+                        .spawn_scoped(scope, work)
+                        .map_err(|e| TrainError::Thread(e.to_string())),
+                );
+            }
+        }
         handles
             .into_iter()
             .map(|handle| {
@@ -191,6 +150,166 @@ pub fn train_local(
     })
 }
 
+/// One training thread.
+struct Worker<'a> {
+    name: String,
+    context: &'a BlockContext<'a>,
+    tasks: &'a [Task<'a>],
+    ledger: &'a dyn Ledger,
+    observer: &'a dyn Observer,
+    slots: usize,
+}
+
+impl Worker<'_> {
+    fn run(self) -> Result<(), TrainError> {
+        if !self.context.compute.is_cpu() {
+            return self.work();
+        }
+        // one thread a pool: sums of a member have one order
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .map_err(|e| TrainError::Thread(e.to_string()))?
+            .install(|| self.work())
+    }
+
+    fn work(&self) -> Result<(), TrainError> {
+        let taken = Taken::new(self.ledger);
+        let mut slots = self.slots;
+        let mut finish = |finished: Finished| -> Result<(), TrainError> {
+            let unit = finished.unit;
+            let task = &self.tasks[unit.task];
+            let member = complete(task, self.context, finished);
+            self.ledger.finish(unit, &member)?;
+            taken.finished(unit);
+            self.observer.finished(&member);
+            Ok(())
+        };
+        loop {
+            let block = || {
+                train_block(
+                    &self.name,
+                    self.context,
+                    slots,
+                    &taken,
+                    self.observer,
+                    &mut finish,
+                )
+            };
+            let ended = match self.context.compute.guard(block) {
+                Ok(ended) => ended,
+                Err(error) if error.is_out_of_memory() && slots > 1 => {
+                    slots /= 2;
+                    self.observer.say(&format!(
+                        "{}: out of memory, going on with blocks of {slots}; set device.block = \
+                         {slots} to start with them",
+                        self.name
+                    ));
+                    taken.put_back();
+                    continue;
+                }
+                Err(error) => Err(error.into()),
+            };
+            match ended {
+                Ok(BlockEnd::Interrupted) => return Ok(()),
+                Ok(BlockEnd::Empty) => {
+                    if self.observer.interrupted() || !self.ledger.wait() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => {
+                    taken.put_back();
+                    while let Some(unit) = taken.back.pop() {
+                        self.ledger.give_back(unit);
+                    }
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// The ledger as one thread sees it: remembers what it has taken, so that a
+/// block that broke can be begun again.
+struct Taken<'a> {
+    ledger: &'a dyn Ledger,
+    back: Units,
+    active: Units,
+}
+
+/// A list that is shared by reference.
+#[derive(Default)]
+struct Units(Mutex<VecDeque<Unit>>);
+
+impl Units {
+    fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<Unit>> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn pop(&self) -> Option<Unit> {
+        self.list().pop_front()
+    }
+}
+
+impl<'a> Taken<'a> {
+    fn new(ledger: &'a dyn Ledger) -> Self {
+        Self {
+            ledger,
+            back: Units::default(),
+            active: Units::default(),
+        }
+    }
+
+    fn finished(&self, unit: Unit) {
+        self.active.list().retain(|u| *u != unit);
+    }
+
+    /// All that is active waits again.
+    fn put_back(&self) {
+        self.back.list().append(&mut self.active.list());
+    }
+}
+
+impl Ledger for Taken<'_> {
+    fn next(&self) -> Option<Unit> {
+        let unit = self.back.pop().or_else(|| self.ledger.next())?;
+        self.active.list().push_back(unit);
+        Some(unit)
+    }
+
+    fn give_back(&self, unit: Unit) {
+        self.finished(unit);
+        self.ledger.give_back(unit);
+    }
+
+    fn load(&self, unit: Unit) -> Option<super::checkpoint::Checkpoint> {
+        self.ledger.load(unit)
+    }
+
+    fn save(
+        &self,
+        unit: Unit,
+        checkpoint: &super::checkpoint::Checkpoint,
+    ) -> Result<(), StoreError> {
+        self.ledger.save(unit, checkpoint)
+    }
+
+    fn save_every(&self) -> Duration {
+        self.ledger.save_every()
+    }
+
+    fn save_epochs(&self) -> u32 {
+        self.ledger.save_epochs()
+    }
+
+    fn finish(&self, unit: Unit, member: &Member) -> Result<(), StoreError> {
+        self.ledger.finish(unit, member)
+    }
+}
+
+/// Passes everything on, and stops all threads when one has failed.
 struct Watch<'a> {
     observer: &'a dyn Observer,
     stop: &'a Interrupt,
@@ -200,17 +319,26 @@ impl Observer for Watch<'_> {
     fn interrupted(&self) -> bool {
         self.stop.is_raised() || self.observer.interrupted()
     }
-    fn trained(&self, rows: u64) {
-        self.observer.trained(rows);
+    fn trained(&self, block: &str, rows: u64) {
+        self.observer.trained(block, rows);
+    }
+    fn epoch(&self, block: &str, slots: &[SlotReport<'_>]) {
+        self.observer.epoch(block, slots);
+    }
+    fn failed(&self, ensemble: &str, member: u32, outcome: Outcome, again: bool) {
+        self.observer.failed(ensemble, member, outcome, again);
     }
     fn finished(&self, member: &Member) {
         self.observer.finished(member);
     }
+    fn say(&self, text: &str) {
+        self.observer.say(text);
+    }
 }
 
-fn complete(task: &Task<'_>, compute: &Compute, network: &Mlp, finished: Finished) -> Member {
+fn complete(task: &Task<'_>, context: &BlockContext<'_>, finished: Finished) -> Member {
     let normalisation = if finished.outcome.is_usable() {
-        normalisation(task, compute, network, &finished)
+        normalisation(task, context, &finished)
     } else {
         1.0
     };
@@ -218,7 +346,7 @@ fn complete(task: &Task<'_>, compute: &Compute, network: &Mlp, finished: Finishe
         format: 0,
         seed: task.seed,
         ensemble: task.ensemble.to_owned(),
-        member: finished.member,
+        member: finished.unit.member,
         attempt: finished.attempt,
         outcome: finished.outcome,
         objective: task.settings.objective,
@@ -232,28 +360,52 @@ fn complete(task: &Task<'_>, compute: &Compute, network: &Mlp, finished: Finishe
 }
 
 /// Target yield over reweighted source yield in the training region.
-fn normalisation(task: &Task<'_>, compute: &Compute, network: &Mlp, finished: &Finished) -> f64 {
+fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finished) -> f64 {
     let sample = task.sample;
     let [source, target] = sample.classes();
-    let features = &sample.features()[..source.len() * sample.columns()];
-    let predictor = Predictor::new(compute, network, std::slice::from_ref(&finished.row));
-    let reweighted: f64 = predictor
-        .log_ratio(features)
-        .iter()
-        .zip(&source.weights)
-        .map(|(log_r, w)| w * f64::from(*log_r).exp())
-        .sum();
+    let predictor = Predictor::new(
+        context.compute,
+        context.network,
+        &task.features.inputs(),
+        std::slice::from_ref(&finished.row),
+    );
+    let mut reweighted = 0.0;
+    let pieces = source.rows.chunks(8 * EVALUATION_CHUNK);
+    for (rows, weights) in pieces.zip(source.weights.chunks(8 * EVALUATION_CHUNK)) {
+        let features: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| sample.inputs().row(*row as usize))
+            .copied()
+            .collect();
+        let log_ratios = predictor.log_ratio(&features);
+        for (log_ratio, weight) in log_ratios.iter().zip(weights) {
+            reweighted += weight * f64::from(*log_ratio).exp();
+        }
+    }
     target.weights.iter().sum::<f64>() / reweighted
 }
 
-fn check_folds(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), TrainError> {
+/// Whether the folds of the given members have something to train on and to
+/// validate with.
+///
+/// # Errors
+/// [`TrainError::EmptyFold`] for the first that has not.
+pub fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
+    let streams = Streams::new(task.seed, task.ensemble);
+    for member in members {
+        check_member(task, streams, *member)?;
+    }
+    Ok(())
+}
+
+fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), TrainError> {
     let bootstrap = streams.bootstrap(member);
     for (class, events) in ["source", "target"].into_iter().zip(task.sample.classes()) {
         let (mut training, mut validation) = (0.0, 0.0);
-        for (weight, key) in events.weights.iter().zip(&events.keys) {
-            match task.settings.split.fold(streams, member, *key) {
+        for (_, weight, key) in events.iter() {
+            match task.settings.split.fold(streams, member, key) {
                 Fold::Training if task.settings.bootstrap => {
-                    training += weight * f64::from(bootstrap(*key));
+                    training += weight * f64::from(bootstrap(key));
                 }
                 Fold::Training => training += weight,
                 Fold::Validation => validation += weight,

@@ -2,11 +2,14 @@
 //!
 //! The result of a member is a function of (data, config, seed, member) and of
 //! nothing else: not of the number of members, the block it was trained in, the
-//! threads, or a crash in between.
+//! ensembles beside it, the threads, the executor, or a crash in between.
 
 mod batches;
 mod block;
+mod checkpoint;
+mod ledger;
 mod local;
+mod memory;
 mod sample;
 mod schedule;
 mod settings;
@@ -14,8 +17,11 @@ mod split;
 mod store;
 mod streams;
 
-pub use local::{Interrupt, Observer, Resources, Task, TrainError, train_local};
-pub use sample::{ClassRows, TrainingSample};
+pub use checkpoint::{Checkpoint, CheckpointFile};
+pub use ledger::{Interrupt, Ledger, List, Observer, SlotReport, Unit};
+pub use local::{Resources, Task, TrainError, check_folds, train_local};
+pub use memory::{MemoryModel, block_size};
+pub use sample::{ClassRows, Inputs, TrainingSample};
 pub use schedule::Schedule;
 pub use settings::{Normalise, TrainingSettings};
 pub use split::{Fold, Split, SplitSettings};

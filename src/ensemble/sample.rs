@@ -1,10 +1,71 @@
 //! The two samples that an ensemble learns to tell apart.
 
 use sideband_models::{Compute, Table};
+use std::sync::Arc;
 
-/// Rows of one class: weights and event keys, in the order of the table.
-#[derive(Clone, Debug, Default)]
+/// Inputs of events as they were read, `[N, D]`. Ensembles that train on the
+/// same files share one matrix, each with the rows and weights of its own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Inputs {
+    features: Vec<f32>,
+    columns: usize,
+}
+
+impl Inputs {
+    /// A row-major matrix with `columns` features.
+    #[must_use]
+    pub fn new(features: Vec<f32>, columns: usize) -> Self {
+        Self { features, columns }
+    }
+
+    /// Appends a row; its number.
+    pub fn push(&mut self, row: &[f32]) -> usize {
+        self.features.extend_from_slice(row);
+        self.len() - 1
+    }
+
+    /// Number of rows, `N`.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.features.len() / self.columns.max(1)
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.features.is_empty()
+    }
+
+    /// Number of features, `D`.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// One row, `[D]`.
+    #[must_use]
+    pub fn row(&self, row: usize) -> &[f32] {
+        &self.features[row * self.columns..(row + 1) * self.columns]
+    }
+
+    /// All rows.
+    #[must_use]
+    pub fn as_slice(&self) -> &[f32] {
+        &self.features
+    }
+
+    /// Copies the matrix to a device.
+    #[must_use]
+    pub fn upload(&self, compute: &Compute) -> Table {
+        Table::new(compute, self.features.clone(), self.columns)
+    }
+}
+
+/// The events of one class.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct ClassRows {
+    /// Their rows in the matrix of inputs.
+    pub rows: Vec<u32>,
     /// Event weights.
     pub weights: Vec<f64>,
     /// 64-bit event keys.
@@ -12,6 +73,16 @@ pub struct ClassRows {
 }
 
 impl ClassRows {
+    /// Events that lie one after the other in the matrix, from row `first`.
+    #[must_use]
+    pub fn consecutive(first: usize, weights: Vec<f64>, keys: Vec<u64>) -> Self {
+        Self {
+            rows: (first as u32..).take(keys.len()).collect(),
+            weights,
+            keys,
+        }
+    }
+
     /// Number of events.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -23,33 +94,35 @@ impl ClassRows {
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
+
+    /// Row, weight and key of each event.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, f64, u64)> {
+        let numbers = self.weights.iter().zip(&self.keys);
+        let rows = self.rows.iter().zip(numbers);
+        rows.map(|(row, (weight, key))| (*row, *weight, *key))
+    }
 }
 
-/// Source and target events of the training region: standardised features
-/// `[N, D]`, the source's rows first.
+/// Source and target events of the training region.
 #[derive(Clone, Debug)]
 pub struct TrainingSample {
-    features: Vec<f32>,
-    columns: usize,
+    inputs: Arc<Inputs>,
     /// Source, target.
     classes: [ClassRows; 2],
 }
 
 impl TrainingSample {
-    /// A sample of two classes.
+    /// A sample of two classes whose rows are in `inputs`.
     ///
     /// # Panics
-    /// If the matrix does not have one row an event.
+    /// If a row is not.
     #[must_use]
-    pub fn new(features: Vec<f32>, columns: usize, source: ClassRows, target: ClassRows) -> Self {
-        assert_eq!(
-            features.len(),
-            columns * (source.len() + target.len()),
-            "one row of features an event"
-        );
+    pub fn new(inputs: Arc<Inputs>, source: ClassRows, target: ClassRows) -> Self {
+        let rows = inputs.len();
+        let inside = |class: &ClassRows| class.rows.iter().all(|row| (*row as usize) < rows);
+        assert!(inside(&source) && inside(&target), "rows of the matrix");
         Self {
-            features,
-            columns,
+            inputs,
             classes: [source, target],
         }
     }
@@ -60,27 +133,21 @@ impl TrainingSample {
         &self.classes
     }
 
-    /// First row of a class in the table (0 source, 1 target).
+    /// The matrix that the rows are of.
     #[must_use]
-    pub fn first_row(&self, class: usize) -> usize {
-        if class == 0 { 0 } else { self.classes[0].len() }
+    pub fn inputs(&self) -> &Arc<Inputs> {
+        &self.inputs
     }
 
-    /// Standardised features `[N, D]`.
+    /// Number of events of both classes.
     #[must_use]
-    pub fn features(&self) -> &[f32] {
-        &self.features
+    pub fn len(&self) -> usize {
+        self.classes.iter().map(ClassRows::len).sum()
     }
 
-    /// Number of features, `D`.
+    /// Whether there is no event.
     #[must_use]
-    pub fn columns(&self) -> usize {
-        self.columns
-    }
-
-    /// Copies the features to a device.
-    #[must_use]
-    pub fn upload(&self, compute: &Compute) -> Table {
-        Table::new(compute, self.features.clone(), self.columns)
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 }

@@ -2,7 +2,7 @@
 
 use super::atomic;
 use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest};
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Experiment, load_experiment};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,19 @@ pub enum DirectoryError {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
+    },
+    /// A run of many ensembles where one is meant.
+    #[error(
+        "{path} holds {count} ensembles; name the directory of one of them, such as {first}",
+        path = path.display(), first = first.display()
+    )]
+    Matrix {
+        /// The directory.
+        path: PathBuf,
+        /// The directory of the first ensemble.
+        first: PathBuf,
+        /// How many there are.
+        count: usize,
     },
     /// A file of the directory is damaged.
     #[error("{path}: not readable: {reason}", path = path.display())]
@@ -84,18 +97,16 @@ impl RunDirectory {
         };
         if directory.config_path().exists() {
             directory.compare(config, inputs)?;
-        } else if path.is_file() || fs::read_dir(path).is_ok_and(|mut d| d.next().is_some()) {
+        } else if is_foreign(path) {
             return Err(DirectoryError::NotARun(path.to_owned()));
         }
         for folder in [
             directory.members(),
+            directory.checkpoints(),
             directory.predictions(),
             directory.plots(),
         ] {
-            fs::create_dir_all(&folder).map_err(|source| DirectoryError::Io {
-                path: folder.clone(),
-                source,
-            })?;
+            create(&folder)?;
         }
         directory.sweep();
         let text = toml::to_string(config).map_err(|e| DirectoryError::Damaged {
@@ -104,6 +115,121 @@ impl RunDirectory {
         })?;
         directory.write(&directory.config_path(), text.as_bytes())?;
         Ok(directory)
+    }
+
+    /// Opens the directory of a whole experiment. Without a matrix it is that of
+    /// its one ensemble; with one it holds theirs.
+    ///
+    /// # Errors
+    /// [`DirectoryError`], also if it holds the run of another experiment.
+    pub fn create_root(path: &Path, experiment: &Experiment) -> Result<Self, DirectoryError> {
+        let root = Self {
+            path: path.to_owned(),
+        };
+        let is_run = root.config_path().exists();
+        if !is_run && is_foreign(path) {
+            return Err(DirectoryError::NotARun(path.to_owned()));
+        }
+        if is_run {
+            root.manifest()?;
+            let names = |e: &Experiment| -> String {
+                let names = e.ensembles.iter().map(|e| format!("ensemble {}", e.name));
+                names.collect::<Vec<_>>().join("\n")
+            };
+            let old = root.experiment()?;
+            let difference = lines(&names(&old), &names(experiment));
+            // more ensembles are welcome, other ones are not
+            if old.is_matrix != experiment.is_matrix || difference.contains("  - ") {
+                return Err(DirectoryError::ConfigChanged {
+                    path: path.to_owned(),
+                    difference,
+                });
+            }
+        }
+        for folder in [path.to_owned(), root.claims(), root.workers()] {
+            create(&folder)?;
+        }
+        if experiment.is_matrix {
+            let text =
+                toml::to_string(&experiment.table).map_err(|e| DirectoryError::Damaged {
+                    path: root.config_path(),
+                    reason: e.to_string(),
+                })?;
+            for ensemble in &experiment.ensembles {
+                // the configurations of all that is there are compared first
+                let directory = root.ensemble(&ensemble.name);
+                if directory.config_path().exists() {
+                    directory.compare_config(&ensemble.config)?;
+                }
+            }
+            root.write(&root.config_path(), text.as_bytes())?;
+        }
+        Ok(root)
+    }
+
+    /// The experiment of a run.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Damaged`] if its `config.toml` is not one.
+    pub fn experiment(&self) -> Result<Experiment, DirectoryError> {
+        let path = self.config_path();
+        load_experiment(&path, &[]).map_err(|e: ConfigError| DirectoryError::Damaged {
+            path,
+            reason: e.to_string(),
+        })
+    }
+
+    /// The configuration of a run of one ensemble.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Damaged`] if its `config.toml` is not one,
+    /// [`DirectoryError::Matrix`] if it is of many.
+    pub fn config(&self) -> Result<Config, DirectoryError> {
+        let mut experiment = self.experiment()?;
+        if experiment.is_matrix {
+            return Err(DirectoryError::Matrix {
+                path: self.path.clone(),
+                first: self.ensemble(&experiment.ensembles[0].name).path,
+                count: experiment.ensembles.len(),
+            });
+        }
+        Ok(experiment.ensembles.swap_remove(0).config)
+    }
+
+    /// Directories of the ensembles of a run.
+    #[must_use]
+    pub fn ensembles(&self, experiment: &Experiment) -> Vec<Self> {
+        let directory = |name: &str| {
+            if experiment.is_matrix {
+                self.ensemble(name)
+            } else {
+                self.clone()
+            }
+        };
+        let names = experiment.ensembles.iter().map(|e| e.name.as_str());
+        names.map(directory).collect()
+    }
+
+    /// Writes the configuration with which the run goes on: more members.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]
+    pub fn write_experiment(&self, experiment: &Experiment) -> Result<(), DirectoryError> {
+        let damaged = |e: toml::ser::Error| DirectoryError::Damaged {
+            path: self.config_path(),
+            reason: e.to_string(),
+        };
+        for (spec, directory) in experiment.ensembles.iter().zip(self.ensembles(experiment)) {
+            let text = toml::to_string(&spec.config).map_err(damaged)?;
+            if directory.config_path().exists() {
+                directory.write(&directory.config_path(), text.as_bytes())?;
+            }
+        }
+        if experiment.is_matrix {
+            let text = toml::to_string(&experiment.table).map_err(damaged)?;
+            self.write(&self.config_path(), text.as_bytes())?;
+        }
+        Ok(())
     }
 
     /// Opens a directory that holds a run.
@@ -174,6 +300,57 @@ impl RunDirectory {
     pub fn member(&self, number: u32) -> PathBuf {
         self.members()
             .join(format!("member_{number:04}.safetensors"))
+    }
+
+    /// Number of member files, of the first `members`, that are there.
+    #[must_use]
+    pub fn count_members(&self, members: u32) -> u64 {
+        (0..members).filter(|m| self.member(*m).exists()).count() as u64
+    }
+
+    /// `checkpoints/`
+    #[must_use]
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+
+    /// Checkpoint of one member in training.
+    #[must_use]
+    pub fn checkpoint(&self, number: u32) -> PathBuf {
+        self.checkpoints()
+            .join(format!("member_{number:04}.safetensors"))
+    }
+
+    /// `claims/`
+    #[must_use]
+    pub fn claims(&self) -> PathBuf {
+        self.path.join("claims")
+    }
+
+    /// `workers/`
+    #[must_use]
+    pub fn workers(&self) -> PathBuf {
+        self.path.join("workers")
+    }
+
+    /// `logs/`: of workers of a batch system, until they are put together.
+    #[must_use]
+    pub fn logs(&self) -> PathBuf {
+        self.path.join("logs")
+    }
+
+    /// `batch/`
+    #[must_use]
+    pub fn batch(&self) -> PathBuf {
+        self.path.join("batch")
+    }
+
+    /// Directory of one ensemble of a matrix.
+    #[must_use]
+    pub fn ensemble(&self, name: &str) -> Self {
+        Self {
+            path: self.path.join("ensembles").join(name),
+        }
     }
 
     /// `predictions/`
@@ -273,6 +450,7 @@ impl RunDirectory {
         for folder in [
             self.path.clone(),
             self.members(),
+            self.checkpoints(),
             self.predictions(),
             self.plots(),
         ] {
@@ -294,6 +472,15 @@ impl RunDirectory {
     }
 
     fn compare(&self, config: &Config, inputs: &Inputs) -> Result<(), DirectoryError> {
+        self.compare_config(config)?;
+        self.compare_inputs(inputs)
+    }
+
+    /// Whether a run is of this configuration, as far as members depend on it.
+    ///
+    /// # Errors
+    /// [`DirectoryError::ConfigChanged`] with the difference.
+    pub fn compare_config(&self, config: &Config) -> Result<(), DirectoryError> {
         let path = self.config_path();
         let old: Config =
             toml::from_str(&self.read(&path)?).map_err(|e| DirectoryError::Damaged {
@@ -301,12 +488,27 @@ impl RunDirectory {
                 reason: e.to_string(),
             })?;
         let difference = difference(&what_counts(&old), &what_counts(config));
-        if !difference.is_empty() {
+        if !difference.is_empty() && self.has_members() {
             return Err(DirectoryError::ConfigChanged {
                 path: self.path.clone(),
                 difference,
             });
         }
+        Ok(())
+    }
+
+    /// Whether anything was trained: before that, all can be changed.
+    fn has_members(&self) -> bool {
+        [self.members(), self.checkpoints()]
+            .iter()
+            .any(|folder| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some()))
+    }
+
+    /// Whether a run is of these files.
+    ///
+    /// # Errors
+    /// [`DirectoryError::InputChanged`] with the difference.
+    pub fn compare_inputs(&self, inputs: &Inputs) -> Result<(), DirectoryError> {
         let Some(manifest) = self.manifest()? else {
             return Ok(());
         };
@@ -315,14 +517,16 @@ impl RunDirectory {
                 .iter()
                 .flat_map(|(role, files)| {
                     files.iter().map(move |f| {
-                        format!("{role}: {} {} bytes, sha256 {}", f.path, f.bytes, f.sha256)
+                        let path = Path::new(&f.path);
+                        let name = path.file_name().unwrap_or_default().display();
+                        format!("{role}: {name} {} bytes, sha256 {}", f.bytes, f.sha256)
                     })
                 })
                 .collect::<Vec<_>>()
                 .join("\n")
         };
         let difference = lines(&list(&manifest.inputs), &list(inputs));
-        if difference.is_empty() {
+        if difference.is_empty() || !self.has_members() {
             Ok(())
         } else {
             Err(DirectoryError::InputChanged {
@@ -333,12 +537,50 @@ impl RunDirectory {
     }
 }
 
+/// Whether there is something that no run has made: not the folders of one that
+/// another process makes at this moment.
+fn is_foreign(path: &Path) -> bool {
+    const OWN: [&str; 8] = [
+        "members",
+        "checkpoints",
+        "predictions",
+        "plots",
+        "claims",
+        "workers",
+        "ensembles",
+        "logs",
+    ];
+    let own = |name: &str| OWN.contains(&name) || name.starts_with("config.toml.");
+    path.is_file()
+        || fs::read_dir(path).is_ok_and(|mut entries| {
+            entries.any(|e| !e.is_ok_and(|e| own(&e.file_name().to_string_lossy())))
+        })
+}
+
+fn create(folder: &Path) -> Result<(), DirectoryError> {
+    fs::create_dir_all(folder).map_err(|source| DirectoryError::Io {
+        path: folder.to_owned(),
+        source,
+    })
+}
+
 /// The configuration without what no member's number depends on: threads,
 /// blocks, the description and the report.
 fn what_counts(config: &Config) -> toml::Table {
     let mut config = config.clone();
-    config.device.threads = 0;
-    config.device.block = 0;
+    // which of several equal devices computes does not count, the kind does
+    let mut kinds: Vec<String> = config
+        .device
+        .names()
+        .map(|name| name.split(':').next().unwrap_or(name).to_owned())
+        .collect();
+    kinds.sort();
+    kinds.dedup();
+    config.device = crate::config::DeviceConfig {
+        name: kinds.join(","),
+        ..crate::config::DeviceConfig::default()
+    };
+    config.executor = crate::config::ExecutorConfig::default();
     config.experiment.description = String::new();
     config.report = crate::config::ReportConfig::default();
     config.data.source.label = None;
@@ -406,7 +648,10 @@ mod tests {
             source: Vec::new(),
             target: Vec::new(),
         };
-        RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
+        RunDirectory::create(&path, &config(&["training.batch=32"]), &inputs).unwrap();
+        // before anything is trained, all may change
+        let directory = RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
+        fs::write(directory.member(0), "x").unwrap();
         RunDirectory::create(
             &path,
             &config(&["device.threads=3", "report.bins=7"]),

@@ -25,6 +25,28 @@ impl RunLog {
         })
     }
 
+    /// Appends the logs of a folder, in the order of their names, and removes
+    /// them.
+    pub fn collect(&self, folder: &Path) {
+        let Ok(entries) = std::fs::read_dir(folder) else {
+            return;
+        };
+        let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).collect();
+        paths.sort();
+        for path in paths {
+            let Ok(mut from) = File::open(&path) else {
+                continue;
+            };
+            let mut file = self
+                .file
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            if io::copy(&mut from, &mut *file).is_ok() {
+                let _ = std::fs::remove_file(&path);
+            }
+        }
+    }
+
     /// Appends an event with its fields. A log that cannot be written does not
     /// stop the run.
     pub fn event(&self, name: &str, fields: Value) {

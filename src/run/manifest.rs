@@ -58,7 +58,7 @@ pub struct DeviceRecord {
 }
 
 /// Input files of both samples.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Of the source.
     pub source: Vec<FileRecord>,
@@ -77,6 +77,9 @@ pub struct Manifest {
     pub seed: u64,
     /// Whether blind regions were open.
     pub unblind: bool,
+    /// Folder that relative data paths start from.
+    #[serde(default)]
+    pub base: Option<String>,
     /// Versions of everything that computes.
     pub versions: VersionRecord,
     /// What computed.
@@ -87,6 +90,10 @@ pub struct Manifest {
     pub members: Vec<u32>,
     /// Numbers of the members that failed.
     pub failed: Vec<u32>,
+    /// Names of the ensembles, each with a directory of its own, if there is a
+    /// matrix of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ensembles: Vec<String>,
     /// When the run was started (last), UTC, ISO 8601.
     pub started: String,
     /// When it ended, UTC, ISO 8601.

@@ -5,23 +5,37 @@
 //! | `config.toml` | the configuration as resolved |
 //! | `manifest.json` | how the result was made ([`Manifest`]) |
 //! | `members/member_NNNN.safetensors` | one trained member a file; never changes |
+//! | `checkpoints/` | members in training, while they are |
 //! | `predictions/source.parquet` | weights of every source event |
 //! | `metrics.json` | every number of the result |
 //! | `plots/` | the figures, SVG and PNG |
 //! | `report.html` | the report, self-contained |
 //! | `log.jsonl` | what happened when, a JSON object a line |
+//! | `claims/` | which blocks of members a worker has taken ([`Claims`]) |
+//! | `workers/` | what each worker does at present ([`WorkerStatus`]) |
+//! | `batch/` | scripts and outputs of a batch system's jobs |
+//!
+//! With a matrix, each ensemble has a directory of its own under `ensembles/`,
+//! and the run's own holds `config.toml` with the matrix, `manifest.json`,
+//! `log.jsonl`, `claims/` and `workers/`.
 //!
 //! Every file is written under a temporary name and renamed. Members are the
 //! only costly ones; all others are derived from them and can be redone.
 
 pub mod atomic;
+mod claims;
 mod directory;
 mod log;
 mod manifest;
 mod progress;
+mod worker_id;
+mod workers;
 
+pub use claims::{Claim, Claims, Holder, holders};
 pub use directory::{DirectoryError, RunDirectory};
 pub use log::RunLog;
 pub(crate) use log::now;
 pub use manifest::{DeviceRecord, Inputs, Manifest, State, VersionRecord};
 pub use progress::Progress;
+pub use worker_id::{Liveness, WorkerId};
+pub use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};

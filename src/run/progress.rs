@@ -1,24 +1,31 @@
-//! Status for people, on stderr: a bar on a terminal, timed lines elsewhere.
+//! Status for people, on stderr: bars on a terminal, timed lines elsewhere.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
+/// Most blocks that have a line of their own.
+const LINES: usize = 16;
 
-/// Status of a run.
+/// Status of a run: one bar for the whole and one line an active block.
 #[derive(Debug)]
 pub struct Progress {
     started: Instant,
-    bar: Option<ProgressBar>,
-    total: u64,
-    done: AtomicU64,
-    rows: AtomicU64,
-    last_line: Mutex<Instant>,
+    bars: Option<(MultiProgress, ProgressBar)>,
+    state: Mutex<State>,
     quiet: bool,
+}
+
+#[derive(Debug)]
+struct State {
+    total: u64,
+    done: u64,
+    last_line: Instant,
+    blocks: BTreeMap<String, (Option<ProgressBar>, String)>,
 }
 
 impl Progress {
@@ -26,28 +33,35 @@ impl Progress {
     #[must_use]
     pub fn new(total: u64, done: u64, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
-        let bar = terminal.then(|| {
-            let bar = ProgressBar::new(total);
+        let bars = terminal.then(|| {
+            let bars = MultiProgress::new();
+            let bar = bars.add(ProgressBar::new(total));
             if let Ok(style) = ProgressStyle::with_template(
-                "{spinner} training [{bar:32}] {pos}/{len} members, {msg}, {elapsed}, {eta} left",
+                "{spinner} training [{bar:32}] {pos}/{len} members, {msg}{elapsed}, {eta} left",
             ) {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar.set_position(done);
             bar.reset_eta();
             bar.enable_steady_tick(Duration::from_millis(250));
-            bar
+            (bars, bar)
         });
         let now = Instant::now();
         Self {
             started: now,
-            bar,
-            total,
-            done: AtomicU64::new(done),
-            rows: AtomicU64::new(0),
-            last_line: Mutex::new(now),
+            bars,
+            state: Mutex::new(State {
+                total,
+                done,
+                last_line: now,
+                blocks: BTreeMap::new(),
+            }),
             quiet,
         }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says a line.
@@ -55,45 +69,73 @@ impl Progress {
         if self.quiet {
             return;
         }
-        match &self.bar {
-            Some(bar) => bar.suspend(|| line(text)),
+        match &self.bars {
+            Some((bars, _)) => bars.suspend(|| line(text)),
             None => line(&format!("[{:7.1} s] {text}", self.seconds())),
         }
     }
 
-    /// So many rows were trained on.
-    pub fn trained(&self, rows: u64) {
-        let rows = self.rows.fetch_add(rows, Ordering::Relaxed) + rows;
-        let rate = rows as f64 / self.seconds().max(1e-3) * 1e-6;
-        if let Some(bar) = &self.bar {
-            bar.set_message(format!("{rate:.2} M events/s"));
+    /// So many members are finished; `rate`: what the whole does, in words.
+    pub fn set(&self, done: u64, rate: &str) {
+        let mut state = self.state();
+        state.done = done;
+        if let Some((_, bar)) = &self.bars {
+            if bar.position() != done {
+                bar.set_position(done);
+            }
+            bar.set_message(format!("{rate}, "));
             return;
         }
-        let mut last = self
-            .last_line
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        if last.elapsed() >= LINE_EVERY {
-            *last = Instant::now();
-            let done = self.done.load(Ordering::Relaxed);
-            self.say(&format!(
-                "{done}/{} members, {rate:.2} M member-events/s",
-                self.total
-            ));
+        if state.last_line.elapsed() < LINE_EVERY {
+            return;
         }
+        state.last_line = Instant::now();
+        let lines: Vec<String> = state
+            .blocks
+            .iter()
+            .take(LINES)
+            .map(|(name, (_, text))| format!("  {name}: {text}"))
+            .collect();
+        let head = format!("{done}/{} members, {rate}", state.total);
+        drop(state);
+        self.say(&head);
+        lines.iter().for_each(|text| self.say(text));
     }
 
-    /// One more member is finished.
-    pub fn finished(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-        if let Some(bar) = &self.bar {
-            bar.inc(1);
+    /// What a block does; nothing when it is over.
+    pub fn block(&self, name: &str, text: Option<String>) {
+        let mut state = self.state();
+        let Some(text) = text else {
+            if let Some((Some(bar), _)) = state.blocks.remove(name) {
+                bar.finish_and_clear();
+            }
+            return;
+        };
+        let room = state.blocks.len() < LINES;
+        let (bar, last) = state.blocks.entry(name.to_owned()).or_insert_with(|| {
+            let bar = self.bars.as_ref().filter(|_| room).map(|(bars, _)| {
+                let bar = bars.add(ProgressBar::new_spinner());
+                if let Ok(style) = ProgressStyle::with_template("  {prefix}: {wide_msg}") {
+                    bar.set_style(style);
+                }
+                bar.set_prefix(name.to_owned());
+                bar
+            });
+            (bar, String::new())
+        });
+        if let Some(bar) = bar {
+            bar.set_message(text.clone());
         }
+        *last = text;
     }
 
-    /// Takes the bar away.
+    /// Takes the bars away.
     pub fn close(&self) {
-        if let Some(bar) = &self.bar {
+        let mut state = self.state();
+        for (bar, _) in std::mem::take(&mut state.blocks).into_values() {
+            bar.inspect(ProgressBar::finish_and_clear);
+        }
+        if let Some((_, bar)) = &self.bars {
             bar.finish_and_clear();
         }
     }

@@ -4,7 +4,7 @@
 //! Rows are padded with coefficient 0 to chunks of fixed length; the device
 //! sums a chunk, the host adds the chunks in f64.
 
-use super::table::Table;
+use super::table::{DeviceScaling, InputScaling, Table};
 use crate::device::Compute;
 use burn::tensor::{Int, Tensor, TensorData};
 
@@ -22,6 +22,7 @@ pub(super) struct Chunk {
     /// `[1 or E, chunk, D]` when all members share the rows; else gathered.
     shared: Option<Tensor<3>>,
     rows: Tensor<1, Int>,
+    scaling: DeviceScaling,
     /// `[1 or E, chunk, 1]`
     pub half_signs: Tensor<3>,
     /// `[1 or E, chunk, 1]`
@@ -33,7 +34,9 @@ impl Chunk {
     pub(super) fn features(&self, table: &Table) -> Tensor<3> {
         match &self.shared {
             Some(x) => x.clone(),
-            None => table.gather(self.rows.clone(), self.members),
+            None => self
+                .scaling
+                .apply(table.gather(self.rows.clone(), self.members)),
         }
     }
 }
@@ -41,9 +44,16 @@ impl Chunk {
 impl EvaluationRows {
     /// `lists`: one for all members, or one a member: rows of the table, each
     /// with its coefficient in the loss and its sign (+1 source, -1 target).
+    /// `scalings`: of the members, one a list.
     #[must_use]
-    pub fn new(compute: &Compute, table: &Table, lists: &[Vec<(u32, f32, f32)>]) -> Self {
+    pub fn new(
+        compute: &Compute,
+        table: &Table,
+        lists: &[Vec<(u32, f32, f32)>],
+        scalings: &[InputScaling],
+    ) -> Self {
         let members = lists.len();
+        let scaling = DeviceScaling::new(compute, scalings);
         let longest = lists.iter().map(Vec::len).max().unwrap_or(0);
         let device = compute.device();
         let chunks = (0..longest.div_ceil(EVALUATION_CHUNK))
@@ -66,7 +76,8 @@ impl EvaluationRows {
                 let shape = [members, EVALUATION_CHUNK, 1];
                 let rows = Tensor::from_data(TensorData::new(rows, [size]), device);
                 Chunk {
-                    shared: (members == 1).then(|| table.gather(rows.clone(), 1)),
+                    shared: (members == 1).then(|| scaling.apply(table.gather(rows.clone(), 1))),
+                    scaling: scaling.clone(),
                     rows,
                     half_signs: Tensor::from_data(TensorData::new(half_signs, shape), device),
                     coefficients: Tensor::from_data(TensorData::new(coefficients, shape), device),

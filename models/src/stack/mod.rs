@@ -13,9 +13,9 @@ mod train;
 pub use batches::Batches;
 pub use evaluate::{EVALUATION_CHUNK, EvaluationRows};
 pub use layout::{Layout, ParameterSpec};
-pub use optimizer::OptimizerConfig;
+pub use optimizer::{Clock, OptimizerConfig};
 pub use predict::Predictor;
-pub use table::Table;
-pub use train::{Row, Stack, StackConfig};
+pub use table::{InputScaling, Table};
+pub use train::{MemberState, Row, Stack, StackConfig};
 
 pub(crate) use linear::linear;

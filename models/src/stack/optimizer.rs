@@ -90,18 +90,26 @@ impl Default for OptimizerConfig {
 }
 
 /// A member's clock: how many steps it has made, and NAdam's product.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Clock {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clock {
     step: u64,
     momentum_product: f64,
 }
 
-impl Clock {
-    pub(crate) fn start() -> Self {
+impl Default for Clock {
+    fn default() -> Self {
         Self {
             step: 0,
             momentum_product: 1.0,
         }
+    }
+}
+
+impl Clock {
+    /// Steps made.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.step
     }
 }
 
@@ -252,12 +260,12 @@ mod tests {
         let mut p = tensor([start, start].concat(), 3);
         let (mut m, mut v) = (p.zeros_like(), p.zeros_like());
         let mask = tensor(vec![1.0; 3], 3);
-        let mut clocks = [Clock::start(), Clock::start()];
+        let mut clocks = [Clock::default(), Clock::default()];
         let mut first = Vec::new();
         for t in 0..8 {
             if t == 2 {
                 // the second member begins
-                clocks[1] = Clock::start();
+                clocks[1] = Clock::default();
                 let second = |t: Tensor<2>, row: [f32; 3]| {
                     Tensor::cat(vec![t.narrow(0, 0, 1), tensor(row.to_vec(), 3)], 0)
                 };

@@ -1,6 +1,7 @@
 //! Trained members applied to events.
 
 use super::evaluate::EVALUATION_CHUNK;
+use super::table::{DeviceScaling, InputScaling};
 use super::train::Row;
 use crate::device::Compute;
 use crate::mlp::Mlp;
@@ -11,6 +12,7 @@ use burn::tensor::{Tensor, TensorData};
 pub struct Predictor {
     compute: Compute,
     network: Mlp,
+    scaling: DeviceScaling,
     members: usize,
     groups: Vec<Group>,
 }
@@ -25,9 +27,9 @@ struct Group {
 }
 
 impl Predictor {
-    /// Copies the members to the device.
+    /// Copies the members, which standardise their inputs alike, to the device.
     #[must_use]
-    pub fn new(compute: &Compute, network: &Mlp, rows: &[Row]) -> Self {
+    pub fn new(compute: &Compute, network: &Mlp, scaling: &InputScaling, rows: &[Row]) -> Self {
         let size = if compute.is_cpu() {
             1
         } else {
@@ -58,6 +60,7 @@ impl Predictor {
         Self {
             compute: compute.clone(),
             network: network.clone(),
+            scaling: DeviceScaling::new(compute, std::slice::from_ref(scaling)),
             members: rows.len(),
             groups,
         }
@@ -69,8 +72,8 @@ impl Predictor {
         self.members
     }
 
-    /// log r(x) of every member: features `[n, D]`, row-major and standardised,
-    /// give `[E, n]`, member after member.
+    /// log r(x) of every member: features `[n, D]`, row-major and as they were
+    /// read, give `[E, n]`, member after member.
     #[must_use]
     pub fn log_ratio(&self, features: &[f32]) -> Vec<f32> {
         let columns = self.network.config().inputs;
@@ -84,6 +87,7 @@ impl Predictor {
                 TensorData::new(chunk, [1, EVALUATION_CHUNK, columns]),
                 self.compute.device(),
             );
+            let x = self.scaling.apply(x);
             let mut member = 0;
             for group in &self.groups {
                 let output = self

@@ -1,9 +1,64 @@
-//! The rows that training reads, once on the device.
+//! The rows that training reads, once on the device, and what makes network
+//! inputs of them.
 
 use crate::device::Compute;
 use burn::tensor::{Int, Tensor, TensorData};
 
-/// Standardised features of all rows, `[N, D]`, on the device.
+/// A member's standardisation of its inputs: `(x - shift) * factor`, a feature
+/// each. It acts on the device, so that ensembles with different means and
+/// widths share one table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputScaling {
+    /// Subtracted, `[D]`.
+    pub shift: Vec<f32>,
+    /// Multiplies after that, `[D]`.
+    pub factor: Vec<f32>,
+}
+
+impl InputScaling {
+    /// Inputs as they are.
+    #[must_use]
+    pub fn identity(columns: usize) -> Self {
+        Self {
+            shift: vec![0.0; columns],
+            factor: vec![1.0; columns],
+        }
+    }
+}
+
+/// Standardisations on the device, `[1 or E, 1, D]`.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceScaling {
+    shift: Tensor<3>,
+    factor: Tensor<3>,
+}
+
+impl DeviceScaling {
+    /// One for all where all are equal.
+    pub(crate) fn new(compute: &Compute, scalings: &[InputScaling]) -> Self {
+        let common = scalings.windows(2).all(|pair| pair[0] == pair[1]);
+        let list = if common { &scalings[..1] } else { scalings };
+        let columns = list[0].shift.len();
+        let pack = |pick: fn(&InputScaling) -> &Vec<f32>| {
+            let flat: Vec<f32> = list.iter().flat_map(|s| pick(s).iter().copied()).collect();
+            Tensor::from_data(
+                TensorData::new(flat, [list.len(), 1, columns]),
+                compute.device(),
+            )
+        };
+        Self {
+            shift: pack(|s| &s.shift),
+            factor: pack(|s| &s.factor),
+        }
+    }
+
+    /// `x`: `[1 or E, B, D]`.
+    pub(crate) fn apply(&self, x: Tensor<3>) -> Tensor<3> {
+        (x - self.shift.clone()) * self.factor.clone()
+    }
+}
+
+/// Features of all rows as they were read, `[N, D]`, on the device.
 #[derive(Clone, Debug)]
 pub struct Table {
     x: Tensor<2>,

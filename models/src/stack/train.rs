@@ -3,7 +3,7 @@
 use super::batches::Batches;
 use super::evaluate::EvaluationRows;
 use super::optimizer::{Clock, OptimizerConfig};
-use super::table::Table;
+use super::table::{DeviceScaling, InputScaling, Table};
 use crate::device::Compute;
 use crate::mlp::{Mlp, MlpConfig};
 use crate::objective::Objective;
@@ -33,6 +33,39 @@ pub struct Row {
     pub statistics: Vec<f32>,
 }
 
+/// A member at some point of its training: all that its next step depends on,
+/// but for its data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberState {
+    /// Parameters and running statistics.
+    pub row: Row,
+    /// Those that are remembered as the best.
+    pub best: Row,
+    /// Running first moment of the gradient, `[P]`.
+    pub first_moment: Vec<f32>,
+    /// Running second moment of the gradient, `[P]`.
+    pub second_moment: Vec<f32>,
+    /// Sum of batch losses since they were last taken.
+    pub loss: f32,
+    /// The optimizer's clock.
+    pub clock: Clock,
+}
+
+impl MemberState {
+    /// A member before its first step.
+    #[must_use]
+    pub fn start(row: Row) -> Self {
+        Self {
+            first_moment: vec![0.0; row.parameters.len()],
+            second_moment: vec![0.0; row.parameters.len()],
+            best: row.clone(),
+            row,
+            loss: 0.0,
+            clock: Clock::default(),
+        }
+    }
+}
+
 /// Members in training on one device.
 #[derive(Debug)]
 pub struct Stack {
@@ -48,25 +81,33 @@ pub struct Stack {
     /// Sum of batch losses since they were last taken, `[E, 1]`.
     loss: Tensor<2>,
     clocks: Vec<Clock>,
+    /// Standardisation of each member's inputs.
+    inputs: Vec<InputScaling>,
+    scaling: DeviceScaling,
     /// `[1, P]`, where L2 or weight decay act.
     decay_mask: Option<Tensor<2>>,
 }
 
 impl Stack {
-    /// Puts members on the device, each at its step 0.
+    /// Puts members on the device, each with the standardisation of its inputs.
+    ///
+    /// # Panics
+    /// If there is not one standardisation a member.
     #[must_use]
-    pub fn new(compute: &Compute, config: StackConfig, members: &[Row]) -> Self {
+    pub fn new(
+        compute: &Compute,
+        config: StackConfig,
+        members: &[MemberState],
+        inputs: &[InputScaling],
+    ) -> Self {
+        assert_eq!(members.len(), inputs.len(), "one standardisation a member");
         let network = Mlp::new(config.network.clone());
         let width = network.parameters().len();
-        let parameters = upload(compute, members, |r| &r.parameters, width);
-        let statistics = (!network.statistics().is_empty()).then(|| {
-            upload(
-                compute,
-                members,
-                |r| &r.statistics,
-                network.statistics().len(),
-            )
-        });
+        let pack = |pick: fn(&MemberState) -> &[f32], width| upload(compute, members, pick, width);
+        let statistics = |pick: fn(&MemberState) -> &[f32]| {
+            let width = network.statistics().len();
+            (width > 0).then(|| pack(pick, width))
+        };
         let decay_mask = (config.l2 != 0.0 || config.optimizer.shrinks()).then(|| {
             Tensor::from_data(
                 TensorData::new(network.parameters().decay_mask(), [1, width]),
@@ -74,17 +115,19 @@ impl Stack {
             )
         });
         Self {
-            first_moment: parameters.zeros_like(),
-            second_moment: parameters.zeros_like(),
-            best_parameters: parameters.clone(),
-            best_statistics: statistics.clone(),
-            loss: Tensor::zeros([members.len(), 1], compute.device()),
-            clocks: vec![Clock::start(); members.len()],
+            parameters: pack(|m| &m.row.parameters, width),
+            statistics: statistics(|m| &m.row.statistics),
+            first_moment: pack(|m| &m.first_moment, width),
+            second_moment: pack(|m| &m.second_moment, width),
+            best_parameters: pack(|m| &m.best.parameters, width),
+            best_statistics: statistics(|m| &m.best.statistics),
+            loss: pack(|m| std::slice::from_ref(&m.loss), 1),
+            clocks: members.iter().map(|m| m.clock).collect(),
+            inputs: inputs.to_vec(),
+            scaling: DeviceScaling::new(compute, inputs),
             compute: compute.clone(),
             network,
             config,
-            parameters,
-            statistics,
             decay_mask,
         }
     }
@@ -141,6 +184,7 @@ impl Stack {
         for step in 0..batches.steps {
             let size = members * batch;
             let x = table.gather(rows.clone().narrow(0, step * size, size), members);
+            let x = self.scaling.apply(x);
             let coefficients = coefficients.clone().narrow(0, step * members, members);
             let update = updates.clone().narrow(0, step * members, members);
             let masks = self.dropout_masks(batches, step, batch);
@@ -248,23 +292,47 @@ impl Stack {
             .unwrap_or_default()
     }
 
-    /// Sum of each member's batch losses since the last call, `[E]`.
+    /// Sum of the batch losses of the members where `taken`, since they were
+    /// last taken; the others' go on. `[E]`, 0 where not taken.
     #[must_use]
-    pub fn take_losses(&mut self) -> Vec<f64> {
-        let zero = self.loss.zeros_like();
-        download(std::mem::replace(&mut self.loss, zero))
-            .into_iter()
-            .map(f64::from)
-            .collect()
+    pub fn take_losses(&mut self, taken: &[bool]) -> Vec<f64> {
+        let sums = download(self.loss.clone());
+        let mut result = vec![0.0; sums.len()];
+        let mut rest = sums.clone();
+        for (i, sum) in sums.iter().enumerate().filter(|(i, _)| taken[*i]) {
+            result[i] = f64::from(*sum);
+            rest[i] = 0.0;
+        }
+        let count = rest.len();
+        self.loss = Tensor::from_data(TensorData::new(rest, [count, 1]), self.compute.device());
+        result
     }
 
-    /// Each member's loss on the given rows, `[E]`, without dropout and with
-    /// running statistics.
+    /// Largest absolute parameter of each member, `[E]`.
     #[must_use]
-    pub fn evaluate(&self, table: &Table, rows: &EvaluationRows) -> Vec<f64> {
-        let members = self.members();
-        let parameters = self.network.parameters().unpack(&self.parameters);
-        let statistics = self.unpack_statistics(self.statistics.as_ref());
+    pub fn largest_parameters(&self) -> Vec<f32> {
+        download(self.parameters.clone().abs().max_dim(1))
+    }
+
+    /// Loss of the given members on rows of theirs, without dropout and with
+    /// running statistics. `rows`: one list for all of them or one each.
+    #[must_use]
+    pub fn evaluate(&self, members: &[usize], table: &Table, rows: &EvaluationRows) -> Vec<f64> {
+        let all = members.len() == self.members() && members.iter().enumerate().all(|(i, m)| i == *m);
+        let pick = |packed: &Tensor<2>| {
+            if all {
+                return packed.clone();
+            }
+            let index: Vec<i32> = members.iter().map(|m| *m as i32).collect();
+            let index = Tensor::<1, Int>::from_data(
+                TensorData::new(index, [members.len()]),
+                self.compute.device(),
+            );
+            packed.clone().select(0, index)
+        };
+        let parameters = self.network.parameters().unpack(&pick(&self.parameters));
+        let statistics = self.unpack_statistics(self.statistics.as_ref().map(&pick).as_ref());
+        let count = members.len();
         let sums: Vec<Tensor<2>> = rows
             .chunks
             .iter()
@@ -277,15 +345,15 @@ impl Stack {
                     .objective
                     .forward(output, chunk.half_signs.clone())
                     * chunk.coefficients.clone();
-                loss.sum_dim(1).reshape([members, 1])
+                loss.sum_dim(1).reshape([count, 1])
             })
             .collect();
         if sums.is_empty() {
-            return vec![0.0; members];
+            return vec![0.0; count];
         }
-        let count = sums.len();
+        let chunks = sums.len();
         download(Tensor::cat(sums, 1))
-            .chunks(count)
+            .chunks(chunks)
             .map(|row| row.iter().copied().map(f64::from).sum())
             .collect()
     }
@@ -327,32 +395,53 @@ impl Stack {
         }
     }
 
-    /// Puts a new member, at its step 0, in the place of another.
-    pub fn replace(&mut self, member: usize, row: &Row) {
-        let width = self.network.parameters().len();
-        let rows = std::slice::from_ref(row);
-        let parameters = upload(&self.compute, rows, |r| &r.parameters, width);
-        let zero = parameters.zeros_like();
-        let place = |tensor: &mut Tensor<2>, row: Tensor<2>| {
-            let width = row.dims()[1];
+    /// Where a member stands.
+    #[must_use]
+    pub fn state(&self, member: usize) -> MemberState {
+        let row = |packed: &Tensor<2>| download(packed.clone().narrow(0, member, 1));
+        let statistics = |packed: &Option<Tensor<2>>| packed.as_ref().map(row).unwrap_or_default();
+        MemberState {
+            row: Row {
+                parameters: row(&self.parameters),
+                statistics: statistics(&self.statistics),
+            },
+            best: self.best(member),
+            first_moment: row(&self.first_moment),
+            second_moment: row(&self.second_moment),
+            loss: row(&self.loss)[0],
+            clock: self.clocks[member],
+        }
+    }
+
+    /// Puts a member in the place of another.
+    pub fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling) {
+        let compute = self.compute.clone();
+        let place = |tensor: &mut Tensor<2>, values: &[f32]| {
+            let width = values.len();
+            let row = Tensor::from_data(
+                TensorData::new(values.to_vec(), [1, width]),
+                compute.device(),
+            );
             tensor.inplace(|t| t.slice_assign([member..member + 1, 0..width], row));
         };
-        place(&mut self.first_moment, zero.clone());
-        place(&mut self.second_moment, zero);
-        place(&mut self.best_parameters, parameters.clone());
-        place(&mut self.parameters, parameters);
-        place(&mut self.loss, Tensor::zeros([1, 1], self.compute.device()));
-        let width = self.network.statistics().len();
-        for packed in [&mut self.statistics, &mut self.best_statistics]
-            .into_iter()
-            .flatten()
-        {
-            place(
-                packed,
-                upload(&self.compute, rows, |r| &r.statistics, width),
-            );
+        place(&mut self.parameters, &state.row.parameters);
+        place(&mut self.first_moment, &state.first_moment);
+        place(&mut self.second_moment, &state.second_moment);
+        place(&mut self.best_parameters, &state.best.parameters);
+        place(&mut self.loss, &[state.loss]);
+        for (packed, row) in [
+            (&mut self.statistics, &state.row),
+            (&mut self.best_statistics, &state.best),
+        ] {
+            if let Some(packed) = packed {
+                place(packed, &row.statistics);
+            }
         }
-        self.clocks[member] = Clock::start();
+        self.clocks[member] = state.clock;
+        if self.inputs[member] != *inputs {
+            self.inputs[member] = inputs.clone();
+            self.scaling = DeviceScaling::new(&self.compute, &self.inputs);
+        }
     }
 
     /// Lets the members leave for which `keep` is false.
@@ -363,8 +452,10 @@ impl Stack {
         if stay.len() == keep.len() || stay.is_empty() {
             return;
         }
-        let clocks = stay.iter().map(|m| self.clocks[*m as usize]).collect();
-        self.clocks = clocks;
+        self.clocks = stay.iter().map(|m| self.clocks[*m as usize]).collect();
+        let inputs = stay.iter().map(|m| self.inputs[*m as usize].clone());
+        self.inputs = inputs.collect();
+        self.scaling = DeviceScaling::new(&self.compute, &self.inputs);
         let count = stay.len();
         let index =
             Tensor::<1, Int>::from_data(TensorData::new(stay, [count]), self.compute.device());
@@ -386,12 +477,15 @@ impl Stack {
 
 fn upload(
     compute: &Compute,
-    rows: &[Row],
-    pick: impl Fn(&Row) -> &[f32],
+    members: &[MemberState],
+    pick: impl Fn(&MemberState) -> &[f32],
     width: usize,
 ) -> Tensor<2> {
-    let flat: Vec<f32> = rows.iter().flat_map(&pick).copied().collect();
-    Tensor::from_data(TensorData::new(flat, [rows.len(), width]), compute.device())
+    let flat: Vec<f32> = members.iter().flat_map(&pick).copied().collect();
+    Tensor::from_data(
+        TensorData::new(flat, [members.len(), width]),
+        compute.device(),
+    )
 }
 
 fn download(tensor: Tensor<2>) -> Vec<f32> {
@@ -473,7 +567,9 @@ mod tests {
             first_steps: vec![0],
         };
         let run = |parameters: Vec<f32>| {
-            let stack = Stack::new(compute, config.clone(), &[row(parameters)]);
+            let start = MemberState::start(row(parameters));
+            let inputs = InputScaling::identity(3);
+            let stack = Stack::new(compute, config.clone(), &[start], &[inputs]);
             let masks = stack.dropout_masks(&batches, 0, batch);
             let (loss, gradient, _) = stack.gradient(x.clone(), &s, c.clone(), &masks);
             (f64::from(download(loss)[0]), download(gradient))

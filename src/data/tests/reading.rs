@@ -6,7 +6,7 @@ use super::super::sample_files::{FORMS, Form, batch_of, bytes, floats, write};
 use super::*;
 
 /// Everything at once, on a sample.
-fn full_request(resolver: &Resolver) -> ScanRequest {
+pub(super) fn full_request(resolver: &Resolver) -> ScanRequest {
     let compile = |text: &str| resolver.compile(text).unwrap();
     ScanRequest {
         selection: Some(compile("n != 3")),
@@ -91,6 +91,7 @@ fn every_format_gives_the_same_table() {
                 (run, id)
             );
             assert_eq!(table.ids.key[k], event_key("sample", &[run, id]));
+            assert_eq!(table.places[k], i as u64);
         }
     }
 }

@@ -1,0 +1,45 @@
+//! `sideband merge`
+
+use super::options::MergeArguments;
+use super::run::{go_to, print_ended, stop_on_signal};
+use super::{Done, Exit, Failure, print};
+use crate::background::{RunOptions, merge as merge_runs, run};
+use crate::run::RunDirectory;
+use std::path::PathBuf;
+
+pub(super) fn merge(arguments: &MergeArguments) -> Done {
+    let others = arguments
+        .others
+        .iter()
+        .map(|path| Ok(RunDirectory::open(&absolute(path)?)?))
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let root = go_to(&arguments.run)?;
+    let merged = merge_runs(&root, &others)?;
+    print(&format!(
+        "{} members taken over, {} were there and are equal, {} were there and differ, \
+         {} are missing",
+        merged.taken, merged.equal, merged.different, merged.missing
+    ))?;
+    if merged.missing > 0 {
+        print("run the configuration into this directory to train what is missing")?;
+        return Ok(Exit::Partial);
+    }
+    let options = RunOptions {
+        out: root.path().to_owned(),
+        base: PathBuf::new(),
+        unblind: arguments.unblind,
+        quiet: arguments.training.quiet,
+        only: None,
+    };
+    let interrupt = stop_on_signal(&arguments.training)?;
+    let ended = run(&root.experiment()?, &options, &interrupt)?;
+    print_ended(&ended, &interrupt)
+}
+
+/// The path as it stays true in another folder.
+fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|e| Failure {
+        exit: Exit::Internal,
+        message: format!("{}: {e}", path.display()),
+    })
+}

@@ -1,0 +1,123 @@
+//! `sideband status`: reads the run directory and nothing else, so that it works
+//! in another shell and on another machine.
+
+use super::options::StatusArguments;
+use super::{Done, Exit, Failure, print, table};
+use crate::executor::{describe, duration};
+use crate::run::{RunDirectory, State, WorkerStatus, holders, read_workers};
+use serde_json::json;
+use std::time::Duration;
+
+/// How far one ensemble has come.
+struct Row {
+    name: String,
+    members: u32,
+    there: u32,
+    failed: usize,
+    begun: usize,
+    state: Option<State>,
+}
+
+pub(super) fn status(arguments: &StatusArguments) -> Done {
+    let root = RunDirectory::open(&arguments.run)?;
+    let experiment = root.experiment()?;
+    let config = &experiment.common().executor;
+    let stale = Duration::from_secs_f64(config.stale_seconds);
+    let mut rows = Vec::new();
+    for (spec, directory) in experiment
+        .ensembles
+        .iter()
+        .zip(root.ensembles(&experiment))
+    {
+        let members = spec.config.ensemble.members;
+        let manifest = directory.manifest()?;
+        rows.push(Row {
+            name: spec.name.clone(),
+            members,
+            there: directory.count_members(members) as u32,
+            failed: manifest.as_ref().map_or(0, |m| m.failed.len()),
+            begun: (0..members)
+                .filter(|m| directory.checkpoint(*m).exists())
+                .count(),
+            state: manifest.map(|m| m.state),
+        });
+    }
+    let workers: Vec<(WorkerStatus, Duration)> = read_workers(&root.workers())
+        .into_iter()
+        .filter(|(_, age)| *age < stale)
+        .collect();
+    let claims = holders(&root.claims(), stale).unwrap_or_default();
+    if arguments.json {
+        let value = json!({
+            "ensembles": rows.iter().map(|r| json!({
+                "name": r.name, "members": r.members, "finished": r.there, "failed": r.failed,
+                "begun": r.begun, "state": r.state,
+            })).collect::<Vec<_>>(),
+            "workers": workers.iter().map(|(w, _)| w).collect::<Vec<_>>(),
+            "claims": claims.iter().map(|c| json!({ "block": c.block, "worker": c.worker,
+                "seconds": c.age.as_secs_f64() })).collect::<Vec<_>>(),
+        });
+        let text = serde_json::to_string_pretty(&value).map_err(|e| Failure {
+            exit: Exit::Internal,
+            message: e.to_string(),
+        })?;
+        print(&text)?;
+        return Ok(Exit::Ok);
+    }
+    let (there, total) = rows
+        .iter()
+        .fold((0, 0), |(a, b), r| (a + r.there, b + r.members));
+    print(&format!(
+        "{}: {there} of {total} members\n",
+        experiment.common().experiment.name
+    ))?;
+    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.cells(!workers.is_empty())).collect();
+    let header = ["ensemble", "finished", "of", "failed", "begun", "state"];
+    print(&table(&header, &cells))?;
+    for (worker, age) in &workers {
+        print(&format!(
+            "\n{} on {}: {:.2} M member-events/s, {} ago",
+            worker.device,
+            worker.host,
+            worker.events_per_second * 1e-6,
+            duration(age.as_secs_f64())
+        ))?;
+        for block in &worker.blocks {
+            print(&format!("  {}: {}", block.name, describe(block)))?;
+        }
+    }
+    let lost: Vec<String> = claims
+        .iter()
+        .filter(|c| !c.is_alive)
+        .map(|c| format!("{} ({})", c.block, c.host))
+        .collect();
+    if !lost.is_empty() {
+        print(&format!(
+            "\nblocks whose worker gives no sign: {}; the next worker takes them over",
+            lost.join(", ")
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+impl Row {
+    fn cells(&self, is_worked_on: bool) -> Vec<String> {
+        let state = match self.state {
+            None => "not begun",
+            Some(State::Running) if is_worked_on => "running",
+            Some(State::Running) => "nobody works on it in this moment",
+            Some(State::Interrupted) if is_worked_on => "running",
+            Some(State::Interrupted) => "interrupted",
+            Some(State::Partial) => "finished, with fewer members than asked for",
+            Some(State::Complete) => "complete",
+        };
+        vec![
+            self.name.clone(),
+            self.there.to_string(),
+            self.members.to_string(),
+            self.failed.to_string(),
+            self.begun.to_string(),
+            state.to_owned(),
+        ]
+    }
+}

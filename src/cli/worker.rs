@@ -1,0 +1,38 @@
+//! `sideband worker`: idempotent, shares nothing with others but the run
+//! directory.
+
+use super::options::WorkerArguments;
+use super::run::{go_to, stop_on_signal};
+use super::{Done, Exit, print};
+use crate::background::{RunOptions, work};
+use std::path::PathBuf;
+
+pub(super) fn worker(arguments: &WorkerArguments) -> Done {
+    let root = go_to(&arguments.run)?;
+    let options = RunOptions {
+        out: root.path().to_owned(),
+        base: PathBuf::new(),
+        unblind: false,
+        quiet: arguments.training.quiet,
+        only: None,
+    };
+    let interrupt = stop_on_signal(&arguments.training)?;
+    let device = arguments.device.as_deref();
+    let worked = work(&root, arguments.block, device, &options, &interrupt)?;
+    let what = match arguments.block {
+        Some(block) => format!("block {block}"),
+        None => "every block".to_owned(),
+    };
+    if worked.is_done {
+        print(&format!("{what} is done"))?;
+        return Ok(Exit::Ok);
+    }
+    print(&format!("{what}: not all is done, start again to go on"))?;
+    Ok(if interrupt.is_by_time() {
+        Exit::TimeLimit
+    } else if interrupt.is_raised() {
+        Exit::Interrupted
+    } else {
+        Exit::Partial
+    })
+}

@@ -1,0 +1,131 @@
+//! A thread that reads its share of the parts into its queue.
+
+use std::mem;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+
+use arrow::record_batch::RecordBatch;
+
+use super::super::dataset::Dataset;
+use super::super::error::DataError;
+use super::super::scan::{OnMissing, Plan, ScanRequest};
+use super::super::table::{EventTable, Piece};
+use super::Shared;
+use super::order::{Cursor, Turn};
+
+/// What a thread hands over.
+pub(super) type Message = Result<Chunk, DataError>;
+
+/// Some of the events of a part. Every part has at least one chunk.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) table: EventTable,
+    /// Whether it is the last chunk of its part.
+    pub(super) ends_part: bool,
+    /// Whether it is the last chunk of the last part of a pass.
+    pub(super) ends_pass: bool,
+}
+
+pub(super) struct Reader {
+    pub(super) dataset: Arc<Dataset>,
+    pub(super) request: Arc<ScanRequest>,
+    pub(super) cursor: Cursor,
+    /// Which of the `threads` this is.
+    pub(super) turn: usize,
+    pub(super) threads: usize,
+    pub(super) chunk_rows: usize,
+    pub(super) shared: Arc<Shared>,
+    pub(super) sender: SyncSender<Message>,
+}
+
+/// Why a thread ends before its parts do.
+enum Halt {
+    Failed(DataError),
+    /// Nobody wants the events any more.
+    Unwanted,
+}
+
+impl From<DataError> for Halt {
+    fn from(error: DataError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Reader {
+    pub(super) fn run(self) {
+        if let Err(Halt::Failed(error)) = self.read() {
+            // Where the consumer has gone, the error does not matter.
+            let _ = self.sender.send(Err(error));
+        }
+    }
+
+    fn read(&self) -> Result<(), Halt> {
+        let plan = Plan::new(&self.dataset, &self.request)?;
+        for (place, turn) in self.cursor.clone().enumerate() {
+            if place % self.threads == self.turn {
+                self.read_part(&plan, turn?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<(), Halt> {
+        let mut piece = Piece::new(&self.request);
+        plan.read(turn.job, |batch, first_row| {
+            for start in (0..batch.num_rows()).step_by(self.chunk_rows) {
+                if self.shared.stop.load(Ordering::Relaxed) {
+                    return Err(Halt::Unwanted);
+                }
+                let rows = self.chunk_rows.min(batch.num_rows() - start);
+                if piece.weights.len() + rows > self.chunk_rows {
+                    let full = mem::replace(&mut piece, Piece::new(&self.request));
+                    self.send(plan, full, false, false)?;
+                }
+                let slice = batch.slice(start, rows);
+                self.take(plan, &mut piece, turn, &slice, first_row + start as u64)?;
+            }
+            Ok(())
+        })?;
+        self.send(plan, piece, true, turn.ends_pass)
+    }
+
+    fn take(
+        &self,
+        plan: &Plan<'_>,
+        piece: &mut Piece,
+        turn: Turn,
+        batch: &RecordBatch,
+        first_row: u64,
+    ) -> Result<(), DataError> {
+        plan.take(piece, turn.job.file, batch, first_row)?;
+        let rows = batch.num_rows() as u64;
+        self.shared.rows_read.fetch_add(rows, Ordering::Relaxed);
+        match piece.first_missing() {
+            Some((feature, file, row)) if self.request.on_missing == OnMissing::Error => {
+                Err(DataError::MissingOnRow {
+                    feature: self.request.features[feature].0.clone(),
+                    path: self.dataset.event_files()[file].path.clone(),
+                    row,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Hands a chunk over, and waits until there is room for it.
+    fn send(
+        &self,
+        plan: &Plan<'_>,
+        piece: Piece,
+        ends_part: bool,
+        ends_pass: bool,
+    ) -> Result<(), Halt> {
+        let chunk = Chunk {
+            table: plan.table(piece),
+            ends_part,
+            ends_pass,
+        };
+        self.sender.send(Ok(chunk)).map_err(|_| Halt::Unwanted)
+    }
+}

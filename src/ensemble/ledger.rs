@@ -1,0 +1,170 @@
+//! What training asks of the world: which members, where they come from when
+//! they were interrupted, where they go, and who is told.
+
+use super::checkpoint::Checkpoint;
+use super::store::{Member, Outcome, StoreError};
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+/// One network to train: which of the ensembles at hand, and which member of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Unit {
+    /// Place of the ensemble in the list of tasks.
+    pub task: usize,
+    /// Number of the member.
+    pub member: u32,
+}
+
+/// Where members come from and go to. Shared by training threads.
+pub trait Ledger: Sync {
+    /// A member that nobody works on; none if there is none now.
+    fn next(&self) -> Option<Unit>;
+
+    /// A member that was taken and comes back unfinished.
+    fn give_back(&self, unit: Unit);
+
+    /// Waits a moment for members that others work on; false if there are none,
+    /// so that training is over.
+    fn wait(&self) -> bool {
+        false
+    }
+
+    /// Where a member stood when its training was interrupted.
+    fn load(&self, _unit: Unit) -> Option<Checkpoint> {
+        None
+    }
+
+    /// Keeps where a member stands.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written; training goes on.
+    fn save(&self, _unit: Unit, _checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// How often members are to be saved.
+    fn save_every(&self) -> Duration {
+        Duration::MAX
+    }
+
+    /// Epochs after which a member is to be saved; 0 = by time alone.
+    fn save_epochs(&self) -> u32 {
+        0
+    }
+
+    /// Keeps a finished member.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written; training ends.
+    fn finish(&self, unit: Unit, member: &Member) -> Result<(), StoreError>;
+}
+
+/// A list of members, finished ones handed to a function: for ensembles that
+/// live in this process alone.
+pub struct List<F> {
+    queue: Mutex<VecDeque<Unit>>,
+    finish: F,
+}
+
+impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> List<F> {
+    /// The given members of the first task.
+    pub fn new(members: impl IntoIterator<Item = u32>, finish: F) -> Self {
+        let units = members.into_iter().map(|member| Unit { task: 0, member });
+        Self {
+            queue: Mutex::new(units.collect()),
+            finish,
+        }
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Unit>> {
+        self.queue
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> Ledger for List<F> {
+    fn next(&self) -> Option<Unit> {
+        self.queue().pop_front()
+    }
+
+    fn give_back(&self, unit: Unit) {
+        self.queue().push_front(unit);
+    }
+
+    fn finish(&self, _: Unit, member: &Member) -> Result<(), StoreError> {
+        (self.finish)(member)
+    }
+}
+
+/// Where a member in training stands at the end of an epoch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlotReport<'a> {
+    /// Its ensemble.
+    pub ensemble: &'a str,
+    /// Its number.
+    pub member: u32,
+    /// Attempts before this one.
+    pub attempt: u32,
+    /// Epochs that are over.
+    pub epochs: u32,
+    /// Its last training loss; NaN before the first epoch is over.
+    pub training: f64,
+    /// Its last validation loss; NaN before the first epoch is over.
+    pub validation: f64,
+    /// Whether its epoch has just ended.
+    pub ended: bool,
+}
+
+/// Told what happens while members train; asked whether to stop.
+pub trait Observer: Sync {
+    /// Whether to stop at the next batch.
+    fn interrupted(&self) -> bool;
+    /// So many rows were trained on, summed over members, by this block.
+    fn trained(&self, block: &str, rows: u64);
+    /// Where all members of a block stand, whenever an epoch of one has ended;
+    /// none when the block is over.
+    fn epoch(&self, _block: &str, _slots: &[SlotReport<'_>]) {}
+    /// A member's attempt failed; whether there is another.
+    fn failed(&self, _ensemble: &str, _member: u32, _outcome: Outcome, _again: bool) {}
+    /// A member is finished and written.
+    fn finished(&self, member: &Member);
+    /// Something that a person should know.
+    fn say(&self, _text: &str) {}
+}
+
+/// A flag that says stop.
+#[derive(Debug, Default)]
+pub struct Interrupt(AtomicU8);
+
+impl Interrupt {
+    const BY_PERSON: u8 = 1;
+    const BY_TIME: u8 = 2;
+
+    /// Asks to stop; whether that had been asked before.
+    pub fn raise(&self) -> bool {
+        self.0.swap(Self::BY_PERSON, Ordering::SeqCst) == Self::BY_PERSON
+    }
+
+    /// Asks to stop because the time is over.
+    pub fn raise_by_time(&self) {
+        // a person's wish is the stronger one
+        let _ = self
+            .0
+            .compare_exchange(0, Self::BY_TIME, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Whether somebody asked to stop.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether it was for the time.
+    #[must_use]
+    pub fn is_by_time(&self) -> bool {
+        self.0.load(Ordering::SeqCst) == Self::BY_TIME
+    }
+}
