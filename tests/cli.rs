@@ -7,6 +7,7 @@ mod support;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
 use serde_json::Value;
+use sideband::ensemble::{Member, Outcome};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};
@@ -1112,21 +1113,10 @@ fn members_that_all_diverge_are_no_result() {
 
 /// Makes a member one that has diverged: its outcome and its last loss.
 fn spoil(path: &Path) {
-    let bytes = fs::read(path).unwrap();
-    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let header = std::str::from_utf8(&bytes[8..8 + length]).unwrap();
-    let mut header: Value = serde_json::from_str(header).unwrap();
-    let about = header["__metadata__"]["sideband"].as_str().unwrap();
-    let mut about: Value = serde_json::from_str(about).unwrap();
-    about["outcome"] = serde_json::json!({ "kind": "diverged", "epoch": 2 });
-    about["history"]["validation"][1] = Value::Null;
-    header["__metadata__"]["sideband"] = about.to_string().into();
-    let mut header = header.to_string().into_bytes();
-    header.resize(header.len().next_multiple_of(8), b' ');
-    let mut whole = (header.len() as u64).to_le_bytes().to_vec();
-    whole.extend(header);
-    whole.extend(&bytes[8 + length..]);
-    fs::write(path, whole).unwrap();
+    let Member { mut about, row } = Member::read(path).unwrap();
+    about.outcome = Outcome::Diverged { epoch: 2 };
+    about.history.validation[1] = f64::NAN;
+    Member::new(about, row).write(path).unwrap();
 }
 
 #[test]

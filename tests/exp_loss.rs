@@ -140,6 +140,7 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
         seed: 1,
         ensemble: "golden",
         features: &scaling,
+        stream: None,
     };
     let resources = Resources {
         devices: std::slice::from_ref(&compute),

@@ -49,6 +49,12 @@ fn join(words: [u32; 2]) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key([u32; 2]);
 
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:08x}{:08x}", self.0[0], self.0[1])
+    }
+}
+
 impl Key {
     /// The root key of a seed.
     #[must_use]

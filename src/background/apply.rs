@@ -4,7 +4,7 @@
 use super::plan::Plan;
 use super::replicas::Replicas;
 use crate::config::{Combine, Method};
-use crate::data::{EventTable, IdColumn};
+use crate::data::{DataError, EventTable, IdColumn};
 use crate::ensemble::{FeatureScaling, Member};
 use crate::run::atomic;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
@@ -41,6 +41,9 @@ pub enum ApplyError {
     /// The prediction file could not be laid out.
     #[error("cannot write predictions: {0}")]
     Arrow(#[from] ArrowError),
+    /// The events could not be read again.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The file system refused.
     #[error("cannot write predictions: {error}{hint}", error = .0, hint = atomic::hint(.0))]
     Io(#[from] std::io::Error),
@@ -216,6 +219,9 @@ impl<'a> Combiner<'a> {
 /// Sums of weights in the training region that turn a weight into a ratio of
 /// densities.
 pub(super) fn yields(plan: &Plan) -> [f64; 2] {
+    if let Some(stream) = &plan.stream {
+        return [0, 1].map(|class| stream.classes[class].total);
+    }
     let [source, target] = plan.sample.classes();
     [source, target].map(|class| class.weights.iter().sum())
 }
@@ -232,21 +238,24 @@ pub(super) fn column_factor(method: Method, weight: f64, yields: [f64; 2]) -> f6
 
 /// Writes predictions row by row: id columns, the regions (if any), `weight`
 /// (the event's own), `nominal`, `spread`, `median`, and `member_NNN`.
-pub(super) struct PredictionWriter<'a, W: Write + Send> {
+pub(super) struct PredictionWriter<W: Write + Send> {
     writer: ArrowWriter<W>,
     schema: Arc<Schema>,
-    table: &'a EventTable,
-    regions: Vec<String>,
-    first: usize,
+    regions: usize,
+    /// Events that are not written yet.
+    ids: Vec<IdColumn>,
+    flags: Vec<u64>,
+    weights: Vec<f64>,
     numbers: [Vec<f64>; 3],
     members: Vec<Vec<f32>>,
 }
 
-impl<'a, W: Write + Send> PredictionWriter<'a, W> {
+impl<W: Write + Send> PredictionWriter<W> {
+    /// A writer of events that are named like those of `table`.
     pub(super) fn new(
         output: W,
-        table: &'a EventTable,
-        regions: Vec<String>,
+        table: &EventTable,
+        regions: &[String],
         members: &[Member],
     ) -> Result<Self, ApplyError> {
         let id = |c: &IdColumn| {
@@ -273,23 +282,36 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
             .set_dictionary_enabled(false)
             .set_max_row_group_row_count(Some(ROW_GROUP))
             .build();
+        let empty = |c: &IdColumn| IdColumn {
+            name: c.name.clone(),
+            signed: c.signed,
+            bits: Vec::new(),
+        };
         Ok(Self {
             writer: ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))?,
             schema,
-            table,
-            regions,
-            first: 0,
+            regions: regions.len(),
+            ids: table.ids.columns.iter().map(empty).collect(),
+            flags: Vec::new(),
+            weights: Vec::new(),
             numbers: Default::default(),
             members: vec![Vec::new(); members.len()],
         })
     }
 
-    /// Appends the next event of the table.
+    /// Appends an event of a table.
     pub(super) fn push(
         &mut self,
+        table: &EventTable,
+        row: usize,
         event: Predicted,
         member_values: impl Iterator<Item = f64>,
     ) -> Result<(), ApplyError> {
+        for (to, from) in self.ids.iter_mut().zip(&table.ids.columns) {
+            to.bits.push(from.bits[row]);
+        }
+        self.flags.push(table.flags[row]);
+        self.weights.push(table.weights[row]);
         let numbers = [event.nominal, event.spread, event.median];
         for (column, value) in self.numbers.iter_mut().zip(numbers) {
             column.push(value);
@@ -297,31 +319,30 @@ impl<'a, W: Write + Send> PredictionWriter<'a, W> {
         for (column, value) in self.members.iter_mut().zip(member_values) {
             column.push(value as f32);
         }
-        if self.numbers[0].len() >= 8192 {
+        if self.flags.len() >= 8192 {
             self.flush()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<(), ApplyError> {
-        let rows = self.first..self.first + self.numbers[0].len();
-        self.first = rows.end;
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
-        for column in &self.table.ids.columns {
-            let bits = column.bits[rows.clone()].iter().copied();
+        for column in &mut self.ids {
+            let bits = std::mem::take(&mut column.bits);
             arrays.push(if column.signed {
-                Arc::new(bits.map(|b| b as i64).collect::<Int64Array>())
+                Arc::new(bits.into_iter().map(|b| b as i64).collect::<Int64Array>())
             } else {
-                Arc::new(bits.collect::<UInt64Array>())
+                Arc::new(UInt64Array::from(bits))
             });
         }
-        for region in 0..self.regions.len() {
-            let flags = self.table.flags[rows.clone()].iter();
-            let inside: Vec<bool> = flags.map(|f| f >> region & 1 == 1).collect();
+        let flags = std::mem::take(&mut self.flags);
+        for region in 0..self.regions {
+            let inside: Vec<bool> = flags.iter().map(|f| f >> region & 1 == 1).collect();
             arrays.push(Arc::new(BooleanArray::from(inside)));
         }
-        let weights = self.table.weights[rows].to_vec();
-        arrays.push(Arc::new(Float64Array::from(weights)));
+        arrays.push(Arc::new(Float64Array::from(std::mem::take(
+            &mut self.weights,
+        ))));
         for column in &mut self.numbers {
             arrays.push(Arc::new(Float64Array::from(std::mem::take(column))));
         }

@@ -8,8 +8,8 @@ use super::pipeline::{
 use super::plan::Plan;
 use crate::config::Experiment;
 use crate::ensemble::{
-    ClassRows, Inputs, Interrupt, Member, Resources, Task, TrainError, TrainingSample, Unit,
-    train_local,
+    ClassRows, Inputs, Interrupt, Member, Resources, StreamSource, Task, TrainError,
+    TrainingSample, Unit, train_local,
 };
 use crate::executor::{Block, Executor, Local, Monitor, RunLedger, Work, blocks};
 use crate::run::{
@@ -48,11 +48,10 @@ pub fn run(
 ) -> Result<Ended, RunError> {
     let started = Instant::now();
     let notes = RefCell::new(Vec::new());
+    let voice = Progress::lines(options.quiet);
     let say = |text: &str| {
         notes.borrow_mut().push(text.to_owned());
-        if !options.quiet {
-            Progress::new(0, 0, false).say(text);
-        }
+        voice.say(text);
     };
     let devices = open_devices(experiment)?;
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
@@ -69,6 +68,7 @@ pub fn run(
         return Ok(campaign.ended(ends));
     }
     campaign.prepared = open;
+    campaign.started = started;
     let log = campaign.log(notes.take())?;
     campaign.begin(&log)?;
     if !campaign.missing().is_empty() {
@@ -261,7 +261,7 @@ pub fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged, Run
 }
 
 /// Opens all devices of an experiment.
-fn open_devices(experiment: &Experiment) -> Result<Vec<Compute>, RunError> {
+pub(super) fn open_devices(experiment: &Experiment) -> Result<Vec<Compute>, RunError> {
     let names = experiment.common().device.names();
     Ok(names.map(Compute::open).collect::<Result<_, _>>()?)
 }
@@ -275,6 +275,7 @@ struct Campaign<'a> {
     root: RunDirectory,
     prepared: Vec<Prepared>,
     blocks: Vec<Block>,
+    started: Instant,
 }
 
 impl<'a> Campaign<'a> {
@@ -346,6 +347,7 @@ impl<'a> Campaign<'a> {
             root,
             prepared: list,
             blocks: blocks(experiment),
+            started: Instant::now(),
         })
     }
 
@@ -566,7 +568,8 @@ impl Work for Training<'_> {
             .collect();
         let members: usize = wanted.iter().map(|block| block.units.len()).sum();
         let (total, done) = (campaign.total(), campaign.count());
-        let progress = Progress::new(total, done, campaign.options.quiet);
+        let progress =
+            Progress::new(total, done, campaign.options.quiet).since(campaign.started);
         progress.say(&format!(
             "training {} members on {}",
             (total - done).min(members as u64),
@@ -681,6 +684,7 @@ struct Trainable {
     sample: TrainingSample,
     settings: crate::ensemble::TrainingSettings,
     features: crate::ensemble::FeatureScaling,
+    stream: Option<StreamSource>,
 }
 
 impl Trainable {
@@ -691,6 +695,7 @@ impl Trainable {
             seed: self.seed,
             ensemble: &self.name,
             features: &self.features,
+            stream: self.stream.as_ref(),
         }
     }
 }
@@ -708,17 +713,21 @@ fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainabl
             inputs = Inputs::new(Vec::new(), plan.sample.inputs().columns());
         }
         let classes = shared_rows(&plan, &mut inputs, &mut rows);
-        parts.push((plan.ensemble, plan.config, plan.settings, plan.scaling, classes));
+        // the events themselves are in the matrix now
+        let seed = plan.config.experiment.seed;
+        let rest = (plan.settings, plan.scaling, plan.stream);
+        parts.push((plan.ensemble, seed, rest, classes));
     }
     let inputs = Arc::new(inputs);
     Ok(parts
         .into_iter()
-        .map(|(name, config, settings, features, [source, target])| Trainable {
+        .map(|(name, seed, (settings, features, stream), [source, target])| Trainable {
             name,
-            seed: config.experiment.seed,
+            seed,
             sample: TrainingSample::new(Arc::clone(&inputs), source, target),
             settings,
             features,
+            stream,
         })
         .collect())
 }

@@ -115,6 +115,7 @@ pub(super) fn closure_auc(
         seed: plan.config.experiment.seed ^ ensemble_word(name),
         ensemble: name,
         features: &plan.scaling,
+        stream: None,
     };
     let trained = Mutex::new(Vec::new());
     let keep = |member: &Member| {

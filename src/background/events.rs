@@ -1,10 +1,18 @@
 //! One sample of events, opened and read as the configuration says.
 
-use super::plan::PlanError;
-use crate::config::{Config, MissingPolicy, SampleConfig};
-use crate::data::{Dataset, EventTable, FileRecord, IdSpec, OnMissing, Resolver, ScanRequest};
+use super::plan::{PlanError, region_index, settings};
+use crate::config::{Config, MissingPolicy, SampleConfig, StreamConfig};
+use crate::data::{
+    DataError, Dataset, EventTable, FileRecord, IdSpec, OnMissing, PartOrder, Resolver,
+    ScanRequest, StreamOptions,
+};
+use crate::ensemble::{ClassSource, Streams, is_streamed};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+
+/// Events of a chunk of a stream.
+const CHUNK_ROWS: usize = 1 << 14;
 
 /// A sample in memory.
 #[derive(Clone, Debug)]
@@ -19,6 +27,23 @@ pub struct Sample {
     pub table: EventTable,
     /// Whether events are named by file and row for want of id columns.
     pub ids_by_row: bool,
+    /// Where the rest is, if the table has only a share of the events.
+    pub rest: Option<Rest>,
+}
+
+/// The events of a sample that is larger than memory.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// The files.
+    pub dataset: Arc<Dataset>,
+    /// What a result needs of each event: regions, inputs, weight and id.
+    pub all: Arc<ScanRequest>,
+    /// The training region as training reads it, and how much there is of it.
+    pub training: ClassSource,
+    /// Selected events in the files.
+    pub events: u64,
+    /// How much is read ahead.
+    pub options: StreamOptions,
 }
 
 /// Names and expressions of what is read beside weights and ids.
@@ -133,15 +158,23 @@ impl Sample {
         } else {
             IdSpec::Columns(sample.id.clone())
         };
-        let table = dataset
-            .scan(&request, None)
-            .map_err(|e| PlanError::data(format!("data.{role}"), e))?;
+        let failed = |e| PlanError::data(format!("data.{role}"), e);
+        let files = dataset.digest().map_err(data("path"))?;
+        let (table, rest) = match &config.data.stream {
+            None => (dataset.scan(&request, None).map_err(failed)?, None),
+            Some(stream) => {
+                let (table, rest) =
+                    draw(Arc::new(dataset), request, config, stream).map_err(failed)?;
+                (table, Some(rest))
+            }
+        };
         Ok(Self {
             role,
             label: sample.label.clone().unwrap_or_else(|| role.to_owned()),
-            files: dataset.digest().map_err(data("path"))?,
+            files,
             table,
             ids_by_row: sample.id.is_empty(),
+            rest,
         })
     }
 
@@ -169,4 +202,75 @@ impl Sample {
             .find(|(n, _)| n == name)
             .map(|(_, values)| values.as_slice())
     }
+}
+
+/// One pass over files that are larger than memory: a share of the events, with
+/// weights that stand for all of them, and what the rest adds up to.
+fn draw(
+    dataset: Arc<Dataset>,
+    request: ScanRequest,
+    config: &Config,
+    stream: &StreamConfig,
+) -> Result<(EventTable, Rest), DataError> {
+    let share = (stream.sample as f64 / dataset.rows().max(1) as f64).min(1.0);
+    let region = region_index(config, &config.training.region);
+    let settings = settings(config, request.features.len());
+    // the same for every ensemble: neither folds nor this draw know its name
+    let streams = Streams::new(config.experiment.seed, "");
+    let options = StreamOptions {
+        chunk_rows: CHUNK_ROWS,
+        buffers: (stream.read_ahead / CHUNK_ROWS).max(1),
+        threads: 1,
+    };
+    let everything = StreamOptions {
+        threads: rayon::current_num_threads().min(options.buffers),
+        ..options
+    };
+    let mut table = EventTable::default();
+    let mut training = ClassSource {
+        dataset: Arc::clone(&dataset),
+        request: Arc::new(ScanRequest {
+            flags: vec![request.flags[region].clone()],
+            require_any_flag: true,
+            columns: Vec::new(),
+            ..request.clone()
+        }),
+        share,
+        rows: 0,
+        weight: 0.0,
+        total: 0.0,
+    };
+    let mut events = 0;
+    let request = Arc::new(request);
+    for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
+        let chunk = chunk?;
+        events += chunk.len() as u64;
+        for (row, key) in chunk.ids.key.iter().enumerate() {
+            if streams.sample(*key) < share {
+                table.append_range(&chunk, row..row + 1);
+            }
+            if chunk.flags[row] >> region & 1 == 1 {
+                let weight = chunk.weights[row];
+                training.total += weight;
+                if is_streamed(&settings, streams, share, *key) {
+                    training.rows += 1;
+                    training.weight += weight;
+                }
+            }
+        }
+        table.report.merge(&chunk.report);
+    }
+    table.report.rows_selected = table.len() as u64;
+    table.weights.iter_mut().for_each(|w| *w /= share);
+    let rest = Rest {
+        all: Arc::new(ScanRequest {
+            columns: Vec::new(),
+            ..(*request).clone()
+        }),
+        dataset,
+        training,
+        events,
+        options,
+    };
+    Ok((table, rest))
 }

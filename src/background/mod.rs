@@ -6,6 +6,7 @@
 //! ```
 
 mod apply;
+mod calibrate;
 mod campaign;
 mod classifier;
 mod diagnostics;
@@ -26,12 +27,12 @@ struct Workbench<'a> {
     say: &'a dyn Fn(&str),
 }
 
-pub use events::{Sample, unblinded_regions};
+pub use events::{Rest, Sample, unblinded_regions};
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
     YieldMetrics,
 };
-pub(crate) use pipeline::threads;
+pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, Merged, Worked, extend, merge, run, work};
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};

@@ -5,10 +5,12 @@ use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields};
 use super::classifier::ClassifierError;
 use super::diagnostics::Accumulator;
+use super::events::Sample;
 use super::metrics::Metrics;
 use super::plan::{Plan, PlanError, PlanOptions};
 use super::replicas::Replicas;
 use crate::config::{Config, ConfigError, EnsembleSpec, Method};
+use crate::data::{EventTable, PartOrder};
 use crate::ensemble::{Member, Outcome, StoreError, TrainError, check_folds};
 use crate::report::{self, ReportError};
 use crate::run::{
@@ -373,7 +375,7 @@ pub(super) fn base_folder() -> Option<String> {
 
 /// Training threads of a configuration on this machine.
 #[must_use]
-pub(crate) fn threads(config: &Config) -> usize {
+pub(super) fn threads(config: &Config) -> usize {
     match config.device.threads {
         0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         n => n.min(1024),
@@ -382,10 +384,19 @@ pub(crate) fn threads(config: &Config) -> usize {
 
 fn describe_sample(sample: &super::Sample, say: &dyn Fn(&str)) {
     let report = &sample.table.report;
+    let (events, kept) = match &sample.rest {
+        None => (sample.table.len() as u64, String::new()),
+        Some(rest) => (
+            rest.events,
+            format!(
+                ", read while training; {} of them in memory for validation and diagnostics",
+                sample.table.len()
+            ),
+        ),
+    };
     say(&format!(
-        "{}: {} events in {} file(s)",
+        "{}: {events} events in {} file(s){kept}",
         sample.role,
-        sample.table.len(),
         sample.files.len()
     ));
     if sample.ids_by_row {
@@ -514,65 +525,79 @@ fn predict_and_measure(
     let unnormalised =
         1.0 / (members.iter().map(|m| m.about.normalisation).sum::<f64>() / members.len() as f64);
     let mut accumulator = Accumulator::new(plan, &replicas);
-    let method = plan.config.experiment.method;
-    let yields = yields(plan);
     let trained = plan.training_region();
-    let path = directory.predictions().join("source.parquet");
-    atomic::write_with(&path, |file| {
-        let table = &plan.source.table;
-        let regions = plan.config.regions.keys().cloned().collect();
-        let mut writer = PredictionWriter::new(file, table, regions, members)?;
-        let combine = plan.config.ensemble.combine;
-        let mut combiner = Combiner::new(&replicas, combine);
-        let mut raw_combiner = Combiner::new(&replicas, combine);
-        let mut raw = vec![0.0; members.len()];
-        applier.for_each(&table.features, |row, ratios| {
-            let weight = table.weights[row];
-            let (key, in_training) = (table.ids.key[row], table.flags[row] >> trained & 1 == 1);
-            let factor = column_factor(method, weight, yields);
-            let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
-            let (event, _) = combiner.event(&scaled, key, in_training);
-            writer.push(event, scaled.iter().copied())?;
-            for ((raw, ratio), member) in raw.iter_mut().zip(ratios).zip(members) {
-                *raw = weight * ratio / (member.about.normalisation * unnormalised);
-            }
-            let (_, raw) = raw_combiner.event(&raw, key, in_training);
-            let weights: Vec<f64> = ratios.iter().map(|r| r * weight).collect();
-            let (event, values) = combiner.event(&weights, key, in_training);
-            accumulator.push(event, values, raw);
-            Ok::<(), ApplyError>(())
-        })?;
-        writer.finish()
+    let table = &plan.source.table;
+    let combine = plan.config.ensemble.combine;
+    let mut combiner = Combiner::new(&replicas, combine);
+    let mut raw_combiner = Combiner::new(&replicas, combine);
+    let mut raw = vec![0.0; members.len()];
+    applier.for_each(&table.features, |row, ratios| {
+        let weight = table.weights[row];
+        let (key, in_training) = (table.ids.key[row], table.flags[row] >> trained & 1 == 1);
+        for ((raw, ratio), member) in raw.iter_mut().zip(ratios).zip(members) {
+            *raw = weight * ratio / (member.about.normalisation * unnormalised);
+        }
+        let (_, raw) = raw_combiner.event(&raw, key, in_training);
+        let weights: Vec<f64> = ratios.iter().map(|r| r * weight).collect();
+        let (event, values) = combiner.event(&weights, key, in_training);
+        accumulator.push(event, values, raw);
+        Ok::<(), ApplyError>(())
     })?;
-    if method == Method::Ratio {
-        write_target(plan, &applier, &replicas, members, directory)?;
+    let predictor = PredictionFile {
+        plan,
+        applier: &applier,
+        replicas: &replicas,
+        members,
+    };
+    predictor.write(&plan.source, &directory.predictions().join("source.parquet"))?;
+    if plan.config.experiment.method == Method::Ratio {
+        // with the ratio as the product, the target's events have theirs too
+        predictor.write(&plan.target, &directory.predictions().join("target.parquet"))?;
     }
     Ok(accumulator.metrics(members, failed, &applier, bench)?)
 }
 
-/// With the ratio as the product, the target's events have theirs too.
-fn write_target(
-    plan: &Plan,
-    applier: &Applier,
-    replicas: &Replicas,
-    members: &[Member],
-    directory: &RunDirectory,
-) -> Result<(), ApplyError> {
-    let table = &plan.target.table;
-    let trained = plan.training_region();
-    let yields = yields(plan);
-    let path = directory.predictions().join("target.parquet");
-    atomic::write_with(&path, |file| {
-        let regions = plan.config.regions.keys().cloned().collect();
-        let mut writer = PredictionWriter::new(file, table, regions, members)?;
-        let mut combiner = Combiner::new(replicas, plan.config.ensemble.combine);
-        applier.for_each(&table.features, |row, ratios| {
-            let factor = column_factor(Method::Ratio, table.weights[row], yields);
+/// What makes a prediction file.
+struct PredictionFile<'a> {
+    plan: &'a Plan,
+    applier: &'a Applier,
+    replicas: &'a Replicas,
+    members: &'a [Member],
+}
+
+impl PredictionFile<'_> {
+    /// Predicts every event of a sample, wherever it is.
+    fn write(&self, sample: &Sample, path: &Path) -> Result<(), ApplyError> {
+        let regions: Vec<String> = self.plan.config.regions.keys().cloned().collect();
+        atomic::write_with(path, |file| {
+            let mut writer = PredictionWriter::new(file, &sample.table, &regions, self.members)?;
+            match &sample.rest {
+                None => self.append(&mut writer, &sample.table)?,
+                Some(rest) => {
+                    let order = PartOrder::files();
+                    for chunk in rest.dataset.stream(&rest.all, &order, rest.options)? {
+                        self.append(&mut writer, &chunk?)?;
+                    }
+                }
+            }
+            writer.finish()
+        })
+    }
+
+    fn append<W: std::io::Write + Send>(
+        &self,
+        writer: &mut PredictionWriter<W>,
+        table: &EventTable,
+    ) -> Result<(), ApplyError> {
+        let config = &self.plan.config;
+        let (trained, yields) = (self.plan.training_region(), yields(self.plan));
+        let mut combiner = Combiner::new(self.replicas, config.ensemble.combine);
+        self.applier.for_each(&table.features, |row, ratios| {
+            let factor = column_factor(config.experiment.method, table.weights[row], yields);
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
             let in_training = table.flags[row] >> trained & 1 == 1;
             let (event, _) = combiner.event(&scaled, table.ids.key[row], in_training);
-            writer.push(event, scaled.iter().copied())
-        })?;
-        writer.finish()
-    })
+            writer.push(table, row, event, scaled.iter().copied())
+        })
+    }
 }

@@ -6,8 +6,8 @@ use super::variables::{self, Variable};
 use crate::config::{Config, Method};
 use crate::data::DataError;
 use crate::ensemble::{
-    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, Streams, Task, TrainingSample,
-    TrainingSettings,
+    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, StreamSource, Streams, Task,
+    TrainingSample, TrainingSettings,
 };
 use crate::stats::WeightSummary;
 use sideband_models::{Mlp, MlpConfig};
@@ -152,6 +152,8 @@ pub struct Plan {
     pub sample: TrainingSample,
     /// Streams of the ensemble.
     pub streams: Streams,
+    /// Where training reads its events from, if they are more than memory holds.
+    pub stream: Option<StreamSource>,
 }
 
 impl Plan {
@@ -196,6 +198,24 @@ impl Plan {
                 return Err(PlanError::NoWeight { role, sum });
             }
         }
+        let stream = match (&config.data.stream, &source.rest, &target.rest) {
+            (Some(stream), Some(source), Some(target)) => Some(StreamSource {
+                classes: [source.training.clone(), target.training.clone()],
+                window: stream.window,
+                options: source.options,
+            }),
+            _ => None,
+        };
+        if let Some(stream) = &stream {
+            for (role, class) in ["source", "target"].into_iter().zip(&stream.classes) {
+                if class.rows == 0 || class.weight <= 0.0 {
+                    return Err(PlanError::NoWeight {
+                        role,
+                        sum: class.weight,
+                    });
+                }
+            }
+        }
         Ok(Self {
             ensemble: ensemble.to_owned(),
             unblind: options.unblind,
@@ -207,6 +227,7 @@ impl Plan {
             settings,
             sample,
             streams,
+            stream,
         })
     }
 
@@ -251,6 +272,7 @@ impl Plan {
             seed: self.config.experiment.seed,
             ensemble: &self.ensemble,
             features: &self.scaling,
+            stream: self.stream.as_ref(),
         }
     }
 
@@ -287,14 +309,14 @@ impl Plan {
     }
 }
 
-fn region_index(config: &Config, name: &str) -> usize {
+pub(super) fn region_index(config: &Config, name: &str) -> usize {
     config
         .regions
         .get_index_of(name)
         .expect("the configuration was checked to name a region")
 }
 
-fn settings(config: &Config, inputs: usize) -> TrainingSettings {
+pub(super) fn settings(config: &Config, inputs: usize) -> TrainingSettings {
     let (m, t) = (&config.model, &config.training);
     TrainingSettings {
         network: MlpConfig {

@@ -121,13 +121,13 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
     let method = config.experiment.method;
     let yields = manifest_yields(&directory, method)?;
     let write = atomic::write_with(&options.out, |file| {
-        let mut writer = PredictionWriter::new(file, &table, Vec::new(), &members)?;
+        let mut writer = PredictionWriter::new(file, &table, &[], &members)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
             let factor = column_factor(method, table.weights[row], yields);
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
             let (event, _) = combiner.event(&scaled, table.ids.key[row], false);
-            writer.push(event, scaled.iter().copied())
+            writer.push(&table, row, event, scaled.iter().copied())
         })?;
         writer.finish()
     });

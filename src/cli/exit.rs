@@ -120,7 +120,7 @@ impl From<TrainError> for Failure {
         match error {
             TrainError::Device(error) => error.into(),
             TrainError::Store(error) => error.into(),
-            TrainError::EmptyFold { .. } => fail(Exit::Data, &error),
+            TrainError::EmptyFold { .. } | TrainError::Data(_) => fail(Exit::Data, &error),
             TrainError::Thread(_) => fail(Exit::Internal, &error),
         }
     }

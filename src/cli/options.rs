@@ -112,6 +112,12 @@ impl std::str::FromStr for MemberRange {
 pub(super) struct PlanArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
+    /// List every member with its block and key.
+    #[arg(long)]
+    pub members: bool,
+    /// Do not train for a second to measure the time.
+    #[arg(long)]
+    pub no_calibration: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,34 +3,118 @@
 use super::options::PlanArguments;
 use super::run::resolve;
 use super::{Done, Exit, print, table};
-use crate::background::{Plan, PlanOptions};
-use crate::ensemble::Split;
-use sideband_models::Compute;
-use std::path::Path;
+use crate::background::{Estimate, Plan, RunOptions, estimate};
+use crate::ensemble::{Split, Streams};
+use crate::executor::duration;
+use std::path::PathBuf;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
     let experiment = resolve(&arguments.config)?;
-    let config = experiment.common().clone();
-    let compute = Compute::open(config.device.names().next().unwrap_or("cpu"))?;
-    let options = PlanOptions {
+    let options = RunOptions {
+        out: PathBuf::new(),
+        base: PathBuf::new(),
         unblind: arguments.config.unblind,
+        quiet: true,
+        only: None,
     };
-    let plan = Plan::new("nominal", config, Path::new(""), options)?;
-    print(&describe(&plan, &compute))?;
+    let mut texts = Vec::new();
+    let is_matrix = experiment.is_matrix;
+    let estimate = estimate(
+        &experiment,
+        &options,
+        !arguments.no_calibration,
+        &mut |plan| {
+            if !is_matrix || texts.is_empty() {
+                texts.push(describe(plan));
+            }
+        },
+    )?;
+    if is_matrix {
+        print("The first of the ensembles:\n")?;
+    }
+    print(&texts.concat())?;
+    print(&format!("\n{}", describe_estimate(&estimate)))?;
+    if arguments.members {
+        let mut rows = Vec::new();
+        for block in &estimate.blocks {
+            for unit in &block.units {
+                let spec = &experiment.ensembles[unit.task];
+                let streams = Streams::new(spec.config.experiment.seed, &spec.name);
+                rows.push(vec![
+                    spec.name.clone(),
+                    unit.member.to_string(),
+                    block.number.to_string(),
+                    streams.initial(unit.member, 0).to_string(),
+                ]);
+            }
+        }
+        let header = ["ensemble", "member", "block", "key of its initial weights"];
+        print(&format!("\n{}", table(&header, &rows)))?;
+    }
     Ok(Exit::Ok)
 }
 
-fn describe(plan: &Plan, compute: &Compute) -> String {
+fn describe_estimate(estimate: &Estimate) -> String {
+    let mib = |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20));
+    let mut rows: Vec<Vec<String>> = estimate
+        .ensembles
+        .iter()
+        .map(|e| {
+            let blocks = estimate.blocks.iter().filter(|b| b.family == e.family);
+            let time = if e.rate > 0.0 {
+                format!("{} to {}", duration(e.seconds[0]), duration(e.seconds[1]))
+            } else {
+                "not measured".to_owned()
+            };
+            vec![
+                e.name.clone(),
+                e.members.to_string(),
+                e.family.to_string(),
+                blocks.count().to_string(),
+                e.events[0].to_string(),
+                e.events[1].to_string(),
+                mib(e.model_bytes),
+                format!("{:.2}", e.rate * 1e-6),
+                time,
+            ]
+        })
+        .collect();
+    if rows.len() > 1 {
+        let sum = |k: usize| estimate.ensembles.iter().map(|e| e.seconds[k]).sum::<f64>();
+        let members: u32 = estimate.ensembles.iter().map(|e| e.members).sum();
+        let mut total = vec![String::new(); 9];
+        total[0] = "all".to_owned();
+        total[1] = members.to_string();
+        total[3] = estimate.blocks.len().to_string();
+        if estimate.ensembles.iter().all(|e| e.rate > 0.0) {
+            total[8] = format!("{} to {}", duration(sum(0)), duration(sum(1)));
+        }
+        rows.push(total);
+    }
+    let header = [
+        "ensemble",
+        "members",
+        "family",
+        "its blocks",
+        "source",
+        "target",
+        "MiB",
+        "M events/s",
+        "time",
+    ];
+    let resident = estimate.resident_bytes.map_or_else(String::new, |bytes| {
+        format!("\n\nmemory of the program while it was measured: {} MiB", mib(bytes))
+    });
+    format!(
+        "{}{resident}\ntime: from the earliest stop that the patience allows to the last epoch, on \
+         this machine as it is now",
+        table(&header, &rows)
+    )
+}
+
+fn describe(plan: &Plan) -> String {
     let config = &plan.config;
     let network = plan.network();
-    let threads = crate::background::threads(config);
-    let at_once = match (config.device.block, compute.is_cpu()) {
-        (0, true) => threads,
-        (0, false) => 128,
-        (block, true) => block * threads,
-        (block, false) => block,
-    }
-    .min(config.ensemble.members as usize);
     let mut rows = Vec::new();
     for (index, name, _, shown) in plan.regions() {
         for sample in [&plan.source, &plan.target] {
@@ -82,14 +166,13 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         .collect();
     format!(
         "{name}: {method}, seed {seed}\n\n\
-         members     {members}{bootstrap}, {at_once} at once on {device} ({threads} threads)\n\
+         members     {members}{bootstrap} on {device}\n\
          network     {inputs_count} inputs, hidden {hidden:?}, {parameters} parameters a member, \
          {total} in all\n\
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
          folds       {split}\n\
          source      {source}\n\
-         target      {target}\n\
-         memory      about {memory:.0} MiB while training\n\n{events}\n\n{features}",
+         target      {target}\n\n{events}\n\n{features}",
         name = config.experiment.name,
         method = config.experiment.method.describe(),
         seed = config.experiment.seed,
@@ -99,7 +182,7 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         } else {
             ""
         },
-        device = compute.name(),
+        device = config.device.name,
         inputs_count = plan.scaling.mean.len(),
         hidden = config.model.hidden,
         parameters = network.parameters().len(),
@@ -109,7 +192,6 @@ fn describe(plan: &Plan, compute: &Compute) -> String {
         patience = config.training.patience,
         source = folds(0),
         target = folds(1),
-        memory = plan.event_bytes() as f64 / f64::from(1 << 20),
         events = table(
             &["region", "sample", "events", "sum of weights", "negative"],
             &rows

@@ -108,6 +108,26 @@ impl Config {
             let list = sample.path.to_list();
             ensure(!list.is_empty(), path, &list, "at least one path")?;
         }
+        if let Some(stream) = &self.data.stream {
+            for (key, value, least) in [
+                ("window", stream.window, self.training.batch / 2),
+                ("sample", stream.sample, 1000),
+                ("read_ahead", stream.read_ahead, 1 << 13),
+            ] {
+                ensure(
+                    (least..=1 << 30).contains(&value),
+                    &format!("data.stream.{key}"),
+                    value,
+                    &format!("{least} to {}", 1 << 30),
+                )?;
+            }
+            ensure(
+                self.training.split == Split::Shared,
+                "training.split",
+                self.training.split,
+                "\"shared\" with [data.stream]: all members read the same events",
+            )?;
+        }
         for key in self.data.define.keys() {
             let fine = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && !key.starts_with(|c: char| c.is_ascii_digit())

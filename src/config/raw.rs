@@ -213,6 +213,34 @@ pub struct DataConfig {
     /// What to do with events whose feature is missing, NaN or infinite.
     #[serde(default)]
     pub on_missing: MissingPolicy,
+    /// Reads the events while training, with a shuffle in windows: for data
+    /// larger than memory. Without it they are all held in memory.
+    #[serde(default)]
+    pub stream: Option<StreamConfig>,
+}
+
+/// `[data.stream]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// Events of each class that are shuffled together, and held by each
+    /// training thread.
+    pub window: usize,
+    /// Events of each class that stay in memory, drawn at random: they validate,
+    /// and the diagnostics are made of them.
+    pub sample: usize,
+    /// Events that are read ahead of the training, for each thread and class.
+    pub read_ahead: usize,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            window: 1 << 18,
+            sample: 200_000,
+            read_ahead: 1 << 17,
+        }
+    }
 }
 
 /// What to do with events whose feature is missing, NaN or infinite.

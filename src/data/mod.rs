@@ -43,6 +43,6 @@ pub use error::DataError;
 pub use expression::{Expression, ExpressionError, FUNCTIONS, MAX_DEPTH, MAX_LENGTH};
 pub use ids::{IdColumn, IdSpec, Ids, event_key};
 pub use scan::{MAX_FLAGS, OnMissing, ScanRequest};
-pub use stream::{EventStream, PartOrder, StreamOptions, StreamPosition, WindowStream};
+pub use stream::{EventStream, PartOrder, StreamOptions, StreamPosition};
 pub use summary::{ColumnSummary, summarise};
 pub use table::{EventTable, ScanReport};

@@ -11,7 +11,6 @@
 
 mod order;
 mod reader;
-mod windows;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -28,7 +27,6 @@ use order::Cursor;
 use reader::{Message, Reader};
 
 pub use order::{PartOrder, StreamPosition};
-pub use windows::WindowStream;
 
 /// How much is read ahead. None of it changes the sequence of events.
 ///
@@ -162,11 +160,6 @@ impl EventStream {
     /// been handed out. For a progress bar.
     pub fn rows_read(&self) -> u64 {
         self.shared.rows_read.load(Ordering::Relaxed)
-    }
-
-    /// Joins the chunks to tables of exactly `rows` events (at least 1).
-    pub fn windows(self, rows: usize) -> WindowStream {
-        WindowStream::new(self, rows)
     }
 
     /// Ends all threads and waits for them; the first panic among them.

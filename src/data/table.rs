@@ -64,7 +64,7 @@ impl EventTable {
 
     /// Appends the events `range` of `other`, which came of the same request.
     /// The report stays as it is.
-    pub(super) fn append_range(&mut self, other: &Self, range: Range<usize>) {
+    pub fn append_range(&mut self, other: &Self, range: Range<usize>) {
         if self.ids.columns.is_empty() {
             self.name_like(other);
         }

@@ -5,7 +5,6 @@
 mod reading;
 mod refusals;
 mod streaming;
-mod windows;
 
 use std::collections::BTreeMap;
 use std::path::Path;

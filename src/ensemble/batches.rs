@@ -1,8 +1,10 @@
 //! What one member sees: its rows, their coefficients and their order.
 
+use super::local::Task;
 use super::sample::TrainingSample;
 use super::settings::{Normalise, TrainingSettings};
 use super::split::{Fold, Split};
+use super::stream;
 use super::streams::Streams;
 
 /// The training rows of one member and the order in which it reads them.
@@ -21,8 +23,6 @@ pub(super) struct MemberBatches {
     coefficients: [Vec<f32>; 2],
     /// Order of the present pass of each class, and its number.
     order: [(u64, Vec<u32>); 2],
-    /// Steps made.
-    step: u64,
 }
 
 impl MemberBatches {
@@ -73,24 +73,19 @@ impl MemberBatches {
             }),
             rows,
             coefficients,
-            step: 0,
         }
     }
 
-    /// Goes on after so many steps.
-    pub(super) fn skip_to(&mut self, step: u64) {
-        self.step = step;
-    }
-
-    pub(super) fn steps_made(&self) -> u64 {
-        self.step
-    }
-
-    /// Appends the next batch, `B` rows and their coefficients.
-    pub(super) fn next(&mut self, rows: &mut Vec<i32>, coefficients: &mut Vec<f32>) {
+    /// Appends the batch of a step, `B` rows and their coefficients.
+    pub(super) fn append(
+        &mut self,
+        step: u64,
+        rows: &mut Vec<i32>,
+        coefficients: &mut Vec<f32>,
+    ) {
         for class in 0..2 {
             let count = self.rows[class].len() as u64;
-            let first = self.step * self.half as u64;
+            let first = step * self.half as u64;
             for position in first..first + self.half as u64 {
                 let pass = position / count;
                 if self.order[class].0 != pass {
@@ -102,17 +97,18 @@ impl MemberBatches {
                 coefficients.push(self.coefficients[class][index]);
             }
         }
-        self.step += 1;
     }
 }
 
 /// Number of steps of an epoch: the same for all members, so that a stack's
 /// members reach the end of an epoch together.
-pub(super) fn steps_per_epoch(
-    sample: &TrainingSample,
-    settings: &TrainingSettings,
-    streams: Streams,
-) -> usize {
+#[must_use]
+pub fn steps_per_epoch(task: &Task<'_>) -> usize {
+    let (sample, settings) = (task.sample, task.settings);
+    let streams = Streams::new(task.seed, task.ensemble);
+    if let Some(source) = task.stream {
+        return stream::steps_per_epoch(source, settings);
+    }
     let larger = sample
         .classes()
         .iter()

@@ -8,6 +8,7 @@ use super::ledger::{Ledger, Observer, SlotReport, Unit};
 use super::local::{Task, TrainError};
 use super::split::Split;
 use super::store::{History, Outcome};
+use super::stream::{Feed, Follower};
 use super::streams::Streams;
 use sideband_models::{
     Batches, Compute, EvaluationRows, InputScaling, MemberState, Mlp, Row, Stack, Table,
@@ -60,7 +61,7 @@ impl<'a> BlockContext<'a> {
                 let shared = task.settings.split.split == Split::Shared;
                 EnsembleContext {
                     streams,
-                    steps: steps_per_epoch(task.sample, task.settings, streams),
+                    steps: steps_per_epoch(task),
                     validation: shared.then(|| {
                         let rows = validation_rows(task.sample, task.settings, streams, 0);
                         let inputs = std::slice::from_ref(&inputs);
@@ -86,13 +87,16 @@ impl<'a> BlockContext<'a> {
         let task = ensemble.task;
         let found = found.filter(|c| c.suits(self.network, task.features));
         let attempt = found.as_ref().map_or(attempt, |c| c.about.attempt);
-        let mut batches = MemberBatches::new(
-            task.sample,
-            task.settings,
-            ensemble.streams,
-            unit.member,
-            attempt,
-        );
+        // a stream's batches are made by its feed
+        let batches = task.stream.is_none().then(|| {
+            MemberBatches::new(
+                task.sample,
+                task.settings,
+                ensemble.streams,
+                unit.member,
+                attempt,
+            )
+        });
         let (history, state) = match found {
             Some(checkpoint) => (checkpoint.about.history, checkpoint.state),
             None => (
@@ -100,10 +104,10 @@ impl<'a> BlockContext<'a> {
                 MemberState::start(self.initial(unit, attempt)),
             ),
         };
-        batches.skip_to(state.clock.steps());
         let slot = Slot {
             unit,
             attempt,
+            step: state.clock.steps(),
             batches,
             history,
         };
@@ -165,6 +169,42 @@ impl<'a> BlockContext<'a> {
         losses
     }
 
+    /// The feed of a block that reads a stream. Only members at the same step
+    /// stay in the block, the others go back to the ledger.
+    fn feed(
+        &'a self,
+        active: &mut Vec<Slot>,
+        mut states: Vec<MemberState>,
+        ledger: &dyn Ledger,
+    ) -> Result<(Vec<MemberState>, Option<(Feed<'a>, Vec<Follower>)>), TrainError> {
+        let Some((task, step, first)) = active.first().and_then(|slot| {
+            let task = self.ensembles[slot.unit.task].task;
+            task.stream.map(|_| (task, slot.step, slot.unit.task))
+        }) else {
+            return Ok((states, None));
+        };
+        let keep: Vec<bool> = active
+            .iter()
+            .map(|slot| slot.step == step && slot.unit.task == first)
+            .collect();
+        for (slot, _) in active.iter().zip(&keep).filter(|(_, keep)| !**keep) {
+            ledger.give_back(slot.unit);
+        }
+        let mut stays = keep.iter();
+        active.retain(|_| *stays.next().unwrap_or(&true));
+        let mut stays = keep.iter();
+        states.retain(|_| *stays.next().unwrap_or(&true));
+        let Some(source) = task.stream else {
+            return Ok((states, None));
+        };
+        let feed = Feed::new(self.compute, task, source, step)?;
+        let followers = active
+            .iter()
+            .map(|slot| feed.follower(slot.unit.member, slot.attempt))
+            .collect();
+        Ok((states, Some((feed, followers))))
+    }
+
     fn checkpoint(&self, slot: &Slot, state: MemberState) -> Checkpoint {
         let task = self.ensembles[slot.unit.task].task;
         let about = CheckpointFile {
@@ -188,7 +228,10 @@ impl<'a> BlockContext<'a> {
 struct Slot {
     unit: Unit,
     attempt: u32,
-    batches: MemberBatches,
+    /// Steps made.
+    step: u64,
+    /// Its rows, where they are in memory.
+    batches: Option<MemberBatches>,
     history: History,
 }
 
@@ -229,7 +272,7 @@ impl Slot {
     /// Steps until the end of the epoch.
     fn steps_left(&self, context: &BlockContext<'_>) -> usize {
         let steps = context.ensembles[self.unit.task].steps;
-        steps - (self.batches.steps_made() % steps as u64) as usize
+        steps - (self.step % steps as u64) as usize
     }
 }
 
@@ -237,6 +280,9 @@ impl Slot {
 pub(super) enum BlockEnd {
     /// The ledger had nothing more.
     Empty,
+    /// All members of a block that reads a stream are done; the ledger may have
+    /// more.
+    Streamed,
     /// Somebody asked to stop; members are saved where they stand.
     Interrupted,
 }
@@ -255,6 +301,7 @@ pub(super) fn train_block(
         .take(slots)
         .map(|unit| context.start(unit, 0, ledger.load(unit)))
         .unzip();
+    let (states, mut feed) = context.feed(&mut active, states, ledger)?;
     let Some(first) = active.first() else {
         return Ok(BlockEnd::Empty);
     };
@@ -277,9 +324,13 @@ pub(super) fn train_block(
             return Ok(BlockEnd::Interrupted);
         }
         let left = active.iter().map(|slot| slot.steps_left(context)).min();
-        let steps = context.chunk.min(left.unwrap_or(1));
-        let batches = assemble(context, &mut active, steps);
-        stack.train(&context.table, &batches);
+        let mut steps = context.chunk.min(left.unwrap_or(1));
+        if let Some((feed, followers)) = &mut feed {
+            steps = steps.min(feed.ready(followers)?);
+        }
+        let batches = assemble(context, &mut active, feed.as_mut(), steps);
+        let table = feed.as_ref().and_then(|(feed, _)| feed.table());
+        stack.train(table.unwrap_or(&context.table), &batches);
         observer.trained(name, (steps * active.len() * settings.batch) as u64);
 
         // an epoch is over where the next one is whole
@@ -301,7 +352,13 @@ pub(super) fn train_block(
             if !outcome.is_usable() {
                 observer.failed(task.ensemble, unit.member, outcome, again);
             }
-            let next = if again {
+            let next = if again && feed.is_some() {
+                // it cannot keep step with the others: a later block has it
+                let (slot, state) = context.start(unit, attempt + 1, None);
+                ledger.save(unit, &context.checkpoint(&slot, state))?;
+                ledger.give_back(unit);
+                None
+            } else if again {
                 Some(context.start(unit, attempt + 1, None))
             } else {
                 finish(Finished {
@@ -311,7 +368,7 @@ pub(super) fn train_block(
                     history: std::mem::take(&mut active[i].history),
                     outcome,
                 })?;
-                let next = ledger.next();
+                let next = if feed.is_some() { None } else { ledger.next() };
                 next.map(|unit| context.start(unit, 0, ledger.load(unit)))
             };
             match next {
@@ -325,12 +382,20 @@ pub(super) fn train_block(
         }
         if !keep.contains(&true) {
             observer.epoch(name, &[]);
-            return Ok(BlockEnd::Empty);
+            return Ok(if feed.is_some() {
+                BlockEnd::Streamed
+            } else {
+                BlockEnd::Empty
+            });
         }
         if keep.contains(&false) {
             stack.retain(&keep);
             let mut stays = keep.iter();
             active.retain(|_| *stays.next().unwrap_or(&true));
+            if let Some((_, followers)) = &mut feed {
+                let mut stays = keep.iter();
+                followers.retain(|_| *stays.next().unwrap_or(&true));
+            }
         }
         let every = ledger.save_epochs() as usize;
         if every > 0 {
@@ -415,17 +480,31 @@ fn report(
     observer.epoch(name, &slots);
 }
 
-fn assemble(context: &BlockContext<'_>, active: &mut [Slot], steps: usize) -> Batches {
-    let batch = context.ensembles[0].task.settings.batch;
-    let size = steps * active.len() * batch;
-    let mut rows = Vec::with_capacity(size);
-    let mut coefficients = Vec::with_capacity(size);
-    let first_steps = active.iter().map(|s| s.batches.steps_made()).collect();
-    for _ in 0..steps {
-        for slot in active.iter_mut() {
-            slot.batches.next(&mut rows, &mut coefficients);
+/// The next steps of all members.
+fn assemble(
+    context: &BlockContext<'_>,
+    active: &mut [Slot],
+    feed: Option<&mut (Feed<'_>, Vec<Follower>)>,
+    steps: usize,
+) -> Batches {
+    let first_steps = active.iter().map(|s| s.step).collect();
+    let (rows, coefficients) = match feed {
+        Some((feed, followers)) => feed.next(followers, steps),
+        None => {
+            let batch = context.ensembles[0].task.settings.batch;
+            let size = steps * active.len() * batch;
+            let (mut rows, mut coefficients) = (Vec::with_capacity(size), Vec::with_capacity(size));
+            for step in 0..steps as u64 {
+                for slot in active.iter_mut() {
+                    if let Some(batches) = &mut slot.batches {
+                        batches.append(slot.step + step, &mut rows, &mut coefficients);
+                    }
+                }
+            }
+            (rows, coefficients)
         }
-    }
+    };
+    active.iter_mut().for_each(|slot| slot.step += steps as u64);
     let rate = |slot: &Slot| {
         let settings = context.ensembles[slot.unit.task].task.settings;
         settings.learning_rate * settings.schedule.factor(&slot.history.validation)

@@ -7,8 +7,10 @@ use super::memory;
 use super::sample::TrainingSample;
 use super::settings::TrainingSettings;
 use super::split::Fold;
+use super::stream::{self, StreamSource};
 use super::store::{FeatureScaling, Member, MemberFile, Outcome, StoreError};
 use super::streams::Streams;
+use crate::data::DataError;
 use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Mlp, Predictor};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -27,6 +29,9 @@ pub enum TrainError {
     /// A thread could not be started.
     #[error("cannot start a training thread: {0}")]
     Thread(String),
+    /// The events could not be read again.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// A class has no event, or no weight, in a fold.
     #[error(
         "member {member} has no {fold} events with positive total weight in the {class}; \
@@ -55,6 +60,9 @@ pub struct Task<'a> {
     pub ensemble: &'a str,
     /// Inputs and their standardisation, kept with each member.
     pub features: &'a FeatureScaling,
+    /// Where the events are read from while training, if they are more than
+    /// memory holds; `sample` then has those that validate.
+    pub stream: Option<&'a StreamSource>,
 }
 
 /// With what it is trained. No result depends on it on a CPU.
@@ -179,7 +187,7 @@ impl Worker<'_> {
         let mut finish = |finished: Finished| -> Result<(), TrainError> {
             let unit = finished.unit;
             let task = &self.tasks[unit.task];
-            let member = complete(task, self.context, finished);
+            let member = complete(task, self.context, finished)?;
             self.ledger.finish(unit, &member)?;
             taken.finished(unit);
             self.observer.finished(&member);
@@ -212,6 +220,7 @@ impl Worker<'_> {
             };
             match ended {
                 Ok(BlockEnd::Interrupted) => return Ok(()),
+                Ok(BlockEnd::Streamed) => {}
                 Ok(BlockEnd::Empty) => {
                     if self.observer.interrupted() || !self.ledger.wait() {
                         return Ok(());
@@ -336,9 +345,13 @@ impl Observer for Watch<'_> {
     }
 }
 
-fn complete(task: &Task<'_>, context: &BlockContext<'_>, finished: Finished) -> Member {
+fn complete(
+    task: &Task<'_>,
+    context: &BlockContext<'_>,
+    finished: Finished,
+) -> Result<Member, TrainError> {
     let normalisation = if finished.outcome.is_usable() {
-        normalisation(task, context, &finished)
+        normalisation(task, context, &finished)?
     } else {
         1.0
     };
@@ -356,11 +369,15 @@ fn complete(task: &Task<'_>, context: &BlockContext<'_>, finished: Finished) -> 
         history: finished.history,
         sha256: String::new(),
     };
-    Member::new(about, finished.row)
+    Ok(Member::new(about, finished.row))
 }
 
 /// Target yield over reweighted source yield in the training region.
-fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finished) -> f64 {
+fn normalisation(
+    task: &Task<'_>,
+    context: &BlockContext<'_>,
+    finished: &Finished,
+) -> Result<f64, TrainError> {
     let sample = task.sample;
     let [source, target] = sample.classes();
     let predictor = Predictor::new(
@@ -369,6 +386,9 @@ fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finishe
         &task.features.inputs(),
         std::slice::from_ref(&finished.row),
     );
+    if let Some(source) = task.stream {
+        return Ok(stream::normalisation(source, &predictor)?);
+    }
     let mut reweighted = 0.0;
     let pieces = source.rows.chunks(8 * EVALUATION_CHUNK);
     for (rows, weights) in pieces.zip(source.weights.chunks(8 * EVALUATION_CHUNK)) {
@@ -382,7 +402,7 @@ fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finishe
             reweighted += weight * f64::from(*log_ratio).exp();
         }
     }
-    target.weights.iter().sum::<f64>() / reweighted
+    Ok(target.weights.iter().sum::<f64>() / reweighted)
 }
 
 /// Whether the folds of the given members have something to train on and to

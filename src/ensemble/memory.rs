@@ -4,11 +4,10 @@
 //! each member its parameters eight times (parameters, gradient, two moments,
 //! best, and three temporaries of the packed update), its activations forward
 //! and backward, and the rows and coefficients of the steps that are prepared at
-//! once. `sideband plan` measures what it says on the machine at hand.
+//! once; where events are read while training, a window of each class. `sideband
+//! plan` measures what it says on the machine at hand.
 
 use super::local::{Resources, Task};
-use super::sample::TrainingSample;
-use super::settings::TrainingSettings;
 use sideband_models::{Compute, Mlp};
 
 /// Members of a stack on a CPU, one thread a stack: larger ones fall out of
@@ -37,19 +36,24 @@ pub struct MemoryModel {
 }
 
 impl MemoryModel {
-    /// Of ensembles with these settings on a sample.
+    /// Of an ensemble.
     #[must_use]
-    pub fn new(sample: &TrainingSample, settings: &TrainingSettings) -> Self {
+    pub fn new(task: &Task<'_>) -> Self {
+        let (sample, settings) = (task.sample, task.settings);
         let network = Mlp::new(settings.network.clone());
         let batch = settings.batch as u64;
         let parameters = (network.parameters().len() + 2 * network.statistics().len()) as u64;
         Self {
-            fixed: 4 * sample.inputs().as_slice().len() as u64,
+            fixed: 4 * sample.inputs().as_slice().len() as u64
+                + task.stream.map_or(0, |source| source.window_bytes(settings)),
             member: 4
                 * (PARAMETER_COPIES * parameters
                     + network.activations() as u64 * batch
                     + 2 * PREPARED_STEPS * batch),
-            host_member: 4 * 3 * sample.len() as u64,
+            host_member: match task.stream {
+                None => 4 * 3 * sample.len() as u64,
+                Some(source) => 4 * 2 * source.window as u64,
+            },
         }
     }
 
@@ -76,7 +80,7 @@ pub(super) fn slots(resources: &Resources<'_>, tasks: &[Task<'_>], compute: &Com
             resources.block,
             compute.is_cpu(),
             resources.device_memory,
-            MemoryModel::new(task.sample, task.settings),
+            MemoryModel::new(task),
         ),
         None => 1,
     }

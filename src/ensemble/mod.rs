@@ -15,8 +15,10 @@ mod schedule;
 mod settings;
 mod split;
 mod store;
+mod stream;
 mod streams;
 
+pub use batches::steps_per_epoch;
 pub use checkpoint::{Checkpoint, CheckpointFile};
 pub use ledger::{Interrupt, Ledger, List, Observer, SlotReport, Unit};
 pub use local::{Resources, Task, TrainError, check_folds, train_local};
@@ -26,4 +28,5 @@ pub use schedule::Schedule;
 pub use settings::{Normalise, TrainingSettings};
 pub use split::{Fold, Split, SplitSettings};
 pub use store::{FeatureScaling, History, Member, MemberFile, Outcome, StoreError};
+pub use stream::{ClassSource, StreamSource, is_streamed};
 pub use streams::{Streams, ensemble_word};

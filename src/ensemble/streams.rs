@@ -16,6 +16,8 @@ enum Purpose {
     Bootstrap = 4,
     Fold = 5,
     Validation = 6,
+    Sample = 7,
+    Parts = 8,
 }
 
 /// The streams of one ensemble.
@@ -75,6 +77,23 @@ impl Streams {
     #[must_use]
     pub fn fold(self, event: u64) -> f64 {
         self.root.with(Purpose::Fold as u64).uniform(event)
+    }
+
+    /// Uniform number in [0, 1) that decides whether an event of data larger
+    /// than memory stays in memory.
+    #[must_use]
+    pub fn sample(self, event: u64) -> f64 {
+        self.root.with(Purpose::Sample as u64).uniform(event)
+    }
+
+    /// Key of the order of one class's row groups in one pass over its files.
+    #[must_use]
+    pub fn part_order(self, class: usize, pass: u64) -> Key {
+        self.root
+            .with(Purpose::Parts as u64)
+            .with(self.ensemble)
+            .with(class as u64)
+            .with(pass)
     }
 
     /// Uniform number in [0, 1) that decides whether an event validates; one

@@ -217,6 +217,8 @@ fn line(status: Status, text: String) -> Verdict {
 pub(super) fn short(p: f64) -> String {
     if p < 1e-3 {
         format!("{p:.0e}")
+    } else if p < 0.1 {
+        format!("{p:.3}")
     } else {
         format!("{p:.2}")
     }

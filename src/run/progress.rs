@@ -60,6 +60,24 @@ impl Progress {
         }
     }
 
+    /// Status in lines alone.
+    #[must_use]
+    pub fn lines(quiet: bool) -> Self {
+        Self::new(0, 0, true).loud(quiet)
+    }
+
+    fn loud(mut self, quiet: bool) -> Self {
+        self.quiet = quiet;
+        self
+    }
+
+    /// Status of something that began earlier.
+    #[must_use]
+    pub fn since(mut self, started: Instant) -> Self {
+        self.started = started;
+        self
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

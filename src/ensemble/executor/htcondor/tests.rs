@@ -1,0 +1,155 @@
+//! Submit descriptions, and what HTCondor's commands say.
+
+use super::*;
+use serde_json::json;
+use std::path::Path;
+
+fn submission() -> Submission {
+    Submission {
+        number: 3,
+        name: "run-1a2b-3".to_owned(),
+        id: Some("123@schedd.example.org".to_owned()),
+        base: 0,
+        blocks: vec![2, 1007],
+    }
+}
+
+fn description(settings: HtcondorSettings, run: &str) -> Result<String, BatchError> {
+    let job = BatchJob {
+        program: Path::new("/opt/side band/sideband"),
+        run: Path::new(run),
+        working: Path::new("/data"),
+        folder: Path::new("/data/my $run/batch"),
+        name: "run",
+        arguments: &["--threads".to_owned(), "4".to_owned()],
+    };
+    Htcondor::new(settings)?.description(&job, &submission())
+}
+
+#[test]
+fn a_description_says_what_is_asked_for() {
+    let settings = HtcondorSettings {
+        cpus: 4,
+        memory_mib: Some(2000),
+        gpus: 1,
+        requirements: Some("OpSysAndVer =?= \"AlmaLinux9\"".to_owned()),
+        max_seconds: Some(3600),
+        options: vec!["+MaxRuntime = 7200".to_owned()],
+    };
+    let text = description(settings, "/data/it's my \"$run\"").unwrap();
+    let expected = r#"# Submission 3 of a run: a job a block.
+universe = vanilla
+executable = /opt/side band/sideband
+transfer_executable = false
+should_transfer_files = NO
+arguments = "worker '/data/it''s my ""$(DOLLAR)run""' --block $(block) --time-limit 3600 '--threads' '4'"
+initialdir = /data
+output = /data/my $(DOLLAR)run/batch/job_0003_$(block).out
+error = /data/my $(DOLLAR)run/batch/job_0003_$(block).out
+log = /data/my $(DOLLAR)run/batch/job_0003.log
+batch_name = run-1a2b-3
+My.SidebandBlock = $(block)
+request_cpus = 4
+kill_sig = SIGTERM
+job_max_vacate_time = 120
+on_exit_remove = (ExitBySignal =?= false && ExitCode =!= 75) || NumJobStarts >= 50
+request_memory = 2000M
+request_gpus = 1
+requirements = OpSysAndVer =?= "AlmaLinux9"
++MaxRuntime = 7200
+queue block from (
+2
+1007
+)
+"#;
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn settings_that_would_be_read_as_more_are_refused() {
+    type Change = fn(&mut HtcondorSettings);
+    let wrong: [(&str, Change); 10] = [
+        ("cpus", |s| s.cpus = 0),
+        ("memory_mib", |s| s.memory_mib = Some(0)),
+        ("max_seconds", |s| s.max_seconds = Some(0)),
+        ("requirements", |s| s.requirements = Some("a\nqueue".into())),
+        ("requirements", |s| s.requirements = Some("a \\".into())),
+        ("options", |s| s.options = vec!["queue 10".into()]),
+        ("options", |s| {
+            s.options = vec!["include command : id".into()]
+        }),
+        ("options", |s| {
+            s.options = vec!["Executable = /bin/sh".into()]
+        }),
+        ("options", |s| s.options = vec!["+SidebandBlock = 1".into()]),
+        ("options", |s| s.options = vec!["a = b\nqueue".into()]),
+    ];
+    for (key, change) in wrong {
+        let mut settings = HtcondorSettings::default();
+        change(&mut settings);
+        let error = settings.check().unwrap_err().to_string();
+        assert!(error.starts_with(&format!("executor.{key}:")), "{error}");
+    }
+    assert!(description(HtcondorSettings::default(), "relative").is_err());
+}
+
+#[test]
+fn numbers_of_jobs_are_read() {
+    assert_eq!(parse_cluster("123.0 - 123.9\n").as_deref(), Some("123"));
+    assert_eq!(parse_cluster("note\n7.0\n").as_deref(), Some("7"));
+    for nonsense in ["", "1 job(s) submitted to cluster 5.", "a.b", "12", ".0"] {
+        assert_eq!(parse_cluster(nonsense), None, "{nonsense}");
+    }
+    let jobs = [json!({"GlobalJobId": "s1@host.org#123.0#1600000000"})];
+    assert_eq!(schedd_of(&jobs).as_deref(), Some("s1@host.org"));
+    assert_eq!(schedd_of(&[json!({"GlobalJobId": "a b#1"})]), None);
+    assert_eq!(split("123@s1@host.org"), ("123", Some("s1@host.org")));
+}
+
+#[test]
+fn condor_q_is_read() {
+    let text = json!([
+        {"JobBatchName": "run-1a2b-3", "SidebandBlock": 2, "JobStatus": 5,
+         "HoldReason": "memory exceeded"},
+        {"JobBatchName": "run-1a2b-3", "SidebandBlock": 1007, "JobStatus": 1},
+        {"JobBatchName": "run-1a2b-3", "SidebandBlock": 1007, "JobStatus": 4},
+        {"JobBatchName": "other", "SidebandBlock": 2, "JobStatus": 2},
+        {"JobBatchName": "run-1a2b-3", "SidebandBlock": -1, "JobStatus": 2},
+        {"JobBatchName": 3}, 7, null
+    ])
+    .to_string();
+    let jobs = parse_jobs(&text).unwrap();
+    assert_eq!(
+        tasks(&jobs, &submission()),
+        [
+            TaskState {
+                block: 2,
+                activity: Activity::Held,
+                reason: "memory exceeded".to_owned()
+            },
+            TaskState {
+                block: 1007,
+                activity: Activity::Pending,
+                reason: String::new()
+            }
+        ]
+    );
+    assert_eq!(parse_jobs(" \n"), Some(Vec::new()));
+    for nonsense in ["-- Failed to fetch ads", "{}", "[", "null"] {
+        assert_eq!(parse_jobs(nonsense), None, "{nonsense}");
+    }
+}
+
+#[test]
+fn endings_are_read() {
+    let jobs = [
+        json!({"JobBatchName": "run-1a2b-3", "SidebandBlock": 2, "JobStatus": 4,
+               "ExitBySignal": false, "ExitCode": 75}),
+        json!({"JobBatchName": "run-1a2b-3", "SidebandBlock": 1007, "JobStatus": 3,
+               "ExitBySignal": false, "ExitCode": 0, "RemoveReason": "via condor_rm"}),
+    ];
+    let endings = endings(&jobs, &submission());
+    assert_eq!(endings[0].exit, Some(75));
+    assert_eq!(endings[1].cause, Cause::Person);
+    assert_eq!(endings[1].state, "removed: via condor_rm");
+}
