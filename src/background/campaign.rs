@@ -6,12 +6,15 @@ use super::pipeline::{
     EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads,
 };
 use super::plan::Plan;
-use crate::config::Experiment;
+use crate::config::{ExecutorKind, Experiment};
 use crate::ensemble::{
     ClassRows, Inputs, Interrupt, Member, Resources, StreamSource, Task, TrainError,
     TrainingSample, Unit, train_local,
 };
-use crate::executor::{Block, Executor, Local, Monitor, RunLedger, Work, blocks};
+use crate::executor::batch::FollowSettings;
+use crate::executor::htcondor::Htcondor;
+use crate::executor::slurm::Slurm;
+use crate::executor::{Block, Executor, Local, Monitor, Queue, RunLedger, Work, blocks};
 use crate::run::{
     Claims, DeviceRecord, DirectoryError, Manifest, Progress, RunDirectory, RunLog, State,
     VersionRecord, WorkerFile, WorkerId,
@@ -53,7 +56,14 @@ pub fn run(
         notes.borrow_mut().push(text.to_owned());
         voice.say(text);
     };
-    let devices = open_devices(experiment)?;
+    let devices = match open_devices(experiment) {
+        // a login node need not have what the nodes have
+        Err(error) if experiment.common().executor.kind != ExecutorKind::Local => {
+            say(&format!("{error}; the result is computed on the CPU here"));
+            vec![Compute::open("cpu")?]
+        }
+        devices => devices?,
+    };
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
     let mut ends: Vec<EnsembleEnd> = Vec::new();
     let mut open = Vec::new();
@@ -75,8 +85,25 @@ pub fn run(
         let training = Training {
             campaign: &campaign,
             log: &log,
+            say: &say,
         };
-        Local.execute(&training)?;
+        let config = &experiment.common().executor;
+        let follow = FollowSettings {
+            poll: Duration::from_secs_f64(config.poll_seconds),
+            resubmissions: config.resubmissions,
+            ..FollowSettings::default()
+        };
+        match config.kind {
+            ExecutorKind::Local => Local.execute(&training)?,
+            ExecutorKind::Slurm => {
+                let system = Slurm::new(config.slurm.clone())?;
+                Queue::new(system, follow).execute(&training)?;
+            }
+            ExecutorKind::Htcondor => {
+                let system = Htcondor::new(config.htcondor.clone())?;
+                Queue::new(system, follow).execute(&training)?;
+            }
+        }
     }
     let bench = Workbench {
         compute: &campaign.devices[0],
@@ -144,6 +171,7 @@ pub fn work(
     let training = Training {
         campaign: &campaign,
         log: &log,
+        say: &|_| {},
     };
     let missing = |campaign: &Campaign<'_>| -> Vec<u32> {
         let list = campaign.missing().into_iter();
@@ -541,13 +569,52 @@ impl<'a> Campaign<'a> {
 struct Training<'a> {
     campaign: &'a Campaign<'a>,
     log: &'a RunLog,
+    say: &'a dyn Fn(&str),
 }
 
 impl Work for Training<'_> {
     type Error = RunError;
 
+    fn run(&self) -> &Path {
+        self.campaign.root.path()
+    }
+
+    fn name(&self) -> &str {
+        &self.campaign.experiment.common().experiment.name
+    }
+
     fn missing(&self) -> Vec<u32> {
         self.campaign.missing()
+    }
+
+    fn is_done(&self, block: u32) -> bool {
+        self.units(block).all(|unit| !self.campaign.is_missing(unit))
+    }
+
+    fn progress(&self, block: u32) -> u64 {
+        let of = |unit: Unit| {
+            let Some(prepared) = self.campaign.place(unit.task) else {
+                return 0;
+            };
+            let written = |path: std::path::PathBuf| {
+                let time = std::fs::metadata(path).and_then(|m| m.modified()).ok()?;
+                let age = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+                Some(age.as_nanos() as u64)
+            };
+            let member = written(prepared.directory.member(unit.member));
+            let checkpoint = written(prepared.directory.checkpoint(unit.member));
+            member.unwrap_or(0).wrapping_mul(3) ^ checkpoint.unwrap_or(0)
+        };
+        self.units(block).fold(0, |sum, unit| sum.wrapping_add(of(unit)))
+    }
+
+    fn interrupted(&self) -> bool {
+        self.campaign.interrupt.is_raised()
+    }
+
+    fn say(&self, text: &str) {
+        self.log.event("note", json!({ "text": text }));
+        (self.say)(text);
     }
 
     fn train(&self, numbers: &[u32]) -> Result<(), RunError> {
@@ -606,6 +673,11 @@ impl Work for Training<'_> {
 }
 
 impl Training<'_> {
+    fn units(&self, block: u32) -> impl Iterator<Item = Unit> {
+        let block = self.campaign.blocks.get(block as usize);
+        block.into_iter().flat_map(|block| block.units.iter().copied())
+    }
+
     /// Trains blocks of one family on one matrix of inputs.
     fn train_family(
         &self,

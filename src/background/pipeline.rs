@@ -12,6 +12,7 @@ use super::replicas::Replicas;
 use crate::config::{Config, ConfigError, EnsembleSpec, Method};
 use crate::data::{EventTable, PartOrder};
 use crate::ensemble::{Member, Outcome, StoreError, TrainError, check_folds};
+use crate::executor::batch::BatchError;
 use crate::report::{self, ReportError};
 use crate::run::{
     DeviceRecord, DirectoryError, Inputs, Manifest, RunDirectory, State, VersionRecord, atomic,
@@ -56,6 +57,9 @@ pub enum RunError {
     /// The report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A batch system did not do its work.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
     /// There is no such block.
     #[error("there is no block {block}; the run has blocks 0 to {last}")]
     NoBlock {

@@ -4,6 +4,7 @@ use super::Failure;
 use crate::background::{PlanError, PredictError, RunError};
 use crate::config::ConfigError;
 use crate::ensemble::{StoreError, TrainError};
+use crate::executor::batch::BatchError;
 use crate::report::ReportError;
 use crate::run::DirectoryError;
 use sideband_models::DeviceError;
@@ -126,6 +127,16 @@ impl From<TrainError> for Failure {
     }
 }
 
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Self {
+        let exit = match error {
+            BatchError::Setting { .. } | BatchError::Path { .. } => Exit::Config,
+            _ => Exit::Internal,
+        };
+        fail(exit, &error)
+    }
+}
+
 impl From<RunError> for Failure {
     fn from(error: RunError) -> Self {
         match error {
@@ -137,6 +148,7 @@ impl From<RunError> for Failure {
                     ..inner
                 }
             }
+            RunError::Batch(error) => error.into(),
             RunError::NoBlock { .. } | RunError::Shrink { .. } => fail(Exit::Usage, &error),
             RunError::Merge { .. } => fail(Exit::Data, &error),
             RunError::Device(error) => error.into(),

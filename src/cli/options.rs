@@ -51,9 +51,13 @@ pub(super) struct ConfigArguments {
     /// Put a value on top of the configuration; may be given many times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Device, on top of `device.name`: cpu, ndarray, wgpu[:N], cuda[:N].
+    /// Device, on top of `device.name`: cpu, ndarray, wgpu[:N], cuda[:N], or
+    /// several with commas: cuda:0,cuda:1.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
+    /// Executor, on top of `executor.kind`: local, slurm, htcondor.
+    #[arg(long, value_name = "EXECUTOR")]
+    pub executor: Option<String>,
     /// Look at the target's events of blind regions.
     #[arg(long)]
     pub unblind: bool,

@@ -36,6 +36,9 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure
     if let Some(device) = &arguments.device {
         settings.push(format!("device.name={device:?}"));
     }
+    if let Some(executor) = &arguments.executor {
+        settings.push(format!("executor.kind={executor:?}"));
+    }
     Ok(load_experiment(&arguments.config, &settings)?)
 }
 

@@ -92,6 +92,12 @@ impl Config {
             e.members,
             "0 to 100000",
         )?;
+        for checked in [e.slurm.check(), e.htcondor.check()] {
+            checked.map_err(|e| ConfigError::Other {
+                path: "executor".to_owned(),
+                reason: e.to_string(),
+            })?;
+        }
         ensure(
             e.resubmissions <= 1000,
             "executor.resubmissions",

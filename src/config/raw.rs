@@ -2,6 +2,8 @@
 //! makes sense.
 
 use crate::ensemble::{Normalise, Schedule, Split};
+use crate::executor::htcondor::HtcondorSettings;
+use crate::executor::slurm::SlurmSettings;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -137,6 +139,10 @@ pub struct ExecutorConfig {
     pub poll_seconds: f64,
     /// How often a lost task is submitted again.
     pub resubmissions: u32,
+    /// What a Slurm job asks for.
+    pub slurm: SlurmSettings,
+    /// What an HTCondor job asks for.
+    pub htcondor: HtcondorSettings,
 }
 
 impl Default for ExecutorConfig {
@@ -149,6 +155,8 @@ impl Default for ExecutorConfig {
             stale_seconds: 120.0,
             poll_seconds: 10.0,
             resubmissions: 3,
+            slurm: SlurmSettings::default(),
+            htcondor: HtcondorSettings::default(),
         }
     }
 }
