@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 use sideband::ensemble::{
-    ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule, Split,
-    SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
+    ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule,
+    Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
 };
 use sideband_models::random::{Key, Stream};
 use sideband_models::{

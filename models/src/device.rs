@@ -59,9 +59,15 @@ impl DeviceError {
             return false;
         };
         let reason = reason.to_lowercase().replace(['_', ' '], "");
-        ["outofmemory", "buffertoobig", "notenoughmemory", "memoryleft", "allocationfailed"]
-            .iter()
-            .any(|words| reason.contains(words))
+        [
+            "outofmemory",
+            "buffertoobig",
+            "notenoughmemory",
+            "memoryleft",
+            "allocationfailed",
+        ]
+        .iter()
+        .any(|words| reason.contains(words))
     }
 }
 
@@ -325,9 +331,8 @@ mod tests {
             .expect_err("it panicked");
         assert!(error.to_string().contains("out of memory"));
         assert!(error.is_out_of_memory());
-        let other = compute.guard(|| -> () {
-            std::panic::resume_unwind(Box::new("shape mismatch".to_owned()))
-        });
+        let other = compute
+            .guard(|| -> () { std::panic::resume_unwind(Box::new("shape mismatch".to_owned())) });
         assert!(!other.expect_err("it panicked").is_out_of_memory());
     }
 }

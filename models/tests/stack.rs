@@ -132,8 +132,12 @@ fn start(network: &Mlp, member: u64) -> Row {
 /// ensembles do.
 fn scaling(member: u64) -> InputScaling {
     InputScaling {
-        shift: (0..D).map(|d| 0.1 * (member % 4) as f32 - 0.05 * d as f32).collect(),
-        factor: (0..D).map(|d| 1.0 + 0.1 * ((member as usize + d) % 3) as f32).collect(),
+        shift: (0..D)
+            .map(|d| 0.1 * (member % 4) as f32 - 0.05 * d as f32)
+            .collect(),
+        factor: (0..D)
+            .map(|d| 1.0 + 0.1 * ((member as usize + d) % 3) as f32)
+            .collect(),
     }
 }
 
@@ -422,7 +426,11 @@ fn losses_are_taken_and_losses_evaluated_of_some_members_only() {
             stack.train(&table, &batches(&members, 4, 4 * chunk, case.batch, 1e-2));
         }
         let close = |a: f64, b: f64| {
-            let same = if compute.is_cpu() { a == b } else { (a - b).abs() < 1e-4 * b.abs() };
+            let same = if compute.is_cpu() {
+                a == b
+            } else {
+                (a - b).abs() < 1e-4 * b.abs()
+            };
             assert!(same, "{a} {b} on {}", compute.name());
         };
         let taken = stack.take_losses(&[false, true, false]);
@@ -442,7 +450,12 @@ fn losses_are_taken_and_losses_evaluated_of_some_members_only() {
             close(some[k], stack.evaluate(&[member], &table, &one)[0]);
         }
         let largest = stack.largest_parameters();
-        let expected = stack.state(1).row.parameters.iter().fold(0.0f32, |a, p| a.max(p.abs()));
+        let expected = stack
+            .state(1)
+            .row
+            .parameters
+            .iter()
+            .fold(0.0f32, |a, p| a.max(p.abs()));
         assert_eq!(largest[1], expected);
     });
 }

@@ -122,7 +122,12 @@ pub fn estimate(
                     resources.device_memory,
                     model,
                 );
-                block * if device.is_cpu() { resources.threads } else { 1 }
+                block
+                    * if device.is_cpu() {
+                        resources.threads
+                    } else {
+                        1
+                    }
             })
             .sum::<usize>()
             .min(members as usize);

@@ -2,9 +2,7 @@
 //! brought to its result.
 
 use super::Workbench;
-use super::pipeline::{
-    EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads,
-};
+use super::pipeline::{EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads};
 use super::plan::Plan;
 use crate::config::{ExecutorKind, Experiment};
 use crate::ensemble::{
@@ -120,6 +118,9 @@ pub fn run(
     };
     ends.sort_by_key(order);
     let ended = campaign.ended(ends);
+    if experiment.is_matrix {
+        crate::report::write_matrix(&campaign.root, &ended.ensembles)?;
+    }
     campaign.close(&ended, started)?;
     log.collect(&campaign.root.logs());
     log.event(
@@ -274,7 +275,9 @@ pub fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged, Run
                     Ok(there) if there == member => merged.equal += 1,
                     Ok(_) => merged.different += 1,
                     Err(_) => {
-                        member.write(&own.member(number)).map_err(TrainError::from)?;
+                        member
+                            .write(&own.member(number))
+                            .map_err(TrainError::from)?;
                         merged.taken += 1;
                     }
                 }
@@ -426,7 +429,8 @@ impl<'a> Campaign<'a> {
             prepared.directory.write_manifest(&manifest)?;
         }
         if self.experiment.is_matrix {
-            self.root.write_manifest(&self.root_manifest(State::Running))?;
+            self.root
+                .write_manifest(&self.root_manifest(State::Running))?;
         }
         log.event(
             "start",
@@ -588,7 +592,8 @@ impl Work for Training<'_> {
     }
 
     fn is_done(&self, block: u32) -> bool {
-        self.units(block).all(|unit| !self.campaign.is_missing(unit))
+        self.units(block)
+            .all(|unit| !self.campaign.is_missing(unit))
     }
 
     fn progress(&self, block: u32) -> u64 {
@@ -605,7 +610,8 @@ impl Work for Training<'_> {
             let checkpoint = written(prepared.directory.checkpoint(unit.member));
             member.unwrap_or(0).wrapping_mul(3) ^ checkpoint.unwrap_or(0)
         };
-        self.units(block).fold(0, |sum, unit| sum.wrapping_add(of(unit)))
+        self.units(block)
+            .fold(0, |sum, unit| sum.wrapping_add(of(unit)))
     }
 
     fn interrupted(&self) -> bool {
@@ -635,8 +641,7 @@ impl Work for Training<'_> {
             .collect();
         let members: usize = wanted.iter().map(|block| block.units.len()).sum();
         let (total, done) = (campaign.total(), campaign.count());
-        let progress =
-            Progress::new(total, done, campaign.options.quiet).since(campaign.started);
+        let progress = Progress::new(total, done, campaign.options.quiet).since(campaign.started);
         progress.say(&format!(
             "training {} members on {}",
             (total - done).min(members as u64),
@@ -675,7 +680,9 @@ impl Work for Training<'_> {
 impl Training<'_> {
     fn units(&self, block: u32) -> impl Iterator<Item = Unit> {
         let block = self.campaign.blocks.get(block as usize);
-        block.into_iter().flat_map(|block| block.units.iter().copied())
+        block
+            .into_iter()
+            .flat_map(|block| block.units.iter().copied())
     }
 
     /// Trains blocks of one family on one matrix of inputs.
@@ -742,8 +749,7 @@ impl Training<'_> {
             devices: &campaign.devices,
             threads: threads(config),
             block: config.device.block,
-            device_memory: (config.device.memory_mib > 0)
-                .then_some(config.device.memory_mib << 20),
+            device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
         Ok(train_local(&tasks, resources, &ledger, monitor)?)
     }
@@ -793,14 +799,16 @@ fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainabl
     let inputs = Arc::new(inputs);
     Ok(parts
         .into_iter()
-        .map(|(name, seed, (settings, features, stream), [source, target])| Trainable {
-            name,
-            seed,
-            sample: TrainingSample::new(Arc::clone(&inputs), source, target),
-            settings,
-            features,
-            stream,
-        })
+        .map(
+            |(name, seed, (settings, features, stream), [source, target])| Trainable {
+                name,
+                seed,
+                sample: TrainingSample::new(Arc::clone(&inputs), source, target),
+                settings,
+                features,
+                stream,
+            },
+        )
         .collect())
 }
 

@@ -136,7 +136,12 @@ pub(super) fn closure_auc(
         return Ok(None);
     }
     let ledger = List::new(numbers, keep);
-    train_local(&[task.clone()], resources, &ledger, &Quiet(bench.interrupt))?;
+    train_local(
+        std::slice::from_ref(&task),
+        resources,
+        &ledger,
+        &Quiet(bench.interrupt),
+    )?;
     let mut trained = trained
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -27,13 +27,13 @@ struct Workbench<'a> {
     say: &'a dyn Fn(&str),
 }
 
+pub use calibrate::{EnsembleEstimate, Estimate, estimate};
+pub use campaign::{Ended, Merged, Worked, extend, merge, run, work};
 pub use events::{Rest, Sample, unblinded_regions};
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
     YieldMetrics,
 };
-pub use calibrate::{EnsembleEstimate, Estimate, estimate};
-pub use campaign::{Ended, Merged, Worked, extend, merge, run, work};
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use predict::{PredictError, PredictOptions, predict};

@@ -553,10 +553,16 @@ fn predict_and_measure(
         replicas: &replicas,
         members,
     };
-    predictor.write(&plan.source, &directory.predictions().join("source.parquet"))?;
+    predictor.write(
+        &plan.source,
+        &directory.predictions().join("source.parquet"),
+    )?;
     if plan.config.experiment.method == Method::Ratio {
         // with the ratio as the product, the target's events have theirs too
-        predictor.write(&plan.target, &directory.predictions().join("target.parquet"))?;
+        predictor.write(
+            &plan.target,
+            &directory.predictions().join("target.parquet"),
+        )?;
     }
     Ok(accumulator.metrics(members, failed, &applier, bench)?)
 }

@@ -103,7 +103,10 @@ fn describe_estimate(estimate: &Estimate) -> String {
         "time",
     ];
     let resident = estimate.resident_bytes.map_or_else(String::new, |bytes| {
-        format!("\n\nmemory of the program while it was measured: {} MiB", mib(bytes))
+        format!(
+            "\n\nmemory of the program while it was measured: {} MiB",
+            mib(bytes)
+        )
     });
     format!(
         "{}{resident}\ntime: from the earliest stop that the patience allows to the last epoch, on \

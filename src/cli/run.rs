@@ -69,6 +69,10 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     }
     if ended.is_matrix {
         print(&format!("run     {path}"))?;
+        let report = ended.directory.report_path();
+        if report.is_file() {
+            print(&format!("report  {}", report.display()))?;
+        }
     }
     match ended.state {
         State::Interrupted | State::Running => {
@@ -107,7 +111,10 @@ pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<(), Failure> {
         print(&format!("{mark} {}", line.text))?;
     }
     print(&format!("result  {}", end.directory.path().display()))?;
-    print(&format!("report  {}", end.directory.report_path().display()))
+    print(&format!(
+        "report  {}",
+        end.directory.report_path().display()
+    ))
 }
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends at once; a time

@@ -24,11 +24,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
     let config = &experiment.common().executor;
     let stale = Duration::from_secs_f64(config.stale_seconds);
     let mut rows = Vec::new();
-    for (spec, directory) in experiment
-        .ensembles
-        .iter()
-        .zip(root.ensembles(&experiment))
-    {
+    for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(&experiment)) {
         let members = spec.config.ensemble.members;
         let manifest = directory.manifest()?;
         rows.push(Row {
@@ -71,7 +67,10 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
         "{}: {there} of {total} members\n",
         experiment.common().experiment.name
     ))?;
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.cells(!workers.is_empty())).collect();
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.cells(!workers.is_empty()))
+        .collect();
     let header = ["ensemble", "finished", "of", "failed", "begun", "state"];
     print(&table(&header, &cells))?;
     for (worker, age) in &workers {

@@ -117,7 +117,10 @@ fn check_axis(axis: &str, list: &[AxisValue]) -> Result<(), ConfigError> {
             ));
         }
         if list[..i].iter().any(|earlier| earlier.name() == name) {
-            return Err(wrong(format!("{path}[{i}]"), format!("{name:?} is there twice")));
+            return Err(wrong(
+                format!("{path}[{i}]"),
+                format!("{name:?} is there twice"),
+            ));
         }
     }
     Ok(())
@@ -138,9 +141,8 @@ impl AxisValue {
             Self::Scalar(scalar) => vec![(axis.to_owned(), scalar.value())],
             Self::Named { name, fields } => {
                 let own = (axis.to_owned(), Value::String(name.clone()));
-                let named = |(key, value): (&String, &Scalar)| {
-                    (format!("{axis}.{key}"), value.value())
-                };
+                let named =
+                    |(key, value): (&String, &Scalar)| (format!("{axis}.{key}"), value.value());
                 std::iter::once(own)
                     .chain(fields.iter().map(named))
                     .collect()
@@ -215,7 +217,10 @@ fn fill_text(
             let known: Vec<String> = values.keys().map(|k| format!("${{{k}}}")).collect();
             wrong(
                 path.to_owned(),
-                format!("${{{key}}} stands for nothing; there are {}", known.join(", ")),
+                format!(
+                    "${{{key}}} stands for nothing; there are {}",
+                    known.join(", ")
+                ),
             )
         })?;
         mark(key);
@@ -239,7 +244,12 @@ mod tests {
     fn expand(more: &str) -> Result<Vec<(String, super::super::Config)>, String> {
         let text = format!("{SMALL}\n{more}");
         parse_experiment(&text, &[])
-            .map(|e| e.ensembles.into_iter().map(|e| (e.name, e.config)).collect())
+            .map(|e| {
+                e.ensembles
+                    .into_iter()
+                    .map(|e| (e.name, e.config))
+                    .collect()
+            })
             .map_err(|e| e.to_string())
     }
 
@@ -285,14 +295,38 @@ mod tests {
     fn mistakes_are_named() {
         for (more, expected) in [
             ("[matrix]\nyear = [2016]", "matrix.year"),
-            ("[matrix]\nyear = []\n[data.define]\na = '${year}'", "at least one"),
-            ("[matrix]\nyear = [1, 1]\n[data.define]\na = '${year}'", "twice"),
-            ("[matrix]\nyear = ['a/b']\n[data.define]\na = '${year}'", "folder"),
-            ("[matrix]\nyear = ['..']\n[data.define]\na = '${year}'", "folder"),
-            ("[matrix]\nyear = [1]\n[data.define]\na = '${yaer}'", "${year}"),
-            ("[matrix]\nyear = [1]\n[data.define]\na = '${year'", "without"),
-            ("[matrix]\nyear = 1\n[data.define]\na = '${year}'", "matrix.year"),
-            ("[matrix]\nyear = [{value = 1}]\n[data.define]\na = '${year}'", "matrix.year"),
+            (
+                "[matrix]\nyear = []\n[data.define]\na = '${year}'",
+                "at least one",
+            ),
+            (
+                "[matrix]\nyear = [1, 1]\n[data.define]\na = '${year}'",
+                "twice",
+            ),
+            (
+                "[matrix]\nyear = ['a/b']\n[data.define]\na = '${year}'",
+                "folder",
+            ),
+            (
+                "[matrix]\nyear = ['..']\n[data.define]\na = '${year}'",
+                "folder",
+            ),
+            (
+                "[matrix]\nyear = [1]\n[data.define]\na = '${yaer}'",
+                "${year}",
+            ),
+            (
+                "[matrix]\nyear = [1]\n[data.define]\na = '${year'",
+                "without",
+            ),
+            (
+                "[matrix]\nyear = 1\n[data.define]\na = '${year}'",
+                "matrix.year",
+            ),
+            (
+                "[matrix]\nyear = [{value = 1}]\n[data.define]\na = '${year}'",
+                "matrix.year",
+            ),
         ] {
             let error = expand(more).unwrap_err();
             assert!(error.contains(expected), "{more}: {error}");

@@ -15,8 +15,9 @@ pub use parse::{
 };
 pub use raw::{
     AxisValue, Bins, Combine, Config, DataConfig, DeviceConfig, EnsembleConfig, ExecutorConfig,
-    ExecutorKind, ExperimentConfig, FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany, PlaneConfig, RegionConfig,
-    ReportConfig, SampleConfig, Scalar, StreamConfig, TrainingConfig, VariableConfig,
+    ExecutorKind, ExperimentConfig, FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany,
+    PlaneConfig, RegionConfig, ReportConfig, SampleConfig, Scalar, StreamConfig, TrainingConfig,
+    VariableConfig,
 };
 
 /// JSON Schema of the configuration.

@@ -77,12 +77,7 @@ impl MemberBatches {
     }
 
     /// Appends the batch of a step, `B` rows and their coefficients.
-    pub(super) fn append(
-        &mut self,
-        step: u64,
-        rows: &mut Vec<i32>,
-        coefficients: &mut Vec<f32>,
-    ) {
+    pub(super) fn append(&mut self, step: u64, rows: &mut Vec<i32>, coefficients: &mut Vec<f32>) {
         for class in 0..2 {
             let count = self.rows[class].len() as u64;
             let first = step * self.half as u64;

@@ -176,7 +176,7 @@ impl<'a> BlockContext<'a> {
         active: &mut Vec<Slot>,
         mut states: Vec<MemberState>,
         ledger: &dyn Ledger,
-    ) -> Result<(Vec<MemberState>, Option<(Feed<'a>, Vec<Follower>)>), TrainError> {
+    ) -> Result<(Vec<MemberState>, Option<Streamed<'a>>), TrainError> {
         let Some((task, step, first)) = active.first().and_then(|slot| {
             let task = self.ensembles[slot.unit.task].task;
             task.stream.map(|_| (task, slot.step, slot.unit.task))
@@ -224,6 +224,9 @@ impl<'a> BlockContext<'a> {
     }
 }
 
+/// What a block reads while it trains, and the members that keep step.
+type Streamed<'a> = (Feed<'a>, Vec<Follower>);
+
 /// One member in training.
 struct Slot {
     unit: Unit,
@@ -255,8 +258,7 @@ impl Slot {
         let last = |losses: &[f64]| losses.last().copied().unwrap_or(0.0);
         let (training, validation) = (last(&self.history.training), last(&self.history.validation));
         let lost = !training.is_finite() || !validation.is_finite();
-        // written so that a NaN counts
-        if lost || !(largest <= LARGEST_PARAMETER) {
+        if lost || largest.is_nan() || largest > LARGEST_PARAMETER {
             return Some(Outcome::Diverged { epoch: epochs });
         }
         let bound = settings.objective.lower_bound();
@@ -484,7 +486,7 @@ fn report(
 fn assemble(
     context: &BlockContext<'_>,
     active: &mut [Slot],
-    feed: Option<&mut (Feed<'_>, Vec<Follower>)>,
+    feed: Option<&mut Streamed<'_>>,
     steps: usize,
 ) -> Batches {
     let first_steps = active.iter().map(|s| s.step).collect();

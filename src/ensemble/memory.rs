@@ -45,7 +45,9 @@ impl MemoryModel {
         let parameters = (network.parameters().len() + 2 * network.statistics().len()) as u64;
         Self {
             fixed: 4 * sample.inputs().as_slice().len() as u64
-                + task.stream.map_or(0, |source| source.window_bytes(settings)),
+                + task
+                    .stream
+                    .map_or(0, |source| source.window_bytes(settings)),
             member: 4
                 * (PARAMETER_COPIES * parameters
                     + network.activations() as u64 * batch

@@ -106,11 +106,12 @@ impl Windows {
     ) -> Result<Self, DataError> {
         let of = &source.classes[class];
         let parts = of.dataset.parts() as u32;
-        let order = PartOrder::passes(move |pass| streams.part_order(class, pass).permutation(parts))
-            .starting_at(StreamPosition {
-                pass: start / of.rows,
-                event: 0,
-            });
+        let order =
+            PartOrder::passes(move |pass| streams.part_order(class, pass).permutation(parts))
+                .starting_at(StreamPosition {
+                    pass: start / of.rows,
+                    event: 0,
+                });
         Ok(Self {
             stream: of.dataset.stream(&of.request, &order, source.options)?,
             settings: settings.clone(),

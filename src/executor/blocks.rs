@@ -2,7 +2,7 @@
 //! what a batch system gets as one task. A function of the configuration alone,
 //! so that every process of a run has the same.
 
-use crate::config::{Config, Experiment, ExecutorKind};
+use crate::config::{Config, ExecutorKind, Experiment};
 use crate::ensemble::Unit;
 
 /// Members of a block in a batch system, if the configuration gives no number.
@@ -139,7 +139,12 @@ mod tests {
         let blocks = blocks(&experiment);
         // two years, in each 4 ensembles of 5 members in blocks of 4
         assert_eq!(blocks.len(), 10);
-        assert!(blocks.iter().enumerate().all(|(i, b)| b.number as usize == i));
+        assert!(
+            blocks
+                .iter()
+                .enumerate()
+                .all(|(i, b)| b.number as usize == i)
+        );
         assert_eq!(blocks[4].family, 0);
         assert_eq!(blocks[5].family, 1);
         let units: Vec<Unit> = blocks.iter().flat_map(|b| b.units.clone()).collect();

@@ -148,8 +148,7 @@ impl BlockState {
             epoch_max: self.epochs.1,
             loss_quantiles: self.losses,
             events_per_second: self.rows as f64 / seconds,
-            seconds_left: epoch_seconds
-                .map(|s| s * (expected - f64::from(self.epochs.0)).max(0.0)),
+            seconds_left: epoch_seconds.map(|s| s * (expected - f64::from(self.epochs.0)).max(0.0)),
         }
     }
 }

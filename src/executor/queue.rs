@@ -1,9 +1,7 @@
 //! Blocks as tasks of a batch system: this process submits and follows them, and
 //! trains nothing itself.
 
-use super::batch::{
-    BatchError, BatchJob, BatchSystem, FollowSettings, Followed, Watcher, follow,
-};
+use super::batch::{BatchError, BatchJob, BatchSystem, FollowSettings, Followed, Watcher, follow};
 use super::{Executor, Work};
 use std::path::Path;
 

@@ -8,7 +8,9 @@ pub mod plot;
 
 mod build;
 mod figures;
+mod matrix;
 mod verdict;
 
 pub use build::{ReportError, read_metrics, settings_text, write};
+pub use matrix::write_matrix;
 pub use verdict::verdict;

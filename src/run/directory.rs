@@ -150,11 +150,10 @@ impl RunDirectory {
             create(&folder)?;
         }
         if experiment.is_matrix {
-            let text =
-                toml::to_string(&experiment.table).map_err(|e| DirectoryError::Damaged {
-                    path: root.config_path(),
-                    reason: e.to_string(),
-                })?;
+            let text = toml::to_string(&experiment.table).map_err(|e| DirectoryError::Damaged {
+                path: root.config_path(),
+                reason: e.to_string(),
+            })?;
             for ensemble in &experiment.ensembles {
                 // the configurations of all that is there are compared first
                 let directory = root.ensemble(&ensemble.name);

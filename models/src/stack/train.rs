@@ -318,7 +318,8 @@ impl Stack {
     /// running statistics. `rows`: one list for all of them or one each.
     #[must_use]
     pub fn evaluate(&self, members: &[usize], table: &Table, rows: &EvaluationRows) -> Vec<f64> {
-        let all = members.len() == self.members() && members.iter().enumerate().all(|(i, m)| i == *m);
+        let all =
+            members.len() == self.members() && members.iter().enumerate().all(|(i, m)| i == *m);
         let pick = |packed: &Tensor<2>| {
             if all {
                 return packed.clone();
