@@ -36,7 +36,7 @@ pub enum ApplyError {
     #[error("cannot start a thread: {0}")]
     Thread(String),
     /// The prediction file could not be written.
-    #[error("cannot write predictions: {0}")]
+    #[error("cannot write predictions: {error}{hint}", error = .0, hint = parquet_hint(.0))]
     Parquet(#[from] ParquetError),
     /// The prediction file could not be laid out.
     #[error("cannot write predictions: {0}")]
@@ -47,6 +47,14 @@ pub enum ApplyError {
     /// The file system refused.
     #[error("cannot write predictions: {error}{hint}", error = .0, hint = atomic::hint(.0))]
     Io(#[from] std::io::Error),
+}
+
+/// What to do about an error of the file system below the Parquet writer.
+fn parquet_hint(error: &ParquetError) -> &'static str {
+    match error {
+        ParquetError::External(source) => source.downcast_ref().map_or("", atomic::hint),
+        _ => "",
+    }
 }
 
 /// Members ready to be applied, with one-thread pools so that a member's

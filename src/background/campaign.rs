@@ -36,6 +36,8 @@ pub struct Ended {
     pub ensembles: Vec<EnsembleEnd>,
     /// Whether there is a matrix of them.
     pub is_matrix: bool,
+    /// Whether it was asked for some members only, and has them.
+    pub is_part: bool,
 }
 
 /// Trains what is missing, applies the ensembles and writes the result.
@@ -62,6 +64,14 @@ pub fn run(
         }
         devices => devices?,
     };
+    if let Some(range) = &options.only {
+        let members = experiment.ensembles.iter().map(|e| e.config.ensemble.members);
+        let there = members.max().unwrap_or(0).saturating_sub(1);
+        if *range.end() > there {
+            let (first, last) = range.clone().into_inner();
+            return Err(RunError::NoMember { first, last, there });
+        }
+    }
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
     let mut ends: Vec<EnsembleEnd> = Vec::new();
     let mut open = Vec::new();
@@ -80,28 +90,7 @@ pub fn run(
     let log = campaign.log(notes.take())?;
     campaign.begin(&log)?;
     if !campaign.missing().is_empty() {
-        let training = Training {
-            campaign: &campaign,
-            log: &log,
-            say: &say,
-        };
-        let config = &experiment.common().executor;
-        let follow = FollowSettings {
-            poll: Duration::from_secs_f64(config.poll_seconds),
-            resubmissions: config.resubmissions,
-            ..FollowSettings::default()
-        };
-        match config.kind {
-            ExecutorKind::Local => Local.execute(&training)?,
-            ExecutorKind::Slurm => {
-                let system = Slurm::new(config.slurm.clone())?;
-                Queue::new(system, follow).execute(&training)?;
-            }
-            ExecutorKind::Htcondor => {
-                let system = Htcondor::new(config.htcondor.clone())?;
-                Queue::new(system, follow).execute(&training)?;
-            }
-        }
+        train(&campaign, &log, &say)?;
     }
     let bench = Workbench {
         compute: &campaign.devices[0],
@@ -110,7 +99,17 @@ pub fn run(
         say: &say,
     };
     for prepared in &campaign.prepared {
-        ends.push(campaign.conclude(prepared, bench, started)?);
+        let mut end = campaign.conclude(prepared, bench, started)?;
+        // a member that was damaged since is trained anew, once
+        if end.state == State::Interrupted
+            && !interrupt.is_raised()
+            && options.only.is_none()
+            && !campaign.missing().is_empty()
+        {
+            train(&campaign, &log, &say)?;
+            end = campaign.conclude(prepared, bench, started)?;
+        }
+        ends.push(end);
     }
     let order = |end: &EnsembleEnd| {
         let same = |e: &crate::config::EnsembleSpec| e.name == end.name;
@@ -128,6 +127,26 @@ pub fn run(
         json!({ "state": ended.state, "seconds": started.elapsed().as_secs_f64() }),
     );
     Ok(ended)
+}
+
+/// Trains what is missing, where the configuration says.
+fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -> Result<(), RunError> {
+    let training = Training { campaign, log, say };
+    let config = &campaign.experiment.common().executor;
+    let follow = FollowSettings {
+        poll: Duration::from_secs_f64(config.poll_seconds),
+        resubmissions: config.resubmissions,
+        ..FollowSettings::default()
+    };
+    match config.kind {
+        ExecutorKind::Local => Local.execute(&training),
+        ExecutorKind::Slurm => {
+            Queue::new(Slurm::new(config.slurm.clone())?, follow).execute(&training)
+        }
+        ExecutorKind::Htcondor => {
+            Queue::new(Htcondor::new(config.htcondor.clone())?, follow).execute(&training)
+        }
+    }
 }
 
 /// Trains what is missing of one block, or of whatever block is free, and leaves
@@ -199,7 +218,7 @@ pub struct Worked {
 /// as they are.
 ///
 /// # Errors
-/// [`RunError::Shrink`] if the number is not larger than the present one; else
+/// [`RunError::Shrink`] if the number is smaller than the present one; else
 /// as [`run`].
 pub fn extend(
     root: &RunDirectory,
@@ -210,7 +229,8 @@ pub fn extend(
     let old = root.experiment()?;
     let there = old.ensembles.iter().map(|e| e.config.ensemble.members);
     let there = there.max().unwrap_or(0);
-    if members <= there {
+    // as many as there are: it was stopped before, and goes on
+    if members < there {
         return Err(RunError::Shrink {
             there,
             asked: members,
@@ -396,6 +416,7 @@ impl<'a> Campaign<'a> {
             directory: self.root.clone(),
             ensembles,
             is_matrix: self.experiment.is_matrix,
+            is_part: self.options.only.is_some() && self.missing().is_empty(),
         }
     }
 

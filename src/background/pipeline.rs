@@ -60,6 +60,16 @@ pub enum RunError {
     /// A batch system did not do its work.
     #[error(transparent)]
     Batch(#[from] BatchError),
+    /// There are no such members.
+    #[error("--only {first}-{last}: the last member is {there}")]
+    NoMember {
+        /// The first that was asked for.
+        first: u32,
+        /// The last that was asked for.
+        last: u32,
+        /// The last one.
+        there: u32,
+    },
     /// There is no such block.
     #[error("there is no block {block}; the run has blocks 0 to {last}")]
     NoBlock {
@@ -69,7 +79,7 @@ pub enum RunError {
         last: u32,
     },
     /// An ensemble does not shrink.
-    #[error("the run has {there} members already, --members {asked} would not add any")]
+    #[error("the run has {there} members already, --members {asked} would take some away")]
     Shrink {
         /// Members of the run.
         there: u32,

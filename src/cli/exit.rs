@@ -149,7 +149,9 @@ impl From<RunError> for Failure {
                 }
             }
             RunError::Batch(error) => error.into(),
-            RunError::NoBlock { .. } | RunError::Shrink { .. } => fail(Exit::Usage, &error),
+            RunError::NoBlock { .. } | RunError::NoMember { .. } | RunError::Shrink { .. } => {
+                fail(Exit::Usage, &error)
+            }
             RunError::Merge { .. } => fail(Exit::Data, &error),
             RunError::Device(error) => error.into(),
             RunError::Plan(error) => error.into(),

@@ -75,6 +75,13 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
         }
     }
     match ended.state {
+        State::Interrupted if ended.is_part && !interrupt.is_raised() => {
+            print(&format!(
+                "the members asked for are in {path}; the result is left to `merge`, or to a run \
+                 without --only"
+            ))?;
+            Ok(Exit::Ok)
+        }
         State::Interrupted | State::Running => {
             let (why, exit) = if interrupt.is_by_time() {
                 ("time limit reached", Exit::TimeLimit)

@@ -40,7 +40,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
     }
     let workers: Vec<(WorkerStatus, Duration)> = read_workers(&root.workers())
         .into_iter()
-        .filter(|(_, age)| *age < stale)
+        .filter(|(worker, age)| *age < stale && !worker.is_gone())
         .collect();
     let claims = holders(&root.claims(), stale).unwrap_or_default();
     if arguments.json {

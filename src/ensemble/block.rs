@@ -85,7 +85,13 @@ impl<'a> BlockContext<'a> {
     fn start(&self, unit: Unit, attempt: u32, found: Option<Checkpoint>) -> (Slot, MemberState) {
         let ensemble = &self.ensembles[unit.task];
         let task = ensemble.task;
-        let found = found.filter(|c| c.suits(self.network, task.features));
+        let found = found.filter(|c| {
+            let about = &c.about;
+            about.seed == task.seed
+                && about.ensemble == task.ensemble
+                && about.member == unit.member
+                && c.suits(self.network, task.features)
+        });
         let attempt = found.as_ref().map_or(attempt, |c| c.about.attempt);
         // a stream's batches are made by its feed
         let batches = task.stream.is_none().then(|| {

@@ -117,12 +117,18 @@ impl Checkpoint {
         let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
         let bytes =
             safetensors::serialize(views, Some(metadata)).map_err(|e| corrupt(e.to_string()))?;
-        // a hard link would do without the moment in which there is no newest
-        // one, but not every shared file system has them
-        if path.exists() {
-            let _ = std::fs::rename(path, previous(path));
-        }
-        atomic::write(path, &bytes).map_err(|source| StoreError::Io {
+        let result = atomic::write_with(path, |file| {
+            std::io::Write::write_all(file, &bytes)?;
+            file.sync_all()?;
+            // last, so that a full disk costs none of the older ones. A hard link
+            // would do without the moment in which there is no newest one, but not
+            // every shared file system has them
+            if path.exists() {
+                let _ = std::fs::rename(path, previous(path));
+            }
+            Ok(())
+        });
+        result.map_err(|source: std::io::Error| StoreError::Io {
             path: path.to_owned(),
             source,
         })

@@ -33,6 +33,8 @@ pub struct RunLedger<'a> {
 struct State {
     /// Claimed members that nobody in this process works on.
     queue: VecDeque<Unit>,
+    /// Members that a thread of this process works on.
+    active: Vec<Unit>,
     claimed: Vec<(usize, Claim)>,
 }
 
@@ -75,11 +77,19 @@ impl<'a> RunLedger<'a> {
     /// Claims the next block in which something is missing.
     fn claim(&self, state: &mut State) {
         for (place, block) in self.blocks.iter().enumerate() {
-            if state.claimed.iter().any(|(p, _)| *p == place) {
+            let missing: Vec<Unit> = block
+                .units
+                .iter()
+                .copied()
+                .filter(|unit| self.is_missing(*unit) && !state.active.contains(unit))
+                .collect();
+            if missing.is_empty() {
                 continue;
             }
-            if !block.units.iter().any(|unit| self.is_missing(*unit)) {
-                continue;
+            if state.claimed.iter().any(|(p, _)| *p == place) {
+                // finished, but then found damaged by another process and moved aside
+                state.queue.extend(missing);
+                return;
             }
             // a claim that cannot be made for whatever reason of the file
             // system is not needed either: two workers do no harm
@@ -88,7 +98,7 @@ impl<'a> RunLedger<'a> {
                 Ok(claim) => claim,
                 Err(_) => None,
             };
-            let missing = block.units.iter().copied();
+            let missing = missing.into_iter();
             state
                 .queue
                 .extend(missing.filter(|unit| self.is_missing(*unit)));
@@ -111,6 +121,7 @@ impl Ledger for RunLedger<'_> {
             // another process may have finished it in the meantime
             while let Some(unit) = state.queue.pop_front() {
                 if self.is_missing(unit) {
+                    state.active.push(unit);
                     return Some(unit);
                 }
             }
@@ -122,7 +133,9 @@ impl Ledger for RunLedger<'_> {
     }
 
     fn give_back(&self, unit: Unit) {
-        self.state().queue.push_front(unit);
+        let mut state = self.state();
+        state.active.retain(|u| *u != unit);
+        state.queue.push_front(unit);
     }
 
     fn wait(&self) -> bool {
@@ -157,6 +170,7 @@ impl Ledger for RunLedger<'_> {
         member.write(&self.path(unit))?;
         Checkpoint::remove(&self.checkpoint(unit));
         let mut state = self.state();
+        state.active.retain(|u| *u != unit);
         let done = state.claimed.iter().position(|(place, _)| {
             let units = &self.blocks[*place].units;
             units.contains(&unit) && !units.iter().any(|unit| self.is_missing(*unit))

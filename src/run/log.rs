@@ -1,5 +1,6 @@
 //! `log.jsonl`: what happened when, one JSON object a line.
 
+use super::worker_id::{Liveness, WorkerId};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -26,7 +27,7 @@ impl RunLog {
     }
 
     /// Appends the logs of a folder, in the order of their names, and removes
-    /// them.
+    /// them; not those of workers that run on this host.
     pub fn collect(&self, folder: &Path) {
         let Ok(entries) = std::fs::read_dir(folder) else {
             return;
@@ -34,6 +35,11 @@ impl RunLog {
         let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).collect();
         paths.sort();
         for path in paths {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let worker = WorkerId::parse(&name);
+            if worker.is_some_and(|w| w.liveness() == Liveness::Alive) {
+                continue;
+            }
             let Ok(mut from) = File::open(&path) else {
                 continue;
             };
@@ -58,7 +64,8 @@ impl RunLog {
             .file
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        let _ = writeln!(file, "{line}");
+        // in one piece, so that those of other processes do not get in between
+        let _ = file.write_all(format!("{line}\n").as_bytes());
     }
 }
 

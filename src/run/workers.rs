@@ -72,6 +72,14 @@ pub struct BlockStatus {
     pub seconds_left: Option<f64>,
 }
 
+impl WorkerStatus {
+    /// Whether it is seen from here that its process has ended.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        WorkerId::parse(&self.worker).is_some_and(|id| id.liveness() == Liveness::Gone)
+    }
+}
+
 /// A number; JSON knows no NaN and no infinity, they are written as `null`.
 fn number<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or(f64::NAN))
