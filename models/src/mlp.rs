@@ -94,18 +94,6 @@ impl Mlp {
         self.parameters.initial(key)
     }
 
-    /// Multiply-adds of a forward pass of one event.
-    #[must_use]
-    pub fn multiply_adds(&self) -> usize {
-        let mut width = self.config.inputs;
-        let mut sum = 0;
-        for next in self.config.hidden.iter().copied().chain([1]) {
-            sum += width * next;
-            width = next;
-        }
-        sum
-    }
-
     /// Number of values that one event leaves in memory in a training step.
     #[must_use]
     pub fn activations(&self) -> usize {

@@ -147,7 +147,9 @@ pub fn estimate(
                 clock.rate()
             }
         };
-        let epoch = (steps_per_epoch(&task) * config.training.batch) as f64 * f64::from(members);
+        // the last members may not fill all places
+        let rounds = (members as usize).div_ceil(at_once.max(1)) * at_once;
+        let epoch = (steps_per_epoch(&task) * config.training.batch) as f64 * rounds as f64;
         let seconds = [
             (config.training.patience + 1).min(config.training.epochs),
             config.training.epochs,
@@ -165,6 +167,9 @@ pub fn estimate(
             at_once,
             model_bytes: plan.event_bytes()
                 + model.device_bytes(at_once)
+                + plan.stream.as_ref().map_or(0, |source| {
+                    (at_once.max(1) - 1) as u64 * source.window_bytes(&plan.settings)
+                })
                 + at_once as u64 * model.host_member,
             rate,
             seconds,

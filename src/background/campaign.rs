@@ -4,7 +4,7 @@
 use super::Workbench;
 use super::pipeline::{EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads};
 use super::plan::Plan;
-use crate::config::{ExecutorKind, Experiment};
+use crate::config::{DeviceConfig, ExecutorKind, Experiment};
 use crate::ensemble::{
     ClassRows, Inputs, Interrupt, Member, Resources, StreamSource, Task, TrainError,
     TrainingSample, Unit, train_local,
@@ -12,7 +12,9 @@ use crate::ensemble::{
 use crate::executor::batch::FollowSettings;
 use crate::executor::htcondor::Htcondor;
 use crate::executor::slurm::Slurm;
-use crate::executor::{Block, Executor, Local, Monitor, Queue, RunLedger, Work, blocks};
+use crate::executor::{
+    Block, Executor, Local, Monitor, Queue, RunLedger, Work, block_members, blocks,
+};
 use crate::run::{
     Claims, DeviceRecord, DirectoryError, Manifest, Progress, RunDirectory, RunLog, State,
     VersionRecord, WorkerFile, WorkerId,
@@ -56,6 +58,9 @@ pub fn run(
         notes.borrow_mut().push(text.to_owned());
         voice.say(text);
     };
+    if options.only.is_some() && experiment.common().executor.kind != ExecutorKind::Local {
+        return Err(RunError::OnlyLocal);
+    }
     let devices = match open_devices(experiment) {
         // a login node need not have what the nodes have
         Err(error) if experiment.common().executor.kind != ExecutorKind::Local => {
@@ -65,7 +70,10 @@ pub fn run(
         devices => devices?,
     };
     if let Some(range) = &options.only {
-        let members = experiment.ensembles.iter().map(|e| e.config.ensemble.members);
+        let members = experiment
+            .ensembles
+            .iter()
+            .map(|e| e.config.ensemble.members);
         let there = members.max().unwrap_or(0).saturating_sub(1);
         if *range.end() > there {
             let (first, last) = range.clone().into_inner();
@@ -82,8 +90,13 @@ pub fn run(
         }
     }
     if open.is_empty() {
+        let ended = campaign.ended(ends);
+        if experiment.is_matrix {
+            crate::report::write_matrix(&campaign.root, &ended.ensembles)?;
+            campaign.close(&ended, started)?;
+        }
         say("everything is there already; nothing to do");
-        return Ok(campaign.ended(ends));
+        return Ok(ended);
     }
     campaign.prepared = open;
     campaign.started = started;
@@ -121,7 +134,9 @@ pub fn run(
         crate::report::write_matrix(&campaign.root, &ended.ensembles)?;
     }
     campaign.close(&ended, started)?;
-    log.collect(&campaign.root.logs());
+    if ended.state != State::Interrupted {
+        log.collect(&campaign.root.logs());
+    }
     log.event(
         "end",
         json!({ "state": ended.state, "seconds": started.elapsed().as_secs_f64() }),
@@ -156,12 +171,18 @@ fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -> Result<()
 /// [`RunError`]; members finished before it are kept.
 pub fn work(
     root: &RunDirectory,
-    block: Option<u32>,
+    (block, block_members): (Option<u32>, Option<usize>),
     devices: Option<&str>,
     options: &RunOptions,
     interrupt: &Interrupt,
 ) -> Result<Worked, RunError> {
-    let experiment = root.experiment()?;
+    let mut experiment = root.experiment()?;
+    if let Some(members) = block_members {
+        // the numbers of the blocks are those of the one who submitted them
+        for spec in &mut experiment.ensembles {
+            spec.config.executor.members = members;
+        }
+    }
     let all = blocks(&experiment);
     if let Some(block) = block
         && block as usize >= all.len()
@@ -170,10 +191,20 @@ pub fn work(
         return Err(RunError::NoBlock { block, last });
     }
     let devices = match devices {
-        Some(names) => names
-            .split(',')
-            .map(Compute::open)
-            .collect::<Result<_, _>>()?,
+        Some(names) => {
+            let own = experiment.common().device.kinds();
+            let asked = DeviceConfig {
+                name: names.to_owned(),
+                ..DeviceConfig::default()
+            };
+            if asked.kinds() != own {
+                return Err(RunError::MixedDevices {
+                    asked: names.to_owned(),
+                    own: own.join(","),
+                });
+            }
+            asked.names().map(Compute::open).collect::<Result<_, _>>()?
+        }
         None => open_devices(&experiment)?,
     };
     let mut wanted: Vec<usize> = all
@@ -278,7 +309,7 @@ pub fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged, Run
             from.compare_config(&config)
                 .map_err(|e| refuse(e.to_string()))?;
             if let (Some(manifest), true) = (from.manifest()?, own.manifest()?.is_some()) {
-                own.compare_inputs(&manifest.inputs)
+                own.same_inputs(&manifest.inputs)
                     .map_err(|e| refuse(e.to_string()))?;
             }
             pairs.push((spec, own, from));
@@ -372,6 +403,10 @@ impl<'a> Campaign<'a> {
         }
         let mut list = Vec::with_capacity(wanted.len());
         for spec in wanted.iter().map(|place| &experiment.ensembles[*place]) {
+            if interrupt.is_raised() && !list.is_empty() {
+                let by_time = interrupt.is_by_time();
+                return Err(RunError::Interrupted { by_time });
+            }
             let quiet: &dyn Fn(&str) = if experiment.is_matrix { &silent } else { say };
             let path = match &root {
                 Some(root) => root.ensemble(&spec.name).path().to_owned(),
@@ -561,6 +596,12 @@ impl<'a> Campaign<'a> {
         };
         let bench = Workbench { say: &say, ..bench };
         let manifest = self.manifest(prepared);
+        let members = prepared.spec.config.ensemble.members;
+        if self.interrupt.is_raised()
+            || prepared.directory.count_members(members) < u64::from(members)
+        {
+            return prepared.interrupted(manifest, started);
+        }
         let read;
         let plan = match &prepared.plan {
             Some(plan) => plan,
@@ -582,7 +623,6 @@ impl<'a> Campaign<'a> {
                     state: State::Partial,
                     metrics: None,
                     error: Some(error),
-                    was_complete: false,
                 })
             }
             other => other,
@@ -610,6 +650,10 @@ impl Work for Training<'_> {
 
     fn missing(&self) -> Vec<u32> {
         self.campaign.missing()
+    }
+
+    fn block_members(&self) -> usize {
+        block_members(self.campaign.experiment)
     }
 
     fn is_done(&self, block: u32) -> bool {

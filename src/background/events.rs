@@ -42,6 +42,10 @@ pub struct Rest {
     pub training: ClassSource,
     /// Selected events in the files.
     pub events: u64,
+    /// Selected events in each region, in the configuration's order.
+    pub in_regions: Vec<u64>,
+    /// Those of them that are in the training region as well.
+    pub in_training: Vec<u64>,
     /// How much is read ahead.
     pub options: StreamOptions,
 }
@@ -51,16 +55,6 @@ pub struct Rest {
 pub(super) struct Wanted {
     pub features: Vec<(String, String)>,
     pub columns: Vec<(String, String)>,
-}
-
-/// Regions whose target events may be looked at.
-pub fn unblinded_regions(config: &Config, unblind: bool) -> impl Iterator<Item = (usize, &str)> {
-    config
-        .regions
-        .iter()
-        .enumerate()
-        .filter(move |(_, (_, region))| unblind || !region.blind)
-        .map(|(i, (name, _))| (i, name.as_str()))
 }
 
 /// All inputs of the networks, as (name, expression): the listed ones, then one
@@ -194,6 +188,19 @@ impl Sample {
             .map(|(row, _)| row)
     }
 
+    /// Number of events in a region, and of those also in another, wherever they
+    /// are.
+    pub(super) fn count(&self, region: usize, training: usize) -> [u64; 2] {
+        if let Some(rest) = &self.rest {
+            return [rest.in_regions[region], rest.in_training[region]];
+        }
+        let both = |row: &usize| self.table.flags[*row] >> training & 1 == 1;
+        [
+            self.in_region(region).count() as u64,
+            self.in_region(region).filter(both).count() as u64,
+        ]
+    }
+
     /// Values of one of the columns.
     pub(super) fn column(&self, name: &str) -> Option<&[f32]> {
         self.table
@@ -241,6 +248,8 @@ fn draw(
         total: 0.0,
     };
     let mut events = 0;
+    let mut in_regions = vec![0; request.flags.len()];
+    let mut in_training = vec![0; request.flags.len()];
     let request = Arc::new(request);
     for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
         let chunk = chunk?;
@@ -249,7 +258,14 @@ fn draw(
             if streams.sample(*key) < share {
                 table.append_range(&chunk, row..row + 1);
             }
-            if chunk.flags[row] >> region & 1 == 1 {
+            let is_trained = chunk.flags[row] >> region & 1 == 1;
+            for (number, (all, trained)) in in_regions.iter_mut().zip(&mut in_training).enumerate()
+            {
+                let inside = chunk.flags[row] >> number & 1;
+                *all += inside;
+                *trained += inside & u64::from(is_trained);
+            }
+            if is_trained {
                 let weight = chunk.weights[row];
                 training.total += weight;
                 if is_streamed(&settings, streams, share, *key) {
@@ -270,6 +286,8 @@ fn draw(
         dataset,
         training,
         events,
+        in_regions,
+        in_training,
         options,
     };
     Ok((table, rest))

@@ -29,7 +29,7 @@ struct Workbench<'a> {
 
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, Merged, Worked, extend, merge, run, work};
-pub use events::{Rest, Sample, unblinded_regions};
+pub use events::{Rest, Sample};
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
     YieldMetrics,

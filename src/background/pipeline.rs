@@ -70,6 +70,12 @@ pub enum RunError {
         /// The last one.
         there: u32,
     },
+    /// A member file that another run has made.
+    #[error(
+        "{path} is of another run or of an earlier program; move it away, or choose another \
+         directory with --out", path = .0.display()
+    )]
+    ForeignMember(PathBuf),
     /// There is no such block.
     #[error("there is no block {block}; the run has blocks 0 to {last}")]
     NoBlock {
@@ -77,6 +83,25 @@ pub enum RunError {
         block: u32,
         /// The last one.
         last: u32,
+    },
+    /// Some members only, where blocks of members are submitted.
+    #[error("--only trains in this process; leave it out, or use --executor local")]
+    OnlyLocal,
+    /// Somebody asked to stop before anything was begun.
+    #[error("interrupted while the ensembles were checked against their data")]
+    Interrupted {
+        /// Whether the time was over.
+        by_time: bool,
+    },
+    /// Members of one ensemble from devices of several kinds.
+    #[error(
+        "the run is one on {own}, --device {asked} is another kind: members would not be the same"
+    )]
+    MixedDevices {
+        /// What was asked for.
+        asked: String,
+        /// What the run has.
+        own: String,
     },
     /// An ensemble does not shrink.
     #[error("the run has {there} members already, --members {asked} would take some away")]
@@ -154,8 +179,6 @@ pub struct EnsembleEnd {
     pub metrics: Option<Metrics>,
     /// Why there are none, if not for an interruption.
     pub error: Option<RunError>,
-    /// Whether everything had been there already.
-    pub was_complete: bool,
 }
 
 /// An ensemble whose configuration fits its data, and what of it is there.
@@ -215,7 +238,7 @@ impl Prepared {
             target: plan.target.files.clone(),
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
-        let found = find_members(&directory, &plan, say);
+        let found = find_members(&directory, &plan, say)?;
         let missing: Vec<u32> = (0..spec.config.ensemble.members)
             .filter(|m| !found.iter().any(|f| f.about.member == *m))
             .collect();
@@ -259,7 +282,6 @@ impl Prepared {
             state: earlier.state,
             metrics: Some(metrics),
             error: None,
-            was_complete: true,
         }))
     }
 
@@ -295,8 +317,24 @@ impl Prepared {
             state,
             metrics,
             error: None,
-            was_complete: false,
         }
+    }
+
+    /// Writes that members are missing, and who is there.
+    pub(super) fn interrupted(
+        &self,
+        mut manifest: Manifest,
+        started: Instant,
+    ) -> Result<EnsembleEnd, RunError> {
+        let there = |m: &u32| self.directory.member(*m).exists();
+        manifest.members = (0..self.spec.config.ensemble.members)
+            .filter(there)
+            .collect();
+        manifest.state = State::Interrupted;
+        manifest.finished = Some(crate::run::now());
+        manifest.wall_seconds = started.elapsed().as_secs_f64();
+        self.directory.write_manifest(&manifest)?;
+        Ok(self.ended(State::Interrupted, None))
     }
 
     /// Applies the ensemble and writes its result; interrupted if members are
@@ -309,7 +347,7 @@ impl Prepared {
         started: Instant,
     ) -> Result<EnsembleEnd, RunError> {
         let (say, directory) = (bench.say, &self.directory);
-        let all = find_members(directory, plan, say);
+        let all = find_members(directory, plan, say)?;
         let is_whole = all.len() == self.spec.config.ensemble.members as usize;
         let (usable, failed): (Vec<Member>, Vec<Member>) =
             all.into_iter().partition(|m| m.about.outcome.is_usable());
@@ -331,6 +369,10 @@ impl Prepared {
             State::Partial
         };
         if let Err(error) = enough(plan, &usable, &failed, directory) {
+            // an earlier result, of fewer members, is none of this ensemble
+            for path in [directory.metrics_path(), directory.report_path()] {
+                let _ = std::fs::remove_file(path);
+            }
             close(&mut manifest, State::Partial)?;
             return Err(error);
         }
@@ -376,7 +418,6 @@ pub fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
         state: manifest.state,
         metrics: Some(metrics),
         error: None,
-        was_complete: false,
     })
 }
 
@@ -443,39 +484,40 @@ fn describe_sample(sample: &super::Sample, say: &dyn Fn(&str)) {
     }
 }
 
-/// Members whose files are there and intact. One that is not is moved aside, so
-/// that it is trained anew.
-fn find_members(directory: &RunDirectory, plan: &Plan, say: &dyn Fn(&str)) -> Vec<Member> {
-    (0..plan.config.ensemble.members)
-        .filter_map(|number| {
-            let path = directory.member(number);
-            if !path.exists() {
-                return None;
-            }
-            let aside = |why: &str| {
-                say(&format!("training member {number} anew: {why}"));
+/// Members whose files are there. A damaged one is moved aside, so that it is
+/// trained anew; an intact one of another run is an error, and stays.
+fn find_members(
+    directory: &RunDirectory,
+    plan: &Plan,
+    say: &dyn Fn(&str),
+) -> Result<Vec<Member>, RunError> {
+    let mut members = Vec::new();
+    for number in 0..plan.config.ensemble.members {
+        let path = directory.member(number);
+        if !path.exists() {
+            continue;
+        }
+        let member = match Member::read(&path) {
+            Ok(member) => member,
+            Err(error) => {
+                say(&format!("training member {number} anew: {error}"));
                 // if that fails, the new file replaces it all the same
                 let _ = std::fs::rename(&path, path.with_extension("damaged"));
-            };
-            let member = match Member::read(&path) {
-                Ok(member) => member,
-                Err(error) => {
-                    aside(&error.to_string());
-                    return None;
-                }
-            };
-            let about = &member.about;
-            let fits = about.member == number
-                && about.ensemble == plan.ensemble
-                && about.seed == plan.config.experiment.seed
-                && about.network == plan.settings.network
-                && about.features == plan.scaling;
-            if !fits {
-                aside(&format!("{} belongs to another run", path.display()));
+                continue;
             }
-            fits.then_some(member)
-        })
-        .collect()
+        };
+        let about = &member.about;
+        let fits = about.member == number
+            && about.ensemble == plan.ensemble
+            && about.seed == plan.config.experiment.seed
+            && about.network == plan.settings.network
+            && about.features == plan.scaling;
+        if !fits {
+            return Err(RunError::ForeignMember(path));
+        }
+        members.push(member);
+    }
+    Ok(members)
 }
 
 /// Names of the prediction files.

@@ -80,7 +80,7 @@ pub enum PlanError {
         /// The training region.
         training: String,
         /// Source events in both.
-        events: usize,
+        events: u64,
     },
     /// A distribution that cannot be binned.
     #[error("distribution `{0}` cannot be binned: {1}")]
@@ -365,7 +365,7 @@ fn check_selections(
         }
         for (i, (name, region)) in config.regions.iter().enumerate() {
             let hidden = sample.role == "target" && region.blind && !unblind;
-            if !hidden && sample.in_region(i).next().is_none() {
+            if !hidden && sample.count(i, i)[0] == 0 {
                 return Err(empty(format!("regions.{name}.selection")));
             }
         }
@@ -382,8 +382,7 @@ fn check_blinding(config: &Config, source: &Sample) -> Result<(), PlanError> {
         .enumerate()
         .filter(|(_, (_, r))| r.blind)
     {
-        let both = |row: &usize| source.table.flags[*row] >> training & 1 == 1;
-        let events = source.in_region(index).filter(both).count();
+        let [_, events] = source.count(index, training);
         if events > 0 {
             return Err(PlanError::BlindOverlap {
                 blind: name.clone(),

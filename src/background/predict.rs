@@ -90,6 +90,9 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         .iter()
         .map(|m| Member::read(&directory.member(*m)))
         .collect::<Result<Vec<_>, _>>()?;
+    if !directory.metrics_path().is_file() {
+        return Err(PredictError::Unfinished(run.to_owned()));
+    }
     let Some(first) = members.first() else {
         return Err(PredictError::Unfinished(run.to_owned()));
     };
@@ -100,7 +103,13 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
     }
     check_output(options)?;
 
-    let compute = Compute::open(options.device.as_deref().unwrap_or(&config.device.name))?;
+    let compute = Compute::open(
+        options
+            .device
+            .as_deref()
+            .or_else(|| config.device.names().next())
+            .unwrap_or("cpu"),
+    )?;
     let network = Mlp::new(about.network.clone());
     let applier = Applier::new(
         &compute,

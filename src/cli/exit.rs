@@ -148,11 +148,14 @@ impl From<RunError> for Failure {
                     ..inner
                 }
             }
+            RunError::Interrupted { by_time: true } => fail(Exit::TimeLimit, &error),
+            RunError::Interrupted { by_time: false } => fail(Exit::Interrupted, &error),
             RunError::Batch(error) => error.into(),
             RunError::NoBlock { .. } | RunError::NoMember { .. } | RunError::Shrink { .. } => {
                 fail(Exit::Usage, &error)
             }
-            RunError::Merge { .. } => fail(Exit::Data, &error),
+            RunError::Merge { .. } | RunError::ForeignMember(_) => fail(Exit::Data, &error),
+            RunError::OnlyLocal | RunError::MixedDevices { .. } => fail(Exit::Usage, &error),
             RunError::Device(error) => error.into(),
             RunError::Plan(error) => error.into(),
             RunError::Directory(error) => error.into(),

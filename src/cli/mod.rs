@@ -1,6 +1,7 @@
 //! The command line: one subcommand a file. Results go to stdout, status to
 //! stderr, and every way to end has its exit code ([`Exit`]).
 
+mod cancel;
 mod completions;
 mod crash;
 mod devices;
@@ -44,6 +45,7 @@ pub fn main() -> Exit {
         Command::Status(arguments) => status::status(arguments),
         Command::Extend(arguments) => extend::extend(arguments),
         Command::Merge(arguments) => merge::merge(arguments),
+        Command::Cancel(arguments) => cancel::cancel(arguments),
         Command::Worker(arguments) => worker::worker(arguments),
         Command::Devices => devices::devices(),
         Command::Inspect(arguments) => inspect::inspect(arguments),

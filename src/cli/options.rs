@@ -27,6 +27,8 @@ pub(super) enum Command {
     Extend(ExtendArguments),
     /// Take over the members of other runs of the same plan.
     Merge(MergeArguments),
+    /// End a run's jobs in a batch system; what is finished or saved stays.
+    Cancel(CancelArguments),
     /// Train a block of a run's members; what batch systems start.
     Worker(WorkerArguments),
     /// List the devices that this binary can use here.
@@ -165,6 +167,13 @@ pub(super) struct MergeArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CancelArguments {
+    /// A run directory.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct WorkerArguments {
     /// A run directory.
     #[arg(value_name = "RUN")]
@@ -172,6 +181,10 @@ pub(super) struct WorkerArguments {
     /// The block; whatever is free and missing if absent.
     #[arg(long, value_name = "NUMBER")]
     pub block: Option<u32>,
+    /// Members of a block, which its number depends on; the configuration's if
+    /// absent.
+    #[arg(long, value_name = "NUMBER")]
+    pub block_members: Option<usize>,
     /// Device; the configuration's if absent.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,

@@ -51,9 +51,26 @@ pub(super) fn go_to(run: &Path) -> Result<RunDirectory, Failure> {
     };
     let path = std::path::absolute(run).map_err(|e| failed(run, &e))?;
     let root = RunDirectory::open(&path)?;
+    if let Some(matrix) = root.matrix() {
+        return Err(Failure {
+            exit: Exit::Usage,
+            message: format!(
+                "{} is one ensemble of a matrix; name the directory of all of them, {}",
+                path.display(),
+                matrix.display()
+            ),
+        });
+    }
     if let Some(base) = root.manifest()?.and_then(|m| m.base) {
         let base = PathBuf::from(base);
-        std::env::set_current_dir(&base).map_err(|e| failed(&base, &e))?;
+        std::env::set_current_dir(&base).map_err(|e| Failure {
+            exit: Exit::Data,
+            message: format!(
+                "the run was started in {}, from which its data paths start: {e}; run its \
+                 config.toml with --out in the folder that has the data",
+                base.display()
+            ),
+        })?;
     }
     Ok(root)
 }

@@ -18,7 +18,13 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
     };
     let interrupt = stop_on_signal(&arguments.training)?;
     let device = arguments.device.as_deref();
-    let worked = work(&root, arguments.block, device, &options, &interrupt)?;
+    let worked = work(
+        &root,
+        (arguments.block, arguments.block_members),
+        device,
+        &options,
+        &interrupt,
+    )?;
     let what = match arguments.block {
         Some(block) => format!("block {block}"),
         None => "every block".to_owned(),

@@ -73,6 +73,12 @@ impl Config {
             &self.device.name,
             "1 to 64 devices with commas between them",
         )?;
+        ensure(
+            self.device.kinds().len() == 1,
+            "device.name",
+            &self.device.name,
+            "devices of one kind: members of different kinds are not equal to the bit",
+        )?;
         let e = &self.executor;
         for (key, seconds, least) in [
             ("checkpoint_seconds", e.checkpoint_seconds, 0.0),

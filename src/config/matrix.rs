@@ -15,6 +15,9 @@ use toml::{Table, Value};
 /// Most ensembles of a configuration.
 const MAX_ENSEMBLES: usize = 10_000;
 
+/// Longest name of an ensemble: that of a folder.
+const MAX_NAME: usize = 200;
+
 /// Values by what stands for them: `year`, `variation.weight`.
 type Values = IndexMap<String, Value>;
 
@@ -77,6 +80,12 @@ pub(super) fn expand(
             }
         })
         .collect::<Result<Vec<Point>, ConfigError>>()?;
+    if let Some((name, _)) = points.iter().find(|(name, _)| name.len() > MAX_NAME) {
+        return Err(wrong(
+            "matrix".to_owned(),
+            format!("{name:?} is too long for the name of a folder; give the values short names"),
+        ));
+    }
     if let Some(place) = used.iter().position(|used| !used) {
         let axis = axes.get_index(place).map_or("", |(name, _)| name);
         return Err(wrong(

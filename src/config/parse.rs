@@ -158,7 +158,26 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
             config.check()?;
             Ok(EnsembleSpec { name, config })
         })
-        .collect::<Result<_, ConfigError>>()?;
+        .collect::<Result<Vec<EnsembleSpec>, ConfigError>>()?;
+    for spec in &ensembles {
+        let (one, other) = (&ensembles[0].config, &spec.config);
+        for (path, is_common) in [
+            ("device", one.device == other.device),
+            ("executor", one.executor == other.executor),
+            (
+                "experiment.name",
+                one.experiment.name == other.experiment.name,
+            ),
+        ] {
+            if !is_common {
+                return Err(ConfigError::Other {
+                    path: path.to_owned(),
+                    reason: "is common to all ensembles of a matrix; take the ${...} out of it"
+                        .to_owned(),
+                });
+            }
+        }
+    }
     Ok(Experiment {
         table,
         is_matrix: !axes.matrix.is_empty(),

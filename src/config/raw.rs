@@ -107,6 +107,16 @@ impl DeviceConfig {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.name.split(',').map(str::trim)
     }
+
+    /// The kinds of devices, each once: `cpu`, `cuda`.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<String> {
+        let kind = |name: &str| name.split(':').next().unwrap_or(name).to_owned();
+        let mut kinds: Vec<String> = self.names().map(kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
 }
 
 impl Default for DeviceConfig {
@@ -127,7 +137,7 @@ pub struct ExecutorConfig {
     /// Where members are trained.
     pub kind: ExecutorKind,
     /// Members that are claimed, and in a batch system submitted, together;
-    /// 0 = one stack of the device, or 10 in a batch system.
+    /// 0 = 4 on a CPU, 32 on a GPU, 10 in a batch system.
     pub members: usize,
     /// Seconds between two checkpoints of a member in training.
     pub checkpoint_seconds: f64,
@@ -234,8 +244,9 @@ pub struct StreamConfig {
     /// Events of each class that are shuffled together, and held by each
     /// training thread.
     pub window: usize,
-    /// Events of each class that stay in memory, drawn at random: they validate,
-    /// and the diagnostics are made of them.
+    /// Events of each class that stay in memory if all in the files are
+    /// selected, and in that proportion else, drawn at random: they validate, and
+    /// the diagnostics are made of them.
     pub sample: usize,
     /// Events that are read ahead of the training, for each thread and class.
     pub read_ahead: usize,

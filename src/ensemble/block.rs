@@ -58,7 +58,8 @@ impl<'a> BlockContext<'a> {
             .map(|task| {
                 let streams = Streams::new(task.seed, task.ensemble);
                 let inputs = task.features.inputs();
-                let shared = task.settings.split.split == Split::Shared;
+                // a copy of their inputs, so only where there is one ensemble
+                let shared = task.settings.split.split == Split::Shared && tasks.len() == 1;
                 EnsembleContext {
                     streams,
                     steps: steps_per_epoch(task),

@@ -51,6 +51,12 @@ pub enum BatchError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// Another process follows the jobs.
+    #[error(
+        "another process follows this run's jobs already; wait for it, or help with \
+         `sideband worker` on the run directory"
+    )]
+    Coordinated,
     /// A path that cannot be given to the batch system.
     #[error("{path:?} {reason}; move the run to another folder")]
     Path {

@@ -68,20 +68,26 @@ features = { inputs = ["a"] }
 training = { region = "a" }
 "#;
 
-/// All blocks of an experiment.
+/// Members of a block.
 #[must_use]
-pub fn blocks(experiment: &Experiment) -> Vec<Block> {
+pub fn block_members(experiment: &Experiment) -> usize {
     let common = experiment.common();
     let is_cpu = common
         .device
         .names()
         .all(|name| matches!(name, "cpu" | "ndarray"));
-    let size = match (common.executor.members, common.executor.kind) {
+    match (common.executor.members, common.executor.kind) {
         (0, ExecutorKind::Local) if is_cpu => CPU_MEMBERS,
         (0, ExecutorKind::Local) => GPU_MEMBERS,
         (0, _) => BATCH_MEMBERS,
         (size, _) => size,
-    };
+    }
+}
+
+/// All blocks of an experiment.
+#[must_use]
+pub fn blocks(experiment: &Experiment) -> Vec<Block> {
+    let size = block_members(experiment);
     let mut families: Vec<(String, Vec<usize>)> = Vec::new();
     for (place, ensemble) in experiment.ensembles.iter().enumerate() {
         let key = family(&ensemble.config);

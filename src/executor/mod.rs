@@ -11,7 +11,7 @@ mod monitor;
 mod queue;
 pub mod slurm;
 
-pub use blocks::{Block, blocks};
+pub use blocks::{Block, block_members, blocks};
 pub use ledger::RunLedger;
 pub use local::Local;
 pub use monitor::Monitor;
@@ -33,6 +33,9 @@ pub trait Work {
 
     /// Numbers of the blocks in which members are missing.
     fn missing(&self) -> Vec<u32>;
+
+    /// Members of a block, on which the blocks' numbers depend.
+    fn block_members(&self) -> usize;
 
     /// Whether nothing is missing of a block.
     fn is_done(&self, block: u32) -> bool;

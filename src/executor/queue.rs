@@ -3,7 +3,12 @@
 
 use super::batch::{BatchError, BatchJob, BatchSystem, FollowSettings, Followed, Watcher, follow};
 use super::{Executor, Work};
+use crate::run::Claims;
 use std::path::Path;
+use std::time::Duration;
+
+/// Time after which a silent coordinator is taken for dead.
+const COORDINATOR_STALE: Duration = Duration::from_secs(120);
 
 /// Trains in a batch system.
 pub struct Queue<S> {
@@ -41,7 +46,21 @@ where
             working: &absolute(Path::new("."))?,
             folder: &run.join("batch"),
             name: work.name(),
-            arguments: &["--quiet".to_owned()],
+            arguments: &[
+                "--quiet".to_owned(),
+                "--block-members".to_owned(),
+                work.block_members().to_string(),
+            ],
+        };
+        // one coordinator at a time: two would submit every block twice
+        let folder = run.join("batch").join("coordinator");
+        let io = |source| BatchError::Io {
+            path: folder.clone(),
+            source,
+        };
+        let claims = Claims::open(&folder, COORDINATOR_STALE).map_err(io)?;
+        let Some(_coordinator) = claims.claim(0).map_err(io)? else {
+            return Err(BatchError::Coordinated.into());
         };
         let followed = follow(
             &self.system,
@@ -50,15 +69,9 @@ where
             &self.settings,
             &Eyes(work),
         )?;
-        if let Followed::Interrupted { open, jobs } = followed {
-            work.say(&format!(
-                "{} blocks are not done; jobs {} go on in {}: the same command follows them again",
-                open.len(),
-                jobs.join(", "),
-                self.system.name()
-            ));
+        match followed {
+            Followed::Done | Followed::Interrupted { .. } => Ok(()),
         }
-        Ok(())
     }
 }
 

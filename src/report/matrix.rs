@@ -18,8 +18,17 @@ pub fn write_matrix(root: &RunDirectory, ends: &[EnsembleEnd]) -> Result<(), Rep
     let config = &first.config;
     let verdicts = ends.iter().map(conclusion).collect();
     let regions = config.regions.keys().filter_map(|name| {
-        let rows: Vec<Vec<String>> = ends.iter().filter_map(|end| region_row(end, name)).collect();
-        let header = ["ensemble", "observed", "predicted", "predicted / observed", "AUC after"];
+        let rows: Vec<Vec<String>> = ends
+            .iter()
+            .filter_map(|end| region_row(end, name))
+            .collect();
+        let header = [
+            "ensemble",
+            "observed",
+            "predicted",
+            "predicted / observed",
+            "AUC after",
+        ];
         (!rows.is_empty()).then(|| Section {
             title: format!("Region {name}"),
             tables: vec![Table {

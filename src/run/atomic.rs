@@ -1,8 +1,10 @@
 //! Files that are there whole or not at all.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes `bytes` under a temporary name beside `path`, syncs, and renames.
@@ -51,12 +53,15 @@ pub fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// A name that no other process or thread uses, in the same folder.
+/// A name that no other process or thread uses, in the same folder. Processes of
+/// different hosts and containers may have the same number.
 fn temporary_name(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
+    static TAG: OnceLock<u64> = OnceLock::new();
+    let tag = TAG.get_or_init(|| RandomState::new().build_hasher().finish());
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}-{count}.tmp", std::process::id()));
+    name.push(format!(".{tag:016x}-{}-{count}.tmp", std::process::id()));
     path.with_file_name(name)
 }
 

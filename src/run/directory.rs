@@ -195,6 +195,17 @@ impl RunDirectory {
         Ok(experiment.ensembles.swap_remove(0).config)
     }
 
+    /// The directory of the matrix that this ensemble is a part of.
+    #[must_use]
+    pub fn matrix(&self) -> Option<PathBuf> {
+        let folder = self.path.parent().filter(|p| p.ends_with("ensembles"))?;
+        let matrix = folder.parent()?;
+        matrix
+            .join("config.toml")
+            .is_file()
+            .then(|| matrix.to_owned())
+    }
+
     /// Directories of the ensembles of a run.
     #[must_use]
     pub fn ensembles(&self, experiment: &Experiment) -> Vec<Self> {
@@ -443,8 +454,8 @@ impl RunDirectory {
         })
     }
 
-    /// Removes what killed writers left behind: temporary names of processes
-    /// that are gone or are this one.
+    /// Removes what killed writers left behind: temporary files of more than an
+    /// hour.
     fn sweep(&self) {
         for folder in [
             self.path.clone(),
@@ -508,6 +519,18 @@ impl RunDirectory {
     /// # Errors
     /// [`DirectoryError::InputChanged`] with the difference.
     pub fn compare_inputs(&self, inputs: &Inputs) -> Result<(), DirectoryError> {
+        if self.has_members() {
+            self.same_inputs(inputs)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The same, whether anything was trained or not.
+    ///
+    /// # Errors
+    /// [`DirectoryError::InputChanged`] with the difference.
+    pub fn same_inputs(&self, inputs: &Inputs) -> Result<(), DirectoryError> {
         let Some(manifest) = self.manifest()? else {
             return Ok(());
         };
@@ -525,7 +548,7 @@ impl RunDirectory {
                 .join("\n")
         };
         let difference = lines(&list(&manifest.inputs), &list(inputs));
-        if difference.is_empty() || !self.has_members() {
+        if difference.is_empty() {
             Ok(())
         } else {
             Err(DirectoryError::InputChanged {
@@ -568,15 +591,8 @@ fn create(folder: &Path) -> Result<(), DirectoryError> {
 fn what_counts(config: &Config) -> toml::Table {
     let mut config = config.clone();
     // which of several equal devices computes does not count, the kind does
-    let mut kinds: Vec<String> = config
-        .device
-        .names()
-        .map(|name| name.split(':').next().unwrap_or(name).to_owned())
-        .collect();
-    kinds.sort();
-    kinds.dedup();
     config.device = crate::config::DeviceConfig {
-        name: kinds.join(","),
+        name: config.device.kinds().join(","),
         ..crate::config::DeviceConfig::default()
     };
     config.executor = crate::config::ExecutorConfig::default();

@@ -1,0 +1,30 @@
+//! `sideband cancel`: ends a run's jobs in a batch system; what is finished or
+//! saved stays.
+
+use super::options::CancelArguments;
+use super::run::go_to;
+use super::{Done, Exit, Failure, print};
+use crate::config::ExecutorKind;
+use crate::executor::batch::cancel as cancel_jobs;
+use crate::executor::htcondor::Htcondor;
+use crate::executor::slurm::Slurm;
+
+pub(super) fn cancel(arguments: &CancelArguments) -> Done {
+    let root = go_to(&arguments.run)?;
+    let experiment = root.experiment()?;
+    let config = &experiment.common().executor;
+    let folder = root.batch();
+    let jobs = match config.kind {
+        ExecutorKind::Slurm => cancel_jobs(&Slurm::new(config.slurm.clone())?, &folder)?,
+        ExecutorKind::Htcondor => cancel_jobs(&Htcondor::new(config.htcondor.clone())?, &folder)?,
+        ExecutorKind::Local => {
+            return Err(Failure {
+                exit: Exit::Usage,
+                message: "the run is not in a batch system; stop it where it was started (Ctrl-C)"
+                    .to_owned(),
+            });
+        }
+    };
+    print(&format!("{jobs} jobs cancelled"))?;
+    Ok(Exit::Ok)
+}
