@@ -61,6 +61,8 @@ impl DeviceError {
         let reason = reason.to_lowercase().replace(['_', ' '], "");
         [
             "outofmemory",
+            "can'tallocate",
+            "cannotallocate",
             "buffertoobig",
             "notenoughmemory",
             "memoryleft",

@@ -206,8 +206,8 @@ impl Worker<'_> {
             };
             let ended = match self.context.compute.guard(block) {
                 Ok(ended) => ended,
-                Err(error) if error.is_out_of_memory() && slots > 1 => {
-                    slots /= 2;
+                Err(error) if error.is_out_of_memory() && taken.active.list().len() > 1 => {
+                    slots = slots.min(taken.active.list().len()) / 2;
                     self.observer.say(&format!(
                         "{}: out of memory, going on with blocks of {slots}; set device.block = \
                          {slots} to start with them",
