@@ -1206,3 +1206,16 @@ fn results_at_the_edge_can_be_written_and_read_again() {
         );
     }
 }
+
+#[test]
+fn two_devices_train_the_members_of_one() {
+    let place = Workplace::new();
+    let members = "ensemble.members=5";
+    place.run("one", &[members]).exits(0);
+    place
+        .run("two", &[members, "device.name=\"cpu, cpu\""])
+        .exits(0);
+    let (one, two) = (place.members("one"), place.members("two"));
+    assert_eq!(one.len(), 5);
+    assert_eq!(differing(&one, &two), Vec::<String>::new());
+}

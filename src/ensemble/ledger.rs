@@ -22,6 +22,9 @@ pub trait Ledger: Sync {
     /// A member that nobody works on; none if there is none now.
     fn next(&self) -> Option<Unit>;
 
+    /// Members that are missing, taken or not.
+    fn missing(&self) -> usize;
+
     /// A member that was taken and comes back unfinished.
     fn give_back(&self, unit: Unit);
 
@@ -88,6 +91,10 @@ impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> List<F> {
 impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> Ledger for List<F> {
     fn next(&self) -> Option<Unit> {
         self.queue().pop_front()
+    }
+
+    fn missing(&self) -> usize {
+        self.queue().len()
     }
 
     fn give_back(&self, unit: Unit) {

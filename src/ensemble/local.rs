@@ -104,6 +104,16 @@ pub fn train_local(
         .iter()
         .map(|compute| compute.guard(|| BlockContext::new(compute, tasks, &network)))
         .collect::<Result<Vec<_>, _>>()?;
+    // a large stack leaves the other devices their share
+    let threads_of = |compute: &Compute| {
+        if compute.is_cpu() {
+            resources.threads.max(1)
+        } else {
+            1
+        }
+    };
+    let all: usize = resources.devices.iter().map(threads_of).sum();
+    let fair = ledger.missing().div_ceil(all.max(1)).max(1);
     std::thread::scope(|scope| {
         let mut handles = Vec::new();
         for (number, context) in contexts.iter().enumerate() {
@@ -113,11 +123,7 @@ pub fn train_local(
             } else {
                 compute.name().to_owned()
             };
-            let threads = if compute.is_cpu() {
-                resources.threads.max(1)
-            } else {
-                1
-            };
+            let threads = threads_of(compute);
             for thread in 0..threads {
                 let worker = Worker {
                     name: if threads > 1 {
@@ -129,7 +135,7 @@ pub fn train_local(
                     tasks,
                     ledger,
                     observer: &watch,
-                    slots: memory::slots(&resources, tasks, compute),
+                    slots: memory::slots(&resources, tasks, compute).min(fair),
                 };
                 let stop = &stop;
                 let work = move || {
@@ -286,6 +292,10 @@ impl Ledger for Taken<'_> {
         let unit = self.back.pop().or_else(|| self.ledger.next())?;
         self.active.list().push_back(unit);
         Some(unit)
+    }
+
+    fn missing(&self) -> usize {
+        self.ledger.missing()
     }
 
     fn give_back(&self, unit: Unit) {

@@ -132,6 +132,11 @@ impl Ledger for RunLedger<'_> {
         }
     }
 
+    fn missing(&self) -> usize {
+        let units = self.blocks.iter().flat_map(|block| &block.units);
+        units.filter(|unit| self.is_missing(**unit)).count()
+    }
+
     fn give_back(&self, unit: Unit) {
         let mut state = self.state();
         state.active.retain(|u| *u != unit);
