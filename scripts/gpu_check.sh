@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The model tests and the W1 bench on a real GPU.
+# The model tests, the W1 and scaling benches, and 100 and 1000 members on a GPU.
 #
 #     scripts/gpu_check.sh cuda      # or wgpu
 #
@@ -17,4 +17,8 @@ trap 'rm -f "$log"' EXIT
 cargo test --release --package sideband-models --features "$backend" -- --nocapture 2>&1 | tee "$log"
 grep -q "backend $backend: tested" "$log" || { echo "$backend was not tested" >&2; exit 1; }
 SIDEBAND_DEVICE=$backend cargo bench --features "$backend" --bench w1_step -- one_thread
-cargo run --release --features "$backend" -- run configs/quickstart.toml --device "$backend" --out "runs/quickstart-$backend"
+SIDEBAND_DEVICE=$backend cargo bench --features "$backend" --bench scaling
+for members in 100 1000; do
+    time cargo run --release --features "$backend" -- run configs/quickstart.toml \
+        --device "$backend" --set "ensemble.members=$members" --out "runs/quickstart-$backend-$members"
+done

@@ -11,11 +11,13 @@ mod campaign;
 mod classifier;
 mod diagnostics;
 mod events;
+mod grow;
 mod metrics;
 mod pipeline;
 mod plan;
 mod predict;
 mod replicas;
+mod training;
 mod variables;
 
 /// With what a run is computed, and who watches.
@@ -28,8 +30,9 @@ struct Workbench<'a> {
 }
 
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
-pub use campaign::{Ended, Merged, Worked, extend, merge, run, work};
+pub use campaign::{Ended, run};
 pub use events::{Rest, Sample};
+pub use grow::{Merged, extend, merge};
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
     YieldMetrics,
@@ -37,5 +40,6 @@ pub use metrics::{
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use predict::{PredictError, PredictOptions, predict};
+pub use training::{Worked, work};
 pub use variables::Variable;
 pub(crate) use variables::file_name;

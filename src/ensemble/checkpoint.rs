@@ -6,19 +6,18 @@
 //! lost or damaged, the member goes on from there, and if both are, from its
 //! start. The numbers are the same in all three cases.
 
-use super::store::{FeatureScaling, History, StoreError, digest_of};
+use super::store::{FeatureScaling, History, StoreError};
+use super::tensors;
 use crate::run::atomic;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sideband_models::{Clock, MemberState, Mlp, MlpConfig, Row};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 /// Version of the checkpoints' format.
 const FORMAT: u32 = 1;
 /// Largest checkpoint that is read.
 const MAX_BYTES: u64 = 1 << 32;
-const METADATA_KEY: &str = "sideband";
 
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +56,7 @@ pub struct Checkpoint {
     pub state: MemberState,
 }
 
-fn tensors(state: &MemberState) -> [(&'static str, &[f32]); 6] {
+fn parts(state: &MemberState) -> [(&'static str, &[f32]); 6] {
     [
         ("parameters", &state.row.parameters),
         ("statistics", &state.row.statistics),
@@ -73,7 +72,7 @@ fn digest(about: &CheckpointFile, state: &MemberState) -> String {
         sha256: String::new(),
         ..about.clone()
     };
-    digest_of(&tensors(state).map(|(_, values)| values), &text)
+    tensors::digest(&parts(state).map(|(_, values)| values), &text)
 }
 
 /// The checkpoint before the newest.
@@ -95,28 +94,15 @@ impl Checkpoint {
     /// # Errors
     /// [`StoreError::Io`] if the file system refuses; the older ones are kept.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        let corrupt = |reason: String| StoreError::Corrupt {
-            path: path.to_owned(),
-            reason,
-        };
-        let bytes: Vec<(&str, Vec<u8>)> = tensors(&self.state)
+        let list: Vec<(&str, Vec<usize>, &[f32])> = parts(&self.state)
             .into_iter()
-            .map(|(name, values)| {
-                let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-                (name, bytes)
-            })
+            .map(|(name, values)| (name, vec![values.len()], values))
             .collect();
-        let views = bytes
-            .iter()
-            .map(|(name, bytes)| {
-                TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes).map(|view| (*name, view))
-            })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| corrupt(e.to_string()))?;
-        let text = serde_json::to_string(&self.about).map_err(|e| corrupt(e.to_string()))?;
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
         let bytes =
-            safetensors::serialize(views, Some(metadata)).map_err(|e| corrupt(e.to_string()))?;
+            tensors::to_bytes(&list, &self.about).map_err(|reason| StoreError::Corrupt {
+                path: path.to_owned(),
+                reason,
+            })?;
         let result = atomic::write_with(path, |file| {
             std::io::Write::write_all(file, &bytes)?;
             file.sync_all()?;
@@ -157,27 +143,12 @@ fn read(path: &Path) -> Result<Checkpoint, String> {
         return Err("too large".to_owned());
     }
     let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| e.to_string())?;
-    let text = header
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(METADATA_KEY))
-        .ok_or("no `sideband` entry in its header")?;
-    let about: CheckpointFile = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let about: CheckpointFile = tensors::about(&bytes)?;
     if about.format != FORMAT {
         return Err(format!("format {}", about.format));
     }
     let found = SafeTensors::deserialize(&bytes).map_err(|e| e.to_string())?;
-    let values = |name: &str| -> Result<Vec<f32>, String> {
-        let view = found.tensor(name).map_err(|e| e.to_string())?;
-        if view.dtype() != Dtype::F32 {
-            return Err(format!("`{name}` is not f32"));
-        }
-        let values = view.data().chunks_exact(4);
-        Ok(values
-            .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-            .collect())
-    };
+    let values = |name: &str| tensors::values(&found, name).map(|(_, values)| values);
     let state = MemberState {
         row: Row {
             parameters: values("parameters")?,
@@ -206,7 +177,7 @@ impl Checkpoint {
         let sizes = [p, s, p, s, p, p];
         self.about.network == *network.config()
             && self.about.features == *features
-            && tensors(&self.state)
+            && parts(&self.state)
                 .iter()
                 .zip(sizes)
                 .all(|((_, values), size)| values.len() == size)

@@ -17,6 +17,7 @@ mod split;
 mod store;
 mod stream;
 mod streams;
+mod tensors;
 
 pub use batches::steps_per_epoch;
 pub use checkpoint::{Checkpoint, CheckpointFile};

@@ -5,12 +5,11 @@
 //! header's metadata has one entry, `sideband`, a JSON text ([`MemberFile`]).
 //! The text holds the SHA-256 of all of it, so that a damaged file is found.
 
+use super::tensors;
 use crate::run::atomic;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Deserializer, Serialize};
-use sha2::{Digest, Sha256};
 use sideband_models::{InputScaling, Layout, Mlp, MlpConfig, Objective, Row};
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -18,7 +17,6 @@ use thiserror::Error;
 const FORMAT: u32 = 2;
 /// Largest member file that is read.
 const MAX_BYTES: u64 = 1 << 30;
-const METADATA_KEY: &str = "sideband";
 
 /// A member file that cannot be written or read.
 #[derive(Debug, Error)]
@@ -177,29 +175,20 @@ impl Member {
             path: path.to_owned(),
             source,
         };
-        let corrupt = |reason: String| StoreError::Corrupt {
-            path: path.to_owned(),
-            reason,
-        };
         let network = Mlp::new(self.about.network.clone());
-        let mut tensors = Vec::new();
-        for (layout, values) in parts(&network, &self.row) {
-            for (spec, range) in layout.iter() {
-                let bytes: Vec<u8> = values[range].iter().flat_map(|v| v.to_le_bytes()).collect();
-                tensors.push((spec.name.clone(), spec.shape.to_vec(), bytes));
-            }
-        }
-        let views = tensors
-            .iter()
-            .map(|(name, shape, bytes)| {
-                TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (name, view))
+        let list: Vec<(&str, Vec<usize>, &[f32])> = parts(&network, &self.row)
+            .into_iter()
+            .flat_map(|(layout, values)| {
+                layout.iter().map(move |(spec, range)| {
+                    (spec.name.as_str(), spec.shape.to_vec(), &values[range])
+                })
             })
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|e| corrupt(e.to_string()))?;
-        let text = serde_json::to_string(&self.about).map_err(|e| corrupt(e.to_string()))?;
-        let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
+            .collect();
         let bytes =
-            safetensors::serialize(views, Some(metadata)).map_err(|e| corrupt(e.to_string()))?;
+            tensors::to_bytes(&list, &self.about).map_err(|reason| StoreError::Corrupt {
+                path: path.to_owned(),
+                reason,
+            })?;
         atomic::write(path, &bytes).map_err(io)
     }
 
@@ -228,20 +217,14 @@ impl Member {
 }
 
 fn parse(bytes: &[u8]) -> Result<Member, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
-    let text = header
-        .metadata()
-        .as_ref()
-        .and_then(|m| m.get(METADATA_KEY))
-        .ok_or("no `sideband` entry in its header")?;
-    let about: MemberFile = serde_json::from_str(text).map_err(|e| e.to_string())?;
+    let about: MemberFile = tensors::about(bytes)?;
     if about.format != FORMAT {
         return Err(format!(
             "its format is {}, this program reads {FORMAT}",
             about.format
         ));
     }
-    let tensors = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+    let found = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let weights = about
         .network
         .hidden
@@ -271,12 +254,11 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
     let read = |layout: &Layout| -> Result<Vec<f32>, String> {
         let mut row = Vec::with_capacity(layout.len());
         for (spec, _) in layout.iter() {
-            let view = tensors.tensor(&spec.name).map_err(|e| e.to_string())?;
-            if view.shape() != spec.shape || view.dtype() != Dtype::F32 {
+            let (shape, values) = tensors::values(&found, &spec.name)?;
+            if shape != spec.shape {
                 return Err(format!("`{}` has another shape", spec.name));
             }
-            let values = view.data().chunks_exact(4);
-            row.extend(values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])));
+            row.extend(values);
         }
         Ok(row)
     };
@@ -302,17 +284,7 @@ fn digest(about: &MemberFile, row: &Row) -> String {
         sha256: String::new(),
         ..about.clone()
     };
-    digest_of(&[&row.parameters, &row.statistics], &text)
-}
-
-/// SHA-256 of numbers, little-endian, and of what is said about them, as JSON.
-pub(super) fn digest_of(values: &[&[f32]], about: &impl Serialize) -> String {
-    let mut hash = Sha256::new();
-    for value in values.iter().flat_map(|list| list.iter()) {
-        hash.update(value.to_le_bytes());
-    }
-    hash.update(serde_json::to_string(about).unwrap_or_default());
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    tensors::digest(&[&row.parameters, &row.statistics], &text)
 }
 
 #[cfg(test)]

@@ -153,3 +153,26 @@ fn endings_are_read() {
     assert_eq!(endings[1].cause, Cause::Person);
     assert_eq!(endings[1].state, "removed: via condor_rm");
 }
+
+/// HTCondor's own parser, where its Python package is installed; the text itself
+/// is held fast above, and was accepted by htcondor 25.14.1.
+#[test]
+fn htcondors_own_parser_takes_the_description() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.sub");
+    let settings = HtcondorSettings {
+        requirements: Some("OpSysAndVer =?= \"AlmaLinux9\"".to_owned()),
+        max_seconds: Some(3600),
+        ..HtcondorSettings::default()
+    };
+    let text = description(settings, "/data/it's my \"$run\"").unwrap();
+    std::fs::write(&file, text).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/check_htcondor.py");
+    let checked = Command::new("python3").arg(script).arg(&file).output();
+    // 77: the package is not there
+    let Some(output) = checked.ok().filter(|o| o.status.code() != Some(77)) else {
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{said}");
+}
