@@ -11,7 +11,7 @@ use super::plan::{Plan, PlanError, PlanOptions};
 use super::replicas::Replicas;
 use crate::config::{Config, ConfigError, EnsembleSpec, Method};
 use crate::data::{EventTable, PartOrder};
-use crate::ensemble::{Member, Outcome, StoreError, TrainError, check_folds};
+use crate::ensemble::{Checkpoint, Member, Outcome, StoreError, TrainError, check_folds};
 use crate::executor::batch::BatchError;
 use crate::report::{self, ReportError};
 use crate::run::{
@@ -239,6 +239,10 @@ impl Prepared {
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
         let found = find_members(&directory, &plan, say)?;
+        for member in &found {
+            // left by one who was killed between the member and its checkpoint
+            Checkpoint::remove(&directory.checkpoint(member.about.member));
+        }
         let missing: Vec<u32> = (0..spec.config.ensemble.members)
             .filter(|m| !found.iter().any(|f| f.about.member == *m))
             .collect();

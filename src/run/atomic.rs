@@ -1,7 +1,7 @@
 //! Files that are there whole or not at all.
 
+use super::worker_id::{Liveness, WorkerId};
 use std::fs::{self, File};
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -53,16 +53,45 @@ pub fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// A name that no other process or thread uses, in the same folder. Processes of
-/// different hosts and containers may have the same number.
+/// A name that no other process or thread uses, in the same folder. It names its
+/// process, since those of different hosts and containers may have the same
+/// number, and so that others see when that is gone.
 fn temporary_name(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
-    static TAG: OnceLock<u64> = OnceLock::new();
-    let tag = TAG.get_or_init(|| RandomState::new().build_hasher().finish());
+    static WORKER: OnceLock<WorkerId> = OnceLock::new();
+    let worker = WORKER.get_or_init(WorkerId::unique);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{tag:016x}-{}-{count}.tmp", std::process::id()));
+    name.push(format!(".{worker}-{count}.tmp"));
     path.with_file_name(name)
+}
+
+/// Removes temporary files that nobody will finish: those of processes that ran
+/// on this host and are gone, and all of more than an hour.
+pub(super) fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let Some(stem) = name.strip_suffix(".tmp") else {
+            continue;
+        };
+        let writer = stem
+            .rsplit_once('.')
+            .and_then(|(_, writer)| writer.rsplit_once('-'))
+            .and_then(|(worker, _)| WorkerId::parse(worker));
+        let is_gone = writer.is_some_and(|worker| worker.liveness() == Liveness::Gone);
+        let is_old = entry
+            .metadata()
+            .and_then(|m| m.modified())
+            .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600));
+        if is_gone || is_old {
+            // another process may have swept it just now
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 #[cfg(test)]

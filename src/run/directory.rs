@@ -454,8 +454,7 @@ impl RunDirectory {
         })
     }
 
-    /// Removes what killed writers left behind: temporary files of more than an
-    /// hour.
+    /// Removes what killed writers left behind.
     fn sweep(&self) {
         for folder in [
             self.path.clone(),
@@ -464,20 +463,7 @@ impl RunDirectory {
             self.predictions(),
             self.plots(),
         ] {
-            let Ok(entries) = fs::read_dir(folder) else {
-                continue;
-            };
-            for entry in entries.flatten() {
-                let name = entry.file_name();
-                let old = entry
-                    .metadata()
-                    .and_then(|m| m.modified())
-                    .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600));
-                if old && name.to_string_lossy().ends_with(".tmp") {
-                    // another process may have swept it just now
-                    let _ = fs::remove_file(entry.path());
-                }
-            }
+            atomic::sweep(&folder);
         }
     }
 
