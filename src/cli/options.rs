@@ -19,7 +19,8 @@ pub(super) struct Options {
 pub(super) enum Command {
     /// Train what is missing and write the result.
     Run(RunArguments),
-    /// Check a configuration against its data and print the plan; trains nothing.
+    /// Check a configuration against its data and print the plan; writes nothing,
+    /// and trains for a second to measure the time.
     Plan(PlanArguments),
     /// Say how far a run has come, also while it is under way elsewhere.
     Status(StatusArguments),

@@ -1,5 +1,6 @@
-//! `sideband status`: reads the run directory and nothing else, so that it works
-//! in another shell and on another machine.
+//! `sideband status`: needs the run directory and nothing else, so that it works
+//! in another shell and on another machine. The age of a sign of life is by the
+//! file server's clock, for which it touches a file.
 
 use super::options::StatusArguments;
 use super::{Done, Exit, Failure, print, table};
