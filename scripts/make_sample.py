@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Cut the small 2b / 4b sample of tests/data/collisions out of the full simulated files.
+"""Cut the small 2b / 3b / 4b sample of tests/data/collisions out of the full simulated files.
 
 usage: make_sample.py INPUT_FOLDER OUTPUT_FOLDER
 
-INPUT_FOLDER holds qcd_2b.parquet and qcd_4b.parquet as written by
+INPUT_FOLDER holds qcd_2b.parquet, qcd_3b.parquet and qcd_4b.parquet as written by
 `generate_collisions.py merge`; files of the same names are written to
 OUTPUT_FOLDER. Needs numpy and pyarrow.
 
-All 4b events are kept, and a seeded random subset of the 2b events. Rows stay in
-the order of the input, which is random already. The same input and library versions give the
-same bytes.
+All 4b events are kept, a seeded random subset of the 2b events, and the 3b events
+in a square of the mass plane. Rows stay in the order of the input, which is random
+already. The same input and library versions give the same bytes.
 
 x_hh is left out, because it follows from the two masses; that it does so in the
 input is checked before anything is written.
@@ -34,7 +34,11 @@ SIGNAL_X_HH = 1.6
 MASS_RESOLUTION = 0.1
 
 SEED = 20240
-EVENTS_TO_KEEP = {"qcd_2b": 40_000, "qcd_4b": None}  # None: all
+EVENTS_TO_KEEP = {"qcd_2b": 40_000, "qcd_3b": None, "qcd_4b": None}  # None: all
+# Half the side of the square about the control region's centre outside which rows
+# are left out. The 3b events are a target in the control region's square only, of
+# half side CONTROL_RADIUS_GEV; the 3 GeV beyond it are room to vary that a little.
+HALF_SIDE_TO_KEEP_GEV = {"qcd_3b": CONTROL_RADIUS_GEV + 3.0}
 
 REWEIGHTING_INPUTS = [
     "log_pt2", "log_pt4", "log_dr1", "log_dr2", "avg_abs_eta", "log_pt_hh",
@@ -72,6 +76,14 @@ def check_x_hh(name, table):
         )
 
 
+def in_square(table, half_side_gev):
+    """True for the rows within a square about the control region's centre."""
+    m_h1, m_h2 = masses(table)
+    return (np.abs(m_h1 - CONTROL_SHIFT * CENTRE_H1_GEV) < half_side_gev) & (
+        np.abs(m_h2 - CONTROL_SHIFT * CENTRE_H2_GEV) < half_side_gev
+    )
+
+
 def count_regions(table):
     """Events in the signal region and in the two halves of the control region."""
     m_h1, m_h2 = masses(table)
@@ -106,6 +118,8 @@ def make_sample(name, input_folder, output_folder):
     table = pq.read_table(input_folder / f"{name}.parquet")
     check_x_hh(name, table)
     rows, wanted = np.arange(len(table)), EVENTS_TO_KEEP[name]
+    if name in HALF_SIDE_TO_KEEP_GEV:
+        rows = rows[in_square(table, HALF_SIDE_TO_KEEP_GEV[name])]
     if wanted is not None and wanted < len(rows):
         rows = np.sort(np.random.default_rng(SEED).choice(rows, wanted, replace=False))
     sample = table.select(COLUMNS).take(pa.array(rows)).combine_chunks()

@@ -10,7 +10,7 @@ use sideband::ensemble::{
 };
 use sideband_models::random::{Key, Stream};
 use sideband_models::{
-    Activation, Compute, Mlp, MlpConfig, Objective, OptimizerConfig, Predictor, Row,
+    Activation, Compute, MlpConfig, Network, Objective, OptimizerConfig, Predictor, Row,
 };
 use std::sync::{Arc, Mutex};
 
@@ -159,8 +159,8 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let points = matrix(&golden["x"]);
     let flat: Vec<f32> = points.iter().flatten().map(|v| *v as f32).collect();
     let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
-    let network = Mlp::new(settings.network);
-    let q = Predictor::new(&compute, &network, &scaling.inputs(), &rows).log_ratio(&flat);
+    let network = Network::new(settings.network);
+    let q = Predictor::new(&compute, &network, &scaling.inputs(), &rows).output(&flat);
     let n = points.len();
     let log_mean = (0..n)
         .map(|i| {

@@ -8,6 +8,8 @@
 //! | `cuda`, `cuda:N` | CUDA | feature `cuda` |
 
 use burn::tensor::Device;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use thiserror::Error;
 
@@ -73,12 +75,25 @@ impl DeviceError {
     }
 }
 
+/// Which implementations are used where there is a choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kernels {
+    /// Operations written as one where the device has them: a whole flow on the
+    /// CPU, splines on GPUs.
+    #[default]
+    Fused,
+    /// Burn's tensor operations alone, for comparison.
+    Plain,
+}
+
 /// A device that was opened and has computed something.
 #[derive(Clone, Debug)]
 pub struct Compute {
     name: String,
     device: Device,
     is_cpu: bool,
+    kernels: Kernels,
 }
 
 impl Compute {
@@ -107,6 +122,7 @@ impl Compute {
             name: name.to_owned(),
             device,
             is_cpu,
+            kernels: Kernels::default(),
         };
         let probe = compute.guard(|| {
             burn::tensor::Tensor::<1>::from_floats([1.0, 2.0], &compute.device)
@@ -124,6 +140,24 @@ impl Compute {
             }
             Err(other) => Err(other),
         }
+    }
+
+    /// The same device with other implementations.
+    #[must_use]
+    pub fn with_kernels(self, kernels: Kernels) -> Self {
+        Self { kernels, ..self }
+    }
+
+    /// Whether flows are computed by hand-written code on the host: on the
+    /// default CPU backend, if fused operations are wanted.
+    pub(crate) fn has_host_kernels(&self) -> bool {
+        self.name == "cpu" && self.kernels == Kernels::Fused
+    }
+
+    /// Which implementations are wanted.
+    #[must_use]
+    pub fn kernels(&self) -> Kernels {
+        self.kernels
     }
 
     /// The name it was opened by.

@@ -16,16 +16,23 @@
 
 mod activation;
 mod device;
+mod flow;
 mod mlp;
+mod network;
 mod objective;
 pub mod random;
+mod spline;
 mod stack;
 
 pub use activation::Activation;
-pub use device::{Compute, DeviceError, DeviceInfo, cpu_kernel, list_devices};
+pub use device::{Compute, DeviceError, DeviceInfo, Kernels, cpu_kernel, list_devices};
+pub use flow::{
+    Flow, FlowConfig, FlowSampler, FlowStep, ImportError, Imported, from_nflows,
+};
 pub use mlp::{Mlp, MlpConfig};
+pub use network::{Network, NetworkConfig};
 pub use objective::Objective;
 pub use stack::{
-    Batches, Clock, EVALUATION_CHUNK, EvaluationRows, InputScaling, Layout, MemberState,
+    Batches, Clock, EVALUATION_CHUNK, EvaluationRows, Initial, InputScaling, Layout, MemberState,
     OptimizerConfig, ParameterSpec, Predictor, Row, Stack, StackConfig, Table,
 };

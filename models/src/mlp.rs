@@ -2,7 +2,7 @@
 //! dropout a hidden layer, then one linear output.
 
 use crate::activation::Activation;
-use crate::random::Key;
+use crate::network::TrainingOutput;
 use crate::stack::{Layout, ParameterSpec, batch_norm, linear};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,21 @@ pub struct MlpConfig {
     pub batch_norm: bool,
 }
 
+impl MlpConfig {
+    pub(crate) fn checked_size(&self) -> Option<usize> {
+        if self.hidden.len() > 1024 {
+            return None;
+        }
+        let widths = self.hidden.iter().copied().chain([1]);
+        widths
+            .fold(Some((self.inputs, 0usize)), |state, next| {
+                let (width, sum) = state?;
+                Some((next, sum.checked_add(width.checked_mul(next)?)?))
+            })
+            .map(|(_, sum)| sum)
+    }
+}
+
 /// The network as a pure function of packed parameters.
 ///
 /// It holds no tensor: parameters `[E, P]` and running statistics `[E, S]`
@@ -32,14 +47,6 @@ pub struct Mlp {
     config: MlpConfig,
     parameters: Layout,
     statistics: Layout,
-}
-
-/// The result of a forward pass in training.
-pub(crate) struct TrainingOutput {
-    /// Output `[E, B, 1]`.
-    pub output: Tensor<3>,
-    /// New running statistics, in the layout's order, each `[E, 1, W]`.
-    pub statistics: Vec<Tensor<3>>,
 }
 
 impl Mlp {
@@ -85,13 +92,6 @@ impl Mlp {
     #[must_use]
     pub fn statistics(&self) -> &Layout {
         &self.statistics
-    }
-
-    /// Initial parameters of one member, a pure function of its key: weights
-    /// and biases uniform in +-1/sqrt(fan in), as PyTorch's `Linear`.
-    #[must_use]
-    pub fn initial_parameters(&self, key: Key) -> Vec<f32> {
-        self.parameters.initial(key)
     }
 
     /// Number of values that one event leaves in memory in a training step.

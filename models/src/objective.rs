@@ -1,6 +1,7 @@
-//! The losses that learn a density ratio from two samples.
+//! The losses: two that learn a density ratio from two samples, one that learns
+//! a density from one.
 //!
-//! Both have the same optimum in the network's output, `Q*(x) = log p_t(x)/p_s(x)`
+//! The first two have the same optimum in the network's output, `Q*(x) = log p_t(x)/p_s(x)`
 //! (source s, target t), so everything behind the output is common to them.
 //!
 //! With c_i the row's coefficient (weight over the class's sum of weights):
@@ -9,6 +10,9 @@
 //!   2 integral sqrt(p_s p_t), twice the Bhattacharyya coefficient;
 //! - cross-entropy: `sum_s c log(1+exp(+Q)) + sum_t c log(1+exp(-Q))`, that is,
 //!   weighted binary cross-entropy of the logit Q; p_t/p_s = s/(1-s).
+//!
+//! The third, the negative log-likelihood `sum c (-log p)`, is that of a flow,
+//! whose output is log p itself.
 
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
@@ -23,16 +27,18 @@ pub enum Objective {
     Exponential,
     /// Binary cross-entropy with logits.
     CrossEntropy,
+    /// Negative log-likelihood of a density.
+    Likelihood,
 }
 
 impl Objective {
     /// The loss of every row. `q`: output `[E, B, 1]`; `half_sign`: `[1 or E, B, 1]`,
     /// +1/2 for a source row, -1/2 for a target row.
     pub(crate) fn forward(self, q: Tensor<3>, half_sign: Tensor<3>) -> Tensor<3> {
-        let z = q * half_sign;
         match self {
-            Self::Exponential => z.exp(),
-            Self::CrossEntropy => softplus(z * 2.0),
+            Self::Exponential => (q * half_sign).exp(),
+            Self::CrossEntropy => softplus(q * half_sign * 2.0),
+            Self::Likelihood => q.neg(),
         }
     }
 
@@ -45,14 +51,27 @@ impl Objective {
                 let z = sign * q;
                 z.max(0.0) + (-z.abs()).exp().ln_1p()
             }
+            Self::Likelihood => -q,
         }
     }
 
-    /// Whether the loss of positive densities is bounded below by zero: a
-    /// negative sum then means that negative weights dominate somewhere.
+    /// What the loss of positive weights cannot fall below: less means that
+    /// negative weights dominate somewhere. A log-density has no such bound.
     #[must_use]
     pub fn lower_bound(self) -> f64 {
-        0.0
+        match self {
+            Self::Exponential | Self::CrossEntropy => 0.0,
+            Self::Likelihood => f64::NEG_INFINITY,
+        }
+    }
+
+    /// Classes of events that the loss compares.
+    #[must_use]
+    pub fn classes(self) -> usize {
+        match self {
+            Self::Exponential | Self::CrossEntropy => 2,
+            Self::Likelihood => 1,
+        }
     }
 }
 

@@ -327,7 +327,7 @@ fn training_lowers_the_loss_and_the_best_weights_are_kept() {
         let best = [stack.best(0), stack.best(1)];
         assert_eq!(best[1], rows[1]);
         let predictor = Predictor::new(compute, &network, &scaling(0), &best);
-        let q = predictor.log_ratio(&x);
+        let q = predictor.output(&x);
         assert_eq!(q.len(), 2 * N);
         let loss: f64 = (0..N)
             .map(|i| {

@@ -15,7 +15,7 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Mlp, Predictor, Row};
+use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Network, Predictor, Row};
 use std::io::Write;
 use std::sync::Arc;
 use thiserror::Error;
@@ -71,7 +71,7 @@ impl Applier {
     pub(super) fn new(
         compute: &Compute,
         threads: usize,
-        network: &Mlp,
+        network: &Network,
         scaling: &FeatureScaling,
         members: &[Member],
     ) -> Result<Self, ApplyError> {
@@ -85,7 +85,7 @@ impl Applier {
             predictor: compute
                 .guard(|| Predictor::new(compute, network, &scaling.inputs(), &rows))?,
             compute: compute.clone(),
-            columns: network.config().inputs,
+            columns: network.config().columns(),
             normalisations: members.iter().map(|m| m.about.normalisation).collect(),
             pools,
         })
@@ -109,7 +109,7 @@ impl Applier {
                 .zip(&self.pools)
                 .map(|(features, pool)| {
                     scope.spawn(move || {
-                        pool.install(|| self.compute.guard(|| self.predictor.log_ratio(features)))
+                        pool.install(|| self.compute.guard(|| self.predictor.output(features)))
                     })
                 })
                 .collect();
@@ -230,8 +230,7 @@ pub(super) fn yields(plan: &Plan) -> [f64; 2] {
     if let Some(stream) = &plan.stream {
         return [0, 1].map(|class| stream.classes[class].total);
     }
-    let [source, target] = plan.sample.classes();
-    [source, target].map(|class| class.weights.iter().sum())
+    [0, 1].map(|class: usize| plan.sample.classes()[class].weights.iter().sum())
 }
 
 /// What a column of the prediction file holds, for one event.
@@ -241,6 +240,8 @@ pub(super) fn column_factor(method: Method, weight: f64, yields: [f64; 2]) -> f6
         Method::Reweight => weight,
         // the ratio of densities p_t / p_s itself
         Method::Ratio => yields[0] / yields[1],
+        // samples are events: their weight is their own
+        Method::Interpolate => weight,
     }
 }
 

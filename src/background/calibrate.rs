@@ -2,7 +2,7 @@
 
 use super::campaign::open_devices;
 use super::pipeline::{RunError, RunOptions, plan, threads};
-use super::plan::Plan;
+use super::planned::Planned;
 use crate::config::Experiment;
 use crate::ensemble::{
     List, Member, MemoryModel, Observer, Resources, block_size, steps_per_epoch, train_local,
@@ -89,7 +89,7 @@ pub fn estimate(
     experiment: &Experiment,
     options: &RunOptions,
     measure: bool,
-    visit: &mut dyn FnMut(&Plan),
+    visit: &mut dyn FnMut(&Planned),
 ) -> Result<Estimate, RunError> {
     let devices = open_devices(experiment)?;
     let blocks = blocks(experiment);
@@ -155,9 +155,14 @@ pub fn estimate(
             config.training.epochs,
         ]
         .map(|epochs| f64::from(epochs) * epoch / rate);
-        let events = match &plan.stream {
+        let classes = task.sample.classes().len();
+        let events = match plan.stream() {
             Some(stream) => [0, 1].map(|class| stream.classes[class].rows),
-            None => [0, 1].map(|class| plan.fold_counts(class)[0] as u64),
+            // the target is the last of the classes
+            None => [2, 1].map(|back| match classes.checked_sub(back) {
+                Some(class) => plan.fold_counts(class)[0] as u64,
+                None => 0,
+            }),
         };
         ensembles.push(EnsembleEstimate {
             name: spec.name.clone(),
@@ -167,8 +172,8 @@ pub fn estimate(
             at_once,
             model_bytes: plan.event_bytes()
                 + model.device_bytes(at_once)
-                + plan.stream.as_ref().map_or(0, |source| {
-                    (at_once.max(1) - 1) as u64 * source.window_bytes(&plan.settings)
+                + plan.stream().map_or(0, |source| {
+                    (at_once.max(1) - 1) as u64 * source.window_bytes(plan.settings())
                 })
                 + at_once as u64 * model.host_member,
             rate,

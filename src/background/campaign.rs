@@ -2,6 +2,7 @@
 //! brought to its result.
 
 use super::Workbench;
+use super::comparison::compare_methods;
 use super::pipeline::{EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads};
 use super::training::train;
 use crate::config::{ExecutorKind, Experiment};
@@ -80,7 +81,8 @@ pub fn run(
     if open.is_empty() {
         let ended = campaign.ended(ends);
         if experiment.is_matrix {
-            crate::report::write_matrix(&campaign.root, &ended.ensembles)?;
+            let compared = compare_methods(experiment, &ended.ensembles);
+            crate::report::write_matrix(&campaign.root, &ended.ensembles, compared.as_ref())?;
             campaign.close(&ended, started)?;
         }
         say("everything is there already; nothing to do");
@@ -119,7 +121,8 @@ pub fn run(
     ends.sort_by_key(order);
     let ended = campaign.ended(ends);
     if experiment.is_matrix {
-        crate::report::write_matrix(&campaign.root, &ended.ensembles)?;
+        let compared = compare_methods(experiment, &ended.ensembles);
+            crate::report::write_matrix(&campaign.root, &ended.ensembles, compared.as_ref())?;
     }
     campaign.close(&ended, started)?;
     if ended.state != State::Interrupted {
@@ -134,8 +137,9 @@ pub fn run(
 
 /// Opens all devices of an experiment.
 pub(super) fn open_devices(experiment: &Experiment) -> Result<Vec<Compute>, RunError> {
-    let names = experiment.common().device.names();
-    Ok(names.map(Compute::open).collect::<Result<_, _>>()?)
+    let config = &experiment.common().device;
+    let open = |name| Compute::open(name).map(|compute| compute.with_kernels(config.kernels));
+    Ok(config.names().map(open).collect::<Result<_, _>>()?)
 }
 
 /// All ensembles of an experiment, with what is there of them.

@@ -14,7 +14,7 @@ use crate::ensemble::{
     ensemble_word, train_local,
 };
 use crate::stats::{Auc, auc};
-use sideband_models::{Activation, Mlp, MlpConfig, Objective, OptimizerConfig};
+use sideband_models::{Activation, MlpConfig, Network, Objective, OptimizerConfig};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
 
@@ -69,12 +69,13 @@ pub(super) fn closure_auc(
     }
     let settings = TrainingSettings {
         network: MlpConfig {
-            inputs: plan.settings.network.inputs,
+            inputs: plan.settings.network.columns(),
             hidden: vec![32, 32],
             activation: Activation::Silu,
             dropout: 0.0,
             batch_norm: false,
-        },
+        }
+        .into(),
         objective: Objective::CrossEntropy,
         normalise: crate::ensemble::Normalise::Class,
         optimizer: OptimizerConfig::default(),
@@ -104,7 +105,7 @@ pub(super) fn closure_auc(
     });
     let [source_rows, target_rows] = classes;
     let sample = TrainingSample::new(
-        Arc::new(Inputs::new(features, settings.network.inputs)),
+        Arc::new(Inputs::new(features, settings.network.columns())),
         ClassRows::consecutive(0, source_rows.0, source_rows.1),
         ClassRows::consecutive(source.keys.len(), target_rows.0, target_rows.1),
     );
@@ -154,7 +155,7 @@ pub(super) fn closure_auc(
     if bench.interrupt.is_raised() {
         return Ok(None);
     }
-    let network = Mlp::new(settings.network.clone());
+    let network = Network::new(settings.network.clone());
     let applier = Applier::new(
         bench.compute,
         bench.threads,

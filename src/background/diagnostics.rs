@@ -2,6 +2,7 @@
 
 use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, yields};
+use super::closure::{Component, compare};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::metrics::{
     AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
@@ -10,10 +11,10 @@ use super::metrics::{
 use super::plan::Plan;
 use super::replicas::Replicas;
 use super::variables::Variable;
-use crate::config::PlaneConfig;
+use crate::config::{Config, PlaneConfig};
 use crate::data::EventTable;
 use crate::ensemble::{Member, Outcome};
-use crate::stats::{Chi2, Edges, EnsembleHistogram, Histogram, WeightSummary, calibration, chi2};
+use crate::stats::{Edges, EnsembleHistogram, Histogram, WeightSummary, calibration};
 use indexmap::IndexMap;
 
 const CALIBRATION_BINS: usize = 12;
@@ -165,10 +166,11 @@ impl<'a> Accumulator<'a> {
             experiment: plan.config.experiment.name.clone(),
             training_region: plan.config.training.region.clone(),
             training_yields: yields(plan),
-            members: member_summary(plan, members, failed, self.replicas),
+            members: member_summary(&plan.config, members, failed, self.replicas.len()),
             loss: loss_summary(members),
             regions,
             planes: self.planes(),
+            interpolation: None,
         })
     }
 
@@ -209,10 +211,11 @@ impl<'a> Accumulator<'a> {
         let mut yields = YieldMetrics {
             observed: observed.map(|o| o.sum),
             observed_error: observed.map(|o| o.error),
-            before,
+            before: Some(before),
             after: weights.sum,
             after_stat: weights.error,
             after_spread: spread,
+            components: [("members".to_owned(), spread)].into(),
             raw_relative_spread: relative_spread(&sums.raw),
             ratio: None,
             ratio_error: None,
@@ -273,7 +276,6 @@ impl<'a> Accumulator<'a> {
         target: Option<&[usize]>,
     ) -> VariableMetrics {
         let plan = self.plan;
-        let covariance = members.covariance();
         let observed = target.map(|rows| {
             let mut h = Histogram::new(variable.edges.bins());
             for row in rows {
@@ -286,36 +288,8 @@ impl<'a> Accumulator<'a> {
             }
             h
         });
-        let compare = |h: &Histogram, covariance: Option<&[Vec<f64>]>, fixed: usize| {
-            let observed = observed.as_ref()?;
-            let variances: Vec<f64> = observed
-                .variances
-                .iter()
-                .zip(&h.variances)
-                .map(|(a, b)| a + b)
-                .collect();
-            chi2(&observed.values, &h.values, &variances, covariance, fixed)
-        };
-        let shape = || -> Option<Chi2> {
-            let factor = observed.as_ref()?.total() / new.total();
-            let covariance = shape_covariance(members, observed.as_ref()?.total());
-            compare(&new.scaled(factor), Some(&covariance), 1)
-        };
-        VariableMetrics {
-            label: variable.label.clone(),
-            is_input: variable.is_input,
-            log: variable.log,
-            edges: variable.edges.values().to_vec(),
-            chi2_before: compare(old, None, 0),
-            chi2_after: compare(new, None, 0),
-            chi2_after_covariance: compare(new, Some(&covariance), 0),
-            chi2_shape: shape(),
-            observed,
-            before: old.clone(),
-            after: new.clone(),
-            spread: members.spread(),
-            covariance,
-        }
+        let components = [Component::members(members.clone())];
+        compare(variable, Some(old), new, &components, observed)
     }
 
     /// Calibration of the ratio within a region, where it is normalised so that
@@ -449,14 +423,6 @@ fn relative_spread(values: &[f64]) -> f64 {
     variance.sqrt() / mean
 }
 
-/// Covariance of the members' shapes, each scaled to `total`.
-fn shape_covariance(members: &EnsembleHistogram, total: f64) -> Vec<Vec<f64>> {
-    let factors: Vec<f64> = (0..members.members())
-        .map(|m| total / members.member(m).iter().sum::<f64>())
-        .collect();
-    members.scaled(&factors).covariance()
-}
-
 /// A variable of an event, in the user's units.
 fn value(plan: &Plan, sample: &super::Sample, variable: &Variable, row: usize) -> f64 {
     if !variable.is_input {
@@ -490,11 +456,11 @@ fn plane_bin(
     Some(at("x", x)? * config.bins + at("y", y)?)
 }
 
-fn member_summary(
-    plan: &Plan,
+pub(super) fn member_summary(
+    config: &Config,
     members: &[Member],
     failed: &[u32],
-    replicas: &Replicas,
+    replicas: usize,
 ) -> MemberSummary {
     let count = |outcome: Outcome| {
         members
@@ -507,9 +473,9 @@ fn member_summary(
         .map(|m| m.about.history.validation.len())
         .sum();
     MemberSummary {
-        requested: plan.config.ensemble.members,
+        requested: config.ensemble.members,
         usable: members.len(),
-        replicas: replicas.len(),
+        replicas,
         failed: failed.to_vec(),
         converged: count(Outcome::Converged),
         epoch_limit: count(Outcome::EpochLimit),
@@ -517,7 +483,7 @@ fn member_summary(
     }
 }
 
-fn loss_summary(members: &[Member]) -> LossSummary {
+pub(super) fn loss_summary(members: &[Member]) -> LossSummary {
     let at_best = |pick: fn(&crate::ensemble::History) -> &[f64]| -> Vec<f64> {
         members
             .iter()

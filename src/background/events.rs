@@ -55,6 +55,8 @@ pub struct Rest {
 pub(super) struct Wanted {
     pub features: Vec<(String, String)>,
     pub columns: Vec<(String, String)>,
+    /// Selections beside the regions', numbered after them.
+    pub flags: Vec<(String, String)>,
 }
 
 /// All inputs of the networks, as (name, expression): the listed ones, then one
@@ -138,6 +140,9 @@ impl Sample {
                 request.reject.push(compiled.clone());
             }
             request.flags.push((name.clone(), compiled));
+        }
+        for (name, text) in &wanted.flags {
+            request.flags.push((name.clone(), compile(name.clone(), text)?));
         }
         for (name, text) in &wanted.features {
             let compiled = compile("features.inputs".to_owned(), text)?;

@@ -1,11 +1,12 @@
 //! `metrics.json`: every number of a result, under documented keys.
 
+use super::interpolation::InterpolationMetrics;
 use crate::stats::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// Version of the file.
-pub(crate) const METRICS_FORMAT: u32 = 1;
+pub(crate) const METRICS_FORMAT: u32 = 2;
 
 /// The whole of `metrics.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub struct Metrics {
     pub regions: IndexMap<String, RegionMetrics>,
     /// Two-dimensional distributions by name.
     pub planes: IndexMap<String, PlaneMetrics>,
+    /// Gaussian processes and samples, of an interpolation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<InterpolationMetrics>,
 }
 
 /// Members of the ensemble.
@@ -88,20 +92,23 @@ pub struct RegionMetrics {
 }
 
 /// Yields of a region.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct YieldMetrics {
     /// Sum of the target's weights.
     pub observed: Option<f64>,
     /// Its statistical error.
     pub observed_error: Option<f64>,
-    /// Source, scaled as a whole to the target in the training region.
-    pub before: f64,
-    /// Reweighted source.
+    /// Source, scaled as a whole to the target in the training region; an
+    /// interpolation has none.
+    pub before: Option<f64>,
+    /// Prediction: the reweighted source, or the samples.
     pub after: f64,
-    /// Statistical error of the reweighted source.
+    /// Its statistical error.
     pub after_stat: f64,
-    /// Standard deviation over replicas.
+    /// Its error that bins have in common: all components in quadrature.
     pub after_spread: f64,
+    /// The components: `members` is the standard deviation over replicas.
+    pub components: IndexMap<String, f64>,
     /// Relative standard deviation over replicas before each member was
     /// normalised in the training region.
     pub raw_relative_spread: f64,
@@ -134,20 +141,26 @@ pub struct VariableMetrics {
     pub edges: Vec<f64>,
     /// Target.
     pub observed: Option<Histogram>,
-    /// Source, scaled as a whole.
-    pub before: Histogram,
-    /// Reweighted source: nominal contents and their statistical variances.
+    /// Source, scaled as a whole; an interpolation has none.
+    pub before: Option<Histogram>,
+    /// Prediction: nominal contents and their statistical variances.
     pub after: Histogram,
-    /// Standard deviation over replicas a bin.
+    /// Error that bins have in common, a bin: all components in quadrature.
     pub spread: Vec<f64>,
-    /// Covariance over replicas between bins.
+    /// Covariance of it between bins.
     pub covariance: Vec<Vec<f64>>,
+    /// The components: `members` is the standard deviation over replicas.
+    pub components: IndexMap<String, Vec<f64>>,
     /// chi2 before, V = V_obs + V_pred.
     pub chi2_before: Option<Chi2>,
     /// chi2 after, V = V_obs + V_pred.
     pub chi2_after: Option<Chi2>,
     /// chi2 after, V = V_obs + V_pred + covariance over replicas.
     pub chi2_after_covariance: Option<Chi2>,
+    /// chi2 of shapes with V = V_obs + V_pred alone, divided by bins - 1 in the
+    /// published tables.
+    #[serde(default)]
+    pub chi2_shape_statistical: Option<Chi2>,
     /// As `chi2_after_covariance`, of shapes: the prediction scaled to the
     /// observation, one degree of freedom less.
     pub chi2_shape: Option<Chi2>,

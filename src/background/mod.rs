@@ -9,12 +9,16 @@ mod apply;
 mod calibrate;
 mod campaign;
 mod classifier;
+mod closure;
+mod comparison;
 mod diagnostics;
 mod events;
 mod grow;
+mod interpolation;
 mod metrics;
 mod pipeline;
 mod plan;
+mod planned;
 mod predict;
 mod replicas;
 mod training;
@@ -29,6 +33,7 @@ struct Workbench<'a> {
     say: &'a dyn Fn(&str),
 }
 
+pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, compare_methods};
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, run};
 pub use events::{Rest, Sample};
@@ -38,7 +43,12 @@ pub use metrics::{
     YieldMetrics,
 };
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
+pub use interpolation::{
+    CategoryMetrics, FigureData, HoleMetrics, InterpolationError, InterpolationMetrics,
+    InterpolationPlan, PlaneFigure, PullMetrics,
+};
 pub use plan::{Plan, PlanError, PlanOptions};
+pub use planned::Planned;
 pub use predict::{PredictError, PredictOptions, predict};
 pub use training::{Worked, work};
 pub use variables::Variable;

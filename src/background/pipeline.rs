@@ -6,8 +6,10 @@ use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_facto
 use super::classifier::ClassifierError;
 use super::diagnostics::Accumulator;
 use super::events::Sample;
+use super::interpolation::{self, InterpolationError};
 use super::metrics::Metrics;
 use super::plan::{Plan, PlanError, PlanOptions};
+use super::planned::Planned;
 use super::replicas::Replicas;
 use crate::config::{Config, ConfigError, EnsembleSpec, Method};
 use crate::data::{EventTable, PartOrder};
@@ -54,6 +56,9 @@ pub enum RunError {
     /// The closure classifier failed.
     #[error(transparent)]
     Classifier(#[from] ClassifierError),
+    /// The interpolation failed.
+    #[error(transparent)]
+    Interpolation(#[from] InterpolationError),
     /// The report could not be made.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -189,7 +194,7 @@ pub(super) struct Prepared {
     /// Members that are to be trained.
     pub missing: Vec<u32>,
     /// The plan, kept where it is the only one.
-    pub plan: Option<Plan>,
+    pub plan: Option<Planned>,
 }
 
 /// Reads the data of an ensemble and checks all of it.
@@ -197,14 +202,12 @@ pub(super) fn plan(
     spec: &EnsembleSpec,
     options: &RunOptions,
     say: &dyn Fn(&str),
-) -> Result<Plan, RunError> {
+) -> Result<Planned, RunError> {
     let config = &spec.config;
-    say(&format!(
-        "reading {} and {}",
-        config.data.source.path.to_list().join(", "),
-        config.data.target.path.to_list().join(", ")
-    ));
-    let plan = Plan::new(
+    let samples = config.data.samples();
+    let files = samples.map(|(_, sample)| sample.path.to_list().join(", "));
+    say(&format!("reading {}", files.collect::<Vec<_>>().join(" and ")));
+    let plan = Planned::new(
         &spec.name,
         config.clone(),
         &options.base,
@@ -212,10 +215,13 @@ pub(super) fn plan(
             unblind: options.unblind,
         },
     )?;
-    for sample in [&plan.source, &plan.target] {
+    for sample in plan.samples() {
         describe_sample(sample, say);
     }
-    let shared = plan.shared_keys();
+    let shared = match &plan {
+        Planned::Ratio(plan) => plan.shared_keys(),
+        Planned::Interpolation(_) => 0,
+    };
     if shared > 0 {
         say(&format!(
             "{shared} events of the target have the id of a source event and share its folds and \
@@ -229,13 +235,18 @@ impl Prepared {
     /// Opens the ensemble's directory and looks at what is there.
     pub(super) fn new(
         spec: &EnsembleSpec,
-        plan: Plan,
+        plan: Planned,
         path: &Path,
         say: &dyn Fn(&str),
     ) -> Result<Self, RunError> {
+        let files = |role: &str| {
+            let samples = plan.samples();
+            let sample = samples.into_iter().find(|s| s.role == role);
+            sample.map(|s| s.files.clone()).unwrap_or_default()
+        };
         let inputs = Inputs {
-            source: plan.source.files.clone(),
-            target: plan.target.files.clone(),
+            source: files("source"),
+            target: files("target"),
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
         let found = find_members(&directory, &plan, say)?;
@@ -345,7 +356,7 @@ impl Prepared {
     /// missing or somebody asked to stop.
     pub(super) fn conclude(
         &self,
-        plan: &Plan,
+        plan: &Planned,
         bench: Workbench<'_>,
         mut manifest: Manifest,
         started: Instant,
@@ -381,7 +392,15 @@ impl Prepared {
             return Err(error);
         }
         say(&format!("applying {} members", usable.len()));
-        let metrics = predict_and_measure(plan, bench, &usable, &manifest.failed, directory)?;
+        let failed_numbers = &manifest.failed;
+        let metrics = match plan {
+            Planned::Ratio(plan) => {
+                predict_and_measure(plan, bench, &usable, failed_numbers, directory)?
+            }
+            Planned::Interpolation(plan) => {
+                interpolation::predict(plan, bench, &usable, failed_numbers, directory)?
+            }
+        };
         if bench.interrupt.is_raised() {
             close(&mut manifest, State::Interrupted)?;
             return Ok(self.ended(State::Interrupted, None));
@@ -390,7 +409,7 @@ impl Prepared {
         close(&mut manifest, state)?;
         say("drawing the report");
         let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
-        report::write(directory, &plan.config, &manifest, &metrics, &histories)?;
+        report::write(directory, plan.config(), &manifest, &metrics, &histories)?;
         Ok(self.ended(state, Some(metrics)))
     }
 }
@@ -492,11 +511,11 @@ fn describe_sample(sample: &super::Sample, say: &dyn Fn(&str)) {
 /// trained anew; an intact one of another run is an error, and stays.
 fn find_members(
     directory: &RunDirectory,
-    plan: &Plan,
+    plan: &Planned,
     say: &dyn Fn(&str),
 ) -> Result<Vec<Member>, RunError> {
     let mut members = Vec::new();
-    for number in 0..plan.config.ensemble.members {
+    for number in 0..plan.config().ensemble.members {
         let path = directory.member(number);
         if !path.exists() {
             continue;
@@ -512,10 +531,10 @@ fn find_members(
         };
         let about = &member.about;
         let fits = about.member == number
-            && about.ensemble == plan.ensemble
-            && about.seed == plan.config.experiment.seed
-            && about.network == plan.settings.network
-            && about.features == plan.scaling;
+            && about.ensemble == plan.ensemble()
+            && about.seed == plan.config().experiment.seed
+            && about.network == plan.settings().network
+            && about.features == *plan.scaling();
         if !fits {
             return Err(RunError::ForeignMember(path));
         }
@@ -529,6 +548,7 @@ fn predictions(config: &Config) -> &'static [&'static str] {
     match config.experiment.method {
         Method::Reweight => &["source.parquet"],
         Method::Ratio => &["source.parquet", "target.parquet"],
+        Method::Interpolate => &["samples.parquet"],
     }
 }
 
@@ -538,18 +558,22 @@ fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {
 }
 
 fn enough(
-    plan: &Plan,
+    plan: &Planned,
     usable: &[Member],
     failed: &[Member],
     directory: &RunDirectory,
 ) -> Result<(), RunError> {
-    let requested = plan.config.ensemble.members;
-    let needed = (plan.config.ensemble.minimum * f64::from(requested)).ceil() as usize;
+    let requested = plan.config().ensemble.members;
+    let needed = (plan.config().ensemble.minimum * f64::from(requested)).ceil() as usize;
     let unbounded = failed
         .iter()
         .filter(|m| matches!(m.about.outcome, Outcome::Unbounded { .. }))
         .count();
-    if usable.len() >= needed.max(1) && Replicas::new(plan, usable).len() > 0 {
+    let replicas = match plan {
+        Planned::Ratio(plan) => Replicas::new(plan, usable).len(),
+        Planned::Interpolation(_) => usable.len(),
+    };
+    if usable.len() >= needed.max(1) && replicas > 0 {
         return Ok(());
     }
     if unbounded * 2 > failed.len() {

@@ -6,11 +6,10 @@ use super::variables::{self, Variable};
 use crate::config::{Config, Method};
 use crate::data::DataError;
 use crate::ensemble::{
-    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, StreamSource, Streams, Task,
+    ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task,
     TrainingSample, TrainingSettings,
 };
-use crate::stats::WeightSummary;
-use sideband_models::{Mlp, MlpConfig};
+use sideband_models::{MlpConfig, Network};
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,6 +84,14 @@ pub enum PlanError {
     /// A distribution that cannot be binned.
     #[error("distribution `{0}` cannot be binned: {1}")]
     Variable(String, String),
+    /// What an interpolation cannot do with its plane or its events.
+    #[error("`{key}`: {reason}")]
+    Interpolation {
+        /// The configuration's key.
+        key: String,
+        /// What is wrong, and what to change.
+        reason: String,
+    },
     /// More rows than the program addresses.
     #[error("{0} events in the training region; at most 2147483647 are supported")]
     TooMany(usize),
@@ -118,6 +125,7 @@ impl PlanError {
                 ..
             } | Self::Variable(..)
                 | Self::BlindOverlap { .. }
+                | Self::Interpolation { .. }
         )
     }
 }
@@ -171,13 +179,15 @@ impl Plan {
         let wanted = Wanted {
             features: inputs.clone(),
             columns: variables::columns(&config),
+            flags: Vec::new(),
         };
         let load =
             |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
-        let source = load("source", &config.data.source)?;
+        let source = config.data.source.as_ref();
+        let source = load("source", source.expect("the method's check asks for it"))?;
         let target = load("target", &config.data.target)?;
         check_blinding(&config, &source)?;
-        check_selections(&config, &source, &target, options.unblind)?;
+        check_selections(&config, &[&source, &target], options.unblind)?;
 
         let region = region_index(&config, &config.training.region);
         let settings = settings(&config, inputs.len());
@@ -188,11 +198,11 @@ impl Plan {
             region,
             &settings,
             streams,
-            [&source, &target],
+            &[&source, &target],
         )?;
         let variables = variables::variables(&config, &inputs, &source)?;
         let sample = training_sample(region, &source, &target)?;
-        for (role, class) in ["source", "target"].into_iter().zip(sample.classes()) {
+        for (role, class) in sample.named_classes() {
             let sum: f64 = class.weights.iter().sum();
             if sum <= 0.0 {
                 return Err(PlanError::NoWeight { role, sum });
@@ -259,8 +269,8 @@ impl Plan {
 
     /// The network of a member.
     #[must_use]
-    pub fn network(&self) -> Mlp {
-        Mlp::new(self.settings.network.clone())
+    pub fn network(&self) -> Network {
+        Network::new(self.settings.network.clone())
     }
 
     /// What is trained.
@@ -274,38 +284,6 @@ impl Plan {
             features: &self.scaling,
             stream: self.stream.as_ref(),
         }
-    }
-
-    /// Bytes of the events in the program's memory.
-    #[must_use]
-    pub fn event_bytes(&self) -> u64 {
-        let table = |s: &Sample| {
-            let row = 4 * s.table.n_features + 4 * s.table.columns.len() + 8 + 8 + 8 + 8;
-            (s.table.len() * row) as u64
-        };
-        let matrix = 4 * self.sample.inputs().as_slice().len() as u64;
-        table(&self.source) + table(&self.target) + matrix + 20 * self.sample.len() as u64
-    }
-
-    /// Events of one class in each fold of member 0: training, validation,
-    /// held out.
-    #[must_use]
-    pub fn fold_counts(&self, class: usize) -> [usize; 3] {
-        let mut counts = [0; 3];
-        for key in &self.sample.classes()[class].keys {
-            match self.settings.split.fold(self.streams, 0, *key) {
-                Fold::Training => counts[0] += 1,
-                Fold::Validation => counts[1] += 1,
-                Fold::HeldOut => counts[2] += 1,
-            }
-        }
-        counts
-    }
-
-    /// Summary of a sample's weights in a region.
-    #[must_use]
-    pub fn region_weights(&self, sample: &Sample, region: usize) -> WeightSummary {
-        WeightSummary::of(sample.in_region(region).map(|i| sample.table.weights[i]))
     }
 }
 
@@ -325,7 +303,8 @@ pub(super) fn settings(config: &Config, inputs: usize) -> TrainingSettings {
             activation: m.activation,
             dropout: m.dropout,
             batch_norm: m.batch_norm,
-        },
+        }
+        .into(),
         objective: config.experiment.method.objective(),
         normalise: t.normalise,
         optimizer: t.optimizer,
@@ -347,13 +326,13 @@ pub(super) fn settings(config: &Config, inputs: usize) -> TrainingSettings {
     }
 }
 
-fn check_selections(
+/// Whether the samples and all of their regions have events.
+pub(super) fn check_selections(
     config: &Config,
-    source: &Sample,
-    target: &Sample,
+    samples: &[&Sample],
     unblind: bool,
 ) -> Result<(), PlanError> {
-    for sample in [source, target] {
+    for sample in samples {
         let empty = |key: String| PlanError::EmptySelection {
             key,
             role: sample.role,
@@ -409,18 +388,18 @@ fn files(sample: &Sample) -> String {
     }
 }
 
-/// Mean and standard deviation of each input over the training region, both
+/// Mean and standard deviation of each input over the training region, all
 /// classes at equal weight, from events that no diagnostic uses.
-fn scaling(
+pub(super) fn scaling(
     config: &Config,
     inputs: &[(String, String)],
     region: usize,
     settings: &TrainingSettings,
     streams: Streams,
-    samples: [&Sample; 2],
+    samples: &[&Sample],
 ) -> Result<FeatureScaling, PlanError> {
     let width = inputs.len();
-    let rows = samples.map(|sample| -> Vec<usize> {
+    let training_rows = |sample: &&Sample| -> Vec<usize> {
         let held_out = |i: usize| {
             config.training.split != crate::ensemble::Split::Folds
                 && settings
@@ -428,12 +407,13 @@ fn scaling(
                     .holds_out(streams, 0, sample.table.ids.key[i])
         };
         sample.in_region(region).filter(|i| !held_out(*i)).collect()
-    });
-    let events = rows[0].len() + rows[1].len();
-    // each class has half of the weight
+    };
+    let rows: Vec<Vec<usize>> = samples.iter().map(training_rows).collect();
+    let events = rows.iter().map(Vec::len).sum();
+    // each class has the same share of the weight
     let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
         for (sample, rows) in samples.iter().zip(&rows) {
-            let share = 0.5 / rows.len().max(1) as f64;
+            let share = 1.0 / (samples.len() * rows.len().max(1)) as f64;
             for row in rows {
                 let features = &sample.table.features[row * width..(row + 1) * width];
                 for (k, x) in features.iter().enumerate() {
@@ -504,6 +484,7 @@ impl Method {
         match self {
             Self::Reweight => "reweighting, exponential loss",
             Self::Ratio => "density ratio, binary cross-entropy",
+            Self::Interpolate => "interpolation, Gaussian process and conditional flow",
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::config::{Config, ConfigError, Method, MissingPolicy};
 use crate::data::{DataError, Dataset, IdSpec, OnMissing, Resolver, ScanRequest};
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
 use crate::run::{DirectoryError, RunDirectory, State, atomic};
-use sideband_models::{Compute, DeviceError, Mlp};
+use sideband_models::{Compute, DeviceError, Network};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -110,7 +110,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
             .or_else(|| config.device.names().next())
             .unwrap_or("cpu"),
     )?;
-    let network = Mlp::new(about.network.clone());
+    let network = Network::new(about.network.clone());
     let applier = Applier::new(
         &compute,
         threads(&config),
@@ -183,8 +183,10 @@ fn read_events(
     let definitions = about.features.definitions.iter().cloned().collect();
     let resolver =
         Resolver::new(dataset.columns(), &definitions).map_err(data("the run's data.define"))?;
+    // events are like those that the run predicts with
+    let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
     let mut request = ScanRequest {
-        id_namespace: config.data.source.namespace.clone(),
+        id_namespace: sample.namespace.clone(),
         on_missing: match config.data.on_missing {
             MissingPolicy::Error => OnMissing::Error,
             MissingPolicy::Drop => OnMissing::Drop,
@@ -194,14 +196,14 @@ fn read_events(
     if let Some(text) = &options.selection {
         request.selection = Some(resolver.compile(text).map_err(data("--selection"))?);
     }
-    request.weight = match (&options.weight, &config.data.source.weight) {
+    request.weight = match (&options.weight, &sample.weight) {
         (Some(text), _) => Some(resolver.compile(text).map_err(data("--weight"))?),
         (None, Some(text)) => resolver.compile(text).ok(),
         (None, None) => None,
     };
     let has = |name: &String| dataset.columns().iter().any(|c| c.name == *name);
     let id = options.id.clone().unwrap_or_else(|| {
-        let own = &config.data.source.id;
+        let own = &sample.id;
         if own.iter().all(has) {
             own.clone()
         } else {

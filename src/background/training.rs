@@ -3,7 +3,7 @@
 
 use super::campaign::{Campaign, open_devices};
 use super::pipeline::{Prepared, RunError, RunOptions, plan, threads};
-use super::plan::Plan;
+use super::planned::Planned;
 use crate::config::{DeviceConfig, ExecutorKind};
 use crate::ensemble::{
     ClassRows, Inputs, Interrupt, Resources, StreamSource, Task, TrainingSample, Unit, train_local,
@@ -85,7 +85,9 @@ pub fn work(
                     own: own.join(","),
                 });
             }
-            asked.names().map(Compute::open).collect::<Result<_, _>>()?
+            let kernels = experiment.common().device.kernels;
+            let open = |name| Compute::open(name).map(|c| c.with_kernels(kernels));
+            asked.names().map(open).collect::<Result<_, _>>()?
         }
         None => open_devices(&experiment)?,
     };
@@ -349,23 +351,27 @@ fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainabl
     let mut parts = Vec::with_capacity(prepared.len());
     for prepared in prepared {
         let plan = plan(&prepared.spec, campaign.options, &|_| {})?;
+        let task = plan.task();
         if inputs.columns() == 0 {
-            inputs = Inputs::new(Vec::new(), plan.sample.inputs().columns());
+            inputs = Inputs::new(Vec::new(), task.sample.inputs().columns());
         }
         let classes = shared_rows(&plan, &mut inputs, &mut rows);
         // the events themselves are in the matrix now
-        let seed = plan.config.experiment.seed;
-        let rest = (plan.settings, plan.scaling, plan.stream);
-        parts.push((plan.ensemble, seed, rest, classes));
+        let rest = (
+            task.settings.clone(),
+            task.features.clone(),
+            task.stream.cloned(),
+        );
+        parts.push((task.ensemble.to_owned(), task.seed, rest, classes));
     }
     let inputs = Arc::new(inputs);
     Ok(parts
         .into_iter()
         .map(
-            |(name, seed, (settings, features, stream), [source, target])| Trainable {
+            |(name, seed, (settings, features, stream), classes)| Trainable {
                 name,
                 seed,
-                sample: TrainingSample::new(Arc::clone(&inputs), source, target),
+                sample: TrainingSample::of(Arc::clone(&inputs), classes),
                 settings,
                 features,
                 stream,
@@ -376,16 +382,14 @@ fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainabl
 
 /// The classes of a plan with rows in the common matrix.
 fn shared_rows(
-    plan: &Plan,
+    plan: &Planned,
     inputs: &mut Inputs,
     rows: &mut HashMap<(usize, u64), u32>,
-) -> [ClassRows; 2] {
-    let own = plan.sample.inputs();
-    let samples = [&plan.source, &plan.target];
-    let region = plan.training_region();
-    let mut classes = plan.sample.classes().clone();
-    for (number, (class, sample)) in classes.iter_mut().zip(samples).enumerate() {
-        let places = sample.in_region(region).map(|i| sample.table.places[i]);
+) -> Vec<ClassRows> {
+    let sample = plan.task().sample;
+    let own = sample.inputs();
+    let mut classes = sample.classes().to_vec();
+    for (number, (class, places)) in classes.iter_mut().zip(plan.places()).enumerate() {
         for (row, place) in class.rows.iter_mut().zip(places) {
             let features = own.row(*row as usize);
             *row = *rows

@@ -1,7 +1,7 @@
 //! Exit codes, fixed: scripts rely on them.
 
 use super::Failure;
-use crate::background::{PlanError, PredictError, RunError};
+use crate::background::{InterpolationError, PlanError, PredictError, RunError};
 use crate::config::ConfigError;
 use crate::ensemble::{StoreError, TrainError};
 use crate::executor::batch::BatchError;
@@ -161,9 +161,27 @@ impl From<RunError> for Failure {
             RunError::Directory(error) => error.into(),
             RunError::Train(error) => error.into(),
             RunError::Report(error) => error.into(),
+            RunError::Interpolation(error) => error.into(),
             RunError::Apply(_) | RunError::Classifier(_) => fail(Exit::Internal, &error),
             RunError::TooFewMembers { .. } => fail(Exit::Partial, &error),
             RunError::Unbounded { .. } => fail(Exit::Data, &error),
+        }
+    }
+}
+
+impl From<InterpolationError> for Failure {
+    fn from(error: InterpolationError) -> Self {
+        match error {
+            InterpolationError::Plane { .. } => fail(Exit::Data, &error),
+            InterpolationError::Empty { .. } | InterpolationError::Outside { .. } => {
+                fail(Exit::Config, &error)
+            }
+            InterpolationError::Data(_) => fail(Exit::Config, &error),
+            InterpolationError::Device(error) => error.into(),
+            InterpolationError::Directory(error) => error.into(),
+            InterpolationError::Io { .. }
+            | InterpolationError::Write(_)
+            | InterpolationError::Thread(_) => fail(Exit::Internal, &error),
         }
     }
 }

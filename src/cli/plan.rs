@@ -3,9 +3,10 @@
 use super::options::PlanArguments;
 use super::run::resolve;
 use super::{Done, Exit, print, table};
-use crate::background::{Estimate, Plan, RunOptions, estimate};
+use crate::background::{Estimate, Planned, RunOptions, estimate};
 use crate::ensemble::{Split, Streams};
 use crate::executor::duration;
+use sideband_models::NetworkConfig;
 use std::path::PathBuf;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
@@ -115,12 +116,12 @@ fn describe_estimate(estimate: &Estimate) -> String {
     )
 }
 
-fn describe(plan: &Plan) -> String {
-    let config = &plan.config;
+fn describe(plan: &Planned) -> String {
+    let config = plan.config();
     let network = plan.network();
     let mut rows = Vec::new();
-    for (index, name, _, shown) in plan.regions() {
-        for sample in [&plan.source, &plan.target] {
+    for (index, name, shown) in plan.regions() {
+        for sample in plan.samples() {
             let hidden = sample.role == "target" && !shown;
             let weights = plan.region_weights(sample, index);
             let trained = if index == plan.training_region() {
@@ -149,20 +150,39 @@ fn describe(plan: &Plan) -> String {
             ]);
         }
     }
-    let folds = |class: usize| {
-        let [training, validation, held_out] = plan.fold_counts(class);
-        format!("{training} training, {validation} validation, {held_out} held out")
+    let folds: String = plan
+        .samples()
+        .iter()
+        .enumerate()
+        .map(|(class, sample)| {
+            let [training, validation, held_out] = plan.fold_counts(class);
+            format!(
+                "{:<12}{training} training, {validation} validation, {held_out} held out\n",
+                sample.role
+            )
+        })
+        .collect();
+    let shape = match plan.network().config() {
+        NetworkConfig::Mlp(mlp) => format!("{} inputs, hidden {:?}", mlp.inputs, mlp.hidden),
+        NetworkConfig::Flow(flow) => format!(
+            "flow of {} features given {}, {} steps, splines of {} bins, conditioners of {} units",
+            flow.features,
+            flow.context,
+            flow.steps.len(),
+            flow.bins,
+            flow.hidden
+        ),
     };
     let split = match config.training.split {
         Split::Shared => "one for all members".to_owned(),
         Split::Member => "validation drawn for each member (member 0 shown)".to_owned(),
         Split::Folds => format!("{} folds (member 0 shown)", config.training.folds),
     };
-    let inputs: Vec<Vec<String>> = plan
-        .scaling
+    let scaling = plan.scaling();
+    let inputs: Vec<Vec<String>> = scaling
         .expressions
         .iter()
-        .zip(plan.scaling.mean.iter().zip(&plan.scaling.scale))
+        .zip(scaling.mean.iter().zip(&scaling.scale))
         .map(|(text, (mean, scale))| {
             vec![text.clone(), format!("{mean:.4}"), format!("{scale:.4}")]
         })
@@ -170,12 +190,10 @@ fn describe(plan: &Plan) -> String {
     format!(
         "{name}: {method}, seed {seed}\n\n\
          members     {members}{bootstrap} on {device}\n\
-         network     {inputs_count} inputs, hidden {hidden:?}, {parameters} parameters a member, \
-         {total} in all\n\
+         network     {shape}, {parameters} parameters a member, {total} in all\n\
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
          folds       {split}\n\
-         source      {source}\n\
-         target      {target}\n\n{events}\n\n{features}",
+         {folds}\n{events}\n\n{features}",
         name = config.experiment.name,
         method = config.experiment.method.describe(),
         seed = config.experiment.seed,
@@ -186,15 +204,11 @@ fn describe(plan: &Plan) -> String {
             ""
         },
         device = config.device.name,
-        inputs_count = plan.scaling.mean.len(),
-        hidden = config.model.hidden,
         parameters = network.parameters().len(),
         total = network.parameters().len() * config.ensemble.members as usize,
         batch = config.training.batch,
         epochs = config.training.epochs,
         patience = config.training.patience,
-        source = folds(0),
-        target = folds(1),
         events = table(
             &["region", "sample", "events", "sum of weights", "negative"],
             &rows

@@ -1,16 +1,16 @@
 //! Values that no run could use, found before any file is opened.
 
 use super::parse::ConfigError;
-use super::raw::{Bins, Config, PlaneConfig, VariableConfig};
+use super::raw::{Bins, Config, Method, PlaneConfig, VariableConfig};
 use crate::ensemble::{Schedule, Split};
 use crate::stats::Edges;
 use sideband_models::OptimizerConfig;
 use std::collections::HashSet;
 use std::fmt::Debug;
 
-type Checked = Result<(), ConfigError>;
+pub(super) type Checked = Result<(), ConfigError>;
 
-fn ensure(fine: bool, path: &str, found: impl Debug, allowed: &str) -> Checked {
+pub(super) fn ensure(fine: bool, path: &str, found: impl Debug, allowed: &str) -> Checked {
     if fine {
         return Ok(());
     }
@@ -21,8 +21,15 @@ fn ensure(fine: bool, path: &str, found: impl Debug, allowed: &str) -> Checked {
     })
 }
 
+fn missing(key: &str, path: &str) -> Checked {
+    Err(ConfigError::MissingKey {
+        path: path.to_owned(),
+        key: key.to_owned(),
+    })
+}
+
 /// Names become files and columns: no path leaves the run directory.
-fn name(path: &str, name: &str) -> Checked {
+pub(super) fn name(path: &str, name: &str) -> Checked {
     let fine = !name.is_empty()
         && name.len() <= 64
         && !name.starts_with(['.', '-'])
@@ -44,6 +51,7 @@ impl Config {
     /// [`ConfigError::Value`] with the first value that is not allowed.
     pub fn check(&self) -> Checked {
         name("experiment.name", &self.experiment.name)?;
+        self.check_method()?;
         self.check_data()?;
         self.check_model()?;
         self.check_training()?;
@@ -63,6 +71,39 @@ impl Config {
         )?;
         self.check_executor()?;
         self.check_report()
+    }
+
+    /// What one method needs and the other does not.
+    fn check_method(&self) -> Checked {
+        if self.experiment.method == Method::Interpolate {
+            let Some(interpolation) = &self.interpolation else {
+                return missing("interpolation", "top level");
+            };
+            ensure(
+                self.data.stream.is_none(),
+                "data.stream",
+                "a table",
+                "nothing with `method = \"interpolate\"`, whose events are held in memory",
+            )?;
+            ensure(
+                self.training.split == Split::Shared,
+                "training.split",
+                self.training.split,
+                "\"shared\" with `method = \"interpolate\"`: samples belong to no fold",
+            )?;
+            return interpolation.check(self);
+        }
+        if self.data.source.is_none() {
+            return missing("source", "data");
+        }
+        let count = self.features.inputs.len()
+            + self.features.one_hot.values().map(Vec::len).sum::<usize>();
+        ensure(
+            (1..=10_000).contains(&count),
+            "features.inputs",
+            count,
+            "1 to 10000 inputs",
+        )
     }
 
     fn check_executor(&self) -> Checked {
@@ -113,12 +154,10 @@ impl Config {
     }
 
     fn check_data(&self) -> Checked {
-        for (path, sample) in [
-            ("data.source.path", &self.data.source),
-            ("data.target.path", &self.data.target),
-        ] {
+        for (role, sample) in self.data.samples() {
             let list = sample.path.to_list();
-            ensure(!list.is_empty(), path, &list, "at least one path")?;
+            let path = format!("data.{role}.path");
+            ensure(!list.is_empty(), &path, &list, "at least one path")?;
         }
         if let Some(stream) = &self.data.stream {
             for (key, value, least) in [
@@ -173,14 +212,6 @@ impl Config {
             &format!("regions.{region}.blind"),
             true,
             "false in the region that is trained on, which needs the target's events",
-        )?;
-        let count = self.features.inputs.len()
-            + self.features.one_hot.values().map(Vec::len).sum::<usize>();
-        ensure(
-            (1..=10_000).contains(&count),
-            "features.inputs",
-            count,
-            "1 to 10000 inputs",
         )?;
         let mut seen = HashSet::new();
         for input in &self.features.inputs {
@@ -246,6 +277,13 @@ impl Config {
             "a fraction above 0 and below 0.9",
         )?;
         match t.split {
+            // an interpolation is tested where it was not trained at all
+            Split::Shared if self.experiment.method == Method::Interpolate => ensure(
+                (0.0..0.9).contains(&t.held_out),
+                "training.held_out",
+                t.held_out,
+                "0, or a fraction below 0.9",
+            )?,
             Split::Shared | Split::Member => ensure(
                 t.held_out > 0.0 && t.held_out < 0.9,
                 "training.held_out",

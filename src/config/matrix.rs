@@ -21,8 +21,15 @@ const MAX_NAME: usize = 200;
 /// Values by what stands for them: `year`, `variation.weight`.
 type Values = IndexMap<String, Value>;
 
-/// One point of the matrix: the ensemble's name and its configuration.
-pub(super) type Point = (String, Table);
+/// One point of the matrix.
+pub(super) struct Point {
+    /// The ensemble's name.
+    pub name: String,
+    /// Names of the values by axis.
+    pub values: IndexMap<String, String>,
+    /// Its configuration.
+    pub table: Table,
+}
 
 fn wrong(path: String, reason: impl Into<String>) -> ConfigError {
     ConfigError::Other {
@@ -38,8 +45,13 @@ pub(super) fn expand(
     axes: &IndexMap<String, Vec<AxisValue>>,
 ) -> Result<Vec<Point>, ConfigError> {
     table.remove("matrix");
+    table.remove("comparison");
     if axes.is_empty() {
-        return Ok(vec![("nominal".to_owned(), table)]);
+        return Ok(vec![Point {
+            name: "nominal".to_owned(),
+            values: IndexMap::new(),
+            table,
+        }]);
     }
     let count = axes
         .values()
@@ -48,18 +60,20 @@ pub(super) fn expand(
         let reason = format!("more than {MAX_ENSEMBLES} ensembles");
         return Err(wrong("matrix".to_owned(), reason));
     }
-    let mut points: Vec<(String, Values)> = vec![(String::new(), Values::new())];
+    let mut points = vec![(String::new(), IndexMap::new(), Values::new())];
     for (axis, list) in axes {
         check_axis(axis, list)?;
         points = points
             .iter()
-            .flat_map(|(name, values)| list.iter().map(move |value| (name, values, value)))
-            .map(|(name, values, value)| {
+            .flat_map(|point| list.iter().map(move |value| (point, value)))
+            .map(|((name, names, values), value)| {
                 let separator = if name.is_empty() { "" } else { "," };
                 let name = format!("{name}{separator}{axis}={}", value.name());
-                let mut values = values.clone();
+                let mut names: IndexMap<String, String> = names.clone();
+                names.insert(axis.clone(), value.name());
+                let mut values: Values = values.clone();
                 values.extend(value.values(axis));
-                (name, values)
+                (name, names, values)
             })
             .collect();
     }
@@ -67,7 +81,7 @@ pub(super) fn expand(
     let whole = Value::Table(table);
     let points = points
         .into_iter()
-        .map(|(name, values)| {
+        .map(|(name, names, values)| {
             let mut mark = |key: &str| {
                 let axis = key.split('.').next().unwrap_or(key);
                 if let Some(place) = axes.get_index_of(axis) {
@@ -75,12 +89,16 @@ pub(super) fn expand(
                 }
             };
             match fill("", &whole, &values, &mut mark)? {
-                Value::Table(table) => Ok((name, table)),
+                Value::Table(table) => Ok(Point {
+                    name,
+                    values: names,
+                    table,
+                }),
                 _ => Err(wrong("matrix".to_owned(), "not a table")),
             }
         })
         .collect::<Result<Vec<Point>, ConfigError>>()?;
-    if let Some((name, _)) = points.iter().find(|(name, _)| name.len() > MAX_NAME) {
+    if let Some(Point { name, .. }) = points.iter().find(|p| p.name.len() > MAX_NAME) {
         return Err(wrong(
             "matrix".to_owned(),
             format!("{name:?} is too long for the name of a folder; give the values short names"),
@@ -137,7 +155,8 @@ fn check_axis(axis: &str, list: &[AxisValue]) -> Result<(), ConfigError> {
 
 impl AxisValue {
     /// How it is called in the ensemble's name.
-    fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         match self {
             Self::Scalar(scalar) => scalar.text(),
             Self::Named { name, .. } => name.clone(),

@@ -6,10 +6,17 @@
 //! is made.
 
 mod check;
+mod comparison;
+mod interpolation;
 mod matrix;
 mod parse;
 mod raw;
 
+pub use comparison::{ComparisonConfig, ReweightingComparison};
+pub use interpolation::{
+    CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,
+    MassPlaneConfig, PredictedPart, Transform,
+};
 pub use parse::{
     ConfigError, EnsembleSpec, Experiment, load, load_experiment, parse, parse_experiment,
 };

@@ -1,6 +1,7 @@
 //! Strict reading of the configuration: an unknown key names the nearest known
 //! one, a wrong value says where it is, what was found and what is allowed.
 
+use super::comparison::ComparisonConfig;
 use super::matrix::expand;
 use super::raw::{AxisValue, Config};
 use indexmap::IndexMap;
@@ -82,8 +83,12 @@ pub struct Experiment {
     pub table: Table,
     /// Whether there is a `[matrix]`.
     pub is_matrix: bool,
+    /// Names of each axis' values.
+    pub axes: IndexMap<String, Vec<String>>,
     /// The ensembles, in the order of the matrix.
     pub ensembles: Vec<EnsembleSpec>,
+    /// What is compared once all of them are there.
+    pub comparison: Option<ComparisonConfig>,
 }
 
 /// One ensemble of an experiment.
@@ -91,6 +96,8 @@ pub struct Experiment {
 pub struct EnsembleSpec {
     /// `nominal`, or the point of the matrix: `year=2016,region=cr1`.
     pub name: String,
+    /// Names of its values by axis.
+    pub point: IndexMap<String, String>,
     /// Its configuration.
     pub config: Config,
 }
@@ -149,14 +156,20 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
     struct Axes {
         #[serde(default)]
         matrix: IndexMap<String, Vec<AxisValue>>,
+        #[serde(default)]
+        comparison: Option<ComparisonConfig>,
     }
     let axes: Axes = deserialize(table.clone())?;
     let ensembles = expand(table.clone(), &axes.matrix)?
         .into_iter()
-        .map(|(name, table)| {
-            let config: Config = deserialize(table)?;
+        .map(|point| {
+            let config: Config = deserialize(point.table)?;
             config.check()?;
-            Ok(EnsembleSpec { name, config })
+            Ok(EnsembleSpec {
+                name: point.name,
+                point: point.values,
+                config,
+            })
         })
         .collect::<Result<Vec<EnsembleSpec>, ConfigError>>()?;
     for spec in &ensembles {
@@ -178,11 +191,22 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
             }
         }
     }
-    Ok(Experiment {
+    let names = |list: &Vec<AxisValue>| list.iter().map(AxisValue::name).collect();
+    let experiment = Experiment {
         table,
         is_matrix: !axes.matrix.is_empty(),
+        axes: axes
+            .matrix
+            .iter()
+            .map(|(axis, list)| (axis.clone(), names(list)))
+            .collect(),
         ensembles,
-    })
+        comparison: axes.comparison,
+    };
+    if let Some(comparison) = &experiment.comparison {
+        comparison.check(&experiment)?;
+    }
+    Ok(experiment)
 }
 
 impl Experiment {

@@ -1,13 +1,15 @@
 //! The configuration as written: one struct a table, defaults where a default
 //! makes sense.
 
+use super::comparison::ComparisonConfig;
+use super::interpolation::InterpolationConfig;
 use crate::ensemble::{Normalise, Schedule, Split};
 use crate::executor::htcondor::HtcondorSettings;
 use crate::executor::slurm::SlurmSettings;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sideband_models::{Activation, Objective, OptimizerConfig};
+use sideband_models::{Activation, Kernels, Objective, OptimizerConfig};
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,10 +32,14 @@ pub struct Config {
     /// Regions by name.
     pub regions: IndexMap<String, RegionConfig>,
     /// Inputs of the networks.
+    #[serde(default)]
     pub features: FeaturesConfig,
     /// Shape of a network.
     #[serde(default)]
     pub model: ModelConfig,
+    /// Mass plane and flow of `method = "interpolate"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<InterpolationConfig>,
     /// How a member is trained.
     pub training: TrainingConfig,
     /// Members and how they are combined.
@@ -42,6 +48,9 @@ pub struct Config {
     /// Diagnostics, plots and the report.
     #[serde(default)]
     pub report: ReportConfig,
+    /// Regions and methods of a matrix side by side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ComparisonConfig>,
 }
 
 /// `[experiment]`
@@ -73,6 +82,9 @@ pub enum Method {
     Reweight,
     /// Density ratio target / source with binary cross-entropy.
     Ratio,
+    /// The target itself, interpolated into a hole of the mass plane: Gaussian
+    /// process and conditional flow.
+    Interpolate,
 }
 
 impl Method {
@@ -82,6 +94,7 @@ impl Method {
         match self {
             Self::Reweight => Objective::Exponential,
             Self::Ratio => Objective::CrossEntropy,
+            Self::Interpolate => Objective::Likelihood,
         }
     }
 }
@@ -100,6 +113,9 @@ pub struct DeviceConfig {
     /// Memory of a GPU, MiB, from which the size of a block is chosen; 0 = not
     /// known: blocks of 128, halved whenever memory runs out.
     pub memory_mib: u64,
+    /// Fused operations where the device has them, or burn's alone. Numbers
+    /// differ by rounding.
+    pub kernels: Kernels,
 }
 
 impl DeviceConfig {
@@ -126,6 +142,7 @@ impl Default for DeviceConfig {
             threads: 0,
             block: 0,
             memory_mib: 0,
+            kernels: Kernels::Fused,
         }
     }
 }
@@ -221,8 +238,9 @@ pub enum Scalar {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// Sample whose events are reweighted (2b).
-    pub source: SampleConfig,
+    /// Sample whose events are reweighted (2b); an interpolation needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SampleConfig>,
     /// Sample that is to be predicted (4b).
     pub target: SampleConfig,
     /// Derived columns: name = expression.
@@ -334,9 +352,30 @@ pub struct RegionConfig {
     pub label: Option<String>,
 }
 
+impl DataConfig {
+    /// The samples that there are, with their roles.
+    pub fn samples(&self) -> impl Iterator<Item = (&'static str, &SampleConfig)> {
+        let source = self.source.iter().map(|sample| ("source", sample));
+        source.chain([("target", &self.target)])
+    }
+
+    /// How the source is called in plots.
+    #[must_use]
+    pub fn source_label(&self) -> &str {
+        let label = self.source.as_ref().and_then(|s| s.label.as_deref());
+        label.unwrap_or("source")
+    }
+
+    /// How the target is called in plots.
+    #[must_use]
+    pub fn target_label(&self) -> &str {
+        self.target.label.as_deref().unwrap_or("target")
+    }
+}
+
 /// `[features]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
 pub struct FeaturesConfig {
     /// Inputs: columns or expressions over columns.
     pub inputs: Vec<String>,

@@ -10,19 +10,25 @@ use super::streams::Streams;
 /// The training rows of one member and the order in which it reads them.
 ///
 /// Each class is an endless stream of passes over its rows, each pass in a new
-/// keyed order; a batch takes B/2 of each. An epoch is one pass over the larger
-/// class, the smaller one recycles.
+/// keyed order; a batch takes an equal share of each. An epoch is one pass over
+/// the larger class, the smaller one recycles.
 pub(super) struct MemberBatches {
     streams: Streams,
     member: u32,
     attempt: u32,
-    half: usize,
-    /// Table rows of each class.
-    rows: [Vec<u32>; 2],
+    /// Rows of each class in a batch.
+    share: usize,
+    classes: Vec<MemberClass>,
+}
+
+/// A class as a member sees it.
+struct MemberClass {
+    /// Table rows.
+    rows: Vec<u32>,
     /// Coefficient of each row in a batch's loss.
-    coefficients: [Vec<f32>; 2],
-    /// Order of the present pass of each class, and its number.
-    order: [(u64, Vec<u32>); 2],
+    coefficients: Vec<f32>,
+    /// Number of the present pass, and its order.
+    order: (u64, Vec<u32>),
 }
 
 impl MemberBatches {
@@ -33,11 +39,11 @@ impl MemberBatches {
         member: u32,
         attempt: u32,
     ) -> Self {
-        let half = settings.batch / 2;
+        let share = settings.batch / sample.classes().len();
         let bootstrap = streams.bootstrap(member);
-        let mut rows = [Vec::new(), Vec::new()];
-        let mut weights = [Vec::new(), Vec::new()];
-        for (class, events) in sample.classes().iter().enumerate() {
+        let mut parts = Vec::with_capacity(sample.classes().len());
+        for events in sample.classes() {
+            let (mut rows, mut weights) = (Vec::new(), Vec::new());
             for (row, weight, key) in events.iter() {
                 if settings.split.fold(streams, member, key) == Fold::Training {
                     let count = if settings.bootstrap {
@@ -45,53 +51,61 @@ impl MemberBatches {
                     } else {
                         1
                     };
-                    rows[class].push(row);
-                    weights[class].push(weight * f64::from(count));
+                    rows.push(row);
+                    weights.push(weight * f64::from(count));
                 }
             }
+            parts.push((rows, weights));
         }
-        let sums = [0, 1].map(|class| weights[class].iter().sum::<f64>());
-        let coefficients = [0, 1].map(|class| {
-            let norm = match settings.normalise {
-                Normalise::Class => sums[class],
-                Normalise::Yield => 0.5 * (sums[0] + sums[1]),
-            };
-            let scale = rows[class].len() as f64 / (norm * half as f64);
-            weights[class].iter().map(|w| (w * scale) as f32).collect()
-        });
+        let sums = parts.iter().map(|(_, weights)| weights.iter().sum::<f64>());
+        let norms = norms(settings.normalise, &sums.collect::<Vec<_>>());
+        let classes = parts
+            .into_iter()
+            .zip(norms)
+            .enumerate()
+            .map(|(class, ((rows, weights), norm))| {
+                let scale = rows.len() as f64 / (norm * share as f64);
+                let order = streams.order(member, attempt, class, 0);
+                MemberClass {
+                    coefficients: weights.iter().map(|w| (w * scale) as f32).collect(),
+                    order: (0, order.permutation(rows.len() as u32)),
+                    rows,
+                }
+            })
+            .collect();
         Self {
             streams,
             member,
             attempt,
-            half,
-            order: [0, 1].map(|class| {
-                let count = rows[class].len() as u32;
-                (
-                    0,
-                    streams.order(member, attempt, class, 0).permutation(count),
-                )
-            }),
-            rows,
-            coefficients,
+            share,
+            classes,
         }
     }
 
     /// Appends the batch of a step, `B` rows and their coefficients.
     pub(super) fn append(&mut self, step: u64, rows: &mut Vec<i32>, coefficients: &mut Vec<f32>) {
-        for class in 0..2 {
-            let count = self.rows[class].len() as u64;
-            let first = step * self.half as u64;
-            for position in first..first + self.half as u64 {
+        for (number, class) in self.classes.iter_mut().enumerate() {
+            let count = class.rows.len() as u64;
+            let first = step * self.share as u64;
+            for position in first..first + self.share as u64 {
                 let pass = position / count;
-                if self.order[class].0 != pass {
-                    let key = self.streams.order(self.member, self.attempt, class, pass);
-                    self.order[class] = (pass, key.permutation(count as u32));
+                if class.order.0 != pass {
+                    let key = self.streams.order(self.member, self.attempt, number, pass);
+                    class.order = (pass, key.permutation(count as u32));
                 }
-                let index = self.order[class].1[(position % count) as usize] as usize;
-                rows.push(self.rows[class][index] as i32);
-                coefficients.push(self.coefficients[class][index]);
+                let index = class.order.1[(position % count) as usize] as usize;
+                rows.push(class.rows[index] as i32);
+                coefficients.push(class.coefficients[index]);
             }
         }
+    }
+}
+
+/// What each class's weights are divided by, from their sums.
+fn norms(normalise: Normalise, sums: &[f64]) -> Vec<f64> {
+    match normalise {
+        Normalise::Class => sums.to_vec(),
+        Normalise::Yield => vec![sums.iter().sum::<f64>() / sums.len() as f64; sums.len()],
     }
 }
 
@@ -120,7 +134,9 @@ pub fn steps_per_epoch(task: &Task<'_>) -> usize {
         })
         .max()
         .unwrap_or(0);
-    larger.div_ceil(settings.batch / 2).max(1)
+    larger
+        .div_ceil(settings.batch / sample.classes().len())
+        .max(1)
 }
 
 /// Validation rows of a member: (table row, coefficient, sign), with nominal
@@ -133,7 +149,7 @@ pub(super) fn validation_rows(
     member: u32,
 ) -> Vec<(u32, f32, f32)> {
     let mut list = Vec::new();
-    let mut sums = [0.0; 2];
+    let mut sums = vec![0.0; sample.classes().len()];
     for (class, events) in sample.classes().iter().enumerate() {
         for (row, weight, key) in events.iter() {
             if settings.split.fold(streams, member, key) == Fold::Validation {
@@ -142,10 +158,7 @@ pub(super) fn validation_rows(
             }
         }
     }
-    let norm = match settings.normalise {
-        Normalise::Class => sums,
-        Normalise::Yield => [0.5 * (sums[0] + sums[1]); 2],
-    };
+    let norm = norms(settings.normalise, &sums);
     list.into_iter()
         .map(|(row, weight, class)| {
             let sign = if class == 0 { 1.0 } else { -1.0 };

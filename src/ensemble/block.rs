@@ -11,7 +11,7 @@ use super::store::{History, Outcome};
 use super::stream::{Feed, Follower};
 use super::streams::Streams;
 use sideband_models::{
-    Batches, Compute, EvaluationRows, InputScaling, MemberState, Mlp, Row, Stack, Table,
+    Batches, Compute, EvaluationRows, InputScaling, MemberState, Network, Row, Stack, Table,
 };
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ pub(super) struct Finished {
 /// ensembles that train on them.
 pub(super) struct BlockContext<'a> {
     pub compute: &'a Compute,
-    pub network: &'a Mlp,
+    pub network: &'a Network,
     ensembles: Vec<EnsembleContext<'a>>,
     table: Table,
     /// Steps whose rows and coefficients are made and copied at once.
@@ -51,7 +51,7 @@ struct EnsembleContext<'a> {
 impl<'a> BlockContext<'a> {
     /// All tasks have the matrix of inputs, the network, the optimizer and the
     /// size of a batch in common.
-    pub(super) fn new(compute: &'a Compute, tasks: &'a [Task<'a>], network: &'a Mlp) -> Self {
+    pub(super) fn new(compute: &'a Compute, tasks: &'a [Task<'a>], network: &'a Network) -> Self {
         let table = tasks[0].sample.inputs().upload(compute);
         let ensembles = tasks
             .iter()
@@ -125,13 +125,9 @@ impl<'a> BlockContext<'a> {
         let key = self.ensembles[unit.task]
             .streams
             .initial(unit.member, attempt);
-        let mut statistics = Vec::with_capacity(self.network.statistics().len());
-        for (spec, range) in self.network.statistics().iter() {
-            statistics.extend(std::iter::repeat_n(spec.centre, range.len()));
-        }
         Row {
             parameters: self.network.initial_parameters(key),
-            statistics,
+            statistics: self.network.initial_statistics(key),
         }
     }
 

@@ -11,7 +11,7 @@ use super::tensors;
 use crate::run::atomic;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
-use sideband_models::{Clock, MemberState, Mlp, MlpConfig, Row};
+use sideband_models::{Clock, MemberState, Network, NetworkConfig, Row};
 use std::path::{Path, PathBuf};
 
 /// Version of the checkpoints' format.
@@ -39,7 +39,7 @@ pub struct CheckpointFile {
     /// The optimizer's clock: also the place in the order of batches.
     pub clock: Clock,
     /// Shape of the network.
-    pub network: MlpConfig,
+    pub network: NetworkConfig,
     /// Inputs and their standardisation.
     pub features: FeatureScaling,
     /// SHA-256 of the tensors, little-endian f32, and then of this text with an
@@ -172,7 +172,7 @@ fn read(path: &Path) -> Result<Checkpoint, String> {
 impl Checkpoint {
     /// Whether it is of this network and these inputs, with tensors of their
     /// sizes.
-    pub(super) fn suits(&self, network: &Mlp, features: &FeatureScaling) -> bool {
+    pub(super) fn suits(&self, network: &Network, features: &FeatureScaling) -> bool {
         let (p, s) = (network.parameters().len(), network.statistics().len());
         let sizes = [p, s, p, s, p, p];
         self.about.network == *network.config()
@@ -187,7 +187,7 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sideband_models::Activation;
+    use sideband_models::{Activation, MlpConfig};
 
     fn checkpoint(epochs: usize) -> Checkpoint {
         let network = MlpConfig {

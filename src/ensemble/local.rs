@@ -11,7 +11,7 @@ use super::store::{FeatureScaling, Member, MemberFile, Outcome, StoreError};
 use super::stream::{self, StreamSource};
 use super::streams::Streams;
 use crate::data::DataError;
-use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Mlp, Predictor};
+use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Network, Predictor};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -93,7 +93,7 @@ pub fn train_local(
     let Some(first) = tasks.first() else {
         return Ok(());
     };
-    let network = Mlp::new(first.settings.network.clone());
+    let network = Network::new(first.settings.network.clone());
     let stop = Interrupt::default();
     let watch = Watch {
         observer,
@@ -389,7 +389,11 @@ fn normalisation(
     finished: &Finished,
 ) -> Result<f64, TrainError> {
     let sample = task.sample;
-    let [source, target] = sample.classes();
+    let [source, target] = match sample.classes() {
+        // a density has norm one
+        [_] => return Ok(1.0),
+        classes => [&classes[0], &classes[1]],
+    };
     let predictor = Predictor::new(
         context.compute,
         context.network,
@@ -407,7 +411,7 @@ fn normalisation(
             .flat_map(|row| sample.inputs().row(*row as usize))
             .copied()
             .collect();
-        let log_ratios = predictor.log_ratio(&features);
+        let log_ratios = predictor.output(&features);
         for (log_ratio, weight) in log_ratios.iter().zip(weights) {
             reweighted += weight * f64::from(*log_ratio).exp();
         }
@@ -430,7 +434,7 @@ pub fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
 
 fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), TrainError> {
     let bootstrap = streams.bootstrap(member);
-    for (class, events) in ["source", "target"].into_iter().zip(task.sample.classes()) {
+    for (class, events) in task.sample.named_classes() {
         let (mut training, mut validation) = (0.0, 0.0);
         for (_, weight, key) in events.iter() {
             match task.settings.split.fold(streams, member, key) {

@@ -8,7 +8,7 @@
 //! plan` measures what it says on the machine at hand.
 
 use super::local::{Resources, Task};
-use sideband_models::{Compute, Mlp};
+use sideband_models::{Compute, Network};
 
 /// Members of a stack on a CPU, one thread a stack: larger ones fall out of
 /// cache (measured, benches/RESULTS.md).
@@ -40,7 +40,7 @@ impl MemoryModel {
     #[must_use]
     pub fn new(task: &Task<'_>) -> Self {
         let (sample, settings) = (task.sample, task.settings);
-        let network = Mlp::new(settings.network.clone());
+        let network = Network::new(settings.network.clone());
         let batch = settings.batch as u64;
         let parameters = (network.parameters().len() + 2 * network.statistics().len()) as u64;
         Self {

@@ -1,4 +1,5 @@
-//! The two samples that an ensemble learns to tell apart.
+//! The events that an ensemble learns from: two samples to tell apart, or one
+//! whose density is learned.
 
 use sideband_models::{Compute, Table};
 use std::sync::Arc;
@@ -103,12 +104,12 @@ impl ClassRows {
     }
 }
 
-/// Source and target events of the training region.
+/// Events of the training region.
 #[derive(Clone, Debug)]
 pub struct TrainingSample {
     inputs: Arc<Inputs>,
-    /// Source, target.
-    classes: [ClassRows; 2],
+    /// Source and target, or the target alone.
+    classes: Vec<ClassRows>,
 }
 
 impl TrainingSample {
@@ -118,19 +119,43 @@ impl TrainingSample {
     /// If a row is not.
     #[must_use]
     pub fn new(inputs: Arc<Inputs>, source: ClassRows, target: ClassRows) -> Self {
-        let rows = inputs.len();
-        let inside = |class: &ClassRows| class.rows.iter().all(|row| (*row as usize) < rows);
-        assert!(inside(&source) && inside(&target), "rows of the matrix");
-        Self {
-            inputs,
-            classes: [source, target],
-        }
+        Self::of(inputs, vec![source, target])
     }
 
-    /// Source and target.
+    /// A sample whose density is learned.
+    ///
+    /// # Panics
+    /// If a row is not in `inputs`.
     #[must_use]
-    pub fn classes(&self) -> &[ClassRows; 2] {
+    pub fn density(inputs: Arc<Inputs>, target: ClassRows) -> Self {
+        Self::of(inputs, vec![target])
+    }
+
+    /// The same classes with rows of another matrix.
+    ///
+    /// # Panics
+    /// If a row is not in `inputs`.
+    #[must_use]
+    pub fn of(inputs: Arc<Inputs>, classes: Vec<ClassRows>) -> Self {
+        let rows = inputs.len();
+        let inside = |class: &ClassRows| class.rows.iter().all(|row| (*row as usize) < rows);
+        assert!(classes.iter().all(inside), "rows of the matrix");
+        Self { inputs, classes }
+    }
+
+    /// Source and target, or the target alone.
+    #[must_use]
+    pub fn classes(&self) -> &[ClassRows] {
         &self.classes
+    }
+
+    /// The classes with the names of their roles.
+    pub fn named_classes(&self) -> impl Iterator<Item = (&'static str, &ClassRows)> {
+        let names: &[&'static str] = match self.classes.len() {
+            1 => &["target"],
+            _ => &["source", "target"],
+        };
+        names.iter().copied().zip(&self.classes)
     }
 
     /// The matrix that the rows are of.

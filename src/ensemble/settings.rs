@@ -4,7 +4,7 @@ use super::schedule::Schedule;
 use super::split::SplitSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sideband_models::{MlpConfig, Objective, OptimizerConfig, StackConfig};
+use sideband_models::{NetworkConfig, Objective, OptimizerConfig, StackConfig};
 
 /// What the two sums of the loss are divided by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,7 +22,7 @@ pub enum Normalise {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TrainingSettings {
     /// Shape of a network.
-    pub network: MlpConfig,
+    pub network: NetworkConfig,
     /// Loss that is minimised.
     pub objective: Objective,
     /// What the loss's sums are divided by.
@@ -37,7 +37,7 @@ pub struct TrainingSettings {
     pub gradient_clip: Option<f64>,
     /// L2 penalty on weights.
     pub l2: f64,
-    /// Rows of a batch, half of each class.
+    /// Rows of a batch, divided equally among the classes.
     pub batch: usize,
     /// Largest number of epochs.
     pub epochs: u32,

@@ -9,7 +9,7 @@ use super::tensors;
 use crate::run::atomic;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Deserializer, Serialize};
-use sideband_models::{InputScaling, Layout, Mlp, MlpConfig, Objective, Row};
+use sideband_models::{InputScaling, Layout, Network, NetworkConfig, Objective, Row};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -135,7 +135,7 @@ pub struct MemberFile {
     /// Loss that was minimised.
     pub objective: Objective,
     /// Shape of the network.
-    pub network: MlpConfig,
+    pub network: NetworkConfig,
     /// Inputs and their standardisation.
     pub features: FeatureScaling,
     /// Factor that brings the reweighted source to the target's yield in the
@@ -175,7 +175,7 @@ impl Member {
             path: path.to_owned(),
             source,
         };
-        let network = Mlp::new(self.about.network.clone());
+        let network = Network::new(self.about.network.clone());
         let list: Vec<(&str, Vec<usize>, &[f32])> = parts(&network, &self.row)
             .into_iter()
             .flat_map(|(layout, values)| {
@@ -225,21 +225,11 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
         ));
     }
     let found = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-    let weights = about
-        .network
-        .hidden
-        .iter()
-        .copied()
-        .chain([1])
-        .try_fold((about.network.inputs, 0usize), |(width, sum), next| {
-            Some((next, sum.checked_add(width.checked_mul(next)?)?))
-        })
-        .map(|(_, sum)| sum)
-        .ok_or("its network is impossibly large")?;
-    if weights > bytes.len() / 4 || about.network.hidden.len() > 1024 {
+    let weights = about.network.checked_size();
+    if weights.ok_or("its network is impossible")? > 4 * bytes.len() {
         return Err("its network is larger than the file".to_owned());
     }
-    let inputs = about.network.inputs;
+    let inputs = about.network.columns();
     if [
         about.features.expressions.len(),
         about.features.mean.len(),
@@ -250,7 +240,7 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
     {
         return Err("its features do not match its network".to_owned());
     }
-    let network = Mlp::new(about.network.clone());
+    let network = Network::new(about.network.clone());
     let read = |layout: &Layout| -> Result<Vec<f32>, String> {
         let mut row = Vec::with_capacity(layout.len());
         for (spec, _) in layout.iter() {
@@ -272,7 +262,7 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
     Ok(Member { about, row })
 }
 
-fn parts<'a>(network: &'a Mlp, row: &'a Row) -> [(&'a Layout, &'a [f32]); 2] {
+fn parts<'a>(network: &'a Network, row: &'a Row) -> [(&'a Layout, &'a [f32]); 2] {
     [
         (network.parameters(), &row.parameters),
         (network.statistics(), &row.statistics),
@@ -290,8 +280,8 @@ fn digest(about: &MemberFile, row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sideband_models::Activation;
     use sideband_models::random::Key;
+    use sideband_models::{Activation, MlpConfig};
 
     fn member() -> Member {
         let network = MlpConfig {
@@ -301,7 +291,7 @@ mod tests {
             dropout: 0.0,
             batch_norm: true,
         };
-        let model = Mlp::new(network.clone());
+        let model = Network::new(network.clone());
         let row = Row {
             parameters: model.initial_parameters(Key::from_seed(1)),
             statistics: vec![0.5; model.statistics().len()],
@@ -314,7 +304,7 @@ mod tests {
             attempt: 0,
             outcome: Outcome::Converged,
             objective: Objective::Exponential,
-            network,
+            network: network.into(),
             features: FeatureScaling {
                 expressions: vec!["a".to_owned(), "log(b)".to_owned()],
                 definitions: Vec::new(),

@@ -58,7 +58,7 @@ impl StreamSource {
     /// while they are copied to the device, and what is read ahead.
     #[must_use]
     pub fn window_bytes(&self, settings: &TrainingSettings) -> u64 {
-        let event = 4 * settings.network.inputs as u64 + 40;
+        let event = 4 * settings.network.columns() as u64 + 40;
         let ahead = (self.options.buffers * self.options.chunk_rows) as u64;
         2 * event * (2 * self.window as u64 + ahead)
     }
@@ -326,7 +326,7 @@ pub(super) fn normalisation(
         .stream(&of.request, &PartOrder::files(), source.options)?
     {
         let chunk = chunk?;
-        let log_ratios = predictor.log_ratio(&chunk.features);
+        let log_ratios = predictor.output(&chunk.features);
         for (log_ratio, weight) in log_ratios.iter().zip(&chunk.weights) {
             reweighted += weight * f64::from(*log_ratio).exp();
         }

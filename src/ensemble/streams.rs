@@ -18,6 +18,9 @@ enum Purpose {
     Validation = 6,
     Sample = 7,
     Parts = 8,
+    Plane = 9,
+    Points = 10,
+    Noise = 11,
 }
 
 /// The streams of one ensemble.
@@ -94,6 +97,27 @@ impl Streams {
             .with(self.ensemble)
             .with(class as u64)
             .with(pass)
+    }
+
+    /// Key of a category's Gaussian process: starting points, posterior draws.
+    #[must_use]
+    pub fn plane(self, category: u64) -> Key {
+        let key = self.root.with(Purpose::Plane as u64);
+        key.with(self.ensemble).with(category)
+    }
+
+    /// Key of a category's points in the plane.
+    #[must_use]
+    pub fn points(self, category: u64) -> Key {
+        let key = self.root.with(Purpose::Points as u64);
+        key.with(self.ensemble).with(category)
+    }
+
+    /// Key of the noise of a point in the plane, the same for all members.
+    #[must_use]
+    pub fn noise(self, category: u64, point: u64) -> Key {
+        let key = self.root.with(Purpose::Noise as u64);
+        key.with(self.ensemble).with(category).with(point)
     }
 
     /// Uniform number in [0, 1) that decides whether an event validates; one

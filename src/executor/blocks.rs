@@ -2,7 +2,7 @@
 //! what a batch system gets as one task. A function of the configuration alone,
 //! so that every process of a run has the same.
 
-use crate::config::{Config, ExecutorKind, Experiment};
+use crate::config::{Config, ExecutorKind, Experiment, Method};
 use crate::ensemble::Unit;
 
 /// Members of a block in a batch system, if the configuration gives no number.
@@ -31,13 +31,27 @@ fn family(config: &Config) -> String {
     let mut common = config.clone();
     let keep = crate::config::parse(NEUTRAL, &[]);
     if let Ok(neutral) = keep {
-        for (sample, neutral) in [
-            (&mut common.data.source, &neutral.data.source),
-            (&mut common.data.target, &neutral.data.target),
-        ] {
-            sample.selection.clone_from(&neutral.selection);
-            sample.weight.clone_from(&neutral.weight);
-            sample.label.clone_from(&neutral.label);
+        for sample in common
+            .data
+            .source
+            .iter_mut()
+            .chain([&mut common.data.target])
+        {
+            sample.selection = None;
+            sample.weight = None;
+            sample.label = None;
+        }
+        if common.experiment.method == Method::Interpolate {
+            // its network is the flow, and it reads the target alone
+            common.data.source = None;
+            common.features = neutral.features;
+            common.model = neutral.model;
+            if let Some(interpolation) = &mut common.interpolation {
+                interpolation.forget_what_comes_after_training();
+                interpolation.plane.holes.clear();
+            }
+        } else {
+            common.interpolation = None;
         }
         common.regions = neutral.regions;
         common.report = neutral.report;

@@ -1,10 +1,11 @@
 //! The report's page and files from a run's metrics and members.
 
 use super::figures::{self, Named};
+use super::interpolation;
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
 use super::verdict::{short, verdict};
-use crate::background::{Metrics, RegionMetrics, file_name};
+use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
 use crate::config::Config;
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
@@ -49,12 +50,26 @@ pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
     })
 }
 
+/// What figures need beside the metrics; only interpolations have it.
+fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, ReportError> {
+    let path = directory.figure_data();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text = directory.read(&path)?;
+    let parsed = serde_json::from_str(&text).map_err(|e| DirectoryError::Damaged {
+        path,
+        reason: e.to_string(),
+    })?;
+    Ok(Some(parsed))
+}
+
 /// The settings that decide what a report looks like, as text.
 #[must_use]
 pub fn settings_text(config: &Config) -> String {
     let labels = (
-        &config.data.source.label,
-        &config.data.target.label,
+        config.data.source_label(),
+        config.data.target_label(),
         &config.features.labels,
         config
             .regions
@@ -63,9 +78,14 @@ pub fn settings_text(config: &Config) -> String {
             .collect::<Vec<_>>(),
         &config.experiment.description,
     );
+    let prediction = config.interpolation.as_ref().map(|i| {
+        let text = toml::to_string(i).unwrap_or_default();
+        format!("\n{text}")
+    });
     format!(
-        "{}\n# {labels:?}\n",
-        toml::to_string(&config.report).unwrap_or_default()
+        "{}{}\n# {labels:?}\n",
+        toml::to_string(&config.report).unwrap_or_default(),
+        prediction.unwrap_or_default()
     )
 }
 
@@ -80,7 +100,8 @@ pub fn write(
     metrics: &Metrics,
     members: &[Member],
 ) -> Result<(), ReportError> {
-    let sections = sections(config, metrics, members)?;
+    let data = read_figure_data(directory)?;
+    let sections = sections(config, metrics, members, data.as_ref())?;
     let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
     let plots = directory.plots();
     std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
@@ -121,11 +142,11 @@ pub fn write(
             })
             .collect(),
         footer: vec![
-            "Light band: statistical error and ensemble spread in quadrature; hatched: the spread \
-             alone. Bins share the spread: χ² uses its full covariance."
+            "Light band: statistical error and the errors that bins have in common in quadrature; \
+             hatched: the latter alone. χ² uses their full covariance."
                 .to_owned(),
             "Numbers: metrics.json. How it was made: manifest.json, config.toml. \
-             Weights of every event: predictions/source.parquet."
+             Weights of every event: predictions/."
                 .to_owned(),
         ],
     };
@@ -190,6 +211,7 @@ fn sections(
     config: &Config,
     metrics: &Metrics,
     members: &[Member],
+    data: Option<&FigureData>,
 ) -> Result<Vec<SectionWithFigures>, ReportError> {
     let mut list = vec![(summary(metrics), Vec::new())];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
@@ -212,12 +234,15 @@ fn sections(
             figures,
         ));
     }
-    list.push(ratio_section(config, metrics)?);
+    list.extend(interpolation::sections(config, metrics, data)?);
+    if metrics.interpolation.is_none() {
+        list.push(ratio_section(config, metrics)?);
+    }
     list.push(training_section(config, metrics, members)?);
     Ok(list)
 }
 
-fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
+pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
     let name = name.to_owned();
     move |source| ReportError::Plot { name, source }
 }
@@ -244,7 +269,7 @@ fn summary(metrics: &Metrics) -> Section {
             vec![
                 r.label.clone() + if r.trained { " (held out)" } else { "" },
                 optional(y.observed, y.observed_error),
-                number(y.before),
+                y.before.map_or_else(|| "–".to_owned(), number),
                 format!(
                     "{} ± {} ± {}",
                     number(y.after),

@@ -6,7 +6,7 @@ use super::plot::{
 };
 use super::verdict::short;
 use crate::background::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
-use crate::config::Config;
+use crate::config::{Config, Method};
 use crate::ensemble;
 
 /// A figure and where it goes.
@@ -36,8 +36,8 @@ pub(super) fn comparison(
     region: &RegionMetrics,
     v: &VariableMetrics,
 ) -> Result<Figure, PlotError> {
-    let source = config.data.source.label.as_deref().unwrap_or("source");
-    let target = config.data.target.label.as_deref().unwrap_or("target");
+    let source = config.data.source_label();
+    let target = config.data.target_label();
     let mut notes = Vec::new();
     if let (Some(before), Some(after)) = (v.chi2_before, v.chi2_after_covariance) {
         notes.push(format!(
@@ -62,22 +62,24 @@ pub(super) fn comparison(
             values: h.values.clone(),
             errors: h.errors(),
         }),
-        predictions: vec![
-            Prediction {
-                label: format!("{source}, reweighted"),
-                values: v.after.values.clone(),
-                stat_errors: v.after.errors(),
-                spread: Some(v.spread.clone()),
-                style: PredictionStyle::After,
+        predictions: std::iter::once(Prediction {
+            label: match config.experiment.method {
+                Method::Reweight | Method::Ratio => format!("{source}, reweighted"),
+                Method::Interpolate => "Interpolation".to_owned(),
             },
-            Prediction {
-                label: format!("{source}, as it is"),
-                values: v.before.values.clone(),
-                stat_errors: v.before.errors(),
-                spread: None,
-                style: PredictionStyle::Before,
-            },
-        ],
+            values: v.after.values.clone(),
+            stat_errors: v.after.errors(),
+            spread: Some(v.spread.clone()),
+            style: PredictionStyle::After,
+        })
+        .chain(v.before.iter().map(|before| Prediction {
+            label: format!("{source}, as it is"),
+            values: before.values.clone(),
+            stat_errors: before.errors(),
+            spread: None,
+            style: PredictionStyle::Before,
+        }))
+        .collect(),
         notes,
         divide_by_width: false,
     }
@@ -99,6 +101,7 @@ pub(super) fn losses(config: &Config, members: &[ensemble::Member]) -> Result<Fi
         y_label: match config.experiment.method {
             crate::config::Method::Reweight => "Exponential loss",
             crate::config::Method::Ratio => "Cross-entropy",
+            crate::config::Method::Interpolate => "-log p",
         }
         .to_owned(),
         title: config.report.data_label.clone(),

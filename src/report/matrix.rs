@@ -1,9 +1,10 @@
 //! The page of a matrix of ensembles: one table for all members, one a region.
 
 use super::build::ReportError;
+use super::comparison;
 use super::page::{Page, Section, Status, Table, Verdict, render};
 use super::verdict::verdict;
-use crate::background::EnsembleEnd;
+use crate::background::{ComparisonMetrics, EnsembleEnd};
 use crate::run::{RunDirectory, State};
 use serde_json::{Value, json};
 
@@ -11,7 +12,11 @@ use serde_json::{Value, json};
 ///
 /// # Errors
 /// [`ReportError::Directory`] if they cannot be written.
-pub fn write_matrix(root: &RunDirectory, ends: &[EnsembleEnd]) -> Result<(), ReportError> {
+pub fn write_matrix(
+    root: &RunDirectory,
+    ends: &[EnsembleEnd],
+    compared: Option<&ComparisonMetrics>,
+) -> Result<(), ReportError> {
     let Some(first) = ends.first() else {
         return Ok(());
     };
@@ -41,6 +46,10 @@ pub fn write_matrix(root: &RunDirectory, ends: &[EnsembleEnd]) -> Result<(), Rep
             ..Section::default()
         })
     });
+    let compared = match compared {
+        Some(compared) => comparison::write(root, compared, &config.report.data_label)?,
+        None => Vec::new(),
+    };
     let ensembles = Section {
         title: "Ensembles".to_owned(),
         tables: vec![Table {
@@ -57,7 +66,11 @@ pub fn write_matrix(root: &RunDirectory, ends: &[EnsembleEnd]) -> Result<(), Rep
         subtitle: format!("{} ensembles", ends.len()),
         verdict: verdicts,
         facts: Vec::new(),
-        sections: std::iter::once(ensembles).chain(regions).collect(),
+        sections: compared
+            .into_iter()
+            .chain(std::iter::once(ensembles))
+            .chain(regions)
+            .collect(),
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
     root.write(&root.report_path(), render(&page).as_bytes())?;

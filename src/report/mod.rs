@@ -7,7 +7,9 @@ pub mod page;
 pub mod plot;
 
 mod build;
+mod comparison;
 mod figures;
+mod interpolation;
 mod matrix;
 mod verdict;
 

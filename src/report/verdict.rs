@@ -66,8 +66,8 @@ impl Closure {
 /// The verdict on a result: the whole first, then region by region.
 #[must_use]
 pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
-    let source = config.data.source.label.as_deref().unwrap_or("source");
-    let target = config.data.target.label.as_deref().unwrap_or("target");
+    let source = config.data.source_label();
+    let target = config.data.target_label();
     let regions: Vec<(&String, &RegionMetrics, Closure)> = metrics
         .regions
         .iter()

@@ -369,6 +369,12 @@ impl RunDirectory {
         self.path.join("predictions")
     }
 
+    /// `figures.json`: what figures need beside the metrics.
+    #[must_use]
+    pub fn figure_data(&self) -> PathBuf {
+        self.path.join("figures.json")
+    }
+
     /// `plots/`
     #[must_use]
     pub fn plots(&self) -> PathBuf {
@@ -412,6 +418,22 @@ impl RunDirectory {
     /// [`DirectoryError::Io`]
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), DirectoryError> {
         self.write_json(&self.manifest_path(), manifest)
+    }
+
+    /// Writes a value as JSON without spaces, for long lists of numbers.
+    ///
+    /// # Errors
+    /// [`DirectoryError`] if it cannot be written.
+    pub fn write_compact(
+        &self,
+        path: &Path,
+        value: &impl serde::Serialize,
+    ) -> Result<(), DirectoryError> {
+        let text = serde_json::to_string(value).map_err(|e| DirectoryError::Damaged {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
+        self.write(path, text.as_bytes())
     }
 
     /// Writes a file of the directory as JSON.
@@ -579,13 +601,19 @@ fn what_counts(config: &Config) -> toml::Table {
     // which of several equal devices computes does not count, the kind does
     config.device = crate::config::DeviceConfig {
         name: config.device.kinds().join(","),
+        kernels: config.device.kernels,
         ..crate::config::DeviceConfig::default()
     };
     config.executor = crate::config::ExecutorConfig::default();
     config.experiment.description = String::new();
     config.report = crate::config::ReportConfig::default();
-    config.data.source.label = None;
+    if let Some(source) = &mut config.data.source {
+        source.label = None;
+    }
     config.data.target.label = None;
+    if let Some(interpolation) = &mut config.interpolation {
+        interpolation.forget_what_comes_after_training();
+    }
     config.features.labels.clear();
     for region in config.regions.values_mut() {
         region.label = None;

@@ -7,6 +7,9 @@ mod binning;
 mod calibration;
 mod chi2;
 mod ensemble_histogram;
+pub mod gaussian_process;
+mod mass_plane;
+pub mod minimise;
 mod weights;
 
 pub use auc::{Auc, auc};
@@ -14,4 +17,8 @@ pub use binning::{BinningError, Edges};
 pub use calibration::{CalibrationPoint, calibration};
 pub use chi2::{Chi2, chi2};
 pub use ensemble_histogram::{EnsembleHistogram, Histogram};
+pub use mass_plane::{
+    Hole, Integral, PlaneCounts, PlaneError, PlaneFit, PlaneGrid, PlaneSample, PlaneSampler,
+    PlaneSettings, PullSummary, Pulls, Rectangle,
+};
 pub use weights::WeightSummary;

@@ -13,10 +13,20 @@ pub struct ParameterSpec {
     pub shape: [usize; 2],
     /// Whether L2 and weight decay act on it (weights yes, biases no).
     pub decays: bool,
-    /// Initial values: uniform in +-`spread` around `centre`.
-    pub centre: f32,
-    /// See `centre`.
-    pub spread: f32,
+    /// Values before the first step.
+    pub initial: Initial,
+}
+
+/// Values of a parameter before the first step.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Initial {
+    /// One value for all.
+    Constant(f32),
+    /// Uniform in plus or minus this.
+    Uniform(f32),
+    /// A random order of 0, 1, ..., one less than there are values.
+    Permutation,
 }
 
 impl ParameterSpec {
@@ -28,10 +38,18 @@ impl ParameterSpec {
             name: format!("{name}.{part}"),
             shape: [rows, outputs],
             decays,
-            centre: 0.0,
-            spread,
+            initial: Initial::Uniform(spread),
         };
         [spec("weight", inputs, true), spec("bias", 1, false)]
+    }
+
+    /// The same with other initial values of weight and bias.
+    #[must_use]
+    pub fn linear_within(name: &str, inputs: usize, outputs: usize, spread: f32) -> [Self; 2] {
+        Self::linear(name, inputs, outputs).map(|spec| Self {
+            initial: Initial::Uniform(spread),
+            ..spec
+        })
     }
 
     /// Gain and shift of a batch norm.
@@ -52,13 +70,20 @@ impl ParameterSpec {
         ]
     }
 
-    fn constant(name: &str, width: usize, centre: f32) -> Self {
+    /// A row of equal values, on which no decay acts.
+    #[must_use]
+    pub fn constant(name: &str, width: usize, value: f32) -> Self {
+        Self::row(name, width, Initial::Constant(value))
+    }
+
+    /// A row of values on which no decay acts.
+    #[must_use]
+    pub fn row(name: &str, width: usize, initial: Initial) -> Self {
         Self {
             name: name.to_owned(),
             shape: [1, width],
             decays: false,
-            centre,
-            spread: 0.0,
+            initial,
         }
     }
 
@@ -105,14 +130,19 @@ impl Layout {
     pub(crate) fn initial(&self, key: Key) -> Vec<f32> {
         let mut row = Vec::with_capacity(self.len);
         for (index, spec) in self.specs.iter().enumerate() {
-            let mut stream = key.with(index as u64).stream();
-            row.extend((0..spec.len()).map(|_| {
-                if spec.spread == 0.0 {
-                    spec.centre
-                } else {
-                    spec.centre + spec.spread * (2.0 * stream.uniform() - 1.0) as f32
+            let key = key.with(index as u64);
+            match spec.initial {
+                Initial::Constant(value) => row.extend(std::iter::repeat_n(value, spec.len())),
+                Initial::Uniform(spread) => {
+                    let mut stream = key.stream();
+                    let draw = |_| spread * (2.0 * stream.uniform() - 1.0) as f32;
+                    row.extend((0..spec.len()).map(draw));
                 }
-            }));
+                Initial::Permutation => {
+                    let order = key.permutation(spec.len() as u32);
+                    row.extend(order.into_iter().map(|k| k as f32));
+                }
+            }
         }
         row
     }

@@ -12,10 +12,11 @@ mod train;
 
 pub use batches::Batches;
 pub use evaluate::{EVALUATION_CHUNK, EvaluationRows};
-pub use layout::{Layout, ParameterSpec};
+pub use layout::{Initial, Layout, ParameterSpec};
 pub use optimizer::{Clock, OptimizerConfig};
 pub use predict::Predictor;
 pub use table::{InputScaling, Table};
 pub use train::{MemberState, Row, Stack, StackConfig};
 
 pub(crate) use linear::linear;
+pub(crate) use train::download;

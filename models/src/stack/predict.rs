@@ -2,16 +2,16 @@
 
 use super::evaluate::EVALUATION_CHUNK;
 use super::table::{DeviceScaling, InputScaling};
-use super::train::Row;
+use super::train::{Row, download};
 use crate::device::Compute;
-use crate::mlp::Mlp;
+use crate::network::{DeviceNetwork, Network};
 use burn::tensor::{Tensor, TensorData};
 
 /// Trained members on a device.
 #[derive(Clone, Debug)]
 pub struct Predictor {
     compute: Compute,
-    network: Mlp,
+    network: DeviceNetwork,
     scaling: DeviceScaling,
     members: usize,
     groups: Vec<Group>,
@@ -29,7 +29,7 @@ struct Group {
 impl Predictor {
     /// Copies the members, which standardise their inputs alike, to the device.
     #[must_use]
-    pub fn new(compute: &Compute, network: &Mlp, scaling: &InputScaling, rows: &[Row]) -> Self {
+    pub fn new(compute: &Compute, network: &Network, scaling: &InputScaling, rows: &[Row]) -> Self {
         let size = if compute.is_cpu() {
             1
         } else {
@@ -59,7 +59,7 @@ impl Predictor {
             .collect();
         Self {
             compute: compute.clone(),
-            network: network.clone(),
+            network: DeviceNetwork::new(compute, network),
             scaling: DeviceScaling::new(compute, std::slice::from_ref(scaling)),
             members: rows.len(),
             groups,
@@ -72,11 +72,12 @@ impl Predictor {
         self.members
     }
 
-    /// log r(x) of every member: features `[n, D]`, row-major and as they were
-    /// read, give `[E, n]`, member after member.
+    /// The output of every member, log r(x) or, of a flow, log p(x|c) of the
+    /// standardised features: rows `[n, D]`, row-major and as they were read, give
+    /// `[E, n]`, member after member.
     #[must_use]
-    pub fn log_ratio(&self, features: &[f32]) -> Vec<f32> {
-        let columns = self.network.config().inputs;
+    pub fn output(&self, features: &[f32]) -> Vec<f32> {
+        let columns = self.network.network().config().columns();
         let n = features.len() / columns;
         let mut result = vec![0.0; self.members * n];
         for start in (0..n).step_by(EVALUATION_CHUNK) {
@@ -93,11 +94,7 @@ impl Predictor {
                 let output = self
                     .network
                     .evaluate(&group.parameters, &group.statistics, x.clone());
-                let values: Vec<f32> = output
-                    .into_data()
-                    .convert::<f32>()
-                    .try_into_vec::<f32>()
-                    .expect("converted to f32 above");
+                let values = download(output);
                 for values in values.chunks(EVALUATION_CHUNK).take(group.members) {
                     result[member * n + start..member * n + start + rows]
                         .copy_from_slice(&values[..rows]);

@@ -5,7 +5,8 @@ use super::evaluate::EvaluationRows;
 use super::optimizer::{Clock, OptimizerConfig};
 use super::table::{DeviceScaling, InputScaling, Table};
 use crate::device::Compute;
-use crate::mlp::{Mlp, MlpConfig};
+use crate::flow::Scratch;
+use crate::network::{DeviceNetwork, Network, NetworkConfig};
 use crate::objective::Objective;
 use burn::tensor::{Bool, Int, Tensor, TensorData};
 
@@ -13,7 +14,7 @@ use burn::tensor::{Bool, Int, Tensor, TensorData};
 #[derive(Clone, Debug)]
 pub struct StackConfig {
     /// Shape of a network.
-    pub network: MlpConfig,
+    pub network: NetworkConfig,
     /// Loss that is minimised.
     pub objective: Objective,
     /// Optimizer and its constants.
@@ -27,9 +28,9 @@ pub struct StackConfig {
 /// A member outside a stack: its packed parameters and running statistics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Parameters, in the order of [`Mlp::parameters`].
+    /// Parameters, in the order of [`Network::parameters`].
     pub parameters: Vec<f32>,
-    /// Running statistics, in the order of [`Mlp::statistics`].
+    /// Running statistics, in the order of [`Network::statistics`].
     pub statistics: Vec<f32>,
 }
 
@@ -70,7 +71,9 @@ impl MemberState {
 #[derive(Debug)]
 pub struct Stack {
     config: StackConfig,
-    network: Mlp,
+    network: DeviceNetwork,
+    /// Buffers of a network that is computed by hand.
+    scratch: Scratch,
     compute: Compute,
     parameters: Tensor<2>,
     statistics: Option<Tensor<2>>,
@@ -101,7 +104,7 @@ impl Stack {
         inputs: &[InputScaling],
     ) -> Self {
         assert_eq!(members.len(), inputs.len(), "one standardisation a member");
-        let network = Mlp::new(config.network.clone());
+        let network = Network::new(config.network.clone());
         let width = network.parameters().len();
         let pack = |pick: fn(&MemberState) -> &[f32], width| upload(compute, members, pick, width);
         let statistics = |pick: fn(&MemberState) -> &[f32]| {
@@ -126,7 +129,8 @@ impl Stack {
             inputs: inputs.to_vec(),
             scaling: DeviceScaling::new(compute, inputs),
             compute: compute.clone(),
-            network,
+            network: DeviceNetwork::new(compute, &network),
+            scratch: Scratch::default(),
             config,
             decay_mask,
         }
@@ -192,42 +196,66 @@ impl Stack {
         }
     }
 
-    fn dropout_masks(&self, batches: &Batches, step: usize, batch: usize) -> Vec<Tensor<3>> {
-        let probability = self.config.network.dropout;
-        if probability == 0.0 {
-            return Vec::new();
-        }
-        let hidden = &self.config.network.hidden;
-        hidden
-            .iter()
-            .enumerate()
-            .map(|(layer, width)| {
-                let mask = batches.dropout_mask(step, layer, batch, *width, probability);
-                Tensor::from_data(
-                    TensorData::new(mask, [self.members(), batch, *width]),
-                    self.compute.device(),
-                )
-            })
+    /// Dropout masks of one step, each `[E, B, W]` flat.
+    fn dropout_masks(&self, batches: &Batches, step: usize, batch: usize) -> Vec<Vec<f32>> {
+        let probability = self.config.network.dropout();
+        let widths = self.network.network().dropout_widths();
+        let masks = widths.iter().enumerate();
+        masks
+            .map(|(layer, width)| batches.dropout_mask(step, layer, batch, *width, probability))
             .collect()
     }
 
-    /// Loss `[E, 1]`, gradient `[E, P]` and new running statistics of one batch.
+    /// Loss `[E, 1]`, gradient `[E, P]` and new running statistics `[E, S]` of one
+    /// batch, with L2 penalty and clipping.
     fn gradient(
+        &mut self,
+        x: Tensor<3>,
+        half_signs: &Tensor<3>,
+        coefficients: Tensor<3>,
+        masks: &[Vec<f32>],
+    ) -> (Tensor<2>, Tensor<2>, Option<Tensor<2>>) {
+        let (loss, mut gradient, statistics) = if self.network.host().is_some() {
+            self.gradient_by_hand(x, coefficients, masks)
+        } else {
+            self.gradient_by_autodiff(x, half_signs, coefficients, masks)
+        };
+        if let (true, Some(mask)) = (self.config.l2 != 0.0, &self.decay_mask) {
+            gradient = gradient + self.parameters.clone() * (mask.clone() * (2.0 * self.config.l2));
+        }
+        if let Some(limit) = self.config.gradient_clip {
+            let norm = gradient.clone().square().sum_dim(1).sqrt();
+            let scale = (norm + 1e-12).recip() * limit;
+            gradient = gradient * scale.clamp_max(1.0);
+        }
+        (loss, gradient, statistics)
+    }
+
+    fn gradient_by_autodiff(
         &self,
         x: Tensor<3>,
         half_signs: &Tensor<3>,
         coefficients: Tensor<3>,
-        masks: &[Tensor<3>],
-    ) -> (Tensor<2>, Tensor<2>, Vec<Tensor<3>>) {
-        let leaves: Vec<Tensor<3>> = self
-            .network
+        masks: &[Vec<f32>],
+    ) -> (Tensor<2>, Tensor<2>, Option<Tensor<2>>) {
+        let network = self.network.network();
+        let leaves: Vec<Tensor<3>> = network
             .parameters()
             .unpack(&self.parameters)
             .into_iter()
             .map(|leaf| leaf.autodiff().require_grad())
             .collect();
         let statistics = self.unpack_statistics(self.statistics.as_ref());
-        let forward = self.network.train(&leaves, &statistics, x, masks);
+        let [_, batch, _] = x.dims();
+        let masks: Vec<Tensor<3>> = masks
+            .iter()
+            .map(|mask| {
+                let width = mask.len() / (self.members() * batch);
+                let data = TensorData::new(mask.clone(), [self.members(), batch, width]);
+                Tensor::from_data(data, self.compute.device())
+            })
+            .collect();
+        let forward = self.network.train(&leaves, &statistics, x, &masks);
         let loss = (self
             .config
             .objective
@@ -242,17 +270,65 @@ impl Stack {
                     .expect("every parameter takes part in the output")
             })
             .collect();
-        let mut gradient = self.network.parameters().pack(leaf_gradients);
-        if let (true, Some(mask)) = (self.config.l2 != 0.0, &self.decay_mask) {
-            gradient = gradient + self.parameters.clone() * (mask.clone() * (2.0 * self.config.l2));
-        }
-        if let Some(limit) = self.config.gradient_clip {
-            let norm = gradient.clone().square().sum_dim(1).sqrt();
-            let scale = (norm + 1e-12).recip() * limit;
-            gradient = gradient * scale.clamp_max(1.0);
-        }
+        let gradient = network.parameters().pack(leaf_gradients);
+        let statistics = self
+            .statistics
+            .is_some()
+            .then(|| network.statistics().pack(forward.statistics));
         let loss = loss.inner().reshape([self.members(), 1]);
-        (loss, gradient, forward.statistics)
+        (loss, gradient, statistics)
+    }
+
+    /// The same, member after member, by the network's own code.
+    fn gradient_by_hand(
+        &mut self,
+        x: Tensor<3>,
+        coefficients: Tensor<3>,
+        masks: &[Vec<f32>],
+    ) -> (Tensor<2>, Tensor<2>, Option<Tensor<2>>) {
+        let host = self.network.host().expect("asked before");
+        let members = self.clocks.len();
+        let parameters = download(self.parameters.clone());
+        let mut statistics = self.statistics.clone().map(download).unwrap_or_default();
+        let (p, s) = (parameters.len() / members, statistics.len() / members);
+        let x = download(x);
+        let coefficients = download(coefficients);
+        let (row, batch) = (x.len() / members, coefficients.len() / members);
+        let mut gradient = vec![0.0; parameters.len()];
+        let mut loss = Vec::with_capacity(members);
+        let mut own_masks = Vec::new();
+        for member in 0..members {
+            let masks: &[f32] = match masks {
+                [] => &[],
+                masks => {
+                    own_masks.clear();
+                    for mask in masks {
+                        let own = mask.len() / members;
+                        own_masks.extend_from_slice(&mask[member * own..(member + 1) * own]);
+                    }
+                    &own_masks
+                }
+            };
+            loss.push(host.gradient(
+                &mut self.scratch,
+                &parameters[member * p..(member + 1) * p],
+                &mut statistics[member * s..(member + 1) * s],
+                &x[member * row..(member + 1) * row],
+                &coefficients[member * batch..(member + 1) * batch],
+                masks,
+                &mut gradient[member * p..(member + 1) * p],
+            ));
+        }
+        let tensor = |values: Vec<f32>, width: usize| {
+            let data = TensorData::new(values, [members, width]);
+            Tensor::<2>::from_data(data, self.compute.device())
+        };
+        let has_statistics = self.statistics.is_some();
+        (
+            tensor(loss, 1),
+            tensor(gradient, p),
+            has_statistics.then(|| tensor(statistics, s)),
+        )
     }
 
     fn step(
@@ -261,7 +337,7 @@ impl Stack {
         half_signs: &Tensor<3>,
         coefficients: Tensor<3>,
         update: &Tensor<2>,
-        masks: &[Tensor<3>],
+        masks: &[Vec<f32>],
     ) {
         let (loss, gradient, statistics) = self.gradient(x, half_signs, coefficients, masks);
         let shrink = self
@@ -280,15 +356,15 @@ impl Stack {
             update,
             shrink,
         );
-        if self.statistics.is_some() {
-            self.statistics = Some(self.network.statistics().pack(statistics));
+        if statistics.is_some() {
+            self.statistics = statistics;
         }
         self.loss.inplace(|sum| sum + loss);
     }
 
     fn unpack_statistics(&self, packed: Option<&Tensor<2>>) -> Vec<Tensor<3>> {
         packed
-            .map(|packed| self.network.statistics().unpack(packed))
+            .map(|packed| self.network.network().statistics().unpack(packed))
             .unwrap_or_default()
     }
 
@@ -331,7 +407,8 @@ impl Stack {
             );
             packed.clone().select(0, index)
         };
-        let parameters = self.network.parameters().unpack(&pick(&self.parameters));
+        let layout = self.network.network().parameters();
+        let parameters = layout.unpack(&pick(&self.parameters));
         let statistics = self.unpack_statistics(self.statistics.as_ref().map(&pick).as_ref());
         let count = members.len();
         let sums: Vec<Tensor<2>> = rows
@@ -489,7 +566,8 @@ fn upload(
     )
 }
 
-fn download(tensor: Tensor<2>) -> Vec<f32> {
+/// A tensor's values on the host.
+pub(crate) fn download<const R: usize>(tensor: Tensor<R>) -> Vec<f32> {
     tensor
         .into_data()
         .convert::<f32>()
@@ -501,6 +579,7 @@ fn download(tensor: Tensor<2>) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::activation::Activation;
+    use crate::mlp::MlpConfig;
     use crate::random::Key;
 
     /// The gradient of a batch, with batch norm, dropout, L2 and both losses,
@@ -517,13 +596,13 @@ mod tests {
                 Activation::Softplus,
             ] {
                 let config = StackConfig {
-                    network: MlpConfig {
+                    network: NetworkConfig::Mlp(MlpConfig {
                         inputs: 3,
                         hidden: vec![4, 4],
                         activation,
                         dropout: 0.25,
                         batch_norm: true,
-                    },
+                    }),
                     objective,
                     optimizer: OptimizerConfig::default(),
                     gradient_clip: None,
@@ -535,11 +614,11 @@ mod tests {
     }
 
     fn check_gradient(compute: &Compute, config: &StackConfig) {
-        let network = Mlp::new(config.network.clone());
+        let network = Network::new(config.network.clone());
         let key = Key::from_seed(3);
         let row = |parameters: Vec<f32>| Row {
             parameters,
-            statistics: network.statistics().initial(key),
+            statistics: network.initial_statistics(key),
         };
         let start = network.initial_parameters(key);
         let batch = 64;
@@ -570,7 +649,7 @@ mod tests {
         let run = |parameters: Vec<f32>| {
             let start = MemberState::start(row(parameters));
             let inputs = InputScaling::identity(3);
-            let stack = Stack::new(compute, config.clone(), &[start], &[inputs]);
+            let mut stack = Stack::new(compute, config.clone(), &[start], &[inputs]);
             let masks = stack.dropout_masks(&batches, 0, batch);
             let (loss, gradient, _) = stack.gradient(x.clone(), &s, c.clone(), &masks);
             (f64::from(download(loss)[0]), download(gradient))
@@ -594,7 +673,7 @@ mod tests {
                 difference < 2e-3 * (1.0 + expected.abs()),
                 "{:?} {:?} parameter {i}: {g} against {expected}",
                 config.objective,
-                config.network.activation
+                config.network
             );
         }
     }

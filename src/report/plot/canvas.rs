@@ -4,6 +4,8 @@
 //! clipping, dashes nor scripts, all of which these figures need; so the
 //! document is written here. A primitive with a coordinate that is not finite is left out.
 
+pub(super) mod compact;
+
 use std::fmt::Write as _;
 
 use super::Figure;

@@ -1,6 +1,8 @@
 //! Every figure with inputs nobody would draw on purpose: each must come out
 //! as a picture that renders, or as an error, and never as a panic.
 
+mod several;
+
 use resvg::usvg::roxmltree;
 
 use super::*;

@@ -1,0 +1,279 @@
+//! Matrix products of one tile, all by one kernel.
+//!
+//! `C[r, :] = start + sum_k A(k, r) B[k, :]`: rows of `B` lie on lanes, single
+//! values of `A` are broadcast, and a block of `C` stays in registers over the
+//! whole sum. Forward products, their input gradients and their weight
+//! gradients differ only in what `A`, `B` and `C` are. The sum runs upwards in
+//! `k` for every element, whatever the block it is computed in.
+
+use super::simd::F;
+use super::tile::TILE;
+use pulp::{Simd, WithSimd};
+
+/// The broadcast matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Factor<'a> {
+    values: &'a [f32],
+    order: Order,
+}
+
+impl<'a> Factor<'a> {
+    /// `A(k, r)` is at `k * stride + r`.
+    pub(super) fn by_term(values: &'a [f32], stride: usize) -> Self {
+        Self {
+            values,
+            order: Order::ByTerm(stride),
+        }
+    }
+
+    /// `A(k, r)` is at `r * stride + k`.
+    pub(super) fn by_row(values: &'a [f32], stride: usize) -> Self {
+        Self {
+            values,
+            order: Order::ByRow(stride),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Order {
+    ByTerm(usize),
+    ByRow(usize),
+}
+
+/// A tile's activations `[TILE, out] = A W + bias`, handed to an epilogue.
+pub(super) struct Dense<'a, E> {
+    /// `A(k, event)`.
+    pub(super) input: Factor<'a>,
+    pub(super) terms: usize,
+    /// `[terms, columns]`.
+    pub(super) weight: &'a [f32],
+    /// `[columns]`, or empty for zero.
+    pub(super) bias: &'a [f32],
+    pub(super) columns: usize,
+    pub(super) epilogue: E,
+}
+
+/// What happens to an element of the product when it is complete.
+pub(super) trait Epilogue {
+    /// `at`: place of the first lane in a `[TILE, columns]` buffer.
+    fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>);
+}
+
+/// How an accumulated product begins.
+#[derive(Clone, Copy)]
+pub(super) enum Start<'a> {
+    /// With what `to` holds.
+    Held,
+    /// With zero.
+    Zero,
+    /// With one value a row.
+    Rows(&'a [f32]),
+}
+
+/// `to[r, :] = start + sum_k A(k, r) B[k, :]` for any number of rows.
+pub(super) struct Accumulate<'a> {
+    pub(super) factor: Factor<'a>,
+    pub(super) terms: usize,
+    /// `[terms, columns]`.
+    pub(super) lanes: &'a [f32],
+    pub(super) columns: usize,
+    pub(super) rows: usize,
+    pub(super) start: Start<'a>,
+    /// `[rows, columns]`.
+    pub(super) to: &'a mut [f32],
+}
+
+/// Adds `sum_k A(k, r) B[k, :]` to a block of `R` rows and `N` registers.
+#[inline(always)]
+fn block<S: Simd, const R: usize, const N: usize>(
+    simd: S,
+    mut sum: [[F<S>; N]; R],
+    factor: Factor,
+    first: usize,
+    terms: usize,
+    lanes: (&[f32], usize, usize),
+) -> [[F<S>; N]; R] {
+    let (lanes, columns, column) = lanes;
+    let lanes = S::as_simd_f32s(lanes).0;
+    let (stride, mut at) = (columns / S::F32_LANES, column / S::F32_LANES);
+    match factor.order {
+        Order::ByTerm(step) => {
+            for k in 0..terms {
+                let row = &lanes[at..at + N];
+                let values = &factor.values[k * step + first..k * step + first + R];
+                for r in 0..R {
+                    let value = F::splat(simd, values[r]);
+                    for n in 0..N {
+                        sum[r][n] = value.mul_add(F::of(simd, row[n]), sum[r][n]);
+                    }
+                }
+                at += stride;
+            }
+        }
+        Order::ByRow(step) => {
+            let mut values: [&[f32]; R] = [&[]; R];
+            for (r, values) in values.iter_mut().enumerate() {
+                *values = &factor.values[(first + r) * step..][..terms];
+            }
+            for k in 0..terms {
+                let row = &lanes[at..at + N];
+                for r in 0..R {
+                    let value = F::splat(simd, values[r][k]);
+                    for n in 0..N {
+                        sum[r][n] = value.mul_add(F::of(simd, row[n]), sum[r][n]);
+                    }
+                }
+                at += stride;
+            }
+        }
+    }
+    sum
+}
+
+impl<E: Epilogue> Dense<'_, E> {
+    #[inline(always)]
+    fn rows<S: Simd, const R: usize, const N: usize>(&mut self, simd: S, column: usize) {
+        let mut start = [F::splat(simd, 0.0); N];
+        if !self.bias.is_empty() {
+            for (n, start) in start.iter_mut().enumerate() {
+                *start = F::load(simd, &self.bias[column + n * S::F32_LANES..]);
+            }
+        }
+        for first in (0..TILE).step_by(R) {
+            let lanes = (self.weight, self.columns, column);
+            let sum = block(simd, [start; R], self.input, first, self.terms, lanes);
+            for (r, row) in sum.into_iter().enumerate() {
+                for (n, value) in row.into_iter().enumerate() {
+                    let at = (first + r) * self.columns + column + n * S::F32_LANES;
+                    self.epilogue.store(simd, at, value);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize>(&mut self, simd: S) {
+        let mut column = 0;
+        while column + 2 * S::F32_LANES <= self.columns {
+            self.rows::<S, R, 2>(simd, column);
+            column += 2 * S::F32_LANES;
+        }
+        if column < self.columns {
+            self.rows::<S, R, 1>(simd, column);
+        }
+    }
+}
+
+impl<E: Epilogue> WithSimd for Dense<'_, E> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        if S::REGISTER_COUNT >= 32 {
+            self.run::<S, 8>(simd);
+        } else {
+            self.run::<S, 4>(simd);
+        }
+    }
+}
+
+impl Accumulate<'_> {
+    #[inline(always)]
+    fn columns<S: Simd, const R: usize, const N: usize>(
+        &mut self,
+        simd: S,
+        first: usize,
+        column: usize,
+    ) {
+        let mut sum = [[F::splat(simd, 0.0); N]; R];
+        for (r, row) in sum.iter_mut().enumerate() {
+            let row_at = (first + r) * self.columns + column;
+            for (n, sum) in row.iter_mut().enumerate() {
+                match self.start {
+                    Start::Held => *sum = F::load(simd, &self.to[row_at + n * S::F32_LANES..]),
+                    Start::Zero => {}
+                    Start::Rows(values) => *sum = F::splat(simd, values[first + r]),
+                }
+            }
+        }
+        let lanes = (self.lanes, self.columns, column);
+        let sum = block(simd, sum, self.factor, first, self.terms, lanes);
+        for (r, row) in sum.into_iter().enumerate() {
+            let row_at = (first + r) * self.columns + column;
+            for (n, value) in row.into_iter().enumerate() {
+                value.store(&mut self.to[row_at + n * S::F32_LANES..]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn run<S: Simd, const R: usize>(&mut self, simd: S, first: usize) {
+        let mut column = 0;
+        while column + 2 * S::F32_LANES <= self.columns {
+            self.columns::<S, R, 2>(simd, first, column);
+            column += 2 * S::F32_LANES;
+        }
+        if column < self.columns {
+            self.columns::<S, R, 1>(simd, first, column);
+        }
+    }
+}
+
+impl WithSimd for Accumulate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let widest = if S::REGISTER_COUNT >= 32 { 12 } else { 4 };
+        let mut first = 0;
+        while first < self.rows {
+            // blocks of nearly equal height, the highest that the registers hold
+            let left = self.rows - first;
+            let height = left.div_ceil(left.div_ceil(widest));
+            match height {
+                1 => self.run::<S, 1>(simd, first),
+                2 => self.run::<S, 2>(simd, first),
+                3 => self.run::<S, 3>(simd, first),
+                4 => self.run::<S, 4>(simd, first),
+                5 if widest > 4 => self.run::<S, 5>(simd, first),
+                6 if widest > 4 => self.run::<S, 6>(simd, first),
+                7 if widest > 4 => self.run::<S, 7>(simd, first),
+                8 if widest > 4 => self.run::<S, 8>(simd, first),
+                9 if widest > 4 => self.run::<S, 9>(simd, first),
+                10 if widest > 4 => self.run::<S, 10>(simd, first),
+                11 if widest > 4 => self.run::<S, 11>(simd, first),
+                12 if widest > 4 => self.run::<S, 12>(simd, first),
+                _ => unreachable!("a block has 1 to {widest} rows"),
+            }
+            first += height;
+        }
+    }
+}
+
+/// Adds the sum over the tile of every column of `from` `[TILE, columns]` to `to`.
+pub(super) struct ColumnSum<'a> {
+    pub(super) from: &'a [f32],
+    pub(super) columns: usize,
+    pub(super) to: &'a mut [f32],
+}
+
+impl WithSimd for ColumnSum<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for column in (0..self.columns).step_by(S::F32_LANES) {
+            // four sums, or each addition would wait for the one before
+            let mut sums = [F::splat(simd, 0.0); 4];
+            for first in (0..TILE).step_by(4) {
+                for (r, sum) in sums.iter_mut().enumerate() {
+                    let row = &self.from[(first + r) * self.columns + column..];
+                    *sum = *sum + F::load(simd, row);
+                }
+            }
+            let total = F::load(simd, &self.to[column..]);
+            (total + ((sums[0] + sums[1]) + (sums[2] + sums[3]))).store(&mut self.to[column..]);
+        }
+    }
+}

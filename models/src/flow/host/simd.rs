@@ -1,0 +1,279 @@
+//! Lanes of f32 with operators, and the elementary functions on them.
+//!
+//! A kernel is written once over [`F`] and compiled for every instruction set
+//! of [`pulp::Arch`]; the set is chosen at run time. Every lane does the same
+//! operations in the same order on all of them, so that a lane's result
+//! depends neither on its neighbours nor on the width of the register.
+//!
+//! `exp` and `ln` follow the reductions and polynomials of Cephes (Moshier,
+//! `expf.c` and `logf.c`); both are within 1.5 units in the last place of the
+//! result on their domain. Division is multiplication by [`F::recip`]: the
+//! divider would take longer than the rest of the function.
+
+use pulp::Simd;
+use std::ops::{Add, Mul, Neg, Sub};
+
+/// One register of f32 lanes.
+#[derive(Clone, Copy)]
+pub(super) struct F<S: Simd>(S, S::f32s);
+
+/// One register of truth values.
+#[derive(Clone, Copy)]
+pub(super) struct M<S: Simd>(S, S::m32s);
+
+/// 2^23 + 2^22: adding it rounds a small number to an integer, which is then in
+/// the low bits of the sum.
+const ROUND: f32 = 12_582_912.0;
+/// Below this the exponential leaves the normal numbers.
+const EXP_FLOOR: f32 = -87.0;
+/// ln 2 in two parts, the first with few bits so that its product with an
+/// exponent is exact.
+const LN_2_HIGH: f32 = 0.693_359_4;
+const LN_2_LOW: f32 = -2.121_944_4e-4;
+
+impl<S: Simd> F<S> {
+    #[inline(always)]
+    pub(super) fn splat(simd: S, value: f32) -> Self {
+        Self(simd, simd.splat_f32s(value))
+    }
+
+    /// The first lanes of a slice.
+    #[inline(always)]
+    pub(super) fn load(simd: S, from: &[f32]) -> Self {
+        Self(simd, S::as_simd_f32s(from).0[0])
+    }
+
+    /// Into the first lanes of a slice.
+    #[inline(always)]
+    pub(super) fn store(self, to: &mut [f32]) {
+        S::as_mut_simd_f32s(to).0[0] = self.1;
+    }
+
+    #[inline(always)]
+    pub(super) fn of(simd: S, lanes: S::f32s) -> Self {
+        Self(simd, lanes)
+    }
+
+    #[inline(always)]
+    pub(super) fn lanes(self) -> S::f32s {
+        self.1
+    }
+
+    /// `self * factor + term`, rounded once where the machine can.
+    #[inline(always)]
+    pub(super) fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(self.0, self.0.mul_add_e_f32s(self.1, factor.1, term.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn max(self, other: Self) -> Self {
+        Self(self.0, self.0.max_f32s(self.1, other.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn min(self, other: Self) -> Self {
+        Self(self.0, self.0.min_f32s(self.1, other.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn abs(self) -> Self {
+        Self(self.0, self.0.abs_f32s(self.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn sqrt(self) -> Self {
+        Self(self.0, self.0.sqrt_f32s(self.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn ge(self, other: Self) -> M<S> {
+        M(self.0, self.0.greater_than_or_equal_f32s(self.1, other.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn gt(self, other: Self) -> M<S> {
+        M(self.0, self.0.greater_than_f32s(self.1, other.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn le(self, other: Self) -> M<S> {
+        M(self.0, self.0.less_than_or_equal_f32s(self.1, other.1))
+    }
+
+    #[inline(always)]
+    pub(super) fn eq(self, other: Self) -> M<S> {
+        M(self.0, self.0.equal_f32s(self.1, other.1))
+    }
+
+    #[inline(always)]
+    fn constant(self, value: f32) -> Self {
+        Self::splat(self.0, value)
+    }
+
+    #[inline(always)]
+    fn bits(self) -> S::u32s {
+        self.0.transmute_u32s_f32s(self.1)
+    }
+
+    #[inline(always)]
+    fn from_bits(simd: S, bits: S::u32s) -> Self {
+        Self(simd, simd.transmute_f32s_u32s(bits))
+    }
+
+    /// Polynomial by Horner's rule, highest power first.
+    #[inline(always)]
+    fn polynomial<const N: usize>(self, coefficients: [f32; N]) -> Self {
+        let mut value = self.constant(coefficients[0]);
+        for coefficient in &coefficients[1..] {
+            value = value.mul_add(self, self.constant(*coefficient));
+        }
+        value
+    }
+
+    /// 1/x of a positive normal number up to 2^125, within 2 units in the last
+    /// place: the exponent negated in integers (5% off), then a step of second
+    /// and a step of third order.
+    #[inline(always)]
+    pub(super) fn recip(self) -> Self {
+        let simd = self.0;
+        let one = self.constant(1.0);
+        let bits = simd.sub_u32s(simd.splat_u32s(0x7EF3_1000), self.bits());
+        let guess = Self::from_bits(simd, bits);
+        let error = (-self).mul_add(guess, one);
+        let guess = guess.mul_add(error, guess);
+        let error = (-self).mul_add(guess, one);
+        guess.mul_add(error.mul_add(error, error), guess)
+    }
+
+    /// e^x for x up to 88; x below -87 counts as -87.
+    #[inline(always)]
+    pub(super) fn exp(self) -> Self {
+        let simd = self.0;
+        // this order of the arguments keeps a NaN
+        let x = self.constant(EXP_FLOOR).max(self);
+        let shifted = x.mul_add(
+            self.constant(std::f32::consts::LOG2_E),
+            self.constant(ROUND),
+        );
+        let n = shifted - self.constant(ROUND);
+        let r = n.mul_add(self.constant(-LN_2_HIGH), x);
+        let r = n.mul_add(self.constant(-LN_2_LOW), r);
+        let tail = r.polynomial([
+            1.987_569_1e-4,
+            1.398_199_9e-3,
+            8.333_452e-3,
+            4.166_579_6e-2,
+            1.666_666_5e-1,
+            5.000_000_1e-1,
+        ]);
+        let value = (r * r).mul_add(tail, r) + self.constant(1.0);
+        let exponent = simd.wrapping_dyn_shl_u32s(shifted.bits(), simd.splat_u32s(23));
+        Self::from_bits(simd, simd.add_u32s(value.bits(), exponent))
+    }
+
+    /// ln x of a positive normal number.
+    #[inline(always)]
+    pub(super) fn ln(self) -> Self {
+        let simd = self.0;
+        // x = 2^e m with m in [sqrt(1/2), sqrt 2)
+        const HALF_ROOT: u32 = 0x3F35_04F3;
+        let shifted = simd.add_u32s(self.bits(), simd.splat_u32s(0x3F80_0000 - HALF_ROOT));
+        let exponent = simd.wrapping_dyn_shr_u32s(shifted, simd.splat_u32s(23));
+        // an integer below 2^23 in the low bits of 2^23, as a float
+        let exponent = simd.or_u32s(exponent, simd.splat_u32s(0x4B00_0000));
+        let e = Self::from_bits(simd, exponent) - self.constant(8_388_608.0 + 127.0);
+        let mantissa = simd.and_u32s(shifted, simd.splat_u32s(0x007F_FFFF));
+        let mantissa = simd.add_u32s(mantissa, simd.splat_u32s(HALF_ROOT));
+        let f = Self::from_bits(simd, mantissa) - self.constant(1.0);
+        let tail = f.polynomial([
+            7.037_683_6e-2,
+            -1.151_461e-1,
+            1.167_699_9e-1,
+            -1.242_014_1e-1,
+            1.424_932_3e-1,
+            -1.666_805_8e-1,
+            2.000_071_5e-1,
+            -2.499_999_4e-1,
+            3.333_333_1e-1,
+        ]);
+        let square = f * f;
+        let low = (tail * f).mul_add(square, e * self.constant(LN_2_LOW));
+        let low = square.mul_add(self.constant(-0.5), low);
+        e.mul_add(self.constant(LN_2_HIGH), f + low)
+    }
+
+    /// ln(1 + e^x) and its derivative 1/(1 + e^-x), each exact to a few units in
+    /// the last place, also where they are small: with z = e/(2 + e) and
+    /// e = e^-|x|, ln(1 + e) = 2 artanh(z).
+    #[inline(always)]
+    pub(super) fn softplus(self) -> (Self, Self) {
+        let (one, two, zero) = (self.constant(1.0), self.constant(2.0), self.constant(0.0));
+        let e = (-self.abs()).exp();
+        let z = e * (e + two).recip();
+        let y = z * z;
+        // 2 artanh(z)/z in z^2 on [0, 1/9], largest relative error 5e-9
+        let series = y.polynomial([0.280_119_87, 0.280_018_05, 0.400_215_27, 0.666_664_16, 2.0]);
+        let value = z.mul_add(series, zero.max(self));
+        let larger = (e + one).recip();
+        (value, self.ge(zero).select(larger, e * larger))
+    }
+
+    /// 1/(1 + e^-x).
+    #[inline(always)]
+    pub(super) fn sigmoid(self) -> Self {
+        let e = (-self.abs()).exp();
+        let larger = (e + self.constant(1.0)).recip();
+        self.ge(self.constant(0.0)).select(larger, e * larger)
+    }
+}
+
+impl<S: Simd> M<S> {
+    #[inline(always)]
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0, self.0.and_m32s(self.1, other.1))
+    }
+
+    /// Lane by lane `yes` where true, `no` elsewhere.
+    #[inline(always)]
+    pub(super) fn select(self, yes: F<S>, no: F<S>) -> F<S> {
+        F(self.0, self.0.select_f32s(self.1, yes.1, no.1))
+    }
+
+    /// `value` where true, zero elsewhere, whatever `value` is.
+    #[inline(always)]
+    pub(super) fn keep(self, value: F<S>) -> F<S> {
+        self.select(value, F::splat(self.0, 0.0))
+    }
+}
+
+impl<S: Simd> Add for F<S> {
+    type Output = Self;
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        Self(self.0, self.0.add_f32s(self.1, other.1))
+    }
+}
+
+impl<S: Simd> Sub for F<S> {
+    type Output = Self;
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        Self(self.0, self.0.sub_f32s(self.1, other.1))
+    }
+}
+
+impl<S: Simd> Mul for F<S> {
+    type Output = Self;
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        Self(self.0, self.0.mul_f32s(self.1, other.1))
+    }
+}
+
+impl<S: Simd> Neg for F<S> {
+    type Output = Self;
+    #[inline(always)]
+    fn neg(self) -> Self {
+        Self(self.0, self.0.neg_f32s(self.1))
+    }
+}

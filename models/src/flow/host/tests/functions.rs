@@ -1,0 +1,153 @@
+//! Elementary functions against f64, and the transposition.
+
+use super::super::simd::F;
+use super::super::tile::{self, TILE, Transpose};
+use super::architectures;
+use pulp::{Simd, WithSimd};
+
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    Exp,
+    Ln,
+    Recip,
+    Sigmoid,
+    Softplus,
+    SoftplusSlope,
+}
+
+struct Apply<'a> {
+    function: Function,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    fn with_simd<S: Simd>(self, simd: S) {
+        let lanes = S::F32_LANES;
+        for (x, out) in self
+            .x
+            .chunks_exact(lanes)
+            .zip(self.out.chunks_exact_mut(lanes))
+        {
+            let x = F::load(simd, x);
+            let value = match self.function {
+                Function::Exp => x.exp(),
+                Function::Ln => x.ln(),
+                Function::Recip => x.recip(),
+                Function::Sigmoid => x.sigmoid(),
+                Function::Softplus => x.softplus().0,
+                Function::SoftplusSlope => x.softplus().1,
+            };
+            value.store(out);
+        }
+    }
+}
+
+/// `n` numbers from `from` to `to`, dense in the bits of f32.
+fn bits(from: f32, to: f32, n: usize) -> Vec<f32> {
+    let (from, to) = (from.to_bits(), to.to_bits());
+    let step = f64::from(to - from) / (n - 1) as f64;
+    let bits = (0..n).map(|i| from + (i as f64 * step) as u32);
+    bits.map(f32::from_bits).collect()
+}
+
+#[test]
+fn functions_agree_with_f64() {
+    let n = 1 << 18;
+    let positive = bits(1e-30, 80.0, n / 2);
+    let negative = positive.iter().map(|x| -x);
+    let both: Vec<f32> = positive.iter().copied().chain(negative).collect();
+    let normal = bits(f32::MIN_POSITIVE, 4e37, n);
+    let sigmoid = |x: f64| (1.0 + (-x).exp()).recip();
+    type Exact<'a> = &'a dyn Fn(f64) -> f64;
+    // largest error in units of eps = 2^-23 times the exact value; for ln, of
+    // that plus eps/4, as its value passes through zero
+    let cases: [(Function, &[f32], Exact, f64); 6] = [
+        (Function::Exp, &both, &f64::exp, 1.5),
+        (Function::Ln, &normal, &f64::ln, 1.5),
+        (Function::Recip, &normal, &f64::recip, 1.5),
+        (Function::Sigmoid, &both, &sigmoid, 3.0),
+        (
+            Function::Softplus,
+            &both,
+            &|x| x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            4.0,
+        ),
+        (Function::SoftplusSlope, &both, &sigmoid, 3.0),
+    ];
+    for (function, x, exact, tolerance) in cases {
+        for arch in architectures() {
+            let mut out = vec![0.0; x.len()];
+            let out_ref = &mut out;
+            arch.dispatch(Apply {
+                function,
+                x,
+                out: out_ref,
+            });
+            let mut worst = (0.0, 0.0);
+            for (x, value) in x.iter().zip(&out) {
+                let exact = exact(f64::from(*x));
+                let error =
+                    (f64::from(*value) - exact).abs() / exact.abs() / f64::from(f32::EPSILON);
+                if !(error <= worst.0) {
+                    worst = (error, *x);
+                }
+            }
+            assert!(worst.0 <= tolerance, "{function:?} {arch:?}: {worst:?}");
+        }
+    }
+}
+
+#[test]
+fn exponential_of_very_negative_numbers_is_tiny_and_nan_stays() {
+    let x = [-1e30, -200.0, f32::NEG_INFINITY, f32::NAN].repeat(4);
+    for arch in architectures() {
+        let mut out = vec![0.0; x.len()];
+        let function = Function::Exp;
+        arch.dispatch(Apply {
+            function,
+            x: &x,
+            out: &mut out,
+        });
+        assert!(out[..3].iter().all(|v| (0.0..2e-38).contains(v)), "{out:?}");
+    }
+}
+
+#[test]
+fn transposition() {
+    for columns in [16, 32, 48] {
+        let from: Vec<f32> = (0..TILE * columns).map(|i| i as f32).collect();
+        for arch in architectures() {
+            let mut to = vec![f32::NAN; from.len()];
+            arch.dispatch(Transpose {
+                from: &from,
+                to: &mut to,
+                columns,
+            });
+            for (i, value) in to.iter().enumerate() {
+                assert_eq!(*value, from[i % TILE * columns + i / TILE], "{arch:?} {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_go_to_tiles_and_back() {
+    let (n, width) = (TILE + 5, 3);
+    let rows: Vec<f32> = (0..n * width).map(|i| i as f32 + 1.0).collect();
+    let mut back = vec![0.0; rows.len()];
+    for first in [0, TILE] {
+        let mut tile = vec![f32::NAN; width * TILE];
+        tile::gather(&rows, width, 0..width, first, &mut tile);
+        tile::scatter(&tile, width, first, &mut back);
+        if first > 0 {
+            assert!(
+                tile.chunks_exact(TILE)
+                    .all(|lanes| lanes[5..] == [0.0; TILE - 5])
+            );
+        }
+    }
+    assert_eq!(rows, back);
+}

@@ -1,0 +1,193 @@
+//! The monotone rational-quadratic spline of the coupling layers.
+//!
+//! A strictly increasing map of `[-B, B]` onto itself through `K + 1` knots,
+//! the identity beyond, with a closed inverse and derivative (Durkan et al.,
+//! arXiv:1906.04032, eqs 4-8). Every transformed value has `3K - 1` free
+//! parameters `theta`, in this order:
+//!
+//! - `K` widths and `K` heights: `2B (m + (1 - mK) softmax(theta / scale))`,
+//!   with the least share `m` = [`MIN_BIN`]; the knots are their running sums
+//!   from `-B`, and the last knot is `+B` exactly;
+//! - `K - 1` derivatives at the inner knots: [`MIN_DERIVATIVE`] `+ softplus(theta)`;
+//!   at both ends the derivative is 1, that of the tails.
+//!
+//! There are two implementations of the same formulas. [`plain`] is a chain of
+//! tensor operations that every backend has and burn differentiates; [`fused`]
+//! is one operation with a gradient derived by hand. Which one runs depends on
+//! the backend and the number type alone ([`Implementation::of`]), never on the
+//! number of members, the batch or the threads, so that a member does not
+//! notice its company.
+//!
+//! Axes: `E` members, `B` batch, `T` transformed values, `K` bins.
+
+mod fused;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod kernel;
+mod plain;
+mod scalar;
+#[cfg(test)]
+mod tests;
+
+use burn::backend::DispatchDevice;
+use burn::tensor::{DType, Tensor};
+use thiserror::Error;
+
+/// Least width and least height of a bin, as a share of the whole interval.
+pub(crate) const MIN_BIN: f64 = 1e-3;
+
+/// Least derivative at an inner knot.
+pub(crate) const MIN_DERIVATIVE: f64 = 1e-3;
+
+/// What makes a [`SplineConfig`] impossible.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum SplineError {
+    /// Fewer than two bins, or more than their least widths leave room for.
+    #[error("a spline has {0} bins, but needs at least 2 and at most 999; change `bins`")]
+    Bins(usize),
+    /// The interval is empty or not a number.
+    #[error("the bound of a spline is {0}, but must be a positive number; change `bound`")]
+    Bound(f64),
+    /// The scale is zero, negative or not a number.
+    #[error("the scale of a spline is {0}, but must be a positive number; change `scale`")]
+    Scale(f64),
+}
+
+/// The form of a spline; the parameters are tensors.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SplineConfig {
+    /// Bins, `K >= 2`.
+    pub(crate) bins: usize,
+    /// Half the interval, `B > 0`; the identity beyond.
+    pub(crate) bound: f64,
+    /// Divides the widths and heights before their softmax; `sqrt(H)` behind a
+    /// conditioner of `H` hidden units keeps a fresh spline near the identity.
+    pub(crate) scale: f64,
+}
+
+impl SplineConfig {
+    /// Free parameters of a transformed value, `3K - 1`.
+    pub(crate) fn parameters(&self) -> usize {
+        3 * self.bins - 1
+    }
+
+    /// Says whether such a spline exists.
+    ///
+    /// # Errors
+    /// [`SplineError`] naming the field that is out of its range.
+    pub(crate) fn check(&self) -> Result<(), SplineError> {
+        let positive = |value: f64| value > 0.0 && value.is_finite();
+        if self.bins < 2 || self.bins as f64 * MIN_BIN >= 1.0 {
+            return Err(SplineError::Bins(self.bins));
+        }
+        if !positive(self.bound) {
+            return Err(SplineError::Bound(self.bound));
+        }
+        if !positive(self.scale) {
+            return Err(SplineError::Scale(self.scale));
+        }
+        Ok(())
+    }
+}
+
+/// The f32 numbers of a [`SplineConfig`] that every fused implementation uses.
+#[derive(Clone, Copy, Debug)]
+struct Constants {
+    bins: usize,
+    bound: f32,
+    inverse_scale: f32,
+    /// A bin's width and height is `floor + span * softmax`.
+    floor: f32,
+    span: f32,
+    min_derivative: f32,
+}
+
+impl Constants {
+    fn new(config: &SplineConfig) -> Self {
+        let interval = 2.0 * config.bound;
+        Self {
+            bins: config.bins,
+            bound: config.bound as f32,
+            inverse_scale: config.scale.recip() as f32,
+            floor: (interval * MIN_BIN) as f32,
+            span: (interval * (1.0 - config.bins as f64 * MIN_BIN)) as f32,
+            min_derivative: MIN_DERIVATIVE as f32,
+        }
+    }
+}
+
+/// Which way the spline is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// From the data to the latent value.
+    Forward,
+    /// From the latent value to the data.
+    Inverse,
+}
+
+/// Which of the two implementations evaluates a spline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Implementation {
+    /// Tensor operations; any backend, any float type.
+    Plain,
+    /// One operation; f32 on Flex, WGPU and CUDA.
+    Fused,
+}
+
+impl Implementation {
+    /// Fused where it exists for the tensor's backend and number type.
+    pub(crate) fn of(tensor: &Tensor<3>) -> Self {
+        let has_fused = match tensor.device().without_autodiff().as_dispatch() {
+            DispatchDevice::Flex(_) => true,
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            DispatchDevice::Cube(_) => true,
+            _ => false,
+        };
+        if has_fused && tensor.dtype() == DType::F32 {
+            Self::Fused
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// Evaluates the spline by this implementation: the transformed values and
+    /// the log of the derivative of what was done, both `[E, B, T]`.
+    pub(crate) fn apply(
+        self,
+        config: &SplineConfig,
+        direction: Direction,
+        x: Tensor<3>,
+        theta: Tensor<3>,
+    ) -> (Tensor<3>, Tensor<3>) {
+        let [members, batch, values] = x.dims();
+        assert_eq!(
+            theta.dims(),
+            [members, batch, values * config.parameters()],
+            "each of the values [{members}, {batch}, {values}] has its 3K - 1 parameters"
+        );
+        match self {
+            Self::Plain => plain::apply(config, direction, x, theta),
+            Self::Fused => fused::apply(config, direction, x, theta),
+        }
+    }
+}
+
+/// `y = f(x)` and `ln f'(x)`, each `[E, B, T]`. `x`: `[E, B, T]`; `theta`:
+/// `[E, B, T (3K - 1)]`. Finite, with finite gradients, for every finite `x`
+/// and every `theta` of the size of a float's square root.
+pub(crate) fn forward(
+    config: &SplineConfig,
+    x: Tensor<3>,
+    theta: Tensor<3>,
+) -> (Tensor<3>, Tensor<3>) {
+    Implementation::of(&x).apply(config, Direction::Forward, x, theta)
+}
+
+/// `x` with `f(x) = y`, and the log-derivative of the inverse, `-ln f'(x)`.
+/// Shapes and domain as in [`forward`].
+pub(crate) fn inverse(
+    config: &SplineConfig,
+    y: Tensor<3>,
+    theta: Tensor<3>,
+) -> (Tensor<3>, Tensor<3>) {
+    Implementation::of(&y).apply(config, Direction::Inverse, y, theta)
+}

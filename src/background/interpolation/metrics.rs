@@ -1,0 +1,91 @@
+//! The part of `metrics.json` that is an interpolation's own.
+
+use serde::{Deserialize, Serialize};
+
+/// Gaussian processes and samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InterpolationMetrics {
+    /// One Gaussian process each, in the configuration's order.
+    pub categories: Vec<CategoryMetrics>,
+    /// Mean of -log p of the user's variables on events that no member was
+    /// trained on: the validation fold, and the held-out fold if there is one.
+    pub negative_log_density: f64,
+    /// Sampled events with features outside every finite value, dropped; summed
+    /// over members.
+    pub dropped: u64,
+}
+
+/// One category's Gaussian process and its samples.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CategoryMetrics {
+    /// Value of the category's column; none without categories.
+    pub value: Option<f64>,
+    /// Events outside the holes: number and sum of weights.
+    pub events: u64,
+    /// Sum of their weights.
+    pub observed: f64,
+    /// Points drawn, and those of them outside the holes.
+    pub samples: [u64; 2],
+    /// Weight of a sample, `observed / samples[1]`.
+    pub weight: f64,
+    /// Signal variance c of the kernel, in units of the counts' variance.
+    pub amplitude: f64,
+    /// Length scales along both axes.
+    pub length_scales: [f64; 2],
+    /// Log marginal likelihood.
+    pub log_marginal_likelihood: f64,
+    /// Starting points of the fit, and those that converged.
+    pub starts: [usize; 2],
+    /// Bins whose predicted content was negative and is taken as 0.
+    pub negative_bins: usize,
+    /// Bins that overlap the holes together.
+    pub hole: HoleMetrics,
+    /// Pulls a bin outside the holes, which the fit has seen.
+    pub outside: PullMetrics,
+    /// Pulls a bin inside the holes; none where anything of them is blind.
+    pub inside: Option<PullMetrics>,
+    /// The plane itself.
+    pub plane: PlaneFigure,
+}
+
+/// The Gaussian process integrated over the bins that overlap the holes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HoleMetrics {
+    /// Prediction.
+    pub predicted: f64,
+    /// Its error, with the covariance of all bins.
+    pub error: f64,
+    /// Observation; none where blind.
+    pub observed: Option<f64>,
+}
+
+/// Pulls of many bins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PullMetrics {
+    /// (prediction - observed) / sqrt(observed), as published: mean and width.
+    pub published: Option<[f64; 2]>,
+    /// (prediction - observed) / sqrt(GP variance + prediction): mean and width;
+    /// unit normal if the errors are right.
+    pub with_error: Option<[f64; 2]>,
+    /// The latter, a bin.
+    pub values: Vec<f64>,
+}
+
+/// What is drawn of a plane, `[x][y]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlaneFigure {
+    /// Axis labels.
+    pub labels: [String; 2],
+    /// Edges along x.
+    pub x_edges: Vec<f64>,
+    /// Edges along y.
+    pub y_edges: Vec<f64>,
+    /// What was fitted; null where it was cut out.
+    pub input: Vec<Vec<Option<f64>>>,
+    /// Mean of the Gaussian process.
+    pub prediction: Vec<Vec<f64>>,
+    /// Its standard deviation.
+    pub error: Vec<Vec<f64>>,
+    /// Pulls with the error; null where nothing is observed or shown.
+    pub pull: Vec<Vec<Option<f64>>>,
+}

@@ -1,0 +1,28 @@
+//! The background interpolated into a hole of the mass plane:
+//! p(x, m1, m2) = p(x | m1, m2, category) p(m1, m2).
+//!
+//! ```text
+//! events outside the holes -> Gaussian process of (m1, m2), one a category
+//!                          -> flows of x given (m1, m2, category), an ensemble
+//! drawn points in the holes -> flows -> transforms inverted -> four-vectors
+//!                          -> events with weights -> histograms, samples.parquet
+//! ```
+//!
+//! A sample weighs n_obs(outside) / n_samples(outside) of its category, wherever it
+//! is; the yield of a region is the sum of what falls into it.
+
+mod events;
+mod metrics;
+mod plan;
+mod points;
+mod predict;
+mod transform;
+mod write;
+
+pub use metrics::{CategoryMetrics, HoleMetrics, InterpolationMetrics, PlaneFigure, PullMetrics};
+pub use plan::InterpolationPlan;
+pub use predict::InterpolationError;
+pub use write::FigureData;
+
+pub(super) use points::Point;
+pub(super) use predict::predict;

@@ -1,0 +1,373 @@
+//! The plan of an interpolation: the configuration checked against the data.
+
+use super::super::events::{Sample, Wanted};
+use super::super::plan::{
+    PlanError, PlanOptions, check_selections, region_index, scaling,
+};
+use super::super::variables::{self, Variable};
+use super::events::{EventColumns, missing_candidate};
+use crate::config::{Config, InterpolationConfig};
+use crate::ensemble::{
+    ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
+    TrainingSettings,
+};
+use crate::stats::{PlaneError, PlaneGrid};
+use sideband_models::{FlowConfig, Network, NetworkConfig};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An interpolation that fits its data, with the data.
+#[derive(Clone, Debug)]
+pub struct InterpolationPlan {
+    /// Name of the ensemble.
+    pub ensemble: String,
+    /// The configuration.
+    pub config: Config,
+    /// Whether blind regions are open.
+    pub unblind: bool,
+    /// The events: those of the training region and of the predicted ones.
+    pub target: Sample,
+    /// Features and context, and their standardisation.
+    pub scaling: FeatureScaling,
+    /// Distributions to compare.
+    pub variables: Vec<Variable>,
+    /// How members are trained.
+    pub settings: TrainingSettings,
+    /// Events of the training region.
+    pub sample: TrainingSample,
+    /// Streams of the ensemble.
+    pub streams: Streams,
+    /// Bins of the plane.
+    pub grid: PlaneGrid,
+    /// What sampled events consist of.
+    pub(super) columns: EventColumns,
+}
+
+/// Names of the columns that the plan reads for itself.
+pub(super) const X: &str = "interpolation:x";
+pub(super) const Y: &str = "interpolation:y";
+pub(super) const CATEGORY: &str = "interpolation:category";
+
+fn wrong(key: &str, reason: impl Into<String>) -> PlanError {
+    PlanError::Interpolation {
+        key: format!("interpolation.{key}"),
+        reason: reason.into(),
+    }
+}
+
+impl InterpolationPlan {
+    pub(crate) fn new(
+        ensemble: &str,
+        config: Config,
+        base: &Path,
+        options: PlanOptions,
+    ) -> Result<Self, PlanError> {
+        let interpolation = interpolation(&config);
+        if let Some((key, name)) = missing_candidate(interpolation) {
+            let reason = format!(
+                "`{name}` is neither of the plane nor a variable, so samples do not have it"
+            );
+            return Err(wrong(&format!("candidates.{key}"), reason));
+        }
+        let plane = &interpolation.plane;
+        let grid = PlaneGrid::new(plane.x_range, plane.y_range, [plane.bins; 2])
+            .map_err(|e: PlaneError| wrong("plane", e.to_string()))?;
+        for (i, hole) in plane.holes.iter().enumerate() {
+            hole.check(&grid)
+                .map_err(|e| wrong(&format!("plane.holes[{i}]"), e.to_string()))?;
+        }
+        let inputs = inputs(interpolation);
+        let report = variables::columns(&config);
+        let drawn: Vec<(String, String)> = report
+            .iter()
+            .filter(|(name, _)| !name.contains(':'))
+            .cloned()
+            .collect();
+        let columns = EventColumns::new(&config, interpolation, &drawn)
+            .map_err(|(key, source)| PlanError::data(key, source))?;
+        let mut wanted = Wanted {
+            features: inputs.clone(),
+            columns: report,
+            // the whole box, whatever the regions select in it
+            flags: vec![(X.to_owned(), in_box(interpolation))],
+        };
+        wanted.columns.push((X.to_owned(), plane.x.clone()));
+        wanted.columns.push((Y.to_owned(), plane.y.clone()));
+        if let Some(category) = &interpolation.category {
+            let column = (CATEGORY.to_owned(), category.column.clone());
+            wanted.columns.push(column);
+        }
+        let target = Sample::load(
+            "target",
+            &config,
+            &config.data.target,
+            &wanted,
+            base,
+            options.unblind,
+        )?;
+        check_selections(&config, &[&target], options.unblind)?;
+        let region = region_index(&config, &config.training.region);
+        let settings = settings(&config, interpolation);
+        let streams = Streams::new(config.experiment.seed, ensemble);
+        check_training_events(&config, interpolation, &grid, &target, region)?;
+        let scaling = scaling(&config, &inputs, region, &settings, streams, &[&target])?;
+        let variables = variables::variables(&config, &[], &target)?;
+        let sample = training_sample(region, &target)?;
+        let sum: f64 = sample.classes()[0].weights.iter().sum();
+        if sum <= 0.0 {
+            let role = "target";
+            return Err(PlanError::NoWeight { role, sum });
+        }
+        if let Some(row) = target.in_region(region).find(|i| target.table.weights[*i] < 0.0) {
+            let weight = target.table.weights[row];
+            let reason = format!(
+                "an event weighs {weight}; a density needs weights of 0 and more. Drop the \
+                 weights, or merge samples so that none is negative"
+            );
+            let key = "data.target.weight".to_owned();
+            return Err(PlanError::Interpolation { key, reason });
+        }
+        Ok(Self {
+            ensemble: ensemble.to_owned(),
+            unblind: options.unblind,
+            target,
+            scaling,
+            variables,
+            settings,
+            sample,
+            streams,
+            grid,
+            columns,
+            config,
+        })
+    }
+
+    /// The method's part of the configuration.
+    #[must_use]
+    pub fn interpolation(&self) -> &InterpolationConfig {
+        interpolation(&self.config)
+    }
+
+    /// What is trained.
+    #[must_use]
+    pub fn task(&self) -> Task<'_> {
+        Task {
+            sample: &self.sample,
+            settings: &self.settings,
+            seed: self.config.experiment.seed,
+            ensemble: &self.ensemble,
+            features: &self.scaling,
+            stream: None,
+        }
+    }
+
+    /// The flow of a member.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        Network::new(self.settings.network.clone())
+    }
+
+    pub(super) fn training_region(&self) -> usize {
+        region_index(&self.config, &self.config.training.region)
+    }
+
+    /// Plane coordinates of an event.
+    pub(super) fn masses(&self, row: usize) -> [f64; 2] {
+        masses(&self.target, row)
+    }
+
+    /// Category of an event, by its place in the list.
+    pub(super) fn category(&self, row: usize) -> Option<usize> {
+        category(self.interpolation(), &self.target, row)
+    }
+
+    /// Whether an event lies in the box, and what the regions select of it aside.
+    pub(super) fn in_box(&self, row: usize) -> bool {
+        self.target.table.flags[row] >> self.config.regions.len() & 1 == 1
+    }
+
+    /// Whether a point is cut out of fit and training.
+    pub(super) fn in_hole(&self, [x, y]: [f64; 2]) -> bool {
+        let mut holes = self.interpolation().plane.holes.iter();
+        holes.any(|hole| hole.contains(x, y))
+    }
+
+    /// Whether everything in the holes may be looked at.
+    pub(super) fn shows_holes(&self) -> bool {
+        self.unblind || self.config.regions.values().all(|r| !r.blind)
+    }
+
+    /// Context `[C]` of a point, as the networks read it.
+    pub(super) fn context(&self, masses: [f64; 2], category: usize) -> Vec<f32> {
+        let mut context = vec![masses[0] as f32, masses[1] as f32];
+        let count = self.interpolation().categories().len();
+        if count > 1 {
+            context.extend((0..count).map(|k| f32::from(u8::from(k == category))));
+        }
+        context
+    }
+}
+
+pub(super) fn interpolation(config: &Config) -> &InterpolationConfig {
+    let part = config.interpolation.as_ref();
+    part.expect("the method's check asks for it")
+}
+
+/// Transformed variables, then the context: the plane, and one column a
+/// category if there are several.
+fn inputs(interpolation: &InterpolationConfig) -> Vec<(String, String)> {
+    let variables = interpolation.variables.iter().map(|v| {
+        let text = v.expression.as_ref().unwrap_or(&v.name);
+        let text = v.transform.expression(text);
+        (text.clone(), text)
+    });
+    let plane = [&interpolation.plane.x, &interpolation.plane.y];
+    let plane = plane.map(|text| (text.clone(), text.clone()));
+    let categories = interpolation
+        .category
+        .iter()
+        .filter(|category| category.values.len() > 1)
+        .flat_map(|category| {
+            let column = &category.column;
+            let text = move |value: &f64| format!("{column} == {value:?}");
+            category.values.iter().map(text)
+        })
+        .map(|text| (text.clone(), text));
+    variables.chain(plane).chain(categories).collect()
+}
+
+fn in_box(interpolation: &InterpolationConfig) -> String {
+    let plane = &interpolation.plane;
+    let side = |text: &str, [low, high]: [f64; 2]| {
+        format!("({text}) >= ({low:?}) && ({text}) < ({high:?})")
+    };
+    let (x, y) = (side(&plane.x, plane.x_range), side(&plane.y, plane.y_range));
+    format!("{x} && {y}")
+}
+
+fn settings(config: &Config, interpolation: &InterpolationConfig) -> TrainingSettings {
+    let t = &config.training;
+    let flow = &interpolation.flow;
+    let categories = interpolation.categories().len();
+    let one_hot = if categories > 1 { categories } else { 0 };
+    let sequence = flow.sequence.iter().copied();
+    let network = FlowConfig {
+        features: interpolation.variables.len(),
+        context: 2 + one_hot,
+        steps: std::iter::repeat_n(sequence, flow.repeat).flatten().collect(),
+        bins: flow.bins,
+        bound: flow.bound,
+        hidden: flow.hidden,
+        blocks: flow.blocks,
+        dropout: flow.dropout,
+    };
+    TrainingSettings {
+        network: NetworkConfig::Flow(network),
+        objective: config.experiment.method.objective(),
+        normalise: t.normalise,
+        optimizer: t.optimizer,
+        learning_rate: t.learning_rate,
+        schedule: t.schedule,
+        gradient_clip: t.gradient_clip,
+        l2: t.l2,
+        batch: t.batch,
+        epochs: t.epochs,
+        patience: t.patience,
+        retries: t.retries,
+        bootstrap: config.ensemble.bootstrap,
+        split: SplitSettings {
+            split: t.split,
+            held_out: t.held_out,
+            validation: t.validation,
+            folds: t.folds,
+        },
+    }
+}
+
+fn masses(target: &Sample, row: usize) -> [f64; 2] {
+    [X, Y].map(|name| {
+        let column = target.column(name);
+        column.map_or(f64::NAN, |values| f64::from(values[row]))
+    })
+}
+
+fn category(interpolation: &InterpolationConfig, target: &Sample, row: usize) -> Option<usize> {
+    let Some(values) = target.column(CATEGORY) else {
+        return Some(0);
+    };
+    let value = values[row];
+    let mut known = interpolation.categories().iter();
+    known.position(|v| *v as f32 == value)
+}
+
+/// Whether all training events lie in the box, outside the holes, in a known
+/// category, and whether every category has some.
+fn check_training_events(
+    config: &Config,
+    interpolation: &InterpolationConfig,
+    grid: &PlaneGrid,
+    target: &Sample,
+    region: usize,
+) -> Result<(), PlanError> {
+    let training = &config.training.region;
+    let mut counts = vec![0u64; interpolation.categories().len()];
+    let (mut outside, mut inside, mut unknown) = (0u64, 0u64, 0u64);
+    for row in target.in_region(region) {
+        let [x, y] = masses(target, row);
+        if grid.find(x, y).is_none() {
+            outside += 1;
+        } else if interpolation.plane.holes.iter().any(|h| h.contains(x, y)) {
+            inside += 1;
+        } else {
+            match category(interpolation, target, row) {
+                Some(k) => counts[k] += 1,
+                None => unknown += 1,
+            }
+        }
+    }
+    let plane = &interpolation.plane;
+    if outside > 0 {
+        let reason = format!(
+            "{outside} events of the training region `{training}` lie outside the box \
+             {:?} x {:?}; cut them from its selection or widen the box",
+            plane.x_range, plane.y_range
+        );
+        return Err(wrong("plane.x_range", reason));
+    }
+    if inside > 0 {
+        let reason = format!(
+            "{inside} events of the training region `{training}` lie in a hole; \
+             exclude the holes from its selection: what is interpolated must not be trained on"
+        );
+        return Err(wrong("plane.holes", reason));
+    }
+    if unknown > 0 {
+        let reason = format!(
+            "{unknown} events of the training region `{training}` have another category; \
+             list its value or exclude them"
+        );
+        return Err(wrong("category.values", reason));
+    }
+    if let Some(k) = counts.iter().position(|n| *n == 0) {
+        let reason = format!(
+            "no event of the training region `{training}` has the value {}",
+            interpolation.categories()[k]
+        );
+        return Err(wrong("category.values", reason));
+    }
+    Ok(())
+}
+
+fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, PlanError> {
+    let mut inputs = Inputs::new(Vec::new(), target.table.n_features);
+    let mut class = ClassRows::default();
+    for row in target.in_region(region) {
+        class.rows.push(inputs.push(target.features(row)) as u32);
+        class.weights.push(target.table.weights[row]);
+        class.keys.push(target.table.ids.key[row]);
+    }
+    if class.len() > i32::MAX as usize {
+        return Err(PlanError::TooMany(class.len()));
+    }
+    Ok(TrainingSample::density(Arc::new(inputs), class))
+}

@@ -1,0 +1,132 @@
+//! `[comparison]`: regions and methods of a matrix side by side.
+
+use super::check::{Checked, ensure};
+use super::parse::Experiment;
+use super::EnsembleSpec;
+use super::raw::Method;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[comparison]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ComparisonConfig {
+    /// Axis of the matrix whose values are validation regions.
+    #[serde(default = "default_rows")]
+    pub rows: String,
+    /// Axis of the matrix whose values are methods.
+    #[serde(default = "default_methods")]
+    pub methods: String,
+    /// Region of each ensemble in which prediction and observation are compared.
+    pub region: String,
+    /// The reweighting.
+    #[serde(default)]
+    pub reweighting: Option<ReweightingComparison>,
+    /// Value of the methods' axis that interpolates.
+    #[serde(default)]
+    pub interpolation: Option<String>,
+    /// Distributions that are compared; all that the methods share if empty.
+    #[serde(default)]
+    pub variables: Vec<String>,
+}
+
+/// `[comparison.reweighting]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReweightingComparison {
+    /// Value of the methods' axis that gives the nominal prediction (trained in
+    /// CR1).
+    pub nominal: String,
+    /// Value that gives the variation (trained in CR2).
+    #[serde(default)]
+    pub variation: Option<String>,
+    /// Quadrants of the region: names of regions of each ensemble. In one after the
+    /// other the variation takes the nominal's place.
+    #[serde(default)]
+    pub quadrants: Vec<String>,
+    /// Value of the rows' axis whose non-closure becomes an error of all others.
+    #[serde(default)]
+    pub nonclosure: Option<String>,
+}
+
+fn default_rows() -> String {
+    "region".to_owned()
+}
+fn default_methods() -> String {
+    "method".to_owned()
+}
+
+impl ComparisonConfig {
+    /// Names of an ensemble's row and method.
+    #[must_use]
+    pub fn place<'a>(&self, spec: &'a EnsembleSpec) -> Option<[&'a str; 2]> {
+        let of = |axis: &str| spec.point.get(axis).map(String::as_str);
+        Some([of(&self.rows)?, of(&self.methods)?])
+    }
+
+    pub(super) fn check(&self, experiment: &Experiment) -> Checked {
+        let common = experiment.common();
+        let axis = |key: &str, name: &str| -> Result<Vec<String>, super::ConfigError> {
+            let known: Vec<&String> = experiment.axes.keys().collect();
+            ensure(
+                experiment.axes.contains_key(name),
+                &format!("comparison.{key}"),
+                name,
+                &format!("an axis of [matrix]: {known:?}"),
+            )?;
+            Ok(experiment.axes[name].clone())
+        };
+        let rows = axis("rows", &self.rows)?;
+        let methods = axis("methods", &self.methods)?;
+        let value = |key: &str, value: &str, of: &[String]| {
+            ensure(
+                of.iter().any(|other| other == value),
+                &format!("comparison.{key}"),
+                value,
+                &format!("one of the axis' values: {of:?}"),
+            )
+        };
+        let region = |key: &str, name: &String| {
+            let known: Vec<&String> = common.regions.keys().collect();
+            ensure(
+                common.regions.contains_key(name),
+                &format!("comparison.{key}"),
+                name,
+                &format!("a name under [regions]: {known:?}"),
+            )
+        };
+        region("region", &self.region)?;
+        ensure(
+            self.reweighting.is_some() || self.interpolation.is_some(),
+            "comparison",
+            "neither",
+            "`reweighting`, `interpolation` or both",
+        )?;
+        if let Some(method) = &self.interpolation {
+            value("interpolation", method, &methods)?;
+            let of_method = |e: &EnsembleSpec| {
+                self.place(e).is_some_and(|[_, m]| m == method)
+                    && e.config.experiment.method != Method::Interpolate
+            };
+            ensure(
+                !experiment.ensembles.iter().any(of_method),
+                "comparison.interpolation",
+                method,
+                "a value whose ensembles have `experiment.method = \"interpolate\"`",
+            )?;
+        }
+        if let Some(reweighting) = &self.reweighting {
+            value("reweighting.nominal", &reweighting.nominal, &methods)?;
+            if let Some(variation) = &reweighting.variation {
+                value("reweighting.variation", variation, &methods)?;
+            }
+            if let Some(row) = &reweighting.nonclosure {
+                value("reweighting.nonclosure", row, &rows)?;
+            }
+            for quadrant in &reweighting.quadrants {
+                region("reweighting.quadrants", quadrant)?;
+            }
+        }
+        Ok(())
+    }
+}

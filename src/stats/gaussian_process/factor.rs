@@ -1,0 +1,104 @@
+//! Cholesky factors on one thread.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt;
+use faer::linalg::triangular_solve::{
+    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
+};
+use faer::{Mat, MatMut, MatRef, Par, Spec};
+
+/// What is added to the diagonal, in units of the scale, if the matrix is not
+/// positive definite in f64: nothing first, then more and more. The rounding of
+/// a sum of n squares is n 2^-53 of the scale, 1e-13 for a thousand points.
+const JITTER: [f64; 4] = [0.0, 1e-13, 1e-11, 1e-9];
+
+/// A = L L^T, with what had to be added to the diagonal of A.
+pub(super) struct Factor {
+    /// L; above its diagonal lie leftovers of A.
+    lower: Mat<f64>,
+    /// Absolute jitter.
+    pub(super) jitter: f64,
+}
+
+impl Factor {
+    /// Factorises the lower triangle of `matrix`, whose elements carry the
+    /// rounding of numbers of size `scale`. The error is the largest jitter that
+    /// did not help.
+    pub(super) fn new(matrix: &Mat<f64>, scale: f64) -> Result<Self, f64> {
+        let n = matrix.nrows();
+        for relative in JITTER {
+            let jitter = relative * scale;
+            let mut lower = matrix.clone();
+            if jitter > 0.0 {
+                for i in 0..n {
+                    lower[(i, i)] += jitter;
+                }
+            }
+            let scratch =
+                llt::factor::cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
+            let mut memory = MemBuffer::new(scratch);
+            let done = llt::factor::cholesky_in_place(
+                lower.as_mut(),
+                llt::factor::LltRegularization::default(),
+                Par::Seq,
+                MemStack::new(&mut memory),
+                Spec::default(),
+            );
+            // a NaN passes the test of the pivots
+            if done.is_ok() && (0..n).all(|i| lower[(i, i)].is_finite()) {
+                return Ok(Self { lower, jitter });
+            }
+        }
+        Err(JITTER[JITTER.len() - 1] * scale)
+    }
+
+    /// L, with zeros above the diagonal.
+    pub(super) fn lower_triangle(&self) -> Mat<f64> {
+        let n = self.lower.nrows();
+        Mat::from_fn(n, n, |i, j| if i >= j { self.lower[(i, j)] } else { 0.0 })
+    }
+
+    /// log |A|.
+    pub(super) fn log_determinant(&self) -> f64 {
+        let n = self.lower.nrows();
+        2.0 * (0..n).map(|i| self.lower[(i, i)].ln()).sum::<f64>()
+    }
+
+    /// L^-1 B, in place.
+    pub(super) fn solve_lower(&self, right: MatMut<'_, f64>) {
+        solve_lower_triangular_in_place(self.lower.as_ref(), right, Par::Seq);
+    }
+
+    /// L^-T B, in place.
+    pub(super) fn solve_upper(&self, right: MatMut<'_, f64>) {
+        solve_upper_triangular_in_place(self.lower.as_ref().transpose(), right, Par::Seq);
+    }
+
+    /// A^-1 b.
+    pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
+        let mut x = column(right);
+        self.solve_lower(x.as_mut());
+        self.solve_upper(x.as_mut());
+        x.col_as_slice(0).to_vec()
+    }
+
+    /// The lower triangle of A^-1.
+    pub(super) fn inverse(&self) -> Mat<f64> {
+        let n = self.lower.nrows();
+        let mut inverse = Mat::zeros(n, n);
+        let scratch = llt::inverse::inverse_scratch::<f64>(n, Par::Seq);
+        let mut memory = MemBuffer::new(scratch);
+        llt::inverse::inverse(
+            inverse.as_mut(),
+            self.lower.as_ref(),
+            Par::Seq,
+            MemStack::new(&mut memory),
+        );
+        inverse
+    }
+}
+
+/// A column of numbers as a matrix.
+pub(super) fn column(values: &[f64]) -> Mat<f64> {
+    MatRef::from_column_major_slice(values, values.len(), 1).to_owned()
+}
