@@ -74,7 +74,8 @@ fn step(members: u32, events: usize, device: &str) -> f64 {
             activation: Activation::Relu,
             dropout: 0.0,
             batch_norm: false,
-        },
+        }
+        .into(),
         objective: Objective::Exponential,
         normalise: Normalise::Class,
         optimizer: OptimizerConfig::default(),

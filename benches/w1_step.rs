@@ -11,7 +11,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use sideband_models::random::Key;
 use sideband_models::{
-    Activation, Batches, Compute, InputScaling, MemberState, Mlp, MlpConfig, Objective,
+    Activation, Batches, Compute, InputScaling, MemberState, MlpConfig, Network, Objective,
     OptimizerConfig, Row, Stack, StackConfig, Table,
 };
 
@@ -34,7 +34,8 @@ fn config() -> StackConfig {
             activation: Activation::Relu,
             dropout: 0.0,
             batch_norm: false,
-        },
+        }
+        .into(),
         objective: Objective::Exponential,
         optimizer: OptimizerConfig::default(),
         gradient_clip: None,
@@ -56,7 +57,7 @@ fn table(compute: &Compute) -> Table {
 }
 
 fn stack(compute: &Compute, members: usize) -> Stack {
-    let network = Mlp::new(config().network);
+    let network = Network::new(config().network);
     let states: Vec<MemberState> = (0..members as u64)
         .map(|m| {
             MemberState::start(Row {

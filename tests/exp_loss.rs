@@ -100,7 +100,8 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
             activation: Activation::Silu,
             dropout: 0.0,
             batch_norm: false,
-        },
+        }
+        .into(),
         objective,
         normalise: Normalise::Class,
         optimizer: OptimizerConfig::default(),

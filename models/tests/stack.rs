@@ -3,7 +3,7 @@
 
 use sideband_models::random::Key;
 use sideband_models::{
-    Activation, Batches, Compute, EvaluationRows, InputScaling, MemberState, Mlp, MlpConfig,
+    Activation, Batches, Compute, EvaluationRows, InputScaling, MemberState, MlpConfig, Network,
     Objective, OptimizerConfig, Predictor, Row, Stack, StackConfig, Table,
 };
 
@@ -53,7 +53,8 @@ fn cases() -> Vec<(&'static str, Case)> {
             activation: Activation::Relu,
             dropout: 0.0,
             batch_norm: false,
-        },
+        }
+        .into(),
         objective: Objective::Exponential,
         optimizer: OptimizerConfig::default(),
         gradient_clip: None,
@@ -67,10 +68,14 @@ fn cases() -> Vec<(&'static str, Case)> {
         },
     )];
     let mut everything = plain.clone();
-    everything.network.hidden = vec![13, 7];
-    everything.network.dropout = 0.2;
-    everything.network.batch_norm = true;
-    everything.network.activation = Activation::Silu;
+    everything.network = MlpConfig {
+        inputs: D,
+        hidden: vec![13, 7],
+        activation: Activation::Silu,
+        dropout: 0.2,
+        batch_norm: true,
+    }
+    .into();
     everything.objective = Objective::CrossEntropy;
     everything.optimizer = OptimizerConfig::Adamw {
         beta1: 0.9,
@@ -89,8 +94,14 @@ fn cases() -> Vec<(&'static str, Case)> {
     ));
     for activation in Activation::ALL {
         let mut config = plain.clone();
-        config.network.activation = activation;
-        config.network.hidden = vec![17];
+        config.network = MlpConfig {
+            inputs: D,
+            hidden: vec![17],
+            activation,
+            dropout: 0.0,
+            batch_norm: false,
+        }
+        .into();
         config.optimizer = OptimizerConfig::Nadam {
             beta1: 0.9,
             beta2: 0.999,
@@ -116,15 +127,11 @@ fn member_key(member: u64) -> Key {
     Key::from_seed(99).with(member)
 }
 
-fn start(network: &Mlp, member: u64) -> Row {
+fn start(network: &Network, member: u64) -> Row {
     let key = member_key(member).with(0);
-    let mut statistics = Vec::new();
-    for (spec, range) in network.statistics().iter() {
-        statistics.extend(std::iter::repeat_n(spec.centre, range.len()));
-    }
     Row {
         parameters: network.initial_parameters(key),
-        statistics,
+        statistics: network.initial_statistics(key),
     }
 }
 
@@ -142,7 +149,7 @@ fn scaling(member: u64) -> InputScaling {
 }
 
 fn stack(compute: &Compute, config: &StackConfig, members: &[u64]) -> Stack {
-    let network = Mlp::new(config.network.clone());
+    let network = Network::new(config.network.clone());
     let states: Vec<MemberState> = members
         .iter()
         .map(|m| MemberState::start(start(&network, *m)))
@@ -254,7 +261,7 @@ fn the_same_stack_twice_gives_the_same_numbers() {
 fn a_member_that_joins_late_or_stays_when_others_leave_is_unchanged() {
     on_every_backend(|compute| {
         for (name, case) in cases() {
-            let network = Mlp::new(case.config.network.clone());
+            let network = Network::new(case.config.network.clone());
             let (table, _) = table(compute);
             let mut stack = stack(compute, &case.config, &[3, 8]);
             stack.train(&table, &batches(&[3, 8], 4, 0, case.batch, 1e-2));
@@ -310,7 +317,7 @@ fn backends_agree_with_the_cpu() {
 fn training_lowers_the_loss_and_the_best_weights_are_kept() {
     on_every_backend(|compute| {
         let (_, case) = cases().swap_remove(0);
-        let network = Mlp::new(case.config.network.clone());
+        let network = Network::new(case.config.network.clone());
         let (table, x) = table(compute);
         let rows = [start(&network, 1), start(&network, 2)];
         let states = rows.clone().map(MemberState::start);

@@ -222,7 +222,7 @@ mod tests {
             },
             loss: 0.1,
             clock: Clock::default(),
-            network,
+            network: network.into(),
             features: FeatureScaling::default(),
             sha256: String::new(),
         };

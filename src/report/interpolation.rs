@@ -263,7 +263,12 @@ fn flow(
     let stages = data.stages.iter().zip(&data.steps);
     let steps = FlowSteps {
         title: config.report.data_label.clone(),
-        variables: data.labels.clone(),
+        // standardised, so without their units
+        variables: data
+            .labels
+            .iter()
+            .map(|label| label.split(" [").next().unwrap_or(label).to_owned())
+            .collect(),
         pairs: (0..PAIRS)
             .map(|k| (2 * k, 2 * k + 1))
             .filter(|(_, second)| *second < count)

@@ -6,9 +6,11 @@
 
 use super::page::{Status, Verdict};
 use crate::background::{Metrics, RegionMetrics};
-use crate::config::Config;
+use crate::config::{Config, Method};
 
 const AUC_PULL: f64 = 3.0;
+/// Mean pull of the bins outside the holes that is remarkable.
+const PLANE_PULL: f64 = 0.3;
 const SMALL_SAMPLE_FRACTION: f64 = 0.05;
 
 struct Closure {
@@ -66,15 +68,20 @@ impl Closure {
 /// The verdict on a result: the whole first, then region by region.
 #[must_use]
 pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
-    let source = config.data.source_label();
     let target = config.data.target_label();
+    let prediction = match config.experiment.method {
+        Method::Reweight | Method::Ratio => {
+            format!("reweighted {}", config.data.source_label())
+        }
+        Method::Interpolate => "interpolated background".to_owned(),
+    };
     let regions: Vec<(&String, &RegionMetrics, Closure)> = metrics
         .regions
         .iter()
         .filter(|(_, r)| !r.blind)
         .map(|(name, r)| (name, r, Closure::of(r, config.report.p_value)))
         .collect();
-    let mut lines = vec![overall(&regions, source, target)];
+    let mut lines = vec![overall(&regions, &prediction, target)];
     for (name, region, closure) in &regions {
         lines.push(region_line(name, region, closure));
     }
@@ -91,7 +98,11 @@ pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     lines
 }
 
-fn overall(regions: &[(&String, &RegionMetrics, Closure)], source: &str, target: &str) -> Verdict {
+fn overall(
+    regions: &[(&String, &RegionMetrics, Closure)],
+    prediction: &str,
+    target: &str,
+) -> Verdict {
     let unseen = || regions.iter().filter(|(_, r, _)| !r.trained);
     let judged: Vec<_> = if unseen().next().is_some() {
         unseen().collect()
@@ -113,26 +124,27 @@ fn overall(regions: &[(&String, &RegionMetrics, Closure)], source: &str, target:
         return line(
             Status::Bad,
             format!(
-                "The reweighted {source} does not agree with the {target} in {}.",
+                "The {prediction} does not agree with the {target} in {}.",
                 open.join(", ")
             ),
         );
     }
     let already = judged.iter().all(|(_, _, c)| c.closed_already());
-    let tail = if already {
-        "; so does the unweighted, at this sample size."
-    } else {
-        " where the unweighted does not."
+    let compared = judged.iter().any(|(_, r, _)| r.yields.before.is_some());
+    let tail = match (compared, already) {
+        (false, _) => ".",
+        (true, true) => "; so does the unweighted, at this sample size.",
+        (true, false) => " where the unweighted does not.",
     };
     line(
         Status::Good,
-        format!("The reweighted {source} agrees with the {target}{tail}"),
+        format!("The {prediction} agrees with the {target}{tail}"),
     )
 }
 
 fn region_line(name: &str, region: &RegionMetrics, closure: &Closure) -> Verdict {
     let mut text = format!(
-        "{name}{}: {} of {} distributions agree after reweighting, {} before",
+        "{name}{}: {} of {} distributions agree",
         if region.trained {
             " (held-out events of the training region)"
         } else {
@@ -140,8 +152,10 @@ fn region_line(name: &str, region: &RegionMetrics, closure: &Closure) -> Verdict
         },
         closure.closed_after,
         closure.tested,
-        closure.closed_before
     );
+    if region.yields.before.is_some() {
+        text += &format!(" after reweighting, {} before", closure.closed_before);
+    }
     if let Some((worst, p)) = &closure.worst {
         text += &format!("; least probable is {worst} (p = {})", short(*p));
     }
@@ -195,6 +209,7 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
             ),
         ));
     }
+    lines.extend(plane_warnings(metrics));
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
             lines.push(line(
@@ -202,6 +217,46 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
                 format!(
                     "{name}: one event carries {:.1} % of the prediction.",
                     100.0 * region.weights.largest_share
+                ),
+            ));
+        }
+    }
+    lines
+}
+
+/// What the Gaussian processes do not describe.
+fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
+    let Some(interpolation) = &metrics.interpolation else {
+        return Vec::new();
+    };
+    let mut lines = Vec::new();
+    for (number, category) in interpolation.categories.iter().enumerate() {
+        let name = category
+            .value
+            .map_or_else(|| number.to_string(), |value| value.to_string());
+        if let Some([mean, _]) = category.outside.with_error
+            && mean.abs() > PLANE_PULL
+        {
+            lines.push(line(
+                Status::Warning,
+                format!(
+                    "mass plane {name}: outside the holes the Gaussian process lies {mean:+.2} errors a \
+                     bin from the events; set interpolation.plane.fit.noise = \"predicted\"."
+                ),
+            ));
+        }
+        if category.starts[1] == 0 {
+            lines.push(line(
+                Status::Warning,
+                format!("mass plane {name}: no start of the fit converged."),
+            ));
+        }
+        if category.negative_bins > 0 {
+            lines.push(line(
+                Status::Warning,
+                format!(
+                    "mass plane {name}: {} bins are predicted below zero and taken as zero.",
+                    category.negative_bins
                 ),
             ));
         }

@@ -129,7 +129,8 @@ impl FlowSampler {
         let row = &self.rows[member];
         let context = self.standardise(context);
         let mut scratch = Scratch::default();
-        host.trace(&mut scratch, &row.parameters, &row.statistics, noise, &context)
+        let steps = host.trace(&mut scratch, &row.parameters, &row.statistics, noise, &context);
+        std::iter::once(noise.to_vec()).chain(steps).collect()
     }
 
     fn standardise(&self, context: &[f32]) -> Vec<f32> {

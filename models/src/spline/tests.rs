@@ -207,8 +207,8 @@ fn cases() -> Vec<Case> {
 #[test]
 fn plain_f64_agrees_with_nflows() {
     for text in [
-        include_str!("../../tests/data/golden/rqs_K4_B3.json"),
-        include_str!("../../tests/data/golden/rqs_K8_B5.json"),
+        include_str!("../../tests/data/golden/spline_K4_B3.json"),
+        include_str!("../../tests/data/golden/spline_K8_B5.json"),
     ] {
         let golden: serde_json::Value = serde_json::from_str(text).unwrap();
         let flat = |key: &str| -> Vec<f64> {

@@ -12,7 +12,7 @@ use super::density::{self, Cloud, Ramp, Sample};
 use super::grid::{self, Side};
 use super::panel::Panel;
 use super::shapes::{Marker, band, error_bar, steps};
-use super::style::{BLUE, INK, ORANGE};
+use super::style::{BLUE, INK, LEGEND_SIZE, ORANGE};
 use super::text;
 use super::{Figure, PlotError};
 
@@ -21,13 +21,19 @@ const VARIABLES: (usize, usize) = (2, 12);
 /// Width of the panels together that their size aims at.
 const PANELS: f64 = 760.0;
 /// Smallest and largest side of a panel.
-const SIDE: (f64, f64) = (78.0, 200.0);
+const SIDE: (f64, f64) = (78.0, 240.0);
 /// Space between panels.
 const GAP: f64 = 7.0;
 /// Left and right margin: numbers and label.
 const SIDE_MARGIN: f64 = 66.0;
-/// Brand and title, then the legend.
-const HEADER: f64 = 78.0;
+/// Brand and title.
+const HEADER: f64 = 44.0;
+/// Height of a line of the legend.
+const LEGEND_LINE: f64 = 24.0;
+/// Symbols of a legend's entry.
+const KEYS: f64 = 44.0;
+/// Space between two entries on a line.
+const ENTRY_GAP: f64 = 26.0;
 /// Bottom margin: numbers and label.
 const BELOW: f64 = 48.0;
 /// Pixels of the smallest bin of a map.
@@ -62,6 +68,10 @@ pub struct Corner {
 struct Layout {
     ranges: Vec<(f64, f64)>,
     side: f64,
+    /// Upper end of the first row.
+    top: f64,
+    /// Labels of the legend and where their symbols begin, data first.
+    legend: [(String, (f64, f64)); 2],
 }
 
 /// A histogram of unit area: heights in parts of a bin, and their errors.
@@ -83,7 +93,7 @@ impl Corner {
         let side = layout.side;
         let panels = count as f64 * (side + GAP) - GAP;
         let width = panels + 2.0 * SIDE_MARGIN;
-        let mut canvas = Canvas::new(width, HEADER + panels + BELOW);
+        let mut canvas = Canvas::new(width, layout.top + panels + BELOW);
         let clouds = self.clouds(&layout);
         for map in density::maps(&clouds, (side / PIXELS_A_BIN) as usize) {
             map.draw(&mut canvas);
@@ -106,7 +116,7 @@ impl Corner {
             }
         }
         grid::heading(&mut canvas, (SIDE_MARGIN, 28.0), &self.title, width - 10.0);
-        self.legend(&mut canvas, width);
+        layout.draw_legend(&mut canvas);
         Ok(canvas.finish())
     }
 
@@ -125,9 +135,28 @@ impl Corner {
             density::range(&[data], &[samples])
         };
         let side = (PANELS + GAP) / count as f64 - GAP;
+        let side = side.clamp(SIDE.0, SIDE.1);
+        let room = count as f64 * (side + GAP) - GAP - KEYS;
+        let label = |sample: &Sample, place: &str| {
+            let count = match sample.events() {
+                0 => "no events".to_owned(),
+                count => format!("{count} events"),
+            };
+            format!("{} ({count}), {place} the diagonal", sample.label)
+        };
+        let [data, samples] = [label(&self.data, "below"), label(&self.samples, "above")];
+        let width = |label: &str| text::width(label, LEGEND_SIZE, false);
+        let beside = width(&data) + ENTRY_GAP + KEYS;
+        let (x, y) = (SIDE_MARGIN, HEADER + 0.5 * LEGEND_LINE);
+        let (second, lines) = match beside + width(&samples) <= room {
+            true => ((x + beside, y), 1.0),
+            false => ((x, y + LEGEND_LINE), 2.0),
+        };
         Layout {
             ranges: (0..count).map(range).collect(),
-            side: side.clamp(SIDE.0, SIDE.1),
+            side,
+            top: HEADER + lines * LEGEND_LINE + 8.0,
+            legend: [(data, (x, y)), (samples, second)],
         }
     }
 
@@ -224,51 +253,38 @@ impl Corner {
             grid::label(canvas, &panel, (Side::Right, 56.0), y, sizes);
         }
     }
+}
 
-    /// One line: symbol and name of the data, symbol and name of the samples.
-    fn legend(&self, canvas: &mut Canvas, width: f64) {
-        let y = HEADER - 22.0;
-        let room = (width - 2.0 * SIDE_MARGIN) / 2.0 - 50.0;
-        let events = |sample: &Sample, place: &str| {
-            let count = match sample.events() {
-                0 => "no events".to_owned(),
-                count => format!("{count} events"),
-            };
-            format!("{} ({count}), {place}", sample.label)
-        };
-        let entries = [
-            (events(&self.data, "below the diagonal"), Ramp::Observed),
-            (events(&self.samples, "above the diagonal"), Ramp::Predicted),
-        ];
-        let mut x = SIDE_MARGIN;
-        for (label, ramp) in entries {
-            let (label, size) = text::fit(&label, 14.0, false, room);
-            canvas.rect((x, y - 6.0), (x + 14.0, y + 6.0), &ramp.middle(), 1.0);
-            let (from, to) = ((x + 19.0, y), (x + 37.0, y));
+impl Layout {
+    fn draw_legend(&self, canvas: &mut Canvas) {
+        let end = self.panel(0, self.ranges.len() - 1).x.end;
+        let ramps = [Ramp::Observed, Ramp::Predicted];
+        for ((label, (x, y)), ramp) in self.legend.iter().zip(ramps) {
+            canvas.rect((*x, y - 6.0), (x + 14.0, y + 6.0), &ramp.middle(), 1.0);
+            let (from, to) = ((x + 19.0, *y), (x + 37.0, *y));
             match ramp {
                 Ramp::Observed => {
-                    let x = (from.0 + to.0) / 2.0;
-                    canvas.line((x, y - 7.0), (x, y + 7.0), Stroke::solid(INK, 1.0));
-                    POINT.draw(canvas, (x, y));
+                    let middle = (from.0 + to.0) / 2.0;
+                    let bar = Stroke::solid(INK, 1.0);
+                    canvas.line((middle, y - 7.0), (middle, y + 7.0), bar);
+                    POINT.draw(canvas, (middle, *y));
                 }
                 Ramp::Predicted => {
                     canvas.rect((from.0, y - 6.0), (to.0, y + 6.0), BLUE, AREA_OPACITY);
                     canvas.line(from, to, LINE);
                 }
             }
-            let at = (to.0 + 7.0, y + 0.36 * size);
+            let (label, size) = text::fit(label, LEGEND_SIZE, false, end - x - KEYS);
+            let at = (x + KEYS, y + 0.36 * size);
             canvas.text(at, &label, Type::new(size, Anchor::Start));
-            x = at.0 + text::width(&label, size, false) + 26.0;
         }
     }
-}
 
-impl Layout {
     /// Panel of a row and a column, top left first.
     fn panel(&self, row: usize, column: usize) -> Panel {
         let step = self.side + GAP;
         let left = SIDE_MARGIN + column as f64 * step;
-        let top = HEADER + row as f64 * step;
+        let top = self.top + row as f64 * step;
         let axis = |variable: usize, pixels| {
             let (low, high) = self.ranges[variable];
             Axis::new(Scale::Linear, low, high, pixels)

@@ -15,7 +15,7 @@ use super::{PlotError, check_length};
 /// Shades of a map.
 const LEVELS: usize = 8;
 /// Most bytes all maps of a figure may take.
-const BUDGET: usize = 280_000;
+const BUDGET: usize = 230_000;
 /// Fewest bins along an axis.
 const FEWEST_BINS: usize = 4;
 /// Bins along an axis, in fourth roots of the number of events: in two variables

@@ -14,7 +14,7 @@ use super::grid::{self, Side};
 use super::panel::Panel;
 use super::style::GREY;
 use super::text;
-use super::{Figure, PlotError};
+use super::{Figure, PlotError, check_length};
 
 /// Width of the figure, unless many columns need more.
 const WIDTH: f64 = 900.0;
@@ -40,8 +40,8 @@ const NUMBERS: f64 = 12.0;
 const LABELS: f64 = 14.5;
 /// Pixels of the smallest bin.
 const PIXELS_A_BIN: f64 = 2.5;
-/// Most maps in a figure: what is left of them could not be read.
-const MOST_MAPS: usize = 240;
+/// Most rows and columns: more could not be read.
+const MOST: (usize, usize) = (20, 14);
 
 /// The steps of a flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl FlowSteps {
     ///
     /// # Errors
     /// [`PlotError`] if there is no row or no stage, a pair names no variable,
-    /// lists have the wrong length, or there are more maps than can be read.
+    /// lists have the wrong length, or there are more than 20 rows or 14 columns.
     pub fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let columns: Vec<&Sample> = self.stages.iter().chain(&self.data).collect();
@@ -117,14 +117,12 @@ impl FlowSteps {
             sample.check(count)?;
         }
         let columns = self.stages.len() + usize::from(self.data.is_some());
-        match self.pairs.len() * columns {
-            maps if maps > MOST_MAPS => Err(PlotError::Length {
-                what: "maps of the steps of the flow, rows times columns".to_owned(),
-                found: maps,
-                expected: MOST_MAPS,
-            }),
-            _ => Ok(()),
-        }
+        let most = |what: &str, found: usize, most: usize| {
+            let what = format!("{what} of the steps of the flow, at most {most}");
+            check_length(&what, found, found.min(most))
+        };
+        most("rows", self.pairs.len(), MOST.0)?;
+        most("columns", columns, MOST.1)
     }
 
     fn clouds<'a>(&self, columns: &[&'a Sample], side: f64) -> Vec<Cloud<'a>> {

@@ -49,14 +49,14 @@ pub(super) fn frame(canvas: &mut Canvas, panel: &Panel, size: f64, y_ticks: bool
         .filter(shown(x.length()))
     {
         let length = length(tick, y.length());
-        marks.push(((tick.at, y.start), (tick.at, y.start - length)));
-        marks.push(((tick.at, y.end), (tick.at, y.end + length)));
+        marks.push([(tick.at, y.start), (tick.at, y.start - length)]);
+        marks.push([(tick.at, y.end), (tick.at, y.end + length)]);
     }
     let y_axis = y_ticks.then(|| ticks(&y, size, true).ticks);
     for tick in y_axis.iter().flatten().filter(shown(y.length())) {
         let length = length(tick, x.length());
-        marks.push(((x.start, tick.at), (x.start + length, tick.at)));
-        marks.push(((x.end, tick.at), (x.end - length, tick.at)));
+        marks.push([(x.start, tick.at), (x.start + length, tick.at)]);
+        marks.push([(x.end, tick.at), (x.end - length, tick.at)]);
     }
     canvas.segments(&marks, stroke);
     let (a, b) = panel.corners();
@@ -148,26 +148,19 @@ fn ticks(axis: &Axis, size: f64, vertical: bool) -> Ticks {
         }
         ticks
     };
-    let usable =
-        |ticks: &Ticks| numbered(ticks) >= ENOUGH && clear(ticks, axis.length(), size, vertical);
-    for pitch in PITCHES {
-        let ticks = with(pitch);
-        if usable(&ticks) {
-            return ticks;
-        }
-        if let Some(thinned) = thinned(ticks).into_iter().find(usable) {
-            return thinned;
-        }
-    }
-    // One number is better than none, and none better than a heap.
-    let ticks = PITCHES.map(with);
     let clear = |ticks: &&Ticks| clear(ticks, axis.length(), size, vertical);
-    let [.., last] = &ticks;
-    ticks.iter().find(clear).unwrap_or(last).clone()
+    let ticks = PITCHES.map(with);
+    let thin: Vec<Ticks> = ticks.iter().flat_map(thinned).collect();
+    let enough = |ticks: &&Ticks| numbered(ticks) >= ENOUGH;
+    // Two numbers are a scale; one is better than none, and none better than a heap.
+    let choices = ticks.iter().chain(&thin).filter(enough);
+    let rest = ticks.iter().chain(&thin);
+    let [.., coarsest] = &ticks;
+    choices.chain(rest).find(clear).unwrap_or(coarsest).clone()
 }
 
 /// The same ticks with every second number, once with zero if there is one.
-fn thinned(ticks: Ticks) -> [Ticks; 2] {
+fn thinned(ticks: &Ticks) -> [Ticks; 2] {
     let is_zero = |label: &str| label.parse::<f64>() == Ok(0.0);
     let labels = ticks.ticks.iter().filter_map(|tick| tick.label.as_deref());
     let zero = labels.clone().position(is_zero);

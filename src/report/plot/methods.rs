@@ -3,10 +3,13 @@
 //!
 //! Each prediction is a stepped line with a dash of its own and a band of its
 //! total error. In the lower panel the band about one is the error of the
-//! observation; the predictions' errors are bars, shifted against each other.
+//! observation; the predictions' errors are bars, shifted against each other, or
+//! bands where bins are narrow.
 //! While the observation is blinded, the lower panel is relative to the first
 //! prediction. As in a [`Comparison`](super::Comparison), the caller puts under-
 //! and overflow in the end bins.
+
+mod lower;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +18,9 @@ use super::canvas::{Canvas, Stroke};
 use super::comparison::Series;
 use super::legend::{Entry, Key, Peak, Topping};
 use super::panel::Panel;
-use super::ratio::{self, RatioPoint};
 use super::shapes::{Marker, band, error_bar, steps};
 use super::style::{BOTTOM, GAP, GREY, INK, INSET, LEFT, LEGEND_SIZE, RIGHT, TOP, WIDTH};
-use super::symbols::{METHOD_COLOURS, METHOD_DASHES, Symbol};
+use super::symbols::{METHOD_COLOURS, METHOD_DASHES};
 use super::text;
 use super::{Figure, PlotError, check_edges, check_length};
 
@@ -36,8 +38,6 @@ const LOG_FOOT: f64 = 0.4;
 const BAND_OPACITY: f64 = 0.2;
 /// Opacity of the observation's band.
 const OBSERVED_OPACITY: f64 = 0.22;
-/// Radius of the symbols in the ratio panel.
-const SYMBOL_RADIUS: f64 = 2.6;
 /// Room for a label of the legend: half the panel less its symbol.
 const LABEL_ROOM: f64 = (WIDTH - LEFT - RIGHT - 2.0 * INSET) / 2.0 - 39.0;
 
@@ -295,89 +295,6 @@ impl Methods {
         }
     }
 
-    fn ratio_panel(
-        &self,
-        canvas: &mut Canvas,
-        x: Axis,
-        pixels: (f64, f64),
-        predictions: &[Shown],
-        observed: Option<&Shown>,
-    ) {
-        let reference = observed.unwrap_or(&predictions[0]);
-        let points: Vec<Vec<RatioPoint>> = predictions
-            .iter()
-            .enumerate()
-            .map(|(method, shown)| self.ratios(&x, method, shown, reference))
-            .collect();
-        let around = |sign: f64| over(&reference.moved(sign), &reference.values);
-        let (below, above) = (around(-1.0), around(1.0));
-        let range = ratio::range(&points.concat(), &[&*below, &*above].concat());
-        let panel = Panel {
-            x,
-            y: ratio::axis(range, pixels),
-        };
-        let (colour, opacity) = match observed {
-            Some(_) => (INK, OBSERVED_OPACITY),
-            None => (look(0).colour, BAND_OPACITY),
-        };
-        panel.clipped(canvas, |canvas| {
-            band(
-                canvas,
-                &panel,
-                &self.edges,
-                (&below, &above),
-                colour,
-                opacity,
-            );
-            panel.level(canvas, 1.0, Stroke::solid(GREY, 1.2));
-            for (method, points) in points.iter().enumerate().rev() {
-                self.levels(canvas, &panel, points, look(method));
-                // The reference's own errors are the band.
-                if observed.is_none() && method == 0 {
-                    continue;
-                }
-                bars(canvas, &panel, points, Symbol::of(method));
-            }
-        });
-        let label = if observed.is_some() {
-            "Pred. / obs."
-        } else {
-            "Ratio"
-        };
-        panel.frame(canvas, Some(&self.x_label), label);
-    }
-
-    /// A level line in each bin; steps of four methods would hide each other.
-    fn levels(&self, canvas: &mut Canvas, panel: &Panel, points: &[RatioPoint], look: Stroke<'_>) {
-        let line = |(bin, point): (usize, &RatioPoint)| {
-            let y = panel.y.at(point.value);
-            (
-                (panel.x.at(self.edges[bin]), y),
-                (panel.x.at(self.edges[bin + 1]), y),
-            )
-        };
-        let lines: Vec<_> = points.iter().enumerate().map(line).collect();
-        canvas.segments(&lines, look);
-    }
-
-    /// A prediction over the reference, each method at its own place in the bin.
-    fn ratios(&self, x: &Axis, method: usize, shown: &Shown, reference: &Shown) -> Vec<RatioPoint> {
-        let place = (method + 1) as f64 / (self.predictions.len() + 1) as f64;
-        let values = over(&shown.values, &reference.values);
-        let errors = over(&shown.errors, &reference.values);
-        let point = |(bin, (value, error)): (usize, (f64, f64))| RatioPoint {
-            x: self.within(x, bin, place),
-            value,
-            error,
-        };
-        values
-            .into_iter()
-            .zip(errors)
-            .enumerate()
-            .map(point)
-            .collect()
-    }
-
     /// Pixel of a part of a bin.
     fn within(&self, x: &Axis, bin: usize, part: f64) -> f64 {
         let (from, to) = (x.at(self.edges[bin]), x.at(self.edges[bin + 1]));
@@ -390,36 +307,6 @@ impl Shown {
     fn moved(&self, sign: f64) -> Vec<f64> {
         let pairs = self.values.iter().zip(&self.errors);
         pairs.map(|(value, error)| value + sign * error).collect()
-    }
-}
-
-/// Ratios, not a number unless the denominator is positive.
-fn over(values: &[f64], reference: &[f64]) -> Vec<f64> {
-    let ratio = |(value, reference): (&f64, &f64)| match reference.is_finite() && *reference > 0.0 {
-        true => value / reference,
-        false => f64::NAN,
-    };
-    values.iter().zip(reference).map(ratio).collect()
-}
-
-/// Errors of ratios, and arrows for ratios outside the panel.
-fn bars(canvas: &mut Canvas, panel: &Panel, points: &[RatioPoint], symbol: Symbol) {
-    let arrow = Marker {
-        colour: symbol.colour,
-        filled: true,
-        radius: SYMBOL_RADIUS,
-    };
-    for point in points.iter().filter(|point| point.value.is_finite()) {
-        let (low, high) = (point.value - point.error, point.value + point.error);
-        if low <= panel.y.high && high >= panel.y.low {
-            let stroke = Stroke::solid(symbol.colour, 1.4);
-            error_bar(canvas, panel, point.x, (low, high), stroke);
-        }
-        if panel.y.shows(point.value) {
-            symbol.draw(canvas, (point.x, panel.y.at(point.value)), SYMBOL_RADIUS);
-        } else {
-            arrow.arrow(canvas, panel, point.x, point.value > panel.y.high);
-        }
     }
 }
 

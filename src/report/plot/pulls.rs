@@ -259,10 +259,13 @@ impl Moments {
         };
         let mean = pair("mean", self.mean, self.mean_error);
         let width = pair("width", self.width, self.width_error);
-        match (self.count, self.mean_error.is_finite()) {
-            (0, _) => Vec::new(),
-            (_, true) => vec![mean, width],
-            (_, false) => vec![format!("mean {}", short(self.mean, 2))],
+        match (
+            self.count > 0 && self.mean.is_finite(),
+            self.mean_error.is_finite(),
+        ) {
+            (false, _) => Vec::new(),
+            (true, true) => vec![mean, width],
+            (true, false) => vec![format!("mean {}", short(self.mean, 2))],
         }
     }
 }

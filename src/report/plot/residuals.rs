@@ -34,6 +34,8 @@ const VALUES: (f64, f64) = (50.0, 130.0);
 const MARGIN: f64 = 14.0;
 /// Most symbols drawn; further rows are counted in a last line.
 const MOST_SLOTS: usize = 240;
+/// Most methods in a row.
+const MOST_METHODS: usize = 12;
 /// How many times the reach of the bulk the axis follows a point further out.
 const FOLLOWED: f64 = 2.0;
 /// Radius of the symbols.
@@ -83,11 +85,11 @@ impl Residuals {
     /// Draws the figure.
     ///
     /// # Errors
-    /// [`PlotError`] if there is no method or no row, or a row does not have
-    /// one residual a method.
+    /// [`PlotError`] if there is no method or no row, more than 12
+    /// methods, or a row does not have one residual a method.
     pub fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
-        let most = (MOST_SLOTS / self.methods.len()).max(1);
+        let most = MOST_SLOTS / self.methods.len();
         let rows = &self.rows[..self.rows.len().min(most)];
         let row_height = self.methods.len() as f64 * SLOT + 2.0 * ROW_MARGIN;
         let has_bands = rows.iter().any(|row| band(row) > 0.0);
@@ -158,6 +160,9 @@ impl Residuals {
         if self.methods.is_empty() {
             return Err(empty("method"));
         }
+        let count = self.methods.len();
+        let what = format!("methods of the residuals, at most {MOST_METHODS}");
+        check_length(&what, count, count.min(MOST_METHODS))?;
         if self.rows.is_empty() {
             return Err(empty("region"));
         }
@@ -171,7 +176,7 @@ impl Residuals {
     /// Entries of the legend in lines that fit: the method, or none for the
     /// band; the label; and its pixel.
     fn legend_lines(&self, has_bands: bool) -> Vec<Vec<(Option<usize>, String, f64)>> {
-        let methods = self.methods.iter().enumerate().take(MOST_SLOTS);
+        let methods = self.methods.iter().enumerate();
         let mut entries: Vec<(Option<usize>, &str)> = methods
             .map(|(method, label)| (Some(method), label.as_str()))
             .collect();
@@ -345,7 +350,7 @@ mod tests {
         rows[3].values[1].value = -900.0;
         let (low, _) = range(&rows);
         assert!(low < -2.5 && low > -12.0, "{low}");
-        assert_eq!(range(&[row(&[(f64::NAN, 1.0)])]).1 > 0.0, true);
+        assert!(range(&[row(&[(f64::NAN, 1.0)])]).1 > 0.0);
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! A Gaussian process on any points, by the Cholesky factor of its covariance.
 
 use super::error::{GpError, check_data, check_finite};
-use super::factor::{Factor, column};
+use super::factor::{Factor, add_square, column, mirror};
 use super::hyperparameters::Marginal;
 use super::kernel::{LogMarginal, SquaredExponential};
 use super::posterior::Posterior;
-use faer::linalg::matmul::triangular::{BlockStructure, matmul as triangular_matmul};
-use faer::{Accum, Mat, Par};
+use faer::Mat;
 
 /// Points, targets and noise variances.
 #[derive(Clone, Debug)]
@@ -118,22 +117,8 @@ impl DenseProcess {
         // S* = K** - V^T V with V = L^-1 K(X,X*)
         factor.solve_lower(cross.as_mut());
         let mut covariance = Mat::from_fn(m, m, |i, j| kernel.value(at(i), at(j)));
-        triangular_matmul(
-            covariance.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Add,
-            cross.as_ref().transpose(),
-            BlockStructure::Rectangular,
-            cross.as_ref(),
-            BlockStructure::Rectangular,
-            -1.0,
-            Par::Seq,
-        );
-        for j in 0..m {
-            for i in 0..j {
-                covariance[(i, j)] = covariance[(j, i)];
-            }
-        }
+        add_square(covariance.as_mut(), -1.0, cross.as_ref().transpose());
+        mirror(&mut covariance);
         Posterior::from_covariance(mean, covariance, kernel.amplitude()).map_err(|jitter| {
             GpError::Singular {
                 points: m,

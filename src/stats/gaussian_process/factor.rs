@@ -2,10 +2,11 @@
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::triangular_solve::{
     solve_lower_triangular_in_place, solve_upper_triangular_in_place,
 };
-use faer::{Mat, MatMut, MatRef, Par, Spec};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 
 /// What is added to the diagonal, in units of the scale, if the matrix is not
 /// positive definite in f64: nothing first, then more and more. The rounding of
@@ -101,4 +102,28 @@ impl Factor {
 /// A column of numbers as a matrix.
 pub(super) fn column(values: &[f64]) -> Mat<f64> {
     MatRef::from_column_major_slice(values, values.len(), 1).to_owned()
+}
+
+/// `sum + weight * root root^T` in the lower triangle of `sum`.
+pub(super) fn add_square(mut sum: MatMut<'_, f64>, weight: f64, root: MatRef<'_, f64>) {
+    matmul(
+        sum.as_mut(),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        root,
+        BlockStructure::Rectangular,
+        root.transpose(),
+        BlockStructure::Rectangular,
+        weight,
+        Par::Seq,
+    );
+}
+
+/// Copies the lower triangle into the upper one.
+pub(super) fn mirror(matrix: &mut Mat<f64>) {
+    for j in 1..matrix.ncols() {
+        for i in 0..j {
+            matrix[(i, j)] = matrix[(j, i)];
+        }
+    }
 }

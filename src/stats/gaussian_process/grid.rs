@@ -2,7 +2,7 @@
 //!
 //! On the whole grid the kernel is a Kronecker product, `K = c Kx (x) Ky`. The
 //! kernel is smooth, so that few eigenvalues of Kx and Ky rise above rounding:
-//! with `Kx = Lx Lx^T` (Lx the eigenvectors times the roots of the eigenvalues)
+//! with `Kx = Lx Lx^T` of low rank
 //!
 //! ```text
 //! K = c B B^T,  B = columns Lx_i (x) Ly_j         A = S + c B B^T,  s = 1/S, 0 where missing
@@ -15,24 +15,19 @@
 //! with its root. A missing point is one of infinite noise. s is not a product,
 //! but B^T s B still falls into two small matrix products, over iy and then ix.
 //!
-//! Derivatives by log l: `dKx = dLx Lx^T + Lx dLx^T` is solved by
-//! `dLx = U X, X_ab = (U^T dKx U)_ab / (sqrt(lambda_a) + sqrt(lambda_b))`, and
-//! `tr(A^-1 dK) = 2 c tr(M^-1 B^T s dB)`.
+//! Derivatives: `tr(A^-1 dK) = 2 c tr(M^-1 B^T s dB)`, dB from [`Axis`].
 //!
 //! The numbers are those of [`DenseProcess`](super::DenseProcess): what is left
 //! out of K is below 1e-12 of the smallest noise variance a column, or below the
 //! rounding of Kx and Ky themselves.
 
+use super::axis::{Axis, pair, product};
 use super::error::{GpError, check_data, check_finite};
 use super::factor::Factor;
 use super::hyperparameters::Marginal;
 use super::kernel::{LogMarginal, SquaredExponential};
 use super::posterior::Posterior;
-use faer::diag::Diag;
-use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Mat, MatRef, Par, Spec};
+use faer::{Mat, MatRef};
 
 /// Columns of B whose squared length is below this, in units of the smallest
 /// noise variance over c, are left out. A thousand of them change log p by less
@@ -99,29 +94,35 @@ impl GridProcess {
         Ok(process)
     }
 
+    /// Points of the grid, missing ones too.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.precision.len()
+    }
+
+    /// Whether the grid has no point.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.precision.is_empty()
+    }
+
+    pub(super) fn singular(&self, kernel: &SquaredExponential, jitter: f64) -> GpError {
+        GpError::Singular {
+            points: self.observed,
+            amplitude: kernel.amplitude(),
+            length_scales: kernel.length_scales().to_vec(),
+            noise: self.smallest_noise,
+            jitter,
+        }
+    }
+
     /// The posterior at every point of the grid, missing or not.
     ///
     /// # Errors
     /// [`GpError`] if the kernel has not two length scales, or its covariance is
     /// singular.
     pub fn posterior(&self, kernel: &SquaredExponential) -> Result<Posterior, GpError> {
-        let state = State::new(self, kernel)?;
-        let mean = state.fitted.iter().copied().collect();
-        // root = sqrt(c) B L^-T, so that root root^T = c B M^-1 B^T
-        let [nx, ny] = [self.axes[0].len(), self.axes[1].len()];
-        let root_c = kernel.amplitude().sqrt();
-        let [x, y] = &state.axes;
-        let mut root = Mat::zeros(nx * ny, state.columns.len());
-        for (k, (i, j)) in state.columns.iter().copied().enumerate() {
-            let out = root.col_as_slice_mut(k);
-            for ix in 0..nx {
-                let factor = root_c * x.root[(ix, i)];
-                for iy in 0..ny {
-                    out[ix * ny + iy] = factor * y.root[(iy, j)];
-                }
-            }
-        }
-        state.factor.solve_lower(root.as_mut().transpose_mut());
+        let (mean, root) = State::new(self, kernel)?.mean_and_root(kernel);
         Ok(Posterior::from_root(mean, root))
     }
 }
@@ -137,35 +138,11 @@ impl Marginal for GridProcess {
         let [x, y] = &state.axes;
         let [nx, ny] = [self.axes[0].len(), self.axes[1].len()];
 
-        let residual: Vec<f64> = self
-            .targets
-            .iter()
-            .zip(&state.fitted)
-            .map(|(t, f)| t - f)
-            .collect();
-        let weighted: f64 = residual
-            .iter()
-            .zip(&self.precision)
-            .map(|(r, s)| s * r * r)
-            .sum();
-        let length: f64 = state.u.iter().map(|u| u * u).sum();
-        let n = self.observed as f64;
-        let value = -0.5
-            * (weighted
-                + length
-                + state.factor.log_determinant()
-                + self.log_noise
-                + n * (2.0 * std::f64::consts::PI).ln());
-
-        // a = A^-1 y as a matrix [ny, nx], and U = u as a matrix [rx, ry]
+        // a = A^-1 y as a matrix [ny, nx]
         let a = Mat::from_fn(ny, nx, |iy, ix| {
             let p = ix * ny + iy;
-            self.precision[p] * residual[p]
+            self.precision[p] * (self.targets[p] - state.fitted[p])
         });
-        let mut u = Mat::<f64>::zeros(x.root.ncols(), y.root.ncols());
-        for (value, (i, j)) in state.u.iter().zip(&state.columns) {
-            u[(*i, *j)] = *value;
-        }
         // 1/2 a^T dK a = sqrt(c) (dB^T a) . u
         let moved = [
             product(
@@ -180,6 +157,7 @@ impl Marginal for GridProcess {
         let inverse = state.factor.inverse();
         let traces = state.traces(self, &inverse);
         let trace_inverse: f64 = (0..state.columns.len()).map(|k| inverse[(k, k)]).sum();
+        let length: f64 = state.u.iter().map(|u| u * u).sum();
         let mut gradient = vec![0.5 * (length - (state.columns.len() as f64 - trace_inverse))];
         for (moved, trace) in moved.iter().zip(traces) {
             let along: f64 = state
@@ -191,101 +169,15 @@ impl Marginal for GridProcess {
             gradient.push(c.sqrt() * along - c * trace);
         }
         Ok(LogMarginal {
-            value,
+            value: state.log_marginal(self),
             gradient,
             jitter: state.factor.jitter,
         })
     }
 }
 
-/// One axis: the root of its kernel matrix, and the derivative of the root.
-struct Axis {
-    /// Eigenvalues above rounding, falling.
-    eigenvalues: Vec<f64>,
-    /// L: eigenvectors times roots of eigenvalues, [points, rank].
-    root: Mat<f64>,
-    /// dL / d log l, [points, rank].
-    slope: Mat<f64>,
-}
-
-impl Axis {
-    /// None if the eigenvalues cannot be found.
-    fn new(coordinates: &[f64], length_scale: f64) -> Option<Self> {
-        let n = coordinates.len();
-        let squared =
-            |i: usize, j: usize| ((coordinates[i] - coordinates[j]) / length_scale).powi(2);
-        let kernel = Mat::from_fn(n, n, |i, j| (-0.5 * squared(i, j)).exp());
-        let slope = Mat::from_fn(n, n, |i, j| kernel[(i, j)] * squared(i, j));
-
-        let mut eigenvalues = Diag::<f64>::zeros(n);
-        let mut vectors = Mat::<f64>::zeros(n, n);
-        let scratch =
-            self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Spec::default());
-        self_adjoint_evd(
-            kernel.as_ref(),
-            eigenvalues.as_mut(),
-            Some(vectors.as_mut()),
-            Par::Seq,
-            MemStack::new(&mut MemBuffer::new(scratch)),
-            Spec::default(),
-        )
-        .ok()?;
-        // rising, as computed; rounding may leave the smallest below zero
-        let roots: Vec<f64> = (0..n).map(|k| eigenvalues[k].max(0.0).sqrt()).collect();
-        let rounding = 4.0 * f64::EPSILON * eigenvalues[n - 1];
-        let kept: Vec<usize> = (0..n)
-            .rev()
-            .filter(|k| eigenvalues[*k] > rounding)
-            .collect();
-
-        let turned = product(
-            vectors.transpose(),
-            product(slope.as_ref(), vectors.as_ref()).as_ref(),
-        );
-        let x = Mat::from_fn(n, kept.len(), |a, k| {
-            turned[(a, kept[k])] / (roots[a] + roots[kept[k]])
-        });
-        Some(Self {
-            eigenvalues: kept.iter().map(|k| eigenvalues[*k]).collect(),
-            root: Mat::from_fn(n, kept.len(), |p, k| vectors[(p, kept[k])] * roots[kept[k]]),
-            slope: product(vectors.as_ref(), x.as_ref()),
-        })
-    }
-
-    /// Products of two columns of L at every point, [points, pairs i >= i'], and
-    /// half their derivatives.
-    fn pairs(&self) -> [Mat<f64>; 2] {
-        let (n, r) = (self.root.nrows(), self.root.ncols());
-        let mut products = [(); 2].map(|()| Mat::<f64>::zeros(n, r * (r + 1) / 2));
-        for i in 0..r {
-            let (l_i, d_i) = (self.root.col_as_slice(i), self.slope.col_as_slice(i));
-            for k in 0..=i {
-                let (l_k, d_k) = (self.root.col_as_slice(k), self.slope.col_as_slice(k));
-                let [values, slopes] = products.each_mut().map(|m| m.col_as_slice_mut(pair(i, k)));
-                for p in 0..n {
-                    values[p] = l_i[p] * l_k[p];
-                    slopes[p] = 0.5 * (l_i[p] * d_k[p] + d_i[p] * l_k[p]);
-                }
-            }
-        }
-        products
-    }
-}
-
-/// Where the pair (i, k) lies among all pairs.
-fn pair(i: usize, k: usize) -> usize {
-    let (high, low) = if i >= k { (i, k) } else { (k, i) };
-    high * (high + 1) / 2 + low
-}
-
-fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
-    let mut c = Mat::zeros(a.nrows(), b.ncols());
-    matmul(c.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
-    c
-}
-
 /// Everything that value, gradient and posterior at one kernel share.
-struct State {
+pub(super) struct State {
     axes: [Axis; 2],
     pairs: [[Mat<f64>; 2]; 2],
     /// The columns of B as (i, j).
@@ -298,16 +190,10 @@ struct State {
 }
 
 impl State {
-    fn new(process: &GridProcess, kernel: &SquaredExponential) -> Result<Self, GpError> {
+    pub(super) fn new(process: &GridProcess, kernel: &SquaredExponential) -> Result<Self, GpError> {
         kernel.check_dimensions(2)?;
         let c = kernel.amplitude();
-        let singular = |jitter: f64| GpError::Singular {
-            points: process.observed,
-            amplitude: c,
-            length_scales: kernel.length_scales().to_vec(),
-            noise: process.smallest_noise,
-            jitter,
-        };
+        let singular = |jitter: f64| process.singular(kernel, jitter);
         if process.smallest_noise < SMALLEST_NOISE * c {
             return Err(singular(0.0));
         }
@@ -366,6 +252,42 @@ impl State {
             u,
             fitted,
         })
+    }
+
+    /// log p(y|X).
+    pub(super) fn log_marginal(&self, process: &GridProcess) -> f64 {
+        let data = process.targets.iter().zip(&process.precision);
+        let weighted: f64 = data
+            .zip(&self.fitted)
+            .map(|((target, s), fitted)| s * (target - fitted).powi(2))
+            .sum();
+        let length: f64 = self.u.iter().map(|u| u * u).sum();
+        let n = process.observed as f64;
+        -0.5 * (weighted
+            + length
+            + self.factor.log_determinant()
+            + process.log_noise
+            + n * (2.0 * std::f64::consts::PI).ln())
+    }
+
+    /// Posterior mean on the whole grid, and a root of the covariance:
+    /// sqrt(c) B L^-T, so that root root^T = c B M^-1 B^T.
+    pub(super) fn mean_and_root(self, kernel: &SquaredExponential) -> (Vec<f64>, Mat<f64>) {
+        let c = kernel.amplitude().sqrt();
+        let [x, y] = &self.axes;
+        let (nx, ny) = (x.root.nrows(), y.root.nrows());
+        let mut root = Mat::zeros(nx * ny, self.columns.len());
+        for (k, (i, j)) in self.columns.iter().copied().enumerate() {
+            let out = root.col_as_slice_mut(k);
+            for ix in 0..nx {
+                let factor = c * x.root[(ix, i)];
+                for iy in 0..ny {
+                    out[ix * ny + iy] = factor * y.root[(iy, j)];
+                }
+            }
+        }
+        self.factor.solve_lower(root.as_mut().transpose_mut());
+        (self.fitted, root)
     }
 
     /// tr(M^-1 B^T s dB) for both length scales, `inverse` the lower triangle of

@@ -22,6 +22,8 @@
 //! Everything runs on one thread, so that numbers do not depend on how many
 //! there are; only the width of the processor's vectors can move last digits.
 
+mod averaged;
+mod axis;
 mod dense;
 mod error;
 mod factor;
@@ -31,6 +33,7 @@ mod kernel;
 mod posterior;
 mod standardised;
 
+pub use averaged::{Averaged, averaged};
 pub use dense::DenseProcess;
 pub use error::GpError;
 pub use grid::GridProcess;

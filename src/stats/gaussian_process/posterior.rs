@@ -1,9 +1,7 @@
 //! A multivariate normal posterior and draws from it.
 
-use super::factor::Factor;
+use super::factor::{Factor, add_square, mirror};
 use faer::Mat;
-use faer::linalg::matmul::matmul;
-use faer::{Accum, Par};
 use sideband_models::random::Key;
 
 /// Mean and covariance of the process, without noise, at some points.
@@ -39,14 +37,8 @@ impl Posterior {
     pub(super) fn from_root(mean: Vec<f64>, root: Mat<f64>) -> Self {
         let n = mean.len();
         let mut covariance = Mat::zeros(n, n);
-        matmul(
-            covariance.as_mut(),
-            Accum::Replace,
-            root.as_ref(),
-            root.as_ref().transpose(),
-            1.0,
-            Par::Seq,
-        );
+        add_square(covariance.as_mut(), 1.0, root.as_ref());
+        mirror(&mut covariance);
         Self {
             mean,
             covariance,

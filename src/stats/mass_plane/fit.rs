@@ -7,7 +7,7 @@ use super::pulls::Pulls;
 use super::sampler::PlaneSampler;
 use super::settings::{Noise, PlaneSettings};
 use crate::stats::gaussian_process::{
-    FitSettings, Fitted, GridProcess, Posterior, Standardised, fit,
+    FitSettings, Fitted, GridProcess, Posterior, Standardised, averaged, fit,
 };
 use sideband_models::random::Key;
 
@@ -39,6 +39,8 @@ pub struct PlaneFit {
     fitted: Fitted,
     rounds: usize,
     settled: bool,
+    kernels: usize,
+    log_parameters: Option<Vec<[f64; 2]>>,
 }
 
 impl PlaneFit {
@@ -93,7 +95,7 @@ impl PlaneFit {
             counts,
         };
         let mut process = settings.process(grid)?;
-        let (mut fitted, mut posterior) = data.fit(&noise, &process)?;
+        let mut last = data.fit(&noise, &process)?;
         let (mut rounds, mut settled) = (0, true);
         if settings.noise == Noise::Predicted {
             settled = false;
@@ -103,18 +105,30 @@ impl PlaneFit {
                 let noise: Vec<f64> = data
                     .visible
                     .iter()
-                    .map(|b| (event_weight * posterior.mean()[*b]).max(one_event))
+                    .map(|b| (event_weight * last.posterior.mean()[*b]).max(one_event))
                     .collect();
                 // from where the last round ended
-                let scales = fitted.kernel.length_scales().iter();
+                let scales = last.fitted.kernel.length_scales().iter();
                 process.start_within = Some(scales.map(|l| [*l, *l]).collect());
-                let (next, moved) = data.fit(&noise, &process)?;
-                settled = data.visible.iter().zip(&noise).all(|(b, v)| {
-                    (moved.mean()[*b] - posterior.mean()[*b]).abs() <= SETTLED * v.sqrt()
-                });
-                (fitted, posterior) = (next, moved);
+                let next = data.fit(&noise, &process)?;
+                let (old, new) = (last.posterior.mean(), next.posterior.mean());
+                settled = data
+                    .visible
+                    .iter()
+                    .zip(&noise)
+                    .all(|(b, v)| (new[*b] - old[*b]).abs() <= SETTLED * v.sqrt());
+                last = next;
             }
         }
+        let (mut kernels, mut log_parameters) = (1, None);
+        if settings.average_kernel {
+            let average = averaged(&last.process, &last.fitted, &process)?;
+            (kernels, log_parameters) = (average.kernels, Some(average.log_parameters));
+            last.posterior = average.posterior.rescaled(last.units[0], last.units[1]);
+        }
+        let Round {
+            fitted, posterior, ..
+        } = last;
         let mean: Vec<f64> = posterior.mean().iter().map(|m| m.max(0.0)).collect();
         Ok(Self {
             grid: grid.clone(),
@@ -126,6 +140,8 @@ impl PlaneFit {
             fitted,
             rounds,
             settled,
+            kernels,
+            log_parameters,
         })
     }
 
@@ -170,6 +186,19 @@ impl PlaneFit {
     #[must_use]
     pub fn noise_rounds(&self) -> (usize, bool) {
         (self.rounds, self.settled)
+    }
+
+    /// Kernels that the posterior is averaged over; one if it is not.
+    #[must_use]
+    pub fn kernels(&self) -> usize {
+        self.kernels
+    }
+
+    /// Mean and standard deviation of the logarithms of amplitude and length
+    /// scales, if the posterior is averaged over them.
+    #[must_use]
+    pub fn log_parameters(&self) -> Option<&[[f64; 2]]> {
+        self.log_parameters.as_deref()
     }
 
     /// Typical weight of an event: variance a count.
@@ -241,14 +270,19 @@ struct Data {
     counts: Vec<f64>,
 }
 
+/// A fit with some noise variances.
+struct Round {
+    process: GridProcess,
+    /// Offset and scale from standardised units to events.
+    units: [f64; 2],
+    fitted: Fitted,
+    /// In events.
+    posterior: Posterior,
+}
+
 impl Data {
-    /// The fit with these noise variances (events squared), and its posterior in
-    /// events.
-    fn fit(
-        &self,
-        noise: &[f64],
-        settings: &FitSettings,
-    ) -> Result<(Fitted, Posterior), PlaneError> {
+    /// The fit with these noise variances, in events squared.
+    fn fit(&self, noise: &[f64], settings: &FitSettings) -> Result<Round, PlaneError> {
         let standardised = Standardised::new(&self.counts, noise)?;
         let process = GridProcess::new(
             self.axes.clone(),
@@ -257,9 +291,14 @@ impl Data {
             &standardised.noise,
         )?;
         let fitted = fit(&process, settings)?;
+        let units = [standardised.mean, standardised.deviation];
         let posterior = process.posterior(&fitted.kernel)?;
-        let posterior = posterior.rescaled(standardised.mean, standardised.deviation);
-        Ok((fitted, posterior))
+        Ok(Round {
+            process,
+            units,
+            fitted,
+            posterior: posterior.rescaled(units[0], units[1]),
+        })
     }
 }
 

@@ -137,7 +137,8 @@ impl Hole {
     pub fn overlaps(&self, rectangle: &Rectangle) -> bool {
         let Rectangle { m1, m2 } = *rectangle;
         let sides = [m1, m2];
-        if sides.iter().any(|[low, high]| !(low <= high)) {
+        // NaN too
+        if !sides.iter().all(|[low, high]| low <= high) {
             return false;
         }
         match *self {

@@ -8,7 +8,7 @@
 //! Source: Ioffe and Szegedy, arXiv:1502.03167; as a flow, Papamakarios et al.,
 //! arXiv:1705.07057.
 
-use super::simd::F;
+use super::simd::{F, softplus};
 use super::tile::{self, Buffer, TILE};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -47,9 +47,9 @@ impl BatchNorm {
         self.gain.clear();
         self.slope.clear();
         for theta in gain.iter().map(|gain| f64::from(*gain)) {
-            let softplus = theta.max(0.0) + (-theta.abs()).exp().ln_1p();
-            self.gain.push(softplus + MIN_GAIN);
-            self.slope.push((1.0 + (-theta).exp()).recip());
+            let (value, slope) = softplus(theta);
+            self.gain.push(value + MIN_GAIN);
+            self.slope.push(slope);
         }
     }
 
@@ -143,6 +143,10 @@ impl BatchNorm {
     /// Gradient of a batch normalised by its own moments: replaces that by y by
     /// that by x, and writes that by the parameters. `by_log_det`: gradient by
     /// the log-determinant, summed over the batch.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a batch and the places of its gradients"
+    )]
     pub(super) fn backward(
         &self,
         arch: Arch,

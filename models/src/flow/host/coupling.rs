@@ -113,8 +113,8 @@ impl Coupling {
             gradient,
             by_log_det,
         });
-        let masked = (given.mask)(0).is_some();
-        self.conditioner.backward(arch, given.padded, masked, work);
+        self.conditioner
+            .backward(arch, given.padded, &given.mask, work);
         let by_passed = work.by_passed.held(self.passed.len() * TILE);
         for (feature, from) in self.passed.iter().zip(by_passed.chunks_exact(TILE)) {
             let to = &mut gradient[feature * TILE..(feature + 1) * TILE];

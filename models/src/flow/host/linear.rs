@@ -5,7 +5,7 @@
 //! once a batch in f64; an event only meets their f32 product.
 
 use super::matmul::{Accumulate, Factor, Start};
-use super::simd::F;
+use super::simd::{F, softplus};
 use super::tile::{self, Buffer, TILE};
 use pulp::{Arch, Simd, WithSimd};
 
@@ -64,11 +64,10 @@ impl Linear {
         self.bias.extend_from_slice(bias);
         self.log_det = 0.0;
         let (mut below, mut above) = (lower.iter(), upper.iter());
-        for row in 0..d {
-            let theta = f64::from(diagonal[row]);
-            let e = (-theta.abs()).exp();
-            let entry = theta.max(0.0) + e.ln_1p() + MIN_DIAGONAL;
-            self.slope.push((1.0 + (-theta).exp()).recip());
+        for (row, theta) in diagonal.iter().enumerate() {
+            let (entry, slope) = softplus(f64::from(*theta));
+            let entry = entry + MIN_DIAGONAL;
+            self.slope.push(slope);
             self.log_det += entry.ln();
             self.lower[row * d + row] = 1.0;
             self.upper[row * d + row] = entry;
@@ -193,7 +192,7 @@ impl Linear {
         let (upper, rest) = rest.split_at_mut(triangle);
         let (diagonal, bias) = rest.split_at_mut(d);
         let (mut lower, mut upper) = (lower.iter_mut(), upper.iter_mut());
-        for row in 0..d {
+        for (row, by_diagonal) in diagonal.iter_mut().enumerate() {
             for (column, to) in lower.by_ref().take(row).enumerate() {
                 let u = &self.upper[column * d..];
                 *to = (column..d).map(|k| product(row, k) * u[k]).sum::<f64>() as f32;
@@ -206,7 +205,7 @@ impl Linear {
                 *to = by_upper(column) as f32;
             }
             let entry = self.upper[row * d + row];
-            diagonal[row] = (self.slope[row] * (by_upper(row) + by_log_det / entry)) as f32;
+            *by_diagonal = (self.slope[row] * (by_upper(row) + by_log_det / entry)) as f32;
         }
         let lanes = sums.bias.held(d * TILE).chunks_exact(TILE);
         for (value, lanes) in bias.iter_mut().zip(lanes) {

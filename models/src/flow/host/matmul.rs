@@ -84,8 +84,10 @@ pub(super) struct Accumulate<'a> {
     pub(super) to: &'a mut [f32],
 }
 
-/// Adds `sum_k A(k, r) B[k, :]` to a block of `R` rows and `N` registers.
+/// Adds `sum_k A(k, r) B[k, :]` to a block of `R` rows and `N` registers. `lanes`:
+/// B, its number of columns, and the first one of the block.
 #[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "k and r index several arrays")]
 fn block<S: Simd, const R: usize, const N: usize>(
     simd: S,
     mut sum: [[F<S>; N]; R],
@@ -207,8 +209,9 @@ impl Accumulate<'_> {
         }
     }
 
+    /// Computes `R` rows; returns `R`.
     #[inline(always)]
-    fn run<S: Simd, const R: usize>(&mut self, simd: S, first: usize) {
+    fn run<S: Simd, const R: usize>(&mut self, simd: S, first: usize) -> usize {
         let mut column = 0;
         while column + 2 * S::F32_LANES <= self.columns {
             self.columns::<S, R, 2>(simd, first, column);
@@ -217,6 +220,7 @@ impl Accumulate<'_> {
         if column < self.columns {
             self.columns::<S, R, 1>(simd, first, column);
         }
+        R
     }
 }
 
@@ -228,25 +232,19 @@ impl WithSimd for Accumulate<'_> {
         let widest = if S::REGISTER_COUNT >= 32 { 12 } else { 4 };
         let mut first = 0;
         while first < self.rows {
-            // blocks of nearly equal height, the highest that the registers hold
+            // blocks of nearly equal height: a low one at the end would wait for
+            // its few additions
             let left = self.rows - first;
-            let height = left.div_ceil(left.div_ceil(widest));
-            match height {
-                1 => self.run::<S, 1>(simd, first),
-                2 => self.run::<S, 2>(simd, first),
-                3 => self.run::<S, 3>(simd, first),
-                4 => self.run::<S, 4>(simd, first),
-                5 if widest > 4 => self.run::<S, 5>(simd, first),
-                6 if widest > 4 => self.run::<S, 6>(simd, first),
-                7 if widest > 4 => self.run::<S, 7>(simd, first),
-                8 if widest > 4 => self.run::<S, 8>(simd, first),
-                9 if widest > 4 => self.run::<S, 9>(simd, first),
-                10 if widest > 4 => self.run::<S, 10>(simd, first),
-                11 if widest > 4 => self.run::<S, 11>(simd, first),
+            first += match left.div_ceil(left.div_ceil(widest)) {
                 12 if widest > 4 => self.run::<S, 12>(simd, first),
-                _ => unreachable!("a block has 1 to {widest} rows"),
-            }
-            first += height;
+                11 if widest > 4 => self.run::<S, 11>(simd, first),
+                8.. if widest > 4 => self.run::<S, 8>(simd, first),
+                6.. if widest > 4 => self.run::<S, 6>(simd, first),
+                4.. => self.run::<S, 4>(simd, first),
+                3 => self.run::<S, 3>(simd, first),
+                2 => self.run::<S, 2>(simd, first),
+                _ => self.run::<S, 1>(simd, first),
+            };
         }
     }
 }

@@ -14,7 +14,6 @@
 mod batch_norm;
 mod conditioner;
 mod coupling;
-mod epilogue;
 mod evaluate;
 mod linear;
 mod matmul;

@@ -153,14 +153,14 @@ impl Reference<'_> {
             let mut u: Vec<f64> = x.iter().zip(&diagonal).map(|(x, d)| x * d).collect();
             for row in 0..d {
                 for x in &x[row + 1..] {
-                    u[row] += entry.next().unwrap() * x;
+                    u[row] += entry.next().expect("one a column") * x;
                 }
             }
             let mut entry = lower.iter();
             for row in 0..d {
                 z[row] = u[row] + bias[row];
                 for u in &u[..row] {
-                    z[row] += entry.next().unwrap() * u;
+                    z[row] += entry.next().expect("one a column") * u;
                 }
             }
             *log_det += diagonal.iter().map(|d| d.ln()).sum::<f64>();

@@ -6,8 +6,8 @@
 //! depends neither on its neighbours nor on the width of the register.
 //!
 //! `exp` and `ln` follow the reductions and polynomials of Cephes (Moshier,
-//! `expf.c` and `logf.c`); both are within 1.5 units in the last place of the
-//! result on their domain. Division is multiplication by [`F::recip`]: the
+//! `expf.c` and `logf.c`); their relative error is below 1.5 x 2^-23 on their
+//! domain. Division is multiplication by [`F::recip`]: the
 //! divider would take longer than the rest of the function.
 
 use pulp::Simd;
@@ -65,13 +65,22 @@ impl<S: Simd> F<S> {
         Self(self.0, self.0.mul_add_e_f32s(self.1, factor.1, term.1))
     }
 
+    /// The larger one; `other` where `self` is smaller or either is not a number.
     #[inline(always)]
     pub(super) fn max(self, other: Self) -> Self {
+        if S::IS_SCALAR {
+            // pulp's maximum of a single number drops a NaN
+            return self.gt(other).select(self, other);
+        }
         Self(self.0, self.0.max_f32s(self.1, other.1))
     }
 
+    /// The smaller one; `other` where `self` is larger or either is not a number.
     #[inline(always)]
     pub(super) fn min(self, other: Self) -> Self {
+        if S::IS_SCALAR {
+            return other.gt(self).select(self, other);
+        }
         Self(self.0, self.0.min_f32s(self.1, other.1))
     }
 
@@ -130,8 +139,8 @@ impl<S: Simd> F<S> {
         value
     }
 
-    /// 1/x of a positive normal number up to 2^125, within 2 units in the last
-    /// place: the exponent negated in integers (5% off), then a step of second
+    /// 1/x of a positive normal number up to 2^124, relative error below 1.5 x
+    /// 2^-23: the exponent negated in integers (5% off), then a step of second
     /// and a step of third order.
     #[inline(always)]
     pub(super) fn recip(self) -> Self {
@@ -164,7 +173,7 @@ impl<S: Simd> F<S> {
             8.333_452e-3,
             4.166_579_6e-2,
             1.666_666_5e-1,
-            5.000_000_1e-1,
+            0.5,
         ]);
         let value = (r * r).mul_add(tail, r) + self.constant(1.0);
         let exponent = simd.wrapping_dyn_shl_u32s(shifted.bits(), simd.splat_u32s(23));
@@ -194,7 +203,7 @@ impl<S: Simd> F<S> {
             -1.666_805_8e-1,
             2.000_071_5e-1,
             -2.499_999_4e-1,
-            3.333_333_1e-1,
+            3.333_333e-1,
         ]);
         let square = f * f;
         let low = (tail * f).mul_add(square, e * self.constant(LN_2_LOW));
@@ -212,7 +221,7 @@ impl<S: Simd> F<S> {
         let z = e * (e + two).recip();
         let y = z * z;
         // 2 artanh(z)/z in z^2 on [0, 1/9], largest relative error 5e-9
-        let series = y.polynomial([0.280_119_87, 0.280_018_05, 0.400_215_27, 0.666_664_16, 2.0]);
+        let series = y.polynomial([0.280_119_87, 0.280_018_05, 0.400_215_27, 0.666_664_2, 2.0]);
         let value = z.mul_add(series, zero.max(self));
         let larger = (e + one).recip();
         (value, self.ge(zero).select(larger, e * larger))
@@ -225,6 +234,12 @@ impl<S: Simd> F<S> {
         let larger = (e + self.constant(1.0)).recip();
         self.ge(self.constant(0.0)).select(larger, e * larger)
     }
+}
+
+/// ln(1 + e^theta) and its derivative in f64.
+pub(super) fn softplus(theta: f64) -> (f64, f64) {
+    let value = theta.max(0.0) + (-theta.abs()).exp().ln_1p();
+    (value, (1.0 + (-theta).exp()).recip())
 }
 
 impl<S: Simd> M<S> {

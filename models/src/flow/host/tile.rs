@@ -117,7 +117,7 @@ impl WithSimd for Transpose<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let lanes = S::F32_LANES;
-        if lanes < 4 || TILE % lanes != 0 {
+        if lanes < 4 || !TILE.is_multiple_of(lanes) {
             for (column, to) in self.to.chunks_exact_mut(TILE).enumerate() {
                 for (event, value) in to.iter_mut().enumerate() {
                     *value = self.from[event * self.columns + column];

@@ -11,14 +11,14 @@ use std::fmt::Write as _;
 const STEPS: [(i64, i64); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 
 impl Canvas {
-    /// Separate lines of one look as one path.
+    /// Separate lines, from and to, of one look as one path.
     pub(in crate::report::plot) fn segments(
         &mut self,
-        segments: &[((f64, f64), (f64, f64))],
+        segments: &[[(f64, f64); 2]],
         stroke: Stroke<'_>,
     ) {
         let mut path = String::new();
-        for ((x0, y0), (x1, y1)) in segments {
+        for [(x0, y0), (x1, y1)] in segments {
             if ![x0, y0, x1, y1].into_iter().all(|at| at.is_finite()) {
                 continue;
             }
@@ -171,10 +171,10 @@ mod tests {
     fn segments_share_a_path() {
         let mut canvas = Canvas::new(10.0, 10.0);
         let lines = [
-            ((1.0, 2.0), (1.0, 5.5)),
-            ((3.0, 4.0), (2.0, 4.0)),
-            ((0.0, f64::NAN), (1.0, 1.0)),
-            ((0.0, 0.0), (1.0, 2.0)),
+            [(1.0, 2.0), (1.0, 5.5)],
+            [(3.0, 4.0), (2.0, 4.0)],
+            [(0.0, f64::NAN), (1.0, 1.0)],
+            [(0.0, 0.0), (1.0, 2.0)],
         ];
         canvas.segments(&lines, Stroke::solid("#000000", 1.0));
         canvas.segments(&lines[2..3], Stroke::solid("#000000", 1.0));

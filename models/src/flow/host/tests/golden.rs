@@ -8,12 +8,12 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde_json::Value;
 
-const STATE: &[u8] = include_bytes!("../../../../../tests/data/golden/flow_small.safetensors");
+const STATE: &[u8] = include_bytes!("../../../../tests/data/golden/flow_small.safetensors");
 const STEP: &[u8] =
-    include_bytes!("../../../../../tests/data/golden/flow_small_trainstep.safetensors");
+    include_bytes!("../../../../tests/data/golden/flow_small_trainstep.safetensors");
 
 fn file() -> Value {
-    let text = include_str!("../../../../../tests/data/golden/flow_small.json");
+    let text = include_str!("../../../../tests/data/golden/flow_small.json");
     serde_json::from_str(text).unwrap()
 }
 

@@ -5,8 +5,8 @@ use crate::flow::FlowStep;
 use crate::random::Key;
 
 impl Case {
-    /// Largest error of the gradient against central differences, in units of
-    /// the largest gradient of the same step.
+    /// Holds the gradient to central differences of the loss in f64: errors are
+    /// measured against the largest gradient of the same step, and of all.
     fn compare(&self) {
         let (loss, gradient, _) = self.gradient();
         let mut reference = self.reference(true);
@@ -15,31 +15,29 @@ impl Case {
             (f64::from(loss) - expected).abs() < 1e-5 * (1.0 + expected.abs()),
             "{loss} {expected}"
         );
-        let mut differences = Vec::new();
-        for i in 0..gradient.len() {
+        // all of a small flow, and every seventh of a large one
+        let every = if gradient.len() < 1500 { 1 } else { 7 };
+        let mut differences = vec![0.0; gradient.len()];
+        for i in (0..gradient.len()).step_by(every) {
             let value = reference.parameters[i];
             let h = 1e-6;
             let mut at = |value: f64| {
                 reference.parameters[i] = value;
                 reference.loss(&self.coefficients)
             };
-            differences.push((at(value + h) - at(value - h)) / (2.0 * h));
+            differences[i] = (at(value + h) - at(value - h)) / (2.0 * h);
             reference.parameters[i] = value;
         }
         let largest = |values: &[f64]| values.iter().fold(0.0, |s: f64, v| s.max(v.abs()));
         let all = largest(&differences);
-        let mut worst = (0.0, 0);
         for step in &self.flow.steps {
             let range = step.parameters.clone();
             let scale = largest(&differences[range.clone()]);
-            for i in range {
+            for i in range.filter(|i| i % every == 0) {
                 let error = (f64::from(gradient[i]) - differences[i]).abs();
-                let tolerance = 1e-4 * scale + 1e-6 * all;
-                if error / tolerance > worst.0 {
-                    worst = (error / tolerance, i);
-                }
+                let tolerance = 1e-5 * scale + 1e-6 * all;
                 assert!(
-                    error <= 1000.0 * tolerance,
+                    error <= tolerance,
                     "{:?} {i}: {} for {}, scale {scale}",
                     step.kind,
                     gradient[i],
@@ -47,7 +45,6 @@ impl Case {
                 );
             }
         }
-        eprintln!("worst {worst:?}");
     }
 }
 
@@ -219,6 +216,20 @@ fn densities_are_those_of_f64() {
                 error < 2e-5 * (1.0 + expected.abs()),
                 "{found} for {expected}"
             );
+        }
+    }
+}
+
+#[test]
+fn a_parameter_that_is_not_a_number_is_seen() {
+    let mut case = Case::new([3, 1, 3, 5, 1], &TWICE, 70, 0.2);
+    for arch in architectures() {
+        case.flow.arch = arch;
+        for i in 0..case.parameters.len() {
+            let value = std::mem::replace(&mut case.parameters[i], f32::NAN);
+            let (loss, ..) = case.gradient();
+            assert!(loss.is_nan(), "{arch:?} {i}: {loss}");
+            case.parameters[i] = value;
         }
     }
 }

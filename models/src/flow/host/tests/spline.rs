@@ -98,8 +98,8 @@ fn floats(values: &Value) -> Vec<f32> {
 
 fn golden() -> [Golden; 2] {
     [
-        include_str!("../../../../../tests/data/golden/rqs_K4_B3.json"),
-        include_str!("../../../../../tests/data/golden/rqs_K8_B5.json"),
+        include_str!("../../../../tests/data/golden/rqs_K4_B3.json"),
+        include_str!("../../../../tests/data/golden/rqs_K8_B5.json"),
     ]
     .map(|text| {
         let file: Value = serde_json::from_str(text).unwrap();

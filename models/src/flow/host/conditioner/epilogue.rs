@@ -1,9 +1,9 @@
 //! What is done to the elements of a matrix product while they are in
 //! registers: the element-wise steps of the conditioner, forwards and backwards.
 
-use super::matmul::Epilogue;
-use super::simd::F;
-use super::tile::TILE;
+use crate::flow::host::matmul::Epilogue;
+use crate::flow::host::simd::F;
+use crate::flow::host::tile::TILE;
 use pulp::{Simd, WithSimd};
 
 /// Keeps the product.

@@ -10,8 +10,11 @@
 //! derivative equation 5; the inverse solves their equations 6 to 8 in a form
 //! without cancellation (see [`Bin::inverse`]).
 
+mod gradient;
+
 use super::simd::{F, M};
 use super::tile::TILE;
+pub(super) use gradient::Backward;
 use pulp::{Simd, WithSimd};
 
 /// Least width and height of a bin, as fractions of the domain.
@@ -72,7 +75,8 @@ impl<S: Simd> Bin<S> {
     fn point(&self, simd: S, x: F<S>) -> Point<S> {
         let (zero, one) = (F::splat(simd, 0.0), F::splat(simd, 1.0));
         let width_recip = (self.x[1] - self.x[0]).recip();
-        let t = ((x - self.x[0]) * width_recip).max(zero).min(one);
+        // here and below the order of the arguments keeps a NaN
+        let t = one.min(zero.max((x - self.x[0]) * width_recip));
         self.at(simd, t, width_recip)
     }
 
@@ -106,7 +110,7 @@ impl<S: Simd> Bin<S> {
     fn forward(&self, simd: S, x: F<S>) -> (F<S>, F<S>) {
         let p = self.point(simd, x);
         let y = p.height.mul_add(p.ratio, self.y[0]);
-        (y.max(self.y[0]).min(self.y[1]), p.log_slope())
+        (self.y[1].min(self.y[0].max(y)), p.log_slope())
     }
 
     /// x and ln dx/dy.
@@ -121,7 +125,7 @@ impl<S: Simd> Bin<S> {
         let width = self.x[1] - self.x[0];
         let width_recip = width.recip();
         let s = (self.y[1] - self.y[0]) * width_recip;
-        let (a, b) = ((y - self.y[0]).max(zero), (self.y[1] - y).max(zero));
+        let (a, b) = (zero.max(y - self.y[0]), zero.max(self.y[1] - y));
         let p = self.d[0] * b - self.d[1] * a;
         let (a, b) = (s * (a + a), s * (b + b));
         let m = p.abs() + p.mul_add(p, a * b).sqrt();
@@ -129,7 +133,7 @@ impl<S: Simd> Bin<S> {
         let (above, other) = (rising.select(a, m), rising.select(m, b));
         let t = above * (above + other).recip();
         let x = t.mul_add(width, self.x[0]);
-        let x = x.max(self.x[0]).min(self.x[1]);
+        let x = self.x[1].min(self.x[0].max(x));
         (x, -self.at(simd, t, width_recip).log_slope())
     }
 }
@@ -268,92 +272,6 @@ impl Spline {
         (bin, place)
     }
 
-    /// Gradient of one register of events: `theta` is replaced by the gradient
-    /// by theta, the gradient by x returned. `by_y`, `by_log`: gradients by y
-    /// and by ln dy/dx.
-    #[inline(always)]
-    fn backward<S: Simd>(
-        &self,
-        simd: S,
-        theta: &mut [f32],
-        lane: usize,
-        x: F<S>,
-        by_y: F<S>,
-        by_log: F<S>,
-    ) -> F<S> {
-        let (inside, clamped) = self.clamp(simd, x);
-        let (bin, place) = self.locate::<S, false>(simd, theta, lane, clamped);
-        let p = bin.point(simd, clamped);
-        let one = constant(simd, 1.0);
-        let (t, u, s, r) = (p.t, p.u, p.s, p.den_recip);
-        let rest = one - t;
-        let m_recip = p.m.recip();
-        let middle = one - (u + u);
-        let odd = rest - t;
-        let by_m = by_log * m_recip;
-        // gradient by the denominator of eq. 4, and by its value over the height
-        let by_ratio = by_y * p.height;
-        let by_den = -(by_ratio.mul_add(p.ratio, by_log + by_log)) * r;
-        let scaled = by_ratio * r;
-        let by_both = by_den * u;
-        let by_d0 = scaled.mul_add(u, (by_m * rest).mul_add(rest, by_both));
-        let by_d1 = (by_m * t).mul_add(t, by_both);
-        let two_by_m = by_m + by_m;
-        let by_s = scaled.mul_add(
-            t * t,
-            by_den.mul_add(middle, two_by_m.mul_add(u, (by_log + by_log) * s.recip())),
-        );
-        // through t alone: dy/dt = height s M/den^2
-        let curved = bin.d[1].mul_add(t, s.mul_add(odd, -(bin.d[0] * rest)));
-        let bend = bin.d[0] + bin.d[1] - (s + s);
-        let by_t = (by_ratio * s * p.m).mul_add(
-            r * r,
-            two_by_m.mul_add(curved, -((by_log + by_log) * r * bend * odd)),
-        );
-        let by_x = by_t * p.width_recip;
-        let by_width = -(by_x.mul_add(t, by_s * s * p.width_recip));
-        let by_height = by_y.mul_add(p.ratio, by_s * p.width_recip);
-        let by_knot = [inside.keep(-by_x), inside.keep(by_y)];
-        let by_own = [inside.keep(by_width), inside.keep(by_height)];
-
-        let bins = self.bins;
-        let (softmaxes, derivatives) = theta.split_at_mut(2 * bins * TILE);
-        let gain = constant(
-            simd,
-            2.0 * self.bound * (1.0 - MIN_BIN * bins as f64) * self.scale,
-        );
-        let weight = [gain * place.norm[0], gain * place.norm[1]];
-        let mut mean = [by_x; 2];
-        for (i, mean) in mean.iter_mut().enumerate() {
-            let sum = by_knot[i].mul_add(place.left[i], by_own[i] * place.own[i]);
-            *mean = sum * place.norm[i];
-        }
-        for k in 0..bins {
-            let number = constant(simd, k as f64);
-            let before = place.index.gt(number);
-            let own = place.index.eq(number);
-            for i in 0..2 {
-                let term = &mut softmaxes[(i * bins + k) * TILE + lane..];
-                let by_term = before.select(by_knot[i], own.keep(by_own[i])) - mean[i];
-                (F::load(simd, term) * weight[i] * by_term).store(term);
-            }
-        }
-        let by_raw = [
-            inside.keep(by_d0 * bin.slope[0]),
-            inside.keep(by_d1 * bin.slope[1]),
-        ];
-        for k in 1..bins {
-            // inner knot k is the right one of bin k-1 and the left one of bin k
-            let left = place.index.eq(constant(simd, k as f64)).keep(by_raw[0]);
-            let value = place
-                .index
-                .eq(constant(simd, (k - 1) as f64))
-                .select(by_raw[1], left);
-            value.store(&mut derivatives[(k - 1) * TILE + lane..]);
-        }
-        inside.select(by_x, by_y)
-    }
-
     /// Whether the spline acts on a value, and the value clamped into its domain.
     #[inline(always)]
     fn clamp<S: Simd>(&self, simd: S, value: F<S>) -> (M<S>, F<S>) {
@@ -406,45 +324,6 @@ impl<const INVERSE: bool> WithSimd for Map<'_, INVERSE> {
                 inside.select(mapped, value).store(&mut x[lane..]);
                 let log_det = &mut self.log_det[lane..];
                 (F::load(simd, log_det) + inside.keep(log_slope)).store(log_det);
-            }
-        }
-    }
-}
-
-/// Gradient of [`Map`] (forward): replaces theta and the gradient by the mapped
-/// features by the gradients before the map.
-pub(super) struct Backward<'a> {
-    pub(super) spline: Spline,
-    pub(super) transformed: &'a [usize],
-    /// `[T (3K - 1), TILE]`: theta, afterwards the gradient by it.
-    pub(super) theta: &'a mut [f32],
-    /// The map's input, `[D, TILE]`.
-    pub(super) x: &'a [f32],
-    /// Gradient by the map's output, `[D, TILE]`, afterwards by its input.
-    pub(super) gradient: &'a mut [f32],
-    /// Gradient by the logarithm of the determinant, `[TILE]`.
-    pub(super) by_log_det: &'a [f32],
-}
-
-impl WithSimd for Backward<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let thetas = self.theta.chunks_exact_mut(self.spline.parameters() * TILE);
-        for (feature, theta) in self.transformed.iter().zip(thetas) {
-            let row = feature * TILE..(feature + 1) * TILE;
-            let (x, gradient) = (&self.x[row.clone()], &mut self.gradient[row]);
-            for lane in (0..TILE).step_by(S::F32_LANES) {
-                let by_x = self.spline.backward(
-                    simd,
-                    theta,
-                    lane,
-                    F::load(simd, &x[lane..]),
-                    F::load(simd, &gradient[lane..]),
-                    F::load(simd, &self.by_log_det[lane..]),
-                );
-                by_x.store(&mut gradient[lane..]);
             }
         }
     }
