@@ -4,6 +4,7 @@
 //!
 //! ```toml
 //! about = "what is wrong"
+//! base = "interpolation"                 # with the configuration of `support::plane`
 //! setup = ["null source.parquet pt 5"]   # in order; the verbs are in `prepare`
 //! set = ["training.batch=7"]             # put on top of the small configuration
 //! config = "..."                         # or a whole configuration
@@ -28,6 +29,8 @@ use support::{Columns, Done, Numbers, Workplace, numbers};
 struct Case {
     about: String,
     #[serde(default)]
+    base: Base,
+    #[serde(default)]
     setup: Vec<String>,
     #[serde(default)]
     set: Vec<String>,
@@ -35,6 +38,15 @@ struct Case {
     arguments: Option<Vec<String>>,
     exit: i32,
     stderr: Vec<String>,
+}
+
+/// Configuration and data that a case starts from.
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Base {
+    #[default]
+    Reweighting,
+    Interpolation,
 }
 
 /// Whether the machine lets the case happen.
@@ -178,7 +190,10 @@ fn complaint(case: &Case, done: &Done) -> Option<String> {
 }
 
 fn try_case(case: &Case) -> Result<(), String> {
-    let place = Workplace::new();
+    let place = match case.base {
+        Base::Reweighting => Workplace::new(),
+        Base::Interpolation => Workplace::interpolation(),
+    };
     if let Some(text) = &case.config {
         fs::write(place.path("config.toml"), text).unwrap();
     }

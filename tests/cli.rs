@@ -238,6 +238,10 @@ fn misfit(root: &Value, schema: &Value, value: &Value, path: &str) -> Option<Str
     if constant || word {
         return Some(format!("{path}: {value} is not allowed"));
     }
+    let pattern = schema.get("pattern").is_some();
+    if pattern && !value.as_str().is_some_and(|text| text.contains("${")) {
+        return Some(format!("{path}: {value} stands for nothing"));
+    }
     if let Some(list) = value.as_array() {
         let items = schema.get("items").unwrap_or(&Value::Bool(true));
         return list

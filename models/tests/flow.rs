@@ -78,8 +78,8 @@ fn list(value: &Value) -> Vec<f64> {
 #[test]
 fn log_densities_are_those_of_nflows() {
     let (imported, golden) = golden();
-    let (x, context) = (matrix(&golden["x"]), matrix(&golden["context"]));
-    let expected = list(&golden["log_prob"]);
+    let (x, context) = (matrix(&golden["eval"]["x"]), matrix(&golden["eval"]["context"]));
+    let expected = list(&golden["eval"]["log_prob"]);
     let rows: Vec<f32> = x
         .iter()
         .zip(&context)

@@ -3,6 +3,7 @@
 
 use super::Workbench;
 use super::comparison::compare_methods;
+use super::interpolation::InterpolationError;
 use super::pipeline::{EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads};
 use super::training::train;
 use crate::config::{ExecutorKind, Experiment};
@@ -406,8 +407,13 @@ impl<'a> Campaign<'a> {
         };
         match prepared.conclude(plan, bench, manifest, started) {
             // the other ensembles do not suffer from it
-            Err(error @ (RunError::TooFewMembers { .. } | RunError::Unbounded { .. }))
-                if self.experiment.is_matrix =>
+            Err(
+                error @ (RunError::TooFewMembers { .. }
+                | RunError::Unbounded { .. }
+                | RunError::Interpolation(
+                    InterpolationError::Plane { .. } | InterpolationError::Empty { .. },
+                )),
+            ) if self.experiment.is_matrix =>
             {
                 say(&format!("error: {error}"));
                 Ok(EnsembleEnd {

@@ -119,6 +119,9 @@ pub fn compare_methods(experiment: &Experiment, ends: &[EnsembleEnd]) -> Option<
         if let Some(abcd) = methods.shift_remove("abcd") {
             methods.insert("abcd".to_owned(), abcd);
         }
+        if methods.is_empty() {
+            continue;
+        }
         rows.insert(
             row.clone(),
             ComparisonRow {
@@ -128,7 +131,7 @@ pub fn compare_methods(experiment: &Experiment, ends: &[EnsembleEnd]) -> Option<
             },
         );
     }
-    Some(ComparisonMetrics {
+    (!rows.is_empty()).then(|| ComparisonMetrics {
         region: config.region.clone(),
         rows,
     })

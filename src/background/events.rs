@@ -216,6 +216,37 @@ impl Sample {
     }
 }
 
+/// Number of events of a sample for which all of the given expressions hold,
+/// blind or not: for checks that must see what nothing else may.
+pub(super) fn count(
+    config: &Config,
+    sample: &SampleConfig,
+    base: &Path,
+    texts: &[&str],
+) -> Result<u64, PlanError> {
+    let wrong = |e| PlanError::data("data.target".to_owned(), e);
+    let dataset = Dataset::open(&sample.path.to_list(), base).map_err(wrong)?;
+    let definitions = config.data.define.iter();
+    let definitions = definitions.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let resolver = Resolver::new(dataset.columns(), &definitions).map_err(wrong)?;
+    let texts = sample.selection.as_deref().into_iter().chain(texts.iter().copied());
+    let all: Vec<String> = texts.map(|text| format!("({text})")).collect();
+    let request = ScanRequest {
+        selection: Some(resolver.compile(&all.join(" && ")).map_err(wrong)?),
+        id: IdSpec::FileRow,
+        ..ScanRequest::default()
+    };
+    let table = dataset.scan(&request, None).map_err(wrong)?;
+    Ok(table.len() as u64)
+}
+
+/// Whether the files of a sample have a column.
+pub(super) fn has_column(sample: &SampleConfig, base: &Path, name: &str) -> Result<bool, PlanError> {
+    let dataset = Dataset::open(&sample.path.to_list(), base)
+        .map_err(|e| PlanError::data("data.target.path".to_owned(), e))?;
+    Ok(dataset.columns().iter().any(|c| c.name == name))
+}
+
 /// One pass over files that are larger than memory: a share of the events, with
 /// weights that stand for all of them, and what the rest adds up to.
 fn draw(

@@ -52,4 +52,5 @@ pub use planned::Planned;
 pub use predict::{PredictError, PredictOptions, predict};
 pub use training::{Worked, work};
 pub use variables::Variable;
+pub(crate) use interpolation::REBUILT;
 pub(crate) use variables::file_name;

@@ -287,7 +287,10 @@ impl Prepared {
         let Ok(metrics) = report::read_metrics(&self.directory) else {
             return Ok(None);
         };
-        if !report_is_current(&self.directory, config) {
+        // figures that cannot be drawn again are made anew
+        let has_figures = report::read_figure_data(&self.directory)
+            .is_ok_and(|data| data.is_some() || config.experiment.method != Method::Interpolate);
+        if !report_is_current(&self.directory, config) || !has_figures {
             return Ok(None);
         }
         Ok(Some(EnsembleEnd {
@@ -398,7 +401,17 @@ impl Prepared {
                 predict_and_measure(plan, bench, &usable, failed_numbers, directory)?
             }
             Planned::Interpolation(plan) => {
-                interpolation::predict(plan, bench, &usable, failed_numbers, directory)?
+                match interpolation::predict(plan, bench, &usable, failed_numbers, directory) {
+                    Err(InterpolationError::Interrupted) => {
+                        close(&mut manifest, State::Interrupted)?;
+                        return Ok(self.ended(State::Interrupted, None));
+                    }
+                    Err(error) => {
+                        close(&mut manifest, State::Partial)?;
+                        return Err(error.into());
+                    }
+                    Ok(metrics) => metrics,
+                }
             }
         };
         if bench.interrupt.is_raised() {

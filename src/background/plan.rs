@@ -69,8 +69,8 @@ pub enum PlanError {
     },
     /// A blind region that reaches into the training region.
     #[error(
-        "`regions.{blind}`: {events} source events are in this blind region and in the training \
-         region `{training}`; without their target events no ratio can be learned there. \
+        "`regions.{blind}`: {events} events are in this blind region and in the training \
+         region `{training}`; without their target events nothing can be learned there. \
          Exclude the blind region from the training region's selection"
     )]
     BlindOverlap {

@@ -4,7 +4,7 @@ use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_facto
 use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
-use crate::config::{Config, ConfigError, Method, MissingPolicy};
+use crate::config::{Config, ConfigError, InterpolationConfig, Method, MissingPolicy};
 use crate::data::{DataError, Dataset, IdSpec, OnMissing, Resolver, ScanRequest};
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
 use crate::run::{DirectoryError, RunDirectory, State, atomic};
@@ -133,7 +133,14 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         let mut writer = PredictionWriter::new(file, &table, &[], &members)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
-            let factor = column_factor(method, table.weights[row], yields);
+            let factor = match &config.interpolation {
+                Some(interpolation) if method == Method::Interpolate => {
+                    let width = table.n_features;
+                    let inputs = &table.features[row * width..(row + 1) * width];
+                    jacobian(interpolation, &about.features.scale, inputs)
+                }
+                _ => column_factor(method, table.weights[row], yields),
+            };
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
             let (event, _) = combiner.event(&scaled, table.ids.key[row], false);
             writer.push(&table, row, event, scaled.iter().copied())
@@ -145,6 +152,15 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         source,
     })?;
     Ok(table.len())
+}
+
+/// What turns a density of standardised features into one of the user's variables.
+fn jacobian(interpolation: &InterpolationConfig, scale: &[f64], inputs: &[f32]) -> f64 {
+    let variables = interpolation.variables.iter().zip(inputs).zip(scale);
+    let log: f64 = variables
+        .map(|((v, y), scale)| v.transform.log_jacobian(f64::from(*y)) - scale.ln())
+        .sum();
+    log.exp()
 }
 
 /// Yields of the training region, which turn a weight into a ratio of

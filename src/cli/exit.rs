@@ -173,10 +173,10 @@ impl From<InterpolationError> for Failure {
     fn from(error: InterpolationError) -> Self {
         match error {
             InterpolationError::Plane { .. } => fail(Exit::Data, &error),
-            InterpolationError::Empty { .. } | InterpolationError::Outside { .. } => {
+            InterpolationError::Empty { .. } | InterpolationError::Data(_) => {
                 fail(Exit::Config, &error)
             }
-            InterpolationError::Data(_) => fail(Exit::Config, &error),
+            InterpolationError::Interrupted => fail(Exit::Interrupted, &error),
             InterpolationError::Device(error) => error.into(),
             InterpolationError::Directory(error) => error.into(),
             InterpolationError::Io { .. }

@@ -3,6 +3,7 @@
 use super::check::{Checked, ensure};
 use super::parse::Experiment;
 use super::EnsembleSpec;
+use std::collections::HashSet;
 use super::raw::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -78,6 +79,23 @@ impl ComparisonConfig {
         };
         let rows = axis("rows", &self.rows)?;
         let methods = axis("methods", &self.methods)?;
+        ensure(
+            self.rows != self.methods,
+            "comparison.rows",
+            &self.rows,
+            "another axis than that of the methods",
+        )?;
+        let others: Vec<&String> = experiment
+            .axes
+            .keys()
+            .filter(|name| **name != self.rows && **name != self.methods)
+            .collect();
+        ensure(
+            others.is_empty(),
+            "comparison",
+            &others,
+            "no axes beside those of rows and methods: one ensemble for each pair",
+        )?;
         let value = |key: &str, value: &str, of: &[String]| {
             ensure(
                 of.iter().any(|other| other == value),
@@ -102,14 +120,39 @@ impl ComparisonConfig {
             "neither",
             "`reweighting`, `interpolation` or both",
         )?;
-        if let Some(method) = &self.interpolation {
-            value("interpolation", method, &methods)?;
-            let of_method = |e: &EnsembleSpec| {
-                self.place(e).is_some_and(|[_, m]| m == method)
-                    && e.config.experiment.method != Method::Interpolate
+        let report = &common.report.variables;
+        for name in &self.variables {
+            let known: Vec<&String> = report.iter().map(|v| &v.name).collect();
+            ensure(
+                known.contains(&name) || common.features.inputs.contains(name),
+                "comparison.variables",
+                name,
+                &format!("a distribution of the report: {known:?}"),
+            )?;
+        }
+        let interpolates = |method: &str, expected: bool| {
+            let mut of_method = experiment
+                .ensembles
+                .iter()
+                .filter(|e| self.place(e).is_some_and(|[_, m]| m == method));
+            of_method.all(|e| (e.config.experiment.method == Method::Interpolate) == expected)
+        };
+        for spec in &experiment.ensembles {
+            let Some(interpolation) = &spec.config.interpolation else {
+                continue;
             };
             ensure(
-                !experiment.ensembles.iter().any(of_method),
+                spec.config.experiment.method != Method::Interpolate
+                    || interpolation.predicted(&spec.config).contains(&self.region.as_str()),
+                "comparison.region",
+                &self.region,
+                "a region that the interpolation predicts (interpolation.regions)",
+            )?;
+        }
+        if let Some(method) = &self.interpolation {
+            value("interpolation", method, &methods)?;
+            ensure(
+                interpolates(method, true),
                 "comparison.interpolation",
                 method,
                 "a value whose ensembles have `experiment.method = \"interpolate\"`",
@@ -117,9 +160,29 @@ impl ComparisonConfig {
         }
         if let Some(reweighting) = &self.reweighting {
             value("reweighting.nominal", &reweighting.nominal, &methods)?;
+            let reweights = "a value whose ensembles reweight";
+            ensure(
+                interpolates(&reweighting.nominal, false),
+                "comparison.reweighting.nominal",
+                &reweighting.nominal,
+                reweights,
+            )?;
             if let Some(variation) = &reweighting.variation {
                 value("reweighting.variation", variation, &methods)?;
+                ensure(
+                    interpolates(variation, false),
+                    "comparison.reweighting.variation",
+                    variation,
+                    reweights,
+                )?;
             }
+            let distinct: HashSet<&String> = reweighting.quadrants.iter().collect();
+            ensure(
+                distinct.len() == reweighting.quadrants.len(),
+                "comparison.reweighting.quadrants",
+                &reweighting.quadrants,
+                "each quadrant once",
+            )?;
             if let Some(row) = &reweighting.nonclosure {
                 value("reweighting.nonclosure", row, &rows)?;
             }

@@ -3,6 +3,7 @@
 
 use super::check::{Checked, ensure, name};
 use super::raw::Config;
+use crate::background::REBUILT;
 use crate::stats::{Hole, PlaneSettings};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -223,6 +224,19 @@ impl InterpolationConfig {
         }
     }
 
+    /// Whether samples have a column of this name already.
+    fn is_taken(&self, name: &str) -> bool {
+        let own = ["weight", "nominal", "spread", "median", "point", "plane_bin"];
+        let category = self.category.as_ref().map(|c| c.column.as_str());
+        let rebuilt = self.candidates.is_some() && REBUILT.contains(&name);
+        [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
+            || category == Some(name)
+            || rebuilt
+            || own.contains(&name)
+            || name.starts_with("in_")
+            || name.starts_with("member_")
+    }
+
     /// Values of the category; a single 0 without one.
     #[must_use]
     pub fn categories(&self) -> &[f64] {
@@ -248,6 +262,14 @@ impl InterpolationConfig {
                 &variable.name,
                 "each variable once",
             )?;
+            let taken = self.is_taken(&variable.name);
+            ensure(
+                !taken,
+                &path,
+                &variable.name,
+                "a name that neither the plane, the category, the candidates nor the prediction \
+                 has; give the variable another one",
+            )?;
             let path = format!("interpolation.variables[{i}].transform");
             let fine = match variable.transform {
                 Transform::Identity => true,
@@ -272,6 +294,12 @@ impl InterpolationConfig {
                 "1 to 100 different finite values",
             )?;
         }
+        ensure(
+            self.posterior_draws != 1,
+            "interpolation.posterior_draws",
+            1,
+            "0, or at least 2: one draw has no spread",
+        )?;
         for (name, allowed, found) in [
             ("samples", 100..=100_000_000, self.samples),
             ("posterior_draws", 0..=10_000, self.posterior_draws),
@@ -328,6 +356,12 @@ impl MassPlaneConfig {
 impl FlowSettings {
     fn check(&self) -> Checked {
         let path = |key: &str| format!("interpolation.flow.{key}");
+        ensure(
+            (1..=1000).contains(&self.repeat),
+            &path("repeat"),
+            self.repeat,
+            "1 to 1000",
+        )?;
         let steps = self.sequence.len() * self.repeat;
         ensure(
             (1..=1000).contains(&steps) && self.sequence.contains(&FlowStep::Coupling),

@@ -12,6 +12,8 @@ mod matrix;
 mod parse;
 mod raw;
 
+use serde_json::{Value, json};
+
 pub use comparison::{ComparisonConfig, ReweightingComparison};
 pub use interpolation::{
     CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,
@@ -27,8 +29,41 @@ pub use raw::{
     VariableConfig,
 };
 
-/// JSON Schema of the configuration.
+/// JSON Schema of the configuration. With a matrix, `${axis}` may stand wherever a
+/// value does.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    schemars::schema_for!(Config).to_value()
+    let mut schema = schemars::schema_for!(Config).to_value();
+    allow_placeholders(&mut schema);
+    schema
+}
+
+/// Lets a text `${...}` stand for every value that is no text itself.
+fn allow_placeholders(schema: &mut Value) {
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(allow_placeholders),
+        Value::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                allow_placeholders(inner);
+                match (key.as_str(), inner) {
+                    ("properties", Value::Object(properties)) => {
+                        properties.values_mut().for_each(or_placeholder);
+                    }
+                    ("items", items) => or_placeholder(items),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn or_placeholder(schema: &mut Value) {
+    let kind = &schema["type"];
+    let is_value = ["number", "integer", "boolean"].iter().any(|k| kind == k);
+    // enumerations are referred to
+    if is_value || schema.get("$ref").is_some() || schema.get("oneOf").is_some() {
+        let text = json!({ "type": "string", "pattern": "\\$\\{[^}]+\\}" });
+        *schema = json!({ "anyOf": [schema.take(), text] });
+    }
 }

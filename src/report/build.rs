@@ -6,7 +6,7 @@ use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
 use super::verdict::{short, verdict};
 use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
-use crate::config::Config;
+use crate::config::{Config, Method};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
 use rayon::prelude::*;
@@ -51,7 +51,10 @@ pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
 }
 
 /// What figures need beside the metrics; only interpolations have it.
-fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, ReportError> {
+///
+/// # Errors
+/// [`ReportError`] if it is damaged.
+pub fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, ReportError> {
     let path = directory.figure_data();
     if !path.exists() {
         return Ok(None);
@@ -168,7 +171,9 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         )
     };
     let m = &metrics.members;
-    vec![
+    let source = &manifest.inputs.source;
+    let source = (!source.is_empty()).then(|| fact("Source", files(source)));
+    let mut facts = vec![
         fact("Method", config.experiment.method.describe().to_owned()),
         fact(
             "Members",
@@ -178,7 +183,6 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
             ),
         ),
         fact("Seed", manifest.seed.to_string()),
-        fact("Source", files(&manifest.inputs.source)),
         fact("Target", files(&manifest.inputs.target)),
         fact(
             "Device",
@@ -202,7 +206,10 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         ),
         fact("Started", manifest.started.clone()),
         fact("Wall time", format!("{:.1} s", manifest.wall_seconds)),
-    ]
+    ];
+    // before the target
+    facts.splice(3..3, source);
+    facts
 }
 
 type SectionWithFigures = (Section, Vec<Named>);
@@ -213,7 +220,11 @@ fn sections(
     members: &[Member],
     data: Option<&FigureData>,
 ) -> Result<Vec<SectionWithFigures>, ReportError> {
-    let mut list = vec![(summary(metrics), Vec::new())];
+    let overview = match &metrics.interpolation {
+        Some(_) => interpolation::summary(metrics),
+        None => summary(metrics),
+    };
+    let mut list = vec![(overview, Vec::new())];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
     // what was not trained on comes first
     regions.sort_by_key(|(_, r)| r.trained);
@@ -247,7 +258,7 @@ pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
     move |source| ReportError::Plot { name, source }
 }
 
-fn number(value: f64) -> String {
+pub(super) fn number(value: f64) -> String {
     if value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else {
@@ -361,7 +372,7 @@ fn region_section(
             caption: format!(
                 "{}{}.",
                 v.label,
-                if v.is_input {
+                if v.is_input || config.experiment.method == Method::Interpolate {
                     ""
                 } else {
                     ", which no network sees"

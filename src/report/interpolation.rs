@@ -1,7 +1,7 @@
 //! The page's part on an interpolation: mass planes, pulls, the flow step by step,
 //! features against each other.
 
-use super::build::{ReportError, plot_error};
+use super::build::{ReportError, number, plot_error};
 use super::figures::Named;
 use super::page::{Section, Table};
 use super::plot::{Corner, FlowSteps, MassPlane, PullGroup, Pulls, Sample};
@@ -26,6 +26,59 @@ pub(super) fn sections(
         list.push(flow(config, interpolation, data)?);
     }
     Ok(list)
+}
+
+/// Yields with every error apart.
+pub(super) fn summary(metrics: &Metrics) -> Section {
+    let mut components: Vec<&String> = Vec::new();
+    for name in metrics.regions.values().flat_map(|r| r.yields.components.keys()) {
+        if !components.contains(&name) {
+            components.push(name);
+        }
+    }
+    let words = |name: &str| match name {
+        "members" => "± members".to_owned(),
+        "gp" => "± Gaussian process".to_owned(),
+        "normalisation" => "± events outside".to_owned(),
+        other => format!("± {other}"),
+    };
+    let mut header: Vec<String> = ["Region", "Observed", "Predicted", "± sampling"]
+        .map(ToOwned::to_owned)
+        .to_vec();
+    header.extend(components.iter().map(|name| words(name)));
+    header.push("Predicted / observed".to_owned());
+    let rows = metrics.regions.values().map(|region| {
+        let y = &region.yields;
+        let pair = |value: Option<f64>, error: Option<f64>, none: &str| match (value, error) {
+            (Some(v), Some(e)) if v < 10.0 => format!("{v:.3} ± {e:.3}"),
+            (Some(v), Some(e)) => format!("{} ± {}", number(v), number(e)),
+            _ => none.to_owned(),
+        };
+        let mut cells = vec![
+            region.label.clone(),
+            pair(y.observed, y.observed_error, "blinded"),
+            number(y.after),
+            number(y.after_stat),
+        ];
+        let error = |name: &&String| y.components.get(*name).copied();
+        cells.extend(components.iter().map(|name| error(name).map_or_else(String::new, number)));
+        cells.push(pair(y.ratio, y.ratio_error, "–"));
+        cells
+    });
+    Section {
+        title: "Summary".to_owned(),
+        text: vec![
+            "Members share points and noise, so that their spread is the networks'. The error of \
+             the Gaussian process comes from draws of its posterior."
+                .to_owned(),
+        ],
+        tables: vec![Table {
+            caption: "Yields, and the errors of the prediction.".to_owned(),
+            rows: rows.collect(),
+            header,
+        }],
+        ..Section::default()
+    }
 }
 
 fn name(config: &Config, category: &CategoryMetrics) -> String {

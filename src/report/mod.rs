@@ -13,6 +13,6 @@ mod interpolation;
 mod matrix;
 mod verdict;
 
-pub use build::{ReportError, read_metrics, settings_text, write};
+pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};
 pub use matrix::write_matrix;
 pub use verdict::verdict;

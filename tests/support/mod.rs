@@ -2,6 +2,8 @@
 //! runs the program as a user does.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod plane;
+
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, Int64Array};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -218,6 +220,14 @@ impl Workplace {
             sample(2, 1 << 32, events, 0.5),
         );
         fs::write(place.path("config.toml"), CONFIG).unwrap();
+        place
+    }
+
+    /// With `plane.parquet` and a configuration that interpolates it as well.
+    pub fn interpolation() -> Self {
+        let place = Self::new();
+        write_parquet(&place.path("plane.parquet"), plane::sample(3));
+        fs::write(place.path("config.toml"), plane::CONFIG).unwrap();
         place
     }
 

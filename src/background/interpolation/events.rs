@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// What is made of the two candidates as four-vectors with the azimuth of the
 /// first at 0.
-const REBUILT: [&str; 7] = [
+pub(crate) const REBUILT: [&str; 7] = [
     "m_hh", "pt_hh", "log_pt_hh", "deta_hh", "dr_hh", "phi_h1", "phi_h2",
 ];
 
@@ -185,8 +185,9 @@ fn four_vectors(
         };
         let (a, b) = (vector(0, 0.0), vector(1, dphi[row]));
         let [e, x, y, z] = [0, 1, 2, 3].map(|i| a[i] + b[i]);
-        // rounding must not make a mass of nothing imaginary
-        let m_hh = (e * e - x * x - y * y - z * z).max(0.0).sqrt();
+        let squared = e * e - x * x - y * y - z * z;
+        // rounding must not make a mass of nothing imaginary; NaN stays NaN
+        let m_hh = if squared < 0.0 { 0.0 } else { squared.sqrt() };
         let pt_hh = x.hypot(y);
         let deta = (eta[0][row] - eta[1][row]).abs();
         let values = [

@@ -24,5 +24,6 @@ pub use plan::InterpolationPlan;
 pub use predict::InterpolationError;
 pub use write::FigureData;
 
+pub(crate) use events::REBUILT;
 pub(super) use points::Point;
 pub(super) use predict::predict;

@@ -1,17 +1,17 @@
 //! The plan of an interpolation: the configuration checked against the data.
 
-use super::super::events::{Sample, Wanted};
+use super::super::events::{Sample, Wanted, count, has_column};
 use super::super::plan::{
     PlanError, PlanOptions, check_selections, region_index, scaling,
 };
 use super::super::variables::{self, Variable};
 use super::events::{EventColumns, missing_candidate};
-use crate::config::{Config, InterpolationConfig};
+use crate::config::{Config, InterpolationConfig, PredictedPart};
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
     TrainingSettings,
 };
-use crate::stats::{PlaneError, PlaneGrid};
+use crate::stats::{Hole, PlaneError, PlaneGrid};
 use sideband_models::{FlowConfig, Network, NetworkConfig};
 use std::path::Path;
 use std::sync::Arc;
@@ -76,6 +76,8 @@ impl InterpolationPlan {
             hole.check(&grid)
                 .map_err(|e| wrong(&format!("plane.holes[{i}]"), e.to_string()))?;
         }
+        check_expressions(&config, interpolation, base)?;
+        check_regions(&config, interpolation, base)?;
         let inputs = inputs(interpolation);
         let report = variables::columns(&config);
         let drawn: Vec<(String, String)> = report
@@ -107,6 +109,7 @@ impl InterpolationPlan {
         )?;
         check_selections(&config, &[&target], options.unblind)?;
         let region = region_index(&config, &config.training.region);
+        check_plane(interpolation, &grid)?;
         let settings = settings(&config, interpolation);
         let streams = Streams::new(config.experiment.seed, ensemble);
         check_training_events(&config, interpolation, &grid, &target, region)?;
@@ -298,6 +301,116 @@ fn category(interpolation: &InterpolationConfig, target: &Sample, row: usize) ->
     let value = values[row];
     let mut known = interpolation.categories().iter();
     known.position(|v| *v as f32 == value)
+}
+
+/// A variable that is a column of the data too must be that column: selections act
+/// on both.
+fn check_expressions(
+    config: &Config,
+    interpolation: &InterpolationConfig,
+    base: &Path,
+) -> Result<(), PlanError> {
+    for (i, variable) in interpolation.variables.iter().enumerate() {
+        let other = variable.expression.as_ref().filter(|e| **e != variable.name);
+        if other.is_some() && has_column(&config.data.target, base, &variable.name)? {
+            let reason = format!(
+                "`{}` is a column of the data and means something else there; give the variable \
+                 another name",
+                variable.name
+            );
+            return Err(wrong(&format!("variables[{i}].name"), reason));
+        }
+    }
+    Ok(())
+}
+
+/// Whether blind regions keep out of the training region and predicted ones within
+/// what is predicted, whoever may look at their events.
+fn check_regions(
+    config: &Config,
+    interpolation: &InterpolationConfig,
+    base: &Path,
+) -> Result<(), PlanError> {
+    let target = &config.data.target;
+    let training = &config.regions[&config.training.region];
+    for (name, region) in config.regions.iter().filter(|(_, r)| r.blind) {
+        let events = count(config, target, base, &[&region.selection, &training.selection])?;
+        if events > 0 {
+            return Err(PlanError::BlindOverlap {
+                blind: name.clone(),
+                training: config.training.region.clone(),
+                events,
+            });
+        }
+    }
+    let outside = format!("!({})", predicted_part(interpolation));
+    for name in interpolation.predicted(config) {
+        let selection = &config.regions[name].selection;
+        let events = count(config, target, base, &[selection, &outside])?;
+        if events > 0 {
+            let reason = format!(
+                "{events} events of region {name} lie outside the predicted part of the plane; \
+                 shrink the region, leave it out, or set interpolation.predict = \"box\""
+            );
+            return Err(wrong("regions", reason));
+        }
+    }
+    Ok(())
+}
+
+/// The part of the plane that is predicted, as an expression.
+fn predicted_part(interpolation: &InterpolationConfig) -> String {
+    let plane = &interpolation.plane;
+    let (x, y) = (&plane.x, &plane.y);
+    let holes = plane.holes.iter().map(|hole| match *hole {
+        Hole::XHh {
+            centre: [a, b],
+            resolution,
+            below,
+        } => format!(
+            "(sqrt(((({x}) - ({a:?})) / ({resolution:?} * ({x})))^2 \
+             + ((({y}) - ({b:?})) / ({resolution:?} * ({y})))^2) < {below:?})"
+        ),
+        Hole::Circle {
+            centre: [a, b],
+            radius,
+        } => format!("(sqrt((({x}) - ({a:?}))^2 + (({y}) - ({b:?}))^2) < {radius:?})"),
+        Hole::Box { m1, m2 } => format!(
+            "(({x}) > ({:?}) && ({x}) < ({:?}) && ({y}) > ({:?}) && ({y}) < ({:?}))",
+            m1[0], m1[1], m2[0], m2[1]
+        ),
+    });
+    let holes: Vec<String> = holes.collect();
+    match interpolation.predict {
+        PredictedPart::Box => in_box(interpolation),
+        PredictedPart::Holes => format!("{} && ({})", in_box(interpolation), holes.join(" || ")),
+    }
+}
+
+/// Whether the plane can be fitted at all: settings, and bins that are left.
+fn check_plane(interpolation: &InterpolationConfig, grid: &PlaneGrid) -> Result<(), PlanError> {
+    let plane = &interpolation.plane;
+    let hidden: Vec<bool> = (0..grid.bins())
+        .map(|bin| {
+            let rectangle = grid.rectangle(bin);
+            plane.holes.iter().any(|hole| hole.overlaps(&rectangle))
+        })
+        .collect();
+    if hidden.iter().filter(|h| !**h).count() < 2 {
+        let reason = "they touch all bins of the plane but one at most, so that nothing is left to \
+                      fit; make them smaller, the box larger or the bins finer";
+        return Err(wrong("plane.holes", reason));
+    }
+    if plane.fit.starts == 0 || plane.fit.starts > 1000 {
+        return Err(wrong("plane.fit.starts", "found 0 or too many; allowed is 1 to 1000"));
+    }
+    if let Some([low, high]) = plane.fit.length_scales
+        && !(low > 0.0 && low < high && high.is_finite())
+    {
+        let reason = format!("found [{low}, {high}]; allowed are two rising numbers above 0");
+        return Err(wrong("plane.fit.length_scales", reason));
+    }
+    Ok(())
 }
 
 /// Whether all training events lie in the box, outside the holes, in a known

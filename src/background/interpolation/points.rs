@@ -4,6 +4,7 @@ use super::metrics::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use super::plan::InterpolationPlan;
 use super::predict::InterpolationError;
 use crate::config::PredictedPart;
+use crate::ensemble::Interrupt;
 use crate::stats::{PlaneCounts, PlaneError, PlaneFit, PullSummary, Pulls};
 
 /// A drawn point of the plane.
@@ -50,7 +51,11 @@ pub(super) fn is_predicted(plan: &InterpolationPlan, [x, y]: [f64; 2]) -> bool {
 }
 
 /// Fits every category's plane and draws its points.
-pub(super) fn draw(plan: &InterpolationPlan, threads: usize) -> Result<Drawn, InterpolationError> {
+pub(super) fn draw(
+    plan: &InterpolationPlan,
+    threads: usize,
+    interrupt: &Interrupt,
+) -> Result<Drawn, InterpolationError> {
     let count = plan.interpolation().categories().len();
     let numbers: Vec<usize> = (0..count).collect();
     let mut parts = Vec::with_capacity(count);
@@ -58,7 +63,7 @@ pub(super) fn draw(plan: &InterpolationPlan, threads: usize) -> Result<Drawn, In
         let drawn = std::thread::scope(|scope| {
             let start = |number: &usize| {
                 let number = *number;
-                scope.spawn(move || category(plan, number))
+                scope.spawn(move || category(plan, number, interrupt))
             };
             let handles: Vec<_> = group.iter().map(start).collect();
             let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
@@ -83,6 +88,7 @@ pub(super) fn draw(plan: &InterpolationPlan, threads: usize) -> Result<Drawn, In
 fn category(
     plan: &InterpolationPlan,
     number: usize,
+    interrupt: &Interrupt,
 ) -> Result<(Vec<Point>, Category), InterpolationError> {
     let interpolation = plan.interpolation();
     let value = interpolation.category.as_ref().map(|c| c.values[number]);
@@ -126,6 +132,9 @@ fn category(
     // samples outside the holes, a plane bin each
     let mut outside = vec![0u64; plan.grid.bins()];
     for index in 0..interpolation.samples as u64 {
+        if index % (1 << 16) == 0 && interrupt.is_raised() {
+            return Err(InterpolationError::Interrupted);
+        }
         let drawn = sampler.sample(key, index);
         if !plan.in_hole(drawn.masses) {
             outside[drawn.bin] += 1;

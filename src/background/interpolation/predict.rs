@@ -42,18 +42,9 @@ pub enum InterpolationError {
         /// Points in the predicted part.
         inside: u64,
     },
-    /// A predicted region reaches out of what is predicted.
-    #[error(
-        "{events} observed events of region {region} lie outside the predicted part of the plane; \
-         shrink the region, leave it out of interpolation.regions, or set interpolation.predict = \
-         \"box\""
-    )]
-    Outside {
-        /// The region.
-        region: String,
-        /// How many.
-        events: u64,
-    },
+    /// Somebody asked to stop, or the time is over.
+    #[error("interrupted while samples were drawn")]
+    Interrupted,
     /// An expression.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -71,7 +62,7 @@ pub enum InterpolationError {
         source: std::io::Error,
     },
     /// Arrow or Parquet refused.
-    #[error("writing the samples: {0}")]
+    #[error("predictions/samples.parquet: {0}")]
     Write(String),
     /// A thread could not be started or died.
     #[error("drawing the samples: {0}")]
@@ -116,8 +107,7 @@ pub(crate) fn predict(
         interpolation.categories().len(),
         interpolation.samples
     ));
-    let drawn = draw(plan, bench.threads)?;
-    check_regions(plan)?;
+    let drawn = draw(plan, bench.threads, bench.interrupt)?;
     (bench.say)(&format!(
         "{} points through {} flows",
         drawn.points.len(),
@@ -144,24 +134,7 @@ pub(crate) fn predict(
     })?;
     let figures = FigureData::new(plan, &sampler, &drawn, &sums.corner)?;
     directory.write_compact(&directory.figure_data(), &figures)?;
-    metrics(plan, bench, members, failed, &drawn, sums)
-}
-
-/// Observed events of the predicted regions lie where the samples are.
-fn check_regions(plan: &InterpolationPlan) -> Result<(), InterpolationError> {
-    for (region, _) in &plan.columns.regions {
-        let outside = plan.target.in_region(*region).filter(|row| {
-            let masses = plan.masses(*row);
-            !super::points::is_predicted(plan, masses)
-        });
-        let events = outside.count() as u64;
-        if events > 0 {
-            let name = plan.config.regions.get_index(*region);
-            let region = name.map(|(name, _)| name.clone()).unwrap_or_default();
-            return Err(InterpolationError::Outside { region, events });
-        }
-    }
-    Ok(())
+    metrics(plan, members, failed, &drawn, sums)
 }
 
 /// Draws features for all points, chunk by chunk and in their order.
@@ -180,7 +153,7 @@ fn each_piece(
     let starts: Vec<usize> = (0..drawn.points.len()).step_by(CHUNK).collect();
     for group in starts.chunks(at_once) {
         if bench.interrupt.is_raised() {
-            return Ok(());
+            return Err(InterpolationError::Interrupted);
         }
         let pieces = std::thread::scope(|scope| {
             let handles: Vec<_> = group
@@ -264,8 +237,10 @@ fn member_piece(
         }
     }
     let mut dropped = 0;
-    for (flags, row) in flags.iter_mut().zip(features.chunks(d)) {
-        if row.iter().any(|x| !x.is_finite()) {
+    for (row, flags) in flags.iter_mut().enumerate() {
+        let finite = features[row * d..(row + 1) * d].iter().all(|x| x.is_finite())
+            && rebuilt.columns.iter().all(|column| column[row].is_finite());
+        if !finite {
             dropped += 1;
             *flags = 0;
         }
@@ -456,7 +431,6 @@ impl<'a> Sums<'a> {
 
 fn metrics(
     plan: &InterpolationPlan,
-    bench: Workbench<'_>,
     members: &[Member],
     failed: &[u32],
     drawn: &Drawn,
@@ -467,7 +441,7 @@ fn metrics(
         let Some((name, config)) = plan.config.regions.get_index(*index) else {
             continue;
         };
-        if sums.weights.is_empty() && !bench.interrupt.is_raised() {
+        if sums.weights.is_empty() {
             return Err(InterpolationError::Empty {
                 region: name.clone(),
                 drawn: drawn.categories.iter().map(|c| c.samples[0]).sum(),
@@ -580,7 +554,8 @@ fn region(
     });
     RegionMetrics {
         label,
-        trained: index == plan.training_region(),
+        // its events were trained on, but the samples are no part of them
+        trained: false,
         blind: !shown,
         source_events: sums.weights.len(),
         target_events: rows.as_ref().map(Vec::len),

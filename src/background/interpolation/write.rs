@@ -12,6 +12,7 @@ use super::points::Drawn;
 use super::predict::{InterpolationError, Piece, noise};
 use crate::data::DataError;
 use crate::ensemble::Member;
+use crate::run::atomic;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
@@ -27,7 +28,15 @@ use std::sync::Arc;
 const ROW_GROUP: usize = 1 << 18;
 
 fn failed(error: impl std::fmt::Display) -> InterpolationError {
-    InterpolationError::Write(error.to_string())
+    let text = error.to_string();
+    // the writer hides the system's error in its own
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let hint = if text.contains("os error 28") {
+        atomic::hint(&full)
+    } else {
+        ""
+    };
+    InterpolationError::Write(text + hint)
 }
 
 /// Writes pieces as they come.

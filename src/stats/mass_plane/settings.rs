@@ -15,8 +15,8 @@ pub struct PlaneSettings {
     /// the counts; otherwise it is that of the counts (c = 1, paper).
     pub fit_amplitude: bool,
     /// Average over the errors of the length scales (and of the amplitude, if it is
-    /// fitted) instead of trusting the best ones (paper): the error of the hole
-    /// grows by about a fifth at 10^4 events, to what it is.
+    /// fitted) instead of trusting the best ones (paper). At 10^4 events the pulls
+    /// of the hole in toys go from a width of 1.2 to one of 1.05.
     pub average_kernel: bool,
     /// Bounds of both length scales in GeV; without them, from the width of a bin
     /// to ten times the width of the plane.
