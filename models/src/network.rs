@@ -249,7 +249,11 @@ impl DeviceNetwork {
         let mut output = vec![0.0; members * batch];
         for (member, output) in output.chunks_mut(batch.max(1)).enumerate() {
             // rows are common to all members, or each has its own
-            let first = if given == 1 { 0 } else { member * batch * columns };
+            let first = if given == 1 {
+                0
+            } else {
+                member * batch * columns
+            };
             host.log_prob(
                 &mut scratch,
                 &parameters[member * p..(member + 1) * p],

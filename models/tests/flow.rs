@@ -67,18 +67,32 @@ fn golden() -> (Imported, Value) {
 }
 
 fn matrix(value: &Value) -> Vec<Vec<f64>> {
-    let row = |v: &Value| v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect();
+    let row = |v: &Value| {
+        v.as_array()
+            .unwrap()
+            .iter()
+            .map(|x| x.as_f64().unwrap())
+            .collect()
+    };
     value.as_array().unwrap().iter().map(row).collect()
 }
 
 fn list(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|x| x.as_f64().unwrap())
+        .collect()
 }
 
 #[test]
 fn log_densities_are_those_of_nflows() {
     let (imported, golden) = golden();
-    let (x, context) = (matrix(&golden["eval"]["x"]), matrix(&golden["eval"]["context"]));
+    let (x, context) = (
+        matrix(&golden["eval"]["x"]),
+        matrix(&golden["eval"]["context"]),
+    );
     let expected = list(&golden["eval"]["log_prob"]);
     let rows: Vec<f32> = x
         .iter()
@@ -166,7 +180,9 @@ fn train(compute: &Compute, flow: &FlowConfig, members: &[u64], steps: usize) ->
     let mut rows = Vec::new();
     for step in 0..steps {
         for member in members {
-            let order = Key::from_seed(*member).with(step as u64).permutation(ROWS as u32);
+            let order = Key::from_seed(*member)
+                .with(step as u64)
+                .permutation(ROWS as u32);
             rows.extend(order.into_iter().take(BATCH).map(|r| r as i32));
         }
     }
@@ -241,7 +257,9 @@ fn samples_have_the_density_that_they_were_drawn_from() {
             (radius * (std::f64::consts::TAU * stream.uniform()).cos()) as f32
         })
         .collect();
-    let context: Vec<f32> = (0..n * 2).map(|_| (2.0 * stream.uniform() - 1.0) as f32).collect();
+    let context: Vec<f32> = (0..n * 2)
+        .map(|_| (2.0 * stream.uniform() - 1.0) as f32)
+        .collect();
     let scaling = InputScaling {
         shift: vec![0.5, -1.0, 0.0, 2.0, 0.1, 0.2],
         factor: vec![2.0, 0.5, 1.0, 4.0, 1.5, 0.7],
@@ -264,7 +282,10 @@ fn samples_have_the_density_that_they_were_drawn_from() {
         let (x0, l0) = reference.get_or_insert((x.clone(), log_p.clone()));
         let close = |a: &[f32], b: &[f32], allowed: f32| {
             let scale = |v: &f32| allowed * (1.0 + v.abs());
-            a.iter().zip(b).filter(|(a, b)| (**a - **b).abs() > scale(a)).count()
+            a.iter()
+                .zip(b)
+                .filter(|(a, b)| (**a - **b).abs() > scale(a))
+                .count()
         };
         // a bin edge within rounding may send a point to either side
         let (far_x, far_l) = (close(x0, &x, 2e-3), close(l0, &log_p, 5e-3));

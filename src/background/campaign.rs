@@ -123,7 +123,7 @@ pub fn run(
     let ended = campaign.ended(ends);
     if experiment.is_matrix {
         let compared = compare_methods(experiment, &ended.ensembles);
-            crate::report::write_matrix(&campaign.root, &ended.ensembles, compared.as_ref())?;
+        crate::report::write_matrix(&campaign.root, &ended.ensembles, compared.as_ref())?;
     }
     campaign.close(&ended, started)?;
     if ended.state != State::Interrupted {
@@ -413,8 +413,7 @@ impl<'a> Campaign<'a> {
                 | RunError::Interpolation(
                     InterpolationError::Plane { .. } | InterpolationError::Empty { .. },
                 )),
-            ) if self.experiment.is_matrix =>
-            {
+            ) if self.experiment.is_matrix => {
                 say(&format!("error: {error}"));
                 Ok(EnsembleEnd {
                     name: name.clone(),

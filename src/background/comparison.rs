@@ -76,7 +76,9 @@ pub fn compare_methods(experiment: &Experiment, ends: &[EnsembleEnd]) -> Option<
     let config = experiment.comparison.as_ref()?;
     let find = |row: &str, method: &str| -> Option<&Metrics> {
         let is_wanted = |spec: &&crate::config::EnsembleSpec| {
-            config.place(spec).is_some_and(|place| place == [row, method])
+            config
+                .place(spec)
+                .is_some_and(|place| place == [row, method])
         };
         let name = &experiment.ensembles.iter().find(is_wanted)?.name;
         ends.iter().find(|e| e.name == *name)?.metrics.as_ref()
@@ -204,7 +206,10 @@ fn direct(config: &ComparisonConfig, metrics: &Metrics) -> Option<MethodMetrics>
         variations: Variations::Shifts(vec![vec![y.after + error]]),
     });
     let components: Vec<Component> = shifts.collect();
-    let kept = region.variables.iter().filter(|(name, _)| wanted(config, name));
+    let kept = region
+        .variables
+        .iter()
+        .filter(|(name, _)| wanted(config, name));
     let variables = kept.map(|(name, v)| (name.clone(), v.clone())).collect();
     of_yield(config, metrics, &total, &components, variables)
 }
@@ -331,7 +336,10 @@ impl Reweighting<'_> {
             .filter_map(|(name, v)| {
                 let pick = |metrics: &Metrics, region: &str| -> Option<Vec<f64>> {
                     let region = metrics.regions.get(region)?;
-                    let v = region.variables.get(name).filter(|other| other.edges == v.edges)?;
+                    let v = region
+                        .variables
+                        .get(name)
+                        .filter(|other| other.edges == v.edges)?;
                     Some(v.after.values.clone())
                 };
                 let own = non_closure.and_then(|n| n.variables.get(name));

@@ -2,8 +2,8 @@
 
 use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, yields};
-use super::closure::{Component, compare};
 use super::classifier::{Class, ClassifierError, closure_auc};
+use super::closure::{Component, compare};
 use super::metrics::{
     AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
     VariableMetrics, YieldMetrics,

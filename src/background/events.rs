@@ -142,7 +142,9 @@ impl Sample {
             request.flags.push((name.clone(), compiled));
         }
         for (name, text) in &wanted.flags {
-            request.flags.push((name.clone(), compile(name.clone(), text)?));
+            request
+                .flags
+                .push((name.clone(), compile(name.clone(), text)?));
         }
         for (name, text) in &wanted.features {
             let compiled = compile("features.inputs".to_owned(), text)?;
@@ -229,7 +231,11 @@ pub(super) fn count(
     let definitions = config.data.define.iter();
     let definitions = definitions.map(|(k, v)| (k.clone(), v.clone())).collect();
     let resolver = Resolver::new(dataset.columns(), &definitions).map_err(wrong)?;
-    let texts = sample.selection.as_deref().into_iter().chain(texts.iter().copied());
+    let texts = sample
+        .selection
+        .as_deref()
+        .into_iter()
+        .chain(texts.iter().copied());
     let all: Vec<String> = texts.map(|text| format!("({text})")).collect();
     let request = ScanRequest {
         selection: Some(resolver.compile(&all.join(" && ")).map_err(wrong)?),
@@ -241,7 +247,11 @@ pub(super) fn count(
 }
 
 /// Whether the files of a sample have a column.
-pub(super) fn has_column(sample: &SampleConfig, base: &Path, name: &str) -> Result<bool, PlanError> {
+pub(super) fn has_column(
+    sample: &SampleConfig,
+    base: &Path,
+    name: &str,
+) -> Result<bool, PlanError> {
     let dataset = Dataset::open(&sample.path.to_list(), base)
         .map_err(|e| PlanError::data("data.target.path".to_owned(), e))?;
     Ok(dataset.columns().iter().any(|c| c.name == name))

@@ -33,24 +33,24 @@ struct Workbench<'a> {
     say: &'a dyn Fn(&str),
 }
 
-pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, compare_methods};
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, run};
+pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, compare_methods};
 pub use events::{Rest, Sample};
 pub use grow::{Merged, extend, merge};
+pub(crate) use interpolation::REBUILT;
+pub use interpolation::{
+    CategoryMetrics, FigureData, HoleMetrics, InterpolationError, InterpolationMetrics,
+    InterpolationPlan, PlaneFigure, PullMetrics,
+};
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
     YieldMetrics,
 };
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
-pub use interpolation::{
-    CategoryMetrics, FigureData, HoleMetrics, InterpolationError, InterpolationMetrics,
-    InterpolationPlan, PlaneFigure, PullMetrics,
-};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use planned::Planned;
 pub use predict::{PredictError, PredictOptions, predict};
 pub use training::{Worked, work};
 pub use variables::Variable;
-pub(crate) use interpolation::REBUILT;
 pub(crate) use variables::file_name;

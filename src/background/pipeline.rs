@@ -206,7 +206,10 @@ pub(super) fn plan(
     let config = &spec.config;
     let samples = config.data.samples();
     let files = samples.map(|(_, sample)| sample.path.to_list().join(", "));
-    say(&format!("reading {}", files.collect::<Vec<_>>().join(" and ")));
+    say(&format!(
+        "reading {}",
+        files.collect::<Vec<_>>().join(" and ")
+    ));
     let plan = Planned::new(
         &spec.name,
         config.clone(),

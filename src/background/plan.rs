@@ -6,8 +6,8 @@ use super::variables::{self, Variable};
 use crate::config::{Config, Method};
 use crate::data::DataError;
 use crate::ensemble::{
-    ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task,
-    TrainingSample, TrainingSettings,
+    ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task, TrainingSample,
+    TrainingSettings,
 };
 use sideband_models::{MlpConfig, Network};
 use std::collections::HashSet;

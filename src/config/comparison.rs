@@ -1,12 +1,12 @@
 //! `[comparison]`: regions and methods of a matrix side by side.
 
+use super::EnsembleSpec;
 use super::check::{Checked, ensure};
 use super::parse::Experiment;
-use super::EnsembleSpec;
-use std::collections::HashSet;
 use super::raw::Method;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// `[comparison]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -143,7 +143,9 @@ impl ComparisonConfig {
             };
             ensure(
                 spec.config.experiment.method != Method::Interpolate
-                    || interpolation.predicted(&spec.config).contains(&self.region.as_str()),
+                    || interpolation
+                        .predicted(&spec.config)
+                        .contains(&self.region.as_str()),
                 "comparison.region",
                 &self.region,
                 "a region that the interpolation predicts (interpolation.regions)",

@@ -226,7 +226,14 @@ impl InterpolationConfig {
 
     /// Whether samples have a column of this name already.
     fn is_taken(&self, name: &str) -> bool {
-        let own = ["weight", "nominal", "spread", "median", "point", "plane_bin"];
+        let own = [
+            "weight",
+            "nominal",
+            "spread",
+            "median",
+            "point",
+            "plane_bin",
+        ];
         let category = self.category.as_ref().map(|c| c.column.as_str());
         let rebuilt = self.candidates.is_some() && REBUILT.contains(&name);
         [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
@@ -275,9 +282,7 @@ impl InterpolationConfig {
                 Transform::Identity => true,
                 Transform::Log { above } => above.is_finite(),
                 Transform::LogBelow { below } => below.is_finite(),
-                Transform::Logit { low, high } => {
-                    low < high && low.is_finite() && high.is_finite()
-                }
+                Transform::Logit { low, high } => low < high && low.is_finite() && high.is_finite(),
             };
             let allowed = "finite ends, the lower below the higher";
             ensure(fine, &path, variable.transform, allowed)?;
@@ -319,7 +324,9 @@ impl InterpolationConfig {
         }
         ensure(
             self.predict == PredictedPart::Box
-                || !self.predicted(config).contains(&config.training.region.as_str()),
+                || !self
+                    .predicted(config)
+                    .contains(&config.training.region.as_str()),
             "interpolation.regions",
             &config.training.region,
             "regions in the holes; `predict = \"box\"` predicts the training region too",

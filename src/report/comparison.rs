@@ -18,7 +18,12 @@ const METHODS: [(&str, &str); 3] = [
 ];
 
 fn present(comparison: &ComparisonMetrics) -> Vec<(&'static str, &'static str)> {
-    let has = |key: &str| comparison.rows.values().any(|r| r.methods.contains_key(key));
+    let has = |key: &str| {
+        comparison
+            .rows
+            .values()
+            .any(|r| r.methods.contains_key(key))
+    };
     METHODS.into_iter().filter(|(key, _)| has(key)).collect()
 }
 
@@ -75,14 +80,14 @@ fn yields(comparison: &ComparisonMetrics) -> Table {
     }
     let rows = comparison.rows.iter().map(|(name, row)| {
         let observed = row.observed.zip(row.observed_error);
-        let observed = observed.map_or_else(
-            || "blinded".to_owned(),
-            |(n, e)| format!("{n:.0} ± {e:.0}"),
-        );
+        let observed =
+            observed.map_or_else(|| "blinded".to_owned(), |(n, e)| format!("{n:.0} ± {e:.0}"));
         let mut cells = vec![name.clone(), observed];
         for (key, _) in &methods {
             let method = row.methods.get(*key);
-            cells.push(dash(method.map(|m| format!("{:.1} ± {:.1}", m.predicted, m.error))));
+            cells.push(dash(
+                method.map(|m| format!("{:.1} ± {:.1}", m.predicted, m.error)),
+            ));
             cells.push(dash(method.and_then(percent)));
         }
         cells
@@ -122,7 +127,9 @@ fn errors(comparison: &ComparisonMetrics) -> Table {
     }
     Table {
         caption: "Errors of the yields.".to_owned(),
-        header: ["region", "method", "all", "of which"].map(ToOwned::to_owned).to_vec(),
+        header: ["region", "method", "all", "of which"]
+            .map(ToOwned::to_owned)
+            .to_vec(),
         rows,
     }
 }
@@ -130,7 +137,10 @@ fn errors(comparison: &ComparisonMetrics) -> Table {
 /// Distributions of any row, in the order of the first that has them.
 fn variables(comparison: &ComparisonMetrics) -> Vec<(String, String)> {
     let mut list: Vec<(String, String)> = Vec::new();
-    let methods = comparison.rows.values().flat_map(|row| row.methods.values());
+    let methods = comparison
+        .rows
+        .values()
+        .flat_map(|row| row.methods.values());
     for (name, v) in methods.flat_map(|m| &m.variables) {
         if !list.iter().any(|(known, _)| known == name) {
             list.push((name.clone(), v.label.clone()));
@@ -241,7 +251,11 @@ fn latex(comparison: &ComparisonMetrics) -> String {
     text.push_str("}\n\\hline\n");
     let groups = comparison.rows.keys();
     let groups = groups.map(|name| {
-        format!("\\multicolumn{{{}}}{{c}}{{{}}}", methods.len(), escape(name))
+        format!(
+            "\\multicolumn{{{}}}{{c}}{{{}}}",
+            methods.len(),
+            escape(name)
+        )
     });
     let first: Vec<String> = std::iter::once(String::new()).chain(groups).collect();
     line(&mut text, &first);
@@ -328,7 +342,10 @@ fn residuals(
     let drawn = Residuals {
         title: data_label.to_owned(),
         x_label: String::new(),
-        methods: methods.iter().map(|(_, label)| (*label).to_owned()).collect(),
+        methods: methods
+            .iter()
+            .map(|(_, label)| (*label).to_owned())
+            .collect(),
         rows: rows.collect(),
     }
     .draw();
@@ -390,7 +407,10 @@ fn distributions(
             divide_by_width: false,
         }
         .draw();
-        let caption = format!("{} in {name}, bands with all errors of a method.", first.label);
+        let caption = format!(
+            "{} in {name}, bands with all errors of a method.",
+            first.label
+        );
         let file = format!("{}_{}", file_name(name), file_name(variable));
         figures.push(figure(root, &file, caption, drawn)?);
     }

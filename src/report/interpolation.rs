@@ -31,7 +31,11 @@ pub(super) fn sections(
 /// Yields with every error apart.
 pub(super) fn summary(metrics: &Metrics) -> Section {
     let mut components: Vec<&String> = Vec::new();
-    for name in metrics.regions.values().flat_map(|r| r.yields.components.keys()) {
+    for name in metrics
+        .regions
+        .values()
+        .flat_map(|r| r.yields.components.keys())
+    {
         if !components.contains(&name) {
             components.push(name);
         }
@@ -61,7 +65,11 @@ pub(super) fn summary(metrics: &Metrics) -> Section {
             number(y.after_stat),
         ];
         let error = |name: &&String| y.components.get(*name).copied();
-        cells.extend(components.iter().map(|name| error(name).map_or_else(String::new, number)));
+        cells.extend(
+            components
+                .iter()
+                .map(|name| error(name).map_or_else(String::new, number)),
+        );
         cells.push(pair(y.ratio, y.ratio_error, "–"));
         cells
     });
@@ -82,7 +90,10 @@ pub(super) fn summary(metrics: &Metrics) -> Section {
 }
 
 fn name(config: &Config, category: &CategoryMetrics) -> String {
-    let column = config.interpolation.as_ref().and_then(|i| i.category.as_ref());
+    let column = config
+        .interpolation
+        .as_ref()
+        .and_then(|i| i.category.as_ref());
     match (column, category.value) {
         (Some(column), Some(value)) => format!("{} = {value}", column.column),
         _ => "all events".to_owned(),
@@ -181,7 +192,10 @@ fn plane(
     label: &str,
 ) -> Result<super::plot::Figure, super::plot::PlotError> {
     let p = &category.plane;
-    let hole = config.interpolation.as_ref().and_then(|i| i.plane.holes.first());
+    let hole = config
+        .interpolation
+        .as_ref()
+        .and_then(|i| i.plane.holes.first());
     let numbers = |v: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {
         let line = |l: &Vec<Option<f64>>| l.iter().map(|x| x.unwrap_or(f64::NAN)).collect();
         v.iter().map(line).collect()
@@ -326,7 +340,9 @@ fn flow(
             .map(|k| (2 * k, 2 * k + 1))
             .filter(|(_, second)| *second < count)
             .collect(),
-        stages: stages.map(|(label, values)| sample(label, values)).collect(),
+        stages: stages
+            .map(|(label, values)| sample(label, values))
+            .collect(),
         data: Some(sample("Training events", &data.training)),
     };
     if !data.steps.is_empty() {

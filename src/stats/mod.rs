@@ -18,7 +18,7 @@ pub use calibration::{CalibrationPoint, calibration};
 pub use chi2::{Chi2, chi2};
 pub use ensemble_histogram::{EnsembleHistogram, Histogram};
 pub use mass_plane::{
-    Hole, Integral, PlaneCounts, PlaneError, PlaneFit, PlaneGrid, PlaneSample, PlaneSampler,
-    PlaneSettings, PullSummary, Pulls, Rectangle,
+    Hole, Integral, Noise, PlaneCounts, PlaneError, PlaneFit, PlaneGrid, PlaneGridConfig,
+    PlaneSample, PlaneSampler, PlaneSettings, PullSummary, Pulls, Rectangle,
 };
 pub use weights::WeightSummary;

@@ -2,6 +2,7 @@
 //! runs the program as a user does.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod flows;
 pub mod plane;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, Int64Array};

@@ -5,7 +5,7 @@ use super::{DIAGONAL_MINIMUM, NORM_EPSILON, NORM_MOMENTUM};
 use crate::device::{Compute, Kernels};
 use crate::network::TrainingOutput;
 use crate::objective::softplus;
-use crate::spline::{Direction, Implementation, SplineConfig};
+use crate::spline::{self, Direction, Implementation, SplineConfig};
 use crate::stack::linear;
 use burn::tensor::{Int, Tensor, TensorData, activation};
 
@@ -268,11 +268,11 @@ impl FlowOnDevice {
         x: Tensor<3>,
         theta: Tensor<3>,
     ) -> (Tensor<3>, Tensor<3>) {
-        let implementation = match self.kernels {
-            Kernels::Plain => Implementation::Plain,
-            Kernels::Fused => Implementation::of(&x),
-        };
-        implementation.apply(&self.spline, direction, x, theta)
+        match (self.kernels, direction) {
+            (Kernels::Plain, _) => Implementation::Plain.apply(&self.spline, direction, x, theta),
+            (Kernels::Fused, Direction::Forward) => spline::forward(&self.spline, x, theta),
+            (Kernels::Fused, Direction::Inverse) => spline::inverse(&self.spline, x, theta),
+        }
     }
 
     /// Context and features of rows `[1 or E, B, D + C]`.
@@ -321,9 +321,7 @@ impl FlowOnDevice {
             };
             let t = linear(t, take(), take());
             let t = match context {
-                Some(context) => {
-                    t * activation::sigmoid(linear(context.clone(), take(), take()))
-                }
+                Some(context) => t * activation::sigmoid(linear(context.clone(), take(), take())),
                 None => t,
             };
             h = h + t;
@@ -376,8 +374,8 @@ impl Matrices {
         let lower = square(lower_parts, &self.lower);
         let upper = square(upper_parts, &self.upper);
         // row i of the permutation matrix has its one where permutation = i
-        let distance = permutation.expand([members, d, d])
-            - self.counting.clone().expand([members, d, d]);
+        let distance =
+            permutation.expand([members, d, d]) - self.counting.clone().expand([members, d, d]);
         let order = distance.abs().lower_elem(0.5).float();
         let matrix = order
             .matmul(upper.swap_dims(1, 2))

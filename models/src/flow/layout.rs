@@ -74,8 +74,13 @@ impl FlowConfig {
         let d = self.features;
         let h = self.hidden;
         let square = h.checked_mul(h)?;
-        let into = d.checked_add(self.context)?.checked_add(1)?.checked_mul(h)?;
-        let out = d.checked_mul(self.bins.checked_mul(3)?)?.checked_mul(h.checked_add(1)?)?;
+        let into = d
+            .checked_add(self.context)?
+            .checked_add(1)?
+            .checked_mul(h)?;
+        let out = d
+            .checked_mul(self.bins.checked_mul(3)?)?
+            .checked_mul(h.checked_add(1)?)?;
         let block = square.checked_mul(2)?.checked_add(into)?;
         let step = block
             .checked_mul(self.blocks)?
@@ -117,7 +122,10 @@ impl Flow {
                     let unit = inverse_softplus(1.0 - DIAGONAL_MINIMUM);
                     for part in ["lower", "upper"] {
                         let spec = ParameterSpec::constant(&name(part), triangle, 0.0);
-                        parameters.push(ParameterSpec { decays: true, ..spec });
+                        parameters.push(ParameterSpec {
+                            decays: true,
+                            ..spec
+                        });
                     }
                     parameters.push(ParameterSpec::constant(&name("diagonal"), d, unit));
                     parameters.push(ParameterSpec::constant(&name("bias"), d, 0.0));
@@ -134,7 +142,12 @@ impl Flow {
                         let name = |part: &str| name(&format!("block.{block}.{part}"));
                         let second = name("second");
                         parameters.extend(ParameterSpec::linear(&name("first"), h, h));
-                        parameters.extend(ParameterSpec::linear_within(&second, h, h, BLOCK_SPREAD));
+                        parameters.extend(ParameterSpec::linear_within(
+                            &second,
+                            h,
+                            h,
+                            BLOCK_SPREAD,
+                        ));
                         if config.context > 0 {
                             let context = config.context;
                             parameters.extend(ParameterSpec::linear(&name("context"), context, h));

@@ -82,7 +82,14 @@ impl FlowSampler {
                 let mut all = vec![0.0; self.members() * noise.len()];
                 for (row, out) in self.rows.iter().zip(all.chunks_mut(noise.len().max(1))) {
                     let parameters = &row.parameters;
-                    host.sample(&mut scratch, parameters, &row.statistics, noise, &context, out);
+                    host.sample(
+                        &mut scratch,
+                        parameters,
+                        &row.statistics,
+                        noise,
+                        &context,
+                        out,
+                    );
                 }
                 all
             }
@@ -129,7 +136,13 @@ impl FlowSampler {
         let row = &self.rows[member];
         let context = self.standardise(context);
         let mut scratch = Scratch::default();
-        let steps = host.trace(&mut scratch, &row.parameters, &row.statistics, noise, &context);
+        let steps = host.trace(
+            &mut scratch,
+            &row.parameters,
+            &row.statistics,
+            noise,
+            &context,
+        );
         std::iter::once(noise.to_vec()).chain(steps).collect()
     }
 

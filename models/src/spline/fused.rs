@@ -6,7 +6,7 @@
 //! the gradient has two and needs no node. Nothing is kept for the gradient but
 //! the operands: computing the bin again is cheaper than storing it.
 
-use super::scalar;
+use super::cpu::{self, Gradients as CpuGradients, Values};
 use super::{Constants, Direction, SplineConfig};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
@@ -88,7 +88,13 @@ impl Spline for Flex {
         let shape = packed(&x.shape());
         let x = floats(&x);
         let mut out = vec![0.0; 2 * x.len()];
-        scalar::values(&constants, direction, x, floats(&theta), &mut out);
+        cpu::run(Values {
+            constants: &constants,
+            direction,
+            x,
+            theta: floats(&theta),
+            out: &mut out,
+        });
         FlexTensor::from_data(TensorData::new(out, shape))
     }
 }
@@ -107,15 +113,15 @@ impl SplineGradient for Flex {
         let (x, theta) = (floats(&x), floats(&theta));
         let mut for_x = vec![0.0; x.len()];
         let mut for_theta = vec![0.0; theta.len()];
-        scalar::gradients(
-            &constants,
+        cpu::run(CpuGradients {
+            constants: &constants,
             direction,
             x,
             theta,
-            floats(&gradient),
-            &mut for_x,
-            &mut for_theta,
-        );
+            gradient: floats(&gradient),
+            for_x: &mut for_x,
+            for_theta: &mut for_theta,
+        });
         (
             FlexTensor::from_data(TensorData::new(for_x, x_shape)),
             FlexTensor::from_data(TensorData::new(for_theta, theta_shape)),
@@ -163,7 +169,11 @@ impl<B: Spline + SplineGradient, C: CheckpointStrategy> Spline for Autodiff<B, C
         }
 
         let nodes = [x.node(), theta.node()];
-        match SplineBackward.prepare::<C>(nodes).compute_bound().stateful() {
+        match SplineBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prepared) => {
                 let (x, theta) = (x.primitive().clone(), theta.primitive().clone());
                 let out = B::spline(x.clone(), theta.clone(), constants, direction);

@@ -13,44 +13,32 @@
 //!
 //! There are two implementations of the same formulas. [`plain`] is a chain of
 //! tensor operations that every backend has and burn differentiates; [`fused`]
-//! is one operation with a gradient derived by hand. Which one runs depends on
+//! is one operation with a gradient derived by hand, on the processor in
+//! [`bin`], [`cpu`] and [`lanes`], on GPUs in `kernel`. Which one runs depends on
 //! the backend and the number type alone ([`Implementation::of`]), never on the
 //! number of members, the batch or the threads, so that a member does not
 //! notice its company.
 //!
 //! Axes: `E` members, `B` batch, `T` transformed values, `K` bins.
 
+mod bin;
+mod cpu;
 mod fused;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod kernel;
+mod lanes;
 mod plain;
-mod scalar;
 #[cfg(test)]
 mod tests;
 
 use burn::backend::DispatchDevice;
 use burn::tensor::{DType, Tensor};
-use thiserror::Error;
 
 /// Least width and least height of a bin, as a share of the whole interval.
 pub(crate) const MIN_BIN: f64 = 1e-3;
 
 /// Least derivative at an inner knot.
 pub(crate) const MIN_DERIVATIVE: f64 = 1e-3;
-
-/// What makes a [`SplineConfig`] impossible.
-#[derive(Debug, Error, Clone, PartialEq)]
-pub enum SplineError {
-    /// Fewer than two bins, or more than their least widths leave room for.
-    #[error("a spline has {0} bins, but needs at least 2 and at most 999; change `bins`")]
-    Bins(usize),
-    /// The interval is empty or not a number.
-    #[error("the bound of a spline is {0}, but must be a positive number; change `bound`")]
-    Bound(f64),
-    /// The scale is zero, negative or not a number.
-    #[error("the scale of a spline is {0}, but must be a positive number; change `scale`")]
-    Scale(f64),
-}
 
 /// The form of a spline; the parameters are tensors.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,24 +56,6 @@ impl SplineConfig {
     /// Free parameters of a transformed value, `3K - 1`.
     pub(crate) fn parameters(&self) -> usize {
         3 * self.bins - 1
-    }
-
-    /// Says whether such a spline exists.
-    ///
-    /// # Errors
-    /// [`SplineError`] naming the field that is out of its range.
-    pub(crate) fn check(&self) -> Result<(), SplineError> {
-        let positive = |value: f64| value > 0.0 && value.is_finite();
-        if self.bins < 2 || self.bins as f64 * MIN_BIN >= 1.0 {
-            return Err(SplineError::Bins(self.bins));
-        }
-        if !positive(self.bound) {
-            return Err(SplineError::Bound(self.bound));
-        }
-        if !positive(self.scale) {
-            return Err(SplineError::Scale(self.scale));
-        }
-        Ok(())
     }
 }
 
@@ -173,7 +143,7 @@ impl Implementation {
 
 /// `y = f(x)` and `ln f'(x)`, each `[E, B, T]`. `x`: `[E, B, T]`; `theta`:
 /// `[E, B, T (3K - 1)]`. Finite, with finite gradients, for every finite `x`
-/// and every `theta` of the size of a float's square root.
+/// and every `theta` within +-1e15.
 pub(crate) fn forward(
     config: &SplineConfig,
     x: Tensor<3>,

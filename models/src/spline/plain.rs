@@ -3,7 +3,7 @@
 //! Written so that no branch that is not taken can spoil a gradient: values in
 //! the tails are replaced by 0 before anything is computed from them, and each
 //! quantity is a sum of positive terms or a difference of neighbours, with no
-//! cancellation left (see [`super::scalar`] for the formulas).
+//! cancellation left (see [`super::bin`] for the formulas).
 
 use super::{Direction, MIN_BIN, MIN_DERIVATIVE, SplineConfig};
 use burn::tensor::Tensor;
@@ -28,11 +28,9 @@ pub(super) fn apply(
 
     let across = knots(config, theta.clone().narrow(3, 0, bins));
     let up = knots(config, theta.clone().narrow(3, bins, bins));
-    let slope = softplus_with_threshold(
-        theta.narrow(3, 2 * bins, bins - 1),
-        1.0,
-        SOFTPLUS_IS_LINEAR,
-    ) + MIN_DERIVATIVE;
+    let slope =
+        softplus_with_threshold(theta.narrow(3, 2 * bins, bins - 1), 1.0, SOFTPLUS_IS_LINEAR)
+            + MIN_DERIVATIVE;
     let one = x.ones_like();
     let slope = Tensor::cat(vec![one.clone(), slope, one], 3);
 
@@ -77,16 +75,18 @@ pub(super) fn apply(
     let share = s.clone() / den.clone();
     let log_slope = (share.clone() * (share * n2)).log();
 
-    let near_left = xi.clone().lower_equal(om.clone());
+    // from the nearer end: knots are met exactly, and no value leaves its bin
     let (value, log_det) = match direction {
         Direction::Forward => {
             let from_bottom = (s.clone() * xi2 + d0 * t.clone()) / den.clone() * height.clone();
             let from_top = (s * om2 + d1 * t) / den * height;
-            let value = (top - from_top).mask_where(near_left, bottom + from_bottom);
+            let lower = from_bottom.clone().lower_equal(from_top.clone());
+            let value = (top - from_top).mask_where(lower, bottom + from_bottom);
             (value, log_slope)
         }
         Direction::Inverse => {
-            let value = (right - om * width.clone()).mask_where(near_left, left + xi * width);
+            let lower = xi.clone().lower_equal(om.clone());
+            let value = (right - om * width.clone()).mask_where(lower, left + xi * width);
             (value, log_slope.neg())
         }
     };
@@ -99,12 +99,11 @@ pub(super) fn apply(
 
 /// Knots `[E, B, T, K + 1]` of the shares that `theta` `[E, B, T, K]` stands for.
 fn knots(config: &SplineConfig, theta: Tensor<4>) -> Tensor<4> {
-    let [members, batch, values, bins] = theta.dims();
+    let bins = config.bins;
     let free = 1.0 - bins as f64 * MIN_BIN;
     let shares = softmax(theta / config.scale, 3) * free + MIN_BIN;
     let inner = shares.narrow(3, 0, bins - 1) * (2.0 * config.bound);
     let end = inner.zeros_like().narrow(3, 0, 1);
-    debug_assert_eq!(end.dims(), [members, batch, values, 1]);
     Tensor::cat(
         vec![
             end.clone() - config.bound,

@@ -9,7 +9,13 @@ use std::collections::BTreeMap;
 /// What is made of the two candidates as four-vectors with the azimuth of the
 /// first at 0.
 pub(crate) const REBUILT: [&str; 7] = [
-    "m_hh", "pt_hh", "log_pt_hh", "deta_hh", "dr_hh", "phi_h1", "phi_h2",
+    "m_hh",
+    "pt_hh",
+    "log_pt_hh",
+    "deta_hh",
+    "dr_hh",
+    "phi_h1",
+    "phi_h2",
 ];
 
 /// Columns of a rebuilt event and the expressions over them.
@@ -231,7 +237,8 @@ mod tests {
         // a boost along the beam does not change the mass
         let columns = [125.0, 125.0, 300.0, 300.0, 1.3, 1.3, pi].map(|v| vec![v]);
         let boosted = four_vectors(&candidates, &names, &columns);
-        let along = 2.0 * (300f64.powi(2) + 125f64.powi(2) + (300.0 * 1.3f64.sinh()).powi(2)).sqrt();
+        let along =
+            2.0 * (300f64.powi(2) + 125f64.powi(2) + (300.0 * 1.3f64.sinh()).powi(2)).sqrt();
         let z = 2.0 * 300.0 * 1.3f64.sinh();
         assert!((boosted[0][0] - (along * along - z * z).sqrt()).abs() < 1e-9);
     }

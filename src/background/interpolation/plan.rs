@@ -1,9 +1,7 @@
 //! The plan of an interpolation: the configuration checked against the data.
 
 use super::super::events::{Sample, Wanted, count, has_column};
-use super::super::plan::{
-    PlanError, PlanOptions, check_selections, region_index, scaling,
-};
+use super::super::plan::{PlanError, PlanOptions, check_selections, region_index, scaling};
 use super::super::variables::{self, Variable};
 use super::events::{EventColumns, missing_candidate};
 use crate::config::{Config, InterpolationConfig, PredictedPart};
@@ -121,7 +119,10 @@ impl InterpolationPlan {
             let role = "target";
             return Err(PlanError::NoWeight { role, sum });
         }
-        if let Some(row) = target.in_region(region).find(|i| target.table.weights[*i] < 0.0) {
+        if let Some(row) = target
+            .in_region(region)
+            .find(|i| target.table.weights[*i] < 0.0)
+        {
             let weight = target.table.weights[row];
             let reason = format!(
                 "an event weighs {weight}; a density needs weights of 0 and more. Drop the \
@@ -257,7 +258,9 @@ fn settings(config: &Config, interpolation: &InterpolationConfig) -> TrainingSet
     let network = FlowConfig {
         features: interpolation.variables.len(),
         context: 2 + one_hot,
-        steps: std::iter::repeat_n(sequence, flow.repeat).flatten().collect(),
+        steps: std::iter::repeat_n(sequence, flow.repeat)
+            .flatten()
+            .collect(),
         bins: flow.bins,
         bound: flow.bound,
         hidden: flow.hidden,
@@ -311,7 +314,10 @@ fn check_expressions(
     base: &Path,
 ) -> Result<(), PlanError> {
     for (i, variable) in interpolation.variables.iter().enumerate() {
-        let other = variable.expression.as_ref().filter(|e| **e != variable.name);
+        let other = variable
+            .expression
+            .as_ref()
+            .filter(|e| **e != variable.name);
         if other.is_some() && has_column(&config.data.target, base, &variable.name)? {
             let reason = format!(
                 "`{}` is a column of the data and means something else there; give the variable \
@@ -334,7 +340,12 @@ fn check_regions(
     let target = &config.data.target;
     let training = &config.regions[&config.training.region];
     for (name, region) in config.regions.iter().filter(|(_, r)| r.blind) {
-        let events = count(config, target, base, &[&region.selection, &training.selection])?;
+        let events = count(
+            config,
+            target,
+            base,
+            &[&region.selection, &training.selection],
+        )?;
         if events > 0 {
             return Err(PlanError::BlindOverlap {
                 blind: name.clone(),
@@ -402,7 +413,10 @@ fn check_plane(interpolation: &InterpolationConfig, grid: &PlaneGrid) -> Result<
         return Err(wrong("plane.holes", reason));
     }
     if plane.fit.starts == 0 || plane.fit.starts > 1000 {
-        return Err(wrong("plane.fit.starts", "found 0 or too many; allowed is 1 to 1000"));
+        return Err(wrong(
+            "plane.fit.starts",
+            "found 0 or too many; allowed is 1 to 1000",
+        ));
     }
     if let Some([low, high]) = plane.fit.length_scales
         && !(low > 0.0 && low < high && high.is_finite())

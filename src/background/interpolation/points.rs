@@ -155,7 +155,11 @@ fn category(
     let variations = (0..interpolation.posterior_draws as u64)
         .map(|draw| {
             let ratios = fit.draw_weights(plan.streams.plane(number as u64), draw);
-            let sum: f64 = ratios.iter().zip(&outside).map(|(r, n)| r * *n as f64).sum();
+            let sum: f64 = ratios
+                .iter()
+                .zip(&outside)
+                .map(|(r, n)| r * *n as f64)
+                .sum();
             ratios.into_iter().map(|r| r * observed / sum).collect()
         })
         .collect();

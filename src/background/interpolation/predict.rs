@@ -14,7 +14,9 @@ use crate::ensemble::Member;
 use crate::run::{DirectoryError, RunDirectory, atomic};
 use crate::stats::{EnsembleHistogram, Histogram, PlaneError, WeightSummary};
 use indexmap::IndexMap;
-use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Flow, FlowSampler, InputScaling, NetworkConfig, Row};
+use sideband_models::{
+    Compute, DeviceError, EVALUATION_CHUNK, Flow, FlowSampler, InputScaling, NetworkConfig, Row,
+};
 use thiserror::Error;
 
 /// Why an interpolation has no result.
@@ -238,7 +240,9 @@ fn member_piece(
     }
     let mut dropped = 0;
     for (row, flags) in flags.iter_mut().enumerate() {
-        let finite = features[row * d..(row + 1) * d].iter().all(|x| x.is_finite())
+        let finite = features[row * d..(row + 1) * d]
+            .iter()
+            .all(|x| x.is_finite())
             && rebuilt.columns.iter().all(|column| column[row].is_finite());
         if !finite {
             dropped += 1;
@@ -450,9 +454,16 @@ fn metrics(
         }
         let shown = plan.unblind || !config.blind;
         let label = config.label.clone().unwrap_or_else(|| name.clone());
-        regions.insert(name.clone(), region(plan, drawn, sums, *index, label, shown));
+        regions.insert(
+            name.clone(),
+            region(plan, drawn, sums, *index, label, shown),
+        );
     }
-    let count: f64 = drawn.categories.iter().map(|c| c.weight * c.samples[1] as f64).sum();
+    let count: f64 = drawn
+        .categories
+        .iter()
+        .map(|c| c.weight * c.samples[1] as f64)
+        .sum();
     let observed: f64 = plan.sample.classes()[0].weights.iter().sum();
     let loss = loss_summary(members);
     let interpolation = InterpolationMetrics {

@@ -217,9 +217,7 @@ impl FigureData {
         let last = trace.len().saturating_sub(1);
         let mut chosen: Vec<usize> = (0..STAGES).map(|k| k * last / (STAGES - 1)).collect();
         chosen.dedup();
-        let training: Vec<f32> = plan
-            .sample
-            .classes()[0]
+        let training: Vec<f32> = plan.sample.classes()[0]
             .rows
             .iter()
             .take(TRACED)

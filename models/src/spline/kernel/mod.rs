@@ -1,11 +1,13 @@
 //! The spline as CubeCL kernels, one thread a value: WGPU and CUDA.
 //!
-//! The formulas and their order are those of [`super::scalar`], which says why
-//! they are written as they are. The number of bins and the direction are known
-//! when the kernel is compiled. A thread reads its row of `theta` three times
-//! (largest, sum, knots) rather than keeping `2K` exponentials: registers cost
-//! more than rereading a cached row. The launches are the checked ones, so that
+//! The formulas and their order are those of [`super::bin`] and [`super::cpu`],
+//! which say why they are written as they are. The number of bins and the
+//! direction are known when a kernel is compiled. A thread rereads its row of
+//! `theta` (largest, sum, knots) rather than keeping `2K` exponentials: the row
+//! is in the cache, and registers are scarce. The launches are the checked ones:
 //! no kernel can leave its buffers, and no `unsafe` is needed.
+
+mod place;
 
 use super::fused::{Spline, SplineGradient, packed};
 use super::{Constants, Direction};
@@ -18,185 +20,7 @@ use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
-
-/// The run-time part of [`Constants`].
-#[derive(CubeType, CubeLaunch, Clone, Copy)]
-struct Scalars {
-    bound: f32,
-    inverse_scale: f32,
-    floor: f32,
-    span: f32,
-    min_derivative: f32,
-}
-
-/// One bin, and the sums of the two softmaxes with what was subtracted.
-#[derive(CubeType)]
-struct Bin {
-    index: usize,
-    left: f32,
-    right: f32,
-    bottom: f32,
-    top: f32,
-    d0: f32,
-    d1: f32,
-    widths_largest: f32,
-    widths_sum: f32,
-    heights_largest: f32,
-    heights_sum: f32,
-}
-
-/// A place in a bin and what the formulas share there.
-#[derive(CubeType)]
-struct Place {
-    xi: f32,
-    om: f32,
-    t: f32,
-    s: f32,
-    per_den: f32,
-    n2: f32,
-}
-
-#[cube]
-fn softplus(x: f32) -> f32 {
-    max(x, 0.0) + (-x.abs()).exp().log1p()
-}
-
-#[cube]
-fn sigmoid(x: f32) -> f32 {
-    let e = (-x.abs()).exp();
-    select(x >= 0.0, 1.0 / (1.0 + e), e / (1.0 + e))
-}
-
-#[cube]
-fn largest(theta: &Tensor<f32>, start: usize, #[comptime] bins: usize) -> f32 {
-    let mut result = theta[start];
-    for j in 1..bins {
-        result = max(result, theta[start + j]);
-    }
-    result
-}
-
-#[cube]
-fn exponential(theta: &Tensor<f32>, position: usize, largest: f32, scale: f32) -> f32 {
-    ((theta[position] - largest) * scale).exp()
-}
-
-#[cube]
-fn sum(
-    theta: &Tensor<f32>,
-    start: usize,
-    largest: f32,
-    scale: f32,
-    #[comptime] bins: usize,
-) -> f32 {
-    let mut result = 0.0f32;
-    for j in 0..bins {
-        result += exponential(theta, start + j, largest, scale);
-    }
-    result
-}
-
-#[cube]
-fn find_bin(
-    at: f32,
-    theta: &Tensor<f32>,
-    row: usize,
-    scalars: &Scalars,
-    #[comptime] bins: usize,
-    #[comptime] inverse: bool,
-) -> Bin {
-    let scale = scalars.inverse_scale;
-    let widths_largest = largest(theta, row, bins);
-    let heights_largest = largest(theta, row + bins, bins);
-    let widths_sum = sum(theta, row, widths_largest, scale, bins);
-    let heights_sum = sum(theta, row + bins, heights_largest, scale, bins);
-    let mut next_left = -scalars.bound;
-    let mut next_bottom = -scalars.bound;
-    let mut index = 0usize;
-    let mut left = next_left;
-    let mut right = next_left;
-    let mut bottom = next_bottom;
-    let mut top = next_bottom;
-    for j in 0..bins {
-        let low = next_left;
-        let under = next_bottom;
-        let width = exponential(theta, row + j, widths_largest, scale) / widths_sum;
-        let height = exponential(theta, row + bins + j, heights_largest, scale) / heights_sum;
-        next_left = low + (scalars.floor + scalars.span * width);
-        next_bottom = under + (scalars.floor + scalars.span * height);
-        if j == bins - 1 {
-            next_left = scalars.bound;
-            next_bottom = scalars.bound;
-        }
-        let start = if inverse { under } else { low };
-        if at >= start || j == 0 {
-            index = j;
-            left = low;
-            right = next_left;
-            bottom = under;
-            top = next_bottom;
-        }
-    }
-    let slopes = row + 2 * bins;
-    let mut d0 = 1.0f32;
-    let mut d1 = 1.0f32;
-    if index > 0 {
-        d0 = scalars.min_derivative + softplus(theta[slopes + index - 1]);
-    }
-    if index < bins - 1 {
-        d1 = scalars.min_derivative + softplus(theta[slopes + index]);
-    }
-    Bin {
-        index,
-        left,
-        right,
-        bottom,
-        top,
-        d0,
-        d1,
-        widths_largest,
-        widths_sum,
-        heights_largest,
-        heights_sum,
-    }
-}
-
-#[cube]
-fn find_place(at: f32, bin: &Bin, #[comptime] inverse: bool) -> Place {
-    let width = bin.right - bin.left;
-    let height = bin.top - bin.bottom;
-    let s = height / width;
-    let mut xi = (at - bin.left) / width;
-    let mut om = (bin.right - at) / width;
-    if inverse {
-        let v = (at - bin.bottom) / height;
-        let rest = (bin.top - at) / height;
-        let unit = max(s, max(bin.d0, bin.d1));
-        let mean = s / unit;
-        let r = bin.d0 / unit * rest - bin.d1 / unit * v;
-        let large = (r * r + 4.0 * mean * mean * v * rest).sqrt() + r.abs();
-        let small = 2.0 * mean * select(r >= 0.0, v, rest);
-        let first = small / (small + large);
-        let second = large / (small + large);
-        xi = select(r >= 0.0, first, second);
-        om = select(r >= 0.0, second, first);
-    }
-    let t = xi * om;
-    Place {
-        xi,
-        om,
-        t,
-        s,
-        per_den: 1.0 / (s * (xi * xi + om * om) + (bin.d0 + bin.d1) * t),
-        n2: bin.d1 * xi * xi + 2.0 * s * t + bin.d0 * om * om,
-    }
-}
-
-#[cube]
-fn slope(place: &Place) -> f32 {
-    let share = place.s * place.per_den;
-    share * (share * place.n2)
-}
+use place::{Scalars, ScalarsLaunch, find_bin, find_place, sigmoid, slope, softmax_gradient};
 
 #[cube(launch)]
 fn values_kernel(
@@ -228,39 +52,15 @@ fn values_kernel(
             let height = bin.top - bin.bottom;
             let risen = (place.s * xi * xi + bin.d0 * place.t) * place.per_den;
             let rest = (place.s * om * om + bin.d1 * place.t) * place.per_den;
-            value = select(xi <= om, bin.bottom + height * risen, bin.top - height * rest);
+            value = select(
+                risen <= rest,
+                bin.bottom + height * risen,
+                bin.top - height * rest,
+            );
         }
     }
     out[i] = value;
     out[count + i] = log_det;
-}
-
-/// Writes the softmax's gradient: it is `shift` before the bin, `stretch` in
-/// it and 0 behind it at the shares.
-#[cube]
-#[expect(clippy::too_many_arguments, reason = "a softmax and its gradient")]
-fn softmax_gradient(
-    theta: &Tensor<f32>,
-    out: &mut Tensor<f32>,
-    start: usize,
-    largest: f32,
-    sum: f32,
-    scale: f32,
-    index: usize,
-    shift: f32,
-    stretch: f32,
-    #[comptime] bins: usize,
-) {
-    let mut mean = 0.0f32;
-    for j in 0..bins {
-        let at = select(j < index, shift, select(j == index, stretch, 0.0));
-        mean += exponential(theta, start + j, largest, scale) / sum * at;
-    }
-    for j in 0..bins {
-        let at = select(j < index, shift, select(j == index, stretch, 0.0));
-        let share = exponential(theta, start + j, largest, scale) / sum;
-        out[start + j] = share * (at - mean);
-    }
 }
 
 #[cube(launch)]
@@ -348,7 +148,11 @@ fn gradients_kernel(
     let slopes = row + 2 * bins;
     for j in 0..bins - 1 {
         // inner knot j + 1 ends bin j and begins bin j + 1
-        let at_knot = select(j + 1 == bin.index, by_d0, select(j == bin.index, by_d1, 0.0));
+        let at_knot = select(
+            j + 1 == bin.index,
+            by_d0,
+            select(j == bin.index, by_d1, 0.0),
+        );
         for_theta[slopes + j] = at_knot * sigmoid(theta[slopes + j]);
     }
 }

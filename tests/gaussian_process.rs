@@ -1,0 +1,629 @@
+//! Gaussian processes against scikit-learn and against each other.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use serde::Deserialize;
+use sideband::stats::gaussian_process::{
+    Amplitude, DenseProcess, FitSettings, GpError, GridProcess, Marginal, Posterior,
+    SquaredExponential, Standardised, averaged, fit,
+};
+use sideband::stats::minimise::{MinimiseError, MinimiseSettings};
+use sideband_models::random::Key;
+
+/// `tests/data/golden/gp_hist_*.json`: scikit-learn 1.9.
+#[derive(Deserialize)]
+struct Golden {
+    edges: Vec<f64>,
+    counts: Vec<Vec<f64>>,
+    blind: Vec<Vec<u8>>,
+    mean: f64,
+    deviation: f64,
+    c1_l20: At,
+    fitted: Optimum,
+    posterior_mean: Vec<f64>,
+    posterior_std: Vec<f64>,
+    hole_sum: f64,
+    hole_error: f64,
+}
+
+#[derive(Deserialize)]
+struct At {
+    log_marginal: f64,
+    gradient: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Optimum {
+    amplitude: f64,
+    length_scales: Vec<f64>,
+    log_marginal: f64,
+    gradient: Vec<f64>,
+}
+
+struct Histogram {
+    golden: Golden,
+    standardised: Standardised,
+    grid: GridProcess,
+    dense: DenseProcess,
+    /// m1, m2 of every bin.
+    centres: Vec<f64>,
+    hole: Vec<usize>,
+}
+
+fn histogram(name: &str) -> Histogram {
+    let path = format!(
+        "{}/tests/data/golden/gp_hist_{name}.json",
+        env!("CARGO_MANIFEST_DIR")
+    );
+    let golden: Golden = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let axis: Vec<f64> = golden
+        .edges
+        .windows(2)
+        .map(|e| 0.5 * (e[0] + e[1]))
+        .collect();
+    let bins = axis.len();
+    let blind: Vec<u8> = golden.blind.concat();
+    let counts: Vec<f64> = golden.counts.concat();
+    let (hole, kept): (Vec<usize>, Vec<usize>) = (0..bins * bins).partition(|bin| blind[*bin] == 1);
+    let values: Vec<f64> = kept.iter().map(|bin| counts[*bin]).collect();
+    let variances: Vec<f64> = values.iter().map(|n| n.max(1.0)).collect();
+    let standardised = Standardised::new(&values, &variances).unwrap();
+    let centres: Vec<f64> = (0..bins * bins)
+        .flat_map(|bin| [axis[bin / bins], axis[bin % bins]])
+        .collect();
+    let points = kept
+        .iter()
+        .flat_map(|bin| [centres[2 * bin], centres[2 * bin + 1]])
+        .collect();
+    let (targets, noise) = (&standardised.targets, &standardised.noise);
+    Histogram {
+        grid: GridProcess::new([axis.clone(), axis], &kept, targets, noise).unwrap(),
+        dense: DenseProcess::new(2, points, targets.clone(), noise.clone()).unwrap(),
+        golden,
+        standardised,
+        centres,
+        hole,
+    }
+}
+
+fn relative(found: f64, expected: f64) -> f64 {
+    (found - expected).abs() / expected.abs()
+}
+
+fn kernel(amplitude: f64, scales: &[f64]) -> SquaredExponential {
+    SquaredExponential::new(amplitude, scales.to_vec()).unwrap()
+}
+
+fn settings(amplitude: Amplitude, bounds: [f64; 2], starts: usize) -> FitSettings {
+    FitSettings {
+        amplitude,
+        length_scales: vec![bounds; 2],
+        starts,
+        start_within: None,
+        minimiser: MinimiseSettings {
+            gradient_tolerance: 1e-4,
+            ..MinimiseSettings::default()
+        },
+    }
+}
+
+/// Both representations of the same data.
+fn both(h: &Histogram) -> [(&'static str, &dyn Marginal); 2] {
+    [("grid", &h.grid), ("dense", &h.dense)]
+}
+
+#[test]
+fn likelihood_and_gradient_at_fixed_parameters_are_those_of_scikit_learn() {
+    for name in ["a", "b"] {
+        let h = histogram(name);
+        assert!(relative(h.standardised.mean, h.golden.mean) < 1e-14);
+        assert!(relative(h.standardised.deviation, h.golden.deviation) < 1e-14);
+        let golden = &h.golden.c1_l20;
+        for (what, process) in both(&h) {
+            let found = process.log_marginal(&kernel(1.0, &[20.0; 2])).unwrap();
+            assert!(relative(found.value, golden.log_marginal) < 1e-11, "{what}");
+            for (g, expected) in found.gradient.iter().zip(&golden.gradient) {
+                assert!(relative(*g, *expected) < 1e-9, "{what}: {g} {expected}");
+            }
+            assert_eq!(found.jitter, 0.0);
+        }
+        // at scikit-learn's optimum the gradient is its leftover: absolute
+        let golden = &h.golden.fitted;
+        for (what, process) in both(&h) {
+            let found = process
+                .log_marginal(&kernel(golden.amplitude, &golden.length_scales))
+                .unwrap();
+            assert!(relative(found.value, golden.log_marginal) < 1e-11, "{what}");
+            for (g, expected) in found.gradient.iter().zip(&golden.gradient) {
+                assert!((g - expected).abs() < 1e-8, "{what}: {g} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_fit_ends_where_that_of_scikit_learn_does() {
+    for name in ["a", "b"] {
+        let h = histogram(name);
+        let settings = settings(Amplitude::Fitted([1e-3, 1e3]), [1.0, 500.0], 2);
+        let golden = &h.golden.fitted;
+        for found in [
+            fit(&h.grid, &settings).unwrap(),
+            fit(&h.dense, &settings).unwrap(),
+        ] {
+            assert!(found.converged && found.projected_gradient < 1e-4);
+            assert_eq!(found.at_bound, [false, false]);
+            assert!(found.starts_agreeing >= 2, "{found:?}");
+            assert!(relative(found.kernel.amplitude(), golden.amplitude) < 1e-3);
+            let scales = found.kernel.length_scales().iter();
+            for (l, expected) in scales.zip(&golden.length_scales) {
+                assert!(relative(*l, *expected) < 1e-5, "{l} {expected}");
+            }
+            assert!(found.log_marginal > golden.log_marginal - 1e-8);
+        }
+    }
+}
+
+#[test]
+fn predictions_are_those_of_scikit_learn() {
+    for name in ["a", "b"] {
+        let h = histogram(name);
+        let kernel = kernel(h.golden.fitted.amplitude, &h.golden.fitted.length_scales);
+        for (what, posterior) in [
+            ("grid", h.grid.posterior(&kernel).unwrap()),
+            ("dense", h.dense.posterior(&kernel, &h.centres).unwrap()),
+        ] {
+            for bin in 0..posterior.len() {
+                let (mean, std) = (h.golden.posterior_mean[bin], h.golden.posterior_std[bin]);
+                let difference = (posterior.mean()[bin] - mean).abs();
+                assert!(difference < 1e-8 * mean.abs().max(1.0), "{what}");
+                assert!(
+                    relative(posterior.variance(bin).sqrt(), std) < 1e-6,
+                    "{what}"
+                );
+            }
+            let events = posterior.rescaled(h.standardised.mean, h.standardised.deviation);
+            let sum: f64 = h.hole.iter().map(|bin| events.mean()[*bin]).sum();
+            let error = events.variance_of_sum(&h.hole).sqrt();
+            assert!(relative(sum, h.golden.hole_sum) < 1e-9, "{what}: {sum}");
+            assert!(
+                relative(error, h.golden.hole_error) < 1e-6,
+                "{what}: {error}"
+            );
+        }
+    }
+}
+
+/// A number in [-1, 1).
+fn noise(key: Key, counter: u64) -> f64 {
+    2.0 * key.uniform(counter) - 1.0
+}
+
+#[test]
+fn gradients_are_the_differences_of_the_likelihood() {
+    let key = Key::from_seed(5);
+    let mut cases: Vec<(String, Box<dyn Marginal>, Vec<SquaredExponential>)> = Vec::new();
+    for d in 1..=3 {
+        let n = 30;
+        let points = (0..n * d).map(|i| 10.0 * key.uniform(i as u64)).collect();
+        let targets = (0..n).map(|i| noise(key.with(1), i as u64)).collect();
+        let variances = (0..n)
+            .map(|i| 0.01 + 0.1 * key.with(2).uniform(i as u64))
+            .collect();
+        let dense = DenseProcess::new(d, points, targets, variances).unwrap();
+        let kernels = [(0.3, 0.4), (1.0, 2.0), (4.0, 30.0)].map(|(c, l)| {
+            let scales: Vec<f64> = (0..d).map(|k| l * (1.0 + 0.3 * k as f64)).collect();
+            kernel(c, &scales)
+        });
+        cases.push((format!("dense {d}D"), Box::new(dense), kernels.to_vec()));
+    }
+    for (what, (grid, _)) in grids() {
+        let kernels = [(0.3, 0.7, 1.0), (1.0, 5.0, 2.0), (30.0, 9.0, 70.0)]
+            .map(|(c, l1, l2)| kernel(c, &[l1, l2]));
+        cases.push((what, Box::new(grid), kernels.to_vec()));
+    }
+    for (what, process, kernels) in cases {
+        for kernel in kernels {
+            let theta = kernel.log_parameters();
+            let gradient = process.log_marginal(&kernel).unwrap().gradient;
+            for k in 0..theta.len() {
+                let at = |step: f64| {
+                    let mut theta = theta.clone();
+                    theta[k] += step;
+                    let kernel = SquaredExponential::from_log(&theta).unwrap();
+                    process.log_marginal(&kernel).unwrap().value
+                };
+                // five points: error h^4
+                let h = 1e-3;
+                let difference =
+                    (8.0 * (at(h) - at(-h)) - (at(2.0 * h) - at(-2.0 * h))) / (12.0 * h);
+                assert!(
+                    (gradient[k] - difference).abs() < 1e-7 * gradient[k].abs().max(1.0),
+                    "{what} {kernel:?} {k}: {} {difference}",
+                    gradient[k]
+                );
+            }
+        }
+    }
+}
+
+/// Grids with points missing, and the same data as points.
+fn grids() -> Vec<(String, (GridProcess, DenseProcess))> {
+    let key = Key::from_seed(8);
+    [(7, 7), (5, 9), (12, 4), (1, 8)]
+        .into_iter()
+        .map(|(nx, ny)| {
+            // unequal steps
+            let axis = |n: usize, k: u64| -> Vec<f64> {
+                (0..n)
+                    .map(|i| 2.0 * i as f64 + key.with(k).uniform(i as u64))
+                    .collect()
+            };
+            let axes = [axis(nx, 1), axis(ny, 2)];
+            let observed: Vec<usize> = (0..nx * ny)
+                .filter(|p| key.with(3).uniform(*p as u64) < 0.7)
+                .collect();
+            let n = observed.len() as u64;
+            let targets: Vec<f64> = (0..n).map(|i| noise(key.with(4), i)).collect();
+            let variances: Vec<f64> = (0..n)
+                .map(|i| 0.01 + 0.2 * key.with(5).uniform(i))
+                .collect();
+            let points = observed
+                .iter()
+                .flat_map(|p| [axes[0][p / ny], axes[1][p % ny]])
+                .collect();
+            (
+                format!("grid {nx} x {ny}"),
+                (
+                    GridProcess::new(axes, &observed, &targets, &variances).unwrap(),
+                    DenseProcess::new(2, points, targets, variances).unwrap(),
+                ),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn a_grid_and_its_points_are_one_process() {
+    for (what, (grid, dense)) in grids() {
+        for kernel in [
+            kernel(0.3, &[0.7, 1.0]),
+            kernel(1.0, &[5.0, 2.0]),
+            kernel(30.0, &[9.0, 70.0]),
+        ] {
+            let (a, b) = (
+                grid.log_marginal(&kernel).unwrap(),
+                dense.log_marginal(&kernel).unwrap(),
+            );
+            assert!((a.value - b.value).abs() < 1e-9 * b.value.abs(), "{what}");
+            for (x, y) in a.gradient.iter().zip(&b.gradient) {
+                assert!((x - y).abs() < 1e-8 * y.abs().max(1.0), "{what}: {x} {y}");
+            }
+        }
+    }
+}
+
+/// The whole 25 x 25 plane at the length scales of the paper and far from them.
+#[test]
+fn the_low_rank_leaves_nothing_out() {
+    let h = histogram("a");
+    for kernel in [
+        kernel(1.0, &[108.3, 50.6]),
+        kernel(1.0, &[3.6, 3.6]),
+        kernel(0.5, &[8.0, 400.0]),
+        kernel(100.0, &[500.0, 500.0]),
+    ] {
+        let (a, b) = (
+            h.grid.log_marginal(&kernel).unwrap(),
+            h.dense.log_marginal(&kernel).unwrap(),
+        );
+        assert!((a.value - b.value).abs() < 1e-10 * b.value.abs());
+        for (x, y) in a.gradient.iter().zip(&b.gradient) {
+            assert!(
+                (x - y).abs() < 1e-8 * y.abs().max(1.0),
+                "{kernel:?}: {x} {y}"
+            );
+        }
+        let grid = h.grid.posterior(&kernel).unwrap();
+        let dense = h.dense.posterior(&kernel, &h.centres).unwrap();
+        for i in 0..grid.len() {
+            assert!((grid.mean()[i] - dense.mean()[i]).abs() < 1e-8);
+            let far = (i * 7 + 13) % grid.len();
+            let difference = grid.covariance(i, far) - dense.covariance(i, far);
+            assert!(difference.abs() < 1e-10 * kernel.amplitude());
+        }
+    }
+}
+
+/// Moments of draws against mean and covariance: every standardised difference
+/// within 5.5 errors (of a thousand normal numbers the largest is near 3.3).
+fn check_draws(what: &str, posterior: &Posterior, draws: u64) {
+    let key = Key::from_seed(21);
+    let n = posterior.len();
+    let drawn: Vec<Vec<f64>> = (0..draws).map(|g| posterior.draw(key, g)).collect();
+    assert_eq!(
+        drawn[3],
+        posterior.draw(key, 3),
+        "a function of key and index"
+    );
+    assert_ne!(drawn[3], drawn[4]);
+    assert_ne!(drawn[3], posterior.draw(key.with(1), 3));
+    let mean: Vec<f64> = (0..n)
+        .map(|i| drawn.iter().map(|d| d[i]).sum::<f64>() / draws as f64)
+        .collect();
+    for i in 0..n {
+        let error = (posterior.variance(i) / draws as f64).sqrt();
+        let off = (mean[i] - posterior.mean()[i]) / error;
+        assert!(off.abs() < 5.5, "{what}: mean of {i} off by {off}");
+        for j in 0..=i {
+            let found: f64 = drawn
+                .iter()
+                .map(|d| (d[i] - posterior.mean()[i]) * (d[j] - posterior.mean()[j]))
+                .sum::<f64>()
+                / draws as f64;
+            let expected = posterior.covariance(i, j);
+            let variance = posterior.variance(i) * posterior.variance(j) + expected * expected;
+            let off = (found - expected) / (variance / draws as f64).sqrt();
+            assert!(off.abs() < 5.5, "{what}: covariance {i} {j} off by {off}");
+        }
+    }
+}
+
+#[test]
+fn draws_have_the_mean_and_the_covariance_of_the_posterior() {
+    let (_, (grid, dense)) = grids().swap_remove(1);
+    let kernel = kernel(1.0, &[5.0, 2.0]);
+    check_draws("grid", &grid.posterior(&kernel).unwrap(), 4000);
+    // ten points on top of each other: S* is singular up to rounding
+    let mut at: Vec<f64> = [3.0, 4.0].repeat(10);
+    at.extend([0.5, 0.5, 9.0, 1.0]);
+    let posterior = dense.posterior(&kernel, &at).unwrap();
+    assert!(posterior.jitter() < 1e-9);
+    let drawn = posterior.draw(Key::from_seed(1), 0);
+    for same in &drawn[1..10] {
+        assert!((same - drawn[0]).abs() < 1e-4);
+    }
+    let rescaled = grid.posterior(&kernel).unwrap().rescaled(100.0, 7.0);
+    check_draws("rescaled", &rescaled, 2000);
+}
+
+#[test]
+fn the_average_over_kernels_is_the_integral() {
+    // a smooth plane with a gap, 9 x 9
+    let axis: Vec<f64> = (0..9).map(f64::from).collect();
+    let observed: Vec<usize> = (0..81)
+        .filter(|p| !((3..6).contains(&(p / 9)) && (3..6).contains(&(p % 9))))
+        .collect();
+    let key = Key::from_seed(2);
+    let targets: Vec<f64> = observed
+        .iter()
+        .map(|p| {
+            let (x, y) = ((p / 9) as f64, (p % 9) as f64);
+            (x / 2.5).sin() + 0.3 * (y / 3.0).cos() + 0.3 * noise(key, *p as u64)
+        })
+        .collect();
+    let variances = vec![0.03; observed.len()];
+    let process = GridProcess::new([axis.clone(), axis], &observed, &targets, &variances).unwrap();
+    let settings = settings(Amplitude::Fixed(1.0), [0.5, 100.0], 3);
+    let fitted = fit(&process, &settings).unwrap();
+    let found = averaged(&process, &fitted, &settings).unwrap();
+
+    // the same integral, by a fine lattice over the whole range
+    let n = 60;
+    let (low, high) = (0.5_f64.ln(), 100.0_f64.ln());
+    let (mut weight, mut mean, mut square, mut log_l) = (0.0, 0.0, 0.0, 0.0);
+    for i in 0..n {
+        for j in 0..n {
+            let at = |k: i32| low + (high - low) * (f64::from(k) + 0.5) / f64::from(n);
+            let kernel = SquaredExponential::from_log(&[0.0, at(i), at(j)]).unwrap();
+            let marginal = process.log_marginal(&kernel).unwrap().value;
+            let w = (marginal - fitted.log_marginal).exp();
+            if w > 1e-5 {
+                let posterior = process.posterior(&kernel).unwrap();
+                let m = posterior.mean()[40];
+                weight += w;
+                mean += w * m;
+                square += w * (posterior.variance(40) + m * m);
+                log_l += w * at(i);
+            }
+        }
+    }
+    mean /= weight;
+    let deviation = (square / weight - mean * mean).sqrt();
+    let best = process.posterior(&fitted.kernel).unwrap();
+    let found_deviation = found.posterior.variance(40).sqrt();
+    // by far more than the tolerance, the average is wider than the best kernel
+    assert!(found_deviation > 1.1 * best.variance(40).sqrt());
+    assert!(
+        relative(found_deviation, deviation) < 0.03,
+        "{found_deviation} {deviation}"
+    );
+    assert!((found.posterior.mean()[40] - mean).abs() < 0.03 * deviation);
+    assert!((found.log_parameters[1][0] - log_l / weight).abs() < 0.02);
+    assert_eq!(found.log_parameters[0], [0.0, 0.0]);
+    assert!(found.kernels > 20, "{}", found.kernels);
+
+    // nothing free, nothing to average over
+    let mut fixed = settings;
+    let l = fitted.kernel.length_scales();
+    fixed.length_scales = l.iter().map(|l| [*l, *l]).collect();
+    let alone = averaged(&process, &fitted, &fixed).unwrap();
+    assert_eq!(alone.kernels, 1);
+    for i in 0..81 {
+        assert!((alone.posterior.mean()[i] - best.mean()[i]).abs() < 1e-12);
+        assert!(relative(alone.posterior.variance(i), best.variance(i)) < 1e-9);
+    }
+}
+
+#[test]
+fn a_fixed_amplitude_stays_and_a_bound_is_reported() {
+    let h = histogram("b");
+    let found = fit(&h.grid, &settings(Amplitude::Fixed(0.3), [5.0, 20.0], 2)).unwrap();
+    assert_eq!(found.kernel.amplitude(), 0.3);
+    assert_eq!(found.at_bound, [true, true]);
+    assert!(found.converged);
+}
+
+#[test]
+fn wrong_data_say_why() {
+    let dense = |points: &[f64], targets: &[f64], noise: &[f64]| {
+        DenseProcess::new(1, points.to_vec(), targets.to_vec(), noise.to_vec()).map(|_| ())
+    };
+    let grid = |points: &[usize], targets: &[f64], noise: &[f64]| {
+        let axes = [vec![0.0, 1.0], vec![0.0, 1.0, 2.0]];
+        GridProcess::new(axes, points, targets, noise).map(|_| ())
+    };
+    assert_eq!(dense(&[0.0, 1.0], &[1.0, 2.0], &[0.1, 0.1]), Ok(()));
+    assert_eq!(grid(&[0, 5], &[1.0, 2.0], &[0.1, 0.1]), Ok(()));
+    assert_eq!(dense(&[0.0], &[1.0], &[0.1]), Err(GpError::TooFewPoints(1)));
+    assert_eq!(grid(&[0], &[1.0], &[0.1]), Err(GpError::TooFewPoints(1)));
+    assert!(matches!(
+        dense(&[0.0, f64::NAN], &[1.0, 2.0], &[0.1, 0.1]),
+        Err(GpError::NotFinite {
+            what: "coordinate",
+            index: 1,
+            ..
+        })
+    ));
+    for noise in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        let wrong = [0.1, noise];
+        for found in [
+            dense(&[0.0, 1.0], &[1.0, 2.0], &wrong),
+            grid(&[0, 1], &[1.0, 2.0], &wrong),
+        ] {
+            assert!(
+                matches!(found, Err(GpError::Noise { index: 1, .. })),
+                "{found:?}"
+            );
+        }
+    }
+    for found in [
+        dense(&[0.0, 1.0], &[1.0, f64::INFINITY], &[0.1, 0.1]),
+        grid(&[0, 1], &[1.0, f64::INFINITY], &[0.1, 0.1]),
+    ] {
+        assert!(matches!(
+            found,
+            Err(GpError::NotFinite {
+                what: "target",
+                index: 1,
+                ..
+            })
+        ));
+    }
+    assert!(matches!(
+        dense(&[0.0, 1.0, 2.0], &[1.0, 2.0], &[0.1, 0.1]),
+        Err(GpError::Length {
+            what: "coordinates",
+            ..
+        })
+    ));
+    assert!(matches!(
+        grid(&[0, 1], &[1.0, 2.0], &[0.1]),
+        Err(GpError::Length {
+            what: "noise variances",
+            ..
+        })
+    ));
+    assert_eq!(
+        grid(&[0, 6], &[1.0, 2.0], &[0.1, 0.1]),
+        Err(GpError::OffGrid {
+            point: 6,
+            points: 6
+        })
+    );
+    assert_eq!(
+        grid(&[3, 3], &[1.0, 2.0], &[0.1, 0.1]),
+        Err(GpError::Twice { point: 3 })
+    );
+    assert_eq!(
+        Standardised::new(&[0.1; 5], &[1.0; 5]),
+        Err(GpError::NoSpread {
+            points: 5,
+            value: 0.1
+        })
+    );
+    for (c, l) in [
+        (0.0, 1.0),
+        (f64::NAN, 1.0),
+        (1.0, 0.0),
+        (1.0, f64::INFINITY),
+    ] {
+        assert!(matches!(
+            SquaredExponential::new(c, vec![l]),
+            Err(GpError::Parameter { .. })
+        ));
+    }
+}
+
+#[test]
+fn wrong_kernels_and_bounds_say_why() {
+    let h = histogram("a");
+    let three = kernel(1.0, &[1.0; 3]);
+    for (what, process) in both(&h) {
+        assert_eq!(
+            process.log_marginal(&three),
+            Err(GpError::Dimensions {
+                kernel: 3,
+                points: 2
+            }),
+            "{what}"
+        );
+    }
+    assert!(matches!(
+        h.dense.posterior(&kernel(1.0, &[20.0; 2]), &[1.0]),
+        Err(GpError::Length {
+            what: "coordinates",
+            ..
+        })
+    ));
+    for bounds in [
+        [0.0, 1.0],
+        [2.0, 1.0],
+        [1.0, f64::INFINITY],
+        [f64::NAN, 1.0],
+    ] {
+        assert!(matches!(
+            fit(&h.grid, &settings(Amplitude::Fixed(1.0), bounds, 1)),
+            Err(GpError::Bounds {
+                what: "a length scale",
+                ..
+            })
+        ));
+    }
+    assert!(matches!(
+        fit(
+            &h.grid,
+            &settings(Amplitude::Fitted([1.0, 0.5]), [1.0, 2.0], 1)
+        ),
+        Err(GpError::Bounds {
+            what: "the amplitude",
+            ..
+        })
+    ));
+    assert_eq!(
+        fit(&h.grid, &settings(Amplitude::Fixed(1.0), [1.0, 2.0], 0)),
+        Err(GpError::Minimise(MinimiseError::NoStart))
+    );
+
+    // the same point many times, with next to no noise
+    let process = DenseProcess::new(1, vec![0.0; 40], vec![0.5; 40], vec![1e-300; 40]).unwrap();
+    let one = kernel(1.0, &[1.0]);
+    // jitter makes it work: the diagonal is raised, and that is said
+    let found = process.log_marginal(&one).unwrap();
+    assert!(found.jitter > 0.0 && found.value.is_finite());
+    // nothing makes this one work
+    let axes = [vec![0.0, 1.0], vec![0.0, 1.0]];
+    let hard = GridProcess::new(axes, &[0, 1, 2], &[0.1, 0.2, -0.3], &[1e-12; 3]).unwrap();
+    let message = hard
+        .posterior(&kernel(1.0, &[50.0; 2]))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("singular") && message.contains("raise the noise variances"),
+        "{message}"
+    );
+    let none = fit(&hard, &settings(Amplitude::Fixed(1.0), [1.0, 100.0], 2));
+    assert!(
+        matches!(&none, Err(GpError::NoFit { starts: 2, reason, .. }) if reason.contains("singular")),
+        "{none:?}"
+    );
+}
