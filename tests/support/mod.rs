@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod flows;
+pub mod hole;
 pub mod plane;
 
 use arrow::array::{Array, ArrayRef, Float32Array, Float64Array, Int64Array};
