@@ -27,13 +27,12 @@ impl MlpConfig {
         if self.hidden.len() > 1024 {
             return None;
         }
-        let widths = self.hidden.iter().copied().chain([1]);
-        widths
-            .fold(Some((self.inputs, 0usize)), |state, next| {
-                let (width, sum) = state?;
-                Some((next, sum.checked_add(width.checked_mul(next)?)?))
-            })
-            .map(|(_, sum)| sum)
+        let mut widths = self.hidden.iter().copied().chain([1]);
+        let add = |(width, sum): (usize, usize), next: usize| {
+            Some((next, sum.checked_add(width.checked_mul(next)?)?))
+        };
+        let (_, sum) = widths.try_fold((self.inputs, 0), add)?;
+        Some(sum)
     }
 }
 

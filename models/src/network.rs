@@ -171,8 +171,8 @@ pub(crate) struct DeviceNetwork {
 #[derive(Clone, Debug)]
 enum Engine {
     Mlp(Mlp),
-    Flow(FlowOnDevice),
-    HostFlow(HostFlow),
+    Flow(Box<FlowOnDevice>),
+    HostFlow(Box<HostFlow>),
 }
 
 impl DeviceNetwork {
@@ -180,9 +180,9 @@ impl DeviceNetwork {
         let engine = match &network.kind {
             Kind::Mlp(mlp) => Engine::Mlp(mlp.clone()),
             Kind::Flow(flow) if compute.has_host_kernels() => {
-                Engine::HostFlow(HostFlow::new(flow.config()))
+                Engine::HostFlow(Box::new(HostFlow::new(flow.config())))
             }
-            Kind::Flow(flow) => Engine::Flow(FlowOnDevice::new(compute, flow)),
+            Kind::Flow(flow) => Engine::Flow(Box::new(FlowOnDevice::new(compute, flow))),
         };
         Self {
             network: network.clone(),

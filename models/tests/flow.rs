@@ -108,7 +108,7 @@ fn log_densities_are_those_of_nflows() {
     };
     for compute in devices() {
         let scaling = InputScaling::identity(columns);
-        let predictor = Predictor::new(&compute, &network, &scaling, &[row.clone()]);
+        let predictor = Predictor::new(&compute, &network, &scaling, std::slice::from_ref(&row));
         let found = predictor.output(&rows);
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             // far in the tails log p is some thousands, of which f32 has 1e-7

@@ -13,7 +13,7 @@ const BLOCK_SPREAD: f32 = 1e-3;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowConfig {
-    /// Features whose density is learned, `D`.
+    /// Features whose density is learned, `D`, at least 2.
     pub features: usize,
     /// Context that the density is conditional on, `C`; 0 = none.
     pub context: usize,
@@ -68,7 +68,8 @@ impl FlowConfig {
     }
 
     pub(crate) fn checked_size(&self) -> Option<usize> {
-        if self.bins < 2 || self.steps.len() > 10_000 || self.blocks > 10_000 {
+        // a coupling transforms some features given the others
+        if self.features < 2 || self.bins < 2 || self.steps.len() > 10_000 || self.blocks > 10_000 {
             return None;
         }
         let d = self.features;

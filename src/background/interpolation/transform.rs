@@ -10,7 +10,7 @@ impl Transform {
         // as written where nothing happens: errors point into the user's text
         match *self {
             Self::Identity => text.to_owned(),
-            Self::Log { above } if above == 0.0 => format!("log({text})"),
+            Self::Log { above: 0.0 } => format!("log({text})"),
             Self::Log { above } => format!("log(({text}) - {})", literal(above)),
             Self::LogBelow { below } => format!("log({} - ({text}))", literal(below)),
             Self::Logit { low, high } => {
