@@ -1,7 +1,7 @@
 //! The derived columns every HH -> 4b analysis starts from, as expressions.
 //!
 //! They exist where their inputs do, and step back where the file has a column
-//! of the name. Formulas and numbers: METHODS.md section 2 (the ATLAS HH -> 4b
+//! of the name. Formulas and numbers: (the ATLAS HH -> 4b
 //! mass plane, GeV).
 
 /// A derived column that is always offered.

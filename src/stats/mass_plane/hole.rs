@@ -202,7 +202,7 @@ mod tests {
         ]
     }
 
-    /// The formula of METHODS, written once more and without a rectangle.
+    /// The formula, written once more and without a rectangle.
     fn inside(hole: &Hole, m1: f64, m2: f64) -> bool {
         match *hole {
             Hole::XHh {
