@@ -1,8 +1,8 @@
 //! The derived columns every HH -> 4b analysis starts from, as expressions.
 //!
 //! They exist where their inputs do, and step back where the file has a column
-//! of the name. Formulas and numbers: (the ATLAS HH -> 4b
-//! mass plane, GeV).
+//! of the name. Formulas and numbers are those of the ATLAS HH -> 4b
+//! mass plane, in GeV.
 
 /// A derived column that is always offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
