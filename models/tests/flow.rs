@@ -244,9 +244,16 @@ fn training_is_the_same_by_hand_and_by_autodiff() {
 fn a_member_does_not_know_its_neighbours() {
     let flow = config(4, 2, 4);
     for compute in devices().into_iter().filter(Compute::is_cpu) {
-        let together = train(&compute, &flow, &[3, 4, 5], 6);
-        let alone = train(&compute, &flow, &[4], 6);
-        assert_eq!(together[1], alone[0], "{}", compute.name());
+        let together = &train(&compute, &flow, &[3, 4, 5], 6)[1];
+        let alone = &train(&compute, &flow, &[4], 6)[0];
+        if compute.name() == "ndarray" {
+            // its sums along an axis are divided by the place in memory
+            let p = largest_difference(&together.parameters, &alone.parameters);
+            let s = largest_difference(&together.statistics, &alone.statistics);
+            assert!(p < 1e-5 && s < 1e-5, "ndarray: {p} {s}");
+        } else {
+            assert_eq!(together, alone, "{}", compute.name());
+        }
     }
 }
 
