@@ -9,5 +9,7 @@ pub mod data;
 pub mod ensemble;
 pub mod executor;
 pub mod report;
+pub mod inference;
+pub mod measurement;
 pub mod run;
 pub mod stats;

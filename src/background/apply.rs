@@ -59,7 +59,7 @@ fn parquet_hint(error: &ParquetError) -> &'static str {
 
 /// Members ready to be applied, with one-thread pools so that a member's
 /// numbers do not depend on the number of threads.
-pub(super) struct Applier {
+pub(crate) struct Applier {
     compute: Compute,
     predictor: Predictor,
     columns: usize,
@@ -68,7 +68,7 @@ pub(super) struct Applier {
 }
 
 impl Applier {
-    pub(super) fn new(
+    pub(crate) fn new(
         compute: &Compute,
         threads: usize,
         network: &Network,
@@ -92,7 +92,7 @@ impl Applier {
     }
 
     /// Rows that are handed over at once.
-    pub(super) fn block(&self) -> usize {
+    pub(crate) fn block(&self) -> usize {
         self.pools.len() * CHUNKS_PER_THREAD * EVALUATION_CHUNK
     }
 
@@ -127,7 +127,7 @@ impl Applier {
 
     /// Calls `take(first row, member ratios of the row)` for every row, in order.
     /// `features`: as they were read, `[N, D]`.
-    pub(super) fn for_each<E: From<ApplyError>>(
+    pub(crate) fn for_each<E: From<ApplyError>>(
         &self,
         features: &[f32],
         mut take: impl FnMut(usize, &[f64]) -> Result<(), E>,
@@ -239,7 +239,7 @@ pub(super) fn column_factor(method: Method, weight: f64, yields: [f64; 2]) -> f6
         // events: the weight that stands for the target's yield
         Method::Reweight => weight,
         // the ratio of densities p_t / p_s itself
-        Method::Ratio => yields[0] / yields[1],
+        Method::Ratio | Method::Measure => yields[0] / yields[1],
         // samples are events: their weight is their own
         Method::Interpolate => weight,
     }

@@ -52,7 +52,7 @@ pub struct Rest {
 
 /// Names and expressions of what is read beside weights and ids.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Wanted {
+pub(crate) struct Wanted {
     pub features: Vec<(String, String)>,
     pub columns: Vec<(String, String)>,
     /// Selections beside the regions', numbered after them.
@@ -61,7 +61,7 @@ pub(super) struct Wanted {
 
 /// All inputs of the networks, as (name, expression): the listed ones, then one
 /// for each value of each one-hot column.
-pub(super) fn inputs(config: &Config) -> Vec<(String, String)> {
+pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
     let listed = config
         .features
         .inputs
@@ -77,12 +77,12 @@ pub(super) fn inputs(config: &Config) -> Vec<(String, String)> {
 }
 
 impl Sample {
-    /// Opens, checks and reads a sample.
+    /// Opens, checks and reads a sample: its role, and where the configuration has it.
     ///
     /// # Errors
     /// [`PlanError`] that names the key and what is wrong with the data.
-    pub(super) fn load(
-        role: &'static str,
+    pub(crate) fn load(
+        (role, place): (&'static str, &str),
         config: &Config,
         sample: &SampleConfig,
         wanted: &Wanted,
@@ -90,7 +90,7 @@ impl Sample {
         unblind: bool,
     ) -> Result<Self, PlanError> {
         let data = |key: &str| {
-            let key = format!("data.{role}.{key}");
+            let key = format!("{place}.{key}");
             move |source| PlanError::data(key, source)
         };
         let dataset = Dataset::open(&sample.path.to_list(), base).map_err(data("path"))?;
@@ -105,11 +105,11 @@ impl Sample {
         let compile = |key: String, text: &str| {
             resolver.compile(text).map_err(|e| {
                 // a common expression fails for one of the samples
-                let of_sample = key.starts_with(&format!("data.{role}."));
+                let of_sample = key.starts_with(&format!("{place}."));
                 let place = if of_sample {
                     ""
                 } else {
-                    &format!(" (in data.{role})")
+                    &format!(" (in {place})")
                 };
                 PlanError::data(key.clone() + place, e)
             })
@@ -129,10 +129,10 @@ impl Sample {
             ..ScanRequest::default()
         };
         if let Some(text) = &sample.selection {
-            request.selection = Some(compile(format!("data.{role}.selection"), text)?);
+            request.selection = Some(compile(format!("{place}.selection"), text)?);
         }
         if let Some(text) = &sample.weight {
-            request.weight = Some(compile(format!("data.{role}.weight"), text)?);
+            request.weight = Some(compile(format!("{place}.weight"), text)?);
         }
         for (name, region) in &config.regions {
             let compiled = compile(format!("regions.{name}.selection"), &region.selection)?;
@@ -159,7 +159,7 @@ impl Sample {
         } else {
             IdSpec::Columns(sample.id.clone())
         };
-        let failed = |e| PlanError::data(format!("data.{role}"), e);
+        let failed = |e| PlanError::data(place.to_owned(), e);
         let files = dataset.digest().map_err(data("path"))?;
         let (table, rest) = match &config.data.stream {
             None => (dataset.scan(&request, None).map_err(failed)?, None),
@@ -180,13 +180,13 @@ impl Sample {
     }
 
     /// Inputs of an event, as they were read.
-    pub(super) fn features(&self, row: usize) -> &[f32] {
+    pub(crate) fn features(&self, row: usize) -> &[f32] {
         let width = self.table.n_features;
         &self.table.features[row * width..(row + 1) * width]
     }
 
     /// Events in a region.
-    pub(super) fn in_region(&self, region: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn in_region(&self, region: usize) -> impl Iterator<Item = usize> {
         self.table
             .flags
             .iter()
@@ -209,7 +209,7 @@ impl Sample {
     }
 
     /// Values of one of the columns.
-    pub(super) fn column(&self, name: &str) -> Option<&[f32]> {
+    pub(crate) fn column(&self, name: &str) -> Option<&[f32]> {
         self.table
             .columns
             .iter()

@@ -203,7 +203,7 @@ pub(super) fn plan(
     options: &RunOptions,
     say: &dyn Fn(&str),
 ) -> Result<Planned, RunError> {
-    let config = &spec.config;
+    let config = spec.config.in_run(&options.out);
     let samples = config.data.samples();
     let files = samples.map(|(_, sample)| sample.path.to_list().join(", "));
     say(&format!(
@@ -212,7 +212,7 @@ pub(super) fn plan(
     ));
     let plan = Planned::new(
         &spec.name,
-        config.clone(),
+        config,
         &options.base,
         PlanOptions {
             unblind: options.unblind,
@@ -563,7 +563,7 @@ fn find_members(
 fn predictions(config: &Config) -> &'static [&'static str] {
     match config.experiment.method {
         Method::Reweight => &["source.parquet"],
-        Method::Ratio => &["source.parquet", "target.parquet"],
+        Method::Ratio | Method::Measure => &["source.parquet", "target.parquet"],
         Method::Interpolate => &["samples.parquet"],
     }
 }

@@ -184,8 +184,8 @@ impl Plan {
         let load =
             |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
         let source = config.data.source.as_ref();
-        let source = load("source", source.expect("the method's check asks for it"))?;
-        let target = load("target", &config.data.target)?;
+        let source = load(("source", "data.source"), source.expect("the method's check asks for it"))?;
+        let target = load(("target", "data.target"), &config.data.target)?;
         check_blinding(&config, &source)?;
         check_selections(&config, &[&source, &target], options.unblind)?;
 
@@ -485,6 +485,7 @@ impl Method {
             Self::Reweight => "reweighting, exponential loss",
             Self::Ratio => "density ratio, binary cross-entropy",
             Self::Interpolate => "interpolation, Gaussian process and conditional flow",
+            Self::Measure => "measurement with density ratios",
         }
     }
 }

@@ -30,7 +30,7 @@ impl Planned {
         options: PlanOptions,
     ) -> Result<Self, PlanError> {
         Ok(match config.experiment.method {
-            Method::Reweight | Method::Ratio => {
+            Method::Reweight | Method::Ratio | Method::Measure => {
                 Self::Ratio(Box::new(Plan::new(ensemble, config, base, options)?))
             }
             Method::Interpolate => {

@@ -5,6 +5,7 @@ use crate::background::{InterpolationError, PlanError, PredictError, RunError};
 use crate::config::ConfigError;
 use crate::ensemble::{StoreError, TrainError};
 use crate::executor::batch::BatchError;
+use crate::measurement::MeasureError;
 use crate::report::ReportError;
 use crate::run::DirectoryError;
 use sideband_models::DeviceError;
@@ -182,6 +183,27 @@ impl From<InterpolationError> for Failure {
             InterpolationError::Io { .. }
             | InterpolationError::Write(_)
             | InterpolationError::Thread(_) => fail(Exit::Internal, &error),
+        }
+    }
+}
+
+impl From<MeasureError> for Failure {
+    fn from(error: MeasureError) -> Self {
+        match error {
+            MeasureError::Run(error) => error.into(),
+            MeasureError::Plan(error) => error.into(),
+            MeasureError::Directory(error) => error.into(),
+            MeasureError::Store(error) => error.into(),
+            MeasureError::Device(error) => error.into(),
+            MeasureError::Report(error) => error.into(),
+            MeasureError::Config { .. } => fail(Exit::Config, &error),
+            MeasureError::Data { .. } => fail(Exit::Data, &error),
+            MeasureError::Likelihood(_) | MeasureError::Fit(_) => fail(Exit::Data, &error),
+            MeasureError::Interrupted { by_time: true } => fail(Exit::TimeLimit, &error),
+            MeasureError::Interrupted { by_time: false } => fail(Exit::Interrupted, &error),
+            MeasureError::Apply(_) | MeasureError::File { .. } | MeasureError::Other(_) => {
+                fail(Exit::Internal, &error)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{Done, Exit, Failure, print};
 use crate::background::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
 use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
+use crate::measurement::{Measured, measure};
 use crate::report::page::Status;
 use crate::report::verdict;
 use crate::run::{RunDirectory, State};
@@ -26,8 +27,17 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
         only: arguments.only.clone().map(|r| r.0),
     };
     let interrupt = stop_on_signal(&arguments.training)?;
+    if let Some(measurement) = &experiment.measurement {
+        let measured = measure(&experiment, measurement, &options, &interrupt)?;
+        return print_measured(&measured, &interrupt);
+    }
     let ended = run_experiment(&experiment, &options, &interrupt)?;
     print_ended(&ended, &interrupt)
+}
+
+/// Says how a measurement ended.
+fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
+    print_ended(&measured.training, interrupt)
 }
 
 /// The experiment with what the command line puts on top of it.

@@ -9,6 +9,7 @@ mod check;
 mod comparison;
 mod interpolation;
 mod matrix;
+mod measurement;
 mod parse;
 mod raw;
 
@@ -18,6 +19,12 @@ pub use comparison::{ComparisonConfig, ReweightingComparison};
 pub use interpolation::{
     CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,
     MassPlaneConfig, PredictedPart, Transform,
+};
+pub use measurement::{
+    Aggregate, CalibrationMethod, ChannelConfig, Coordinate, FIXED_SUFFIX, GenerateConfig,
+    GeneratedModel, HistogramConfig, LikelihoodConfig, Measurement, NotPositiveConfig,
+    ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX, RateInterpolation, RatioName,
+    SystematicConfig, ToyEvents, ToysConfig, side,
 };
 pub use parse::{
     ConfigError, EnsembleSpec, Experiment, load, load_experiment, parse, parse_experiment,

@@ -3,6 +3,7 @@
 
 use super::comparison::ComparisonConfig;
 use super::matrix::expand;
+use super::measurement::Measurement;
 use super::raw::{AxisValue, Config};
 use indexmap::IndexMap;
 use std::path::Path;
@@ -89,6 +90,8 @@ pub struct Experiment {
     pub ensembles: Vec<EnsembleSpec>,
     /// What is compared once all of them are there.
     pub comparison: Option<ComparisonConfig>,
+    /// What is measured with them.
+    pub measurement: Option<Measurement>,
 }
 
 /// One ensemble of an experiment.
@@ -152,6 +155,9 @@ fn table(text: &str, settings: &[String]) -> Result<Table, ConfigError> {
 /// [`ConfigError`] with the first thing that is wrong.
 pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, ConfigError> {
     let table = table(text, settings)?;
+    if is_measurement(&table) {
+        return parse_measurement(table);
+    }
     #[derive(serde::Deserialize)]
     struct Axes {
         #[serde(default)]
@@ -202,11 +208,31 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
             .collect(),
         ensembles,
         comparison: axes.comparison,
+        measurement: None,
     };
     if let Some(comparison) = &experiment.comparison {
         comparison.check(&experiment)?;
     }
     Ok(experiment)
+}
+
+fn is_measurement(table: &Table) -> bool {
+    let method = table.get("experiment").and_then(|e| e.get("method"));
+    method.and_then(Value::as_str) == Some("measure")
+}
+
+/// A measurement is a matrix of ratios.
+fn parse_measurement(table: Table) -> Result<Experiment, ConfigError> {
+    let measurement: Measurement = deserialize(table.clone())?;
+    measurement.check()?;
+    Ok(Experiment {
+        table,
+        is_matrix: true,
+        axes: IndexMap::new(),
+        ensembles: measurement.ensembles()?,
+        comparison: None,
+        measurement: Some(measurement),
+    })
 }
 
 impl Experiment {
@@ -235,7 +261,16 @@ impl Experiment {
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong.
 pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
-    let config: Config = deserialize(table(text, settings)?)?;
+    let table = table(text, settings)?;
+    if is_measurement(&table) {
+        return Err(ConfigError::Value {
+            path: "experiment.method".to_owned(),
+            found: "\"measure\"".to_owned(),
+            allowed: "\"reweight\", \"ratio\" or \"interpolate\" here: a measurement has many ensembles"
+                .to_owned(),
+        });
+    }
+    let config: Config = deserialize(table)?;
     config.check()?;
     Ok(config)
 }

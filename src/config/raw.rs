@@ -5,10 +5,12 @@ use super::comparison::ComparisonConfig;
 use super::interpolation::InterpolationConfig;
 use crate::ensemble::{Normalise, Schedule, Split};
 use crate::executor::htcondor::HtcondorSettings;
+use super::measurement::RUN_PREFIX;
 use crate::executor::slurm::SlurmSettings;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 use sideband_models::{Activation, Kernels, Objective, OptimizerConfig};
 
 /// One experiment.
@@ -85,6 +87,8 @@ pub enum Method {
     /// The target itself, interpolated into a hole of the mass plane: Gaussian
     /// process and conditional flow.
     Interpolate,
+    /// A measurement with many ratios; its file has tables of its own.
+    Measure,
 }
 
 impl Method {
@@ -93,7 +97,7 @@ impl Method {
     pub fn objective(self) -> Objective {
         match self {
             Self::Reweight => Objective::Exponential,
-            Self::Ratio => Objective::CrossEntropy,
+            Self::Ratio | Self::Measure => Objective::CrossEntropy,
             Self::Interpolate => Objective::Likelihood,
         }
     }
@@ -350,6 +354,37 @@ pub struct RegionConfig {
     /// How the region is called in plots.
     #[serde(default)]
     pub label: Option<String>,
+}
+
+impl SampleConfig {
+    /// The same with paths that are meant from the run directory written out.
+    #[must_use]
+    pub fn in_run(&self, run: &Path) -> Self {
+        let place = |path: String| match path.strip_prefix(RUN_PREFIX) {
+            Some(inside) => run.join(inside).display().to_string(),
+            None => path,
+        };
+        Self {
+            path: match &self.path {
+                OneOrMany::One(path) => OneOrMany::One(place(path.clone())),
+                OneOrMany::Many(list) => {
+                    OneOrMany::Many(list.iter().cloned().map(place).collect())
+                }
+            },
+            ..self.clone()
+        }
+    }
+}
+
+impl Config {
+    /// The same with paths that are meant from the run directory written out.
+    #[must_use]
+    pub fn in_run(&self, run: &Path) -> Self {
+        let mut config = self.clone();
+        config.data.source = config.data.source.map(|sample| sample.in_run(run));
+        config.data.target = config.data.target.in_run(run);
+        config
+    }
 }
 
 impl DataConfig {

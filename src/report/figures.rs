@@ -64,7 +64,7 @@ pub(super) fn comparison(
         }),
         predictions: std::iter::once(Prediction {
             label: match config.experiment.method {
-                Method::Reweight | Method::Ratio => format!("{source}, reweighted"),
+                Method::Reweight | Method::Ratio | Method::Measure => format!("{source}, reweighted"),
                 Method::Interpolate => "Interpolation".to_owned(),
             },
             values: v.after.values.clone(),
@@ -100,7 +100,7 @@ pub(super) fn losses(config: &Config, members: &[ensemble::Member]) -> Result<Fi
             .collect(),
         y_label: match config.experiment.method {
             crate::config::Method::Reweight => "Exponential loss",
-            crate::config::Method::Ratio => "Cross-entropy",
+            crate::config::Method::Ratio | crate::config::Method::Measure => "Cross-entropy",
             crate::config::Method::Interpolate => "-log p",
         }
         .to_owned(),

@@ -70,7 +70,7 @@ impl Closure {
 pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
-        Method::Reweight | Method::Ratio => {
+        Method::Reweight | Method::Ratio | Method::Measure => {
             format!("reweighted {}", config.data.source_label())
         }
         Method::Interpolate => "interpolated background".to_owned(),

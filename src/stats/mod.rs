@@ -10,6 +10,7 @@ mod ensemble_histogram;
 pub mod gaussian_process;
 mod mass_plane;
 pub mod minimise;
+mod recalibration;
 mod weights;
 
 pub use auc::{Auc, auc};
@@ -21,4 +22,5 @@ pub use mass_plane::{
     Hole, Integral, Noise, PlaneCounts, PlaneError, PlaneFit, PlaneGrid, PlaneGridConfig,
     PlaneSample, PlaneSampler, PlaneSettings, PullSummary, Pulls, Rectangle,
 };
+pub use recalibration::Recalibration;
 pub use weights::WeightSummary;

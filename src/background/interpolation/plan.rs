@@ -98,7 +98,7 @@ impl InterpolationPlan {
             wanted.columns.push(column);
         }
         let target = Sample::load(
-            "target",
+            ("target", "data.target"),
             &config,
             &config.data.target,
             &wanted,

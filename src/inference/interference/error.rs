@@ -1,0 +1,42 @@
+//! What can be wrong with an interference model or with what is asked of it.
+
+/// Why the model cannot be built, sampled or written.
+#[derive(Debug, thiserror::Error)]
+pub enum InterferenceError {
+    /// A number outside its domain.
+    #[error("interference model: {what} is {value}, expected {expected}")]
+    Domain {
+        /// The key in the configuration, or the argument.
+        what: String,
+        /// What was found.
+        value: f64,
+        /// What it must be.
+        expected: &'static str,
+    },
+    /// The shape response is exactly normalised at -1, 0 and +1 only.
+    #[error(
+        "interference model: events cannot be drawn with the {nuisance} parameter at {value}: its density is known exactly at -1, 0 and +1 only; choose one of these"
+    )]
+    Between {
+        /// Which nuisance parameter.
+        nuisance: &'static str,
+        /// Its value.
+        value: f64,
+    },
+    /// The varied rates of the processes do not add up to a positive intensity.
+    #[error(
+        "interference model: at mu = {mu} and the rate parameter at {rate} the intensity is negative for some events; make the rates of signal, together and background under `rate` more alike, or the incoherent background larger"
+    )]
+    Negative {
+        /// The signal strength.
+        mu: f64,
+        /// The rate parameter.
+        rate: f64,
+    },
+    /// A sample was not written.
+    #[error("interference model: cannot write a sample: {0}")]
+    Write(#[from] parquet::errors::ParquetError),
+    /// Columns that do not make a table.
+    #[error("interference model: cannot write a sample: {0}")]
+    Arrow(#[from] arrow::error::ArrowError),
+}

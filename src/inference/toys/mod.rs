@@ -1,0 +1,5 @@
+//! Pseudo-experiments.
+
+mod poisson;
+
+pub use poisson::poisson;

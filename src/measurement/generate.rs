@@ -1,0 +1,136 @@
+//! Samples of a model with known truth, written into the run directory.
+
+use super::error::MeasureError;
+use crate::config::{GenerateConfig, GeneratedModel, Measurement};
+use crate::inference::interference::{
+    Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth,
+};
+use crate::run::{RunDirectory, atomic};
+use serde::{Deserialize, Serialize};
+use sideband_models::random::Key;
+use std::path::PathBuf;
+
+/// Folder of generated samples in the run directory.
+const FOLDER: &str = "samples";
+/// Pseudo-data.
+const OBSERVED: &str = "observed.parquet";
+/// What the samples were generated with.
+const RECORD: &str = "generated.json";
+
+/// Purposes of the random numbers.
+#[derive(Clone, Copy)]
+enum Purpose {
+    Samples = 1,
+    Observed = 2,
+}
+
+/// What the samples in a folder were generated with.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Record {
+    model: String,
+    parameters: InterferenceConfig,
+    events: usize,
+    seed: u64,
+    observed: Option<Truth>,
+}
+
+/// The model of a configuration.
+pub(super) fn model(config: &GenerateConfig) -> Result<Interference, MeasureError> {
+    match config.model {
+        GeneratedModel::Interference => Interference::new(InterferenceConfig::default())
+            .map_err(|e| MeasureError::config("generate", e.to_string())),
+    }
+}
+
+/// The parameters of the pseudo-data.
+pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>, MeasureError> {
+    let Some(values) = &config.observed else {
+        return Ok(None);
+    };
+    let mut truth = Truth::nominal(1.0);
+    for (name, value) in values {
+        match name.as_str() {
+            "mu" => truth.mu = *value,
+            "shape" => truth.shape = *value,
+            "rate" => truth.rate = *value,
+            _ => {
+                return Err(MeasureError::config(
+                    format!("generate.observed.{name}"),
+                    "is no parameter of the model; it has mu, shape and rate",
+                ));
+            }
+        }
+    }
+    Ok(Some(truth))
+}
+
+/// Writes the samples that are not there yet.
+pub(super) fn generate(
+    measurement: &Measurement,
+    root: &RunDirectory,
+    say: &dyn Fn(&str),
+) -> Result<(), MeasureError> {
+    let Some(config) = &measurement.generate else {
+        return Ok(());
+    };
+    let model = model(config)?;
+    let record = Record {
+        model: "interference".to_owned(),
+        parameters: model.config().clone(),
+        events: config.events,
+        seed: config.seed.unwrap_or(measurement.experiment.seed),
+        observed: truth(config)?,
+    };
+    let folder = root.path().join(FOLDER);
+    let io = |path: PathBuf| move |e: std::io::Error| MeasureError::File {
+        reason: format!("{e}{}", atomic::hint(&e)),
+        path,
+    };
+    std::fs::create_dir_all(&folder).map_err(io(folder.clone()))?;
+    let note = folder.join(RECORD);
+    let there = std::fs::read_to_string(&note).ok();
+    let there = there.and_then(|text| serde_json::from_str::<Record>(&text).ok());
+    let whole = Sample::all()
+        .iter()
+        .all(|sample| folder.join(sample.file_name()).is_file())
+        && (record.observed.is_none() || folder.join(OBSERVED).is_file());
+    if there.as_ref() == Some(&record) && whole {
+        return Ok(());
+    }
+    if there.is_some_and(|there| there != record) {
+        return Err(MeasureError::config(
+            "generate",
+            format!(
+                "{} holds samples of other settings; choose another directory with --out",
+                folder.display()
+            ),
+        ));
+    }
+    say(&format!(
+        "generating {} samples of {} events",
+        Sample::all().len(),
+        config.events
+    ));
+    let key = Key::from_seed(record.seed);
+    let write = |name: String, fill: &dyn Fn(&mut std::fs::File) -> Result<(), InterferenceError>| {
+        let path = folder.join(name);
+        atomic::write_with(&path, |file| fill(file).map_err(std::io::Error::other)).map_err(io(path))
+    };
+    for sample in Sample::all() {
+        let key = key.with(Purpose::Samples as u64);
+        write(sample.file_name(), &|file| {
+            model.write_sample(file, sample, config.events, key)
+        })?;
+    }
+    if let Some(truth) = &record.observed {
+        let key = key.with(Purpose::Observed as u64);
+        let events = model
+            .sample_at(truth, Count::Poisson, key)
+            .map_err(|e| MeasureError::config("generate.observed", e.to_string()))?;
+        write(OBSERVED.to_owned(), &|file| {
+            crate::inference::interference::write_events(file, &events)
+        })?;
+    }
+    root.write_json(&note, &record)?;
+    Ok(())
+}

@@ -1,0 +1,298 @@
+//! A measurement whose configuration fits its samples: everything that can be known
+//! before anything is trained.
+
+use super::error::MeasureError;
+use super::samples::{Reader, Template};
+use super::support::Support;
+use crate::background::Sample;
+use crate::config::{Measurement, SampleConfig};
+use indexmap::IndexMap;
+use std::path::Path;
+
+/// Share of a process's weight without reference events around that is accepted.
+const LOST: f64 = 0.01;
+/// Largest factor between the rates of a varied sample and the nominal one.
+const LARGEST_RESPONSE: f64 = 20.0;
+
+/// What is known of a process.
+#[derive(Clone, Debug)]
+pub(super) struct ProcessPlan {
+    /// Name.
+    pub name: String,
+    /// Sum of weights in the region that is measured without bins, as simulated.
+    pub sum: f64,
+    /// Its statistical error.
+    pub sum_error: f64,
+    /// Events there.
+    pub events: usize,
+    /// Factor on the sum of weights.
+    pub scale: f64,
+    /// Histograms in all channels, as simulated.
+    pub templates: Vec<Template>,
+}
+
+impl ProcessPlan {
+    /// Expected events at the nominal parameters, if the coefficient is one.
+    pub(super) fn rate(&self) -> f64 {
+        self.scale * self.sum
+    }
+}
+
+/// What is known of a systematic uncertainty for a process: at -1 and +1.
+#[derive(Clone, Debug)]
+pub(super) struct VariedPlan {
+    /// Factors on the rate in the region that is measured without bins.
+    pub rates: [f64; 2],
+    /// Sums of weights there, of the varied samples; none if only rates vary.
+    pub sums: Option<[f64; 2]>,
+    /// Histograms in all channels; none if only rates vary.
+    pub templates: Option<[Vec<Template>; 2]>,
+}
+
+/// A measurement that fits its samples.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Processes, in the order of the configuration.
+    pub processes: Vec<ProcessPlan>,
+    /// By systematic uncertainty and process.
+    pub varied: IndexMap<(String, String), VariedPlan>,
+    /// Sum of weights of the reference in the region that is measured without bins.
+    pub reference: f64,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// Reads all samples and checks that the model can be made of them.
+pub(super) fn plan(
+    measurement: &Measurement,
+    run: &Path,
+    say: &dyn Fn(&str),
+) -> Result<Plan, MeasureError> {
+    let mut notes = Vec::new();
+    let reference = measurement
+        .reference()
+        .ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))?;
+    let reader = Reader::new(measurement, &reference, run)?;
+    let names = &measurement.measurement.reference;
+    let mut references = Vec::with_capacity(names.len());
+    for name in names {
+        references.push(read(&reader, measurement, name)?);
+    }
+    let mut processes = Vec::new();
+    let mut varied = IndexMap::new();
+    for name in measurement.samples.keys() {
+        let place = names.iter().position(|n| n == name);
+        let own;
+        let sample = match place {
+            Some(place) => &references[place],
+            None => {
+                own = read(&reader, measurement, name)?;
+                &own
+            }
+        };
+        let process = process(&reader, measurement, name, sample)?;
+        check_support(&reader, &references, sample, name)?;
+        for (systematic, config) in &measurement.systematics {
+            let key = (systematic.clone(), name.clone());
+            let fixed = config.rates.get(name);
+            let has_samples = config.samples.contains_key(name);
+            let plan = match (has_samples, fixed) {
+                (true, _) => vary(&reader, measurement, (systematic, name), &process, fixed)?,
+                (false, Some(rates)) => VariedPlan {
+                    rates: *rates,
+                    sums: None,
+                    templates: None,
+                },
+                (false, None) => continue,
+            };
+            varied.insert(key, plan);
+        }
+        say(&format!(
+            "sample {name}: {} events, rate {:.5} +- {:.2} %",
+            process.events,
+            process.rate(),
+            100.0 * process.sum_error / process.sum
+        ));
+        if process.sum_error > 0.05 * process.sum {
+            notes.push(format!(
+                "samples.{name}: its rate is known to {:.0} % only, from {} events",
+                100.0 * process.sum_error / process.sum,
+                process.events
+            ));
+        }
+        processes.push(process);
+    }
+    let reference = names
+        .iter()
+        .filter_map(|name| processes.iter().find(|p| p.name == *name))
+        .map(|p| p.sum)
+        .sum();
+    Ok(Plan {
+        processes,
+        varied,
+        reference,
+        notes,
+    })
+}
+
+fn read(
+    reader: &Reader<'_>,
+    measurement: &Measurement,
+    name: &str,
+) -> Result<Sample, MeasureError> {
+    let config = measurement
+        .sample(name)
+        .ok_or_else(|| MeasureError::config("samples", format!("there is no {name}")))?;
+    checked(reader, &format!("samples.{name}"), &config)
+}
+
+/// Reads a sample and looks at its weights and ids.
+fn checked(
+    reader: &Reader<'_>,
+    place: &str,
+    config: &SampleConfig,
+) -> Result<Sample, MeasureError> {
+    let sample = reader.read(place, config)?;
+    let selected = reader.selected(&sample).count();
+    if selected == 0 {
+        return Err(MeasureError::data(
+            place,
+            format!(
+                "none of the {} rows is in the region that is measured; widen its selection or \
+                 check the files",
+                sample.table.report.rows_read
+            ),
+        ));
+    }
+    let duplicates = sample.table.report.duplicate_ids;
+    if duplicates > 0 {
+        return Err(MeasureError::data(
+            format!("{place}.id"),
+            format!(
+                "{duplicates} events have the id of an earlier event of the sample: each would \
+                 be trained and tested on at once; give columns that name an event uniquely"
+            ),
+        ));
+    }
+    if reader
+        .selected(&sample)
+        .all(|row| sample.table.weights[row] == 0.0)
+    {
+        return Err(MeasureError::data(
+            format!("{place}.weight"),
+            format!("all of the {selected} weights in the region are zero"),
+        ));
+    }
+    Ok(sample)
+}
+
+fn process(
+    reader: &Reader<'_>,
+    measurement: &Measurement,
+    name: &str,
+    sample: &Sample,
+) -> Result<ProcessPlan, MeasureError> {
+    let weights = || reader.selected(sample).map(|row| sample.table.weights[row]);
+    let sum: f64 = weights().sum();
+    if sum <= 0.0 || !sum.is_finite() {
+        return Err(MeasureError::data(
+            format!("samples.{name}.weight"),
+            format!("the weights in the region add up to {sum}; a rate is above zero"),
+        ));
+    }
+    Ok(ProcessPlan {
+        name: name.to_owned(),
+        sum,
+        sum_error: weights().map(|w| w * w).sum::<f64>().sqrt(),
+        events: weights().count(),
+        scale: measurement.samples[name].scale,
+        templates: reader.templates(sample),
+    })
+}
+
+fn check_support(
+    reader: &Reader<'_>,
+    references: &[Sample],
+    sample: &Sample,
+    name: &str,
+) -> Result<(), MeasureError> {
+    let columns = reader.columns();
+    // all pairs of many features say little more than those of the first
+    let columns = columns.min(24);
+    let inside = || -> Box<dyn Iterator<Item = &[f32]> + '_> {
+        Box::new(
+            references
+                .iter()
+                .flat_map(|r| reader.selected(r).map(|row| &r.features(row)[..columns])),
+        )
+    };
+    let own = || -> Box<dyn Iterator<Item = (&[f32], f64)> + '_> {
+        Box::new(reader.selected(sample).map(|row| {
+            let weight = sample.table.weights[row];
+            (&sample.features(row)[..columns], weight)
+        }))
+    };
+    let support = Support::new(columns, inside, own);
+    match support.lost(columns, own()) {
+        Some(lost) if lost.share > LOST => {
+            let names = reader.names();
+            let [i, j] = lost.features.map(|k| names[k].clone());
+            Err(MeasureError::data(
+                "measurement.reference",
+                format!(
+                    "{:.1} % of samples.{name} lie where no event of the reference is, seen in \
+                     {i} and {j}: no ratio exists there. Add {name} to the reference, or exclude \
+                     that part by the region's selection",
+                    100.0 * lost.share
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn vary(
+    reader: &Reader<'_>,
+    measurement: &Measurement,
+    (systematic, name): (&str, &str),
+    nominal: &ProcessPlan,
+    fixed: Option<&[f64; 2]>,
+) -> Result<VariedPlan, MeasureError> {
+    let mut sums = [0.0; 2];
+    let mut templates: [Vec<Template>; 2] = Default::default();
+    let mut places = [String::new(), String::new()];
+    for (number, up) in [false, true].into_iter().enumerate() {
+        let place = format!(
+            "systematics.{systematic}.samples.{name}.{}",
+            crate::config::side(up)
+        );
+        let config = measurement
+            .varied(name, systematic, up)
+            .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
+        let sample = checked(reader, &place, &config)?;
+        let rows = reader.selected(&sample);
+        sums[number] = rows.map(|row| sample.table.weights[row]).sum();
+        templates[number] = reader.templates(&sample);
+        places[number] = place;
+    }
+    for (sum, place) in sums.iter().zip(&places) {
+        let factor = sum / nominal.sum;
+        let limits = 1.0 / LARGEST_RESPONSE..=LARGEST_RESPONSE;
+        if !limits.contains(&factor) {
+            return Err(MeasureError::data(
+                place,
+                format!(
+                    "its weights add up to {sum:.6}, the nominal ones to {:.6}: a factor of \
+                     {factor:.4} is no variation. Is it the sample of another process, or with \
+                     other weights?",
+                    nominal.sum
+                ),
+            ));
+        }
+    }
+    Ok(VariedPlan {
+        rates: fixed.copied().unwrap_or(sums.map(|sum| sum / nominal.sum)),
+        sums: Some(sums),
+        templates: Some(templates),
+    })
+}

@@ -1,0 +1,295 @@
+//! Whether a ratio can be trusted: looked at on events that no network has seen.
+
+use super::error::MeasureError;
+use super::ratios::{Ratio, RatioColumn};
+use super::samples::Reader;
+use crate::background::{Metrics, Sample};
+use crate::config::{CalibrationMethod, Measurement};
+use crate::ensemble::{Fold, SplitSettings, Streams};
+use crate::report::page::Status;
+use crate::stats::{Auc, CalibrationPoint, Recalibration, calibration};
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{ChiSquared, ContinuousCDF};
+
+/// Bins of a calibration curve.
+const BINS: usize = 20;
+/// Bins of a recalibration by histogram.
+const RECALIBRATION_BINS: usize = 50;
+/// Errors within which a number is as it should be.
+const PULL: f64 = 3.0;
+/// Share of events beyond what the sample supports that is worth a warning.
+const SATURATED: f64 = 0.01;
+
+/// What is known of a trained ratio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RatioTrust {
+    /// Its name: a process, or `process.systematic.side`.
+    pub name: String,
+    /// Members that it is made of.
+    pub members: usize,
+    /// Mean of r over source events, which should be one, and its statistical error.
+    pub integral: [f64; 2],
+    /// Calibration curve.
+    pub calibration: Vec<CalibrationPoint>,
+    /// p-value of its chi2.
+    pub calibration_p: Option<f64>,
+    /// AUC of a fresh classifier of the reweighted source against the target.
+    pub closure: Option<Auc>,
+    /// Distributions of features that do not close, of all.
+    pub open_features: [usize; 2],
+    /// Cross-entropy on held-out less that on training events, and its error.
+    pub overtraining: [f64; 2],
+    /// Separation: ln 2 less the cross-entropy on held-out events.
+    pub separation: f64,
+    /// Share of events whose |log r| is larger than the logarithm of the effective
+    /// number of training events.
+    pub saturated: f64,
+    /// Largest |log r|.
+    pub largest: f64,
+    /// Median relative spread of the members.
+    pub spread: f64,
+    /// What to think of it.
+    pub status: Status,
+    /// Why.
+    pub reasons: Vec<String>,
+}
+
+/// log r and weights of one class, by fold.
+struct Class {
+    folds: [Vec<(f64, f64)>; 3],
+    spread: Vec<f32>,
+}
+
+impl Class {
+    fn new(
+        reader: &Reader<'_>,
+        sample: &Sample,
+        ratio: &Ratio,
+        measurement: &Measurement,
+    ) -> Result<Self, MeasureError> {
+        let split = split(measurement);
+        let streams = Streams::new(measurement.experiment.seed, "");
+        let rows: Vec<usize> = reader.selected(sample).collect();
+        let features: Vec<f32> = rows
+            .iter()
+            .flat_map(|row| sample.features(*row))
+            .copied()
+            .collect();
+        let aggregate = measurement.measurement.aggregate;
+        let RatioColumn { log, spread, .. } = ratio.at(&features, aggregate, false)?;
+        let mut folds: [Vec<(f64, f64)>; 3] = Default::default();
+        for (row, log_r) in rows.into_iter().zip(log) {
+            let fold = match split.fold(streams, 0, sample.table.ids.key[row]) {
+                Fold::Training => 0,
+                Fold::Validation => 1,
+                Fold::HeldOut => 2,
+            };
+            folds[fold].push((log_r, sample.table.weights[row]));
+        }
+        Ok(Self { folds, spread })
+    }
+
+    fn recalibrate(&mut self, map: &Recalibration) {
+        for (log_r, _) in self.folds.iter_mut().flatten() {
+            *log_r = map.apply(*log_r);
+        }
+    }
+}
+
+/// How events are divided for all ratios.
+pub(super) fn split(measurement: &Measurement) -> SplitSettings {
+    let t = &measurement.training;
+    SplitSettings {
+        split: t.split,
+        held_out: t.held_out,
+        validation: t.validation,
+        folds: t.folds,
+    }
+}
+
+/// Looks at a ratio, and recalibrates it on validation events if that is asked for.
+pub(super) fn examine(
+    name: &str,
+    reader: &Reader<'_>,
+    [source, target]: [&Sample; 2],
+    ratio: &Ratio,
+    measurement: &Measurement,
+    metrics: Option<&Metrics>,
+) -> Result<(RatioTrust, Recalibration), MeasureError> {
+    let mut source = Class::new(reader, source, ratio, measurement)?;
+    let mut target = Class::new(reader, target, ratio, measurement)?;
+    let (s, t) = (&source.folds[1], &target.folds[1]);
+    let map = match measurement.measurement.calibration {
+        CalibrationMethod::None => Recalibration::None,
+        CalibrationMethod::Isotonic => Recalibration::isotonic(s, t),
+        CalibrationMethod::Histogram => Recalibration::histogram(s, t, RECALIBRATION_BINS),
+    };
+    source.recalibrate(&map);
+    target.recalibrate(&map);
+    let [trained, _, held_out] = [0, 1, 2].map(|f| [&source.folds[f][..], &target.folds[f][..]]);
+    let curve = calibration(held_out[0], held_out[1], BINS);
+    let losses = [trained, held_out].map(cross_entropy);
+    let effective = trained.iter().map(|class| effective(class));
+    let limit = effective.fold(f64::INFINITY, f64::min).max(1.0).ln();
+    let logs = || held_out.into_iter().flatten().map(|(log_r, _)| log_r.abs());
+    let count = logs().count().max(1) as f64;
+    let mut spread = source.spread.clone();
+    spread.sort_by(f32::total_cmp);
+    let region = metrics.and_then(|m| m.regions.get(&measurement.training.region));
+    let features = region.map_or([0, 0], |region| {
+        let p = |v: &crate::background::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
+        let all = region.variables.values().filter_map(p);
+        let open = all.clone().filter(|p| *p < measurement.report.p_value);
+        [open.count(), all.count()]
+    });
+    let mut trust = RatioTrust {
+        name: name.to_owned(),
+        members: ratio.members(),
+        integral: integral(held_out[0]),
+        calibration_p: p_value(&curve),
+        calibration: curve,
+        closure: region.and_then(|r| r.auc).map(|auc| auc.after),
+        open_features: features,
+        overtraining: [
+            losses[1][0] - losses[0][0],
+            losses[1][1].hypot(losses[0][1]),
+        ],
+        separation: std::f64::consts::LN_2 - losses[1][0],
+        saturated: logs().filter(|l| *l > limit).count() as f64 / count,
+        largest: logs().fold(0.0, f64::max),
+        spread: spread.get(spread.len() / 2).copied().map_or(0.0, f64::from),
+        status: Status::Good,
+        reasons: Vec::new(),
+    };
+    trust.judge(measurement.report.p_value);
+    Ok((trust, map))
+}
+
+/// Mean of r and its error.
+fn integral(source: &[(f64, f64)]) -> [f64; 2] {
+    let total: f64 = source.iter().map(|(_, w)| w).sum();
+    let mean = source.iter().map(|(l, w)| w * l.exp()).sum::<f64>() / total;
+    let variance: f64 = source
+        .iter()
+        .map(|(l, w)| (w * (l.exp() - mean)).powi(2))
+        .sum();
+    [mean, variance.sqrt() / total.abs()]
+}
+
+/// Cross-entropy at equal class weights, and its statistical error.
+fn cross_entropy(classes: [&[(f64, f64)]; 2]) -> [f64; 2] {
+    let (mut value, mut variance) = (0.0, 0.0);
+    for (class, sign) in classes.into_iter().zip([1.0, -1.0]) {
+        let total: f64 = class.iter().map(|(_, w)| w).sum();
+        let loss = |log_r: f64| (sign * log_r).max(0.0) + (-log_r.abs()).exp().ln_1p();
+        let mean = class.iter().map(|(l, w)| w * loss(*l)).sum::<f64>() / total;
+        let square: f64 = class
+            .iter()
+            .map(|(l, w)| (w * (loss(*l) - mean)).powi(2))
+            .sum();
+        value += 0.5 * mean;
+        variance += 0.25 * square / (total * total);
+    }
+    [value, variance.sqrt()]
+}
+
+fn effective(class: &[(f64, f64)]) -> f64 {
+    let sum: f64 = class.iter().map(|(_, w)| w).sum();
+    let square: f64 = class.iter().map(|(_, w)| w * w).sum();
+    sum * sum / square
+}
+
+fn p_value(curve: &[CalibrationPoint]) -> Option<f64> {
+    let pulls = curve.iter().filter(|p| p.error > 0.0);
+    let pulls = pulls.map(|p| ((p.observed - p.predicted) / p.error).powi(2));
+    let bins = pulls.clone().count();
+    let law = ChiSquared::new(bins as f64).ok()?;
+    Some(law.sf(pulls.sum()))
+}
+
+impl RatioTrust {
+    /// What to think of the numbers. Statistical errors of two classes that share
+    /// events are taken as independent.
+    fn judge(&mut self, p: f64) {
+        let mut say = |status: Status, reason: String| {
+            if self.status != Status::Bad {
+                self.status = status;
+            }
+            self.reasons.push(reason);
+        };
+        let [integral, error] = self.integral;
+        if !integral.is_finite() {
+            say(Status::Bad, "the ratio is not finite everywhere".to_owned());
+        } else if (integral - 1.0).abs() > PULL * error {
+            say(
+                Status::Warning,
+                format!("integral {integral:.4} +- {error:.4} is not one"),
+            );
+        }
+        if let Some(found) = self.calibration_p.filter(|found| *found < p) {
+            say(Status::Warning, format!("calibration: p = {found:.1e}"));
+        }
+        if let Some(auc) = self.closure
+            && (auc.value - 0.5).abs() > PULL * auc.error
+        {
+            say(
+                Status::Warning,
+                format!(
+                    "a fresh classifier still tells reweighted source from target: AUC {:.3} +- {:.3}",
+                    auc.value, auc.error
+                ),
+            );
+        }
+        let [open, all] = self.open_features;
+        // by chance one of 1/p distributions is open
+        if open as f64 > 1.0 + p * all as f64 {
+            say(
+                Status::Warning,
+                format!("{open} of {all} distributions do not close"),
+            );
+        }
+        let [over, error] = self.overtraining;
+        if over > PULL * error && over > 0.1 * self.separation {
+            say(
+                Status::Warning,
+                format!("over-trained: cross-entropy {over:.1e} higher on unseen events"),
+            );
+        }
+        if self.saturated > SATURATED {
+            say(
+                Status::Warning,
+                format!(
+                    "{:.1} % of events have a |log r| that the sample cannot support",
+                    100.0 * self.saturated
+                ),
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cross_entropy_of_what_knows_nothing_is_ln_2() {
+        let class = [(0.0, 1.0), (0.0, 3.0)];
+        let [value, error] = cross_entropy([&class, &class]);
+        assert!((value - std::f64::consts::LN_2).abs() < 1e-15 && error == 0.0);
+        // far on the right side costs nothing, on the wrong side its distance
+        let [right, wrong] = [(-30.0, 30.0), (30.0, -30.0)].map(|(s, t)| {
+            let [value, _] = cross_entropy([&[(s, 1.0)], &[(t, 2.0)]]);
+            value
+        });
+        assert!(right < 1e-12 && (wrong - 30.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_integral_is_the_weighted_mean() {
+        let source = [(2f64.ln(), 1.0), (0.5f64.ln(), 3.0)];
+        let [mean, error] = integral(&source);
+        assert!((mean - 0.875).abs() < 1e-15);
+        let expected = (1.125f64.powi(2) + (3.0f64 * 0.375).powi(2)).sqrt() / 4.0;
+        assert!((error - expected).abs() < 1e-15);
+    }
+}
