@@ -2,7 +2,7 @@
 //! brought to its result.
 
 use super::Workbench;
-use super::comparison::compare_methods;
+use super::comparison::{ComparisonMetrics, compare_methods};
 use super::interpolation::InterpolationError;
 use super::pipeline::{EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads};
 use super::training::train;
@@ -83,7 +83,7 @@ pub fn run(
         let ended = campaign.ended(ends);
         if experiment.is_matrix {
             let compared = compare_methods(experiment, &ended.ensembles);
-            crate::report::write_matrix(&campaign.root, &ended.ensembles, compared.as_ref())?;
+            campaign.write_page(&ended, compared.as_ref())?;
             campaign.close(&ended, started)?;
         }
         say("everything is there already; nothing to do");
@@ -123,7 +123,7 @@ pub fn run(
     let ended = campaign.ended(ends);
     if experiment.is_matrix {
         let compared = compare_methods(experiment, &ended.ensembles);
-        crate::report::write_matrix(&campaign.root, &ended.ensembles, compared.as_ref())?;
+        campaign.write_page(&ended, compared.as_ref())?;
     }
     campaign.close(&ended, started)?;
     if ended.state != State::Interrupted {
@@ -230,6 +230,20 @@ impl<'a> Campaign<'a> {
             blocks: blocks(experiment),
             started: Instant::now(),
         })
+    }
+
+    /// Writes the page of all ensembles; that of a measurement is another one.
+    fn write_page(
+        &self,
+        ended: &Ended,
+        compared: Option<&ComparisonMetrics>,
+    ) -> Result<(), RunError> {
+        let page = match self.experiment.measurement {
+            Some(_) => self.root.path().join("ensembles.html"),
+            None => self.root.report_path(),
+        };
+        crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)?;
+        Ok(())
     }
 
     fn ended(&self, ensembles: Vec<EnsembleEnd>) -> Ended {

@@ -5,7 +5,7 @@ use super::{Done, Exit, Failure, print};
 use crate::background::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
 use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
-use crate::measurement::{Measured, measure};
+use crate::measurement::{Measured, measure, measurement_verdict};
 use crate::report::page::Status;
 use crate::report::verdict;
 use crate::run::{RunDirectory, State};
@@ -37,7 +37,29 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
 
 /// Says how a measurement ended.
 fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
-    print_ended(&measured.training, interrupt)
+    let Some(result) = &measured.result else {
+        return print_ended(&measured.training, interrupt);
+    };
+    for line in measurement_verdict(result) {
+        print(&format!("{} {}", mark(line.status), line.text))?;
+    }
+    let directory = &measured.training.directory;
+    print(&format!("result  {}", directory.path().display()))?;
+    print(&format!("report  {}", directory.report_path().display()))?;
+    Ok(match measured.training.state {
+        State::Complete => Exit::Ok,
+        _ => Exit::Partial,
+    })
+}
+
+/// How a conclusion is meant, in a word of fixed length.
+fn mark(status: Status) -> &'static str {
+    match status {
+        Status::Good => "closes ",
+        Status::Warning => "check  ",
+        Status::Bad => "OPEN   ",
+        Status::Info => "note   ",
+    }
 }
 
 /// The experiment with what the command line puts on top of it.
@@ -136,13 +158,7 @@ pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<(), Failure> {
         return Ok(());
     };
     for line in verdict(metrics, &end.config) {
-        let mark = match line.status {
-            Status::Good => "closes ",
-            Status::Warning => "check  ",
-            Status::Bad => "OPEN   ",
-            Status::Info => "note   ",
-        };
-        print(&format!("{mark} {}", line.text))?;
+        print(&format!("{} {}", mark(line.status), line.text))?;
     }
     print(&format!("result  {}", end.directory.path().display()))?;
     print(&format!(

@@ -15,6 +15,7 @@ mod tokens;
 
 use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use exmex::{Express as _, FlatEx};
@@ -102,8 +103,25 @@ impl Expression {
             .unwrap_or(Lane::Same(f64::NAN))
     }
 
+    /// What the operators `O` of another type make of the formula; `variables` in
+    /// the order of [`Self::variables`].
+    pub(crate) fn interpret<T, O>(&self, variables: &[T]) -> Result<T, ExpressionError>
+    where
+        T: Clone + Default + fmt::Debug + FromStr,
+        T::Err: fmt::Debug,
+        O: exmex::MakeOperators<T>,
+    {
+        let text = self.inner.formula.unparse();
+        let formula = FlatEx::<T, O, Literals>::parse(text);
+        let value = formula.and_then(|formula| formula.eval(variables));
+        value.map_err(|error| {
+            let span = 0..self.inner.text.len();
+            ExpressionError::at(&self.inner.text, span, format!("cannot be used: {error}"))
+        })
+    }
+
     /// Where `variable` first stands in the text.
-    pub(in crate::data) fn span_of(&self, variable: &str) -> Range<usize> {
+    pub(crate) fn span_of(&self, variable: &str) -> Range<usize> {
         let index = self
             .inner
             .variables
@@ -133,7 +151,7 @@ pub struct ExpressionError {
 }
 
 impl ExpressionError {
-    pub(in crate::data) fn at(text: &str, span: Range<usize>, message: String) -> Self {
+    pub(crate) fn at(text: &str, span: Range<usize>, message: String) -> Self {
         Self {
             text: text.to_owned(),
             span,
@@ -206,7 +224,7 @@ impl fmt::Display for ExpressionError {
 impl std::error::Error for ExpressionError {}
 
 /// The candidate most similar to `name`, if any is similar at all.
-pub(in crate::data) fn nearest<'a>(
+pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {

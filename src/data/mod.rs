@@ -19,7 +19,7 @@ mod dataset;
 mod definitions;
 mod digest;
 mod error;
-mod expression;
+pub(crate) mod expression;
 mod file;
 mod ids;
 mod ipc;

@@ -1,10 +1,22 @@
 //! Likelihoods of measurements: from per-event density ratios and histograms to
 //! intervals. Numbers in, numbers out: nothing here knows of files or networks.
 
+pub mod asymptotic;
+mod coefficient;
+pub mod fit;
+pub mod histogram;
 pub mod interference;
+mod interpolation;
 mod likelihood;
+pub mod neyman;
 mod parameters;
+mod rate;
 pub mod toys;
+pub mod unbinned;
+pub mod workspace;
 
+pub use coefficient::Coefficient;
+pub use interpolation::{Interpolation, Jet};
 pub use likelihood::{Likelihood, Model, Term};
 pub use parameters::{Constraint, Parameter, Role};
+pub use rate::{Derivatives, Rate, RateError, RateResponse};

@@ -7,15 +7,29 @@
 //!             -> likelihood -> fit, scan, impacts, toys -> result and page
 //! ```
 
+mod analyse;
+mod columns;
 mod error;
+mod events;
+mod finite_sample;
 mod generate;
+mod model;
+mod page;
 mod pipeline;
 mod plan;
 mod ratios;
+mod result;
+mod rules;
 mod samples;
 mod support;
+mod tables;
 mod trust;
 
 pub use error::MeasureError;
+pub use page::verdict as measurement_verdict;
 pub use pipeline::{Measured, measure};
+pub use result::{
+    Checks, Curve, FiniteSample, FitResult, ImpactResult, ImpactsResult, IntervalSet,
+    MeasurementResult, ParameterResult, ScanResult, ToysResult,
+};
 pub use trust::RatioTrust;

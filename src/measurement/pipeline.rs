@@ -1,21 +1,40 @@
 //! A whole measurement, from samples to its result.
 
+use super::analyse::{Analyst, largest_difference};
+use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
-use super::generate::generate;
-use super::plan::plan;
+use super::events::{Events, observed, reference, unseen};
+use super::finite_sample::finite_sample;
+use super::generate::{generate, model};
+use super::model::{Builder, Histogram, Parameters};
+use super::page;
+use super::plan::{Plan, plan};
 use super::ratios::Ratio;
+use super::result::{Checks, FORMAT, MeasurementResult, ScanResult};
 use super::samples::Reader;
 use super::trust::{RatioTrust, examine};
-use crate::background::{Ended, RunOptions, run};
-use crate::config::{Experiment, Measurement};
+use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
+use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::ensemble::Interrupt;
+use crate::inference::fit::Fit;
+use crate::inference::histogram::HistogramModel;
+use crate::inference::unbinned::{Normalisation, UnbinnedChannel};
+use crate::inference::{Likelihood, Model};
 use crate::run::{Progress, RunDirectory, State};
+use indexmap::IndexMap;
+use sideband_models::Compute;
+use std::time::Instant;
+
+/// Largest t at which learned and exact curve are compared.
+const COMPARED: f64 = 9.0;
 
 /// How a measurement ended.
 #[derive(Debug)]
 pub struct Measured {
     /// How the training of its ratios ended.
     pub training: Ended,
+    /// The numbers, unless it was interrupted.
+    pub result: Option<MeasurementResult>,
 }
 
 /// Generates, checks, trains and measures.
@@ -32,11 +51,472 @@ pub fn measure(
     let say = |text: &str| voice.say(text);
     let root = RunDirectory::create_root(&options.out, experiment)?;
     generate(measurement, &root, &say)?;
-    let plan = plan(measurement, &options.out, &say)?;
+    let plan = prepare(measurement, &options.out, &say)?;
     let training = run(experiment, options, interrupt)?;
-    if training.state == State::Interrupted {
-        return Ok(Measured { training });
+    if training.state == State::Interrupted || interrupt.is_raised() {
+        return Ok(Measured {
+            training,
+            result: None,
+        });
     }
-    let _ = plan;
-    Ok(Measured { training })
+    if let Some(error) = training.ensembles.iter().find_map(|e| e.error.as_ref()) {
+        return Err(MeasureError::Likelihood(format!(
+            "a ratio has no result: {error}"
+        )));
+    }
+    let config = &experiment.common().device;
+    let first = config.names().next().unwrap_or("cpu");
+    let study = Study {
+        measurement,
+        plan: &plan,
+        reader: Reader::new(measurement, &any_sample(measurement)?, &options.out)?,
+        root: &root,
+        ensembles: &training.ensembles,
+        compute: Compute::open(first)?.with_kernels(config.kernels),
+        threads: match config.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            n => n.min(1024),
+        },
+        say: &say,
+    };
+    let result = study.conclude()?;
+    Ok(Measured {
+        training,
+        result: Some(result),
+    })
+}
+
+/// Reads all samples and checks everything that can be checked before training.
+pub(super) fn prepare(
+    measurement: &Measurement,
+    run: &std::path::Path,
+    say: &dyn Fn(&str),
+) -> Result<Plan, MeasureError> {
+    let plan = plan(measurement, run, say)?;
+    let parameters = Parameters::new(measurement, None);
+    let builder = Builder {
+        measurement,
+        plan: &plan,
+        parameters: &parameters,
+    };
+    super::rules::check(&builder)?;
+    Ok(plan)
+}
+
+fn any_sample(measurement: &Measurement) -> Result<crate::config::SampleConfig, MeasureError> {
+    let reference = measurement.reference();
+    reference.ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))
+}
+
+/// A measurement whose ratios are trained.
+pub(super) struct Study<'a> {
+    pub measurement: &'a Measurement,
+    pub plan: &'a Plan,
+    pub reader: Reader<'a>,
+    pub root: &'a RunDirectory,
+    pub ensembles: &'a [EnsembleEnd],
+    pub compute: Compute,
+    pub threads: usize,
+    pub say: &'a dyn Fn(&str),
+}
+
+/// A likelihood with what it was made of.
+pub(super) struct Likelihoods {
+    pub model: Model,
+    pub channel: UnbinnedChannel,
+    pub histograms: Option<HistogramModel>,
+    parameters: Parameters,
+}
+
+impl Likelihoods {
+    /// Place of a parameter.
+    pub(super) fn parameter(&self, name: &str) -> Option<usize> {
+        self.parameters.place(name)
+    }
+
+    /// Bounds of a parameter, in the fit's coordinate.
+    pub(super) fn bounds(&self, place: usize) -> (f64, f64) {
+        self.parameters.list[place].bounds
+    }
+
+    /// A coordinate of the fit as a value of the parameter.
+    pub(super) fn reported(&self, place: usize, coordinate: f64) -> f64 {
+        self.parameters.value(place, coordinate)
+    }
+}
+
+impl Study<'_> {
+    fn conclude(&self) -> Result<MeasurementResult, MeasureError> {
+        let measurement = self.measurement;
+        let (ratios, trust) = self.ratios()?;
+        (self.say)("evaluating the ratios");
+        let observed = observed(measurement, &self.reader)?;
+        let is_observed = observed.is_some();
+        let events = match observed {
+            Some(events) => events,
+            None => self.asimov()?,
+        };
+        let reference = reference(measurement, &self.reader, self.plan)?;
+        let base = Parameters::new(measurement, None);
+        let source = Source {
+            measurement,
+            parameters: &base,
+            plan: self.plan,
+        };
+        let columns = source.learned(&ratios, &events.features, events.weights.clone())?;
+        let pool = source.learned(&ratios, &reference.features, reference.weights.clone())?;
+        let mut parameters = base.clone();
+        let mut finite = None;
+        if measurement.measurement.finite_sample_members > 0 {
+            (self.say)("finite training sample: a fit for every member");
+            let found = finite_sample(self, &source, &events)?;
+            parameters = Parameters::new(measurement, Some(found.error));
+            finite = Some(found);
+        }
+        let builder = Builder {
+            measurement,
+            plan: self.plan,
+            parameters: &parameters,
+        };
+        let made = self.likelihoods(&builder, &events, &columns, &pool, is_observed)?;
+        (self.say)("fitting");
+        let analyst = Analyst {
+            measurement,
+            parameters: &parameters,
+        };
+        let started = Instant::now();
+        let mut best = analyst.best(&made.model)?;
+        let mut scans = IndexMap::new();
+        for place in analyst.interest() {
+            let name = parameters.list[place].name.clone();
+            scans.insert(name, analyst.scan(&made.model, &mut best, place)?);
+        }
+        let fit = analyst.fit_result(&made.model, &best, started)?;
+        let impacts = analyst.impacts(&made.model, &best)?;
+        if let Some(histograms) = &made.histograms {
+            self.histogram_curves(&analyst, histograms, &mut scans)?;
+        }
+        self.exact_curves(&builder, &events, &mut scans)?;
+        let checks = checks(&made.channel, &made.model, &best);
+        let mut result = MeasurementResult {
+            format: FORMAT,
+            experiment: measurement.experiment.name.clone(),
+            data: if is_observed { "observed" } else { "asimov" }.to_owned(),
+            events: events.len(),
+            weight: events.weights.iter().sum(),
+            expected: made.channel.rates(&best.point).iter().sum(),
+            rates: self
+                .plan
+                .processes
+                .iter()
+                .map(|p| (p.name.clone(), [p.rate(), p.scale * p.sum_error]))
+                .collect(),
+            fit,
+            scans,
+            impacts,
+            checks,
+            finite_sample: finite,
+            toys: None,
+            ratios: trust,
+            notes: self.plan.notes.clone(),
+        };
+        notes(&mut result);
+        page::write(self, &result, &made, &best, &events)?;
+        Ok(result)
+    }
+
+    /// Opens and examines all ratios.
+    fn ratios(&self) -> Result<(Ratios, Vec<RatioTrust>), MeasureError> {
+        let mut ratios = Ratios::new();
+        let mut all = Vec::new();
+        for name in self.measurement.ratios() {
+            let Some([source, target]) = self.measurement.sides(&name) else {
+                continue;
+            };
+            (self.say)(&format!("examining {name}"));
+            let end = self.ensemble(&name.to_string())?;
+            let ratio = self.open(&name, "")?;
+            let source = self.reader.read("measurement.reference", &source)?;
+            let target = self.reader.read(&format!("samples of {name}"), &target)?;
+            let (trust, map) = examine(
+                &name.to_string(),
+                &self.reader,
+                [&source, &target],
+                &ratio,
+                self.measurement,
+                end.metrics.as_ref(),
+            )?;
+            all.push(trust);
+            ratios.insert(name, (ratio, map));
+        }
+        Ok((ratios, all))
+    }
+
+    fn ensemble(&self, name: &str) -> Result<&EnsembleEnd, MeasureError> {
+        let found = self.ensembles.iter().find(|e| e.name == name);
+        found.ok_or_else(|| MeasureError::Likelihood(format!("there is no ensemble {name}")))
+    }
+
+    /// Opens a ratio, or its second ensemble.
+    pub(super) fn open(&self, name: &RatioName, suffix: &str) -> Result<Ratio, MeasureError> {
+        let end = self.ensemble(&format!("{name}{suffix}"))?;
+        let requested = end.config.ensemble.members;
+        let sum = |process: &str| {
+            let found = self.plan.processes.iter().find(|p| p.name == process);
+            found.map_or(f64::NAN, |p| p.sum)
+        };
+        let yields = match name {
+            RatioName::Process(process) => [self.plan.reference, sum(process)],
+            RatioName::Varied {
+                process,
+                systematic,
+                up,
+            } => {
+                let key = (systematic.clone(), process.clone());
+                let varied = self.plan.varied.get(&key).and_then(|v| v.sums);
+                let varied = varied.map_or(f64::NAN, |s| s[usize::from(*up)]);
+                [sum(process), varied]
+            }
+        };
+        let bench = (&self.compute, self.threads);
+        Ratio::open(&end.directory, requested, yields, bench)
+    }
+
+    /// Ratios of every member at events, by name: of the bootstrapped or of the second
+    /// ensembles.
+    pub(super) fn member_logs(
+        &self,
+        features: &[f32],
+        is_fixed: bool,
+    ) -> Result<IndexMap<RatioName, Vec<Vec<f32>>>, MeasureError> {
+        let suffix = if is_fixed { FIXED_SUFFIX } else { "" };
+        let aggregate = self.measurement.measurement.aggregate;
+        let mut all = IndexMap::new();
+        for name in self.measurement.ratios() {
+            let column = self.open(&name, suffix)?.at(features, aggregate, true)?;
+            all.insert(name, column.members);
+        }
+        Ok(all)
+    }
+
+    /// Events that the model expects at its nominal point, which no network has seen.
+    fn asimov(&self) -> Result<Events, MeasureError> {
+        let parameters = Parameters::new(self.measurement, None);
+        let builder = Builder {
+            measurement: self.measurement,
+            plan: self.plan,
+            parameters: &parameters,
+        };
+        let nominal: Vec<f64> = parameters.list.iter().map(|p| p.nominal).collect();
+        let mut events = Events::default();
+        for process in builder.processes()? {
+            let rate = process.rate.value(&nominal);
+            if rate != 0.0 {
+                let name = &process.name;
+                unseen(self.measurement, &self.reader, name, rate, &mut events)?;
+            }
+        }
+        Ok(events)
+    }
+
+    /// All channels in one likelihood.
+    fn likelihoods(
+        &self,
+        builder: &Builder<'_>,
+        events: &Events,
+        columns: &Columns,
+        pool: &Columns,
+        is_observed: bool,
+    ) -> Result<Likelihoods, MeasureError> {
+        let counts = |number: usize| {
+            let template = events.templates.get(number).filter(|_| is_observed)?;
+            Some(template.contents.clone())
+        };
+        let has_own = Reader::has_own_histogram(self.measurement);
+        let channels = self.measurement.channels.iter().enumerate();
+        let asked: Vec<Histogram> = channels
+            .map(|(i, (name, channel))| {
+                let number = i + usize::from(has_own);
+                Histogram {
+                    name: name.clone(),
+                    number,
+                    observed: counts(number),
+                    statistical: channel.statistical,
+                }
+            })
+            .collect();
+        let (channels, parameters) = builder.histograms(&asked)?;
+        let reference = pool.sample()?;
+        let channel = builder.unbinned(columns, Some(&reference), &parameters)?;
+        let model = Builder::model(parameters, Some(channel.clone()), channels);
+        // the region without bins as a histogram, beside the channels that are ones
+        let own = has_own.then(|| Histogram {
+            name: self.measurement.training.region.clone(),
+            number: 0,
+            observed: counts(0),
+            statistical: false,
+        });
+        let all: Vec<Histogram> = own.into_iter().chain(asked).collect();
+        let histograms = if all.is_empty() {
+            None
+        } else {
+            let (channels, parameters) = builder.histograms(&all)?;
+            Some(Builder::histogram_model(parameters, channels))
+        };
+        Ok(Likelihoods {
+            model,
+            channel,
+            histograms,
+            parameters: builder.parameters.clone(),
+        })
+    }
+
+    /// What histograms alone would say.
+    fn histogram_curves(
+        &self,
+        analyst: &Analyst<'_>,
+        histograms: &HistogramModel,
+        scans: &mut IndexMap<String, ScanResult>,
+    ) -> Result<(), MeasureError> {
+        let likelihood = histograms.likelihood();
+        add_curve(analyst, &likelihood, "histogram", scans)
+    }
+
+    /// What the exact ratios would say, where they are known.
+    fn exact_curves(
+        &self,
+        builder: &Builder<'_>,
+        events: &Events,
+        scans: &mut IndexMap<String, ScanResult>,
+    ) -> Result<(), MeasureError> {
+        let (Some(config), Some(points)) =
+            (&self.measurement.generate, events.points(self.measurement))
+        else {
+            return Ok(());
+        };
+        let truth = model(config)?;
+        let parameters = Parameters::new(self.measurement, None);
+        let source = Source {
+            measurement: self.measurement,
+            parameters: &parameters,
+            plan: self.plan,
+        };
+        let columns = source.exact(&truth, &points, events.weights.clone())?;
+        let exact = Builder {
+            parameters: &parameters,
+            ..*builder
+        };
+        let channel = exact.unbinned(&columns, None, &parameters.list)?;
+        let analyst = Analyst {
+            measurement: self.measurement,
+            parameters: &parameters,
+        };
+        let model = Builder::model(parameters.list.clone(), Some(channel), Vec::new());
+        add_curve(&analyst, &model, "exact", scans)?;
+        for scan in scans.values_mut() {
+            if let [Some(learned), Some(exact)] =
+                ["profiled", "exact"].map(|name| scan.curves.get(name))
+            {
+                scan.largest_difference = largest_difference(learned, exact, COMPARED);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn add_curve(
+    analyst: &Analyst<'_>,
+    likelihood: &dyn Likelihood,
+    name: &str,
+    scans: &mut IndexMap<String, ScanResult>,
+) -> Result<(), MeasureError> {
+    let best = analyst.best(likelihood)?;
+    for place in analyst.interest() {
+        let settings = analyst.settings();
+        let (_, curve, sets) = analyst.curve(likelihood, &settings, &best, place)?;
+        let scan = scans
+            .entry(analyst.parameters.list[place].name.clone())
+            .or_default();
+        scan.curves.insert(name.to_owned(), curve);
+        scan.intervals.insert(name.to_owned(), sets);
+    }
+    Ok(())
+}
+
+/// Checks at the best fit and one error around it.
+fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Checks {
+    let mut worst: Option<Normalisation> = None;
+    for (k, parameter) in model.parameters().iter().enumerate() {
+        let error = best.error(k).unwrap_or(0.0);
+        for step in [-error, error] {
+            let mut at = best.point.clone();
+            at[k] = (at[k] + step).clamp(parameter.bounds.0, parameter.bounds.1);
+            let found = channel.normalisation(&at);
+            let farther = |n: &Normalisation| {
+                let away = n.significance().abs();
+                worst.is_none_or(|w| w.significance().abs() < away)
+            };
+            worst = found.filter(farther).or(worst);
+        }
+    }
+    Checks {
+        not_positive: channel.count_not_positive(&best.point),
+        normalisation: channel.normalisation(&best.point),
+        normalisation_around: worst,
+    }
+}
+
+/// Errors from one that an integral may be away.
+const INTEGRAL_PULL: f64 = 3.0;
+
+/// What the user should know of a result.
+fn notes(result: &mut MeasurementResult) {
+    let integral = [result.checks.normalisation, result.checks.normalisation_around];
+    let far = integral
+        .into_iter()
+        .flatten()
+        .find(|n| n.significance().abs() > INTEGRAL_PULL);
+    if let Some(far) = far {
+        result.notes.push(format!(
+            "the density integrates to {:.4} +- {:.4} over the reference within one error of the \
+             best fit: do not trust the fit, or set measurement.renormalise = true",
+            far.integral, far.error
+        ));
+    }
+    if result.checks.not_positive > 0 {
+        result.notes.push(format!(
+            "the density of {} events is below the barrier at the best fit",
+            result.checks.not_positive
+        ));
+    }
+    for (name, scan) in &result.scans {
+        if !scan.failed.is_empty() {
+            result.notes.push(format!(
+                "{} points of the scan of {name} failed and are not drawn",
+                scan.failed.len()
+            ));
+        }
+        if !scan.deeper_at.is_empty() {
+            result.notes.push(format!(
+                "the scan of {name} found a deeper minimum than the first fit, which was redone"
+            ));
+        }
+    }
+    let bad = result
+        .ratios
+        .iter()
+        .filter(|r| r.status != crate::report::page::Status::Good)
+        .count();
+    if bad > 0 {
+        result.notes.push(format!(
+            "{bad} of {} ratios want a look",
+            result.ratios.len()
+        ));
+    }
+}
+
+impl From<crate::config::ConfigError> for MeasureError {
+    fn from(error: crate::config::ConfigError) -> Self {
+        Self::Run(RunError::Config(error))
+    }
 }

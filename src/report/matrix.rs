@@ -7,8 +7,9 @@ use super::verdict::verdict;
 use crate::background::{ComparisonMetrics, EnsembleEnd};
 use crate::run::{RunDirectory, State};
 use serde_json::{Value, json};
+use std::path::Path;
 
-/// Writes `report.html` and `summary.json` of the whole run from its ensembles.
+/// Writes the page and `summary.json` of the whole run from its ensembles.
 ///
 /// # Errors
 /// [`ReportError::Directory`] if they cannot be written.
@@ -16,6 +17,7 @@ pub fn write_matrix(
     root: &RunDirectory,
     ends: &[EnsembleEnd],
     compared: Option<&ComparisonMetrics>,
+    page_path: &Path,
 ) -> Result<(), ReportError> {
     let Some(first) = ends.first() else {
         return Ok(());
@@ -73,7 +75,7 @@ pub fn write_matrix(
             .collect(),
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
-    root.write(&root.report_path(), render(&page).as_bytes())?;
+    root.write(page_path, render(&page).as_bytes())?;
     let summary: serde_json::Map<String, Value> = ends
         .iter()
         .map(|end| (end.name.clone(), summary(end)))

@@ -1,10 +1,13 @@
 //! What stands inside the top of a panel: brand, data label, notes, legend;
 //! and how far the y axis must reach so that nothing drawn runs into them.
 
+pub(super) mod strip;
+
 use super::axes::{Axis, Scale};
 use super::canvas::{Anchor, Canvas, Stroke, Type};
 use super::shapes::Marker;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
+use super::symbols::Symbol;
 use super::text;
 
 /// Most entries of a legend; more are counted in a last line.
@@ -33,8 +36,12 @@ pub(super) enum Key<'a> {
     Point(Marker<'a>),
     /// A point without an error.
     Symbol(Marker<'a>),
+    /// A symbol with an error bar, and its radius.
+    Shape(Symbol, f64),
     /// A line.
     Line(Stroke<'a>),
+    /// An open bar.
+    Frame(Stroke<'a>),
     /// Filled area: fill and opacity.
     Area(String, f64),
     /// A line on a filled area.
@@ -244,8 +251,17 @@ impl Key<'_> {
                 canvas.line((centre, y - 8.0), (centre, y + 8.0), bar);
                 marker.draw(canvas, (centre, y));
             }
+            Self::Shape(symbol, radius) => {
+                let centre = x + KEY_WIDTH / 2.0;
+                let bar = Stroke::solid(symbol.colour, 1.4);
+                canvas.line((centre, y - 8.0), (centre, y + 8.0), bar);
+                symbol.draw(canvas, (centre, y), *radius);
+            }
             Self::Symbol(marker) => marker.draw(canvas, (x + KEY_WIDTH / 2.0, y)),
             Self::Line(stroke) => line(canvas, *stroke),
+            Self::Frame(stroke) => {
+                canvas.outline((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), *stroke);
+            }
             Self::Area(fill, opacity) => area(canvas, fill, *opacity),
             Self::LineOnArea(stroke, fill, opacity) => {
                 area(canvas, fill, *opacity);

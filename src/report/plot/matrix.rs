@@ -18,11 +18,11 @@ const RIGHT: f64 = 118.0;
 /// Distance of the colour bar from the matrix.
 const BAR_GAP: f64 = 14.0;
 /// Most room for labels, left and below.
-const MAX_LABEL: f64 = 150.0;
+const MAX_LABEL: f64 = 180.0;
 /// Smallest cell that shows its number.
 const NUMBER_CELL: f64 = 24.0;
-/// Smallest distance between labels.
-const LABEL_PITCH: f64 = 13.0;
+/// Smallest distance between labels, in em.
+const LABEL_PITCH: f64 = 1.15;
 
 /// A matrix of correlation coefficients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,6 +68,12 @@ impl CorrelationMatrix {
         };
         let rough = (WIDTH - RIGHT - widest(13.0) - 24.0) / count as f64;
         let size = (0.7 * rough).clamp(9.5, 13.0);
+        // The longest label sets the size of all.
+        let fitted = self
+            .labels
+            .iter()
+            .map(|label| text::fit(label, size, false, MAX_LABEL).1);
+        let size = fitted.fold(size, f64::min);
         let margin = (widest(size) + 16.0).max(40.0);
         let left = margin + 8.0;
         let cell = (WIDTH - RIGHT - left) / count as f64;
@@ -153,7 +159,7 @@ impl CorrelationMatrix {
 
     /// Labels beside rows and below columns; every second, third, ... if cells are small.
     fn write_labels(&self, canvas: &mut Canvas, left: f64, cell: f64, size: f64) {
-        let stride = (LABEL_PITCH / cell).ceil().max(1.0) as usize;
+        let stride = (LABEL_PITCH * size / cell).ceil().max(1.0) as usize;
         let bottom = TOP + cell * self.labels.len() as f64;
         let widest = |label: &String| text::width(label, size, false);
         let flat = self.labels.iter().map(widest).fold(0.0, f64::max) < cell - 4.0;

@@ -8,16 +8,22 @@
 //! Labels take simple markup: `p_{T}` lowers, `10^{3}` raises.
 
 mod axes;
+mod belt;
 mod calibration;
 mod canvas;
 mod colours;
 mod comparison;
 mod corner;
+mod coverage;
 mod density;
 mod distribution;
+mod favour;
 mod flow_steps;
 mod grid;
+mod impacts;
 mod legend;
+mod levels;
+mod likelihood_curve;
 mod losses;
 mod mass_plane;
 mod matrix;
@@ -31,6 +37,7 @@ mod residuals;
 mod shapes;
 mod style;
 mod symbols;
+mod t_distribution;
 pub(in crate::report) mod text;
 mod ticks;
 mod trend;
@@ -38,12 +45,17 @@ mod trend;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+pub use belt::{Belt, BeltLevel, BeltPoint};
 pub use calibration::{Calibration, Point};
 pub use comparison::{Comparison, Prediction, PredictionStyle, Series};
 pub use corner::Corner;
+pub use coverage::{Coverage, CoverageMethod, CoveragePoint};
 pub use density::Sample;
 pub use distribution::Distribution;
+pub use favour::Favour;
 pub use flow_steps::FlowSteps;
+pub use impacts::{ImpactRow, Impacts};
+pub use likelihood_curve::{CriticalCurve, CriticalPoint, LikelihoodCurve, ScanCurve};
 pub use losses::{LossCurves, Member};
 pub use mass_plane::MassPlane;
 pub use matrix::CorrelationMatrix;
@@ -51,6 +63,7 @@ pub use methods::{MethodPrediction, Methods};
 pub use plane::{Contour, Plane};
 pub use pulls::{PullGroup, Pulls};
 pub use residuals::{Residual, ResidualRow, Residuals};
+pub use t_distribution::{TDistribution, TQuantile};
 pub use trend::MemberTrend;
 
 /// A finished figure.

@@ -1,6 +1,7 @@
 //! Every figure with inputs nobody would draw on purpose: each must come out
 //! as a picture that renders, or as an error, and never as a panic.
 
+mod inference;
 mod several;
 
 use resvg::usvg::roxmltree;

@@ -64,6 +64,20 @@ impl Panel {
         }
     }
 
+    /// Frame with ticks along x alone, for a panel whose rows have names instead of numbers.
+    pub(super) fn frame_of_rows(&self, canvas: &mut Canvas, x_label: &str) {
+        let x_ticks = self.x.ticks(Direction::Horizontal(TICK_SIZE));
+        let no_ticks = Ticks {
+            ticks: Vec::new(),
+            power: None,
+        };
+        self.tick_marks(canvas, &x_ticks, &no_ticks);
+        let (a, b) = self.corners();
+        canvas.outline(a, b, Stroke::solid(INK, 1.4));
+        self.x_numbers(canvas, &x_ticks);
+        self.x_label(canvas, &x_ticks, x_label);
+    }
+
     fn tick_marks(&self, canvas: &mut Canvas, x_ticks: &Ticks, y_ticks: &Ticks) {
         // A short panel gets short ticks.
         let scale = (self.y.length() / 250.0).clamp(0.6, 1.0);

@@ -85,6 +85,12 @@ impl Plane {
     /// # Errors
     /// [`PlotError`] if edges do not rise or `values` is not `nx` by `ny`.
     pub fn draw(&self) -> Result<Figure, PlotError> {
+        Ok(self.drawing(WIDTH - 10.0)?.finish())
+    }
+
+    /// The figure as a canvas, for what is written beside the colour bar; the
+    /// title ends at pixel `title_end`.
+    pub(super) fn drawing(&self, title_end: f64) -> Result<Canvas, PlotError> {
         check_edges(&format!("edges of {}", self.x_label), &self.x_edges)?;
         check_edges(&format!("edges of {}", self.y_label), &self.y_edges)?;
         check_length(
@@ -117,8 +123,8 @@ impl Plane {
         }
         panel.frame(&mut canvas, Some(&self.x_label), &self.y_label);
         self.colour_bar(&mut canvas, right + BAR_GAP, &z);
-        header(&mut canvas, &self.title, LEFT, right + BAR_MARGIN - 10.0);
-        Ok(canvas.finish())
+        header(&mut canvas, &self.title, LEFT, title_end);
+        Ok(canvas)
     }
 
     fn map(&self) -> ColourMap {
@@ -189,6 +195,12 @@ impl Plane {
     fn colour_bar(&self, canvas: &mut Canvas, left: f64, z: &Axis) {
         colour_bar(canvas, left, z, self.map(), &self.z_label);
     }
+}
+
+/// Where text about the ends of a plane's colour bar goes: the right end of its
+/// lines, and the base lines above and below the bar.
+pub(super) fn beside_bar() -> (f64, f64, f64) {
+    (WIDTH - 8.0, HEADER - 12.0, HEIGHT - BOTTOM + 38.0)
 }
 
 /// A colour bar over the pixels of `z`, its numbers on the right.

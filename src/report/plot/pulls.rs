@@ -276,7 +276,7 @@ fn decimals(error: f64) -> usize {
 }
 
 /// A number for the legend; numbers no pull should be are written with an exponent.
-fn short(value: f64, decimals: usize) -> String {
+pub(super) fn short(value: f64, decimals: usize) -> String {
     if value.abs() < 1e4 {
         return fixed(value, decimals);
     }

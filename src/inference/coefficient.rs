@@ -1,0 +1,128 @@
+//! The coefficient of a process in a mixture: a function `f(parameters)` known from
+//! theory and written as text, with exact first and second derivatives.
+//!
+//! `S: mu - sqrt(mu)`, `SBI: sqrt(mu)` and `B: 1 - sqrt(mu)` are those of signal,
+//! background and their interference in one signal strength. The derivative of
+//! `sqrt(mu)` has no limit at 0: there `kappa = sqrt(mu)` is fitted instead, see
+//! [`Coefficient::with_square`].
+
+mod differentiate;
+mod tree;
+
+use super::Derivatives;
+use crate::data::expression::{Expression, ExpressionError, nearest};
+use std::fmt;
+use tree::Tree;
+
+/// A function of the parameters of a model.
+#[derive(Clone)]
+pub struct Coefficient {
+    text: String,
+    tree: Tree,
+    /// Places, in the model, of the parameters that the function uses.
+    places: Vec<usize>,
+}
+
+impl Coefficient {
+    /// Parses `text`, in the grammar of [`Expression`]; `parameters` are the names of
+    /// the model's parameters in their order.
+    ///
+    /// # Errors
+    /// If the text is no expression, names something that is no parameter, or uses
+    /// what has no derivative: comparisons, logic, rounding, `%`, `atan2`, `hypot`.
+    pub fn parse<S: AsRef<str>>(text: &str, parameters: &[S]) -> Result<Self, ExpressionError> {
+        let expression = Expression::parse(text)?;
+        let place = |name: &String| {
+            let known = || parameters.iter().map(AsRef::as_ref);
+            let place = known().position(|parameter| parameter == name);
+            place.ok_or_else(|| unknown_parameter(&expression, name, known()))
+        };
+        let places = expression.variables().iter().map(place);
+        let places = places.collect::<Result<Vec<_>, _>>()?;
+        let tree = Tree::of(&expression)?;
+        Ok(Self {
+            text: text.to_owned(),
+            tree,
+            places,
+        })
+    }
+
+    /// A function that does not depend on any parameter.
+    #[must_use]
+    pub fn constant(value: f64) -> Self {
+        Self {
+            text: value.to_string(),
+            tree: Tree::Number(value),
+            places: Vec::new(),
+        }
+    }
+
+    /// The same function where the parameter in `place` is now the square root of
+    /// what the text means by its name: `sqrt(mu)` becomes `kappa`, any other `mu`
+    /// becomes `kappa^2`.
+    ///
+    /// With this `kappa` may also be negative, the other solution of
+    /// `kappa^2 = mu`. `mu^0.5` is not recognised as a square root.
+    #[must_use]
+    pub fn with_square(mut self, place: usize) -> Self {
+        if let Some(variable) = self.places.iter().position(|p| *p == place) {
+            self.tree = self.tree.squared(variable);
+        }
+        self
+    }
+
+    /// The text, as it was written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The places of the parameters that the function uses, each once.
+    #[must_use]
+    pub fn places(&self) -> &[usize] {
+        &self.places
+    }
+
+    /// The value at a point of all parameters. Not finite outside the function's
+    /// domain: the square root or the logarithm of a negative number, a division by
+    /// zero.
+    #[must_use]
+    pub fn value(&self, at: &[f64]) -> f64 {
+        self.tree.value(&self.local(at))
+    }
+
+    /// Value, gradient and Hessian in the parameters of [`Self::places`].
+    #[must_use]
+    pub fn derivatives(&self, at: &[f64]) -> Derivatives {
+        self.tree.derivatives(&self.local(at))
+    }
+
+    fn local(&self, at: &[f64]) -> Vec<f64> {
+        self.places.iter().map(|place| at[*place]).collect()
+    }
+}
+
+impl fmt::Debug for Coefficient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Coefficient").field(&self.text).finish()
+    }
+}
+
+fn unknown_parameter<'a>(
+    expression: &Expression,
+    name: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> ExpressionError {
+    let hint = match nearest(name, known.clone()) {
+        Some(near) => format!("; did you mean `{near}`?"),
+        None => format!("; there are: {}", known.collect::<Vec<_>>().join(", ")),
+    };
+    ExpressionError {
+        text: expression.text().to_owned(),
+        span: expression.span_of(name),
+        message: format!("there is no parameter `{name}`{hint}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,126 @@
+use super::*;
+
+const NAMES: [&str; 3] = ["mu", "xs", "kappa"];
+
+fn parse(text: &str) -> Coefficient {
+    Coefficient::parse(text, &NAMES).unwrap()
+}
+
+/// Gradient and Hessian against central differences of value and gradient.
+fn assert_derivatives(coefficient: &Coefficient, at: [f64; 3]) {
+    const STEP: f64 = 1e-5;
+    let n = coefficient.places().len();
+    let exact = coefficient.derivatives(&at);
+    assert_eq!(exact.value, coefficient.value(&at));
+    for (a, place) in coefficient.places().iter().enumerate() {
+        let moved = |by: f64| {
+            let mut at = at;
+            at[*place] += by;
+            coefficient.derivatives(&at)
+        };
+        let (below, above) = (moved(-STEP), moved(STEP));
+        let near = |found: f64, above: f64, below: f64| {
+            let expected = (above - below) / (2.0 * STEP);
+            let far = (found - expected).abs();
+            assert!(
+                far < 1e-7 * (1.0 + expected.abs()),
+                "{coefficient:?}: {found} is not {expected}"
+            );
+        };
+        near(exact.gradient[a], above.value, below.value);
+        for b in 0..n {
+            near(
+                exact.hessian[a * n + b],
+                above.gradient[b],
+                below.gradient[b],
+            );
+        }
+    }
+}
+
+#[test]
+fn derivatives_agree_with_differences() {
+    for text in [
+        "mu - sqrt(mu)",
+        "1 - sqrt(mu)",
+        "mu*xs",
+        "-mu^2 + 3*xs^3/mu - 2/(mu*kappa)",
+        "mu^xs + 2^mu^0.5 + abs(mu - 2)*xs",
+        "log(mu) + log10(xs) + log2(mu*xs) + exp(-mu*xs)",
+        "sin(mu) + cos(xs) + tan(mu/3) + asin(mu/4) + acos(xs/3) + atan(mu*xs)",
+        "sinh(mu) + cosh(xs) + tanh(mu*xs) + asinh(mu*kappa)",
+        "min(mu, xs)*kappa + max(mu, xs^2)",
+    ] {
+        assert_derivatives(&parse(text), [1.3, 0.7, 0.4]);
+    }
+}
+
+#[test]
+fn values_are_those_of_the_expression() {
+    for text in [
+        "-mu^2",
+        "2^3^mu",
+        "mu - xs - kappa",
+        "mu/xs/kappa",
+        "2",
+        "max(mu, 3)",
+    ] {
+        let coefficient = parse(text);
+        let expression = Expression::parse(text).unwrap();
+        let at = [1.3, 0.7, 0.4];
+        let of = |name: &String| at[NAMES.iter().position(|known| known == name).unwrap()];
+        let values: Vec<f64> = expression.variables().iter().map(of).collect();
+        assert_eq!(coefficient.value(&at), expression.eval(&values), "{text}");
+    }
+}
+
+#[test]
+fn integer_powers_have_derivatives_at_zero() {
+    let at = [0.0; 3];
+    assert_eq!(parse("mu^2").derivatives(&at).hessian, [2.0]);
+    assert_eq!(parse("3*mu^1").derivatives(&at).gradient, [3.0]);
+    assert_eq!(parse("mu^0").derivatives(&at).gradient, [0.0]);
+}
+
+#[test]
+fn outside_the_domain_the_value_is_not_finite() {
+    assert!(parse("sqrt(mu)").value(&[-0.1, 1.0, 0.0]).is_nan());
+    assert!(parse("xs/mu").value(&[0.0, 1.0, 0.0]).is_infinite());
+    let slope = parse("1 - sqrt(mu)").derivatives(&[0.0; 3]).gradient;
+    assert_eq!(slope, [f64::NEG_INFINITY]);
+}
+
+#[test]
+fn squared_parameter_has_finite_derivatives_at_zero() {
+    for (text, expected, curvature) in [
+        ("mu - sqrt(mu)", -1.0, 2.0),
+        ("sqrt( (mu) )", 1.0, 0.0),
+        ("1 - sqrt(mu)", -1.0, 0.0),
+        ("xs*mu", 0.0, 2.0),
+    ] {
+        let squared = parse(text).with_square(0);
+        assert_derivatives(&squared, [1.3, 1.0, 0.0]);
+        let at_zero = squared.derivatives(&[0.0, 1.0, 0.0]);
+        let own = squared
+            .places()
+            .iter()
+            .position(|place| *place == 0)
+            .unwrap();
+        let n = squared.places().len();
+        assert_eq!(at_zero.gradient[own], expected, "{text}");
+        assert_eq!(at_zero.hessian[own * n + own], curvature, "{text}");
+        let same = (parse(text).value(&[1.69, 1.0, 0.0]) - squared.value(&[1.3, 1.0, 0.0])).abs();
+        assert!(same < 1e-15, "{text}");
+    }
+}
+
+#[test]
+fn complaints_name_the_place_and_the_nearest_parameter() {
+    let message = |text: &str| Coefficient::parse(text, &NAMES).unwrap_err().to_string();
+    assert!(message("1 - sqrt(kapa)").contains("did you mean `kappa`?"));
+    assert!(message("1 - sqrt(q)").contains("there are: mu, xs, kappa"));
+    assert!(message("1 - sqrt(kapa)").contains("         ^^^^"));
+    assert!(message("1 -").contains("a value is missing"));
+    assert!(message("mu > 1").contains("`>` cannot be used here"));
+    assert!(message("floor(mu)").contains("`floor` cannot be used here"));
+}

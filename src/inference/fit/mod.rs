@@ -1,0 +1,148 @@
+//! Fits of likelihoods: best fit, profile scans, intervals, pulls and impacts.
+//!
+//! A fit that failed is a value that says why. It has no covariance, and no scan,
+//! interval or impact makes a number of it.
+
+mod conditional;
+mod contour;
+mod crossing;
+mod error;
+mod impacts;
+mod interval;
+mod matrix;
+mod newton;
+mod result;
+mod scan;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use contour::{Contour, ContourPoint, contour};
+pub use error::{FitError, FitFailure};
+pub use impacts::{
+    Group, GroupImpact, Impact, ImpactSettings, Impacts, Pull, PullsAndImpacts, Shift, impacts,
+};
+pub use interval::{ConfidenceSet, End, Minos, NotFound, confidence_set, minos};
+pub use newton::{Curvature, Evaluations, NewtonSettings};
+pub use result::{Fit, OtherMinimum, State};
+pub use scan::{FailedPoint, Scan, ScanPoint, ScanSettings, scan};
+pub use settings::{Basin, FitSettings, Search};
+
+use super::Likelihood;
+use crate::stats::minimise::{Bounds, MinimiseSettings, Outcome, minimise};
+use newton::{Descent, Start, descend, scales};
+
+/// Minimises a negative log-likelihood from the nominal point and from all other
+/// starts of `settings`.
+///
+/// Each start descends by Newton's method; where that stalls, L-BFGS-B goes on
+/// and Newton's method finishes. Same input, same numbers, to the bit.
+///
+/// # Errors
+/// [`FitError`] if the question makes no sense. A fit that fails is a [`Fit`]
+/// with a [`FitFailure`].
+pub fn fit(likelihood: &dyn Likelihood, settings: &FitSettings) -> Result<Fit, FitError> {
+    let bounds = settings.bounds(likelihood)?;
+    let mut starts = settings.starts(likelihood, &bounds)?;
+    let (found, gradients) = settings.search(likelihood, &starts[0])?;
+    starts.extend(found);
+    let ends = starts
+        .into_iter()
+        .map(|start| to_the_end(likelihood, Start::Point(start), &bounds, &settings.newton))
+        .collect();
+    let mut fit = Fit::among(ends, likelihood, settings.basin, &bounds);
+    fit.evaluations.gradients += gradients;
+    Ok(fit)
+}
+
+/// [`fit`] from one start alone: a point close to the minimum and, for
+/// [`Curvature::Updated`], a Hessian `[n, n]` from its neighbourhood. The Hessian
+/// of the result is the exact one all the same.
+///
+/// # Errors
+/// [`FitError`] as there.
+pub fn refit(
+    likelihood: &dyn Likelihood,
+    settings: &FitSettings,
+    point: &[f64],
+    hessian: Option<&[f64]>,
+) -> Result<Fit, FitError> {
+    let bounds = settings.bounds(likelihood)?;
+    let point = settings::start_within(point, likelihood.parameters(), &bounds)?;
+    let start = match hessian {
+        Some(hessian) if settings.newton.curvature == Curvature::Updated => {
+            settings::check_hessian(hessian, point.len())?;
+            Start::Warm(point, hessian)
+        }
+        _ => Start::Point(point),
+    };
+    let descent = to_the_end(likelihood, start, &bounds, &settings.newton);
+    Ok(Fit::among(
+        vec![descent],
+        likelihood,
+        settings.basin,
+        &bounds,
+    ))
+}
+
+/// Newton's method and, where it stalls, L-BFGS-B and Newton's method again.
+fn to_the_end(
+    likelihood: &dyn Likelihood,
+    start: Start<'_>,
+    bounds: &Bounds,
+    settings: &NewtonSettings,
+) -> Descent {
+    let first = descend(likelihood, start, bounds, settings);
+    if matches!(first.outcome, Outcome::Converged | Outcome::StartNotFinite) {
+        return first;
+    }
+    let (point, gradients) = quasi_newton(likelihood, &first, bounds, settings);
+    let mut second = descend(likelihood, Start::Point(point), bounds, settings);
+    second.evaluations += first.evaluations;
+    second.evaluations.gradients += gradients;
+    second.iterations += first.iterations;
+    second
+}
+
+/// L-BFGS-B in units of the conditional standard deviations: where it ends, and
+/// how many gradients that took.
+fn quasi_newton(
+    likelihood: &dyn Likelihood,
+    from: &Descent,
+    bounds: &Bounds,
+    settings: &NewtonSettings,
+) -> (Vec<f64>, u64) {
+    let n = bounds.len();
+    let mut scale = vec![1.0; n];
+    scales(&from.place, bounds, &mut scale);
+    let divided = |x: &[f64]| {
+        x.iter()
+            .zip(&scale)
+            .map(|(x, s)| x / s)
+            .collect::<Vec<f64>>()
+    };
+    let unscaled = |y: &[f64]| -> Vec<f64> {
+        (0..n)
+            .map(|i| (y[i] * scale[i]).clamp(bounds.lower()[i], bounds.upper()[i]))
+            .collect()
+    };
+    let here = from.place.point.clone();
+    let Ok(scaled) = Bounds::new(divided(bounds.lower()), divided(bounds.upper())) else {
+        return (here, 0);
+    };
+    let function = |y: &[f64], g: &mut [f64]| {
+        let value = likelihood.gradient(&unscaled(y), g);
+        g.iter_mut().zip(&scale).for_each(|(g, s)| *g *= s);
+        value
+    };
+    let settings = MinimiseSettings {
+        gradient_tolerance: settings.gradient_tolerance,
+        max_iterations: settings.max_iterations,
+        ..MinimiseSettings::default()
+    };
+    match minimise(function, &divided(&here), &scaled, &settings) {
+        Ok(end) if end.value <= from.place.value => (unscaled(&end.point), end.evaluations),
+        Ok(end) => (here, end.evaluations),
+        Err(_) => (here, 0),
+    }
+}

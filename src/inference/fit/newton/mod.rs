@@ -1,0 +1,390 @@
+//! Bounded minimisation of a negative log-likelihood with its exact Hessian.
+//!
+//! A trust-region Newton method (Nocedal and Wright, Numerical Optimization, 2nd
+//! ed., chapters 4 and 16.7): the quadratic model is minimised within a radius and
+//! the bounds, parameters on a bound that the gradient pushes against are left
+//! out, an indefinite Hessian is followed along its negative curvature, and a
+//! point where the likelihood is not finite (a wall) shortens the step.
+//!
+//! Everything is measured in units of the conditional standard deviations
+//! `1 / sqrt(H_ii)`, so that neither tolerance nor radius knows the units of a
+//! parameter. A likelihood has two to sixty parameters and a toy study fits it a
+//! million times: the usual step costs one small Cholesky factorisation.
+
+mod step;
+
+pub(crate) use step::scales;
+
+use super::super::Likelihood;
+use super::matrix::{dot, length};
+use crate::stats::minimise::{Bounds, Outcome};
+use step::{Model, Step, Workspace, projected};
+
+/// How long and how well.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NewtonSettings {
+    /// A minimum has a projected gradient below this; its unit is the change of the
+    /// negative log-likelihood over one conditional standard deviation. The value
+    /// is then about `tolerance^2 / 2` above its minimum.
+    pub gradient_tolerance: f64,
+    /// Steps.
+    pub max_iterations: u64,
+    /// First radius, in conditional standard deviations a parameter.
+    pub radius: f64,
+    /// Where the curvature comes from.
+    pub curvature: Curvature,
+}
+
+impl Default for NewtonSettings {
+    fn default() -> Self {
+        Self {
+            gradient_tolerance: 1e-6,
+            max_iterations: 100,
+            radius: 10.0,
+            curvature: Curvature::Exact,
+        }
+    }
+}
+
+/// Where the curvature of the quadratic model comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Curvature {
+    /// The exact Hessian at every point: fewest steps.
+    Exact,
+    /// The Hessian of the start, brought along by BFGS updates, and exact again
+    /// where those lead nowhere: cheapest where a good Hessian is at hand and one
+    /// evaluation of it costs as much as several gradients.
+    Updated,
+}
+
+/// Calls of a likelihood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evaluations {
+    /// Values with gradients.
+    pub gradients: u64,
+    /// Values with gradients and Hessians.
+    pub hessians: u64,
+}
+
+impl std::ops::AddAssign for Evaluations {
+    fn add_assign(&mut self, other: Self) {
+        self.gradients += other.gradients;
+        self.hessians += other.hessians;
+    }
+}
+
+/// A point with the likelihood's derivatives.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Place {
+    /// The point, `[n]`.
+    pub point: Vec<f64>,
+    /// Negative log-likelihood.
+    pub value: f64,
+    /// Its gradient, `[n]`.
+    pub gradient: Vec<f64>,
+    /// Its Hessian, `[n, n]`.
+    pub hessian: Vec<f64>,
+}
+
+impl Place {
+    /// Evaluates a likelihood.
+    pub(crate) fn at(likelihood: &dyn Likelihood, point: Vec<f64>) -> Self {
+        let n = point.len();
+        let mut place = Self {
+            point,
+            value: f64::NAN,
+            gradient: vec![0.0; n],
+            hessian: vec![0.0; n * n],
+        };
+        place.evaluate(likelihood, true);
+        place
+    }
+
+    /// Evaluates a likelihood; its Hessian only if `second`.
+    fn evaluate(&mut self, likelihood: &dyn Likelihood, second: bool) {
+        self.value = if second {
+            likelihood.hessian(&self.point, &mut self.gradient, &mut self.hessian)
+        } else {
+            likelihood.gradient(&self.point, &mut self.gradient)
+        };
+    }
+
+    /// Whether value and derivatives are finite.
+    pub(crate) fn is_finite(&self) -> bool {
+        self.value.is_finite()
+            && self.gradient.iter().all(|g| g.is_finite())
+            && self.hessian.iter().all(|h| h.is_finite())
+    }
+}
+
+/// Where a descent ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Descent {
+    /// The last point. Its Hessian is exact if [`Descent::exact`].
+    pub place: Place,
+    /// Whether the Hessian is the likelihood's, not an update.
+    pub exact: bool,
+    /// Largest component of the projected gradient, in the unit of
+    /// [`NewtonSettings::gradient_tolerance`].
+    pub projected_gradient: f64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Steps, taken or not.
+    pub iterations: u64,
+    /// Calls of the likelihood.
+    pub evaluations: Evaluations,
+}
+
+/// Descends from `start`, whose point must lie within `bounds`; parameters with
+/// equal bounds stay.
+pub(crate) fn descend(
+    likelihood: &dyn Likelihood,
+    start: Start<'_>,
+    bounds: &Bounds,
+    settings: &NewtonSettings,
+) -> Descent {
+    let mut run = Run::new(likelihood, start, bounds, settings);
+    let outcome = run.descend();
+    let place = run.here;
+    Descent {
+        projected_gradient: run.slope,
+        place,
+        exact: run.exact,
+        outcome,
+        iterations: run.iterations,
+        evaluations: run.evaluations,
+    }
+}
+
+/// Where a descent starts.
+pub(crate) enum Start<'a> {
+    /// At a point.
+    Point(Vec<f64>),
+    /// At a point, with a Hessian from its neighbourhood, `[n, n]`.
+    Warm(Vec<f64>, &'a [f64]),
+    /// At a point near one whose derivatives are known.
+    Near(Vec<f64>, &'a Place),
+}
+
+/// Relative rounding of the sum over events: a smaller decrease of the value says
+/// nothing, and the gradient decides.
+const VALUE_ROUNDING: f64 = 1e-12;
+/// A step that falls by less than this part of what the model promised is refused.
+const LEAST_RATIO: f64 = 1e-4;
+/// A radius, in standard deviations, at which a step is rounding.
+const LEAST_RADIUS: f64 = 1e-13;
+/// A step with an updated Hessian must shrink the gradient by this factor, or the
+/// Hessian is evaluated again.
+const LEAST_PROGRESS: f64 = 0.3;
+
+/// One descent.
+struct Run<'a> {
+    likelihood: &'a dyn Likelihood,
+    bounds: &'a Bounds,
+    settings: &'a NewtonSettings,
+    here: Place,
+    trial: Place,
+    work: Workspace,
+    /// Projected gradient here.
+    slope: f64,
+    /// Whether the Hessian here is the likelihood's.
+    exact: bool,
+    radius: f64,
+    iterations: u64,
+    evaluations: Evaluations,
+}
+
+/// What became of a step.
+enum Verdict {
+    Taken,
+    Refused,
+}
+
+impl<'a> Run<'a> {
+    fn new(
+        likelihood: &'a dyn Likelihood,
+        start: Start<'_>,
+        bounds: &'a Bounds,
+        settings: &'a NewtonSettings,
+    ) -> Self {
+        let n = bounds.len();
+        let (point, hessian, near) = match start {
+            Start::Point(point) => (point, None, None),
+            Start::Warm(point, hessian) => (point, Some(hessian.to_vec()), None),
+            Start::Near(point, near) => (point, Some(near.hessian.clone()), Some(near)),
+        };
+        let exact = hessian.is_none();
+        let here = Place {
+            point,
+            value: f64::NAN,
+            gradient: vec![0.0; n],
+            hessian: hessian.unwrap_or_else(|| vec![0.0; n * n]),
+        };
+        let mut run = Self {
+            likelihood,
+            bounds,
+            settings,
+            trial: here.clone(),
+            here,
+            work: Workspace::new(n),
+            slope: f64::INFINITY,
+            exact,
+            radius: settings.radius * (n.max(1) as f64).sqrt(),
+            iterations: 0,
+            evaluations: Evaluations::default(),
+        };
+        run.here.evaluate(likelihood, exact);
+        run.count(exact);
+        if let Some(near) = near.filter(|_| run.here.is_finite()) {
+            update(near, &mut run.here, &mut run.work);
+        }
+        run
+    }
+
+    fn count(&mut self, second: bool) {
+        if second {
+            self.evaluations.hessians += 1;
+        } else {
+            self.evaluations.gradients += 1;
+        }
+    }
+
+    /// To the end.
+    fn descend(&mut self) -> Outcome {
+        if !self.here.is_finite() {
+            return Outcome::StartNotFinite;
+        }
+        self.measure();
+        loop {
+            let small = self.slope <= self.settings.gradient_tolerance;
+            let step = Model::new(&self.here, self.bounds).minimise(&mut self.work, self.radius);
+            if small && !step.negative_curvature {
+                return Outcome::Converged;
+            }
+            if self.iterations == self.settings.max_iterations {
+                return Outcome::IterationLimit;
+            }
+            let descends = step.decrease > 0.0;
+            if self.radius < LEAST_RADIUS || !descends {
+                if self.exact {
+                    return if small {
+                        Outcome::Converged
+                    } else {
+                        Outcome::Stalled
+                    };
+                }
+                self.renew();
+                continue;
+            }
+            self.iterations += 1;
+            let before = self.slope;
+            match self.attempt(&step) {
+                Verdict::Taken if self.exact => (),
+                Verdict::Taken => {
+                    if self.slope > LEAST_PROGRESS * before {
+                        self.renew();
+                    }
+                }
+                Verdict::Refused if self.exact => self.radius = 0.25 * step.length.min(self.radius),
+                Verdict::Refused => self.renew(),
+            }
+        }
+    }
+
+    /// The exact Hessian here.
+    fn renew(&mut self) {
+        self.here.evaluate(self.likelihood, true);
+        self.count(true);
+        self.exact = true;
+        self.radius = self.radius.max(1.0);
+        self.measure();
+    }
+
+    /// The projected gradient here.
+    fn measure(&mut self) {
+        scales(&self.here, self.bounds, &mut self.work.scale);
+        self.slope = projected(&self.here, self.bounds, &self.work.scale);
+    }
+
+    /// Evaluates the likelihood behind a step and goes there if it is lower.
+    fn attempt(&mut self, step: &Step) -> Verdict {
+        let second = self.settings.curvature == Curvature::Exact;
+        self.trial.point.copy_from_slice(&self.work.target);
+        self.trial.evaluate(self.likelihood, second);
+        self.count(second);
+        if !second {
+            self.trial.hessian.copy_from_slice(&self.here.hessian);
+        }
+        if !self.trial.is_finite() {
+            return Verdict::Refused;
+        }
+        let rounding = VALUE_ROUNDING * self.here.value.abs().max(1.0);
+        let fallen = self.here.value - self.trial.value;
+        if step.decrease < rounding {
+            return self.attempt_by_gradient(second, fallen > -rounding);
+        }
+        let ratio = fallen / step.decrease;
+        if ratio <= LEAST_RATIO {
+            return Verdict::Refused;
+        }
+        if ratio < 0.25 {
+            self.radius = 0.25 * step.length;
+        } else if ratio > 0.75 && step.length > 0.8 * self.radius {
+            self.radius *= 2.0;
+        }
+        self.go(second);
+        Verdict::Taken
+    }
+
+    /// Where the value cannot tell: taken if the gradient falls.
+    fn attempt_by_gradient(&mut self, second: bool, not_higher: bool) -> Verdict {
+        let before = self.slope;
+        if !not_higher {
+            return Verdict::Refused;
+        }
+        let (exact, radius) = (self.exact, self.radius);
+        self.go(second);
+        if self.slope < before {
+            return Verdict::Taken;
+        }
+        // back again
+        std::mem::swap(&mut self.here, &mut self.trial);
+        (self.exact, self.radius) = (exact, radius);
+        self.measure();
+        Verdict::Refused
+    }
+
+    /// Makes the trial the place.
+    fn go(&mut self, second: bool) {
+        if !second {
+            update(&self.here, &mut self.trial, &mut self.work);
+        }
+        self.exact = second;
+        std::mem::swap(&mut self.here, &mut self.trial);
+        self.measure();
+    }
+}
+
+/// BFGS update of the Hessian from `old` to `new`; left as it is where the
+/// gradient says that the curvature along the step is not positive.
+fn update(old: &Place, new: &mut Place, work: &mut Workspace) {
+    let n = old.point.len();
+    let (step, change, bent) = (&mut work.step, &mut work.change, &mut work.bent);
+    for i in 0..n {
+        step[i] = new.point[i] - old.point[i];
+        change[i] = new.gradient[i] - old.gradient[i];
+    }
+    for (bent, row) in bent.iter_mut().zip(old.hessian.chunks_exact(n)) {
+        *bent = dot(row, step);
+    }
+    let expected = dot(bent, step);
+    let found = dot(change, step);
+    if !(expected > 0.0 && found > 1e-3 * expected && length(step) > 0.0) {
+        return;
+    }
+    for i in 0..n {
+        for j in 0..n {
+            new.hessian[i * n + j] += change[i] * change[j] / found - bent[i] * bent[j] / expected;
+        }
+    }
+}

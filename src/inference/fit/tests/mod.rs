@@ -1,0 +1,7 @@
+//! Likelihoods in closed form, whose fits are known.
+
+mod descent;
+mod gaussian;
+mod golden;
+mod likelihoods;
+mod profile;

@@ -1,0 +1,266 @@
+//! Sums over the events of a sample, in parallel and always in the same order.
+
+use super::kernel::{Accumulate, Densities, Factor, Point, Scratch, Transform};
+use super::layout::Layout;
+use super::sample::{LANES, Logs, Sample, Stored};
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Partial sums that are kept beside each other: the lanes of the widest register.
+pub(super) const ROW: usize = 8;
+/// Chunks of a block. A block is summed by one thread and the blocks are added in
+/// their order, so that the result does not depend on the number of threads.
+const BLOCK: usize = 16;
+/// Events times responses below which one thread is faster than several.
+const PARALLEL_FROM: usize = 1 << 17;
+
+/// The places of the sums: rows of [`ROW`] partial sums.
+pub(super) struct Sums {
+    processes: usize,
+    responses: usize,
+    dimension: usize,
+    /// Per process the first row of its second derivatives, and its first response.
+    within: Vec<(usize, usize)>,
+    rows: usize,
+}
+
+impl Sums {
+    pub(super) fn new(layout: &Layout) -> Self {
+        let (processes, responses) = (layout.processes.len(), layout.responses.len());
+        let dimension = layout.dimension();
+        let mut rows = 1 + processes + responses + triangle(dimension);
+        let mut within = Vec::with_capacity(processes);
+        for range in &layout.processes {
+            within.push((rows, range.start));
+            rows += triangle(range.len());
+        }
+        Self {
+            processes,
+            responses,
+            dimension,
+            within,
+            rows,
+        }
+    }
+
+    /// The number of rows for derivatives up to `order`.
+    fn rows(&self, order: usize) -> usize {
+        match order {
+            0 => 1,
+            1 => 1 + self.processes + self.responses,
+            _ => self.rows,
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn row<'a>(&self, sums: &'a mut [f64], row: usize) -> &'a mut [f64] {
+        &mut sums[row * ROW..(row + 1) * ROW]
+    }
+
+    /// First derivative by a rate.
+    #[inline(always)]
+    pub(super) fn rate(&self, process: usize) -> usize {
+        1 + process
+    }
+
+    /// First derivative by the parameter of a response, for a rate of 1.
+    #[inline(always)]
+    pub(super) fn response(&self, response: usize) -> usize {
+        1 + self.processes + response
+    }
+
+    /// `w phi'' q_a q_b`, `a >= b`.
+    #[inline(always)]
+    pub(super) fn outer(&self, a: usize, b: usize) -> usize {
+        1 + self.processes + self.responses + triangle(a) + b
+    }
+
+    /// Second derivative by the parameters of two responses `k >= l` of a process, for
+    /// a rate of 1.
+    #[inline(always)]
+    pub(super) fn within(&self, process: usize, k: usize, l: usize) -> usize {
+        let (row, first) = self.within[process];
+        row + triangle(k - first) + (l - first)
+    }
+}
+
+/// Entries of a triangle with its diagonal.
+const fn triangle(n: usize) -> usize {
+    n * (n + 1) / 2
+}
+
+/// `sum_i w_i phi(q_i)` with its derivatives by `[v_1.., alpha_1..]`, rates and slots.
+#[derive(Clone, Debug)]
+pub(super) struct Weighted {
+    pub(super) value: f64,
+    /// `[M]`, if wanted.
+    pub(super) gradient: Vec<f64>,
+    /// `[M, M]`, if wanted.
+    pub(super) hessian: Vec<f64>,
+}
+
+impl Weighted {
+    /// The sum of no events, in a space of this dimension.
+    pub(super) fn zero<const ORDER: usize>(dimension: usize) -> Self {
+        let zeros = |n: usize, from: usize| vec![0.0; if ORDER >= from { n } else { 0 }];
+        Self {
+            value: 0.0,
+            gradient: zeros(dimension, 1),
+            hessian: zeros(dimension * dimension, 2),
+        }
+    }
+
+    /// Sums over the events of a sample for rates `[J]` at a point `[n]`.
+    pub(super) fn over<const ORDER: usize>(
+        sample: &Sample,
+        transform: Transform,
+        rates: &[f64],
+        at: &[f64],
+    ) -> Self {
+        let layout = &*sample.layout;
+        let point = point(layout, rates, at, ORDER == 0);
+        let sums = match &sample.logs {
+            Logs::Double(logs) => blocks::<_, ORDER>(sample, logs, &point, transform),
+            Logs::Single(logs) => blocks::<_, ORDER>(sample, logs, &point, transform),
+        };
+        Self::collect::<ORDER>(layout, rates, &sums)
+    }
+
+    fn collect<const ORDER: usize>(layout: &Layout, rates: &[f64], sums: &[f64]) -> Self {
+        let places = Sums::new(layout);
+        let (processes, dimension) = (layout.processes.len(), layout.dimension());
+        let mut all = Self::zero::<ORDER>(dimension);
+        all.value = sums[0];
+        if ORDER > 0 {
+            for (j, responses) in layout.processes.iter().enumerate() {
+                all.gradient[j] = sums[places.rate(j)];
+                for k in responses.clone() {
+                    let slot = processes + layout.responses[k].slot;
+                    all.gradient[slot] += rates[j] * sums[places.response(k)];
+                }
+            }
+        }
+        if ORDER > 1 {
+            all.hessian = hessian(layout, &places, rates, sums);
+        }
+        all
+    }
+}
+
+fn hessian(layout: &Layout, places: &Sums, rates: &[f64], sums: &[f64]) -> Vec<f64> {
+    let (processes, dimension) = (layout.processes.len(), layout.dimension());
+    let mut all = vec![0.0; dimension * dimension];
+    let mut add = |a: usize, b: usize, x: f64| {
+        all[a * dimension + b] += x;
+        if a != b {
+            all[b * dimension + a] += x;
+        }
+    };
+    for a in 0..places.dimension {
+        for b in 0..=a {
+            add(a, b, sums[places.outer(a, b)]);
+        }
+    }
+    for (j, responses) in layout.processes.iter().enumerate() {
+        let slot = |k: usize| processes + layout.responses[k].slot;
+        for k in responses.clone() {
+            add(j, slot(k), sums[places.response(k)]);
+            for l in responses.start..=k {
+                add(slot(k), slot(l), rates[j] * sums[places.within(j, k, l)]);
+            }
+        }
+    }
+    all
+}
+
+fn point<'a>(layout: &'a Layout, rates: &'a [f64], at: &[f64], value: bool) -> Point<'a> {
+    let responses = layout.responses.iter();
+    let factors = responses.map(|r| Factor::new(r, at[layout.slots[r.slot]], value));
+    Point {
+        layout,
+        rates,
+        factors: factors.collect(),
+    }
+}
+
+/// Sums over blocks, added in their order: `[rows]`.
+fn blocks<T: Stored, const ORDER: usize>(
+    sample: &Sample,
+    logs: &[T],
+    point: &Point<'_>,
+    transform: Transform,
+) -> Vec<f64> {
+    let arch = Arch::new();
+    let layout = point.layout;
+    let rows = Sums::new(layout).rows(ORDER);
+    let (each, stride) = (sample.stride(), 2 * layout.responses.len() * LANES);
+    let chunks = sample.densities.len() / each;
+    let one = |scratch: &mut Scratch, (block, sums): (usize, &mut [f64])| {
+        let (first, last) = (block * BLOCK, chunks.min((block + 1) * BLOCK));
+        arch.dispatch(Accumulate::<T, ORDER> {
+            point,
+            transform,
+            densities: &sample.densities[first * each..last * each],
+            logs: &logs[first * stride..last * stride],
+            scratch,
+            sums,
+        });
+    };
+    let mut all = vec![0.0; chunks.div_ceil(BLOCK) * rows * ROW];
+    if is_large(sample) {
+        let blocks = all.par_chunks_mut(rows * ROW).enumerate();
+        blocks.for_each_init(|| Scratch::new(layout, ORDER), one);
+    } else {
+        let mut scratch = Scratch::new(layout, ORDER);
+        let blocks = all.chunks_mut(rows * ROW).enumerate();
+        blocks.for_each(|block| one(&mut scratch, block));
+    }
+    add_blocks(&all, rows)
+}
+
+fn is_large(sample: &Sample) -> bool {
+    sample.events * sample.layout.responses.len().max(1) >= PARALLEL_FROM
+}
+
+/// Adds blocks in their order, then the partial sums of each row.
+fn add_blocks(all: &[f64], rows: usize) -> Vec<f64> {
+    let mut total = vec![0.0; rows * ROW];
+    for block in all.chunks_exact(rows * ROW) {
+        for (total, x) in total.iter_mut().zip(block) {
+            *total += x;
+        }
+    }
+    total.chunks_exact(ROW).map(|row| row.iter().sum()).collect()
+}
+
+/// The densities `q_i` of all events, `[N]`.
+pub(super) fn densities(sample: &Sample, rates: &[f64], at: &[f64]) -> Vec<f64> {
+    let layout = &*sample.layout;
+    let point = &point(layout, rates, at, true);
+    let mut q = match &sample.logs {
+        Logs::Double(logs) => chunk_densities(sample, logs, point),
+        Logs::Single(logs) => chunk_densities(sample, logs, point),
+    };
+    q.truncate(sample.events);
+    q
+}
+
+fn chunk_densities<T: Stored>(sample: &Sample, logs: &[T], point: &Point<'_>) -> Vec<f64> {
+    let arch = Arch::new();
+    let (each, stride) = (sample.stride(), 2 * point.layout.responses.len() * LANES);
+    let mut q = vec![0.0; sample.densities.len() / each * LANES];
+    let chunks = q.par_chunks_mut(LANES).enumerate().with_min_len(BLOCK);
+    chunks.for_each_init(
+        || Scratch::new(point.layout, 0),
+        |scratch, (chunk, to)| {
+            arch.dispatch(Densities {
+                point,
+                densities: &sample.densities[chunk * each..(chunk + 1) * each],
+                logs: &logs[chunk * stride..(chunk + 1) * stride],
+                scratch,
+                to,
+            });
+        },
+    );
+    q
+}

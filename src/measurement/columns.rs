@@ -1,0 +1,184 @@
+//! Ratios of events, process by process, as a likelihood takes them.
+
+use super::error::MeasureError;
+use super::model::Parameters;
+use super::plan::Plan;
+use super::ratios::{Ratio, RatioColumn};
+use crate::config::{Measurement, RatioName};
+use crate::inference::Interpolation;
+use crate::inference::interference::{Interference, Nuisance, Point, Process, Side};
+use crate::inference::unbinned::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
+use crate::stats::Recalibration;
+use indexmap::IndexMap;
+
+/// Trained ratios by name.
+pub(super) type Ratios = IndexMap<RatioName, (Ratio, Recalibration)>;
+
+/// What is known of events under one process.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ProcessColumns {
+    /// `p_j / p_ref`, `[n]`.
+    pub ratio: Vec<f64>,
+    /// Place of the nuisance parameter, and `p_j(x | -+1) / p_j(x)`, `[n]` each.
+    pub responses: Vec<(usize, Vec<f64>, Vec<f64>)>,
+}
+
+/// Events with their ratios.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Columns {
+    /// `[n]`
+    pub weights: Vec<f64>,
+    /// In the order of the configuration.
+    pub processes: Vec<ProcessColumns>,
+}
+
+impl Columns {
+    /// The events as a likelihood takes them.
+    pub(super) fn sample(&self) -> Result<Sample, MeasureError> {
+        let processes = self.processes.iter().map(|p| ProcessEvents {
+            ratios: &p.ratio,
+            responses: p
+                .responses
+                .iter()
+                .map(|(parameter, low, high)| ResponseEvents {
+                    parameter: *parameter,
+                    low,
+                    high,
+                    interpolation: Interpolation::Code4,
+                })
+                .collect(),
+        });
+        let events = Events {
+            weights: &self.weights,
+            processes: processes.collect(),
+        };
+        Sample::new(&events, Storage::Double).map_err(|e| MeasureError::Likelihood(e.to_string()))
+    }
+}
+
+/// What gives ratios to events.
+pub(super) struct Source<'a> {
+    pub measurement: &'a Measurement,
+    pub parameters: &'a Parameters,
+    pub plan: &'a Plan,
+}
+
+impl Source<'_> {
+    /// Processes and nuisance parameters with a ratio of their own.
+    fn responses(&self, process: &str) -> Vec<(usize, String)> {
+        let systematics = self.measurement.systematics.iter();
+        systematics
+            .filter(|(_, s)| s.shape && s.samples.contains_key(process))
+            .filter_map(|(name, _)| Some((self.parameters.place(name)?, name.clone())))
+            .collect()
+    }
+
+    /// Ratios of events as a function that gives the ratio of a name.
+    fn collect<E>(
+        &self,
+        weights: Vec<f64>,
+        mut ratio: impl FnMut(&RatioName) -> Result<Vec<f64>, E>,
+    ) -> Result<Columns, E> {
+        let mut processes = Vec::new();
+        for process in &self.plan.processes {
+            let mut columns = ProcessColumns {
+                ratio: ratio(&RatioName::Process(process.name.clone()))?,
+                responses: Vec::new(),
+            };
+            for (place, systematic) in self.responses(&process.name) {
+                let mut side = |up| {
+                    ratio(&RatioName::Varied {
+                        process: process.name.clone(),
+                        systematic: systematic.clone(),
+                        up,
+                    })
+                };
+                columns.responses.push((place, side(false)?, side(true)?));
+            }
+            processes.push(columns);
+        }
+        Ok(Columns { weights, processes })
+    }
+
+    /// The learned ratios at events, `[n, D]`.
+    pub(super) fn learned(
+        &self,
+        ratios: &Ratios,
+        features: &[f32],
+        weights: Vec<f64>,
+    ) -> Result<Columns, MeasureError> {
+        let n = weights.len();
+        let aggregate = self.measurement.measurement.aggregate;
+        self.collect(weights, |name| {
+            let Some((ratio, map)) = ratios.get(name) else {
+                // a process that is the whole reference
+                return Ok(vec![1.0; n]);
+            };
+            let RatioColumn { log, .. } = ratio.at(features, aggregate, false)?;
+            Ok(log.into_iter().map(|l| map.apply(l).exp()).collect())
+        })
+    }
+
+    /// The ratios of one member of every ensemble, by its place among the usable ones.
+    pub(super) fn of_member(
+        &self,
+        logs: &IndexMap<RatioName, Vec<Vec<f32>>>,
+        member: usize,
+        weights: Vec<f64>,
+    ) -> Result<Columns, MeasureError> {
+        let n = weights.len();
+        self.collect(weights, |name| {
+            let Some(members) = logs.get(name) else {
+                return Ok(vec![1.0; n]);
+            };
+            let log = &members[member % members.len()];
+            Ok(log.iter().map(|l| f64::from(*l).exp()).collect())
+        })
+    }
+
+    /// The exact ratios of the model with known truth.
+    pub(super) fn exact(
+        &self,
+        model: &Interference,
+        points: &[Point],
+        weights: Vec<f64>,
+    ) -> Result<Columns, MeasureError> {
+        let process = |name: &str| {
+            let known = Process::ALL.into_iter().find(|p| p.name() == name);
+            known.ok_or_else(|| {
+                MeasureError::config(
+                    format!("samples.{name}"),
+                    "the generated model has the processes S, SBI and B",
+                )
+            })
+        };
+        let reference = &self.measurement.measurement.reference;
+        let reference: Vec<Process> = reference
+            .iter()
+            .map(|name| process(name))
+            .collect::<Result<_, _>>()?;
+        self.collect(weights, |name| {
+            Ok(match name {
+                RatioName::Process(name) => {
+                    let process = process(name)?;
+                    let ratio = |x| model.ratio(process, &reference, x);
+                    points.iter().map(ratio).collect()
+                }
+                RatioName::Varied {
+                    process: name,
+                    systematic,
+                    up,
+                } => {
+                    let nuisance = match systematic.as_str() {
+                        "shape" => Nuisance::Shape,
+                        _ => Nuisance::Rate,
+                    };
+                    let side = if *up { Side::Up } else { Side::Down };
+                    let process = process(name)?;
+                    let response = |x| model.response(process, nuisance, side, x);
+                    points.iter().map(response).collect()
+                }
+            })
+        })
+    }
+}

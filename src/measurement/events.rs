@@ -1,0 +1,126 @@
+//! The events that a likelihood is evaluated at: those that were observed, or events
+//! that no network has seen.
+
+use super::error::MeasureError;
+use super::plan::Plan;
+use super::samples::{Reader, Template};
+use super::trust::split;
+use crate::background::Sample;
+use crate::config::Measurement;
+use crate::ensemble::Streams;
+use crate::inference::interference::{DIMENSIONS, Point};
+
+/// Events with weights.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Events {
+    /// Inputs as they were read, `[n, D]`.
+    pub features: Vec<f32>,
+    /// `[n]`
+    pub weights: Vec<f64>,
+    /// Histograms of them, as [`Reader::templates`].
+    pub templates: Vec<Template>,
+}
+
+impl Events {
+    /// Number of events.
+    pub(super) fn len(&self) -> usize {
+        self.weights.len()
+    }
+
+    fn push(&mut self, sample: &Sample, row: usize, weight: f64) {
+        self.features.extend_from_slice(sample.features(row));
+        self.weights.push(weight);
+    }
+
+    /// Points of the model with known truth, if the inputs are its observables.
+    pub(super) fn points(&self, measurement: &Measurement) -> Option<Vec<Point>> {
+        let names: Vec<String> = (1..=DIMENSIONS).map(|i| format!("x{i}")).collect();
+        let is_whole = measurement.features.inputs == names
+            && measurement.features.one_hot.is_empty()
+            && measurement.generate.is_some();
+        is_whole.then(|| {
+            let rows = self.features.chunks_exact(DIMENSIONS);
+            rows.map(|row| std::array::from_fn(|i| f64::from(row[i])))
+                .collect()
+        })
+    }
+}
+
+/// The observed events.
+pub(super) fn observed(
+    measurement: &Measurement,
+    reader: &Reader<'_>,
+) -> Result<Option<Events>, MeasureError> {
+    let Some(sample) = measurement.observed_sample() else {
+        return Ok(None);
+    };
+    let sample = reader.read("observed", &sample)?;
+    let mut events = Events {
+        templates: reader.templates(&sample),
+        ..Events::default()
+    };
+    for row in reader.selected(&sample) {
+        events.push(&sample, row, 1.0);
+    }
+    if events.len() == 0 {
+        return Err(MeasureError::data(
+            "observed",
+            "no event is in the region that is measured without bins",
+        ));
+    }
+    Ok(Some(events))
+}
+
+/// Events of a process that no network has seen, weighted to `rate`.
+pub(super) fn unseen(
+    measurement: &Measurement,
+    reader: &Reader<'_>,
+    process: &str,
+    rate: f64,
+    into: &mut Events,
+) -> Result<(), MeasureError> {
+    let place = format!("samples.{process}");
+    let sample = measurement
+        .sample(process)
+        .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
+    let sample = reader.read(&place, &sample)?;
+    let (split, streams) = (
+        split(measurement),
+        Streams::new(measurement.experiment.seed, ""),
+    );
+    let rows: Vec<usize> = reader
+        .selected(&sample)
+        .filter(|row| split.holds_out(streams, 0, sample.table.ids.key[*row]))
+        .collect();
+    let weights = &sample.table.weights;
+    let sum: f64 = rows.iter().map(|row| weights[*row]).sum();
+    if sum <= 0.0 {
+        return Err(MeasureError::data(
+            place,
+            format!(
+                "the {} events that no network has seen have weights that add up to {sum}; raise \
+                 training.held_out",
+                rows.len()
+            ),
+        ));
+    }
+    for row in rows {
+        into.push(&sample, row, weights[row] * rate / sum);
+    }
+    Ok(())
+}
+
+/// Events of the reference that no network has seen.
+pub(super) fn reference(
+    measurement: &Measurement,
+    reader: &Reader<'_>,
+    plan: &Plan,
+) -> Result<Events, MeasureError> {
+    let mut events = Events::default();
+    for name in &measurement.measurement.reference {
+        let process = plan.processes.iter().find(|p| p.name == *name);
+        let sum = process.map_or(0.0, |p| p.sum);
+        unseen(measurement, reader, name, sum, &mut events)?;
+    }
+    Ok(events)
+}

@@ -1,0 +1,407 @@
+//! The parameters of a measurement, and its likelihood.
+
+use super::columns::Columns;
+use super::error::MeasureError;
+use super::plan::{Plan, ProcessPlan, VariedPlan};
+use crate::config::{Coordinate, Measurement, NotPositiveConfig, RateInterpolation};
+use crate::inference::histogram::{
+    Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
+};
+use crate::inference::unbinned::{NotPositive, Process, Sample, UnbinnedChannel};
+use crate::inference::{
+    Coefficient, Constraint, Interpolation, Model, Parameter, Rate, RateResponse, Role, Term,
+};
+use std::sync::Arc;
+
+/// Name of the parameter for the finite training sample.
+pub(super) const FINITE_SAMPLE: &str = "finite_sample";
+/// Density below which the logarithm goes on linearly, in units of the reference.
+const BARRIER: f64 = 1e-3;
+
+/// The parameters of a measurement.
+#[derive(Clone, Debug)]
+pub(super) struct Parameters {
+    /// As a fit sees them: those of `[parameters]`, the systematic uncertainties, the
+    /// finite training sample, the bins of `[channels]`.
+    pub list: Vec<Parameter>,
+    /// In what each is fitted.
+    pub coordinates: Vec<Coordinate>,
+    /// How each is called in plots.
+    pub labels: Vec<String>,
+    /// Error of the parameter of interest from the finite training sample.
+    pub finite_sample: Option<f64>,
+}
+
+impl Parameters {
+    pub(super) fn new(measurement: &Measurement, finite_sample: Option<f64>) -> Self {
+        let mut all = Self {
+            list: Vec::new(),
+            coordinates: Vec::new(),
+            labels: Vec::new(),
+            finite_sample,
+        };
+        for (name, p) in &measurement.parameters {
+            let inner = |x: f64| match p.fit {
+                Coordinate::Linear => x,
+                Coordinate::Sqrt => x.sqrt(),
+            };
+            let is_interest = measurement.measurement.interest.contains(name);
+            let parameter = Parameter {
+                name: name.clone(),
+                role: if is_interest {
+                    Role::Interest
+                } else {
+                    Role::Nuisance
+                },
+                nominal: inner(p.nominal),
+                bounds: (inner(p.bounds[0]), inner(p.bounds[1])),
+                constraint: p
+                    .constraint
+                    .map(|[centre, width]| Constraint { centre, width }),
+            };
+            let label = p.label.clone().unwrap_or_else(|| name.clone());
+            all.push(parameter, p.fit, label);
+        }
+        for (name, systematic) in &measurement.systematics {
+            let label = systematic.label.clone().unwrap_or_else(|| name.clone());
+            all.push(Parameter::nuisance(name), Coordinate::Linear, label);
+        }
+        if finite_sample.is_some() {
+            let label = "finite training sample".to_owned();
+            all.push(
+                Parameter::nuisance(FINITE_SAMPLE),
+                Coordinate::Linear,
+                label,
+            );
+        }
+        all
+    }
+
+    fn push(&mut self, parameter: Parameter, coordinate: Coordinate, label: String) {
+        self.list.push(parameter);
+        self.coordinates.push(coordinate);
+        self.labels.push(label);
+    }
+
+    /// Place of a parameter.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.list.iter().position(|p| p.name == name)
+    }
+
+    /// What a fit's coordinate is as a value of the parameter.
+    pub(super) fn value(&self, place: usize, coordinate: f64) -> f64 {
+        match self.coordinates[place] {
+            Coordinate::Linear => coordinate,
+            Coordinate::Sqrt => coordinate * coordinate,
+        }
+    }
+
+    /// The other way round.
+    pub(super) fn coordinate(&self, place: usize, value: f64) -> f64 {
+        match self.coordinates[place] {
+            Coordinate::Linear => value,
+            Coordinate::Sqrt => value.max(0.0).sqrt(),
+        }
+    }
+
+    /// The error of a parameter, from that of its coordinate.
+    pub(super) fn error(&self, place: usize, coordinate: f64, error: f64) -> f64 {
+        match self.coordinates[place] {
+            Coordinate::Linear => error,
+            Coordinate::Sqrt => 2.0 * coordinate * error,
+        }
+    }
+
+    /// The coefficient of a process in the fit's coordinates.
+    fn coefficient(&self, measurement: &Measurement, process: &str) -> Result<Coefficient, MeasureError> {
+        let key = format!("samples.{process}.coefficient");
+        let text = &measurement.samples[process].coefficient;
+        let own = measurement.parameters.len();
+        let names: Vec<&str> = self.list[..own].iter().map(|p| p.name.as_str()).collect();
+        // names are checked on what the user wrote
+        let parsed = Coefficient::parse(text, &names)
+            .map_err(|e| MeasureError::config(&key, e.to_string()))?;
+        let mut coefficient = parsed;
+        if let Some(error) = self.finite_sample {
+            let all: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
+            let interest = &measurement.measurement.interest[0];
+            let moved = replace_name(text, interest, &format!("({interest} + {FINITE_SAMPLE} * {error})"));
+            coefficient = Coefficient::parse(&moved, &all)
+                .map_err(|e| MeasureError::config(&key, e.to_string()))?;
+        }
+        for (place, fit) in self.coordinates.iter().enumerate() {
+            if *fit == Coordinate::Sqrt {
+                coefficient = coefficient.with_square(place);
+            }
+        }
+        Ok(coefficient)
+    }
+
+    /// The rate of a process.
+    fn rate(
+        &self,
+        measurement: &Measurement,
+        plan: &Plan,
+        process: &ProcessPlan,
+    ) -> Result<Rate, MeasureError> {
+        let responses = self.varied(measurement, plan, &process.name).map(
+            |(parameter, varied, interpolation)| RateResponse {
+                parameter,
+                low: varied.rates[0],
+                high: varied.rates[1],
+                interpolation,
+            },
+        );
+        let coefficient = self.coefficient(measurement, &process.name)?;
+        Rate::new(coefficient, process.rate(), responses.collect())
+            .map_err(|e| MeasureError::data(format!("samples.{}", process.name), e.to_string()))
+    }
+
+    /// What acts on a process: the nuisance parameter's place, what it does, and how it
+    /// is interpolated.
+    fn varied<'a>(
+        &'a self,
+        measurement: &'a Measurement,
+        plan: &'a Plan,
+        process: &'a str,
+    ) -> impl Iterator<Item = (usize, &'a VariedPlan, Interpolation)> {
+        let all = plan.varied.iter();
+        all.filter(move |((_, p), _)| p == process)
+            .filter_map(|((systematic, _), varied)| {
+                let config = &measurement.systematics[systematic];
+                let code = match config.interpolation {
+                    RateInterpolation::Code0 => Interpolation::Code0,
+                    RateInterpolation::Code1 => Interpolation::Code1,
+                    RateInterpolation::Code4 => Interpolation::Code4,
+                    RateInterpolation::Code4p => Interpolation::Code4p,
+                };
+                Some((self.place(systematic)?, varied, code))
+            })
+    }
+}
+
+/// A text with a name replaced wherever it stands as a word.
+fn replace_name(text: &str, name: &str, by: &str) -> String {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(is_word) {
+        let length = rest[start..].find(|c| !is_word(c));
+        let end = length.map_or(rest.len(), |l| start + l);
+        out.push_str(&rest[..start]);
+        let word = &rest[start..end];
+        out.push_str(if word == name { by } else { word });
+        rest = &rest[end..];
+    }
+    out + rest
+}
+
+/// A histogram that is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Histogram {
+    /// Its name.
+    pub name: String,
+    /// Its place among the plan's templates.
+    pub number: usize,
+    /// Its counts; those expected at the nominal point without them.
+    pub observed: Option<Vec<f64>>,
+    /// Parameters for the finite number of simulated events.
+    pub statistical: bool,
+}
+
+/// What makes likelihoods of a measurement's model.
+pub(super) struct Builder<'a> {
+    pub measurement: &'a Measurement,
+    pub plan: &'a Plan,
+    pub parameters: &'a Parameters,
+}
+
+fn wrong(e: impl std::fmt::Display) -> MeasureError {
+    MeasureError::Likelihood(e.to_string())
+}
+
+impl Builder<'_> {
+    /// The processes with their rates.
+    pub(super) fn processes(&self) -> Result<Vec<Process>, MeasureError> {
+        let of = |process: &ProcessPlan| {
+            Ok(Process {
+                name: process.name.clone(),
+                rate: self.parameters.rate(self.measurement, self.plan, process)?,
+            })
+        };
+        self.plan.processes.iter().map(of).collect()
+    }
+
+    /// The channel of events without bins, of a model with `parameters`. `reference`:
+    /// events of the reference, for the normalisation.
+    pub(super) fn unbinned(
+        &self,
+        events: &Columns,
+        reference: Option<&Sample>,
+        parameters: &[Parameter],
+    ) -> Result<UnbinnedChannel, MeasureError> {
+        let policy = match self.measurement.measurement.not_positive {
+            NotPositiveConfig::Error => NotPositive::Error,
+            NotPositiveConfig::Barrier => NotPositive::Barrier { relative: BARRIER },
+        };
+        let mut channel = UnbinnedChannel::new(self.processes()?, events.sample()?, parameters)
+            .and_then(|c| c.with_policy(policy))
+            .map_err(wrong)?;
+        if let Some(reference) = reference {
+            channel = channel.with_reference(reference.clone()).map_err(wrong)?;
+            if self.measurement.measurement.renormalise {
+                channel = channel.with_renormalisation().map_err(wrong)?;
+            }
+        }
+        Ok(channel)
+    }
+
+    /// Histograms, by their places among the plan's templates, and the parameters of a
+    /// model with them: for the statistical error of their bins some are appended.
+    pub(super) fn histograms(
+        &self,
+        asked: &[Histogram],
+    ) -> Result<(Vec<HistogramChannel>, Vec<Parameter>), MeasureError> {
+        let mut parameters = self.parameters.list.clone();
+        let mut parts = Vec::new();
+        for histogram in asked {
+            let of = |process| self.template(process, histogram.number);
+            let mut templates: Vec<HistogramTemplate> =
+                self.plan.processes.iter().map(of).collect::<Result<_, _>>()?;
+            if histogram.statistical {
+                self.add_statistical(histogram, &mut templates, &mut parameters);
+            }
+            parts.push(templates);
+        }
+        let nominal: Vec<f64> = parameters.iter().map(|p| p.nominal).collect();
+        let build = |(histogram, templates): (&Histogram, Vec<HistogramTemplate>)| {
+            let bins = templates[0].nominal.len();
+            let counts = histogram.observed.clone().unwrap_or_else(|| vec![0.0; bins]);
+            let channel =
+                HistogramChannel::new(&histogram.name, templates, counts, parameters.len())?;
+            match histogram.observed {
+                Some(_) => Ok(channel),
+                None => channel.with_observed(channel.expected(&nominal)),
+            }
+        };
+        let channels = asked.iter().zip(parts).map(build);
+        let channels = channels.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        Ok((channels, parameters))
+    }
+
+    fn template(
+        &self,
+        process: &ProcessPlan,
+        number: usize,
+    ) -> Result<HistogramTemplate, MeasureError> {
+        let scaled = |t: &super::samples::Template| -> Vec<f64> {
+            t.contents.iter().map(|x| process.scale * x).collect()
+        };
+        let coefficient = self
+            .parameters
+            .coefficient(self.measurement, &process.name)?;
+        let mut template = HistogramTemplate {
+            name: process.name.clone(),
+            nominal: scaled(&process.templates[number]),
+            factors: vec![Factor::Coefficient(coefficient)],
+            modifiers: Vec::new(),
+        };
+        let varied = self
+            .parameters
+            .varied(self.measurement, self.plan, &process.name);
+        for (parameter, varied, interpolation) in varied {
+            match &varied.templates {
+                Some([low, high]) => template.modifiers.push(Modifier::Shape {
+                    parameter,
+                    low: scaled(&low[number]),
+                    high: scaled(&high[number]),
+                    code: Interpolation::Code4p,
+                }),
+                None => template.factors.push(Factor::Response(RateResponse {
+                    parameter,
+                    low: varied.rates[0],
+                    high: varied.rates[1],
+                    interpolation,
+                })),
+            }
+        }
+        Ok(template)
+    }
+
+    /// One parameter a bin for the finite number of simulated events, common to all
+    /// processes, in quadrature at the nominal point.
+    fn add_statistical(
+        &self,
+        histogram: &Histogram,
+        templates: &mut [HistogramTemplate],
+        parameters: &mut Vec<Parameter>,
+    ) {
+        let (name, number) = (&histogram.name, histogram.number);
+        let nominal: Vec<f64> = self.parameters.list.iter().map(|p| p.nominal).collect();
+        let bins = templates[0].nominal.len();
+        let first = parameters.len();
+        for bin in 0..bins {
+            let (mut sum, mut variance) = (0.0, 0.0);
+            for (template, process) in templates.iter().zip(&self.plan.processes) {
+                let factor = match &template.factors[0] {
+                    Factor::Coefficient(f) => f.value(&nominal),
+                    _ => 1.0,
+                };
+                sum += factor * template.nominal[bin];
+                let own = &process.templates[number].variances;
+                variance += (factor * process.scale).powi(2) * own[bin];
+            }
+            let width = if sum > 0.0 { variance.sqrt() / sum } else { 1.0 };
+            parameters.push(Parameter {
+                name: format!("staterror_{name}[{bin}]"),
+                role: Role::Nuisance,
+                nominal: 1.0,
+                bounds: (1e-10, 10.0),
+                constraint: Some(Constraint {
+                    centre: 1.0,
+                    width: width.max(1e-9),
+                }),
+            });
+        }
+        for template in templates {
+            template.modifiers.push(Modifier::PerBin {
+                parameters: (first..first + bins).collect(),
+            });
+        }
+    }
+
+    /// The likelihood of channels. Histograms may have appended parameters.
+    pub(super) fn model(
+        parameters: Vec<Parameter>,
+        unbinned: Option<UnbinnedChannel>,
+        histograms: Vec<HistogramChannel>,
+    ) -> Model {
+        let unbinned = unbinned.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
+        let histograms = histograms.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
+        Model::new(parameters, unbinned.chain(histograms).collect())
+    }
+
+    /// Histograms alone, as a workspace can have them.
+    pub(super) fn histogram_model(
+        parameters: Vec<Parameter>,
+        channels: Vec<HistogramChannel>,
+    ) -> HistogramModel {
+        HistogramModel {
+            parameters,
+            fixed: Vec::new(),
+            channels,
+            constraints: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_replaced_where_it_is_a_word() {
+        let found = replace_name("mu - sqrt(mu)*mu2 + amu", "mu", "(mu + 1)");
+        assert_eq!(found, "(mu + 1) - sqrt((mu + 1))*mu2 + amu");
+    }
+}

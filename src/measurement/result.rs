@@ -1,0 +1,188 @@
+//! `measurement.json`: every number of a measurement, under documented keys.
+
+use super::trust::RatioTrust;
+use crate::inference::neyman;
+use crate::inference::unbinned::Normalisation;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Version of the file.
+pub(super) const FORMAT: u32 = 1;
+
+/// The whole of `measurement.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MeasurementResult {
+    /// Version of the file.
+    pub format: u32,
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Where the events come from: `observed` or `asimov`.
+    pub data: String,
+    /// Number of events without bins.
+    pub events: usize,
+    /// Sum of their weights.
+    pub weight: f64,
+    /// Expected events at the best fit.
+    pub expected: f64,
+    /// Rates of the processes in the region without bins, and their statistical errors.
+    pub rates: IndexMap<String, [f64; 2]>,
+    /// The fit.
+    pub fit: FitResult,
+    /// Profile scans by parameter of interest.
+    pub scans: IndexMap<String, ScanResult>,
+    /// Impacts on the parameters of interest.
+    pub impacts: IndexMap<String, ImpactsResult>,
+    /// Checks of the likelihood at the best fit.
+    pub checks: Checks,
+    /// Error of the first parameter of interest from the finite training sample.
+    pub finite_sample: Option<FiniteSample>,
+    /// Pseudo-experiments.
+    pub toys: Option<ToysResult>,
+    /// The ratios.
+    pub ratios: Vec<RatioTrust>,
+    /// What the user should know.
+    pub notes: Vec<String>,
+}
+
+/// The best fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FitResult {
+    /// Minimum of -log L, up to a constant.
+    pub nll: f64,
+    /// Parameters in their order.
+    pub parameters: Vec<ParameterResult>,
+    /// Correlations, in the same order.
+    pub correlation: Vec<Vec<f64>>,
+    /// Largest component of the projected gradient, for a step of one standard
+    /// deviation.
+    pub gradient: f64,
+    /// Other minima: their height above the best one as t, and their points.
+    pub other_minima: Vec<(f64, Vec<f64>)>,
+    /// Evaluations of value, gradient and Hessian.
+    pub evaluations: u64,
+    /// Seconds of the fit.
+    pub seconds: f64,
+}
+
+/// A parameter at the best fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ParameterResult {
+    /// Name.
+    pub name: String,
+    /// Label for plots.
+    pub label: String,
+    /// Whether it is measured.
+    pub is_interest: bool,
+    /// Best fit.
+    pub value: f64,
+    /// Error from the Hessian.
+    pub error: f64,
+    /// Distances to where t = 1, down and up, of parameters of interest.
+    pub minos: Option<[Option<f64>; 2]>,
+    /// `(a - a0) / delta` and its error.
+    pub pull: Option<[f64; 2]>,
+    /// Whether it ended on a bound.
+    pub at_bound: bool,
+}
+
+/// A profile likelihood curve.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScanResult {
+    /// Curves by name: `profiled`, `statistical`, `histogram`, `exact`.
+    pub curves: IndexMap<String, Curve>,
+    /// Values whose conditional fit failed; they are no points of the curve.
+    pub failed: Vec<f64>,
+    /// Values where the scan found a deeper point than the first best fit.
+    pub deeper_at: Vec<f64>,
+    /// Largest difference between learned and exact t where the exact one is below 9.
+    pub largest_difference: Option<f64>,
+    /// Confidence sets from t < 1 and t < 4, by the name of the curve.
+    pub intervals: IndexMap<String, Vec<IntervalSet>>,
+}
+
+/// One curve.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Curve {
+    /// Best fit.
+    pub best: f64,
+    /// Its error from the Hessian.
+    pub error: f64,
+    /// Parameter and t.
+    pub points: Vec<[f64; 2]>,
+}
+
+/// A confidence set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct IntervalSet {
+    /// Its level, 0.6827 or 0.9545.
+    pub level: f64,
+    /// Its intervals; an end that was not found is null.
+    pub intervals: Vec<[Option<f64>; 2]>,
+}
+
+/// Impacts on one parameter of interest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImpactsResult {
+    /// Its error.
+    pub error: f64,
+    /// Its error with all nuisance parameters at their best fit.
+    pub statistical: f64,
+    /// By nuisance parameter, largest first.
+    pub ranking: Vec<ImpactResult>,
+    /// By group.
+    pub groups: IndexMap<String, f64>,
+}
+
+/// Impact of one nuisance parameter.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ImpactResult {
+    /// The nuisance parameter.
+    pub name: String,
+    /// `V_muk / sqrt(V_kk)`.
+    pub post_fit: f64,
+    /// With the other nuisance parameters fixed.
+    pub unprofiled: f64,
+    /// For one pre-fit error.
+    pub pre_fit: Option<f64>,
+    /// By refit at the best fit +- its post-fit error.
+    pub refit: [Option<f64>; 2],
+}
+
+/// Checks of the likelihood at the best fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checks {
+    /// Events whose density is below the barrier.
+    pub not_positive: usize,
+    /// The integral of the density over the reference; one if it is a density.
+    pub normalisation: Option<Normalisation>,
+    /// The same where each nuisance parameter alone is one post-fit error up or down:
+    /// the one farthest from one, in errors.
+    pub normalisation_around: Option<Normalisation>,
+}
+
+/// Error from the finite training sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiniteSample {
+    /// Variance of the best fit over bootstrapped members.
+    pub bootstrapped: f64,
+    /// The same over members that differ by their initial weights alone.
+    pub fixed: f64,
+    /// The error of the ensemble's mean: sqrt(bootstrapped - fixed (1 - 1/E)), zero if
+    /// that is negative.
+    pub error: f64,
+    /// Members of both.
+    pub members: [usize; 2],
+}
+
+/// Pseudo-experiments and the belt they make.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToysResult {
+    /// The belt.
+    pub points: Vec<neyman::BeltPoint>,
+    /// Confidence sets of the observed curve.
+    pub sets: Vec<neyman::ConfidenceSet>,
+    /// Share of pool events that one toy has more than once.
+    pub duplicates: f64,
+    /// Toys for each grid value whose fits failed.
+    pub failed: Vec<u64>,
+}

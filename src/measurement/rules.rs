@@ -1,0 +1,68 @@
+//! Rules that a model must obey before anything is trained for it.
+
+use super::error::MeasureError;
+use super::model::Builder;
+use crate::inference::unbinned::Process;
+
+/// Values of a parameter at which the rates are looked at.
+const STEPS: usize = 21;
+
+/// Checks coefficients and rates: at the nominal point, and wherever a fit may go along
+/// one parameter.
+pub(super) fn check(builder: &Builder<'_>) -> Result<(), MeasureError> {
+    let processes = builder.processes()?;
+    let parameters = builder.parameters;
+    let nominal: Vec<f64> = parameters.list.iter().map(|p| p.nominal).collect();
+    at(builder, &processes, &nominal)?;
+    for (place, parameter) in parameters.list.iter().enumerate() {
+        let (low, high) = parameter.bounds;
+        for step in 0..STEPS {
+            let mut point = nominal.clone();
+            point[place] = low + (high - low) * step as f64 / (STEPS - 1) as f64;
+            at(builder, &processes, &point)?;
+        }
+    }
+    Ok(())
+}
+
+fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<(), MeasureError> {
+    let parameters = builder.parameters;
+    let place = || {
+        let all = parameters.list.iter().zip(point).enumerate();
+        let away = all.filter(|(_, (p, x))| p.nominal != **x);
+        let text = |(k, (p, x)): (usize, (&crate::inference::Parameter, &f64))| {
+            format!("{} = {:.4}", p.name, parameters.value(k, *x))
+        };
+        match away.map(text).collect::<Vec<_>>().as_slice() {
+            [] => "the nominal point".to_owned(),
+            list => list.join(", "),
+        }
+    };
+    let mut total = 0.0;
+    for process in processes {
+        let rate = process.rate.value(point);
+        if !rate.is_finite() {
+            return Err(MeasureError::config(
+                format!("samples.{}.coefficient", process.name),
+                format!(
+                    "`{}` is no number at {}; keep the parameters within its domain by \
+                     `bounds`, or write another coefficient",
+                    builder.measurement.samples[&process.name].coefficient,
+                    place()
+                ),
+            ));
+        }
+        total += rate;
+    }
+    if total <= 0.0 {
+        return Err(MeasureError::config(
+            "samples",
+            format!(
+                "the rates of all processes add up to {total:.4} at {}: a rate that turns \
+                 negative is none; check coefficients, weights and the parameters' `bounds`",
+                place()
+            ),
+        ));
+    }
+    Ok(())
+}

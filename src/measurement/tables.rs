@@ -1,0 +1,123 @@
+//! Curves, pulls and ratios as Parquet.
+
+use super::error::MeasureError;
+use super::result::MeasurementResult;
+use crate::run::{RunDirectory, atomic};
+use arrow::array::{ArrayRef, Float64Array, StringArray};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use std::sync::Arc;
+
+fn text(values: Vec<String>) -> ArrayRef {
+    Arc::new(StringArray::from(values))
+}
+
+fn numbers(values: Vec<Option<f64>>) -> ArrayRef {
+    Arc::new(Float64Array::from(values))
+}
+
+fn save(
+    root: &RunDirectory,
+    name: &str,
+    columns: Vec<(&str, ArrayRef)>,
+) -> Result<(), MeasureError> {
+    let path = root.path().join(name);
+    let failed = |reason: String| MeasureError::File {
+        path: path.clone(),
+        reason,
+    };
+    let batch = RecordBatch::try_from_iter(columns).map_err(|e| failed(e.to_string()))?;
+    atomic::write_with(&path, |file| {
+        let mut writer =
+            ArrowWriter::try_new(file, batch.schema(), None).map_err(std::io::Error::other)?;
+        writer.write(&batch).map_err(std::io::Error::other)?;
+        writer.close().map_err(std::io::Error::other)?;
+        Ok::<(), std::io::Error>(())
+    })
+    .map_err(|e| failed(format!("{e}{}", atomic::hint(&e))))
+}
+
+/// Writes `curves.parquet`, `pulls.parquet` and `ratios.parquet`.
+pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
+    let points: Vec<(String, String, [f64; 2])> = result
+        .scans
+        .iter()
+        .flat_map(|(parameter, scan)| {
+            scan.curves.iter().flat_map(move |(name, curve)| {
+                let point = move |p: &[f64; 2]| (parameter.clone(), name.clone(), *p);
+                curve.points.iter().map(point)
+            })
+        })
+        .collect();
+    let column = |i: usize| numbers(points.iter().map(|p| Some(p.2[i])).collect());
+    let curves = vec![
+        (
+            "parameter",
+            text(points.iter().map(|p| p.0.clone()).collect()),
+        ),
+        ("curve", text(points.iter().map(|p| p.1.clone()).collect())),
+        ("value", column(0)),
+        ("t", column(1)),
+    ];
+    save(root, "curves.parquet", curves)?;
+    let all = &result.fit.parameters;
+    let mut pulls = vec![
+        ("name", text(all.iter().map(|p| p.name.clone()).collect())),
+        ("value", numbers(all.iter().map(|p| Some(p.value)).collect())),
+        ("error", numbers(all.iter().map(|p| Some(p.error)).collect())),
+        (
+            "pull",
+            numbers(all.iter().map(|p| p.pull.map(|x| x[0])).collect()),
+        ),
+        (
+            "pull_error",
+            numbers(all.iter().map(|p| p.pull.map(|x| x[1])).collect()),
+        ),
+    ];
+    let names: Vec<String> = result
+        .impacts
+        .keys()
+        .map(|name| format!("impact_on_{name}"))
+        .collect();
+    for (name, impacts) in names.iter().zip(result.impacts.values()) {
+        let of = |p: &super::result::ParameterResult| {
+            let found = impacts.ranking.iter().find(|i| i.name == p.name);
+            found.map(|i| i.post_fit)
+        };
+        pulls.push((name, numbers(all.iter().map(of).collect())));
+    }
+    save(root, "pulls.parquet", pulls)?;
+    let all = &result.ratios;
+    let ratios = vec![
+        ("name", text(all.iter().map(|r| r.name.clone()).collect())),
+        (
+            "integral",
+            numbers(all.iter().map(|r| Some(r.integral[0])).collect()),
+        ),
+        (
+            "integral_error",
+            numbers(all.iter().map(|r| Some(r.integral[1])).collect()),
+        ),
+        (
+            "calibration_p",
+            numbers(all.iter().map(|r| r.calibration_p).collect()),
+        ),
+        (
+            "auc_after",
+            numbers(all.iter().map(|r| r.closure.map(|a| a.value)).collect()),
+        ),
+        (
+            "overtraining",
+            numbers(all.iter().map(|r| Some(r.overtraining[0])).collect()),
+        ),
+        (
+            "saturated",
+            numbers(all.iter().map(|r| Some(r.saturated)).collect()),
+        ),
+        (
+            "spread",
+            numbers(all.iter().map(|r| Some(r.spread)).collect()),
+        ),
+    ];
+    save(root, "ratios.parquet", ratios)
+}
