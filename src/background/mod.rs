@@ -33,13 +33,13 @@ struct Workbench<'a> {
     say: &'a dyn Fn(&str),
 }
 
+pub(crate) use apply::Applier;
+pub use apply::ApplyError;
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, run};
 pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, compare_methods};
-pub(crate) use apply::Applier;
-pub use apply::ApplyError;
-pub(crate) use events::{Wanted, inputs};
 pub use events::{Rest, Sample};
+pub(crate) use events::{Wanted, inputs};
 pub use grow::{Merged, extend, merge};
 pub(crate) use interpolation::REBUILT;
 pub use interpolation::{

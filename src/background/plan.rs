@@ -184,7 +184,10 @@ impl Plan {
         let load =
             |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
         let source = config.data.source.as_ref();
-        let source = load(("source", "data.source"), source.expect("the method's check asks for it"))?;
+        let source = load(
+            ("source", "data.source"),
+            source.expect("the method's check asks for it"),
+        )?;
         let target = load(("target", "data.target"), &config.data.target)?;
         check_blinding(&config, &source)?;
         check_selections(&config, &[&source, &target], options.unblind)?;

@@ -369,6 +369,13 @@ pub struct ToysConfig {
     /// Where events come from.
     #[serde(default)]
     pub events: ToyEvents,
+    /// Values of nuisance parameters that toys from the truth are thrown at, -1, 0 or
+    /// 1; 0 for those not named.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub nuisance: IndexMap<String, f64>,
+    /// Fits toys from the truth with its exact ratios.
+    #[serde(default)]
+    pub exact: bool,
 }
 
 /// Where the events of pseudo-experiments come from.
@@ -850,7 +857,10 @@ impl Measurement {
                 fine,
                 "toys.grid",
                 &toys.grid,
-                &format!("increasing values of {} within its bounds, {low} to {high}", m.interest[0]),
+                &format!(
+                    "increasing values of {} within its bounds, {low} to {high}",
+                    m.interest[0]
+                ),
             )?;
             ensure(
                 (1..=10_000_000).contains(&toys.number),
@@ -863,6 +873,14 @@ impl Measurement {
                 "toys.events",
                 toys.events,
                 "\"simulated\" unless the samples are generated: only then the truth is known",
+            )?;
+        }
+        if let Some(toys) = &self.toys {
+            ensure(
+                toys.events == ToyEvents::Truth || (toys.nuisance.is_empty() && !toys.exact),
+                "toys",
+                "nuisance or exact",
+                "neither with simulated events, which are thrown at the profiled parameters",
             )?;
         }
         if let Some(generate) = &self.generate {

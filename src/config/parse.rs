@@ -266,8 +266,9 @@ pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
         return Err(ConfigError::Value {
             path: "experiment.method".to_owned(),
             found: "\"measure\"".to_owned(),
-            allowed: "\"reweight\", \"ratio\" or \"interpolate\" here: a measurement has many ensembles"
-                .to_owned(),
+            allowed:
+                "\"reweight\", \"ratio\" or \"interpolate\" here: a measurement has many ensembles"
+                    .to_owned(),
         });
     }
     let config: Config = deserialize(table)?;

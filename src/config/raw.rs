@@ -3,15 +3,15 @@
 
 use super::comparison::ComparisonConfig;
 use super::interpolation::InterpolationConfig;
+use super::measurement::RUN_PREFIX;
 use crate::ensemble::{Normalise, Schedule, Split};
 use crate::executor::htcondor::HtcondorSettings;
-use super::measurement::RUN_PREFIX;
 use crate::executor::slurm::SlurmSettings;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
 use sideband_models::{Activation, Kernels, Objective, OptimizerConfig};
+use std::path::Path;
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -367,9 +367,7 @@ impl SampleConfig {
         Self {
             path: match &self.path {
                 OneOrMany::One(path) => OneOrMany::One(place(path.clone())),
-                OneOrMany::Many(list) => {
-                    OneOrMany::Many(list.iter().cloned().map(place).collect())
-                }
+                OneOrMany::Many(list) => OneOrMany::Many(list.iter().cloned().map(place).collect()),
             },
             ..self.clone()
         }

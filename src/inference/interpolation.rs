@@ -1,7 +1,7 @@
 //! Interpolation of a yield or a density ratio in a nuisance parameter `alpha`
 //! between its values at `alpha = -1, 0, +1`: the codes of HistFactory.
 //!
-//! Cranmer et al., CERN-OPEN-2012-016, sections 4.1.1 and 4.1.2; code 4p is that of
+//! Cranmer et al., CERN-OPEN-2012-016; code 4p is that of
 //! pyhf. Codes 1 and 4 give a factor, the others a term that is added to the
 //! nominal value.
 

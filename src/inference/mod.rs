@@ -12,7 +12,7 @@ pub mod neyman;
 mod parameters;
 mod rate;
 pub mod toys;
-pub mod unbinned;
+mod unbinned;
 pub mod workspace;
 
 pub use coefficient::Coefficient;
@@ -20,3 +20,8 @@ pub use interpolation::{Interpolation, Jet};
 pub use likelihood::{Likelihood, Model, Term};
 pub use parameters::{Constraint, Parameter, Role};
 pub use rate::{Derivatives, Rate, RateError, RateResponse};
+pub use unbinned::{
+    ChannelError, EventSource, Events, Normalisation, NotPositive, PointError, Pool, Process,
+    ProcessEvents, ResponseEvents, Sample, SampleError, Storage, StreamError, StreamedChannel,
+    UnbinnedChannel,
+};

@@ -35,7 +35,9 @@ impl Analyst<'_> {
     /// Places of the parameters of interest.
     pub(super) fn interest(&self) -> Vec<usize> {
         let names = self.measurement.measurement.interest.iter();
-        names.filter_map(|name| self.parameters.place(name)).collect()
+        names
+            .filter_map(|name| self.parameters.place(name))
+            .collect()
     }
 
     /// How every likelihood is fitted: from the nominal point and from whatever basin

@@ -7,7 +7,7 @@ use super::ratios::{Ratio, RatioColumn};
 use crate::config::{Measurement, RatioName};
 use crate::inference::Interpolation;
 use crate::inference::interference::{Interference, Nuisance, Point, Process, Side};
-use crate::inference::unbinned::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
+use crate::inference::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
 use crate::stats::Recalibration;
 use indexmap::IndexMap;
 

@@ -32,6 +32,26 @@ impl Events {
         self.weights.push(weight);
     }
 
+    /// At most `n` of the events, evenly taken, with the same sum of weights.
+    pub(super) fn thinned(&self, n: usize) -> Self {
+        let columns = self.features.len() / self.len().max(1);
+        let step = self.len().div_ceil(n.max(1)).max(1);
+        let rows: Vec<usize> = (0..self.len()).step_by(step).collect();
+        let sum = |rows: &mut dyn Iterator<Item = usize>| -> f64 {
+            rows.map(|row| self.weights[row]).sum()
+        };
+        let scale = sum(&mut (0..self.len())) / sum(&mut rows.iter().copied());
+        Self {
+            features: rows
+                .iter()
+                .flat_map(|row| &self.features[row * columns..(row + 1) * columns])
+                .copied()
+                .collect(),
+            weights: rows.iter().map(|row| scale * self.weights[*row]).collect(),
+            templates: Vec::new(),
+        }
+    }
+
     /// Points of the model with known truth, if the inputs are its observables.
     pub(super) fn points(&self, measurement: &Measurement) -> Option<Vec<Point>> {
         let names: Vec<String> = (1..=DIMENSIONS).map(|i| format!("x{i}")).collect();

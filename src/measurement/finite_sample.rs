@@ -14,6 +14,7 @@ use super::events::Events;
 use super::model::Builder;
 use super::pipeline::Study;
 use super::result::FiniteSample;
+use crate::inference::Sample;
 use rayon::prelude::*;
 
 /// The error of the first parameter of interest, from a fit for every member.
@@ -21,15 +22,27 @@ pub(super) fn finite_sample(
     study: &Study<'_>,
     source: &Source<'_>,
     events: &Events,
+    normalising: Option<&Events>,
 ) -> Result<FiniteSample, MeasureError> {
     let mut variances = [0.0; 2];
     let mut members = [0; 2];
     for (number, is_fixed) in [false, true].into_iter().enumerate() {
         let logs = study.member_logs(&events.features, is_fixed)?;
+        let reference = match normalising {
+            Some(events) => Some((study.member_logs(&events.features, is_fixed)?, events)),
+            None => None,
+        };
         let count = logs.values().map(Vec::len).min().unwrap_or(0);
         let fits = (0..count).into_par_iter().map(|member| {
             let columns = source.of_member(&logs, member, events.weights.clone())?;
-            best(source, &columns)
+            let reference = match &reference {
+                Some((logs, events)) => {
+                    let columns = source.of_member(logs, member, events.weights.clone())?;
+                    Some(columns.sample()?)
+                }
+                None => None,
+            };
+            best(source, &columns, reference.as_ref())
         });
         let found = fits.collect::<Result<Vec<f64>, MeasureError>>()?;
         variances[number] = variance(&found);
@@ -46,14 +59,18 @@ pub(super) fn finite_sample(
 }
 
 /// The best fit of the first parameter of interest with given ratios.
-fn best(source: &Source<'_>, columns: &Columns) -> Result<f64, MeasureError> {
+fn best(
+    source: &Source<'_>,
+    columns: &Columns,
+    reference: Option<&Sample>,
+) -> Result<f64, MeasureError> {
     let (measurement, parameters) = (source.measurement, source.parameters);
     let builder = Builder {
         measurement,
         plan: source.plan,
         parameters,
     };
-    let channel = builder.unbinned(columns, None, &parameters.list)?;
+    let channel = builder.unbinned(columns, reference, &parameters.list)?;
     let model = Builder::model(parameters.list.clone(), Some(channel), Vec::new());
     let analyst = Analyst {
         measurement,

@@ -82,9 +82,11 @@ pub(super) fn generate(
         observed: truth(config)?,
     };
     let folder = root.path().join(FOLDER);
-    let io = |path: PathBuf| move |e: std::io::Error| MeasureError::File {
-        reason: format!("{e}{}", atomic::hint(&e)),
-        path,
+    let io = |path: PathBuf| {
+        move |e: std::io::Error| MeasureError::File {
+            reason: format!("{e}{}", atomic::hint(&e)),
+            path,
+        }
     };
     std::fs::create_dir_all(&folder).map_err(io(folder.clone()))?;
     let note = folder.join(RECORD);
@@ -112,10 +114,12 @@ pub(super) fn generate(
         config.events
     ));
     let key = Key::from_seed(record.seed);
-    let write = |name: String, fill: &dyn Fn(&mut std::fs::File) -> Result<(), InterferenceError>| {
-        let path = folder.join(name);
-        atomic::write_with(&path, |file| fill(file).map_err(std::io::Error::other)).map_err(io(path))
-    };
+    let write =
+        |name: String, fill: &dyn Fn(&mut std::fs::File) -> Result<(), InterferenceError>| {
+            let path = folder.join(name);
+            atomic::write_with(&path, |file| fill(file).map_err(std::io::Error::other))
+                .map_err(io(path))
+        };
     for sample in Sample::all() {
         let key = key.with(Purpose::Samples as u64);
         write(sample.file_name(), &|file| {

@@ -23,6 +23,7 @@ mod rules;
 mod samples;
 mod support;
 mod tables;
+mod toys;
 mod trust;
 
 pub use error::MeasureError;
@@ -30,6 +31,6 @@ pub use page::verdict as measurement_verdict;
 pub use pipeline::{Measured, measure};
 pub use result::{
     Checks, Curve, FiniteSample, FitResult, ImpactResult, ImpactsResult, IntervalSet,
-    MeasurementResult, ParameterResult, ScanResult, ToysResult,
+    MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,
 };
 pub use trust::RatioTrust;

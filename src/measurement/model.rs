@@ -7,10 +7,10 @@ use crate::config::{Coordinate, Measurement, NotPositiveConfig, RateInterpolatio
 use crate::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
-use crate::inference::unbinned::{NotPositive, Process, Sample, UnbinnedChannel};
 use crate::inference::{
     Coefficient, Constraint, Interpolation, Model, Parameter, Rate, RateResponse, Role, Term,
 };
+use crate::inference::{NotPositive, Process, Sample, UnbinnedChannel};
 use std::sync::Arc;
 
 /// Name of the parameter for the finite training sample.
@@ -113,7 +113,11 @@ impl Parameters {
     }
 
     /// The coefficient of a process in the fit's coordinates.
-    fn coefficient(&self, measurement: &Measurement, process: &str) -> Result<Coefficient, MeasureError> {
+    fn coefficient(
+        &self,
+        measurement: &Measurement,
+        process: &str,
+    ) -> Result<Coefficient, MeasureError> {
         let key = format!("samples.{process}.coefficient");
         let text = &measurement.samples[process].coefficient;
         let own = measurement.parameters.len();
@@ -125,7 +129,11 @@ impl Parameters {
         if let Some(error) = self.finite_sample {
             let all: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
             let interest = &measurement.measurement.interest[0];
-            let moved = replace_name(text, interest, &format!("({interest} + {FINITE_SAMPLE} * {error})"));
+            let moved = replace_name(
+                text,
+                interest,
+                &format!("({interest} + {FINITE_SAMPLE} * {error})"),
+            );
             coefficient = Coefficient::parse(&moved, &all)
                 .map_err(|e| MeasureError::config(&key, e.to_string()))?;
         }
@@ -266,8 +274,12 @@ impl Builder<'_> {
         let mut parts = Vec::new();
         for histogram in asked {
             let of = |process| self.template(process, histogram.number);
-            let mut templates: Vec<HistogramTemplate> =
-                self.plan.processes.iter().map(of).collect::<Result<_, _>>()?;
+            let mut templates: Vec<HistogramTemplate> = self
+                .plan
+                .processes
+                .iter()
+                .map(of)
+                .collect::<Result<_, _>>()?;
             if histogram.statistical {
                 self.add_statistical(histogram, &mut templates, &mut parameters);
             }
@@ -276,7 +288,10 @@ impl Builder<'_> {
         let nominal: Vec<f64> = parameters.iter().map(|p| p.nominal).collect();
         let build = |(histogram, templates): (&Histogram, Vec<HistogramTemplate>)| {
             let bins = templates[0].nominal.len();
-            let counts = histogram.observed.clone().unwrap_or_else(|| vec![0.0; bins]);
+            let counts = histogram
+                .observed
+                .clone()
+                .unwrap_or_else(|| vec![0.0; bins]);
             let channel =
                 HistogramChannel::new(&histogram.name, templates, counts, parameters.len())?;
             match histogram.observed {
@@ -351,7 +366,11 @@ impl Builder<'_> {
                 let own = &process.templates[number].variances;
                 variance += (factor * process.scale).powi(2) * own[bin];
             }
-            let width = if sum > 0.0 { variance.sqrt() / sum } else { 1.0 };
+            let width = if sum > 0.0 {
+                variance.sqrt() / sum
+            } else {
+                1.0
+            };
             parameters.push(Parameter {
                 name: format!("staterror_{name}[{bin}]"),
                 role: Role::Nuisance,

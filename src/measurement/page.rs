@@ -1,18 +1,24 @@
 //! The page of a measurement, its figures and files.
 
+use super::analyse::LEVELS;
 use super::error::MeasureError;
 use super::events::Events;
 use super::pipeline::{Likelihoods, Study};
-use super::result::{ImpactsResult, IntervalSet, MeasurementResult, ParameterResult, ScanResult};
+use super::result::{
+    ImpactsResult, IntervalSet, MeasurementResult, ParameterResult, ScanResult, ToyPoint,
+    ToysResult,
+};
 use super::tables;
 use crate::inference::fit::Fit;
+use crate::inference::neyman;
 use crate::inference::workspace;
+use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, Status, Table, Verdict, render};
 use crate::report::plot::{
-    Calibration, CorrelationMatrix, Favour, Figure, ImpactRow, Impacts, LikelihoodCurve, PlotError,
-    Point, ScanCurve,
+    Belt, BeltLevel, BeltPoint, Calibration, CorrelationMatrix, Coverage, CoverageMethod,
+    CoveragePoint, Favour, Figure, ImpactRow, Impacts, LikelihoodCurve, PlotError, Point,
+    ScanCurve, TDistribution, TQuantile,
 };
-use crate::report::ReportError;
 use crate::run::DirectoryError;
 
 /// Rows of one figure of impacts.
@@ -49,6 +55,7 @@ pub(super) fn write(
         sections: vec![
             parameters(study, result)?,
             curves(study, result)?,
+            toys(study, result)?,
             nuisances(study, result)?,
             favours(study, made, best, events)?,
             trust(study, result)?,
@@ -202,10 +209,7 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
     facts
 }
 
-fn parameters(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+fn parameters(study: &Study<'_>, result: &MeasurementResult) -> Result<Section, MeasureError> {
     let rows = result.fit.parameters.iter().map(|p| {
         let pull = p.pull.map_or_else(
             || "–".to_owned(),
@@ -281,7 +285,16 @@ fn curves(study: &Study<'_>, result: &MeasurementResult) -> Result<Section, Meas
     for (name, scan) in &result.scans {
         let parameter = result.fit.parameters.iter().find(|p| p.name == *name);
         let label = parameter.map_or(name, |p| &p.label);
-        section.figures.push(curve(study, name, label, scan)?);
+        let file = format!("likelihood_{name}");
+        let compared: &[&str] = &["profiled", "statistical", "exact"];
+        section
+            .figures
+            .push(curve(study, &file, label, scan, compared)?);
+        if scan.curves.contains_key("histogram") {
+            let all: &[&str] = &["profiled", "histogram"];
+            let file = format!("gain_{name}");
+            section.figures.push(curve(study, &file, label, scan, all)?);
+        }
         let rows = CURVES.iter().filter_map(|(key, words)| {
             let curve = scan.curves.get(*key)?;
             let sets = scan.intervals.get(*key)?;
@@ -311,12 +324,14 @@ fn curves(study: &Study<'_>, result: &MeasurementResult) -> Result<Section, Meas
 
 fn curve(
     study: &Study<'_>,
-    name: &str,
+    file: &str,
     label: &str,
     scan: &ScanResult,
+    wanted: &[&str],
 ) -> Result<PageFigure, MeasureError> {
     let present = CURVES
         .iter()
+        .filter(|(key, _)| wanted.contains(key))
         .filter_map(|(key, words)| Some((*key, *words, scan.curves.get(*key)?)));
     let curves: Vec<(&str, ScanCurve)> = present
         .map(|(key, words, curve)| {
@@ -346,13 +361,181 @@ fn curve(
     }
     .draw();
     let caption = "Twice the negative log-likelihood above its minimum.";
-    figure(study, &format!("likelihood_{name}"), caption, drawn)
+    figure(study, file, caption, drawn)
 }
 
-fn nuisances(
+/// The belt, what toys say of the fit, and one distribution of t.
+fn toys(study: &Study<'_>, result: &MeasurementResult) -> Result<Section, MeasureError> {
+    let mut section = Section {
+        title: "Pseudo-experiments".to_owned(),
+        ..Section::default()
+    };
+    let Some(found) = &result.toys else {
+        return Ok(section);
+    };
+    let name = &study.measurement.measurement.interest[0];
+    let label = result.fit.parameters.iter().find(|p| p.name == *name);
+    let label = label.map_or(name, |p| &p.label);
+    section.tables.push(coverage_table(found, label));
+    if !found.belt.is_empty() {
+        section.figures.push(belt(study, result, found, label)?);
+        section.text.extend(found.sets.iter().map(toys_set_text));
+    }
+    section.figures.push(coverage(study, found, label)?);
+    section.figures.push(t_distribution(study, found, label)?);
+    Ok(section)
+}
+
+fn coverage_table(found: &ToysResult, label: &str) -> Table {
+    let rows = found.points.iter().map(|p| {
+        let mut row = vec![
+            format!("{:.3}", p.value),
+            format!("{} ({} failed)", p.toys, p.failed),
+            format!("{:.1}", p.events),
+        ];
+        let covered = |c: &[f64; 3]| format!("{:.4} [{:.4}, {:.4}]", c[0], c[1], c[2]);
+        row.extend(p.coverage.iter().map(covered));
+        row.push(format!("{:.4} ± {:.4}", p.fitted[0], p.fitted[1]));
+        row.push(format!("{:+.3}", p.bias));
+        row.push(format!("{:.1} %", 100.0 * p.at_bound));
+        row.push(format!("{:.2} %", 100.0 * p.duplicates));
+        row
+    });
+    let header = [
+        label, "toys", "events", "68.27 %", "95.45 %", "fitted", "bias", "at bound", "copies",
+    ];
+    Table {
+        caption: format!(
+            "Toys by {label}: coverage of the asymptotic intervals with its binomial error, mean \
+             and standard deviation of the fitted value, bias in standard deviations, share at a \
+             bound, share of events that a toy has more than once."
+        ),
+        header: header.map(ToOwned::to_owned).to_vec(),
+        rows: rows.collect(),
+    }
+}
+
+fn toys_set_text(set: &neyman::ConfidenceSet) -> String {
+    let text = |i: &neyman::Interval| {
+        let (low, high) = (&i.low, &i.high);
+        format!(
+            "[{:.4} ± {:.4}, {:.4} ± {:.4}]",
+            low.mu, low.error, high.mu, high.error
+        )
+    };
+    let intervals: Vec<String> = set.intervals.iter().map(text).collect();
+    format!(
+        "{:.2} % confidence set from toys: {}; the errors are those of the number of toys.",
+        100.0 * set.level,
+        intervals.join(" ∪ ")
+    )
+}
+
+fn coverage(
+    study: &Study<'_>,
+    found: &ToysResult,
+    label: &str,
+) -> Result<PageFigure, MeasureError> {
+    let points = |k: usize| -> Vec<CoveragePoint> {
+        let point = |p: &ToyPoint| {
+            let [value, low, high] = p.coverage[k];
+            CoveragePoint {
+                parameter: p.value,
+                coverage: value,
+                errors: (value - low, high - value),
+            }
+        };
+        found.points.iter().map(point).collect()
+    };
+    let drawn = Coverage {
+        title: study.measurement.report.data_label.clone(),
+        x_label: label.to_owned(),
+        levels: LEVELS.map(|(level, _)| level).to_vec(),
+        tolerances: Vec::new(),
+        methods: vec![CoverageMethod {
+            label: "asymptotic intervals".to_owned(),
+            points: (0..LEVELS.len()).map(points).collect(),
+        }],
+        notes: Vec::new(),
+    }
+    .draw();
+    let caption = "Share of toys whose interval from t < 1 and t < 4 holds the true value.";
+    figure(study, "coverage", caption, drawn)
+}
+
+fn t_distribution(
+    study: &Study<'_>,
+    found: &ToysResult,
+    label: &str,
+) -> Result<PageFigure, MeasureError> {
+    let middle = &found.points[found.points.len() / 2];
+    let critical = found.belt.iter().find(|p| p.mu == middle.value);
+    let quantiles = critical.into_iter().flat_map(|point| {
+        let both = LEVELS.iter().zip(&point.critical);
+        both.map(|((level, _), c)| TQuantile {
+            level: *level,
+            value: c.toys.value,
+            error: 0.5 * (c.toys.high - c.toys.low),
+            asymptotic: c.asymptotic,
+        })
+    });
+    let drawn = TDistribution {
+        title: study.measurement.report.data_label.clone(),
+        x_label: String::new(),
+        toys: middle.t.clone(),
+        quantiles: quantiles.collect(),
+        observed: None,
+        notes: vec![format!("{label} = {:.3}", middle.value)],
+    }
+    .draw();
+    let caption = "Test statistic of the toys at one value against its asymptotic distribution.";
+    figure(study, "t_distribution", caption, drawn)
+}
+
+fn belt(
     study: &Study<'_>,
     result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+    found: &ToysResult,
+    label: &str,
+) -> Result<PageFigure, MeasureError> {
+    let name = &study.measurement.measurement.interest[0];
+    let curve = result
+        .scans
+        .get(name)
+        .and_then(|s| s.curves.get("profiled"));
+    let levels = LEVELS.iter().enumerate().map(|(k, (level, t))| {
+        let point = |p: &neyman::BeltPoint| {
+            let toys = &p.critical[k].toys;
+            BeltPoint {
+                parameter: p.mu,
+                quantile: toys.value,
+                errors: (toys.value - toys.low, toys.high - toys.value),
+            }
+        };
+        let set = found.sets.iter().find(|s| s.level == *level);
+        let intervals = set.into_iter().flat_map(|s| &s.intervals);
+        BeltLevel {
+            level: *level,
+            points: found.belt.iter().map(point).collect(),
+            asymptotic: Some(*t),
+            intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
+        }
+    });
+    let observed = curve.map(|c| c.points.iter().map(|p| (p[0], p[1])).collect());
+    let drawn = Belt {
+        title: study.measurement.report.data_label.clone(),
+        x_label: label.to_owned(),
+        y_label: String::new(),
+        levels: levels.collect(),
+        observed: observed.unwrap_or_default(),
+        notes: Vec::new(),
+    }
+    .draw();
+    let caption = "Quantiles of t from toys, the observed curve, and the confidence sets.";
+    figure(study, "belt", caption, drawn)
+}
+
+fn nuisances(study: &Study<'_>, result: &MeasurementResult) -> Result<Section, MeasureError> {
     let mut section = Section {
         title: "Pulls and impacts".to_owned(),
         ..Section::default()
@@ -400,7 +583,10 @@ fn nuisances(
 fn groups(label: &str, impacts: &ImpactsResult) -> Table {
     let mut rows = vec![
         vec!["total".to_owned(), format!("{:.4}", impacts.error)],
-        vec!["statistics".to_owned(), format!("{:.4}", impacts.statistical)],
+        vec![
+            "statistics".to_owned(),
+            format!("{:.4}", impacts.statistical),
+        ],
     ];
     let group = |(name, impact): (&String, &f64)| vec![name.clone(), format!("{impact:.4}")];
     rows.extend(impacts.groups.iter().map(group));
@@ -500,7 +686,11 @@ fn edges(values: &[f64]) -> Vec<f64> {
 }
 
 fn correlation(x: &[f64], y: &[f64]) -> f64 {
-    let finite = || x.iter().zip(y).filter(|(a, b)| a.is_finite() && b.is_finite());
+    let finite = || {
+        x.iter()
+            .zip(y)
+            .filter(|(a, b)| a.is_finite() && b.is_finite())
+    };
     let n = finite().count().max(1) as f64;
     let (mx, my) = finite().fold((0.0, 0.0), |m, (a, b)| (m.0 + a / n, m.1 + b / n));
     let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
@@ -541,7 +731,10 @@ fn trust(study: &Study<'_>, result: &MeasurementResult) -> Result<Section, Measu
             r.members.to_string(),
             format!("{:.4} ± {:.4}", r.integral[0], r.integral[1]),
             dash(r.calibration_p.map(|p| format!("{p:.2e}"))),
-            dash(r.closure.map(|a| format!("{:.3} ± {:.3}", a.value, a.error))),
+            dash(
+                r.closure
+                    .map(|a| format!("{:.3} ± {:.3}", a.value, a.error)),
+            ),
             format!("{} of {}", r.open_features[0], r.open_features[1]),
             format!("{:+.1e} ± {:.1e}", r.overtraining[0], r.overtraining[1]),
             format!("{:.2} %", 100.0 * r.saturated),

@@ -12,19 +12,23 @@ use super::plan::{Plan, plan};
 use super::ratios::Ratio;
 use super::result::{Checks, FORMAT, MeasurementResult, ScanResult};
 use super::samples::Reader;
+use super::toys::toys;
 use super::trust::{RatioTrust, examine};
 use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::ensemble::Interrupt;
 use crate::inference::fit::Fit;
-use crate::inference::histogram::HistogramModel;
-use crate::inference::unbinned::{Normalisation, UnbinnedChannel};
-use crate::inference::{Likelihood, Model};
+use crate::inference::histogram::{HistogramChannel, HistogramModel};
+use crate::inference::{Likelihood, Model, Parameter};
+use crate::inference::{Normalisation, UnbinnedChannel};
 use crate::run::{Progress, RunDirectory, State};
 use indexmap::IndexMap;
 use sideband_models::Compute;
 use std::time::Instant;
 
+/// Reference events that normalise the density in fits that are many: of members and of
+/// toys.
+pub(super) const NORMALISATION: usize = 10_000;
 /// Largest t at which learned and exact curve are compared.
 const COMPARED: f64 = 9.0;
 
@@ -77,6 +81,7 @@ pub fn measure(
             0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             n => n.min(1024),
         },
+        interrupt,
         say: &say,
     };
     let result = study.conclude()?;
@@ -117,6 +122,7 @@ pub(super) struct Study<'a> {
     pub ensembles: &'a [EnsembleEnd],
     pub compute: Compute,
     pub threads: usize,
+    pub interrupt: &'a Interrupt,
     pub say: &'a dyn Fn(&str),
 }
 
@@ -125,6 +131,8 @@ pub(super) struct Likelihoods {
     pub model: Model,
     pub channel: UnbinnedChannel,
     pub histograms: Option<HistogramModel>,
+    channels: Vec<HistogramChannel>,
+    list: Vec<Parameter>,
     parameters: Parameters,
 }
 
@@ -132,6 +140,16 @@ impl Likelihoods {
     /// Place of a parameter.
     pub(super) fn parameter(&self, name: &str) -> Option<usize> {
         self.parameters.place(name)
+    }
+
+    /// All parameters of the model.
+    pub(super) fn list(&self) -> &[Parameter] {
+        &self.list
+    }
+
+    /// The histograms among its channels.
+    pub(super) fn channels(&self) -> &[HistogramChannel] {
+        &self.channels
     }
 
     /// Bounds of a parameter, in the fit's coordinate.
@@ -169,7 +187,10 @@ impl Study<'_> {
         let mut finite = None;
         if measurement.measurement.finite_sample_members > 0 {
             (self.say)("finite training sample: a fit for every member");
-            let found = finite_sample(self, &source, &events)?;
+            let thinned = self
+                .is_renormalised()
+                .then(|| reference.thinned(NORMALISATION));
+            let found = finite_sample(self, &source, &events, thinned.as_ref())?;
             parameters = Parameters::new(measurement, Some(found.error));
             finite = Some(found);
         }
@@ -196,7 +217,27 @@ impl Study<'_> {
         if let Some(histograms) = &made.histograms {
             self.histogram_curves(&analyst, histograms, &mut scans)?;
         }
-        self.exact_curves(&builder, &events, &mut scans)?;
+        self.exact_curves(&builder, &events, &reference, &mut scans)?;
+        let thrown = match &measurement.toys {
+            None => None,
+            Some(config) => {
+                let source = Source {
+                    parameters: &parameters,
+                    ..source
+                };
+                let scan = scans.get(&measurement.measurement.interest[0]);
+                Some(toys(
+                    self,
+                    config,
+                    &ratios,
+                    &source,
+                    &made,
+                    &analyst,
+                    (&best, &reference),
+                    scan,
+                )?)
+            }
+        };
         let checks = checks(&made.channel, &made.model, &best);
         let mut result = MeasurementResult {
             format: FORMAT,
@@ -216,13 +257,18 @@ impl Study<'_> {
             impacts,
             checks,
             finite_sample: finite,
-            toys: None,
+            toys: thrown,
             ratios: trust,
             notes: self.plan.notes.clone(),
         };
         notes(&mut result);
         page::write(self, &result, &made, &best, &events)?;
         Ok(result)
+    }
+
+    /// Whether densities are divided by their integral over the reference.
+    pub(super) fn is_renormalised(&self) -> bool {
+        self.measurement.measurement.renormalise
     }
 
     /// Opens and examines all ratios.
@@ -348,7 +394,8 @@ impl Study<'_> {
         let (channels, parameters) = builder.histograms(&asked)?;
         let reference = pool.sample()?;
         let channel = builder.unbinned(columns, Some(&reference), &parameters)?;
-        let model = Builder::model(parameters, Some(channel.clone()), channels);
+        let list = parameters.clone();
+        let model = Builder::model(parameters, Some(channel.clone()), channels.clone());
         // the region without bins as a histogram, beside the channels that are ones
         let own = has_own.then(|| Histogram {
             name: self.measurement.training.region.clone(),
@@ -367,6 +414,8 @@ impl Study<'_> {
             model,
             channel,
             histograms,
+            channels,
+            list,
             parameters: builder.parameters.clone(),
         })
     }
@@ -387,11 +436,15 @@ impl Study<'_> {
         &self,
         builder: &Builder<'_>,
         events: &Events,
+        reference: &Events,
         scans: &mut IndexMap<String, ScanResult>,
     ) -> Result<(), MeasureError> {
-        let (Some(config), Some(points)) =
-            (&self.measurement.generate, events.points(self.measurement))
-        else {
+        let points = |events: &Events| events.points(self.measurement);
+        let (Some(config), Some(points), Some(pool)) = (
+            &self.measurement.generate,
+            points(events),
+            points(reference),
+        ) else {
             return Ok(());
         };
         let truth = model(config)?;
@@ -406,7 +459,9 @@ impl Study<'_> {
             parameters: &parameters,
             ..*builder
         };
-        let channel = exact.unbinned(&columns, None, &parameters.list)?;
+        let pool = source.exact(&truth, &pool, reference.weights.clone())?;
+        let pool = pool.sample()?;
+        let channel = exact.unbinned(&columns, Some(&pool), &parameters.list)?;
         let analyst = Analyst {
             measurement: self.measurement,
             parameters: &parameters,
@@ -471,7 +526,10 @@ const INTEGRAL_PULL: f64 = 3.0;
 
 /// What the user should know of a result.
 fn notes(result: &mut MeasurementResult) {
-    let integral = [result.checks.normalisation, result.checks.normalisation_around];
+    let integral = [
+        result.checks.normalisation,
+        result.checks.normalisation_around,
+    ];
     let far = integral
         .into_iter()
         .flatten()

@@ -1,8 +1,8 @@
 //! `measurement.json`: every number of a measurement, under documented keys.
 
 use super::trust::RatioTrust;
+use crate::inference::Normalisation;
 use crate::inference::neyman;
-use crate::inference::unbinned::Normalisation;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -174,15 +174,45 @@ pub struct FiniteSample {
     pub members: [usize; 2],
 }
 
-/// Pseudo-experiments and the belt they make.
+/// Pseudo-experiments, and the belt they make.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToysResult {
-    /// The belt.
-    pub points: Vec<neyman::BeltPoint>,
+    /// What they say of the fit, at each value.
+    pub points: Vec<ToyPoint>,
+    /// Critical values of t with their errors from the number of toys.
+    pub belt: Vec<neyman::BeltPoint>,
     /// Confidence sets of the observed curve.
     pub sets: Vec<neyman::ConfidenceSet>,
-    /// Share of pool events that one toy has more than once.
+}
+
+/// Pseudo-experiments at one value of the first parameter of interest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToyPoint {
+    /// The value.
+    pub value: f64,
+    /// Toys whose fits converged.
+    pub toys: usize,
+    /// Toys whose fits did not; they count for nothing.
+    pub failed: usize,
+    /// Expected events.
+    pub events: f64,
+    /// Share of toys with t below its asymptotic quantile at 68.27 and 95.45 %, with the
+    /// ends of its binomial interval.
+    pub coverage: Vec<[f64; 3]>,
+    /// Mean and standard deviation of the fitted values.
+    pub fitted: [f64; 2],
+    /// (mean - true) / standard deviation.
+    pub bias: f64,
+    /// Of each parameter of the fit: mean of (fitted - true) / error, its error, width
+    /// and its error; in the fit's coordinate.
+    pub pulls: Vec<[f64; 4]>,
+    /// Share of toys that are fitted at a bound.
+    pub at_bound: f64,
+    /// Largest Asimov weight of the pool; toys hold copies unless it is well below one.
+    pub largest_weight: f64,
+    /// Expected share of a toy's events that it holds more than once.
     pub duplicates: f64,
-    /// Toys for each grid value whose fits failed.
-    pub failed: Vec<u64>,
+    /// t of every toy, for the figure; the files of toys have them.
+    #[serde(skip)]
+    pub t: Vec<f64>,
 }

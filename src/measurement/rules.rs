@@ -2,7 +2,7 @@
 
 use super::error::MeasureError;
 use super::model::Builder;
-use crate::inference::unbinned::Process;
+use crate::inference::Process;
 
 /// Values of a parameter at which the rates are looked at.
 const STEPS: usize = 21;

@@ -48,7 +48,10 @@ impl<'a> Reader<'a> {
             columns.push((column(number), observable.clone()));
             let place = config.regions.get_index_of(name).unwrap_or(0);
             let edges = Edges::new(bins.clone());
-            channels.push((place, edges.map_err(|e| MeasureError::Other(e.to_string()))?));
+            channels.push((
+                place,
+                edges.map_err(|e| MeasureError::Other(e.to_string()))?,
+            ));
         }
         Ok(Self {
             run,

@@ -80,7 +80,10 @@ impl Support {
             let weight = weight.abs();
             total += weight;
             for (number, pair) in pairs(columns).enumerate() {
-                if self.cell(row, pair).is_some_and(|c| !self.occupied[number][c]) {
+                if self
+                    .cell(row, pair)
+                    .is_some_and(|c| !self.occupied[number][c])
+                {
                     outside[number] += weight;
                 }
             }

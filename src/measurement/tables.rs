@@ -63,8 +63,14 @@ pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(
     let all = &result.fit.parameters;
     let mut pulls = vec![
         ("name", text(all.iter().map(|p| p.name.clone()).collect())),
-        ("value", numbers(all.iter().map(|p| Some(p.value)).collect())),
-        ("error", numbers(all.iter().map(|p| Some(p.error)).collect())),
+        (
+            "value",
+            numbers(all.iter().map(|p| Some(p.value)).collect()),
+        ),
+        (
+            "error",
+            numbers(all.iter().map(|p| Some(p.error)).collect()),
+        ),
         (
             "pull",
             numbers(all.iter().map(|p| p.pull.map(|x| x[0])).collect()),

@@ -7,9 +7,10 @@ use crate::background::{Metrics, Sample};
 use crate::config::{CalibrationMethod, Measurement};
 use crate::ensemble::{Fold, SplitSettings, Streams};
 use crate::report::page::Status;
-use crate::stats::{Auc, CalibrationPoint, Recalibration, calibration};
+use crate::stats::{Auc, CalibrationPoint, Recalibration, shared_calibration};
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
+use std::collections::HashMap;
 
 /// Bins of a calibration curve.
 const BINS: usize = 20;
@@ -57,6 +58,8 @@ pub struct RatioTrust {
 /// log r and weights of one class, by fold.
 struct Class {
     folds: [Vec<(f64, f64)>; 3],
+    /// Keys of the events that no network has seen.
+    held_out: Vec<u64>,
     spread: Vec<f32>,
 }
 
@@ -78,15 +81,24 @@ impl Class {
         let aggregate = measurement.measurement.aggregate;
         let RatioColumn { log, spread, .. } = ratio.at(&features, aggregate, false)?;
         let mut folds: [Vec<(f64, f64)>; 3] = Default::default();
+        let mut held_out = Vec::new();
         for (row, log_r) in rows.into_iter().zip(log) {
-            let fold = match split.fold(streams, 0, sample.table.ids.key[row]) {
+            let key = sample.table.ids.key[row];
+            let fold = match split.fold(streams, 0, key) {
                 Fold::Training => 0,
                 Fold::Validation => 1,
-                Fold::HeldOut => 2,
+                Fold::HeldOut => {
+                    held_out.push(key);
+                    2
+                }
             };
             folds[fold].push((log_r, sample.table.weights[row]));
         }
-        Ok(Self { folds, spread })
+        Ok(Self {
+            folds,
+            held_out,
+            spread,
+        })
     }
 
     fn recalibrate(&mut self, map: &Recalibration) {
@@ -127,7 +139,7 @@ pub(super) fn examine(
     source.recalibrate(&map);
     target.recalibrate(&map);
     let [trained, _, held_out] = [0, 1, 2].map(|f| [&source.folds[f][..], &target.folds[f][..]]);
-    let curve = calibration(held_out[0], held_out[1], BINS);
+    let curve = shared_calibration(joined(&source, &target), BINS);
     let losses = [trained, held_out].map(cross_entropy);
     let effective = trained.iter().map(|class| effective(class));
     let limit = effective.fold(f64::INFINITY, f64::min).max(1.0).ln();
@@ -163,6 +175,22 @@ pub(super) fn examine(
     };
     trust.judge(measurement.report.p_value);
     Ok((trust, map))
+}
+
+/// Unseen events of both classes, with their weights in each: what is in both is one.
+fn joined(source: &Class, target: &Class) -> Vec<(f64, [f64; 2])> {
+    let mut places: HashMap<u64, usize> = HashMap::new();
+    let mut events: Vec<(f64, [f64; 2])> = Vec::new();
+    for (number, class) in [source, target].into_iter().enumerate() {
+        for ((log_r, weight), key) in class.folds[2].iter().zip(&class.held_out) {
+            let place = *places.entry(*key).or_insert(events.len());
+            if place == events.len() {
+                events.push((*log_r, [0.0; 2]));
+            }
+            events[place].1[number] += weight;
+        }
+    }
+    events
 }
 
 /// Mean of r and its error.

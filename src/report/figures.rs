@@ -64,7 +64,9 @@ pub(super) fn comparison(
         }),
         predictions: std::iter::once(Prediction {
             label: match config.experiment.method {
-                Method::Reweight | Method::Ratio | Method::Measure => format!("{source}, reweighted"),
+                Method::Reweight | Method::Ratio | Method::Measure => {
+                    format!("{source}, reweighted")
+                }
                 Method::Interpolate => "Interpolation".to_owned(),
             },
             values: v.after.values.clone(),

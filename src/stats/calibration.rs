@@ -30,45 +30,51 @@ pub fn calibration(
     target: &[(f64, f64)],
     bins: usize,
 ) -> Vec<CalibrationPoint> {
-    let total = |class: &[(f64, f64)]| class.iter().map(|(_, w)| w).sum::<f64>();
-    let totals = [total(source), total(target)];
+    let of = |list: &[(f64, f64)], class: usize| -> Vec<(f64, [f64; 2])> {
+        let both = |w: f64| if class == 0 { [w, 0.0] } else { [0.0, w] };
+        list.iter().map(|(log_r, w)| (*log_r, both(*w))).collect()
+    };
+    let mut events = of(source, 0);
+    events.extend(of(target, 1));
+    shared_calibration(events, bins)
+}
+
+/// [`calibration`] of samples that have events in common: (log r, weights as source and
+/// as target). The error knows that they fluctuate together.
+#[must_use]
+pub fn shared_calibration(mut events: Vec<(f64, [f64; 2])>, bins: usize) -> Vec<CalibrationPoint> {
+    let totals = [0, 1].map(|class| events.iter().map(|(_, w)| w[class]).sum::<f64>());
     if !(totals[0] > 0.0 && totals[1] > 0.0) {
         return Vec::new();
     }
-    let mut events: Vec<(f64, f64, usize)> = [source, target]
-        .iter()
-        .enumerate()
-        .flat_map(|(class, list)| {
-            let total = totals[class];
-            list.iter()
-                .map(move |(log_r, w)| (1.0 / (1.0 + (-log_r).exp()), w / total, class))
-        })
-        .filter(|(s, ..)| s.is_finite())
-        .collect();
+    for (score, weights) in &mut events {
+        *score = 1.0 / (1.0 + (-*score).exp());
+        *weights = [0, 1].map(|class| weights[class] / totals[class]);
+    }
+    events.retain(|(s, _)| s.is_finite());
     events.sort_by(|a, b| a.0.total_cmp(&b.0));
     let size = events.len().div_ceil(bins.max(1)).max(1);
-    events
-        .chunks(size)
-        .filter_map(|chunk| {
-            let mut sum = [0.0; 2];
-            let mut square = [0.0; 2];
-            let mut predicted = 0.0;
-            for (s, w, class) in chunk {
-                sum[*class] += w;
-                square[*class] += w * w;
-                predicted += s * w;
-            }
-            let all = sum[0] + sum[1];
-            (sum[0] > 0.0 && sum[1] > 0.0).then(|| CalibrationPoint {
-                low: chunk[0].0,
-                high: chunk[chunk.len() - 1].0,
-                predicted: predicted / all,
-                observed: sum[1] / all,
-                error: (sum[0].powi(2) * square[1] + sum[1].powi(2) * square[0]).sqrt()
-                    / all.powi(2),
-            })
-        })
-        .collect()
+    events.chunks(size).filter_map(point).collect()
+}
+
+fn point(chunk: &[(f64, [f64; 2])]) -> Option<CalibrationPoint> {
+    let sum = [0, 1].map(|class| chunk.iter().map(|(_, w)| w[class]).sum::<f64>());
+    if !(sum[0] > 0.0 && sum[1] > 0.0) {
+        return None;
+    }
+    let all = sum[0] + sum[1];
+    let predicted: f64 = chunk.iter().map(|(s, w)| s * (w[0] + w[1])).sum();
+    let variance: f64 = chunk
+        .iter()
+        .map(|(_, w)| (sum[0] * w[1] - sum[1] * w[0]).powi(2))
+        .sum();
+    Some(CalibrationPoint {
+        low: chunk[0].0,
+        high: chunk[chunk.len() - 1].0,
+        predicted: predicted / all,
+        observed: sum[1] / all,
+        error: variance.sqrt() / all.powi(2),
+    })
 }
 
 #[cfg(test)]

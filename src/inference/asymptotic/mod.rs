@@ -9,6 +9,7 @@
 //! at a boundary or the likelihood has two minima they fail: see `neyman`.
 
 mod distribution;
+mod kink;
 mod root;
 #[cfg(test)]
 mod tests;
@@ -17,9 +18,10 @@ mod upper_limit;
 pub use distribution::{CLs, Discovery, TwoSided};
 pub use upper_limit::UpperLimit;
 
-use crate::inference::fit::{Fit, FitError, FitSettings, fit};
+use crate::inference::fit::{Fit, FitError, FitFailure, FitSettings, fit};
 use crate::inference::histogram::{HistogramError, HistogramModel};
 use crate::inference::{Likelihood, Model};
+use kink::minimum_at_kinks;
 use thiserror::Error;
 
 /// A conditional fit may lie this far below the best fit, in `nll`, and still be
@@ -261,6 +263,7 @@ impl Fitted {
     }
 }
 
+/// A fit that is a result, if need be at a kink.
 fn checked(
     likelihood: &Model,
     settings: &FitSettings,
@@ -270,7 +273,11 @@ fn checked(
         what: what(),
         source,
     };
-    let fit = fit(likelihood, settings).map_err(failed)?;
-    fit.checked().map_err(failed)?;
-    Ok(fit)
+    let mut found = fit(likelihood, settings).map_err(failed)?;
+    if let Some(FitFailure::Stalled { .. }) = found.failure {
+        let kink = minimum_at_kinks(likelihood, settings, &found).map_err(failed)?;
+        found = kink.unwrap_or(found);
+    }
+    found.checked().map_err(failed)?;
+    Ok(found)
 }

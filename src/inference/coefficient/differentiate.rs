@@ -41,8 +41,7 @@ impl Derivatives {
             let (a, b) = (entry / n, entry % n);
             *h = product(*h, other.value)
                 + product(other.hessian[entry], self.value)
-                + self.gradient[a] * other.gradient[b]
-                + self.gradient[b] * other.gradient[a];
+                + (self.gradient[a] * other.gradient[b] + self.gradient[b] * other.gradient[a]);
         }
         for (x, y) in self.gradient.iter_mut().zip(&other.gradient) {
             *x = product(*x, other.value) + product(*y, self.value);

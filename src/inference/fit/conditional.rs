@@ -2,7 +2,7 @@
 
 use super::super::Likelihood;
 use super::matrix::{cholesky, solve};
-use super::newton::{Curvature, Evaluations, NewtonSettings, Place, Start};
+use super::newton::{Evaluations, Place, Start};
 use super::settings::{check_parameter, check_within};
 use super::{Fit, FitError, FitFailure, FitSettings, fit, to_the_end};
 use crate::stats::minimise::{Bounds, Outcome};
@@ -10,13 +10,11 @@ use crate::stats::minimise::{Bounds, Outcome};
 /// A likelihood profiled along some of its parameters.
 ///
 /// A conditional fit starts from a neighbour, moved to the minimum of the quadratic
-/// model there, and keeps its Hessian up to date by gradients alone. Where that
-/// fails, it is a [`fit`] from all starts, and from the neighbour.
+/// model there. Where that fails, it is a [`fit`] from all starts, and from there.
 pub(super) struct Profile<'a> {
     likelihood: &'a dyn Likelihood,
     settings: &'a FitSettings,
     along: &'a [usize],
-    newton: NewtonSettings,
     /// Whether every point is a [`fit`] from all starts.
     thorough: bool,
 }
@@ -44,15 +42,12 @@ impl<'a> Profile<'a> {
                 return Err(FitError::Fixed(parameter.name.clone()));
             }
         }
-        let newton = NewtonSettings {
-            curvature: Curvature::Updated,
-            ..settings.newton
-        };
+        // what could be wrong with the settings is told here, not at every point
+        settings.bounds(likelihood)?;
         Ok(Self {
             likelihood,
             settings,
             along,
-            newton,
             thorough,
         })
     }
@@ -84,7 +79,7 @@ impl<'a> Profile<'a> {
         let start = predict(neighbour, &bounds);
         if !self.thorough {
             let near = Start::Near(start.clone(), neighbour);
-            let end = to_the_end(self.likelihood, near, &bounds, &self.newton);
+            let end = to_the_end(self.likelihood, near, &bounds, &self.settings.newton);
             *evaluations += end.evaluations;
             if end.outcome == Outcome::Converged {
                 return Ok(end.place);

@@ -102,7 +102,7 @@ impl<'a> Search<'a> {
         let bound = self.bound(direction);
         let mut next = first;
         for _ in 0..MOST_FITS {
-            let value = self.keep_within(&bracket, next, bound);
+            let value = self.keep_within(&bracket, next, direction);
             let last = bracket.inside.point[k];
             if (value - last).abs() <= 4.0 * f64::EPSILON * value.abs() {
                 // the bracket has closed on a jump of the profile or on a wall
@@ -148,25 +148,17 @@ impl<'a> Search<'a> {
     }
 
     /// A proposed value, or one that is strictly within the bracket and not too far.
-    fn keep_within(&self, bracket: &Bracket, next: f64, bound: f64) -> f64 {
+    fn keep_within(&self, bracket: &Bracket, next: f64, direction: f64) -> f64 {
         let last = bracket.inside.point[self.parameter];
         if let Some(outside) = bracket.outside {
             let within = (next - last) * (next - outside) < 0.0;
             return if within { next } else { 0.5 * (last + outside) };
         }
-        let centre = self.best.point[self.parameter];
-        let direction = if bound > centre || bound == f64::INFINITY {
-            1.0
-        } else {
-            -1.0
-        };
+        let (centre, bound) = (self.best.point[self.parameter], self.bound(direction));
         let gone = (last - centre).abs();
         let farthest = centre + direction * EXPANSION * gone;
-        let next = match next {
-            next if next.is_nan() => farthest,
-            next if gone > 0.0 && direction * (next - farthest) > 0.0 => farthest,
-            next => next,
-        };
+        let too_far = next.is_nan() || gone > 0.0 && direction * (next - farthest) > 0.0;
+        let next = if too_far { farthest } else { next };
         if direction * (next - bound) > 0.0 {
             bound
         } else {

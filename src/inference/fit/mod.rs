@@ -70,11 +70,11 @@ pub fn refit(
     let bounds = settings.bounds(likelihood)?;
     let point = settings::start_within(point, likelihood.parameters(), &bounds)?;
     let start = match hessian {
-        Some(hessian) if settings.newton.curvature == Curvature::Updated => {
+        Some(hessian) => {
             settings::check_hessian(hessian, point.len())?;
             Start::Warm(point, hessian)
         }
-        _ => Start::Point(point),
+        None => Start::Point(point),
     };
     let descent = to_the_end(likelihood, start, &bounds, &settings.newton);
     Ok(Fit::among(

@@ -91,7 +91,7 @@ pub enum HistogramError {
 fn half_deviance(n: f64, lambda: f64) -> f64 {
     if n == 0.0 && lambda >= 0.0 {
         lambda
-    } else if lambda > 0.0 {
+    } else if lambda > 0.0 && lambda.is_finite() {
         lambda - n + n * (n / lambda).ln()
     } else {
         f64::INFINITY

@@ -64,6 +64,9 @@ pub enum Modifier {
     },
 }
 
+/// Largest content of a bin: beyond it sums and logarithms of factorials overflow.
+const LARGEST: f64 = 1e100;
+
 /// Where in a channel an error is.
 pub(super) struct Place<'a> {
     pub(super) channel: &'a str,
@@ -104,11 +107,16 @@ impl Place<'_> {
         })
     }
 
-    /// Checks length and that all values are finite.
+    /// Checks the length, and that all values are finite and of sensible size.
     pub(super) fn finite(&self, values: &[f64]) -> Result<(), HistogramError> {
         self.length(values.len())?;
         for (bin, value) in values.iter().enumerate() {
-            self.value(bin, *value, value.is_finite(), "a finite number")?;
+            self.value(
+                bin,
+                *value,
+                value.abs() <= LARGEST,
+                "a number within +-1e100",
+            )?;
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The domain of the numbers of the interference model.
 
+use super::quadrature::LEAST_SPREAD;
 use super::{InterferenceConfig, InterferenceError, Lobe, Truth, UpDown};
 
 const POSITIVE: &str = "a positive number";
@@ -58,10 +59,26 @@ pub(super) fn config(config: &InterferenceConfig) -> Result<(), InterferenceErro
     for (what, size) in [("shape.size.up", up), ("shape.size.down", down)] {
         ensure(size.abs() < 1.0, what, size, "a number inside (-1, 1)")?;
     }
+    ensure(
+        least_spread(config) >= LEAST_SPREAD,
+        "spread of shape.wave . x",
+        least_spread(config),
+        "at least 0.01 radians: a response that is the same for all events is a rate",
+    )?;
     rates("shape.rate", config.shape.rate)?;
     rates("rate.signal", config.rate.signal)?;
     rates("rate.together", config.rate.together)?;
     rates("rate.background", config.rate.background)
+}
+
+/// The least standard deviation of `shape.wave . x` under a lobe.
+pub(super) fn least_spread(config: &InterferenceConfig) -> f64 {
+    let lobes = [&config.signal, &config.background, &config.incoherent];
+    let spread = |lobe: &Lobe| {
+        let terms = config.shape.wave.iter().zip(&lobe.width);
+        terms.map(|(q, s)| (q * s).powi(2)).sum::<f64>().sqrt()
+    };
+    lobes.into_iter().map(spread).fold(f64::INFINITY, f64::min)
 }
 
 /// Parameters at which the density is known exactly.
@@ -73,10 +90,9 @@ pub(super) fn truth(truth: &Truth) -> Result<(), InterferenceError> {
         mu,
         "a finite number that is not negative: the coefficients hold its square root",
     )?;
-    for (nuisance, value) in [("shape", truth.shape), ("rate", truth.rate)] {
-        if ![-1.0, 0.0, 1.0].contains(&value) {
-            return Err(InterferenceError::Between { nuisance, value });
-        }
+    ensure(truth.rate.is_finite(), "rate", truth.rate, FINITE)?;
+    if [-1.0, 0.0, 1.0].contains(&truth.shape) {
+        return Ok(());
     }
-    Ok(())
+    Err(InterferenceError::Between(truth.shape))
 }

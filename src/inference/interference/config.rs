@@ -1,10 +1,11 @@
 //! What the interference model is made of, and the numbers it ships with.
 
 use super::gaussian::{DIMENSIONS, Point};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One contribution to the intensity: a normal density times a number of events.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lobe {
     /// Its integral: expected events, positive.
@@ -16,7 +17,7 @@ pub struct Lobe {
 }
 
 /// What a systematic variation does at +1 and at -1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UpDown {
     /// At +1.
@@ -38,7 +39,7 @@ impl UpDown {
 
 /// The systematic variation of shape and rate: every event of every process gets
 /// the factor `rate (1 + size sin(wave . x + phase))`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ShapeVariation {
     /// Direction and wave number of the response.
@@ -52,7 +53,7 @@ pub struct ShapeVariation {
 }
 
 /// The systematic variation of rates alone: a positive factor a process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateVariation {
     /// The signal S.
@@ -65,7 +66,7 @@ pub struct RateVariation {
 
 /// The interference model: `|A_S|^2` and `|A_B|^2` normal densities times yields,
 /// a relative phase linear in the observables, and an incoherent background.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InterferenceConfig {
     /// `|A_S|^2`.
@@ -122,13 +123,14 @@ impl Default for InterferenceConfig {
                     down: 0.99,
                 },
             },
+            // S and SBI alike: else the intensity turns negative for small mu
             rate: RateVariation {
                 signal: UpDown {
                     up: 1.05,
-                    down: 0.96,
+                    down: 0.95,
                 },
                 together: UpDown {
-                    up: 1.06,
+                    up: 1.05,
                     down: 0.95,
                 },
                 background: UpDown {

@@ -15,14 +15,9 @@ pub enum InterferenceError {
     },
     /// The shape response is exactly normalised at -1, 0 and +1 only.
     #[error(
-        "interference model: events cannot be drawn with the {nuisance} parameter at {value}: its density is known exactly at -1, 0 and +1 only; choose one of these"
+        "interference model: the shape parameter is {0}, where the density is not known exactly; choose -1, 0 or +1"
     )]
-    Between {
-        /// Which nuisance parameter.
-        nuisance: &'static str,
-        /// Its value.
-        value: f64,
-    },
+    Between(f64),
     /// The varied rates of the processes do not add up to a positive intensity.
     #[error(
         "interference model: at mu = {mu} and the rate parameter at {rate} the intensity is negative for some events; make the rates of signal, together and background under `rate` more alike, or the incoherent background larger"

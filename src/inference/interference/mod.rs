@@ -21,8 +21,10 @@
 mod check;
 mod config;
 mod error;
+mod experiment;
 mod gaussian;
 mod model;
+mod quadrature;
 mod sample;
 mod write;
 
@@ -31,7 +33,9 @@ mod tests;
 
 pub use config::{InterferenceConfig, Lobe, RateVariation, ShapeVariation, UpDown};
 pub use error::InterferenceError;
+pub use experiment::{Experiment, ExperimentError};
 pub use gaussian::{DIMENSIONS, Point};
 pub use model::{Interference, Nuisance, Process, Side, Truth};
+pub use quadrature::ResponseNode;
 pub use sample::Count;
 pub use write::{Sample, write_events};

@@ -2,6 +2,7 @@
 
 use super::gaussian::{Gaussian, Point, Wave};
 use super::{InterferenceConfig, InterferenceError, Lobe, UpDown};
+use crate::inference::Interpolation;
 use serde::{Deserialize, Serialize};
 
 /// A process of the mixture.
@@ -81,7 +82,7 @@ pub struct Truth {
     pub mu: f64,
     /// The shape-and-rate nuisance parameter: -1, 0 or 1.
     pub shape: f64,
-    /// The rate-only nuisance parameter: -1, 0 or 1.
+    /// The rate-only nuisance parameter: any value.
     pub rate: f64,
 }
 
@@ -128,10 +129,10 @@ pub struct Interference {
     pub(super) signal: Gaussian,
     pub(super) background: Gaussian,
     pub(super) incoherent: Gaussian,
-    beat: Wave,
-    response: Wave,
+    pub(super) beat: Wave,
+    pub(super) response: Wave,
     /// `nu_j`.
-    events: [f64; 3],
+    pub(super) events: [f64; 3],
     /// `E_j[h]`.
     mean_response: [f64; 3],
 }
@@ -163,8 +164,7 @@ impl Interference {
     /// a sum of waves: `2 sin a cos b = sin(a + b) + sin(a - b)`.
     fn integrate(&mut self) {
         let (signal, background) = (&self.config.signal, &self.config.background);
-        let (z, product) = Gaussian::geometric_mean(&self.signal, &self.background);
-        let size = 2.0 * self.config.coherence * z * (signal.events * background.events).sqrt();
+        let (size, product) = self.interference();
         let interference = size * product.mean_of(&self.beat).0;
         let sum = product.mean_of(&self.response.shifted(1.0, &self.beat)).1;
         let difference = product.mean_of(&self.response.shifted(-1.0, &self.beat)).1;
@@ -181,6 +181,13 @@ impl Interference {
         let sbi = (s.0 + b.0 + interference, s.1 + b.1 + tilted_interference);
         self.events = [s.0, sbi.0, b.0];
         self.mean_response = [s, sbi, b].map(|(events, tilted)| tilted / events);
+    }
+
+    /// `size` and `N` of the interference `size N(x) cos(k . x + delta)`.
+    pub(super) fn interference(&self) -> (f64, Gaussian) {
+        let (z, product) = Gaussian::geometric_mean(&self.signal, &self.background);
+        let yields = self.config.signal.events * self.config.background.events;
+        (2.0 * self.config.coherence * z * yields.sqrt(), product)
     }
 
     /// What the model was made of.
@@ -226,12 +233,10 @@ impl Interference {
     /// `g_j(x, +-1) = p_j(x | +-1) / p_j(x)`; 1 for the rate-only parameter.
     #[must_use]
     pub fn response(&self, process: Process, nuisance: Nuisance, side: Side, x: &Point) -> f64 {
-        if nuisance == Nuisance::Rate {
-            return 1.0;
+        match nuisance {
+            Nuisance::Rate => 1.0,
+            Nuisance::Shape => side.of(self.responses(x)[process as usize]),
         }
-        let size = side.of(self.config.shape.size);
-        let mean = self.mean_response[process as usize];
-        (1.0 + size * self.response.at(x).sin()) / (1.0 + size * mean)
     }
 
     /// `p_j(x)`.
@@ -241,15 +246,34 @@ impl Interference {
     }
 
     /// `r_j(x) = p_j(x) / p_ref(x)` with
-    /// `p_ref = sum_k nu_k p_k / sum_k nu_k` over `reference`. Infinite or not a
-    /// number where the reference has no support, as that of no process.
+    /// `p_ref = sum_k nu_k p_k / sum_k nu_k` over `reference`, which must not be empty.
     #[must_use]
     pub fn ratio(&self, process: Process, reference: &[Process], x: &Point) -> f64 {
+        self.ratios(reference, x)[process as usize]
+    }
+
+    /// [`ratio`](Self::ratio) of every process, in the order of [`Process::ALL`].
+    #[must_use]
+    pub fn ratios(&self, reference: &[Process], x: &Point) -> [f64; 3] {
         let parts = self.parts(x);
-        let of = |process: &Process| parts.sum(&process.composition());
+        let sums = Process::ALL.map(|process| parts.sum(&process.composition()));
         let total: f64 = reference.iter().map(|k| self.events(*k)).sum();
-        let reference: f64 = reference.iter().map(of).sum();
-        of(&process) / self.events(process) * total / reference
+        let density = reference.iter().map(|k| sums[*k as usize]).sum::<f64>() / total;
+        std::array::from_fn(|j| sums[j] / self.events[j] / density)
+    }
+
+    /// [`response`](Self::response) of every process to the shape-and-rate parameter,
+    /// up and down.
+    #[must_use]
+    pub fn responses(&self, x: &Point) -> [UpDown; 3] {
+        self.responses_to(self.response.at(x).sin())
+    }
+
+    /// The responses where `h` has a value.
+    pub(super) fn responses_to(&self, h: f64) -> [UpDown; 3] {
+        let sizes = self.config.shape.size;
+        self.mean_response
+            .map(|mean| sizes.map(|size| (1.0 + size * h) / (1.0 + size * mean)))
     }
 
     /// Expected events, `nu`.
@@ -287,14 +311,13 @@ impl Interference {
     fn factors(&self, truth: &Truth) -> Result<[f64; 3], InterferenceError> {
         super::check::truth(truth)?;
         let f = Self::coefficients(truth.mu);
-        let pick = |both: UpDown, a: f64| match a {
-            a if a > 0.0 => both.up,
-            a if a < 0.0 => both.down,
-            _ => 1.0,
-        };
         Ok(std::array::from_fn(|j| {
-            let rate = |nuisance| self.rates(Process::ALL[j], nuisance);
-            f[j] * pick(rate(Nuisance::Shape), truth.shape) * pick(rate(Nuisance::Rate), truth.rate)
+            let factor = |nuisance, a| {
+                let UpDown { up, down } = self.rates(Process::ALL[j], nuisance);
+                Interpolation::Code4.relative(a, down, up)[0]
+            };
+            let shape = factor(Nuisance::Shape, truth.shape);
+            f[j] * shape * factor(Nuisance::Rate, truth.rate)
         }))
     }
 

@@ -10,7 +10,7 @@
 use super::gaussian::{Gaussian, Point};
 use super::model::Composition;
 use super::{Interference, InterferenceError, Process, Side, Truth};
-use crate::inference::toys::poisson;
+use crate::inference::toys::{normal_pair, poisson};
 use rayon::prelude::*;
 use sideband_models::random::{Key, Stream};
 
@@ -87,13 +87,10 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Unit normal numbers in pairs (Box and Muller, Ann. Math. Stat. 29 (1958) 610).
 fn normals(stream: &mut Stream) -> Point {
     let mut z = Point::default();
     for pair in z.chunks_exact_mut(2) {
-        let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
-        let (sin, cos) = (std::f64::consts::TAU * stream.uniform()).sin_cos();
-        pair.copy_from_slice(&[radius * cos, radius * sin]);
+        pair.copy_from_slice(&normal_pair(stream));
     }
     z
 }

@@ -6,8 +6,11 @@ use statrs::distribution::{ContinuousCDF as _, Normal};
 
 use super::*;
 
+/// `k`, `n`, level, Clopper-Pearson, Wilson.
+type Reference = (u64, u64, f64, [f64; 2], [f64; 2]);
+
 /// Made by scipy 1.17.1, `binomtest(k, n).proportion_ci(level, method)`.
-const PROPORTIONS: [(u64, u64, f64, [f64; 2], [f64; 2]); 5] = [
+const PROPORTIONS: [Reference; 5] = [
     (
         0,
         20,

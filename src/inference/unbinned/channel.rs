@@ -59,12 +59,15 @@ pub enum ChannelError {
     /// A barrier without a threshold.
     #[error("the barrier's threshold is {0} of the sum of weights; it must be positive")]
     Threshold(f64),
-    /// A reference sample of other responses.
+    /// A sample of other processes or responses.
     #[error(
-        "the reference sample has other responses than the data; give it the same, in the same \
-         order"
+        "the sample has other processes or responses than the events of the channel; give it the \
+         same, in the same order"
     )]
-    Reference,
+    Responses,
+    /// A reference sample that cannot be normalised.
+    #[error("the weights of the reference sample sum to {0}; the sum must be positive")]
+    ReferenceWeight(f64),
     /// Renormalisation without a sample to do it with.
     #[error("renormalisation needs a reference sample")]
     NoReference,
@@ -111,10 +114,15 @@ impl UnbinnedChannel {
     /// checks the normalisation: see [`Self::normalisation`].
     ///
     /// # Errors
-    /// If its processes or responses are not those of the data.
+    /// If its processes or responses are not those of the data, or its weights do not
+    /// have a positive sum.
     pub fn with_reference(mut self, reference: Sample) -> Result<Self, ChannelError> {
         if reference.layout != self.sample.layout {
-            return Err(ChannelError::Reference);
+            return Err(ChannelError::Responses);
+        }
+        let weight = reference.total_weight();
+        if weight <= 0.0 {
+            return Err(ChannelError::ReferenceWeight(weight));
         }
         self.reference = Some(reference);
         Ok(self)
@@ -140,7 +148,7 @@ impl UnbinnedChannel {
     /// If their processes or responses are not those of the channel.
     pub fn with_sample(&self, sample: Sample) -> Result<Self, ChannelError> {
         if sample.layout != self.sample.layout {
-            return Err(ChannelError::Reference);
+            return Err(ChannelError::Responses);
         }
         Ok(self.replaced(sample))
     }
@@ -276,8 +284,13 @@ pub(super) fn check(
             sample: sample.processes(),
         });
     }
-    let rates = processes.iter().map(|process| process.rate.last_parameter());
-    let last = rates.chain([sample.layout.last_parameter()]).flatten().max();
+    let rates = processes
+        .iter()
+        .map(|process| process.rate.last_parameter());
+    let last = rates
+        .chain([sample.layout.last_parameter()])
+        .flatten()
+        .max();
     if let Some(parameter) = last.filter(|last| *last >= parameters.len()) {
         return Err(ChannelError::Parameter {
             parameter,

@@ -99,9 +99,12 @@ fn check_weights(weights: &[f64]) -> Result<(), SampleError> {
     if weights.is_empty() {
         return Err(SampleError::Empty("event"));
     }
-    check_values(weights, "a finite number", |w| w.is_finite(), || {
-        "the column of weights".into()
-    })?;
+    check_values(
+        weights,
+        "a finite number",
+        |w| w.is_finite(),
+        || "the column of weights".into(),
+    )?;
     if weights.iter().all(|w| *w == 0.0) {
         return Err(SampleError::NoWeight);
     }

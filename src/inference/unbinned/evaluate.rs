@@ -38,7 +38,10 @@ impl UnbinnedChannel {
             && let Some(reference) = &self.reference
         {
             let integral = Weighted::over::<ORDER>(reference, Transform::Identity, rates, at);
-            all.add(self.total_weight, &integral.log_of_integral(reference, rates));
+            all.add(
+                self.total_weight,
+                &integral.log_of_integral(reference, rates),
+            );
         }
         all.add_total_rate(rates);
         all
@@ -138,10 +141,18 @@ impl RateGradients {
         for (row, inner) in rows.chunks_exact_mut(n).zip(inner.chunks_exact(dimension)) {
             self.add_gradient(inner, slots, row);
         }
-        for column in 0..n {
-            let inner: Vec<f64> = rows.chunks_exact(n).map(|row| row[column]).collect();
-            let to = &mut hessian[column * n..(column + 1) * n];
-            self.add_gradient(&inner, slots, to);
+        // of J^T (F J) the lower triangle, and its mirror
+        let mut product = vec![0.0; n];
+        for a in 0..n {
+            let inner: Vec<f64> = rows.chunks_exact(n).map(|row| row[a]).collect();
+            product.fill(0.0);
+            self.add_gradient(&inner, slots, &mut product);
+            for (b, x) in product[..=a].iter().enumerate() {
+                hessian[a * n + b] += x;
+                if a != b {
+                    hessian[b * n + a] += x;
+                }
+            }
         }
     }
 }

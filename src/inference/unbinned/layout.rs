@@ -1,6 +1,6 @@
 //! Which process of a sample responds to which parameter.
 
-use super::sample::Events;
+use super::sample::{Events, LANES};
 use crate::inference::Interpolation;
 use std::ops::Range;
 
@@ -52,6 +52,11 @@ impl Layout {
     /// Dimension of the space of rates and slots.
     pub(super) fn dimension(&self) -> usize {
         self.processes.len() + self.slots.len()
+    }
+
+    /// Numbers of a chunk of weights and ratios.
+    pub(super) fn stride(&self) -> usize {
+        (1 + self.processes.len()) * LANES
     }
 
     /// The largest place of a parameter.

@@ -16,7 +16,7 @@
 //! logarithms of their end points. Derivatives are exact; sums are independent of
 //! the number of threads, to the bit.
 //!
-//! Ghosh et al., arXiv 2402.13177; ATLAS, arXiv 2412.01600.
+//! ATLAS, arXiv 2412.01600.
 
 mod channel;
 mod check;
@@ -25,18 +25,18 @@ mod kernel;
 mod layout;
 mod normalisation;
 mod policy;
+mod pool;
 mod sample;
 mod simd;
 mod streamed;
-
 mod sums;
 
 pub use channel::{ChannelError, Process, UnbinnedChannel};
 pub use check::SampleError;
 pub use normalisation::Normalisation;
 pub use policy::{NotPositive, PointError};
+pub use pool::Pool;
 pub use sample::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
-
 pub use streamed::{EventSource, StreamError, StreamedChannel};
 
 #[cfg(test)]

@@ -125,9 +125,9 @@ impl Sample {
             Storage::Single => Logs::Single(logs(events)),
         };
         Ok(Self {
+            densities: densities(events, &layout),
             layout,
             events: events.weights.len(),
-            densities: densities(events),
             logs,
         })
     }
@@ -173,8 +173,8 @@ impl Sample {
     }
 
     /// Some of the events, with new weights: event `rows[i]` with `weights[i]`, such
-    /// as its multiplicity in a pseudo-experiment. Costs a copy of these events;
-    /// rising rows are copied fastest.
+    /// as its multiplicity in a pseudo-experiment. A [`Pool`](super::Pool) does this
+    /// faster when it is done many times.
     ///
     /// # Errors
     /// If the lengths differ, there are no rows, or one is beyond the last event;
@@ -183,10 +183,7 @@ impl Sample {
         super::check::check_selection(self.events, rows, weights)?;
         let responses = 2 * self.layout.responses.len();
         let mut densities = gather(&self.densities, self.stride() / LANES, rows);
-        for (i, lane) in padded(rows.len()) {
-            let weight = weights.get(i).copied().unwrap_or(0.0);
-            densities[i / LANES * self.stride() + lane] = weight;
-        }
+        Self::set_weights(&mut densities, &self.layout, weights);
         let logs = match &self.logs {
             Logs::Double(logs) => Logs::Double(gather(logs, responses, rows).into()),
             Logs::Single(logs) => Logs::Single(gather(logs, responses, rows).into()),
@@ -201,13 +198,16 @@ impl Sample {
 
     /// Length of a chunk of `densities`.
     pub(super) fn stride(&self) -> usize {
-        (1 + self.processes()) * LANES
+        self.layout.stride()
     }
-}
 
-/// Places of `events` events and of the padding: number and lane.
-fn padded(events: usize) -> impl Iterator<Item = (usize, usize)> {
-    (0..events.next_multiple_of(LANES)).map(|i| (i, i % LANES))
+    /// Sets the weights of events, and 0 for the padding behind them.
+    pub(super) fn set_weights(densities: &mut [f64], layout: &Layout, weights: &[f64]) {
+        let chunks = densities.chunks_exact_mut(layout.stride());
+        let lanes = chunks.flat_map(|chunk| &mut chunk[..LANES]);
+        let weights = weights.iter().copied().chain(std::iter::repeat(0.0));
+        lanes.zip(weights).for_each(|(lane, weight)| *lane = weight);
+    }
 }
 
 /// Stores columns, `[N]` each, as `[N/LANES, columns, LANES]`; behind the last event
@@ -230,14 +230,11 @@ fn interleave<T: Stored>(
     all
 }
 
-fn densities(events: &Events<'_>) -> Arc<Vec<f64>> {
-    let n = events.weights.len();
+fn densities(events: &Events<'_>, layout: &Layout) -> Arc<Vec<f64>> {
     let ratios = events.processes.iter().map(|process| process.ratios);
     let columns: Vec<&[f64]> = std::iter::once(events.weights).chain(ratios).collect();
-    let mut all = interleave(&columns, n, |x| x);
-    for (i, lane) in padded(n).skip(n) {
-        all[i / LANES * columns.len() * LANES + lane] = 0.0;
-    }
+    let mut all = interleave(&columns, events.weights.len(), |x| x);
+    Sample::set_weights(&mut all, layout, events.weights);
     all.into()
 }
 

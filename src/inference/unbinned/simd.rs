@@ -267,7 +267,9 @@ mod tests {
 
     #[test]
     fn exponential_and_logarithm_are_those_of_the_library() {
-        let x: Vec<f64> = (0..80_000).map(|i| -700.0 + 0.0175 * f64::from(i)).collect();
+        let x: Vec<f64> = (0..80_000)
+            .map(|i| -700.0 + 0.0175 * f64::from(i))
+            .collect();
         let small: Vec<f64> = (0..80_000).map(|i| 1e-5 * f64::from(i - 40_000)).collect();
         for x in [x, small] {
             for found in apply(Function::Exp, &x) {

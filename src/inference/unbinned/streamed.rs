@@ -163,7 +163,10 @@ impl<S: EventSource> StreamedChannel<S> {
     ) -> Result<Weighted, S::Error> {
         let mut all = Weighted::zero::<ORDER>(rates.len() + self.slots.len());
         self.source.visit(&mut |block| {
-            all.add(1.0, &Weighted::over::<ORDER>(block, self.transform, rates, at));
+            all.add(
+                1.0,
+                &Weighted::over::<ORDER>(block, self.transform, rates, at),
+            );
         })?;
         all.negate();
         all.add_total_rate(rates);

@@ -230,7 +230,10 @@ fn add_blocks(all: &[f64], rows: usize) -> Vec<f64> {
             *total += x;
         }
     }
-    total.chunks_exact(ROW).map(|row| row.iter().sum()).collect()
+    total
+        .chunks_exact(ROW)
+        .map(|row| row.iter().sum())
+        .collect()
 }
 
 /// The densities `q_i` of all events, `[N]`.

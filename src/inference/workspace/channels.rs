@@ -1,6 +1,6 @@
 //! Channels of a workspace: checked, and turned into templates.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::inference::RateResponse;
 use crate::inference::histogram::{Factor, Modifier, Template};
@@ -14,7 +14,6 @@ use super::sets::{Kind, Sets};
 /// A channel whose modifiers are checked.
 pub(super) struct Channel {
     pub(super) name: String,
-    bins: usize,
     samples: Vec<(String, Vec<f64>, Vec<Checked>)>,
 }
 
@@ -57,21 +56,22 @@ impl Channel {
             }),
             None => Ok(Self {
                 name,
-                bins,
                 samples: checked,
             }),
         }
     }
 
-    /// The name and the templates; `staterrors` has the places of the first
-    /// parameters.
+    /// The templates, but for their `staterror`s: these go to `staterrors`.
     pub(super) fn describe(
         self,
         sets: &mut Sets,
-        staterrors: Option<&HashMap<String, usize>>,
+        staterrors: &mut StatErrors,
         options: &ImportOptions,
-    ) -> Result<(String, Vec<Template>), WorkspaceError> {
-        let mut templates = Vec::with_capacity(self.samples.len());
+    ) -> Result<Described, WorkspaceError> {
+        let mut described = Described {
+            name: self.name,
+            templates: Vec::with_capacity(self.samples.len()),
+        };
         for (name, nominal, modifiers) in self.samples {
             let mut template = Template {
                 name,
@@ -80,22 +80,30 @@ impl Channel {
                 modifiers: Vec::new(),
             };
             for modifier in modifiers {
-                let staterror = staterrors.and_then(|places| places.get(&modifier.name));
-                apply(modifier, &mut template, sets, staterror.copied(), options)?;
+                if let Effect::StatError(sigma) = &modifier.effect {
+                    let sample = described.templates.len();
+                    staterrors.add(&described.name, sample, &template, &modifier, sigma);
+                } else {
+                    apply(modifier, &mut template, sets, options)?;
+                }
             }
-            templates.push(template);
+            described.templates.push(template);
         }
-        Ok((self.name, templates))
+        Ok(described)
     }
 }
 
-/// Adds a modifier to a template, and its parameters to the sets; those of a
-/// `staterror` are there already, from `staterror` on.
+/// A channel in the words of the likelihood.
+pub(super) struct Described {
+    pub(super) name: String,
+    pub(super) templates: Vec<Template>,
+}
+
+/// Adds a modifier to a template, and its parameters to the sets.
 fn apply(
     modifier: Checked,
     template: &mut Template,
     sets: &mut Sets,
-    staterror: Option<usize>,
     options: &ImportOptions,
 ) -> Result<(), WorkspaceError> {
     let Checked {
@@ -106,9 +114,6 @@ fn apply(
     let bins = template.nominal.len();
     let mut add = |kind, count, widths| sets.add(&name, kind, count, widths, &place);
     let mut one = |kind| add(kind, 1, Vec::new());
-    let per_bin = |first: usize| Modifier::PerBin {
-        parameters: (first..first + bins).collect(),
-    };
     match effect {
         Effect::NormFactor => template
             .factors
@@ -128,16 +133,23 @@ fn apply(
         }),
         Effect::ShapeFactor => {
             let first = add(Kind::ShapeFactor, bins, Vec::new())?;
-            template.modifiers.push(per_bin(first));
+            template.modifiers.push(per_bin(first, bins));
         }
         Effect::ShapeSys(sigma) => {
             let widths = relative(&sigma, &template.nominal);
             let first = add(Kind::ShapeSys, bins, widths)?;
-            template.modifiers.push(per_bin(first));
+            template.modifiers.push(per_bin(first, bins));
         }
-        Effect::StatError(_) => template.modifiers.extend(staterror.map(per_bin)),
+        // collected over samples and channels before
+        Effect::StatError(_) => {}
     }
     Ok(())
+}
+
+fn per_bin(first: usize, bins: usize) -> Modifier {
+    Modifier::PerBin {
+        parameters: (first..first + bins).collect(),
+    }
 }
 
 fn check_modifiers(
@@ -167,60 +179,76 @@ fn relative(sigma: &[f64], nominal: &[f64]) -> Vec<f64> {
     sigma.iter().zip(nominal).map(one).collect()
 }
 
-/// Sums over the samples of a channel that share a `staterror`.
+/// The samples of a channel that share a `staterror`.
 struct StatError {
     place: Place,
+    samples: Vec<usize>,
     squares: Vec<f64>,
     nominal: Vec<f64>,
 }
 
-/// Adds all `staterror`s: one parameter a bin and channel, its uncertainty the
-/// quadratic sum over the samples that have it, relative to their sum. The
-/// channels of one name come in alphabetical order, as in pyhf.
-///
-/// For each channel, the place of the first parameter of each name.
-pub(super) fn add_staterrors(
-    sets: &mut Sets,
-    channels: &[Channel],
-) -> Result<HashMap<String, HashMap<String, usize>>, WorkspaceError> {
-    let mut all: BTreeMap<&str, BTreeMap<&str, StatError>> = BTreeMap::new();
-    for channel in channels {
-        for (_, nominal, modifiers) in &channel.samples {
-            for modifier in modifiers {
-                let Effect::StatError(sigma) = &modifier.effect else {
-                    continue;
-                };
-                let sums = all.entry(&modifier.name).or_default();
-                let sums = sums.entry(&channel.name).or_insert_with(|| StatError {
-                    place: modifier.place.clone(),
-                    squares: vec![0.0; channel.bins],
-                    nominal: vec![0.0; channel.bins],
-                });
-                for bin in 0..channel.bins {
-                    sums.squares[bin] += sigma[bin].powi(2);
-                    sums.nominal[bin] += nominal[bin];
+/// All `staterror`s: one parameter a bin and channel, its uncertainty the quadratic
+/// sum over the samples that have it, relative to their sum. By name and channel;
+/// the channels of one name come in alphabetical order, as in pyhf.
+#[derive(Default)]
+pub(super) struct StatErrors(BTreeMap<String, BTreeMap<String, StatError>>);
+
+impl StatErrors {
+    fn add(
+        &mut self,
+        channel: &str,
+        sample: usize,
+        template: &Template,
+        modifier: &Checked,
+        sigma: &[f64],
+    ) {
+        let bins = template.nominal.len();
+        let channels = self.0.entry(modifier.name.clone()).or_default();
+        let sums = channels
+            .entry(channel.to_owned())
+            .or_insert_with(|| StatError {
+                place: modifier.place.clone(),
+                samples: Vec::new(),
+                squares: vec![0.0; bins],
+                nominal: vec![0.0; bins],
+            });
+        sums.samples.push(sample);
+        let squares = sums.squares.iter_mut().zip(sigma);
+        squares.for_each(|(sum, sigma)| *sum += sigma * sigma);
+        let contents = sums.nominal.iter_mut().zip(&template.nominal);
+        contents.for_each(|(sum, n)| *sum += n);
+    }
+
+    /// Adds the parameters to the sets and the modifiers to the templates.
+    pub(super) fn apply(
+        self,
+        sets: &mut Sets,
+        described: &mut [Described],
+    ) -> Result<(), WorkspaceError> {
+        for (name, channels) in self.0 {
+            let mut widths = Vec::new();
+            for sums in channels.values() {
+                let sigma: Vec<f64> = sums.squares.iter().map(|s| s.sqrt()).collect();
+                widths.extend(relative(&sigma, &sums.nominal));
+            }
+            let mut next = sets.parameters;
+            if let Some(StatError { place, .. }) = channels.values().next() {
+                next = sets.add(&name, Kind::StatError, widths.len(), widths, place)?;
+            }
+            for (channel, sums) in channels {
+                let bins = sums.nominal.len();
+                for described in described.iter_mut().filter(|d| d.name == channel) {
+                    for sample in &sums.samples {
+                        described.templates[*sample]
+                            .modifiers
+                            .push(per_bin(next, bins));
+                    }
                 }
+                next += bins;
             }
         }
+        Ok(())
     }
-    let mut places: HashMap<String, HashMap<String, usize>> = HashMap::new();
-    for (name, channels) in all {
-        let mut widths = Vec::new();
-        for sums in channels.values() {
-            let sigma: Vec<f64> = sums.squares.iter().map(|s| s.sqrt()).collect();
-            widths.extend(relative(&sigma, &sums.nominal));
-        }
-        let Some(StatError { place, .. }) = channels.values().next() else {
-            continue;
-        };
-        let mut next = sets.add(name, Kind::StatError, widths.len(), widths, place)?;
-        for (channel, sums) in channels {
-            let of_channel = places.entry(channel.to_owned()).or_default();
-            of_channel.insert(name.to_owned(), next);
-            next += sums.nominal.len();
-        }
-    }
-    Ok(places)
 }
 
 /// Checks all channels.

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use crate::inference::histogram::HistogramModel;
+use crate::inference::histogram::{HistogramChannel, HistogramModel};
 use crate::inference::{Interpolation, Likelihood as _, Role};
 
 use super::schema;
@@ -97,11 +97,10 @@ impl Settings {
 pub fn export(model: &HistogramModel, measurement: &str) -> Result<(Value, Settings), ExportError> {
     let mut writer = Writer::new(model);
     let channels: Result<_, _> = model.channels.iter().map(|c| writer.channel(c)).collect();
-    let observation =
-        |channel: &crate::inference::histogram::HistogramChannel| schema::Observation {
-            name: channel.name().to_owned(),
-            data: channel.observed().to_vec(),
-        };
+    let observation = |channel: &HistogramChannel| schema::Observation {
+        name: channel.name().to_owned(),
+        data: channel.observed().to_vec(),
+    };
     let interest = model.parameters.iter().find(|p| p.role == Role::Interest);
     let workspace = schema::Workspace {
         channels: channels?,

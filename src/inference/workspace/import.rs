@@ -6,7 +6,7 @@ use std::io::Read;
 use crate::inference::histogram::{HistogramChannel, HistogramModel};
 use crate::inference::{Interpolation, Role};
 
-use super::channels::{Channel, add_staterrors, check_channels, unique, within};
+use super::channels::{Channel, StatErrors, check_channels, unique, within};
 use super::error::WorkspaceError;
 use super::schema;
 use super::sets::Sets;
@@ -92,22 +92,26 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Wo
         observations,
         ..
     } = workspace;
+    unique("measurement", measurements.iter().map(|m| m.name.as_str()))?;
     let measurement = choose(&measurements, options.measurement.as_deref())?;
+    let settings = measurement.config.parameters.iter();
+    let what = format!("measurement `{}`: parameter", measurement.name);
+    unique(&what, settings.map(|p| p.name.as_str()))?;
     let channels = check_channels(channels, &options.limits)?;
     let mut observed = check_observations(observations, &channels)?;
     let mut sets = Sets::default();
-    let staterrors = add_staterrors(&mut sets, &channels)?;
-    let mut described = Vec::new();
+    let mut staterrors = StatErrors::default();
+    let mut described = Vec::with_capacity(channels.len());
     for channel in channels {
-        let staterrors = staterrors.get(&channel.name);
-        described.push(channel.describe(&mut sets, staterrors, options)?);
-        within("parameters", sets.parameters, options.limits.parameters)?;
+        described.push(channel.describe(&mut sets, &mut staterrors, options)?);
     }
+    staterrors.apply(&mut sets, &mut described)?;
+    within("parameters", sets.parameters, options.limits.parameters)?;
     let built = sets.build(measurement)?;
     let count = built.parameters.len();
-    let channels = described.into_iter().map(|(name, templates)| {
-        let data = observed.remove(&name).unwrap_or_default();
-        HistogramChannel::new(&name, templates, data, count)
+    let channels = described.into_iter().map(|channel| {
+        let data = observed.remove(&channel.name).unwrap_or_default();
+        HistogramChannel::new(&channel.name, channel.templates, data, count)
     });
     let model = HistogramModel {
         channels: channels.collect::<Result<_, _>>()?,

@@ -8,6 +8,9 @@ use crate::inference::{Constraint, Parameter, Role};
 use super::error::{Place, WorkspaceError};
 use super::schema;
 
+/// Widths and factors of constraints whose squares can be computed with.
+const SENSIBLE: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+
 /// What the parameters of one name are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -251,8 +254,10 @@ impl Settings<'_> {
         match sigma {
             // no uncertainty: fixed, with the unit width that pyhf gives it
             Some(0.0) if self.set.widths.contains(&0.0) => Ok(1.0),
-            Some(sigma) if sigma > 0.0 => Ok(sigma),
-            Some(sigma) => Err(self.problem(format!("sigma {sigma} is not positive"))),
+            Some(sigma) if SENSIBLE.contains(&sigma) => Ok(sigma),
+            Some(sigma) => Err(self.problem(format!(
+                "sigma {sigma} is not positive, or too large or small to compute with"
+            ))),
             None => Ok(1.0),
         }
     }
@@ -265,7 +270,7 @@ impl Settings<'_> {
     ) -> Result<PoissonConstraint, WorkspaceError> {
         let tau = tau.unwrap_or(1.0);
         let observed = count.unwrap_or(tau);
-        if tau > 0.0 && observed >= 0.0 {
+        if SENSIBLE.contains(&tau) && (0.0..=*SENSIBLE.end()).contains(&observed) {
             return Ok(PoissonConstraint {
                 parameter,
                 tau,
@@ -273,13 +278,13 @@ impl Settings<'_> {
             });
         }
         Err(self.problem(format!(
-            "an auxiliary count of {observed} with factor {tau}; both must be positive"
+            "an auxiliary count of {observed} with factor {tau}; both must be positive, and of a size to compute with"
         )))
     }
 
     fn bounds(&self, bounds: (f64, f64), nominal: f64) -> Result<(f64, f64), WorkspaceError> {
         let (low, high) = bounds;
-        if !(low < high) {
+        if low >= high {
             return Err(self.problem(format!("bounds {low} and {high} leave nothing")));
         }
         if low <= nominal && nominal <= high {

@@ -11,13 +11,17 @@
 //! parameter. A likelihood has two to sixty parameters and a toy study fits it a
 //! million times: the usual step costs one small Cholesky factorisation.
 
+mod place;
 mod step;
 
+pub use place::Evaluations;
+pub(crate) use place::Place;
 pub(crate) use step::scales;
 
 use super::super::Likelihood;
-use super::matrix::{dot, length};
+use super::matrix::dot;
 use crate::stats::minimise::{Bounds, Outcome};
+use place::update;
 use step::{Model, Step, Workspace, projected};
 
 /// How long and how well.
@@ -40,7 +44,7 @@ impl Default for NewtonSettings {
         Self {
             gradient_tolerance: 1e-6,
             max_iterations: 100,
-            radius: 10.0,
+            radius: 3.0,
             curvature: Curvature::Exact,
         }
     }
@@ -55,66 +59,6 @@ pub enum Curvature {
     /// where those lead nowhere: cheapest where a good Hessian is at hand and one
     /// evaluation of it costs as much as several gradients.
     Updated,
-}
-
-/// Calls of a likelihood.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evaluations {
-    /// Values with gradients.
-    pub gradients: u64,
-    /// Values with gradients and Hessians.
-    pub hessians: u64,
-}
-
-impl std::ops::AddAssign for Evaluations {
-    fn add_assign(&mut self, other: Self) {
-        self.gradients += other.gradients;
-        self.hessians += other.hessians;
-    }
-}
-
-/// A point with the likelihood's derivatives.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Place {
-    /// The point, `[n]`.
-    pub point: Vec<f64>,
-    /// Negative log-likelihood.
-    pub value: f64,
-    /// Its gradient, `[n]`.
-    pub gradient: Vec<f64>,
-    /// Its Hessian, `[n, n]`.
-    pub hessian: Vec<f64>,
-}
-
-impl Place {
-    /// Evaluates a likelihood.
-    pub(crate) fn at(likelihood: &dyn Likelihood, point: Vec<f64>) -> Self {
-        let n = point.len();
-        let mut place = Self {
-            point,
-            value: f64::NAN,
-            gradient: vec![0.0; n],
-            hessian: vec![0.0; n * n],
-        };
-        place.evaluate(likelihood, true);
-        place
-    }
-
-    /// Evaluates a likelihood; its Hessian only if `second`.
-    fn evaluate(&mut self, likelihood: &dyn Likelihood, second: bool) {
-        self.value = if second {
-            likelihood.hessian(&self.point, &mut self.gradient, &mut self.hessian)
-        } else {
-            likelihood.gradient(&self.point, &mut self.gradient)
-        };
-    }
-
-    /// Whether value and derivatives are finite.
-    pub(crate) fn is_finite(&self) -> bool {
-        self.value.is_finite()
-            && self.gradient.iter().all(|g| g.is_finite())
-            && self.hessian.iter().all(|h| h.is_finite())
-    }
 }
 
 /// Where a descent ended.
@@ -160,9 +104,10 @@ pub(crate) fn descend(
 pub(crate) enum Start<'a> {
     /// At a point.
     Point(Vec<f64>),
-    /// At a point, with a Hessian from its neighbourhood, `[n, n]`.
+    /// At a point, with a Hessian from its neighbourhood, `[n, n]`, for
+    /// [`Curvature::Updated`].
     Warm(Vec<f64>, &'a [f64]),
-    /// At a point near one whose derivatives are known.
+    /// At a point near one whose derivatives are known, for [`Curvature::Updated`].
     Near(Vec<f64>, &'a Place),
 }
 
@@ -171,9 +116,11 @@ pub(crate) enum Start<'a> {
 const VALUE_ROUNDING: f64 = 1e-12;
 /// A step that falls by less than this part of what the model promised is refused.
 const LEAST_RATIO: f64 = 1e-4;
+/// What is left of a step into a wall, or of one whose value tells nothing.
+const SHORTER: f64 = 0.25;
 /// A radius, in standard deviations, at which a step is rounding.
 const LEAST_RADIUS: f64 = 1e-13;
-/// A step with an updated Hessian must shrink the gradient by this factor, or the
+/// A step with an updated Hessian that the radius did not cut must shrink the gradient by this factor, or the
 /// Hessian is evaluated again.
 const LEAST_PROGRESS: f64 = 0.3;
 
@@ -197,7 +144,8 @@ struct Run<'a> {
 /// What became of a step.
 enum Verdict {
     Taken,
-    Refused,
+    /// With the part of its length that the next one may have.
+    Refused(f64),
 }
 
 impl<'a> Run<'a> {
@@ -208,10 +156,13 @@ impl<'a> Run<'a> {
         settings: &'a NewtonSettings,
     ) -> Self {
         let n = bounds.len();
+        let updated = settings.curvature == Curvature::Updated;
         let (point, hessian, near) = match start {
-            Start::Point(point) => (point, None, None),
-            Start::Warm(point, hessian) => (point, Some(hessian.to_vec()), None),
-            Start::Near(point, near) => (point, Some(near.hessian.clone()), Some(near)),
+            Start::Warm(point, hessian) if updated => (point, Some(hessian.to_vec()), None),
+            Start::Near(point, near) if updated => (point, Some(near.hessian.clone()), Some(near)),
+            Start::Point(point) | Start::Warm(point, _) | Start::Near(point, _) => {
+                (point, None, None)
+            }
         };
         let exact = hessian.is_none();
         let here = Place {
@@ -278,15 +229,18 @@ impl<'a> Run<'a> {
             }
             self.iterations += 1;
             let before = self.slope;
+            let is_full = step.length < 0.99 * self.radius;
             match self.attempt(&step) {
                 Verdict::Taken if self.exact => (),
                 Verdict::Taken => {
-                    if self.slope > LEAST_PROGRESS * before {
+                    if is_full && self.slope > LEAST_PROGRESS * before {
                         self.renew();
                     }
                 }
-                Verdict::Refused if self.exact => self.radius = 0.25 * step.length.min(self.radius),
-                Verdict::Refused => self.renew(),
+                Verdict::Refused(shrink) if self.exact => {
+                    self.radius = shrink * step.length.min(self.radius);
+                }
+                Verdict::Refused(_) => self.renew(),
             }
         }
     }
@@ -316,7 +270,7 @@ impl<'a> Run<'a> {
             self.trial.hessian.copy_from_slice(&self.here.hessian);
         }
         if !self.trial.is_finite() {
-            return Verdict::Refused;
+            return Verdict::Refused(SHORTER);
         }
         let rounding = VALUE_ROUNDING * self.here.value.abs().max(1.0);
         let fallen = self.here.value - self.trial.value;
@@ -325,7 +279,9 @@ impl<'a> Run<'a> {
         }
         let ratio = fallen / step.decrease;
         if ratio <= LEAST_RATIO {
-            return Verdict::Refused;
+            // the minimum of the parabola through both values and the slope here
+            let slope = -dot(&self.here.gradient, &self.work.step);
+            return Verdict::Refused((0.5 * slope / (slope - fallen)).clamp(0.05, 0.5));
         }
         if ratio < 0.25 {
             self.radius = 0.25 * step.length;
@@ -340,7 +296,7 @@ impl<'a> Run<'a> {
     fn attempt_by_gradient(&mut self, second: bool, not_higher: bool) -> Verdict {
         let before = self.slope;
         if !not_higher {
-            return Verdict::Refused;
+            return Verdict::Refused(SHORTER);
         }
         let (exact, radius) = (self.exact, self.radius);
         self.go(second);
@@ -351,7 +307,7 @@ impl<'a> Run<'a> {
         std::mem::swap(&mut self.here, &mut self.trial);
         (self.exact, self.radius) = (exact, radius);
         self.measure();
-        Verdict::Refused
+        Verdict::Refused(SHORTER)
     }
 
     /// Makes the trial the place.
@@ -362,29 +318,5 @@ impl<'a> Run<'a> {
         self.exact = second;
         std::mem::swap(&mut self.here, &mut self.trial);
         self.measure();
-    }
-}
-
-/// BFGS update of the Hessian from `old` to `new`; left as it is where the
-/// gradient says that the curvature along the step is not positive.
-fn update(old: &Place, new: &mut Place, work: &mut Workspace) {
-    let n = old.point.len();
-    let (step, change, bent) = (&mut work.step, &mut work.change, &mut work.bent);
-    for i in 0..n {
-        step[i] = new.point[i] - old.point[i];
-        change[i] = new.gradient[i] - old.gradient[i];
-    }
-    for (bent, row) in bent.iter_mut().zip(old.hessian.chunks_exact(n)) {
-        *bent = dot(row, step);
-    }
-    let expected = dot(bent, step);
-    let found = dot(change, step);
-    if !(expected > 0.0 && found > 1e-3 * expected && length(step) > 0.0) {
-        return;
-    }
-    for i in 0..n {
-        for j in 0..n {
-            new.hessian[i * n + j] += change[i] * change[j] / found - bent[i] * bent[j] / expected;
-        }
     }
 }

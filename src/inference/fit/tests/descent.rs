@@ -1,3 +1,5 @@
+//! Descents from one start, and how they fail.
+
 use super::likelihoods::*;
 use crate::inference::fit::{
     Curvature, FitError, FitFailure, FitSettings, NewtonSettings, State, fit,
@@ -29,7 +31,8 @@ fn minima_are_found_with_either_curvature() {
             let fit = fit(&likelihood, &settings).unwrap();
             assert!(fit.is_converged(), "{fit:?}");
             for (x, expected) in fit.point.iter().zip(&minimum) {
-                assert!((x - expected).abs() < 1e-6, "{fit:?}");
+                // the tolerance is one of conditional errors, which here are 1/40 of the others
+                assert!((x - expected).abs() < 1e-5, "{fit:?}");
             }
             assert!(fit.evaluations.hessians < 60, "{fit:?}");
         }

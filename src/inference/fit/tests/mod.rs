@@ -5,3 +5,5 @@ mod gaussian;
 mod golden;
 mod likelihoods;
 mod profile;
+mod w4;
+mod warm;

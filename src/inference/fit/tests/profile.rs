@@ -139,6 +139,15 @@ fn ends_at_bounds_and_ends_that_are_not_there_are_told_apart() {
     let found = minos(&likelihood, &settings, &best, 0, 1.0).unwrap();
     assert_eq!(found.lower, End::Bound(3.5));
     assert!(matches!(found.upper, End::Crossing(x) if (x - 5.170784137884).abs() < 1e-5));
+    let likelihood = Analytic::new(count, &[2.0]).bounded(0, 0.1, 2.5);
+    let best = fit(&likelihood, &settings).unwrap();
+    let found = minos(&likelihood, &settings, &best, 0, 1.0).unwrap();
+    assert_eq!((best.point[0], found.upper), (2.5, End::Bound(2.5)));
+    assert!(
+        matches!(found.lower, End::Crossing(x) if x < 1.584),
+        "{:?}",
+        found.lower
+    );
     // a curve that saturates at t = 1
     let likelihood = Analytic::new(saturating, &[0.3]);
     let best = fit(&likelihood, &settings).unwrap();

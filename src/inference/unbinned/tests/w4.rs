@@ -1,6 +1,7 @@
 //! The likelihood of 20 000 events made by JAX 0.10 in f64; not part of the
 //! repository. `SIDEBAND_W4_GOLDEN` is the folder of `w4_20k.json` and
 //! `w4_20k.safetensors`.
+#![allow(clippy::print_stdout)]
 
 use super::{assert_close, largest_difference};
 use crate::inference::{
@@ -45,7 +46,13 @@ fn model(golden: &Golden, tensors: &SafeTensors<'_>) -> Model {
     let mut parameters = vec![Parameter::interest("mu", 1.0, (0.0, 10.0))];
     parameters.extend((0..10).map(|k| Parameter::nuisance(&format!("alpha_{k}"))));
     let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-    assert_eq!(parameters[1].constraint, Some(Constraint { centre: 0.0, width: 1.0 }));
+    assert_eq!(
+        parameters[1].constraint,
+        Some(Constraint {
+            centre: 0.0,
+            width: 1.0
+        })
+    );
     let interpolation = Interpolation::Code4;
     let process = |j: usize| {
         let responses = (0..10).map(|k| RateResponse {
@@ -56,9 +63,16 @@ fn model(golden: &Golden, tensors: &SafeTensors<'_>) -> Model {
         });
         let coefficient = Coefficient::parse(COEFFICIENTS[j], &names).unwrap();
         let rate = Rate::new(coefficient, golden.nu[j], responses.collect()).unwrap();
-        Process { name: COEFFICIENTS[j].to_owned(), rate }
+        Process {
+            name: COEFFICIENTS[j].to_owned(),
+            rate,
+        }
     };
-    let (r, low, high) = (column(tensors, "r"), column(tensors, "glo"), column(tensors, "ghi"));
+    let (r, low, high) = (
+        column(tensors, "r"),
+        column(tensors, "glo"),
+        column(tensors, "ghi"),
+    );
     let n = r.len() / 3;
     let events = Events {
         weights: &vec![1.0; n],
@@ -81,7 +95,10 @@ fn model(golden: &Golden, tensors: &SafeTensors<'_>) -> Model {
     };
     let sample = Sample::new(&events, Storage::Double).unwrap();
     let channel = UnbinnedChannel::new((0..3).map(process).collect(), sample, &parameters);
-    let channel = channel.unwrap().with_policy(NotPositive::Barrier { relative: 1e-3 }).unwrap();
+    let channel = channel
+        .unwrap()
+        .with_policy(NotPositive::Barrier { relative: 1e-3 })
+        .unwrap();
     Model::new(parameters, vec![Arc::new(channel)])
 }
 
@@ -107,12 +124,20 @@ fn values_gradients_and_hessian_of_20_000_events() {
         assert!((model.value(&evaluation.theta) / value - 1.0).abs() < 1e-14);
         assert_close(&gradient, &evaluation.grad, 1e-9);
     }
-    let best: Vec<f64> = std::iter::once(golden.mu_hat).chain(golden.alpha_hat).collect();
+    let best: Vec<f64> = std::iter::once(golden.mu_hat)
+        .chain(golden.alpha_hat)
+        .collect();
     let mut hessian = vec![0.0; 121];
     let value = model.hessian(&best, &mut gradient, &mut hessian);
-    println!("minimum {:.1e}, gradient {gradient:.1?}", value - golden.nll_min);
+    println!(
+        "minimum {:.1e}, gradient {gradient:.1?}",
+        value - golden.nll_min
+    );
     assert!(gradient.iter().all(|g| g.abs() < 1e-6));
     // central differences in the golden
-    println!("hessian {:.1e}", largest_difference(&hessian, &golden.hessian.concat()));
+    println!(
+        "hessian {:.1e}",
+        largest_difference(&hessian, &golden.hessian.concat())
+    );
     assert_close(&hessian, &golden.hessian.concat(), 1e-6);
 }

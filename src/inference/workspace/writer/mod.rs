@@ -1,6 +1,9 @@
 //! Modifiers and settings of parameters, as a workspace has them.
 
-use std::collections::BTreeMap;
+mod per_bin;
+mod settings;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -18,6 +21,8 @@ pub(super) struct Writer<'a> {
     model: &'a HistogramModel,
     /// Kind and parameters of each name.
     sets: BTreeMap<String, (Kind, Vec<usize>)>,
+    /// Samples of each channel that have a `staterror`, by its name.
+    staterrors: BTreeMap<String, BTreeMap<String, BTreeSet<String>>>,
     rates: Option<Interpolation>,
     shapes: Option<Interpolation>,
 }
@@ -33,6 +38,7 @@ impl<'a> Writer<'a> {
         Self {
             model,
             sets: BTreeMap::new(),
+            staterrors: BTreeMap::new(),
             rates: None,
             shapes: None,
         }
@@ -141,6 +147,11 @@ impl<'a> Writer<'a> {
                 let (kind, word) = self.kind_of(parameters)?;
                 let name = self.base(parameters)?;
                 self.note_all(&name, parameters, kind)?;
+                if kind == Kind::StatError {
+                    let channels = self.staterrors.entry(name.clone()).or_default();
+                    let samples = channels.entry(site.channel.name().to_owned()).or_default();
+                    samples.insert(site.template.name.clone());
+                }
                 let nominal = scaled(&site.template.nominal, scale);
                 let data = match kind {
                     Kind::StatError => json!(self.shares(site, parameters, &nominal, scale)),
@@ -154,84 +165,6 @@ impl<'a> Writer<'a> {
                 })
             }
         }
-    }
-
-    /// What parameters of the bins are, by their constraints.
-    fn kind_of(&self, parameters: &[usize]) -> Result<(Kind, &'static str), ExportError> {
-        let kind = |k: usize| match (&self.model.parameters[k].constraint, self.count(k)) {
-            (None, None) => Some((Kind::ShapeFactor, "shapefactor")),
-            (Some(_), None) => Some((Kind::StatError, "staterror")),
-            (None, Some(_)) => Some((Kind::ShapeSys, "shapesys")),
-            (Some(_), Some(_)) => None,
-        };
-        let first = kind(parameters[0]);
-        match parameters
-            .iter()
-            .find(|k| kind(**k) != first || first.is_none())
-        {
-            Some(odd) => Err(self.problem(*odd, "is not constrained as the other bins are")),
-            None => Ok(first.unwrap_or((Kind::ShapeFactor, "shapefactor"))),
-        }
-    }
-
-    /// Absolute uncertainties of one sample, whose sum in quadrature over the
-    /// samples that share the parameters is the width of the constraint.
-    fn shares(
-        &self,
-        site: &Site<'_>,
-        parameters: &[usize],
-        nominal: &[f64],
-        scale: f64,
-    ) -> Vec<f64> {
-        let shares = |template: &&Template| {
-            let own =
-                |m: &Modifier| matches!(m, Modifier::PerBin { parameters: p } if p == parameters);
-            template.modifiers.iter().any(own)
-        };
-        let all: Vec<&Template> = site.channel.templates().iter().filter(shares).collect();
-        let one = |(bin, k): (usize, &usize)| {
-            if self.is_fixed(*k) {
-                return 0.0;
-            }
-            let width = self.model.parameters[*k]
-                .constraint
-                .map_or(0.0, |c| c.width);
-            let total: f64 = all.iter().map(|t| t.nominal[bin]).sum();
-            let absolute: f64 = all.iter().map(|t| t.nominal[bin].abs()).sum();
-            let share = nominal[bin].abs() / (scale.abs() * absolute);
-            width * (scale * total).abs() * share.sqrt()
-        };
-        parameters.iter().enumerate().map(one).collect()
-    }
-
-    /// Absolute uncertainties whose auxiliary counts are those of the parameters.
-    fn errors(&self, parameters: &[usize], nominal: &[f64]) -> Vec<f64> {
-        let one = |(n, k): (&f64, &usize)| match self.count(*k) {
-            Some(count) if !self.is_fixed(*k) => n / count.tau.sqrt(),
-            _ => 0.0,
-        };
-        nominal.iter().zip(parameters).map(one).collect()
-    }
-
-    /// The name before `[0]`, `[1]`, ...
-    fn base(&self, parameters: &[usize]) -> Result<String, ExportError> {
-        let split = |k: usize| {
-            let (base, rest) = self.name(k).rsplit_once('[')?;
-            let place: usize = rest.strip_suffix(']')?.parse().ok()?;
-            Some((base.to_owned(), place))
-        };
-        let first = split(parameters[0]);
-        for (i, k) in parameters.iter().enumerate() {
-            let fits = match (&first, split(*k)) {
-                (Some((base, start)), Some((other, place))) => *base == other && start + i == place,
-                _ => false,
-            };
-            if !fits {
-                let problem = "belongs to a bin; name such parameters `name[0]`, `name[1]`, ...";
-                return Err(self.problem(*k, problem));
-            }
-        }
-        Ok(first.map(|(base, _)| base).unwrap_or_default())
     }
 
     /// The code of a use, which must be one that pyhf has and that of the others.
@@ -301,51 +234,6 @@ impl<'a> Writer<'a> {
             places.extend(parameters);
         }
         Ok(())
-    }
-
-    /// Settings of all parameters that are used.
-    pub(super) fn parameters(&self) -> Result<Vec<schema::Parameter>, ExportError> {
-        let settings =
-            |(name, (kind, places)): (&String, &(Kind, Vec<usize>))| self.set(name, *kind, places);
-        self.sets.iter().map(settings).collect()
-    }
-
-    fn set(
-        &self,
-        name: &str,
-        kind: Kind,
-        places: &[usize],
-    ) -> Result<schema::Parameter, ExportError> {
-        let mut places = places.to_vec();
-        places.sort_unstable();
-        let all = |of: &dyn Fn(usize) -> f64| places.iter().map(|k| of(*k)).collect::<Vec<f64>>();
-        let constraint = |k: usize| self.model.parameters[k].constraint;
-        let counted = kind == Kind::ShapeSys;
-        let gaussian = matches!(kind, Kind::Lumi | Kind::StatError | Kind::Alpha);
-        let centre = |k| constraint(k).map_or(0.0, |c| c.centre);
-        let tau = |k| self.count(k).map_or(1.0, |c| c.tau);
-        let observed = |k| self.count(k).map_or(1.0, |c| c.observed);
-        let parameters = &self.model.parameters;
-        if let Some(k) = places.iter().find(|k| {
-            !parameters[**k].bounds.0.is_finite() || !parameters[**k].bounds.1.is_finite()
-        }) {
-            return Err(self.problem(*k, "has no finite bounds, which a workspace needs"));
-        }
-        Ok(schema::Parameter {
-            name: name.to_owned(),
-            inits: Some(all(&|k| self.model.nominal()[k])),
-            bounds: Some(places.iter().map(|k| parameters[*k].bounds).collect()),
-            auxdata: match (gaussian, counted) {
-                (true, _) => Some(all(&centre)),
-                (_, true) => Some(all(&observed)),
-                _ => None,
-            },
-            factors: counted.then(|| all(&tau)),
-            sigmas: matches!(kind, Kind::Lumi | Kind::StatError)
-                .then(|| all(&|k| constraint(k).map_or(1.0, |c| c.width))),
-            // left out where some bins are fixed: they have no uncertainty
-            fixed: places.iter().all(|k| self.is_fixed(*k)).then_some(true),
-        })
     }
 
     fn count(&self, parameter: usize) -> Option<&PoissonConstraint> {

@@ -1,6 +1,6 @@
 //! The closed forms against quadrature and Monte Carlo, the sampler against both.
 
-use super::*;
+use super::super::*;
 use rayon::prelude::*;
 use sideband_models::random::Key;
 
@@ -39,7 +39,7 @@ fn quadrature(
     k: f64,
     (low, high): (f64, f64),
 ) -> (f64, f64) {
-    let steps = 2000;
+    let steps = 400;
     let h = (high - low) / f64::from(steps);
     let normal = |x: f64, m: f64, s: f64| {
         (-0.5 * ((x - m) / s).powi(2)).exp() / (s * (std::f64::consts::TAU).sqrt())
@@ -66,11 +66,11 @@ fn integral(
     (d, range): (usize, (f64, f64)),
 ) -> (f64, f64) {
     let (mut re, mut im) = (phase.cos(), phase.sin());
-    for i in 0..DIMENSIONS {
+    for (i, wave) in k.iter().enumerate() {
         let range = if i == d { range } else { WHOLE };
         let (c, s) = quadrature(
             [(a.mean[i], a.width[i]), (b.mean[i], b.width[i])],
-            k[i],
+            *wave,
             range,
         );
         (re, im) = (re * c - im * s, re * s + im * c);
@@ -417,6 +417,10 @@ fn numbers_outside_their_domain_are_named() {
             "rate.background.up is NaN",
         ),
         (refused(|c| c.wave[0] = f64::INFINITY), "wave is inf"),
+        (
+            refused(|c| c.shape.wave = [0.0; DIMENSIONS]),
+            "spread of shape.wave . x is 0",
+        ),
     ];
     for (found, expected) in cases {
         assert!(found.contains(expected), "{found}");
@@ -427,8 +431,8 @@ fn numbers_outside_their_domain_are_named() {
         error.unwrap_err().to_string()
     };
     assert!(at(-0.5, 0.0, 0.0).contains("mu is -0.5"));
-    assert!(at(1.0, 0.5, 0.0).contains("shape parameter at 0.5"));
-    assert!(at(1.0, 0.0, 2.0).contains("rate parameter at 2"));
+    assert!(at(1.0, 0.5, 0.0).contains("shape parameter is 0.5"));
+    assert!(at(1.0, 0.0, f64::NAN).contains("rate is NaN"));
 }
 
 #[test]
@@ -455,6 +459,20 @@ fn rates_that_turn_the_intensity_negative_are_refused() {
             .sample_at(&truth(4.0, 0.0), Count::Fixed(1), key(0))
             .is_ok()
     );
+}
+
+#[test]
+fn the_intensity_is_positive_where_fits_go() {
+    let model = model();
+    for step in 0..=36 {
+        let mu = (0.1 * f64::from(step)).powi(2);
+        for rate in [-2.0, -1.0, -0.3, 0.6, 1.0, 2.0] {
+            for shape in [-1.0, 0.0, 1.0] {
+                let truth = Truth { mu, shape, rate };
+                assert!(model.intensity(&truth, &[0.5; DIMENSIONS]).unwrap() > 0.0);
+            }
+        }
+    }
 }
 
 #[test]

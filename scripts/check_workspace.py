@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Compares an exported workspace, read by pyhf, with the numbers written beside it.
+
+    scripts/check_workspace.py WORKSPACE.json POINTS.json
+
+POINTS.json holds the interpolation codes (`modifier_settings`) and, for some points,
+the parameters by name, the negative logarithm of the probability density with all
+constants, and the expected counts of each channel. Prints the largest relative
+differences. Exit code 0 if they are below 1e-9, 1 if they are not, 77 if a package
+(`pip install pyhf`) is missing. Tried with pyhf 0.7.6.
+"""
+
+import json
+import sys
+
+try:
+    import numpy as np
+    import pyhf
+except ImportError:
+    print("no module pyhf: pip install pyhf", file=sys.stderr)
+    sys.exit(77)
+
+TOLERANCE = 1e-9
+
+
+def parameter_names(config):
+    """Names of all parameters in pyhf's order; those of a bin as name[0], name[1], ..."""
+    names = []
+    for name in config.par_order:
+        parameters = config.param_set(name)
+        if parameters.is_scalar:
+            names.append(name)
+        else:
+            names.extend(f"{name}[{i}]" for i in range(parameters.n_parameters))
+    return names
+
+
+def relative(found, expected):
+    return float(np.max(np.abs(np.asarray(found) - expected) / np.maximum(np.abs(expected), 1.0)))
+
+
+def main():
+    if len(sys.argv) != 3:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with open(sys.argv[1], encoding="utf-8") as file:
+        workspace = pyhf.Workspace(json.load(file))
+    with open(sys.argv[2], encoding="utf-8") as file:
+        reference = json.load(file)
+    model = workspace.model(modifier_settings=reference["modifier_settings"])
+    data = workspace.data(model)
+    names = parameter_names(model.config)
+    worst = {"negative_log_pdf": 0.0, "expected": 0.0}
+    for point in reference["points"]:
+        unknown = set(point["parameters"]) - set(names)
+        assert not unknown, f"parameters that pyhf does not have: {sorted(unknown)}"
+        at = [point["parameters"][name] for name in names]
+        found = -float(model.logpdf(at, data)[0])
+        difference = relative(found, point["negative_log_pdf"])
+        worst["negative_log_pdf"] = max(worst["negative_log_pdf"], difference)
+        expected = model.expected_data(at, include_auxdata=False)
+        ours = np.concatenate([point["expected"][name] for name in model.config.channels])
+        worst["expected"] = max(worst["expected"], relative(expected, ours))
+    print(f"pyhf {pyhf.__version__}: {len(reference['points'])} points, {len(names)} parameters")
+    for what, difference in worst.items():
+        print(f"{what}: largest relative difference {difference:.1e}")
+    return 0 if max(worst.values()) < TOLERANCE and reference["points"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,4 @@
+//! The interference model and its measurement.
+
+mod experiment;
+mod model;

@@ -1,0 +1,470 @@
+//! Pseudo-experiments of a measurement: the distribution of the test statistic, the
+//! belt, coverage.
+
+use super::analyse::{Analyst, LEVELS};
+use super::columns::{Columns, Ratios, Source};
+use super::error::MeasureError;
+use super::events::Events;
+use super::generate::model;
+use super::model::{Builder, FINITE_SAMPLE};
+use super::pipeline::{Likelihoods, NORMALISATION, Study};
+use super::result::{ScanResult, ToyPoint, ToysResult};
+use crate::config::{ToyEvents, ToysConfig};
+use crate::inference::UnbinnedChannel;
+use crate::inference::fit::{Fit, FitSettings};
+use crate::inference::histogram::HistogramChannel;
+use crate::inference::interference::{DIMENSIONS, Point, Process, Truth};
+use crate::inference::neyman::{Belt, Statistic};
+use crate::inference::toys::{
+    AsimovPool, Chunks, PointReport, Study as ToyStudy, StudyError, Toy, ToyRecord, fit_toy,
+    poisson, randomised, reference_weights, toy_set,
+};
+use crate::inference::{Constraint, Model, Parameter, Sample};
+use crate::run::atomic;
+use sha2::{Digest, Sha256};
+use sideband_models::random::Key;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+
+/// Toys of a file.
+const CHUNK: u64 = 200;
+/// Events of the reference that toys from the truth are thrown from.
+const TRUTH_POOL: usize = 200_000;
+/// Branches of a toy's key.
+const EVENTS: u64 = 1;
+const AUXILIARY: u64 = 2;
+const COUNTS: u64 = 3;
+/// The word that branches the pool off the seed.
+const POOL: u64 = 0x504F_4F4C;
+
+/// Toys in a folder of the run directory.
+struct Folder(PathBuf);
+
+impl Chunks for Folder {
+    fn list(&self) -> io::Result<Vec<String>> {
+        std::fs::read_dir(&self.0)?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect()
+    }
+
+    fn open(&self, name: &str) -> io::Result<File> {
+        File::open(self.0.join(name))
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        atomic::write(&self.0.join(name), bytes)
+    }
+}
+
+/// Events that toys are thrown from, and what they are worth at each point.
+struct Pool {
+    channel: UnbinnedChannel,
+    points: Vec<PoolPoint>,
+}
+
+/// Where toys are thrown.
+struct PoolPoint {
+    /// The truth in the fit's coordinates, `[n]`.
+    truth: Vec<f64>,
+    pool: AsimovPool,
+}
+
+/// Throws, fits and reports all pseudo-experiments of the configuration.
+pub(super) fn toys(
+    study: &Study<'_>,
+    config: &ToysConfig,
+    ratios: &Ratios,
+    source: &Source<'_>,
+    made: &Likelihoods,
+    analyst: &Analyst<'_>,
+    (best, reference): (&Fit, &Events),
+    scan: Option<&ScanResult>,
+) -> Result<ToysResult, MeasureError> {
+    let interest = analyst.interest()[0];
+    let builder = Builder {
+        measurement: study.measurement,
+        plan: study.plan,
+        parameters: analyst.parameters,
+    };
+    let pool = match config.events {
+        ToyEvents::Simulated => {
+            let columns = learned(source, ratios, reference)?;
+            let normalising = normalising(study, source, ratios, reference)?;
+            let channel = builder.unbinned(&columns, normalising.as_ref(), made.list())?;
+            simulated(config, channel, made, analyst, best, reference)?
+        }
+        ToyEvents::Truth => truth(
+            study, config, ratios, source, &builder, made, analyst, reference,
+        )?,
+    };
+    let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
+    let toy_study = ToyStudy {
+        name: digest(study, config, &pool),
+        seed: study.measurement.experiment.seed,
+        parameters,
+        points: config.grid.len() as u32,
+        toys: u64::from(config.number),
+        chunk: CHUNK,
+    };
+    let folder = Folder(study.root.path().join("toys"));
+    std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
+        path: folder.0.clone(),
+        reason: e.to_string(),
+    })?;
+    (study.say)(&format!(
+        "throwing {} toys at each of {} values",
+        config.number,
+        config.grid.len()
+    ));
+    let settings = analyst.settings();
+    let thrower = Thrower {
+        pool: &pool,
+        histograms: made.channels(),
+        parameters: made.list(),
+        settings: &settings,
+        interest,
+        is_truth: config.events == ToyEvents::Truth,
+    };
+    let stop = || study.interrupt.is_raised();
+    toy_study
+        .run(&folder, |toy| thrower.toy(toy), stop)
+        .map_err(|e| wrong(study, e))?;
+    let records = toy_study.read(&folder).map_err(|e| wrong(study, e))?;
+    report(config, analyst, interest, &pool, &records, scan)
+}
+
+fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
+    match error {
+        StudyError::Stopped => MeasureError::Interrupted {
+            by_time: study.interrupt.is_by_time(),
+        },
+        other => MeasureError::File {
+            path: study.root.path().join("toys"),
+            reason: other.to_string(),
+        },
+    }
+}
+
+/// What the toys depend on beside their number: toys of another likelihood are never
+/// mixed with these.
+fn digest(study: &Study<'_>, config: &ToysConfig, pool: &Pool) -> String {
+    let mut hash = Sha256::new();
+    for point in &pool.points {
+        for x in &point.truth {
+            hash.update(x.to_le_bytes());
+        }
+        hash.update(point.pool.expected().to_le_bytes());
+        for q in pool.channel.densities(&point.truth).iter().take(1000) {
+            hash.update(q.to_le_bytes());
+        }
+    }
+    let text: String = hash
+        .finalize()
+        .iter()
+        .take(8)
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    format!(
+        "{}, {:?} events, {text}",
+        study.measurement.experiment.name, config.events
+    )
+}
+
+fn learned(source: &Source<'_>, ratios: &Ratios, events: &Events) -> Result<Columns, MeasureError> {
+    source.learned(ratios, &events.features, events.weights.clone())
+}
+
+/// Some events of the reference, which divide the density by its integral.
+fn normalising(
+    study: &Study<'_>,
+    source: &Source<'_>,
+    ratios: &Ratios,
+    reference: &Events,
+) -> Result<Option<Sample>, MeasureError> {
+    if !study.is_renormalised() {
+        return Ok(None);
+    }
+    let columns = learned(source, ratios, &reference.thinned(NORMALISATION))?;
+    Ok(Some(columns.sample()?))
+}
+
+/// Reference events that no network has seen, with the weights that the likelihood
+/// itself gives them, at the nuisance parameters that fit the data best for each value.
+fn simulated(
+    config: &ToysConfig,
+    channel: UnbinnedChannel,
+    made: &Likelihoods,
+    analyst: &Analyst<'_>,
+    best: &Fit,
+    reference: &Events,
+) -> Result<Pool, MeasureError> {
+    let interest = analyst.interest()[0];
+    let mut points = Vec::new();
+    for value in &config.grid {
+        let at = analyst.parameters.coordinate(interest, *value);
+        let settings = FitSettings {
+            starts: vec![best.point.clone()],
+            ..FitSettings::default()
+        }
+        .with_fixed(interest, at);
+        let profiled = crate::inference::fit::fit(&made.model, &settings)
+            .map_err(|e| MeasureError::Fit(e.to_string()))?;
+        profiled
+            .checked()
+            .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
+        let truth = profiled.point;
+        let rate: f64 = channel.rates(&truth).iter().sum();
+        let densities = channel.densities(&truth);
+        // a learned density may be slightly negative: such an event is in no toy
+        let ratios: Vec<f64> = densities.iter().map(|q| (q / rate).max(0.0)).collect();
+        let mut weights = reference_weights(&ratios, &reference.weights, rate)
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+        // the rate is that of the likelihood, whatever the density integrates to
+        let sum: f64 = weights.iter().sum();
+        weights.iter_mut().for_each(|w| *w *= rate / sum);
+        points.push(PoolPoint {
+            truth,
+            pool: AsimovPool::new(&weights).map_err(|e| MeasureError::Likelihood(e.to_string()))?,
+        });
+    }
+    Ok(Pool { channel, points })
+}
+
+/// New events of the true reference with the weights that the true density gives them:
+/// neither the training samples nor the learned ratios decide what is thrown.
+fn truth(
+    study: &Study<'_>,
+    config: &ToysConfig,
+    ratios: &Ratios,
+    source: &Source<'_>,
+    builder: &Builder<'_>,
+    made: &Likelihoods,
+    analyst: &Analyst<'_>,
+    unseen: &Events,
+) -> Result<Pool, MeasureError> {
+    let measurement = study.measurement;
+    let Some(generate) = &measurement.generate else {
+        return Err(MeasureError::config(
+            "toys.events",
+            "the truth is not known",
+        ));
+    };
+    let truth = model(generate)?;
+    let reference: Vec<Process> = Process::ALL
+        .into_iter()
+        .filter(|p| {
+            let names = &measurement.measurement.reference;
+            names.iter().any(|name| name == p.name())
+        })
+        .collect();
+    let total: f64 = reference.iter().map(|p| truth.events(*p)).sum();
+    let key = Key::from_seed(measurement.experiment.seed).with(POOL);
+    let mut drawn: Vec<Point> = Vec::new();
+    for process in &reference {
+        let share = truth.events(*process) / total;
+        let n = (share * TRUTH_POOL as f64).round() as usize;
+        drawn.extend(truth.sample(*process, n, key.with(*process as u64)));
+    }
+    let features: Vec<f32> = drawn.iter().flatten().map(|x| *x as f32).collect();
+    // what the networks see is rounded; the truth is that of the rounded event
+    let rounded: Vec<Point> = features
+        .chunks_exact(DIMENSIONS)
+        .map(|row| std::array::from_fn(|i| f64::from(row[i])))
+        .collect();
+    let ones = vec![1.0; rounded.len()];
+    let columns = if config.exact {
+        source.exact(&truth, &rounded, ones.clone())?
+    } else {
+        source.learned(ratios, &features, ones.clone())?
+    };
+    let normalising = match (config.exact, study.is_renormalised()) {
+        (_, false) => None,
+        (false, true) => normalising(study, source, ratios, unseen)?,
+        (true, true) => {
+            let step = rounded.len().div_ceil(NORMALISATION);
+            let some: Vec<Point> = rounded.iter().copied().step_by(step).collect();
+            let weights = vec![1.0; some.len()];
+            Some(source.exact(&truth, &some, weights)?.sample()?)
+        }
+    };
+    let channel = builder.unbinned(&columns, normalising.as_ref(), made.list())?;
+    let interest = analyst.interest()[0];
+    let mut points = Vec::new();
+    for value in &config.grid {
+        let mut at = Truth::nominal(*value);
+        for (name, x) in &config.nuisance {
+            match name.as_str() {
+                "shape" => at.shape = *x,
+                "rate" => at.rate = *x,
+                _ => {
+                    return Err(MeasureError::config(
+                        format!("toys.nuisance.{name}"),
+                        "is no nuisance parameter of the model; it has shape and rate",
+                    ));
+                }
+            }
+        }
+        let known = |e: crate::inference::interference::InterferenceError| {
+            MeasureError::config("toys", e.to_string())
+        };
+        let expected = truth.expected(&at).map_err(known)?;
+        let mut ratios = Vec::with_capacity(rounded.len());
+        for x in &rounded {
+            let intensity = truth.intensity(&at, x).map_err(known)?;
+            let density: f64 = reference
+                .iter()
+                .map(|p| truth.events(*p) * truth.density(*p, x))
+                .sum();
+            ratios.push(intensity / expected / (density / total));
+        }
+        let weights = reference_weights(&ratios, &ones, expected)
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+        let mut coordinates: Vec<f64> = made.list().iter().map(|p| p.nominal).collect();
+        coordinates[interest] = analyst.parameters.coordinate(interest, *value);
+        for (name, x) in &config.nuisance {
+            if let Some(place) = made.parameter(name) {
+                coordinates[place] = *x;
+            }
+        }
+        points.push(PoolPoint {
+            truth: coordinates,
+            pool: AsimovPool::new(&weights).map_err(|e| MeasureError::Likelihood(e.to_string()))?,
+        });
+    }
+    Ok(Pool { channel, points })
+}
+
+/// Makes one pseudo-experiment and fits it.
+struct Thrower<'a> {
+    pool: &'a Pool,
+    histograms: &'a [HistogramChannel],
+    parameters: &'a [Parameter],
+    settings: &'a FitSettings,
+    interest: usize,
+    is_truth: bool,
+}
+
+impl Thrower<'_> {
+    fn toy(&self, toy: Toy) -> ToyRecord {
+        let point = &self.pool.points[toy.point as usize];
+        let thrown = point.pool.throw(toy.key.with(EVENTS));
+        let mut record = ToyRecord {
+            point: toy.point,
+            toy: toy.number,
+            events: thrown.events(),
+            converged: false,
+            t: f64::NAN,
+            truth: point.truth.clone(),
+            fitted: vec![f64::NAN; point.truth.len()],
+            errors: vec![f64::NAN; point.truth.len()],
+        };
+        let Some(model) = self.model(point, &thrown.rows, &thrown.weights(), toy.key) else {
+            return record;
+        };
+        if let Ok(fitted) = fit_toy(&model, self.settings, self.interest, &point.truth) {
+            record.converged = fitted.converged;
+            record.t = fitted.t;
+            record.fitted = fitted.fitted;
+            record.errors = fitted.errors;
+        }
+        record
+    }
+
+    fn model(&self, point: &PoolPoint, rows: &[usize], weights: &[f64], key: Key) -> Option<Model> {
+        let channel = self.pool.channel.select(rows, weights).ok()?;
+        let mut parameters = randomised(self.parameters, &point.truth, key.with(AUXILIARY));
+        if self.is_truth {
+            // the training is what it is: its parameter is not thrown
+            for parameter in parameters.iter_mut().filter(|p| p.name == FINITE_SAMPLE) {
+                parameter.constraint = Some(Constraint {
+                    centre: 0.0,
+                    width: 1.0,
+                });
+            }
+        }
+        let counts = |number: usize, channel: &HistogramChannel| {
+            let mut stream = key.with(COUNTS).with(number as u64).stream();
+            let expected = channel.expected(&point.truth);
+            let counts = expected
+                .iter()
+                .map(|mean| poisson(mean.max(0.0), &mut stream) as f64);
+            channel.with_observed(counts.collect()).ok()
+        };
+        let histograms = self.histograms.iter().enumerate();
+        let histograms = histograms.map(|(number, channel)| counts(number, channel));
+        let histograms = histograms.collect::<Option<Vec<_>>>()?;
+        Some(Builder::model(parameters, Some(channel), histograms))
+    }
+}
+
+fn report(
+    config: &ToysConfig,
+    analyst: &Analyst<'_>,
+    interest: usize,
+    pool: &Pool,
+    records: &[Vec<ToyRecord>],
+    scan: Option<&ScanResult>,
+) -> Result<ToysResult, MeasureError> {
+    let failed = |e: crate::inference::neyman::NeymanError| MeasureError::Other(e.to_string());
+    let levels = LEVELS.map(|(level, _)| level);
+    let mut points = Vec::new();
+    for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {
+        let report = PointReport::new(records, &levels).map_err(failed)?;
+        let reported: Vec<f64> = records
+            .iter()
+            .filter(|r| r.converged)
+            .map(|r| analyst.parameters.value(interest, r.fitted[interest]))
+            .collect();
+        let n = reported.len() as f64;
+        let mean = reported.iter().sum::<f64>() / n;
+        let spread = reported.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let duplicates = point.pool.duplicates();
+        points.push(ToyPoint {
+            value: *value,
+            toys: report.toys,
+            failed: report.failed,
+            events: point.pool.expected(),
+            coverage: report
+                .asymptotic
+                .iter()
+                .map(|c| [c.counted.value, c.counted.low, c.counted.high])
+                .collect(),
+            fitted: [mean, spread.sqrt()],
+            bias: (mean - value) / spread.sqrt(),
+            pulls: report
+                .pulls
+                .iter()
+                .map(|p| [p.mean, p.mean_error, p.width, p.width_error])
+                .collect(),
+            at_bound: report.at_bound,
+            largest_weight: duplicates.largest_weight,
+            duplicates: duplicates.share,
+            t: toy_set(*value, records).t,
+        });
+    }
+    let sets: Vec<_> = config
+        .grid
+        .iter()
+        .zip(records)
+        .map(|(value, records)| toy_set(*value, records))
+        .collect();
+    let belt = if config.grid.len() > 1 {
+        Belt::new(&sets, &levels, Statistic::TwoSided).ok()
+    } else {
+        None
+    };
+    let curve: Vec<(f64, f64)> = scan
+        .and_then(|scan| scan.curves.get("profiled"))
+        .map(|curve| curve.points.iter().map(|p| (p[0], p[1])).collect())
+        .unwrap_or_default();
+    let sets = belt.iter().flat_map(|belt| {
+        let set = |level: &f64| belt.confidence_set(*level, &curve).ok();
+        levels.iter().filter_map(set).collect::<Vec<_>>()
+    });
+    Ok(ToysResult {
+        points,
+        sets: sets.collect(),
+        belt: belt.map(|belt| belt.points().to_vec()).unwrap_or_default(),
+    })
+}
