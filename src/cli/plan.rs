@@ -2,17 +2,23 @@
 
 use super::options::PlanArguments;
 use super::run::resolve;
-use super::{Done, Exit, print, table};
+use super::{Done, Exit, Failure, print, table};
 use crate::background::{Estimate, Planned, RunOptions, estimate};
+use crate::config::Experiment;
 use crate::ensemble::{Split, Streams};
 use crate::executor::duration;
+use crate::measurement::describe_measurement;
 use sideband_models::NetworkConfig;
 use std::path::PathBuf;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
     let experiment = resolve(&arguments.config)?;
+    let folder = Folder::of(&experiment)?;
+    if let Some(measurement) = &experiment.measurement {
+        print(&describe_measurement(measurement, &folder.0)?)?;
+    }
     let options = RunOptions {
-        out: PathBuf::new(),
+        out: folder.0.clone(),
         base: PathBuf::new(),
         unblind: arguments.config.unblind,
         quiet: true,
@@ -53,6 +59,37 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
         print(&format!("\n{}", table(&header, &rows)))?;
     }
     Ok(Exit::Ok)
+}
+
+/// A folder that stands for the run directory, where samples are generated into it; gone
+/// with the value.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn of(experiment: &Experiment) -> Result<Self, Failure> {
+        let generates = experiment
+            .measurement
+            .as_ref()
+            .is_some_and(|m| m.generate.is_some());
+        if !generates {
+            return Ok(Self(PathBuf::new()));
+        }
+        let name = format!("sideband-plan-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).map_err(|e| Failure {
+            exit: Exit::Internal,
+            message: format!("{}: {e}", path.display()),
+        })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
 }
 
 fn describe_estimate(estimate: &Estimate) -> String {

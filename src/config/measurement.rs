@@ -195,9 +195,14 @@ pub struct SystematicConfig {
     /// process, or the rate alone.
     #[serde(default = "yes")]
     pub shape: bool,
-    /// How rates are interpolated; densities are by code 4.
+    /// How rates are interpolated.
     #[serde(default)]
-    pub interpolation: RateInterpolation,
+    pub interpolation: InterpolationCode,
+    /// How the density of every event is interpolated. Between -1 and +1 and beyond,
+    /// codes 1 and 4 do not integrate to one; codes 0 and 4p do, as long as a process has
+    /// one such uncertainty.
+    #[serde(default)]
+    pub density_interpolation: InterpolationCode,
     /// Parameters that are frozen together in the table of impacts.
     #[serde(default)]
     pub group: Option<String>,
@@ -213,7 +218,7 @@ fn yes() -> bool {
 /// How a factor between -1 and +1, and beyond, is interpolated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum RateInterpolation {
+pub enum InterpolationCode {
     /// Piecewise linear.
     Code0,
     /// Exponential.

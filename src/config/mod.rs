@@ -22,8 +22,8 @@ pub use interpolation::{
 };
 pub use measurement::{
     Aggregate, CalibrationMethod, ChannelConfig, Coordinate, FIXED_SUFFIX, GenerateConfig,
-    GeneratedModel, HistogramConfig, LikelihoodConfig, Measurement, NotPositiveConfig,
-    ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX, RateInterpolation, RatioName,
+    GeneratedModel, HistogramConfig, InterpolationCode, LikelihoodConfig, Measurement,
+    NotPositiveConfig, ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX, RatioName,
     SystematicConfig, ToyEvents, ToysConfig, side,
 };
 pub use parse::{

@@ -49,7 +49,7 @@ impl Interpolation {
         match self {
             Self::Code1 => exponential(alpha, low.ln(), high.ln()),
             Self::Code4 if alpha.abs() >= 1.0 => exponential(alpha, low.ln(), high.ln()),
-            Self::Code4 => Code4Weights::new(alpha).apply(low.ln(), high.ln()),
+            Self::Code4 => EndWeights::code4(alpha).apply(low.ln(), high.ln()),
             Self::Code0 | Self::Code2 | Self::Code4p => {
                 let [value, first, second] = self.term(alpha, low - 1.0, high - 1.0);
                 [1.0 + value, first, second]
@@ -108,19 +108,20 @@ fn code4p(alpha: f64, down: f64, up: f64) -> Jet {
     ]
 }
 
-/// The polynomial of code 4 at one `alpha` with `|alpha| <= 1`, as a linear
-/// function of what the end points contribute.
+/// An interpolation at one `alpha` as a linear function of what the end points
+/// contribute: the polynomial of code 4 for `|alpha| <= 1`, and the codes that add
+/// terms, everywhere.
 ///
-/// The six coefficients of the polynomial are fixed by value, first and second
+/// The six coefficients of the polynomial of code 4 are fixed by value, first and second
 /// derivative of the exponentials at both ends, and are linear in `h - 1`,
 /// `h ln h` and `h ln^2 h` of each end point `h`. With weights `w` that depend on
 /// `alpha` alone,
 ///
 /// `g = c + sum over ends of h (w0 + w1 ln h + w2 ln^2 h)`, `c = 1 - sum of w0`,
 ///
-/// and likewise for the derivatives.
+/// and likewise for the derivatives. The other codes are linear in `h - 1` alone.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Code4Weights {
+pub(super) struct EndWeights {
     /// `c` for value, first and second derivative.
     pub(super) constant: Jet,
     /// `w0, w1, w2` of the lower end, by order of the derivative.
@@ -137,9 +138,20 @@ const ODD: [[f64; 3]; 3] = [[15.0, -10.0, 3.0], [-7.0, 10.0, -3.0], [1.0, -2.0, 
 /// and difference exchanged; the values are those above 1.
 const EVEN: [[f64; 3]; 3] = [[24.0, -24.0, 8.0], [-9.0, 14.0, -5.0], [1.0, -2.0, 1.0]];
 
-impl Code4Weights {
-    /// The weights at `alpha`.
-    pub(super) fn new(alpha: f64) -> Self {
+impl EndWeights {
+    /// The weights of a code that adds terms.
+    pub(super) fn additive(code: Interpolation, alpha: f64) -> Self {
+        let (low, high) = (code.term(alpha, 1.0, 0.0), code.term(alpha, 0.0, 1.0));
+        let constant = |order: usize| f64::from(u8::from(order == 0)) - low[order] - high[order];
+        Self {
+            constant: std::array::from_fn(constant),
+            low: low.map(|w| [w, 0.0, 0.0]),
+            high: high.map(|w| [w, 0.0, 0.0]),
+        }
+    }
+
+    /// The weights of code 4 at `alpha`.
+    pub(super) fn code4(alpha: f64) -> Self {
         let mut weights = Self {
             constant: [1.0, 0.0, 0.0],
             low: [[0.0; 3]; 3],
@@ -293,6 +305,23 @@ mod tests {
             let outside = Interpolation::Code2.relative(end * (1.0 + 1e-12), 0.8, 1.3);
             assert_near(inside[0], outside[0], 1e-11, "value");
             assert_near(inside[1], outside[1], 1e-11, "slope");
+        }
+    }
+
+    #[test]
+    fn weights_of_the_end_points_give_every_code_that_adds() {
+        for code in [
+            Interpolation::Code0,
+            Interpolation::Code2,
+            Interpolation::Code4p,
+        ] {
+            for alpha in [-2.3, -1.0, -0.4, 0.0, 0.7, 1.6] {
+                let found = EndWeights::additive(code, alpha).apply(0.8_f64.ln(), 1.3_f64.ln());
+                let expected = code.relative(alpha, 0.8, 1.3);
+                for (found, expected) in found.iter().zip(expected) {
+                    assert_near(*found, expected, 1e-13, "weights");
+                }
+            }
         }
     }
 

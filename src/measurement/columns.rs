@@ -1,7 +1,7 @@
 //! Ratios of events, process by process, as a likelihood takes them.
 
 use super::error::MeasureError;
-use super::model::Parameters;
+use super::model::{Parameters, code};
 use super::plan::Plan;
 use super::ratios::{Ratio, RatioColumn};
 use crate::config::{Measurement, RatioName};
@@ -19,8 +19,21 @@ pub(super) type Ratios = IndexMap<RatioName, (Ratio, Recalibration)>;
 pub(super) struct ProcessColumns {
     /// `p_j / p_ref`, `[n]`.
     pub ratio: Vec<f64>,
-    /// Place of the nuisance parameter, and `p_j(x | -+1) / p_j(x)`, `[n]` each.
-    pub responses: Vec<(usize, Vec<f64>, Vec<f64>)>,
+    /// What the density does with nuisance parameters.
+    pub responses: Vec<ResponseColumns>,
+}
+
+/// How the density of a process changes with a nuisance parameter.
+#[derive(Clone, Debug)]
+pub(super) struct ResponseColumns {
+    /// Place of the parameter.
+    pub parameter: usize,
+    /// `p_j(x | -1) / p_j(x)`, `[n]`.
+    pub low: Vec<f64>,
+    /// `p_j(x | +1) / p_j(x)`, `[n]`.
+    pub high: Vec<f64>,
+    /// The interpolation between them.
+    pub interpolation: Interpolation,
 }
 
 /// Events with their ratios.
@@ -40,11 +53,11 @@ impl Columns {
             responses: p
                 .responses
                 .iter()
-                .map(|(parameter, low, high)| ResponseEvents {
-                    parameter: *parameter,
-                    low,
-                    high,
-                    interpolation: Interpolation::Code4,
+                .map(|response| ResponseEvents {
+                    parameter: response.parameter,
+                    low: &response.low,
+                    high: &response.high,
+                    interpolation: response.interpolation,
                 })
                 .collect(),
         });
@@ -65,11 +78,14 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// Processes and nuisance parameters with a ratio of their own.
-    fn responses(&self, process: &str) -> Vec<(usize, String)> {
+    fn responses(&self, process: &str) -> Vec<(usize, Interpolation, String)> {
         let systematics = self.measurement.systematics.iter();
         systematics
             .filter(|(_, s)| s.shape && s.samples.contains_key(process))
-            .filter_map(|(name, _)| Some((self.parameters.place(name)?, name.clone())))
+            .filter_map(|(name, s)| {
+                let place = self.parameters.place(name)?;
+                Some((place, code(s.density_interpolation), name.clone()))
+            })
             .collect()
     }
 
@@ -85,7 +101,7 @@ impl Source<'_> {
                 ratio: ratio(&RatioName::Process(process.name.clone()))?,
                 responses: Vec::new(),
             };
-            for (place, systematic) in self.responses(&process.name) {
+            for (parameter, interpolation, systematic) in self.responses(&process.name) {
                 let mut side = |up| {
                     ratio(&RatioName::Varied {
                         process: process.name.clone(),
@@ -93,7 +109,12 @@ impl Source<'_> {
                         up,
                     })
                 };
-                columns.responses.push((place, side(false)?, side(true)?));
+                columns.responses.push(ResponseColumns {
+                    parameter,
+                    low: side(false)?,
+                    high: side(true)?,
+                    interpolation,
+                });
             }
             processes.push(columns);
         }

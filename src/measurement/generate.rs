@@ -5,10 +5,10 @@ use crate::config::{GenerateConfig, GeneratedModel, Measurement};
 use crate::inference::interference::{
     Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth,
 };
-use crate::run::{RunDirectory, atomic};
+use crate::run::atomic;
 use serde::{Deserialize, Serialize};
 use sideband_models::random::Key;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Folder of generated samples in the run directory.
 const FOLDER: &str = "samples";
@@ -64,10 +64,10 @@ pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>, MeasureErr
     Ok(Some(truth))
 }
 
-/// Writes the samples that are not there yet.
+/// Writes the samples that are not there yet into a run directory.
 pub(super) fn generate(
     measurement: &Measurement,
-    root: &RunDirectory,
+    run: &Path,
     say: &dyn Fn(&str),
 ) -> Result<(), MeasureError> {
     let Some(config) = &measurement.generate else {
@@ -81,7 +81,7 @@ pub(super) fn generate(
         seed: config.seed.unwrap_or(measurement.experiment.seed),
         observed: truth(config)?,
     };
-    let folder = root.path().join(FOLDER);
+    let folder = run.join(FOLDER);
     let io = |path: PathBuf| {
         move |e: std::io::Error| MeasureError::File {
             reason: format!("{e}{}", atomic::hint(&e)),
@@ -135,6 +135,7 @@ pub(super) fn generate(
             crate::inference::interference::write_events(file, &events)
         })?;
     }
-    root.write_json(&note, &record)?;
-    Ok(())
+    let text =
+        serde_json::to_string_pretty(&record).map_err(|e| MeasureError::Other(e.to_string()))?;
+    atomic::write(&note, text.as_bytes()).map_err(io(note))
 }

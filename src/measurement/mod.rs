@@ -28,7 +28,7 @@ mod trust;
 
 pub use error::MeasureError;
 pub use page::verdict as measurement_verdict;
-pub use pipeline::{Measured, measure};
+pub use pipeline::{Measured, describe as describe_measurement, measure};
 pub use result::{
     Checks, Curve, FiniteSample, FitResult, ImpactResult, ImpactsResult, IntervalSet,
     MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,

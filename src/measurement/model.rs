@@ -3,7 +3,7 @@
 use super::columns::Columns;
 use super::error::MeasureError;
 use super::plan::{Plan, ProcessPlan, VariedPlan};
-use crate::config::{Coordinate, Measurement, NotPositiveConfig, RateInterpolation};
+use crate::config::{Coordinate, InterpolationCode, Measurement, NotPositiveConfig};
 use crate::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
@@ -177,14 +177,19 @@ impl Parameters {
         all.filter(move |((_, p), _)| p == process)
             .filter_map(|((systematic, _), varied)| {
                 let config = &measurement.systematics[systematic];
-                let code = match config.interpolation {
-                    RateInterpolation::Code0 => Interpolation::Code0,
-                    RateInterpolation::Code1 => Interpolation::Code1,
-                    RateInterpolation::Code4 => Interpolation::Code4,
-                    RateInterpolation::Code4p => Interpolation::Code4p,
-                };
+                let code = code(config.interpolation);
                 Some((self.place(systematic)?, varied, code))
             })
+    }
+}
+
+/// The interpolation that the configuration names.
+pub(super) fn code(code: InterpolationCode) -> Interpolation {
+    match code {
+        InterpolationCode::Code0 => Interpolation::Code0,
+        InterpolationCode::Code1 => Interpolation::Code1,
+        InterpolationCode::Code4 => Interpolation::Code4,
+        InterpolationCode::Code4p => Interpolation::Code4p,
     }
 }
 

@@ -98,16 +98,21 @@ pub(super) fn toys(
             study, config, ratios, source, &builder, made, analyst, reference,
         )?,
     };
+    let digest = digest(&pool);
     let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
     let toy_study = ToyStudy {
-        name: digest(study, config, &pool),
+        name: format!(
+            "{}, {:?} events, {digest}",
+            study.measurement.experiment.name, config.events
+        ),
         seed: study.measurement.experiment.seed,
         parameters,
         points: config.grid.len() as u32,
         toys: u64::from(config.number),
         chunk: CHUNK,
     };
-    let folder = Folder(study.root.path().join("toys"));
+    // toys of another likelihood stay where they are
+    let folder = Folder(study.root.path().join("toys").join(&digest));
     std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
         path: folder.0.clone(),
         reason: e.to_string(),
@@ -146,29 +151,21 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
     }
 }
 
-/// What the toys depend on beside their number: toys of another likelihood are never
-/// mixed with these.
-fn digest(study: &Study<'_>, config: &ToysConfig, pool: &Pool) -> String {
+/// What the toys depend on beside their number, as a name: toys of another likelihood
+/// are never mixed with these.
+fn digest(pool: &Pool) -> String {
     let mut hash = Sha256::new();
     for point in &pool.points {
         for x in &point.truth {
             hash.update(x.to_le_bytes());
         }
         hash.update(point.pool.expected().to_le_bytes());
-        for q in pool.channel.densities(&point.truth).iter().take(1000) {
+        for q in pool.channel.densities(&point.truth).iter().step_by(37) {
             hash.update(q.to_le_bytes());
         }
     }
-    let text: String = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    format!(
-        "{}, {:?} events, {text}",
-        study.measurement.experiment.name, config.events
-    )
+    let bytes = hash.finalize();
+    bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
 }
 
 fn learned(source: &Source<'_>, ratios: &Ratios, events: &Events) -> Result<Columns, MeasureError> {

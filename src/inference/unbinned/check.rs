@@ -1,7 +1,6 @@
 //! What is asked of the events of a sample.
 
 use super::sample::{Events, ProcessEvents, ResponseEvents};
-use crate::inference::Interpolation;
 use thiserror::Error;
 
 /// Events that cannot be used. Processes are counted from 0.
@@ -47,19 +46,6 @@ pub enum SampleError {
         process: usize,
         /// The place of the parameter.
         parameter: usize,
-    },
-    /// An interpolation that is no factor.
-    #[error(
-        "the response of process {process} to parameter {parameter} is interpolated by \
-         {code:?}; densities need a factor: code 1 or 4"
-    )]
-    Interpolation {
-        /// Which process.
-        process: usize,
-        /// The place of the parameter.
-        parameter: usize,
-        /// The code.
-        code: Interpolation,
     },
     /// A selected event that does not exist.
     #[error("row {row} was selected, the sample has {events} events")]
@@ -140,14 +126,6 @@ fn check_response(
     events: usize,
 ) -> Result<(), SampleError> {
     let parameter = response.parameter;
-    let code = response.interpolation;
-    if !code.is_factor() {
-        return Err(SampleError::Interpolation {
-            process,
-            parameter,
-            code,
-        });
-    }
     for (side, values) in [("-1", response.low), ("+1", response.high)] {
         let column =
             || format!("the response of process {process} to parameter {parameter} at {side}");

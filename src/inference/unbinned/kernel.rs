@@ -17,7 +17,7 @@ use super::sample::{LANES, Stored};
 use super::simd::F;
 use super::sums::{ROW, Sums};
 use crate::inference::Interpolation;
-use crate::inference::interpolation::Code4Weights;
+use crate::inference::interpolation::EndWeights;
 use factors::products;
 use orders::{first_order, second_order};
 use pulp::{Simd, WithSimd};
@@ -50,19 +50,21 @@ pub(super) enum Factor {
     Low(f64),
     /// `high^alpha`.
     High(f64),
-    /// The polynomial of code 4.
-    Code4(Code4Weights),
+    /// The polynomial of code 4, or a code that adds terms.
+    Linear(EndWeights),
 }
 
 impl Factor {
     /// At `alpha`; a factor of 1 has no derivatives, so that it is used only if
     /// just the `value` is wanted.
     pub(super) fn new(response: &Response, alpha: f64, value: bool) -> Self {
-        let polynomial = response.interpolation == Interpolation::Code4 && alpha.abs() < 1.0;
+        let code = response.interpolation;
         if value && alpha == 0.0 {
             Self::One
-        } else if polynomial {
-            Self::Code4(Code4Weights::new(alpha))
+        } else if !code.is_factor() {
+            Self::Linear(EndWeights::additive(code, alpha))
+        } else if code == Interpolation::Code4 && alpha.abs() < 1.0 {
+            Self::Linear(EndWeights::code4(alpha))
         } else if alpha < 0.0 {
             Self::Low(alpha)
         } else {

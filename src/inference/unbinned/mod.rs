@@ -11,7 +11,7 @@
 //! `-log L = v - sum_i w_i log q_i`,
 //!
 //! without constants: `N log v` of the Poisson term cancels against the `1/v` of the
-//! densities. The per-event factors `g` are those of HistFactory's codes 1 and 4,
+//! densities. The per-event factors `g` are those of HistFactory's codes,
 //! [`Interpolation`](super::Interpolation), computed where they are used from the
 //! logarithms of their end points. Derivatives are exact; sums are independent of
 //! the number of threads, to the bit.

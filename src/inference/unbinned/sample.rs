@@ -53,7 +53,8 @@ pub struct ResponseEvents<'a> {
     pub low: &'a [f64],
     /// `p(x_i | alpha = +1)/p(x_i)`, positive.
     pub high: &'a [f64],
-    /// The interpolation between them: code 1 or 4.
+    /// The interpolation between them. Codes that add terms keep the density of a process
+    /// with one nuisance parameter normalised; codes 1 and 4 do not.
     pub interpolation: Interpolation,
 }
 
@@ -115,8 +116,8 @@ impl Sample {
     /// # Errors
     /// If columns differ in length, there are no events or processes, all weights
     /// are zero or one is not finite, a ratio is negative or not finite, an end point
-    /// of a response is not positive or not finite, a parameter has two responses
-    /// in one process, or an interpolation is not code 1 or 4.
+    /// of a response is not positive or not finite, or a parameter has two
+    /// responses in one process.
     pub fn new(events: &Events<'_>, storage: Storage) -> Result<Self, SampleError> {
         super::check::check(events)?;
         let layout = Arc::new(Layout::new(events));

@@ -1,7 +1,7 @@
 //! The products of responses, with their derivatives.
 
 use super::{Factor, Point, Scratch, column_mut};
-use crate::inference::interpolation::Code4Weights;
+use crate::inference::interpolation::EndWeights;
 use crate::inference::unbinned::sample::{LANES, Stored};
 use crate::inference::unbinned::simd::F;
 use pulp::Simd;
@@ -37,7 +37,7 @@ pub(super) fn products<S: Simd, T: Stored, const ORDER: usize>(
                     let high = T::widen(high, narrow_high);
                     exponential::<S, ORDER>(simd, S::as_simd_f64s(high).0, *alpha, 1.0, to);
                 }
-                Factor::Code4(weights) => {
+                Factor::Linear(weights) => {
                     let low = S::as_simd_f64s(T::widen(low, narrow_low)).0;
                     let high = S::as_simd_f64s(T::widen(high, narrow_high)).0;
                     code4::<S, ORDER>(simd, low, high, weights, to);
@@ -83,7 +83,7 @@ fn code4<S: Simd, const ORDER: usize>(
     simd: S,
     low: &[S::f64s],
     high: &[S::f64s],
-    weights: &Code4Weights,
+    weights: &EndWeights,
     to: To<'_, S>,
 ) {
     let splat = |x: f64| F::splat(simd, x);

@@ -1,7 +1,7 @@
 //! Exact derivatives against differences.
 
 use super::{Data, EVENTS, NUISANCES, points};
-use crate::inference::{Coefficient, Rate, Term, UnbinnedChannel};
+use crate::inference::{Coefficient, Interpolation, Rate, Term, UnbinnedChannel};
 
 const N: usize = NUISANCES + 1;
 
@@ -49,6 +49,27 @@ fn agree_with_differences_at_0_at_the_ends_inside_and_outside() {
         // code 1 has a kink at 0
         let rough: &[usize] = if at[9] == 0.0 { &[9] } else { &[] };
         assert_derivatives(&channel, &at, rough);
+    }
+}
+
+#[test]
+fn codes_that_add_terms_agree_with_differences() {
+    let mut data = Data::new(EVENTS);
+    for responses in &mut data.responses {
+        responses[1].3 = Interpolation::Code4p;
+        responses[2].3 = Interpolation::Code0;
+        responses[3].3 = Interpolation::Code2;
+    }
+    let channel = data.channel();
+    for at in points() {
+        // codes 0 and 1 have kinks at 0, the second derivatives of code 2 at the ends
+        let is_rough = |k: &usize| match k {
+            9 | 3 => at[*k] == 0.0,
+            4 => at[*k].abs() == 1.0,
+            _ => false,
+        };
+        let rough: Vec<usize> = (0..at.len()).filter(is_rough).collect();
+        assert_derivatives(&channel, &at, &rough);
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::{BARRIER, Data, EVENTS, parameters};
 use crate::inference::{
-    ChannelError, Interpolation, NotPositive, Sample, Storage, StreamError, StreamedChannel,
-    UnbinnedChannel,
+    ChannelError, NotPositive, Sample, Storage, StreamError, StreamedChannel, UnbinnedChannel,
 };
 
 /// What is said about a sample after a change.
@@ -62,10 +61,6 @@ fn samples_of_a_bad_form_are_refused() {
     assert_says(
         &complaint(|data| data.responses[0][1].0 = 1),
         "process 0 has two responses to parameter 1",
-    );
-    assert_says(
-        &complaint(|data| data.responses[0][1].3 = Interpolation::Code4p),
-        "interpolated by Code4p; densities need a factor",
     );
 }
 

@@ -1,0 +1,193 @@
+//! `method = "measure"` from outside: a small measurement of the model with known truth,
+//! from generated samples to intervals.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+mod support;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use support::{Done, Workplace};
+
+/// What makes `configs/interference.toml` small.
+const SMALL: &[&str] = &[
+    "generate.events=3000",
+    "ensemble.members=2",
+    "training.epochs=3",
+    "model.hidden=[16, 16]",
+    "measurement.scan_points=11",
+    "toys.grid=[0.5, 1.0, 1.5]",
+    "toys.number=60",
+    "report.classifier_members=0",
+];
+
+fn place() -> Workplace {
+    let place = Workplace::new();
+    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/interference.toml");
+    fs::copy(config, place.path("measure.toml")).unwrap();
+    place
+}
+
+fn measure(place: &Workplace, out: &str, settings: &[&str]) -> Done {
+    let mut arguments = vec!["run", "measure.toml", "--quiet", "--out", out];
+    for setting in SMALL.iter().chain(settings) {
+        arguments.extend(["--set", setting]);
+    }
+    place.sideband(&arguments)
+}
+
+/// Toys and results by name.
+fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![run.join("toys")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(run).unwrap().display().to_string();
+                files.insert(name, fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// The numbers of a result, without the time that it took.
+fn numbers(place: &Workplace, run: &str) -> Value {
+    let mut result = place.json(&format!("{run}/measurement.json"));
+    result["fit"]["seconds"] = Value::Null;
+    result
+}
+
+#[test]
+fn a_measurement_ends_with_intervals_and_is_the_same_again() {
+    let place = place();
+    let done = measure(&place, "out", &[]).exits(0);
+    assert!(done.stdout.contains("68.27 %"), "{}", done.stdout);
+    let result = numbers(&place, "out");
+    let fit = &result["fit"]["parameters"];
+    let names: Vec<&str> = fit
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["mu", "shape", "rate"]);
+    let (mu, error) = (
+        fit[0]["value"].as_f64().unwrap(),
+        fit[0]["error"].as_f64().unwrap(),
+    );
+    // badly trained ratios, but of the right kind: the truth is 1 +- 0.16
+    assert!(
+        (0.3..2.5).contains(&mu) && (0.05..1.0).contains(&error),
+        "{mu} {error}"
+    );
+    let scan = &result["scans"]["mu"];
+    for curve in ["profiled", "statistical", "exact", "histogram"] {
+        let points = scan["curves"][curve]["points"].as_array().unwrap();
+        assert_eq!(points.len(), 11, "{curve}");
+        assert!(
+            points.iter().all(|p| p[1].as_f64().unwrap() >= 0.0),
+            "{curve}"
+        );
+    }
+    // exact ratios measure what the samples say: 1 +- 0.16
+    let exact = scan["curves"]["exact"]["best"].as_f64().unwrap();
+    assert!((0.4..1.7).contains(&exact), "{exact}");
+    assert_eq!(result["ratios"].as_array().unwrap().len(), 9);
+    let points = result["toys"]["points"].as_array().unwrap();
+    assert!(
+        points
+            .iter()
+            .all(|p| p["toys"].as_u64().unwrap() + p["failed"].as_u64().unwrap() == 60)
+    );
+    let out = place.path("out");
+    for file in [
+        "report.html",
+        "ensembles.html",
+        "curves.parquet",
+        "pulls.parquet",
+        "ratios.parquet",
+    ] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    for figure in [
+        "likelihood_mu",
+        "gain_mu",
+        "impacts_mu_1",
+        "belt",
+        "coverage",
+        "calibration",
+        "favours",
+    ] {
+        assert!(
+            out.join("plots").join(format!("{figure}.png")).is_file(),
+            "{figure}"
+        );
+    }
+    // again, somewhere else and with another number of threads
+    measure(&place, "again", &["device.threads=1"]).exits(0);
+    assert_eq!(numbers(&place, "again"), result);
+    assert_eq!(results(&place.path("again")), results(&out));
+    // lost toys and a lost result come back as they were
+    let toys = results(&out);
+    let first = out.join(toys.keys().next().unwrap());
+    fs::remove_file(first).unwrap();
+    fs::remove_file(out.join("measurement.json")).unwrap();
+    measure(&place, "out", &[]).exits(0);
+    assert_eq!(numbers(&place, "out"), result);
+    assert_eq!(results(&out), toys);
+    // more toys: the same first ones
+    measure(&place, "out", &["toys.number=80"]).exits(0);
+    let more = results(&out);
+    assert!(
+        toys.iter()
+            .all(|(name, bytes)| more.get(name) == Some(bytes))
+    );
+    assert!(more.len() > toys.len());
+}
+
+#[test]
+fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
+    let place = place();
+    let settings = [
+        "measurement.finite_sample_members=2",
+        "measurement.renormalise=true",
+        "measurement.calibration=isotonic",
+        "measurement.aggregate=mean_log",
+        "systematics.shape.density_interpolation=code4",
+        "toys.events=truth",
+        "toys.nuisance.shape=1.0",
+    ];
+    measure(&place, "out", &settings).exits(0);
+    let result = numbers(&place, "out");
+    let finite = &result["finite_sample"];
+    assert_eq!(finite["members"], serde_json::json!([2, 2]));
+    let names: Vec<&Value> = result["fit"]["parameters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|p| &p["name"])
+        .collect();
+    assert_eq!(names, ["mu", "shape", "rate", "finite_sample"]);
+    assert_eq!(result["toys"]["points"][1]["value"], 1.0);
+    let impacts = result["impacts"]["mu"]["ranking"].as_array().unwrap();
+    assert!(impacts.iter().any(|i| i["name"] == "finite_sample"));
+}
+
+#[test]
+fn a_plan_says_what_would_be_trained() {
+    let place = place();
+    let mut arguments = vec!["plan", "measure.toml", "--no-calibration"];
+    for setting in SMALL {
+        arguments.extend(["--set", setting]);
+    }
+    let done = place.sideband(&arguments).exits(0);
+    for word in ["SBI.shape.up", "mu - sqrt(mu)", "9 ensembles"] {
+        assert!(done.stdout.contains(word), "{word}: {}", done.stdout);
+    }
+    assert!(!place.path("runs").exists());
+}
