@@ -55,6 +55,8 @@ pub struct Rest {
 pub(crate) struct Wanted {
     pub features: Vec<(String, String)>,
     pub columns: Vec<(String, String)>,
+    /// Whether the names of columns are keys of the configuration.
+    pub columns_are_keys: bool,
     /// Selections beside the regions', numbered after them.
     pub flags: Vec<(String, String)>,
 }
@@ -151,7 +153,11 @@ impl Sample {
             request.features.push((name.clone(), compiled));
         }
         for (name, text) in &wanted.columns {
-            let compiled = compile(format!("report, {name}"), text)?;
+            let key = match wanted.columns_are_keys {
+                true => name.clone(),
+                false => format!("report, {name}"),
+            };
+            let compiled = compile(key, text)?;
             request.columns.push((name.clone(), compiled));
         }
         request.id = if sample.id.is_empty() {

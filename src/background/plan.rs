@@ -180,6 +180,7 @@ impl Plan {
             features: inputs.clone(),
             columns: variables::columns(&config),
             flags: Vec::new(),
+            ..Wanted::default()
         };
         let load =
             |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);

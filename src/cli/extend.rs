@@ -2,7 +2,7 @@
 
 use super::Done;
 use super::options::ExtendArguments;
-use super::run::{go_to, print_ended, stop_on_signal};
+use super::run::{go_to, print_ended, stop_on_signal, to_result};
 use crate::background::{RunOptions, extend as extend_run};
 use std::path::PathBuf;
 
@@ -17,5 +17,10 @@ pub(super) fn extend(arguments: &ExtendArguments) -> Done {
     };
     let interrupt = stop_on_signal(&arguments.training)?;
     let ended = extend_run(&root, arguments.members, &options, &interrupt)?;
+    let experiment = root.experiment()?;
+    if experiment.measurement.is_some() {
+        // its likelihood is of all members
+        return to_result(&experiment, &options, &interrupt);
+    }
     print_ended(&ended, &interrupt)
 }

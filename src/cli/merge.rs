@@ -1,9 +1,9 @@
 //! `sideband merge`
 
 use super::options::MergeArguments;
-use super::run::{go_to, print_ended, stop_on_signal};
+use super::run::{go_to, stop_on_signal, to_result};
 use super::{Done, Exit, Failure, print};
-use crate::background::{RunOptions, merge as merge_runs, run};
+use crate::background::{RunOptions, merge as merge_runs};
 use crate::run::RunDirectory;
 use std::path::PathBuf;
 
@@ -32,8 +32,7 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
         only: None,
     };
     let interrupt = stop_on_signal(&arguments.training)?;
-    let ended = run(&root.experiment()?, &options, &interrupt)?;
-    print_ended(&ended, &interrupt)
+    to_result(&root.experiment()?, &options, &interrupt)
 }
 
 /// The path as it stays true in another folder.

@@ -27,12 +27,21 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
         only: arguments.only.clone().map(|r| r.0),
     };
     let interrupt = stop_on_signal(&arguments.training)?;
+    to_result(&experiment, &options, &interrupt)
+}
+
+/// Trains what is missing, makes the result, and says how it ended.
+pub(super) fn to_result(
+    experiment: &Experiment,
+    options: &RunOptions,
+    interrupt: &Interrupt,
+) -> Done {
     if let Some(measurement) = &experiment.measurement {
-        let measured = measure(&experiment, measurement, &options, &interrupt)?;
-        return print_measured(&measured, &interrupt);
+        let measured = measure(experiment, measurement, options, interrupt)?;
+        return print_measured(&measured, interrupt);
     }
-    let ended = run_experiment(&experiment, &options, &interrupt)?;
-    print_ended(&ended, &interrupt)
+    let ended = run_experiment(experiment, options, interrupt)?;
+    print_ended(&ended, interrupt)
 }
 
 /// Says how a measurement ended.

@@ -15,6 +15,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+/// Name of the parameter for the finite training sample.
+pub const FINITE_SAMPLE: &str = "finite_sample";
+
 /// What a path begins with that is meant from the run directory.
 pub const RUN_PREFIX: &str = "run:";
 
@@ -258,7 +261,7 @@ pub struct ChannelConfig {
     pub region: String,
     /// Expression that is histogrammed.
     pub observable: String,
-    /// Bin edges.
+    /// Bin edges. Values beyond them count in the end bins.
     pub bins: Vec<f64>,
     /// Parameters for the finite number of simulated events, one a bin.
     #[serde(default = "yes")]
@@ -301,6 +304,9 @@ pub struct LikelihoodConfig {
     /// error of a finite training sample follows; 0 = no such parameter.
     #[serde(default)]
     pub finite_sample_members: u32,
+    /// Parameters and systematic uncertainties, or `finite_sample`, that no fit moves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fixed: Vec<String>,
     /// Points of the profile scan of each parameter of interest.
     #[serde(default = "default_points")]
     pub scan_points: usize,
@@ -322,7 +328,7 @@ fn default_points() -> usize {
 pub struct HistogramConfig {
     /// Expression that is histogrammed.
     pub observable: String,
-    /// Bin edges.
+    /// Bin edges. Values beyond them count in the end bins.
     pub bins: Vec<f64>,
 }
 
@@ -433,6 +439,39 @@ pub fn side(up: bool) -> &'static str {
 pub const FIXED_SUFFIX: &str = ".fixed";
 
 impl Measurement {
+    /// Whether samples, weights and regions are just those of the generated model, so that
+    /// its truth is that of the measurement.
+    #[must_use]
+    pub fn is_known_truth(&self) -> bool {
+        let inputs: Vec<String> = (1..=6).map(|i| format!("x{i}")).collect();
+        let region = self.regions.get(&self.training.region);
+        let own = |process: &str, side: &str| {
+            OneOrMany::One(format!("{RUN_PREFIX}samples/{process}{side}.parquet"))
+        };
+        let is_plain = |(name, p): (&String, &ProcessConfig)| {
+            p.path == own(name, "")
+                && p.selection.is_none()
+                && p.weight.as_deref() == Some("weight")
+                && p.scale == 1.0
+        };
+        let varied = |(systematic, s): (&String, &SystematicConfig)| {
+            s.samples.iter().all(|(process, varied)| {
+                let is_own = |side: &SideConfig, name: &str| {
+                    side.weight.is_none()
+                        && side.path == Some(own(process, &format!("_{systematic}_{name}")))
+                };
+                is_own(&varied.up, "up") && is_own(&varied.down, "down")
+            })
+        };
+        self.generate.is_some()
+            && self.features.inputs == inputs
+            && self.features.one_hot.is_empty()
+            && self.data.define.is_empty()
+            && region.is_some_and(|r| r.selection.trim() == "1")
+            && self.samples.iter().all(is_plain)
+            && self.systematics.iter().all(varied)
+    }
+
     /// All ratios that the model needs.
     #[must_use]
     pub fn ratios(&self) -> Vec<RatioName> {
@@ -618,16 +657,22 @@ impl Measurement {
         for key in self.parameters.keys() {
             plain("parameters", key)?;
         }
+        ensure(
+            !self.parameters.contains_key(FINITE_SAMPLE),
+            "parameters.finite_sample",
+            FINITE_SAMPLE,
+            "another name: this one is taken",
+        )?;
         for key in self.samples.keys() {
             plain("samples", key)?;
         }
         for key in self.systematics.keys() {
             plain("systematics", key)?;
             ensure(
-                !self.parameters.contains_key(key),
+                !self.parameters.contains_key(key) && key != FINITE_SAMPLE,
                 &format!("systematics.{key}"),
                 key,
-                "a name that no entry of [parameters] has",
+                "a name that no entry of [parameters] has, and not `finite_sample`",
             )?;
         }
         for key in self.channels.keys() {
@@ -662,7 +707,7 @@ impl Measurement {
                 ensure(
                     p.constraint.is_none(),
                     &at("constraint"),
-                    p.constraint,
+                    "a constraint",
                     "none with `fit = \"sqrt\"`",
                 )?;
             }
@@ -681,6 +726,12 @@ impl Measurement {
             "measurement.interest",
             interest,
             "one or two parameters",
+        )?;
+        ensure(
+            interest.len() < 2 || interest[0] != interest[1],
+            "measurement.interest",
+            interest,
+            "every parameter once",
         )?;
         for key in interest {
             let known: Vec<&String> = self.parameters.keys().collect();
@@ -732,19 +783,22 @@ impl Measurement {
                 &format!("samples, each once: {known:?}"),
             )?;
             let (one, other) = (&self.samples[&reference[0]], &self.samples[key]);
-            ensure(
-                one.weight == other.weight
-                    && one.selection == other.selection
-                    && one.id == other.id
-                    && one.namespace == other.namespace,
-                &format!("samples.{key}"),
-                key,
-                &format!(
-                    "the weight, selection, id and namespace of samples.{}: the samples of the \
-                     reference are read as one",
-                    reference[0]
-                ),
-            )?;
+            for (inner, same) in [
+                ("weight", one.weight == other.weight),
+                ("selection", one.selection == other.selection),
+                ("id", one.id == other.id),
+                ("namespace", one.namespace == other.namespace),
+            ] {
+                ensure(
+                    same,
+                    &format!("samples.{key}.{inner}"),
+                    "another one",
+                    &format!(
+                        "that of samples.{}: the samples of the reference are read as one",
+                        reference[0]
+                    ),
+                )?;
+            }
         }
         Ok(())
     }
@@ -802,6 +856,13 @@ impl Measurement {
             self.training.split,
             "\"shared\": all ratios leave the same events out",
         )?;
+        let known: Vec<&String> = self.regions.keys().collect();
+        ensure(
+            self.regions.contains_key(&self.training.region),
+            "training.region",
+            &self.training.region,
+            &format!("a name under [regions]: {known:?}"),
+        )?;
         let m = &self.measurement;
         ensure(
             (3..=2001).contains(&m.scan_points),
@@ -832,13 +893,30 @@ impl Measurement {
         if let Some(h) = &m.histogram {
             edges("measurement.histogram.bins".to_owned(), &h.bins)?;
         }
-        for (key, range) in &m.scan_range {
-            let known = m.interest.contains(key);
+        for key in &m.fixed {
+            let known: Vec<&String> = self
+                .parameters
+                .keys()
+                .chain(self.systematics.keys())
+                .collect();
             ensure(
-                known && range[0] < range[1] && range.iter().all(|x| x.is_finite()),
+                !m.interest.contains(key)
+                    && (known.contains(&key)
+                        || (key == FINITE_SAMPLE && m.finite_sample_members > 0)),
+                "measurement.fixed",
+                key,
+                &format!("parameters that are not measured, of {known:?}"),
+            )?;
+        }
+        for (key, range) in &m.scan_range {
+            let bounds = self.parameters.get(key).map_or([0.0; 2], |p| p.bounds);
+            let inside = range[0] < bounds[1] && range[1] > bounds[0];
+            ensure(
+                m.interest.contains(key) && range[0] < range[1] && inside,
                 &format!("measurement.scan_range.{key}"),
                 range,
-                "a range of one of the parameters of interest, the lower end first",
+                "a range within the bounds of one of the parameters of interest, the lower end \
+                 first",
             )?;
         }
         for (key, channel) in &self.channels {
@@ -874,10 +952,11 @@ impl Measurement {
                 "1 to 10000000",
             )?;
             ensure(
-                toys.events == ToyEvents::Simulated || self.generate.is_some(),
+                toys.events == ToyEvents::Simulated || self.is_known_truth(),
                 "toys.events",
                 toys.events,
-                "\"simulated\" unless the samples are generated: only then the truth is known",
+                "\"simulated\" unless samples, weights, inputs and region are those of [generate] as \
+                 they are: only then the truth is known",
             )?;
         }
         if let Some(toys) = &self.toys {

@@ -52,6 +52,25 @@ impl Analyst<'_> {
                     points: SEARCH,
                 })
                 .collect(),
+            fixed: self.fixed(),
+            ..FitSettings::default()
+        }
+    }
+
+    /// Parameters that no fit moves, at their nominal values.
+    fn fixed(&self) -> Vec<(usize, f64)> {
+        let names = self.measurement.measurement.fixed.iter();
+        names
+            .filter_map(|name| self.parameters.place(name))
+            .map(|place| (place, self.parameters.list[place].nominal))
+            .collect()
+    }
+
+    /// How a likelihood is fitted close to a best fit.
+    pub(super) fn from(&self, best: &Fit) -> FitSettings {
+        FitSettings {
+            starts: vec![best.point.clone()],
+            fixed: self.fixed(),
             ..FitSettings::default()
         }
     }
@@ -164,10 +183,7 @@ impl Analyst<'_> {
         };
         result.curves.insert("profiled".to_owned(), curve);
         result.intervals.insert("profiled".to_owned(), sets);
-        let mut frozen = FitSettings {
-            starts: vec![best.point.clone()],
-            ..FitSettings::default()
-        };
+        let mut frozen = self.from(best);
         for (k, parameter) in likelihood.parameters().iter().enumerate() {
             if parameter.role == Role::Nuisance {
                 frozen = frozen.with_fixed(k, best.point[k]);
@@ -278,15 +294,18 @@ impl Analyst<'_> {
         best: &Fit,
     ) -> Result<IndexMap<String, ImpactsResult>, MeasureError> {
         let parameters = likelihood.parameters();
+        let mut interest = self.interest();
+        // what ended on a bound has no error that could be shared out
+        interest.retain(|place| best.states[*place] == State::Free);
+        if interest.is_empty() {
+            return Ok(IndexMap::new());
+        }
         let asked = ImpactSettings {
-            interest: self.interest(),
+            interest,
             groups: self.groups(parameters.len()),
             refit: true,
         };
-        let refits = FitSettings {
-            starts: vec![best.point.clone()],
-            ..FitSettings::default()
-        };
+        let refits = self.from(best);
         let found = impacts(likelihood, &refits, best, &asked).map_err(failed)?;
         let mut all = IndexMap::new();
         for of in &found.impacts {

@@ -136,7 +136,16 @@ impl Source<'_> {
                 return Ok(vec![1.0; n]);
             };
             let RatioColumn { log, .. } = ratio.at(features, aggregate, false)?;
-            Ok(log.into_iter().map(|l| map.apply(l).exp()).collect())
+            let values: Vec<f64> = log.into_iter().map(|l| map.apply(l).exp()).collect();
+            let bad = values.iter().filter(|r| !r.is_normal()).count();
+            if bad > 0 {
+                return Err(MeasureError::Likelihood(format!(
+                    "the ratio {name} is not a number above zero for {bad} of {n} events: its \
+                     classes can be told apart wholly, so that no finite ratio exists; choose a \
+                     reference that covers the process, or cut the region"
+                )));
+            }
+            Ok(values)
         })
     }
 

@@ -54,11 +54,7 @@ impl Events {
 
     /// Points of the model with known truth, if the inputs are its observables.
     pub(super) fn points(&self, measurement: &Measurement) -> Option<Vec<Point>> {
-        let names: Vec<String> = (1..=DIMENSIONS).map(|i| format!("x{i}")).collect();
-        let is_whole = measurement.features.inputs == names
-            && measurement.features.one_hot.is_empty()
-            && measurement.generate.is_some();
-        is_whole.then(|| {
+        measurement.is_known_truth().then(|| {
             let rows = self.features.chunks_exact(DIMENSIONS);
             rows.map(|row| std::array::from_fn(|i| f64::from(row[i])))
                 .collect()

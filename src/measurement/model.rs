@@ -3,7 +3,7 @@
 use super::columns::Columns;
 use super::error::MeasureError;
 use super::plan::{Plan, ProcessPlan, VariedPlan};
-use crate::config::{Coordinate, InterpolationCode, Measurement, NotPositiveConfig};
+use crate::config::{Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, NotPositiveConfig};
 use crate::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
@@ -13,8 +13,6 @@ use crate::inference::{
 use crate::inference::{NotPositive, Process, Sample, UnbinnedChannel};
 use std::sync::Arc;
 
-/// Name of the parameter for the finite training sample.
-pub(super) const FINITE_SAMPLE: &str = "finite_sample";
 /// Density below which the logarithm goes on linearly, in units of the reference.
 const BARRIER: f64 = 1e-3;
 
@@ -112,6 +110,14 @@ impl Parameters {
         }
     }
 
+    /// Whether all coefficients can be read.
+    pub(super) fn check(&self, measurement: &Measurement) -> Result<(), MeasureError> {
+        for process in measurement.samples.keys() {
+            self.coefficient(measurement, process)?;
+        }
+        Ok(())
+    }
+
     /// The coefficient of a process in the fit's coordinates.
     fn coefficient(
         &self,
@@ -132,7 +138,7 @@ impl Parameters {
             let moved = replace_name(
                 text,
                 interest,
-                &format!("({interest} + {FINITE_SAMPLE} * {error})"),
+                &format!("abs({interest} + {FINITE_SAMPLE} * {error})"),
             );
             coefficient = Coefficient::parse(&moved, &all)
                 .map_err(|e| MeasureError::config(&key, e.to_string()))?;

@@ -9,6 +9,7 @@ use super::result::{
     ToysResult,
 };
 use super::tables;
+use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
 use crate::inference::neyman;
 use crate::inference::workspace;
@@ -30,13 +31,13 @@ const HIGHEST: f64 = 12.0;
 /// Cells along an axis of the map of events.
 const CELLS: usize = 24;
 
-/// Writes everything.
+/// Writes everything. `events`, `channel`: the reference that no network has seen.
 pub(super) fn write(
     study: &Study<'_>,
     result: &MeasurementResult,
     made: &Likelihoods,
     best: &Fit,
-    events: &Events,
+    (events, channel): (&Events, &UnbinnedChannel),
 ) -> Result<(), MeasureError> {
     let root = study.root;
     let plots = root.plots();
@@ -57,7 +58,7 @@ pub(super) fn write(
             curves(study, result)?,
             toys(study, result)?,
             nuisances(study, result)?,
-            favours(study, made, best, events)?,
+            favours(study, made, best, events, channel)?,
             trust(study, result)?,
             files(result, &export),
         ],
@@ -611,6 +612,7 @@ fn favours(
     made: &Likelihoods,
     best: &Fit,
     events: &Events,
+    channel: &UnbinnedChannel,
 ) -> Result<Section, MeasureError> {
     let mut section = Section {
         title: "Which events favour what".to_owned(),
@@ -628,17 +630,16 @@ fn favours(
     let (lowest, _) = made.bounds(place);
     let mut tested = best.point.clone();
     tested[place] = lowest;
-    let log = |at: &[f64]| -> Vec<f64> {
-        let rate: f64 = made.channel.rates(at).iter().sum();
-        let densities = made.channel.densities(at);
-        densities.iter().map(|q| (q / rate).ln()).collect()
+    let density = |at: &[f64]| -> Vec<f64> {
+        let rate: f64 = channel.rates(at).iter().sum();
+        channel.densities(at).iter().map(|q| q / rate).collect()
     };
-    let (one, other) = (log(&tested), log(&best.point));
-    let values: Vec<f64> = one
-        .iter()
-        .zip(&other)
-        .map(|(a, b)| -2.0 * (a - b))
-        .collect();
+    let (one, other) = (density(&tested), density(&best.point));
+    let both = || one.iter().zip(&other);
+    let values: Vec<f64> = both().map(|(a, b)| -2.0 * (a / b).ln()).collect();
+    // events of the reference, weighted to the best fit
+    let weights = events.weights.iter().zip(&other);
+    let weights: Vec<f64> = weights.map(|(w, b)| w * b.max(0.0)).collect();
     let column = |k: usize| -> Vec<f64> {
         let rows = events.features.chunks_exact(columns);
         rows.map(|row| f64::from(row[k])).collect()
@@ -660,17 +661,21 @@ fn favours(
         x,
         y,
         values,
-        weights: events.weights.clone(),
+        weights,
         tested: format!("{interest} = {:.2}", value(&tested)),
         reference: format!("{interest} = {:.2}", value(&best.point)),
         fewest: None,
         reach: None,
     };
-    let caption = "Mean of −2 log p(x|tested)/p(x|best fit) of the events of the fit, over the \
-                   two inputs that correlate most with it.";
-    section
-        .figures
-        .push(figure(study, "favours", caption, drawn.draw())?);
+    let caption = "Mean of −2 log p(x|tested)/p(x|best fit) of events of the reference, weighted \
+                   to the best fit, over the two inputs that correlate most with it.";
+    match drawn.draw() {
+        // densities of badly trained ratios may be negative everywhere
+        Err(error) => section.text.push(format!("There is no map: {error}")),
+        drawn => section
+            .figures
+            .push(figure(study, "favours", caption, drawn)?),
+    }
     Ok(section)
 }
 

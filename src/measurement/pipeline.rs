@@ -53,6 +53,7 @@ pub fn measure(
 ) -> Result<Measured, MeasureError> {
     let voice = Progress::lines(options.quiet);
     let say = |text: &str| voice.say(text);
+    Parameters::new(measurement, None).check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
     generate(measurement, root.path(), &say)?;
     let plan = prepare(measurement, &options.out, &say)?;
@@ -105,6 +106,11 @@ pub(super) fn prepare(
         parameters: &parameters,
     };
     super::rules::check(&builder)?;
+    super::toys::check(measurement)?;
+    let reader = Reader::new(measurement, &any_sample(measurement)?, run)?;
+    if let Some(events) = observed(measurement, &reader)? {
+        say(&format!("observed: {} events", events.len()));
+    }
     Ok(plan)
 }
 
@@ -114,6 +120,7 @@ pub(super) fn prepare(
 /// # Errors
 /// [`MeasureError`] with the first thing that does not fit.
 pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<String, MeasureError> {
+    Parameters::new(measurement, None).check(measurement)?;
     if measurement.generate.is_some() {
         generate(measurement, run, &|_| {})?;
     }
@@ -307,7 +314,11 @@ impl Study<'_> {
             notes: self.plan.notes.clone(),
         };
         notes(&mut result);
-        page::write(self, &result, &made, &best, &events)?;
+        let channel = made
+            .channel
+            .with_sample(pool.sample()?)
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+        page::write(self, &result, &made, &best, (&reference, &channel))?;
         Ok(result)
     }
 
@@ -568,6 +579,10 @@ fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Checks {
 
 /// Errors from one that an integral may be away.
 const INTEGRAL_PULL: f64 = 3.0;
+/// How far from one an integral may be, whatever its error.
+const INTEGRAL_DISTANCE: f64 = 0.1;
+/// Pull of a nuisance parameter that is worth a note.
+const LARGE_PULL: f64 = 3.0;
 
 /// What the user should know of a result.
 fn notes(result: &mut MeasurementResult) {
@@ -579,6 +594,21 @@ fn notes(result: &mut MeasurementResult) {
         .into_iter()
         .flatten()
         .find(|n| n.significance().abs() > INTEGRAL_PULL);
+    let far = far.or_else(|| {
+        let all = integral.into_iter().flatten();
+        all.into_iter()
+            .find(|n| (n.integral - 1.0).abs() > INTEGRAL_DISTANCE)
+    });
+    for p in &result.fit.parameters {
+        if p.at_bound {
+            result.notes.push(format!("{} ended on a bound", p.label));
+        } else if p.pull.is_some_and(|[pull, _]| pull.abs() > LARGE_PULL) {
+            result.notes.push(format!(
+                "{} is pulled by more than {LARGE_PULL} standard deviations",
+                p.label
+            ));
+        }
+    }
     if let Some(far) = far {
         result.notes.push(format!(
             "the density integrates to {:.4} +- {:.4} over the reference within one error of the \

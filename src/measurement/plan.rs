@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// Share of a process's weight without reference events around that is accepted.
 const LOST: f64 = 0.01;
+/// Factor between the rates of a varied sample and the nominal one that is worth a note.
+const LARGE_RESPONSE: f64 = 1.5;
 /// Largest factor between the rates of a varied sample and the nominal one.
 const LARGEST_RESPONSE: f64 = 20.0;
 
@@ -78,6 +80,8 @@ pub(super) fn plan(
     for name in names {
         references.push(read(&reader, measurement, name)?);
     }
+    let unseen = references.iter().map(|r| unseen(&reader, r));
+    let allowed = LOST + 2.0 * unseen.fold(0.0, f64::max);
     let mut processes = Vec::new();
     let mut varied = IndexMap::new();
     for name in measurement.samples.keys() {
@@ -91,13 +95,25 @@ pub(super) fn plan(
             }
         };
         let process = process(&reader, measurement, name, sample)?;
-        check_support(&reader, &references, sample, name)?;
+        let of_reference: Vec<&Sample> = references.iter().collect();
+        let place = format!("samples.{name}");
+        check_support(&reader, &of_reference, sample, &place, allowed)?;
         for (systematic, config) in &measurement.systematics {
             let key = (systematic.clone(), name.clone());
             let fixed = config.rates.get(name);
             let has_samples = config.samples.contains_key(name);
             let plan = match (has_samples, fixed) {
-                (true, _) => vary(&reader, measurement, (systematic, name), &process, fixed)?,
+                (true, _) => {
+                    let nominal = (&process, sample);
+                    vary(
+                        &reader,
+                        measurement,
+                        (systematic, name),
+                        nominal,
+                        fixed,
+                        allowed,
+                    )?
+                }
                 (false, Some(rates)) => VariedPlan {
                     rates: *rates,
                     sums: None,
@@ -105,6 +121,13 @@ pub(super) fn plan(
                 },
                 (false, None) => continue,
             };
+            let large = |rate: &&f64| !(1.0 / LARGE_RESPONSE..=LARGE_RESPONSE).contains(*rate);
+            if let Some(rate) = plan.rates.iter().find(large) {
+                notes.push(format!(
+                    "systematics.{systematic}: the rate of {name} changes by a factor of {rate:.3} \
+                     within one standard deviation; is it the right sample?"
+                ));
+            }
             varied.insert(key, plan);
         }
         say(&format!(
@@ -174,6 +197,15 @@ fn checked(
             ),
         ));
     }
+    if let Some((one, other, events)) = reader.overlap(&sample) {
+        return Err(MeasureError::config(
+            &one,
+            format!(
+                "{events} events of {place} are in its region and in that of {other}: they would \
+                 count twice; exclude one by the other's selection"
+            ),
+        ));
+    }
     if reader
         .selected(&sample)
         .all(|row| sample.table.weights[row] == 0.0)
@@ -210,38 +242,56 @@ fn process(
     })
 }
 
+/// Rows of a sample's inputs in the region, with their weights. All pairs of many inputs
+/// say little more than those of the first.
+fn rows<'s>(
+    reader: &'s Reader<'_>,
+    sample: &'s Sample,
+) -> Box<dyn Iterator<Item = (&'s [f32], f64)> + 's> {
+    let columns = support_columns(reader);
+    Box::new(reader.selected(sample).map(move |row| {
+        let weight = sample.table.weights[row];
+        (&sample.features(row)[..columns], weight)
+    }))
+}
+
+fn support_columns(reader: &Reader<'_>) -> usize {
+    reader.columns().min(24)
+}
+
+/// What half of a sample loses where the other half has no event: that much is chance.
+fn unseen(reader: &Reader<'_>, sample: &Sample) -> f64 {
+    let columns = support_columns(reader);
+    let half = |first: usize| rows(reader, sample).skip(first).step_by(2);
+    let even = || -> Box<dyn Iterator<Item = &[f32]> + '_> { Box::new(half(0).map(|r| r.0)) };
+    let odd = || -> Box<dyn Iterator<Item = (&[f32], f64)> + '_> { Box::new(half(1)) };
+    let lost = Support::new(columns, even, odd).lost(columns, odd());
+    lost.map_or(0.0, |lost| lost.share)
+}
+
+/// Whether the denominators of a ratio have events wherever its numerator has.
 fn check_support(
     reader: &Reader<'_>,
-    references: &[Sample],
+    references: &[&Sample],
     sample: &Sample,
-    name: &str,
+    place: &str,
+    allowed: f64,
 ) -> Result<(), MeasureError> {
-    let columns = reader.columns();
-    // all pairs of many features say little more than those of the first
-    let columns = columns.min(24);
+    let columns = support_columns(reader);
     let inside = || -> Box<dyn Iterator<Item = &[f32]> + '_> {
-        Box::new(
-            references
-                .iter()
-                .flat_map(|r| reader.selected(r).map(|row| &r.features(row)[..columns])),
-        )
+        Box::new(references.iter().flat_map(|r| rows(reader, r).map(|r| r.0)))
     };
-    let own = || -> Box<dyn Iterator<Item = (&[f32], f64)> + '_> {
-        Box::new(reader.selected(sample).map(|row| {
-            let weight = sample.table.weights[row];
-            (&sample.features(row)[..columns], weight)
-        }))
-    };
+    let own = || rows(reader, sample);
     let support = Support::new(columns, inside, own);
     match support.lost(columns, own()) {
-        Some(lost) if lost.share > LOST => {
+        Some(lost) if lost.share > allowed => {
             let names = reader.names();
             let [i, j] = lost.features.map(|k| names[k].clone());
             Err(MeasureError::data(
-                "measurement.reference",
+                place,
                 format!(
-                    "{:.1} % of samples.{name} lie where no event of the reference is, seen in \
-                     {i} and {j}: no ratio exists there. Add {name} to the reference, or exclude \
+                    "{:.1} % of it lie where no event of the ratio's denominator is, seen in {i} \
+                     and {j}: no ratio exists there. Choose a reference that covers it, or exclude \
                      that part by the region's selection",
                     100.0 * lost.share
                 ),
@@ -255,8 +305,9 @@ fn vary(
     reader: &Reader<'_>,
     measurement: &Measurement,
     (systematic, name): (&str, &str),
-    nominal: &ProcessPlan,
+    (nominal, nominal_sample): (&ProcessPlan, &Sample),
     fixed: Option<&[f64; 2]>,
+    allowed: f64,
 ) -> Result<VariedPlan, MeasureError> {
     let mut sums = [0.0; 2];
     let mut templates: [Vec<Template>; 2] = Default::default();
@@ -273,6 +324,9 @@ fn vary(
         let rows = reader.selected(&sample);
         sums[number] = rows.map(|row| sample.table.weights[row]).sum();
         templates[number] = reader.templates(&sample);
+        if measurement.systematics[systematic].shape {
+            check_support(reader, &[nominal_sample], &sample, &place, allowed)?;
+        }
         places[number] = place;
     }
     for (sum, place) in sums.iter().zip(&places) {

@@ -6,6 +6,8 @@ use crate::inference::Process;
 
 /// Values of a parameter at which the rates are looked at.
 const STEPS: usize = 21;
+/// Parameters whose ends are looked at together.
+const LARGEST_GRID: usize = 7;
 
 /// Checks coefficients and rates: at the nominal point, and wherever a fit may go along
 /// one parameter.
@@ -14,6 +16,8 @@ pub(super) fn check(builder: &Builder<'_>) -> Result<(), MeasureError> {
     let parameters = builder.parameters;
     let nominal: Vec<f64> = parameters.list.iter().map(|p| p.nominal).collect();
     at(builder, &processes, &nominal)?;
+    used(builder, &processes)?;
+    corners(builder, &processes, &nominal)?;
     for (place, parameter) in parameters.list.iter().enumerate() {
         let (low, high) = parameter.bounds;
         for step in 0..STEPS {
@@ -21,6 +25,45 @@ pub(super) fn check(builder: &Builder<'_>) -> Result<(), MeasureError> {
             point[place] = low + (high - low) * step as f64 / (STEPS - 1) as f64;
             at(builder, &processes, &point)?;
         }
+    }
+    Ok(())
+}
+
+/// Whether every parameter of `[parameters]` does something.
+fn used(builder: &Builder<'_>, processes: &[Process]) -> Result<(), MeasureError> {
+    let measurement = builder.measurement;
+    for (place, name) in measurement.parameters.keys().enumerate() {
+        let uses = |p: &Process| p.rate.coefficient().places().contains(&place);
+        if !processes.iter().any(uses) && !measurement.measurement.fixed.contains(name) {
+            return Err(MeasureError::config(
+                format!("parameters.{name}"),
+                "no coefficient of a process depends on it: nothing could measure it",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The rates at the ends and in the middle of all parameters of `[parameters]` together.
+fn corners(
+    builder: &Builder<'_>,
+    processes: &[Process],
+    nominal: &[f64],
+) -> Result<(), MeasureError> {
+    let count = builder.measurement.parameters.len().min(LARGEST_GRID);
+    for number in 0..3_usize.pow(count as u32) {
+        let mut point = nominal.to_vec();
+        let mut digits = number;
+        for (place, value) in point.iter_mut().enumerate().take(count) {
+            let (low, high) = builder.parameters.list[place].bounds;
+            *value = match digits % 3 {
+                0 => low,
+                1 => *value,
+                _ => high,
+            };
+            digits /= 3;
+        }
+        at(builder, processes, &point)?;
     }
     Ok(())
 }

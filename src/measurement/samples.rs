@@ -11,14 +11,10 @@ pub(super) struct Reader<'a> {
     run: &'a Path,
     config: Config,
     wanted: Wanted,
-    channels: Vec<(usize, Edges)>,
+    /// Key of the observable, place of the region, bins.
+    channels: Vec<(String, usize, Edges)>,
     /// Place of the region that is measured without bins.
     region: usize,
-}
-
-/// What a column of an observable is called.
-fn column(channel: usize) -> String {
-    format!("channel {channel}")
 }
 
 /// Contents and variances of a histogram.
@@ -41,23 +37,28 @@ impl<'a> Reader<'a> {
         let mut columns = Vec::new();
         let mut channels = Vec::new();
         let own = measurement.measurement.histogram.iter();
-        let own = own.map(|h| (&measurement.training.region, &h.observable, &h.bins));
-        let others = measurement.channels.values();
-        let others = others.map(|c| (&c.region, &c.observable, &c.bins));
-        for (number, (name, observable, bins)) in own.chain(others).enumerate() {
-            columns.push((column(number), observable.clone()));
+        let own = own.map(|h| {
+            let key = "measurement.histogram.observable".to_owned();
+            (key, &measurement.training.region, &h.observable, &h.bins)
+        });
+        let others = measurement.channels.iter();
+        let others = others.map(|(name, c)| {
+            let key = format!("channels.{name}.observable");
+            (key, &c.region, &c.observable, &c.bins)
+        });
+        for (key, name, observable, bins) in own.chain(others) {
+            columns.push((key.clone(), observable.clone()));
             let place = config.regions.get_index_of(name).unwrap_or(0);
             let edges = Edges::new(bins.clone());
-            channels.push((
-                place,
-                edges.map_err(|e| MeasureError::Other(e.to_string()))?,
-            ));
+            let edges = edges.map_err(|e| MeasureError::Other(e.to_string()))?;
+            channels.push((key, place, edges));
         }
         Ok(Self {
             run,
             wanted: Wanted {
                 features: inputs(&config),
                 columns,
+                columns_are_keys: true,
                 flags: Vec::new(),
             },
             config,
@@ -96,6 +97,29 @@ impl<'a> Reader<'a> {
         sample.in_region(self.region)
     }
 
+    /// Events that two channels of the likelihood have in common: the keys of both, and
+    /// how many.
+    pub(super) fn overlap(&self, sample: &Sample) -> Option<(String, String, usize)> {
+        let others = self
+            .channels
+            .iter()
+            .filter(|(key, ..)| key.starts_with("channels."));
+        let others =
+            others.map(|(key, region, _)| (key.replace(".observable", ".region"), *region));
+        let unbinned = ("training.region".to_owned(), self.region);
+        let all: Vec<(String, usize)> = std::iter::once(unbinned).chain(others).collect();
+        for (i, (key, region)) in all.iter().enumerate() {
+            for (other, earlier) in &all[..i] {
+                let both = |row: &usize| sample.table.flags[*row] >> earlier & 1 == 1;
+                let events = sample.in_region(*region).filter(both).count();
+                if events > 0 {
+                    return Some((key.clone(), other.clone(), events));
+                }
+            }
+        }
+        None
+    }
+
     /// The histogram of the region that is measured without bins, if there is one.
     pub(super) fn has_own_histogram(measurement: &Measurement) -> bool {
         measurement.measurement.histogram.is_some()
@@ -104,14 +128,14 @@ impl<'a> Reader<'a> {
     /// Histograms of a sample in all channels: first that of the region that is
     /// measured without bins, if it has one, then those of `[channels]`.
     pub(super) fn templates(&self, sample: &Sample) -> Vec<Template> {
-        let channels = self.channels.iter().enumerate();
-        channels
-            .map(|(number, (region, edges))| {
+        self.channels
+            .iter()
+            .map(|(key, region, edges)| {
                 let mut template = Template {
                     contents: vec![0.0; edges.bins()],
                     variances: vec![0.0; edges.bins()],
                 };
-                let Some(values) = sample.column(&column(number)) else {
+                let Some(values) = sample.column(key) else {
                     return template;
                 };
                 for row in sample.in_region(*region) {

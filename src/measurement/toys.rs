@@ -6,14 +6,14 @@ use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::events::Events;
 use super::generate::model;
-use super::model::{Builder, FINITE_SAMPLE};
+use super::model::Builder;
 use super::pipeline::{Likelihoods, NORMALISATION, Study};
 use super::result::{ScanResult, ToyPoint, ToysResult};
-use crate::config::{ToyEvents, ToysConfig};
+use crate::config::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::{Fit, FitSettings};
 use crate::inference::histogram::HistogramChannel;
-use crate::inference::interference::{DIMENSIONS, Point, Process, Truth};
+use crate::inference::interference::{Count, DIMENSIONS, Point, Process, Truth};
 use crate::inference::neyman::{Belt, Statistic};
 use crate::inference::toys::{
     AsimovPool, Chunks, PointReport, Study as ToyStudy, StudyError, Toy, ToyRecord, fit_toy,
@@ -70,6 +70,41 @@ struct PoolPoint {
     pool: AsimovPool,
 }
 
+/// The truth that toys are thrown at, for one value of the parameter of interest.
+fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth, MeasureError> {
+    let mut at = Truth::nominal(value);
+    for (name, x) in &config.nuisance {
+        match name.as_str() {
+            "shape" => at.shape = *x,
+            "rate" => at.rate = *x,
+            _ => {
+                return Err(MeasureError::config(
+                    format!("toys.nuisance.{name}"),
+                    "is no nuisance parameter of the model; it has shape and rate",
+                ));
+            }
+        }
+    }
+    Ok(at)
+}
+
+/// Whether toys can be thrown at the truths of the configuration.
+pub(super) fn check(measurement: &Measurement) -> Result<(), MeasureError> {
+    let (Some(config), Some(generate)) = (&measurement.toys, &measurement.generate) else {
+        return Ok(());
+    };
+    if config.events == ToyEvents::Truth {
+        let truth = model(generate)?;
+        for value in &config.grid {
+            let (at, none) = (truth_at(config, *value)?, Count::Fixed(0));
+            truth
+                .sample_at(&at, none, Key::from_seed(0))
+                .map_err(|e| MeasureError::config("toys.nuisance", e.to_string()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Throws, fits and reports all pseudo-experiments of the configuration.
 pub(super) fn toys(
     study: &Study<'_>,
@@ -98,7 +133,7 @@ pub(super) fn toys(
             study, config, ratios, source, &builder, made, analyst, reference,
         )?,
     };
-    let digest = digest(&pool);
+    let digest = digest(study, &pool);
     let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
     let toy_study = ToyStudy {
         name: format!(
@@ -144,6 +179,10 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
         StudyError::Stopped => MeasureError::Interrupted {
             by_time: study.interrupt.is_by_time(),
         },
+        other @ StudyError::Read { .. } => MeasureError::Data {
+            key: study.root.path().join("toys").display().to_string(),
+            reason: other.to_string(),
+        },
         other => MeasureError::File {
             path: study.root.path().join("toys"),
             reason: other.to_string(),
@@ -153,16 +192,29 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
 
 /// What the toys depend on beside their number, as a name: toys of another likelihood
 /// are never mixed with these.
-fn digest(pool: &Pool) -> String {
+fn digest(study: &Study<'_>, pool: &Pool) -> String {
+    let m = study.measurement;
     let mut hash = Sha256::new();
+    let toys = m.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
+    let parts = [
+        serde_json::to_string(&(&m.parameters, &m.samples, &m.systematics, &m.channels)),
+        serde_json::to_string(&(&m.regions, &m.features, &m.measurement, &m.training, toys)),
+        serde_json::to_string(&(&m.ensemble, &m.model, &m.observed, &m.generate, &m.data)),
+    ];
+    for part in parts.into_iter().flatten() {
+        hash.update(part);
+    }
+    let mut numbers = |values: &[f64]| values.iter().for_each(|x| hash.update(x.to_le_bytes()));
+    for process in &study.plan.processes {
+        numbers(&[process.rate()]);
+        process.templates.iter().for_each(|t| numbers(&t.contents));
+    }
+    study.plan.varied.values().for_each(|v| numbers(&v.rates));
     for point in &pool.points {
-        for x in &point.truth {
-            hash.update(x.to_le_bytes());
-        }
-        hash.update(point.pool.expected().to_le_bytes());
-        for q in pool.channel.densities(&point.truth).iter().step_by(37) {
-            hash.update(q.to_le_bytes());
-        }
+        numbers(&point.truth);
+        let densities = pool.channel.densities(&point.truth);
+        let some: Vec<f64> = densities.into_iter().step_by(37).collect();
+        numbers(&some);
     }
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
@@ -200,11 +252,7 @@ fn simulated(
     let mut points = Vec::new();
     for value in &config.grid {
         let at = analyst.parameters.coordinate(interest, *value);
-        let settings = FitSettings {
-            starts: vec![best.point.clone()],
-            ..FitSettings::default()
-        }
-        .with_fixed(interest, at);
+        let settings = analyst.from(best).with_fixed(interest, at);
         let profiled = crate::inference::fit::fit(&made.model, &settings)
             .map_err(|e| MeasureError::Fit(e.to_string()))?;
         profiled
@@ -289,19 +337,7 @@ fn truth(
     let interest = analyst.interest()[0];
     let mut points = Vec::new();
     for value in &config.grid {
-        let mut at = Truth::nominal(*value);
-        for (name, x) in &config.nuisance {
-            match name.as_str() {
-                "shape" => at.shape = *x,
-                "rate" => at.rate = *x,
-                _ => {
-                    return Err(MeasureError::config(
-                        format!("toys.nuisance.{name}"),
-                        "is no nuisance parameter of the model; it has shape and rate",
-                    ));
-                }
-            }
-        }
+        let at = truth_at(config, *value)?;
         let known = |e: crate::inference::interference::InterferenceError| {
             MeasureError::config("toys", e.to_string())
         };

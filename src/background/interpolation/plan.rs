@@ -90,6 +90,7 @@ impl InterpolationPlan {
             columns: report,
             // the whole box, whatever the regions select in it
             flags: vec![(X.to_owned(), in_box(interpolation))],
+            ..Wanted::default()
         };
         wanted.columns.push((X.to_owned(), plane.x.clone()));
         wanted.columns.push((Y.to_owned(), plane.y.clone()));
