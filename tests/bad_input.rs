@@ -4,7 +4,8 @@
 //!
 //! ```toml
 //! about = "what is wrong"
-//! base = "interpolation"                 # with the configuration of `support::plane`
+//! base = "interpolation"                 # with the configuration of `support::plane`; or
+//!                                        # "measurement", `configs/interference.toml` made small
 //! setup = ["null source.parquet pt 5"]   # in order; the verbs are in `prepare`
 //! set = ["training.batch=7"]             # put on top of the small configuration
 //! config = "..."                         # or a whole configuration
@@ -47,6 +48,7 @@ enum Base {
     #[default]
     Reweighting,
     Interpolation,
+    Measurement,
 }
 
 /// Whether the machine lets the case happen.
@@ -193,6 +195,7 @@ fn try_case(case: &Case) -> Result<(), String> {
     let place = match case.base {
         Base::Reweighting => Workplace::new(),
         Base::Interpolation => Workplace::interpolation(),
+        Base::Measurement => Workplace::measurement(),
     };
     if let Some(text) = &case.config {
         fs::write(place.path("config.toml"), text).unwrap();

@@ -18,7 +18,7 @@ const SMALL: &[&str] = &[
     "model.hidden=[16, 16]",
     "measurement.scan_points=11",
     "toys.grid=[0.5, 1.0, 1.5]",
-    "toys.number=60",
+    "toys.number=150",
     "report.classifier_members=0",
 ];
 
@@ -99,7 +99,7 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
     assert!(
         points
             .iter()
-            .all(|p| p["toys"].as_u64().unwrap() + p["failed"].as_u64().unwrap() == 60)
+            .all(|p| p["toys"].as_u64().unwrap() + p["failed"].as_u64().unwrap() == 150)
     );
     let out = place.path("out");
     for file in [
@@ -137,7 +137,7 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
     assert_eq!(numbers(&place, "out"), result);
     assert_eq!(results(&out), toys);
     // more toys: the same first ones
-    measure(&place, "out", &["toys.number=80"]).exits(0);
+    measure(&place, "out", &["toys.number=170"]).exits(0);
     let more = results(&out);
     assert!(
         toys.iter()

@@ -56,7 +56,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     print(&format!("result  {}", directory.path().display()))?;
     print(&format!("report  {}", directory.report_path().display()))?;
     Ok(match measured.training.state {
-        State::Complete => Exit::Ok,
+        State::Complete if measured.is_whole => Exit::Ok,
         _ => Exit::Partial,
     })
 }

@@ -946,10 +946,10 @@ impl Measurement {
                 ),
             )?;
             ensure(
-                (1..=10_000_000).contains(&toys.number),
+                (50..=10_000_000).contains(&toys.number),
                 "toys.number",
                 toys.number,
-                "1 to 10000000",
+                "50 to 10000000",
             )?;
             ensure(
                 toys.events == ToyEvents::Simulated || self.is_known_truth(),

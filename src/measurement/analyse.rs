@@ -5,7 +5,7 @@ use super::model::Parameters;
 use super::result::{
     Curve, FitResult, ImpactResult, ImpactsResult, IntervalSet, ParameterResult, ScanResult,
 };
-use crate::config::Measurement;
+use crate::config::{InterpolationCode, Measurement, SystematicConfig};
 use crate::inference::fit::{
     End, Fit, FitError, FitSettings, Group, ImpactSettings, Scan, ScanSettings, Search, Shift,
     State, confidence_set, fit, impacts, minos, scan,
@@ -57,6 +57,21 @@ impl Analyst<'_> {
         }
     }
 
+    /// What may be the reason of a fit that fails.
+    fn hint(&self) -> &'static str {
+        let m = self.measurement;
+        let is_factor = |s: &SystematicConfig| {
+            let codes = [InterpolationCode::Code1, InterpolationCode::Code4];
+            s.shape && !s.samples.is_empty() && codes.contains(&s.density_interpolation)
+        };
+        if !m.measurement.renormalise && m.systematics.values().any(is_factor) {
+            "; densities interpolated by codes 1 and 4 do not integrate to one: try \
+             density_interpolation = \"code4p\" or measurement.renormalise = true"
+        } else {
+            ""
+        }
+    }
+
     /// Parameters that no fit moves, at their nominal values.
     fn fixed(&self) -> Vec<(usize, f64)> {
         let names = self.measurement.measurement.fixed.iter();
@@ -77,9 +92,9 @@ impl Analyst<'_> {
 
     /// The best fit; an error if it is none.
     pub(super) fn best(&self, likelihood: &dyn Likelihood) -> Result<Fit, MeasureError> {
-        let best = fit(likelihood, &self.settings()).map_err(failed)?;
-        best.checked().map_err(failed)?;
-        Ok(best)
+        let found = fit(likelihood, &self.settings());
+        let best = found.and_then(|best| best.checked().cloned());
+        best.map_err(|error| MeasureError::Fit(format!("{error}{}", self.hint())))
     }
 
     /// A value and its error, of a parameter of a fit.

@@ -24,7 +24,7 @@ pub(super) fn finite_sample(
     events: &Events,
     normalising: Option<&Events>,
 ) -> Result<FiniteSample, MeasureError> {
-    let mut variances = [0.0; 2];
+    let mut variances = [[0.0; 2]; 2];
     let mut members = [0; 2];
     for (number, is_fixed) in [false, true].into_iter().enumerate() {
         let logs = study.member_logs(&events.features, is_fixed)?;
@@ -44,26 +44,28 @@ pub(super) fn finite_sample(
             };
             best(source, &columns, reference.as_ref())
         });
-        let found = fits.collect::<Result<Vec<f64>, MeasureError>>()?;
-        variances[number] = variance(&found);
+        let found = fits.collect::<Result<Vec<[f64; 2]>, MeasureError>>()?;
+        variances[number] = [0, 1].map(|k| variance(found.iter().map(|pair| pair[k])));
         members[number] = count;
     }
     let [bootstrapped, fixed] = variances;
     let rest = 1.0 - 1.0 / members[0].max(1) as f64;
+    let error = |k: usize| (bootstrapped[k] - fixed[k] * rest).max(0.0).sqrt();
     Ok(FiniteSample {
-        bootstrapped,
-        fixed,
-        error: (bootstrapped - fixed * rest).max(0.0).sqrt(),
+        bootstrapped: bootstrapped[0],
+        fixed: fixed[0],
+        error: error(0),
+        coordinate_error: error(1),
         members,
     })
 }
 
-/// The best fit of the first parameter of interest with given ratios.
+/// The best fit of the first parameter of interest with given ratios, and its coordinate.
 fn best(
     source: &Source<'_>,
     columns: &Columns,
     reference: Option<&Sample>,
-) -> Result<f64, MeasureError> {
+) -> Result<[f64; 2], MeasureError> {
     let (measurement, parameters) = (source.measurement, source.parameters);
     let builder = Builder {
         measurement,
@@ -77,14 +79,15 @@ fn best(
         parameters,
     };
     let place = analyst.interest()[0];
-    Ok(analyst.measured(&analyst.best(&model)?, place).0)
+    let best = analyst.best(&model)?;
+    Ok([analyst.measured(&best, place).0, best.point[place]])
 }
 
-fn variance(values: &[f64]) -> f64 {
-    if values.len() < 2 {
+fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    let n = values.clone().count() as f64;
+    if n < 2.0 {
         return 0.0;
     }
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)
+    let mean = values.clone().sum::<f64>() / n;
+    values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)
 }

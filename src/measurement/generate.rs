@@ -81,6 +81,11 @@ pub(super) fn generate(
         seed: config.seed.unwrap_or(measurement.experiment.seed),
         observed: truth(config)?,
     };
+    if let Some(truth) = &record.observed {
+        model
+            .sample_at(truth, Count::Fixed(0), Key::from_seed(0))
+            .map_err(|e| MeasureError::config("generate.observed", e.to_string()))?;
+    }
     let folder = run.join(FOLDER);
     let io = |path: PathBuf| {
         move |e: std::io::Error| MeasureError::File {

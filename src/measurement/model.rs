@@ -26,7 +26,8 @@ pub(super) struct Parameters {
     pub coordinates: Vec<Coordinate>,
     /// How each is called in plots.
     pub labels: Vec<String>,
-    /// Error of the parameter of interest from the finite training sample.
+    /// Error of the parameter of interest from the finite training sample, in the fit's
+    /// coordinate.
     pub finite_sample: Option<f64>,
 }
 
@@ -131,22 +132,29 @@ impl Parameters {
         // names are checked on what the user wrote
         let parsed = Coefficient::parse(text, &names)
             .map_err(|e| MeasureError::config(&key, e.to_string()))?;
+        let mut text = text.clone();
         let mut coefficient = parsed;
+        let mut squared: Vec<usize> = (0..own)
+            .filter(|place| self.coordinates[*place] == Coordinate::Sqrt)
+            .collect();
         if let Some(error) = self.finite_sample {
             let all: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
             let interest = &measurement.measurement.interest[0];
-            let moved = replace_name(
-                text,
-                interest,
-                &format!("abs({interest} + {FINITE_SAMPLE} * {error})"),
-            );
-            coefficient = Coefficient::parse(&moved, &all)
+            let moved = format!("({interest} + {FINITE_SAMPLE} * {error})");
+            if let Some(place) = self.place(interest) {
+                // in the fit's coordinate, whose square is never negative
+                if squared.contains(&place) {
+                    text = replace_root(&text, interest, &moved);
+                    squared.retain(|other| *other != place);
+                } else {
+                    text = replace_name(&text, interest, &moved);
+                }
+            }
+            coefficient = Coefficient::parse(&text, &all)
                 .map_err(|e| MeasureError::config(&key, e.to_string()))?;
         }
-        for (place, fit) in self.coordinates.iter().enumerate() {
-            if *fit == Coordinate::Sqrt {
-                coefficient = coefficient.with_square(place);
-            }
+        for place in squared {
+            coefficient = coefficient.with_square(place);
         }
         Ok(coefficient)
     }
@@ -226,6 +234,33 @@ pub(super) struct Histogram {
     pub observed: Option<Vec<f64>>,
     /// Parameters for the finite number of simulated events.
     pub statistical: bool,
+}
+
+/// A text in a parameter as one in its square root: `sqrt(name)` becomes `by`, and the
+/// name alone the square of that.
+fn replace_root(text: &str, name: &str, by: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("sqrt") {
+        let after = rest[start + 4..].trim_start();
+        let inner = after.strip_prefix('(').map(str::trim_start);
+        let inner = inner
+            .and_then(|t| t.strip_prefix(name))
+            .map(str::trim_start);
+        let (before, next) = match inner.and_then(|t| t.strip_prefix(')')) {
+            Some(next) => (rest[..start].to_owned(), Some(next)),
+            None => (rest[..start + 4].to_owned(), None),
+        };
+        out += &replace_name(&before, name, &format!("({by} * {by})"));
+        rest = match next {
+            Some(next) => {
+                out += by;
+                next
+            }
+            None => &rest[start + 4..],
+        };
+    }
+    out + &replace_name(rest, name, &format!("({by} * {by})"))
 }
 
 /// What makes likelihoods of a measurement's model.
@@ -433,5 +468,11 @@ mod tests {
     fn a_name_is_replaced_where_it_is_a_word() {
         let found = replace_name("mu - sqrt(mu)*mu2 + amu", "mu", "(mu + 1)");
         assert_eq!(found, "(mu + 1) - sqrt((mu + 1))*mu2 + amu");
+    }
+
+    #[test]
+    fn a_text_in_mu_becomes_one_in_its_root() {
+        let found = replace_root("mu - 2*sqrt( mu ) + sqrt(mu2)", "mu", "k");
+        assert_eq!(found, "(k * k) - 2*k + sqrt(mu2)");
     }
 }

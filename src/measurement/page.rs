@@ -3,7 +3,7 @@
 use super::analyse::LEVELS;
 use super::error::MeasureError;
 use super::events::Events;
-use super::pipeline::{Likelihoods, Study};
+use super::pipeline::{Likelihoods, RESULT, Study};
 use super::result::{
     ImpactsResult, IntervalSet, MeasurementResult, ParameterResult, ScanResult, ToyPoint,
     ToysResult,
@@ -45,7 +45,9 @@ pub(super) fn write(
         path: plots.clone(),
         source,
     })?;
-    root.write_json(&root.path().join("measurement.json"), result)?;
+    // a page is never older than the numbers beside it
+    let _ = std::fs::remove_file(root.report_path());
+    root.write_json(&root.path().join(RESULT), result)?;
     tables::write(root, result)?;
     let export = export(study, made)?;
     let page = Page {

@@ -29,6 +29,8 @@ use std::time::Instant;
 /// Reference events that normalise the density in fits that are many: of members and of
 /// toys.
 pub(super) const NORMALISATION: usize = 10_000;
+/// The file of all numbers.
+pub(super) const RESULT: &str = "measurement.json";
 /// Largest t at which learned and exact curve are compared.
 const COMPARED: f64 = 9.0;
 
@@ -39,6 +41,8 @@ pub struct Measured {
     pub training: Ended,
     /// The numbers, unless it was interrupted.
     pub result: Option<MeasurementResult>,
+    /// Whether all that was asked for is there: not so if toys could not be thrown.
+    pub is_whole: bool,
 }
 
 /// Generates, checks, trains and measures.
@@ -62,6 +66,7 @@ pub fn measure(
         return Ok(Measured {
             training,
             result: None,
+            is_whole: false,
         });
     }
     if let Some(error) = training.ensembles.iter().find_map(|e| e.error.as_ref()) {
@@ -88,6 +93,7 @@ pub fn measure(
     let result = study.conclude()?;
     Ok(Measured {
         training,
+        is_whole: result.toys.is_some() || measurement.toys.is_none(),
         result: Some(result),
     })
 }
@@ -243,7 +249,7 @@ impl Study<'_> {
                 .is_renormalised()
                 .then(|| reference.thinned(NORMALISATION));
             let found = finite_sample(self, &source, &events, thinned.as_ref())?;
-            parameters = Parameters::new(measurement, Some(found.error));
+            parameters = Parameters::new(measurement, Some(found.coordinate_error));
             finite = Some(found);
         }
         let builder = Builder {
@@ -270,6 +276,7 @@ impl Study<'_> {
             self.histogram_curves(&analyst, histograms, &mut scans)?;
         }
         self.exact_curves(&builder, &events, &reference, &mut scans)?;
+        let mut said = self.plan.notes.clone();
         let thrown = match &measurement.toys {
             None => None,
             Some(config) => {
@@ -278,7 +285,7 @@ impl Study<'_> {
                     ..source
                 };
                 let scan = scans.get(&measurement.measurement.interest[0]);
-                Some(toys(
+                let thrown = toys(
                     self,
                     config,
                     &ratios,
@@ -287,7 +294,20 @@ impl Study<'_> {
                     &analyst,
                     (&best, &reference),
                     scan,
-                )?)
+                );
+                match thrown {
+                    Ok(thrown) => Some(thrown),
+                    // the fit stands without them
+                    Err(
+                        error @ (MeasureError::Fit(_)
+                        | MeasureError::Likelihood(_)
+                        | MeasureError::Other(_)),
+                    ) => {
+                        said.push(format!("there are no toys: {error}"));
+                        None
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         };
         let checks = checks(&made.channel, &made.model, &best);
@@ -311,7 +331,7 @@ impl Study<'_> {
             finite_sample: finite,
             toys: thrown,
             ratios: trust,
-            notes: self.plan.notes.clone(),
+            notes: said,
         };
         notes(&mut result);
         let channel = made
@@ -577,6 +597,8 @@ fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Checks {
     }
 }
 
+/// Members below which a variance is a guess.
+const FEW: usize = 10;
 /// Errors from one that an integral may be away.
 const INTEGRAL_PULL: f64 = 3.0;
 /// How far from one an integral may be, whatever its error.
@@ -634,6 +656,20 @@ fn notes(result: &mut MeasurementResult) {
                 "the scan of {name} found a deeper minimum than the first fit, which was redone"
             ));
         }
+    }
+    if let Some(finite) = &result.finite_sample
+        && finite.members.iter().any(|n| *n < FEW)
+    {
+        result.notes.push(format!(
+            "the error of the finite training sample comes from {} and {} members: with fewer than \
+             {FEW} it is a rough guess",
+            finite.members[0], finite.members[1]
+        ));
+    }
+    if let Some(toys) = &result.toys
+        && let Some(reason) = &toys.no_belt
+    {
+        result.notes.push(format!("there is no belt: {reason}"));
     }
     let bad = result
         .ratios

@@ -7,6 +7,7 @@ use super::support::Support;
 use crate::background::Sample;
 use crate::config::{Measurement, SampleConfig};
 use indexmap::IndexMap;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// Share of a process's weight without reference events around that is accepted.
@@ -80,6 +81,7 @@ pub(super) fn plan(
     for name in names {
         references.push(read(&reader, measurement, name)?);
     }
+    check_ids(&references, names)?;
     let unseen = references.iter().map(|r| unseen(&reader, r));
     let allowed = LOST + 2.0 * unseen.fold(0.0, f64::max);
     let mut processes = Vec::new();
@@ -136,6 +138,13 @@ pub(super) fn plan(
             process.rate(),
             100.0 * process.sum_error / process.sum
         ));
+        let dropped = sample.table.report.rows_dropped;
+        if dropped > 0 {
+            notes.push(format!(
+                "samples.{name}: {dropped} events with missing inputs were dropped; its rate is \
+                 lower by their weights"
+            ));
+        }
         if process.sum_error > 0.05 * process.sum {
             notes.push(format!(
                 "samples.{name}: its rate is known to {:.0} % only, from {} events",
@@ -156,6 +165,25 @@ pub(super) fn plan(
         reference,
         notes,
     })
+}
+
+/// The samples of the reference are read as one: their events have ids of their own.
+fn check_ids(references: &[Sample], names: &[String]) -> Result<(), MeasureError> {
+    let mut seen = HashSet::new();
+    for (sample, name) in references.iter().zip(names) {
+        let keys = &sample.table.ids.key;
+        let double = keys.iter().filter(|key| !seen.insert(**key)).count();
+        if double > 0 {
+            return Err(MeasureError::data(
+                format!("samples.{name}.id"),
+                format!(
+                    "{double} events have the id of an event of another sample of the reference; \
+                     the samples of a reference are read as one: add a column that tells them apart"
+                ),
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn read(

@@ -170,6 +170,8 @@ pub struct FiniteSample {
     /// The error of the ensemble's mean: sqrt(bootstrapped - fixed (1 - 1/E)), zero if
     /// that is negative.
     pub error: f64,
+    /// The same in the coordinate of the fit, which the parameter moves.
+    pub coordinate_error: f64,
     /// Members of both.
     pub members: [usize; 2],
 }
@@ -181,6 +183,8 @@ pub struct ToysResult {
     pub points: Vec<ToyPoint>,
     /// Critical values of t with their errors from the number of toys.
     pub belt: Vec<neyman::BeltPoint>,
+    /// Why there is none.
+    pub no_belt: Option<String>,
     /// Confidence sets of the observed curve.
     pub sets: Vec<neyman::ConfidenceSet>,
 }

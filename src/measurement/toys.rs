@@ -482,10 +482,9 @@ fn report(
         .zip(records)
         .map(|(value, records)| toy_set(*value, records))
         .collect();
-    let belt = if config.grid.len() > 1 {
-        Belt::new(&sets, &levels, Statistic::TwoSided).ok()
-    } else {
-        None
+    let (belt, no_belt) = match Belt::new(&sets, &levels, Statistic::TwoSided) {
+        Ok(belt) => (Some(belt), None),
+        Err(error) => (None, Some(error.to_string())),
     };
     let curve: Vec<(f64, f64)> = scan
         .and_then(|scan| scan.curves.get("profiled"))
@@ -498,6 +497,7 @@ fn report(
     Ok(ToysResult {
         points,
         sets: sets.collect(),
+        no_belt,
         belt: belt.map(|belt| belt.points().to_vec()).unwrap_or_default(),
     })
 }

@@ -225,6 +225,29 @@ impl Workplace {
         place
     }
 
+    /// The shipped measurement, made small.
+    pub fn measurement() -> Self {
+        let place = Self::new();
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/interference.toml");
+        let mut config: toml::Table = std::fs::read_to_string(path).unwrap().parse().unwrap();
+        config.remove("toys");
+        for (table, key, value) in [
+            ("generate", "events", toml::Value::Integer(2000)),
+            ("ensemble", "members", toml::Value::Integer(1)),
+            ("training", "epochs", toml::Value::Integer(1)),
+            (
+                "model",
+                "hidden",
+                toml::Value::Array(vec![toml::Value::Integer(8)]),
+            ),
+            ("report", "classifier_members", toml::Value::Integer(0)),
+        ] {
+            config[table][key] = value;
+        }
+        std::fs::write(place.path("config.toml"), toml::to_string(&config).unwrap()).unwrap();
+        place
+    }
+
     /// With `plane.parquet` and a configuration that interpolates it as well.
     pub fn interpolation() -> Self {
         let place = Self::new();
