@@ -40,9 +40,27 @@ pub use raw::{
 /// value does.
 #[must_use]
 pub fn schema() -> serde_json::Value {
-    let mut schema = schemars::schema_for!(Config).to_value();
-    allow_placeholders(&mut schema);
-    schema
+    let mut config = schemars::schema_for!(Config).to_value();
+    allow_placeholders(&mut config);
+    let mut measurement = schemars::schema_for!(Measurement).to_value();
+    // one table of definitions; what both have is a superset with placeholders
+    let mut definitions = serde_json::Map::new();
+    for (name, schema) in [("Measurement", &mut measurement), ("Config", &mut config)] {
+        if let Value::Object(schema) = schema {
+            if let Some(Value::Object(own)) = schema.remove("$defs") {
+                definitions.extend(own);
+            }
+            schema.remove("$schema");
+            definitions.insert(name.to_owned(), Value::Object(std::mem::take(schema)));
+        }
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Sideband",
+        "description": "One experiment: ensembles, or a measurement (`method = \"measure\"`).",
+        "anyOf": [{ "$ref": "#/$defs/Config" }, { "$ref": "#/$defs/Measurement" }],
+        "$defs": definitions,
+    })
 }
 
 /// Lets a text `${...}` stand for every value that is no text itself.

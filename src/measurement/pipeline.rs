@@ -12,7 +12,7 @@ use super::plan::{Plan, plan};
 use super::ratios::Ratio;
 use super::result::{Checks, FORMAT, MeasurementResult, ScanResult};
 use super::samples::Reader;
-use super::toys::toys;
+use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
 use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
@@ -285,16 +285,17 @@ impl Study<'_> {
                     ..source
                 };
                 let scan = scans.get(&measurement.measurement.interest[0]);
-                let thrown = toys(
-                    self,
+                let toys = Toys {
+                    study: self,
                     config,
-                    &ratios,
-                    &source,
-                    &made,
-                    &analyst,
-                    (&best, &reference),
-                    scan,
-                );
+                    ratios: &ratios,
+                    source: &source,
+                    made: &made,
+                    analyst: &analyst,
+                    best: &best,
+                    reference: &reference,
+                };
+                let thrown = toys.report(scan);
                 match thrown {
                     Ok(thrown) => Some(thrown),
                     // the fit stands without them

@@ -105,73 +105,219 @@ pub(super) fn check(measurement: &Measurement) -> Result<(), MeasureError> {
     Ok(())
 }
 
-/// Throws, fits and reports all pseudo-experiments of the configuration.
-pub(super) fn toys(
-    study: &Study<'_>,
-    config: &ToysConfig,
-    ratios: &Ratios,
-    source: &Source<'_>,
-    made: &Likelihoods,
-    analyst: &Analyst<'_>,
-    (best, reference): (&Fit, &Events),
-    scan: Option<&ScanResult>,
-) -> Result<ToysResult, MeasureError> {
-    let interest = analyst.interest()[0];
-    let builder = Builder {
-        measurement: study.measurement,
-        plan: study.plan,
-        parameters: analyst.parameters,
-    };
-    let pool = match config.events {
-        ToyEvents::Simulated => {
-            let columns = learned(source, ratios, reference)?;
-            let normalising = normalising(study, source, ratios, reference)?;
-            let channel = builder.unbinned(&columns, normalising.as_ref(), made.list())?;
-            simulated(config, channel, made, analyst, best, reference)?
+/// What pseudo-experiments are made of.
+pub(super) struct Toys<'a> {
+    pub study: &'a Study<'a>,
+    pub config: &'a ToysConfig,
+    pub ratios: &'a Ratios,
+    pub source: &'a Source<'a>,
+    pub made: &'a Likelihoods,
+    pub analyst: &'a Analyst<'a>,
+    /// The best fit to the events.
+    pub best: &'a Fit,
+    /// Events of the reference that no network has seen.
+    pub reference: &'a Events,
+}
+
+impl Toys<'_> {
+    /// Throws, fits and reports all pseudo-experiments of the configuration.
+    pub(super) fn report(&self, scan: Option<&ScanResult>) -> Result<ToysResult, MeasureError> {
+        let (study, config, made, analyst) = (self.study, self.config, self.made, self.analyst);
+        let interest = analyst.interest()[0];
+        let pool = match config.events {
+            ToyEvents::Simulated => self.simulated()?,
+            ToyEvents::Truth => self.truth()?,
+        };
+        let digest = digest(study, &pool);
+        let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
+        let toy_study = ToyStudy {
+            name: format!(
+                "{}, {:?} events, {digest}",
+                study.measurement.experiment.name, config.events
+            ),
+            seed: study.measurement.experiment.seed,
+            parameters,
+            points: config.grid.len() as u32,
+            toys: u64::from(config.number),
+            chunk: CHUNK,
+        };
+        // toys of another likelihood stay where they are
+        let folder = Folder(study.root.path().join("toys").join(&digest));
+        std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
+            path: folder.0.clone(),
+            reason: e.to_string(),
+        })?;
+        (study.say)(&format!(
+            "throwing {} toys at each of {} values",
+            config.number,
+            config.grid.len()
+        ));
+        let settings = analyst.settings();
+        let thrower = Thrower {
+            pool: &pool,
+            histograms: made.channels(),
+            parameters: made.list(),
+            settings: &settings,
+            interest,
+            is_truth: config.events == ToyEvents::Truth,
+        };
+        let stop = || study.interrupt.is_raised();
+        toy_study
+            .run(&folder, |toy| thrower.toy(toy), stop)
+            .map_err(|e| wrong(study, e))?;
+        let records = toy_study.read(&folder).map_err(|e| wrong(study, e))?;
+        report(config, analyst, interest, &pool, &records, scan)
+    }
+
+    fn builder(&self) -> Builder<'_> {
+        Builder {
+            measurement: self.study.measurement,
+            plan: self.study.plan,
+            parameters: self.analyst.parameters,
         }
-        ToyEvents::Truth => truth(
-            study, config, ratios, source, &builder, made, analyst, reference,
-        )?,
-    };
-    let digest = digest(study, &pool);
-    let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
-    let toy_study = ToyStudy {
-        name: format!(
-            "{}, {:?} events, {digest}",
-            study.measurement.experiment.name, config.events
-        ),
-        seed: study.measurement.experiment.seed,
-        parameters,
-        points: config.grid.len() as u32,
-        toys: u64::from(config.number),
-        chunk: CHUNK,
-    };
-    // toys of another likelihood stay where they are
-    let folder = Folder(study.root.path().join("toys").join(&digest));
-    std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
-        path: folder.0.clone(),
-        reason: e.to_string(),
-    })?;
-    (study.say)(&format!(
-        "throwing {} toys at each of {} values",
-        config.number,
-        config.grid.len()
-    ));
-    let settings = analyst.settings();
-    let thrower = Thrower {
-        pool: &pool,
-        histograms: made.channels(),
-        parameters: made.list(),
-        settings: &settings,
-        interest,
-        is_truth: config.events == ToyEvents::Truth,
-    };
-    let stop = || study.interrupt.is_raised();
-    toy_study
-        .run(&folder, |toy| thrower.toy(toy), stop)
-        .map_err(|e| wrong(study, e))?;
-    let records = toy_study.read(&folder).map_err(|e| wrong(study, e))?;
-    report(config, analyst, interest, &pool, &records, scan)
+    }
+
+    /// Learned ratios of events.
+    fn learned(&self, events: &Events) -> Result<Columns, MeasureError> {
+        let weights = events.weights.clone();
+        self.source.learned(self.ratios, &events.features, weights)
+    }
+
+    /// Some events of the reference, which divide the density by its integral.
+    fn normalising(&self) -> Result<Option<Sample>, MeasureError> {
+        if !self.study.is_renormalised() {
+            return Ok(None);
+        }
+        let columns = self.learned(&self.reference.thinned(NORMALISATION))?;
+        Ok(Some(columns.sample()?))
+    }
+
+    /// Reference events that no network has seen, with the weights that the likelihood
+    /// itself gives them, at the nuisance parameters that fit the data best for each value.
+    fn simulated(&self) -> Result<Pool, MeasureError> {
+        let columns = self.learned(self.reference)?;
+        let normalising = self.normalising()?;
+        let list = self.made.list();
+        let channel = self
+            .builder()
+            .unbinned(&columns, normalising.as_ref(), list)?;
+        let analyst = self.analyst;
+        let interest = analyst.interest()[0];
+        let mut points = Vec::new();
+        for value in &self.config.grid {
+            let at = analyst.parameters.coordinate(interest, *value);
+            let settings = analyst.from(self.best).with_fixed(interest, at);
+            let profiled = crate::inference::fit::fit(&self.made.model, &settings)
+                .map_err(|e| MeasureError::Fit(e.to_string()))?;
+            profiled
+                .checked()
+                .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
+            let truth = profiled.point;
+            let rate: f64 = channel.rates(&truth).iter().sum();
+            let densities = channel.densities(&truth);
+            // a learned density may be slightly negative: such an event is in no toy
+            let ratios: Vec<f64> = densities.iter().map(|q| (q / rate).max(0.0)).collect();
+            let mut weights = reference_weights(&ratios, &self.reference.weights, rate)
+                .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+            // the rate is that of the likelihood, whatever the density integrates to
+            let sum: f64 = weights.iter().sum();
+            weights.iter_mut().for_each(|w| *w *= rate / sum);
+            points.push(PoolPoint {
+                truth,
+                pool: AsimovPool::new(&weights)
+                    .map_err(|e| MeasureError::Likelihood(e.to_string()))?,
+            });
+        }
+        Ok(Pool { channel, points })
+    }
+
+    /// New events of the true reference with the weights that the true density gives them:
+    /// neither the training samples nor the learned ratios decide what is thrown.
+    fn truth(&self) -> Result<Pool, MeasureError> {
+        let (study, config, made, analyst) = (self.study, self.config, self.made, self.analyst);
+        let source = self.source;
+        let measurement = study.measurement;
+        let Some(generate) = &measurement.generate else {
+            return Err(MeasureError::config(
+                "toys.events",
+                "the truth is not known",
+            ));
+        };
+        let truth = model(generate)?;
+        let reference: Vec<Process> = Process::ALL
+            .into_iter()
+            .filter(|p| {
+                let names = &measurement.measurement.reference;
+                names.iter().any(|name| name == p.name())
+            })
+            .collect();
+        let total: f64 = reference.iter().map(|p| truth.events(*p)).sum();
+        let key = Key::from_seed(measurement.experiment.seed).with(POOL);
+        let mut drawn: Vec<Point> = Vec::new();
+        for process in &reference {
+            let share = truth.events(*process) / total;
+            let n = (share * TRUTH_POOL as f64).round() as usize;
+            drawn.extend(truth.sample(*process, n, key.with(*process as u64)));
+        }
+        let features: Vec<f32> = drawn.iter().flatten().map(|x| *x as f32).collect();
+        // what the networks see is rounded; the truth is that of the rounded event
+        let rounded: Vec<Point> = features
+            .chunks_exact(DIMENSIONS)
+            .map(|row| std::array::from_fn(|i| f64::from(row[i])))
+            .collect();
+        let ones = vec![1.0; rounded.len()];
+        let columns = if config.exact {
+            source.exact(&truth, &rounded, ones.clone())?
+        } else {
+            source.learned(self.ratios, &features, ones.clone())?
+        };
+        let normalising = match (config.exact, study.is_renormalised()) {
+            (_, false) => None,
+            (false, true) => self.normalising()?,
+            (true, true) => {
+                let step = rounded.len().div_ceil(NORMALISATION);
+                let some: Vec<Point> = rounded.iter().copied().step_by(step).collect();
+                let weights = vec![1.0; some.len()];
+                Some(source.exact(&truth, &some, weights)?.sample()?)
+            }
+        };
+        let channel = self
+            .builder()
+            .unbinned(&columns, normalising.as_ref(), made.list())?;
+        let interest = analyst.interest()[0];
+        let mut points = Vec::new();
+        for value in &config.grid {
+            let at = truth_at(config, *value)?;
+            let known = |e: crate::inference::interference::InterferenceError| {
+                MeasureError::config("toys", e.to_string())
+            };
+            let expected = truth.expected(&at).map_err(known)?;
+            let mut ratios = Vec::with_capacity(rounded.len());
+            for x in &rounded {
+                let intensity = truth.intensity(&at, x).map_err(known)?;
+                let density: f64 = reference
+                    .iter()
+                    .map(|p| truth.events(*p) * truth.density(*p, x))
+                    .sum();
+                ratios.push(intensity / expected / (density / total));
+            }
+            let weights = reference_weights(&ratios, &ones, expected)
+                .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+            let mut coordinates: Vec<f64> = made.list().iter().map(|p| p.nominal).collect();
+            coordinates[interest] = analyst.parameters.coordinate(interest, *value);
+            for (name, x) in &config.nuisance {
+                if let Some(place) = made.parameter(name) {
+                    coordinates[place] = *x;
+                }
+            }
+            points.push(PoolPoint {
+                truth: coordinates,
+                pool: AsimovPool::new(&weights)
+                    .map_err(|e| MeasureError::Likelihood(e.to_string()))?,
+            });
+        }
+        Ok(Pool { channel, points })
+    }
 }
 
 fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
@@ -218,154 +364,6 @@ fn digest(study: &Study<'_>, pool: &Pool) -> String {
     }
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
-}
-
-fn learned(source: &Source<'_>, ratios: &Ratios, events: &Events) -> Result<Columns, MeasureError> {
-    source.learned(ratios, &events.features, events.weights.clone())
-}
-
-/// Some events of the reference, which divide the density by its integral.
-fn normalising(
-    study: &Study<'_>,
-    source: &Source<'_>,
-    ratios: &Ratios,
-    reference: &Events,
-) -> Result<Option<Sample>, MeasureError> {
-    if !study.is_renormalised() {
-        return Ok(None);
-    }
-    let columns = learned(source, ratios, &reference.thinned(NORMALISATION))?;
-    Ok(Some(columns.sample()?))
-}
-
-/// Reference events that no network has seen, with the weights that the likelihood
-/// itself gives them, at the nuisance parameters that fit the data best for each value.
-fn simulated(
-    config: &ToysConfig,
-    channel: UnbinnedChannel,
-    made: &Likelihoods,
-    analyst: &Analyst<'_>,
-    best: &Fit,
-    reference: &Events,
-) -> Result<Pool, MeasureError> {
-    let interest = analyst.interest()[0];
-    let mut points = Vec::new();
-    for value in &config.grid {
-        let at = analyst.parameters.coordinate(interest, *value);
-        let settings = analyst.from(best).with_fixed(interest, at);
-        let profiled = crate::inference::fit::fit(&made.model, &settings)
-            .map_err(|e| MeasureError::Fit(e.to_string()))?;
-        profiled
-            .checked()
-            .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
-        let truth = profiled.point;
-        let rate: f64 = channel.rates(&truth).iter().sum();
-        let densities = channel.densities(&truth);
-        // a learned density may be slightly negative: such an event is in no toy
-        let ratios: Vec<f64> = densities.iter().map(|q| (q / rate).max(0.0)).collect();
-        let mut weights = reference_weights(&ratios, &reference.weights, rate)
-            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-        // the rate is that of the likelihood, whatever the density integrates to
-        let sum: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|w| *w *= rate / sum);
-        points.push(PoolPoint {
-            truth,
-            pool: AsimovPool::new(&weights).map_err(|e| MeasureError::Likelihood(e.to_string()))?,
-        });
-    }
-    Ok(Pool { channel, points })
-}
-
-/// New events of the true reference with the weights that the true density gives them:
-/// neither the training samples nor the learned ratios decide what is thrown.
-fn truth(
-    study: &Study<'_>,
-    config: &ToysConfig,
-    ratios: &Ratios,
-    source: &Source<'_>,
-    builder: &Builder<'_>,
-    made: &Likelihoods,
-    analyst: &Analyst<'_>,
-    unseen: &Events,
-) -> Result<Pool, MeasureError> {
-    let measurement = study.measurement;
-    let Some(generate) = &measurement.generate else {
-        return Err(MeasureError::config(
-            "toys.events",
-            "the truth is not known",
-        ));
-    };
-    let truth = model(generate)?;
-    let reference: Vec<Process> = Process::ALL
-        .into_iter()
-        .filter(|p| {
-            let names = &measurement.measurement.reference;
-            names.iter().any(|name| name == p.name())
-        })
-        .collect();
-    let total: f64 = reference.iter().map(|p| truth.events(*p)).sum();
-    let key = Key::from_seed(measurement.experiment.seed).with(POOL);
-    let mut drawn: Vec<Point> = Vec::new();
-    for process in &reference {
-        let share = truth.events(*process) / total;
-        let n = (share * TRUTH_POOL as f64).round() as usize;
-        drawn.extend(truth.sample(*process, n, key.with(*process as u64)));
-    }
-    let features: Vec<f32> = drawn.iter().flatten().map(|x| *x as f32).collect();
-    // what the networks see is rounded; the truth is that of the rounded event
-    let rounded: Vec<Point> = features
-        .chunks_exact(DIMENSIONS)
-        .map(|row| std::array::from_fn(|i| f64::from(row[i])))
-        .collect();
-    let ones = vec![1.0; rounded.len()];
-    let columns = if config.exact {
-        source.exact(&truth, &rounded, ones.clone())?
-    } else {
-        source.learned(ratios, &features, ones.clone())?
-    };
-    let normalising = match (config.exact, study.is_renormalised()) {
-        (_, false) => None,
-        (false, true) => normalising(study, source, ratios, unseen)?,
-        (true, true) => {
-            let step = rounded.len().div_ceil(NORMALISATION);
-            let some: Vec<Point> = rounded.iter().copied().step_by(step).collect();
-            let weights = vec![1.0; some.len()];
-            Some(source.exact(&truth, &some, weights)?.sample()?)
-        }
-    };
-    let channel = builder.unbinned(&columns, normalising.as_ref(), made.list())?;
-    let interest = analyst.interest()[0];
-    let mut points = Vec::new();
-    for value in &config.grid {
-        let at = truth_at(config, *value)?;
-        let known = |e: crate::inference::interference::InterferenceError| {
-            MeasureError::config("toys", e.to_string())
-        };
-        let expected = truth.expected(&at).map_err(known)?;
-        let mut ratios = Vec::with_capacity(rounded.len());
-        for x in &rounded {
-            let intensity = truth.intensity(&at, x).map_err(known)?;
-            let density: f64 = reference
-                .iter()
-                .map(|p| truth.events(*p) * truth.density(*p, x))
-                .sum();
-            ratios.push(intensity / expected / (density / total));
-        }
-        let weights = reference_weights(&ratios, &ones, expected)
-            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-        let mut coordinates: Vec<f64> = made.list().iter().map(|p| p.nominal).collect();
-        coordinates[interest] = analyst.parameters.coordinate(interest, *value);
-        for (name, x) in &config.nuisance {
-            if let Some(place) = made.parameter(name) {
-                coordinates[place] = *x;
-            }
-        }
-        points.push(PoolPoint {
-            truth: coordinates,
-            pool: AsimovPool::new(&weights).map_err(|e| MeasureError::Likelihood(e.to_string()))?,
-        });
-    }
-    Ok(Pool { channel, points })
 }
 
 /// Makes one pseudo-experiment and fits it.
