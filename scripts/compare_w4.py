@@ -33,9 +33,7 @@ def records(command):
 def sideband(program, threads, seconds):
     """[(name, events, evaluations a second by wall, by processor time)]."""
     lines = records([program, str(seconds)])
-    chosen = [
-        line for line in lines if line["metric"] == "gradient" and line["threads"] == threads
-    ]
+    chosen = [line for line in lines if line["metric"] == "gradient" and line["threads"] == threads]
     return [
         (
             "sideband" if line["storage"] == "Double" else "sideband, f32 storage",

@@ -41,18 +41,12 @@ weights = numbers.column(EVENTS, -0.2, 1.8)
 ratios = [numbers.column(EVENTS, 0.3, 1.7) for _ in range(PROCESSES)]
 ratios[1] *= np.where(np.arange(EVENTS) % 60 == 0, 0.01, 1.0)
 shapes = [
-    [
-        (numbers.column(EVENTS, 0.85, 1.05), numbers.column(EVENTS, 0.9, 1.2))
-        for _ in range(SHAPES)
-    ]
+    [(numbers.column(EVENTS, 0.85, 1.05), numbers.column(EVENTS, 0.9, 1.2)) for _ in range(SHAPES)]
     for _ in range(PROCESSES)
 ]
 single = numbers.column(EVENTS, 0.85, 1.05), numbers.column(EVENTS, 0.9, 1.2)
 rates = [
-    [
-        (numbers.column(1, 0.9, 1.0)[0], numbers.column(1, 1.0, 1.1)[0])
-        for _ in range(SHAPES)
-    ]
+    [(numbers.column(1, 0.9, 1.0)[0], numbers.column(1, 1.0, 1.1)[0]) for _ in range(SHAPES)]
     for _ in range(PROCESSES)
 ]
 NU = [320.0, 300.0, 180.0]

@@ -14,6 +14,7 @@ mod events;
 mod finite_sample;
 mod generate;
 mod model;
+mod notes;
 mod page;
 mod pipeline;
 mod plan;

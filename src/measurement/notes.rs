@@ -1,0 +1,116 @@
+//! Checks of a result, and what the user should know of it.
+
+use super::result::{Checks, MeasurementResult};
+use crate::inference::fit::Fit;
+use crate::inference::{Likelihood, Model, Normalisation, UnbinnedChannel};
+use crate::report::page::Status;
+
+/// Checks at the best fit and one error around it.
+pub(super) fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Checks {
+    let mut worst: Option<Normalisation> = None;
+    for (k, parameter) in model.parameters().iter().enumerate() {
+        let error = best.error(k).unwrap_or(0.0);
+        for step in [-error, error] {
+            let mut at = best.point.clone();
+            at[k] = (at[k] + step).clamp(parameter.bounds.0, parameter.bounds.1);
+            let found = channel.normalisation(&at);
+            let farther = |n: &Normalisation| {
+                let away = n.significance().abs();
+                worst.is_none_or(|w| w.significance().abs() < away)
+            };
+            worst = found.filter(farther).or(worst);
+        }
+    }
+    Checks {
+        not_positive: channel.count_not_positive(&best.point),
+        normalisation: channel.normalisation(&best.point),
+        normalisation_around: worst,
+    }
+}
+
+/// Members below which a variance is a guess.
+const FEW: usize = 10;
+/// Errors from one that an integral may be away.
+const INTEGRAL_PULL: f64 = 3.0;
+/// How far from one an integral may be, whatever its error.
+const INTEGRAL_DISTANCE: f64 = 0.1;
+/// Pull of a nuisance parameter that is worth a note.
+const LARGE_PULL: f64 = 3.0;
+
+/// What the user should know of a result.
+pub(super) fn notes(result: &mut MeasurementResult) {
+    let integral = [
+        result.checks.normalisation,
+        result.checks.normalisation_around,
+    ];
+    let far = integral
+        .into_iter()
+        .flatten()
+        .find(|n| n.significance().abs() > INTEGRAL_PULL);
+    let far = far.or_else(|| {
+        let all = integral.into_iter().flatten();
+        all.into_iter()
+            .find(|n| (n.integral - 1.0).abs() > INTEGRAL_DISTANCE)
+    });
+    for p in &result.fit.parameters {
+        if p.at_bound {
+            result.notes.push(format!("{} ended on a bound", p.label));
+        } else if p.pull.is_some_and(|[pull, _]| pull.abs() > LARGE_PULL) {
+            result.notes.push(format!(
+                "{} is pulled by more than {LARGE_PULL} standard deviations",
+                p.label
+            ));
+        }
+    }
+    if let Some(far) = far {
+        result.notes.push(format!(
+            "the density integrates to {:.4} +- {:.4} over the reference within one error of the \
+             best fit: do not trust the fit, or set measurement.renormalise = true",
+            far.integral, far.error
+        ));
+    }
+    if result.checks.not_positive > 0 {
+        result.notes.push(format!(
+            "the density of {} events is below the barrier at the best fit",
+            result.checks.not_positive
+        ));
+    }
+    for (name, scan) in &result.scans {
+        if !scan.failed.is_empty() {
+            result.notes.push(format!(
+                "{} points of the scan of {name} failed and are not drawn",
+                scan.failed.len()
+            ));
+        }
+        if !scan.deeper_at.is_empty() {
+            result.notes.push(format!(
+                "the scan of {name} found a deeper minimum than the first fit, which was redone"
+            ));
+        }
+    }
+    if let Some(finite) = &result.finite_sample
+        && finite.members.iter().any(|n| *n < FEW)
+    {
+        result.notes.push(format!(
+            "the error of the finite training sample comes from {} and {} members: with fewer than \
+             {FEW} it is a rough guess",
+            finite.members[0], finite.members[1]
+        ));
+    }
+    if let Some(toys) = &result.toys
+        && let Some(reason) = &toys.no_belt
+    {
+        result.notes.push(format!("there is no belt: {reason}"));
+    }
+    let bad = result
+        .ratios
+        .iter()
+        .filter(|r| r.status != Status::Good)
+        .count();
+    if bad > 0 {
+        result.notes.push(format!(
+            "{bad} of {} ratios want a look",
+            result.ratios.len()
+        ));
+    }
+}
