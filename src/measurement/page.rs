@@ -5,6 +5,7 @@ mod toys;
 use super::error::MeasureError;
 use super::events::Events;
 use super::pipeline::{Likelihoods, RESULT, Study};
+use super::plan::ProcessPlan;
 use super::result::{ImpactsResult, IntervalSet, MeasurementResult, ParameterResult, ScanResult};
 use super::tables;
 use crate::inference::UnbinnedChannel;
@@ -17,6 +18,7 @@ use crate::report::plot::{
     Point, ScanCurve,
 };
 use crate::run::DirectoryError;
+use serde_json::{Value, json};
 
 /// Rows of one figure of impacts.
 const ROWS: usize = 25;
@@ -58,7 +60,7 @@ pub(super) fn write(
             nuisances(study, result)?,
             favours(study, made, best, events, channel)?,
             trust(study, result)?,
-            files(result, &export),
+            files(&export),
         ],
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
@@ -634,25 +636,86 @@ fn export(study: &Study<'_>, made: &Likelihoods) -> Result<String, MeasureError>
         return Ok("There are no histograms to export.".to_owned());
     };
     let root = study.root;
+    let write = |name: &str, value: &Value| root.write_json(&root.path().join(name), value);
+    write("templates.json", &templates(study))?;
     match workspace::export(histograms, &study.measurement.experiment.name) {
         Ok((workspace, settings)) => {
-            root.write_json(&root.path().join("workspace.json"), &workspace)?;
-            root.write_json(
-                &root.path().join("workspace_settings.json"),
-                &settings.to_json(),
-            )?;
-            Ok("workspace.json is a pyhf workspace of the histograms; \
-                workspace_settings.json are its modifier_settings."
-                .to_owned())
+            write("workspace.json", &workspace)?;
+            let nominal = histograms.nominal();
+            let points = json!({
+                "modifier_settings": settings.to_json(),
+                "points": workspace::reference(histograms, &[nominal]),
+            });
+            write("workspace_points.json", &points)?;
+            Ok(
+                "workspace.json is a pyhf workspace of the histograms; workspace_points.json has \
+                the modifier_settings that pyhf needs and this program's numbers, which \
+                scripts/check_workspace.py compares with those of pyhf. templates.json has the \
+                histograms alone."
+                    .to_owned(),
+            )
         }
         Err(error) => Ok(format!(
-            "The histograms are no pyhf workspace: {error}. Their templates are in templates.json."
+            "templates.json has the histograms of all processes and variations. They are no pyhf \
+             workspace: {error}."
         )),
     }
 }
 
-fn files(result: &MeasurementResult, export: &str) -> Section {
-    let _ = result;
+/// Histograms of all processes and variations by channel.
+fn templates(study: &Study<'_>) -> Value {
+    let m = study.measurement;
+    let own = m.measurement.histogram.iter();
+    let own = own.map(|h| (&m.training.region, &h.observable, &h.bins));
+    let others = m.channels.iter();
+    let others = others.map(|(name, c)| (name, &c.observable, &c.bins));
+    let channel = |number: usize, name: &String, observable: &String, bins: &Vec<f64>| {
+        let process = |p: &ProcessPlan| {
+            let scaled = |t: &[f64]| t.iter().map(|x| p.scale * x).collect::<Vec<f64>>();
+            let own = study
+                .plan
+                .varied
+                .iter()
+                .filter(|((_, name), _)| *name == p.name);
+            let varied: serde_json::Map<String, Value> = own
+                .map(|((systematic, _), varied)| {
+                    let value = match &varied.templates {
+                        Some([low, high]) => json!({
+                            "down": scaled(&low[number].contents),
+                            "up": scaled(&high[number].contents),
+                        }),
+                        None => json!({ "rates": varied.rates }),
+                    };
+                    (systematic.clone(), value)
+                })
+                .collect();
+            let nominal = &p.templates[number];
+            let errors: Vec<f64> = nominal
+                .variances
+                .iter()
+                .map(|v| p.scale * v.sqrt())
+                .collect();
+            let value = json!({
+                "coefficient": m.samples[&p.name].coefficient,
+                "contents": scaled(&nominal.contents),
+                "errors": errors,
+                "systematics": varied,
+            });
+            (p.name.clone(), value)
+        };
+        let processes: serde_json::Map<String, Value> =
+            study.plan.processes.iter().map(process).collect();
+        let value = json!({ "observable": observable, "edges": bins, "processes": processes });
+        (name.clone(), value)
+    };
+    let all = own.chain(others).enumerate();
+    let map: serde_json::Map<String, Value> = all
+        .map(|(number, (name, observable, bins))| channel(number, name, observable, bins))
+        .collect();
+    Value::Object(map)
+}
+
+fn files(export: &str) -> Section {
     Section {
         title: "Files".to_owned(),
         text: vec![
