@@ -4,16 +4,17 @@
 use super::error::MeasureError;
 use crate::background::{Applier, ApplyError};
 use crate::config::Aggregate;
-use crate::ensemble::{FeatureScaling, Member};
+use crate::ensemble::Member;
 use crate::run::RunDirectory;
 use sideband_models::{Compute, Network};
 
 /// A trained ensemble that gives a ratio of densities.
 pub(super) struct Ratio {
-    applier: Applier,
+    members: Vec<Member>,
     /// What makes a ratio of densities of a ratio of yields.
     yields: f64,
-    members: usize,
+    compute: Compute,
+    threads: usize,
 }
 
 /// A ratio at some events.
@@ -44,24 +45,38 @@ impl Ratio {
                 members.push(member);
             }
         }
-        let Some(first) = members.first() else {
+        if members.is_empty() {
             return Err(MeasureError::Likelihood(format!(
                 "no member of {} can be used",
                 directory.path().display()
             )));
-        };
-        let network = Network::new(first.about.network.clone());
-        let scaling: &FeatureScaling = &first.about.features;
+        }
         Ok(Self {
-            applier: Applier::new(compute, threads, &network, scaling, &members)?,
+            members,
             yields: yields[0] / yields[1],
-            members: members.len(),
+            compute: compute.clone(),
+            threads,
         })
+    }
+
+    /// The members on the device. They live as long as one evaluation: a measurement has
+    /// hundreds of ratios, and each would hold threads.
+    fn applier(&self) -> Result<Applier, MeasureError> {
+        let about = &self.members[0].about;
+        let network = Network::new(about.network.clone());
+        let (threads, scaling) = (self.threads, &about.features);
+        Ok(Applier::new(
+            &self.compute,
+            threads,
+            &network,
+            scaling,
+            &self.members,
+        )?)
     }
 
     /// Number of members.
     pub(super) fn members(&self) -> usize {
-        self.members
+        self.members.len()
     }
 
     /// The ratio at events, `[n, D]`.
@@ -73,10 +88,10 @@ impl Ratio {
     ) -> Result<RatioColumn, MeasureError> {
         let mut column = RatioColumn::default();
         if keep_members {
-            column.members = vec![Vec::new(); self.members];
+            column.members = vec![Vec::new(); self.members.len()];
         }
-        let mut scratch = Vec::with_capacity(self.members);
-        self.applier.for_each(features, |_, ratios| {
+        let mut scratch = Vec::with_capacity(self.members.len());
+        self.applier()?.for_each(features, |_, ratios| {
             let r = combine(ratios, aggregate, &mut scratch) * self.yields;
             column.log.push(r.ln());
             column.spread.push(relative_spread(ratios) as f32);
