@@ -17,6 +17,7 @@
 mod activation;
 mod device;
 mod flow;
+mod host;
 mod mlp;
 mod network;
 mod objective;

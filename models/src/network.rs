@@ -5,11 +5,11 @@
 //! ([`Flow`]).
 
 use crate::device::Compute;
-use crate::flow::{Flow, FlowConfig, FlowOnDevice, HostFlow, Scratch};
+use crate::flow::{Flow, FlowConfig, FlowOnDevice};
 use crate::mlp::{Mlp, MlpConfig};
 use crate::random::Key;
-use crate::stack::{Layout, download};
-use burn::tensor::{Tensor, TensorData};
+use crate::stack::Layout;
+use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// Shape of one network.
@@ -71,8 +71,9 @@ pub struct Network {
     kind: Kind,
 }
 
+/// What kind of network it is.
 #[derive(Clone, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Flow(Flow),
     Mlp(Mlp),
 }
@@ -93,6 +94,10 @@ impl Network {
     #[must_use]
     pub fn config(&self) -> &NetworkConfig {
         &self.config
+    }
+
+    pub(crate) fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// Names, shapes and places of a member's trained parameters.
@@ -157,31 +162,23 @@ pub(crate) struct TrainingOutput {
     pub statistics: Vec<Tensor<3>>,
 }
 
-/// A network with what a device needs to compute it.
+/// A network with what a device needs to compute it by tensor operations.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceNetwork {
     network: Network,
     engine: Engine,
 }
 
-/// What computes. On the CPU backend a flow is written out by hand, since its
-/// small layers spend their time between operations; the rule knows the device
-/// and the kind of network alone, so that a member's numbers do not depend on
-/// its neighbours. [`Kernels::Plain`](crate::Kernels) switches it off.
 #[derive(Clone, Debug)]
 enum Engine {
     Mlp(Mlp),
     Flow(Box<FlowOnDevice>),
-    HostFlow(Box<HostFlow>),
 }
 
 impl DeviceNetwork {
     pub(crate) fn new(compute: &Compute, network: &Network) -> Self {
         let engine = match &network.kind {
             Kind::Mlp(mlp) => Engine::Mlp(mlp.clone()),
-            Kind::Flow(flow) if compute.has_host_kernels() => {
-                Engine::HostFlow(Box::new(HostFlow::new(flow.config())))
-            }
             Kind::Flow(flow) => Engine::Flow(Box::new(FlowOnDevice::new(compute, flow))),
         };
         Self {
@@ -192,22 +189,6 @@ impl DeviceNetwork {
 
     pub(crate) fn network(&self) -> &Network {
         &self.network
-    }
-
-    /// The hand-written flow, if it is what computes.
-    pub(crate) fn host(&self) -> Option<&HostFlow> {
-        match &self.engine {
-            Engine::HostFlow(host) => Some(host),
-            _ => None,
-        }
-    }
-
-    /// The flow in tensor operations, if it is what computes.
-    pub(crate) fn flow(&self) -> Option<&FlowOnDevice> {
-        match &self.engine {
-            Engine::Flow(flow) => Some(flow),
-            _ => None,
-        }
     }
 
     /// Forward pass in training. `parameters`: one tensor `[E, rows, cols]` a
@@ -223,46 +204,7 @@ impl DeviceNetwork {
         match &self.engine {
             Engine::Mlp(mlp) => mlp.train(parameters, statistics, x, masks),
             Engine::Flow(flow) => flow.train(parameters, statistics, x, masks),
-            Engine::HostFlow(_) => unreachable!("the stack asks for host() first"),
         }
-    }
-
-    fn evaluate_by_hand(
-        &self,
-        host: &HostFlow,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
-        x: Tensor<3>,
-    ) -> Tensor<3> {
-        let pack = |layout: &Layout, list: &[Tensor<3>]| match list {
-            [] => Vec::new(),
-            list => download(layout.pack(list.to_vec())),
-        };
-        let parameters = pack(self.network.parameters(), parameters);
-        let statistics = pack(self.network.statistics(), statistics);
-        let (p, s) = (host.parameters(), host.statistics());
-        let members = parameters.len() / p.max(1);
-        let [given, batch, columns] = x.dims();
-        let device = x.device();
-        let x = download(x);
-        let mut scratch = Scratch::default();
-        let mut output = vec![0.0; members * batch];
-        for (member, output) in output.chunks_mut(batch.max(1)).enumerate() {
-            // rows are common to all members, or each has its own
-            let first = if given == 1 {
-                0
-            } else {
-                member * batch * columns
-            };
-            host.log_prob(
-                &mut scratch,
-                &parameters[member * p..(member + 1) * p],
-                &statistics[member * s..(member + 1) * s],
-                &x[first..first + batch * columns],
-                output,
-            );
-        }
-        Tensor::from_data(TensorData::new(output, [members, batch, 1]), &device)
     }
 
     /// Forward pass with running statistics and without dropout.
@@ -275,7 +217,6 @@ impl DeviceNetwork {
         match &self.engine {
             Engine::Mlp(mlp) => mlp.evaluate(parameters, statistics, x),
             Engine::Flow(flow) => flow.evaluate(parameters, statistics, x),
-            Engine::HostFlow(host) => self.evaluate_by_hand(host, parameters, statistics, x),
         }
     }
 }

@@ -2,9 +2,8 @@
 
 use super::host::Scratch;
 use super::layout::{Flow, FlowStep};
-use super::{DIAGONAL_MINIMUM, FlowConfig};
+use super::{DIAGONAL_MINIMUM, FlowConfig, FlowOnDevice, HostFlow};
 use crate::device::Compute;
-use crate::network::{DeviceNetwork, Network};
 use crate::stack::{EVALUATION_CHUNK, InputScaling, Row, download};
 use burn::tensor::{Tensor, TensorData};
 
@@ -12,7 +11,6 @@ use burn::tensor::{Tensor, TensorData};
 #[derive(Debug)]
 pub struct FlowSampler {
     compute: Compute,
-    network: DeviceNetwork,
     config: FlowConfig,
     scaling: InputScaling,
     rows: Vec<Row>,
@@ -23,6 +21,7 @@ pub struct FlowSampler {
 
 #[derive(Debug)]
 struct DeviceFlows {
+    flow: FlowOnDevice,
     parameters: Vec<Tensor<3>>,
     statistics: Vec<Tensor<3>>,
     inverses: Vec<Tensor<3>>,
@@ -34,8 +33,7 @@ impl FlowSampler {
     #[must_use]
     pub fn new(compute: &Compute, flow: &Flow, scaling: &InputScaling, rows: &[Row]) -> Self {
         let config = flow.config().clone();
-        let network = DeviceNetwork::new(compute, &Network::new(config.clone()));
-        let stack = network.flow().is_some().then(|| {
+        let stack = (!compute.has_host_kernels()).then(|| {
             let pack = |pick: fn(&Row) -> &[f32]| {
                 let flat: Vec<f32> = rows.iter().flat_map(pick).copied().collect();
                 let width = flat.len() / rows.len().max(1);
@@ -43,6 +41,7 @@ impl FlowSampler {
                 Tensor::<2>::from_data(data, compute.device())
             };
             DeviceFlows {
+                flow: FlowOnDevice::new(compute, flow),
                 parameters: flow.parameters().unpack(&pack(|r| &r.parameters)),
                 statistics: if flow.statistics().is_empty() {
                     Vec::new()
@@ -54,7 +53,6 @@ impl FlowSampler {
         });
         Self {
             compute: compute.clone(),
-            network,
             config,
             scaling: scaling.clone(),
             rows: rows.to_vec(),
@@ -77,7 +75,7 @@ impl FlowSampler {
         let context = self.standardise(context);
         let mut x = match &self.stack {
             None => {
-                let host = self.network.host().expect("one of the two computes");
+                let host = HostFlow::new(&self.config);
                 let mut scratch = Scratch::default();
                 let mut all = vec![0.0; self.members() * noise.len()];
                 for (row, out) in self.rows.iter().zip(all.chunks_mut(noise.len().max(1))) {
@@ -94,7 +92,6 @@ impl FlowSampler {
                 all
             }
             Some(stack) => {
-                let flow = self.network.flow().expect("one of the two computes");
                 let members = self.members();
                 let n = noise.len() / d;
                 let mut all = vec![0.0; members * n * d];
@@ -107,7 +104,7 @@ impl FlowSampler {
                         Tensor::<3>::from_data(data, self.compute.device())
                     };
                     let context = (c > 0).then(|| piece(&context, c));
-                    let drawn = flow.sample(
+                    let drawn = stack.flow.sample(
                         &stack.parameters,
                         &stack.statistics,
                         &stack.inverses,
@@ -132,7 +129,7 @@ impl FlowSampler {
     /// computed on the CPU.
     #[must_use]
     pub fn trace(&self, member: usize, noise: &[f32], context: &[f32]) -> Vec<Vec<f32>> {
-        let host = super::HostFlow::new(&self.config);
+        let host = HostFlow::new(&self.config);
         let row = &self.rows[member];
         let context = self.standardise(context);
         let mut scratch = Scratch::default();

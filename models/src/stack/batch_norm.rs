@@ -6,8 +6,8 @@
 
 use burn::tensor::Tensor;
 
-const EPSILON: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
+pub(crate) const EPSILON: f64 = 1e-5;
+pub(crate) const MOMENTUM: f64 = 0.1;
 
 /// Normalises `x` `[E, B, W]` by its batch statistics; returns the result and
 /// the new running mean and variance, each `[E, 1, W]`, without gradients.

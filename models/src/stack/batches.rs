@@ -23,33 +23,27 @@ pub struct Batches {
 }
 
 impl Batches {
-    /// Dropout mask `[E, B, W]` of one step and layer: 0 or 1/(1-p).
+    /// Appends the dropout mask of a member, step and layer, `units` values (`B W`)
+    /// of 0 or 1/(1-p).
     pub(crate) fn dropout_mask(
         &self,
-        step: usize,
-        layer: usize,
-        batch: usize,
-        width: usize,
+        (member, step, layer): (usize, usize, usize),
+        units: usize,
         probability: f64,
-    ) -> Vec<f32> {
+        mask: &mut Vec<f32>,
+    ) {
         // 16 bits a unit, four units a draw
         let threshold = (probability * 65_536.0).round() as u64;
         let keep = (1.0 / (1.0 - probability)) as f32;
-        let units = batch * width;
-        let mut mask = Vec::with_capacity(self.dropout_keys.len() * units);
-        for (key, first) in self.dropout_keys.iter().zip(&self.first_steps) {
-            let key = key.with(first + step as u64).with(layer as u64);
-            let end = mask.len() + units;
-            for counter in 0..units.div_ceil(4) as u64 {
-                let word = key.at(counter);
-                for lane in 0..4 {
-                    if mask.len() < end {
-                        let dropped = (word >> (16 * lane)) & 0xFFFF < threshold;
-                        mask.push(if dropped { 0.0 } else { keep });
-                    }
-                }
+        let number = self.first_steps[member] + step as u64;
+        let key = self.dropout_keys[member].with(number).with(layer as u64);
+        let end = mask.len() + units;
+        for counter in 0..units.div_ceil(4) as u64 {
+            let word = key.at(counter);
+            for lane in 0..4.min(end - mask.len()) {
+                let dropped = (word >> (16 * lane)) & 0xFFFF < threshold;
+                mask.push(if dropped { 0.0 } else { keep });
             }
         }
-        mask
     }
 }

@@ -3,20 +3,22 @@
 pub(crate) mod batch_norm;
 mod batches;
 mod evaluate;
+mod host;
 mod layout;
 mod linear;
 mod optimizer;
 mod predict;
+mod stack;
 mod table;
-mod train;
+mod tensors;
 
 pub use batches::Batches;
 pub use evaluate::{EVALUATION_CHUNK, EvaluationRows};
 pub use layout::{Initial, Layout, ParameterSpec};
 pub use optimizer::{Clock, OptimizerConfig};
 pub use predict::Predictor;
+pub use stack::{MemberState, Row, Stack, StackConfig};
 pub use table::{InputScaling, Table};
-pub use train::{MemberState, Row, Stack, StackConfig};
 
 pub(crate) use linear::linear;
-pub(crate) use train::download;
+pub(crate) use tensors::download;

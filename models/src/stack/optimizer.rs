@@ -14,7 +14,10 @@
 //! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
 //! tests hold all three to PyTorch 2.
 
+use crate::host::simd::F;
 use burn::tensor::Tensor;
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -193,6 +196,138 @@ impl OptimizerConfig {
     }
 }
 
+/// Values that one thread updates at a time.
+const PIECE: usize = 1 << 16;
+
+impl OptimizerConfig {
+    /// One update of one member's row, `[P]`: the same in one pass over the memory.
+    /// `decay_mask`: not read if weights do not shrink.
+    pub(crate) fn update_row(
+        &self,
+        p: &mut [f32],
+        m: &mut [f32],
+        v: &mut [f32],
+        gradient: &[f32],
+        coefficients: Coefficients,
+        decay_mask: &[f32],
+    ) {
+        let update = Update {
+            constants: self.constants(),
+            coefficients,
+        };
+        let arch = Arch::new();
+        let mask = if self.shrinks() { decay_mask } else { &[] };
+        let work = |(i, (((p, m), v), gradient)): (usize, RowPiece)| {
+            let mask = mask.get(i * PIECE..).unwrap_or_default();
+            arch.dispatch(Piece {
+                update,
+                p,
+                m,
+                v,
+                gradient,
+                mask,
+            });
+        };
+        if p.len() > PIECE && rayon::current_num_threads() > 1 {
+            let moments = p.par_chunks_mut(PIECE).zip(m.par_chunks_mut(PIECE));
+            let rows = moments.zip(v.par_chunks_mut(PIECE));
+            let rows = rows.zip(gradient.par_chunks(PIECE));
+            rows.enumerate().for_each(work);
+        } else {
+            let rows = p.chunks_mut(PIECE).zip(m.chunks_mut(PIECE));
+            let rows = rows.zip(v.chunks_mut(PIECE)).zip(gradient.chunks(PIECE));
+            rows.enumerate().for_each(work);
+        }
+    }
+}
+
+/// Parameters, both moments and the gradient of a piece of a row.
+type RowPiece<'a> = (((&'a mut [f32], &'a mut [f32]), &'a mut [f32]), &'a [f32]);
+
+/// The numbers of one update.
+#[derive(Clone, Copy)]
+struct Update {
+    constants: (f64, f64, f64, f64),
+    coefficients: Coefficients,
+}
+
+/// A piece of a row to be updated.
+struct Piece<'a> {
+    update: Update,
+    p: &'a mut [f32],
+    m: &'a mut [f32],
+    v: &'a mut [f32],
+    gradient: &'a [f32],
+    /// Where weights shrink, or empty.
+    mask: &'a [f32],
+}
+
+impl WithSimd for Piece<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        const LANES: usize = 16;
+        let len = self.p.len();
+        let whole = len - len % LANES;
+        for at in (0..whole).step_by(S::F32_LANES) {
+            let mask = (!self.mask.is_empty()).then(|| &self.mask[at..]);
+            let (p, m) = (&mut self.p[at..], &mut self.m[at..]);
+            self.update
+                .apply(simd, p, m, &mut self.v[at..], &self.gradient[at..], mask);
+        }
+        // the last values in registers of their own, so that each is computed alike
+        let last = |values: &[f32]| {
+            let mut lanes = [0.0; LANES];
+            let values = values.get(whole..).unwrap_or_default();
+            let count = values.len().min(len - whole);
+            lanes[..count].copy_from_slice(&values[..count]);
+            lanes
+        };
+        let (mut p, mut m, mut v) = (last(self.p), last(self.m), last(self.v));
+        let (gradient, mask) = (last(self.gradient), last(self.mask));
+        for at in (0..len - whole).step_by(S::F32_LANES) {
+            let mask = (!self.mask.is_empty()).then_some(&mask[at..]);
+            let (p, m) = (&mut p[at..], &mut m[at..]);
+            self.update
+                .apply(simd, p, m, &mut v[at..], &gradient[at..], mask);
+        }
+        self.p[whole..].copy_from_slice(&p[..len - whole]);
+        self.m[whole..].copy_from_slice(&m[..len - whole]);
+        self.v[whole..].copy_from_slice(&v[..len - whole]);
+    }
+}
+
+impl Update {
+    /// Updates the first register of each slice.
+    #[inline(always)]
+    fn apply<S: Simd>(
+        &self,
+        simd: S,
+        p: &mut [f32],
+        m: &mut [f32],
+        v: &mut [f32],
+        gradient: &[f32],
+        mask: Option<&[f32]>,
+    ) {
+        let (beta1, beta2, epsilon, _) = self.constants;
+        let [a, b, c, shrink] = self.coefficients;
+        let splat = |value: f64| F::splat(simd, value as f32);
+        let g = F::load(simd, gradient);
+        let first = F::load(simd, m) * splat(beta1) + g * splat(1.0 - beta1);
+        let second = F::load(simd, v) * splat(beta2) + g * g * splat(1.0 - beta2);
+        first.store(m);
+        second.store(v);
+        let direction = first * F::splat(simd, a) + g * F::splat(simd, b);
+        let denominator = (second * F::splat(simd, c)).sqrt() + splat(epsilon);
+        let mut x = F::load(simd, p);
+        if let Some(mask) = mask {
+            x = x - x * (F::load(simd, mask) * F::splat(simd, shrink));
+        }
+        (x - direction.divided_by(denominator)).store(p);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,7 +364,7 @@ mod tests {
             ),
         ];
         for (optimizer, expected) in cases {
-            let rows = run(&optimizer);
+            let rows = [run(&optimizer), run_row(&optimizer)].concat();
             for (found, expected) in rows.iter().zip(expected.iter().cycle()) {
                 assert!(
                     (f64::from(*found) - expected).abs() < 2e-6,
@@ -293,6 +428,22 @@ mod tests {
         }
         first.extend(values(p.narrow(0, 1, 1)));
         first
+    }
+
+    /// One member's parameters after six steps, many times over: a row of whole
+    /// registers and one that is not.
+    fn run_row(optimizer: &OptimizerConfig) -> Vec<f32> {
+        let repeated = |values: [f32; 3]| values.repeat(37);
+        let mut p = repeated([1.0, -2.0, 0.5]);
+        let (mut m, mut v) = (vec![0.0; p.len()], vec![0.0; p.len()]);
+        let mask = vec![1.0; p.len()];
+        let mut clock = Clock::default();
+        for t in 0..6 {
+            let coefficients = optimizer.tick(&mut clock, 0.01);
+            let gradient = repeated(gradient(t));
+            optimizer.update_row(&mut p, &mut m, &mut v, &gradient, coefficients, &mask);
+        }
+        p
     }
 
     fn values(tensor: Tensor<2>) -> Vec<f32> {

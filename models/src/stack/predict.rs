@@ -1,15 +1,114 @@
 //! Trained members applied to events.
 
 use super::evaluate::EVALUATION_CHUNK;
+use super::stack::Row;
 use super::table::{DeviceScaling, InputScaling};
-use super::train::{Row, download};
+use super::tensors::download;
 use crate::device::Compute;
+use crate::host::{HostNetwork, Scratch};
 use crate::network::{DeviceNetwork, Network};
 use burn::tensor::{Tensor, TensorData};
 
 /// Trained members on a device.
 #[derive(Clone, Debug)]
 pub struct Predictor {
+    columns: usize,
+    engine: Engine,
+}
+
+#[derive(Clone, Debug)]
+enum Engine {
+    Host(HostMembers),
+    Tensors(DeviceMembers),
+}
+
+impl Predictor {
+    /// Copies the members, which standardise their inputs alike, to the device.
+    #[must_use]
+    pub fn new(compute: &Compute, network: &Network, scaling: &InputScaling, rows: &[Row]) -> Self {
+        let engine = if compute.has_host_kernels() {
+            Engine::Host(HostMembers {
+                network: HostNetwork::new(network),
+                scaling: scaling.clone(),
+                rows: rows.to_vec(),
+            })
+        } else {
+            Engine::Tensors(DeviceMembers::new(compute, network, scaling, rows))
+        };
+        Self {
+            columns: network.config().columns(),
+            engine,
+        }
+    }
+
+    /// Number of members, `E`.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        match &self.engine {
+            Engine::Host(members) => members.rows.len(),
+            Engine::Tensors(members) => members.members,
+        }
+    }
+
+    /// The output of every member, log r(x) or, of a flow, log p(x|c) of the
+    /// standardised features: rows `[n, D]`, row-major and as they were read, give
+    /// `[E, n]`, member after member.
+    #[must_use]
+    pub fn output(&self, features: &[f32]) -> Vec<f32> {
+        let columns = self.columns;
+        let n = features.len() / columns;
+        let mut result = vec![0.0; self.members() * n];
+        let mut scratch = Scratch::default();
+        for start in (0..n).step_by(EVALUATION_CHUNK) {
+            let rows = EVALUATION_CHUNK.min(n - start);
+            let chunk = &features[start * columns..(start + rows) * columns];
+            let mut each = result
+                .chunks_mut(n.max(1))
+                .map(|member| &mut member[start..start + rows]);
+            match &self.engine {
+                Engine::Host(members) => members.output(&mut scratch, chunk, columns, &mut each),
+                Engine::Tensors(members) => members.output(chunk, columns, &mut each),
+            }
+        }
+        result
+    }
+}
+
+/// Trained members in the host's memory.
+#[derive(Clone, Debug)]
+struct HostMembers {
+    network: HostNetwork,
+    scaling: InputScaling,
+    rows: Vec<Row>,
+}
+
+impl HostMembers {
+    fn output<'a>(
+        &self,
+        scratch: &mut Scratch,
+        features: &[f32],
+        columns: usize,
+        results: &mut dyn Iterator<Item = &'a mut [f32]>,
+    ) {
+        let stride = self.network.row();
+        let mut x = vec![0.0; features.len() / columns * stride];
+        for (row, x) in features.chunks(columns).zip(x.chunks_mut(stride)) {
+            self.scaling.apply(row, x);
+        }
+        for (member, result) in self.rows.iter().zip(results) {
+            let Row {
+                parameters,
+                statistics,
+            } = member;
+            self.network
+                .output(scratch, parameters, statistics, &x, result);
+        }
+    }
+}
+
+/// Trained members on a device that computes by tensor operations.
+#[derive(Clone, Debug)]
+struct DeviceMembers {
     compute: Compute,
     network: DeviceNetwork,
     scaling: DeviceScaling,
@@ -26,10 +125,8 @@ struct Group {
     statistics: Vec<Tensor<3>>,
 }
 
-impl Predictor {
-    /// Copies the members, which standardise their inputs alike, to the device.
-    #[must_use]
-    pub fn new(compute: &Compute, network: &Network, scaling: &InputScaling, rows: &[Row]) -> Self {
+impl DeviceMembers {
+    fn new(compute: &Compute, network: &Network, scaling: &InputScaling, rows: &[Row]) -> Self {
         let size = if compute.is_cpu() {
             1
         } else {
@@ -66,42 +163,28 @@ impl Predictor {
         }
     }
 
-    /// Number of members, `E`.
-    #[must_use]
-    pub fn members(&self) -> usize {
-        self.members
-    }
-
-    /// The output of every member, log r(x) or, of a flow, log p(x|c) of the
-    /// standardised features: rows `[n, D]`, row-major and as they were read, give
-    /// `[E, n]`, member after member.
-    #[must_use]
-    pub fn output(&self, features: &[f32]) -> Vec<f32> {
-        let columns = self.network.network().config().columns();
-        let n = features.len() / columns;
-        let mut result = vec![0.0; self.members * n];
-        for start in (0..n).step_by(EVALUATION_CHUNK) {
-            let rows = EVALUATION_CHUNK.min(n - start);
-            let mut chunk = features[start * columns..(start + rows) * columns].to_vec();
-            chunk.resize(EVALUATION_CHUNK * columns, 0.0);
-            let x = Tensor::<3>::from_data(
-                TensorData::new(chunk, [1, EVALUATION_CHUNK, columns]),
-                self.compute.device(),
-            );
-            let x = self.scaling.apply(x);
-            let mut member = 0;
-            for group in &self.groups {
-                let output = self
-                    .network
-                    .evaluate(&group.parameters, &group.statistics, x.clone());
-                let values = download(output);
-                for values in values.chunks(EVALUATION_CHUNK).take(group.members) {
-                    result[member * n + start..member * n + start + rows]
-                        .copy_from_slice(&values[..rows]);
-                    member += 1;
-                }
+    /// Rows are padded to whole chunks, so that a row's result does not depend on
+    /// how many there are.
+    fn output<'a>(
+        &self,
+        features: &[f32],
+        columns: usize,
+        results: &mut dyn Iterator<Item = &'a mut [f32]>,
+    ) {
+        let mut chunk = features.to_vec();
+        chunk.resize(EVALUATION_CHUNK * columns, 0.0);
+        let data = TensorData::new(chunk, [1, EVALUATION_CHUNK, columns]);
+        let x = Tensor::<3>::from_data(data, self.compute.device());
+        let x = self.scaling.apply(x);
+        for group in &self.groups {
+            let output = self
+                .network
+                .evaluate(&group.parameters, &group.statistics, x.clone());
+            let values = download(output);
+            let members = values.chunks(EVALUATION_CHUNK).take(group.members);
+            for (values, result) in members.zip(&mut *results) {
+                result.copy_from_slice(&values[..result.len()]);
             }
         }
-        result
     }
 }

@@ -8,8 +8,9 @@
 //! Source: Ioffe and Szegedy, arXiv:1502.03167; as a flow, Papamakarios et al.,
 //! arXiv:1705.07057.
 
-use super::simd::{F, softplus};
-use super::tile::{self, Buffer, TILE};
+use super::tile::{self, TILE};
+use crate::host::Buffer;
+use crate::host::simd::{F, softplus};
 use pulp::{Arch, Simd, WithSimd};
 
 const MIN_GAIN: f64 = 1e-5;

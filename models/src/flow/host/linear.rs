@@ -5,8 +5,9 @@
 //! once a batch in f64; an event only meets their f32 product.
 
 use super::matmul::{Accumulate, Factor, Start};
-use super::simd::{F, softplus};
-use super::tile::{self, Buffer, TILE};
+use super::tile::{self, TILE};
+use crate::host::Buffer;
+use crate::host::simd::{F, softplus};
 use pulp::{Arch, Simd, WithSimd};
 
 /// Added to the diagonal, so that its determinant stays away from zero.

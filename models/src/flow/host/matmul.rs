@@ -6,8 +6,8 @@
 //! gradients differ only in what `A`, `B` and `C` are. The sum runs upwards in
 //! `k` for every element, whatever the block it is computed in.
 
-use super::simd::F;
 use super::tile::TILE;
+use crate::host::simd::F;
 use pulp::{Simd, WithSimd};
 
 /// The broadcast matrix.

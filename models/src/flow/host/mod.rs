@@ -19,7 +19,6 @@ mod linear;
 mod matmul;
 #[cfg(test)]
 mod reference;
-mod simd;
 mod spline;
 #[cfg(test)]
 mod tests;
@@ -27,12 +26,12 @@ mod tile;
 mod train;
 
 use crate::flow::{FlowConfig, FlowStep};
+use crate::host::Buffer;
 use batch_norm::BatchNorm;
 use coupling::Coupling;
 use linear::Linear;
 use pulp::Arch;
 use std::ops::Range;
-use tile::Buffer;
 
 /// A flow as the places of its parameters; see [`FlowConfig`].
 #[derive(Clone, Debug)]
@@ -45,9 +44,7 @@ pub(crate) struct HostFlow {
     blocks: usize,
     steps: Vec<Step>,
     couplings: Vec<Coupling>,
-    /// Lengths of the parameter and statistics rows and of the padded weights.
-    parameters: usize,
-    statistics: usize,
+    /// Length of the padded weights.
     padded: usize,
 }
 
@@ -136,20 +133,13 @@ impl HostFlow {
             blocks: config.blocks,
             steps,
             couplings,
-            parameters,
-            statistics,
             padded,
         }
     }
 
-    /// Number of parameters, `P`.
-    pub(crate) fn parameters(&self) -> usize {
-        self.parameters
-    }
-
-    /// Number of running statistics, `S`.
-    pub(crate) fn statistics(&self) -> usize {
-        self.statistics
+    /// Columns of a row of inputs, `D + C`.
+    pub(crate) fn columns(&self) -> usize {
+        self.features + self.context
     }
 
     /// Reads a member's rows into `scratch`.

@@ -6,7 +6,7 @@
 //! neither needs a gather; what passes from one to the other is transposed here.
 //! The last tile is filled up with rows of zero.
 
-use super::simd::F;
+use crate::host::simd::F;
 use pulp::{Simd, WithSimd};
 
 /// Events a tile: two registers of AVX-512, and a tile's activations of 32
@@ -15,34 +15,6 @@ pub(super) const TILE: usize = 32;
 
 /// Hidden widths are padded to a multiple of this number of lanes.
 pub(super) const PAD: usize = 16;
-
-/// Memory on a cache line's boundary that is kept between calls.
-#[derive(Default)]
-pub(super) struct Buffer(Vec<f32>);
-
-impl Buffer {
-    /// `len` values, whatever they were before.
-    pub(super) fn get(&mut self, len: usize) -> &mut [f32] {
-        if self.0.len() < len + PAD {
-            self.0 = vec![0.0; len + PAD];
-        }
-        let skip = self.0.as_ptr().align_offset(64).min(PAD);
-        &mut self.0[skip..skip + len]
-    }
-
-    /// The first `len` values of what [`get`](Self::get) gave.
-    pub(super) fn held(&self, len: usize) -> &[f32] {
-        let skip = self.0.as_ptr().align_offset(64).min(PAD);
-        &self.0[skip..skip + len]
-    }
-
-    /// `len` zeros.
-    pub(super) fn zeros(&mut self, len: usize) -> &mut [f32] {
-        let values = self.get(len);
-        values.fill(0.0);
-        values
-    }
-}
 
 /// Rows `first..` of `rows` `[n, stride]`, columns `columns`, as `[columns, TILE]`;
 /// zero beyond the last row.

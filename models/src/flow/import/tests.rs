@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::{ImportError, from_nflows};
-use crate::flow::{FlowStep, HostFlow};
+use crate::flow::{Flow, FlowStep};
 
 type Named = (String, Vec<usize>, Vec<f64>);
 
@@ -89,9 +89,9 @@ fn sizes_and_steps_are_inferred() {
     assert_eq!(sizes, [3, 2, 2, 4, 1]);
     let round = [FlowStep::BatchNorm, FlowStep::Linear, FlowStep::Coupling];
     assert_eq!(config.steps, [round, round].concat());
-    let flow = HostFlow::new(config);
-    assert_eq!(found.parameters.len(), flow.parameters());
-    assert_eq!(found.statistics.len(), flow.statistics());
+    let places = Flow::new(config.clone());
+    assert_eq!(found.parameters.len(), places.parameters().len());
+    assert_eq!(found.statistics.len(), places.statistics().len());
     assert_eq!(found.statistics[6..9], [2.0, 0.0, 1.0]);
     // the order of the tensors does not matter, nor that of "10" and "9"
     let mut shifted: Vec<Named> = state().into_iter().rev().collect();

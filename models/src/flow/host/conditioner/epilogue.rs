@@ -2,8 +2,8 @@
 //! registers: the element-wise steps of the conditioner, forwards and backwards.
 
 use crate::flow::host::matmul::Epilogue;
-use crate::flow::host::simd::F;
 use crate::flow::host::tile::TILE;
+use crate::host::simd::F;
 use pulp::{Simd, WithSimd};
 
 /// Keeps the product.

@@ -9,7 +9,8 @@ use super::epilogue::{Adding, Dropping, Entering, Gating, Plain};
 use super::epilogue::{ThroughDropping, ThroughEntry, ThroughGate};
 use super::{Conditioner, Matrix, Shape};
 use crate::flow::host::matmul::{Accumulate, ColumnSum, Dense, Factor, Start};
-use crate::flow::host::tile::{Buffer, TILE, Transpose};
+use crate::flow::host::tile::{TILE, Transpose};
+use crate::host::Buffer;
 use pulp::Arch;
 
 /// Memory for one tile, and for the sums over tiles.

@@ -5,8 +5,8 @@
 //! the bin itself.
 
 use super::{MIN_BIN, Spline, constant};
-use crate::flow::host::simd::F;
 use crate::flow::host::tile::TILE;
+use crate::host::simd::F;
 use pulp::{Simd, WithSimd};
 
 impl Spline {

@@ -12,8 +12,8 @@
 
 mod gradient;
 
-use super::simd::{F, M};
 use super::tile::TILE;
+use crate::host::simd::{F, M};
 pub(super) use gradient::Backward;
 use pulp::{Simd, WithSimd};
 

@@ -1,8 +1,8 @@
 //! Elementary functions against f64, and the transposition.
 
-use super::super::simd::F;
 use super::super::tile::{self, TILE, Transpose};
 use super::architectures;
+use crate::host::simd::F;
 use pulp::{Simd, WithSimd};
 
 #[derive(Clone, Copy, Debug)]

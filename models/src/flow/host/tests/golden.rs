@@ -124,7 +124,7 @@ fn a_training_step_of_nflows() {
     };
     let x = rows(&find("train_x"), &find("train_context"));
     let coefficients = [1.0 / 256.0; 256];
-    let mut gradient = vec![f32::NAN; flow.parameters()];
+    let mut gradient = vec![f32::NAN; parameters.len()];
     let mut after = statistics.clone();
     let loss = flow.gradient(
         &mut Scratch::default(),

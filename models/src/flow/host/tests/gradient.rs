@@ -155,7 +155,7 @@ fn the_same_batch_gives_the_same_gradient_whatever_came_before() {
     let (_, expected, statistics) = case.gradient();
     let mut scratch = super::Scratch::default();
     let other = Case::new([3, 1, 8, 40, 1], &TWICE, 200, 0.0);
-    let mut gradient = vec![0.0; other.flow.parameters()];
+    let mut gradient = vec![0.0; other.parameters.len()];
     other.flow.gradient(
         &mut scratch,
         &other.parameters,
@@ -166,7 +166,7 @@ fn the_same_batch_gives_the_same_gradient_whatever_came_before() {
         &mut gradient,
     );
     for _ in 0..2 {
-        let mut gradient = vec![f32::NAN; case.flow.parameters()];
+        let mut gradient = vec![f32::NAN; case.parameters.len()];
         let mut running = case.statistics.clone();
         case.flow.gradient(
             &mut scratch,

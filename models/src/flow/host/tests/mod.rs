@@ -9,7 +9,7 @@ mod spline;
 
 use super::reference::Reference;
 use super::{HostFlow, Scratch};
-use crate::flow::{FlowConfig, FlowStep};
+use crate::flow::{Flow, FlowConfig, FlowStep};
 use crate::random::{Key, Stream};
 use pulp::Arch;
 
@@ -65,9 +65,10 @@ impl Case {
             dropout,
         };
         let flow = HostFlow::new(&config);
+        let places = Flow::new(config.clone());
         let key = Key::from_seed(17);
         let spread = (hidden as f32).sqrt().recip();
-        let parameters = normals(key.with(0), flow.parameters());
+        let parameters = normals(key.with(0), places.parameters().len());
         let parameters = parameters.iter().map(|v| v * spread).collect();
         let mut statistics = Vec::new();
         for (i, step) in steps.iter().enumerate() {
@@ -85,7 +86,7 @@ impl Case {
                 FlowStep::Coupling => {}
             }
         }
-        assert_eq!(statistics.len(), flow.statistics());
+        assert_eq!(statistics.len(), places.statistics().len());
         let couplings = steps.iter().filter(|s| **s == FlowStep::Coupling).count();
         let cells = if dropout > 0.0 {
             couplings * blocks * events * hidden
@@ -118,7 +119,7 @@ impl Case {
 
     /// Loss, gradient and new statistics.
     fn gradient(&self) -> (f32, Vec<f32>, Vec<f32>) {
-        let mut gradient = vec![f32::NAN; self.flow.parameters()];
+        let mut gradient = vec![f32::NAN; self.parameters.len()];
         let mut statistics = self.statistics.clone();
         let loss = self.flow.gradient(
             &mut Scratch::default(),

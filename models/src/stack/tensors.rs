@@ -1,79 +1,19 @@
-//! A stack of members in training: one step for all of them.
+//! A stack of members in training by tensor operations: one step for all of them.
 
 use super::batches::Batches;
-use super::evaluate::EvaluationRows;
-use super::optimizer::{Clock, OptimizerConfig};
-use super::table::{DeviceScaling, InputScaling, Table};
+use super::evaluate::Chunk;
+use super::optimizer::Clock;
+use super::stack::{MemberState, Row, StackConfig};
+use super::table::{DeviceScaling, InputScaling, gather};
 use crate::device::Compute;
-use crate::flow::Scratch;
-use crate::network::{DeviceNetwork, Network, NetworkConfig};
-use crate::objective::Objective;
+use crate::network::{DeviceNetwork, Network};
 use burn::tensor::{Bool, Int, Tensor, TensorData};
-
-/// What all members of a stack have in common.
-#[derive(Clone, Debug)]
-pub struct StackConfig {
-    /// Shape of a network.
-    pub network: NetworkConfig,
-    /// Loss that is minimised.
-    pub objective: Objective,
-    /// Optimizer and its constants.
-    pub optimizer: OptimizerConfig,
-    /// Largest norm of a member's gradient; larger ones are scaled down.
-    pub gradient_clip: Option<f64>,
-    /// L2 penalty `beta sum w^2` of the loss, on weights and not on biases.
-    pub l2: f64,
-}
-
-/// A member outside a stack: its packed parameters and running statistics.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Parameters, in the order of [`Network::parameters`].
-    pub parameters: Vec<f32>,
-    /// Running statistics, in the order of [`Network::statistics`].
-    pub statistics: Vec<f32>,
-}
-
-/// A member at some point of its training: all that its next step depends on,
-/// but for its data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MemberState {
-    /// Parameters and running statistics.
-    pub row: Row,
-    /// Those that are remembered as the best.
-    pub best: Row,
-    /// Running first moment of the gradient, `[P]`.
-    pub first_moment: Vec<f32>,
-    /// Running second moment of the gradient, `[P]`.
-    pub second_moment: Vec<f32>,
-    /// Sum of batch losses since they were last taken.
-    pub loss: f32,
-    /// The optimizer's clock.
-    pub clock: Clock,
-}
-
-impl MemberState {
-    /// A member before its first step.
-    #[must_use]
-    pub fn start(row: Row) -> Self {
-        Self {
-            first_moment: vec![0.0; row.parameters.len()],
-            second_moment: vec![0.0; row.parameters.len()],
-            best: row.clone(),
-            row,
-            loss: 0.0,
-            clock: Clock::default(),
-        }
-    }
-}
 
 /// Members in training on one device.
 #[derive(Debug)]
-pub struct Stack {
+pub(super) struct TensorStack {
     config: StackConfig,
     network: DeviceNetwork,
-    /// Buffers of a network that is computed by hand.
-    scratch: Scratch,
     compute: Compute,
     parameters: Tensor<2>,
     statistics: Option<Tensor<2>>,
@@ -91,19 +31,13 @@ pub struct Stack {
     decay_mask: Option<Tensor<2>>,
 }
 
-impl Stack {
-    /// Puts members on the device, each with the standardisation of its inputs.
-    ///
-    /// # Panics
-    /// If there is not one standardisation a member.
-    #[must_use]
-    pub fn new(
+impl TensorStack {
+    pub(super) fn new(
         compute: &Compute,
         config: StackConfig,
         members: &[MemberState],
         inputs: &[InputScaling],
     ) -> Self {
-        assert_eq!(members.len(), inputs.len(), "one standardisation a member");
         let network = Network::new(config.network.clone());
         let width = network.parameters().len();
         let pack = |pick: fn(&MemberState) -> &[f32], width| upload(compute, members, pick, width);
@@ -130,31 +64,18 @@ impl Stack {
             scaling: DeviceScaling::new(compute, inputs),
             compute: compute.clone(),
             network: DeviceNetwork::new(compute, &network),
-            scratch: Scratch::default(),
             config,
             decay_mask,
         }
     }
 
-    /// Number of members, `E`.
-    #[must_use]
-    pub fn members(&self) -> usize {
+    pub(super) fn members(&self) -> usize {
         self.clocks.len()
     }
 
-    /// Trains all members for `batches.steps` steps.
-    ///
-    /// # Panics
-    /// If the batches are not those of this many members, or the backend fails
-    /// ([`Compute::guard`] turns the latter into an error).
-    pub fn train(&mut self, table: &Table, batches: &Batches) {
+    /// Trains all members for `batches.steps` steps of `batch` rows of `table` `[N, D]`.
+    pub(super) fn train(&mut self, table: &Tensor<2>, batches: &Batches, batch: usize) {
         let members = self.members();
-        let batch = batches.rows.len() / (batches.steps * members).max(1);
-        assert_eq!(
-            batches.rows.len(),
-            batches.steps * members * batch,
-            "batches are [S, E, B]"
-        );
         let device = self.compute.device();
         let rows = Tensor::<1, Int>::from_data(
             TensorData::new(batches.rows.clone(), [batches.rows.len()]),
@@ -187,7 +108,7 @@ impl Stack {
         );
         for step in 0..batches.steps {
             let size = members * batch;
-            let x = table.gather(rows.clone().narrow(0, step * size, size), members);
+            let x = gather(table, rows.clone().narrow(0, step * size, size), members);
             let x = self.scaling.apply(x);
             let coefficients = coefficients.clone().narrow(0, step * members, members);
             let update = updates.clone().narrow(0, step * members, members);
@@ -200,10 +121,15 @@ impl Stack {
     fn dropout_masks(&self, batches: &Batches, step: usize, batch: usize) -> Vec<Vec<f32>> {
         let probability = self.config.network.dropout();
         let widths = self.network.network().dropout_widths();
-        let masks = widths.iter().enumerate();
-        masks
-            .map(|(layer, width)| batches.dropout_mask(step, layer, batch, *width, probability))
-            .collect()
+        let masks = widths.iter().enumerate().map(|(layer, width)| {
+            let mut masks = Vec::with_capacity(self.members() * batch * width);
+            for member in 0..self.members() {
+                let place = (member, step, layer);
+                batches.dropout_mask(place, batch * width, probability, &mut masks);
+            }
+            masks
+        });
+        masks.collect()
     }
 
     /// Loss `[E, 1]`, gradient `[E, P]` and new running statistics `[E, S]` of one
@@ -215,11 +141,8 @@ impl Stack {
         coefficients: Tensor<3>,
         masks: &[Vec<f32>],
     ) -> (Tensor<2>, Tensor<2>, Option<Tensor<2>>) {
-        let (loss, mut gradient, statistics) = if self.network.host().is_some() {
-            self.gradient_by_hand(x, coefficients, masks)
-        } else {
-            self.gradient_by_autodiff(x, half_signs, coefficients, masks)
-        };
+        let (loss, mut gradient, statistics) =
+            self.unpenalised_gradient(x, half_signs, coefficients, masks);
         if let (true, Some(mask)) = (self.config.l2 != 0.0, &self.decay_mask) {
             gradient = gradient + self.parameters.clone() * (mask.clone() * (2.0 * self.config.l2));
         }
@@ -231,7 +154,7 @@ impl Stack {
         (loss, gradient, statistics)
     }
 
-    fn gradient_by_autodiff(
+    fn unpenalised_gradient(
         &self,
         x: Tensor<3>,
         half_signs: &Tensor<3>,
@@ -279,58 +202,6 @@ impl Stack {
         (loss, gradient, statistics)
     }
 
-    /// The same, member after member, by the network's own code.
-    fn gradient_by_hand(
-        &mut self,
-        x: Tensor<3>,
-        coefficients: Tensor<3>,
-        masks: &[Vec<f32>],
-    ) -> (Tensor<2>, Tensor<2>, Option<Tensor<2>>) {
-        let host = self.network.host().expect("asked before");
-        let members = self.clocks.len();
-        let parameters = download(self.parameters.clone());
-        let mut statistics = self.statistics.clone().map(download).unwrap_or_default();
-        let (p, s) = (parameters.len() / members, statistics.len() / members);
-        let x = download(x);
-        let coefficients = download(coefficients);
-        let (row, batch) = (x.len() / members, coefficients.len() / members);
-        let mut gradient = vec![0.0; parameters.len()];
-        let mut loss = Vec::with_capacity(members);
-        let mut own_masks = Vec::new();
-        for member in 0..members {
-            let masks: &[f32] = match masks {
-                [] => &[],
-                masks => {
-                    own_masks.clear();
-                    for mask in masks {
-                        let own = mask.len() / members;
-                        own_masks.extend_from_slice(&mask[member * own..(member + 1) * own]);
-                    }
-                    &own_masks
-                }
-            };
-            loss.push(host.gradient(
-                &mut self.scratch,
-                &parameters[member * p..(member + 1) * p],
-                &mut statistics[member * s..(member + 1) * s],
-                &x[member * row..(member + 1) * row],
-                &coefficients[member * batch..(member + 1) * batch],
-                masks,
-                &mut gradient[member * p..(member + 1) * p],
-            ));
-        }
-        let tensor = |values: Vec<f32>, width: usize| {
-            let data = TensorData::new(values, [members, width]);
-            Tensor::<2>::from_data(data, self.compute.device())
-        };
-        let has_statistics = self.statistics.is_some();
-        (
-            tensor(loss, 1),
-            tensor(gradient, p),
-            has_statistics.then(|| tensor(statistics, s)),
-        )
-    }
-
     fn step(
         &mut self,
         x: Tensor<3>,
@@ -370,8 +241,7 @@ impl Stack {
 
     /// Sum of the batch losses of the members where `taken`, since they were
     /// last taken; the others' go on. `[E]`, 0 where not taken.
-    #[must_use]
-    pub fn take_losses(&mut self, taken: &[bool]) -> Vec<f64> {
+    pub(super) fn take_losses(&mut self, taken: &[bool]) -> Vec<f64> {
         let sums = download(self.loss.clone());
         let mut result = vec![0.0; sums.len()];
         let mut rest = sums.clone();
@@ -385,15 +255,18 @@ impl Stack {
     }
 
     /// Largest absolute parameter of each member, `[E]`.
-    #[must_use]
-    pub fn largest_parameters(&self) -> Vec<f32> {
+    pub(super) fn largest_parameters(&self) -> Vec<f32> {
         download(self.parameters.clone().abs().max_dim(1))
     }
 
     /// Loss of the given members on rows of theirs, without dropout and with
     /// running statistics. `rows`: one list for all of them or one each.
-    #[must_use]
-    pub fn evaluate(&self, members: &[usize], table: &Table, rows: &EvaluationRows) -> Vec<f64> {
+    pub(super) fn evaluate(
+        &self,
+        members: &[usize],
+        table: &Tensor<2>,
+        chunks: &[Chunk],
+    ) -> Vec<f64> {
         let all =
             members.len() == self.members() && members.iter().enumerate().all(|(i, m)| i == *m);
         let pick = |packed: &Tensor<2>| {
@@ -411,8 +284,7 @@ impl Stack {
         let parameters = layout.unpack(&pick(&self.parameters));
         let statistics = self.unpack_statistics(self.statistics.as_ref().map(&pick).as_ref());
         let count = members.len();
-        let sums: Vec<Tensor<2>> = rows
-            .chunks
+        let sums: Vec<Tensor<2>> = chunks
             .iter()
             .map(|chunk| {
                 let output = self
@@ -437,7 +309,7 @@ impl Stack {
     }
 
     /// Remembers the present parameters of the members where `improved`.
-    pub fn keep_best(&mut self, improved: &[bool]) {
+    pub(super) fn keep_best(&mut self, improved: &[bool]) {
         let Some(mask) = self.mask(improved) else {
             return;
         };
@@ -461,8 +333,7 @@ impl Stack {
     }
 
     /// The remembered parameters of one member.
-    #[must_use]
-    pub fn best(&self, member: usize) -> Row {
+    pub(super) fn best(&self, member: usize) -> Row {
         Row {
             parameters: download(self.best_parameters.clone().narrow(0, member, 1)),
             statistics: self
@@ -474,8 +345,7 @@ impl Stack {
     }
 
     /// Where a member stands.
-    #[must_use]
-    pub fn state(&self, member: usize) -> MemberState {
+    pub(super) fn state(&self, member: usize) -> MemberState {
         let row = |packed: &Tensor<2>| download(packed.clone().narrow(0, member, 1));
         let statistics = |packed: &Option<Tensor<2>>| packed.as_ref().map(row).unwrap_or_default();
         MemberState {
@@ -492,7 +362,7 @@ impl Stack {
     }
 
     /// Puts a member in the place of another.
-    pub fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling) {
+    pub(super) fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling) {
         let compute = self.compute.clone();
         let place = |tensor: &mut Tensor<2>, values: &[f32]| {
             let width = values.len();
@@ -523,7 +393,7 @@ impl Stack {
     }
 
     /// Lets the members leave for which `keep` is false.
-    pub fn retain(&mut self, keep: &[bool]) {
+    pub(super) fn retain(&mut self, keep: &[bool]) {
         let stay: Vec<i32> = (0..keep.len() as i32)
             .filter(|m| keep[*m as usize])
             .collect();
@@ -578,9 +448,12 @@ pub(crate) fn download<const R: usize>(tensor: Tensor<R>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::NetworkConfig;
     use crate::activation::Activation;
     use crate::mlp::MlpConfig;
+    use crate::objective::Objective;
     use crate::random::Key;
+    use crate::stack::{Batches, OptimizerConfig};
 
     /// The gradient of a batch, with batch norm, dropout, L2 and both losses,
     /// against central differences of the loss itself. f32 throughout: a step
@@ -649,7 +522,7 @@ mod tests {
         let run = |parameters: Vec<f32>| {
             let start = MemberState::start(row(parameters));
             let inputs = InputScaling::identity(3);
-            let mut stack = Stack::new(compute, config.clone(), &[start], &[inputs]);
+            let mut stack = TensorStack::new(compute, config.clone(), &[start], &[inputs]);
             let masks = stack.dropout_masks(&batches, 0, batch);
             let (loss, gradient, _) = stack.gradient(x.clone(), &s, c.clone(), &masks);
             (f64::from(download(loss)[0]), download(gradient))

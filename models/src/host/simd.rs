@@ -15,11 +15,11 @@ use std::ops::{Add, Mul, Neg, Sub};
 
 /// One register of f32 lanes.
 #[derive(Clone, Copy)]
-pub(super) struct F<S: Simd>(S, S::f32s);
+pub(crate) struct F<S: Simd>(S, S::f32s);
 
 /// One register of truth values.
 #[derive(Clone, Copy)]
-pub(super) struct M<S: Simd>(S, S::m32s);
+pub(crate) struct M<S: Simd>(S, S::m32s);
 
 /// 2^23 + 2^22: adding it rounds a small number to an integer, which is then in
 /// the low bits of the sum.
@@ -33,41 +33,41 @@ const LN_2_LOW: f32 = -2.121_944_4e-4;
 
 impl<S: Simd> F<S> {
     #[inline(always)]
-    pub(super) fn splat(simd: S, value: f32) -> Self {
+    pub(crate) fn splat(simd: S, value: f32) -> Self {
         Self(simd, simd.splat_f32s(value))
     }
 
     /// The first lanes of a slice.
     #[inline(always)]
-    pub(super) fn load(simd: S, from: &[f32]) -> Self {
+    pub(crate) fn load(simd: S, from: &[f32]) -> Self {
         Self(simd, S::as_simd_f32s(from).0[0])
     }
 
     /// Into the first lanes of a slice.
     #[inline(always)]
-    pub(super) fn store(self, to: &mut [f32]) {
+    pub(crate) fn store(self, to: &mut [f32]) {
         S::as_mut_simd_f32s(to).0[0] = self.1;
     }
 
     #[inline(always)]
-    pub(super) fn of(simd: S, lanes: S::f32s) -> Self {
+    pub(crate) fn of(simd: S, lanes: S::f32s) -> Self {
         Self(simd, lanes)
     }
 
     #[inline(always)]
-    pub(super) fn lanes(self) -> S::f32s {
+    pub(crate) fn lanes(self) -> S::f32s {
         self.1
     }
 
     /// `self * factor + term`, rounded once where the machine can.
     #[inline(always)]
-    pub(super) fn mul_add(self, factor: Self, term: Self) -> Self {
+    pub(crate) fn mul_add(self, factor: Self, term: Self) -> Self {
         Self(self.0, self.0.mul_add_e_f32s(self.1, factor.1, term.1))
     }
 
     /// The larger one; `other` where `self` is smaller or either is not a number.
     #[inline(always)]
-    pub(super) fn max(self, other: Self) -> Self {
+    pub(crate) fn max(self, other: Self) -> Self {
         if S::IS_SCALAR {
             // pulp's maximum of a single number drops a NaN
             return self.gt(other).select(self, other);
@@ -77,7 +77,7 @@ impl<S: Simd> F<S> {
 
     /// The smaller one; `other` where `self` is larger or either is not a number.
     #[inline(always)]
-    pub(super) fn min(self, other: Self) -> Self {
+    pub(crate) fn min(self, other: Self) -> Self {
         if S::IS_SCALAR {
             return other.gt(self).select(self, other);
         }
@@ -85,33 +85,39 @@ impl<S: Simd> F<S> {
     }
 
     #[inline(always)]
-    pub(super) fn abs(self) -> Self {
+    pub(crate) fn abs(self) -> Self {
         Self(self.0, self.0.abs_f32s(self.1))
     }
 
     #[inline(always)]
-    pub(super) fn sqrt(self) -> Self {
+    pub(crate) fn sqrt(self) -> Self {
         Self(self.0, self.0.sqrt_f32s(self.1))
     }
 
     #[inline(always)]
-    pub(super) fn ge(self, other: Self) -> M<S> {
+    pub(crate) fn ge(self, other: Self) -> M<S> {
         M(self.0, self.0.greater_than_or_equal_f32s(self.1, other.1))
     }
 
     #[inline(always)]
-    pub(super) fn gt(self, other: Self) -> M<S> {
+    pub(crate) fn gt(self, other: Self) -> M<S> {
         M(self.0, self.0.greater_than_f32s(self.1, other.1))
     }
 
     #[inline(always)]
-    pub(super) fn le(self, other: Self) -> M<S> {
+    pub(crate) fn le(self, other: Self) -> M<S> {
         M(self.0, self.0.less_than_or_equal_f32s(self.1, other.1))
     }
 
     #[inline(always)]
-    pub(super) fn eq(self, other: Self) -> M<S> {
+    pub(crate) fn eq(self, other: Self) -> M<S> {
         M(self.0, self.0.equal_f32s(self.1, other.1))
+    }
+
+    /// `self / other`, rounded once.
+    #[inline(always)]
+    pub(crate) fn divided_by(self, other: Self) -> Self {
+        Self(self.0, self.0.div_f32s(self.1, other.1))
     }
 
     #[inline(always)]
@@ -143,7 +149,7 @@ impl<S: Simd> F<S> {
     /// 2^-23: the exponent negated in integers (5% off), then a step of second
     /// and a step of third order.
     #[inline(always)]
-    pub(super) fn recip(self) -> Self {
+    pub(crate) fn recip(self) -> Self {
         let simd = self.0;
         let one = self.constant(1.0);
         let bits = simd.sub_u32s(simd.splat_u32s(0x7EF3_1000), self.bits());
@@ -156,7 +162,7 @@ impl<S: Simd> F<S> {
 
     /// e^x for x up to 88; x below -87 counts as -87.
     #[inline(always)]
-    pub(super) fn exp(self) -> Self {
+    pub(crate) fn exp(self) -> Self {
         let simd = self.0;
         // this order of the arguments keeps a NaN
         let x = self.constant(EXP_FLOOR).max(self);
@@ -182,7 +188,7 @@ impl<S: Simd> F<S> {
 
     /// ln x of a positive normal number.
     #[inline(always)]
-    pub(super) fn ln(self) -> Self {
+    pub(crate) fn ln(self) -> Self {
         let simd = self.0;
         // x = 2^e m with m in [sqrt(1/2), sqrt 2)
         const HALF_ROOT: u32 = 0x3F35_04F3;
@@ -215,7 +221,7 @@ impl<S: Simd> F<S> {
     /// the last place, also where they are small: with z = e/(2 + e) and
     /// e = e^-|x|, ln(1 + e) = 2 artanh(z).
     #[inline(always)]
-    pub(super) fn softplus(self) -> (Self, Self) {
+    pub(crate) fn softplus(self) -> (Self, Self) {
         let (one, two, zero) = (self.constant(1.0), self.constant(2.0), self.constant(0.0));
         let e = (-self.abs()).exp();
         let z = e * (e + two).recip();
@@ -227,9 +233,54 @@ impl<S: Simd> F<S> {
         (value, self.ge(zero).select(larger, e * larger))
     }
 
+    /// Distribution function and density of the standard normal distribution. The
+    /// former has an absolute error below 2e-7 (Abramowitz and Stegun, 7.1.26).
+    #[inline(always)]
+    pub(crate) fn normal(self) -> (Self, Self) {
+        let (one, zero) = (self.constant(1.0), self.constant(0.0));
+        let size = self.abs();
+        let exponential = (self * self * self.constant(-0.5)).exp();
+        // 0.3275911 / sqrt 2
+        let s = size.mul_add(self.constant(0.231_641_89), one).recip();
+        let tail = s.polynomial([
+            1.061_405_4,
+            -1.453_152,
+            1.421_413_7,
+            -0.284_496_74,
+            0.254_829_6,
+            0.0,
+        ]);
+        let upper = self.constant(0.5) * tail * exponential;
+        let probability = self.ge(zero).select(one - upper, upper);
+        // 1 / sqrt(2 pi)
+        (probability, exponential * self.constant(0.398_942_3))
+    }
+
+    /// tanh x: by its series near zero (Cephes, `tanhf.c`), where the exponential
+    /// would cancel.
+    #[inline(always)]
+    pub(crate) fn tanh(self) -> Self {
+        let (one, zero) = (self.constant(1.0), self.constant(0.0));
+        let size = self.abs();
+        let square = self * self;
+        let series = square.polynomial([
+            -5.704_988_7e-3,
+            2.063_908_9e-2,
+            -5.373_971_6e-2,
+            1.333_144_2e-1,
+            -3.333_328e-1,
+        ]);
+        let near = (series * square).mul_add(self, self);
+        let e = (size * self.constant(-2.0)).exp();
+        let far = (one - e) * (one + e).recip();
+        let far = self.ge(zero).select(far, -far);
+        // this order of the comparison keeps a NaN
+        size.ge(self.constant(0.625)).select(far, near)
+    }
+
     /// 1/(1 + e^-x).
     #[inline(always)]
-    pub(super) fn sigmoid(self) -> Self {
+    pub(crate) fn sigmoid(self) -> Self {
         let e = (-self.abs()).exp();
         let larger = (e + self.constant(1.0)).recip();
         self.ge(self.constant(0.0)).select(larger, e * larger)
@@ -237,26 +288,26 @@ impl<S: Simd> F<S> {
 }
 
 /// ln(1 + e^theta) and its derivative in f64.
-pub(super) fn softplus(theta: f64) -> (f64, f64) {
+pub(crate) fn softplus(theta: f64) -> (f64, f64) {
     let value = theta.max(0.0) + (-theta.abs()).exp().ln_1p();
     (value, (1.0 + (-theta).exp()).recip())
 }
 
 impl<S: Simd> M<S> {
     #[inline(always)]
-    pub(super) fn and(self, other: Self) -> Self {
+    pub(crate) fn and(self, other: Self) -> Self {
         Self(self.0, self.0.and_m32s(self.1, other.1))
     }
 
     /// Lane by lane `yes` where true, `no` elsewhere.
     #[inline(always)]
-    pub(super) fn select(self, yes: F<S>, no: F<S>) -> F<S> {
+    pub(crate) fn select(self, yes: F<S>, no: F<S>) -> F<S> {
         F(self.0, self.0.select_f32s(self.1, yes.1, no.1))
     }
 
     /// `value` where true, zero elsewhere, whatever `value` is.
     #[inline(always)]
-    pub(super) fn keep(self, value: F<S>) -> F<S> {
+    pub(crate) fn keep(self, value: F<S>) -> F<S> {
         self.select(value, F::splat(self.0, 0.0))
     }
 }

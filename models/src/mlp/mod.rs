@@ -1,6 +1,8 @@
 //! A stack of fully connected networks: linear, batch norm, activation and
 //! dropout a hidden layer, then one linear output.
 
+pub(crate) mod host;
+
 use crate::activation::Activation;
 use crate::network::TrainingOutput;
 use crate::stack::{Layout, ParameterSpec, batch_norm, linear};
