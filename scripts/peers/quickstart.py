@@ -17,6 +17,7 @@ import copy
 import json
 import time
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 
 from common import setup, torch_threads, versions
@@ -80,7 +81,7 @@ def network(torch, inputs):
     """12-50-50-50-1, ReLU."""
     widths = (inputs, *LAYERS)
     layers = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [torch.nn.Linear(before, after), torch.nn.ReLU()]
     return torch.nn.Sequential(*layers, torch.nn.Linear(widths[-1], 1))
 

@@ -10,6 +10,7 @@ Needs numpy, and torch for the torch peers or jax[cpu] and optax for jax.
 
 import sys
 from functools import partial
+from itertools import pairwise
 
 from common import emit, measure, parser, setup, torch_threads
 
@@ -19,7 +20,7 @@ EVENTS = 65_536
 
 def flop(batch):
     """FLOP of a step: forward, and gradients by weights and by inputs, but for the first layer's."""
-    products = sum(i * o for i, o in zip(LAYERS[:-1], LAYERS[1:], strict=True))
+    products = sum(i * o for i, o in pairwise(LAYERS))
     return batch * (6 * products - 2 * LAYERS[0] * LAYERS[1])
 
 
@@ -43,7 +44,7 @@ def torch_steps(arguments, compiled):
     torch.manual_seed(arguments.seed)
     x, y, w, order = map(torch.from_numpy, sample(arguments.seed))
     layers = []
-    for inputs, outputs in zip(LAYERS[:-1], LAYERS[1:], strict=True):
+    for inputs, outputs in pairwise(LAYERS):
         layers += [torch.nn.Linear(inputs, outputs), torch.nn.SiLU()]
     network = torch.nn.Sequential(*layers[:-1])
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
@@ -81,7 +82,7 @@ def jax_steps(arguments):
     keys = jax.random.split(jax.random.key(arguments.seed), len(LAYERS) - 1)
     parameters = [
         (initialise(key, shape), jnp.zeros(shape[1]))
-        for key, shape in zip(keys, zip(LAYERS[:-1], LAYERS[1:], strict=True), strict=True)
+        for key, shape in zip(keys, pairwise(LAYERS), strict=True)
     ]
     adam = optax.adam(1e-3)
     state = adam.init(parameters)
