@@ -216,8 +216,8 @@ def quickstart(arguments, programs, key, members):
         for metric, factor in ((WALL, 5.0), (PEAK, 4.0))
     ]
     note = (
-        "PyTorch, member after member, trains, applies and averages; sideband also writes logs, checkpoints, figures and "
-        "the report, and as shipped trains the closure test's classifiers"
+        "PyTorch trains member after member, applies and averages; sideband also writes logs, "
+        "checkpoints, figures and the report, and as shipped trains the closure test's classifiers"
     )
     return Workload(key, "", listed, targets, note, once=key.endswith("full"))
 

@@ -19,7 +19,7 @@ EVENTS = 65_536
 
 
 def flop(batch):
-    """FLOP of a step: forward, and gradients by weights and by inputs, but for the first layer's."""
+    """FLOP of a step: forward, by weights, and by the inputs of all layers but the first."""
     products = sum(i * o for i, o in pairwise(LAYERS))
     return batch * (6 * products - 2 * LAYERS[0] * LAYERS[1])
 
