@@ -154,15 +154,16 @@ def parquet(arguments, programs):
     script, bench = ROOT / "scripts/peers/read_parquet.py", programs.get("read_parquet")
     ways = ("filtered", "whole_table", "batches", "row_groups", "row_groups_in_place")
     folder = tempfile.TemporaryDirectory()
-    file = Path(folder.name) / "events.parquet"
     checksums = set()
 
     def rate(*command):
+        # `folder` lives as long as this function.
+        file = Path(folder.name) / "events.parquet"
         if bench is None or not script.exists():
             raise Unavailable("no benches/read_parquet.rs or scripts/peers/read_parquet.py")
         if not file.exists():
             run([sys.executable, script, "make", file])
-        options = ["--threads", str(arguments.threads), "--rounds", "3"]
+        options = [file, "--threads", str(arguments.threads), "--rounds", "3"]
         found = run([*command, *options]).records()[0]
         checksums.add(found["checksum"])
         if len(checksums) > 1:
@@ -170,10 +171,10 @@ def parquet(arguments, programs):
         return {RATE: found["rows_per_s"]}
 
     def ours():
-        return rate(bench, file)
+        return rate(bench)
 
     def theirs(way):
-        return rate(sys.executable, script, "read", file, "--impl", way)
+        return rate(sys.executable, script, "read", "--impl", way)
 
     listed = [Program(OURS, ours)]
     peers = {f"pyarrow, {way}": way for way in ways}
