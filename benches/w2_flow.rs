@@ -5,7 +5,7 @@
 //!     cargo bench --bench w2_flow
 //!     SIDEBAND_KERNELS=plain cargo bench --bench w2_flow
 //!
-//! `scripts/compare_w2.py` runs it in turn with its peers.
+//! `scripts/compare_peers.py` runs it in turn with its peers.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use divan::Bencher;

@@ -1,10 +1,12 @@
 //! W4: the unbinned likelihood of three processes and ten nuisance parameters, value,
-//! gradient and Hessian. One JSON object a line, as `scripts/compare_w4.py` reads them.
+//! gradient and Hessian. One JSON object a line.
 //!
-//!     cargo bench --bench w4_likelihood -- [SECONDS | growth | toys | stream]
+//!     cargo bench --bench w4_likelihood -- [SECONDS | gradient | growth | toys | stream]
 //!
-//! `growth`: more events, processes and parameters; `toys`: pseudo-experiments of 2000
-//! events; `stream`: 10^7 events and 50 parameters in blocks, with the peak of memory.
+//! `gradient EVENTS SECONDS`: value and gradient alone, on all threads, as
+//! `scripts/compare_peers.py` asks for them in turn with its peers; `growth`: more events,
+//! processes and parameters; `toys`: pseudo-experiments of 2000 events; `stream`: 10^7
+//! events and 50 parameters in blocks, with the peak of memory.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use sideband::inference::{
@@ -162,6 +164,26 @@ fn time(events: usize, processes: usize, nuisances: usize, storage: Storage, sec
     }
 }
 
+/// Value and gradient on all threads of the machine, ten nuisance parameters.
+fn gradient(events: usize, seconds: f64) {
+    let channel = channel(events, 3, 10, Storage::Double);
+    let mut at = vec![0.1; 11];
+    at[0] = 1.0;
+    let mut gradient = vec![0.0; 11];
+    let wall = median(seconds, |i| {
+        at[1] = 0.1 + 1e-3 * (i % 100) as f64;
+        gradient.fill(0.0);
+        channel.gradient(&at, &mut gradient);
+    });
+    println!(
+        "{}",
+        serde_json::json!({
+            "metric": "gradient", "events": events,
+            "threads": rayon::current_num_threads(), "value": 1.0 / wall,
+        })
+    );
+}
+
 /// One gradient and one Hessian on all threads, for growing problems.
 fn growth() {
     for (events, processes, nuisances) in [
@@ -269,11 +291,17 @@ fn stream() {
 }
 
 fn main() {
-    let mut words = std::env::args().skip(1);
-    let what = words
-        .find(|word| !word.starts_with("--"))
-        .unwrap_or_default();
-    match what.as_str() {
+    // cargo adds `--bench`
+    let words: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| !word.starts_with("--"))
+        .collect();
+    let number = |place: usize| words.get(place).and_then(|word| word.parse::<f64>().ok());
+    match words.first().map_or("", String::as_str) {
+        "gradient" => gradient(
+            number(1).unwrap_or(200_000.0) as usize,
+            number(2).unwrap_or(0.5),
+        ),
         "growth" => growth(),
         "toys" => toys(),
         "stream" => stream(),

@@ -7,9 +7,11 @@ coupling], K = 4 bins, tails from B = 3, residual conditioner of one block of 32
 --impl nflows   the model itself, members one after the other
 --impl jax      the same model (log p agrees with nflows: --check 1), members vmapped
 --impl zuko     not the same model: NSF coupling without batch norm and LU, MLP(32, 32, 32)
+--impl flowjax  not the same model: coupling flow without batch norm and LU, MLP(32, 32);
+                sampling alone, from parameters as drawn
 
 Metrics: training member-events/s, and sampled events/s of one member; JSON lines on stdout.
-Needs numpy, and torch with nflows or zuko, or jax[cpu] and optax.
+Needs numpy, and torch with nflows or zuko, or jax[cpu] with optax or flowjax.
 """
 
 import json
@@ -18,20 +20,18 @@ import sys
 from common import emit, measure, parser, rescale, setup, torch_threads
 
 p = parser(__doc__)
-p.add_argument(
-    "--impl", choices=["nflows", "nflows-compile", "jax", "zuko"], default="nflows"
-)
+IMPLS = ["nflows", "nflows-compile", "jax", "zuko", "flowjax"]
+p.add_argument("--impl", choices=IMPLS, default="nflows")
 p.add_argument("--layers", type=int, default=10)
 p.add_argument("--bins", type=int, default=4)
 p.add_argument("--hidden", type=int, default=32)
 p.add_argument("--nsample", type=int, default=100000)
 p.add_argument("--dropout", type=float, default=0.1)
 p.add_argument("--chunk", type=int, default=0)
-p.add_argument(
-    "--pretrain", type=int, default=100, help="training steps before sampling is timed"
-)
+p.add_argument("--pretrain", type=int, default=100, help="training steps before sampling is timed")
 p.add_argument("--check", type=int, default=0)
-p.add_argument("--sampling", type=int, default=1)
+p.add_argument("--training", type=int, default=1, help="0: training is not timed")
+p.add_argument("--sampling", type=int, default=1, help="0: sampling is not timed")
 a = p.parse_args()
 setup(a)
 import numpy as np
@@ -47,16 +47,8 @@ X[:, 1] += 0.3 * X[:, 0] ** 2
 X = ((X - X.mean(0)) / X.std(0)).astype(np.float32)
 nb = N // B
 PERM = np.stack([rng.permutation(N)[: nb * B] for _ in range(M)]).reshape(M, nb, B)
-MAC = (
-    (D // 2 + C) * HID
-    + 2 * HID * HID
-    + C * HID
-    + HID * (D // 2) * (3 * K - 1)
-    + 2 * D * D
-)
-FLOP_EV = (
-    6 * MAC * LYR
-)  # GEMM part only (x3 fwd+bwd); spline transcendental work not counted
+MAC = (D // 2 + C) * HID + 2 * HID * HID + C * HID + HID * (D // 2) * (3 * K - 1) + 2 * D * D
+FLOP_EV = 6 * MAC * LYR  # GEMM part only (x3 fwd+bwd); spline transcendental work not counted
 hist = []
 
 
@@ -96,9 +88,7 @@ def build_nflows(dropout=a.dropout):
                 tail_bound=TB,
             ),
         ]
-    return flows.Flow(
-        transforms.CompositeTransform(T), distributions.StandardNormal([D])
-    )
+    return flows.Flow(transforms.CompositeTransform(T), distributions.StandardNormal([D]))
 
 
 def torch_bench(nets, name):
@@ -128,8 +118,9 @@ def torch_bench(nets, name):
             opts[m].step()
         hist.append(float(l.detach()))
 
-    m = measure(chunk, a.seconds, a.repeats, warm=2)
-    emit(a, "W2", name, "train member-events/s", m, B, "1/s", FLOP_EV * B)
+    if a.training:
+        m = measure(chunk, a.seconds, a.repeats, warm=2)
+        emit(a, "W2", name, "train member-events/s", m, B, "1/s", FLOP_EV * B)
     if a.sampling:
         s["m"] = 0
         for _ in range(a.pretrain):
@@ -243,9 +234,7 @@ def jax_model():
         inside = (x >= -TB) & (x <= TB)
         xs = jnp.where(inside, x, 0.0)
         oh = (xs[..., None] >= (ch if inverse else cw)[..., 1:-1]).sum(-1)  # bin index
-        sel = (oh[..., None] == jnp.arange(K)).astype(
-            x.dtype
-        )  # one-hot select, no gather
+        sel = (oh[..., None] == jnp.arange(K)).astype(x.dtype)  # one-hot select, no gather
         pick = lambda v: (v * sel).sum(-1)
         x0, y0, bw, bh, d0, d1 = (
             pick(cw[..., :-1]),
@@ -270,9 +259,7 @@ def jax_model():
         den = s + e * tt
         if not inverse:
             out = y0 + bh * (s * t * t + d0 * tt) / den
-        ld = jnp.log(
-            s * s * (d1 * t * t + 2 * s * tt + d0 * (1 - t) ** 2)
-        ) - 2 * jnp.log(den)
+        ld = jnp.log(s * s * (d1 * t * t + 2 * s * tt + d0 * (1 - t) ** 2)) - 2 * jnp.log(den)
         ld = -ld if inverse else ld
         return jnp.where(inside, out, x), jnp.where(inside, ld, 0.0)
 
@@ -314,9 +301,7 @@ def jax_model():
             x = x.at[:, t].set(y)
             L, U, _ = LU(q)
             x = (x - q["lb"]) @ jnp.linalg.inv(L @ U @ s["perm"]).T
-            x = (x - q["bb"]) / (jax.nn.softplus(q["bw"]) + 1e-5) * jnp.sqrt(
-                s["v"] + 1e-5
-            ) + s["m"]
+            x = (x - q["bb"]) / (jax.nn.softplus(q["bw"]) + 1e-5) * jnp.sqrt(s["v"] + 1e-5) + s["m"]
         return x
 
     return init, logp, sample
@@ -367,16 +352,10 @@ if a.check:
     o = torch.optim.Adam(f.parameters(), 1e-3)
     for k in range(50):
         o.zero_grad()
-        (
-            -f.log_prob(torch.from_numpy(X[:1024]), torch.from_numpy(CTX[:1024])).mean()
-        ).backward()
+        (-f.log_prob(torch.from_numpy(X[:1024]), torch.from_numpy(CTX[:1024])).mean()).backward()
         o.step()
     f.eval()
-    lp = (
-        f.log_prob(torch.from_numpy(X[:2000]), torch.from_numpy(CTX[:2000]))
-        .detach()
-        .numpy()
-    )
+    lp = f.log_prob(torch.from_numpy(X[:2000]), torch.from_numpy(CTX[:2000])).detach().numpy()
     init, logp, sample = jax_model()
     P, S = from_nflows(f)
     lj, _ = logp(P, S, X[:2000], CTX[:2000], None, False)
@@ -404,9 +383,7 @@ elif a.impl == "zuko":
 
     torch_bench(
         [
-            zuko.flows.NSF(
-                D, C, transforms=LYR, bins=K, passes=2, hidden_features=(HID,) * 3
-            )
+            zuko.flows.NSF(D, C, transforms=LYR, bins=K, passes=2, hidden_features=(HID,) * 3)
             for _ in range(M)
         ],
         "zuko(not equivalent)",
@@ -436,9 +413,7 @@ elif a.impl == "jax":
         def step(carry, k):
             P, S, st = carry
             i = pm[k % nb]
-            (l, S), g = vg(
-                P, S, x[i], c[i], jax.random.split(jax.random.fold_in(key, k), M)
-            )
+            (l, S), g = vg(P, S, x[i], c[i], jax.random.split(jax.random.fold_in(key, k), M))
             u, st = opt.update(g, st, P)
             return (optax.apply_updates(P, u), S, st), l.mean()
 
@@ -456,19 +431,11 @@ elif a.impl == "jax":
             box[:] = [P, S, st, box[3] + n_scan]
             hist.append(float(l))
 
-    m = measure(chunk, a.seconds, a.repeats)
-    rescale(m, n_scan)
-    emit(
-        a,
-        "W2",
-        "jax",
-        "train member-events/s",
-        m,
-        M * B,
-        "1/s",
-        FLOP_EV * B * M,
-        scan_len=n_scan,
-    )
+    if a.training:
+        m = measure(chunk, a.seconds, a.repeats)
+        rescale(m, n_scan)
+        flop = FLOP_EV * B * M
+        emit(a, "W2", "jax", "train member-events/s", m, M * B, "1/s", flop, scan_len=n_scan)
     if a.sampling:
         while box[3] < a.pretrain:
             chunk(1)
@@ -479,8 +446,34 @@ elif a.impl == "jax":
 
         def samp(n):
             for j in range(n):
-                r = sj(P0, S0, cs, jax.random.key(j)).block_until_ready()
+                sj(P0, S0, cs, jax.random.key(j)).block_until_ready()
 
         m = measure(samp, a.seconds, a.repeats)
         emit(a, "W2", "jax", "sample events/s", m, a.nsample, "1/s")
         assert np.isfinite(np.asarray(sj(P0, S0, cs, jax.random.key(0)))).all()
+elif a.impl == "flowjax":
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+    from flowjax.bijections import RationalQuadraticSpline
+    from flowjax.distributions import Normal
+    from flowjax.flows import coupling_flow
+
+    flow = coupling_flow(
+        jax.random.key(a.seed),
+        base_dist=Normal(jnp.zeros(D)),
+        transformer=RationalQuadraticSpline(knots=K, interval=TB),
+        cond_dim=C,
+        flow_layers=LYR,
+        nn_width=HID,
+        nn_depth=2,
+    )
+    draw = eqx.filter_jit(lambda flow, key, context: flow.sample(key, (), context))
+    context = jnp.asarray(CTX[rng.integers(0, N, a.nsample)])
+
+    def samp(n):
+        for k in range(n):
+            draw(flow, jax.random.key(k), context).block_until_ready()
+
+    m = measure(samp, a.seconds, a.repeats)
+    emit(a, "W2", "flowjax(not equivalent)", "sample events/s", m, a.nsample, "1/s")
