@@ -79,7 +79,7 @@ impl DeviceError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kernels {
-    /// Operations written as one where the device has them: a whole flow on the
+    /// Operations written as one where the device has them: whole networks on the
     /// CPU, splines on GPUs.
     #[default]
     Fused,
@@ -148,7 +148,15 @@ impl Compute {
         Self { kernels, ..self }
     }
 
-    /// Whether flows are computed by hand-written code on the host: on the
+    /// Whether one member may use several threads: where a batch is computed in
+    /// blocks whose sums have one order, whatever the threads. burn's own CPU
+    /// operations promise no order.
+    #[must_use]
+    pub fn splits_batches(&self) -> bool {
+        self.has_host_kernels()
+    }
+
+    /// Whether networks are computed by hand-written code on the host: on the
     /// default CPU backend, if fused operations are wanted.
     pub(crate) fn has_host_kernels(&self) -> bool {
         self.name == "cpu" && self.kernels == Kernels::Fused

@@ -113,7 +113,8 @@ pub fn train_local(
         }
     };
     let all: usize = resources.devices.iter().map(threads_of).sum();
-    let fair = ledger.missing().div_ceil(all.max(1)).max(1);
+    let missing = ledger.missing();
+    let fair = missing.div_ceil(all.max(1)).max(1);
     std::thread::scope(|scope| {
         let mut handles = Vec::new();
         for (number, context) in contexts.iter().enumerate() {
@@ -123,7 +124,13 @@ pub fn train_local(
             } else {
                 compute.name().to_owned()
             };
-            let threads = threads_of(compute);
+            let cores = threads_of(compute);
+            // members that are fewer than threads share them
+            let threads = if compute.splits_batches() {
+                cores.min(missing.max(1))
+            } else {
+                cores
+            };
             for thread in 0..threads {
                 let worker = Worker {
                     name: if threads > 1 {
@@ -131,6 +138,7 @@ pub fn train_local(
                     } else {
                         device.clone()
                     },
+                    pool: cores / threads + usize::from(thread < cores % threads),
                     context,
                     tasks,
                     ledger,
@@ -164,9 +172,12 @@ pub fn train_local(
     })
 }
 
-/// One training thread.
+/// One training thread, with those that help it.
 struct Worker<'a> {
     name: String,
+    /// Threads that its tensor operations and blocks of rows run on. More than one
+    /// only where a member's numbers do not depend on it.
+    pool: usize,
     context: &'a BlockContext<'a>,
     tasks: &'a [Task<'a>],
     ledger: &'a dyn Ledger,
@@ -179,9 +190,8 @@ impl Worker<'_> {
         if !self.context.compute.is_cpu() {
             return self.work();
         }
-        // one thread a pool: sums of a member have one order
         rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
+            .num_threads(self.pool)
             .build()
             .map_err(|e| TrainError::Thread(e.to_string()))?
             .install(|| self.work())
