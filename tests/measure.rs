@@ -101,6 +101,16 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
             .iter()
             .all(|p| p["toys"].as_u64().unwrap() + p["failed"].as_u64().unwrap() == 150)
     );
+    // 3000 events of a sample, 20 % of them unseen, are no pool for toys of 2000
+    let warning = result["toys"]["warning"].as_str().unwrap();
+    for part in ["copies of each other", "give samples.SBI more events"] {
+        assert!(
+            warning.contains(part) && done.stdout.contains(part),
+            "{warning}"
+        );
+    }
+    let shifts = points.iter().map(|p| p["common_shift"].as_f64().unwrap());
+    assert!(shifts.into_iter().all(|shift| shift > 0.5));
     let out = place.path("out");
     for file in [
         "report.html",
@@ -124,6 +134,7 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
             "{figure}"
         );
     }
+    says_how_far_it_is(&place);
     // again, somewhere else and with another number of threads
     measure(&place, "again", &["device.threads=1"]).exits(0);
     assert_eq!(numbers(&place, "again"), result);
@@ -144,6 +155,39 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
             .all(|(name, bytes)| more.get(name) == Some(bytes))
     );
     assert!(more.len() > toys.len());
+}
+
+/// `status` and `inspect` know ratios, toys and result of the measurement in `out`.
+fn says_how_far_it_is(place: &Workplace) {
+    let status = place.sideband(&["status", "out"]).exits(0).stdout;
+    for part in [
+        "8 of 8 complete, 16 of 16 members",
+        "150 of 150 at mu = 0.5",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let text = place.sideband(&["status", "out", "--json"]).exits(0).stdout;
+    let status: Value = serde_json::from_str(&text).unwrap();
+    let toys = status["measurement"]["toys"].as_array().unwrap();
+    assert!(
+        toys.len() == 3 && toys.iter().all(|t| t["done"] == 150),
+        "{toys:?}"
+    );
+    assert_eq!(status["measurement"]["has_result"], true);
+    let seen = place.sideband(&["inspect", "out"]).exits(0).stdout;
+    for part in [
+        "measures mu, against the reference SBI",
+        "S, SBI, B",
+        "68.27 %",
+    ] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    let text = place
+        .sideband(&["inspect", "out", "--json"])
+        .exits(0)
+        .stdout;
+    let seen: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(seen["result"], place.json("out/measurement.json"));
 }
 
 #[test]

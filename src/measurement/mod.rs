@@ -18,6 +18,7 @@ mod notes;
 mod page;
 mod pipeline;
 mod plan;
+mod progress;
 mod ratios;
 mod result;
 mod rules;
@@ -30,6 +31,7 @@ mod trust;
 pub use error::MeasureError;
 pub use page::verdict as measurement_verdict;
 pub use pipeline::{Measured, describe as describe_measurement, measure};
+pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{
     Checks, Curve, FiniteSample, FitResult, ImpactResult, ImpactsResult, IntervalSet,
     MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,

@@ -97,10 +97,12 @@ pub(super) fn notes(result: &mut MeasurementResult) {
             finite.members[0], finite.members[1]
         ));
     }
-    if let Some(toys) = &result.toys
-        && let Some(reason) = &toys.no_belt
-    {
-        result.notes.push(format!("there is no belt: {reason}"));
+    if let Some(toys) = &result.toys {
+        let reason = toys.no_belt.iter();
+        result
+            .notes
+            .extend(reason.map(|reason| format!("there is no belt: {reason}")));
+        result.notes.extend(toys.warning.clone());
     }
     let bad = result
         .ratios

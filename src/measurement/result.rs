@@ -187,6 +187,9 @@ pub struct ToysResult {
     pub no_belt: Option<String>,
     /// Confidence sets of the observed curve.
     pub sets: Vec<neyman::ConfidenceSet>,
+    /// What toys have in common because their pool is finite, at the worst of the values,
+    /// and what to change; none if that is little.
+    pub warning: Option<String>,
 }
 
 /// Pseudo-experiments at one value of the first parameter of interest.
@@ -216,6 +219,9 @@ pub struct ToyPoint {
     pub largest_weight: f64,
     /// Expected share of a toy's events that it holds more than once.
     pub duplicates: f64,
+    /// The fluctuation of the pool itself, which all toys share, in standard deviations of
+    /// one toy.
+    pub common_shift: f64,
     /// t of every toy, for the figure; the files of toys have them.
     #[serde(skip)]
     pub t: Vec<f64>,

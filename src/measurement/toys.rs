@@ -8,6 +8,7 @@ use super::events::Events;
 use super::generate::model;
 use super::model::Builder;
 use super::pipeline::{Likelihoods, NORMALISATION, Study};
+use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::result::{ScanResult, ToyPoint, ToysResult};
 use crate::config::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
 use crate::inference::UnbinnedChannel;
@@ -142,11 +143,20 @@ impl Toys<'_> {
             chunk: CHUNK,
         };
         // toys of another likelihood stay where they are
-        let folder = Folder(study.root.path().join("toys").join(&digest));
+        let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
         std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
             path: folder.0.clone(),
             reason: e.to_string(),
         })?;
+        let progress = ToyFolder {
+            folder: digest,
+            parameter: study.measurement.measurement.interest[0].clone(),
+            values: config.grid.clone(),
+            toys: toy_study.toys,
+        };
+        study
+            .root
+            .write_json(&study.root.path().join(TOYS), &progress)?;
         (study.say)(&format!(
             "throwing {} toys at each of {} values",
             config.number,
@@ -326,11 +336,11 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
             by_time: study.interrupt.is_by_time(),
         },
         other @ StudyError::Read { .. } => MeasureError::Data {
-            key: study.root.path().join("toys").display().to_string(),
+            key: study.root.path().join(TOYS_FOLDER).display().to_string(),
             reason: other.to_string(),
         },
         other => MeasureError::File {
-            path: study.root.path().join("toys"),
+            path: study.root.path().join(TOYS_FOLDER),
             reason: other.to_string(),
         },
     }
@@ -364,6 +374,27 @@ fn digest(study: &Study<'_>, pool: &Pool) -> String {
     }
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// What toys have in common because their pool is finite, where that is worst, and what to
+/// change.
+fn shared_pool(measurement: &Measurement, config: &ToysConfig, pool: &Pool) -> Option<String> {
+    let points = config.grid.iter().zip(&pool.points);
+    let all = points.map(|(value, point)| (value, point.pool.duplicates()));
+    let (value, worst) = all.max_by(|a, b| a.1.common_shift.total_cmp(&b.1.common_shift))?;
+    let m = &measurement.measurement;
+    let change = match config.events {
+        ToyEvents::Simulated => format!(
+            ": give samples.{} more events, or raise training.held_out",
+            m.reference.join(" and samples.")
+        ),
+        ToyEvents::Truth => String::new(),
+    };
+    let warning = worst.warning()?;
+    Some(format!(
+        "toys at {} = {value}: {warning}{change}",
+        m.interest[0]
+    ))
 }
 
 /// Makes one pseudo-experiment and fits it.
@@ -471,6 +502,7 @@ fn report(
             at_bound: report.at_bound,
             largest_weight: duplicates.largest_weight,
             duplicates: duplicates.share,
+            common_shift: duplicates.common_shift,
             t: toy_set(*value, records).t,
         });
     }
@@ -493,6 +525,7 @@ fn report(
         levels.iter().filter_map(set).collect::<Vec<_>>()
     });
     Ok(ToysResult {
+        warning: shared_pool(analyst.measurement, config, pool),
         points,
         sets: sets.collect(),
         no_belt,
