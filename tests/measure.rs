@@ -201,9 +201,12 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
         "systematics.shape.density_interpolation=code4",
         "toys.events=truth",
         "toys.nuisance.shape=1.0",
+        "measurement.limit={}",
+        "measurement.contours=[{parameters=['mu', 'shape'], points=7}]",
     ];
-    measure(&place, "out", &settings).exits(0);
+    let done = measure(&place, "out", &settings).exits(0);
     let result = numbers(&place, "out");
+    limits_and_regions_are_there(&place, &done, &result);
     let finite = &result["finite_sample"];
     assert_eq!(finite["members"], serde_json::json!([2, 2]));
     let names: Vec<&Value> = result["fit"]["parameters"]
@@ -216,6 +219,34 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
     assert_eq!(result["toys"]["points"][1]["value"], 1.0);
     let impacts = result["impacts"]["mu"]["ranking"].as_array().unwrap();
     assert!(impacts.iter().any(|i| i["name"] == "finite_sample"));
+}
+
+fn limits_and_regions_are_there(place: &Workplace, done: &Done, result: &Value) {
+    let limit = &result["limit"];
+    let expected: Vec<f64> = serde_json::from_value(limit["expected"].clone()).unwrap();
+    assert!(
+        expected.windows(2).all(|w| 0.0 < w[0] && w[0] < w[1]),
+        "{expected:?}"
+    );
+    // CLs crosses the level at the limit
+    let observed = limit["observed"].as_f64().unwrap();
+    for point in limit["curve"].as_array().unwrap() {
+        let (value, cls) = (point["value"].as_f64(), point["observed"].as_f64());
+        assert_eq!(value.unwrap() < observed, cls.unwrap() > 0.05, "{point}");
+    }
+    assert!(done.stdout.contains("at 95 % CL (CLs)"), "{}", done.stdout);
+    let contour = &result["contours"][0];
+    let t: Vec<Vec<Option<f64>>> = serde_json::from_value(contour["t"].clone()).unwrap();
+    assert!(t.len() == 7 && t.iter().all(|column| column.len() == 7));
+    assert!(t.iter().flatten().flatten().any(|t| *t > 6.18));
+    for file in [
+        "limit.parquet",
+        "contours.parquet",
+        "plots/limit.png",
+        "plots/contour_mu_shape.png",
+    ] {
+        assert!(place.path("out").join(file).is_file(), "{file}");
+    }
 }
 
 #[test]

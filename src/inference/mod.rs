@@ -15,7 +15,7 @@ pub mod toys;
 mod unbinned;
 pub mod workspace;
 
-pub use coefficient::Coefficient;
+pub use coefficient::{Coefficient, Spline, SplineError};
 pub use interpolation::{Interpolation, Jet};
 pub use likelihood::{Likelihood, Model, Term};
 pub use parameters::{Constraint, Parameter, Role};

@@ -111,19 +111,29 @@ impl Analyst<'_> {
     }
 
     /// The grid of a scan, in the fit's coordinate.
-    fn grid(&self, best: &Fit, place: usize) -> Vec<f64> {
-        let parameter = &self.parameters.list[place];
+    pub(super) fn grid(&self, best: &Fit, place: usize) -> Vec<f64> {
         let m = &self.measurement.measurement;
+        let range = m.scan_range.get(&self.parameters.list[place].name).copied();
+        self.grid_over(best, place, (range, REACH), m.scan_points)
+    }
+
+    /// Values of a parameter in the fit's coordinate, evenly spaced in its own: over a
+    /// range, or over so many errors on both sides of the best fit.
+    pub(super) fn grid_over(
+        &self,
+        best: &Fit,
+        place: usize,
+        (range, reach): (Option<[f64; 2]>, f64),
+        points: usize,
+    ) -> Vec<f64> {
+        let parameter = &self.parameters.list[place];
         let (value, error) = self.measured(best, place);
         let lowest = self.parameters.value(place, parameter.bounds.0);
         let highest = self.parameters.value(place, parameter.bounds.1);
-        let (low, high) = match m.scan_range.get(&parameter.name) {
-            Some([low, high]) => (*low, *high),
-            None => (value - REACH * error, value + REACH * error),
-        };
+        let [low, high] = range.unwrap_or([value - reach * error, value + reach * error]);
         let (low, high) = (low.max(lowest), high.min(highest));
-        let steps = (m.scan_points - 1) as f64;
-        (0..m.scan_points)
+        let steps = (points - 1) as f64;
+        (0..points)
             .map(|i| {
                 let value = low + (high - low) * i as f64 / steps;
                 self.parameters

@@ -8,11 +8,13 @@
 //! ```
 
 mod analyse;
+mod asimov;
 mod columns;
 mod error;
 mod events;
 mod finite_sample;
 mod generate;
+mod limits;
 mod model;
 mod notes;
 mod page;
@@ -33,7 +35,8 @@ pub use page::verdict as measurement_verdict;
 pub use pipeline::{Measured, describe as describe_measurement, measure};
 pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{
-    Checks, Curve, FiniteSample, FitResult, ImpactResult, ImpactsResult, IntervalSet,
-    MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,
+    Checks, ClsPoint, ContourLevel, ContourResult, Curve, FiniteSample, FitResult, ImpactResult,
+    ImpactsResult, IntervalSet, LimitResult, MeasurementResult, ParameterResult, ScanResult,
+    ToyPoint, ToysResult,
 };
 pub use trust::RatioTrust;

@@ -88,6 +88,28 @@ pub(super) fn notes(result: &mut MeasurementResult) {
             ));
         }
     }
+    if let Some(limit) = &result.limit
+        && let Some(reason) = &limit.reason
+    {
+        let name = &limit.parameter;
+        result
+            .notes
+            .push(format!("there is no upper limit on {name}: {reason}"));
+    }
+    for contour in &result.contours {
+        let names = contour.parameters.join(" and ");
+        let failed = contour.t.iter().flatten().filter(|t| t.is_none()).count();
+        if failed > 0 {
+            result.notes.push(format!(
+                "{failed} points of the contour of {names} failed and are not drawn"
+            ));
+        }
+        if let Some([x, y]) = contour.deeper_at {
+            result.notes.push(format!(
+                "the contour of {names} found a deeper minimum than the fit, near ({x:.4}, {y:.4})"
+            ));
+        }
+    }
     if let Some(finite) = &result.finite_sample
         && finite.members.iter().any(|n| *n < FEW)
     {

@@ -1,17 +1,19 @@
 //! A whole measurement, from samples to its result.
 
 use super::analyse::{Analyst, largest_difference};
+use super::asimov::Asimov;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::events::{Events, observed, reference, unseen};
 use super::finite_sample::finite_sample;
 use super::generate::{generate, model};
+use super::limits::{limit, regions};
 use super::model::{Builder, Histogram, Parameters};
 use super::notes::{checks, notes};
 use super::page;
 use super::plan::{Plan, plan};
 use super::ratios::Ratio;
-use super::result::{FORMAT, MeasurementResult, ScanResult};
+use super::result::{ContourResult, FORMAT, LimitResult, MeasurementResult, ScanResult};
 use super::samples::Reader;
 use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
@@ -19,6 +21,7 @@ use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::ensemble::Interrupt;
 use crate::inference::UnbinnedChannel;
+use crate::inference::fit::Fit;
 use crate::inference::histogram::{HistogramChannel, HistogramModel};
 use crate::inference::{Likelihood, Model, Parameter};
 use crate::run::{Progress, RunDirectory, State};
@@ -258,6 +261,10 @@ impl Study<'_> {
             parameters: &parameters,
         };
         let made = self.likelihoods(&builder, &events, &columns, &pool, is_observed)?;
+        let over_pool = made
+            .channel
+            .with_sample(pool.sample()?)
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
         (self.say)("fitting");
         let analyst = Analyst {
             measurement,
@@ -311,6 +318,7 @@ impl Study<'_> {
                 }
             }
         };
+        let (limit, contours) = self.questions(&analyst, &made, &best, (&reference, &over_pool))?;
         let checks = checks(&made.channel, &made.model, &best);
         let mut result = MeasurementResult {
             format: FORMAT,
@@ -328,6 +336,8 @@ impl Study<'_> {
             fit,
             scans,
             impacts,
+            limit,
+            contours,
             checks,
             finite_sample: finite,
             toys: thrown,
@@ -335,12 +345,35 @@ impl Study<'_> {
             notes: said,
         };
         notes(&mut result);
-        let channel = made
-            .channel
-            .with_sample(pool.sample()?)
-            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-        page::write(self, &result, &made, &best, (&reference, &channel))?;
+        page::write(self, &result, &made, &best, (&reference, &over_pool))?;
         Ok(result)
+    }
+
+    /// The upper limit and the regions of two parameters that are asked for. `events`,
+    /// `channel`: the reference that no network has seen.
+    fn questions(
+        &self,
+        analyst: &Analyst<'_>,
+        made: &Likelihoods,
+        best: &Fit,
+        (events, channel): (&Events, &UnbinnedChannel),
+    ) -> Result<(Option<LimitResult>, Vec<ContourResult>), MeasureError> {
+        let asked = &self.measurement.measurement;
+        let asimov = Asimov {
+            channel,
+            weights: &events.weights,
+            histograms: &made.channels,
+        };
+        let data = (&made.model, made.list());
+        let limit = asked.limit.as_ref().and_then(|config| {
+            (self.say)("upper limit");
+            limit(analyst, config, data, &asimov, best)
+        });
+        let contours = asked.contours.iter().map(|config| {
+            (self.say)(&format!("contour of {}", config.parameters.join(" and ")));
+            regions(analyst, config, &made.model, best)
+        });
+        Ok((limit, contours.collect::<Result<_, _>>()?))
     }
 
     /// Whether densities are divided by their integral over the reference.

@@ -1,6 +1,7 @@
 //! `measurement.json`: every number of a measurement, under documented keys.
 
 use super::trust::RatioTrust;
+use crate::config::TestStatistic;
 use crate::inference::Normalisation;
 use crate::inference::neyman;
 use indexmap::IndexMap;
@@ -32,6 +33,12 @@ pub struct MeasurementResult {
     pub scans: IndexMap<String, ScanResult>,
     /// Impacts on the parameters of interest.
     pub impacts: IndexMap<String, ImpactsResult>,
+    /// The upper limit, if one is asked for.
+    #[serde(default)]
+    pub limit: Option<LimitResult>,
+    /// Confidence regions of two parameters.
+    #[serde(default)]
+    pub contours: Vec<ContourResult>,
     /// Checks of the likelihood at the best fit.
     pub checks: Checks,
     /// Error of the first parameter of interest from the finite training sample.
@@ -146,6 +153,65 @@ pub struct ImpactResult {
     pub pre_fit: Option<f64>,
     /// By refit at the best fit +- its post-fit error.
     pub refit: [Option<f64>; 2],
+}
+
+/// A CLs upper limit by asymptotic formulae.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitResult {
+    /// The parameter.
+    pub parameter: String,
+    /// Its confidence level.
+    pub confidence_level: f64,
+    /// The test statistic.
+    pub test_stat: TestStatistic,
+    /// The limit from the data.
+    pub observed: Option<f64>,
+    /// The limits expected without signal, for data that fluctuate by -2, -1, 0, 1 and 2
+    /// standard deviations.
+    pub expected: Option<[f64; 5]>,
+    /// Why there is no limit.
+    pub reason: Option<String>,
+    /// CLs at the points of the scan.
+    pub curve: Vec<ClsPoint>,
+}
+
+/// CLs at one value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClsPoint {
+    /// The value.
+    pub value: f64,
+    /// From the data.
+    pub observed: f64,
+    /// Expected without signal, as [`LimitResult::expected`].
+    pub expected: [f64; 5],
+}
+
+/// Confidence regions of two parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContourResult {
+    /// The parameters.
+    pub parameters: [String; 2],
+    /// Their labels for plots.
+    pub labels: [String; 2],
+    /// The best fit.
+    pub best: [f64; 2],
+    /// Levels of the regions.
+    pub levels: Vec<ContourLevel>,
+    /// Values of both, rising.
+    pub values: [Vec<f64>; 2],
+    /// t by the value of the first and that of the second; null where the fit failed.
+    pub t: Vec<Vec<Option<f64>>>,
+    /// Where a deeper point than the best fit was found, from which it was redone.
+    pub deeper_at: Option<[f64; 2]>,
+}
+
+/// A region of two parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContourLevel {
+    /// Its confidence level.
+    pub level: f64,
+    /// t at its border.
+    pub t: f64,
 }
 
 /// Checks of the likelihood at the best fit.

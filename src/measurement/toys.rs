@@ -2,6 +2,7 @@
 //! belt, coverage.
 
 use super::analyse::{Analyst, LEVELS};
+use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::events::Events;
@@ -223,15 +224,7 @@ impl Toys<'_> {
                 .checked()
                 .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
             let truth = profiled.point;
-            let rate: f64 = channel.rates(&truth).iter().sum();
-            let densities = channel.densities(&truth);
-            // a learned density may be slightly negative: such an event is in no toy
-            let ratios: Vec<f64> = densities.iter().map(|q| (q / rate).max(0.0)).collect();
-            let mut weights = reference_weights(&ratios, &self.reference.weights, rate)
-                .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-            // the rate is that of the likelihood, whatever the density integrates to
-            let sum: f64 = weights.iter().sum();
-            weights.iter_mut().for_each(|w| *w *= rate / sum);
+            let weights = asimov_weights(&channel, &self.reference.weights, &truth)?;
             points.push(PoolPoint {
                 truth,
                 pool: AsimovPool::new(&weights)
@@ -352,9 +345,10 @@ fn digest(study: &Study<'_>, pool: &Pool) -> String {
     let m = study.measurement;
     let mut hash = Sha256::new();
     let toys = m.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
+    let likelihood = m.measurement.of_likelihood();
     let parts = [
         serde_json::to_string(&(&m.parameters, &m.samples, &m.systematics, &m.channels)),
-        serde_json::to_string(&(&m.regions, &m.features, &m.measurement, &m.training, toys)),
+        serde_json::to_string(&(&m.regions, &m.features, &likelihood, &m.training, toys)),
         serde_json::to_string(&(&m.ensemble, &m.model, &m.observed, &m.generate, &m.data)),
     ];
     for part in parts.into_iter().flatten() {
