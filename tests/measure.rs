@@ -195,6 +195,7 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
     let place = place();
     let settings = [
         "measurement.finite_sample_members=2",
+        "measurement.finite_sample_points=4",
         "measurement.renormalise=true",
         "measurement.calibration=isotonic",
         "measurement.aggregate=mean_log",
@@ -209,6 +210,18 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
     limits_and_regions_are_there(&place, &done, &result);
     let finite = &result["finite_sample"];
     assert_eq!(finite["members"], serde_json::json!([2, 2]));
+    // over the range of the scan, evenly spaced in sqrt(mu)
+    let points = finite["points"].as_array().unwrap();
+    let roots = points.iter().map(|p| p["value"].as_f64().unwrap().sqrt());
+    for (root, expected) in roots.zip([0.0, 1.0, 2.0, 3.0].map(|k| k * 2.5_f64.sqrt() / 3.0)) {
+        assert!((root - expected).abs() < 1e-9, "{root} {expected}");
+    }
+    assert_eq!(points.len(), 4);
+    for p in points {
+        let [all, same, error] = ["bootstrapped", "fixed", "error"].map(|k| p[k].as_f64().unwrap());
+        let expected = (all - 0.5 * same).max(0.0).sqrt();
+        assert!((error - expected).abs() <= 1e-12, "{p}");
+    }
     let names: Vec<&Value> = result["fit"]["parameters"]
         .as_array()
         .unwrap()
@@ -247,6 +260,42 @@ fn limits_and_regions_are_there(place: &Workplace, done: &Done, result: &Value) 
     ] {
         assert!(place.path("out").join(file).is_file(), "{file}");
     }
+}
+
+#[test]
+fn events_in_a_file_measure_the_same_as_events_in_memory() {
+    let place = place();
+    let settings = [
+        "measurement.renormalise=true",
+        "measurement.stream_above=1000",
+        "measurement.limit={}",
+        "toys.number=50",
+    ];
+    measure(&place, "streamed", &settings).exits(0);
+    measure(&place, "memory", &[settings[0], settings[2], settings[3]]).exits(0);
+    let [streamed, memory] = ["streamed", "memory"].map(|run| numbers(&place, run));
+    assert!(place.path("streamed/events.parquet").is_file());
+    assert!(!place.path("memory/events.parquet").exists());
+    assert_eq!(
+        streamed["checks"]["not_positive"],
+        memory["checks"]["not_positive"]
+    );
+    let close = |one: &Value, other: &Value| {
+        let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+        assert!(
+            (one - other).abs() <= 1e-6 * other.abs().max(1.0),
+            "{one} {other}"
+        );
+    };
+    close(&streamed["fit"]["nll"], &memory["fit"]["nll"]);
+    close(&streamed["limit"]["observed"], &memory["limit"]["observed"]);
+    for k in 0..3 {
+        let of = |run: &Value, key: &str| run["fit"]["parameters"][k][key].clone();
+        close(&of(&streamed, "value"), &of(&memory, "value"));
+        close(&of(&streamed, "error"), &of(&memory, "error"));
+    }
+    assert!(memory["scans"]["mu"]["curves"]["exact"].is_object());
+    assert!(streamed["scans"]["mu"]["curves"]["exact"].is_null());
 }
 
 #[test]

@@ -97,6 +97,24 @@ impl Analyst<'_> {
         best.map_err(|error| MeasureError::Fit(format!("{error}{}", self.hint())))
     }
 
+    /// All parameters where one has a value and the others fit best, in the fit's
+    /// coordinates; an error if that fit is none.
+    pub(super) fn profiled(
+        &self,
+        likelihood: &dyn Likelihood,
+        best: &Fit,
+        place: usize,
+        coordinate: f64,
+    ) -> Result<Vec<f64>, MeasureError> {
+        let settings = self.from(best).with_fixed(place, coordinate);
+        let found = fit(likelihood, &settings).map_err(failed)?;
+        let value = self.parameters.value(place, coordinate);
+        found
+            .checked()
+            .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
+        Ok(found.point)
+    }
+
     /// A value and its error, of a parameter of a fit.
     pub(super) fn measured(&self, best: &Fit, place: usize) -> (f64, f64) {
         let at = best.point[place];

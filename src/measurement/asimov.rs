@@ -33,6 +33,29 @@ pub(super) fn asimov_weights(
     Ok(weights)
 }
 
+/// The parameters with auxiliary measurements as expected at a point.
+pub(super) fn at_point(parameters: &[Parameter], point: &[f64]) -> Vec<Parameter> {
+    let mut parameters = parameters.to_vec();
+    for (parameter, value) in parameters.iter_mut().zip(point) {
+        if let Some(constraint) = &mut parameter.constraint {
+            constraint.centre = *value;
+        }
+    }
+    parameters
+}
+
+/// Histograms with the counts that are expected at a point.
+pub(super) fn expected(
+    histograms: &[HistogramChannel],
+    point: &[f64],
+) -> Result<Vec<HistogramChannel>, MeasureError> {
+    let histograms = histograms.iter();
+    let expected = histograms.map(|channel| channel.with_observed(channel.expected(point)));
+    expected
+        .collect::<Result<_, _>>()
+        .map_err(|e| MeasureError::Likelihood(e.to_string()))
+}
+
 /// What Asimov data are made of.
 pub(super) struct Asimov<'a> {
     /// The model over events of the reference that no network has seen.
@@ -58,27 +81,15 @@ impl DataSet for Data<'_> {
     }
 
     fn asimov(&self, point: &[f64]) -> Result<Self, MeasureError> {
-        let failed = |e: &dyn std::error::Error| MeasureError::Likelihood(e.to_string());
         let source = self.source;
         let weights = asimov_weights(source.channel, source.weights, point)?;
         let rows: Vec<usize> = (0..weights.len()).collect();
         let channel = source
             .channel
             .select(&rows, &weights)
-            .map_err(|e| failed(&e))?;
-        let expected = |channel: &HistogramChannel| {
-            channel
-                .with_observed(channel.expected(point))
-                .map_err(|e| failed(&e))
-        };
-        let histograms = source.histograms.iter().map(expected);
-        let histograms = histograms.collect::<Result<Vec<_>, _>>()?;
-        let mut parameters = self.parameters.clone();
-        for (parameter, value) in parameters.iter_mut().zip(point) {
-            if let Some(constraint) = &mut parameter.constraint {
-                constraint.centre = *value;
-            }
-        }
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+        let histograms = expected(source.histograms, point)?;
+        let parameters = at_point(&self.parameters, point);
         Ok(Self {
             model: Builder::model(parameters.clone(), Some(channel), histograms),
             parameters,

@@ -1,12 +1,19 @@
 //! Checks of a result, and what the user should know of it.
 
+use super::error::MeasureError;
+use super::evaluated::EventTerm;
 use super::result::{Checks, MeasurementResult};
 use crate::inference::fit::Fit;
-use crate::inference::{Likelihood, Model, Normalisation, UnbinnedChannel};
+use crate::inference::{Likelihood, Model, Normalisation};
 use crate::report::page::Status;
 
 /// Checks at the best fit and one error around it.
-pub(super) fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Checks {
+pub(super) fn checks(
+    events: &EventTerm,
+    model: &Model,
+    best: &Fit,
+) -> Result<Checks, MeasureError> {
+    let channel = &events.channel;
     let mut worst: Option<Normalisation> = None;
     for (k, parameter) in model.parameters().iter().enumerate() {
         let error = best.error(k).unwrap_or(0.0);
@@ -21,11 +28,11 @@ pub(super) fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Ch
             worst = found.filter(farther).or(worst);
         }
     }
-    Checks {
-        not_positive: channel.count_not_positive(&best.point),
+    Ok(Checks {
+        not_positive: events.count_not_positive(&best.point)?,
         normalisation: channel.normalisation(&best.point),
         normalisation_around: worst,
-    }
+    })
 }
 
 /// Members below which a variance is a guess.

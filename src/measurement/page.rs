@@ -14,7 +14,8 @@ pub use verdict::verdict;
 
 use super::error::MeasureError;
 use super::events::Events;
-use super::pipeline::{Likelihoods, RESULT, Study};
+use super::likelihoods::Likelihoods;
+use super::pipeline::{RESULT, Study};
 use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
@@ -136,12 +137,8 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
         facts.push((
             "error from the finite training sample".to_owned(),
             format!(
-                "{:.4} (variance {:.2e} of {} bootstrapped members, {:.2e} of {} others)",
-                finite.error,
-                finite.bootstrapped,
-                finite.members[0],
-                finite.fixed,
-                finite.members[1]
+                "{:.4} at {:.4}, from {} bootstrapped members and {} others",
+                finite.error, finite.value, finite.members[0], finite.members[1]
             ),
         ));
     }

@@ -226,9 +226,26 @@ pub struct Checks {
     pub normalisation_around: Option<Normalisation>,
 }
 
-/// Error from the finite training sample.
+/// Error of the first parameter of interest from the finite training sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FiniteSample {
+    /// The best fit without the parameter for it.
+    pub value: f64,
+    /// The error there.
+    pub error: f64,
+    /// The same in the coordinate of the fit, which the parameter moves.
+    pub coordinate_error: f64,
+    /// Bootstrapped members, and members that differ by their initial weights alone.
+    pub members: [usize; 2],
+    /// The error by value, between which it is interpolated by a cubic spline.
+    pub points: Vec<FiniteSamplePoint>,
+}
+
+/// The error from the finite training sample at one value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiniteSamplePoint {
+    /// The value.
+    pub value: f64,
     /// Variance of the best fit over bootstrapped members.
     pub bootstrapped: f64,
     /// The same over members that differ by their initial weights alone.
@@ -236,10 +253,8 @@ pub struct FiniteSample {
     /// The error of the ensemble's mean: sqrt(bootstrapped - fixed (1 - 1/E)), zero if
     /// that is negative.
     pub error: f64,
-    /// The same in the coordinate of the fit, which the parameter moves.
+    /// The same in the coordinate of the fit.
     pub coordinate_error: f64,
-    /// Members of both.
-    pub members: [usize; 2],
 }
 
 /// Pseudo-experiments, and the belt they make.

@@ -7,8 +7,9 @@ use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::events::Events;
 use super::generate::model;
+use super::likelihoods::Likelihoods;
 use super::model::Builder;
-use super::pipeline::{Likelihoods, NORMALISATION, Study};
+use super::pipeline::{NORMALISATION, Study};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::result::{ScanResult, ToyPoint, ToysResult};
 use crate::config::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
@@ -130,7 +131,7 @@ impl Toys<'_> {
             ToyEvents::Simulated => self.simulated()?,
             ToyEvents::Truth => self.truth()?,
         };
-        let digest = digest(study, &pool);
+        let digest = digest(study, analyst, &pool);
         let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
         let toy_study = ToyStudy {
             name: format!(
@@ -217,13 +218,7 @@ impl Toys<'_> {
         let mut points = Vec::new();
         for value in &self.config.grid {
             let at = analyst.parameters.coordinate(interest, *value);
-            let settings = analyst.from(self.best).with_fixed(interest, at);
-            let profiled = crate::inference::fit::fit(&self.made.model, &settings)
-                .map_err(|e| MeasureError::Fit(e.to_string()))?;
-            profiled
-                .checked()
-                .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
-            let truth = profiled.point;
+            let truth = analyst.profiled(&self.made.model, self.best, interest, at)?;
             let weights = asimov_weights(&channel, &self.reference.weights, &truth)?;
             points.push(PoolPoint {
                 truth,
@@ -341,7 +336,7 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
 
 /// What the toys depend on beside their number, as a name: toys of another likelihood
 /// are never mixed with these.
-fn digest(study: &Study<'_>, pool: &Pool) -> String {
+fn digest(study: &Study<'_>, analyst: &Analyst<'_>, pool: &Pool) -> String {
     let m = study.measurement;
     let mut hash = Sha256::new();
     let toys = m.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
@@ -360,6 +355,9 @@ fn digest(study: &Study<'_>, pool: &Pool) -> String {
         process.templates.iter().for_each(|t| numbers(&t.contents));
     }
     study.plan.varied.values().for_each(|v| numbers(&v.rates));
+    let finite = analyst.parameters.finite_sample.iter();
+    let nodes = finite.flat_map(|spline| spline.nodes());
+    nodes.for_each(|(x, y)| numbers(&[*x, *y]));
     for point in &pool.points {
         numbers(&point.truth);
         let densities = pool.channel.densities(&point.truth);

@@ -40,6 +40,18 @@ impl Measurement {
             "0 unless `ensemble.bootstrap` is on and there are at least two members: the error \
              is the difference of two variances",
         )?;
+        ensure(
+            (1..=101).contains(&m.finite_sample_points),
+            "measurement.finite_sample_points",
+            m.finite_sample_points,
+            "1 to 101",
+        )?;
+        ensure(
+            m.stream_above > 0,
+            "measurement.stream_above",
+            m.stream_above,
+            "at least 1",
+        )?;
         let edges = |path: String, bins: &[f64]| {
             let fine = bins.len() >= 2
                 && bins.len() <= 10_001

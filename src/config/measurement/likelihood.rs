@@ -29,9 +29,17 @@ pub struct LikelihoodConfig {
     /// error of a finite training sample follows; 0 = no such parameter.
     #[serde(default)]
     pub finite_sample_members: u32,
+    /// Values of the first parameter of interest at which that error is found, over the
+    /// range of the scan; between them it is interpolated. 1 = at the best fit alone.
+    #[serde(default = "default_finite_sample_points")]
+    pub finite_sample_points: usize,
     /// Parameters and systematic uncertainties, or `finite_sample`, that no fit moves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed: Vec<String>,
+    /// Observed events above which their ratios are kept in a file and read block after
+    /// block at every evaluation, in place of memory.
+    #[serde(default = "default_stream_above")]
+    pub stream_above: usize,
     /// Points of the profile scan of each parameter of interest.
     #[serde(default = "default_points")]
     pub scan_points: usize,
@@ -114,6 +122,14 @@ fn default_confidence_levels() -> Vec<f64> {
 
 fn default_contour_points() -> usize {
     31
+}
+
+fn default_finite_sample_points() -> usize {
+    9
+}
+
+fn default_stream_above() -> usize {
+    5_000_000
 }
 
 fn default_points() -> usize {

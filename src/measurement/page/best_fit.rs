@@ -2,7 +2,7 @@
 
 use super::super::error::MeasureError;
 use super::super::pipeline::Study;
-use super::super::result::MeasurementResult;
+use super::super::result::{FiniteSample, FiniteSamplePoint, MeasurementResult};
 use super::figure;
 use super::verdict::asymmetric;
 use crate::report::page::{Section, Table};
@@ -50,6 +50,9 @@ pub(super) fn parameters(
         ],
         ..Section::default()
     };
+    if let Some(finite) = &result.finite_sample {
+        section.tables.push(finite_table(finite));
+    }
     for (t, point) in &result.fit.other_minima {
         let point: Vec<String> = point.iter().map(|x| format!("{x:.3}")).collect();
         section.text.push(format!(
@@ -72,4 +75,25 @@ pub(super) fn parameters(
             .push(figure(study, "correlation", caption, drawn)?);
     }
     Ok(section)
+}
+
+/// The error from the finite training sample by value.
+fn finite_table(finite: &FiniteSample) -> Table {
+    let row = |p: &FiniteSamplePoint| {
+        vec![
+            format!("{:.3}", p.value),
+            format!("{:.2e}", p.bootstrapped),
+            format!("{:.2e}", p.fixed),
+            format!("{:.4}", p.error),
+        ]
+    };
+    let header = ["value", "bootstrapped", "same events", "error"];
+    Table {
+        caption: "Finite training sample: variance of the best fit over bootstrapped members and \
+                  over members of the same events, on Asimov data at each value, and what the \
+                  training sample adds to the error of the ensemble's mean."
+            .to_owned(),
+        header: header.map(ToOwned::to_owned).to_vec(),
+        rows: finite.points.iter().map(row).collect(),
+    }
 }

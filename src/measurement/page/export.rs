@@ -1,7 +1,8 @@
 //! Histograms as files: templates, and a pyhf workspace.
 
 use super::super::error::MeasureError;
-use super::super::pipeline::{Likelihoods, Study};
+use super::super::likelihoods::Likelihoods;
+use super::super::pipeline::Study;
 use super::super::plan::ProcessPlan;
 use crate::inference::workspace;
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use super::super::error::MeasureError;
 use super::super::events::Events;
-use super::super::pipeline::{Likelihoods, Study};
+use super::super::likelihoods::Likelihoods;
+use super::super::pipeline::Study;
 use super::figure;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
