@@ -204,10 +204,14 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
         "toys.nuisance.shape=1.0",
         "measurement.limit={}",
         "measurement.contours=[{parameters=['mu', 'shape'], points=7}]",
+        "measurement.correlations=[{parameters=['rate', 'shape'], coefficient=0.4}]",
     ];
     let done = measure(&place, "out", &settings).exits(0);
     let result = numbers(&place, "out");
     limits_and_regions_are_there(&place, &done, &result);
+    // a workspace has no correlated auxiliary measurements
+    assert!(place.path("out/templates.json").is_file());
+    assert!(!place.path("out/workspace.json").exists());
     let finite = &result["finite_sample"];
     assert_eq!(finite["members"], serde_json::json!([2, 2]));
     // over the range of the scan, evenly spaced in sqrt(mu)

@@ -9,8 +9,8 @@ mod model;
 mod ratios;
 
 pub use likelihood::{
-    Aggregate, CalibrationMethod, ContourConfig, HistogramConfig, LikelihoodConfig, LimitConfig,
-    NotPositiveConfig, TestStatistic, ToyEvents, ToysConfig,
+    Aggregate, CalibrationMethod, ContourConfig, CorrelationConfig, HistogramConfig,
+    LikelihoodConfig, LimitConfig, NotPositiveConfig, TestStatistic, ToyEvents, ToysConfig,
 };
 pub use model::{
     ChannelConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode, ObservedConfig,

@@ -91,7 +91,8 @@ impl DataSet for Data<'_> {
         let histograms = expected(source.histograms, point)?;
         let parameters = at_point(&self.parameters, point);
         Ok(Self {
-            model: Builder::model(parameters.clone(), Some(channel), histograms),
+            model: Builder::model(parameters.clone(), Some(channel), histograms)
+                .with_prior(self.model.prior().cloned()),
             parameters,
             source,
         })

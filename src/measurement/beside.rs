@@ -23,7 +23,8 @@ impl Study<'_> {
         histograms: &HistogramModel,
         scans: &mut IndexMap<String, ScanResult>,
     ) -> Result<(), MeasureError> {
-        let likelihood = histograms.likelihood();
+        let prior = analyst.parameters.prior.clone();
+        let likelihood = histograms.likelihood().with_prior(prior);
         add_curve(analyst, &likelihood, "histogram", scans)
     }
 
@@ -62,7 +63,8 @@ impl Study<'_> {
             measurement: self.measurement,
             parameters: &parameters,
         };
-        let model = Builder::model(parameters.list.clone(), Some(channel), Vec::new());
+        let model = Builder::model(parameters.list.clone(), Some(channel), Vec::new())
+            .with_prior(parameters.prior.clone());
         add_curve(&analyst, &model, "exact", scans)?;
         for scan in scans.values_mut() {
             if let [Some(learned), Some(exact)] =

@@ -197,11 +197,9 @@ fn best_fit(
     let channel = channel
         .select(&rows, &node.weights)
         .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-    let model = Builder::model(
-        node.parameters.clone(),
-        Some(channel),
-        node.histograms.clone(),
-    );
+    let histograms = node.histograms.clone();
+    let model = Builder::model(node.parameters.clone(), Some(channel), histograms)
+        .with_prior(analyst.parameters.prior.clone());
     let settings = FitSettings {
         starts: vec![node.point.clone()],
         ..analyst.settings()

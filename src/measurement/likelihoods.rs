@@ -94,7 +94,8 @@ impl Study<'_> {
         let events_term = columns.term(over_pool, normalising, &parameters)?;
         let list = parameters.clone();
         let term = Arc::clone(&events_term.term);
-        let model = Builder::model_of(parameters, Some(term), channels.clone());
+        let model = Builder::model_of(parameters, Some(term), channels.clone())
+            .with_prior(builder.parameters.prior.clone());
         // the region without bins as a histogram, beside the channels that are ones
         let own = has_own.then(|| Histogram {
             name: self.measurement.training.region.clone(),

@@ -8,8 +8,8 @@ use crate::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
 use crate::inference::{
-    Coefficient, Constraint, Interpolation, Model, Parameter, Rate, RateResponse, Role, Spline,
-    Term,
+    Coefficient, Constraint, CorrelatedPrior, Interpolation, Model, Parameter, Rate, RateResponse,
+    Role, Spline, Term,
 };
 use crate::inference::{NotPositive, Process, Sample, UnbinnedChannel};
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub(super) struct Parameters {
     /// Error of the first parameter of interest from the finite training sample, in the
     /// fit's coordinate and as a function of it.
     pub finite_sample: Option<Arc<Spline>>,
+    /// Correlations of the auxiliary measurements.
+    pub prior: Option<Arc<CorrelatedPrior>>,
 }
 
 impl Parameters {
@@ -39,6 +41,7 @@ impl Parameters {
             coordinates: Vec::new(),
             labels: Vec::new(),
             finite_sample: finite_sample.map(Arc::new),
+            prior: None,
         };
         for (name, p) in &measurement.parameters {
             let inner = |x: f64| match p.fit {
@@ -74,7 +77,38 @@ impl Parameters {
                 label,
             );
         }
+        // what is wrong with them is said by `check`
+        all.prior = all.correlations(measurement).ok().flatten().map(Arc::new);
         all
+    }
+
+    /// Correlations of the auxiliary measurements, if there are any.
+    fn correlations(
+        &self,
+        measurement: &Measurement,
+    ) -> Result<Option<CorrelatedPrior>, MeasureError> {
+        let pairs = &measurement.measurement.correlations;
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let mut names: Vec<&String> = pairs.iter().flat_map(|pair| &pair.parameters).collect();
+        names.sort();
+        names.dedup();
+        let m = names.len();
+        let mut matrix = vec![0.0; m * m];
+        (0..m).for_each(|i| matrix[i * m + i] = 1.0);
+        for pair in pairs {
+            let place = |name: &String| names.iter().position(|n| *n == name);
+            let [one, other] = &pair.parameters;
+            if let (Some(i), Some(j)) = (place(one), place(other)) {
+                matrix[i * m + j] = pair.coefficient;
+                matrix[j * m + i] = pair.coefficient;
+            }
+        }
+        let places = names.iter().filter_map(|name| self.place(name));
+        let prior = CorrelatedPrior::new(places.collect(), &matrix)
+            .map_err(|e| MeasureError::config("measurement.correlations", e.to_string()))?;
+        Ok(Some(prior))
     }
 
     fn push(&mut self, parameter: Parameter, coordinate: Coordinate, label: String) {
@@ -112,11 +146,12 @@ impl Parameters {
         }
     }
 
-    /// Whether all coefficients can be read.
+    /// Whether all coefficients can be read, and correlations are some.
     pub(super) fn check(&self, measurement: &Measurement) -> Result<(), MeasureError> {
         for process in measurement.samples.keys() {
             self.coefficient(measurement, process)?;
         }
+        self.correlations(measurement)?;
         Ok(())
     }
 

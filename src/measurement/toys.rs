@@ -1,7 +1,10 @@
 //! Pseudo-experiments of a measurement: the distribution of the test statistic, the
 //! belt, coverage.
 
-use super::analyse::{Analyst, LEVELS};
+mod report;
+mod thrower;
+
+use super::analyse::Analyst;
 use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
@@ -11,33 +14,27 @@ use super::likelihoods::Likelihoods;
 use super::model::Builder;
 use super::pipeline::{NORMALISATION, Study};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
-use super::result::{ScanResult, ToyPoint, ToysResult};
-use crate::config::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
-use crate::inference::UnbinnedChannel;
-use crate::inference::fit::{Fit, FitSettings};
-use crate::inference::histogram::HistogramChannel;
+use super::result::{ScanResult, ToysResult};
+use crate::config::{Measurement, ToyEvents, ToysConfig};
+use crate::inference::fit::Fit;
 use crate::inference::interference::{Count, DIMENSIONS, Point, Process, Truth};
-use crate::inference::neyman::{Belt, Statistic};
 use crate::inference::toys::{
-    AsimovPool, Chunks, PointReport, Study as ToyStudy, StudyError, Toy, ToyRecord, fit_toy,
-    poisson, randomised, reference_weights, toy_set,
+    AsimovPool, Chunks, Study as ToyStudy, StudyError, reference_weights,
 };
-use crate::inference::{Constraint, Model, Parameter, Sample};
+use crate::inference::{Sample, UnbinnedChannel};
 use crate::run::atomic;
+use report::report;
 use sha2::{Digest, Sha256};
 use sideband_models::random::Key;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use thrower::Thrower;
 
 /// Toys of a file.
 const CHUNK: u64 = 200;
 /// Events of the reference that toys from the truth are thrown from.
 const TRUTH_POOL: usize = 200_000;
-/// Branches of a toy's key.
-const EVENTS: u64 = 1;
-const AUXILIARY: u64 = 2;
-const COUNTS: u64 = 3;
 /// The word that branches the pool off the seed.
 const POOL: u64 = 0x504F_4F4C;
 
@@ -169,6 +166,7 @@ impl Toys<'_> {
             pool: &pool,
             histograms: made.channels(),
             parameters: made.list(),
+            prior: analyst.parameters.prior.as_ref(),
             settings: &settings,
             interest,
             is_truth: config.events == ToyEvents::Truth,
@@ -366,161 +364,4 @@ fn digest(study: &Study<'_>, analyst: &Analyst<'_>, pool: &Pool) -> String {
     }
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
-}
-
-/// What toys have in common because their pool is finite, where that is worst, and what to
-/// change.
-fn shared_pool(measurement: &Measurement, config: &ToysConfig, pool: &Pool) -> Option<String> {
-    let points = config.grid.iter().zip(&pool.points);
-    let all = points.map(|(value, point)| (value, point.pool.duplicates()));
-    let (value, worst) = all.max_by(|a, b| a.1.common_shift.total_cmp(&b.1.common_shift))?;
-    let m = &measurement.measurement;
-    let change = match config.events {
-        ToyEvents::Simulated => format!(
-            ": give samples.{} more events, or raise training.held_out",
-            m.reference.join(" and samples.")
-        ),
-        ToyEvents::Truth => String::new(),
-    };
-    let warning = worst.warning()?;
-    Some(format!(
-        "toys at {} = {value}: {warning}{change}",
-        m.interest[0]
-    ))
-}
-
-/// Makes one pseudo-experiment and fits it.
-struct Thrower<'a> {
-    pool: &'a Pool,
-    histograms: &'a [HistogramChannel],
-    parameters: &'a [Parameter],
-    settings: &'a FitSettings,
-    interest: usize,
-    is_truth: bool,
-}
-
-impl Thrower<'_> {
-    fn toy(&self, toy: Toy) -> ToyRecord {
-        let point = &self.pool.points[toy.point as usize];
-        let thrown = point.pool.throw(toy.key.with(EVENTS));
-        let mut record = ToyRecord {
-            point: toy.point,
-            toy: toy.number,
-            events: thrown.events(),
-            converged: false,
-            t: f64::NAN,
-            truth: point.truth.clone(),
-            fitted: vec![f64::NAN; point.truth.len()],
-            errors: vec![f64::NAN; point.truth.len()],
-        };
-        let Some(model) = self.model(point, &thrown.rows, &thrown.weights(), toy.key) else {
-            return record;
-        };
-        if let Ok(fitted) = fit_toy(&model, self.settings, self.interest, &point.truth) {
-            record.converged = fitted.converged;
-            record.t = fitted.t;
-            record.fitted = fitted.fitted;
-            record.errors = fitted.errors;
-        }
-        record
-    }
-
-    fn model(&self, point: &PoolPoint, rows: &[usize], weights: &[f64], key: Key) -> Option<Model> {
-        let channel = self.pool.channel.select(rows, weights).ok()?;
-        let mut parameters = randomised(self.parameters, &point.truth, key.with(AUXILIARY));
-        if self.is_truth {
-            // the training is what it is: its parameter is not thrown
-            for parameter in parameters.iter_mut().filter(|p| p.name == FINITE_SAMPLE) {
-                parameter.constraint = Some(Constraint {
-                    centre: 0.0,
-                    width: 1.0,
-                });
-            }
-        }
-        let counts = |number: usize, channel: &HistogramChannel| {
-            let mut stream = key.with(COUNTS).with(number as u64).stream();
-            let expected = channel.expected(&point.truth);
-            let counts = expected
-                .iter()
-                .map(|mean| poisson(mean.max(0.0), &mut stream) as f64);
-            channel.with_observed(counts.collect()).ok()
-        };
-        let histograms = self.histograms.iter().enumerate();
-        let histograms = histograms.map(|(number, channel)| counts(number, channel));
-        let histograms = histograms.collect::<Option<Vec<_>>>()?;
-        Some(Builder::model(parameters, Some(channel), histograms))
-    }
-}
-
-fn report(
-    config: &ToysConfig,
-    analyst: &Analyst<'_>,
-    interest: usize,
-    pool: &Pool,
-    records: &[Vec<ToyRecord>],
-    scan: Option<&ScanResult>,
-) -> Result<ToysResult, MeasureError> {
-    let failed = |e: crate::inference::neyman::NeymanError| MeasureError::Other(e.to_string());
-    let levels = LEVELS.map(|(level, _)| level);
-    let mut points = Vec::new();
-    for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {
-        let report = PointReport::new(records, &levels).map_err(failed)?;
-        let reported: Vec<f64> = records
-            .iter()
-            .filter(|r| r.converged)
-            .map(|r| analyst.parameters.value(interest, r.fitted[interest]))
-            .collect();
-        let n = reported.len() as f64;
-        let mean = reported.iter().sum::<f64>() / n;
-        let spread = reported.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        let duplicates = point.pool.duplicates();
-        points.push(ToyPoint {
-            value: *value,
-            toys: report.toys,
-            failed: report.failed,
-            events: point.pool.expected(),
-            coverage: report
-                .asymptotic
-                .iter()
-                .map(|c| [c.counted.value, c.counted.low, c.counted.high])
-                .collect(),
-            fitted: [mean, spread.sqrt()],
-            bias: (mean - value) / spread.sqrt(),
-            pulls: report
-                .pulls
-                .iter()
-                .map(|p| [p.mean, p.mean_error, p.width, p.width_error])
-                .collect(),
-            at_bound: report.at_bound,
-            largest_weight: duplicates.largest_weight,
-            duplicates: duplicates.share,
-            common_shift: duplicates.common_shift,
-            t: toy_set(*value, records).t,
-        });
-    }
-    let sets: Vec<_> = config
-        .grid
-        .iter()
-        .zip(records)
-        .map(|(value, records)| toy_set(*value, records))
-        .collect();
-    let (belt, no_belt) = match Belt::new(&sets, &levels, Statistic::TwoSided) {
-        Ok(belt) => (Some(belt), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    let curve: Vec<(f64, f64)> = scan
-        .and_then(|scan| scan.curves.get("profiled"))
-        .map(|curve| curve.points.iter().map(|p| (p[0], p[1])).collect())
-        .unwrap_or_default();
-    let sets = belt.iter().flat_map(|belt| {
-        let set = |level: &f64| belt.confidence_set(*level, &curve).ok();
-        levels.iter().filter_map(set).collect::<Vec<_>>()
-    });
-    Ok(ToysResult {
-        warning: shared_pool(analyst.measurement, config, pool),
-        points,
-        sets: sets.collect(),
-        no_belt,
-        belt: belt.map(|belt| belt.points().to_vec()).unwrap_or_default(),
-    })
 }

@@ -98,6 +98,7 @@ impl Measurement {
                 &format!("a name under [regions]: {known:?}"),
             )?;
         }
+        self.check_correlations()?;
         self.check_limit()?;
         self.check_contours()?;
         self.check_toys()?;
@@ -148,6 +149,38 @@ impl Measurement {
             "nuisance or exact",
             "neither with simulated events, which are thrown at the profiled parameters",
         )
+    }
+
+    fn check_correlations(&self) -> Checked {
+        let m = &self.measurement;
+        let measured = self
+            .parameters
+            .iter()
+            .filter(|(_, p)| p.constraint.is_some());
+        let known: Vec<&String> = measured
+            .map(|(name, _)| name)
+            .chain(self.systematics.keys())
+            .collect();
+        for (number, pair) in m.correlations.iter().enumerate() {
+            let at = |key: &str| format!("measurement.correlations.{number}.{key}");
+            let [one, other] = &pair.parameters;
+            let same = |p: &[String; 2]| p.contains(one) && p.contains(other);
+            let earlier = m.correlations[..number].iter();
+            let is_new = !earlier.into_iter().any(|p| same(&p.parameters));
+            ensure(
+                one != other && known.contains(&one) && known.contains(&other) && is_new,
+                &at("parameters"),
+                &pair.parameters,
+                &format!("two different ones of {known:?}, every pair once"),
+            )?;
+            ensure(
+                pair.coefficient.abs() < 1.0,
+                &at("coefficient"),
+                pair.coefficient,
+                "a number between -1 and 1, without the ends",
+            )?;
+        }
+        Ok(())
     }
 
     fn check_limit(&self) -> Checked {

@@ -40,6 +40,9 @@ pub struct LikelihoodConfig {
     /// block at every evaluation, in place of memory.
     #[serde(default = "default_stream_above")]
     pub stream_above: usize,
+    /// Correlations of auxiliary measurements, by pairs; the others are independent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub correlations: Vec<CorrelationConfig>,
     /// Points of the profile scan of each parameter of interest.
     #[serde(default = "default_points")]
     pub scan_points: usize,
@@ -67,6 +70,16 @@ impl LikelihoodConfig {
             ..self.clone()
         }
     }
+}
+
+/// `[[measurement.correlations]]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CorrelationConfig {
+    /// Two systematic uncertainties, or parameters with a constraint.
+    pub parameters: [String; 2],
+    /// The correlation of their auxiliary measurements, between -1 and 1.
+    pub coefficient: f64,
 }
 
 /// `[measurement.limit]`

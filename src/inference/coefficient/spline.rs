@@ -158,7 +158,8 @@ mod tests {
                 (above[1] - below[1] - 2.0 * step * curvature).abs() < 1e-9,
                 "{x}"
             );
-            assert!((above[2] - below[2]).abs() < 1e-4, "{x}");
+            // the third derivative, up to a few hundred, jumps at nodes
+            assert!((above[2] - below[2]).abs() < 1e-3, "{x}");
         }
     }
 

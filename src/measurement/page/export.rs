@@ -15,6 +15,13 @@ pub(super) fn export(study: &Study<'_>, made: &Likelihoods) -> Result<String, Me
     let root = study.root;
     let write = |name: &str, value: &Value| root.write_json(&root.path().join(name), value);
     write("templates.json", &templates(study))?;
+    if !study.measurement.measurement.correlations.is_empty() {
+        return Ok(
+            "templates.json has the histograms of all processes and variations. They are no pyhf \
+             workspace, which has no correlated auxiliary measurements."
+                .to_owned(),
+        );
+    }
     match workspace::export(histograms, &study.measurement.experiment.name) {
         Ok((workspace, settings)) => {
             write("workspace.json", &workspace)?;
