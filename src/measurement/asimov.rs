@@ -98,3 +98,110 @@ impl DataSet for Data<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::asymptotic::{Asymptotics, UpperLimit, UpperStatistic};
+    use crate::inference::fit::FitSettings;
+    use crate::inference::histogram::{Factor, HistogramModel, Template};
+    use crate::inference::{Coefficient, Constraint, Process, Rate, RateResponse};
+    use crate::inference::{Events, Interpolation, ProcessEvents, Sample, Storage};
+
+    const OBSERVED: usize = 57;
+
+    fn parameters() -> Vec<Parameter> {
+        let mut all = vec![Parameter::interest("mu", 1.0, (0.0, 10.0))];
+        all.push(Parameter {
+            constraint: Some(Constraint {
+                centre: 0.3,
+                width: 1.0,
+            }),
+            ..Parameter::nuisance("rate")
+        });
+        all
+    }
+
+    /// Signal and background with one uncertain rate.
+    fn processes() -> [(Coefficient, f64, RateResponse); 2] {
+        let response = |low, high| RateResponse {
+            parameter: 1,
+            low,
+            high,
+            interpolation: Interpolation::Code4,
+        };
+        [
+            ("mu", 10.0, response(0.9, 1.1)),
+            ("1", 50.0, response(0.8, 1.15)),
+        ]
+        .map(|(text, nominal, response)| {
+            let coefficient = Coefficient::parse(text, &["mu", "rate"]).unwrap();
+            (coefficient, nominal, response)
+        })
+    }
+
+    /// Events that tell nothing: both processes have the density of the reference.
+    fn events(weights: &[f64]) -> Sample {
+        let ones = vec![1.0; weights.len()];
+        let process = || ProcessEvents {
+            ratios: &ones,
+            responses: Vec::new(),
+        };
+        let events = Events {
+            weights,
+            processes: vec![process(), process()],
+        };
+        Sample::new(&events, Storage::Double).unwrap()
+    }
+
+    fn limit<D: DataSet>(data: &D) -> UpperLimit {
+        let tests = Asymptotics::new(data, 0, 0.0, &FitSettings::default()).unwrap();
+        tests.upper_limit(0.95, UpperStatistic::QTilde).unwrap()
+    }
+
+    #[test]
+    fn without_shapes_limits_are_those_of_a_counting_experiment() {
+        let process = |(coefficient, nominal, response)| Process {
+            name: format!("{nominal}"),
+            rate: Rate::new(coefficient, nominal, vec![response]).unwrap(),
+        };
+        let channel = UnbinnedChannel::new(
+            processes().map(process).to_vec(),
+            events(&[1.0; OBSERVED]),
+            &parameters(),
+        )
+        .unwrap();
+        // any weights of the reference will do
+        let weights: Vec<f64> = (1..=40).map(f64::from).collect();
+        let pool = channel.with_sample(events(&weights)).unwrap();
+        let source = Asimov {
+            channel: &pool,
+            weights: &weights,
+            histograms: &[],
+        };
+        let unbinned = Data {
+            model: Builder::model(parameters(), Some(channel), Vec::new()),
+            parameters: parameters(),
+            source: &source,
+        };
+        let template = |(coefficient, nominal, response)| Template {
+            name: format!("{nominal}"),
+            nominal: vec![nominal],
+            factors: vec![Factor::Coefficient(coefficient), Factor::Response(response)],
+            modifiers: Vec::new(),
+        };
+        let counts = vec![OBSERVED as f64];
+        let templates = processes().map(template).to_vec();
+        let counting = HistogramModel {
+            parameters: parameters(),
+            fixed: Vec::new(),
+            channels: vec![HistogramChannel::new("all", templates, counts, 2).unwrap()],
+            constraints: Vec::new(),
+        };
+        let (found, expected) = (limit(&unbinned), limit(&counting));
+        let both = |limit: &UpperLimit| [&[limit.observed][..], &limit.expected].concat();
+        for (found, expected) in both(&found).iter().zip(both(&expected)) {
+            assert!((found / expected - 1.0).abs() < 1e-5, "{found} {expected}");
+        }
+    }
+}
