@@ -101,6 +101,16 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
             .iter()
             .all(|p| p["toys"].as_u64().unwrap() + p["failed"].as_u64().unwrap() == 150)
     );
+    // 3000 events of a sample, 20 % of them unseen, are no pool for toys of 2000
+    let warning = result["toys"]["warning"].as_str().unwrap();
+    for part in ["copies of each other", "give samples.SBI more events"] {
+        assert!(
+            warning.contains(part) && done.stdout.contains(part),
+            "{warning}"
+        );
+    }
+    let shifts = points.iter().map(|p| p["common_shift"].as_f64().unwrap());
+    assert!(shifts.into_iter().all(|shift| shift > 0.5));
     let out = place.path("out");
     for file in [
         "report.html",
@@ -124,6 +134,7 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
             "{figure}"
         );
     }
+    says_how_far_it_is(&place);
     // again, somewhere else and with another number of threads
     measure(&place, "again", &["device.threads=1"]).exits(0);
     assert_eq!(numbers(&place, "again"), result);
@@ -146,22 +157,75 @@ fn a_measurement_ends_with_intervals_and_is_the_same_again() {
     assert!(more.len() > toys.len());
 }
 
+/// `status` and `inspect` know ratios, toys and result of the measurement in `out`.
+fn says_how_far_it_is(place: &Workplace) {
+    let status = place.sideband(&["status", "out"]).exits(0).stdout;
+    for part in [
+        "8 of 8 complete, 16 of 16 members",
+        "150 of 150 at mu = 0.5",
+    ] {
+        assert!(status.contains(part), "{part}: {status}");
+    }
+    let text = place.sideband(&["status", "out", "--json"]).exits(0).stdout;
+    let status: Value = serde_json::from_str(&text).unwrap();
+    let toys = status["measurement"]["toys"].as_array().unwrap();
+    assert!(
+        toys.len() == 3 && toys.iter().all(|t| t["done"] == 150),
+        "{toys:?}"
+    );
+    assert_eq!(status["measurement"]["has_result"], true);
+    let seen = place.sideband(&["inspect", "out"]).exits(0).stdout;
+    for part in [
+        "measures mu, against the reference SBI",
+        "S, SBI, B",
+        "68.27 %",
+    ] {
+        assert!(seen.contains(part), "{part}: {seen}");
+    }
+    let text = place
+        .sideband(&["inspect", "out", "--json"])
+        .exits(0)
+        .stdout;
+    let seen: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(seen["result"], place.json("out/measurement.json"));
+}
+
 #[test]
 fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
     let place = place();
     let settings = [
         "measurement.finite_sample_members=2",
+        "measurement.finite_sample_points=4",
         "measurement.renormalise=true",
         "measurement.calibration=isotonic",
         "measurement.aggregate=mean_log",
         "systematics.shape.density_interpolation=code4",
         "toys.events=truth",
         "toys.nuisance.shape=1.0",
+        "measurement.limit={}",
+        "measurement.contours=[{parameters=['mu', 'shape'], points=7}]",
+        "measurement.correlations=[{parameters=['rate', 'shape'], coefficient=0.4}]",
     ];
-    measure(&place, "out", &settings).exits(0);
+    let done = measure(&place, "out", &settings).exits(0);
     let result = numbers(&place, "out");
+    limits_and_regions_are_there(&place, &done, &result);
+    // a workspace has no correlated auxiliary measurements
+    assert!(place.path("out/templates.json").is_file());
+    assert!(!place.path("out/workspace.json").exists());
     let finite = &result["finite_sample"];
     assert_eq!(finite["members"], serde_json::json!([2, 2]));
+    // over the range of the scan, evenly spaced in sqrt(mu)
+    let points = finite["points"].as_array().unwrap();
+    let roots = points.iter().map(|p| p["value"].as_f64().unwrap().sqrt());
+    for (root, expected) in roots.zip([0.0, 1.0, 2.0, 3.0].map(|k| k * 2.5_f64.sqrt() / 3.0)) {
+        assert!((root - expected).abs() < 1e-9, "{root} {expected}");
+    }
+    assert_eq!(points.len(), 4);
+    for p in points {
+        let [all, same, error] = ["bootstrapped", "fixed", "error"].map(|k| p[k].as_f64().unwrap());
+        let expected = (all - 0.5 * same).max(0.0).sqrt();
+        assert!((error - expected).abs() <= 1e-12, "{p}");
+    }
     let names: Vec<&Value> = result["fit"]["parameters"]
         .as_array()
         .unwrap()
@@ -172,6 +236,70 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
     assert_eq!(result["toys"]["points"][1]["value"], 1.0);
     let impacts = result["impacts"]["mu"]["ranking"].as_array().unwrap();
     assert!(impacts.iter().any(|i| i["name"] == "finite_sample"));
+}
+
+fn limits_and_regions_are_there(place: &Workplace, done: &Done, result: &Value) {
+    let limit = &result["limit"];
+    let expected: Vec<f64> = serde_json::from_value(limit["expected"].clone()).unwrap();
+    assert!(
+        expected.windows(2).all(|w| 0.0 < w[0] && w[0] < w[1]),
+        "{expected:?}"
+    );
+    // CLs crosses the level at the limit
+    let observed = limit["observed"].as_f64().unwrap();
+    for point in limit["curve"].as_array().unwrap() {
+        let (value, cls) = (point["value"].as_f64(), point["observed"].as_f64());
+        assert_eq!(value.unwrap() < observed, cls.unwrap() > 0.05, "{point}");
+    }
+    assert!(done.stdout.contains("at 95 % CL (CLs)"), "{}", done.stdout);
+    let contour = &result["contours"][0];
+    let t: Vec<Vec<Option<f64>>> = serde_json::from_value(contour["t"].clone()).unwrap();
+    assert!(t.len() == 7 && t.iter().all(|column| column.len() == 7));
+    assert!(t.iter().flatten().flatten().any(|t| *t > 6.18));
+    for file in [
+        "limit.parquet",
+        "contours.parquet",
+        "plots/limit.png",
+        "plots/contour_mu_shape.png",
+    ] {
+        assert!(place.path("out").join(file).is_file(), "{file}");
+    }
+}
+
+#[test]
+fn events_in_a_file_measure_the_same_as_events_in_memory() {
+    let place = place();
+    let settings = [
+        "measurement.renormalise=true",
+        "measurement.stream_above=1000",
+        "measurement.limit={}",
+        "toys.number=50",
+    ];
+    measure(&place, "streamed", &settings).exits(0);
+    measure(&place, "memory", &[settings[0], settings[2], settings[3]]).exits(0);
+    let [streamed, memory] = ["streamed", "memory"].map(|run| numbers(&place, run));
+    assert!(place.path("streamed/events.parquet").is_file());
+    assert!(!place.path("memory/events.parquet").exists());
+    assert_eq!(
+        streamed["checks"]["not_positive"],
+        memory["checks"]["not_positive"]
+    );
+    let close = |one: &Value, other: &Value| {
+        let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+        assert!(
+            (one - other).abs() <= 1e-6 * other.abs().max(1.0),
+            "{one} {other}"
+        );
+    };
+    close(&streamed["fit"]["nll"], &memory["fit"]["nll"]);
+    close(&streamed["limit"]["observed"], &memory["limit"]["observed"]);
+    for k in 0..3 {
+        let of = |run: &Value, key: &str| run["fit"]["parameters"][k][key].clone();
+        close(&of(&streamed, "value"), &of(&memory, "value"));
+        close(&of(&streamed, "error"), &of(&memory, "error"));
+    }
+    assert!(memory["scans"]["mu"]["curves"]["exact"].is_object());
+    assert!(streamed["scans"]["mu"]["curves"]["exact"].is_null());
 }
 
 #[test]

@@ -197,7 +197,7 @@ impl From<MeasureError> for Failure {
             MeasureError::Device(error) => error.into(),
             MeasureError::Report(error) => error.into(),
             MeasureError::Config { .. } => fail(Exit::Config, &error),
-            MeasureError::Data { .. } => fail(Exit::Data, &error),
+            MeasureError::Data { .. } | MeasureError::EventFile(_) => fail(Exit::Data, &error),
             MeasureError::Likelihood(_) | MeasureError::Fit(_) => fail(Exit::Data, &error),
             MeasureError::Interrupted { by_time: true } => fail(Exit::TimeLimit, &error),
             MeasureError::Interrupted { by_time: false } => fail(Exit::Interrupted, &error),

@@ -3,7 +3,9 @@
 use super::options::InspectArguments;
 use super::{Done, Exit, Failure, print, table};
 use crate::background::PlanError;
+use crate::config::{Experiment, Measurement};
 use crate::data::{Dataset, summarise};
+use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::{read_metrics, verdict};
 use crate::run::{RunDirectory, State};
 use std::path::Path;
@@ -64,8 +66,51 @@ fn json(value: &impl serde::Serialize) -> Done {
     Ok(Exit::Ok)
 }
 
+/// Describes a measurement: its model, how far it has come, and what it found.
+fn inspect_measurement(
+    root: &RunDirectory,
+    experiment: &Experiment,
+    measurement: &Measurement,
+    as_json: bool,
+) -> Done {
+    let progress = MeasurementProgress::read(root, experiment)?;
+    let result = read_result(root)?;
+    if as_json {
+        return json(&serde_json::json!({
+            "experiment": measurement.experiment.name,
+            "interest": measurement.measurement.interest,
+            "reference": measurement.measurement.reference,
+            "progress": progress,
+            "result": result,
+        }));
+    }
+    let m = &measurement.measurement;
+    let samples: Vec<&str> = measurement.samples.keys().map(String::as_str).collect();
+    print(&format!(
+        "{}: {}\nmeasures {}, against the reference {}\nsamples  {}",
+        measurement.experiment.name,
+        measurement.experiment.method.describe(),
+        m.interest.join(" and "),
+        m.reference.join(" + "),
+        samples.join(", ")
+    ))?;
+    if !measurement.systematics.is_empty() {
+        let list: Vec<&str> = measurement.systematics.keys().map(String::as_str).collect();
+        print(&format!("varied   {}", list.join(", ")))?;
+    }
+    print(&progress.lines().join("\n"))?;
+    for line in result.iter().flat_map(measurement_verdict) {
+        print(&format!("         {}", line.text))?;
+    }
+    Ok(Exit::Ok)
+}
+
 fn inspect_run(path: &Path, as_json: bool) -> Done {
     let directory = RunDirectory::open(path)?;
+    let experiment = directory.experiment()?;
+    if let Some(measurement) = &experiment.measurement {
+        return inspect_measurement(&directory, &experiment, measurement, as_json);
+    }
     let Some(manifest) = directory.manifest()? else {
         return Err(Failure {
             exit: Exit::Data,

@@ -5,6 +5,7 @@
 use super::options::StatusArguments;
 use super::{Done, Exit, Failure, print, table};
 use crate::executor::{describe, duration};
+use crate::measurement::MeasurementProgress;
 use crate::run::{RunDirectory, State, WorkerStatus, holders, read_workers};
 use serde_json::json;
 use std::time::Duration;
@@ -44,8 +45,12 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
         .filter(|(worker, age)| *age < stale && !worker.is_gone())
         .collect();
     let claims = holders(&root.claims(), stale).unwrap_or_default();
+    let measurement = match experiment.measurement {
+        Some(_) => Some(MeasurementProgress::read(&root, &experiment)?),
+        None => None,
+    };
     if arguments.json {
-        let value = json!({
+        let mut value = json!({
             "ensembles": rows.iter().map(|r| json!({
                 "name": r.name, "members": r.members, "finished": r.there, "failed": r.failed,
                 "begun": r.begun, "state": r.state,
@@ -54,6 +59,9 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
             "claims": claims.iter().map(|c| json!({ "block": c.block, "worker": c.worker,
                 "seconds": c.age.as_secs_f64() })).collect::<Vec<_>>(),
         });
+        if let Some(measurement) = &measurement {
+            value["measurement"] = json!(measurement);
+        }
         let text = serde_json::to_string_pretty(&value).map_err(|e| Failure {
             exit: Exit::Internal,
             message: e.to_string(),
@@ -74,6 +82,9 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
         .collect();
     let header = ["ensemble", "finished", "of", "failed", "begun", "state"];
     print(&table(&header, &cells))?;
+    if let Some(measurement) = &measurement {
+        print(&format!("\n{}", measurement.lines().join("\n")))?;
+    }
     for (worker, age) in &workers {
         print(&format!(
             "\n{} on {}: {:.2} M member-events/s, {} ago",

@@ -21,10 +21,11 @@ pub use interpolation::{
     MassPlaneConfig, PredictedPart, Transform,
 };
 pub use measurement::{
-    Aggregate, CalibrationMethod, ChannelConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GenerateConfig, GeneratedModel, HistogramConfig, InterpolationCode, LikelihoodConfig,
-    Measurement, NotPositiveConfig, ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX,
-    RatioName, SystematicConfig, ToyEvents, ToysConfig, side,
+    Aggregate, CalibrationMethod, ChannelConfig, ContourConfig, Coordinate, CorrelationConfig,
+    FINITE_SAMPLE, FIXED_SUFFIX, GenerateConfig, GeneratedModel, HistogramConfig,
+    InterpolationCode, LikelihoodConfig, LimitConfig, Measurement, NotPositiveConfig,
+    ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX, RatioName, SystematicConfig,
+    TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::{
     ConfigError, EnsembleSpec, Experiment, load, load_experiment, parse, parse_experiment,

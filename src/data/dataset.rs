@@ -61,6 +61,24 @@ impl Dataset {
         Ok(Self { files, columns })
     }
 
+    /// A file that two of the `patterns` mean, or one of them twice, if there is one.
+    /// [`Dataset::open`] reads it once.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], where a pattern means no file.
+    pub fn named_twice(patterns: &[String], base: &Path) -> Result<Option<PathBuf>, DataError> {
+        let mut seen = BTreeSet::new();
+        for pattern in patterns {
+            for path in find(pattern, base)? {
+                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                if !seen.insert(real) {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
+    }
+
     /// Paths of the files, sorted.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.files.iter().map(|file| file.path.as_path())

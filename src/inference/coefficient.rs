@@ -7,12 +7,16 @@
 //! [`Coefficient::with_square`].
 
 mod differentiate;
+mod spline;
 mod tree;
+
+pub use spline::{Spline, SplineError};
 
 use super::Derivatives;
 use crate::data::expression::{Expression, ExpressionError, nearest};
 use std::fmt;
-use tree::Tree;
+use std::sync::Arc;
+use tree::{Binary, Tree};
 
 /// A function of the parameters of a model.
 #[derive(Clone)]
@@ -68,6 +72,40 @@ impl Coefficient {
         if let Some(variable) = self.places.iter().position(|p| *p == place) {
             self.tree = self.tree.squared(variable);
         }
+        self
+    }
+
+    /// The same function at a shifted parameter: in place of `x`, the parameter in
+    /// `place`, stands `x + a d(x)` with `a` the parameter in place `by` and `d` the
+    /// `size` of the shift; not below `floor`, if there is one.
+    ///
+    /// After [`Self::with_square`], `x` is the square root.
+    #[must_use]
+    pub fn with_shift(
+        mut self,
+        place: usize,
+        by: usize,
+        size: &Arc<Spline>,
+        floor: Option<f64>,
+    ) -> Self {
+        let Some(variable) = self.places.iter().position(|p| *p == place) else {
+            return self;
+        };
+        let known = self.places.iter().position(|p| *p == by);
+        let factor = known.unwrap_or_else(|| {
+            self.places.push(by);
+            self.places.len() - 1
+        });
+        let x = || Box::new(Tree::Variable(variable));
+        let size = Tree::Spline(Arc::clone(size), x());
+        let factor = Box::new(Tree::Variable(factor));
+        let shift = Tree::Binary(Binary::Multiply, factor, Box::new(size));
+        let mut moved = Tree::Binary(Binary::Add, x(), Box::new(shift));
+        if let Some(floor) = floor {
+            let floor = Box::new(Tree::Number(floor));
+            moved = Tree::Binary(Binary::Max, Box::new(moved), floor);
+        }
+        self.tree = self.tree.replaced(variable, &moved);
         self
     }
 

@@ -1,7 +1,7 @@
 //! What a fit needs to know of a likelihood, and the likelihood that is a sum of
 //! channels and constraints.
 
-use super::Parameter;
+use super::{CorrelatedPrior, Parameter};
 use std::sync::Arc;
 
 /// A negative log-likelihood, up to a constant, with exact derivatives:
@@ -40,13 +40,31 @@ pub trait Term: Send + Sync {
 pub struct Model {
     parameters: Vec<Parameter>,
     terms: Vec<Arc<dyn Term>>,
+    prior: Option<Arc<CorrelatedPrior>>,
 }
 
 impl Model {
     /// A model of `parameters` whose data are `terms`.
     #[must_use]
     pub fn new(parameters: Vec<Parameter>, terms: Vec<Arc<dyn Term>>) -> Self {
-        Self { parameters, terms }
+        Self {
+            parameters,
+            terms,
+            prior: None,
+        }
+    }
+
+    /// The same model with correlations of its auxiliary measurements, or without.
+    #[must_use]
+    pub fn with_prior(mut self, prior: Option<Arc<CorrelatedPrior>>) -> Self {
+        self.prior = prior;
+        self
+    }
+
+    /// Correlations of its auxiliary measurements.
+    #[must_use]
+    pub fn prior(&self) -> Option<&Arc<CorrelatedPrior>> {
+        self.prior.as_ref()
     }
 
     /// The same model with other parameters: other outcomes of the auxiliary
@@ -61,15 +79,25 @@ impl Model {
         self
     }
 
-    /// Value of all constraints; `visit` gets place, first and second derivative.
-    fn constraints(&self, at: &[f64], mut visit: impl FnMut(usize, f64, f64)) -> f64 {
+    /// Value of all constraints; `visit` gets places and first derivatives,
+    /// `visit_pairs` pairs of places and second derivatives.
+    fn constraints(
+        &self,
+        at: &[f64],
+        mut visit: impl FnMut(usize, f64),
+        mut visit_pairs: impl FnMut(usize, usize, f64),
+    ) -> f64 {
         let mut sum = 0.0;
         for (k, (parameter, a)) in self.parameters.iter().zip(at).enumerate() {
             if let Some(constraint) = &parameter.constraint {
                 let [value, first, second] = constraint.penalty(*a);
                 sum += value;
-                visit(k, first, second);
+                visit(k, first);
+                visit_pairs(k, k, second);
             }
+        }
+        if let Some(prior) = &self.prior {
+            sum += prior.penalty(&self.parameters, at, visit, visit_pairs);
         }
         sum
     }
@@ -82,14 +110,14 @@ impl Likelihood for Model {
 
     fn value(&self, at: &[f64]) -> f64 {
         let terms: f64 = self.terms.iter().map(|term| term.value(at)).sum();
-        terms + self.constraints(at, |_, _, _| ())
+        terms + self.constraints(at, |_, _| (), |_, _, _| ())
     }
 
     fn gradient(&self, at: &[f64], gradient: &mut [f64]) -> f64 {
         gradient.fill(0.0);
         let terms = self.terms.iter().map(|term| term.gradient(at, gradient));
         let sum: f64 = terms.sum();
-        sum + self.constraints(at, |k, first, _| gradient[k] += first)
+        sum + self.constraints(at, |k, first| gradient[k] += first, |_, _, _| ())
     }
 
     fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
@@ -98,9 +126,10 @@ impl Likelihood for Model {
         let n = self.parameters.len();
         let terms = self.terms.iter();
         let sum: f64 = terms.map(|term| term.hessian(at, gradient, hessian)).sum();
-        sum + self.constraints(at, |k, first, second| {
-            gradient[k] += first;
-            hessian[k * n + k] += second;
-        })
+        sum + self.constraints(
+            at,
+            |k, first| gradient[k] += first,
+            |k, l, second| hessian[k * n + l] += second,
+        )
     }
 }

@@ -10,15 +10,17 @@ mod interpolation;
 mod likelihood;
 pub mod neyman;
 mod parameters;
+mod prior;
 mod rate;
 pub mod toys;
 mod unbinned;
 pub mod workspace;
 
-pub use coefficient::Coefficient;
+pub use coefficient::{Coefficient, Spline, SplineError};
 pub use interpolation::{Interpolation, Jet};
 pub use likelihood::{Likelihood, Model, Term};
 pub use parameters::{Constraint, Parameter, Role};
+pub use prior::{CorrelatedPrior, PriorError};
 pub use rate::{Derivatives, Rate, RateError, RateResponse};
 pub use unbinned::{
     ChannelError, EventSource, Events, Normalisation, NotPositive, PointError, Pool, Process,

@@ -97,6 +97,24 @@ impl Analyst<'_> {
         best.map_err(|error| MeasureError::Fit(format!("{error}{}", self.hint())))
     }
 
+    /// All parameters where one has a value and the others fit best, in the fit's
+    /// coordinates; an error if that fit is none.
+    pub(super) fn profiled(
+        &self,
+        likelihood: &dyn Likelihood,
+        best: &Fit,
+        place: usize,
+        coordinate: f64,
+    ) -> Result<Vec<f64>, MeasureError> {
+        let settings = self.from(best).with_fixed(place, coordinate);
+        let found = fit(likelihood, &settings).map_err(failed)?;
+        let value = self.parameters.value(place, coordinate);
+        found
+            .checked()
+            .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
+        Ok(found.point)
+    }
+
     /// A value and its error, of a parameter of a fit.
     pub(super) fn measured(&self, best: &Fit, place: usize) -> (f64, f64) {
         let at = best.point[place];
@@ -111,19 +129,29 @@ impl Analyst<'_> {
     }
 
     /// The grid of a scan, in the fit's coordinate.
-    fn grid(&self, best: &Fit, place: usize) -> Vec<f64> {
-        let parameter = &self.parameters.list[place];
+    pub(super) fn grid(&self, best: &Fit, place: usize) -> Vec<f64> {
         let m = &self.measurement.measurement;
+        let range = m.scan_range.get(&self.parameters.list[place].name).copied();
+        self.grid_over(best, place, (range, REACH), m.scan_points)
+    }
+
+    /// Values of a parameter in the fit's coordinate, evenly spaced in its own: over a
+    /// range, or over so many errors on both sides of the best fit.
+    pub(super) fn grid_over(
+        &self,
+        best: &Fit,
+        place: usize,
+        (range, reach): (Option<[f64; 2]>, f64),
+        points: usize,
+    ) -> Vec<f64> {
+        let parameter = &self.parameters.list[place];
         let (value, error) = self.measured(best, place);
         let lowest = self.parameters.value(place, parameter.bounds.0);
         let highest = self.parameters.value(place, parameter.bounds.1);
-        let (low, high) = match m.scan_range.get(&parameter.name) {
-            Some([low, high]) => (*low, *high),
-            None => (value - REACH * error, value + REACH * error),
-        };
+        let [low, high] = range.unwrap_or([value - reach * error, value + reach * error]);
         let (low, high) = (low.max(lowest), high.min(highest));
-        let steps = (m.scan_points - 1) as f64;
-        (0..m.scan_points)
+        let steps = (points - 1) as f64;
+        (0..points)
             .map(|i| {
                 let value = low + (high - low) * i as f64 / steps;
                 self.parameters

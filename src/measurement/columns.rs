@@ -1,6 +1,7 @@
 //! Ratios of events, process by process, as a likelihood takes them.
 
 use super::error::MeasureError;
+use super::events::step;
 use super::model::{Parameters, code};
 use super::plan::Plan;
 use super::ratios::{Ratio, RatioColumn};
@@ -46,6 +47,26 @@ pub(super) struct Columns {
 }
 
 impl Columns {
+    /// At most `n` of the events, those of [`Events::thinned`](super::events::Events) with
+    /// weights of their own.
+    pub(super) fn thinned(&self, n: usize) -> Self {
+        let step = step(self.weights.len(), n);
+        let some = |column: &Vec<f64>| column.iter().step_by(step).copied().collect();
+        let response = |r: &ResponseColumns| ResponseColumns {
+            low: some(&r.low),
+            high: some(&r.high),
+            ..*r
+        };
+        let process = |p: &ProcessColumns| ProcessColumns {
+            ratio: some(&p.ratio),
+            responses: p.responses.iter().map(response).collect(),
+        };
+        Self {
+            weights: some(&self.weights),
+            processes: self.processes.iter().map(process).collect(),
+        }
+    }
+
     /// The events as a likelihood takes them.
     pub(super) fn sample(&self) -> Result<Sample, MeasureError> {
         let processes = self.processes.iter().map(|p| ProcessEvents {
@@ -78,7 +99,7 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// Processes and nuisance parameters with a ratio of their own.
-    fn responses(&self, process: &str) -> Vec<(usize, Interpolation, String)> {
+    pub(super) fn responses(&self, process: &str) -> Vec<(usize, Interpolation, String)> {
         let systematics = self.measurement.systematics.iter();
         systematics
             .filter(|(_, s)| s.shape && s.samples.contains_key(process))

@@ -1,5 +1,6 @@
 //! Why a measurement has no result.
 
+use super::event_file::EventFileError;
 use crate::background::{ApplyError, PlanError, RunError};
 use crate::ensemble::StoreError;
 use crate::report::ReportError;
@@ -29,6 +30,9 @@ pub enum MeasureError {
     /// Members could not be applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// The file of events that are streamed.
+    #[error(transparent)]
+    EventFile(#[from] EventFileError),
     /// The page could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),

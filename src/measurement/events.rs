@@ -35,7 +35,7 @@ impl Events {
     /// At most `n` of the events, evenly taken, with the same sum of weights.
     pub(super) fn thinned(&self, n: usize) -> Self {
         let columns = self.features.len() / self.len().max(1);
-        let step = self.len().div_ceil(n.max(1)).max(1);
+        let step = step(self.len(), n);
         let rows: Vec<usize> = (0..self.len()).step_by(step).collect();
         let sum = |rows: &mut dyn Iterator<Item = usize>| -> f64 {
             rows.map(|row| self.weights[row]).sum()
@@ -60,6 +60,11 @@ impl Events {
                 .collect()
         })
     }
+}
+
+/// Every how many of `events` are taken so that there are at most `n`.
+pub(super) fn step(events: usize, n: usize) -> usize {
+    events.div_ceil(n.max(1)).max(1)
 }
 
 /// The observed events.

@@ -7,6 +7,7 @@ use crate::inference::interference::{
 };
 use crate::run::atomic;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use sideband_models::random::Key;
 use std::path::{Path, PathBuf};
 
@@ -64,6 +65,31 @@ pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>, MeasureErr
     Ok(Some(truth))
 }
 
+/// Which settings of two records differ: what each is there and what it is now.
+fn differences(there: &Record, now: &Record) -> Result<Vec<String>, MeasureError> {
+    let value =
+        |record| serde_json::to_value(record).map_err(|e| MeasureError::Other(e.to_string()));
+    let mut found = Vec::new();
+    compare("", &value(there)?, &value(now)?, &mut found);
+    Ok(found)
+}
+
+fn compare(path: &str, there: &Value, now: &Value, found: &mut Vec<String>) {
+    match (there, now) {
+        (Value::Object(one), Value::Object(other)) => {
+            let added = other.keys().filter(|key| !one.contains_key(*key));
+            for key in one.keys().chain(added) {
+                let dot = if path.is_empty() { "" } else { "." };
+                let inner = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                let path = format!("{path}{dot}{key}");
+                compare(&path, &inner(one), &inner(other), found);
+            }
+        }
+        _ if there != now => found.push(format!("{path} is {there} there and {now} now")),
+        _ => {}
+    }
+}
+
 /// Writes the samples that are not there yet into a run directory.
 pub(super) fn generate(
     measurement: &Measurement,
@@ -104,12 +130,14 @@ pub(super) fn generate(
     if there.as_ref() == Some(&record) && whole {
         return Ok(());
     }
-    if there.is_some_and(|there| there != record) {
+    if let Some(there) = there.filter(|there| *there != record) {
         return Err(MeasureError::config(
             "generate",
             format!(
-                "{} holds samples of other settings; choose another directory with --out",
-                folder.display()
+                "{} holds samples of other settings; {}; choose another directory with --out, or \
+                 undo the change",
+                folder.display(),
+                differences(&there, &record)?.join(", ")
             ),
         ));
     }

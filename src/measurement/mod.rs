@@ -8,16 +8,24 @@
 //! ```
 
 mod analyse;
+mod asimov;
+mod beside;
 mod columns;
+mod describe;
 mod error;
+mod evaluated;
+mod event_file;
 mod events;
 mod finite_sample;
 mod generate;
+mod likelihoods;
+mod limits;
 mod model;
 mod notes;
 mod page;
 mod pipeline;
 mod plan;
+mod progress;
 mod ratios;
 mod result;
 mod rules;
@@ -27,11 +35,15 @@ mod tables;
 mod toys;
 mod trust;
 
+pub use describe::describe as describe_measurement;
 pub use error::MeasureError;
+pub use event_file::EventFileError;
 pub use page::verdict as measurement_verdict;
-pub use pipeline::{Measured, describe as describe_measurement, measure};
+pub use pipeline::{Measured, measure};
+pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{
-    Checks, Curve, FiniteSample, FitResult, ImpactResult, ImpactsResult, IntervalSet,
-    MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,
+    Checks, ClsPoint, ContourLevel, ContourResult, Curve, FiniteSample, FiniteSamplePoint,
+    FitResult, ImpactResult, ImpactsResult, IntervalSet, LimitResult, MeasurementResult,
+    ParameterResult, ScanResult, ToyPoint, ToysResult,
 };
 pub use trust::RatioTrust;

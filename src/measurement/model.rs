@@ -8,7 +8,8 @@ use crate::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
 use crate::inference::{
-    Coefficient, Constraint, Interpolation, Model, Parameter, Rate, RateResponse, Role, Term,
+    Coefficient, Constraint, CorrelatedPrior, Interpolation, Model, Parameter, Rate, RateResponse,
+    Role, Spline, Term,
 };
 use crate::inference::{NotPositive, Process, Sample, UnbinnedChannel};
 use std::sync::Arc;
@@ -26,18 +27,21 @@ pub(super) struct Parameters {
     pub coordinates: Vec<Coordinate>,
     /// How each is called in plots.
     pub labels: Vec<String>,
-    /// Error of the parameter of interest from the finite training sample, in the fit's
-    /// coordinate.
-    pub finite_sample: Option<f64>,
+    /// Error of the first parameter of interest from the finite training sample, in the
+    /// fit's coordinate and as a function of it.
+    pub finite_sample: Option<Arc<Spline>>,
+    /// Correlations of the auxiliary measurements.
+    pub prior: Option<Arc<CorrelatedPrior>>,
 }
 
 impl Parameters {
-    pub(super) fn new(measurement: &Measurement, finite_sample: Option<f64>) -> Self {
+    pub(super) fn new(measurement: &Measurement, finite_sample: Option<Spline>) -> Self {
         let mut all = Self {
             list: Vec::new(),
             coordinates: Vec::new(),
             labels: Vec::new(),
-            finite_sample,
+            finite_sample: finite_sample.map(Arc::new),
+            prior: None,
         };
         for (name, p) in &measurement.parameters {
             let inner = |x: f64| match p.fit {
@@ -65,7 +69,7 @@ impl Parameters {
             let label = systematic.label.clone().unwrap_or_else(|| name.clone());
             all.push(Parameter::nuisance(name), Coordinate::Linear, label);
         }
-        if finite_sample.is_some() {
+        if all.finite_sample.is_some() {
             let label = "finite training sample".to_owned();
             all.push(
                 Parameter::nuisance(FINITE_SAMPLE),
@@ -73,7 +77,38 @@ impl Parameters {
                 label,
             );
         }
+        // what is wrong with them is said by `check`
+        all.prior = all.correlations(measurement).ok().flatten().map(Arc::new);
         all
+    }
+
+    /// Correlations of the auxiliary measurements, if there are any.
+    fn correlations(
+        &self,
+        measurement: &Measurement,
+    ) -> Result<Option<CorrelatedPrior>, MeasureError> {
+        let pairs = &measurement.measurement.correlations;
+        if pairs.is_empty() {
+            return Ok(None);
+        }
+        let mut names: Vec<&String> = pairs.iter().flat_map(|pair| &pair.parameters).collect();
+        names.sort();
+        names.dedup();
+        let m = names.len();
+        let mut matrix = vec![0.0; m * m];
+        (0..m).for_each(|i| matrix[i * m + i] = 1.0);
+        for pair in pairs {
+            let place = |name: &String| names.iter().position(|n| *n == name);
+            let [one, other] = &pair.parameters;
+            if let (Some(i), Some(j)) = (place(one), place(other)) {
+                matrix[i * m + j] = pair.coefficient;
+                matrix[j * m + i] = pair.coefficient;
+            }
+        }
+        let places = names.iter().filter_map(|name| self.place(name));
+        let prior = CorrelatedPrior::new(places.collect(), &matrix)
+            .map_err(|e| MeasureError::config("measurement.correlations", e.to_string()))?;
+        Ok(Some(prior))
     }
 
     fn push(&mut self, parameter: Parameter, coordinate: Coordinate, label: String) {
@@ -111,11 +146,12 @@ impl Parameters {
         }
     }
 
-    /// Whether all coefficients can be read.
+    /// Whether all coefficients can be read, and correlations are some.
     pub(super) fn check(&self, measurement: &Measurement) -> Result<(), MeasureError> {
         for process in measurement.samples.keys() {
             self.coefficient(measurement, process)?;
         }
+        self.correlations(measurement)?;
         Ok(())
     }
 
@@ -129,32 +165,20 @@ impl Parameters {
         let text = &measurement.samples[process].coefficient;
         let own = measurement.parameters.len();
         let names: Vec<&str> = self.list[..own].iter().map(|p| p.name.as_str()).collect();
-        // names are checked on what the user wrote
-        let parsed = Coefficient::parse(text, &names)
+        let mut coefficient = Coefficient::parse(text, &names)
             .map_err(|e| MeasureError::config(&key, e.to_string()))?;
-        let mut text = text.clone();
-        let mut coefficient = parsed;
-        let mut squared: Vec<usize> = (0..own)
-            .filter(|place| self.coordinates[*place] == Coordinate::Sqrt)
-            .collect();
-        if let Some(error) = self.finite_sample {
-            let all: Vec<&str> = self.list.iter().map(|p| p.name.as_str()).collect();
-            let interest = &measurement.measurement.interest[0];
-            let moved = format!("({interest} + {FINITE_SAMPLE} * {error})");
-            if let Some(place) = self.place(interest) {
-                // in the fit's coordinate, whose square is never negative
-                if squared.contains(&place) {
-                    text = replace_root(&text, interest, &moved);
-                    squared.retain(|other| *other != place);
-                } else {
-                    text = replace_name(&text, interest, &moved);
-                }
-            }
-            coefficient = Coefficient::parse(&text, &all)
-                .map_err(|e| MeasureError::config(&key, e.to_string()))?;
-        }
-        for place in squared {
+        for place in (0..own).filter(|k| self.coordinates[*k] == Coordinate::Sqrt) {
             coefficient = coefficient.with_square(place);
+        }
+        let interest = self.place(&measurement.measurement.interest[0]);
+        let by = self.place(FINITE_SAMPLE);
+        if let (Some(size), Some(place), Some(by)) = (&self.finite_sample, interest, by) {
+            // the square of a root is never negative; a parameter that is fitted itself
+            // stays above its bound if that is not negative
+            let (lowest, _) = self.list[place].bounds;
+            let is_linear = self.coordinates[place] == Coordinate::Linear;
+            let floor = (is_linear && lowest >= 0.0).then_some(lowest);
+            coefficient = coefficient.with_shift(place, by, size, floor);
         }
         Ok(coefficient)
     }
@@ -207,22 +231,6 @@ pub(super) fn code(code: InterpolationCode) -> Interpolation {
     }
 }
 
-/// A text with a name replaced wherever it stands as a word.
-fn replace_name(text: &str, name: &str, by: &str) -> String {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(is_word) {
-        let length = rest[start..].find(|c| !is_word(c));
-        let end = length.map_or(rest.len(), |l| start + l);
-        out.push_str(&rest[..start]);
-        let word = &rest[start..end];
-        out.push_str(if word == name { by } else { word });
-        rest = &rest[end..];
-    }
-    out + rest
-}
-
 /// A histogram that is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
@@ -234,33 +242,6 @@ pub(super) struct Histogram {
     pub observed: Option<Vec<f64>>,
     /// Parameters for the finite number of simulated events.
     pub statistical: bool,
-}
-
-/// A text in a parameter as one in its square root: `sqrt(name)` becomes `by`, and the
-/// name alone the square of that.
-fn replace_root(text: &str, name: &str, by: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("sqrt") {
-        let after = rest[start + 4..].trim_start();
-        let inner = after.strip_prefix('(').map(str::trim_start);
-        let inner = inner
-            .and_then(|t| t.strip_prefix(name))
-            .map(str::trim_start);
-        let (before, next) = match inner.and_then(|t| t.strip_prefix(')')) {
-            Some(next) => (rest[..start].to_owned(), Some(next)),
-            None => (rest[..start + 4].to_owned(), None),
-        };
-        out += &replace_name(&before, name, &format!("({by} * {by})"));
-        rest = match next {
-            Some(next) => {
-                out += by;
-                next
-            }
-            None => &rest[start + 4..],
-        };
-    }
-    out + &replace_name(rest, name, &format!("({by} * {by})"))
 }
 
 /// What makes likelihoods of a measurement's model.
@@ -441,7 +422,17 @@ impl Builder<'_> {
         unbinned: Option<UnbinnedChannel>,
         histograms: Vec<HistogramChannel>,
     ) -> Model {
-        let unbinned = unbinned.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
+        let unbinned = unbinned.map(|c| Arc::new(c) as Arc<dyn Term>);
+        Self::model_of(parameters, unbinned, histograms)
+    }
+
+    /// The likelihood of channels, the events without bins as a term.
+    pub(super) fn model_of(
+        parameters: Vec<Parameter>,
+        unbinned: Option<Arc<dyn Term>>,
+        histograms: Vec<HistogramChannel>,
+    ) -> Model {
+        let unbinned = unbinned.into_iter();
         let histograms = histograms.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
         Model::new(parameters, unbinned.chain(histograms).collect())
     }
@@ -457,22 +448,5 @@ impl Builder<'_> {
             channels,
             constraints: Vec::new(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_replaced_where_it_is_a_word() {
-        let found = replace_name("mu - sqrt(mu)*mu2 + amu", "mu", "(mu + 1)");
-        assert_eq!(found, "(mu + 1) - sqrt((mu + 1))*mu2 + amu");
-    }
-
-    #[test]
-    fn a_text_in_mu_becomes_one_in_its_root() {
-        let found = replace_root("mu - 2*sqrt( mu ) + sqrt(mu2)", "mu", "k");
-        assert_eq!(found, "(k * k) - 2*k + sqrt(mu2)");
     }
 }

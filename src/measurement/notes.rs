@@ -1,12 +1,19 @@
 //! Checks of a result, and what the user should know of it.
 
+use super::error::MeasureError;
+use super::evaluated::EventTerm;
 use super::result::{Checks, MeasurementResult};
 use crate::inference::fit::Fit;
-use crate::inference::{Likelihood, Model, Normalisation, UnbinnedChannel};
+use crate::inference::{Likelihood, Model, Normalisation};
 use crate::report::page::Status;
 
 /// Checks at the best fit and one error around it.
-pub(super) fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Checks {
+pub(super) fn checks(
+    events: &EventTerm,
+    model: &Model,
+    best: &Fit,
+) -> Result<Checks, MeasureError> {
+    let channel = &events.channel;
     let mut worst: Option<Normalisation> = None;
     for (k, parameter) in model.parameters().iter().enumerate() {
         let error = best.error(k).unwrap_or(0.0);
@@ -21,11 +28,11 @@ pub(super) fn checks(channel: &UnbinnedChannel, model: &Model, best: &Fit) -> Ch
             worst = found.filter(farther).or(worst);
         }
     }
-    Checks {
-        not_positive: channel.count_not_positive(&best.point),
+    Ok(Checks {
+        not_positive: events.count_not_positive(&best.point)?,
         normalisation: channel.normalisation(&best.point),
         normalisation_around: worst,
-    }
+    })
 }
 
 /// Members below which a variance is a guess.
@@ -88,6 +95,28 @@ pub(super) fn notes(result: &mut MeasurementResult) {
             ));
         }
     }
+    if let Some(limit) = &result.limit
+        && let Some(reason) = &limit.reason
+    {
+        let name = &limit.parameter;
+        result
+            .notes
+            .push(format!("there is no upper limit on {name}: {reason}"));
+    }
+    for contour in &result.contours {
+        let names = contour.parameters.join(" and ");
+        let failed = contour.t.iter().flatten().filter(|t| t.is_none()).count();
+        if failed > 0 {
+            result.notes.push(format!(
+                "{failed} points of the contour of {names} failed and are not drawn"
+            ));
+        }
+        if let Some([x, y]) = contour.deeper_at {
+            result.notes.push(format!(
+                "the contour of {names} found a deeper minimum than the fit, near ({x:.4}, {y:.4})"
+            ));
+        }
+    }
     if let Some(finite) = &result.finite_sample
         && finite.members.iter().any(|n| *n < FEW)
     {
@@ -97,10 +126,12 @@ pub(super) fn notes(result: &mut MeasurementResult) {
             finite.members[0], finite.members[1]
         ));
     }
-    if let Some(toys) = &result.toys
-        && let Some(reason) = &toys.no_belt
-    {
-        result.notes.push(format!("there is no belt: {reason}"));
+    if let Some(toys) = &result.toys {
+        let reason = toys.no_belt.iter();
+        result
+            .notes
+            .extend(reason.map(|reason| format!("there is no belt: {reason}")));
+        result.notes.extend(toys.warning.clone());
     }
     let bad = result
         .ratios

@@ -1,17 +1,21 @@
 //! A whole measurement, from samples to its result.
 
-use super::analyse::{Analyst, largest_difference};
+use super::analyse::Analyst;
+use super::asimov::Asimov;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
+use super::evaluated::Evaluated;
 use super::events::{Events, observed, reference, unseen};
-use super::finite_sample::finite_sample;
-use super::generate::{generate, model};
-use super::model::{Builder, Histogram, Parameters};
+use super::finite_sample::Trainings;
+use super::generate::generate;
+use super::likelihoods::Likelihoods;
+use super::limits::{limit, regions};
+use super::model::{Builder, Parameters};
 use super::notes::{checks, notes};
 use super::page;
 use super::plan::{Plan, plan};
 use super::ratios::Ratio;
-use super::result::{FORMAT, MeasurementResult, ScanResult};
+use super::result::{ContourResult, FORMAT, FiniteSample, LimitResult, MeasurementResult};
 use super::samples::Reader;
 use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
@@ -19,8 +23,7 @@ use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::ensemble::Interrupt;
 use crate::inference::UnbinnedChannel;
-use crate::inference::histogram::{HistogramChannel, HistogramModel};
-use crate::inference::{Likelihood, Model, Parameter};
+use crate::inference::fit::Fit;
 use crate::run::{Progress, RunDirectory, State};
 use indexmap::IndexMap;
 use sideband_models::Compute;
@@ -31,8 +34,6 @@ use std::time::Instant;
 pub(super) const NORMALISATION: usize = 10_000;
 /// The file of all numbers.
 pub(super) const RESULT: &str = "measurement.json";
-/// Largest t at which learned and exact curve are compared.
-const COMPARED: f64 = 9.0;
 
 /// How a measurement ended.
 #[derive(Debug)]
@@ -120,52 +121,6 @@ pub(super) fn prepare(
     Ok(plan)
 }
 
-/// A measurement's model in words, after all checks that need no training. Samples are
-/// generated into `run` if the configuration asks for that.
-///
-/// # Errors
-/// [`MeasureError`] with the first thing that does not fit.
-pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<String, MeasureError> {
-    Parameters::new(measurement, None).check(measurement)?;
-    if measurement.generate.is_some() {
-        generate(measurement, run, &|_| {})?;
-    }
-    let plan = prepare(measurement, run, &|_| {})?;
-    let mut lines = vec![format!(
-        "measures {} without bins in {}, against the reference {}",
-        measurement.measurement.interest.join(" and "),
-        measurement.training.region,
-        measurement.measurement.reference.join(" + ")
-    )];
-    for process in &plan.processes {
-        lines.push(format!(
-            "{}: {} events, rate {:.2} +- {:.2}, times {}",
-            process.name,
-            process.events,
-            process.rate(),
-            process.scale * process.sum_error,
-            measurement.samples[&process.name].coefficient
-        ));
-    }
-    for ((systematic, process), varied) in &plan.varied {
-        let [down, up] = varied.rates;
-        let shape = measurement.systematics[systematic].shape && varied.sums.is_some();
-        lines.push(format!(
-            "{systematic} on {process}: rate x {down:.4} at -1, x {up:.4} at +1{}",
-            if shape { ", and the density" } else { "" }
-        ));
-    }
-    let ratios = measurement.ratios().len();
-    let second = measurement.measurement.finite_sample_members;
-    let networks = ratios as u64 * u64::from(measurement.ensemble.members + second);
-    let ensembles = if second > 0 { 2 * ratios } else { ratios };
-    lines.push(format!(
-        "{ratios} ratios: {ensembles} ensembles, {networks} networks\n\n"
-    ));
-    lines.extend(plan.notes);
-    Ok(lines.join("\n"))
-}
-
 fn any_sample(measurement: &Measurement) -> Result<crate::config::SampleConfig, MeasureError> {
     let reference = measurement.reference();
     reference.ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))
@@ -182,43 +137,6 @@ pub(super) struct Study<'a> {
     pub threads: usize,
     pub interrupt: &'a Interrupt,
     pub say: &'a dyn Fn(&str),
-}
-
-/// A likelihood with what it was made of.
-pub(super) struct Likelihoods {
-    pub model: Model,
-    pub channel: UnbinnedChannel,
-    pub histograms: Option<HistogramModel>,
-    channels: Vec<HistogramChannel>,
-    list: Vec<Parameter>,
-    parameters: Parameters,
-}
-
-impl Likelihoods {
-    /// Place of a parameter.
-    pub(super) fn parameter(&self, name: &str) -> Option<usize> {
-        self.parameters.place(name)
-    }
-
-    /// All parameters of the model.
-    pub(super) fn list(&self) -> &[Parameter] {
-        &self.list
-    }
-
-    /// The histograms among its channels.
-    pub(super) fn channels(&self) -> &[HistogramChannel] {
-        &self.channels
-    }
-
-    /// Bounds of a parameter, in the fit's coordinate.
-    pub(super) fn bounds(&self, place: usize) -> (f64, f64) {
-        self.parameters.list[place].bounds
-    }
-
-    /// A coordinate of the fit as a value of the parameter.
-    pub(super) fn reported(&self, place: usize, coordinate: f64) -> f64 {
-        self.parameters.value(place, coordinate)
-    }
 }
 
 impl Study<'_> {
@@ -239,32 +157,35 @@ impl Study<'_> {
             parameters: &base,
             plan: self.plan,
         };
-        let columns = source.learned(&ratios, &events.features, events.weights.clone())?;
+        let columns = source.evaluate(&ratios, &events, self.root)?;
         let pool = source.learned(&ratios, &reference.features, reference.weights.clone())?;
-        let mut parameters = base.clone();
-        let mut finite = None;
-        if measurement.measurement.finite_sample_members > 0 {
-            (self.say)("finite training sample: a fit for every member");
-            let thinned = self
-                .is_renormalised()
-                .then(|| reference.thinned(NORMALISATION));
-            let found = finite_sample(self, &source, &events, thinned.as_ref())?;
-            parameters = Parameters::new(measurement, Some(found.coordinate_error));
-            finite = Some(found);
-        }
+        let (finite, parameters) = match measurement.measurement.finite_sample_members {
+            0 => (None, base.clone()),
+            _ => self.finite_sample(
+                &source,
+                (&events, &columns),
+                (&reference, &pool),
+                is_observed,
+            )?,
+        };
         let builder = Builder {
             measurement,
             plan: self.plan,
             parameters: &parameters,
         };
         let made = self.likelihoods(&builder, &events, &columns, &pool, is_observed)?;
+        let over_pool = made
+            .events
+            .channel
+            .with_sample(pool.sample()?)
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
         (self.say)("fitting");
         let analyst = Analyst {
             measurement,
             parameters: &parameters,
         };
         let started = Instant::now();
-        let mut best = analyst.best(&made.model)?;
+        let mut best = analyst.best(&made.model).map_err(|e| made.reason(e))?;
         let mut scans = IndexMap::new();
         for place in analyst.interest() {
             let name = parameters.list[place].name.clone();
@@ -275,8 +196,17 @@ impl Study<'_> {
         if let Some(histograms) = &made.histograms {
             self.histogram_curves(&analyst, histograms, &mut scans)?;
         }
-        self.exact_curves(&builder, &events, &reference, &mut scans)?;
         let mut said = self.plan.notes.clone();
+        match &columns {
+            Evaluated::Memory(_) => {
+                self.exact_curves(&builder, &events, &reference, &mut scans)?;
+            }
+            Evaluated::File(_) => said.push(format!(
+                "{} events are more than measurement.stream_above: they are streamed from a file, \
+                 and not compared with exact ratios",
+                events.len()
+            )),
+        }
         let thrown = match &measurement.toys {
             None => None,
             Some(config) => {
@@ -311,14 +241,15 @@ impl Study<'_> {
                 }
             }
         };
-        let checks = checks(&made.channel, &made.model, &best);
+        let (limit, contours) = self.questions(&analyst, &made, &best, (&reference, &over_pool))?;
+        let checks = checks(&made.events, &made.model, &best)?;
         let mut result = MeasurementResult {
             format: FORMAT,
             experiment: measurement.experiment.name.clone(),
             data: if is_observed { "observed" } else { "asimov" }.to_owned(),
             events: events.len(),
             weight: events.weights.iter().sum(),
-            expected: made.channel.rates(&best.point).iter().sum(),
+            expected: made.events.channel.rates(&best.point).iter().sum(),
             rates: self
                 .plan
                 .processes
@@ -328,6 +259,8 @@ impl Study<'_> {
             fit,
             scans,
             impacts,
+            limit,
+            contours,
             checks,
             finite_sample: finite,
             toys: thrown,
@@ -335,12 +268,60 @@ impl Study<'_> {
             notes: said,
         };
         notes(&mut result);
-        let channel = made
-            .channel
-            .with_sample(pool.sample()?)
-            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-        page::write(self, &result, &made, &best, (&reference, &channel))?;
+        page::write(self, &result, &made, &best, (&reference, &over_pool))?;
         Ok(result)
+    }
+
+    /// The error of the finite training sample, and the parameters with one for it.
+    fn finite_sample(
+        &self,
+        source: &Source<'_>,
+        (events, columns): (&Events, &Evaluated),
+        (reference, pool): (&Events, &Columns),
+        is_observed: bool,
+    ) -> Result<(Option<FiniteSample>, Parameters), MeasureError> {
+        (self.say)("finite training sample: fits of every member");
+        let builder = Builder {
+            measurement: self.measurement,
+            plan: self.plan,
+            parameters: source.parameters,
+        };
+        let trainings = Trainings {
+            study: self,
+            source,
+            made: &self.likelihoods(&builder, events, columns, pool, is_observed)?,
+            pool: &reference.thinned(NORMALISATION),
+            columns: &pool.thinned(NORMALISATION),
+        };
+        let (found, curve) = trainings.error()?;
+        Ok((Some(found), Parameters::new(self.measurement, Some(curve))))
+    }
+
+    /// The upper limit and the regions of two parameters that are asked for. `events`,
+    /// `channel`: the reference that no network has seen.
+    fn questions(
+        &self,
+        analyst: &Analyst<'_>,
+        made: &Likelihoods,
+        best: &Fit,
+        (events, channel): (&Events, &UnbinnedChannel),
+    ) -> Result<(Option<LimitResult>, Vec<ContourResult>), MeasureError> {
+        let asked = &self.measurement.measurement;
+        let asimov = Asimov {
+            channel,
+            weights: &events.weights,
+            histograms: made.channels(),
+        };
+        let data = (&made.model, made.list());
+        let limit = asked.limit.as_ref().and_then(|config| {
+            (self.say)("upper limit");
+            limit(analyst, config, data, &asimov, best)
+        });
+        let contours = asked.contours.iter().map(|config| {
+            (self.say)(&format!("contour of {}", config.parameters.join(" and ")));
+            regions(analyst, config, &made.model, best)
+        });
+        Ok((limit, contours.collect::<Result<_, _>>()?))
     }
 
     /// Whether densities are divided by their integral over the reference.
@@ -441,138 +422,6 @@ impl Study<'_> {
         }
         Ok(events)
     }
-
-    /// All channels in one likelihood.
-    fn likelihoods(
-        &self,
-        builder: &Builder<'_>,
-        events: &Events,
-        columns: &Columns,
-        pool: &Columns,
-        is_observed: bool,
-    ) -> Result<Likelihoods, MeasureError> {
-        let counts = |number: usize| {
-            let template = events.templates.get(number).filter(|_| is_observed)?;
-            Some(template.contents.clone())
-        };
-        let has_own = Reader::has_own_histogram(self.measurement);
-        let channels = self.measurement.channels.iter().enumerate();
-        let asked: Vec<Histogram> = channels
-            .map(|(i, (name, channel))| {
-                let number = i + usize::from(has_own);
-                Histogram {
-                    name: name.clone(),
-                    number,
-                    observed: counts(number),
-                    statistical: channel.statistical,
-                }
-            })
-            .collect();
-        let (channels, parameters) = builder.histograms(&asked)?;
-        let reference = pool.sample()?;
-        let channel = builder.unbinned(columns, Some(&reference), &parameters)?;
-        let list = parameters.clone();
-        let model = Builder::model(parameters, Some(channel.clone()), channels.clone());
-        // the region without bins as a histogram, beside the channels that are ones
-        let own = has_own.then(|| Histogram {
-            name: self.measurement.training.region.clone(),
-            number: 0,
-            observed: counts(0),
-            statistical: false,
-        });
-        let all: Vec<Histogram> = own.into_iter().chain(asked).collect();
-        let histograms = if all.is_empty() {
-            None
-        } else {
-            let (channels, parameters) = builder.histograms(&all)?;
-            Some(Builder::histogram_model(parameters, channels))
-        };
-        Ok(Likelihoods {
-            model,
-            channel,
-            histograms,
-            channels,
-            list,
-            parameters: builder.parameters.clone(),
-        })
-    }
-
-    /// What histograms alone would say.
-    fn histogram_curves(
-        &self,
-        analyst: &Analyst<'_>,
-        histograms: &HistogramModel,
-        scans: &mut IndexMap<String, ScanResult>,
-    ) -> Result<(), MeasureError> {
-        let likelihood = histograms.likelihood();
-        add_curve(analyst, &likelihood, "histogram", scans)
-    }
-
-    /// What the exact ratios would say, where they are known.
-    fn exact_curves(
-        &self,
-        builder: &Builder<'_>,
-        events: &Events,
-        reference: &Events,
-        scans: &mut IndexMap<String, ScanResult>,
-    ) -> Result<(), MeasureError> {
-        let points = |events: &Events| events.points(self.measurement);
-        let (Some(config), Some(points), Some(pool)) = (
-            &self.measurement.generate,
-            points(events),
-            points(reference),
-        ) else {
-            return Ok(());
-        };
-        let truth = model(config)?;
-        let parameters = Parameters::new(self.measurement, None);
-        let source = Source {
-            measurement: self.measurement,
-            parameters: &parameters,
-            plan: self.plan,
-        };
-        let columns = source.exact(&truth, &points, events.weights.clone())?;
-        let exact = Builder {
-            parameters: &parameters,
-            ..*builder
-        };
-        let pool = source.exact(&truth, &pool, reference.weights.clone())?;
-        let pool = pool.sample()?;
-        let channel = exact.unbinned(&columns, Some(&pool), &parameters.list)?;
-        let analyst = Analyst {
-            measurement: self.measurement,
-            parameters: &parameters,
-        };
-        let model = Builder::model(parameters.list.clone(), Some(channel), Vec::new());
-        add_curve(&analyst, &model, "exact", scans)?;
-        for scan in scans.values_mut() {
-            if let [Some(learned), Some(exact)] =
-                ["profiled", "exact"].map(|name| scan.curves.get(name))
-            {
-                scan.largest_difference = largest_difference(learned, exact, COMPARED);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn add_curve(
-    analyst: &Analyst<'_>,
-    likelihood: &dyn Likelihood,
-    name: &str,
-    scans: &mut IndexMap<String, ScanResult>,
-) -> Result<(), MeasureError> {
-    let best = analyst.best(likelihood)?;
-    for place in analyst.interest() {
-        let settings = analyst.settings();
-        let (_, curve, sets) = analyst.curve(likelihood, &settings, &best, place)?;
-        let scan = scans
-            .entry(analyst.parameters.list[place].name.clone())
-            .or_default();
-        scan.curves.insert(name.to_owned(), curve);
-        scan.intervals.insert(name.to_owned(), sets);
-    }
-    Ok(())
 }
 
 impl From<crate::config::ConfigError> for MeasureError {

@@ -1,6 +1,7 @@
 //! `measurement.json`: every number of a measurement, under documented keys.
 
 use super::trust::RatioTrust;
+use crate::config::TestStatistic;
 use crate::inference::Normalisation;
 use crate::inference::neyman;
 use indexmap::IndexMap;
@@ -32,6 +33,12 @@ pub struct MeasurementResult {
     pub scans: IndexMap<String, ScanResult>,
     /// Impacts on the parameters of interest.
     pub impacts: IndexMap<String, ImpactsResult>,
+    /// The upper limit, if one is asked for.
+    #[serde(default)]
+    pub limit: Option<LimitResult>,
+    /// Confidence regions of two parameters.
+    #[serde(default)]
+    pub contours: Vec<ContourResult>,
     /// Checks of the likelihood at the best fit.
     pub checks: Checks,
     /// Error of the first parameter of interest from the finite training sample.
@@ -148,6 +155,65 @@ pub struct ImpactResult {
     pub refit: [Option<f64>; 2],
 }
 
+/// A CLs upper limit by asymptotic formulae.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LimitResult {
+    /// The parameter.
+    pub parameter: String,
+    /// Its confidence level.
+    pub confidence_level: f64,
+    /// The test statistic.
+    pub test_stat: TestStatistic,
+    /// The limit from the data.
+    pub observed: Option<f64>,
+    /// The limits expected without signal, for data that fluctuate by -2, -1, 0, 1 and 2
+    /// standard deviations.
+    pub expected: Option<[f64; 5]>,
+    /// Why there is no limit.
+    pub reason: Option<String>,
+    /// CLs at the points of the scan.
+    pub curve: Vec<ClsPoint>,
+}
+
+/// CLs at one value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClsPoint {
+    /// The value.
+    pub value: f64,
+    /// From the data.
+    pub observed: f64,
+    /// Expected without signal, as [`LimitResult::expected`].
+    pub expected: [f64; 5],
+}
+
+/// Confidence regions of two parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContourResult {
+    /// The parameters.
+    pub parameters: [String; 2],
+    /// Their labels for plots.
+    pub labels: [String; 2],
+    /// The best fit.
+    pub best: [f64; 2],
+    /// Levels of the regions.
+    pub levels: Vec<ContourLevel>,
+    /// Values of both, rising.
+    pub values: [Vec<f64>; 2],
+    /// t by the value of the first and that of the second; null where the fit failed.
+    pub t: Vec<Vec<Option<f64>>>,
+    /// Where a deeper point than the best fit was found, from which it was redone.
+    pub deeper_at: Option<[f64; 2]>,
+}
+
+/// A region of two parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContourLevel {
+    /// Its confidence level.
+    pub level: f64,
+    /// t at its border.
+    pub t: f64,
+}
+
 /// Checks of the likelihood at the best fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checks {
@@ -160,9 +226,26 @@ pub struct Checks {
     pub normalisation_around: Option<Normalisation>,
 }
 
-/// Error from the finite training sample.
+/// Error of the first parameter of interest from the finite training sample.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FiniteSample {
+    /// The best fit without the parameter for it.
+    pub value: f64,
+    /// The error there.
+    pub error: f64,
+    /// The same in the coordinate of the fit, which the parameter moves.
+    pub coordinate_error: f64,
+    /// Bootstrapped members, and members that differ by their initial weights alone.
+    pub members: [usize; 2],
+    /// The error by value, between which it is interpolated by a cubic spline.
+    pub points: Vec<FiniteSamplePoint>,
+}
+
+/// The error from the finite training sample at one value.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FiniteSamplePoint {
+    /// The value.
+    pub value: f64,
     /// Variance of the best fit over bootstrapped members.
     pub bootstrapped: f64,
     /// The same over members that differ by their initial weights alone.
@@ -170,10 +253,8 @@ pub struct FiniteSample {
     /// The error of the ensemble's mean: sqrt(bootstrapped - fixed (1 - 1/E)), zero if
     /// that is negative.
     pub error: f64,
-    /// The same in the coordinate of the fit, which the parameter moves.
+    /// The same in the coordinate of the fit.
     pub coordinate_error: f64,
-    /// Members of both.
-    pub members: [usize; 2],
 }
 
 /// Pseudo-experiments, and the belt they make.
@@ -187,6 +268,9 @@ pub struct ToysResult {
     pub no_belt: Option<String>,
     /// Confidence sets of the observed curve.
     pub sets: Vec<neyman::ConfidenceSet>,
+    /// What toys have in common because their pool is finite, at the worst of the values,
+    /// and what to change; none if that is little.
+    pub warning: Option<String>,
 }
 
 /// Pseudo-experiments at one value of the first parameter of interest.
@@ -216,6 +300,9 @@ pub struct ToyPoint {
     pub largest_weight: f64,
     /// Expected share of a toy's events that it holds more than once.
     pub duplicates: f64,
+    /// The fluctuation of the pool itself, which all toys share, in standard deviations of
+    /// one toy.
+    pub common_shift: f64,
     /// t of every toy, for the figure; the files of toys have them.
     #[serde(skip)]
     pub t: Vec<f64>,

@@ -1,8 +1,9 @@
 //! The samples of a measurement, read one after the other.
 
 use super::error::MeasureError;
-use crate::background::{Sample, Wanted, inputs};
+use crate::background::{PlanError, Sample, Wanted, inputs};
 use crate::config::{Config, Measurement, SampleConfig};
+use crate::data::Dataset;
 use crate::stats::Edges;
 use std::path::Path;
 
@@ -72,6 +73,17 @@ impl<'a> Reader<'a> {
         let sample = sample.in_run(self.run);
         let role = ("target", place);
         let base = Path::new("");
+        let twice = Dataset::named_twice(&sample.path.to_list(), base)
+            .map_err(|e| PlanError::data(format!("{place}.path"), e))?;
+        if let Some(file) = twice {
+            return Err(MeasureError::data(
+                format!("{place}.path"),
+                format!(
+                    "{} is named twice; its events would count once: name every file once",
+                    file.display()
+                ),
+            ));
+        }
         Ok(Sample::load(
             role,
             &self.config,

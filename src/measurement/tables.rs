@@ -1,7 +1,7 @@
 //! Curves, pulls and ratios as Parquet.
 
 use super::error::MeasureError;
-use super::result::MeasurementResult;
+use super::result::{ClsPoint, ContourResult, LimitResult, MeasurementResult};
 use crate::run::{RunDirectory, atomic};
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
@@ -37,8 +37,63 @@ fn save(
     .map_err(|e| failed(format!("{e}{}", atomic::hint(&e))))
 }
 
-/// Writes `curves.parquet`, `pulls.parquet` and `ratios.parquet`.
+/// Writes `curves.parquet`, `pulls.parquet` and `ratios.parquet`, and `limit.parquet` and
+/// `contours.parquet` where there is something in them.
 pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
+    curves(root, result)?;
+    pulls(root, result)?;
+    ratios(root, result)?;
+    if let Some(limit) = &result.limit {
+        save(root, "limit.parquet", limit_columns(limit))?;
+    }
+    if result.contours.is_empty() {
+        return Ok(());
+    }
+    contours(root, &result.contours)
+}
+
+fn limit_columns(limit: &LimitResult) -> Vec<(&'static str, ArrayRef)> {
+    let column =
+        |of: &dyn Fn(&ClsPoint) -> f64| numbers(limit.curve.iter().map(|p| Some(of(p))).collect());
+    let names = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
+    let expected = names.into_iter().enumerate();
+    let expected = expected.map(|(k, name)| (name, column(&|p| p.expected[k])));
+    let first = [
+        ("value", column(&|p| p.value)),
+        ("observed", column(&|p| p.observed)),
+    ];
+    first.into_iter().chain(expected).collect()
+}
+
+/// A row a point: the parameters, their values, and t, null where the fit failed.
+fn contours(root: &RunDirectory, all: &[ContourResult]) -> Result<(), MeasureError> {
+    let mut names: [Vec<String>; 2] = Default::default();
+    let mut values: [Vec<Option<f64>>; 2] = Default::default();
+    let mut t = Vec::new();
+    for contour in all {
+        for (x, row) in contour.values[0].iter().zip(&contour.t) {
+            for (y, found) in contour.values[1].iter().zip(row) {
+                for k in 0..2 {
+                    names[k].push(contour.parameters[k].clone());
+                    values[k].push(Some([*x, *y][k]));
+                }
+                t.push(*found);
+            }
+        }
+    }
+    let [first, second] = names;
+    let [x, y] = values;
+    let columns = vec![
+        ("first", text(first)),
+        ("second", text(second)),
+        ("first_value", numbers(x)),
+        ("second_value", numbers(y)),
+        ("t", numbers(t)),
+    ];
+    save(root, "contours.parquet", columns)
+}
+
+fn curves(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
     let points: Vec<(String, String, [f64; 2])> = result
         .scans
         .iter()
@@ -59,7 +114,10 @@ pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(
         ("value", column(0)),
         ("t", column(1)),
     ];
-    save(root, "curves.parquet", curves)?;
+    save(root, "curves.parquet", curves)
+}
+
+fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
     let all = &result.fit.parameters;
     let mut pulls = vec![
         ("name", text(all.iter().map(|p| p.name.clone()).collect())),
@@ -92,7 +150,10 @@ pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(
         };
         pulls.push((name, numbers(all.iter().map(of).collect())));
     }
-    save(root, "pulls.parquet", pulls)?;
+    save(root, "pulls.parquet", pulls)
+}
+
+fn ratios(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
     let all = &result.ratios;
     let ratios = vec![
         ("name", text(all.iter().map(|r| r.name.clone()).collect())),

@@ -1,40 +1,40 @@
 //! Pseudo-experiments of a measurement: the distribution of the test statistic, the
 //! belt, coverage.
 
-use super::analyse::{Analyst, LEVELS};
+mod report;
+mod thrower;
+
+use super::analyse::Analyst;
+use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::events::Events;
 use super::generate::model;
+use super::likelihoods::Likelihoods;
 use super::model::Builder;
-use super::pipeline::{Likelihoods, NORMALISATION, Study};
-use super::result::{ScanResult, ToyPoint, ToysResult};
-use crate::config::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
-use crate::inference::UnbinnedChannel;
-use crate::inference::fit::{Fit, FitSettings};
-use crate::inference::histogram::HistogramChannel;
+use super::pipeline::{NORMALISATION, Study};
+use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
+use super::result::{ScanResult, ToysResult};
+use crate::config::{Measurement, ToyEvents, ToysConfig};
+use crate::inference::fit::Fit;
 use crate::inference::interference::{Count, DIMENSIONS, Point, Process, Truth};
-use crate::inference::neyman::{Belt, Statistic};
 use crate::inference::toys::{
-    AsimovPool, Chunks, PointReport, Study as ToyStudy, StudyError, Toy, ToyRecord, fit_toy,
-    poisson, randomised, reference_weights, toy_set,
+    AsimovPool, Chunks, Study as ToyStudy, StudyError, reference_weights,
 };
-use crate::inference::{Constraint, Model, Parameter, Sample};
+use crate::inference::{Sample, UnbinnedChannel};
 use crate::run::atomic;
+use report::report;
 use sha2::{Digest, Sha256};
 use sideband_models::random::Key;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use thrower::Thrower;
 
 /// Toys of a file.
 const CHUNK: u64 = 200;
 /// Events of the reference that toys from the truth are thrown from.
 const TRUTH_POOL: usize = 200_000;
-/// Branches of a toy's key.
-const EVENTS: u64 = 1;
-const AUXILIARY: u64 = 2;
-const COUNTS: u64 = 3;
 /// The word that branches the pool off the seed.
 const POOL: u64 = 0x504F_4F4C;
 
@@ -128,7 +128,7 @@ impl Toys<'_> {
             ToyEvents::Simulated => self.simulated()?,
             ToyEvents::Truth => self.truth()?,
         };
-        let digest = digest(study, &pool);
+        let digest = digest(study, analyst, &pool);
         let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
         let toy_study = ToyStudy {
             name: format!(
@@ -142,11 +142,20 @@ impl Toys<'_> {
             chunk: CHUNK,
         };
         // toys of another likelihood stay where they are
-        let folder = Folder(study.root.path().join("toys").join(&digest));
+        let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
         std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
             path: folder.0.clone(),
             reason: e.to_string(),
         })?;
+        let progress = ToyFolder {
+            folder: digest,
+            parameter: study.measurement.measurement.interest[0].clone(),
+            values: config.grid.clone(),
+            toys: toy_study.toys,
+        };
+        study
+            .root
+            .write_json(&study.root.path().join(TOYS), &progress)?;
         (study.say)(&format!(
             "throwing {} toys at each of {} values",
             config.number,
@@ -157,6 +166,7 @@ impl Toys<'_> {
             pool: &pool,
             histograms: made.channels(),
             parameters: made.list(),
+            prior: analyst.parameters.prior.as_ref(),
             settings: &settings,
             interest,
             is_truth: config.events == ToyEvents::Truth,
@@ -206,22 +216,8 @@ impl Toys<'_> {
         let mut points = Vec::new();
         for value in &self.config.grid {
             let at = analyst.parameters.coordinate(interest, *value);
-            let settings = analyst.from(self.best).with_fixed(interest, at);
-            let profiled = crate::inference::fit::fit(&self.made.model, &settings)
-                .map_err(|e| MeasureError::Fit(e.to_string()))?;
-            profiled
-                .checked()
-                .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
-            let truth = profiled.point;
-            let rate: f64 = channel.rates(&truth).iter().sum();
-            let densities = channel.densities(&truth);
-            // a learned density may be slightly negative: such an event is in no toy
-            let ratios: Vec<f64> = densities.iter().map(|q| (q / rate).max(0.0)).collect();
-            let mut weights = reference_weights(&ratios, &self.reference.weights, rate)
-                .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-            // the rate is that of the likelihood, whatever the density integrates to
-            let sum: f64 = weights.iter().sum();
-            weights.iter_mut().for_each(|w| *w *= rate / sum);
+            let truth = analyst.profiled(&self.made.model, self.best, interest, at)?;
+            let weights = asimov_weights(&channel, &self.reference.weights, &truth)?;
             points.push(PoolPoint {
                 truth,
                 pool: AsimovPool::new(&weights)
@@ -326,11 +322,11 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
             by_time: study.interrupt.is_by_time(),
         },
         other @ StudyError::Read { .. } => MeasureError::Data {
-            key: study.root.path().join("toys").display().to_string(),
+            key: study.root.path().join(TOYS_FOLDER).display().to_string(),
             reason: other.to_string(),
         },
         other => MeasureError::File {
-            path: study.root.path().join("toys"),
+            path: study.root.path().join(TOYS_FOLDER),
             reason: other.to_string(),
         },
     }
@@ -338,13 +334,14 @@ fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
 
 /// What the toys depend on beside their number, as a name: toys of another likelihood
 /// are never mixed with these.
-fn digest(study: &Study<'_>, pool: &Pool) -> String {
+fn digest(study: &Study<'_>, analyst: &Analyst<'_>, pool: &Pool) -> String {
     let m = study.measurement;
     let mut hash = Sha256::new();
     let toys = m.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
+    let likelihood = m.measurement.of_likelihood();
     let parts = [
         serde_json::to_string(&(&m.parameters, &m.samples, &m.systematics, &m.channels)),
-        serde_json::to_string(&(&m.regions, &m.features, &m.measurement, &m.training, toys)),
+        serde_json::to_string(&(&m.regions, &m.features, &likelihood, &m.training, toys)),
         serde_json::to_string(&(&m.ensemble, &m.model, &m.observed, &m.generate, &m.data)),
     ];
     for part in parts.into_iter().flatten() {
@@ -356,6 +353,9 @@ fn digest(study: &Study<'_>, pool: &Pool) -> String {
         process.templates.iter().for_each(|t| numbers(&t.contents));
     }
     study.plan.varied.values().for_each(|v| numbers(&v.rates));
+    let finite = analyst.parameters.finite_sample.iter();
+    let nodes = finite.flat_map(|spline| spline.nodes());
+    nodes.for_each(|(x, y)| numbers(&[*x, *y]));
     for point in &pool.points {
         numbers(&point.truth);
         let densities = pool.channel.densities(&point.truth);
@@ -364,138 +364,4 @@ fn digest(study: &Study<'_>, pool: &Pool) -> String {
     }
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
-}
-
-/// Makes one pseudo-experiment and fits it.
-struct Thrower<'a> {
-    pool: &'a Pool,
-    histograms: &'a [HistogramChannel],
-    parameters: &'a [Parameter],
-    settings: &'a FitSettings,
-    interest: usize,
-    is_truth: bool,
-}
-
-impl Thrower<'_> {
-    fn toy(&self, toy: Toy) -> ToyRecord {
-        let point = &self.pool.points[toy.point as usize];
-        let thrown = point.pool.throw(toy.key.with(EVENTS));
-        let mut record = ToyRecord {
-            point: toy.point,
-            toy: toy.number,
-            events: thrown.events(),
-            converged: false,
-            t: f64::NAN,
-            truth: point.truth.clone(),
-            fitted: vec![f64::NAN; point.truth.len()],
-            errors: vec![f64::NAN; point.truth.len()],
-        };
-        let Some(model) = self.model(point, &thrown.rows, &thrown.weights(), toy.key) else {
-            return record;
-        };
-        if let Ok(fitted) = fit_toy(&model, self.settings, self.interest, &point.truth) {
-            record.converged = fitted.converged;
-            record.t = fitted.t;
-            record.fitted = fitted.fitted;
-            record.errors = fitted.errors;
-        }
-        record
-    }
-
-    fn model(&self, point: &PoolPoint, rows: &[usize], weights: &[f64], key: Key) -> Option<Model> {
-        let channel = self.pool.channel.select(rows, weights).ok()?;
-        let mut parameters = randomised(self.parameters, &point.truth, key.with(AUXILIARY));
-        if self.is_truth {
-            // the training is what it is: its parameter is not thrown
-            for parameter in parameters.iter_mut().filter(|p| p.name == FINITE_SAMPLE) {
-                parameter.constraint = Some(Constraint {
-                    centre: 0.0,
-                    width: 1.0,
-                });
-            }
-        }
-        let counts = |number: usize, channel: &HistogramChannel| {
-            let mut stream = key.with(COUNTS).with(number as u64).stream();
-            let expected = channel.expected(&point.truth);
-            let counts = expected
-                .iter()
-                .map(|mean| poisson(mean.max(0.0), &mut stream) as f64);
-            channel.with_observed(counts.collect()).ok()
-        };
-        let histograms = self.histograms.iter().enumerate();
-        let histograms = histograms.map(|(number, channel)| counts(number, channel));
-        let histograms = histograms.collect::<Option<Vec<_>>>()?;
-        Some(Builder::model(parameters, Some(channel), histograms))
-    }
-}
-
-fn report(
-    config: &ToysConfig,
-    analyst: &Analyst<'_>,
-    interest: usize,
-    pool: &Pool,
-    records: &[Vec<ToyRecord>],
-    scan: Option<&ScanResult>,
-) -> Result<ToysResult, MeasureError> {
-    let failed = |e: crate::inference::neyman::NeymanError| MeasureError::Other(e.to_string());
-    let levels = LEVELS.map(|(level, _)| level);
-    let mut points = Vec::new();
-    for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {
-        let report = PointReport::new(records, &levels).map_err(failed)?;
-        let reported: Vec<f64> = records
-            .iter()
-            .filter(|r| r.converged)
-            .map(|r| analyst.parameters.value(interest, r.fitted[interest]))
-            .collect();
-        let n = reported.len() as f64;
-        let mean = reported.iter().sum::<f64>() / n;
-        let spread = reported.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
-        let duplicates = point.pool.duplicates();
-        points.push(ToyPoint {
-            value: *value,
-            toys: report.toys,
-            failed: report.failed,
-            events: point.pool.expected(),
-            coverage: report
-                .asymptotic
-                .iter()
-                .map(|c| [c.counted.value, c.counted.low, c.counted.high])
-                .collect(),
-            fitted: [mean, spread.sqrt()],
-            bias: (mean - value) / spread.sqrt(),
-            pulls: report
-                .pulls
-                .iter()
-                .map(|p| [p.mean, p.mean_error, p.width, p.width_error])
-                .collect(),
-            at_bound: report.at_bound,
-            largest_weight: duplicates.largest_weight,
-            duplicates: duplicates.share,
-            t: toy_set(*value, records).t,
-        });
-    }
-    let sets: Vec<_> = config
-        .grid
-        .iter()
-        .zip(records)
-        .map(|(value, records)| toy_set(*value, records))
-        .collect();
-    let (belt, no_belt) = match Belt::new(&sets, &levels, Statistic::TwoSided) {
-        Ok(belt) => (Some(belt), None),
-        Err(error) => (None, Some(error.to_string())),
-    };
-    let curve: Vec<(f64, f64)> = scan
-        .and_then(|scan| scan.curves.get("profiled"))
-        .map(|curve| curve.points.iter().map(|p| (p[0], p[1])).collect())
-        .unwrap_or_default();
-    let sets = belt.iter().flat_map(|belt| {
-        let set = |level: &f64| belt.confidence_set(*level, &curve).ok();
-        levels.iter().filter_map(set).collect::<Vec<_>>()
-    });
-    Ok(ToysResult {
-        points,
-        sets: sets.collect(),
-        no_belt,
-        belt: belt.map(|belt| belt.points().to_vec()).unwrap_or_default(),
-    })
 }

@@ -1,8 +1,7 @@
 //! Values of a measurement that no run could use.
 
-use super::{Coordinate, FINITE_SAMPLE, Measurement, ToyEvents};
+use super::{Coordinate, FINITE_SAMPLE, Measurement};
 use crate::config::check::{Checked, ensure, name};
-use crate::ensemble::Split;
 
 impl Measurement {
     /// Checks all values that can be checked without data.
@@ -218,135 +217,6 @@ impl Measurement {
                     "two factors above 0, at -1 and at +1: rates do not turn negative",
                 )?;
             }
-        }
-        Ok(())
-    }
-
-    fn check_likelihood(&self) -> Checked {
-        ensure(
-            self.training.split == Split::Shared,
-            "training.split",
-            self.training.split,
-            "\"shared\": all ratios leave the same events out",
-        )?;
-        let known: Vec<&String> = self.regions.keys().collect();
-        ensure(
-            self.regions.contains_key(&self.training.region),
-            "training.region",
-            &self.training.region,
-            &format!("a name under [regions]: {known:?}"),
-        )?;
-        let m = &self.measurement;
-        ensure(
-            (3..=2001).contains(&m.scan_points),
-            "measurement.scan_points",
-            m.scan_points,
-            "3 to 2001",
-        )?;
-        ensure(
-            m.finite_sample_members != 1 && m.finite_sample_members <= 10_000,
-            "measurement.finite_sample_members",
-            m.finite_sample_members,
-            "0, or 2 to 10000",
-        )?;
-        ensure(
-            m.finite_sample_members == 0 || (self.ensemble.bootstrap && self.ensemble.members > 1),
-            "measurement.finite_sample_members",
-            m.finite_sample_members,
-            "0 unless `ensemble.bootstrap` is on and there are at least two members: the error \
-             is the difference of two variances",
-        )?;
-        let edges = |path: String, bins: &[f64]| {
-            let fine = bins.len() >= 2
-                && bins.len() <= 10_001
-                && bins.iter().all(|e| e.is_finite())
-                && bins.windows(2).all(|w| w[0] < w[1]);
-            ensure(fine, &path, bins, "at least two finite edges, increasing")
-        };
-        if let Some(h) = &m.histogram {
-            edges("measurement.histogram.bins".to_owned(), &h.bins)?;
-        }
-        for key in &m.fixed {
-            let known: Vec<&String> = self
-                .parameters
-                .keys()
-                .chain(self.systematics.keys())
-                .collect();
-            ensure(
-                !m.interest.contains(key)
-                    && (known.contains(&key)
-                        || (key == FINITE_SAMPLE && m.finite_sample_members > 0)),
-                "measurement.fixed",
-                key,
-                &format!("parameters that are not measured, of {known:?}"),
-            )?;
-        }
-        for (key, range) in &m.scan_range {
-            let bounds = self.parameters.get(key).map_or([0.0; 2], |p| p.bounds);
-            let inside = range[0] < bounds[1] && range[1] > bounds[0];
-            ensure(
-                m.interest.contains(key) && range[0] < range[1] && inside,
-                &format!("measurement.scan_range.{key}"),
-                range,
-                "a range within the bounds of one of the parameters of interest, the lower end \
-                 first",
-            )?;
-        }
-        for (key, channel) in &self.channels {
-            edges(format!("channels.{key}.bins"), &channel.bins)?;
-            let known: Vec<&String> = self.regions.keys().collect();
-            ensure(
-                self.regions.contains_key(&channel.region),
-                &format!("channels.{key}.region"),
-                &channel.region,
-                &format!("a name under [regions]: {known:?}"),
-            )?;
-        }
-        if let Some(toys) = &self.toys {
-            let interest = &self.parameters[&m.interest[0]];
-            let [low, high] = interest.bounds;
-            let fine = !toys.grid.is_empty()
-                && toys.grid.len() <= 10_000
-                && toys.grid.iter().all(|x| (low..=high).contains(x))
-                && toys.grid.windows(2).all(|w| w[0] < w[1]);
-            ensure(
-                fine,
-                "toys.grid",
-                &toys.grid,
-                &format!(
-                    "increasing values of {} within its bounds, {low} to {high}",
-                    m.interest[0]
-                ),
-            )?;
-            ensure(
-                (50..=10_000_000).contains(&toys.number),
-                "toys.number",
-                toys.number,
-                "50 to 10000000",
-            )?;
-            ensure(
-                toys.events == ToyEvents::Simulated || self.is_known_truth(),
-                "toys.events",
-                toys.events,
-                "\"simulated\" unless samples, weights, inputs and region are those of [generate] as \
-                 they are: only then the truth is known",
-            )?;
-        }
-        if let Some(toys) = &self.toys {
-            ensure(
-                toys.events == ToyEvents::Truth || (toys.nuisance.is_empty() && !toys.exact),
-                "toys",
-                "nuisance or exact",
-                "neither with simulated events, which are thrown at the profiled parameters",
-            )?;
-        }
-        if let Some(generate) = &self.generate {
-            ensure(
-                (1000..=100_000_000).contains(&generate.events),
-                "generate.events",
-                generate.events,
-                "1000 to 100000000",
-            )?;
         }
         Ok(())
     }

@@ -75,6 +75,7 @@ impl Tree {
             Self::Variable(variable) => at[*variable],
             Self::Unary(function, of) => function.jet(of.value(at))[0],
             Self::Binary(function, left, right) => function.value(left.value(at), right.value(at)),
+            Self::Spline(spline, of) => spline.jet(of.value(at))[0],
             Self::Rough(_) => f64::NAN,
         }
     }
@@ -96,6 +97,11 @@ impl Tree {
             }
             Self::Binary(function, left, right) => {
                 function.derivatives(left.derivatives(at), right.derivatives(at))
+            }
+            Self::Spline(spline, of) => {
+                let of = of.derivatives(at);
+                let jet = spline.jet(of.value);
+                of.chain(jet)
             }
             Self::Rough(_) => Derivatives::constant(n, f64::NAN),
         }

@@ -124,3 +124,27 @@ fn complaints_name_the_place_and_the_nearest_parameter() {
     assert!(message("mu > 1").contains("`>` cannot be used here"));
     assert!(message("floor(mu)").contains("`floor` cannot be used here"));
 }
+
+#[test]
+fn a_shifted_parameter_stands_for_the_parameter() {
+    let nodes = [(0.0, 0.05), (0.8, 0.02), (1.5, 0.06), (3.0, 0.1)];
+    let size = Arc::new(Spline::new(nodes.to_vec()).unwrap());
+    // mu is moved by kappa times its size
+    for (text, is_root) in [("mu - sqrt(mu)", true), ("mu*xs + 2", false), ("xs", false)] {
+        let plain = match is_root {
+            true => parse(text).with_square(0),
+            false => parse(text),
+        };
+        let shifted = plain.clone().with_shift(0, 2, &size, None);
+        for at in [[1.3, 0.9, -1.4], [0.4, 1.0, 0.0], [3.5, 0.2, 2.0]] {
+            assert_derivatives(&shifted, at);
+            let moved = at[0] + at[2] * size.jet(at[0])[0];
+            let expected = plain.value(&[moved, at[1], at[2]]);
+            assert!((shifted.value(&at) - expected).abs() < 1e-14, "{text}");
+        }
+    }
+    // an argument that would leave the domain stays at its border
+    let shifted = parse("sqrt(mu)").with_shift(0, 2, &size, Some(0.0));
+    assert_eq!(shifted.value(&[0.01, 0.0, -9.0]), 0.0);
+    assert!(shifted.value(&[0.01, 0.0, 1.0]) > 0.2);
+}

@@ -1,10 +1,12 @@
 //! An expression as a tree: what remains of a text when its operators build nodes
 //! instead of numbers.
 
+use super::spline::Spline;
 use crate::data::expression::{Expression, ExpressionError};
 use exmex::{BinOp, MakeOperators, Operator};
 use std::num::ParseFloatError;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A node with all below it.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +16,8 @@ pub(super) enum Tree {
     Variable(usize),
     Unary(Unary, Box<Tree>),
     Binary(Binary, Box<Tree>, Box<Tree>),
+    /// A tabulated function.
+    Spline(Arc<Spline>, Box<Tree>),
     /// Something without a derivative, by its name.
     Rough(&'static str),
 }
@@ -75,7 +79,7 @@ impl Tree {
         match self {
             Self::Number(_) | Self::Variable(_) => None,
             Self::Rough(name) => Some(name),
-            Self::Unary(_, of) => of.rough(),
+            Self::Unary(_, of) | Self::Spline(_, of) => of.rough(),
             Self::Binary(_, left, right) => left.rough().or_else(|| right.rough()),
         }
     }
@@ -94,6 +98,22 @@ impl Tree {
                 Box::new(left.squared(variable)),
                 Box::new(right.squared(variable)),
             ),
+            Self::Spline(spline, of) => Self::Spline(spline, Box::new(of.squared(variable))),
+            Self::Number(_) | Self::Variable(_) | Self::Rough(_) => self,
+        }
+    }
+
+    /// The tree with another in place of a variable.
+    pub(super) fn replaced(self, variable: usize, by: &Self) -> Self {
+        match self {
+            Self::Variable(found) if found == variable => by.clone(),
+            Self::Unary(function, of) => Self::Unary(function, Box::new(of.replaced(variable, by))),
+            Self::Binary(function, left, right) => Self::Binary(
+                function,
+                Box::new(left.replaced(variable, by)),
+                Box::new(right.replaced(variable, by)),
+            ),
+            Self::Spline(spline, of) => Self::Spline(spline, Box::new(of.replaced(variable, by))),
             Self::Number(_) | Self::Variable(_) | Self::Rough(_) => self,
         }
     }

@@ -9,7 +9,7 @@ pub(super) const LEAST_PIVOT: f64 = 1e-12;
 
 /// Replaces the lower triangle of `a`, `[n, n]`, by its Cholesky factor L,
 /// `a = L L^T`. False, and `a` is spent, if a pivot is not above [`LEAST_PIVOT`].
-pub(super) fn cholesky(a: &mut [f64], n: usize) -> bool {
+pub(in crate::inference) fn cholesky(a: &mut [f64], n: usize) -> bool {
     for j in 0..n {
         let (above, rest) = a.split_at_mut((j + 1) * n);
         let row = &mut above[j * n..];
@@ -40,7 +40,7 @@ pub(super) fn solve(l: &[f64], n: usize, b: &mut [f64]) {
 }
 
 /// The inverse of `L L^T`, `[n, n]`.
-pub(super) fn inverse(l: &[f64], n: usize) -> Vec<f64> {
+pub(in crate::inference) fn inverse(l: &[f64], n: usize) -> Vec<f64> {
     let mut inverse = vec![0.0; n * n];
     for (j, column) in inverse.chunks_exact_mut(n.max(1)).enumerate() {
         column[j] = 1.0;

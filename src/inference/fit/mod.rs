@@ -9,7 +9,7 @@ mod crossing;
 mod error;
 mod impacts;
 mod interval;
-mod matrix;
+pub(super) mod matrix;
 mod newton;
 mod result;
 mod scan;

@@ -25,4 +25,4 @@ pub use normal::normal_pair;
 pub use poisson::poisson;
 pub use pool::{AsimovPool, Duplicates, PoolError, Thrown, reference_weights};
 pub use record::{RecordError, ToyRecord};
-pub use study::{Chunks, Study, StudyError, Toy};
+pub use study::{Chunks, Study, StudyError, Toy, finished_toys};

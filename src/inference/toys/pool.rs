@@ -6,6 +6,8 @@ use sideband_models::random::Key;
 /// Above this weight an event is often drawn more than once, and toys hold copies
 /// where data would hold different events.
 const LARGE_WEIGHT: f64 = 0.1;
+/// Above this many standard deviations what all toys have in common shows in their means.
+const LARGE_SHIFT: f64 = 0.1;
 
 /// Why a pool cannot be thrown from.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -114,17 +116,26 @@ pub struct Duplicates {
     pub share: f64,
     /// `(sum w)^2 / sum w^2`: how many events of equal weights the pool is worth.
     pub effective_events: f64,
+    /// The fluctuation of the pool itself, which all of its toys share, in standard
+    /// deviations of one toy: `sqrt(sum w^2 / sum w)`, the square root of a toy's events
+    /// over the effective events of the pool. Fitted values of all toys are off by about
+    /// that much, and belts with them.
+    pub common_shift: f64,
 }
 
 impl Duplicates {
-    /// What to say if weights are not well below 1.
+    /// What to say if weights are not well below 1, or the pool is not much larger than
+    /// a toy.
     #[must_use]
     pub fn warning(&self) -> Option<String> {
-        (self.largest_weight > LARGE_WEIGHT).then(|| {
+        (self.largest_weight > LARGE_WEIGHT || self.common_shift > LARGE_SHIFT).then(|| {
             format!(
-                "the largest Asimov weight of the pool of toys is {:.3} and {:.1} % of a toy's events are copies of each other; weights should be below {LARGE_WEIGHT}: use a larger sample",
-                self.largest_weight,
+                "{:.1} % of a toy's events are copies of each other, the largest Asimov weight is \
+                 {:.3}: all toys share the fluctuation of their pool, about {:.2} standard \
+                 deviations of a toy; throw them from a larger sample",
                 100.0 * self.share,
+                self.largest_weight,
+                self.common_shift,
             )
         })
     }
@@ -197,6 +208,7 @@ impl AsimovPool {
                 largest_weight: weights.iter().fold(0.0, |a, b| a.max(*b)),
                 share: (1.0 - single / total).max(0.0),
                 effective_events: total * total / square,
+                common_shift: (square / total).sqrt(),
             },
         })
     }
@@ -359,6 +371,10 @@ mod tests {
         assert!(of(&[]).contains("no event"));
         let heavy = AsimovPool::new(&[1.0, 0.2]).unwrap().duplicates();
         assert!(heavy.warning().unwrap().contains("1.000"));
+        // many small weights, of a pool that is 25 toys large
+        let small = AsimovPool::new(&[0.04; 1000]).unwrap().duplicates();
+        assert!((small.common_shift - 0.2).abs() < 1e-12);
+        assert!(small.warning().unwrap().contains("0.20 standard"));
         assert!(
             (heavy.share - (1.0 - ((-1.0_f64).exp() + 0.2 * (-0.2_f64).exp()) / 1.2)).abs() < 1e-15
         );

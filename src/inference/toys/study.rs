@@ -113,6 +113,22 @@ impl Chunk {
     }
 }
 
+/// Toys in files of these names, by point: of `toys` at each of `points`.
+pub fn finished_toys<'a>(names: impl Iterator<Item = &'a str>, points: u32, toys: u64) -> Vec<u64> {
+    let mut files: Vec<Chunk> = names.filter_map(Chunk::parse).collect();
+    files.sort_unstable_by_key(|chunk| chunk.toys.start);
+    let count = |point: u32| {
+        let mut counted = (0, 0);
+        for Range { start, end } in files.iter().filter(|c| c.point == point).map(|c| &c.toys) {
+            let (next, found) = counted;
+            let (start, end) = ((*start).max(next), (*end).min(toys).max(next));
+            counted = (end, found + end.saturating_sub(start));
+        }
+        counted.1
+    };
+    (0..points).map(count).collect()
+}
+
 impl Study {
     /// A toy of the study: the same whatever the number of toys, points and workers.
     #[must_use]

@@ -1,6 +1,7 @@
 //! Events of one channel and the mixture that describes them.
 
 use super::kernel::Transform;
+use super::layout::Layout;
 use super::policy::{NotPositive, PointError};
 use super::sample::Sample;
 use super::{SampleError, sums};
@@ -117,13 +118,7 @@ impl UnbinnedChannel {
     /// If its processes or responses are not those of the data, or its weights do not
     /// have a positive sum.
     pub fn with_reference(mut self, reference: Sample) -> Result<Self, ChannelError> {
-        if reference.layout != self.sample.layout {
-            return Err(ChannelError::Responses);
-        }
-        let weight = reference.total_weight();
-        if weight <= 0.0 {
-            return Err(ChannelError::ReferenceWeight(weight));
-        }
+        check_reference(&reference, &self.sample.layout)?;
         self.reference = Some(reference);
         Ok(self)
     }
@@ -248,18 +243,15 @@ impl UnbinnedChannel {
     /// Numbers and densities of the events with weight that are below the threshold.
     fn not_positive(&self, at: &[f64]) -> impl Iterator<Item = (usize, f64)> {
         let threshold = self.threshold();
-        // a density that is no number is not above it either
-        let above = move |q: f64| q >= threshold && q.is_normal();
         let all = self.densities(at).into_iter().zip(self.sample.weights());
         let all = all.enumerate();
-        all.filter_map(move |(i, (q, weight))| (weight != 0.0 && !above(q)).then_some((i, q)))
+        all.filter_map(move |(i, (q, weight))| {
+            (weight != 0.0 && !is_above(q, threshold)).then_some((i, q))
+        })
     }
 
     fn threshold(&self) -> f64 {
-        match self.transform {
-            Transform::Barrier(threshold) => threshold,
-            Transform::Log | Transform::Identity => 0.0,
-        }
+        self.transform.threshold()
     }
 
     fn describe(&self, at: &[f64]) -> String {
@@ -267,6 +259,23 @@ impl UnbinnedChannel {
         let pairs = pairs.map(|(name, value)| format!("{name} = {value}"));
         pairs.collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Whether a density reaches a threshold; one that is no number does not.
+pub(super) fn is_above(density: f64, threshold: f64) -> bool {
+    density >= threshold && density.is_normal()
+}
+
+/// Whether a sample of the reference can normalise a channel of a layout.
+pub(super) fn check_reference(reference: &Sample, layout: &Layout) -> Result<(), ChannelError> {
+    if *reference.layout != *layout {
+        return Err(ChannelError::Responses);
+    }
+    let weight = reference.total_weight();
+    if weight <= 0.0 {
+        return Err(ChannelError::ReferenceWeight(weight));
+    }
+    Ok(())
 }
 
 fn absolute_weight(sample: &Sample) -> f64 {

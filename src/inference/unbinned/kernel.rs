@@ -33,6 +33,16 @@ pub(super) enum Transform {
     Barrier(f64),
 }
 
+impl Transform {
+    /// Below which density it is no logarithm any more.
+    pub(super) fn threshold(self) -> f64 {
+        match self {
+            Self::Barrier(threshold) => threshold,
+            Self::Log | Self::Identity => 0.0,
+        }
+    }
+}
+
 /// A point as the events see it.
 pub(super) struct Point<'a> {
     pub(super) layout: &'a Layout,

@@ -1,14 +1,16 @@
 //! A sample that does not fit in memory: its events are read, or made, block after
 //! block at every evaluation.
 
-use super::channel::{self, ChannelError, Process};
+use super::channel::{self, ChannelError, Process, is_above};
 use super::evaluate::{RateGradients, add_second_order};
 use super::kernel::Transform;
+use super::layout::Layout;
 use super::policy::NotPositive;
 use super::sample::Sample;
-use super::sums::Weighted;
+use super::sums::{self, Weighted};
 use crate::inference::{Derivatives, Parameter, Term};
 use std::convert::Infallible;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Events in blocks. A block should have at least some ten thousand events, to keep
@@ -62,8 +64,11 @@ pub struct StreamedChannel<S> {
     processes: Vec<Process>,
     source: S,
     transform: Transform,
-    slots: Vec<usize>,
+    layout: Arc<Layout>,
     events: usize,
+    total_weight: f64,
+    /// What densities are divided by the integral over.
+    reference: Option<Sample>,
 }
 
 impl<S: EventSource> StreamedChannel<S> {
@@ -81,7 +86,8 @@ impl<S: EventSource> StreamedChannel<S> {
     ) -> Result<Self, StreamError<S::Error>> {
         policy.check()?;
         let mut layout = None;
-        let (mut blocks, mut events, mut weight) = (0, 0, 0.0);
+        let (mut blocks, mut events) = (0, 0);
+        let (mut total_weight, mut weight) = (0.0, 0.0);
         let mut other = None;
         let mut checked = Ok(());
         let visit = &mut |block: &Sample| {
@@ -94,6 +100,7 @@ impl<S: EventSource> StreamedChannel<S> {
             }
             blocks += 1;
             events += block.events();
+            total_weight += block.total_weight();
             weight += block.weights().map(f64::abs).sum::<f64>();
         };
         source.visit(visit).map_err(StreamError::Source)?;
@@ -101,20 +108,51 @@ impl<S: EventSource> StreamedChannel<S> {
         if let Some(block) = other {
             return Err(StreamError::Block(block));
         }
-        let slots = layout.ok_or(StreamError::Empty)?.slots.clone();
         Ok(Self {
             processes,
             source,
             transform: policy.transform(weight),
-            slots,
+            layout: layout.ok_or(StreamError::Empty)?,
             events,
+            total_weight,
+            reference: None,
         })
+    }
+
+    /// The same channel with densities divided by their integral over a sample of the
+    /// reference, held in memory; see
+    /// [`UnbinnedChannel::with_renormalisation`](super::UnbinnedChannel::with_renormalisation).
+    ///
+    /// # Errors
+    /// If its processes or responses are not those of the data, or its weights do not
+    /// have a positive sum.
+    pub fn with_renormalisation(mut self, reference: Sample) -> Result<Self, ChannelError> {
+        channel::check_reference(&reference, &self.layout)?;
+        self.reference = Some(reference);
+        Ok(self)
     }
 
     /// The number of events.
     #[must_use]
     pub fn events(&self) -> usize {
         self.events
+    }
+
+    /// The number of events with weight whose density is not positive at a point, or is
+    /// below the threshold of the barrier.
+    ///
+    /// # Errors
+    /// If events cannot be read.
+    pub fn try_count_not_positive(&self, at: &[f64]) -> Result<usize, S::Error> {
+        let rates: Vec<f64> = self.processes.iter().map(|p| p.rate.value(at)).collect();
+        let threshold = self.transform.threshold();
+        let mut count = 0;
+        self.source.visit(&mut |block| {
+            let all = sums::densities(block, &rates, at).into_iter();
+            let bad = |(q, weight): &(f64, f64)| *weight != 0.0 && !is_above(*q, threshold);
+            count += all.zip(block.weights()).filter(bad).count();
+        })?;
+        Ok(count)
     }
 
     /// As [`Term::value`].
@@ -134,7 +172,7 @@ impl<S: EventSource> StreamedChannel<S> {
     pub fn try_gradient(&self, at: &[f64], gradient: &mut [f64]) -> Result<f64, S::Error> {
         let rates = RateGradients::new(&self.processes, at);
         let all = self.in_rates::<1>(&rates.values, at)?;
-        rates.add_gradient(&all.gradient, &self.slots, gradient);
+        rates.add_gradient(&all.gradient, &self.layout.slots, gradient);
         Ok(all.value)
     }
 
@@ -152,7 +190,7 @@ impl<S: EventSource> StreamedChannel<S> {
         let rates: Vec<Derivatives> = processes.map(|p| p.rate.derivatives(at)).collect();
         let values: Vec<f64> = rates.iter().map(|rate| rate.value).collect();
         let all = self.in_rates::<2>(&values, at)?;
-        add_second_order(&rates, &all, &self.slots, gradient, hessian);
+        add_second_order(&rates, &all, &self.layout.slots, gradient, hessian);
         Ok(all.value)
     }
 
@@ -161,7 +199,7 @@ impl<S: EventSource> StreamedChannel<S> {
         rates: &[f64],
         at: &[f64],
     ) -> Result<Weighted, S::Error> {
-        let mut all = Weighted::zero::<ORDER>(rates.len() + self.slots.len());
+        let mut all = Weighted::zero::<ORDER>(rates.len() + self.layout.slots.len());
         self.source.visit(&mut |block| {
             all.add(
                 1.0,
@@ -169,6 +207,13 @@ impl<S: EventSource> StreamedChannel<S> {
             );
         })?;
         all.negate();
+        if let Some(reference) = &self.reference {
+            let integral = Weighted::over::<ORDER>(reference, Transform::Identity, rates, at);
+            all.add(
+                self.total_weight,
+                &integral.log_of_integral(reference, rates),
+            );
+        }
         all.add_total_rate(rates);
         Ok(all)
     }

@@ -27,6 +27,10 @@ pub(super) fn section(
     let label = result.fit.parameters.iter().find(|p| p.name == *name);
     let label = label.map_or(name, |p| &p.label);
     section.tables.push(coverage_table(found, label));
+    let warning = found.warning.iter();
+    section
+        .text
+        .extend(warning.map(|w| format!("Warning: {w}.")));
     if !found.belt.is_empty() {
         section.figures.push(belt(study, result, found, label)?);
         section.text.extend(found.sets.iter().map(toys_set_text));
@@ -49,16 +53,19 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
         row.push(format!("{:+.3}", p.bias));
         row.push(format!("{:.1} %", 100.0 * p.at_bound));
         row.push(format!("{:.2} %", 100.0 * p.duplicates));
+        row.push(format!("{:.3}", p.common_shift));
         row
     });
     let header = [
         label, "toys", "events", "68.27 %", "95.45 %", "fitted", "bias", "at bound", "copies",
+        "shared",
     ];
     Table {
         caption: format!(
             "Toys by {label}: coverage of the asymptotic intervals with its binomial error, mean \
              and standard deviation of the fitted value, bias in standard deviations, share at a \
-             bound, share of events that a toy has more than once."
+             bound, share of events that a toy has more than once, fluctuation of the pool that \
+             all toys share in standard deviations."
         ),
         header: header.map(ToOwned::to_owned).to_vec(),
         rows: rows.collect(),

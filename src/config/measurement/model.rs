@@ -1,0 +1,210 @@
+//! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
+
+use super::super::raw::{MissingPolicy, OneOrMany};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[generate]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateConfig {
+    /// Which model.
+    pub model: GeneratedModel,
+    /// Events of each sample.
+    #[serde(default = "default_generated")]
+    pub events: usize,
+    /// Seed of the samples; that of the experiment if absent.
+    #[serde(default)]
+    pub seed: Option<u64>,
+    /// Parameters of the pseudo-data in `run:samples/observed.parquet`; nominal ones
+    /// if a parameter is not named, no file if absent.
+    #[serde(default)]
+    pub observed: Option<IndexMap<String, f64>>,
+}
+
+fn default_generated() -> usize {
+    100_000
+}
+
+/// Models with known truth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GeneratedModel {
+    /// Two interfering amplitudes and an incoherent background in six observables.
+    Interference,
+}
+
+/// `[data]` of a measurement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ColumnsConfig {
+    /// Derived columns: name = expression.
+    pub define: IndexMap<String, String>,
+    /// What to do with events whose feature is missing, NaN or infinite.
+    pub on_missing: MissingPolicy,
+}
+
+/// `[parameters.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ParameterConfig {
+    /// Its value in the samples' simulation; fits start here.
+    pub nominal: f64,
+    /// Lowest and highest value that a fit may take.
+    pub bounds: [f64; 2],
+    /// The fit's own coordinate.
+    #[serde(default)]
+    pub fit: Coordinate,
+    /// A Gaussian auxiliary measurement: its result and error. Free without it.
+    #[serde(default)]
+    pub constraint: Option<[f64; 2]>,
+    /// How it is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// In what a parameter is fitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Coordinate {
+    /// The parameter itself.
+    #[default]
+    Linear,
+    /// Its square root: where a rate depends on sqrt(mu), the gradient at mu = 0 is
+    /// finite in it.
+    Sqrt,
+}
+
+/// `[samples.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessConfig {
+    /// Parquet or Arrow IPC files; `run:...` is meant from the run directory.
+    pub path: OneOrMany,
+    /// Which events are used; an expression over columns.
+    #[serde(default)]
+    pub selection: Option<String>,
+    /// Event weight; an expression over columns. The sum of weights in a region is the
+    /// rate there.
+    #[serde(default)]
+    pub weight: Option<String>,
+    /// Integer columns that name an event.
+    #[serde(default)]
+    pub id: Vec<String>,
+    /// Tells apart samples whose ids merely collide.
+    #[serde(default)]
+    pub namespace: String,
+    /// f(parameters): what the nominal rate is multiplied with.
+    #[serde(default = "default_coefficient")]
+    pub coefficient: String,
+    /// Factor on the sum of weights.
+    #[serde(default = "one")]
+    pub scale: f64,
+    /// How the process is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+fn default_coefficient() -> String {
+    "1".to_owned()
+}
+fn one() -> f64 {
+    1.0
+}
+
+/// `[systematics.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SystematicConfig {
+    /// Samples that stand for +1 and -1 standard deviation, by process.
+    #[serde(default)]
+    pub samples: IndexMap<String, VariedConfig>,
+    /// Factors on the rate at -1 and +1, by process. With varied samples, in place of
+    /// their sums of weights.
+    #[serde(default)]
+    pub rates: IndexMap<String, [f64; 2]>,
+    /// Whether the varied samples change the density, which takes two ratios a
+    /// process, or the rate alone.
+    #[serde(default = "yes")]
+    pub shape: bool,
+    /// How rates are interpolated.
+    #[serde(default)]
+    pub interpolation: InterpolationCode,
+    /// How the density of every event is interpolated. Between -1 and +1 and beyond,
+    /// codes 1 and 4 do not integrate to one; codes 0 and 4p do, as long as a process has
+    /// one such uncertainty.
+    #[serde(default)]
+    pub density_interpolation: InterpolationCode,
+    /// Parameters that are frozen together in the table of impacts.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// How it is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// How a factor between -1 and +1, and beyond, is interpolated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InterpolationCode {
+    /// Piecewise linear.
+    Code0,
+    /// Exponential.
+    Code1,
+    /// Polynomial of the sixth degree inside, exponential outside.
+    #[default]
+    Code4,
+    /// Polynomial inside, linear outside.
+    Code4p,
+}
+
+/// The samples of a systematic uncertainty for one process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VariedConfig {
+    /// At +1 standard deviation.
+    pub up: SideConfig,
+    /// At -1.
+    pub down: SideConfig,
+}
+
+/// One of them: what it does not say is as in the nominal sample.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SideConfig {
+    /// Files of the varied events.
+    pub path: Option<OneOrMany>,
+    /// Weight of the varied events.
+    pub weight: Option<String>,
+}
+
+/// `[channels.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelConfig {
+    /// Region whose events are counted.
+    pub region: String,
+    /// Expression that is histogrammed.
+    pub observable: String,
+    /// Bin edges. Values beyond them count in the end bins.
+    pub bins: Vec<f64>,
+    /// Parameters for the finite number of simulated events, one a bin.
+    #[serde(default = "yes")]
+    pub statistical: bool,
+}
+
+/// `[observed]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ObservedConfig {
+    /// Parquet or Arrow IPC files.
+    pub path: OneOrMany,
+    /// Which events are used.
+    #[serde(default)]
+    pub selection: Option<String>,
+}

@@ -1,0 +1,207 @@
+//! Events that the likelihood itself expects at a point: those of the reference that no
+//! network has seen, with the weights that make them the model's.
+
+use super::error::MeasureError;
+use super::model::Builder;
+use crate::inference::asymptotic::DataSet;
+use crate::inference::histogram::HistogramChannel;
+use crate::inference::toys::reference_weights;
+use crate::inference::{Model, Parameter, UnbinnedChannel};
+
+/// What a reference event is worth at a point `[n]` of the fit's coordinates. `channel`:
+/// the model over the events; `weights`: theirs in the reference, both `[N]`.
+///
+/// # Errors
+/// [`MeasureError::Likelihood`] if nothing is expected there.
+pub(super) fn asimov_weights(
+    channel: &UnbinnedChannel,
+    weights: &[f64],
+    at: &[f64],
+) -> Result<Vec<f64>, MeasureError> {
+    let rate: f64 = channel.rates(at).iter().sum();
+    // a learned density may be slightly negative: such an event is not expected
+    let ratios: Vec<f64> = channel
+        .densities(at)
+        .iter()
+        .map(|q| (q / rate).max(0.0))
+        .collect();
+    let mut weights = reference_weights(&ratios, weights, rate)
+        .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+    // the rate is that of the likelihood, whatever the density integrates to
+    let sum: f64 = weights.iter().sum();
+    weights.iter_mut().for_each(|w| *w *= rate / sum);
+    Ok(weights)
+}
+
+/// The parameters with auxiliary measurements as expected at a point.
+pub(super) fn at_point(parameters: &[Parameter], point: &[f64]) -> Vec<Parameter> {
+    let mut parameters = parameters.to_vec();
+    for (parameter, value) in parameters.iter_mut().zip(point) {
+        if let Some(constraint) = &mut parameter.constraint {
+            constraint.centre = *value;
+        }
+    }
+    parameters
+}
+
+/// Histograms with the counts that are expected at a point.
+pub(super) fn expected(
+    histograms: &[HistogramChannel],
+    point: &[f64],
+) -> Result<Vec<HistogramChannel>, MeasureError> {
+    let histograms = histograms.iter();
+    let expected = histograms.map(|channel| channel.with_observed(channel.expected(point)));
+    expected
+        .collect::<Result<_, _>>()
+        .map_err(|e| MeasureError::Likelihood(e.to_string()))
+}
+
+/// What Asimov data are made of.
+pub(super) struct Asimov<'a> {
+    /// The model over events of the reference that no network has seen.
+    pub channel: &'a UnbinnedChannel,
+    /// Their weights, `[N]`.
+    pub weights: &'a [f64],
+    /// The histograms beside them.
+    pub histograms: &'a [HistogramChannel],
+}
+
+/// A data set of a measurement: observed, or Asimov data.
+pub(super) struct Data<'a> {
+    pub model: Model,
+    pub parameters: Vec<Parameter>,
+    pub source: &'a Asimov<'a>,
+}
+
+impl DataSet for Data<'_> {
+    type Error = MeasureError;
+
+    fn likelihood(&self) -> Model {
+        self.model.clone()
+    }
+
+    fn asimov(&self, point: &[f64]) -> Result<Self, MeasureError> {
+        let source = self.source;
+        let weights = asimov_weights(source.channel, source.weights, point)?;
+        let rows: Vec<usize> = (0..weights.len()).collect();
+        let channel = source
+            .channel
+            .select(&rows, &weights)
+            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+        let histograms = expected(source.histograms, point)?;
+        let parameters = at_point(&self.parameters, point);
+        Ok(Self {
+            model: Builder::model(parameters.clone(), Some(channel), histograms)
+                .with_prior(self.model.prior().cloned()),
+            parameters,
+            source,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inference::asymptotic::{Asymptotics, UpperLimit, UpperStatistic};
+    use crate::inference::fit::FitSettings;
+    use crate::inference::histogram::{Factor, HistogramModel, Template};
+    use crate::inference::{Coefficient, Constraint, Process, Rate, RateResponse};
+    use crate::inference::{Events, Interpolation, ProcessEvents, Sample, Storage};
+
+    const OBSERVED: usize = 57;
+
+    fn parameters() -> Vec<Parameter> {
+        let mut all = vec![Parameter::interest("mu", 1.0, (0.0, 10.0))];
+        all.push(Parameter {
+            constraint: Some(Constraint {
+                centre: 0.3,
+                width: 1.0,
+            }),
+            ..Parameter::nuisance("rate")
+        });
+        all
+    }
+
+    /// Signal and background with one uncertain rate.
+    fn processes() -> [(Coefficient, f64, RateResponse); 2] {
+        let response = |low, high| RateResponse {
+            parameter: 1,
+            low,
+            high,
+            interpolation: Interpolation::Code4,
+        };
+        [
+            ("mu", 10.0, response(0.9, 1.1)),
+            ("1", 50.0, response(0.8, 1.15)),
+        ]
+        .map(|(text, nominal, response)| {
+            let coefficient = Coefficient::parse(text, &["mu", "rate"]).unwrap();
+            (coefficient, nominal, response)
+        })
+    }
+
+    /// Events that tell nothing: both processes have the density of the reference.
+    fn events(weights: &[f64]) -> Sample {
+        let ones = vec![1.0; weights.len()];
+        let process = || ProcessEvents {
+            ratios: &ones,
+            responses: Vec::new(),
+        };
+        let events = Events {
+            weights,
+            processes: vec![process(), process()],
+        };
+        Sample::new(&events, Storage::Double).unwrap()
+    }
+
+    fn limit<D: DataSet>(data: &D) -> UpperLimit {
+        let tests = Asymptotics::new(data, 0, 0.0, &FitSettings::default()).unwrap();
+        tests.upper_limit(0.95, UpperStatistic::QTilde).unwrap()
+    }
+
+    #[test]
+    fn without_shapes_limits_are_those_of_a_counting_experiment() {
+        let process = |(coefficient, nominal, response)| Process {
+            name: format!("{nominal}"),
+            rate: Rate::new(coefficient, nominal, vec![response]).unwrap(),
+        };
+        let channel = UnbinnedChannel::new(
+            processes().map(process).to_vec(),
+            events(&[1.0; OBSERVED]),
+            &parameters(),
+        )
+        .unwrap();
+        // any weights of the reference will do
+        let weights: Vec<f64> = (1..=40).map(f64::from).collect();
+        let pool = channel.with_sample(events(&weights)).unwrap();
+        let source = Asimov {
+            channel: &pool,
+            weights: &weights,
+            histograms: &[],
+        };
+        let unbinned = Data {
+            model: Builder::model(parameters(), Some(channel), Vec::new()),
+            parameters: parameters(),
+            source: &source,
+        };
+        let template = |(coefficient, nominal, response)| Template {
+            name: format!("{nominal}"),
+            nominal: vec![nominal],
+            factors: vec![Factor::Coefficient(coefficient), Factor::Response(response)],
+            modifiers: Vec::new(),
+        };
+        let counts = vec![OBSERVED as f64];
+        let templates = processes().map(template).to_vec();
+        let counting = HistogramModel {
+            parameters: parameters(),
+            fixed: Vec::new(),
+            channels: vec![HistogramChannel::new("all", templates, counts, 2).unwrap()],
+            constraints: Vec::new(),
+        };
+        let (found, expected) = (limit(&unbinned), limit(&counting));
+        let both = |limit: &UpperLimit| [&[limit.observed][..], &limit.expected].concat();
+        for (found, expected) in both(&found).iter().zip(both(&expected)) {
+            assert!((found / expected - 1.0).abs() < 1e-5, "{found} {expected}");
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A measurement's model in words, before anything is trained.
+
+use super::error::MeasureError;
+use super::generate::generate;
+use super::model::Parameters;
+use super::pipeline::prepare;
+use crate::config::Measurement;
+
+/// A measurement's model in words, after all checks that need no training. Samples are
+/// generated into `run` if the configuration asks for that.
+///
+/// # Errors
+/// [`MeasureError`] with the first thing that does not fit.
+pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<String, MeasureError> {
+    Parameters::new(measurement, None).check(measurement)?;
+    if measurement.generate.is_some() {
+        generate(measurement, run, &|_| {})?;
+    }
+    let plan = prepare(measurement, run, &|_| {})?;
+    let mut lines = vec![format!(
+        "measures {} without bins in {}, against the reference {}",
+        measurement.measurement.interest.join(" and "),
+        measurement.training.region,
+        measurement.measurement.reference.join(" + ")
+    )];
+    for process in &plan.processes {
+        lines.push(format!(
+            "{}: {} events, rate {:.2} +- {:.2}, times {}",
+            process.name,
+            process.events,
+            process.rate(),
+            process.scale * process.sum_error,
+            measurement.samples[&process.name].coefficient
+        ));
+    }
+    for ((systematic, process), varied) in &plan.varied {
+        let [down, up] = varied.rates;
+        let shape = measurement.systematics[systematic].shape && varied.sums.is_some();
+        lines.push(format!(
+            "{systematic} on {process}: rate x {down:.4} at -1, x {up:.4} at +1{}",
+            if shape { ", and the density" } else { "" }
+        ));
+    }
+    let ratios = measurement.ratios().len();
+    let second = measurement.measurement.finite_sample_members;
+    let networks = ratios as u64 * u64::from(measurement.ensemble.members + second);
+    let ensembles = if second > 0 { 2 * ratios } else { ratios };
+    lines.push(format!(
+        "{ratios} ratios: {ensembles} ensembles, {networks} networks\n\n"
+    ));
+    lines.extend(plan.notes);
+    Ok(lines.join("\n"))
+}

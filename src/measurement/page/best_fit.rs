@@ -1,0 +1,99 @@
+//! The best fit on the page: parameters, rates, correlations.
+
+use super::super::error::MeasureError;
+use super::super::pipeline::Study;
+use super::super::result::{FiniteSample, FiniteSamplePoint, MeasurementResult};
+use super::figure;
+use super::verdict::asymmetric;
+use crate::report::page::{Section, Table};
+use crate::report::plot::CorrelationMatrix;
+
+/// Largest number of parameters whose correlations are drawn.
+const CORRELATIONS: usize = 30;
+
+pub(super) fn parameters(
+    study: &Study<'_>,
+    result: &MeasurementResult,
+) -> Result<Section, MeasureError> {
+    let rows = result.fit.parameters.iter().map(|p| {
+        let pull = p.pull.map_or_else(
+            || "–".to_owned(),
+            |[pull, error]| format!("{pull:.3} ± {error:.3}"),
+        );
+        let bound = if p.at_bound { "yes" } else { "" };
+        vec![p.label.clone(), asymmetric(p), pull, bound.to_owned()]
+    });
+    let rates = result.rates.iter().map(|(name, [rate, error])| {
+        let coefficient = &study.measurement.samples[name].coefficient;
+        vec![
+            name.clone(),
+            coefficient.clone(),
+            format!("{rate:.2} ± {error:.2}"),
+        ]
+    });
+    let header = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
+    let mut section = Section {
+        title: "Best fit".to_owned(),
+        tables: vec![
+            Table {
+                caption: "Best fit with errors from the Hessian and, in brackets, where t = 1. \
+                          Pulls: (fitted − measured) / error, with the post-fit error."
+                    .to_owned(),
+                header: header(&["parameter", "best fit", "pull", "at a bound"]),
+                rows: rows.collect(),
+            },
+            Table {
+                caption: "Processes: the rate is multiplied with the coefficient.".to_owned(),
+                header: header(&["process", "coefficient", "rate"]),
+                rows: rates.collect(),
+            },
+        ],
+        ..Section::default()
+    };
+    if let Some(finite) = &result.finite_sample {
+        section.tables.push(finite_table(finite));
+    }
+    for (t, point) in &result.fit.other_minima {
+        let point: Vec<String> = point.iter().map(|x| format!("{x:.3}")).collect();
+        section.text.push(format!(
+            "Another minimum, t = {t:.2} above the best fit: ({})",
+            point.join(", ")
+        ));
+    }
+    if (2..=CORRELATIONS).contains(&result.fit.parameters.len()) {
+        let labels = result.fit.parameters.iter().map(|p| p.label.clone());
+        let drawn = CorrelationMatrix {
+            title: study.measurement.report.data_label.clone(),
+            labels: labels.collect(),
+            values: result.fit.correlation.clone(),
+            z_label: "correlation".to_owned(),
+        }
+        .draw();
+        let caption = "Correlations of the parameters at the best fit.";
+        section
+            .figures
+            .push(figure(study, "correlation", caption, drawn)?);
+    }
+    Ok(section)
+}
+
+/// The error from the finite training sample by value.
+fn finite_table(finite: &FiniteSample) -> Table {
+    let row = |p: &FiniteSamplePoint| {
+        vec![
+            format!("{:.3}", p.value),
+            format!("{:.2e}", p.bootstrapped),
+            format!("{:.2e}", p.fixed),
+            format!("{:.4}", p.error),
+        ]
+    };
+    let header = ["value", "bootstrapped", "same events", "error"];
+    Table {
+        caption: "Finite training sample: variance of the best fit over bootstrapped members and \
+                  over members of the same events, on Asimov data at each value, and what the \
+                  training sample adds to the error of the ensemble's mean."
+            .to_owned(),
+        header: header.map(ToOwned::to_owned).to_vec(),
+        rows: finite.points.iter().map(row).collect(),
+    }
+}

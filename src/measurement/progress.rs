@@ -1,0 +1,160 @@
+//! How far a measurement has come, from its run directory alone.
+
+use super::error::MeasureError;
+use super::pipeline::RESULT;
+use super::result::MeasurementResult;
+use crate::config::Experiment;
+use crate::inference::toys::finished_toys;
+use crate::run::{RunDirectory, State};
+use serde::{Deserialize, Serialize};
+
+/// What a measurement throws, or has thrown; it is written when that begins.
+pub(super) const TOYS: &str = "toys.json";
+/// Folder of the folders of toys.
+pub(super) const TOYS_FOLDER: &str = "toys";
+
+/// `toys.json`: the toys of the present likelihood.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct ToyFolder {
+    /// Their folder, in that of all toys.
+    pub folder: String,
+    /// The parameter at whose values they are thrown.
+    pub parameter: String,
+    /// Its values.
+    pub values: Vec<f64>,
+    /// Toys that are asked for at each.
+    pub toys: u64,
+}
+
+/// How far a measurement has come.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeasurementProgress {
+    /// Its ratios, in the order in which they are trained.
+    pub ratios: Vec<RatioProgress>,
+    /// Its pseudo-experiments; none before they are thrown.
+    pub toys: Vec<ToyProgress>,
+    /// Whether there is a result.
+    pub has_result: bool,
+}
+
+/// How far one ratio has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RatioProgress {
+    /// Its name.
+    pub name: String,
+    /// Members that are trained.
+    pub members: u64,
+    /// Members that are asked for.
+    pub of: u32,
+    /// Whether all of them are, and its own report is written.
+    pub is_complete: bool,
+}
+
+/// How many toys there are at one value.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ToyProgress {
+    /// The parameter.
+    pub parameter: String,
+    /// Its value.
+    pub value: f64,
+    /// Toys in finished files.
+    pub done: u64,
+    /// Toys that are asked for.
+    pub of: u64,
+}
+
+impl MeasurementProgress {
+    /// Looks into a run directory.
+    ///
+    /// # Errors
+    /// [`MeasureError`] if a file of it is damaged.
+    pub fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self, MeasureError> {
+        let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
+        let ratio = |(spec, directory): (&crate::config::EnsembleSpec, RunDirectory)| {
+            let of = spec.config.ensemble.members;
+            let state = directory.manifest()?.map(|m| m.state);
+            Ok(RatioProgress {
+                name: spec.name.clone(),
+                members: directory.count_members(of),
+                of,
+                is_complete: state == Some(State::Complete),
+            })
+        };
+        Ok(Self {
+            ratios: ensembles.map(ratio).collect::<Result<_, MeasureError>>()?,
+            toys: toys(root)?,
+            has_result: root.path().join(RESULT).is_file(),
+        })
+    }
+
+    /// In words, a line each.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let complete = self.ratios.iter().filter(|r| r.is_complete).count();
+        let members: u64 = self.ratios.iter().map(|r| r.members).sum();
+        let of: u64 = self.ratios.iter().map(|r| u64::from(r.of)).sum();
+        let mut lines = vec![format!(
+            "ratios   {complete} of {} complete, {members} of {of} members",
+            self.ratios.len()
+        )];
+        for (number, toys) in self.toys.iter().enumerate() {
+            let head = if number == 0 { "toys" } else { "" };
+            lines.push(format!(
+                "{head:8} {} of {} at {} = {}",
+                toys.done, toys.of, toys.parameter, toys.value
+            ));
+        }
+        let result = if self.has_result {
+            "measurement.json"
+        } else {
+            "none yet"
+        };
+        lines.push(format!("result   {result}"));
+        lines
+    }
+}
+
+fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>, MeasureError> {
+    let path = root.path().join(TOYS);
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let damaged = |reason: String| MeasureError::Data {
+        key: path.display().to_string(),
+        reason: format!("not readable: {reason}; remove it, and run the measurement again"),
+    };
+    let text = root.read(&path)?;
+    let asked: ToyFolder = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+    let folder = root.path().join(TOYS_FOLDER).join(&asked.folder);
+    // before the first file there may be no folder
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    let names = names.iter().map(String::as_str);
+    let done = finished_toys(names, asked.values.len() as u32, asked.toys);
+    let point = |(value, done): (&f64, u64)| ToyProgress {
+        parameter: asked.parameter.clone(),
+        value: *value,
+        done,
+        of: asked.toys,
+    };
+    Ok(asked.values.iter().zip(done).map(point).collect())
+}
+
+/// The result of a measurement, if there is one.
+///
+/// # Errors
+/// [`MeasureError`] if the file is damaged.
+pub fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>, MeasureError> {
+    let path = root.path().join(RESULT);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let text = root.read(&path)?;
+    let result = serde_json::from_str(&text).map_err(|e| MeasureError::Data {
+        key: path.display().to_string(),
+        reason: format!("not readable: {e}; run the measurement again"),
+    })?;
+    Ok(Some(result))
+}
