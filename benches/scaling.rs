@@ -1,11 +1,13 @@
-//! How the time of a training step and the memory of the program grow with the
-//! number of members of a stack, E, and with the number of events, N: one axis at
-//! a time, 200 timed steps after 20 others, each point in a process of its own.
+//! How the time of a training step and the memory of the program grow: with the
+//! members of a block, E, the events, N, the batch, the width of the hidden layers,
+//! the features, D, and the threads; one axis at a time, by hand and by tensor
+//! operations (`kernels`), each point in a process of its own.
 //!
 //!     cargo bench --bench scaling
 //!
-//! 12-50-50-50-1, ReLU, exponential loss, batch 1024, bootstrapped, on one thread:
-//! everything that a run does in a step, the making of batches included.
+//! 12-50-50-50-1, ReLU, exponential loss, batch 1024, bootstrapped, on one thread
+//! where nothing else is said: everything that a run does in a step, the making of
+//! batches included.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use sideband::ensemble::{
@@ -13,7 +15,7 @@ use sideband::ensemble::{
     Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
 };
 use sideband_models::random::Key;
-use sideband_models::{Activation, Compute, MlpConfig, Objective, OptimizerConfig};
+use sideband_models::{Activation, Compute, Kernels, MlpConfig, Objective, OptimizerConfig};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -21,14 +23,84 @@ use std::time::Instant;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const BATCH: usize = 1024;
-const FEATURES: usize = 12;
-const WARM_UP: u64 = 20;
-const STEPS: u64 = 200;
+/// Member-events that are trained before the clock starts, and on it at least; fewer
+/// where an event costs more.
+const WARM_UP: f64 = 2e4;
+const TIMED: f64 = 1e6;
+
+/// One point of the table.
+#[derive(Clone, Debug)]
+struct Point {
+    members: usize,
+    events: usize,
+    batch: usize,
+    width: usize,
+    features: usize,
+    threads: usize,
+    plain: bool,
+}
+
+impl Default for Point {
+    fn default() -> Self {
+        Self {
+            members: 1,
+            events: 100_000,
+            batch: 1024,
+            width: 50,
+            features: 12,
+            threads: 1,
+            plain: false,
+        }
+    }
+}
+
+impl Point {
+    /// The axes, for a process of its own.
+    fn arguments(&self) -> [String; 7] {
+        let [plain, members] = [usize::from(self.plain), self.members];
+        let (events, batch, width) = (self.events, self.batch, self.width);
+        let axes = [
+            members,
+            events,
+            batch,
+            width,
+            self.features,
+            self.threads,
+            plain,
+        ];
+        axes.map(|axis| axis.to_string())
+    }
+
+    fn parse(arguments: &[String]) -> Self {
+        let axis = |i: usize| arguments[i].parse().unwrap();
+        Self {
+            members: axis(0),
+            events: axis(1),
+            batch: axis(2),
+            width: axis(3),
+            features: axis(4),
+            threads: axis(5),
+            plain: axis(6) == 1,
+        }
+    }
+
+    /// Multiplications and additions of a member-event: three products a weight, but
+    /// two for the first layer, whose input needs no gradient.
+    fn flop(&self) -> f64 {
+        let (width, features) = (self.width as f64, self.features as f64);
+        6.0 * (features * width + 2.0 * width * width + width) - 2.0 * features * width
+    }
+
+    /// Steps that are worth about this many member-events of 12-50-50-50-1.
+    fn steps(&self, events: f64) -> u64 {
+        let cost = self.flop() / Self::default().flop() * (self.members * self.batch) as f64;
+        (events / cost).ceil().max(2.0) as u64
+    }
+}
 
 /// Times the steps between the warm-up and the end, which it asks for.
 struct Timer {
-    members: u64,
+    point: Point,
     state: Mutex<(u64, Option<Instant>, Option<f64>)>,
 }
 
@@ -39,13 +111,13 @@ impl Observer for Timer {
     fn trained(&self, _: &str, rows: u64) {
         let mut state = self.state.lock().unwrap();
         state.0 += rows;
-        let steps = state.0 / (self.members * BATCH as u64);
+        let steps = state.0 / (self.point.members * self.point.batch) as u64;
         match state.1 {
-            None if steps >= WARM_UP => {
+            None if steps >= self.point.steps(WARM_UP) => {
                 state.0 = 0;
                 state.1 = Some(Instant::now());
             }
-            Some(begin) if steps >= STEPS => {
+            Some(begin) if steps >= self.point.steps(TIMED) => {
                 state.2 = Some(begin.elapsed().as_secs_f64() / steps as f64);
             }
             _ => {}
@@ -55,9 +127,10 @@ impl Observer for Timer {
 }
 
 /// Seconds a step.
-fn step(members: u32, events: usize, device: &str) -> f64 {
+fn step(point: &Point, device: &str) -> f64 {
+    let (events, features) = (point.events, point.features);
     let mut stream = Key::from_seed(1).stream();
-    let features = (0..events * FEATURES)
+    let values = (0..events * features)
         .map(|_| stream.uniform() as f32 * 2.0 - 1.0)
         .collect();
     let half = events / 2;
@@ -65,12 +138,12 @@ fn step(members: u32, events: usize, device: &str) -> f64 {
         let keys = (first as u64..(first + half) as u64).collect();
         ClassRows::consecutive(first, vec![1.0; half], keys)
     };
-    let inputs = Arc::new(Inputs::new(features, FEATURES));
+    let inputs = Arc::new(Inputs::new(values, features));
     let sample = TrainingSample::new(inputs, class(0), class(half));
     let settings = TrainingSettings {
         network: MlpConfig {
-            inputs: FEATURES,
-            hidden: vec![50; 3],
+            inputs: features,
+            hidden: vec![point.width; 3],
             activation: Activation::Relu,
             dropout: 0.0,
             batch_norm: false,
@@ -83,7 +156,7 @@ fn step(members: u32, events: usize, device: &str) -> f64 {
         schedule: Schedule::Constant,
         gradient_clip: None,
         l2: 0.0,
-        batch: BATCH,
+        batch: point.batch,
         epochs: 10_000,
         patience: 10_000,
         retries: 0,
@@ -96,8 +169,8 @@ fn step(members: u32, events: usize, device: &str) -> f64 {
         },
     };
     let scaling = FeatureScaling {
-        mean: vec![0.0; FEATURES],
-        scale: vec![1.0; FEATURES],
+        mean: vec![0.0; features],
+        scale: vec![1.0; features],
         ..FeatureScaling::default()
     };
     let task = Task {
@@ -108,18 +181,21 @@ fn step(members: u32, events: usize, device: &str) -> f64 {
         features: &scaling,
         stream: None,
     };
-    let compute = Compute::open(device).unwrap();
+    let mut compute = Compute::open(device).unwrap();
+    if point.plain {
+        compute = compute.with_kernels(Kernels::Plain);
+    }
     let resources = Resources {
         devices: std::slice::from_ref(&compute),
-        threads: 1,
-        block: members as usize,
+        threads: point.threads,
+        block: point.members.div_ceil(point.threads),
         device_memory: None,
     };
     let timer = Timer {
-        members: u64::from(members),
+        point: point.clone(),
         state: Mutex::default(),
     };
-    let ledger = List::new(0..members, |_: &Member| Ok(()));
+    let ledger = List::new(0..point.members as u32, |_: &Member| Ok(()));
     train_local(&[task], resources, &ledger, &timer).unwrap();
     timer.state.into_inner().unwrap().2.unwrap()
 }
@@ -132,31 +208,81 @@ fn peak_mib() -> f64 {
         .map_or(f64::NAN, |kib| kib / 1024.0)
 }
 
+/// Every axis by itself.
+fn points() -> Vec<Point> {
+    let one = Point::default;
+    let mut points = Vec::new();
+    points.extend([1, 10, 100, 1000].map(|members| Point { members, ..one() }));
+    points.extend([10_000, 1_000_000, 10_000_000].map(|events| Point { events, ..one() }));
+    points.extend([256, 4096, 16_384, 65_536].map(|batch| Point { batch, ..one() }));
+    points.extend([16, 32, 64, 128, 256, 512, 1024].map(|width| Point { width, ..one() }));
+    points.extend([2, 50, 200].map(|features| Point { features, ..one() }));
+    let threads = 2;
+    points.push(Point { threads, ..one() });
+    points.push(Point {
+        threads,
+        members: 100,
+        ..one()
+    });
+    let wide = |batch| Point {
+        threads,
+        batch,
+        width: 1024,
+        ..one()
+    };
+    points.extend([1024, 8192].map(wide));
+    points
+}
+
 fn main() {
     let device = std::env::var("SIDEBAND_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [point, members, events] = arguments.as_slice()
-        && point == "point"
+    if let [word, axes @ ..] = arguments.as_slice()
+        && word == "point"
     {
-        let (members, events) = (members.parse().unwrap(), events.parse().unwrap());
-        let seconds = step(members, events, &device);
-        let rate = f64::from(members) * BATCH as f64 / seconds * 1e-6;
-        println!(
-            "| {members} | {events} | {:.2} | {rate:.2} | {:.0} |",
-            seconds * 1e3,
-            peak_mib()
-        );
+        let point = Point::parse(axes);
+        let seconds = step(&point, &device);
+        let rate = (point.members * point.batch) as f64 / seconds;
+        println!("{} {} {}", seconds * 1e3, rate, peak_mib());
         return;
     }
     println!("device {device}\n");
-    println!("| E | N | ms a step | M member-events/s | peak MiB |\n|---|---|---|---|---|");
-    let members = [1, 10, 100, 1000].map(|e| (e, 100_000));
-    let events = [10_000, 100_000, 1_000_000, 10_000_000].map(|n| (10, n));
-    for (members, events) in members.into_iter().chain(events) {
-        let done = Command::new(std::env::current_exe().unwrap())
-            .args(["point", &members.to_string(), &events.to_string()])
-            .status()
-            .unwrap();
-        assert!(done.success(), "E = {members}, N = {events}");
+    println!(
+        "| E | N | batch | width | D | threads | ms a step | M member-events/s | GFLOP/s | peak MiB \
+         | plain: M/s | ratio |\n|---|---|---|---|---|---|---|---|---|---|---|---|"
+    );
+    for point in points() {
+        let [ms, rate, peak] = measure(&point);
+        let plainly = Point {
+            plain: true,
+            ..point.clone()
+        };
+        let plain = measure(&plainly)[1];
+        println!(
+            "| {} | {} | {} | {} | {} | {} | {ms:.2} | {:.3} | {:.0} | {peak:.0} | {:.3} | {:.2} |",
+            point.members,
+            point.events,
+            point.batch,
+            point.width,
+            point.features,
+            point.threads,
+            rate * 1e-6,
+            rate * point.flop() * 1e-9,
+            plain * 1e-6,
+            rate / plain
+        );
     }
+}
+
+/// Milliseconds a step, member-events a second and peak memory of a point.
+fn measure(point: &Point) -> [f64; 3] {
+    let done = Command::new(std::env::current_exe().unwrap())
+        .arg("point")
+        .args(point.arguments())
+        .output()
+        .unwrap();
+    assert!(done.status.success(), "{point:?}");
+    let text = String::from_utf8(done.stdout).unwrap();
+    let mut numbers = text.split_whitespace().map(|word| word.parse().unwrap());
+    [(); 3].map(|()| numbers.next().unwrap())
 }
