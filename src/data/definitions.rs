@@ -311,6 +311,14 @@ impl Compiled {
         self.formula.expression.text()
     }
 
+    /// The column, if the expression is nothing but a column.
+    pub(super) fn as_column(&self) -> Option<&str> {
+        match self.formula.inputs.as_slice() {
+            [Input::Column(name)] if name == self.text().trim() => Some(name),
+            _ => None,
+        }
+    }
+
     /// One value for each row of the chunk. Shared with the chunk, not copied,
     /// where the expression is just a column or a definition.
     pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {

@@ -211,6 +211,17 @@ pub enum DataError {
         /// What the system says, or a panic.
         source: std::io::Error,
     },
+    /// The events would not fit in the memory.
+    #[error(
+        "there is no memory for the arrays of {rows} events: {source}; select fewer, or read \
+         them as a stream"
+    )]
+    NoRoom {
+        /// Events there must be room for, selected or not.
+        rows: usize,
+        /// What the system says.
+        source: std::collections::TryReserveError,
+    },
     /// More regions than bits.
     #[error("{found} regions, at most {limit} are possible")]
     TooManyFlags {

@@ -131,6 +131,10 @@ impl EventFile {
         let mut refused = None;
         let mut each = |batch: RecordBatch| {
             let mut offset = 0;
+            if seen + batch.num_rows() as u64 > part.rows {
+                seen += batch.num_rows() as u64;
+                return false;
+            }
             while offset < batch.num_rows() && refused.is_none() {
                 let length = BATCH_ROWS.min(batch.num_rows() - offset);
                 let slice = batch.slice(offset, length);

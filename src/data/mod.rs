@@ -12,6 +12,7 @@
 //! [`DataError`]. Where a decoder panics on one, the panic is caught, though
 //! the standard hook has then printed a line.
 
+mod arrays;
 mod builtins;
 mod chunk;
 mod convert;
@@ -24,10 +25,12 @@ mod file;
 mod ids;
 mod ipc;
 mod parquet;
+mod pass;
 mod scan;
 mod stream;
 mod summary;
 mod table;
+mod take;
 
 #[cfg(test)]
 mod sample_files;

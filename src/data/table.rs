@@ -1,14 +1,10 @@
 //! The events that came out of a scan or a stream, as arrays.
 
 use std::ops::Range;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::error::DataError;
-use super::ids::{IdColumn, IdSpec, Ids, extend_key};
-use super::scan::ScanRequest;
+use super::ids::{IdColumn, Ids};
 
 /// `N` events with `D` features, in the order of the files and their rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -133,196 +129,22 @@ impl ScanReport {
     }
 }
 
+/// Bits of an entry of [`EventTable::places`] that are the row.
+const ROW_BITS: u32 = 40;
+
 /// The entry of [`EventTable::places`].
 pub(super) fn place_of(file: usize, row: u64) -> u64 {
-    (file as u64) << 40 | row
+    (file as u64) << ROW_BITS | row
 }
 
-/// Missing values of one feature.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Missing {
-    rows: u64,
-    /// Index of the file and row in it.
-    first: Option<(usize, u64)>,
+/// Index of the file of a place.
+pub(super) fn file_of(place: u64) -> u64 {
+    place >> ROW_BITS
 }
 
-impl Missing {
-    pub(super) fn count(&mut self, file: usize, row: u64) {
-        self.rows += 1;
-        self.first.get_or_insert((file, row));
-    }
-}
-
-/// A table in the making, without names.
-#[derive(Debug)]
-pub(super) struct Piece {
-    features: Vec<f32>,
-    pub(super) weights: Vec<f64>,
-    pub(super) columns: Vec<Vec<f32>>,
-    pub(super) flags: Vec<u64>,
-    id_columns: Vec<Vec<u64>>,
-    key: Vec<u64>,
-    pub(super) places: Vec<u64>,
-    pub(super) missing: Vec<Missing>,
-    pub(super) rows_read: u64,
-    pub(super) rows_dropped: u64,
-}
-
-impl Piece {
-    pub(super) fn new(request: &ScanRequest) -> Self {
-        let id_columns = match &request.id {
-            IdSpec::Columns(names) => names.len(),
-            IdSpec::FileRow => 2,
-        };
-        Self {
-            features: Vec::new(),
-            weights: Vec::new(),
-            columns: vec![Vec::new(); request.columns.len()],
-            flags: Vec::new(),
-            id_columns: vec![Vec::new(); id_columns],
-            key: Vec::new(),
-            places: Vec::new(),
-            missing: vec![Missing::default(); request.features.len()],
-            rows_read: 0,
-            rows_dropped: 0,
-        }
-    }
-
-    /// Appends `rows` of the feature columns, turned into rows.
-    pub(super) fn add_features(&mut self, features: &[Arc<Vec<f64>>], rows: &[u32]) {
-        let start = self.features.len();
-        self.features
-            .resize(start + rows.len() * features.len(), 0.0);
-        for (d, values) in features.iter().enumerate() {
-            let out = self.features[start..]
-                .iter_mut()
-                .skip(d)
-                .step_by(features.len());
-            for (out, &row) in out.zip(rows) {
-                *out = values[row as usize] as f32;
-            }
-        }
-    }
-
-    /// Appends id columns, and the keys made of them row by row.
-    pub(super) fn add_ids(&mut self, seed: u64, ids: &[Vec<u64>]) {
-        let start = self.key.len();
-        self.key
-            .resize(start + ids.first().map_or(0, Vec::len), seed);
-        for (to, values) in self.id_columns.iter_mut().zip(ids) {
-            for (key, &value) in self.key[start..].iter_mut().zip(values) {
-                *key = extend_key(*key, value);
-            }
-            to.extend_from_slice(values);
-        }
-    }
-
-    /// Appends the events that come after these.
-    pub(super) fn append(&mut self, mut next: Self) {
-        self.features.append(&mut next.features);
-        self.weights.append(&mut next.weights);
-        self.flags.append(&mut next.flags);
-        self.key.append(&mut next.key);
-        self.places.append(&mut next.places);
-        self.columns
-            .iter_mut()
-            .zip(&mut next.columns)
-            .for_each(|(to, from)| to.append(from));
-        self.id_columns
-            .iter_mut()
-            .zip(&mut next.id_columns)
-            .for_each(|(to, from)| to.append(from));
-        for (to, from) in self.missing.iter_mut().zip(next.missing) {
-            to.rows += from.rows;
-            to.first = to.first.or(from.first);
-        }
-        self.rows_read += next.rows_read;
-        self.rows_dropped += next.rows_dropped;
-    }
-
-    /// Names the arrays; `signs` are those of the id columns.
-    pub(super) fn into_table(mut self, request: &ScanRequest, signs: &[bool]) -> EventTable {
-        let lacking = request
-            .features
-            .iter()
-            .zip(&self.missing)
-            .filter(|(_, missing)| missing.rows > 0);
-        let report = ScanReport {
-            rows_read: self.rows_read,
-            rows_selected: self.weights.len() as u64,
-            rows_dropped: self.rows_dropped,
-            rows_dropped_missing: lacking
-                .map(|((name, _), missing)| (name.clone(), missing.rows))
-                .collect(),
-            duplicate_ids: 0,
-        };
-        let id_names: Vec<(String, bool)> = match &request.id {
-            IdSpec::Columns(names) => names.iter().cloned().zip(signs.iter().copied()).collect(),
-            IdSpec::FileRow => vec![("file".to_owned(), false), ("row".to_owned(), false)],
-        };
-        self.features.shrink_to_fit();
-        let names = request.columns.iter().map(|(name, _)| name.clone());
-        let id_columns = id_names.into_iter().zip(self.id_columns);
-        EventTable {
-            n_features: request.features.len(),
-            features: self.features,
-            weights: self.weights,
-            columns: names.zip(self.columns).collect(),
-            flags: self.flags,
-            ids: Ids {
-                columns: id_columns
-                    .map(|((name, signed), bits)| IdColumn { name, signed, bits })
-                    .collect(),
-                key: self.key,
-            },
-            places: self.places,
-            report,
-        }
-    }
-
-    /// The first row that lacks a feature, and the first feature that it lacks:
-    /// place of the feature, of the file, row.
-    pub(super) fn first_missing(&self) -> Option<(usize, usize, u64)> {
-        let lacking = self.missing.iter().enumerate();
-        lacking
-            .filter_map(|(d, missing)| missing.first.map(|(file, row)| (d, file, row)))
-            .min_by_key(|&(d, file, row)| (file, row, d))
-    }
-
-    /// The error for rows that lack a feature, with all counts.
-    pub(super) fn refuse_missing(
-        &self,
-        request: &ScanRequest,
-        path: impl Fn(usize) -> PathBuf,
-    ) -> Result<(), DataError> {
-        let mut lacking =
-            request
-                .features
-                .iter()
-                .zip(&self.missing)
-                .filter_map(|((name, _), missing)| {
-                    missing
-                        .first
-                        .map(|(file, row)| (name, missing.rows, file, row))
-                });
-        let Some((feature, rows, file, row)) = lacking.next() else {
-            return Ok(());
-        };
-        let others: Vec<String> = lacking
-            .map(|(name, rows, ..)| format!("`{name}` on {rows}"))
-            .collect();
-        let others = match others.is_empty() {
-            true => String::new(),
-            false => format!(" (also {})", others.join(", ")),
-        };
-        Err(DataError::Missing {
-            feature: feature.clone(),
-            rows,
-            path: path(file),
-            row,
-            others,
-        })
-    }
+/// Row in the file of a place.
+pub(super) fn row_of(place: u64) -> u64 {
+    place & ((1 << ROW_BITS) - 1)
 }
 
 /// How many keys an earlier row has already.

@@ -7,10 +7,11 @@ use std::sync::mpsc::SyncSender;
 
 use arrow::record_batch::RecordBatch;
 
+use super::super::arrays::{Arrays, Counts};
 use super::super::dataset::Dataset;
 use super::super::error::DataError;
 use super::super::scan::{OnMissing, Plan, ScanRequest};
-use super::super::table::{EventTable, Piece};
+use super::super::table::EventTable;
 use super::Shared;
 use super::order::{Cursor, Turn};
 
@@ -25,6 +26,12 @@ pub(super) struct Chunk {
     pub(super) ends_part: bool,
     /// Whether it is the last chunk of the last part of a pass.
     pub(super) ends_pass: bool,
+}
+
+/// A chunk in the making.
+struct Piece {
+    arrays: Arrays,
+    counts: Counts,
 }
 
 pub(super) struct Reader {
@@ -71,15 +78,20 @@ impl Reader {
     }
 
     fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<(), Halt> {
-        let mut piece = Piece::new(&self.request);
+        let rows = usize::try_from(turn.job.part.rows).unwrap_or(usize::MAX);
+        let new_piece = || Piece {
+            arrays: Arrays::new(&self.request, rows.min(self.chunk_rows)),
+            counts: Counts::new(&self.request),
+        };
+        let mut piece = new_piece();
         plan.read(turn.job, |batch, first_row| {
             for start in (0..batch.num_rows()).step_by(self.chunk_rows) {
                 if self.shared.stop.load(Ordering::Relaxed) {
                     return Err(Halt::Unwanted);
                 }
                 let rows = self.chunk_rows.min(batch.num_rows() - start);
-                if piece.weights.len() + rows > self.chunk_rows {
-                    let full = mem::replace(&mut piece, Piece::new(&self.request));
+                if piece.counts.events + rows > piece.arrays.room() {
+                    let full = mem::replace(&mut piece, new_piece());
                     self.send(plan, full, false, false)?;
                 }
                 let slice = batch.slice(start, rows);
@@ -98,10 +110,12 @@ impl Reader {
         batch: &RecordBatch,
         first_row: u64,
     ) -> Result<(), DataError> {
-        plan.take(piece, turn.job.file, batch, first_row)?;
+        let Piece { arrays, counts } = piece;
+        let mut room = arrays.room_from(counts.events);
+        plan.take(&mut room, counts, turn.job.file, batch, first_row)?;
         let rows = batch.num_rows() as u64;
         self.shared.rows_read.fetch_add(rows, Ordering::Relaxed);
-        match piece.first_missing() {
+        match counts.first_missing() {
             Some((feature, file, row)) if self.request.on_missing == OnMissing::Error => {
                 Err(DataError::MissingOnRow {
                     feature: self.request.features[feature].0.clone(),
@@ -122,7 +136,7 @@ impl Reader {
         ends_pass: bool,
     ) -> Result<(), Halt> {
         let chunk = Chunk {
-            table: plan.table(piece),
+            table: plan.table(piece.arrays, &piece.counts, false),
             ends_part,
             ends_pass,
         };

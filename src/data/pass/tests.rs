@@ -1,0 +1,154 @@
+//! Order, gaps and room, whatever the number of threads.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array};
+
+use super::super::sample_files::{Form, batch_of, write};
+use super::super::{Compiled, Resolver};
+use super::*;
+
+/// Rows of the row groups of each file; the third is longer than a part.
+const GROUPS: [&[usize]; 3] = [&[900, 1, 20_000], &[5], &[150_000, 10_000]];
+
+/// `x` counts the rows of all files; single precision, so that it is taken as it is.
+fn three_files(directory: &Path) -> Dataset {
+    let mut first = 0;
+    for (file, groups) in GROUPS.iter().enumerate() {
+        let batches: Vec<_> = groups
+            .iter()
+            .map(|&rows| {
+                let x = (first..first + rows).map(|i| i as f32);
+                first += rows;
+                let x: ArrayRef = Arc::new(Float32Array::from_iter_values(x));
+                batch_of(&[("x", x)])
+            })
+            .collect();
+        write(
+            &directory.join(format!("{file}.parquet")),
+            Form::ParquetSnappy,
+            &batches,
+        );
+    }
+    Dataset::open(&["*.parquet".to_owned()], directory).unwrap()
+}
+
+fn request(dataset: &Dataset, selection: &str) -> ScanRequest {
+    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let compile = |text: &str| -> Compiled { resolver.compile(text).unwrap() };
+    let named = |text: &str| (text.to_owned(), compile(text));
+    ScanRequest {
+        selection: Some(compile(selection)),
+        // Five: one more than are written at once.
+        features: ["x", "2 * x", "x + 1", "-x", "x"].map(named).to_vec(),
+        columns: vec![named("x / 2")],
+        flags: vec![named("x % 2 == 0")],
+        weight: Some(compile("x + 0.5")),
+        ..ScanRequest::default()
+    }
+}
+
+fn in_threads(threads: usize, scan: impl Fn() -> EventTable + Send + Sync) -> EventTable {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    pool.unwrap().install(scan)
+}
+
+#[test]
+fn events_come_in_the_order_of_files_and_rows() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    for (selection, every) in [("1", 1), ("x % 3 == 0", 3), ("x % 7777 == 0", 7777)] {
+        let request = request(&dataset, selection);
+        let one = in_threads(1, || dataset.scan(&request, None).unwrap());
+        let rows: usize = GROUPS.iter().copied().flatten().sum();
+        assert_eq!(one.len(), rows.div_ceil(every));
+        for (event, features) in one.features.chunks(5).enumerate() {
+            let x = (event * every) as f32;
+            assert_eq!(features, [x, 2.0 * x, x + 1.0, -x, x]);
+            assert_eq!(one.columns[0].1[event], x / 2.0);
+            assert_eq!(one.weights[event], f64::from(x) + 0.5);
+            assert_eq!(one.flags[event], u64::from(x % 2.0 == 0.0));
+        }
+        assert!(one.places.is_sorted());
+        for threads in [2, 5] {
+            let more = in_threads(threads, || dataset.scan(&request, None).unwrap());
+            assert_eq!(more, one, "{threads} threads, {selection}");
+        }
+    }
+}
+
+#[test]
+fn room_that_is_short_is_made_longer() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    for selection in ["1", "x % 3 == 0"] {
+        let request = request(&dataset, selection);
+        let plan = Plan::new(&dataset, &request).unwrap();
+        let whole = dataset.scan(&request, None).unwrap();
+        for room_bytes in [0, 100_000, 5_000_000] {
+            let waves = in_threads(1, || {
+                let scan = Scan::new(&plan, room_bytes);
+                scan.run(&dataset.jobs(), None).unwrap()
+            });
+            assert_eq!(waves, whole, "{room_bytes} bytes, {selection}");
+        }
+    }
+}
+
+#[test]
+fn rows_beyond_any_memory_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    let request = request(&dataset, "1");
+    let plan = Plan::new(&dataset, &request).unwrap();
+    let mut jobs = dataset.jobs();
+    jobs[1].part.rows = u64::MAX;
+    let error = Scan::new(&plan, ROOM_BYTES).run(&jobs, None).unwrap_err();
+    assert!(
+        error.to_string().starts_with("there is no memory"),
+        "{error}"
+    );
+}
+
+#[test]
+fn merged_parts_cover_all_rows_in_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    let parts = dataset.jobs();
+    // The long row group is two parts.
+    assert_eq!(parts.len(), 7);
+    for (least, expected) in [(1, 6), (6, 6), (7, 7), (100, 7)] {
+        let jobs = merged(&parts, least);
+        assert_eq!(jobs.len(), expected, "{least}");
+        let mut next = (0, 0);
+        for job in &jobs {
+            let first = if job.file == next.0 { next.1 } else { 0 };
+            assert_eq!(job.part.first_row, first);
+            next = (job.file, first + job.part.rows);
+        }
+        let rows: usize = jobs.iter().map(Job::rows).sum();
+        assert_eq!(rows as u64, dataset.rows());
+    }
+}
+
+#[test]
+fn the_error_is_that_of_the_first_bad_row() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    let mut request = request(&dataset, "1");
+    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    // Not finite in most row groups; first in row 1001.
+    request.weight = Some(resolver.compile("log(1001 - x)").unwrap());
+    for threads in [1, 4] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let error = pool.unwrap().install(|| dataset.scan(&request, None));
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("0.parquet: row 1001: the weight is -inf"),
+            "{error}"
+        );
+    }
+}
