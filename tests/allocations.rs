@@ -58,13 +58,13 @@ fn channel() -> UnbinnedChannel {
             })
             .collect(),
     };
-    let sample = Sample::new(&events, Storage::F64).unwrap();
+    let sample = Sample::new(&events, Storage::default()).unwrap();
     UnbinnedChannel::new(processes.collect(), sample, &parameters).unwrap()
 }
 
 #[test]
 fn an_evaluation_of_the_unbinned_likelihood() {
-    const LIMIT: (f64, f64) = (0.0, 0.0);
+    const LIMIT: (f64, f64) = (42.0, 62_256.0);
     let channel = channel();
     let at = [vec![1.0], vec![0.1; NUISANCES]].concat();
     let mut gradient = vec![0.0; at.len()];
