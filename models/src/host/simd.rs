@@ -265,7 +265,7 @@ impl<S: Simd> F<S> {
         let square = self * self;
         let series = square.polynomial([
             -5.704_988_7e-3,
-            2.063_908_9e-2,
+            2.063_909e-2,
             -5.373_971_6e-2,
             1.333_144_2e-1,
             -3.333_328e-1,

@@ -3,8 +3,8 @@
 
 use super::batches::Batches;
 use super::evaluate::HostRows;
-use super::stack::{MemberState, Row, StackConfig};
 use super::table::{HostTable, InputScaling};
+use super::training::{MemberState, Row, StackConfig};
 use crate::host::{Batch, HostNetwork, Scratch};
 use crate::network::Network;
 

@@ -8,17 +8,17 @@ mod layout;
 mod linear;
 mod optimizer;
 mod predict;
-mod stack;
 mod table;
 mod tensors;
+mod training;
 
 pub use batches::Batches;
 pub use evaluate::{EVALUATION_CHUNK, EvaluationRows};
 pub use layout::{Initial, Layout, ParameterSpec};
 pub use optimizer::{Clock, OptimizerConfig};
 pub use predict::Predictor;
-pub use stack::{MemberState, Row, Stack, StackConfig};
 pub use table::{InputScaling, Table};
+pub use training::{MemberState, Row, Stack, StackConfig};
 
 pub(crate) use linear::linear;
 pub(crate) use tensors::download;

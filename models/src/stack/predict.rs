@@ -1,9 +1,9 @@
 //! Trained members applied to events.
 
 use super::evaluate::EVALUATION_CHUNK;
-use super::stack::Row;
 use super::table::{DeviceScaling, InputScaling};
 use super::tensors::download;
+use super::training::Row;
 use crate::device::Compute;
 use crate::host::{HostNetwork, Scratch};
 use crate::network::{DeviceNetwork, Network};
@@ -19,7 +19,7 @@ pub struct Predictor {
 #[derive(Clone, Debug)]
 enum Engine {
     Host(HostMembers),
-    Tensors(DeviceMembers),
+    Tensors(Box<DeviceMembers>),
 }
 
 impl Predictor {
@@ -33,7 +33,9 @@ impl Predictor {
                 rows: rows.to_vec(),
             })
         } else {
-            Engine::Tensors(DeviceMembers::new(compute, network, scaling, rows))
+            Engine::Tensors(Box::new(DeviceMembers::new(
+                compute, network, scaling, rows,
+            )))
         };
         Self {
             columns: network.config().columns(),
@@ -83,12 +85,12 @@ struct HostMembers {
 }
 
 impl HostMembers {
-    fn output<'a>(
+    fn output(
         &self,
         scratch: &mut Scratch,
         features: &[f32],
         columns: usize,
-        results: &mut dyn Iterator<Item = &'a mut [f32]>,
+        results: &mut dyn Iterator<Item = &mut [f32]>,
     ) {
         let stride = self.network.row();
         let mut x = vec![0.0; features.len() / columns * stride];
@@ -165,11 +167,11 @@ impl DeviceMembers {
 
     /// Rows are padded to whole chunks, so that a row's result does not depend on
     /// how many there are.
-    fn output<'a>(
+    fn output(
         &self,
         features: &[f32],
         columns: usize,
-        results: &mut dyn Iterator<Item = &'a mut [f32]>,
+        results: &mut dyn Iterator<Item = &mut [f32]>,
     ) {
         let mut chunk = features.to_vec();
         chunk.resize(EVALUATION_CHUNK * columns, 0.0);

@@ -78,7 +78,7 @@ pub struct Table {
 #[derive(Clone, Debug)]
 enum Place {
     Host(HostTable),
-    Device(Tensor<2>),
+    Device(Box<Tensor<2>>),
 }
 
 /// A table in the host's memory.
@@ -104,7 +104,7 @@ impl Table {
         } else {
             let rows = features.len() / columns;
             let data = TensorData::new(features, [rows, columns]);
-            Place::Device(Tensor::from_data(data, compute.device()))
+            Place::Device(Box::new(Tensor::from_data(data, compute.device())))
         };
         Self { place }
     }

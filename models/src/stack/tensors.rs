@@ -3,8 +3,8 @@
 use super::batches::Batches;
 use super::evaluate::Chunk;
 use super::optimizer::Clock;
-use super::stack::{MemberState, Row, StackConfig};
 use super::table::{DeviceScaling, InputScaling, gather};
+use super::training::{MemberState, Row, StackConfig};
 use crate::device::Compute;
 use crate::network::{DeviceNetwork, Network};
 use burn::tensor::{Bool, Int, Tensor, TensorData};

@@ -7,7 +7,7 @@
 //! and one for its parameters' gradient, and no pass over the memory besides
 //! these but the activation's.
 //!
-//! Rows are taken in blocks of [`BLOCK`], whose activations stay in the second-level
+//! Rows are taken in blocks of a few hundred, whose activations stay in the second-level
 //! cache from the first layer to the last and back. A block knows nothing of the
 //! others until the parameters' gradients are summed, in the order of the blocks:
 //! the blocks of a pass run on all threads of the caller's pool, and the numbers do
@@ -31,12 +31,16 @@ use pulp::Arch;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of a block.
+/// Rows of a block, and of one of a network whose weights fill the second-level
+/// cache by themselves: each block reads and packs all of them.
 const BLOCK: usize = 256;
+const WIDE_BLOCK: usize = 512;
+/// Parameters of a wide layer.
+const WIDE: usize = 1 << 18;
 /// Blocks that are in memory at once: enough to share between threads.
 const BLOCKS: usize = 8;
 /// Rows of a weight matrix whose gradient is one piece of work.
-const PIECE: usize = 256;
+const PIECE: usize = 512;
 
 /// A network as the places of its parameters; see [`MlpConfig`].
 #[derive(Clone, Debug)]
@@ -45,6 +49,8 @@ pub(crate) struct HostMlp {
     arch: Arch,
     activation: Activation,
     batch_norm: bool,
+    /// Rows of a block.
+    block: usize,
     hidden: Vec<Layer>,
     output: Layer,
 }
@@ -100,12 +106,14 @@ impl HostMlp {
         };
         let hidden = config.hidden.iter();
         let hidden = hidden.map(|width| layer(*width, config.batch_norm));
-        let hidden = hidden.collect();
+        let hidden: Vec<Layer> = hidden.collect();
         let output = layer(1, false);
+        let wide = hidden.iter().any(|layer| layer.weight.len() > WIDE);
         Self {
             arch: Arch::new(),
             activation: config.activation,
             batch_norm: config.batch_norm,
+            block: if wide { WIDE_BLOCK } else { BLOCK },
             hidden,
             output,
         }
@@ -128,7 +136,7 @@ impl HostMlp {
         gradient: &mut [f32],
     ) -> f32 {
         let rows = batch.coefficients.len();
-        let size = if self.batch_norm { rows } else { BLOCK };
+        let size = if self.batch_norm { rows } else { self.block };
         let blocks = rows.div_ceil(size.max(1));
         gradient.fill(0.0);
         let mut loss = 0.0;
@@ -235,8 +243,8 @@ impl HostMlp {
         x: &[f32],
         output: &mut [f32],
     ) {
-        let size = BLOCK * self.row();
-        let mut chunks = x.chunks(size).zip(output.chunks_mut(BLOCK)).peekable();
+        let blocks = x.chunks(self.block * self.row());
+        let mut chunks = blocks.zip(output.chunks_mut(self.block)).peekable();
         while chunks.peek().is_some() {
             let mut group: Vec<_> = chunks.by_ref().take(BLOCKS).collect();
             let blocks = scratch.reserve(group.len());

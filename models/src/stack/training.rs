@@ -166,7 +166,7 @@ impl Stack {
             (Engine::Tensors(stack), Rows::Tensors(chunks)) => {
                 stack.evaluate(members, table.tensor(), chunks)
             }
-            _ => panic!("the rows are on another device than the stack"),
+            _ => unreachable!("rows are made for the device of their stack"),
         }
     }
 
