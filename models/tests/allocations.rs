@@ -4,7 +4,7 @@
 //! The limits are 10 % above what was measured when they were written; a change that
 //! raises them says why. What is left are the packing buffers of the matrix products, whose
 //! sizes follow the instruction set: the figures are those of AVX-512.
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use sideband_models::random::Key;
 use sideband_models::{
