@@ -28,9 +28,9 @@ pub struct StackConfig {
 /// A member outside a stack: its packed parameters and running statistics.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
-    /// Parameters, in the order of [`Network::parameters`].
+    /// Parameters, in the order of [`Network::parameters`](crate::Network::parameters).
     pub parameters: Vec<f32>,
-    /// Running statistics, in the order of [`Network::statistics`].
+    /// Running statistics, in the order of [`Network::statistics`](crate::Network::statistics).
     pub statistics: Vec<f32>,
 }
 
