@@ -219,11 +219,6 @@ fn points() -> Vec<Point> {
     points.extend([2, 50, 200].map(|features| Point { features, ..one() }));
     let threads = 2;
     points.push(Point { threads, ..one() });
-    points.push(Point {
-        threads,
-        members: 100,
-        ..one()
-    });
     let wide = |batch| Point {
         threads,
         batch,
