@@ -19,14 +19,14 @@ const LIMIT: Duration = Duration::from_secs(120);
 /// Settings of members that take long enough to be stopped in their middle, and
 /// are saved after every epoch.
 const SLOW: [&str; 5] = [
-    "training.epochs=200",
-    "training.patience=200",
+    "training.epochs=1000",
+    "training.patience=1000",
     "training.batch=16",
     "executor.checkpoint_epochs=1",
     "executor.members=2",
 ];
 /// Epochs of a member of [`SLOW`].
-const EPOCHS: usize = 200;
+const EPOCHS: usize = 1000;
 
 /// Members that do not end.
 const ENDLESS: [&str; 4] = [
@@ -227,7 +227,13 @@ fn without_any_checkpoint_a_member_begins_anew() {
 #[test]
 fn sigterm_saves_every_member_where_it_stands() {
     let place = Workplace::new();
-    let two = with(&SLOW, &["device.threads=2"]);
+    // long enough that on a busy machine, too, a member stands when the signal comes
+    let long = [
+        "training.epochs=4000",
+        "training.patience=4000",
+        "device.threads=2",
+    ];
+    let two = with(&SLOW, &long);
     place.run("whole", &two).exits(0);
     // by time alone, and far away: what is found was written at the signal
     let two = with(&two, &["executor.checkpoint_epochs=0"]);
@@ -247,7 +253,7 @@ fn sigterm_saves_every_member_where_it_stands() {
     place.run("out", &two).exits(0);
     same_results(&place, "whole", "out");
     // no epoch was trained twice
-    assert_eq!(epochs(&place, "out"), 2 * EPOCHS);
+    assert_eq!(epochs(&place, "out"), 2 * 4000);
     let states: Vec<Value> = events(&place, "out", "end")
         .into_iter()
         .map(|e| e["state"].clone())
