@@ -267,6 +267,7 @@ impl<W: Write + Send> PredictionWriter<W> {
         regions: &[String],
         members: &[Member],
     ) -> Result<Self, ApplyError> {
+        let names = table.ids.names();
         let id = |c: &IdColumn| {
             let kind = if c.signed {
                 DataType::Int64
@@ -275,7 +276,7 @@ impl<W: Write + Send> PredictionWriter<W> {
             };
             Field::new(&c.name, kind, false)
         };
-        let mut fields: Vec<Field> = table.ids.columns.iter().map(id).collect();
+        let mut fields: Vec<Field> = names.iter().map(id).collect();
         let region = |r: &String| Field::new(format!("in_{r}"), DataType::Boolean, false);
         fields.extend(regions.iter().map(region));
         let number = |n: &str| Field::new(n, DataType::Float64, false);
@@ -291,16 +292,11 @@ impl<W: Write + Send> PredictionWriter<W> {
             .set_dictionary_enabled(false)
             .set_max_row_group_row_count(Some(ROW_GROUP))
             .build();
-        let empty = |c: &IdColumn| IdColumn {
-            name: c.name.clone(),
-            signed: c.signed,
-            bits: Vec::new(),
-        };
         Ok(Self {
             writer: ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))?,
             schema,
             regions: regions.len(),
-            ids: table.ids.columns.iter().map(empty).collect(),
+            ids: names,
             flags: Vec::new(),
             weights: Vec::new(),
             numbers: Default::default(),
@@ -316,8 +312,8 @@ impl<W: Write + Send> PredictionWriter<W> {
         event: Predicted,
         member_values: impl Iterator<Item = f64>,
     ) -> Result<(), ApplyError> {
-        for (to, from) in self.ids.iter_mut().zip(&table.ids.columns) {
-            to.bits.push(from.bits[row]);
+        for (to, value) in self.ids.iter_mut().zip(table.ids.values(row)) {
+            to.bits.push(value);
         }
         self.flags.push(table.flags[row]);
         self.weights.push(table.weights[row]);

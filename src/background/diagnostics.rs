@@ -44,7 +44,7 @@ fn enters(plan: &Plan, table: &EventTable, row: usize) -> bool {
         || plan
             .settings
             .split
-            .is_diagnostic(plan.streams, table.ids.key[row])
+            .is_diagnostic(plan.streams, table.ids.key(row))
 }
 
 impl<'a> Accumulator<'a> {
@@ -183,7 +183,7 @@ impl<'a> Accumulator<'a> {
         let mut ratios = Vec::with_capacity(table.len());
         applier.for_each(&table.features, |row, members| {
             let in_training = table.flags[row] >> trained & 1 == 1;
-            let (event, _) = combiner.event(members, table.ids.key[row], in_training);
+            let (event, _) = combiner.event(members, table.ids.key(row), in_training);
             ratios.push(event.nominal);
             Ok::<(), ApplyError>(())
         })?;
@@ -335,7 +335,7 @@ impl<'a> Accumulator<'a> {
                 .map(|i| &table.features[i * table.n_features..(i + 1) * table.n_features])
                 .collect(),
             weights: rows.iter().map(|i| weights[*i]).collect(),
-            keys: rows.iter().map(|i| table.ids.key[*i]).collect(),
+            keys: rows.iter().map(|i| table.ids.key(*i)).collect(),
         };
         let (source_table, target_table) = (&plan.source.table, &plan.target.table);
         let of_target = class(target, target_table, &target_table.weights);

@@ -306,8 +306,8 @@ fn draw(
     for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
         let chunk = chunk?;
         events += chunk.len() as u64;
-        for (row, key) in chunk.ids.key.iter().enumerate() {
-            if streams.sample(*key) < share {
+        for (row, key) in chunk.ids.keys().enumerate() {
+            if streams.sample(key) < share {
                 table.append_range(&chunk, row..row + 1);
             }
             let is_trained = chunk.flags[row] >> region & 1 == 1;
@@ -320,7 +320,7 @@ fn draw(
             if is_trained {
                 let weight = chunk.weights[row];
                 training.total += weight;
-                if is_streamed(&settings, streams, share, *key) {
+                if is_streamed(&settings, streams, share, key) {
                     training.rows += 1;
                     training.weight += weight;
                 }

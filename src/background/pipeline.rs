@@ -633,7 +633,7 @@ fn predict_and_measure(
     let mut raw = vec![0.0; members.len()];
     applier.for_each(&table.features, |row, ratios| {
         let weight = table.weights[row];
-        let (key, in_training) = (table.ids.key[row], table.flags[row] >> trained & 1 == 1);
+        let (key, in_training) = (table.ids.key(row), table.flags[row] >> trained & 1 == 1);
         for ((raw, ratio), member) in raw.iter_mut().zip(ratios).zip(members) {
             *raw = weight * ratio / (member.about.normalisation * unnormalised);
         }
@@ -702,7 +702,7 @@ impl PredictionFile<'_> {
             let factor = column_factor(config.experiment.method, table.weights[row], yields);
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
             let in_training = table.flags[row] >> trained & 1 == 1;
-            let (event, _) = combiner.event(&scaled, table.ids.key[row], in_training);
+            let (event, _) = combiner.event(&scaled, table.ids.key(row), in_training);
             writer.push(table, row, event, scaled.iter().copied())
         })
     }

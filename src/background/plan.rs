@@ -266,9 +266,9 @@ impl Plan {
     /// Target events whose key a source event has as well.
     #[must_use]
     pub fn shared_keys(&self) -> usize {
-        let keys: HashSet<u64> = self.source.table.ids.key.iter().copied().collect();
-        let target = &self.target.table.ids.key;
-        target.iter().filter(|key| keys.contains(key)).count()
+        let keys: HashSet<u64> = self.source.table.ids.keys().collect();
+        let target = self.target.table.ids.keys();
+        target.filter(|key| keys.contains(key)).count()
     }
 
     /// The network of a member.
@@ -408,7 +408,7 @@ pub(super) fn scaling(
             config.training.split != crate::ensemble::Split::Folds
                 && settings
                     .split
-                    .holds_out(streams, 0, sample.table.ids.key[i])
+                    .holds_out(streams, 0, sample.table.ids.key(i))
         };
         sample.in_region(region).filter(|i| !held_out(*i)).collect()
     };
@@ -469,7 +469,7 @@ fn training_sample(
         for row in sample.in_region(region) {
             class.rows.push(inputs.push(sample.features(row)) as u32);
             class.weights.push(sample.table.weights[row]);
-            class.keys.push(sample.table.ids.key[row]);
+            class.keys.push(sample.table.ids.key(row));
         }
         class
     });

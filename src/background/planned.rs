@@ -163,7 +163,7 @@ impl Planned {
         let region = self.training_region();
         let of = |sample: &Sample| {
             let rows = sample.in_region(region);
-            rows.map(|row| sample.table.places[row]).collect()
+            rows.map(|row| sample.table.ids.place(row)).collect()
         };
         self.samples().into_iter().map(of).collect()
     }

@@ -142,7 +142,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
                 _ => column_factor(method, table.weights[row], yields),
             };
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
-            let (event, _) = combiner.event(&scaled, table.ids.key[row], false);
+            let (event, _) = combiner.event(&scaled, table.ids.key(row), false);
             writer.push(&table, row, event, scaled.iter().copied())
         })?;
         writer.finish()

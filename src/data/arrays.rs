@@ -126,13 +126,14 @@ impl Arrays {
         });
     }
 
-    /// Names the arrays and cuts them to what was counted. The keys are left out,
-    /// and the id columns of events that are identified by their places.
+    /// Names the arrays and cuts them to what was counted. `signs` and `seed` are
+    /// those of the ids.
     pub(super) fn into_table(
         mut self,
         counts: &Counts,
         request: &ScanRequest,
         signs: &[bool],
+        seed: u64,
     ) -> EventTable {
         let events = counts.events;
         cut(&mut self.features, events * self.width);
@@ -144,19 +145,16 @@ impl Arrays {
         let names = request.columns.iter().map(|(name, _)| name.clone());
         let id_names = request.id_columns().iter().cloned().zip(signs);
         let id_columns = id_names.zip(self.id_columns);
+        let id_columns = id_columns
+            .map(|((name, &signed), bits)| IdColumn { name, signed, bits })
+            .collect();
         EventTable {
             n_features: self.width,
             features: self.features,
             weights: self.weights,
             columns: names.zip(self.columns).collect(),
             flags: self.flags,
-            ids: Ids {
-                columns: id_columns
-                    .map(|((name, &signed), bits)| IdColumn { name, signed, bits })
-                    .collect(),
-                key: Vec::new(),
-            },
-            places: self.places,
+            ids: Ids::new(seed, id_columns, self.places),
             report: counts.report(request),
         }
     }

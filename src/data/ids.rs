@@ -5,6 +5,10 @@
 //! it must never change: not with the platform, the number of threads, the
 //! order of files, nor between versions of the program.
 
+use std::ops::Range;
+
+use rayon::prelude::*;
+
 /// How an event is told from every other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdSpec {
@@ -26,13 +30,119 @@ pub struct IdColumn {
     pub bits: Vec<u64>,
 }
 
-/// Identities of the `N` events of a table.
+/// Identities of the `N` events of a table. Only what was read is kept; keys, and
+/// the numbers of files and rows, are computed where they are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ids {
-    /// The original integers.
-    pub columns: Vec<IdColumn>,
-    /// [`event_key`] of each event.
-    pub key: Vec<u64>,
+    /// State of [`event_key`] behind the namespace.
+    seed: u64,
+    /// None if events are told apart by their places.
+    columns: Vec<IdColumn>,
+    /// `[N]`, see [`Ids::place`].
+    places: Vec<u64>,
+}
+
+impl Ids {
+    /// Of events at `places` with `columns`, all of one length; none for
+    /// [`IdSpec::FileRow`].
+    pub(super) fn new(seed: u64, columns: Vec<IdColumn>, places: Vec<u64>) -> Self {
+        Self {
+            seed,
+            columns,
+            places,
+        }
+    }
+
+    /// `N`.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The integers that name an event, without values.
+    pub fn names(&self) -> Vec<IdColumn> {
+        let column = |name: &str, signed| IdColumn {
+            name: name.to_owned(),
+            signed,
+            bits: Vec::new(),
+        };
+        match self.columns.as_slice() {
+            [] => vec![column("file", false), column("row", false)],
+            columns => columns.iter().map(|c| column(&c.name, c.signed)).collect(),
+        }
+    }
+
+    /// The integers that name an event, in the order of [`Self::names`]; a signed
+    /// one as the two's complement of its `i64`.
+    pub fn values(&self, event: usize) -> impl Iterator<Item = u64> + '_ {
+        let by_place = match self.columns.is_empty() {
+            true => Some([file_of(self.places[event]), row_of(self.places[event])]),
+            false => None,
+        };
+        let columns = self.columns.iter().map(move |column| column.bits[event]);
+        by_place.into_iter().flatten().chain(columns)
+    }
+
+    /// [`event_key`] of an event.
+    pub fn key(&self, event: usize) -> u64 {
+        self.values(event).fold(self.seed, extend_key)
+    }
+
+    /// The keys of all events.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        (0..self.len()).map(|event| self.key(event))
+    }
+
+    /// Where an event was read: index of the file in the high 24 bits and row in
+    /// it in the low 40. The same in every scan and stream of the same list of
+    /// files, whatever they select.
+    pub fn place(&self, event: usize) -> u64 {
+        self.places[event]
+    }
+
+    /// How many events have the key of an earlier one.
+    pub(super) fn duplicates(&self) -> u64 {
+        let events = (0..self.len()).into_par_iter();
+        let mut keys: Vec<u64> = events.map(|event| self.key(event)).collect();
+        keys.par_sort_unstable();
+        keys.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64
+    }
+
+    /// Appends the events `range` of `other`; names and namespace are its own if
+    /// there is no event yet.
+    pub(super) fn append_range(&mut self, other: &Self, range: Range<usize>) {
+        if self.is_empty() {
+            self.seed = other.seed;
+            self.columns = match other.columns.is_empty() {
+                true => Vec::new(),
+                false => other.names(),
+            };
+        }
+        self.places.extend_from_slice(&other.places[range.clone()]);
+        for (to, from) in self.columns.iter_mut().zip(&other.columns) {
+            to.bits.extend_from_slice(&from.bits[range.clone()]);
+        }
+    }
+}
+
+/// Bits of [`Ids::place`] that are the row.
+const ROW_BITS: u32 = 40;
+
+/// See [`Ids::place`].
+pub(super) fn place_of(file: usize, row: u64) -> u64 {
+    (file as u64) << ROW_BITS | row
+}
+
+fn file_of(place: u64) -> u64 {
+    place >> ROW_BITS
+}
+
+fn row_of(place: u64) -> u64 {
+    place & ((1 << ROW_BITS) - 1)
 }
 
 const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -62,7 +172,7 @@ pub(super) fn namespace_seed(namespace: &str) -> u64 {
 }
 
 /// One more value into the key.
-pub(super) fn extend_key(key: u64, value: u64) -> u64 {
+fn extend_key(key: u64, value: u64) -> u64 {
     mix((key ^ value).wrapping_add(GOLDEN_GAMMA))
 }
 

@@ -14,7 +14,7 @@ use super::dataset::Dataset;
 use super::error::DataError;
 use super::ids::IdSpec;
 use super::scan::{Job, OnMissing, Plan, ScanRequest};
-use super::table::{EventTable, duplicates};
+use super::table::EventTable;
 
 /// Parts for each thread, so that all have work until the end.
 const PARTS_PER_THREAD: usize = 4;
@@ -157,9 +157,9 @@ impl<'a> Scan<'a> {
             let path = |index: usize| plan.files[index].path.clone();
             self.counts.refuse_missing(plan.request, path)?;
         }
-        let mut table = plan.table(self.arrays, &self.counts, true);
+        let mut table = plan.table(self.arrays, &self.counts);
         if !keys_are_unique(plan) {
-            table.report.duplicate_ids = duplicates(&table.ids.key);
+            table.report.duplicate_ids = table.ids.duplicates();
         }
         Ok(table)
     }

@@ -7,16 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use arrow::record_batch::RecordBatch;
-use rayon::prelude::*;
-
 use super::arrays::{Arrays, Counts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
 use super::error::DataError;
 use super::file::{EventFile, Part};
-use super::ids::{IdColumn, IdSpec, extend_key, namespace_seed};
-use super::table::{EventTable, file_of, row_of};
+use super::ids::{IdSpec, namespace_seed};
+use super::table::EventTable;
+use arrow::record_batch::RecordBatch;
 
 /// Most regions a scan can tell apart.
 pub const MAX_FLAGS: usize = 64;
@@ -186,32 +184,8 @@ impl<'a> Plan<'a> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
     }
 
-    /// Names what was taken, and identifies the events; by all threads of the
-    /// pool if `in_parallel`.
-    pub(super) fn table(&self, arrays: Arrays, counts: &Counts, in_parallel: bool) -> EventTable {
-        let mut table = arrays.into_table(counts, self.request, &self.signs);
-        let events = table.len();
-        if self.request.id == IdSpec::FileRow {
-            let column = |name: &str, part: fn(u64) -> u64| IdColumn {
-                name: name.to_owned(),
-                signed: false,
-                bits: each(events, in_parallel, |event| part(table.places[event])),
-            };
-            table.ids.columns = vec![column("file", file_of), column("row", row_of)];
-        }
-        let columns = &table.ids.columns;
-        table.ids.key = each(events, in_parallel, |event| {
-            let values = columns.iter().map(|column| column.bits[event]);
-            values.fold(self.seed, extend_key)
-        });
-        table
-    }
-}
-
-/// A value of each event, in their order.
-fn each(events: usize, in_parallel: bool, value: impl Fn(usize) -> u64 + Send + Sync) -> Vec<u64> {
-    match in_parallel {
-        true => (0..events).into_par_iter().map(value).collect(),
-        false => (0..events).map(value).collect(),
+    /// Names what was taken.
+    pub(super) fn table(&self, arrays: Arrays, counts: &Counts) -> EventTable {
+        arrays.into_table(counts, self.request, &self.signs, self.seed)
     }
 }

@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
-use super::ids::{IdColumn, Ids};
+use super::ids::Ids;
 
 /// `N` events with `D` features, in the order of the files and their rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -21,10 +19,6 @@ pub struct EventTable {
     pub flags: Vec<u64>,
     /// Identity of each event.
     pub ids: Ids,
-    /// `[N]`: where each event was read, index of the file in the high 24 bits
-    /// and row in it in the low 40. The same in every scan and stream of the
-    /// same list of files, whatever they select.
-    pub places: Vec<u64>,
     /// What was counted on the way.
     pub report: ScanReport,
 }
@@ -61,7 +55,7 @@ impl EventTable {
     /// Appends the events `range` of `other`, which came of the same request.
     /// The report stays as it is.
     pub fn append_range(&mut self, other: &Self, range: Range<usize>) {
-        if self.ids.columns.is_empty() {
+        if self.is_empty() {
             self.name_like(other);
         }
         let d = other.n_features;
@@ -70,15 +64,9 @@ impl EventTable {
         self.weights
             .extend_from_slice(&other.weights[range.clone()]);
         self.flags.extend_from_slice(&other.flags[range.clone()]);
-        self.places.extend_from_slice(&other.places[range.clone()]);
-        self.ids
-            .key
-            .extend_from_slice(&other.ids.key[range.clone()]);
+        self.ids.append_range(&other.ids, range.clone());
         for ((_, to), (_, from)) in self.columns.iter_mut().zip(&other.columns) {
             to.extend_from_slice(&from[range.clone()]);
-        }
-        for (to, from) in self.ids.columns.iter_mut().zip(&other.ids.columns) {
-            to.bits.extend_from_slice(&from.bits[range.clone()]);
         }
     }
 
@@ -94,21 +82,14 @@ impl EventTable {
         rest
     }
 
-    /// Takes over the names of `other`, without events. A table that has names
-    /// has id columns.
+    /// Takes over the names of `other`, without events.
     fn name_like(&mut self, other: &Self) {
-        let ids = other.ids.columns.iter().map(|column| IdColumn {
-            name: column.name.clone(),
-            signed: column.signed,
-            bits: Vec::new(),
-        });
         self.n_features = other.n_features;
         self.columns = other
             .columns
             .iter()
             .map(|(name, _)| (name.clone(), Vec::new()))
             .collect();
-        self.ids.columns = ids.collect();
     }
 }
 
@@ -127,29 +108,4 @@ impl ScanReport {
             }
         }
     }
-}
-
-/// Bits of an entry of [`EventTable::places`] that are the row.
-const ROW_BITS: u32 = 40;
-
-/// The entry of [`EventTable::places`].
-pub(super) fn place_of(file: usize, row: u64) -> u64 {
-    (file as u64) << ROW_BITS | row
-}
-
-/// Index of the file of a place.
-pub(super) fn file_of(place: u64) -> u64 {
-    place >> ROW_BITS
-}
-
-/// Row in the file of a place.
-pub(super) fn row_of(place: u64) -> u64 {
-    place & ((1 << ROW_BITS) - 1)
-}
-
-/// How many keys an earlier row has already.
-pub(super) fn duplicates(key: &[u64]) -> u64 {
-    let mut sorted = key.to_vec();
-    sorted.par_sort_unstable();
-    sorted.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64
 }

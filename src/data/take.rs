@@ -14,8 +14,8 @@ use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::is_true;
 use super::file::EventFile;
+use super::ids::place_of;
 use super::scan::Plan;
-use super::table::place_of;
 
 /// Events turned from columns into rows at once: what is written of them stays
 /// in the processor's first cache until its lines are full.

@@ -140,7 +140,7 @@ impl Windows {
             }
             let (row, table) = (self.next, &self.rest);
             self.next += 1;
-            let key = table.ids.key[row];
+            let key = table.ids.key(row);
             if !is_streamed(&self.settings, self.streams, self.share, key) {
                 continue;
             }

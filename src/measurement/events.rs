@@ -111,7 +111,7 @@ pub(super) fn unseen(
     );
     let rows: Vec<usize> = reader
         .selected(&sample)
-        .filter(|row| split.holds_out(streams, 0, sample.table.ids.key[*row]))
+        .filter(|row| split.holds_out(streams, 0, sample.table.ids.key(*row)))
         .collect();
     let weights = &sample.table.weights;
     let sum: f64 = rows.iter().map(|row| weights[*row]).sum();

@@ -171,8 +171,8 @@ pub(super) fn plan(
 fn check_ids(references: &[Sample], names: &[String]) -> Result<(), MeasureError> {
     let mut seen = HashSet::new();
     for (sample, name) in references.iter().zip(names) {
-        let keys = &sample.table.ids.key;
-        let double = keys.iter().filter(|key| !seen.insert(**key)).count();
+        let keys = sample.table.ids.keys();
+        let double = keys.filter(|key| !seen.insert(*key)).count();
         if double > 0 {
             return Err(MeasureError::data(
                 format!("samples.{name}.id"),

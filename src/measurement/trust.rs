@@ -83,7 +83,7 @@ impl Class {
         let mut folds: [Vec<(f64, f64)>; 3] = Default::default();
         let mut held_out = Vec::new();
         for (row, log_r) in rows.into_iter().zip(log) {
-            let key = sample.table.ids.key[row];
+            let key = sample.table.ids.key(row);
             let fold = match split.fold(streams, 0, key) {
                 Fold::Training => 0,
                 Fold::Validation => 1,

@@ -492,7 +492,7 @@ fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, Pla
     for row in target.in_region(region) {
         class.rows.push(inputs.push(target.features(row)) as u32);
         class.weights.push(target.table.weights[row]);
-        class.keys.push(target.table.ids.key[row]);
+        class.keys.push(target.table.ids.key(row));
     }
     if class.len() > i32::MAX as usize {
         return Err(PlanError::TooMany(class.len()));

@@ -136,7 +136,7 @@ impl Reader {
         ends_pass: bool,
     ) -> Result<(), Halt> {
         let chunk = Chunk {
-            table: plan.table(piece.arrays, &piece.counts, false),
+            table: plan.table(piece.arrays, &piece.counts),
             ends_part,
             ends_pass,
         };

@@ -56,8 +56,9 @@ fn every_format_gives_the_same_table() {
         assert_eq!(table.report.rows_dropped_missing, missing);
         assert_eq!(table.report.duplicate_ids, 0);
         assert_eq!(table.n_features, 4);
-        assert_eq!(table.ids.columns[0].name, "run");
-        assert!(table.ids.columns[0].signed && !table.ids.columns[1].signed);
+        let names = table.ids.names();
+        assert_eq!(names[0].name, "run");
+        assert!(names[0].signed && !names[1].signed);
         for (k, &i) in expected_rows.iter().enumerate() {
             let x = i as f32 / 4.0;
             let features = [x, -(i as f32), x * (i % 8) as f32, (i % 5) as f32 - 2.0];
@@ -86,12 +87,9 @@ fn every_format_gives_the_same_table() {
                 (-1 - (i / 1000) as i64).cast_unsigned(),
                 (1 << 63) + i as u64,
             );
-            assert_eq!(
-                (table.ids.columns[0].bits[k], table.ids.columns[1].bits[k]),
-                (run, id)
-            );
-            assert_eq!(table.ids.key[k], event_key("sample", &[run, id]));
-            assert_eq!(table.places[k], i as u64);
+            assert_eq!(table.ids.values(k).collect::<Vec<_>>(), [run, id]);
+            assert_eq!(table.ids.key(k), event_key("sample", &[run, id]));
+            assert_eq!(table.ids.place(k), i as u64);
         }
     }
 }
@@ -146,11 +144,12 @@ fn long_row_groups_are_read_in_parts() {
     let table = dataset.scan(&request, None).unwrap();
     assert_eq!(table.len(), rows as usize);
     assert!(table.features.iter().zip(0..).all(|(&x, i)| x == i as f32));
-    assert_eq!(
-        table.ids.columns[1].bits[rows as usize - 1],
-        rows as u64 - 1
-    );
-    assert_eq!(table.ids.key[5], event_key("", &[0, 5]));
+    let last = table.ids.values(rows as usize - 1);
+    assert_eq!(last.collect::<Vec<_>>(), [0, rows as u64 - 1]);
+    let names = table.ids.names();
+    assert_eq!(names[0].name, "file");
+    assert!(names[1].name == "row" && !names[1].signed);
+    assert_eq!(table.ids.key(5), event_key("", &[0, 5]));
     assert_eq!(table.weights[0], 1.0);
 }
 
@@ -304,7 +303,7 @@ fn ids_must_be_integers_and_present() {
         error.contains("row 50: id column `small` is null"),
         "{error}"
     );
-    assert!(request(&["small"], "n > 5").unwrap().ids.columns[0].signed);
+    assert!(request(&["small"], "n > 5").unwrap().ids.names()[0].signed);
     assert!(matches!(
         request(&[], "1").unwrap_err(),
         DataError::NoIdColumns

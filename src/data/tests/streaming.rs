@@ -114,12 +114,13 @@ fn places_tell_events_apart_whatever_is_selected() {
     let dataset = three_files(directory.path());
     let all = dataset.scan(&ScanRequest::default(), None).unwrap();
     let some = dataset.scan(&request(&dataset), None).unwrap();
-    assert_eq!(all.places[22_000], 1 << 40);
-    assert_eq!(all.places[65_999], (2 << 40) + 21_999);
+    assert_eq!(all.ids.place(22_000), 1 << 40);
+    assert_eq!(all.ids.place(65_999), (2 << 40) + 21_999);
     assert!(some.len() > 1000);
-    for (k, place) in some.places.iter().enumerate() {
-        let row = all.places.binary_search(place).unwrap() as u64 % 22_000;
-        assert_eq!(some.ids.columns[1].bits[k], (1 << 63) + row);
+    let places: Vec<u64> = (0..all.len()).map(|k| all.ids.place(k)).collect();
+    for k in 0..some.len() {
+        let row = places.binary_search(&some.ids.place(k)).unwrap() as u64 % 22_000;
+        assert_eq!(some.ids.values(k).nth(1), Some((1 << 63) + row));
     }
 }
 
@@ -438,9 +439,8 @@ fn a_corrupt_group_ends_the_stream_where_it_lies() {
         let request = request(&dataset);
         let good = dataset.scan(&request, None).unwrap();
         // The events of the first group; the second one is long and in the middle.
-        let first = good.ids.columns[1]
-            .bits
-            .partition_point(|&id| id < (1 << 63) + 1500);
+        let ids = (0..good.len()).map(|k| good.ids.values(k).nth(1).unwrap());
+        let first = ids.take_while(|&id| id < (1 << 63) + 1500).count();
         let mut content = std::fs::read(&path).unwrap();
         let middle = content.len() / 8..content.len() / 2;
         content[middle].fill(0xa5);
