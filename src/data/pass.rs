@@ -2,7 +2,9 @@
 //!
 //! Row groups are read in parallel, each into room of its own; the events come out
 //! in the order of the files and of the rows in them, whatever the number of
-//! threads. There is room for all rows, selected or not, or for as many as
+//! threads. Where the selection needs few of the columns, they are read before all
+//! others, and there is room for as many events as are selected. Otherwise there is
+//! room for all rows, and the gaps are closed. There is never more room at once than
 //! [`ROOM_BYTES`] allow; then the parts come in waves.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +23,9 @@ const PARTS_PER_THREAD: usize = 4;
 /// Parts of a row group that are read as one, at most: what a file says of its
 /// rows is not trusted, and room is made for all that a job may hold.
 const JOB_PARTS: usize = 8;
+/// Selected events are counted beforehand if that takes at most one of so many of
+/// the columns: reading a column twice costs less than closing the gaps then.
+const COLUMNS_PER_COUNTED: usize = 4;
 /// Room that is set aside for events from the start, at most: address space, which
 /// becomes memory as it is filled. More is found when it is full.
 const ROOM_BYTES: usize = 2 << 30;
@@ -34,8 +39,51 @@ impl Dataset {
         progress: Option<&(dyn Fn(u64) + Sync)>,
     ) -> Result<EventTable, DataError> {
         let plan = Plan::new(self, request)?;
-        Scan::new(&plan, ROOM_BYTES).run(&self.jobs(), progress)
+        let parts = merged(&self.jobs(), least_parts());
+        let parts = match selection(&plan) {
+            Some(selection) => counted(&parts, &Plan::new(self, &selection)?),
+            None => parts,
+        };
+        Scan::new(&plan, &parts, ROOM_BYTES).run(&parts, progress)
     }
+}
+
+fn least_parts() -> usize {
+    PARTS_PER_THREAD * rayon::current_num_threads()
+}
+
+/// What is to be read to count the events of `plan`, if that is little.
+fn selection(plan: &Plan<'_>) -> Option<ScanRequest> {
+    let whole = plan.request;
+    let selection = ScanRequest {
+        selection: whole.selection.clone(),
+        reject: whole.reject.clone(),
+        flags: match whole.require_any_flag {
+            true => whole.flags.clone(),
+            false => Vec::new(),
+        },
+        require_any_flag: whole.require_any_flag,
+        ..ScanRequest::default()
+    };
+    let few = COLUMNS_PER_COUNTED * selection.columns_read().len() <= whole.columns_read().len();
+    (few && !whole.takes_every_row()).then_some(selection)
+}
+
+/// The parts with the number of events that `selection` leaves of each. What cannot
+/// be counted is left as it is: reading it will say why.
+fn counted(parts: &[Job], selection: &Plan<'_>) -> Vec<Job> {
+    let count = |&part: &Job| {
+        let mut events = 0;
+        let read = selection.read::<DataError>(part, |batch, first_row| {
+            events += selection.count(part.file, batch, first_row)?;
+            Ok(())
+        });
+        Job {
+            events: read.map_or(part.events, |()| events),
+            ..part
+        }
+    };
+    parts.par_iter().with_max_len(1).map(count).collect()
 }
 
 /// Puts parts of a row group that follow each other together, up to [`JOB_PARTS`],
@@ -50,6 +98,8 @@ fn merged(jobs: &[Job], least: usize) -> Vec<Job> {
         for together in group.chunks(group.len().div_ceil(each).min(JOB_PARTS)) {
             let mut job = together[0];
             job.part.rows = together.iter().map(|job| job.part.rows).sum();
+            let events = together.iter().map(|job| job.events);
+            job.events = events.fold(0, usize::saturating_add);
             longer.push(job);
         }
     }
@@ -64,14 +114,14 @@ struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// With room for all rows, but at most `room_bytes` to begin with.
-    fn new(plan: &'a Plan<'a>, room_bytes: usize) -> Self {
-        let rows: u64 = plan.files.iter().map(|file| file.rows).sum();
+    /// With room for the events of `jobs`, but at most `room_bytes` to begin with.
+    fn new(plan: &'a Plan<'a>, jobs: &[Job], room_bytes: usize) -> Self {
+        let events = jobs.iter().map(|job| job.events);
+        let events = events.fold(0, usize::saturating_add);
         let room = room_bytes / Arrays::event_bytes(plan.request);
-        let room = usize::try_from(rows).map_or(room, |rows| rows.min(room));
         Self {
             plan,
-            arrays: Arrays::new(plan.request, room),
+            arrays: Arrays::new(plan.request, events.min(room)),
             counts: Counts::new(plan.request),
         }
     }
@@ -81,9 +131,8 @@ impl<'a> Scan<'a> {
         jobs: &[Job],
         progress: Option<&(dyn Fn(u64) + Sync)>,
     ) -> Result<EventTable, DataError> {
-        let least = PARTS_PER_THREAD * rayon::current_num_threads();
-        let jobs = merged(jobs, least);
-        let mut rest = jobs.as_slice();
+        let least = least_parts();
+        let mut rest = jobs;
         while !rest.is_empty() {
             let (wave, later) = rest.split_at(self.next_wave(rest, least)?);
             self.read(wave, progress)?;
@@ -96,7 +145,7 @@ impl<'a> Scan<'a> {
     /// jobs there is room.
     fn next_wave(&mut self, jobs: &[Job], least: usize) -> Result<usize, DataError> {
         let ends = jobs.iter().scan(self.counts.events, |end, job| {
-            *end = end.saturating_add(job.rows());
+            *end = end.saturating_add(job.events);
             Some(*end)
         });
         let ends: Vec<usize> = ends.collect();
@@ -120,7 +169,7 @@ impl<'a> Scan<'a> {
         let mut room = self.arrays.room_from(to);
         let rooms: Vec<Room<'_>> = jobs
             .iter()
-            .map(|job| room.split_first(job.rows()))
+            .map(|job| room.split_first(job.events))
             .collect();
         let read = |(place, (&job, room)): (usize, (&Job, Room<'_>))| {
             if place > first_failed.load(Ordering::Relaxed) {
@@ -144,7 +193,7 @@ impl<'a> Scan<'a> {
         for (job, counts) in jobs.iter().zip(parts) {
             let counts = counts?;
             filled.push((start, counts.events));
-            start += job.rows();
+            start += job.events;
             self.counts.merge(&counts);
         }
         self.arrays.close_up(to, &filled);
@@ -162,13 +211,6 @@ impl<'a> Scan<'a> {
             table.report.duplicate_ids = table.ids.duplicates();
         }
         Ok(table)
-    }
-}
-
-impl Job {
-    /// Number of rows; more than can be held if there are more than can be held.
-    fn rows(&self) -> usize {
-        usize::try_from(self.part.rows).unwrap_or(usize::MAX)
     }
 }
 

@@ -74,6 +74,23 @@ impl Default for ScanRequest {
 }
 
 impl ScanRequest {
+    /// Names of the columns that it needs.
+    pub(super) fn columns_read(&self) -> BTreeSet<&str> {
+        let as_they_are = self.features.iter();
+        let as_they_are = as_they_are.filter_map(|(_, feature)| feature.as_column());
+        self.names_computed()
+            .into_iter()
+            .chain(as_they_are)
+            .chain(self.id_columns().iter().map(String::as_str))
+            .collect()
+    }
+
+    /// Names of the columns that expressions need as `f64`.
+    fn names_computed(&self) -> BTreeSet<&str> {
+        let columns = self.computed().flat_map(Compiled::columns);
+        columns.map(String::as_str).collect()
+    }
+
     /// The expressions, but for features that are just a column.
     fn computed(&self) -> impl Iterator<Item = &Compiled> {
         let features = self.features.iter();
@@ -122,7 +139,7 @@ impl Dataset {
     pub(super) fn jobs(&self) -> Vec<Job> {
         let files = self.event_files().iter().enumerate();
         files
-            .flat_map(|(file, opened)| opened.parts.iter().map(move |&part| Job { file, part }))
+            .flat_map(|(file, opened)| opened.parts.iter().map(move |&part| Job::new(file, part)))
             .collect()
     }
 }
@@ -133,6 +150,19 @@ pub(super) struct Job {
     /// Place of the file in the list.
     pub(super) file: usize,
     pub(super) part: Part,
+    /// Most events that it can have.
+    pub(super) events: usize,
+}
+
+impl Job {
+    fn new(file: usize, part: Part) -> Self {
+        Self {
+            file,
+            part,
+            // More than can be held is refused when room is made.
+            events: usize::try_from(part.rows).unwrap_or(usize::MAX),
+        }
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -147,29 +177,16 @@ impl<'a> Plan<'a> {
         if request.id == IdSpec::Columns(Vec::new()) {
             return Err(DataError::NoIdColumns);
         }
-        let names: BTreeSet<&str> = request
-            .computed()
-            .flat_map(Compiled::columns)
-            .map(String::as_str)
-            .collect();
         let signs = request
             .id_columns()
             .iter()
             .map(|name| dataset.id_sign(name))
             .collect::<Result<Vec<_>, _>>()?;
-        let as_they_are = request.features.iter();
-        let as_they_are = as_they_are.filter_map(|(_, feature)| feature.as_column());
-        let all = names
-            .iter()
-            .copied()
-            .chain(as_they_are)
-            .chain(request.id_columns().iter().map(String::as_str))
-            .collect();
         Ok(Self {
             files: dataset.event_files(),
             request,
-            names,
-            projections: dataset.projections(&all)?,
+            names: request.names_computed(),
+            projections: dataset.projections(&request.columns_read())?,
             signs,
             seed: namespace_seed(&request.id_namespace),
         })

@@ -40,18 +40,9 @@ impl Plan<'_> {
         batch: &RecordBatch,
         first_row: u64,
     ) -> Result<(), DataError> {
-        let (request, file) = (self.request, &self.files[file_index]);
-        let batch = Rows {
-            file,
-            file_index,
-            batch,
-            first_row,
-        };
+        let request = self.request;
+        let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
         counts.rows_read += batch.batch.num_rows() as u64;
-        let mut chunk = ColumnChunk::new(batch.batch.num_rows());
-        for name in &self.names {
-            batch.convert(name, &mut chunk)?;
-        }
         let (mut rows, flags) = self.select(&chunk)?;
         if rows.is_empty() {
             return Ok(());
@@ -65,6 +56,10 @@ impl Plan<'_> {
             features.push(batch.feature(feature, &mut chunk)?);
         }
         batch.drop_incomplete(&features, &mut rows, counts);
+        if rows.len() > room.flags.len() {
+            let message = "it has more events than a moment ago: another program writes to it";
+            return Err(batch.corrupt(message.to_owned()));
+        }
 
         let room = room.split_first(rows.len());
         counts.events += rows.len();
@@ -88,6 +83,37 @@ impl Plan<'_> {
             batch.id(name, &rows, to)?;
         }
         Ok(())
+    }
+
+    /// How many rows of a batch the request wants, whether they lack features or not.
+    pub(super) fn count(
+        &self,
+        file_index: usize,
+        batch: &RecordBatch,
+        first_row: u64,
+    ) -> Result<usize, DataError> {
+        let (_, chunk) = self.rows(file_index, batch, first_row)?;
+        Ok(self.select(&chunk)?.0.len())
+    }
+
+    /// A batch, and the columns of it that expressions need.
+    fn rows<'a>(
+        &'a self,
+        file_index: usize,
+        batch: &'a RecordBatch,
+        first_row: u64,
+    ) -> Result<(Rows<'a>, ColumnChunk), DataError> {
+        let rows = Rows {
+            file: &self.files[file_index],
+            file_index,
+            batch,
+            first_row,
+        };
+        let mut chunk = ColumnChunk::new(batch.num_rows());
+        for name in &self.names {
+            rows.convert(name, &mut chunk)?;
+        }
+        Ok((rows, chunk))
     }
 
     /// The rows that are wanted, and the regions of every row.

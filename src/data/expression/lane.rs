@@ -2,7 +2,6 @@
 //! a chunk. Evaluating whole chunks makes the interpreter's cost vanish, and
 //! an intermediate result that nobody else holds is overwritten in place.
 
-use std::cmp::Ordering;
 use std::num::ParseFloatError;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -81,11 +80,13 @@ impl Lane {
 
 /// Whether a value counts as true: not zero, and not NaN either.
 pub(in crate::data) fn is_true(x: f64) -> bool {
-    x != 0.0 && !x.is_nan()
+    // No branch, which could not be foreseen.
+    (x < 0.0) | (x > 0.0)
 }
 
 fn truth(condition: bool) -> f64 {
-    f64::from(u8::from(condition))
+    // Several rows at once; `f64::from(bool)` is computed one by one.
+    if condition { 1.0 } else { 0.0 }
 }
 
 /// Squares are exact products: faster than `powf`, and never less accurate.
@@ -179,19 +180,11 @@ const UNARY: [(&str, Unary); 22] = [
 ];
 
 const BINARY: [(&str, Binary); 18] = [
-    ("||", |a, b| {
-        a.zip(b, |x, y| truth(is_true(x) || is_true(y)))
-    }),
-    ("&&", |a, b| {
-        a.zip(b, |x, y| truth(is_true(x) && is_true(y)))
-    }),
+    ("||", |a, b| a.zip(b, |x, y| truth(is_true(x) | is_true(y)))),
+    ("&&", |a, b| a.zip(b, |x, y| truth(is_true(x) & is_true(y)))),
     ("==", |a, b| a.zip(b, |x, y| truth(x == y))),
     // By IEEE `NaN != 1` is true; here every comparison with NaN is false.
-    ("!=", |a, b| {
-        a.zip(b, |x, y| {
-            truth(x.partial_cmp(&y).is_some_and(Ordering::is_ne))
-        })
-    }),
+    ("!=", |a, b| a.zip(b, |x, y| truth((x < y) | (x > y)))),
     ("<=", |a, b| a.zip(b, |x, y| truth(x <= y))),
     (">=", |a, b| a.zip(b, |x, y| truth(x >= y))),
     ("<", |a, b| a.zip(b, |x, y| truth(x < y))),

@@ -15,6 +15,7 @@ use super::*;
 const GROUPS: [&[usize]; 3] = [&[900, 1, 20_000], &[5], &[150_000, 10_000]];
 
 /// `x` counts the rows of all files; single precision, so that it is taken as it is.
+/// `a` to `d` are the same, `e` too but for every tenth, which is missing.
 fn three_files(directory: &Path) -> Dataset {
     let mut first = 0;
     for (file, groups) in GROUPS.iter().enumerate() {
@@ -23,8 +24,11 @@ fn three_files(directory: &Path) -> Dataset {
             .map(|&rows| {
                 let x = (first..first + rows).map(|i| i as f32);
                 first += rows;
+                let e = x.clone().map(|x| (x % 10.0 != 0.0).then_some(x));
+                let e: ArrayRef = Arc::new(Float32Array::from_iter(e));
                 let x: ArrayRef = Arc::new(Float32Array::from_iter_values(x));
-                batch_of(&[("x", x)])
+                let same = ["x", "a", "b", "c", "d"].map(|name| (name, Arc::clone(&x)));
+                batch_of(&[&same[..], &[("e", e)]].concat())
             })
             .collect();
         write(
@@ -90,12 +94,98 @@ fn room_that_is_short_is_made_longer() {
         let whole = dataset.scan(&request, None).unwrap();
         for room_bytes in [0, 100_000, 5_000_000] {
             let waves = in_threads(1, || {
-                let scan = Scan::new(&plan, room_bytes);
-                scan.run(&dataset.jobs(), None).unwrap()
+                let jobs = dataset.jobs();
+                let scan = Scan::new(&plan, &jobs, room_bytes);
+                scan.run(&jobs, None).unwrap()
             });
             assert_eq!(waves, whole, "{room_bytes} bytes, {selection}");
         }
     }
+}
+
+/// The same data with few columns in the selection, so that events are counted.
+fn counted_request(dataset: &Dataset) -> ScanRequest {
+    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
+    ScanRequest {
+        selection: Some(resolver.compile("x % 7 != 0").unwrap()),
+        reject: vec![resolver.compile("x > 500 && x < 30000").unwrap()],
+        features: ["a", "b", "c", "d"].map(named).to_vec(),
+        flags: vec![named("x % 2 == 0"), named("x < 10")],
+        require_any_flag: true,
+        ..ScanRequest::default()
+    }
+}
+
+#[test]
+fn counted_events_have_just_the_room_they_need() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    let mut request = counted_request(&dataset);
+    let uncounted = |request: &ScanRequest| {
+        let plan = Plan::new(&dataset, request).unwrap();
+        let jobs = dataset.jobs();
+        Scan::new(&plan, &jobs, ROOM_BYTES)
+            .run(&jobs, None)
+            .unwrap()
+    };
+    let parts = |request: &ScanRequest| {
+        let plan = Plan::new(&dataset, request).unwrap();
+        let selection = selection(&plan).unwrap();
+        counted(&dataset.jobs(), &Plan::new(&dataset, &selection).unwrap())
+    };
+    let table = dataset.scan(&request, None).unwrap();
+    assert_eq!(table, uncounted(&request));
+    let events = |parts: &[Job]| parts.iter().map(|part| part.events).sum::<usize>();
+    assert_eq!(events(&parts(&request)), table.len());
+    assert!(parts(&request).iter().any(|part| part.events == 0));
+
+    // Rows that lack a feature are counted all the same; their gaps are closed.
+    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let e = ("e".to_owned(), resolver.compile("e").unwrap());
+    request.features.push(e);
+    request.on_missing = OnMissing::Drop;
+    let fewer = dataset.scan(&request, None).unwrap();
+    assert_eq!(fewer, uncounted(&request));
+    let counted = events(&parts(&request));
+    assert_eq!(counted, fewer.len() + fewer.report.rows_dropped as usize);
+    assert!(fewer.len() < counted);
+}
+
+#[test]
+fn a_selection_that_needs_many_columns_is_not_read_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    let mut request = counted_request(&dataset);
+    request.features.pop();
+    assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_some());
+    request.features.pop();
+    assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_none());
+    // Nothing to count where every row is taken.
+    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
+    let all = ScanRequest {
+        features: ["a", "b", "c", "d"].map(named).to_vec(),
+        ..ScanRequest::default()
+    };
+    assert!(selection(&Plan::new(&dataset, &all).unwrap()).is_none());
+}
+
+#[test]
+fn a_file_that_grows_between_counting_and_reading_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let dataset = three_files(directory.path());
+    let request = counted_request(&dataset);
+    let plan = Plan::new(&dataset, &request).unwrap();
+    let mut jobs = counted(
+        &dataset.jobs(),
+        &Plan::new(&dataset, &selection(&plan).unwrap()).unwrap(),
+    );
+    jobs[0].events -= 1;
+    let scan = Scan::new(&plan, &jobs, ROOM_BYTES);
+    let error = scan.run(&jobs, None).unwrap_err().to_string();
+    assert!(error.contains("more events than a moment ago"), "{error}");
+    assert!(error.contains("0.parquet"), "{error}");
 }
 
 #[test]
@@ -106,7 +196,9 @@ fn rows_beyond_any_memory_are_refused() {
     let plan = Plan::new(&dataset, &request).unwrap();
     let mut jobs = dataset.jobs();
     jobs[1].part.rows = u64::MAX;
-    let error = Scan::new(&plan, ROOM_BYTES).run(&jobs, None).unwrap_err();
+    jobs[1].events = usize::MAX;
+    let scan = Scan::new(&plan, &jobs, ROOM_BYTES);
+    let error = scan.run(&jobs, None).unwrap_err();
     assert!(
         error.to_string().starts_with("there is no memory"),
         "{error}"
@@ -129,8 +221,10 @@ fn merged_parts_cover_all_rows_in_order() {
             assert_eq!(job.part.first_row, first);
             next = (job.file, first + job.part.rows);
         }
-        let rows: usize = jobs.iter().map(Job::rows).sum();
-        assert_eq!(rows as u64, dataset.rows());
+        let rows: u64 = jobs.iter().map(|job| job.part.rows).sum();
+        assert_eq!(rows, dataset.rows());
+        let events: usize = jobs.iter().map(|job| job.events).sum();
+        assert_eq!(events as u64, rows);
     }
 }
 
