@@ -111,6 +111,13 @@ impl Experiment {
         &self.model
     }
 
+    /// Signal, signal with background and interference, background, with coefficients
+    /// and rates in `kappa`, shape and rate.
+    #[must_use]
+    pub fn processes(&self) -> &[inference::Process] {
+        &self.processes
+    }
+
     /// `kappa`, shape and rate.
     #[must_use]
     pub fn parameters(&self) -> &[Parameter] {

@@ -1,6 +1,6 @@
 //! One block of rows on its way through the layers and back.
 
-use super::activation::{Activate, Multiply};
+use super::activation::{Activate, Bend, BendBack, Multiply, below_zero};
 use super::norm::Norm;
 use super::product::{self, Matrix};
 use super::{HostMlp, Layer};
@@ -15,8 +15,8 @@ pub(super) struct Block {
     pub(super) rows: Range<usize>,
     /// Results of the hidden layers.
     values: Vec<Buffer>,
-    /// Derivatives of the activations; after the backward pass the gradients by
-    /// what went into them.
+    /// Derivatives of the activations, unless their values tell them; after the
+    /// backward pass the gradients by what went into them.
     slopes: Vec<Buffer>,
     /// Batch norms of the hidden layers, if there are any.
     pub(super) norms: Vec<Norm>,
@@ -109,17 +109,23 @@ impl HostMlp {
                     Pass::Evaluation => norm.evaluate(affine, running, &mut value[..len]),
                 }
             }
-            let slope = block.slopes[number].get(whole(len));
-            self.arch.dispatch(Activate {
-                activation: self.activation,
-                value: &mut *value,
-                slope: &mut *slope,
-            });
+            match self.bend(pass) {
+                Some(below) => self.arch.dispatch(Bend { below, value }),
+                None => {
+                    let slope = block.slopes[number].get(whole(len));
+                    self.arch.dispatch(Activate {
+                        activation: self.activation,
+                        value: &mut *value,
+                        slope: &mut *slope,
+                    });
+                    if let Pass::Training(dropout) = pass {
+                        place += dropout.apply(place, layer.width, &block.rows, value, slope);
+                    }
+                }
+            }
+            let value = block.values[number].get(whole(len));
             for row in value[..len].chunks_exact_mut(stride) {
                 row[layer.width] = 1.0;
-            }
-            if let Pass::Training(dropout) = pass {
-                place += dropout.apply(place, layer.width, &block.rows, value, slope);
             }
         }
         let input = match block.values.last() {
@@ -131,15 +137,24 @@ impl HostMlp {
         product::forward(input, weight, &mut block.output.get(whole(rows))[..rows], 1);
     }
 
-    /// From the gradient by the output to those by every layer's result.
-    pub(super) fn backward(&self, block: &mut Block, parameters: &[f32]) {
+    /// Where derivatives are those of a [`Bend`], which the values tell: not with dropout,
+    /// which scales both.
+    fn bend(&self, pass: &Pass) -> Option<f32> {
+        match pass {
+            Pass::Training(dropout) if !dropout.masks.is_empty() => None,
+            _ => below_zero(self.activation),
+        }
+    }
+
+    /// From the gradient by the output to those by every layer's result. `pass`: the
+    /// same as forward.
+    pub(super) fn backward(&self, block: &mut Block, parameters: &[f32], pass: &Pass) {
         let rows = block.rows.len();
         for number in (0..self.hidden.len()).rev() {
             let layer = &self.hidden[number];
             let next = self.hidden.get(number + 1).unwrap_or(&self.output);
             let stride = layer.width + 1;
             let len = rows * stride;
-            let by_value = block.by_input.get(whole(len));
             let (slopes, after) = block.slopes.split_at_mut(number + 1);
             let by_next = match after.first() {
                 Some(after) => Matrix::new(
@@ -151,15 +166,26 @@ impl HostMlp {
             };
             let weight = &parameters[next.weight.clone()][..next.inputs * next.width];
             let weight = Matrix::new(weight, next.width, next.width);
-            product::input_gradient(by_next, weight, &mut by_value[..len], stride);
-            let slope = slopes[number].get(whole(len));
-            self.arch.dispatch(Multiply {
-                factor: by_value,
-                to: &mut *slope,
-            });
+            let to = slopes[number].get(whole(len));
+            if let Some(below) = self.bend(pass) {
+                product::input_gradient(by_next, weight, &mut to[..len], stride);
+                let value = block.values[number].held(whole(len));
+                self.arch.dispatch(BendBack {
+                    below,
+                    value,
+                    to: &mut *to,
+                });
+            } else {
+                let by_value = block.by_input.get(whole(len));
+                product::input_gradient(by_next, weight, &mut by_value[..len], stride);
+                self.arch.dispatch(Multiply {
+                    factor: by_value,
+                    to: &mut *to,
+                });
+            }
             if self.batch_norm {
                 let affine = &parameters[layer.norm.clone()];
-                block.norms[number].backward(affine, &mut slope[..len], rows);
+                block.norms[number].backward(affine, &mut to[..len], rows);
             }
         }
     }

@@ -175,7 +175,8 @@ impl HostMlp {
             batch: batch.coefficients.len(),
         };
         let x = &batch.x[block.rows.start * self.row()..block.rows.end * self.row()];
-        self.forward(block, parameters, statistics, x, &Pass::Training(dropout));
+        let pass = Pass::Training(dropout);
+        self.forward(block, parameters, statistics, x, &pass);
         let half = batch.coefficients.len() / 2;
         block.loss = loss::gradient(
             self.arch,
@@ -184,7 +185,7 @@ impl HostMlp {
             &batch.coefficients[block.rows.clone()],
             &mut block.output,
         );
-        self.backward(block, parameters);
+        self.backward(block, parameters, &pass);
     }
 
     /// Adds the gradients of all weights, the sum over the rows of `block`s: input

@@ -6,8 +6,11 @@
 //! figures of `benches/RESULTS.md`: `scripts/coverage.sh exact`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod histogram;
+
+use histogram::HistogramAnalysis;
 use sideband::inference::interference::{
-    Experiment, Interference, InterferenceConfig, Process, Truth,
+    DIMENSIONS, Experiment, Interference, InterferenceConfig, Process, Truth,
 };
 use sideband::inference::neyman::{Belt, Statistic};
 use sideband::inference::toys::{Chunks, PointReport, Study, Toy, ToyRecord, coverage, toy_set};
@@ -49,8 +52,13 @@ fn experiment() -> Experiment {
     Experiment::new(model, vec![Process::S, Process::Sbi]).unwrap()
 }
 
-/// Toys at every one of `truths`.
-fn throw(experiment: &Experiment, seed: u64, toys: u64, truths: &[Truth]) -> Vec<Vec<ToyRecord>> {
+/// Toys at every one of `truths`, each made and measured by `measure`.
+fn throw(
+    measure: impl Fn(&Truth, Toy) -> ToyRecord + Sync,
+    seed: u64,
+    toys: u64,
+    truths: &[Truth],
+) -> Vec<Vec<ToyRecord>> {
     let study = Study {
         name: "coverage of the interference model".into(),
         seed,
@@ -62,10 +70,7 @@ fn throw(experiment: &Experiment, seed: u64, toys: u64, truths: &[Truth]) -> Vec
     let folder = tempfile::tempdir().unwrap();
     let chunks = Folder(folder.path().to_owned());
     let start = Instant::now();
-    let toy = |toy: Toy| {
-        let truth = &truths[toy.point as usize];
-        experiment.toy(truth, toy).unwrap()
-    };
+    let toy = |toy: Toy| measure(&truths[toy.point as usize], toy);
     study.run(&chunks, toy, || false).unwrap();
     let number = toys as f64 * truths.len() as f64;
     println!(
@@ -75,25 +80,28 @@ fn throw(experiment: &Experiment, seed: u64, toys: u64, truths: &[Truth]) -> Vec
     study.read(&chunks).unwrap()
 }
 
+/// The points of the study: every `mu` at two points of the nuisance parameters.
+fn truths() -> Vec<Truth> {
+    let point = |mu, [shape, rate]: [f64; 2]| Truth { mu, shape, rate };
+    let at = |nuisance| MUS.iter().map(move |mu| point(*mu, nuisance));
+    at([0.0, 0.0]).chain(at([1.0, -1.0])).collect()
+}
+
 #[test]
 fn intervals_of_exact_ratios_cover() {
     let experiment = experiment();
+    let measure = |truth: &Truth, toy| experiment.toy(truth, toy).unwrap();
     let toys = if is_full() { 20_000 } else { 250 };
     let nominal: Vec<Truth> = MUS.iter().map(|mu| Truth::nominal(*mu)).collect();
-    let sets = throw(&experiment, 2, toys, &nominal);
+    let sets = throw(measure, 2, toys, &nominal);
     let sets: Vec<_> = MUS
         .iter()
         .zip(&sets)
         .map(|(mu, r)| toy_set(*mu, r))
         .collect();
     let belt = Belt::new(&sets, &LEVELS, Statistic::TwoSided).unwrap();
-    let mut truths = nominal.clone();
-    truths.extend(MUS.iter().map(|mu| Truth {
-        mu: *mu,
-        shape: 1.0,
-        rate: -1.0,
-    }));
-    let records = throw(&experiment, 1, toys, &truths);
+    let truths = truths();
+    let records = throw(measure, 1, toys, &truths);
     println!(
         "| mu | shape, rate | t < 1 | t < 4 | belt 68.27 % | belt 95.45 % | bias | pull shape | pull rate |"
     );
@@ -169,8 +177,54 @@ fn intervals_do_not_cover_without_normalisation() {
         shape: 1.0,
         rate: 0.0,
     }];
-    let records = throw(&bare, 3, if is_full() { 2000 } else { 100 }, &truth);
+    let measure = |truth: &Truth, toy| bare.toy(truth, toy).unwrap();
+    let records = throw(measure, 3, if is_full() { 2000 } else { 100 }, &truth);
     let report = PointReport::new(&records[0], &LEVELS).unwrap();
     println!("without normalisation: {:?}", report.asymptotic);
     assert!(report.asymptotic[0].pull < -PULL, "{:?}", report.asymptotic);
+}
+
+/// The same toys by a histogram of the best single observable: what the densities of
+/// all six gain.
+#[test]
+fn a_histogram_knows_less() {
+    let experiment = experiment();
+    let truths = truths();
+    let best = (0..DIMENSIONS)
+        .map(|k| (k, HistogramAnalysis::new(&experiment, k)))
+        .min_by(|(_, a), (_, b)| a.expected_error(1.0).total_cmp(&b.expected_error(1.0)));
+    let (observable, histogram) = best.unwrap();
+    let (toys, exact_toys) = if is_full() {
+        (20_000, 2000)
+    } else {
+        (250, 250)
+    };
+    let records = throw(|truth, toy| histogram.toy(truth, toy), 1, toys, &truths);
+    let exact = |truth: &Truth, toy| experiment.toy(truth, toy).unwrap();
+    let exact = throw(exact, 1, exact_toys, &truths);
+    println!("observable x{}", observable + 1);
+    println!(
+        "| mu | shape, rate | t < 1 | t < 4 | bias | spread of mu | to exact ratios | failed |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for ((truth, records), exact) in truths.iter().zip(&records).zip(&exact) {
+        let report = PointReport::new(records, &LEVELS).unwrap();
+        let [one, two] = [&report.asymptotic[0], &report.asymptotic[1]];
+        let width = report.fitted[0].width;
+        let gain = width / PointReport::new(exact, &LEVELS).unwrap().fitted[0].width;
+        println!(
+            "| {} | {:+}, {:+} | {:.4} ({:+.1}) | {:.4} ({:+.1}) | {:+.3} | {width:.3} | {gain:.2} | {} |",
+            truth.mu,
+            truth.shape,
+            truth.rate,
+            one.counted.value,
+            one.pull,
+            two.counted.value,
+            two.pull,
+            report.relative_bias[0],
+            report.failed,
+        );
+        assert_eq!(report.failed, 0, "{truth:?}");
+        assert!(gain > 1.2, "{truth:?}: {gain}");
+    }
 }

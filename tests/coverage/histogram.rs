@@ -1,0 +1,144 @@
+//! What a histogram of one observable says of the data sets of an [`Experiment`].
+
+use sideband::inference::fit::{FitSettings, fit};
+use sideband::inference::histogram::{
+    Factor, HistogramChannel, HistogramModel, Modifier, Template,
+};
+use sideband::inference::interference::{Count, Experiment, Point, Process, Side, Truth};
+use sideband::inference::toys::{Toy, ToyRecord, fit_toy, randomised};
+use sideband::inference::{Interpolation, Parameter};
+use sideband_models::random::Key;
+
+/// Places of the parameters of an experiment: `sqrt(mu)` and the shape.
+const KAPPA: usize = 0;
+const SHAPE: usize = 1;
+
+/// Bins, of equal content under the mixture.
+const BINS: usize = 20;
+
+/// Events of a template: its error is a thousandth, that of 2000 events in a bin 10 %.
+const SIMULATED: usize = 2_000_000;
+
+/// Words that branch the key of a toy.
+const EVENTS: u64 = 0;
+const AUXILIARY: u64 = 1;
+
+/// Bins of one observable; the first and the last are open.
+struct Binning {
+    observable: usize,
+    edges: Vec<f64>,
+}
+
+impl Binning {
+    fn new(observable: usize, mixture: &[Point]) -> Self {
+        let mut values: Vec<f64> = mixture.iter().map(|x| x[observable]).collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let edge = |k: usize| values[k * values.len() / BINS];
+        Self {
+            observable,
+            edges: (1..BINS).map(edge).collect(),
+        }
+    }
+
+    fn counts(&self, events: &[Point]) -> Vec<f64> {
+        let mut counts = vec![0.0; BINS];
+        for x in events {
+            counts[self
+                .edges
+                .partition_point(|edge| *edge <= x[self.observable])] += 1.0;
+        }
+        counts
+    }
+}
+
+/// The same model, nuisance parameters and truth as those of an experiment, measured
+/// with a histogram of one observable instead of every event's density.
+pub(super) struct HistogramAnalysis<'a> {
+    experiment: &'a Experiment,
+    binning: Binning,
+    channel: HistogramChannel,
+}
+
+impl<'a> HistogramAnalysis<'a> {
+    /// With templates from simulated events.
+    pub(super) fn new(experiment: &'a Experiment, observable: usize) -> Self {
+        let model = experiment.model();
+        let key = Key::from_seed(7);
+        let mixture = model.sample(Process::Sbi, SIMULATED, key.with(0));
+        let binning = Binning::new(observable, &mixture);
+        let template = |(k, process): (usize, Process)| {
+            let key = key.with(1 + k as u64);
+            let expected = model.events(process);
+            let scaled = |events: &[Point]| -> Vec<f64> {
+                let counts = binning.counts(events).into_iter();
+                counts.map(|n| n * expected / SIMULATED as f64).collect()
+            };
+            let side =
+                |side, word| scaled(&model.sample_varied(process, side, SIMULATED, key.with(word)));
+            Template {
+                name: process.name().to_owned(),
+                nominal: scaled(&model.sample(process, SIMULATED, key.with(0))),
+                factors: Factor::of_rate(&experiment.processes()[k].rate),
+                // the sum over bins stays what it is: the rate has its own response
+                modifiers: vec![Modifier::Shape {
+                    parameter: SHAPE,
+                    low: side(Side::Down, 1),
+                    high: side(Side::Up, 2),
+                    code: Interpolation::Code4p,
+                }],
+            }
+        };
+        let templates = Process::ALL.into_iter().enumerate().map(template).collect();
+        let channel = HistogramChannel::new("histogram", templates, vec![0.0; BINS], 3).unwrap();
+        Self {
+            experiment,
+            binning,
+            channel,
+        }
+    }
+
+    fn likelihood(&self, counts: Vec<f64>, parameters: Vec<Parameter>) -> HistogramModel {
+        HistogramModel {
+            parameters,
+            fixed: Vec::new(),
+            channels: vec![self.channel.with_observed(counts).unwrap()],
+            constraints: Vec::new(),
+        }
+    }
+
+    /// Error of `mu` on the data expected at `mu`, with the nuisance parameters.
+    pub(super) fn expected_error(&self, mu: f64) -> f64 {
+        let at = [mu.sqrt(), 0.0, 0.0];
+        let parameters = self.experiment.parameters().to_vec();
+        let model = self.likelihood(self.channel.expected(&at), parameters);
+        let fit = fit(&model.likelihood(), self.experiment.settings()).unwrap();
+        2.0 * mu.sqrt() * fit.error(KAPPA).unwrap()
+    }
+
+    /// The pseudo-experiment that [`Experiment::toy`] makes, measured with its histogram.
+    pub(super) fn toy(&self, truth: &Truth, toy: Toy) -> ToyRecord {
+        let settings: &FitSettings = self.experiment.settings();
+        let events = self
+            .experiment
+            .model()
+            .sample_at(truth, Count::Poisson, toy.key.with(EVENTS))
+            .unwrap();
+        let at = [truth.mu.sqrt(), truth.shape, truth.rate];
+        let parameters = randomised(self.experiment.parameters(), &at, toy.key.with(AUXILIARY));
+        let model = self.likelihood(self.binning.counts(&events), parameters);
+        let mut fitted = fit_toy(&model.likelihood(), settings, KAPPA, &at).unwrap();
+        let kappa = fitted.fitted[KAPPA];
+        fitted.fitted[KAPPA] = kappa * kappa;
+        fitted.errors[KAPPA] *= 2.0 * kappa;
+        ToyRecord {
+            point: toy.point,
+            toy: toy.number,
+            events: events.len() as u64,
+            converged: fitted.converged,
+            t: fitted.t,
+            truth: vec![truth.mu, truth.shape, truth.rate],
+            fitted: fitted.fitted,
+            errors: fitted.errors,
+        }
+    }
+}
