@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole coverage studies on the model with known truth, whose figures
 # benches/RESULTS.md gives:
-# exact: intervals of exact ratios, 20 000 toys at ten points and a belt of as many;
+# exact: intervals of exact ratios and of a histogram of the best observable, 20 000 toys
+#   at ten points and a belt of as many;
 #   ten to twenty minutes on two cores;
 # learned: twenty trainings of all ratios, 500 toys at ten points each, with and
 #   without the parameter for the finite training sample; half an hour or more.

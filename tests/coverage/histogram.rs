@@ -4,7 +4,9 @@ use sideband::inference::fit::{FitSettings, fit};
 use sideband::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template,
 };
-use sideband::inference::interference::{Count, Experiment, Point, Process, Side, Truth};
+use sideband::inference::interference::{
+    Count, DIMENSIONS, Experiment, Point, Process, Side, Truth,
+};
 use sideband::inference::toys::{Toy, ToyRecord, fit_toy, randomised};
 use sideband::inference::{Interpolation, Parameter};
 use sideband_models::random::Key;
@@ -16,8 +18,8 @@ const SHAPE: usize = 1;
 /// Bins, of equal content under the mixture.
 const BINS: usize = 20;
 
-/// Events of a template: its error is a thousandth, that of 2000 events in a bin 10 %.
-const SIMULATED: usize = 2_000_000;
+/// Events of a template: its bins are known to half a per cent, those of 2000 events to 10.
+const SIMULATED: usize = 1_000_000;
 
 /// Words that branch the key of a toy.
 const EVENTS: u64 = 0;
@@ -60,41 +62,50 @@ pub(super) struct HistogramAnalysis<'a> {
 }
 
 impl<'a> HistogramAnalysis<'a> {
-    /// With templates from simulated events.
-    pub(super) fn new(experiment: &'a Experiment, observable: usize) -> Self {
+    /// One of every observable, with templates from simulated events.
+    pub(super) fn of_all(experiment: &'a Experiment) -> Vec<Self> {
         let model = experiment.model();
         let key = Key::from_seed(7);
         let mixture = model.sample(Process::Sbi, SIMULATED, key.with(0));
-        let binning = Binning::new(observable, &mixture);
-        let template = |(k, process): (usize, Process)| {
+        let binnings: Vec<Binning> = (0..DIMENSIONS).map(|k| Binning::new(k, &mixture)).collect();
+        let mut templates = vec![Vec::new(); DIMENSIONS];
+        for (k, process) in Process::ALL.into_iter().enumerate() {
             let key = key.with(1 + k as u64);
-            let expected = model.events(process);
-            let scaled = |events: &[Point]| -> Vec<f64> {
-                let counts = binning.counts(events).into_iter();
-                counts.map(|n| n * expected / SIMULATED as f64).collect()
-            };
-            let side =
-                |side, word| scaled(&model.sample_varied(process, side, SIMULATED, key.with(word)));
-            Template {
-                name: process.name().to_owned(),
-                nominal: scaled(&model.sample(process, SIMULATED, key.with(0))),
-                factors: Factor::of_rate(&experiment.processes()[k].rate),
-                // the sum over bins stays what it is: the rate has its own response
-                modifiers: vec![Modifier::Shape {
-                    parameter: SHAPE,
-                    low: side(Side::Down, 1),
-                    high: side(Side::Up, 2),
-                    code: Interpolation::Code4p,
-                }],
+            let nominal = model.sample(process, SIMULATED, key.with(0));
+            let varied = |side, word| model.sample_varied(process, side, SIMULATED, key.with(word));
+            let (down, up) = (varied(Side::Down, 1), varied(Side::Up, 2));
+            for (binning, templates) in binnings.iter().zip(&mut templates) {
+                let scaled = |events: &[Point]| -> Vec<f64> {
+                    let scale = model.events(process) / SIMULATED as f64;
+                    let counts = binning.counts(events);
+                    counts.into_iter().map(|n| n * scale).collect()
+                };
+                templates.push(Template {
+                    name: process.name().to_owned(),
+                    nominal: scaled(&nominal),
+                    factors: Factor::of_rate(&experiment.processes()[k].rate),
+                    // the sum over bins stays what it is: the rate has its own response
+                    modifiers: vec![Modifier::Shape {
+                        parameter: SHAPE,
+                        low: scaled(&down),
+                        high: scaled(&up),
+                        code: Interpolation::Code4p,
+                    }],
+                });
             }
-        };
-        let templates = Process::ALL.into_iter().enumerate().map(template).collect();
-        let channel = HistogramChannel::new("histogram", templates, vec![0.0; BINS], 3).unwrap();
-        Self {
+        }
+        let each = binnings.into_iter().zip(templates);
+        each.map(|(binning, templates)| Self {
             experiment,
             binning,
-            channel,
-        }
+            channel: HistogramChannel::new("histogram", templates, vec![0.0; BINS], 3).unwrap(),
+        })
+        .collect()
+    }
+
+    /// Place of its observable.
+    pub(super) fn observable(&self) -> usize {
+        self.binning.observable
     }
 
     fn likelihood(&self, counts: Vec<f64>, parameters: Vec<Parameter>) -> HistogramModel {
