@@ -1,19 +1,27 @@
 //! W4: the unbinned likelihood of three processes and ten nuisance parameters, value,
 //! gradient and Hessian. One JSON object a line.
 //!
-//!     cargo bench --bench w4_likelihood -- [SECONDS | gradient | growth | toys | stream]
+//!     cargo bench --bench w4_likelihood -- [SECONDS | gradient | profile | growth | toys | stream]
 //!
 //! `gradient EVENTS SECONDS`: value and gradient alone, on all threads, as
-//! `scripts/compare_peers.py` asks for them in turn with its peers; `growth`: more events,
+//! `scripts/compare_peers.py` asks for them in turn with its peers; `profile FILE POINTS`:
+//! fit and profile scan of what `scripts/peers/w4_data.py` wrote; `growth`: more events,
 //! processes and parameters; `toys`: pseudo-experiments of 2000 events; `stream`: 10^7
 //! events and 50 parameters in blocks, with the peak of memory.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
+use arrow::array::AsArray;
+use arrow::datatypes::Float64Type;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sideband::inference::fit::{FitSettings, ScanSettings, fit, scan};
 use sideband::inference::{
-    Coefficient, EventSource, Events, Interpolation, NotPositive, Parameter, Pool, Process,
+    Coefficient, EventSource, Events, Interpolation, Model, NotPositive, Parameter, Pool, Process,
     ProcessEvents, Rate, RateResponse, ResponseEvents, Sample, Storage, StreamedChannel, Term,
     UnbinnedChannel,
 };
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// SplitMix64.
@@ -35,62 +43,174 @@ impl Numbers {
     }
 }
 
-fn channel(events: usize, processes: usize, nuisances: usize, storage: Storage) -> UnbinnedChannel {
-    let mut numbers = Numbers(7);
-    let mut parameters = vec![Parameter::interest("mu", 1.0, (0.0, 10.0))];
-    parameters.extend((0..nuisances).map(|k| Parameter::nuisance(&format!("alpha_{k}"))));
-    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
-    let texts = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
-    let interpolation = Interpolation::Code4;
-    let all = (0..processes).map(|j| {
-        let coefficient =
-            Coefficient::parse(texts.get(j).copied().unwrap_or("0.1"), &names).unwrap();
-        let responses = (0..nuisances).map(|k| RateResponse {
-            parameter: k + 1,
-            low: 0.97,
-            high: 1.04,
-            interpolation,
-        });
-        let rate = Rate::new(coefficient, events as f64, responses.collect()).unwrap();
-        Process {
-            name: format!("process {j}"),
-            rate,
+const COEFFICIENTS: [&str; 3] = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
+
+/// What a likelihood is made of. Responses by process and nuisance parameter: those of
+/// process `j` to parameter `k` are at `j nuisances + k`.
+struct Inputs {
+    nuisances: usize,
+    /// Expected events of the processes, `[J]`.
+    expected: Vec<f64>,
+    /// Responses of rates at -1 and +1, `[J K]`.
+    rates: Vec<[f64; 2]>,
+    /// Ratios of the events, `[J][N]`.
+    ratios: Vec<Vec<f64>>,
+    /// Responses of densities at -1 and +1, `[J K][N]`.
+    densities: Vec<[Vec<f64>; 2]>,
+}
+
+impl Inputs {
+    fn random(events: usize, processes: usize, nuisances: usize) -> Self {
+        let mut numbers = Numbers(7);
+        let pairs = processes * nuisances;
+        Self {
+            nuisances,
+            expected: vec![events as f64; processes],
+            rates: vec![[0.97, 1.04]; pairs],
+            ratios: (0..processes)
+                .map(|_| numbers.column(events, 0.5, 1.5))
+                .collect(),
+            densities: (0..pairs)
+                .map(|_| [(0.95, 1.0), (1.0, 1.06)].map(|(a, b)| numbers.column(events, a, b)))
+                .collect(),
         }
-    });
-    let ratios: Vec<Vec<f64>> = (0..processes)
-        .map(|_| numbers.column(events, 0.5, 1.5))
-        .collect();
-    let pairs = processes * nuisances;
-    let low: Vec<Vec<f64>> = (0..pairs)
-        .map(|_| numbers.column(events, 0.95, 1.0))
-        .collect();
-    let high: Vec<Vec<f64>> = (0..pairs)
-        .map(|_| numbers.column(events, 1.0, 1.06))
-        .collect();
-    let weights = vec![1.0; events];
-    let sample = Sample::new(
-        &Events {
-            weights: &weights,
-            processes: (0..processes)
-                .map(|j| ProcessEvents {
-                    ratios: &ratios[j],
-                    responses: (0..nuisances)
-                        .map(|k| ResponseEvents {
-                            parameter: k + 1,
-                            low: &low[j * nuisances + k],
-                            high: &high[j * nuisances + k],
-                            interpolation,
-                        })
-                        .collect(),
+    }
+
+    /// What `scripts/peers/w4_data.py` wrote.
+    fn read(path: &str) -> Self {
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
+        let text = &reader.schema().metadata["rates"];
+        let about: serde_json::Value = serde_json::from_str(text).unwrap();
+        let list = |value: &serde_json::Value| -> Vec<f64> {
+            let values = value.as_array().unwrap().iter();
+            values.map(|x| x.as_f64().unwrap()).collect()
+        };
+        let table = |key: &str| -> Vec<f64> {
+            let rows = about[key].as_array().unwrap();
+            rows.iter().flat_map(list).collect()
+        };
+        let expected = list(&about["expected"]);
+        let rates: Vec<[f64; 2]> = table("low")
+            .into_iter()
+            .zip(table("high"))
+            .map(|(low, high)| [low, high])
+            .collect();
+        let schema = reader.schema().clone();
+        let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+        let column = |name: String| -> Vec<f64> {
+            let place = schema.index_of(&name).unwrap();
+            let parts = batches
+                .iter()
+                .map(|batch| batch.column(place).as_primitive::<Float64Type>());
+            parts.flat_map(|part| part.values().to_vec()).collect()
+        };
+        Self {
+            nuisances: rates.len() / expected.len(),
+            ratios: (0..expected.len())
+                .map(|j| column(format!("ratio_{j}")))
+                .collect(),
+            densities: (0..rates.len())
+                .map(|i| ["low", "high"].map(|side| column(format!("{side}_{i}"))))
+                .collect(),
+            expected,
+            rates,
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter> {
+        let mut parameters = vec![Parameter::interest("mu", 1.0, (0.01, 10.0))];
+        parameters.extend((0..self.nuisances).map(|k| Parameter::nuisance(&format!("alpha_{k}"))));
+        parameters
+    }
+
+    fn channel(&self, storage: Storage) -> UnbinnedChannel {
+        let (parameters, interpolation) = (self.parameters(), Interpolation::Code4);
+        let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+        let pairs = |j: usize| (0..self.nuisances).map(move |k| (k + 1, j * self.nuisances + k));
+        let process = |(j, expected): (usize, &f64)| {
+            let text = COEFFICIENTS.get(j).copied().unwrap_or("0.1");
+            let responses = pairs(j).map(|(parameter, pair)| RateResponse {
+                parameter,
+                low: self.rates[pair][0],
+                high: self.rates[pair][1],
+                interpolation,
+            });
+            let coefficient = Coefficient::parse(text, &names).unwrap();
+            Process {
+                name: format!("process {j}"),
+                rate: Rate::new(coefficient, *expected, responses.collect()).unwrap(),
+            }
+        };
+        let events = |(j, ratios)| ProcessEvents {
+            ratios,
+            responses: pairs(j)
+                .map(|(parameter, pair)| ResponseEvents {
+                    parameter,
+                    low: &self.densities[pair][0],
+                    high: &self.densities[pair][1],
+                    interpolation,
                 })
                 .collect(),
-        },
-        storage,
-    );
-    UnbinnedChannel::new(all.collect(), sample.unwrap(), &parameters)
+        };
+        let weights = vec![1.0; self.ratios[0].len()];
+        let events = Events {
+            weights: &weights,
+            processes: self
+                .ratios
+                .iter()
+                .map(Vec::as_slice)
+                .enumerate()
+                .map(events)
+                .collect(),
+        };
+        let processes = self.expected.iter().enumerate().map(process).collect();
+        UnbinnedChannel::new(
+            processes,
+            Sample::new(&events, storage).unwrap(),
+            &parameters,
+        )
         .unwrap()
         .with_policy(NotPositive::Barrier { relative: 1e-3 })
         .unwrap()
+    }
+}
+
+/// Fit and profile scan of `mu` over the likelihood in a file, at the points of
+/// `scripts/peers/w4_profile.py`.
+fn profile(path: &str, points: usize) {
+    let inputs = Inputs::read(path);
+    let events = inputs.ratios[0].len();
+    let model = Model::new(
+        inputs.parameters(),
+        vec![Arc::new(inputs.channel(Storage::Double))],
+    );
+    drop(inputs);
+    let half = 0.1 * (20_000.0 / events as f64).sqrt();
+    let step = 2.0 * half / (points - 1) as f64;
+    let settings = FitSettings::default();
+    let (start, before) = (Instant::now(), processor_seconds());
+    let best = fit(&model, &settings).unwrap();
+    let asked = ScanSettings {
+        grid: (0..points).map(|i| 1.0 - half + step * i as f64).collect(),
+        parameter: 0,
+        thorough: false,
+    };
+    let found = scan(&model, &settings, &best, &asked).unwrap();
+    let wall = start.elapsed().as_secs_f64();
+    assert!(found.failed.is_empty() && best.is_converged());
+    let curve = found
+        .curve
+        .iter()
+        .map(|point| (format!("{:.4}", point.value), point.t));
+    println!(
+        "{}",
+        serde_json::json!({
+            "metric": "full scan seconds", "events": events, "points": points,
+            "threads": rayon::current_num_threads(), "value": wall,
+            "cpu_s": processor_seconds() - before, "mu_hat": found.best.point[0],
+            "t_mu": curve.collect::<BTreeMap<_, _>>(),
+        })
+    );
 }
 
 /// Processor time of this process so far, user and system, in steps of 10 ms.
@@ -118,7 +238,7 @@ fn median(seconds: f64, mut f: impl FnMut(usize)) -> f64 {
 }
 
 fn time(events: usize, processes: usize, nuisances: usize, storage: Storage, seconds: f64) {
-    let channel = channel(events, processes, nuisances, storage);
+    let channel = Inputs::random(events, processes, nuisances).channel(storage);
     let n = nuisances + 1;
     let mut at = vec![0.1; n];
     at[0] = 1.0;
@@ -166,7 +286,7 @@ fn time(events: usize, processes: usize, nuisances: usize, storage: Storage, sec
 
 /// Value and gradient on all threads of the machine, ten nuisance parameters.
 fn gradient(events: usize, seconds: f64) {
-    let channel = channel(events, 3, 10, Storage::Double);
+    let channel = Inputs::random(events, 3, 10).channel(Storage::Double);
     let mut at = vec![0.1; 11];
     at[0] = 1.0;
     let mut gradient = vec![0.0; 11];
@@ -196,7 +316,7 @@ fn growth() {
         (20_000, 3, 20),
         (20_000, 3, 40),
     ] {
-        let channel = channel(events, processes, nuisances, Storage::Double);
+        let channel = Inputs::random(events, processes, nuisances).channel(Storage::Double);
         let n = nuisances + 1;
         let mut at = vec![0.1; n];
         at[0] = 1.0;
@@ -222,7 +342,7 @@ fn growth() {
 
 /// The cost of a pseudo-experiment of about 2000 of 20 000 events.
 fn toys() {
-    let channel = channel(20_000, 3, 10, Storage::Double);
+    let channel = Inputs::random(20_000, 3, 10).channel(Storage::Double);
     let rows: Vec<usize> = (0..20_000).step_by(10).collect();
     let weights = vec![1.0; rows.len()];
     let mut at = vec![0.1; 11];
@@ -266,7 +386,7 @@ impl EventSource for Repeated {
 
 /// 10^7 events of 3 processes and 50 nuisance parameters.
 fn stream() {
-    let one = channel(50_000, 3, 50, Storage::Double);
+    let one = Inputs::random(50_000, 3, 50).channel(Storage::Double);
     let parameters: Vec<Parameter> = std::iter::once(Parameter::interest("mu", 1.0, (0.0, 10.0)))
         .chain((0..50).map(|k| Parameter::nuisance(&format!("alpha_{k}"))))
         .collect();
@@ -302,6 +422,7 @@ fn main() {
             number(1).unwrap_or(200_000.0) as usize,
             number(2).unwrap_or(0.5),
         ),
+        "profile" => profile(words.get(1).unwrap(), number(2).unwrap_or(21.0) as usize),
         "growth" => growth(),
         "toys" => toys(),
         "stream" => stream(),

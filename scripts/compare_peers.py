@@ -149,6 +149,35 @@ def w4(arguments, programs):
     return Workload("w4", "1/s", listed, targets, note)
 
 
+def w4_scan(arguments, programs):
+    """Fit and 21-point profile scan of the unbinned likelihood, from the same events."""
+    folder = tempfile.TemporaryDirectory()
+
+    def ours():
+        file = Path(folder.name) / "likelihood.parquet"
+        if not file.exists():
+            script = ROOT / "scripts/peers/w4_data.py"
+            run([sys.executable, script, file, "--events", str(EVENTS)])
+        return {WALL: run([programs["w4_likelihood"], "profile", file]).records()[0]["value"]}
+
+    def theirs(name):
+        options = [
+            "--impl", name, "--fit", "bfgs", "--events", str(EVENTS), "--seconds", "0.1",
+            "--repeats", "1", "--threads", str(arguments.threads),
+        ]  # fmt: skip
+        done = run([sys.executable, ROOT / "scripts/peers/w4_profile.py", *options])
+        return {WALL: next(r for r in done.records() if "scan" in r["metric"])["value"]}
+
+    listed = [Program(OURS, ours)]
+    peers = {"jax-dot": ("jax",), "numpy-manual": ("numpy",)}
+    for name, packages in peers.items():
+        listed.append(Program(name, partial(theirs, name), packages))
+    what = f"W4: fit and 21-point profile scan, {EVENTS} events, 10 parameters"
+    targets = [Target(what, ("jax-dot",), 3.0, OURS, WALL)]
+    note = "BFGS stops at a gradient of 1e-2, Sideband at 1e-6 of an error"
+    return Workload("w4-scan", "", listed, targets, note, once=True)
+
+
 def parquet(arguments, programs):
     """Parquet to arrays that can be trained on, by every way that the script knows."""
     script, bench = ROOT / "scripts/peers/read_parquet.py", programs.get("read_parquet")
@@ -238,6 +267,7 @@ ROWS = {
     "w3-1024": partial(w3, batch=1024),
     "w3-8192": partial(w3, batch=8192),
     "w4": w4,
+    "w4-scan": w4_scan,
     "parquet": parquet,
     "quickstart": lambda arguments, programs: quickstart(
         arguments, programs, "quickstart", arguments.members
