@@ -98,7 +98,7 @@ impl Applier {
 
     /// normalisation * exp(output) of every member: features `[n, D]` give
     /// pieces of consecutive rows, each `[E, rows of the piece]`.
-    fn ratios(&self, features: &[f32]) -> Result<Vec<Vec<f32>>, ApplyError> {
+    fn ratios(&self, features: &[f32]) -> Result<Vec<Vec<f64>>, ApplyError> {
         let rows = features.len() / self.columns;
         let piece = rows
             .div_ceil(self.pools.len())
@@ -109,7 +109,14 @@ impl Applier {
                 .zip(&self.pools)
                 .map(|(features, pool)| {
                     scope.spawn(move || {
-                        pool.install(|| self.compute.guard(|| self.predictor.output(features)))
+                        let output = || self.compute.guard(|| self.predictor.output(features));
+                        let output = pool.install(output)?;
+                        let rows = features.len() / self.columns;
+                        let members = output.chunks(rows.max(1)).zip(&self.normalisations);
+                        let ratio = |(row, scale): (&[f32], &f64)| -> Vec<f64> {
+                            row.iter().map(|q| scale * f64::from(*q).exp()).collect()
+                        };
+                        Ok::<_, DeviceError>(members.flat_map(ratio).collect())
                     })
                 })
                 .collect();
@@ -140,8 +147,7 @@ impl Applier {
                 let rows = piece.len() / members.max(1);
                 for i in 0..rows {
                     for (m, ratio) in ratios.iter_mut().enumerate() {
-                        let output = f64::from(piece[m * rows + i]);
-                        *ratio = self.normalisations[m] * output.exp();
+                        *ratio = piece[m * rows + i];
                     }
                     take(row, &ratios)?;
                     row += 1;
@@ -163,12 +169,12 @@ pub(super) fn summarise(weights: &[f64], scratch: &mut Vec<f64>) -> (f64, f64, f
     };
     scratch.clear();
     scratch.extend_from_slice(weights);
-    scratch.sort_by(f64::total_cmp);
     let middle = scratch.len() / 2;
-    let median = if scratch.len() % 2 == 1 {
-        scratch[middle]
-    } else {
-        0.5 * (scratch[middle - 1] + scratch[middle])
+    let (below, upper, _) = scratch.select_nth_unstable_by(middle, f64::total_cmp);
+    let lower = below.iter().copied().max_by(f64::total_cmp);
+    let median = match lower {
+        Some(lower) if weights.len().is_multiple_of(2) => 0.5 * (lower + *upper),
+        _ => *upper,
     };
     (mean, variance.sqrt(), median)
 }

@@ -11,6 +11,7 @@ use super::store::{FeatureScaling, Member, MemberFile, Outcome, StoreError};
 use super::stream::{self, StreamSource};
 use super::streams::Streams;
 use crate::data::DataError;
+use rayon::prelude::*;
 use sideband_models::{Compute, DeviceError, EVALUATION_CHUNK, Network, Predictor};
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -436,10 +437,8 @@ fn normalisation(
 /// [`TrainError::EmptyFold`] for the first that has not.
 pub fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
     let streams = Streams::new(task.seed, task.ensemble);
-    for member in members {
-        check_member(task, streams, *member)?;
-    }
-    Ok(())
+    let check = |member: &u32| check_member(task, streams, *member).err();
+    members.par_iter().find_map_first(check).map_or(Ok(()), Err)
 }
 
 fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), TrainError> {
