@@ -6,19 +6,22 @@
 //! `gradient EVENTS SECONDS`: value and gradient alone, on all threads, as
 //! `scripts/compare_peers.py` asks for them in turn with its peers; `profile FILE POINTS`:
 //! fit and profile scan of what `scripts/peers/w4_data.py` wrote; `growth`: more events,
-//! processes and parameters; `toys`: pseudo-experiments of 2000 events; `stream`: 10^7
+//! processes and parameters; `toys`: pseudo-experiments a second likewise; `stream`: 10^7
 //! events and 50 parameters in blocks, with the peak of memory.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
 
 use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rayon::prelude::*;
 use sideband::inference::fit::{FitSettings, ScanSettings, fit, scan};
+use sideband::inference::toys::{AsimovPool, fit_toy, randomised};
 use sideband::inference::{
     Coefficient, EventSource, Events, Interpolation, Model, NotPositive, Parameter, Pool, Process,
     ProcessEvents, Rate, RateResponse, ResponseEvents, Sample, Storage, StreamedChannel, Term,
     UnbinnedChannel,
 };
+use sideband_models::random::Key;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
@@ -71,7 +74,7 @@ impl Inputs {
                 .map(|_| numbers.column(events, 0.5, 1.5))
                 .collect(),
             densities: (0..pairs)
-                .map(|_| [(0.95, 1.0), (1.0, 1.06)].map(|(a, b)| numbers.column(events, a, b)))
+                .map(|_| [0, 1].map(|_| numbers.column(events, 0.96, 1.04)))
                 .collect(),
         }
     }
@@ -304,7 +307,7 @@ fn gradient(events: usize, seconds: f64) {
     );
 }
 
-/// One gradient and one Hessian on all threads, for growing problems.
+/// One gradient and one Hessian on all threads, and a fit, for growing problems.
 fn growth() {
     for (events, processes, nuisances) in [
         (2_000, 3, 10),
@@ -316,7 +319,8 @@ fn growth() {
         (20_000, 3, 20),
         (20_000, 3, 40),
     ] {
-        let channel = Inputs::random(events, processes, nuisances).channel(Storage::Double);
+        let inputs = Inputs::random(events, processes, nuisances);
+        let channel = inputs.channel(Storage::Double);
         let n = nuisances + 1;
         let mut at = vec![0.1; n];
         at[0] = 1.0;
@@ -330,46 +334,77 @@ fn growth() {
         let second = median(0.3, |_| {
             channel.hessian(&at, &mut gradient, &mut hessian);
         });
+        let bytes = channel.sample().bytes();
+        let model = Model::new(inputs.parameters(), vec![Arc::new(channel)]);
+        let start = Instant::now();
+        let best = fit(&model, &FitSettings::default()).unwrap();
         println!(
-            "events {events} processes {processes} nuisances {nuisances}: value {:.3} ms, gradient {:.3} ms, hessian {:.3} ms, {} MB",
+            "events {events} processes {processes} nuisances {nuisances}: value {:.3} ms, gradient {:.3} ms, hessian {:.3} ms, {} MB; fit {:.2} s, {}",
             1e3 * value,
             1e3 * first,
             1e3 * second,
-            channel.sample().bytes() / 1_000_000
+            bytes / 1_000_000,
+            start.elapsed().as_secs_f64(),
+            if best.is_converged() {
+                "converged"
+            } else {
+                "failed"
+            },
         );
     }
 }
 
-/// The cost of a pseudo-experiment of about 2000 of 20 000 events.
+/// Pseudo-experiments from a pool of twenty times their events, thrown and fitted on all
+/// threads: the free and the conditional fit.
 fn toys() {
-    let channel = Inputs::random(20_000, 3, 10).channel(Storage::Double);
-    let rows: Vec<usize> = (0..20_000).step_by(10).collect();
-    let weights = vec![1.0; rows.len()];
-    let mut at = vec![0.1; 11];
-    at[0] = 1.0;
-    let mut gradient = vec![0.0; 11];
-    let mut hessian = vec![0.0; 121];
-    let select = median(0.3, |_| {
-        channel.select(&rows, &weights).unwrap();
-    });
-    let toy = channel.select(&rows, &weights).unwrap();
-    let value = median(0.3, |_| {
-        toy.gradient(&at, &mut gradient);
-    });
-    let second = median(0.3, |_| {
-        toy.hessian(&at, &mut gradient, &mut hessian);
-    });
-    let pool = Pool::new(channel.sample());
-    let pooled = median(0.3, |_| {
-        pool.select(&rows, &weights).unwrap();
-    });
-    println!("toy: from a pool {:.1} us", 1e6 * pooled);
-    println!(
-        "toy: select {:.1} us, gradient {:.1} us, hessian {:.1} us",
-        1e6 * select,
-        1e6 * value,
-        1e6 * second
-    );
+    for (events, processes, nuisances) in [
+        (500, 3, 5),
+        (2_000, 3, 2),
+        (2_000, 3, 5),
+        (2_000, 3, 10),
+        (2_000, 3, 20),
+        (2_000, 3, 40),
+        (2_000, 6, 5),
+        (2_000, 12, 5),
+        (10_000, 3, 5),
+        (50_000, 3, 5),
+    ] {
+        let mut inputs = Inputs::random(20 * events, processes, nuisances);
+        inputs.expected.fill(events as f64);
+        let channel = inputs.channel(Storage::Double);
+        let share = |j: usize| match j {
+            1 => 1.0 / 20.0,
+            0 | 2 => 0.0,
+            _ => 0.1 / 20.0,
+        };
+        let weight = |i: usize| (0..processes).map(|j| share(j) * inputs.ratios[j][i]).sum();
+        let weights: Vec<f64> = (0..20 * events).map(weight).collect();
+        let pool = AsimovPool::new(&weights).unwrap();
+        let columns = Pool::new(channel.sample());
+        let mut truth = vec![0.0; nuisances + 1];
+        truth[0] = 1.0;
+        let (parameters, settings) = (inputs.parameters(), FitSettings::default());
+        let toy = |number: u64| {
+            let key = Key::from_seed(1).with(number);
+            let thrown = pool.throw(key.with(0));
+            let sample = columns.select(&thrown.rows, &thrown.weights()).unwrap();
+            let channel = channel.with_sample(sample).unwrap();
+            let parameters = randomised(&parameters, &truth, key.with(1));
+            let model = Model::new(parameters, vec![Arc::new(channel)]);
+            fit_toy(&model, &settings, 0, &truth).unwrap().converged
+        };
+        let (mut thrown, mut converged, start) = (0, 0, Instant::now());
+        while start.elapsed().as_secs_f64() < 3.0 {
+            let good = (thrown..thrown + 32).into_par_iter().filter(|n| toy(*n));
+            converged += good.count();
+            thrown += 32;
+        }
+        println!(
+            "toys of {events} events, {processes} processes, {nuisances} nuisances: {:.1} a second, {} of {thrown} failed",
+            thrown as f64 / start.elapsed().as_secs_f64(),
+            thrown - converged as u64,
+        );
+    }
 }
 
 /// Blocks that stand for a file of 10^7 events.
