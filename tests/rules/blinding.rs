@@ -1,0 +1,1 @@
+//! What a blind region hides is in no output of any method.

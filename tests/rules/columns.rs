@@ -1,0 +1,1 @@
+//! Every event is counted, every value is what the file says.

@@ -1,0 +1,1 @@
+//! What is exported is the model that was fitted; every input is on record.

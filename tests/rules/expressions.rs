@@ -1,0 +1,1 @@
+//! Integers are exact, null propagates, a name means one thing.

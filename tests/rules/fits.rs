@@ -1,0 +1,1 @@
+//! Best fits at bounds, parameters that nothing measures.

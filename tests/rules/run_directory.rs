@@ -1,0 +1,1 @@
+//! One state, all or nothing, nobody else's files.

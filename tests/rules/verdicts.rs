@@ -1,0 +1,1 @@
+//! Nothing closes that was not tested.
