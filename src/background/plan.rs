@@ -67,6 +67,24 @@ pub enum PlanError {
         /// Events of the training region.
         events: usize,
     },
+    /// A feature that has one value in one of the samples.
+    #[error(
+        "`{key}`: `{name}` is {value} for all {events} events of data.{role} in the training \
+         region and has other values in the other sample: the classes are told apart by it, and \
+         no ratio exists. Remove it, or check the files of data.{role}"
+    )]
+    ConstantInClass {
+        /// The configuration's key.
+        key: &'static str,
+        /// The feature.
+        name: String,
+        /// Its value.
+        value: f64,
+        /// Source or target.
+        role: &'static str,
+        /// Events of the sample in the training region.
+        events: usize,
+    },
     /// A blind region that reaches into the training region.
     #[error(
         "`regions.{blind}`: {events} events are in this blind region and in the training \
@@ -82,8 +100,15 @@ pub enum PlanError {
         events: u64,
     },
     /// A distribution that cannot be binned.
-    #[error("distribution `{0}` cannot be binned: {1}")]
-    Variable(String, String),
+    #[error("`{key}`: `{name}` cannot be binned: {reason}")]
+    Variable {
+        /// The configuration's key.
+        key: &'static str,
+        /// The distribution.
+        name: String,
+        /// What is wrong, and what to change.
+        reason: String,
+    },
     /// What an interpolation cannot do with its plane or its events.
     #[error("`{key}`: {reason}")]
     Interpolation {
@@ -123,7 +148,7 @@ impl PlanError {
             Self::Data {
                 is_config: true,
                 ..
-            } | Self::Variable(..)
+            } | Self::Variable { .. }
                 | Self::BlindOverlap { .. }
                 | Self::Interpolation { .. }
         )
@@ -432,6 +457,11 @@ pub(super) fn scaling(
         mean[k] += share * x;
         range[k] = (range[k].0.min(x), range[k].1.max(x));
     });
+    let one_of = |sample: &Sample, rows: &[usize], k: usize| -> Option<f64> {
+        let mut values = rows.iter().map(|row| sample.features(*row)[k]);
+        let first = values.next()?;
+        values.all(|x| x == first).then_some(f64::from(first))
+    };
     let mut variance = vec![0.0; width];
     each(&mut |k, x, share| variance[k] += share * (x - mean[k]).powi(2));
     for (k, (name, _)) in inputs.iter().enumerate() {
@@ -442,6 +472,26 @@ pub(super) fn scaling(
                 value: range[k].0,
                 events,
             });
+        }
+        // a category may have no target event: the ratio is small there
+        let is_listed = k < config.features.inputs.len();
+        for (sample, rows) in samples.iter().zip(&rows) {
+            if samples.len() > 1
+                && (is_listed || sample.role == "source")
+                && let Some(value) = one_of(sample, rows, k)
+            {
+                return Err(PlanError::ConstantInClass {
+                    key: if is_listed {
+                        "features.inputs"
+                    } else {
+                        "features.one_hot"
+                    },
+                    name: name.clone(),
+                    value,
+                    role: sample.role,
+                    events: rows.len(),
+                });
+            }
         }
     }
     let scale = variance.iter().map(|v| v.sqrt()).collect();

@@ -7,7 +7,7 @@ use super::replicas::Replicas;
 use crate::config::{Config, ConfigError, InterpolationConfig, Method, MissingPolicy};
 use crate::data::{DataError, Dataset, IdSpec, OnMissing, Resolver, ScanRequest};
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
-use crate::run::{DirectoryError, RunDirectory, State, atomic};
+use crate::run::{DirectoryError, RunDirectory, SinkError, State, atomic, output};
 use sideband_models::{Compute, DeviceError, Network};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -33,9 +33,9 @@ pub enum PredictError {
     /// The events do not fit.
     #[error(transparent)]
     Data(#[from] PlanError),
-    /// The file to write is one of those read.
-    #[error("--out {} is one of the input files; choose another", .0.display())]
-    Overwrites(PathBuf),
+    /// The file to write is none to be written.
+    #[error(transparent)]
+    Output(#[from] SinkError),
     /// No event is selected.
     #[error("no event of {0} is selected")]
     Empty(String),
@@ -101,7 +101,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
     if table.is_empty() {
         return Err(PredictError::Empty(options.data.join(", ")));
     }
-    check_output(options)?;
+    let out = check_output(options)?;
 
     let compute = Compute::open(
         options
@@ -129,7 +129,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
     let replicas = Replicas::of(split, streams, &members);
     let method = config.experiment.method;
     let yields = manifest_yields(&directory, method)?;
-    let write = atomic::write_with(&options.out, |file| {
+    let write = atomic::write_with(&out, |file| {
         let mut writer = PredictionWriter::new(file, &table, &[], &members)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
@@ -174,19 +174,11 @@ fn manifest_yields(directory: &RunDirectory, method: Method) -> Result<[f64; 2],
     Ok(metrics.training_yields)
 }
 
-fn check_output(options: &PredictOptions) -> Result<(), PredictError> {
-    let Ok(out) = options.out.canonicalize() else {
-        return Ok(());
-    };
+/// Where the predictions go.
+fn check_output(options: &PredictOptions) -> Result<PathBuf, PredictError> {
     let inputs = Dataset::open(&options.data, Path::new(""))
         .map_err(|e| PlanError::data("DATA".to_owned(), e))?;
-    if inputs
-        .files()
-        .any(|f| f.canonicalize().is_ok_and(|f| f == out))
-    {
-        return Err(PredictError::Overwrites(options.out.clone()));
-    }
-    Ok(())
+    Ok(output(&options.out, inputs.files())?)
 }
 
 fn read_events(

@@ -1,8 +1,8 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::{go_to, print_ensemble, to_result};
-use super::{Done, Exit};
+use super::run::{exit_of, go_to, print_ensemble, to_result};
+use super::Done;
 use crate::background::{RunOptions, redo_report};
 use crate::ensemble::Interrupt;
 use crate::run::RunDirectory;
@@ -21,6 +21,7 @@ pub(super) fn report(arguments: &ReportArguments) -> Done {
         };
         return to_result(&experiment, &options, &Interrupt::default());
     }
-    print_ensemble(&redo_report(&arguments.run)?)?;
-    Ok(Exit::Ok)
+    let end = redo_report(&arguments.run)?;
+    print_ensemble(&end)?;
+    Ok(exit_of(&end))
 }

@@ -2,10 +2,11 @@
 
 use super::figures::{self, Named};
 use super::interpolation;
+use super::names::file_names;
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
-use super::verdict::{short, verdict};
-use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
+use super::verdict::{plain, short, verdict};
+use crate::background::{FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
 use crate::config::{Config, Method};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
@@ -40,14 +41,20 @@ pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
     if !path.exists() {
         return Err(ReportError::Unfinished("it has no metrics.json".to_owned()));
     }
-    let text = directory.read(&path)?;
-    serde_json::from_str(&text).map_err(|e| {
-        DirectoryError::Damaged {
-            path,
-            reason: e.to_string(),
-        }
-        .into()
-    })
+    let Head { format } = directory.read_json(&path)?;
+    if format != METRICS_FORMAT {
+        return Err(ReportError::Unfinished(format!(
+            "{} has format {format}, this program writes {METRICS_FORMAT}",
+            path.display()
+        )));
+    }
+    Ok(directory.read_json(&path)?)
+}
+
+/// The part of `metrics.json` that every version has.
+#[derive(serde::Deserialize)]
+struct Head {
+    format: u32,
 }
 
 /// What figures need beside the metrics; only interpolations have it.
@@ -59,12 +66,7 @@ pub fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, 
     if !path.exists() {
         return Ok(None);
     }
-    let text = directory.read(&path)?;
-    let parsed = serde_json::from_str(&text).map_err(|e| DirectoryError::Damaged {
-        path,
-        reason: e.to_string(),
-    })?;
-    Ok(Some(parsed))
+    Ok(Some(directory.read_json(&path)?))
 }
 
 /// The settings that decide what a report looks like, as text.
@@ -106,21 +108,24 @@ pub fn write(
     let data = read_figure_data(directory)?;
     let sections = sections(config, metrics, members, data.as_ref())?;
     let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
+    let parts: Vec<Vec<String>> = figures.iter().map(|named| named.name.clone()).collect();
+    let names = file_names(&parts);
     let plots = directory.plots();
     std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
-    figures.par_iter().try_for_each(|named| {
+    figures.par_iter().zip(&names).try_for_each(|(named, name)| {
         let plot = |source| ReportError::Plot {
-            name: named.name.clone(),
+            name: name.clone(),
             source,
         };
-        let path = directory.plots().join(format!("{}.svg", named.name));
+        let path = directory.plots().join(format!("{name}.svg"));
         directory.write(&path, named.figure.svg.as_bytes())?;
         let png = named.figure.to_png().map_err(plot)?;
         Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
     })?;
+    let mut names = names.into_iter();
     let page = Page {
         title: config
             .report
@@ -135,8 +140,9 @@ pub fn write(
             .map(|(mut section, figures)| {
                 section.figures = figures
                     .into_iter()
-                    .map(|f| PageFigure {
-                        name: f.name,
+                    .zip(names.by_ref())
+                    .map(|(f, name)| PageFigure {
+                        name,
                         svg: f.figure.svg,
                         caption: f.caption,
                     })
@@ -222,7 +228,7 @@ fn sections(
 ) -> Result<Vec<SectionWithFigures>, ReportError> {
     let overview = match &metrics.interpolation {
         Some(_) => interpolation::summary(metrics),
-        None => summary(metrics),
+        None => summary(config, metrics),
     };
     let mut list = vec![(overview, Vec::new())];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
@@ -233,7 +239,7 @@ fn sections(
     }
     let mut figures = Vec::new();
     for (name, plane) in &metrics.planes {
-        let drawn = figures::planes(config, &file_name(name), plane);
+        let drawn = figures::planes(config, name, plane);
         figures.extend(drawn.map_err(plot_error(name))?);
     }
     if !figures.is_empty() {
@@ -259,36 +265,41 @@ pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
 }
 
 pub(super) fn number(value: f64) -> String {
-    if value.abs() >= 1000.0 {
+    if value.abs() >= 1e9 {
+        plain(value, 0)
+    } else if value.abs() >= 1000.0 {
         format!("{value:.0}")
     } else {
         format!("{value:.1}")
     }
 }
 
-fn summary(metrics: &Metrics) -> Section {
+fn summary(config: &Config, metrics: &Metrics) -> Section {
     let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let judgement = judge(metrics, config);
     let rows = metrics
         .regions
-        .values()
-        .map(|r| {
+        .iter()
+        .map(|(name, r)| {
             let y = &r.yields;
             let optional = |v: Option<f64>, e: Option<f64>| match (v, e) {
                 (Some(v), Some(e)) => format!("{} ± {}", number(v), number(e)),
                 _ => "blinded".to_owned(),
             };
+            let component = |name: &str| {
+                let error = y.components.get(name);
+                error.map_or_else(|| "–".to_owned(), |e| number(*e))
+            };
             vec![
                 r.label.clone() + if r.trained { " (held out)" } else { "" },
                 optional(y.observed, y.observed_error),
                 y.before.map_or_else(|| "–".to_owned(), number),
-                format!(
-                    "{} ± {} ± {}",
-                    number(y.after),
-                    number(y.after_stat),
-                    number(y.after_spread)
-                ),
+                number(y.after),
+                number(y.after_stat),
+                component("members"),
+                component("normalisation"),
                 match (y.ratio, y.ratio_error) {
-                    (Some(v), Some(e)) => format!("{v:.3} ± {e:.3}"),
+                    (Some(v), Some(e)) => format!("{} ± {}", plain(v, 3), plain(e, 3)),
                     _ => "–".to_owned(),
                 },
                 r.auc.map_or_else(
@@ -299,6 +310,11 @@ fn summary(metrics: &Metrics) -> Section {
                     || "–".to_owned(),
                     |a| format!("{:.3} ± {:.3}", a.after.value, a.after.error),
                 ),
+                if r.blind {
+                    "blinded".to_owned()
+                } else {
+                    judgement.regions[name].state.words().to_owned()
+                },
             ]
         })
         .collect();
@@ -307,14 +323,33 @@ fn summary(metrics: &Metrics) -> Section {
         .values()
         .map(|r| {
             let w = &r.weights;
+            let percent = |share: f64| format!("{:.2} %", 100.0 * share);
             vec![
                 r.label.clone(),
                 r.source_events.to_string(),
                 number(w.effective),
-                format!("{:.3}", w.largest),
-                format!("{:.2} %", 100.0 * w.largest_share),
-                format!("{:.2} %", 100.0 * r.yields.raw_relative_spread),
-                format!("{:.2} %", 100.0 * r.yields.after_spread / r.yields.after),
+                plain(w.largest, 3),
+                percent(w.largest_share),
+                percent(r.yields.raw_relative_spread),
+                r.yields
+                    .components
+                    .get("members")
+                    .filter(|_| r.yields.after != 0.0)
+                    .map_or_else(|| "–".to_owned(), |e| percent(e / r.yields.after)),
+            ]
+        })
+        .collect();
+    let outside = metrics
+        .regions
+        .values()
+        .map(|r| {
+            let percent = |share: f64| format!("{:.2} %", 100.0 * share);
+            vec![
+                r.label.clone(),
+                r.outside.events.to_string(),
+                percent(r.outside.share),
+                percent(r.outside.predicted_share),
+                r.outside.words(),
             ]
         })
         .collect();
@@ -324,18 +359,26 @@ fn summary(metrics: &Metrics) -> Section {
             "AUC is that of a fresh classifier of source against target; 0.5 means that nothing \
              tells them apart, and a perfect reweighting gives 0.5 within the error."
                 .to_owned(),
+            "Members: standard deviation over replicas, each normalised to its own resampling of \
+             the source in the training region. Normalisation: counting error of the target there, \
+             and of the source where replicas are not resampled."
+                .to_owned(),
         ],
         tables: vec![
             Table {
-                caption: "Yields. After: ± statistical ± ensemble.".to_owned(),
+                caption: "Yields, and the errors of the prediction.".to_owned(),
                 header: texts(&[
                     "Region",
                     "Observed",
                     "Before",
                     "After",
+                    "± statistical",
+                    "± members",
+                    "± normalisation",
                     "After / observed",
                     "AUC before",
                     "AUC after",
+                    "Verdict",
                 ]),
                 rows,
             },
@@ -352,6 +395,19 @@ fn summary(metrics: &Metrics) -> Section {
                 ]),
                 rows: weights,
             },
+            Table {
+                caption: "Events to be predicted outside of what was trained: beyond the values of \
+                          the training region's events, or in a category without any."
+                    .to_owned(),
+                header: texts(&[
+                    "Region",
+                    "Events",
+                    "Share of the source",
+                    "Share of the prediction",
+                    "Reasons",
+                ]),
+                rows: outside,
+            },
         ],
         ..Section::default()
     }
@@ -365,8 +421,8 @@ fn region_section(
     let mut figures = Vec::new();
     let mut rows = Vec::new();
     for (key, v) in &region.variables {
-        let file = format!("{}_{}", file_name(name), file_name(key));
-        let figure = figures::comparison(config, region, v).map_err(plot_error(&file))?;
+        let file = vec![name.to_owned(), key.clone()];
+        let figure = figures::comparison(config, region, v).map_err(plot_error(&file.join(" ")))?;
         figures.push(Named {
             name: file,
             caption: format!(
@@ -394,8 +450,8 @@ fn region_section(
         ]);
     }
     if let Some((key, v)) = region.variables.iter().find(|(_, v)| !v.is_input) {
-        let file = format!("{}_{}_correlation", file_name(name), file_name(key));
-        let figure = figures::correlation(config, region, v).map_err(plot_error(&file))?;
+        let file = vec![name.to_owned(), key.clone(), "correlation".to_owned()];
+        let figure = figures::correlation(config, region, v).map_err(plot_error(&file.join(" ")))?;
         figures.push(Named {
             name: file,
             caption: format!("Correlation over members between bins of {}.", v.label),
@@ -409,7 +465,7 @@ fn region_section(
     };
     let section = Section {
         title: format!("Region {}{held_out}", region.label),
-        anchor: format!("region-{}", file_name(name)),
+        anchor: format!("region-{name}"),
         tables: vec![Table {
             caption: "χ² / ndf of prediction against observation.".to_owned(),
             header: [
@@ -433,14 +489,14 @@ fn ratio_section(config: &Config, metrics: &Metrics) -> Result<SectionWithFigure
     let mut figures = Vec::new();
     if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
         figures.push(Named {
-            name: "calibration".to_owned(),
+            name: vec!["calibration".to_owned()],
             caption: "Calibration of the nominal ratio: a perfect one lies on the diagonal."
                 .to_owned(),
             figure: figures::calibration(config, metrics).map_err(plot_error("calibration"))?,
         });
     }
     figures.push(Named {
-        name: "weights".to_owned(),
+        name: vec!["weights".to_owned()],
         caption: "Nominal weights of the source's events.".to_owned(),
         figure: figures::weights(config, metrics).map_err(plot_error("weights"))?,
     });
@@ -477,7 +533,7 @@ fn training_section(
         ..Section::default()
     };
     let losses = Named {
-        name: "losses".to_owned(),
+        name: vec!["losses".to_owned()],
         caption: "Losses of all members; validation with nominal weights, training with each \
                   member's bootstrap weights."
             .to_owned(),

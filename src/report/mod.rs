@@ -11,8 +11,9 @@ mod comparison;
 mod figures;
 mod interpolation;
 mod matrix;
+mod names;
 mod verdict;
 
 pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};
-pub use matrix::write_matrix;
+pub use matrix::{EnsembleSummary, RegionSummary, write_matrix};
 pub use verdict::verdict;

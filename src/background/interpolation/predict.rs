@@ -3,6 +3,8 @@
 use super::super::Workbench;
 use super::super::closure::{Component, Variations, compare};
 use super::super::diagnostics::{loss_summary, member_summary};
+use super::super::judgement::{Verdict, yield_test};
+use super::super::support::OutsideMetrics;
 use super::super::metrics::{METRICS_FORMAT, Metrics, RegionMetrics, YieldMetrics};
 use super::events::rebuild;
 use super::metrics::InterpolationMetrics;
@@ -464,7 +466,8 @@ fn metrics(
         .iter()
         .map(|c| c.weight * c.samples[1] as f64)
         .sum();
-    let observed: f64 = plan.sample.classes()[0].weights.iter().sum();
+    let weights = WeightSummary::of(plan.sample.classes()[0].weights.iter().copied());
+    let observed = weights.sum;
     let loss = loss_summary(members);
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
@@ -476,6 +479,10 @@ fn metrics(
         experiment: plan.config.experiment.name.clone(),
         training_region: plan.config.training.region.clone(),
         training_yields: [count, observed],
+        // the samples' own number of events is no counting
+        training_errors: [0.0, weights.error],
+        support: None,
+        verdict: Verdict::default(),
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
         regions,
@@ -538,16 +545,10 @@ fn region(
             .map(|(c, variance)| (c.name.to_owned(), variance.sqrt()))
             .collect(),
         raw_relative_spread: covariances[0].sqrt() / after,
-        ratio: None,
-        ratio_error: None,
+        ..YieldMetrics::default()
     };
-    if let Some(o) = observed.filter(|o| o.sum > 0.0 && after > 0.0) {
-        let ratio = after / o.sum;
-        let relative =
-            (o.error / o.sum).powi(2) + (stat / after).powi(2) + (spread / after).powi(2);
-        yields.ratio = Some(ratio);
-        yields.ratio_error = Some(ratio * relative.sqrt());
-    }
+    let all = WeightSummary::of(table.weights.iter().copied());
+    yield_test(&mut yields, 0.0, all.error.powi(2) / all.sum);
     let variables = plan.variables.iter().zip(&sums.variables).map(|(v, sums)| {
         let observed = rows.as_ref().map(|rows| {
             let mut histogram = Histogram::new(v.edges.bins());
@@ -570,6 +571,8 @@ fn region(
         blind: !shown,
         source_events: sums.weights.len(),
         target_events: rows.as_ref().map(Vec::len),
+        outside: OutsideMetrics::default(),
+        verdict: Verdict::default(),
         yields,
         weights: WeightSummary::of(sums.weights.iter().copied()),
         weight_distribution: (Vec::new(), Vec::new()),
