@@ -91,14 +91,15 @@ pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
         let names = judged.iter().filter(|name| regions[name.as_str()].state == state);
         names.map(|name| (*name).clone()).collect()
     };
-    let not_finite: Vec<String> = regions
+    let infinite: Vec<String> = regions
         .iter()
         .filter(|(_, v)| v.state == VerdictState::NotFinite)
         .map(|(name, _)| name.clone())
         .collect();
     let (open, untested) = (has(VerdictState::Open), has(VerdictState::Untested));
-    let (state, concerned) = if !not_finite.is_empty() {
-        (VerdictState::NotFinite, not_finite)
+    let of_planes = not_finite(&metrics.interpolation);
+    let (state, concerned) = if !infinite.is_empty() || !of_planes.is_empty() {
+        (VerdictState::NotFinite, infinite)
     } else if !open.is_empty() {
         (VerdictState::Open, open.clone())
     } else if !untested.is_empty() || judged.is_empty() {
@@ -113,6 +114,8 @@ pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
             reasons.map(move |reason| format!("{name}: {reason}"))
         })
         .collect();
+    let planes = of_planes.iter().take(NAMED);
+    reasons.extend(planes.map(|place| format!("interpolation: {place}")));
     if judged.is_empty() {
         reasons.push("all regions are blind".to_owned());
     }
@@ -272,7 +275,7 @@ impl Tests {
         let Some(auc) = region.auc.map(|auc| auc.after) else {
             if is_wanted && region.yields.before.is_some() {
                 self.reasons
-                    .push("no AUC: too few events for a classifier".to_owned());
+                    .push("no AUC: too few events for a classifier, or its scores are not finite".to_owned());
             }
             return;
         };

@@ -68,7 +68,10 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
         VerdictState::NotFinite => format!(
             "The {prediction} is not finite in {}: this is no result. {}. See the features there \
              against those of the training region.",
-            of(whole.state),
+            match of(whole.state) {
+                none if none.is_empty() => "the mass plane".to_owned(),
+                regions => regions,
+            },
             whole.reasons.join("; ")
         ),
         VerdictState::Open => format!(
