@@ -168,6 +168,7 @@ impl<'a> Accumulator<'a> {
             training_yields: yields(plan),
             members: member_summary(&plan.config, members, failed, self.replicas.len()),
             loss: loss_summary(members),
+            losses: vec![plan.source.losses.clone(), plan.target.losses.clone()],
             regions,
             planes: self.planes(),
             interpolation: None,
@@ -428,7 +429,7 @@ fn value(plan: &Plan, sample: &super::Sample, variable: &Variable, row: usize) -
     if !variable.is_input {
         return sample
             .column(&variable.name)
-            .map_or(f64::NAN, |values| f64::from(values[row]));
+            .map_or(f64::NAN, |values| values[row]);
     }
     let Some(k) = plan
         .scaling
@@ -438,7 +439,7 @@ fn value(plan: &Plan, sample: &super::Sample, variable: &Variable, row: usize) -
     else {
         return f64::NAN;
     };
-    f64::from(sample.features(row)[k])
+    sample.feature(k, &variable.name).at(row)
 }
 
 fn plane_bin(
@@ -449,9 +450,9 @@ fn plane_bin(
     row: usize,
 ) -> Option<usize> {
     let at = |axis: &str, edges: &Edges| {
-        let value = f64::from(sample.column(&format!("{}:{axis}", config.name))?[row]);
+        let value = sample.column(&format!("{}:{axis}", config.name))?[row];
         let (low, high) = (edges.values()[0], edges.values()[edges.bins()]);
-        (low..high).contains(&value).then(|| edges.find(value))?
+        (low..=high).contains(&value).then(|| edges.find(value))?
     };
     Some(at("x", x)? * config.bins + at("y", y)?)
 }

@@ -1,6 +1,7 @@
 //! `metrics.json`: every number of a result, under documented keys.
 
 use super::interpolation::InterpolationMetrics;
+use crate::data::Losses;
 use crate::stats::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct Metrics {
     pub members: MemberSummary,
     /// Losses.
     pub loss: LossSummary,
+    /// Events of each sample that are missing somewhere, by reason.
+    #[serde(default)]
+    pub losses: Vec<Losses>,
     /// Regions by name, in the configuration's order.
     pub regions: IndexMap<String, RegionMetrics>,
     /// Two-dimensional distributions by name.

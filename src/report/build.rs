@@ -4,6 +4,7 @@ use super::figures::{self, Named};
 use super::interpolation;
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
+use super::losses;
 use super::verdict::{short, verdict};
 use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
 use crate::config::{Config, Method};
@@ -250,6 +251,7 @@ fn sections(
         list.push(ratio_section(config, metrics)?);
     }
     list.push(training_section(config, metrics, members)?);
+    list.push((losses::section(&metrics.losses), Vec::new()));
     Ok(list)
 }
 

@@ -72,7 +72,7 @@ fn events_come_in_the_order_of_files_and_rows() {
         for (event, features) in one.features.chunks(5).enumerate() {
             let x = (event * every) as f32;
             assert_eq!(features, [x, 2.0 * x, x + 1.0, -x, x]);
-            assert_eq!(one.columns[0].1[event], x / 2.0);
+            assert_eq!(one.columns[0].1[event], f64::from(x) / 2.0);
             assert_eq!(one.weights[event], f64::from(x) + 0.5);
             assert_eq!(one.flags[event], u64::from(x % 2.0 == 0.0));
         }
@@ -95,7 +95,7 @@ fn room_that_is_short_is_made_longer() {
         for room_bytes in [0, 100_000, 5_000_000] {
             let waves = in_threads(1, || {
                 let jobs = dataset.jobs();
-                let scan = Scan::new(&plan, &jobs, room_bytes);
+                let scan = Scan::new(&plan, &jobs, room_bytes).unwrap();
                 scan.run(&jobs, None).unwrap()
             });
             assert_eq!(waves, whole, "{room_bytes} bytes, {selection}");
