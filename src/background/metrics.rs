@@ -185,6 +185,9 @@ pub struct PlaneMetrics {
     pub predicted: Vec<Vec<f64>>,
     /// (observed - predicted) / error; null where there is nothing.
     pub pull: Vec<Vec<Option<f64>>>,
+    /// Sums of the weights of target and reweighted source in none of the bins.
+    #[serde(default)]
+    pub outside: [f64; 2],
     /// Draw the borders of SR and CR.
     pub hh_borders: bool,
 }

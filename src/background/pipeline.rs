@@ -221,16 +221,6 @@ pub(super) fn plan(
     for sample in plan.samples() {
         describe_sample(sample, say);
     }
-    let shared = match &plan {
-        Planned::Ratio(plan) => plan.shared_keys()?,
-        Planned::Interpolation(_) => 0,
-    };
-    if shared > 0 {
-        say(&format!(
-            "{shared} events of the target have the id of a source event and share its folds and \
-             bootstrap weights; if they are other events, set data.target.namespace"
-        ));
-    }
     Ok(plan)
 }
 

@@ -4,7 +4,7 @@
 use super::events::{FeatureValues, Sample, Wanted, inputs};
 use super::variables::{self, Variable};
 use crate::config::{Config, Method};
-use crate::data::{DataError, memory};
+use crate::data::{DataError, Loss, LossKind, memory};
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task, TrainingSample,
     TrainingSettings,
@@ -218,7 +218,9 @@ impl Plan {
             ("source", "data.source"),
             source.expect("the method's check asks for it"),
         )?;
-        let target = load(("target", "data.target"), &config.data.target)?;
+        let mut target = load(("target", "data.target"), &config.data.target)?;
+        let shared = shared_keys(&source, &target)?;
+        target.losses.lost.extend(shared);
         check_blinding(&config, &source)?;
         check_selections(&config, &[&source, &target], options.unblind)?;
 
@@ -292,17 +294,6 @@ impl Plan {
             })
     }
 
-    /// Target events whose key a source event has as well.
-    ///
-    /// # Errors
-    /// [`DataError::NoRoom`] without memory for the keys.
-    pub fn shared_keys(&self) -> Result<usize, PlanError> {
-        let keys = self.source.table.ids.sorted_keys();
-        let keys = keys.map_err(|e| PlanError::data("data.source".to_owned(), e))?;
-        let target = self.target.table.ids.keys();
-        Ok(target.filter(|key| keys.binary_search(key).is_ok()).count())
-    }
-
     /// The network of a member.
     #[must_use]
     pub fn network(&self) -> Network {
@@ -321,6 +312,24 @@ impl Plan {
             stream: self.stream.as_ref(),
         }
     }
+}
+
+/// Target events whose key a source event has as well.
+fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>, PlanError> {
+    let keys = source.table.ids.sorted_keys();
+    let keys = keys.map_err(|e| PlanError::data("data.source".to_owned(), e))?;
+    let shared = target.table.ids.keys();
+    let shared = shared.filter(|key| keys.binary_search(key).is_ok()).count();
+    // samples of both are drawn by the same number of a key
+    let share = |sample: &Sample| sample.rest.as_ref().map_or(1.0, |rest| rest.training.share);
+    let events = (shared as f64 / share(source).min(share(target))).round() as u64;
+    Ok((events > 0).then(|| Loss {
+        kind: LossKind::SharedId,
+        name: "data.target.id".to_owned(),
+        events,
+        weight: 0.0,
+        first: None,
+    }))
 }
 
 pub(super) fn region_index(config: &Config, name: &str) -> usize {

@@ -255,7 +255,7 @@ pub struct DataConfig {
     #[serde(default)]
     pub on_missing: MissingPolicy,
     /// Largest share of a sample's events that may be missing somewhere unasked: a
-    /// selection without a value, a plotted variable without one or infinite.
+    /// selection without a value, a plotted variable without one.
     #[serde(default = "max_loss")]
     pub max_loss: f64,
     /// Reads the events while training, with a shuffle in windows: for data

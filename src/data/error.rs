@@ -232,6 +232,20 @@ pub enum DataError {
         /// What the system says.
         source: std::collections::TryReserveError,
     },
+    /// A part of a file would not fit in the memory.
+    #[error(
+        "{}: there is no memory for a column of {bytes} bytes: {source}; write the file with \
+         shorter row groups",
+        .path.display()
+    )]
+    NoMemory {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the column in a row group, unpacked.
+        bytes: usize,
+        /// What the system says.
+        source: std::collections::TryReserveError,
+    },
     /// More regions than bits.
     #[error("{found} regions, at most {limit} are possible")]
     TooManyFlags {

@@ -19,7 +19,6 @@ use arrow::ipc::{root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 
 use super::file::{Fault, Part, reopen};
-use super::memory;
 
 /// `ARROW1` and two bytes of padding at the start of a file.
 const FILE_HEADER: u64 = 8;
@@ -260,7 +259,9 @@ fn check_buffers(batch: &BatchHeader<'_>, content: &[u8]) -> Result<(), String> 
             if !(-1..=MAX_BUFFER_BYTES).contains(&size) {
                 return Err(format!("a buffer of {size} bytes"));
             }
-            memory::room_for(1, usize::try_from(size).unwrap_or(0)).map_err(|e| e.to_string())?;
+            let mut probe: Vec<u8> = Vec::new();
+            let room = probe.try_reserve_exact(usize::try_from(size).unwrap_or(0));
+            room.map_err(|e| format!("no memory for a buffer of {size} bytes: {e}"))?;
         }
     }
     Ok(())

@@ -28,6 +28,8 @@ pub enum LossKind {
     Infinite,
     /// Shares its id with an earlier event, and so its fold and bootstrap weights.
     Id,
+    /// A target event that shares its id with a source event.
+    SharedId,
 }
 
 impl LossKind {
@@ -44,6 +46,7 @@ impl LossKind {
             Self::Variable => "no value: in no bin",
             Self::Infinite => "infinite: in an end bin",
             Self::Id => "the id of an earlier event",
+            Self::SharedId => "the id of a source event",
         }
     }
 
@@ -53,11 +56,16 @@ impl LossKind {
         matches!(self, Self::Input | Self::Category | Self::Observable)
     }
 
+    /// Whether the event is where it should be, and only its id is not its own.
+    fn is_of_ids(self) -> bool {
+        matches!(self, Self::Id | Self::SharedId)
+    }
+
     /// Whether more than the stated share of such events is an error: what was asked
-    /// for (dropping) and what harms no number is not.
+    /// for (dropping) and what is in its place all the same is not.
     #[must_use]
     pub fn is_limited(self) -> bool {
-        !self.is_dropped() && self != Self::Id
+        !self.is_dropped() && !self.is_of_ids() && self != Self::Infinite
     }
 }
 
@@ -95,7 +103,8 @@ impl Losses {
     #[must_use]
     pub fn share(&self, loss: &Loss) -> f64 {
         let all = match loss.kind {
-            LossKind::Variable | LossKind::Infinite | LossKind::Id => self.events,
+            LossKind::Variable | LossKind::Infinite => self.events,
+            kind if kind.is_of_ids() => self.events,
             _ => self.events + loss.events,
         };
         loss.events as f64 / all.max(1) as f64
@@ -146,11 +155,15 @@ impl Losses {
             LossKind::Id => "have the id of an earlier event; they share its folds and bootstrap \
                              weights. Give more id columns, or a namespace for each sample"
                 .to_owned(),
+            LossKind::SharedId => "have the id of a source event; they share its folds and \
+                                   bootstrap weights. If they are other events, set \
+                                   data.target.namespace"
+                .to_owned(),
         };
         let first = loss.first.as_ref();
         let first = first.map(|(file, row)| format!("; first on row {row} of {file}"));
         let weight = match loss.kind {
-            LossKind::Id => String::new(),
+            kind if kind.is_of_ids() => String::new(),
             _ => format!(", sum of weights {:.6}", Short(loss.weight)),
         };
         format!(

@@ -1,6 +1,8 @@
 //! Room in memory, asked for before it is used: what the system refuses is an error
 //! here, where an allocation would end the program.
 
+use std::path::Path;
+
 use super::error::DataError;
 
 /// Whether there is room for `bytes` bytes for each of `rows` events. It is given back
@@ -13,6 +15,21 @@ pub(crate) fn room_for(rows: usize, bytes: usize) -> Result<(), DataError> {
     probe
         .try_reserve_exact(rows.saturating_mul(bytes))
         .map_err(|source| DataError::NoRoom { rows, source })
+}
+
+/// Whether there is room for `bytes` bytes of a file.
+///
+/// # Errors
+/// [`DataError::NoMemory`]
+pub(crate) fn bytes(bytes: usize, path: &Path) -> Result<(), DataError> {
+    let mut probe: Vec<u8> = Vec::new();
+    probe
+        .try_reserve_exact(bytes)
+        .map_err(|source| DataError::NoMemory {
+            path: path.to_owned(),
+            bytes,
+            source,
+        })
 }
 
 /// An empty list with room for `length` values.

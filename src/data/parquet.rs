@@ -12,7 +12,6 @@ use parquet::arrow::arrow_reader::{
 };
 
 use super::file::{BATCH_ROWS, Fault, Part, reopen};
-use super::memory;
 
 /// Row groups longer than this are read by several threads. Each of them skips
 /// to its rows page by page, so much smaller parts would not pay.
@@ -72,6 +71,17 @@ impl ParquetFile {
         Ok((Self { metadata }, schema, parts))
     }
 
+    /// Bytes of the largest of the `wanted` columns of a row group, as the file gives
+    /// them: pages are unpacked whole.
+    pub(super) fn largest(&self, group: usize, wanted: &[usize]) -> usize {
+        let metadata = self.metadata.metadata();
+        let descriptor = metadata.file_metadata().schema_descr();
+        let columns = metadata.row_group(group).columns().iter().enumerate();
+        let read = columns.filter(|(k, _)| wanted.contains(&descriptor.get_column_root_idx(*k)));
+        let largest = read.map(|(_, column)| column.uncompressed_size()).max();
+        usize::try_from(largest.unwrap_or(0)).unwrap_or(0)
+    }
+
     pub(super) fn read(
         &self,
         path: &Path,
@@ -81,13 +91,6 @@ impl ParquetFile {
     ) -> Result<(), Fault> {
         let place = || format!("row group {}", part.group);
         let descriptor = self.metadata.metadata().file_metadata().schema_descr();
-        // pages are unpacked whole, at the size that the file gives
-        let group = self.metadata.metadata().row_group(part.group);
-        let columns = group.columns().iter().enumerate();
-        let read = columns.filter(|(k, _)| wanted.contains(&descriptor.get_column_root_idx(*k)));
-        let largest = read.map(|(_, column)| column.uncompressed_size()).max();
-        let largest = usize::try_from(largest.unwrap_or(0)).unwrap_or(0);
-        memory::room_for(1, largest).map_err(|error| Fault::at(place(), error))?;
         let count = |rows: u64| usize::try_from(rows).map_err(|error| Fault::at(place(), error));
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
             reopen(path)?,

@@ -24,7 +24,6 @@ const TILE_EVENTS: usize = 256;
 /// A batch of rows of a file.
 struct Rows<'a> {
     file: &'a EventFile,
-    file_index: usize,
     batch: &'a RecordBatch,
     /// Place of the first row in the file.
     first_row: u64,
@@ -188,7 +187,6 @@ impl Plan<'_> {
     ) -> Result<(Rows<'a>, ColumnChunk), DataError> {
         let rows = Rows {
             file: &self.files[file_index],
-            file_index,
             batch,
             first_row,
         };

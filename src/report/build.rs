@@ -241,6 +241,18 @@ fn sections(
         list.push((
             Section {
                 title: "Planes".to_owned(),
+                text: metrics
+                    .planes
+                    .iter()
+                    .filter(|(_, plane)| plane.outside != [0.0; 2])
+                    .map(|(name, plane)| {
+                        let [observed, predicted] = plane.outside.map(number);
+                        format!(
+                            "{name}: {observed} of the observed and {predicted} of the predicted \
+                             events lie outside and are in no bin."
+                        )
+                    })
+                    .collect(),
                 ..Section::default()
             },
             figures,

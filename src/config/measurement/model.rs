@@ -45,7 +45,7 @@ pub struct ColumnsConfig {
     /// value is not listed, or whose observable in a channel has no value.
     pub on_missing: MissingPolicy,
     /// Largest share of a sample's events that may be missing somewhere unasked: a
-    /// selection without a value, an infinite observable.
+    /// selection without a value.
     pub max_loss: f64,
 }
 

@@ -126,6 +126,7 @@ fn counted_events_have_just_the_room_they_need() {
         let plan = Plan::new(&dataset, request).unwrap();
         let jobs = dataset.jobs();
         Scan::new(&plan, &jobs, ROOM_BYTES)
+            .unwrap()
             .run(&jobs, None)
             .unwrap()
     };
@@ -182,7 +183,7 @@ fn a_file_that_grows_between_counting_and_reading_is_an_error() {
         &Plan::new(&dataset, &selection(&plan).unwrap()).unwrap(),
     );
     jobs[0].events -= 1;
-    let scan = Scan::new(&plan, &jobs, ROOM_BYTES);
+    let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err().to_string();
     assert!(error.contains("more events than a moment ago"), "{error}");
     assert!(error.contains("0.parquet"), "{error}");
@@ -197,7 +198,7 @@ fn rows_beyond_any_memory_are_refused() {
     let mut jobs = dataset.jobs();
     jobs[1].part.rows = u64::MAX;
     jobs[1].events = usize::MAX;
-    let scan = Scan::new(&plan, &jobs, ROOM_BYTES);
+    let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err();
     assert!(
         error.to_string().starts_with("there is no memory"),
