@@ -58,7 +58,7 @@ pub use metrics::{
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use planned::Planned;
-pub use predict::{PredictError, PredictOptions, predict};
+pub use predict::{PredictError, PredictOptions, Prediction, predict};
 pub use support::{Categories, InputRange, OutsideMetrics, Support};
 pub use training::{Worked, work};
 pub use variables::Variable;

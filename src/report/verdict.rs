@@ -5,6 +5,7 @@ use crate::background::{
     self, Judgement, Metrics, RegionMetrics, VerdictState, judge,
 };
 use crate::config::{Config, Method};
+use crate::data::Losses;
 
 /// Mean pull of the bins outside the holes that is remarkable.
 const PLANE_PULL: f64 = 0.3;
@@ -238,6 +239,8 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
         ));
     }
     lines.extend(plane_warnings(metrics));
+    let losses = metrics.losses.iter().flat_map(Losses::sentences);
+    lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         let outside = &region.outside;
         if outside.largest_share() > NOTED {
