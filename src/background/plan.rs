@@ -501,9 +501,10 @@ pub(super) fn scaling(
         range[k] = (range[k].0.min(x), range[k].1.max(x));
     });
     let one_of = |sample: &Sample, rows: &[usize], k: usize| -> Option<f64> {
-        let mut values = rows.iter().map(|row| sample.features(*row)[k]);
+        let feature = sample.feature(k, &inputs[k].0);
+        let mut values = rows.iter().map(|row| feature.at(*row));
         let first = values.next()?;
-        values.all(|x| x == first).then_some(f64::from(first))
+        (rows.len() > 1 && values.all(|x| x == first)).then_some(first)
     };
     let mut variance = vec![0.0; width];
     // what is lost when a value is rounded to what a network reads

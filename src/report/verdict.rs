@@ -1,9 +1,7 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::page::{Status, Verdict};
-use crate::background::{
-    self, Judgement, Metrics, RegionMetrics, VerdictState, judge,
-};
+use crate::background::{self, Judgement, Metrics, RegionMetrics, VerdictState, judge};
 use crate::config::{Config, Method};
 use crate::data::Losses;
 
