@@ -19,6 +19,9 @@ pub struct Metrics {
     pub training_region: String,
     /// Sums of weights of source and target in the training region.
     pub training_yields: [f64; 2],
+    /// Sums of their squared weights: the variances of the counts.
+    #[serde(default)]
+    pub training_variances: Option<[f64; 2]>,
     /// Members.
     pub members: MemberSummary,
     /// Losses.
@@ -30,6 +33,18 @@ pub struct Metrics {
     /// Gaussian processes and samples, of an interpolation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<InterpolationMetrics>,
+}
+
+impl Metrics {
+    /// Relative error of the ratio of target and source in the training region, from
+    /// the numbers of effective events (sum w)^2 / sum w^2 of both; none if the
+    /// variances are not known.
+    #[must_use]
+    pub fn relative_training_error(&self) -> Option<f64> {
+        let variances = self.training_variances?;
+        let relative = |k: usize| variances[k] / self.training_yields[k].powi(2);
+        Some((relative(0) + relative(1)).sqrt())
+    }
 }
 
 /// Members of the ensemble.
@@ -101,6 +116,9 @@ pub struct YieldMetrics {
     /// Source, scaled as a whole to the target in the training region; an
     /// interpolation has none.
     pub before: Option<f64>,
+    /// Its statistical error, that of the source's events in the region.
+    #[serde(default)]
+    pub before_stat: Option<f64>,
     /// Prediction: the reweighted source, or the samples.
     pub after: f64,
     /// Its statistical error.

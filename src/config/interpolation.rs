@@ -226,14 +226,7 @@ impl InterpolationConfig {
 
     /// Whether samples have a column of this name already.
     fn is_taken(&self, name: &str) -> bool {
-        let own = [
-            "weight",
-            "nominal",
-            "spread",
-            "median",
-            "point",
-            "plane_bin",
-        ];
+        let own = ["weight", "nominal", "spread", "point", "plane_bin"];
         let category = self.category.as_ref().map(|c| c.column.as_str());
         let rebuilt = self.candidates.is_some() && REBUILT.contains(&name);
         [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
@@ -356,7 +349,16 @@ impl MassPlaneConfig {
             "interpolation.plane.holes",
             self.holes.len(),
             "1 to 16 holes",
-        )
+        )?;
+        for (i, hole) in self.holes.iter().enumerate() {
+            ensure(
+                !self.holes[..i].contains(hole),
+                &format!("interpolation.plane.holes[{i}]"),
+                hole,
+                "each hole once",
+            )?;
+        }
+        Ok(())
     }
 }
 

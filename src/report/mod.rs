@@ -11,6 +11,7 @@ mod comparison;
 mod figures;
 mod interpolation;
 mod matrix;
+pub(crate) mod numbers;
 mod verdict;
 
 pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};
