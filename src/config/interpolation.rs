@@ -69,7 +69,8 @@ pub struct MassPlaneConfig {
     /// Bins along each axis.
     #[serde(default = "default_bins")]
     pub bins: usize,
-    /// Parts that are cut out of the fit and of the training.
+    /// Parts that are cut out of the fit and of the training; they may overlap. Every
+    /// event and bin of the box lies in one of them or in the training region.
     pub holes: Vec<Hole>,
     /// How the Gaussian process is fitted.
     #[serde(default)]
