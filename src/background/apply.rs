@@ -239,9 +239,8 @@ pub(super) fn yields(plan: &Plan) -> [f64; 2] {
     [0, 1].map(|class: usize| plan.sample.classes()[class].weights.iter().sum())
 }
 
-/// Sums of squared weights in the training region, source and target: the variances
-/// of [`yields`].
-pub(super) fn variances(plan: &Plan) -> [f64; 2] {
+/// Statistical errors of [`yields`], of source and target.
+pub(super) fn training_errors(plan: &Plan) -> [f64; 2] {
     let classes = plan.sample.classes();
     let share = |class: usize| match &plan.stream {
         // the events in memory are this share of all, their weights that of all
@@ -250,7 +249,7 @@ pub(super) fn variances(plan: &Plan) -> [f64; 2] {
     };
     [0, 1].map(|class: usize| {
         let squares = classes[class].weights.iter().map(|w| w * w);
-        squares.sum::<f64>() * share(class)
+        (squares.sum::<f64>() * share(class)).sqrt()
     })
 }
 

@@ -103,10 +103,7 @@ impl MissingError {
         if self.component == "all" {
             format!("{of} is not compared: {}", self.reason)
         } else {
-            format!(
-                "the error of {of}{bins} lacks {component}: {}",
-                self.reason
-            )
+            format!("the error of {of}{bins} lacks {component}: {}", self.reason)
         }
     }
 }
@@ -209,12 +206,11 @@ fn compared_row(
     let config = results.config;
     let mut row = ComparisonRow::default();
     let mut observed = None;
-    let mut put = |row: &mut ComparisonRow, key: &str, made: Result<MethodMetrics, String>| {
-        match made {
+    let mut put =
+        |row: &mut ComparisonRow, key: &str, made: Result<MethodMetrics, String>| match made {
             Ok(method) => _ = row.methods.insert(key.to_owned(), method),
             Err(reason) => _ = row.missing.insert(key.to_owned(), reason),
-        }
-    };
+        };
     let mut last = None;
     if let Some(reweighting) = &config.reweighting {
         match results.find(name, &reweighting.nominal) {
@@ -268,7 +264,10 @@ fn observation(config: &ComparisonConfig, metrics: &Metrics) -> Option<[f64; 2]>
 }
 
 fn no_region(region: &str, of: &Named<'_>) -> String {
-    format!("region {region} is not in the result of ensemble {}", of.name)
+    format!(
+        "region {region} is not in the result of ensemble {}",
+        of.name
+    )
 }
 
 fn is_wanted(config: &ComparisonConfig, name: &str) -> bool {
@@ -462,16 +461,12 @@ fn abcd(config: &ComparisonConfig, of: Named<'_>) -> Result<MethodMetrics, Strin
     let value = value.ok_or("the ensemble has no source that is scaled as a whole")?;
     let mut missing = Vec::new();
     let relative = metrics.relative_training_error();
-    if relative.is_none() {
-        missing.push(MissingError::new("normalisation", None, EARLIER));
-    }
-    let scaling = |nominal: &[f64]| -> Vec<Component> {
-        let shift = |relative: f64| nominal.iter().map(|n| n * (1.0 + relative)).collect();
-        let component = |relative| Component {
+    let scaling = |nominal: &[f64]| {
+        let shift = nominal.iter().map(|n| n * (1.0 + relative)).collect();
+        vec![Component {
             name: "normalisation".into(),
-            variations: Variations::Shifts(vec![shift(relative)]),
-        };
-        relative.map(component).into_iter().collect()
+            variations: Variations::Shifts(vec![shift]),
+        }]
     };
     let mut variables = IndexMap::new();
     missing.extend(not_there(config, region.variables.keys()));
@@ -761,12 +756,18 @@ fn non_closure_shifts(
     let bins = bins.ok_or_else(|| format!("{name} is no distribution of row {}", known.row))?;
     let bins = bins.as_ref().map_err(Clone::clone)?;
     if bins.edges != v.edges {
-        return Err(format!("the edges of {name} are others in row {}", known.row));
+        return Err(format!(
+            "the edges of {name} are others in row {}",
+            known.row
+        ));
     }
     let empty = bins.empty.iter().copied();
     let (filled, unknown): (Vec<usize>, Vec<usize>) =
         empty.partition(|bin| bins.relative[*bin].is_some());
-    let nothing = format!("nothing is observed or predicted there in row {}", known.row);
+    let nothing = format!(
+        "nothing is observed or predicted there in row {}",
+        known.row
+    );
     let taken = format!("{nothing}; that of the neighbouring bins is taken");
     for (bins, reason) in [(filled, taken), (unknown, nothing)] {
         if !bins.is_empty() {

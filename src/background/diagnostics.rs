@@ -1,7 +1,7 @@
 //! From the events' weights to every number of `metrics.json`.
 
 use super::Workbench;
-use super::apply::{Applier, ApplyError, Combiner, Predicted, variances, yields};
+use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::closure::{Component, compare};
 use super::metrics::{
@@ -166,7 +166,7 @@ impl<'a> Accumulator<'a> {
             experiment: plan.config.experiment.name.clone(),
             training_region: plan.config.training.region.clone(),
             training_yields: yields(plan),
-            training_variances: Some(variances(plan)),
+            training_errors: training_errors(plan),
             members: member_summary(&plan.config, members, failed, self.replicas.len()),
             loss: loss_summary(members),
             regions,

@@ -19,9 +19,8 @@ pub struct Metrics {
     pub training_region: String,
     /// Sums of weights of source and target in the training region.
     pub training_yields: [f64; 2],
-    /// Sums of their squared weights: the variances of the counts.
-    #[serde(default)]
-    pub training_variances: Option<[f64; 2]>,
+    /// Their statistical errors: square roots of the sums of squared weights.
+    pub training_errors: [f64; 2],
     /// Members.
     pub members: MemberSummary,
     /// Losses.
@@ -37,13 +36,11 @@ pub struct Metrics {
 
 impl Metrics {
     /// Relative error of the ratio of target and source in the training region, from
-    /// the numbers of effective events (sum w)^2 / sum w^2 of both; none if the
-    /// variances are not known.
+    /// the numbers of effective events (sum w)^2 / sum w^2 of both.
     #[must_use]
-    pub fn relative_training_error(&self) -> Option<f64> {
-        let variances = self.training_variances?;
-        let relative = |k: usize| variances[k] / self.training_yields[k].powi(2);
-        Some((relative(0) + relative(1)).sqrt())
+    pub fn relative_training_error(&self) -> f64 {
+        let relative = |k: usize| self.training_errors[k] / self.training_yields[k];
+        relative(0).hypot(relative(1))
     }
 }
 

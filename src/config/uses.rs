@@ -138,7 +138,9 @@ impl Experiment {
         for label in features().flat_map(|f| f.labels.keys()) {
             let is_input = features().any(|f| {
                 let one_hot = |(column, values): (&String, &Vec<f64>)| {
-                    values.iter().any(|v| *label == format!("{column} == {v:?}"))
+                    values
+                        .iter()
+                        .any(|v| *label == format!("{column} == {v:?}"))
                 };
                 f.inputs.contains(label) || f.one_hot.iter().any(one_hot)
             });
@@ -207,9 +209,7 @@ mod tests {
         };
         let mut found = 0;
         for table in properties(&schema) {
-            let known = |key: &str| {
-                ALWAYS.contains(&key) || USES.iter().any(|u| u.key == key)
-            };
+            let known = |key: &str| ALWAYS.contains(&key) || USES.iter().any(|u| u.key == key);
             if known(&table) {
                 continue;
             }

@@ -366,7 +366,10 @@ fn region_section(
             figure,
         });
         let cell = |c: Option<crate::stats::Chi2>| {
-            c.map_or_else(|| "–".to_owned(), |c| format!("{} / {}", significant(c.chi2, 3), c.ndf))
+            c.map_or_else(
+                || "–".to_owned(),
+                |c| format!("{} / {}", significant(c.chi2, 3), c.ndf),
+            )
         };
         rows.push(vec![
             v.label.clone(),

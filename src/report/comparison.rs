@@ -7,9 +7,7 @@ use super::page::{PageFigure, Section, Table};
 use super::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
-use crate::background::{
-    ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, file_name,
-};
+use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, file_name};
 use crate::run::{DirectoryError, RunDirectory};
 use std::fmt::Write as _;
 
@@ -239,7 +237,9 @@ fn csv_table(comparison: &ComparisonMetrics) -> String {
             let missing = |variable: Option<&str>| {
                 let of = method.missing.iter();
                 let of = of.filter(|m| m.variable.as_deref() == variable);
-                of.map(MissingError::describe).collect::<Vec<_>>().join("; ")
+                of.map(MissingError::describe)
+                    .collect::<Vec<_>>()
+                    .join("; ")
             };
             let numbers = [
                 row.observed,
@@ -437,9 +437,8 @@ fn distributions(
         };
         // bins of other edges are other bins
         let edges = &first.edges;
-        let (of_methods, others): (Vec<_>, Vec<_>) = of_methods
-            .iter()
-            .partition(|(_, _, v)| v.edges == *edges);
+        let (of_methods, others): (Vec<_>, Vec<_>) =
+            of_methods.iter().partition(|(_, _, v)| v.edges == *edges);
         let others = others.iter();
         let notes = others.map(|(label, ..)| format!("{label}: other edges, not drawn"));
         let predictions = of_methods.iter().map(|(label, method, v)| {
@@ -449,11 +448,9 @@ fn distributions(
                 values: v.after.values.clone(),
                 errors: all.map(|(variance, s)| (variance + s * s).sqrt()).collect(),
                 goodness: match method.shape(variable) {
-                    [Some(alone), Some(all)] => format!(
-                        "χ²/bin {}, {}",
-                        significant(alone, 3),
-                        significant(all, 3)
-                    ),
+                    [Some(alone), Some(all)] => {
+                        format!("χ²/bin {}, {}", significant(alone, 3), significant(all, 3))
+                    }
                     _ => String::new(),
                 },
             }

@@ -120,10 +120,7 @@ fn region_row(end: &EnsembleEnd, name: &str) -> Option<Vec<String>> {
         _ => "blinded".to_owned(),
     };
     let auc = region.auc.map(|auc| auc.after);
-    let auc = auc.map_or_else(
-        || "–".to_owned(),
-        |auc| with_error(auc.value, auc.error),
-    );
+    let auc = auc.map_or_else(|| "–".to_owned(), |auc| with_error(auc.value, auc.error));
     Some(vec![
         end.name.clone(),
         pair(y.observed, y.observed_error),

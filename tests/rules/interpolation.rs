@@ -131,14 +131,29 @@ fn what_is_neither_fitted_nor_in_a_hole_is_refused() {
     }
     let refused: [(&[&str], &str); 8] = [
         // a validation ring that is in no hole
-        (&["regions.out.selection=!near && !ring"], "events (year = 0: "),
-        (&["regions.out.selection=!near && m1 < 7"], "events (year = 0: "),
+        (
+            &["regions.out.selection=!near && !ring"],
+            "events (year = 0: ",
+        ),
+        (
+            &["regions.out.selection=!near && m1 < 7"],
+            "events (year = 0: ",
+        ),
         // a cut that the region to be predicted does not have
-        (&["regions.out.selection=!near && a > 2"], "data.target.selection"),
-        (&["regions.out.selection=!near && (year == 0 || m1 < 5)"], "(year = 1: "),
+        (
+            &["regions.out.selection=!near && a > 2"],
+            "data.target.selection",
+        ),
+        (
+            &["regions.out.selection=!near && (year == 0 || m1 < 5)"],
+            "(year = 1: ",
+        ),
         // no event is left out there, but bins are
         (&["data.target.selection=m1 < 7"], "of 64 bins of year = 0"),
-        (&["data.target.selection=year == 0 || m1 < 7"], "bins of year = 1"),
+        (
+            &["data.target.selection=year == 0 || m1 < 7"],
+            "bins of year = 1",
+        ),
         (
             &[
                 "regions.ring={selection='ring', blind=true}",
@@ -208,7 +223,11 @@ fn advice_is_not_what_is_set_already() {
         }
     });
     let done = place.run("out", &["interpolation.predict=box"]).exits(0);
-    assert!(!done.stdout.contains("noise = \"predicted\""), "{}", done.stdout);
+    assert!(
+        !done.stdout.contains("noise = \"predicted\""),
+        "{}",
+        done.stdout
+    );
     let metrics = place.json("out/metrics.json");
     let category = &metrics["interpolation"]["categories"][0];
     assert!(category["empty_bins"].as_u64().unwrap() > 3, "{category}");
@@ -248,17 +267,18 @@ fn settings_that_change_nothing_are_refused() {
     }
     let whole = fs::read_to_string(place.path("config.toml")).unwrap();
     let tables = PLANE.find("[interpolation]").unwrap()..PLANE.find("[training]").unwrap();
-    fs::write(
-        place.path("config.toml"),
-        whole + &PLANE[tables],
-    )
-    .unwrap();
+    fs::write(place.path("config.toml"), whole + &PLANE[tables]).unwrap();
     let done = planned(&place, &[]).exits(3);
     assert!(done.stderr.contains("`interpolation`"), "{}", done.stderr);
 }
 
 /// Events with `m1` and `m2` in [0, 10) and `x`, `z` about them.
-fn ratio_events(seed: u64, events: usize, shift: f64, weight: &dyn Fn(&mut Numbers) -> f64) -> Columns {
+fn ratio_events(
+    seed: u64,
+    events: usize,
+    shift: f64,
+    weight: &dyn Fn(&mut Numbers) -> f64,
+) -> Columns {
     let mut random = Numbers::new(seed);
     let mut values: Vec<Vec<f64>> = vec![Vec::new(); 5];
     for _ in 0..events {
@@ -338,9 +358,18 @@ variables = [{ name = "m1", bins = 5 }, { name = "x2", expression = "x", bins = 
 fn compared() -> Workplace {
     let place = Workplace::new();
     let weight = |_: &mut Numbers| 0.02;
-    write_parquet(&place.path("s.parquet"), ratio_events(1, 4000, 0.0, &weight));
-    write_parquet(&place.path("t.parquet"), ratio_events(2, 3000, 0.4, &weight));
-    write_parquet(&place.path("u.parquet"), ratio_events(3, 3000, 0.8, &weight));
+    write_parquet(
+        &place.path("s.parquet"),
+        ratio_events(1, 4000, 0.0, &weight),
+    );
+    write_parquet(
+        &place.path("t.parquet"),
+        ratio_events(2, 3000, 0.4, &weight),
+    );
+    write_parquet(
+        &place.path("u.parquet"),
+        ratio_events(3, 3000, 0.8, &weight),
+    );
     fs::write(place.path("config.toml"), COMPARED).unwrap();
     place
 }
@@ -360,7 +389,11 @@ fn texts(value: &Value) -> String {
 fn a_comparison_has_one_set_of_edges_and_all_errors() {
     let place = compared();
     let done = place.run("out", &[]).exits(0);
-    assert!(!done.stdout.contains("check   comparison"), "{}", done.stdout);
+    assert!(
+        !done.stdout.contains("check   comparison"),
+        "{}",
+        done.stdout
+    );
     let compared = place.json("out/comparison.json");
     let rows = compared["rows"].as_object().unwrap();
     let edges_of = |row: &str, method: &str, variable: &str| {
@@ -375,7 +408,11 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
         for variable in ["x", "z", "m1", "x2"] {
             let edges = edges_of("a", "cr1", variable);
             for (row, method) in [("a", "cr2"), ("b", "cr1"), ("b", "cr2")] {
-                assert_eq!(edges_of(row, method, variable), edges, "{row} {method} {variable}");
+                assert_eq!(
+                    edges_of(row, method, variable),
+                    edges,
+                    "{row} {method} {variable}"
+                );
             }
             let v = &method["variables"][variable];
             for component in &expected {
@@ -388,14 +425,20 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
             for (bin, total) in total.iter().enumerate() {
                 let components = v["components"].as_object().unwrap().values();
                 let sum: f64 = components.map(|c| list(c)[bin].powi(2)).sum();
-                assert!((sum.sqrt() / total - 1.0).abs() < 1e-6, "{row} {variable} {bin}");
+                assert!(
+                    (sum.sqrt() / total - 1.0).abs() < 1e-6,
+                    "{row} {variable} {bin}"
+                );
             }
         }
         // every component of the ensemble's own result is there
         let path = format!("out/ensembles/region={row},method=cr1/metrics.json");
         let own = place.json(&path)["regions"]["sr"]["yields"]["components"].clone();
         for (name, error) in own.as_object().unwrap() {
-            let (found, error) = (method["errors"][name].as_f64().unwrap(), error.as_f64().unwrap());
+            let (found, error) = (
+                method["errors"][name].as_f64().unwrap(),
+                error.as_f64().unwrap(),
+            );
             assert!((found / error - 1.0).abs() < 1e-9, "{name}");
         }
     }
@@ -407,9 +450,15 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
     // digits of the observation: not fewer than its error has
     let tex = String::from_utf8(place.read("out/comparison.tex")).unwrap();
     for (name, row) in rows {
-        let line = tex.lines().find(|l| l.starts_with(&format!("{name} &"))).unwrap();
+        let line = tex
+            .lines()
+            .find(|l| l.starts_with(&format!("{name} &")))
+            .unwrap();
         let written: f64 = line.split('&').nth(1).unwrap().trim().parse().unwrap();
-        let (n, error) = (row["observed"].as_f64().unwrap(), row["observed_error"].as_f64().unwrap());
+        let (n, error) = (
+            row["observed"].as_f64().unwrap(),
+            row["observed_error"].as_f64().unwrap(),
+        );
         assert!((written - n).abs() < 0.06 * error, "{line} {n}");
     }
 }
@@ -423,7 +472,9 @@ fn a_missing_component_is_named_everywhere() {
         "cut = \"x < 99\", blind = true",
     );
     fs::write(place.path("config.toml"), text).unwrap();
-    let done = place.run("out", &["ensemble.members=2", "training.epochs=1"]).exits(0);
+    let done = place
+        .run("out", &["ensemble.members=2", "training.epochs=1"])
+        .exits(0);
     let compared = place.json("out/comparison.json");
     let method = &compared["rows"]["a"]["methods"]["reweighting"];
     let missing = method["missing"].as_array().unwrap();
@@ -437,7 +488,11 @@ fn a_missing_component_is_named_everywhere() {
     assert!(of(None), "{}", texts(&method["missing"]));
     for variable in ["x", "z", "m1", "x2"] {
         assert!(of(Some(variable)), "{}", texts(&method["missing"]));
-        assert!(method["variables"][variable]["components"].get("nonclosure").is_none());
+        assert!(
+            method["variables"][variable]["components"]
+                .get("nonclosure")
+                .is_none()
+        );
     }
     let words = "lacks nonclosure: row b is blind";
     assert!(done.stdout.contains(words), "{}", done.stdout);
@@ -452,8 +507,14 @@ fn quadrants_share_the_region_among_them() {
     let place = compared();
     planned(&place, &[]).exits(0);
     let cases: [(&[&str], &str); 4] = [
-        (&["comparison.reweighting.quadrants=['hi', 'lo', 'sr']"], "more than one quadrant"),
-        (&["regions.lo.selection=box && m1 <= 5.1"], "more than one quadrant"),
+        (
+            &["comparison.reweighting.quadrants=['hi', 'lo', 'sr']"],
+            "more than one quadrant",
+        ),
+        (
+            &["regions.lo.selection=box && m1 <= 5.1"],
+            "more than one quadrant",
+        ),
         (&["regions.lo.selection=box && m1 <= 4.5"], "in no quadrant"),
         (&["regions.lo.selection=m1 <= 5"], "not in the region"),
     ];
@@ -466,8 +527,14 @@ fn quadrants_share_the_region_among_them() {
         }
     }
     for (setting, key) in [
-        ("comparison.reweighting.variation=cr1", "comparison.reweighting.variation"),
-        ("comparison.reweighting={nominal='cr1', quadrants=['hi', 'lo']}", "comparison.reweighting.quadrants"),
+        (
+            "comparison.reweighting.variation=cr1",
+            "comparison.reweighting.variation",
+        ),
+        (
+            "comparison.reweighting={nominal='cr1', quadrants=['hi', 'lo']}",
+            "comparison.reweighting.quadrants",
+        ),
     ] {
         let done = planned(&place, &[setting]).exits(3);
         assert!(done.stderr.contains(key), "{}", done.stderr);
@@ -500,8 +567,14 @@ fn abcd_scatters_by_its_error() {
     let truth = events as f64 * mean * 16.0 / 100.0;
     let (mut pulls, mut without) = (Vec::new(), Vec::new());
     for k in 0..24 {
-        write_parquet(&place.path("s.parquet"), ratio_events(100 + k, 2 * events, 0.0, &spread));
-        write_parquet(&place.path("t.parquet"), ratio_events(200 + k, events, 0.0, &spread));
+        write_parquet(
+            &place.path("s.parquet"),
+            ratio_events(100 + k, 2 * events, 0.0, &spread),
+        );
+        write_parquet(
+            &place.path("t.parquet"),
+            ratio_events(200 + k, events, 0.0, &spread),
+        );
         let out = format!("out{k}");
         let settings = ["ensemble.members=2", "training.epochs=1", "report.bins=2"];
         place.run(&out, &settings).exits(0);

@@ -306,7 +306,11 @@ fn masses(target: &Sample, row: usize) -> [f64; 2] {
     })
 }
 
-pub(super) fn category(interpolation: &InterpolationConfig, target: &Sample, row: usize) -> Option<usize> {
+pub(super) fn category(
+    interpolation: &InterpolationConfig,
+    target: &Sample,
+    row: usize,
+) -> Option<usize> {
     let Some(values) = target.column(CATEGORY) else {
         return Some(0);
     };
@@ -348,7 +352,11 @@ pub(super) fn predicted_part(interpolation: &InterpolationConfig) -> String {
 }
 
 fn in_box_and_holes(interpolation: &InterpolationConfig) -> String {
-    format!("{} && ({})", in_box(interpolation), holes_text(interpolation))
+    format!(
+        "{} && ({})",
+        in_box(interpolation),
+        holes_text(interpolation)
+    )
 }
 
 /// The holes together, as an expression.

@@ -475,7 +475,8 @@ fn metrics(
         .iter()
         .map(|c| c.weight * c.samples[1] as f64)
         .sum();
-    let observed: f64 = plan.sample.classes()[0].weights.iter().sum();
+    let outside = WeightSummary::of(plan.sample.classes()[0].weights.iter().copied());
+    let (observed, outside_error) = (outside.sum, outside.error);
     let loss = loss_summary(members);
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
@@ -487,7 +488,8 @@ fn metrics(
         experiment: plan.config.experiment.name.clone(),
         training_region: plan.config.training.region.clone(),
         training_yields: [count, observed],
-        training_variances: None,
+        // samples are scaled to the events
+        training_errors: [outside_error, outside_error],
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
         regions,
