@@ -206,11 +206,10 @@ fn compared_row(
     let config = results.config;
     let mut row = ComparisonRow::default();
     let mut observed = None;
-    let mut put =
-        |row: &mut ComparisonRow, key: &str, made: Result<MethodMetrics, String>| match made {
-            Ok(method) => _ = row.methods.insert(key.to_owned(), method),
-            Err(reason) => _ = row.missing.insert(key.to_owned(), reason),
-        };
+    let put = |row: &mut ComparisonRow, key: &str, made: Result<MethodMetrics, String>| match made {
+        Ok(method) => _ = row.methods.insert(key.to_owned(), method),
+        Err(reason) => _ = row.missing.insert(key.to_owned(), reason),
+    };
     let mut last = None;
     if let Some(reweighting) = &config.reweighting {
         match results.find(name, &reweighting.nominal) {

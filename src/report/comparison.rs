@@ -437,11 +437,10 @@ fn distributions(
         };
         // bins of other edges are other bins
         let edges = &first.edges;
-        let (of_methods, others): (Vec<_>, Vec<_>) =
-            of_methods.iter().partition(|(_, _, v)| v.edges == *edges);
-        let others = others.iter();
+        let others = of_methods.iter().filter(|(_, _, v)| v.edges != *edges);
         let notes = others.map(|(label, ..)| format!("{label}: other edges, not drawn"));
-        let predictions = of_methods.iter().map(|(label, method, v)| {
+        let drawn = of_methods.iter().filter(|(_, _, v)| v.edges == *edges);
+        let predictions = drawn.map(|(label, method, v)| {
             let all = v.after.variances.iter().zip(&v.spread);
             MethodPrediction {
                 label: (*label).to_owned(),

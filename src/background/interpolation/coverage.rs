@@ -47,6 +47,14 @@ pub(super) fn check_regions(
     let other = listed(interpolation).map(|text| format!("!({text})"));
     for name in interpolation.predicted(config) {
         let selection = config.regions[name].selection.as_str();
+        // one pass where all is well
+        let either = match &other {
+            Some(other) => format!("({outside}) || ({other})"),
+            None => outside.clone(),
+        };
+        if count(config, target, base, &[selection, &either])? == 0 {
+            continue;
+        }
         let events = count(config, target, base, &[selection, &outside])?;
         if events > 0 {
             let reason = format!(
