@@ -2,9 +2,10 @@
 
 use super::figures::{self, Named};
 use super::interpolation;
-use super::numbers::{percent, significant, with_error, with_errors};
+use super::numbers::{number, percent, significant, with_error, with_errors};
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
+use super::losses;
 use super::verdict::{short, verdict};
 use crate::background::{AucPair, FigureData, Metrics, RegionMetrics, file_name};
 use crate::config::{Config, Method};
@@ -242,6 +243,18 @@ fn sections(
         list.push((
             Section {
                 title: "Planes".to_owned(),
+                text: metrics
+                    .planes
+                    .iter()
+                    .filter(|(_, plane)| plane.outside != [0.0; 2])
+                    .map(|(name, plane)| {
+                        let [observed, predicted] = plane.outside.map(number);
+                        format!(
+                            "{name}: {observed} of the observed and {predicted} of the predicted \
+                             events lie outside and are in no bin."
+                        )
+                    })
+                    .collect(),
                 ..Section::default()
             },
             figures,
@@ -252,6 +265,7 @@ fn sections(
         list.push(ratio_section(config, metrics)?);
     }
     list.push(training_section(config, metrics, members)?);
+    list.push((losses::section(&metrics.losses), Vec::new()));
     Ok(list)
 }
 
@@ -269,7 +283,7 @@ fn summary(metrics: &Metrics) -> Section {
             let y = &r.yields;
             let pair = |v: Option<f64>, e: Option<f64>, none: &str| match (v, e) {
                 (Some(v), Some(e)) => with_error(v, e),
-                (Some(v), None) => significant(v, 4),
+                (Some(v), None) => number(v),
                 _ => none.to_owned(),
             };
             let auc = |pick: fn(AucPair) -> Auc| {
@@ -295,8 +309,8 @@ fn summary(metrics: &Metrics) -> Section {
             vec![
                 r.label.clone(),
                 r.source_events.to_string(),
-                significant(w.effective, 4),
-                significant(w.largest, 4),
+                number(w.effective),
+                number(w.largest),
                 percent(w.largest_share),
                 percent(r.yields.raw_relative_spread),
                 percent(r.yields.after_spread / r.yields.after),

@@ -45,6 +45,12 @@ pub(crate) fn significant(number: f64, digits: i32) -> String {
     }
 }
 
+/// A number that has no error: four significant digits.
+#[must_use]
+pub(crate) fn number(number: f64) -> String {
+    significant(number, 4)
+}
+
 /// `value ± error ± error`, with two digits of the smallest error that is not zero.
 #[must_use]
 pub(crate) fn with_errors(value: f64, errors: &[f64]) -> String {

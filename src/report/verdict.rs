@@ -7,6 +7,7 @@
 use super::page::{Status, Verdict};
 use crate::background::{CategoryMetrics, Metrics, RegionMetrics};
 use crate::config::{Config, Method};
+use crate::data::Losses;
 use crate::stats::Noise;
 
 const AUC_PULL: f64 = 3.0;
@@ -211,6 +212,8 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         ));
     }
     lines.extend(plane_warnings(metrics, config));
+    let losses = metrics.losses.iter().flat_map(Losses::sentences);
+    lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
             lines.push(line(

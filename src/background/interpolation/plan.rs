@@ -94,6 +94,7 @@ impl InterpolationPlan {
                 (X.to_owned(), in_box(interpolation)),
                 (Y.to_owned(), in_box_and_holes(interpolation)),
             ],
+            exact: interpolation.variables.len() + 2,
             ..Wanted::default()
         };
         wanted.columns.push((X.to_owned(), plane.x.clone()));
@@ -249,7 +250,8 @@ fn inputs(interpolation: &InterpolationConfig) -> Vec<(String, String)> {
     variables.chain(plane).chain(categories).collect()
 }
 
-pub(super) fn in_box(interpolation: &InterpolationConfig) -> String {
+/// Whether an event lies in the plane, as an expression.
+pub(in crate::background) fn in_box(interpolation: &InterpolationConfig) -> String {
     let plane = &interpolation.plane;
     let side = |text: &str, [low, high]: [f64; 2]| {
         format!("({text}) >= ({low:?}) && ({text}) < ({high:?})")
@@ -302,7 +304,7 @@ fn settings(config: &Config, interpolation: &InterpolationConfig) -> TrainingSet
 fn masses(target: &Sample, row: usize) -> [f64; 2] {
     [X, Y].map(|name| {
         let column = target.column(name);
-        column.map_or(f64::NAN, |values| f64::from(values[row]))
+        column.map_or(f64::NAN, |values| values[row])
     })
 }
 
@@ -316,7 +318,7 @@ pub(super) fn category(
     };
     let value = values[row];
     let mut known = interpolation.categories().iter();
-    known.position(|v| *v as f32 == value)
+    known.position(|v| *v == value)
 }
 
 /// A variable that is a column of the data too must be that column: selections act

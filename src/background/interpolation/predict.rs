@@ -492,6 +492,7 @@ fn metrics(
         training_errors: [outside_error, outside_error],
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
+        losses: vec![plan.target.losses.clone()],
         regions,
         planes: IndexMap::new(),
         interpolation: Some(interpolation),
@@ -568,7 +569,7 @@ fn region(
             let mut histogram = Histogram::new(v.edges.bins());
             let values = plan.target.column(&v.name).unwrap_or_default();
             for row in rows {
-                if let Some(bin) = v.edges.find(f64::from(values[*row])) {
+                if let Some(bin) = v.edges.find(values[*row]) {
                     histogram.fill(bin, table.weights[*row]);
                 }
             }
