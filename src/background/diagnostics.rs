@@ -1,7 +1,7 @@
 //! From the events' weights to every number of `metrics.json`.
 
 use super::Workbench;
-use super::apply::{Applier, ApplyError, Combiner, Predicted, yields};
+use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::closure::{Component, Correlations, compare_correlated};
 use super::metrics::{
@@ -411,22 +411,21 @@ impl<'a> Accumulator<'a> {
             Overlap::Some => normalisation.correlation(&nominal, &[shared])[0][0],
             Overlap::None | Overlap::Fixed => 0.0,
         };
+        let before = source_rows.iter();
+        let before = before.map(|i| plan.source.table.weights[*i] * self.before_factor);
+        let before = WeightSummary::of(before);
         let mut yields = YieldMetrics {
             observed: observed.map(|o| o.sum),
             observed_error: observed.map(|o| o.error),
-            before: Some(
-                source_rows
-                    .iter()
-                    .map(|i| plan.source.table.weights[*i] * self.before_factor)
-                    .sum(),
-            ),
+            before: Some(before.sum),
+            before_stat: Some(before.error),
             after: weights.sum,
             after_stat: weights.error,
             after_spread: spread.sqrt(),
             components: components
                 .iter()
                 .zip(&covariances)
-                .map(|(c, variance)| (c.name.to_owned(), variance.sqrt()))
+                .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
                 .collect(),
             raw_relative_spread: relative_spread(&sums.raw),
             is_fixed: overlap == Overlap::Fixed,
@@ -664,16 +663,6 @@ fn add(to: &mut [Vec<f64>], other: &[Vec<f64>]) {
 fn shares(plan: &Plan) -> [f64; 2] {
     [&plan.source, &plan.target]
         .map(|sample| sample.rest.as_ref().map_or(1.0, |rest| rest.training.share))
-}
-
-/// Statistical errors of the yields in the training region, of source and target.
-fn training_errors(plan: &Plan) -> [f64; 2] {
-    let shares = shares(plan);
-    [0, 1].map(|class: usize| {
-        let weights = &plan.sample.classes()[class].weights;
-        let squares: f64 = weights.iter().map(|w| w * w).sum();
-        (shares[class] * squares).sqrt()
-    })
 }
 
 /// Standard deviation over mean; 0 where there is none.

@@ -46,6 +46,16 @@ pub struct Metrics {
     pub interpolation: Option<InterpolationMetrics>,
 }
 
+impl Metrics {
+    /// Relative error of the ratio of target and source in the training region, from
+    /// the numbers of effective events (sum w)^2 / sum w^2 of both.
+    #[must_use]
+    pub fn relative_training_error(&self) -> f64 {
+        let relative = |k: usize| self.training_errors[k] / self.training_yields[k];
+        relative(0).hypot(relative(1))
+    }
+}
+
 /// Members of the ensemble.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberSummary {
@@ -121,6 +131,9 @@ pub struct YieldMetrics {
     /// Source, scaled as a whole to the target in the training region; an
     /// interpolation has none.
     pub before: Option<f64>,
+    /// Its statistical error, that of the source's events in the region.
+    #[serde(default)]
+    pub before_stat: Option<f64>,
     /// Prediction: the reweighted source, or the samples.
     pub after: f64,
     /// Its statistical error.

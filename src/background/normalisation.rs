@@ -62,7 +62,7 @@ impl Normalisation {
         let relative = (self.target_variance + source).sqrt() / self.target;
         let up = nominal.iter().map(|n| n * (1.0 + relative)).collect();
         Component {
-            name: "normalisation",
+            name: "normalisation".into(),
             variations: Variations::Shifts(vec![up]),
         }
     }

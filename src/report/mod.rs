@@ -13,6 +13,7 @@ mod interpolation;
 mod losses;
 mod matrix;
 mod names;
+pub(crate) mod numbers;
 mod verdict;
 
 pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};

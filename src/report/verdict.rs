@@ -1,9 +1,13 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::page::{Status, Verdict};
-use crate::background::{self, Judgement, Metrics, RegionMetrics, VerdictState, judge};
+use super::numbers::{number, percent, with_error, with_errors};
+use crate::background::{
+    self, CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge,
+};
 use crate::config::{Config, Method};
 use crate::data::Losses;
+use crate::stats::Noise;
 
 /// Mean pull of the bins outside the holes that is remarkable.
 const PLANE_PULL: f64 = 0.3;
@@ -31,13 +35,15 @@ pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         lines.push(line(
             if is_finite { Status::Info } else { Status::Bad },
             format!(
-                "{name}: blinded; predicted {} (stat) ± {} (ensemble and normalisation)",
-                value_and_error(region.yields.after, region.yields.after_stat),
-                plain(region.yields.after_spread, 1)
+                "{name}: blinded; predicted {} (statistical, and ensemble with normalisation)",
+                with_errors(
+                    region.yields.after,
+                    &[region.yields.after_stat, region.yields.after_spread]
+                )
             ),
         ));
     }
-    lines.extend(warnings(metrics));
+    lines.extend(warnings(metrics, config));
     lines
 }
 
@@ -161,16 +167,13 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &background::Verdict
     }
     if let Some(auc) = region.auc {
         text += &format!(
-            "; AUC {:.3} ± {:.3} after, {:.3} ± {:.3} before (0.5 is closed)",
-            auc.after.value, auc.after.error, auc.before.value, auc.before.error
+            "; AUC {} after, {} before (0.5 is closed)",
+            with_error(auc.after.value, auc.after.error),
+            with_error(auc.before.value, auc.before.error)
         );
     }
     if let (Some(ratio), Some(error)) = (region.yields.ratio, region.yields.ratio_error) {
-        text += &format!(
-            "; predicted / observed {} ± {}",
-            plain(ratio, 3),
-            plain(error, 3)
-        );
+        text += &format!("; predicted / observed {}", with_error(ratio, error));
     }
     if region.yields.is_fixed {
         text += ", fixed by its own events";
@@ -184,20 +187,7 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &background::Verdict
     line(status(verdict.state), text + ".")
 }
 
-fn value_and_error(value: f64, error: f64) -> String {
-    format!("{} ± {}", plain(value, 1), plain(error, 1))
-}
-
-/// A number with so many decimals, or in powers of ten where it is long.
-pub(super) fn plain(value: f64, decimals: usize) -> String {
-    if value.is_finite() && value.abs() >= 1e9 {
-        format!("{value:.3e}")
-    } else {
-        format!("{value:.decimals$}")
-    }
-}
-
-fn warnings(metrics: &Metrics) -> Vec<Verdict> {
+fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let mut lines = Vec::new();
     let m = &metrics.members;
     if !m.failed.is_empty() {
@@ -236,7 +226,7 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
             ),
         ));
     }
-    lines.extend(plane_warnings(metrics));
+    lines.extend(plane_warnings(metrics, config));
     let losses = metrics.losses.iter().flat_map(Losses::sentences);
     lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
@@ -245,10 +235,10 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
             lines.push(line(
                 Status::Warning,
                 format!(
-                    "{name}: {} events, {:.1} % of the prediction, lie outside of what was trained \
+                    "{name}: {} events, {} of the prediction, lie outside of what was trained \
                      ({}).",
                     outside.events,
-                    100.0 * outside.largest_share(),
+                    percent(outside.largest_share()),
                     outside.words()
                 ),
             ));
@@ -269,7 +259,7 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
 }
 
 /// What the Gaussian processes do not describe.
-fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
+fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let Some(interpolation) = &metrics.interpolation else {
         return Vec::new();
     };
@@ -285,7 +275,8 @@ fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
                 Status::Warning,
                 format!(
                     "mass plane {name}: outside the holes the Gaussian process lies {mean:+.2} errors a \
-                     bin from the events; set interpolation.plane.fit.noise = \"predicted\"."
+                     bin from the events; {}.",
+                    plane_advice(category, config)
                 ),
             ));
         }
@@ -306,6 +297,37 @@ fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
         }
     }
     lines
+}
+
+/// What may help a Gaussian process that does not follow the events, of what is not
+/// set already.
+fn plane_advice(category: &CategoryMetrics, config: &Config) -> String {
+    let fit = config.interpolation.as_ref().map(|i| i.plane.fit);
+    let fit = fit.unwrap_or_default();
+    if category.empty_bins > 0 {
+        return format!(
+            "{} bins without events lie beside bins with many: cut a hole where there are none, \
+             or narrow the box",
+            category.empty_bins
+        );
+    }
+    let options = [
+        (
+            fit.noise == Noise::Observed,
+            "set interpolation.plane.fit.noise = \"predicted\"",
+        ),
+        (
+            fit.length_scales.is_some(),
+            "widen interpolation.plane.fit.length_scales, or leave them out",
+        ),
+        (
+            !fit.fit_amplitude,
+            "set interpolation.plane.fit.fit_amplitude = true",
+        ),
+    ];
+    let open = options.into_iter().find(|(is_open, _)| *is_open);
+    open.map_or("use coarser bins or a smaller box", |(_, text)| text)
+        .to_owned()
 }
 
 fn line(status: Status, text: String) -> Verdict {
