@@ -1,7 +1,7 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::page::{Status, Verdict};
-use super::numbers::{number, percent, with_error, with_errors};
+use super::numbers::{percent, with_error, with_errors};
 use crate::background::{
     self, CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge,
 };
