@@ -3,7 +3,8 @@
 use crate::support::{Columns, Done, Numbers, Workplace, numbers, write_parquet};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use serde_json::Value;
-use sideband::background::{FigureData, Metrics, VerdictState};
+use sideband::background::{ComparisonMetrics, FigureData, Metrics, VerdictState};
+use sideband::measurement::MeasurementResult;
 use sideband::report::{EnsembleSummary, read_metrics};
 use sideband::run::{Manifest, RunDirectory, from_text, to_text};
 use std::collections::BTreeMap;
@@ -195,6 +196,13 @@ fn whatever_is_written_can_be_read() {
         .run("matrix", &["matrix.year=[1, 2]", "ensemble.members=1", "training.epochs=1"])
         .exits(0);
     round_trip::<BTreeMap<String, EnsembleSummary>>(&place.path("matrix/summary.json"));
+    let compared = [
+        "matrix={ region=['a', 'b'], method=['cr1'] }",
+        "comparison={ region='sr', reweighting={ nominal='cr1' } }",
+        "ensemble.members=1",
+    ];
+    place.run("compared", &compared).exits(0);
+    round_trip::<ComparisonMetrics>(&place.path("compared/comparison.json"));
     for line in String::from_utf8(place.read("out/log.jsonl")).unwrap().lines() {
         let event: Value = serde_json::from_str(line).unwrap();
         assert!(event["event"].is_string(), "{line}");
@@ -223,6 +231,20 @@ fn an_interpolation_can_be_read_whatever_its_numbers() {
     }
     let found = metrics(&place, "out");
     assert!(found.regions.values().any(|r| r.yields.components.contains_key("normalisation")));
+}
+
+#[test]
+fn a_measurement_can_be_read_whatever_its_numbers() {
+    let place = Workplace::measurement();
+    let done = place.run("out", &[]);
+    assert!(matches!(done.exit, Some(0 | 6)), "{done:?}");
+    round_trip::<MeasurementResult>(&place.path("out/measurement.json"));
+    // every command reads it
+    let mut value = place.json("out/measurement.json");
+    replace(&mut value, &"NaN".into(), None, &mut 0);
+    fs::write(place.path("out/measurement.json"), value.to_string()).unwrap();
+    place.sideband(&["inspect", "out"]).exits(0);
+    place.sideband(&["status", "out"]).exits(0);
 }
 
 #[test]
