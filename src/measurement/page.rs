@@ -2,7 +2,7 @@
 
 mod best_fit;
 mod curves;
-mod export;
+pub(super) mod export;
 mod favours;
 mod limit;
 mod nuisances;
@@ -15,7 +15,7 @@ pub use verdict::verdict;
 use super::error::MeasureError;
 use super::events::Events;
 use super::likelihoods::Likelihoods;
-use super::pipeline::{RESULT, Study};
+use super::pipeline::Study;
 use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
@@ -33,17 +33,13 @@ pub(super) fn write(
     best: &Fit,
     (events, channel): (&Events, &UnbinnedChannel),
 ) -> Result<(), MeasureError> {
-    let root = study.root;
+    let root = &study.output;
     let plots = root.plots();
     std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
-    // a page is never older than the numbers beside it
-    let _ = std::fs::remove_file(root.report_path());
-    root.write_json(&root.path().join(RESULT), result)?;
     tables::write(root, result)?;
-    let export = export::export(study, made)?;
     let mut sections = vec![
         best_fit::parameters(study, result)?,
         curves::curves(study, result)?,
@@ -53,7 +49,7 @@ pub(super) fn write(
         nuisances::nuisances(study, result)?,
         favours::favours(study, made, best, events, channel)?,
         trust::trust(study, result)?,
-        files(&export),
+        files(&result.export.text),
     ];
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
@@ -81,10 +77,10 @@ fn figure(
         source,
     };
     let drawn = drawn.map_err(failed)?;
-    let path = |ending: &str| study.root.plots().join(format!("{name}.{ending}"));
-    study.root.write(&path("svg"), drawn.svg.as_bytes())?;
+    let path = |ending: &str| study.output.plots().join(format!("{name}.{ending}"));
+    study.output.write(&path("svg"), drawn.svg.as_bytes())?;
     study
-        .root
+        .output
         .write(&path("png"), &drawn.to_png().map_err(failed)?)?;
     Ok(PageFigure {
         name: name.to_owned(),

@@ -6,8 +6,10 @@ use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::evaluated::Evaluated;
 use super::events::{Events, observed, reference, unseen};
+use super::files;
 use super::finite_sample::Trainings;
 use super::generate::generate;
+use super::inputs;
 use super::likelihoods::Likelihoods;
 use super::limits::{limit, regions};
 use super::model::{Builder, Parameters};
@@ -22,11 +24,12 @@ use super::trust::{RatioTrust, examine};
 use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::ensemble::Interrupt;
-use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
+use crate::inference::{Parameter, UnbinnedChannel};
 use crate::run::{Progress, RunDirectory, State};
 use indexmap::IndexMap;
 use sideband_models::Compute;
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// Reference events that normalise the density in fits that are many: of members and of
@@ -82,6 +85,7 @@ pub fn measure(
         plan: &plan,
         reader: Reader::new(measurement, &any_sample(measurement)?, &options.out)?,
         root: &root,
+        output: files::stage(&root)?,
         ensembles: &training.ensembles,
         compute: Compute::open(first)?.with_kernels(config.kernels),
         threads: match config.threads {
@@ -94,7 +98,7 @@ pub fn measure(
     let result = study.conclude()?;
     Ok(Measured {
         training,
-        is_whole: result.toys.is_some() || measurement.toys.is_none(),
+        is_whole: (result.toys.is_some() || measurement.toys.is_none()) && !result.export.is_wrong,
         result: Some(result),
     })
 }
@@ -105,7 +109,7 @@ pub(super) fn prepare(
     run: &std::path::Path,
     say: &dyn Fn(&str),
 ) -> Result<Plan, MeasureError> {
-    let plan = plan(measurement, run, say)?;
+    let mut plan = plan(measurement, run, say)?;
     let parameters = Parameters::new(measurement, None);
     let builder = Builder {
         measurement,
@@ -115,9 +119,19 @@ pub(super) fn prepare(
     super::rules::check(&builder)?;
     super::toys::check(measurement)?;
     let reader = Reader::new(measurement, &any_sample(measurement)?, run)?;
-    if let Some(events) = observed(measurement, &reader)? {
+    let events = observed(measurement, &reader)?;
+    if let Some(events) = &events {
         say(&format!("observed: {} events", events.len()));
     }
+    let templates = events.as_ref().map(|events| events.templates.as_slice());
+    let builder = Builder {
+        measurement,
+        plan: &plan,
+        parameters: &parameters,
+    };
+    let notes = super::bins::check(&builder, templates)?;
+    plan.notes.extend(notes);
+    plan.files.extend(reader.files());
     Ok(plan)
 }
 
@@ -132,6 +146,8 @@ pub(super) struct Study<'a> {
     pub plan: &'a Plan,
     pub reader: Reader<'a>,
     pub root: &'a RunDirectory,
+    /// Where the files of the result are written before they are put in their place.
+    pub output: RunDirectory,
     pub ensembles: &'a [EnsembleEnd],
     pub compute: Compute,
     pub threads: usize,
@@ -196,7 +212,8 @@ impl Study<'_> {
         if let Some(histograms) = &made.histograms {
             self.histogram_curves(&analyst, histograms, &mut scans)?;
         }
-        let mut said = self.plan.notes.clone();
+        let mut said = inputs::record(self.root, &self.plan.files)?;
+        said.extend(self.plan.notes.iter().cloned());
         match &columns {
             Evaluated::Memory(_) => {
                 self.exact_curves(&builder, &events, &reference, &mut scans)?;
@@ -243,6 +260,17 @@ impl Study<'_> {
         };
         let (limit, contours) = self.questions(&analyst, &made, &best, (&reference, &over_pool))?;
         let checks = checks(&made.events, &made.model, &best)?;
+        inputs::unchanged(&self.plan.files, &self.reader.files())?;
+        let mut fitted = vec![named(&made, made.list(), &best)];
+        if let Some(histograms) = &made.histograms {
+            let alone = histograms
+                .likelihood()
+                .with_prior(made.parameters().prior.clone());
+            if let Ok(best) = analyst.best(&alone) {
+                fitted.push(named(&made, &histograms.parameters, &best));
+            }
+        }
+        let export = page::export::export(self, &made, &fitted)?;
         let mut result = MeasurementResult {
             format: FORMAT,
             experiment: measurement.experiment.name.clone(),
@@ -265,10 +293,17 @@ impl Study<'_> {
             finite_sample: finite,
             toys: thrown,
             ratios: trust,
+            export,
+            inputs: self.plan.files.clone(),
+            files: Vec::new(),
             notes: said,
         };
         notes(&mut result);
         page::write(self, &result, &made, &best, (&reference, &over_pool))?;
+        result.files = files::names(self.output.path())?;
+        let path = self.output.path().join(RESULT);
+        self.output.write_json(&path, &result)?;
+        files::publish(self.root, &self.output, measurement.toys.is_some())?;
         Ok(result)
     }
 
@@ -422,6 +457,17 @@ impl Study<'_> {
         }
         Ok(events)
     }
+}
+
+/// A fitted point by the names of its parameters, every one as itself.
+fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, f64> {
+    let parameters = made.parameters();
+    let value = |p: &Parameter, x: f64| match parameters.place(&p.name) {
+        Some(place) => parameters.value(place, x),
+        None => x,
+    };
+    let all = list.iter().zip(&best.point);
+    all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
 }
 
 impl From<crate::config::ConfigError> for MeasureError {
