@@ -4,6 +4,7 @@
 //! a former result had and this one has not is removed.
 
 use super::error::MeasureError;
+use super::evaluated::EVENTS;
 use super::pipeline::RESULT;
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use crate::run::{DirectoryError, Liveness, RunDirectory, WorkerId};
@@ -105,7 +106,16 @@ fn named(record: &Path) -> Vec<String> {
     all.map(ToOwned::to_owned).collect()
 }
 
-/// Puts a set in the place of the former one. `has_toys`: toys are asked for.
+/// What of a result is written in its place, and not in the set's folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InPlace {
+    /// Toys are asked for.
+    pub toys: bool,
+    /// The ratios of the events are streamed from a file.
+    pub events: bool,
+}
+
+/// Puts a set in the place of the former one.
 ///
 /// # Errors
 /// If a file cannot be moved: then there is no `measurement.json`, and running again makes
@@ -113,7 +123,7 @@ fn named(record: &Path) -> Vec<String> {
 pub(super) fn publish(
     root: &RunDirectory,
     stage: &RunDirectory,
-    has_toys: bool,
+    in_place: InPlace,
 ) -> Result<(), MeasureError> {
     let at = |name: &str| root.path().join(name);
     let new = names(stage.path())?;
@@ -126,12 +136,15 @@ pub(super) fn publish(
     for name in old.iter().filter(|name| !new.contains(name)) {
         remove(&at(name))?;
     }
+    if !in_place.events {
+        remove(&at(EVENTS))?;
+    }
     let plots = root.plots();
     fs::create_dir_all(&plots).map_err(failed(&plots))?;
     for name in new.iter().filter(|name| *name != RESULT) {
         fs::rename(stage.path().join(name), at(name)).map_err(failed(&at(name)))?;
     }
-    put_toys_aside(root, has_toys)?;
+    put_toys_aside(root, in_place.toys)?;
     fs::rename(stage.path().join(RESULT), at(RESULT)).map_err(failed(&at(RESULT)))?;
     remove(&at(FORMER))?;
     // it is empty now

@@ -303,7 +303,11 @@ impl Study<'_> {
         result.files = files::names(self.output.path())?;
         let path = self.output.path().join(RESULT);
         self.output.write_json(&path, &result)?;
-        files::publish(self.root, &self.output, measurement.toys.is_some())?;
+        let in_place = files::InPlace {
+            toys: measurement.toys.is_some(),
+            events: matches!(columns, Evaluated::File(_)),
+        };
+        files::publish(self.root, &self.output, in_place)?;
         Ok(result)
     }
 
