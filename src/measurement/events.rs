@@ -8,6 +8,7 @@ use super::trust::split;
 use super::twins::check_observed;
 use crate::background::Sample;
 use crate::config::{Measurement, SampleConfig};
+use crate::data::Losses;
 use crate::ensemble::Streams;
 use crate::inference::interference::{DIMENSIONS, Point};
 
@@ -20,6 +21,8 @@ pub(super) struct Events {
     pub weights: Vec<f64>,
     /// Histograms of them, as [`Reader::templates`].
     pub templates: Vec<Template>,
+    /// What is missing of the observed sample.
+    pub losses: Option<Losses>,
 }
 
 impl Events {
@@ -50,6 +53,7 @@ impl Events {
                 .collect(),
             weights: rows.iter().map(|row| scale * self.weights[*row]).collect(),
             templates: Vec::new(),
+            losses: None,
         }
     }
 
@@ -90,6 +94,7 @@ pub(super) fn observed(
     })?;
     let mut events = Events {
         templates: reader.templates(&sample),
+        losses: Some(sample.losses.clone()),
         ..Events::default()
     };
     for row in reader.selected(&sample) {

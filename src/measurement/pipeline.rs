@@ -23,6 +23,7 @@ use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
 use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
+use crate::data::Losses;
 use crate::ensemble::Interrupt;
 use crate::inference::fit::Fit;
 use crate::inference::{Parameter, UnbinnedChannel};
@@ -122,6 +123,9 @@ pub(super) fn prepare(
     let events = observed(measurement, &reader)?;
     if let Some(events) = &events {
         say(&format!("observed: {} events", events.len()));
+        let losses = events.losses.iter();
+        plan.notes.extend(losses.clone().flat_map(Losses::sentences));
+        plan.losses.extend(losses.cloned());
     }
     let templates = events.as_ref().map(|events| events.templates.as_slice());
     let builder = Builder {
@@ -131,7 +135,8 @@ pub(super) fn prepare(
     };
     let notes = super::bins::check(&builder, templates)?;
     plan.notes.extend(notes);
-    plan.files.extend(reader.files());
+    let own = reader.files().remove_entry("observed");
+    plan.files.extend(own);
     Ok(plan)
 }
 
@@ -296,6 +301,7 @@ impl Study<'_> {
             export,
             inputs: self.plan.files.clone(),
             files: Vec::new(),
+            losses: self.plan.losses.clone(),
             notes: said,
         };
         notes(&mut result);

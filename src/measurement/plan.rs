@@ -8,6 +8,7 @@ use super::support::Support;
 use super::twins::check_varied;
 use crate::background::Sample;
 use crate::config::{Measurement, SampleConfig};
+use crate::data::Losses;
 use crate::run::InputFiles;
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -131,6 +132,8 @@ pub(super) struct Plan {
     pub reference: f64,
     /// The files of all samples, by the configuration's key.
     pub files: InputFiles,
+    /// Events of the samples that are missing somewhere, by reason.
+    pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
@@ -146,13 +149,19 @@ impl Plan {
     }
 }
 
+/// Keeps what is missing of a sample, and says so.
+pub(super) fn note_losses(sample: &Sample, losses: &mut Vec<Losses>, notes: &mut Vec<String>) {
+    notes.extend(sample.losses.sentences());
+    losses.push(sample.losses.clone());
+}
+
 /// Reads all samples and checks that the model can be made of them.
 pub(super) fn plan(
     measurement: &Measurement,
     run: &Path,
     say: &dyn Fn(&str),
 ) -> Result<Plan, MeasureError> {
-    let mut notes = two_codes(measurement);
+    let (mut notes, mut losses) = (two_codes(measurement), Vec::new());
     let reference = measurement
         .reference()
         .ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))?;
@@ -195,6 +204,7 @@ pub(super) fn plan(
                         nominal,
                         fixed,
                         allowed,
+                        &mut |sample| note_losses(sample, &mut losses, &mut notes),
                     )?
                 }
                 (false, Some(rates)) => VariedPlan {
@@ -219,13 +229,7 @@ pub(super) fn plan(
             process.rate(),
             100.0 * process.sum_error / process.sum
         ));
-        let dropped = sample.table.report.rows_dropped;
-        if dropped > 0 {
-            notes.push(format!(
-                "samples.{name}: {dropped} events with missing inputs were dropped; its rate is \
-                 lower by their weights"
-            ));
-        }
+        note_losses(sample, &mut losses, &mut notes);
         if process.sum_error > 0.05 * process.sum {
             notes.push(format!(
                 "samples.{name}: its rate is known to {:.0} % only, from {} events",
@@ -245,6 +249,7 @@ pub(super) fn plan(
         varied,
         reference,
         files: reader.files(),
+        losses,
         notes,
     })
 }
@@ -441,6 +446,7 @@ fn vary(
     (nominal, nominal_sample): (&ProcessPlan, &Sample),
     fixed: Option<&[f64; 2]>,
     allowed: f64,
+    seen: &mut dyn FnMut(&Sample),
 ) -> Result<VariedPlan, MeasureError> {
     let mut sums = [0.0; 2];
     let mut templates: [Vec<Template>; 2] = Default::default();
@@ -455,6 +461,7 @@ fn vary(
             .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
         let sample = checked(reader, &place, &config)?;
         check_varied(reader, nominal_sample, &sample, &place, name)?;
+        seen(&sample);
         let rows = reader.selected(&sample);
         sums[number] = rows.map(|row| sample.table.weights[row]).sum();
         templates[number] = reader.templates(&sample);

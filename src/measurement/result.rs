@@ -2,6 +2,7 @@
 
 use super::trust::RatioTrust;
 use crate::config::TestStatistic;
+use crate::data::Losses;
 use crate::inference::Normalisation;
 use crate::inference::neyman;
 use crate::run::InputFiles;
@@ -57,6 +58,9 @@ pub struct MeasurementResult {
     /// The files that belong to it, beside this one.
     #[serde(default)]
     pub files: Vec<String>,
+    /// Events of the samples that are missing somewhere, by reason.
+    #[serde(default)]
+    pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
 }
