@@ -20,7 +20,8 @@ const FORMER: &str = ".former-measurement.json";
 /// Folder of the toys of former likelihoods, by the same names.
 const FORMER_TOYS: &str = "former_toys";
 /// Files of results whose record names none.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
+    "page.json",
     "report.html",
     "curves.parquet",
     "pulls.parquet",

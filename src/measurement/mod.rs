@@ -42,7 +42,7 @@ mod twins;
 pub use describe::describe as describe_measurement;
 pub use error::MeasureError;
 pub use event_file::EventFileError;
-pub use page::verdict as measurement_verdict;
+pub use page::{redraw as redraw_measurement, verdict as measurement_verdict};
 pub use pipeline::{Measured, measure};
 pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{

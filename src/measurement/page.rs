@@ -15,7 +15,8 @@ pub use verdict::verdict;
 use super::error::MeasureError;
 use super::events::Events;
 use super::likelihoods::Likelihoods;
-use super::pipeline::Study;
+use super::pipeline::{RESULT, Study};
+use super::progress::read_result;
 use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
@@ -23,7 +24,10 @@ use crate::inference::fit::Fit;
 use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
-use crate::run::DirectoryError;
+use crate::run::{DirectoryError, RunDirectory};
+
+/// What the page is rendered from.
+const PAGE: &str = "page.json";
 
 /// Writes everything. `events`, `channel`: the reference that no network has seen.
 pub(super) fn write(
@@ -61,8 +65,55 @@ pub(super) fn write(
         sections,
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
+    root.write_compact(&root.path().join(PAGE), &page)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;
     Ok(())
+}
+
+/// Draws page, figures and tables of a result anew, from what is in the run directory: reads
+/// no events and fits nothing.
+///
+/// # Errors
+/// [`MeasureError`] if there is no result, or if what it is drawn from is damaged or missing.
+pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
+    let again = "run the measurement again, which makes it anew";
+    let missing = |name: &str, reason: String| MeasureError::Data {
+        key: root.path().join(name).display().to_string(),
+        reason: format!("{reason}; {again}"),
+    };
+    let result = read_result(root)?;
+    let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;
+    let text = root.read(&root.path().join(PAGE));
+    let text = text.map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    let page: Page =
+        serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    let plots = root.plots();
+    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
+        path: plots.clone(),
+        source,
+    })?;
+    for drawn in page.sections.iter().flat_map(|section| &section.figures) {
+        let failed = |source| ReportError::Plot {
+            name: drawn.name.clone(),
+            source,
+        };
+        let figure = Figure {
+            svg: drawn.svg.clone(),
+        };
+        let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
+        root.write(&path("png"), &figure.to_png().map_err(failed)?)?;
+        root.write(&path("svg"), figure.svg.as_bytes())?;
+    }
+    tables::write(root, &result)?;
+    root.write(&root.report_path(), render(&page).as_bytes())?;
+    let lost = result
+        .files
+        .iter()
+        .find(|name| !root.path().join(name).is_file());
+    match lost {
+        Some(name) => Err(missing(name, "it is missing and is not drawn".to_owned())),
+        None => Ok(result),
+    }
 }
 
 /// A figure, saved beside the page.

@@ -96,7 +96,12 @@ pub fn measure(
         interrupt,
         say: &say,
     };
-    let result = study.conclude()?;
+    let result = study.conclude();
+    if result.is_err() {
+        // nobody finishes it
+        let _ = std::fs::remove_dir_all(study.output.path());
+    }
+    let result = result?;
     Ok(Measured {
         training,
         is_whole: (result.toys.is_some() || measurement.toys.is_none()) && !result.export.is_wrong,
@@ -124,7 +129,8 @@ pub(super) fn prepare(
     if let Some(events) = &events {
         say(&format!("observed: {} events", events.len()));
         let losses = events.losses.iter();
-        plan.notes.extend(losses.clone().flat_map(Losses::sentences));
+        plan.notes
+            .extend(losses.clone().flat_map(Losses::sentences));
         plan.losses.extend(losses.cloned());
     }
     let templates = events.as_ref().map(|events| events.templates.as_slice());

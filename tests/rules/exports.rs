@@ -399,19 +399,17 @@ fn what_a_workspace_cannot_say_is_none() {
     }
 }
 
-/// Bins without simulation, of negative content, and with nothing expected at the nominal
-/// point: what is written is read back and is the fit.
+/// Bins without simulation, and no signal at the nominal point: what is written is read back
+/// and is the fit.
 #[test]
 fn odd_bins_are_exported_as_they_are_fitted() {
     // an empty bin without data
     let empty = place(&[("1.0, 4.0]", "1.0, 4.0, 8.0]")]);
     run(&empty, &[]).exits(0);
     refit(&empty);
-    // nothing but signal beyond 2, and nothing of it nominally
     let place = place(&[
         ("nominal = 1.0", "nominal = 0.0"),
         ("bounds = [0.0, 5.0]", "bounds = [-0.2, 5.0]"),
-        ("coefficient = \"mu\"", "coefficient = \"mu\""),
     ]);
     run(&place, &[]).exits(0);
     refit(&place);
@@ -574,6 +572,26 @@ fn files_of_a_former_result_are_gone() {
     run(&place, &[nu, limit, contours]).exits(0);
     assert!(has(&place, "out/curves.parquet"));
     place.json("out/workspace.json");
+    // drawn, without a fit: not even the data are there
+    let before = place.read("out/measurement.json");
+    fs::rename(place.path("obs.parquet"), place.path("gone.parquet")).unwrap();
+    for name in [
+        "report.html",
+        "plots/limit.svg",
+        "plots/limit.png",
+        "pulls.parquet",
+    ] {
+        fs::remove_file(place.path(&format!("out/{name}"))).unwrap();
+    }
+    place.sideband(&["report", "out"]).exits(0);
+    assert_eq!(place.read("out/measurement.json"), before);
+    for name in files(&former) {
+        assert!(has(&place, &format!("out/{name}")), "{name}");
+    }
+    fs::remove_file(place.path("out/templates.json")).unwrap();
+    let done = place.sideband(&["report", "out"]).exits(4);
+    assert!(done.stderr.contains("templates.json"), "{}", done.stderr);
+    fs::rename(place.path("gone.parquet"), place.path("obs.parquet")).unwrap();
     // another model, which is no workspace and has no limit
     fs::write(place.path("out/notes.txt"), "mine").unwrap();
     run(&place, &["samples.S.coefficient=\"mu*2\""]).exits(0);

@@ -8,7 +8,7 @@ use super::super::plan::ProcessPlan;
 use super::super::result::ExportResult;
 use crate::config::FINITE_SAMPLE;
 use crate::inference::histogram::HistogramModel;
-use crate::inference::workspace::{self, Settings};
+use crate::inference::workspace::{self, ReferencePoint, Settings};
 use crate::inference::{Likelihood as _, Model};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ pub(in super::super) fn export(
     }
     let value = json!({
         "modifier_settings": settings.to_json(),
-        "points": workspace::reference(&exported, &points.all(&exported)),
+        "points": points.reference(&exported, &file),
     });
     output.write_json(&output.path().join(POINTS), &value)?;
     Ok(ExportResult {
@@ -154,6 +154,25 @@ impl Points<'_> {
         };
         let all = self.all(exported);
         workspace::compare(text.as_bytes(), settings, exported, &fitted, &all)
+    }
+
+    /// This program's numbers there, for the parameters that are in the file.
+    fn reference(&self, exported: &HistogramModel, file: &Value) -> Vec<ReferencePoint> {
+        let written = file["measurements"][0]["config"]["parameters"].as_array();
+        let written: Vec<&str> = written
+            .into_iter()
+            .flatten()
+            .filter_map(|p| p["name"].as_str())
+            .collect();
+        let mut all = workspace::reference(exported, &self.all(exported));
+        for point in &mut all {
+            // those of bins are name[0], name[1], ...
+            let base = |name: &str| name.split('[').next().unwrap_or_default().to_owned();
+            point
+                .parameters
+                .retain(|name, _| written.contains(&base(name).as_str()));
+        }
+        all
     }
 
     /// The nominal point and the best fits.
