@@ -37,7 +37,7 @@ pub use claims::{Claim, Claims, Holder, holders};
 pub use directory::{DirectoryError, RunDirectory};
 pub use log::RunLog;
 pub(crate) use log::now;
-pub use manifest::{DeviceRecord, Inputs, Manifest, State, VersionRecord};
+pub use manifest::{DeviceRecord, InputChange, InputFiles, Inputs, Manifest, State, VersionRecord};
 pub use progress::Progress;
 pub use results::{from_text, not_finite, to_text, to_value};
 pub use sink::{SinkError, output, run_around};
