@@ -4,10 +4,10 @@
 //! at (p-value with covariance not below `report.p_value` over their number),
 //! and the AUC of the fresh classifier is within three errors of 0.5.
 
+use super::losses;
 use super::page::{Status, Verdict};
 use crate::background::{Metrics, RegionMetrics};
 use crate::config::{Config, Method};
-use crate::data::Losses;
 
 const AUC_PULL: f64 = 3.0;
 /// Mean pull of the bins outside the holes that is remarkable.
@@ -211,7 +211,7 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
         ));
     }
     lines.extend(plane_warnings(metrics));
-    let losses = metrics.losses.iter().flat_map(Losses::sentences);
+    let losses = losses::sentences(metrics).into_iter();
     lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
