@@ -211,7 +211,6 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ),
         ));
     }
-    lines.extend(plane_warnings(metrics));
     let losses = losses::sentences(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
     lines.extend(losses.map(|text| line(Status::Warning, text)));
