@@ -278,7 +278,8 @@ impl<'a> Accumulator<'a> {
             let ratio = (self.nominal[*i] / before).log10();
             if ratio.is_finite() {
                 let above = edges.partition_point(|edge| *edge <= ratio);
-                counts[above.saturating_sub(1).min(counts.len() - 1)] += 1.0;
+                let bin = above.saturating_sub(1).min(edges.len() - 2);
+                counts[bin] += 1.0;
             }
         }
         (edges, counts)
