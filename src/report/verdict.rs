@@ -1,12 +1,12 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
+use super::losses;
 use super::page::{Status, Verdict};
 use super::numbers::{percent, with_error, with_errors};
 use crate::background::{
     self, CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge,
 };
 use crate::config::{Config, Method};
-use crate::data::Losses;
 use crate::stats::Noise;
 
 /// Mean pull of the bins outside the holes that is remarkable.
@@ -226,8 +226,8 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ),
         ));
     }
+    let losses = losses::sentences(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
-    let losses = metrics.losses.iter().flat_map(Losses::sentences);
     lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         let outside = &region.outside;
