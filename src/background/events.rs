@@ -2,6 +2,7 @@
 
 use super::plan::{PlanError, region_index, settings};
 use crate::config::{Config, MissingPolicy, SampleConfig, StreamConfig};
+use crate::data::expression::written;
 use crate::data::{
     DataError, Dataset, EventTable, FileRecord, IdSpec, OnMissing, PartOrder, Resolver,
     ScanRequest, StreamOptions,
@@ -71,7 +72,7 @@ pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
         .map(|text| (text.clone(), text.clone()));
     let one_hot = config.features.one_hot.iter().flat_map(|(column, values)| {
         values.iter().map(move |value| {
-            let text = format!("{column} == {value:?}");
+            let text = format!("{} == {value:?}", written(column));
             (text.clone(), text)
         })
     });
@@ -158,6 +159,15 @@ impl Sample {
                 false => format!("report, {name}"),
             };
             let compiled = compile(key, text)?;
+            if !wanted.columns_are_keys && name != text.trim() && resolver.knows(name) {
+                return Err(PlanError::Variable(
+                    name.clone(),
+                    format!(
+                        "its name is that of a column or definition in {place}, and it is \
+                         `{text}`; give it another name"
+                    ),
+                ));
+            }
             request.columns.push((name.clone(), compiled));
         }
         request.id = if sample.id.is_empty() {

@@ -4,7 +4,7 @@ use super::options::InspectArguments;
 use super::{Done, Exit, Failure, print, table};
 use crate::background::PlanError;
 use crate::config::{Experiment, Measurement};
-use crate::data::{Dataset, summarise};
+use crate::data::{Dataset, Number, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::{read_metrics, verdict};
 use crate::run::{RunDirectory, State};
@@ -27,7 +27,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
         });
         return json(&value);
     }
-    let number = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
+    let number = |v: Option<Number>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
     let rows: Vec<Vec<String>> = columns
         .iter()
         .map(|c| {
@@ -35,7 +35,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
                 c.name.clone(),
                 c.type_name.clone(),
                 number(c.min),
-                number(c.mean),
+                number(c.mean.map(Number::Real)),
                 number(c.max),
                 c.nulls.to_string(),
                 c.nans.to_string(),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use super::error::DataError;
 use super::ids::{IdColumn, Ids};
 use super::scan::ScanRequest;
-use super::table::{EventTable, ScanReport};
+use super::table::{EventTable, NoValue, ScanReport};
 
 /// Arrays for `room` events. What has not been written is 0, and costs no memory
 /// where the system gives zeroed pages on first use.
@@ -228,6 +228,40 @@ pub(super) struct Counts {
     pub(super) events: usize,
     /// Of each feature.
     pub(super) missing: Vec<Missing>,
+    /// Of each of [`ScanRequest::conditions`].
+    pub(super) undecided: Vec<Undecided>,
+}
+
+/// Rows for which a condition has no value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Undecided {
+    rows: u64,
+    weight: f64,
+    /// What rounding took from `weight`: sums of parts agree with the sum of all.
+    rest: f64,
+}
+
+impl Undecided {
+    /// Adds a row; its weight if that is finite.
+    pub(super) fn count(&mut self, weight: f64) {
+        self.rows += 1;
+        if weight.is_finite() {
+            self.add(weight);
+        }
+    }
+
+    fn add(&mut self, weight: f64) {
+        let sum = self.weight + weight;
+        let added = sum - self.weight;
+        self.rest += (self.weight - (sum - added)) + (weight - added);
+        self.weight = sum;
+    }
+
+    fn merge(&mut self, next: &Self) {
+        self.rows += next.rows;
+        self.add(next.weight);
+        self.rest += next.rest;
+    }
 }
 
 /// Missing values of one feature.
@@ -252,6 +286,7 @@ impl Counts {
             rows_dropped: 0,
             events: 0,
             missing: vec![Missing::default(); request.features.len()],
+            undecided: vec![Undecided::default(); request.conditions().count()],
         }
     }
 
@@ -264,10 +299,21 @@ impl Counts {
             to.rows += from.rows;
             to.first = to.first.or(from.first);
         }
+        for (to, from) in self.undecided.iter_mut().zip(&next.undecided) {
+            to.merge(from);
+        }
     }
 
     fn report(&self, request: &ScanRequest) -> ScanReport {
         let features = request.features.iter().zip(&self.missing);
+        let conditions = request.conditions().zip(&self.undecided);
+        let undecided = conditions.filter(|(_, undecided)| undecided.rows > 0);
+        let no_value = undecided.map(|((kind, name, _), undecided)| NoValue {
+            kind,
+            condition: name.to_owned(),
+            rows: undecided.rows,
+            weight: undecided.weight + undecided.rest,
+        });
         ScanReport {
             rows_read: self.rows_read,
             rows_selected: self.events as u64,
@@ -277,6 +323,7 @@ impl Counts {
                 .map(|((name, _), missing)| (name.clone(), missing.rows))
                 .collect(),
             duplicate_ids: 0,
+            no_value: no_value.collect(),
         }
     }
 

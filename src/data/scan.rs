@@ -13,7 +13,7 @@ use super::definitions::Compiled;
 use super::error::DataError;
 use super::file::{EventFile, Part};
 use super::ids::{IdSpec, namespace_seed};
-use super::table::EventTable;
+use super::table::{ConditionKind, EventTable};
 use arrow::record_batch::RecordBatch;
 
 /// Most regions a scan can tell apart.
@@ -104,6 +104,18 @@ impl ScanRequest {
             .chain(&self.reject)
             .chain(&self.weight)
             .chain(named)
+    }
+
+    /// What decides which rows are taken, with kind and name, in the order in which
+    /// rows meet it.
+    pub(super) fn conditions(&self) -> impl Iterator<Item = (ConditionKind, &str, &Compiled)> {
+        let blind = self.reject.iter();
+        let blind = blind.map(|reject| (ConditionKind::Blind, reject.text(), reject));
+        let selection = self.selection.iter();
+        let selection = selection.map(|all| (ConditionKind::Selection, all.text(), all));
+        let regions = self.flags.iter();
+        let regions = regions.map(|(name, region)| (ConditionKind::Region, name.as_str(), region));
+        blind.chain(selection).chain(regions)
     }
 
     /// Whether the number of events is the number of rows, in any part.

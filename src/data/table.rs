@@ -25,7 +25,7 @@ pub struct EventTable {
 
 /// Counts of a scan. None of them tells how many rows were rejected (blinded)
 /// from how many were not selected or in no region.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScanReport {
     /// Rows in the files, wanted or not.
     pub rows_read: u64,
@@ -39,6 +39,36 @@ pub struct ScanReport {
     /// Rows of the table whose key an earlier row has already. Not counted (0)
     /// in a stream: all keys would have to be kept.
     pub duplicate_ids: u64,
+    /// Rows for which a condition has no value, null or NaN: neither in nor out. Each
+    /// condition that was undecided anywhere; a row may count for several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub no_value: Vec<NoValue>,
+}
+
+/// Rows for which a condition is null or NaN. They are not selected, not in the
+/// region, and taken for blind; what is blind or not selected counts nowhere else.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct NoValue {
+    /// What the condition decides.
+    pub kind: ConditionKind,
+    /// The region's name, or the text of the selection.
+    pub condition: String,
+    /// Number of rows.
+    pub rows: u64,
+    /// Sum of their finite weights.
+    pub weight: f64,
+}
+
+/// What a condition on rows decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConditionKind {
+    /// Which rows are blind.
+    Blind,
+    /// Which rows are used.
+    Selection,
+    /// Which rows are in a region.
+    Region,
 }
 
 impl EventTable {
@@ -105,6 +135,18 @@ impl ScanReport {
             match known.find(|(known, _)| known == name) {
                 Some((_, total)) => *total += rows,
                 None => self.rows_dropped_missing.push((name.clone(), *rows)),
+            }
+        }
+        for more in &other.no_value {
+            let same = |known: &&mut NoValue| {
+                (known.kind, &known.condition) == (more.kind, &more.condition)
+            };
+            match self.no_value.iter_mut().find(same) {
+                Some(known) => {
+                    known.rows += more.rows;
+                    known.weight += more.weight;
+                }
+                None => self.no_value.push(more.clone()),
             }
         }
     }

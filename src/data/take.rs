@@ -9,13 +9,14 @@ use arrow::record_batch::RecordBatch;
 
 use super::arrays::{Counts, Room};
 use super::chunk::ColumnChunk;
-use super::convert::{to_bits, to_f64};
+use super::convert::{to_bits, to_lane};
 use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::is_true;
 use super::file::EventFile;
 use super::ids::place_of;
 use super::scan::Plan;
+use super::table::ConditionKind;
 
 /// Events turned from columns into rows at once: what is written of them stays
 /// in the processor's first cache until its lines are full.
@@ -43,7 +44,12 @@ impl Plan<'_> {
         let request = self.request;
         let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
         counts.rows_read += batch.batch.num_rows() as u64;
-        let (mut rows, flags) = self.select(&chunk)?;
+        let Selected {
+            mut rows,
+            flags,
+            undecided,
+        } = self.select(&chunk)?;
+        batch.count_undecided(request.weight.as_ref(), &chunk, &undecided, counts)?;
         if rows.is_empty() {
             return Ok(());
         }
@@ -93,7 +99,7 @@ impl Plan<'_> {
         first_row: u64,
     ) -> Result<usize, DataError> {
         let (_, chunk) = self.rows(file_index, batch, first_row)?;
-        Ok(self.select(&chunk)?.0.len())
+        Ok(self.select(&chunk)?.rows.len())
     }
 
     /// A batch, and the columns of it that expressions need.
@@ -109,7 +115,7 @@ impl Plan<'_> {
             batch,
             first_row,
         };
-        let mut chunk = ColumnChunk::new(batch.num_rows());
+        let mut chunk = ColumnChunk::of_file(&rows.file.path, first_row, batch.num_rows());
         for name in &self.names {
             rows.convert(name, &mut chunk)?;
         }
@@ -117,32 +123,64 @@ impl Plan<'_> {
     }
 
     /// The rows that are wanted, and the regions of every row.
-    fn select(&self, chunk: &ColumnChunk) -> Result<(Vec<u32>, Vec<u64>), DataError> {
-        let request = self.request;
+    fn select(&self, chunk: &ColumnChunk) -> Result<Selected, DataError> {
         let mut wanted = vec![true; chunk.rows()];
-        for reject in &request.reject {
-            let values = reject.eval_chunk(chunk)?;
-            // Not `!is_true`: NaN is rejected too.
-            let rows = wanted.iter_mut().zip(values.iter());
-            rows.for_each(|(wanted, &x)| *wanted &= x == 0.0);
-        }
-        if let Some(selection) = &request.selection {
-            let values = selection.eval_chunk(chunk)?;
-            let rows = wanted.iter_mut().zip(values.iter());
-            rows.for_each(|(wanted, &x)| *wanted &= is_true(x));
-        }
         let mut flags = vec![0_u64; chunk.rows()];
-        for (bit, (_, region)) in request.flags.iter().enumerate() {
-            let values = region.eval_chunk(chunk)?;
-            let rows = flags.iter_mut().zip(values.iter());
-            rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
+        let mut undecided = Vec::new();
+        let mut bit = 0;
+        for (place, (kind, _, condition)) in self.request.conditions().enumerate() {
+            let (values, is_complete) = condition.eval_condition(chunk)?;
+            if !is_complete {
+                let without = without_value(&values, &wanted);
+                if !without.is_empty() {
+                    undecided.push((place, without));
+                }
+            }
+            let rows = wanted.iter_mut().zip(&mut flags).zip(values.iter());
+            match kind {
+                // Not `!is_true`: what has no value is rejected too.
+                ConditionKind::Blind => rows.for_each(|((wanted, _), &x)| *wanted &= x == 0.0),
+                ConditionKind::Selection => {
+                    rows.for_each(|((wanted, _), &x)| *wanted &= is_true(x));
+                }
+                ConditionKind::Region => {
+                    rows.for_each(|((_, flags), &x)| *flags |= u64::from(is_true(x)) << bit);
+                    bit += 1;
+                }
+            }
         }
-        if request.require_any_flag {
+        if self.request.require_any_flag {
             let rows = wanted.iter_mut().zip(&flags);
             rows.for_each(|(wanted, &flags)| *wanted &= flags != 0);
         }
-        Ok((places_of_true(&wanted), flags))
+        Ok(Selected {
+            rows: places_of_true(&wanted),
+            flags,
+            undecided,
+        })
     }
+}
+
+/// What the conditions of a request make of a batch.
+struct Selected {
+    /// The rows that are wanted.
+    rows: Vec<u32>,
+    /// The regions of every row.
+    flags: Vec<u64>,
+    /// By place in [`ScanRequest::conditions`]: rows for which it has no value.
+    undecided: Vec<(usize, Vec<u32>)>,
+}
+
+/// The rows among those `wanted` so far that have no value.
+fn without_value(values: &[f64], wanted: &[bool]) -> Vec<u32> {
+    // No branches: many rows at once.
+    let any = values.iter().fold(false, |any, x| any | x.is_nan());
+    if !any {
+        return Vec::new();
+    }
+    let rows = (0_u32..).zip(values.iter().zip(wanted));
+    let without = rows.filter(|(_, (x, wanted))| x.is_nan() & **wanted);
+    without.map(|(row, _)| row).collect()
 }
 
 impl Rows<'_> {
@@ -164,8 +202,31 @@ impl Rows<'_> {
     /// Adds a column to the chunk, unless it is there.
     fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<(), DataError> {
         if chunk.column(name).is_none() {
-            let values = to_f64(self.column(name)?).map_err(|message| self.corrupt(message))?;
-            chunk.insert(name, values)?;
+            let lane = to_lane(self.column(name)?).map_err(|message| self.corrupt(message))?;
+            chunk.insert_lane(name, lane);
+        }
+        Ok(())
+    }
+
+    /// Counts rows for which conditions have no value, with their weights.
+    fn count_undecided(
+        &self,
+        weight: Option<&Compiled>,
+        chunk: &ColumnChunk,
+        undecided: &[(usize, Vec<u32>)],
+        counts: &mut Counts,
+    ) -> Result<(), DataError> {
+        if undecided.is_empty() {
+            return Ok(());
+        }
+        let weights = weight.map(|weight| weight.eval_chunk(chunk)).transpose()?;
+        for (place, rows) in undecided {
+            for &row in rows {
+                let weight = weights
+                    .as_ref()
+                    .map_or(1.0, |weights| weights[row as usize]);
+                counts.undecided[*place].count(weight);
+            }
         }
         Ok(())
     }

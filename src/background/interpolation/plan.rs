@@ -5,6 +5,8 @@ use super::super::plan::{PlanError, PlanOptions, check_selections, region_index,
 use super::super::variables::{self, Variable};
 use super::events::{EventColumns, missing_candidate};
 use crate::config::{Config, InterpolationConfig, PredictedPart};
+use crate::data::BUILTINS;
+use crate::data::expression::written;
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
     TrainingSettings,
@@ -234,7 +236,7 @@ fn inputs(interpolation: &InterpolationConfig) -> Vec<(String, String)> {
         .filter(|category| category.values.len() > 1)
         .flat_map(|category| {
             let column = &category.column;
-            let text = move |value: &f64| format!("{column} == {value:?}");
+            let text = move |value: &f64| format!("{} == {value:?}", written(column));
             category.values.iter().map(text)
         })
         .map(|text| (text.clone(), text));
@@ -307,8 +309,8 @@ fn category(interpolation: &InterpolationConfig, target: &Sample, row: usize) ->
     known.position(|v| *v as f32 == value)
 }
 
-/// A variable that is a column of the data too must be that column: selections act
-/// on both.
+/// A variable that is a column of the data too must be that column, and a derived
+/// column must stand for one: selections act on both.
 fn check_expressions(
     config: &Config,
     interpolation: &InterpolationConfig,
@@ -326,6 +328,16 @@ fn check_expressions(
                 variable.name
             );
             return Err(wrong(&format!("variables[{i}].name"), reason));
+        }
+    }
+    for name in interpolation.derived.keys() {
+        let is_builtin = BUILTINS.iter().any(|builtin| builtin.name == name);
+        if is_builtin && !has_column(&config.data.target, base, name)? {
+            let reason = format!(
+                "`{name}` is no column of the data, where it is computed as the built-in column of \
+                 this name; give the derived column another name"
+            );
+            return Err(wrong(&format!("derived.{name}"), reason));
         }
     }
     Ok(())
