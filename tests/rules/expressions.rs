@@ -502,7 +502,7 @@ fn null_has_the_truth_values_of_sql() {
         ("a % b == 0", "TNNTNNNNN"),
     ] {
         let (kept, without) = events.rows(text).unwrap();
-        let all = |letter| (0..9).filter(|&row| expected.as_bytes()[row] == letter);
+        let all = |letter| (0..9).filter(move |&row| expected.as_bytes()[row] == letter);
         assert_eq!(kept, all(b'T').collect::<Vec<_>>(), "{text}");
         assert_eq!(without, all(b'N').count() as u64, "{text}");
     }
