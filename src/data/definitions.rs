@@ -418,17 +418,11 @@ impl Compiled {
         values.map_err(|problem| self.formula.refused(chunk, None, problem))
     }
 
-    /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be;
-    /// and whether it is known without a look that every row has a value, not NaN.
-    pub(super) fn eval_condition(
-        &self,
-        chunk: &ColumnChunk,
-    ) -> Result<(Arc<Vec<f64>>, bool), DataError> {
-        let lane = self.formula.eval(chunk)?.into_condition();
-        let is_complete = lane.is_complete();
-        let values = lane.into_rows(chunk.rows());
-        let values = values.map_err(|problem| self.formula.refused(chunk, None, problem))?;
-        Ok((values, is_complete))
+    /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be.
+    pub(super) fn eval_condition(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
+        let values = self.formula.eval(chunk)?.into_condition();
+        let values = values.into_rows(chunk.rows());
+        values.map_err(|problem| self.formula.refused(chunk, None, problem))
     }
 }
 

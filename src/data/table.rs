@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::ids::Ids;
+use super::losses::Loss;
 
 /// `N` events with `D` features, in the order of the files and their rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,9 +14,11 @@ pub struct EventTable {
     pub features: Vec<f32>,
     /// `[N]`, all finite, any sign.
     pub weights: Vec<f64>,
-    /// Other variables by name, each `[N]`; NaN where not finite.
-    pub columns: Vec<(String, Vec<f32>)>,
-    /// `[N]`: bit `i` is region `i` of the request.
+    /// Other variables by name, each `[N]`: what is binned and averaged, as it is in
+    /// the file; NaN where there is no value.
+    pub columns: Vec<(String, Vec<f64>)>,
+    /// `[N]`: bit `i` is region `i` of the request; [`LACKS`](super::LACKS) where
+    /// something is missing, if such rows are kept.
     pub flags: Vec<u64>,
     /// Identity of each event.
     pub ids: Ids,
@@ -31,44 +34,15 @@ pub struct ScanReport {
     pub rows_read: u64,
     /// Rows in the table: `N`.
     pub rows_selected: u64,
-    /// Selected rows left out because of missing features.
+    /// Selected rows that lack a feature, a category or an observable, each once:
+    /// left out, or marked if they are kept.
     pub rows_dropped: u64,
-    /// The same for each feature that was missing anywhere; a row that lacks
-    /// two features counts for both.
-    pub rows_dropped_missing: Vec<(String, u64)>,
+    /// Events that are missing somewhere, by reason; a row that lacks two features
+    /// counts for both.
+    pub losses: Vec<Loss>,
     /// Rows of the table whose key an earlier row has already. Not counted (0)
     /// in a stream: all keys would have to be kept.
     pub duplicate_ids: u64,
-    /// Rows for which a condition has no value, null or NaN: neither in nor out. Each
-    /// condition that was undecided anywhere; a row may count for several.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub no_value: Vec<NoValue>,
-}
-
-/// Rows for which a condition is null or NaN. They are not selected, not in the
-/// region, and taken for blind; what is blind or not selected counts nowhere else.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct NoValue {
-    /// What the condition decides.
-    pub kind: ConditionKind,
-    /// The region's name, or the text of the selection.
-    pub condition: String,
-    /// Number of rows.
-    pub rows: u64,
-    /// Sum of their finite weights.
-    pub weight: f64,
-}
-
-/// What a condition on rows decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConditionKind {
-    /// Which rows are blind.
-    Blind,
-    /// Which rows are used.
-    Selection,
-    /// Which rows are in a region.
-    Region,
 }
 
 impl EventTable {
@@ -130,23 +104,14 @@ impl ScanReport {
         self.rows_selected += other.rows_selected;
         self.rows_dropped += other.rows_dropped;
         self.duplicate_ids += other.duplicate_ids;
-        for (name, rows) in &other.rows_dropped_missing {
-            let mut known = self.rows_dropped_missing.iter_mut();
-            match known.find(|(known, _)| known == name) {
-                Some((_, total)) => *total += rows,
-                None => self.rows_dropped_missing.push((name.clone(), *rows)),
-            }
-        }
-        for more in &other.no_value {
-            let same = |known: &&mut NoValue| {
-                (known.kind, &known.condition) == (more.kind, &more.condition)
-            };
-            match self.no_value.iter_mut().find(same) {
+        for loss in &other.losses {
+            let same = |known: &&mut Loss| known.kind == loss.kind && known.name == loss.name;
+            match self.losses.iter_mut().find(same) {
                 Some(known) => {
-                    known.rows += more.rows;
-                    known.weight += more.weight;
+                    known.events += loss.events;
+                    known.weight += loss.weight;
                 }
-                None => self.no_value.push(more.clone()),
+                None => self.losses.push(loss.clone()),
             }
         }
     }

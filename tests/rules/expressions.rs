@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use sideband::data::{ConditionKind, DataError, Dataset, EventTable, Resolver, ScanRequest};
+use sideband::data::{DataError, Dataset, EventTable, LossKind, Resolver, ScanRequest};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
@@ -49,9 +49,16 @@ impl Events {
     fn rows(&self, text: &str) -> Result<(Vec<usize>, u64), DataError> {
         let table = self.select(text)?;
         let rows = table.columns[0].1.iter().map(|&row| row as usize);
-        let undecided = &table.report.no_value;
-        assert!(undecided.iter().all(|n| n.kind == ConditionKind::Selection));
-        Ok((rows.collect(), undecided.iter().map(|n| n.rows).sum()))
+        let undecided = &table.report.losses;
+        assert!(
+            undecided
+                .iter()
+                .all(|loss| loss.kind == LossKind::Selection)
+        );
+        Ok((
+            rows.collect(),
+            undecided.iter().map(|loss| loss.events).sum(),
+        ))
     }
 }
 
@@ -880,14 +887,18 @@ fn events_whose_region_is_null_are_counted() {
     let lost: f64 = weights.values().iter().step_by(4).sum();
     let names: Vec<&str> = table
         .report
-        .no_value
+        .losses
         .iter()
-        .map(|n| n.condition.as_str())
+        .map(|loss| loss.name.as_str())
         .collect();
     assert_eq!(names, ["signal", "control"]);
-    for n in &table.report.no_value {
-        assert_eq!((n.kind, n.rows), (ConditionKind::Region, 50));
-        assert!((n.weight - lost).abs() < 1e-9 * lost, "{} {lost}", n.weight);
+    for loss in &table.report.losses {
+        assert_eq!((loss.kind, loss.events), (LossKind::Region, 50));
+        assert!(
+            (loss.weight - lost).abs() < 1e-9 * lost,
+            "{} {lost}",
+            loss.weight
+        );
     }
     // a condition on blinding that has no value hides the row
     let request = ScanRequest {
@@ -895,8 +906,8 @@ fn events_whose_region_is_null_are_counted() {
         ..ScanRequest::default()
     };
     let table = dataset.scan(&request, None).unwrap();
-    assert_eq!(table.report.no_value[0].kind, ConditionKind::Blind);
-    assert_eq!(table.report.no_value[0].rows, 50);
+    let loss = &table.report.losses[0];
+    assert_eq!((loss.kind, loss.events), (LossKind::Blind, 50));
     let hidden = sample(1, 0, 200, 0.0)[3].1.clone();
     let hidden = hidden
         .as_any()

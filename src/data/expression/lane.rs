@@ -143,11 +143,6 @@ impl Lane {
         Self { values, nulls }.into_rows(rows).unwrap_or_default()
     }
 
-    /// Whether it is known without a look that every row has a value that is not NaN.
-    pub(in crate::data) fn is_complete(&self) -> bool {
-        self.nulls.is_none() && !matches!(self.values, Values::Real(_))
-    }
-
     /// The one value for all rows, if that is what it is.
     pub(super) fn same(&self) -> Option<f64> {
         match &self.values {
