@@ -92,12 +92,12 @@ pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
     listed.chain(one_hot).collect()
 }
 
-/// What each one-hot column can be: its name in messages, the column, the values.
+/// What each one-hot column can be: its name in messages, its expression, the values.
 pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
     let columns = config.features.one_hot.iter();
     let columns = columns.map(|(column, values)| {
         let key = format!("features.one_hot.{column}");
-        (key, column.clone(), values.clone())
+        (key, written(column), values.clone())
     });
     columns.collect()
 }

@@ -291,7 +291,8 @@ fn unwritten<'a>(
         .flat_map(|name| places(text, name).map(move |place| (name, place)))
         .filter(|(_, place)| {
             let inside = |at: usize| place.contains(&at);
-            let ends_there = span.is_empty() && span.start == place.end;
+            let between = text.get(place.end..span.start);
+            let ends_there = between.is_some_and(|between| between.trim().is_empty());
             inside(span.start) || inside(span.end.saturating_sub(1)) || ends_there
         })
         .max_by_key(|(name, _)| name.len())?;

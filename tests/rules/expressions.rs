@@ -139,7 +139,7 @@ impl Formula {
     fn text(&self) -> String {
         match self {
             Self::Column(name) | Self::Literal(name, _) => (*name).to_owned(),
-            Self::One(word, of) => format!("{word}({})", of.text()),
+            Self::One(word, of) => format!("({word}({}))", of.text()),
             Self::Two(word @ ("min" | "max" | "atan2" | "hypot"), a, b) => {
                 format!("{word}({}, {})", a.text(), b.text())
             }

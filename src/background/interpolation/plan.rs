@@ -98,7 +98,7 @@ impl InterpolationPlan {
         wanted.columns.push((X.to_owned(), plane.x.clone()));
         wanted.columns.push((Y.to_owned(), plane.y.clone()));
         if let Some(category) = &interpolation.category {
-            let column = (CATEGORY.to_owned(), category.column.clone());
+            let column = (CATEGORY.to_owned(), written(&category.column));
             wanted.columns.push(column);
         }
         let target = Sample::load(

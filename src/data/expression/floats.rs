@@ -38,6 +38,9 @@ impl Floats {
         }
     }
 
+    // A loop of its own for each operation: inlined all into one function they are
+    // not vectorised.
+    #[inline(never)]
     pub(super) fn map(self, f: impl Fn(f64) -> f64) -> Self {
         match self {
             Self::Same(x) => Self::Same(f(x)),
@@ -51,6 +54,8 @@ impl Floats {
         }
     }
 
+    // As `map`.
+    #[inline(never)]
     pub(super) fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
         match (self, other) {
             (a, Self::Same(y)) => a.map(|x| f(x, y)),

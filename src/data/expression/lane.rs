@@ -451,7 +451,8 @@ fn remainder(a: Values, b: Values, nulls: Option<NullBuffer>) -> Result<Lane, Pr
         (false, _) => nulls,
         (true, None) => return Ok(Lane::same_real(f64::NAN)),
         (true, Some(rows)) => {
-            let is_divisor = |row| b.at(row) != Number::Integer(0) && b.at(row) != Number::Real(0.0);
+            let is_divisor =
+                |row| b.at(row) != Number::Integer(0) && b.at(row) != Number::Real(0.0);
             let divisors: NullBuffer = (0..rows).map(is_divisor).collect::<Vec<bool>>().into();
             NullBuffer::union(nulls.as_ref(), Some(&divisors))
         }
