@@ -1,5 +1,6 @@
 //! The part of `metrics.json` that is an interpolation's own.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// Gaussian processes and samples.
@@ -13,6 +14,10 @@ pub struct InterpolationMetrics {
     /// Sampled events with features outside every finite value, dropped; summed
     /// over members.
     pub dropped: u64,
+    /// Samples of all members in a predicted region that have no value of a plotted
+    /// variable and are in none of its bins, by variable.
+    #[serde(default)]
+    pub without_value: IndexMap<String, u64>,
 }
 
 /// One category's Gaussian process and its samples.
@@ -20,7 +25,7 @@ pub struct InterpolationMetrics {
 pub struct CategoryMetrics {
     /// Value of the category's column; none without categories.
     pub value: Option<f64>,
-    /// Events outside the holes: number and sum of weights.
+    /// Events outside the holes.
     pub events: u64,
     /// Sum of their weights.
     pub observed: f64,
@@ -38,6 +43,9 @@ pub struct CategoryMetrics {
     pub starts: [usize; 2],
     /// Bins whose predicted content was negative and is taken as 0.
     pub negative_bins: usize,
+    /// Bins of the fit without events, beside bins that have many.
+    #[serde(default)]
+    pub empty_bins: usize,
     /// Bins that overlap the holes together.
     pub hole: HoleMetrics,
     /// Pulls a bin outside the holes, which the fit has seen.

@@ -44,6 +44,17 @@ pub enum InterpolationError {
         /// Points in the predicted part.
         inside: u64,
     },
+    /// Nothing to scale the samples with.
+    #[error(
+        "none of the {drawn} points of {category} lies outside the holes, where samples are \
+         scaled to the events; raise interpolation.samples or shrink the holes"
+    )]
+    NothingOutside {
+        /// Which Gaussian process.
+        category: String,
+        /// Points drawn.
+        drawn: u64,
+    },
     /// Somebody asked to stop, or the time is over.
     #[error("interrupted while samples were drawn")]
     Interrupted,
@@ -271,6 +282,8 @@ struct Sums<'a> {
     regions: Vec<RegionSums>,
     corner: Vec<Vec<f32>>,
     dropped: u64,
+    /// Samples without a value, by plotted variable.
+    without_value: Vec<u64>,
 }
 
 /// Most sampled events that are kept for the corner plot.
@@ -350,7 +363,7 @@ impl BinSums {
                 }
             }
             list.push(Component {
-                name: "gp",
+                name: "gp".into(),
                 variations: Variations::Draws(contents),
             });
         }
@@ -366,7 +379,7 @@ impl BinSums {
             })
         };
         list.push(Component {
-            name: "normalisation",
+            name: "normalisation".into(),
             variations: Variations::Shifts((0..drawn.categories.len()).map(shift).collect()),
         });
         list
@@ -392,6 +405,7 @@ impl<'a> Sums<'a> {
             regions: plan.columns.regions.iter().map(|_| region()).collect(),
             corner: vec![Vec::new(); plan.interpolation().variables.len()],
             dropped: 0,
+            without_value: vec![0; plan.variables.len()],
         }
     }
 
@@ -415,8 +429,9 @@ impl<'a> Sums<'a> {
                     }
                     for (k, sums) in region.variables.iter_mut().enumerate() {
                         let value = events.values[k][i];
-                        if let Some(bin) = self.plan.variables[k].edges.find(value) {
-                            sums.fill(member, cell, bin, weight, share);
+                        match self.plan.variables[k].edges.find(value) {
+                            Some(bin) => sums.fill(member, cell, bin, weight, share),
+                            None => self.without_value[k] += 1,
                         }
                     }
                 }
@@ -464,18 +479,28 @@ fn metrics(
         .iter()
         .map(|c| c.weight * c.samples[1] as f64)
         .sum();
-    let observed: f64 = plan.sample.classes()[0].weights.iter().sum();
+    let outside = WeightSummary::of(plan.sample.classes()[0].weights.iter().copied());
+    let (observed, outside_error) = (outside.sum, outside.error);
     let loss = loss_summary(members);
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
         negative_log_density: loss.validation_mean + jacobian(plan),
         dropped: sums.dropped,
+        without_value: plan
+            .variables
+            .iter()
+            .zip(&sums.without_value)
+            .filter(|(_, samples)| **samples > 0)
+            .map(|(variable, samples)| (variable.name.clone(), *samples))
+            .collect(),
     };
     Ok(Metrics {
         format: METRICS_FORMAT,
         experiment: plan.config.experiment.name.clone(),
         training_region: plan.config.training.region.clone(),
         training_yields: [count, observed],
+        // samples are scaled to the events
+        training_errors: [outside_error, outside_error],
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
         losses: vec![plan.target.losses.clone()],
@@ -530,13 +555,14 @@ fn region(
         observed: observed.map(|o| o.sum),
         observed_error: observed.map(|o| o.error),
         before: None,
+        before_stat: None,
         after,
         after_stat: stat,
         after_spread: spread,
         components: components
             .iter()
             .zip(&covariances)
-            .map(|(c, variance)| (c.name.to_owned(), variance.sqrt()))
+            .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
             .collect(),
         raw_relative_spread: covariances[0].sqrt() / after,
         ratio: None,
