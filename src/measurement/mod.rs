@@ -18,6 +18,7 @@ mod event_file;
 mod events;
 mod finite_sample;
 mod generate;
+mod known;
 mod likelihoods;
 mod limits;
 mod model;
@@ -42,7 +43,7 @@ pub use page::verdict as measurement_verdict;
 pub use pipeline::{Measured, measure};
 pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{
-    Checks, ClsPoint, ContourLevel, ContourResult, Curve, FiniteSample, FiniteSamplePoint,
+    Checks, ClsPoint, ContourLevel, ContourResult, Curve, ErrorSource, FiniteSample, FiniteSamplePoint,
     FitResult, ImpactResult, ImpactsResult, IntervalSet, LimitResult, MeasurementResult,
     ParameterResult, ScanResult, ToyPoint, ToysResult,
 };

@@ -20,15 +20,15 @@ use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
-use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
 use crate::run::DirectoryError;
 
-/// Writes everything. `events`, `channel`: the reference that no network has seen.
+/// Writes everything. `events`, `channel`: the reference that no network has seen. A figure
+/// that cannot be drawn is a note in the result: it ends no measurement.
 pub(super) fn write(
     study: &Study<'_>,
-    result: &MeasurementResult,
+    result: &mut MeasurementResult,
     made: &Likelihoods,
     best: &Fit,
     (events, channel): (&Events, &UnbinnedChannel),
@@ -41,9 +41,6 @@ pub(super) fn write(
     })?;
     // a page is never older than the numbers beside it
     let _ = std::fs::remove_file(root.report_path());
-    root.write_json(&root.path().join(RESULT), result)?;
-    tables::write(root, result)?;
-    let export = export::export(study, made)?;
     let mut sections = vec![
         best_fit::parameters(study, result)?,
         curves::curves(study, result)?,
@@ -53,8 +50,15 @@ pub(super) fn write(
         nuisances::nuisances(study, result)?,
         favours::favours(study, made, best, events, channel)?,
         trust::trust(study, result)?,
-        files(&export),
     ];
+    if let Ok(mut undrawn) = study.undrawn.lock() {
+        result.notes.append(&mut undrawn);
+    }
+    let result = &*result;
+    root.write_json(&root.path().join(RESULT), result)?;
+    tables::write(root, result)?;
+    let export = export::export(study, made)?;
+    sections.push(files(&export));
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
     let page = Page {
@@ -69,28 +73,34 @@ pub(super) fn write(
     Ok(())
 }
 
-/// A figure, saved beside the page.
+/// A figure, saved beside the page; none, with a note, if it cannot be drawn.
 fn figure(
     study: &Study<'_>,
     name: &str,
     caption: &str,
     drawn: Result<Figure, PlotError>,
-) -> Result<PageFigure, MeasureError> {
-    let failed = |source| ReportError::Plot {
-        name: name.to_owned(),
-        source,
+) -> Result<Option<PageFigure>, MeasureError> {
+    let both = drawn.and_then(|drawn| {
+        let png = drawn.to_png()?;
+        Ok((drawn, png))
+    });
+    let (drawn, png) = match both {
+        Ok(both) => both,
+        Err(error) => {
+            if let Ok(mut undrawn) = study.undrawn.lock() {
+                undrawn.push(format!("the figure {name} is not drawn: {error}"));
+            }
+            return Ok(None);
+        }
     };
-    let drawn = drawn.map_err(failed)?;
     let path = |ending: &str| study.root.plots().join(format!("{name}.{ending}"));
     study.root.write(&path("svg"), drawn.svg.as_bytes())?;
-    study
-        .root
-        .write(&path("png"), &drawn.to_png().map_err(failed)?)?;
-    Ok(PageFigure {
+    study.root.write(&path("png"), &png)?;
+    Ok(Some(PageFigure {
         name: name.to_owned(),
         svg: drawn.svg,
         caption: caption.to_owned(),
-    })
+    }))
 }
 
 fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)> {
