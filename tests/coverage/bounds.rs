@@ -126,7 +126,7 @@ fn intervals_at_a_bound_cover() {
             .iter()
             .map(|n| Truth::nominal(n * error))
             .collect();
-        let toys = if is_full() { 40_000 } else { 2000 };
+        let toys = if is_full() { 40_000 } else { 8000 };
         let measure = |truth: &Truth, toy| counts.toy(truth.mu, toy);
         let of_belt = throw(measure, 12, toys, &truths);
         let records = throw(measure, 11, toys, &truths);
