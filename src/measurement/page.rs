@@ -111,7 +111,7 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
         .sum();
     let normalisation = result.checks.normalisation.map_or_else(
         || "not known".to_owned(),
-        |n| format!("{:.4} ± {:.4}", n.integral, n.error),
+        |n| verdict::with_error(n.integral, Some(n.error), false),
     );
     let mut facts = vec![
         ("data".to_owned(), result.data.clone()),
