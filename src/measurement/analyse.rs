@@ -554,13 +554,44 @@ impl Analyst<'_> {
 }
 
 /// Largest difference of two curves where the second is below a level, at the points of
-/// the second.
+/// the second that the first reaches; between points of the first, its root goes on as a
+/// straight line, as that of a parabola does.
 pub(super) fn largest_difference(one: &Curve, other: &Curve, below: f64) -> Option<f64> {
+    let root = |p: &[f64; 2]| p[1].sqrt() * if p[0] < one.best { -1.0 } else { 1.0 };
     let find = |x: f64| {
         let same = |p: &&[f64; 2]| (p[0] - x).abs() <= 1e-9 * (1.0 + x.abs());
-        one.points.iter().find(same).map(|p| p[1])
+        let between = |pair: &&[[f64; 2]]| pair[0][0] < x && x < pair[1][0];
+        let known = one.points.iter().find(same).map(|p| p[1]);
+        known.or_else(|| {
+            let pair = one.points.windows(2).find(between)?;
+            let u = (x - pair[0][0]) / (pair[1][0] - pair[0][0]);
+            Some(((1.0 - u) * root(&pair[0]) + u * root(&pair[1])).powi(2))
+        })
     };
     let inside = other.points.iter().filter(|p| p[1] < below);
     let differences = inside.filter_map(|p| Some((find(p[0])? - p[1]).abs()));
     differences.max_by(f64::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_of_other_points_are_compared() {
+        let parabola = |best: f64, from: f64| Curve {
+            best,
+            error: Some(1.0),
+            points: (0..9)
+                .map(|i| from + f64::from(i))
+                .map(|x| [x, (x - best).powi(2)])
+                .collect(),
+        };
+        let (one, other) = (parabola(0.0, -4.3), parabola(0.0, -4.0));
+        assert!(largest_difference(&one, &other, 9.0).is_some_and(|d| d < 1e-12));
+        // moved by a tenth: 2 * 0.1 * 2 + 0.01 at two errors
+        let moved = parabola(0.1, -4.3);
+        let found = largest_difference(&moved, &other, 9.0);
+        assert!(found.is_some_and(|d| (d - 0.41).abs() < 1e-9), "{found:?}");
+    }
 }
