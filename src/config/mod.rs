@@ -12,6 +12,7 @@ mod matrix;
 mod measurement;
 mod parse;
 mod raw;
+mod uses;
 
 use serde_json::{Value, json};
 
