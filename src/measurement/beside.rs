@@ -68,7 +68,11 @@ impl Study<'_> {
         let pool = source.exact(&truth, &pool, reference.weights.clone())?;
         let pool = pool.sample()?;
         // the channels with bins are those of the learned curve
-        let (histograms, list) = exact.histograms(&self.asked(events, is_observed))?;
+        let HistogramModel {
+            channels: histograms,
+            parameters: list,
+            ..
+        } = exact.histograms(&self.asked(events, is_observed))?;
         let channel = exact.unbinned(&columns, Some(&pool), &list)?;
         let analyst = Analyst {
             measurement: self.measurement,

@@ -18,6 +18,8 @@ pub(super) struct Likelihoods {
     pub events: EventTerm,
     /// Histograms alone, without the error of the networks.
     pub histograms: Option<HistogramModel>,
+    /// What the histograms were made of.
+    pub asked: Vec<Histogram>,
     channels: Vec<HistogramChannel>,
     list: Vec<Parameter>,
     parameters: Parameters,
@@ -45,6 +47,11 @@ impl Likelihoods {
     /// Place of a parameter.
     pub(super) fn parameter(&self, name: &str) -> Option<usize> {
         self.parameters.place(name)
+    }
+
+    /// Those of the measurement, without the bins'.
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// All parameters of the model.
@@ -104,34 +111,29 @@ impl Study<'_> {
             .collect()
     }
 
-    /// Histograms alone, that of the region without bins among them: without the error of
-    /// the networks, which no histogram has.
-    pub(super) fn histograms(
-        &self,
-        plain: &Parameters,
-        events: &Events,
-        is_observed: bool,
-    ) -> Result<Option<HistogramModel>, MeasureError> {
-        let builder = Builder {
-            measurement: self.measurement,
-            plan: self.plan,
-            parameters: plain,
-        };
+    /// All histograms, that of the region without bins before those of `[channels]`.
+    fn all_histograms(&self, events: &Events, is_observed: bool) -> Vec<Histogram> {
         let own = Reader::has_own_histogram(self.measurement).then(|| Histogram {
             name: self.measurement.training.region.clone(),
             number: 0,
             observed: counts(events, 0, is_observed),
             statistical: false,
         });
-        let all: Vec<Histogram> = own
-            .into_iter()
-            .chain(self.asked(events, is_observed))
-            .collect();
+        let asked = self.asked(events, is_observed);
+        own.into_iter().chain(asked).collect()
+    }
+
+    /// Histograms alone: without the error of the networks, which no histogram has.
+    fn histograms(&self, all: &[Histogram]) -> Result<Option<HistogramModel>, MeasureError> {
         if all.is_empty() {
             return Ok(None);
         }
-        let (channels, parameters) = builder.histograms(&all)?;
-        Ok(Some(Builder::histogram_model(parameters, channels)))
+        let builder = Builder {
+            measurement: self.measurement,
+            plan: self.plan,
+            parameters: &Parameters::new(self.measurement, None),
+        };
+        builder.histograms(all).map(Some)
     }
 
     /// All channels in one likelihood.
@@ -144,7 +146,11 @@ impl Study<'_> {
         is_observed: bool,
     ) -> Result<Likelihoods, MeasureError> {
         let asked = self.asked(events, is_observed);
-        let (channels, parameters) = builder.histograms(&asked)?;
+        let HistogramModel {
+            channels,
+            parameters,
+            ..
+        } = builder.histograms(&asked)?;
         let reference = pool.sample()?;
         let over_pool = builder.unbinned(pool, Some(&reference), &parameters)?;
         let normalising = (&reference, self.is_renormalised());
@@ -153,12 +159,13 @@ impl Study<'_> {
         let term = Arc::clone(&events_term.term);
         let model = Builder::model_of(parameters, Some(term), channels.clone())
             .with_prior(builder.parameters.prior.clone());
-        let plain = Parameters::new(self.measurement, None);
-        let histograms = self.histograms(&plain, events, is_observed)?;
+        let all = self.all_histograms(events, is_observed);
+        let histograms = self.histograms(&all)?;
         Ok(Likelihoods {
             model,
             events: events_term,
             histograms,
+            asked: all,
             channels,
             list,
             parameters: builder.parameters.clone(),

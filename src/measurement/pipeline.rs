@@ -6,8 +6,10 @@ use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::evaluated::Evaluated;
 use super::events::{Events, observed, reference, unseen};
+use super::files;
 use super::finite_sample::Trainings;
 use super::generate::generate;
+use super::inputs;
 use super::likelihoods::Likelihoods;
 use super::limits::{limit, regions};
 use super::model::{Builder, Parameters};
@@ -25,11 +27,12 @@ use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::data::Losses;
 use crate::ensemble::Interrupt;
-use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
+use crate::inference::{Parameter, UnbinnedChannel};
 use crate::run::{Progress, RunDirectory, State};
 use indexmap::IndexMap;
 use sideband_models::Compute;
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -87,6 +90,7 @@ pub fn measure(
         plan: &plan,
         reader: Reader::new(measurement, &any_sample(measurement)?, &options.out)?,
         root: &root,
+        output: files::stage(&root)?,
         ensembles: &training.ensembles,
         compute: Compute::open(first)?.with_kernels(config.kernels),
         threads: match config.threads {
@@ -97,10 +101,15 @@ pub fn measure(
         say: &say,
         undrawn: Mutex::default(),
     };
-    let result = study.conclude()?;
+    let result = study.conclude();
+    if result.is_err() {
+        // nobody finishes it
+        let _ = std::fs::remove_dir_all(study.output.path());
+    }
+    let result = result?;
     Ok(Measured {
         training,
-        is_whole: result.missing.is_empty(),
+        is_whole: result.missing.is_empty() && !result.export.is_wrong,
         result: Some(result),
     })
 }
@@ -121,12 +130,24 @@ pub(super) fn prepare(
     super::rules::check(&builder)?;
     super::toys::check(measurement)?;
     let reader = Reader::new(measurement, &any_sample(measurement)?, run)?;
-    if let Some(events) = observed(measurement, &reader)? {
+    let events = observed(measurement, &reader)?;
+    if let Some(events) = &events {
         say(&format!("observed: {} events", events.len()));
         let losses = events.losses.iter();
-        plan.notes.extend(losses.clone().flat_map(Losses::sentences));
+        plan.notes
+            .extend(losses.clone().flat_map(Losses::sentences));
         plan.losses.extend(losses.cloned());
     }
+    let templates = events.as_ref().map(|events| events.templates.as_slice());
+    let builder = Builder {
+        measurement,
+        plan: &plan,
+        parameters: &parameters,
+    };
+    let notes = super::bins::check(&builder, templates)?;
+    plan.notes.extend(notes);
+    let own = reader.files().remove_entry("observed");
+    plan.files.extend(own);
     Ok(plan)
 }
 
@@ -141,6 +162,8 @@ pub(super) struct Study<'a> {
     pub plan: &'a Plan,
     pub reader: Reader<'a>,
     pub root: &'a RunDirectory,
+    /// Where the files of the result are written before they are put in their place.
+    pub output: RunDirectory,
     pub ensembles: &'a [EnsembleEnd],
     pub compute: Compute,
     pub threads: usize,
@@ -221,6 +244,7 @@ impl Study<'_> {
         if let Some(histograms) = &made.histograms {
             self.histogram_curves(histograms, &mut scans);
         }
+        said.extend(inputs::record(self.root, &self.plan.files)?);
         match &columns {
             Evaluated::Memory(_) => {
                 self.exact_curves(&events, &reference, is_observed, &mut scans)?;
@@ -260,6 +284,17 @@ impl Study<'_> {
         let pool = (&reference, &over_pool);
         let (limit, contours) = self.questions(&analyst, &made, &best, pool, scanned);
         let checks = checks(&made.events, &made.model, &best)?;
+        inputs::unchanged(&self.plan.files, &self.reader.files())?;
+        let mut fitted = vec![named(&made, made.list(), &best)];
+        if let Some(histograms) = &made.histograms {
+            let alone = histograms
+                .likelihood()
+                .with_prior(made.parameters().prior.clone());
+            if let Ok(best) = analyst.best(&alone) {
+                fitted.push(named(&made, &histograms.parameters, &best));
+            }
+        }
+        let export = page::export::export(self, &made, &fitted)?;
         let mut result = MeasurementResult {
             format: FORMAT,
             experiment: measurement.experiment.name.clone(),
@@ -283,11 +318,22 @@ impl Study<'_> {
             toys: thrown,
             missing,
             ratios: trust,
+            export,
+            inputs: self.plan.files.clone(),
+            files: Vec::new(),
             losses: self.plan.losses.clone(),
             notes: said,
         };
         notes(&mut result);
         page::write(self, &mut result, &made, &best, (&reference, &over_pool))?;
+        result.files = files::names(self.output.path())?;
+        let path = self.output.path().join(RESULT);
+        self.output.write_json(&path, &result)?;
+        let in_place = files::InPlace {
+            toys: measurement.toys.is_some(),
+            events: matches!(columns, Evaluated::File(_)),
+        };
+        files::publish(self.root, &self.output, in_place)?;
         Ok(result)
     }
 
@@ -477,6 +523,17 @@ fn why_not(fit: &FitResult, name: &str) -> Option<String> {
     let parameter = fit.parameters.iter().find(|p| p.name == name)?;
     let why = parameter.not_measured.as_ref()?;
     Some(format!("{name} is not measured: {why}"))
+}
+
+/// A fitted point by the names of its parameters, every one as itself.
+fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, f64> {
+    let parameters = made.parameters();
+    let value = |p: &Parameter, x: f64| match parameters.place(&p.name) {
+        Some(place) => parameters.value(place, x),
+        None => x,
+    };
+    let all = list.iter().zip(&best.point);
+    all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
 }
 
 impl From<crate::config::ConfigError> for MeasureError {
