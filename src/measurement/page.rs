@@ -21,6 +21,7 @@ use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
+use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
 use crate::run::{DirectoryError, RunDirectory};
