@@ -68,17 +68,14 @@ impl Study<'_> {
         let pool = source.exact(&truth, &pool, reference.weights.clone())?;
         let pool = pool.sample()?;
         // the channels with bins are those of the learned curve
-        let HistogramModel {
-            channels: histograms,
-            parameters: list,
-            ..
-        } = exact.histograms(&self.asked(events, is_observed))?;
+        let histograms = exact.histograms(&self.asked(events, is_observed))?;
+        let list = histograms.parameters;
         let channel = exact.unbinned(&columns, Some(&pool), &list)?;
         let analyst = Analyst {
             measurement: self.measurement,
             parameters: &parameters,
         };
-        let model = Builder::model(list, Some(channel), histograms)
+        let model = Builder::model(list, Some(channel), histograms.channels)
             .with_prior(parameters.prior.clone());
         add_curves(&analyst, &model, "exact", None, scans);
         for scan in scans.values_mut() {

@@ -84,9 +84,8 @@ impl Likelihoods {
 pub(super) fn impossible(channel: &HistogramChannel, at: &[f64]) -> Option<String> {
     let expected = channel.expected(at);
     let both = channel.observed().iter().zip(expected).enumerate();
-    let mut bad = both.filter(|(_, (n, mean))| {
-        *mean < 0.0 || !mean.is_finite() || (*mean == 0.0 && **n > 0.0)
-    });
+    let mut bad = both
+        .filter(|(_, (n, mean))| *mean < 0.0 || !mean.is_finite() || (*mean == 0.0 && **n > 0.0));
     let (bin, (n, mean)) = bad.next()?;
     Some(format!(
         "channel {}, bin {bin} (counted from 0): {n} events observed and {mean} expected at the \
@@ -111,29 +110,34 @@ impl Study<'_> {
             .collect()
     }
 
-    /// All histograms, that of the region without bins before those of `[channels]`.
-    fn all_histograms(&self, events: &Events, is_observed: bool) -> Vec<Histogram> {
+    /// The same with that of the region without bins, if it has one, before them.
+    fn asked_alone(&self, events: &Events, is_observed: bool) -> Vec<Histogram> {
         let own = Reader::has_own_histogram(self.measurement).then(|| Histogram {
             name: self.measurement.training.region.clone(),
             number: 0,
             observed: counts(events, 0, is_observed),
             statistical: false,
         });
-        let asked = self.asked(events, is_observed);
-        own.into_iter().chain(asked).collect()
+        own.into_iter()
+            .chain(self.asked(events, is_observed))
+            .collect()
     }
 
     /// Histograms alone: without the error of the networks, which no histogram has.
-    fn histograms(&self, all: &[Histogram]) -> Result<Option<HistogramModel>, MeasureError> {
-        if all.is_empty() {
-            return Ok(None);
-        }
+    fn histograms(
+        &self,
+        plain: &Parameters,
+        asked: &[Histogram],
+    ) -> Result<Option<HistogramModel>, MeasureError> {
         let builder = Builder {
             measurement: self.measurement,
             plan: self.plan,
-            parameters: &Parameters::new(self.measurement, None),
+            parameters: plain,
         };
-        builder.histograms(all).map(Some)
+        match asked.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(builder.histograms(asked)?)),
+        }
     }
 
     /// All channels in one likelihood.
@@ -159,13 +163,14 @@ impl Study<'_> {
         let term = Arc::clone(&events_term.term);
         let model = Builder::model_of(parameters, Some(term), channels.clone())
             .with_prior(builder.parameters.prior.clone());
-        let all = self.all_histograms(events, is_observed);
-        let histograms = self.histograms(&all)?;
+        let plain = Parameters::new(self.measurement, None);
+        let asked = self.asked_alone(events, is_observed);
+        let histograms = self.histograms(&plain, &asked)?;
         Ok(Likelihoods {
             model,
             events: events_term,
             histograms,
-            asked: all,
+            asked,
             channels,
             list,
             parameters: builder.parameters.clone(),

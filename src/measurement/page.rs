@@ -44,6 +44,7 @@ pub(super) fn write(
         path: plots.clone(),
         source,
     })?;
+    tables::write(root, result)?;
     let mut sections = vec![
         best_fit::parameters(study, result)?,
         curves::curves(study, result)?,
@@ -59,7 +60,6 @@ pub(super) fn write(
         result.notes.append(&mut undrawn);
     }
     let result = &*result;
-    tables::write(root, result)?;
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
     let page = Page {

@@ -109,7 +109,7 @@ pub fn measure(
     let result = result?;
     Ok(Measured {
         training,
-        is_whole: result.missing.is_empty() && !result.export.is_wrong,
+        is_whole: result.missing.is_empty(),
         result: Some(result),
     })
 }
@@ -194,7 +194,8 @@ impl Study<'_> {
         let columns = source.evaluate(&ratios, &events, self.root)?;
         let pool = source.learned(&ratios, &reference.features, reference.weights.clone())?;
         let mut missing = Vec::new();
-        let mut said = self.plan.notes.clone();
+        let mut said = inputs::record(self.root, &self.plan.files)?;
+        said.extend(self.plan.notes.iter().cloned());
         let (finite, parameters) = match measurement.measurement.finite_sample_members {
             0 => (None, base.clone()),
             _ => {
@@ -244,7 +245,6 @@ impl Study<'_> {
         if let Some(histograms) = &made.histograms {
             self.histogram_curves(histograms, &mut scans);
         }
-        said.extend(inputs::record(self.root, &self.plan.files)?);
         match &columns {
             Evaluated::Memory(_) => {
                 self.exact_curves(&events, &reference, is_observed, &mut scans)?;
@@ -290,11 +290,21 @@ impl Study<'_> {
             let alone = histograms
                 .likelihood()
                 .with_prior(made.parameters().prior.clone());
+            let plain = Parameters::new(measurement, None);
+            let analyst = Analyst {
+                measurement,
+                parameters: &plain,
+            };
             if let Ok(best) = analyst.best(&alone) {
                 fitted.push(named(&made, &histograms.parameters, &best));
             }
         }
         let export = page::export::export(self, &made, &fitted)?;
+        if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
+            let text = format!("there is no workspace.json: {reason}");
+            said.push(text.clone());
+            missing.push(text);
+        }
         let mut result = MeasurementResult {
             format: FORMAT,
             experiment: measurement.experiment.name.clone(),
@@ -496,6 +506,17 @@ impl Study<'_> {
     }
 }
 
+/// A fitted point by the names of its parameters, every one as itself.
+fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, f64> {
+    let parameters = made.parameters();
+    let value = |p: &Parameter, x: f64| match parameters.place(&p.name) {
+        Some(place) => parameters.value(place, x),
+        None => x,
+    };
+    let all = list.iter().zip(&best.point);
+    all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
+}
+
 /// A part of the result without which the rest stands: none, with a note that says why,
 /// where the likelihood does not give it. Files, interruptions and the like stay errors.
 fn without<T>(
@@ -523,17 +544,6 @@ fn why_not(fit: &FitResult, name: &str) -> Option<String> {
     let parameter = fit.parameters.iter().find(|p| p.name == name)?;
     let why = parameter.not_measured.as_ref()?;
     Some(format!("{name} is not measured: {why}"))
-}
-
-/// A fitted point by the names of its parameters, every one as itself.
-fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, f64> {
-    let parameters = made.parameters();
-    let value = |p: &Parameter, x: f64| match parameters.place(&p.name) {
-        Some(place) => parameters.value(place, x),
-        None => x,
-    };
-    let all = list.iter().zip(&best.point);
-    all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
 }
 
 impl From<crate::config::ConfigError> for MeasureError {

@@ -40,10 +40,11 @@ pub(super) fn parameters(
         title: "Best fit".to_owned(),
         tables: vec![
             Table {
-                caption: "Best fit with errors from the Hessian and, in brackets, where t = 1; on a \
+                caption:
+                    "Best fit with errors from the Hessian and, in brackets, where t = 1; on a \
                           bound, or without curvature, the Hessian gives none. Pulls: (fitted − \
                           measured) / error, with the post-fit error."
-                    .to_owned(),
+                        .to_owned(),
                 header: header(&["parameter", "best fit", "pull", "no error from the Hessian"]),
                 rows: rows.collect(),
             },

@@ -38,7 +38,9 @@ pub(super) fn curves(
         if scan.curves.contains_key("histogram") {
             let all: &[&str] = &["profiled", "histogram"];
             let file = format!("gain_{name}");
-            section.figures.extend(curve(study, &file, label, scan, all)?);
+            section
+                .figures
+                .extend(curve(study, &file, label, scan, all)?);
         }
         let rows = CURVES.iter().filter_map(|(key, words)| {
             let curve = scan.curves.get(*key)?;

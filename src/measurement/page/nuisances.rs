@@ -36,9 +36,7 @@ pub(super) fn nuisances(
                     name: p.map_or_else(|| impact.name.clone(), |p| p.label.clone()),
                     pull: pull.map_or(f64::NAN, |(pull, _)| pull),
                     pull_errors: (pull_error, pull_error),
-                    unconstrained: p
-                        .filter(|p| p.pull.is_none())
-                        .map(asymmetric),
+                    unconstrained: p.filter(|p| p.pull.is_none()).map(asymmetric),
                     post_fit: (
                         down.or(by_hessian.map(|x| -x)).unwrap_or(f64::NAN),
                         up.or(by_hessian).unwrap_or(f64::NAN),
@@ -57,7 +55,9 @@ pub(super) fn nuisances(
             let caption = "Pulls with post-fit errors, and impacts: filled by refit with the \
                            parameter moved by its post-fit error, open for its pre-fit error.";
             let file = format!("impacts_{name}_{}", number + 1);
-            section.figures.extend(figure(study, &file, caption, drawn)?);
+            section
+                .figures
+                .extend(figure(study, &file, caption, drawn)?);
         }
     }
     Ok(section)
@@ -73,7 +73,9 @@ fn groups(label: &str, impacts: &ImpactsResult) -> Table {
     rows.extend(impacts.groups.iter().map(group));
     for impact in impacts.ranking.iter().take(ROWS) {
         let signed = |x: f64| format!("{x:+.4}");
-        let refit = impact.refit.map(|x| x.map_or_else(|| "–".to_owned(), signed));
+        let refit = impact
+            .refit
+            .map(|x| x.map_or_else(|| "–".to_owned(), signed));
         let value = match impact.post_fit {
             Some(x) => signed(x),
             None => refit.join(", "),

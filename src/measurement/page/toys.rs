@@ -56,7 +56,10 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
         let covered = |c: &[f64; 3]| format!("{:.4} [{:.4}, {:.4}]", c[0], c[1], c[2]);
         row.extend(p.coverage.iter().map(covered));
         row.push(with_error(p.fitted.0, p.fitted.1, false));
-        row.push(p.bias.map_or_else(|| "–".to_owned(), |bias| format!("{bias:+.3}")));
+        row.push(
+            p.bias
+                .map_or_else(|| "–".to_owned(), |bias| format!("{bias:+.3}")),
+        );
         row.push(format!("{:.1} %", 100.0 * p.at_bound));
         row.push(format!("{:.2} %", 100.0 * p.duplicates));
         row.push(format!("{:.3}", p.common_shift));

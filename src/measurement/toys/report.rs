@@ -72,13 +72,15 @@ pub(super) fn report(
     let possible: Vec<f64> = levels
         .iter()
         .copied()
-        .filter(|level| match Belt::new(&sets, &[*level], Statistic::TwoSided) {
-            Ok(_) => true,
-            Err(error) => {
-                no_belt.push(format!("{:.2} %: {error}", 100.0 * level));
-                false
-            }
-        })
+        .filter(
+            |level| match Belt::new(&sets, &[*level], Statistic::TwoSided) {
+                Ok(_) => true,
+                Err(error) => {
+                    no_belt.push(format!("{:.2} %: {error}", 100.0 * level));
+                    false
+                }
+            },
+        )
         .collect();
     let belt = match possible.as_slice() {
         [] => None,
@@ -91,7 +93,10 @@ pub(super) fn report(
     let mut no_sets = Vec::new();
     let mut confidence_sets = Vec::new();
     for level in belt.iter().flat_map(Belt::levels) {
-        match belt.as_ref().map(|belt| belt.confidence_set(*level, &curve)) {
+        match belt
+            .as_ref()
+            .map(|belt| belt.confidence_set(*level, &curve))
+        {
             Some(Ok(set)) => confidence_sets.push(set),
             Some(Err(error)) => no_sets.push(format!("{:.2} %: {error}", 100.0 * level)),
             None => (),
