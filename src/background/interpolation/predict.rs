@@ -9,7 +9,7 @@ use super::metrics::InterpolationMetrics;
 use super::plan::InterpolationPlan;
 use super::points::{Drawn, Point, draw};
 use super::write::{FigureData, SampleWriter};
-use crate::data::DataError;
+use crate::data::{DataError, Loss, LossKind, Losses};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, RunDirectory, atomic};
 use crate::stats::{EnsembleHistogram, Histogram, PlaneError, WeightSummary};
@@ -43,6 +43,18 @@ pub enum InterpolationError {
         drawn: u64,
         /// Points in the predicted part.
         inside: u64,
+    },
+    /// More sampled events are lost than may be.
+    #[error(
+        "{what} That is more than data.max_loss = {limit}: choose transforms, expressions and \
+         selections that have a value everywhere in the predicted part, train longer, or raise \
+         data.max_loss"
+    )]
+    Lost {
+        /// How many, and why.
+        what: String,
+        /// The share that is allowed.
+        limit: f64,
     },
     /// Nothing to scale the samples with.
     #[error(
@@ -104,6 +116,8 @@ pub(super) struct MemberPiece {
     pub columns: Vec<Vec<f64>>,
     /// Events with features that are not finite.
     dropped: u64,
+    /// Events for which the selection of a region has no value, a number each.
+    undecided: Vec<u64>,
 }
 
 /// Draws, predicts, measures and writes.
@@ -243,8 +257,10 @@ fn member_piece(
     let d = plan.interpolation().variables.len();
     let rebuilt = rebuild(plan, points, features)?;
     let mut flags = vec![0u64; points.len()];
+    let mut undecided = Vec::with_capacity(plan.columns.regions.len());
     for (bit, (_, selection)) in plan.columns.regions.iter().enumerate() {
         let selected = selection.eval_chunk(&rebuilt.chunk)?;
+        undecided.push(selected.iter().filter(|s| s.is_nan()).count() as u64);
         for (flags, selected) in flags.iter_mut().zip(selected.iter()) {
             *flags |= u64::from(*selected != 0.0 && !selected.is_nan()) << bit;
         }
@@ -271,6 +287,7 @@ fn member_piece(
         points: kept.iter().map(|i| *i as u32).collect(),
         flags: kept.iter().map(|i| flags[*i]).collect(),
         dropped,
+        undecided,
     })
 }
 
@@ -282,6 +299,12 @@ struct Sums<'a> {
     regions: Vec<RegionSums>,
     corner: Vec<Vec<f32>>,
     dropped: u64,
+    /// Sampled events in a region, and the sum of their weights.
+    kept: (u64, f64),
+    /// Those without a value of a plotted variable.
+    unbinned: Vec<(u64, f64)>,
+    /// Sampled events for which a region's selection has no value.
+    undecided: Vec<u64>,
 }
 
 /// Most sampled events that are kept for the corner plot.
@@ -403,6 +426,37 @@ impl<'a> Sums<'a> {
             regions: plan.columns.regions.iter().map(|_| region()).collect(),
             corner: vec![Vec::new(); plan.interpolation().variables.len()],
             dropped: 0,
+            kept: (0, 0.0),
+            unbinned: vec![(0, 0.0); plan.variables.len()],
+            undecided: vec![0; plan.columns.regions.len()],
+        }
+    }
+
+    /// What is missing of the sampled events, of all members together.
+    fn losses(&self) -> Losses {
+        let regions = self.plan.columns.regions.iter().zip(&self.undecided);
+        let regions = regions.filter_map(|((index, _), events)| {
+            let (name, _) = self.plan.config.regions.get_index(*index)?;
+            Some((LossKind::Region, format!("regions.{name}"), *events, 0.0))
+        });
+        let variables = self.plan.variables.iter().zip(&self.unbinned);
+        let variables = variables
+            .map(|(v, (events, weight))| (LossKind::Variable, v.name.clone(), *events, *weight));
+        Losses {
+            sample: "sampled events".to_owned(),
+            events: self.kept.0,
+            weight: self.kept.1,
+            lost: regions
+                .chain(variables)
+                .filter(|(_, _, events, _)| *events > 0)
+                .map(|(kind, name, events, weight)| Loss {
+                    kind,
+                    name,
+                    events,
+                    weight,
+                    first: None,
+                })
+                .collect(),
         }
     }
 
@@ -412,10 +466,21 @@ impl<'a> Sums<'a> {
         let first_feature = 2 + usize::from(self.plan.interpolation().category.is_some());
         for (member, events) in piece.members.iter().enumerate() {
             self.dropped += events.dropped;
+            for (sum, undecided) in self.undecided.iter_mut().zip(&events.undecided) {
+                *sum += undecided;
+            }
             for (i, (point, flags)) in events.points.iter().zip(&events.flags).enumerate() {
                 let point = self.drawn.points[piece.first + *point as usize];
                 let weight = self.drawn.categories[point.category].weight;
                 let cell = point.category * self.drawn.plane_bins + point.bin;
+                self.kept.0 += 1;
+                self.kept.1 += weight * share;
+                for (lost, values) in self.unbinned.iter_mut().zip(&events.values) {
+                    if values[i].is_nan() {
+                        lost.0 += 1;
+                        lost.1 += weight * share;
+                    }
+                }
                 for (bit, region) in self.regions.iter_mut().enumerate() {
                     if flags >> bit & 1 == 0 {
                         continue;
@@ -478,6 +543,24 @@ fn metrics(
     let outside = WeightSummary::of(plan.sample.classes()[0].weights.iter().copied());
     let (observed, outside_error) = (outside.sum, outside.error);
     let loss = loss_summary(members);
+    let losses = sums.losses();
+    let limit = plan.config.data.max_loss;
+    if let Some(loss) = losses.beyond(limit) {
+        return Err(InterpolationError::Lost {
+            what: losses.sentence(loss),
+            limit,
+        });
+    }
+    let all = (losses.events + sums.dropped).max(1) as f64;
+    if sums.dropped as f64 > limit * all {
+        return Err(InterpolationError::Lost {
+            what: format!(
+                "{} of {all} sampled events have features that are not finite.",
+                sums.dropped
+            ),
+            limit,
+        });
+    }
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
         negative_log_density: loss.validation_mean + jacobian(plan),
@@ -492,7 +575,7 @@ fn metrics(
         training_errors: [outside_error, outside_error],
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
-        losses: vec![plan.target.losses.clone()],
+        losses: vec![plan.target.losses.clone(), losses],
         regions,
         planes: IndexMap::new(),
         interpolation: Some(interpolation),
