@@ -241,6 +241,7 @@ impl Prepared {
         let inputs = Inputs {
             source: files("source"),
             target: files("target"),
+            ..Inputs::default()
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
         let found = find_members(&directory, &plan, say)?;

@@ -1,26 +1,19 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::{go_to, print_ensemble, to_result};
+use super::run::{print_ensemble, print_measurement};
 use super::{Done, Exit};
-use crate::background::{RunOptions, redo_report};
-use crate::ensemble::Interrupt;
+use crate::background::redo_report;
+use crate::measurement::redraw_measurement;
 use crate::run::RunDirectory;
-use std::path::PathBuf;
 
+/// Draws what is there anew; trains and fits nothing.
 pub(super) fn report(arguments: &ReportArguments) -> Done {
-    let experiment = RunDirectory::open(&arguments.run)?.experiment()?;
-    if experiment.measurement.is_some() {
-        let root = go_to(&arguments.run)?;
-        let options = RunOptions {
-            out: root.path().to_owned(),
-            base: PathBuf::new(),
-            unblind: false,
-            quiet: false,
-            only: None,
-        };
-        return to_result(&experiment, &options, &Interrupt::default());
+    let root = RunDirectory::open(&arguments.run)?;
+    if root.experiment()?.measurement.is_some() {
+        print_measurement(&redraw_measurement(&root)?, &root)?;
+    } else {
+        print_ensemble(&redo_report(&arguments.run)?)?;
     }
-    print_ensemble(&redo_report(&arguments.run)?)?;
     Ok(Exit::Ok)
 }
