@@ -301,10 +301,10 @@ struct Sums<'a> {
     dropped: u64,
     /// Sampled events in a region, and the sum of their weights.
     kept: (u64, f64),
-    /// Those without a value of a plotted variable.
-    unbinned: Vec<(u64, f64)>,
     /// Sampled events for which a region's selection has no value.
     undecided: Vec<u64>,
+    /// Samples without a value, by plotted variable.
+    without_value: Vec<u64>,
 }
 
 /// Most sampled events that are kept for the corner plot.
@@ -427,36 +427,29 @@ impl<'a> Sums<'a> {
             corner: vec![Vec::new(); plan.interpolation().variables.len()],
             dropped: 0,
             kept: (0, 0.0),
-            unbinned: vec![(0, 0.0); plan.variables.len()],
+            without_value: vec![0; plan.variables.len()],
             undecided: vec![0; plan.columns.regions.len()],
         }
     }
 
-    /// What is missing of the sampled events, of all members together.
+    /// Sampled events without a decision, of all members together.
     fn losses(&self) -> Losses {
         let regions = self.plan.columns.regions.iter().zip(&self.undecided);
         let regions = regions.filter_map(|((index, _), events)| {
             let (name, _) = self.plan.config.regions.get_index(*index)?;
-            Some((LossKind::Region, format!("regions.{name}"), *events, 0.0))
+            (*events > 0).then(|| Loss {
+                kind: LossKind::Region,
+                name: format!("regions.{name}"),
+                events: *events,
+                weight: 0.0,
+                first: None,
+            })
         });
-        let variables = self.plan.variables.iter().zip(&self.unbinned);
-        let variables = variables
-            .map(|(v, (events, weight))| (LossKind::Variable, v.name.clone(), *events, *weight));
         Losses {
             sample: "sampled events".to_owned(),
             events: self.kept.0,
             weight: self.kept.1,
-            lost: regions
-                .chain(variables)
-                .filter(|(_, _, events, _)| *events > 0)
-                .map(|(kind, name, events, weight)| Loss {
-                    kind,
-                    name,
-                    events,
-                    weight,
-                    first: None,
-                })
-                .collect(),
+            lost: regions.collect(),
         }
     }
 
@@ -475,12 +468,6 @@ impl<'a> Sums<'a> {
                 let cell = point.category * self.drawn.plane_bins + point.bin;
                 self.kept.0 += 1;
                 self.kept.1 += weight * share;
-                for (lost, values) in self.unbinned.iter_mut().zip(&events.values) {
-                    if values[i].is_nan() {
-                        lost.0 += 1;
-                        lost.1 += weight * share;
-                    }
-                }
                 for (bit, region) in self.regions.iter_mut().enumerate() {
                     if flags >> bit & 1 == 0 {
                         continue;
@@ -491,8 +478,9 @@ impl<'a> Sums<'a> {
                     }
                     for (k, sums) in region.variables.iter_mut().enumerate() {
                         let value = events.values[k][i];
-                        if let Some(bin) = self.plan.variables[k].edges.find(value) {
-                            sums.fill(member, cell, bin, weight, share);
+                        match self.plan.variables[k].edges.find(value) {
+                            Some(bin) => sums.fill(member, cell, bin, weight, share),
+                            None => self.without_value[k] += 1,
                         }
                     }
                 }
@@ -565,6 +553,13 @@ fn metrics(
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
         negative_log_density: loss.validation_mean + jacobian(plan),
         dropped: sums.dropped,
+        without_value: plan
+            .variables
+            .iter()
+            .zip(&sums.without_value)
+            .filter(|(_, samples)| **samples > 0)
+            .map(|(variable, samples)| (variable.name.clone(), *samples))
+            .collect(),
     };
     Ok(Metrics {
         format: METRICS_FORMAT,
