@@ -165,10 +165,19 @@ impl<'a> Campaign<'a> {
         say: &dyn Fn(&str),
     ) -> Result<Self, RunError> {
         let all: Vec<usize> = (0..experiment.ensembles.len()).collect();
-        Self::of(experiment, &all, options, interrupt, devices, say)
+        let campaign = Self::of(experiment, &all, options, interrupt, devices, say)?;
+        // nothing of an earlier configuration is changed before all of it holds
+        for prepared in &campaign.prepared {
+            prepared.settle(say)?;
+        }
+        if experiment.is_matrix {
+            campaign.root.write_experiment(experiment)?;
+        }
+        Ok(campaign)
     }
 
-    /// The same for some of the ensembles, by their place.
+    /// The same for some of the ensembles, by their place; for one who helps, and
+    /// leaves the configuration as it is.
     pub(super) fn of(
         experiment: &'a Experiment,
         wanted: &[usize],
@@ -327,6 +336,7 @@ impl<'a> Campaign<'a> {
             inputs: crate::run::Inputs::default(),
             members: Vec::new(),
             failed: Vec::new(),
+            outputs: std::collections::BTreeMap::new(),
             ensembles: self
                 .experiment
                 .ensembles

@@ -1,7 +1,7 @@
 //! `sideband inspect`
 
 use super::options::InspectArguments;
-use super::{Done, Exit, Failure, print, table};
+use super::{Done, Exit, Failure, print, print_json, table};
 use crate::background::PlanError;
 use crate::config::{Experiment, Measurement};
 use crate::data::{Dataset, summarise};
@@ -58,11 +58,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
 }
 
 fn json(value: &impl serde::Serialize) -> Done {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Failure {
-        exit: Exit::Internal,
-        message: e.to_string(),
-    })?;
-    print(&text)?;
+    print_json(value)?;
     Ok(Exit::Ok)
 }
 

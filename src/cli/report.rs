@@ -1,25 +1,19 @@
-//! `sideband report`
+//! `sideband report`: draws what is there anew. It neither trains nor fits.
 
 use super::options::ReportArguments;
-use super::run::{go_to, print_ensemble, to_result};
+use super::run::{print_ensemble, print_result};
 use super::{Done, Exit};
-use crate::background::{RunOptions, redo_report};
-use crate::ensemble::Interrupt;
+use crate::background::redo_report;
+use crate::measurement::redraw;
 use crate::run::RunDirectory;
-use std::path::PathBuf;
 
 pub(super) fn report(arguments: &ReportArguments) -> Done {
-    let experiment = RunDirectory::open(&arguments.run)?.experiment()?;
-    if experiment.measurement.is_some() {
-        let root = go_to(&arguments.run)?;
-        let options = RunOptions {
-            out: root.path().to_owned(),
-            base: PathBuf::new(),
-            unblind: false,
-            quiet: false,
-            only: None,
-        };
-        return to_result(&experiment, &options, &Interrupt::default());
+    let root = RunDirectory::open(&arguments.run)?;
+    if root.experiment()?.measurement.is_some() {
+        root.check_links()?;
+        let result = redraw(&root)?;
+        print_result(&result, &root)?;
+        return Ok(Exit::Ok);
     }
     print_ensemble(&redo_report(&arguments.run)?)?;
     Ok(Exit::Ok)

@@ -5,7 +5,7 @@ use super::{Done, Exit, Failure, print};
 use crate::background::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
 use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
-use crate::measurement::{Measured, measure, measurement_verdict};
+use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
 use crate::report::page::Status;
 use crate::report::verdict;
 use crate::run::{RunDirectory, State};
@@ -49,16 +49,23 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     let Some(result) = &measured.result else {
         return print_ended(&measured.training, interrupt);
     };
-    for line in measurement_verdict(result) {
-        print(&format!("{} {}", mark(line.status), line.text))?;
-    }
-    let directory = &measured.training.directory;
-    print(&format!("result  {}", directory.path().display()))?;
-    print(&format!("report  {}", directory.report_path().display()))?;
+    print_result(result, &measured.training.directory)?;
     Ok(match measured.training.state {
         State::Complete if measured.is_whole => Exit::Ok,
         _ => Exit::Partial,
     })
+}
+
+/// Says what a measurement found and where it lies.
+pub(super) fn print_result(
+    result: &MeasurementResult,
+    directory: &RunDirectory,
+) -> Result<(), Failure> {
+    for line in measurement_verdict(result) {
+        print(&format!("{} {}", mark(line.status), line.text))?;
+    }
+    print(&format!("result  {}", directory.path().display()))?;
+    print(&format!("report  {}", directory.report_path().display()))
 }
 
 /// How a conclusion is meant, in a word of fixed length.
@@ -92,6 +99,7 @@ pub(super) fn go_to(run: &Path) -> Result<RunDirectory, Failure> {
     };
     let path = std::path::absolute(run).map_err(|e| failed(run, &e))?;
     let root = RunDirectory::open(&path)?;
+    root.check_links()?;
     if let Some(matrix) = root.matrix() {
         return Err(Failure {
             exit: Exit::Usage,

@@ -3,7 +3,7 @@
 //! file server's clock, for which it touches a file.
 
 use super::options::StatusArguments;
-use super::{Done, Exit, Failure, print, table};
+use super::{Done, Exit, print, print_json, table};
 use crate::executor::{describe, duration};
 use crate::measurement::MeasurementProgress;
 use crate::run::{RunDirectory, State, WorkerStatus, holders, read_workers};
@@ -57,16 +57,13 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
             })).collect::<Vec<_>>(),
             "workers": workers.iter().map(|(w, _)| w).collect::<Vec<_>>(),
             "claims": claims.iter().map(|c| json!({ "block": c.block, "worker": c.worker,
-                "seconds": c.age.as_secs_f64() })).collect::<Vec<_>>(),
+                // of a token whose date lies ahead nobody knows
+                "seconds": (c.age < Duration::MAX).then(|| c.age.as_secs_f64()) })).collect::<Vec<_>>(),
         });
         if let Some(measurement) = &measurement {
             value["measurement"] = json!(measurement);
         }
-        let text = serde_json::to_string_pretty(&value).map_err(|e| Failure {
-            exit: Exit::Internal,
-            message: e.to_string(),
-        })?;
-        print(&text)?;
+        print_json(&value)?;
         return Ok(Exit::Ok);
     }
     let (there, total) = rows

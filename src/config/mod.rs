@@ -13,6 +13,8 @@ mod measurement;
 mod parse;
 mod raw;
 
+pub(crate) use check::THREADS;
+
 use serde_json::{Value, json};
 
 pub use comparison::{ComparisonConfig, ReweightingComparison};

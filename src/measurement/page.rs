@@ -23,7 +23,9 @@ use crate::inference::fit::Fit;
 use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
-use crate::run::DirectoryError;
+use crate::run::regular::make_folder;
+use crate::run::{DirectoryError, OutputRecord, RunDirectory};
+use serde::{Deserialize, Serialize};
 
 /// Writes everything. `events`, `channel`: the reference that no network has seen.
 pub(super) fn write(
@@ -65,7 +67,74 @@ pub(super) fn write(
         sections,
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
-    root.write(&root.report_path(), render(&page).as_bytes())?;
+    let kept = Kept {
+        result: record(root)?,
+        page,
+    };
+    root.write_compact(&root.path().join(KEPT), &kept)?;
+    root.write(&root.report_path(), render(&kept.page).as_bytes())?;
+    Ok(())
+}
+
+/// What the page was drawn from, for one who draws it anew.
+const KEPT: &str = "page.json";
+
+/// `page.json`: the page with its figures, and the numbers that it is of.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    result: OutputRecord,
+    page: Page,
+}
+
+fn record(root: &RunDirectory) -> Result<OutputRecord, DirectoryError> {
+    let path = root.path().join(RESULT);
+    OutputRecord::of(&path).map_err(|source| DirectoryError::Io { path, source })
+}
+
+/// Draws the page of a measurement anew, with all figures; nothing is fitted.
+///
+/// # Errors
+/// [`MeasureError`] if there is no result, or it is not as it was written.
+pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
+    let unfinished = |text: &str| ReportError::Unfinished(text.to_owned());
+    let result = super::read_result(root)?.ok_or_else(|| unfinished("it is not finished"))?;
+    let path = root.path().join(KEPT);
+    if !path.exists() {
+        return Err(unfinished("its page was not kept (it has no page.json)").into());
+    }
+    let kept: Kept = serde_json::from_str(&root.read(&path)?)
+        .map_err(|e| unfinished(&format!("page.json is not readable: {e}")))?;
+    if kept.result != record(root)? {
+        return Err(unfinished("measurement.json is not the one that its page is of").into());
+    }
+    let plots = root.plots();
+    make_folder(&plots).map_err(|source| DirectoryError::Io {
+        path: plots.clone(),
+        source,
+    })?;
+    for figure in kept.page.sections.iter().flat_map(|s| &s.figures) {
+        let is_plain = !figure.name.contains(['/', '\\', '\0']) && !figure.name.starts_with('.');
+        if !is_plain {
+            return Err(unfinished("page.json has a figure without a name").into());
+        }
+        let drawn = Figure {
+            svg: figure.svg.clone(),
+        };
+        save(root, &figure.name, &drawn)?;
+    }
+    root.write(&root.report_path(), render(&kept.page).as_bytes())?;
+    Ok(result)
+}
+
+/// Writes a figure as SVG and PNG.
+fn save(root: &RunDirectory, name: &str, drawn: &Figure) -> Result<(), MeasureError> {
+    let failed = |source| ReportError::Plot {
+        name: name.to_owned(),
+        source,
+    };
+    let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
+    root.write(&path("svg"), drawn.svg.as_bytes())?;
+    root.write(&path("png"), &drawn.to_png().map_err(failed)?)?;
     Ok(())
 }
 
@@ -81,11 +150,7 @@ fn figure(
         source,
     };
     let drawn = drawn.map_err(failed)?;
-    let path = |ending: &str| study.root.plots().join(format!("{name}.{ending}"));
-    study.root.write(&path("svg"), drawn.svg.as_bytes())?;
-    study
-        .root
-        .write(&path("png"), &drawn.to_png().map_err(failed)?)?;
+    save(study.root, name, &drawn)?;
     Ok(PageFigure {
         name: name.to_owned(),
         svg: drawn.svg,
