@@ -21,6 +21,7 @@ use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
 use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
+use crate::data::Losses;
 use crate::ensemble::Interrupt;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
@@ -105,7 +106,7 @@ pub(super) fn prepare(
     run: &std::path::Path,
     say: &dyn Fn(&str),
 ) -> Result<Plan, MeasureError> {
-    let plan = plan(measurement, run, say)?;
+    let mut plan = plan(measurement, run, say)?;
     let parameters = Parameters::new(measurement, None);
     let builder = Builder {
         measurement,
@@ -117,6 +118,9 @@ pub(super) fn prepare(
     let reader = Reader::new(measurement, &any_sample(measurement)?, run)?;
     if let Some(events) = observed(measurement, &reader)? {
         say(&format!("observed: {} events", events.len()));
+        let losses = events.losses.iter();
+        plan.notes.extend(losses.clone().flat_map(Losses::sentences));
+        plan.losses.extend(losses.cloned());
     }
     Ok(plan)
 }
@@ -265,6 +269,7 @@ impl Study<'_> {
             finite_sample: finite,
             toys: thrown,
             ratios: trust,
+            losses: self.plan.losses.clone(),
             notes: said,
         };
         notes(&mut result);

@@ -1,7 +1,7 @@
 //! `manifest.json`: how a result was made.
 
 use super::regular;
-use crate::data::FileRecord;
+use crate::data::{FileRecord, Losses};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -124,6 +124,9 @@ pub struct Manifest {
     pub device: DeviceRecord,
     /// Input files.
     pub inputs: Inputs,
+    /// Events of each sample that are missing somewhere, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Losses>,
     /// Numbers of the usable members.
     pub members: Vec<u32>,
     /// Numbers of the members that failed.
