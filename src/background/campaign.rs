@@ -251,6 +251,13 @@ impl<'a> Campaign<'a> {
             Some(_) => self.root.path().join("ensembles.html"),
             None => self.root.report_path(),
         };
+        if compared.is_none() {
+            // of an earlier configuration, if there are any
+            for ending in ["json", "csv", "tex"] {
+                let path = self.root.path().join(format!("comparison.{ending}"));
+                let _ = std::fs::remove_file(path);
+            }
+        }
         crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)?;
         Ok(())
     }

@@ -422,6 +422,7 @@ impl Prepared {
             for path in [directory.metrics_path(), directory.report_path()] {
                 let _ = std::fs::remove_file(path);
             }
+            directory.retire(&earlier, &BTreeMap::new());
             close(&mut manifest, State::Partial)?;
             return Err(error);
         }
@@ -727,7 +728,8 @@ impl PredictionFile<'_> {
     fn write(&self, sample: &Sample, path: &Path) -> Result<(), ApplyError> {
         let regions: Vec<String> = self.plan.config.regions.keys().cloned().collect();
         atomic::write_with(path, |file| {
-            let mut writer = PredictionWriter::new(file, &sample.table, &regions, self.members, false)?;
+            let mut writer =
+                PredictionWriter::new(file, &sample.table, &regions, self.members, false)?;
             match &sample.rest {
                 None => self.append(&mut writer, &sample.table)?,
                 Some(rest) => {

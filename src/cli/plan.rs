@@ -75,7 +75,14 @@ impl Folder {
         if !generates {
             return Ok(Self(None));
         }
-        let made = tempfile::Builder::new().prefix("sideband-plan-").tempdir();
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("sideband-plan-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o700));
+        }
+        let made = builder.tempdir();
         made.map(|folder| Self(Some(folder))).map_err(|e| Failure {
             exit: Exit::Internal,
             message: format!(

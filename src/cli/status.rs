@@ -22,6 +22,8 @@ struct Row {
 
 pub(super) fn status(arguments: &StatusArguments) -> Done {
     let root = RunDirectory::open(&arguments.run)?;
+    // the clock is a file that is touched
+    root.check_links()?;
     let experiment = root.experiment()?;
     let config = &experiment.common().executor;
     let stale = Duration::from_secs_f64(config.stale_seconds);

@@ -5,7 +5,7 @@ use crate::config::{GenerateConfig, GeneratedModel, Measurement};
 use crate::inference::interference::{
     Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth,
 };
-use crate::run::atomic;
+use crate::run::{atomic, regular};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sideband_models::random::Key;
@@ -119,9 +119,9 @@ pub(super) fn generate(
             path,
         }
     };
-    std::fs::create_dir_all(&folder).map_err(io(folder.clone()))?;
+    regular::make_folder(&folder).map_err(io(folder.clone()))?;
     let note = folder.join(RECORD);
-    let there = std::fs::read_to_string(&note).ok();
+    let there = regular::read_text(&note).ok();
     let there = there.and_then(|text| serde_json::from_str::<Record>(&text).ok());
     let whole = Sample::all()
         .iter()

@@ -320,6 +320,7 @@ impl RunDirectory {
             self.batch(),
             self.batch().join("coordinator"),
             self.aside(),
+            self.path.join("samples"),
         ];
         for folder in folders {
             let found = regular::find_irregular(&folder).map_err(|e| io_error(&folder, e))?;
@@ -658,7 +659,7 @@ impl RunDirectory {
 
     /// Removes what killed writers left behind.
     fn sweep(&self) {
-        let clock = ServerClock::new(&self.members());
+        let clock = ServerClock::new(&self.path);
         for folder in [
             self.path.clone(),
             self.members(),
@@ -862,6 +863,7 @@ fn what_counts(config: &Config) -> toml::Table {
     config.ensemble.members = ensemble.members;
     config.ensemble.minimum = ensemble.minimum;
     config.ensemble.combine = ensemble.combine;
+    config.data.max_loss = 0.0;
     if let Some(source) = &mut config.data.source {
         source.label = None;
     }
