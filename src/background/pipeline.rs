@@ -197,6 +197,8 @@ pub(super) struct Prepared {
     pub missing: Vec<u32>,
     /// Whether the result that is there, if any, is of this configuration.
     has_its_result: bool,
+    /// Files of that result.
+    outputs: BTreeMap<String, OutputRecord>,
     /// The plan, kept where it is the only one.
     pub plan: Option<Planned>,
 }
@@ -258,6 +260,7 @@ impl Prepared {
         check_folds(&plan.task(), &missing)?;
         Ok(Self {
             has_its_result: directory.has_result_of(&spec.config)?,
+            outputs: directory.manifest()?.map(|m| m.outputs).unwrap_or_default(),
             spec: spec.clone(),
             directory,
             inputs,
@@ -348,7 +351,7 @@ impl Prepared {
             members: Vec::new(),
             failed: Vec::new(),
             ensembles: Vec::new(),
-            outputs: BTreeMap::new(),
+            outputs: self.outputs.clone(),
             started: crate::run::now(),
             finished: None,
             wall_seconds: 0.0,
@@ -393,7 +396,6 @@ impl Prepared {
         started: Instant,
     ) -> Result<EnsembleEnd, RunError> {
         let (say, directory) = (bench.say, &self.directory);
-        let earlier = directory.manifest()?.map(|m| m.outputs).unwrap_or_default();
         let samples = plan.samples().into_iter();
         manifest.losses = samples.map(|sample| sample.losses.clone()).collect();
         let all = find_members(directory, plan, say)?;
@@ -422,7 +424,8 @@ impl Prepared {
             for path in [directory.metrics_path(), directory.report_path()] {
                 let _ = std::fs::remove_file(path);
             }
-            directory.retire(&earlier, &BTreeMap::new());
+            directory.retire(&self.outputs, &BTreeMap::new());
+            manifest.outputs.clear();
             close(&mut manifest, State::Partial)?;
             return Err(error);
         }
@@ -465,7 +468,7 @@ impl Prepared {
         say("drawing the report");
         let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
         let drawn = report::write(directory, plan.config(), &manifest, &metrics, &histories)?;
-        record(directory, &mut manifest, &earlier, &drawn)?;
+        record(directory, &mut manifest, &self.outputs, &drawn)?;
         Ok(self.ended(state, Some(metrics)))
     }
 }
