@@ -2,7 +2,7 @@
 
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
 use super::{Done, Exit, Failure, print};
-use crate::background::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
+use crate::background::{ComparisonMetrics, Ended, EnsembleEnd, RunOptions, run as run_experiment};
 use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
@@ -87,7 +87,9 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure
     if let Some(executor) = &arguments.executor {
         settings.push(format!("executor.kind={executor:?}"));
     }
-    Ok(load_experiment(&arguments.config, &settings)?)
+    let experiment = load_experiment(&arguments.config, &settings)?;
+    experiment.check_uses()?;
+    Ok(experiment)
 }
 
 /// Opens a run and goes to the folder it was started in, from which its data
@@ -132,6 +134,14 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
             print(&format!("{}:", end.name))?;
         }
         print_ensemble(end)?;
+    }
+    let compared = ended.compared.as_ref();
+    for line in compared
+        .filter(|_| ended.state != State::Interrupted)
+        .map(ComparisonMetrics::missing)
+        .unwrap_or_default()
+    {
+        print(&format!("check   comparison, {line}"))?;
     }
     if ended.is_matrix {
         print(&format!("run     {path}"))?;

@@ -12,6 +12,7 @@ mod matrix;
 mod measurement;
 mod parse;
 mod raw;
+mod uses;
 
 pub(crate) use check::THREADS;
 
