@@ -10,7 +10,7 @@ use crate::config::{ExecutorKind, Experiment};
 use crate::ensemble::{Interrupt, Unit};
 use crate::executor::{Block, blocks};
 use crate::run::{
-    DeviceRecord, DirectoryError, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
+    DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
 };
 use serde_json::json;
 use sideband_models::{Compute, cpu_kernel};
@@ -352,7 +352,7 @@ impl<'a> Campaign<'a> {
                 threads: threads(common),
                 cpu_kernel: cpu_kernel().to_owned(),
             },
-            inputs: crate::run::Inputs::default(),
+            inputs: self.known_inputs(),
             losses: Vec::new(),
             members: Vec::new(),
             failed: Vec::new(),
@@ -367,6 +367,13 @@ impl<'a> Campaign<'a> {
             finished: None,
             wall_seconds: 0.0,
         }
+    }
+
+    /// What the manifest has of the inputs of a measurement, which is on record when its
+    /// result is there.
+    fn known_inputs(&self) -> Inputs {
+        let manifest = self.root.manifest().ok().flatten();
+        manifest.map(|m| m.inputs).unwrap_or_default()
     }
 
     /// Writes how a matrix ended; an ensemble alone has written it itself.

@@ -247,6 +247,7 @@ impl Prepared {
         let inputs = Inputs {
             source: files("source"),
             target: files("target"),
+            ..Inputs::default()
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
         directory.take_back(spec.config.ensemble.members)?;

@@ -49,7 +49,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     let Some(result) = &measured.result else {
         return print_ended(&measured.training, interrupt);
     };
-    print_result(result, &measured.training.directory)?;
+    print_measurement(result, &measured.training.directory)?;
     Ok(match measured.training.state {
         State::Complete if measured.is_whole => Exit::Ok,
         _ => Exit::Partial,
@@ -57,7 +57,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 }
 
 /// Says what a measurement found and where it lies.
-pub(super) fn print_result(
+pub(super) fn print_measurement(
     result: &MeasurementResult,
     directory: &RunDirectory,
 ) -> Result<(), Failure> {

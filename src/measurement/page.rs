@@ -2,7 +2,7 @@
 
 mod best_fit;
 mod curves;
-mod export;
+pub(super) mod export;
 mod favours;
 mod limit;
 mod nuisances;
@@ -16,6 +16,7 @@ use super::error::MeasureError;
 use super::events::Events;
 use super::likelihoods::Likelihoods;
 use super::pipeline::{RESULT, Study};
+use super::progress::read_result;
 use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
@@ -24,8 +25,10 @@ use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
 use crate::run::regular::make_folder;
-use crate::run::{DirectoryError, OutputRecord, RunDirectory};
-use serde::{Deserialize, Serialize};
+use crate::run::{DirectoryError, RunDirectory};
+
+/// What the page is rendered from.
+const PAGE: &str = "page.json";
 
 /// Writes everything. `events`, `channel`: the reference that no network has seen.
 pub(super) fn write(
@@ -35,17 +38,13 @@ pub(super) fn write(
     best: &Fit,
     (events, channel): (&Events, &UnbinnedChannel),
 ) -> Result<(), MeasureError> {
-    let root = study.root;
+    let root = &study.output;
     let plots = root.plots();
-    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
+    make_folder(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
-    // a page is never older than the numbers beside it
-    let _ = std::fs::remove_file(root.report_path());
-    root.write_json(&root.path().join(RESULT), result)?;
     tables::write(root, result)?;
-    let export = export::export(study, made)?;
     let mut sections = vec![
         best_fit::parameters(study, result)?,
         curves::curves(study, result)?,
@@ -55,7 +54,7 @@ pub(super) fn write(
         nuisances::nuisances(study, result)?,
         favours::favours(study, made, best, events, channel)?,
         trust::trust(study, result)?,
-        files(&export),
+        files(&result.export.text),
     ];
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
@@ -67,75 +66,60 @@ pub(super) fn write(
         sections,
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
-    let kept = Kept {
-        result: record(root)?,
-        page,
-    };
-    root.write_compact(&root.path().join(KEPT), &kept)?;
-    root.write(&root.report_path(), render(&kept.page).as_bytes())?;
+    root.write_compact(&root.path().join(PAGE), &page)?;
+    root.write(&root.report_path(), render(&page).as_bytes())?;
     Ok(())
 }
 
-/// What the page was drawn from, for one who draws it anew.
-const KEPT: &str = "page.json";
-
-/// `page.json`: the page with its figures, and the numbers that it is of.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    result: OutputRecord,
-    page: Page,
-}
-
-fn record(root: &RunDirectory) -> Result<OutputRecord, DirectoryError> {
-    let path = root.path().join(RESULT);
-    OutputRecord::of(&path).map_err(|source| DirectoryError::Io { path, source })
-}
-
-/// Draws the page of a measurement anew, with all figures; nothing is fitted.
+/// Draws page, figures and tables of a result anew, from what is in the run directory: reads
+/// no events and fits nothing.
 ///
 /// # Errors
-/// [`MeasureError`] if there is no result, or it is not as it was written.
+/// [`MeasureError`] if there is no result, or if what it is drawn from is damaged or missing.
 pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
-    let unfinished = |text: &str| ReportError::Unfinished(text.to_owned());
-    let result = super::read_result(root)?.ok_or_else(|| unfinished("it is not finished"))?;
-    let path = root.path().join(KEPT);
-    if !path.exists() {
-        return Err(unfinished("its page was not kept (it has no page.json)").into());
-    }
-    let kept: Kept = serde_json::from_str(&root.read(&path)?)
-        .map_err(|e| unfinished(&format!("page.json is not readable: {e}")))?;
-    if kept.result != record(root)? {
-        return Err(unfinished("measurement.json is not the one that its page is of").into());
-    }
+    let again = "run the measurement again, which makes it anew";
+    let missing = |name: &str, reason: String| MeasureError::Data {
+        key: root.path().join(name).display().to_string(),
+        reason: format!("{reason}; {again}"),
+    };
+    let result = read_result(root)?;
+    let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;
+    let text = root.read(&root.path().join(PAGE));
+    let text = text.map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    let page: Page =
+        serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
     let plots = root.plots();
     make_folder(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
-    for figure in kept.page.sections.iter().flat_map(|s| &s.figures) {
-        let is_plain = !figure.name.contains(['/', '\\', '\0']) && !figure.name.starts_with('.');
-        if !is_plain {
-            return Err(unfinished("page.json has a figure without a name").into());
-        }
-        let drawn = Figure {
-            svg: figure.svg.clone(),
+    for drawn in page.sections.iter().flat_map(|section| &section.figures) {
+        let failed = |source| ReportError::Plot {
+            name: drawn.name.clone(),
+            source,
         };
-        save(root, &figure.name, &drawn)?;
+        let figure = Figure {
+            svg: drawn.svg.clone(),
+        };
+        // the file may be somebody else's, and a name lead out of the run
+        if drawn.name.contains(['/', '\\', '\0']) || drawn.name.starts_with('.') {
+            let reason = format!("{:?} is no name of a figure", drawn.name);
+            return Err(missing(PAGE, reason));
+        }
+        let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
+        root.write(&path("png"), &figure.to_png().map_err(failed)?)?;
+        root.write(&path("svg"), figure.svg.as_bytes())?;
     }
-    root.write(&root.report_path(), render(&kept.page).as_bytes())?;
-    Ok(result)
-}
-
-/// Writes a figure as SVG and PNG.
-fn save(root: &RunDirectory, name: &str, drawn: &Figure) -> Result<(), MeasureError> {
-    let failed = |source| ReportError::Plot {
-        name: name.to_owned(),
-        source,
-    };
-    let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
-    root.write(&path("svg"), drawn.svg.as_bytes())?;
-    root.write(&path("png"), &drawn.to_png().map_err(failed)?)?;
-    Ok(())
+    tables::write(root, &result)?;
+    root.write(&root.report_path(), render(&page).as_bytes())?;
+    let lost = result
+        .files
+        .iter()
+        .find(|name| !root.path().join(name).is_file());
+    match lost {
+        Some(name) => Err(missing(name, "it is missing and is not drawn".to_owned())),
+        None => Ok(result),
+    }
 }
 
 /// A figure, saved beside the page.
@@ -150,7 +134,11 @@ fn figure(
         source,
     };
     let drawn = drawn.map_err(failed)?;
-    save(study.root, name, &drawn)?;
+    let path = |ending: &str| study.output.plots().join(format!("{name}.{ending}"));
+    study.output.write(&path("svg"), drawn.svg.as_bytes())?;
+    study
+        .output
+        .write(&path("png"), &drawn.to_png().map_err(failed)?)?;
     Ok(PageFigure {
         name: name.to_owned(),
         svg: drawn.svg,

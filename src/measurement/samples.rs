@@ -4,7 +4,9 @@ use super::error::MeasureError;
 use crate::background::{PlanError, Sample, Wanted, inputs};
 use crate::config::{Config, Measurement, SampleConfig};
 use crate::data::Dataset;
+use crate::run::InputFiles;
 use crate::stats::Edges;
+use std::cell::RefCell;
 use std::path::Path;
 
 /// Reads samples with all that a measurement wants of their events.
@@ -16,6 +18,8 @@ pub(super) struct Reader<'a> {
     channels: Vec<(String, usize, Edges)>,
     /// Place of the region that is measured without bins.
     region: usize,
+    /// The files that were read, by the configuration's key.
+    files: RefCell<InputFiles>,
 }
 
 /// Contents and variances of a histogram.
@@ -67,7 +71,20 @@ impl<'a> Reader<'a> {
             config,
             channels,
             region: region.unwrap_or(0),
+            files: RefCell::default(),
         })
+    }
+
+    /// Names of the columns of a sample's files.
+    pub(super) fn column_names(
+        &self,
+        place: &str,
+        sample: &SampleConfig,
+    ) -> Result<Vec<String>, MeasureError> {
+        let sample = sample.in_run(self.run);
+        let dataset = Dataset::open(&sample.path.to_list(), Path::new(""))
+            .map_err(|e| PlanError::data(format!("{place}.path"), e))?;
+        Ok(dataset.columns().iter().map(|c| c.name.clone()).collect())
     }
 
     /// Reads a sample that the configuration has at `place`.
@@ -86,14 +103,15 @@ impl<'a> Reader<'a> {
                 ),
             ));
         }
-        Ok(Sample::load(
-            role,
-            &self.config,
-            &sample,
-            &self.wanted,
-            base,
-            true,
-        )?)
+        let read = Sample::load(role, &self.config, &sample, &self.wanted, base, true)?;
+        let files = read.files.clone();
+        self.files.borrow_mut().insert(place.to_owned(), files);
+        Ok(read)
+    }
+
+    /// The files that were read so far.
+    pub(super) fn files(&self) -> InputFiles {
+        self.files.borrow().clone()
     }
 
     /// Number of inputs.

@@ -2,7 +2,7 @@
 
 use super::super::parse::{ConfigError, EnsembleSpec};
 use super::super::raw::{Config, DataConfig, ExperimentConfig, Method, OneOrMany, SampleConfig};
-use super::{Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
+use super::{Coordinate, Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
 use indexmap::IndexMap;
 use std::fmt;
 
@@ -76,6 +76,17 @@ impl Measurement {
             && region.is_some_and(|r| r.selection.trim() == "1")
             && self.samples.iter().all(is_plain)
             && self.systematics.iter().all(varied)
+    }
+
+    /// The same measurement with every parameter fitted as itself, without another
+    /// coordinate.
+    #[must_use]
+    pub fn in_own_units(&self) -> Self {
+        let mut plain = self.clone();
+        for parameter in plain.parameters.values_mut() {
+            parameter.fit = Coordinate::Linear;
+        }
+        plain
     }
 
     /// All ratios that the model needs.
