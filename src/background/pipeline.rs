@@ -449,7 +449,7 @@ impl Prepared {
         };
         is_mine()?;
         let failed_numbers = &manifest.failed;
-        let metrics = match plan {
+        let mut metrics = match plan {
             Planned::Ratio(plan) => {
                 predict_and_measure(plan, bench, &usable, failed_numbers, directory)?
             }
@@ -472,6 +472,7 @@ impl Prepared {
             return Ok(self.ended(State::Interrupted, None));
         }
         is_mine()?;
+        metrics.keep_verdicts(plan.config());
         directory.write_json(&directory.metrics_path(), &metrics)?;
         close(&mut manifest, state)?;
         say("drawing the report");

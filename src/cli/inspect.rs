@@ -8,7 +8,7 @@ use crate::data::{Dataset, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
-use crate::run::{RunDirectory, State};
+use crate::run::{RunDirectory, State, to_value};
 use std::path::Path;
 
 pub(super) fn inspect(arguments: &InspectArguments) -> Done {
@@ -63,6 +63,13 @@ fn json(value: &impl serde::Serialize) -> Done {
     Ok(Exit::Ok)
 }
 
+fn internal(error: serde_json::Error) -> Failure {
+    Failure {
+        exit: Exit::Internal,
+        message: error.to_string(),
+    }
+}
+
 /// Describes a measurement: its model, how far it has come, and what it found.
 fn inspect_measurement(
     root: &RunDirectory,
@@ -114,11 +121,15 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
             message: format!("{} has no manifest.json yet", path.display()),
         });
     };
+    let has_result = directory.metrics_path().is_file();
     if as_json {
-        return json(&manifest);
+        let mut value = serde_json::to_value(&manifest).map_err(internal)?;
+        if has_result && let Ok(metrics) = read_metrics(&directory) {
+            value["verdict"] = to_value(&metrics.verdict).map_err(internal)?;
+        }
+        return json(&value);
     }
     let config = directory.config()?;
-    let has_result = directory.metrics_path().is_file();
     let state = match manifest.state {
         State::Running => "running, or killed: run the same command again to go on",
         State::Interrupted => "interrupted: run the same command again to go on",

@@ -21,7 +21,7 @@ mod worker;
 
 pub use exit::Exit;
 
-use crate::run::terminal;
+use crate::run::{terminal, to_text};
 use clap::Parser;
 use options::{Command, Options};
 use std::io::Write;
@@ -84,7 +84,7 @@ fn print(text: &str) -> Result<(), Failure> {
 
 /// Prints a result as JSON.
 fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Failure {
+    let text = to_text(value, true).map_err(|e| Failure {
         exit: Exit::Internal,
         message: e.to_string(),
     })?;

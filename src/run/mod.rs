@@ -33,6 +33,8 @@ mod log;
 mod manifest;
 mod progress;
 pub mod regular;
+mod results;
+mod sink;
 pub mod terminal;
 mod worker_id;
 mod workers;
@@ -46,5 +48,7 @@ pub use manifest::{
     DeviceRecord, InputChange, InputFiles, Inputs, Manifest, OutputRecord, State, VersionRecord,
 };
 pub use progress::Progress;
+pub use results::{from_text, not_finite, to_text, to_value};
+pub use sink::{SinkError, output, run_around};
 pub use worker_id::{Liveness, WorkerId};
 pub use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};
