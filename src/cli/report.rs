@@ -1,7 +1,7 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::{print_ensemble, print_measurement};
+use super::run::{exit_of, print_ensemble, print_measurement};
 use super::{Done, Exit};
 use crate::background::redo_report;
 use crate::measurement::redraw_measurement;
@@ -12,8 +12,9 @@ pub(super) fn report(arguments: &ReportArguments) -> Done {
     let root = RunDirectory::open(&arguments.run)?;
     if root.experiment()?.measurement.is_some() {
         print_measurement(&redraw_measurement(&root)?, &root)?;
-    } else {
-        print_ensemble(&redo_report(&arguments.run)?)?;
+        return Ok(Exit::Ok);
     }
-    Ok(Exit::Ok)
+    let end = redo_report(&arguments.run)?;
+    print_ensemble(&end)?;
+    Ok(exit_of(&end))
 }
