@@ -176,12 +176,16 @@ impl Sample {
                 .flags
                 .push((name.clone(), compile(name.clone(), text)?));
         }
+        let mut first = config.features.inputs.len();
         for (name, column, listed) in categories(config) {
             let value = compile(name.clone(), &column)?;
+            let inputs = first..first + listed.len();
+            first = inputs.end;
             request.categories.push(Category {
                 name,
                 value,
                 listed,
+                inputs,
             });
         }
         for (name, text) in &wanted.columns {

@@ -43,6 +43,8 @@ pub struct Category {
     pub value: Compiled,
     /// All that it can be.
     pub listed: Vec<f64>,
+    /// Places of the features that are made of it: what they lack is counted here.
+    pub inputs: std::ops::Range<usize>,
 }
 
 /// What to read from a [`Dataset`].
