@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::arrays::{Counts, Reason, Room};
 use super::chunk::ColumnChunk;
-use super::convert::{to_bits, to_f64};
+use super::convert::{to_bits, to_lane};
 use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::is_true;
@@ -190,7 +190,7 @@ impl Plan<'_> {
             batch,
             first_row,
         };
-        let mut chunk = ColumnChunk::new(batch.num_rows());
+        let mut chunk = ColumnChunk::of_file(&rows.file.path, first_row, batch.num_rows());
         for name in &self.names {
             rows.convert(name, &mut chunk)?;
         }
@@ -206,7 +206,7 @@ impl Plan<'_> {
         let mut open = vec![true; chunk.rows()];
         let mut is_open = true;
         for reject in &request.reject {
-            let values = reject.eval_chunk(chunk)?;
+            let values = reject.eval_condition(chunk)?;
             // Not `!is_true`: NaN is rejected too.
             let rows = wanted.iter_mut().zip(values.iter());
             rows.for_each(|(wanted, &x)| *wanted &= x == 0.0);
@@ -220,14 +220,14 @@ impl Plan<'_> {
             undecided.extend(rows.map(|(row, _)| (Reason::Reject, row)));
         }
         if let Some(selection) = &request.selection {
-            let values = selection.eval_chunk(chunk)?;
+            let values = selection.eval_condition(chunk)?;
             add_undecided(&mut undecided, Reason::Selection, &values, &wanted);
             let rows = wanted.iter_mut().zip(values.iter());
             rows.for_each(|(wanted, &x)| *wanted &= is_true(x));
         }
         let mut flags = vec![0_u64; chunk.rows()];
         for (bit, (_, region)) in request.flags.iter().enumerate() {
-            let values = region.eval_chunk(chunk)?;
+            let values = region.eval_condition(chunk)?;
             add_undecided(&mut undecided, Reason::Flag(bit), &values, &wanted);
             let rows = flags.iter_mut().zip(values.iter());
             rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
@@ -291,8 +291,8 @@ impl Rows<'_> {
     /// Adds a column to the chunk, unless it is there.
     fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<(), DataError> {
         if chunk.column(name).is_none() {
-            let values = to_f64(self.column(name)?).map_err(|message| self.corrupt(message))?;
-            chunk.insert(name, values)?;
+            let lane = to_lane(self.column(name)?).map_err(|message| self.corrupt(message))?;
+            chunk.insert_lane(name, lane);
         }
         Ok(())
     }
