@@ -275,7 +275,7 @@ impl RatioTrust {
                 "no distribution of a feature could be tested".to_owned(),
             );
         }
-        if self.closure.is_some_and(|auc| !(auc.error > 0.0)) {
+        if self.closure.is_some_and(|auc| !auc.error.is_finite() || auc.error <= 0.0) {
             say(Status::Untested, "the AUC has no error".to_owned());
         }
         if self.members == 1 {
