@@ -91,6 +91,10 @@ pub fn run(
     }
     campaign.prepared = open;
     campaign.started = started;
+    campaign.root.close_again(options.unblind)?;
+    for prepared in &campaign.prepared {
+        prepared.directory.close_again(options.unblind)?;
+    }
     let log = campaign.log(notes.take())?;
     campaign.begin(&log)?;
     if !campaign.missing().is_empty() {

@@ -1,10 +1,10 @@
 //! One sample of events, opened and read as the configuration says.
 
 use super::plan::{PlanError, region_index, settings};
-use crate::config::{Config, MissingPolicy, SampleConfig, StreamConfig};
+use crate::config::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
 use crate::data::{
-    DataError, Dataset, EventTable, FileRecord, IdSpec, OnMissing, PartOrder, Resolver,
-    ScanRequest, StreamOptions,
+    DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden,
+    IdSpec, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
 };
 use crate::ensemble::{ClassSource, Streams, is_streamed};
 use std::collections::BTreeMap;
@@ -79,7 +79,8 @@ pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
 }
 
 impl Sample {
-    /// Opens, checks and reads a sample: its role, and where the configuration has it.
+    /// Opens, checks and reads a sample: its role, and where the configuration has it;
+    /// what may be looked at, and whose events they are.
     ///
     /// # Errors
     /// [`PlanError`] that names the key and what is wrong with the data.
@@ -89,7 +90,7 @@ impl Sample {
         sample: &SampleConfig,
         wanted: &Wanted,
         base: &Path,
-        unblind: bool,
+        (blinding, whose): (&Blinding, SampleRole),
     ) -> Result<Self, PlanError> {
         let data = |key: &str| {
             let key = format!("{place}.{key}");
@@ -116,7 +117,15 @@ impl Sample {
                 PlanError::data(key.clone() + place, e)
             })
         };
+        let mut regions = Vec::with_capacity(config.regions.len());
+        for (name, region) in &config.regions {
+            let compiled = compile(format!("regions.{name}.selection"), &region.selection)?;
+            regions.push((name.clone(), compiled));
+        }
+        let training = config.regions.get_index_of(&config.training.region);
+        let hidden = blinding.hidden(whose, &regions, training);
         let mut request = ScanRequest {
+            flags: regions,
             require_any_flag: true,
             // rows of different samples are different events
             id_namespace: if sample.id.is_empty() {
@@ -128,20 +137,13 @@ impl Sample {
                 MissingPolicy::Error => OnMissing::Error,
                 MissingPolicy::Drop => OnMissing::Drop,
             },
-            ..ScanRequest::default()
+            ..ScanRequest::new(hidden)
         };
         if let Some(text) = &sample.selection {
             request.selection = Some(compile(format!("{place}.selection"), text)?);
         }
         if let Some(text) = &sample.weight {
             request.weight = Some(compile(format!("{place}.weight"), text)?);
-        }
-        for (name, region) in &config.regions {
-            let compiled = compile(format!("regions.{name}.selection"), &region.selection)?;
-            if role == "target" && region.blind && !unblind {
-                request.reject.push(compiled.clone());
-            }
-            request.flags.push((name.clone(), compiled));
         }
         for (name, text) in &wanted.flags {
             request
@@ -166,7 +168,10 @@ impl Sample {
             IdSpec::Columns(sample.id.clone())
         };
         let failed = |e| PlanError::data(place.to_owned(), e);
-        let files = dataset.digest().map_err(data("path"))?;
+        let mut files = dataset.digest().map_err(data("path"))?;
+        if whose == SampleRole::Data && blinding.is_closed() {
+            files.iter_mut().for_each(|file| file.rows = None);
+        }
         let (table, rest) = match &config.data.stream {
             None => (dataset.scan(&request, None).map_err(failed)?, None),
             Some(stream) => {
@@ -201,13 +206,20 @@ impl Sample {
             .map(|(row, _)| row)
     }
 
-    /// Number of events in a region, and of those also in another, wherever they
-    /// are.
+    /// Events of the training region that may be trained on: no hidden ones, opened or
+    /// not, so that members do not depend on that.
+    pub(crate) fn trained(&self, training: usize) -> impl Iterator<Item = usize> {
+        self.in_region(training)
+            .filter(|row| self.table.flags[*row] & HIDDEN == 0)
+    }
+
+    /// Number of events in a region, and of those that the training region selects as
+    /// well, wherever they are.
     pub(super) fn count(&self, region: usize, training: usize) -> [u64; 2] {
         if let Some(rest) = &self.rest {
             return [rest.in_regions[region], rest.in_training[region]];
         }
-        let both = |row: &usize| self.table.flags[*row] >> training & 1 == 1;
+        let both = |row: &usize| selects(self.table.flags[*row], training);
         [
             self.in_region(region).count() as u64,
             self.in_region(region).filter(both).count() as u64,
@@ -224,8 +236,14 @@ impl Sample {
     }
 }
 
-/// Number of events of a sample for which all of the given expressions hold,
-/// blind or not: for checks that must see what nothing else may.
+/// Whether the training region selects an event with these flags, hidden or not.
+fn selects(flags: u64, training: usize) -> bool {
+    flags & (1 << training | HIDDEN_IN_WATCHED) != 0
+}
+
+/// Number of events of a sample for which all of the given expressions hold, blind or
+/// not: for checks that must see what nothing else may. What is said of blind events is
+/// whether there are any, and never the number.
 pub(super) fn count(
     config: &Config,
     sample: &SampleConfig,
@@ -246,7 +264,7 @@ pub(super) fn count(
     let request = ScanRequest {
         selection: Some(resolver.compile(&all.join(" && ")).map_err(wrong)?),
         id: IdSpec::FileRow,
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     };
     let table = dataset.scan(&request, None).map_err(wrong)?;
     Ok(table.len() as u64)
@@ -290,6 +308,7 @@ fn draw(
         dataset: Arc::clone(&dataset),
         request: Arc::new(ScanRequest {
             flags: vec![request.flags[region].clone()],
+            hidden: request.hidden.as_rejected(),
             require_any_flag: true,
             columns: Vec::new(),
             ..request.clone()
@@ -310,14 +329,15 @@ fn draw(
             if streams.sample(key) < share {
                 table.append_range(&chunk, row..row + 1);
             }
-            let is_trained = chunk.flags[row] >> region & 1 == 1;
+            let flags = chunk.flags[row];
+            let is_selected = selects(flags, region);
             for (number, (all, trained)) in in_regions.iter_mut().zip(&mut in_training).enumerate()
             {
-                let inside = chunk.flags[row] >> number & 1;
+                let inside = flags >> number & 1;
                 *all += inside;
-                *trained += inside & u64::from(is_trained);
+                *trained += inside & u64::from(is_selected);
             }
-            if is_trained {
+            if flags >> region & 1 == 1 && flags & HIDDEN == 0 {
                 let weight = chunk.weights[row];
                 training.total += weight;
                 if is_streamed(&settings, streams, share, key) {

@@ -4,10 +4,12 @@ use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_facto
 use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
-use crate::config::{Config, ConfigError, InterpolationConfig, Method, MissingPolicy};
-use crate::data::{DataError, Dataset, IdSpec, OnMissing, Resolver, ScanRequest};
+use crate::config::{
+    Blinding, Config, ConfigError, InterpolationConfig, Method, MissingPolicy, SampleRole,
+};
+use crate::data::{DataError, Dataset, Hidden, IdSpec, OnMissing, Resolver, ScanRequest};
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
-use crate::run::{DirectoryError, RunDirectory, State, atomic};
+use crate::run::{DirectoryError, Manifest, RunDirectory, State, atomic};
 use sideband_models::{Compute, DeviceError, Network};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -36,6 +38,12 @@ pub enum PredictError {
     /// The file to write is one of those read.
     #[error("--out {} is one of the input files; choose another", .0.display())]
     Overwrites(PathBuf),
+    /// Files of the run's target beside others, where its blind regions are hidden.
+    #[error(
+        "{0} is a file of the run's target, whose events in blind regions are hidden, and others \
+         are none: predict them apart, or give --unblind"
+    )]
+    MixedBlinding(String),
     /// No event is selected.
     #[error("no event of {0} is selected")]
     Empty(String),
@@ -69,6 +77,8 @@ pub struct PredictOptions {
     pub id: Option<Vec<String>>,
     /// The device.
     pub device: Option<String>,
+    /// Look at events of blind regions, if they are the run's target.
+    pub unblind: bool,
 }
 
 /// Applies the run's ensemble; number of events written.
@@ -97,7 +107,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         return Err(PredictError::Unfinished(run.to_owned()));
     };
     let about = &first.about;
-    let table = read_events(&config, about, options)?;
+    let table = read_events((&config, &manifest), about, options)?;
     if table.is_empty() {
         return Err(PredictError::Empty(options.data.join(", ")));
     }
@@ -189,8 +199,43 @@ fn check_output(options: &PredictOptions) -> Result<(), PredictError> {
     Ok(())
 }
 
+/// What of the events is hidden: nothing, unless they are those of the run's target.
+fn hidden(
+    (config, manifest): (&Config, &Manifest),
+    dataset: &Dataset,
+    resolver: &Resolver,
+    unblind: bool,
+) -> Result<Hidden, PredictError> {
+    let blinding = Blinding::new(&config.regions, unblind);
+    if !blinding.is_closed() {
+        return Ok(Hidden::nothing());
+    }
+    let files = dataset.digest();
+    let files = files.map_err(|e| PlanError::data("DATA".to_owned(), e))?;
+    let target = &manifest.inputs.target;
+    let (own, others): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| target.iter().any(|t| t.sha256 == file.sha256));
+    let Some(first) = own.into_iter().next() else {
+        return Ok(Hidden::nothing());
+    };
+    if !others.is_empty() {
+        return Err(PredictError::MixedBlinding(first.path));
+    }
+    let mut regions = Vec::with_capacity(config.regions.len());
+    for (name, region) in &config.regions {
+        let key = format!("the run's regions.{name}.selection");
+        let compiled = resolver.compile(&region.selection);
+        regions.push((
+            name.clone(),
+            compiled.map_err(|e| PlanError::data(key, e))?,
+        ));
+    }
+    Ok(blinding.hidden(SampleRole::Data, &regions, None))
+}
+
 fn read_events(
-    config: &Config,
+    (config, manifest): (&Config, &Manifest),
     about: &crate::ensemble::MemberFile,
     options: &PredictOptions,
 ) -> Result<crate::data::EventTable, PredictError> {
@@ -201,13 +246,14 @@ fn read_events(
         Resolver::new(dataset.columns(), &definitions).map_err(data("the run's data.define"))?;
     // events are like those that the run predicts with
     let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
+    let hidden = hidden((config, manifest), &dataset, &resolver, options.unblind)?;
     let mut request = ScanRequest {
         id_namespace: sample.namespace.clone(),
         on_missing: match config.data.on_missing {
             MissingPolicy::Error => OnMissing::Error,
             MissingPolicy::Drop => OnMissing::Drop,
         },
-        ..ScanRequest::default()
+        ..ScanRequest::new(hidden)
     };
     if let Some(text) = &options.selection {
         request.selection = Some(resolver.compile(text).map_err(data("--selection"))?);

@@ -224,7 +224,9 @@ impl From<PredictError> for Failure {
             PredictError::Data(_) | PredictError::Unfinished(_) | PredictError::Empty(_) => {
                 fail(Exit::Data, &error)
             }
-            PredictError::Overwrites(_) => fail(Exit::Usage, &error),
+            PredictError::Overwrites(_) | PredictError::MixedBlinding(_) => {
+                fail(Exit::Usage, &error)
+            }
             PredictError::Apply(_) | PredictError::Write { .. } => fail(Exit::Internal, &error),
         }
     }

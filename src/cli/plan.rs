@@ -15,7 +15,8 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
     let experiment = resolve(&arguments.config)?;
     let folder = Folder::of(&experiment)?;
     if let Some(measurement) = &experiment.measurement {
-        print(&describe_measurement(measurement, &folder.0)?)?;
+        let unblind = arguments.config.unblind;
+        print(&describe_measurement(measurement, &folder.0, unblind)?)?;
     }
     let options = RunOptions {
         out: folder.0.clone(),
@@ -225,12 +226,13 @@ fn describe(plan: &Planned) -> String {
         })
         .collect();
     format!(
-        "{name}: {method}, seed {seed}\n\n\
+        "{name}: {method}, seed {seed}\n\n{blinding}\
          members     {members}{bootstrap} on {device}\n\
          network     {shape}, {parameters} parameters a member, {total} in all\n\
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
          folds       {split}\n\
          {folds}\n{events}\n\n{features}",
+        blinding = describe_blinding(plan),
         name = config.experiment.name,
         method = config.experiment.method.describe(),
         seed = config.experiment.seed,
@@ -251,5 +253,17 @@ fn describe(plan: &Planned) -> String {
             &rows
         ),
         features = table(&["input", "mean", "standard deviation"], &inputs),
+    )
+}
+
+/// What is hidden, in words; no number of it.
+fn describe_blinding(plan: &Planned) -> String {
+    let hidden: Vec<&str> = plan.blinding().hidden_regions().collect();
+    if hidden.is_empty() {
+        return String::new();
+    }
+    format!(
+        "blind       {}: target events there are hidden, and no other region has events of it\n",
+        hidden.join(", ")
     )
 }

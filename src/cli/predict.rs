@@ -12,6 +12,7 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         weight: arguments.weight.clone(),
         id: arguments.id.clone(),
         device: arguments.device.clone(),
+        unblind: arguments.unblind,
     };
     let events = predict_events(&arguments.run, &options)?;
     print(&format!("{events} events in {}", arguments.out.display()))?;

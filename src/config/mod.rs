@@ -5,6 +5,7 @@
 //! selections, weights) is checked when the [`Plan`](crate::background::Plan)
 //! is made.
 
+mod blinding;
 mod check;
 mod comparison;
 mod interpolation;
@@ -15,6 +16,7 @@ mod raw;
 
 use serde_json::{Value, json};
 
+pub use blinding::{Blinding, SampleRole};
 pub use comparison::{ComparisonConfig, ReweightingComparison};
 pub use interpolation::{
     CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,

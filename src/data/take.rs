@@ -14,12 +14,16 @@ use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::is_true;
 use super::file::EventFile;
+use super::hidden::{HIDDEN, HIDDEN_IN_WATCHED};
 use super::ids::place_of;
 use super::scan::Plan;
 
 /// Events turned from columns into rows at once: what is written of them stays
 /// in the processor's first cache until its lines are full.
 const TILE_EVENTS: usize = 256;
+
+/// Flags that are no regions.
+const OF_HIDDEN: u64 = HIDDEN | HIDDEN_IN_WATCHED;
 
 /// A batch of rows of a file.
 struct Rows<'a> {
@@ -42,8 +46,8 @@ impl Plan<'_> {
     ) -> Result<(), DataError> {
         let request = self.request;
         let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
-        counts.rows_read += batch.batch.num_rows() as u64;
-        let (mut rows, flags) = self.select(&chunk)?;
+        let (mut rows, flags, visible) = self.select(&chunk)?;
+        counts.rows_read += visible;
         if rows.is_empty() {
             return Ok(());
         }
@@ -116,16 +120,20 @@ impl Plan<'_> {
         Ok((rows, chunk))
     }
 
-    /// The rows that are wanted, and the regions of every row.
-    fn select(&self, chunk: &ColumnChunk) -> Result<(Vec<u32>, Vec<u64>), DataError> {
+    /// The rows that are wanted, the flags of every row, and how many rows are not gone
+    /// for being hidden: no other number may depend on those.
+    fn select(&self, chunk: &ColumnChunk) -> Result<(Vec<u32>, Vec<u64>, u64), DataError> {
         let request = self.request;
-        let mut wanted = vec![true; chunk.rows()];
-        for reject in &request.reject {
-            let values = reject.eval_chunk(chunk)?;
-            // Not `!is_true`: NaN is rejected too.
-            let rows = wanted.iter_mut().zip(values.iter());
-            rows.for_each(|(wanted, &x)| *wanted &= x == 0.0);
+        let mut hidden = vec![false; chunk.rows()];
+        for selection in &request.hidden.selections {
+            let values = selection.eval_chunk(chunk)?;
+            // Not `is_true`: what is neither true nor false is hidden too.
+            let rows = hidden.iter_mut().zip(values.iter());
+            rows.for_each(|(hidden, &x)| *hidden |= x != 0.0);
         }
+        let rejects = request.hidden.rejects();
+        let mut wanted: Vec<bool> = hidden.iter().map(|hidden| !(rejects && *hidden)).collect();
+        let visible = wanted.iter().filter(|visible| **visible).count() as u64;
         if let Some(selection) = &request.selection {
             let values = selection.eval_chunk(chunk)?;
             let rows = wanted.iter_mut().zip(values.iter());
@@ -137,11 +145,13 @@ impl Plan<'_> {
             let rows = flags.iter_mut().zip(values.iter());
             rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
         }
+        let of_hidden = flags.iter_mut().zip(&hidden).filter(|(_, hidden)| **hidden);
+        of_hidden.for_each(|(flags, _)| *flags = request.hidden.flags(*flags));
         if request.require_any_flag {
             let rows = wanted.iter_mut().zip(&flags);
-            rows.for_each(|(wanted, &flags)| *wanted &= flags != 0);
+            rows.for_each(|(wanted, &flags)| *wanted &= flags & !OF_HIDDEN != 0);
         }
-        Ok((places_of_true(&wanted), flags))
+        Ok((places_of_true(&wanted), flags, visible))
     }
 }
 

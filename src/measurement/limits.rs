@@ -17,10 +17,11 @@ const FINE: usize = 21;
 const BEYOND: f64 = 1.5;
 
 /// The upper limit that the configuration asks for. What cannot be had is a reason in the
-/// result: the fit stands without it.
+/// result: the fit stands without it. `is_hidden`: the data are expected ones in the place
+/// of observed ones that may not be looked at; then there is the expected limit alone.
 pub(super) fn limit(
     analyst: &Analyst<'_>,
-    config: &LimitConfig,
+    (config, is_hidden): (&LimitConfig, bool),
     (model, parameters): (&Model, &[Parameter]),
     asimov: &Asimov<'_>,
     best: &Fit,
@@ -58,10 +59,13 @@ pub(super) fn limit(
     let value = |coordinate: f64| analyst.parameters.value(place, coordinate);
     match found {
         Ok(limit) => {
-            result.observed = Some(value(limit.observed));
+            result.observed = (!is_hidden).then(|| value(limit.observed));
             result.expected = Some(limit.expected.map(value));
         }
         Err(error) => result.reason = Some(error.to_string()),
+    }
+    if is_hidden {
+        result.curve.iter_mut().for_each(|p| p.observed = None);
     }
     Some(result)
 }
@@ -92,7 +96,7 @@ fn curve(
     let is_finite = |cls: &CLs| cls.observed.is_finite();
     let points = found.into_iter().filter(is_finite).map(|cls| ClsPoint {
         value: analyst.parameters.value(place, cls.mu),
-        observed: cls.observed,
+        observed: Some(cls.observed),
         expected: cls.expected,
     });
     Ok(points.collect())

@@ -5,7 +5,7 @@ use super::asimov::Asimov;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::evaluated::Evaluated;
-use super::events::{Events, observed, reference, unseen};
+use super::events::{Events, observed, reference, unseen, withheld};
 use super::finite_sample::Trainings;
 use super::generate::generate;
 use super::likelihoods::Likelihoods;
@@ -60,8 +60,9 @@ pub fn measure(
     let say = |text: &str| voice.say(text);
     Parameters::new(measurement, None).check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
+    root.close_again(options.unblind)?;
     generate(measurement, root.path(), &say)?;
-    let plan = prepare(measurement, &options.out, &say)?;
+    let (plan, reader) = prepare(measurement, &options.out, options.unblind, &say)?;
     let training = run(experiment, options, interrupt)?;
     if training.state == State::Interrupted || interrupt.is_raised() {
         return Ok(Measured {
@@ -80,7 +81,7 @@ pub fn measure(
     let study = Study {
         measurement,
         plan: &plan,
-        reader: Reader::new(measurement, &any_sample(measurement)?, &options.out)?,
+        reader,
         root: &root,
         ensembles: &training.ensembles,
         compute: Compute::open(first)?.with_kernels(config.kernels),
@@ -100,12 +101,14 @@ pub fn measure(
 }
 
 /// Reads all samples and checks everything that can be checked before training.
-pub(super) fn prepare(
+pub(super) fn prepare<'a>(
     measurement: &Measurement,
-    run: &std::path::Path,
+    run: &'a std::path::Path,
+    unblind: bool,
     say: &dyn Fn(&str),
-) -> Result<Plan, MeasureError> {
-    let plan = plan(measurement, run, say)?;
+) -> Result<(Plan, Reader<'a>), MeasureError> {
+    let reader = Reader::new(measurement, &any_sample(measurement)?, run, unblind)?;
+    let plan = plan(measurement, &reader, say)?;
     let parameters = Parameters::new(measurement, None);
     let builder = Builder {
         measurement,
@@ -114,11 +117,10 @@ pub(super) fn prepare(
     };
     super::rules::check(&builder)?;
     super::toys::check(measurement)?;
-    let reader = Reader::new(measurement, &any_sample(measurement)?, run)?;
-    if let Some(events) = observed(measurement, &reader)? {
+    if let Some(events) = observed(measurement, &reader, &plan)? {
         say(&format!("observed: {} events", events.len()));
     }
-    Ok(plan)
+    Ok((plan, reader))
 }
 
 fn any_sample(measurement: &Measurement) -> Result<crate::config::SampleConfig, MeasureError> {
@@ -144,7 +146,7 @@ impl Study<'_> {
         let measurement = self.measurement;
         let (ratios, trust) = self.ratios()?;
         (self.say)("evaluating the ratios");
-        let observed = observed(measurement, &self.reader)?;
+        let observed = observed(measurement, &self.reader, self.plan)?;
         let is_observed = observed.is_some();
         let events = match observed {
             Some(events) => events,
@@ -197,6 +199,13 @@ impl Study<'_> {
             self.histogram_curves(&analyst, histograms, &mut scans)?;
         }
         let mut said = self.plan.notes.clone();
+        let withheld = withheld(measurement, self.plan);
+        said.extend(withheld.map(|reason| {
+            format!(
+                "{reason}: they were not opened, and all numbers here are of expected events \
+                 (Asimov data)"
+            )
+        }));
         match &columns {
             Evaluated::Memory(_) => {
                 self.exact_curves(&builder, &events, &reference, &mut scans)?;
@@ -315,7 +324,8 @@ impl Study<'_> {
         let data = (&made.model, made.list());
         let limit = asked.limit.as_ref().and_then(|config| {
             (self.say)("upper limit");
-            limit(analyst, config, data, &asimov, best)
+            let is_hidden = !self.plan.hidden.is_empty();
+            limit(analyst, (config, is_hidden), data, &asimov, best)
         });
         let contours = asked.contours.iter().map(|config| {
             (self.say)(&format!("contour of {}", config.parameters.join(" and ")));

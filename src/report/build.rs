@@ -161,11 +161,12 @@ pub fn write(
 fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String, String)> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let files = |list: &[crate::data::FileRecord]| {
-        let rows: u64 = list.iter().map(|f| f.rows).sum();
+        let rows: Option<u64> = list.iter().map(|f| f.rows).sum();
+        let rows = rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
         let more = if list.len() > 3 { ", …" } else { "" };
         format!(
-            "{}{more} ({} files, {rows} rows)",
+            "{}{more} ({} files{rows})",
             names.join(", "),
             list.len()
         )

@@ -4,7 +4,7 @@ use super::super::events::{Sample, Wanted, count, has_column};
 use super::super::plan::{PlanError, PlanOptions, check_selections, region_index, scaling};
 use super::super::variables::{self, Variable};
 use super::events::{EventColumns, missing_candidate};
-use crate::config::{Config, InterpolationConfig, PredictedPart};
+use crate::config::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
     TrainingSettings,
@@ -21,8 +21,8 @@ pub struct InterpolationPlan {
     pub ensemble: String,
     /// The configuration.
     pub config: Config,
-    /// Whether blind regions are open.
-    pub unblind: bool,
+    /// What may be looked at.
+    pub blinding: Blinding,
     /// The events: those of the training region and of the predicted ones.
     pub target: Sample,
     /// Features and context, and their standardisation.
@@ -83,7 +83,8 @@ impl InterpolationPlan {
             .filter(|(name, _)| !name.contains(':'))
             .cloned()
             .collect();
-        let columns = EventColumns::new(&config, interpolation, &drawn)
+        let blinding = Blinding::new(&config.regions, options.unblind);
+        let columns = EventColumns::new(&config, interpolation, &blinding, &drawn)
             .map_err(|(key, source)| PlanError::data(key, source))?;
         let mut wanted = Wanted {
             features: inputs.clone(),
@@ -104,9 +105,9 @@ impl InterpolationPlan {
             &config.data.target,
             &wanted,
             base,
-            options.unblind,
+            (&blinding, SampleRole::Data),
         )?;
-        check_selections(&config, &[&target], options.unblind)?;
+        check_selections(&config, &[&target], &blinding)?;
         let region = region_index(&config, &config.training.region);
         check_plane(interpolation, &grid)?;
         let settings = settings(&config, interpolation);
@@ -134,7 +135,7 @@ impl InterpolationPlan {
         }
         Ok(Self {
             ensemble: ensemble.to_owned(),
-            unblind: options.unblind,
+            blinding,
             target,
             scaling,
             variables,
@@ -199,7 +200,7 @@ impl InterpolationPlan {
 
     /// Whether everything in the holes may be looked at.
     pub(super) fn shows_holes(&self) -> bool {
-        self.unblind || self.config.regions.values().all(|r| !r.blind)
+        !self.blinding.is_closed()
     }
 
     /// Context `[C]` of a point, as the networks read it.
@@ -351,7 +352,7 @@ fn check_regions(
             return Err(PlanError::BlindOverlap {
                 blind: name.clone(),
                 training: config.training.region.clone(),
-                events,
+                events: "target events".to_owned(),
             });
         }
     }
@@ -360,8 +361,13 @@ fn check_regions(
         let selection = &config.regions[name].selection;
         let events = count(config, target, base, &[selection, &outside])?;
         if events > 0 {
+            // of a blind region nobody learns how many
+            let events = match config.regions[name].blind {
+                true => String::new(),
+                false => format!("{events} "),
+            };
             let reason = format!(
-                "{events} events of region {name} lie outside the predicted part of the plane; \
+                "{events}events of region {name} lie outside the predicted part of the plane; \
                  shrink the region, leave it out, or set interpolation.predict = \"box\""
             );
             return Err(wrong("regions", reason));
@@ -440,7 +446,7 @@ fn check_training_events(
     let training = &config.training.region;
     let mut counts = vec![0u64; interpolation.categories().len()];
     let (mut outside, mut inside, mut unknown) = (0u64, 0u64, 0u64);
-    for row in target.in_region(region) {
+    for row in target.trained(region) {
         let [x, y] = masses(target, row);
         if grid.find(x, y).is_none() {
             outside += 1;
@@ -489,7 +495,7 @@ fn check_training_events(
 fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, PlanError> {
     let mut inputs = Inputs::new(Vec::new(), target.table.n_features);
     let mut class = ClassRows::default();
-    for row in target.in_region(region) {
+    for row in target.trained(region) {
         class.rows.push(inputs.push(target.features(row)) as u32);
         class.weights.push(target.table.weights[row]);
         class.keys.push(target.table.ids.key(row));

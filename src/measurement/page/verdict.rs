@@ -78,10 +78,13 @@ pub fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
 /// An upper limit in words.
 pub(super) fn limit_text(limit: &LimitResult, label: &str) -> Option<String> {
     let [lowest, low, median, high, highest] = limit.expected?;
+    let level = 100.0 * limit.confidence_level;
+    let observed = limit.observed.map_or_else(
+        || format!("{label}: upper limit at {level} % CL (CLs)"),
+        |observed| format!("{label} < {observed:.4} at {level} % CL (CLs)"),
+    );
     Some(format!(
-        "{label} < {:.4} at {} % CL (CLs); expected without signal {median:.4}, 68 % of data \
-         [{low:.4}, {high:.4}], 95 % [{lowest:.4}, {highest:.4}]",
-        limit.observed?,
-        100.0 * limit.confidence_level
+        "{observed}; expected without signal {median:.4}, 68 % of data [{low:.4}, {high:.4}], 95 % \
+         [{lowest:.4}, {highest:.4}]"
     ))
 }
