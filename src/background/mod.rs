@@ -36,7 +36,7 @@ struct Workbench<'a> {
 pub(crate) use apply::Applier;
 pub use apply::ApplyError;
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
-pub use campaign::{Ended, run};
+pub use campaign::{Ended, redo_matrix, run};
 pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, compare_methods};
 pub use events::{Rest, Sample};
 pub(crate) use events::{Wanted, inputs};

@@ -232,7 +232,10 @@ fn describe(plan: &Planned) -> String {
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
          folds       {split}\n\
          {folds}\n{events}\n\n{features}",
-        blinding = describe_blinding(plan),
+        blinding = plan
+            .blinding()
+            .describe()
+            .map_or_else(String::new, |text| format!("blind       {text}\n")),
         name = config.experiment.name,
         method = config.experiment.method.describe(),
         seed = config.experiment.seed,
@@ -253,17 +256,5 @@ fn describe(plan: &Planned) -> String {
             &rows
         ),
         features = table(&["input", "mean", "standard deviation"], &inputs),
-    )
-}
-
-/// What is hidden, in words; no number of it.
-fn describe_blinding(plan: &Planned) -> String {
-    let hidden: Vec<&str> = plan.blinding().hidden_regions().collect();
-    if hidden.is_empty() {
-        return String::new();
-    }
-    format!(
-        "blind       {}: target events there are hidden, and no other region has events of it\n",
-        hidden.join(", ")
     )
 }

@@ -1,9 +1,9 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::{go_to, print_ensemble, to_result};
+use super::run::{go_to, print_ended, print_ensemble, to_result};
 use super::{Done, Exit};
-use crate::background::{RunOptions, redo_report};
+use crate::background::{RunOptions, redo_matrix, redo_report};
 use crate::ensemble::Interrupt;
 use crate::run::RunDirectory;
 use std::path::PathBuf;
@@ -20,6 +20,10 @@ pub(super) fn report(arguments: &ReportArguments) -> Done {
             only: None,
         };
         return to_result(&experiment, &options, &Interrupt::default());
+    }
+    if experiment.is_matrix {
+        let root = RunDirectory::open(&arguments.run)?;
+        return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
     }
     print_ensemble(&redo_report(&arguments.run)?)?;
     Ok(Exit::Ok)

@@ -49,6 +49,18 @@ impl Blinding {
         self.hidden_regions().next().is_some()
     }
 
+    /// What is hidden, in words; none if nothing is.
+    #[must_use]
+    pub fn describe(&self) -> Option<String> {
+        let hidden: Vec<&str> = self.hidden_regions().collect();
+        (!hidden.is_empty()).then(|| {
+            format!(
+                "{}: target events there are hidden, and no other region has events of it",
+                hidden.join(", ")
+            )
+        })
+    }
+
     /// Names of the regions whose data are hidden.
     pub fn hidden_regions(&self) -> impl Iterator<Item = &str> {
         let blind = self.blind_regions();

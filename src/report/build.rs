@@ -208,7 +208,9 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         fact("Started", manifest.started.clone()),
         fact("Wall time", format!("{:.1} s", manifest.wall_seconds)),
     ];
-    // before the target
+    let hidden = Blinding::new(&config.regions, manifest.unblind).describe();
+    // behind the target, and before it
+    facts.splice(4..4, hidden.map(|text| fact("Blind", text)));
     facts.splice(3..3, source);
     facts
 }
