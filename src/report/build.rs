@@ -6,7 +6,7 @@ use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
 use super::verdict::{short, verdict};
 use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
-use crate::config::{Config, Method};
+use crate::config::{Blinding, Config, Method};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
 use rayon::prelude::*;
