@@ -612,11 +612,15 @@ fn predict_applies_the_ensemble_to_other_events() {
     assert!(numbers(column(&some, "kind")).iter().all(|k| *k == 2.0));
     assert!(numbers(column(&some, "weight")).iter().all(|w| *w == 2.0));
 
-    // without the configured id and weight columns: file and row, weight 1
+    // without the configured id and weight columns: only if that is asked for
     place.edit("target.parquet", |columns| {
         columns.retain(|(name, _)| name == "pt" || name == "eta");
     });
-    predict("target.parquet", &[]).exits(0);
+    let done = predict("target.parquet", &[]).exits(4);
+    assert!(done.stderr.contains("--weight 1"), "{}", done.stderr);
+    let done = predict("target.parquet", &["--weight", "1"]).exits(4);
+    assert!(done.stderr.contains("no column `event`"), "{}", done.stderr);
+    predict("target.parquet", &["--weight", "1", "--id", ""]).exits(0);
     let bare = read_parquet(&place.path("new.parquet"));
     assert!(numbers(column(&bare, "weight")).iter().all(|w| *w == 1.0));
     assert_eq!(column(&bare, "nominal").len(), EVENTS);
@@ -637,7 +641,7 @@ fn events_with_missing_features_can_be_dropped() {
     let done = place.run("out", &["data.on_missing=drop"]).exits(0);
     assert!(
         done.stderr
-            .contains("dropped 3 events with missing features (pt: 3)"),
+            .contains("data.source: 3 events (0.75 %,"),
         "{}",
         done.stderr
     );

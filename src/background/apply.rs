@@ -8,6 +8,7 @@ use crate::data::{DataError, EventTable, IdColumn};
 use crate::ensemble::{FeatureScaling, Member};
 use crate::run::atomic;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -263,15 +264,19 @@ pub(super) struct PredictionWriter<W: Write + Send> {
     weights: Vec<f64>,
     numbers: [Vec<f64>; 3],
     members: Vec<Vec<f32>>,
+    /// Which of the events have a prediction, if some have none.
+    predicted: Option<Vec<bool>>,
 }
 
 impl<W: Write + Send> PredictionWriter<W> {
-    /// A writer of events that are named like those of `table`.
+    /// A writer of events that are named like those of `table`; `has_nulls`: some of
+    /// them have no prediction.
     pub(super) fn new(
         output: W,
         table: &EventTable,
         regions: &[String],
         members: &[Member],
+        has_nulls: bool,
     ) -> Result<Self, ApplyError> {
         let names = table.ids.names();
         let id = |c: &IdColumn| {
@@ -285,11 +290,12 @@ impl<W: Write + Send> PredictionWriter<W> {
         let mut fields: Vec<Field> = names.iter().map(id).collect();
         let region = |r: &String| Field::new(format!("in_{r}"), DataType::Boolean, false);
         fields.extend(regions.iter().map(region));
-        let number = |n: &str| Field::new(n, DataType::Float64, false);
-        fields.extend(["weight", "nominal", "spread", "median"].map(number));
+        fields.push(Field::new("weight", DataType::Float64, false));
+        let number = |n: &str| Field::new(n, DataType::Float64, has_nulls);
+        fields.extend(["nominal", "spread", "median"].map(number));
         let member = |m: &Member| {
             let name = format!("member_{:04}", m.about.member);
-            Field::new(name, DataType::Float32, false)
+            Field::new(name, DataType::Float32, has_nulls)
         };
         fields.extend(members.iter().map(member));
         let schema = Arc::new(Schema::new(fields));
@@ -307,7 +313,18 @@ impl<W: Write + Send> PredictionWriter<W> {
             weights: Vec::new(),
             numbers: Default::default(),
             members: vec![Vec::new(); members.len()],
+            predicted: has_nulls.then(Vec::new),
         })
+    }
+
+    /// Appends an event without a prediction, to a writer that can have such.
+    pub(super) fn push_null(&mut self, table: &EventTable, row: usize) -> Result<(), ApplyError> {
+        let event = Predicted {
+            nominal: 0.0,
+            spread: 0.0,
+            median: 0.0,
+        };
+        self.append(table, row, event, std::iter::repeat(0.0), false)
     }
 
     /// Appends an event of a table.
@@ -318,6 +335,20 @@ impl<W: Write + Send> PredictionWriter<W> {
         event: Predicted,
         member_values: impl Iterator<Item = f64>,
     ) -> Result<(), ApplyError> {
+        self.append(table, row, event, member_values, true)
+    }
+
+    fn append(
+        &mut self,
+        table: &EventTable,
+        row: usize,
+        event: Predicted,
+        member_values: impl Iterator<Item = f64>,
+        is_predicted: bool,
+    ) -> Result<(), ApplyError> {
+        if let Some(predicted) = &mut self.predicted {
+            predicted.push(is_predicted);
+        }
         for (to, value) in self.ids.iter_mut().zip(table.ids.values(row)) {
             to.bits.push(value);
         }
@@ -354,11 +385,15 @@ impl<W: Write + Send> PredictionWriter<W> {
         arrays.push(Arc::new(Float64Array::from(std::mem::take(
             &mut self.weights,
         ))));
+        let predicted = self.predicted.as_mut().map(std::mem::take);
+        let nulls = predicted.map(NullBuffer::from);
         for column in &mut self.numbers {
-            arrays.push(Arc::new(Float64Array::from(std::mem::take(column))));
+            let values = std::mem::take(column).into();
+            arrays.push(Arc::new(Float64Array::try_new(values, nulls.clone())?));
         }
         for column in &mut self.members {
-            arrays.push(Arc::new(Float32Array::from(std::mem::take(column))));
+            let values = std::mem::take(column).into();
+            arrays.push(Arc::new(Float32Array::try_new(values, nulls.clone())?));
         }
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
         self.writer.write(&batch)?;

@@ -364,6 +364,7 @@ impl<'a> Campaign<'a> {
                 cpu_kernel: cpu_kernel().to_owned(),
             },
             inputs: crate::run::Inputs::default(),
+            losses: Vec::new(),
             members: Vec::new(),
             failed: Vec::new(),
             ensembles: self

@@ -28,7 +28,16 @@ pub(super) struct Accumulator<'a> {
     /// Nominal weight of every source event.
     pub nominal: Vec<f64>,
     regions: Vec<RegionSums>,
-    planes: Vec<(Edges, Edges, Histogram)>,
+    planes: Vec<PlaneSums>,
+}
+
+/// The prediction in a plane.
+struct PlaneSums {
+    x: Edges,
+    y: Edges,
+    sums: Histogram,
+    /// Weight that lies in none of the bins.
+    outside: f64,
 }
 
 struct RegionSums {
@@ -76,7 +85,12 @@ impl<'a> Accumulator<'a> {
             .filter_map(|p| {
                 let x = Edges::uniform(p.bins, p.x_range[0], p.x_range[1]).ok()?;
                 let y = Edges::uniform(p.bins, p.y_range[0], p.y_range[1]).ok()?;
-                Some((x, y, Histogram::new(p.bins * p.bins)))
+                Some(PlaneSums {
+                    x,
+                    y,
+                    sums: Histogram::new(p.bins * p.bins),
+                    outside: 0.0,
+                })
             })
             .collect();
         let [source, target] = yields(plan);
@@ -121,9 +135,10 @@ impl<'a> Accumulator<'a> {
                 }
             }
         }
-        for (config, (x, y, sums)) in plan.config.report.planes.iter().zip(&mut self.planes) {
-            if let Some(bin) = plane_bin(&plan.source, config, x, y, row) {
-                sums.fill(bin, event.nominal);
+        for (config, plane) in plan.config.report.planes.iter().zip(&mut self.planes) {
+            match plane_bin(&plan.source, config, &plane.x, &plane.y, row) {
+                Some(bin) => plane.sums.fill(bin, event.nominal),
+                None => plane.outside += event.nominal,
             }
         }
     }
@@ -168,6 +183,7 @@ impl<'a> Accumulator<'a> {
             training_yields: yields(plan),
             members: member_summary(&plan.config, members, failed, self.replicas.len()),
             loss: loss_summary(members),
+            losses: vec![plan.source.losses.clone(), plan.target.losses.clone()],
             regions,
             planes: self.planes(),
             interpolation: None,
@@ -363,11 +379,15 @@ impl<'a> Accumulator<'a> {
             .planes
             .iter()
             .zip(&self.planes)
-            .map(|(config, (x, y, predicted))| {
+            .map(|(config, plane)| {
+                let (x, y, predicted) = (&plane.x, &plane.y, &plane.sums);
                 let mut observed = Histogram::new(predicted.values.len());
+                let mut outside = 0.0;
                 for row in 0..plan.target.table.len() {
-                    if let Some(bin) = plane_bin(&plan.target, config, x, y, row) {
-                        observed.fill(bin, plan.target.table.weights[row]);
+                    let weight = plan.target.table.weights[row];
+                    match plane_bin(&plan.target, config, x, y, row) {
+                        Some(bin) => observed.fill(bin, weight),
+                        None => outside += weight,
                     }
                 }
                 // no pull where blinded events are predicted but not shown
@@ -398,6 +418,7 @@ impl<'a> Accumulator<'a> {
                     observed: rows(&observed.values, config.bins),
                     predicted: rows(&predicted.values, config.bins),
                     pull: rows(&pull, config.bins),
+                    outside: [outside, plane.outside],
                     hh_borders: config.hh_borders,
                 };
                 (config.name.clone(), metrics)
@@ -425,7 +446,7 @@ fn value(plan: &Plan, sample: &super::Sample, variable: &Variable, row: usize) -
     if !variable.is_input {
         return sample
             .column(&variable.name)
-            .map_or(f64::NAN, |values| f64::from(values[row]));
+            .map_or(f64::NAN, |values| values[row]);
     }
     let Some(k) = plan
         .scaling
@@ -435,7 +456,7 @@ fn value(plan: &Plan, sample: &super::Sample, variable: &Variable, row: usize) -
     else {
         return f64::NAN;
     };
-    f64::from(sample.features(row)[k])
+    sample.feature(k, &variable.name).at(row)
 }
 
 fn plane_bin(
@@ -446,9 +467,9 @@ fn plane_bin(
     row: usize,
 ) -> Option<usize> {
     let at = |axis: &str, edges: &Edges| {
-        let value = f64::from(sample.column(&format!("{}:{axis}", config.name))?[row]);
+        let value = sample.column(&format!("{}:{axis}", config.name))?[row];
         let (low, high) = (edges.values()[0], edges.values()[edges.bins()]);
-        (low..high).contains(&value).then(|| edges.find(value))?
+        (low..=high).contains(&value).then(|| edges.find(value))?
     };
     Some(at("x", x)? * config.bins + at("y", y)?)
 }

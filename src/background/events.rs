@@ -3,8 +3,8 @@
 use super::plan::{PlanError, region_index, settings};
 use crate::config::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
 use crate::data::{
-    DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden,
-    IdSpec, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
+    Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
+    Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
 };
 use crate::ensemble::{ClassSource, Streams, is_streamed};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub struct Sample {
     pub files: Vec<FileRecord>,
     /// Its selected events; features as read, not standardised.
     pub table: EventTable,
+    /// Events that are missing somewhere, by reason.
+    pub losses: Losses,
     /// Whether events are named by file and row for want of id columns.
     pub ids_by_row: bool,
     /// Where the rest is, if the table has only a share of the events.
@@ -42,6 +44,8 @@ pub struct Rest {
     pub training: ClassSource,
     /// Selected events in the files.
     pub events: u64,
+    /// Sum of their weights.
+    pub weight: f64,
     /// Selected events in each region, in the configuration's order.
     pub in_regions: Vec<u64>,
     /// Those of them that are in the training region as well.
@@ -59,7 +63,16 @@ pub(crate) struct Wanted {
     pub columns_are_keys: bool,
     /// Selections beside the regions', numbered after them.
     pub flags: Vec<(String, String)>,
+    /// Columns that events of a region must have, by their place in `columns`, and the
+    /// number of the region.
+    pub needed: Vec<(usize, usize)>,
+    /// How many of the features, from the first, are binned or averaged: of these, what
+    /// `f32` does not hold exactly is read in `f64` as well.
+    pub exact: usize,
 }
+
+/// Marks the name of a feature's own column in `f64`.
+const EXACT: &str = "features.inputs, ";
 
 /// All inputs of the networks, as (name, expression): the listed ones, then one
 /// for each value of each one-hot column.
@@ -76,6 +89,16 @@ pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
         })
     });
     listed.chain(one_hot).collect()
+}
+
+/// What each one-hot column can be: its name in messages, the column, the values.
+pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
+    let columns = config.features.one_hot.iter();
+    let columns = columns.map(|(column, values)| {
+        let key = format!("features.one_hot.{column}");
+        (key, column.clone(), values.clone())
+    });
+    columns.collect()
 }
 
 impl Sample {
@@ -150,9 +173,13 @@ impl Sample {
                 .flags
                 .push((name.clone(), compile(name.clone(), text)?));
         }
-        for (name, text) in &wanted.features {
-            let compiled = compile("features.inputs".to_owned(), text)?;
-            request.features.push((name.clone(), compiled));
+        for (name, column, listed) in categories(config) {
+            let value = compile(name.clone(), &column)?;
+            request.categories.push(Category {
+                name,
+                value,
+                listed,
+            });
         }
         for (name, text) in &wanted.columns {
             let key = match wanted.columns_are_keys {
@@ -161,6 +188,20 @@ impl Sample {
             };
             let compiled = compile(key, text)?;
             request.columns.push((name.clone(), compiled));
+        }
+        for (column, region) in &wanted.needed {
+            match request.needed.iter_mut().find(|(c, _)| c == column) {
+                Some((_, flags)) => *flags |= 1 << region,
+                None => request.needed.push((*column, 1 << region)),
+            }
+        }
+        for (k, (name, text)) in wanted.features.iter().enumerate() {
+            let compiled = compile("features.inputs".to_owned(), text)?;
+            if k < wanted.exact && !dataset.is_single(&compiled) {
+                let name = format!("{EXACT}{name}");
+                request.columns.push((name, compiled.clone()));
+            }
+            request.features.push((name.clone(), compiled));
         }
         request.id = if sample.id.is_empty() {
             IdSpec::FileRow
@@ -180,10 +221,18 @@ impl Sample {
                 (table, Some(rest))
             }
         };
+        let losses = losses(place, config, &table, rest.as_ref());
+        if let Some(loss) = losses.beyond(config.data.max_loss) {
+            return Err(PlanError::Lost {
+                what: losses.sentence(loss),
+                limit: config.data.max_loss,
+            });
+        }
         Ok(Self {
             role,
             label: sample.label.clone().unwrap_or_else(|| role.to_owned()),
             files,
+            losses,
             table,
             ids_by_row: sample.id.is_empty(),
             rest,
@@ -227,12 +276,89 @@ impl Sample {
     }
 
     /// Values of one of the columns.
-    pub(crate) fn column(&self, name: &str) -> Option<&[f32]> {
+    pub(crate) fn column(&self, name: &str) -> Option<&[f64]> {
         self.table
             .columns
             .iter()
             .find(|(n, _)| n == name)
             .map(|(_, values)| values.as_slice())
+    }
+
+    /// Values of the feature number `k`, called `name`, of all events, as they are in the
+    /// files.
+    pub(crate) fn feature(&self, k: usize, name: &str) -> FeatureValues<'_> {
+        match self.column(&format!("{EXACT}{name}")) {
+            Some(values) => FeatureValues::Double(values),
+            None => FeatureValues::Single {
+                features: self.table.features.get(k..).unwrap_or_default(),
+                width: self.table.n_features.max(1),
+            },
+        }
+    }
+}
+
+/// Values of a feature in `f64`, wherever they are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FeatureValues<'a> {
+    /// A column of its own.
+    Double(&'a [f64]),
+    /// Every `width`-th of the networks' inputs, which hold it exactly.
+    Single {
+        /// From the feature of the first event on.
+        features: &'a [f32],
+        /// Features of an event.
+        width: usize,
+    },
+}
+
+impl FeatureValues<'_> {
+    /// Of an event.
+    pub(crate) fn at(self, row: usize) -> f64 {
+        match self {
+            Self::Double(values) => values[row],
+            Self::Single { features, width } => f64::from(features[row * width]),
+        }
+    }
+}
+
+/// What is missing of a sample, by the keys of the configuration.
+fn losses(
+    place: &str,
+    config: &Config,
+    table: &EventTable,
+    rest: Option<&Rest>,
+) -> Losses {
+    let key = |loss: &Loss| match loss.kind {
+        LossKind::Selection => format!("{place}.selection"),
+        LossKind::Region if config.regions.contains_key(&loss.name) => {
+            format!("regions.{}.selection", loss.name)
+        }
+        _ => match loss.name.strip_prefix("interpolation:") {
+            Some("category") => "interpolation.category.column".to_owned(),
+            Some(axis) => format!("interpolation.plane.{axis}"),
+            None => loss.name.strip_prefix(EXACT).unwrap_or(&loss.name).to_owned(),
+        },
+    };
+    let mut lost: Vec<Loss> = table.report.losses.clone();
+    // those of a feature's own column are those of the feature
+    lost.retain(|loss| !loss.name.starts_with(EXACT));
+    for loss in &mut lost {
+        loss.name = key(loss);
+    }
+    if table.report.duplicate_ids > 0 {
+        lost.push(Loss {
+            kind: LossKind::Id,
+            name: format!("{place}.id"),
+            events: table.report.duplicate_ids,
+            weight: 0.0,
+            first: None,
+        });
+    }
+    Losses {
+        sample: place.to_owned(),
+        events: rest.map_or(table.len() as u64, |rest| rest.events),
+        weight: rest.map_or_else(|| table.weights.iter().sum(), |rest| rest.weight),
+        lost,
     }
 }
 
@@ -311,6 +437,7 @@ fn draw(
             hidden: request.hidden.as_rejected(),
             require_any_flag: true,
             columns: Vec::new(),
+            needed: Vec::new(),
             ..request.clone()
         }),
         share,
@@ -318,13 +445,14 @@ fn draw(
         weight: 0.0,
         total: 0.0,
     };
-    let mut events = 0;
+    let (mut events, mut sum) = (0, 0.0);
     let mut in_regions = vec![0; request.flags.len()];
     let mut in_training = vec![0; request.flags.len()];
     let request = Arc::new(request);
     for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
         let chunk = chunk?;
         events += chunk.len() as u64;
+        sum += chunk.weights.iter().sum::<f64>();
         for (row, key) in chunk.ids.keys().enumerate() {
             if streams.sample(key) < share {
                 table.append_range(&chunk, row..row + 1);
@@ -349,15 +477,20 @@ fn draw(
         table.report.merge(&chunk.report);
     }
     table.report.rows_selected = table.len() as u64;
+    // events of one id are drawn together
+    let twice = table.ids.duplicates()? as f64 / share;
+    table.report.duplicate_ids = twice.round() as u64;
     table.weights.iter_mut().for_each(|w| *w /= share);
     let rest = Rest {
         all: Arc::new(ScanRequest {
             columns: Vec::new(),
+            needed: Vec::new(),
             ..(*request).clone()
         }),
         dataset,
         training,
         events,
+        weight: sum,
         in_regions,
         in_training,
         options,

@@ -1,6 +1,7 @@
 //! `metrics.json`: every number of a result, under documented keys.
 
 use super::interpolation::InterpolationMetrics;
+use crate::data::Losses;
 use crate::stats::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct Metrics {
     pub members: MemberSummary,
     /// Losses.
     pub loss: LossSummary,
+    /// Events of each sample that are missing somewhere, by reason.
+    #[serde(default)]
+    pub losses: Vec<Losses>,
     /// Regions by name, in the configuration's order.
     pub regions: IndexMap<String, RegionMetrics>,
     /// Two-dimensional distributions by name.
@@ -181,6 +185,9 @@ pub struct PlaneMetrics {
     pub predicted: Vec<Vec<f64>>,
     /// (observed - predicted) / error; null where there is nothing.
     pub pull: Vec<Vec<Option<f64>>>,
+    /// Sums of the weights of target and reweighted source in none of the bins.
+    #[serde(default)]
+    pub outside: [f64; 2],
     /// Draw the borders of SR and CR.
     pub hh_borders: bool,
 }

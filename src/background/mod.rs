@@ -53,7 +53,7 @@ pub use metrics::{
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use planned::Planned;
-pub use predict::{PredictError, PredictOptions, predict};
+pub use predict::{PredictError, PredictOptions, Prediction, predict};
 pub use training::{Worked, work};
 pub use variables::Variable;
 pub(crate) use variables::file_name;

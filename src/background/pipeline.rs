@@ -221,16 +221,6 @@ pub(super) fn plan(
     for sample in plan.samples() {
         describe_sample(sample, say);
     }
-    let shared = match &plan {
-        Planned::Ratio(plan) => plan.shared_keys(),
-        Planned::Interpolation(_) => 0,
-    };
-    if shared > 0 {
-        say(&format!(
-            "{shared} events of the target have the id of a source event and share its folds and \
-             bootstrap weights; if they are other events, set data.target.namespace"
-        ));
-    }
     Ok(plan)
 }
 
@@ -321,6 +311,7 @@ impl Prepared {
                 cpu_kernel: cpu_kernel().to_owned(),
             },
             inputs: self.inputs.clone(),
+            losses: Vec::new(),
             members: Vec::new(),
             failed: Vec::new(),
             ensembles: Vec::new(),
@@ -368,6 +359,8 @@ impl Prepared {
         started: Instant,
     ) -> Result<EnsembleEnd, RunError> {
         let (say, directory) = (bench.say, &self.directory);
+        let samples = plan.samples().into_iter();
+        manifest.losses = samples.map(|sample| sample.losses.clone()).collect();
         let all = find_members(directory, plan, say)?;
         let is_whole = all.len() == self.spec.config.ensemble.members as usize;
         let (usable, failed): (Vec<Member>, Vec<Member>) =
@@ -477,7 +470,6 @@ pub(super) fn threads(config: &Config) -> usize {
 }
 
 fn describe_sample(sample: &super::Sample, say: &dyn Fn(&str)) {
-    let report = &sample.table.report;
     let (events, kept) = match &sample.rest {
         None => (sample.table.len() as u64, String::new()),
         Some(rest) => (
@@ -500,27 +492,7 @@ fn describe_sample(sample: &super::Sample, say: &dyn Fn(&str)) {
             sample.role, sample.role
         ));
     }
-    if report.rows_dropped > 0 {
-        let each: Vec<String> = report
-            .rows_dropped_missing
-            .iter()
-            .filter(|(_, n)| *n > 0)
-            .map(|(name, n)| format!("{name}: {n}"))
-            .collect();
-        say(&format!(
-            "{}: dropped {} events with missing features ({})",
-            sample.role,
-            report.rows_dropped,
-            each.join(", ")
-        ));
-    }
-    if report.duplicate_ids > 0 {
-        say(&format!(
-            "{}: warning: {} events have the id of an earlier event; they share folds and \
-             bootstrap weights. Give more id columns, or a namespace for each sample",
-            sample.role, report.duplicate_ids
-        ));
-    }
+    sample.losses.sentences().for_each(|text| say(&text));
 }
 
 /// Members whose files are there. A damaged one is moved aside, so that it is
@@ -676,7 +648,7 @@ impl PredictionFile<'_> {
     fn write(&self, sample: &Sample, path: &Path) -> Result<(), ApplyError> {
         let regions: Vec<String> = self.plan.config.regions.keys().cloned().collect();
         atomic::write_with(path, |file| {
-            let mut writer = PredictionWriter::new(file, &sample.table, &regions, self.members)?;
+            let mut writer = PredictionWriter::new(file, &sample.table, &regions, self.members, false)?;
             match &sample.rest {
                 None => self.append(&mut writer, &sample.table)?,
                 Some(rest) => {

@@ -1,16 +1,15 @@
 //! The plan: the configuration checked against the data, whole, before any
 //! training.
 
-use super::events::{Sample, Wanted, inputs};
+use super::events::{FeatureValues, Sample, Wanted, inputs};
 use super::variables::{self, Variable};
 use crate::config::{Blinding, Config, Method, SampleRole};
-use crate::data::DataError;
+use crate::data::{DataError, Loss, LossKind, memory};
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task, TrainingSample,
     TrainingSettings,
 };
 use sideband_models::{MlpConfig, Network};
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use thiserror::Error;
@@ -43,6 +42,17 @@ pub enum PlanError {
         /// The files.
         files: String,
     },
+    /// More events are missing somewhere than is allowed.
+    #[error(
+        "{what} That is more than data.max_loss = {limit}: mend the files, select such rows away, \
+         or raise data.max_loss"
+    )]
+    Lost {
+        /// The loss, with sample, key, count, share and first row.
+        what: String,
+        /// The allowed share.
+        limit: f64,
+    },
     /// A class whose weights do not add up to something positive.
     #[error(
         "`data.{role}.weight`: the weights in the training region add up to {sum}; \
@@ -66,6 +76,25 @@ pub enum PlanError {
         value: f64,
         /// Events of the training region.
         events: usize,
+    },
+    /// A feature that 32-bit numbers do not hold.
+    #[error(
+        "`{key}`: `{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit \
+         numbers cannot hold: {what}. Write {hint} in its place"
+    )]
+    Coarse {
+        /// The configuration's key.
+        key: &'static str,
+        /// The feature.
+        name: String,
+        /// Its standard deviation in the training region.
+        scale: f64,
+        /// Its mean.
+        mean: f64,
+        /// What happens to it.
+        what: String,
+        /// An expression that they hold.
+        hint: String,
     },
     /// A blind region that reaches into the training region.
     #[error(
@@ -179,7 +208,7 @@ impl Plan {
         let wanted = Wanted {
             features: inputs.clone(),
             columns: variables::columns(&config),
-            flags: Vec::new(),
+            exact: config.features.inputs.len(),
             ..Wanted::default()
         };
         let blinding = Blinding::new(&config.regions, options.unblind);
@@ -193,7 +222,9 @@ impl Plan {
             SampleRole::Model,
         )?;
         let target = &config.data.target;
-        let target = load(("target", "data.target"), target, SampleRole::Data)?;
+        let mut target = load(("target", "data.target"), target, SampleRole::Data)?;
+        let shared = shared_keys(&source, &target)?;
+        target.losses.lost.extend(shared);
         check_blinding(&config, &blinding, &source)?;
         check_selections(&config, &[&source, &target], &blinding)?;
 
@@ -267,14 +298,6 @@ impl Plan {
             })
     }
 
-    /// Target events whose key a source event has as well.
-    #[must_use]
-    pub fn shared_keys(&self) -> usize {
-        let keys: HashSet<u64> = self.source.table.ids.keys().collect();
-        let target = self.target.table.ids.keys();
-        target.filter(|key| keys.contains(key)).count()
-    }
-
     /// The network of a member.
     #[must_use]
     pub fn network(&self) -> Network {
@@ -293,6 +316,24 @@ impl Plan {
             stream: self.stream.as_ref(),
         }
     }
+}
+
+/// Target events whose key a source event has as well.
+fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>, PlanError> {
+    let keys = source.table.ids.sorted_keys();
+    let keys = keys.map_err(|e| PlanError::data("data.source".to_owned(), e))?;
+    let shared = target.table.ids.keys();
+    let shared = shared.filter(|key| keys.binary_search(key).is_ok()).count();
+    // samples of both are drawn by the same number of a key
+    let share = |sample: &Sample| sample.rest.as_ref().map_or(1.0, |rest| rest.training.share);
+    let events = (shared as f64 / share(source).min(share(target))).round() as u64;
+    Ok((events > 0).then(|| Loss {
+        kind: LossKind::SharedId,
+        name: "data.target.id".to_owned(),
+        events,
+        weight: 0.0,
+        first: None,
+    }))
 }
 
 pub(super) fn region_index(config: &Config, name: &str) -> usize {
@@ -416,11 +457,13 @@ pub(super) fn scaling(
     // each class has the same share of the weight
     let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
         for (sample, rows) in samples.iter().zip(&rows) {
+            let named = inputs.iter().enumerate();
+            let values = named.map(|(k, (name, _))| sample.feature(k, name));
+            let values: Vec<FeatureValues<'_>> = values.collect();
             let share = 1.0 / (samples.len() * rows.len().max(1)) as f64;
             for row in rows {
-                let features = &sample.table.features[row * width..(row + 1) * width];
-                for (k, x) in features.iter().enumerate() {
-                    visit(k, f64::from(*x), share);
+                for (k, values) in values.iter().enumerate() {
+                    visit(k, values.at(*row), share);
                 }
             }
         }
@@ -432,7 +475,12 @@ pub(super) fn scaling(
         range[k] = (range[k].0.min(x), range[k].1.max(x));
     });
     let mut variance = vec![0.0; width];
-    each(&mut |k, x, share| variance[k] += share * (x - mean[k]).powi(2));
+    // what is lost when a value is rounded to what a network reads
+    let mut rounding = vec![0.0_f64; width];
+    each(&mut |k, x, share| {
+        variance[k] += share * (x - mean[k]).powi(2);
+        rounding[k] = rounding[k].max((x - f64::from(x as f32)).abs());
+    });
     for (k, (name, _)) in inputs.iter().enumerate() {
         // also when no event is left: then a fold is empty, said later
         if range[k].0 == range[k].1 {
@@ -443,7 +491,10 @@ pub(super) fn scaling(
             });
         }
     }
-    let scale = variance.iter().map(|v| v.sqrt()).collect();
+    let scale: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
+    for (k, (name, _)) in inputs.iter().enumerate() {
+        check_resolution(config, name, (mean[k], scale[k]), rounding[k])?;
+    }
     Ok(FeatureScaling {
         expressions: inputs.iter().map(|(_, text)| text.clone()).collect(),
         definitions: config
@@ -457,11 +508,52 @@ pub(super) fn scaling(
     })
 }
 
+/// Largest rounding of a value to 32 bits, in standard deviations.
+const COARSE: f64 = 1e-3;
+
+/// Whether a feature survives in 32 bits: its values keep their differences, and its
+/// standardisation is a number.
+fn check_resolution(
+    config: &Config,
+    name: &str,
+    (mean, scale): (f64, f64),
+    rounding: f64,
+) -> Result<(), PlanError> {
+    let factor = (1.0 / scale) as f32;
+    let what = if rounding > COARSE * scale {
+        format!("values are rounded by up to {rounding:e}")
+    } else if !factor.is_normal() || !(mean as f32).is_finite() {
+        format!("1 / {scale:e} or {mean:e} is none of them")
+    } else {
+        return Ok(());
+    };
+    let hint = if mean.abs() > scale {
+        format!("`({name}) - ({mean:.3e})`")
+    } else {
+        format!("`({name}) / {scale:.3e}`")
+    };
+    Err(PlanError::Coarse {
+        key: match config.interpolation {
+            Some(_) => "interpolation.variables",
+            None => "features.inputs",
+        },
+        name: name.to_owned(),
+        scale,
+        mean,
+        what,
+        hint,
+    })
+}
+
 fn training_sample(
     region: usize,
     source: &Sample,
     target: &Sample,
 ) -> Result<TrainingSample, PlanError> {
+    let events = source.table.len() + target.table.len();
+    // the matrix, row numbers, weights and keys, and what the result keeps of an event
+    let bytes = 4 * source.table.n_features + 4 + 2 * 8 + 4 * 8;
+    memory::room_for(events, bytes).map_err(|e| PlanError::data("data".to_owned(), e))?;
     let mut inputs = Inputs::new(Vec::new(), source.table.n_features);
     let classes = [source, target].map(|sample| {
         let mut class = ClassRows::default();

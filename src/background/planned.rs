@@ -142,7 +142,7 @@ impl Planned {
     #[must_use]
     pub fn event_bytes(&self) -> u64 {
         let table = |s: &Sample| {
-            let row = 4 * s.table.n_features + 4 * s.table.columns.len() + 8 + 8 + 8 + 8;
+            let row = 4 * s.table.n_features + 8 * (s.table.columns.len() + 4);
             (s.table.len() * row) as u64
         };
         let task = self.task();

@@ -1,13 +1,16 @@
 //! An ensemble of a run applied to other events.
 
+use super::events::categories;
+use super::interpolation::in_box;
 use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor};
 use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
-use crate::config::{
-    Blinding, Config, ConfigError, InterpolationConfig, Method, MissingPolicy, SampleRole,
+use crate::config::{Blinding, Config, ConfigError, InterpolationConfig, Method, SampleRole};
+use crate::data::{
+    Category, DataError, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
+    Resolver, ScanRequest,
 };
-use crate::data::{DataError, Dataset, Hidden, IdSpec, OnMissing, Resolver, ScanRequest};
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
 use crate::run::{DirectoryError, Manifest, RunDirectory, State, atomic};
 use sideband_models::{Compute, DeviceError, Network};
@@ -44,6 +47,17 @@ pub enum PredictError {
          are none: predict them apart, or give --unblind"
     )]
     MixedBlinding(String),
+    /// An id column of the run that the events do not have.
+    #[error(
+        "{file}: no column `{column}`, which names the run's events; give --id COLUMNS, or \
+         --id \"\" to name them by file and row"
+    )]
+    NoId {
+        /// The column.
+        column: String,
+        /// Where it was looked for.
+        file: String,
+    },
     /// No event is selected.
     #[error("no event of {0} is selected")]
     Empty(String),
@@ -69,11 +83,10 @@ pub struct PredictOptions {
     pub out: PathBuf,
     /// Which events; all without it.
     pub selection: Option<String>,
-    /// Event weight; the source's of the configuration if the file has its
-    /// columns, else 1.
+    /// Event weight; the source's of the configuration without it.
     pub weight: Option<String>,
-    /// Id columns; the source's of the configuration if the file has them, else
-    /// file and row.
+    /// Id columns, an empty list or name for file and row; the source's of the
+    /// configuration without it.
     pub id: Option<Vec<String>>,
     /// The device.
     pub device: Option<String>,
@@ -81,14 +94,26 @@ pub struct PredictOptions {
     pub unblind: bool,
 }
 
-/// Applies the run's ensemble; number of events written.
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Prediction {
+    /// Rows: every selected one.
+    pub events: usize,
+    /// Rows without a prediction, which are null.
+    pub without: usize,
+    /// Why they have none, and what else is missing, in sentences.
+    pub reasons: Vec<String>,
+}
+
+/// Applies the run's ensemble.
 ///
 /// The events are taken as ones that no member has seen: every member predicts
-/// each of them.
+/// each of them. One that lacks an input, or lies outside of what the ensemble was made
+/// for, has a row without a prediction.
 ///
 /// # Errors
 /// [`PredictError`]
-pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictError> {
+pub fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, PredictError> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory
@@ -107,11 +132,14 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         return Err(PredictError::Unfinished(run.to_owned()));
     };
     let about = &first.about;
-    let table = read_events((&config, &manifest), about, options)?;
+    let mut table = read_events((&config, &manifest), about, options)?;
     if table.is_empty() {
         return Err(PredictError::Empty(options.data.join(", ")));
     }
     check_output(options)?;
+    let reasons = mark_outside(&config, &mut table);
+    let lacks = |row: usize| table.flags[row] & LACKS != 0;
+    let without = (0..table.len()).filter(|row| lacks(*row)).count();
 
     let compute = Compute::open(
         options
@@ -140,9 +168,12 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
     let method = config.experiment.method;
     let yields = manifest_yields(&directory, method)?;
     let write = atomic::write_with(&options.out, |file| {
-        let mut writer = PredictionWriter::new(file, &table, &[], &members)?;
+        let mut writer = PredictionWriter::new(file, &table, &[], &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
+            if lacks(row) {
+                return writer.push_null(&table, row);
+            }
             let factor = match &config.interpolation {
                 Some(interpolation) if method == Method::Interpolate => {
                     let width = table.n_features;
@@ -161,7 +192,66 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<usize, PredictErr
         path: options.out.clone(),
         source,
     })?;
-    Ok(table.len())
+    Ok(Prediction {
+        events: table.len(),
+        without,
+        reasons,
+    })
+}
+
+/// The only flag of the events of an interpolation: inside its plane.
+const INSIDE: u64 = 1;
+
+/// Marks the events outside the plane of an interpolation as ones without a prediction;
+/// all that is missing, in words.
+fn mark_outside(config: &Config, table: &mut EventTable) -> Vec<String> {
+    let mut reasons: Vec<String> = table.report.losses.iter().map(reason).collect();
+    if let Some(interpolation) = &config.interpolation {
+        let mut outside = 0;
+        for flags in &mut table.flags {
+            if *flags & (INSIDE | LACKS) == 0 {
+                *flags |= LACKS;
+                outside += 1;
+            }
+        }
+        if outside > 0 {
+            let plane = &interpolation.plane;
+            reasons.push(format!(
+                "{outside} events have no prediction: they lie outside the plane of the \
+                 interpolation, {} in [{}, {}) and {} in [{}, {})",
+                plane.x,
+                plane.x_range[0],
+                plane.x_range[1],
+                plane.y,
+                plane.y_range[0],
+                plane.y_range[1]
+            ));
+        }
+    }
+    if table.report.duplicate_ids > 0 {
+        reasons.push(format!(
+            "{} events have the id of an earlier event",
+            table.report.duplicate_ids
+        ));
+    }
+    reasons
+}
+
+/// A loss in words.
+fn reason(loss: &Loss) -> String {
+    let (events, name) = (loss.events, &loss.name);
+    let first = loss.first.as_ref();
+    let first = first.map(|(file, row)| format!("; first row {row} of {file}"));
+    let what = match loss.kind {
+        LossKind::Selection => "are not written: --selection has no value for them".to_owned(),
+        LossKind::Category => format!(
+            "have no prediction: `{name}` is missing or none of the values that the run was \
+             trained on"
+        ),
+        LossKind::Region => "have no place in the plane: its coordinates have no value".to_owned(),
+        _ => format!("have no prediction: `{name}` is missing or not finite"),
+    };
+    format!("{events} events {what}{}", first.unwrap_or_default())
 }
 
 /// What turns a density of standardised features into one of the user's variables.
@@ -249,10 +339,8 @@ fn read_events(
     let hidden = hidden((config, manifest), &dataset, &resolver, options.unblind)?;
     let mut request = ScanRequest {
         id_namespace: sample.namespace.clone(),
-        on_missing: match config.data.on_missing {
-            MissingPolicy::Error => OnMissing::Error,
-            MissingPolicy::Drop => OnMissing::Drop,
-        },
+        // a row for every row
+        on_missing: OnMissing::Keep,
         ..ScanRequest::new(hidden)
     };
     if let Some(text) = &options.selection {
@@ -260,23 +348,48 @@ fn read_events(
     }
     request.weight = match (&options.weight, &sample.weight) {
         (Some(text), _) => Some(resolver.compile(text).map_err(data("--weight"))?),
-        (None, Some(text)) => resolver.compile(text).ok(),
+        (None, Some(text)) => Some(resolver.compile(text).map_err(data(
+            "the run's weight; write --weight 1 for events without one",
+        ))?),
         (None, None) => None,
     };
     let has = |name: &String| dataset.columns().iter().any(|c| c.name == *name);
-    let id = options.id.clone().unwrap_or_else(|| {
-        let own = &sample.id;
-        if own.iter().all(has) {
-            own.clone()
-        } else {
-            Vec::new()
+    let id = match &options.id {
+        Some(id) => id.iter().filter(|name| !name.is_empty()).cloned().collect(),
+        None => {
+            if let Some(missing) = sample.id.iter().find(|name| !has(name)) {
+                return Err(PredictError::NoId {
+                    column: missing.clone(),
+                    file: options.data.join(", "),
+                });
+            }
+            sample.id.clone()
         }
-    });
+    };
     request.id = if id.is_empty() {
         IdSpec::FileRow
     } else {
         IdSpec::Columns(id)
     };
+    let mut listed = categories(config);
+    if let Some(interpolation) = &config.interpolation {
+        let inside = resolver.compile(&in_box(interpolation));
+        let inside = inside.map_err(data("the run's interpolation.plane"))?;
+        request.flags.push(("interpolation.plane".to_owned(), inside));
+        let category = interpolation.category.iter();
+        listed.extend(category.map(|category| {
+            let column = category.column.clone();
+            (column.clone(), column, category.values.clone())
+        }));
+    }
+    for (_, column, listed) in listed {
+        let value = resolver.compile(&column);
+        request.categories.push(Category {
+            value: value.map_err(data("the run's categories"))?,
+            name: column,
+            listed,
+        });
+    }
     for text in &about.features.expressions {
         let compiled = resolver.compile(text).map_err(data("the run's features"))?;
         request.features.push((text.clone(), compiled));

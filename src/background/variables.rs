@@ -77,7 +77,7 @@ pub(super) fn variables(
             Bins::Edges(edges) => Edges::new(edges.clone()).map_err(wrong)?,
             Bins::Number(bins) => {
                 let values = source.column(&v.name).unwrap_or_default();
-                Edges::quantiles(values.iter().copied().map(f64::from), *bins).map_err(wrong)?
+                Edges::quantiles(values.iter().copied(), *bins).map_err(wrong)?
             }
         };
         list.push(Variable {
@@ -88,10 +88,10 @@ pub(super) fn variables(
             edges,
         });
     }
-    let width = source.table.n_features;
     for (k, (name, _)) in inputs.iter().enumerate() {
-        let values = source.table.features.iter().skip(k).step_by(width);
-        let edges = Edges::quantiles(values.copied().map(f64::from), config.report.bins)
+        let values = source.feature(k, name);
+        let values = (0..source.table.len()).map(|row| values.at(row));
+        let edges = Edges::quantiles(values, config.report.bins)
             .map_err(|e| PlanError::Variable(name.clone(), e.to_string()))?;
         list.push(Variable {
             name: name.clone(),

@@ -221,9 +221,10 @@ impl From<PredictError> for Failure {
                 is_config: true,
                 ..
             }) if key.starts_with("--") => fail(Exit::Usage, &error),
-            PredictError::Data(_) | PredictError::Unfinished(_) | PredictError::Empty(_) => {
-                fail(Exit::Data, &error)
-            }
+            PredictError::Data(_)
+            | PredictError::NoId { .. }
+            | PredictError::Unfinished(_)
+            | PredictError::Empty(_) => fail(Exit::Data, &error),
             PredictError::Overwrites(_) | PredictError::MixedBlinding(_) => {
                 fail(Exit::Usage, &error)
             }

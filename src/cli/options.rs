@@ -217,10 +217,12 @@ pub(super) struct PredictArguments {
     /// Which events; an expression over columns.
     #[arg(long, value_name = "EXPRESSION")]
     pub selection: Option<String>,
-    /// Event weight; the configuration's for the source if absent.
+    /// Event weight; the configuration's for the source if absent. 1 for events
+    /// without one.
     #[arg(long, value_name = "EXPRESSION")]
     pub weight: Option<String>,
-    /// Id columns, separated by commas; the configuration's if absent.
+    /// Id columns, separated by commas; the configuration's if absent. "" for file
+    /// and row.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     pub id: Option<Vec<String>>,
     /// Device; the configuration's if absent.

@@ -216,6 +216,8 @@ fn describe(plan: &Planned) -> String {
         Split::Member => "validation drawn for each member (member 0 shown)".to_owned(),
         Split::Folds => format!("{} folds (member 0 shown)", config.training.folds),
     };
+    let samples = plan.samples();
+    let has_losses = samples.iter().any(|sample| !sample.losses.lost.is_empty());
     let scaling = plan.scaling();
     let inputs: Vec<Vec<String>> = scaling
         .expressions
@@ -231,7 +233,7 @@ fn describe(plan: &Planned) -> String {
          network     {shape}, {parameters} parameters a member, {total} in all\n\
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
          folds       {split}\n\
-         {folds}\n{events}\n\n{features}",
+         {folds}\n{events}\n\n{lost}{features}",
         blinding = plan
             .blinding()
             .describe()
@@ -255,6 +257,13 @@ fn describe(plan: &Planned) -> String {
             &["region", "sample", "events", "sum of weights", "negative"],
             &rows
         ),
+        lost = plan
+            .samples()
+            .iter()
+            .flat_map(|sample| sample.losses.sentences())
+            .map(|text| text + "\n")
+            .chain(has_losses.then(|| "\n".to_owned()))
+            .collect::<String>(),
         features = table(&["input", "mean", "standard deviation"], &inputs),
     )
 }

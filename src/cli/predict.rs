@@ -3,6 +3,7 @@
 use super::options::PredictArguments;
 use super::{Done, Exit, print};
 use crate::background::{PredictOptions, predict as predict_events};
+use std::io::Write as _;
 
 pub(super) fn predict(arguments: &PredictArguments) -> Done {
     let options = PredictOptions {
@@ -14,7 +15,15 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         device: arguments.device.clone(),
         unblind: arguments.unblind,
     };
-    let events = predict_events(&arguments.run, &options)?;
-    print(&format!("{events} events in {}", arguments.out.display()))?;
+    let done = predict_events(&arguments.run, &options)?;
+    for reason in &done.reasons {
+        let _ = writeln!(std::io::stderr(), "warning: {reason}");
+    }
+    let without = match done.without {
+        0 => String::new(),
+        n => format!(", {n} of them without a prediction (null)"),
+    };
+    let (events, out) = (done.events, arguments.out.display());
+    print(&format!("{events} events in {out}{without}"))?;
     Ok(Exit::Ok)
 }

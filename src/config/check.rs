@@ -384,6 +384,7 @@ impl Config {
     }
 
     fn check_report(&self) -> Checked {
+        check_max_loss(self.data.max_loss)?;
         let r = &self.report;
         ensure(
             (1..=1000).contains(&r.bins),
@@ -461,6 +462,16 @@ fn check_plane(index: usize, plane: &PlaneConfig) -> Checked {
         )?;
     }
     Ok(())
+}
+
+/// `data.max_loss` is a share.
+pub(in crate::config) fn check_max_loss(share: f64) -> Checked {
+    ensure(
+        (0.0..=1.0).contains(&share),
+        "data.max_loss",
+        share,
+        "a share from 0 to 1",
+    )
 }
 
 #[cfg(test)]

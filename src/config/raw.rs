@@ -250,13 +250,23 @@ pub struct DataConfig {
     /// Derived columns: name = expression.
     #[serde(default)]
     pub define: IndexMap<String, String>,
-    /// What to do with events whose feature is missing, NaN or infinite.
+    /// What to do with events whose feature is missing, NaN or infinite, whose one-hot value
+/// is not listed, or whose observable in a channel has no value.
     #[serde(default)]
     pub on_missing: MissingPolicy,
+    /// Largest share of a sample's events that may be missing somewhere unasked: a
+    /// selection without a value, a plotted variable without one.
+    #[serde(default = "max_loss")]
+    pub max_loss: f64,
     /// Reads the events while training, with a shuffle in windows: for data
     /// larger than memory. Without it they are all held in memory.
     #[serde(default)]
     pub stream: Option<StreamConfig>,
+}
+
+/// The default of `data.max_loss`.
+pub(crate) fn max_loss() -> f64 {
+    0.05
 }
 
 /// `[data.stream]`
@@ -284,7 +294,8 @@ impl Default for StreamConfig {
     }
 }
 
-/// What to do with events whose feature is missing, NaN or infinite.
+/// What to do with events whose feature is missing, NaN or infinite, whose one-hot value
+/// is not listed, or whose observable in a channel has no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MissingPolicy {

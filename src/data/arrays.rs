@@ -7,6 +7,8 @@ use std::path::PathBuf;
 
 use super::error::DataError;
 use super::ids::{IdColumn, Ids};
+use super::losses::{Loss, LossKind};
+use super::memory;
 use super::scan::ScanRequest;
 use super::table::{EventTable, ScanReport};
 
@@ -18,7 +20,7 @@ pub(super) struct Arrays {
     room: usize,
     features: Vec<f32>,
     weights: Vec<f64>,
-    columns: Vec<Vec<f32>>,
+    columns: Vec<Vec<f64>>,
     flags: Vec<u64>,
     /// Empty if events are identified by their places.
     id_columns: Vec<Vec<u64>>,
@@ -32,16 +34,19 @@ pub(super) struct Room<'a> {
     /// Row-major.
     pub(super) features: &'a mut [f32],
     pub(super) weights: &'a mut [f64],
-    pub(super) columns: Vec<&'a mut [f32]>,
+    pub(super) columns: Vec<&'a mut [f64]>,
     pub(super) flags: &'a mut [u64],
     pub(super) id_columns: Vec<&'a mut [u64]>,
     pub(super) places: &'a mut [u64],
 }
 
 impl Arrays {
-    pub(super) fn new(request: &ScanRequest, room: usize) -> Self {
+    /// # Errors
+    /// [`DataError::NoRoom`] where the system has no such room.
+    pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self, DataError> {
+        memory::room_for(room, Self::event_bytes(request))?;
         let width = request.features.len();
-        Self {
+        Ok(Self {
             width,
             room,
             features: vec![0.0; room * width],
@@ -50,7 +55,7 @@ impl Arrays {
             flags: vec![0; room],
             id_columns: request.id_columns().iter().map(|_| vec![0; room]).collect(),
             places: vec![0; room],
-        }
+        })
     }
 
     /// How many events there is room for.
@@ -60,9 +65,9 @@ impl Arrays {
 
     /// Bytes that an event takes.
     pub(super) fn event_bytes(request: &ScanRequest) -> usize {
-        let floats = request.features.len() + request.columns.len();
         // Weight, flags, place.
-        floats * size_of::<f32>() + (3 + request.id_columns().len()) * size_of::<u64>()
+        let words = 3 + request.id_columns().len() + request.columns.len();
+        request.features.len() * size_of::<f32>() + words * size_of::<u64>()
     }
 
     /// Makes room for `room` events, of which the first `events` are kept. What
@@ -73,12 +78,7 @@ impl Arrays {
         room: usize,
         request: &ScanRequest,
     ) -> Result<(), DataError> {
-        let bytes = room.saturating_mul(Self::event_bytes(request));
-        let mut probe: Vec<u8> = Vec::new();
-        probe
-            .try_reserve_exact(bytes)
-            .map_err(|source| DataError::NoRoom { rows: room, source })?;
-        drop(probe);
+        memory::room_for(room, Self::event_bytes(request))?;
         let width = self.width;
         self.room = room;
         grow(&mut self.features, events * width, room * width);
@@ -130,12 +130,12 @@ impl Arrays {
     /// those of the ids.
     pub(super) fn into_table(
         mut self,
-        counts: &Counts,
+        events: usize,
+        report: ScanReport,
         request: &ScanRequest,
         signs: &[bool],
         seed: u64,
     ) -> EventTable {
-        let events = counts.events;
         cut(&mut self.features, events * self.width);
         cut(&mut self.weights, events);
         self.columns
@@ -155,7 +155,7 @@ impl Arrays {
             columns: names.zip(self.columns).collect(),
             flags: self.flags,
             ids: Ids::new(seed, id_columns, self.places),
-            report: counts.report(request),
+            report,
         }
     }
 
@@ -226,33 +226,96 @@ pub(super) struct Counts {
     pub(super) rows_dropped: u64,
     /// Events in the table.
     pub(super) events: usize,
-    /// Of each feature.
-    pub(super) missing: Vec<Missing>,
+    /// Rows that are missing somewhere, by the places of [`Slots`].
+    lost: Vec<Lost>,
+    slots: Slots,
 }
 
-/// Missing values of one feature.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Missing {
-    rows: u64,
+/// Where each reason has its count: what may be undecided, then what a row may lack,
+/// then what is only counted.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    flags: usize,
+    features: usize,
+    categories: usize,
+    columns: usize,
+}
+
+/// A reason why a row is missing somewhere, with its place in the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    Selection,
+    Flag(usize),
+    Feature(usize),
+    Category(usize),
+    /// No value in a column.
+    Column(usize),
+    /// An infinite value in a column.
+    Infinite(usize),
+}
+
+impl Slots {
+    fn len(self) -> usize {
+        1 + self.flags + self.features + self.categories + 2 * self.columns
+    }
+
+    fn place(self, reason: Reason) -> usize {
+        let features = 1 + self.flags;
+        let categories = features + self.features;
+        let columns = categories + self.categories;
+        match reason {
+            Reason::Selection => 0,
+            Reason::Flag(i) => 1 + i,
+            Reason::Feature(i) => features + i,
+            Reason::Category(i) => categories + i,
+            Reason::Column(i) => columns + i,
+            Reason::Infinite(i) => columns + self.columns + i,
+        }
+    }
+
+    fn all(self) -> impl Iterator<Item = Reason> {
+        std::iter::once(Reason::Selection)
+            .chain((0..self.flags).map(Reason::Flag))
+            .chain((0..self.features).map(Reason::Feature))
+            .chain((0..self.categories).map(Reason::Category))
+            .chain((0..self.columns).map(Reason::Column))
+            .chain((0..self.columns).map(Reason::Infinite))
+    }
+}
+
+/// Rows that are missing somewhere for one reason.
+#[derive(Clone, Debug, Default)]
+struct Lost {
+    /// Their weights in the order of the files, 0 where not finite: sums of them do
+    /// not depend on how the files were cut.
+    weights: Vec<f64>,
     /// Index of the file and row in it.
     first: Option<(usize, u64)>,
 }
 
-impl Missing {
-    pub(super) fn count(&mut self, file: usize, row: u64) {
-        self.rows += 1;
-        self.first.get_or_insert((file, row));
-    }
-}
-
 impl Counts {
     pub(super) fn new(request: &ScanRequest) -> Self {
+        let slots = Slots {
+            flags: request.flags.len(),
+            features: request.features.len(),
+            categories: request.categories.len(),
+            columns: request.columns.len(),
+        };
         Self {
             rows_read: 0,
             rows_dropped: 0,
             events: 0,
-            missing: vec![Missing::default(); request.features.len()],
+            lost: vec![Lost::default(); slots.len()],
+            slots,
         }
+    }
+
+    /// Counts a row.
+    pub(super) fn lose(&mut self, reason: Reason, file: usize, row: u64, weight: f64) {
+        let lost = &mut self.lost[self.slots.place(reason)];
+        let finite = weight.is_finite();
+        lost.weights.push(if finite { weight } else { 0.0 });
+        lost.first.get_or_insert((file, row));
     }
 
     /// Adds what was counted on the rows that come after these.
@@ -260,62 +323,117 @@ impl Counts {
         self.rows_read += next.rows_read;
         self.rows_dropped += next.rows_dropped;
         self.events += next.events;
-        for (to, from) in self.missing.iter_mut().zip(&next.missing) {
-            to.rows += from.rows;
+        for (to, from) in self.lost.iter_mut().zip(&next.lost) {
+            to.weights.extend_from_slice(&from.weights);
             to.first = to.first.or(from.first);
         }
     }
 
-    fn report(&self, request: &ScanRequest) -> ScanReport {
-        let features = request.features.iter().zip(&self.missing);
+    /// What was counted, by the names of the request; `path` is that of a file.
+    pub(super) fn report(
+        &self,
+        request: &ScanRequest,
+        path: impl Fn(usize) -> String,
+    ) -> ScanReport {
+        let losses = self.slots.all().zip(&self.lost);
+        let losses = losses.filter(|(_, lost)| !lost.weights.is_empty());
         ScanReport {
             rows_read: self.rows_read,
             rows_selected: self.events as u64,
             rows_dropped: self.rows_dropped,
-            rows_dropped_missing: features
-                .filter(|(_, missing)| missing.rows > 0)
-                .map(|((name, _), missing)| (name.clone(), missing.rows))
+            losses: losses
+                .map(|(reason, lost)| Loss {
+                    kind: kind(reason, request),
+                    name: name(reason, request),
+                    events: lost.weights.len() as u64,
+                    weight: lost.weights.iter().sum(),
+                    first: lost.first.map(|(file, row)| (path(file), row)),
+                })
                 .collect(),
             duplicate_ids: 0,
         }
     }
 
-    /// The first row that lacks a feature, and the first feature that it lacks:
-    /// place of the feature, of the file, row.
-    pub(super) fn first_missing(&self) -> Option<(usize, usize, u64)> {
-        let lacking = self.missing.iter().enumerate();
-        lacking
-            .filter_map(|(d, missing)| missing.first.map(|(file, row)| (d, file, row)))
-            .min_by_key(|&(d, file, row)| (file, row, d))
+    /// What rows lack that must be there: reason, rows, file and row of the first.
+    fn lacking(&self, request: &ScanRequest) -> impl Iterator<Item = (Reason, u64, usize, u64)> {
+        let all = self.slots.all().zip(&self.lost);
+        all.filter(|(reason, _)| match reason {
+            Reason::Feature(_) | Reason::Category(_) => true,
+            Reason::Column(k) => request.matters(*k).is_some(),
+            _ => false,
+        })
+        .filter_map(|(reason, lost)| {
+            let (file, row) = lost.first?;
+            Some((reason, lost.weights.len() as u64, file, row))
+        })
     }
 
-    /// The error for rows that lack a feature, with all counts.
+    /// The first row that lacks something, and the first that it lacks: its name, place
+    /// of the file, row.
+    pub(super) fn first_missing(&self, request: &ScanRequest) -> Option<(String, usize, u64)> {
+        self.lacking(request)
+            .min_by_key(|&(.., file, row)| (file, row))
+            .map(|(reason, _, file, row)| (what(reason, request), file, row))
+    }
+
+    /// The error for rows that lack something, with all counts.
     pub(super) fn refuse_missing(
         &self,
         request: &ScanRequest,
         path: impl Fn(usize) -> PathBuf,
     ) -> Result<(), DataError> {
-        let named = request.features.iter().zip(&self.missing);
-        let mut lacking = named.filter_map(|((name, _), missing)| {
-            let (file, row) = missing.first?;
-            Some((name, missing.rows, file, row))
-        });
-        let Some((feature, rows, file, row)) = lacking.next() else {
+        let mut lacking = self.lacking(request);
+        let Some((reason, rows, file, row)) = lacking.next() else {
             return Ok(());
         };
         let others: Vec<String> = lacking
-            .map(|(name, rows, ..)| format!("`{name}` on {rows}"))
+            .map(|(reason, rows, ..)| format!("`{}` on {rows}", name(reason, request)))
             .collect();
         let others = match others.is_empty() {
             true => String::new(),
             false => format!(" (also {})", others.join(", ")),
         };
         Err(DataError::Missing {
-            feature: feature.clone(),
+            what: what(reason, request),
             rows,
             path: path(file),
             row,
             others,
         })
+    }
+}
+
+/// What is missing, and in which way.
+fn what(reason: Reason, request: &ScanRequest) -> String {
+    let name = name(reason, request);
+    match reason {
+        Reason::Feature(_) => format!("feature `{name}` is missing or not finite (in 32 bits)"),
+        Reason::Category(i) => format!(
+            "`{name}` is missing or none of {:?}",
+            request.categories[i].listed
+        ),
+        _ => format!("`{name}` has no value"),
+    }
+}
+
+fn name(reason: Reason, request: &ScanRequest) -> String {
+    match reason {
+        Reason::Selection => "selection".to_owned(),
+        Reason::Flag(i) => request.flags[i].0.clone(),
+        Reason::Feature(i) => request.features[i].0.clone(),
+        Reason::Category(i) => request.categories[i].name.clone(),
+        Reason::Column(i) | Reason::Infinite(i) => request.columns[i].0.clone(),
+    }
+}
+
+fn kind(reason: Reason, request: &ScanRequest) -> LossKind {
+    match reason {
+        Reason::Selection => LossKind::Selection,
+        Reason::Flag(_) => LossKind::Region,
+        Reason::Feature(_) => LossKind::Input,
+        Reason::Category(_) => LossKind::Category,
+        Reason::Column(k) if request.matters(k).is_some() => LossKind::Observable,
+        Reason::Column(_) => LossKind::Variable,
+        Reason::Infinite(_) => LossKind::Infinite,
     }
 }

@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use arrow::datatypes::DataType;
+
 use super::convert::integer_sign;
+use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::nearest;
 use super::file::{EventFile, is_numeric};
+use super::glob::find;
 
 /// A column of the files.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -127,6 +131,17 @@ impl Dataset {
             .collect()
     }
 
+    /// Whether an expression is a column whose values `f32` holds exactly, in all files.
+    pub fn is_single(&self, expression: &Compiled) -> bool {
+        let Some(name) = expression.as_column() else {
+            return false;
+        };
+        self.files.iter().all(|file| {
+            let field = file.schema.fields().find(name);
+            field.is_some_and(|(_, field)| fits_single(field.data_type()))
+        })
+    }
+
     /// Whether the integers of an id column have a sign, the same in all files.
     pub(super) fn id_sign(&self, name: &str) -> Result<bool, DataError> {
         let mut common = None;
@@ -176,47 +191,12 @@ impl Dataset {
     }
 }
 
-/// The files that a path or glob means. What exists under the very name is
-/// meant by it, even if it looks like a glob.
-fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, DataError> {
-    let path = base.join(pattern);
-    let is_glob = pattern.contains(['*', '?', '[']);
-    if !is_glob || path.is_file() {
-        return Ok(vec![path]);
+/// Whether `f32` holds all values of a type.
+fn fits_single(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => fits_single(value),
+        DataType::Float16 | DataType::Float32 | DataType::Boolean => true,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => true,
+        _ => false,
     }
-    let full = match Path::new(pattern).is_absolute() {
-        true => pattern.to_owned(),
-        false => {
-            let base = glob::Pattern::escape(&base.to_string_lossy());
-            Path::new(&base)
-                .join(pattern)
-                .to_string_lossy()
-                .into_owned()
-        }
-    };
-    let bad = |source| DataError::BadPattern {
-        pattern: pattern.to_owned(),
-        source,
-    };
-    let mut found = Vec::new();
-    for entry in glob::glob(&full).map_err(bad)? {
-        let path = entry.map_err(|error| DataError::Io {
-            path: error.path().to_owned(),
-            action: "look into",
-            source: error.into(),
-        })?;
-        if path.is_file() {
-            found.push(path);
-        }
-    }
-    if found.is_empty() {
-        return Err(DataError::NoMatch {
-            pattern: pattern.to_owned(),
-            base: match base.as_os_str().is_empty() {
-                true => PathBuf::from("."),
-                false => base.to_owned(),
-            },
-        });
-    }
-    Ok(found)
 }

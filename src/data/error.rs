@@ -53,7 +53,7 @@ pub enum DataError {
         /// As configured.
         pattern: String,
         /// What glob says.
-        source: glob::PatternError,
+        source: ::glob::PatternError,
     },
     /// A glob without files.
     #[error("no file matches `{pattern}` (looked in {})", .base.display())]
@@ -62,6 +62,16 @@ pub enum DataError {
         pattern: String,
         /// Where relative patterns start.
         base: PathBuf,
+    },
+    /// A glob that goes too far.
+    #[error("`{pattern}` leads to more than {limit} {what}; name them more closely")]
+    TooManyFiles {
+        /// As configured.
+        pattern: String,
+        /// Files or directories.
+        what: &'static str,
+        /// The bound.
+        limit: usize,
     },
     /// No patterns at all.
     #[error("no file is named; give at least one path or pattern")]
@@ -134,33 +144,33 @@ pub enum DataError {
         /// What this file has.
         found: String,
     },
-    /// Selected rows without a usable value of a feature.
+    /// Selected rows without a usable value of a feature, category or observable.
     #[error(
-        "feature `{feature}` is missing or not finite on {rows} of the selected rows, first on row {row} of {}{others}; \
-         select them away or allow to drop them",
+        "{what} on {rows} of the selected rows, first on row {row} of {}{others}; \
+         select such rows away, or set data.on_missing = \"drop\" to leave them out and count them",
         .path.display()
     )]
     Missing {
-        /// The first such feature in the order of the request.
-        feature: String,
+        /// What the first such column lacks, in the order of the request.
+        what: String,
         /// Number of selected rows.
         rows: u64,
         /// File of the first one.
         path: PathBuf,
         /// Its row in that file, from 0.
         row: u64,
-        /// The other such features, or nothing.
+        /// The other such columns, or nothing.
         others: String,
     },
     /// The same in a stream, which cannot count rows that it has not read yet.
     #[error(
-        "feature `{feature}` is missing or not finite on the selected row {row} of {}; \
-         select such rows away or allow to drop them",
+        "{what} on the selected row {row} of {}; \
+         select such rows away, or set data.on_missing = \"drop\" to leave them out and count them",
         .path.display()
     )]
     MissingOnRow {
-        /// The first such feature in the order of the request.
-        feature: String,
+        /// What the first such column lacks, in the order of the request.
+        what: String,
         /// The file.
         path: PathBuf,
         /// The row in the file, from 0.
@@ -213,12 +223,26 @@ pub enum DataError {
     },
     /// The events would not fit in the memory.
     #[error(
-        "there is no memory for the arrays of {rows} events: {source}; select fewer, or read \
-         them as a stream"
+        "there is no memory for {rows} events: {source}; select fewer, or read them as a stream \
+         ([data.stream])"
     )]
     NoRoom {
         /// Events there must be room for, selected or not.
         rows: usize,
+        /// What the system says.
+        source: std::collections::TryReserveError,
+    },
+    /// A part of a file would not fit in the memory.
+    #[error(
+        "{}: there is no memory for a column of {bytes} bytes: {source}; write the file with \
+         shorter row groups",
+        .path.display()
+    )]
+    NoMemory {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the column in a row group, unpacked.
+        bytes: usize,
         /// What the system says.
         source: std::collections::TryReserveError,
     },

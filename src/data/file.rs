@@ -14,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::error::DataError;
 use super::ipc::IpcFile;
+use super::memory;
 use super::parquet::ParquetFile;
 
 /// Rows handled at once: columns of this length stay in the processor's cache
@@ -127,6 +128,9 @@ impl EventFile {
         wanted: &[usize],
         mut visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
     ) -> Result<(), E> {
+        if let Content::Parquet(content) = &self.content {
+            memory::bytes(content.largest(part.group, wanted), &self.path)?;
+        }
         let mut seen = 0;
         let mut refused = None;
         let mut each = |batch: RecordBatch| {

@@ -9,6 +9,9 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
+use super::error::DataError;
+use super::memory;
+
 /// How an event is told from every other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdSpec {
@@ -105,11 +108,21 @@ impl Ids {
     }
 
     /// How many events have the key of an earlier one.
-    pub(super) fn duplicates(&self) -> u64 {
+    pub(crate) fn duplicates(&self) -> Result<u64, DataError> {
+        let keys = self.sorted_keys()?;
+        Ok(keys.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64)
+    }
+
+    /// The keys of all events, rising.
+    ///
+    /// # Errors
+    /// [`DataError::NoRoom`]
+    pub(crate) fn sorted_keys(&self) -> Result<Vec<u64>, DataError> {
+        let mut keys = memory::reserved(self.len())?;
         let events = (0..self.len()).into_par_iter();
-        let mut keys: Vec<u64> = events.map(|event| self.key(event)).collect();
+        events.map(|event| self.key(event)).collect_into_vec(&mut keys);
         keys.par_sort_unstable();
-        keys.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64
+        Ok(keys)
     }
 
     /// Appends the events `range` of `other`; names and namespace are its own if

@@ -259,6 +259,9 @@ fn check_buffers(batch: &BatchHeader<'_>, content: &[u8]) -> Result<(), String> 
             if !(-1..=MAX_BUFFER_BYTES).contains(&size) {
                 return Err(format!("a buffer of {size} bytes"));
             }
+            let mut probe: Vec<u8> = Vec::new();
+            let room = probe.try_reserve_exact(usize::try_from(size).unwrap_or(0));
+            room.map_err(|e| format!("no memory for a buffer of {size} bytes: {e}"))?;
         }
     }
     Ok(())

@@ -71,6 +71,17 @@ impl ParquetFile {
         Ok((Self { metadata }, schema, parts))
     }
 
+    /// Bytes of the largest of the `wanted` columns of a row group, as the file gives
+    /// them: pages are unpacked whole.
+    pub(super) fn largest(&self, group: usize, wanted: &[usize]) -> usize {
+        let metadata = self.metadata.metadata();
+        let descriptor = metadata.file_metadata().schema_descr();
+        let columns = metadata.row_group(group).columns().iter().enumerate();
+        let read = columns.filter(|(k, _)| wanted.contains(&descriptor.get_column_root_idx(*k)));
+        let largest = read.map(|(_, column)| column.uncompressed_size()).max();
+        usize::try_from(largest.unwrap_or(0)).unwrap_or(0)
+    }
+
     pub(super) fn read(
         &self,
         path: &Path,

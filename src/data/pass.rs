@@ -44,7 +44,7 @@ impl Dataset {
             Some(selection) => counted(&parts, &Plan::new(self, &selection)?),
             None => parts,
         };
-        Scan::new(&plan, &parts, ROOM_BYTES).run(&parts, progress)
+        Scan::new(&plan, &parts, ROOM_BYTES)?.run(&parts, progress)
     }
 }
 
@@ -114,15 +114,15 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// With room for the events of `jobs`, but at most `room_bytes` to begin with.
-    fn new(plan: &'a Plan<'a>, jobs: &[Job], room_bytes: usize) -> Self {
+    fn new(plan: &'a Plan<'a>, jobs: &[Job], room_bytes: usize) -> Result<Self, DataError> {
         let events = jobs.iter().map(|job| job.events);
         let events = events.fold(0, usize::saturating_add);
         let room = room_bytes / Arrays::event_bytes(plan.request);
-        Self {
+        Ok(Self {
             plan,
-            arrays: Arrays::new(plan.request, events.min(room)),
+            arrays: Arrays::new(plan.request, events.min(room))?,
             counts: Counts::new(plan.request),
-        }
+        })
     }
 
     fn run(
@@ -207,7 +207,7 @@ impl<'a> Scan<'a> {
         }
         let mut table = plan.table(self.arrays, &self.counts);
         if !keys_are_unique(plan) {
-            table.report.duplicate_ids = table.ids.duplicates();
+            table.report.duplicate_ids = table.ids.duplicates()?;
         }
         Ok(table)
     }

@@ -17,10 +17,14 @@ use super::ids::{IdSpec, namespace_seed};
 use super::table::EventTable;
 use arrow::record_batch::RecordBatch;
 
-/// Most regions a scan can tell apart; the other bits of a row's flags say what is
-/// [`Hidden`].
-pub const MAX_FLAGS: usize = 62;
-/// What to do with a selected row that has no finite value of a feature.
+/// Most regions a scan can tell apart; the other bits of a row's flags say what it lacks
+/// and what is [`Hidden`].
+pub const MAX_FLAGS: usize = 61;
+/// Marks a row that lacks something, where such rows are kept.
+pub const LACKS: u64 = 1 << 63;
+
+/// What to do with a selected row that has no finite value of a feature, whose category
+/// is not listed, or that lacks a needed column.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnMissing {
     /// Refuse the data, and say how many rows and where.
@@ -28,6 +32,19 @@ pub enum OnMissing {
     Error,
     /// Leave the row out, and count it.
     Drop,
+    /// Keep the row with its features at 0 and the mark [`LACKS`], and count it.
+    Keep,
+}
+
+/// An integer or a label of an event that must be one of those that are listed.
+#[derive(Clone, Debug)]
+pub struct Category {
+    /// What it is called in messages.
+    pub name: String,
+    /// Its value.
+    pub value: Compiled,
+    /// All that it can be.
+    pub listed: Vec<f64>,
 }
 
 /// What to read from a [`Dataset`].
@@ -39,8 +56,13 @@ pub struct ScanRequest {
     pub hidden: Hidden,
     /// Inputs of a network, by name: finite on every row, as `f32` too.
     pub features: Vec<(String, Compiled)>,
-    /// Other variables, for histograms: where not finite, NaN.
+    /// Labels that must be among those that are listed, on every row.
+    pub categories: Vec<Category>,
+    /// Other variables, for histograms, in `f64`: NaN where there is no value.
     pub columns: Vec<(String, Compiled)>,
+    /// Columns that must have a value on rows with any of these flags, as a place in
+    /// `columns` and the flags.
+    pub needed: Vec<(usize, u64)>,
     /// Regions: region `i` is bit `i` of a row's flags. At most [`MAX_FLAGS`].
     pub flags: Vec<(String, Compiled)>,
     /// Whether rows in none of the regions are left out.
@@ -52,7 +74,7 @@ pub struct ScanRequest {
     /// Told apart from equal ids of other samples by this; see
     /// [`event_key`](super::event_key).
     pub id_namespace: String,
-    /// Rows with a missing feature.
+    /// Rows that lack a feature, a listed category or a needed column.
     pub on_missing: OnMissing,
 }
 
@@ -64,7 +86,9 @@ impl ScanRequest {
             selection: None,
             hidden,
             features: Vec::new(),
+            categories: Vec::new(),
             columns: Vec::new(),
+            needed: Vec::new(),
             flags: Vec::new(),
             require_any_flag: false,
             weight: None,
@@ -103,12 +127,21 @@ impl ScanRequest {
             .iter()
             .chain(&self.hidden.selections)
             .chain(&self.weight)
+            .chain(self.categories.iter().map(|category| &category.value))
             .chain(named)
+    }
+
+    /// Rows of a column that matter: those with any of these flags, or all.
+    pub(super) fn matters(&self, column: usize) -> Option<u64> {
+        let mut needed = self.needed.iter();
+        needed.find(|(place, _)| *place == column).map(|(_, flags)| *flags)
     }
 
     /// Whether the number of events is the number of rows, in any part.
     pub(super) fn takes_every_row(&self) -> bool {
-        let drops = self.on_missing == OnMissing::Drop && !self.features.is_empty();
+        let can_lack = !self.features.is_empty() || !self.categories.is_empty();
+        let can_lack = can_lack || !self.needed.is_empty();
+        let drops = self.on_missing == OnMissing::Drop && can_lack;
         self.selection.is_none() && !self.hidden.rejects() && !self.require_any_flag && !drops
     }
 
@@ -203,6 +236,8 @@ impl<'a> Plan<'a> {
 
     /// Names what was taken.
     pub(super) fn table(&self, arrays: Arrays, counts: &Counts) -> EventTable {
-        arrays.into_table(counts, self.request, &self.signs, self.seed)
+        let path = |index: usize| self.files[index].path.display().to_string();
+        let report = counts.report(self.request, path);
+        arrays.into_table(counts.events, report, self.request, &self.signs, self.seed)
     }
 }

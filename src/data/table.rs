@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::ids::Ids;
+use super::losses::Loss;
 
 /// `N` events with `D` features, in the order of the files and their rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -13,9 +14,11 @@ pub struct EventTable {
     pub features: Vec<f32>,
     /// `[N]`, all finite, any sign.
     pub weights: Vec<f64>,
-    /// Other variables by name, each `[N]`; NaN where not finite.
-    pub columns: Vec<(String, Vec<f32>)>,
-    /// `[N]`: bit `i` is region `i` of the request.
+    /// Other variables by name, each `[N]`: what is binned and averaged, as it is in
+    /// the file; NaN where there is no value.
+    pub columns: Vec<(String, Vec<f64>)>,
+    /// `[N]`: bit `i` is region `i` of the request; [`LACKS`](super::LACKS) where
+    /// something is missing, if such rows are kept.
     pub flags: Vec<u64>,
     /// Identity of each event.
     pub ids: Ids,
@@ -25,17 +28,18 @@ pub struct EventTable {
 
 /// Counts of a scan. None of them tells how many rows were rejected (blinded)
 /// from how many were not selected or in no region.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScanReport {
     /// Rows in the files, wanted or not, but for hidden ones.
     pub rows_read: u64,
     /// Rows in the table: `N`.
     pub rows_selected: u64,
-    /// Selected rows left out because of missing features.
+    /// Selected rows that lack a feature, a category or an observable, each once:
+    /// left out, or marked if they are kept.
     pub rows_dropped: u64,
-    /// The same for each feature that was missing anywhere; a row that lacks
-    /// two features counts for both.
-    pub rows_dropped_missing: Vec<(String, u64)>,
+    /// Events that are missing somewhere, by reason; a row that lacks two features
+    /// counts for both.
+    pub losses: Vec<Loss>,
     /// Rows of the table whose key an earlier row has already. Not counted (0)
     /// in a stream: all keys would have to be kept.
     pub duplicate_ids: u64,
@@ -100,11 +104,14 @@ impl ScanReport {
         self.rows_selected += other.rows_selected;
         self.rows_dropped += other.rows_dropped;
         self.duplicate_ids += other.duplicate_ids;
-        for (name, rows) in &other.rows_dropped_missing {
-            let mut known = self.rows_dropped_missing.iter_mut();
-            match known.find(|(known, _)| known == name) {
-                Some((_, total)) => *total += rows,
-                None => self.rows_dropped_missing.push((name.clone(), *rows)),
+        for loss in &other.losses {
+            let same = |known: &&mut Loss| known.kind == loss.kind && known.name == loss.name;
+            match self.losses.iter_mut().find(same) {
+                Some(known) => {
+                    known.events += loss.events;
+                    known.weight += loss.weight;
+                }
+                None => self.losses.push(loss.clone()),
             }
         }
     }

@@ -7,7 +7,7 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::datatypes::Float32Type;
 use arrow::record_batch::RecordBatch;
 
-use super::arrays::{Counts, Room};
+use super::arrays::{Counts, Reason, Room};
 use super::chunk::ColumnChunk;
 use super::convert::{to_bits, to_f64};
 use super::definitions::Compiled;
@@ -16,7 +16,7 @@ use super::expression::is_true;
 use super::file::EventFile;
 use super::hidden::{HIDDEN, HIDDEN_IN_WATCHED};
 use super::ids::place_of;
-use super::scan::Plan;
+use super::scan::{LACKS, OnMissing, Plan};
 
 /// Events turned from columns into rows at once: what is written of them stays
 /// in the processor's first cache until its lines are full.
@@ -28,7 +28,6 @@ const OF_HIDDEN: u64 = HIDDEN | HIDDEN_IN_WATCHED;
 /// A batch of rows of a file.
 struct Rows<'a> {
     file: &'a EventFile,
-    file_index: usize,
     batch: &'a RecordBatch,
     /// Place of the first row in the file.
     first_row: u64,
@@ -46,20 +45,54 @@ impl Plan<'_> {
     ) -> Result<(), DataError> {
         let request = self.request;
         let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
-        let (mut rows, flags, visible) = self.select(&chunk)?;
-        counts.rows_read += visible;
+        let selected = self.select(&chunk)?;
+        counts.rows_read += selected.visible;
+        let (mut rows, mut flags) = (selected.rows, selected.flags);
+        let weights = match &request.weight {
+            Some(weight) if !(rows.is_empty() && selected.undecided.is_empty()) => {
+                Some(batch.weights(weight, &chunk, &rows)?)
+            }
+            _ => None,
+        };
+        let weight = |row: usize| weights.as_ref().map_or(1.0, |weights| weights[row]);
+        for (reason, row) in selected.undecided {
+            let row = row as usize;
+            counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
+        }
         if rows.is_empty() {
             return Ok(());
         }
-        let weights = match &request.weight {
-            Some(weight) => Some(batch.weights(weight, &chunk, &rows)?),
-            None => None,
-        };
         let mut features = Vec::with_capacity(request.features.len());
         for (_, feature) in &request.features {
             features.push(batch.feature(feature, &mut chunk)?);
         }
-        batch.drop_incomplete(&features, &mut rows, counts);
+        let mut columns = Vec::with_capacity(request.columns.len());
+        for (_, variable) in &request.columns {
+            columns.push(variable.eval_chunk(&chunk)?);
+        }
+        let lacking = self.lacking(&chunk, &features, &columns, &rows, &flags)?;
+        if !lacking.is_empty() {
+            for &(reason, row) in &lacking {
+                let row = row as usize;
+                counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
+            }
+            let mut complete = vec![true; batch.batch.num_rows()];
+            for &(_, row) in &lacking {
+                complete[row as usize] = false;
+            }
+            let incomplete = rows.iter().filter(|&&row| !complete[row as usize]);
+            counts.rows_dropped += incomplete.count() as u64;
+            if request.on_missing == OnMissing::Keep {
+                for feature in &mut features {
+                    let values = feature.to_mut().iter_mut();
+                    values.filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+                }
+                let marked = flags.iter_mut().zip(&complete);
+                marked.for_each(|(flags, &complete)| *flags |= if complete { 0 } else { LACKS });
+            } else {
+                rows.retain(|&row| complete[row as usize]);
+            }
+        }
         if rows.len() > room.flags.len() {
             let message = "it has more events than a moment ago: another program writes to it";
             return Err(batch.corrupt(message.to_owned()));
@@ -68,14 +101,26 @@ impl Plan<'_> {
         let room = room.split_first(rows.len());
         counts.events += rows.len();
         add_features(room.features, &features, &rows);
-        for (to, (_, variable)) in room.columns.into_iter().zip(&request.columns) {
-            let values = variable.eval_chunk(&chunk)?;
-            gather(to, &rows, |row| match values[row] as f32 {
-                usable if usable.is_finite() => usable,
-                _ => f32::NAN,
-            });
+        for (k, (to, values)) in room.columns.into_iter().zip(&columns).enumerate() {
+            gather(to, &rows, |row| values[row]);
+            if all_finite(to) {
+                continue;
+            }
+            let matters = request.matters(k);
+            for (&row, &value) in rows.iter().zip(to.iter()) {
+                let row = row as usize;
+                let reason = match value {
+                    _ if matters.is_some_and(|mask| flags[row] & mask == 0) => continue,
+                    // counted among what is lacking, above
+                    x if x.is_nan() && matters.is_some() => continue,
+                    x if x.is_nan() => Reason::Column(k),
+                    x if x.is_infinite() => Reason::Infinite(k),
+                    _ => continue,
+                };
+                counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
+            }
         }
-        match weights {
+        match &weights {
             Some(weights) => gather(room.weights, &rows, |row| weights[row]),
             None => room.weights.fill(1.0),
         }
@@ -89,6 +134,43 @@ impl Plan<'_> {
         Ok(())
     }
 
+    /// What the selected `rows` lack that they must have, in the order of the rows for
+    /// each reason.
+    fn lacking(
+        &self,
+        chunk: &ColumnChunk,
+        features: &[Cow<'_, [f32]>],
+        columns: &[Arc<Vec<f64>>],
+        rows: &[u32],
+        flags: &[u64],
+    ) -> Result<Vec<(Reason, u32)>, DataError> {
+        let request = self.request;
+        let mut lacking = Vec::new();
+        for (k, values) in features.iter().enumerate() {
+            if all_finite(values) {
+                continue;
+            }
+            let missing = rows.iter().filter(|&&row| !values[row as usize].is_finite());
+            lacking.extend(missing.map(|&row| (Reason::Feature(k), row)));
+        }
+        for (k, category) in request.categories.iter().enumerate() {
+            let values = category.value.eval_chunk(chunk)?;
+            let unknown = rows.iter().filter(|&&row| {
+                let value = values[row as usize];
+                !category.listed.contains(&value)
+            });
+            lacking.extend(unknown.map(|&row| (Reason::Category(k), row)));
+        }
+        for &(k, mask) in &request.needed {
+            let missing = rows.iter().filter(|&&row| {
+                let row = row as usize;
+                flags[row] & mask != 0 && columns[k][row].is_nan()
+            });
+            lacking.extend(missing.map(|&row| (Reason::Column(k), row)));
+        }
+        Ok(lacking)
+    }
+
     /// How many rows of a batch the request wants, whether they lack features or not.
     pub(super) fn count(
         &self,
@@ -97,7 +179,7 @@ impl Plan<'_> {
         first_row: u64,
     ) -> Result<usize, DataError> {
         let (_, chunk) = self.rows(file_index, batch, first_row)?;
-        Ok(self.select(&chunk)?.0.len())
+        Ok(self.select(&chunk)?.rows.len())
     }
 
     /// A batch, and the columns of it that expressions need.
@@ -109,7 +191,6 @@ impl Plan<'_> {
     ) -> Result<(Rows<'a>, ColumnChunk), DataError> {
         let rows = Rows {
             file: &self.files[file_index],
-            file_index,
             batch,
             first_row,
         };
@@ -120,10 +201,11 @@ impl Plan<'_> {
         Ok((rows, chunk))
     }
 
-    /// The rows that are wanted, the flags of every row, and how many rows are not gone
-    /// for being hidden: no other number may depend on those.
-    fn select(&self, chunk: &ColumnChunk) -> Result<(Vec<u32>, Vec<u64>, u64), DataError> {
+    /// The rows that are wanted, the flags of every row, and what has no value. No number
+    /// depends on rows that are gone for being hidden.
+    fn select(&self, chunk: &ColumnChunk) -> Result<Selected, DataError> {
         let request = self.request;
+        let mut undecided = Vec::new();
         let mut hidden = vec![false; chunk.rows()];
         for selection in &request.hidden.selections {
             let values = selection.eval_chunk(chunk)?;
@@ -136,12 +218,14 @@ impl Plan<'_> {
         let visible = wanted.iter().filter(|visible| **visible).count() as u64;
         if let Some(selection) = &request.selection {
             let values = selection.eval_chunk(chunk)?;
+            add_undecided(&mut undecided, Reason::Selection, &values, &wanted);
             let rows = wanted.iter_mut().zip(values.iter());
             rows.for_each(|(wanted, &x)| *wanted &= is_true(x));
         }
         let mut flags = vec![0_u64; chunk.rows()];
         for (bit, (_, region)) in request.flags.iter().enumerate() {
             let values = region.eval_chunk(chunk)?;
+            add_undecided(&mut undecided, Reason::Flag(bit), &values, &wanted);
             let rows = flags.iter_mut().zip(values.iter());
             rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
         }
@@ -151,8 +235,43 @@ impl Plan<'_> {
             let rows = wanted.iter_mut().zip(&flags);
             rows.for_each(|(wanted, &flags)| *wanted &= flags & !OF_HIDDEN != 0);
         }
-        Ok((places_of_true(&wanted), flags, visible))
+        Ok(Selected {
+            rows: places_of_true(&wanted),
+            flags,
+            visible,
+            undecided,
+        })
     }
+}
+
+/// Which rows of a chunk a request wants.
+struct Selected {
+    rows: Vec<u32>,
+    /// Of every row.
+    flags: Vec<u64>,
+    /// Rows that are not gone for being hidden.
+    visible: u64,
+    /// Rows for which a selection has no value.
+    undecided: Vec<(Reason, u32)>,
+}
+
+/// Adds the wanted rows for which a selection has no value.
+fn add_undecided(
+    undecided: &mut Vec<(Reason, u32)>,
+    reason: Reason,
+    values: &[f64],
+    wanted: &[bool],
+) {
+    if has_nan(values) {
+        let rows = (0..).zip(values.iter().zip(wanted));
+        let rows = rows.filter(|(_, (x, wanted))| x.is_nan() && **wanted);
+        undecided.extend(rows.map(|(row, _)| (reason, row)));
+    }
+}
+
+// No branches: many values at once.
+fn has_nan(values: &[f64]) -> bool {
+    values.iter().fold(false, |any, x| any | x.is_nan())
 }
 
 impl Rows<'_> {
@@ -219,32 +338,6 @@ impl Rows<'_> {
         Ok(values.iter().map(|&value| value as f32).collect())
     }
 
-    /// Removes from `rows` those that lack a feature, and counts them.
-    fn drop_incomplete(
-        &self,
-        features: &[Cow<'_, [f32]>],
-        rows: &mut Vec<u32>,
-        counts: &mut Counts,
-    ) {
-        // No branches: many rows at once.
-        let finite = |values: &[f32]| values.iter().fold(true, |all, x| all & x.is_finite());
-        if features.iter().all(|values| finite(values)) {
-            return;
-        }
-        let mut complete = vec![true; self.batch.num_rows()];
-        for (values, missing) in features.iter().zip(&mut counts.missing) {
-            for &row in rows.iter() {
-                if !values[row as usize].is_finite() {
-                    complete[row as usize] = false;
-                    missing.count(self.file_index, self.row_in_file(row as usize));
-                }
-            }
-        }
-        let before = rows.len();
-        rows.retain(|&row| complete[row as usize]);
-        counts.rows_dropped += (before - rows.len()) as u64;
-    }
-
     /// One integer of the identity of the wanted `rows`, none of which may be null.
     fn id(&self, name: &str, rows: &[u32], to: &mut [u64]) -> Result<(), DataError> {
         let (bits, nulls) = to_bits(self.column(name)?).map_err(|message| self.corrupt(message))?;
@@ -260,6 +353,28 @@ impl Rows<'_> {
         gather(to, rows, |row| bits[row]);
         Ok(())
     }
+}
+
+/// A number that may be none.
+trait Number: Copy {
+    fn is_a_number(self) -> bool;
+}
+
+impl Number for f32 {
+    fn is_a_number(self) -> bool {
+        self.is_finite()
+    }
+}
+
+impl Number for f64 {
+    fn is_a_number(self) -> bool {
+        self.is_finite()
+    }
+}
+
+// No branches: many values at once.
+fn all_finite<T: Number>(values: &[T]) -> bool {
+    values.iter().fold(true, |all, x| all & x.is_a_number())
 }
 
 /// The places where it is true; no branches, which could not be foreseen.

@@ -7,6 +7,7 @@ use super::samples::{Reader, Template};
 use super::trust::split;
 use crate::background::Sample;
 use crate::config::Measurement;
+use crate::data::Losses;
 use crate::ensemble::Streams;
 use crate::inference::interference::{DIMENSIONS, Point};
 
@@ -19,6 +20,8 @@ pub(super) struct Events {
     pub weights: Vec<f64>,
     /// Histograms of them, as [`Reader::templates`].
     pub templates: Vec<Template>,
+    /// What is missing of the observed sample.
+    pub losses: Option<Losses>,
 }
 
 impl Events {
@@ -49,6 +52,7 @@ impl Events {
                 .collect(),
             weights: rows.iter().map(|row| scale * self.weights[*row]).collect(),
             templates: Vec::new(),
+            losses: None,
         }
     }
 
@@ -107,6 +111,7 @@ pub(super) fn observed(
     let sample = reader.read_observed(&sample)?;
     let mut events = Events {
         templates: reader.templates(&sample),
+        losses: Some(sample.losses.clone()),
         ..Events::default()
     };
     for row in reader.selected(&sample) {

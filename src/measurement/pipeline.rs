@@ -21,6 +21,7 @@ use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
 use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
+use crate::data::Losses;
 use crate::ensemble::Interrupt;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
@@ -108,7 +109,7 @@ pub(super) fn prepare<'a>(
     say: &dyn Fn(&str),
 ) -> Result<(Plan, Reader<'a>), MeasureError> {
     let reader = Reader::new(measurement, &any_sample(measurement)?, run, unblind)?;
-    let plan = plan(measurement, &reader, say)?;
+    let mut plan = plan(measurement, &reader, say)?;
     let parameters = Parameters::new(measurement, None);
     let builder = Builder {
         measurement,
@@ -119,6 +120,9 @@ pub(super) fn prepare<'a>(
     super::toys::check(measurement)?;
     if let Some(events) = observed(measurement, &reader, &plan)? {
         say(&format!("observed: {} events", events.len()));
+        let losses = events.losses.iter();
+        plan.notes.extend(losses.clone().flat_map(Losses::sentences));
+        plan.losses.extend(losses.cloned());
     }
     Ok((plan, reader))
 }
@@ -274,6 +278,7 @@ impl Study<'_> {
             finite_sample: finite,
             toys: thrown,
             ratios: trust,
+            losses: self.plan.losses.clone(),
             notes: said,
         };
         notes(&mut result);

@@ -6,6 +6,7 @@ use super::samples::{Reader, Template};
 use super::support::Support;
 use crate::background::Sample;
 use crate::config::{Measurement, SampleConfig};
+use crate::data::Losses;
 use indexmap::IndexMap;
 use std::collections::HashSet;
 
@@ -63,8 +64,16 @@ pub(super) struct Plan {
     /// Keys of the likelihood's regions whose observed events are not all to be looked
     /// at, each with the blind region: the fit cannot be of observed events.
     pub hidden: IndexMap<String, String>,
+    /// Events of the samples that are missing somewhere, by reason.
+    pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+/// Keeps what is missing of a sample, and says so.
+pub(super) fn note_losses(sample: &Sample, losses: &mut Vec<Losses>, notes: &mut Vec<String>) {
+    notes.extend(sample.losses.sentences());
+    losses.push(sample.losses.clone());
 }
 
 /// Reads all samples and checks that the model can be made of them.
@@ -73,7 +82,7 @@ pub(super) fn plan(
     reader: &Reader<'_>,
     say: &dyn Fn(&str),
 ) -> Result<Plan, MeasureError> {
-    let mut notes = Vec::new();
+    let (mut notes, mut losses) = (Vec::new(), Vec::new());
     let names = &measurement.measurement.reference;
     let mut references = Vec::with_capacity(names.len());
     for name in names {
@@ -114,6 +123,7 @@ pub(super) fn plan(
                         nominal,
                         fixed,
                         allowed,
+                        &mut |sample| note_losses(sample, &mut losses, &mut notes),
                     )?
                 }
                 (false, Some(rates)) => VariedPlan {
@@ -138,13 +148,7 @@ pub(super) fn plan(
             process.rate(),
             100.0 * process.sum_error / process.sum
         ));
-        let dropped = sample.table.report.rows_dropped;
-        if dropped > 0 {
-            notes.push(format!(
-                "samples.{name}: {dropped} events with missing inputs were dropped; its rate is \
-                 lower by their weights"
-            ));
-        }
+        note_losses(sample, &mut losses, &mut notes);
         if process.sum_error > 0.05 * process.sum {
             notes.push(format!(
                 "samples.{name}: its rate is known to {:.0} % only, from {} events",
@@ -164,6 +168,7 @@ pub(super) fn plan(
         varied,
         reference,
         hidden,
+        losses,
         notes,
     })
 }
@@ -337,6 +342,7 @@ fn vary(
     (nominal, nominal_sample): (&ProcessPlan, &Sample),
     fixed: Option<&[f64; 2]>,
     allowed: f64,
+    seen: &mut dyn FnMut(&Sample),
 ) -> Result<VariedPlan, MeasureError> {
     let mut sums = [0.0; 2];
     let mut templates: [Vec<Template>; 2] = Default::default();
@@ -350,6 +356,7 @@ fn vary(
             .varied(name, systematic, up)
             .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
         let sample = checked(reader, &place, &config)?;
+        seen(&sample);
         let rows = reader.selected(&sample);
         sums[number] = rows.map(|row| sample.table.weights[row]).sum();
         templates[number] = reader.templates(&sample);

@@ -2,6 +2,7 @@
 
 use super::trust::RatioTrust;
 use crate::config::TestStatistic;
+use crate::data::Losses;
 use crate::inference::Normalisation;
 use crate::inference::neyman;
 use indexmap::IndexMap;
@@ -47,6 +48,9 @@ pub struct MeasurementResult {
     pub toys: Option<ToysResult>,
     /// The ratios.
     pub ratios: Vec<RatioTrust>,
+    /// Events of the samples that are missing somewhere, by reason.
+    #[serde(default)]
+    pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
 }

@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
         config.regions.clone_from(&measurement.regions);
         let region = config.regions.get_index_of(&measurement.training.region);
         let mut columns = Vec::new();
-        let mut channels = Vec::new();
+        let (mut channels, mut needed) = (Vec::new(), Vec::new());
         let own = measurement.measurement.histogram.iter();
         let own = own.map(|h| {
             let key = "measurement.histogram.observable".to_owned();
@@ -55,6 +55,7 @@ impl<'a> Reader<'a> {
             let place = config.regions.get_index_of(name).unwrap_or(0);
             let edges = Edges::new(bins.clone());
             let edges = edges.map_err(|e| MeasureError::Other(e.to_string()))?;
+            needed.push((columns.len() - 1, place));
             channels.push((key, place, edges));
         }
         Ok(Self {
@@ -63,7 +64,8 @@ impl<'a> Reader<'a> {
                 features: inputs(&config),
                 columns,
                 columns_are_keys: true,
-                flags: Vec::new(),
+                needed,
+                ..Wanted::default()
             },
             blinding: Blinding::new(&config.regions, unblind),
             config,
@@ -209,8 +211,8 @@ impl<'a> Reader<'a> {
                     return template;
                 };
                 for row in sample.in_region(*region) {
-                    let value = f64::from(values[row]);
-                    if let Some(bin) = edges.find(value) {
+                    // none is NaN: such events are refused or dropped while reading
+                    if let Some(bin) = edges.find(values[row]) {
                         let weight = sample.table.weights[row];
                         template.contents[bin] += weight;
                         template.variances[bin] += weight * weight;

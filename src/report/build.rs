@@ -4,6 +4,7 @@ use super::figures::{self, Named};
 use super::interpolation;
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
+use super::losses;
 use super::verdict::{short, verdict};
 use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
 use crate::config::{Blinding, Config, Method};
@@ -243,6 +244,18 @@ fn sections(
         list.push((
             Section {
                 title: "Planes".to_owned(),
+                text: metrics
+                    .planes
+                    .iter()
+                    .filter(|(_, plane)| plane.outside != [0.0; 2])
+                    .map(|(name, plane)| {
+                        let [observed, predicted] = plane.outside.map(number);
+                        format!(
+                            "{name}: {observed} of the observed and {predicted} of the predicted \
+                             events lie outside and are in no bin."
+                        )
+                    })
+                    .collect(),
                 ..Section::default()
             },
             figures,
@@ -253,6 +266,7 @@ fn sections(
         list.push(ratio_section(config, metrics)?);
     }
     list.push(training_section(config, metrics, members)?);
+    list.push((losses::section(&metrics.losses), Vec::new()));
     Ok(list)
 }
 

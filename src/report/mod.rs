@@ -10,6 +10,7 @@ mod build;
 mod comparison;
 mod figures;
 mod interpolation;
+mod losses;
 mod matrix;
 mod verdict;
 

@@ -7,6 +7,7 @@
 use super::page::{Status, Verdict};
 use crate::background::{Metrics, RegionMetrics};
 use crate::config::{Config, Method};
+use crate::data::Losses;
 
 const AUC_PULL: f64 = 3.0;
 /// Mean pull of the bins outside the holes that is remarkable.
@@ -210,6 +211,8 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
         ));
     }
     lines.extend(plane_warnings(metrics));
+    let losses = metrics.losses.iter().flat_map(Losses::sentences);
+    lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
             lines.push(line(

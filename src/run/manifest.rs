@@ -1,6 +1,6 @@
 //! `manifest.json`: how a result was made.
 
-use crate::data::FileRecord;
+use crate::data::{FileRecord, Losses};
 use serde::{Deserialize, Serialize};
 
 /// Version of the run directory.
@@ -86,6 +86,9 @@ pub struct Manifest {
     pub device: DeviceRecord,
     /// Input files.
     pub inputs: Inputs,
+    /// Events of each sample that are missing somewhere, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Losses>,
     /// Numbers of the usable members.
     pub members: Vec<u32>,
     /// Numbers of the members that failed.

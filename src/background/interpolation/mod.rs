@@ -25,5 +25,6 @@ pub use predict::InterpolationError;
 pub use write::FigureData;
 
 pub(crate) use events::REBUILT;
+pub(super) use plan::in_box;
 pub(super) use points::Point;
 pub(super) use predict::predict;

@@ -91,6 +91,7 @@ impl InterpolationPlan {
             columns: report,
             // the whole box, whatever the regions select in it
             flags: vec![(X.to_owned(), in_box(interpolation))],
+            exact: interpolation.variables.len() + 2,
             ..Wanted::default()
         };
         wanted.columns.push((X.to_owned(), plane.x.clone()));
@@ -242,7 +243,8 @@ fn inputs(interpolation: &InterpolationConfig) -> Vec<(String, String)> {
     variables.chain(plane).chain(categories).collect()
 }
 
-fn in_box(interpolation: &InterpolationConfig) -> String {
+/// Whether an event lies in the plane, as an expression.
+pub(in crate::background) fn in_box(interpolation: &InterpolationConfig) -> String {
     let plane = &interpolation.plane;
     let side = |text: &str, [low, high]: [f64; 2]| {
         format!("({text}) >= ({low:?}) && ({text}) < ({high:?})")
@@ -295,7 +297,7 @@ fn settings(config: &Config, interpolation: &InterpolationConfig) -> TrainingSet
 fn masses(target: &Sample, row: usize) -> [f64; 2] {
     [X, Y].map(|name| {
         let column = target.column(name);
-        column.map_or(f64::NAN, |values| f64::from(values[row]))
+        column.map_or(f64::NAN, |values| values[row])
     })
 }
 
@@ -305,7 +307,7 @@ fn category(interpolation: &InterpolationConfig, target: &Sample, row: usize) ->
     };
     let value = values[row];
     let mut known = interpolation.categories().iter();
-    known.position(|v| *v as f32 == value)
+    known.position(|v| *v == value)
 }
 
 /// A variable that is a column of the data too must be that column: selections act

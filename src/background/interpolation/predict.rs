@@ -479,6 +479,7 @@ fn metrics(
         training_yields: [count, observed],
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
+        losses: vec![plan.target.losses.clone()],
         regions,
         planes: IndexMap::new(),
         interpolation: Some(interpolation),
@@ -554,7 +555,7 @@ fn region(
             let mut histogram = Histogram::new(v.edges.bins());
             let values = plan.target.column(&v.name).unwrap_or_default();
             for row in rows {
-                if let Some(bin) = v.edges.find(f64::from(values[*row])) {
+                if let Some(bin) = v.edges.find(values[*row]) {
                     histogram.fill(bin, table.weights[*row]);
                 }
             }

@@ -1,12 +1,13 @@
 //! Values of a measurement that no run could use.
 
 use super::{Coordinate, FINITE_SAMPLE, Measurement};
-use crate::config::check::{Checked, ensure, name};
+use crate::config::check::{Checked, check_max_loss, ensure, name};
 
 impl Measurement {
     /// Checks all values that can be checked without data.
     pub(in crate::config) fn check(&self) -> Checked {
         self.check_names()?;
+        check_max_loss(self.data.max_loss)?;
         self.check_parameters()?;
         self.check_samples()?;
         self.check_systematics()?;

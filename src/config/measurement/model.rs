@@ -1,6 +1,6 @@
 //! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
 
-use super::super::raw::{MissingPolicy, OneOrMany};
+use super::super::raw::{MissingPolicy, OneOrMany, max_loss};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,13 +36,27 @@ pub enum GeneratedModel {
 }
 
 /// `[data]` of a measurement.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ColumnsConfig {
     /// Derived columns: name = expression.
     pub define: IndexMap<String, String>,
-    /// What to do with events whose feature is missing, NaN or infinite.
+    /// What to do with events whose feature is missing, NaN or infinite, whose one-hot
+    /// value is not listed, or whose observable in a channel has no value.
     pub on_missing: MissingPolicy,
+    /// Largest share of a sample's events that may be missing somewhere unasked: a
+    /// selection without a value.
+    pub max_loss: f64,
+}
+
+impl Default for ColumnsConfig {
+    fn default() -> Self {
+        Self {
+            define: IndexMap::new(),
+            on_missing: MissingPolicy::default(),
+            max_loss: max_loss(),
+        }
+    }
 }
 
 /// `[parameters.NAME]`

@@ -194,6 +194,7 @@ impl Measurement {
                 target,
                 define: self.data.define.clone(),
                 on_missing: self.data.on_missing,
+                max_loss: self.data.max_loss,
                 stream: None,
             },
             regions: self

@@ -72,7 +72,7 @@ fn events_come_in_the_order_of_files_and_rows() {
         for (event, features) in one.features.chunks(5).enumerate() {
             let x = (event * every) as f32;
             assert_eq!(features, [x, 2.0 * x, x + 1.0, -x, x]);
-            assert_eq!(one.columns[0].1[event], x / 2.0);
+            assert_eq!(one.columns[0].1[event], f64::from(x) / 2.0);
             assert_eq!(one.weights[event], f64::from(x) + 0.5);
             assert_eq!(one.flags[event], u64::from(x % 2.0 == 0.0));
         }
@@ -95,7 +95,7 @@ fn room_that_is_short_is_made_longer() {
         for room_bytes in [0, 100_000, 5_000_000] {
             let waves = in_threads(1, || {
                 let jobs = dataset.jobs();
-                let scan = Scan::new(&plan, &jobs, room_bytes);
+                let scan = Scan::new(&plan, &jobs, room_bytes).unwrap();
                 scan.run(&jobs, None).unwrap()
             });
             assert_eq!(waves, whole, "{room_bytes} bytes, {selection}");
@@ -126,6 +126,7 @@ fn counted_events_have_just_the_room_they_need() {
         let plan = Plan::new(&dataset, request).unwrap();
         let jobs = dataset.jobs();
         Scan::new(&plan, &jobs, ROOM_BYTES)
+            .unwrap()
             .run(&jobs, None)
             .unwrap()
     };
@@ -182,7 +183,7 @@ fn a_file_that_grows_between_counting_and_reading_is_an_error() {
         &Plan::new(&dataset, &selection(&plan).unwrap()).unwrap(),
     );
     jobs[0].events -= 1;
-    let scan = Scan::new(&plan, &jobs, ROOM_BYTES);
+    let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err().to_string();
     assert!(error.contains("more events than a moment ago"), "{error}");
     assert!(error.contains("0.parquet"), "{error}");
@@ -197,7 +198,7 @@ fn rows_beyond_any_memory_are_refused() {
     let mut jobs = dataset.jobs();
     jobs[1].part.rows = u64::MAX;
     jobs[1].events = usize::MAX;
-    let scan = Scan::new(&plan, &jobs, ROOM_BYTES);
+    let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err();
     assert!(
         error.to_string().starts_with("there is no memory"),

@@ -79,11 +79,13 @@ impl Reader {
 
     fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<(), Halt> {
         let rows = usize::try_from(turn.job.part.rows).unwrap_or(usize::MAX);
-        let new_piece = || Piece {
-            arrays: Arrays::new(&self.request, rows.min(self.chunk_rows)),
-            counts: Counts::new(&self.request),
+        let new_piece = || {
+            Ok::<_, DataError>(Piece {
+                arrays: Arrays::new(&self.request, rows.min(self.chunk_rows))?,
+                counts: Counts::new(&self.request),
+            })
         };
-        let mut piece = new_piece();
+        let mut piece = new_piece()?;
         plan.read(turn.job, |batch, first_row| {
             for start in (0..batch.num_rows()).step_by(self.chunk_rows) {
                 if self.shared.stop.load(Ordering::Relaxed) {
@@ -91,7 +93,7 @@ impl Reader {
                 }
                 let rows = self.chunk_rows.min(batch.num_rows() - start);
                 if piece.counts.events + rows > piece.arrays.room() {
-                    let full = mem::replace(&mut piece, new_piece());
+                    let full = mem::replace(&mut piece, new_piece()?);
                     self.send(plan, full, false, false)?;
                 }
                 let slice = batch.slice(start, rows);
@@ -115,10 +117,10 @@ impl Reader {
         plan.take(&mut room, counts, turn.job.file, batch, first_row)?;
         let rows = batch.num_rows() as u64;
         self.shared.rows_read.fetch_add(rows, Ordering::Relaxed);
-        match counts.first_missing() {
-            Some((feature, file, row)) if self.request.on_missing == OnMissing::Error => {
+        match counts.first_missing(&self.request) {
+            Some((what, file, row)) if self.request.on_missing == OnMissing::Error => {
                 Err(DataError::MissingOnRow {
-                    feature: self.request.features[feature].0.clone(),
+                    what,
                     path: self.dataset.event_files()[file].path.clone(),
                     row,
                 })

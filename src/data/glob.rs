@@ -1,0 +1,212 @@
+//! The files that a pattern means: each real directory is looked into once, whatever
+//! links lead to it.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::{Component, Path, PathBuf};
+
+use ::glob::Pattern;
+
+use super::error::DataError;
+
+/// Most files that a pattern may mean, and most directories that are looked into for it.
+const MAX_FOUND: usize = 1 << 17;
+
+/// One part of a pattern, between slashes.
+enum Part {
+    /// A name as it is, `..` and the root among them.
+    Name(PathBuf),
+    /// A name with wildcards.
+    Some(Pattern),
+    /// `**`: any directories, or none.
+    Any,
+}
+
+/// The files that a path or glob means, relative to `base`, in order. What exists under
+/// the very name is meant by it, even if it looks like a glob. A directory that several
+/// links lead to is looked into under the first of its names.
+pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let path = base.join(pattern);
+    let is_glob = pattern.contains(['*', '?', '[']);
+    if !is_glob || path.is_file() {
+        return Ok(vec![path]);
+    }
+    let mut search = Search {
+        pattern,
+        parts: parts(pattern)?,
+        seen: HashSet::new(),
+        found: BTreeSet::new(),
+    };
+    search.descend(base.to_owned(), 0)?;
+    if search.found.is_empty() {
+        return Err(DataError::NoMatch {
+            pattern: pattern.to_owned(),
+            base: match base.as_os_str().is_empty() {
+                true => PathBuf::from("."),
+                false => base.to_owned(),
+            },
+        });
+    }
+    Ok(search.found.into_iter().collect())
+}
+
+fn parts(pattern: &str) -> Result<Vec<Part>, DataError> {
+    let bad = |source| DataError::BadPattern {
+        pattern: pattern.to_owned(),
+        source,
+    };
+    Pattern::new(pattern).map_err(bad)?;
+    let mut parts = Vec::new();
+    for component in Path::new(pattern).components() {
+        let text = component.as_os_str().to_string_lossy();
+        parts.push(match component {
+            Component::CurDir => continue,
+            Component::Normal(_) if text == "**" => Part::Any,
+            Component::Normal(_) if text.contains(['*', '?', '[']) => {
+                Part::Some(Pattern::new(&text).map_err(bad)?)
+            }
+            _ => Part::Name(component.as_os_str().into()),
+        });
+    }
+    Ok(parts)
+}
+
+struct Search<'a> {
+    pattern: &'a str,
+    parts: Vec<Part>,
+    /// Real directories with the part that is matched in them.
+    seen: HashSet<(PathBuf, usize)>,
+    found: BTreeSet<PathBuf>,
+}
+
+impl Search<'_> {
+    /// Matches the parts from number `at` on below `start`, nearest first.
+    fn descend(&mut self, start: PathBuf, at: usize) -> Result<(), DataError> {
+        let mut waiting = std::collections::VecDeque::from([(start, at)]);
+        while let Some((path, at)) = waiting.pop_front() {
+            let Some(part) = self.parts.get(at) else {
+                if path.is_file() {
+                    self.found.insert(path);
+                    self.limit(self.found.len(), "files")?;
+                }
+                continue;
+            };
+            if let Part::Name(name) = part {
+                waiting.push_back((path.join(name), at + 1));
+                continue;
+            }
+            let folder = match path.as_os_str().is_empty() {
+                true => Path::new("."),
+                false => &path,
+            };
+            // a broken link, or no directory at all
+            let Ok(real) = folder.canonicalize() else {
+                continue;
+            };
+            if !real.is_dir() || !self.seen.insert((real, at)) {
+                continue;
+            }
+            self.limit(self.seen.len(), "directories")?;
+            if let Part::Any = part {
+                waiting.push_back((path.clone(), at + 1));
+            }
+            let mut names = names(folder)?;
+            names.sort();
+            for name in names {
+                let below = path.join(&name);
+                match part {
+                    Part::Some(pattern) if pattern.matches(&name.to_string_lossy()) => {
+                        waiting.push_back((below, at + 1));
+                    }
+                    Part::Any if below.is_dir() => waiting.push_back((below, at)),
+                    // the last part: everything below
+                    Part::Any if at + 1 == self.parts.len() => {
+                        waiting.push_back((below, at + 1));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn limit(&self, found: usize, what: &'static str) -> Result<(), DataError> {
+        if found > MAX_FOUND {
+            return Err(DataError::TooManyFiles {
+                pattern: self.pattern.to_owned(),
+                what,
+                limit: MAX_FOUND,
+            });
+        }
+        Ok(())
+    }
+}
+
+fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, DataError> {
+    let io = |source| DataError::Io {
+        path: folder.to_owned(),
+        action: "look into",
+        source,
+    };
+    let entries = std::fs::read_dir(folder).map_err(io)?;
+    let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+    names.collect::<Result<_, _>>().map_err(io)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = directory.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "").unwrap();
+        }
+        directory
+    }
+
+    fn names_of(pattern: &str, base: &Path) -> Vec<String> {
+        let found = find(pattern, base).unwrap();
+        let name = |path: &PathBuf| path.strip_prefix(base).unwrap().display().to_string();
+        found.iter().map(name).collect()
+    }
+
+    #[test]
+    fn patterns_mean_what_they_always_meant() {
+        let files = ["a/1.parquet", "a/b/2.parquet", "c/3.parquet", "c/x.txt", "4.parquet"];
+        let directory = folder(&files);
+        let base = directory.path();
+        assert_eq!(names_of("*.parquet", base), ["4.parquet"]);
+        assert_eq!(names_of("*/?.parquet", base), ["a/1.parquet", "c/3.parquet"]);
+        assert_eq!(
+            names_of("**/*.parquet", base),
+            ["4.parquet", "a/1.parquet", "a/b/2.parquet", "c/3.parquet"]
+        );
+        assert_eq!(names_of("a/**", base), ["a/1.parquet", "a/b/2.parquet"]);
+        assert_eq!(names_of("c/../a/[0-9].parquet", base), ["c/../a/1.parquet"]);
+        assert_eq!(names_of("c/*", base), ["c/3.parquet", "c/x.txt"]);
+        let absolute = base.join("a/*.parquet");
+        let found = find(absolute.to_str().unwrap(), Path::new("elsewhere")).unwrap();
+        assert_eq!(found, [base.join("a/1.parquet")]);
+        assert!(matches!(find("d/*", base), Err(DataError::NoMatch { .. })));
+        assert!(matches!(find("a[", base), Err(DataError::BadPattern { .. })));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_in_circles_end() {
+        use std::os::unix::fs::symlink;
+        let directory = folder(&["a/1.parquet", "a/b/2.parquet"]);
+        let base = directory.path();
+        for (k, to) in ["../a", "..", "../a/b", "."].iter().enumerate() {
+            symlink(to, base.join(format!("a/link{k}"))).unwrap();
+            symlink(format!("../{to}"), base.join(format!("a/b/link{k}"))).unwrap();
+        }
+        let found = find("a/**/*.parquet", base).unwrap();
+        let real: BTreeSet<PathBuf> = found.iter().map(|p| p.canonicalize().unwrap()).collect();
+        assert_eq!((found.len(), real.len()), (2, 2), "{found:?}");
+    }
+}

@@ -1,0 +1,220 @@
+//! Events that are not where one would look for them: what is counted of them while
+//! files are read, and what a result says of it.
+//!
+//! Every such event is counted by reason, with its weight. What a blind region hides
+//! is no loss and is in no count.
+
+use serde::{Deserialize, Serialize};
+
+/// Why events are missing somewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LossKind {
+    /// The sample's selection has no value: not selected.
+    Selection,
+    /// A region's selection has no value: not in the region.
+    Region,
+    /// No finite value of an input: dropped.
+    Input,
+    /// A value that is none of those that are listed, or none at all: dropped.
+    Category,
+    /// No value of an observable whose histogram is fitted: dropped.
+    Observable,
+    /// No value of a variable that is plotted: in none of its bins.
+    Variable,
+    /// An infinite value: in an end bin.
+    Infinite,
+    /// Shares its id with an earlier event, and so its fold and bootstrap weights.
+    Id,
+    /// A target event that shares its id with a source event.
+    SharedId,
+}
+
+impl LossKind {
+    /// In a few words.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Selection => "no value: not selected",
+            Self::Region => "no value: not in the region",
+            Self::Input => "missing or not finite: dropped",
+            Self::Category => "missing or not listed: dropped",
+            Self::Observable => "no value: dropped",
+            Self::Variable => "no value: in no bin",
+            Self::Infinite => "infinite: in an end bin",
+            Self::Id => "the id of an earlier event",
+            Self::SharedId => "the id of a source event",
+        }
+    }
+
+    /// Whether the event is gone from everything, by the user's wish.
+    #[must_use]
+    pub fn is_dropped(self) -> bool {
+        matches!(self, Self::Input | Self::Category | Self::Observable)
+    }
+
+    /// Whether the event is where it should be, and only its id is not its own.
+    fn is_of_ids(self) -> bool {
+        matches!(self, Self::Id | Self::SharedId)
+    }
+
+    /// Whether more than the stated share of such events is an error: what was asked
+    /// for (dropping) and what is in its place all the same is not.
+    #[must_use]
+    pub fn is_limited(self) -> bool {
+        !self.is_dropped() && !self.is_of_ids() && self != Self::Infinite
+    }
+}
+
+/// Events of a sample that are missing somewhere for one reason.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Loss {
+    /// Why.
+    pub kind: LossKind,
+    /// The input, column or region; a key of the configuration once a sample is read.
+    pub name: String,
+    /// How many.
+    pub events: u64,
+    /// Sum of their weights, as far as they are finite.
+    pub weight: f64,
+    /// File and row, from 0, of the first one; none for ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<(String, u64)>,
+}
+
+/// All losses of a sample.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Losses {
+    /// Where the configuration has the sample: `data.target`, `samples.S`.
+    pub sample: String,
+    /// Events that were read and kept.
+    pub events: u64,
+    /// Sum of their weights.
+    pub weight: f64,
+    /// What is missing, by reason; empty if nothing is.
+    pub lost: Vec<Loss>,
+}
+
+impl Losses {
+    /// Events that were lost for a reason, over these and those that were kept.
+    #[must_use]
+    pub fn share(&self, loss: &Loss) -> f64 {
+        let all = match loss.kind {
+            LossKind::Variable | LossKind::Infinite => self.events,
+            kind if kind.is_of_ids() => self.events,
+            _ => self.events + loss.events,
+        };
+        loss.events as f64 / all.max(1) as f64
+    }
+
+    /// The first loss that is not asked for and above `limit`, a share.
+    #[must_use]
+    pub fn beyond(&self, limit: f64) -> Option<&Loss> {
+        let mut lost = self.lost.iter();
+        lost.find(|loss| loss.kind.is_limited() && self.share(loss) > limit)
+    }
+
+    /// One sentence a loss.
+    pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
+        self.lost.iter().map(|loss| self.sentence(loss))
+    }
+
+    /// What one of the losses means, in a sentence.
+    #[must_use]
+    pub fn sentence(&self, loss: &Loss) -> String {
+        let name = &loss.name;
+        let what = match loss.kind {
+            LossKind::Selection => {
+                format!("are not selected because `{name}` has no value for them")
+            }
+            LossKind::Region => {
+                format!("are not in the region because `{name}` has no value for them")
+            }
+            LossKind::Input => format!(
+                "were dropped because `{name}` is missing or not finite (data.on_missing)"
+            ),
+            LossKind::Category => format!(
+                "were dropped because their value of `{name}` is missing or none of those listed \
+                 (data.on_missing)"
+            ),
+            LossKind::Observable => {
+                format!("were dropped because `{name}` has no value for them (data.on_missing)")
+            }
+            LossKind::Variable => {
+                format!("are in no bin of `{name}`, which has no value for them")
+            }
+            LossKind::Infinite => {
+                format!("are in an end bin of `{name}`, which is infinite for them")
+            }
+            LossKind::Id => "have the id of an earlier event; they share its folds and bootstrap \
+                             weights. Give more id columns, or a namespace for each sample"
+                .to_owned(),
+            LossKind::SharedId => "have the id of a source event; they share its folds and \
+                                   bootstrap weights. If they are other events, set \
+                                   data.target.namespace"
+                .to_owned(),
+        };
+        let first = loss.first.as_ref();
+        let first = first.map(|(file, row)| format!("; first on row {row} of {file}"));
+        let weight = match loss.kind {
+            kind if kind.is_of_ids() => String::new(),
+            _ => format!(", sum of weights {:.6}", Short(loss.weight)),
+        };
+        format!(
+            "{}: {} events ({:.2} %{weight}) {what}{}.",
+            self.sample,
+            loss.events,
+            100.0 * self.share(loss),
+            first.unwrap_or_default()
+        )
+    }
+}
+
+/// A number with as many digits as it needs, at most so many behind the point.
+struct Short(f64);
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = f.precision().unwrap_or(6);
+        let text = format!("{:.digits$}", self.0);
+        let text = match text.contains('.') {
+            true => text.trim_end_matches('0').trim_end_matches('.'),
+            false => &text,
+        };
+        f.write_str(if text == "-0" { "0" } else { text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn losses(kind: LossKind, events: u64) -> Losses {
+        Losses {
+            sample: "data.target".to_owned(),
+            events: 90,
+            weight: 45.0,
+            lost: vec![Loss {
+                kind,
+                name: "x".to_owned(),
+                events,
+                weight: 5.0,
+                first: Some(("t.parquet".to_owned(), 3)),
+            }],
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_is_said_and_what_is_not_is_limited() {
+        let dropped = losses(LossKind::Input, 10);
+        assert_eq!(dropped.share(&dropped.lost[0]), 0.1);
+        assert!(dropped.beyond(0.0).is_none());
+        let text = dropped.sentences().next().unwrap_or_default();
+        assert!(text.contains("10 events (10.00 %, sum of weights 5) were dropped"), "{text}");
+        assert!(text.ends_with("first on row 3 of t.parquet."), "{text}");
+        for kind in [LossKind::Selection, LossKind::Region, LossKind::Variable] {
+            assert!(losses(kind, 10).beyond(0.05).is_some());
+            assert!(losses(kind, 10).beyond(0.2).is_none());
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The page's section on events that are missing somewhere.
+
+use super::build::number;
+use super::page::{Section, Table};
+use crate::data::Losses;
+
+/// A table of all losses, and of all samples that have none.
+pub(super) fn section(losses: &[Losses]) -> Section {
+    let row = |sample: &Losses| -> Vec<Vec<String>> {
+        let lost = sample.lost.iter().map(|loss| {
+            vec![
+                sample.sample.clone(),
+                loss.name.clone(),
+                loss.kind.describe().to_owned(),
+                loss.events.to_string(),
+                format!("{:.2} %", 100.0 * sample.share(loss)),
+                number(loss.weight),
+            ]
+        });
+        lost.collect()
+    };
+    let rows: Vec<Vec<String>> = losses.iter().flat_map(row).collect();
+    let kept = losses.iter().map(|sample| {
+        format!(
+            "{}: {} events kept, sum of weights {}.",
+            sample.sample,
+            sample.events,
+            number(sample.weight)
+        )
+    });
+    let text = match rows.is_empty() {
+        true => Some("No event was dropped, is without a bin or without a region.".to_owned()),
+        false => None,
+    };
+    let header = ["sample", "key", "what", "events", "share", "sum of weights"];
+    let table = Table {
+        caption: "Events that are not where one would look for them, by reason; one that lacks \
+                  two things counts twice."
+            .to_owned(),
+        header: header.map(ToOwned::to_owned).to_vec(),
+        rows,
+    };
+    Section {
+        title: "Events that are missing".to_owned(),
+        text: kept.chain(text).collect(),
+        tables: (!table.rows.is_empty()).then_some(table).into_iter().collect(),
+        ..Section::default()
+    }
+}
