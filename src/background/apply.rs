@@ -240,6 +240,20 @@ pub(super) fn yields(plan: &Plan) -> [f64; 2] {
     [0, 1].map(|class: usize| plan.sample.classes()[class].weights.iter().sum())
 }
 
+/// Statistical errors of [`yields`], of source and target.
+pub(super) fn training_errors(plan: &Plan) -> [f64; 2] {
+    let classes = plan.sample.classes();
+    let share = |class: usize| match &plan.stream {
+        // the events in memory are this share of all, their weights that of all
+        Some(stream) => stream.classes[class].share,
+        None => 1.0,
+    };
+    [0, 1].map(|class: usize| {
+        let squares = classes[class].weights.iter().map(|w| w * w);
+        (squares.sum::<f64>() * share(class)).sqrt()
+    })
+}
+
 /// What a column of the prediction file holds, for one event.
 pub(super) fn column_factor(method: Method, weight: f64, yields: [f64; 2]) -> f64 {
     match method {

@@ -1,6 +1,7 @@
 //! What training takes on this machine: a second of it, measured.
 
 use super::campaign::open_devices;
+use super::comparison::check_quadrants;
 use super::pipeline::{RunError, RunOptions, plan, threads};
 use super::planned::Planned;
 use crate::config::Experiment;
@@ -98,6 +99,7 @@ pub fn estimate(
     let mut ensembles = Vec::new();
     for (place, spec) in experiment.ensembles.iter().enumerate() {
         let plan = plan(spec, options, &|_| {})?;
+        check_quadrants(experiment, spec, &plan)?;
         visit(&plan);
         let config = &spec.config;
         let members = config.ensemble.members;

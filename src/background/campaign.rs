@@ -2,7 +2,7 @@
 //! brought to its result.
 
 use super::Workbench;
-use super::comparison::{ComparisonMetrics, compare_methods};
+use super::comparison::{CommonEdges, ComparisonMetrics, check_quadrants, compare_methods};
 use super::interpolation::InterpolationError;
 use super::pipeline::{
     EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, redo_report, threads,
@@ -12,7 +12,7 @@ use crate::config::{ExecutorKind, Experiment};
 use crate::ensemble::{Interrupt, Unit};
 use crate::executor::{Block, blocks};
 use crate::run::{
-    DeviceRecord, DirectoryError, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
+    DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
 };
 use serde_json::json;
 use sideband_models::{Compute, cpu_kernel};
@@ -28,6 +28,8 @@ pub struct Ended {
     pub directory: RunDirectory,
     /// The ensembles.
     pub ensembles: Vec<EnsembleEnd>,
+    /// What is compared of them.
+    pub compared: Option<ComparisonMetrics>,
     /// Whether there is a matrix of them.
     pub is_matrix: bool,
     /// Whether it was asked for some members only, and has them.
@@ -76,16 +78,16 @@ pub fn run(
     let mut ends: Vec<EnsembleEnd> = Vec::new();
     let mut open = Vec::new();
     for prepared in std::mem::take(&mut campaign.prepared) {
-        match prepared.finished(options.unblind)? {
+        match prepared.finished(options.unblind, campaign.edges.as_ref())? {
             Some(end) => ends.push(end),
             None => open.push(prepared),
         }
     }
     if open.is_empty() {
-        let ended = campaign.ended(ends);
+        let mut ended = campaign.ended(ends);
         if experiment.is_matrix {
-            let compared = compare_methods(experiment, &ended.ensembles);
-            campaign.write_page(&ended, compared.as_ref())?;
+            ended.compared = compare_methods(experiment, &ended.ensembles);
+            campaign.write_page(&ended)?;
             campaign.close(&ended, started)?;
         }
         say("everything is there already; nothing to do");
@@ -126,10 +128,10 @@ pub fn run(
         experiment.ensembles.iter().position(same)
     };
     ends.sort_by_key(order);
-    let ended = campaign.ended(ends);
+    let mut ended = campaign.ended(ends);
     if experiment.is_matrix {
-        let compared = compare_methods(experiment, &ended.ensembles);
-        campaign.write_page(&ended, compared.as_ref())?;
+        ended.compared = compare_methods(experiment, &ended.ensembles);
+        campaign.write_page(&ended)?;
     }
     campaign.close(&ended, started)?;
     if ended.state != State::Interrupted {
@@ -170,6 +172,7 @@ pub fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended
         },
         directory: root.clone(),
         ensembles,
+        compared,
         is_matrix: true,
         is_part: false,
     })
@@ -190,6 +193,8 @@ pub(super) struct Campaign<'a> {
     pub devices: Vec<Compute>,
     pub root: RunDirectory,
     pub prepared: Vec<Prepared>,
+    /// Edges that all ensembles of a comparison have in common.
+    pub edges: Option<CommonEdges>,
     pub blocks: Vec<Block>,
     pub started: Instant,
 }
@@ -236,7 +241,10 @@ impl<'a> Campaign<'a> {
             ));
         }
         let mut list = Vec::with_capacity(wanted.len());
-        for spec in wanted.iter().map(|place| &experiment.ensembles[*place]) {
+        let reference = CommonEdges::reference(experiment);
+        let mut edges = None;
+        for place in wanted.iter().copied() {
+            let spec = &experiment.ensembles[place];
             if interrupt.is_raised() && !list.is_empty() {
                 let by_time = interrupt.is_by_time();
                 return Err(RunError::Interrupted { by_time });
@@ -247,7 +255,13 @@ impl<'a> Campaign<'a> {
                 None => options.out.clone(),
             };
             let prepared = plan(spec, options, quiet)
-                .and_then(|plan| Prepared::new(spec, plan, &path, say))
+                .and_then(|plan| {
+                    check_quadrants(experiment, spec, &plan)?;
+                    if reference == Some(place) {
+                        edges = Some(CommonEdges::of(&plan));
+                    }
+                    Prepared::new(spec, plan, &path, say)
+                })
                 .map_err(|error| of(&spec.name, error))?;
             list.push(prepared);
             if experiment.is_matrix {
@@ -266,21 +280,19 @@ impl<'a> Campaign<'a> {
             devices,
             root,
             prepared: list,
+            edges,
             blocks: blocks(experiment),
             started: Instant::now(),
         })
     }
 
     /// Writes the page of all ensembles; that of a measurement is another one.
-    fn write_page(
-        &self,
-        ended: &Ended,
-        compared: Option<&ComparisonMetrics>,
-    ) -> Result<(), RunError> {
+    fn write_page(&self, ended: &Ended) -> Result<(), RunError> {
         let page = match self.experiment.measurement {
             Some(_) => self.root.path().join("ensembles.html"),
             None => self.root.report_path(),
         };
+        let compared = ended.compared.as_ref();
         crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)?;
         Ok(())
     }
@@ -298,6 +310,7 @@ impl<'a> Campaign<'a> {
             state,
             directory: self.root.clone(),
             ensembles,
+            compared: None,
             is_matrix: self.experiment.is_matrix,
             is_part: self.options.only.is_some() && self.missing().is_empty(),
         }
@@ -363,7 +376,7 @@ impl<'a> Campaign<'a> {
                 threads: threads(common),
                 cpu_kernel: cpu_kernel().to_owned(),
             },
-            inputs: crate::run::Inputs::default(),
+            inputs: self.known_inputs(),
             losses: Vec::new(),
             members: Vec::new(),
             failed: Vec::new(),
@@ -377,6 +390,13 @@ impl<'a> Campaign<'a> {
             finished: None,
             wall_seconds: 0.0,
         }
+    }
+
+    /// What the manifest has of the inputs of a measurement, which is on record when its
+    /// result is there.
+    fn known_inputs(&self) -> Inputs {
+        let manifest = self.root.manifest().ok().flatten();
+        manifest.map(|m| m.inputs).unwrap_or_default()
     }
 
     /// Writes how a matrix ended; an ensemble alone has written it itself.
@@ -451,11 +471,14 @@ impl<'a> Campaign<'a> {
         {
             return prepared.interrupted(manifest, started);
         }
-        let read;
+        let mut read;
         let plan = match &prepared.plan {
             Some(plan) => plan,
             None => {
                 read = plan(&prepared.spec, self.options, &|_| {})?;
+                if let Some(edges) = &self.edges {
+                    edges.give_to(&mut read);
+                }
                 &read
             }
         };
@@ -465,7 +488,9 @@ impl<'a> Campaign<'a> {
                 error @ (RunError::TooFewMembers { .. }
                 | RunError::Unbounded { .. }
                 | RunError::Interpolation(
-                    InterpolationError::Plane { .. } | InterpolationError::Empty { .. },
+                    InterpolationError::Plane { .. }
+                    | InterpolationError::Empty { .. }
+                    | InterpolationError::NothingOutside { .. },
                 )),
             ) if self.experiment.is_matrix => {
                 say(&format!("error: {error}"));

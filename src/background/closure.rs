@@ -4,12 +4,13 @@
 use super::metrics::VariableMetrics;
 use super::variables::Variable;
 use crate::stats::{Chi2, EnsembleHistogram, Histogram, chi2};
+use std::borrow::Cow;
 
 /// An error that bins have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Component {
     /// `members`, `gp`, ...
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub variations: Variations,
 }
 
@@ -28,7 +29,7 @@ impl Component {
     /// Standard deviation over members.
     pub(super) fn members(members: EnsembleHistogram) -> Self {
         Self {
-            name: "members",
+            name: "members".into(),
             variations: Variations::Draws(members),
         }
     }
@@ -171,7 +172,7 @@ pub(super) fn compare(
         components: components
             .iter()
             .zip(&each)
-            .map(|(c, covariance)| (c.name.to_owned(), deviations(covariance)))
+            .map(|(c, covariance)| (c.name.to_string(), deviations(covariance)))
             .collect(),
         covariance,
     }
@@ -199,7 +200,7 @@ mod tests {
             }
         }
         let component = |variations| Component {
-            name: "members",
+            name: "members".into(),
             variations,
         };
         let exact = component(Variations::Draws(histogram.clone()));

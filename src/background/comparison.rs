@@ -2,23 +2,31 @@
 //! errors, the interpolation with its own, and the estimate without networks.
 //!
 //! Everything here is made of the ensembles' `metrics.json`. Reweighting: the
-//! nominal ensemble (CR1) with its spread; for each quadrant of the region, the
-//! variation (CR2) in the nominal's place there, its difference symmetrised; and
-//! the non-closure of one row (3b) beyond its other errors, smoothed over three
-//! bins, as a relative error of all others. ABCD: the source as a whole, scaled by
-//! the ratio of yields in the nominal's training region.
+//! nominal ensemble (CR1) with the errors of its result; for each quadrant of the
+//! region, the variation (CR2) in the nominal's place there, its difference
+//! symmetrised; and the non-closure of one row (3b) beyond its other errors, smoothed
+//! over three bins, as a relative error of all others. ABCD: the source as a whole,
+//! scaled by the ratio of yields in the nominal's training region.
+//!
+//! Histograms are combined if their edges are the same and never otherwise: what an
+//! error is missing for is in [`MethodMetrics::missing`], with the reason.
+
+mod edges;
+mod quadrants;
 
 use super::closure::{Component, Variations, compare};
-use super::metrics::{Metrics, VariableMetrics};
+use super::metrics::{Metrics, VariableMetrics, YieldMetrics};
 use super::pipeline::EnsembleEnd;
 use super::variables::Variable;
 use crate::config::{ComparisonConfig, Experiment, ReweightingComparison};
 use crate::stats::{Edges, Histogram};
+pub(super) use edges::CommonEdges;
 use indexmap::IndexMap;
-use serde::Serialize;
+pub(super) use quadrants::check_quadrants;
+use serde::{Deserialize, Serialize};
 
 /// `comparison.json`: rows are validation regions.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonMetrics {
     /// Region of each ensemble that is compared.
     pub region: String,
@@ -27,7 +35,7 @@ pub struct ComparisonMetrics {
 }
 
 /// One validation region.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ComparisonRow {
     /// Observed events; none where blind.
     pub observed: Option<f64>,
@@ -35,10 +43,12 @@ pub struct ComparisonRow {
     pub observed_error: Option<f64>,
     /// `reweighting`, `interpolation`, `abcd`: those that there are.
     pub methods: IndexMap<String, MethodMetrics>,
+    /// Methods that were asked for and have no result, with the reason.
+    pub missing: IndexMap<String, String>,
 }
 
 /// One method in one region.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MethodMetrics {
     /// Predicted events.
     pub predicted: f64,
@@ -52,6 +62,50 @@ pub struct MethodMetrics {
     pub difference_error: Option<f64>,
     /// Distributions by name.
     pub variables: IndexMap<String, VariableMetrics>,
+    /// Errors that were asked for and are not part of the above.
+    pub missing: Vec<MissingError>,
+}
+
+/// An error that was asked for and is not there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MissingError {
+    /// `control_region`, ...; `all` where the whole distribution is missing.
+    pub component: String,
+    /// The distribution; none: the yield.
+    pub variable: Option<String>,
+    /// Bins without it, from 0; all of them if empty.
+    pub bins: Vec<usize>,
+    /// Why.
+    pub reason: String,
+}
+
+impl MissingError {
+    fn new(component: &str, variable: Option<&str>, reason: impl Into<String>) -> Self {
+        Self {
+            component: component.to_owned(),
+            variable: variable.map(ToOwned::to_owned),
+            bins: Vec::new(),
+            reason: reason.into(),
+        }
+    }
+
+    /// In a sentence.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let component = self.component.replace('_', " ");
+        let of = self.variable.as_deref().unwrap_or("the yield");
+        let bins: Vec<String> = self.bins.iter().map(|bin| (bin + 1).to_string()).collect();
+        let bins = match bins.as_slice() {
+            [] => String::new(),
+            [one] => format!(", bin {one}"),
+            many => format!(", bins {}", many.join(" ")),
+        };
+        if self.component == "all" {
+            format!("{of} is not compared: {}", self.reason)
+        } else {
+            format!("the error of {of}{bins} lacks {component}: {}", self.reason)
+        }
+    }
 }
 
 impl MethodMetrics {
@@ -70,73 +124,137 @@ impl MethodMetrics {
     }
 }
 
+impl ComparisonMetrics {
+    /// Everything that was asked for and is not there, a sentence each.
+    #[must_use]
+    pub fn missing(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (name, row) in &self.rows {
+            let whole = row.missing.iter();
+            lines.extend(whole.map(|(method, why)| format!("{name}, {method}: {why}")));
+            for (method, metrics) in &row.methods {
+                let parts = metrics.missing.iter().map(MissingError::describe);
+                lines.extend(parts.map(|text| format!("{name}, {method}: {text}")));
+            }
+        }
+        lines
+    }
+}
+
+/// An ensemble's result, and how it is called.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    name: &'a str,
+    metrics: &'a Metrics,
+}
+
+/// The results by row and method, or why there is none.
+struct Results<'a> {
+    experiment: &'a Experiment,
+    config: &'a ComparisonConfig,
+    ends: &'a [EnsembleEnd],
+}
+
+impl<'a> Results<'a> {
+    fn find(&self, row: &str, method: &str) -> Result<Named<'a>, String> {
+        let mut all = self.experiment.ensembles.iter();
+        let spec = all
+            .find(|spec| self.config.place(spec) == Some([row, method]))
+            .ok_or_else(|| format!("there is no ensemble {row}, {method}"))?;
+        let name = spec.name.as_str();
+        let end = self.ends.iter().find(|end| end.name == name);
+        let end = end.ok_or_else(|| format!("ensemble {name} has not been made"))?;
+        match (&end.metrics, &end.error) {
+            (Some(metrics), _) => Ok(Named { name, metrics }),
+            (None, Some(error)) => Err(format!("ensemble {name} has no result: {error}")),
+            (None, None) => Err(format!("ensemble {name} has no result")),
+        }
+    }
+}
+
 /// Compares what is there of an experiment; none if nothing is to be compared.
 #[must_use]
 pub fn compare_methods(experiment: &Experiment, ends: &[EnsembleEnd]) -> Option<ComparisonMetrics> {
     let config = experiment.comparison.as_ref()?;
-    let find = |row: &str, method: &str| -> Option<&Metrics> {
-        let is_wanted = |spec: &&crate::config::EnsembleSpec| {
-            config
-                .place(spec)
-                .is_some_and(|place| place == [row, method])
-        };
-        let name = &experiment.ensembles.iter().find(is_wanted)?.name;
-        ends.iter().find(|e| e.name == *name)?.metrics.as_ref()
+    let results = Results {
+        experiment,
+        config,
+        ends,
     };
-    let non_closure = non_closure(config, &find);
+    let reweighting = config.reweighting.as_ref();
+    let source = reweighting.and_then(|r| Some((r, r.nonclosure.as_deref()?)));
+    let non_closure = source.map(|(r, row)| non_closure(&results, r, row));
+    let names = experiment.axes.get(&config.rows)?;
     let mut rows = IndexMap::new();
-    for row in experiment.axes.get(&config.rows)? {
-        let mut methods = IndexMap::new();
-        let mut observed = None;
-        if let Some(reweighting) = &config.reweighting
-            && let Some(nominal) = find(row, &reweighting.nominal)
-        {
-            let variation = reweighting.variation.as_ref();
-            let variation = variation.and_then(|v| find(row, v));
-            let own = reweighting.nonclosure.as_deref() == Some(row);
-            let extra = if own { None } else { non_closure.as_ref() };
-            let pair = Reweighting {
-                config,
-                reweighting,
-                nominal,
-                variation,
-            };
-            if let Some(method) = pair.method(extra) {
-                methods.insert("reweighting".to_owned(), method);
-            }
-            if let Some(method) = abcd(config, nominal) {
-                methods.insert("abcd".to_owned(), method);
-            }
-            observed = observed.or_else(|| observation(config, nominal));
-        }
-        if let Some(name) = &config.interpolation
-            && let Some(metrics) = find(row, name)
-        {
-            if let Some(method) = direct(config, metrics) {
-                methods.insert("interpolation".to_owned(), method);
-            }
-            observed = observed.or_else(|| observation(config, metrics));
-        }
-        // the estimate without networks comes last
-        if let Some(abcd) = methods.shift_remove("abcd") {
-            methods.insert("abcd".to_owned(), abcd);
-        }
-        if methods.is_empty() {
-            continue;
-        }
-        rows.insert(
-            row.clone(),
-            ComparisonRow {
-                observed: observed.map(|o| o[0]),
-                observed_error: observed.map(|o| o[1]),
-                methods,
-            },
-        );
+    for name in names {
+        let own = source.is_some_and(|(_, row)| row == name);
+        let extra = if own { None } else { non_closure.as_ref() };
+        rows.insert(name.clone(), compared_row(&results, name, extra));
     }
-    (!rows.is_empty()).then(|| ComparisonMetrics {
+    let any = rows.values().any(|row| !row.methods.is_empty());
+    any.then(|| ComparisonMetrics {
         region: config.region.clone(),
         rows,
     })
+}
+
+fn compared_row(
+    results: &Results<'_>,
+    name: &str,
+    non_closure: Option<&Result<NonClosure, String>>,
+) -> ComparisonRow {
+    let config = results.config;
+    let mut row = ComparisonRow::default();
+    let mut observed = None;
+    let put = |row: &mut ComparisonRow, key: &str, made: Result<MethodMetrics, String>| match made {
+        Ok(method) => _ = row.methods.insert(key.to_owned(), method),
+        Err(reason) => _ = row.missing.insert(key.to_owned(), reason),
+    };
+    let mut last = None;
+    if let Some(reweighting) = &config.reweighting {
+        match results.find(name, &reweighting.nominal) {
+            Err(reason) => {
+                put(&mut row, "reweighting", Err(reason.clone()));
+                last = Some(Err(reason));
+            }
+            Ok(nominal) => {
+                let pair = Reweighting {
+                    config,
+                    reweighting,
+                    nominal,
+                    variation: variation(results, reweighting, name),
+                };
+                put(&mut row, "reweighting", pair.method(non_closure));
+                last = Some(abcd(config, nominal));
+                observed = observation(config, nominal.metrics);
+            }
+        }
+    }
+    if let Some(method) = &config.interpolation {
+        match results.find(name, method) {
+            Err(reason) => put(&mut row, "interpolation", Err(reason)),
+            Ok(found) => {
+                put(&mut row, "interpolation", direct(config, found));
+                observed = observed.or_else(|| observation(config, found.metrics));
+            }
+        }
+    }
+    // the estimate without networks comes last
+    if let Some(abcd) = last {
+        put(&mut row, "abcd", abcd);
+    }
+    row.observed = observed.map(|o| o[0]);
+    row.observed_error = observed.map(|o| o[1]);
+    row
+}
+
+fn variation<'a>(
+    results: &Results<'a>,
+    reweighting: &ReweightingComparison,
+    row: &str,
+) -> Option<Result<Named<'a>, String>> {
+    let method = reweighting.variation.as_ref()?;
+    Some(results.find(row, method))
 }
 
 fn observation(config: &ComparisonConfig, metrics: &Metrics) -> Option<[f64; 2]> {
@@ -144,35 +262,91 @@ fn observation(config: &ComparisonConfig, metrics: &Metrics) -> Option<[f64; 2]>
     Some([yields.observed?, yields.observed_error?])
 }
 
-fn wanted(config: &ComparisonConfig, name: &str) -> bool {
+fn no_region(region: &str, of: &Named<'_>) -> String {
+    format!(
+        "region {region} is not in the result of ensemble {}",
+        of.name
+    )
+}
+
+fn is_wanted(config: &ComparisonConfig, name: &str) -> bool {
     config.variables.is_empty() || config.variables.iter().any(|v| v == name)
 }
 
-fn variable(name: &str, metrics: &VariableMetrics) -> Option<Variable> {
-    Some(Variable {
+/// Distributions that were asked for and that an ensemble does not have.
+fn not_there<'a>(
+    config: &ComparisonConfig,
+    there: impl Iterator<Item = &'a String> + Clone,
+) -> Vec<MissingError> {
+    let missing = config
+        .variables
+        .iter()
+        .filter(|v| !there.clone().any(|t| t == *v));
+    let text = "it is no distribution of the ensemble";
+    missing
+        .map(|v| MissingError::new("all", Some(v), text))
+        .collect()
+}
+
+fn variable(name: &str, metrics: &VariableMetrics) -> Result<Variable, String> {
+    Ok(Variable {
         name: name.to_owned(),
         label: metrics.label.clone(),
         is_input: metrics.is_input,
         log: metrics.log,
-        edges: Edges::new(metrics.edges.clone()).ok()?,
+        edges: Edges::new(metrics.edges.clone()).map_err(|e| e.to_string())?,
     })
+}
+
+/// Components whose errors are numbers; the others are said to be missing.
+fn finite(
+    components: Vec<Component>,
+    nominal: &[f64],
+    variable: Option<&str>,
+    missing: &mut Vec<MissingError>,
+) -> Vec<Component> {
+    let mut kept = Vec::with_capacity(components.len());
+    for component in components {
+        let covariance = component.covariance(nominal);
+        let bad = |bin: &usize| covariance[*bin].iter().any(|c| !c.is_finite());
+        let bins: Vec<usize> = (0..covariance.len()).filter(bad).collect();
+        if bins.is_empty() {
+            kept.push(component);
+            continue;
+        }
+        let reason = "it is not a finite number";
+        let mut error = MissingError::new(&component.name, variable, reason);
+        // a yield has one bin, which need not be named
+        error.bins = if variable.is_some() { bins } else { Vec::new() };
+        missing.push(error);
+    }
+    kept
 }
 
 /// The yield from its histogram of one bin.
 fn of_yield(
-    config: &ComparisonConfig,
-    metrics: &Metrics,
+    observed: Option<[f64; 2]>,
     total: &Histogram,
-    components: &[Component],
+    components: Vec<Component>,
     variables: IndexMap<String, VariableMetrics>,
-) -> Option<MethodMetrics> {
-    let observed = observation(config, metrics);
+    mut missing: Vec<MissingError>,
+) -> Result<MethodMetrics, String> {
     let value = total.values[0];
-    let mut errors = IndexMap::new();
-    errors.insert("statistical".to_owned(), total.variances[0].sqrt());
-    for component in components {
+    if !value.is_finite() {
+        return Err(format!("the prediction is {value}"));
+    }
+    let mut errors: IndexMap<String, f64> = IndexMap::new();
+    let statistical = total.variances[0].sqrt();
+    if statistical.is_finite() {
+        errors.insert("statistical".to_owned(), statistical);
+    } else {
+        let reason = "it is not a finite number";
+        missing.push(MissingError::new("statistical", None, reason));
+    }
+    for component in finite(components, &total.values, None, &mut missing) {
         let variance = component.covariance(&total.values)[0][0];
-        errors.insert(component.name.to_owned(), variance.sqrt());
+        let entry = errors.entry(component.name.into_owned()).or_default();
+        *entry = entry.hypot(variance.sqrt());
     }
     let error = errors.values().map(|e| e * e).sum::<f64>().sqrt();
     let [difference, difference_error] = match observed {
@@ -183,136 +357,231 @@ fn of_yield(
         }
         _ => [None; 2],
     };
-    Some(MethodMetrics {
+    Ok(MethodMetrics {
         predicted: value,
         errors,
         error,
         difference,
         difference_error,
         variables,
+        missing,
     })
 }
 
+/// The components of a yield, the members' first: all of them that its ensemble has.
+fn of_result(y: &YieldMetrics) -> Vec<Component> {
+    let component = |(name, error): (&String, &f64)| Component {
+        name: name.clone().into(),
+        variations: match name.as_str() {
+            "members" => Variations::Covariance(vec![vec![error * error]]),
+            _ => Variations::Shifts(vec![vec![y.after + error]]),
+        },
+    };
+    y.components.iter().map(component).collect()
+}
+
+/// The components of a distribution. All but `members` shift every bin at once;
+/// that of the members is what is left of the covariance.
+fn of_distribution(v: &VariableMetrics) -> Vec<Component> {
+    let mut left = v.covariance.clone();
+    let mut list = Vec::with_capacity(v.components.len());
+    for (name, errors) in v.components.iter().filter(|(name, _)| *name != "members") {
+        for (line, a) in left.iter_mut().zip(errors) {
+            for (entry, b) in line.iter_mut().zip(errors) {
+                *entry -= a * b;
+            }
+        }
+        let values = v.after.values.iter().zip(errors);
+        let shifts = vec![values.map(|(value, error)| value + error).collect()];
+        list.push(Component {
+            name: name.clone().into(),
+            variations: Variations::Shifts(shifts),
+        });
+    }
+    for (bin, line) in left.iter_mut().enumerate() {
+        // differences of rounding are no variance
+        line[bin] = line[bin].max(0.0);
+    }
+    let members = Component {
+        name: "members".into(),
+        variations: Variations::Covariance(left),
+    };
+    list.insert(0, members);
+    list
+}
+
+/// Which of the errors that a method has are not in its ensemble's result.
+fn absent(y: &YieldMetrics, expected: &[(&str, &str)], replicas: usize) -> Vec<MissingError> {
+    let is_absent = |(name, _): &&(&str, &str)| !y.components.contains_key(*name);
+    let absent = expected.iter().filter(is_absent);
+    let mut missing: Vec<MissingError> = absent
+        .map(|(name, why)| MissingError::new(name, None, *why))
+        .collect();
+    if replicas < 2 && y.components.contains_key("members") {
+        let reason = format!("{replicas} member or replica has no spread");
+        missing.push(MissingError::new("members", None, reason));
+    }
+    missing
+}
+
+const EARLIER: &str = "the result is an earlier program's; run again in a new directory";
+
 /// A method whose metrics have all of its errors already.
-fn direct(config: &ComparisonConfig, metrics: &Metrics) -> Option<MethodMetrics> {
-    let region = metrics.regions.get(&config.region)?;
+fn direct(config: &ComparisonConfig, of: Named<'_>) -> Result<MethodMetrics, String> {
+    let metrics = of.metrics;
+    let region = metrics.regions.get(&config.region);
+    let region = region.ok_or_else(|| no_region(&config.region, &of))?;
     let y = &region.yields;
     let total = Histogram {
         values: vec![y.after],
         variances: vec![y.after_stat.powi(2)],
     };
-    let shifts = y.components.iter().map(|(name, error)| Component {
-        name: component_name(name),
-        variations: Variations::Shifts(vec![vec![y.after + error]]),
-    });
-    let components: Vec<Component> = shifts.collect();
-    let kept = region
-        .variables
-        .iter()
-        .filter(|(name, _)| wanted(config, name));
+    let expected = [
+        ("members", EARLIER),
+        ("gp", "interpolation.posterior_draws is 0"),
+        ("normalisation", EARLIER),
+    ];
+    let mut missing = absent(y, &expected, metrics.members.replicas);
+    missing.extend(not_there(config, region.variables.keys()));
+    let kept = region.variables.iter();
+    let kept = kept.filter(|(name, _)| is_wanted(config, name));
     let variables = kept.map(|(name, v)| (name.clone(), v.clone())).collect();
-    of_yield(config, metrics, &total, &components, variables)
-}
-
-fn component_name(name: &str) -> &'static str {
-    ["members", "gp", "normalisation"]
-        .into_iter()
-        .find(|known| *known == name)
-        .unwrap_or("other")
+    let observed = observation(config, metrics);
+    of_yield(observed, &total, of_result(y), variables, missing)
 }
 
 /// The source as a whole, scaled.
-fn abcd(config: &ComparisonConfig, metrics: &Metrics) -> Option<MethodMetrics> {
-    let region = metrics.regions.get(&config.region)?;
-    let [source, target] = metrics.training_yields;
-    // of events that weigh one; weights make it larger
-    let relative = (1.0 / source + 1.0 / target).sqrt();
-    let scaling = |nominal: &[f64]| Component {
-        name: "normalisation",
-        variations: Variations::Shifts(vec![
-            nominal.iter().map(|n| n * (1.0 + relative)).collect(),
-        ]),
+fn abcd(config: &ComparisonConfig, of: Named<'_>) -> Result<MethodMetrics, String> {
+    let metrics = of.metrics;
+    let region = metrics.regions.get(&config.region);
+    let region = region.ok_or_else(|| no_region(&config.region, &of))?;
+    let y = &region.yields;
+    let value = y.before;
+    let value = value.ok_or("the ensemble has no source that is scaled as a whole")?;
+    let mut missing = Vec::new();
+    let relative = metrics.relative_training_error();
+    let scaling = |nominal: &[f64]| {
+        let shift = nominal.iter().map(|n| n * (1.0 + relative)).collect();
+        vec![Component {
+            name: "normalisation".into(),
+            variations: Variations::Shifts(vec![shift]),
+        }]
     };
-    let variables = region
-        .variables
-        .iter()
-        .filter(|(name, _)| wanted(config, name))
-        .filter_map(|(name, v)| {
-            let before = v.before.as_ref()?;
-            let components = [scaling(&before.values)];
-            let variable = variable(name, v)?;
-            let observed = v.observed.clone();
-            let compared = compare(&variable, None, before, &components, observed);
-            Some((name.clone(), compared))
-        })
-        .collect();
-    // the histogram with the most events has the whole region's statistical error
-    let first = region.variables.values().find_map(|v| v.before.as_ref())?;
+    let mut variables = IndexMap::new();
+    missing.extend(not_there(config, region.variables.keys()));
+    for (name, v) in region.variables.iter() {
+        if !is_wanted(config, name) {
+            continue;
+        }
+        let made = variable(name, v).and_then(|variable| {
+            let before = v.before.as_ref();
+            let before = before.ok_or("it has no histogram of the source as a whole")?;
+            Ok((variable, before))
+        });
+        match made {
+            Err(reason) => missing.push(MissingError::new("all", Some(name), reason)),
+            Ok((variable, before)) => {
+                let components = scaling(&before.values);
+                let components = finite(components, &before.values, Some(name), &mut missing);
+                let observed = v.observed.clone();
+                let compared = compare(&variable, None, before, &components, observed);
+                variables.insert(name.clone(), compared);
+            }
+        }
+    }
+    let statistical = y.before_stat;
+    if statistical.is_none() {
+        missing.push(MissingError::new("statistical", None, EARLIER));
+    }
     let total = Histogram {
-        values: vec![region.yields.before?],
-        variances: vec![first.variances.iter().sum()],
+        values: vec![value],
+        variances: vec![statistical.unwrap_or(0.0).powi(2)],
     };
-    let components = [scaling(&total.values)];
-    of_yield(config, metrics, &total, &components, variables)
+    let components = scaling(&total.values);
+    let observed = observation(config, metrics);
+    of_yield(observed, &total, components, variables, missing)
 }
 
 /// Relative error a bin from the non-closure of one row: of the yield, and of each
-/// distribution.
+/// distribution; or why there is none.
 struct NonClosure {
-    total: f64,
-    variables: IndexMap<String, Vec<f64>>,
+    row: String,
+    total: Result<f64, String>,
+    variables: IndexMap<String, Result<NonClosureBins, String>>,
 }
 
-fn non_closure<'a>(
-    config: &ComparisonConfig,
-    find: &dyn Fn(&str, &str) -> Option<&'a Metrics>,
-) -> Option<NonClosure> {
-    let reweighting = config.reweighting.as_ref()?;
-    let row = reweighting.nonclosure.as_deref()?;
-    let variation = reweighting.variation.as_ref();
+/// Of one distribution.
+struct NonClosureBins {
+    edges: Vec<f64>,
+    /// Smoothed; none where neither the bin nor its neighbours are known.
+    relative: Vec<Option<f64>>,
+    /// Bins in which nothing is observed or predicted.
+    empty: Vec<usize>,
+}
+
+fn non_closure(
+    results: &Results<'_>,
+    reweighting: &ReweightingComparison,
+    row: &str,
+) -> Result<NonClosure, String> {
     let method = Reweighting {
-        config,
+        config: results.config,
         reweighting,
-        nominal: find(row, &reweighting.nominal)?,
-        variation: variation.and_then(|v| find(row, v)),
+        nominal: results.find(row, &reweighting.nominal)?,
+        variation: variation(results, reweighting, row),
     }
     .method(None)?;
     let total = match (method.difference, method.difference_error) {
-        (Some(difference), Some(error)) => beyond(difference / 100.0, error / 100.0),
-        _ => 0.0,
+        (Some(difference), Some(error)) => beyond(difference / 100.0, error / 100.0)
+            .ok_or_else(|| format!("that of row {row} is not a finite number")),
+        _ => Err(format!(
+            "row {row} is blind, or nothing is observed or predicted in it"
+        )),
     };
-    let variables = method
-        .variables
-        .iter()
-        .filter_map(|(name, v)| {
-            let observed = v.observed.as_ref()?;
-            let bins = 0..observed.values.len();
-            let excess = bins.map(|bin| {
-                let (n, p) = (observed.values[bin], v.after.values[bin]);
-                if n <= 0.0 || p <= 0.0 {
-                    return 0.0;
-                }
-                let variance = observed.variances[bin] / (n * n)
-                    + (v.after.variances[bin] + v.spread[bin].powi(2)) / (p * p);
-                beyond(p / n - 1.0, p / n * variance.sqrt())
-            });
-            Some((name.clone(), smooth(&excess.collect::<Vec<f64>>())))
-        })
-        .collect();
-    Some(NonClosure { total, variables })
+    let variables = method.variables.iter();
+    let variables = variables.map(|(name, v)| (name.clone(), non_closure_bins(row, v)));
+    Ok(NonClosure {
+        row: row.to_owned(),
+        total,
+        variables: variables.collect(),
+    })
 }
 
-/// What a deviation is more than its error explains, in quadrature.
-fn beyond(deviation: f64, error: f64) -> f64 {
-    (deviation * deviation - error * error).max(0.0).sqrt()
+fn non_closure_bins(row: &str, v: &VariableMetrics) -> Result<NonClosureBins, String> {
+    let observed = v.observed.as_ref();
+    let observed = observed.ok_or_else(|| format!("row {row} is blind"))?;
+    let of = |bin: usize| -> Option<f64> {
+        let (n, p) = (observed.values[bin], v.after.values[bin]);
+        if n <= 0.0 || p <= 0.0 {
+            return None;
+        }
+        let variance = observed.variances[bin] / (n * n)
+            + (v.after.variances[bin] + v.spread[bin].powi(2)) / (p * p);
+        beyond(p / n - 1.0, p / n * variance.sqrt())
+    };
+    let excess: Vec<Option<f64>> = (0..observed.values.len()).map(of).collect();
+    let empty = excess.iter().enumerate().filter(|(_, e)| e.is_none());
+    Ok(NonClosureBins {
+        edges: v.edges.clone(),
+        relative: smooth(&excess),
+        empty: empty.map(|(bin, _)| bin).collect(),
+    })
 }
 
-/// Mean of each bin and its neighbours.
-fn smooth(values: &[f64]) -> Vec<f64> {
+/// What a deviation is more than its error explains, in quadrature; none if it is
+/// not a number.
+fn beyond(deviation: f64, error: f64) -> Option<f64> {
+    let square = deviation * deviation - error * error;
+    square.is_finite().then(|| square.max(0.0).sqrt())
+}
+
+/// Mean of each bin and its neighbours, of those that are known.
+fn smooth(values: &[Option<f64>]) -> Vec<Option<f64>> {
     (0..values.len())
         .map(|bin| {
             let window = &values[bin.saturating_sub(1)..(bin + 2).min(values.len())];
-            window.iter().sum::<f64>() / window.len() as f64
+            let known: Vec<f64> = window.iter().flatten().copied().collect();
+            (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
         })
         .collect()
 }
@@ -321,94 +590,298 @@ fn smooth(values: &[f64]) -> Vec<f64> {
 struct Reweighting<'a> {
     config: &'a ComparisonConfig,
     reweighting: &'a ReweightingComparison,
-    nominal: &'a Metrics,
-    variation: Option<&'a Metrics>,
+    nominal: Named<'a>,
+    /// None if it was not asked for; else the result, or why there is none.
+    variation: Option<Result<Named<'a>, String>>,
 }
 
+/// Bins of a region in an ensemble's result, or why they cannot be had.
+type Pick<'p> = &'p dyn Fn(&Named<'_>, &str) -> Result<Vec<f64>, String>;
+
 impl Reweighting<'_> {
-    fn method(&self, non_closure: Option<&NonClosure>) -> Option<MethodMetrics> {
-        let region = self.nominal.regions.get(&self.config.region)?;
+    fn method(
+        &self,
+        non_closure: Option<&Result<NonClosure, String>>,
+    ) -> Result<MethodMetrics, String> {
+        let metrics = self.nominal.metrics;
+        let region = metrics.regions.get(&self.config.region);
+        let region = region.ok_or_else(|| no_region(&self.config.region, &self.nominal))?;
         let y = &region.yields;
-        let variables = region
-            .variables
-            .iter()
-            .filter(|(name, _)| wanted(self.config, name))
-            .filter_map(|(name, v)| {
-                let pick = |metrics: &Metrics, region: &str| -> Option<Vec<f64>> {
-                    let region = metrics.regions.get(region)?;
-                    let v = region
-                        .variables
-                        .get(name)
-                        .filter(|other| other.edges == v.edges)?;
-                    Some(v.after.values.clone())
-                };
-                let own = non_closure.and_then(|n| n.variables.get(name));
-                let members = Component {
-                    name: "members",
-                    variations: Variations::Covariance(v.covariance.clone()),
-                };
-                let components = self.components(members, &v.after.values, &pick, own);
-                let variable = variable(name, v)?;
-                let before = v.before.as_ref();
-                let observed = v.observed.clone();
-                let compared = compare(&variable, before, &v.after, &components, observed);
-                Some((name.clone(), compared))
-            })
-            .collect();
+        let expected = [("members", EARLIER), ("normalisation", EARLIER)];
+        let mut missing = absent(y, &expected, metrics.members.replicas);
+        missing.extend(not_there(self.config, region.variables.keys()));
+        let mut variables = IndexMap::new();
+        for (name, v) in &region.variables {
+            if !is_wanted(self.config, name) {
+                continue;
+            }
+            match variable(name, v) {
+                Err(reason) => missing.push(MissingError::new("all", Some(name), reason)),
+                Ok(variable) => {
+                    let components = self.of_variable(name, v, non_closure, &mut missing);
+                    let (before, observed) = (v.before.as_ref(), v.observed.clone());
+                    let compared = compare(&variable, before, &v.after, &components, observed);
+                    variables.insert(name.clone(), compared);
+                }
+            }
+        }
         let total = Histogram {
             values: vec![y.after],
             variances: vec![y.after_stat.powi(2)],
         };
-        let members = Component {
-            name: "members",
-            variations: Variations::Covariance(vec![vec![y.after_spread.powi(2)]]),
+        let pick = |of: &Named<'_>, region: &str| -> Result<Vec<f64>, String> {
+            let found = of.metrics.regions.get(region);
+            let found = found.ok_or_else(|| no_region(region, of))?;
+            Ok(vec![found.yields.after])
         };
-        let pick = |metrics: &Metrics, region: &str| -> Option<Vec<f64>> {
-            Some(vec![metrics.regions.get(region)?.yields.after])
-        };
-        let own = non_closure.map(|n| vec![n.total]);
-        let components = self.components(members, &total.values, &pick, own.as_ref());
-        of_yield(self.config, self.nominal, &total, &components, variables)
+        let mut components = of_result(y);
+        let shift = self.control_region(&total.values, &pick);
+        keep(&mut components, &mut missing, "control_region", None, shift);
+        if let Some(known) = non_closure {
+            let shift = known.as_ref().map_err(Clone::clone).and_then(|known| {
+                let relative = known.total.clone()?;
+                Ok(vec![vec![y.after * (1.0 + relative)]])
+            });
+            keep(
+                &mut components,
+                &mut missing,
+                "nonclosure",
+                None,
+                Some(shift),
+            );
+        }
+        let observed = observation(self.config, metrics);
+        of_yield(observed, &total, components, variables, missing)
     }
 
-    /// Ensemble, control region, non-closure.
-    fn components(
+    /// All components of one distribution; what cannot be had is said.
+    fn of_variable(
         &self,
-        members: Component,
-        nominal: &[f64],
-        pick: &dyn Fn(&Metrics, &str) -> Option<Vec<f64>>,
-        non_closure: Option<&Vec<f64>>,
+        name: &str,
+        v: &VariableMetrics,
+        non_closure: Option<&Result<NonClosure, String>>,
+        missing: &mut Vec<MissingError>,
     ) -> Vec<Component> {
-        let mut list = vec![members];
-        if let Some(variation) = self.variation {
-            // without quadrants the whole region changes at once
-            let whole = [self.config.region.clone()];
-            let quadrants: &[String] = match self.reweighting.quadrants.as_slice() {
-                [] => &whole,
-                some => some,
-            };
-            let shifts = quadrants.iter().filter_map(|quadrant| {
-                let (old, new) = (pick(self.nominal, quadrant)?, pick(variation, quadrant)?);
-                let bins = nominal.iter().zip(old.iter().zip(&new));
-                Some(bins.map(|(n, (old, new))| n - old + new).collect())
-            });
-            list.push(Component {
-                name: "control_region",
-                variations: Variations::Shifts(shifts.collect()),
-            });
+        let pick = |of: &Named<'_>, region: &str| -> Result<Vec<f64>, String> {
+            let found = of.metrics.regions.get(region);
+            let found = found.ok_or_else(|| no_region(region, of))?;
+            let other = found.variables.get(name);
+            let other = other
+                .ok_or_else(|| format!("{name} is no distribution of ensemble {}", of.name))?;
+            if other.edges != v.edges {
+                let text = format!("the edges of {name} are others in ensemble {}", of.name);
+                return Err(text);
+            }
+            Ok(other.after.values.clone())
+        };
+        let mut components = of_distribution(v);
+        let nominal = &v.after.values;
+        let shifts = self.control_region(nominal, &pick);
+        keep(
+            &mut components,
+            missing,
+            "control_region",
+            Some(name),
+            shifts,
+        );
+        if let Some(known) = non_closure {
+            let shifts = non_closure_shifts(known, name, v, missing);
+            keep(
+                &mut components,
+                missing,
+                "nonclosure",
+                Some(name),
+                Some(shifts),
+            );
         }
-        if let Some(relative) = non_closure.filter(|r| r.len() == nominal.len()) {
-            // nothing says how bins hang together: each on its own
-            let shifts = (0..nominal.len()).map(|bin| {
-                let mut shifted = nominal.to_vec();
-                shifted[bin] *= 1.0 + relative[bin];
-                shifted
-            });
-            list.push(Component {
-                name: "nonclosure",
-                variations: Variations::Shifts(shifts.collect()),
-            });
+        finite(components, nominal, Some(name), missing)
+    }
+
+    /// The prediction with the variation in the nominal's place, a quadrant each;
+    /// none if no variation was asked for.
+    fn control_region(
+        &self,
+        nominal: &[f64],
+        pick: Pick<'_>,
+    ) -> Option<Result<Vec<Vec<f64>>, String>> {
+        let variation = match self.variation.as_ref()? {
+            Ok(variation) => variation,
+            Err(reason) => return Some(Err(reason.clone())),
+        };
+        // without quadrants the whole region changes at once
+        let whole = [self.config.region.clone()];
+        let quadrants: &[String] = match self.reweighting.quadrants.as_slice() {
+            [] => &whole,
+            some => some,
+        };
+        let shift = |quadrant: &String| -> Result<Vec<f64>, String> {
+            let old = pick(&self.nominal, quadrant)?;
+            let new = pick(variation, quadrant)?;
+            let bins = nominal.iter().zip(old.iter().zip(&new));
+            Ok(bins.map(|(n, (old, new))| n - old + new).collect())
+        };
+        Some(quadrants.iter().map(shift).collect())
+    }
+}
+
+/// Adds the component of these shifts, or why it cannot be had; `None`: not asked for.
+fn keep(
+    components: &mut Vec<Component>,
+    missing: &mut Vec<MissingError>,
+    name: &'static str,
+    variable: Option<&str>,
+    shifts: Option<Result<Vec<Vec<f64>>, String>>,
+) {
+    match shifts {
+        None => {}
+        Some(Ok(shifts)) => components.push(Component {
+            name: name.into(),
+            variations: Variations::Shifts(shifts),
+        }),
+        Some(Err(reason)) => missing.push(MissingError::new(name, variable, reason)),
+    }
+}
+
+/// One shift a bin, since nothing says how bins hang together; bins that are empty in
+/// the row of the non-closure are said.
+fn non_closure_shifts(
+    known: &Result<NonClosure, String>,
+    name: &str,
+    v: &VariableMetrics,
+    missing: &mut Vec<MissingError>,
+) -> Result<Vec<Vec<f64>>, String> {
+    let known = known.as_ref().map_err(Clone::clone)?;
+    let bins = known.variables.get(name);
+    let bins = bins.ok_or_else(|| format!("{name} is no distribution of row {}", known.row))?;
+    let bins = bins.as_ref().map_err(Clone::clone)?;
+    if bins.edges != v.edges {
+        return Err(format!(
+            "the edges of {name} are others in row {}",
+            known.row
+        ));
+    }
+    let empty = bins.empty.iter().copied();
+    let (filled, unknown): (Vec<usize>, Vec<usize>) =
+        empty.partition(|bin| bins.relative[*bin].is_some());
+    let nothing = format!(
+        "nothing is observed or predicted there in row {}",
+        known.row
+    );
+    let taken = format!("{nothing}; that of the neighbouring bins is taken");
+    for (bins, reason) in [(filled, taken), (unknown, nothing)] {
+        if !bins.is_empty() {
+            let mut error = MissingError::new("nonclosure", Some(name), reason);
+            error.bins = bins;
+            missing.push(error);
         }
-        list
+    }
+    let nominal = &v.after.values;
+    let shift = |(bin, relative): (usize, &Option<f64>)| {
+        let mut shifted = nominal.clone();
+        shifted[bin] *= 1.0 + relative.unwrap_or(0.0);
+        shifted
+    };
+    Ok(bins.relative.iter().enumerate().map(shift).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is not a number is not zero.
+    #[test]
+    fn an_excess_that_is_no_number_is_none() {
+        assert_eq!(beyond(0.5, 0.3), Some(0.4));
+        assert_eq!(beyond(0.1, 0.3), Some(0.0));
+        assert_eq!(beyond(f64::NAN, 0.3), None);
+        assert_eq!(beyond(0.3, f64::INFINITY), None);
+    }
+
+    #[test]
+    fn empty_bins_take_what_their_neighbours_have() {
+        let values = [Some(0.2), None, Some(0.4), Some(0.0), None, None, None];
+        let smoothed = smooth(&values);
+        assert!((smoothed[1].unwrap() - 0.3).abs() < 1e-12);
+        assert!((smoothed[3].unwrap() - 0.2).abs() < 1e-12);
+        assert_eq!(smoothed[4], Some(0.0));
+        assert_eq!(smoothed[5..], [None, None]);
+    }
+
+    fn distribution() -> VariableMetrics {
+        let nominal = vec![10.0, 20.0];
+        let normalisation = vec![1.0, 2.0];
+        // members: 0.25 and 1 on the diagonal, -0.1 beside it
+        let covariance = vec![vec![1.25, 1.9], vec![1.9, 5.0]];
+        VariableMetrics {
+            label: "x".to_owned(),
+            is_input: true,
+            log: false,
+            edges: vec![0.0, 1.0, 2.0],
+            observed: None,
+            before: None,
+            after: Histogram {
+                values: nominal,
+                variances: vec![1.0, 2.0],
+            },
+            spread: vec![1.25f64.sqrt(), 5f64.sqrt()],
+            covariance,
+            components: [
+                ("members".to_owned(), vec![0.5, 1.0]),
+                ("normalisation".to_owned(), normalisation),
+            ]
+            .into(),
+            chi2_before: None,
+            chi2_after: None,
+            chi2_after_covariance: None,
+            chi2_shape_statistical: None,
+            chi2_shape: None,
+        }
+    }
+
+    /// Every component of a result is there once, and together they are its
+    /// covariance.
+    #[test]
+    fn components_of_a_result_are_taken_apart() {
+        let v = distribution();
+        let components = of_distribution(&v);
+        let names: Vec<&str> = components.iter().map(|c| &*c.name).collect();
+        assert_eq!(names, ["members", "normalisation"]);
+        let parts: Vec<_> = components
+            .iter()
+            .map(|c| c.covariance(&v.after.values))
+            .collect();
+        for i in 0..2 {
+            for k in 0..2 {
+                let sum = parts[0][i][k] + parts[1][i][k];
+                assert!((sum - v.covariance[i][k]).abs() < 1e-12);
+            }
+            assert!((parts[0][i][i].sqrt() - v.components["members"][i]).abs() < 1e-12);
+        }
+    }
+
+    /// Histograms of other edges are not combined by number.
+    #[test]
+    fn non_closure_of_other_edges_is_missing() {
+        let v = distribution();
+        let of = |edges: Vec<f64>| NonClosureBins {
+            edges,
+            relative: vec![Some(0.1), None],
+            empty: vec![1],
+        };
+        let with = |edges: Vec<f64>| {
+            Ok(NonClosure {
+                row: "b".to_owned(),
+                total: Ok(0.1),
+                variables: [("x".to_owned(), Ok(of(edges)))].into(),
+            })
+        };
+        let mut missing = Vec::new();
+        let other = with(vec![0.0, 1.5, 2.0]);
+        assert!(non_closure_shifts(&other, "x", &v, &mut missing).is_err());
+        let same = with(v.edges.clone());
+        let shifts = non_closure_shifts(&same, "x", &v, &mut missing).unwrap();
+        assert_eq!(shifts, [[11.0, 20.0], [10.0, 20.0]]);
+        assert_eq!(missing.len(), 1);
+        assert_eq!(missing[0].bins, [1]);
     }
 }

@@ -1,7 +1,7 @@
 //! From the events' weights to every number of `metrics.json`.
 
 use super::Workbench;
-use super::apply::{Applier, ApplyError, Combiner, Predicted, yields};
+use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::closure::{Component, compare};
 use super::metrics::{
@@ -181,6 +181,7 @@ impl<'a> Accumulator<'a> {
             experiment: plan.config.experiment.name.clone(),
             training_region: plan.config.training.region.clone(),
             training_yields: yields(plan),
+            training_errors: training_errors(plan),
             members: member_summary(&plan.config, members, failed, self.replicas.len()),
             loss: loss_summary(members),
             losses: vec![plan.source.losses.clone(), plan.target.losses.clone()],
@@ -217,17 +218,17 @@ impl<'a> Accumulator<'a> {
         let plan = self.plan;
         let nominal = || source_rows.iter().map(|i| self.nominal[*i]);
         let weights = WeightSummary::of(nominal());
-        let before: f64 = source_rows
-            .iter()
-            .map(|i| plan.source.table.weights[*i] * self.before_factor)
-            .sum();
+        let before = source_rows.iter();
+        let before = before.map(|i| plan.source.table.weights[*i] * self.before_factor);
+        let before = WeightSummary::of(before);
         let observed = target
             .map(|rows| WeightSummary::of(rows.iter().map(|i| plan.target.table.weights[*i])));
         let spread = sums.total.spread()[0];
         let mut yields = YieldMetrics {
             observed: observed.map(|o| o.sum),
             observed_error: observed.map(|o| o.error),
-            before: Some(before),
+            before: Some(before.sum),
+            before_stat: Some(before.error),
             after: weights.sum,
             after_stat: weights.error,
             after_spread: spread,

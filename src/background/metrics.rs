@@ -20,6 +20,8 @@ pub struct Metrics {
     pub training_region: String,
     /// Sums of weights of source and target in the training region.
     pub training_yields: [f64; 2],
+    /// Their statistical errors: square roots of the sums of squared weights.
+    pub training_errors: [f64; 2],
     /// Members.
     pub members: MemberSummary,
     /// Losses.
@@ -34,6 +36,16 @@ pub struct Metrics {
     /// Gaussian processes and samples, of an interpolation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interpolation: Option<InterpolationMetrics>,
+}
+
+impl Metrics {
+    /// Relative error of the ratio of target and source in the training region, from
+    /// the numbers of effective events (sum w)^2 / sum w^2 of both.
+    #[must_use]
+    pub fn relative_training_error(&self) -> f64 {
+        let relative = |k: usize| self.training_errors[k] / self.training_yields[k];
+        relative(0).hypot(relative(1))
+    }
 }
 
 /// Members of the ensemble.
@@ -105,6 +117,9 @@ pub struct YieldMetrics {
     /// Source, scaled as a whole to the target in the training region; an
     /// interpolation has none.
     pub before: Option<f64>,
+    /// Its statistical error, that of the source's events in the region.
+    #[serde(default)]
+    pub before_stat: Option<f64>,
     /// Prediction: the reweighted source, or the samples.
     pub after: f64,
     /// Its statistical error.

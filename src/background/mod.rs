@@ -37,7 +37,9 @@ pub(crate) use apply::Applier;
 pub use apply::ApplyError;
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, redo_matrix, run};
-pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, compare_methods};
+pub use comparison::{
+    ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, compare_methods,
+};
 pub use events::{Rest, Sample};
 pub(crate) use events::{Wanted, inputs};
 pub use grow::{Merged, extend, merge};

@@ -4,6 +4,7 @@
 use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields};
 use super::classifier::ClassifierError;
+use super::comparison::CommonEdges;
 use super::diagnostics::Accumulator;
 use super::events::Sample;
 use super::interpolation::{self, InterpolationError};
@@ -240,6 +241,7 @@ impl Prepared {
         let inputs = Inputs {
             source: files("source"),
             target: files("target"),
+            ..Inputs::default()
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
         let found = find_members(&directory, &plan, say)?;
@@ -261,7 +263,11 @@ impl Prepared {
     }
 
     /// The result, if it is there and nothing would change it.
-    pub(super) fn finished(&self, unblind: bool) -> Result<Option<EnsembleEnd>, RunError> {
+    pub(super) fn finished(
+        &self,
+        unblind: bool,
+        edges: Option<&CommonEdges>,
+    ) -> Result<Option<EnsembleEnd>, RunError> {
         let config = &self.spec.config;
         let Some(earlier) = self.directory.manifest()? else {
             return Ok(None);
@@ -280,6 +286,9 @@ impl Prepared {
         let Ok(metrics) = report::read_metrics(&self.directory) else {
             return Ok(None);
         };
+        if edges.is_some_and(|edges| !edges.are_those_of(&metrics, config)) {
+            return Ok(None);
+        }
         // figures that cannot be drawn again are made anew
         let has_figures = report::read_figure_data(&self.directory)
             .is_ok_and(|data| data.is_some() || config.experiment.method != Method::Interpolate);

@@ -3,6 +3,7 @@
 use super::events::Sample;
 use super::interpolation::InterpolationPlan;
 use super::plan::{Plan, PlanError, PlanOptions, region_index};
+use super::variables::Variable;
 use crate::config::{Blinding, Config, Method};
 use crate::ensemble::{FeatureScaling, Fold, StreamSource, Streams, Task, TrainingSettings};
 use crate::stats::WeightSummary;
@@ -73,6 +74,22 @@ impl Planned {
         match self {
             Self::Ratio(plan) => vec![&plan.source, &plan.target],
             Self::Interpolation(plan) => vec![&plan.target],
+        }
+    }
+
+    /// The distributions that are compared.
+    #[must_use]
+    pub fn variables(&self) -> &[Variable] {
+        match self {
+            Self::Ratio(plan) => &plan.variables,
+            Self::Interpolation(plan) => &plan.variables,
+        }
+    }
+
+    pub(super) fn variables_mut(&mut self) -> &mut [Variable] {
+        match self {
+            Self::Ratio(plan) => &mut plan.variables,
+            Self::Interpolation(plan) => &mut plan.variables,
         }
     }
 

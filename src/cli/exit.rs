@@ -174,9 +174,9 @@ impl From<InterpolationError> for Failure {
     fn from(error: InterpolationError) -> Self {
         match error {
             InterpolationError::Plane { .. } => fail(Exit::Data, &error),
-            InterpolationError::Empty { .. } | InterpolationError::Data(_) => {
-                fail(Exit::Config, &error)
-            }
+            InterpolationError::Empty { .. }
+            | InterpolationError::NothingOutside { .. }
+            | InterpolationError::Data(_) => fail(Exit::Config, &error),
             InterpolationError::Interrupted => fail(Exit::Interrupted, &error),
             InterpolationError::Device(error) => error.into(),
             InterpolationError::Directory(error) => error.into(),

@@ -6,6 +6,7 @@ use crate::background::PlanError;
 use crate::config::{Experiment, Measurement};
 use crate::data::{Dataset, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
+use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::run::{RunDirectory, State};
 use std::path::Path;
@@ -27,7 +28,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
         });
         return json(&value);
     }
-    let number = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{v:.6}"));
+    let number = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| significant(v, 7));
     let rows: Vec<Vec<String>> = columns
         .iter()
         .map(|c| {

@@ -8,6 +8,7 @@ use crate::config::Experiment;
 use crate::ensemble::{Split, Streams};
 use crate::executor::duration;
 use crate::measurement::describe_measurement;
+use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use sideband_models::NetworkConfig;
 use std::path::PathBuf;
 
@@ -178,7 +179,7 @@ fn describe(plan: &Planned) -> String {
                 if hidden {
                     "blinded".to_owned()
                 } else {
-                    format!("{:.1}", weights.sum)
+                    with_error(weights.sum, weights.error)
                 },
                 if hidden {
                     "–".to_owned()
@@ -224,7 +225,8 @@ fn describe(plan: &Planned) -> String {
         .iter()
         .zip(scaling.mean.iter().zip(&scaling.scale))
         .map(|(text, (mean, scale))| {
-            vec![text.clone(), format!("{mean:.4}"), format!("{scale:.4}")]
+            let digits = decimals_of(&[*scale]).map_or(4, |d| d + 2);
+            vec![text.clone(), fixed(*mean, digits), significant(*scale, 4)]
         })
         .collect();
     format!(

@@ -1,30 +1,23 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::{go_to, print_ended, print_ensemble, to_result};
+use super::run::{print_ended, print_ensemble, print_measurement};
 use super::{Done, Exit};
-use crate::background::{RunOptions, redo_matrix, redo_report};
+use crate::background::{redo_matrix, redo_report};
 use crate::ensemble::Interrupt;
+use crate::measurement::redraw_measurement;
 use crate::run::RunDirectory;
-use std::path::PathBuf;
 
+/// Draws what is there anew; trains and fits nothing.
 pub(super) fn report(arguments: &ReportArguments) -> Done {
-    let experiment = RunDirectory::open(&arguments.run)?.experiment()?;
+    let root = RunDirectory::open(&arguments.run)?;
+    let experiment = root.experiment()?;
     if experiment.measurement.is_some() {
-        let root = go_to(&arguments.run)?;
-        let options = RunOptions {
-            out: root.path().to_owned(),
-            base: PathBuf::new(),
-            unblind: false,
-            quiet: false,
-            only: None,
-        };
-        return to_result(&experiment, &options, &Interrupt::default());
-    }
-    if experiment.is_matrix {
-        let root = RunDirectory::open(&arguments.run)?;
+        print_measurement(&redraw_measurement(&root)?, &root)?;
+    } else if experiment.is_matrix {
         return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
+    } else {
+        print_ensemble(&redo_report(&arguments.run)?)?;
     }
-    print_ensemble(&redo_report(&arguments.run)?)?;
     Ok(Exit::Ok)
 }

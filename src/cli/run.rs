@@ -2,10 +2,10 @@
 
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
 use super::{Done, Exit, Failure, print};
-use crate::background::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
+use crate::background::{ComparisonMetrics, Ended, EnsembleEnd, RunOptions, run as run_experiment};
 use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
-use crate::measurement::{Measured, measure, measurement_verdict};
+use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
 use crate::report::page::Status;
 use crate::report::verdict;
 use crate::run::{RunDirectory, State};
@@ -49,16 +49,23 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     let Some(result) = &measured.result else {
         return print_ended(&measured.training, interrupt);
     };
-    for line in measurement_verdict(result) {
-        print(&format!("{} {}", mark(line.status), line.text))?;
-    }
-    let directory = &measured.training.directory;
-    print(&format!("result  {}", directory.path().display()))?;
-    print(&format!("report  {}", directory.report_path().display()))?;
+    print_measurement(result, &measured.training.directory)?;
     Ok(match measured.training.state {
         State::Complete if measured.is_whole => Exit::Ok,
         _ => Exit::Partial,
     })
+}
+
+/// Says what a measurement found and where it lies.
+pub(super) fn print_measurement(
+    result: &MeasurementResult,
+    directory: &RunDirectory,
+) -> Result<(), Failure> {
+    for line in measurement_verdict(result) {
+        print(&format!("{} {}", mark(line.status), line.text))?;
+    }
+    print(&format!("result  {}", directory.path().display()))?;
+    print(&format!("report  {}", directory.report_path().display()))
 }
 
 /// How a conclusion is meant, in a word of fixed length.
@@ -80,7 +87,9 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure
     if let Some(executor) = &arguments.executor {
         settings.push(format!("executor.kind={executor:?}"));
     }
-    Ok(load_experiment(&arguments.config, &settings)?)
+    let experiment = load_experiment(&arguments.config, &settings)?;
+    experiment.check_uses()?;
+    Ok(experiment)
 }
 
 /// Opens a run and goes to the folder it was started in, from which its data
@@ -124,6 +133,14 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
             print(&format!("{}:", end.name))?;
         }
         print_ensemble(end)?;
+    }
+    let compared = ended.compared.as_ref();
+    for line in compared
+        .filter(|_| ended.state != State::Interrupted)
+        .map(ComparisonMetrics::missing)
+        .unwrap_or_default()
+    {
+        print(&format!("check   comparison, {line}"))?;
     }
     if ended.is_matrix {
         print(&format!("run     {path}"))?;

@@ -191,6 +191,24 @@ impl ComparisonConfig {
             for quadrant in &reweighting.quadrants {
                 region("reweighting.quadrants", quadrant)?;
             }
+            ensure(
+                reweighting.variation.is_some() || reweighting.quadrants.is_empty(),
+                "comparison.reweighting.quadrants",
+                &reweighting.quadrants,
+                "nothing without `variation`, which takes the nominal's place in them",
+            )?;
+            ensure(
+                reweighting.variation.as_ref() != Some(&reweighting.nominal),
+                "comparison.reweighting.variation",
+                &reweighting.variation,
+                "another value than that of `nominal`: it would vary nothing",
+            )?;
+            ensure(
+                reweighting.nonclosure.is_none() || rows.len() > 1,
+                "comparison.reweighting.nonclosure",
+                &reweighting.nonclosure,
+                "nothing with a single row: it is an error of all others",
+            )?;
         }
         Ok(())
     }

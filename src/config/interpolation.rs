@@ -69,7 +69,8 @@ pub struct MassPlaneConfig {
     /// Bins along each axis.
     #[serde(default = "default_bins")]
     pub bins: usize,
-    /// Parts that are cut out of the fit and of the training.
+    /// Parts that are cut out of the fit and of the training; they may overlap. Every
+    /// event and bin of the box lies in one of them or in the training region.
     pub holes: Vec<Hole>,
     /// How the Gaussian process is fitted.
     #[serde(default)]
@@ -226,14 +227,7 @@ impl InterpolationConfig {
 
     /// Whether samples have a column of this name already.
     fn is_taken(&self, name: &str) -> bool {
-        let own = [
-            "weight",
-            "nominal",
-            "spread",
-            "median",
-            "point",
-            "plane_bin",
-        ];
+        let own = ["weight", "nominal", "spread", "point", "plane_bin"];
         let category = self.category.as_ref().map(|c| c.column.as_str());
         let rebuilt = self.candidates.is_some() && REBUILT.contains(&name);
         [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
@@ -356,7 +350,16 @@ impl MassPlaneConfig {
             "interpolation.plane.holes",
             self.holes.len(),
             "1 to 16 holes",
-        )
+        )?;
+        for (i, hole) in self.holes.iter().enumerate() {
+            ensure(
+                !self.holes[..i].contains(hole),
+                &format!("interpolation.plane.holes[{i}]"),
+                hole,
+                "each hole once",
+            )?;
+        }
+        Ok(())
     }
 }
 

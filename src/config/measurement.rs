@@ -16,6 +16,7 @@ pub use model::{
     ChannelConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode, ObservedConfig,
     ParameterConfig, ProcessConfig, SystematicConfig,
 };
+use likelihood::default_finite_sample_points;
 use model::{ColumnsConfig, SideConfig};
 pub use ratios::{FIXED_SUFFIX, RatioName, side};
 

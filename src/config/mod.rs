@@ -13,6 +13,7 @@ mod matrix;
 mod measurement;
 mod parse;
 mod raw;
+mod uses;
 
 use serde_json::{Value, json};
 

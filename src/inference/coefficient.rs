@@ -121,6 +121,15 @@ impl Coefficient {
         &self.places
     }
 
+    /// The parameter that the function is, if it is nothing else.
+    #[must_use]
+    pub fn parameter(&self) -> Option<usize> {
+        match self.tree {
+            Tree::Variable(variable) => self.places.get(variable).copied(),
+            _ => None,
+        }
+    }
+
     /// The value at a point of all parameters. Not finite outside the function's
     /// domain: the square root or the logarithm of a negative number, a division by
     /// zero.

@@ -33,6 +33,18 @@ pub enum Interpolation {
 }
 
 impl Interpolation {
+    /// Its name in HistFactory and pyhf.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Code0 => "code0",
+            Self::Code1 => "code1",
+            Self::Code2 => "code2",
+            Self::Code4 => "code4",
+            Self::Code4p => "code4p",
+        }
+    }
+
     /// Whether it gives a factor, and not a term.
     #[must_use]
     pub const fn is_factor(self) -> bool {

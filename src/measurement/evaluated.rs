@@ -10,7 +10,7 @@ use crate::run::RunDirectory;
 use std::sync::Arc;
 
 /// The file of events that are streamed.
-const EVENTS: &str = "events.parquet";
+pub(super) const EVENTS: &str = "events.parquet";
 
 /// Events with their ratios.
 pub(super) enum Evaluated {

@@ -5,8 +5,9 @@ use super::error::MeasureError;
 use super::plan::Plan;
 use super::samples::{Reader, Template};
 use super::trust::split;
+use super::twins::check_observed;
 use crate::background::Sample;
-use crate::config::Measurement;
+use crate::config::{Measurement, SampleConfig};
 use crate::data::Losses;
 use crate::ensemble::Streams;
 use crate::inference::interference::{DIMENSIONS, Point};
@@ -108,7 +109,18 @@ pub(super) fn observed(
             ),
         ));
     }
+    let mut sample = sample;
+    // copies are told by their ids, where the files have them
+    if let Some(id) = observed_id(measurement, reader, &sample)? {
+        sample.id = id;
+    }
     let sample = reader.read_observed(&sample)?;
+    check_observed(&sample, || {
+        let reference = measurement.reference();
+        let reference = reference
+            .ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))?;
+        reader.read("measurement.reference", &reference)
+    })?;
     let mut events = Events {
         templates: reader.templates(&sample),
         losses: Some(sample.losses.clone()),
@@ -124,6 +136,20 @@ pub(super) fn observed(
         ));
     }
     Ok(Some(events))
+}
+
+/// The columns that name an event in the samples, if the observed files have all of them.
+fn observed_id(
+    measurement: &Measurement,
+    reader: &Reader<'_>,
+    sample: &SampleConfig,
+) -> Result<Option<Vec<String>>, MeasureError> {
+    let Some(reference) = measurement.reference() else {
+        return Ok(None);
+    };
+    let columns = reader.column_names("observed", sample)?;
+    let has_all = reference.id.iter().all(|name| columns.contains(name));
+    Ok((has_all && !reference.id.is_empty()).then_some(reference.id))
 }
 
 /// Events of a process that no network has seen, weighted to `rate`.

@@ -17,6 +17,8 @@ pub(super) struct Likelihoods {
     pub model: Model,
     pub events: EventTerm,
     pub histograms: Option<HistogramModel>,
+    /// What the histograms were made of.
+    pub asked: Vec<Histogram>,
     channels: Vec<HistogramChannel>,
     list: Vec<Parameter>,
     parameters: Parameters,
@@ -32,6 +34,11 @@ impl Likelihoods {
     /// Place of a parameter.
     pub(super) fn parameter(&self, name: &str) -> Option<usize> {
         self.parameters.place(name)
+    }
+
+    /// Those of the measurement, without the bins'.
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
     /// All parameters of the model.
@@ -87,7 +94,11 @@ impl Study<'_> {
                 }
             })
             .collect();
-        let (channels, parameters) = builder.histograms(&asked)?;
+        let HistogramModel {
+            channels,
+            parameters,
+            ..
+        } = builder.histograms(&asked)?;
         let reference = pool.sample()?;
         let over_pool = builder.unbinned(pool, Some(&reference), &parameters)?;
         let normalising = (&reference, self.is_renormalised());
@@ -104,16 +115,15 @@ impl Study<'_> {
             statistical: false,
         });
         let all: Vec<Histogram> = own.into_iter().chain(asked).collect();
-        let histograms = if all.is_empty() {
-            None
-        } else {
-            let (channels, parameters) = builder.histograms(&all)?;
-            Some(Builder::histogram_model(parameters, channels))
+        let histograms = match all.is_empty() {
+            true => None,
+            false => Some(builder.histograms(&all)?),
         };
         Ok(Likelihoods {
             model,
             events: events_term,
             histograms,
+            asked: all,
             channels,
             list,
             parameters: builder.parameters.clone(),

@@ -10,14 +10,17 @@
 mod analyse;
 mod asimov;
 mod beside;
+mod bins;
 mod columns;
 mod describe;
 mod error;
 mod evaluated;
 mod event_file;
 mod events;
+mod files;
 mod finite_sample;
 mod generate;
+mod inputs;
 mod likelihoods;
 mod limits;
 mod model;
@@ -34,11 +37,12 @@ mod support;
 mod tables;
 mod toys;
 mod trust;
+mod twins;
 
 pub use describe::describe as describe_measurement;
 pub use error::MeasureError;
 pub use event_file::EventFileError;
-pub use page::verdict as measurement_verdict;
+pub use page::{redraw as redraw_measurement, verdict as measurement_verdict};
 pub use pipeline::{Measured, measure};
 pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{

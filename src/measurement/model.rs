@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use super::error::MeasureError;
-use super::plan::{Plan, ProcessPlan, VariedPlan};
+use super::plan::{Plan, ProcessPlan};
 use crate::config::{Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, NotPositiveConfig};
 use crate::inference::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
@@ -190,34 +190,18 @@ impl Parameters {
         plan: &Plan,
         process: &ProcessPlan,
     ) -> Result<Rate, MeasureError> {
-        let responses = self.varied(measurement, plan, &process.name).map(
-            |(parameter, varied, interpolation)| RateResponse {
-                parameter,
+        let varied = plan.of_process(&process.name);
+        let responses = varied.filter_map(|(systematic, varied)| {
+            Some(RateResponse {
+                parameter: self.place(systematic)?,
                 low: varied.rates[0],
                 high: varied.rates[1],
-                interpolation,
-            },
-        );
+                interpolation: code(measurement.systematics[systematic].interpolation),
+            })
+        });
         let coefficient = self.coefficient(measurement, &process.name)?;
         Rate::new(coefficient, process.rate(), responses.collect())
             .map_err(|e| MeasureError::data(format!("samples.{}", process.name), e.to_string()))
-    }
-
-    /// What acts on a process: the nuisance parameter's place, what it does, and how it
-    /// is interpolated.
-    fn varied<'a>(
-        &'a self,
-        measurement: &'a Measurement,
-        plan: &'a Plan,
-        process: &'a str,
-    ) -> impl Iterator<Item = (usize, &'a VariedPlan, Interpolation)> {
-        let all = plan.varied.iter();
-        all.filter(move |((_, p), _)| p == process)
-            .filter_map(|((systematic, _), varied)| {
-                let config = &measurement.systematics[systematic];
-                let code = code(config.interpolation);
-                Some((self.place(systematic)?, varied, code))
-            })
     }
 }
 
@@ -228,6 +212,18 @@ pub(super) fn code(code: InterpolationCode) -> Interpolation {
         InterpolationCode::Code1 => Interpolation::Code1,
         InterpolationCode::Code4 => Interpolation::Code4,
         InterpolationCode::Code4p => Interpolation::Code4p,
+    }
+}
+
+/// How the shape of a histogram is interpolated where densities of events are by `density`:
+/// by the same code if that adds terms, which is then exact. Codes 1 and 4 multiply event by
+/// event, which bins cannot know: bins have code 4p, as in pyhf.
+pub(super) fn shape_code(density: InterpolationCode) -> Interpolation {
+    let code = code(density);
+    if code.is_factor() {
+        Interpolation::Code4p
+    } else {
+        code
     }
 }
 
@@ -291,13 +287,11 @@ impl Builder<'_> {
         Ok(channel)
     }
 
-    /// Histograms, by their places among the plan's templates, and the parameters of a
-    /// model with them: for the statistical error of their bins some are appended.
-    pub(super) fn histograms(
-        &self,
-        asked: &[Histogram],
-    ) -> Result<(Vec<HistogramChannel>, Vec<Parameter>), MeasureError> {
+    /// Histograms, by their places among the plan's templates, as a model: for the
+    /// statistical error of their bins it has parameters that are appended.
+    pub(super) fn histograms(&self, asked: &[Histogram]) -> Result<HistogramModel, MeasureError> {
         let mut parameters = self.parameters.list.clone();
+        let mut fixed = self.fixed();
         let mut parts = Vec::new();
         for histogram in asked {
             let of = |process| self.template(process, histogram.number);
@@ -308,7 +302,8 @@ impl Builder<'_> {
                 .map(of)
                 .collect::<Result<_, _>>()?;
             if histogram.statistical {
-                self.add_statistical(histogram, &mut templates, &mut parameters);
+                let idle = self.add_statistical(histogram, &mut templates, &mut parameters);
+                fixed.extend(idle.into_iter().map(|place| (place, 1.0)));
             }
             parts.push(templates);
         }
@@ -328,7 +323,21 @@ impl Builder<'_> {
         };
         let channels = asked.iter().zip(parts).map(build);
         let channels = channels.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        Ok((channels, parameters))
+        Ok(HistogramModel {
+            parameters,
+            fixed,
+            channels,
+            constraints: Vec::new(),
+        })
+    }
+
+    /// Parameters that no fit moves, at their nominal values.
+    fn fixed(&self) -> Vec<(usize, f64)> {
+        let names = self.measurement.measurement.fixed.iter();
+        names
+            .filter_map(|name| self.parameters.place(name))
+            .map(|place| (place, self.parameters.list[place].nominal))
+            .collect()
     }
 
     fn template(
@@ -348,56 +357,72 @@ impl Builder<'_> {
             factors: vec![Factor::Coefficient(coefficient)],
             modifiers: Vec::new(),
         };
-        let varied = self
-            .parameters
-            .varied(self.measurement, self.plan, &process.name);
-        for (parameter, varied, interpolation) in varied {
-            match &varied.templates {
-                Some([low, high]) => template.modifiers.push(Modifier::Shape {
+        let varied = self.plan.of_process(&process.name);
+        for (systematic, varied) in varied {
+            let Some(parameter) = self.parameters.place(systematic) else {
+                continue;
+            };
+            let config = &self.measurement.systematics[systematic];
+            let fixed = config.rates.contains_key(&process.name);
+            let nominal = &process.templates[number];
+            let effect = varied.in_channel(nominal, number, (config.shape, fixed));
+            if let Some([low, high]) = effect.rates {
+                template.factors.push(Factor::Response(RateResponse {
                     parameter,
-                    low: scaled(&low[number]),
-                    high: scaled(&high[number]),
-                    code: Interpolation::Code4p,
-                }),
-                None => template.factors.push(Factor::Response(RateResponse {
+                    low,
+                    high,
+                    interpolation: code(config.interpolation),
+                }));
+            }
+            if let Some(sides) = effect.shapes {
+                let [low, high] =
+                    sides.map(|side| side.iter().map(|x| process.scale * x).collect());
+                template.modifiers.push(Modifier::Shape {
                     parameter,
-                    low: varied.rates[0],
-                    high: varied.rates[1],
-                    interpolation,
-                })),
+                    low,
+                    high,
+                    code: shape_code(config.density_interpolation),
+                });
             }
         }
         Ok(template)
     }
 
     /// One parameter a bin for the finite number of simulated events, common to all
-    /// processes, in quadrature at the nominal point.
+    /// processes, in quadrature at the nominal point; where nothing is expected there, of
+    /// the samples as they were simulated. The places of those of empty bins, which
+    /// measure nothing, come back: they are fixed.
     fn add_statistical(
         &self,
         histogram: &Histogram,
         templates: &mut [HistogramTemplate],
         parameters: &mut Vec<Parameter>,
-    ) {
+    ) -> Vec<usize> {
         let (name, number) = (&histogram.name, histogram.number);
         let nominal: Vec<f64> = self.parameters.list.iter().map(|p| p.nominal).collect();
         let bins = templates[0].nominal.len();
         let first = parameters.len();
+        let mut idle = Vec::new();
         for bin in 0..bins {
-            let (mut sum, mut variance) = (0.0, 0.0);
-            for (template, process) in templates.iter().zip(&self.plan.processes) {
-                let factor = match &template.factors[0] {
-                    Factor::Coefficient(f) => f.value(&nominal),
-                    _ => 1.0,
-                };
-                sum += factor * template.nominal[bin];
-                let own = &process.templates[number].variances;
-                variance += (factor * process.scale).powi(2) * own[bin];
-            }
-            let width = if sum > 0.0 {
-                variance.sqrt() / sum
-            } else {
-                1.0
+            // relative to the sum, of templates times factors
+            let width = |factor: &dyn Fn(&HistogramTemplate) -> f64| {
+                let (mut sum, mut variance) = (0.0, 0.0);
+                for (template, process) in templates.iter().zip(&self.plan.processes) {
+                    let factor = factor(template);
+                    sum += factor * template.nominal[bin];
+                    let own = &process.templates[number].variances;
+                    variance += (factor * process.scale).powi(2) * own[bin];
+                }
+                (sum > 0.0 && variance > 0.0).then(|| variance.sqrt() / sum)
             };
+            let expected = |template: &HistogramTemplate| match &template.factors[0] {
+                Factor::Coefficient(f) => f.value(&nominal),
+                _ => 1.0,
+            };
+            let width = width(&expected).or_else(|| width(&|_| 1.0));
+            if width.is_none() {
+                idle.push(parameters.len());
+            }
             parameters.push(Parameter {
                 name: format!("staterror_{name}[{bin}]"),
                 role: Role::Nuisance,
@@ -405,7 +430,7 @@ impl Builder<'_> {
                 bounds: (1e-10, 10.0),
                 constraint: Some(Constraint {
                     centre: 1.0,
-                    width: width.max(1e-9),
+                    width: width.unwrap_or(1.0).max(1e-9),
                 }),
             });
         }
@@ -414,6 +439,7 @@ impl Builder<'_> {
                 parameters: (first..first + bins).collect(),
             });
         }
+        idle
     }
 
     /// The likelihood of channels. Histograms may have appended parameters.
@@ -435,18 +461,5 @@ impl Builder<'_> {
         let unbinned = unbinned.into_iter();
         let histograms = histograms.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
         Model::new(parameters, unbinned.chain(histograms).collect())
-    }
-
-    /// Histograms alone, as a workspace can have them.
-    pub(super) fn histogram_model(
-        parameters: Vec<Parameter>,
-        channels: Vec<HistogramChannel>,
-    ) -> HistogramModel {
-        HistogramModel {
-            parameters,
-            fixed: Vec::new(),
-            channels,
-            constraints: Vec::new(),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 mod best_fit;
 mod curves;
-mod export;
+pub(super) mod export;
 mod favours;
 mod limit;
 mod nuisances;
@@ -16,6 +16,7 @@ use super::error::MeasureError;
 use super::events::Events;
 use super::likelihoods::Likelihoods;
 use super::pipeline::{RESULT, Study};
+use super::progress::read_result;
 use super::result::MeasurementResult;
 use super::tables;
 use crate::inference::UnbinnedChannel;
@@ -23,7 +24,10 @@ use crate::inference::fit::Fit;
 use crate::report::ReportError;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
-use crate::run::DirectoryError;
+use crate::run::{DirectoryError, RunDirectory};
+
+/// What the page is rendered from.
+const PAGE: &str = "page.json";
 
 /// Writes everything. `events`, `channel`: the reference that no network has seen.
 pub(super) fn write(
@@ -33,17 +37,13 @@ pub(super) fn write(
     best: &Fit,
     (events, channel): (&Events, &UnbinnedChannel),
 ) -> Result<(), MeasureError> {
-    let root = study.root;
+    let root = &study.output;
     let plots = root.plots();
     std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
-    // a page is never older than the numbers beside it
-    let _ = std::fs::remove_file(root.report_path());
-    root.write_json(&root.path().join(RESULT), result)?;
     tables::write(root, result)?;
-    let export = export::export(study, made)?;
     let mut sections = vec![
         best_fit::parameters(study, result)?,
         curves::curves(study, result)?,
@@ -53,7 +53,7 @@ pub(super) fn write(
         nuisances::nuisances(study, result)?,
         favours::favours(study, made, best, events, channel)?,
         trust::trust(study, result)?,
-        files(&export),
+        files(&result.export.text),
     ];
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
@@ -65,8 +65,55 @@ pub(super) fn write(
         sections,
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
+    root.write_compact(&root.path().join(PAGE), &page)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;
     Ok(())
+}
+
+/// Draws page, figures and tables of a result anew, from what is in the run directory: reads
+/// no events and fits nothing.
+///
+/// # Errors
+/// [`MeasureError`] if there is no result, or if what it is drawn from is damaged or missing.
+pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
+    let again = "run the measurement again, which makes it anew";
+    let missing = |name: &str, reason: String| MeasureError::Data {
+        key: root.path().join(name).display().to_string(),
+        reason: format!("{reason}; {again}"),
+    };
+    let result = read_result(root)?;
+    let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;
+    let text = root.read(&root.path().join(PAGE));
+    let text = text.map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    let page: Page =
+        serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    let plots = root.plots();
+    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
+        path: plots.clone(),
+        source,
+    })?;
+    for drawn in page.sections.iter().flat_map(|section| &section.figures) {
+        let failed = |source| ReportError::Plot {
+            name: drawn.name.clone(),
+            source,
+        };
+        let figure = Figure {
+            svg: drawn.svg.clone(),
+        };
+        let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
+        root.write(&path("png"), &figure.to_png().map_err(failed)?)?;
+        root.write(&path("svg"), figure.svg.as_bytes())?;
+    }
+    tables::write(root, &result)?;
+    root.write(&root.report_path(), render(&page).as_bytes())?;
+    let lost = result
+        .files
+        .iter()
+        .find(|name| !root.path().join(name).is_file());
+    match lost {
+        Some(name) => Err(missing(name, "it is missing and is not drawn".to_owned())),
+        None => Ok(result),
+    }
 }
 
 /// A figure, saved beside the page.
@@ -81,10 +128,10 @@ fn figure(
         source,
     };
     let drawn = drawn.map_err(failed)?;
-    let path = |ending: &str| study.root.plots().join(format!("{name}.{ending}"));
-    study.root.write(&path("svg"), drawn.svg.as_bytes())?;
+    let path = |ending: &str| study.output.plots().join(format!("{name}.{ending}"));
+    study.output.write(&path("svg"), drawn.svg.as_bytes())?;
     study
-        .root
+        .output
         .write(&path("png"), &drawn.to_png().map_err(failed)?)?;
     Ok(PageFigure {
         name: name.to_owned(),

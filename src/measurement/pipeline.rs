@@ -6,8 +6,10 @@ use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::evaluated::Evaluated;
 use super::events::{Events, observed, reference, unseen, withheld};
+use super::files;
 use super::finite_sample::Trainings;
 use super::generate::generate;
+use super::inputs;
 use super::likelihoods::Likelihoods;
 use super::limits::{limit, regions};
 use super::model::{Builder, Parameters};
@@ -23,11 +25,12 @@ use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::data::Losses;
 use crate::ensemble::Interrupt;
-use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
+use crate::inference::{Parameter, UnbinnedChannel};
 use crate::run::{Progress, RunDirectory, State};
 use indexmap::IndexMap;
 use sideband_models::Compute;
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// Reference events that normalise the density in fits that are many: of members and of
@@ -84,6 +87,7 @@ pub fn measure(
         plan: &plan,
         reader,
         root: &root,
+        output: files::stage(&root)?,
         ensembles: &training.ensembles,
         compute: Compute::open(first)?.with_kernels(config.kernels),
         threads: match config.threads {
@@ -93,10 +97,15 @@ pub fn measure(
         interrupt,
         say: &say,
     };
-    let result = study.conclude()?;
+    let result = study.conclude();
+    if result.is_err() {
+        // nobody finishes it
+        let _ = std::fs::remove_dir_all(study.output.path());
+    }
+    let result = result?;
     Ok(Measured {
         training,
-        is_whole: result.toys.is_some() || measurement.toys.is_none(),
+        is_whole: (result.toys.is_some() || measurement.toys.is_none()) && !result.export.is_wrong,
         result: Some(result),
     })
 }
@@ -118,12 +127,24 @@ pub(super) fn prepare<'a>(
     };
     super::rules::check(&builder)?;
     super::toys::check(measurement)?;
-    if let Some(events) = observed(measurement, &reader, &plan)? {
+    let events = observed(measurement, &reader, &plan)?;
+    if let Some(events) = &events {
         say(&format!("observed: {} events", events.len()));
         let losses = events.losses.iter();
-        plan.notes.extend(losses.clone().flat_map(Losses::sentences));
+        plan.notes
+            .extend(losses.clone().flat_map(Losses::sentences));
         plan.losses.extend(losses.cloned());
     }
+    let templates = events.as_ref().map(|events| events.templates.as_slice());
+    let builder = Builder {
+        measurement,
+        plan: &plan,
+        parameters: &parameters,
+    };
+    let notes = super::bins::check(&builder, templates)?;
+    plan.notes.extend(notes);
+    let own = reader.files().remove_entry("observed");
+    plan.files.extend(own);
     Ok((plan, reader))
 }
 
@@ -138,6 +159,8 @@ pub(super) struct Study<'a> {
     pub plan: &'a Plan,
     pub reader: Reader<'a>,
     pub root: &'a RunDirectory,
+    /// Where the files of the result are written before they are put in their place.
+    pub output: RunDirectory,
     pub ensembles: &'a [EnsembleEnd],
     pub compute: Compute,
     pub threads: usize,
@@ -202,7 +225,8 @@ impl Study<'_> {
         if let Some(histograms) = &made.histograms {
             self.histogram_curves(&analyst, histograms, &mut scans)?;
         }
-        let mut said = self.plan.notes.clone();
+        let mut said = inputs::record(self.root, &self.plan.files)?;
+        said.extend(self.plan.notes.iter().cloned());
         let withheld = withheld(measurement, self.plan);
         said.extend(withheld.map(|reason| {
             format!(
@@ -256,6 +280,17 @@ impl Study<'_> {
         };
         let (limit, contours) = self.questions(&analyst, &made, &best, (&reference, &over_pool))?;
         let checks = checks(&made.events, &made.model, &best)?;
+        inputs::unchanged(&self.plan.files, &self.reader.files())?;
+        let mut fitted = vec![named(&made, made.list(), &best)];
+        if let Some(histograms) = &made.histograms {
+            let alone = histograms
+                .likelihood()
+                .with_prior(made.parameters().prior.clone());
+            if let Ok(best) = analyst.best(&alone) {
+                fitted.push(named(&made, &histograms.parameters, &best));
+            }
+        }
+        let export = page::export::export(self, &made, &fitted)?;
         let mut result = MeasurementResult {
             format: FORMAT,
             experiment: measurement.experiment.name.clone(),
@@ -278,11 +313,22 @@ impl Study<'_> {
             finite_sample: finite,
             toys: thrown,
             ratios: trust,
+            export,
+            inputs: self.plan.files.clone(),
+            files: Vec::new(),
             losses: self.plan.losses.clone(),
             notes: said,
         };
         notes(&mut result);
         page::write(self, &result, &made, &best, (&reference, &over_pool))?;
+        result.files = files::names(self.output.path())?;
+        let path = self.output.path().join(RESULT);
+        self.output.write_json(&path, &result)?;
+        let in_place = files::InPlace {
+            toys: measurement.toys.is_some(),
+            events: matches!(columns, Evaluated::File(_)),
+        };
+        files::publish(self.root, &self.output, in_place)?;
         Ok(result)
     }
 
@@ -437,6 +483,17 @@ impl Study<'_> {
         }
         Ok(events)
     }
+}
+
+/// A fitted point by the names of its parameters, every one as itself.
+fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, f64> {
+    let parameters = made.parameters();
+    let value = |p: &Parameter, x: f64| match parameters.place(&p.name) {
+        Some(place) => parameters.value(place, x),
+        None => x,
+    };
+    let all = list.iter().zip(&best.point);
+    all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
 }
 
 impl From<crate::config::ConfigError> for MeasureError {

@@ -2,11 +2,14 @@
 //! before anything is trained.
 
 use super::error::MeasureError;
+use super::model::{code, shape_code};
 use super::samples::{Reader, Template};
 use super::support::Support;
+use super::twins::check_varied;
 use crate::background::Sample;
 use crate::config::{Measurement, SampleConfig};
 use crate::data::Losses;
+use crate::run::InputFiles;
 use indexmap::IndexMap;
 use std::collections::HashSet;
 
@@ -52,6 +55,71 @@ pub(super) struct VariedPlan {
     pub templates: Option<[Vec<Template>; 2]>,
 }
 
+/// What a systematic uncertainty does to a process in one channel.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ChannelEffect {
+    /// Factors on all bins, at -1 and +1.
+    pub rates: Option<[f64; 2]>,
+    /// Bins at -1 and +1, as simulated: of the nominal sum, if there are rates.
+    pub shapes: Option<[Vec<f64>; 2]>,
+}
+
+impl VariedPlan {
+    /// Whether the varied samples, if there are any, have a rate relative to the nominal one
+    /// in a channel, or no events there at all.
+    pub(super) fn has_ratio(&self, nominal: &Template, number: usize) -> bool {
+        let Some(sides) = &self.templates else {
+            return true;
+        };
+        let all = [nominal, &sides[0][number], &sides[1][number]];
+        let is_empty = |t: &Template| t.variances.iter().all(|v| *v == 0.0);
+        let sums = all.map(|t| t.contents.iter().sum::<f64>());
+        let fine = |k: usize| {
+            let ratio = sums[k] / sums[0];
+            ratio.is_finite() && ratio > 0.0
+        };
+        all.iter().all(|t| is_empty(t)) || (fine(1) && fine(2))
+    }
+
+    /// What it does in the channel `number`: factors on the rate and, with `shape`, bins of
+    /// the nominal sum, as in the channel without bins. `fixed`: the rates are those of the
+    /// configuration, whatever the samples say. Samples that have no ratio of sums there
+    /// vary the bins as they are.
+    pub(super) fn in_channel(
+        &self,
+        nominal: &Template,
+        number: usize,
+        (shape, fixed): (bool, bool),
+    ) -> ChannelEffect {
+        let Some(sides) = &self.templates else {
+            return ChannelEffect {
+                rates: Some(self.rates),
+                shapes: None,
+            };
+        };
+        let sum = |t: &Template| t.contents.iter().sum::<f64>();
+        let sides = [&sides[0][number], &sides[1][number]];
+        let ratios = sides.map(|side| sum(side) / sum(nominal));
+        if ratios
+            .iter()
+            .any(|ratio| !(ratio.is_finite() && *ratio > 0.0))
+        {
+            return ChannelEffect {
+                rates: fixed.then_some(self.rates),
+                shapes: (shape && !fixed).then(|| sides.map(|side| side.contents.clone())),
+            };
+        }
+        let scaled = |k: usize| -> Vec<f64> {
+            let contents = sides[k].contents.iter();
+            contents.map(|x| x / ratios[k]).collect()
+        };
+        ChannelEffect {
+            rates: Some(if fixed { self.rates } else { ratios }),
+            shapes: shape.then(|| [scaled(0), scaled(1)]),
+        }
+    }
+}
+
 /// A measurement that fits its samples.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
@@ -64,10 +132,23 @@ pub(super) struct Plan {
     /// Keys of the likelihood's regions whose observed events are not all to be looked
     /// at, each with the blind region: the fit cannot be of observed events.
     pub hidden: IndexMap<String, String>,
+    /// The files of all samples, by the configuration's key.
+    pub files: InputFiles,
     /// Events of the samples that are missing somewhere, by reason.
     pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+impl Plan {
+    /// Systematic uncertainties of a process.
+    pub(super) fn of_process<'a>(
+        &'a self,
+        process: &'a str,
+    ) -> impl Iterator<Item = (&'a String, &'a VariedPlan)> {
+        let own = self.varied.iter().filter(move |((_, p), _)| p == process);
+        own.map(|((systematic, _), varied)| (systematic, varied))
+    }
 }
 
 /// Keeps what is missing of a sample, and says so.
@@ -82,7 +163,7 @@ pub(super) fn plan(
     reader: &Reader<'_>,
     say: &dyn Fn(&str),
 ) -> Result<Plan, MeasureError> {
-    let (mut notes, mut losses) = (Vec::new(), Vec::new());
+    let (mut notes, mut losses) = (two_codes(measurement), Vec::new());
     let names = &measurement.measurement.reference;
     let mut references = Vec::with_capacity(names.len());
     for name in names {
@@ -168,9 +249,33 @@ pub(super) fn plan(
         varied,
         reference,
         hidden,
+        files: reader.files(),
         losses,
         notes,
     })
+}
+
+/// Systematic uncertainties whose events and bins cannot have one interpolation of the shape.
+fn two_codes(measurement: &Measurement) -> Vec<String> {
+    let has_bins = measurement.measurement.histogram.is_some() || !measurement.channels.is_empty();
+    let systematics = measurement.systematics.iter().filter(|_| has_bins);
+    let differ = systematics.filter_map(|(name, s)| {
+        let has_shape = s.shape && !s.samples.is_empty();
+        let (event, bin) = (
+            code(s.density_interpolation),
+            shape_code(s.density_interpolation),
+        );
+        (has_shape && event != bin).then(|| {
+            format!(
+                "systematics.{name}: the shape of events without bins is interpolated by {}, that \
+                 of histograms by {}, as pyhf does; they agree at -1, 0 and +1 and differ between \
+                 and beyond: density_interpolation = \"code4p\" is one code for both",
+                event.name(),
+                bin.name()
+            )
+        })
+    });
+    differ.collect()
 }
 
 /// The samples of the reference are read as one: their events have ids of their own.
@@ -356,6 +461,7 @@ fn vary(
             .varied(name, systematic, up)
             .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
         let sample = checked(reader, &place, &config)?;
+        check_varied(reader, nominal_sample, &sample, &place, name)?;
         seen(&sample);
         let rows = reader.selected(&sample);
         sums[number] = rows.map(|row| sample.table.weights[row]).sum();

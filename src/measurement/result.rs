@@ -5,6 +5,7 @@ use crate::config::TestStatistic;
 use crate::data::Losses;
 use crate::inference::Normalisation;
 use crate::inference::neyman;
+use crate::run::InputFiles;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -48,11 +49,33 @@ pub struct MeasurementResult {
     pub toys: Option<ToysResult>,
     /// The ratios.
     pub ratios: Vec<RatioTrust>,
+    /// The histograms as a workspace.
+    #[serde(default)]
+    pub export: ExportResult,
+    /// The files that it was made of, by the configuration's key.
+    #[serde(default)]
+    pub inputs: InputFiles,
+    /// The files that belong to it, beside this one.
+    #[serde(default)]
+    pub files: Vec<String>,
     /// Events of the samples that are missing somewhere, by reason.
     #[serde(default)]
     pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+/// Whether there is a workspace of the histograms.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportResult {
+    /// Whether `workspace.json` is there; read back, it was the model that was fitted.
+    pub is_written: bool,
+    /// Why it is not.
+    pub reason: Option<String>,
+    /// Whether it was not the model that was fitted: a fault of this program.
+    pub is_wrong: bool,
+    /// The same in words, for the page.
+    pub text: String,
 }
 
 /// The best fit.

@@ -17,8 +17,11 @@ pub(super) fn check(builder: &Builder<'_>) -> Result<(), MeasureError> {
     let nominal: Vec<f64> = parameters.list.iter().map(|p| p.nominal).collect();
     at(builder, &processes, &nominal)?;
     used(builder, &processes)?;
-    corners(builder, &processes, &nominal)?;
-    for (place, parameter) in parameters.list.iter().enumerate() {
+    for point in grid(builder, &nominal) {
+        at(builder, &processes, &point)?;
+    }
+    let own = builder.measurement.parameters.len();
+    for (place, parameter) in parameters.list.iter().enumerate().skip(own) {
         let (low, high) = parameter.bounds;
         for step in 0..STEPS {
             let mut point = nominal.clone();
@@ -44,43 +47,70 @@ fn used(builder: &Builder<'_>, processes: &[Process]) -> Result<(), MeasureError
     Ok(())
 }
 
-/// The rates at the ends and in the middle of all parameters of `[parameters]` together.
-fn corners(
-    builder: &Builder<'_>,
-    processes: &[Process],
-    nominal: &[f64],
-) -> Result<(), MeasureError> {
-    let count = builder.measurement.parameters.len().min(LARGEST_GRID);
+/// Points at the ends and in the middle of all parameters of `[parameters]` together, and
+/// along each of them; fixed ones stay.
+pub(super) fn grid(builder: &Builder<'_>, nominal: &[f64]) -> Vec<Vec<f64>> {
+    let own = builder.measurement.parameters.keys().enumerate();
+    let is_free = |name: &String| !builder.measurement.measurement.fixed.contains(name);
+    let free: Vec<usize> = own.filter(|(_, n)| is_free(n)).map(|(k, _)| k).collect();
+    let bounds = |place: usize| builder.parameters.list[place].bounds;
+    let mut points = Vec::new();
+    let count = free.len().min(LARGEST_GRID);
     for number in 0..3_usize.pow(count as u32) {
         let mut point = nominal.to_vec();
         let mut digits = number;
-        for (place, value) in point.iter_mut().enumerate().take(count) {
-            let (low, high) = builder.parameters.list[place].bounds;
-            *value = match digits % 3 {
+        for place in &free[..count] {
+            let (low, high) = bounds(*place);
+            point[*place] = match digits % 3 {
                 0 => low,
-                1 => *value,
+                1 => point[*place],
                 _ => high,
             };
             digits /= 3;
         }
-        at(builder, processes, &point)?;
+        points.push(point);
     }
-    Ok(())
+    for place in free {
+        let (low, high) = bounds(place);
+        for step in 0..STEPS {
+            let mut point = nominal.to_vec();
+            point[place] = low + (high - low) * step as f64 / (STEPS - 1) as f64;
+            points.push(point);
+        }
+    }
+    points
+}
+
+/// Points where one systematic uncertainty is one standard deviation up or down.
+pub(super) fn at_one(builder: &Builder<'_>, nominal: &[f64]) -> Vec<Vec<f64>> {
+    let names = builder.measurement.systematics.keys();
+    let places = names.filter_map(|name| builder.parameters.place(name));
+    let sides = places.flat_map(|place| {
+        [-1.0, 1.0].map(|side| {
+            let mut point = nominal.to_vec();
+            point[place] = side;
+            point
+        })
+    });
+    sides.collect()
+}
+
+/// The parameters that are not nominal at a point, in words.
+pub(super) fn place_text(builder: &Builder<'_>, point: &[f64]) -> String {
+    let parameters = builder.parameters;
+    let all = parameters.list.iter().zip(point).enumerate();
+    let away = all.filter(|(_, (p, x))| p.nominal != **x);
+    let text = |(k, (p, x)): (usize, (&crate::inference::Parameter, &f64))| {
+        format!("{} = {:.4}", p.name, parameters.value(k, *x))
+    };
+    match away.map(text).collect::<Vec<_>>().as_slice() {
+        [] => "the nominal point".to_owned(),
+        list => list.join(", "),
+    }
 }
 
 fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<(), MeasureError> {
-    let parameters = builder.parameters;
-    let place = || {
-        let all = parameters.list.iter().zip(point).enumerate();
-        let away = all.filter(|(_, (p, x))| p.nominal != **x);
-        let text = |(k, (p, x)): (usize, (&crate::inference::Parameter, &f64))| {
-            format!("{} = {:.4}", p.name, parameters.value(k, *x))
-        };
-        match away.map(text).collect::<Vec<_>>().as_slice() {
-            [] => "the nominal point".to_owned(),
-            list => list.join(", "),
-        }
-    };
+    let place = || place_text(builder, point);
     let mut total = 0.0;
     for process in processes {
         let rate = process.rate.value(point);

@@ -4,7 +4,9 @@ use super::error::MeasureError;
 use crate::background::{PlanError, Sample, Wanted, inputs};
 use crate::config::{Blinding, Config, Measurement, SampleConfig, SampleRole};
 use crate::data::{Dataset, HIDDEN};
+use crate::run::InputFiles;
 use crate::stats::Edges;
+use std::cell::RefCell;
 use std::path::Path;
 
 /// Reads samples with all that a measurement wants of their events.
@@ -18,6 +20,8 @@ pub(super) struct Reader<'a> {
     region: usize,
     /// What may be looked at of the observed events.
     blinding: Blinding,
+    /// The files that were read, by the configuration's key.
+    files: RefCell<InputFiles>,
 }
 
 /// Contents and variances of a histogram.
@@ -71,7 +75,20 @@ impl<'a> Reader<'a> {
             config,
             channels,
             region: region.unwrap_or(0),
+            files: RefCell::default(),
         })
+    }
+
+    /// Names of the columns of a sample's files.
+    pub(super) fn column_names(
+        &self,
+        place: &str,
+        sample: &SampleConfig,
+    ) -> Result<Vec<String>, MeasureError> {
+        let sample = sample.in_run(self.run);
+        let dataset = Dataset::open(&sample.path.to_list(), Path::new(""))
+            .map_err(|e| PlanError::data(format!("{place}.path"), e))?;
+        Ok(dataset.columns().iter().map(|c| c.name.clone()).collect())
     }
 
     /// Reads a simulated sample that the configuration has at `place`.
@@ -151,14 +168,22 @@ impl<'a> Reader<'a> {
                 ),
             ));
         }
-        Ok(Sample::load(
+        let read = Sample::load(
             role,
             &self.config,
             &sample,
             &self.wanted,
             base,
             (&self.blinding, whose),
-        )?)
+        )?;
+        let files = read.files.clone();
+        self.files.borrow_mut().insert(place.to_owned(), files);
+        Ok(read)
+    }
+
+    /// The files that were read so far.
+    pub(super) fn files(&self) -> InputFiles {
+        self.files.borrow().clone()
     }
 
     /// Number of inputs.

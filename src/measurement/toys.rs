@@ -9,6 +9,7 @@ use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::events::Events;
+use super::files::take_back;
 use super::generate::model;
 use super::likelihoods::Likelihoods;
 use super::model::Builder;
@@ -143,6 +144,7 @@ impl Toys<'_> {
         };
         // toys of another likelihood stay where they are
         let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
+        take_back(study.root, &digest)?;
         std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
             path: folder.0.clone(),
             reason: e.to_string(),

@@ -2,14 +2,16 @@
 
 use super::figures::{self, Named};
 use super::interpolation;
+use super::numbers::{number, percent, significant, with_error, with_errors};
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
 use super::losses;
 use super::verdict::{short, verdict};
-use crate::background::{FigureData, Metrics, RegionMetrics, file_name};
+use crate::background::{AucPair, FigureData, Metrics, RegionMetrics, file_name};
 use crate::config::{Blinding, Config, Method};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
+use crate::stats::Auc;
 use rayon::prelude::*;
 use thiserror::Error;
 
@@ -275,14 +277,6 @@ pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
     move |source| ReportError::Plot { name, source }
 }
 
-pub(super) fn number(value: f64) -> String {
-    if value.abs() >= 1000.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value:.1}")
-    }
-}
-
 fn summary(metrics: &Metrics) -> Section {
     let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
     let rows = metrics
@@ -290,32 +284,23 @@ fn summary(metrics: &Metrics) -> Section {
         .values()
         .map(|r| {
             let y = &r.yields;
-            let optional = |v: Option<f64>, e: Option<f64>| match (v, e) {
-                (Some(v), Some(e)) => format!("{} ± {}", number(v), number(e)),
-                _ => "blinded".to_owned(),
+            let pair = |v: Option<f64>, e: Option<f64>, none: &str| match (v, e) {
+                (Some(v), Some(e)) => with_error(v, e),
+                (Some(v), None) => number(v),
+                _ => none.to_owned(),
+            };
+            let auc = |pick: fn(AucPair) -> Auc| {
+                let value = r.auc.map(pick).map(|a| with_error(a.value, a.error));
+                value.unwrap_or_else(|| "–".to_owned())
             };
             vec![
                 r.label.clone() + if r.trained { " (held out)" } else { "" },
-                optional(y.observed, y.observed_error),
-                y.before.map_or_else(|| "–".to_owned(), number),
-                format!(
-                    "{} ± {} ± {}",
-                    number(y.after),
-                    number(y.after_stat),
-                    number(y.after_spread)
-                ),
-                match (y.ratio, y.ratio_error) {
-                    (Some(v), Some(e)) => format!("{v:.3} ± {e:.3}"),
-                    _ => "–".to_owned(),
-                },
-                r.auc.map_or_else(
-                    || "–".to_owned(),
-                    |a| format!("{:.3} ± {:.3}", a.before.value, a.before.error),
-                ),
-                r.auc.map_or_else(
-                    || "–".to_owned(),
-                    |a| format!("{:.3} ± {:.3}", a.after.value, a.after.error),
-                ),
+                pair(y.observed, y.observed_error, "blinded"),
+                pair(y.before, y.before_stat, "–"),
+                with_errors(y.after, &[y.after_stat, y.after_spread]),
+                pair(y.ratio, y.ratio_error, "–"),
+                auc(|a| a.before),
+                auc(|a| a.after),
             ]
         })
         .collect();
@@ -328,10 +313,10 @@ fn summary(metrics: &Metrics) -> Section {
                 r.label.clone(),
                 r.source_events.to_string(),
                 number(w.effective),
-                format!("{:.3}", w.largest),
-                format!("{:.2} %", 100.0 * w.largest_share),
-                format!("{:.2} %", 100.0 * r.yields.raw_relative_spread),
-                format!("{:.2} %", 100.0 * r.yields.after_spread / r.yields.after),
+                number(w.largest),
+                percent(w.largest_share),
+                percent(r.yields.raw_relative_spread),
+                percent(r.yields.after_spread / r.yields.after),
             ]
         })
         .collect();
@@ -398,7 +383,10 @@ fn region_section(
             figure,
         });
         let cell = |c: Option<crate::stats::Chi2>| {
-            c.map_or_else(|| "–".to_owned(), |c| format!("{:.1} / {}", c.chi2, c.ndf))
+            c.map_or_else(
+                || "–".to_owned(),
+                |c| format!("{} / {}", significant(c.chi2, 3), c.ndf),
+            )
         };
         rows.push(vec![
             v.label.clone(),
@@ -477,15 +465,13 @@ fn training_section(
     let loss = &metrics.loss;
     let text = format!(
         "{} members can be used: {} stopped early, {} reached the largest number of epochs; {} \
-         failed. Validation loss {:.5} ± {:.5} over members at their best epochs, training loss \
-         {:.5} there.",
+         failed. Validation loss {} over members at their best epochs, training loss {} there.",
         m.usable,
         m.converged,
         m.epoch_limit,
         m.failed.len(),
-        loss.validation_mean,
-        loss.validation_spread,
-        loss.training_mean
+        with_error(loss.validation_mean, loss.validation_spread),
+        significant(loss.training_mean, 6)
     );
     let figure = figures::losses(config, members).map_err(plot_error("losses"))?;
     let section = Section {

@@ -2,11 +2,12 @@
 //! tables, figures, and a section of the matrix's page.
 
 use super::build::{ReportError, plot_error};
+use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
 use super::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
-use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, file_name};
+use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, file_name};
 use crate::run::{DirectoryError, RunDirectory};
 use std::fmt::Write as _;
 
@@ -57,7 +58,10 @@ pub(super) fn write(
              yields in the training region."
                 .to_owned(),
         ],
-        tables: vec![yields(comparison), errors(comparison), shapes(comparison)],
+        tables: [yields(comparison), errors(comparison), shapes(comparison)]
+            .into_iter()
+            .chain(missing(comparison))
+            .collect(),
         figures: vec![residuals(root, comparison, data_label)?],
         ..Section::default()
     }];
@@ -80,15 +84,12 @@ fn yields(comparison: &ComparisonMetrics) -> Table {
     }
     let rows = comparison.rows.iter().map(|(name, row)| {
         let observed = row.observed.zip(row.observed_error);
-        let observed =
-            observed.map_or_else(|| "blinded".to_owned(), |(n, e)| format!("{n:.0} ± {e:.0}"));
+        let observed = observed.map_or_else(|| "blinded".to_owned(), |(n, e)| with_error(n, e));
         let mut cells = vec![name.clone(), observed];
         for (key, _) in &methods {
             let method = row.methods.get(*key);
-            cells.push(dash(
-                method.map(|m| format!("{:.1} ± {:.1}", m.predicted, m.error)),
-            ));
-            cells.push(dash(method.and_then(percent)));
+            cells.push(dash(method.map(|m| with_error(m.predicted, m.error))));
+            cells.push(dash(method.and_then(difference)));
         }
         cells
     });
@@ -99,9 +100,8 @@ fn yields(comparison: &ComparisonMetrics) -> Table {
     }
 }
 
-fn percent(method: &MethodMetrics) -> Option<String> {
-    let (value, error) = (method.difference?, method.difference_error?);
-    Some(format!("{value:.1} ± {error:.1}"))
+fn difference(method: &MethodMetrics) -> Option<String> {
+    Some(with_error(method.difference?, method.difference_error?))
 }
 
 fn errors(comparison: &ComparisonMetrics) -> Table {
@@ -112,15 +112,14 @@ fn errors(comparison: &ComparisonMetrics) -> Table {
                 continue;
             };
             let part = |(name, error): (&String, &f64)| {
-                let percent = 100.0 * error / method.predicted;
-                format!("{} {percent:.1} %", name.replace('_', " "))
+                let share = percent(error / method.predicted);
+                format!("{} {share}", name.replace('_', " "))
             };
             let parts: Vec<String> = method.errors.iter().map(part).collect();
-            let total = 100.0 * method.error / method.predicted;
             rows.push(vec![
                 name.clone(),
                 label.to_owned(),
-                format!("{total:.1} %"),
+                percent(method.error / method.predicted),
                 parts.join(", "),
             ]);
         }
@@ -132,6 +131,35 @@ fn errors(comparison: &ComparisonMetrics) -> Table {
             .to_vec(),
         rows,
     }
+}
+
+/// What was asked for and is in none of the numbers.
+fn missing(comparison: &ComparisonMetrics) -> Option<Table> {
+    let rows: Vec<Vec<String>> = comparison
+        .missing()
+        .into_iter()
+        .map(|line| vec![line])
+        .collect();
+    (!rows.is_empty()).then(|| Table {
+        caption: "Asked for, and not part of the numbers above.".to_owned(),
+        header: vec!["what and why".to_owned()],
+        rows,
+    })
+}
+
+/// The observation with the digits of its error, or of the predictions' where they
+/// have more.
+fn observed_cell(row: &ComparisonRow) -> String {
+    let Some(observed) = row.observed else {
+        return "--".to_owned();
+    };
+    let errors: Vec<f64> = row
+        .observed_error
+        .into_iter()
+        .chain(row.methods.values().map(|m| m.error))
+        .collect();
+    let digits = decimals_of(&errors);
+    digits.map_or_else(|| significant(observed, 4), |d| fixed(observed, d))
 }
 
 /// Distributions of any row, in the order of the first that has them.
@@ -161,7 +189,11 @@ fn shapes(comparison: &ComparisonMetrics) -> Table {
             for (key, _) in &methods {
                 let shape = row.methods.get(*key).map(|m| m.shape(&variable));
                 cells.push(dash(shape.and_then(|s| match s {
-                    [Some(alone), Some(all)] => Some(format!("{alone:.2} ({all:.2})")),
+                    [Some(alone), Some(all)] => Some(format!(
+                        "{} ({})",
+                        significant(alone, 3),
+                        significant(all, 3)
+                    )),
                     _ => None,
                 })));
             }
@@ -177,37 +209,56 @@ fn shapes(comparison: &ComparisonMetrics) -> Table {
     }
 }
 
-/// One line a region, method and distribution; the yields under `yield`.
+/// One line a region, method and distribution; the yields under `yield`. What is
+/// missing is in the last column.
 fn csv_table(comparison: &ComparisonMetrics) -> String {
     let mut text = String::from(
         "region,method,distribution,observed,observed_error,predicted,predicted_error,\
-         difference_percent,difference_percent_error,shape_chi2_per_bin,shape_chi2_per_bin_all\n",
+         difference_percent,difference_percent_error,shape_chi2_per_bin,shape_chi2_per_bin_all,\
+         missing\n",
     );
     let cell = |value: Option<f64>| value.map_or_else(String::new, |v| v.to_string());
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut line = |place: [&str; 3], numbers: [Option<f64>; 8], missing: &str| {
+        let [region, method, distribution] = place;
+        let numbers = numbers.map(cell).join(",");
+        let (distribution, missing) = (quoted(distribution), quoted(missing));
+        // a String takes everything
+        let _ = writeln!(text, "{region},{method},{distribution},{numbers},{missing}");
+    };
     for (name, row) in &comparison.rows {
+        let observed = [row.observed, row.observed_error];
+        for (method, why) in &row.missing {
+            let [n, error] = observed;
+            let numbers = [n, error, None, None, None, None, None, None];
+            line([name, method, "yield"], numbers, why);
+        }
         for (method_name, method) in &row.methods {
-            let mut line = |distribution: &str, numbers: [Option<f64>; 8]| {
-                let numbers = numbers.map(cell).join(",");
-                let quoted = distribution.replace('"', "\"\"");
-                // a String takes everything
-                let _ = writeln!(text, "{name},{method_name},\"{quoted}\",{numbers}");
+            let missing = |variable: Option<&str>| {
+                let of = method.missing.iter();
+                let of = of.filter(|m| m.variable.as_deref() == variable);
+                of.map(MissingError::describe)
+                    .collect::<Vec<_>>()
+                    .join("; ")
             };
-            line(
-                "yield",
-                [
-                    row.observed,
-                    row.observed_error,
-                    Some(method.predicted),
-                    Some(method.error),
-                    method.difference,
-                    method.difference_error,
-                    None,
-                    None,
-                ],
-            );
-            for variable in method.variables.keys() {
+            let numbers = [
+                row.observed,
+                row.observed_error,
+                Some(method.predicted),
+                Some(method.error),
+                method.difference,
+                method.difference_error,
+                None,
+                None,
+            ];
+            line([name, method_name, "yield"], numbers, &missing(None));
+            let whole = method.missing.iter().filter_map(|m| m.variable.as_ref());
+            let whole = whole.filter(|v| !method.variables.contains_key(*v));
+            for variable in method.variables.keys().chain(whole) {
                 let [alone, all] = method.shape(variable);
-                line(variable, [None, None, None, None, None, None, alone, all]);
+                let numbers = [None, None, None, None, None, None, alone, all];
+                let place = [name, method_name, variable.as_str()];
+                line(place, numbers, &missing(Some(variable)));
             }
         }
     }
@@ -234,14 +285,14 @@ fn latex(comparison: &ComparisonMetrics) -> String {
     line(&mut text, &header);
     text.push_str("\\hline\n");
     for (name, row) in &comparison.rows {
-        let observed = row.observed.map(|n| format!("{n:.0}"));
-        let mut cells = vec![escape(name), observed.unwrap_or_else(|| "--".to_owned())];
+        let mut cells = vec![escape(name), observed_cell(row)];
         for (key, _) in &methods {
             let method = row.methods.get(*key);
-            let value = |m: &MethodMetrics| format!("${:.1} \\pm {:.1}$", m.predicted, m.error);
+            let pair = |value, error| format!("${}$", joined(value, &[error], " \\pm "));
+            let value = |m: &MethodMetrics| pair(m.predicted, m.error);
             cells.push(method.map_or_else(|| "--".to_owned(), value));
             let difference = method.and_then(|m| Some((m.difference?, m.difference_error?)));
-            let text = |(d, e)| format!("${d:.1} \\pm {e:.1}$");
+            let text = |(d, e)| pair(d, e);
             cells.push(difference.map_or_else(|| "--".to_owned(), text));
         }
         line(&mut text, &cells);
@@ -271,12 +322,18 @@ fn latex(comparison: &ComparisonMetrics) -> String {
         for row in comparison.rows.values() {
             for (key, _) in &methods {
                 let shape = row.methods.get(*key).and_then(|m| m.shape(&variable)[0]);
-                cells.push(shape.map_or_else(|| "--".to_owned(), |x| format!("{x:.2}")));
+                cells.push(shape.map_or_else(|| "--".to_owned(), |x| significant(x, 3)));
             }
         }
         line(&mut text, &cells);
     }
     text.push_str("\\hline\n\\end{tabular}\n");
+    for (number, missing) in comparison.missing().iter().enumerate() {
+        if number == 0 {
+            text.push_str("\n\\par Not part of these numbers:\n");
+        }
+        let _ = writeln!(text, "\\par {}.", escape(missing));
+    }
     text
 }
 
@@ -378,14 +435,21 @@ fn distributions(
         let Some((_, _, first)) = of_methods.first() else {
             continue;
         };
-        let predictions = of_methods.iter().map(|(label, method, v)| {
+        // bins of other edges are other bins
+        let edges = &first.edges;
+        let others = of_methods.iter().filter(|(_, _, v)| v.edges != *edges);
+        let notes = others.map(|(label, ..)| format!("{label}: other edges, not drawn"));
+        let drawn = of_methods.iter().filter(|(_, _, v)| v.edges == *edges);
+        let predictions = drawn.map(|(label, method, v)| {
             let all = v.after.variances.iter().zip(&v.spread);
             MethodPrediction {
                 label: (*label).to_owned(),
                 values: v.after.values.clone(),
                 errors: all.map(|(variance, s)| (variance + s * s).sqrt()).collect(),
                 goodness: match method.shape(variable) {
-                    [Some(alone), Some(all)] => format!("χ²/bin {alone:.2}, {all:.2}"),
+                    [Some(alone), Some(all)] => {
+                        format!("χ²/bin {}, {}", significant(alone, 3), significant(all, 3))
+                    }
                     _ => String::new(),
                 },
             }
@@ -403,7 +467,7 @@ fn distributions(
                 errors: h.errors(),
             }),
             predictions: predictions.collect(),
-            notes: Vec::new(),
+            notes: notes.collect(),
             divide_by_width: false,
         }
         .draw();

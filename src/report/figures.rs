@@ -1,5 +1,6 @@
 //! Metrics into figures.
 
+use super::numbers::significant;
 use super::plot::{
     Calibration, Comparison, Contour, CorrelationMatrix, Distribution, Figure, LossCurves, Member,
     Plane, PlotError, Point, Prediction, PredictionStyle, Series,
@@ -41,12 +42,13 @@ pub(super) fn comparison(
     let mut notes = Vec::new();
     if let (Some(before), Some(after)) = (v.chi2_before, v.chi2_after_covariance) {
         notes.push(format!(
-            "before  χ²/ndf = {:.1}/{}",
-            before.chi2, before.ndf
+            "before  χ²/ndf = {}/{}",
+            significant(before.chi2, 3),
+            before.ndf
         ));
         notes.push(format!(
-            "after  χ²/ndf = {:.1}/{}, p = {}",
-            after.chi2,
+            "after  χ²/ndf = {}/{}, p = {}",
+            significant(after.chi2, 3),
             after.ndf,
             short(after.p_value)
         ));
@@ -191,7 +193,7 @@ pub(super) fn correlation(
         labels: v
             .edges
             .windows(2)
-            .map(|w| format!("{}–{}", Trim(w[0]), Trim(w[1])))
+            .map(|w| format!("{}–{}", trimmed(w[0]), trimmed(w[1])))
             .collect(),
         values,
         z_label: "Correlation over members".to_owned(),
@@ -199,20 +201,14 @@ pub(super) fn correlation(
     .draw()
 }
 
-/// A number of at most four significant digits.
-struct Trim(f64);
-
-impl std::fmt::Display for Trim {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = 3 - self.0.abs().max(1e-3).log10().floor() as i32;
-        let text = format!("{:.*}", digits.clamp(0, 6) as usize, self.0);
-        let short = if text.contains('.') {
-            text.trim_end_matches('0').trim_end_matches('.')
-        } else {
-            &text
-        };
-        f.write_str(short)
+/// A number of at most four significant digits, without zeros at its end.
+fn trimmed(number: f64) -> String {
+    let text = significant(number, 4);
+    if text.contains('.') && !text.contains('e') {
+        let short = text.trim_end_matches('0').trim_end_matches('.');
+        return short.to_owned();
     }
+    text
 }
 
 /// Predicted events and pulls over a plane.

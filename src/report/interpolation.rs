@@ -1,8 +1,9 @@
 //! The page's part on an interpolation: mass planes, pulls, the flow step by step,
 //! features against each other.
 
-use super::build::{ReportError, number, plot_error};
+use super::build::{ReportError, plot_error};
 use super::figures::Named;
+use super::numbers::{decimals_of, fixed, significant, with_error};
 use super::page::{Section, Table};
 use super::plot::{Corner, FlowSteps, MassPlane, PullGroup, Pulls, Sample};
 use crate::background::{CategoryMetrics, FigureData, InterpolationMetrics, Metrics};
@@ -54,22 +55,21 @@ pub(super) fn summary(metrics: &Metrics) -> Section {
     let rows = metrics.regions.values().map(|region| {
         let y = &region.yields;
         let pair = |value: Option<f64>, error: Option<f64>, none: &str| match (value, error) {
-            (Some(v), Some(e)) if v < 10.0 => format!("{v:.3} ± {e:.3}"),
-            (Some(v), Some(e)) => format!("{} ± {}", number(v), number(e)),
+            (Some(v), Some(e)) => with_error(v, e),
             _ => none.to_owned(),
         };
         let mut cells = vec![
             region.label.clone(),
             pair(y.observed, y.observed_error, "blinded"),
-            number(y.after),
-            number(y.after_stat),
         ];
         let error = |name: &&String| y.components.get(*name).copied();
-        cells.extend(
-            components
-                .iter()
-                .map(|name| error(name).map_or_else(String::new, number)),
-        );
+        let errors: Vec<Option<f64>> = components.iter().map(error).collect();
+        let mut known: Vec<f64> = errors.iter().flatten().copied().collect();
+        known.push(y.after_stat);
+        // the digits of the smallest error, for all of them
+        let cell = |x: f64| decimals_of(&known).map_or_else(|| significant(x, 4), |d| fixed(x, d));
+        cells.extend([cell(y.after), cell(y.after_stat)]);
+        cells.extend(errors.iter().map(|e| e.map_or_else(String::new, cell)));
         cells.push(pair(y.ratio, y.ratio_error, "–"));
         cells
     });
@@ -113,16 +113,16 @@ fn planes(
         rows.push(vec![
             label.clone(),
             category.events.to_string(),
-            format!("{:.1}", category.length_scales[0]),
-            format!("{:.1}", category.length_scales[1]),
-            format!("{:.2}", category.amplitude),
+            significant(category.length_scales[0], 3),
+            significant(category.length_scales[1], 3),
+            significant(category.amplitude, 3),
             format!("{} of {}", category.starts[1], category.starts[0]),
-            format!("{:.1} ± {:.1}", hole.predicted, hole.error),
+            with_error(hole.predicted, hole.error),
             hole.observed
-                .map_or_else(|| "blinded".to_owned(), |n| format!("{n:.0}")),
+                .map_or_else(|| "blinded".to_owned(), |n| significant(n, 4)),
         ]);
         let pair = |p: Option<[f64; 2]>| match p {
-            Some([mean, width]) => format!("{mean:.2}, {width:.2}"),
+            Some([mean, width]) => format!("{}, {}", fixed(mean, 2), significant(width, 3)),
             None => "–".to_owned(),
         };
         let inside = category.inside.as_ref();
@@ -192,10 +192,7 @@ fn plane(
     label: &str,
 ) -> Result<super::plot::Figure, super::plot::PlotError> {
     let p = &category.plane;
-    let hole = config
-        .interpolation
-        .as_ref()
-        .and_then(|i| i.plane.holes.first());
+    let holes = config.interpolation.iter().flat_map(|i| &i.plane.holes);
     let numbers = |v: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {
         let line = |l: &Vec<Option<f64>>| l.iter().map(|x| x.unwrap_or(f64::NAN)).collect();
         v.iter().map(line).collect()
@@ -216,8 +213,8 @@ fn plane(
         error: p.error.clone(),
         pull: numbers(&p.pull),
         pull_label: "(Predicted − observed) / error".to_owned(),
-        region_label: "SR".to_owned(),
-        region: hole.map(border).unwrap_or_default(),
+        region_label: "hole".to_owned(),
+        regions: holes.map(border).collect(),
     }
     .draw()
 }
@@ -361,8 +358,8 @@ fn flow(
     let section = Section {
         title: "Flows".to_owned(),
         text: vec![format!(
-            "Mean of −log p of the features on validation events: {:.4}.{dropped}",
-            interpolation.negative_log_density
+            "Mean of −log p of the features on validation events: {}.{dropped}",
+            significant(interpolation.negative_log_density, 5)
         )],
         ..Section::default()
     };

@@ -1,6 +1,6 @@
 //! The page's section on events that are missing somewhere.
 
-use super::build::number;
+use super::numbers::{number, percent};
 use super::page::{Section, Table};
 use crate::data::Losses;
 
@@ -13,7 +13,7 @@ pub(super) fn section(losses: &[Losses]) -> Section {
                 loss.name.clone(),
                 loss.kind.describe().to_owned(),
                 loss.events.to_string(),
-                format!("{:.2} %", 100.0 * sample.share(loss)),
+                percent(sample.share(loss)),
                 number(loss.weight),
             ]
         });

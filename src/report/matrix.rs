@@ -2,6 +2,7 @@
 
 use super::build::ReportError;
 use super::comparison;
+use super::numbers::with_error;
 use super::page::{Page, Section, Status, Table, Verdict, render};
 use super::verdict::verdict;
 use crate::background::{ComparisonMetrics, EnsembleEnd};
@@ -114,20 +115,17 @@ fn member_row(end: &EnsembleEnd) -> Vec<String> {
 fn region_row(end: &EnsembleEnd, name: &str) -> Option<Vec<String>> {
     let region = end.metrics.as_ref()?.regions.get(name)?;
     let y = &region.yields;
-    let pair = |value: Option<f64>, error: Option<f64>, digits: usize| match (value, error) {
-        (Some(value), Some(error)) => format!("{value:.digits$} ± {error:.digits$}"),
+    let pair = |value: Option<f64>, error: Option<f64>| match (value, error) {
+        (Some(value), Some(error)) => with_error(value, error),
         _ => "blinded".to_owned(),
     };
     let auc = region.auc.map(|auc| auc.after);
-    let auc = auc.map_or_else(
-        || "–".to_owned(),
-        |auc| format!("{:.3} ± {:.3}", auc.value, auc.error),
-    );
+    let auc = auc.map_or_else(|| "–".to_owned(), |auc| with_error(auc.value, auc.error));
     Some(vec![
         end.name.clone(),
-        pair(y.observed, y.observed_error, 1),
-        pair(Some(y.after), Some(y.after_stat.hypot(y.after_spread)), 1),
-        pair(y.ratio, y.ratio_error, 3),
+        pair(y.observed, y.observed_error),
+        pair(Some(y.after), Some(y.after_stat.hypot(y.after_spread))),
+        pair(y.ratio, y.ratio_error),
         auc,
     ])
 }

@@ -12,6 +12,7 @@ mod figures;
 mod interpolation;
 mod losses;
 mod matrix;
+pub(crate) mod numbers;
 mod verdict;
 
 pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};

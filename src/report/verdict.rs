@@ -5,9 +5,10 @@
 //! and the AUC of the fresh classifier is within three errors of 0.5.
 
 use super::page::{Status, Verdict};
-use crate::background::{Metrics, RegionMetrics};
+use crate::background::{CategoryMetrics, Metrics, RegionMetrics};
 use crate::config::{Config, Method};
 use crate::data::Losses;
+use crate::stats::Noise;
 
 const AUC_PULL: f64 = 3.0;
 /// Mean pull of the bins outside the holes that is remarkable.
@@ -95,7 +96,7 @@ pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ),
         ));
     }
-    lines.extend(warnings(metrics));
+    lines.extend(warnings(metrics, config));
     lines
 }
 
@@ -177,7 +178,7 @@ fn region_line(name: &str, region: &RegionMetrics, closure: &Closure) -> Verdict
     line(status, text + ".")
 }
 
-fn warnings(metrics: &Metrics) -> Vec<Verdict> {
+fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let mut lines = Vec::new();
     let m = &metrics.members;
     if !m.failed.is_empty() {
@@ -210,7 +211,7 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
             ),
         ));
     }
-    lines.extend(plane_warnings(metrics));
+    lines.extend(plane_warnings(metrics, config));
     let losses = metrics.losses.iter().flat_map(Losses::sentences);
     lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
@@ -228,7 +229,7 @@ fn warnings(metrics: &Metrics) -> Vec<Verdict> {
 }
 
 /// What the Gaussian processes do not describe.
-fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
+fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let Some(interpolation) = &metrics.interpolation else {
         return Vec::new();
     };
@@ -244,7 +245,8 @@ fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
                 Status::Warning,
                 format!(
                     "mass plane {name}: outside the holes the Gaussian process lies {mean:+.2} errors a \
-                     bin from the events; set interpolation.plane.fit.noise = \"predicted\"."
+                     bin from the events; {}.",
+                    plane_advice(category, config)
                 ),
             ));
         }
@@ -265,6 +267,37 @@ fn plane_warnings(metrics: &Metrics) -> Vec<Verdict> {
         }
     }
     lines
+}
+
+/// What may help a Gaussian process that does not follow the events, of what is not
+/// set already.
+fn plane_advice(category: &CategoryMetrics, config: &Config) -> String {
+    let fit = config.interpolation.as_ref().map(|i| i.plane.fit);
+    let fit = fit.unwrap_or_default();
+    if category.empty_bins > 0 {
+        return format!(
+            "{} bins without events lie beside bins with many: cut a hole where there are none, \
+             or narrow the box",
+            category.empty_bins
+        );
+    }
+    let options = [
+        (
+            fit.noise == Noise::Observed,
+            "set interpolation.plane.fit.noise = \"predicted\"",
+        ),
+        (
+            fit.length_scales.is_some(),
+            "widen interpolation.plane.fit.length_scales, or leave them out",
+        ),
+        (
+            !fit.fit_amplitude,
+            "set interpolation.plane.fit.fit_amplitude = true",
+        ),
+    ];
+    let open = options.into_iter().find(|(is_open, _)| *is_open);
+    open.map_or("use coarser bins or a smaller box", |(_, text)| text)
+        .to_owned()
 }
 
 fn line(status: Status, text: String) -> Verdict {

@@ -263,6 +263,11 @@ impl RunDirectory {
         Ok(directory)
     }
 
+    /// A folder of files that will be a run's own.
+    pub(crate) fn folder(path: PathBuf) -> Self {
+        Self { path }
+    }
+
     /// The directory.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -673,10 +678,7 @@ mod tests {
     fn a_changed_configuration_is_refused_with_the_difference() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");
-        let inputs = Inputs {
-            source: Vec::new(),
-            target: Vec::new(),
-        };
+        let inputs = Inputs::default();
         RunDirectory::create(&path, &config(&["training.batch=32"]), &inputs).unwrap();
         // before anything is trained, all may change
         let directory = RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
@@ -698,10 +700,7 @@ mod tests {
     fn a_folder_with_other_things_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("thesis.tex"), "x").unwrap();
-        let inputs = Inputs {
-            source: Vec::new(),
-            target: Vec::new(),
-        };
+        let inputs = Inputs::default();
         let error = RunDirectory::create(folder.path(), &config(&[]), &inputs).unwrap_err();
         assert!(matches!(error, DirectoryError::NotARun(_)));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

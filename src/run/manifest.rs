@@ -2,6 +2,7 @@
 
 use crate::data::{FileRecord, Losses};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Version of the run directory.
 pub(super) const DIRECTORY_FORMAT: u32 = 1;
@@ -57,13 +58,33 @@ pub struct DeviceRecord {
     pub cpu_kernel: String,
 }
 
-/// Input files of both samples.
+/// Files by the configuration's key, such as `observed` and `samples.NAME`.
+pub type InputFiles = BTreeMap<String, Vec<FileRecord>>;
+
+/// Files that are others than those of an earlier result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputChange {
+    /// The configuration's key.
+    pub key: String,
+    /// When it was noticed, UTC, ISO 8601.
+    pub at: String,
+    /// The files of the earlier result.
+    pub before: Vec<FileRecord>,
+}
+
+/// Input files of both samples, or those of a measurement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// Of the source.
     pub source: Vec<FileRecord>,
     /// Of the target.
     pub target: Vec<FileRecord>,
+    /// Of a measurement: all that its result depends on.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: InputFiles,
+    /// Of a measurement: what changed between its results.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<InputChange>,
 }
 
 /// The whole of `manifest.json`.

@@ -36,7 +36,7 @@ pub use claims::{Claim, Claims, Holder, holders};
 pub use directory::{DirectoryError, RunDirectory};
 pub use log::RunLog;
 pub(crate) use log::now;
-pub use manifest::{DeviceRecord, Inputs, Manifest, State, VersionRecord};
+pub use manifest::{DeviceRecord, InputChange, InputFiles, Inputs, Manifest, State, VersionRecord};
 pub use progress::Progress;
 pub use worker_id::{Liveness, WorkerId};
 pub use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};

@@ -20,7 +20,7 @@ pub struct InterpolationMetrics {
 pub struct CategoryMetrics {
     /// Value of the category's column; none without categories.
     pub value: Option<f64>,
-    /// Events outside the holes: number and sum of weights.
+    /// Events outside the holes.
     pub events: u64,
     /// Sum of their weights.
     pub observed: f64,
@@ -38,6 +38,9 @@ pub struct CategoryMetrics {
     pub starts: [usize; 2],
     /// Bins whose predicted content was negative and is taken as 0.
     pub negative_bins: usize,
+    /// Bins of the fit without events, beside bins that have many.
+    #[serde(default)]
+    pub empty_bins: usize,
     /// Bins that overlap the holes together.
     pub hole: HoleMetrics,
     /// Pulls a bin outside the holes, which the fit has seen.

@@ -11,6 +11,7 @@
 //! A sample weighs n_obs(outside) / n_samples(outside) of its category, wherever it
 //! is; the yield of a region is the sum of what falls into it.
 
+mod coverage;
 mod events;
 mod metrics;
 mod plan;

@@ -1,8 +1,9 @@
 //! The plan of an interpolation: the configuration checked against the data.
 
-use super::super::events::{Sample, Wanted, count, has_column};
+use super::super::events::{Sample, Wanted, has_column};
 use super::super::plan::{PlanError, PlanOptions, check_selections, region_index, scaling};
 use super::super::variables::{self, Variable};
+use super::coverage::{self, unlisted};
 use super::events::{EventColumns, missing_candidate};
 use crate::config::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
 use crate::ensemble::{
@@ -46,7 +47,7 @@ pub(super) const X: &str = "interpolation:x";
 pub(super) const Y: &str = "interpolation:y";
 pub(super) const CATEGORY: &str = "interpolation:category";
 
-fn wrong(key: &str, reason: impl Into<String>) -> PlanError {
+pub(super) fn wrong(key: &str, reason: impl Into<String>) -> PlanError {
     PlanError::Interpolation {
         key: format!("interpolation.{key}"),
         reason: reason.into(),
@@ -75,7 +76,7 @@ impl InterpolationPlan {
                 .map_err(|e| wrong(&format!("plane.holes[{i}]"), e.to_string()))?;
         }
         check_expressions(&config, interpolation, base)?;
-        check_regions(&config, interpolation, base)?;
+        coverage::check_regions(&config, interpolation, base)?;
         let inputs = inputs(interpolation);
         let report = variables::columns(&config);
         let drawn: Vec<(String, String)> = report
@@ -90,7 +91,10 @@ impl InterpolationPlan {
             features: inputs.clone(),
             columns: report,
             // the whole box, whatever the regions select in it
-            flags: vec![(X.to_owned(), in_box(interpolation))],
+            flags: vec![
+                (X.to_owned(), in_box(interpolation)),
+                (Y.to_owned(), in_box_and_holes(interpolation)),
+            ],
             exact: interpolation.variables.len() + 2,
             ..Wanted::default()
         };
@@ -113,7 +117,11 @@ impl InterpolationPlan {
         check_plane(interpolation, &grid)?;
         let settings = settings(&config, interpolation);
         let streams = Streams::new(config.experiment.seed, ensemble);
-        check_training_events(&config, interpolation, &grid, &target, region)?;
+        let flags = [region, config.regions.len(), config.regions.len() + 1];
+        check_training_events(&config, interpolation, &target, flags)?;
+        check_predicted_events(&config, interpolation, &target)?;
+        coverage::check_events(&config, interpolation, base, &target, flags)?;
+        coverage::check_bins(&config, interpolation, &grid)?;
         let scaling = scaling(&config, &inputs, region, &settings, streams, &[&target])?;
         let variables = variables::variables(&config, &[], &target)?;
         let sample = training_sample(region, &target)?;
@@ -301,7 +309,11 @@ fn masses(target: &Sample, row: usize) -> [f64; 2] {
     })
 }
 
-fn category(interpolation: &InterpolationConfig, target: &Sample, row: usize) -> Option<usize> {
+pub(super) fn category(
+    interpolation: &InterpolationConfig,
+    target: &Sample,
+    row: usize,
+) -> Option<usize> {
     let Some(values) = target.column(CATEGORY) else {
         return Some(0);
     };
@@ -334,52 +346,24 @@ fn check_expressions(
     Ok(())
 }
 
-/// Whether blind regions keep out of the training region and predicted ones within
-/// what is predicted, whoever may look at their events.
-fn check_regions(
-    config: &Config,
-    interpolation: &InterpolationConfig,
-    base: &Path,
-) -> Result<(), PlanError> {
-    let target = &config.data.target;
-    let training = &config.regions[&config.training.region];
-    for (name, region) in config.regions.iter().filter(|(_, r)| r.blind) {
-        let events = count(
-            config,
-            target,
-            base,
-            &[&region.selection, &training.selection],
-        )?;
-        if events > 0 {
-            return Err(PlanError::BlindOverlap {
-                blind: name.clone(),
-                training: config.training.region.clone(),
-                events: "target events".to_owned(),
-            });
-        }
+/// The part of the plane that is predicted, as an expression.
+pub(super) fn predicted_part(interpolation: &InterpolationConfig) -> String {
+    match interpolation.predict {
+        PredictedPart::Box => in_box(interpolation),
+        PredictedPart::Holes => in_box_and_holes(interpolation),
     }
-    let outside = format!("!({})", predicted_part(interpolation));
-    for name in interpolation.predicted(config) {
-        let selection = &config.regions[name].selection;
-        let events = count(config, target, base, &[selection, &outside])?;
-        if events > 0 {
-            // of a blind region nobody learns how many
-            let events = match config.regions[name].blind {
-                true => String::new(),
-                false => format!("{events} "),
-            };
-            let reason = format!(
-                "{events}events of region {name} lie outside the predicted part of the plane; \
-                 shrink the region, leave it out, or set interpolation.predict = \"box\""
-            );
-            return Err(wrong("regions", reason));
-        }
-    }
-    Ok(())
 }
 
-/// The part of the plane that is predicted, as an expression.
-fn predicted_part(interpolation: &InterpolationConfig) -> String {
+fn in_box_and_holes(interpolation: &InterpolationConfig) -> String {
+    format!(
+        "{} && ({})",
+        in_box(interpolation),
+        holes_text(interpolation)
+    )
+}
+
+/// The holes together, as an expression.
+pub(super) fn holes_text(interpolation: &InterpolationConfig) -> String {
     let plane = &interpolation.plane;
     let (x, y) = (&plane.x, &plane.y);
     let holes = plane.holes.iter().map(|hole| match *hole {
@@ -401,10 +385,7 @@ fn predicted_part(interpolation: &InterpolationConfig) -> String {
         ),
     });
     let holes: Vec<String> = holes.collect();
-    match interpolation.predict {
-        PredictedPart::Box => in_box(interpolation),
-        PredictedPart::Holes => format!("{} && ({})", in_box(interpolation), holes.join(" || ")),
-    }
+    holes.join(" || ")
 }
 
 /// Whether the plane can be fitted at all: settings, and bins that are left.
@@ -441,18 +422,17 @@ fn check_plane(interpolation: &InterpolationConfig, grid: &PlaneGrid) -> Result<
 fn check_training_events(
     config: &Config,
     interpolation: &InterpolationConfig,
-    grid: &PlaneGrid,
     target: &Sample,
-    region: usize,
+    [region, box_flag, hole_flag]: [usize; 3],
 ) -> Result<(), PlanError> {
     let training = &config.training.region;
     let mut counts = vec![0u64; interpolation.categories().len()];
     let (mut outside, mut inside, mut unknown) = (0u64, 0u64, 0u64);
     for row in target.trained(region) {
-        let [x, y] = masses(target, row);
-        if grid.find(x, y).is_none() {
+        let has = |flag: usize| target.table.flags[row] >> flag & 1 == 1;
+        if !has(box_flag) {
             outside += 1;
-        } else if interpolation.plane.holes.iter().any(|h| h.contains(x, y)) {
+        } else if has(hole_flag) {
             inside += 1;
         } else {
             match category(interpolation, target, row) {
@@ -478,10 +458,8 @@ fn check_training_events(
         return Err(wrong("plane.holes", reason));
     }
     if unknown > 0 {
-        let reason = format!(
-            "{unknown} events of the training region `{training}` have another category; \
-             list its value or exclude them"
-        );
+        let name = format!("`{training}`");
+        let reason = unlisted("the training region", &name, &format!("{unknown} "));
         return Err(wrong("category.values", reason));
     }
     if let Some(k) = counts.iter().position(|n| *n == 0) {
@@ -490,6 +468,25 @@ fn check_training_events(
             interpolation.categories()[k]
         );
         return Err(wrong("category.values", reason));
+    }
+    Ok(())
+}
+
+/// Whether all events of predicted regions that may be read have a listed category,
+/// those without a value too.
+fn check_predicted_events(
+    config: &Config,
+    interpolation: &InterpolationConfig,
+    target: &Sample,
+) -> Result<(), PlanError> {
+    for name in interpolation.predicted(config) {
+        let rows = target.in_region(region_index(config, name));
+        let unknown = rows.filter(|row| category(interpolation, target, *row).is_none());
+        let unknown = unknown.count() as u64;
+        if unknown > 0 {
+            let unknown = format!("{unknown} ");
+            return Err(wrong("category.values", unlisted("region", name, &unknown)));
+        }
     }
     Ok(())
 }

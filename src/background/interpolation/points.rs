@@ -39,7 +39,8 @@ pub(super) struct Category {
     pub weight: f64,
     /// The same in each draw from the posterior, `[draw][plane bin]`.
     pub variations: Vec<Vec<f64>>,
-    /// Relative statistical error of the observed events that it stands on.
+    /// Relative error of the counts that its weight stands on: of the observed events
+    /// outside the holes, and of the samples there.
     pub relative_error: f64,
     pub metrics: CategoryMetrics,
 }
@@ -92,14 +93,12 @@ fn category(
 ) -> Result<(Vec<Point>, Category), InterpolationError> {
     let interpolation = plan.interpolation();
     let value = interpolation.category.as_ref().map(|c| c.values[number]);
+    let label = match (&interpolation.category, value) {
+        (Some(category), Some(value)) => format!("{} = {value}", category.column),
+        _ => "all events".to_owned(),
+    };
     let named = |source: PlaneError| InterpolationError::Plane {
-        category: value.map_or_else(
-            || "all events".to_owned(),
-            |v| {
-                let column = interpolation.category.as_ref().map(|c| c.column.as_str());
-                format!("{} = {v}", column.unwrap_or_default())
-            },
-        ),
+        category: label.clone(),
         source,
     };
     let weights = &plan.target.table.weights;
@@ -151,7 +150,13 @@ fn category(
     let n_outside: u64 = outside.iter().sum();
     let observed: f64 = rows.iter().map(|row| weights[*row]).sum();
     let squares: f64 = rows.iter().map(|row| weights[*row].powi(2)).sum();
-    let weight = observed / n_outside.max(1) as f64;
+    if n_outside == 0 {
+        return Err(InterpolationError::NothingOutside {
+            category: label,
+            drawn: interpolation.samples as u64,
+        });
+    }
+    let weight = observed / n_outside as f64;
     let variations = (0..interpolation.posterior_draws as u64)
         .map(|draw| {
             let ratios = fit.draw_weights(plan.streams.plane(number as u64), draw);
@@ -182,7 +187,7 @@ fn category(
         samples: metrics.samples,
         weight,
         variations,
-        relative_error: squares.sqrt() / observed,
+        relative_error: (squares / observed.powi(2) + 1.0 / n_outside.max(1) as f64).sqrt(),
         metrics,
     };
     Ok((points, category))
@@ -229,6 +234,7 @@ fn summary(
         log_marginal_likelihood: fitted.log_marginal,
         starts: [fitted.starts, fitted.starts_converged],
         negative_bins: fit.clipped(),
+        empty_bins: empty_bins(plan, filled, hidden),
         hole: HoleMetrics {
             predicted: integral.value,
             error: integral.error,
@@ -238,6 +244,32 @@ fn summary(
         inside: shown.then(|| pull_metrics(&pulls, hidden, true)),
         plane: figure(plan, fit, filled, &pulls, shown),
     })
+}
+
+/// Events that the filled neighbours of an empty bin have on average, above which
+/// its emptiness is no fluctuation.
+const MANY: f64 = 20.0;
+
+/// Bins of the fit without events whose neighbours have many: an edge of the events,
+/// which a smooth density does not describe.
+fn empty_bins(plan: &InterpolationPlan, filled: &PlaneCounts, hidden: &[bool]) -> usize {
+    let [nx, ny] = plan.grid.axes().each_ref().map(|axis| axis.bins());
+    // effective numbers: weights may be anything
+    let effective = |bin: usize| match filled.variances[bin] {
+        v if v > 0.0 => filled.counts[bin].powi(2) / v,
+        _ => 0.0,
+    };
+    let around = |i: usize, n: usize| i.saturating_sub(1)..(i + 2).min(n);
+    let is_remarkable = |bin: &usize| {
+        let neighbours = around(bin / ny, nx)
+            .flat_map(|x| around(bin % ny, ny).map(move |y| x * ny + y))
+            .filter(|b| !hidden[*b])
+            .map(effective)
+            .filter(|n| *n > 0.0);
+        let (count, sum) = neighbours.fold((0, 0.0), |(k, s), n| (k + 1, s + n));
+        !hidden[*bin] && filled.variances[*bin] == 0.0 && count > 1 && sum > MANY * f64::from(count)
+    };
+    (0..nx * ny).filter(is_remarkable).count()
 }
 
 fn pull_metrics(pulls: &Pulls, hidden: &[bool], inside: bool) -> PullMetrics {

@@ -44,6 +44,17 @@ pub enum InterpolationError {
         /// Points in the predicted part.
         inside: u64,
     },
+    /// Nothing to scale the samples with.
+    #[error(
+        "none of the {drawn} points of {category} lies outside the holes, where samples are \
+         scaled to the events; raise interpolation.samples or shrink the holes"
+    )]
+    NothingOutside {
+        /// Which Gaussian process.
+        category: String,
+        /// Points drawn.
+        drawn: u64,
+    },
     /// Somebody asked to stop, or the time is over.
     #[error("interrupted while samples were drawn")]
     Interrupted,
@@ -351,7 +362,7 @@ impl BinSums {
                 }
             }
             list.push(Component {
-                name: "gp",
+                name: "gp".into(),
                 variations: Variations::Draws(contents),
             });
         }
@@ -367,7 +378,7 @@ impl BinSums {
             })
         };
         list.push(Component {
-            name: "normalisation",
+            name: "normalisation".into(),
             variations: Variations::Shifts((0..drawn.categories.len()).map(shift).collect()),
         });
         list
@@ -465,7 +476,8 @@ fn metrics(
         .iter()
         .map(|c| c.weight * c.samples[1] as f64)
         .sum();
-    let observed: f64 = plan.sample.classes()[0].weights.iter().sum();
+    let outside = WeightSummary::of(plan.sample.classes()[0].weights.iter().copied());
+    let (observed, outside_error) = (outside.sum, outside.error);
     let loss = loss_summary(members);
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
@@ -477,6 +489,8 @@ fn metrics(
         experiment: plan.config.experiment.name.clone(),
         training_region: plan.config.training.region.clone(),
         training_yields: [count, observed],
+        // samples are scaled to the events
+        training_errors: [outside_error, outside_error],
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
         losses: vec![plan.target.losses.clone()],
@@ -531,13 +545,14 @@ fn region(
         observed: observed.map(|o| o.sum),
         observed_error: observed.map(|o| o.error),
         before: None,
+        before_stat: None,
         after,
         after_stat: stat,
         after_spread: spread,
         components: components
             .iter()
             .zip(&covariances)
-            .map(|(c, variance)| (c.name.to_owned(), variance.sqrt()))
+            .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
             .collect(),
         raw_relative_spread: covariances[0].sqrt() / after,
         ratio: None,

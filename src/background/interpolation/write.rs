@@ -1,11 +1,10 @@
 //! Sampled events as a file, and what is kept of them for figures.
 //!
 //! `predictions/samples.parquet` has a row a sampled event of a member, in the
-//! shape of a reweighted background: `weight`, `nominal`, `spread`, `median` and a
-//! column a member. A sample belongs to one member, whose column holds its weight;
-//! the others' hold 0. So a histogram of a member column is that member's
-//! prediction, a histogram of `nominal` their mean, and everything that reads
-//! reweighted events reads these.
+//! shape of a reweighted background: `weight`, `nominal`, `spread` and a column a
+//! member. A sample belongs to one member, whose column holds its weight; the others'
+//! hold 0. So a histogram of a member column is that member's prediction and a
+//! histogram of `nominal` their mean. There is no `median`: over members it is 0.
 
 use super::plan::InterpolationPlan;
 use super::points::Drawn;
@@ -65,7 +64,7 @@ impl<W: Write + Send> SampleWriter<W> {
             }
         }
         let number = |name: &str| Field::new(name, DataType::Float64, false);
-        fields.extend(["weight", "nominal", "spread", "median"].map(number));
+        fields.extend(["weight", "nominal", "spread"].map(number));
         fields.extend(members.iter().map(|m| {
             let name = format!("member_{:04}", m.about.member);
             Field::new(name, DataType::Float32, false)
@@ -113,19 +112,13 @@ impl<W: Write + Send> SampleWriter<W> {
                 let inside: Vec<bool> = events.flags.iter().map(|f| f >> region & 1 == 1).collect();
                 arrays.push(Arc::new(BooleanArray::from(inside)));
             }
-            // mean, standard deviation and median over members of (w, 0, 0, ...)
+            // mean and standard deviation over members of (w, 0, 0, ...)
             let n = self.members as f64;
             let spread = |w: &f64| w / n.sqrt();
-            let median = |w: &f64| match self.members {
-                1 => *w,
-                2 => 0.5 * w,
-                _ => 0.0,
-            };
-            let numbers: [Vec<f64>; 4] = [
+            let numbers: [Vec<f64>; 3] = [
                 weights.clone(),
                 weights.iter().map(|w| w / n).collect(),
                 weights.iter().map(spread).collect(),
-                weights.iter().map(median).collect(),
             ];
             for numbers in numbers {
                 arrays.push(Arc::new(Float64Array::from(numbers)));

@@ -1,6 +1,6 @@
 //! Values of a measurement that no run could use.
 
-use super::{Coordinate, FINITE_SAMPLE, Measurement};
+use super::{Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, SystematicConfig};
 use crate::config::check::{Checked, check_max_loss, ensure, name};
 
 impl Measurement {
@@ -91,6 +91,15 @@ impl Measurement {
                     [centre, width],
                     "a result and an error above 0",
                 )?;
+                ensure(
+                    (low..=high).contains(&centre),
+                    &at("constraint"),
+                    [centre, width],
+                    &format!(
+                        "a result within the bounds, {low} to {high}: no value that the fit may \
+                         take agrees with {centre}"
+                    ),
+                )?;
             }
         }
         let interest = &self.measurement.interest;
@@ -113,6 +122,37 @@ impl Measurement {
                 "measurement.interest",
                 key,
                 &format!("names under [parameters]: {known:?}"),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Refuses settings of a systematic uncertainty that change nothing.
+    fn check_settings_of(&self, key: &str, s: &SystematicConfig) -> Checked {
+        let at = |inner: &str| format!("systematics.{key}.{inner}");
+        ensure(
+            s.shape || !s.samples.is_empty(),
+            &at("shape"),
+            s.shape,
+            "left out where there are no varied `samples`: rates have no shape",
+        )?;
+        let has_density = s.shape && !s.samples.is_empty();
+        ensure(
+            has_density || s.density_interpolation == InterpolationCode::default(),
+            &at("density_interpolation"),
+            s.density_interpolation,
+            "left out where no density changes, which takes varied `samples` and `shape = true`; \
+             `interpolation` is that of rates",
+        )?;
+        for process in s.samples.keys().filter(|_| !s.shape) {
+            ensure(
+                !s.rates.contains_key(process),
+                &at(&format!("samples.{process}")),
+                "varied samples",
+                &format!(
+                    "none, or `shape = true`: the rate of {process} is that of \
+                     systematics.{key}.rates, and nothing would be left of the samples"
+                ),
             )?;
         }
         Ok(())
@@ -210,6 +250,7 @@ impl Measurement {
                     "different samples up and down",
                 )?;
             }
+            self.check_settings_of(key, s)?;
             for (process, factors) in &s.rates {
                 ensure(
                     factors.iter().all(|f| f.is_finite() && *f > 0.0),

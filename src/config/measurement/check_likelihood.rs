@@ -102,7 +102,24 @@ impl Measurement {
         self.check_limit()?;
         self.check_contours()?;
         self.check_toys()?;
+        ensure(
+            m.finite_sample_members > 0
+                || m.finite_sample_points == super::default_finite_sample_points(),
+            "measurement.finite_sample_points",
+            m.finite_sample_points,
+            "left out without `finite_sample_members`, whose error they would be points of",
+        )?;
         if let Some(generate) = &self.generate {
+            for (name, value) in generate.observed.iter().flatten() {
+                let bounds = self.parameters.get(name).map(|p| p.bounds);
+                let [low, high] = bounds.unwrap_or([-10.0, 10.0]);
+                ensure(
+                    (low..=high).contains(value),
+                    &format!("generate.observed.{name}"),
+                    value,
+                    &format!("a value within the bounds of the parameter, {low} to {high}"),
+                )?;
+            }
             ensure(
                 (1000..=100_000_000).contains(&generate.events),
                 "generate.events",

@@ -137,7 +137,7 @@ fn default_contour_points() -> usize {
     31
 }
 
-fn default_finite_sample_points() -> usize {
+pub(super) fn default_finite_sample_points() -> usize {
     9
 }
 

@@ -4,7 +4,7 @@ use super::super::parse::{ConfigError, EnsembleSpec};
 use super::super::raw::{
     Config, DataConfig, ExperimentConfig, Method, OneOrMany, RegionConfig, SampleConfig,
 };
-use super::{Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
+use super::{Coordinate, Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
 use indexmap::IndexMap;
 use std::fmt;
 
@@ -78,6 +78,17 @@ impl Measurement {
             && region.is_some_and(|r| r.selection.trim() == "1")
             && self.samples.iter().all(is_plain)
             && self.systematics.iter().all(varied)
+    }
+
+    /// The same measurement with every parameter fitted as itself, without another
+    /// coordinate.
+    #[must_use]
+    pub fn in_own_units(&self) -> Self {
+        let mut plain = self.clone();
+        for parameter in plain.parameters.values_mut() {
+            parameter.fit = Coordinate::Linear;
+        }
+        plain
     }
 
     /// All ratios that the model needs.

@@ -34,8 +34,9 @@ pub enum ExportError {
     },
     /// A coefficient that is not just a parameter.
     #[error(
-        "channel `{channel}`, sample `{sample}`: the coefficient `{coefficient}` is no \
-         normfactor; fix its parameters to export templates at one point"
+        "channel `{channel}`, sample `{sample}`: the coefficient `{coefficient}` of {} is no \
+         normfactor; fix its parameters to export templates at one point",
+        .parameters.join(" and ")
     )]
     Coefficient {
         /// The channel.
@@ -44,6 +45,8 @@ pub enum ExportError {
         sample: String,
         /// The coefficient.
         coefficient: String,
+        /// The parameters that it depends on.
+        parameters: Vec<String>,
     },
     /// A parameter that is not used as one kind of modifier, or whose constraint
     /// that kind does not have.
@@ -69,16 +72,9 @@ impl Settings {
     /// As pyhf takes it.
     #[must_use]
     pub fn to_json(self) -> Value {
-        let code = |code| match code {
-            Interpolation::Code0 => "code0",
-            Interpolation::Code1 => "code1",
-            Interpolation::Code2 => "code2",
-            Interpolation::Code4 => "code4",
-            Interpolation::Code4p => "code4p",
-        };
         json!({
-            "normsys": {"interpcode": code(self.rates)},
-            "histosys": {"interpcode": code(self.shapes)},
+            "normsys": {"interpcode": self.rates.name()},
+            "histosys": {"interpcode": self.shapes.name()},
         })
     }
 }
@@ -90,7 +86,7 @@ impl Settings {
 /// Gaussian constraint `lumi`; parameters of the bins become `staterror`,
 /// `shapesys` or `shapefactor` by their constraint, and their names must be
 /// `name[0]`, `name[1]`, ... A coefficient is written if it is one parameter, or if
-/// all its parameters are fixed.
+/// all its parameters are fixed. A fixed parameter is `fixed` in the measurement.
 ///
 /// # Errors
 /// [`ExportError`] if HistFactory has no word for a part of the model.

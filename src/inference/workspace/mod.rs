@@ -9,6 +9,7 @@
 //! an observation without channel) is an error here.
 
 mod channels;
+mod compare;
 mod error;
 mod export;
 mod import;
@@ -19,6 +20,7 @@ mod sets;
 mod tests;
 mod writer;
 
+pub use compare::{Difference, compare};
 pub use error::{Place, WorkspaceError};
 pub use export::{ExportError, ReferencePoint, Settings, export, reference};
 pub use import::{ImportOptions, Imported, Limits, import};

@@ -64,12 +64,12 @@ pub struct MassPlane {
     pub pull: Vec<Vec<f64>>,
     /// Label of the pulls' colour bar: what was divided by what.
     pub pull_label: String,
-    /// Name of the region.
+    /// Name of each region.
     #[serde(default)]
     pub region_label: String,
-    /// Border of the region, in the units of the axes.
+    /// Borders of the regions, in the units of the axes.
     #[serde(default)]
-    pub region: Vec<(f64, f64)>,
+    pub regions: Vec<Vec<(f64, f64)>>,
 }
 
 /// One of the four panels.
@@ -233,12 +233,14 @@ impl MassPlane {
             if let Some(hatch) = &hatch {
                 self.left_out(canvas, panel, binning, hatch);
             }
-            let border: Vec<(f64, f64)> =
-                self.region.iter().map(|(x, y)| panel.at(*x, *y)).collect();
-            canvas.polyline(&border, Stroke::solid("#ffffff", 4.0).faded(0.75));
-            canvas.polyline(&border, Stroke::solid(INK, 1.8));
-            if is_input {
-                self.name_region(canvas, panel);
+            for region in &self.regions {
+                let border: Vec<(f64, f64)> =
+                    region.iter().map(|(x, y)| panel.at(*x, *y)).collect();
+                canvas.polyline(&border, Stroke::solid("#ffffff", 4.0).faded(0.75));
+                canvas.polyline(&border, Stroke::solid(INK, 1.8));
+                if is_input {
+                    self.name_region(canvas, panel, region);
+                }
             }
         });
         grid::frame(canvas, panel, TICK_SIZE, true);
@@ -266,10 +268,9 @@ impl MassPlane {
         }
     }
 
-    /// Writes the region's name in the middle of its border.
-    fn name_region(&self, canvas: &mut Canvas, panel: &Panel) {
-        let finite: Vec<(f64, f64)> = self
-            .region
+    /// Writes the name in the middle of a region's border.
+    fn name_region(&self, canvas: &mut Canvas, panel: &Panel, region: &[(f64, f64)]) {
+        let finite: Vec<(f64, f64)> = region
             .iter()
             .map(|(x, y)| (panel.x.at_clamped(*x), panel.y.at_clamped(*y)))
             .filter(|(x, y)| x.is_finite() && y.is_finite())
@@ -350,7 +351,7 @@ mod tests {
             pull: values,
             pull_label: String::new(),
             region_label: "SR".to_owned(),
-            region: vec![(1.0, 1.0), (2.0, 1.0), (2.0, 2.0)],
+            regions: vec![vec![(1.0, 1.0), (2.0, 1.0), (2.0, 2.0)]],
         }
     }
 

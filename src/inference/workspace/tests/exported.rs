@@ -62,7 +62,7 @@ fn coefficients_are_written_where_a_workspace_has_a_word() {
     let free = with_coefficient("mu - sqrt(mu)", false, Interpolation::Code4p);
     let message = export(&free, "m").unwrap_err().to_string();
     assert!(
-        message.contains("`mu - sqrt(mu)` is no normfactor"),
+        message.contains("`mu - sqrt(mu)` of mu is no normfactor"),
         "{message}"
     );
 }

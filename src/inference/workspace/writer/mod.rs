@@ -64,15 +64,16 @@ impl<'a> Writer<'a> {
     }
 
     fn sample(&mut self, site: &Site<'_>) -> Result<schema::Sample, ExportError> {
-        let mut scale = 1.0;
+        let scale = self.scale(site.template);
         let mut modifiers = Vec::new();
         for factor in &site.template.factors {
             match factor {
                 Factor::Parameter(parameter) => modifiers.push(self.scaling(*parameter)?),
-                Factor::Coefficient(f) => match self.coefficient(site, f)? {
-                    Written::Number(value) => scale *= value,
-                    Written::Parameter(parameter) => modifiers.push(self.scaling(parameter)?),
-                },
+                Factor::Coefficient(f) => {
+                    if let Written::Parameter(parameter) = self.coefficient(site, f)? {
+                        modifiers.push(self.scaling(parameter)?);
+                    }
+                }
                 Factor::Response(response) => {
                     let (k, code) = (response.parameter, response.interpolation);
                     self.rates = Some(self.code(site, k, code, Use::Rate)?);
@@ -92,27 +93,50 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// A coefficient that is a number or a parameter.
+    /// A coefficient that is a number or a parameter. A parameter that is fixed stays one,
+    /// so that a reader may free it.
     fn coefficient(&self, site: &Site<'_>, f: &Coefficient) -> Result<Written, ExportError> {
+        if let Some(parameter) = f.parameter()
+            && (self.can_scale(parameter) || !self.is_fixed(parameter))
+        {
+            return Ok(Written::Parameter(parameter));
+        }
+        if f.places().iter().all(|k| self.is_fixed(*k)) {
+            return Ok(Written::Number);
+        }
+        Err(ExportError::Coefficient {
+            channel: site.channel.name().to_owned(),
+            sample: site.template.name.clone(),
+            coefficient: f.text().to_owned(),
+            parameters: f.places().iter().map(|k| self.name(*k).to_owned()).collect(),
+        })
+    }
+
+    /// What multiplies a template's contents in the file: the product of the coefficients
+    /// that are written as numbers.
+    fn scale(&self, template: &Template) -> f64 {
         let point = self.model.nominal();
-        let fixed = |k: &usize| self.model.fixed.iter().any(|(place, _)| place == k);
-        if f.places().iter().all(fixed) {
-            return Ok(Written::Number(f.value(&point)));
-        }
-        match f.places() {
-            [only] if f.text().trim() == self.name(*only) => Ok(Written::Parameter(*only)),
-            _ => Err(ExportError::Coefficient {
-                channel: site.channel.name().to_owned(),
-                sample: site.template.name.clone(),
-                coefficient: f.text().to_owned(),
-            }),
-        }
+        let number = |factor: &Factor| match factor {
+            Factor::Coefficient(f) => {
+                let is_written = f.parameter().is_some_and(|k| self.can_scale(k));
+                let is_number = !is_written && f.places().iter().all(|k| self.is_fixed(*k));
+                is_number.then(|| f.value(&point))
+            }
+            _ => None,
+        };
+        template.factors.iter().filter_map(number).product()
+    }
+
+    /// Whether a parameter can be a factor on samples: free, or the luminosity.
+    fn can_scale(&self, parameter: usize) -> bool {
+        let is_free = self.model.parameters[parameter].constraint.is_none();
+        is_free || self.name(parameter) == "lumi"
     }
 
     fn scaling(&mut self, parameter: usize) -> Result<schema::Modifier, ExportError> {
         let (kind, word) = match self.model.parameters[parameter].constraint {
             None => (Kind::NormFactor, "normfactor"),
-            Some(_) if self.name(parameter) == "lumi" => (Kind::Lumi, "lumi"),
+            Some(_) if self.can_scale(parameter) => (Kind::Lumi, "lumi"),
             Some(_) => {
                 return Err(self.problem(
                     parameter,
@@ -154,7 +178,7 @@ impl<'a> Writer<'a> {
                 }
                 let nominal = scaled(&site.template.nominal, scale);
                 let data = match kind {
-                    Kind::StatError => json!(self.shares(site, parameters, &nominal, scale)),
+                    Kind::StatError => json!(self.shares(site, parameters, &nominal)),
                     Kind::ShapeSys => json!(self.errors(parameters, &nominal)),
                     _ => Value::Null,
                 };
@@ -270,7 +294,8 @@ enum Use {
 
 /// A coefficient in words of HistFactory.
 enum Written {
-    Number(f64),
+    /// It is in the contents, see [`Writer::scale`].
+    Number,
     Parameter(usize),
 }
 

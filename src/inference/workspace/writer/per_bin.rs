@@ -31,14 +31,19 @@ impl Writer<'_> {
         site: &Site<'_>,
         parameters: &[usize],
         nominal: &[f64],
-        scale: f64,
     ) -> Vec<f64> {
         let shares = |template: &&Template| {
             let own =
                 |m: &Modifier| matches!(m, Modifier::PerBin { parameters: p } if p == parameters);
             template.modifiers.iter().any(own)
         };
-        let all: Vec<&Template> = site.channel.templates().iter().filter(shares).collect();
+        // contents as they are in the file
+        let contents = |t: &Template| -> Vec<f64> {
+            let scale = self.scale(t);
+            t.nominal.iter().map(|n| scale * n).collect()
+        };
+        let templates = site.channel.templates().iter();
+        let all: Vec<Vec<f64>> = templates.filter(shares).map(contents).collect();
         let one = |(bin, k): (usize, &usize)| {
             if self.is_fixed(*k) {
                 return 0.0;
@@ -46,10 +51,12 @@ impl Writer<'_> {
             let width = self.model.parameters[*k]
                 .constraint
                 .map_or(0.0, |c| c.width);
-            let total: f64 = all.iter().map(|t| t.nominal[bin]).sum();
-            let absolute: f64 = all.iter().map(|t| t.nominal[bin].abs()).sum();
-            let share = nominal[bin].abs() / (scale.abs() * absolute);
-            width * (scale * total).abs() * share.sqrt()
+            let total: f64 = all.iter().map(|t| t[bin]).sum();
+            let absolute: f64 = all.iter().map(|t| t[bin].abs()).sum();
+            if absolute == 0.0 {
+                return 0.0;
+            }
+            width * total.abs() * (nominal[bin].abs() / absolute).sqrt()
         };
         parameters.iter().enumerate().map(one).collect()
     }

@@ -29,7 +29,7 @@ fn mass_planes() {
                 pull: values,
                 pull_label: LABEL.to_owned(),
                 region_label: LABEL.to_owned(),
-                region: vec![(f64::NAN, 0.0), (0.0, 1e300), (1.0, 1.0)],
+                regions: vec![vec![(f64::NAN, 0.0), (0.0, 1e300), (1.0, 1.0)]],
             };
             assert!(plane.draw().is_ok());
             must_render(plane.draw());
@@ -56,7 +56,7 @@ fn planes_of_one_bin_and_of_very_many() {
             pull: vec![vec![f64::INFINITY; ny]; nx],
             pull_label: String::new(),
             region_label: String::new(),
-            region: Vec::new(),
+            regions: Vec::new(),
         };
         assert!(plane.draw().is_ok(), "{nx} {ny}");
         must_render(plane.draw());
