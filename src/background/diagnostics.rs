@@ -271,13 +271,14 @@ impl<'a> Accumulator<'a> {
 
     /// Distribution of log10 of the nominal weight over the source's as a whole.
     fn weight_distribution(&self, rows: &[usize]) -> (Vec<f64>, Vec<f64>) {
-        let edges: Vec<f64> = (0..=60).map(|i| -3.0 + 0.1 * f64::from(i)).collect();
+        let edges: Vec<f64> = (0..=60).map(|i| f64::from(i - 30) / 10.0).collect();
         let mut counts = vec![0.0; edges.len() - 1];
         for i in rows {
             let before = self.plan.source.table.weights[*i] * self.before_factor;
             let ratio = (self.nominal[*i] / before).log10();
             if ratio.is_finite() {
-                let bin = ((ratio + 3.0) / 0.1).clamp(0.0, 59.0) as usize;
+                let above = edges.partition_point(|edge| *edge <= ratio);
+                let bin = above.saturating_sub(1).min(edges.len() - 2);
                 counts[bin] += 1.0;
             }
         }

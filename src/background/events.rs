@@ -420,9 +420,12 @@ fn draw(
     let settings = settings(config, request.features.len());
     // the same for every ensemble: neither folds nor this draw know its name
     let streams = Streams::new(config.experiment.seed, "");
+    // a pass over the files has no more chunks than this
+    let chunks = usize::try_from(dataset.rows()).unwrap_or(usize::MAX) / CHUNK_ROWS;
+    let chunks = chunks.saturating_add(dataset.parts());
     let options = StreamOptions {
         chunk_rows: CHUNK_ROWS,
-        buffers: (stream.read_ahead / CHUNK_ROWS).max(1),
+        buffers: (stream.read_ahead / CHUNK_ROWS).min(chunks).max(1),
         threads: 1,
     };
     let everything = StreamOptions {

@@ -154,6 +154,7 @@ impl Config {
     }
 
     fn check_data(&self) -> Checked {
+        check_max_loss(self.data.max_loss)?;
         for (role, sample) in self.data.samples() {
             let list = sample.path.to_list();
             let path = format!("data.{role}.path");
@@ -384,7 +385,6 @@ impl Config {
     }
 
     fn check_report(&self) -> Checked {
-        check_max_loss(self.data.max_loss)?;
         let r = &self.report;
         ensure(
             (1..=1000).contains(&r.bins),

@@ -407,7 +407,7 @@ impl Counts {
 fn what(reason: Reason, request: &ScanRequest) -> String {
     let name = name(reason, request);
     match reason {
-        Reason::Feature(_) => format!("feature `{name}` is missing or not finite (in 32 bits)"),
+        Reason::Feature(_) => format!("feature `{name}` is missing or not finite"),
         Reason::Category(i) => format!(
             "`{name}` is missing or none of {:?}",
             request.categories[i].listed

@@ -19,7 +19,7 @@ use super::split::Fold;
 use super::streams::Streams;
 use crate::data::{
     DataError, Dataset, EventStream, EventTable, PartOrder, ScanRequest, StreamOptions,
-    StreamPosition,
+    StreamPosition, memory,
 };
 use sideband_models::random::Key;
 use sideband_models::{Compute, Predictor, Table};
@@ -93,6 +93,8 @@ struct Windows {
     skip: u64,
     rest: EventTable,
     next: usize,
+    /// Features of an event.
+    width: usize,
 }
 
 impl Windows {
@@ -120,12 +122,15 @@ impl Windows {
             skip: start % of.rows,
             rest: EventTable::default(),
             next: 0,
+            width: of.request.features.len(),
         })
     }
 
     /// The next `size` events.
     fn window(&mut self, size: usize) -> Result<Window, DataError> {
         let mut window = Window::default();
+        // also for the copy of both classes that goes to the device
+        memory::room_for(size, 3 * (4 * self.width + 16))?;
         window.weights.reserve_exact(size);
         window.keys.reserve_exact(size);
         while window.keys.len() < size {

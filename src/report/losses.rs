@@ -2,7 +2,25 @@
 
 use super::numbers::{number, percent};
 use super::page::{Section, Table};
+use crate::background::Metrics;
 use crate::data::Losses;
+
+/// What is missing in a result, one sentence each.
+pub(super) fn sentences(metrics: &Metrics) -> Vec<String> {
+    let mut list: Vec<String> = metrics.losses.iter().flat_map(Losses::sentences).collect();
+    if let Some(interpolation) = &metrics.interpolation {
+        if interpolation.dropped > 0 {
+            list.push(format!(
+                "{} samples of all members had features that are not finite and were dropped.",
+                interpolation.dropped
+            ));
+        }
+        list.extend(interpolation.without_value.iter().map(|(name, samples)| {
+            format!("{samples} samples of all members have no value of {name} and are in none of its bins.")
+        }));
+    }
+    list
+}
 
 /// A table of all losses, and of all samples that have none.
 pub(super) fn section(losses: &[Losses]) -> Section {

@@ -4,10 +4,10 @@
 //! at (p-value with covariance not below `report.p_value` over their number),
 //! and the AUC of the fresh classifier is within three errors of 0.5.
 
+use super::losses;
 use super::page::{Status, Verdict};
 use crate::background::{CategoryMetrics, Metrics, RegionMetrics};
 use crate::config::{Config, Method};
-use crate::data::Losses;
 use crate::stats::Noise;
 
 const AUC_PULL: f64 = 3.0;
@@ -211,8 +211,8 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ),
         ));
     }
+    let losses = losses::sentences(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
-    let losses = metrics.losses.iter().flat_map(Losses::sentences);
     lines.extend(losses.map(|text| line(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {

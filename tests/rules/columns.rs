@@ -478,7 +478,7 @@ fn a_feature_that_32_bits_do_not_hold_is_refused_by_name() {
         if what == "large" {
             continue;
         }
-        let done = done.exits(3);
+        let done = done.exits(4);
         for part in ["features.inputs", "`odd`", "Write `(odd)"] {
             assert!(done.stderr.contains(part), "{what}: no {part} in {}", done.stderr);
         }

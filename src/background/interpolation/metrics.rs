@@ -1,5 +1,6 @@
 //! The part of `metrics.json` that is an interpolation's own.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// Gaussian processes and samples.
@@ -13,6 +14,10 @@ pub struct InterpolationMetrics {
     /// Sampled events with features outside every finite value, dropped; summed
     /// over members.
     pub dropped: u64,
+    /// Samples of all members in a predicted region that have no value of a plotted
+    /// variable and are in none of its bins, by variable.
+    #[serde(default)]
+    pub without_value: IndexMap<String, u64>,
 }
 
 /// One category's Gaussian process and its samples.

@@ -6,6 +6,7 @@ use super::super::variables::{self, Variable};
 use super::coverage::{self, unlisted};
 use super::events::{EventColumns, missing_candidate};
 use crate::config::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
+use crate::data::memory;
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
     TrainingSettings,
@@ -75,6 +76,7 @@ impl InterpolationPlan {
             hole.check(&grid)
                 .map_err(|e| wrong(&format!("plane.holes[{i}]"), e.to_string()))?;
         }
+        check_room(interpolation)?;
         check_expressions(&config, interpolation, base)?;
         coverage::check_regions(&config, interpolation, base)?;
         let inputs = inputs(interpolation);
@@ -472,6 +474,17 @@ fn check_training_events(
     Ok(())
 }
 
+/// Bytes of a drawn point and of what a member makes of it.
+const SAMPLE_BYTES: usize = 128;
+
+/// Whether there is room for the samples that are asked for.
+fn check_room(interpolation: &InterpolationConfig) -> Result<(), PlanError> {
+    let all = interpolation.samples.saturating_mul(interpolation.categories().len());
+    memory::room_for(all, SAMPLE_BYTES).map_err(|_| {
+        wrong("samples", format!("there is no memory for {all} samples; lower it"))
+    })
+}
+
 /// Whether all events of predicted regions that may be read have a listed category,
 /// those without a value too.
 fn check_predicted_events(
@@ -492,6 +505,9 @@ fn check_predicted_events(
 }
 
 fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, PlanError> {
+    let bytes = 4 * target.table.n_features + 4 + 2 * 8 + 4 * 8;
+    memory::room_for(target.table.len(), bytes)
+        .map_err(|e| PlanError::data("data.target".to_owned(), e))?;
     let mut inputs = Inputs::new(Vec::new(), target.table.n_features);
     let mut class = ClassRows::default();
     for row in target.trained(region) {

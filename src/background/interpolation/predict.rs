@@ -283,6 +283,8 @@ struct Sums<'a> {
     regions: Vec<RegionSums>,
     corner: Vec<Vec<f32>>,
     dropped: u64,
+    /// Samples without a value, by plotted variable.
+    without_value: Vec<u64>,
 }
 
 /// Most sampled events that are kept for the corner plot.
@@ -404,6 +406,7 @@ impl<'a> Sums<'a> {
             regions: plan.columns.regions.iter().map(|_| region()).collect(),
             corner: vec![Vec::new(); plan.interpolation().variables.len()],
             dropped: 0,
+            without_value: vec![0; plan.variables.len()],
         }
     }
 
@@ -427,8 +430,9 @@ impl<'a> Sums<'a> {
                     }
                     for (k, sums) in region.variables.iter_mut().enumerate() {
                         let value = events.values[k][i];
-                        if let Some(bin) = self.plan.variables[k].edges.find(value) {
-                            sums.fill(member, cell, bin, weight, share);
+                        match self.plan.variables[k].edges.find(value) {
+                            Some(bin) => sums.fill(member, cell, bin, weight, share),
+                            None => self.without_value[k] += 1,
                         }
                     }
                 }
@@ -483,6 +487,13 @@ fn metrics(
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
         negative_log_density: loss.validation_mean + jacobian(plan),
         dropped: sums.dropped,
+        without_value: plan
+            .variables
+            .iter()
+            .zip(&sums.without_value)
+            .filter(|(_, samples)| **samples > 0)
+            .map(|(variable, samples)| (variable.name.clone(), *samples))
+            .collect(),
     };
     Ok(Metrics {
         format: METRICS_FORMAT,

@@ -198,7 +198,7 @@ fn missing_features_are_counted_and_located() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.starts_with("feature `b` is missing or not finite (in 32 bits) on 20 of the selected rows"),
+        error.starts_with("feature `b` is missing or not finite on 20 of the selected rows"),
         "{error}"
     );
     assert!(
