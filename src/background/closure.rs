@@ -3,7 +3,7 @@
 
 use super::metrics::VariableMetrics;
 use super::variables::Variable;
-use crate::stats::{Chi2, EnsembleHistogram, Histogram, chi2};
+use crate::stats::{Chi2, EnsembleHistogram, Histogram, chi2, sensitivity};
 use std::borrow::Cow;
 
 /// An error that bins have in common.
@@ -113,13 +113,24 @@ fn sum(parts: impl Iterator<Item = Vec<Vec<f64>>>, bins: usize) -> Vec<Vec<f64>>
     total
 }
 
+/// Square roots of the diagonal.
 fn deviations(covariance: &[Vec<f64>]) -> Vec<f64> {
     let lines = covariance.iter().enumerate();
     lines.map(|(bin, line)| line[bin].sqrt()).collect()
 }
 
+/// Covariances that a test needs beside the components'.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Correlations {
+    /// Of the source scaled as a whole: its normalisation.
+    pub before: Option<Vec<Vec<f64>>>,
+    /// Of the prediction with the observation and its normalisation, where they share
+    /// events.
+    pub after: Option<Vec<Vec<f64>>>,
+}
+
 /// All numbers of one distribution in one region. `before`: the source scaled as a
-/// whole, where there is one.
+/// whole, where there is one. Prediction and observation have no event in common.
 pub(super) fn compare(
     variable: &Variable,
     before: Option<&Histogram>,
@@ -127,22 +138,39 @@ pub(super) fn compare(
     components: &[Component],
     observed: Option<Histogram>,
 ) -> VariableMetrics {
+    let independent = Correlations::default();
+    compare_correlated(variable, before, after, components, observed, &independent)
+}
+
+/// [`compare`] where prediction, normalisation and observation may share events.
+pub(super) fn compare_correlated(
+    variable: &Variable,
+    before: Option<&Histogram>,
+    after: &Histogram,
+    components: &[Component],
+    observed: Option<Histogram>,
+    correlations: &Correlations,
+) -> VariableMetrics {
     let bins = after.values.len();
     let each: Vec<Vec<Vec<f64>>> = components
         .iter()
         .map(|c| c.covariance(&after.values))
         .collect();
     let covariance = sum(each.iter().cloned(), bins);
+    let of_difference = match &correlations.after {
+        Some(shared) => sum([covariance.clone(), shared.clone()].into_iter(), bins),
+        None => covariance.clone(),
+    };
+    let variances = |h: &Histogram| -> Option<Vec<f64>> {
+        let pairs = observed.as_ref()?.variances.iter().zip(&h.variances);
+        Some(pairs.map(|(a, b)| a + b).collect())
+    };
     let test = |h: &Histogram, covariance: Option<&[Vec<f64>]>, fixed: usize| {
+        let variances = variances(h)?;
         let observed = observed.as_ref()?;
-        let variances: Vec<f64> = observed
-            .variances
-            .iter()
-            .zip(&h.variances)
-            .map(|(a, b)| a + b)
-            .collect();
         chi2(&observed.values, &h.values, &variances, covariance, fixed)
     };
+    let visible = || sensitivity(&after.values, &variances(after)?, &of_difference);
     let shape = || -> Option<Chi2> {
         let total = observed.as_ref()?.total();
         let parts = components
@@ -160,9 +188,10 @@ pub(super) fn compare(
         is_input: variable.is_input,
         log: variable.log,
         edges: variable.edges.values().to_vec(),
-        chi2_before: before.and_then(|h| test(h, None, 0)),
+        chi2_before: before.and_then(|h| test(h, correlations.before.as_deref(), 0)),
         chi2_after: test(after, None, 0),
-        chi2_after_covariance: test(after, Some(&covariance), 0),
+        chi2_after_covariance: test(after, Some(&of_difference), 0),
+        sensitivity: visible(),
         chi2_shape: shape(),
         chi2_shape_statistical: shape_alone(),
         observed,

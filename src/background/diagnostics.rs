@@ -3,13 +3,16 @@
 use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
-use super::closure::{Component, compare};
+use super::closure::{Component, Correlations, compare_correlated};
 use super::metrics::{
     AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
     VariableMetrics, YieldMetrics,
 };
+use super::judgement::{Verdict, yield_test};
+use super::normalisation::{Normalisation, SharedBins};
 use super::plan::Plan;
 use super::replicas::Replicas;
+use super::support::{OutsideMetrics, Support, count};
 use super::variables::Variable;
 use crate::config::{Config, PlaneConfig};
 use crate::data::{EventTable, HIDDEN};
@@ -18,6 +21,9 @@ use crate::stats::{Edges, EnsembleHistogram, Histogram, WeightSummary, calibrati
 use indexmap::IndexMap;
 
 const CALIBRATION_BINS: usize = 12;
+/// Share of the target's yield in the training region above which a region's own events
+/// fix its prediction: out of fold, all of them do.
+const FIXED: f64 = 0.5;
 
 /// What the reweighted source adds up to, filled event by event.
 pub(super) struct Accumulator<'a> {
@@ -27,6 +33,7 @@ pub(super) struct Accumulator<'a> {
     before_factor: f64,
     /// Nominal weight of every source event.
     pub nominal: Vec<f64>,
+    training: TrainingSums,
     regions: Vec<RegionSums>,
     planes: Vec<PlaneSums>,
 }
@@ -40,10 +47,78 @@ struct PlaneSums {
     outside: f64,
 }
 
+/// What the training region's source events add up to.
+struct TrainingSums {
+    /// Squared nominal weights, and squared weights scaled as a whole.
+    squares: [f64; 2],
+    /// How often each replica's resampling has an event; empty without bootstrap.
+    resamplings: Vec<Box<dyn Fn(u64) -> u8>>,
+    /// Each replica's weights, as they are and resampled.
+    sums: Vec<[f64; 2]>,
+}
+
+impl TrainingSums {
+    fn new(plan: &Plan, replicas: &Replicas) -> Self {
+        let resamplings = if plan.settings.bootstrap && replicas.len() > 1 {
+            replicas.resamplings()
+        } else {
+            Vec::new()
+        };
+        Self {
+            squares: [0.0; 2],
+            sums: vec![[0.0; 2]; resamplings.len()],
+            resamplings,
+        }
+    }
+
+    fn push(&mut self, key: u64, nominal: f64, before: f64, replicas: &[f64]) {
+        self.squares[0] += nominal * nominal;
+        self.squares[1] += before * before;
+        let pairs = self.resamplings.iter().zip(replicas);
+        for ((times, weight), sum) in pairs.zip(&mut self.sums) {
+            sum[0] += weight;
+            sum[1] += weight * f64::from(times(key));
+        }
+    }
+}
+
 struct RegionSums {
-    variables: Vec<(Histogram, Histogram, EnsembleHistogram)>,
+    variables: Vec<VariableSums>,
     total: EnsembleHistogram,
     raw: Vec<f64>,
+}
+
+struct VariableSums {
+    before: Histogram,
+    after: Histogram,
+    members: EnsembleHistogram,
+    shared: SharedBins,
+}
+
+impl VariableSums {
+    fn new(bins: usize, replicas: usize) -> Self {
+        Self {
+            before: Histogram::new(bins),
+            after: Histogram::new(bins),
+            members: EnsembleHistogram::new(replicas, bins),
+            shared: SharedBins {
+                observed: vec![0.0; bins],
+                after: vec![0.0; bins],
+                before: vec![0.0; bins],
+            },
+        }
+    }
+}
+
+/// How a region hangs together with the training region.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Overlap {
+    /// No event is in both.
+    None,
+    /// Some events are in both.
+    Some,
+    /// The region's own events fix the normalisation.
+    Fixed,
 }
 
 /// Whether an event enters the diagnostics: of the events in the training region
@@ -64,14 +139,7 @@ impl<'a> Accumulator<'a> {
                 variables: plan
                     .variables
                     .iter()
-                    .map(|v| {
-                        let bins = v.edges.bins();
-                        (
-                            Histogram::new(bins),
-                            Histogram::new(bins),
-                            EnsembleHistogram::new(replicas.len(), bins),
-                        )
-                    })
+                    .map(|v| VariableSums::new(v.edges.bins(), replicas.len()))
                     .collect(),
                 total: EnsembleHistogram::new(replicas.len(), 1),
                 raw: vec![0.0; replicas.len()],
@@ -99,6 +167,7 @@ impl<'a> Accumulator<'a> {
             replicas,
             before_factor: target / source,
             nominal: Vec::with_capacity(plan.source.table.len()),
+            training: TrainingSums::new(plan, replicas),
             regions,
             planes,
         }
@@ -112,6 +181,11 @@ impl<'a> Accumulator<'a> {
         let table = &plan.source.table;
         self.nominal.push(event.nominal);
         let before = table.weights[row] * self.before_factor;
+        let in_training = table.flags[row] >> plan.training_region() & 1 == 1;
+        if in_training {
+            let key = table.ids.key(row);
+            self.training.push(key, event.nominal, before, replicas);
+        }
         let shown = enters(plan, table, row);
         for (region, sums) in self.regions.iter_mut().enumerate().filter(|_| shown) {
             if table.flags[row] >> region & 1 == 0 {
@@ -121,17 +195,21 @@ impl<'a> Accumulator<'a> {
                 sums.total.fill(r, 0, *weight);
                 sums.raw[r] += raw[r];
             }
-            for (variable, (old, new, members)) in plan.variables.iter().zip(&mut sums.variables) {
+            for (variable, sums) in plan.variables.iter().zip(&mut sums.variables) {
                 let Some(bin) = variable
                     .edges
                     .find(value(plan, &plan.source, variable, row))
                 else {
                     continue;
                 };
-                old.fill(bin, before);
-                new.fill(bin, event.nominal);
+                sums.before.fill(bin, before);
+                sums.after.fill(bin, event.nominal);
+                if in_training {
+                    sums.shared.after[bin] += event.nominal * event.nominal;
+                    sums.shared.before[bin] += before * before;
+                }
                 for (r, weight) in replicas.iter().enumerate() {
-                    members.fill(r, bin, *weight);
+                    sums.members.fill(r, bin, *weight);
                 }
             }
         }
@@ -152,6 +230,8 @@ impl<'a> Accumulator<'a> {
         bench: Workbench<'_>,
     ) -> Result<Metrics, ClassifierError> {
         let plan = self.plan;
+        let normalisation = self.normalisation();
+        let support = Support::of(plan);
         let target_ratios = self.target_ratios(applier)?;
         let mut regions = IndexMap::new();
         for ((index, name, label, shown), sums) in plan.regions().zip(&self.regions) {
@@ -166,7 +246,15 @@ impl<'a> Accumulator<'a> {
                 .filter(|i| enters(plan, &plan.target.table, *i))
                 .collect();
             let target = shown.then_some(target_rows.as_slice());
-            let mut region = self.region(index, label, sums, &source_rows, target);
+            let mut region =
+                self.region(index, label, sums, &normalisation, &source_rows, target);
+            region.outside = count(
+                &support,
+                source_rows.iter().map(|i| {
+                    let weight = plan.source.table.weights[*i];
+                    (plan.source.features(*i), weight, self.nominal[*i])
+                }),
+            );
             if let Some(target_rows) = target {
                 region.calibration = self.calibration(&source_rows, target_rows, &target_ratios);
                 if plan.config.report.classifier_members > 0 {
@@ -182,6 +270,8 @@ impl<'a> Accumulator<'a> {
             training_region: plan.config.training.region.clone(),
             training_yields: yields(plan),
             training_errors: training_errors(plan),
+            support: Some(support),
+            verdict: Verdict::default(),
             members: member_summary(&plan.config, members, failed, self.replicas.len()),
             loss: loss_summary(members),
             losses: vec![plan.source.losses.clone(), plan.target.losses.clone()],
@@ -207,50 +297,67 @@ impl<'a> Accumulator<'a> {
         Ok(ratios)
     }
 
+    /// Counting errors of the training region, with every source event added.
+    fn normalisation(&self) -> Normalisation {
+        let plan = self.plan;
+        let [source, target] = shares(plan);
+        let [_, target_error] = training_errors(plan);
+        let [_, total] = yields(plan);
+        let factor = |[weights, resampled]: &[f64; 2]| {
+            // of the events in memory, a share of all
+            1.0 + source.sqrt() * (weights / resampled - 1.0)
+        };
+        let sums = &self.training.sums;
+        let is_sound = sums.iter().all(|[a, b]| *a > 0.0 && *b > 0.0);
+        Normalisation {
+            target: total,
+            target_variance: target_error * target_error,
+            source_variance: source * self.training.squares[0],
+            before_variance: source * self.training.squares[1],
+            shares: [source, target],
+            factors: (is_sound && !sums.is_empty()).then(|| sums.iter().map(factor).collect()),
+        }
+    }
+
+    /// How a region's shown events hang together with the training region's.
+    fn overlap(&self, source_rows: &[usize], target: Option<&[usize]>, total: f64) -> Overlap {
+        let plan = self.plan;
+        let is_trained =
+            |table: &EventTable, i: usize| table.flags[i] >> plan.training_region() & 1 == 1;
+        let shared = source_rows
+            .iter()
+            .filter(|i| is_trained(&plan.source.table, **i));
+        let weight: f64 = shared.clone().map(|i| self.nominal[*i]).sum();
+        let mut observed = target.into_iter().flatten();
+        let is_apart = shared.count() == 0 && !observed.any(|i| is_trained(&plan.target.table, *i));
+        if is_apart {
+            Overlap::None
+        } else if weight > FIXED * total {
+            Overlap::Fixed
+        } else {
+            Overlap::Some
+        }
+    }
+
     fn region(
         &self,
         index: usize,
         label: &str,
         sums: &RegionSums,
+        normalisation: &Normalisation,
         source_rows: &[usize],
         target: Option<&[usize]>,
     ) -> RegionMetrics {
         let plan = self.plan;
-        let nominal = || source_rows.iter().map(|i| self.nominal[*i]);
-        let weights = WeightSummary::of(nominal());
-        let before = source_rows.iter();
-        let before = before.map(|i| plan.source.table.weights[*i] * self.before_factor);
-        let before = WeightSummary::of(before);
-        let observed = target
-            .map(|rows| WeightSummary::of(rows.iter().map(|i| plan.target.table.weights[*i])));
-        let spread = sums.total.spread()[0];
-        let mut yields = YieldMetrics {
-            observed: observed.map(|o| o.sum),
-            observed_error: observed.map(|o| o.error),
-            before: Some(before.sum),
-            before_stat: Some(before.error),
-            after: weights.sum,
-            after_stat: weights.error,
-            after_spread: spread,
-            components: [("members".to_owned(), spread)].into(),
-            raw_relative_spread: relative_spread(&sums.raw),
-            ratio: None,
-            ratio_error: None,
-        };
-        if let Some(o) = observed.filter(|o| o.sum > 0.0 && weights.sum > 0.0) {
-            let ratio = weights.sum / o.sum;
-            let relative = (o.error / o.sum).powi(2)
-                + (weights.error / weights.sum).powi(2)
-                + (spread / weights.sum).powi(2);
-            yields.ratio = Some(ratio);
-            yields.ratio_error = Some(ratio * relative.sqrt());
-        }
+        let overlap = self.overlap(source_rows, target, normalisation.target);
+        let weights = WeightSummary::of(source_rows.iter().map(|i| self.nominal[*i]));
+        let yields = self.yields(sums, normalisation, overlap, &weights, source_rows, target);
         let variables = plan
             .variables
             .iter()
             .zip(&sums.variables)
-            .map(|(v, (old, new, members))| {
-                let metrics = self.variable(v, old, new, members, target);
+            .map(|(v, sums)| {
+                let metrics = self.variable(v, sums, normalisation, overlap, target);
                 (v.name.clone(), metrics)
             })
             .collect();
@@ -260,12 +367,94 @@ impl<'a> Accumulator<'a> {
             blind: target.is_none(),
             source_events: source_rows.len(),
             target_events: target.map(<[usize]>::len),
+            outside: OutsideMetrics::default(),
+            verdict: Verdict::default(),
             yields,
             weights,
             weight_distribution: self.weight_distribution(source_rows),
             auc: None,
             calibration: Vec::new(),
             variables,
+        }
+    }
+
+    fn yields(
+        &self,
+        sums: &RegionSums,
+        normalisation: &Normalisation,
+        overlap: Overlap,
+        weights: &WeightSummary,
+        source_rows: &[usize],
+        target: Option<&[usize]>,
+    ) -> YieldMetrics {
+        let plan = self.plan;
+        let trained = plan.training_region();
+        let squares = |table: &EventTable, rows: &[usize], weights: &[f64]| -> f64 {
+            let shared = rows.iter().filter(|i| table.flags[**i] >> trained & 1 == 1);
+            shared.map(|i| weights[*i].powi(2)).sum()
+        };
+        let table = &plan.target.table;
+        let observed =
+            target.map(|rows| WeightSummary::of(rows.iter().map(|i| table.weights[*i])));
+        let shared = squares(&plan.source.table, source_rows, &self.nominal)
+            * normalisation.shares[0]
+            + target.map_or(0.0, |rows| squares(table, rows, &table.weights))
+                * normalisation.shares[1];
+        let nominal = [weights.sum];
+        let components = self.components(&sums.total, normalisation, overlap, &nominal);
+        let covariances: Vec<f64> = components
+            .iter()
+            .map(|c| c.covariance(&nominal)[0][0])
+            .collect();
+        let spread = covariances.iter().sum::<f64>();
+        let correlation = match overlap {
+            Overlap::Some => normalisation.correlation(&nominal, &[shared])[0][0],
+            Overlap::None | Overlap::Fixed => 0.0,
+        };
+        let before = source_rows.iter();
+        let before = before.map(|i| plan.source.table.weights[*i] * self.before_factor);
+        let before = WeightSummary::of(before);
+        let mut yields = YieldMetrics {
+            observed: observed.map(|o| o.sum),
+            observed_error: observed.map(|o| o.error),
+            before: Some(before.sum),
+            before_stat: Some(before.error),
+            after: weights.sum,
+            after_stat: weights.error,
+            after_spread: spread.sqrt(),
+            components: components
+                .iter()
+                .zip(&covariances)
+                .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
+                .collect(),
+            raw_relative_spread: relative_spread(&sums.raw),
+            is_fixed: overlap == Overlap::Fixed,
+            ..YieldMetrics::default()
+        };
+        let unit = normalisation.target_variance / normalisation.target;
+        yield_test(&mut yields, correlation, unit);
+        yields
+    }
+
+    /// Members and normalisation. Replicas that are resampled are each brought to their
+    /// own resampling of the source, where the region has no events of it.
+    fn components(
+        &self,
+        members: &EnsembleHistogram,
+        normalisation: &Normalisation,
+        overlap: Overlap,
+        nominal: &[f64],
+    ) -> [Component; 2] {
+        let factors = normalisation.factors.as_ref();
+        match factors.filter(|_| overlap == Overlap::None) {
+            Some(factors) => [
+                Component::members(members.scaled(factors)),
+                normalisation.component(nominal, true),
+            ],
+            None => [
+                Component::members(members.clone()),
+                normalisation.component(nominal, false),
+            ],
         }
     }
 
@@ -288,26 +477,52 @@ impl<'a> Accumulator<'a> {
     fn variable(
         &self,
         variable: &Variable,
-        old: &Histogram,
-        new: &Histogram,
-        members: &EnsembleHistogram,
+        sums: &VariableSums,
+        normalisation: &Normalisation,
+        overlap: Overlap,
         target: Option<&[usize]>,
     ) -> VariableMetrics {
         let plan = self.plan;
+        let table = &plan.target.table;
+        let mut shared = sums.shared.clone();
         let observed = target.map(|rows| {
             let mut h = Histogram::new(variable.edges.bins());
             for row in rows {
-                if let Some(bin) = variable
-                    .edges
-                    .find(value(plan, &plan.target, variable, *row))
-                {
-                    h.fill(bin, plan.target.table.weights[*row]);
+                let value = value(plan, &plan.target, variable, *row);
+                let Some(bin) = variable.edges.find(value) else {
+                    continue;
+                };
+                h.fill(bin, table.weights[*row]);
+                if table.flags[*row] >> plan.training_region() & 1 == 1 {
+                    shared.observed[bin] += table.weights[*row].powi(2);
                 }
             }
             h
         });
-        let components = [Component::members(members.clone())];
-        compare(variable, Some(old), new, &components, observed)
+        let [source, target] = normalisation.shares;
+        let together = |of_source: &[f64]| -> Vec<f64> {
+            let pairs = shared.observed.iter().zip(of_source);
+            pairs.map(|(o, s)| target * o + source * s).collect()
+        };
+        let after = &sums.after.values;
+        let before = &sums.before.values;
+        let mut of_before = normalisation.before(before).covariance(before);
+        let mut correlations = Correlations::default();
+        if overlap == Overlap::Some {
+            let shared_before = normalisation.correlation(before, &together(&shared.before));
+            add(&mut of_before, &shared_before);
+            correlations.after = Some(normalisation.correlation(after, &together(&shared.after)));
+        }
+        correlations.before = Some(of_before);
+        let components = self.components(&sums.members, normalisation, overlap, after);
+        compare_correlated(
+            variable,
+            Some(&sums.before),
+            &sums.after,
+            &components,
+            observed,
+            &correlations,
+        )
     }
 
     /// Calibration of the ratio within a region, where it is normalised so that
@@ -433,10 +648,26 @@ fn rows<T: Clone>(flat: &[T], width: usize) -> Vec<Vec<T>> {
     flat.chunks(width).map(<[T]>::to_vec).collect()
 }
 
+fn add(to: &mut [Vec<f64>], other: &[Vec<f64>]) {
+    for (line, other) in to.iter_mut().zip(other) {
+        for (entry, value) in line.iter_mut().zip(other) {
+            *entry += value;
+        }
+    }
+}
+
+/// Shares of the events in memory, of source and target: one, but for data larger than
+/// memory. Weights in memory stand for all events.
+fn shares(plan: &Plan) -> [f64; 2] {
+    [&plan.source, &plan.target]
+        .map(|sample| sample.rest.as_ref().map_or(1.0, |rest| rest.training.share))
+}
+
+/// Standard deviation over mean; 0 where there is none.
 fn relative_spread(values: &[f64]) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
-    if values.len() < 2 {
+    if values.len() < 2 || mean == 0.0 {
         return 0.0;
     }
     let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);

@@ -1,13 +1,15 @@
 //! `metrics.json`: every number of a result, under documented keys.
 
 use super::interpolation::InterpolationMetrics;
+use super::judgement::Verdict;
+use super::support::{OutsideMetrics, Support};
 use crate::data::Losses;
 use crate::stats::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// Version of the file.
-pub(crate) const METRICS_FORMAT: u32 = 2;
+pub(crate) const METRICS_FORMAT: u32 = 3;
 
 /// The whole of `metrics.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +24,12 @@ pub struct Metrics {
     pub training_yields: [f64; 2],
     /// Their statistical errors: square roots of the sums of squared weights.
     pub training_errors: [f64; 2],
+    /// What networks were trained on; an interpolation has a plane instead.
+    #[serde(default)]
+    pub support: Option<Support>,
+    /// What the result says as a whole.
+    #[serde(default)]
+    pub verdict: Verdict,
     /// Members.
     pub members: MemberSummary,
     /// Losses.
@@ -93,6 +101,12 @@ pub struct RegionMetrics {
     pub source_events: usize,
     /// Target events that the numbers stand on; none if blind.
     pub target_events: Option<usize>,
+    /// Events to be predicted that lie outside of what was trained.
+    #[serde(default)]
+    pub outside: OutsideMetrics,
+    /// Whether prediction and observation agree, and if not, why.
+    #[serde(default)]
+    pub verdict: Verdict,
     /// Yields.
     pub yields: YieldMetrics,
     /// The nominal weights.
@@ -126,15 +140,27 @@ pub struct YieldMetrics {
     pub after_stat: f64,
     /// Its error that bins have in common: all components in quadrature.
     pub after_spread: f64,
-    /// The components: `members` is the standard deviation over replicas.
+    /// The components: `members` is the standard deviation over replicas, each
+    /// normalised to its own resampling of the source in the training region;
+    /// `normalisation` the counting error of the target there (and of the source where
+    /// replicas are not resampled).
     pub components: IndexMap<String, f64>,
     /// Relative standard deviation over replicas before each member was
     /// normalised in the training region.
     pub raw_relative_spread: f64,
     /// after / observed.
     pub ratio: Option<f64>,
-    /// Its error from all three sources.
+    /// Its error from all sources, less what both have in common.
     pub ratio_error: Option<f64>,
+    /// Whether the region's own events fix the prediction's yield, which then is no test.
+    #[serde(default)]
+    pub is_fixed: bool,
+    /// Test of after against observed: ((after - observed) / error)^2. None where blind,
+    /// and where the same events fix the normalisation.
+    pub chi2: Option<Chi2>,
+    /// The chi2 of a prediction that is wrong by all of its content: a test above it
+    /// cannot fail.
+    pub sensitivity: Option<f64>,
 }
 
 /// AUC before and after reweighting. The value expected of a perfect model is
@@ -168,14 +194,19 @@ pub struct VariableMetrics {
     pub spread: Vec<f64>,
     /// Covariance of it between bins.
     pub covariance: Vec<Vec<f64>>,
-    /// The components: `members` is the standard deviation over replicas.
+    /// The components, named as those of the yields.
     pub components: IndexMap<String, Vec<f64>>,
-    /// chi2 before, V = V_obs + V_pred.
+    /// chi2 before, V = V_obs + V_pred + covariance of the normalisation.
     pub chi2_before: Option<Chi2>,
     /// chi2 after, V = V_obs + V_pred.
     pub chi2_after: Option<Chi2>,
-    /// chi2 after, V = V_obs + V_pred + covariance over replicas.
+    /// chi2 after, V = V_obs + V_pred + covariance of all components, less what
+    /// prediction and observation have in common.
     pub chi2_after_covariance: Option<Chi2>,
+    /// The largest chi2 of a prediction that is wrong by the content of a bin or by all
+    /// of its content: a test above it cannot fail.
+    #[serde(default)]
+    pub sensitivity: Option<f64>,
     /// chi2 of shapes with V = V_obs + V_pred alone, divided by bins - 1 in the
     /// published tables.
     #[serde(default)]

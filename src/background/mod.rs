@@ -15,12 +15,15 @@ mod diagnostics;
 mod events;
 mod grow;
 mod interpolation;
+mod judgement;
 mod metrics;
+mod normalisation;
 mod pipeline;
 mod plan;
 mod planned;
 mod predict;
 mod replicas;
+mod support;
 mod training;
 mod variables;
 
@@ -48,6 +51,8 @@ pub use interpolation::{
     CategoryMetrics, FigureData, HoleMetrics, InterpolationError, InterpolationMetrics,
     InterpolationPlan, PlaneFigure, PullMetrics,
 };
+pub use judgement::{Judgement, Verdict, VerdictState, judge};
+pub(crate) use metrics::METRICS_FORMAT;
 pub use metrics::{
     AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
     YieldMetrics,
@@ -56,6 +61,6 @@ pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use planned::Planned;
 pub use predict::{PredictError, PredictOptions, Prediction, predict};
+pub use support::{Categories, InputRange, OutsideMetrics, Support};
 pub use training::{Worked, work};
 pub use variables::Variable;
-pub(crate) use variables::file_name;

@@ -401,7 +401,7 @@ impl Prepared {
         }
         say(&format!("applying {} members", usable.len()));
         let failed_numbers = &manifest.failed;
-        let metrics = match plan {
+        let mut metrics = match plan {
             Planned::Ratio(plan) => {
                 predict_and_measure(plan, bench, &usable, failed_numbers, directory)?
             }
@@ -423,6 +423,7 @@ impl Prepared {
             close(&mut manifest, State::Interrupted)?;
             return Ok(self.ended(State::Interrupted, None));
         }
+        metrics.keep_verdicts(plan.config());
         directory.write_json(&directory.metrics_path(), &metrics)?;
         close(&mut manifest, state)?;
         say("drawing the report");

@@ -77,6 +77,24 @@ pub enum PlanError {
         /// Events of the training region.
         events: usize,
     },
+    /// A feature that has one value in one of the samples.
+    #[error(
+        "`{key}`: `{name}` is {value} for all {events} events of data.{role} in the training \
+         region and has other values in the other sample: the classes are told apart by it, and \
+         no ratio exists. Remove it, or check the files of data.{role}"
+    )]
+    ConstantInClass {
+        /// The configuration's key.
+        key: &'static str,
+        /// The feature.
+        name: String,
+        /// Its value.
+        value: f64,
+        /// Source or target.
+        role: &'static str,
+        /// Events of the sample in the training region.
+        events: usize,
+    },
     /// A feature that 32-bit numbers do not hold.
     #[error(
         "`{key}`: `{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit \
@@ -111,8 +129,15 @@ pub enum PlanError {
         events: String,
     },
     /// A distribution that cannot be binned.
-    #[error("distribution `{0}` cannot be binned: {1}")]
-    Variable(String, String),
+    #[error("`{key}`: `{name}` cannot be binned: {reason}")]
+    Variable {
+        /// The configuration's key.
+        key: &'static str,
+        /// The distribution.
+        name: String,
+        /// What is wrong, and what to change.
+        reason: String,
+    },
     /// What an interpolation cannot do with its plane or its events.
     #[error("`{key}`: {reason}")]
     Interpolation {
@@ -152,7 +177,7 @@ impl PlanError {
             Self::Data {
                 is_config: true,
                 ..
-            } | Self::Variable(..)
+            } | Self::Variable { .. }
                 | Self::BlindOverlap { .. }
                 | Self::Interpolation { .. }
         )
@@ -474,6 +499,12 @@ pub(super) fn scaling(
         mean[k] += share * x;
         range[k] = (range[k].0.min(x), range[k].1.max(x));
     });
+    let one_of = |sample: &Sample, rows: &[usize], k: usize| -> Option<f64> {
+        let feature = sample.feature(k, &inputs[k].0);
+        let mut values = rows.iter().map(|row| feature.at(*row));
+        let first = values.next()?;
+        (rows.len() > 1 && values.all(|x| x == first)).then_some(first)
+    };
     let mut variance = vec![0.0; width];
     // what is lost when a value is rounded to what a network reads
     let mut rounding = vec![0.0_f64; width];
@@ -489,6 +520,26 @@ pub(super) fn scaling(
                 value: range[k].0,
                 events,
             });
+        }
+        // a category may have no target event: the ratio is small there
+        let is_listed = k < config.features.inputs.len();
+        for (sample, rows) in samples.iter().zip(&rows) {
+            if samples.len() > 1
+                && (is_listed || sample.role == "source")
+                && let Some(value) = one_of(sample, rows, k)
+            {
+                return Err(PlanError::ConstantInClass {
+                    key: if is_listed {
+                        "features.inputs"
+                    } else {
+                        "features.one_hot"
+                    },
+                    name: name.clone(),
+                    value,
+                    role: sample.role,
+                    events: rows.len(),
+                });
+            }
         }
     }
     let scale: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();

@@ -6,13 +6,14 @@ use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_facto
 use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
+use super::support::{Support, count};
 use crate::config::{Blinding, Config, ConfigError, InterpolationConfig, Method, SampleRole};
 use crate::data::{
     Category, DataError, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
     Resolver, ScanRequest,
 };
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
-use crate::run::{DirectoryError, Manifest, RunDirectory, State, atomic};
+use crate::run::{DirectoryError, Manifest, RunDirectory, SinkError, State, atomic, output};
 use sideband_models::{Compute, DeviceError, Network};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -38,15 +39,15 @@ pub enum PredictError {
     /// The events do not fit.
     #[error(transparent)]
     Data(#[from] PlanError),
-    /// The file to write is one of those read.
-    #[error("--out {} is one of the input files; choose another", .0.display())]
-    Overwrites(PathBuf),
     /// Files of the run's target beside others, where its blind regions are hidden.
     #[error(
         "{0} is a file of the run's target, whose events in blind regions are hidden, and others \
          are none: predict them apart, or give --unblind"
     )]
     MixedBlinding(String),
+    /// The file to write is none to be written.
+    #[error(transparent)]
+    Output(#[from] SinkError),
     /// An id column of the run that the events do not have.
     #[error(
         "{file}: no column `{column}`, which names the run's events; give --id COLUMNS, or \
@@ -136,10 +137,13 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, Predi
     if table.is_empty() {
         return Err(PredictError::Empty(options.data.join(", ")));
     }
-    check_output(options)?;
-    let reasons = mark_outside(&config, &mut table);
+    let out = check_output(options)?;
+    let metrics = crate::report::read_metrics(&directory)
+        .map_err(|_| PredictError::Unfinished(directory.path().to_owned()))?;
+    let mut reasons = mark_outside(&config, &mut table);
     let lacks = |row: usize| table.flags[row] & LACKS != 0;
     let without = (0..table.len()).filter(|row| lacks(*row)).count();
+    reasons.extend(extrapolated(metrics.support.as_ref(), &table));
 
     let compute = Compute::open(
         options
@@ -166,8 +170,9 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, Predi
     };
     let replicas = Replicas::of(split, streams, &members);
     let method = config.experiment.method;
-    let yields = manifest_yields(&directory, method)?;
-    let write = atomic::write_with(&options.out, |file| {
+    // they turn a weight into a ratio of densities
+    let yields = metrics.training_yields;
+    let write = atomic::write_with(&out, |file| {
         let mut writer = PredictionWriter::new(file, &table, &[], &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
@@ -263,30 +268,31 @@ fn jacobian(interpolation: &InterpolationConfig, scale: &[f64], inputs: &[f32]) 
     log.exp()
 }
 
-/// Yields of the training region, which turn a weight into a ratio of
-/// densities; not needed for weights.
-fn manifest_yields(directory: &RunDirectory, method: Method) -> Result<[f64; 2], PredictError> {
-    if method == Method::Reweight {
-        return Ok([1.0, 1.0]);
-    }
-    let metrics = crate::report::read_metrics(directory)
-        .map_err(|_| PredictError::Unfinished(directory.path().to_owned()))?;
-    Ok(metrics.training_yields)
+/// How many events have a prediction though nothing like them was trained on, in words.
+fn extrapolated(support: Option<&Support>, table: &EventTable) -> Option<String> {
+    let support = support?;
+    let width = table.n_features;
+    let rows = (0..table.len()).filter(|row| table.flags[*row] & LACKS == 0);
+    let events = rows.map(|row| {
+        let weight = table.weights[row];
+        (&table.features[row * width..(row + 1) * width], weight, weight)
+    });
+    let outside = count(support, events);
+    (outside.events > 0).then(|| {
+        format!(
+            "{} events ({:.1} % of the weight) lie outside of what the run was trained on: {}",
+            outside.events,
+            100.0 * outside.share,
+            outside.words()
+        )
+    })
 }
 
-fn check_output(options: &PredictOptions) -> Result<(), PredictError> {
-    let Ok(out) = options.out.canonicalize() else {
-        return Ok(());
-    };
+/// Where the predictions go.
+fn check_output(options: &PredictOptions) -> Result<PathBuf, PredictError> {
     let inputs = Dataset::open(&options.data, Path::new(""))
         .map_err(|e| PlanError::data("DATA".to_owned(), e))?;
-    if inputs
-        .files()
-        .any(|f| f.canonicalize().is_ok_and(|f| f == out))
-    {
-        return Err(PredictError::Overwrites(options.out.clone()));
-    }
-    Ok(())
+    Ok(output(&options.out, inputs.files())?)
 }
 
 /// What of the events is hidden: nothing, unless they are those of the run's target.

@@ -6,7 +6,7 @@
 //! event outside the training region gets the mean of the k.
 
 use super::plan::Plan;
-use crate::ensemble::{Member, Split, SplitSettings, Streams};
+use crate::ensemble::{Member, SplitSettings, Streams};
 
 /// The replicas of an ensemble.
 #[derive(Clone, Debug)]
@@ -24,17 +24,13 @@ impl Replicas {
     }
 
     pub(super) fn of(split: SplitSettings, streams: Streams, members: &[Member]) -> Self {
-        let size = if split.split == Split::Folds {
-            split.folds
-        } else {
-            1
-        };
+        let size = split.members_of_a_replica();
         let mut groups: std::collections::BTreeMap<u32, Vec<(usize, u32)>> =
             std::collections::BTreeMap::new();
         for (place, member) in members.iter().enumerate() {
             let number = member.about.member;
             groups
-                .entry(number / size)
+                .entry(split.replica(number))
                 .or_default()
                 .push((place, number));
         }
@@ -51,6 +47,15 @@ impl Replicas {
     /// Number of replicas.
     pub(super) fn len(&self) -> usize {
         self.groups.len()
+    }
+
+    /// How often each replica's resampling of the data has an event.
+    pub(super) fn resamplings(&self) -> Vec<Box<dyn Fn(u64) -> u8>> {
+        let first = self.groups.iter().filter_map(|group| group.first());
+        let of = |(_, number): &(usize, u32)| -> Box<dyn Fn(u64) -> u8> {
+            Box::new(self.streams.bootstrap(self.split.replica(*number)))
+        };
+        first.map(of).collect()
     }
 
     /// Replica weights of an event from its members' weights (in the order of

@@ -4,12 +4,12 @@
 use super::events::Sample;
 use super::plan::PlanError;
 use crate::config::{Bins, Config};
-use crate::stats::Edges;
+use crate::stats::{BinningError, Edges};
 
 /// One distribution.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Variable {
-    /// Name in keys and, made safe, in file names.
+    /// Name in keys.
     pub name: String,
     /// Axis label.
     pub label: String,
@@ -19,30 +19,6 @@ pub struct Variable {
     pub log: bool,
     /// Bin edges.
     pub edges: Edges,
-}
-
-impl Variable {
-    /// The name with everything but letters, digits, `-` and `_` replaced.
-    #[must_use]
-    pub fn file_name(&self) -> String {
-        file_name(&self.name)
-    }
-}
-
-/// A name that is safe as part of a file name.
-pub(crate) fn file_name(name: &str) -> String {
-    let safe: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() || c == '-' || c == '_' {
-                c
-            } else {
-                '_'
-            }
-        })
-        .take(80)
-        .collect();
-    safe.trim_matches('_').to_owned()
 }
 
 /// (name, expression) of the columns that the distributions need.
@@ -71,8 +47,7 @@ pub(super) fn variables(
 ) -> Result<Vec<Variable>, PlanError> {
     let mut list = Vec::new();
     for v in &config.report.variables {
-        let wrong =
-            |e: crate::stats::BinningError| PlanError::Variable(v.name.clone(), e.to_string());
+        let wrong = |e| cannot_be_binned("report.variables", &v.name, &e);
         let edges = match &v.bins {
             Bins::Edges(edges) => Edges::new(edges.clone()).map_err(wrong)?,
             Bins::Number(bins) => {
@@ -92,7 +67,7 @@ pub(super) fn variables(
         let values = source.feature(k, name);
         let values = (0..source.table.len()).map(|row| values.at(row));
         let edges = Edges::quantiles(values, config.report.bins)
-            .map_err(|e| PlanError::Variable(name.clone(), e.to_string()))?;
+            .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
         list.push(Variable {
             name: name.clone(),
             label: config.features.labels.get(name).unwrap_or(name).clone(),
@@ -102,4 +77,20 @@ pub(super) fn variables(
         });
     }
     Ok(list)
+}
+
+fn cannot_be_binned(key: &'static str, name: &str, error: &BinningError) -> PlanError {
+    let reason = match error {
+        BinningError::TooFew(0) => "no event of the source has a finite value of it".to_owned(),
+        BinningError::TooFew(1) => {
+            "it has one value in the source; give edges with `bins = [..]`, or leave it out"
+                .to_owned()
+        }
+        other => other.to_string(),
+    };
+    PlanError::Variable {
+        key,
+        name: name.to_owned(),
+        reason,
+    }
 }

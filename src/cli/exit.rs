@@ -20,7 +20,7 @@ pub enum Exit {
     Usage = 2,
     /// The configuration is wrong, or does not fit the run directory.
     Config = 3,
-    /// The data are wrong.
+    /// The data are wrong, or the numbers that came out are no result.
     Data = 4,
     /// The device cannot be used.
     Device = 5,
@@ -225,7 +225,7 @@ impl From<PredictError> for Failure {
             | PredictError::NoId { .. }
             | PredictError::Unfinished(_)
             | PredictError::Empty(_) => fail(Exit::Data, &error),
-            PredictError::Overwrites(_) | PredictError::MixedBlinding(_) => {
+            PredictError::Output(_) | PredictError::MixedBlinding(_) => {
                 fail(Exit::Usage, &error)
             }
             PredictError::Apply(_) | PredictError::Write { .. } => fail(Exit::Internal, &error),

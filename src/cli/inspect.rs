@@ -8,7 +8,7 @@ use crate::data::{Dataset, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
-use crate::run::{RunDirectory, State};
+use crate::run::{RunDirectory, State, to_text, to_value};
 use std::path::Path;
 
 pub(super) fn inspect(arguments: &InspectArguments) -> Done {
@@ -59,12 +59,15 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
 }
 
 fn json(value: &impl serde::Serialize) -> Done {
-    let text = serde_json::to_string_pretty(value).map_err(|e| Failure {
-        exit: Exit::Internal,
-        message: e.to_string(),
-    })?;
-    print(&text)?;
+    print(&to_text(value, true).map_err(internal)?)?;
     Ok(Exit::Ok)
+}
+
+fn internal(error: serde_json::Error) -> Failure {
+    Failure {
+        exit: Exit::Internal,
+        message: error.to_string(),
+    }
 }
 
 /// Describes a measurement: its model, how far it has come, and what it found.
@@ -118,11 +121,15 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
             message: format!("{} has no manifest.json yet", path.display()),
         });
     };
+    let has_result = directory.metrics_path().is_file();
     if as_json {
-        return json(&manifest);
+        let mut value = serde_json::to_value(&manifest).map_err(internal)?;
+        if has_result && let Ok(metrics) = read_metrics(&directory) {
+            value["verdict"] = to_value(&metrics.verdict).map_err(internal)?;
+        }
+        return json(&value);
     }
     let config = directory.config()?;
-    let has_result = directory.metrics_path().is_file();
     let state = match manifest.state {
         State::Running => "running, or killed: run the same command again to go on",
         State::Interrupted => "interrupted: run the same command again to go on",

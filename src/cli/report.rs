@@ -1,7 +1,7 @@
 //! `sideband report`
 
 use super::options::ReportArguments;
-use super::run::{print_ended, print_ensemble, print_measurement};
+use super::run::{exit_of, print_ended, print_ensemble, print_measurement};
 use super::{Done, Exit};
 use crate::background::{redo_matrix, redo_report};
 use crate::ensemble::Interrupt;
@@ -14,10 +14,12 @@ pub(super) fn report(arguments: &ReportArguments) -> Done {
     let experiment = root.experiment()?;
     if experiment.measurement.is_some() {
         print_measurement(&redraw_measurement(&root)?, &root)?;
-    } else if experiment.is_matrix {
-        return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
-    } else {
-        print_ensemble(&redo_report(&arguments.run)?)?;
+        return Ok(Exit::Ok);
     }
-    Ok(Exit::Ok)
+    if experiment.is_matrix {
+        return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
+    }
+    let end = redo_report(&arguments.run)?;
+    print_ensemble(&end)?;
+    Ok(exit_of(&end))
 }

@@ -2,7 +2,9 @@
 
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
 use super::{Done, Exit, Failure, print};
-use crate::background::{ComparisonMetrics, Ended, EnsembleEnd, RunOptions, run as run_experiment};
+use crate::background::{
+    ComparisonMetrics, Ended, EnsembleEnd, RunOptions, VerdictState, run as run_experiment,
+};
 use crate::config::{Experiment, load_experiment};
 use crate::ensemble::Interrupt;
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
@@ -68,12 +70,13 @@ pub(super) fn print_measurement(
     print(&format!("report  {}", directory.report_path().display()))
 }
 
-/// How a conclusion is meant, in a word of fixed length.
+/// How a conclusion is meant, in a word.
 fn mark(status: Status) -> &'static str {
     match status {
         Status::Good => "closes ",
         Status::Warning => "check  ",
         Status::Bad => "OPEN   ",
+        Status::Untested => "UNTESTED",
         Status::Info => "note   ",
     }
 }
@@ -170,8 +173,24 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
             ))?;
             Ok(exit)
         }
+        _ if ended.ensembles.iter().any(is_no_result) => Ok(Exit::Data),
         State::Partial => Ok(Exit::Partial),
         State::Complete => Ok(Exit::Ok),
+    }
+}
+
+/// Whether the numbers of an ensemble are none to be used.
+fn is_no_result(end: &EnsembleEnd) -> bool {
+    let verdict = end.metrics.as_ref().map(|m| m.verdict.state);
+    verdict == Some(VerdictState::NotFinite)
+}
+
+/// The exit code of one ensemble that has its result.
+pub(super) fn exit_of(end: &EnsembleEnd) -> Exit {
+    if is_no_result(end) {
+        Exit::Data
+    } else {
+        Exit::Ok
     }
 }
 

@@ -5,7 +5,9 @@
 use super::options::StatusArguments;
 use super::{Done, Exit, Failure, print, table};
 use crate::executor::{describe, duration};
+use crate::background::Verdict;
 use crate::measurement::MeasurementProgress;
+use crate::report::read_metrics;
 use crate::run::{RunDirectory, State, WorkerStatus, holders, read_workers};
 use serde_json::json;
 use std::time::Duration;
@@ -18,6 +20,8 @@ struct Row {
     failed: usize,
     begun: usize,
     state: Option<State>,
+    /// What its result says, if there is one.
+    verdict: Option<Verdict>,
 }
 
 pub(super) fn status(arguments: &StatusArguments) -> Done {
@@ -37,6 +41,11 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
             begun: (0..members)
                 .filter(|m| directory.checkpoint(*m).exists())
                 .count(),
+            verdict: manifest
+                .as_ref()
+                .filter(|m| matches!(m.state, State::Complete | State::Partial))
+                .and_then(|_| read_metrics(&directory).ok())
+                .map(|metrics| metrics.verdict),
             state: manifest.map(|m| m.state),
         });
     }
@@ -53,7 +62,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
         let mut value = json!({
             "ensembles": rows.iter().map(|r| json!({
                 "name": r.name, "members": r.members, "finished": r.there, "failed": r.failed,
-                "begun": r.begun, "state": r.state,
+                "begun": r.begun, "state": r.state, "verdict": r.verdict,
             })).collect::<Vec<_>>(),
             "workers": workers.iter().map(|(w, _)| w).collect::<Vec<_>>(),
             "claims": claims.iter().map(|c| json!({ "block": c.block, "worker": c.worker,
@@ -80,7 +89,9 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
         .iter()
         .map(|row| row.cells(!workers.is_empty()))
         .collect();
-    let header = ["ensemble", "finished", "of", "failed", "begun", "state"];
+    let header = [
+        "ensemble", "finished", "of", "failed", "begun", "state", "verdict",
+    ];
     print(&table(&header, &cells))?;
     if let Some(measurement) = &measurement {
         print(&format!("\n{}", measurement.lines().join("\n")))?;
@@ -129,6 +140,10 @@ impl Row {
             self.failed.to_string(),
             self.begun.to_string(),
             state.to_owned(),
+            self.verdict
+                .as_ref()
+                .map_or("–", |v| v.state.words())
+                .to_owned(),
         ]
     }
 }

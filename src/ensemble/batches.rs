@@ -40,7 +40,7 @@ impl MemberBatches {
         attempt: u32,
     ) -> Self {
         let share = settings.batch / sample.classes().len();
-        let bootstrap = streams.bootstrap(member);
+        let bootstrap = streams.bootstrap(settings.split.replica(member));
         let mut parts = Vec::with_capacity(sample.classes().len());
         for events in sample.classes() {
             let (mut rows, mut weights) = (Vec::new(), Vec::new());

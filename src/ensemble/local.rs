@@ -442,7 +442,7 @@ pub fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
 }
 
 fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), TrainError> {
-    let bootstrap = streams.bootstrap(member);
+    let bootstrap = streams.bootstrap(task.settings.split.replica(member));
     for (class, events) in task.sample.named_classes() {
         let (mut training, mut validation) = (0.0, 0.0);
         for (_, weight, key) in events.iter() {

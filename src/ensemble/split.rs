@@ -60,6 +60,23 @@ impl SplitSettings {
         }
     }
 
+    /// Members that together predict every event by one which did not see it.
+    #[must_use]
+    pub fn members_of_a_replica(&self) -> u32 {
+        match self.split {
+            Split::Shared | Split::Member => 1,
+            Split::Folds => self.folds.max(1),
+        }
+    }
+
+    /// Number of the replica that a member belongs to. Its members have one resampling
+    /// of the data: with one each, the mean over k folds would fluctuate by
+    /// 1 / sqrt(k) of what data do.
+    #[must_use]
+    pub fn replica(&self, member: u32) -> u32 {
+        member / self.members_of_a_replica()
+    }
+
     /// Whether a member does not see an event.
     #[must_use]
     pub fn holds_out(&self, streams: Streams, member: u32, event: u64) -> bool {
@@ -143,6 +160,14 @@ mod tests {
             differ += usize::from(a != b);
         }
         assert!(differ > 100);
+    }
+
+    #[test]
+    fn members_that_predict_together_are_one_replica() {
+        let s = settings(Split::Folds);
+        let replicas: Vec<u32> = (0..9).map(|m| s.replica(m)).collect();
+        assert_eq!(replicas, [0, 0, 0, 0, 1, 1, 1, 1, 2]);
+        assert_eq!(settings(Split::Shared).replica(7), 7);
     }
 
     #[test]

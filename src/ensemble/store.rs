@@ -87,7 +87,7 @@ pub struct History {
     pub best_epoch: usize,
 }
 
-/// JSON has no NaN and no infinity: in the file such a loss is null.
+/// In files of earlier programs, a loss that is not finite is null.
 fn losses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<f64>, D::Error> {
     let list = Vec::<Option<f64>>::deserialize(deserializer)?;
     Ok(list.into_iter().map(|v| v.unwrap_or(f64::NAN)).collect())

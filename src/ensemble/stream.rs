@@ -283,7 +283,8 @@ impl<'a> Feed<'a> {
         for step in self.step..self.step + steps as u64 {
             let first = (step % self.steps_a_round()) as usize * half;
             for follower in followers {
-                let bootstrap = self.streams.bootstrap(follower.member);
+                let replica = self.settings.split.replica(follower.member);
+                let bootstrap = self.streams.bootstrap(replica);
                 for class in 0..2 {
                     let window = &self.present[class];
                     for place in &follower.order[class][first..first + half] {

@@ -1,8 +1,9 @@
 //! The keyed random streams of an ensemble.
 //!
 //! Initial weights, batch order and dropout hang on (seed, ensemble, member,
-//! attempt, purpose); bootstrap weights on (seed, member, event) alone, so that
-//! samples which share events share replicas; folds on (seed, event).
+//! attempt, purpose); bootstrap weights on (seed, replica, event) alone, so that
+//! samples which share events share replicas (a replica is a member, or the members
+//! that predict out of fold together); folds on (seed, event).
 
 use sideband_models::random::Key;
 
@@ -67,12 +68,12 @@ impl Streams {
         self.member(member, attempt, Purpose::Dropout)
     }
 
-    /// Poisson(1) weight of an event in a member.
-    pub fn bootstrap(self, member: u32) -> impl Fn(u64) -> u8 {
+    /// Poisson(1) weight of an event in a replica.
+    pub fn bootstrap(self, replica: u32) -> impl Fn(u64) -> u8 {
         let key = self
             .root
             .with(Purpose::Bootstrap as u64)
-            .with(u64::from(member));
+            .with(u64::from(replica));
         move |event| key.poisson_one(event)
     }
 

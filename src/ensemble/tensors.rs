@@ -1,6 +1,7 @@
 //! safetensors files of f32 with one JSON text in the header, for members and
 //! checkpoints.
 
+use crate::run::{from_text, to_text};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,7 +28,7 @@ pub(super) fn to_bytes(
         })
         .collect::<Result<Vec<_>, _>>()
         .map_err(|e| e.to_string())?;
-    let text = serde_json::to_string(about).map_err(|e| e.to_string())?;
+    let text = to_text(about, false).map_err(|e| e.to_string())?;
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
     safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
 }
@@ -40,7 +41,7 @@ pub(super) fn about<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
         .as_ref()
         .and_then(|m| m.get(METADATA_KEY))
         .ok_or("no `sideband` entry in its header")?;
-    serde_json::from_str(text).map_err(|e| e.to_string())
+    from_text(text)
 }
 
 /// Shape and values of a tensor.

@@ -1,14 +1,16 @@
 //! From a likelihood to numbers: fit, scans, intervals, impacts.
 
 use super::error::MeasureError;
+use super::known::Known;
 use super::model::Parameters;
 use super::result::{
-    Curve, FitResult, ImpactResult, ImpactsResult, IntervalSet, ParameterResult, ScanResult,
+    Curve, ErrorSource, FitResult, ImpactResult, ImpactsResult, IntervalSet, ParameterResult,
+    ScanResult,
 };
 use crate::config::{InterpolationCode, Measurement, SystematicConfig};
 use crate::inference::fit::{
-    End, Fit, FitError, FitSettings, Group, ImpactSettings, Scan, ScanSettings, Search, Shift,
-    State, confidence_set, fit, impacts, minos, scan,
+    End, Fit, FitError, FitSettings, Group, ImpactSettings, Impacts, Scan, ScanSettings, Search,
+    Shift, State, confidence_set, fit, impacts, reach, scan,
 };
 use crate::inference::{Likelihood, Role};
 use indexmap::IndexMap;
@@ -18,6 +20,13 @@ use std::time::Instant;
 const SEARCH: usize = 9;
 /// Errors on both sides of the best fit that a scan covers, if no range is given.
 const REACH: f64 = 4.0;
+/// t that a scan without a given range exceeds at its ends, unless a bound comes before:
+/// beyond every level of [`LEVELS`], and where curves are compared. The most that it may
+/// be there, so that the points lie where they are looked at, is [`FARTHEST`] times it.
+const NEEDED: f64 = 9.0;
+const FARTHEST: f64 = 7.0;
+/// Scans that may be redone because a search between their points found a deeper minimum.
+const REDONE: usize = 3;
 /// Levels of intervals, and where t crosses them.
 pub(super) const LEVELS: [(f64, f64); 2] = [(0.6827, 1.0), (0.9545, 4.0)];
 
@@ -115,50 +124,114 @@ impl Analyst<'_> {
         Ok(found.point)
     }
 
-    /// A value and its error, of a parameter of a fit.
-    pub(super) fn measured(&self, best: &Fit, place: usize) -> (f64, f64) {
-        let at = best.point[place];
-        let error = best.error(place).unwrap_or(f64::NAN);
-        if place >= self.parameters.list.len() {
-            return (at, error);
-        }
-        (
-            self.parameters.value(place, at),
-            self.parameters.error(place, at, error),
-        )
+    /// A value and its error, of a parameter of a fit; none where the Hessian gives none.
+    pub(super) fn measured(&self, best: &Fit, place: usize) -> (f64, Option<f64>) {
+        let value = self.reported(place, best.point[place]);
+        (value, self.hessian_error(best, place))
     }
 
-    /// The grid of a scan, in the fit's coordinate.
-    pub(super) fn grid(&self, best: &Fit, place: usize) -> Vec<f64> {
-        let m = &self.measurement.measurement;
-        let range = m.scan_range.get(&self.parameters.list[place].name).copied();
-        self.grid_over(best, place, (range, REACH), m.scan_points)
-    }
-
-    /// Values of a parameter in the fit's coordinate, evenly spaced in its own: over a
-    /// range, or over so many errors on both sides of the best fit.
-    pub(super) fn grid_over(
+    /// The range of a scan in the fit's coordinate: as given, or as far as the profile is
+    /// of interest.
+    pub(super) fn range(
         &self,
+        likelihood: &dyn Likelihood,
+        settings: &FitSettings,
         best: &Fit,
         place: usize,
-        (range, reach): (Option<[f64; 2]>, f64),
-        points: usize,
-    ) -> Vec<f64> {
-        let parameter = &self.parameters.list[place];
-        let (value, error) = self.measured(best, place);
-        let lowest = self.parameters.value(place, parameter.bounds.0);
-        let highest = self.parameters.value(place, parameter.bounds.1);
-        let [low, high] = range.unwrap_or([value - reach * error, value + reach * error]);
-        let (low, high) = (low.max(lowest), high.min(highest));
+    ) -> Result<[f64; 2], MeasureError> {
+        if let Some(given) = self.given_range(place) {
+            return Ok(given);
+        }
+        let wanted = (NEEDED, REACH);
+        reach(likelihood, settings, best, place, wanted).map_err(failed)
+    }
+
+    /// The range of a scan that the configuration gives, within the bounds.
+    fn given_range(&self, place: usize) -> Option<[f64; 2]> {
+        let ranges = &self.measurement.measurement.scan_range;
+        let parameter = self.parameters.list.get(place)?;
+        let range = ranges.get(&parameter.name)?;
+        let (low, high) = parameter.bounds;
+        Some(range.map(|x| self.parameters.coordinate(place, x).clamp(low, high)))
+    }
+
+    /// The range of a scan as the Hessian has it; none where it says nothing.
+    fn hessian_range(&self, best: &Fit, place: usize) -> Option<[f64; 2]> {
+        let error = best.error(place).filter(|_| self.hessian_error(best, place).is_some())?;
+        let (low, high) = self.parameters.list[place].bounds;
+        Some([-REACH, REACH].map(|n| (best.point[place] + n * error).clamp(low, high)))
+    }
+
+    /// Values of a parameter in the fit's coordinate, evenly spaced in its own between two
+    /// ends in the fit's.
+    pub(super) fn evenly(&self, place: usize, [from, to]: [f64; 2], points: usize) -> Vec<f64> {
+        let (low, high) = (self.reported(place, from), self.reported(place, to));
         let steps = (points - 1) as f64;
-        (0..points)
-            .map(|i| {
-                let value = low + (high - low) * i as f64 / steps;
-                self.parameters
-                    .coordinate(place, value)
-                    .clamp(parameter.bounds.0, parameter.bounds.1)
-            })
-            .collect()
+        let coordinate = |i: usize| {
+            let value = low + (high - low) * i as f64 / steps;
+            let found = self.parameters.coordinate(place, value);
+            found.clamp(from, to)
+        };
+        let mut values: Vec<f64> = (0..points).map(coordinate).collect();
+        // ends are what they are, whatever a root rounds
+        if let [first, .., last] = values.as_mut_slice() {
+            (*first, *last) = (from, to);
+        }
+        values
+    }
+
+    /// Whether a scan shows all that is of interest: it ends on bounds or where t is high,
+    /// though not too high, and holds the other minima.
+    fn is_covered(&self, found: &Scan, place: usize) -> bool {
+        let [first, .., last] = found.curve.as_slice() else {
+            return false;
+        };
+        let (low, high) = self.parameters.list[place].bounds;
+        let is_end = |p: &crate::inference::fit::ScanPoint, bound: f64| {
+            p.value == bound || (NEEDED..=FARTHEST * NEEDED).contains(&p.t)
+        };
+        let others = found.best.others.iter();
+        let mut others = others.filter(|o| {
+            o.is_converged && 2.0 * (o.nll - found.best.nll) < NEEDED
+        });
+        is_end(first, low)
+            && is_end(last, high)
+            && others.all(|o| (first.value..=last.value).contains(&o.point[place]))
+    }
+
+    /// A scan over a range that covers what is of interest.
+    fn covering_scan(
+        &self,
+        likelihood: &dyn Likelihood,
+        settings: &FitSettings,
+        best: &Fit,
+        place: usize,
+    ) -> Result<Scan, MeasureError> {
+        let points = self.measurement.measurement.scan_points;
+        let over = |range: [f64; 2], best: &Fit| {
+            let asked = ScanSettings {
+                parameter: place,
+                grid: self.evenly(place, range, points),
+                thorough: false,
+            };
+            scan(likelihood, settings, best, &asked).map_err(failed)
+        };
+        if let Some(given) = self.given_range(place) {
+            return over(given, best);
+        }
+        let mut best = best.clone();
+        if let Some(range) = self.hessian_range(&best, place) {
+            let found = over(range, &best)?;
+            if self.is_covered(&found, place) {
+                return Ok(found);
+            }
+            // a deeper minimum on the way is kept, and the others that are known
+            best = Fit {
+                others: best.others,
+                ..found.best
+            };
+        }
+        over(self.range(likelihood, settings, &best, place)?, &best)
     }
 
     /// A scan of one likelihood, and the confidence sets from it.
@@ -169,12 +242,28 @@ impl Analyst<'_> {
         best: &Fit,
         place: usize,
     ) -> Result<(Scan, Curve, Vec<IntervalSet>), MeasureError> {
-        let asked = ScanSettings {
-            parameter: place,
-            grid: self.grid(best, place),
-            thorough: false,
-        };
-        let found = scan(likelihood, settings, best, &asked).map_err(failed)?;
+        let mut found = self.covering_scan(likelihood, settings, best, place)?;
+        for _ in 0..REDONE {
+            let (sets, deeper) = self.sets(likelihood, settings, &found)?;
+            let Some(deeper) = deeper else {
+                return Ok(self.as_curve(found, sets));
+            };
+            let mut grid: Vec<f64> = found.curve.iter().map(|p| p.value).collect();
+            grid.extend(found.failed.iter().map(|p| p.value));
+            grid.push(deeper);
+            let asked = ScanSettings {
+                parameter: place,
+                grid,
+                thorough: false,
+            };
+            found = scan(likelihood, settings, &found.best, &asked).map_err(failed)?;
+        }
+        let (sets, _) = self.sets(likelihood, settings, &found)?;
+        Ok(self.as_curve(found, sets))
+    }
+
+    fn as_curve(&self, found: Scan, sets: Vec<IntervalSet>) -> (Scan, Curve, Vec<IntervalSet>) {
+        let place = found.parameter;
         let (value, error) = self.measured(&found.best, place);
         let points = found.curve.iter();
         let curve = Curve {
@@ -184,10 +273,24 @@ impl Analyst<'_> {
                 .map(|p| [self.parameters.value(place, p.value), p.t])
                 .collect(),
         };
+        (found, curve, sets)
+    }
+
+    /// The confidence sets of a scan, and a value where the likelihood is higher than at
+    /// its best fit if one was met.
+    fn sets(
+        &self,
+        likelihood: &dyn Likelihood,
+        settings: &FitSettings,
+        found: &Scan,
+    ) -> Result<(Vec<IntervalSet>, Option<f64>), MeasureError> {
         let mut sets = Vec::new();
+        let mut deeper = None;
         for (level, t) in LEVELS {
-            let set = confidence_set(likelihood, settings, &found, t).map_err(failed)?;
-            let end = |end: &End| end.value().map(|x| self.parameters.value(place, x));
+            let set = confidence_set(likelihood, settings, found, t).map_err(failed)?;
+            let value = |x: f64| self.parameters.value(found.parameter, x);
+            let end = |end: &End| end.value().map(value);
+            deeper = deeper.or(set.deeper_at);
             sets.push(IntervalSet {
                 level,
                 intervals: set
@@ -197,7 +300,7 @@ impl Analyst<'_> {
                     .collect(),
             });
         }
-        Ok((found, curve, sets))
+        Ok((sets, deeper))
     }
 
     /// The profile scan of one parameter, and the scan with the nuisance parameters at
@@ -237,10 +340,18 @@ impl Analyst<'_> {
             .iter()
             .any(|p| p.role == Role::Nuisance)
         {
-            let alone = fit(likelihood, &frozen).map_err(failed)?;
-            let (_, curve, sets) = self.curve(likelihood, &frozen, &alone, place)?;
-            result.curves.insert("statistical".to_owned(), curve);
-            result.intervals.insert("statistical".to_owned(), sets);
+            let name = "statistical".to_owned();
+            let alone = fit(likelihood, &frozen).map_err(failed);
+            let found = alone.and_then(|alone| self.curve(likelihood, &frozen, &alone, place));
+            match found {
+                Ok((_, curve, sets)) => {
+                    result.curves.insert(name.clone(), curve);
+                    result.intervals.insert(name, sets);
+                }
+                Err(reason) => {
+                    result.missing.insert(name, reason.to_string());
+                }
+            }
         }
         Ok(result)
     }
@@ -253,24 +364,20 @@ impl Analyst<'_> {
         started: Instant,
     ) -> Result<FitResult, MeasureError> {
         let n = best.point.len();
-        let errors: Vec<f64> = (0..n).map(|k| best.error(k).unwrap_or(0.0)).collect();
         let correlation = |i: usize, j: usize| {
-            let product = errors[i] * errors[j];
-            let covariance = best.covariance_of(i, j).unwrap_or(0.0);
-            if product > 0.0 {
-                covariance / product
-            } else {
-                f64::from(u8::from(i == j))
-            }
+            let product = best.error(i)? * best.error(j)?;
+            let covariance = best.covariance_of(i, j)?;
+            (product > 0.0).then(|| covariance / product)
         };
         let mut parameters = Vec::new();
         for (k, parameter) in likelihood.parameters().iter().enumerate() {
-            let (value, error) = self.measured(best, k);
             let is_interest = parameter.role == Role::Interest;
-            let ends = match is_interest {
-                true => Some(self.minos(likelihood, best, k, value)?),
-                false => None,
-            };
+            let known = self.known(likelihood, best, k, is_interest);
+            let known = known.unwrap_or_else(|e| Known {
+                no_error: Some(format!("the search for its errors failed: {e}")),
+                ..Known::default()
+            });
+            let [error_down, error_up] = known.sides;
             parameters.push(ParameterResult {
                 name: parameter.name.clone(),
                 label: self
@@ -280,22 +387,23 @@ impl Analyst<'_> {
                     .unwrap_or(&parameter.name)
                     .clone(),
                 is_interest,
-                value,
-                error,
-                minos: ends,
-                pull: parameter
-                    .constraint
-                    .map(|c| [(best.point[k] - c.centre) / c.width, errors[k] / c.width]),
+                value: self.reported(k, best.point[k]),
+                error: known.error,
+                error_down,
+                error_up,
+                no_error: known.no_error,
+                not_measured: known.not_measured,
+                minos: known.ends.filter(|_| is_interest),
+                pull: parameter.constraint.map(|c| {
+                    let error = best.error(k).map(|error| error / c.width);
+                    ((best.point[k] - c.centre) / c.width, error)
+                }),
                 at_bound: matches!(best.states[k], State::AtLower | State::AtUpper),
             });
         }
         let reported = |point: &[f64]| -> Vec<f64> {
             let all = point.iter().enumerate();
-            all.map(|(k, x)| match self.parameters.list.get(k) {
-                Some(_) => self.parameters.value(k, *x),
-                None => *x,
-            })
-            .collect()
+            all.map(|(k, x)| self.reported(k, *x)).collect()
         };
         Ok(FitResult {
             nll: best.nll,
@@ -315,31 +423,21 @@ impl Analyst<'_> {
         })
     }
 
-    fn minos(
-        &self,
-        likelihood: &dyn Likelihood,
-        best: &Fit,
-        place: usize,
-        value: f64,
-    ) -> Result<[Option<f64>; 2], MeasureError> {
-        let found = minos(likelihood, &self.settings(), best, place, 1.0).map_err(failed)?;
-        let distance = |end: &End| {
-            let at = end.value()?;
-            Some(self.parameters.value(place, at) - value)
-        };
-        Ok([distance(&found.lower), distance(&found.upper)])
-    }
-
-    /// Impacts on all parameters of interest, in their own units.
+    /// Impacts on all parameters of interest that are measured, in their own units.
+    /// `found`: what is known of the parameters.
     pub(super) fn impacts(
         &self,
         likelihood: &dyn Likelihood,
         best: &Fit,
+        found: &FitResult,
     ) -> Result<IndexMap<String, ImpactsResult>, MeasureError> {
         let parameters = likelihood.parameters();
         let mut interest = self.interest();
-        // what ended on a bound has no error that could be shared out
-        interest.retain(|place| best.states[*place] == State::Free);
+        interest.retain(|place| {
+            let is_measured = found.parameters[*place].not_measured.is_none();
+            let state = best.states[*place];
+            is_measured && matches!(state, State::Free | State::AtLower | State::AtUpper)
+        });
         if interest.is_empty() {
             return Ok(IndexMap::new());
         }
@@ -349,46 +447,93 @@ impl Analyst<'_> {
             refit: true,
         };
         let refits = self.from(best);
-        let found = impacts(likelihood, &refits, best, &asked).map_err(failed)?;
+        let impacts = impacts(likelihood, &refits, best, &asked).map_err(failed)?;
         let mut all = IndexMap::new();
-        for of in &found.impacts {
-            let place = of.parameter;
-            let at = best.point[place];
-            // a small change of the coordinate in units of the parameter
-            let unit = self.parameters.error(place, at, 1.0);
-            let moved = |shift: &Shift| match shift {
-                Shift::By(x) => {
-                    let (before, after) = (
-                        self.parameters.value(place, at),
-                        self.parameters.value(place, at + x),
-                    );
-                    Some(after - before)
-                }
-                Shift::OutsideBounds | Shift::Failed(_) => None,
+        for of in &impacts.impacts {
+            let result = match self.hessian_error(best, of.parameter) {
+                Some(_) => self.from_hessian(likelihood, best, of),
+                None => self.from_profile(likelihood, best, (of, &asked.groups), found),
             };
-            let ranking = of.ranking.iter().map(|impact| ImpactResult {
-                name: parameters[impact.parameter].name.clone(),
-                post_fit: unit * impact.post_fit,
-                unprofiled: unit * impact.unprofiled,
-                pre_fit: impact.pre_fit.map(|x| unit * x),
-                refit: impact
-                    .post_fit_refit
-                    .as_ref()
-                    .map_or([None, None], |[up, down]| [moved(up), moved(down)]),
-            });
-            let result = ImpactsResult {
-                error: unit * of.error,
-                statistical: unit * of.statistical,
-                ranking: ranking.collect(),
-                groups: of
-                    .groups
-                    .iter()
-                    .map(|g| (g.name.clone(), unit * g.impact))
-                    .collect(),
-            };
-            all.insert(parameters[place].name.clone(), result);
+            all.insert(parameters[of.parameter].name.clone(), result);
         }
         Ok(all)
+    }
+
+    /// The ranking in units of the parameter of interest; `unit`: a small change of its
+    /// coordinate in them, none where a small change says nothing.
+    fn ranking(
+        &self,
+        likelihood: &dyn Likelihood,
+        best: &Fit,
+        of: &Impacts,
+        unit: Option<f64>,
+    ) -> Vec<ImpactResult> {
+        let (place, at) = (of.parameter, best.point[of.parameter]);
+        let moved = |shift: &Shift| match shift {
+            Shift::By(x) => Some(self.reported(place, at + x) - self.reported(place, at)),
+            Shift::OutsideBounds | Shift::Failed(_) => None,
+        };
+        let small = |x: Option<f64>| Some(unit? * x?);
+        let ranking = of.ranking.iter().map(|impact| ImpactResult {
+            name: likelihood.parameters()[impact.parameter].name.clone(),
+            post_fit: small(impact.post_fit),
+            unprofiled: small(impact.unprofiled),
+            pre_fit: small(impact.pre_fit),
+            refit: impact
+                .post_fit_refit
+                .as_ref()
+                .map_or([None, None], |[up, down]| [moved(up), moved(down)]),
+        });
+        ranking.collect()
+    }
+
+    fn from_hessian(
+        &self,
+        likelihood: &dyn Likelihood,
+        best: &Fit,
+        of: &Impacts,
+    ) -> ImpactsResult {
+        let unit = self.parameters.error(of.parameter, best.point[of.parameter], 1.0);
+        let groups = of.groups.iter();
+        ImpactsResult {
+            from: ErrorSource::Hessian,
+            error: of.error.map(|x| unit * x),
+            statistical: of.statistical.map(|x| unit * x),
+            ranking: self.ranking(likelihood, best, of, Some(unit)),
+            groups: groups
+                .map(|g| (g.name.clone(), g.impact.map(|x| unit * x)))
+                .collect(),
+        }
+    }
+
+    /// Errors from the profile, on the side where there is one: those of a parameter on a
+    /// bound.
+    fn from_profile(
+        &self,
+        likelihood: &dyn Likelihood,
+        best: &Fit,
+        (of, groups): (&Impacts, &[Group]),
+        found: &FitResult,
+    ) -> ImpactsResult {
+        let parameter = &found.parameters[of.parameter];
+        let (from, direction, error) = match (parameter.error_up, parameter.error_down) {
+            (None, Some(down)) => (ErrorSource::ProfileDown, -1.0, Some(down)),
+            (up, _) => (ErrorSource::ProfileUp, 1.0, up),
+        };
+        let side = (of.parameter, direction);
+        let without = |frozen: &[usize]| self.one_sided(likelihood, best, side, frozen);
+        let nuisances: Vec<usize> = of.ranking.iter().map(|i| i.parameter).collect();
+        let impact = |group: &Group| {
+            let (error, frozen) = error.zip(without(&group.parameters))?;
+            Some((error * error - frozen * frozen).max(0.0).sqrt())
+        };
+        ImpactsResult {
+            from,
+            error,
+            statistical: without(&nuisances),
+            ranking: self.ranking(likelihood, best, of, None),
+            groups: groups.iter().map(|g| (g.name.clone(), impact(g))).collect(),
+        }
     }
 
     /// Groups of the configuration, and the statistical errors of bins.
@@ -409,13 +554,44 @@ impl Analyst<'_> {
 }
 
 /// Largest difference of two curves where the second is below a level, at the points of
-/// the second.
+/// the second that the first reaches; between points of the first, its root goes on as a
+/// straight line, as that of a parabola does.
 pub(super) fn largest_difference(one: &Curve, other: &Curve, below: f64) -> Option<f64> {
+    let root = |p: &[f64; 2]| p[1].sqrt() * if p[0] < one.best { -1.0 } else { 1.0 };
     let find = |x: f64| {
         let same = |p: &&[f64; 2]| (p[0] - x).abs() <= 1e-9 * (1.0 + x.abs());
-        one.points.iter().find(same).map(|p| p[1])
+        let between = |pair: &&[[f64; 2]]| pair[0][0] < x && x < pair[1][0];
+        let known = one.points.iter().find(same).map(|p| p[1]);
+        known.or_else(|| {
+            let pair = one.points.windows(2).find(between)?;
+            let u = (x - pair[0][0]) / (pair[1][0] - pair[0][0]);
+            Some(((1.0 - u) * root(&pair[0]) + u * root(&pair[1])).powi(2))
+        })
     };
     let inside = other.points.iter().filter(|p| p[1] < below);
     let differences = inside.filter_map(|p| Some((find(p[0])? - p[1]).abs()));
     differences.max_by(f64::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn curves_of_other_points_are_compared() {
+        let parabola = |best: f64, from: f64| Curve {
+            best,
+            error: Some(1.0),
+            points: (0..9)
+                .map(|i| from + f64::from(i))
+                .map(|x| [x, (x - best).powi(2)])
+                .collect(),
+        };
+        let (one, other) = (parabola(0.0, -4.3), parabola(0.0, -4.0));
+        assert!(largest_difference(&one, &other, 9.0).is_some_and(|d| d < 1e-12));
+        // moved by a tenth: 2 * 0.1 * 2 + 0.01 at two errors
+        let moved = parabola(0.1, -4.3);
+        let found = largest_difference(&moved, &other, 9.0);
+        assert!(found.is_some_and(|d| (d - 0.41).abs() < 1e-9), "{found:?}");
+    }
 }

@@ -5,11 +5,12 @@ use super::error::MeasureError;
 use super::model::Builder;
 use crate::inference::asymptotic::DataSet;
 use crate::inference::histogram::HistogramChannel;
-use crate::inference::toys::reference_weights;
 use crate::inference::{Model, Parameter, UnbinnedChannel};
 
 /// What a reference event is worth at a point `[n]` of the fit's coordinates. `channel`:
-/// the model over the events; `weights`: theirs in the reference, both `[N]`.
+/// the model over the events; `weights`: theirs in the reference, both `[N]`. Weights may
+/// be of both signs, as those of the likelihood may: only their sum must be positive. Toys
+/// cannot be thrown from such; see `toys`.
 ///
 /// # Errors
 /// [`MeasureError::Likelihood`] if nothing is expected there.
@@ -20,17 +21,31 @@ pub(super) fn asimov_weights(
 ) -> Result<Vec<f64>, MeasureError> {
     let rate: f64 = channel.rates(at).iter().sum();
     // a learned density may be slightly negative: such an event is not expected
-    let ratios: Vec<f64> = channel
+    let mut weights: Vec<f64> = channel
         .densities(at)
         .iter()
-        .map(|q| (q / rate).max(0.0))
+        .zip(weights)
+        .map(|(q, w)| (q / rate).max(0.0) * w)
         .collect();
-    let mut weights = reference_weights(&ratios, weights, rate)
-        .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
-    // the rate is that of the likelihood, whatever the density integrates to
     let sum: f64 = weights.iter().sum();
+    if !(sum.is_finite() && sum > 0.0) {
+        return Err(MeasureError::Likelihood(format!(
+            "the {} events of the reference that no network has seen have weights that add up to \
+             {sum} at {}: raise training.held_out, or give the reference more events",
+            weights.len(),
+            described(channel, at)
+        )));
+    }
+    // the rate is that of the likelihood, whatever the density integrates to
     weights.iter_mut().for_each(|w| *w *= rate / sum);
     Ok(weights)
+}
+
+/// A point in words.
+fn described(channel: &UnbinnedChannel, at: &[f64]) -> String {
+    let pairs = channel.parameters().iter().zip(at);
+    let pairs: Vec<String> = pairs.map(|(name, x)| format!("{name} = {x:.4}")).collect();
+    pairs.join(", ")
 }
 
 /// The parameters with auxiliary measurements as expected at a point.

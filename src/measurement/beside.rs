@@ -5,6 +5,7 @@ use super::columns::Source;
 use super::error::MeasureError;
 use super::events::Events;
 use super::generate::model;
+use super::likelihoods::impossible;
 use super::model::{Builder, Parameters};
 use super::pipeline::Study;
 use super::result::ScanResult;
@@ -16,24 +17,31 @@ use indexmap::IndexMap;
 const COMPARED: f64 = 9.0;
 
 impl Study<'_> {
-    /// What histograms alone would say.
+    /// What histograms alone would say: without networks, and without their error.
     pub(super) fn histogram_curves(
         &self,
-        analyst: &Analyst<'_>,
         histograms: &HistogramModel,
         scans: &mut IndexMap<String, ScanResult>,
-    ) -> Result<(), MeasureError> {
-        let prior = analyst.parameters.prior.clone();
+    ) {
+        let parameters = Parameters::new(self.measurement, None);
+        let analyst = Analyst {
+            measurement: self.measurement,
+            parameters: &parameters,
+        };
+        let prior = parameters.prior.clone();
         let likelihood = histograms.likelihood().with_prior(prior);
-        add_curve(analyst, &likelihood, "histogram", scans)
+        let channels = &histograms.channels;
+        let nominal: Vec<f64> = histograms.parameters.iter().map(|p| p.nominal).collect();
+        let impossible = channels.iter().find_map(|c| impossible(c, &nominal));
+        add_curves(&analyst, &likelihood, "histogram", impossible, scans);
     }
 
     /// What the exact ratios would say, where they are known.
     pub(super) fn exact_curves(
         &self,
-        builder: &Builder<'_>,
         events: &Events,
         reference: &Events,
+        is_observed: bool,
         scans: &mut IndexMap<String, ScanResult>,
     ) -> Result<(), MeasureError> {
         let points = |events: &Events| events.points(self.measurement);
@@ -53,19 +61,23 @@ impl Study<'_> {
         };
         let columns = source.exact(&truth, &points, events.weights.clone())?;
         let exact = Builder {
+            measurement: self.measurement,
+            plan: self.plan,
             parameters: &parameters,
-            ..*builder
         };
         let pool = source.exact(&truth, &pool, reference.weights.clone())?;
         let pool = pool.sample()?;
-        let channel = exact.unbinned(&columns, Some(&pool), &parameters.list)?;
+        // the channels with bins are those of the learned curve
+        let histograms = exact.histograms(&self.asked(events, is_observed))?;
+        let list = histograms.parameters;
+        let channel = exact.unbinned(&columns, Some(&pool), &list)?;
         let analyst = Analyst {
             measurement: self.measurement,
             parameters: &parameters,
         };
-        let model = Builder::model(parameters.list.clone(), Some(channel), Vec::new())
+        let model = Builder::model(list, Some(channel), histograms.channels)
             .with_prior(parameters.prior.clone());
-        add_curve(&analyst, &model, "exact", scans)?;
+        add_curves(&analyst, &model, "exact", None, scans);
         for scan in scans.values_mut() {
             if let [Some(learned), Some(exact)] =
                 ["profiled", "exact"].map(|name| scan.curves.get(name))
@@ -77,21 +89,40 @@ impl Study<'_> {
     }
 }
 
-fn add_curve(
+/// A curve for each parameter of interest, or why there is none. `impossible`: what makes a
+/// fit impossible, if that is known.
+fn add_curves(
     analyst: &Analyst<'_>,
     likelihood: &dyn Likelihood,
     name: &str,
+    impossible: Option<String>,
     scans: &mut IndexMap<String, ScanResult>,
-) -> Result<(), MeasureError> {
-    let best = analyst.best(likelihood)?;
+) {
+    let best = match impossible {
+        Some(reason) => Err(reason),
+        None => analyst.best(likelihood).map_err(|e| e.to_string()),
+    };
     for place in analyst.interest() {
-        let settings = analyst.settings();
-        let (_, curve, sets) = analyst.curve(likelihood, &settings, &best, place)?;
         let scan = scans
             .entry(analyst.parameters.list[place].name.clone())
             .or_default();
-        scan.curves.insert(name.to_owned(), curve);
-        scan.intervals.insert(name.to_owned(), sets);
+        let found = best.clone().and_then(|best| {
+            let known = analyst.known(likelihood, &best, place, true);
+            if let Some(why) = known.map_err(|e| e.to_string())?.not_measured {
+                return Err(why);
+            }
+            let settings = analyst.settings();
+            let curve = analyst.curve(likelihood, &settings, &best, place);
+            curve.map_err(|e| e.to_string())
+        });
+        match found {
+            Ok((_, curve, sets)) => {
+                scan.curves.insert(name.to_owned(), curve);
+                scan.intervals.insert(name.to_owned(), sets);
+            }
+            Err(reason) => {
+                scan.missing.insert(name.to_owned(), reason);
+            }
+        }
     }
-    Ok(())
 }

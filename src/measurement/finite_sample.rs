@@ -6,7 +6,8 @@
 //! bootstrapped members has the variance that one training sample gives, and `1/E` of
 //! what initial weights give: `var_bootstrap - var_initial (1 - 1/E)`, measured on the
 //! best fit of each member's own likelihood to Asimov data of the ensemble, at several
-//! values of the parameter.
+//! values of the parameter. A member whose fit ends on a bound counts where the parabola of
+//! its profile has its minimum, beyond the bound.
 
 use super::analyse::Analyst;
 use super::asimov::{asimov_weights, at_point};
@@ -17,7 +18,8 @@ use super::likelihoods::Likelihoods;
 use super::model::Builder;
 use super::pipeline::Study;
 use super::result::{FiniteSample, FiniteSamplePoint};
-use crate::inference::fit::{Fit, FitSettings, fit};
+use crate::config::Coordinate;
+use crate::inference::fit::{Fit, FitSettings, State, fit};
 use crate::inference::histogram::HistogramChannel;
 use crate::inference::{Parameter, Spline, UnbinnedChannel};
 use rayon::prelude::*;
@@ -59,6 +61,12 @@ impl Trainings<'_> {
         };
         let place = analyst.interest()[0];
         let best = analyst.best(&self.made.model)?;
+        let known = analyst.known(&self.made.model, &best, place, true);
+        let known = known.map_err(|e| MeasureError::Fit(e.to_string()))?;
+        if let Some(why) = known.not_measured {
+            let name = &analyst.parameters.list[place].name;
+            return Err(MeasureError::Other(format!("{name} is not measured: {why}")));
+        }
         let nodes = self.nodes(&analyst, &best, place)?;
         let [(bootstrapped, n), (fixed, m)] = [
             self.variances(&analyst, &nodes, place, false)?,
@@ -86,7 +94,7 @@ impl Trainings<'_> {
         Ok((
             FiniteSample {
                 value: analyst.measured(&best, place).0,
-                error: analyst.parameters.error(place, best.point[place], size),
+                error: half_width(&analyst, place, best.point[place], size),
                 coordinate_error: size,
                 members: [n, m],
                 points,
@@ -97,19 +105,27 @@ impl Trainings<'_> {
 
     /// Values over the range of the scan and of the toys, evenly spaced in the fit's
     /// coordinate; the best fit if one is asked for.
-    fn coordinates(&self, analyst: &Analyst<'_>, best: &Fit, place: usize) -> Vec<f64> {
+    fn coordinates(
+        &self,
+        analyst: &Analyst<'_>,
+        best: &Fit,
+        place: usize,
+    ) -> Result<Vec<f64>, MeasureError> {
         let measurement = self.source.measurement;
+        let range = analyst.range(&self.made.model, &analyst.settings(), best, place)?;
         let points = measurement.measurement.finite_sample_points;
         let toys = measurement.toys.iter().flat_map(|toys| &toys.grid);
         let toys = toys.map(|value| analyst.parameters.coordinate(place, *value));
-        let all: Vec<f64> = analyst.grid(best, place).into_iter().chain(toys).collect();
+        let all: Vec<f64> = range.into_iter().chain(toys).collect();
         let low = all.iter().copied().fold(f64::INFINITY, f64::min);
         let high = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if points < 2 || high <= low {
-            return vec![best.point[place]];
+            return Ok(vec![best.point[place]]);
         }
         let step = (high - low) / (points - 1) as f64;
-        (0..points).map(|i| low + step * i as f64).collect()
+        let last = points - 1;
+        let at = |i: usize| if i == last { high } else { low + step * i as f64 };
+        Ok((0..points).map(at).collect())
     }
 
     fn nodes(
@@ -119,7 +135,7 @@ impl Trainings<'_> {
         place: usize,
     ) -> Result<Vec<Node>, MeasureError> {
         let channel = self.over_pool().channel(self.columns)?;
-        let nodes = self.coordinates(analyst, best, place).into_iter();
+        let nodes = self.coordinates(analyst, best, place)?.into_iter();
         nodes
             .map(|coordinate| {
                 let point = analyst.profiled(&self.made.model, best, place, coordinate)?;
@@ -212,7 +228,35 @@ fn best_fit(
     };
     let found = fit(&model, &settings).map_err(|e| failed(e.to_string()))?;
     found.checked().map_err(|e| failed(e.to_string()))?;
-    Ok([analyst.measured(&found, place).0, found.point[place]])
+    let coordinate = beyond_bound(&found, place);
+    // the square of what lies beyond zero is on the other side of it
+    let value = analyst.reported(place, coordinate);
+    let is_beyond = coordinate < 0.0 && value > 0.0;
+    Ok([if is_beyond { -value } else { value }, coordinate])
+}
+
+/// Where the minimum along a parameter is, or would be without its bound: by the parabola
+/// of the profile there. A fit that ends on a bound would make a variance too small.
+fn beyond_bound(found: &Fit, place: usize) -> f64 {
+    let at = found.point[place];
+    if !matches!(found.states[place], State::AtLower | State::AtUpper) {
+        return at;
+    }
+    match found.profile_curvature(place) {
+        Some(curvature) if curvature > 0.0 => at - found.gradient[place] / curvature,
+        _ => at,
+    }
+}
+
+/// Half of what a parameter changes by between one error of its coordinate down and up.
+fn half_width(analyst: &Analyst<'_>, place: usize, at: f64, error: f64) -> f64 {
+    let (low, high) = analyst.parameters.list[place].bounds;
+    let ends = [at - error, at + error].map(|x| analyst.reported(place, x.clamp(low, high)));
+    match analyst.parameters.coordinates[place] {
+        Coordinate::Linear => error,
+        Coordinate::Sqrt if error > at => ends[1] - analyst.reported(place, at),
+        Coordinate::Sqrt => 0.5 * (ends[1] - ends[0]),
+    }
 }
 
 fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {

@@ -9,13 +9,14 @@ use super::model::{Builder, Histogram, Parameters};
 use super::pipeline::Study;
 use super::samples::Reader;
 use crate::inference::histogram::{HistogramChannel, HistogramModel};
-use crate::inference::{Model, Parameter};
+use crate::inference::{Likelihood as _, Model, Parameter};
 use std::sync::Arc;
 
 /// A likelihood with what it was made of.
 pub(super) struct Likelihoods {
     pub model: Model,
     pub events: EventTerm,
+    /// Histograms alone, without the error of the networks.
     pub histograms: Option<HistogramModel>,
     /// What the histograms were made of.
     pub asked: Vec<Histogram>,
@@ -25,10 +26,22 @@ pub(super) struct Likelihoods {
 }
 
 impl Likelihoods {
-    /// Why the fit of it failed: that, or a file of events that cannot be read.
+    /// Why the fit of it failed: that, or what is not defined at the nominal point, be it
+    /// a bin of a channel, an event, or a file of events that cannot be read.
     pub(super) fn reason(&self, error: MeasureError) -> MeasureError {
         let nominal: Vec<f64> = self.list.iter().map(|p| p.nominal).collect();
-        self.events.reason(&nominal, error)
+        let error = self.events.reason(&nominal, error);
+        let mut channels = self.channels.iter();
+        let bin = channels.find_map(|channel| impossible(channel, &nominal));
+        match (error, bin) {
+            (MeasureError::Fit(text), Some(bin)) => MeasureError::Fit(format!("{text}: {bin}")),
+            (MeasureError::Fit(text), None) if !self.model.value(&nominal).is_finite() => {
+                let why = self.events.channel.check(&nominal).err();
+                let why = why.map_or_else(String::new, |why| format!(": {why}"));
+                MeasureError::Fit(format!("{text}{why}"))
+            }
+            (error, _) => error,
+        }
     }
 
     /// Place of a parameter.
@@ -67,7 +80,66 @@ impl Likelihoods {
     }
 }
 
+/// A bin of a histogram in which data are impossible at a point, and what to change.
+pub(super) fn impossible(channel: &HistogramChannel, at: &[f64]) -> Option<String> {
+    let expected = channel.expected(at);
+    let both = channel.observed().iter().zip(expected).enumerate();
+    let mut bad = both
+        .filter(|(_, (n, mean))| *mean < 0.0 || !mean.is_finite() || (*mean == 0.0 && **n > 0.0));
+    let (bin, (n, mean)) = bad.next()?;
+    Some(format!(
+        "channel {}, bin {bin} (counted from 0): {n} events observed and {mean} expected at the \
+         nominal point; merge it with a neighbour in channels.{}.bins, or simulate events there",
+        channel.name(),
+        channel.name()
+    ))
+}
+
 impl Study<'_> {
+    /// The histograms of `[channels]` with the counts of `events`.
+    pub(super) fn asked(&self, events: &Events, is_observed: bool) -> Vec<Histogram> {
+        let first = usize::from(Reader::has_own_histogram(self.measurement));
+        let channels = self.measurement.channels.iter().enumerate();
+        channels
+            .map(|(i, (name, channel))| Histogram {
+                name: name.clone(),
+                number: i + first,
+                observed: counts(events, i + first, is_observed),
+                statistical: channel.statistical,
+            })
+            .collect()
+    }
+
+    /// The same with that of the region without bins, if it has one, before them.
+    fn asked_alone(&self, events: &Events, is_observed: bool) -> Vec<Histogram> {
+        let own = Reader::has_own_histogram(self.measurement).then(|| Histogram {
+            name: self.measurement.training.region.clone(),
+            number: 0,
+            observed: counts(events, 0, is_observed),
+            statistical: false,
+        });
+        own.into_iter()
+            .chain(self.asked(events, is_observed))
+            .collect()
+    }
+
+    /// Histograms alone: without the error of the networks, which no histogram has.
+    fn histograms(
+        &self,
+        plain: &Parameters,
+        asked: &[Histogram],
+    ) -> Result<Option<HistogramModel>, MeasureError> {
+        let builder = Builder {
+            measurement: self.measurement,
+            plan: self.plan,
+            parameters: plain,
+        };
+        match asked.is_empty() {
+            true => Ok(None),
+            false => Ok(Some(builder.histograms(asked)?)),
+        }
+    }
+
     /// All channels in one likelihood.
     pub(super) fn likelihoods(
         &self,
@@ -77,23 +149,7 @@ impl Study<'_> {
         pool: &Columns,
         is_observed: bool,
     ) -> Result<Likelihoods, MeasureError> {
-        let counts = |number: usize| {
-            let template = events.templates.get(number).filter(|_| is_observed)?;
-            Some(template.contents.clone())
-        };
-        let has_own = Reader::has_own_histogram(self.measurement);
-        let channels = self.measurement.channels.iter().enumerate();
-        let asked: Vec<Histogram> = channels
-            .map(|(i, (name, channel))| {
-                let number = i + usize::from(has_own);
-                Histogram {
-                    name: name.clone(),
-                    number,
-                    observed: counts(number),
-                    statistical: channel.statistical,
-                }
-            })
-            .collect();
+        let asked = self.asked(events, is_observed);
         let HistogramModel {
             channels,
             parameters,
@@ -107,26 +163,23 @@ impl Study<'_> {
         let term = Arc::clone(&events_term.term);
         let model = Builder::model_of(parameters, Some(term), channels.clone())
             .with_prior(builder.parameters.prior.clone());
-        // the region without bins as a histogram, beside the channels that are ones
-        let own = has_own.then(|| Histogram {
-            name: self.measurement.training.region.clone(),
-            number: 0,
-            observed: counts(0),
-            statistical: false,
-        });
-        let all: Vec<Histogram> = own.into_iter().chain(asked).collect();
-        let histograms = match all.is_empty() {
-            true => None,
-            false => Some(builder.histograms(&all)?),
-        };
+        let plain = Parameters::new(self.measurement, None);
+        let asked = self.asked_alone(events, is_observed);
+        let histograms = self.histograms(&plain, &asked)?;
         Ok(Likelihoods {
             model,
             events: events_term,
             histograms,
-            asked: all,
+            asked,
             channels,
             list,
             parameters: builder.parameters.clone(),
         })
     }
+}
+
+/// The counts of events in a histogram, by its place among the templates.
+fn counts(events: &Events, number: usize, is_observed: bool) -> Option<Vec<f64>> {
+    let template = events.templates.get(number).filter(|_| is_observed)?;
+    Some(template.contents.clone())
 }

@@ -3,28 +3,32 @@
 use super::analyse::Analyst;
 use super::asimov::{Asimov, Data};
 use super::error::MeasureError;
-use super::result::{ClsPoint, ContourLevel, ContourResult, LimitResult};
+use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResult};
 use crate::config::{ContourConfig, LimitConfig, TestStatistic};
 use crate::inference::asymptotic::{AsymptoticError, Asymptotics, CLs, UpperStatistic};
-use crate::inference::fit::{Fit, contour};
+use crate::inference::fit::{Fit, contour, reach};
 use crate::inference::{Likelihood, Model, Parameter};
 use rayon::prelude::*;
 
 /// How far beyond the outermost region a range reaches that is not given.
 const MARGIN: f64 = 1.35;
+/// The least that t is there, in units of that of its border.
+const LEAST: f64 = 1.2;
 /// Points of CLs where the expected limits are, and how far beyond the highest they reach.
 const FINE: usize = 21;
 const BEYOND: f64 = 1.5;
 
 /// The upper limit that the configuration asks for. What cannot be had is a reason in the
-/// result: the fit stands without it. `is_hidden`: the data are expected ones in the place
-/// of observed ones that may not be looked at; then there is the expected limit alone.
+/// result, by itself: the rest of it, and the fit, stand without it. `found`: what is known
+/// of the parameters; `scanned`: values of the scan of the parameter. `is_hidden`: the data
+/// are expected ones in the place of observed ones that may not be looked at; then there is
+/// the expected limit alone.
 pub(super) fn limit(
     analyst: &Analyst<'_>,
     (config, is_hidden): (&LimitConfig, bool),
     (model, parameters): (&Model, &[Parameter]),
     asimov: &Asimov<'_>,
-    best: &Fit,
+    (found, scanned): (&FitResult, &[f64]),
 ) -> Option<LimitResult> {
     let interest = &analyst.measurement.measurement.interest;
     let name = config.poi.as_ref().unwrap_or(&interest[0]);
@@ -38,6 +42,10 @@ pub(super) fn limit(
         reason: None,
         curve: Vec::new(),
     };
+    if let Some(why) = &found.parameters[place].not_measured {
+        result.reason = Some(format!("{name} is not measured: {why}"));
+        return Some(result);
+    }
     let data = Data {
         model: model.clone(),
         parameters: parameters.to_vec(),
@@ -49,57 +57,109 @@ pub(super) fn limit(
     };
     let none = analyst.parameters.coordinate(place, 0.0);
     let settings = analyst.settings();
-    let found = Asymptotics::new(&data, place, none, &settings).and_then(|tests| {
-        let found = tests.upper_limit(config.confidence_level, statistic);
-        let highest = found.as_ref().ok().map(|limit| limit.expected[4]);
-        let grid = grid(analyst, best, place, highest);
-        result.curve = curve(analyst, &tests, statistic, &grid, place)?;
-        found
-    });
-    let value = |coordinate: f64| analyst.parameters.value(place, coordinate);
-    match found {
-        Ok(limit) => {
-            result.observed = (!is_hidden).then(|| value(limit.observed));
-            result.expected = Some(limit.expected.map(value));
+    let tests = match Asymptotics::new(&data, place, none, &settings) {
+        Ok(tests) => tests,
+        Err(error) => {
+            result.reason = Some(explained(analyst, place, &error));
+            return Some(result);
         }
-        Err(error) => result.reason = Some(error.to_string()),
-    }
+    };
+    let limits = match tests.limits(config.confidence_level, statistic) {
+        Ok(limits) => limits,
+        Err(error) => {
+            result.reason = Some(explained(analyst, place, &error));
+            return Some(result);
+        }
+    };
+    let mut reasons = Vec::new();
+    let mut value = |found: Result<f64, AsymptoticError>| match found {
+        Ok(coordinate) => Some(analyst.parameters.value(place, coordinate)),
+        Err(error) => {
+            reasons.push(explained(analyst, place, &error));
+            None
+        }
+    };
+    result.observed = match is_hidden {
+        true => None,
+        false => value(limits.observed),
+    };
+    let expected = limits.expected.map(value);
+    result.expected = expected.iter().any(Option::is_some).then_some(expected);
+    let highest = result.observed.into_iter();
+    let highest = highest.chain(expected.into_iter().flatten());
+    let highest = highest.fold(None, |most: Option<f64>, x| Some(most.map_or(x, |m| m.max(x))));
+    let grid = grid(analyst, scanned, place, highest);
+    let (curve, failed) = curve(analyst, &tests, statistic, &grid, place);
+    result.curve = curve;
     if is_hidden {
         result.curve.iter_mut().for_each(|p| p.observed = None);
     }
+    reasons.extend(failed);
+    result.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     Some(result)
 }
 
-/// The points of the scan, and some more up to where the expected limits are, which may be
-/// far below the best fit; in the fit's coordinate, rising.
-fn grid(analyst: &Analyst<'_>, best: &Fit, place: usize, highest: Option<f64>) -> Vec<f64> {
-    let mut grid = analyst.grid(best, place);
-    if let Some(highest) = highest {
-        let range = [0.0, BEYOND * analyst.parameters.value(place, highest)];
-        grid.extend(analyst.grid_over(best, place, (Some(range), 0.0), FINE));
+/// An error in units of the parameter, with what to change.
+fn explained(analyst: &Analyst<'_>, place: usize, error: &AsymptoticError) -> String {
+    match error {
+        AsymptoticError::BeyondBounds { which, bound } => {
+            let name = &analyst.parameters.list[place].name;
+            let bound = analyst.parameters.value(place, *bound);
+            format!(
+                "{which} upper limit lies above {bound}, the upper bound of {name}: widen \
+                 parameters.{name}.bounds"
+            )
+        }
+        other => other.to_string(),
     }
+}
+
+/// The values of the scan, and some more up to where the limits are, which may be far from
+/// the best fit; in the fit's coordinate, rising.
+fn grid(
+    analyst: &Analyst<'_>,
+    scanned: &[f64],
+    place: usize,
+    highest: Option<f64>,
+) -> Vec<f64> {
+    let coordinate = |value: f64| analyst.parameters.coordinate(place, value);
+    let mut grid: Vec<f64> = scanned.iter().map(|value| coordinate(*value)).collect();
+    let (low, high) = analyst.parameters.list[place].bounds;
+    if let Some(highest) = highest {
+        let ends = [0.0, BEYOND * highest].map(|x| coordinate(x).clamp(low, high));
+        grid.extend(analyst.evenly(place, ends, FINE));
+    }
+    grid.retain(|x| (low..=high).contains(x));
     grid.sort_by(f64::total_cmp);
     grid.dedup();
     grid
 }
 
-/// CLs at values in the fit's coordinate.
+/// CLs at values in the fit's coordinate, and how many could not be had.
 fn curve(
     analyst: &Analyst<'_>,
     tests: &Asymptotics,
     statistic: UpperStatistic,
     grid: &[f64],
     place: usize,
-) -> Result<Vec<ClsPoint>, AsymptoticError> {
-    let found = grid.par_iter().map(|at| tests.cls(*at, statistic));
-    let found = found.collect::<Result<Vec<CLs>, _>>()?;
-    let is_finite = |cls: &CLs| cls.observed.is_finite();
-    let points = found.into_iter().filter(is_finite).map(|cls| ClsPoint {
-        value: analyst.parameters.value(place, cls.mu),
-        observed: Some(cls.observed),
-        expected: cls.expected,
-    });
-    Ok(points.collect())
+) -> (Vec<ClsPoint>, Option<String>) {
+    let found: Vec<Result<CLs, AsymptoticError>> = grid
+        .par_iter()
+        .map(|at| tests.cls(*at, statistic))
+        .collect();
+    let all = found.len();
+    let known = found.into_iter().filter_map(Result::ok);
+    let known = known.filter(|cls| cls.observed.is_finite());
+    let points: Vec<ClsPoint> = known
+        .map(|cls| ClsPoint {
+            value: analyst.parameters.value(place, cls.mu),
+            observed: Some(cls.observed),
+            expected: cls.expected,
+        })
+        .collect();
+    let lost = all - points.len();
+    let text = format!("CLs could not be found at {lost} of {all} values of its curve");
+    (points, (lost > 0).then_some(text))
 }
 
 /// t at the border of a region of two parameters: the quantile of chi-square with two
@@ -108,8 +168,44 @@ fn border(level: f64) -> f64 {
     -2.0 * (-level).ln_1p()
 }
 
-/// The regions of two parameters that the configuration asks for.
+/// The regions of two parameters that the configuration asks for; a reason in the result
+/// where they cannot be had.
 pub(super) fn regions(
+    analyst: &Analyst<'_>,
+    config: &ContourConfig,
+    likelihood: &dyn Likelihood,
+    (best, found): (&Fit, &FitResult),
+) -> ContourResult {
+    let empty = || ContourResult {
+        parameters: config.parameters.clone(),
+        labels: config.parameters.clone(),
+        best: [0.0; 2],
+        levels: Vec::new(),
+        values: [Vec::new(), Vec::new()],
+        t: Vec::new(),
+        deeper_at: None,
+        reason: None,
+    };
+    let known = |name: &String| found.parameters.iter().find(|p| p.name == *name);
+    let unknown = config.parameters.iter().filter_map(known).find_map(|p| {
+        let why = p.not_measured.as_ref()?;
+        // where two share a valley, the region is what shows it
+        let both = config.parameters.iter().filter_map(known);
+        let is_valley = both.clone().all(|q| q.not_measured.is_some())
+            && best.flat.iter().all(|f| f.parameters.len() > 1);
+        (!is_valley).then(|| format!("{} is not measured: {why}", p.name))
+    });
+    let made = match unknown {
+        Some(why) => Err(MeasureError::Other(why)),
+        None => region(analyst, config, likelihood, best),
+    };
+    made.unwrap_or_else(|error| ContourResult {
+        reason: Some(error.to_string()),
+        ..empty()
+    })
+}
+
+fn region(
     analyst: &Analyst<'_>,
     config: &ContourConfig,
     likelihood: &dyn Likelihood,
@@ -117,25 +213,28 @@ pub(super) fn regions(
 ) -> Result<ContourResult, MeasureError> {
     let missing =
         |name: &String| MeasureError::config("measurement.contours", format!("there is no {name}"));
+    let place = |name: &String| analyst.parameters.place(name).ok_or_else(|| missing(name));
     let [first, second] = &config.parameters;
-    let places = [
-        analyst
-            .parameters
-            .place(first)
-            .ok_or_else(|| missing(first))?,
-        analyst
-            .parameters
-            .place(second)
-            .ok_or_else(|| missing(second))?,
-    ];
+    let places = [place(first)?, place(second)?];
     let outermost = config.confidence_levels.iter().copied().fold(0.0, f64::max);
-    let reach = MARGIN * border(outermost).sqrt();
-    let grids = places.map(|place| {
-        let name = &analyst.parameters.list[place].name;
-        let range = config.range.get(name).copied();
-        analyst.grid_over(best, place, (range, reach), config.points)
-    });
     let settings = analyst.settings();
+    let along = |place: usize| {
+        let parameter = &analyst.parameters.list[place];
+        let (low, high) = parameter.bounds;
+        let range = match config.range.get(&parameter.name) {
+            Some(given) => {
+                given.map(|x| analyst.parameters.coordinate(place, x).clamp(low, high))
+            }
+            None => {
+                // the region is not drawn to its edge: t is above that of its border there
+                let wanted = (LEAST * border(outermost), MARGIN * border(outermost).sqrt());
+                reach(likelihood, &settings, best, place, wanted)
+                    .map_err(|e| MeasureError::Fit(e.to_string()))?
+            }
+        };
+        Ok::<Vec<f64>, MeasureError>(analyst.evenly(place, range, config.points))
+    };
+    let grids = [along(places[0])?, along(places[1])?];
     let found = contour(likelihood, &settings, best, places, [&grids[0], &grids[1]])
         .map_err(|e| MeasureError::Fit(e.to_string()))?;
     let value = |k: usize, at: f64| analyst.parameters.value(places[k], at);
@@ -154,6 +253,7 @@ pub(super) fn regions(
             .map(|row| row.iter().map(|p| p.t.as_ref().ok().copied()).collect())
             .collect(),
         deeper_at: found.deeper_at.map(|at| [value(0, at[0]), value(1, at[1])]),
+        reason: None,
     })
 }
 

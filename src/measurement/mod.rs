@@ -21,6 +21,7 @@ mod files;
 mod finite_sample;
 mod generate;
 mod inputs;
+mod known;
 mod likelihoods;
 mod limits;
 mod model;
@@ -46,7 +47,7 @@ pub use page::{redraw as redraw_measurement, verdict as measurement_verdict};
 pub use pipeline::{Measured, measure};
 pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{
-    Checks, ClsPoint, ContourLevel, ContourResult, Curve, FiniteSample, FiniteSamplePoint,
+    Checks, ClsPoint, ContourLevel, ContourResult, Curve, ErrorSource, FiniteSample, FiniteSamplePoint,
     FitResult, ImpactResult, ImpactsResult, IntervalSet, LimitResult, MeasurementResult,
     ParameterResult, ScanResult, ToyPoint, ToysResult,
 };

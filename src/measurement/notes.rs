@@ -16,7 +16,12 @@ pub(super) fn checks(
     let channel = &events.channel;
     let mut worst: Option<Normalisation> = None;
     for (k, parameter) in model.parameters().iter().enumerate() {
-        let error = best.error(k).unwrap_or(0.0);
+        // on a bound, by the curvature inwards: the other step stays where it is
+        let by_curvature = || best.profile_curvature(k).map(|c| c.sqrt().recip());
+        let error = best.error(k).or_else(by_curvature);
+        let Some(error) = error.filter(|error| error.is_finite()) else {
+            continue;
+        };
         for step in [-error, error] {
             let mut at = best.point.clone();
             at[k] = (at[k] + step).clamp(parameter.bounds.0, parameter.bounds.1);
@@ -60,9 +65,21 @@ pub(super) fn notes(result: &mut MeasurementResult) {
             .find(|n| (n.integral - 1.0).abs() > INTEGRAL_DISTANCE)
     });
     for p in &result.fit.parameters {
-        if p.at_bound {
-            result.notes.push(format!("{} ended on a bound", p.label));
-        } else if p.pull.is_some_and(|[pull, _]| pull.abs() > LARGE_PULL) {
+        let reason = p.no_error.as_ref().filter(|_| p.is_interest || p.at_bound);
+        if let Some(why) = &p.not_measured {
+            let text = format!("{} is not measured: {why}", p.label);
+            // the verdict says it of what was to be measured
+            match p.is_interest {
+                true => result.missing.push(text),
+                false => result.notes.push(text),
+            }
+        } else if let Some(why) = reason {
+            result.notes.push(format!(
+                "{} has no symmetric error: {why}; errors are from where t = 1",
+                p.label
+            ));
+        }
+        if p.pull.is_some_and(|(pull, _)| pull.abs() > LARGE_PULL) {
             result.notes.push(format!(
                 "{} is pulled by more than {LARGE_PULL} standard deviations",
                 p.label
@@ -83,6 +100,11 @@ pub(super) fn notes(result: &mut MeasurementResult) {
         ));
     }
     for (name, scan) in &result.scans {
+        for (curve, reason) in &scan.missing {
+            result
+                .notes
+                .push(format!("there is no curve `{curve}` of {name}: {reason}"));
+        }
         if !scan.failed.is_empty() {
             result.notes.push(format!(
                 "{} points of the scan of {name} failed and are not drawn",
@@ -99,12 +121,24 @@ pub(super) fn notes(result: &mut MeasurementResult) {
         && let Some(reason) = &limit.reason
     {
         let name = &limit.parameter;
-        result
-            .notes
-            .push(format!("there is no upper limit on {name}: {reason}"));
+        let is_none = limit.observed.is_none() && limit.expected.is_none();
+        let what = match is_none {
+            true => format!("there is no upper limit on {name}"),
+            false => format!("upper limits on {name} are missing"),
+        };
+        let text = format!("{what}: {reason}");
+        result.notes.push(text.clone());
+        if limit.observed.is_none() || limit.expected.is_none_or(|e| e.contains(&None)) {
+            result.missing.push(text);
+        }
     }
     for contour in &result.contours {
         let names = contour.parameters.join(" and ");
+        if let Some(reason) = &contour.reason {
+            let text = format!("there is no contour of {names}: {reason}");
+            result.notes.push(text.clone());
+            result.missing.push(text);
+        }
         let failed = contour.t.iter().flatten().filter(|t| t.is_none()).count();
         if failed > 0 {
             result.notes.push(format!(
@@ -114,6 +148,16 @@ pub(super) fn notes(result: &mut MeasurementResult) {
         if let Some([x, y]) = contour.deeper_at {
             result.notes.push(format!(
                 "the contour of {names} found a deeper minimum than the fit, near ({x:.4}, {y:.4})"
+            ));
+        }
+    }
+    if let Some(finite) = &result.finite_sample {
+        let none = finite.points.iter().filter(|p| p.error == 0.0).count();
+        if none > 0 {
+            result.notes.push(format!(
+                "the error of the finite training sample came out as zero at {none} of {} values: \
+                 bootstrapped members scatter by no more than others; more members tell",
+                finite.points.len()
             ));
         }
     }
@@ -127,10 +171,11 @@ pub(super) fn notes(result: &mut MeasurementResult) {
         ));
     }
     if let Some(toys) = &result.toys {
-        let reason = toys.no_belt.iter();
-        result
-            .notes
-            .extend(reason.map(|reason| format!("there is no belt: {reason}")));
+        let what = [("belt", &toys.no_belt), ("confidence set from toys", &toys.no_sets)];
+        for (what, reason) in what {
+            let text = |reason| format!("there is no {what} at {reason}");
+            result.notes.extend(reason.as_ref().map(text));
+        }
         result.notes.extend(toys.warning.clone());
     }
     let bad = result

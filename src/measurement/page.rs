@@ -29,10 +29,11 @@ use crate::run::{DirectoryError, RunDirectory};
 /// What the page is rendered from.
 const PAGE: &str = "page.json";
 
-/// Writes everything. `events`, `channel`: the reference that no network has seen.
+/// Writes everything. `events`, `channel`: the reference that no network has seen. A figure
+/// that cannot be drawn is a note in the result: it ends no measurement.
 pub(super) fn write(
     study: &Study<'_>,
-    result: &MeasurementResult,
+    result: &mut MeasurementResult,
     made: &Likelihoods,
     best: &Fit,
     (events, channel): (&Events, &UnbinnedChannel),
@@ -55,6 +56,10 @@ pub(super) fn write(
         trust::trust(study, result)?,
         files(&result.export.text),
     ];
+    if let Ok(mut undrawn) = study.undrawn.lock() {
+        result.notes.append(&mut undrawn);
+    }
+    let result = &*result;
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
     let page = Page {
@@ -117,27 +122,34 @@ pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
 }
 
 /// A figure, saved beside the page.
+/// A figure, saved beside the page; none, with a note, if it cannot be drawn.
 fn figure(
     study: &Study<'_>,
     name: &str,
     caption: &str,
     drawn: Result<Figure, PlotError>,
-) -> Result<PageFigure, MeasureError> {
-    let failed = |source| ReportError::Plot {
-        name: name.to_owned(),
-        source,
+) -> Result<Option<PageFigure>, MeasureError> {
+    let both = drawn.and_then(|drawn| {
+        let png = drawn.to_png()?;
+        Ok((drawn, png))
+    });
+    let (drawn, png) = match both {
+        Ok(both) => both,
+        Err(error) => {
+            if let Ok(mut undrawn) = study.undrawn.lock() {
+                undrawn.push(format!("the figure {name} is not drawn: {error}"));
+            }
+            return Ok(None);
+        }
     };
-    let drawn = drawn.map_err(failed)?;
     let path = |ending: &str| study.output.plots().join(format!("{name}.{ending}"));
     study.output.write(&path("svg"), drawn.svg.as_bytes())?;
-    study
-        .output
-        .write(&path("png"), &drawn.to_png().map_err(failed)?)?;
-    Ok(PageFigure {
+    study.output.write(&path("png"), &png)?;
+    Ok(Some(PageFigure {
         name: name.to_owned(),
         svg: drawn.svg,
         caption: caption.to_owned(),
-    })
+    }))
 }
 
 fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)> {
@@ -148,7 +160,7 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
         .sum();
     let normalisation = result.checks.normalisation.map_or_else(
         || "not known".to_owned(),
-        |n| format!("{:.4} ± {:.4}", n.integral, n.error),
+        |n| verdict::with_error(n.integral, Some(n.error), false),
     );
     let mut facts = vec![
         ("data".to_owned(), result.data.clone()),

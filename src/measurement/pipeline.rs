@@ -17,7 +17,9 @@ use super::notes::{checks, notes};
 use super::page;
 use super::plan::{Plan, plan};
 use super::ratios::Ratio;
-use super::result::{ContourResult, FORMAT, FiniteSample, LimitResult, MeasurementResult};
+use super::result::{
+    ContourResult, FORMAT, FiniteSample, FitResult, LimitResult, MeasurementResult, ScanResult,
+};
 use super::samples::Reader;
 use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
@@ -31,6 +33,7 @@ use crate::run::{Progress, RunDirectory, State};
 use indexmap::IndexMap;
 use sideband_models::Compute;
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Instant;
 
 /// Reference events that normalise the density in fits that are many: of members and of
@@ -46,7 +49,8 @@ pub struct Measured {
     pub training: Ended,
     /// The numbers, unless it was interrupted.
     pub result: Option<MeasurementResult>,
-    /// Whether all that was asked for is there: not so if toys could not be thrown.
+    /// Whether all that was asked for is there; [`MeasurementResult::missing`] says what is
+    /// not.
     pub is_whole: bool,
 }
 
@@ -96,6 +100,7 @@ pub fn measure(
         },
         interrupt,
         say: &say,
+        undrawn: Mutex::default(),
     };
     let result = study.conclude();
     if result.is_err() {
@@ -105,7 +110,7 @@ pub fn measure(
     let result = result?;
     Ok(Measured {
         training,
-        is_whole: (result.toys.is_some() || measurement.toys.is_none()) && !result.export.is_wrong,
+        is_whole: result.missing.is_empty(),
         result: Some(result),
     })
 }
@@ -166,6 +171,8 @@ pub(super) struct Study<'a> {
     pub threads: usize,
     pub interrupt: &'a Interrupt,
     pub say: &'a dyn Fn(&str),
+    /// Figures that could not be drawn, and why.
+    pub undrawn: Mutex<Vec<String>>,
 }
 
 impl Study<'_> {
@@ -188,14 +195,30 @@ impl Study<'_> {
         };
         let columns = source.evaluate(&ratios, &events, self.root)?;
         let pool = source.learned(&ratios, &reference.features, reference.weights.clone())?;
+        let mut missing = Vec::new();
+        let mut said = inputs::record(self.root, &self.plan.files)?;
+        said.extend(self.plan.notes.iter().cloned());
+        said.extend(withheld(measurement, self.plan).map(|reason| {
+            format!(
+                "{reason}: they were not opened, and all numbers here are of expected events \
+                 (Asimov data)"
+            )
+        }));
         let (finite, parameters) = match measurement.measurement.finite_sample_members {
             0 => (None, base.clone()),
-            _ => self.finite_sample(
-                &source,
-                (&events, &columns),
-                (&reference, &pool),
-                is_observed,
-            )?,
+            _ => {
+                let found = self.finite_sample(
+                    &source,
+                    (&events, &columns),
+                    (&reference, &pool),
+                    is_observed,
+                );
+                let what = "no error of the finite training sample";
+                match without(found, what, &mut said, &mut missing)? {
+                    Some(found) => found,
+                    None => (None, base.clone()),
+                }
+            }
         };
         let builder = Builder {
             measurement,
@@ -218,25 +241,21 @@ impl Study<'_> {
         let mut scans = IndexMap::new();
         for place in analyst.interest() {
             let name = parameters.list[place].name.clone();
-            scans.insert(name, analyst.scan(&made.model, &mut best, place)?);
+            let scan = analyst.scan(&made.model, &mut best, place);
+            let what = format!("no scan of {name}");
+            if let Some(scan) = without(scan, &what, &mut said, &mut missing)? {
+                scans.insert(name, scan);
+            }
         }
         let fit = analyst.fit_result(&made.model, &best, started)?;
-        let impacts = analyst.impacts(&made.model, &best)?;
+        let impacts = analyst.impacts(&made.model, &best, &fit);
+        let impacts = without(impacts, "no impacts", &mut said, &mut missing)?;
         if let Some(histograms) = &made.histograms {
-            self.histogram_curves(&analyst, histograms, &mut scans)?;
+            self.histogram_curves(histograms, &mut scans);
         }
-        let mut said = inputs::record(self.root, &self.plan.files)?;
-        said.extend(self.plan.notes.iter().cloned());
-        let withheld = withheld(measurement, self.plan);
-        said.extend(withheld.map(|reason| {
-            format!(
-                "{reason}: they were not opened, and all numbers here are of expected events \
-                 (Asimov data)"
-            )
-        }));
         match &columns {
             Evaluated::Memory(_) => {
-                self.exact_curves(&builder, &events, &reference, &mut scans)?;
+                self.exact_curves(&events, &reference, is_observed, &mut scans)?;
             }
             Evaluated::File(_) => said.push(format!(
                 "{} events are more than measurement.stream_above: they are streamed from a file, \
@@ -262,23 +281,16 @@ impl Study<'_> {
                     best: &best,
                     reference: &reference,
                 };
-                let thrown = toys.report(scan);
-                match thrown {
-                    Ok(thrown) => Some(thrown),
-                    // the fit stands without them
-                    Err(
-                        error @ (MeasureError::Fit(_)
-                        | MeasureError::Likelihood(_)
-                        | MeasureError::Other(_)),
-                    ) => {
-                        said.push(format!("there are no toys: {error}"));
-                        None
-                    }
-                    Err(error) => return Err(error),
-                }
+                let thrown = match why_not(&fit, &measurement.measurement.interest[0]) {
+                    Some(why) => Err(MeasureError::Other(why)),
+                    None => toys.report(scan),
+                };
+                without(thrown, "no toys", &mut said, &mut missing)?
             }
         };
-        let (limit, contours) = self.questions(&analyst, &made, &best, (&reference, &over_pool))?;
+        let scanned = (&fit, &scans);
+        let pool = (&reference, &over_pool);
+        let (limit, contours) = self.questions(&analyst, &made, &best, pool, scanned);
         let checks = checks(&made.events, &made.model, &best)?;
         inputs::unchanged(&self.plan.files, &self.reader.files())?;
         let mut fitted = vec![named(&made, made.list(), &best)];
@@ -286,11 +298,21 @@ impl Study<'_> {
             let alone = histograms
                 .likelihood()
                 .with_prior(made.parameters().prior.clone());
+            let plain = Parameters::new(measurement, None);
+            let analyst = Analyst {
+                measurement,
+                parameters: &plain,
+            };
             if let Ok(best) = analyst.best(&alone) {
                 fitted.push(named(&made, &histograms.parameters, &best));
             }
         }
         let export = page::export::export(self, &made, &fitted)?;
+        if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
+            let text = format!("there is no workspace.json: {reason}");
+            said.push(text.clone());
+            missing.push(text);
+        }
         let mut result = MeasurementResult {
             format: FORMAT,
             experiment: measurement.experiment.name.clone(),
@@ -306,12 +328,13 @@ impl Study<'_> {
                 .collect(),
             fit,
             scans,
-            impacts,
+            impacts: impacts.unwrap_or_default(),
             limit,
             contours,
             checks,
             finite_sample: finite,
             toys: thrown,
+            missing,
             ratios: trust,
             export,
             inputs: self.plan.files.clone(),
@@ -320,7 +343,7 @@ impl Study<'_> {
             notes: said,
         };
         notes(&mut result);
-        page::write(self, &result, &made, &best, (&reference, &over_pool))?;
+        page::write(self, &mut result, &made, &best, (&reference, &over_pool))?;
         result.files = files::names(self.output.path())?;
         let path = self.output.path().join(RESULT);
         self.output.write_json(&path, &result)?;
@@ -365,7 +388,8 @@ impl Study<'_> {
         made: &Likelihoods,
         best: &Fit,
         (events, channel): (&Events, &UnbinnedChannel),
-    ) -> Result<(Option<LimitResult>, Vec<ContourResult>), MeasureError> {
+        (found, scans): (&FitResult, &IndexMap<String, ScanResult>),
+    ) -> (Option<LimitResult>, Vec<ContourResult>) {
         let asked = &self.measurement.measurement;
         let asimov = Asimov {
             channel,
@@ -376,13 +400,19 @@ impl Study<'_> {
         let limit = asked.limit.as_ref().and_then(|config| {
             (self.say)("upper limit");
             let is_hidden = !self.plan.hidden.is_empty();
-            limit(analyst, (config, is_hidden), data, &asimov, best)
+            let name = config.poi.as_ref().unwrap_or(&asked.interest[0]);
+            let curve = scans.get(name).and_then(|s| s.curves.get("profiled"));
+            let scanned: Vec<f64> = curve
+                .iter()
+                .flat_map(|c| c.points.iter().map(|p| p[0]))
+                .collect();
+            limit(analyst, (config, is_hidden), data, &asimov, (found, &scanned))
         });
         let contours = asked.contours.iter().map(|config| {
             (self.say)(&format!("contour of {}", config.parameters.join(" and ")));
-            regions(analyst, config, &made.model, best)
+            regions(analyst, config, &made.model, (best, found))
         });
-        Ok((limit, contours.collect::<Result<_, _>>()?))
+        (limit, contours.collect())
     }
 
     /// Whether densities are divided by their integral over the reference.
@@ -494,6 +524,35 @@ fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, 
     };
     let all = list.iter().zip(&best.point);
     all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
+}
+
+/// A part of the result without which the rest stands: none, with a note that says why,
+/// where the likelihood does not give it. Files, interruptions and the like stay errors.
+fn without<T>(
+    found: Result<T, MeasureError>,
+    what: &str,
+    said: &mut Vec<String>,
+    missing: &mut Vec<String>,
+) -> Result<Option<T>, MeasureError> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(
+            error @ (MeasureError::Fit(_) | MeasureError::Likelihood(_) | MeasureError::Other(_)),
+        ) => {
+            let text = format!("there is {what}: {error}");
+            said.push(text.clone());
+            missing.push(text);
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a parameter has no toys: the data do not measure it.
+fn why_not(fit: &FitResult, name: &str) -> Option<String> {
+    let parameter = fit.parameters.iter().find(|p| p.name == name)?;
+    let why = parameter.not_measured.as_ref()?;
+    Some(format!("{name} is not measured: {why}"))
 }
 
 impl From<crate::config::ConfigError> for MeasureError {

@@ -5,7 +5,7 @@ use super::pipeline::RESULT;
 use super::result::MeasurementResult;
 use crate::config::Experiment;
 use crate::inference::toys::finished_toys;
-use crate::run::{RunDirectory, State};
+use crate::run::{RunDirectory, State, from_text};
 use serde::{Deserialize, Serialize};
 
 /// What a measurement throws, or has thrown; it is written when that begins.
@@ -124,7 +124,7 @@ fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>, MeasureError> {
         reason: format!("not readable: {reason}; remove it, and run the measurement again"),
     };
     let text = root.read(&path)?;
-    let asked: ToyFolder = serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+    let asked: ToyFolder = from_text(&text).map_err(damaged)?;
     let folder = root.path().join(TOYS_FOLDER).join(&asked.folder);
     // before the first file there may be no folder
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -152,7 +152,7 @@ pub fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>, Mea
         return Ok(None);
     }
     let text = root.read(&path)?;
-    let result = serde_json::from_str(&text).map_err(|e| MeasureError::Data {
+    let result = from_text(&text).map_err(|e| MeasureError::Data {
         key: path.display().to_string(),
         reason: format!("not readable: {e}; run the measurement again"),
     })?;

@@ -47,6 +47,9 @@ pub struct MeasurementResult {
     pub finite_sample: Option<FiniteSample>,
     /// Pseudo-experiments.
     pub toys: Option<ToysResult>,
+    /// What was asked for and is not there, with the reason: the rest stands without it.
+    #[serde(default)]
+    pub missing: Vec<String>,
     /// The ratios.
     pub ratios: Vec<RatioTrust>,
     /// The histograms as a workspace.
@@ -85,8 +88,8 @@ pub struct FitResult {
     pub nll: f64,
     /// Parameters in their order.
     pub parameters: Vec<ParameterResult>,
-    /// Correlations, in the same order.
-    pub correlation: Vec<Vec<f64>>,
+    /// Correlations, in the same order; null where one of the two has no error.
+    pub correlation: Vec<Vec<Option<f64>>>,
     /// Largest component of the projected gradient, for a step of one standard
     /// deviation.
     pub gradient: f64,
@@ -107,14 +110,28 @@ pub struct ParameterResult {
     pub label: String,
     /// Whether it is measured.
     pub is_interest: bool,
-    /// Best fit.
+    /// Best fit; where the fit stopped, if it is not measured.
     pub value: f64,
-    /// Error from the Hessian.
-    pub error: f64,
-    /// Distances to where t = 1, down and up, of parameters of interest.
+    /// Error from the Hessian; null where that gives none, and `no_error` says why.
+    pub error: Option<f64>,
+    /// Distance down to where t = 1, above 0, of parameters of interest and of those on a
+    /// bound; null where the bound comes before.
+    #[serde(default)]
+    pub error_down: Option<f64>,
+    /// The same up.
+    #[serde(default)]
+    pub error_up: Option<f64>,
+    /// Why the Hessian gives no error.
+    #[serde(default)]
+    pub no_error: Option<String>,
+    /// Why the data do not measure it; null if they do.
+    #[serde(default)]
+    pub not_measured: Option<String>,
+    /// Distances to where t = 1, or to the bound where that comes before, down and up, of
+    /// parameters of interest; null where none was found.
     pub minos: Option<[Option<f64>; 2]>,
-    /// `(a - a0) / delta` and its error.
-    pub pull: Option<[f64; 2]>,
+    /// `(a - a0) / delta` and its error; the latter null without error.
+    pub pull: Option<(f64, Option<f64>)>,
     /// Whether it ended on a bound.
     pub at_bound: bool,
 }
@@ -124,6 +141,9 @@ pub struct ParameterResult {
 pub struct ScanResult {
     /// Curves by name: `profiled`, `statistical`, `histogram`, `exact`.
     pub curves: IndexMap<String, Curve>,
+    /// Why a curve of this name is not there.
+    #[serde(default)]
+    pub missing: IndexMap<String, String>,
     /// Values whose conditional fit failed; they are no points of the curve.
     pub failed: Vec<f64>,
     /// Values where the scan found a deeper point than the first best fit.
@@ -139,8 +159,9 @@ pub struct ScanResult {
 pub struct Curve {
     /// Best fit.
     pub best: f64,
-    /// Its error from the Hessian.
-    pub error: f64,
+    /// Its error from the Hessian; null if that gives none: on a bound, or without
+    /// curvature.
+    pub error: Option<f64>,
     /// Parameter and t.
     pub points: Vec<[f64; 2]>,
 }
@@ -157,14 +178,31 @@ pub struct IntervalSet {
 /// Impacts on one parameter of interest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ImpactsResult {
-    /// Its error.
-    pub error: f64,
+    /// Where its errors come from.
+    #[serde(default)]
+    pub from: ErrorSource,
+    /// Its error; null if the search for it failed.
+    pub error: Option<f64>,
     /// Its error with all nuisance parameters at their best fit.
-    pub statistical: f64,
+    pub statistical: Option<f64>,
     /// By nuisance parameter, largest first.
     pub ranking: Vec<ImpactResult>,
-    /// By group.
-    pub groups: IndexMap<String, f64>,
+    /// By group: what the error has in quadrature beyond that with the group at its best
+    /// fit.
+    pub groups: IndexMap<String, Option<f64>>,
+}
+
+/// Where an error comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorSource {
+    /// The Hessian at the best fit.
+    #[default]
+    Hessian,
+    /// Where t of the profile is 1, above the best fit.
+    ProfileUp,
+    /// The same below.
+    ProfileDown,
 }
 
 /// Impact of one nuisance parameter.
@@ -172,13 +210,14 @@ pub struct ImpactsResult {
 pub struct ImpactResult {
     /// The nuisance parameter.
     pub name: String,
-    /// `V_muk / sqrt(V_kk)`.
-    pub post_fit: f64,
-    /// With the other nuisance parameters fixed.
-    pub unprofiled: f64,
+    /// `V_muk / sqrt(V_kk)`; null where one of the two has no error from the Hessian.
+    pub post_fit: Option<f64>,
+    /// With the other nuisance parameters fixed; null as before.
+    pub unprofiled: Option<f64>,
     /// For one pre-fit error.
     pub pre_fit: Option<f64>,
-    /// By refit at the best fit +- its post-fit error.
+    /// By refit at the best fit +- its post-fit error. A nuisance parameter on a bound is
+    /// moved inwards, to where its profile has t = 1.
     pub refit: [Option<f64>; 2],
 }
 
@@ -194,9 +233,9 @@ pub struct LimitResult {
     /// The limit from the data; none where they are hidden.
     pub observed: Option<f64>,
     /// The limits expected without signal, for data that fluctuate by -2, -1, 0, 1 and 2
-    /// standard deviations.
-    pub expected: Option<[f64; 5]>,
-    /// Why there is no limit.
+    /// standard deviations; null without any, each null by itself.
+    pub expected: Option<[Option<f64>; 5]>,
+    /// Why there is no limit, or which of them are missing and why.
     pub reason: Option<String>,
     /// CLs at the points of the scan.
     pub curve: Vec<ClsPoint>,
@@ -230,6 +269,9 @@ pub struct ContourResult {
     pub t: Vec<Vec<Option<f64>>>,
     /// Where a deeper point than the best fit was found, from which it was redone.
     pub deeper_at: Option<[f64; 2]>,
+    /// Why there is none; values and t are then empty.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// A region of two parameters.
@@ -289,12 +331,16 @@ pub struct FiniteSamplePoint {
 pub struct ToysResult {
     /// What they say of the fit, at each value.
     pub points: Vec<ToyPoint>,
-    /// Critical values of t with their errors from the number of toys.
+    /// Critical values of t with their errors from the number of toys, of the levels that
+    /// there are enough toys for.
     pub belt: Vec<neyman::BeltPoint>,
-    /// Why there is none.
+    /// Why there is none, or which levels are missing and why.
     pub no_belt: Option<String>,
     /// Confidence sets of the observed curve.
     pub sets: Vec<neyman::ConfidenceSet>,
+    /// Why there is no set, or none at some level.
+    #[serde(default)]
+    pub no_sets: Option<String>,
     /// What toys have in common because their pool is finite, at the worst of the values,
     /// and what to change; none if that is little.
     pub warning: Option<String>,
@@ -314,13 +360,13 @@ pub struct ToyPoint {
     /// Share of toys with t below its asymptotic quantile at 68.27 and 95.45 %, with the
     /// ends of its binomial interval.
     pub coverage: Vec<[f64; 3]>,
-    /// Mean and standard deviation of the fitted values.
-    pub fitted: [f64; 2],
-    /// (mean - true) / standard deviation.
-    pub bias: f64,
+    /// Mean and standard deviation of the fitted values; the latter null of a single toy.
+    pub fitted: (f64, Option<f64>),
+    /// (mean - true) / standard deviation; null if all toys are fitted alike.
+    pub bias: Option<f64>,
     /// Of each parameter of the fit: mean of (fitted - true) / error, its error, width
-    /// and its error; in the fit's coordinate.
-    pub pulls: Vec<[f64; 4]>,
+    /// and its error, in the fit's coordinate; null where fewer than two toys have an error.
+    pub pulls: Vec<Option<[f64; 4]>>,
     /// Share of toys that are fitted at a bound.
     pub at_bound: f64,
     /// Largest Asimov weight of the pool; toys hold copies unless it is well below one.

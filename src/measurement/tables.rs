@@ -127,15 +127,23 @@ fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureE
         ),
         (
             "error",
-            numbers(all.iter().map(|p| Some(p.error)).collect()),
+            numbers(all.iter().map(|p| p.error).collect()),
+        ),
+        (
+            "error_down",
+            numbers(all.iter().map(|p| p.error_down).collect()),
+        ),
+        (
+            "error_up",
+            numbers(all.iter().map(|p| p.error_up).collect()),
         ),
         (
             "pull",
-            numbers(all.iter().map(|p| p.pull.map(|x| x[0])).collect()),
+            numbers(all.iter().map(|p| p.pull.map(|x| x.0)).collect()),
         ),
         (
             "pull_error",
-            numbers(all.iter().map(|p| p.pull.map(|x| x[1])).collect()),
+            numbers(all.iter().map(|p| p.pull.and_then(|x| x.1)).collect()),
         ),
     ];
     let names: Vec<String> = result
@@ -146,7 +154,7 @@ fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureE
     for (name, impacts) in names.iter().zip(result.impacts.values()) {
         let of = |p: &super::result::ParameterResult| {
             let found = impacts.ranking.iter().find(|i| i.name == p.name);
-            found.map(|i| i.post_fit)
+            found.and_then(|i| i.post_fit)
         };
         pulls.push((name, numbers(all.iter().map(of).collect())));
     }

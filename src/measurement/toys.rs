@@ -8,7 +8,7 @@ use super::analyse::Analyst;
 use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
-use super::events::Events;
+use super::events::{Events, unseen};
 use super::files::take_back;
 use super::generate::model;
 use super::likelihoods::Likelihoods;
@@ -62,6 +62,8 @@ impl Chunks for Folder {
 struct Pool {
     channel: UnbinnedChannel,
     points: Vec<PoolPoint>,
+    /// The process whose sample they are, if it is not the reference.
+    source: Option<String>,
 }
 
 /// Where toys are thrown.
@@ -204,29 +206,88 @@ impl Toys<'_> {
         Ok(Some(columns.sample()?))
     }
 
-    /// Reference events that no network has seen, with the weights that the likelihood
-    /// itself gives them, at the nuisance parameters that fit the data best for each value.
+    /// Simulated events that no network has seen, with the weights that the likelihood
+    /// itself gives them, at the nuisance parameters that fit the data best for each value:
+    /// those of the reference if their weights are not negative, else those of the process
+    /// of positive weights that is worth most events.
     fn simulated(&self) -> Result<Pool, MeasureError> {
-        let columns = self.learned(self.reference)?;
+        let is_negative = |events: &Events| events.weights.iter().any(|w| *w < 0.0);
+        if !is_negative(self.reference) {
+            let columns = self.learned(self.reference)?;
+            let relative = vec![1.0; self.reference.len()];
+            return self.thrown_from(&columns, &self.reference.weights, &relative, None);
+        }
+        let measurement = self.study.measurement;
+        let mut found: Option<(f64, Pool)> = None;
+        let mut tried = Vec::new();
+        for (number, process) in self.study.plan.processes.iter().enumerate() {
+            let mut events = Events::default();
+            let name = &process.name;
+            let (reader, sum) = (&self.study.reader, process.sum);
+            if sum <= 0.0 || unseen(measurement, reader, name, sum, &mut events).is_err() {
+                continue;
+            }
+            tried.push(name.clone());
+            if is_negative(&events) {
+                continue;
+            }
+            let columns = self.learned(&events)?;
+            let relative = columns.processes[number].ratio.clone();
+            let pool = self.thrown_from(&columns, &events.weights, &relative, Some(name))?;
+            let worth = |pool: &Pool| {
+                let points = pool.points.iter();
+                let each = points.map(|p| p.pool.duplicates().effective_events);
+                each.fold(f64::INFINITY, f64::min)
+            };
+            let worth = worth(&pool);
+            if found.as_ref().is_none_or(|(most, _)| worth > *most) {
+                found = Some((worth, pool));
+            }
+        }
+        let (_, pool) = found.ok_or_else(|| {
+            MeasureError::Likelihood(format!(
+                "toys are thrown from events of positive weight, and every sample ({}) has \
+                 negative ones: give one process a sample without, or take toys.events = \
+                 \"truth\" where the truth is known",
+                tried.join(", ")
+            ))
+        })?;
+        Ok(pool)
+    }
+
+    /// A pool of events with `weights` of a sample R and their ratios to the reference:
+    /// `w_i(mu) = nu(mu) p(x_i|mu) / p_R(x_i) w_i / sum w`, where `relative` is `p_R / p_ref`.
+    fn thrown_from(
+        &self,
+        columns: &Columns,
+        weights: &[f64],
+        relative: &[f64],
+        source: Option<&String>,
+    ) -> Result<Pool, MeasureError> {
         let normalising = self.normalising()?;
         let list = self.made.list();
         let channel = self
             .builder()
-            .unbinned(&columns, normalising.as_ref(), list)?;
+            .unbinned(columns, normalising.as_ref(), list)?;
+        let weights: Vec<f64> = weights.iter().zip(relative).map(|(w, r)| w / r).collect();
         let analyst = self.analyst;
         let interest = analyst.interest()[0];
         let mut points = Vec::new();
         for value in &self.config.grid {
             let at = analyst.parameters.coordinate(interest, *value);
             let truth = analyst.profiled(&self.made.model, self.best, interest, at)?;
-            let weights = asimov_weights(&channel, &self.reference.weights, &truth)?;
+            let weights = asimov_weights(&channel, &weights, &truth)?;
             points.push(PoolPoint {
                 truth,
                 pool: AsimovPool::new(&weights)
                     .map_err(|e| MeasureError::Likelihood(e.to_string()))?,
             });
         }
-        Ok(Pool { channel, points })
+        Ok(Pool {
+            channel,
+            points,
+            source: source.cloned(),
+        })
     }
 
     /// New events of the true reference with the weights that the true density gives them:
@@ -314,7 +375,11 @@ impl Toys<'_> {
                     .map_err(|e| MeasureError::Likelihood(e.to_string()))?,
             });
         }
-        Ok(Pool { channel, points })
+        Ok(Pool {
+            channel,
+            points,
+            source: None,
+        })
     }
 }
 

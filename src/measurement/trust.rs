@@ -239,16 +239,51 @@ impl RatioTrust {
     /// What to think of the numbers. Statistical errors of two classes that share
     /// events are taken as independent.
     fn judge(&mut self, p: f64) {
+        let rank = |status: Status| match status {
+            Status::Good | Status::Info => 0,
+            Status::Untested => 1,
+            Status::Warning => 2,
+            Status::Bad => 3,
+        };
         let mut say = |status: Status, reason: String| {
-            if self.status != Status::Bad {
+            if rank(status) > rank(self.status) {
                 self.status = status;
             }
             self.reasons.push(reason);
         };
         let [integral, error] = self.integral;
-        if !integral.is_finite() {
-            say(Status::Bad, "the ratio is not finite everywhere".to_owned());
-        } else if (integral - 1.0).abs() > PULL * error {
+        let [over, over_error] = self.overtraining;
+        let numbers = [integral, error, over, over_error, self.separation];
+        if numbers.iter().any(|x| !x.is_finite()) {
+            say(
+                Status::Bad,
+                "a number of it is not finite: the ratio is not finite everywhere, or there are no \
+                 unseen events"
+                    .to_owned(),
+            );
+        }
+        if self.calibration_p.is_none() {
+            say(
+                Status::Untested,
+                "its calibration could not be tested: too few unseen events".to_owned(),
+            );
+        }
+        if self.open_features[1] == 0 {
+            say(
+                Status::Untested,
+                "no distribution of a feature could be tested".to_owned(),
+            );
+        }
+        if self.closure.is_some_and(|auc| !(auc.error > 0.0)) {
+            say(Status::Untested, "the AUC has no error".to_owned());
+        }
+        if self.members == 1 {
+            say(
+                Status::Untested,
+                "one member: its spread is not known".to_owned(),
+            );
+        }
+        if integral.is_finite() && (integral - 1.0).abs() > PULL * error {
             say(
                 Status::Warning,
                 format!("integral {integral:.4} +- {error:.4} is not one"),
@@ -258,6 +293,7 @@ impl RatioTrust {
             say(Status::Warning, format!("calibration: p = {found:.1e}"));
         }
         if let Some(auc) = self.closure
+            && auc.error > 0.0
             && (auc.value - 0.5).abs() > PULL * auc.error
         {
             say(
@@ -276,8 +312,7 @@ impl RatioTrust {
                 format!("{open} of {all} distributions do not close"),
             );
         }
-        let [over, error] = self.overtraining;
-        if over > PULL * error && over > 0.1 * self.separation {
+        if over > PULL * over_error && over > 0.1 * self.separation {
             say(
                 Status::Warning,
                 format!("over-trained: cross-entropy {over:.1e} higher on unseen events"),

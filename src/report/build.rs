@@ -2,12 +2,13 @@
 
 use super::figures::{self, Named};
 use super::interpolation;
-use super::numbers::{number, percent, significant, with_error, with_errors};
+use super::losses;
+use super::names::file_names;
+use super::numbers::{number, percent, significant, with_error};
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
-use super::losses;
 use super::verdict::{short, verdict};
-use crate::background::{AucPair, FigureData, Metrics, RegionMetrics, file_name};
+use crate::background::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
 use crate::config::{Blinding, Config, Method};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
@@ -43,14 +44,20 @@ pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
     if !path.exists() {
         return Err(ReportError::Unfinished("it has no metrics.json".to_owned()));
     }
-    let text = directory.read(&path)?;
-    serde_json::from_str(&text).map_err(|e| {
-        DirectoryError::Damaged {
-            path,
-            reason: e.to_string(),
-        }
-        .into()
-    })
+    let Head { format } = directory.read_json(&path)?;
+    if format != METRICS_FORMAT {
+        return Err(ReportError::Unfinished(format!(
+            "{} has format {format}, this program writes {METRICS_FORMAT}",
+            path.display()
+        )));
+    }
+    Ok(directory.read_json(&path)?)
+}
+
+/// The part of `metrics.json` that every version has.
+#[derive(serde::Deserialize)]
+struct Head {
+    format: u32,
 }
 
 /// What figures need beside the metrics; only interpolations have it.
@@ -62,12 +69,7 @@ pub fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, 
     if !path.exists() {
         return Ok(None);
     }
-    let text = directory.read(&path)?;
-    let parsed = serde_json::from_str(&text).map_err(|e| DirectoryError::Damaged {
-        path,
-        reason: e.to_string(),
-    })?;
-    Ok(Some(parsed))
+    Ok(Some(directory.read_json(&path)?))
 }
 
 /// The settings that decide what a report looks like, as text.
@@ -109,21 +111,24 @@ pub fn write(
     let data = read_figure_data(directory)?;
     let sections = sections(config, metrics, members, data.as_ref())?;
     let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
+    let parts: Vec<Vec<String>> = figures.iter().map(|named| named.name.clone()).collect();
+    let names = file_names(&parts);
     let plots = directory.plots();
     std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
-    figures.par_iter().try_for_each(|named| {
+    figures.par_iter().zip(&names).try_for_each(|(named, name)| {
         let plot = |source| ReportError::Plot {
-            name: named.name.clone(),
+            name: name.clone(),
             source,
         };
-        let path = directory.plots().join(format!("{}.svg", named.name));
+        let path = directory.plots().join(format!("{name}.svg"));
         directory.write(&path, named.figure.svg.as_bytes())?;
         let png = named.figure.to_png().map_err(plot)?;
         Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
     })?;
+    let mut names = names.into_iter();
     let page = Page {
         title: config
             .report
@@ -138,8 +143,9 @@ pub fn write(
             .map(|(mut section, figures)| {
                 section.figures = figures
                     .into_iter()
-                    .map(|f| PageFigure {
-                        name: f.name,
+                    .zip(names.by_ref())
+                    .map(|(f, name)| PageFigure {
+                        name,
                         svg: f.figure.svg,
                         caption: f.caption,
                     })
@@ -228,7 +234,7 @@ fn sections(
 ) -> Result<Vec<SectionWithFigures>, ReportError> {
     let overview = match &metrics.interpolation {
         Some(_) => interpolation::summary(metrics),
-        None => summary(metrics),
+        None => summary(config, metrics),
     };
     let mut list = vec![(overview, Vec::new())];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
@@ -239,7 +245,7 @@ fn sections(
     }
     let mut figures = Vec::new();
     for (name, plane) in &metrics.planes {
-        let drawn = figures::planes(config, &file_name(name), plane);
+        let drawn = figures::planes(config, name, plane);
         figures.extend(drawn.map_err(plot_error(name))?);
     }
     if !figures.is_empty() {
@@ -277,12 +283,13 @@ pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
     move |source| ReportError::Plot { name, source }
 }
 
-fn summary(metrics: &Metrics) -> Section {
+fn summary(config: &Config, metrics: &Metrics) -> Section {
     let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+    let judgement = judge(metrics, config);
     let rows = metrics
         .regions
-        .values()
-        .map(|r| {
+        .iter()
+        .map(|(name, r)| {
             let y = &r.yields;
             let pair = |v: Option<f64>, e: Option<f64>, none: &str| match (v, e) {
                 (Some(v), Some(e)) => with_error(v, e),
@@ -293,14 +300,26 @@ fn summary(metrics: &Metrics) -> Section {
                 let value = r.auc.map(pick).map(|a| with_error(a.value, a.error));
                 value.unwrap_or_else(|| "–".to_owned())
             };
+            let component = |name: &str| {
+                let error = y.components.get(name);
+                error.map_or_else(|| "–".to_owned(), |e| number(*e))
+            };
             vec![
                 r.label.clone() + if r.trained { " (held out)" } else { "" },
                 pair(y.observed, y.observed_error, "blinded"),
                 pair(y.before, y.before_stat, "–"),
-                with_errors(y.after, &[y.after_stat, y.after_spread]),
+                number(y.after),
+                number(y.after_stat),
+                component("members"),
+                component("normalisation"),
                 pair(y.ratio, y.ratio_error, "–"),
                 auc(|a| a.before),
                 auc(|a| a.after),
+                if r.blind {
+                    "blinded".to_owned()
+                } else {
+                    judgement.regions[name].state.words().to_owned()
+                },
             ]
         })
         .collect();
@@ -316,7 +335,24 @@ fn summary(metrics: &Metrics) -> Section {
                 number(w.largest),
                 percent(w.largest_share),
                 percent(r.yields.raw_relative_spread),
-                percent(r.yields.after_spread / r.yields.after),
+                r.yields
+                    .components
+                    .get("members")
+                    .filter(|_| r.yields.after != 0.0)
+                    .map_or_else(|| "–".to_owned(), |e| percent(e / r.yields.after)),
+            ]
+        })
+        .collect();
+    let outside = metrics
+        .regions
+        .values()
+        .map(|r| {
+            vec![
+                r.label.clone(),
+                r.outside.events.to_string(),
+                percent(r.outside.share),
+                percent(r.outside.predicted_share),
+                r.outside.words(),
             ]
         })
         .collect();
@@ -326,18 +362,26 @@ fn summary(metrics: &Metrics) -> Section {
             "AUC is that of a fresh classifier of source against target; 0.5 means that nothing \
              tells them apart, and a perfect reweighting gives 0.5 within the error."
                 .to_owned(),
+            "Members: standard deviation over replicas, each normalised to its own resampling of \
+             the source in the training region. Normalisation: counting error of the target there, \
+             and of the source where replicas are not resampled."
+                .to_owned(),
         ],
         tables: vec![
             Table {
-                caption: "Yields. After: ± statistical ± ensemble.".to_owned(),
+                caption: "Yields, and the errors of the prediction.".to_owned(),
                 header: texts(&[
                     "Region",
                     "Observed",
                     "Before",
                     "After",
+                    "± statistical",
+                    "± members",
+                    "± normalisation",
                     "After / observed",
                     "AUC before",
                     "AUC after",
+                    "Verdict",
                 ]),
                 rows,
             },
@@ -354,6 +398,19 @@ fn summary(metrics: &Metrics) -> Section {
                 ]),
                 rows: weights,
             },
+            Table {
+                caption: "Events to be predicted outside of what was trained: beyond the values of \
+                          the training region's events, or in a category without any."
+                    .to_owned(),
+                header: texts(&[
+                    "Region",
+                    "Events",
+                    "Share of the source",
+                    "Share of the prediction",
+                    "Reasons",
+                ]),
+                rows: outside,
+            },
         ],
         ..Section::default()
     }
@@ -367,8 +424,8 @@ fn region_section(
     let mut figures = Vec::new();
     let mut rows = Vec::new();
     for (key, v) in &region.variables {
-        let file = format!("{}_{}", file_name(name), file_name(key));
-        let figure = figures::comparison(config, region, v).map_err(plot_error(&file))?;
+        let file = vec![name.to_owned(), key.clone()];
+        let figure = figures::comparison(config, region, v).map_err(plot_error(&file.join(" ")))?;
         figures.push(Named {
             name: file,
             caption: format!(
@@ -399,8 +456,8 @@ fn region_section(
         ]);
     }
     if let Some((key, v)) = region.variables.iter().find(|(_, v)| !v.is_input) {
-        let file = format!("{}_{}_correlation", file_name(name), file_name(key));
-        let figure = figures::correlation(config, region, v).map_err(plot_error(&file))?;
+        let file = vec![name.to_owned(), key.clone(), "correlation".to_owned()];
+        let figure = figures::correlation(config, region, v).map_err(plot_error(&file.join(" ")))?;
         figures.push(Named {
             name: file,
             caption: format!("Correlation over members between bins of {}.", v.label),
@@ -414,7 +471,7 @@ fn region_section(
     };
     let section = Section {
         title: format!("Region {}{held_out}", region.label),
-        anchor: format!("region-{}", file_name(name)),
+        anchor: format!("region-{name}"),
         tables: vec![Table {
             caption: "χ² / ndf of prediction against observation.".to_owned(),
             header: [
@@ -438,14 +495,14 @@ fn ratio_section(config: &Config, metrics: &Metrics) -> Result<SectionWithFigure
     let mut figures = Vec::new();
     if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
         figures.push(Named {
-            name: "calibration".to_owned(),
+            name: vec!["calibration".to_owned()],
             caption: "Calibration of the nominal ratio: a perfect one lies on the diagonal."
                 .to_owned(),
             figure: figures::calibration(config, metrics).map_err(plot_error("calibration"))?,
         });
     }
     figures.push(Named {
-        name: "weights".to_owned(),
+        name: vec!["weights".to_owned()],
         caption: "Nominal weights of the source's events.".to_owned(),
         figure: figures::weights(config, metrics).map_err(plot_error("weights"))?,
     });
@@ -480,7 +537,7 @@ fn training_section(
         ..Section::default()
     };
     let losses = Named {
-        name: "losses".to_owned(),
+        name: vec!["losses".to_owned()],
         caption: "Losses of all members; validation with nominal weights, training with each \
                   member's bootstrap weights."
             .to_owned(),

@@ -7,8 +7,10 @@ use super::page::{PageFigure, Section, Table};
 use super::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
-use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, file_name};
+use super::names::file_names;
+use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::run::{DirectoryError, RunDirectory};
+use indexmap::IndexMap;
 use std::fmt::Write as _;
 
 /// The methods in the order of the tables, with their names for people.
@@ -17,6 +19,9 @@ const METHODS: [(&str, &str); 3] = [
     ("interpolation", "Interpolation"),
     ("abcd", "ABCD"),
 ];
+
+/// File name of the figure of all rows.
+const RESIDUALS: &str = "residuals";
 
 fn present(comparison: &ComparisonMetrics) -> Vec<(&'static str, &'static str)> {
     let has = |key: &str| {
@@ -65,10 +70,11 @@ pub(super) fn write(
         figures: vec![residuals(root, comparison, data_label)?],
         ..Section::default()
     }];
+    let names = figure_names(comparison);
     for (name, row) in &comparison.rows {
         sections.push(Section {
             title: format!("{name}: distributions"),
-            figures: distributions(root, name, row, data_label)?,
+            figures: distributions(root, &names, name, row, data_label)?,
             ..Section::default()
         });
     }
@@ -408,21 +414,42 @@ fn residuals(
     .draw();
     let caption = "1 − predicted / observed with the errors of the prediction; the band is the \
                    statistical error of the observation.";
-    figure(root, "residuals", caption.to_owned(), drawn)
+    figure(root, RESIDUALS, caption.to_owned(), drawn)
 }
 
-fn distributions(
-    root: &RunDirectory,
-    name: &str,
-    row: &ComparisonRow,
-    data_label: &str,
-) -> Result<Vec<PageFigure>, ReportError> {
+/// Distributions of a row, in the order of its methods.
+fn of_row(row: &ComparisonRow) -> Vec<&String> {
     let mut variables: Vec<&String> = Vec::new();
     for variable in row.methods.values().flat_map(|m| m.variables.keys()) {
         if !variables.contains(&variable) {
             variables.push(variable);
         }
     }
+    variables
+}
+
+/// File names of the figures of rows and distributions.
+fn figure_names(comparison: &ComparisonMetrics) -> IndexMap<Vec<String>, String> {
+    let rows = comparison.rows.iter();
+    let parts: Vec<Vec<String>> = rows
+        .flat_map(|(name, row)| {
+            let variables = of_row(row).into_iter();
+            variables.map(move |variable| vec![name.clone(), variable.clone()])
+        })
+        .chain(std::iter::once(vec![RESIDUALS.to_owned()]))
+        .collect();
+    let names = file_names(&parts);
+    parts.into_iter().zip(names).collect()
+}
+
+fn distributions(
+    root: &RunDirectory,
+    names: &IndexMap<Vec<String>, String>,
+    name: &str,
+    row: &ComparisonRow,
+    data_label: &str,
+) -> Result<Vec<PageFigure>, ReportError> {
+    let variables = of_row(row);
     let mut figures = Vec::new();
     for variable in variables {
         let of_methods: Vec<_> = METHODS
@@ -475,8 +502,8 @@ fn distributions(
             "{} in {name}, bands with all errors of a method.",
             first.label
         );
-        let file = format!("{}_{}", file_name(name), file_name(variable));
-        figures.push(figure(root, &file, caption, drawn)?);
+        let file = &names[&vec![name.to_owned(), variable.clone()]];
+        figures.push(figure(root, file, caption, drawn)?);
     }
     Ok(figures)
 }

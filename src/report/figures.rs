@@ -12,8 +12,8 @@ use crate::ensemble;
 
 /// A figure and where it goes.
 pub(super) struct Named {
-    /// Name of the file, without its ending.
-    pub name: String,
+    /// Parts of its name: region and variable, say.
+    pub name: Vec<String>,
     /// Words below it.
     pub caption: String,
     pub figure: Figure,
@@ -184,7 +184,10 @@ pub(super) fn correlation(
         .map(|(i, row)| {
             row.iter()
                 .enumerate()
-                .map(|(j, c)| c / (v.covariance[i][i] * v.covariance[j][j]).sqrt())
+                .map(|(j, c)| {
+                    let product = v.covariance[i][i] * v.covariance[j][j];
+                    if product > 0.0 { c / product.sqrt() } else { 0.0 }
+                })
                 .collect()
         })
         .collect();
@@ -255,12 +258,12 @@ pub(super) fn planes(
         .collect();
     Ok(vec![
         Named {
-            name: format!("{name}_predicted"),
+            name: vec![name.to_owned(), "predicted".to_owned()],
             caption: format!("{name}: predicted events, all regions."),
             figure: draw(blank(&plane.predicted), "Predicted events", false)?,
         },
         Named {
-            name: format!("{name}_pull"),
+            name: vec![name.to_owned(), "pull".to_owned()],
             caption: format!(
                 "{name}: (observed − predicted) / statistical error; includes events of the \
                  training fold."

@@ -136,7 +136,7 @@ fn planes(
         let file = format!("plane_{number}");
         figures.push(Named {
             figure: plane(config, category, &label).map_err(plot_error(&file))?,
-            name: file,
+            name: vec![file],
             caption: format!(
                 "{label}: events that were fitted, prediction of the Gaussian process, its \
                  error, and pulls (prediction − observed) over the error of both."
@@ -283,7 +283,7 @@ fn all_pulls(config: &Config, interpolation: &InterpolationMetrics) -> Result<Na
     }
     .draw();
     Ok(Named {
-        name: "plane_pulls".to_owned(),
+        name: vec!["plane_pulls".to_owned()],
         caption: "Pulls of the bins of all planes, with the error of the Gaussian process and of \
                   the expected count."
             .to_owned(),
@@ -318,7 +318,7 @@ fn flow(
         highlight: Vec::new(),
     };
     figures.push(Named {
-        name: "corner".to_owned(),
+        name: vec!["corner".to_owned()],
         caption: format!(
             "Features against each other: {target} below the diagonal, samples above it, both on it."
         ),
@@ -344,7 +344,7 @@ fn flow(
     };
     if !data.steps.is_empty() {
         figures.push(Named {
-            name: "flow_steps".to_owned(),
+            name: vec!["flow_steps".to_owned()],
             caption: "One member, step by step from noise to prediction, in standardised units, \
                       for points in the holes; the training events lie outside of them."
                 .to_owned(),

@@ -5,9 +5,12 @@ use super::comparison;
 use super::numbers::with_error;
 use super::page::{Page, Section, Status, Table, Verdict, render};
 use super::verdict::verdict;
-use crate::background::{ComparisonMetrics, EnsembleEnd};
+use crate::background::{
+    AucPair, ComparisonMetrics, EnsembleEnd, MemberSummary, RegionMetrics, YieldMetrics,
+};
 use crate::run::{RunDirectory, State};
-use serde_json::{Value, json};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// Writes the page and `summary.json` of the whole run from its ensembles.
@@ -36,12 +39,14 @@ pub fn write_matrix(
             "predicted",
             "predicted / observed",
             "AUC after",
+            "verdict",
         ];
         (!rows.is_empty()).then(|| Section {
             title: format!("Region {name}"),
             tables: vec![Table {
-                caption: "Errors: statistical and spread over members, for the ratio those of \
-                          the observed events as well. AUC 0.5 is closed."
+                caption: "Errors: statistical, spread over members, and counting of what the \
+                          prediction is normalised to, for the ratio those of the observed events \
+                          as well. AUC 0.5 is closed."
                     .to_owned(),
                 header: header.map(ToOwned::to_owned).to_vec(),
                 rows,
@@ -77,7 +82,7 @@ pub fn write_matrix(
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
     root.write(page_path, render(&page).as_bytes())?;
-    let summary: serde_json::Map<String, Value> = ends
+    let summary: IndexMap<String, EnsembleSummary> = ends
         .iter()
         .map(|end| (end.name.clone(), summary(end)))
         .collect();
@@ -127,25 +132,57 @@ fn region_row(end: &EnsembleEnd, name: &str) -> Option<Vec<String>> {
         pair(Some(y.after), Some(y.after_stat.hypot(y.after_spread))),
         pair(y.ratio, y.ratio_error),
         auc,
+        if region.blind {
+            "blinded".to_owned()
+        } else {
+            region.verdict.state.words().to_owned()
+        },
     ])
 }
 
-fn summary(end: &EnsembleEnd) -> Value {
+/// One ensemble in `summary.json`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct EnsembleSummary {
+    /// How it ended.
+    pub state: State,
+    /// What it says as a whole; none without a result.
+    pub verdict: Option<crate::background::Verdict>,
+    /// Its members.
+    pub members: Option<MemberSummary>,
+    /// Its regions.
+    pub regions: Option<IndexMap<String, RegionSummary>>,
+    /// Why there is no result.
+    pub error: Option<String>,
+}
+
+/// One region of an ensemble in `summary.json`.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct RegionSummary {
+    /// Whether prediction and observation agree.
+    pub verdict: crate::background::Verdict,
+    /// Yields.
+    pub yields: YieldMetrics,
+    /// AUC of a fresh classifier.
+    pub auc: Option<AucPair>,
+}
+
+fn summary(end: &EnsembleEnd) -> EnsembleSummary {
     let regions = end.metrics.as_ref().map(|metrics| {
-        let of = |(name, region): (&String, &crate::background::RegionMetrics)| {
-            (
-                name.clone(),
-                json!({ "yields": region.yields, "auc": region.auc }),
-            )
+        let of = |(name, region): (&String, &RegionMetrics)| {
+            let summary = RegionSummary {
+                verdict: region.verdict.clone(),
+                yields: region.yields.clone(),
+                auc: region.auc,
+            };
+            (name.clone(), summary)
         };
-        let map: serde_json::Map<String, Value> = metrics.regions.iter().map(of).collect();
-        map
+        metrics.regions.iter().map(of).collect()
     });
-    let state = end.error.as_ref().map_or(end.state, |_| State::Partial);
-    json!({
-        "state": state,
-        "members": end.metrics.as_ref().map(|m| &m.members),
-        "regions": regions,
-        "error": end.error.as_ref().map(ToString::to_string),
-    })
+    EnsembleSummary {
+        state: end.error.as_ref().map_or(end.state, |_| State::Partial),
+        verdict: end.metrics.as_ref().map(|m| m.verdict.clone()),
+        members: end.metrics.as_ref().map(|m| m.members.clone()),
+        regions,
+        error: end.error.as_ref().map(ToString::to_string),
+    }
 }

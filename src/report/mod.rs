@@ -12,9 +12,10 @@ mod figures;
 mod interpolation;
 mod losses;
 mod matrix;
+mod names;
 pub(crate) mod numbers;
 mod verdict;
 
 pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};
-pub use matrix::write_matrix;
+pub use matrix::{EnsembleSummary, RegionSummary, write_matrix};
 pub use verdict::verdict;

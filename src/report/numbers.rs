@@ -7,6 +7,9 @@
 /// Largest number of decimals before an exponent is written.
 const DECIMALS: i32 = 5;
 
+/// Numbers from here on are written with an exponent.
+const LONG: f64 = 1e15;
+
 /// Decimals that show `digits` significant digits of a number; none of 0 and of what
 /// is not finite.
 fn decimals(number: f64, digits: i32) -> Option<i32> {
@@ -36,6 +39,9 @@ pub(crate) fn fixed(number: f64, decimals: i32) -> String {
 #[must_use]
 pub(crate) fn significant(number: f64, digits: i32) -> String {
     match decimals(number, digits) {
+        Some(_) if number.abs() >= LONG => {
+            format!("{number:.*e}", (digits - 1).max(0) as usize)
+        }
         Some(d) if d > DECIMALS + digits - 1 => {
             format!("{number:.*e}", (digits - 1).max(0) as usize)
         }
@@ -66,6 +72,11 @@ pub(crate) fn with_error(value: f64, error: f64) -> String {
 /// The same with another sign between the two.
 #[must_use]
 pub(crate) fn joined(value: f64, errors: &[f64], sign: &str) -> String {
+    let all = std::iter::once(&value).chain(errors);
+    if all.clone().any(|x| x.is_finite() && x.abs() >= LONG) {
+        let texts: Vec<String> = all.map(|x| significant(*x, 4)).collect();
+        return texts.join(sign);
+    }
     let Some(d) = decimals_of(errors) else {
         let zero = |e: &f64| {
             if *e == 0.0 {
@@ -118,6 +129,7 @@ mod tests {
             (0.0, 0.0, "0 ± 0"),
             (-3.2, 0.0123, "-3.200 ± 0.012"),
             (1.5, f64::NAN, "1.5000 ± NaN"),
+            (5.9772e95, 8.473e95, "5.977e95 ± 8.473e95"),
         ] {
             assert_eq!(with_error(value, error), expected);
         }

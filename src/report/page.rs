@@ -47,6 +47,8 @@ pub enum Status {
     Warning,
     /// Do not use as it is.
     Bad,
+    /// Nothing says whether it is as it should be.
+    Untested,
     /// For information.
     Info,
 }
@@ -287,6 +289,7 @@ impl Status {
             Self::Good => "good",
             Self::Warning => "warning",
             Self::Bad => "bad",
+            Self::Untested => "warning",
             Self::Info => "info",
         }
     }
@@ -297,6 +300,7 @@ impl Status {
             Self::Good => "Good",
             Self::Warning => "Check",
             Self::Bad => "Problem",
+            Self::Untested => "Untested",
             Self::Info => "Note",
         }
     }

@@ -1,71 +1,19 @@
-//! What closes and what does not, in words.
-//!
-//! A region closes if no distribution is improbable given how many were looked
-//! at (p-value with covariance not below `report.p_value` over their number),
-//! and the AUC of the fresh classifier is within three errors of 0.5.
+//! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::losses;
 use super::page::{Status, Verdict};
-use crate::background::{CategoryMetrics, Metrics, RegionMetrics};
+use super::numbers::{percent, with_error, with_errors};
+use crate::background::{
+    self, CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge,
+};
 use crate::config::{Config, Method};
 use crate::stats::Noise;
 
-const AUC_PULL: f64 = 3.0;
 /// Mean pull of the bins outside the holes that is remarkable.
 const PLANE_PULL: f64 = 0.3;
 const SMALL_SAMPLE_FRACTION: f64 = 0.05;
-
-struct Closure {
-    tested: usize,
-    closed_before: usize,
-    closed_after: usize,
-    worst: Option<(String, f64)>,
-    auc_pull: Option<f64>,
-}
-
-impl Closure {
-    fn of(region: &RegionMetrics, p_value: f64) -> Self {
-        let tested = region
-            .variables
-            .values()
-            .filter(|v| v.chi2_after_covariance.is_some())
-            .count();
-        let threshold = p_value / tested.max(1) as f64;
-        let mut closure = Self {
-            tested,
-            closed_before: 0,
-            closed_after: 0,
-            worst: None,
-            auc_pull: region
-                .auc
-                .map(|auc| (auc.after.value - 0.5) / auc.after.error),
-        };
-        for v in region.variables.values() {
-            let Some(after) = v.chi2_after_covariance else {
-                continue;
-            };
-            let before = v.chi2_before.is_some_and(|c| c.p_value >= threshold);
-            closure.closed_before += usize::from(before);
-            closure.closed_after += usize::from(after.p_value >= threshold);
-            if closure
-                .worst
-                .as_ref()
-                .is_none_or(|(_, p)| after.p_value < *p)
-            {
-                closure.worst = Some((v.label.clone(), after.p_value));
-            }
-        }
-        closure
-    }
-
-    fn closes(&self) -> bool {
-        self.closed_after == self.tested && self.auc_pull.is_none_or(|p| p.abs() < AUC_PULL)
-    }
-
-    fn closed_already(&self) -> bool {
-        self.closed_before == self.tested
-    }
-}
+/// Share of a prediction outside of what was trained that is said.
+const NOTED: f64 = 0.001;
 
 /// The verdict on a result: the whole first, then region by region.
 #[must_use]
@@ -77,22 +25,21 @@ pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         }
         Method::Interpolate => "interpolated background".to_owned(),
     };
-    let regions: Vec<(&String, &RegionMetrics, Closure)> = metrics
-        .regions
-        .iter()
-        .filter(|(_, r)| !r.blind)
-        .map(|(name, r)| (name, r, Closure::of(r, config.report.p_value)))
-        .collect();
-    let mut lines = vec![overall(&regions, &prediction, target)];
-    for (name, region, closure) in &regions {
-        lines.push(region_line(name, region, closure));
+    let judgement = judge(metrics, config);
+    let mut lines = vec![overall(metrics, &judgement, &prediction, target)];
+    for (name, region) in metrics.regions.iter().filter(|(_, r)| !r.blind) {
+        lines.push(region_line(name, region, &judgement.regions[name]));
     }
     for (name, region) in metrics.regions.iter().filter(|(_, r)| r.blind) {
+        let is_finite = judgement.regions[name].state != VerdictState::NotFinite;
         lines.push(line(
-            Status::Info,
+            if is_finite { Status::Info } else { Status::Bad },
             format!(
-                "{name}: blinded; predicted {:.1} ± {:.1} (stat) ± {:.1} (ensemble)",
-                region.yields.after, region.yields.after_stat, region.yields.after_spread
+                "{name}: blinded; predicted {} (statistical, and ensemble with normalisation)",
+                with_errors(
+                    region.yields.after,
+                    &[region.yields.after_stat, region.yields.after_spread]
+                )
             ),
         ));
     }
@@ -100,82 +47,144 @@ pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     lines
 }
 
-fn overall(
-    regions: &[(&String, &RegionMetrics, Closure)],
-    prediction: &str,
-    target: &str,
-) -> Verdict {
-    let unseen = || regions.iter().filter(|(_, r, _)| !r.trained);
-    let judged: Vec<_> = if unseen().next().is_some() {
-        unseen().collect()
-    } else {
-        regions.iter().collect()
-    };
-    if judged.is_empty() {
-        return line(
-            Status::Info,
-            format!("All of the {target} is blinded: closure cannot be judged."),
-        );
+/// The status of a state.
+fn status(state: VerdictState) -> Status {
+    match state {
+        VerdictState::Closes => Status::Good,
+        VerdictState::Open | VerdictState::NotFinite => Status::Bad,
+        VerdictState::Untested => Status::Untested,
     }
-    let open: Vec<&str> = judged
-        .iter()
-        .filter(|(_, _, c)| !c.closes())
-        .map(|(name, ..)| name.as_str())
-        .collect();
-    if !open.is_empty() {
-        return line(
-            Status::Bad,
-            format!(
-                "The {prediction} does not agree with the {target} in {}.",
-                open.join(", ")
-            ),
-        );
-    }
-    let already = judged.iter().all(|(_, _, c)| c.closed_already());
-    let compared = judged.iter().any(|(_, r, _)| r.yields.before.is_some());
-    let tail = match (compared, already) {
-        (false, _) => ".",
-        (true, true) => "; so does the unweighted, at this sample size.",
-        (true, false) => " where the unweighted does not.",
-    };
-    line(
-        Status::Good,
-        format!("The {prediction} agrees with the {target}{tail}"),
-    )
 }
 
-fn region_line(name: &str, region: &RegionMetrics, closure: &Closure) -> Verdict {
+fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &str) -> Verdict {
+    let whole = &judgement.whole;
+    let of = |state: VerdictState| -> String {
+        let regions = judgement.regions.iter();
+        let concerned = regions.filter(|(name, v)| {
+            let region = &metrics.regions[*name];
+            let is_judged = state == VerdictState::NotFinite
+                || (!region.blind && (!region.trained || is_trained_alone(metrics)));
+            is_judged && v.state == state
+        });
+        let names: Vec<&str> = concerned.map(|(name, _)| name.as_str()).collect();
+        names.join(", ")
+    };
+    let text = match whole.state {
+        VerdictState::NotFinite => format!(
+            "The {prediction} is not finite in {}: this is no result. {}. See the features there \
+             against those of the training region.",
+            match of(whole.state) {
+                none if none.is_empty() => "the mass plane".to_owned(),
+                regions => regions,
+            },
+            whole.reasons.join("; ")
+        ),
+        VerdictState::Open => format!(
+            "The {prediction} does not agree with the {target} in {}.",
+            of(whole.state)
+        ),
+        VerdictState::Untested if metrics.regions.values().all(|r| r.blind) => {
+            return line(
+                Status::Info,
+                format!("All of the {target} is blinded: closure cannot be judged."),
+            );
+        }
+        VerdictState::Untested => format!(
+            "Whether the {prediction} agrees with the {target} could not be tested in {}: {}.",
+            of(whole.state),
+            whole.reasons.join("; ")
+        ),
+        VerdictState::Closes => {
+            let already = judged(metrics).all(|(name, region)| {
+                let verdict = &judgement.regions[name];
+                closed_before(region, verdict.threshold) == distributions(region, verdict)
+            });
+            let compared = judged(metrics).any(|(_, r)| r.yields.before.is_some());
+            let tail = match (compared, already) {
+                (false, _) => ".",
+                (true, true) => "; so does the unweighted, at this sample size.",
+                (true, false) => " where the unweighted does not.",
+            };
+            format!("The {prediction} agrees with the {target}{tail}")
+        }
+    };
+    line(status(whole.state), text)
+}
+
+fn is_trained_alone(metrics: &Metrics) -> bool {
+    let mut shown = metrics.regions.values().filter(|r| !r.blind);
+    shown.all(|r| r.trained)
+}
+
+/// Regions that the verdict on the whole stands on.
+fn judged(metrics: &Metrics) -> impl Iterator<Item = (&String, &RegionMetrics)> {
+    let all = is_trained_alone(metrics);
+    let regions = metrics.regions.iter();
+    regions.filter(move |(_, r)| !r.blind && (all || !r.trained))
+}
+
+/// Distributions that were tested.
+fn distributions(region: &RegionMetrics, verdict: &background::Verdict) -> usize {
+    let tested = |name: &&String| verdict.tested.contains(*name);
+    region.variables.keys().filter(tested).count()
+}
+
+/// Distributions that agree without weights.
+fn closed_before(region: &RegionMetrics, threshold: f64) -> usize {
+    let closes = |v: &&background::VariableMetrics| {
+        v.chi2_before.is_some_and(|c| c.p_value >= threshold)
+    };
+    region.variables.values().filter(closes).count()
+}
+
+fn region_line(name: &str, region: &RegionMetrics, verdict: &background::Verdict) -> Verdict {
+    let tested = distributions(region, verdict);
+    let failed = |name: &&String| verdict.failed.contains(*name);
+    let open = region.variables.keys().filter(failed).count();
     let mut text = format!(
-        "{name}{}: {} of {} distributions agree",
+        "{name}{}: {} of {tested} distributions agree",
         if region.trained {
             " (held-out events of the training region)"
         } else {
             ""
         },
-        closure.closed_after,
-        closure.tested,
+        tested - open,
     );
     if region.yields.before.is_some() {
-        text += &format!(" after reweighting, {} before", closure.closed_before);
+        text += &format!(
+            " after reweighting, {} before",
+            closed_before(region, verdict.threshold)
+        );
     }
-    if let Some((worst, p)) = &closure.worst {
-        text += &format!("; least probable is {worst} (p = {})", short(*p));
+    let p = |v: &background::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
+    let worst = region
+        .variables
+        .values()
+        .filter_map(|v| Some((&v.label, p(v)?)))
+        .min_by(|a, b| a.1.total_cmp(&b.1));
+    if let Some((worst, p)) = worst {
+        text += &format!("; least probable is {worst} (p = {})", short(p));
     }
     if let Some(auc) = region.auc {
         text += &format!(
-            "; AUC {:.3} ± {:.3} after, {:.3} ± {:.3} before (0.5 is closed)",
-            auc.after.value, auc.after.error, auc.before.value, auc.before.error
+            "; AUC {} after, {} before (0.5 is closed)",
+            with_error(auc.after.value, auc.after.error),
+            with_error(auc.before.value, auc.before.error)
         );
     }
     if let (Some(ratio), Some(error)) = (region.yields.ratio, region.yields.ratio_error) {
-        text += &format!("; predicted / observed {ratio:.3} ± {error:.3}");
+        text += &format!("; predicted / observed {}", with_error(ratio, error));
     }
-    let status = if closure.closes() {
-        Status::Good
-    } else {
-        Status::Bad
-    };
-    line(status, text + ".")
+    if region.yields.is_fixed {
+        text += ", fixed by its own events";
+    } else if let Some(chi2) = region.yields.chi2 {
+        text += &format!(" (p = {})", short(chi2.p_value));
+    }
+    let unsaid: Vec<&str> = verdict.reasons.iter().map(String::as_str).collect();
+    if verdict.state != VerdictState::Closes && !unsaid.is_empty() {
+        text += &format!("; {}", unsaid.join("; "));
+    }
+    line(status(verdict.state), text + ".")
 }
 
 fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
@@ -202,7 +211,13 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ),
         ));
     }
-    if m.replicas < 10 {
+    if m.replicas == 1 {
+        lines.push(line(
+            Status::Warning,
+            "There is one replica and so no spread: the errors are without that of the networks."
+                .to_owned(),
+        ));
+    } else if m.replicas < 10 {
         lines.push(line(
             Status::Warning,
             format!(
@@ -214,6 +229,21 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let losses = losses::sentences(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
     lines.extend(losses.map(|text| line(Status::Warning, text)));
+    for (name, region) in &metrics.regions {
+        let outside = &region.outside;
+        if outside.largest_share() > NOTED {
+            lines.push(line(
+                Status::Warning,
+                format!(
+                    "{name}: {} events, {} of the prediction, lie outside of what was trained \
+                     ({}).",
+                    outside.events,
+                    percent(outside.largest_share()),
+                    outside.words()
+                ),
+            ));
+        }
+    }
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
             lines.push(line(
@@ -306,7 +336,9 @@ fn line(status: Status, text: String) -> Verdict {
 
 /// A p-value in few characters.
 pub(super) fn short(p: f64) -> String {
-    if p < 1e-3 {
+    if p == 0.0 {
+        "0".to_owned()
+    } else if p < 1e-3 {
         format!("{p:.0e}")
     } else if p < 0.1 {
         format!("{p:.3}")

@@ -2,6 +2,7 @@
 
 use super::atomic;
 use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest};
+use super::results;
 use crate::config::{Config, ConfigError, Experiment, load_experiment};
 use std::fs;
 use std::io;
@@ -434,14 +435,11 @@ impl RunDirectory {
         path: &Path,
         value: &impl serde::Serialize,
     ) -> Result<(), DirectoryError> {
-        let text = serde_json::to_string(value).map_err(|e| DirectoryError::Damaged {
-            path: path.to_owned(),
-            reason: e.to_string(),
-        })?;
-        self.write(path, text.as_bytes())
+        self.write(path, json(path, value, false)?.as_bytes())
     }
 
-    /// Writes a file of the directory as JSON.
+    /// Writes a file of the directory as JSON, so that [`RunDirectory::read_json`] reads
+    /// it whatever its numbers are.
     ///
     /// # Errors
     /// [`DirectoryError::Io`]
@@ -450,13 +448,22 @@ impl RunDirectory {
         path: &Path,
         value: &impl serde::Serialize,
     ) -> Result<(), DirectoryError> {
-        let mut text =
-            serde_json::to_string_pretty(value).map_err(|e| DirectoryError::Damaged {
-                path: path.to_owned(),
-                reason: e.to_string(),
-            })?;
-        text.push('\n');
+        let text = json(path, value, true)? + "\n";
         self.write(path, text.as_bytes())
+    }
+
+    /// Reads a JSON file of the directory.
+    ///
+    /// # Errors
+    /// [`DirectoryError`] if it cannot be read or is damaged.
+    pub fn read_json<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &Path,
+    ) -> Result<T, DirectoryError> {
+        results::from_text(&self.read(path)?).map_err(|reason| DirectoryError::Damaged {
+            path: path.to_owned(),
+            reason,
+        })
     }
 
     /// Writes a file of the directory.
@@ -590,6 +597,17 @@ fn is_foreign(path: &Path) -> bool {
         || fs::read_dir(path).is_ok_and(|mut entries| {
             entries.any(|e| !e.is_ok_and(|e| own(&e.file_name().to_string_lossy())))
         })
+}
+
+fn json(
+    path: &Path,
+    value: &impl serde::Serialize,
+    is_indented: bool,
+) -> Result<String, DirectoryError> {
+    results::to_text(value, is_indented).map_err(|e| DirectoryError::Damaged {
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })
 }
 
 fn create(folder: &Path) -> Result<(), DirectoryError> {

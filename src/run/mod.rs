@@ -29,6 +29,8 @@ mod directory;
 mod log;
 mod manifest;
 mod progress;
+mod results;
+mod sink;
 mod worker_id;
 mod workers;
 
@@ -38,5 +40,7 @@ pub use log::RunLog;
 pub(crate) use log::now;
 pub use manifest::{DeviceRecord, InputChange, InputFiles, Inputs, Manifest, State, VersionRecord};
 pub use progress::Progress;
+pub use results::{from_text, not_finite, to_text, to_value};
+pub use sink::{SinkError, output, run_around};
 pub use worker_id::{Liveness, WorkerId};
 pub use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};

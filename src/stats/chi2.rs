@@ -51,11 +51,58 @@ pub fn chi2(
             (0..n).map(|i| d[(i, 0)] * solved[(i, 0)]).sum::<f64>()
         }
     };
-    if !chi2.is_finite() {
+    Chi2::new(chi2, ndf)
+}
+
+impl Chi2 {
+    /// A chi-square with its p-value; none without a degree of freedom, or of a number
+    /// that is negative or not finite.
+    #[must_use]
+    pub fn new(chi2: f64, ndf: usize) -> Option<Self> {
+        if !(chi2.is_finite() && chi2 >= 0.0) {
+            return None;
+        }
+        let p_value = ChiSquared::new(ndf as f64).ok()?.sf(chi2);
+        Some(Self { chi2, ndf, p_value })
+    }
+}
+
+/// What a chi2 test could see at most: the chi2 of a prediction that is wrong by the
+/// whole content of one bin, or of all bins, with V as in [`chi2`].
+///
+/// A test whose threshold lies above this number cannot fail, whatever is observed
+/// between nothing and twice the prediction. None as in [`chi2`].
+#[must_use]
+pub fn sensitivity(
+    predicted: &[f64],
+    variances: &[f64],
+    covariance: &[Vec<f64>],
+) -> Option<f64> {
+    let bins: Vec<usize> = (0..predicted.len())
+        .filter(|b| variances[*b] > 0.0)
+        .collect();
+    let n = bins.len();
+    if n == 0 {
         return None;
     }
-    let p_value = ChiSquared::new(ndf as f64).map_or(f64::NAN, |d| d.sf(chi2));
-    Some(Chi2 { chi2, ndf, p_value })
+    let v = Mat::<f64>::from_fn(n, n, |i, j| {
+        let diagonal = if i == j { variances[bins[i]] } else { 0.0 };
+        covariance[bins[i]][bins[j]] + diagonal
+    });
+    let solver = v.llt(Side::Lower).ok()?;
+    // column 0: the whole prediction; the others: one bin each
+    let deviations = Mat::<f64>::from_fn(n, n + 1, |i, j| {
+        let is_wrong = j == 0 || j == i + 1;
+        if is_wrong { predicted[bins[i]] } else { 0.0 }
+    });
+    let solved = solver.solve(&deviations);
+    let of = |j: usize| -> f64 {
+        (0..n)
+            .map(|i| deviations[(i, j)] * solved[(i, j)])
+            .sum::<f64>()
+    };
+    let most = (0..=n).map(of).fold(0.0, f64::max);
+    most.is_finite().then_some(most)
 }
 
 #[cfg(test)]
@@ -88,6 +135,25 @@ mod tests {
         let without = chi2(&[1.0, 3.0], &[0.0, 1.0], &[2.0, 3.0], None, 0).unwrap();
         let with = chi2(&[1.0, 3.0], &[0.0, 1.0], &[2.0, 3.0], Some(&zero), 0).unwrap();
         assert!((with.chi2 - without.chi2).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_a_test_could_see_shrinks_with_a_common_error() {
+        let (predicted, variances) = ([100.0, 50.0], [100.0, 50.0]);
+        let with = |relative: f64| {
+            let c = |i: usize, j: usize| relative * relative * predicted[i] * predicted[j];
+            let covariance: Vec<Vec<f64>> = (0..2).map(|i| vec![c(i, 0), c(i, 1)]).collect();
+            sensitivity(&predicted, &variances, &covariance).unwrap()
+        };
+        // 100^2 / 100 + 50^2 / 50
+        assert!((with(0.0) - 150.0).abs() < 1e-9);
+        // a common factor that is not known leaves the shape
+        let shape = with(1e3);
+        assert!((1.0..150.0).contains(&shape), "{shape}");
+        // one bin: no more than (1 / relative)^2
+        let one = sensitivity(&[100.0], &[100.0], &[vec![9e4]]).unwrap();
+        assert!(one < 1.0 / 9.0, "{one}");
+        assert_eq!(sensitivity(&[1.0], &[0.0], &[vec![0.0]]), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod weights;
 pub use auc::{Auc, auc};
 pub use binning::{BinningError, Edges};
 pub use calibration::{CalibrationPoint, calibration, shared_calibration};
-pub use chi2::{Chi2, chi2};
+pub use chi2::{Chi2, chi2, sensitivity};
 pub use ensemble_histogram::{EnsembleHistogram, Histogram};
 pub use mass_plane::{
     Hole, Integral, Noise, PlaneCounts, PlaneError, PlaneFit, PlaneGrid, PlaneGridConfig,

@@ -6,6 +6,7 @@
 //! figures of `benches/RESULTS.md`: `scripts/coverage.sh exact`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
+mod bounds;
 mod histogram;
 
 use histogram::HistogramAnalysis;

@@ -1,1 +1,457 @@
-//! Nothing closes that was not tested.
+//! Nothing closes that was not tested, and every error is there.
+
+use crate::support::{Columns, Done, Numbers, Workplace, numbers, write_parquet};
+use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
+use serde_json::Value;
+use sideband::background::{ComparisonMetrics, FigureData, Metrics, VerdictState};
+use sideband::measurement::MeasurementResult;
+use sideband::report::{EnsembleSummary, read_metrics};
+use sideband::run::{Manifest, RunDirectory, from_text, to_text};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+fn set(columns: &mut Columns, name: &str, values: ArrayRef) {
+    let place = columns.iter_mut().find(|(n, _)| n == name).unwrap();
+    place.1 = values;
+}
+
+fn of(columns: &Columns, name: &str) -> Vec<f64> {
+    numbers(&columns.iter().find(|(n, _)| n == name).unwrap().1)
+}
+
+/// Moves `pt` of the signal region's events of both samples.
+fn move_signal_region(place: &Workplace, by: f64) {
+    for file in ["source.parquet", "target.parquet"] {
+        place.edit(file, |columns| {
+            let mass = of(columns, "mass");
+            let pt = of(columns, "pt").into_iter().zip(mass);
+            let pt = pt.map(|(pt, mass)| if mass > 0.7 { pt + by } else { pt } as f32);
+            let pt: Vec<f32> = pt.collect();
+            set(columns, "pt", Arc::new(Float32Array::from(pt)));
+        });
+    }
+}
+
+fn metrics(place: &Workplace, run: &str) -> Metrics {
+    read_metrics(&RunDirectory::open(&place.path(run)).unwrap()).unwrap()
+}
+
+fn says_closes(done: &Done) -> bool {
+    done.stdout.lines().any(|line| line.starts_with("closes"))
+}
+
+const TRAINED: [&str; 3] = [
+    "training.epochs=30",
+    "training.learning_rate=0.01",
+    "ensemble.members=3",
+];
+
+#[test]
+fn a_prediction_that_is_not_finite_is_no_result_and_can_be_read() {
+    let place = Workplace::new();
+    move_signal_region(&place, 2e5);
+    let done = place.run("out", &TRAINED).exits(4);
+    assert!(done.stdout.contains("not finite in sr"), "{}", done.stdout);
+    let first = done.stdout.lines().next().unwrap();
+    assert!(first.starts_with("OPEN"), "{first}");
+    let found = metrics(&place, "out");
+    assert_eq!(found.verdict.state, VerdictState::NotFinite);
+    assert_eq!(found.regions["sr"].verdict.state, VerdictState::NotFinite);
+    assert_ne!(found.regions["cr"].verdict.state, VerdictState::NotFinite);
+    assert!(!found.regions["sr"].yields.after.is_finite());
+    // what was written is read by every command
+    let inspected = place.sideband(&["inspect", "out"]).exits(0);
+    assert!(inspected.stdout.contains("not finite in sr"));
+    place.sideband(&["report", "out"]).exits(4);
+    let status = place.sideband(&["status", "out"]).exits(0);
+    assert!(status.stdout.contains("not finite"), "{}", status.stdout);
+    // and is a result that is there: nothing is trained or applied again
+    let again = place.run("out", &TRAINED).exits(4);
+    assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+}
+
+#[test]
+fn a_spread_that_hides_everything_is_no_agreement() {
+    let place = Workplace::new();
+    move_signal_region(&place, 200.0);
+    let done = place.run("out", &TRAINED).exits(0);
+    assert!(!done.stdout.starts_with("closes"), "{}", done.stdout);
+    let found = metrics(&place, "out");
+    assert_ne!(found.regions["sr"].verdict.state, VerdictState::Closes);
+    assert_ne!(found.verdict.state, VerdictState::Closes);
+    // and none of it was trained on
+    let outside = &found.regions["sr"].outside;
+    assert!(outside.share > 0.99, "{outside:?}");
+    let reason = outside.reasons.keys().next().unwrap();
+    assert!(reason.starts_with("pt above"), "{reason}");
+    assert!(done.stdout.contains("lie outside of what was trained"));
+    let page = String::from_utf8(place.read("out/report.html")).unwrap();
+    assert!(page.contains("outside of what was trained"));
+}
+
+/// Two equal samples, of which the target has more events in the signal region.
+fn with_more_in_signal_region(factor: f64) -> Workplace {
+    let place = Workplace::new();
+    let sample = |seed: u64, [cr, sr]: [usize; 2], first: i64| -> Columns {
+        let mut numbers = Numbers::new(seed);
+        let n = cr + sr;
+        let mut normal = || -> Vec<f32> { (0..n).map(|_| numbers.normal() as f32).collect() };
+        let (pt, eta) = (normal(), normal());
+        let mass = (0..n).map(|i| if i < cr { 0.1 } else { 0.9 }).collect::<Vec<f64>>();
+        vec![
+            ("event".to_owned(), Arc::new(Int64Array::from_iter_values(first..first + n as i64)) as ArrayRef),
+            ("pt".to_owned(), Arc::new(Float32Array::from(pt))),
+            ("eta".to_owned(), Arc::new(Float32Array::from(eta))),
+            ("mass".to_owned(), Arc::new(Float64Array::from(mass))),
+            ("weight".to_owned(), Arc::new(Float64Array::from(vec![1.0; n]))),
+        ]
+    };
+    let observed = (300.0 * factor) as usize;
+    write_parquet(&place.path("source.parquet"), sample(11, [4000, 2000], 0));
+    write_parquet(&place.path("target.parquet"), sample(12, [600, observed], 1 << 32));
+    place
+}
+
+#[test]
+fn a_yield_that_is_off_by_its_errors_does_not_close() {
+    let place = with_more_in_signal_region(1.0);
+    let done = place.run("equal", &[]).exits(0);
+    assert_eq!(metrics(&place, "equal").verdict.state, VerdictState::Closes, "{}", done.stdout);
+    assert!(says_closes(&done));
+
+    let place = with_more_in_signal_region(1.35);
+    let done = place.run("more", &[]).exits(0);
+    let found = metrics(&place, "more");
+    let sr = &found.regions["sr"].verdict;
+    assert_eq!(sr.state, VerdictState::Open, "{}", done.stdout);
+    assert!(sr.failed.contains(&"yield".to_owned()), "{sr:?}");
+    assert_eq!(found.verdict.state, VerdictState::Open);
+    assert!(done.stdout.starts_with("OPEN"), "{}", done.stdout);
+    let json = place.json("more/metrics.json");
+    assert_eq!(json["verdict"]["state"], "open");
+    let inspected = place.sideband(&["inspect", "more", "--json"]).exits(0);
+    let inspected: Value = serde_json::from_str(&inspected.stdout).unwrap();
+    assert_eq!(inspected["verdict"]["state"], "open");
+    let status = place.sideband(&["status", "more", "--json"]).exits(0);
+    let status: Value = serde_json::from_str(&status.stdout).unwrap();
+    assert_eq!(status["ensembles"][0]["verdict"]["state"], "open");
+}
+
+#[test]
+fn few_events_and_one_member_are_said() {
+    let place = Workplace::with_events(60);
+    let settings = ["ensemble.members=1", "regions.sr.selection='mass > 0.95'"];
+    let done = place.run("few", &settings).exits(0);
+    let found = metrics(&place, "few");
+    assert_eq!(found.regions["sr"].verdict.state, VerdictState::Untested, "{}", done.stdout);
+    assert!(done.stdout.starts_with("UNTESTED"), "{}", done.stdout);
+    assert!(!says_closes(&done) && done.stdout.contains("one replica"), "{}", done.stdout);
+}
+
+/// Floating-point numbers of a JSON value, replaced all at once or one by one.
+fn replace(value: &mut Value, by: &Value, only: Option<usize>, count: &mut usize) {
+    match value {
+        Value::Number(n) if n.is_f64() => {
+            if only.is_none_or(|only| only == *count) {
+                *value = by.clone();
+            }
+            *count += 1;
+        }
+        Value::Array(list) => list.iter_mut().for_each(|v| replace(v, by, only, count)),
+        Value::Object(map) => map.values_mut().for_each(|v| replace(v, by, only, count)),
+        _ => {}
+    }
+}
+
+/// Every kind of number that is not finite, in every place of a file: what is read is
+/// written as it was read.
+fn round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let mut leaves = 0;
+    replace(&mut value.clone(), &Value::Null, None, &mut leaves);
+    for name in ["NaN", "inf", "-inf"] {
+        let singles = (0..leaves).step_by(leaves / 20 + 1).map(Some);
+        for only in std::iter::once(None).chain(singles) {
+            let mut changed = value.clone();
+            replace(&mut changed, &name.into(), only, &mut 0);
+            let read: T = from_text(&changed.to_string())
+                .unwrap_or_else(|e| panic!("{} {name} {only:?}: {e}", path.display()));
+            let written = to_text(&read, false).unwrap();
+            let again: Value = serde_json::from_str(&written).unwrap();
+            assert_eq!(again, changed, "{} {name} {only:?}", path.display());
+        }
+    }
+}
+
+#[test]
+fn whatever_is_written_can_be_read() {
+    let place = Workplace::new();
+    place.run("out", &[]).exits(0);
+    round_trip::<Metrics>(&place.path("out/metrics.json"));
+    round_trip::<Manifest>(&place.path("out/manifest.json"));
+    place
+        .run("matrix", &["matrix.year=[1, 2]", "ensemble.members=1", "training.epochs=1"])
+        .exits(0);
+    round_trip::<BTreeMap<String, EnsembleSummary>>(&place.path("matrix/summary.json"));
+    let compared = [
+        "matrix={ region=['a', 'b'], method=['cr1'] }",
+        "comparison={ region='sr', reweighting={ nominal='cr1' } }",
+        "ensemble.members=1",
+    ];
+    place.run("compared", &compared).exits(0);
+    round_trip::<ComparisonMetrics>(&place.path("compared/comparison.json"));
+    for line in String::from_utf8(place.read("out/log.jsonl")).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(event["event"].is_string(), "{line}");
+    }
+    // a result in which no number is finite is one that every command reads
+    let mut value = place.json("out/metrics.json");
+    replace(&mut value, &"NaN".into(), None, &mut 0);
+    fs::write(place.path("out/metrics.json"), value.to_string()).unwrap();
+    let inspected = place.sideband(&["inspect", "out"]).exits(0);
+    assert!(inspected.stdout.contains("not finite"), "{}", inspected.stdout);
+    // a number that is not there at all is named
+    let mut value = place.json("out/metrics.json");
+    value["regions"]["sr"]["yields"]["after"] = Value::Null;
+    fs::write(place.path("out/metrics.json"), value.to_string()).unwrap();
+    let inspected = place.sideband(&["inspect", "out"]).exits(4);
+    assert!(inspected.stderr.contains("regions.sr.yields.after"), "{}", inspected.stderr);
+}
+
+#[test]
+fn an_interpolation_can_be_read_whatever_its_numbers() {
+    let place = Workplace::interpolation();
+    place.run("out", &[]).exits(0);
+    round_trip::<Metrics>(&place.path("out/metrics.json"));
+    if place.path("out/figures.json").exists() {
+        round_trip::<FigureData>(&place.path("out/figures.json"));
+    }
+    let found = metrics(&place, "out");
+    assert!(found.regions.values().any(|r| r.yields.components.contains_key("normalisation")));
+}
+
+#[test]
+fn a_measurement_can_be_read_whatever_its_numbers() {
+    let place = Workplace::measurement();
+    let done = place.run("out", &[]);
+    assert!(matches!(done.exit, Some(0 | 6)), "{done:?}");
+    round_trip::<MeasurementResult>(&place.path("out/measurement.json"));
+    // every command reads it
+    let mut value = place.json("out/measurement.json");
+    replace(&mut value, &"NaN".into(), None, &mut 0);
+    fs::write(place.path("out/measurement.json"), value.to_string()).unwrap();
+    place.sideband(&["inspect", "out"]).exits(0);
+    place.sideband(&["status", "out"]).exits(0);
+}
+
+#[test]
+fn two_figures_never_share_a_file() {
+    let place = Workplace::new();
+    let inputs = r#"features.inputs=["pt", "eta", "pt+eta", "pt*eta", "pt/eta", "pt - eta"]"#;
+    place.run("out", &[inputs, "regions.s={ selection = 'mass > 0.5' }"]).exits(0);
+    let names: Vec<String> = fs::read_dir(place.path("out/plots"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".svg") && name.starts_with("sr_"))
+        .collect();
+    assert_eq!(names.len(), 6, "{names:?}");
+    assert!(names.contains(&"sr_pt.svg".to_owned()), "{names:?}");
+    // the page shows each of them
+    let page = String::from_utf8(place.read("out/report.html")).unwrap();
+    for name in names {
+        let anchor = name.trim_end_matches(".svg").to_lowercase().replace('_', "-");
+        assert!(page.contains(&format!("id=\"figure-{anchor}")), "{anchor}");
+    }
+}
+
+#[test]
+fn predictions_go_to_regular_files_that_nobody_needs() {
+    let place = Workplace::new();
+    place.run("run", &[]).exits(0);
+    let at = |name: &str| place.path(name);
+    fs::hard_link(at("source.parquet"), at("hard.parquet")).unwrap();
+    let mut outs = vec![
+        ("run/metrics.json", "run directory"),
+        ("run/predictions/new.parquet", "run directory"),
+        ("run/members/member_0000.safetensors", "run directory"),
+        ("source.parquet", "input"),
+        ("./run/../source.parquet", "input"),
+        ("hard.parquet", "input"),
+        ("run", "a folder"),
+        ("nowhere/file.parquet", "a folder that exists"),
+    ];
+    #[cfg(unix)]
+    {
+        let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name)).unwrap();
+        link("source.parquet", "to_input.parquet");
+        link("run/metrics.json", "to_run.json");
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+        if made.is_ok_and(|status| status.success()) {
+            outs.push(("pipe", "a pipe"));
+        }
+        outs.extend([
+            ("to_input.parquet", "input"),
+            ("to_run.json", "run directory"),
+            ("/dev/null", "a device"),
+        ]);
+    }
+    let before: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"].map(|n| place.read(n)).into();
+    for (out, why) in outs {
+        let done = place.sideband(&["predict", "run", "source.parquet", "--out", out]).exits(2);
+        assert!(done.stderr.contains(why), "{out}: {}", done.stderr);
+    }
+    let after: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"].map(|n| place.read(n)).into();
+    assert!(before == after);
+    let predict = ["predict", "run", "source.parquet", "--out", "new.parquet"];
+    place.sideband(&predict).exits(0);
+    // again over its own output, and through a link to it
+    place.sideband(&predict).exits(0);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(at("new.parquet"), at("link.parquet")).unwrap();
+        let through = ["predict", "run", "source.parquet", "--out", "link.parquet"];
+        place.sideband(&through).exits(0);
+        assert!(fs::symlink_metadata(at("link.parquet")).unwrap().is_symlink());
+    }
+}
+
+#[test]
+fn a_feature_that_tells_the_classes_apart_is_named() {
+    for (file, role) in [("source.parquet", "data.source"), ("target.parquet", "data.target")] {
+        let place = Workplace::new();
+        place.edit(file, |columns| {
+            let n = of(columns, "pt").len();
+            set(columns, "pt", Arc::new(Float32Array::from(vec![0.0; n])));
+        });
+        let done = place.sideband(&["plan", "config.toml", "--no-calibration"]);
+        assert!(matches!(done.exit, Some(3 | 4)), "{done:?}");
+        for word in ["features.inputs", "`pt`", "is 0 for all", role] {
+            assert!(done.stderr.contains(word), "{word}: {}", done.stderr);
+        }
+    }
+    let place = Workplace::new();
+    place.edit("source.parquet", |columns| {
+        let n = of(columns, "kind").len();
+        set(columns, "kind", Arc::new(Int64Array::from(vec![1; n])));
+    });
+    let variables = r#"report.variables=[{ name = "kind", bins = 5 }]"#;
+    let done = place.run("out", &[variables]).exits(3);
+    for word in ["report.variables", "`kind`", "one value", "bins = ["] {
+        assert!(done.stderr.contains(word), "{word}: {}", done.stderr);
+    }
+}
+
+/// A world whose truth is known: the target's ratio to the source depends on `pt` alone
+/// and is the same in both regions. Numbers of events are Poisson.
+fn world(place: &Workplace, seed: u64, [source, target]: [f64; 2]) {
+    let mut numbers = Numbers::new(seed);
+    for (file, expected, shift, first) in [
+        ("source.parquet", source, 0.0, 0),
+        ("target.parquet", target, 0.4, 1_i64 << 32),
+    ] {
+        let n = poisson(&mut numbers, expected);
+        let (mut pt, mut eta, mut mass) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..n {
+            pt.push((numbers.normal() + shift) as f32);
+            eta.push(numbers.normal() as f32);
+            mass.push(numbers.uniform());
+        }
+        let event: Vec<i64> = (first..first + n as i64).collect();
+        let columns: Columns = vec![
+            ("event".to_owned(), Arc::new(Int64Array::from(event)) as ArrayRef),
+            ("pt".to_owned(), Arc::new(Float32Array::from(pt))),
+            ("eta".to_owned(), Arc::new(Float32Array::from(eta))),
+            ("mass".to_owned(), Arc::new(Float64Array::from(mass))),
+            ("weight".to_owned(), Arc::new(Float64Array::from(vec![1.0; n]))),
+        ];
+        write_parquet(&place.path(file), columns);
+    }
+}
+
+/// A Poisson number, by the normal law: means here are above a hundred.
+fn poisson(numbers: &mut Numbers, mean: f64) -> usize {
+    (mean + mean.sqrt() * numbers.normal()).round().max(0.0) as usize
+}
+
+/// (predicted - true) / quoted error of the signal region's yield, for `sets` data sets.
+fn pulls(sets: u64, expected: [f64; 2], settings: &[&str]) -> Vec<f64> {
+    let truth = 0.3 * expected[1];
+    let place = Workplace::new();
+    (0..sets)
+        .map(|seed| {
+            world(&place, 100 + seed, expected);
+            let out = format!("out{seed}");
+            let seed = format!("experiment.seed={}", seed + 1);
+            let mut all = vec![seed.as_str(), "report.bins=2"];
+            all.extend(settings);
+            let done = place.run(&out, &all);
+            assert!(matches!(done.exit, Some(0 | 6)), "{done:?}");
+            let y = &metrics(&place, &out).regions["sr"].yields;
+            (y.after - truth) / y.after_stat.hypot(y.after_spread)
+        })
+        .collect()
+}
+
+fn width(pulls: &[f64]) -> f64 {
+    (pulls.iter().map(|p| p * p).sum::<f64>() / pulls.len() as f64).sqrt()
+}
+
+/// Quoted errors of repeated data sets. Without the counting error of what the
+/// prediction is normalised to, the width is above two in both cases.
+#[test]
+fn yields_scatter_by_their_quoted_errors() {
+    let settings = ["ensemble.members=6", "training.epochs=4", "model.hidden=[4]"];
+    // few target events, then few source events, in the training region
+    for expected in [[4000.0, 400.0], [600.0, 4000.0]] {
+        let found = pulls(24, expected, &settings);
+        let width = width(&found);
+        assert!((0.65..1.45).contains(&width), "{expected:?}: {width:.2} {found:.1?}");
+    }
+    let folds = [
+        "experiment.method=\"ratio\"",
+        "training.split=\"folds\"",
+        "training.folds=2",
+        "ensemble.members=6",
+        "training.epochs=4",
+        "model.hidden=[4]",
+    ];
+    let found = pulls(16, [3000.0, 400.0], &folds);
+    let width = width(&found);
+    assert!((0.55..1.6).contains(&width), "{width:.2} {found:.1?}");
+}
+
+/// The components say what the error is made of.
+#[test]
+fn the_normalisation_has_an_error_of_its_own() {
+    let place = Workplace::new();
+    world(&place, 5, [4000.0, 400.0]);
+    let components = |bootstrap: &str| {
+        let setting = format!("ensemble.bootstrap={bootstrap}");
+        place.run(bootstrap, &[setting.as_str()]).exits(0);
+        let found = metrics(&place, bootstrap);
+        let y = found.regions["sr"].yields.clone();
+        (y, found)
+    };
+    let (y, found) = components("true");
+    let [_, target] = found.training_yields;
+    let [_, error] = found.training_errors;
+    assert!((error - target.sqrt()).abs() < 1e-9);
+    let relative = y.components["normalisation"] / y.after;
+    assert!((relative - error / target).abs() < 1e-9, "{relative}");
+    let all: f64 = y.components.values().map(|c| c * c).sum();
+    assert!((all.sqrt() - y.after_spread).abs() < 1e-9);
+    // every bin has it, and bins share it
+    for v in found.regions["sr"].variables.values() {
+        let own = &v.components["normalisation"];
+        for (error, content) in own.iter().zip(&v.after.values) {
+            assert!((error - relative * content).abs() < 1e-9);
+        }
+    }
+    // without bootstrap the source's part is in no member
+    let (y, _) = components("false");
+    let without = y.components["normalisation"] / y.after;
+    assert!(without > relative * 1.01, "{without} {relative}");
+}

@@ -3,6 +3,8 @@
 use super::super::Workbench;
 use super::super::closure::{Component, Variations, compare};
 use super::super::diagnostics::{loss_summary, member_summary};
+use super::super::judgement::{Verdict, yield_test};
+use super::super::support::OutsideMetrics;
 use super::super::metrics::{METRICS_FORMAT, Metrics, RegionMetrics, YieldMetrics};
 use super::events::rebuild;
 use super::metrics::InterpolationMetrics;
@@ -502,6 +504,8 @@ fn metrics(
         training_yields: [count, observed],
         // samples are scaled to the events
         training_errors: [outside_error, outside_error],
+        support: None,
+        verdict: Verdict::default(),
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
         losses: vec![plan.target.losses.clone()],
@@ -566,16 +570,10 @@ fn region(
             .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
             .collect(),
         raw_relative_spread: covariances[0].sqrt() / after,
-        ratio: None,
-        ratio_error: None,
+        ..YieldMetrics::default()
     };
-    if let Some(o) = observed.filter(|o| o.sum > 0.0 && after > 0.0) {
-        let ratio = after / o.sum;
-        let relative =
-            (o.error / o.sum).powi(2) + (stat / after).powi(2) + (spread / after).powi(2);
-        yields.ratio = Some(ratio);
-        yields.ratio_error = Some(ratio * relative.sqrt());
-    }
+    let all = WeightSummary::of(table.weights.iter().copied());
+    yield_test(&mut yields, 0.0, all.error.powi(2) / all.sum);
     let variables = plan.variables.iter().zip(&sums.variables).map(|(v, sums)| {
         let observed = rows.as_ref().map(|rows| {
             let mut histogram = Histogram::new(v.edges.bins());
@@ -598,6 +596,8 @@ fn region(
         blind: !shown,
         source_events: sums.weights.len(),
         target_events: rows.as_ref().map(Vec::len),
+        outside: OutsideMetrics::default(),
+        verdict: Verdict::default(),
         yields,
         weights: WeightSummary::of(sums.weights.iter().copied()),
         weight_distribution: (Vec::new(), Vec::new()),

@@ -46,7 +46,8 @@ pub struct LikelihoodConfig {
     /// Points of the profile scan of each parameter of interest.
     #[serde(default = "default_points")]
     pub scan_points: usize,
-    /// Range of the scan by parameter; four errors around the best fit if absent.
+    /// Range of the scan by parameter; if absent, four errors around the best fit, or as far
+    /// as t is of interest where that is not what the errors say.
     #[serde(default)]
     pub scan_range: IndexMap<String, [f64; 2]>,
     /// Histogram of one observable beside the unbinned result, and the export.
@@ -124,7 +125,7 @@ pub struct ContourConfig {
     /// Points along each of the two.
     #[serde(default = "default_contour_points")]
     pub points: usize,
-    /// Ranges by parameter; as wide as the outermost region should be if absent.
+    /// Ranges by parameter; as wide as the outermost region is if absent.
     #[serde(default)]
     pub range: IndexMap<String, [f64; 2]>,
 }

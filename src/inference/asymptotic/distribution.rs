@@ -15,6 +15,17 @@ pub(super) fn exceeded_with(probability: f64) -> f64 {
     -Normal::standard().inverse_cdf(probability)
 }
 
+/// `above(far) / above(near)` for `far >= near`, also where both are too small for a
+/// number.
+fn ratio_above(far: f64, near: f64) -> f64 {
+    let (above_far, above_near) = (above(far), above(near));
+    if above_far > 0.0 || above_near >= f64::MIN_POSITIVE {
+        return above_far / above_near;
+    }
+    // Mills' ratio is 1 / z to 1e-3 here
+    (0.5 * (near - far) * (near + far)).exp() * near / far
+}
+
 /// A two-sided test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TwoSided {
@@ -96,7 +107,7 @@ impl CLs {
             q_asimov,
             p_signal,
             p_background,
-            observed: p_signal / p_background,
+            observed: ratio_above(z + asimov, z),
             expected: BANDS.map(|sigma| above(asimov - sigma) / above(-sigma)),
         }
     }

@@ -16,7 +16,7 @@ mod tests;
 mod upper_limit;
 
 pub use distribution::{CLs, Discovery, TwoSided};
-pub use upper_limit::UpperLimit;
+pub use upper_limit::{Limits, UpperLimit};
 
 use crate::inference::fit::{Fit, FitError, FitFailure, FitSettings, fit};
 use crate::inference::histogram::{HistogramError, HistogramModel};

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::distribution::above;
 use super::*;
 use crate::inference::histogram::{Factor, HistogramChannel, Template};
 use crate::inference::workspace::{ImportOptions, import};
@@ -241,11 +242,31 @@ fn limit_is_where_cls_is_one_in_twenty() {
 }
 
 #[test]
+fn cls_is_a_number_where_both_probabilities_are_none() {
+    let cls = |q: f64, asimov: f64| CLs::new(1.0, q, asimov, UpperStatistic::QTilde).observed;
+    // data 60 standard deviations below what is expected without signal
+    let deep = cls(160.0_f64.powi(2), 1e-4);
+    assert!(deep.is_finite() && deep >= 0.0, "{deep}");
+    let (one, other) = (cls(9.0, 0.01), cls(9.2, 0.01));
+    assert!(one > other && other > 0.0, "{one} {other}");
+    // it joins the quotient of probabilities
+    let z = 37.0_f64;
+    let direct = above(z + 0.5) / above(z);
+    let by_logarithms = (-0.5 * 0.5 * (2.0 * z + 0.5)).exp() * z / (z + 0.5);
+    assert!((direct / by_logarithms - 1.0).abs() < 1e-3);
+}
+
+#[test]
 fn what_cannot_be_tested_is_refused() {
     let model = counting(130.0, 20.0, 100.0, (0.0, 2.0));
     let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
     let beyond = tests.upper_limit(0.95, UpperStatistic::QTilde).unwrap_err();
     assert!(beyond.to_string().contains("above mu = 2"), "{beyond}");
+    // what can be had is there: data fluctuate upwards, most of what is expected is below
+    let parts = tests.limits(0.95, UpperStatistic::QTilde).unwrap();
+    assert!(parts.observed.is_err());
+    let below: Vec<f64> = parts.expected.into_iter().filter_map(Result::ok).collect();
+    assert!(below.len() >= 3 && below.is_sorted(), "{below:?}");
     let level = tests.upper_limit(0.3, UpperStatistic::QTilde);
     assert!(matches!(level, Err(AsymptoticError::Level(_))));
     let outside = tests.two_sided(3.0).unwrap_err();

@@ -23,6 +23,15 @@ pub struct UpperLimit {
     pub expected: [f64; 5],
 }
 
+/// Upper limits, each with its own reason if it does not exist.
+#[derive(Debug)]
+pub struct Limits {
+    /// From the data.
+    pub observed: Result<f64, AsymptoticError>,
+    /// Expected without signal, as [`UpperLimit::expected`].
+    pub expected: [Result<f64, AsymptoticError>; 5],
+}
+
 impl Asymptotics {
     /// The upper limit at a confidence `level`, such as 0.95. The Asimov data must
     /// be those without signal.
@@ -35,26 +44,48 @@ impl Asymptotics {
         level: f64,
         statistic: UpperStatistic,
     ) -> Result<UpperLimit, AsymptoticError> {
+        let parts = self.limits(level, statistic)?;
+        let mut expected = [0.0; 5];
+        for (limit, found) in expected.iter_mut().zip(parts.expected) {
+            *limit = found?;
+        }
+        Ok(UpperLimit {
+            level,
+            observed: parts.observed?,
+            expected,
+        })
+    }
+
+    /// The limits of [`Asymptotics::upper_limit`], each by itself: one that does not exist
+    /// withholds no other.
+    ///
+    /// # Errors
+    /// [`AsymptoticError::Level`] if the level is not in (0.5, 1).
+    pub fn limits(
+        &self,
+        level: f64,
+        statistic: UpperStatistic,
+    ) -> Result<Limits, AsymptoticError> {
         if !(level > 0.5 && level < 1.0) {
             return Err(AsymptoticError::Level(level));
         }
         let alpha = 1.0 - level;
-        let observed = self.descent("the observed", self.best().point[self.interest], |mu| {
-            Ok((self.cls(mu, statistic)?.observed / alpha).ln())
-        })?;
-        let mut expected = [0.0; 5];
-        for (limit, sigma) in expected.iter_mut().zip(BANDS) {
+        let observed = || {
+            self.descent("the observed", self.best().point[self.interest], |mu| {
+                Ok((self.cls(mu, statistic)?.observed / alpha).ln())
+            })
+        };
+        let expected = |sigma: f64| {
             // CLs = above(sqrt(q_A) - sigma) / above(-sigma) solved for sqrt(q_A)
             let wanted = sigma + exceeded_with(alpha * above(-sigma));
             let which = format!("the expected ({sigma:+} sigma)");
-            *limit = self.descent(&which, self.best_asimov().point[self.interest], |mu| {
+            self.descent(&which, self.best_asimov().point[self.interest], |mu| {
                 Ok(wanted - self.q_asimov(mu)?.sqrt())
-            })?;
-        }
-        Ok(UpperLimit {
-            level,
-            observed,
-            expected,
+            })
+        };
+        Ok(Limits {
+            observed: observed(),
+            expected: BANDS.map(expected),
         })
     }
 

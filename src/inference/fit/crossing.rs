@@ -63,7 +63,13 @@ impl<'a> Search<'a> {
 
     /// From the best fit towards the bound below (-1) or above (1).
     pub(super) fn outwards(&self, direction: f64) -> Found {
-        let inside = self.best.place();
+        let place = self.best.place();
+        self.outwards_from(&place, direction)
+    }
+
+    /// From a conditional minimum inside towards the bound below (-1) or above (1).
+    pub(super) fn outwards_from(&self, place: &Place, direction: f64) -> Found {
+        let inside = place.clone();
         let k = self.parameter;
         let curvature = self.best.hessian[k * inside.point.len() + k];
         let error = match self.best.error(k) {
@@ -71,7 +77,8 @@ impl<'a> Search<'a> {
             _ if curvature > 0.0 => curvature.sqrt().recip(),
             _ => 1.0,
         };
-        let first = inside.point[k] + direction * error * self.target;
+        let missing = (self.target - self.root_t(place)).max(0.1 * self.target);
+        let first = inside.point[k] + direction * error * missing;
         let bracket = Bracket {
             inside,
             outside: None,

@@ -64,7 +64,7 @@ pub enum FitError {
         String,
     ),
     /// Impacts on a parameter that the fit did not determine.
-    #[error("impacts on {0} are asked for, which is fixed or at a bound at the best fit")]
+    #[error("impacts on {0} are asked for, which is fixed or which the data do not measure")]
     NotFree(
         /// The parameter.
         String,

@@ -5,9 +5,9 @@
 
 use super::super::Likelihood;
 use super::conditional::Profile;
-use super::result::covariance;
+use super::result::{covariance, ranges};
 use super::settings::check_parameter;
-use super::{Evaluations, Fit, FitError, FitFailure, FitSettings, State};
+use super::{End, Evaluations, Fit, FitError, FitFailure, FitSettings, State, minos};
 use rayon::prelude::*;
 
 /// Nuisance parameters with one source.
@@ -22,7 +22,8 @@ pub struct Group {
 /// What impacts are asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImpactSettings {
-    /// Parameters of interest, which the fit leaves free.
+    /// Parameters of interest that the fit measured. One on a bound has impacts by refit
+    /// alone.
     pub interest: Vec<usize>,
     /// Groups of nuisance parameters.
     pub groups: Vec<Group>,
@@ -37,8 +38,8 @@ pub struct Pull {
     pub parameter: usize,
     /// `(a^ - a0) / delta`.
     pub value: f64,
-    /// Post-fit error `sqrt(V_kk) / delta`; zero if fixed or at a bound.
-    pub error: f64,
+    /// Post-fit error `sqrt(V_kk) / delta`; none if it is not free.
+    pub error: Option<f64>,
 }
 
 /// Shift of a parameter of interest in a fit with a nuisance parameter moved.
@@ -46,7 +47,7 @@ pub struct Pull {
 pub enum Shift {
     /// The shift.
     By(f64),
-    /// The nuisance parameter would leave its bounds.
+    /// The nuisance parameter would leave its bounds, or is on one.
     OutsideBounds,
     /// The fit failed.
     Failed(FitFailure),
@@ -58,14 +59,16 @@ pub enum Shift {
 pub struct Impact {
     /// The nuisance parameter.
     pub parameter: usize,
-    /// `V_muk / sqrt(V_kk)`: the shift for one post-fit error.
-    pub post_fit: f64,
-    /// `-H_muk / H_mumu sqrt(V_kk)`: the same with all others fixed.
-    pub unprofiled: f64,
-    /// `V_muk / V_kk delta_k`: the shift for one pre-fit error; none without
+    /// `V_muk / sqrt(V_kk)`: the shift for one post-fit error; none where one of the two
+    /// is on a bound.
+    pub post_fit: Option<f64>,
+    /// `-H_muk / H_mumu sqrt(V_kk)`: the same with all others fixed; none as before.
+    pub unprofiled: Option<f64>,
+    /// `V_muk / V_kk delta_k`: the shift for one pre-fit error; none as before, or without
     /// constraint.
     pub pre_fit: Option<f64>,
-    /// Shifts by refit at `a^ + sqrt(V_kk)` and `a^ - sqrt(V_kk)`, if asked for.
+    /// Shifts by refit at `a^ + sqrt(V_kk)` and `a^ - sqrt(V_kk)`, if asked for. A nuisance
+    /// parameter on a bound is moved to where its profile has t = 1.
     pub post_fit_refit: Option<[Shift; 2]>,
     /// Shifts by refit at `a^ + delta_k` and `a^ - delta_k`, if asked for.
     pub pre_fit_refit: Option<[Shift; 2]>,
@@ -76,8 +79,9 @@ pub struct Impact {
 pub struct GroupImpact {
     /// The group.
     pub name: String,
-    /// `sqrt(error^2 - error_frozen^2)`, the second with the group at the best fit.
-    pub impact: f64,
+    /// `sqrt(error^2 - error_frozen^2)`, the second with the group at the best fit; none
+    /// for a parameter of interest on a bound.
+    pub impact: Option<f64>,
 }
 
 /// Impacts on one parameter of interest.
@@ -85,11 +89,11 @@ pub struct GroupImpact {
 pub struct Impacts {
     /// The parameter of interest.
     pub parameter: usize,
-    /// Its error.
-    pub error: f64,
-    /// Its error with all that is not of interest at the best fit.
-    pub statistical: f64,
-    /// Impacts of the free nuisance parameters, largest post-fit impact first.
+    /// Its error; none on a bound.
+    pub error: Option<f64>,
+    /// Its error with all that is not of interest at the best fit; none on a bound.
+    pub statistical: Option<f64>,
+    /// Impacts of the nuisance parameters that are not fixed, largest post-fit impact first.
     pub ranking: Vec<Impact>,
     /// Impacts of groups, as asked for.
     pub groups: Vec<GroupImpact>,
@@ -141,6 +145,24 @@ pub fn impacts(
     })
 }
 
+/// Whether a fit determined a parameter, be it on a bound.
+fn is_measured(state: State) -> bool {
+    matches!(state, State::Free | State::AtLower | State::AtUpper)
+}
+
+impl Impact {
+    /// Its size for the ranking: from the covariance, or the larger shift by refit.
+    #[must_use]
+    pub fn size(&self) -> f64 {
+        let shifts = self.post_fit_refit.iter().flatten().map(|shift| match shift {
+            Shift::By(x) => x.abs(),
+            Shift::OutsideBounds | Shift::Failed(_) => 0.0,
+        });
+        self.post_fit
+            .map_or_else(|| shifts.fold(0.0, f64::max), f64::abs)
+    }
+}
+
 /// Points of the fits with one parameter moved: post-fit up and down, pre-fit up
 /// and down.
 type Moved = [Result<Vec<f64>, Option<FitFailure>>; 4];
@@ -150,8 +172,9 @@ struct Table<'a> {
     likelihood: &'a dyn Likelihood,
     best: &'a Fit,
     asked: &'a ImpactSettings,
-    /// Free parameters that are not of interest.
+    /// Parameters that are not of interest and that the fit measured.
     nuisances: Vec<usize>,
+    ranges: Vec<f64>,
 }
 
 impl<'a> Table<'a> {
@@ -163,7 +186,7 @@ impl<'a> Table<'a> {
         let parameters = likelihood.parameters();
         for &k in &asked.interest {
             check_parameter(k, parameters)?;
-            if best.states[k] != State::Free {
+            if !is_measured(best.states[k]) {
                 return Err(FitError::NotFree(parameters[k].name.clone()));
             }
         }
@@ -174,13 +197,14 @@ impl<'a> Table<'a> {
             }
         }
         let nuisances = (0..parameters.len())
-            .filter(|k| best.states[*k] == State::Free && !asked.interest.contains(k))
+            .filter(|k| is_measured(best.states[*k]) && !asked.interest.contains(k))
             .collect();
         Ok(Self {
             likelihood,
             best,
             asked,
             nuisances,
+            ranges: ranges(likelihood),
         })
     }
 
@@ -188,8 +212,8 @@ impl<'a> Table<'a> {
         self.best.point.len()
     }
 
-    fn v(&self, i: usize, j: usize) -> f64 {
-        self.best.covariance[i * self.n() + j]
+    fn v(&self, i: usize, j: usize) -> Option<f64> {
+        self.best.covariance_of(i, j)
     }
 
     fn delta(&self, k: usize) -> Option<f64> {
@@ -204,27 +228,26 @@ impl<'a> Table<'a> {
                 Some(Pull {
                     parameter: k,
                     value: (self.best.point[k] - constraint.centre) / constraint.width,
-                    error: self.v(k, k).sqrt() / constraint.width,
+                    error: self.best.error(k).map(|error| error / constraint.width),
                 })
             })
             .collect()
     }
 
     fn impacts(&self, mu: usize, moved: &[Moved]) -> Impacts {
-        let error = self.v(mu, mu).sqrt();
+        let error = self.best.error(mu);
         let mut ranking: Vec<Impact> = self
             .nuisances
             .iter()
             .enumerate()
             .map(|(row, &k)| self.impact(mu, k, moved.get(row)))
             .collect();
-        ranking.sort_by(|a, b| b.post_fit.abs().total_cmp(&a.post_fit.abs()));
+        ranking.sort_by(|a, b| b.size().total_cmp(&a.size()));
         let groups = self.asked.groups.iter().map(|group| GroupImpact {
             name: group.name.clone(),
-            impact: {
-                let frozen = self.error_without(mu, &group.parameters);
-                (error * error - frozen * frozen).max(0.0).sqrt()
-            },
+            impact: error
+                .zip(self.error_without(mu, &group.parameters))
+                .map(|(error, frozen)| (error * error - frozen * frozen).max(0.0).sqrt()),
         });
         Impacts {
             parameter: mu,
@@ -237,7 +260,8 @@ impl<'a> Table<'a> {
 
     fn impact(&self, mu: usize, k: usize, moved: Option<&Moved>) -> Impact {
         let (hessian, n) = (&self.best.hessian, self.n());
-        let sigma = self.v(k, k).sqrt();
+        let (both, own) = (self.v(mu, k), self.v(k, k));
+        let pair = both.zip(own);
         let shift = |i: usize| {
             moved.map(|moved| match &moved[i] {
                 Ok(point) => Shift::By(point[mu] - self.best.point[mu]),
@@ -248,9 +272,12 @@ impl<'a> Table<'a> {
         let delta = self.delta(k);
         Impact {
             parameter: k,
-            post_fit: self.v(mu, k) / sigma,
-            unprofiled: -hessian[mu * n + k] / hessian[mu * n + mu] * sigma,
-            pre_fit: delta.map(|delta| self.v(mu, k) / self.v(k, k) * delta),
+            post_fit: pair.map(|(both, own)| both / own.sqrt()),
+            unprofiled: pair
+                .map(|(_, own)| -hessian[mu * n + k] / hessian[mu * n + mu] * own.sqrt()),
+            pre_fit: pair
+                .zip(delta)
+                .map(|((both, own), delta)| both / own * delta),
             post_fit_refit: shift(0).zip(shift(1)).map(<[Shift; 2]>::from),
             pre_fit_refit: delta
                 .and_then(|_| shift(2).zip(shift(3)))
@@ -260,13 +287,34 @@ impl<'a> Table<'a> {
 
     /// Error of a parameter with others frozen: a part of a positive definite
     /// Hessian is positive definite.
-    fn error_without(&self, mu: usize, frozen: &[usize]) -> f64 {
+    fn error_without(&self, mu: usize, frozen: &[usize]) -> Option<f64> {
         let mut states = self.best.states.clone();
         for &k in frozen {
             states[k] = State::Fixed;
         }
-        covariance(&self.best.hessian, &states)
-            .map_or(f64::NAN, |covariance| covariance[mu * self.n() + mu].sqrt())
+        if states[mu] != State::Free {
+            return None;
+        }
+        let (covariance, _) = covariance(&self.best.hessian, &self.ranges, &states).ok()?;
+        Some(covariance[mu * self.n() + mu].sqrt())
+    }
+
+    /// How far a nuisance parameter is moved up and down: by its error, or inwards from its
+    /// bound to where its profile has t = 1.
+    fn post_fit_moves(
+        &self,
+        settings: &FitSettings,
+        k: usize,
+    ) -> Result<[Option<f64>; 2], FitError> {
+        if let Some(error) = self.best.error(k) {
+            return Ok([Some(error), Some(-error)]);
+        }
+        let found = minos(self.likelihood, settings, self.best, k, 1.0)?;
+        let distance = |end: &End| {
+            let moved = end.value()? - self.best.point[k];
+            (moved != 0.0).then_some(moved)
+        };
+        Ok([distance(&found.upper), distance(&found.lower)])
     }
 
     /// Fits with one parameter moved.
@@ -274,11 +322,11 @@ impl<'a> Table<'a> {
         let along = [k];
         let profile = Profile::new(self.likelihood, settings, &along, false)?;
         let origin = self.best.place();
-        let sigma = self.v(k, k).sqrt();
-        let delta = self.delta(k).unwrap_or(f64::NAN);
+        let [up, down] = self.post_fit_moves(settings, k)?;
+        let delta = self.delta(k);
         let mut evaluations = Evaluations::default();
-        let moved = [sigma, -sigma, delta, -delta].map(|by| {
-            let value = [self.best.point[k] + by];
+        let moved = [up, down, delta, delta.map(|delta| -delta)].map(|by| {
+            let value = [self.best.point[k] + by.ok_or(None)?];
             profile
                 .check("a moved parameter", &value)
                 .map_err(|_| None)?;

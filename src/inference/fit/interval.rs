@@ -31,8 +31,6 @@ pub enum NotFound {
     Failed(FitFailure),
     /// `t` does not reach the level however far one goes.
     Level,
-    /// The scan ends here.
-    Grid,
 }
 
 impl End {
@@ -63,8 +61,9 @@ pub struct Minos {
     pub lower: End,
     /// Upper end.
     pub upper: End,
-    /// `sqrt(level V_kk)`, what the Hessian says of both errors.
-    pub parabolic: f64,
+    /// `sqrt(level V_kk)`, what the Hessian says of both errors; none for a parameter that
+    /// is not free.
+    pub parabolic: Option<f64>,
     /// Calls of the likelihood.
     pub evaluations: Evaluations,
 }
@@ -87,9 +86,9 @@ pub struct ConfidenceSet {
     pub level: f64,
     /// The intervals, ascending; more than one where the curve has several minima.
     pub intervals: Vec<[End; 2]>,
-    /// A value of the parameter between the points of the scan where the likelihood
-    /// is higher than at its best fit: the set then refers to the wrong minimum, and
-    /// a finer scan is needed.
+    /// A value of the parameter where the likelihood is higher than at the scan's best
+    /// fit: the set then refers to the wrong minimum, and a scan with this value is
+    /// needed.
     pub deeper_at: Option<f64>,
     /// Calls of the likelihood.
     pub evaluations: Evaluations,
@@ -134,7 +133,7 @@ pub fn minos(
         return Ok(Minos {
             parameter,
             level,
-            parabolic: best.error(parameter).unwrap_or(f64::NAN) * level.sqrt(),
+            parabolic: best.error(parameter).map(|error| error * level.sqrt()),
             lower: lower.end,
             upper: upper.end,
             best,
@@ -145,7 +144,8 @@ pub fn minos(
 }
 
 /// All intervals on which `t` of a scan is below a level: its crossings between
-/// points of the scan, found by conditional fits.
+/// points of the scan, found by conditional fits. Where a scan ends inside, its end is
+/// looked for beyond, up to the parameter's bound.
 ///
 /// # Errors
 /// [`FitError`] if the question makes no sense or the scan's best fit is no result.
@@ -182,32 +182,17 @@ pub fn confidence_set(
             search.between(nodes[inside], nodes[outside])
         })
         .collect();
-    let mut ends: Vec<End> = Vec::new();
-    let edge = |place: &Place, bound: f64| {
-        let last = at(place);
-        if last == bound {
-            End::Bound(bound)
-        } else {
-            End::NotFound {
-                last,
-                reason: NotFound::Grid,
-            }
-        }
+    let beyond = |k: usize, direction: f64| {
+        is_inside[k].then(|| search.outwards_from(nodes[k], direction))
     };
-    let limits = profile.limits();
-    let (first, last) = (0, nodes.len() - 1);
-    if is_inside[first] {
-        ends.push(edge(nodes[first], limits.0));
-    }
+    let (below, above) = rayon::join(|| beyond(0, -1.0), || beyond(nodes.len() - 1, 1.0));
+    let mut ends: Vec<End> = Vec::new();
     let mut evaluations = Evaluations::default();
     let mut deeper_at = None;
-    for found in found {
+    for found in below.into_iter().chain(found).chain(above) {
         evaluations += found.evaluations;
         deeper_at = deeper_at.or(found.deeper.as_ref().map(at));
         ends.push(found.end);
-    }
-    if is_inside[last] {
-        ends.push(edge(nodes[last], limits.1));
     }
     let intervals = ends
         .chunks_exact(2)

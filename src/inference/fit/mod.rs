@@ -1,7 +1,8 @@
 //! Fits of likelihoods: best fit, profile scans, intervals, pulls and impacts.
 //!
 //! A fit that failed is a value that says why. It has no covariance, and no scan,
-//! interval or impact makes a number of it.
+//! interval or impact makes a number of it. A parameter that is on a bound, or that the
+//! data do not measure, has no error from the Hessian: its profile says what is known.
 
 mod conditional;
 mod contour;
@@ -11,6 +12,7 @@ mod impacts;
 mod interval;
 pub(super) mod matrix;
 mod newton;
+mod reach;
 mod result;
 mod scan;
 mod settings;
@@ -24,7 +26,8 @@ pub use impacts::{
 };
 pub use interval::{ConfidenceSet, End, Minos, NotFound, confidence_set, minos};
 pub use newton::{Curvature, Evaluations, NewtonSettings};
-pub use result::{Fit, OtherMinimum, State};
+pub use reach::reach;
+pub use result::{Fit, Flat, OtherMinimum, State};
 pub use scan::{FailedPoint, Scan, ScanPoint, ScanSettings, scan};
 pub use settings::{Basin, FitSettings, Search};
 

@@ -1,6 +1,6 @@
 //! The result of a fit.
 
-use super::super::Likelihood;
+use super::super::{Likelihood, Parameter};
 use super::matrix::{LEAST_PIVOT, cholesky, eigen, inverse};
 use super::newton::{Descent, Evaluations, Place, scales};
 use super::{Basin, FitError, FitFailure};
@@ -17,6 +17,19 @@ pub enum State {
     AtLower,
     /// Fitted, ended on its upper bound.
     AtUpper,
+    /// Fitted, but the likelihood does not change along it, or along a combination that
+    /// it is part of: see [`Fit::flat`]. Without error, and fixed in the covariance.
+    Unmeasured,
+}
+
+/// A direction along which a likelihood has no curvature at its minimum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flat {
+    /// The parameters with a share in it, in their order.
+    pub parameters: Vec<usize>,
+    /// Eigenvalue of the Hessian in units of the conditional errors, `H_ij / sqrt(H_ii
+    /// H_jj)`.
+    pub eigenvalue: f64,
 }
 
 /// An end of another start.
@@ -44,9 +57,12 @@ pub struct Fit {
     pub gradient: Vec<f64>,
     /// Second derivatives of the negative log-likelihood, `[n, n]`.
     pub hessian: Vec<f64>,
-    /// Inverse of the Hessian of the free parameters, `[n, n]`: zero for fixed ones
-    /// and for those at a bound, empty if the Hessian is not positive definite.
+    /// Inverse of the Hessian of the free parameters, `[n, n]`: zero for fixed ones, for
+    /// those at a bound and for those that are not measured, empty if the Hessian has a
+    /// negative eigenvalue.
     pub covariance: Vec<f64>,
+    /// Directions without curvature, lowest eigenvalue first; empty as a rule.
+    pub flat: Vec<Flat>,
     /// What became of each parameter, `[n]`.
     pub states: Vec<State>,
     /// Why this is no result; none if it is one.
@@ -62,7 +78,8 @@ pub struct Fit {
 const SAME: f64 = 0.01;
 
 impl Fit {
-    /// Whether the gradient vanishes and the Hessian is positive definite.
+    /// Whether the gradient vanishes and the Hessian has no negative eigenvalue. It may
+    /// have some that vanish: see [`Fit::flat`].
     #[must_use]
     pub fn is_converged(&self) -> bool {
         self.failure.is_none()
@@ -79,21 +96,37 @@ impl Fit {
         }
     }
 
-    /// Standard deviation of a parameter, `sqrt(V_kk)`: zero if fixed or at a
-    /// bound; none if the fit failed.
+    /// Standard deviation of a parameter, `sqrt(V_kk)`; none if it is not free or the fit
+    /// failed.
     #[must_use]
     pub fn error(&self, parameter: usize) -> Option<f64> {
         self.covariance_of(parameter, parameter).map(f64::sqrt)
     }
 
-    /// Element of the covariance; none if the fit failed.
+    /// Element of the covariance; none if one of the two is not free or the fit failed.
     #[must_use]
     pub fn covariance_of(&self, one: usize, other: usize) -> Option<f64> {
+        let n = self.point.len();
+        let is_free = |k: usize| self.states.get(k) == Some(&State::Free);
+        if !self.is_converged() || !is_free(one) || !is_free(other) {
+            return None;
+        }
+        self.covariance.get(one * n + other).copied()
+    }
+
+    /// Second derivative of the profile along a parameter at this point, also where the
+    /// parameter is on a bound: one over its variance were it free. None where the fit
+    /// failed or the Hessian of the free parameters and it has no inverse.
+    #[must_use]
+    pub fn profile_curvature(&self, parameter: usize) -> Option<f64> {
         let n = self.point.len();
         if !self.is_converged() {
             return None;
         }
-        self.covariance.get(one * n + other).copied()
+        let mut states = self.states.clone();
+        *states.get_mut(parameter)? = State::Free;
+        let (covariance, _) = covariance(&self.hessian, &vec![f64::INFINITY; n], &states).ok()?;
+        Some(1.0 / covariance[parameter * n + parameter])
     }
 
     /// Parameters on a bound.
@@ -175,22 +208,63 @@ impl Fit {
             gradient: end.place.gradient,
             hessian: end.place.hessian,
             covariance: Vec::new(),
+            flat: Vec::new(),
             states,
             failure,
             others: Vec::new(),
             evaluations: end.evaluations,
         };
         if fit.failure != Some(FitFailure::StartNotFinite) {
-            match covariance(&fit.hessian, &fit.states) {
-                Ok(covariance) => fit.covariance = covariance,
-                Err((eigenvalue, along)) if fit.failure.is_none() => {
-                    let along = likelihood.parameters()[along].name.clone();
-                    fit.failure = Some(FitFailure::NotPositiveDefinite { eigenvalue, along });
-                }
-                Err(_) => (),
-            }
+            fit.find_covariance(likelihood);
         }
         fit
+    }
+
+    /// The covariance, without the parameters that the likelihood does not depend on.
+    fn find_covariance(&mut self, likelihood: &dyn Likelihood) {
+        let ranges = ranges(likelihood);
+        let held = self.hardly_held(&ranges);
+        // a bound that does not hold a parameter does not measure it either
+        let mut flat = if held.is_empty() {
+            Vec::new()
+        } else {
+            let free = |k: &usize| self.states[*k] == State::Free || held.contains(k);
+            let places: Vec<usize> = (0..self.states.len()).filter(free).collect();
+            flat_directions(&self.hessian, &ranges, &places)
+        };
+        loop {
+            for direction in &flat {
+                for &k in &direction.parameters {
+                    self.states[k] = State::Unmeasured;
+                }
+            }
+            self.flat.append(&mut flat);
+            let free: Vec<usize> = (0..self.states.len())
+                .filter(|k| self.states[*k] == State::Free)
+                .collect();
+            match covariance(&self.hessian, &ranges, &self.states) {
+                Ok((covariance, worst)) if worst < UNMEASURED.recip() => {
+                    self.covariance = covariance;
+                    return;
+                }
+                _ => flat = flat_directions(&self.hessian, &ranges, &free),
+            }
+            if flat.is_empty() {
+                let (eigenvalue, along) = lowest(&self.hessian, &ranges, &free);
+                if self.failure.is_none() {
+                    let along = likelihood.parameters()[along].name.clone();
+                    self.failure = Some(FitFailure::NotPositiveDefinite { eigenvalue, along });
+                }
+                return;
+            }
+        }
+    }
+
+    /// Parameters on a bound that the gradient does not push against.
+    fn hardly_held(&self, ranges: &[f64]) -> Vec<usize> {
+        let scale = |k: usize| conditional(&self.hessian, ranges, &[k])[0];
+        let hardly = |k: &usize| self.gradient[*k].abs() * scale(*k) < HARDLY;
+        self.at_bound().filter(hardly).collect()
     }
 }
 
@@ -231,48 +305,129 @@ fn failure(end: &Descent) -> Option<FitFailure> {
     }
 }
 
-/// Inverse of the Hessian over the free parameters, `[n, n]`; else the lowest
-/// eigenvalue of the scaled Hessian and the parameter with the largest share in it.
-pub(super) fn covariance(hessian: &[f64], states: &[State]) -> Result<Vec<f64>, (f64, usize)> {
-    let n = states.len();
-    let free: Vec<usize> = (0..n).filter(|&k| states[k] == State::Free).collect();
-    let m = free.len();
-    let scale: Vec<f64> = free
-        .iter()
-        .map(|&i| {
-            let curvature = hessian[i * n + i];
-            if curvature > 0.0 {
-                1.0 / curvature.sqrt()
-            } else {
-                1.0
-            }
-        })
-        .collect();
+/// Eigenvalues of the scaled Hessian below this are flat: the error along such a
+/// direction is 1e5 times the conditional one.
+const UNMEASURED: f64 = 1e-10;
+/// Eigenvalues below minus this are negative curvature, as in a descent.
+const NEGATIVE: f64 = 1e-9;
+/// A component of a flat direction that is smaller is none.
+const SHARE: f64 = 1e-3;
+/// A gradient below this, over one conditional standard deviation, does not hold a
+/// parameter on its bound.
+const HARDLY: f64 = 1e-5;
+
+/// Conditional standard deviations of some parameters, at most the distance of their
+/// bounds; that, or one, without curvature.
+fn conditional(hessian: &[f64], ranges: &[f64], places: &[usize]) -> Vec<f64> {
+    let scale = |&i: &usize| {
+        let curvature = hessian[i * ranges.len() + i];
+        let range = ranges[i];
+        if curvature > 0.0 {
+            range.min(1.0 / curvature.sqrt())
+        } else {
+            range.min(1.0)
+        }
+    };
+    places.iter().map(scale).collect()
+}
+
+/// Distances of the bounds of all parameters; infinite where one is, or where they are
+/// equal.
+pub(super) fn ranges(likelihood: &dyn Likelihood) -> Vec<f64> {
+    let range = |p: &Parameter| match p.bounds.1 - p.bounds.0 {
+        range if range > 0.0 => range,
+        _ => f64::INFINITY,
+    };
+    likelihood.parameters().iter().map(range).collect()
+}
+
+/// The Hessian of some parameters in units of their conditional standard deviations,
+/// `[m, m]`.
+fn scaled(hessian: &[f64], n: usize, places: &[usize], scale: &[f64]) -> Vec<f64> {
+    let m = places.len();
     let mut matrix = vec![0.0; m * m];
     for a in 0..m {
         for b in 0..m {
-            matrix[a * m + b] = hessian[free[a] * n + free[b]] * scale[a] * scale[b];
+            matrix[a * m + b] = hessian[places[a] * n + places[b]] * scale[a] * scale[b];
         }
     }
-    let mut factor = matrix.clone();
+    matrix
+}
+
+/// Inverse of the Hessian over the free parameters, `[n, n]`, and the largest element of
+/// its diagonal in units of the conditional variances; none if there is no inverse.
+pub(super) fn covariance(
+    hessian: &[f64],
+    ranges: &[f64],
+    states: &[State],
+) -> Result<(Vec<f64>, f64), Singular> {
+    let n = states.len();
+    let free: Vec<usize> = (0..n).filter(|&k| states[k] == State::Free).collect();
+    let m = free.len();
+    let scale = conditional(hessian, ranges, &free);
+    let mut factor = scaled(hessian, n, &free, &scale);
     if !cholesky(&mut factor, m) {
-        return Err(lowest(&matrix, &free));
+        return Err(Singular);
     }
     let inverse = inverse(&factor, m);
+    let worst = (0..m).map(|a| inverse[a * m + a]).fold(0.0, f64::max);
     let mut covariance = vec![0.0; n * n];
     for a in 0..m {
         for b in 0..m {
             covariance[free[a] * n + free[b]] = inverse[a * m + b] * scale[a] * scale[b];
         }
     }
-    Ok(covariance)
+    Ok((covariance, worst))
 }
 
-/// Lowest eigenvalue, at most [`LEAST_PIVOT`], and the parameter that has most of
-/// its eigenvector.
-fn lowest(matrix: &[f64], free: &[usize]) -> (f64, usize) {
-    let Some(eigen) = eigen(matrix, free.len()) else {
-        return (f64::NAN, free[0]);
+/// A Hessian without an inverse.
+#[derive(Debug)]
+pub(super) struct Singular;
+
+/// Directions among some parameters along which the Hessian vanishes; none if it is
+/// negative along another.
+fn flat_directions(hessian: &[f64], ranges: &[f64], places: &[usize]) -> Vec<Flat> {
+    let n = ranges.len();
+    // what does nothing at all is a direction of its own, whatever else is flat
+    let curvature = |k: usize| hessian[k * n + k] * conditional(hessian, ranges, &[k])[0].powi(2);
+    let alone: Vec<Flat> = places
+        .iter()
+        .filter(|k| curvature(**k).abs() < UNMEASURED)
+        .map(|k| Flat {
+            parameters: vec![*k],
+            eigenvalue: curvature(*k),
+        })
+        .collect();
+    if !alone.is_empty() {
+        return alone;
+    }
+    let scale = conditional(hessian, ranges, places);
+    let Some(eigen) = eigen(&scaled(hessian, n, places, &scale), places.len()) else {
+        return Vec::new();
+    };
+    if eigen.values.first().is_none_or(|lowest| *lowest < -NEGATIVE) {
+        return Vec::new();
+    }
+    let pairs = eigen.values.iter().zip(&eigen.vectors);
+    let flat = pairs.take_while(|(value, _)| **value < UNMEASURED);
+    flat.map(|(value, vector)| {
+        let shares = places.iter().zip(vector);
+        let shares = shares.filter(|(_, share)| share.abs() > SHARE);
+        Flat {
+            parameters: shares.map(|(k, _)| *k).collect(),
+            eigenvalue: *value,
+        }
+    })
+    .collect()
+}
+
+/// Lowest eigenvalue of the scaled Hessian, at most [`LEAST_PIVOT`], and the parameter
+/// that has most of its eigenvector.
+fn lowest(hessian: &[f64], ranges: &[f64], free: &[usize]) -> (f64, usize) {
+    let n = ranges.len();
+    let scale = conditional(hessian, ranges, free);
+    let Some(eigen) = eigen(&scaled(hessian, n, free, &scale), free.len()) else {
+        return (f64::NAN, free.first().copied().unwrap_or(0));
     };
     let vector = &eigen.vectors[0];
     let along = (0..free.len())

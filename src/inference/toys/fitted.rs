@@ -1,7 +1,7 @@
 //! The fits of one pseudo-experiment.
 
 use crate::inference::Likelihood;
-use crate::inference::fit::{Fit, FitError, FitSettings, fit, refit};
+use crate::inference::fit::{Fit, FitError, FitSettings, State, fit, refit};
 
 /// What the fits of a pseudo-experiment gave. `[n]` are the parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,7 +13,8 @@ pub struct FittedToy {
     pub t: f64,
     /// The best fit, `[n]`.
     pub fitted: Vec<f64>,
-    /// Errors from its Hessian, `[n]`: 0 at a bound; not numbers for a failed fit.
+    /// Errors from its Hessian, `[n]`: 0 at a bound or if fixed; not numbers for a failed fit
+    /// and for what the toy does not measure.
     pub errors: Vec<f64>,
 }
 
@@ -43,7 +44,11 @@ pub fn fit_toy(
             free = again;
         }
     }
-    let error = |k| free.error(k).unwrap_or(f64::NAN);
+    let error = |k: usize| match free.states[k] {
+        _ if !free.is_converged() => f64::NAN,
+        State::AtLower | State::AtUpper | State::Fixed => 0.0,
+        State::Free | State::Unmeasured => free.error(k).unwrap_or(f64::NAN),
+    };
     Ok(FittedToy {
         converged: free.is_converged() && conditional.is_converged(),
         t: (2.0 * (conditional.nll - free.nll)).max(0.0),

@@ -29,7 +29,7 @@ pub enum PoolError {
     },
     /// Weights of both signs.
     #[error(
-        "{negative} of {events} events of the pool of toys have negative weights, event {row} {value}: a Poisson number needs a positive mean; throw from a positive reference sample reweighted to the point instead"
+        "{negative} of {events} events of the pool of toys have negative weights, event {row} {value}: a Poisson number needs a positive mean; throw from a sample of positive weights reweighted to the point"
     )]
     Negative {
         /// How many are negative.

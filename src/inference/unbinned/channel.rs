@@ -166,6 +166,12 @@ impl UnbinnedChannel {
         }
     }
 
+    /// Names of the parameters that a point has, in their order.
+    #[must_use]
+    pub fn parameters(&self) -> &[String] {
+        &self.parameters
+    }
+
     /// The processes.
     #[must_use]
     pub fn processes(&self) -> &[Process] {

@@ -18,10 +18,14 @@ pub(super) fn parameters(
     let rows = result.fit.parameters.iter().map(|p| {
         let pull = p.pull.map_or_else(
             || "–".to_owned(),
-            |[pull, error]| format!("{pull:.3} ± {error:.3}"),
+            |(pull, error)| match error {
+                Some(error) => format!("{pull:.3} ± {error:.3}"),
+                None => format!("{pull:.3}"),
+            },
         );
-        let bound = if p.at_bound { "yes" } else { "" };
-        vec![p.label.clone(), asymmetric(p), pull, bound.to_owned()]
+        let why = p.not_measured.as_ref().or(p.no_error.as_ref());
+        let why = why.map_or_else(String::new, Clone::clone);
+        vec![p.label.clone(), asymmetric(p), pull, why]
     });
     let rates = result.rates.iter().map(|(name, [rate, error])| {
         let coefficient = &study.measurement.samples[name].coefficient;
@@ -36,10 +40,12 @@ pub(super) fn parameters(
         title: "Best fit".to_owned(),
         tables: vec![
             Table {
-                caption: "Best fit with errors from the Hessian and, in brackets, where t = 1. \
-                          Pulls: (fitted − measured) / error, with the post-fit error."
-                    .to_owned(),
-                header: header(&["parameter", "best fit", "pull", "at a bound"]),
+                caption:
+                    "Best fit with errors from the Hessian and, in brackets, where t = 1; on a \
+                          bound, or without curvature, the Hessian gives none. Pulls: (fitted − \
+                          measured) / error, with the post-fit error."
+                        .to_owned(),
+                header: header(&["parameter", "best fit", "pull", "no error from the Hessian"]),
                 rows: rows.collect(),
             },
             Table {
@@ -60,19 +66,28 @@ pub(super) fn parameters(
             point.join(", ")
         ));
     }
-    if (2..=CORRELATIONS).contains(&result.fit.parameters.len()) {
-        let labels = result.fit.parameters.iter().map(|p| p.label.clone());
+    // those without error have no correlation
+    let correlation = &result.fit.correlation;
+    let known: Vec<usize> = (0..correlation.len())
+        .filter(|k| correlation[*k][*k].is_some())
+        .collect();
+    if (2..=CORRELATIONS).contains(&known.len()) {
+        let label = |k: &usize| result.fit.parameters[*k].label.clone();
+        let row = |i: &usize| -> Vec<f64> {
+            let values = known.iter().map(|j| correlation[*i][*j]);
+            values.map(|x| x.unwrap_or(f64::NAN)).collect()
+        };
         let drawn = CorrelationMatrix {
             title: study.measurement.report.data_label.clone(),
-            labels: labels.collect(),
-            values: result.fit.correlation.clone(),
+            labels: known.iter().map(label).collect(),
+            values: known.iter().map(row).collect(),
             z_label: "correlation".to_owned(),
         }
         .draw();
         let caption = "Correlations of the parameters at the best fit.";
         section
             .figures
-            .push(figure(study, "correlation", caption, drawn)?);
+            .extend(figure(study, "correlation", caption, drawn)?);
     }
     Ok(section)
 }

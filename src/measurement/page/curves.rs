@@ -4,7 +4,7 @@ use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{ContourResult, MeasurementResult, ScanResult};
 use super::figure;
-use super::verdict::set_text;
+use super::verdict::{set_text, with_error};
 use crate::report::page::{PageFigure, Section, Table};
 use crate::report::plot::{LikelihoodCurve, ProfileContours, ScanCurve};
 
@@ -34,18 +34,20 @@ pub(super) fn curves(
         let compared: &[&str] = &["profiled", "statistical", "exact"];
         section
             .figures
-            .push(curve(study, &file, label, scan, compared)?);
+            .extend(curve(study, &file, label, scan, compared)?);
         if scan.curves.contains_key("histogram") {
             let all: &[&str] = &["profiled", "histogram"];
             let file = format!("gain_{name}");
-            section.figures.push(curve(study, &file, label, scan, all)?);
+            section
+                .figures
+                .extend(curve(study, &file, label, scan, all)?);
         }
         let rows = CURVES.iter().filter_map(|(key, words)| {
             let curve = scan.curves.get(*key)?;
             let sets = scan.intervals.get(*key)?;
             let mut row = vec![
                 (*words).to_owned(),
-                format!("{:.4} ± {:.4}", curve.best, curve.error),
+                with_error(curve.best, curve.error, false),
             ];
             row.extend(sets.iter().map(set_text));
             Some(row)
@@ -57,6 +59,13 @@ pub(super) fn curves(
                 .to_vec(),
             rows: rows.collect(),
         });
+        for (name, reason) in &scan.missing {
+            let words = CURVES.iter().find(|(key, _)| key == name);
+            let words = words.map_or(name.as_str(), |(_, words)| words);
+            section
+                .text
+                .push(format!("{label}: no curve of {words}: {reason}."));
+        }
         if let Some(difference) = scan.largest_difference {
             section.text.push(format!(
                 "{label}: learned and exact t differ by at most {difference:.3} where the exact \
@@ -73,7 +82,7 @@ fn curve(
     label: &str,
     scan: &ScanResult,
     wanted: &[&str],
-) -> Result<PageFigure, MeasureError> {
+) -> Result<Option<PageFigure>, MeasureError> {
     let present = CURVES
         .iter()
         .filter(|(key, _)| wanted.contains(key))
@@ -114,15 +123,23 @@ pub(super) fn regions(
     study: &Study<'_>,
     result: &MeasurementResult,
 ) -> Result<Section, MeasureError> {
-    let figures = result.contours.iter().map(|found| region(study, found));
-    Ok(Section {
+    let mut section = Section {
         title: "Two parameters".to_owned(),
-        figures: figures.collect::<Result<_, _>>()?,
         ..Section::default()
-    })
+    };
+    for found in &result.contours {
+        let names = found.parameters.join(" and ");
+        match &found.reason {
+            Some(reason) => section
+                .text
+                .push(format!("There is no contour of {names}: {reason}.")),
+            None => section.figures.extend(region(study, found)?),
+        }
+    }
+    Ok(section)
 }
 
-fn region(study: &Study<'_>, found: &ContourResult) -> Result<PageFigure, MeasureError> {
+fn region(study: &Study<'_>, found: &ContourResult) -> Result<Option<PageFigure>, MeasureError> {
     let [x, y] = &found.values;
     let [x_label, y_label] = &found.labels;
     let column = |t: &Vec<Option<f64>>| t.iter().map(|t| t.unwrap_or(f64::NAN)).collect();

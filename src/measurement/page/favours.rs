@@ -34,9 +34,13 @@ pub(super) fn favours(
     let Some(place) = made.parameter(interest) else {
         return Ok(section);
     };
-    let (lowest, _) = made.bounds(place);
+    let (lowest, highest) = made.bounds(place);
+    let nominal = made.list()[place].nominal;
+    // a best fit on its bound is compared with what was expected, or with the other bound
+    let values = [lowest, nominal, highest];
+    let other = values.into_iter().find(|x| *x != best.point[place]);
     let mut tested = best.point.clone();
-    tested[place] = lowest;
+    tested[place] = other.unwrap_or(lowest);
     let density = |at: &[f64]| -> Vec<f64> {
         let rate: f64 = channel.rates(at).iter().sum();
         channel.densities(at).iter().map(|q| q / rate).collect()
@@ -81,7 +85,7 @@ pub(super) fn favours(
         Err(error) => section.text.push(format!("There is no map: {error}")),
         drawn => section
             .figures
-            .push(figure(study, "favours", caption, drawn)?),
+            .extend(figure(study, "favours", caption, drawn)?),
     }
     Ok(section)
 }

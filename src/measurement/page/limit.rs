@@ -27,9 +27,15 @@ pub(super) fn section(
         .find(|p| p.name == limit.parameter);
     let label = parameter.map_or(&limit.parameter, |p| &p.label);
     let reason = limit.reason.as_ref();
-    let none = reason.map(|reason| format!("There is no limit: {reason}."));
     let text = limit_text(limit, label).map(|text| format!("{text}."));
-    section.text.extend(text.or(none));
+    let what = match text {
+        Some(_) => "Not there",
+        None => "There is no limit",
+    };
+    section.text.extend(text);
+    section
+        .text
+        .extend(reason.map(|reason| format!("{what}: {reason}.")));
     section.text.push(
         "By asymptotic formulae (arXiv:1007.1727): where the likelihood has two minima, or few \
          events, trust the toys instead."
@@ -53,7 +59,7 @@ pub(super) fn section(
                        excluded.";
         section
             .figures
-            .push(figure(study, "limit", caption, drawn)?);
+            .extend(figure(study, "limit", caption, drawn)?);
     }
     Ok(section)
 }

@@ -2,8 +2,9 @@
 
 use super::super::error::MeasureError;
 use super::super::pipeline::Study;
-use super::super::result::{ImpactsResult, MeasurementResult};
+use super::super::result::{ErrorSource, ImpactsResult, MeasurementResult};
 use super::figure;
+use super::verdict::{asymmetric, number};
 use crate::report::page::{Section, Table};
 use crate::report::plot::{ImpactRow, Impacts};
 
@@ -25,18 +26,20 @@ pub(super) fn nuisances(
         for (number, rows) in impacts.ranking.chunks(ROWS).enumerate() {
             let rows = rows.iter().map(|impact| {
                 let p = result.fit.parameters.iter().find(|p| p.name == impact.name);
-                let pull = p.and_then(|p| p.pull).unwrap_or([f64::NAN, f64::NAN]);
+                // what is not known is not drawn
+                let pull = p.and_then(|p| p.pull);
+                let pull_error = pull.and_then(|(_, error)| error).unwrap_or(f64::NAN);
                 let [up, down] = impact.refit;
+                let is_one_sided = up.is_some() != down.is_some();
+                let by_hessian = impact.post_fit.filter(|_| !is_one_sided);
                 ImpactRow {
                     name: p.map_or_else(|| impact.name.clone(), |p| p.label.clone()),
-                    pull: pull[0],
-                    pull_errors: (pull[1], pull[1]),
-                    unconstrained: p
-                        .filter(|p| p.pull.is_none())
-                        .map(|p| format!("{:.3} ± {:.3}", p.value, p.error)),
+                    pull: pull.map_or(f64::NAN, |(pull, _)| pull),
+                    pull_errors: (pull_error, pull_error),
+                    unconstrained: p.filter(|p| p.pull.is_none()).map(asymmetric),
                     post_fit: (
-                        down.unwrap_or(-impact.post_fit),
-                        up.unwrap_or(impact.post_fit),
+                        down.or(by_hessian.map(|x| -x)).unwrap_or(f64::NAN),
+                        up.or(by_hessian).unwrap_or(f64::NAN),
                     ),
                     pre_fit: impact.pre_fit.map(|x| (-x, x)),
                 }
@@ -52,29 +55,45 @@ pub(super) fn nuisances(
             let caption = "Pulls with post-fit errors, and impacts: filled by refit with the \
                            parameter moved by its post-fit error, open for its pre-fit error.";
             let file = format!("impacts_{name}_{}", number + 1);
-            section.figures.push(figure(study, &file, caption, drawn)?);
+            section
+                .figures
+                .extend(figure(study, &file, caption, drawn)?);
         }
     }
     Ok(section)
 }
 
 fn groups(label: &str, impacts: &ImpactsResult) -> Table {
+    let text = |x: Option<f64>| x.map_or_else(|| "–".to_owned(), number);
     let mut rows = vec![
-        vec!["total".to_owned(), format!("{:.4}", impacts.error)],
-        vec![
-            "statistics".to_owned(),
-            format!("{:.4}", impacts.statistical),
-        ],
+        vec!["total".to_owned(), text(impacts.error)],
+        vec!["statistics".to_owned(), text(impacts.statistical)],
     ];
-    let group = |(name, impact): (&String, &f64)| vec![name.clone(), format!("{impact:.4}")];
+    let group = |(name, impact): (&String, &Option<f64>)| vec![name.clone(), text(*impact)];
     rows.extend(impacts.groups.iter().map(group));
     for impact in impacts.ranking.iter().take(ROWS) {
-        let name = impact.name.clone();
-        rows.push(vec![name, format!("{:+.4}", impact.post_fit)]);
+        let signed = |x: f64| format!("{x:+.4}");
+        let refit = impact
+            .refit
+            .map(|x| x.map_or_else(|| "–".to_owned(), signed));
+        let value = match impact.post_fit {
+            Some(x) => signed(x),
+            None => refit.join(", "),
+        };
+        rows.push(vec![impact.name.clone(), value]);
     }
+    let from = match impacts.from {
+        ErrorSource::Hessian => "from the Hessian",
+        ErrorSource::ProfileUp => {
+            "upwards, to where t = 1: the Hessian gives none; single parameters by refit"
+        }
+        ErrorSource::ProfileDown => {
+            "downwards, to where t = 1: the Hessian gives none; single parameters by refit"
+        }
+    };
     Table {
         caption: format!(
-            "Errors of {label}: statistics with all nuisance parameters at the best fit, groups \
+            "Errors of {label}, {from}: statistics with all nuisance parameters at the best fit, groups \
              as the difference in quadrature with the group frozen, single parameters as \
              V_{{muk}} / sqrt(V_{{kk}})."
         ),

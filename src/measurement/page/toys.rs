@@ -5,7 +5,8 @@ use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{MeasurementResult, ToyPoint, ToysResult};
 use super::figure;
-use crate::inference::neyman;
+use super::verdict::{number, with_error};
+use crate::inference::neyman::{self, EdgeKind};
 use crate::report::page::{PageFigure, Section, Table};
 use crate::report::plot::{
     Belt, BeltLevel, BeltPoint, Coverage, CoverageMethod, CoveragePoint, TDistribution, TQuantile,
@@ -31,12 +32,17 @@ pub(super) fn section(
     section
         .text
         .extend(warning.map(|w| format!("Warning: {w}.")));
+    let reasons = [("belt", &found.no_belt), ("set", &found.no_sets)];
+    for (what, reason) in reasons {
+        let text = |reason| format!("There is no {what} at {reason}.");
+        section.text.extend(reason.as_ref().map(text));
+    }
     if !found.belt.is_empty() {
-        section.figures.push(belt(study, result, found, label)?);
+        section.figures.extend(belt(study, result, found, label)?);
         section.text.extend(found.sets.iter().map(toys_set_text));
     }
-    section.figures.push(coverage(study, found, label)?);
-    section.figures.push(t_distribution(study, found, label)?);
+    section.figures.extend(coverage(study, found, label)?);
+    section.figures.extend(t_distribution(study, found, label)?);
     Ok(section)
 }
 
@@ -49,8 +55,11 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
         ];
         let covered = |c: &[f64; 3]| format!("{:.4} [{:.4}, {:.4}]", c[0], c[1], c[2]);
         row.extend(p.coverage.iter().map(covered));
-        row.push(format!("{:.4} ± {:.4}", p.fitted[0], p.fitted[1]));
-        row.push(format!("{:+.3}", p.bias));
+        row.push(with_error(p.fitted.0, p.fitted.1, false));
+        row.push(
+            p.bias
+                .map_or_else(|| "–".to_owned(), |bias| format!("{bias:+.3}")),
+        );
         row.push(format!("{:.1} %", 100.0 * p.at_bound));
         row.push(format!("{:.2} %", 100.0 * p.duplicates));
         row.push(format!("{:.3}", p.common_shift));
@@ -75,10 +84,11 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
 fn toys_set_text(set: &neyman::ConfidenceSet) -> String {
     let text = |i: &neyman::Interval| {
         let (low, high) = (&i.low, &i.high);
-        format!(
-            "[{:.4} ± {:.4}, {:.4} ± {:.4}]",
-            low.mu, low.error, high.mu, high.error
-        )
+        let end = |edge: &neyman::Edge| match edge.kind {
+            EdgeKind::Crossing => with_error(edge.mu, Some(edge.error), false),
+            EdgeKind::EndOfGrid => format!("{} (the end of the toys)", number(edge.mu)),
+        };
+        format!("[{}, {}]", end(low), end(high))
     };
     let intervals: Vec<String> = set.intervals.iter().map(text).collect();
     format!(
@@ -92,7 +102,7 @@ fn coverage(
     study: &Study<'_>,
     found: &ToysResult,
     label: &str,
-) -> Result<PageFigure, MeasureError> {
+) -> Result<Option<PageFigure>, MeasureError> {
     let points = |k: usize| -> Vec<CoveragePoint> {
         let point = |p: &ToyPoint| {
             let [value, low, high] = p.coverage[k];
@@ -124,13 +134,12 @@ fn t_distribution(
     study: &Study<'_>,
     found: &ToysResult,
     label: &str,
-) -> Result<PageFigure, MeasureError> {
+) -> Result<Option<PageFigure>, MeasureError> {
     let middle = &found.points[found.points.len() / 2];
     let critical = found.belt.iter().find(|p| p.mu == middle.value);
     let quantiles = critical.into_iter().flat_map(|point| {
-        let both = LEVELS.iter().zip(&point.critical);
-        both.map(|((level, _), c)| TQuantile {
-            level: *level,
+        point.critical.iter().map(|c| TQuantile {
+            level: c.toys.probability,
             value: c.toys.value,
             error: 0.5 * (c.toys.high - c.toys.low),
             asymptotic: c.asymptotic,
@@ -154,29 +163,34 @@ fn belt(
     result: &MeasurementResult,
     found: &ToysResult,
     label: &str,
-) -> Result<PageFigure, MeasureError> {
+) -> Result<Option<PageFigure>, MeasureError> {
     let name = &study.measurement.measurement.interest[0];
     let curve = result
         .scans
         .get(name)
         .and_then(|s| s.curves.get("profiled"));
-    let levels = LEVELS.iter().enumerate().map(|(k, (level, t))| {
+    let of = |p: &neyman::BeltPoint, level: f64| {
+        let toys = p.critical.iter().map(|c| c.toys);
+        toys.into_iter().find(|toys| toys.probability == level)
+    };
+    let levels = LEVELS.iter().filter_map(|(level, t)| {
         let point = |p: &neyman::BeltPoint| {
-            let toys = &p.critical[k].toys;
-            BeltPoint {
+            let toys = of(p, *level)?;
+            Some(BeltPoint {
                 parameter: p.mu,
                 quantile: toys.value,
                 errors: (toys.value - toys.low, toys.high - toys.value),
-            }
+            })
         };
+        let points: Vec<BeltPoint> = found.belt.iter().filter_map(point).collect();
         let set = found.sets.iter().find(|s| s.level == *level);
         let intervals = set.into_iter().flat_map(|s| &s.intervals);
-        BeltLevel {
+        (!points.is_empty()).then(|| BeltLevel {
             level: *level,
-            points: found.belt.iter().map(point).collect(),
+            points,
             asymptotic: Some(*t),
             intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
-        }
+        })
     });
     let observed = curve.map(|c| c.points.iter().map(|p| (p[0], p[1])).collect());
     let drawn = Belt {

@@ -96,7 +96,7 @@ pub(super) fn trust(
         let caption = "Calibration of the ratios, the least calibrated first, six at most.";
         section
             .figures
-            .push(figure(study, "calibration", caption, drawn)?);
+            .extend(figure(study, "calibration", caption, drawn)?);
     }
     Ok(section)
 }

@@ -3,20 +3,47 @@
 use super::super::result::{IntervalSet, LimitResult, MeasurementResult, ParameterResult};
 use crate::report::page::{Status, Verdict};
 
-/// A parameter with its errors.
+/// A parameter with its errors; no error is ever shown as zero.
 pub(super) fn asymmetric(p: &ParameterResult) -> String {
-    let value = format!("{:.4} ± {:.4}", p.value, p.error);
-    match p.minos {
-        Some([Some(down), Some(up)]) => format!("{value} (−{:.4} +{up:.4})", -down),
-        Some([None, Some(up)]) => format!("{value} (down: at its bound, +{up:.4})"),
-        Some([Some(down), None]) => format!("{value} (−{:.4}, up: not found)", -down),
-        _ => value,
+    if p.not_measured.is_some() {
+        return "not measured".to_owned();
+    }
+    let value = with_error(p.value, p.error, p.at_bound);
+    let sides = (p.error_down, p.error_up);
+    if p.minos.is_none() && sides == (None, None) {
+        return value;
+    }
+    match sides {
+        (Some(down), Some(up)) => format!("{value} (−{} +{})", number(down), number(up)),
+        (None, Some(up)) if p.at_bound => format!("{value} (+{})", number(up)),
+        (Some(down), None) if p.at_bound => format!("{value} (−{})", number(down)),
+        (None, Some(up)) => format!("{value} (down to its bound, +{})", number(up)),
+        (Some(down), None) => format!("{value} (−{}, up to its bound)", number(down)),
+        (None, None) => format!("{value} (t = 1 was not found)"),
+    }
+}
+
+/// A value with its symmetric error, or where it is if it has none.
+pub(super) fn with_error(value: f64, error: Option<f64>, at_bound: bool) -> String {
+    match error.filter(|error| *error > 0.0) {
+        Some(error) => format!("{} ± {}", number(value), number(error)),
+        None if at_bound => format!("{} at the bound", number(value)),
+        None => number(value),
+    }
+}
+
+/// Four digits after the point, or four that are not zero of something smaller.
+pub(super) fn number(x: f64) -> String {
+    match x.abs() {
+        0.0 => "0.0000".to_owned(),
+        size if size < 1e-3 => format!("{x:.3e}"),
+        _ => format!("{x:.4}"),
     }
 }
 
 /// A confidence set in words.
 pub(super) fn set_text(set: &IntervalSet) -> String {
-    let end = |x: &Option<f64>| x.map_or_else(|| "?".to_owned(), |x| format!("{x:.4}"));
+    let end = |x: &Option<f64>| x.map_or_else(|| "not found".to_owned(), number);
     let intervals = set.intervals.iter();
     let texts: Vec<String> = intervals
         .map(|[low, high]| format!("[{}, {}]", end(low), end(high)))
@@ -38,9 +65,16 @@ pub fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
             .flatten()
             .map(|s| format!("{:.2} %: {}", 100.0 * s.level, set_text(s)))
             .collect();
+        let found = match &p.not_measured {
+            Some(why) => format!("{} is not measured: {why}", p.label),
+            None => format!("{} = {}; {}", p.label, asymmetric(p), sets.join("; ")),
+        };
         lines.push(Verdict {
-            status: Status::Info,
-            text: format!("{} = {}; {}", p.label, asymmetric(p), sets.join("; ")),
+            status: match p.not_measured {
+                Some(_) => Status::Bad,
+                None => Status::Info,
+            },
+            text: found,
         });
         let difference = result.scans.get(&p.name).and_then(|s| s.largest_difference);
         if let Some(difference) = difference {
@@ -75,16 +109,29 @@ pub fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
     lines
 }
 
-/// An upper limit in words.
+/// An upper limit in words, of what there is of it.
 pub(super) fn limit_text(limit: &LimitResult, label: &str) -> Option<String> {
-    let [lowest, low, median, high, highest] = limit.expected?;
     let level = 100.0 * limit.confidence_level;
-    let observed = limit.observed.map_or_else(
-        || format!("{label}: upper limit at {level} % CL (CLs)"),
-        |observed| format!("{label} < {observed:.4} at {level} % CL (CLs)"),
-    );
-    Some(format!(
-        "{observed}; expected without signal {median:.4}, 68 % of data [{low:.4}, {high:.4}], 95 % \
-         [{lowest:.4}, {highest:.4}]"
-    ))
+    let observed = limit
+        .observed
+        .map(|x| format!("{label} < {} at {level} % CL (CLs)", number(x)));
+    let expected = limit.expected.map(|[lowest, low, median, high, highest]| {
+        let end = |x: Option<f64>| x.map_or_else(|| "none".to_owned(), number);
+        format!(
+            "expected without signal {}, 68 % of data [{}, {}], 95 % [{}, {}]",
+            end(median),
+            end(low),
+            end(high),
+            end(lowest),
+            end(highest)
+        )
+    });
+    match (observed, expected) {
+        (Some(observed), Some(expected)) => Some(format!("{observed}; {expected}")),
+        (Some(observed), None) => Some(format!("{observed}; no expected limit")),
+        (None, Some(expected)) => Some(format!(
+            "no observed upper limit on {label} at {level} % CL (CLs); {expected}"
+        )),
+        (None, None) => None,
+    }
 }

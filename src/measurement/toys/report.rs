@@ -29,7 +29,10 @@ pub(super) fn report(
             .collect();
         let n = reported.len() as f64;
         let mean = reported.iter().sum::<f64>() / n;
-        let spread = reported.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0);
+        let square = reported.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+        let spread = (reported.len() > 1).then(|| (square / (n - 1.0)).sqrt());
+        let good = || records.iter().filter(|r| r.converged);
+        let on_bound = good().filter(|r| r.errors.get(interest) == Some(&0.0));
         let duplicates = point.pool.duplicates();
         points.push(ToyPoint {
             value: *value,
@@ -41,14 +44,17 @@ pub(super) fn report(
                 .iter()
                 .map(|c| [c.counted.value, c.counted.low, c.counted.high])
                 .collect(),
-            fitted: [mean, spread.sqrt()],
-            bias: (mean - value) / spread.sqrt(),
+            fitted: (mean, spread),
+            bias: spread
+                .filter(|s| *s > 0.0)
+                .map(|spread| (mean - value) / spread),
             pulls: report
                 .pulls
                 .iter()
                 .map(|p| [p.mean, p.mean_error, p.width, p.width_error])
+                .map(|p| p.iter().all(|x| x.is_finite()).then_some(p))
                 .collect(),
-            at_bound: report.at_bound,
+            at_bound: on_bound.count() as f64 / n,
             largest_weight: duplicates.largest_weight,
             duplicates: duplicates.share,
             common_shift: duplicates.common_shift,
@@ -61,23 +67,48 @@ pub(super) fn report(
         .zip(records)
         .map(|(value, records)| toy_set(*value, records))
         .collect();
-    let (belt, no_belt) = match Belt::new(&sets, &levels, Statistic::TwoSided) {
-        Ok(belt) => (Some(belt), None),
-        Err(error) => (None, Some(error.to_string())),
+    // a level that there are too few toys for withholds no other
+    let mut no_belt = Vec::new();
+    let possible: Vec<f64> = levels
+        .iter()
+        .copied()
+        .filter(
+            |level| match Belt::new(&sets, &[*level], Statistic::TwoSided) {
+                Ok(_) => true,
+                Err(error) => {
+                    no_belt.push(format!("{:.2} %: {error}", 100.0 * level));
+                    false
+                }
+            },
+        )
+        .collect();
+    let belt = match possible.as_slice() {
+        [] => None,
+        levels => Belt::new(&sets, levels, Statistic::TwoSided).ok(),
     };
     let curve: Vec<(f64, f64)> = scan
         .and_then(|scan| scan.curves.get("profiled"))
         .map(|curve| curve.points.iter().map(|p| (p[0], p[1])).collect())
         .unwrap_or_default();
-    let sets = belt.iter().flat_map(|belt| {
-        let set = |level: &f64| belt.confidence_set(*level, &curve).ok();
-        levels.iter().filter_map(set).collect::<Vec<_>>()
-    });
+    let mut no_sets = Vec::new();
+    let mut confidence_sets = Vec::new();
+    for level in belt.iter().flat_map(Belt::levels) {
+        match belt
+            .as_ref()
+            .map(|belt| belt.confidence_set(*level, &curve))
+        {
+            Some(Ok(set)) => confidence_sets.push(set),
+            Some(Err(error)) => no_sets.push(format!("{:.2} %: {error}", 100.0 * level)),
+            None => (),
+        }
+    }
+    let joined = |reasons: Vec<String>| (!reasons.is_empty()).then(|| reasons.join("; "));
     Ok(ToysResult {
         warning: shared_pool(analyst.measurement, config, pool),
         points,
-        sets: sets.collect(),
-        no_belt,
+        sets: confidence_sets,
+        no_sets: joined(no_sets),
+        no_belt: joined(no_belt),
         belt: belt.map(|belt| belt.points().to_vec()).unwrap_or_default(),
     })
 }
@@ -92,7 +123,10 @@ fn shared_pool(measurement: &Measurement, config: &ToysConfig, pool: &Pool) -> O
     let change = match config.events {
         ToyEvents::Simulated => format!(
             ": give samples.{} more events, or raise training.held_out",
-            m.reference.join(" and samples.")
+            match &pool.source {
+                Some(process) => process.clone(),
+                None => m.reference.join(" and samples."),
+            }
         ),
         ToyEvents::Truth => String::new(),
     };

@@ -61,12 +61,6 @@ fn failures_say_why() {
     let of = |function, nominal: &[f64]| {
         fit(&Analytic::new(function, nominal), &FitSettings::default()).unwrap()
     };
-    let flat = of(flat, &[0.0, 0.0]);
-    assert!(
-        matches!(flat.failure, Some(FitFailure::NotPositiveDefinite { .. })),
-        "{flat:?}"
-    );
-    assert!(flat.covariance.is_empty() && flat.error(0).is_none());
     let stalled = of(cliff, &[5.0]);
     assert!(
         matches!(stalled.failure, Some(FitFailure::Stalled { .. })),

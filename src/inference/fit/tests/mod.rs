@@ -1,5 +1,6 @@
 //! Likelihoods in closed form, whose fits are known.
 
+mod bounds;
 mod descent;
 mod gaussian;
 mod golden;
