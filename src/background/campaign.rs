@@ -490,7 +490,8 @@ impl<'a> Campaign<'a> {
                 | RunError::Interpolation(
                     InterpolationError::Plane { .. }
                     | InterpolationError::Empty { .. }
-                    | InterpolationError::NothingOutside { .. },
+                    | InterpolationError::NothingOutside { .. }
+                    | InterpolationError::Lost { .. },
                 )),
             ) if self.experiment.is_matrix => {
                 say(&format!("error: {error}"));

@@ -2,6 +2,7 @@
 
 use super::plan::{PlanError, region_index, settings};
 use crate::config::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
+use crate::data::expression::written;
 use crate::data::{
     Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
     Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
@@ -84,19 +85,19 @@ pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
         .map(|text| (text.clone(), text.clone()));
     let one_hot = config.features.one_hot.iter().flat_map(|(column, values)| {
         values.iter().map(move |value| {
-            let text = format!("{column} == {value:?}");
+            let text = format!("{} == {value:?}", written(column));
             (text.clone(), text)
         })
     });
     listed.chain(one_hot).collect()
 }
 
-/// What each one-hot column can be: its name in messages, the column, the values.
+/// What each one-hot column can be: its name in messages, its expression, the values.
 pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
     let columns = config.features.one_hot.iter();
     let columns = columns.map(|(column, values)| {
         let key = format!("features.one_hot.{column}");
-        (key, column.clone(), values.clone())
+        (key, written(column), values.clone())
     });
     columns.collect()
 }
@@ -187,6 +188,15 @@ impl Sample {
                 false => format!("report, {name}"),
             };
             let compiled = compile(key, text)?;
+            if !wanted.columns_are_keys && name != text.trim() && resolver.knows(name) {
+                return Err(PlanError::Variable(
+                    name.clone(),
+                    format!(
+                        "its name is that of a column or definition in {place}, and it is \
+                         `{text}`; give it another name"
+                    ),
+                ));
+            }
             request.columns.push((name.clone(), compiled));
         }
         for (column, region) in &wanted.needed {

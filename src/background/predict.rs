@@ -8,6 +8,7 @@ use super::plan::PlanError;
 use super::replicas::Replicas;
 use super::support::{Support, count};
 use crate::config::{Blinding, Config, ConfigError, InterpolationConfig, Method, SampleRole};
+use crate::data::expression::written;
 use crate::data::{
     Category, DataError, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
     Resolver, ScanRequest,
@@ -384,8 +385,8 @@ fn read_events(
         request.flags.push(("interpolation.plane".to_owned(), inside));
         let category = interpolation.category.iter();
         listed.extend(category.map(|category| {
-            let column = category.column.clone();
-            (column.clone(), column, category.values.clone())
+            let column = &category.column;
+            (column.clone(), written(column), category.values.clone())
         }));
     }
     for (_, column, listed) in listed {

@@ -176,6 +176,7 @@ impl From<InterpolationError> for Failure {
             InterpolationError::Plane { .. } => fail(Exit::Data, &error),
             InterpolationError::Empty { .. }
             | InterpolationError::NothingOutside { .. }
+            | InterpolationError::Lost { .. }
             | InterpolationError::Data(_) => fail(Exit::Config, &error),
             InterpolationError::Interrupted => fail(Exit::Interrupted, &error),
             InterpolationError::Device(error) => error.into(),

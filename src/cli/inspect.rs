@@ -4,7 +4,7 @@ use super::options::InspectArguments;
 use super::{Done, Exit, Failure, print, table};
 use crate::background::PlanError;
 use crate::config::{Experiment, Measurement};
-use crate::data::{Dataset, summarise};
+use crate::data::{Dataset, Number, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
@@ -28,7 +28,11 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
         });
         return json(&value);
     }
-    let number = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| significant(v, 7));
+    let number = |v: Option<Number>| match v {
+        None => "–".to_owned(),
+        Some(Number::Real(v)) => significant(v, 7),
+        Some(integer) => integer.to_string(),
+    };
     let rows: Vec<Vec<String>> = columns
         .iter()
         .map(|c| {
@@ -36,7 +40,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
                 c.name.clone(),
                 c.type_name.clone(),
                 number(c.min),
-                number(c.mean),
+                number(c.mean.map(Number::Real)),
                 number(c.max),
                 c.nulls.to_string(),
                 c.nans.to_string(),

@@ -244,8 +244,64 @@ impl InterpolationConfig {
         self.category.as_ref().map_or(&[0.0], |c| &c.values)
     }
 
+    /// Whether a sampled event has a column of this name before any is derived.
+    fn is_sampled(&self, name: &str) -> bool {
+        let category = self.category.as_ref().map(|c| c.column.as_str());
+        [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
+            || category == Some(name)
+            || self.variables.iter().any(|variable| variable.name == name)
+            || self.candidates.is_some() && REBUILT.contains(&name)
+    }
+
+    /// One name means one thing in observed and in sampled events.
+    fn check_names(&self, config: &Config) -> Checked {
+        let define = &config.data.define;
+        for (name, text) in &self.derived {
+            let path = format!("interpolation.derived.{name}");
+            ensure(
+                !self.is_sampled(name),
+                &path,
+                name,
+                "a name that sampled events do not have yet; it is one of the plane, the category, \
+                 the variables or the candidates",
+            )?;
+            let elsewhere = define.get(name).filter(|other| *other != text);
+            ensure(
+                elsewhere.is_none(),
+                &path,
+                text,
+                &format!(
+                    "the same as data.define.{name}, or another name: observed events have the \
+                     one, sampled events the other"
+                ),
+            )?;
+        }
+        for variable in &self.variables {
+            let other = variable
+                .expression
+                .as_ref()
+                .filter(|e| e.trim() != variable.name);
+            if let (Some(expression), true) = (other, define.contains_key(&variable.name)) {
+                let path = format!("data.define.{}", variable.name);
+                let allowed = format!(
+                    "another name: the variable `{}` of the interpolation is {expression}",
+                    variable.name
+                );
+                ensure(false, &path, &define[&variable.name], &allowed)?;
+            }
+        }
+        let rebuilt = define.keys().find(|name| REBUILT.contains(&name.as_str()));
+        if let (Some(name), Some(_)) = (rebuilt, &self.candidates) {
+            let path = format!("data.define.{name}");
+            let allowed = "another name: in sampled events it is rebuilt from the candidates";
+            ensure(false, &path, &define[name], allowed)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn check(&self, config: &Config) -> Checked {
         self.plane.check()?;
+        self.check_names(config)?;
         let count = self.variables.len();
         ensure(
             (2..=256).contains(&count),

@@ -2,7 +2,7 @@
 //! one, a wrong value says where it is, what was found and what is allowed.
 
 use super::comparison::ComparisonConfig;
-use super::matrix::expand;
+use super::matrix::{Misfit, expand};
 use super::measurement::Measurement;
 use super::raw::{AxisValue, Config};
 use indexmap::IndexMap;
@@ -166,15 +166,14 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
         comparison: Option<ComparisonConfig>,
     }
     let axes: Axes = deserialize(table.clone())?;
-    let ensembles = expand(table.clone(), &axes.matrix)?
+    let ensembles = expand(table.clone(), &axes.matrix, read_table::<Config>)?
         .into_iter()
         .map(|point| {
-            let config: Config = deserialize(point.table)?;
-            config.check()?;
+            point.config.check()?;
             Ok(EnsembleSpec {
                 name: point.name,
                 point: point.values,
-                config,
+                config: point.config,
             })
         })
         .collect::<Result<Vec<EnsembleSpec>, ConfigError>>()?;
@@ -277,11 +276,50 @@ pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
 }
 
 fn deserialize<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, ConfigError> {
+    read_table(table).map_err(|(_, error)| error)
+}
+
+fn read_table<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Misfit> {
     let whole = Value::Table(table.clone());
+    if let Some((path, error)) = rounded_integer("", &whole) {
+        return Err((path, error));
+    }
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
         let path = error.path().to_string();
-        explain(&whole, &path, error.inner().message())
+        let explained = explain(&whole, &path, error.inner().message());
+        (path, explained)
     })
+}
+
+/// The first integer that a number with a point would not be. Most keys are such
+/// numbers, where it would silently be rounded; seeds and the values of a matrix are
+/// not.
+fn rounded_integer(path: &str, value: &Value) -> Option<Misfit> {
+    let below = |key: &str| match path.is_empty() {
+        true => key.to_owned(),
+        false => format!("{path}.{key}"),
+    };
+    match value {
+        Value::Table(table) => table
+            .iter()
+            .filter(|(key, _)| !(path.is_empty() && *key == "matrix"))
+            .find_map(|(key, value)| rounded_integer(&below(key), value)),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .find_map(|(i, value)| rounded_integer(&format!("{path}[{i}]"), value)),
+        Value::Integer(x) if !path.ends_with("seed") && i128::from(*x) != *x as f64 as i128 => {
+            let error = ConfigError::Value {
+                path: path.to_owned(),
+                found: x.to_string(),
+                allowed: "an integer that is exact as a floating-point number, as all up to 2^53 \
+                          are; in expressions any integer is exact"
+                    .to_owned(),
+            };
+            Some((path.to_owned(), error))
+        }
+        _ => None,
+    }
 }
 
 /// Turns the reader's words into ours.

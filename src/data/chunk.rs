@@ -1,8 +1,8 @@
-//! A few thousand rows of columns as `f64`, and what was derived from them.
+//! A few thousand rows of columns as numbers, and what was derived from them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 use super::error::DataError;
 use super::expression::Lane;
@@ -12,6 +12,8 @@ use super::expression::Lane;
 #[derive(Debug, Default)]
 pub struct ColumnChunk {
     rows: usize,
+    /// The file that the rows come from, and the place of the first of them in it.
+    origin: Option<(PathBuf, u64)>,
     columns: HashMap<String, Lane>,
     derived: RefCell<HashMap<u64, Lane>>,
 }
@@ -25,7 +27,24 @@ impl ColumnChunk {
         }
     }
 
-    /// Adds a column of as many values as the chunk has rows.
+    /// A chunk of `rows` rows of a file, from its row `first` on.
+    pub(super) fn of_file(path: &Path, first: u64, rows: usize) -> Self {
+        Self {
+            origin: Some((path.to_owned(), first)),
+            ..Self::new(rows)
+        }
+    }
+
+    /// Where a row is in the files, for messages; its place in the chunk if the rows
+    /// come from no file.
+    pub(super) fn place_of(&self, row: usize) -> String {
+        match &self.origin {
+            Some((path, first)) => format!("row {} of {}", first + row as u64, path.display()),
+            None => format!("row {row}"),
+        }
+    }
+
+    /// Adds a column of as many floating-point values as the chunk has rows.
     pub fn insert(&mut self, name: impl Into<String>, values: Vec<f64>) -> Result<(), DataError> {
         let name = name.into();
         if values.len() != self.rows {
@@ -35,8 +54,13 @@ impl ColumnChunk {
                 expected: self.rows,
             });
         }
-        self.columns.insert(name, Lane::Each(Arc::new(values)));
+        self.insert_lane(name, Lane::real(values, None));
         Ok(())
+    }
+
+    /// Adds a column of as many values as the chunk has rows.
+    pub(super) fn insert_lane(&mut self, name: impl Into<String>, lane: Lane) {
+        self.columns.insert(name.into(), lane);
     }
 
     /// Number of rows.

@@ -1,35 +1,125 @@
-//! Arrow arrays into the two number types used here: `f64` for values, the
+//! Arrow arrays into what is computed with here: lanes of numbers for values, the
 //! bits of 64-bit integers for event ids.
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
 use arrow::buffer::NullBuffer;
-use arrow::compute::cast;
+use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
-/// The values of a numeric column, null as NaN. Integers beyond 2^53 round.
-pub(super) fn to_f64(array: &ArrayRef) -> Result<Vec<f64>, String> {
+use super::expression::Lane;
+
+/// Digits of the widest decimal that `i128` holds.
+const DECIMAL_DIGITS: u8 = 38;
+/// Bits of the integers that are all exact as `f64`.
+const EXACT_BITS: u32 = 53;
+
+/// The values of a numeric column. Integers of every width, booleans and decimals
+/// without a fraction stay exact; what has a fraction is rounded to `f64`.
+pub(super) fn to_lane(array: &ArrayRef) -> Result<Lane, String> {
+    /// All integers of a type, which are at most 2^`bits` in size.
+    macro_rules! small {
+        ($type:ty, $bits:literal) => {{
+            let integers = array.as_primitive::<$type>();
+            Ok(Lane::whole(
+                values(integers, f64::from),
+                f64::from(1_u32 << ($bits / 2)) * f64::from(1_u32 << ($bits - $bits / 2)),
+                integers.nulls().cloned(),
+            ))
+        }};
+    }
     match array.data_type() {
-        DataType::Float64 => Ok(values(array.as_primitive::<Float64Type>(), |x| x)),
-        DataType::Float32 => Ok(values(array.as_primitive::<Float32Type>(), f64::from)),
-        DataType::Int8 => Ok(values(array.as_primitive::<Int8Type>(), f64::from)),
-        DataType::Int16 => Ok(values(array.as_primitive::<Int16Type>(), f64::from)),
-        DataType::Int32 => Ok(values(array.as_primitive::<Int32Type>(), f64::from)),
-        DataType::Int64 => Ok(values(array.as_primitive::<Int64Type>(), |x| x as f64)),
-        DataType::UInt8 => Ok(values(array.as_primitive::<UInt8Type>(), f64::from)),
-        DataType::UInt16 => Ok(values(array.as_primitive::<UInt16Type>(), f64::from)),
-        DataType::UInt32 => Ok(values(array.as_primitive::<UInt32Type>(), f64::from)),
-        DataType::UInt64 => Ok(values(array.as_primitive::<UInt64Type>(), |x| x as f64)),
-        // Half floats, decimals, booleans and dictionaries.
+        DataType::Float64 => Ok(floats(array.as_primitive::<Float64Type>(), |x| x)),
+        DataType::Float32 => Ok(floats(array.as_primitive::<Float32Type>(), f64::from)),
+        DataType::Int8 => small!(Int8Type, 7),
+        DataType::Int16 => small!(Int16Type, 15),
+        DataType::Int32 => small!(Int32Type, 31),
+        DataType::UInt8 => small!(UInt8Type, 8),
+        DataType::UInt16 => small!(UInt16Type, 16),
+        DataType::UInt32 => small!(UInt32Type, 32),
+        DataType::Int64 => {
+            let integers = array.as_primitive::<Int64Type>();
+            // -1 has the size of 0 here, which the bound allows for.
+            let size = |x: i64| (x ^ (x >> 63)).cast_unsigned();
+            Ok(integer(integers, size, |x| x as f64, i128::from))
+        }
+        DataType::UInt64 => {
+            let integers = array.as_primitive::<UInt64Type>();
+            Ok(integer(integers, |x| x, |x| x as f64, i128::from))
+        }
+        DataType::Boolean => {
+            let cast = cast(array, &DataType::Float64).map_err(|error| error.to_string())?;
+            let truths = cast.as_primitive::<Float64Type>();
+            Ok(Lane::whole(
+                values(truths, |x| x),
+                1.0,
+                truths.nulls().cloned(),
+            ))
+        }
+        DataType::Dictionary(_, value) => {
+            to_lane(&cast(array, value).map_err(|error| error.to_string())?)
+        }
+        decimal if is_whole_decimal(decimal) => {
+            let widest = DataType::Decimal128(DECIMAL_DIGITS, 0);
+            let options = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            let cast = cast_with_options(array, &widest, &options);
+            let cast = cast.map_err(|error| error.to_string())?;
+            let integers = cast.as_primitive::<Decimal128Type>();
+            Ok(Lane::wide(
+                integers.values().to_vec(),
+                integers.nulls().cloned(),
+            ))
+        }
+        // Half floats and decimals with a fraction.
         _ => {
             let cast = cast(array, &DataType::Float64).map_err(|error| error.to_string())?;
-            Ok(values(cast.as_primitive::<Float64Type>(), |x| x))
+            Ok(floats(cast.as_primitive::<Float64Type>(), |x| x))
         }
     }
 }
 
+fn is_whole_decimal(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Decimal32(_, scale)
+            | DataType::Decimal64(_, scale)
+            | DataType::Decimal128(_, scale)
+            | DataType::Decimal256(_, scale)
+            if *scale <= 0
+    )
+}
+
+fn floats<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    convert: impl Fn(T::Native) -> f64,
+) -> Lane {
+    Lane::real(values(array, convert), array.nulls().cloned())
+}
+
+/// Integers of 64 bits, as `f64` where all are small enough; `size` has no more bits
+/// than the integer.
+fn integer<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    size: impl Fn(T::Native) -> u64,
+    convert: impl Fn(T::Native) -> f64,
+    widen: impl Fn(T::Native) -> i128,
+) -> Lane {
+    let bits = array.values().iter().fold(0, |bits, &x| bits | size(x));
+    let nulls = array.nulls().cloned();
+    if bits >> EXACT_BITS != 0 {
+        let wide = array.values().iter().map(|&x| widen(x)).collect();
+        return Lane::wide(wide, nulls);
+    }
+    let limit = (1_u64 << (u64::BITS - bits.leading_zeros())) as f64;
+    Lane::whole(values(array, convert), limit, nulls)
+}
+
+/// The values of a column, null as NaN.
 fn values<T: ArrowPrimitiveType>(
     array: &PrimitiveArray<T>,
     convert: impl Fn(T::Native) -> f64,

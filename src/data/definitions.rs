@@ -3,8 +3,12 @@
 //! A name means, in this order: a column of the file, a definition of the user,
 //! a built-in. A definition may not take the name of a column of the file,
 //! since one of the two would silently be ignored; it may replace a built-in.
+//! Where a text means something beside a column, as `pi` and `a-b` do in a file with
+//! columns of these names, it is refused: the column is `{pi}`, `{a-b}`. A function's
+//! name means the function before a parenthesis, and a column anywhere else.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,7 +16,9 @@ use super::builtins::BUILTINS;
 use super::chunk::ColumnChunk;
 use super::dataset::ColumnInfo;
 use super::error::DataError;
-use super::expression::{Expression, ExpressionError, Lane, is_plain_name};
+use super::expression::{
+    Expression, ExpressionError, Fault, Lane, Problem, is_plain_name, words_of,
+};
 
 /// Most layers of definitions upon definitions.
 pub const MAX_LAYERS: usize = 32;
@@ -77,7 +83,7 @@ impl Resolver {
             .iter()
             .filter(|builtin| !columns.contains_key(builtin.name))
         {
-            let expression = parse(builtin.expression, || {
+            let expression = parse(builtin.expression, &HashMap::new(), || {
                 format!("built-in `{}`", builtin.name)
             })?;
             parsed.insert(builtin.name.to_owned(), (expression, true));
@@ -89,7 +95,7 @@ impl Resolver {
             if columns.contains_key(name) {
                 return Err(DataError::Ambiguous { name: name.clone() });
             }
-            let expression = parse(text, || format!("definition `{name}`"))?;
+            let expression = parse(text, &columns, || format!("definition `{name}`"))?;
             parsed.insert(name.clone(), (expression, false));
         }
         refuse_cycles(&parsed)?;
@@ -103,10 +109,16 @@ impl Resolver {
         Ok(resolver)
     }
 
+    /// Whether a name is that of a column or of a definition of the user.
+    pub fn knows(&self, name: &str) -> bool {
+        let definition = self.definitions.get(name);
+        self.columns.contains_key(name) || definition.is_some_and(|found| !found.builtin)
+    }
+
     /// Compiles an expression over columns and definitions.
     pub fn compile(&self, text: &str) -> Result<Compiled, DataError> {
         let here = || "expression".to_owned();
-        let expression = parse(text, here)?;
+        let expression = parse(text, &self.columns, here)?;
         let formula = self
             .resolve(&expression, &[])
             .map_err(|unusable| match unusable {
@@ -219,9 +231,12 @@ impl Resolver {
                     let columns = self.columns.keys().map(String::as_str);
                     let definitions = self.definitions.keys().map(String::as_str);
                     let candidates = columns.chain(definitions).chain(more_names.iter().copied());
-                    return Err(Some(here(ExpressionError::unknown_column(
-                        expression, name, candidates,
-                    ))));
+                    let columns = self.columns.keys().map(String::as_str);
+                    let span = expression.span_of(name);
+                    let error = unwritten(expression.text(), &span, columns).unwrap_or_else(|| {
+                        ExpressionError::unknown_column(expression, name, candidates)
+                    });
+                    return Err(Some(here(error)));
                 }
             }
         }
@@ -239,11 +254,86 @@ impl Resolver {
     }
 }
 
-fn parse(text: &str, context: impl Fn() -> String) -> Result<Expression, DataError> {
-    Expression::parse(text).map_err(|error| DataError::Expression {
+/// Parses a text in which no column may be meant that is not.
+fn parse(
+    text: &str,
+    columns: &HashMap<String, ColumnInfo>,
+    context: impl Fn() -> String,
+) -> Result<Expression, DataError> {
+    let names = || columns.keys().map(String::as_str);
+    let wrong = |error| DataError::Expression {
         context: context(),
         error,
-    })
+    };
+    let expression = Expression::parse(text).map_err(|error| {
+        let hint = unwritten(text, &error.span, names());
+        wrong(hint.unwrap_or(error))
+    })?;
+    let is_column = |name: &str| columns.contains_key(name);
+    if let Some(error) = expression.hidden_by_constant("a column of the data", is_column) {
+        return Err(wrong(error));
+    }
+    match ambiguous(text, names()) {
+        Some(error) => Err(wrong(error)),
+        None => Ok(expression),
+    }
+}
+
+/// The complaint that a column whose name needs braces stands in `text` without them,
+/// around the words at `span`.
+fn unwritten<'a>(
+    text: &str,
+    span: &Range<usize>,
+    columns: impl Iterator<Item = &'a str>,
+) -> Option<ExpressionError> {
+    let (name, place) = columns
+        .filter(|name| !is_plain_name(name))
+        .flat_map(|name| places(text, name).map(move |place| (name, place)))
+        .filter(|(_, place)| {
+            let inside = |at: usize| place.contains(&at);
+            let between = text.get(place.end..span.start);
+            let ends_there = between.is_some_and(|between| between.trim().is_empty());
+            inside(span.start) || inside(span.end.saturating_sub(1)) || ends_there
+        })
+        .max_by_key(|(name, _)| name.len())?;
+    let message = format!("there is a column `{name}`: write {{{name}}}");
+    Some(ExpressionError::at(text, place, message))
+}
+
+/// Where a name stands in the text.
+fn places<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+    let found = text.match_indices(name);
+    found.map(|(start, found)| start..start + found.len())
+}
+
+/// The complaint that words of `text` are also the name of a column.
+fn ambiguous<'a>(text: &str, columns: impl Iterator<Item = &'a str>) -> Option<ExpressionError> {
+    let mut names = columns.filter(|name| !is_plain_name(name)).peekable();
+    names.peek()?;
+    let words = words_of(text);
+    let is_words = |place: &Range<usize>| {
+        let inside =
+            |(_, word): &&(bool, Range<usize>)| place.start <= word.start && word.end <= place.end;
+        let within = words.iter().filter(inside);
+        let (mut count, mut any_name) = (0, false);
+        let (mut first, mut last) = (usize::MAX, 0);
+        for (is_name, word) in within {
+            count += 1;
+            any_name |= is_name;
+            first = first.min(word.start);
+            last = last.max(word.end);
+        }
+        count > 1 && any_name && first == place.start && last == place.end
+    };
+    let (name, place) = names
+        .flat_map(|name| places(text, name).map(move |place| (name, place)))
+        .filter(|(_, place)| is_words(place))
+        .max_by_key(|(name, _)| name.len())?;
+    let message = format!(
+        "there is a column `{name}`: write {{{name}}} for it, or the operation with other \
+         spaces"
+    );
+    Some(ExpressionError::at(text, place, message))
 }
 
 /// Depth-first search; a name met again on its own path closes a circle.
@@ -321,8 +411,19 @@ impl Compiled {
 
     /// One value for each row of the chunk. Shared with the chunk, not copied,
     /// where the expression is just a column or a definition.
+    ///
+    /// # Errors
+    /// If an integer would have to be rounded, or a column is not in the chunk.
     pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
-        Ok(self.formula.eval(chunk)?.into_rows(chunk.rows()))
+        let values = self.formula.eval(chunk)?.into_rows(chunk.rows());
+        values.map_err(|problem| self.formula.refused(chunk, None, problem))
+    }
+
+    /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be.
+    pub(super) fn eval_condition(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
+        let values = self.formula.eval(chunk)?.into_condition();
+        let values = values.into_rows(chunk.rows());
+        values.map_err(|problem| self.formula.refused(chunk, None, problem))
     }
 }
 
@@ -346,7 +447,79 @@ impl Formula {
                 },
             });
         }
-        Ok(self.expression.eval_lanes(&lanes))
+        self.expression
+            .evaluate(&lanes)
+            .map_err(|fault| match fault {
+                Some(fault) => self.refused(chunk, Some(&fault), fault.problem),
+                None => DataError::NotInChunk {
+                    column: String::new(),
+                    expression: self.expression.text().to_owned(),
+                },
+            })
+    }
+
+    /// The complaint about integers that cannot be computed with; without a `fault`,
+    /// about the value of the whole expression.
+    fn refused(
+        &self,
+        chunk: &ColumnChunk,
+        fault: Option<&Fault<Problem>>,
+        problem: Problem,
+    ) -> DataError {
+        let everything = || {
+            let all = 0..self.inputs.len();
+            (0..self.expression.text().len(), all.collect())
+        };
+        let place = |row: Option<usize>| match row {
+            Some(row) => format!(" on {}", chunk.place_of(row)),
+            None => String::new(),
+        };
+        let (span, message) = match problem {
+            Problem::Inexact { second, row, value } => {
+                let operand = fault.map(|fault| self.expression.operand_of(fault, second));
+                let (span, variables): (_, Vec<usize>) = operand.unwrap_or_else(everything);
+                let message = format!(
+                    "{} {value}{}: as a floating-point number this integer would be rounded; \
+                     integers are exact in + - * %, min, max, abs and comparisons, with one \
+                     another: compare them, or subtract a large one first",
+                    self.named(&variables),
+                    place(row)
+                );
+                (span, message)
+            }
+            Problem::Overflow { row } => {
+                let span = fault.map(|fault| self.expression.span_of_fault(fault));
+                let all: Vec<usize> = (0..self.inputs.len()).collect();
+                let message = format!(
+                    "{} too large{}: the result is beyond every integer (2^127)",
+                    self.named(&all),
+                    place(row)
+                );
+                (span.unwrap_or(0..self.expression.text().len()), message)
+            }
+        };
+        DataError::Integer {
+            error: ExpressionError::at(self.expression.text(), span, message),
+        }
+    }
+
+    /// Inputs by their names, and the columns that definitions rest on.
+    fn named(&self, inputs: &[usize]) -> String {
+        let name = |&input: &usize| match &self.inputs[input] {
+            Input::Column(name) => format!("column `{name}`"),
+            Input::Formula(formula) => {
+                let mut columns = BTreeSet::new();
+                collect_columns(formula, &mut columns, &mut BTreeSet::new());
+                let columns: Vec<String> = columns.iter().map(|c| format!("`{c}`")).collect();
+                let name = &self.expression.variables()[input];
+                format!("`{name}` (of column {})", columns.join(", "))
+            }
+        };
+        let names: Vec<String> = inputs.iter().map(name).collect();
+        match names.is_empty() {
+            true => "the number".to_owned(),
+            false => format!("{} is", names.join(" with ")),
+        }
     }
 }
 

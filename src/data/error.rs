@@ -16,6 +16,12 @@ pub enum DataError {
         /// What is wrong in it, and where. Part of the message, so not a source too.
         error: ExpressionError,
     },
+    /// An integer that would be rounded, or arithmetic beyond all integers.
+    #[error("{error}")]
+    Integer {
+        /// Which, on which row, and where in the expression.
+        error: ExpressionError,
+    },
     /// Definitions that need each other.
     #[error("definitions go round in a circle: {}", .path.join(" -> "))]
     Cycle {

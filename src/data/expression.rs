@@ -1,35 +1,48 @@
 //! Selections, features and weights as text: `log(pt_h1 / 2) > 4 && !is_mc`.
 //!
-//! Everything is an `f64`; truth is 1 and 0. Precedence, loosest first: `||`,
-//! `&&`, `== !=`, `< <= > >=`, `+ -`, `* / %`, unary `- + !`, `^`. So `-x^2` is
-//! `-(x^2)`, `2^3^2` is `2^9`, `a - b - c` is `(a - b) - c`. A division by zero
-//! or the logarithm of a negative number is inf or NaN as in IEEE 754; every
-//! comparison with NaN is false (`!=` too), and NaN is not true.
+//! Precedence, loosest first: `||`, `&&`, `== !=`, `< <= > >=`, `+ -`, `* / %`, unary
+//! `- + !`, `^`. So `-x^2` is `-(x^2)`, `2^3^2` is `2^9`, `a - b - c` is `(a - b) - c`.
 //!
-//! The words are split and checked here, for positions in the messages; exmex
-//! parses and evaluates the checked text.
+//! Truth is 1 and 0. Integers are exact through `+ - * %`, comparisons, `min`, `max`,
+//! `abs`, `sign`, rounding and logic; `/`, `^`, the other functions and arithmetic with
+//! floating-point numbers need an `f64`, and an integer that none is, is an error.
+//! Integers are compared with floating-point numbers exactly.
+//!
+//! Null, which a remainder of integers by zero is too, stays null through everything, but `null && 0` is 0 and `null || 1` is 1, as in
+//! SQL. NaN is no null but a number of IEEE 754: a division by zero or the logarithm of
+//! a negative number is inf or NaN; every comparison with NaN is false (`!=` too), and
+//! NaN is not true.
+//!
+//! The text is split into words, the words become a tree, and the tree is computed
+//! over any kind of value: columns here, functions with derivatives in a likelihood.
 
+mod floats;
 mod grammar;
 mod lane;
+mod number;
+mod operators;
 mod tokens;
+mod tree;
 
 use std::fmt;
 use std::ops::Range;
-use std::str::FromStr;
 use std::sync::Arc;
 
-use exmex::{Express as _, FlatEx};
-
-pub(in crate::data) use lane::{Lane, is_true};
-use lane::{Literals, Operators};
-pub(in crate::data) use tokens::is_plain_name;
+pub(in crate::data) use floats::is_true;
+use grammar::Parsed;
+pub(in crate::data) use lane::{Lane, Problem};
+pub use number::Number;
+pub(crate) use operators::{Binary, Unary};
+pub(in crate::data) use tokens::{is_plain_name, words_of};
+pub(crate) use tokens::{is_single_word, written};
+pub(crate) use tree::{Fault, Value};
 
 /// Longest expression, in bytes.
 pub const MAX_LENGTH: usize = 4096;
 /// Deepest nesting of parentheses, functions, signs and powers.
 pub const MAX_DEPTH: usize = 64;
 /// Each function an expression may call: name, number of arguments, meaning.
-pub const FUNCTIONS: &[(&str, usize, &str)] = &lane::FUNCTIONS;
+pub const FUNCTIONS: &[(&str, usize, &str)] = &operators::FUNCTIONS;
 
 /// Columns printed around the place of an error in a long expression.
 const SHOWN_AROUND: usize = 60;
@@ -39,14 +52,12 @@ const LEAST_SIMILARITY: f64 = 0.75;
 /// A parsed expression over named variables. Cheap to clone, free of state.
 #[derive(Clone)]
 pub struct Expression {
-    inner: Arc<Parsed>,
+    inner: Arc<Inner>,
 }
 
-struct Parsed {
+struct Inner {
     text: String,
-    variables: Vec<String>,
-    spans: Vec<Range<usize>>,
-    formula: FlatEx<Lane, Operators, Literals>,
+    parsed: Parsed,
 }
 
 impl Expression {
@@ -60,15 +71,9 @@ impl Expression {
             return Err(ExpressionError::at(text, 0..0, message));
         }
         let tokens = tokens::tokenize(text)?;
-        let translation = grammar::translate(text, &tokens)?;
-        let formula = FlatEx::parse(&translation.text).map_err(|error| {
-            ExpressionError::at(text, 0..text.len(), format!("cannot be parsed: {error}"))
-        })?;
-        let inner = Parsed {
+        let inner = Inner {
             text: text.to_owned(),
-            variables: translation.variables,
-            spans: translation.spans,
-            formula,
+            parsed: grammar::parse(text, &tokens)?,
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -77,7 +82,7 @@ impl Expression {
 
     /// The names used, each once, in the order of their first appearance.
     pub fn variables(&self) -> &[String] {
-        &self.inner.variables
+        &self.inner.parsed.variables
     }
 
     /// The text that was parsed.
@@ -85,51 +90,74 @@ impl Expression {
         &self.inner.text
     }
 
-    /// Evaluates for one row; `values` in the order of [`Self::variables`].
-    /// NaN if `values` has another length.
+    /// Evaluates for one row of floating-point numbers; `values` in the order of
+    /// [`Self::variables`]. NaN if `values` has another length, or an integer of the
+    /// text is none that floating-point numbers can be computed with.
     pub fn eval(&self, values: &[f64]) -> f64 {
-        let lanes: Vec<Lane> = values.iter().map(|&value| Lane::Same(value)).collect();
-        match self.eval_lanes(&lanes) {
-            Lane::Same(value) => value,
-            Lane::Each(values) => values.first().copied().unwrap_or(f64::NAN),
+        let lanes: Vec<Lane> = values.iter().map(|&x| Lane::same_real(x)).collect();
+        let value = self.evaluate(&lanes).ok();
+        value.and_then(|lane| lane.same()).unwrap_or(f64::NAN)
+    }
+
+    /// The value over any kind of values; `variables` in the order of
+    /// [`Self::variables`]. [`None`] as the problem if there are too few of them.
+    pub(crate) fn evaluate<V: Value>(
+        &self,
+        variables: &[V],
+    ) -> Result<V, Option<Fault<V::Problem>>> {
+        if variables.len() != self.variables().len() {
+            return Err(None);
         }
+        self.inner.parsed.tree.evaluate(variables).map_err(Some)
     }
 
-    /// Evaluates for all rows of a chunk at once.
-    pub(in crate::data) fn eval_lanes(&self, lanes: &[Lane]) -> Lane {
-        self.inner
-            .formula
-            .eval(lanes)
-            .unwrap_or(Lane::Same(f64::NAN))
+    /// The operator or function at which something cannot be computed.
+    pub(crate) fn word_of<P>(&self, fault: &Fault<P>) -> Range<usize> {
+        self.inner.parsed.tree.steps[fault.step].word.clone()
     }
 
-    /// What the operators `O` of another type make of the formula; `variables` in
-    /// the order of [`Self::variables`].
-    pub(crate) fn interpret<T, O>(&self, variables: &[T]) -> Result<T, ExpressionError>
-    where
-        T: Clone + Default + fmt::Debug + FromStr,
-        T::Err: fmt::Debug,
-        O: exmex::MakeOperators<T>,
-    {
-        let text = self.inner.formula.unparse();
-        let formula = FlatEx::<T, O, Literals>::parse(text);
-        let value = formula.and_then(|formula| formula.eval(variables));
-        value.map_err(|error| {
-            let span = 0..self.inner.text.len();
-            ExpressionError::at(&self.inner.text, span, format!("cannot be used: {error}"))
-        })
+    /// All the text that is computed where something cannot be.
+    pub(in crate::data) fn span_of_fault<P>(&self, fault: &Fault<P>) -> Range<usize> {
+        self.inner.parsed.tree.steps[fault.step].span.clone()
+    }
+
+    /// The first or second operand at which something cannot be computed: its place in
+    /// the text and its variables, by number.
+    pub(in crate::data) fn operand_of<P>(
+        &self,
+        fault: &Fault<P>,
+        second: bool,
+    ) -> (Range<usize>, Vec<usize>) {
+        let tree = &self.inner.parsed.tree;
+        let operand = tree.operands(fault.step)[usize::from(second)];
+        (tree.steps[operand].span.clone(), tree.variables_of(operand))
+    }
+
+    /// Names that are taken for constants, and where each first stands.
+    pub(crate) fn constants(&self) -> &[(&'static str, Range<usize>)] {
+        &self.inner.parsed.constants
+    }
+
+    /// The complaint about a constant whose name `is_taken`, if there is one.
+    pub(crate) fn hidden_by_constant(
+        &self,
+        what: &str,
+        is_taken: impl Fn(&str) -> bool,
+    ) -> Option<ExpressionError> {
+        let mut constants = self.constants().iter();
+        let (name, span) = constants.find(|(name, _)| is_taken(name))?;
+        let message = format!(
+            "`{name}` is a constant here and also {what}: write {{{name}}} for {what}, or the \
+             constant as a number"
+        );
+        Some(ExpressionError::at(self.text(), span.clone(), message))
     }
 
     /// Where `variable` first stands in the text.
     pub(crate) fn span_of(&self, variable: &str) -> Range<usize> {
-        let index = self
-            .inner
-            .variables
-            .iter()
-            .position(|name| name == variable);
-        index.map_or(0..self.inner.text.len(), |index| {
-            self.inner.spans[index].clone()
-        })
+        let parsed = &self.inner.parsed;
+        let index = parsed.variables.iter().position(|name| name == variable);
+        index.map_or(0..self.text().len(), |index| parsed.spans[index].clone())
     }
 }
 
@@ -167,7 +195,7 @@ impl ExpressionError {
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Self {
         let hint = match nearest(name, candidates) {
-            Some(near) => format!("; did you mean `{near}`?"),
+            Some(near) => format!("; did you mean `{}`?", written(near)),
             None => String::new(),
         };
         Self::about_variable(

@@ -47,7 +47,7 @@ pub use dataset::{ColumnInfo, Dataset};
 pub use definitions::{Compiled, MAX_LAYERS, Resolver};
 pub use digest::FileRecord;
 pub use error::DataError;
-pub use expression::{Expression, ExpressionError, FUNCTIONS, MAX_DEPTH, MAX_LENGTH};
+pub use expression::{Expression, ExpressionError, FUNCTIONS, MAX_DEPTH, MAX_LENGTH, Number};
 pub use hidden::{HIDDEN, HIDDEN_IN_WATCHED, Hidden};
 pub use ids::{IdColumn, IdSpec, Ids, event_key};
 pub use losses::{Loss, LossKind, Losses};

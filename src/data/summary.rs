@@ -1,14 +1,16 @@
 //! What is in the columns, for a first look at files: one pass, a few numbers
 //! for each column, whatever the number of rows.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array as _, ArrayRef};
 use rayon::prelude::*;
 
-use super::convert::to_f64;
+use super::convert::to_lane;
 use super::dataset::Dataset;
 use super::error::DataError;
+use super::expression::Number;
 
 /// One numeric column over all files.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -20,10 +22,10 @@ pub struct ColumnSummary {
     /// Rows, with or without a value.
     pub rows: u64,
     /// Smallest finite value; none if no value is finite.
-    pub min: Option<f64>,
+    pub min: Option<Number>,
     /// Largest finite value.
-    pub max: Option<f64>,
-    /// Mean of the finite values.
+    pub max: Option<Number>,
+    /// Mean of the finite values, that of large integers rounded.
     pub mean: Option<f64>,
     /// Rows without a value.
     pub nulls: u64,
@@ -91,8 +93,8 @@ pub fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>, DataError> {
 struct Tally {
     rows: u64,
     finite: u64,
-    min: f64,
-    max: f64,
+    /// Smallest and largest finite value.
+    range: Option<[Number; 2]>,
     mean: f64,
     nulls: u64,
     nans: u64,
@@ -103,21 +105,21 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, array: &ArrayRef) -> Result<(), String> {
-        let values = to_f64(array)?;
+        let lane = to_lane(array)?;
+        let range = lane.range();
+        let values = lane.rounded(array.len());
         let nulls = array.logical_nulls().map_or(0, |nulls| nulls.null_count());
         let mut part = Self {
             rows: values.len() as u64,
             nulls: nulls as u64,
+            range,
             ..Self::default()
         };
-        (part.min, part.max) = (f64::INFINITY, f64::NEG_INFINITY);
         let (mut sum, mut not_numbers) = (0.0, 0);
-        for &x in &values {
+        for &x in values.iter() {
             if x.is_finite() {
                 part.finite += 1;
                 sum += x;
-                part.min = part.min.min(x);
-                part.max = part.max.max(x);
                 part.zeros += u64::from(x == 0.0);
             } else if x.is_nan() {
                 not_numbers += 1;
@@ -138,16 +140,21 @@ impl Tally {
 
     fn merge(&mut self, other: &Self) {
         if other.finite > 0 {
-            let empty = self.finite == 0;
-            self.min = if empty {
-                other.min
-            } else {
-                self.min.min(other.min)
-            };
-            self.max = if empty {
-                other.max
-            } else {
-                self.max.max(other.max)
+            self.range = match (self.range, other.range) {
+                (Some([low, high]), Some([lower, higher])) => {
+                    let min = if lower.order(low).is_some_and(Ordering::is_lt) {
+                        lower
+                    } else {
+                        low
+                    };
+                    let max = if higher.order(high).is_some_and(Ordering::is_gt) {
+                        higher
+                    } else {
+                        high
+                    };
+                    Some([min, max])
+                }
+                (range, other) => range.or(other),
             };
             self.finite += other.finite;
             self.mean += (other.mean - self.mean) * (other.finite as f64 / self.finite as f64);
@@ -161,14 +168,13 @@ impl Tally {
     }
 
     fn named(self, name: &str, type_name: &str) -> ColumnSummary {
-        let some = |value: f64| (self.finite > 0).then_some(value);
         ColumnSummary {
             name: name.to_owned(),
             type_name: type_name.to_owned(),
             rows: self.rows,
-            min: some(self.min),
-            max: some(self.max),
-            mean: some(self.mean),
+            min: self.range.map(|[min, _]| min),
+            max: self.range.map(|[_, max]| max),
+            mean: (self.finite > 0).then_some(self.mean),
             nulls: self.nulls,
             nans: self.nans,
             infinities: self.infinities,

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::arrays::{Counts, Reason, Room};
 use super::chunk::ColumnChunk;
-use super::convert::{to_bits, to_f64};
+use super::convert::{to_bits, to_lane};
 use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::is_true;
@@ -194,7 +194,7 @@ impl Plan<'_> {
             batch,
             first_row,
         };
-        let mut chunk = ColumnChunk::new(batch.num_rows());
+        let mut chunk = ColumnChunk::of_file(&rows.file.path, first_row, batch.num_rows());
         for name in &self.names {
             rows.convert(name, &mut chunk)?;
         }
@@ -208,7 +208,7 @@ impl Plan<'_> {
         let mut undecided = Vec::new();
         let mut hidden = vec![false; chunk.rows()];
         for selection in &request.hidden.selections {
-            let values = selection.eval_chunk(chunk)?;
+            let values = selection.eval_condition(chunk)?;
             // Not `is_true`: what is neither true nor false is hidden too.
             let rows = hidden.iter_mut().zip(values.iter());
             rows.for_each(|(hidden, &x)| *hidden |= x != 0.0);
@@ -217,14 +217,14 @@ impl Plan<'_> {
         let mut wanted: Vec<bool> = hidden.iter().map(|hidden| !(rejects && *hidden)).collect();
         let visible = wanted.iter().filter(|visible| **visible).count() as u64;
         if let Some(selection) = &request.selection {
-            let values = selection.eval_chunk(chunk)?;
+            let values = selection.eval_condition(chunk)?;
             add_undecided(&mut undecided, Reason::Selection, &values, &wanted);
             let rows = wanted.iter_mut().zip(values.iter());
             rows.for_each(|(wanted, &x)| *wanted &= is_true(x));
         }
         let mut flags = vec![0_u64; chunk.rows()];
         for (bit, (_, region)) in request.flags.iter().enumerate() {
-            let values = region.eval_chunk(chunk)?;
+            let values = region.eval_condition(chunk)?;
             add_undecided(&mut undecided, Reason::Flag(bit), &values, &wanted);
             let rows = flags.iter_mut().zip(values.iter());
             rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
@@ -293,8 +293,8 @@ impl Rows<'_> {
     /// Adds a column to the chunk, unless it is there.
     fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<(), DataError> {
         if chunk.column(name).is_none() {
-            let values = to_f64(self.column(name)?).map_err(|message| self.corrupt(message))?;
-            chunk.insert(name, values)?;
+            let lane = to_lane(self.column(name)?).map_err(|message| self.corrupt(message))?;
+            chunk.insert_lane(name, lane);
         }
         Ok(())
     }

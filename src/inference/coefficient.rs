@@ -13,10 +13,10 @@ mod tree;
 pub use spline::{Spline, SplineError};
 
 use super::Derivatives;
-use crate::data::expression::{Expression, ExpressionError, nearest};
+use crate::data::expression::{Binary, Expression, ExpressionError, nearest};
 use std::fmt;
 use std::sync::Arc;
-use tree::{Binary, Tree};
+use tree::Tree;
 
 /// A function of the parameters of a model.
 #[derive(Clone)]
@@ -36,6 +36,10 @@ impl Coefficient {
     /// what has no derivative: comparisons, logic, rounding, `%`, `atan2`, `hypot`.
     pub fn parse<S: AsRef<str>>(text: &str, parameters: &[S]) -> Result<Self, ExpressionError> {
         let expression = Expression::parse(text)?;
+        let is_parameter = |name: &str| parameters.iter().any(|known| known.as_ref() == name);
+        if let Some(error) = expression.hidden_by_constant("a parameter", is_parameter) {
+            return Err(error);
+        }
         let place = |name: &String| {
             let known = || parameters.iter().map(AsRef::as_ref);
             let place = known().position(|parameter| parameter == name);

@@ -121,7 +121,6 @@ pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
     }
 }
 
-/// A figure, saved beside the page.
 /// A figure, saved beside the page; none, with a note, if it cannot be drawn.
 fn figure(
     study: &Study<'_>,

@@ -264,6 +264,14 @@ fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         return Vec::new();
     };
     let mut lines = Vec::new();
+    if interpolation.dropped > 0 {
+        let text = format!(
+            "{} sampled events of all members have features that are not finite and are dropped: \
+             the prediction lacks them.",
+            interpolation.dropped
+        );
+        lines.push(line(Status::Warning, text));
+    }
     for (number, category) in interpolation.categories.iter().enumerate() {
         let name = category
             .value

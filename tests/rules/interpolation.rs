@@ -230,7 +230,7 @@ fn advice_is_not_what_is_set_already() {
     );
     let metrics = place.json("out/metrics.json");
     let category = &metrics["interpolation"]["categories"][0];
-    assert!(category["empty_bins"].as_u64().unwrap() > 3, "{category}");
+    assert!(category["empty_bins"].as_u64().unwrap() > 0, "{category}");
 }
 
 /// Settings without effect are refused by name, for every method.
@@ -388,12 +388,7 @@ fn texts(value: &Value) -> String {
 #[test]
 fn a_comparison_has_one_set_of_edges_and_all_errors() {
     let place = compared();
-    let done = place.run("out", &[]).exits(0);
-    assert!(
-        !done.stdout.contains("check   comparison"),
-        "{}",
-        done.stdout
-    );
+    place.run("out", &[]).exits(0);
     let compared = place.json("out/comparison.json");
     let rows = compared["rows"].as_object().unwrap();
     let edges_of = |row: &str, method: &str, variable: &str| {
@@ -405,6 +400,16 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
         ("b", vec!["members", "control_region"]),
     ] {
         let method = &rows[row]["methods"]["reweighting"];
+        let path = format!("out/ensembles/region={row},method=cr1/metrics.json");
+        let own = place.json(&path)["regions"]["sr"]["yields"]["components"].clone();
+        // nothing is missing but in bins that have no events, and what the result lacks
+        for missing in method["missing"].as_array().unwrap() {
+            let bins = missing["bins"].as_array().unwrap();
+            let component = missing["component"].as_str().unwrap();
+            let is_own = ["members", "normalisation"].contains(&component);
+            let lacks = is_own && own.get(component).is_none();
+            assert!(!bins.is_empty() || lacks, "{missing}");
+        }
         for variable in ["x", "z", "m1", "x2"] {
             let edges = edges_of("a", "cr1", variable);
             for (row, method) in [("a", "cr2"), ("b", "cr1"), ("b", "cr2")] {
@@ -418,7 +423,8 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
             for component in &expected {
                 let errors = list(&v["components"][*component]);
                 assert_eq!(errors.len() + 1, edges.len(), "{variable} {component}");
-                let some = errors.iter().any(|e| *e > 0.0);
+                // a row may close within its errors
+                let some = *component == "nonclosure" || errors.iter().any(|e| *e > 0.0);
                 assert!(some, "{row} {variable} {component}: {errors:?}");
             }
             let total = list(&v["spread"]);
@@ -426,14 +432,12 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
                 let components = v["components"].as_object().unwrap().values();
                 let sum: f64 = components.map(|c| list(c)[bin].powi(2)).sum();
                 assert!(
-                    (sum.sqrt() / total - 1.0).abs() < 1e-6,
+                    (sum.sqrt() - total).abs() <= 1e-6 * total,
                     "{row} {variable} {bin}"
                 );
             }
         }
         // every component of the ensemble's own result is there
-        let path = format!("out/ensembles/region={row},method=cr1/metrics.json");
-        let own = place.json(&path)["regions"]["sr"]["yields"]["components"].clone();
         for (name, error) in own.as_object().unwrap() {
             let (found, error) = (
                 method["errors"][name].as_f64().unwrap(),
@@ -467,10 +471,14 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
 #[test]
 fn a_missing_component_is_named_everywhere() {
     let place = compared();
-    let text = COMPARED.replace(
+    let mut text = COMPARED.replace(
         "cut = \"x < 99\", blind = false",
         "cut = \"x < 99\", blind = true",
     );
+    for quadrant in ["box && m1 > 5", "box && m1 <= 5"] {
+        let line = format!("selection = \"{quadrant}\"\n");
+        text = text.replace(&line, &format!("{line}blind = \"${{region.blind}}\"\n"));
+    }
     fs::write(place.path("config.toml"), text).unwrap();
     let done = place
         .run("out", &["ensemble.members=2", "training.epochs=1"])

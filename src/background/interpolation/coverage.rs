@@ -169,8 +169,10 @@ fn wrong_region(training: &str, what: &str) -> PlanError {
     }
 }
 
-/// Whether every bin that the fit sees is wholly part of the training region, as far
-/// as the selections depend on the plane and the category alone.
+/// Whether every bin, but for what of it lies in a hole, is wholly part of the training
+/// region, as far as the selections depend on the plane and the category alone. Bins
+/// that touch a hole are not fitted, but samples in the rest of them are scaled to the
+/// training region's events.
 ///
 /// # Errors
 /// [`PlanError`] with the number of bins that are not, and the first of them.
@@ -202,17 +204,13 @@ pub(super) fn check_bins(
         // what needs other columns is no matter of the plane
         .filter_map(|term| resolver.compile(&term).ok())
         .collect();
-    let holes = &interpolation.plane.holes;
-    let seen: Vec<usize> = (0..grid.bins())
-        .filter(|bin| !holes.iter().any(|h| h.overlaps(&grid.rectangle(*bin))))
-        .collect();
+    let points = Points::new(interpolation, grid);
     for value in interpolation.categories() {
-        let covered = covered(&terms, &names, *value, grid, &seen).map_err(data)?;
-        let mut missing = seen.iter().zip(&covered).filter(|(_, c)| !**c);
-        let count = missing.clone().count();
-        let Some((first, _)) = missing.next() else {
+        let missing = points.uncovered(&terms, &names, *value).map_err(data)?;
+        let Some(first) = missing.first() else {
             continue;
         };
+        let count = missing.len();
         let Rectangle { m1, m2 } = grid.rectangle(*first);
         let of = interpolation
             .category
@@ -230,9 +228,9 @@ pub(super) fn check_bins(
             m2[1],
         );
         let reason = format!(
-            "{what} touch no hole and are not wholly in the training region `{training}`: the \
-             Gaussian process would take what is missing for empty. Cut a hole there, add it to \
-             the selection, or move the box or its bins"
+            "{what} are not wholly in the holes and the training region `{training}`: what is \
+             missing would be taken for empty. Cut a hole there, add it to the selection, or \
+             narrow the box"
         );
         return Err(PlanError::Interpolation {
             key: "training.region".to_owned(),
@@ -258,42 +256,70 @@ fn column(name: &str) -> ColumnInfo {
     }
 }
 
-/// Whether all terms hold all over each bin, for one category.
-fn covered(
-    terms: &[Compiled],
-    names: &[String],
-    category: f64,
-    grid: &PlaneGrid,
-    bins: &[usize],
-) -> Result<Vec<bool>, DataError> {
-    let points = TRIED.len() * TRIED.len();
-    let mut axes: [Vec<f64>; 2] = Default::default();
-    for bin in bins {
-        let Rectangle { m1, m2 } = grid.rectangle(*bin);
+/// Points all over the bins that lie in no hole.
+struct Points {
+    axes: [Vec<f64>; 2],
+    bins: Vec<usize>,
+}
+
+impl Points {
+    fn new(interpolation: &InterpolationConfig, grid: &PlaneGrid) -> Self {
+        let mut points = Self {
+            axes: Default::default(),
+            bins: Vec::new(),
+        };
         let at = |[low, high]: [f64; 2], part: f64| low + part * (high - low);
-        for a in TRIED {
-            for b in TRIED {
-                axes[0].push(at(m1, a));
-                axes[1].push(at(m2, b));
+        // nearer to a border than this is no matter of selections
+        let around = |[low, high]: [f64; 2], x: f64| {
+            let margin = 1e-7 * (high - low);
+            [x - margin, x + margin]
+        };
+        for bin in 0..grid.bins() {
+            let Rectangle { m1, m2 } = grid.rectangle(bin);
+            for (a, b) in TRIED.iter().flat_map(|a| TRIED.map(|b| (*a, b))) {
+                let (x, y) = (at(m1, a), at(m2, b));
+                let near = Rectangle {
+                    m1: around(m1, x),
+                    m2: around(m2, y),
+                };
+                let mut holes = interpolation.plane.holes.iter();
+                if holes.any(|hole| hole.overlaps(&near)) {
+                    continue;
+                }
+                points.axes[0].push(x);
+                points.axes[1].push(y);
+                points.bins.push(bin);
             }
         }
+        points
     }
-    let rows = bins.len() * points;
-    let mut chunk = ColumnChunk::new(rows);
-    for (name, values) in names.iter().zip(axes) {
-        chunk.insert(name.clone(), values)?;
-    }
-    if let Some(name) = names.get(2) {
-        chunk.insert(name.clone(), vec![category; rows])?;
-    }
-    let mut all = vec![true; bins.len()];
-    for term in terms {
-        let holds = term.eval_chunk(&chunk)?;
-        for (all, holds) in all.iter_mut().zip(holds.chunks(points)) {
-            *all &= holds.iter().all(|v| *v != 0.0 && !v.is_nan());
+
+    /// Bins with a point where one of the terms does not hold, for one category.
+    fn uncovered(
+        &self,
+        terms: &[Compiled],
+        names: &[String],
+        category: f64,
+    ) -> Result<Vec<usize>, DataError> {
+        let rows = self.bins.len();
+        let mut chunk = ColumnChunk::new(rows);
+        for (name, values) in names.iter().zip(&self.axes) {
+            chunk.insert(name.clone(), values.clone())?;
         }
+        if let Some(name) = names.get(2) {
+            chunk.insert(name.clone(), vec![category; rows])?;
+        }
+        let mut missing = Vec::new();
+        for term in terms {
+            let holds = term.eval_chunk(&chunk)?;
+            let pairs = self.bins.iter().zip(holds.iter());
+            let fails = pairs.filter(|(_, holds)| !(**holds != 0.0 && !holds.is_nan()));
+            missing.extend(fails.map(|(bin, _)| *bin));
+        }
+        missing.sort_unstable();
+        missing.dedup();
+        Ok(missing)
     }
-    Ok(all)
 }
 
 /// The terms of a selection that must all hold, definitions opened.

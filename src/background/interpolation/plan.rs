@@ -6,7 +6,8 @@ use super::super::variables::{self, Variable};
 use super::coverage::{self, unlisted};
 use super::events::{EventColumns, missing_candidate};
 use crate::config::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
-use crate::data::memory;
+use crate::data::expression::written;
+use crate::data::{BUILTINS, memory};
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
     TrainingSettings,
@@ -103,7 +104,7 @@ impl InterpolationPlan {
         wanted.columns.push((X.to_owned(), plane.x.clone()));
         wanted.columns.push((Y.to_owned(), plane.y.clone()));
         if let Some(category) = &interpolation.category {
-            let column = (CATEGORY.to_owned(), category.column.clone());
+            let column = (CATEGORY.to_owned(), written(&category.column));
             wanted.columns.push(column);
         }
         let target = Sample::load(
@@ -246,7 +247,7 @@ fn inputs(interpolation: &InterpolationConfig) -> Vec<(String, String)> {
         .filter(|category| category.values.len() > 1)
         .flat_map(|category| {
             let column = &category.column;
-            let text = move |value: &f64| format!("{column} == {value:?}");
+            let text = move |value: &f64| format!("{} == {value:?}", written(column));
             category.values.iter().map(text)
         })
         .map(|text| (text.clone(), text));
@@ -324,8 +325,8 @@ pub(super) fn category(
     known.position(|v| *v == value)
 }
 
-/// A variable that is a column of the data too must be that column: selections act
-/// on both.
+/// A variable that is a column of the data too must be that column, and a derived
+/// column must stand for one: selections act on both.
 fn check_expressions(
     config: &Config,
     interpolation: &InterpolationConfig,
@@ -343,6 +344,16 @@ fn check_expressions(
                 variable.name
             );
             return Err(wrong(&format!("variables[{i}].name"), reason));
+        }
+    }
+    for name in interpolation.derived.keys() {
+        let is_builtin = BUILTINS.iter().any(|builtin| builtin.name == name);
+        if is_builtin && !has_column(&config.data.target, base, name)? {
+            let reason = format!(
+                "`{name}` is no column of the data, where it is computed as the built-in column of \
+                 this name; give the derived column another name"
+            );
+            return Err(wrong(&format!("derived.{name}"), reason));
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::metrics::InterpolationMetrics;
 use super::plan::InterpolationPlan;
 use super::points::{Drawn, Point, draw};
 use super::write::{FigureData, SampleWriter};
-use crate::data::DataError;
+use crate::data::{DataError, Loss, LossKind, Losses};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, RunDirectory, atomic};
 use crate::stats::{EnsembleHistogram, Histogram, PlaneError, WeightSummary};
@@ -45,6 +45,18 @@ pub enum InterpolationError {
         drawn: u64,
         /// Points in the predicted part.
         inside: u64,
+    },
+    /// More sampled events are lost than may be.
+    #[error(
+        "{what} That is more than data.max_loss = {limit}: choose transforms, expressions and \
+         selections that have a value everywhere in the predicted part, train longer, or raise \
+         data.max_loss"
+    )]
+    Lost {
+        /// How many, and why.
+        what: String,
+        /// The share that is allowed.
+        limit: f64,
     },
     /// Nothing to scale the samples with.
     #[error(
@@ -106,6 +118,8 @@ pub(super) struct MemberPiece {
     pub columns: Vec<Vec<f64>>,
     /// Events with features that are not finite.
     dropped: u64,
+    /// Events for which the selection of a region has no value, a number each.
+    undecided: Vec<u64>,
 }
 
 /// Draws, predicts, measures and writes.
@@ -245,8 +259,10 @@ fn member_piece(
     let d = plan.interpolation().variables.len();
     let rebuilt = rebuild(plan, points, features)?;
     let mut flags = vec![0u64; points.len()];
+    let mut undecided = Vec::with_capacity(plan.columns.regions.len());
     for (bit, (_, selection)) in plan.columns.regions.iter().enumerate() {
         let selected = selection.eval_chunk(&rebuilt.chunk)?;
+        undecided.push(selected.iter().filter(|s| s.is_nan()).count() as u64);
         for (flags, selected) in flags.iter_mut().zip(selected.iter()) {
             *flags |= u64::from(*selected != 0.0 && !selected.is_nan()) << bit;
         }
@@ -274,6 +290,7 @@ fn member_piece(
         points: kept.iter().map(|i| *i as u32).collect(),
         flags: kept.iter().map(|i| flags[*i]).collect(),
         dropped,
+        undecided,
     })
 }
 
@@ -285,6 +302,10 @@ struct Sums<'a> {
     regions: Vec<RegionSums>,
     corner: Vec<Vec<f32>>,
     dropped: u64,
+    /// Sampled events in a region, and the sum of their weights.
+    kept: (u64, f64),
+    /// Sampled events for which a region's selection has no value.
+    undecided: Vec<u64>,
     /// Samples without a value, by plotted variable.
     without_value: Vec<u64>,
 }
@@ -408,7 +429,30 @@ impl<'a> Sums<'a> {
             regions: plan.columns.regions.iter().map(|_| region()).collect(),
             corner: vec![Vec::new(); plan.interpolation().variables.len()],
             dropped: 0,
+            kept: (0, 0.0),
             without_value: vec![0; plan.variables.len()],
+            undecided: vec![0; plan.columns.regions.len()],
+        }
+    }
+
+    /// Sampled events without a decision, of all members together.
+    fn losses(&self) -> Losses {
+        let regions = self.plan.columns.regions.iter().zip(&self.undecided);
+        let regions = regions.filter_map(|((index, _), events)| {
+            let (name, _) = self.plan.config.regions.get_index(*index)?;
+            (*events > 0).then(|| Loss {
+                kind: LossKind::Region,
+                name: format!("regions.{name}"),
+                events: *events,
+                weight: 0.0,
+                first: None,
+            })
+        });
+        Losses {
+            sample: "sampled events".to_owned(),
+            events: self.kept.0,
+            weight: self.kept.1,
+            lost: regions.collect(),
         }
     }
 
@@ -418,10 +462,15 @@ impl<'a> Sums<'a> {
         let first_feature = 2 + usize::from(self.plan.interpolation().category.is_some());
         for (member, events) in piece.members.iter().enumerate() {
             self.dropped += events.dropped;
+            for (sum, undecided) in self.undecided.iter_mut().zip(&events.undecided) {
+                *sum += undecided;
+            }
             for (i, (point, flags)) in events.points.iter().zip(&events.flags).enumerate() {
                 let point = self.drawn.points[piece.first + *point as usize];
                 let weight = self.drawn.categories[point.category].weight;
                 let cell = point.category * self.drawn.plane_bins + point.bin;
+                self.kept.0 += 1;
+                self.kept.1 += weight * share;
                 for (bit, region) in self.regions.iter_mut().enumerate() {
                     if flags >> bit & 1 == 0 {
                         continue;
@@ -485,6 +534,24 @@ fn metrics(
     let outside = WeightSummary::of(plan.sample.classes()[0].weights.iter().copied());
     let (observed, outside_error) = (outside.sum, outside.error);
     let loss = loss_summary(members);
+    let losses = sums.losses();
+    let limit = plan.config.data.max_loss;
+    if let Some(loss) = losses.beyond(limit) {
+        return Err(InterpolationError::Lost {
+            what: losses.sentence(loss),
+            limit,
+        });
+    }
+    let all = (losses.events + sums.dropped).max(1) as f64;
+    if sums.dropped as f64 > limit * all {
+        return Err(InterpolationError::Lost {
+            what: format!(
+                "{} of {all} sampled events have features that are not finite.",
+                sums.dropped
+            ),
+            limit,
+        });
+    }
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
         negative_log_density: loss.validation_mean + jacobian(plan),
@@ -508,7 +575,7 @@ fn metrics(
         verdict: Verdict::default(),
         members: member_summary(&plan.config, members, failed, members.len()),
         loss,
-        losses: vec![plan.target.losses.clone()],
+        losses: vec![plan.target.losses.clone(), losses],
         regions,
         planes: IndexMap::new(),
         interpolation: Some(interpolation),

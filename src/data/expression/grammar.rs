@@ -1,4 +1,4 @@
-//! The grammar: checks the order of the words and translates them for exmex.
+//! The grammar: checks the order of the words and makes the tree of them.
 //!
 //! ```text
 //! or      = and   { "||" and }
@@ -12,38 +12,40 @@
 //! value   = number | name | "{" name "}" | "(" or ")" | function "(" or [ "," or ] ")"
 //! ```
 //!
-//! Two things differ from exmex and are settled by parentheses in the
-//! translation: `-x^2` is `-(x^2)` and `a^b^c` is `a^(b^c)`, as in mathematics,
-//! Python and Fortran. Chained comparisons are refused: in C `50 < m < 200` is
-//! always true.
+//! So `-x^2` is `-(x^2)` and `a^b^c` is `a^(b^c)`, as in mathematics, Python and
+//! Fortran. Chained comparisons are refused: in C `50 < m < 200` is always true.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::tokens::{
-    LEVEL_EQUALITY, LEVEL_ORDER, LEVEL_POWER, Operator, Token, Word, unknown_function,
+use super::number::Number;
+use super::operators::{
+    CONSTANTS, Call, LEVEL_EQUALITY, LEVEL_ORDER, LEVEL_POWER, Operator, Unary, call,
 };
-use super::{ExpressionError, FUNCTIONS, MAX_DEPTH};
+use super::tokens::{Token, Word, unknown_function};
+use super::tree::{Node, Tree};
+use super::{ExpressionError, MAX_DEPTH};
 
-/// What exmex is given, and the names behind its numbered variables.
+/// A tree, and the names behind its numbered variables.
 #[derive(Debug, Default)]
-pub(super) struct Translation {
-    pub(super) text: String,
+pub(super) struct Parsed {
+    pub(super) tree: Tree,
     pub(super) variables: Vec<String>,
-    /// Where each variable first stands in the user's text.
+    /// Where each variable first stands in the text.
     pub(super) spans: Vec<Range<usize>>,
+    /// Names that were taken for constants, and where.
+    pub(super) constants: Vec<(&'static str, Range<usize>)>,
 }
 
-/// Checks and translates a whole expression.
-pub(super) fn translate(text: &str, tokens: &[Token]) -> Result<Translation, ExpressionError> {
+/// Checks a whole expression and makes its tree.
+pub(super) fn parse(text: &str, tokens: &[Token]) -> Result<Parsed, ExpressionError> {
     let mut parser = Parser {
         text,
         tokens,
         next: 0,
         depth: 0,
         known: HashMap::new(),
-        out: Translation::default(),
+        out: Parsed::default(),
     };
     if tokens.is_empty() {
         return Err(ExpressionError::at(
@@ -65,7 +67,7 @@ struct Parser<'a> {
     next: usize,
     depth: usize,
     known: HashMap<String, usize>,
-    out: Translation,
+    out: Parsed,
 }
 
 impl<'a> Parser<'a> {
@@ -116,7 +118,7 @@ impl<'a> Parser<'a> {
                     word: Word::Name(name),
                     span,
                 }) = before
-                    && is_function(name)
+                    && call(name).is_some()
                 {
                     let message = format!(
                         "the function `{name}` takes its argument in parentheses: `{name}(...)`"
@@ -150,54 +152,64 @@ impl<'a> Parser<'a> {
             .peek_operator()
             .filter(|operator| operator.level == level)
         {
+            let word = self.tokens[self.next].span.clone();
             if chained && (level == LEVEL_ORDER || level == LEVEL_EQUALITY) {
-                let span = self.tokens[self.next].span.clone();
                 return Err(self.error(
-                    span,
+                    word,
                     "comparisons cannot be chained; write `a < b && b < c`",
                 ));
             }
             chained = true;
             self.next += 1;
-            let _ = write!(self.out.text, " {} ", operator.symbol);
+            let left = self.out.tree.last();
             self.level(level + 1)?;
+            self.binary(operator, left, word);
         }
         Ok(())
     }
 
+    /// Adds the operator between the value that ended with step `left` and the last.
+    fn binary(&mut self, operator: Operator, left: usize, word: Range<usize>) {
+        let tree = &mut self.out.tree;
+        let right = tree.last();
+        let span = tree.steps[left].span.start..tree.steps[right].span.end;
+        tree.binary(operator.binary, left, word, span);
+    }
+
     fn unary(&mut self) -> Result<(), ExpressionError> {
         let token = self.peek().ok_or_else(|| self.missing_operand())?;
-        let function = match token.word {
-            Word::Not => "not",
-            Word::Operator(operator) if operator.symbol == "-" => "neg",
-            Word::Operator(operator) if operator.symbol == "+" => "",
+        let operation = match token.word {
+            Word::Not => Some(Unary::Not),
+            Word::Operator(operator) if operator.symbol == "-" => Some(Unary::Negative),
+            Word::Operator(operator) if operator.symbol == "+" => None,
             _ => return self.power(),
         };
         self.next += 1;
         self.deeper(&token.span)?;
-        let _ = write!(self.out.text, "({function}(");
         self.unary()?;
-        self.out.text.push_str("))");
+        if let Some(operation) = operation {
+            let tree = &mut self.out.tree;
+            let span = token.span.start..tree.steps[tree.last()].span.end;
+            tree.unary(operation, token.span.clone(), span);
+        }
         self.depth -= 1;
         Ok(())
     }
 
     fn power(&mut self) -> Result<(), ExpressionError> {
-        let start = self.out.text.len();
         self.value()?;
-        if self
+        let Some(operator) = self
             .peek_operator()
-            .is_none_or(|operator| operator.level != LEVEL_POWER)
-        {
+            .filter(|operator| operator.level == LEVEL_POWER)
+        else {
             return Ok(());
-        }
-        let span = self.tokens[self.next].span.clone();
+        };
+        let word = self.tokens[self.next].span.clone();
         self.next += 1;
-        self.deeper(&span)?;
-        self.out.text.insert(start, '(');
-        self.out.text.push('^');
+        self.deeper(&word)?;
+        let left = self.out.tree.last();
         self.unary()?;
-        self.out.text.push(')');
+        self.binary(operator, left, word);
         self.depth -= 1;
         Ok(())
     }
@@ -205,15 +217,13 @@ impl<'a> Parser<'a> {
     fn value(&mut self) -> Result<(), ExpressionError> {
         let token = self.peek().ok_or_else(|| self.missing_operand())?;
         match &token.word {
-            Word::Number(value) => self.number(*value),
+            Word::Number(value) => self.number(*value, &token.span),
             Word::Quoted(name) => self.variable(name, &token.span),
             Word::Open => {
                 self.next += 1;
                 self.deeper(&token.span)?;
-                self.out.text.push('(');
                 self.level(1)?;
                 self.close(&token.span)?;
-                self.out.text.push(')');
                 self.depth -= 1;
             }
             Word::Name(name) => {
@@ -227,9 +237,12 @@ impl<'a> Parser<'a> {
                 if called {
                     return self.call(name, &token.span);
                 }
-                match name.as_str() {
-                    "pi" => self.number(std::f64::consts::PI),
-                    _ => self.variable(name, &token.span),
+                match CONSTANTS.iter().find(|(constant, _)| constant == name) {
+                    Some(&(constant, value)) => {
+                        self.out.constants.push((constant, token.span.clone()));
+                        self.number(Number::Real(value), &token.span);
+                    }
+                    None => self.variable(name, &token.span),
                 }
             }
             Word::Operator(_) | Word::Not | Word::Close | Word::Comma => {
@@ -239,9 +252,9 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn number(&mut self, value: f64) {
+    fn number(&mut self, value: Number, span: &Range<usize>) {
         self.next += 1;
-        let _ = write!(self.out.text, "{value:e}");
+        self.out.tree.leaf(Node::Number(value), span.clone());
     }
 
     fn variable(&mut self, name: &str, span: &Range<usize>) {
@@ -252,29 +265,18 @@ impl<'a> Parser<'a> {
             self.out.variables.push(name.to_owned());
             self.out.spans.push(span.clone());
         }
-        // exmex orders variables by name; four digits keep ours.
-        let _ = write!(self.out.text, "{{v{index:04}}}");
+        self.out.tree.leaf(Node::Variable(index), span.clone());
     }
 
     fn call(&mut self, name: &str, span: &Range<usize>) -> Result<(), ExpressionError> {
-        let Some(&(function, arguments, _)) = FUNCTIONS.iter().find(|function| function.0 == name)
-        else {
-            return Err(unknown_function(self.text, span.clone(), name));
-        };
+        let function = call(name).ok_or_else(|| unknown_function(self.text, span.clone(), name))?;
+        let arguments = function.arguments();
         let open = self.tokens[self.next + 1].span.clone();
         self.next += 2;
         self.deeper(span)?;
-        // exmex cannot nest the call form of binary functions, so `min(a, b)`
-        // goes to it as `((a) min (b))`.
-        self.out
-            .text
-            .push_str(if arguments == 1 { "(" } else { "((" });
-        if arguments == 1 {
-            self.out.text.push_str(function);
-            self.out.text.push('(');
-        }
         let mut found = 1;
         self.level(1)?;
+        let first = self.out.tree.last();
         while let Some(Token {
             word: Word::Comma,
             span: comma,
@@ -293,18 +295,20 @@ impl<'a> Parser<'a> {
                 ));
             }
             self.next += 1;
-            let _ = write!(self.out.text, ") {function} (");
             self.level(1)?;
         }
         self.close(&open)?;
+        let whole = span.start..self.tokens[self.next - 1].span.end;
         if found < arguments {
-            let whole = span.start..self.tokens[self.next - 1].span.end;
             return Err(self.error(
                 whole,
                 format!("`{name}` takes {arguments} arguments, found {found}"),
             ));
         }
-        self.out.text.push_str("))");
+        match function {
+            Call::One(unary) => self.out.tree.unary(unary, span.clone(), whole),
+            Call::Two(binary) => self.out.tree.binary(binary, first, span.clone(), whole),
+        }
         self.depth -= 1;
         Ok(())
     }
@@ -321,8 +325,4 @@ impl<'a> Parser<'a> {
             Some(token) => Err(self.unexpected(token)),
         }
     }
-}
-
-fn is_function(name: &str) -> bool {
-    FUNCTIONS.iter().any(|function| function.0 == name)
 }

@@ -1,260 +1,517 @@
-//! The value exmex computes with: one number, or one number for every row of
-//! a chunk. Evaluating whole chunks makes the interpreter's cost vanish, and
-//! an intermediate result that nobody else holds is overwritten in place.
+//! The values of a chunk of rows: floating-point numbers, exact integers, and which
+//! of them are null.
+//!
+//! Integers up to 2^53 are computed as `f64`, in which they are exact, as long as a
+//! bound on them says so; larger ones as `i128`. Which of the two it is changes no
+//! result. An integer that would have to be rounded, and integer arithmetic beyond
+//! `i128`, is a [`Problem`] with its row.
 
-use std::num::ParseFloatError;
-use std::str::FromStr;
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use exmex::{BinOp, MakeOperators, MatchLiteral, Operator};
+use arrow::buffer::NullBuffer;
 
-use super::tokens::OPERATORS;
+use super::floats::{Floats, is_true, truth};
+use super::number::{Number, exact};
+use super::operators::{Binary, Unary};
+use super::tree::Value;
 
-/// A number for all rows, or one for each.
+/// Every integer up to here is an `f64`.
+pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// One value for all rows, or one for each.
 #[derive(Clone, Debug)]
-pub(in crate::data) enum Lane {
-    Same(f64),
-    Each(Arc<Vec<f64>>),
+pub(in crate::data) struct Lane {
+    values: Values,
+    /// Rows without a value; what `values` has there means nothing.
+    nulls: Option<NullBuffer>,
 }
 
-impl Default for Lane {
-    fn default() -> Self {
-        Self::Same(0.0)
-    }
+#[derive(Clone, Debug)]
+enum Values {
+    Real(Floats),
+    /// Integers, each at most `limit` in size, which is at most [`EXACT`]; no -0.
+    Whole(Floats, f64),
+    Wide(Integers),
 }
 
-impl FromStr for Lane {
-    type Err = ParseFloatError;
+#[derive(Clone, Debug)]
+enum Integers {
+    Same(i128),
+    Each(Arc<Vec<i128>>),
+}
 
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self::Same)
-    }
+/// Why a lane cannot be computed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::data) enum Problem {
+    /// An integer that no `f64` is, where one is needed.
+    Inexact {
+        /// Whether it is the second operand.
+        second: bool,
+        /// The row, if it is not the same for all.
+        row: Option<usize>,
+        value: i128,
+    },
+    /// A result beyond `i128`.
+    Overflow { row: Option<usize> },
 }
 
 impl Lane {
-    /// The values of `rows` rows.
-    pub(in crate::data) fn into_rows(self, rows: usize) -> Arc<Vec<f64>> {
-        match self {
-            Self::Same(value) => Arc::new(vec![value; rows]),
-            Self::Each(values) => values,
+    /// Floating-point numbers; NaN where null.
+    pub(in crate::data) fn real(values: Vec<f64>, nulls: Option<NullBuffer>) -> Self {
+        Self::of(Values::Real(Floats::Each(Arc::new(values))), nulls)
+    }
+
+    /// Integers, each at most `limit` <= 2^53 in size; NaN where null.
+    pub(in crate::data) fn whole(values: Vec<f64>, limit: f64, nulls: Option<NullBuffer>) -> Self {
+        Self::of(Values::Whole(Floats::Each(Arc::new(values)), limit), nulls)
+    }
+
+    /// Integers of any size.
+    pub(in crate::data) fn wide(values: Vec<i128>, nulls: Option<NullBuffer>) -> Self {
+        let integers = Integers::Each(Arc::new(values));
+        Self::of(integers.shrunk(nulls.as_ref()), nulls)
+    }
+
+    fn of(values: Values, nulls: Option<NullBuffer>) -> Self {
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
+        Self { values, nulls }
+    }
+
+    /// The values of `rows` rows as `f64`, NaN where null.
+    pub(in crate::data) fn into_rows(self, rows: usize) -> Result<Arc<Vec<f64>>, Problem> {
+        let Self { values, nulls } = self;
+        let mut values = values.into_real(nulls.as_ref(), false)?.into_rows(rows);
+        if let Some(nulls) = nulls {
+            let unmarked = |row: usize| nulls.is_null(row) && !values[row].is_nan();
+            if (0..rows).any(unmarked) {
+                let own = Arc::make_mut(&mut values);
+                for (x, valid) in own.iter_mut().zip(nulls.iter()) {
+                    if !valid {
+                        *x = f64::NAN;
+                    }
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// Numbers that are true where these are, null where these are.
+    pub(in crate::data) fn into_condition(self) -> Self {
+        match self.values {
+            values @ Values::Wide(_) => Self::of(Values::Whole(values.truths(), 1.0), self.nulls),
+            values => Self::of(values, self.nulls),
         }
     }
 
-    fn map(self, f: impl Fn(f64) -> f64) -> Self {
-        match self {
-            Self::Same(x) => Self::Same(f(x)),
-            Self::Each(mut values) => {
-                if let Some(own) = Arc::get_mut(&mut values) {
-                    own.iter_mut().for_each(|x| *x = f(*x));
-                    return Self::Each(values);
-                }
-                Self::Each(Arc::new(values.iter().map(|&x| f(x)).collect()))
+    /// The smallest and the largest value that is neither null nor NaN nor infinite;
+    /// none without any.
+    pub(in crate::data) fn range(&self) -> Option<[Number; 2]> {
+        let rows = self.values.rows().unwrap_or(1);
+        let known = |row: &usize| !is_null(self.nulls.as_ref(), Some(*row));
+        match &self.values {
+            Values::Wide(integers) => {
+                let values = || (0..rows).filter(known).map(|row| integers.at(row));
+                Some([values().min()?, values().max()?].map(Number::Integer))
+            }
+            Values::Real(x) | Values::Whole(x, _) => {
+                let values = || (0..rows).filter(known).map(|row| x.at(row));
+                let finite = || values().filter(|x| x.is_finite());
+                let range = [finite().reduce(f64::min)?, finite().reduce(f64::max)?];
+                Some(range.map(|x| match &self.values {
+                    Values::Whole(..) => Number::Integer(x as i128),
+                    _ => Number::Real(x),
+                }))
             }
         }
     }
 
-    fn zip(self, other: Self, f: impl Fn(f64, f64) -> f64) -> Self {
-        match (self, other) {
-            (a, Self::Same(y)) => a.map(|x| f(x, y)),
-            (Self::Same(x), b) => b.map(|y| f(x, y)),
-            (Self::Each(mut a), Self::Each(mut b)) => {
-                if let Some(own) = Arc::get_mut(&mut a) {
-                    own.iter_mut()
-                        .zip(b.iter())
-                        .for_each(|(x, &y)| *x = f(*x, y));
-                    return Self::Each(a);
-                }
-                if let Some(own) = Arc::get_mut(&mut b) {
-                    own.iter_mut()
-                        .zip(a.iter())
-                        .for_each(|(y, &x)| *y = f(x, *y));
-                    return Self::Each(b);
-                }
-                Self::Each(Arc::new(
-                    a.iter().zip(b.iter()).map(|(&x, &y)| f(x, y)).collect(),
-                ))
+    /// The values of `rows` rows as `f64`, NaN where null; large integers rounded.
+    pub(in crate::data) fn rounded(self, rows: usize) -> Arc<Vec<f64>> {
+        let Self { values, nulls } = self;
+        let values = match values {
+            Values::Wide(integers) => {
+                let rounded = (0..rows).map(|row| match is_null(nulls.as_ref(), Some(row)) {
+                    true => f64::NAN,
+                    false => integers.at(row) as f64,
+                });
+                return Arc::new(rounded.collect());
             }
-        }
-    }
-}
-
-/// Whether a value counts as true: not zero, and not NaN either.
-pub(in crate::data) fn is_true(x: f64) -> bool {
-    // No branch, which could not be foreseen.
-    (x < 0.0) | (x > 0.0)
-}
-
-fn truth(condition: bool) -> f64 {
-    // Several rows at once; `f64::from(bool)` is computed one by one.
-    if condition { 1.0 } else { 0.0 }
-}
-
-/// Squares are exact products: faster than `powf`, and never less accurate.
-fn power(base: f64, exponent: f64) -> f64 {
-    if exponent == 2.0 {
-        base * base
-    } else {
-        base.powf(exponent)
-    }
-}
-
-fn sign(x: f64) -> f64 {
-    if x == 0.0 || x.is_nan() {
-        x
-    } else {
-        x.signum()
-    }
-}
-
-/// NaN wins, unlike `f64::min`: a missing value must not vanish.
-fn smaller(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        f64::NAN
-    } else {
-        a.min(b)
-    }
-}
-
-fn larger(a: f64, b: f64) -> f64 {
-    if a.is_nan() || b.is_nan() {
-        f64::NAN
-    } else {
-        a.max(b)
-    }
-}
-
-type Unary = fn(Lane) -> Lane;
-type Binary = fn(Lane, Lane) -> Lane;
-
-/// Each function: name, number of arguments, what it does.
-pub(super) const FUNCTIONS: [(&str, usize, &str); 24] = [
-    ("log", 1, "natural logarithm"),
-    ("log10", 1, "logarithm to base 10"),
-    ("log2", 1, "logarithm to base 2"),
-    ("exp", 1, "exponential"),
-    ("sqrt", 1, "square root"),
-    ("abs", 1, "absolute value"),
-    ("sin", 1, "sine"),
-    ("cos", 1, "cosine"),
-    ("tan", 1, "tangent"),
-    ("asin", 1, "inverse sine"),
-    ("acos", 1, "inverse cosine"),
-    ("atan", 1, "inverse tangent"),
-    ("sinh", 1, "hyperbolic sine"),
-    ("cosh", 1, "hyperbolic cosine"),
-    ("tanh", 1, "hyperbolic tangent"),
-    ("asinh", 1, "inverse hyperbolic sine"),
-    ("floor", 1, "largest integer not above"),
-    ("ceil", 1, "smallest integer not below"),
-    ("round", 1, "nearest integer, halves away from zero"),
-    ("sign", 1, "-1, 0 or 1"),
-    ("min", 2, "the smaller; NaN if either is"),
-    ("max", 2, "the larger; NaN if either is"),
-    ("atan2", 2, "angle of the point (second, first), y before x"),
-    ("hypot", 2, "sqrt(a^2 + b^2)"),
-];
-
-const UNARY: [(&str, Unary); 22] = [
-    ("neg", |a| a.map(|x| -x)),
-    ("not", |a| a.map(|x| truth(!is_true(x)))),
-    ("log", |a| a.map(f64::ln)),
-    ("log10", |a| a.map(f64::log10)),
-    ("log2", |a| a.map(f64::log2)),
-    ("exp", |a| a.map(f64::exp)),
-    ("sqrt", |a| a.map(f64::sqrt)),
-    ("abs", |a| a.map(f64::abs)),
-    ("sin", |a| a.map(f64::sin)),
-    ("cos", |a| a.map(f64::cos)),
-    ("tan", |a| a.map(f64::tan)),
-    ("asin", |a| a.map(f64::asin)),
-    ("acos", |a| a.map(f64::acos)),
-    ("atan", |a| a.map(f64::atan)),
-    ("sinh", |a| a.map(f64::sinh)),
-    ("cosh", |a| a.map(f64::cosh)),
-    ("tanh", |a| a.map(f64::tanh)),
-    ("asinh", |a| a.map(f64::asinh)),
-    ("floor", |a| a.map(f64::floor)),
-    ("ceil", |a| a.map(f64::ceil)),
-    ("round", |a| a.map(f64::round)),
-    ("sign", |a| a.map(sign)),
-];
-
-const BINARY: [(&str, Binary); 18] = [
-    ("||", |a, b| a.zip(b, |x, y| truth(is_true(x) | is_true(y)))),
-    ("&&", |a, b| a.zip(b, |x, y| truth(is_true(x) & is_true(y)))),
-    ("==", |a, b| a.zip(b, |x, y| truth(x == y))),
-    // By IEEE `NaN != 1` is true; here every comparison with NaN is false.
-    ("!=", |a, b| a.zip(b, |x, y| truth((x < y) | (x > y)))),
-    ("<=", |a, b| a.zip(b, |x, y| truth(x <= y))),
-    (">=", |a, b| a.zip(b, |x, y| truth(x >= y))),
-    ("<", |a, b| a.zip(b, |x, y| truth(x < y))),
-    (">", |a, b| a.zip(b, |x, y| truth(x > y))),
-    ("+", |a, b| a.zip(b, |x, y| x + y)),
-    ("-", |a, b| a.zip(b, |x, y| x - y)),
-    ("*", |a, b| a.zip(b, |x, y| x * y)),
-    ("/", |a, b| a.zip(b, |x, y| x / y)),
-    ("%", |a, b| a.zip(b, |x, y| x % y)),
-    ("^", |a, b| a.zip(b, power)),
-    ("min", |a, b| a.zip(b, smaller)),
-    ("max", |a, b| a.zip(b, larger)),
-    ("atan2", |a, b| a.zip(b, f64::atan2)),
-    ("hypot", |a, b| a.zip(b, f64::hypot)),
-];
-
-/// The operators as exmex wants them.
-#[derive(Clone, Debug)]
-pub(super) struct Operators;
-
-impl MakeOperators<Lane> for Operators {
-    fn make<'a>() -> Vec<Operator<'a, Lane>> {
-        let unary = UNARY
-            .iter()
-            .map(|&(name, apply)| Operator::make_unary(name, apply));
-        let binary = BINARY.iter().map(|&(symbol, apply)| {
-            let level = OPERATORS
-                .iter()
-                .find(|operator| operator.symbol == symbol)
-                .map_or(9, |o| o.level);
-            // exmex uses commutativity to reorder constants, which would round
-            // differently from what was written; nothing is declared so.
-            Operator::make_bin(
-                symbol,
-                BinOp {
-                    apply,
-                    prio: i64::from(level),
-                    is_commutative: false,
-                },
-            )
-        });
-        unary.chain(binary).collect()
-    }
-}
-
-/// Numbers as the translation writes them: `1.5e-3`.
-#[derive(Clone, Debug)]
-pub(super) struct Literals;
-
-impl MatchLiteral for Literals {
-    fn is_literal(text: &str) -> Option<&str> {
-        let bytes = text.as_bytes();
-        let digits = |from: usize| {
-            bytes
-                .iter()
-                .skip(from)
-                .take_while(|b| b.is_ascii_digit())
-                .count()
+            other => other,
         };
-        let mut length = digits(0);
-        if length == 0 {
-            return None;
-        }
-        if bytes.get(length) == Some(&b'.') {
-            length += 1 + digits(length + 1);
-        }
-        if bytes.get(length) == Some(&b'e') {
-            let sign = usize::from(bytes.get(length + 1) == Some(&b'-'));
-            length += 1 + sign + digits(length + 1 + sign);
-        }
-        text.get(..length)
+        // Nothing is left that could fail to be a number.
+        Self { values, nulls }.into_rows(rows).unwrap_or_default()
     }
+
+    /// The one value for all rows, if that is what it is.
+    pub(super) fn same(&self) -> Option<f64> {
+        match &self.values {
+            Values::Real(Floats::Same(x)) | Values::Whole(Floats::Same(x), _) => Some(*x),
+            Values::Wide(Integers::Same(x)) => Some(*x as f64),
+            _ => None,
+        }
+    }
+
+    /// A lane of `f64` that is one value for all rows.
+    pub(super) fn same_real(value: f64) -> Self {
+        Self::of(Values::Real(Floats::Same(value)), None)
+    }
+
+    fn arithmetic(operation: Binary, left: Self, right: Self) -> Result<Self, Problem> {
+        let nulls = NullBuffer::union(left.nulls.as_ref(), right.nulls.as_ref());
+        let (a, b) = (left.values, right.values);
+        let is_integer = !matches!(a, Values::Real(_)) && !matches!(b, Values::Real(_));
+        match operation {
+            Binary::Remainder if is_integer => remainder(a, b, nulls),
+            Binary::Add | Binary::Subtract | Binary::Multiply | Binary::Min | Binary::Max
+                if is_integer =>
+            {
+                let values = integer(operation, a, b, nulls.as_ref())?;
+                Ok(Self::of(values, nulls))
+            }
+            _ => {
+                let a = a.into_real(nulls.as_ref(), false)?;
+                let b = b.into_real(nulls.as_ref(), true)?;
+                Ok(Self::of(Values::Real(a.binary(operation, b)), nulls))
+            }
+        }
+    }
+
+    fn comparison(operation: Binary, left: Self, right: Self) -> Self {
+        let nulls = NullBuffer::union(left.nulls.as_ref(), right.nulls.as_ref());
+        let truths = match (left.values, right.values) {
+            (Values::Real(a) | Values::Whole(a, _), Values::Real(b) | Values::Whole(b, _)) => {
+                a.binary(operation, b)
+            }
+            (a, b) => {
+                let at = |row| truth(compared(operation, a.at(row).order(b.at(row))));
+                match a.rows().or(b.rows()) {
+                    None => Floats::Same(at(0)),
+                    Some(rows) => Floats::Each(Arc::new((0..rows).map(at).collect())),
+                }
+            }
+        };
+        Self::of(Values::Whole(truths, 1.0), nulls)
+    }
+
+    /// `&&` and `||` of SQL: null unless the other value alone decides.
+    fn logic(operation: Binary, left: Self, right: Self) -> Self {
+        let decisive = operation == Binary::Or;
+        let (a, b) = (left.values.truths(), right.values.truths());
+        let nulls = match (&left.nulls, &right.nulls) {
+            (None, None) => None,
+            (own, other) => {
+                let rows = own.as_ref().or(other.as_ref()).map_or(0, NullBuffer::len);
+                let known = |nulls: &Option<NullBuffer>, row| {
+                    nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
+                };
+                let decides = |nulls: &Option<NullBuffer>, x: &Floats, row| {
+                    known(nulls, row) && is_true(x.at(row)) == decisive
+                };
+                let is_known = |row| {
+                    known(own, row) && known(other, row)
+                        || decides(own, &a, row)
+                        || decides(other, &b, row)
+                };
+                Some((0..rows).map(is_known).collect::<Vec<bool>>().into())
+            }
+        };
+        Self::of(Values::Whole(a.binary(operation, b), 1.0), nulls)
+    }
+}
+
+impl Value for Lane {
+    type Problem = Problem;
+
+    fn number(number: Number) -> Result<Self, Problem> {
+        let values = match number {
+            Number::Real(value) => Values::Real(Floats::Same(value)),
+            Number::Integer(value) => Integers::Same(value).shrunk(None),
+        };
+        Ok(Self::of(values, None))
+    }
+
+    fn unary(operation: Unary, of: Self) -> Result<Self, Problem> {
+        let Self { values, nulls } = of;
+        let values = match (operation, values) {
+            (Unary::Not, values) => Values::Whole(values.truths().unary(Unary::Not), 1.0),
+            // 0 - x, since -x would be -0 for 0.
+            (Unary::Negative, Values::Whole(x, limit)) => Values::Whole(x.map(|x| 0.0 - x), limit),
+            (Unary::Abs, Values::Whole(x, limit)) => Values::Whole(x.unary(operation), limit),
+            (Unary::Sign, Values::Whole(x, _)) => Values::Whole(x.unary(operation), 1.0),
+            (Unary::Floor | Unary::Ceil | Unary::Round, Values::Whole(x, limit)) => {
+                Values::Whole(x, limit)
+            }
+            (Unary::Floor | Unary::Ceil | Unary::Round, Values::Wide(x)) => Values::Wide(x),
+            (Unary::Negative, Values::Wide(x)) => x.map(nulls.as_ref(), i128::checked_neg)?,
+            (Unary::Abs, Values::Wide(x)) => x.map(nulls.as_ref(), i128::checked_abs)?,
+            (Unary::Sign, Values::Wide(x)) => x.map(nulls.as_ref(), |x| Some(x.signum()))?,
+            (_, values) => Values::Real(values.into_real(nulls.as_ref(), false)?.unary(operation)),
+        };
+        Ok(Self::of(values, nulls))
+    }
+
+    fn binary(operation: Binary, left: Self, right: Self) -> Result<Self, Problem> {
+        match operation {
+            Binary::Or | Binary::And => Ok(Self::logic(operation, left, right)),
+            Binary::Equal
+            | Binary::NotEqual
+            | Binary::LessEqual
+            | Binary::GreaterEqual
+            | Binary::Less
+            | Binary::Greater => Ok(Self::comparison(operation, left, right)),
+            _ => Self::arithmetic(operation, left, right),
+        }
+    }
+}
+
+impl Values {
+    /// As `f64`, if that rounds nothing where there is a value.
+    fn into_real(self, nulls: Option<&NullBuffer>, second: bool) -> Result<Floats, Problem> {
+        let integers = match self {
+            Self::Real(x) | Self::Whole(x, _) => return Ok(x),
+            Self::Wide(integers) => integers,
+        };
+        let convert = |row: Option<usize>, value: i128| match exact(value) {
+            Some(x) => Ok(x),
+            None if is_null(nulls, row) => Ok(f64::NAN),
+            None => Err(Problem::Inexact { second, row, value }),
+        };
+        Ok(match integers {
+            Integers::Same(value) => Floats::Same(convert(None, value)?),
+            Integers::Each(values) => {
+                let values = values.iter().enumerate();
+                let values = values.map(|(row, &value)| convert(Some(row), value));
+                Floats::Each(Arc::new(values.collect::<Result<_, _>>()?))
+            }
+        })
+    }
+
+    /// Numbers that are true where these are.
+    fn truths(self) -> Floats {
+        match self {
+            Self::Real(x) | Self::Whole(x, _) => x,
+            Self::Wide(Integers::Same(x)) => Floats::Same(truth(x != 0)),
+            Self::Wide(Integers::Each(values)) => {
+                Floats::Each(Arc::new(values.iter().map(|&x| truth(x != 0)).collect()))
+            }
+        }
+    }
+
+    /// Integers of any size; 0 for what is none.
+    fn into_integers(self) -> Integers {
+        match self {
+            Self::Wide(integers) => integers,
+            Self::Real(Floats::Same(x)) | Self::Whole(Floats::Same(x), _) => {
+                Integers::Same(x as i128)
+            }
+            Self::Real(Floats::Each(x)) | Self::Whole(Floats::Each(x), _) => {
+                Integers::Each(Arc::new(x.iter().map(|&x| x as i128).collect()))
+            }
+        }
+    }
+
+    /// Whether a value is 0, null or not.
+    fn has_zero(&self) -> bool {
+        match self {
+            Self::Real(x) | Self::Whole(x, _) => x.values().contains(&0.0),
+            Self::Wide(Integers::Same(x)) => *x == 0,
+            Self::Wide(Integers::Each(values)) => values.contains(&0),
+        }
+    }
+
+    /// How many rows there are, if they differ.
+    fn rows(&self) -> Option<usize> {
+        match self {
+            Self::Real(Floats::Each(x)) | Self::Whole(Floats::Each(x), _) => Some(x.len()),
+            Self::Wide(Integers::Each(x)) => Some(x.len()),
+            _ => None,
+        }
+    }
+
+    fn at(&self, row: usize) -> Number {
+        match self {
+            Self::Real(x) | Self::Whole(x, _) => Number::Real(x.at(row)),
+            Self::Wide(integers) => Number::Integer(integers.at(row)),
+        }
+    }
+
+    /// The bound on the size of integers, after a look at them.
+    fn tightened(self) -> Self {
+        match self {
+            Self::Whole(x, _) => {
+                let size = |most: f64, x: &f64| if x.abs() > most { x.abs() } else { most };
+                let limit = x.values().iter().fold(0.0, size);
+                Self::Whole(x, limit)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Integers {
+    fn at(&self, row: usize) -> i128 {
+        match self {
+            Self::Same(value) => *value,
+            Self::Each(values) => values[row],
+        }
+    }
+
+    /// As `f64` if all that are not null are small enough.
+    fn shrunk(self, nulls: Option<&NullBuffer>) -> Values {
+        const LIMIT: u128 = EXACT as u128;
+        match self {
+            Self::Same(value) if value.unsigned_abs() <= LIMIT => {
+                let value = value as f64;
+                Values::Whole(Floats::Same(value), value.abs())
+            }
+            Self::Each(values) => {
+                let rows = values.iter().enumerate();
+                let sizes = rows.filter(|(row, _)| !is_null(nulls, Some(*row)));
+                let limit = sizes.map(|(_, x)| x.unsigned_abs()).max().unwrap_or(0);
+                if limit > LIMIT {
+                    return Values::Wide(Self::Each(values));
+                }
+                let small = |(row, &x): (usize, &i128)| match is_null(nulls, Some(row)) {
+                    true => f64::NAN,
+                    false => x as f64,
+                };
+                let values = values.iter().enumerate().map(small).collect();
+                Values::Whole(Floats::Each(Arc::new(values)), limit as f64)
+            }
+            same => Values::Wide(same),
+        }
+    }
+
+    fn map(
+        self,
+        nulls: Option<&NullBuffer>,
+        f: impl Fn(i128) -> Option<i128>,
+    ) -> Result<Values, Problem> {
+        let apply = |row: Option<usize>, x| match f(x) {
+            Some(value) => Ok(value),
+            None if is_null(nulls, row) => Ok(0),
+            None => Err(Problem::Overflow { row }),
+        };
+        let integers = match self {
+            Self::Same(x) => Self::Same(apply(None, x)?),
+            Self::Each(values) => {
+                let values = values.iter().enumerate();
+                let values = values.map(|(row, &x)| apply(Some(row), x));
+                Self::Each(Arc::new(values.collect::<Result<_, _>>()?))
+            }
+        };
+        Ok(integers.shrunk(nulls))
+    }
+
+    fn zip(
+        self,
+        other: Self,
+        nulls: Option<&NullBuffer>,
+        f: impl Fn(i128, i128) -> Option<i128>,
+    ) -> Result<Values, Problem> {
+        match (self, other) {
+            (a, Self::Same(y)) => a.map(nulls, |x| f(x, y)),
+            (Self::Same(x), b) => b.map(nulls, |y| f(x, y)),
+            (Self::Each(a), b @ Self::Each(_)) => {
+                let apply = |(row, &x): (usize, &i128)| match f(x, b.at(row)) {
+                    Some(value) => Ok(value),
+                    None if is_null(nulls, Some(row)) => Ok(0),
+                    None => Err(Problem::Overflow { row: Some(row) }),
+                };
+                let values = a.iter().enumerate().map(apply);
+                Ok(Self::Each(Arc::new(values.collect::<Result<_, _>>()?)).shrunk(nulls))
+            }
+        }
+    }
+}
+
+fn compared(operation: Binary, order: Option<Ordering>) -> bool {
+    order.is_some_and(|order| match operation {
+        Binary::Equal => order.is_eq(),
+        Binary::NotEqual => order.is_ne(),
+        Binary::LessEqual => order.is_le(),
+        Binary::GreaterEqual => order.is_ge(),
+        Binary::Less => order.is_lt(),
+        _ => order.is_gt(),
+    })
+}
+
+fn is_null(nulls: Option<&NullBuffer>, row: Option<usize>) -> bool {
+    match (nulls, row) {
+        (Some(nulls), Some(row)) => nulls.is_null(row),
+        _ => false,
+    }
+}
+
+/// The remainder of integers; by zero there is none: null.
+fn remainder(a: Values, b: Values, nulls: Option<NullBuffer>) -> Result<Lane, Problem> {
+    let rows = a.rows().or(b.rows());
+    let nulls = match (b.has_zero(), rows) {
+        (false, _) => nulls,
+        (true, None) => return Ok(Lane::same_real(f64::NAN)),
+        (true, Some(rows)) => {
+            let is_divisor =
+                |row| b.at(row) != Number::Integer(0) && b.at(row) != Number::Real(0.0);
+            let divisors: NullBuffer = (0..rows).map(is_divisor).collect::<Vec<bool>>().into();
+            NullBuffer::union(nulls.as_ref(), Some(&divisors))
+        }
+    };
+    let values = integer(Binary::Remainder, a, b, nulls.as_ref())?;
+    Ok(Lane::of(values, nulls))
+}
+
+/// Integer arithmetic: in `f64` where no result can leave its exact integers, in
+/// `i128` else.
+fn integer(
+    operation: Binary,
+    a: Values,
+    b: Values,
+    nulls: Option<&NullBuffer>,
+) -> Result<Values, Problem> {
+    let (a, b) = match small(operation, a, b) {
+        Ok(values) => return Ok(values),
+        // The bounds may be too wide: those of a type, or of a sum.
+        Err((a, b)) => match small(operation, a.tightened(), b.tightened()) {
+            Ok(values) => return Ok(values),
+            Err(wide) => wide,
+        },
+    };
+    let compute: fn(i128, i128) -> Option<i128> = match operation {
+        Binary::Add => i128::checked_add,
+        Binary::Subtract => i128::checked_sub,
+        Binary::Multiply => i128::checked_mul,
+        Binary::Min => |x, y| Some(x.min(y)),
+        Binary::Max => |x, y| Some(x.max(y)),
+        // Null where the divisor is 0.
+        _ => |x, y| Some(x.checked_rem(y).unwrap_or(0)),
+    };
+    a.into_integers().zip(b.into_integers(), nulls, compute)
+}
+
+/// The operation in `f64`, or its operands again.
+fn small(operation: Binary, a: Values, b: Values) -> Result<Values, (Values, Values)> {
+    let (x, y, limit) = match (a, b) {
+        (Values::Whole(x, p), Values::Whole(y, q)) => {
+            let limit = match operation {
+                Binary::Add | Binary::Subtract => p + q,
+                Binary::Multiply => p * q,
+                Binary::Remainder => p.min(q),
+                _ => p.max(q),
+            };
+            // The limit itself may have been rounded down to 2^53.
+            if limit >= EXACT {
+                return Err((Values::Whole(x, p), Values::Whole(y, q)));
+            }
+            (x, y, limit)
+        }
+        wide => return Err(wide),
+    };
+    let values = match operation {
+        // Integers have no -0: `0 * -1` and `-2 % 2` are 0.
+        Binary::Multiply => x.zip(y, |x, y| x * y + 0.0),
+        Binary::Remainder => x.zip(y, |x, y| x % y + 0.0),
+        _ => x.binary(operation, y),
+    };
+    Ok(Values::Whole(values, limit))
 }

@@ -89,15 +89,14 @@ fn ieee_values_and_comparisons_with_nan() {
 #[test]
 fn chunks_and_single_rows_agree_and_columns_stay_untouched() {
     let expression = Expression::parse("(a - b) * (a - b) / max(a, 2) - -b^2 + (b > 1)").unwrap();
-    let a = Arc::new(vec![1.0, 2.5, -3.0, f64::NAN]);
-    let b = Arc::new(vec![0.5, 1.5, 4.0, 1.0]);
-    let out = expression
-        .eval_lanes(&[Lane::Each(a.clone()), Lane::Each(b.clone())])
-        .into_rows(4);
+    let a = vec![1.0, 2.5, -3.0, f64::NAN];
+    let b = vec![0.5, 1.5, 4.0, 1.0];
+    let lanes = [a.clone(), b.clone()].map(|values| Lane::real(values, None));
+    let out = expression.evaluate(&lanes).unwrap().into_rows(4).unwrap();
     for i in 0..4 {
         assert_eq!(out[i].to_bits(), expression.eval(&[a[i], b[i]]).to_bits());
     }
-    assert_eq!(*b, vec![0.5, 1.5, 4.0, 1.0]);
+    assert_eq!(*lanes[1].clone().into_rows(4).unwrap(), b);
 }
 
 /// Random expressions, evaluated by a direct recursion while they are written.
@@ -113,32 +112,35 @@ fn random_expressions_agree_with_direct_evaluation() {
             (self.0 >> 33) % n
         }
     }
-    // Returns the text, its value and its precedence level (8 = atom).
-    fn write(random: &mut Random, depth: u32) -> (String, f64, u8) {
-        let wrap = |(text, value, level): (String, f64, u8), least: u8| {
+    // Returns the text, its value, its precedence level (9 = atom), and whether it is
+    // an integer, which has no -0.
+    type Written = (String, f64, u8, bool);
+    fn write(random: &mut Random, depth: u32) -> Written {
+        let wrap = |(text, value, level, whole): Written, least: u8| {
             if level < least {
-                (format!("({text})"), value)
+                (format!("({text})"), value, whole)
             } else {
-                (text, value)
+                (text, value, whole)
             }
         };
+        let zero = |value: f64, whole: bool| if whole { value + 0.0 } else { value };
         let pick = if depth == 0 { 0 } else { random.below(10) };
         match pick {
             0 | 1 => match random.below(3) {
-                0 => ("x".into(), 1.5, 9),
-                1 => ("y".into(), -0.75, 9),
+                0 => ("x".into(), 1.5, 9, false),
+                1 => ("y".into(), -0.75, 9, false),
                 _ => {
                     let n = random.below(9) as f64 / 2.0;
-                    (format!("{n}"), n, 9)
+                    (format!("{n}"), n, 9, n.fract() == 0.0)
                 }
             },
             2 => {
-                let (text, value) = wrap(write(random, depth - 1), 7);
-                (format!("-{text}"), -value, 7)
+                let (text, value, whole) = wrap(write(random, depth - 1), 7);
+                (format!("-{text}"), zero(-value, whole), 7, whole)
             }
             3 => {
-                let (a, x, _) = write(random, depth - 1);
-                let (b, y, _) = write(random, depth - 1);
+                let (a, x, _, p) = write(random, depth - 1);
+                let (b, y, _, q) = write(random, depth - 1);
                 (
                     format!("min({a}, {b})"),
                     if x.is_nan() || y.is_nan() {
@@ -147,15 +149,16 @@ fn random_expressions_agree_with_direct_evaluation() {
                         x.min(y)
                     },
                     9,
+                    p && q,
                 )
             }
             4 => {
-                let (a, x, _) = write(random, depth - 1);
-                (format!("abs({a})"), x.abs(), 9)
+                let (a, x, _, whole) = write(random, depth - 1);
+                (format!("abs({a})"), x.abs(), 9, whole)
             }
             5 => {
-                let (a, x) = wrap(write(random, depth - 1), 9);
-                (format!("{a}^2"), x * x, 8)
+                let (a, x, _) = wrap(write(random, depth - 1), 9);
+                (format!("{a}^2"), x * x, 8, false)
             }
             _ => {
                 let (symbol, level) = [
@@ -168,25 +171,31 @@ fn random_expressions_agree_with_direct_evaluation() {
                     ("||", 1),
                 ][random.below(7) as usize];
                 let least_left = if level == 4 { 5 } else { level };
-                let (a, x) = wrap(write(random, depth - 1), least_left);
-                let (b, y) = wrap(write(random, depth - 1), level + 1);
+                let (a, x, p) = wrap(write(random, depth - 1), least_left);
+                let (b, y, q) = wrap(write(random, depth - 1), level + 1);
                 let truth = |c: bool| f64::from(u8::from(c));
-                let value = match symbol {
-                    "+" => x + y,
-                    "-" => x - y,
-                    "*" => x * y,
-                    "/" => x / y,
-                    "<" => truth(x < y),
-                    "&&" => truth(is_true(x) && is_true(y)),
-                    _ => truth(is_true(x) || is_true(y)),
-                };
-                (format!("{a} {symbol} {b}"), value, level)
+                let whole = p && q;
+                match symbol {
+                    "+" => (format!("{a} + {b}"), x + y, level, whole),
+                    "-" => (format!("{a} - {b}"), x - y, level, whole),
+                    "*" => (format!("{a} * {b}"), zero(x * y, whole), level, whole),
+                    "/" => (format!("{a} / {b}"), x / y, level, false),
+                    "<" => (format!("{a} < {b}"), truth(x < y), level, true),
+                    "&&" => {
+                        let both = is_true(x) && is_true(y);
+                        (format!("{a} && {b}"), truth(both), level, true)
+                    }
+                    _ => {
+                        let any = is_true(x) || is_true(y);
+                        (format!("{a} || {b}"), truth(any), level, true)
+                    }
+                }
             }
         }
     }
     let mut random = Random(7);
     for _ in 0..3000 {
-        let (text, expected, _) = write(&mut random, 6);
+        let (text, expected, ..) = write(&mut random, 6);
         if text.len() > MAX_LENGTH {
             continue;
         }
@@ -309,4 +318,109 @@ fn is_shared_between_threads() {
 #[test]
 fn a_wrong_number_of_values_is_nan() {
     assert!(Expression::parse("a + b").unwrap().eval(&[1.0]).is_nan());
+}
+
+fn whole(values: &[i64]) -> Lane {
+    Lane::wide(values.iter().map(|&x| i128::from(x)).collect(), None)
+}
+
+#[test]
+fn integers_are_exact_or_refused_with_their_row() {
+    const BIG: i64 = (1 << 60) + 7;
+    let of = |text: &str| {
+        let expression = Expression::parse(text).unwrap();
+        let columns = [whole(&[2, BIG, -BIG]), Lane::real(vec![0.5; 3], None)];
+        let lanes: Vec<Lane> = expression
+            .variables()
+            .iter()
+            .map(|name| columns[usize::from(name == "f")].clone())
+            .collect();
+        let lane = expression.evaluate(&lanes).map_err(|fault| fault.unwrap());
+        lane.map(|lane| lane.into_rows(3).unwrap().to_vec())
+    };
+    assert_eq!(of("n % 2").unwrap(), [0.0, 1.0, -1.0]);
+    assert_eq!(of("n == 1152921504606846983").unwrap(), [0.0, 1.0, 0.0]);
+    assert_eq!(of("n * n - n * n + (n > f)").unwrap(), [1.0, 1.0, 0.0]);
+    assert_eq!(of("-n + n").unwrap(), [0.0; 3]);
+    assert_eq!(of("min(n, 3) - max(-n, -3) == 6").unwrap(), [0.0, 1.0, 0.0]);
+    assert_eq!(of("abs(n) - n * sign(n)").unwrap(), [0.0; 3]);
+    assert_eq!(of("!n").unwrap(), [0.0; 3]);
+    // 2^53 + 1 as a product, which a bound in `f64` would take for 2^53
+    assert_eq!(
+        of("(n > 0) * 321 * 28059810762433 == 9007199254740993").unwrap(),
+        [1.0, 1.0, 0.0]
+    );
+    let problem = |text: &str| of(text).unwrap_err();
+    for (text, second, operand) in [
+        ("f + n", true, "n"),
+        ("sqrt(n)", false, "n"),
+        ("(n + 1) / 2", false, "n + 1"),
+        ("f * 9007199254740993", true, "9007199254740993"),
+    ] {
+        let fault = problem(text);
+        let Problem::Inexact {
+            second: found, row, ..
+        } = fault.problem
+        else {
+            panic!("{text}: {fault:?}");
+        };
+        assert_eq!(found, second, "{text}");
+        assert_eq!(row.is_some(), text.contains('n'), "{text}");
+        let expression = Expression::parse(text).unwrap();
+        let (span, _) = expression.operand_of(&fault, second);
+        assert_eq!(&text[span], operand);
+    }
+    let overflow = problem("n * n * n");
+    assert_eq!(overflow.problem, Problem::Overflow { row: Some(1) });
+}
+
+#[test]
+fn integers_and_floats_compare_without_rounding() {
+    const LIMIT: i128 = 1 << 53;
+    let floats = [
+        f64::NEG_INFINITY,
+        -1e39,
+        -2.5,
+        -2.0,
+        0.0,
+        0.5,
+        9_007_199_254_740_992.0,
+        1e39,
+        f64::INFINITY,
+    ];
+    let integers = [
+        i128::MIN,
+        -3,
+        -2,
+        0,
+        1,
+        LIMIT - 1,
+        LIMIT,
+        LIMIT + 1,
+        i128::MAX,
+    ];
+    // Twice the number, as a fraction of integers; beyond i128 by sign.
+    let less = |x: i128, y: f64| match y {
+        y if y.abs() >= 2.0_f64.powi(126) => y > 0.0,
+        y => x.checked_mul(2).map_or(x < 0, |x| x < (2.0 * y) as i128),
+    };
+    for x in integers {
+        for y in floats {
+            let order = Number::Integer(x).order(Number::Real(y)).unwrap();
+            assert_eq!(order.is_lt(), less(x, y), "{x} {y}");
+            assert_eq!(
+                order.reverse(),
+                Number::Real(y).order(Number::Integer(x)).unwrap()
+            );
+        }
+        assert_eq!(Number::Integer(x).order(Number::Real(f64::NAN)), None);
+    }
+}
+
+#[test]
+fn integers_that_do_not_fit_are_refused_as_they_are_written() {
+    let digits = "1".repeat(40);
+    let error = Expression::parse(&format!("x < {digits}")).unwrap_err();
+    assert!(error.message.contains("too large to be exact"), "{error}");
+    assert_eq!(value(&format!("x < {digits}."), &[("x", 1.0)]), 1.0);
 }

@@ -1,85 +1,16 @@
 //! The words of an expression and where each stands, so that every complaint
-//! can point at its place. exmex, which evaluates, keeps no positions.
+//! can point at its place.
 
 use std::ops::Range;
 
-use super::{ExpressionError, FUNCTIONS, nearest};
-
-/// A binary operator, loosest first; `level` is its precedence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Operator {
-    pub(super) symbol: &'static str,
-    pub(super) level: u8,
-}
-
-pub(super) const LEVEL_EQUALITY: u8 = 3;
-pub(super) const LEVEL_ORDER: u8 = 4;
-pub(super) const LEVEL_POWER: u8 = 7;
-
-/// Every binary operator, two-character symbols before their own prefixes.
-pub(super) const OPERATORS: [Operator; 14] = [
-    Operator {
-        symbol: "||",
-        level: 1,
-    },
-    Operator {
-        symbol: "&&",
-        level: 2,
-    },
-    Operator {
-        symbol: "==",
-        level: LEVEL_EQUALITY,
-    },
-    Operator {
-        symbol: "!=",
-        level: LEVEL_EQUALITY,
-    },
-    Operator {
-        symbol: "<=",
-        level: LEVEL_ORDER,
-    },
-    Operator {
-        symbol: ">=",
-        level: LEVEL_ORDER,
-    },
-    Operator {
-        symbol: "<",
-        level: LEVEL_ORDER,
-    },
-    Operator {
-        symbol: ">",
-        level: LEVEL_ORDER,
-    },
-    Operator {
-        symbol: "+",
-        level: 5,
-    },
-    Operator {
-        symbol: "-",
-        level: 5,
-    },
-    Operator {
-        symbol: "*",
-        level: 6,
-    },
-    Operator {
-        symbol: "/",
-        level: 6,
-    },
-    Operator {
-        symbol: "%",
-        level: 6,
-    },
-    Operator {
-        symbol: "^",
-        level: LEVEL_POWER,
-    },
-];
+use super::number::Number;
+use super::operators::{CONSTANTS, FUNCTIONS, OPERATORS, Operator};
+use super::{ExpressionError, nearest};
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Word {
-    Number(f64),
-    /// A bare name: a column, a definition, a function or `pi`.
+    Number(Number),
+    /// A bare name: a column, a definition, a function or a constant.
     Name(String),
     /// A name in braces: always a column or a definition.
     Quoted(String),
@@ -128,6 +59,19 @@ pub(super) fn tokenize(text: &str) -> Result<Vec<Token>, ExpressionError> {
         at += length;
     }
     Ok(tokens)
+}
+
+/// Whether a text is nothing but a name or a number, part of one or not.
+pub(crate) fn is_single_word(text: &str) -> bool {
+    matches!(tokenize(text).as_deref(), Ok([_])) || text.chars().all(is_name_part)
+}
+
+/// The words of a text, and for each whether it is a bare name; none if it is no
+/// expression.
+pub(in crate::data) fn words_of(text: &str) -> Vec<(bool, Range<usize>)> {
+    let tokens = tokenize(text).unwrap_or_default();
+    let word = |token: Token| (matches!(token.word, Word::Name(_)), token.span);
+    tokens.into_iter().map(word).collect()
 }
 
 fn next_word(text: &str, at: usize, first: char) -> Result<(Word, usize), ExpressionError> {
@@ -190,7 +134,15 @@ pub(in crate::data) fn is_plain_name(name: &str) -> bool {
         && !FOREIGN_WORDS
             .iter()
             .any(|(word, _)| name.eq_ignore_ascii_case(word))
-        && name != "pi"
+        && !CONSTANTS.iter().any(|(constant, _)| name == *constant)
+}
+
+/// `name` as an expression has it: in braces where it is no plain name.
+pub(crate) fn written(name: &str) -> String {
+    match is_plain_name(name) {
+        true => name.to_owned(),
+        false => format!("{{{name}}}"),
+    }
 }
 
 fn is_name_part(c: char) -> bool {
@@ -208,7 +160,10 @@ fn name(text: &str, at: usize) -> Result<(Word, usize), ExpressionError> {
         Some((_, instead)) => Err(ExpressionError::at(
             text,
             at..at + length,
-            format!("`{name}` is no operator here; write {instead}"),
+            format!(
+                "`{name}` is no operator here; write {instead}, or {{{name}}} for a column of \
+                 this name"
+            ),
         )),
         None => Ok((Word::Name(name.to_owned()), length)),
     }
@@ -248,18 +203,20 @@ fn number(text: &str, at: usize) -> Result<(Word, usize), ExpressionError> {
             format!("`{whole}` is neither a number nor a name"),
         ));
     }
-    match rest[..length].parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok((Word::Number(value), length)),
-        Ok(_) => Err(ExpressionError::at(
-            text,
-            span,
-            "this number is too large".into(),
-        )),
-        Err(_) => Err(ExpressionError::at(
-            text,
-            span,
-            format!("`{}` is not a number", &rest[..length]),
-        )),
+    let written = &rest[..length];
+    let error = |message: String| ExpressionError::at(text, span.clone(), message);
+    if written.bytes().all(|b| b.is_ascii_digit()) {
+        return match written.parse() {
+            Ok(value) => Ok((Word::Number(Number::Integer(value)), length)),
+            Err(_) => Err(error(format!(
+                "this integer is too large to be exact; where it may be rounded, write `{written}.`"
+            ))),
+        };
+    }
+    match written.parse::<f64>() {
+        Ok(value) if value.is_finite() => Ok((Word::Number(Number::Real(value)), length)),
+        Ok(_) => Err(error("this number is too large".into())),
+        Err(_) => Err(error(format!("`{written}` is not a number"))),
     }
 }
 

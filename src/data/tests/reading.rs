@@ -376,7 +376,12 @@ fn summaries() {
         );
         assert_eq!(
             (y.min, y.max, y.zeros, y.negatives),
-            (Some(-21_999.0), Some(-0.0), 1, 21_779)
+            (
+                Some(Number::Real(-21_999.0)),
+                Some(Number::Real(-0.0)),
+                1,
+                21_779
+            )
         );
         let x = &summary[0];
         assert!((x.mean.unwrap() - 21_999.0 / 8.0).abs() < 1e-9);

@@ -1,6 +1,7 @@
 //! Value, gradient and Hessian of a tree, forward from the leaves.
 
-use super::tree::{Binary, Tree, Unary};
+use super::tree::Tree;
+use crate::data::expression::{Binary, Unary};
 use crate::inference::{Derivatives, Jet};
 
 impl Derivatives {
@@ -60,9 +61,9 @@ impl Derivatives {
             let jet = power(self.value, exponent.value);
             return self.chain(jet);
         }
-        let log = Unary::Log.jet(self.value);
+        let log = jet(Unary::Log, self.value);
         let log_of_power = self.chain(log).times(exponent);
-        let exp = Unary::Exp.jet(log_of_power.value);
+        let exp = jet(Unary::Exp, log_of_power.value);
         log_of_power.chain(exp)
     }
 }
@@ -73,10 +74,11 @@ impl Tree {
         match self {
             Self::Number(value) => *value,
             Self::Variable(variable) => at[*variable],
-            Self::Unary(function, of) => function.jet(of.value(at))[0],
-            Self::Binary(function, left, right) => function.value(left.value(at), right.value(at)),
+            Self::Unary(function, of) => jet(*function, of.value(at))[0],
+            Self::Binary(function, left, right) => {
+                binary(*function, left.value(at), right.value(at))
+            }
             Self::Spline(spline, of) => spline.jet(of.value(at))[0],
-            Self::Rough(_) => f64::NAN,
         }
     }
 
@@ -92,100 +94,103 @@ impl Tree {
             }
             Self::Unary(function, of) => {
                 let of = of.derivatives(at);
-                let jet = function.jet(of.value);
+                let jet = jet(*function, of.value);
                 of.chain(jet)
             }
             Self::Binary(function, left, right) => {
-                function.derivatives(left.derivatives(at), right.derivatives(at))
+                derivatives(*function, left.derivatives(at), right.derivatives(at))
             }
             Self::Spline(spline, of) => {
                 let of = of.derivatives(at);
                 let jet = spline.jet(of.value);
                 of.chain(jet)
             }
-            Self::Rough(_) => Derivatives::constant(n, f64::NAN),
         }
     }
 }
 
-impl Unary {
-    /// The function with its first and second derivative.
-    fn jet(self, x: f64) -> Jet {
-        use std::f64::consts::{LN_2, LN_10};
-        let log = |base: f64| [x.ln() / base, 1.0 / (x * base), -1.0 / (x * x * base)];
-        match self {
-            Self::Negative => [-x, -1.0, 0.0],
-            Self::Log => log(1.0),
-            Self::Log10 => log(LN_10),
-            Self::Log2 => log(LN_2),
-            Self::Exp => [x.exp(); 3],
-            Self::Sqrt => {
-                let root = x.sqrt();
-                [root, 0.5 / root, -0.25 / (root * x)]
-            }
-            Self::Abs => [x.abs(), x.signum(), 0.0],
-            Self::Sin => [x.sin(), x.cos(), -x.sin()],
-            Self::Cos => [x.cos(), -x.sin(), -x.cos()],
-            Self::Tan => {
-                let (tan, slope) = (x.tan(), 1.0 + x.tan() * x.tan());
-                [tan, slope, 2.0 * tan * slope]
-            }
-            Self::Asin | Self::Acos => {
-                let rest = 1.0 - x * x;
-                let slope = 1.0 / rest.sqrt();
-                let curvature = x * slope / rest;
-                match self {
-                    Self::Asin => [x.asin(), slope, curvature],
-                    _ => [x.acos(), -slope, -curvature],
-                }
-            }
-            Self::Atan => {
-                let slope = 1.0 / (1.0 + x * x);
-                [x.atan(), slope, -2.0 * x * slope * slope]
-            }
-            Self::Sinh => [x.sinh(), x.cosh(), x.sinh()],
-            Self::Cosh => [x.cosh(), x.sinh(), x.cosh()],
-            Self::Tanh => {
-                let tanh = x.tanh();
-                let slope = 1.0 - tanh * tanh;
-                [tanh, slope, -2.0 * tanh * slope]
-            }
-            Self::Asinh => {
-                let slope = 1.0 / (1.0 + x * x).sqrt();
-                [x.asinh(), slope, -x * slope * slope * slope]
+/// A function with its first and second derivative.
+fn jet(function: Unary, x: f64) -> Jet {
+    use std::f64::consts::{LN_2, LN_10};
+    let log = |base: f64| [x.ln() / base, 1.0 / (x * base), -1.0 / (x * x * base)];
+    match function {
+        Unary::Negative => [-x, -1.0, 0.0],
+        Unary::Log => log(1.0),
+        Unary::Log10 => log(LN_10),
+        Unary::Log2 => log(LN_2),
+        Unary::Exp => [x.exp(); 3],
+        Unary::Sqrt => {
+            let root = x.sqrt();
+            [root, 0.5 / root, -0.25 / (root * x)]
+        }
+        Unary::Abs => [x.abs(), x.signum(), 0.0],
+        Unary::Sin => [x.sin(), x.cos(), -x.sin()],
+        Unary::Cos => [x.cos(), -x.sin(), -x.cos()],
+        Unary::Tan => {
+            let (tan, slope) = (x.tan(), 1.0 + x.tan() * x.tan());
+            [tan, slope, 2.0 * tan * slope]
+        }
+        Unary::Asin | Unary::Acos => {
+            let rest = 1.0 - x * x;
+            let slope = 1.0 / rest.sqrt();
+            let curvature = x * slope / rest;
+            match function {
+                Unary::Asin => [x.asin(), slope, curvature],
+                _ => [x.acos(), -slope, -curvature],
             }
         }
+        Unary::Atan => {
+            let slope = 1.0 / (1.0 + x * x);
+            [x.atan(), slope, -2.0 * x * slope * slope]
+        }
+        Unary::Sinh => [x.sinh(), x.cosh(), x.sinh()],
+        Unary::Cosh => [x.cosh(), x.sinh(), x.cosh()],
+        Unary::Tanh => {
+            let tanh = x.tanh();
+            let slope = 1.0 - tanh * tanh;
+            [tanh, slope, -2.0 * tanh * slope]
+        }
+        Unary::Asinh => {
+            let slope = 1.0 / (1.0 + x * x).sqrt();
+            [x.asinh(), slope, -x * slope * slope * slope]
+        }
+        // Not in a tree: see `Value for Tree`.
+        Unary::Not | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Sign => [f64::NAN; 3],
     }
 }
 
-impl Binary {
-    fn value(self, a: f64, b: f64) -> f64 {
-        match self {
-            Self::Add => a + b,
-            Self::Subtract => a - b,
-            Self::Multiply => a * b,
-            Self::Divide => a / b,
-            Self::Power => a.powf(b),
-            Self::Min if a <= b => a,
-            Self::Max if a >= b => a,
-            Self::Min | Self::Max => b,
-        }
+/// A function of two arguments.
+fn binary(function: Binary, a: f64, b: f64) -> f64 {
+    match function {
+        Binary::Add => a + b,
+        Binary::Subtract => a - b,
+        Binary::Multiply => a * b,
+        Binary::Divide => a / b,
+        Binary::Power => a.powf(b),
+        Binary::Min if a <= b => a,
+        Binary::Max if a >= b => a,
+        Binary::Min | Binary::Max => b,
+        // Not in a tree: see `Value for Tree`.
+        _ => f64::NAN,
     }
+}
 
-    fn derivatives(self, a: Derivatives, b: Derivatives) -> Derivatives {
-        match self {
-            Self::Add => a.plus(1.0, &b),
-            Self::Subtract => a.plus(-1.0, &b),
-            Self::Multiply => a.times(&b),
-            Self::Divide => {
-                let inverse = power(b.value, -1.0);
-                a.times(&b.chain(inverse))
-            }
-            Self::Power => a.power(&b),
-            Self::Min if a.value <= b.value => a,
-            Self::Max if a.value >= b.value => a,
-            Self::Min | Self::Max => b,
+/// A function of two arguments with its derivatives.
+fn derivatives(function: Binary, a: Derivatives, b: Derivatives) -> Derivatives {
+    match function {
+        Binary::Add => a.plus(1.0, &b),
+        Binary::Subtract => a.plus(-1.0, &b),
+        Binary::Multiply => a.times(&b),
+        Binary::Divide => {
+            let inverse = power(b.value, -1.0);
+            a.times(&b.chain(inverse))
         }
+        Binary::Power => a.power(&b),
+        Binary::Min if a.value <= b.value => a,
+        Binary::Max if a.value >= b.value => a,
+        Binary::Min | Binary::Max => b,
+        // Not in a tree: see `Value for Tree`.
+        _ => Derivatives::constant(a.gradient.len(), f64::NAN),
     }
 }
 

@@ -1,11 +1,8 @@
-//! An expression as a tree: what remains of a text when its operators build nodes
-//! instead of numbers.
+//! The tree of a coefficient: that of its expression, which can be changed and has
+//! derivatives.
 
 use super::spline::Spline;
-use crate::data::expression::{Expression, ExpressionError};
-use exmex::{BinOp, MakeOperators, Operator};
-use std::num::ParseFloatError;
-use std::str::FromStr;
+use crate::data::expression::{Binary, Expression, ExpressionError, Number, Unary, Value};
 use std::sync::Arc;
 
 /// A node with all below it.
@@ -14,46 +11,51 @@ pub(super) enum Tree {
     Number(f64),
     /// By number, in the order of [`Expression::variables`].
     Variable(usize),
+    /// None of those without a derivative.
     Unary(Unary, Box<Tree>),
+    /// None of those without a derivative.
     Binary(Binary, Box<Tree>, Box<Tree>),
     /// A tabulated function.
     Spline(Arc<Spline>, Box<Tree>),
-    /// Something without a derivative, by its name.
-    Rough(&'static str),
 }
 
-/// A function of one argument.
+/// Why an expression is no coefficient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unary {
-    Negative,
-    Log,
-    Log10,
-    Log2,
-    Exp,
-    Sqrt,
-    Abs,
-    Sin,
-    Cos,
-    Tan,
-    Asin,
-    Acos,
-    Atan,
-    Sinh,
-    Cosh,
-    Tanh,
-    Asinh,
+pub(super) enum Unfit {
+    /// An operation without a derivative.
+    Rough,
+    /// An integer that would be rounded.
+    Inexact,
 }
 
-/// A function of two arguments.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Binary {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Power,
-    Min,
-    Max,
+impl Value for Tree {
+    type Problem = Unfit;
+
+    fn number(number: Number) -> Result<Self, Unfit> {
+        number.to_f64().map(Self::Number).ok_or(Unfit::Inexact)
+    }
+
+    fn unary(operation: Unary, of: Self) -> Result<Self, Unfit> {
+        match operation {
+            Unary::Not | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Sign => {
+                Err(Unfit::Rough)
+            }
+            _ => Ok(Self::Unary(operation, Box::new(of))),
+        }
+    }
+
+    fn binary(operation: Binary, left: Self, right: Self) -> Result<Self, Unfit> {
+        match operation {
+            Binary::Add
+            | Binary::Subtract
+            | Binary::Multiply
+            | Binary::Divide
+            | Binary::Power
+            | Binary::Min
+            | Binary::Max => Ok(Self::Binary(operation, Box::new(left), Box::new(right))),
+            _ => Err(Unfit::Rough),
+        }
+    }
 }
 
 impl Tree {
@@ -61,27 +63,21 @@ impl Tree {
     pub(super) fn of(expression: &Expression) -> Result<Self, ExpressionError> {
         let names = expression.variables();
         let variables: Vec<Self> = (0..names.len()).map(Self::Variable).collect();
-        let tree = expression.interpret::<Self, Nodes>(&variables)?;
-        match tree.rough() {
-            None => Ok(tree),
-            Some(name) => Err(ExpressionError {
-                text: expression.text().to_owned(),
-                span: 0..expression.text().len(),
-                message: format!(
-                    "`{name}` cannot be used here: a coefficient must have derivatives"
-                ),
-            }),
-        }
-    }
-
-    /// The first node without a derivative.
-    fn rough(&self) -> Option<&'static str> {
-        match self {
-            Self::Number(_) | Self::Variable(_) => None,
-            Self::Rough(name) => Some(name),
-            Self::Unary(_, of) | Self::Spline(_, of) => of.rough(),
-            Self::Binary(_, left, right) => left.rough().or_else(|| right.rough()),
-        }
+        expression.evaluate(&variables).map_err(|fault| {
+            let text = expression.text();
+            let span = fault.as_ref().map(|fault| expression.word_of(fault));
+            let span = span.unwrap_or(0..text.len());
+            let why = match fault.map(|fault| fault.problem) {
+                Some(Unfit::Inexact) => "as a floating-point number it would be rounded",
+                _ => "a coefficient must have derivatives",
+            };
+            let message = format!("`{}` cannot be used here: {why}", &text[span.clone()]);
+            ExpressionError {
+                text: text.to_owned(),
+                span,
+                message,
+            }
+        })
     }
 
     /// The tree in which `variable` stands for the square root of what it was.
@@ -99,7 +95,7 @@ impl Tree {
                 Box::new(right.squared(variable)),
             ),
             Self::Spline(spline, of) => Self::Spline(spline, Box::new(of.squared(variable))),
-            Self::Number(_) | Self::Variable(_) | Self::Rough(_) => self,
+            Self::Number(_) | Self::Variable(_) => self,
         }
     }
 
@@ -114,103 +110,7 @@ impl Tree {
                 Box::new(right.replaced(variable, by)),
             ),
             Self::Spline(spline, of) => Self::Spline(spline, Box::new(of.replaced(variable, by))),
-            Self::Number(_) | Self::Variable(_) | Self::Rough(_) => self,
+            Self::Number(_) | Self::Variable(_) => self,
         }
-    }
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Self::Number(0.0)
-    }
-}
-
-impl FromStr for Tree {
-    type Err = ParseFloatError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self::Number)
-    }
-}
-
-/// The operators of the grammar as makers of nodes.
-#[derive(Clone, Debug)]
-struct Nodes;
-
-macro_rules! unary {
-    ($function:ident) => {
-        |of| Tree::Unary(Unary::$function, Box::new(of))
-    };
-}
-
-macro_rules! binary {
-    ($function:ident) => {
-        |left, right| Tree::Binary(Binary::$function, Box::new(left), Box::new(right))
-    };
-}
-
-type MakeUnary = fn(Tree) -> Tree;
-type MakeBinary = fn(Tree, Tree) -> Tree;
-
-const UNARY: [(&str, MakeUnary); 22] = [
-    ("neg", unary!(Negative)),
-    ("log", unary!(Log)),
-    ("log10", unary!(Log10)),
-    ("log2", unary!(Log2)),
-    ("exp", unary!(Exp)),
-    ("sqrt", unary!(Sqrt)),
-    ("abs", unary!(Abs)),
-    ("sin", unary!(Sin)),
-    ("cos", unary!(Cos)),
-    ("tan", unary!(Tan)),
-    ("asin", unary!(Asin)),
-    ("acos", unary!(Acos)),
-    ("atan", unary!(Atan)),
-    ("sinh", unary!(Sinh)),
-    ("cosh", unary!(Cosh)),
-    ("tanh", unary!(Tanh)),
-    ("asinh", unary!(Asinh)),
-    ("not", |_| Tree::Rough("!")),
-    ("floor", |_| Tree::Rough("floor")),
-    ("ceil", |_| Tree::Rough("ceil")),
-    ("round", |_| Tree::Rough("round")),
-    ("sign", |_| Tree::Rough("sign")),
-];
-
-/// With the precedence of the grammar; functions bind tightest.
-const BINARY: [(&str, i64, MakeBinary); 18] = [
-    ("||", 1, |_, _| Tree::Rough("||")),
-    ("&&", 2, |_, _| Tree::Rough("&&")),
-    ("==", 3, |_, _| Tree::Rough("==")),
-    ("!=", 3, |_, _| Tree::Rough("!=")),
-    ("<=", 4, |_, _| Tree::Rough("<=")),
-    (">=", 4, |_, _| Tree::Rough(">=")),
-    ("<", 4, |_, _| Tree::Rough("<")),
-    (">", 4, |_, _| Tree::Rough(">")),
-    ("+", 5, binary!(Add)),
-    ("-", 5, binary!(Subtract)),
-    ("*", 6, binary!(Multiply)),
-    ("/", 6, binary!(Divide)),
-    ("%", 6, |_, _| Tree::Rough("%")),
-    ("^", 7, binary!(Power)),
-    ("min", 9, binary!(Min)),
-    ("max", 9, binary!(Max)),
-    ("atan2", 9, |_, _| Tree::Rough("atan2")),
-    ("hypot", 9, |_, _| Tree::Rough("hypot")),
-];
-
-impl MakeOperators<Tree> for Nodes {
-    fn make<'a>() -> Vec<Operator<'a, Tree>> {
-        let unary = UNARY.iter();
-        let unary = unary.map(|&(name, apply)| Operator::make_unary(name, apply));
-        let binary = BINARY.iter().map(|&(name, prio, apply)| {
-            let operation = BinOp {
-                apply,
-                prio,
-                is_commutative: false,
-            };
-            Operator::make_bin(name, operation)
-        });
-        unary.chain(binary).collect()
     }
 }
