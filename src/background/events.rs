@@ -189,13 +189,13 @@ impl Sample {
             };
             let compiled = compile(key, text)?;
             if !wanted.columns_are_keys && name != text.trim() && resolver.knows(name) {
-                return Err(PlanError::Variable(
-                    name.clone(),
-                    format!(
-                        "its name is that of a column or definition in {place}, and it is \
-                         `{text}`; give it another name"
+                return Err(PlanError::Interpolation {
+                    key: "report.variables".to_owned(),
+                    reason: format!(
+                        "`{name}` is the name of a column or definition in {place} and here of \
+                         `{text}`; give the distribution another name"
                     ),
-                ));
+                });
             }
             request.columns.push((name.clone(), compiled));
         }

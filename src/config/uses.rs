@@ -6,6 +6,7 @@
 
 use super::parse::{ConfigError, Experiment};
 use super::raw::{Config, Method};
+use crate::data::expression::written;
 use crate::ensemble::Split;
 use toml::{Table, Value};
 
@@ -140,7 +141,7 @@ impl Experiment {
                 let one_hot = |(column, values): (&String, &Vec<f64>)| {
                     values
                         .iter()
-                        .any(|v| *label == format!("{column} == {v:?}"))
+                        .any(|v| *label == format!("{} == {v:?}", written(column)))
                 };
                 f.inputs.contains(label) || f.one_hot.iter().any(one_hot)
             });
