@@ -4,11 +4,12 @@ use super::plan::{PlanError, region_index, settings};
 use crate::config::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
 use crate::data::expression::written;
 use crate::data::{
-    Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
-    Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
+    BUILTINS, Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED,
+    Hidden, IdSpec, Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest,
+    StreamOptions,
 };
 use crate::ensemble::{ClassSource, Streams, is_streamed};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +31,10 @@ pub struct Sample {
     pub losses: Losses,
     /// Whether events are named by file and row for want of id columns.
     pub ids_by_row: bool,
+    /// Built-in columns that were computed.
+    pub(super) computed: BTreeSet<&'static str>,
+    /// Built-in columns that are columns of the files, which then mean those.
+    pub(super) stored: BTreeSet<&'static str>,
     /// Where the rest is, if the table has only a share of the events.
     pub rest: Option<Rest>,
 }
@@ -174,12 +179,16 @@ impl Sample {
                 .flags
                 .push((name.clone(), compile(name.clone(), text)?));
         }
+        let mut first = config.features.inputs.len();
         for (name, column, listed) in categories(config) {
             let value = compile(name.clone(), &column)?;
+            let inputs = first..first + listed.len();
+            first = inputs.end;
             request.categories.push(Category {
                 name,
                 value,
                 listed,
+                inputs,
             });
         }
         for (name, text) in &wanted.columns {
@@ -218,6 +227,10 @@ impl Sample {
         } else {
             IdSpec::Columns(sample.id.clone())
         };
+        let computed = request.builtins();
+        let names = BUILTINS.iter().map(|builtin| builtin.name);
+        let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
+        let stored = names.filter(is_stored).collect();
         let failed = |e| PlanError::data(place.to_owned(), e);
         let mut files = dataset.digest().map_err(data("path"))?;
         if whose == SampleRole::Data && blinding.is_closed() {
@@ -245,6 +258,8 @@ impl Sample {
             losses,
             table,
             ids_by_row: sample.id.is_empty(),
+            computed,
+            stored,
             rest,
         })
     }

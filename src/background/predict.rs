@@ -389,12 +389,22 @@ fn read_events(
             (column.clone(), written(column), category.values.clone())
         }));
     }
+    // theirs are the last inputs
+    let inputs = about.features.expressions.len();
+    let made = |listed: &[f64]| match (&config.interpolation, listed.len()) {
+        (Some(_), 1) => 0,
+        (_, count) => count,
+    };
+    let mut first = inputs - listed.iter().map(|(.., listed)| made(listed)).sum::<usize>().min(inputs);
     for (_, column, listed) in listed {
         let value = resolver.compile(&column);
+        let inputs = first..first + made(&listed);
+        first = inputs.end;
         request.categories.push(Category {
             value: value.map_err(data("the run's categories"))?,
             name: column,
             listed,
+            inputs,
         });
     }
     for text in &about.features.expressions {

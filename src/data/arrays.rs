@@ -276,8 +276,8 @@ impl Slots {
     fn all(self) -> impl Iterator<Item = Reason> {
         std::iter::once(Reason::Selection)
             .chain((0..self.flags).map(Reason::Flag))
-            .chain((0..self.features).map(Reason::Feature))
             .chain((0..self.categories).map(Reason::Category))
+            .chain((0..self.features).map(Reason::Feature))
             .chain((0..self.columns).map(Reason::Column))
             .chain((0..self.columns).map(Reason::Infinite))
     }
@@ -335,8 +335,7 @@ impl Counts {
         request: &ScanRequest,
         path: impl Fn(usize) -> String,
     ) -> ScanReport {
-        let losses = self.slots.all().zip(&self.lost);
-        let losses = losses.filter(|(_, lost)| !lost.weights.is_empty());
+        let losses = self.all().filter(|(_, lost)| !lost.weights.is_empty());
         ScanReport {
             rows_read: self.rows_read,
             rows_selected: self.events as u64,
@@ -354,10 +353,14 @@ impl Counts {
         }
     }
 
+    fn all(&self) -> impl Iterator<Item = (Reason, &Lost)> {
+        let reasons = self.slots.all();
+        reasons.map(|reason| (reason, &self.lost[self.slots.place(reason)]))
+    }
+
     /// What rows lack that must be there: reason, rows, file and row of the first.
     fn lacking(&self, request: &ScanRequest) -> impl Iterator<Item = (Reason, u64, usize, u64)> {
-        let all = self.slots.all().zip(&self.lost);
-        all.filter(|(reason, _)| match reason {
+        self.all().filter(|(reason, _)| match reason {
             Reason::Feature(_) | Reason::Category(_) => true,
             Reason::Column(k) => request.matters(*k).is_some(),
             _ => false,

@@ -45,6 +45,8 @@ pub struct Category {
     pub value: Compiled,
     /// All that it can be.
     pub listed: Vec<f64>,
+    /// Places of the features that are made of it: what they lack is counted here.
+    pub inputs: std::ops::Range<usize>,
 }
 
 /// What to read from a [`Dataset`].
@@ -113,6 +115,13 @@ impl ScanRequest {
     fn names_computed(&self) -> BTreeSet<&str> {
         let columns = self.computed().flat_map(Compiled::columns);
         columns.map(String::as_str).collect()
+    }
+
+    /// Names of the built-in columns that any of its expressions rests on.
+    pub(crate) fn builtins(&self) -> BTreeSet<&'static str> {
+        let features = self.features.iter().map(|(_, feature)| feature);
+        let all = self.computed().chain(features);
+        all.flat_map(Compiled::builtins).collect()
     }
 
     /// The expressions, but for features that are just a column.

@@ -147,7 +147,8 @@ impl Plan<'_> {
         let request = self.request;
         let mut lacking = Vec::new();
         for (k, values) in features.iter().enumerate() {
-            if all_finite(values) {
+            let mut made = request.categories.iter().map(|category| &category.inputs);
+            if all_finite(values) || made.any(|inputs| inputs.contains(&k)) {
                 continue;
             }
             let missing = rows.iter().filter(|&&row| !values[row as usize].is_finite());
