@@ -248,8 +248,8 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             lines.push(line(
                 Status::Warning,
                 format!(
-                    "{name}: one event carries {:.1} % of the prediction.",
-                    100.0 * region.weights.largest_share
+                    "{name}: one event carries {} of the prediction.",
+                    percent(region.weights.largest_share)
                 ),
             ));
         }
