@@ -65,8 +65,10 @@ pub(super) fn variables(
     }
     for (k, (name, _)) in inputs.iter().enumerate() {
         let values = source.feature(k, name);
-        let values = (0..source.table.len()).map(|row| values.at(row));
-        let edges = Edges::quantiles(values, config.report.bins)
+        let mut list_of_all = memory::reserved(source.table.len())
+            .map_err(|e| PlanError::data("data.source".to_owned(), e))?;
+        list_of_all.extend((0..source.table.len()).map(|row| values.at(row)));
+        let edges = Edges::quantiles(list_of_all.into_iter(), config.report.bins)
             .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
         list.push(Variable {
             name: name.clone(),
