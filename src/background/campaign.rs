@@ -169,10 +169,19 @@ impl<'a> Campaign<'a> {
         say: &dyn Fn(&str),
     ) -> Result<Self, RunError> {
         let all: Vec<usize> = (0..experiment.ensembles.len()).collect();
-        Self::of(experiment, &all, options, interrupt, devices, say)
+        let campaign = Self::of(experiment, &all, options, interrupt, devices, say)?;
+        // nothing of an earlier configuration is changed before all of it holds
+        for prepared in &campaign.prepared {
+            prepared.settle(say)?;
+        }
+        if experiment.is_matrix {
+            campaign.root.write_experiment(experiment)?;
+        }
+        Ok(campaign)
     }
 
-    /// The same for some of the ensembles, by their place.
+    /// The same for some of the ensembles, by their place; for one who helps, and
+    /// leaves the configuration as it is.
     pub(super) fn of(
         experiment: &'a Experiment,
         wanted: &[usize],
@@ -253,6 +262,13 @@ impl<'a> Campaign<'a> {
             None => self.root.report_path(),
         };
         let compared = ended.compared.as_ref();
+        if compared.is_none() {
+            // of an earlier configuration, if there are any
+            for ending in ["json", "csv", "tex"] {
+                let path = self.root.path().join(format!("comparison.{ending}"));
+                let _ = std::fs::remove_file(path);
+            }
+        }
         crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)?;
         Ok(())
     }
@@ -340,6 +356,7 @@ impl<'a> Campaign<'a> {
             losses: Vec::new(),
             members: Vec::new(),
             failed: Vec::new(),
+            outputs: std::collections::BTreeMap::new(),
             ensembles: self
                 .experiment
                 .ensembles

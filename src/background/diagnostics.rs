@@ -4,11 +4,11 @@ use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::closure::{Component, Correlations, compare_correlated};
+use super::judgement::{Verdict, yield_test};
 use super::metrics::{
     AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
     VariableMetrics, YieldMetrics,
 };
-use super::judgement::{Verdict, yield_test};
 use super::normalisation::{Normalisation, SharedBins};
 use super::plan::Plan;
 use super::replicas::Replicas;
@@ -246,8 +246,7 @@ impl<'a> Accumulator<'a> {
                 .filter(|i| enters(plan, &plan.target.table, *i))
                 .collect();
             let target = shown.then_some(target_rows.as_slice());
-            let mut region =
-                self.region(index, label, sums, &normalisation, &source_rows, target);
+            let mut region = self.region(index, label, sums, &normalisation, &source_rows, target);
             region.outside = count(
                 &support,
                 source_rows.iter().map(|i| {
@@ -394,8 +393,7 @@ impl<'a> Accumulator<'a> {
             shared.map(|i| weights[*i].powi(2)).sum()
         };
         let table = &plan.target.table;
-        let observed =
-            target.map(|rows| WeightSummary::of(rows.iter().map(|i| table.weights[*i])));
+        let observed = target.map(|rows| WeightSummary::of(rows.iter().map(|i| table.weights[*i])));
         let shared = squares(&plan.source.table, source_rows, &self.nominal)
             * normalisation.shares[0]
             + target.map_or(0.0, |rows| squares(table, rows, &table.weights))

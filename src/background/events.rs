@@ -4,11 +4,11 @@ use super::plan::{PlanError, region_index, settings};
 use crate::config::{Config, MissingPolicy, SampleConfig, StreamConfig};
 use crate::data::expression::written;
 use crate::data::{
-    Category, DataError, Dataset, EventTable, FileRecord, IdSpec, Loss, LossKind, Losses,
+    BUILTINS, Category, DataError, Dataset, EventTable, FileRecord, IdSpec, Loss, LossKind, Losses,
     OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
 };
 use crate::ensemble::{ClassSource, Streams, is_streamed};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -30,6 +30,10 @@ pub struct Sample {
     pub losses: Losses,
     /// Whether events are named by file and row for want of id columns.
     pub ids_by_row: bool,
+    /// Built-in columns that were computed.
+    pub(super) computed: BTreeSet<&'static str>,
+    /// Built-in columns that are columns of the files, which then mean those.
+    pub(super) stored: BTreeSet<&'static str>,
     /// Where the rest is, if the table has only a share of the events.
     pub rest: Option<Rest>,
 }
@@ -220,6 +224,10 @@ impl Sample {
         } else {
             IdSpec::Columns(sample.id.clone())
         };
+        let computed = request.builtins();
+        let names = BUILTINS.iter().map(|builtin| builtin.name);
+        let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
+        let stored = names.filter(is_stored).collect();
         let failed = |e| PlanError::data(place.to_owned(), e);
         let files = dataset.digest().map_err(data("path"))?;
         let (table, rest) = match &config.data.stream {
@@ -244,6 +252,8 @@ impl Sample {
             losses,
             table,
             ids_by_row: sample.id.is_empty(),
+            computed,
+            stored,
             rest,
         })
     }

@@ -18,9 +18,11 @@ use crate::ensemble::{Checkpoint, Member, Outcome, StoreError, TrainError, check
 use crate::executor::batch::BatchError;
 use crate::report::{self, ReportError};
 use crate::run::{
-    DeviceRecord, DirectoryError, Inputs, Manifest, RunDirectory, State, VersionRecord, atomic,
+    DeviceRecord, DirectoryError, Inputs, Manifest, OutputRecord, RunDirectory, State,
+    VersionRecord, atomic,
 };
 use sideband_models::{DeviceError, cpu_kernel};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use thiserror::Error;
@@ -194,6 +196,10 @@ pub(super) struct Prepared {
     pub inputs: Inputs,
     /// Members that are to be trained.
     pub missing: Vec<u32>,
+    /// Whether the result that is there, if any, is of this configuration.
+    has_its_result: bool,
+    /// Files of that result.
+    outputs: BTreeMap<String, OutputRecord>,
     /// The plan, kept where it is the only one.
     pub plan: Option<Planned>,
 }
@@ -244,6 +250,7 @@ impl Prepared {
             ..Inputs::default()
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
+        directory.take_back(spec.config.ensemble.members)?;
         let found = find_members(&directory, &plan, say)?;
         for member in &found {
             // left by one who was killed between the member and its checkpoint
@@ -254,12 +261,38 @@ impl Prepared {
             .collect();
         check_folds(&plan.task(), &missing)?;
         Ok(Self {
+            has_its_result: directory.has_result_of(&spec.config)?,
+            outputs: directory.manifest()?.map(|m| m.outputs).unwrap_or_default(),
             spec: spec.clone(),
             directory,
             inputs,
             missing,
             plan: Some(plan),
         })
+    }
+
+    /// Makes the configuration that of the directory, once everything holds. What
+    /// an earlier one had more is set aside.
+    pub(super) fn settle(&self, say: &dyn Fn(&str)) -> Result<(), RunError> {
+        let (directory, config) = (&self.directory, &self.spec.config);
+        if !self.has_its_result
+            && let Some(mut manifest) = directory.manifest()?
+        {
+            // first: a result that is complete is that of the configuration
+            manifest.state = State::Running;
+            directory.write_manifest(&manifest)?;
+        }
+        directory.write_config(config)?;
+        let above = directory.set_aside(config.ensemble.members)?;
+        if above > 0 {
+            say(&format!(
+                "{above} members above ensemble.members = {} are set aside in {}; they are taken \
+                 back when the number grows",
+                config.ensemble.members,
+                directory.aside().display()
+            ));
+        }
+        Ok(())
     }
 
     /// The result, if it is there and nothing would change it.
@@ -272,14 +305,17 @@ impl Prepared {
         let Some(earlier) = self.directory.manifest()? else {
             return Ok(None);
         };
-        let same_view = earlier.unblind == unblind
+        let same_view = self.has_its_result
+            && earlier.unblind == unblind
             && matches!(earlier.state, State::Complete | State::Partial)
             && earlier.members.len() + earlier.failed.len() == config.ensemble.members as usize;
         let is_predicted = predictions(config)
             .iter()
             .all(|name| self.directory.predictions().join(name).is_file());
         let is_drawn = self.directory.report_path().is_file();
-        if !(self.missing.is_empty() && same_view && is_predicted && is_drawn) {
+        if !(self.missing.is_empty() && same_view && is_predicted && is_drawn)
+            || self.directory.damaged_output(&earlier, |_| true).is_some()
+        {
             return Ok(None);
         }
         // what is derived may have been asked for in another form
@@ -324,6 +360,7 @@ impl Prepared {
             members: Vec::new(),
             failed: Vec::new(),
             ensembles: Vec::new(),
+            outputs: self.outputs.clone(),
             started: crate::run::now(),
             finished: None,
             wall_seconds: 0.0,
@@ -396,10 +433,21 @@ impl Prepared {
             for path in [directory.metrics_path(), directory.report_path()] {
                 let _ = std::fs::remove_file(path);
             }
+            directory.retire(&self.outputs, &BTreeMap::new());
+            manifest.outputs.clear();
             close(&mut manifest, State::Partial)?;
             return Err(error);
         }
         say(&format!("applying {} members", usable.len()));
+        let is_mine = || -> Result<(), DirectoryError> {
+            if directory.has_result_of(&self.spec.config)? {
+                return Ok(());
+            }
+            Err(DirectoryError::Superseded {
+                path: directory.path().to_owned(),
+            })
+        };
+        is_mine()?;
         let failed_numbers = &manifest.failed;
         let mut metrics = match plan {
             Planned::Ratio(plan) => {
@@ -423,14 +471,31 @@ impl Prepared {
             close(&mut manifest, State::Interrupted)?;
             return Ok(self.ended(State::Interrupted, None));
         }
+        is_mine()?;
         metrics.keep_verdicts(plan.config());
         directory.write_json(&directory.metrics_path(), &metrics)?;
         close(&mut manifest, state)?;
         say("drawing the report");
         let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
-        report::write(directory, plan.config(), &manifest, &metrics, &histories)?;
+        let drawn = report::write(directory, plan.config(), &manifest, &metrics, &histories)?;
+        record(directory, &mut manifest, &self.outputs, &drawn)?;
         Ok(self.ended(state, Some(metrics)))
     }
+}
+
+/// Writes down the files of a result, with the figures that were `drawn`, and
+/// removes figures of the one before that it has not.
+fn record(
+    directory: &RunDirectory,
+    manifest: &mut Manifest,
+    earlier: &BTreeMap<String, OutputRecord>,
+    drawn: &BTreeSet<String>,
+) -> Result<(), DirectoryError> {
+    manifest.outputs = directory.outputs()?;
+    let is_of_it = |name: &String| !name.starts_with("plots/") || drawn.contains(name);
+    manifest.outputs.retain(|name, _| is_of_it(name));
+    directory.retire(earlier, &manifest.outputs);
+    directory.write_manifest(manifest)
 }
 
 /// Draws the report of an ensemble anew from its members and metrics.
@@ -439,11 +504,18 @@ impl Prepared {
 /// [`RunError`] if it is not complete or cannot be read.
 pub fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
     let directory = RunDirectory::open(path)?;
+    directory.check_links()?;
     let config = directory.config()?;
-    let manifest = directory
+    let mut manifest = directory
         .manifest()?
         .filter(|m| matches!(m.state, State::Complete | State::Partial))
         .ok_or_else(|| ReportError::Unfinished("it is not finished".to_owned()))?;
+    // what is not drawn here has to be as it was written
+    let damaged = directory.damaged_output(&manifest, |name| !is_drawn(name));
+    if let Some(name) = damaged {
+        let text = format!("{name} is not as it was written");
+        return Err(ReportError::Unfinished(text).into());
+    }
     let metrics = report::read_metrics(&directory)?;
     let members = manifest
         .members
@@ -452,7 +524,11 @@ pub fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
         .map(|m| Member::read(&directory.member(*m)))
         .collect::<Result<Vec<_>, StoreError>>()
         .map_err(TrainError::from)?;
-    report::write(&directory, &config, &manifest, &metrics, &members)?;
+    let drawn = report::write(&directory, &config, &manifest, &metrics, &members)?;
+    let earlier = manifest.outputs.clone();
+    if !earlier.is_empty() {
+        record(&directory, &mut manifest, &earlier, &drawn)?;
+    }
     Ok(EnsembleEnd {
         name: "nominal".to_owned(),
         config,
@@ -532,13 +608,18 @@ fn find_members(
             && about.ensemble == plan.ensemble()
             && about.seed == plan.config().experiment.seed
             && about.network == plan.settings().network
-            && about.features == *plan.scaling();
+            && about.features.is_same(plan.scaling());
         if !fits {
             return Err(RunError::ForeignMember(path));
         }
         members.push(member);
     }
     Ok(members)
+}
+
+/// Whether a file of a result is one that a report draws.
+fn is_drawn(name: &str) -> bool {
+    name == "report.html" || name.starts_with("plots/")
 }
 
 /// Names of the prediction files.
@@ -552,7 +633,9 @@ fn predictions(config: &Config) -> &'static [&'static str] {
 
 fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {
     let used = directory.path().join("plots").join("report.toml");
-    std::fs::read_to_string(used).is_ok_and(|old| old == report::settings_text(config))
+    directory
+        .read(&used)
+        .is_ok_and(|old| old == report::settings_text(config))
 }
 
 fn enough(
@@ -658,7 +741,8 @@ impl PredictionFile<'_> {
     fn write(&self, sample: &Sample, path: &Path) -> Result<(), ApplyError> {
         let regions: Vec<String> = self.plan.config.regions.keys().cloned().collect();
         atomic::write_with(path, |file| {
-            let mut writer = PredictionWriter::new(file, &sample.table, &regions, self.members, false)?;
+            let mut writer =
+                PredictionWriter::new(file, &sample.table, &regions, self.members, false)?;
             match &sample.rest {
                 None => self.append(&mut writer, &sample.table)?,
                 Some(rest) => {

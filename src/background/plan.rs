@@ -138,7 +138,8 @@ pub enum PlanError {
         /// What is wrong, and what to change.
         reason: String,
     },
-    /// What an interpolation cannot do with its plane or its events.
+    /// What an interpolation cannot do with its plane or its events, and names with two
+    /// meanings.
     #[error("`{key}`: {reason}")]
     Interpolation {
         /// The configuration's key.
@@ -246,6 +247,8 @@ impl Plan {
         let mut target = load(("target", "data.target"), &config.data.target)?;
         let shared = shared_keys(&source, &target)?;
         target.losses.lost.extend(shared);
+        check_builtins(&source, &target)?;
+        check_builtins(&target, &source)?;
         check_blinding(&config, &source)?;
         check_selections(&config, &[&source, &target], options.unblind)?;
 
@@ -420,6 +423,22 @@ pub(super) fn check_selections(
         }
     }
     Ok(())
+}
+
+/// A built-in column is computed for both samples, or read from both.
+fn check_builtins(computed: &Sample, stored: &Sample) -> Result<(), PlanError> {
+    let Some(name) = computed.computed.intersection(&stored.stored).next() else {
+        return Ok(());
+    };
+    let reason = format!(
+        "`{name}` is a column of the {} and is computed for the {}, which has none: one name, two \
+         meanings. Give both samples the column, or neither",
+        stored.role, computed.role
+    );
+    Err(PlanError::Interpolation {
+        key: format!("data.{}", stored.role),
+        reason,
+    })
 }
 
 /// Also when unblinded: members must not depend on that.

@@ -38,10 +38,12 @@ pub(super) fn train(
     match config.kind {
         ExecutorKind::Local => Local.execute(&training),
         ExecutorKind::Slurm => {
-            Queue::new(Slurm::new(config.slurm.clone())?, follow).execute(&training)
+            let system = Slurm::new(config.slurm.clone())?;
+            Queue::new(system.stopped_by(campaign.interrupt), follow).execute(&training)
         }
         ExecutorKind::Htcondor => {
-            Queue::new(Htcondor::new(config.htcondor.clone())?, follow).execute(&training)
+            let system = Htcondor::new(config.htcondor.clone())?;
+            Queue::new(system.stopped_by(campaign.interrupt), follow).execute(&training)
         }
     }
 }
@@ -100,7 +102,7 @@ pub fn work(
     let campaign = Campaign::of(&experiment, &wanted, options, interrupt, devices, &|_| {})?;
     let name = WorkerId::unique();
     let path = root.logs().join(format!("{name}.jsonl"));
-    let log = std::fs::create_dir_all(root.logs())
+    let log = crate::run::regular::make_folder(&root.logs())
         .and_then(|()| RunLog::open(&path))
         .map_err(|source| DirectoryError::Io { path, source })?;
     let training = Training {

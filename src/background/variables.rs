@@ -4,6 +4,7 @@
 use super::events::Sample;
 use super::plan::PlanError;
 use crate::config::{Bins, Config};
+use crate::data::memory;
 use crate::stats::{BinningError, Edges};
 
 /// One distribution.
@@ -65,10 +66,10 @@ pub(super) fn variables(
     }
     for (k, (name, _)) in inputs.iter().enumerate() {
         let values = source.feature(k, name);
-        let mut list_of_all = memory::reserved(source.table.len())
+        let mut all = memory::reserved(source.table.len())
             .map_err(|e| PlanError::data("data.source".to_owned(), e))?;
-        list_of_all.extend((0..source.table.len()).map(|row| values.at(row)));
-        let edges = Edges::quantiles(list_of_all.into_iter(), config.report.bins)
+        all.extend((0..source.table.len()).map(|row| values.at(row)));
+        let edges = Edges::quantiles(all.into_iter(), config.report.bins)
             .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
         list.push(Variable {
             name: name.clone(),

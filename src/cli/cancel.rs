@@ -13,10 +13,13 @@ pub(super) fn cancel(arguments: &CancelArguments) -> Done {
     let root = go_to(&arguments.run)?;
     let experiment = root.experiment()?;
     let config = &experiment.common().executor;
-    let folder = root.batch();
+    let (name, folder) = (&experiment.common().experiment.name, root.batch());
+    root.check_links()?;
     let jobs = match config.kind {
-        ExecutorKind::Slurm => cancel_jobs(&Slurm::new(config.slurm.clone())?, &folder)?,
-        ExecutorKind::Htcondor => cancel_jobs(&Htcondor::new(config.htcondor.clone())?, &folder)?,
+        ExecutorKind::Slurm => cancel_jobs(&Slurm::new(config.slurm.clone())?, name, &folder)?,
+        ExecutorKind::Htcondor => {
+            cancel_jobs(&Htcondor::new(config.htcondor.clone())?, name, &folder)?
+        }
         ExecutorKind::Local => {
             return Err(Failure {
                 exit: Exit::Usage,

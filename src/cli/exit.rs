@@ -78,20 +78,32 @@ impl From<DeviceError> for Failure {
 impl From<DirectoryError> for Failure {
     fn from(error: DirectoryError) -> Self {
         let exit = match error {
-            DirectoryError::ConfigChanged { .. } | DirectoryError::NotARun(_) => Exit::Config,
+            DirectoryError::ConfigChanged { .. }
+            | DirectoryError::NotARun(_)
+            | DirectoryError::Superseded { .. } => Exit::Config,
             DirectoryError::Matrix { .. } => Exit::Usage,
             DirectoryError::InputChanged { .. }
             | DirectoryError::Damaged { .. }
+            | DirectoryError::Irregular { .. }
+            | DirectoryError::Linked { .. }
             | DirectoryError::Format { .. } => Exit::Data,
-            DirectoryError::Io { ref source, .. }
-                if source.kind() == std::io::ErrorKind::NotFound =>
-            {
-                Exit::Data
-            }
+            DirectoryError::Io { ref source, .. } if is_about_the_file(source) => Exit::Data,
             DirectoryError::Io { .. } => Exit::Internal,
         };
         fail(exit, &error)
     }
+}
+
+/// Whether an error says that a file is not there or not one, and not that the
+/// system failed.
+fn is_about_the_file(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::NotFound
+            | std::io::ErrorKind::InvalidInput
+            | std::io::ErrorKind::FileTooLarge
+            | std::io::ErrorKind::InvalidData
+    )
 }
 
 impl From<StoreError> for Failure {
@@ -100,6 +112,9 @@ impl From<StoreError> for Failure {
             StoreError::Io { ref source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
                 let again = "run the configuration again to train the member anew";
                 fail(Exit::Data, &format!("{error}; {again}"))
+            }
+            StoreError::Io { ref source, .. } if is_about_the_file(source) => {
+                fail(Exit::Data, &error)
             }
             StoreError::Io { .. } => fail(Exit::Internal, &error),
             StoreError::Corrupt { .. } => fail(Exit::Data, &error),

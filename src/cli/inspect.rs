@@ -1,14 +1,14 @@
 //! `sideband inspect`
 
 use super::options::InspectArguments;
-use super::{Done, Exit, Failure, print, table};
+use super::{Done, Exit, Failure, print, print_json, table};
 use crate::background::PlanError;
 use crate::config::{Experiment, Measurement};
 use crate::data::{Dataset, Number, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
-use crate::run::{RunDirectory, State, to_text, to_value};
+use crate::run::{RunDirectory, State, to_value};
 use std::path::Path;
 
 pub(super) fn inspect(arguments: &InspectArguments) -> Done {
@@ -63,7 +63,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
 }
 
 fn json(value: &impl serde::Serialize) -> Done {
-    print(&to_text(value, true).map_err(internal)?)?;
+    print_json(value)?;
     Ok(Exit::Ok)
 }
 

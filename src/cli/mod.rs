@@ -5,6 +5,7 @@ mod cancel;
 mod completions;
 mod crash;
 mod devices;
+mod environment;
 mod exit;
 mod extend;
 mod inspect;
@@ -20,6 +21,7 @@ mod worker;
 
 pub use exit::Exit;
 
+use crate::run::{terminal, to_text};
 use clap::Parser;
 use options::{Command, Options};
 use std::io::Write;
@@ -30,34 +32,37 @@ pub fn main() -> Exit {
     let options = match Options::try_parse() {
         Ok(options) => options,
         Err(error) => {
-            // help and version go to stdout and are no error
+            if error.use_stderr() {
+                // it repeats words of the command line, such as names of files
+                terminal::say(error.render().to_string().trim_end());
+                return Exit::Usage;
+            }
+            // help and version
             let _ = error.print();
-            return if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
+            return Exit::Ok;
         }
     };
-    let done = crash::guard(|| match &options.command {
-        Command::Run(arguments) => run::run(arguments),
-        Command::Plan(arguments) => plan::plan(arguments),
-        Command::Status(arguments) => status::status(arguments),
-        Command::Extend(arguments) => extend::extend(arguments),
-        Command::Merge(arguments) => merge::merge(arguments),
-        Command::Cancel(arguments) => cancel::cancel(arguments),
-        Command::Worker(arguments) => worker::worker(arguments),
-        Command::Devices => devices::devices(),
-        Command::Inspect(arguments) => inspect::inspect(arguments),
-        Command::Predict(arguments) => predict::predict(arguments),
-        Command::Report(arguments) => report::report(arguments),
-        Command::Schema => schema::schema(),
-        Command::Completions(arguments) => completions::completions(arguments),
+    let done = environment::check().and_then(|()| {
+        crash::guard(|| match &options.command {
+            Command::Run(arguments) => run::run(arguments),
+            Command::Plan(arguments) => plan::plan(arguments),
+            Command::Status(arguments) => status::status(arguments),
+            Command::Extend(arguments) => extend::extend(arguments),
+            Command::Merge(arguments) => merge::merge(arguments),
+            Command::Cancel(arguments) => cancel::cancel(arguments),
+            Command::Worker(arguments) => worker::worker(arguments),
+            Command::Devices => devices::devices(),
+            Command::Inspect(arguments) => inspect::inspect(arguments),
+            Command::Predict(arguments) => predict::predict(arguments),
+            Command::Report(arguments) => report::report(arguments),
+            Command::Schema => schema::schema(),
+            Command::Completions(arguments) => completions::completions(arguments),
+        })
     });
     match done {
         Ok(exit) => exit,
         Err(failure) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", failure.message);
+            terminal::say(&format!("error: {}", failure.message));
             failure.exit
         }
     }
@@ -74,6 +79,20 @@ type Done = Result<Exit, Failure>;
 
 /// Prints a result.
 fn print(text: &str) -> Result<(), Failure> {
+    print_as_it_is(&terminal::escape(text))
+}
+
+/// Prints a result as JSON.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = to_text(value, true).map_err(|e| Failure {
+        exit: Exit::Internal,
+        message: e.to_string(),
+    })?;
+    print_as_it_is(&terminal::escape_json(&text))
+}
+
+/// Prints text that is the program's own.
+fn print_as_it_is(text: &str) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure {
@@ -88,7 +107,11 @@ fn print(text: &str) -> Result<(), Failure> {
 /// A table of texts, columns aligned; numbers to the right.
 fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let columns = header.len();
-    let cell = |row: &[String], c: usize| row.get(c).cloned().unwrap_or_default();
+    // a line break in a name is not one of the table
+    let cell = |row: &[String], c: usize| -> String {
+        let text = row.get(c).map_or("", String::as_str);
+        terminal::escape_line(text).into_owned()
+    };
     let width: Vec<usize> = (0..columns)
         .map(|c| {
             rows.iter()

@@ -10,16 +10,17 @@ use crate::executor::duration;
 use crate::measurement::describe_measurement;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use sideband_models::NetworkConfig;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
     let experiment = resolve(&arguments.config)?;
     let folder = Folder::of(&experiment)?;
     if let Some(measurement) = &experiment.measurement {
-        print(&describe_measurement(measurement, &folder.0)?)?;
+        print(&describe_measurement(measurement, folder.path())?)?;
     }
     let options = RunOptions {
-        out: folder.0.clone(),
+        out: folder.path().to_owned(),
         base: PathBuf::new(),
         unblind: arguments.config.unblind,
         quiet: true,
@@ -62,9 +63,9 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
     Ok(Exit::Ok)
 }
 
-/// A folder that stands for the run directory, where samples are generated into it; gone
-/// with the value.
-struct Folder(PathBuf);
+/// A folder that stands for the run directory, where samples are generated into it: of a
+/// name that nobody can know before, for this user alone, and gone with the value.
+struct Folder(Option<TempDir>);
 
 impl Folder {
     fn of(experiment: &Experiment) -> Result<Self, Failure> {
@@ -73,23 +74,28 @@ impl Folder {
             .as_ref()
             .is_some_and(|m| m.generate.is_some());
         if !generates {
-            return Ok(Self(PathBuf::new()));
+            return Ok(Self(None));
         }
-        let name = format!("sideband-plan-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&path).map_err(|e| Failure {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("sideband-plan-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            builder.permissions(std::fs::Permissions::from_mode(0o700));
+        }
+        let made = builder.tempdir();
+        made.map(|folder| Self(Some(folder))).map_err(|e| Failure {
             exit: Exit::Internal,
-            message: format!("{}: {e}", path.display()),
-        })?;
-        Ok(Self(path))
+            message: format!(
+                "no temporary folder can be made in {}: {e}; set TMPDIR to one that can be \
+                 written to",
+                std::env::temp_dir().display()
+            ),
+        })
     }
-}
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        if !self.0.as_os_str().is_empty() {
-            let _ = std::fs::remove_dir_all(&self.0);
-        }
+    fn path(&self) -> &Path {
+        self.0.as_ref().map_or(Path::new(""), TempDir::path)
     }
 }
 

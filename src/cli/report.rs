@@ -1,4 +1,4 @@
-//! `sideband report`
+//! `sideband report`: draws what is there anew. It neither trains nor fits.
 
 use super::options::ReportArguments;
 use super::run::{exit_of, print_ensemble, print_measurement};
@@ -7,10 +7,10 @@ use crate::background::redo_report;
 use crate::measurement::redraw_measurement;
 use crate::run::RunDirectory;
 
-/// Draws what is there anew; trains and fits nothing.
 pub(super) fn report(arguments: &ReportArguments) -> Done {
     let root = RunDirectory::open(&arguments.run)?;
     if root.experiment()?.measurement.is_some() {
+        root.check_links()?;
         print_measurement(&redraw_measurement(&root)?, &root)?;
         return Ok(Exit::Ok);
     }

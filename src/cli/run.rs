@@ -104,6 +104,7 @@ pub(super) fn go_to(run: &Path) -> Result<RunDirectory, Failure> {
     };
     let path = std::path::absolute(run).map_err(|e| failed(run, &e))?;
     let root = RunDirectory::open(&path)?;
+    root.check_links()?;
     if let Some(matrix) = root.matrix() {
         return Err(Failure {
             exit: Exit::Usage,

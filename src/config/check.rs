@@ -44,6 +44,9 @@ pub(super) fn name(path: &str, name: &str) -> Checked {
     )
 }
 
+/// Largest number of threads: more are a slip of the pen.
+pub(crate) const THREADS: usize = 1024;
+
 impl Config {
     /// Checks all values that can be checked without data.
     ///
@@ -119,6 +122,12 @@ impl Config {
             "device.name",
             &self.device.name,
             "devices of one kind: members of different kinds are not equal to the bit",
+        )?;
+        ensure(
+            self.device.threads <= THREADS,
+            "device.threads",
+            self.device.threads,
+            &format!("0 to {THREADS}; 0 = as many as the machine has"),
         )?;
         let e = &self.executor;
         for (key, seconds, least) in [

@@ -14,6 +14,8 @@ mod parse;
 mod raw;
 mod uses;
 
+pub(crate) use check::THREADS;
+
 use serde_json::{Value, json};
 
 pub use comparison::{ComparisonConfig, ReweightingComparison};

@@ -110,7 +110,7 @@ pub struct DeviceConfig {
     /// `cpu`, `ndarray`, `wgpu`, `wgpu:N`, `wgpu:cpu`, `cuda` or `cuda:N`; or
     /// several with commas between them: `cuda:0,cuda:1`.
     pub name: String,
-    /// Training threads of each CPU; 0 = as many as the machine has.
+    /// Training threads of each CPU, at most 1024; 0 = as many as the machine has.
     pub threads: usize,
     /// Members of a stacked block; 0 = what suits the device.
     pub block: usize,
@@ -251,7 +251,7 @@ pub struct DataConfig {
     #[serde(default)]
     pub define: IndexMap<String, String>,
     /// What to do with events whose feature is missing, NaN or infinite, whose one-hot value
-/// is not listed, or whose observable in a channel has no value.
+    /// is not listed, or whose observable in a channel has no value.
     #[serde(default)]
     pub on_missing: MissingPolicy,
     /// Largest share of a sample's events that may be missing somewhere unasked: a

@@ -55,6 +55,8 @@ struct Formula {
     inputs: Vec<Input>,
     /// Longest chain of definitions below.
     layers: usize,
+    /// Names of the built-in columns below.
+    builtins: BTreeSet<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -205,6 +207,7 @@ impl Resolver {
     ) -> Result<Arc<Formula>, Option<Unusable>> {
         let mut inputs = Vec::with_capacity(expression.variables().len());
         let mut layers = 0;
+        let mut builtins = BTreeSet::new();
         let here = |error| Unusable { place: None, error };
         for name in expression.variables() {
             if let Some(column) = self.columns.get(name) {
@@ -217,13 +220,15 @@ impl Resolver {
                 inputs.push(Input::Column(name.clone()));
                 continue;
             }
-            match self
-                .definitions
-                .get(name)
-                .map(|definition| &definition.formula)
-            {
+            let known = self.definitions.get(name);
+            if known.is_some_and(|definition| definition.builtin) {
+                let names = BUILTINS.iter().map(|builtin| builtin.name);
+                builtins.extend(names.filter(|builtin| builtin == name));
+            }
+            match known.map(|definition| &definition.formula) {
                 Some(Ok(formula)) => {
                     layers = layers.max(formula.layers + 1);
+                    builtins.extend(&formula.builtins);
                     inputs.push(Input::Formula(formula.clone()));
                 }
                 Some(Err(unusable)) => return Err(Some(unusable.clone())),
@@ -250,6 +255,7 @@ impl Resolver {
             expression: expression.clone(),
             inputs,
             layers,
+            builtins,
         }))
     }
 }
@@ -399,6 +405,11 @@ impl Compiled {
     /// The expression as written.
     pub fn text(&self) -> &str {
         self.formula.expression.text()
+    }
+
+    /// Names of the built-in columns that it rests on.
+    pub(crate) fn builtins(&self) -> impl Iterator<Item = &'static str> {
+        self.formula.builtins.iter().copied()
     }
 
     /// The column, if the expression is nothing but a column.

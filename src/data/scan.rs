@@ -117,6 +117,13 @@ impl ScanRequest {
         columns.map(String::as_str).collect()
     }
 
+    /// Names of the built-in columns that any of its expressions rests on.
+    pub(crate) fn builtins(&self) -> BTreeSet<&'static str> {
+        let features = self.features.iter().map(|(_, feature)| feature);
+        let all = self.computed().chain(features);
+        all.flat_map(Compiled::builtins).collect()
+    }
+
     /// The expressions, but for features that are just a column.
     fn computed(&self) -> impl Iterator<Item = &Compiled> {
         let features = self.features.iter();

@@ -8,7 +8,7 @@
 
 use super::store::{FeatureScaling, History, StoreError};
 use super::tensors;
-use crate::run::atomic;
+use crate::run::{atomic, regular};
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sideband_models::{Clock, MemberState, Network, NetworkConfig, Row};
@@ -138,11 +138,7 @@ impl Checkpoint {
 }
 
 fn read(path: &Path) -> Result<Checkpoint, String> {
-    let length = std::fs::metadata(path).map_err(|e| e.to_string())?.len();
-    if length > MAX_BYTES {
-        return Err("too large".to_owned());
-    }
-    let bytes = std::fs::read(path).map_err(|e| e.to_string())?;
+    let bytes = regular::read(path, MAX_BYTES).map_err(|e| e.to_string())?;
     let about: CheckpointFile = tensors::about(&bytes)?;
     if about.format != FORMAT {
         return Err(format!("format {}", about.format));
@@ -176,7 +172,7 @@ impl Checkpoint {
         let (p, s) = (network.parameters().len(), network.statistics().len());
         let sizes = [p, s, p, s, p, p];
         self.about.network == *network.config()
-            && self.about.features == *features
+            && self.about.features.is_same(features)
             && parts(&self.state)
                 .iter()
                 .zip(sizes)

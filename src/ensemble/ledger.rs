@@ -4,8 +4,8 @@
 use super::checkpoint::Checkpoint;
 use super::store::{Member, Outcome, StoreError};
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// One network to train: which of the ensembles at hand, and which member of it.
@@ -142,9 +142,9 @@ pub trait Observer: Sync {
     fn say(&self, _text: &str) {}
 }
 
-/// A flag that says stop.
-#[derive(Debug, Default)]
-pub struct Interrupt(AtomicU8);
+/// A flag that says stop; copies are the same flag.
+#[derive(Clone, Debug, Default)]
+pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     const BY_PERSON: u8 = 1;

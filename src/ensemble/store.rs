@@ -6,10 +6,11 @@
 //! The text holds the SHA-256 of all of it, so that a damaged file is found.
 
 use super::tensors;
-use crate::run::atomic;
+use crate::run::{atomic, regular, words};
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Deserializer, Serialize};
 use sideband_models::{InputScaling, Layout, Network, NetworkConfig, Objective, Row};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -107,6 +108,32 @@ pub struct FeatureScaling {
 }
 
 impl FeatureScaling {
+    /// Whether networks see the same: definitions that no input uses may differ.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.expressions == other.expressions
+            && self.mean == other.mean
+            && self.scale == other.scale
+            && self.used() == other.used()
+    }
+
+    /// The definitions that the inputs use, in the order of their names.
+    fn used(&self) -> BTreeMap<&str, &str> {
+        let mut used = BTreeMap::new();
+        let mut open: Vec<&str> = self.expressions.iter().map(String::as_str).collect();
+        while let Some(text) = open.pop() {
+            let words = words(text);
+            for (name, text) in &self.definitions {
+                // a name that is no word may be anywhere
+                let is_used = words.contains(name) || self::words(name).len() != 1;
+                if is_used && used.insert(name.as_str(), text.as_str()).is_none() {
+                    open.push(text);
+                }
+            }
+        }
+        used
+    }
+
     /// What the networks do with inputs as they are read.
     #[must_use]
     pub fn inputs(&self) -> InputScaling {
@@ -171,6 +198,18 @@ impl Member {
     /// # Errors
     /// [`StoreError::Io`] if the file system refuses.
     pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+        self.stage(path)?.commit().map_err(|source| StoreError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Writes the file under a temporary name, from which it has to be brought to
+    /// its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] if the file system refuses.
+    pub fn stage(&self, path: &Path) -> Result<atomic::Staged, StoreError> {
         let io = |source| StoreError::Io {
             path: path.to_owned(),
             source,
@@ -189,7 +228,7 @@ impl Member {
                 path: path.to_owned(),
                 reason,
             })?;
-        atomic::write(path, &bytes).map_err(io)
+        atomic::Staged::write(path, &bytes).map_err(io)
     }
 
     /// Reads a file and checks all of it.
@@ -201,14 +240,15 @@ impl Member {
             path: path.to_owned(),
             source,
         };
-        let length = std::fs::metadata(path).map_err(io)?.len();
-        if length > MAX_BYTES {
-            return Err(StoreError::Corrupt {
-                path: path.to_owned(),
-                reason: format!("{length} bytes are more than a member has"),
-            });
-        }
-        let bytes = std::fs::read(path).map_err(io)?;
+        let bytes = match regular::read(path, MAX_BYTES) {
+            Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => {
+                return Err(StoreError::Corrupt {
+                    path: path.to_owned(),
+                    reason: e.to_string(),
+                });
+            }
+            other => other.map_err(io)?,
+        };
         parse(&bytes).map_err(|reason| StoreError::Corrupt {
             path: path.to_owned(),
             reason,

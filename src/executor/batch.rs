@@ -22,11 +22,10 @@ pub use follow::{cancel, follow};
 pub use ledger::Submission;
 pub use list::{compress, expand};
 
-pub(super) use call::{Said, call, check_line, check_value, path_text};
+pub(super) use call::{Patience, Said, call, check_line, check_value, path_text};
 
-use crate::run::atomic;
+use crate::run::{atomic, regular};
 use std::fmt::Write as _;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -34,6 +33,9 @@ use thiserror::Error;
 
 /// Lines of a task's output that an error repeats.
 const TAIL_LINES: usize = 5;
+
+/// Largest output that an error repeats lines of.
+const TAIL_BYTES: u64 = 1 << 28;
 
 /// Blocks that an error describes one by one.
 const LISTED: usize = 10;
@@ -180,7 +182,7 @@ fn list(failed: &[FailedBlock]) -> String {
 
 /// The last lines of a file, none if it is not there.
 fn tail(path: &Path) -> Vec<String> {
-    let text = fs::read(path).unwrap_or_default();
+    let text = regular::read(path, TAIL_BYTES).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<_> = text.lines().filter(|l| !l.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(TAIL_LINES)..]
@@ -302,7 +304,10 @@ pub trait BatchSystem {
     fn output(&self, job: &BatchJob<'_>, submission: &Submission, block: u32) -> PathBuf;
     /// The command that cancels a job, for people.
     fn cancel_command(&self, submission: &Submission) -> String;
-    /// Cancels what is left of a job, also one whose number is not known.
+    /// Whether a text is a number as this system gives one to a job.
+    fn is_id(&self, id: &str) -> bool;
+    /// Cancels what is left of a job, also one whose number is not known; only what
+    /// the system itself says is of this name, number and user.
     ///
     /// # Errors
     /// [`BatchError::NoAnswer`] as a rule; that a job is gone is no error.
@@ -360,5 +365,7 @@ pub enum Followed {
     },
 }
 
+#[cfg(test)]
+use std::fs;
 #[cfg(test)]
 mod tests;

@@ -8,9 +8,10 @@
 //! schedd (`123@schedd`), so that a coordinator on another machine finds it.
 
 use super::batch::{
-    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Said, Submission, TaskState, call,
-    check_line, check_value, path_text,
+    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission,
+    TaskState, call, check_line, check_value, path_text,
 };
+use crate::ensemble::Interrupt;
 use crate::run::atomic;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,28 +46,77 @@ const MAY_PASS: [&str; 7] = [
     "timeout",
     "Failed to commit",
 ];
-/// Commands of a submit description that are the executor's own.
-const OWN_COMMANDS: [&str; 20] = [
+/// Commands of a submit description that are the executor's own, by all names that
+/// HTCondor has for them, and those of its attributes; without `_`.
+const OWN_COMMANDS: [&str; 46] = [
     "universe",
+    "jobuniverse",
     "executable",
-    "transfer_executable",
-    "should_transfer_files",
+    "cmd",
+    "transferexecutable",
+    "shouldtransferfiles",
     "arguments",
+    "arguments2",
+    "args",
     "initialdir",
-    "initial_dir",
+    "jobiwd",
+    "iwd",
+    "input",
+    "stdin",
+    "in",
     "output",
+    "stdout",
+    "out",
     "error",
+    "stderr",
+    "err",
     "log",
-    "batch_name",
-    "request_cpus",
-    "request_memory",
-    "request_gpus",
+    "userlog",
+    "batchname",
+    "jobbatchname",
+    "batchid",
+    "jobbatchid",
+    "requestcpus",
+    "requestmemory",
+    "requestgpus",
     "requirements",
-    "kill_sig",
-    "job_max_vacate_time",
-    "on_exit_remove",
-    "leave_in_queue",
-    "my.sidebandblock",
+    "killsig",
+    "jobmaxvacatetime",
+    "onexitremove",
+    "leaveinqueue",
+    "leavejobinqueue",
+    "noopjob",
+    "owner",
+    "user",
+    "clusterid",
+    "procid",
+    "globaljobid",
+    "numjobstarts",
+    "exitcode",
+    "exitbysignal",
+    "sidebandblock",
+];
+/// Names that a description of jobs reads as a statement, or that stand for the
+/// parts of this one.
+const STATEMENTS: [&str; 18] = [
+    "queue",
+    "if",
+    "elif",
+    "else",
+    "endif",
+    "include",
+    "use",
+    "warning",
+    "block",
+    "dollar",
+    "cluster",
+    "process",
+    "step",
+    "row",
+    "item",
+    "itemindex",
+    "node",
+    "submitfile",
 ];
 
 /// What a job asks HTCondor for. What is not set is left to the pool.
@@ -139,10 +189,20 @@ impl HtcondorSettings {
             let Some((name, _)) = option.split_once('=') else {
                 return wrong("options", option, "is not of the form command = value");
             };
-            let name = name.trim().to_lowercase();
-            check_value("options", &name, "_.+")?;
-            if OWN_COMMANDS.contains(&name.replace('+', "my.").as_str()) {
+            let name = name.trim();
+            check_value("options", name, "_.+")?;
+            // +Name and MY.Name are attributes of the job
+            let plain = name.to_ascii_lowercase();
+            let plain = plain.strip_prefix('+').unwrap_or(&plain);
+            let plain = plain.strip_prefix("my.").unwrap_or(plain).replace('_', "");
+            if plain.is_empty() || plain.contains(['.', '+']) {
+                return wrong("options", option, "has no name of a command or attribute");
+            }
+            if OWN_COMMANDS.contains(&plain.as_str()) {
                 return wrong("options", option, "is set by the program itself");
+            }
+            if STATEMENTS.contains(&plain.as_str()) {
+                return wrong("options", option, "is read as a statement of its own");
             }
         }
         Ok(())
@@ -150,9 +210,10 @@ impl HtcondorSettings {
 }
 
 /// HTCondor, by its commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Htcondor {
     settings: HtcondorSettings,
+    interrupt: Interrupt,
 }
 
 impl Htcondor {
@@ -162,7 +223,39 @@ impl Htcondor {
     /// [`BatchError::Setting`] if no submit description can be made of them.
     pub fn new(settings: HtcondorSettings) -> Result<Self, BatchError> {
         settings.check()?;
-        Ok(Self { settings })
+        Ok(Self {
+            settings,
+            interrupt: Interrupt::default(),
+        })
+    }
+
+    /// The same, leaving its commands when somebody asks to stop.
+    #[must_use]
+    pub fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
+        self.interrupt = interrupt.clone();
+        self
+    }
+
+    fn ask(&self, command: &mut Command) -> Result<Said, BatchError> {
+        call(command, Patience::ask(ASK, &self.interrupt))
+    }
+
+    /// Asks a schedd for jobs.
+    fn query(
+        &self,
+        schedd: Option<&str>,
+        which: &[&str],
+        attributes: &str,
+    ) -> Result<Vec<Value>, BatchError> {
+        let said = self.ask(command_on("condor_q", schedd).args(which).args([
+            "-json",
+            "-attributes",
+            attributes,
+        ]))?;
+        match parse_jobs(&said.out) {
+            Some(jobs) if said.ok => Ok(jobs),
+            _ => Err(no_answer("condor_q", &said)),
+        }
     }
 
     /// The text of a submit description.
@@ -259,20 +352,6 @@ fn no_answer(command: &str, said: &Said) -> BatchError {
     }
 }
 
-/// Asks a schedd for jobs.
-fn query(schedd: Option<&str>, which: &[&str], attributes: &str) -> Result<Vec<Value>, BatchError> {
-    let said = call(
-        command_on("condor_q", schedd)
-            .args(which)
-            .args(["-json", "-attributes", attributes]),
-        ASK,
-    )?;
-    match parse_jobs(&said.out) {
-        Some(jobs) if said.ok => Ok(jobs),
-        _ => Err(no_answer("condor_q", &said)),
-    }
-}
-
 /// The name of a job's schedd, from an id `schedd#123.0#time`.
 fn schedd_of(jobs: &[Value]) -> Option<String> {
     let id = jobs.first()?.get("GlobalJobId")?.as_str()?;
@@ -302,7 +381,7 @@ impl BatchSystem for Htcondor {
                 .arg("-terse")
                 .arg(&file)
                 .current_dir(job.folder),
-            SUBMIT,
+            Patience::submit(SUBMIT, &self.interrupt),
         )?;
         let Some(cluster) = parse_cluster(&said.out).filter(|_| said.ok) else {
             let may_pass = said.ok || MAY_PASS.iter().any(|text| said.err.contains(text));
@@ -316,7 +395,8 @@ impl BatchSystem for Htcondor {
             });
         };
         // without an answer the schedd of this machine is asked later on
-        let schedd = query(None, &[&cluster], "GlobalJobId")
+        let schedd = self
+            .query(None, &[&cluster], "GlobalJobId")
             .ok()
             .and_then(|jobs| schedd_of(&jobs));
         Ok(match schedd {
@@ -327,7 +407,7 @@ impl BatchSystem for Htcondor {
 
     fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
         let constraint = format!("JobBatchName == \"{name}\"");
-        let jobs = query(None, &["-constraint", &constraint], "ClusterId,GlobalJobId")?;
+        let jobs = self.query(None, &["-constraint", &constraint], "ClusterId,GlobalJobId")?;
         let Some(cluster) = jobs.first().and_then(|job| job.get("ClusterId")?.as_u64()) else {
             return Ok(None);
         };
@@ -345,7 +425,7 @@ impl BatchSystem for Htcondor {
         }
         let mut jobs = BTreeMap::new();
         for (schedd, clusters) in schedds {
-            jobs.insert(schedd, query(schedd, &clusters, ATTRIBUTES)?);
+            jobs.insert(schedd, self.query(schedd, &clusters, ATTRIBUTES)?);
         }
         Ok(submissions
             .iter()
@@ -363,11 +443,10 @@ impl BatchSystem for Htcondor {
         };
         let (cluster, schedd) = split(id);
         // nothing depends on whether it answers
-        let said = call(
+        let said = self.ask(
             command_on("condor_history", schedd)
                 .args([cluster, "-json", "-attributes", ATTRIBUTES, "-limit"])
                 .arg(submission.blocks.len().max(blocks.len()).to_string()),
-            ASK,
         );
         let jobs = said.ok().and_then(|said| parse_jobs(&said.out));
         endings(&jobs.unwrap_or_default(), submission)
@@ -390,12 +469,29 @@ impl BatchSystem for Htcondor {
     }
 
     fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
-        let id = submission.id.as_deref().map(split);
-        let said = call(
-            command_on("condor_rm", id.and_then(|(_, schedd)| schedd))
+        let (id, schedd) = match submission.id.as_deref().map(split) {
+            Some((cluster, schedd)) => (Some(cluster), schedd),
+            None => (None, None),
+        };
+        let mut constraint = format!("JobBatchName == \"{}\"", submission.name);
+        if let Some(cluster) = id {
+            constraint.push_str(&format!(" && ClusterId == {cluster}"));
+        }
+        // what the record says is nothing before the queue itself says it, too
+        let jobs = self.query(schedd, &["-constraint", &constraint], ATTRIBUTES)?;
+        let is_own = |job: &Value| {
+            let cluster = job.get("ClusterId").and_then(Value::as_u64);
+            job.get("JobBatchName").and_then(Value::as_str) == Some(&submission.name)
+                && job.get(BLOCK).is_some()
+                && id.is_none_or(|id| cluster.is_none_or(|c| c.to_string() == id))
+        };
+        if !jobs.iter().any(is_own) {
+            return Ok(());
+        }
+        let said = self.ask(
+            command_on("condor_rm", schedd)
                 .arg("-constraint")
-                .arg(format!("JobBatchName == \"{}\"", submission.name)),
-            ASK,
+                .arg(format!("{constraint} && {BLOCK} =!= undefined")),
         )?;
         // no such job: "Couldn't find/remove all jobs matching constraint"
         if said.ok || said.reason().contains("Couldn't find") {
@@ -403,15 +499,23 @@ impl BatchSystem for Htcondor {
         }
         Err(no_answer("condor_rm", &said))
     }
+
+    fn is_id(&self, id: &str) -> bool {
+        let (cluster, schedd) = split(id);
+        is_number(cluster) && schedd.is_none_or(|s| check_value("schedd", s, "_.-@:").is_ok())
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The cluster of `123.0 - 123.9`.
 fn parse_cluster(out: &str) -> Option<String> {
     let line = out.lines().map(str::trim).rfind(|l| !l.is_empty())?;
     let (cluster, rest) = line.split_once('.')?;
-    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let first = rest.split([' ', '-']).next()?;
-    (number(cluster) && number(first)).then(|| cluster.to_owned())
+    (is_number(cluster) && is_number(first)).then(|| cluster.to_owned())
 }
 
 /// Jobs as JSON; nothing at all is an empty list.

@@ -13,14 +13,18 @@
 //! ended in the last minutes, and `scontrol show job` for exit codes. Accounting
 //! (`sacct`) is asked only for what these no longer know, and may be missing.
 
+mod options;
+
 use super::batch::{
-    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Said, Submission, TaskState, call,
-    check_line, check_value, compress, path_text,
+    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission,
+    TaskState, call, check_line, check_value, compress, path_text,
 };
+use crate::ensemble::Interrupt;
 use crate::run::atomic;
+use options::Keyed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -31,27 +35,18 @@ const ASK: Duration = Duration::from_secs(60);
 const SUBMIT: Duration = Duration::from_secs(180);
 /// Slurm may send the warning signal this much early, s.
 const SIGNAL_SLACK: u64 = 60;
-/// Options of `sbatch` that are the executor's own.
-const OWN_OPTIONS: [&str; 19] = [
-    "--array",
-    "-a",
-    "--job-name",
-    "-J",
-    "--output",
-    "-o",
-    "--error",
-    "-e",
-    "--open-mode",
-    "--chdir",
-    "-D",
-    "--signal",
-    "--requeue",
-    "--no-requeue",
-    "--parsable",
-    "--wait",
-    "-W",
-    "--wrap",
-    "--test-only",
+/// Variables of the environment that give `sbatch` a site's or a person's defaults,
+/// and the settings that are meant where they are given. All others of `SBATCH_`
+/// are taken away: they would win over the job's script.
+const DEFAULTS: [&str; 8] = [
+    "ACCOUNT",
+    "PARTITION",
+    "QOS",
+    "CONSTRAINT",
+    "CLUSTER_CONSTRAINT",
+    "CLUSTERS",
+    "RESERVATION",
+    "WCKEY",
 ];
 /// What `sbatch` says where the job may or may not have been accepted.
 const MAY_PASS: [&str; 8] = [
@@ -228,41 +223,101 @@ impl SlurmSettings {
         }
         for line in &self.setup {
             check_line("setup", line)?;
+            if line.trim_end().ends_with('\\') {
+                let reason = "ends with \\, which would take in the next line";
+                return wrong("setup", line.clone(), reason);
+            }
+            // #PBS and #BSUB are read wherever they stand
+            if ["#SBATCH", "#SLURM", "#PBS", "#BSUB"]
+                .iter()
+                .any(|word| line.trim_start().starts_with(word))
+            {
+                let reason = "is for sbatch and not for the shell; put it into options";
+                return wrong("setup", line.clone(), reason);
+            }
         }
+        let keyed = self.keyed();
         for option in &self.options {
             check_line("options", option)?;
-            let name: String = option
-                .chars()
-                .take_while(|c| !c.is_whitespace() && *c != '=')
-                .collect();
-            // -aLIST is -a LIST
-            let short = !name.starts_with("--");
-            let own = OWN_OPTIONS
-                .iter()
-                .any(|o| name == *o || (short && o.len() == 2 && name.starts_with(o)));
-            if !name.starts_with('-') {
-                return wrong(
-                    "options",
-                    option.clone(),
-                    "does not begin with - as options of sbatch do",
-                );
-            }
-            if own {
-                return wrong(
-                    "options",
-                    option.clone(),
-                    "is an option that the program sets itself",
-                );
+            if let Err(reason) = options::check(option, &keyed) {
+                return wrong("options", option.clone(), reason);
             }
         }
         Ok(())
     }
 }
 
+impl SlurmSettings {
+    /// Options that a setting gives.
+    fn keyed(&self) -> Vec<Keyed> {
+        let key = |is_set: bool, long, short, reason| {
+            is_set.then_some(Keyed {
+                long,
+                short,
+                reason,
+            })
+        };
+        [
+            key(
+                true,
+                "cpus-per-task",
+                Some('c'),
+                "is given by executor.slurm.cpus",
+            ),
+            key(true, "time", Some('t'), "is given by executor.slurm.time"),
+            key(
+                self.partition.is_some(),
+                "partition",
+                Some('p'),
+                "is given by executor.slurm.partition",
+            ),
+            key(
+                self.account.is_some(),
+                "account",
+                Some('A'),
+                "is given by executor.slurm.account",
+            ),
+            key(
+                self.qos.is_some(),
+                "qos",
+                Some('q'),
+                "is given by executor.slurm.qos",
+            ),
+            key(
+                self.constraint.is_some(),
+                "constraint",
+                Some('C'),
+                "is given by executor.slurm.constraint",
+            ),
+            key(
+                self.memory_mib.is_some(),
+                "mem",
+                None,
+                "is given by executor.slurm.memory_mib",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
+    /// The settings that the variables of [`DEFAULTS`] would win over.
+    fn replaces(&self, default: &str) -> bool {
+        match default {
+            "ACCOUNT" => self.account.is_some(),
+            "PARTITION" => self.partition.is_some(),
+            "QOS" => self.qos.is_some(),
+            "CONSTRAINT" => self.constraint.is_some(),
+            _ => false,
+        }
+    }
+}
+
 /// Slurm, by its commands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Slurm {
     settings: SlurmSettings,
+    interrupt: Interrupt,
 }
 
 impl Slurm {
@@ -272,7 +327,49 @@ impl Slurm {
     /// [`BatchError::Setting`] if no job script can be made of them.
     pub fn new(settings: SlurmSettings) -> Result<Self, BatchError> {
         settings.check()?;
-        Ok(Self { settings })
+        Ok(Self {
+            settings,
+            interrupt: Interrupt::default(),
+        })
+    }
+
+    /// The same, leaving its commands when somebody asks to stop.
+    #[must_use]
+    pub fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
+        self.interrupt = interrupt.clone();
+        self
+    }
+
+    fn ask(&self, command: &mut Command) -> Result<Said, BatchError> {
+        call(command, Patience::ask(ASK, &self.interrupt))
+    }
+
+    /// A command without what the user's environment would add to it.
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new(name);
+        for (key, _) in std::env::vars_os() {
+            let Some(text) = key.to_str() else { continue };
+            let is_taken_away = match text.split_once('_') {
+                Some(("SBATCH", default)) => {
+                    !DEFAULTS.contains(&default) || self.settings.replaces(default)
+                }
+                Some(("SQUEUE" | "SACCT" | "SCANCEL" | "SCONTROL", _)) => true,
+                _ => text == "SLURM_HINT",
+            };
+            if is_taken_away {
+                command.env_remove(key);
+            }
+        }
+        command
+    }
+
+    /// A command about a job, on its cluster.
+    fn command_on(&self, name: &str, cluster: Option<&str>) -> Command {
+        let mut command = self.command(name);
+        if let Some(cluster) = cluster {
+            command.arg(format!("--clusters={cluster}"));
+        }
+        command
     }
 
     /// The text of a job script.
@@ -338,35 +435,12 @@ fn shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-/// A command without what the user's environment would add to it.
-fn command(name: &str) -> Command {
-    let mut command = Command::new(name);
-    for (key, _) in std::env::vars_os() {
-        let Some(key) = key.to_str() else { continue };
-        let filter = key.starts_with("SQUEUE_") || key.starts_with("SACCT_");
-        let wait = ["SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_SIGNAL"].contains(&key);
-        if filter || wait {
-            command.env_remove(key);
-        }
-    }
-    command
-}
-
 /// A number as in `jobs.json`: the job, and its cluster if there are several.
 fn split(id: &str) -> (&str, Option<&str>) {
     match id.split_once(';') {
         Some((job, cluster)) => (job, Some(cluster)),
         None => (id, None),
     }
-}
-
-/// A command about a job, on its cluster.
-fn command_on(name: &str, cluster: Option<&str>) -> Command {
-    let mut command = command(name);
-    if let Some(cluster) = cluster {
-        command.arg(format!("--clusters={cluster}"));
-    }
-    command
 }
 
 fn no_answer(command: &str, said: &Said) -> BatchError {
@@ -406,14 +480,14 @@ impl BatchSystem for Slurm {
         let folder = path_text(job.folder)?.replace('%', "%%");
         let output = format!("{folder}/job_{:04}_%a.out", submission.number);
         let said = call(
-            command("sbatch")
-                .arg("--parsable")
+            self.command("sbatch")
+                .args(["--parsable", "--ignore-pbs"])
                 .arg(format!("--array={}", compress(&tasks)))
                 .arg(format!("--output={output}"))
                 .arg(format!("--error={output}"))
                 .arg(&script)
                 .current_dir(job.folder),
-            SUBMIT,
+            Patience::submit(SUBMIT, &self.interrupt),
         )?;
         if let Some(id) = parse_id(&said.out).filter(|_| said.ok) {
             return Ok(id);
@@ -430,12 +504,14 @@ impl BatchSystem for Slurm {
     }
 
     fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
-        let said = call(
-            command("squeue")
-                .args(["--noheader", "--states=all", "--format=%F"])
-                .arg(format!("--name={name}")),
-            ASK,
-        )?;
+        let mut command = self.command("squeue");
+        command
+            .args(["--noheader", "--states=all", "--format=%F"])
+            .arg(format!("--name={name}"));
+        if let Some(user) = user() {
+            command.arg(format!("--user={user}"));
+        }
+        let said = self.ask(&mut command)?;
         if !said.ok {
             return Err(no_answer("squeue", &said));
         }
@@ -455,12 +531,11 @@ impl BatchSystem for Slurm {
         }
         let mut texts = BTreeMap::new();
         for (cluster, jobs) in clusters {
-            let said = call(
-                command_on("squeue", cluster)
+            let said = self.ask(
+                self.command_on("squeue", cluster)
                     .args(["--noheader", "--array", "--states=all"])
                     .arg(format!("--jobs={}", jobs.join(",")))
                     .arg("--format=%i|%j|%T|%r"),
-                ASK,
             )?;
             if !said.ok && !is_gone(&said) {
                 return Err(no_answer("squeue", &said));
@@ -483,21 +558,21 @@ impl BatchSystem for Slurm {
         };
         let (job, cluster) = split(id);
         // nothing depends on whether either answers
-        let mut endings = call(
-            command_on("scontrol", cluster).args(["--oneliner", "show", "job", job]),
-            ASK,
-        )
-        .map(|said| parse_scontrol(&said.out, submission))
-        .unwrap_or_default();
+        let mut endings = self
+            .ask(
+                self.command_on("scontrol", cluster)
+                    .args(["--oneliner", "show", "job", job]),
+            )
+            .map(|said| parse_scontrol(&said.out, submission))
+            .unwrap_or_default();
         if blocks
             .iter()
             .any(|block| !endings.iter().any(|e| e.block == *block))
         {
-            let said = call(
-                command_on("sacct", cluster)
+            let said = self.ask(
+                self.command_on("sacct", cluster)
                     .args(["--noheader", "--parsable2", "--allocations"])
                     .args(["--format=JobID,State,ExitCode", "--jobs", job]),
-                ASK,
             );
             for ending in said
                 .map(|said| parse_sacct(&said.out, job, submission))
@@ -528,18 +603,77 @@ impl BatchSystem for Slurm {
     }
 
     fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
-        let id = submission.id.as_deref().map(split);
-        let mut command = command_on("scancel", id.and_then(|(_, cluster)| cluster));
-        command.arg(format!("--name={}", submission.name));
-        if let Some((job, _)) = id {
-            command.arg(job);
+        let (id, cluster) = match submission.id.as_deref().map(split) {
+            Some((job, cluster)) => (Some(job), cluster),
+            None => (None, None),
+        };
+        // what the record says is nothing before the queue itself says it, too
+        let mut command = self.command_on("squeue", cluster);
+        command
+            .args(["--noheader", "--format=%i|%j|%T|%r|%U"])
+            .arg(format!("--name={}", submission.name));
+        if let Some(job) = id {
+            command.arg(format!("--jobs={job}"));
         }
-        let said = call(&mut command, ASK)?;
-        if said.ok || is_gone(&said) {
-            return Ok(());
+        let user = user();
+        if let Some(user) = &user {
+            command.arg(format!("--user={user}"));
         }
-        Err(no_answer("scancel", &said))
+        let said = self.ask(&mut command)?;
+        if !said.ok && !is_gone(&said) {
+            return Err(no_answer("squeue", &said));
+        }
+        for job in own_jobs(&said.out, id, &submission.name, user.as_deref()) {
+            let mut command = self.command_on("scancel", cluster);
+            command.arg(format!("--name={}", submission.name));
+            if let Some(user) = &user {
+                command.arg(format!("--user={user}"));
+            }
+            let said = self.ask(command.arg(&job))?;
+            if !said.ok && !is_gone(&said) {
+                return Err(no_answer("scancel", &said));
+            }
+        }
+        Ok(())
     }
+
+    fn is_id(&self, id: &str) -> bool {
+        parse_id(id).as_deref() == Some(id)
+    }
+}
+
+/// The number of this process's user; none where the system does not say.
+fn user() -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let about = std::fs::metadata("/proc/self").ok()?;
+        Some(about.uid().to_string())
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Numbers of jobs in lines `123_4|name|PENDING|reason|1000` that are of this name
+/// and user, each once, and of this number if it is known.
+fn own_jobs(text: &str, id: Option<&str>, name: &str, user: Option<&str>) -> Vec<String> {
+    let mut jobs = BTreeSet::new();
+    for line in text.lines() {
+        let fields: Vec<&str> = line.trim().split('|').collect();
+        let (Some(task), Some(found)) = (fields.first(), fields.get(1)) else {
+            continue;
+        };
+        let job = task.split('_').next().unwrap_or_default();
+        let is_mine = match (fields.len(), user) {
+            // a reason may have the sign as well, the user is last
+            (5.., Some(user)) => fields.last() == Some(&user),
+            _ => true,
+        };
+        if *found == name && is_mine && is_number(job) && id.is_none_or(|id| id == job) {
+            jobs.insert(job.to_owned());
+        }
+    }
+    jobs.into_iter().collect()
 }
 
 fn is_number(text: &str) -> bool {

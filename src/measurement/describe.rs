@@ -5,6 +5,7 @@ use super::generate::generate;
 use super::model::Parameters;
 use super::pipeline::prepare;
 use crate::config::Measurement;
+use crate::report::numbers::joined;
 
 /// A measurement's model in words, after all checks that need no training. Samples are
 /// generated into `run` if the configuration asks for that.
@@ -25,11 +26,10 @@ pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<Stri
     )];
     for process in &plan.processes {
         lines.push(format!(
-            "{}: {} events, rate {:.2} +- {:.2}, times {}",
+            "{}: {} events, rate {}, times {}",
             process.name,
             process.events,
-            process.rate(),
-            process.scale * process.sum_error,
+            joined(process.rate(), &[process.scale * process.sum_error], " +- "),
             measurement.samples[&process.name].coefficient
         ));
     }

@@ -142,7 +142,12 @@ pub(super) struct EventWriter {
 impl EventWriter {
     /// A new file in place of what is there.
     pub(super) fn create(path: &Path, processes: Vec<FileProcess>) -> Result<Self, EventFileError> {
-        let file = File::create(path).map_err(|source| EventFileError::Io {
+        // what lies there may be a link, which is not followed
+        let file = match std::fs::remove_file(path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+            _ => File::create_new(path),
+        };
+        let file = file.map_err(|source| EventFileError::Io {
             path: path.to_owned(),
             source,
         })?;
@@ -242,7 +247,7 @@ impl EventSource for EventFile {
 
     fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), EventFileError> {
         let path = &self.path;
-        let file = File::open(path).map_err(|source| EventFileError::Io {
+        let file = crate::run::regular::open(path).map_err(|source| EventFileError::Io {
             path: path.clone(),
             source,
         })?;

@@ -100,7 +100,8 @@ fn named(record: &Path) -> Vec<String> {
     };
     let own = |name: &&str| {
         let last = name.strip_prefix("plots/").unwrap_or(name);
-        !last.is_empty() && !last.starts_with('.') && !last.contains(['/', '\\'])
+        let is_the_runs = ["config.toml", "manifest.json", "log.jsonl"].contains(name);
+        !is_the_runs && !last.is_empty() && !last.starts_with('.') && !last.contains(['/', '\\'])
     };
     let all = value["files"].as_array().into_iter().flatten();
     let all = all.filter_map(serde_json::Value::as_str).filter(own);

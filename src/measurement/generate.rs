@@ -5,10 +5,11 @@ use crate::config::{GenerateConfig, GeneratedModel, Measurement};
 use crate::inference::interference::{
     Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth,
 };
-use crate::run::atomic;
+use crate::run::{OutputRecord, atomic, regular};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sideband_models::random::Key;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Folder of generated samples in the run directory.
@@ -33,6 +34,13 @@ struct Record {
     events: usize,
     seed: u64,
     observed: Option<Truth>,
+}
+
+/// The samples as they were written, in the same file; an earlier program has not
+/// written it.
+#[derive(Debug, Deserialize)]
+struct Files {
+    files: BTreeMap<String, OutputRecord>,
 }
 
 /// The model of a configuration.
@@ -119,14 +127,20 @@ pub(super) fn generate(
             path,
         }
     };
-    std::fs::create_dir_all(&folder).map_err(io(folder.clone()))?;
+    regular::make_folder(&folder).map_err(io(folder.clone()))?;
     let note = folder.join(RECORD);
-    let there = std::fs::read_to_string(&note).ok();
-    let there = there.and_then(|text| serde_json::from_str::<Record>(&text).ok());
-    let whole = Sample::all()
-        .iter()
-        .all(|sample| folder.join(sample.file_name()).is_file())
-        && (record.observed.is_none() || folder.join(OBSERVED).is_file());
+    let text = regular::read_text(&note).unwrap_or_default();
+    let there = serde_json::from_str::<Record>(&text).ok();
+    let mut names: Vec<String> = Sample::all().iter().map(|s| s.file_name()).collect();
+    names.extend(record.observed.is_some().then(|| OBSERVED.to_owned()));
+    let files = serde_json::from_str::<Files>(&text).ok();
+    // a damaged sample is generated anew: it is the same again
+    let whole = names.iter().all(|name| match &files {
+        Some(Files { files }) => {
+            OutputRecord::of(&folder.join(name)).ok().as_ref() == files.get(name)
+        }
+        None => folder.join(name).is_file(),
+    });
     if there.as_ref() == Some(&record) && whole {
         return Ok(());
     }
@@ -168,7 +182,15 @@ pub(super) fn generate(
             crate::inference::interference::write_events(file, &events)
         })?;
     }
-    let text =
-        serde_json::to_string_pretty(&record).map_err(|e| MeasureError::Other(e.to_string()))?;
+    let mut files = BTreeMap::new();
+    for name in names {
+        let path = folder.join(&name);
+        files.insert(name, OutputRecord::of(&path).map_err(io(path))?);
+    }
+    let text = serde_json::to_value(&record).and_then(|mut value| {
+        value["files"] = serde_json::to_value(&files)?;
+        serde_json::to_string_pretty(&value)
+    });
+    let text = text.map_err(|e| MeasureError::Other(e.to_string()))?;
     atomic::write(&note, text.as_bytes()).map_err(io(note))
 }

@@ -22,8 +22,10 @@ use super::tables;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
 use crate::report::ReportError;
+use crate::report::numbers;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
+use crate::run::regular::make_folder;
 use crate::run::{DirectoryError, RunDirectory};
 
 /// What the page is rendered from.
@@ -40,7 +42,7 @@ pub(super) fn write(
 ) -> Result<(), MeasureError> {
     let root = &study.output;
     let plots = root.plots();
-    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
+    make_folder(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
@@ -93,7 +95,7 @@ pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
     let page: Page =
         serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
     let plots = root.plots();
-    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
+    make_folder(&plots).map_err(|source| DirectoryError::Io {
         path: plots.clone(),
         source,
     })?;
@@ -105,6 +107,11 @@ pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
         let figure = Figure {
             svg: drawn.svg.clone(),
         };
+        // the file may be somebody else's, and a name lead out of the run
+        if drawn.name.contains(['/', '\\', '\0']) || drawn.name.starts_with('.') {
+            let reason = format!("{:?} is no name of a figure", drawn.name);
+            return Err(missing(PAGE, reason));
+        }
         let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
         root.write(&path("png"), &figure.to_png().map_err(failed)?)?;
         root.write(&path("svg"), figure.svg.as_bytes())?;
@@ -165,11 +172,15 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
         ("data".to_owned(), result.data.clone()),
         (
             "events without bins".to_owned(),
-            format!("{} (sum of weights {:.1})", result.events, result.weight),
+            format!(
+                "{} (sum of weights {})",
+                result.events,
+                numbers::number(result.weight)
+            ),
         ),
         (
             "expected at the best fit".to_owned(),
-            format!("{:.1}", result.expected),
+            numbers::number(result.expected),
         ),
         (
             "networks".to_owned(),

@@ -1,5 +1,6 @@
 //! A whole measurement, from samples to its result.
 
+use super::alone;
 use super::analyse::Analyst;
 use super::asimov::Asimov;
 use super::columns::{Columns, Ratios, Source};
@@ -285,6 +286,7 @@ impl Study<'_> {
         let (limit, contours) = self.questions(&analyst, &made, &best, pool, scanned);
         let checks = checks(&made.events, &made.model, &best)?;
         inputs::unchanged(&self.plan.files, &self.reader.files())?;
+        let mut histogram_limit = None;
         let mut fitted = vec![named(&made, made.list(), &best)];
         if let Some(histograms) = &made.histograms {
             let alone = histograms
@@ -295,6 +297,9 @@ impl Study<'_> {
                 measurement,
                 parameters: &plain,
             };
+            histogram_limit = measurement.measurement.limit.as_ref().and_then(|config| {
+                alone::histogram_limit(&analyst, config, histograms, is_observed)
+            });
             if let Ok(best) = analyst.best(&alone) {
                 fitted.push(named(&made, &histograms.parameters, &best));
             }
@@ -322,6 +327,7 @@ impl Study<'_> {
             scans,
             impacts: impacts.unwrap_or_default(),
             limit,
+            histogram_limit,
             contours,
             checks,
             finite_sample: finite,

@@ -9,6 +9,7 @@ use super::twins::check_varied;
 use crate::background::Sample;
 use crate::config::{Measurement, SampleConfig};
 use crate::data::Losses;
+use crate::report::numbers::{percent, significant};
 use crate::run::InputFiles;
 use indexmap::IndexMap;
 use std::collections::HashSet;
@@ -224,10 +225,10 @@ pub(super) fn plan(
             varied.insert(key, plan);
         }
         say(&format!(
-            "sample {name}: {} events, rate {:.5} +- {:.2} %",
+            "sample {name}: {} events, rate {} +- {}",
             process.events,
-            process.rate(),
-            100.0 * process.sum_error / process.sum
+            significant(process.rate(), 5),
+            percent(process.sum_error / process.sum)
         ));
         note_losses(sample, &mut losses, &mut notes);
         if process.sum_error > 0.05 * process.sum {

@@ -38,6 +38,9 @@ pub struct MeasurementResult {
     /// The upper limit, if one is asked for.
     #[serde(default)]
     pub limit: Option<LimitResult>,
+    /// The upper limit of histograms alone, as the exported workspace gives it.
+    #[serde(default)]
+    pub histogram_limit: Option<LimitResult>,
     /// Confidence regions of two parameters.
     #[serde(default)]
     pub contours: Vec<ContourResult>,

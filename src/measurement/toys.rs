@@ -50,7 +50,7 @@ impl Chunks for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
-        File::open(self.0.join(name))
+        crate::run::regular::open(&self.0.join(name))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -147,7 +147,7 @@ impl Toys<'_> {
         // toys of another likelihood stay where they are
         let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
         take_back(study.root, &digest)?;
-        std::fs::create_dir_all(&folder.0).map_err(|e| MeasureError::File {
+        crate::run::regular::make_folder(&folder.0).map_err(|e| MeasureError::File {
             path: folder.0.clone(),
             reason: e.to_string(),
         })?;

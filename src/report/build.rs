@@ -16,6 +16,7 @@ use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
 use crate::stats::Auc;
 use rayon::prelude::*;
+use std::collections::BTreeSet;
 use thiserror::Error;
 
 /// Why there is no report.
@@ -99,7 +100,8 @@ pub fn settings_text(config: &Config) -> String {
     )
 }
 
-/// Draws all figures and the page into the run directory.
+/// Draws all figures and the page into the run directory; gives the files of the
+/// figures, by their path in it.
 ///
 /// # Errors
 /// [`ReportError`]
@@ -109,7 +111,7 @@ pub fn write(
     manifest: &Manifest,
     metrics: &Metrics,
     members: &[Member],
-) -> Result<(), ReportError> {
+) -> Result<BTreeSet<String>, ReportError> {
     let data = read_figure_data(directory)?;
     let sections = sections(config, metrics, members, data.as_ref())?;
     let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
@@ -130,6 +132,10 @@ pub fn write(
         let png = named.figure.to_png().map_err(plot)?;
         Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
     })?;
+    let mut drawn = BTreeSet::from(["plots/report.toml".to_owned()]);
+    for name in &names {
+        drawn.extend(["svg", "png"].map(|ending| format!("plots/{name}.{ending}")));
+    }
     let mut names = names.into_iter();
     let page = Page {
         title: config
@@ -166,7 +172,8 @@ pub fn write(
     };
     directory.write(&directory.report_path(), render(&page).as_bytes())?;
     let used = directory.plots().join("report.toml");
-    Ok(directory.write(&used, settings_text(config).as_bytes())?)
+    directory.write(&used, settings_text(config).as_bytes())?;
+    Ok(drawn)
 }
 
 fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String, String)> {

@@ -1,11 +1,16 @@
 //! Files that are there whole or not at all.
 
-use super::worker_id::{Liveness, WorkerId};
-use std::fs::{self, File};
+use super::worker_id::{Liveness, ServerClock, WorkerId};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A temporary file that nobody wrote to for so long, by the file server's clock,
+/// is of a writer that is gone, wherever it ran.
+const OLD: Duration = Duration::from_secs(86_400);
 
 /// Writes `bytes` under a temporary name beside `path`, syncs, and renames.
 ///
@@ -23,20 +28,65 @@ pub fn write_with<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
-    let temporary = temporary_name(path);
-    let result = (|| {
-        let mut file = File::create(&temporary)?;
-        fill(&mut file)?;
+    let (temporary, mut file) = create(path)?;
+    // removes the temporary file unless all goes well
+    let staged = Staged {
+        temporary,
+        path: path.to_owned(),
+    };
+    fill(&mut file)?;
+    file.sync_all()?;
+    drop(file);
+    Ok(staged.commit()?)
+}
+
+/// A file that is whole and lies under a temporary name; dropping it removes it.
+#[derive(Debug)]
+pub struct Staged {
+    temporary: PathBuf,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes `bytes` under a temporary name beside `path`, and syncs.
+    ///
+    /// # Errors
+    /// What the file system said; the temporary file is removed.
+    pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Self> {
+        let (temporary, mut file) = create(path)?;
+        let staged = Self {
+            temporary,
+            path: path.to_owned(),
+        };
+        file.write_all(bytes)?;
         file.sync_all()?;
-        drop(file);
-        fs::rename(&temporary, path)?;
-        Ok(())
-    })();
-    if result.is_err() {
-        // the error that matters is the first one
-        let _ = fs::remove_file(&temporary);
+        Ok(staged)
     }
-    result
+
+    /// Its place.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Brings the file to its place.
+    ///
+    /// # Errors
+    /// What the file system said; the temporary file is removed.
+    pub fn commit(mut self) -> io::Result<()> {
+        fs::rename(&self.temporary, &self.path)?;
+        self.temporary = PathBuf::new();
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.temporary.as_os_str().is_empty() {
+            // the error that matters is the first one
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
 }
 
 /// What to do about an error of the file system.
@@ -53,9 +103,25 @@ pub fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-/// A name that no other process or thread uses, in the same folder. It names its
-/// process, since those of different hosts and containers may have the same
-/// number, and so that others see when that is gone.
+/// A new file of a name that no other process or thread uses, in the same folder.
+/// It is made exclusively: a link that lies there under its name is not followed.
+fn create(path: &Path) -> io::Result<(PathBuf, File)> {
+    for _ in 0..8 {
+        let temporary = temporary_name(path);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&temporary)
+        {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            other => return Ok((temporary, other?)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+/// The name says which process writes, since those of different hosts and
+/// containers may have the same number, and so that others see when that is gone.
 fn temporary_name(path: &Path) -> PathBuf {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     static WORKER: OnceLock<WorkerId> = OnceLock::new();
@@ -66,28 +132,34 @@ fn temporary_name(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Who writes a temporary file; none if the name is not one that this program
+/// gives.
+fn writer(name: &str) -> Option<WorkerId> {
+    let (_, writer) = name.strip_suffix(".tmp")?.rsplit_once('.')?;
+    let (worker, count) = writer.rsplit_once('-')?;
+    count.parse::<u64>().ok()?;
+    WorkerId::parse(worker)
+}
+
 /// Removes temporary files that nobody will finish: those of processes that ran
-/// on this host and are gone, and all of more than an hour.
-pub(super) fn sweep(folder: &Path) {
+/// on this host and are gone, and of those elsewhere that wrote nothing for a
+/// day. Files of other names are somebody else's.
+pub(super) fn sweep(folder: &Path, clock: &ServerClock) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let Some(stem) = name.strip_suffix(".tmp") else {
+        let Some(worker) = writer(&name.to_string_lossy()) else {
             continue;
         };
-        let writer = stem
-            .rsplit_once('.')
-            .and_then(|(_, writer)| writer.rsplit_once('-'))
-            .and_then(|(worker, _)| WorkerId::parse(worker));
-        let is_gone = writer.is_some_and(|worker| worker.liveness() == Liveness::Gone);
-        let is_old = entry
-            .metadata()
-            .and_then(|m| m.modified())
-            .is_ok_and(|t| t.elapsed().is_ok_and(|age| age.as_secs() > 3600));
-        if is_gone || is_old {
+        let modified = || fs::symlink_metadata(entry.path()).and_then(|m| m.modified());
+        let is_left = match worker.liveness() {
+            Liveness::Alive => false,
+            Liveness::Gone => true,
+            Liveness::Unknown => modified().is_ok_and(|time| clock.age(time) > OLD),
+        };
+        if is_left && entry.file_type().is_ok_and(|kind| kind.is_file()) {
             // another process may have swept it just now
             let _ = fs::remove_file(entry.path());
         }
@@ -110,5 +182,49 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_under_the_temporary_name_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let mine = folder.path().join("mine");
+        fs::write(&mine, "mine").unwrap();
+        let next = temporary_name(&path).display().to_string();
+        let (stem, count) = next.strip_suffix(".tmp").unwrap().rsplit_once('-').unwrap();
+        let count: u64 = count.parse().unwrap();
+        for n in count + 1..count + 4 {
+            std::os::unix::fs::symlink(&mine, format!("{stem}-{n}.tmp")).unwrap();
+        }
+        write(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(fs::read(&mine).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn only_files_of_writers_that_are_gone_are_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: String, age: Duration| {
+            let path = folder.path().join(name);
+            fs::write(&path, "x").unwrap();
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let time = std::time::SystemTime::now() - age;
+            file.set_modified(time).unwrap();
+            path
+        };
+        let here = WorkerId::unique();
+        let there = WorkerId::unique().elsewhere();
+        let stay = [
+            put(format!("a.{here}-0.tmp"), 3 * OLD),
+            put(format!("a.{there}-0.tmp"), OLD / 12),
+            put("notes.tmp".to_owned(), 3 * OLD),
+            put("a.1-0.tmp".to_owned(), 3 * OLD),
+            put(format!("a.{there}-x.tmp"), 3 * OLD),
+        ];
+        let go = put(format!("a.{there}-1.tmp"), 2 * OLD);
+        sweep(folder.path(), &ServerClock::new(folder.path()));
+        assert!(stay.iter().all(|path| path.exists()));
+        assert!(!go.exists());
     }
 }

@@ -16,16 +16,19 @@
 //!
 //! A worker keeps its tokens fresh. One that is older than `stale` by the file
 //! server's clock, or whose process has ended on this very host, is anybody's.
+//! A token whose date lies ahead of that clock is given the present one by
+//! whoever meets it, so that it ages like others.
 //! A worker that only slept then finds its token gone ([`Claim::is_lost`]); two
 //! at one block is a waste and no harm, as results are the same and appear by
 //! rename. For the same reason nothing here is synced to disk.
 
 use super::now;
+use super::regular;
 use super::worker_id::{Liveness, ServerClock, WorkerId, is_gone, lock, touch};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -70,7 +73,8 @@ pub struct Holder {
     pub worker: String,
     /// Its host.
     pub host: String,
-    /// Time since its last heartbeat.
+    /// Time since its last heartbeat; without end if its time lies ahead of the
+    /// file server's.
     pub age: Duration,
     /// Whether the block is refused to others.
     pub is_alive: bool,
@@ -88,7 +92,7 @@ impl Claims {
     }
 
     fn with_beat(folder: &Path, stale: Duration, beat: Duration) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        regular::make_folder(folder)?;
         let shared = Arc::new(Shared {
             folder: folder.to_owned(),
             stale,
@@ -277,11 +281,7 @@ impl Shared {
     /// Renames a token. It is made fresh before, so that nobody finds an old
     /// one under the new name.
     fn seize(&self, token: &Path, mine: &Path) -> io::Result<bool> {
-        match OpenOptions::new()
-            .write(true)
-            .open(token)
-            .and_then(|f| touch(&f))
-        {
+        match regular::edit(token).and_then(|f| touch(&f)) {
             Ok(_) => {}
             Err(e) if is_gone(&e) => return Ok(false),
             Err(e) => return Err(e),
@@ -289,10 +289,7 @@ impl Shared {
         let is_mine = rename(token, mine)?;
         if is_mine {
             // for people only; a full disk does not matter
-            let _ = OpenOptions::new()
-                .write(true)
-                .open(mine)
-                .and_then(|f| self.sign(f));
+            let _ = regular::edit(mine).and_then(|f| self.sign(f));
         }
         Ok(is_mine)
     }
@@ -324,13 +321,13 @@ impl Shared {
 
     /// Goes on where another stopped while it made a token. `None`: look again.
     fn adopt(&self, block: u32, new: &Path, mine: &Path) -> io::Result<Option<bool>> {
-        let mut content = String::new();
-        match File::open(new).and_then(|f| f.take(CONTENT_LIMIT).read_to_string(&mut content)) {
+        let content = match regular::read(new, CONTENT_LIMIT) {
             Err(e) if is_gone(&e) => return Ok(None),
+            Err(e) if regular::is_irregular(&e) => return Err(e),
             // what cannot be read has no name in it
-            _ => {}
-        }
-        let worker = serde_json::from_str::<serde_json::Value>(&content)
+            other => other.unwrap_or_default(),
+        };
+        let worker = serde_json::from_slice::<serde_json::Value>(&content)
             .ok()
             .and_then(|v| WorkerId::parse(v.get("worker")?.as_str()?));
         let limit = match worker {
@@ -391,6 +388,15 @@ impl Shared {
             return Ok(Some(true));
         }
         match modified(token) {
+            // a token that lies ahead would stay for ever: from now on it ages,
+            // unless its worker lives and makes it fresh
+            Ok(time) if self.clock.is_ahead(time) => {
+                match regular::edit(token).and_then(|f| touch(&f)) {
+                    Ok(_) => Ok(Some(false)),
+                    Err(e) if is_gone(&e) => Ok(None),
+                    Err(e) => Err(e),
+                }
+            }
             Ok(time) => Ok(Some(self.clock.age(time) > limit)),
             Err(e) if is_gone(&e) => Ok(None),
             Err(e) => Err(e),
@@ -426,10 +432,7 @@ impl Shared {
             if !held.is_taken.load(Ordering::Acquire) {
                 continue;
             }
-            let touched = OpenOptions::new()
-                .write(true)
-                .open(&held.path)
-                .and_then(|f| touch(&f));
+            let touched = regular::edit(&held.path).and_then(|f| touch(&f));
             match touched {
                 Ok(_) => held.is_lost.store(false, Ordering::Release),
                 Err(e) if is_gone(&e) => held.is_lost.store(true, Ordering::Release),
@@ -486,7 +489,7 @@ fn rename(from: &Path, to: &Path) -> io::Result<bool> {
 /// A file's time. NFS asks the server anew when a file is opened, and may
 /// answer from memory otherwise.
 fn modified(path: &Path) -> io::Result<std::time::SystemTime> {
-    File::open(path)?.metadata()?.modified()
+    regular::open(path)?.metadata()?.modified()
 }
 
 /// All tokens of a folder. What is not a token, or vanishes, is passed over.
@@ -531,7 +534,7 @@ fn holders_by(clock: &ServerClock, folder: &Path, stale: Duration) -> io::Result
             let (Some(worker), Ok(time)) = (worker, modified(&path)) else {
                 continue;
             };
-            let age = clock.age(time);
+            let age = clock.age_of_sign(time);
             holders.push(Holder {
                 block,
                 host: worker.host().to_owned(),

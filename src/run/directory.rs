@@ -1,9 +1,10 @@
 //! Opening a run directory: new, to be finished, or refused.
 
-use super::atomic;
-use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest};
-use super::results;
+use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest, OutputRecord};
+use super::worker_id::ServerClock;
+use super::{atomic, regular, results};
 use crate::config::{Config, ConfigError, Experiment, load_experiment};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,6 +45,34 @@ pub enum DirectoryError {
     /// There is something, but no run.
     #[error("{0} exists and is not a run directory; choose another with --out, or move it away")]
     NotARun(PathBuf),
+    /// Something that is no file lies where files do.
+    #[error("{path}: not a regular file but {what}; remove it", path = path.display())]
+    Irregular {
+        /// What is meant to be a file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A folder that leads out of the run.
+    #[error(
+        "{path} is a symbolic link; a run writes into folders of its own alone: \
+         put the folder itself in its place",
+        path = path.display()
+    )]
+    Linked {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Another process has begun something else in the directory.
+    #[error(
+        "{path} has another configuration since this process began; its result stays, and \
+         this one is not written: run again with the configuration that is meant",
+        path = path.display()
+    )]
+    Superseded {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The directory is of another version.
     #[error("{path} has format {found}, this program knows {DIRECTORY_FORMAT}; \
              use the program version that made it (see manifest.json)", path = path.display())]
@@ -87,7 +116,8 @@ pub struct RunDirectory {
 
 impl RunDirectory {
     /// Opens the directory for a configuration and its data, making it if it is
-    /// not there.
+    /// not there. The configuration of a new one is written; that of an old one
+    /// stays as it is until [`RunDirectory::write_config`].
     ///
     /// # Errors
     /// [`DirectoryError`], also if it holds a run of another configuration or
@@ -96,11 +126,14 @@ impl RunDirectory {
         let directory = Self {
             path: path.to_owned(),
         };
-        if directory.config_path().exists() {
+        let is_run = directory.config_path().exists();
+        if is_run {
+            directory.check_files()?;
             directory.compare(config, inputs)?;
         } else if is_foreign(path) {
             return Err(DirectoryError::NotARun(path.to_owned()));
         }
+        directory.check_links()?;
         for folder in [
             directory.members(),
             directory.checkpoints(),
@@ -110,16 +143,41 @@ impl RunDirectory {
             create(&folder)?;
         }
         directory.sweep();
-        let text = toml::to_string(config).map_err(|e| DirectoryError::Damaged {
-            path: directory.config_path(),
-            reason: e.to_string(),
-        })?;
-        directory.write(&directory.config_path(), text.as_bytes())?;
+        if !is_run {
+            directory.write_config(config)?;
+        }
         Ok(directory)
     }
 
+    /// Writes the configuration with which the run goes on.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]
+    pub fn write_config(&self, config: &Config) -> Result<(), DirectoryError> {
+        let path = self.config_path();
+        let text = toml::to_string(config).map_err(|e| DirectoryError::Damaged {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        self.write(&path, text.as_bytes())
+    }
+
+    /// Writes the experiment with which a matrix goes on.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]
+    pub fn write_experiment(&self, experiment: &Experiment) -> Result<(), DirectoryError> {
+        let path = self.config_path();
+        let text = toml::to_string(&experiment.table).map_err(|e| DirectoryError::Damaged {
+            path: path.clone(),
+            reason: e.to_string(),
+        })?;
+        self.write(&path, text.as_bytes())
+    }
+
     /// Opens the directory of a whole experiment. Without a matrix it is that of
-    /// its one ensemble; with one it holds theirs.
+    /// its one ensemble; with one it holds theirs. The experiment of a new one is
+    /// written; that of an old one stays until [`RunDirectory::write_experiment`].
     ///
     /// # Errors
     /// [`DirectoryError`], also if it holds the run of another experiment.
@@ -132,6 +190,7 @@ impl RunDirectory {
             return Err(DirectoryError::NotARun(path.to_owned()));
         }
         if is_run {
+            root.check_files()?;
             root.manifest()?;
             let names = |e: &Experiment| -> String {
                 let names = e.ensembles.iter().map(|e| format!("ensemble {}", e.name));
@@ -147,22 +206,25 @@ impl RunDirectory {
                 });
             }
         }
-        for folder in [path.to_owned(), root.claims(), root.workers()] {
+        root.check_links()?;
+        // the run itself may be behind a link: its owner said so
+        fs::create_dir_all(path).map_err(|e| io_error(path, e))?;
+        for folder in [root.claims(), root.workers()] {
             create(&folder)?;
         }
         if experiment.is_matrix {
-            let text = toml::to_string(&experiment.table).map_err(|e| DirectoryError::Damaged {
-                path: root.config_path(),
-                reason: e.to_string(),
-            })?;
+            create(&path.join("ensembles"))?;
             for ensemble in &experiment.ensembles {
                 // the configurations of all that is there are compared first
                 let directory = root.ensemble(&ensemble.name);
+                create(directory.path())?;
                 if directory.config_path().exists() {
                     directory.compare_config(&ensemble.config)?;
                 }
             }
-            root.write(&root.config_path(), text.as_bytes())?;
+            if !is_run {
+                root.write_experiment(experiment)?;
+            }
         }
         Ok(root)
     }
@@ -221,28 +283,6 @@ impl RunDirectory {
         names.map(directory).collect()
     }
 
-    /// Writes the configuration with which the run goes on: more members.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn write_experiment(&self, experiment: &Experiment) -> Result<(), DirectoryError> {
-        let damaged = |e: toml::ser::Error| DirectoryError::Damaged {
-            path: self.config_path(),
-            reason: e.to_string(),
-        };
-        for (spec, directory) in experiment.ensembles.iter().zip(self.ensembles(experiment)) {
-            let text = toml::to_string(&spec.config).map_err(damaged)?;
-            if directory.config_path().exists() {
-                directory.write(&directory.config_path(), text.as_bytes())?;
-            }
-        }
-        if experiment.is_matrix {
-            let text = toml::to_string(&experiment.table).map_err(damaged)?;
-            self.write(&self.config_path(), text.as_bytes())?;
-        }
-        Ok(())
-    }
-
     /// Opens a directory that holds a run.
     ///
     /// # Errors
@@ -257,11 +297,53 @@ impl RunDirectory {
                 source: io::Error::new(io::ErrorKind::NotFound, "no such run directory"),
             });
         }
+        directory.check_files()?;
         if !directory.config_path().is_file() {
             return Err(DirectoryError::NotARun(path.to_owned()));
         }
         directory.manifest()?;
         Ok(directory)
+    }
+
+    /// Whether everything that lies where files do is a file or a folder: to open
+    /// a pipe or a device would stop the program for ever.
+    fn check_files(&self) -> Result<(), DirectoryError> {
+        let folders = [
+            self.path.clone(),
+            self.members(),
+            self.checkpoints(),
+            self.predictions(),
+            self.plots(),
+            self.claims(),
+            self.workers(),
+            self.logs(),
+            self.batch(),
+            self.batch().join("coordinator"),
+            self.aside(),
+            self.path.join("samples"),
+        ];
+        for folder in folders {
+            let found = regular::find_irregular(&folder).map_err(|e| io_error(&folder, e))?;
+            if let Some((path, what)) = found {
+                return Err(DirectoryError::Irregular { path, what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether all folders of the run are its own, and not links that lead
+    /// elsewhere: for everything that writes or removes.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Linked`] with the first that is none.
+    pub fn check_links(&self) -> Result<(), DirectoryError> {
+        for folder in [self.path.clone(), self.path.join("ensembles"), self.batch()] {
+            let found = regular::find_linked_folder(&folder).map_err(|e| io_error(&folder, e))?;
+            if let Some(path) = found {
+                return Err(DirectoryError::Linked { path });
+            }
+        }
+        Ok(())
     }
 
     /// A folder of files that will be a run's own.
@@ -316,6 +398,44 @@ impl RunDirectory {
     pub fn member(&self, number: u32) -> PathBuf {
         self.members()
             .join(format!("member_{number:04}.safetensors"))
+    }
+
+    /// `aside/`: members above the number that is asked for at present.
+    #[must_use]
+    pub fn aside(&self) -> PathBuf {
+        self.path.join("aside")
+    }
+
+    /// Takes members back that were set aside, of numbers below `members`.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]
+    pub fn take_back(&self, members: u32) -> Result<(), DirectoryError> {
+        for (number, path) in numbered(&self.aside())? {
+            let place = self.member(number);
+            if number < members && !regular::exists(&place) {
+                fs::rename(&path, &place).map_err(|e| io_error(&path, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets members of numbers from `members` on aside: a result's files are those
+    /// of its members. How many there were.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]
+    pub fn set_aside(&self, members: u32) -> Result<usize, DirectoryError> {
+        let mut above = numbered(&self.members())?;
+        above.retain(|(number, _)| *number >= members);
+        if !above.is_empty() {
+            create(&self.aside())?;
+        }
+        for (_, path) in &above {
+            let place = self.aside().join(path.file_name().unwrap_or_default());
+            fs::rename(path, place).map_err(|e| io_error(path, e))?;
+        }
+        Ok(above.len())
     }
 
     /// Number of member files, of the first `members`, that are there.
@@ -426,6 +546,72 @@ impl RunDirectory {
         self.write_json(&self.manifest_path(), manifest)
     }
 
+    /// Records of the files of a result: predictions, numbers, figures and page, as
+    /// far as they are there. Names with an ending of the program's own alone.
+    ///
+    /// # Errors
+    /// [`DirectoryError::Io`]
+    pub fn outputs(&self) -> Result<BTreeMap<String, OutputRecord>, DirectoryError> {
+        let mut names: Vec<String> = ["metrics.json", "figures.json", "report.html"]
+            .map(ToOwned::to_owned)
+            .into();
+        for (folder, endings) in OUTPUT_FOLDERS {
+            let path = self.path.join(folder);
+            let entries = fs::read_dir(&path).map_err(|e| io_error(&path, e))?;
+            let files = entries.flatten().filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let ending = Path::new(&name).extension()?.to_str()?;
+                endings
+                    .contains(&ending)
+                    .then(|| format!("{folder}/{name}"))
+            });
+            names.extend(files);
+        }
+        let mut outputs = BTreeMap::new();
+        for name in names {
+            let path = self.path.join(&name);
+            match OutputRecord::of(&path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                record => {
+                    outputs.insert(name, record.map_err(|e| io_error(&path, e))?);
+                }
+            }
+        }
+        Ok(outputs)
+    }
+
+    /// The first file of a result, of those that are `wanted` by their names, that
+    /// is not there or not as it was written.
+    #[must_use]
+    pub fn damaged_output(
+        &self,
+        manifest: &Manifest,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Option<String> {
+        let is_damaged = |(name, record): &(&String, &OutputRecord)| {
+            is_output(name)
+                && wanted(name)
+                && OutputRecord::of(&self.path.join(name)).ok().as_ref() != Some(record)
+        };
+        let found = manifest.outputs.iter().find(is_damaged);
+        found.map(|(name, _)| name.clone())
+    }
+
+    /// Removes files of an earlier result that the present one has not: figures of
+    /// variables that are gone. Both by their records; other files stay.
+    pub fn retire(
+        &self,
+        earlier: &BTreeMap<String, OutputRecord>,
+        present: &BTreeMap<String, OutputRecord>,
+    ) {
+        for name in earlier.keys() {
+            if is_output(name) && !present.contains_key(name) {
+                // a file that cannot be removed does no more harm than before
+                let _ = fs::remove_file(self.path.join(name));
+            }
+        }
+    }
+
     /// Writes a value as JSON without spaces, for long lists of numbers.
     ///
     /// # Errors
@@ -471,25 +657,20 @@ impl RunDirectory {
     /// # Errors
     /// [`DirectoryError::Io`]
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), DirectoryError> {
-        atomic::write(path, bytes).map_err(|source| DirectoryError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        atomic::write(path, bytes).map_err(|e| io_error(path, e))
     }
 
     /// Reads a text file of the directory.
     ///
     /// # Errors
-    /// [`DirectoryError::Io`]
+    /// [`DirectoryError::Io`], also if it is no regular file or a huge one.
     pub fn read(&self, path: &Path) -> Result<String, DirectoryError> {
-        fs::read_to_string(path).map_err(|source| DirectoryError::Io {
-            path: path.to_owned(),
-            source,
-        })
+        regular::read_text(path).map_err(|e| io_error(path, e))
     }
 
     /// Removes what killed writers left behind.
     fn sweep(&self) {
+        let clock = ServerClock::new(&self.path);
         for folder in [
             self.path.clone(),
             self.members(),
@@ -497,7 +678,7 @@ impl RunDirectory {
             self.predictions(),
             self.plots(),
         ] {
-            atomic::sweep(&folder);
+            atomic::sweep(&folder, &clock);
         }
     }
 
@@ -511,12 +692,7 @@ impl RunDirectory {
     /// # Errors
     /// [`DirectoryError::ConfigChanged`] with the difference.
     pub fn compare_config(&self, config: &Config) -> Result<(), DirectoryError> {
-        let path = self.config_path();
-        let old: Config =
-            toml::from_str(&self.read(&path)?).map_err(|e| DirectoryError::Damaged {
-                path,
-                reason: e.to_string(),
-            })?;
+        let old = self.own_config()?;
         let difference = difference(&what_counts(&old), &what_counts(config));
         if !difference.is_empty() && self.has_members() {
             return Err(DirectoryError::ConfigChanged {
@@ -527,9 +703,27 @@ impl RunDirectory {
         Ok(())
     }
 
+    /// The configuration of this one ensemble as it stands in the directory.
+    fn own_config(&self) -> Result<Config, DirectoryError> {
+        let path = self.config_path();
+        toml::from_str(&self.read(&path)?).map_err(|e| DirectoryError::Damaged {
+            path,
+            reason: e.to_string(),
+        })
+    }
+
+    /// Whether the result of the configuration that stands in the directory is
+    /// that of this one.
+    ///
+    /// # Errors
+    /// [`DirectoryError`] if there is none, or a damaged one.
+    pub fn has_result_of(&self, config: &Config) -> Result<bool, DirectoryError> {
+        Ok(result_text(&self.own_config()?) == result_text(config))
+    }
+
     /// Whether anything was trained: before that, all can be changed.
     fn has_members(&self) -> bool {
-        [self.members(), self.checkpoints()]
+        [self.members(), self.checkpoints(), self.aside()]
             .iter()
             .any(|folder| fs::read_dir(folder).is_ok_and(|mut files| files.next().is_some()))
     }
@@ -579,6 +773,26 @@ impl RunDirectory {
     }
 }
 
+/// Folders with files of a result, and the endings of those.
+const OUTPUT_FOLDERS: [(&str, &[&str]); 2] = [
+    ("predictions", &["parquet"]),
+    ("plots", &["svg", "png", "toml"]),
+];
+
+/// Whether a name of a manifest, which anybody may have written, is one of a file
+/// of a result, in the directory itself or one folder below.
+fn is_output(name: &str) -> bool {
+    let is_plain = |part: &str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
+    match name.split_once('/') {
+        None => ["metrics.json", "figures.json", "report.html"].contains(&name),
+        Some((folder, file)) => {
+            is_plain(file)
+                && !file.contains('/')
+                && OUTPUT_FOLDERS.iter().any(|(own, _)| *own == folder)
+        }
+    }
+}
+
 /// Whether there is something that no run has made: not the folders of one that
 /// another process makes at this moment.
 fn is_foreign(path: &Path) -> bool {
@@ -610,15 +824,52 @@ fn json(
     })
 }
 
-fn create(folder: &Path) -> Result<(), DirectoryError> {
-    fs::create_dir_all(folder).map_err(|source| DirectoryError::Io {
-        path: folder.to_owned(),
+fn io_error(path: &Path, source: io::Error) -> DirectoryError {
+    DirectoryError::Io {
+        path: path.to_owned(),
         source,
-    })
+    }
+}
+
+fn create(folder: &Path) -> Result<(), DirectoryError> {
+    regular::make_folder(folder).map_err(|e| io_error(folder, e))
+}
+
+/// Member files of a folder with their numbers; other files are passed over.
+fn numbered(folder: &Path) -> Result<Vec<(u32, PathBuf)>, DirectoryError> {
+    let entries = match fs::read_dir(folder) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(|e| io_error(folder, e))?,
+    };
+    let number = |name: &str| -> Option<u32> {
+        let number = name
+            .strip_prefix("member_")?
+            .strip_suffix(".safetensors")?
+            .parse()
+            .ok()?;
+        (format!("member_{number:04}.safetensors") == name).then_some(number)
+    };
+    Ok(entries
+        .flatten()
+        .filter_map(|entry| Some((number(entry.file_name().to_str()?)?, entry.path())))
+        .collect())
+}
+
+/// The configuration as far as a result depends on it: all but where and how it
+/// is computed.
+fn result_text(config: &Config) -> String {
+    let config = Config {
+        device: crate::config::DeviceConfig::default(),
+        executor: crate::config::ExecutorConfig::default(),
+        ..config.clone()
+    };
+    toml::to_string(&config).unwrap_or_default()
 }
 
 /// The configuration without what no member's number depends on: threads,
-/// blocks, the description and the report.
+/// blocks, the description, the report; regions that are only looked at,
+/// definitions that nothing here uses, how many members there are and how they
+/// are combined.
 fn what_counts(config: &Config) -> toml::Table {
     let mut config = config.clone();
     // which of several equal devices computes does not count, the kind does
@@ -630,6 +881,11 @@ fn what_counts(config: &Config) -> toml::Table {
     config.executor = crate::config::ExecutorConfig::default();
     config.experiment.description = String::new();
     config.report = crate::config::ReportConfig::default();
+    let ensemble = crate::config::EnsembleConfig::default();
+    config.ensemble.members = ensemble.members;
+    config.ensemble.minimum = ensemble.minimum;
+    config.ensemble.combine = ensemble.combine;
+    config.data.max_loss = 0.0;
     if let Some(source) = &mut config.data.source {
         source.label = None;
     }
@@ -638,10 +894,45 @@ fn what_counts(config: &Config) -> toml::Table {
         interpolation.forget_what_comes_after_training();
     }
     config.features.labels.clear();
+    let training = config.training.region.clone();
+    config.regions.retain(|name, _| *name == training);
     for region in config.regions.values_mut() {
         region.label = None;
     }
+    forget_unused_definitions(&mut config);
     toml::Table::try_from(config).unwrap_or_default()
+}
+
+/// Leaves the definitions whose names occur in the rest of the configuration, or
+/// in other definitions that stay.
+fn forget_unused_definitions(config: &mut Config) {
+    let mut open = std::mem::take(&mut config.data.define);
+    let mut words = words(&toml::to_string(config).unwrap_or_default());
+    loop {
+        let used: Vec<String> = open
+            .keys()
+            // a name of other characters than words have may be anywhere
+            .filter(|name| words.contains(name.as_str()) || self::words(name).len() != 1)
+            .cloned()
+            .collect();
+        if used.is_empty() {
+            break;
+        }
+        for name in used {
+            if let Some(text) = open.shift_remove(&name) {
+                words.extend(self::words(&text));
+                config.data.define.insert(name, text);
+            }
+        }
+    }
+}
+
+/// Words that may be names of columns.
+pub(crate) fn words(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 /// Keys that differ, a line each.
@@ -712,6 +1003,68 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("- training.batch = 1024"), "{text}");
         assert!(text.contains("+ training.batch = 64"), "{text}");
+    }
+
+    #[test]
+    fn what_no_member_depends_on_may_change() {
+        let one = config(&["data.define.a=\"x*2\"", "data.define.used=\"y+w\""]);
+        let counts = |set: &[&str]| {
+            let all = ["data.define.a=\"x*2\"", "data.define.used=\"y+w\""];
+            !difference(
+                &what_counts(&one),
+                &what_counts(&config(&[&all, set].concat())),
+            )
+            .is_empty()
+        };
+        for harmless in [
+            "regions.vr.selection=\"x > 2\"",
+            "ensemble.combine=\"median\"",
+            "ensemble.minimum=0.5",
+            "ensemble.members=7",
+            "data.define.b=\"z\"",
+            "data.define.a=\"x*3\"",
+            "report.bins=3",
+            "executor.members=3",
+        ] {
+            assert!(!counts(&[harmless]), "{harmless}");
+        }
+        for harmful in [
+            "regions.cr.selection=\"x > 2\"",
+            "ensemble.bootstrap=false",
+            "features.inputs=[\"x\", \"used\"]",
+            // x is an input
+            "data.define.x=\"z\"",
+            "training.epochs=3",
+        ] {
+            assert!(counts(&[harmful]), "{harmful}");
+        }
+        // used by one that is used, and by a name that is no word
+        let chain = |w: &str| {
+            let w = format!("data.define.w=\"{w}\"");
+            config(&["data.define.used=\"w\"", &w, "features.inputs=[\"used\"]"])
+        };
+        assert_ne!(what_counts(&chain("a")), what_counts(&chain("b")));
+    }
+
+    #[test]
+    fn members_above_the_number_are_set_aside_and_taken_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = Inputs::default();
+        let path = folder.path().join("run");
+        let directory = RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
+        let notes = directory.members().join("member_0009.txt");
+        fs::write(&notes, "mine").unwrap();
+        for number in 0..4 {
+            fs::write(directory.member(number), number.to_string()).unwrap();
+        }
+        assert_eq!(directory.set_aside(2).unwrap(), 2);
+        assert_eq!(directory.count_members(9), 2);
+        fs::write(directory.member(3), "new").unwrap();
+        directory.take_back(3).unwrap();
+        assert_eq!(fs::read(directory.member(2)).unwrap(), b"2");
+        directory.take_back(9).unwrap();
+        assert_eq!(fs::read(directory.member(3)).unwrap(), b"new");
+        assert!(notes.exists());
     }
 
     #[test]

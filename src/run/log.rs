@@ -1,5 +1,6 @@
 //! `log.jsonl`: what happened when, one JSON object a line.
 
+use super::regular;
 use super::worker_id::{Liveness, WorkerId};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
@@ -20,14 +21,15 @@ impl RunLog {
     /// # Errors
     /// What the file system said.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        let file = regular::edit_or_create(path, OpenOptions::new().append(true))?;
         Ok(Self {
             file: Mutex::new(file),
         })
     }
 
-    /// Appends the logs of a folder, in the order of their names, and removes
-    /// them; not those of workers that run on this host.
+    /// Appends the logs of workers in a folder, in the order of their names, and
+    /// removes them; not those of workers that run on this host, and no other
+    /// files.
     pub fn collect(&self, folder: &Path) {
         let Ok(entries) = std::fs::read_dir(folder) else {
             return;
@@ -36,11 +38,15 @@ impl RunLog {
         paths.sort();
         for path in paths {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            let worker = WorkerId::parse(&name);
-            if worker.is_some_and(|w| w.liveness() == Liveness::Alive) {
+            let is_log = path.extension().is_some_and(|e| e == "jsonl");
+            let Some(worker) = WorkerId::parse(&name).filter(|_| is_log) else {
+                continue;
+            };
+            if worker.liveness() == Liveness::Alive {
                 continue;
             }
-            let Ok(mut from) = File::open(&path) else {
+            // no link: it would be removed, and what it leads to copied
+            let Ok(mut from) = regular::edit(&path).and_then(|_| File::open(&path)) else {
                 continue;
             };
             let mut file = self

@@ -1,8 +1,11 @@
 //! `manifest.json`: how a result was made.
 
+use super::regular;
 use crate::data::{FileRecord, Losses};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
 
 /// Version of the run directory.
 pub(super) const DIRECTORY_FORMAT: u32 = 1;
@@ -87,6 +90,40 @@ pub struct Inputs {
     pub changes: Vec<InputChange>,
 }
 
+/// A file that was derived from the members, as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRecord {
+    /// Size.
+    pub bytes: u64,
+    /// CRC-32 of the content (of zip and PNG): finds damage, not malice.
+    pub crc32: u32,
+}
+
+impl OutputRecord {
+    /// The record of a regular file.
+    ///
+    /// # Errors
+    /// What the file system said, or that it is no regular file.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut file = regular::open(path)?;
+        let mut hasher = crc32fast::Hasher::new();
+        let mut block = vec![0; 1 << 18];
+        let mut bytes = 0;
+        loop {
+            let count = file.read(&mut block)?;
+            if count == 0 {
+                break;
+            }
+            hasher.update(&block[..count]);
+            bytes += count as u64;
+        }
+        Ok(Self {
+            bytes,
+            crc32: hasher.finalize(),
+        })
+    }
+}
+
 /// The whole of `manifest.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -118,6 +155,10 @@ pub struct Manifest {
     /// matrix of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ensembles: Vec<String>,
+    /// Files of the result, by their path in the directory; empty in a run of an
+    /// earlier program, and until there is a result.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, OutputRecord>,
     /// When the run was started (last), UTC, ISO 8601.
     pub started: String,
     /// When it ended, UTC, ISO 8601.

@@ -14,6 +14,7 @@
 //! | `claims/` | which blocks of members a worker has taken ([`Claims`]) |
 //! | `workers/` | what each worker does at present ([`WorkerStatus`]) |
 //! | `batch/` | scripts and outputs of a batch system's jobs |
+//! | `aside/` | members above the present number; taken back when it grows |
 //!
 //! With a matrix, each ensemble has a directory of its own under `ensembles/`,
 //! and the run's own holds `config.toml` with the matrix, `manifest.json`,
@@ -21,6 +22,9 @@
 //!
 //! Every file is written under a temporary name and renamed. Members are the
 //! only costly ones; all others are derived from them and can be redone.
+//!
+//! A run directory may be somebody else's: only regular files are opened, and
+//! nothing is written through a symbolic link ([`regular`]).
 
 pub mod atomic;
 mod claims;
@@ -28,16 +32,21 @@ mod directory;
 mod log;
 mod manifest;
 mod progress;
+pub mod regular;
 mod results;
 mod sink;
+pub mod terminal;
 mod worker_id;
 mod workers;
 
 pub use claims::{Claim, Claims, Holder, holders};
+pub(crate) use directory::words;
 pub use directory::{DirectoryError, RunDirectory};
 pub use log::RunLog;
 pub(crate) use log::now;
-pub use manifest::{DeviceRecord, InputChange, InputFiles, Inputs, Manifest, State, VersionRecord};
+pub use manifest::{
+    DeviceRecord, InputChange, InputFiles, Inputs, Manifest, OutputRecord, State, VersionRecord,
+};
 pub use progress::Progress;
 pub use results::{from_text, not_finite, to_text, to_value};
 pub use sink::{SinkError, output, run_around};

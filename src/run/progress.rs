@@ -1,8 +1,9 @@
 //! Status for people, on stderr: bars on a terminal, timed lines elsewhere.
 
+use super::terminal;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -88,8 +89,8 @@ impl Progress {
             return;
         }
         match &self.bars {
-            Some((bars, _)) => bars.suspend(|| line(text)),
-            None => line(&format!("[{:7.1} s] {text}", self.seconds())),
+            Some((bars, _)) => bars.suspend(|| terminal::say(text)),
+            None => terminal::say(&format!("[{:7.1} s] {text}", self.seconds())),
         }
     }
 
@@ -101,7 +102,7 @@ impl Progress {
             if bar.position() != done {
                 bar.set_position(done);
             }
-            bar.set_message(format!("{rate}, "));
+            bar.set_message(format!("{}, ", terminal::escape_line(rate)));
             return;
         }
         if state.last_line.elapsed() < LINE_EVERY {
@@ -123,7 +124,8 @@ impl Progress {
     /// What a block does; nothing when it is over.
     pub fn block(&self, name: &str, text: Option<String>) {
         let mut state = self.state();
-        let Some(text) = text else {
+        let name = &*terminal::escape_line(name);
+        let Some(text) = text.map(|t| terminal::escape_line(&t).into_owned()) else {
             if let Some((Some(bar), _)) = state.blocks.remove(name) {
                 bar.finish_and_clear();
             }
@@ -163,9 +165,4 @@ impl Progress {
     pub fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
-}
-
-fn line(text: &str) {
-    // a closed stderr does not stop the run
-    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -5,6 +5,7 @@
 //! compared as the file server stamps them, so that no two machines need to
 //! agree about the time.
 
+use super::regular;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,6 +18,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 const HOST_LENGTH: usize = 32;
 /// Time between two looks at the file server's clock.
 const MEASURE_EVERY: Duration = Duration::from_secs(10);
+/// What a file's time may lie ahead of the file server's clock as it is seen here.
+const AHEAD: Duration = Duration::from_secs(2);
 
 /// Name of a worker, unique among all processes of all hosts:
 /// `<host>-<host token>-<pid>-<start>-<count>`, of `[A-Za-z0-9-]`, at most 103
@@ -258,11 +261,7 @@ impl ServerClock {
     /// # Errors
     /// If the folder cannot be written to.
     pub(super) fn measure(&self) -> io::Result<()> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&self.probe)?;
+        let file = regular::edit_or_create(&self.probe, OpenOptions::new().write(true))?;
         let time = touch(&file)?;
         // after the fact: the time is late rather than early, and ages are
         // small rather than large
@@ -273,16 +272,34 @@ impl ServerClock {
     /// How old a file is; this machine's clock has to do if the server's was
     /// never seen (a folder that can only be read).
     pub(super) fn age(&self, modified: SystemTime) -> Duration {
+        self.now().duration_since(modified).unwrap_or_default()
+    }
+
+    /// Whether a file's time is one that the server's clock has not come to: it
+    /// says nothing about when the file was last written.
+    pub(super) fn is_ahead(&self, modified: SystemTime) -> bool {
+        modified > self.now() + AHEAD
+    }
+
+    /// As [`ServerClock::age`], and without end if the time lies ahead.
+    pub(super) fn age_of_sign(&self, modified: SystemTime) -> Duration {
+        if self.is_ahead(modified) {
+            Duration::MAX
+        } else {
+            self.age(modified)
+        }
+    }
+
+    fn now(&self) -> SystemTime {
         let is_due = lock(&self.last).is_none_or(|(_, at)| at.elapsed() > MEASURE_EVERY);
         if is_due {
             // the last one will do
             let _ = self.measure();
         }
-        let now = match *lock(&self.last) {
+        match *lock(&self.last) {
             Some((time, at)) => time + at.elapsed(),
             None => SystemTime::now(),
-        };
-        now.duration_since(modified).unwrap_or_default()
+        }
     }
 }
 

@@ -5,10 +5,11 @@
 //! in order. Nothing depends on it: a write that fails is not repeated, a file
 //! that cannot be read is passed over, and nothing is synced to disk.
 
+use super::regular;
 use super::worker_id::{Liveness, ServerClock, WorkerId, is_gone, lock};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -105,7 +106,7 @@ impl WorkerFile {
     /// # Errors
     /// If the folder cannot be made.
     pub fn create(folder: &Path, id: &WorkerId) -> io::Result<Self> {
-        fs::create_dir_all(folder)?;
+        regular::make_folder(folder)?;
         sweep(folder);
         Ok(Self {
             path: folder.join(format!("{id}.json")),
@@ -120,8 +121,14 @@ impl WorkerFile {
             return;
         };
         let _writing = lock(&self.writing);
-        let written =
-            fs::write(&self.temporary, text).and_then(|()| fs::rename(&self.temporary, &self.path));
+        // what lies there under this worker's name is not its own
+        let _ = fs::remove_file(&self.temporary);
+        let written = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.temporary)
+            .and_then(|mut file| file.write_all(&text))
+            .and_then(|()| fs::rename(&self.temporary, &self.path));
         if written.is_err() {
             let _ = fs::remove_file(&self.temporary);
         }
@@ -135,7 +142,7 @@ impl Drop for WorkerFile {
 }
 
 /// What all workers of a folder last said, and how long ago by the file
-/// server's clock, in the order of their names. A worker that was killed is
+/// server's clock (without end if the file's time lies ahead), in the order of their names. A worker that was killed is
 /// among them until the next one starts: see the age, and
 /// [`WorkerId::liveness`].
 #[must_use]
@@ -146,7 +153,7 @@ pub fn read_all(folder: &Path) -> Vec<(WorkerStatus, Duration)> {
         .take(FILE_LIMIT)
         .filter_map(|(id, path)| {
             let (status, time) = read(&path).ok()?;
-            (status.worker == id.to_string()).then(|| (status, clock.age(time)))
+            (status.worker == id.to_string()).then(|| (status, clock.age_of_sign(time)))
         })
         .collect();
     all.sort_by(|a, b| a.0.worker.cmp(&b.0.worker));
@@ -154,13 +161,8 @@ pub fn read_all(folder: &Path) -> Vec<(WorkerStatus, Duration)> {
 }
 
 fn read(path: &Path) -> io::Result<(WorkerStatus, SystemTime)> {
-    let file = File::open(path)?;
-    let about = file.metadata()?;
-    if about.len() > SIZE_LIMIT {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    let mut text = Vec::new();
-    file.take(SIZE_LIMIT).read_to_end(&mut text)?;
+    let about = fs::metadata(path)?;
+    let text = regular::read(path, SIZE_LIMIT)?;
     Ok((serde_json::from_slice(&text)?, about.modified()?))
 }
 

@@ -58,7 +58,7 @@ impl Edges {
     /// [`BinningError`] if fewer than two distinct finite values exist.
     pub fn quantiles(values: impl Iterator<Item = f64>, bins: usize) -> Result<Self, BinningError> {
         let mut sorted: Vec<f64> = values.filter(|v| v.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
+        sorted.sort_unstable_by(f64::total_cmp);
         // more are of no interest
         let mut distinct: Vec<f64> = Vec::new();
         for &value in &sorted {

@@ -954,3 +954,46 @@ fn a_name_with_two_meanings_is_refused() {
     );
     assert!(exit == 3 && text.contains("`twice`"), "{text}");
 }
+
+#[test]
+fn a_built_in_column_is_computed_for_both_samples_or_read_from_both() {
+    let masses = |columns: &mut Columns| {
+        for name in ["m_h1", "m_h2"] {
+            let masses = columns[3]
+                .1
+                .as_any()
+                .downcast_ref::<Float64Array>()
+                .unwrap();
+            let masses = masses.values().iter().map(|m| 100.0 + 50.0 * m);
+            columns.push(column(name, Float64Array::from_iter_values(masses)));
+        }
+    };
+    let stored = |columns: &mut Columns| {
+        let mass = Arc::clone(&columns[3].1);
+        columns.push(("x_hh".to_owned(), mass));
+    };
+    let selections = [
+        "regions.cr.selection=x_hh >= 0",
+        "regions.sr.selection=in_sr",
+    ];
+    for (source, target) in [(true, false), (false, true), (true, true), (false, false)] {
+        let place = Workplace::with_events(120);
+        for (file, is_stored) in [("source.parquet", source), ("target.parquet", target)] {
+            place.edit(file, |columns| {
+                masses(columns);
+                if is_stored {
+                    stored(columns);
+                }
+            });
+        }
+        let (exit, text) = planned(&place, &selections);
+        if source == target {
+            assert_eq!(exit, 0, "{text}");
+        } else {
+            assert!(
+                exit == 3 && text.contains("`x_hh` is a column of the"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,9 +1,11 @@
 //! Commands of batch systems, and what may be said to them.
 
 use super::BatchError;
+use crate::ensemble::Interrupt;
+use crate::run::terminal;
 use std::io::{self, Read};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -86,17 +88,67 @@ impl Said {
     }
 }
 
-/// Runs a command of a batch system to its end or for so long, in English.
+/// How long an answered interruption still waits for a submission.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a command is waited for.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Patience<'a> {
+    limit: Duration,
+    /// After somebody asked to stop.
+    grace: Duration,
+    interrupt: &'a Interrupt,
+}
+
+impl<'a> Patience<'a> {
+    /// For a command that only asks: it is left at once when somebody asks to stop.
+    pub(in super::super) fn ask(limit: Duration, interrupt: &'a Interrupt) -> Self {
+        Self {
+            limit,
+            grace: Duration::ZERO,
+            interrupt,
+        }
+    }
+
+    /// For a command that submits, which may be at the point of being accepted.
+    pub(in super::super) fn submit(limit: Duration, interrupt: &'a Interrupt) -> Self {
+        Self {
+            grace: GRACE,
+            ..Self::ask(limit, interrupt)
+        }
+    }
+}
+
+/// Ends a command and all that it started.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    if let Ok(group) = i32::try_from(child.id()) {
+        use nix::sys::signal::{Signal, killpg};
+        // it may have ended by itself in this instant
+        let _ = killpg(nix::unistd::Pid::from_raw(group), Signal::SIGKILL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+/// Runs a command of a batch system to its end, for so long, or until somebody asks
+/// to stop, in English. It has a process group of its own: a Ctrl-C is for this
+/// program to take, and nothing that the command started stays behind.
 ///
 /// # Errors
 /// [`BatchError::Missing`] if there is no such command, [`BatchError::NoAnswer`]
-/// if it took too long or was killed; a failure is for the caller to read.
-pub(in super::super) fn call(command: &mut Command, limit: Duration) -> Result<Said, BatchError> {
+/// if it took too long, was left or was killed; a failure is for the caller to read.
+pub(in super::super) fn call(
+    command: &mut Command,
+    patience: Patience<'_>,
+) -> Result<Said, BatchError> {
     let name = command.get_program().to_string_lossy().into_owned();
     let no_answer = |reason: String| BatchError::NoAnswer {
         command: name.clone(),
         reason,
     };
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
@@ -112,20 +164,34 @@ pub(in super::super) fn call(command: &mut Command, limit: Duration) -> Result<S
         })?;
     let out = reader(child.stdout.take());
     let err = reader(child.stderr.take());
-    let end = Instant::now() + limit;
+    let mut last = Instant::now() + patience.limit;
+    let mut asked = false;
     let mut nap = Duration::from_millis(2);
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < end => std::thread::sleep(nap),
-            Ok(None) => {
-                // it may have ended by itself in this instant
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(no_answer(format!("no answer in {} s", limit.as_secs())));
-            }
             Err(e) => return Err(no_answer(e.to_string())),
+            Ok(None) => {}
         }
+        if patience.interrupt.is_raised() && !asked {
+            asked = true;
+            last = last.min(Instant::now() + patience.grace);
+            if patience.grace > Duration::ZERO {
+                terminal::say(&format!(
+                    "waiting up to {} s for {name}, which may be taking the job at this moment",
+                    patience.grace.as_secs()
+                ));
+            }
+        }
+        if Instant::now() >= last {
+            end(&mut child);
+            return Err(no_answer(if asked {
+                "was left, as somebody asked to stop".to_owned()
+            } else {
+                format!("no answer in {} s", patience.limit.as_secs())
+            }));
+        }
+        std::thread::sleep(nap);
         nap = (nap * 2).min(Duration::from_millis(100));
     };
     // a grandchild may hold the pipes open: what came so far is what counts

@@ -1,6 +1,6 @@
 //! The coordinator: polls, submits, and decides what becomes of a lost block.
 
-use super::ledger::Ledger;
+use super::ledger::{Ledger, job_name};
 use super::{
     Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, FailedBlock, FollowSettings,
     Followed, Submission, TaskState, Watcher, compress,
@@ -43,12 +43,14 @@ pub fn follow(
     watcher: &dyn Watcher,
 ) -> Result<Followed, BatchError> {
     let now = Instant::now();
+    let ledger = Ledger::open(job.folder, system.name())?;
+    ledger.check(job.folder, system, job.name)?;
     let mut coordinator = Coordinator {
         system,
         job,
         settings,
         watcher,
-        ledger: Ledger::open(job.folder, system.name())?,
+        ledger,
         saved: None,
         open: blocks.iter().copied().collect(),
         accounts: BTreeMap::new(),
@@ -64,12 +66,14 @@ pub fn follow(
     coordinator.run()
 }
 
-/// Cancels all jobs of a run; how many there were.
+/// Cancels all jobs of the run called `name`; how many there were.
 ///
 /// # Errors
-/// [`BatchError`]; what was cancelled is no longer in `jobs.json`.
-pub fn cancel(system: &dyn BatchSystem, folder: &Path) -> Result<usize, BatchError> {
+/// [`BatchError`], also if a record cannot be of this run, before anything is
+/// cancelled; what was cancelled is no longer in `jobs.json`.
+pub fn cancel(system: &dyn BatchSystem, name: &str, folder: &Path) -> Result<usize, BatchError> {
     let mut ledger = Ledger::open(folder, system.name())?;
+    ledger.check(folder, system, name)?;
     let mut cancelled = 0;
     while let Some(submission) = ledger.jobs.last() {
         system.cancel(submission)?;
@@ -141,6 +145,7 @@ impl Coordinator<'_> {
                     self.failures = 0;
                     self.settings.poll
                 }
+                Err(error) if error.passes() && self.watcher.interrupted() => continue,
                 Err(error) if error.passes() => self.unanswered(error)?,
                 Err(error) => return Err(error),
             };
@@ -264,6 +269,7 @@ impl Coordinator<'_> {
 
     /// Jobs of which it is not known whether they were accepted.
     fn look_for_unknown(&mut self) -> Result<(), BatchError> {
+        let mut vanished = Vec::new();
         for submission in &mut self.ledger.jobs {
             if submission.id.is_some() {
                 continue;
@@ -280,11 +286,54 @@ impl Coordinator<'_> {
                 *absent += 1;
                 if *absent >= ABSENT_POLLS {
                     // it never was one: its blocks are free again
+                    vanished.push(submission.clone());
                     submission.blocks.clear();
                 }
             }
         }
+        for submission in vanished {
+            self.vanished(&submission);
+        }
         Ok(())
+    }
+
+    /// A submission of which nobody knows a job. It may have been accepted all the
+    /// same, so that it counts as a loss of its blocks.
+    fn vanished(&mut self, submission: &Submission) {
+        let limit = self.settings.resubmissions;
+        let mut again = Vec::new();
+        for block in submission.blocks.iter().copied() {
+            if !self.open.contains(&block) {
+                continue;
+            }
+            let account = self.accounts.entry(block).or_default();
+            account.lost += 1;
+            if account.lost <= limit {
+                again.push(block);
+                continue;
+            }
+            self.open.remove(&block);
+            self.failed.push(FailedBlock {
+                block,
+                ending: format!(
+                    "submitted {} times, and {} gave no number and knows no job {}; see that \
+                     none of them is in a queue",
+                    account.lost,
+                    self.system.name(),
+                    submission.name
+                ),
+                output: self.system.output(self.job, submission, block),
+            });
+        }
+        if !again.is_empty() {
+            self.watcher.say(&format!(
+                "{} gave no number and knows no job {}: blocks {} are submitted again, {limit} \
+                 times at most",
+                self.system.name(),
+                submission.name,
+                compress(&again)
+            ));
+        }
     }
 
     /// Who of a submission is alive, and what became of the others.
@@ -403,7 +452,7 @@ impl Coordinator<'_> {
         let number = self.ledger.next;
         let submission = Submission {
             number,
-            name: format!("{}-{}-{number}", plain(self.job.name), self.ledger.tag),
+            name: job_name(self.job.name, &self.ledger.tag, number),
             id: None,
             base,
             blocks,
@@ -500,20 +549,4 @@ pub(super) fn chunks(blocks: &[u32], largest: u32) -> Vec<(u32, Vec<u32>)> {
         }
     }
     chunks
-}
-
-/// A name without what shells and batch systems could read as something else.
-fn plain(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .take(64)
-        .map(|c| match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
-            _ => '_',
-        })
-        .collect();
-    match plain.chars().next() {
-        Some(c) if c.is_ascii_alphabetic() => plain,
-        _ => format!("sideband-{plain}"),
-    }
 }

@@ -1,15 +1,17 @@
 //! `jobs.json`: the submissions of a run.
 
-use super::BatchError;
 use super::list::{compress, expand};
-use crate::run::atomic;
+use super::{BatchError, BatchSystem};
+use crate::run::{atomic, regular};
 use serde::{Deserialize, Serialize};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 /// Version of `jobs.json`.
 const FORMAT: u32 = 1;
+/// Largest `jobs.json` that is read.
+const SIZE_LIMIT: u64 = 1 << 26;
+
 /// One submission, as it stands in `jobs.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,10 +54,10 @@ impl Ledger {
             path: path.clone(),
             source,
         };
-        let text = match fs::read(&path) {
+        let text = match regular::read(&path, SIZE_LIMIT) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(folder).map_err(io_error)?;
+                regular::make_folder(folder).map_err(io_error)?;
                 return Ok(Self {
                     format: FORMAT,
                     system: system.to_owned(),
@@ -90,11 +92,65 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Whether all jobs can be of a run of this name: what lies in a run directory
+    /// may be somebody else's, and is said to the batch system.
+    pub(super) fn check(
+        &self,
+        folder: &Path,
+        system: &dyn BatchSystem,
+        name: &str,
+    ) -> Result<(), BatchError> {
+        let wrong = |reason: String| {
+            Err(BatchError::Damaged {
+                path: Self::path(folder),
+                reason,
+            })
+        };
+        let is_tag = self.tag.len() == 8 && self.tag.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_tag {
+            return wrong(format!("{:?} is no tag", self.tag));
+        }
+        for job in &self.jobs {
+            let own = job_name(name, &self.tag, job.number);
+            if job.name != own {
+                return wrong(format!(
+                    "job {:?} is not this run's, which would be {own:?}",
+                    job.name
+                ));
+            }
+            if let Some(id) = job.id.as_ref().filter(|id| !system.is_id(id)) {
+                return wrong(format!("{id:?} is no number of a {} job", system.name()));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn save(&self, folder: &Path) -> Result<(), BatchError> {
         let path = Self::path(folder);
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::from);
         text.and_then(|text| atomic::write(&path, &text))
             .map_err(|source| BatchError::Io { path, source })
+    }
+}
+
+/// What a submission is called in the queue.
+pub(super) fn job_name(run: &str, tag: &str, number: u32) -> String {
+    format!("{}-{tag}-{number}", plain(run))
+}
+
+/// A name without what shells and batch systems could read as something else.
+fn plain(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .take(64)
+        .map(|c| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
+            _ => '_',
+        })
+        .collect();
+    match plain.chars().next() {
+        Some(c) if c.is_ascii_alphabetic() => plain,
+        _ => format!("sideband-{plain}"),
     }
 }
 

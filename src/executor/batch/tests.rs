@@ -3,10 +3,14 @@
 use super::follow::chunks;
 use super::ledger::Ledger;
 use super::*;
+use crate::ensemble::Interrupt;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::time::Instant;
+
+/// Name of the run.
+const NAME: &str = "my run; rm -rf $HOME";
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -38,6 +42,8 @@ struct Fake {
     /// Accepted, but said to have timed out.
     timeouts: Cell<u32>,
     refusals: Cell<u32>,
+    /// Nothing is said about any job.
+    swallows: Cell<bool>,
     largest: Cell<u32>,
     submitted: RefCell<Vec<Vec<u32>>>,
     cancelled: RefCell<Vec<String>>,
@@ -103,12 +109,15 @@ impl BatchSystem for Fake {
             .borrow_mut()
             .push((submission.name.clone(), id.clone(), tasks.collect()));
         self.submitted.borrow_mut().push(submission.blocks.clone());
-        if Self::take(&self.timeouts) {
+        if Self::take(&self.timeouts) || self.swallows.get() {
             return Err(Self::no_answer());
         }
         Ok(id)
     }
     fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
+        if self.swallows.get() {
+            return Ok(None);
+        }
         let jobs = self.jobs.borrow();
         Ok(jobs.iter().find(|j| j.0 == name).map(|j| j.1.clone()))
     }
@@ -177,6 +186,9 @@ impl BatchSystem for Fake {
     fn cancel_command(&self, submission: &Submission) -> String {
         format!("cancel {}", submission.id.as_deref().unwrap_or("?"))
     }
+    fn is_id(&self, id: &str) -> bool {
+        !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
+    }
     fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
         self.cancelled.borrow_mut().push(submission.name.clone());
         Ok(())
@@ -207,7 +219,7 @@ fn run(fake: &Fake, folder: &Path, blocks: &[u32]) -> Result<Followed, BatchErro
         run: Path::new("/data/run"),
         working: Path::new("/data"),
         folder,
-        name: "my run; rm -rf $HOME",
+        name: NAME,
         arguments: &[],
     };
     let settings = FollowSettings {
@@ -458,9 +470,83 @@ fn all_jobs_of_a_run_can_be_cancelled() {
     let fake = Fake::new(&[(0, &[Fate::Held]), (1000, &[Fate::Held])]);
     fake.interrupt_after.set(Some(2));
     run(&fake, folder.path(), &[0, 1000]).unwrap();
-    assert_eq!(cancel(&fake, folder.path()).unwrap(), 2);
+    assert_eq!(cancel(&fake, NAME, folder.path()).unwrap(), 2);
     assert_eq!(fake.cancelled.borrow().len(), 2);
     assert!(jobs(folder.path()).jobs.is_empty());
+}
+
+#[test]
+fn records_that_cannot_be_of_the_run_are_refused_before_anything_is_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::new(&[(0, &[Fate::Held]), (1000, &[Fate::Held])]);
+    fake.interrupt_after.set(Some(2));
+    run(&fake, folder.path(), &[0, 1000]).unwrap();
+    let path = folder.path().join("jobs.json");
+    let good = fs::read_to_string(&path).unwrap();
+    let ledger = jobs(folder.path());
+    let (name, tag) = (&ledger.jobs[0].name, &ledger.tag);
+    for (old, new) in [
+        (name.as_str(), "thesis-fit"),
+        (name.as_str(), ""),
+        (name.as_str(), "*"),
+        (name.as_str(), "--me"),
+        ("\"100\"", "\"-u root\""),
+        ("\"100\"", "\"--user=me\""),
+        ("\"100\"", "\"100,101\""),
+        ("\"100\"", "\"100 101\""),
+        ("\"100\"", "\"\""),
+        (tag.as_str(), "x\\\"; rm"),
+    ] {
+        fs::write(&path, good.replacen(old, new, 1)).unwrap();
+        assert!(cancel(&fake, NAME, folder.path()).is_err(), "{old} {new}");
+        assert!(run(&fake, folder.path(), &[0]).is_err(), "{old} {new}");
+    }
+    fs::write(&path, &good).unwrap();
+    assert!(cancel(&fake, "another run", folder.path()).is_err());
+    assert!(fake.cancelled.borrow().is_empty());
+    assert_eq!(cancel(&fake, NAME, folder.path()).unwrap(), 2);
+}
+
+#[test]
+fn submissions_that_nobody_knows_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = Fake::new(&[(3, &[Fate::Works(1)])]);
+    // accepted perhaps, and in no queue that is looked at
+    fake.swallows.set(true);
+    let error = run(&fake, folder.path(), &[3]).unwrap_err().to_string();
+    assert!(
+        error.contains("submitted 3 times, and fake gave no number"),
+        "{error}"
+    );
+    assert_eq!(fake.submitted.borrow().len(), 3);
+    assert!(fake.said("are submitted again, 2 times at most"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interruption_ends_what_is_waited_for_and_all_that_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let script = format!("sleep 3; touch {}", mark.display());
+    let interrupt = Interrupt::default();
+    let start = Instant::now();
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("sh -c '{script}'; true")]);
+    let error = std::thread::scope(|scope| {
+        let flag = interrupt.clone();
+        scope.spawn(move || {
+            std::thread::sleep(200 * MS);
+            flag.raise();
+        });
+        call(
+            &mut command,
+            Patience::ask(Duration::from_secs(60), &interrupt),
+        )
+        .unwrap_err()
+    });
+    assert!(start.elapsed() < Duration::from_secs(2), "{error}");
+    std::thread::sleep(3200 * MS);
+    assert!(!mark.exists());
 }
 
 #[test]
@@ -483,14 +569,16 @@ fn a_damaged_or_foreign_ledger_is_refused() {
 #[test]
 fn commands_have_a_time_limit() {
     let start = Instant::now();
-    let slow = call(Command::new("sleep").arg("60"), 50 * MS).unwrap_err();
+    let interrupt = Interrupt::default();
+    let patience = |limit| Patience::ask(limit, &interrupt);
+    let slow = call(Command::new("sleep").arg("60"), patience(50 * MS)).unwrap_err();
     assert!(slow.passes(), "{slow}");
     assert!(start.elapsed() < Duration::from_secs(30));
-    let missing = call(&mut Command::new("no-such-command-here"), MS).unwrap_err();
+    let missing = call(&mut Command::new("no-such-command-here"), patience(MS)).unwrap_err();
     assert!(matches!(missing, BatchError::Missing { .. }) && !missing.passes());
     let said = call(
         Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]),
-        Duration::from_secs(30),
+        patience(Duration::from_secs(30)),
     )
     .unwrap();
     assert!(!said.ok && said.out == "out\n" && said.reason() == "err");

@@ -176,3 +176,66 @@ fn htcondors_own_parser_takes_the_description() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
 }
+
+#[test]
+fn options_are_read_as_condor_submit_reads_them() {
+    let check = |option: &str| {
+        let settings = HtcondorSettings {
+            options: vec![option.to_owned()],
+            ..HtcondorSettings::default()
+        };
+        settings.check()
+    };
+    for good in [
+        "+MaxRuntime = 7200",
+        "+JobFlavour = \"tomorrow\"",
+        "MY.SendCredential = True",
+        "accounting_group = higgs",
+        "concurrency_limits=a:1",
+        "rank = Memory",
+        "environment = \"A=1\"",
+        "periodic_remove = NumJobStarts > 5",
+        "getenv = true",
+    ] {
+        assert!(check(good).is_ok(), "{good}");
+    }
+    for wrong in [
+        "queue",
+        "queue 5",
+        "queue = 5",
+        "Queue\t= 5",
+        "executable = /bin/true",
+        "EXECUTABLE=/bin/true",
+        "+Cmd = \"/bin/true\"",
+        "My.Cmd = \"/bin/true\"",
+        "cmd = /bin/true",
+        "Args = x",
+        "+Iwd = \"/\"",
+        "+JobBatchName = \"x\"",
+        "JobBatchName = x",
+        "+SidebandBlock = 3",
+        "stdout = x",
+        "+Out = \"x\"",
+        "JobUniverse = 7",
+        "request_cpus = 8",
+        "RequestCpus = 8",
+        "+RequestCpus = 8",
+        "block = 7",
+        "DOLLAR = x",
+        "include : file = x",
+        "include = x",
+        "if = true",
+        "use feature : a=b",
+        "foo @=end",
+        "foo@=end",
+        "+ = 3",
+        "my. = 3",
+        "a.b = 3",
+        "rank = Memory \\",
+        "rank = Memory\nqueue",
+        "-name = x",
+        "# a = b",
+    ] {
+        assert!(check(wrong).is_err(), "{wrong}");
+    }
+}

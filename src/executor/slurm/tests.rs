@@ -76,7 +76,7 @@ fn a_shell_reads_the_words_as_they_are() {
     ] {
         let said = call(
             Command::new("bash").args(["-c", &format!("printf %s {}", shell(word))]),
-            ASK,
+            Patience::ask(ASK, &Interrupt::default()),
         )
         .unwrap();
         assert_eq!(said.out, word);
@@ -86,7 +86,7 @@ fn a_shell_reads_the_words_as_they_are() {
 #[test]
 fn settings_that_would_be_read_as_more_are_refused() {
     type Change = fn(&mut SlurmSettings);
-    let wrong: [(&str, Change); 15] = [
+    let wrong: [(&str, Change); 20] = [
         ("partition", |s| s.partition = Some("a b".into())),
         ("partition", |s| {
             s.partition = Some("a\n#SBATCH -A x".into())
@@ -106,6 +106,16 @@ fn settings_that_would_be_read_as_more_are_refused() {
         ("options", |s| s.options = vec!["--array=1-3".into()]),
         ("options", |s| s.options = vec!["-oelsewhere".into()]),
         ("options", |s| s.options = vec!["--no-requeue".into()]),
+        ("options", |s| {
+            s.options = vec!["--exclude=n --wrap=true".into()]
+        }),
+        ("options", |s| {
+            s.partition = Some("short".into());
+            s.options = vec!["-plong".into()];
+        }),
+        ("setup", |s| s.setup = vec!["#PBS -o elsewhere".into()]),
+        ("setup", |s| s.setup = vec!["#SBATCH --array=1".into()]),
+        ("setup", |s| s.setup = vec!["module load x \\".into()]),
     ];
     for (key, change) in wrong {
         let mut settings = SlurmSettings::default();
@@ -248,4 +258,40 @@ fn endings_are_read() {
             ending(1005, Some(1), None, "NODE_FAIL", Cause::System)
         ]
     );
+}
+
+#[test]
+fn only_jobs_of_the_name_the_number_and_the_user_are_cancelled() {
+    let text = "14_3|run-1a2b-2|PENDING|None|1000\n\
+                14_4|run-1a2b-2|RUNNING|a|b|1000\n\
+                15_1|run-1a2b-2|RUNNING|None|1000\n\
+                14_5|other|RUNNING|None|1000\n\
+                16|run-1a2b-2|RUNNING|None|2000\n\
+                --me|run-1a2b-2|RUNNING|None|1000\n\
+                nonsense\n";
+    let own = |id, user| own_jobs(text, id, "run-1a2b-2", user);
+    assert_eq!(own(Some("14"), Some("1000")), ["14"]);
+    assert_eq!(own(None, Some("1000")), ["14", "15"]);
+    assert_eq!(own(Some("16"), Some("1000")), [""; 0]);
+    assert_eq!(own(None, None), ["14", "15", "16"]);
+}
+
+#[test]
+fn the_environment_does_not_win_over_settings() {
+    let settings = SlurmSettings {
+        account: Some("atlas".into()),
+        ..SlurmSettings::default()
+    };
+    let slurm = Slurm::new(settings).unwrap();
+    assert!(slurm.settings.replaces("ACCOUNT") && !slurm.settings.replaces("PARTITION"));
+    for name in [
+        "JOB_NAME",
+        "OUTPUT",
+        "NO_REQUEUE",
+        "OPEN_MODE",
+        "TIMELIMIT",
+        "ARRAY_INX",
+    ] {
+        assert!(!DEFAULTS.contains(&name), "{name}");
+    }
 }
