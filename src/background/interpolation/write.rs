@@ -178,10 +178,8 @@ impl FigureData {
         let variables = &plan.interpolation().variables;
         let d = variables.len();
         let region = plan.columns.regions.first().map_or(0, |(index, _)| *index);
-        let shown = plan.config.regions.get_index(region);
-        let shown = plan.unblind || shown.is_some_and(|(_, r)| !r.blind);
         let mut observed = vec![Vec::new(); d];
-        if shown {
+        if plan.blinding.shows(region) {
             for row in plan.target.in_region(region).take(OBSERVED) {
                 let features = plan.target.features(row).iter().zip(variables);
                 for (column, (y, variable)) in observed.iter_mut().zip(features) {
