@@ -627,9 +627,8 @@ fn training_sample(
     source: &Sample,
     target: &Sample,
 ) -> Result<TrainingSample, PlanError> {
-<<<<<<< HEAD
     let width = source.table.n_features;
-    let count = |sample: &Sample| sample.in_region(region).count();
+    let count = |sample: &Sample| sample.trained(region).count();
     let all = count(source) + count(target);
     let mut inputs = Inputs::new(reserved(all.saturating_mul(width))?, width);
     let mut class_of = |sample: &Sample| {
@@ -639,17 +638,7 @@ fn training_sample(
             weights: reserved(events)?,
             keys: reserved(events)?,
         };
-        for row in sample.in_region(region) {
-=======
-    let events = source.table.len() + target.table.len();
-    // the matrix, row numbers, weights and keys, and what the result keeps of an event
-    let bytes = 4 * source.table.n_features + 4 + 2 * 8 + 4 * 8;
-    memory::room_for(events, bytes).map_err(|e| PlanError::data("data".to_owned(), e))?;
-    let mut inputs = Inputs::new(Vec::new(), source.table.n_features);
-    let classes = [source, target].map(|sample| {
-        let mut class = ClassRows::default();
         for row in sample.trained(region) {
->>>>>>> main
             class.rows.push(inputs.push(sample.features(row)) as u32);
             class.weights.push(sample.table.weights[row]);
             class.keys.push(sample.table.ids.key(row));
