@@ -4,18 +4,18 @@ use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::closure::{Component, Correlations, compare_correlated};
+use super::judgement::{Verdict, yield_test};
 use super::metrics::{
     AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
     VariableMetrics, YieldMetrics,
 };
-use super::judgement::{Verdict, yield_test};
 use super::normalisation::{Normalisation, SharedBins};
 use super::plan::Plan;
 use super::replicas::Replicas;
 use super::support::{OutsideMetrics, Support, count};
 use super::variables::Variable;
 use crate::config::{Config, PlaneConfig};
-use crate::data::EventTable;
+use crate::data::{EventTable, HIDDEN};
 use crate::ensemble::{Member, Outcome};
 use crate::stats::{Edges, EnsembleHistogram, Histogram, WeightSummary, calibration};
 use indexmap::IndexMap;
@@ -246,8 +246,7 @@ impl<'a> Accumulator<'a> {
                 .filter(|i| enters(plan, &plan.target.table, *i))
                 .collect();
             let target = shown.then_some(target_rows.as_slice());
-            let mut region =
-                self.region(index, label, sums, &normalisation, &source_rows, target);
+            let mut region = self.region(index, label, sums, &normalisation, &source_rows, target);
             region.outside = count(
                 &support,
                 source_rows.iter().map(|i| {
@@ -394,8 +393,7 @@ impl<'a> Accumulator<'a> {
             shared.map(|i| weights[*i].powi(2)).sum()
         };
         let table = &plan.target.table;
-        let observed =
-            target.map(|rows| WeightSummary::of(rows.iter().map(|i| table.weights[*i])));
+        let observed = target.map(|rows| WeightSummary::of(rows.iter().map(|i| table.weights[*i])));
         let shared = squares(&plan.source.table, source_rows, &self.nominal)
             * normalisation.shares[0]
             + target.map_or(0.0, |rows| squares(table, rows, &table.weights))
@@ -590,10 +588,7 @@ impl<'a> Accumulator<'a> {
 
     fn planes(&self) -> IndexMap<String, PlaneMetrics> {
         let plan = self.plan;
-        let hidden: u64 = plan
-            .regions()
-            .filter(|(_, _, _, shown)| !shown)
-            .fold(0, |mask, (i, ..)| mask | 1 << i);
+        let hidden = if plan.blinding.is_closed() { HIDDEN } else { 0 };
         plan.config
             .report
             .planes

@@ -77,9 +77,8 @@ pub struct Judgement {
 /// Judges a result.
 #[must_use]
 pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
-    let of_region = |(name, region): (&String, &RegionMetrics)| {
-        (name.clone(), judge_region(region, config))
-    };
+    let of_region =
+        |(name, region): (&String, &RegionMetrics)| (name.clone(), judge_region(region, config));
     let regions: IndexMap<String, Verdict> = metrics.regions.iter().map(of_region).collect();
     let shown = || metrics.regions.iter().filter(|(_, r)| !r.blind);
     let is_trained_alone = shown().all(|(_, r)| r.trained);
@@ -88,7 +87,9 @@ pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
         .map(|(name, _)| name)
         .collect();
     let has = |state: VerdictState| -> Vec<String> {
-        let names = judged.iter().filter(|name| regions[name.as_str()].state == state);
+        let names = judged
+            .iter()
+            .filter(|name| regions[name.as_str()].state == state);
         names.map(|name| (*name).clone()).collect()
     };
     let infinite: Vec<String> = regions
@@ -140,7 +141,11 @@ impl Metrics {
     pub(super) fn keep_verdicts(&mut self, config: &Config) {
         let judgement = judge(self, config);
         self.verdict = judgement.whole;
-        for (region, verdict) in self.regions.values_mut().zip(judgement.regions.into_values()) {
+        for (region, verdict) in self
+            .regions
+            .values_mut()
+            .zip(judgement.regions.into_values())
+        {
             region.verdict = verdict;
         }
     }
@@ -239,8 +244,9 @@ impl Tests {
         let is_tested = match (yields.chi2, yields.sensitivity) {
             (Some(found), Some(most)) => self.test("yield", found, most),
             _ => {
-                self.reasons
-                    .push("the yield cannot be tested: nothing is observed or predicted".to_owned());
+                self.reasons.push(
+                    "the yield cannot be tested: nothing is observed or predicted".to_owned(),
+                );
                 false
             }
         };
@@ -274,8 +280,10 @@ impl Tests {
     fn auc(&mut self, region: &RegionMetrics, is_wanted: bool) {
         let Some(auc) = region.auc.map(|auc| auc.after) else {
             if is_wanted && region.yields.before.is_some() {
-                self.reasons
-                    .push("no AUC: too few events for a classifier, or its scores are not finite".to_owned());
+                self.reasons.push(
+                    "no AUC: too few events for a classifier, or its scores are not finite"
+                        .to_owned(),
+                );
             }
             return;
         };

@@ -98,7 +98,9 @@ mod tests {
         };
         let (nominal, observed) = ([20.0], 20.0);
         let after = 80.0 / 16.0;
-        let common = normalisation.component(&nominal, false).covariance(&nominal)[0][0];
+        let common = normalisation
+            .component(&nominal, false)
+            .covariance(&nominal)[0][0];
         let shared = normalisation.correlation(&nominal, &[observed + after])[0][0];
         let variance = observed + after + common + shared;
         // f (1 - f) of 100 events, and the same relative of 400

@@ -220,8 +220,11 @@ mod tests {
         let found = count(&support, events.iter().map(|e| (&e[..], 1.0, 2.0)));
         assert_eq!(found.events, 3);
         assert!((found.share - 0.6).abs() < 1e-12);
-        let reasons: Vec<(&str, u64)> =
-            found.reasons.iter().map(|(k, v)| (k.as_str(), *v)).collect();
+        let reasons: Vec<(&str, u64)> = found
+            .reasons
+            .iter()
+            .map(|(k, v)| (k.as_str(), *v))
+            .collect();
         assert_eq!(
             reasons,
             [

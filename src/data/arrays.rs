@@ -245,7 +245,6 @@ struct Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     Selection,
-    Reject,
     Flag(usize),
     Feature(usize),
     Category(usize),
@@ -257,17 +256,16 @@ pub(super) enum Reason {
 
 impl Slots {
     fn len(self) -> usize {
-        2 + self.flags + self.features + self.categories + 2 * self.columns
+        1 + self.flags + self.features + self.categories + 2 * self.columns
     }
 
     fn place(self, reason: Reason) -> usize {
-        let features = 2 + self.flags;
+        let features = 1 + self.flags;
         let categories = features + self.features;
         let columns = categories + self.categories;
         match reason {
             Reason::Selection => 0,
-            Reason::Reject => 1,
-            Reason::Flag(i) => 2 + i,
+            Reason::Flag(i) => 1 + i,
             Reason::Feature(i) => features + i,
             Reason::Category(i) => categories + i,
             Reason::Column(i) => columns + i,
@@ -276,8 +274,7 @@ impl Slots {
     }
 
     fn all(self) -> impl Iterator<Item = Reason> {
-        [Reason::Selection, Reason::Reject]
-            .into_iter()
+        std::iter::once(Reason::Selection)
             .chain((0..self.flags).map(Reason::Flag))
             .chain((0..self.categories).map(Reason::Category))
             .chain((0..self.features).map(Reason::Feature))
@@ -425,7 +422,6 @@ fn what(reason: Reason, request: &ScanRequest) -> String {
 fn name(reason: Reason, request: &ScanRequest) -> String {
     match reason {
         Reason::Selection => "selection".to_owned(),
-        Reason::Reject => "reject".to_owned(),
         Reason::Flag(i) => request.flags[i].0.clone(),
         Reason::Feature(i) => request.features[i].0.clone(),
         Reason::Category(i) => request.categories[i].name.clone(),
@@ -436,7 +432,6 @@ fn name(reason: Reason, request: &ScanRequest) -> String {
 fn kind(reason: Reason, request: &ScanRequest) -> LossKind {
     match reason {
         Reason::Selection => LossKind::Selection,
-        Reason::Reject => LossKind::Blind,
         Reason::Flag(_) => LossKind::Region,
         Reason::Feature(_) => LossKind::Input,
         Reason::Category(_) => LossKind::Category,

@@ -7,6 +7,7 @@
 //!             -> likelihood -> fit, scan, impacts, toys -> result and page
 //! ```
 
+mod alone;
 mod analyse;
 mod asimov;
 mod beside;

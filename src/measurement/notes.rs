@@ -5,6 +5,7 @@ use super::evaluated::EventTerm;
 use super::result::{Checks, MeasurementResult};
 use crate::inference::fit::Fit;
 use crate::inference::{Likelihood, Model, Normalisation};
+use crate::report::numbers::joined;
 use crate::report::page::Status;
 
 /// Checks at the best fit and one error around it.
@@ -88,9 +89,9 @@ pub(super) fn notes(result: &mut MeasurementResult) {
     }
     if let Some(far) = far {
         result.notes.push(format!(
-            "the density integrates to {:.4} +- {:.4} over the reference within one error of the \
+            "the density integrates to {} over the reference within one error of the \
              best fit: do not trust the fit, or set measurement.renormalise = true",
-            far.integral, far.error
+            joined(far.integral, &[far.error], " +- ")
         ));
     }
     if result.checks.not_positive > 0 {
@@ -171,7 +172,10 @@ pub(super) fn notes(result: &mut MeasurementResult) {
         ));
     }
     if let Some(toys) = &result.toys {
-        let what = [("belt", &toys.no_belt), ("confidence set from toys", &toys.no_sets)];
+        let what = [
+            ("belt", &toys.no_belt),
+            ("confidence set from toys", &toys.no_sets),
+        ];
         for (what, reason) in what {
             let text = |reason| format!("there is no {what} at {reason}");
             result.notes.extend(reason.as_ref().map(text));

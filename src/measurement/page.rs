@@ -22,6 +22,7 @@ use super::tables;
 use crate::inference::UnbinnedChannel;
 use crate::inference::fit::Fit;
 use crate::report::ReportError;
+use crate::report::numbers;
 use crate::report::page::{Page, PageFigure, Section, render};
 use crate::report::plot::{Figure, PlotError};
 use crate::run::regular::make_folder;
@@ -171,11 +172,15 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
         ("data".to_owned(), result.data.clone()),
         (
             "events without bins".to_owned(),
-            format!("{} (sum of weights {:.1})", result.events, result.weight),
+            format!(
+                "{} (sum of weights {})",
+                result.events,
+                numbers::number(result.weight)
+            ),
         ),
         (
             "expected at the best fit".to_owned(),
-            format!("{:.1}", result.expected),
+            numbers::number(result.expected),
         ),
         (
             "networks".to_owned(),

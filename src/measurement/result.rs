@@ -38,6 +38,9 @@ pub struct MeasurementResult {
     /// The upper limit, if one is asked for.
     #[serde(default)]
     pub limit: Option<LimitResult>,
+    /// The upper limit of histograms alone, as the exported workspace gives it.
+    #[serde(default)]
+    pub histogram_limit: Option<LimitResult>,
     /// Confidence regions of two parameters.
     #[serde(default)]
     pub contours: Vec<ContourResult>,
@@ -230,7 +233,7 @@ pub struct LimitResult {
     pub confidence_level: f64,
     /// The test statistic.
     pub test_stat: TestStatistic,
-    /// The limit from the data.
+    /// The limit from the data; none where they are hidden.
     pub observed: Option<f64>,
     /// The limits expected without signal, for data that fluctuate by -2, -1, 0, 1 and 2
     /// standard deviations; null without any, each null by itself.
@@ -246,8 +249,8 @@ pub struct LimitResult {
 pub struct ClsPoint {
     /// The value.
     pub value: f64,
-    /// From the data.
-    pub observed: f64,
+    /// From the data; none where they are hidden.
+    pub observed: Option<f64>,
     /// Expected without signal, as [`LimitResult::expected`].
     pub expected: [f64; 5],
 }

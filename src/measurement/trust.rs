@@ -6,6 +6,7 @@ use super::samples::Reader;
 use crate::background::{Metrics, Sample};
 use crate::config::{CalibrationMethod, Measurement};
 use crate::ensemble::{Fold, SplitSettings, Streams};
+use crate::report::numbers;
 use crate::report::page::Status;
 use crate::stats::{Auc, CalibrationPoint, Recalibration, shared_calibration};
 use serde::{Deserialize, Serialize};
@@ -274,7 +275,7 @@ impl RatioTrust {
                 "no distribution of a feature could be tested".to_owned(),
             );
         }
-        if self.closure.is_some_and(|auc| !(auc.error > 0.0)) {
+        if self.closure.is_some_and(|auc| !auc.error.is_finite() || auc.error <= 0.0) {
             say(Status::Untested, "the AUC has no error".to_owned());
         }
         if self.members == 1 {
@@ -286,7 +287,7 @@ impl RatioTrust {
         if integral.is_finite() && (integral - 1.0).abs() > PULL * error {
             say(
                 Status::Warning,
-                format!("integral {integral:.4} +- {error:.4} is not one"),
+                format!("integral {} is not one", numbers::joined(integral, &[error], " +- ")),
             );
         }
         if let Some(found) = self.calibration_p.filter(|found| *found < p) {
@@ -299,8 +300,8 @@ impl RatioTrust {
             say(
                 Status::Warning,
                 format!(
-                    "a fresh classifier still tells reweighted source from target: AUC {:.3} +- {:.3}",
-                    auc.value, auc.error
+                    "a fresh classifier still tells reweighted source from target: AUC {}",
+                    numbers::joined(auc.value, &[auc.error], " +- ")
                 ),
             );
         }

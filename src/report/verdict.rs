@@ -1,8 +1,8 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::losses;
-use super::page::{Status, Verdict};
 use super::numbers::{percent, with_error, with_errors};
+use super::page::{Status, Verdict};
 use crate::background::{
     self, CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge,
 };
@@ -131,9 +131,8 @@ fn distributions(region: &RegionMetrics, verdict: &background::Verdict) -> usize
 
 /// Distributions that agree without weights.
 fn closed_before(region: &RegionMetrics, threshold: f64) -> usize {
-    let closes = |v: &&background::VariableMetrics| {
-        v.chi2_before.is_some_and(|c| c.p_value >= threshold)
-    };
+    let closes =
+        |v: &&background::VariableMetrics| v.chi2_before.is_some_and(|c| c.p_value >= threshold);
     region.variables.values().filter(closes).count()
 }
 
@@ -249,8 +248,8 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             lines.push(line(
                 Status::Warning,
                 format!(
-                    "{name}: one event carries {:.1} % of the prediction.",
-                    100.0 * region.weights.largest_share
+                    "{name}: one event carries {} of the prediction.",
+                    percent(region.weights.largest_share)
                 ),
             ));
         }

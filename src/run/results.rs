@@ -137,12 +137,18 @@ impl Writer {
         }
     }
 
-    fn tagged(&mut self, variant: &'static str, bracket: char, close: char) -> Result<Parts<'_>, Error> {
+    fn tagged(
+        &mut self,
+        variant: &'static str,
+        bracket: char,
+        close: char,
+    ) -> Result<Parts<'_>, Error> {
         self.text.push('{');
         self.path.push(Step::Field(variant));
         self.line(self.path.len());
         self.text.push_str(&serde_json::to_string(variant)?);
-        self.text.push_str(if self.is_indented { ": " } else { ":" });
+        self.text
+            .push_str(if self.is_indented { ": " } else { ":" });
         let mut parts = self.open(bracket, close);
         parts.wraps = 1;
         Ok(parts)
@@ -176,7 +182,12 @@ impl Parts<'_> {
         value.serialize(&mut *self.writer)
     }
 
-    fn entry(&mut self, step: Step, name: &str, value: &(impl Serialize + ?Sized)) -> Result<(), Error> {
+    fn entry(
+        &mut self,
+        step: Step,
+        name: &str,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<(), Error> {
         self.begin(step);
         self.key(name)?;
         value.serialize(&mut *self.writer)
@@ -260,10 +271,19 @@ impl<'a> ser::Serializer for &'a mut Writer {
     fn serialize_unit_struct(self, _: &'static str) -> Result<(), Error> {
         self.serialize_unit()
     }
-    fn serialize_unit_variant(self, _: &'static str, _: u32, variant: &'static str) -> Result<(), Error> {
+    fn serialize_unit_variant(
+        self,
+        _: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<(), Error> {
         self.serialize_str(variant)
     }
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _: &'static str, value: &T) -> Result<(), Error> {
+    fn serialize_newtype_struct<T: Serialize + ?Sized>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<(), Error> {
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -553,7 +573,11 @@ mod tests {
         };
         assert_eq!(
             not_finite(&value),
-            ["table[0][1] = NaN", "map.c = inf", "kinds[3].Named.value = -inf"]
+            [
+                "table[0][1] = NaN",
+                "map.c = inf",
+                "kinds[3].Named.value = -inf"
+            ]
         );
     }
 

@@ -178,7 +178,10 @@ mod tests {
         assert!(matches!(check("run"), Err(SinkError::NotAFile { .. })));
         assert!(matches!(check("none/file"), Err(SinkError::Io { .. })));
         for name in ["run/metrics.json", "run/members/x", "run/new"] {
-            assert!(matches!(check(name), Err(SinkError::OfARun { .. })), "{name}");
+            assert!(
+                matches!(check(name), Err(SinkError::OfARun { .. })),
+                "{name}"
+            );
         }
         #[cfg(unix)]
         {
@@ -192,7 +195,10 @@ mod tests {
             link("run/manifest.json", "to_run");
             assert!(matches!(check("to_input"), Err(SinkError::Input { .. })));
             assert_eq!(check("to_old").unwrap(), at("old").canonicalize().unwrap());
-            assert!(matches!(check("to_nothing"), Err(SinkError::NotAFile { .. })));
+            assert!(matches!(
+                check("to_nothing"),
+                Err(SinkError::NotAFile { .. })
+            ));
             assert!(matches!(check("to_run"), Err(SinkError::OfARun { .. })));
             let device = output(Path::new("/dev/null"), []).unwrap_err();
             assert!(device.to_string().contains("a device"), "{device}");

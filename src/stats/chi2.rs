@@ -73,11 +73,7 @@ impl Chi2 {
 /// A test whose threshold lies above this number cannot fail, whatever is observed
 /// between nothing and twice the prediction. None as in [`chi2`].
 #[must_use]
-pub fn sensitivity(
-    predicted: &[f64],
-    variances: &[f64],
-    covariance: &[Vec<f64>],
-) -> Option<f64> {
+pub fn sensitivity(predicted: &[f64], variances: &[f64], covariance: &[Vec<f64>]) -> Option<f64> {
     let bins: Vec<usize> = (0..predicted.len())
         .filter(|b| variances[*b] > 0.0)
         .collect();

@@ -99,18 +99,29 @@ fn with_more_in_signal_region(factor: f64) -> Workplace {
         let n = cr + sr;
         let mut normal = || -> Vec<f32> { (0..n).map(|_| numbers.normal() as f32).collect() };
         let (pt, eta) = (normal(), normal());
-        let mass = (0..n).map(|i| if i < cr { 0.1 } else { 0.9 }).collect::<Vec<f64>>();
+        let mass = (0..n)
+            .map(|i| if i < cr { 0.1 } else { 0.9 })
+            .collect::<Vec<f64>>();
         vec![
-            ("event".to_owned(), Arc::new(Int64Array::from_iter_values(first..first + n as i64)) as ArrayRef),
+            (
+                "event".to_owned(),
+                Arc::new(Int64Array::from_iter_values(first..first + n as i64)) as ArrayRef,
+            ),
             ("pt".to_owned(), Arc::new(Float32Array::from(pt))),
             ("eta".to_owned(), Arc::new(Float32Array::from(eta))),
             ("mass".to_owned(), Arc::new(Float64Array::from(mass))),
-            ("weight".to_owned(), Arc::new(Float64Array::from(vec![1.0; n]))),
+            (
+                "weight".to_owned(),
+                Arc::new(Float64Array::from(vec![1.0; n])),
+            ),
         ]
     };
     let observed = (300.0 * factor) as usize;
     write_parquet(&place.path("source.parquet"), sample(11, [4000, 2000], 0));
-    write_parquet(&place.path("target.parquet"), sample(12, [600, observed], 1 << 32));
+    write_parquet(
+        &place.path("target.parquet"),
+        sample(12, [600, observed], 1 << 32),
+    );
     place
 }
 
@@ -118,7 +129,12 @@ fn with_more_in_signal_region(factor: f64) -> Workplace {
 fn a_yield_that_is_off_by_its_errors_does_not_close() {
     let place = with_more_in_signal_region(1.0);
     let done = place.run("equal", &[]).exits(0);
-    assert_eq!(metrics(&place, "equal").verdict.state, VerdictState::Closes, "{}", done.stdout);
+    assert_eq!(
+        metrics(&place, "equal").verdict.state,
+        VerdictState::Closes,
+        "{}",
+        done.stdout
+    );
     assert!(says_closes(&done));
 
     let place = with_more_in_signal_region(1.35);
@@ -145,9 +161,18 @@ fn few_events_and_one_member_are_said() {
     let settings = ["ensemble.members=1", "regions.sr.selection='mass > 0.95'"];
     let done = place.run("few", &settings).exits(0);
     let found = metrics(&place, "few");
-    assert_eq!(found.regions["sr"].verdict.state, VerdictState::Untested, "{}", done.stdout);
+    assert_eq!(
+        found.regions["sr"].verdict.state,
+        VerdictState::Untested,
+        "{}",
+        done.stdout
+    );
     assert!(done.stdout.starts_with("UNTESTED"), "{}", done.stdout);
-    assert!(!says_closes(&done) && done.stdout.contains("one replica"), "{}", done.stdout);
+    assert!(
+        !says_closes(&done) && done.stdout.contains("one replica"),
+        "{}",
+        done.stdout
+    );
 }
 
 /// Floating-point numbers of a JSON value, replaced all at once or one by one.
@@ -193,7 +218,14 @@ fn whatever_is_written_can_be_read() {
     round_trip::<Metrics>(&place.path("out/metrics.json"));
     round_trip::<Manifest>(&place.path("out/manifest.json"));
     place
-        .run("matrix", &["matrix.year=[1, 2]", "ensemble.members=1", "training.epochs=1"])
+        .run(
+            "matrix",
+            &[
+                "matrix.year=[1, 2]",
+                "ensemble.members=1",
+                "training.epochs=1",
+            ],
+        )
         .exits(0);
     round_trip::<BTreeMap<String, EnsembleSummary>>(&place.path("matrix/summary.json"));
     let compared = [
@@ -203,7 +235,10 @@ fn whatever_is_written_can_be_read() {
     ];
     place.run("compared", &compared).exits(0);
     round_trip::<ComparisonMetrics>(&place.path("compared/comparison.json"));
-    for line in String::from_utf8(place.read("out/log.jsonl")).unwrap().lines() {
+    for line in String::from_utf8(place.read("out/log.jsonl"))
+        .unwrap()
+        .lines()
+    {
         let event: Value = serde_json::from_str(line).unwrap();
         assert!(event["event"].is_string(), "{line}");
     }
@@ -212,13 +247,21 @@ fn whatever_is_written_can_be_read() {
     replace(&mut value, &"NaN".into(), None, &mut 0);
     fs::write(place.path("out/metrics.json"), value.to_string()).unwrap();
     let inspected = place.sideband(&["inspect", "out"]).exits(0);
-    assert!(inspected.stdout.contains("not finite"), "{}", inspected.stdout);
+    assert!(
+        inspected.stdout.contains("not finite"),
+        "{}",
+        inspected.stdout
+    );
     // a number that is not there at all is named
     let mut value = place.json("out/metrics.json");
     value["regions"]["sr"]["yields"]["after"] = Value::Null;
     fs::write(place.path("out/metrics.json"), value.to_string()).unwrap();
     let inspected = place.sideband(&["inspect", "out"]).exits(4);
-    assert!(inspected.stderr.contains("regions.sr.yields.after"), "{}", inspected.stderr);
+    assert!(
+        inspected.stderr.contains("regions.sr.yields.after"),
+        "{}",
+        inspected.stderr
+    );
 }
 
 #[test]
@@ -230,7 +273,12 @@ fn an_interpolation_can_be_read_whatever_its_numbers() {
         round_trip::<FigureData>(&place.path("out/figures.json"));
     }
     let found = metrics(&place, "out");
-    assert!(found.regions.values().any(|r| r.yields.components.contains_key("normalisation")));
+    assert!(
+        found
+            .regions
+            .values()
+            .any(|r| r.yields.components.contains_key("normalisation"))
+    );
 }
 
 #[test]
@@ -251,7 +299,9 @@ fn a_measurement_can_be_read_whatever_its_numbers() {
 fn two_figures_never_share_a_file() {
     let place = Workplace::new();
     let inputs = r#"features.inputs=["pt", "eta", "pt+eta", "pt*eta", "pt/eta", "pt - eta"]"#;
-    place.run("out", &[inputs, "regions.s={ selection = 'mass > 0.5' }"]).exits(0);
+    place
+        .run("out", &[inputs, "regions.s={ selection = 'mass > 0.5' }"])
+        .exits(0);
     let names: Vec<String> = fs::read_dir(place.path("out/plots"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -262,7 +312,10 @@ fn two_figures_never_share_a_file() {
     // the page shows each of them
     let page = String::from_utf8(place.read("out/report.html")).unwrap();
     for name in names {
-        let anchor = name.trim_end_matches(".svg").to_lowercase().replace('_', "-");
+        let anchor = name
+            .trim_end_matches(".svg")
+            .to_lowercase()
+            .replace('_', "-");
         assert!(page.contains(&format!("id=\"figure-{anchor}")), "{anchor}");
     }
 }
@@ -288,7 +341,9 @@ fn predictions_go_to_regular_files_that_nobody_needs() {
         let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name)).unwrap();
         link("source.parquet", "to_input.parquet");
         link("run/metrics.json", "to_run.json");
-        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
         if made.is_ok_and(|status| status.success()) {
             outs.push(("pipe", "a pipe"));
         }
@@ -298,12 +353,18 @@ fn predictions_go_to_regular_files_that_nobody_needs() {
             ("/dev/null", "a device"),
         ]);
     }
-    let before: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"].map(|n| place.read(n)).into();
+    let before: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"]
+        .map(|n| place.read(n))
+        .into();
     for (out, why) in outs {
-        let done = place.sideband(&["predict", "run", "source.parquet", "--out", out]).exits(2);
+        let done = place
+            .sideband(&["predict", "run", "source.parquet", "--out", out])
+            .exits(2);
         assert!(done.stderr.contains(why), "{out}: {}", done.stderr);
     }
-    let after: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"].map(|n| place.read(n)).into();
+    let after: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"]
+        .map(|n| place.read(n))
+        .into();
     assert!(before == after);
     let predict = ["predict", "run", "source.parquet", "--out", "new.parquet"];
     place.sideband(&predict).exits(0);
@@ -314,13 +375,20 @@ fn predictions_go_to_regular_files_that_nobody_needs() {
         std::os::unix::fs::symlink(at("new.parquet"), at("link.parquet")).unwrap();
         let through = ["predict", "run", "source.parquet", "--out", "link.parquet"];
         place.sideband(&through).exits(0);
-        assert!(fs::symlink_metadata(at("link.parquet")).unwrap().is_symlink());
+        assert!(
+            fs::symlink_metadata(at("link.parquet"))
+                .unwrap()
+                .is_symlink()
+        );
     }
 }
 
 #[test]
 fn a_feature_that_tells_the_classes_apart_is_named() {
-    for (file, role) in [("source.parquet", "data.source"), ("target.parquet", "data.target")] {
+    for (file, role) in [
+        ("source.parquet", "data.source"),
+        ("target.parquet", "data.target"),
+    ] {
         let place = Workplace::new();
         place.edit(file, |columns| {
             let n = of(columns, "pt").len();
@@ -361,11 +429,17 @@ fn world(place: &Workplace, seed: u64, [source, target]: [f64; 2]) {
         }
         let event: Vec<i64> = (first..first + n as i64).collect();
         let columns: Columns = vec![
-            ("event".to_owned(), Arc::new(Int64Array::from(event)) as ArrayRef),
+            (
+                "event".to_owned(),
+                Arc::new(Int64Array::from(event)) as ArrayRef,
+            ),
             ("pt".to_owned(), Arc::new(Float32Array::from(pt))),
             ("eta".to_owned(), Arc::new(Float32Array::from(eta))),
             ("mass".to_owned(), Arc::new(Float64Array::from(mass))),
-            ("weight".to_owned(), Arc::new(Float64Array::from(vec![1.0; n]))),
+            (
+                "weight".to_owned(),
+                Arc::new(Float64Array::from(vec![1.0; n])),
+            ),
         ];
         write_parquet(&place.path(file), columns);
     }
@@ -403,12 +477,19 @@ fn width(pulls: &[f64]) -> f64 {
 /// prediction is normalised to, the width is above two in both cases.
 #[test]
 fn yields_scatter_by_their_quoted_errors() {
-    let settings = ["ensemble.members=6", "training.epochs=4", "model.hidden=[4]"];
+    let settings = [
+        "ensemble.members=6",
+        "training.epochs=4",
+        "model.hidden=[4]",
+    ];
     // few target events, then few source events, in the training region
     for expected in [[4000.0, 400.0], [600.0, 4000.0]] {
         let found = pulls(24, expected, &settings);
         let width = width(&found);
-        assert!((0.65..1.45).contains(&width), "{expected:?}: {width:.2} {found:.1?}");
+        assert!(
+            (0.65..1.45).contains(&width),
+            "{expected:?}: {width:.2} {found:.1?}"
+        );
     }
     let folds = [
         "experiment.method=\"ratio\"",

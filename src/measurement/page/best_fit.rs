@@ -5,6 +5,7 @@ use super::super::pipeline::Study;
 use super::super::result::{FiniteSample, FiniteSamplePoint, MeasurementResult};
 use super::figure;
 use super::verdict::asymmetric;
+use crate::report::numbers::{significant, with_error};
 use crate::report::page::{Section, Table};
 use crate::report::plot::CorrelationMatrix;
 
@@ -19,7 +20,7 @@ pub(super) fn parameters(
         let pull = p.pull.map_or_else(
             || "–".to_owned(),
             |(pull, error)| match error {
-                Some(error) => format!("{pull:.3} ± {error:.3}"),
+                Some(error) => with_error(pull, error),
                 None => format!("{pull:.3}"),
             },
         );
@@ -29,11 +30,7 @@ pub(super) fn parameters(
     });
     let rates = result.rates.iter().map(|(name, [rate, error])| {
         let coefficient = &study.measurement.samples[name].coefficient;
-        vec![
-            name.clone(),
-            coefficient.clone(),
-            format!("{rate:.2} ± {error:.2}"),
-        ]
+        vec![name.clone(), coefficient.clone(), with_error(*rate, *error)]
     });
     let header = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect();
     let mut section = Section {
@@ -60,7 +57,7 @@ pub(super) fn parameters(
         section.tables.push(finite_table(finite));
     }
     for (t, point) in &result.fit.other_minima {
-        let point: Vec<String> = point.iter().map(|x| format!("{x:.3}")).collect();
+        let point: Vec<String> = point.iter().map(|x| significant(*x, 4)).collect();
         section.text.push(format!(
             "Another minimum, t = {t:.2} above the best fit: ({})",
             point.join(", ")
@@ -96,10 +93,10 @@ pub(super) fn parameters(
 fn finite_table(finite: &FiniteSample) -> Table {
     let row = |p: &FiniteSamplePoint| {
         vec![
-            format!("{:.3}", p.value),
+            significant(p.value, 4),
             format!("{:.2e}", p.bootstrapped),
             format!("{:.2e}", p.fixed),
-            format!("{:.4}", p.error),
+            significant(p.error, 4),
         ]
     };
     let header = ["value", "bootstrapped", "same events", "error"];

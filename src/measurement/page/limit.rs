@@ -36,6 +36,12 @@ pub(super) fn section(
     section
         .text
         .extend(reason.map(|reason| format!("{what}: {reason}.")));
+    if let Some(alone) = &result.histogram_limit {
+        let text = limit_text(alone, label).or_else(|| alone.reason.clone());
+        section
+            .text
+            .extend(text.map(|text| format!("Histograms alone: {text}.")));
+    }
     section.text.push(
         "By asymptotic formulae (arXiv:1007.1727): where the likelihood has two minima, or few \
          events, trust the toys instead."

@@ -7,6 +7,7 @@ use super::super::result::{MeasurementResult, ToyPoint, ToysResult};
 use super::figure;
 use super::verdict::{number, with_error};
 use crate::inference::neyman::{self, EdgeKind};
+use crate::report::numbers;
 use crate::report::page::{PageFigure, Section, Table};
 use crate::report::plot::{
     Belt, BeltLevel, BeltPoint, Coverage, CoverageMethod, CoveragePoint, TDistribution, TQuantile,
@@ -49,9 +50,9 @@ pub(super) fn section(
 fn coverage_table(found: &ToysResult, label: &str) -> Table {
     let rows = found.points.iter().map(|p| {
         let mut row = vec![
-            format!("{:.3}", p.value),
+            number(p.value),
             format!("{} ({} failed)", p.toys, p.failed),
-            format!("{:.1}", p.events),
+            numbers::number(p.events),
         ];
         let covered = |c: &[f64; 3]| format!("{:.4} [{:.4}, {:.4}]", c[0], c[1], c[2]);
         row.extend(p.coverage.iter().map(covered));
@@ -60,9 +61,9 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
             p.bias
                 .map_or_else(|| "–".to_owned(), |bias| format!("{bias:+.3}")),
         );
-        row.push(format!("{:.1} %", 100.0 * p.at_bound));
-        row.push(format!("{:.2} %", 100.0 * p.duplicates));
-        row.push(format!("{:.3}", p.common_shift));
+        row.push(numbers::percent(p.at_bound));
+        row.push(numbers::percent(p.duplicates));
+        row.push(numbers::significant(p.common_shift, 3));
         row
     });
     let header = [

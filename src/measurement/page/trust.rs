@@ -5,6 +5,7 @@ use super::super::pipeline::Study;
 use super::super::result::MeasurementResult;
 use super::super::trust::RatioTrust;
 use super::figure;
+use crate::report::numbers::{percent, with_error};
 use crate::report::page::{Section, Status, Table};
 use crate::report::plot::{Calibration, Point};
 
@@ -34,16 +35,13 @@ pub(super) fn trust(
         vec![
             r.name.clone(),
             r.members.to_string(),
-            format!("{:.4} ± {:.4}", r.integral[0], r.integral[1]),
+            with_error(r.integral[0], r.integral[1]),
             dash(r.calibration_p.map(|p| format!("{p:.2e}"))),
-            dash(
-                r.closure
-                    .map(|a| format!("{:.3} ± {:.3}", a.value, a.error)),
-            ),
+            dash(r.closure.map(|a| with_error(a.value, a.error))),
             format!("{} of {}", r.open_features[0], r.open_features[1]),
             format!("{:+.1e} ± {:.1e}", r.overtraining[0], r.overtraining[1]),
-            format!("{:.2} %", 100.0 * r.saturated),
-            format!("{:.2} %", 100.0 * r.spread),
+            percent(r.saturated),
+            percent(r.spread),
             words,
             format!("ensembles/{}/report.html", r.name),
         ]
