@@ -487,16 +487,18 @@ pub(super) fn scaling(
     samples: &[&Sample],
 ) -> Result<FeatureScaling, PlanError> {
     let width = inputs.len();
-    let training_rows = |sample: &&Sample| -> Vec<usize> {
+    let training_rows = |sample: &&Sample| -> Result<Vec<usize>, PlanError> {
         let held_out = |i: usize| {
             config.training.split != crate::ensemble::Split::Folds
                 && settings
                     .split
                     .holds_out(streams, 0, sample.table.ids.key(i))
         };
-        sample.trained(region).filter(|i| !held_out(*i)).collect()
+        let mut rows = reserved(sample.table.len())?;
+        rows.extend(sample.trained(region).filter(|i| !held_out(*i)));
+        Ok(rows)
     };
-    let rows: Vec<Vec<usize>> = samples.iter().map(training_rows).collect();
+    let rows: Vec<Vec<usize>> = samples.iter().map(training_rows).collect::<Result<_, _>>()?;
     let events = rows.iter().map(Vec::len).sum();
     // each class has the same share of the weight
     let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
@@ -615,25 +617,35 @@ fn check_resolution(
     })
 }
 
+/// An empty list with room for `length` values.
+fn reserved<T>(length: usize) -> Result<Vec<T>, PlanError> {
+    memory::reserved(length).map_err(|e| PlanError::data("data".to_owned(), e))
+}
+
 fn training_sample(
     region: usize,
     source: &Sample,
     target: &Sample,
 ) -> Result<TrainingSample, PlanError> {
-    let events = source.table.len() + target.table.len();
-    // the matrix, row numbers, weights and keys, and what the result keeps of an event
-    let bytes = 4 * source.table.n_features + 4 + 2 * 8 + 4 * 8;
-    memory::room_for(events, bytes).map_err(|e| PlanError::data("data".to_owned(), e))?;
-    let mut inputs = Inputs::new(Vec::new(), source.table.n_features);
-    let classes = [source, target].map(|sample| {
-        let mut class = ClassRows::default();
+    let width = source.table.n_features;
+    let count = |sample: &Sample| sample.trained(region).count();
+    let all = count(source) + count(target);
+    let mut inputs = Inputs::new(reserved(all.saturating_mul(width))?, width);
+    let mut class_of = |sample: &Sample| {
+        let events = count(sample);
+        let mut class = ClassRows {
+            rows: reserved(events)?,
+            weights: reserved(events)?,
+            keys: reserved(events)?,
+        };
         for row in sample.trained(region) {
             class.rows.push(inputs.push(sample.features(row)) as u32);
             class.weights.push(sample.table.weights[row]);
             class.keys.push(sample.table.ids.key(row));
         }
-        class
-    });
+        Ok::<_, PlanError>(class)
+    };
+    let classes = [class_of(source)?, class_of(target)?];
     let [source, target] = classes;
     let events = source.len() + target.len();
     if events > i32::MAX as usize {

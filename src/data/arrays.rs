@@ -44,7 +44,7 @@ impl Arrays {
     /// # Errors
     /// [`DataError::NoRoom`] where the system has no such room.
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self, DataError> {
-        memory::room_for(room, Self::event_bytes(request))?;
+        memory::room_for_all(room, Self::sizes(request, room))?;
         let width = request.features.len();
         Ok(Self {
             width,
@@ -70,6 +70,14 @@ impl Arrays {
         request.features.len() * size_of::<f32>() + words * size_of::<u64>()
     }
 
+    /// Bytes of each of the arrays.
+    fn sizes(request: &ScanRequest, room: usize) -> impl Iterator<Item = usize> {
+        let words = 3 + request.id_columns().len() + request.columns.len();
+        let features = request.features.len() * size_of::<f32>();
+        let each = std::iter::once(features).chain(std::iter::repeat_n(size_of::<u64>(), words));
+        each.map(move |bytes| room.saturating_mul(bytes))
+    }
+
     /// Makes room for `room` events, of which the first `events` are kept. What
     /// the system refuses is an error here, where an allocation would abort.
     pub(super) fn grow(
@@ -78,7 +86,7 @@ impl Arrays {
         room: usize,
         request: &ScanRequest,
     ) -> Result<(), DataError> {
-        memory::room_for(room, Self::event_bytes(request))?;
+        memory::room_for_all(room, Self::sizes(request, room))?;
         let width = self.width;
         self.room = room;
         grow(&mut self.features, events * width, room * width);

@@ -313,7 +313,7 @@ impl Points {
         for term in terms {
             let holds = term.eval_chunk(&chunk)?;
             let pairs = self.bins.iter().zip(holds.iter());
-            let fails = pairs.filter(|(_, holds)| !(**holds != 0.0 && !holds.is_nan()));
+            let fails = pairs.filter(|(_, holds)| **holds == 0.0 || holds.is_nan());
             missing.extend(fails.map(|(bin, _)| *bin));
         }
         missing.sort_unstable();

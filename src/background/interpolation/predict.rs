@@ -636,7 +636,11 @@ fn region(
             .zip(&covariances)
             .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
             .collect(),
-        raw_relative_spread: covariances[0].sqrt() / after,
+        raw_relative_spread: if after > 0.0 {
+            covariances[0].sqrt() / after
+        } else {
+            0.0
+        },
         ..YieldMetrics::default()
     };
     let all = WeightSummary::of(table.weights.iter().copied());

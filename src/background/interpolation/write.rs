@@ -56,7 +56,15 @@ impl<W: Write + Send> SampleWriter<W> {
             Field::new("point", DataType::UInt64, false),
             Field::new("plane_bin", DataType::UInt32, false),
         ];
-        let column = |name: &String| Field::new(name, DataType::Float32, false);
+        let category = plan.interpolation().category.as_ref();
+        let column = |name: &String| {
+            // A category is a value of the configuration, and is written as it is there.
+            let kind = match category.is_some_and(|category| category.column == *name) {
+                true => DataType::Float64,
+                false => DataType::Float32,
+            };
+            Field::new(name, kind, false)
+        };
         fields.extend(plan.columns.names.iter().map(column));
         for (region, _) in &plan.columns.regions {
             if let Some((name, _)) = plan.config.regions.get_index(*region) {
@@ -105,8 +113,14 @@ impl<W: Write + Send> SampleWriter<W> {
             let bins = points.iter().map(|p| p.bin as u32).collect::<Vec<u32>>();
             arrays.push(Arc::new(UInt32Array::from(bins)));
             for column in &events.columns {
-                let values = column.iter().map(|x| *x as f32).collect::<Vec<f32>>();
-                arrays.push(Arc::new(Float32Array::from(values)));
+                let is_category = *self.schema.field(arrays.len()).data_type() == DataType::Float64;
+                arrays.push(match is_category {
+                    true => Arc::new(Float64Array::from(column.clone())),
+                    false => {
+                        let values = column.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+                        Arc::new(Float32Array::from(values))
+                    }
+                });
             }
             for region in 0..self.regions {
                 let inside: Vec<bool> = events.flags.iter().map(|f| f >> region & 1 == 1).collect();
