@@ -218,6 +218,7 @@ fn whatever_is_written_can_be_read() {
             "matrix",
             &[
                 "matrix.year=[1, 2]",
+                "experiment.description='of ${year}'",
                 "ensemble.members=1",
                 "training.epochs=1",
             ],
@@ -227,6 +228,7 @@ fn whatever_is_written_can_be_read() {
     let compared = [
         "matrix={ region=['a', 'b'], method=['cr1'] }",
         "comparison={ region='sr', reweighting={ nominal='cr1' } }",
+        "experiment.description='${region} ${method}'",
         "ensemble.members=1",
     ];
     place.run("compared", &compared).exits(0);
@@ -308,10 +310,12 @@ fn two_figures_never_share_a_file() {
     // the page shows each of them
     let page = String::from_utf8(place.read("out/report.html")).unwrap();
     for name in names {
-        let anchor = name
+        let slug = name
             .trim_end_matches(".svg")
             .to_lowercase()
             .replace('_', "-");
+        let words: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).collect();
+        let anchor = words.join("-");
         assert!(page.contains(&format!("id=\"figure-{anchor}")), "{anchor}");
     }
 }
