@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::json;
-use sideband::data::{Compiled, Dataset, EventTable, Resolver, ScanRequest};
+use sideband::data::{Compiled, Dataset, EventTable, Hidden, Resolver, ScanRequest};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -70,7 +70,7 @@ fn read(file: &str) -> EventTable {
         features: (0..12).map(|d| named(&format!("x{d}"))).collect(),
         flags: vec![named("category < 2"), named("category >= 2")],
         weight: Some(resolver.compile("weight").unwrap()),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     };
     dataset.scan(&request, None).unwrap()
 }

@@ -4,7 +4,9 @@
 use super::Workbench;
 use super::comparison::{CommonEdges, ComparisonMetrics, check_quadrants, compare_methods};
 use super::interpolation::InterpolationError;
-use super::pipeline::{EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, threads};
+use super::pipeline::{
+    EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, redo_report, threads,
+};
 use super::training::train;
 use crate::config::{ExecutorKind, Experiment};
 use crate::ensemble::{Interrupt, Unit};
@@ -93,6 +95,10 @@ pub fn run(
     }
     campaign.prepared = open;
     campaign.started = started;
+    campaign.root.close_again(options.unblind)?;
+    for prepared in &campaign.prepared {
+        prepared.directory.close_again(options.unblind)?;
+    }
     let log = campaign.log(notes.take())?;
     campaign.begin(&log)?;
     if !campaign.missing().is_empty() {
@@ -136,6 +142,40 @@ pub fn run(
         json!({ "state": ended.state, "seconds": started.elapsed().as_secs_f64() }),
     );
     Ok(ended)
+}
+
+/// Draws the reports of all ensembles of a matrix anew, and their page, tables and
+/// comparison: from members and metrics, without events.
+///
+/// # Errors
+/// [`RunError::Ensemble`] if one of them is not complete or cannot be read.
+pub fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended, RunError> {
+    let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
+    for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
+        let name = &spec.name;
+        let end = redo_report(directory.path()).map_err(|error| RunError::Ensemble {
+            name: name.clone(),
+            error: Box::new(error),
+        })?;
+        ensembles.push(EnsembleEnd {
+            name: name.clone(),
+            ..end
+        });
+    }
+    let compared = compare_methods(experiment, &ensembles);
+    crate::report::write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
+    let is_partial = ensembles.iter().any(|end| end.state == State::Partial);
+    Ok(Ended {
+        state: match is_partial {
+            true => State::Partial,
+            false => State::Complete,
+        },
+        directory: root.clone(),
+        ensembles,
+        compared,
+        is_matrix: true,
+        is_part: false,
+    })
 }
 
 /// Opens all devices of an experiment.

@@ -15,7 +15,7 @@ use super::replicas::Replicas;
 use super::support::{OutsideMetrics, Support, count};
 use super::variables::Variable;
 use crate::config::{Config, PlaneConfig};
-use crate::data::EventTable;
+use crate::data::{EventTable, HIDDEN};
 use crate::ensemble::{Member, Outcome};
 use crate::stats::{Edges, EnsembleHistogram, Histogram, WeightSummary, calibration};
 use indexmap::IndexMap;
@@ -588,10 +588,7 @@ impl<'a> Accumulator<'a> {
 
     fn planes(&self) -> IndexMap<String, PlaneMetrics> {
         let plan = self.plan;
-        let hidden: u64 = plan
-            .regions()
-            .filter(|(_, _, _, shown)| !shown)
-            .fold(0, |mask, (i, ..)| mask | 1 << i);
+        let hidden = if plan.blinding.is_closed() { HIDDEN } else { 0 };
         plan.config
             .report
             .planes

@@ -1,11 +1,12 @@
 //! One sample of events, opened and read as the configuration says.
 
 use super::plan::{PlanError, region_index, settings};
-use crate::config::{Config, MissingPolicy, SampleConfig, StreamConfig};
+use crate::config::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
 use crate::data::expression::written;
 use crate::data::{
-    BUILTINS, Category, DataError, Dataset, EventTable, FileRecord, IdSpec, Loss, LossKind, Losses,
-    OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
+    BUILTINS, Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED,
+    Hidden, IdSpec, Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest,
+    StreamOptions,
 };
 use crate::ensemble::{ClassSource, Streams, is_streamed};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,7 +108,8 @@ pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
 }
 
 impl Sample {
-    /// Opens, checks and reads a sample: its role, and where the configuration has it.
+    /// Opens, checks and reads a sample: its role, and where the configuration has it;
+    /// what may be looked at, and whose events they are.
     ///
     /// # Errors
     /// [`PlanError`] that names the key and what is wrong with the data.
@@ -117,7 +119,7 @@ impl Sample {
         sample: &SampleConfig,
         wanted: &Wanted,
         base: &Path,
-        unblind: bool,
+        (blinding, whose): (&Blinding, SampleRole),
     ) -> Result<Self, PlanError> {
         let data = |key: &str| {
             let key = format!("{place}.{key}");
@@ -144,7 +146,15 @@ impl Sample {
                 PlanError::data(key.clone() + place, e)
             })
         };
+        let mut regions = Vec::with_capacity(config.regions.len());
+        for (name, region) in &config.regions {
+            let compiled = compile(format!("regions.{name}.selection"), &region.selection)?;
+            regions.push((name.clone(), compiled));
+        }
+        let training = config.regions.get_index_of(&config.training.region);
+        let hidden = blinding.hidden(whose, &regions, training);
         let mut request = ScanRequest {
+            flags: regions,
             require_any_flag: true,
             // rows of different samples are different events
             id_namespace: if sample.id.is_empty() {
@@ -156,20 +166,13 @@ impl Sample {
                 MissingPolicy::Error => OnMissing::Error,
                 MissingPolicy::Drop => OnMissing::Drop,
             },
-            ..ScanRequest::default()
+            ..ScanRequest::new(hidden)
         };
         if let Some(text) = &sample.selection {
             request.selection = Some(compile(format!("{place}.selection"), text)?);
         }
         if let Some(text) = &sample.weight {
             request.weight = Some(compile(format!("{place}.weight"), text)?);
-        }
-        for (name, region) in &config.regions {
-            let compiled = compile(format!("regions.{name}.selection"), &region.selection)?;
-            if role == "target" && region.blind && !unblind {
-                request.reject.push(compiled.clone());
-            }
-            request.flags.push((name.clone(), compiled));
         }
         for (name, text) in &wanted.flags {
             request
@@ -229,7 +232,10 @@ impl Sample {
         let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
         let stored = names.filter(is_stored).collect();
         let failed = |e| PlanError::data(place.to_owned(), e);
-        let files = dataset.digest().map_err(data("path"))?;
+        let mut files = dataset.digest().map_err(data("path"))?;
+        if whose == SampleRole::Data && blinding.is_closed() {
+            files.iter_mut().for_each(|file| file.rows = None);
+        }
         let (table, rest) = match &config.data.stream {
             None => (dataset.scan(&request, None).map_err(failed)?, None),
             Some(stream) => {
@@ -274,13 +280,20 @@ impl Sample {
             .map(|(row, _)| row)
     }
 
-    /// Number of events in a region, and of those also in another, wherever they
-    /// are.
+    /// Events of the training region that may be trained on: no hidden ones, opened or
+    /// not, so that members do not depend on that.
+    pub(crate) fn trained(&self, training: usize) -> impl Iterator<Item = usize> {
+        self.in_region(training)
+            .filter(|row| self.table.flags[*row] & HIDDEN == 0)
+    }
+
+    /// Number of events in a region, and of those that the training region selects as
+    /// well, wherever they are.
     pub(super) fn count(&self, region: usize, training: usize) -> [u64; 2] {
         if let Some(rest) = &self.rest {
             return [rest.in_regions[region], rest.in_training[region]];
         }
-        let both = |row: &usize| self.table.flags[*row] >> training & 1 == 1;
+        let both = |row: &usize| selects(self.table.flags[*row], training);
         [
             self.in_region(region).count() as u64,
             self.in_region(region).filter(both).count() as u64,
@@ -345,11 +358,6 @@ fn losses(
         LossKind::Region if config.regions.contains_key(&loss.name) => {
             format!("regions.{}.selection", loss.name)
         }
-        LossKind::Blind => {
-            let blind = config.regions.iter().filter(|(_, region)| region.blind);
-            let blind: Vec<&str> = blind.map(|(name, _)| name.as_str()).collect();
-            blind.join(", ")
-        }
         _ => match loss.name.strip_prefix("interpolation:") {
             Some("category") => "interpolation.category.column".to_owned(),
             Some(axis) => format!("interpolation.plane.{axis}"),
@@ -379,8 +387,14 @@ fn losses(
     }
 }
 
-/// Number of events of a sample for which all of the given expressions hold,
-/// blind or not: for checks that must see what nothing else may.
+/// Whether the training region selects an event with these flags, hidden or not.
+fn selects(flags: u64, training: usize) -> bool {
+    flags & (1 << training | HIDDEN_IN_WATCHED) != 0
+}
+
+/// Number of events of a sample for which all of the given expressions hold, blind or
+/// not: for checks that must see what nothing else may. What is said of blind events is
+/// whether there are any, and never the number.
 pub(super) fn count(
     config: &Config,
     sample: &SampleConfig,
@@ -401,7 +415,7 @@ pub(super) fn count(
     let request = ScanRequest {
         selection: Some(resolver.compile(&all.join(" && ")).map_err(wrong)?),
         id: IdSpec::FileRow,
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     };
     let table = dataset.scan(&request, None).map_err(wrong)?;
     Ok(table.len() as u64)
@@ -448,6 +462,7 @@ fn draw(
         dataset: Arc::clone(&dataset),
         request: Arc::new(ScanRequest {
             flags: vec![request.flags[region].clone()],
+            hidden: request.hidden.as_rejected(),
             require_any_flag: true,
             columns: Vec::new(),
             needed: Vec::new(),
@@ -470,14 +485,15 @@ fn draw(
             if streams.sample(key) < share {
                 table.append_range(&chunk, row..row + 1);
             }
-            let is_trained = chunk.flags[row] >> region & 1 == 1;
+            let flags = chunk.flags[row];
+            let is_selected = selects(flags, region);
             for (number, (all, trained)) in in_regions.iter_mut().zip(&mut in_training).enumerate()
             {
-                let inside = chunk.flags[row] >> number & 1;
+                let inside = flags >> number & 1;
                 *all += inside;
-                *trained += inside & u64::from(is_trained);
+                *trained += inside & u64::from(is_selected);
             }
-            if is_trained {
+            if flags >> region & 1 == 1 && flags & HIDDEN == 0 {
                 let weight = chunk.weights[row];
                 training.total += weight;
                 if is_streamed(&settings, streams, share, key) {

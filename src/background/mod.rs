@@ -39,7 +39,7 @@ struct Workbench<'a> {
 pub(crate) use apply::Applier;
 pub use apply::ApplyError;
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
-pub use campaign::{Ended, run};
+pub use campaign::{Ended, redo_matrix, run};
 pub use comparison::{
     ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, compare_methods,
 };

@@ -3,7 +3,7 @@
 
 use super::events::{FeatureValues, Sample, Wanted, inputs};
 use super::variables::{self, Variable};
-use crate::config::{Config, Method};
+use crate::config::{Blinding, Config, Method, SampleRole};
 use crate::data::{DataError, Loss, LossKind, memory};
 use crate::ensemble::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task, TrainingSample,
@@ -116,7 +116,7 @@ pub enum PlanError {
     },
     /// A blind region that reaches into the training region.
     #[error(
-        "`regions.{blind}`: {events} events are in this blind region and in the training \
+        "`regions.{blind}`: {events} are in this blind region and in the training \
          region `{training}`; without their target events nothing can be learned there. \
          Exclude the blind region from the training region's selection"
     )]
@@ -125,8 +125,8 @@ pub enum PlanError {
         blind: String,
         /// The training region.
         training: String,
-        /// Source events in both.
-        events: u64,
+        /// What is in both; no number of target events.
+        events: String,
     },
     /// A distribution that cannot be binned.
     #[error("`{key}`: `{name}` cannot be binned: {reason}")]
@@ -199,8 +199,8 @@ pub struct Plan {
     pub ensemble: String,
     /// The configuration.
     pub config: Config,
-    /// Whether blind regions are open.
-    pub unblind: bool,
+    /// What may be looked at.
+    pub blinding: Blinding,
     /// Events to be reweighted.
     pub source: Sample,
     /// Events to be predicted.
@@ -237,20 +237,24 @@ impl Plan {
             exact: config.features.inputs.len(),
             ..Wanted::default()
         };
-        let load =
-            |role, sample| Sample::load(role, &config, sample, &wanted, base, options.unblind);
+        let blinding = Blinding::new(&config.regions, options.unblind);
+        let load = |role, sample, events| {
+            Sample::load(role, &config, sample, &wanted, base, (&blinding, events))
+        };
         let source = config.data.source.as_ref();
         let source = load(
             ("source", "data.source"),
             source.expect("the method's check asks for it"),
+            SampleRole::Model,
         )?;
-        let mut target = load(("target", "data.target"), &config.data.target)?;
+        let target = &config.data.target;
+        let mut target = load(("target", "data.target"), target, SampleRole::Data)?;
         let shared = shared_keys(&source, &target)?;
         target.losses.lost.extend(shared);
         check_builtins(&source, &target)?;
         check_builtins(&target, &source)?;
-        check_blinding(&config, &source)?;
-        check_selections(&config, &[&source, &target], options.unblind)?;
+        check_blinding(&config, &blinding, &source)?;
+        check_selections(&config, &[&source, &target], &blinding)?;
 
         let region = region_index(&config, &config.training.region);
         let settings = settings(&config, inputs.len());
@@ -291,7 +295,7 @@ impl Plan {
         }
         Ok(Self {
             ensemble: ensemble.to_owned(),
-            unblind: options.unblind,
+            blinding,
             config,
             source,
             target,
@@ -318,7 +322,7 @@ impl Plan {
             .enumerate()
             .map(|(i, (name, r))| {
                 let label = r.label.as_deref().unwrap_or(name);
-                (i, name.as_str(), label, self.unblind || !r.blind)
+                (i, name.as_str(), label, self.blinding.shows(i))
             })
     }
 
@@ -403,7 +407,7 @@ pub(super) fn settings(config: &Config, inputs: usize) -> TrainingSettings {
 pub(super) fn check_selections(
     config: &Config,
     samples: &[&Sample],
-    unblind: bool,
+    blinding: &Blinding,
 ) -> Result<(), PlanError> {
     for sample in samples {
         let empty = |key: String| PlanError::EmptySelection {
@@ -415,8 +419,8 @@ pub(super) fn check_selections(
         if sample.table.is_empty() {
             return Err(empty(format!("data.{}.selection", sample.role)));
         }
-        for (i, (name, region)) in config.regions.iter().enumerate() {
-            let hidden = sample.role == "target" && region.blind && !unblind;
+        for (i, name) in config.regions.keys().enumerate() {
+            let hidden = sample.role == "target" && !blinding.shows(i);
             if !hidden && sample.count(i, i)[0] == 0 {
                 return Err(empty(format!("regions.{name}.selection")));
             }
@@ -442,20 +446,15 @@ fn check_builtins(computed: &Sample, stored: &Sample) -> Result<(), PlanError> {
 }
 
 /// Also when unblinded: members must not depend on that.
-fn check_blinding(config: &Config, source: &Sample) -> Result<(), PlanError> {
+fn check_blinding(config: &Config, blinding: &Blinding, source: &Sample) -> Result<(), PlanError> {
     let training = region_index(config, &config.training.region);
-    for (index, (name, _)) in config
-        .regions
-        .iter()
-        .enumerate()
-        .filter(|(_, (_, r))| r.blind)
-    {
+    for (index, name) in blinding.blind_regions() {
         let [_, events] = source.count(index, training);
         if events > 0 {
             return Err(PlanError::BlindOverlap {
-                blind: name.clone(),
+                blind: name.to_owned(),
                 training: config.training.region.clone(),
-                events,
+                events: format!("{events} source events"),
             });
         }
     }
@@ -488,16 +487,18 @@ pub(super) fn scaling(
     samples: &[&Sample],
 ) -> Result<FeatureScaling, PlanError> {
     let width = inputs.len();
-    let training_rows = |sample: &&Sample| -> Vec<usize> {
+    let training_rows = |sample: &&Sample| -> Result<Vec<usize>, PlanError> {
         let held_out = |i: usize| {
             config.training.split != crate::ensemble::Split::Folds
                 && settings
                     .split
                     .holds_out(streams, 0, sample.table.ids.key(i))
         };
-        sample.in_region(region).filter(|i| !held_out(*i)).collect()
+        let mut rows = reserved(sample.table.len())?;
+        rows.extend(sample.trained(region).filter(|i| !held_out(*i)));
+        Ok(rows)
     };
-    let rows: Vec<Vec<usize>> = samples.iter().map(training_rows).collect();
+    let rows: Vec<Vec<usize>> = samples.iter().map(training_rows).collect::<Result<_, _>>()?;
     let events = rows.iter().map(Vec::len).sum();
     // each class has the same share of the weight
     let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
@@ -616,25 +617,35 @@ fn check_resolution(
     })
 }
 
+/// An empty list with room for `length` values.
+fn reserved<T>(length: usize) -> Result<Vec<T>, PlanError> {
+    memory::reserved(length).map_err(|e| PlanError::data("data".to_owned(), e))
+}
+
 fn training_sample(
     region: usize,
     source: &Sample,
     target: &Sample,
 ) -> Result<TrainingSample, PlanError> {
-    let events = source.table.len() + target.table.len();
-    // the matrix, row numbers, weights and keys, and what the result keeps of an event
-    let bytes = 4 * source.table.n_features + 4 + 2 * 8 + 4 * 8;
-    memory::room_for(events, bytes).map_err(|e| PlanError::data("data".to_owned(), e))?;
-    let mut inputs = Inputs::new(Vec::new(), source.table.n_features);
-    let classes = [source, target].map(|sample| {
-        let mut class = ClassRows::default();
-        for row in sample.in_region(region) {
+    let width = source.table.n_features;
+    let count = |sample: &Sample| sample.trained(region).count();
+    let all = count(source) + count(target);
+    let mut inputs = Inputs::new(reserved(all.saturating_mul(width))?, width);
+    let mut class_of = |sample: &Sample| {
+        let events = count(sample);
+        let mut class = ClassRows {
+            rows: reserved(events)?,
+            weights: reserved(events)?,
+            keys: reserved(events)?,
+        };
+        for row in sample.trained(region) {
             class.rows.push(inputs.push(sample.features(row)) as u32);
             class.weights.push(sample.table.weights[row]);
             class.keys.push(sample.table.ids.key(row));
         }
-        class
-    });
+        Ok::<_, PlanError>(class)
+    };
+    let classes = [class_of(source)?, class_of(target)?];
     let [source, target] = classes;
     let events = source.len() + target.len();
     if events > i32::MAX as usize {

@@ -4,7 +4,7 @@ use super::events::Sample;
 use super::interpolation::InterpolationPlan;
 use super::plan::{Plan, PlanError, PlanOptions, region_index};
 use super::variables::Variable;
-use crate::config::{Config, Method};
+use crate::config::{Blinding, Config, Method};
 use crate::ensemble::{FeatureScaling, Fold, StreamSource, Streams, Task, TrainingSettings};
 use crate::stats::WeightSummary;
 use sideband_models::Network;
@@ -59,12 +59,12 @@ impl Planned {
         }
     }
 
-    /// Whether blind regions are open.
+    /// What may be looked at.
     #[must_use]
-    pub fn unblind(&self) -> bool {
+    pub fn blinding(&self) -> &Blinding {
         match self {
-            Self::Ratio(plan) => plan.unblind,
-            Self::Interpolation(plan) => plan.unblind,
+            Self::Ratio(plan) => &plan.blinding,
+            Self::Interpolation(plan) => &plan.blinding,
         }
     }
 
@@ -134,8 +134,8 @@ impl Planned {
 
     /// The regions: number, name, and whether target events are shown.
     pub fn regions(&self) -> impl Iterator<Item = (usize, &str, bool)> {
-        let regions = self.config().regions.iter().enumerate();
-        regions.map(|(i, (name, r))| (i, name.as_str(), self.unblind() || !r.blind))
+        let regions = self.config().regions.keys().enumerate();
+        regions.map(|(i, name)| (i, name.as_str(), self.blinding().shows(i)))
     }
 
     /// Events of one class in each fold of member 0: training, validation, held
@@ -179,7 +179,7 @@ impl Planned {
     pub(super) fn places(&self) -> Vec<Vec<u64>> {
         let region = self.training_region();
         let of = |sample: &Sample| {
-            let rows = sample.in_region(region);
+            let rows = sample.trained(region);
             rows.map(|row| sample.table.ids.place(row)).collect()
         };
         self.samples().into_iter().map(of).collect()

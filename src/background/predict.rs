@@ -7,14 +7,14 @@ use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
 use super::support::{Support, count};
-use crate::config::{Config, ConfigError, InterpolationConfig, Method};
+use crate::config::{Blinding, Config, ConfigError, InterpolationConfig, Method, SampleRole};
 use crate::data::expression::written;
 use crate::data::{
-    Category, DataError, Dataset, EventTable, IdSpec, LACKS, Loss, LossKind, OnMissing, Resolver,
-    ScanRequest,
+    Category, DataError, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
+    Resolver, ScanRequest,
 };
 use crate::ensemble::{Member, SplitSettings, StoreError, Streams};
-use crate::run::{DirectoryError, RunDirectory, SinkError, State, atomic, output};
+use crate::run::{DirectoryError, Manifest, RunDirectory, SinkError, State, atomic, output};
 use sideband_models::{Compute, DeviceError, Network};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -40,6 +40,12 @@ pub enum PredictError {
     /// The events do not fit.
     #[error(transparent)]
     Data(#[from] PlanError),
+    /// Files of the run's target beside others, where its blind regions are hidden.
+    #[error(
+        "{0} is a file of the run's target, whose events in blind regions are hidden, and others \
+         are none: predict them apart, or give --unblind"
+    )]
+    MixedBlinding(String),
     /// The file to write is none to be written.
     #[error(transparent)]
     Output(#[from] SinkError),
@@ -86,6 +92,8 @@ pub struct PredictOptions {
     pub id: Option<Vec<String>>,
     /// The device.
     pub device: Option<String>,
+    /// Look at events of blind regions, if they are the run's target.
+    pub unblind: bool,
 }
 
 /// What was written.
@@ -126,7 +134,7 @@ pub fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, Predi
         return Err(PredictError::Unfinished(run.to_owned()));
     };
     let about = &first.about;
-    let mut table = read_events(&config, about, options)?;
+    let mut table = read_events((&config, &manifest), about, options)?;
     if table.is_empty() {
         return Err(PredictError::Empty(options.data.join(", ")));
     }
@@ -288,8 +296,43 @@ fn check_output(options: &PredictOptions) -> Result<PathBuf, PredictError> {
     Ok(output(&options.out, inputs.files())?)
 }
 
+/// What of the events is hidden: nothing, unless they are those of the run's target.
+fn hidden(
+    (config, manifest): (&Config, &Manifest),
+    dataset: &Dataset,
+    resolver: &Resolver,
+    unblind: bool,
+) -> Result<Hidden, PredictError> {
+    let blinding = Blinding::new(&config.regions, unblind);
+    if !blinding.is_closed() {
+        return Ok(Hidden::nothing());
+    }
+    let files = dataset.digest();
+    let files = files.map_err(|e| PlanError::data("DATA".to_owned(), e))?;
+    let target = &manifest.inputs.target;
+    let (own, others): (Vec<_>, Vec<_>) = files
+        .into_iter()
+        .partition(|file| target.iter().any(|t| t.sha256 == file.sha256));
+    let Some(first) = own.into_iter().next() else {
+        return Ok(Hidden::nothing());
+    };
+    if !others.is_empty() {
+        return Err(PredictError::MixedBlinding(first.path));
+    }
+    let mut regions = Vec::with_capacity(config.regions.len());
+    for (name, region) in &config.regions {
+        let key = format!("the run's regions.{name}.selection");
+        let compiled = resolver.compile(&region.selection);
+        regions.push((
+            name.clone(),
+            compiled.map_err(|e| PlanError::data(key, e))?,
+        ));
+    }
+    Ok(blinding.hidden(SampleRole::Data, &regions, None))
+}
+
 fn read_events(
-    config: &Config,
+    (config, manifest): (&Config, &Manifest),
     about: &crate::ensemble::MemberFile,
     options: &PredictOptions,
 ) -> Result<crate::data::EventTable, PredictError> {
@@ -300,11 +343,12 @@ fn read_events(
         Resolver::new(dataset.columns(), &definitions).map_err(data("the run's data.define"))?;
     // events are like those that the run predicts with
     let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
+    let hidden = hidden((config, manifest), &dataset, &resolver, options.unblind)?;
     let mut request = ScanRequest {
         id_namespace: sample.namespace.clone(),
         // a row for every row
         on_missing: OnMissing::Keep,
-        ..ScanRequest::default()
+        ..ScanRequest::new(hidden)
     };
     if let Some(text) = &options.selection {
         request.selection = Some(resolver.compile(text).map_err(data("--selection"))?);

@@ -4,6 +4,7 @@
 use super::events::Sample;
 use super::plan::PlanError;
 use crate::config::{Bins, Config};
+use crate::data::memory;
 use crate::stats::{BinningError, Edges};
 
 /// One distribution.
@@ -65,8 +66,10 @@ pub(super) fn variables(
     }
     for (k, (name, _)) in inputs.iter().enumerate() {
         let values = source.feature(k, name);
-        let values = (0..source.table.len()).map(|row| values.at(row));
-        let edges = Edges::quantiles(values, config.report.bins)
+        let mut all = memory::reserved(source.table.len())
+            .map_err(|e| PlanError::data("data.source".to_owned(), e))?;
+        all.extend((0..source.table.len()).map(|row| values.at(row)));
+        let edges = Edges::quantiles(all.into_iter(), config.report.bins)
             .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
         list.push(Variable {
             name: name.clone(),

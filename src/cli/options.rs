@@ -228,6 +228,9 @@ pub(super) struct PredictArguments {
     /// Device; the configuration's if absent.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
+    /// Look at events of blind regions where DATA is the run's target.
+    #[arg(long)]
+    pub unblind: bool,
 }
 
 #[derive(Debug, Args)]

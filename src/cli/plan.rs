@@ -17,7 +17,8 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
     let experiment = resolve(&arguments.config)?;
     let folder = Folder::of(&experiment)?;
     if let Some(measurement) = &experiment.measurement {
-        print(&describe_measurement(measurement, folder.path())?)?;
+        let unblind = arguments.config.unblind;
+        print(&describe_measurement(measurement, folder.path(), unblind)?)?;
     }
     let options = RunOptions {
         out: folder.path().to_owned(),
@@ -235,12 +236,16 @@ fn describe(plan: &Planned) -> String {
         })
         .collect();
     format!(
-        "{name}: {method}, seed {seed}\n\n\
+        "{name}: {method}, seed {seed}\n\n{blinding}\
          members     {members}{bootstrap} on {device}\n\
          network     {shape}, {parameters} parameters a member, {total} in all\n\
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
          folds       {split}\n\
          {folds}\n{events}\n\n{lost}{features}",
+        blinding = plan
+            .blinding()
+            .describe()
+            .map_or_else(String::new, |text| format!("blind       {text}\n")),
         name = config.experiment.name,
         method = config.experiment.method.describe(),
         seed = config.experiment.seed,

@@ -13,6 +13,7 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         weight: arguments.weight.clone(),
         id: arguments.id.clone(),
         device: arguments.device.clone(),
+        unblind: arguments.unblind,
     };
     let done = predict_events(&arguments.run, &options)?;
     for reason in &done.reasons {

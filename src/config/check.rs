@@ -168,6 +168,22 @@ impl Config {
             let list = sample.path.to_list();
             let path = format!("data.{role}.path");
             ensure(!list.is_empty(), &path, &list, "at least one path")?;
+            let own = |name: &&String| {
+                let is_region = name.strip_prefix("in_");
+                let is_region = is_region.is_some_and(|region| self.regions.contains_key(region));
+                ["weight", "nominal", "spread", "median"].contains(&name.as_str())
+                    || name.starts_with("member_")
+                    || is_region
+            };
+            if let Some(name) = sample.id.iter().find(own) {
+                ensure(
+                    false,
+                    &format!("data.{role}.id"),
+                    name,
+                    "columns that are not called like one of the prediction's own: weight, \
+                     nominal, spread, median, member_..., in_REGION",
+                )?;
+            }
         }
         if let Some(stream) = &self.data.stream {
             for (key, value, least) in [

@@ -460,10 +460,9 @@ mod tests {
             alone = "${v.cut}"
             held = "!(${v.cut})"
             column = "{${v.column}} + x_${c}"
-            [experiment]
-            description = "${c}: ${v.cut}"
-            [data.target]
-            label = "${c}"
+            [report]
+            data_label = "${c}: ${v.cut}"
+            title = "${c}"
             "#,
         )
         .unwrap();
@@ -475,8 +474,8 @@ mod tests {
         assert_eq!(define["held"], "!(a || b)");
         // -3 is no part of a name, which the expression's parser will say.
         assert_eq!(define["column"], "{two words} + x_(-3)");
-        assert_eq!(config.experiment.description, "-3: a || b");
-        assert_eq!(config.data.target.label.as_deref(), Some("-3"));
+        assert_eq!(config.report.data_label, "-3: a || b");
+        assert_eq!(config.report.title.as_deref(), Some("-3"));
         assert_eq!(ensembles[1].1.data.define["column"], "{two words} + x_2");
     }
 

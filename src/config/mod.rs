@@ -5,6 +5,7 @@
 //! selections, weights) is checked when the [`Plan`](crate::background::Plan)
 //! is made.
 
+mod blinding;
 mod check;
 mod comparison;
 mod interpolation;
@@ -18,6 +19,7 @@ pub(crate) use check::THREADS;
 
 use serde_json::{Value, json};
 
+pub use blinding::{Blinding, SampleRole};
 pub use comparison::{ComparisonConfig, ReweightingComparison};
 pub use interpolation::{
     CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,

@@ -179,6 +179,7 @@ mod tests {
         "data.target",
         "data.define",
         "data.on_missing",
+        "data.max_loss",
         "training.region",
         "training.batch",
         "training.epochs",

@@ -44,7 +44,7 @@ impl Arrays {
     /// # Errors
     /// [`DataError::NoRoom`] where the system has no such room.
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self, DataError> {
-        memory::room_for(room, Self::event_bytes(request))?;
+        memory::room_for_all(room, Self::sizes(request, room))?;
         let width = request.features.len();
         Ok(Self {
             width,
@@ -70,6 +70,14 @@ impl Arrays {
         request.features.len() * size_of::<f32>() + words * size_of::<u64>()
     }
 
+    /// Bytes of each of the arrays.
+    fn sizes(request: &ScanRequest, room: usize) -> impl Iterator<Item = usize> {
+        let words = 3 + request.id_columns().len() + request.columns.len();
+        let features = request.features.len() * size_of::<f32>();
+        let each = std::iter::once(features).chain(std::iter::repeat_n(size_of::<u64>(), words));
+        each.map(move |bytes| room.saturating_mul(bytes))
+    }
+
     /// Makes room for `room` events, of which the first `events` are kept. What
     /// the system refuses is an error here, where an allocation would abort.
     pub(super) fn grow(
@@ -78,7 +86,7 @@ impl Arrays {
         room: usize,
         request: &ScanRequest,
     ) -> Result<(), DataError> {
-        memory::room_for(room, Self::event_bytes(request))?;
+        memory::room_for_all(room, Self::sizes(request, room))?;
         let width = self.width;
         self.room = room;
         grow(&mut self.features, events * width, room * width);
@@ -245,7 +253,6 @@ struct Slots {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     Selection,
-    Reject,
     Flag(usize),
     Feature(usize),
     Category(usize),
@@ -257,17 +264,16 @@ pub(super) enum Reason {
 
 impl Slots {
     fn len(self) -> usize {
-        2 + self.flags + self.features + self.categories + 2 * self.columns
+        1 + self.flags + self.features + self.categories + 2 * self.columns
     }
 
     fn place(self, reason: Reason) -> usize {
-        let features = 2 + self.flags;
+        let features = 1 + self.flags;
         let categories = features + self.features;
         let columns = categories + self.categories;
         match reason {
             Reason::Selection => 0,
-            Reason::Reject => 1,
-            Reason::Flag(i) => 2 + i,
+            Reason::Flag(i) => 1 + i,
             Reason::Feature(i) => features + i,
             Reason::Category(i) => categories + i,
             Reason::Column(i) => columns + i,
@@ -276,8 +282,7 @@ impl Slots {
     }
 
     fn all(self) -> impl Iterator<Item = Reason> {
-        [Reason::Selection, Reason::Reject]
-            .into_iter()
+        std::iter::once(Reason::Selection)
             .chain((0..self.flags).map(Reason::Flag))
             .chain((0..self.categories).map(Reason::Category))
             .chain((0..self.features).map(Reason::Feature))
@@ -425,7 +430,6 @@ fn what(reason: Reason, request: &ScanRequest) -> String {
 fn name(reason: Reason, request: &ScanRequest) -> String {
     match reason {
         Reason::Selection => "selection".to_owned(),
-        Reason::Reject => "reject".to_owned(),
         Reason::Flag(i) => request.flags[i].0.clone(),
         Reason::Feature(i) => request.features[i].0.clone(),
         Reason::Category(i) => request.categories[i].name.clone(),
@@ -436,7 +440,6 @@ fn name(reason: Reason, request: &ScanRequest) -> String {
 fn kind(reason: Reason, request: &ScanRequest) -> LossKind {
     match reason {
         Reason::Selection => LossKind::Selection,
-        Reason::Reject => LossKind::Blind,
         Reason::Flag(_) => LossKind::Region,
         Reason::Feature(_) => LossKind::Input,
         Reason::Category(_) => LossKind::Category,

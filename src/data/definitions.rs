@@ -248,6 +248,10 @@ impl Resolver {
         if layers > MAX_LAYERS {
             return Err(None);
         }
+        let columns = self.columns.keys().map(String::as_str);
+        if let Some(error) = ambiguous(expression.text(), columns) {
+            return Err(Some(here(error)));
+        }
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Formula {
@@ -279,10 +283,7 @@ fn parse(
     if let Some(error) = expression.hidden_by_constant("a column of the data", is_column) {
         return Err(wrong(error));
     }
-    match ambiguous(text, names()) {
-        Some(error) => Err(wrong(error)),
-        None => Ok(expression),
-    }
+    Ok(expression)
 }
 
 /// The complaint that a column whose name needs braces stands in `text` without them,

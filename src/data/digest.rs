@@ -25,8 +25,9 @@ pub struct FileRecord {
     pub path: String,
     /// Size.
     pub bytes: u64,
-    /// Number of rows.
-    pub rows: u64,
+    /// Number of rows; none where it would tell how many events are hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
     /// SHA-256 of the content, in lower-case hexadecimal.
     pub sha256: String,
 }
@@ -51,7 +52,7 @@ impl Dataset {
             Ok(FileRecord {
                 path: file.path.display().to_string(),
                 bytes,
-                rows: file.rows,
+                rows: Some(file.rows),
                 sha256,
             })
         };

@@ -147,8 +147,8 @@ impl Expression {
         let mut constants = self.constants().iter();
         let (name, span) = constants.find(|(name, _)| is_taken(name))?;
         let message = format!(
-            "`{name}` is a constant here and also {what}: write {{{name}}} for {what}, or the \
-             constant as a number"
+            "`{name}` is a constant here and also {what}: write {{{name}}} for the latter, or \
+             the constant as a number"
         );
         Some(ExpressionError::at(self.text(), span.clone(), message))
     }

@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 pub enum LossKind {
     /// The sample's selection has no value: not selected.
     Selection,
-    /// The selection of a blind region has no value: taken as blind.
-    Blind,
     /// A region's selection has no value: not in the region.
     Region,
     /// No finite value of an input: dropped.
@@ -38,7 +36,6 @@ impl LossKind {
     pub fn describe(self) -> &'static str {
         match self {
             Self::Selection => "no value: not selected",
-            Self::Blind => "no value: taken as blind",
             Self::Region => "no value: not in the region",
             Self::Input => "missing or not finite: dropped",
             Self::Category => "missing or not listed: dropped",
@@ -129,9 +126,6 @@ impl Losses {
         let what = match loss.kind {
             LossKind::Selection => {
                 format!("are not selected because `{name}` has no value for them")
-            }
-            LossKind::Blind => {
-                format!("are taken as blind because the selection of a blind region ({name}) has no value for them")
             }
             LossKind::Region => {
                 format!("are not in the region because `{name}` has no value for them")

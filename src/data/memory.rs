@@ -11,10 +11,29 @@ use super::error::DataError;
 /// # Errors
 /// [`DataError::NoRoom`]
 pub(crate) fn room_for(rows: usize, bytes: usize) -> Result<(), DataError> {
-    let mut probe: Vec<u8> = Vec::new();
-    probe
-        .try_reserve_exact(rows.saturating_mul(bytes))
-        .map_err(|source| DataError::NoRoom { rows, source })
+    room_for_all(rows, [rows.saturating_mul(bytes)])
+}
+
+/// Whether there is room for arrays of these sizes, in bytes, at the same time: an
+/// allocator may find room for one large array and none for the same in pieces.
+///
+/// # Errors
+/// [`DataError::NoRoom`] for `rows` events.
+pub(crate) fn room_for_all(
+    rows: usize,
+    sizes: impl IntoIterator<Item = usize>,
+) -> Result<(), DataError> {
+    let held: Result<Vec<Vec<u8>>, _> = sizes
+        .into_iter()
+        .map(|bytes| {
+            let mut probe = Vec::new();
+            probe.try_reserve_exact(bytes).map(|()| probe)
+        })
+        .collect();
+    match held {
+        Ok(_) => Ok(()),
+        Err(source) => Err(DataError::NoRoom { rows, source }),
+    }
 }
 
 /// Whether there is room for `bytes` bytes of a file.

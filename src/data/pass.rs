@@ -57,13 +57,12 @@ fn selection(plan: &Plan<'_>) -> Option<ScanRequest> {
     let whole = plan.request;
     let selection = ScanRequest {
         selection: whole.selection.clone(),
-        reject: whole.reject.clone(),
         flags: match whole.require_any_flag {
             true => whole.flags.clone(),
             false => Vec::new(),
         },
         require_any_flag: whole.require_any_flag,
-        ..ScanRequest::default()
+        ..ScanRequest::new(whole.hidden.clone())
     };
     let few = COLUMNS_PER_COUNTED * selection.columns_read().len() <= whole.columns_read().len();
     (few && !whole.takes_every_row()).then_some(selection)

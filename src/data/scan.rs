@@ -1,7 +1,7 @@
 //! What can be asked of event files: selection, features, weights, regions and ids.
 //! Only the columns that are needed are read.
 //!
-//! A row goes through: `reject` (blinding), `selection`, regions, weight,
+//! A row goes through: `hidden` (blinding), `selection`, regions, weight,
 //! features. What is rejected leaves no trace in any count, so that looking at
 //! a report does not unblind.
 
@@ -12,12 +12,14 @@ use super::dataset::Dataset;
 use super::definitions::Compiled;
 use super::error::DataError;
 use super::file::{EventFile, Part};
+use super::hidden::Hidden;
 use super::ids::{IdSpec, namespace_seed};
 use super::table::EventTable;
 use arrow::record_batch::RecordBatch;
 
-/// Most regions a scan can tell apart.
-pub const MAX_FLAGS: usize = 64;
+/// Most regions a scan can tell apart; the other bits of a row's flags say what it lacks
+/// and what is [`Hidden`].
+pub const MAX_FLAGS: usize = 61;
 /// Marks a row that lacks something, where such rows are kept.
 pub const LACKS: u64 = 1 << 63;
 
@@ -52,9 +54,8 @@ pub struct Category {
 pub struct ScanRequest {
     /// Rows where this is true (not 0, not NaN) are selected; all without it.
     pub selection: Option<Compiled>,
-    /// Blinding: rows where any of these is true *or NaN* are gone before
-    /// anything else, and never counted. What cannot be decided is rejected.
-    pub reject: Vec<Compiled>,
+    /// Blinding: what is hidden, and how.
+    pub hidden: Hidden,
     /// Inputs of a network, by name: finite on every row, as `f32` too.
     pub features: Vec<(String, Compiled)>,
     /// Labels that must be among those that are listed, on every row.
@@ -79,12 +80,13 @@ pub struct ScanRequest {
     pub on_missing: OnMissing,
 }
 
-impl Default for ScanRequest {
-    /// All rows, nothing of them but their place.
-    fn default() -> Self {
+impl ScanRequest {
+    /// All rows that are not hidden, nothing of them but their place.
+    #[must_use]
+    pub fn new(hidden: Hidden) -> Self {
         Self {
             selection: None,
-            reject: Vec::new(),
+            hidden,
             features: Vec::new(),
             categories: Vec::new(),
             columns: Vec::new(),
@@ -97,9 +99,7 @@ impl Default for ScanRequest {
             on_missing: OnMissing::Error,
         }
     }
-}
 
-impl ScanRequest {
     /// Names of the columns that it needs.
     pub(super) fn columns_read(&self) -> BTreeSet<&str> {
         let as_they_are = self.features.iter();
@@ -134,7 +134,7 @@ impl ScanRequest {
             .map(|(_, compiled)| compiled);
         self.selection
             .iter()
-            .chain(&self.reject)
+            .chain(&self.hidden.selections)
             .chain(&self.weight)
             .chain(self.categories.iter().map(|category| &category.value))
             .chain(named)
@@ -151,7 +151,7 @@ impl ScanRequest {
         let can_lack = !self.features.is_empty() || !self.categories.is_empty();
         let can_lack = can_lack || !self.needed.is_empty();
         let drops = self.on_missing == OnMissing::Drop && can_lack;
-        self.selection.is_none() && self.reject.is_empty() && !self.require_any_flag && !drops
+        self.selection.is_none() && !self.hidden.rejects() && !self.require_any_flag && !drops
     }
 
     /// Empty if events are identified by their places.

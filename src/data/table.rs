@@ -30,7 +30,7 @@ pub struct EventTable {
 /// from how many were not selected or in no region.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ScanReport {
-    /// Rows in the files, wanted or not.
+    /// Rows in the files, wanted or not, but for hidden ones.
     pub rows_read: u64,
     /// Rows in the table: `N`.
     pub rows_selected: u64,

@@ -14,12 +14,16 @@ use super::definitions::Compiled;
 use super::error::DataError;
 use super::expression::is_true;
 use super::file::EventFile;
+use super::hidden::{HIDDEN, HIDDEN_IN_WATCHED};
 use super::ids::place_of;
 use super::scan::{LACKS, OnMissing, Plan};
 
 /// Events turned from columns into rows at once: what is written of them stays
 /// in the processor's first cache until its lines are full.
 const TILE_EVENTS: usize = 256;
+
+/// Flags that are no regions.
+const OF_HIDDEN: u64 = HIDDEN | HIDDEN_IN_WATCHED;
 
 /// A batch of rows of a file.
 struct Rows<'a> {
@@ -41,8 +45,8 @@ impl Plan<'_> {
     ) -> Result<(), DataError> {
         let request = self.request;
         let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
-        counts.rows_read += batch.batch.num_rows() as u64;
         let selected = self.select(&chunk)?;
+        counts.rows_read += selected.visible;
         let (mut rows, mut flags) = (selected.rows, selected.flags);
         let weights = match &request.weight {
             Some(weight) if !(rows.is_empty() && selected.undecided.is_empty()) => {
@@ -198,28 +202,21 @@ impl Plan<'_> {
         Ok((rows, chunk))
     }
 
-    /// The rows that are wanted, the regions of every row, and what has no value.
+    /// The rows that are wanted, the flags of every row, and what has no value. No number
+    /// depends on rows that are gone for being hidden.
     fn select(&self, chunk: &ColumnChunk) -> Result<Selected, DataError> {
         let request = self.request;
         let mut undecided = Vec::new();
-        let mut wanted = vec![true; chunk.rows()];
-        // rows that no blind region holds for certain
-        let mut open = vec![true; chunk.rows()];
-        let mut is_open = true;
-        for reject in &request.reject {
-            let values = reject.eval_condition(chunk)?;
-            // Not `!is_true`: NaN is rejected too.
-            let rows = wanted.iter_mut().zip(values.iter());
-            rows.for_each(|(wanted, &x)| *wanted &= x == 0.0);
-            let rows = open.iter_mut().zip(values.iter());
-            rows.for_each(|(open, &x)| *open &= !is_true(x));
-            is_open &= !has_nan(&values);
+        let mut hidden = vec![false; chunk.rows()];
+        for selection in &request.hidden.selections {
+            let values = selection.eval_condition(chunk)?;
+            // Not `is_true`: what is neither true nor false is hidden too.
+            let rows = hidden.iter_mut().zip(values.iter());
+            rows.for_each(|(hidden, &x)| *hidden |= x != 0.0);
         }
-        if !is_open {
-            let rows = (0..).zip(wanted.iter().zip(&open));
-            let rows = rows.filter(|(_, (wanted, open))| **open && !**wanted);
-            undecided.extend(rows.map(|(row, _)| (Reason::Reject, row)));
-        }
+        let rejects = request.hidden.rejects();
+        let mut wanted: Vec<bool> = hidden.iter().map(|hidden| !(rejects && *hidden)).collect();
+        let visible = wanted.iter().filter(|visible| **visible).count() as u64;
         if let Some(selection) = &request.selection {
             let values = selection.eval_condition(chunk)?;
             add_undecided(&mut undecided, Reason::Selection, &values, &wanted);
@@ -233,13 +230,16 @@ impl Plan<'_> {
             let rows = flags.iter_mut().zip(values.iter());
             rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
         }
+        let of_hidden = flags.iter_mut().zip(&hidden).filter(|(_, hidden)| **hidden);
+        of_hidden.for_each(|(flags, _)| *flags = request.hidden.flags(*flags));
         if request.require_any_flag {
             let rows = wanted.iter_mut().zip(&flags);
-            rows.for_each(|(wanted, &flags)| *wanted &= flags != 0);
+            rows.for_each(|(wanted, &flags)| *wanted &= flags & !OF_HIDDEN != 0);
         }
         Ok(Selected {
             rows: places_of_true(&wanted),
             flags,
+            visible,
             undecided,
         })
     }
@@ -250,6 +250,8 @@ struct Selected {
     rows: Vec<u32>,
     /// Of every row.
     flags: Vec<u64>,
+    /// Rows that are not gone for being hidden.
+    visible: u64,
     /// Rows for which a selection has no value.
     undecided: Vec<(Reason, u32)>,
 }

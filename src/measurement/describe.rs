@@ -1,9 +1,12 @@
 //! A measurement's model in words, before anything is trained.
 
 use super::error::MeasureError;
+use super::events::withheld;
 use super::generate::generate;
 use super::model::Parameters;
 use super::pipeline::prepare;
+use super::plan::Plan;
+use super::samples::Reader;
 use crate::config::Measurement;
 use crate::report::numbers::joined;
 
@@ -12,12 +15,16 @@ use crate::report::numbers::joined;
 ///
 /// # Errors
 /// [`MeasureError`] with the first thing that does not fit.
-pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<String, MeasureError> {
+pub fn describe(
+    measurement: &Measurement,
+    run: &std::path::Path,
+    unblind: bool,
+) -> Result<String, MeasureError> {
     Parameters::new(measurement, None).check(measurement)?;
     if measurement.generate.is_some() {
         generate(measurement, run, &|_| {})?;
     }
-    let plan = prepare(measurement, run, &|_| {})?;
+    let (plan, reader) = prepare(measurement, run, unblind, &|_| {})?;
     let mut lines = vec![format!(
         "measures {} without bins in {}, against the reference {}",
         measurement.measurement.interest.join(" and "),
@@ -41,6 +48,7 @@ pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<Stri
             if shape { ", and the density" } else { "" }
         ));
     }
+    lines.extend(blinding(measurement, &reader, &plan));
     let ratios = measurement.ratios().len();
     let second = measurement.measurement.finite_sample_members;
     let networks = ratios as u64 * u64::from(measurement.ensemble.members + second);
@@ -50,4 +58,20 @@ pub fn describe(measurement: &Measurement, run: &std::path::Path) -> Result<Stri
     ));
     lines.extend(plan.notes);
     Ok(lines.join("\n"))
+}
+
+/// What is hidden, and what is left to be measured.
+fn blinding(measurement: &Measurement, reader: &Reader<'_>, plan: &Plan) -> Option<String> {
+    let regions: Vec<&str> = reader.blinding().hidden_regions().collect();
+    if regions.is_empty() {
+        return None;
+    }
+    let names = regions.join(", ");
+    Some(match withheld(measurement, plan) {
+        Some(reason) => format!(
+            "blind regions: {names}; {reason}: the observed events are not opened, all numbers are \
+             of expected events (Asimov data), and of the limit there is the expected one alone"
+        ),
+        None => format!("blind regions: {names}; observed events in them are hidden"),
+    })
 }

@@ -72,20 +72,49 @@ pub(super) fn step(events: usize, n: usize) -> usize {
     events.div_ceil(n.max(1)).max(1)
 }
 
-/// The observed events.
+/// What stands in the way of a fit to the observed events: the region of the likelihood
+/// and the blind region, in words. None where nothing is observed.
+pub(super) fn withheld(measurement: &Measurement, plan: &Plan) -> Option<String> {
+    let (key, region) = plan.hidden.first()?;
+    measurement.observed.as_ref()?;
+    Some(format!(
+        "the fit needs observed events of `{key}` that are in the blind region {region}"
+    ))
+}
+
+/// The observed events; none if there are none, or if they may not be looked at and an
+/// upper limit is asked for, whose expected values need none.
+///
+/// # Errors
+/// [`MeasureError::Config`] where a fit needs events that may not be looked at.
 pub(super) fn observed(
     measurement: &Measurement,
     reader: &Reader<'_>,
+    plan: &Plan,
 ) -> Result<Option<Events>, MeasureError> {
     let Some(sample) = measurement.observed_sample() else {
         return Ok(None);
     };
+    if let Some((key, region)) = plan.hidden.first() {
+        if measurement.measurement.limit.is_some() {
+            return Ok(None);
+        }
+        return Err(MeasureError::config(
+            key,
+            format!(
+                "events of it are in the blind region `{region}`: a fit to the observed events \
+                 would need those that are hidden. Take [observed] out to see what is expected \
+                 (Asimov data), ask for measurement.limit, which then gives the expected limit \
+                 alone, or open the region with --unblind"
+            ),
+        ));
+    }
     let mut sample = sample;
     // copies are told by their ids, where the files have them
     if let Some(id) = observed_id(measurement, reader, &sample)? {
         sample.id = id;
     }
-    let sample = reader.read("observed", &sample)?;
+    let sample = reader.read_observed(&sample)?;
     check_observed(&sample, || {
         let reference = measurement.reference();
         let reference = reference

@@ -20,10 +20,12 @@ const BEYOND: f64 = 1.5;
 
 /// The upper limit that the configuration asks for. What cannot be had is a reason in the
 /// result, by itself: the rest of it, and the fit, stand without it. `found`: what is known
-/// of the parameters; `scanned`: values of the scan of the parameter.
+/// of the parameters; `scanned`: values of the scan of the parameter. `is_hidden`: the data
+/// are expected ones in the place of observed ones that may not be looked at; then there is
+/// the expected limit alone.
 pub(super) fn limit(
     analyst: &Analyst<'_>,
-    config: &LimitConfig,
+    (config, is_hidden): (&LimitConfig, bool),
     (model, parameters): (&Model, &[Parameter]),
     asimov: &Asimov<'_>,
     (found, scanned): (&FitResult, &[f64]),
@@ -77,7 +79,10 @@ pub(super) fn limit(
             None
         }
     };
-    result.observed = value(limits.observed);
+    result.observed = match is_hidden {
+        true => None,
+        false => value(limits.observed),
+    };
     let expected = limits.expected.map(value);
     result.expected = expected.iter().any(Option::is_some).then_some(expected);
     let highest = result.observed.into_iter();
@@ -86,6 +91,9 @@ pub(super) fn limit(
     let grid = grid(analyst, scanned, place, highest);
     let (curve, failed) = curve(analyst, &tests, statistic, &grid, place);
     result.curve = curve;
+    if is_hidden {
+        result.curve.iter_mut().for_each(|p| p.observed = None);
+    }
     reasons.extend(failed);
     result.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
     Some(result)
@@ -145,7 +153,7 @@ fn curve(
     let points: Vec<ClsPoint> = known
         .map(|cls| ClsPoint {
             value: analyst.parameters.value(place, cls.mu),
-            observed: cls.observed,
+            observed: Some(cls.observed),
             expected: cls.expected,
         })
         .collect();

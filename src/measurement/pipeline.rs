@@ -6,7 +6,7 @@ use super::asimov::Asimov;
 use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::evaluated::Evaluated;
-use super::events::{Events, observed, reference, unseen};
+use super::events::{Events, observed, reference, unseen, withheld};
 use super::files;
 use super::finite_sample::Trainings;
 use super::generate::generate;
@@ -69,8 +69,9 @@ pub fn measure(
     let say = |text: &str| voice.say(text);
     Parameters::new(measurement, None).check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
+    root.close_again(options.unblind)?;
     generate(measurement, root.path(), &say)?;
-    let plan = prepare(measurement, &options.out, &say)?;
+    let (plan, reader) = prepare(measurement, &options.out, options.unblind, &say)?;
     let training = run(experiment, options, interrupt)?;
     if training.state == State::Interrupted || interrupt.is_raised() {
         return Ok(Measured {
@@ -89,7 +90,7 @@ pub fn measure(
     let study = Study {
         measurement,
         plan: &plan,
-        reader: Reader::new(measurement, &any_sample(measurement)?, &options.out)?,
+        reader,
         root: &root,
         output: files::stage(&root)?,
         ensembles: &training.ensembles,
@@ -116,12 +117,14 @@ pub fn measure(
 }
 
 /// Reads all samples and checks everything that can be checked before training.
-pub(super) fn prepare(
+pub(super) fn prepare<'a>(
     measurement: &Measurement,
-    run: &std::path::Path,
+    run: &'a std::path::Path,
+    unblind: bool,
     say: &dyn Fn(&str),
-) -> Result<Plan, MeasureError> {
-    let mut plan = plan(measurement, run, say)?;
+) -> Result<(Plan, Reader<'a>), MeasureError> {
+    let reader = Reader::new(measurement, &any_sample(measurement)?, run, unblind)?;
+    let mut plan = plan(measurement, &reader, say)?;
     let parameters = Parameters::new(measurement, None);
     let builder = Builder {
         measurement,
@@ -130,8 +133,7 @@ pub(super) fn prepare(
     };
     super::rules::check(&builder)?;
     super::toys::check(measurement)?;
-    let reader = Reader::new(measurement, &any_sample(measurement)?, run)?;
-    let events = observed(measurement, &reader)?;
+    let events = observed(measurement, &reader, &plan)?;
     if let Some(events) = &events {
         say(&format!("observed: {} events", events.len()));
         let losses = events.losses.iter();
@@ -149,7 +151,7 @@ pub(super) fn prepare(
     plan.notes.extend(notes);
     let own = reader.files().remove_entry("observed");
     plan.files.extend(own);
-    Ok(plan)
+    Ok((plan, reader))
 }
 
 fn any_sample(measurement: &Measurement) -> Result<crate::config::SampleConfig, MeasureError> {
@@ -179,7 +181,7 @@ impl Study<'_> {
         let measurement = self.measurement;
         let (ratios, trust) = self.ratios()?;
         (self.say)("evaluating the ratios");
-        let observed = observed(measurement, &self.reader)?;
+        let observed = observed(measurement, &self.reader, self.plan)?;
         let is_observed = observed.is_some();
         let events = match observed {
             Some(events) => events,
@@ -197,6 +199,12 @@ impl Study<'_> {
         let mut missing = Vec::new();
         let mut said = inputs::record(self.root, &self.plan.files)?;
         said.extend(self.plan.notes.iter().cloned());
+        said.extend(withheld(measurement, self.plan).map(|reason| {
+            format!(
+                "{reason}: they were not opened, and all numbers here are of expected events \
+                 (Asimov data)"
+            )
+        }));
         let (finite, parameters) = match measurement.measurement.finite_sample_members {
             0 => (None, base.clone()),
             _ => {
@@ -397,13 +405,14 @@ impl Study<'_> {
         let data = (&made.model, made.list());
         let limit = asked.limit.as_ref().and_then(|config| {
             (self.say)("upper limit");
+            let is_hidden = !self.plan.hidden.is_empty();
             let name = config.poi.as_ref().unwrap_or(&asked.interest[0]);
             let curve = scans.get(name).and_then(|s| s.curves.get("profiled"));
             let scanned: Vec<f64> = curve
                 .iter()
                 .flat_map(|c| c.points.iter().map(|p| p[0]))
                 .collect();
-            limit(analyst, config, data, &asimov, (found, &scanned))
+            limit(analyst, (config, is_hidden), data, &asimov, (found, &scanned))
         });
         let contours = asked.contours.iter().map(|config| {
             (self.say)(&format!("contour of {}", config.parameters.join(" and ")));

@@ -13,7 +13,6 @@ use crate::report::numbers::{percent, significant};
 use crate::run::InputFiles;
 use indexmap::IndexMap;
 use std::collections::HashSet;
-use std::path::Path;
 
 /// Share of a process's weight without reference events around that is accepted.
 const LOST: f64 = 0.01;
@@ -131,6 +130,9 @@ pub(super) struct Plan {
     pub varied: IndexMap<(String, String), VariedPlan>,
     /// Sum of weights of the reference in the region that is measured without bins.
     pub reference: f64,
+    /// Keys of the likelihood's regions whose observed events are not all to be looked
+    /// at, each with the blind region: the fit cannot be of observed events.
+    pub hidden: IndexMap<String, String>,
     /// The files of all samples, by the configuration's key.
     pub files: InputFiles,
     /// Events of the samples that are missing somewhere, by reason.
@@ -159,38 +161,36 @@ pub(super) fn note_losses(sample: &Sample, losses: &mut Vec<Losses>, notes: &mut
 /// Reads all samples and checks that the model can be made of them.
 pub(super) fn plan(
     measurement: &Measurement,
-    run: &Path,
+    reader: &Reader<'_>,
     say: &dyn Fn(&str),
 ) -> Result<Plan, MeasureError> {
     let (mut notes, mut losses) = (two_codes(measurement), Vec::new());
-    let reference = measurement
-        .reference()
-        .ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))?;
-    let reader = Reader::new(measurement, &reference, run)?;
     let names = &measurement.measurement.reference;
     let mut references = Vec::with_capacity(names.len());
     for name in names {
-        references.push(read(&reader, measurement, name)?);
+        references.push(read(reader, measurement, name)?);
     }
     check_ids(&references, names)?;
-    let unseen = references.iter().map(|r| unseen(&reader, r));
+    let unseen = references.iter().map(|r| unseen(reader, r));
     let allowed = LOST + 2.0 * unseen.fold(0.0, f64::max);
     let mut processes = Vec::new();
     let mut varied = IndexMap::new();
+    let mut hidden = IndexMap::new();
     for name in measurement.samples.keys() {
         let place = names.iter().position(|n| n == name);
         let own;
         let sample = match place {
             Some(place) => &references[place],
             None => {
-                own = read(&reader, measurement, name)?;
+                own = read(reader, measurement, name)?;
                 &own
             }
         };
-        let process = process(&reader, measurement, name, sample)?;
+        hidden.extend(reader.hidden(sample));
+        let process = process(reader, measurement, name, sample)?;
         let of_reference: Vec<&Sample> = references.iter().collect();
         let place = format!("samples.{name}");
-        check_support(&reader, &of_reference, sample, &place, allowed)?;
+        check_support(reader, &of_reference, sample, &place, allowed)?;
         for (systematic, config) in &measurement.systematics {
             let key = (systematic.clone(), name.clone());
             let fixed = config.rates.get(name);
@@ -199,7 +199,7 @@ pub(super) fn plan(
                 (true, _) => {
                     let nominal = (&process, sample);
                     vary(
-                        &reader,
+                        reader,
                         measurement,
                         (systematic, name),
                         nominal,
@@ -249,6 +249,7 @@ pub(super) fn plan(
         processes,
         varied,
         reference,
+        hidden,
         files: reader.files(),
         losses,
         notes,

@@ -233,7 +233,7 @@ pub struct LimitResult {
     pub confidence_level: f64,
     /// The test statistic.
     pub test_stat: TestStatistic,
-    /// The limit from the data.
+    /// The limit from the data; none where they are hidden.
     pub observed: Option<f64>,
     /// The limits expected without signal, for data that fluctuate by -2, -1, 0, 1 and 2
     /// standard deviations; null without any, each null by itself.
@@ -249,8 +249,8 @@ pub struct LimitResult {
 pub struct ClsPoint {
     /// The value.
     pub value: f64,
-    /// From the data.
-    pub observed: f64,
+    /// From the data; none where they are hidden.
+    pub observed: Option<f64>,
     /// Expected without signal, as [`LimitResult::expected`].
     pub expected: [f64; 5],
 }

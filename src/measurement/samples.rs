@@ -2,8 +2,8 @@
 
 use super::error::MeasureError;
 use crate::background::{PlanError, Sample, Wanted, inputs};
-use crate::config::{Config, Measurement, SampleConfig};
-use crate::data::Dataset;
+use crate::config::{Blinding, Config, Measurement, SampleConfig, SampleRole};
+use crate::data::{Dataset, HIDDEN};
 use crate::run::InputFiles;
 use crate::stats::Edges;
 use std::cell::RefCell;
@@ -18,6 +18,8 @@ pub(super) struct Reader<'a> {
     channels: Vec<(String, usize, Edges)>,
     /// Place of the region that is measured without bins.
     region: usize,
+    /// What may be looked at of the observed events.
+    blinding: Blinding,
     /// The files that were read, by the configuration's key.
     files: RefCell<InputFiles>,
 }
@@ -35,6 +37,7 @@ impl<'a> Reader<'a> {
         measurement: &Measurement,
         like: &SampleConfig,
         run: &'a Path,
+        unblind: bool,
     ) -> Result<Self, MeasureError> {
         let mut config = measurement.ensemble_config(like.clone(), like.clone());
         config.regions.clone_from(&measurement.regions);
@@ -68,6 +71,7 @@ impl<'a> Reader<'a> {
                 needed,
                 ..Wanted::default()
             },
+            blinding: Blinding::new(&config.regions, unblind),
             config,
             channels,
             region: region.unwrap_or(0),
@@ -87,8 +91,69 @@ impl<'a> Reader<'a> {
         Ok(dataset.columns().iter().map(|c| c.name.clone()).collect())
     }
 
-    /// Reads a sample that the configuration has at `place`.
+    /// Reads a simulated sample that the configuration has at `place`.
     pub(super) fn read(&self, place: &str, sample: &SampleConfig) -> Result<Sample, MeasureError> {
+        self.load(place, sample, SampleRole::Simulation)
+    }
+
+    /// Reads the observed events, but for those of blind regions.
+    pub(super) fn read_observed(&self, sample: &SampleConfig) -> Result<Sample, MeasureError> {
+        self.load("observed", sample, SampleRole::Data)
+    }
+
+    /// What may be looked at of the observed events.
+    pub(super) fn blinding(&self) -> &Blinding {
+        &self.blinding
+    }
+
+    /// Regions of the likelihood whose observed events are not all to be looked at: each
+    /// one's key, and the blind region. A region is concerned if it is blind, or if
+    /// simulated events of it are in a blind one.
+    pub(super) fn hidden(&self, sample: &Sample) -> Vec<(String, String)> {
+        let blind: Vec<(usize, &str)> = self.blinding.blind_regions().collect();
+        if !self.blinding.is_closed() {
+            return Vec::new();
+        }
+        let names = |flags: u64| {
+            let own = blind.iter().filter(|(number, _)| flags >> number & 1 == 1);
+            own.map(|(_, name)| *name).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        for (key, region) in self.fitted() {
+            let hidden = sample.in_region(region).map(|row| sample.table.flags[row]);
+            let shared = hidden
+                .filter(|flags| flags & HIDDEN != 0)
+                .fold(0, |all, flags| all | flags);
+            let itself = if self.blinding.shows(region) { 0 } else { 1 << region };
+            if shared | itself == 0 {
+                continue;
+            }
+            // a selection that is null selects no region by name
+            let own = names(shared | itself);
+            let of = if own.is_empty() { names(u64::MAX) } else { own };
+            found.push((key, of.join(" and ")));
+        }
+        found
+    }
+
+    /// Keys and places of the regions that the likelihood is of.
+    fn fitted(&self) -> Vec<(String, usize)> {
+        let others = self
+            .channels
+            .iter()
+            .filter(|(key, ..)| key.starts_with("channels."));
+        let others =
+            others.map(|(key, region, _)| (key.replace(".observable", ".region"), *region));
+        let unbinned = ("training.region".to_owned(), self.region);
+        std::iter::once(unbinned).chain(others).collect()
+    }
+
+    fn load(
+        &self,
+        place: &str,
+        sample: &SampleConfig,
+        whose: SampleRole,
+    ) -> Result<Sample, MeasureError> {
         let sample = sample.in_run(self.run);
         let role = ("target", place);
         let base = Path::new("");
@@ -103,7 +168,14 @@ impl<'a> Reader<'a> {
                 ),
             ));
         }
-        let read = Sample::load(role, &self.config, &sample, &self.wanted, base, true)?;
+        let read = Sample::load(
+            role,
+            &self.config,
+            &sample,
+            &self.wanted,
+            base,
+            (&self.blinding, whose),
+        )?;
         let files = read.files.clone();
         self.files.borrow_mut().insert(place.to_owned(), files);
         Ok(read)
@@ -132,14 +204,7 @@ impl<'a> Reader<'a> {
     /// Events that two channels of the likelihood have in common: the keys of both, and
     /// how many.
     pub(super) fn overlap(&self, sample: &Sample) -> Option<(String, String, usize)> {
-        let others = self
-            .channels
-            .iter()
-            .filter(|(key, ..)| key.starts_with("channels."));
-        let others =
-            others.map(|(key, region, _)| (key.replace(".observable", ".region"), *region));
-        let unbinned = ("training.region".to_owned(), self.region);
-        let all: Vec<(String, usize)> = std::iter::once(unbinned).chain(others).collect();
+        let all = self.fitted();
         for (i, (key, region)) in all.iter().enumerate() {
             for (other, earlier) in &all[..i] {
                 let both = |row: &usize| sample.table.flags[*row] >> earlier & 1 == 1;

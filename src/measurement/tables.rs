@@ -54,12 +54,12 @@ pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(
 
 fn limit_columns(limit: &LimitResult) -> Vec<(&'static str, ArrayRef)> {
     let column =
-        |of: &dyn Fn(&ClsPoint) -> f64| numbers(limit.curve.iter().map(|p| Some(of(p))).collect());
+        |of: &dyn Fn(&ClsPoint) -> Option<f64>| numbers(limit.curve.iter().map(of).collect());
     let names = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
     let expected = names.into_iter().enumerate();
-    let expected = expected.map(|(k, name)| (name, column(&|p| p.expected[k])));
+    let expected = expected.map(|(k, name)| (name, column(&|p| Some(p.expected[k]))));
     let first = [
-        ("value", column(&|p| p.value)),
+        ("value", column(&|p| Some(p.value))),
         ("observed", column(&|p| p.observed)),
     ];
     first.into_iter().chain(expected).collect()

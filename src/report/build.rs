@@ -8,10 +8,8 @@ use super::numbers::{number, percent, significant, with_error};
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::plot::PlotError;
 use super::verdict::{short, verdict};
-use crate::background::{
-    AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge,
-};
-use crate::config::{Config, Method};
+use crate::background::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
+use crate::config::{Blinding, Config, Method};
 use crate::ensemble::Member;
 use crate::run::{DirectoryError, Manifest, RunDirectory};
 use crate::stats::Auc;
@@ -179,11 +177,12 @@ pub fn write(
 fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String, String)> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let files = |list: &[crate::data::FileRecord]| {
-        let rows: u64 = list.iter().map(|f| f.rows).sum();
+        let rows: Option<u64> = list.iter().map(|f| f.rows).sum();
+        let rows = rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
         let more = if list.len() > 3 { ", …" } else { "" };
         format!(
-            "{}{more} ({} files, {rows} rows)",
+            "{}{more} ({} files{rows})",
             names.join(", "),
             list.len()
         )
@@ -225,7 +224,9 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         fact("Started", manifest.started.clone()),
         fact("Wall time", format!("{:.1} s", manifest.wall_seconds)),
     ];
-    // before the target
+    let hidden = Blinding::new(&config.regions, manifest.unblind).describe();
+    // behind the target, and before it
+    facts.splice(4..4, hidden.map(|text| fact("Blind", text)));
     facts.splice(3..3, source);
     facts
 }

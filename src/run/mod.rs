@@ -28,6 +28,7 @@
 
 pub mod atomic;
 mod claims;
+mod closing;
 mod directory;
 mod log;
 mod manifest;

@@ -58,9 +58,17 @@ impl Edges {
     /// [`BinningError`] if fewer than two distinct finite values exist.
     pub fn quantiles(values: impl Iterator<Item = f64>, bins: usize) -> Result<Self, BinningError> {
         let mut sorted: Vec<f64> = values.filter(|v| v.is_finite()).collect();
-        sorted.sort_by(f64::total_cmp);
-        let mut distinct = sorted.clone();
-        distinct.dedup();
+        sorted.sort_unstable_by(f64::total_cmp);
+        // more are of no interest
+        let mut distinct: Vec<f64> = Vec::new();
+        for &value in &sorted {
+            if distinct.last().is_none_or(|last| *last != value) {
+                distinct.push(value);
+            }
+            if distinct.len() > bins.max(1) {
+                break;
+            }
+        }
         if distinct.len() < 2 {
             return Err(BinningError::TooFew(distinct.len()));
         }

@@ -1,1 +1,607 @@
 //! What the documents state holds.
+
+use super::support::Workplace;
+use serde_json::Value;
+use sideband::config::{parse_experiment, schema};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn document(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap()
+}
+
+/// Keys of the configuration by their path, `*` for a name that the user gives, with
+/// their default; none where they have none.
+fn schema_keys() -> BTreeMap<String, Option<Value>> {
+    let schema = schema();
+    let mut keys = BTreeMap::new();
+    for root in ["Measurement", "Config"] {
+        walk(&schema, &schema["$defs"][root], "", None, &mut keys);
+    }
+    keys
+}
+
+/// Collects the keys below a node of the schema.
+fn walk(
+    schema: &Value,
+    node: &Value,
+    path: &str,
+    default: Option<&Value>,
+    keys: &mut BTreeMap<String, Option<Value>>,
+) {
+    let default = node.get("default").or(default);
+    if let Some(name) = node["$ref"].as_str() {
+        let name = name.trim_start_matches("#/$defs/");
+        walk(schema, &schema["$defs"][name], path, default, keys);
+    }
+    for list in ["anyOf", "oneOf", "allOf"] {
+        for inner in node[list].as_array().into_iter().flatten() {
+            walk(schema, inner, path, default, keys);
+        }
+    }
+    if node["items"].is_object() {
+        walk(schema, &node["items"], path, None, keys);
+    }
+    for (name, inner) in node["properties"].as_object().into_iter().flatten() {
+        let below = join(path, name);
+        let own = inner.get("default").or_else(|| default?.get(name));
+        let known = keys.entry(below.clone()).or_default();
+        let own = own.filter(|value| !value.is_null()).cloned();
+        *known = known.take().or(own.clone());
+        walk(schema, inner, &below, own.as_ref(), keys);
+    }
+    // names that the user gives; axes and their values are all of them
+    if node["additionalProperties"].is_object() && path != "matrix" {
+        let below = join(path, "*");
+        walk(schema, &node["additionalProperties"], &below, None, keys);
+    }
+}
+
+fn join(path: &str, name: &str) -> String {
+    if path.is_empty() {
+        return name.to_owned();
+    }
+    format!("{path}.{name}")
+}
+
+/// A line of the reference: its table, keys with values, and the text.
+struct Stated {
+    table: String,
+    value: toml::Table,
+    text: String,
+}
+
+/// All lines of the reference that say something, taken in or not.
+fn reference() -> Vec<Stated> {
+    let mut table = String::new();
+    let mut lines = Vec::new();
+    for line in document("configs/reference.toml").lines() {
+        let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+        let text = if is_commented { &line[1..] } else { line };
+        if text.starts_with('#') || text.trim().is_empty() || text.starts_with(' ') {
+            continue;
+        }
+        if let Some(header) = text.strip_prefix('[') {
+            let name = header.trim_start_matches('[');
+            table = name.split(']').next().unwrap().to_owned();
+            continue;
+        }
+        let value = text.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
+        lines.push(Stated {
+            table: table.clone(),
+            value,
+            text: text.to_owned(),
+        });
+    }
+    lines
+}
+
+/// Paths of the keys of a table.
+fn paths(table: &toml::Table, path: &str, found: &mut BTreeMap<String, toml::Value>) {
+    for (name, value) in table {
+        let below = join(path, name);
+        if let toml::Value::Array(list) = value {
+            for inner in list.iter().filter_map(toml::Value::as_table) {
+                paths(inner, &below, found);
+            }
+        }
+        if let toml::Value::Table(inner) = value {
+            paths(inner, &below, found);
+        }
+        found.insert(below, value.clone());
+    }
+}
+
+/// Whether a path of a file is one of the schema.
+fn fits(path: &str, key: &str) -> bool {
+    let (mut own, mut known) = (path.split('.'), key.split('.'));
+    loop {
+        match (own.next(), known.next()) {
+            (None, None) => return true,
+            (Some(_), Some("*")) => {}
+            (Some(a), Some(b)) if a == b => {}
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a path of a file is a key, or a table of keys.
+fn is_known(path: &str, keys: &BTreeMap<String, Option<Value>>) -> bool {
+    let parts = path.split('.').count();
+    let begins = |key: &String| {
+        let own: Vec<&str> = key.split('.').take(parts).collect();
+        own.len() == parts && fits(path, &own.join("."))
+    };
+    keys.keys().any(begins)
+}
+
+/// Whether names below a path are the user's: `define.log_x`, `axes`.
+fn is_free(path: &str) -> bool {
+    let free = [
+        "matrix.",
+        "data.define.",
+        "features.one_hot.",
+        "features.labels.",
+        "interpolation.derived.",
+        "measurement.scan_range.",
+        "measurement.contours.range.",
+        "generate.observed.",
+        "toys.nuisance.",
+    ];
+    let of_process = path.starts_with("systematics.") && path.contains(".rates.");
+    of_process || free.iter().any(|prefix| path.starts_with(prefix))
+}
+
+#[test]
+fn the_reference_has_every_key_and_no_other() {
+    let keys = schema_keys();
+    assert!(keys.len() > 200, "{}", keys.len());
+    let mut stated = BTreeSet::new();
+    for line in reference() {
+        let mut found = BTreeMap::new();
+        paths(&line.value, &line.table, &mut found);
+        stated.extend(found.into_keys());
+    }
+    let is_stated = |key: &str| {
+        // a table is stated with what is in it
+        let starts = |path: &String| {
+            let parts = key.split('.').count();
+            let own: Vec<&str> = path.split('.').take(parts).collect();
+            fits(&own.join("."), key)
+        };
+        stated.iter().any(starts)
+    };
+    let missing: Vec<&String> = keys.keys().filter(|key| !is_stated(key)).collect();
+    assert!(missing.is_empty(), "not in configs/reference.toml: {missing:?}");
+    let unknown: Vec<&String> = stated
+        .iter()
+        .filter(|path| !is_free(path) && !is_known(path, &keys))
+        .collect();
+    assert!(unknown.is_empty(), "no keys: {unknown:?}");
+}
+
+/// A value as JSON, numbers without the difference of 1 and 1.0.
+fn plain(value: &toml::Value) -> Value {
+    match serde_json::to_value(value).unwrap() {
+        Value::Number(number) => number.as_f64().into(),
+        Value::Array(list) => list
+            .into_iter()
+            .map(|v| v.as_f64().map_or(v.clone(), Value::from))
+            .collect(),
+        other => other,
+    }
+}
+
+fn same(one: &Value, other: &Value) -> bool {
+    match (one.as_f64(), other.as_f64()) {
+        (Some(a), Some(b)) => a == b,
+        _ => match (one.as_array(), other.as_array()) {
+            (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+            _ => one == other,
+        },
+    }
+}
+
+#[test]
+fn every_default_of_the_reference_is_the_programs() {
+    let keys = schema_keys();
+    let (mut checked, mut seen) = (0, BTreeSet::new());
+    for line in reference() {
+        let mut found = BTreeMap::new();
+        paths(&line.value, &line.table, &mut found);
+        let own: Vec<_> = found.iter().filter(|(path, _)| !is_free(path)).collect();
+        for (path, value) in own {
+            let Some((key, Some(default))) = keys.iter().find(|(key, _)| fits(path, key)) else {
+                continue;
+            };
+            // further lines of a key show other values of it; the target's are the source's
+            let is_first = seen.insert(key.clone()) && !key.starts_with("data.target.");
+            let is_table = value.is_table() || default.is_object();
+            if !is_first || is_table || same(&plain(value), default) {
+                checked += usize::from(is_first && !is_table);
+                continue;
+            }
+            let comment = line.text.split_once('#').map_or("", |(_, comment)| comment);
+            let word = match default {
+                Value::String(text) => format!("{text:?}"),
+                other => other.to_string(),
+            };
+            let says = comment.contains(&format!("default {word}"))
+                || comment.contains(&format!("{word}, the default"))
+                || is_nothing(default) && comment.contains("if absent");
+            assert!(says, "{path} = {value}: the default is {word}, `{comment}` does not say so");
+            checked += 1;
+        }
+    }
+    assert!(checked > 80, "{checked}");
+}
+
+/// Whether a default says nothing.
+fn is_nothing(default: &Value) -> bool {
+    let is_empty = |list: &Vec<Value>| list.is_empty();
+    default == "" || default.as_array().is_some_and(is_empty)
+}
+
+/// The reference with the commented lines of some tables taken in.
+fn with_tables(prefixes: &[&str]) -> toml::Table {
+    let mut text = String::new();
+    let mut is_wanted = false;
+    let mut names = BTreeSet::new();
+    for line in document("configs/reference.toml").lines() {
+        let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+        let own = if is_commented { &line[1..] } else { line };
+        if own.starts_with('[') {
+            let name = own.trim_start_matches('[').split(']').next().unwrap();
+            let inside = |p: &&str| name == *p || name.starts_with(&format!("{p}."));
+            is_wanted = prefixes.iter().any(|p| inside(&p));
+            names.clear();
+        }
+        // a key once: the lines after it show other values
+        let key = own.split('=').next().unwrap_or_default().trim().to_owned();
+        let again = own.contains('=') && !own.starts_with('#') && !names.insert(key);
+        let taken = (!is_commented || is_wanted) && !again;
+        text.push_str(if taken { own } else { "" });
+        text.push('\n');
+    }
+    text.parse().unwrap_or_else(|e| panic!("{prefixes:?}: {e}"))
+}
+
+#[test]
+fn every_table_of_the_reference_can_be_taken_in() {
+    let parse = |table: &toml::Table| {
+        let text = toml::to_string(table).unwrap();
+        parse_experiment(&text, &[]).unwrap_or_else(|e| panic!("{e}\n{text}"))
+    };
+    parse(&with_tables(&[]));
+    parse(&with_tables(&["data.stream", "executor", "training"]));
+    let mut interpolation = with_tables(&["interpolation"]);
+    interpolation["experiment"]["method"] = "interpolate".into();
+    // what the method refuses
+    let ensemble = interpolation["ensemble"].as_table_mut().unwrap();
+    ensemble.remove("combine");
+    parse(&interpolation);
+
+    let mut matrix = with_tables(&["matrix", "comparison"]);
+    matrix["regions"]["cr"]["selection"] = "in_cr && year == ${year} && ${method.train}".into();
+    matrix["comparison"].as_table_mut().unwrap().remove("interpolation");
+    let experiment = parse(&matrix);
+    assert_eq!(experiment.ensembles.len(), 4);
+    assert!(experiment.comparison.is_some());
+
+    let measurement = measurement();
+    let experiment = parse(&measurement);
+    assert!(experiment.measurement.unwrap().toys.is_some());
+}
+
+/// The reference as a measurement.
+fn measurement() -> toml::Table {
+    let mut table = with_tables(&[
+        "generate",
+        "parameters",
+        "samples",
+        "systematics",
+        "channels",
+        "observed",
+        "measurement",
+        "toys",
+    ]);
+    table["experiment"]["method"] = "measure".into();
+    let data = table["data"].as_table_mut().unwrap();
+    data.retain(|key, _| key == "on_missing");
+    let regions: toml::Table = "cr.selection = 'x1 <= 0'\nside.selection = 'x1 > 0'".parse().unwrap();
+    table.insert("regions".to_owned(), regions.into());
+    let features: toml::Table = "inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']".parse().unwrap();
+    table.insert("features".to_owned(), features.into());
+    table["report"].as_table_mut().unwrap().remove("variables");
+    table["report"].as_table_mut().unwrap().remove("planes");
+    table["generate"]["events"] = 2000.into();
+    table
+}
+
+#[test]
+fn the_references_measurement_can_be_planned() {
+    let place = Workplace::new();
+    fs::write(
+        place.path("config.toml"),
+        toml::to_string(&measurement()).unwrap(),
+    )
+    .unwrap();
+    place
+        .sideband(&["plan", "config.toml", "--no-calibration"])
+        .exits(0);
+}
+
+#[test]
+fn every_shipped_configuration_can_be_planned() {
+    let folder = root().join("configs");
+    let mut planned = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|e| e != "toml") {
+            continue;
+        }
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        parse_experiment(&text, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        // the data of the two are the user's own
+        if ["large.toml", "matrix.toml"].contains(&name.as_str()) && !has_data(&text) {
+            continue;
+        }
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sideband"));
+        command.current_dir(root()).arg("plan").arg(&path).arg("--no-calibration");
+        if text.lines().any(|line| line.starts_with("[generate]")) {
+            command.args(["--set", "generate.events=2000"]);
+        }
+        let output = command.output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{name}: {error}");
+        planned += 1;
+    }
+    assert!(planned >= 6, "{planned}");
+}
+
+fn has_data(text: &str) -> bool {
+    text.contains("tests/data/")
+}
+
+/// The long options of a command, from its help.
+fn options(command: &str) -> BTreeSet<String> {
+    let place = Workplace::new();
+    let help = place.sideband(&[command, "--help"]).exits(0).stdout;
+    let word = |line: &str| {
+        let at = line.trim_start().find("--")?;
+        let line = &line.trim_start()[at..];
+        (at <= 4).then(|| line.split([' ', '=']).next().unwrap_or(line).to_owned())
+    };
+    let lines = help.lines().filter(|line| line.trim_start().starts_with('-'));
+    let found: BTreeSet<String> = lines.filter_map(word).collect();
+    found.into_iter().filter(|name| name != "--help").collect()
+}
+
+/// Rows of a table of a document whose header begins with a word: cells of each.
+fn table(text: &str, header: &str) -> Vec<Vec<String>> {
+    let lines = text.lines().skip_while(|line| !line.starts_with(header));
+    let rows = lines.skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |line: &str| {
+        let cells = line.trim_matches('|').split(" | ");
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_are_those_of_the_program() {
+    let text = document("README.md");
+    let rows = table(&text, "| command | what |");
+    let mut named = BTreeSet::new();
+    for row in &rows {
+        let usage = row[0].trim_matches('`');
+        let command = usage.split(' ').next().unwrap();
+        named.insert(command.to_owned());
+        let stated: BTreeSet<String> = usage
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+            .filter(|word| word.starts_with("--"))
+            .map(ToOwned::to_owned)
+            .collect();
+        assert_eq!(stated, options(command), "{command}");
+    }
+    let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:"));
+    let commands = commands.skip(1).take_while(|line| !line.is_empty());
+    let commands: BTreeSet<String> = commands
+        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .filter(|name| name != "help")
+        .collect();
+    assert_eq!(named, commands);
+}
+
+#[test]
+fn exit_codes_are_stated_as_they_are() {
+    let source = document("src/cli/exit.rs");
+    let body = source.split("pub enum Exit {").nth(1).unwrap();
+    let body = body.split('}').next().unwrap();
+    let codes: Vec<&str> = body
+        .lines()
+        .filter_map(|line| line.split_once(" = "))
+        .map(|(_, code)| code.trim_end_matches(','))
+        .collect();
+    assert!(codes.len() >= 8, "{codes:?}");
+    let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
+    for (name, text) in [("README.md", document("README.md")), ("--help", help)] {
+        let stated = text.split("Exit codes:").nth(1).unwrap();
+        let stated = stated.split('.').next().unwrap();
+        let numbers: Vec<&str> = stated
+            .split(|c: char| !c.is_ascii_digit())
+            .filter(|word| !word.is_empty())
+            .collect();
+        assert_eq!(numbers, codes, "{name}");
+    }
+}
+
+/// Words between backticks, in the prose of a document.
+fn quoted(text: &str) -> Vec<String> {
+    let mut inside_block = false;
+    let mut words = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside_block = !inside_block;
+        }
+        if !inside_block && !line.starts_with("    ") {
+            words.extend(line.split('`').skip(1).step_by(2).map(ToOwned::to_owned));
+        }
+    }
+    words
+}
+
+const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+
+#[test]
+fn files_that_documents_name_are_there() {
+    let mut checked = 0;
+    for name in DOCUMENTS {
+        let text = document(name);
+        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
+        let folders = ["src/", "models/", "tests/", "configs/", "scripts/", "benches/"];
+        let quoted = quoted(&text);
+        let paths = quoted.iter().map(String::as_str);
+        let paths = paths.filter(|word| folders.iter().any(|f| word.starts_with(f)));
+        for path in links.chain(paths) {
+            for path in alternatives(path.split(' ').next().unwrap()) {
+                let exists = root().join(&path).exists();
+                assert!(exists, "{name} names {path}, which is not there");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+/// `a/{b,c}` as `a/b` and `a/c`.
+fn alternatives(path: &str) -> Vec<String> {
+    let Some((before, rest)) = path.split_once('{') else {
+        return vec![path.to_owned()];
+    };
+    let (inside, after) = rest.split_once('}').unwrap();
+    let each = inside.split(',');
+    each.map(|part| format!("{before}{part}{after}")).collect()
+}
+
+#[test]
+fn the_house_is_built_as_drawn() {
+    let text = document("ARCHITECTURE.md");
+    let house = text.split("## The house").nth(1).unwrap();
+    let lines = house.lines().skip_while(|line| !line.starts_with("    "));
+    let mut folders: Vec<(usize, PathBuf)> = Vec::new();
+    let mut drawn = BTreeSet::new();
+    for line in lines.take_while(|line| line.starts_with("    ")) {
+        let indent = line.len() - line.trim_start().len();
+        let words: Vec<&str> = line.trim().split("  ").collect();
+        // what goes on from the line before
+        if indent > 12 || words[0].is_empty() {
+            continue;
+        }
+        folders.retain(|(depth, _)| *depth < indent);
+        let parent = folders.last().map_or(PathBuf::new(), |(_, path)| path.clone());
+        for name in words[0].split(", ") {
+            let path = parent.join(name);
+            assert!(root().join(&path).exists(), "{}", path.display());
+            drawn.insert(path.clone());
+            if name.ends_with('/') {
+                folders.push((indent, path));
+            }
+        }
+    }
+    for entry in fs::read_dir(root().join("src")).unwrap() {
+        let entry = entry.unwrap().path();
+        let name = entry.strip_prefix(root()).unwrap();
+        if entry.is_dir() {
+            assert!(drawn.contains(name), "{} is not drawn", name.display());
+        }
+    }
+}
+
+#[test]
+fn keys_that_documents_name_are_keys() {
+    let keys = schema_keys();
+    let tables: BTreeSet<&str> = keys.keys().filter_map(|k| k.split('.').next()).collect();
+    let mut checked = 0;
+    for name in DOCUMENTS {
+        let text = document(name);
+        for word in quoted(&text) {
+            let path = word.split([' ', '=']).next().unwrap().trim_matches(['[', ']']);
+            let is_path = path.contains('.') && !path.contains(['/', '(', '{', ':', '<', '*']);
+            let first = path.split('.').next().unwrap();
+            let is_file = ["rs", "json", "toml", "parquet", "html", "md", "csv", "tex", "jsonl"]
+                .iter()
+                .any(|e| path.ends_with(&format!(".{e}")));
+            if !is_path || !tables.contains(first) || is_file {
+                continue;
+            }
+            let known = is_known(path, &keys) || is_free(path);
+            assert!(known, "{name} names the key {path}, which is none");
+            checked += 1;
+        }
+        let blocks = text.split("```toml").skip(1);
+        for block in blocks.map(|rest| rest.split("```").next().unwrap()) {
+            let table: toml::Table = block.parse().unwrap_or_else(|e| panic!("{name}: {e}"));
+            let mut found = BTreeMap::new();
+            paths(&table, "", &mut found);
+            for path in found.keys().filter(|path| !is_free(path)) {
+                assert!(is_known(path, &keys), "{name} has the key {path}, which is none");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 40, "{checked}");
+}
+
+#[test]
+fn a_run_directory_holds_what_the_readme_says() {
+    let place = Workplace::new();
+    place.run("out", &[]).exits(0);
+    let text = document("README.md");
+    // members in training, and who works on them, are gone at the end
+    let others = ["checkpoints/", "claims/", "figures.json", "comparison.", "samples.parquet"];
+    let mut checked = 0;
+    for row in table(&text, "| path | what |") {
+        let name = row[0].trim_matches('`').to_owned();
+        if others.iter().any(|other| name.contains(other)) {
+            continue;
+        }
+        let path = name.replace("*.safetensors", "member_0000.safetensors");
+        assert!(place.path("out").join(&path).exists(), "{path}");
+        checked += 1;
+    }
+    assert!(checked >= 8, "{checked}");
+    let metrics = place.json("out/metrics.json");
+    let section = text.split("Keys of `metrics.json`").nth(1).unwrap();
+    let section = section.split("The types are documented").next().unwrap();
+    let region = &metrics["regions"]["sr"];
+    let variable = &region["variables"]["pt"];
+    for key in quoted(section) {
+        let is_there = [&metrics, region, variable, &variable["observed"], &region["yields"]]
+            .iter()
+            .any(|value| value.get(&key).is_some());
+        let is_name = key.contains('<');
+        assert!(is_there || is_name, "metrics.json has no {key}");
+    }
+    let inside = |key: &str, value: &Value| {
+        let list = section.split(&format!("`{key}` (")).nth(1).unwrap();
+        let list = list.split(')').next().unwrap();
+        for word in list.split([',', ';']) {
+            let word = word.split_whitespace().next().unwrap_or_default();
+            let is_key = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let is_list = ["of", "spread", ""].contains(&word);
+            assert!(!is_key || is_list || value.get(word).is_some(), "{key}: {word}");
+        }
+    };
+    inside("members", &metrics["members"]);
+    inside("yields", &region["yields"]);
+}

@@ -24,7 +24,7 @@ const DEPTH: usize = 32;
 /// not read, so that it holds for blind regions too.
 ///
 /// # Errors
-/// [`PlanError`] with the number of events.
+/// [`PlanError`] with the number of events; of blind ones it is not said how many.
 pub(super) fn check_regions(
     config: &Config,
     interpolation: &InterpolationConfig,
@@ -39,7 +39,7 @@ pub(super) fn check_regions(
             return Err(PlanError::BlindOverlap {
                 blind: name.clone(),
                 training: config.training.region.clone(),
-                events,
+                events: "target events".to_owned(),
             });
         }
     }
@@ -58,24 +58,34 @@ pub(super) fn check_regions(
         let events = count(config, target, base, &[selection, &outside])?;
         if events > 0 {
             let reason = format!(
-                "{events} events of region {name} lie outside the predicted part of the plane; \
-                 shrink the region, leave it out, or set interpolation.predict = \"box\""
+                "{}events of region {name} lie outside the predicted part of the plane; \
+                 shrink the region, leave it out, or set interpolation.predict = \"box\"",
+                number(config, name, events)
             );
             return Err(wrong("regions", reason));
         }
         let Some(other) = &other else { continue };
         let events = count(config, target, base, &[selection, other])?;
         if events > 0 {
-            return Err(wrong("category.values", unlisted("region", name, events)));
+            let events = number(config, name, events);
+            return Err(wrong("category.values", unlisted("region", name, &events)));
         }
     }
     Ok(())
 }
 
-/// What to say of events whose category is not listed.
-pub(super) fn unlisted(what: &str, name: &str, events: u64) -> String {
+/// How many events of a region, with a space behind it; nothing of a blind one.
+fn number(config: &Config, region: &str, events: u64) -> String {
+    match config.regions[region].blind {
+        true => String::new(),
+        false => format!("{events} "),
+    }
+}
+
+/// What to say of events whose category is not listed: how many, with a space behind it.
+pub(super) fn unlisted(what: &str, name: &str, events: &str) -> String {
     format!(
-        "{events} events of {what} {name} have another category; list its value or exclude them"
+        "{events}events of {what} {name} have another category; list its value or exclude them"
     )
 }
 
@@ -303,7 +313,7 @@ impl Points {
         for term in terms {
             let holds = term.eval_chunk(&chunk)?;
             let pairs = self.bins.iter().zip(holds.iter());
-            let fails = pairs.filter(|(_, holds)| !(**holds != 0.0 && !holds.is_nan()));
+            let fails = pairs.filter(|(_, holds)| **holds == 0.0 || holds.is_nan());
             missing.extend(fails.map(|(bin, _)| *bin));
         }
         missing.sort_unstable();

@@ -2,7 +2,7 @@
 //! that regions and distributions are made of.
 
 use super::plan::InterpolationPlan;
-use crate::config::{CandidatesConfig, Config, InterpolationConfig};
+use crate::config::{Blinding, CandidatesConfig, Config, InterpolationConfig};
 use crate::data::{ColumnChunk, ColumnInfo, Compiled, DataError, Resolver};
 use std::collections::BTreeMap;
 
@@ -27,6 +27,11 @@ pub(super) struct EventColumns {
     pub regions: Vec<(usize, Compiled)>,
     /// Each plotted variable.
     pub variables: Vec<Compiled>,
+    /// Selections of blind regions whose observed events are hidden, where other regions
+    /// are predicted too.
+    pub hidden: Vec<Compiled>,
+    /// Predicted regions that are not blind, a bit each in the order of `regions`.
+    pub open: u64,
 }
 
 impl EventColumns {
@@ -36,6 +41,7 @@ impl EventColumns {
     pub(super) fn new(
         config: &Config,
         interpolation: &InterpolationConfig,
+        blinding: &Blinding,
         variables: &[(String, String)],
     ) -> Result<Self, (String, DataError)> {
         let names = names(interpolation);
@@ -73,11 +79,35 @@ impl EventColumns {
             .iter()
             .map(|(name, text)| compile(format!("report, {name}"), text))
             .collect::<Result<_, _>>()?;
+        let bits = regions.iter().enumerate();
+        let open = bits
+            .filter(|(_, (index, _))| blinding.shows(*index))
+            .fold(0, |mask, (bit, _)| mask | 1 << bit);
+        let mut hidden = Vec::new();
+        for name in blinding.hidden_regions().filter(|_| open != 0) {
+            let key = format!("regions.{name}.selection");
+            hidden.push(compile(key, &config.regions[name].selection)?);
+        }
         Ok(Self {
             names,
             regions,
             variables,
+            hidden,
+            open,
         })
+    }
+
+    /// Takes samples out of the regions that are not blind where the observed events of
+    /// those would be hidden: what is compared is of the same events. `flags`: a bit a
+    /// predicted region.
+    pub(super) fn hide(&self, chunk: &ColumnChunk, flags: &mut [u64]) -> Result<(), DataError> {
+        for selection in &self.hidden {
+            let values = selection.eval_chunk(chunk)?;
+            // as for data: what cannot be decided is hidden
+            let hidden = flags.iter_mut().zip(values.iter()).filter(|(_, x)| **x != 0.0);
+            hidden.for_each(|(flags, _)| *flags &= !self.open);
+        }
+        Ok(())
     }
 }
 

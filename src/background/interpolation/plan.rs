@@ -5,7 +5,7 @@ use super::super::plan::{PlanError, PlanOptions, check_selections, region_index,
 use super::super::variables::{self, Variable};
 use super::coverage::{self, unlisted};
 use super::events::{EventColumns, missing_candidate};
-use crate::config::{Config, InterpolationConfig, PredictedPart};
+use crate::config::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
 use crate::data::expression::written;
 use crate::data::{BUILTINS, memory};
 use crate::ensemble::{
@@ -24,8 +24,8 @@ pub struct InterpolationPlan {
     pub ensemble: String,
     /// The configuration.
     pub config: Config,
-    /// Whether blind regions are open.
-    pub unblind: bool,
+    /// What may be looked at.
+    pub blinding: Blinding,
     /// The events: those of the training region and of the predicted ones.
     pub target: Sample,
     /// Features and context, and their standardisation.
@@ -87,7 +87,8 @@ impl InterpolationPlan {
             .filter(|(name, _)| !name.contains(':'))
             .cloned()
             .collect();
-        let columns = EventColumns::new(&config, interpolation, &drawn)
+        let blinding = Blinding::new(&config.regions, options.unblind);
+        let columns = EventColumns::new(&config, interpolation, &blinding, &drawn)
             .map_err(|(key, source)| PlanError::data(key, source))?;
         let mut wanted = Wanted {
             features: inputs.clone(),
@@ -112,9 +113,9 @@ impl InterpolationPlan {
             &config.data.target,
             &wanted,
             base,
-            options.unblind,
+            (&blinding, SampleRole::Data),
         )?;
-        check_selections(&config, &[&target], options.unblind)?;
+        check_selections(&config, &[&target], &blinding)?;
         let region = region_index(&config, &config.training.region);
         check_plane(interpolation, &grid)?;
         let settings = settings(&config, interpolation);
@@ -146,7 +147,7 @@ impl InterpolationPlan {
         }
         Ok(Self {
             ensemble: ensemble.to_owned(),
-            unblind: options.unblind,
+            blinding,
             target,
             scaling,
             variables,
@@ -211,7 +212,7 @@ impl InterpolationPlan {
 
     /// Whether everything in the holes may be looked at.
     pub(super) fn shows_holes(&self) -> bool {
-        self.unblind || self.config.regions.values().all(|r| !r.blind)
+        !self.blinding.is_closed()
     }
 
     /// Context `[C]` of a point, as the networks read it.
@@ -440,7 +441,7 @@ fn check_training_events(
     let training = &config.training.region;
     let mut counts = vec![0u64; interpolation.categories().len()];
     let (mut outside, mut inside, mut unknown) = (0u64, 0u64, 0u64);
-    for row in target.in_region(region) {
+    for row in target.trained(region) {
         let has = |flag: usize| target.table.flags[row] >> flag & 1 == 1;
         if !has(box_flag) {
             outside += 1;
@@ -471,7 +472,7 @@ fn check_training_events(
     }
     if unknown > 0 {
         let name = format!("`{training}`");
-        let reason = unlisted("the training region", &name, unknown);
+        let reason = unlisted("the training region", &name, &format!("{unknown} "));
         return Err(wrong("category.values", reason));
     }
     if let Some(k) = counts.iter().position(|n| *n == 0) {
@@ -507,7 +508,8 @@ fn check_predicted_events(
         let unknown = rows.filter(|row| category(interpolation, target, *row).is_none());
         let unknown = unknown.count() as u64;
         if unknown > 0 {
-            return Err(wrong("category.values", unlisted("region", name, unknown)));
+            let unknown = format!("{unknown} ");
+            return Err(wrong("category.values", unlisted("region", name, &unknown)));
         }
     }
     Ok(())
@@ -519,7 +521,7 @@ fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, Pla
         .map_err(|e| PlanError::data("data.target".to_owned(), e))?;
     let mut inputs = Inputs::new(Vec::new(), target.table.n_features);
     let mut class = ClassRows::default();
-    for row in target.in_region(region) {
+    for row in target.trained(region) {
         class.rows.push(inputs.push(target.features(row)) as u32);
         class.weights.push(target.table.weights[row]);
         class.keys.push(target.table.ids.key(row));

@@ -108,7 +108,7 @@ fn category(
     };
     let rows: Vec<usize> = plan
         .target
-        .in_region(plan.training_region())
+        .trained(plan.training_region())
         .filter(|row| plan.category(*row) == Some(number))
         .collect();
     let filled = plan

@@ -267,6 +267,7 @@ fn member_piece(
             *flags |= u64::from(*selected != 0.0 && !selected.is_nan()) << bit;
         }
     }
+    plan.columns.hide(&rebuilt.chunk, &mut flags)?;
     let mut dropped = 0;
     for (row, flags) in flags.iter_mut().enumerate() {
         let finite = features[row * d..(row + 1) * d]
@@ -518,7 +519,7 @@ fn metrics(
                 inside: drawn.points.len() as u64,
             });
         }
-        let shown = plan.unblind || !config.blind;
+        let shown = plan.blinding.shows(*index);
         let label = config.label.clone().unwrap_or_else(|| name.clone());
         regions.insert(
             name.clone(),
@@ -635,7 +636,11 @@ fn region(
             .zip(&covariances)
             .map(|(c, variance)| (c.name.to_string(), variance.sqrt()))
             .collect(),
-        raw_relative_spread: covariances[0].sqrt() / after,
+        raw_relative_spread: if after > 0.0 {
+            covariances[0].sqrt() / after
+        } else {
+            0.0
+        },
         ..YieldMetrics::default()
     };
     let all = WeightSummary::of(table.weights.iter().copied());

@@ -56,7 +56,15 @@ impl<W: Write + Send> SampleWriter<W> {
             Field::new("point", DataType::UInt64, false),
             Field::new("plane_bin", DataType::UInt32, false),
         ];
-        let column = |name: &String| Field::new(name, DataType::Float32, false);
+        let category = plan.interpolation().category.as_ref();
+        let column = |name: &String| {
+            // A category is a value of the configuration, and is written as it is there.
+            let kind = match category.is_some_and(|category| category.column == *name) {
+                true => DataType::Float64,
+                false => DataType::Float32,
+            };
+            Field::new(name, kind, false)
+        };
         fields.extend(plan.columns.names.iter().map(column));
         for (region, _) in &plan.columns.regions {
             if let Some((name, _)) = plan.config.regions.get_index(*region) {
@@ -105,8 +113,14 @@ impl<W: Write + Send> SampleWriter<W> {
             let bins = points.iter().map(|p| p.bin as u32).collect::<Vec<u32>>();
             arrays.push(Arc::new(UInt32Array::from(bins)));
             for column in &events.columns {
-                let values = column.iter().map(|x| *x as f32).collect::<Vec<f32>>();
-                arrays.push(Arc::new(Float32Array::from(values)));
+                let is_category = *self.schema.field(arrays.len()).data_type() == DataType::Float64;
+                arrays.push(match is_category {
+                    true => Arc::new(Float64Array::from(column.clone())),
+                    false => {
+                        let values = column.iter().map(|x| *x as f32).collect::<Vec<f32>>();
+                        Arc::new(Float32Array::from(values))
+                    }
+                });
             }
             for region in 0..self.regions {
                 let inside: Vec<bool> = events.flags.iter().map(|f| f >> region & 1 == 1).collect();
@@ -178,10 +192,8 @@ impl FigureData {
         let variables = &plan.interpolation().variables;
         let d = variables.len();
         let region = plan.columns.regions.first().map_or(0, |(index, _)| *index);
-        let shown = plan.config.regions.get_index(region);
-        let shown = plan.unblind || shown.is_some_and(|(_, r)| !r.blind);
         let mut observed = vec![Vec::new(); d];
-        if shown {
+        if plan.blinding.shows(region) {
             for row in plan.target.in_region(region).take(OBSERVED) {
                 let features = plan.target.features(row).iter().zip(variables);
                 for (column, (y, variable)) in observed.iter_mut().zip(features) {

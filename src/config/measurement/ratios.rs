@@ -1,7 +1,9 @@
 //! The ratios that a measurement needs, and the ensembles that learn them.
 
 use super::super::parse::{ConfigError, EnsembleSpec};
-use super::super::raw::{Config, DataConfig, ExperimentConfig, Method, OneOrMany, SampleConfig};
+use super::super::raw::{
+    Config, DataConfig, ExperimentConfig, Method, OneOrMany, RegionConfig, SampleConfig,
+};
 use super::{Coordinate, Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
 use indexmap::IndexMap;
 use std::fmt;
@@ -210,7 +212,12 @@ impl Measurement {
                 .regions
                 .iter()
                 .filter(|(name, _)| **name == self.training.region)
-                .map(|(name, region)| (name.clone(), region.clone()))
+                .map(|(name, region)| {
+                    // both of its samples are simulated: nothing of them is hidden
+                    let blind = false;
+                    let region = region.clone();
+                    (name.clone(), RegionConfig { blind, ..region })
+                })
                 .collect(),
             features: self.features.clone(),
             model: self.model.clone(),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array};
 
 use super::super::sample_files::{Form, batch_of, write};
-use super::super::{Compiled, Resolver};
+use super::super::{Compiled, Hidden, Resolver};
 use super::*;
 
 /// Rows of the row groups of each file; the third is longer than a part.
@@ -51,7 +51,7 @@ fn request(dataset: &Dataset, selection: &str) -> ScanRequest {
         columns: vec![named("x / 2")],
         flags: vec![named("x % 2 == 0")],
         weight: Some(compile("x + 0.5")),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     }
 }
 
@@ -109,11 +109,11 @@ fn counted_request(dataset: &Dataset) -> ScanRequest {
     let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
     ScanRequest {
         selection: Some(resolver.compile("x % 7 != 0").unwrap()),
-        reject: vec![resolver.compile("x > 500 && x < 30000").unwrap()],
+        hidden: Hidden::rejected(vec![resolver.compile("x > 500 && x < 30000").unwrap()]),
         features: ["a", "b", "c", "d"].map(named).to_vec(),
         flags: vec![named("x % 2 == 0"), named("x < 10")],
         require_any_flag: true,
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     }
 }
 
@@ -167,7 +167,7 @@ fn a_selection_that_needs_many_columns_is_not_read_twice() {
     let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
     let all = ScanRequest {
         features: ["a", "b", "c", "d"].map(named).to_vec(),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     };
     assert!(selection(&Plan::new(&dataset, &all).unwrap()).is_none());
 }

@@ -89,7 +89,7 @@ fn too_many_regions_are_refused() {
         .scan(
             &ScanRequest {
                 flags,
-                ..ScanRequest::default()
+                ..ScanRequest::new(Hidden::nothing())
             },
             None,
         )
@@ -115,7 +115,7 @@ fn try_everything(path: &Path) -> Result<(), DataError> {
             features,
             id,
             on_missing: OnMissing::Drop,
-            ..ScanRequest::default()
+            ..ScanRequest::new(Hidden::nothing())
         },
         None,
     )?;

@@ -63,7 +63,7 @@ pub(super) fn of_x(dataset: &Dataset, selection: Option<&str>) -> Arc<ScanReques
     Arc::new(ScanRequest {
         selection: selection.map(|text| resolver.compile(text).unwrap()),
         features: named(&resolver, &["x"]),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     })
 }
 
@@ -112,7 +112,7 @@ fn a_stream_is_a_scan_in_chunks() {
 fn places_tell_events_apart_whatever_is_selected() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
-    let all = dataset.scan(&ScanRequest::default(), None).unwrap();
+    let all = dataset.scan(&ScanRequest::new(Hidden::nothing()), None).unwrap();
     let some = dataset.scan(&request(&dataset), None).unwrap();
     assert_eq!(all.ids.place(22_000), 1 << 40);
     assert_eq!(all.ids.place(65_999), (2 << 40) + 21_999);
@@ -276,7 +276,7 @@ fn a_long_row_group_is_not_read_ahead_of_a_slow_consumer() {
     let resolver = resolver(&dataset);
     let request = Arc::new(ScanRequest {
         features: named(&resolver, &["x", "a", "b", "c"]),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     });
     for (options, bound) in [
         (options(10_000, 1, 1), 10_000),
@@ -386,12 +386,12 @@ fn errors_come_at_their_place() {
     let resolver = resolver(&dataset);
     let lacking = Arc::new(ScanRequest {
         features: named(&resolver, &["x", "x * w", "w"]),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     });
     let heavy = Arc::new(ScanRequest {
         features: named(&resolver, &["x"]),
         weight: Some(resolver.compile("w").unwrap()),
-        ..ScanRequest::default()
+        ..ScanRequest::new(Hidden::nothing())
     });
     for threads in [1, 2, 5] {
         let order = PartOrder::given(vec![5, 1, 2, 0]);

@@ -393,7 +393,7 @@ fn a_submission_that_never_was_is_made_again() {
     ledger.next = 2;
     ledger.jobs.push(Submission {
         number: 1,
-        name: "gone-1".to_owned(),
+        name: super::ledger::job_name(NAME, &ledger.tag, 1),
         id: None,
         base: 0,
         blocks: vec![0],

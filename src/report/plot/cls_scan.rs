@@ -45,19 +45,17 @@ pub struct ClsScan {
 pub struct ClsScanPoint {
     /// Value of the parameter.
     pub parameter: f64,
-    /// Observed.
-    pub observed: f64,
+    /// Observed; none where the data are hidden.
+    #[serde(default)]
+    pub observed: Option<f64>,
     /// Expected, for data that fluctuate by -2, -1, 0, 1 and 2 standard deviations.
     pub expected: [f64; 5],
 }
 
 impl ClsScanPoint {
     fn is_finite(&self) -> bool {
-        let all = self
-            .expected
-            .iter()
-            .chain([&self.parameter, &self.observed]);
-        all.into_iter().all(|x| x.is_finite())
+        let all = self.expected.iter().chain([&self.parameter]);
+        all.chain(&self.observed).all(|x| x.is_finite())
     }
 }
 
@@ -92,11 +90,11 @@ impl ClsScan {
                 let band: Vec<(f64, f64)> = edge(k).chain(edge(4 - k).rev()).collect();
                 canvas.polygon(&band, colour, 0.75);
             }
-            let line = |value: fn(&ClsScanPoint) -> f64| -> Vec<(f64, f64)> {
-                let at = |p: &&ClsScanPoint| panel.at(p.parameter, value(p));
-                points.iter().map(at).collect()
+            let line = |value: fn(&ClsScanPoint) -> Option<f64>| -> Vec<(f64, f64)> {
+                let at = |p: &&ClsScanPoint| Some(panel.at(p.parameter, value(p)?));
+                points.iter().filter_map(at).collect()
             };
-            canvas.polyline(&line(|p| p.expected[2]), EXPECTED);
+            canvas.polyline(&line(|p| Some(p.expected[2])), EXPECTED);
             let observed = line(|p| p.observed);
             canvas.polyline(&observed, OBSERVED);
             for at in observed {
@@ -123,14 +121,14 @@ impl ClsScan {
         let bands = BANDS.iter().rev();
         let bands =
             bands.map(|(label, colour, _)| entry(label, Key::Area((*colour).to_owned(), 0.75)));
-        let lines = [
-            entry("observed", Key::Line(OBSERVED)),
-            entry("expected without signal", Key::Line(EXPECTED)),
-        ];
+        let is_observed = self.points.iter().any(|p| p.observed.is_some());
+        let observed = is_observed.then(|| entry("observed", Key::Line(OBSERVED)));
+        let expected = entry("expected without signal", Key::Line(EXPECTED));
+        let lines = observed.into_iter().chain([expected]);
         Strip {
             title: self.title.clone(),
             notes: self.notes.clone(),
-            entries: lines.into_iter().chain(bands).collect(),
+            entries: lines.chain(bands).collect(),
         }
     }
 }
@@ -155,7 +153,7 @@ mod tests {
     fn a_scan_without_two_finite_points_is_refused() {
         let point = |parameter: f64, observed: f64| ClsScanPoint {
             parameter,
-            observed,
+            observed: Some(observed),
             expected: [0.1, 0.2, 0.4, 0.6, 0.8],
         };
         let mut scan = ClsScan {

@@ -396,3 +396,26 @@ fn walking_past_many_held_blocks_does_not_list_for_each() {
     // the listing is still the first one
     assert!(lock(&claims.shared.seen).contains_key(&u32::MAX));
 }
+
+#[test]
+fn a_token_whose_date_lies_ahead_ages_from_when_it_is_met() {
+    let folder = folder();
+    let stale = Duration::from_secs(3);
+    let claims = Claims::open(folder.path(), stale).unwrap();
+    let other = WorkerId::unique().elsewhere();
+    let token = put(&folder, 1, &other, 0, Duration::ZERO);
+    let ahead = |path: &Path| {
+        let file = OpenOptions::new().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() + 1000 * LONG).unwrap();
+    };
+    ahead(&token);
+    // it says nothing about its worker
+    assert!(!claims.holders().unwrap()[0].is_alive);
+    assert!(claims.claim(1).unwrap().is_none());
+    assert!(modified(&token).unwrap() < SystemTime::now() + LONG);
+    // a worker that lives, and whose clock is ahead, keeps its claim
+    ahead(&token);
+    thread::sleep(stale / 2);
+    assert!(claims.claim(1).unwrap().is_none());
+    wait_for(|| claims.claim(1).unwrap().is_some());
+}
