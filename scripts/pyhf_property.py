@@ -113,7 +113,8 @@ class Measurement:
             w *= total / w.sum()
         z = np.clip(rng.normal(loc, 1.0, n), -3.99, 3.99)
         columns = {
-            "x": rng.normal(loc, 1.0, n),
+            # the same support for all
+            "x": rng.beta(2.0 + max(loc, 0.0), 2.0, n),
             "z": z,
             "reg": np.arange(n) % (self.channels + 1),
             "w": w,
@@ -240,12 +241,12 @@ class Fitter:
             found.append((self.value(one, data) - self.value(other, data)) / (up - down))
         return np.array(found)
 
-    def hessian(self, at, data, which, step=1e-4):
+    def hessian(self, at, data, which, step=1e-3):
         rows = []
         for k in which:
             one, other = at.copy(), at.copy()
             one[k], other[k] = min(at[k] + step, self.high[k]), max(at[k] - step, self.low[k])
-            change = self.gradient(one, data, which) - self.gradient(other, data, which)
+            change = self.gradient(one, data, which, 1e-4) - self.gradient(other, data, which, 1e-4)
             rows.append(change / (one[k] - other[k]))
         rows = np.array(rows)
         return 0.5 * (rows + rows.T)

@@ -566,6 +566,7 @@ fn abcd_scatters_by_its_error() {
         .replace("variation = \"cr2\"", "")
         .replace("quadrants = [\"hi\", \"lo\"]", "")
         .replace("ring && m1 > m2", "m1 < 3")
+        .replace(", { name = \"cr2\", train = \"ring && m1 <= m2\" }", "")
         .replace("    { name = \"b\"", "#");
     fs::write(place.path("config.toml"), text).unwrap();
     // half of the weights are 5 times the others: 1 / sum w is not the variance

@@ -224,21 +224,22 @@ impl Fit {
     fn find_covariance(&mut self, likelihood: &dyn Likelihood) {
         let ranges = ranges(likelihood);
         let held = self.hardly_held(&ranges);
-        // a bound that does not hold a parameter does not measure it either
-        let mut flat = if held.is_empty() {
-            Vec::new()
-        } else {
-            let free = |k: &usize| self.states[*k] == State::Free || held.contains(k);
-            let places: Vec<usize> = (0..self.states.len()).filter(free).collect();
-            flat_directions(&self.hessian, &ranges, &places)
-        };
-        loop {
-            for direction in &flat {
-                for &k in &direction.parameters {
-                    self.states[k] = State::Unmeasured;
-                }
+        // a bound that does not hold a parameter does not break a valley either
+        let mut flat = Vec::new();
+        while !held.is_empty() {
+            let may_move = |k: &usize| {
+                self.states[*k] == State::Free
+                    || held.contains(k) && self.states[*k] != State::Unmeasured
+            };
+            let places: Vec<usize> = (0..self.states.len()).filter(may_move).collect();
+            flat = flat_directions(&self.hessian, &ranges, &places);
+            if flat.is_empty() {
+                break;
             }
-            self.flat.append(&mut flat);
+            self.leave_out(&mut flat);
+        }
+        loop {
+            self.leave_out(&mut flat);
             let free: Vec<usize> = (0..self.states.len())
                 .filter(|k| self.states[*k] == State::Free)
                 .collect();
@@ -260,10 +261,26 @@ impl Fit {
         }
     }
 
-    /// Parameters on a bound that the gradient does not push against.
+    /// Keeps directions without curvature, and leaves their parameters out.
+    fn leave_out(&mut self, flat: &mut Vec<Flat>) {
+        for direction in flat.iter() {
+            for &k in &direction.parameters {
+                self.states[k] = State::Unmeasured;
+            }
+        }
+        self.flat.append(flat);
+    }
+
+    /// Parameters on a bound that the gradient does not push against, though there is
+    /// curvature along them: without, it is the profile that tells whether the likelihood
+    /// has a kink there.
     fn hardly_held(&self, ranges: &[f64]) -> Vec<usize> {
-        let scale = |k: usize| conditional(&self.hessian, ranges, &[k])[0];
-        let hardly = |k: &usize| self.gradient[*k].abs() * scale(*k) < HARDLY;
+        let n = self.point.len();
+        let hardly = |k: &usize| {
+            let scale = conditional(&self.hessian, ranges, &[*k])[0];
+            let curvature = self.hessian[k * n + k] * scale * scale;
+            self.gradient[*k].abs() * scale < HARDLY && curvature.abs() >= UNMEASURED
+        };
         self.at_bound().filter(hardly).collect()
     }
 }
