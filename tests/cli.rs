@@ -640,8 +640,7 @@ fn events_with_missing_features_can_be_dropped() {
     place.run("out", &[]).exits(4);
     let done = place.run("out", &["data.on_missing=drop"]).exits(0);
     assert!(
-        done.stderr
-            .contains("data.source: 3 events (0.75 %,"),
+        done.stderr.contains("data.source: 3 events (0.75 %,"),
         "{}",
         done.stderr
     );

@@ -296,7 +296,10 @@ fn events_in_a_file_measure_the_same_as_events_in_memory() {
     for k in 0..3 {
         let of = |run: &Value, key: &str| run["fit"]["parameters"][k][key].clone();
         close(&of(&streamed, "value"), &of(&memory, "value"));
-        assert_eq!(of(&streamed, "error").is_null(), of(&memory, "error").is_null());
+        assert_eq!(
+            of(&streamed, "error").is_null(),
+            of(&memory, "error").is_null()
+        );
         if of(&memory, "error").is_number() {
             close(&of(&streamed, "error"), &of(&memory, "error"));
         }

@@ -12,7 +12,8 @@ use crate::config::{ExecutorKind, Experiment};
 use crate::ensemble::{Interrupt, Unit};
 use crate::executor::{Block, blocks};
 use crate::run::{
-    DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
+    DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State,
+    VersionRecord,
 };
 use serde_json::json;
 use sideband_models::{Compute, cpu_kernel};

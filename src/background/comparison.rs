@@ -835,6 +835,7 @@ mod tests {
             chi2_after_covariance: None,
             chi2_shape_statistical: None,
             chi2_shape: None,
+            sensitivity: None,
         }
     }
 
@@ -850,10 +851,10 @@ mod tests {
             .iter()
             .map(|c| c.covariance(&v.after.values))
             .collect();
-        for i in 0..2 {
-            for k in 0..2 {
-                let sum = parts[0][i][k] + parts[1][i][k];
-                assert!((sum - v.covariance[i][k]).abs() < 1e-12);
+        for (i, line) in v.covariance.iter().enumerate() {
+            for (k, whole) in line.iter().enumerate() {
+                let sum: f64 = parts.iter().map(|part| part[i][k]).sum();
+                assert!((sum - whole).abs() < 1e-12);
             }
             assert!((parts[0][i][i].sqrt() - v.components["members"][i]).abs() < 1e-12);
         }

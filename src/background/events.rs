@@ -347,12 +347,7 @@ impl FeatureValues<'_> {
 }
 
 /// What is missing of a sample, by the keys of the configuration.
-fn losses(
-    place: &str,
-    config: &Config,
-    table: &EventTable,
-    rest: Option<&Rest>,
-) -> Losses {
+fn losses(place: &str, config: &Config, table: &EventTable, rest: Option<&Rest>) -> Losses {
     let key = |loss: &Loss| match loss.kind {
         LossKind::Selection => format!("{place}.selection"),
         LossKind::Region if config.regions.contains_key(&loss.name) => {
@@ -361,7 +356,11 @@ fn losses(
         _ => match loss.name.strip_prefix("interpolation:") {
             Some("category") => "interpolation.category.column".to_owned(),
             Some(axis) => format!("interpolation.plane.{axis}"),
-            None => loss.name.strip_prefix(EXACT).unwrap_or(&loss.name).to_owned(),
+            None => loss
+                .name
+                .strip_prefix(EXACT)
+                .unwrap_or(&loss.name)
+                .to_owned(),
         },
     };
     let mut lost: Vec<Loss> = table.report.losses.clone();

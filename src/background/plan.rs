@@ -498,7 +498,10 @@ pub(super) fn scaling(
         rows.extend(sample.trained(region).filter(|i| !held_out(*i)));
         Ok(rows)
     };
-    let rows: Vec<Vec<usize>> = samples.iter().map(training_rows).collect::<Result<_, _>>()?;
+    let rows: Vec<Vec<usize>> = samples
+        .iter()
+        .map(training_rows)
+        .collect::<Result<_, _>>()?;
     let events = rows.iter().map(Vec::len).sum();
     // each class has the same share of the weight
     let each = |visit: &mut dyn FnMut(usize, f64, f64)| {

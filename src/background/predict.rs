@@ -1,8 +1,8 @@
 //! An ensemble of a run applied to other events.
 
+use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor};
 use super::events::categories;
 use super::interpolation::in_box;
-use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor};
 use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
@@ -276,7 +276,11 @@ fn extrapolated(support: Option<&Support>, table: &EventTable) -> Option<String>
     let rows = (0..table.len()).filter(|row| table.flags[*row] & LACKS == 0);
     let events = rows.map(|row| {
         let weight = table.weights[row];
-        (&table.features[row * width..(row + 1) * width], weight, weight)
+        (
+            &table.features[row * width..(row + 1) * width],
+            weight,
+            weight,
+        )
     });
     let outside = count(support, events);
     (outside.events > 0).then(|| {
@@ -323,10 +327,7 @@ fn hidden(
     for (name, region) in &config.regions {
         let key = format!("the run's regions.{name}.selection");
         let compiled = resolver.compile(&region.selection);
-        regions.push((
-            name.clone(),
-            compiled.map_err(|e| PlanError::data(key, e))?,
-        ));
+        regions.push((name.clone(), compiled.map_err(|e| PlanError::data(key, e))?));
     }
     Ok(blinding.hidden(SampleRole::Data, &regions, None))
 }
@@ -382,7 +383,9 @@ fn read_events(
     if let Some(interpolation) = &config.interpolation {
         let inside = resolver.compile(&in_box(interpolation));
         let inside = inside.map_err(data("the run's interpolation.plane"))?;
-        request.flags.push(("interpolation.plane".to_owned(), inside));
+        request
+            .flags
+            .push(("interpolation.plane".to_owned(), inside));
         let category = interpolation.category.iter();
         listed.extend(category.map(|category| {
             let column = &category.column;
@@ -395,7 +398,12 @@ fn read_events(
         (Some(_), 1) => 0,
         (_, count) => count,
     };
-    let mut first = inputs - listed.iter().map(|(.., listed)| made(listed)).sum::<usize>().min(inputs);
+    let mut first = inputs
+        - listed
+            .iter()
+            .map(|(.., listed)| made(listed))
+            .sum::<usize>()
+            .min(inputs);
     for (_, column, listed) in listed {
         let value = resolver.compile(&column);
         let inputs = first..first + made(&listed);

@@ -241,9 +241,7 @@ impl From<PredictError> for Failure {
             | PredictError::NoId { .. }
             | PredictError::Unfinished(_)
             | PredictError::Empty(_) => fail(Exit::Data, &error),
-            PredictError::Output(_) | PredictError::MixedBlinding(_) => {
-                fail(Exit::Usage, &error)
-            }
+            PredictError::Output(_) | PredictError::MixedBlinding(_) => fail(Exit::Usage, &error),
             PredictError::Apply(_) | PredictError::Write { .. } => fail(Exit::Internal, &error),
         }
     }

@@ -4,8 +4,8 @@
 
 use super::options::StatusArguments;
 use super::{Done, Exit, print, print_json, table};
-use crate::executor::{describe, duration};
 use crate::background::Verdict;
+use crate::executor::{describe, duration};
 use crate::measurement::MeasurementProgress;
 use crate::report::read_metrics;
 use crate::run::{RunDirectory, State, WorkerStatus, holders, read_workers};
@@ -69,7 +69,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
             "workers": workers.iter().map(|(w, _)| w).collect::<Vec<_>>(),
             "claims": claims.iter().map(|c| json!({ "block": c.block, "worker": c.worker,
                 // of a token whose date lies ahead nobody knows
-                "seconds": (c.age < Duration::MAX).then(|| c.age.as_secs_f64()) })).collect::<Vec<_>>(),
+                "seconds": (c.age < Duration::MAX).then_some(c.age.as_secs_f64()) })).collect::<Vec<_>>(),
         });
         if let Some(measurement) = &measurement {
             value["measurement"] = json!(measurement);

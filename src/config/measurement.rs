@@ -8,6 +8,7 @@ mod likelihood;
 mod model;
 mod ratios;
 
+use likelihood::default_finite_sample_points;
 pub use likelihood::{
     Aggregate, CalibrationMethod, ContourConfig, CorrelationConfig, HistogramConfig,
     LikelihoodConfig, LimitConfig, NotPositiveConfig, TestStatistic, ToyEvents, ToysConfig,
@@ -16,7 +17,6 @@ pub use model::{
     ChannelConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode, ObservedConfig,
     ParameterConfig, ProcessConfig, SystematicConfig,
 };
-use likelihood::default_finite_sample_points;
 use model::{ColumnsConfig, SideConfig};
 pub use ratios::{FIXED_SUFFIX, RatioName, side};
 

@@ -368,15 +368,16 @@ impl Counts {
 
     /// What rows lack that must be there: reason, rows, file and row of the first.
     fn lacking(&self, request: &ScanRequest) -> impl Iterator<Item = (Reason, u64, usize, u64)> {
-        self.all().filter(|(reason, _)| match reason {
-            Reason::Feature(_) | Reason::Category(_) => true,
-            Reason::Column(k) => request.matters(*k).is_some(),
-            _ => false,
-        })
-        .filter_map(|(reason, lost)| {
-            let (file, row) = lost.first?;
-            Some((reason, lost.weights.len() as u64, file, row))
-        })
+        self.all()
+            .filter(|(reason, _)| match reason {
+                Reason::Feature(_) | Reason::Category(_) => true,
+                Reason::Column(k) => request.matters(*k).is_some(),
+                _ => false,
+            })
+            .filter_map(|(reason, lost)| {
+                let (file, row) = lost.first?;
+                Some((reason, lost.weights.len() as u64, file, row))
+            })
     }
 
     /// The first row that lacks something, and the first that it lacks: its name, place

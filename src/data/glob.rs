@@ -176,11 +176,20 @@ mod tests {
 
     #[test]
     fn patterns_mean_what_they_always_meant() {
-        let files = ["a/1.parquet", "a/b/2.parquet", "c/3.parquet", "c/x.txt", "4.parquet"];
+        let files = [
+            "a/1.parquet",
+            "a/b/2.parquet",
+            "c/3.parquet",
+            "c/x.txt",
+            "4.parquet",
+        ];
         let directory = folder(&files);
         let base = directory.path();
         assert_eq!(names_of("*.parquet", base), ["4.parquet"]);
-        assert_eq!(names_of("*/?.parquet", base), ["a/1.parquet", "c/3.parquet"]);
+        assert_eq!(
+            names_of("*/?.parquet", base),
+            ["a/1.parquet", "c/3.parquet"]
+        );
         assert_eq!(
             names_of("**/*.parquet", base),
             ["4.parquet", "a/1.parquet", "a/b/2.parquet", "c/3.parquet"]
@@ -192,7 +201,10 @@ mod tests {
         let found = find(absolute.to_str().unwrap(), Path::new("elsewhere")).unwrap();
         assert_eq!(found, [base.join("a/1.parquet")]);
         assert!(matches!(find("d/*", base), Err(DataError::NoMatch { .. })));
-        assert!(matches!(find("a[", base), Err(DataError::BadPattern { .. })));
+        assert!(matches!(
+            find("a[", base),
+            Err(DataError::BadPattern { .. })
+        ));
     }
 
     #[cfg(unix)]

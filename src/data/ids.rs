@@ -120,7 +120,9 @@ impl Ids {
     pub(crate) fn sorted_keys(&self) -> Result<Vec<u64>, DataError> {
         let mut keys = memory::reserved(self.len())?;
         let events = (0..self.len()).into_par_iter();
-        events.map(|event| self.key(event)).collect_into_vec(&mut keys);
+        events
+            .map(|event| self.key(event))
+            .collect_into_vec(&mut keys);
         keys.par_sort_unstable();
         Ok(keys)
     }

@@ -130,9 +130,9 @@ impl Losses {
             LossKind::Region => {
                 format!("are not in the region because `{name}` has no value for them")
             }
-            LossKind::Input => format!(
-                "were dropped because `{name}` is missing or not finite (data.on_missing)"
-            ),
+            LossKind::Input => {
+                format!("were dropped because `{name}` is missing or not finite (data.on_missing)")
+            }
             LossKind::Category => format!(
                 "were dropped because their value of `{name}` is missing or none of those listed \
                  (data.on_missing)"
@@ -210,7 +210,10 @@ mod tests {
         assert_eq!(dropped.share(&dropped.lost[0]), 0.1);
         assert!(dropped.beyond(0.0).is_none());
         let text = dropped.sentences().next().unwrap_or_default();
-        assert!(text.contains("10 events (10.00 %, sum of weights 5) were dropped"), "{text}");
+        assert!(
+            text.contains("10 events (10.00 %, sum of weights 5) were dropped"),
+            "{text}"
+        );
         assert!(text.ends_with("first on row 3 of t.parquet."), "{text}");
         for kind in [LossKind::Selection, LossKind::Region, LossKind::Variable] {
             assert!(losses(kind, 10).beyond(0.05).is_some());

@@ -143,7 +143,9 @@ impl ScanRequest {
     /// Rows of a column that matter: those with any of these flags, or all.
     pub(super) fn matters(&self, column: usize) -> Option<u64> {
         let mut needed = self.needed.iter();
-        needed.find(|(place, _)| *place == column).map(|(_, flags)| *flags)
+        needed
+            .find(|(place, _)| *place == column)
+            .map(|(_, flags)| *flags)
     }
 
     /// Whether the number of events is the number of rows, in any part.

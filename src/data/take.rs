@@ -151,7 +151,9 @@ impl Plan<'_> {
             if all_finite(values) || made.any(|inputs| inputs.contains(&k)) {
                 continue;
             }
-            let missing = rows.iter().filter(|&&row| !values[row as usize].is_finite());
+            let missing = rows
+                .iter()
+                .filter(|&&row| !values[row as usize].is_finite());
             lacking.extend(missing.map(|&row| (Reason::Feature(k), row)));
         }
         for (k, category) in request.categories.iter().enumerate() {

@@ -157,7 +157,9 @@ impl Analyst<'_> {
 
     /// The range of a scan as the Hessian has it; none where it says nothing.
     fn hessian_range(&self, best: &Fit, place: usize) -> Option<[f64; 2]> {
-        let error = best.error(place).filter(|_| self.hessian_error(best, place).is_some())?;
+        let error = best
+            .error(place)
+            .filter(|_| self.hessian_error(best, place).is_some())?;
         let (low, high) = self.parameters.list[place].bounds;
         Some([-REACH, REACH].map(|n| (best.point[place] + n * error).clamp(low, high)))
     }
@@ -191,9 +193,8 @@ impl Analyst<'_> {
             p.value == bound || (NEEDED..=FARTHEST * NEEDED).contains(&p.t)
         };
         let others = found.best.others.iter();
-        let mut others = others.filter(|o| {
-            o.is_converged && 2.0 * (o.nll - found.best.nll) < NEEDED
-        });
+        let mut others =
+            others.filter(|o| o.is_converged && 2.0 * (o.nll - found.best.nll) < NEEDED);
         is_end(first, low)
             && is_end(last, high)
             && others.all(|o| (first.value..=last.value).contains(&o.point[place]))
@@ -451,8 +452,8 @@ impl Analyst<'_> {
         let mut all = IndexMap::new();
         for of in &impacts.impacts {
             let result = match self.hessian_error(best, of.parameter) {
-                Some(_) => self.from_hessian(likelihood, best, of),
-                None => self.from_profile(likelihood, best, (of, &asked.groups), found),
+                Some(_) => self.by_hessian(likelihood, best, of),
+                None => self.by_profile(likelihood, best, (of, &asked.groups), found),
             };
             all.insert(parameters[of.parameter].name.clone(), result);
         }
@@ -487,13 +488,10 @@ impl Analyst<'_> {
         ranking.collect()
     }
 
-    fn from_hessian(
-        &self,
-        likelihood: &dyn Likelihood,
-        best: &Fit,
-        of: &Impacts,
-    ) -> ImpactsResult {
-        let unit = self.parameters.error(of.parameter, best.point[of.parameter], 1.0);
+    fn by_hessian(&self, likelihood: &dyn Likelihood, best: &Fit, of: &Impacts) -> ImpactsResult {
+        let unit = self
+            .parameters
+            .error(of.parameter, best.point[of.parameter], 1.0);
         let groups = of.groups.iter();
         ImpactsResult {
             from: ErrorSource::Hessian,
@@ -508,7 +506,7 @@ impl Analyst<'_> {
 
     /// Errors from the profile, on the side where there is one: those of a parameter on a
     /// bound.
-    fn from_profile(
+    fn by_profile(
         &self,
         likelihood: &dyn Likelihood,
         best: &Fit,

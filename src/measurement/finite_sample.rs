@@ -65,7 +65,9 @@ impl Trainings<'_> {
         let known = known.map_err(|e| MeasureError::Fit(e.to_string()))?;
         if let Some(why) = known.not_measured {
             let name = &analyst.parameters.list[place].name;
-            return Err(MeasureError::Other(format!("{name} is not measured: {why}")));
+            return Err(MeasureError::Other(format!(
+                "{name} is not measured: {why}"
+            )));
         }
         let nodes = self.nodes(&analyst, &best, place)?;
         let [(bootstrapped, n), (fixed, m)] = [
@@ -124,7 +126,13 @@ impl Trainings<'_> {
         }
         let step = (high - low) / (points - 1) as f64;
         let last = points - 1;
-        let at = |i: usize| if i == last { high } else { low + step * i as f64 };
+        let at = |i: usize| {
+            if i == last {
+                high
+            } else {
+                low + step * i as f64
+            }
+        };
         Ok((0..points).map(at).collect())
     }
 

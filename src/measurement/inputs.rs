@@ -82,7 +82,9 @@ fn same(one: &[FileRecord], other: &[FileRecord]) -> bool {
 fn words(files: &[FileRecord]) -> String {
     let one = |file: &FileRecord| {
         let digest = file.sha256.get(..SHORT).unwrap_or(&file.sha256);
-        let rows = file.rows.map_or_else(String::new, |rows| format!("{rows} rows, "));
+        let rows = file
+            .rows
+            .map_or_else(String::new, |rows| format!("{rows} rows, "));
         format!("{}: {rows}sha256 {digest}", file.path)
     };
     files.iter().map(one).collect::<Vec<_>>().join("; ")

@@ -7,9 +7,7 @@
 
 use super::analyse::Analyst;
 use crate::config::Coordinate;
-use crate::inference::fit::{
-    End, Fit, FitError, FitSettings, ScanSettings, State, minos, scan,
-};
+use crate::inference::fit::{End, Fit, FitError, FitSettings, ScanSettings, State, minos, scan};
 use crate::inference::{Likelihood, Parameter};
 
 /// An error above this part of the distance of the bounds is checked against the profile.
@@ -49,8 +47,9 @@ impl Analyst<'_> {
         match self.parameters.coordinates.get(place) {
             None | Some(Coordinate::Linear) => Some(error),
             // the square is no straight line within an error of zero
-            Some(Coordinate::Sqrt) => (error <= at.abs())
-                .then(|| self.parameters.error(place, at, error)),
+            Some(Coordinate::Sqrt) => {
+                (error <= at.abs()).then(|| self.parameters.error(place, at, error))
+            }
         }
     }
 
@@ -203,7 +202,9 @@ impl Analyst<'_> {
         let mut places: Vec<usize> = flat.flat_map(|f| f.parameters.clone()).collect();
         if let Some(own) = best.covariance_of(place, place) {
             places.extend((0..best.point.len()).filter(|k| {
-                let both = best.covariance_of(place, *k).zip(best.covariance_of(*k, *k));
+                let both = best
+                    .covariance_of(place, *k)
+                    .zip(best.covariance_of(*k, *k));
                 both.is_some_and(|(both, other)| both.abs() > TOGETHER * (own * other).sqrt())
             }));
         }
@@ -229,7 +230,11 @@ impl Analyst<'_> {
             settings.with_fixed(*k, best.point[*k])
         });
         let found = minos(likelihood, &settings, best, place, 1.0).ok()?;
-        let end = if direction < 0.0 { found.lower } else { found.upper };
+        let end = if direction < 0.0 {
+            found.lower
+        } else {
+            found.upper
+        };
         match end {
             End::Crossing(x) => {
                 let value = self.reported(place, best.point[place]);

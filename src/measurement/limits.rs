@@ -87,7 +87,9 @@ pub(super) fn limit(
     result.expected = expected.iter().any(Option::is_some).then_some(expected);
     let highest = result.observed.into_iter();
     let highest = highest.chain(expected.into_iter().flatten());
-    let highest = highest.fold(None, |most: Option<f64>, x| Some(most.map_or(x, |m| m.max(x))));
+    let highest = highest.fold(None, |most: Option<f64>, x| {
+        Some(most.map_or(x, |m| m.max(x)))
+    });
     let grid = grid(analyst, scanned, place, highest);
     let (curve, failed) = curve(analyst, &tests, statistic, &grid, place);
     result.curve = curve;
@@ -116,12 +118,7 @@ fn explained(analyst: &Analyst<'_>, place: usize, error: &AsymptoticError) -> St
 
 /// The values of the scan, and some more up to where the limits are, which may be far from
 /// the best fit; in the fit's coordinate, rising.
-fn grid(
-    analyst: &Analyst<'_>,
-    scanned: &[f64],
-    place: usize,
-    highest: Option<f64>,
-) -> Vec<f64> {
+fn grid(analyst: &Analyst<'_>, scanned: &[f64], place: usize, highest: Option<f64>) -> Vec<f64> {
     let coordinate = |value: f64| analyst.parameters.coordinate(place, value);
     let mut grid: Vec<f64> = scanned.iter().map(|value| coordinate(*value)).collect();
     let (low, high) = analyst.parameters.list[place].bounds;
@@ -222,9 +219,7 @@ fn region(
         let parameter = &analyst.parameters.list[place];
         let (low, high) = parameter.bounds;
         let range = match config.range.get(&parameter.name) {
-            Some(given) => {
-                given.map(|x| analyst.parameters.coordinate(place, x).clamp(low, high))
-            }
+            Some(given) => given.map(|x| analyst.parameters.coordinate(place, x).clamp(low, high)),
             None => {
                 // the region is not drawn to its edge: t is above that of its border there
                 let wanted = (LEAST * border(outermost), MARGIN * border(outermost).sqrt());

@@ -48,8 +48,8 @@ pub use page::{redraw as redraw_measurement, verdict as measurement_verdict};
 pub use pipeline::{Measured, measure};
 pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
 pub use result::{
-    Checks, ClsPoint, ContourLevel, ContourResult, Curve, ErrorSource, FiniteSample, FiniteSamplePoint,
-    FitResult, ImpactResult, ImpactsResult, IntervalSet, LimitResult, MeasurementResult,
-    ParameterResult, ScanResult, ToyPoint, ToysResult,
+    Checks, ClsPoint, ContourLevel, ContourResult, Curve, ErrorSource, FiniteSample,
+    FiniteSamplePoint, FitResult, ImpactResult, ImpactsResult, IntervalSet, LimitResult,
+    MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,
 };
 pub use trust::RatioTrust;

@@ -412,7 +412,13 @@ impl Study<'_> {
                 .iter()
                 .flat_map(|c| c.points.iter().map(|p| p[0]))
                 .collect();
-            limit(analyst, (config, is_hidden), data, &asimov, (found, &scanned))
+            limit(
+                analyst,
+                (config, is_hidden),
+                data,
+                &asimov,
+                (found, &scanned),
+            )
         });
         let contours = asked.contours.iter().map(|config| {
             (self.say)(&format!("contour of {}", config.parameters.join(" and ")));

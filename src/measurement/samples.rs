@@ -124,7 +124,11 @@ impl<'a> Reader<'a> {
             let shared = hidden
                 .filter(|flags| flags & HIDDEN != 0)
                 .fold(0, |all, flags| all | flags);
-            let itself = if self.blinding.shows(region) { 0 } else { 1 << region };
+            let itself = if self.blinding.shows(region) {
+                0
+            } else {
+                1 << region
+            };
             if shared | itself == 0 {
                 continue;
             }

@@ -125,10 +125,7 @@ fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureE
             "value",
             numbers(all.iter().map(|p| Some(p.value)).collect()),
         ),
-        (
-            "error",
-            numbers(all.iter().map(|p| p.error).collect()),
-        ),
+        ("error", numbers(all.iter().map(|p| p.error).collect())),
         (
             "error_down",
             numbers(all.iter().map(|p| p.error_down).collect()),

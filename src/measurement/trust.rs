@@ -275,7 +275,10 @@ impl RatioTrust {
                 "no distribution of a feature could be tested".to_owned(),
             );
         }
-        if self.closure.is_some_and(|auc| !auc.error.is_finite() || auc.error <= 0.0) {
+        if self
+            .closure
+            .is_some_and(|auc| !auc.error.is_finite() || auc.error <= 0.0)
+        {
             say(Status::Untested, "the AUC has no error".to_owned());
         }
         if self.members == 1 {
@@ -287,7 +290,10 @@ impl RatioTrust {
         if integral.is_finite() && (integral - 1.0).abs() > PULL * error {
             say(
                 Status::Warning,
-                format!("integral {} is not one", numbers::joined(integral, &[error], " +- ")),
+                format!(
+                    "integral {} is not one",
+                    numbers::joined(integral, &[error], " +- ")
+                ),
             );
         }
         if let Some(found) = self.calibration_p.filter(|found| *found < p) {

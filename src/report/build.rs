@@ -120,16 +120,19 @@ pub fn write(
         path: plots.clone(),
         source,
     })?;
-    figures.par_iter().zip(&names).try_for_each(|(named, name)| {
-        let plot = |source| ReportError::Plot {
-            name: name.clone(),
-            source,
-        };
-        let path = directory.plots().join(format!("{name}.svg"));
-        directory.write(&path, named.figure.svg.as_bytes())?;
-        let png = named.figure.to_png().map_err(plot)?;
-        Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
-    })?;
+    figures
+        .par_iter()
+        .zip(&names)
+        .try_for_each(|(named, name)| {
+            let plot = |source| ReportError::Plot {
+                name: name.clone(),
+                source,
+            };
+            let path = directory.plots().join(format!("{name}.svg"));
+            directory.write(&path, named.figure.svg.as_bytes())?;
+            let png = named.figure.to_png().map_err(plot)?;
+            Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
+        })?;
     let mut drawn = BTreeSet::from(["plots/report.toml".to_owned()]);
     for name in &names {
         drawn.extend(["svg", "png"].map(|ending| format!("plots/{name}.{ending}")));
@@ -181,11 +184,7 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         let rows = rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
         let more = if list.len() > 3 { ", …" } else { "" };
-        format!(
-            "{}{more} ({} files{rows})",
-            names.join(", "),
-            list.len()
-        )
+        format!("{}{more} ({} files{rows})", names.join(", "), list.len())
     };
     let m = &metrics.members;
     let source = &manifest.inputs.source;
@@ -406,9 +405,10 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
                 rows: weights,
             },
             Table {
-                caption: "Events to be predicted outside of what was trained: beyond the values of \
+                caption:
+                    "Events to be predicted outside of what was trained: beyond the values of \
                           the training region's events, or in a category without any."
-                    .to_owned(),
+                        .to_owned(),
                 header: texts(&[
                     "Region",
                     "Events",
@@ -464,7 +464,8 @@ fn region_section(
     }
     if let Some((key, v)) = region.variables.iter().find(|(_, v)| !v.is_input) {
         let file = vec![name.to_owned(), key.clone(), "correlation".to_owned()];
-        let figure = figures::correlation(config, region, v).map_err(plot_error(&file.join(" ")))?;
+        let figure =
+            figures::correlation(config, region, v).map_err(plot_error(&file.join(" ")))?;
         figures.push(Named {
             name: file,
             caption: format!("Correlation over members between bins of {}.", v.label),

@@ -2,12 +2,12 @@
 //! tables, figures, and a section of the matrix's page.
 
 use super::build::{ReportError, plot_error};
+use super::names::file_names;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
 use super::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
-use super::names::file_names;
 use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::run::{DirectoryError, RunDirectory};
 use indexmap::IndexMap;

@@ -186,7 +186,11 @@ pub(super) fn correlation(
                 .enumerate()
                 .map(|(j, c)| {
                     let product = v.covariance[i][i] * v.covariance[j][j];
-                    if product > 0.0 { c / product.sqrt() } else { 0.0 }
+                    if product > 0.0 {
+                        c / product.sqrt()
+                    } else {
+                        0.0
+                    }
                 })
                 .collect()
         })

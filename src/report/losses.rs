@@ -61,7 +61,10 @@ pub(super) fn section(losses: &[Losses]) -> Section {
     Section {
         title: "Events that are missing".to_owned(),
         text: kept.chain(text).collect(),
-        tables: (!table.rows.is_empty()).then_some(table).into_iter().collect(),
+        tables: (!table.rows.is_empty())
+            .then_some(table)
+            .into_iter()
+            .collect(),
         ..Section::default()
     }
 }

@@ -479,7 +479,7 @@ impl<'de> de::Deserializer<'de> for Node<'de> {
 mod tests {
     use super::*;
     use indexmap::IndexMap;
-    use serde::Deserialize;
+    use serde::{Deserialize, Serialize};
 
     #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
     enum Kind {

@@ -7,9 +7,7 @@ use sideband::inference::fit::{FitSettings, Search, fit};
 use sideband::inference::histogram::{Factor, HistogramChannel, HistogramModel, Template};
 use sideband::inference::interference::Truth;
 use sideband::inference::neyman::{Belt, Statistic};
-use sideband::inference::toys::{
-    Toy, ToyRecord, coverage, fit_toy, poisson, randomised, toy_set,
-};
+use sideband::inference::toys::{Toy, ToyRecord, coverage, fit_toy, poisson, randomised, toy_set};
 use sideband::inference::{Coefficient, Interpolation, Parameter, RateResponse};
 
 const BACKGROUND: [f64; 5] = [220.0, 160.0, 90.0, 45.0, 20.0];
@@ -36,10 +34,7 @@ impl Counts {
                 ("B", "1 - x", BACKGROUND.to_vec()),
             ]
         } else {
-            vec![
-                ("S", "x", SIGNAL.to_vec()),
-                ("B", "1", BACKGROUND.to_vec()),
-            ]
+            vec![("S", "x", SIGNAL.to_vec()), ("B", "1", BACKGROUND.to_vec())]
         };
         let template = |(name, coefficient, nominal): (&str, &str, Vec<f64>)| Template {
             name: name.to_owned(),
@@ -122,10 +117,7 @@ fn intervals_at_a_bound_cover() {
         let counts = Counts::new(interferes);
         let error = counts.error();
         // the study's points are values of its first parameter
-        let truths: Vec<Truth> = INSIDE
-            .iter()
-            .map(|n| Truth::nominal(n * error))
-            .collect();
+        let truths: Vec<Truth> = INSIDE.iter().map(|n| Truth::nominal(n * error)).collect();
         let toys = if is_full() { 40_000 } else { 8000 };
         let measure = |truth: &Truth, toy| counts.toy(truth.mu, toy);
         let of_belt = throw(measure, 12, toys, &truths);
@@ -137,7 +129,9 @@ fn intervals_at_a_bound_cover() {
             .collect();
         let belt = Belt::new(&sets, &LEVELS, Statistic::TwoSided).unwrap();
         let what = if interferes { "x^2 S + x I" } else { "x S" };
-        println!("| {what}, errors inside | t < 1 | t < 4 | belt 68.27 % | belt 95.45 % | on the bound |");
+        println!(
+            "| {what}, errors inside | t < 1 | t < 4 | belt 68.27 % | belt 95.45 % | on the bound |"
+        );
         println!("|---|---|---|---|---|---|");
         for (i, records) in records.iter().enumerate() {
             let failed = records.iter().filter(|r| !r.converged).count();

@@ -56,7 +56,11 @@ fn written(place: &Workplace, run: &str, digests: &[String]) -> BTreeMap<String,
 /// A file without digests, sizes and times.
 fn plain(path: &Path, digests: &[String]) -> Vec<u8> {
     let bytes = fs::read(path).unwrap();
-    let ending = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+    let ending = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     if !["json", "jsonl", "html", "toml", "csv", "tex", "txt"].contains(&ending.as_str()) {
         return bytes;
     }
@@ -114,7 +118,12 @@ fn digests(place: &Workplace) -> Vec<String> {
             let digest = Sha256::digest(fs::read(path).unwrap());
             digest.iter().map(|byte| format!("{byte:02x}")).collect()
         })
-        .chain([place.path("").display().to_string().trim_end_matches('/').to_owned()])
+        .chain([place
+            .path("")
+            .display()
+            .to_string()
+            .trim_end_matches('/')
+            .to_owned()])
         .collect()
 }
 
@@ -160,15 +169,25 @@ fn same_whatever_is_hidden(
         let [one, other] = [0, 1].map(|k| both[k].last().unwrap());
         assert_eq!(one, other, "{arguments:?}");
     }
-    let files = places.each_ref().map(|place| written(place, "out", &all_digests));
+    let files = places
+        .each_ref()
+        .map(|place| written(place, "out", &all_digests));
     let names = |k: usize| files[k].keys().cloned().collect::<Vec<_>>();
     assert_eq!(names(0), names(1));
     for (name, bytes) in &files[0] {
         let other = &files[1][name];
-        let shown = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(3000)]).into_owned();
-        assert!(bytes == other, "{name}:\n{}\n{}", shown(bytes), shown(other));
+        let shown =
+            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(3000)]).into_owned();
+        assert!(
+            bytes == other,
+            "{name}:\n{}\n{}",
+            shown(bytes),
+            shown(other)
+        );
     }
-    let new = places.each_ref().map(|place| fs::read(place.path(NEW)).ok());
+    let new = places
+        .each_ref()
+        .map(|place| fs::read(place.path(NEW)).ok());
     assert!(new[0] == new[1], "{NEW}");
     places
 }
@@ -226,7 +245,9 @@ selection = "eta < 100"
 fn a_reweighting_says_nothing_of_hidden_events() {
     let places = same_whatever_is_hidden(&two_samples, &[], &COMMANDS);
     let [place, _] = &places;
-    let plan = place.sideband(&["plan", "config.toml", "--no-calibration"]).exits(0);
+    let plan = place
+        .sideband(&["plan", "config.toml", "--no-calibration"])
+        .exits(0);
     assert!(plan.stdout.contains("blind       sr"), "{}", plan.stdout);
     let metrics = place.json("out/metrics.json");
     let events = |region: &str| metrics["regions"][region]["target_events"].clone();
@@ -253,14 +274,30 @@ fn a_ratio_says_nothing_of_hidden_events() {
     commands.push(predict);
     let settings = ["experiment.method=ratio"];
     let [place, _] = same_whatever_is_hidden(&two_samples, &settings, &commands);
-    let all = ["predict", "out", "target.parquet", "--out", "all.parquet", "--unblind"];
+    let all = [
+        "predict",
+        "out",
+        "target.parquet",
+        "--out",
+        "all.parquet",
+        "--unblind",
+    ];
     place.sideband(&all).exits(0);
     let rows = |name: &str| read_parquet(&place.path(name))[0].1.len();
     assert_eq!(rows("all.parquet"), rows(NEW) + HIDDEN[0]);
     // the source is no secret
-    place.sideband(&["predict", "out", "source.parquet", "--out", "s.parquet"]).exits(0);
+    place
+        .sideband(&["predict", "out", "source.parquet", "--out", "s.parquet"])
+        .exits(0);
     assert_eq!(rows("s.parquet"), rows("source.parquet"));
-    let both = ["predict", "out", "target.parquet", "source.parquet", "--out", "b.parquet"];
+    let both = [
+        "predict",
+        "out",
+        "target.parquet",
+        "source.parquet",
+        "--out",
+        "b.parquet",
+    ];
     let refused = place.sideband(&both).exits(2);
     assert!(refused.stderr.contains("--unblind"), "{}", refused.stderr);
 }
@@ -328,7 +365,10 @@ fn closed_again_nothing_of_the_open_result_is_left() {
     for place in [&open, &closed] {
         place.sideband(&run).exits(0);
     }
-    assert_ne!(open.sideband(&["inspect", "out"]).exits(0).stdout, inspected);
+    assert_ne!(
+        open.sideband(&["inspect", "out"]).exits(0).stdout,
+        inspected
+    );
     let digests = [digests(&open), digests(&closed)].concat();
     let [a, b] = [&open, &closed].map(|place| written(place, "out", &digests));
     for (name, bytes) in &a {
@@ -339,7 +379,10 @@ fn closed_again_nothing_of_the_open_result_is_left() {
     }
     let log = String::from_utf8(open.read("out/log.jsonl")).unwrap();
     let all = format!("{} events", HIDDEN[1] + 280);
-    assert!(!log.contains(&HIDDEN[1].to_string()) && !log.contains(&all), "{log}");
+    assert!(
+        !log.contains(&HIDDEN[1].to_string()) && !log.contains(&all),
+        "{log}"
+    );
 }
 
 /// Samples and observed events of a counting measurement: `region` 0 is measured without
@@ -437,8 +480,14 @@ classifier_members = 0
 fn a_measurement_beside_a_blind_region_says_nothing_of_it() {
     let commands = &COMMANDS[..5];
     let [place, _] = same_whatever_is_hidden(&measurement, &[], commands);
-    let plan = place.sideband(&["plan", "config.toml", "--no-calibration"]).exits(0);
-    assert!(plan.stdout.contains("blind regions: signal"), "{}", plan.stdout);
+    let plan = place
+        .sideband(&["plan", "config.toml", "--no-calibration"])
+        .exits(0);
+    assert!(
+        plan.stdout.contains("blind regions: signal"),
+        "{}",
+        plan.stdout
+    );
     assert_eq!(place.json("out/measurement.json")["data"], "observed");
 }
 
@@ -464,13 +513,23 @@ fn a_fit_that_needs_hidden_events_is_refused_by_name() {
             &["run", "config.toml", "--out", "refused"],
         ] {
             let done: Done = place.sideband(&[command, &set].concat()).exits(3);
-            for part in [key, "signal", "--unblind", "measurement.limit", "[observed]"] {
+            for part in [
+                key,
+                "signal",
+                "--unblind",
+                "measurement.limit",
+                "[observed]",
+            ] {
                 assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
             }
             assert!(!done.stderr.contains("1237"), "{}", done.stderr);
         }
         // before anything is trained
-        assert!(!place.path("refused/ensembles/S/members/member_0000.safetensors").exists());
+        assert!(
+            !place
+                .path("refused/ensembles/S/members/member_0000.safetensors")
+                .exists()
+        );
     }
     let open = ["--set", NEEDS[0].0[0], "--unblind"];
     let run = ["run", "config.toml", "--out", "open"];

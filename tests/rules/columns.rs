@@ -38,7 +38,9 @@ fn histogram(values: &[f64], weights: &[f64], edges: &[f64]) -> Vec<f64> {
 }
 
 fn list(value: &Value) -> Vec<f64> {
-    let values = value.as_array().unwrap_or_else(|| panic!("{value} is no list"));
+    let values = value
+        .as_array()
+        .unwrap_or_else(|| panic!("{value} is no list"));
     values.iter().map(|v| v.as_f64().unwrap()).collect()
 }
 
@@ -59,7 +61,12 @@ fn losses(result: &Value, sample: &str) -> Vec<(String, String, u64, f64)> {
     let of = |loss: &Value| {
         let text = |key: &str| loss[key].as_str().unwrap().to_owned();
         let events = loss["events"].as_u64().unwrap();
-        (text("kind"), text("name"), events, loss["weight"].as_f64().unwrap())
+        (
+            text("kind"),
+            text("name"),
+            events,
+            loss["weight"].as_f64().unwrap(),
+        )
     };
     found["lost"].as_array().unwrap().iter().map(of).collect()
 }
@@ -136,7 +143,10 @@ fn measured(seed: u64, first: i64, events: usize, shift: f64, total: f64) -> Col
         ("reg".to_owned(), Arc::new(Int64Array::from(region))),
         (
             "w".to_owned(),
-            Arc::new(Float64Array::from(vec![2.0 * total / events as f64; events])),
+            Arc::new(Float64Array::from(vec![
+                2.0 * total / events as f64;
+                events
+            ])),
         ),
         (
             "event".to_owned(),
@@ -149,8 +159,14 @@ fn measurement() -> Workplace {
     let place = Workplace::new();
     fs::write(place.path("config.toml"), MEASUREMENT).unwrap();
     write_parquet(&place.path("S.parquet"), measured(1, 0, 800, 1.0, 60.0));
-    write_parquet(&place.path("B.parquet"), measured(2, 1 << 20, 800, 0.0, 400.0));
-    write_parquet(&place.path("obs.parquet"), measured(3, 1 << 30, 900, 0.0, 1.0));
+    write_parquet(
+        &place.path("B.parquet"),
+        measured(2, 1 << 20, 800, 0.0, 400.0),
+    );
+    write_parquet(
+        &place.path("obs.parquet"),
+        measured(3, 1 << 30, 900, 0.0, 1.0),
+    );
     place
 }
 
@@ -197,21 +213,44 @@ fn an_observable_without_a_value_is_refused_or_dropped_from_everything() {
     place.edit("B.parquet", |columns| {
         let z = numbers(column(columns, "z"));
         // rows 0 to 39: half of them outside the channel, which ask for no z
-        let z = z.into_iter().enumerate().map(|(i, z)| (i >= 40).then_some(z));
+        let z = z
+            .into_iter()
+            .enumerate()
+            .map(|(i, z)| (i >= 40).then_some(z));
         set(columns, "z", floats(z.collect::<Vec<_>>()));
     });
     let done = place.run("never", &[]).exits(4);
-    for part in ["samples.B", "channels.c.observable", "20 of", "row 1 of", "on_missing = \"drop\""] {
+    for part in [
+        "samples.B",
+        "channels.c.observable",
+        "20 of",
+        "row 1 of",
+        "on_missing = \"drop\"",
+    ] {
         assert!(done.stderr.contains(part), "no {part} in {}", done.stderr);
     }
     let done = place.sideband(&QUIET_DROP).exits(0);
     assert_templates(&place, |z| !z.is_nan());
-    assert!(done.stdout.contains("samples.B: 20 events"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("samples.B: 20 events"),
+        "{}",
+        done.stdout
+    );
     let result = place.json("out/measurement.json");
     let lost = losses(&result, "samples.B");
-    assert_eq!((lost[0].0.as_str(), lost[0].2), ("observable", 20), "{lost:?}");
+    assert_eq!(
+        (lost[0].0.as_str(), lost[0].2),
+        ("observable", 20),
+        "{lost:?}"
+    );
     assert!((lost[0].3 - 20.0).abs() < 1e-9);
-    let plan = place.sideband(&["plan", "config.toml", "--no-calibration", "--set", "data.on_missing=drop"]);
+    let plan = place.sideband(&[
+        "plan",
+        "config.toml",
+        "--no-calibration",
+        "--set",
+        "data.on_missing=drop",
+    ]);
     assert!(plan.exits(0).stdout.contains("samples.B: 20 events"));
 }
 
@@ -224,7 +263,8 @@ fn distributions_are_of_the_files_own_numbers() {
             let mut random = Numbers::new(9);
             let events = columns[0].1.len();
             // doubles that no f32 holds, many of them on edges
-            let tenths = (0..events).map(|_| Some((10.0 * (random.normal() + shift)).round() / 10.0));
+            let tenths =
+                (0..events).map(|_| Some((10.0 * (random.normal() + shift)).round() / 10.0));
             set(columns, "pt", floats(tenths.collect::<Vec<_>>()));
             let fine = (0..events).map(|_| Some(1.0 + 0.001 * (random.normal() * 3.0).round()));
             set(columns, "fine", floats(fine.collect::<Vec<_>>()));
@@ -255,7 +295,10 @@ fn lacking() -> Workplace {
     for name in ["source.parquet", "target.parquet"] {
         place.edit(name, |columns| {
             let pt = numbers(column(columns, "pt"));
-            let pt = pt.into_iter().enumerate().map(|(i, x)| (i % 4 != 1).then_some(x));
+            let pt = pt
+                .into_iter()
+                .enumerate()
+                .map(|(i, x)| (i % 4 != 1).then_some(x));
             set(columns, "pt", floats(pt.collect::<Vec<_>>()));
         });
     }
@@ -266,9 +309,19 @@ fn lacking() -> Workplace {
 fn what_was_dropped_is_in_plan_result_manifest_page_and_verdict() {
     let place = lacking();
     let done = place.run("never", &[]).exits(4);
-    assert!(done.stderr.contains("data.on_missing = \"drop\""), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("data.on_missing = \"drop\""),
+        "{}",
+        done.stderr
+    );
     assert!(done.stderr.contains("`pt`"), "{}", done.stderr);
-    let plan = ["plan", "config.toml", "--no-calibration", "--set", "data.on_missing=drop"];
+    let plan = [
+        "plan",
+        "config.toml",
+        "--no-calibration",
+        "--set",
+        "data.on_missing=drop",
+    ];
     let said = "100 events (25.00 %, sum of weights";
     assert!(place.sideband(&plan).exits(0).stdout.contains(said));
     let done = place.sideband(&QUIET_DROP).exits(0);
@@ -284,7 +337,10 @@ fn what_was_dropped_is_in_plan_result_manifest_page_and_verdict() {
     for file in ["out/metrics.json", "out/manifest.json"] {
         let lost = losses(&place.json(file), "data.target");
         assert_eq!(lost.len(), 1, "{file}");
-        assert_eq!((lost[0].0.as_str(), lost[0].1.as_str(), lost[0].2), ("input", "pt", 100));
+        assert_eq!(
+            (lost[0].0.as_str(), lost[0].1.as_str(), lost[0].2),
+            ("input", "pt", 100)
+        );
         assert!((lost[0].3 - weight).abs() < 1e-9, "{file}");
     }
 }
@@ -294,7 +350,10 @@ fn a_selection_without_a_value_is_counted_and_limited() {
     let place = Workplace::new();
     place.edit("source.parquet", |columns| {
         let mass = numbers(column(columns, "mass"));
-        let mass = mass.into_iter().enumerate().map(|(i, m)| (i % 50 != 7).then_some(m));
+        let mass = mass
+            .into_iter()
+            .enumerate()
+            .map(|(i, m)| (i % 50 != 7).then_some(m));
         set(columns, "mass", floats(mass.collect::<Vec<_>>()));
     });
     let done = place.run("out", &[]).exits(0);
@@ -306,7 +365,13 @@ fn a_selection_without_a_value_is_counted_and_limited() {
         assert!(done.stdout.contains(&key), "{}", done.stdout);
     }
     let done = place.run("never", &["data.max_loss=0.01"]).exits(4);
-    for part in ["data.source", "regions.sr.selection", "8 events", "row 7 of", "data.max_loss"] {
+    for part in [
+        "data.source",
+        "regions.sr.selection",
+        "8 events",
+        "row 7 of",
+        "data.max_loss",
+    ] {
         assert!(done.stderr.contains(part), "no {part} in {}", done.stderr);
     }
 }
@@ -319,14 +384,21 @@ fn a_plotted_variable_without_a_value_is_counted_and_limited() {
         set(columns, "extra", floats(value.collect::<Vec<_>>()));
     });
     place.edit("source.parquet", |columns| {
-        set(columns, "extra", floats((0..400).map(|i| Some(f64::from(i))).collect::<Vec<_>>()));
+        set(
+            columns,
+            "extra",
+            floats((0..400).map(|i| Some(f64::from(i))).collect::<Vec<_>>()),
+        );
     });
     let config = CONFIG.to_owned() + "[[report.variables]]\nname = \"extra\"\nbins = 4\n";
     fs::write(place.path("config.toml"), config).unwrap();
     place.run("out", &[]).exits(0);
     let lost = losses(&place.json("out/metrics.json"), "data.target");
     assert_eq!(lost.len(), 1, "{lost:?}");
-    assert_eq!((lost[0].0.as_str(), lost[0].1.as_str(), lost[0].2), ("variable", "extra", 4));
+    assert_eq!(
+        (lost[0].0.as_str(), lost[0].1.as_str(), lost[0].2),
+        ("variable", "extra", 4)
+    );
     let done = place.run("never", &["data.max_loss=0.005"]).exits(4);
     assert!(done.stderr.contains("`extra`"), "{}", done.stderr);
 }
@@ -336,7 +408,10 @@ fn a_stream_counts_what_the_memory_counts() {
     let place = lacking();
     place.edit("source.parquet", |columns| {
         let mass = numbers(column(columns, "mass"));
-        let mass = mass.into_iter().enumerate().map(|(i, m)| (i % 50 != 8).then_some(m));
+        let mass = mass
+            .into_iter()
+            .enumerate()
+            .map(|(i, m)| (i % 50 != 8).then_some(m));
         set(columns, "mass", floats(mass.collect::<Vec<_>>()));
         let event = numbers(column(columns, "event"));
         let event: Vec<i64> = event.iter().map(|e| *e as i64 / 2 * 2).collect();
@@ -345,8 +420,11 @@ fn a_stream_counts_what_the_memory_counts() {
     let drop = "data.on_missing=drop";
     place.run("memory", &[drop]).exits(0);
     let stream = "data.stream={window=64, sample=100000, read_ahead=16384}";
-    place.run("stream", &[drop, stream, "training.batch=32"]).exits(0);
-    let [memory, stream] = ["memory", "stream"].map(|run| place.json(&format!("{run}/metrics.json")));
+    place
+        .run("stream", &[drop, stream, "training.batch=32"])
+        .exits(0);
+    let [memory, stream] =
+        ["memory", "stream"].map(|run| place.json(&format!("{run}/metrics.json")));
     for sample in ["data.source", "data.target"] {
         let (a, b) = (losses(&memory, sample), losses(&stream, sample));
         assert!(!a.is_empty());
@@ -373,7 +451,12 @@ fn one_hot_values_that_are_missing_or_not_listed_are_no_zeros() {
         set(columns, "kind", Arc::new(kind.collect::<Int64Array>()));
     });
     let done = place.run("never", &[]).exits(4);
-    for part in ["features.one_hot.kind", "8 of", "row 10 of", "[0.0, 1.0, 2.0]"] {
+    for part in [
+        "features.one_hot.kind",
+        "8 of",
+        "row 10 of",
+        "[0.0, 1.0, 2.0]",
+    ] {
         assert!(done.stderr.contains(part), "no {part} in {}", done.stderr);
     }
     place.run("out", &["data.on_missing=drop"]).exits(0);
@@ -381,8 +464,14 @@ fn one_hot_values_that_are_missing_or_not_listed_are_no_zeros() {
     let found = lost.iter().find(|l| l.0 == "category").unwrap();
     assert_eq!(found.2, 8, "{lost:?}");
     // and where the ensemble is applied to others
-    let done = place.sideband(&["predict", "out", "target.parquet", "--out", "p.parquet"]).exits(0);
-    assert!(done.stderr.contains("8 events have no prediction: `kind`"), "{}", done.stderr);
+    let done = place
+        .sideband(&["predict", "out", "target.parquet", "--out", "p.parquet"])
+        .exits(0);
+    assert!(
+        done.stderr.contains("8 events have no prediction: `kind`"),
+        "{}",
+        done.stderr
+    );
     assert_nulls(&place, 400, |i| (10..18).contains(&i));
 }
 
@@ -423,7 +512,11 @@ fn predict_writes_a_row_for_every_row() {
         done.stdout,
         "300 events in p.parquet, 3 of them without a prediction (null)\n"
     );
-    assert!(done.stderr.contains("3 events have no prediction: `pt`"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("3 events have no prediction: `pt`"),
+        "{}",
+        done.stderr
+    );
     assert_nulls(&place, 300, |i| [0, 5, 9].contains(&i));
     for (missing, said, instead) in [
         ("event", "no column `event`", ["--id", ""]),
@@ -433,7 +526,10 @@ fn predict_writes_a_row_for_every_row() {
         place.edit("new.parquet", |c| c.retain(|(name, _)| name != missing));
         let done = predict(&[]).exits(4);
         assert!(done.stderr.contains(said), "{}", done.stderr);
-        assert!(done.stderr.contains(&instead.join(" ").trim_end().to_owned()));
+        assert!(
+            done.stderr
+                .contains(&instead.join(" ").trim_end().to_owned())
+        );
         predict(&instead).exits(0);
         write_parquet(&place.path("new.parquet"), columns);
     }
@@ -447,18 +543,31 @@ fn predict_knows_where_an_interpolation_ends() {
     let part = &config["interpolation"]["plane"];
     let (x, y) = (part["x"].as_str().unwrap(), part["y"].as_str().unwrap());
     let high = part["x_range"].as_array().unwrap()[1].clone();
-    let high = high.as_float().or(high.as_integer().map(|i| i as f64)).unwrap();
+    let high = high
+        .as_float()
+        .or(high.as_integer().map(|i| i as f64))
+        .unwrap();
     place.edit("plane.parquet", |columns| {
         let mut far = numbers(column(columns, x));
         // the box ends before its upper edge
         (far[3], far[4], far[7]) = (high, high + 1000.0, f64::NAN);
-        set(columns, x, floats(far.into_iter().map(Some).collect::<Vec<_>>()));
+        set(
+            columns,
+            x,
+            floats(far.into_iter().map(Some).collect::<Vec<_>>()),
+        );
         let mut inside = numbers(column(columns, y));
         inside[9] = f64::MAX;
-        set(columns, y, floats(inside.into_iter().map(Some).collect::<Vec<_>>()));
+        set(
+            columns,
+            y,
+            floats(inside.into_iter().map(Some).collect::<Vec<_>>()),
+        );
     });
     let rows = read_parquet(&place.path("plane.parquet"))[0].1.len();
-    let done = place.sideband(&["predict", "out", "plane.parquet", "--out", "p.parquet"]).exits(0);
+    let done = place
+        .sideband(&["predict", "out", "plane.parquet", "--out", "p.parquet"])
+        .exits(0);
     assert!(done.stderr.contains("outside the plane"), "{}", done.stderr);
     let table = read_parquet(&place.path("p.parquet"));
     let nominal = column(&table, "nominal");
@@ -487,7 +596,11 @@ fn a_feature_that_32_bits_do_not_hold_is_refused_by_name() {
         let inputs = "features.inputs=[\"odd\", \"eta\"]";
         let done = place.run("out", &[inputs]).exits(4);
         for part in ["features.inputs", "`odd`", "Write `(odd)"] {
-            assert!(done.stderr.contains(part), "{what}: no {part} in {}", done.stderr);
+            assert!(
+                done.stderr.contains(part),
+                "{what}: no {part} in {}",
+                done.stderr
+            );
         }
         let inputs = match what {
             "tiny" => "odd / 1e-40",
@@ -514,24 +627,44 @@ fn globs_look_into_each_directory_once() {
         symlink("../../a", place.path(&format!("a/b/round{k}"))).unwrap();
     }
     let done = place.sideband(&["inspect", "a/**/*.parquet"]).exits(0);
-    assert!(done.stdout.starts_with("800 rows in 2 file(s)"), "{}", done.stdout);
+    assert!(
+        done.stdout.starts_with("800 rows in 2 file(s)"),
+        "{}",
+        done.stdout
+    );
     let source = "data.source.path=a/**/source.parquet";
-    place.run("out", &[source, "data.target.path=a/b/t*.parquet"]).exits(0);
+    place
+        .run("out", &[source, "data.target.path=a/b/t*.parquet"])
+        .exits(0);
 }
 
 #[cfg(unix)]
 #[test]
 fn what_is_no_regular_file_is_refused_before_it_is_opened() {
     let place = Workplace::new();
-    let made = Command::new("mkfifo").arg(place.path("pipe.parquet")).status();
+    let made = Command::new("mkfifo")
+        .arg(place.path("pipe.parquet"))
+        .status();
     assert!(made.unwrap().success());
     let ends = |arguments: &[&str], code: i32| {
         let done = place.sideband(arguments).exits(code);
-        assert!(done.stderr.contains("regular file") || done.stderr.contains("not a file"), "{}", done.stderr);
+        assert!(
+            done.stderr.contains("regular file") || done.stderr.contains("not a file"),
+            "{}",
+            done.stderr
+        );
     };
     ends(&["inspect", "pipe.parquet"], 4);
     ends(&["plan", "pipe.parquet"], 3);
-    ends(&["plan", "config.toml", "--set", "data.source.path=pipe.parquet"], 4);
+    ends(
+        &[
+            "plan",
+            "config.toml",
+            "--set",
+            "data.source.path=pipe.parquet",
+        ],
+        4,
+    );
     // a glob passes it over
     place.sideband(&["inspect", "pip*"]).exits(4);
 }
@@ -545,7 +678,10 @@ fn memory_that_cannot_be_had_is_an_error() {
     let repeated = |value: f64| floats(std::iter::repeat_n(Some(value), rows));
     let mass: Vec<bool> = (0..rows).map(|i| i % 2 == 0).collect();
     let columns: Columns = vec![
-        ("event".to_owned(), Arc::new(Int64Array::from(vec![0; rows])) as ArrayRef),
+        (
+            "event".to_owned(),
+            Arc::new(Int64Array::from(vec![0; rows])) as ArrayRef,
+        ),
         ("pt".to_owned(), repeated(1.0)),
         ("eta".to_owned(), repeated(2.0)),
         ("mass".to_owned(), Arc::new(BooleanArray::from(mass))),
@@ -556,7 +692,11 @@ fn memory_that_cannot_be_had_is_an_error() {
     while limit < 1_300_000 {
         let done = limited(&place.path(""), limit);
         assert!(done.exit.is_some(), "{limit} KB: {}", done.stderr);
-        assert!(!done.stderr.contains("memory allocation of"), "{limit} KB: {}", done.stderr);
+        assert!(
+            !done.stderr.contains("memory allocation of"),
+            "{limit} KB: {}",
+            done.stderr
+        );
         refused += u32::from(done.stderr.contains("there is no memory for"));
         limit += 150_000;
     }

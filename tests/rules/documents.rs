@@ -177,7 +177,10 @@ fn the_reference_has_every_key_and_no_other() {
         stated.iter().any(starts)
     };
     let missing: Vec<&String> = keys.keys().filter(|key| !is_stated(key)).collect();
-    assert!(missing.is_empty(), "not in configs/reference.toml: {missing:?}");
+    assert!(
+        missing.is_empty(),
+        "not in configs/reference.toml: {missing:?}"
+    );
     let unknown: Vec<&String> = stated
         .iter()
         .filter(|path| !is_free(path) && !is_known(path, &keys))
@@ -234,7 +237,10 @@ fn every_default_of_the_reference_is_the_programs() {
             };
             let says = comment.contains(&format!("default {word}"))
                 || comment.contains(&format!("{word}, the default"));
-            assert!(says, "{path} = {value}: the default is {word}, `{comment}` does not say so");
+            assert!(
+                says,
+                "{path} = {value}: the default is {word}, `{comment}` does not say so"
+            );
             checked += 1;
         }
     }
@@ -258,7 +264,7 @@ fn with_tables(prefixes: &[&str]) -> toml::Table {
         if own.starts_with('[') {
             let name = own.trim_start_matches('[').split(']').next().unwrap();
             let inside = |p: &&str| name == *p || name.starts_with(&format!("{p}."));
-            is_wanted = prefixes.iter().any(|p| inside(&p));
+            is_wanted = prefixes.iter().any(inside);
             names.clear();
         }
         // a key once: the lines after it show other values
@@ -288,7 +294,10 @@ fn every_table_of_the_reference_can_be_taken_in() {
 
     let mut matrix = with_tables(&["matrix", "comparison"]);
     matrix["regions"]["cr"]["selection"] = "in_cr && year == ${year} && ${method.train}".into();
-    matrix["comparison"].as_table_mut().unwrap().remove("interpolation");
+    matrix["comparison"]
+        .as_table_mut()
+        .unwrap()
+        .remove("interpolation");
     let experiment = parse(&matrix);
     assert_eq!(experiment.ensembles.len(), 4);
     assert!(experiment.comparison.is_some());
@@ -313,9 +322,13 @@ fn measurement() -> toml::Table {
     table["experiment"]["method"] = "measure".into();
     let data = table["data"].as_table_mut().unwrap();
     data.retain(|key, _| key == "on_missing");
-    let regions: toml::Table = "cr.selection = 'x1 <= 0'\nside.selection = 'x1 > 0'".parse().unwrap();
+    let regions: toml::Table = "cr.selection = 'x1 <= 0'\nside.selection = 'x1 > 0'"
+        .parse()
+        .unwrap();
     table.insert("regions".to_owned(), regions.into());
-    let features: toml::Table = "inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']".parse().unwrap();
+    let features: toml::Table = "inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']"
+        .parse()
+        .unwrap();
     table.insert("features".to_owned(), features.into());
     table["report"].as_table_mut().unwrap().remove("variables");
     table["report"].as_table_mut().unwrap().remove("planes");
@@ -353,7 +366,11 @@ fn every_shipped_configuration_can_be_planned() {
             continue;
         }
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sideband"));
-        command.current_dir(root()).arg("plan").arg(&path).arg("--no-calibration");
+        command
+            .current_dir(root())
+            .arg("plan")
+            .arg(&path)
+            .arg("--no-calibration");
         if text.lines().any(|line| line.starts_with("[generate]")) {
             command.args(["--set", "generate.events=2000"]);
         }
@@ -378,7 +395,9 @@ fn options(command: &str) -> BTreeSet<String> {
         let line = &line.trim_start()[at..];
         (at <= 4).then(|| line.split([' ', '=']).next().unwrap_or(line).to_owned())
     };
-    let lines = help.lines().filter(|line| line.trim_start().starts_with('-'));
+    let lines = help
+        .lines()
+        .filter(|line| line.trim_start().starts_with('-'));
     let found: BTreeSet<String> = lines.filter_map(word).collect();
     found.into_iter().filter(|name| name != "--help").collect()
 }
@@ -411,7 +430,9 @@ fn the_commands_of_the_readme_are_those_of_the_program() {
         assert_eq!(stated, options(command), "{command}");
     }
     let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
-    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:"));
+    let commands = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"));
     let commands = commands.skip(1).take_while(|line| !line.is_empty());
     let commands: BTreeSet<String> = commands
         .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
@@ -466,9 +487,14 @@ fn files_that_documents_name_are_there() {
     let mut checked = 0;
     for name in DOCUMENTS {
         let text = document(name);
-        let links = text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap());
+        let links = text
+            .split("](")
+            .skip(1)
+            .map(|rest| rest.split(')').next().unwrap());
         let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
-        let folders = ["src/", "models/", "tests/", "configs/", "scripts/", "benches/"];
+        let folders = [
+            "src/", "models/", "tests/", "configs/", "scripts/", "benches/",
+        ];
         let quoted = quoted(&text);
         let paths = quoted.iter().map(String::as_str);
         let paths = paths.filter(|word| folders.iter().any(|f| word.starts_with(f)));
@@ -510,7 +536,9 @@ fn the_house_is_built_as_drawn() {
             continue;
         }
         folders.retain(|(depth, _)| *depth < indent);
-        let parent = folders.last().map_or(PathBuf::new(), |(_, path)| path.clone());
+        let parent = folders
+            .last()
+            .map_or(PathBuf::new(), |(_, path)| path.clone());
         for name in words[0].split(", ") {
             let path = parent.join(name);
             assert!(root().join(&path).exists(), "{}", path.display());
@@ -537,12 +565,18 @@ fn keys_that_documents_name_are_keys() {
     for name in DOCUMENTS {
         let text = document(name);
         for word in quoted(&text) {
-            let path = word.split([' ', '=']).next().unwrap().trim_matches(['[', ']']);
+            let path = word
+                .split([' ', '='])
+                .next()
+                .unwrap()
+                .trim_matches(['[', ']']);
             let is_path = path.contains('.') && !path.contains(['/', '(', '{', ':', '<', '*']);
             let first = path.split('.').next().unwrap();
-            let is_file = ["rs", "json", "toml", "parquet", "html", "md", "csv", "tex", "jsonl"]
-                .iter()
-                .any(|e| path.ends_with(&format!(".{e}")));
+            let is_file = [
+                "rs", "json", "toml", "parquet", "html", "md", "csv", "tex", "jsonl",
+            ]
+            .iter()
+            .any(|e| path.ends_with(&format!(".{e}")));
             if !is_path || !tables.contains(first) || is_file {
                 continue;
             }
@@ -556,7 +590,10 @@ fn keys_that_documents_name_are_keys() {
             let mut found = BTreeMap::new();
             paths(&table, "", &mut found);
             for path in found.keys().filter(|path| !is_free(path)) {
-                assert!(is_known(path, &keys), "{name} has the key {path}, which is none");
+                assert!(
+                    is_known(path, &keys),
+                    "{name} has the key {path}, which is none"
+                );
                 checked += 1;
             }
         }
@@ -597,9 +634,15 @@ fn a_run_directory_holds_what_the_readme_says() {
     let region = &metrics["regions"]["sr"];
     let variable = &region["variables"]["pt"];
     for key in quoted(section) {
-        let is_there = [&metrics, region, variable, &variable["observed"], &region["yields"]]
-            .iter()
-            .any(|value| value.get(&key).is_some());
+        let is_there = [
+            &metrics,
+            region,
+            variable,
+            &variable["observed"],
+            &region["yields"],
+        ]
+        .iter()
+        .any(|value| value.get(&key).is_some());
         let is_name = key.contains('<');
         assert!(is_there || is_name, "metrics.json has no {key}");
     }
@@ -610,7 +653,10 @@ fn a_run_directory_holds_what_the_readme_says() {
             let word = word.split_whitespace().next().unwrap_or_default();
             let is_key = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             let is_list = ["of", "spread", ""].contains(&word);
-            assert!(!is_key || is_list || value.get(word).is_some(), "{key}: {word}");
+            assert!(
+                !is_key || is_list || value.get(word).is_some(),
+                "{key}: {word}"
+            );
         }
     };
     inside("members", &metrics["members"]);

@@ -358,7 +358,8 @@ fn what_a_workspace_cannot_say_is_none() {
     let constrained = "[parameters.k]\nnominal = 1.0\nbounds = [0.5, 2.0]\nconstraint = [1.0, \
                        0.1]\n[samples.S]";
     let by_k = ("coefficient = \"1\"", "coefficient = \"k\"");
-    let cases: [(&str, Vec<(&str, &str)>, &str); 4] = [
+    type Case<'a> = (&'a str, Vec<(&'a str, &'a str)>, &'a str);
+    let cases: [Case<'_>; 4] = [
         (
             "measurement.scan_points=5",
             vec![("coefficient = \"mu\"", "coefficient = \"mu*2\"")],

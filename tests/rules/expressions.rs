@@ -99,7 +99,7 @@ impl Number {
 
     fn is_true(self) -> bool {
         match self {
-            Real(x) => x < 0.0 || x > 0.0,
+            Real(x) => x.abs() > 0.0,
             Whole(n) => n != 0,
         }
     }
@@ -175,7 +175,7 @@ impl Formula {
                     // a number for all rows is looked at once
                     for (formula, value) in [(a, x), (b, y)] {
                         let other = if std::ptr::eq(formula, a) { b } else { a };
-                        let real = matches!(*word, "/" | "^") || other.is_real(row);
+                        let real = matches!(*word, "/" | "^") || other.is_real();
                         let compares = matches!(*word, "<" | "<=" | ">" | ">=" | "==" | "!=");
                         if let (true, Some(value)) = (formula.is_constant(), value)
                             && real
@@ -195,17 +195,15 @@ impl Formula {
     }
 
     /// Whether the values are floating-point numbers, null or not.
-    fn is_real(&self, row: &BTreeMap<&str, Option<Number>>) -> bool {
+    fn is_real(&self) -> bool {
         match self {
             Self::Column(name) => matches!(*name, "f" | "g"),
             Self::Literal(_, number) => matches!(number, Real(_)),
             Self::One("!", _) => false,
             Self::One("sqrt" | "exp", _) => true,
-            Self::One(_, of) => of.is_real(row),
+            Self::One(_, of) => of.is_real(),
             Self::Two("/" | "^", ..) => true,
-            Self::Two("+" | "-" | "*" | "%" | "min" | "max", a, b) => {
-                a.is_real(row) || b.is_real(row)
-            }
+            Self::Two("+" | "-" | "*" | "%" | "min" | "max", a, b) => a.is_real() || b.is_real(),
             Self::Two(..) => false,
         }
     }

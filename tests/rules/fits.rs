@@ -117,7 +117,15 @@ fn measure(place: &Workplace, out: &str, settings: &[&str]) -> Done {
 fn sound(place: &Workplace, out: &str, done: &Done) -> Value {
     let result = place.json(&format!("{out}/measurement.json"));
     let page = String::from_utf8(place.read(&format!("{out}/report.html"))).unwrap();
-    for zero in ["± 0.0000", "± 0.000<", "± -0", "-0.0000", " NaN", ">NaN", "[0.0000, ?]"] {
+    for zero in [
+        "± 0.0000",
+        "± 0.000<",
+        "± -0",
+        "-0.0000",
+        " NaN",
+        ">NaN",
+        "[0.0000, ?]",
+    ] {
         assert!(!done.stdout.contains(zero), "{zero}: {}", done.stdout);
         assert!(!page.contains(zero), "{zero} on the page");
     }
@@ -222,8 +230,16 @@ fn a_best_fit_on_its_lower_bound_has_all_that_others_have() {
             let figure = place.path(&format!("out/plots/{figure}.png"));
             assert!(figure.is_file(), "{}", figure.display());
         }
-        assert!(done.stdout.contains("mu = 0.0000 at the bound (+"), "{}", done.stdout);
-        assert!(done.stdout.contains("ended on its lower bound 0"), "{}", done.stdout);
+        assert!(
+            done.stdout.contains("mu = 0.0000 at the bound (+"),
+            "{}",
+            done.stdout
+        );
+        assert!(
+            done.stdout.contains("ended on its lower bound 0"),
+            "{}",
+            done.stdout
+        );
     }
 }
 
@@ -235,7 +251,10 @@ fn a_best_fit_on_its_upper_bound_has_errors_downwards() {
     let done = measure(&place, "out", &settings).exits(0);
     let result = sound(&place, "out", &done);
     let mu = parameter(&result, "mu");
-    assert_eq!((mu["value"].as_f64(), &mu["error_up"]), (Some(1.2), &Value::Null));
+    assert_eq!(
+        (mu["value"].as_f64(), &mu["error_up"]),
+        (Some(1.2), &Value::Null)
+    );
     assert!(mu["error_down"].as_f64().unwrap() > 0.0, "{mu}");
     assert_eq!(intervals(&result, "profiled", 1)[0][1], 1.2);
     assert_eq!(result["impacts"]["mu"]["from"], "profile_down");
@@ -256,7 +275,10 @@ fn a_nuisance_parameter_on_its_bound_has_a_one_sided_impact() {
     assert!(down > 0.0 && down < 0.2, "{k}");
     let ranking = result["impacts"]["mu"]["ranking"].as_array().unwrap();
     let impact = ranking.iter().find(|i| i["name"] == "k").unwrap();
-    assert!(impact["post_fit"].is_null() && impact["refit"][0].is_null(), "{impact}");
+    assert!(
+        impact["post_fit"].is_null() && impact["refit"][0].is_null(),
+        "{impact}"
+    );
     // less background is more signal
     assert!(impact["refit"][1].as_f64().unwrap() > 0.0, "{impact}");
 }
@@ -284,7 +306,11 @@ fn what_the_data_do_not_measure_is_named_and_has_no_error() {
         assert!(why.contains(&format!("combination with {other}")), "{why}");
         assert!(p["error"].is_null() && p["error_up"].is_null(), "{p}");
     }
-    assert!(done.stdout.contains("mu is not measured"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("mu is not measured"),
+        "{}",
+        done.stdout
+    );
     assert!(!done.stdout.contains("mu = "), "{}", done.stdout);
     // what is measured is there
     let b = parameter(&result, "b");
@@ -299,7 +325,12 @@ fn what_the_data_do_not_measure_is_named_and_has_no_error() {
         assert!(reason.contains("mu is not measured"), "{key}: {reason}");
     }
     assert!(result["toys"].is_null());
-    assert_eq!(result["missing"].as_array().unwrap().len(), 4, "{}", result["missing"]);
+    assert_eq!(
+        result["missing"].as_array().unwrap().len(),
+        4,
+        "{}",
+        result["missing"]
+    );
 }
 
 #[test]
@@ -308,7 +339,9 @@ fn a_histogram_without_signal_has_no_curve() {
     place.edit("S.parquet", |columns| {
         let region = numbers(&columns[3].1);
         let weights = numbers(&columns[2].1).into_iter().zip(region);
-        let weights: Vec<f64> = weights.map(|(w, r)| if r == 0.0 { w } else { 0.0 }).collect();
+        let weights: Vec<f64> = weights
+            .map(|(w, r)| if r == 0.0 { w } else { 0.0 })
+            .collect();
         columns[2].1 = Arc::new(Float64Array::from(weights));
     });
     let done = measure(&place, "out", &[]).exits(0);
@@ -317,7 +350,11 @@ fn a_histogram_without_signal_has_no_curve() {
     assert!(scan["curves"]["histogram"].is_null() && scan["curves"]["profiled"].is_object());
     let why = scan["missing"]["histogram"].as_str().unwrap();
     assert!(why.contains("do not measure it"), "{why}");
-    assert!(done.stdout.contains("no curve `histogram` of mu"), "{}", done.stdout);
+    assert!(
+        done.stdout.contains("no curve `histogram` of mu"),
+        "{}",
+        done.stdout
+    );
 }
 
 #[test]
@@ -332,7 +369,10 @@ fn one_limit_that_does_not_exist_withholds_no_other() {
     let result = sound(&place, "out", &done);
     let limit = &result["limit"];
     let expected: Vec<Option<f64>> = serde_json::from_value(limit["expected"].clone()).unwrap();
-    assert!(expected[0].is_some() && expected[4].is_none(), "{expected:?}");
+    assert!(
+        expected[0].is_some() && expected[4].is_none(),
+        "{expected:?}"
+    );
     let reason = limit["reason"].as_str().unwrap();
     let advice = "the expected (+2 sigma) upper limit lies above 0.45, the upper bound of mu: \
                   widen parameters.mu.bounds";
@@ -347,10 +387,22 @@ fn a_level_without_enough_toys_withholds_no_other() {
     let done = measure(&place, "out", &settings).exits(0);
     let result = sound(&place, "out", &done);
     let toys = &result["toys"];
-    let levels: Vec<&Value> = toys["sets"].as_array().unwrap().iter().map(|s| &s["level"]).collect();
+    let levels: Vec<&Value> = toys["sets"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| &s["level"])
+        .collect();
     assert_eq!(levels, [0.6827], "{toys}");
-    assert!(toys["no_belt"].as_str().unwrap().starts_with("95.45 %"), "{toys}");
-    assert!(done.stdout.contains("there is no belt at 95.45 %"), "{}", done.stdout);
+    assert!(
+        toys["no_belt"].as_str().unwrap().starts_with("95.45 %"),
+        "{toys}"
+    );
+    assert!(
+        done.stdout.contains("there is no belt at 95.45 %"),
+        "{}",
+        done.stdout
+    );
 }
 
 #[test]
@@ -389,15 +441,24 @@ fn signed_weights_have_a_limit_and_toys() {
 fn the_histograms_curve_has_no_error_of_the_networks() {
     let place = place(SIGNAL, BACKGROUND);
     let histogram = EVERYTHING[4];
-    let with = ["measurement.finite_sample_members=2", EVERYTHING[0], histogram];
+    let with = [
+        "measurement.finite_sample_members=2",
+        EVERYTHING[0],
+        histogram,
+    ];
     measure(&place, "with", &with).exits(0);
     measure(&place, "without", &with[1..]).exits(0);
     let curve = |run: &str| -> Vec<f64> {
         let columns = read_parquet(&place.path(&format!("{run}/curves.parquet")));
         let names = arrow::compute::cast(&columns[1].1, &arrow::datatypes::DataType::Utf8).unwrap();
-        let names = names.as_any().downcast_ref::<arrow::array::StringArray>().unwrap();
+        let names = names
+            .as_any()
+            .downcast_ref::<arrow::array::StringArray>()
+            .unwrap();
         let t = numbers(&columns[3].1).into_iter().zip(names);
-        t.filter(|(_, name)| *name == Some("histogram")).map(|(t, _)| t).collect()
+        t.filter(|(_, name)| *name == Some("histogram"))
+            .map(|(t, _)| t)
+            .collect()
     };
     assert_eq!(curve("with").len(), 11);
     assert_eq!(curve("with"), curve("without"));

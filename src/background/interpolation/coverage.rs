@@ -84,9 +84,7 @@ fn number(config: &Config, region: &str, events: u64) -> String {
 
 /// What to say of events whose category is not listed: how many, with a space behind it.
 pub(super) fn unlisted(what: &str, name: &str, events: &str) -> String {
-    format!(
-        "{events}events of {what} {name} have another category; list its value or exclude them"
-    )
+    format!("{events}events of {what} {name} have another category; list its value or exclude them")
 }
 
 /// Whether an event's category is listed, as an expression; none without categories.

@@ -104,7 +104,10 @@ impl EventColumns {
         for selection in &self.hidden {
             let values = selection.eval_chunk(chunk)?;
             // as for data: what cannot be decided is hidden
-            let hidden = flags.iter_mut().zip(values.iter()).filter(|(_, x)| **x != 0.0);
+            let hidden = flags
+                .iter_mut()
+                .zip(values.iter())
+                .filter(|(_, x)| **x != 0.0);
             hidden.for_each(|(flags, _)| *flags &= !self.open);
         }
         Ok(())

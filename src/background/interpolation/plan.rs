@@ -490,9 +490,14 @@ const SAMPLE_BYTES: usize = 128;
 
 /// Whether there is room for the samples that are asked for.
 fn check_room(interpolation: &InterpolationConfig) -> Result<(), PlanError> {
-    let all = interpolation.samples.saturating_mul(interpolation.categories().len());
+    let all = interpolation
+        .samples
+        .saturating_mul(interpolation.categories().len());
     memory::room_for(all, SAMPLE_BYTES).map_err(|_| {
-        wrong("samples", format!("there is no memory for {all} samples; lower it"))
+        wrong(
+            "samples",
+            format!("there is no memory for {all} samples; lower it"),
+        )
     })
 }
 

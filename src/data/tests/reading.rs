@@ -56,7 +56,9 @@ fn every_format_gives_the_same_table() {
         assert_eq!(table.report.rows_dropped, lost[0] + lost[1]);
         let dropped = table.report.losses.iter();
         let dropped = dropped.filter(|loss| loss.kind == LossKind::Input);
-        let dropped: Vec<_> = dropped.map(|loss| (loss.name.as_str(), loss.events)).collect();
+        let dropped: Vec<_> = dropped
+            .map(|loss| (loss.name.as_str(), loss.events))
+            .collect();
         assert_eq!(dropped, [("y", lost[0]), ("small", lost[1])]);
         assert_eq!(table.report.duplicate_ids, 0);
         assert_eq!(table.n_features, 4);

@@ -112,7 +112,9 @@ fn a_stream_is_a_scan_in_chunks() {
 fn places_tell_events_apart_whatever_is_selected() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
-    let all = dataset.scan(&ScanRequest::new(Hidden::nothing()), None).unwrap();
+    let all = dataset
+        .scan(&ScanRequest::new(Hidden::nothing()), None)
+        .unwrap();
     let some = dataset.scan(&request(&dataset), None).unwrap();
     assert_eq!(all.ids.place(22_000), 1 << 40);
     assert_eq!(all.ids.place(65_999), (2 << 40) + 21_999);

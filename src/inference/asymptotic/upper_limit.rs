@@ -61,11 +61,7 @@ impl Asymptotics {
     ///
     /// # Errors
     /// [`AsymptoticError::Level`] if the level is not in (0.5, 1).
-    pub fn limits(
-        &self,
-        level: f64,
-        statistic: UpperStatistic,
-    ) -> Result<Limits, AsymptoticError> {
+    pub fn limits(&self, level: f64, statistic: UpperStatistic) -> Result<Limits, AsymptoticError> {
         if !(level > 0.5 && level < 1.0) {
             return Err(AsymptoticError::Level(level));
         }

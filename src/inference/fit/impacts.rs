@@ -154,10 +154,14 @@ impl Impact {
     /// Its size for the ranking: from the covariance, or the larger shift by refit.
     #[must_use]
     pub fn size(&self) -> f64 {
-        let shifts = self.post_fit_refit.iter().flatten().map(|shift| match shift {
-            Shift::By(x) => x.abs(),
-            Shift::OutsideBounds | Shift::Failed(_) => 0.0,
-        });
+        let shifts = self
+            .post_fit_refit
+            .iter()
+            .flatten()
+            .map(|shift| match shift {
+                Shift::By(x) => x.abs(),
+                Shift::OutsideBounds | Shift::Failed(_) => 0.0,
+            });
         self.post_fit
             .map_or_else(|| shifts.fold(0.0, f64::max), f64::abs)
     }

@@ -182,9 +182,8 @@ pub fn confidence_set(
             search.between(nodes[inside], nodes[outside])
         })
         .collect();
-    let beyond = |k: usize, direction: f64| {
-        is_inside[k].then(|| search.outwards_from(nodes[k], direction))
-    };
+    let beyond =
+        |k: usize, direction: f64| is_inside[k].then(|| search.outwards_from(nodes[k], direction));
     let (below, above) = rayon::join(|| beyond(0, -1.0), || beyond(nodes.len() - 1, 1.0));
     let mut ends: Vec<End> = Vec::new();
     let mut evaluations = Evaluations::default();

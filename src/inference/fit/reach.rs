@@ -43,7 +43,10 @@ pub fn reach(
         first,
     };
     let (lowest, highest) = (&minima[0], &minima[minima.len() - 1]);
-    let (low, high) = rayon::join(|| walk.outwards(lowest, -1.0), || walk.outwards(highest, 1.0));
+    let (low, high) = rayon::join(
+        || walk.outwards(lowest, -1.0),
+        || walk.outwards(highest, 1.0),
+    );
     Ok([low, high])
 }
 
@@ -73,11 +76,15 @@ impl Walk<'_> {
                 return bound;
             }
             let is_bound = step >= room;
-            let value = if is_bound { bound } else { origin + direction * step };
+            let value = if is_bound {
+                bound
+            } else {
+                origin + direction * step
+            };
             let found = self.profile.at(&[value], &last, &mut evaluations);
-            let t = found.as_ref().map_or(f64::INFINITY, |place| {
-                2.0 * (place.value - self.best.nll)
-            });
+            let t = found
+                .as_ref()
+                .map_or(f64::INFINITY, |place| 2.0 * (place.value - self.best.nll));
             if t < self.needed {
                 last = found.unwrap_or(last);
                 if is_bound {
@@ -114,6 +121,10 @@ impl Walk<'_> {
         let wanted = self.first * self.first;
         let by_both = wanted / (slope + (slope * slope + curvature * wanted).sqrt());
         let most = if room.is_finite() { room } else { 1.0 };
-        if by_both.is_finite() { by_both.min(most) } else { most }
+        if by_both.is_finite() {
+            by_both.min(most)
+        } else {
+            most
+        }
     }
 }

@@ -422,7 +422,11 @@ fn flat_directions(hessian: &[f64], ranges: &[f64], places: &[usize]) -> Vec<Fla
     let Some(eigen) = eigen(&scaled(hessian, n, places, &scale), places.len()) else {
         return Vec::new();
     };
-    if eigen.values.first().is_none_or(|lowest| *lowest < -NEGATIVE) {
+    if eigen
+        .values
+        .first()
+        .is_none_or(|lowest| *lowest < -NEGATIVE)
+    {
         return Vec::new();
     }
     let pairs = eigen.values.iter().zip(&eigen.vectors);

@@ -171,7 +171,7 @@ fn away(model: &HistogramModel, nominal: &[f64], number: u64) -> Vec<f64> {
         let (low, high) = parameter.bounds;
         at[k] = match parameter.constraint {
             Some(c) => c.centre + REACH * c.width * (2.0 * u - 1.0),
-            None if number % 2 == 0 => low + (high - low) * u,
+            None if number.is_multiple_of(2) => low + (high - low) * u,
             None => nominal[k] + 0.1 * (high - low) * (u - 0.5),
         }
         .clamp(low, high);

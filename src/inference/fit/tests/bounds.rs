@@ -4,8 +4,8 @@
 
 use super::likelihoods::{Analytic, Linear, flat};
 use crate::inference::fit::{
-    End, Fit, FitSettings, ImpactSettings, ScanSettings, Search, Shift, State, confidence_set,
-    fit, impacts, minos, reach, scan,
+    End, Fit, FitSettings, ImpactSettings, ScanSettings, Search, Shift, State, confidence_set, fit,
+    impacts, minos, reach, scan,
 };
 use crate::inference::{Model, Parameter, Term};
 use std::sync::Arc;
@@ -196,7 +196,10 @@ fn intervals_and_errors_at_bounds_are_those_of_minos_and_of_the_profile() {
     for (number, case) in CASES.iter().enumerate() {
         let (model, settings, best) = fitted(case);
         assert_eq!(best.states[0], case.state, "{number}: {best:?}");
-        assert!((best.point[0] - case.best).abs() < 1e-5, "{number}: {best:?}");
+        assert!(
+            (best.point[0] - case.best).abs() < 1e-5,
+            "{number}: {best:?}"
+        );
         assert_eq!(best.error(0).is_some(), case.state == State::Free);
         let range = reach(&model, &settings, &best, 0, (9.0, 4.0)).unwrap();
         let last = case.four[case.four.len() - 1];
@@ -216,7 +219,12 @@ fn intervals_and_errors_at_bounds_are_those_of_minos_and_of_the_profile() {
         let curve = scan(&model, &settings, &best, &asked).unwrap();
         for (level, expected) in [(1.0, case.one), (4.0, case.four)] {
             let set = confidence_set(&model, &settings, &curve, level).unwrap();
-            let ends: Vec<f64> = set.intervals.iter().flatten().filter_map(End::value).collect();
+            let ends: Vec<f64> = set
+                .intervals
+                .iter()
+                .flatten()
+                .filter_map(End::value)
+                .collect();
             assert_eq!(ends.len(), expected.len(), "{number}: {set:?}");
             for (end, expected) in ends.iter().zip(expected) {
                 assert!((end - expected).abs() < 2e-5, "{number}: {end} {expected}");

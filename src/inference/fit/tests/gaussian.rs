@@ -122,19 +122,22 @@ fn impacts_by_covariance_and_by_refit_agree() {
     assert_eq!(found.pulls.len(), 3);
     for (pull, (centre, width)) in found.pulls.iter().zip([(0.0, 1.0), (0.0, 1.0), (0.5, 2.0)]) {
         assert!(close(pull.value, (POINT[pull.parameter] - centre) / width));
-        assert!(close(pull.error.unwrap(), VARIANCES[pull.parameter].sqrt() / width));
+        assert!(close(
+            pull.error.unwrap(),
+            VARIANCES[pull.parameter].sqrt() / width
+        ));
     }
     let mu = &found.impacts[0];
     assert!(close(mu.error.unwrap(), VARIANCES[0].sqrt()));
     assert!(close(mu.statistical.unwrap(), 0.100167084494));
     assert!(close(mu.groups[0].impact.unwrap(), 0.194820719435));
-    assert!(
-        mu.ranking
-            .is_sorted_by(|a, b| a.size() >= b.size())
-    );
+    assert!(mu.ranking.is_sorted_by(|a, b| a.size() >= b.size()));
     for impact in &mu.ranking {
         let k = impact.parameter;
-        assert!(close(impact.post_fit.unwrap(), WITH_MU[k] / VARIANCES[k].sqrt()));
+        assert!(close(
+            impact.post_fit.unwrap(),
+            WITH_MU[k] / VARIANCES[k].sqrt()
+        ));
         let delta = [1.0, 1.0, 2.0][k - 2];
         let pre_fit = WITH_MU[k] / VARIANCES[k] * delta;
         assert!(close(impact.pre_fit.unwrap(), pre_fit));
@@ -174,7 +177,10 @@ fn unprofiled_impacts_keep_the_others() {
     assert!(nu.pre_fit.is_none() && nu.post_fit_refit.is_none());
     // mu at the minimum for nu one error up, all else fixed: by hand,
     // H_mumu = 100 + 16 + 1 + 4, H_munu = 10 + 32 - 2
-    assert!(close(nu.unprofiled.unwrap(), -40.0 / 121.0 * VARIANCES[1].sqrt()));
+    assert!(close(
+        nu.unprofiled.unwrap(),
+        -40.0 / 121.0 * VARIANCES[1].sqrt()
+    ));
 }
 
 #[test]

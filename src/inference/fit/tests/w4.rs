@@ -186,7 +186,11 @@ fn pulls_and_impacts_at_its_own_point() {
     }
     let mu = &found.impacts[0];
     assert!(close(mu.error.unwrap(), golden.mu_sigma_hessian, 1e-6));
-    assert!(close(mu.statistical.unwrap(), golden.mu_sigma_stat_only, 1e-6));
+    assert!(close(
+        mu.statistical.unwrap(),
+        golden.mu_sigma_stat_only,
+        1e-6
+    ));
     let mut far = 0.0_f64;
     for impact in &mu.ranking {
         let expected = &golden.impacts[impact.parameter - 1];

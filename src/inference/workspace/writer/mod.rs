@@ -108,7 +108,11 @@ impl<'a> Writer<'a> {
             channel: site.channel.name().to_owned(),
             sample: site.template.name.clone(),
             coefficient: f.text().to_owned(),
-            parameters: f.places().iter().map(|k| self.name(*k).to_owned()).collect(),
+            parameters: f
+                .places()
+                .iter()
+                .map(|k| self.name(*k).to_owned())
+                .collect(),
         })
     }
 
