@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 /// Files that show numbers or pictures of a result.
-const FILES: [&str; 18] = [
+const FILES: [&str; 20] = [
     "metrics.json",
     "figures.json",
     "report.html",
@@ -16,7 +16,9 @@ const FILES: [&str; 18] = [
     "comparison.csv",
     "comparison.tex",
     "measurement.json",
+    "page.json",
     "workspace.json",
+    "workspace_points.json",
     "templates.json",
     "events.parquet",
     "curves.parquet",
@@ -27,7 +29,7 @@ const FILES: [&str; 18] = [
     "toys.json",
 ];
 /// Folders of such files.
-const FOLDERS: [&str; 3] = ["predictions", "plots", "toys"];
+const FOLDERS: [&str; 4] = ["predictions", "plots", "toys", "former_toys"];
 
 impl RunDirectory {
     /// Takes away the result of a run that looked into blind regions, before one that does
