@@ -69,9 +69,10 @@ pub fn measure(
     let say = |text: &str| voice.say(text);
     Parameters::new(measurement, None).check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
-    root.close_again(options.unblind)?;
     generate(measurement, root.path(), &say)?;
     let (plan, reader) = prepare(measurement, &options.out, options.unblind, &say)?;
+    // a run that is refused changes nothing
+    root.close_again(options.unblind)?;
     let training = run(experiment, options, interrupt)?;
     if training.state == State::Interrupted || interrupt.is_raised() {
         return Ok(Measured {
