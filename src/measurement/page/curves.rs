@@ -155,7 +155,7 @@ fn region(study: &Study<'_>, found: &ContourResult) -> Result<Option<PageFigure>
         notes: Vec::new(),
     }
     .draw();
-    let name = format!("contour_{}", found.parameters.join("_"));
+    let name = format!("contour_{}", found.parameters.join("-"));
     let caption = "Profile likelihood of two parameters; the borders are those of chi-square with \
                    two degrees of freedom.";
     figure(study, &name, caption, drawn)
