@@ -260,7 +260,7 @@ fn limits_and_regions_are_there(place: &Workplace, done: &Done, result: &Value) 
         "limit.parquet",
         "contours.parquet",
         "plots/limit.png",
-        "plots/contour_mu_shape.png",
+        "plots/contour_mu-shape.png",
     ] {
         assert!(place.path("out").join(file).is_file(), "{file}");
     }

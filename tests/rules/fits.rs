@@ -226,7 +226,7 @@ fn a_best_fit_on_its_lower_bound_has_all_that_others_have() {
         let toys = &result["toys"];
         assert_eq!(toys["sets"][0]["intervals"][0]["low"]["mu"], 0.0, "{toys}");
         assert!(toys["points"][0]["at_bound"].as_f64().unwrap() > 0.2);
-        for figure in ["likelihood_mu", "contour_mu_a", "impacts_mu_1", "belt"] {
+        for figure in ["likelihood_mu", "contour_mu-a", "impacts_mu_1", "belt"] {
             let figure = place.path(&format!("out/plots/{figure}.png"));
             assert!(figure.is_file(), "{}", figure.display());
         }
