@@ -991,6 +991,7 @@ mod tests {
         RunDirectory::create(&path, &config(&["training.batch=32"]), &inputs).unwrap();
         // before anything is trained, all may change
         let directory = RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
+        directory.write_config(&config(&[])).unwrap();
         fs::write(directory.member(0), "x").unwrap();
         RunDirectory::create(
             &path,
@@ -1007,9 +1008,9 @@ mod tests {
 
     #[test]
     fn what_no_member_depends_on_may_change() {
-        let one = config(&["data.define.a=\"x*2\"", "data.define.used=\"y+w\""]);
+        let one = config(&["data.define.spare=\"x*2\"", "data.define.used=\"y+w\""]);
         let counts = |set: &[&str]| {
-            let all = ["data.define.a=\"x*2\"", "data.define.used=\"y+w\""];
+            let all = ["data.define.spare=\"x*2\"", "data.define.used=\"y+w\""];
             !difference(
                 &what_counts(&one),
                 &what_counts(&config(&[&all, set].concat())),
@@ -1021,8 +1022,8 @@ mod tests {
             "ensemble.combine=\"median\"",
             "ensemble.minimum=0.5",
             "ensemble.members=7",
-            "data.define.b=\"z\"",
-            "data.define.a=\"x*3\"",
+            "data.define.another=\"z\"",
+            "data.define.spare=\"x*3\"",
             "report.bins=3",
             "executor.members=3",
         ] {

@@ -536,6 +536,10 @@ mod tests {
     fn finite_values_are_what_serde_json_writes() {
         for x in [0.0, -1.0, 0.1, 1e300, f64::MIN_POSITIVE] {
             let value = all(x);
+            if !(x as f32).is_finite() {
+                assert_eq!(not_finite(&value).len(), 1);
+                continue;
+            }
             assert_eq!(
                 to_text(&value, true).unwrap(),
                 serde_json::to_string_pretty(&value).unwrap()
@@ -544,8 +548,7 @@ mod tests {
                 to_text(&value, false).unwrap(),
                 serde_json::to_string(&value).unwrap()
             );
-            let infinite = if (x as f32).is_finite() { 0 } else { 1 };
-            assert_eq!(not_finite(&value).len(), infinite);
+            assert!(not_finite(&value).is_empty());
         }
     }
 
