@@ -532,8 +532,7 @@ fn ensembles_of_a_matrix_do_not_know_each_other() {
     place.sideband(&["report", nominal]).exits(0);
     let new = ["predict", nominal, "source.parquet", "--out", "new.parquet"];
     place.sideband(&new).exits(0);
-    let done = place.sideband(&["report", "stack"]).exits(2);
-    assert!(done.stderr.contains("2 ensembles"), "{}", done.stderr);
+    place.sideband(&["report", "stack"]).exits(0);
     // and all of them get more members
     place
         .sideband(&["extend", "stack", "--members", "3"])

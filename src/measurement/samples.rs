@@ -2,7 +2,7 @@
 
 use super::error::MeasureError;
 use crate::background::{PlanError, Sample, Wanted, inputs};
-use crate::config::{Blinding, Config, Measurement, SampleConfig, SampleRole};
+use crate::config::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
 use crate::data::{Dataset, HIDDEN};
 use crate::run::InputFiles;
 use crate::stats::Edges;
@@ -180,7 +180,13 @@ impl<'a> Reader<'a> {
             base,
             (&self.blinding, whose),
         )?;
-        let files = read.files.clone();
+        let mut files = read.files.clone();
+        for file in &mut files {
+            // the same in whichever directory the run is
+            if let Ok(own) = Path::new(&file.path).strip_prefix(self.run) {
+                file.path = format!("{RUN_PREFIX}{}", own.display());
+            }
+        }
         self.files.borrow_mut().insert(place.to_owned(), files);
         Ok(read)
     }
