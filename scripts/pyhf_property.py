@@ -17,6 +17,7 @@ Exit code 0 if all agree, 1 if one does not, 77 if a package is missing
 """
 
 import argparse
+import concurrent.futures
 import json
 import math
 import pathlib
@@ -349,46 +350,55 @@ def compare(folder):
     return found, None, False
 
 
+def examine(task):
+    """One random measurement: what became of it, the differences, and what is wrong."""
+    seed, number, program, keep = task
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        Measurement(np.random.default_rng([seed, number]), folder)
+        command = [program, "run", "config.toml", "--out", "out", "--quiet"]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        found, problem = {}, None
+        if not (folder / "out/measurement.json").exists():
+            kind, said = "no result", done.stderr.strip()
+            words = ("expected", "add up to")
+            refused = done.returncode in (3, 4) and any(w in done.stderr for w in words)
+            problem = None if refused else f"exit {done.returncode}: {done.stderr}"
+        else:
+            differences, said, is_wrong = compare(folder)
+            if differences is None:
+                kind, problem = "no workspace", said if is_wrong else None
+            else:
+                kind, found = "compared", differences
+                if not all(abs(x) <= TOLERANCE for x in found.values()):
+                    problem = str(found)
+        if problem and keep:
+            keep.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["cp", "-r", name, keep / str(number)], check=True)
+    return kind, found, said, problem
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--program", default="target/release/sideband")
     parser.add_argument("--number", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2, help="measurements at a time")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for measurements that disagree")
     arguments = parser.parse_args()
     program = pathlib.Path(arguments.program).resolve()
     worst, counts, bad = {}, {"compared": 0, "no workspace": 0, "no result": 0}, 0
-    for number in range(arguments.number):
-        with tempfile.TemporaryDirectory() as name:
-            folder = pathlib.Path(name)
-            Measurement(np.random.default_rng([arguments.seed, number]), folder)
-            command = [program, "run", "config.toml", "--out", "out", "--quiet"]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            problem = None
-            if not (folder / "out/measurement.json").exists():
-                counts["no result"] += 1
-                words = ("expected", "add up to")
-                refused = done.returncode in (3, 4) and any(w in done.stderr for w in words)
-                problem = None if refused else f"exit {done.returncode}: {done.stderr}"
-                print(f"{number}: {done.stderr.strip()}")
-            else:
-                found, reason, is_wrong = compare(folder)
-                if found is None:
-                    counts["no workspace"] += 1
-                    problem = reason if is_wrong else None
-                    print(f"{number}: {reason}")
-                else:
-                    counts["compared"] += 1
-                    for what, difference in found.items():
-                        worst.setdefault(what, []).append(abs(difference))
-                    if not all(abs(x) <= TOLERANCE for x in found.values()):
-                        problem = str(found)
+    tasks = [(arguments.seed, n, program, arguments.keep) for n in range(arguments.number)]
+    with concurrent.futures.ProcessPoolExecutor(arguments.jobs) as pool:
+        for number, (kind, found, said, problem) in enumerate(pool.map(examine, tasks)):
+            counts[kind] += 1
+            if said:
+                print(f"{number}: {said}")
+            for what, difference in found.items():
+                worst.setdefault(what, []).append(abs(difference))
             if problem:
                 bad += 1
                 print(f"{number}: WRONG: {problem}")
-                if arguments.keep:
-                    arguments.keep.mkdir(parents=True, exist_ok=True)
-                    subprocess.run(["cp", "-r", name, arguments.keep / str(number)], check=True)
     print(f"pyhf {pyhf.__version__}, seed {arguments.seed}: {counts}, {bad} wrong")
     for what, all_of in worst.items():
         print(f"{what}: {len(all_of)} compared, largest difference {max(all_of):.1e} errors")
