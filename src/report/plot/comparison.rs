@@ -1,7 +1,7 @@
 //! Observed events against predictions, with their ratio below.
 //!
 //! The main figure of a background estimate. The light band of a prediction is
-//! its statistical error and the ensemble spread in quadrature,
+//! its statistical error and its other errors (members, normalisation, plane) in quadrature,
 //! `sqrt(stat^2 + spread^2)`; the hatched band is the spread alone.
 
 mod lower;
@@ -329,12 +329,12 @@ impl Comparison {
             let fill = drawn[first].stroke.colour.to_owned();
             let key = Key::Area(fill, BAND_OPACITY);
             entries.push(Entry {
-                label: "stat. ⊕ ensemble".to_owned(),
+                label: "all errors".to_owned(),
                 key,
             });
             let key = Key::Area(hatches[first].clone(), HATCH_OPACITY);
             entries.push(Entry {
-                label: "ensemble spread".to_owned(),
+                label: "all but statistical".to_owned(),
                 key,
             });
         }
