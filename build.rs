@@ -3,15 +3,20 @@
 use std::process::Command;
 
 fn main() {
-    println!("cargo:rerun-if-changed=.git/HEAD");
-    println!("cargo:rerun-if-changed=.git/refs/heads");
-    let revision = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .output()
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| String::from_utf8(output.stdout).ok());
-    if let Some(revision) = revision {
-        println!("cargo:rustc-env=SIDEBAND_GIT_REVISION={}", revision.trim());
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    // a file that is not there would build the program again each time
+    println!("cargo:rerun-if-changed=build.rs");
+    for place in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", place]);
+        if let Some(path) = path.filter(|path| std::path::Path::new(path).exists()) {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
+    if let Some(revision) = git(&["rev-parse", "--short=12", "HEAD"]) {
+        println!("cargo:rustc-env=SIDEBAND_GIT_REVISION={revision}");
     }
 }

@@ -219,40 +219,61 @@ class Measurement:
 
 
 class Fitter:
-    """Minima of pyhf's -2 log L by Newton's method."""
+    """Minima of pyhf's -2 log L by Newton's method; many points are evaluated at a time."""
 
-    def __init__(self, model):
-        self.model, config = model, model.config
+    BATCH = 32
+
+    def __init__(self, workspace, settings):
+        self.model = workspace.model(modifier_settings=settings)
+        self.many = workspace.model(modifier_settings=settings, batch_size=self.BATCH)
+        config = self.model.config
         self.low, self.high = np.array(config.suggested_bounds()).T
         self.init = np.array(config.suggested_init())
         self.free = ~np.array(config.suggested_fixed())
         self.poi = config.poi_index
 
+    def values(self, points, data):
+        points = np.array(points)
+        found, tiled = [], np.tile(data, (self.BATCH, 1))
+        for first in range(0, len(points), self.BATCH):
+            part = points[first : first + self.BATCH]
+            rest = np.repeat(part[-1:], self.BATCH - len(part), axis=0)
+            values = np.asarray(self.many.logpdf(np.concatenate([part, rest]), tiled)).reshape(-1)
+            found.append(-2.0 * values[: len(part)])
+        return np.concatenate(found)
+
     def value(self, at, data):
-        return -2.0 * float(self.model.logpdf(at.tolist(), data)[0])
+        return self.values([at], data)[0]
 
-    def gradient(self, at, data, which, step=1e-5):
-        found = []
-        for k in which:
-            # inside the bounds
-            up = min(at[k] + step, self.high[k])
-            down = max(at[k] - step, self.low[k])
-            one, other = at.copy(), at.copy()
-            one[k], other[k] = up, down
-            found.append((self.value(one, data) - self.value(other, data)) / (up - down))
-        return np.array(found)
-
-    def hessian(self, at, data, which, step=1e-3):
-        rows = []
+    def pairs(self, at, which, step):
+        """Points on both sides of a point, inside the bounds, and their distances."""
+        points, distances = [], []
         for k in which:
             one, other = at.copy(), at.copy()
             one[k], other[k] = min(at[k] + step, self.high[k]), max(at[k] - step, self.low[k])
-            change = self.gradient(one, data, which, 1e-4) - self.gradient(other, data, which, 1e-4)
-            rows.append(change / (one[k] - other[k]))
-        rows = np.array(rows)
+            points += [one, other]
+            distances.append(one[k] - other[k])
+        return points, np.array(distances)
+
+    def gradients(self, points, data, which, step):
+        """Slopes `[points, which]`."""
+        if len(which) == 0:
+            return np.zeros((len(points), 0))
+        both = [self.pairs(at, which, step) for at in points]
+        values = self.values([point for pair, _ in both for point in pair], data)
+        values = values.reshape(len(points), len(which), 2)
+        return (values[:, :, 0] - values[:, :, 1]) / np.array([distances for _, distances in both])
+
+    def gradient(self, at, data, which):
+        return self.gradients([at], data, which, 1e-5)[0]
+
+    def hessian(self, at, data, which):
+        points, distances = self.pairs(at, which, 1e-3)
+        slopes = self.gradients(points, data, which, 1e-4)
+        rows = (slopes[0::2] - slopes[1::2]) / distances[:, None]
         return 0.5 * (rows + rows.T)
 
-    def fit(self, data, start, fixed_mu=None, hessian=None):
+    def fit(self, data, start, fixed_mu=None):
         """The best point, its -2 log L, and the Hessian of the free parameters."""
         at = np.clip(start.copy(), self.low, self.high)
         free = self.free.copy()
@@ -272,10 +293,9 @@ class Fitter:
             for _ in range(30):
                 moved = at.copy()
                 moved[which] = np.clip(at[which] + step, self.low[which], self.high[which])
-                after = self.value(moved, data)
-                if not after > before + 1e-12:
+                if not self.value(moved, data) > before + 1e-12:
                     break
-                step, known = 0.5 * step, known
+                step = 0.5 * step
             size = float(np.max(np.abs(moved - at), initial=0.0))
             at = moved
             if size < 1e-9:
@@ -330,11 +350,10 @@ def compare(folder):
         return None, export["reason"], export["is_wrong"]
     workspace = pyhf.Workspace(json.loads((folder / "out/workspace.json").read_text()))
     points = json.loads((folder / "out/workspace_points.json").read_text())
-    model = workspace.model(modifier_settings=points["modifier_settings"])
-    data = np.array(workspace.data(model))
-    fitter = Fitter(model)
     pyhf.set_backend("numpy", pyhf.optimize.scipy_optimizer())
-    start = np.array(pyhf.infer.mle.fit(data, model))
+    fitter = Fitter(workspace, points["modifier_settings"])
+    data = np.array(workspace.data(fitter.model))
+    start = np.array(pyhf.infer.mle.fit(data, fitter.model))
     best, _ = fitter.fit(data, start)
     curve = result["scans"]["mu"]["curves"]["histogram"]
     mu = best[fitter.poi]

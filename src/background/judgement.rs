@@ -61,8 +61,10 @@ pub struct Verdict {
     pub tested: Vec<String>,
     /// Those that failed.
     pub failed: Vec<String>,
-    /// p-value below which a test fails; 0 where there is none.
-    pub threshold: f64,
+    /// p-value below which a test fails; none on a whole result, or where nothing was
+    /// tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
 }
 
 /// The verdicts on a result.
@@ -131,7 +133,7 @@ pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
         reasons,
         tested: judged.iter().copied().filter(tested).cloned().collect(),
         failed: open,
-        threshold: 0.0,
+        threshold: None,
     };
     Judgement { whole, regions }
 }
@@ -317,7 +319,7 @@ impl Tests {
             reasons: self.reasons,
             tested: self.tested,
             failed: self.failed,
-            threshold: self.threshold,
+            threshold: Some(self.threshold),
         }
     }
 }

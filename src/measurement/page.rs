@@ -65,7 +65,12 @@ pub(super) fn write(
     // what was not asked for has no heading
     sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
     let page = Page {
-        title: study.measurement.experiment.name.clone(),
+        title: study
+            .measurement
+            .report
+            .title
+            .clone()
+            .unwrap_or_else(|| study.measurement.experiment.name.clone()),
         subtitle: study.measurement.experiment.description.clone(),
         verdict: verdict(result),
         facts: facts(study, result),

@@ -97,7 +97,7 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
         VerdictState::Closes => {
             let already = judged(metrics).all(|(name, region)| {
                 let verdict = &judgement.regions[name];
-                closed_before(region, verdict.threshold) == distributions(region, verdict)
+                closed_before(region, verdict) == distributions(region, verdict)
             });
             let compared = judged(metrics).any(|(_, r)| r.yields.before.is_some());
             let tail = match (compared, already) {
@@ -130,9 +130,11 @@ fn distributions(region: &RegionMetrics, verdict: &background::Verdict) -> usize
 }
 
 /// Distributions that agree without weights.
-fn closed_before(region: &RegionMetrics, threshold: f64) -> usize {
-    let closes =
-        |v: &&background::VariableMetrics| v.chi2_before.is_some_and(|c| c.p_value >= threshold);
+fn closed_before(region: &RegionMetrics, verdict: &background::Verdict) -> usize {
+    let closes = |v: &&background::VariableMetrics| match (v.chi2_before, verdict.threshold) {
+        (Some(found), Some(threshold)) => found.p_value >= threshold,
+        _ => false,
+    };
     region.variables.values().filter(closes).count()
 }
 
@@ -152,7 +154,7 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &background::Verdict
     if region.yields.before.is_some() {
         text += &format!(
             " after reweighting, {} before",
-            closed_before(region, verdict.threshold)
+            closed_before(region, verdict)
         );
     }
     let p = |v: &background::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);

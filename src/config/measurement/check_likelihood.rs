@@ -78,14 +78,17 @@ impl Measurement {
             )?;
         }
         for (key, range) in &m.scan_range {
+            let path = format!("measurement.scan_range.{key}");
+            let is_measured = m.interest.contains(key);
+            let of_interest = format!("a parameter of interest: {:?}", m.interest);
+            ensure(is_measured, &path, range, &of_interest)?;
             let bounds = self.parameters.get(key).map_or([0.0; 2], |p| p.bounds);
-            let inside = range[0] < bounds[1] && range[1] > bounds[0];
+            let is_inside = range[0] >= bounds[0] && range[1] <= bounds[1];
             ensure(
-                m.interest.contains(key) && range[0] < range[1] && inside,
-                &format!("measurement.scan_range.{key}"),
+                range[0] < range[1] && is_inside,
+                &path,
                 range,
-                "a range within the bounds of one of the parameters of interest, the lower end \
-                 first",
+                &format!("a range within the parameter's bounds {bounds:?}, the lower end first"),
             )?;
         }
         for (key, channel) in &self.channels {
