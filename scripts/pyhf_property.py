@@ -355,7 +355,9 @@ def compare(folder):
     data = np.array(workspace.data(fitter.model))
     start = np.array(pyhf.infer.mle.fit(data, fitter.model))
     best, _ = fitter.fit(data, start)
-    curve = result["scans"]["mu"]["curves"]["histogram"]
+    curve = result["scans"]["mu"]["curves"].get("histogram")
+    if curve is None:
+        return None, "no curve of histograms: " + "; ".join(result["notes"]), True
     mu = best[fitter.poi]
     at_bound = mu <= fitter.low[fitter.poi] or mu >= fitter.high[fitter.poi]
     error = fitter.error(np.clip(best, fitter.low + 1e-3, fitter.high - 1e-3), data) if at_bound else fitter.error(best, data)

@@ -308,6 +308,12 @@ fn a_ratio_says_nothing_of_hidden_events() {
 }
 
 #[test]
+fn a_streamed_training_says_nothing_of_hidden_events() {
+    let settings = ["data.stream.window=64", "data.stream.read_ahead=16"];
+    same_whatever_is_hidden(&two_samples, &settings, &COMMANDS[..5]);
+}
+
+#[test]
 fn a_matrix_says_nothing_of_hidden_events() {
     let make = |hidden, weight| {
         let place = two_samples(hidden, weight);
