@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- exact learned
 for study in "$@"; do
     case "$study" in
-        exact) SIDEBAND_STUDY=full cargo test --release --workspace --test coverage -- --nocapture --test-threads=1 ;;
+        exact) SIDEBAND_STUDY=full cargo test --release --workspace --test program -- coverage --nocapture --test-threads=1 ;;
         learned)
             cargo build --release --workspace
             python3 scripts/coverage.py --out runs/coverage

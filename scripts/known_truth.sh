@@ -11,5 +11,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || set -- known_truth known_density
 for study in "$@"; do
-    SIDEBAND_STUDY=full cargo test --release --workspace --test "$study" -- --nocapture --test-threads=1
+    SIDEBAND_STUDY=full cargo test --release --workspace --test program -- "$study" --nocapture --test-threads=1
 done

@@ -18,6 +18,7 @@ Exit code 0 if all agree, 1 if one does not, 77 if a package is missing
 
 import argparse
 import concurrent.futures
+import itertools
 import json
 import math
 import pathlib
@@ -219,7 +220,11 @@ class Measurement:
 
 
 class Fitter:
-    """Minima of pyhf's -2 log L by Newton's method; many points are evaluated at a time."""
+    """Minima of pyhf's -2 log L by Newton's method; many points are evaluated at a time.
+
+    Codes 0 and 1 have kinks where a nuisance parameter is zero: what lies between them is
+    searched part by part.
+    """
 
     BATCH = 32
 
@@ -231,6 +236,14 @@ class Fitter:
         self.init = np.array(config.suggested_init())
         self.free = ~np.array(config.suggested_fixed())
         self.poi = config.poi_index
+        self.kinks = np.zeros(len(self.init), dtype=bool)
+        of_kind = {"normsys": "code1", "histosys": "code0"}
+        for kind, code in of_kind.items():
+            if settings[kind]["interpcode"] == code:
+                for name, found in config.modifiers:
+                    if found == kind:
+                        self.kinks[config.par_slice(name)] = True
+        self.kinks &= self.free
 
     def values(self, points, data):
         points = np.array(points)
@@ -245,54 +258,52 @@ class Fitter:
     def value(self, at, data):
         return self.values([at], data)[0]
 
-    def pairs(self, at, which, step):
-        """Points on both sides of a point, inside the bounds, and their distances."""
+    @staticmethod
+    def pairs(at, which, step, low, high):
+        """Points on both sides of a point, inside bounds, and their distances."""
         points, distances = [], []
         for k in which:
             one, other = at.copy(), at.copy()
-            one[k], other[k] = min(at[k] + step, self.high[k]), max(at[k] - step, self.low[k])
+            one[k], other[k] = min(at[k] + step, high[k]), max(at[k] - step, low[k])
             points += [one, other]
             distances.append(one[k] - other[k])
         return points, np.array(distances)
 
-    def gradients(self, points, data, which, step):
+    def gradients(self, points, data, which, step, low, high):
         """Slopes `[points, which]`."""
         if len(which) == 0:
             return np.zeros((len(points), 0))
-        both = [self.pairs(at, which, step) for at in points]
+        both = [self.pairs(at, which, step, low, high) for at in points]
         values = self.values([point for pair, _ in both for point in pair], data)
         values = values.reshape(len(points), len(which), 2)
         return (values[:, :, 0] - values[:, :, 1]) / np.array([distances for _, distances in both])
 
-    def gradient(self, at, data, which):
-        return self.gradients([at], data, which, 1e-5)[0]
+    def gradient(self, at, data, which, low, high):
+        return self.gradients([at], data, which, 1e-5, low, high)[0]
 
-    def hessian(self, at, data, which):
-        points, distances = self.pairs(at, which, 1e-3)
-        slopes = self.gradients(points, data, which, 1e-4)
+    def hessian(self, at, data, which, low, high):
+        points, distances = self.pairs(at, which, 1e-3, low, high)
+        slopes = self.gradients(points, data, which, 1e-4, low, high)
         rows = (slopes[0::2] - slopes[1::2]) / distances[:, None]
         return 0.5 * (rows + rows.T)
 
-    def fit(self, data, start, fixed_mu=None):
-        """The best point, its -2 log L, and the Hessian of the free parameters."""
-        at = np.clip(start.copy(), self.low, self.high)
-        free = self.free.copy()
-        if fixed_mu is not None:
-            at[self.poi], free[self.poi] = fixed_mu, False
+    def descend(self, data, at, free, low, high):
+        """The lowest point within bounds that lie between kinks."""
+        at = np.clip(at, low, high)
         known = None
         for attempt in range(60):
-            which = np.flatnonzero(free)
-            slope = self.gradient(at, data, which)
-            stuck = ((at[which] <= self.low[which]) & (slope > 0)) | ((at[which] >= self.high[which]) & (slope < 0))
+            which = np.flatnonzero(free & (low < high))
+            slope = self.gradient(at, data, which, low, high)
+            stuck = ((at[which] <= low[which]) & (slope > 0)) | ((at[which] >= high[which]) & (slope < 0))
             which, slope = which[~stuck], slope[~stuck]
             if known is None or attempt % 8 == 0 or len(known) != len(which):
-                known = self.hessian(at, data, which)
+                known = self.hessian(at, data, which, low, high)
             scale, vectors = np.linalg.eigh(known)
             step = -vectors @ ((vectors.T @ slope) / np.maximum(np.abs(scale), 1e-6))
             before = self.value(at, data)
             for _ in range(30):
                 moved = at.copy()
-                moved[which] = np.clip(at[which] + step, self.low[which], self.high[which])
+                moved[which] = np.clip(at[which] + step, low[which], high[which])
                 if not self.value(moved, data) > before + 1e-12:
                     break
                 step = 0.5 * step
@@ -300,11 +311,45 @@ class Fitter:
             at = moved
             if size < 1e-9:
                 break
-        return at, self.value(at, data)
+        return at
+
+    def fit(self, data, start, fixed_mu=None):
+        """The lowest point of all parts and its -2 log L."""
+        at = np.clip(start.copy(), self.low, self.high)
+        free = self.free.copy()
+        if fixed_mu is not None:
+            at[self.poi], free[self.poi] = fixed_mu, False
+        ends = []
+        for sides in itertools.product((True, False), repeat=int(self.kinks.sum())):
+            above = np.zeros(len(at), dtype=bool)
+            above[self.kinks] = sides
+            low = np.where(self.kinks & above, 0.0, self.low)
+            high = np.where(self.kinks & ~above, 0.0, self.high)
+            mirrored = np.where(self.kinks, np.where(above, np.abs(at), -np.abs(at)), at)
+            end = self.descend(data, mirrored, free, low, high)
+            ends.append((self.value(end, data), tuple(end)))
+        value, end = min(ends)
+        return np.array(end), value
+
+    def slopes(self, data, at, k, step=1e-5):
+        """Slopes below and above the kink, the parameter at zero."""
+        sides = [x * step for x in (-2.0, -1.0, 0.0, 1.0, 2.0)]
+        points = np.repeat(at[None], 5, axis=0)
+        points[:, k] = sides
+        far_below, below, here, above, far_above = self.values(points, data)
+        return (3 * here - 4 * below + far_below) / (2 * step), (4 * above - far_above - 3 * here) / (2 * step)
+
+    def is_held(self, data, at):
+        """Parameters that are held by a bound or a kink."""
+        held = (at <= self.low) | (at >= self.high)
+        for k in np.flatnonzero(self.free & self.kinks & (at == 0)):
+            below_zero, above_zero = self.slopes(data, at, k)
+            held[k] = above_zero - below_zero > 1e-4
+        return held
 
     def error(self, at, data):
-        which = np.flatnonzero(self.free & (at > self.low) & (at < self.high))
-        covariance = 2.0 * np.linalg.inv(self.hessian(at, data, which))
+        which = np.flatnonzero(self.free & ~self.is_held(data, at))
+        covariance = 2.0 * np.linalg.inv(self.hessian(at, data, which, self.low, self.high))
         place = list(which).index(self.poi)
         return math.sqrt(covariance[place, place])
 
@@ -357,7 +402,8 @@ def compare(folder):
     best, _ = fitter.fit(data, start)
     curve = result["scans"]["mu"]["curves"].get("histogram")
     if curve is None:
-        return None, "no curve of histograms: " + "; ".join(result["notes"]), True
+        reasons = [note for note in result["notes"] if "no curve `histogram`" in note]
+        return None, "; ".join(reasons), not any("do not measure it" in note for note in reasons)
     mu = best[fitter.poi]
     at_bound = mu <= fitter.low[fitter.poi] or mu >= fitter.high[fitter.poi]
     error = fitter.error(np.clip(best, fitter.low + 1e-3, fitter.high - 1e-3), data) if at_bound else fitter.error(best, data)
@@ -382,7 +428,7 @@ def examine(task):
         found, problem = {}, None
         if not (folder / "out/measurement.json").exists():
             kind, said = "no result", done.stderr.strip()
-            words = ("expected", "add up to")
+            words = ("expected", "add up to", "no ratio exists there")
             refused = done.returncode in (3, 4) and any(w in done.stderr for w in words)
             problem = None if refused else f"exit {done.returncode}: {done.stderr}"
         else:

@@ -51,6 +51,12 @@ impl Interpolation {
         matches!(self, Self::Code1 | Self::Code4)
     }
 
+    /// Whether its slope jumps at zero.
+    #[must_use]
+    pub const fn has_kink(self) -> bool {
+        matches!(self, Self::Code0 | Self::Code1)
+    }
+
     /// Value relative to a nominal value of 1 whose values at -1 and +1 are `low`
     /// and `high`: the factor itself, or 1 + the term.
     ///

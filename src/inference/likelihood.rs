@@ -20,6 +20,12 @@ pub trait Likelihood: Sync {
 
     /// The value; gradient `[n]` and symmetric Hessian `[n, n]`, row-major.
     fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64;
+
+    /// Parameters along which the slope may jump at zero; derivatives there are those from
+    /// above.
+    fn kinks(&self) -> &[usize] {
+        &[]
+    }
 }
 
 /// What the data of one channel add to the negative log-likelihood, as a function
@@ -33,6 +39,11 @@ pub trait Term: Send + Sync {
 
     /// The value; gradient `[n]` and Hessian `[n, n]` are added.
     fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64;
+
+    /// Parameters along which the slope may jump at zero, in any order.
+    fn kinks(&self) -> Vec<usize> {
+        Vec::new()
+    }
 }
 
 /// Channels with common parameters, and the constraints of these.
@@ -40,6 +51,7 @@ pub trait Term: Send + Sync {
 pub struct Model {
     parameters: Vec<Parameter>,
     terms: Vec<Arc<dyn Term>>,
+    kinks: Vec<usize>,
     prior: Option<Arc<CorrelatedPrior>>,
 }
 
@@ -47,9 +59,13 @@ impl Model {
     /// A model of `parameters` whose data are `terms`.
     #[must_use]
     pub fn new(parameters: Vec<Parameter>, terms: Vec<Arc<dyn Term>>) -> Self {
+        let mut kinks: Vec<usize> = terms.iter().flat_map(|term| term.kinks()).collect();
+        kinks.sort_unstable();
+        kinks.dedup();
         Self {
             parameters,
             terms,
+            kinks,
             prior: None,
         }
     }
@@ -106,6 +122,10 @@ impl Model {
 impl Likelihood for Model {
     fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    fn kinks(&self) -> &[usize] {
+        &self.kinks
     }
 
     fn value(&self, at: &[f64]) -> f64 {

@@ -113,6 +113,12 @@ impl Rate {
         &self.responses
     }
 
+    /// Parameters along which its slope may jump at zero.
+    pub(super) fn kinks(&self) -> impl Iterator<Item = usize> {
+        let kinked = |response: &&RateResponse| response.interpolation.has_kink();
+        self.responses.iter().filter(kinked).map(|r| r.parameter)
+    }
+
     /// The largest place of a parameter that it uses, if it uses any.
     #[must_use]
     pub fn last_parameter(&self) -> Option<usize> {

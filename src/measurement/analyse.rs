@@ -437,7 +437,7 @@ impl Analyst<'_> {
         interest.retain(|place| {
             let is_measured = found.parameters[*place].not_measured.is_none();
             let state = best.states[*place];
-            is_measured && matches!(state, State::Free | State::AtLower | State::AtUpper)
+            is_measured && !matches!(state, State::Fixed | State::Unmeasured)
         });
         if interest.is_empty() {
             return Ok(IndexMap::new());

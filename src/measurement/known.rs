@@ -7,13 +7,18 @@
 
 use super::analyse::Analyst;
 use crate::config::Coordinate;
-use crate::inference::fit::{End, Fit, FitError, FitSettings, ScanSettings, State, minos, scan};
+use crate::inference::fit::{
+    End, Fit, FitError, FitSettings, ScanPoint, ScanSettings, State, minos, scan,
+};
 use crate::inference::{Likelihood, Parameter};
 
 /// An error above this part of the distance of the bounds is checked against the profile.
 const SUSPICIOUS: f64 = 0.5;
 /// Half way to where t = 1 a parabola has t = 1/4; below this it is a valley.
 const VALLEY: f64 = 0.01;
+/// Nothing is said of a bound that is nearer than this part of half the distance to where
+/// t = 1.
+const NEAR: f64 = 0.01;
 /// Parameters with a larger correlation with one that is not measured share its valley.
 const TOGETHER: f64 = 0.99;
 
@@ -41,8 +46,12 @@ impl Analyst<'_> {
         }
     }
 
-    /// The error of the Hessian in the parameter's units, where it is one.
+    /// The error of the Hessian in the parameter's units, where it is one: beside a kink of
+    /// the likelihood it is none, since others leave the kink within an error.
     pub(super) fn hessian_error(&self, best: &Fit, place: usize) -> Option<f64> {
+        if best.states.contains(&State::AtKink) {
+            return None;
+        }
         let (at, error) = (best.point[place], best.error(place)?);
         match self.parameters.coordinates.get(place) {
             None | Some(Coordinate::Linear) => Some(error),
@@ -79,9 +88,10 @@ impl Analyst<'_> {
         };
         let (lower, upper) = parameter.bounds;
         let is_wide = |error: f64| error > SUSPICIOUS * (upper - lower);
-        let is_suspicious = best.error(place).is_none_or(is_wide);
+        let has_kink = best.states.contains(&State::AtKink);
+        let is_suspicious = has_kink || best.error(place).is_none_or(is_wide);
         if known.error.is_none() {
-            known.no_error = Some(self.no_error(parameter, best, place));
+            known.no_error = Some(self.no_error(likelihood.parameters(), best, place));
         }
         if !is_interest && !is_suspicious {
             return Ok(known);
@@ -121,12 +131,22 @@ impl Analyst<'_> {
     }
 
     /// Why the Hessian gives no error of a parameter that is not fixed.
-    fn no_error(&self, parameter: &Parameter, best: &Fit, place: usize) -> String {
+    fn no_error(&self, parameters: &[Parameter], best: &Fit, place: usize) -> String {
+        let parameter = &parameters[place];
         let (lower, upper) = parameter.bounds;
         let [lower, upper] = [lower, upper].map(|x| self.reported(place, x));
+        let on_kink = best.states.iter().position(|s| *s == State::AtKink);
         match best.states[place] {
             State::AtLower => format!("it ended on its lower bound {lower}"),
             State::AtUpper => format!("it ended on its upper bound {upper}"),
+            State::AtKink => format!(
+                "its best fit is at {}, where the likelihood has a kink",
+                self.reported(place, best.point[place])
+            ),
+            State::Free if on_kink.is_some() => format!(
+                "the best fit of {} is on a kink of the likelihood, which has no curvature there",
+                on_kink.map_or("", |k| parameters[k].name.as_str())
+            ),
             State::Free => format!(
                 "zero is within one error of its square root: the error of {} is not \
                  symmetric there",
@@ -150,6 +170,13 @@ impl Analyst<'_> {
     ) -> Result<Option<String>, FitError> {
         let at = best.point[place];
         let is_crossing = ends.iter().any(|end| matches!(end, End::Crossing(_)));
+        // how far away something is, in the parameter's units; crossings give the measure
+        let distance = |x: f64| (self.reported(place, x) - self.reported(place, at)).abs();
+        let crossings = ends.iter().filter_map(|end| match end {
+            End::Crossing(x) => Some(0.5 * distance(*x)),
+            End::Bound(_) | End::NotFound { .. } => None,
+        });
+        let measure = crossings.fold(0.0, f64::max);
         let probe = |end: &&End| {
             let end = end.value()?;
             let probed = if is_crossing { 0.5 * (at + end) } else { end };
@@ -185,7 +212,13 @@ impl Analyst<'_> {
                 )
             }));
         }
-        let flat = found.curve.iter().find(|p| p.t < VALLEY);
+        // near a bound that is close, t is low in any case
+        let share = |x: f64| (distance(x) / measure).min(1.0);
+        let is_flat = |p: &&ScanPoint| {
+            let share = share(p.value);
+            share > NEAR && p.t < VALLEY * share * share
+        };
+        let flat = found.curve.iter().find(is_flat);
         Ok(flat.map(|p| {
             format!(
                 "the data do not measure it by itself: t is {:.1e} both at {} and at {}{and}",

@@ -123,8 +123,8 @@ fn grid(analyst: &Analyst<'_>, scanned: &[f64], place: usize, highest: Option<f6
     let mut grid: Vec<f64> = scanned.iter().map(|value| coordinate(*value)).collect();
     let (low, high) = analyst.parameters.list[place].bounds;
     if let Some(highest) = highest {
-        let ends = [0.0, BEYOND * highest].map(|x| coordinate(x).clamp(low, high));
-        grid.extend(analyst.evenly(place, ends, FINE));
+        let [a, b] = [0.0, BEYOND * highest].map(|x| coordinate(x).clamp(low, high));
+        grid.extend(analyst.evenly(place, [a.min(b), a.max(b)], FINE));
     }
     grid.retain(|x| (low..=high).contains(x));
     grid.sort_by(f64::total_cmp);

@@ -145,9 +145,9 @@ pub fn impacts(
     })
 }
 
-/// Whether a fit determined a parameter, be it on a bound.
+/// Whether a fit determined a parameter, be it on a bound or a kink.
 fn is_measured(state: State) -> bool {
-    matches!(state, State::Free | State::AtLower | State::AtUpper)
+    !matches!(state, State::Fixed | State::Unmeasured)
 }
 
 impl Impact {

@@ -33,13 +33,13 @@ pub use settings::{Basin, FitSettings, Search};
 
 use super::Likelihood;
 use crate::stats::minimise::{Bounds, MinimiseSettings, Outcome, minimise};
-use newton::{Descent, Start, descend, scales};
+use newton::{Descent, Start, descend_with_kinks, look_behind_kinks, scales};
 
 /// Minimises a negative log-likelihood from the nominal point and from all other
 /// starts of `settings`.
 ///
-/// Each start descends by Newton's method; where that stalls, L-BFGS-B goes on
-/// and Newton's method finishes. Same input, same numbers, to the bit.
+/// Each start descends by Newton's method; where that stalls, it is repeated between the
+/// kinks of the likelihood, and then L-BFGS-B goes on and Newton's method finishes. Same input, same numbers, to the bit.
 ///
 /// # Errors
 /// [`FitError`] if the question makes no sense. A fit that fails is a [`Fit`]
@@ -88,23 +88,27 @@ pub fn refit(
     ))
 }
 
-/// Newton's method and, where it stalls, L-BFGS-B and Newton's method again.
+/// Newton's method and, where it stalls, L-BFGS-B and Newton's method again; behind kinks
+/// of the likelihood a deeper minimum is looked for.
 fn to_the_end(
     likelihood: &dyn Likelihood,
     start: Start<'_>,
     bounds: &Bounds,
     settings: &NewtonSettings,
 ) -> Descent {
-    let first = descend(likelihood, start, bounds, settings);
-    if matches!(first.outcome, Outcome::Converged | Outcome::StartNotFinite) {
-        return first;
+    let mut end = descend_with_kinks(likelihood, start, bounds, settings);
+    if !matches!(end.outcome, Outcome::Converged | Outcome::StartNotFinite) {
+        let (point, gradients) = quasi_newton(likelihood, &end, bounds, settings);
+        let first = end;
+        end = descend_with_kinks(likelihood, Start::Point(point), bounds, settings);
+        end.evaluations += first.evaluations;
+        end.evaluations.gradients += gradients;
+        end.iterations += first.iterations;
     }
-    let (point, gradients) = quasi_newton(likelihood, &first, bounds, settings);
-    let mut second = descend(likelihood, Start::Point(point), bounds, settings);
-    second.evaluations += first.evaluations;
-    second.evaluations.gradients += gradients;
-    second.iterations += first.iterations;
-    second
+    if likelihood.kinks().is_empty() || end.outcome != Outcome::Converged {
+        return end;
+    }
+    look_behind_kinks(likelihood, end, bounds, settings)
 }
 
 /// L-BFGS-B in units of the conditional standard deviations: where it ends, and

@@ -17,6 +17,9 @@ pub enum State {
     AtLower,
     /// Fitted, ended on its upper bound.
     AtUpper,
+    /// Fitted, ended at zero, where the slope of the likelihood along it jumps from falling
+    /// to rising: without error from the Hessian, and fixed in the covariance.
+    AtKink,
     /// Fitted, but the likelihood does not change along it, or along a combination that
     /// it is part of: see [`Fit::flat`]. Without error, and fixed in the covariance.
     Unmeasured,
@@ -58,7 +61,7 @@ pub struct Fit {
     /// Second derivatives of the negative log-likelihood, `[n, n]`.
     pub hessian: Vec<f64>,
     /// Inverse of the Hessian of the free parameters, `[n, n]`: zero for fixed ones, for
-    /// those at a bound and for those that are not measured, empty if the Hessian has a
+    /// those at a bound or a kink and for those that are not measured, empty if the Hessian has a
     /// negative eigenvalue.
     pub covariance: Vec<f64>,
     /// Directions without curvature, lowest eigenvalue first; empty as a rule.
@@ -195,7 +198,10 @@ impl Fit {
             end.place = Place::at(likelihood, end.place.point);
             end.evaluations.hessians += 1;
         }
-        let states = states(&end.place.point, bounds);
+        let mut states = states(&end.place.point, bounds);
+        for &k in &end.kinks {
+            states[k] = State::AtKink;
+        }
         let failure = failure(&end);
         let mut fit = Self {
             point: end.place.point,

@@ -292,6 +292,11 @@ impl Prediction {
 }
 
 impl Term for HistogramChannel {
+    fn kinks(&self) -> Vec<usize> {
+        let templates = self.prediction.templates.iter();
+        templates.flat_map(Template::kinks).collect()
+    }
+
     fn value(&self, at: &[f64]) -> f64 {
         let expected = self.expected(at);
         let bins = self.observed.iter().zip(expected);

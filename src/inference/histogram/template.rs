@@ -135,6 +135,21 @@ impl Place<'_> {
 }
 
 impl Template {
+    /// Parameters along which its slope may jump at zero.
+    pub(super) fn kinks(&self) -> impl Iterator<Item = usize> {
+        let of_factors = self.factors.iter().filter_map(|factor| match factor {
+            Factor::Response(r) if r.interpolation.has_kink() => Some(r.parameter),
+            _ => None,
+        });
+        let of_bins = self.modifiers.iter().filter_map(|modifier| match modifier {
+            Modifier::Shape {
+                parameter, code, ..
+            } if code.has_kink() => Some(*parameter),
+            _ => None,
+        });
+        of_factors.chain(of_bins)
+    }
+
     /// Checks all but what the sum of templates must fulfil.
     pub(super) fn check(
         &self,

@@ -46,7 +46,7 @@ pub fn fit_toy(
     }
     let error = |k: usize| match free.states[k] {
         _ if !free.is_converged() => f64::NAN,
-        State::AtLower | State::AtUpper | State::Fixed => 0.0,
+        State::AtLower | State::AtUpper | State::AtKink | State::Fixed => 0.0,
         State::Free | State::Unmeasured => free.error(k).unwrap_or(f64::NAN),
     };
     Ok(FittedToy {

@@ -7,6 +7,11 @@ use super::sums::Weighted;
 use crate::inference::{Derivatives, Term};
 
 impl Term for UnbinnedChannel {
+    fn kinks(&self) -> Vec<usize> {
+        let of_rates = self.processes.iter().flat_map(|p| p.rate.kinks());
+        of_rates.chain(self.sample.layout.kinks()).collect()
+    }
+
     fn value(&self, at: &[f64]) -> f64 {
         let rates = self.rates(at);
         self.in_rates::<0>(&rates, at).value

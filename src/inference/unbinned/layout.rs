@@ -41,6 +41,13 @@ impl Layout {
         layout
     }
 
+    /// Parameters along which a slope may jump at zero.
+    pub(super) fn kinks(&self) -> impl Iterator<Item = usize> {
+        let kinked = |response: &&Response| response.interpolation.has_kink();
+        let kinked = self.responses.iter().filter(kinked);
+        kinked.map(|response| self.slots[response.slot])
+    }
+
     fn slot(&mut self, parameter: usize) -> usize {
         let known = self.slots.iter().position(|slot| *slot == parameter);
         known.unwrap_or_else(|| {

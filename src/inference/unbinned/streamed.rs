@@ -221,6 +221,11 @@ impl<S: EventSource> StreamedChannel<S> {
 
 /// Not a number where events cannot be read; the `try_` functions say why.
 impl<S: EventSource> Term for StreamedChannel<S> {
+    fn kinks(&self) -> Vec<usize> {
+        let of_rates = self.processes.iter().flat_map(|p| p.rate.kinks());
+        of_rates.chain(self.layout.kinks()).collect()
+    }
+
     fn value(&self, at: &[f64]) -> f64 {
         self.try_value(at).unwrap_or(f64::NAN)
     }

@@ -11,9 +11,11 @@
 //! parameter. A likelihood has two to sixty parameters and a toy study fits it a
 //! million times: the usual step costs one small Cholesky factorisation.
 
+mod kinks;
 mod place;
 mod step;
 
+pub(crate) use kinks::{descend_with_kinks, look_behind_kinks};
 pub use place::Evaluations;
 pub(crate) use place::Place;
 pub(crate) use step::scales;
@@ -77,6 +79,8 @@ pub(crate) struct Descent {
     pub iterations: u64,
     /// Calls of the likelihood.
     pub evaluations: Evaluations,
+    /// Parameters that are held at zero by a kink of the likelihood there.
+    pub kinks: Vec<usize>,
 }
 
 /// Descends from `start`, whose point must lie within `bounds`; parameters with
@@ -97,6 +101,7 @@ pub(crate) fn descend(
         outcome,
         iterations: run.iterations,
         evaluations: run.evaluations,
+        kinks: Vec::new(),
     }
 }
 

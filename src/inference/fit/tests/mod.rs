@@ -4,6 +4,7 @@ mod bounds;
 mod descent;
 mod gaussian;
 mod golden;
+mod kinks;
 mod likelihoods;
 mod profile;
 mod w4;

@@ -1,5 +1,4 @@
 //! Gaussian processes against scikit-learn and against each other.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use serde::Deserialize;
 use sideband::stats::gaussian_process::{

@@ -4,7 +4,6 @@
 //!
 //! By default a reduced study that takes some seconds. The whole one, which prints the
 //! figures of `benches/RESULTS.md`: `scripts/coverage.sh exact`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 mod bounds;
 mod histogram;

@@ -4,7 +4,7 @@
 //!
 //! ```toml
 //! about = "what is wrong"
-//! base = "interpolation"                 # with the configuration of `support::plane`; or
+//! base = "interpolation"                 # with the configuration of `crate::support::plane`; or
 //!                                        # "measurement", `configs/interference.toml` made small
 //! setup = ["null source.parquet pt 5"]   # in order; the verbs are in `prepare`
 //! set = ["training.batch=7"]             # put on top of the small configuration
@@ -13,17 +13,14 @@
 //! exit = 4
 //! stderr = ["fragment", "another"]       # all of them in the message
 //! ```
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::support::{Columns, Done, Numbers, Workplace, numbers};
 use arrow::array::{Array, ArrayRef, Float64Array, StringArray};
 use serde::Deserialize;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::{Columns, Done, Numbers, Workplace, numbers};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

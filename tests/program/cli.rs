@@ -1,10 +1,10 @@
 //! The command line on a small data set, as a user runs it: what each command
 //! prints and writes, that nothing depends on threads, blocks, the number of
 //! members or on being killed, and that blind events leave no trace.
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::support::{
+    Columns, Done, EVENTS, Numbers, Workplace, differing, numbers, read_parquet, write_arrow,
+};
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
 use serde_json::Value;
 use sideband::ensemble::{Member, Outcome};
@@ -13,9 +13,6 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use support::{
-    Columns, Done, EVENTS, Numbers, Workplace, differing, numbers, read_parquet, write_arrow,
-};
 
 fn column<'a>(columns: &'a Columns, name: &str) -> &'a ArrayRef {
     let found = columns.iter().find(|(n, _)| n == name);
@@ -286,7 +283,7 @@ fn schema_accepts_every_shipped_configuration_and_no_misspelt_one() {
         shipped += 1;
     }
     assert!(shipped >= 4);
-    let small = read(support::CONFIG).unwrap();
+    let small = read(crate::support::CONFIG).unwrap();
     assert_eq!(misfit(&schema, &schema, &small, ""), None);
     for (right, wrong) in [
         ("batch = 64", "bacth = 64"),
@@ -294,7 +291,7 @@ fn schema_accepts_every_shipped_configuration_and_no_misspelt_one() {
         ("\"reweight\"", "\"rewieght\""),
         ("region = \"cr\"", ""),
     ] {
-        let text = support::CONFIG.replace(right, wrong);
+        let text = crate::support::CONFIG.replace(right, wrong);
         let value = read(&text).unwrap();
         assert!(misfit(&schema, &schema, &value, "").is_some(), "{wrong}");
     }
@@ -769,7 +766,7 @@ fn one_file_or_many_give_the_same_members() {
             .iter()
             .map(|(n, v)| (n.clone(), v.slice(first, rows)))
             .collect();
-        support::write_parquet(&place.path(&format!("{name}.parquet")), part);
+        crate::support::write_parquet(&place.path(&format!("{name}.parquet")), part);
     }
     place.run("one", &[]).exits(0);
     place

@@ -1,5 +1,4 @@
 //! The mass plane on planes whose truth is known, and on what cannot be fitted.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use faer::{Mat, Side};
 use serde::Deserialize;

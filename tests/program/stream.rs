@@ -1,12 +1,9 @@
 //! Data larger than memory: events that are read while training. The data here
 //! are small; that memory is bounded shows `configs/large.toml`.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::support::{Workplace, differing, numbers, read_parquet};
 use std::fs;
 use std::time::{Duration, Instant};
-use support::{Workplace, differing, numbers, read_parquet};
 
 /// Events of each sample: several windows, and more than stay in memory.
 const EVENTS: usize = 9000;
@@ -41,7 +38,7 @@ fn every_event_is_predicted_and_the_yields_are_those_of_all() {
         done.stderr
     );
     let source = read_parquet(&place.path("source.parquet"));
-    let column = |table: &support::Columns, name: &str| -> Vec<f64> {
+    let column = |table: &crate::support::Columns, name: &str| -> Vec<f64> {
         numbers(&table.iter().find(|(n, _)| n == name).unwrap().1)
     };
     let predicted = read_parquet(&place.path("out/predictions/source.parquet"));

@@ -1,17 +1,14 @@
 //! A flow of an ensemble does not know its neighbours, nor that it was
 //! interrupted: on a CPU to the bit, for the hand-written code and for tensor
 //! operations. (Of the step alone: `models/tests/flow.rs`.)
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::support::flows::{Job, KERNELS, bent, cpu, flow, settings};
 use sideband::ensemble::{Checkpoint, Ledger, Member, Observer, StoreError, Unit, steps_per_epoch};
 use sideband_models::FlowConfig;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use support::flows::{Job, KERNELS, bent, cpu, flow, settings};
 
 /// Small enough to be trained often; with all that a member has of its own:
 /// permutations, dropout, Poisson weights, and an end that depends on its losses.

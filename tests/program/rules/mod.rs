@@ -1,9 +1,7 @@
 //! The rules of ARCHITECTURE.md, "No number that is silently wrong": one module a
 //! group of rules, each instance from the outside, as a user meets it.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-#[path = "../support/mod.rs"]
-mod support;
+use crate::support;
 
 mod blinding;
 mod columns;

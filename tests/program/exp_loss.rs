@@ -1,7 +1,6 @@
 //! Both losses on two Gaussians whose density ratio is known in closed form
 //! (tests/data/golden/README.md): the optimum and, for the exponential loss, the
 //! value of the minimum.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
 use serde_json::Value;
 use sideband::ensemble::{
@@ -25,7 +24,7 @@ impl Observer for Quiet {
 }
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("data/golden/exp_loss.json")).unwrap()
+    serde_json::from_str(include_str!("../data/golden/exp_loss.json")).unwrap()
 }
 
 fn vector(value: &Value) -> Vec<f64> {

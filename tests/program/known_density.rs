@@ -11,17 +11,14 @@
 //!
 //! By default a reduced study that takes some seconds. The whole one, which
 //! prints the figures of `benches/RESULTS.md`: `scripts/known_truth.sh`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-mod support;
-
-use sideband::ensemble::TrainingSettings;
-use sideband_models::{FlowConfig, Kernels};
-use support::Numbers;
-use support::flows::{Ensemble, Job, flow, log_mean, mean_and_error, settings};
-use support::hole::{
+use crate::support::Numbers;
+use crate::support::flows::{Ensemble, Job, flow, log_mean, mean_and_error, settings};
+use crate::support::hole::{
     C, D, Events, Moments, Part, RADIUS, Truth, expected_in_hole, from_centre, in_hole,
 };
+use sideband::ensemble::TrainingSettings;
+use sideband_models::{FlowConfig, Kernels};
 
 /// What trains well here, the same at every size.
 fn training() -> TrainingSettings {

@@ -15,14 +15,11 @@
 //!
 //! By default a reduced study that takes some seconds. The whole one, which
 //! prints the figures of `benches/RESULTS.md`: `scripts/known_truth.sh`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-mod support;
-
+use crate::support::{Columns, Numbers, Workplace, numbers, read_parquet, write_parquet};
 use arrow::array::{ArrayRef, Float32Array, Int64Array};
 use statrs::distribution::{ContinuousCDF, Normal};
 use std::sync::Arc;
-use support::{Columns, Numbers, Workplace, numbers, read_parquet, write_parquet};
 
 const D: usize = 6;
 /// Means of the target in z.

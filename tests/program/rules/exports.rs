@@ -443,7 +443,7 @@ fn bins_that_nothing_predicts_are_refused_before_training() {
     ));
     // the same beside the region without bins
     let histogram = "histogram = { observable = \"z\", bins = [-4.0, 0.0, 4.0, 8.0] }";
-    let beside = crate::exports::place(&[("scan_points = 5", histogram)]);
+    let beside = super::exports::place(&[("scan_points = 5", histogram)]);
     beside.edit("obs.parquet", |columns| {
         let mut one = more(5.0, 1);
         let reg = one.iter_mut().find(|(name, _)| name == "reg").unwrap();
@@ -454,19 +454,19 @@ fn bins_that_nothing_predicts_are_refused_before_training() {
     let text = "channel all, bin 2 [4, 8): 1 event observed, 0 expected";
     assert!(done.stderr.contains(text), "{}", done.stderr);
     // nothing is expected at one end of a parameter
-    let signal = crate::exports::place(&[("coefficient = \"1\"", "coefficient = \"mu\"")]);
+    let signal = super::exports::place(&[("coefficient = \"1\"", "coefficient = \"mu\"")]);
     let done = run(&signal, &[]);
     assert_ne!(done.exit, Some(0));
     assert!(done.stderr.contains("mu = 0.0000"), "{}", done.stderr);
     // edges that cut nothing, and a region of no simulation
-    let far = crate::exports::place(&[("[-4.0, -1.0, 0.0, 1.0, 4.0]", "[10.0, 20.0, 30.0]")]);
+    let far = super::exports::place(&[("[-4.0, -1.0, 0.0, 1.0, 4.0]", "[10.0, 20.0, 30.0]")]);
     let done = run(&far, &[]).exits(4);
     assert!(
         done.stderr.contains("the edges cut nothing"),
         "{}",
         done.stderr
     );
-    let none = crate::exports::place(&[("reg == 1", "reg == 7")]);
+    let none = super::exports::place(&[("reg == 1", "reg == 7")]);
     let done = run(&none, &[]).exits(4);
     assert!(
         done.stderr.contains("no event of any sample"),

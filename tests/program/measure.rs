@@ -1,14 +1,11 @@
 //! `method = "measure"` from outside: a small measurement of the model with known truth,
 //! from generated samples to intervals.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-mod support;
-
+use crate::support::{Done, Workplace};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use support::{Done, Workplace};
 
 /// What makes `configs/interference.toml` small.
 const SMALL: &[&str] = &[

@@ -4,16 +4,13 @@
 //!
 //! Flows of a few epochs on made-up events: whether a density is the right one is
 //! asked by `known_density.rs`.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-mod support;
-
+use crate::support::Numbers;
+use crate::support::flows::{Ensemble, Job, KERNELS, bent, flow, mean_and_error, settings};
 use sideband_models::Kernels;
 use statrs::function::gamma::ln_gamma;
 use std::f64::consts::PI;
 use std::sync::OnceLock;
-use support::Numbers;
-use support::flows::{Ensemble, Job, KERNELS, bent, flow, mean_and_error, settings};
 
 /// Two members in two dimensions, trained once for all tests.
 fn plane() -> &'static Ensemble {

@@ -2,7 +2,7 @@
 //! Half of the toys on the bound are fitted there and have t = 0, so that the asymptotic
 //! intervals cover more than they say; critical values from toys do not.
 
-use crate::{LEVELS, is_full, throw};
+use super::{LEVELS, is_full, throw};
 use sideband::inference::fit::{FitSettings, Search, fit};
 use sideband::inference::histogram::{Factor, HistogramChannel, HistogramModel, Template};
 use sideband::inference::interference::Truth;

@@ -1,0 +1,27 @@
+//! The program and its library from the outside, one module a subject. What kills by the
+//! clock (`tests/faults.rs`) or counts allocations is a binary of its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    unreachable_pub
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bad_input;
+mod cli;
+mod coverage;
+mod density;
+mod exp_loss;
+mod flow_members;
+mod gaussian_process;
+mod known_density;
+mod known_truth;
+mod mass_plane;
+mod measure;
+mod rules;
+mod stream;
