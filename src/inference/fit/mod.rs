@@ -105,10 +105,46 @@ fn to_the_end(
         end.evaluations.gradients += gradients;
         end.iterations += first.iterations;
     }
-    if likelihood.kinks().is_empty() || end.outcome != Outcome::Converged {
+    if end.outcome != Outcome::Converged {
         return end;
     }
-    look_behind_kinks(likelihood, end, bounds, settings)
+    end = leave_saddles(likelihood, end, bounds, settings);
+    if likelihood.kinks().is_empty() {
+        return end;
+    }
+    end = look_behind_kinks(likelihood, end, bounds, settings);
+    leave_saddles(likelihood, end, bounds, settings)
+}
+
+/// Goes on from bounds on which the slope vanishes and the likelihood falls inwards, as it
+/// may in the root of a parameter at zero, whose slope there is zero whatever the data say.
+fn leave_saddles(
+    likelihood: &dyn Likelihood,
+    end: Descent,
+    bounds: &Bounds,
+    settings: &NewtonSettings,
+) -> Descent {
+    let n = bounds.len();
+    let place = &end.place;
+    let mut point = place.point.clone();
+    for k in 0..n {
+        let (lower, upper) = (bounds.lower()[k], bounds.upper()[k]);
+        let curvature = place.hessian[k * n + k];
+        let is_on = lower < upper && (point[k] <= lower || point[k] >= upper);
+        if is_on && curvature < 0.0 && place.gradient[k].abs() < settings.gradient_tolerance {
+            let step = (0.1 / (-curvature).sqrt()).min(0.5 * (upper - lower));
+            point[k] += if point[k] <= lower { step } else { -step };
+        }
+    }
+    if point == place.point {
+        return end;
+    }
+    let other = descend_with_kinks(likelihood, Start::Point(point), bounds, settings);
+    let is_lower = other.place.value < place.value && other.outcome == Outcome::Converged;
+    let (mut found, left) = if is_lower { (other, end) } else { (end, other) };
+    found.evaluations += left.evaluations;
+    found.iterations += left.iterations;
+    found
 }
 
 /// L-BFGS-B in units of the conditional standard deviations: where it ends, and

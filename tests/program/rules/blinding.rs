@@ -309,7 +309,7 @@ fn a_ratio_says_nothing_of_hidden_events() {
 
 #[test]
 fn a_streamed_training_says_nothing_of_hidden_events() {
-    let settings = ["data.stream.window=64", "data.stream.read_ahead=16"];
+    let settings = ["data.stream.window=64"];
     same_whatever_is_hidden(&two_samples, &settings, &COMMANDS[..5]);
 }
 

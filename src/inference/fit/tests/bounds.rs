@@ -362,3 +362,19 @@ fn a_profile_without_end_is_walked_to_its_bounds() {
     let range = reach(&model, &settings, &best, 3, (9.0, 4.0)).unwrap();
     assert_eq!(range, [-9.0, 9.0]);
 }
+
+#[test]
+fn a_root_does_not_stay_at_zero_where_the_likelihood_falls() {
+    // counts above the background: mu = 0 is a saddle in x = sqrt(mu), with slope zero
+    let mut parameters = vec![Parameter::interest("x", 0.0, (0.0, 3.0))];
+    parameters.push(Parameter::nuisance("a"));
+    let bins = Bins {
+        signal: WEAK,
+        interference: Some([0.0; 3]),
+        counts: [75.0, 60.0, 30.0],
+    };
+    let model = Model::new(parameters, vec![Arc::new(bins)]);
+    let found = fit(&model, &FitSettings::default()).unwrap();
+    assert!(found.is_converged() && found.point[0] > 0.5, "{found:?}");
+    assert_eq!(found.states[0], State::Free);
+}
