@@ -349,9 +349,13 @@ class Fitter:
 
     def error(self, at, data):
         which = np.flatnonzero(self.free & ~self.is_held(data, at))
-        covariance = 2.0 * np.linalg.inv(self.hessian(at, data, which, self.low, self.high))
+        # differences stay on one side of a kink
+        low = np.where(self.kinks & (at > 0), np.maximum(self.low, 0.0), self.low)
+        high = np.where(self.kinks & (at < 0), np.minimum(self.high, 0.0), self.high)
+        hessian = 0.5 * self.hessian(at, data, which, low, high)
         place = list(which).index(self.poi)
-        return math.sqrt(covariance[place, place])
+        variance = np.linalg.inv(hessian)[place, place]
+        return math.sqrt(variance if variance > 0 else 1.0 / abs(hessian[place, place]))
 
 
 class Limit:

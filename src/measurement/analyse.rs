@@ -379,6 +379,9 @@ impl Analyst<'_> {
                 ..Known::default()
             });
             let [error_down, error_up] = known.sides;
+            let of_profile = error_down.zip(error_up).map(|(d, u)| 0.5 * (d + u));
+            let has_kink = best.states.contains(&State::AtKink);
+            let pull_error = if has_kink { of_profile } else { best.error(k) };
             parameters.push(ParameterResult {
                 name: parameter.name.clone(),
                 label: self
@@ -396,7 +399,7 @@ impl Analyst<'_> {
                 not_measured: known.not_measured,
                 minos: known.ends.filter(|_| is_interest),
                 pull: parameter.constraint.map(|c| {
-                    let error = best.error(k).map(|error| error / c.width);
+                    let error = pull_error.map(|error| error / c.width);
                     ((best.point[k] - c.centre) / c.width, error)
                 }),
                 at_bound: matches!(best.states[k], State::AtLower | State::AtUpper),

@@ -17,8 +17,8 @@ pub enum State {
     AtLower,
     /// Fitted, ended on its upper bound.
     AtUpper,
-    /// Fitted, ended at zero, where the slope of the likelihood along it jumps from falling
-    /// to rising: without error from the Hessian, and fixed in the covariance.
+    /// Fitted, ended at zero, where slope or curvature of the likelihood along it jump:
+    /// without error from the Hessian, and fixed in the covariance.
     AtKink,
     /// Fitted, but the likelihood does not change along it, or along a combination that
     /// it is part of: see [`Fit::flat`]. Without error, and fixed in the covariance.
@@ -76,6 +76,8 @@ pub struct Fit {
     pub evaluations: Evaluations,
 }
 
+/// A parameter with a kink at zero is on it if it is nearer, in its errors.
+const AT_ZERO: f64 = 1e-7;
 /// Ends whose parameters agree within this many conditional standard deviations
 /// are one minimum.
 const SAME: f64 = 0.01;
@@ -199,8 +201,13 @@ impl Fit {
             end.evaluations.hessians += 1;
         }
         let mut states = states(&end.place.point, bounds);
-        for &k in &end.kinks {
-            states[k] = State::AtKink;
+        // where the slope does not jump at zero, the curvature does
+        let zero = likelihood.kinks().iter();
+        let zero = zero.filter(|k| end.place.point[**k].abs() < AT_ZERO);
+        for &k in end.kinks.iter().chain(zero) {
+            if states[k] == State::Free {
+                states[k] = State::AtKink;
+            }
         }
         let failure = failure(&end);
         let mut fit = Self {
