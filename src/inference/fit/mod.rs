@@ -127,13 +127,13 @@ fn leave_saddles(
     let n = bounds.len();
     let place = &end.place;
     let mut point = place.point.clone();
-    for k in 0..n {
+    for (k, x) in point.iter_mut().enumerate() {
         let (lower, upper) = (bounds.lower()[k], bounds.upper()[k]);
         let curvature = place.hessian[k * n + k];
-        let is_on = lower < upper && (point[k] <= lower || point[k] >= upper);
+        let is_on = lower < upper && (*x <= lower || *x >= upper);
         if is_on && curvature < 0.0 && place.gradient[k].abs() < settings.gradient_tolerance {
             let step = (0.1 / (-curvature).sqrt()).min(0.5 * (upper - lower));
-            point[k] += if point[k] <= lower { step } else { -step };
+            *x += if *x <= lower { step } else { -step };
         }
     }
     if point == place.point {
