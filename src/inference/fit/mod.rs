@@ -39,7 +39,8 @@ use newton::{Descent, Start, descend_with_kinks, look_behind_kinks, scales};
 /// starts of `settings`.
 ///
 /// Each start descends by Newton's method; where that stalls, it is repeated between the
-/// kinks of the likelihood, and then L-BFGS-B goes on and Newton's method finishes. Same input, same numbers, to the bit.
+/// kinks of the likelihood, and then L-BFGS-B goes on and Newton's method finishes. Same
+/// input, same numbers, to the bit.
 ///
 /// # Errors
 /// [`FitError`] if the question makes no sense. A fit that fails is a [`Fit`]

@@ -61,8 +61,8 @@ pub struct Fit {
     /// Second derivatives of the negative log-likelihood, `[n, n]`.
     pub hessian: Vec<f64>,
     /// Inverse of the Hessian of the free parameters, `[n, n]`: zero for fixed ones, for
-    /// those at a bound or a kink and for those that are not measured, empty if the Hessian has a
-    /// negative eigenvalue.
+    /// those at a bound or a kink and for those that are not measured, empty if the Hessian
+    /// has a negative eigenvalue.
     pub covariance: Vec<f64>,
     /// Directions without curvature, lowest eigenvalue first; empty as a rule.
     pub flat: Vec<Flat>,
@@ -76,7 +76,8 @@ pub struct Fit {
     pub evaluations: Evaluations,
 }
 
-/// A parameter with a kink at zero is on it if it is nearer, in its errors.
+/// A parameter with a kink at zero is on it if it is nearer, in the parameter's units (those
+/// of a nuisance parameter are its pre-fit errors).
 const AT_ZERO: f64 = 1e-7;
 /// Ends whose parameters agree within this many conditional standard deviations
 /// are one minimum.
