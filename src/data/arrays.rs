@@ -5,6 +5,8 @@
 use std::mem;
 use std::path::PathBuf;
 
+use bytemuck::Zeroable;
+
 use super::error::DataError;
 use super::ids::{IdColumn, Ids};
 use super::losses::{Loss, LossKind};
@@ -44,17 +46,18 @@ impl Arrays {
     /// # Errors
     /// [`DataError::NoRoom`] where the system has no such room.
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self, DataError> {
-        memory::room_for_all(room, Self::sizes(request, room))?;
         let width = request.features.len();
+        let columns = request.columns.iter().map(|_| memory::zeros(room, 1));
+        let id_columns = request.id_columns().iter().map(|_| memory::zeros(room, 1));
         Ok(Self {
             width,
             room,
-            features: vec![0.0; room * width],
-            weights: vec![0.0; room],
-            columns: request.columns.iter().map(|_| vec![0.0; room]).collect(),
-            flags: vec![0; room],
-            id_columns: request.id_columns().iter().map(|_| vec![0; room]).collect(),
-            places: vec![0; room],
+            features: memory::zeros(room, width)?,
+            weights: memory::zeros(room, 1)?,
+            columns: columns.collect::<Result<_, _>>()?,
+            flags: memory::zeros(room, 1)?,
+            id_columns: id_columns.collect::<Result<_, _>>()?,
+            places: memory::zeros(room, 1)?,
         })
     }
 
@@ -70,33 +73,20 @@ impl Arrays {
         request.features.len() * size_of::<f32>() + words * size_of::<u64>()
     }
 
-    /// Bytes of each of the arrays.
-    fn sizes(request: &ScanRequest, room: usize) -> impl Iterator<Item = usize> {
-        let words = 3 + request.id_columns().len() + request.columns.len();
-        let features = request.features.len() * size_of::<f32>();
-        let each = std::iter::once(features).chain(std::iter::repeat_n(size_of::<u64>(), words));
-        each.map(move |bytes| room.saturating_mul(bytes))
-    }
-
-    /// Makes room for `room` events, of which the first `events` are kept. What
-    /// the system refuses is an error here, where an allocation would abort.
-    pub(super) fn grow(
-        &mut self,
-        events: usize,
-        room: usize,
-        request: &ScanRequest,
-    ) -> Result<(), DataError> {
-        memory::room_for_all(room, Self::sizes(request, room))?;
-        let width = self.width;
-        self.room = room;
-        grow(&mut self.features, events * width, room * width);
-        grow(&mut self.weights, events, room);
+    /// Makes room for `room` events, of which the first `events` are kept.
+    ///
+    /// # Errors
+    /// [`DataError::NoRoom`] where the system has no such room.
+    pub(super) fn grow(&mut self, events: usize, room: usize) -> Result<(), DataError> {
+        grow(&mut self.features, events, room, self.width)?;
+        grow(&mut self.weights, events, room, 1)?;
         for column in &mut self.columns {
-            grow(column, events, room);
+            grow(column, events, room, 1)?;
         }
         for array in self.words() {
-            grow(array, events, room);
+            grow(array, events, room, 1)?;
         }
+        self.room = room;
         Ok(())
     }
 
@@ -188,10 +178,16 @@ impl<'a> Room<'a> {
     }
 }
 
-fn grow<T: Copy + Default>(array: &mut Vec<T>, keep: usize, length: usize) {
-    let mut longer = vec![T::default(); length];
-    longer[..keep].copy_from_slice(&array[..keep]);
+fn grow<T: Zeroable + Copy>(
+    array: &mut Vec<T>,
+    events: usize,
+    room: usize,
+    width: usize,
+) -> Result<(), DataError> {
+    let mut longer = memory::zeros(room, width)?;
+    longer[..events * width].copy_from_slice(&array[..events * width]);
     *array = longer;
+    Ok(())
 }
 
 fn cut<T>(array: &mut Vec<T>, length: usize) {

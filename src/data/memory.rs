@@ -3,6 +3,9 @@
 
 use std::path::Path;
 
+use bytemuck::Zeroable;
+use bytemuck::allocation::try_zeroed_vec;
+
 use super::error::DataError;
 
 /// Whether there is room for `bytes` bytes for each of `rows` events. It is given back
@@ -11,29 +14,27 @@ use super::error::DataError;
 /// # Errors
 /// [`DataError::NoRoom`]
 pub(crate) fn room_for(rows: usize, bytes: usize) -> Result<(), DataError> {
-    room_for_all(rows, [rows.saturating_mul(bytes)])
+    let mut probe: Vec<u8> = Vec::new();
+    probe
+        .try_reserve_exact(rows.saturating_mul(bytes))
+        .map_err(|source| DataError::NoRoom { rows, source })
 }
 
-/// Whether there is room for arrays of these sizes, in bytes, at the same time: an
-/// allocator may find room for one large array and none for the same in pieces.
+/// `width` zeros for each of `rows` events, of memory that the system has zeroed where
+/// it can.
 ///
 /// # Errors
-/// [`DataError::NoRoom`] for `rows` events.
-pub(crate) fn room_for_all(
-    rows: usize,
-    sizes: impl IntoIterator<Item = usize>,
-) -> Result<(), DataError> {
-    let held: Result<Vec<Vec<u8>>, _> = sizes
-        .into_iter()
-        .map(|bytes| {
-            let mut probe = Vec::new();
-            probe.try_reserve_exact(bytes).map(|()| probe)
-        })
-        .collect();
-    match held {
-        Ok(_) => Ok(()),
-        Err(source) => Err(DataError::NoRoom { rows, source }),
-    }
+/// [`DataError::NoRoom`]
+pub(crate) fn zeros<T: Zeroable + Copy>(rows: usize, width: usize) -> Result<Vec<T>, DataError> {
+    let length = rows.saturating_mul(width);
+    try_zeroed_vec(length).or_else(|()| {
+        // what is wrong is known to this one alone
+        let mut list = Vec::new();
+        list.try_reserve_exact(length)
+            .map_err(|source| DataError::NoRoom { rows, source })?;
+        list.resize(length, T::zeroed());
+        Ok(list)
+    })
 }
 
 /// Whether there is room for `bytes` bytes of a file.
@@ -80,5 +81,9 @@ mod tests {
         ));
         assert_eq!(reserved::<u64>(10).unwrap().capacity(), 10);
         assert!(reserved::<u64>(usize::MAX / 16).is_err());
+        assert_eq!(zeros::<f32>(3, 2).unwrap(), [0.0; 6]);
+        let too_much = zeros::<f64>(usize::MAX / 16, 1);
+        assert!(matches!(too_much, Err(DataError::NoRoom { rows, .. }) if rows == usize::MAX / 16));
+        assert!(zeros::<f64>(usize::MAX / 16, 17).is_err());
     }
 }

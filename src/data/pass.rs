@@ -151,8 +151,7 @@ impl<'a> Scan<'a> {
         let needed = ends.iter().take(least).next_back().copied().unwrap_or(0);
         if needed > self.arrays.room() {
             let room = needed.max(2 * self.arrays.room());
-            self.arrays
-                .grow(self.counts.events, room, self.plan.request)?;
+            self.arrays.grow(self.counts.events, room)?;
         }
         Ok(ends.partition_point(|&end| end <= self.arrays.room()))
     }

@@ -209,16 +209,16 @@ impl Plan<'_> {
     fn select(&self, chunk: &ColumnChunk) -> Result<Selected, DataError> {
         let request = self.request;
         let mut undecided = Vec::new();
-        let mut hidden = vec![false; chunk.rows()];
-        for selection in &request.hidden.selections {
-            let values = selection.eval_condition(chunk)?;
-            // Not `is_true`: what is neither true nor false is hidden too.
-            let rows = hidden.iter_mut().zip(values.iter());
-            rows.for_each(|(hidden, &x)| *hidden |= x != 0.0);
+        let mut wanted = vec![true; chunk.rows()];
+        let mut visible = chunk.rows();
+        let hidden = self.hidden(chunk)?;
+        if let Some(hidden) = &hidden
+            && request.hidden.rejects()
+        {
+            let rows = wanted.iter_mut().zip(hidden);
+            rows.for_each(|(wanted, hidden)| *wanted = !hidden);
+            visible = wanted.iter().filter(|wanted| **wanted).count();
         }
-        let rejects = request.hidden.rejects();
-        let mut wanted: Vec<bool> = hidden.iter().map(|hidden| !(rejects && *hidden)).collect();
-        let visible = wanted.iter().filter(|visible| **visible).count() as u64;
         if let Some(selection) = &request.selection {
             let values = selection.eval_condition(chunk)?;
             add_undecided(&mut undecided, Reason::Selection, &values, &wanted);
@@ -232,8 +232,10 @@ impl Plan<'_> {
             let rows = flags.iter_mut().zip(values.iter());
             rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
         }
-        let of_hidden = flags.iter_mut().zip(&hidden).filter(|(_, hidden)| **hidden);
-        of_hidden.for_each(|(flags, _)| *flags = request.hidden.flags(*flags));
+        if let Some(hidden) = &hidden {
+            let of_hidden = flags.iter_mut().zip(hidden).filter(|(_, hidden)| **hidden);
+            of_hidden.for_each(|(flags, _)| *flags = request.hidden.flags(*flags));
+        }
         if request.require_any_flag {
             let rows = wanted.iter_mut().zip(&flags);
             rows.for_each(|(wanted, &flags)| *wanted &= flags & !OF_HIDDEN != 0);
@@ -241,9 +243,22 @@ impl Plan<'_> {
         Ok(Selected {
             rows: places_of_true(&wanted),
             flags,
-            visible,
+            visible: visible as u64,
             undecided,
         })
+    }
+
+    /// Which rows are hidden; none where nothing is.
+    fn hidden(&self, chunk: &ColumnChunk) -> Result<Option<Vec<bool>>, DataError> {
+        let selections = &self.request.hidden.selections;
+        let mut hidden = (!selections.is_empty()).then(|| vec![false; chunk.rows()]);
+        for selection in selections {
+            let values = selection.eval_condition(chunk)?;
+            // Not `is_true`: what is neither true nor false is hidden too.
+            let rows = hidden.iter_mut().flatten().zip(values.iter());
+            rows.for_each(|(hidden, &x)| *hidden |= x != 0.0);
+        }
+        Ok(hidden)
     }
 }
 
