@@ -126,12 +126,10 @@ impl RunDirectory {
         let directory = Self {
             path: path.to_owned(),
         };
-        let is_run = directory.config_path().exists();
+        let is_run = directory.is_run()?;
         if is_run {
             directory.check_files()?;
             directory.compare(config, inputs)?;
-        } else if is_foreign(path) {
-            return Err(DirectoryError::NotARun(path.to_owned()));
         }
         directory.check_links()?;
         for folder in [
@@ -147,6 +145,18 @@ impl RunDirectory {
             directory.write_config(config)?;
         }
         Ok(directory)
+    }
+
+    /// Whether there is a run, rather than nothing or what a run began with.
+    fn is_run(&self) -> Result<bool, DirectoryError> {
+        // in this order: another process may begin the run meanwhile, and its first
+        // file that is no run's beginning comes after the configuration
+        let is_foreign = is_foreign(&self.path);
+        let is_run = self.config_path().exists();
+        if is_foreign && !is_run {
+            return Err(DirectoryError::NotARun(self.path.clone()));
+        }
+        Ok(is_run)
     }
 
     /// Writes the configuration with which the run goes on.
@@ -185,10 +195,7 @@ impl RunDirectory {
         let root = Self {
             path: path.to_owned(),
         };
-        let is_run = root.config_path().exists();
-        if !is_run && is_foreign(path) {
-            return Err(DirectoryError::NotARun(path.to_owned()));
-        }
+        let is_run = root.is_run()?;
         if is_run {
             root.check_files()?;
             root.manifest()?;
@@ -1066,6 +1073,24 @@ mod tests {
         directory.take_back(9).unwrap();
         assert_eq!(fs::read(directory.member(3)).unwrap(), b"new");
         assert!(notes.exists());
+    }
+
+    #[test]
+    fn many_begin_one_run_at_once() {
+        let (config, inputs) = (config(&[]), Inputs::default());
+        for _ in 0..100 {
+            let folder = tempfile::tempdir().unwrap();
+            let begin = || {
+                let directory = RunDirectory::create(folder.path(), &config, &inputs)?;
+                // what a run writes next
+                directory.write(&directory.log_path(), b"")
+            };
+            std::thread::scope(|scope| {
+                for one in [(); 4].map(|()| scope.spawn(begin)) {
+                    one.join().unwrap().unwrap();
+                }
+            });
+        }
     }
 
     #[test]
