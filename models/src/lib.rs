@@ -27,7 +27,7 @@ mod stack;
 
 pub use activation::Activation;
 pub use device::{Compute, DeviceError, DeviceInfo, Kernels, cpu_kernel, list_devices};
-pub use flow::{Flow, FlowConfig, FlowSampler, FlowStep, ImportError, Imported, from_nflows};
+pub use flow::{Flow, FlowConfig, FlowSampler, FlowStep};
 pub use mlp::{Mlp, MlpConfig};
 pub use network::{Network, NetworkConfig};
 pub use objective::Objective;

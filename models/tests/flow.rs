@@ -2,12 +2,15 @@
 //! tensor operations, in a stack and alone, there and back.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+#[path = "support/nflows.rs"]
+mod nflows;
+
 use serde_json::Value;
 use sideband_models::random::Key;
 use sideband_models::{
-    Batches, Compute, EvaluationRows, Flow, FlowConfig, FlowSampler, FlowStep, Imported,
-    InputScaling, Kernels, MemberState, Network, NetworkConfig, Objective, OptimizerConfig,
-    Predictor, Row, Stack, StackConfig, Table, from_nflows,
+    Batches, Compute, EvaluationRows, Flow, FlowConfig, FlowSampler, FlowStep, InputScaling,
+    Kernels, MemberState, Network, NetworkConfig, Objective, OptimizerConfig, Predictor, Row,
+    Stack, StackConfig, Table,
 };
 
 /// nflows 0.14: two steps of batch norm, permutation and LU, spline coupling.
@@ -35,37 +38,6 @@ fn devices() -> Vec<Compute> {
     list
 }
 
-fn tensors(bytes: &[u8]) -> Vec<(String, Vec<usize>, Vec<f64>)> {
-    let file = safetensors::SafeTensors::deserialize(bytes).unwrap();
-    file.tensors()
-        .into_iter()
-        .map(|(name, view)| {
-            let data = view.data();
-            let values = match view.dtype() {
-                safetensors::Dtype::F64 => data
-                    .chunks(8)
-                    .map(|b| f64::from_le_bytes(b.try_into().unwrap()))
-                    .collect(),
-                safetensors::Dtype::F32 => data
-                    .chunks(4)
-                    .map(|b| f64::from(f32::from_le_bytes(b.try_into().unwrap())))
-                    .collect(),
-                safetensors::Dtype::I64 => data
-                    .chunks(8)
-                    .map(|b| i64::from_le_bytes(b.try_into().unwrap()) as f64)
-                    .collect(),
-                other => panic!("{other:?}"),
-            };
-            (name, view.shape().to_vec(), values)
-        })
-        .collect()
-}
-
-fn golden() -> (Imported, Value) {
-    let imported = from_nflows(tensors(WEIGHTS), 3.0).unwrap();
-    (imported, serde_json::from_str(GOLDEN).unwrap())
-}
-
 fn matrix(value: &Value) -> Vec<Vec<f64>> {
     let row = |v: &Value| {
         v.as_array()
@@ -88,7 +60,8 @@ fn list(value: &Value) -> Vec<f64> {
 
 #[test]
 fn log_densities_are_those_of_nflows() {
-    let (imported, golden) = golden();
+    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
+    let config: FlowConfig = serde_json::from_str(nflows::CONFIG).unwrap();
     let (x, context) = (
         matrix(&golden["eval"]["x"]),
         matrix(&golden["eval"]["context"]),
@@ -100,11 +73,12 @@ fn log_densities_are_those_of_nflows() {
         .flat_map(|(x, c)| x.iter().chain(c))
         .map(|v| *v as f32)
         .collect();
-    let columns = imported.config.features + imported.config.context;
-    let network = Network::new(imported.config.clone());
+    let columns = config.features + config.context;
+    let network = Network::new(config);
+    let (parameters, statistics) = nflows::rows(&nflows::state(WEIGHTS));
     let row = Row {
-        parameters: imported.parameters,
-        statistics: imported.statistics,
+        parameters,
+        statistics,
     };
     for compute in devices() {
         let scaling = InputScaling::identity(columns);

@@ -11,16 +11,13 @@
 //!
 //! Sources: Durkan et al., "Neural Spline Flows", arXiv:1906.04032; Dinh et al.,
 //! arXiv:1605.08803 (coupling, batch norm); Kingma and Dhariwal,
-//! arXiv:1807.03039 (LU). The parametrisation is that of nflows 0.14, so that
-//! its weights can be imported ([`from_nflows`]).
+//! arXiv:1807.03039 (LU). The parametrisation is that of nflows 0.14.
 
 mod device;
 mod host;
-mod import;
 mod layout;
 mod sampler;
 
-pub use import::{ImportError, Imported, from_nflows};
 pub use layout::{Flow, FlowConfig, FlowStep};
 pub use sampler::FlowSampler;
 

@@ -6,16 +6,14 @@
 //! the gradient has two and needs no node. Nothing is kept for the gradient but
 //! the operands: computing the bin again is cheaper than storing it.
 
-use super::cpu::{self, Gradients as CpuGradients, Values};
 use super::{Constants, Direction, SplineConfig};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
-use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
-use burn::backend::{Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Shape, Tensor, TensorData};
+use burn::backend::{Backend, Dispatch, backend_extension};
+use burn::tensor::{Shape, Tensor};
 
 /// See [`super::Implementation::apply`]. f32 only.
 pub(super) fn apply(
@@ -42,12 +40,7 @@ pub(super) fn packed(x: &Shape) -> Shape {
 }
 
 /// A backend that evaluates the spline in one operation.
-#[backend_extension(
-    Flex,
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
-    Fusion: cfg(any(feature = "wgpu", feature = "cuda")),
-    Autodiff
-)]
+#[backend_extension(Cube, Fusion, Autodiff)]
 pub(super) trait Spline: Backend {
     /// `x` `[E, B, T]`, `theta` `[E, B, T (3K - 1)]`; result `[2, E, B, T]`.
     #[fusion(dtype = x, shape = packed(x))]
@@ -60,11 +53,7 @@ pub(super) trait Spline: Backend {
 }
 
 /// A backend that evaluates the gradient of [`Spline::spline`].
-#[backend_extension(
-    Flex,
-    Cube: cfg(any(feature = "wgpu", feature = "cuda")),
-    Fusion: cfg(any(feature = "wgpu", feature = "cuda"))
-)]
+#[backend_extension(Cube, Fusion)]
 pub(super) trait SplineGradient: Backend {
     /// From the gradient `[2, E, B, T]` at the result to those at `x` and `theta`.
     #[fusion(meta = |x, theta, _gradient, _constants, _direction| (x.clone(), theta.clone()))]
@@ -75,64 +64,6 @@ pub(super) trait SplineGradient: Backend {
         constants: Constants,
         direction: Direction,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-}
-
-impl Spline for Flex {
-    fn spline(
-        x: FlexTensor,
-        theta: FlexTensor,
-        constants: Constants,
-        direction: Direction,
-    ) -> FlexTensor {
-        let (x, theta) = (x.to_contiguous(), theta.to_contiguous());
-        let shape = packed(&x.shape());
-        let x = floats(&x);
-        let mut out = vec![0.0; 2 * x.len()];
-        cpu::run(Values {
-            constants: &constants,
-            direction,
-            x,
-            theta: floats(&theta),
-            out: &mut out,
-        });
-        FlexTensor::from_data(TensorData::new(out, shape))
-    }
-}
-
-impl SplineGradient for Flex {
-    fn spline_gradient(
-        x: FlexTensor,
-        theta: FlexTensor,
-        gradient: FlexTensor,
-        constants: Constants,
-        direction: Direction,
-    ) -> (FlexTensor, FlexTensor) {
-        let (x, theta) = (x.to_contiguous(), theta.to_contiguous());
-        let gradient = gradient.to_contiguous();
-        let (x_shape, theta_shape) = (x.shape(), theta.shape());
-        let (x, theta) = (floats(&x), floats(&theta));
-        let mut for_x = vec![0.0; x.len()];
-        let mut for_theta = vec![0.0; theta.len()];
-        cpu::run(CpuGradients {
-            constants: &constants,
-            direction,
-            x,
-            theta,
-            gradient: floats(&gradient),
-            for_x: &mut for_x,
-            for_theta: &mut for_theta,
-        });
-        (
-            FlexTensor::from_data(TensorData::new(for_x, x_shape)),
-            FlexTensor::from_data(TensorData::new(for_theta, theta_shape)),
-        )
-    }
-}
-
-fn floats(tensor: &FlexTensor) -> &[f32] {
-    tensor
-        .as_slice()
-        .expect("contiguous, and f32 by the rule of Implementation::of")
 }
 
 impl<B: Spline + SplineGradient, C: CheckpointStrategy> Spline for Autodiff<B, C> {

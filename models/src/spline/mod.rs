@@ -12,27 +12,25 @@
 //!   at both ends the derivative is 1, that of the tails.
 //!
 //! There are two implementations of the same formulas. [`plain`] is a chain of
-//! tensor operations that every backend has and burn differentiates; [`fused`]
-//! is one operation with a gradient derived by hand, on the processor in
-//! [`bin`], [`cpu`] and [`lanes`], on GPUs in `kernel`. Which one runs depends on
-//! the backend and the number type alone ([`Implementation::of`]), never on the
-//! number of members, the batch or the threads, so that a member does not
-//! notice its company.
+//! tensor operations that every backend has and burn differentiates; `fused`
+//! is one operation of a GPU with a gradient derived by hand (`kernel`). Which
+//! one runs depends on the backend and the number type alone
+//! ([`Implementation::of`]), never on the number of members, the batch or the
+//! threads, so that a member does not notice its company. On the processor a
+//! flow is computed by `crate::flow`'s host path, and by [`plain`] where its
+//! tensor operations are asked for.
 //!
 //! Axes: `E` members, `B` batch, `T` transformed values, `K` bins.
 
-mod bin;
-mod cpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod fused;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod kernel;
-mod lanes;
 mod plain;
 #[cfg(test)]
 mod tests;
 
-use burn::backend::DispatchDevice;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
 
 /// Least width and least height of a bin, as a share of the whole interval.
 pub(crate) const MIN_BIN: f64 = 1e-3;
@@ -59,7 +57,8 @@ impl SplineConfig {
     }
 }
 
-/// The f32 numbers of a [`SplineConfig`] that every fused implementation uses.
+/// The f32 numbers of a [`SplineConfig`] that the fused implementation uses.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 #[derive(Clone, Copy, Debug)]
 struct Constants {
     bins: usize,
@@ -71,6 +70,7 @@ struct Constants {
     min_derivative: f32,
 }
 
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 impl Constants {
     fn new(config: &SplineConfig) -> Self {
         let interval = 2.0 * config.bound;
@@ -99,23 +99,22 @@ pub(crate) enum Direction {
 pub(crate) enum Implementation {
     /// Tensor operations; any backend, any float type.
     Plain,
-    /// One operation; f32 on Flex, WGPU and CUDA.
+    /// One operation; f32 on WGPU and CUDA.
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
     Fused,
 }
 
 impl Implementation {
     /// Fused where it exists for the tensor's backend and number type.
     pub(crate) fn of(tensor: &Tensor<3>) -> Self {
-        let has_fused = match tensor.device().without_autodiff().as_dispatch() {
-            DispatchDevice::Flex(_) => true,
+        match tensor.device().without_autodiff().as_dispatch() {
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
-            DispatchDevice::Cube(_) => true,
-            _ => false,
-        };
-        if has_fused && tensor.dtype() == DType::F32 {
-            Self::Fused
-        } else {
-            Self::Plain
+            burn::backend::DispatchDevice::Cube(_)
+                if tensor.dtype() == burn::tensor::DType::F32 =>
+            {
+                Self::Fused
+            }
+            _ => Self::Plain,
         }
     }
 
@@ -136,6 +135,7 @@ impl Implementation {
         );
         match self {
             Self::Plain => plain::apply(config, direction, x, theta),
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
             Self::Fused => fused::apply(config, direction, x, theta),
         }
     }

@@ -1,8 +1,34 @@
 //! The spline as CubeCL kernels, one thread a value: WGPU and CUDA.
 //!
-//! The formulas and their order are those of [`super::bin`] and [`super::cpu`],
-//! which say why they are written as they are. The number of bins and the
-//! direction are known when a kernel is compiled. A thread rereads its row of
+//! In the bin from `(left, bottom)` to `(right, top)` with width `w`, height
+//! `h`, mean slope `s = h / w` and end slopes `d0`, `d1`, let
+//! `xi = (x - left) / w`, `om = (right - x) / w = 1 - xi` and `t = xi om`. Then
+//! (Durkan et al., arXiv:1906.04032, eqs 4 and 5, with 1 - 2t = xi^2 + om^2)
+//!
+//! ```text
+//! den  = s (xi^2 + om^2) + (d0 + d1) t
+//! y    = bottom + h (s xi^2 + d0 t) / den = top - h (s om^2 + d1 t) / den
+//! f'   = s^2 n2 / den^2,   n2 = d1 xi^2 + 2 s t + d0 om^2
+//! ```
+//!
+//! All terms are positive, so nothing cancels; of the two forms of y the one
+//! from the nearer end is used, so that the knots are met exactly and no value
+//! leaves its bin. Of x, likewise.
+//!
+//! The inverse (eqs 6-8) solves a quadratic. With `v = (y - bottom) / h`, its
+//! complement `1 - v = (top - y) / h` and `r = d0 (1 - v) - d1 v`, the
+//! discriminant is `h^2 (r^2 + 4 s^2 v (1 - v))`: a sum of squares. Rounding
+//! cannot make it negative, so it needs no clamp. The root is written so that
+//! only positive terms are added: with `q = sqrt(r^2 + 4 s^2 v (1 - v)) + |r|`,
+//!
+//! ```text
+//! r >= 0:  xi : om = 2 s v : q          r < 0:  xi : om = q : 2 s (1 - v)
+//! ```
+//!
+//! The gradient is derived by hand; the inverse's follows from the forward one
+//! through the implicit function, dx = (dy - (df/dtheta) dtheta) / f'.
+//!
+//! The number of bins and the direction are known when a kernel is compiled. A thread rereads its row of
 //! `theta` (largest, sum, knots) rather than keeping `2K` exponentials: the row
 //! is in the cache, and registers are scarce. The launches are the checked ones:
 //! no kernel can leave its buffers, and no `unsafe` is needed.

@@ -1,5 +1,5 @@
 //! What the kernels compute for one value: its bin, its place in the bin, and
-//! the way back through the softmax. See [`crate::spline::bin`] for the formulas.
+//! the way back through the softmax. See [`super`] for the formulas.
 
 use cubecl::prelude::*;
 

@@ -34,10 +34,8 @@ fn engines() -> Vec<Engine> {
             }
         };
         let probe = Tensor::<3>::zeros([1, 1, 1], (compute.device(), DType::F32));
-        let mut implementations = vec![Implementation::Plain];
-        if Implementation::of(&probe) == Implementation::Fused {
-            implementations.push(Implementation::Fused);
-        }
+        let mut implementations = vec![Implementation::Plain, Implementation::of(&probe)];
+        implementations.dedup();
         engines.extend(implementations.into_iter().map(|implementation| Engine {
             name: format!("{name} {implementation:?}"),
             compute: compute.clone(),

@@ -1,11 +1,11 @@
-//! A flow of nflows 0.14, read by [`from_nflows`]: densities, noise, inverse,
-//! and one training step.
+//! A flow of nflows 0.14: densities, noise, inverse, and one training step.
+
+#[path = "../../../../tests/support/nflows.rs"]
+mod nflows;
 
 use super::super::tile::{self, TILE};
 use super::super::{HostFlow, Scratch};
-use crate::flow::{Imported, from_nflows};
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
+use crate::flow::FlowConfig;
 use serde_json::Value;
 
 const STATE: &[u8] = include_bytes!("../../../../tests/data/golden/flow_small.safetensors");
@@ -17,26 +17,11 @@ fn file() -> Value {
     serde_json::from_str(text).unwrap()
 }
 
-type Named = (String, Vec<usize>, Vec<f64>);
-
-fn tensors(bytes: &[u8]) -> Vec<Named> {
-    let file = SafeTensors::deserialize(bytes).unwrap();
-    let read = |(name, view): (&str, safetensors::tensor::TensorView)| {
-        let words = view.data().chunks_exact(8).map(|w| w.try_into().unwrap());
-        let values = match view.dtype() {
-            Dtype::F64 => words.map(f64::from_le_bytes).collect(),
-            Dtype::I64 => words.map(|w| i64::from_le_bytes(w) as f64).collect(),
-            other => panic!("{other:?}"),
-        };
-        (name.to_owned(), view.shape().to_vec(), values)
-    };
-    file.iter().map(read).collect()
-}
-
-fn member() -> (Imported, HostFlow) {
-    let imported = from_nflows(tensors(STATE), 3.0).unwrap();
-    let flow = HostFlow::new(&imported.config);
-    (imported, flow)
+/// Parameters and statistics of the golden member.
+fn member() -> (Vec<f32>, Vec<f32>, HostFlow) {
+    let (parameters, statistics) = nflows::rows(&nflows::state(STATE));
+    let config: FlowConfig = serde_json::from_str(nflows::CONFIG).unwrap();
+    (parameters, statistics, HostFlow::new(&config))
 }
 
 fn floats(value: &Value) -> Vec<f32> {
@@ -65,14 +50,7 @@ fn close(found: &[f32], expected: &[f32], tolerance: f32, what: &str) {
 
 #[test]
 fn densities_noise_and_samples_of_nflows() {
-    let (
-        Imported {
-            parameters,
-            statistics,
-            ..
-        },
-        flow,
-    ) = member();
+    let (parameters, statistics, flow) = member();
     let golden = &file()["eval"];
     let x = rows(&floats(&golden["x"]), &floats(&golden["context"]));
     let mut scratch = Scratch::default();
@@ -109,19 +87,9 @@ fn densities_noise_and_samples_of_nflows() {
 
 #[test]
 fn a_training_step_of_nflows() {
-    let (
-        Imported {
-            parameters,
-            statistics,
-            ..
-        },
-        flow,
-    ) = member();
-    let step = tensors(STEP);
-    let find = |name: &str| -> Vec<f32> {
-        let (_, _, values) = step.iter().find(|(n, ..)| n == name).unwrap();
-        values.iter().map(|v| *v as f32).collect()
-    };
+    let (parameters, statistics, flow) = member();
+    let step = nflows::state(STEP);
+    let find = |name: &str| -> Vec<f32> { step[name].1.iter().map(|v| *v as f32).collect() };
     let x = rows(&find("train_x"), &find("train_context"));
     let coefficients = [1.0 / 256.0; 256];
     let mut gradient = vec![f32::NAN; parameters.len()];
@@ -141,18 +109,17 @@ fn a_training_step_of_nflows() {
         "{loss} for {expected}"
     );
 
-    // the gradients have the names of the state, so that the import reads them too
-    let part = |prefix: &str| -> Vec<Named> {
-        let mut state = tensors(STATE);
-        for (name, _, values) in &mut state {
-            let found = step.iter().find(|(n, ..)| *n == format!("{prefix}.{name}"));
-            if let Some((_, _, new)) = found {
+    // the gradients have the names of the state, so that they are rows, too
+    let part = |prefix: &str| {
+        let mut state = nflows::state(STATE);
+        for (name, values) in &mut state {
+            if let Some(new) = step.get(&format!("{prefix}.{name}")) {
                 values.clone_from(new);
             }
         }
-        state
+        nflows::rows(&state)
     };
-    let expected = from_nflows(part("grad"), 3.0).unwrap().parameters;
+    let (expected, _) = part("grad");
     let scale = expected.iter().fold(0.0f32, |s, v| s.max(v.abs()));
     for (i, (found, expected)) in gradient.iter().zip(&expected).enumerate() {
         let error = (found - expected).abs();
@@ -161,7 +128,7 @@ fn a_training_step_of_nflows() {
             "{i}: {found} for {expected}"
         );
     }
-    let expected = from_nflows(part("after"), 3.0).unwrap().statistics;
+    let (_, expected) = part("after");
     close(&after, &expected, 1e-6, "running statistics");
     assert!(after != statistics);
 }
