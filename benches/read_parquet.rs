@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use serde_json::json;
-use sideband::data::{Compiled, Dataset, EventTable, Hidden, Resolver, ScanRequest};
+use sideband::events::{Compiled, Dataset, EventTable, Hidden, Resolver, ScanRequest};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -10,12 +10,12 @@
 //! batches included.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-use sideband::ensemble::{
+use sideband::training::{
     ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule,
     Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
 };
-use sideband_models::random::Key;
-use sideband_models::{Activation, Compute, Kernels, MlpConfig, Objective, OptimizerConfig};
+use sideband_networks::{Activation, Compute, Kernels, MlpConfig, Objective, OptimizerConfig};
+use sideband_numerics::random::Key;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;

@@ -10,11 +10,11 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use sideband_models::random::Key;
-use sideband_models::{
+use sideband_networks::{
     Batches, Compute, Flow, FlowConfig, FlowSampler, FlowStep, InputScaling, Kernels, MemberState,
     Network, NetworkConfig, Objective, OptimizerConfig, Row, Stack, StackConfig, Table,
 };
+use sideband_numerics::random::Key;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

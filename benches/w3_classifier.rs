@@ -8,11 +8,11 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use sideband_models::random::Key;
-use sideband_models::{
+use sideband_networks::{
     Activation, Batches, Compute, InputScaling, MemberState, MlpConfig, Network, Objective,
     OptimizerConfig, Row, Stack, StackConfig, Table,
 };
+use sideband_numerics::random::Key;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -14,14 +14,14 @@ use arrow::array::AsArray;
 use arrow::datatypes::Float64Type;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
-use sideband::inference::fit::{FitSettings, ScanSettings, fit, scan};
-use sideband::inference::toys::{AsimovPool, fit_toy, randomised};
-use sideband::inference::{
+use sideband_likelihood::fit::{FitSettings, ScanSettings, fit, scan};
+use sideband_likelihood::toys::{AsimovPool, fit_toy, randomised};
+use sideband_likelihood::{
     Coefficient, EventSource, Events, Interpolation, Model, NotPositive, Parameter, Pool, Process,
     ProcessEvents, Rate, RateResponse, ResponseEvents, Sample, Storage, StreamedChannel, Term,
     UnbinnedChannel,
 };
-use sideband_models::random::Key;
+use sideband_numerics::random::Key;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;

@@ -10,11 +10,11 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use sideband::stats::gaussian_process::{
+use sideband_numerics::minimise::MinimiseSettings;
+use sideband_processes::gaussian_process::{
     Amplitude, DenseProcess, FitSettings, GridProcess, Marginal, SquaredExponential, Standardised,
     averaged, fit,
 };
-use sideband::stats::minimise::MinimiseSettings;
 use std::hint::black_box;
 
 fn main() {

@@ -14,7 +14,7 @@ case "$backend" in
 esac
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-cargo test --release --package sideband-models --features "$backend" -- --nocapture 2>&1 | tee "$log"
+cargo test --release --package sideband-networks --features "$backend" -- --nocapture 2>&1 | tee "$log"
 grep -q "backend $backend: tested" "$log" || { echo "$backend was not tested" >&2; exit 1; }
 SIDEBAND_DEVICE=$backend cargo bench --features "$backend" --bench w1_step -- one_thread
 SIDEBAND_DEVICE=$backend cargo bench --features "$backend" --bench scaling

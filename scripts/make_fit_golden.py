@@ -49,7 +49,7 @@ m = min(ends, key=lambda m: m.fval)
 minima = sorted({round(e.values[0], 3): [e.fval, *e.values] for e in ends}.values())
 print(minima, file=sys.stderr)
 out = dict(
-    origin=f"iminuit {iminuit.__version__} (MIGRAD, HESSE, MINOS; analytic gradient), numpy {np.__version__}; tests/data/golden/README.md",
+    origin=f"iminuit {iminuit.__version__} (MIGRAD, HESSE, MINOS; analytic gradient), numpy {np.__version__}; models/likelihood/tests/data/golden/README.md",
     signal=s.tolist(),
     interference=i.tolist(),
     background=b.tolist(),

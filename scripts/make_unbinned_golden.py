@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reference numbers of the unbinned likelihood, by JAX in f64.
 
-usage: make_unbinned_golden.py > tests/data/golden/unbinned.json
+usage: make_unbinned_golden.py > models/likelihood/tests/data/golden/unbinned.json
 
 The inputs come from SplitMix64 with plain arithmetic, so that the test makes the same ones
 to the bit; the polynomial of HistFactory's code 4 is solved for from its conditions, and

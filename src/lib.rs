@@ -2,14 +2,16 @@
 //! physics.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
-pub mod background;
+pub mod batch;
 pub mod cli;
-pub mod config;
-pub mod data;
-pub mod ensemble;
-pub mod executor;
-pub mod inference;
+pub mod closure;
+pub mod events;
 pub mod measurement;
+pub mod plot;
 pub mod report;
-pub mod run;
-pub mod stats;
+pub mod rundir;
+pub mod settings;
+pub mod toys;
+pub mod training;
+pub mod truth;
+pub mod workflow;

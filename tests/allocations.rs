@@ -2,11 +2,11 @@
 //! `models/tests/allocations.rs` for why, and for training steps.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
-use sideband::inference::{
+use sideband_likelihood::{
     Coefficient, Events, Interpolation, Parameter, Process, ProcessEvents, Rate, RateResponse,
     ResponseEvents, Sample, Storage, Term, UnbinnedChannel,
 };
-use sideband_models::random::Key;
+use sideband_numerics::random::Key;
 
 const EVENTS: usize = 20_000;
 const NUISANCES: usize = 10;

@@ -4,10 +4,10 @@
 use super::options::CancelArguments;
 use super::run::go_to;
 use super::{Done, Exit, Failure, print};
-use crate::config::ExecutorKind;
-use crate::executor::batch::cancel as cancel_jobs;
-use crate::executor::htcondor::Htcondor;
-use crate::executor::slurm::Slurm;
+use crate::batch::htcondor::Htcondor;
+use crate::batch::slurm::Slurm;
+use crate::batch::system::cancel as cancel_jobs;
+use crate::settings::ExecutorKind;
 
 pub(super) fn cancel(arguments: &CancelArguments) -> Done {
     let root = go_to(&arguments.run)?;

@@ -1,7 +1,7 @@
 //! `sideband devices`
 
 use super::{Done, Exit, print, table};
-use sideband_models::list_devices;
+use sideband_networks::list_devices;
 
 pub(super) fn devices() -> Done {
     let rows: Vec<Vec<String>> = list_devices()

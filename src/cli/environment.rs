@@ -3,8 +3,8 @@
 //! would hang or end the program.
 
 use super::{Exit, Failure};
-use crate::config::THREADS;
-use crate::run::terminal;
+use crate::rundir::terminal;
+use crate::settings::THREADS;
 
 /// Sizes of a thread's stack that the program works with, bytes.
 const STACK: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 30;

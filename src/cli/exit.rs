@@ -1,14 +1,14 @@
 //! Exit codes, fixed: scripts rely on them.
 
 use super::Failure;
-use crate::background::{InterpolationError, PlanError, PredictError, RunError};
-use crate::config::ConfigError;
-use crate::ensemble::{StoreError, TrainError};
-use crate::executor::batch::BatchError;
+use crate::batch::system::BatchError;
 use crate::measurement::MeasureError;
 use crate::report::ReportError;
-use crate::run::DirectoryError;
-use sideband_models::DeviceError;
+use crate::rundir::DirectoryError;
+use crate::settings::ConfigError;
+use crate::training::{StoreError, TrainError};
+use crate::workflow::{InterpolationError, PlanError, PredictError, RunError};
+use sideband_networks::DeviceError;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

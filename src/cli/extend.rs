@@ -3,7 +3,7 @@
 use super::Done;
 use super::options::ExtendArguments;
 use super::run::{go_to, print_ended, stop_on_signal, to_result};
-use crate::background::{RunOptions, extend as extend_run};
+use crate::workflow::{RunOptions, extend as extend_run};
 use std::path::PathBuf;
 
 pub(super) fn extend(arguments: &ExtendArguments) -> Done {

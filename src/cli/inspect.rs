@@ -2,13 +2,14 @@
 
 use super::options::InspectArguments;
 use super::{Done, Exit, Failure, print, print_json, table};
-use crate::background::PlanError;
-use crate::config::{Experiment, Measurement};
-use crate::data::{Dataset, Number, summarise};
+use crate::events::{Dataset, summarise};
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
-use crate::run::{RunDirectory, State, to_value};
+use crate::rundir::{RunDirectory, State, to_value};
+use crate::settings::{Experiment, Measurement};
+use crate::workflow::PlanError;
+use sideband_numerics::Number;
 use std::path::Path;
 
 pub(super) fn inspect(arguments: &InspectArguments) -> Done {

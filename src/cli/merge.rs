@@ -3,8 +3,8 @@
 use super::options::MergeArguments;
 use super::run::{go_to, stop_on_signal, to_result};
 use super::{Done, Exit, Failure, print};
-use crate::background::{RunOptions, merge as merge_runs};
-use crate::run::RunDirectory;
+use crate::rundir::RunDirectory;
+use crate::workflow::{RunOptions, merge as merge_runs};
 use std::path::PathBuf;
 
 pub(super) fn merge(arguments: &MergeArguments) -> Done {

@@ -21,7 +21,7 @@ mod worker;
 
 pub use exit::Exit;
 
-use crate::run::{terminal, to_text};
+use crate::rundir::{terminal, to_text};
 use clap::Parser;
 use options::{Command, Options};
 use std::io::Write;

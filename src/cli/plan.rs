@@ -3,13 +3,13 @@
 use super::options::PlanArguments;
 use super::run::resolve;
 use super::{Done, Exit, Failure, print, table};
-use crate::background::{Estimate, Planned, RunOptions, estimate};
-use crate::config::Experiment;
-use crate::ensemble::{Split, Streams};
-use crate::executor::duration;
+use crate::batch::duration;
 use crate::measurement::describe_measurement;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
-use sideband_models::NetworkConfig;
+use crate::settings::Experiment;
+use crate::training::{Split, Streams};
+use crate::workflow::{Estimate, Planned, RunOptions, estimate};
+use sideband_networks::NetworkConfig;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 

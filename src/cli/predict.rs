@@ -2,7 +2,7 @@
 
 use super::options::PredictArguments;
 use super::{Done, Exit, print};
-use crate::background::{PredictOptions, predict as predict_events};
+use crate::workflow::{PredictOptions, predict as predict_events};
 use std::io::Write as _;
 
 pub(super) fn predict(arguments: &PredictArguments) -> Done {

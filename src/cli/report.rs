@@ -3,10 +3,10 @@
 use super::options::ReportArguments;
 use super::run::{exit_of, print_ended, print_ensemble, print_measurement};
 use super::{Done, Exit};
-use crate::background::{redo_matrix, redo_report};
-use crate::ensemble::Interrupt;
 use crate::measurement::redraw_measurement;
-use crate::run::RunDirectory;
+use crate::rundir::RunDirectory;
+use crate::training::Interrupt;
+use crate::workflow::{redo_matrix, redo_report};
 
 pub(super) fn report(arguments: &ReportArguments) -> Done {
     let root = RunDirectory::open(&arguments.run)?;

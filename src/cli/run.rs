@@ -2,15 +2,15 @@
 
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
 use super::{Done, Exit, Failure, print};
-use crate::background::{
-    ComparisonMetrics, Ended, EnsembleEnd, RunOptions, VerdictState, run as run_experiment,
-};
-use crate::config::{Experiment, load_experiment};
-use crate::ensemble::Interrupt;
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
 use crate::report::page::Status;
 use crate::report::verdict;
-use crate::run::{RunDirectory, State};
+use crate::rundir::{RunDirectory, State};
+use crate::settings::{Experiment, load_experiment};
+use crate::training::Interrupt;
+use crate::workflow::{
+    ComparisonMetrics, Ended, EnsembleEnd, RunOptions, VerdictState, run as run_experiment,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,6 +3,6 @@
 use super::{Done, Exit, print};
 
 pub(super) fn schema() -> Done {
-    print(&format!("{:#}", crate::config::schema()))?;
+    print(&format!("{:#}", crate::settings::schema()))?;
     Ok(Exit::Ok)
 }

@@ -4,11 +4,11 @@
 
 use super::options::StatusArguments;
 use super::{Done, Exit, print, print_json, table};
-use crate::background::Verdict;
-use crate::executor::{describe, duration};
+use crate::batch::{describe, duration};
 use crate::measurement::MeasurementProgress;
 use crate::report::read_metrics;
-use crate::run::{RunDirectory, State, WorkerStatus, holders, read_workers};
+use crate::rundir::{RunDirectory, State, WorkerStatus, holders, read_workers};
+use crate::workflow::Verdict;
 use serde_json::json;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use super::options::WorkerArguments;
 use super::run::{go_to, stop_on_signal};
 use super::{Done, Exit, print};
-use crate::background::{RunOptions, work};
+use crate::workflow::{RunOptions, work};
 use std::path::PathBuf;
 
 pub(super) fn worker(arguments: &WorkerArguments) -> Done {

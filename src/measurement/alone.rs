@@ -3,10 +3,10 @@
 
 use super::analyse::Analyst;
 use super::result::LimitResult;
-use crate::config::{LimitConfig, TestStatistic};
-use crate::inference::asymptotic::{AsymptoticError, Asymptotics, DataSet, UpperStatistic};
-use crate::inference::histogram::{HistogramError, HistogramModel};
-use crate::inference::{CorrelatedPrior, Model};
+use crate::settings::{LimitConfig, TestStatistic};
+use sideband_likelihood::asymptotic::{AsymptoticError, Asymptotics, DataSet, UpperStatistic};
+use sideband_likelihood::histogram::{HistogramError, HistogramModel};
+use sideband_likelihood::{CorrelatedPrior, Model};
 use std::sync::Arc;
 
 /// Histograms with the correlations of the auxiliary measurements.

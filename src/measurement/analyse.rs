@@ -7,13 +7,13 @@ use super::result::{
     Curve, ErrorSource, FitResult, ImpactResult, ImpactsResult, IntervalSet, ParameterResult,
     ScanResult,
 };
-use crate::config::{InterpolationCode, Measurement, SystematicConfig};
-use crate::inference::fit::{
+use crate::settings::{InterpolationCode, Measurement, SystematicConfig};
+use indexmap::IndexMap;
+use sideband_likelihood::fit::{
     End, Fit, FitError, FitSettings, Group, ImpactSettings, Impacts, Scan, ScanSettings, Search,
     Shift, State, confidence_set, fit, impacts, reach, scan,
 };
-use crate::inference::{Likelihood, Role};
-use indexmap::IndexMap;
+use sideband_likelihood::{Likelihood, Role};
 use std::time::Instant;
 
 /// Values of a parameter of interest among which basins are looked for.
@@ -189,7 +189,7 @@ impl Analyst<'_> {
             return false;
         };
         let (low, high) = self.parameters.list[place].bounds;
-        let is_end = |p: &crate::inference::fit::ScanPoint, bound: f64| {
+        let is_end = |p: &sideband_likelihood::fit::ScanPoint, bound: f64| {
             p.value == bound || (NEEDED..=FARTHEST * NEEDED).contains(&p.t)
         };
         let others = found.best.others.iter();

@@ -3,9 +3,9 @@
 
 use super::error::MeasureError;
 use super::model::Builder;
-use crate::inference::asymptotic::DataSet;
-use crate::inference::histogram::HistogramChannel;
-use crate::inference::{Model, Parameter, UnbinnedChannel};
+use sideband_likelihood::asymptotic::DataSet;
+use sideband_likelihood::histogram::HistogramChannel;
+use sideband_likelihood::{Model, Parameter, UnbinnedChannel};
 
 /// What a reference event is worth at a point `[n]` of the fit's coordinates. `channel`:
 /// the model over the events; `weights`: theirs in the reference, both `[N]`. Weights may
@@ -117,11 +117,11 @@ impl DataSet for Data<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::asymptotic::{Asymptotics, UpperLimit, UpperStatistic};
-    use crate::inference::fit::FitSettings;
-    use crate::inference::histogram::{Factor, HistogramModel, Template};
-    use crate::inference::{Coefficient, Constraint, Process, Rate, RateResponse};
-    use crate::inference::{Events, Interpolation, ProcessEvents, Sample, Storage};
+    use sideband_likelihood::asymptotic::{Asymptotics, UpperLimit, UpperStatistic};
+    use sideband_likelihood::fit::FitSettings;
+    use sideband_likelihood::histogram::{Factor, HistogramModel, Template};
+    use sideband_likelihood::{Coefficient, Constraint, Process, Rate, RateResponse};
+    use sideband_likelihood::{Events, Interpolation, ProcessEvents, Sample, Storage};
 
     const OBSERVED: usize = 57;
 

@@ -9,9 +9,9 @@ use super::likelihoods::impossible;
 use super::model::{Builder, Parameters};
 use super::pipeline::Study;
 use super::result::ScanResult;
-use crate::inference::Likelihood;
-use crate::inference::histogram::HistogramModel;
 use indexmap::IndexMap;
+use sideband_likelihood::Likelihood;
+use sideband_likelihood::histogram::HistogramModel;
 
 /// Largest t at which learned and exact curve are compared.
 const COMPARED: f64 = 9.0;

@@ -5,8 +5,8 @@ use super::error::MeasureError;
 use super::model::{Builder, Histogram};
 use super::rules::{at_one, grid, place_text};
 use super::samples::{Reader, Template};
-use crate::config::Measurement;
-use crate::inference::histogram::HistogramChannel;
+use crate::settings::Measurement;
+use sideband_likelihood::histogram::HistogramChannel;
 
 /// Expectations that are zero but for rounding, relative to the sum of a bin's contents.
 const ROUNDING: f64 = 1e-12;

@@ -5,12 +5,12 @@ use super::events::step;
 use super::model::{Parameters, code};
 use super::plan::Plan;
 use super::ratios::{Ratio, RatioColumn};
-use crate::config::{Measurement, RatioName};
-use crate::inference::Interpolation;
-use crate::inference::interference::{Interference, Nuisance, Point, Process, Side};
-use crate::inference::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
-use crate::stats::Recalibration;
+use crate::closure::Recalibration;
+use crate::settings::{Measurement, RatioName};
+use crate::truth::{Interference, Nuisance, Point, Process, Side};
 use indexmap::IndexMap;
+use sideband_likelihood::Interpolation;
+use sideband_likelihood::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
 
 /// Trained ratios by name.
 pub(super) type Ratios = IndexMap<RatioName, (Ratio, Recalibration)>;

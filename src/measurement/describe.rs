@@ -7,8 +7,8 @@ use super::model::Parameters;
 use super::pipeline::prepare;
 use super::plan::Plan;
 use super::samples::Reader;
-use crate::config::Measurement;
 use crate::report::numbers::joined;
+use crate::settings::Measurement;
 
 /// A measurement's model in words, after all checks that need no training. Samples are
 /// generated into `run` if the configuration asks for that.

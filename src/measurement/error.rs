@@ -1,11 +1,11 @@
 //! Why a measurement has no result.
 
 use super::event_file::EventFileError;
-use crate::background::{ApplyError, PlanError, RunError};
-use crate::ensemble::StoreError;
 use crate::report::ReportError;
-use crate::run::DirectoryError;
-use sideband_models::DeviceError;
+use crate::rundir::DirectoryError;
+use crate::training::StoreError;
+use crate::workflow::{ApplyError, PlanError, RunError};
+use sideband_networks::DeviceError;
 use std::path::PathBuf;
 use thiserror::Error;
 

@@ -4,9 +4,9 @@ use super::columns::{Columns, Ratios, Source};
 use super::error::MeasureError;
 use super::event_file::{BLOCK, EventFile, EventWriter, FileProcess, FileResponse};
 use super::events::Events;
-use crate::inference::{Parameter, Term};
-use crate::inference::{Sample, StreamError, StreamedChannel, UnbinnedChannel};
-use crate::run::RunDirectory;
+use crate::rundir::RunDirectory;
+use sideband_likelihood::{Parameter, Term};
+use sideband_likelihood::{Sample, StreamError, StreamedChannel, UnbinnedChannel};
 use std::sync::Arc;
 
 /// The file of events that are streamed.

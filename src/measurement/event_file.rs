@@ -6,13 +6,13 @@
 //! `S.shape.down`, `S.shape.up` for its responses, all f64. A row group is a block.
 
 use super::columns::{Columns, ProcessColumns, ResponseColumns};
-use crate::inference::{EventSource, Interpolation, Sample};
 use arrow::array::{Array, Float64Array};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
+use sideband_likelihood::{EventSource, Interpolation, Sample};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ impl FileProcess {
             "{}.{}.{}",
             self.name,
             response.name,
-            crate::config::side(up)
+            crate::settings::side(up)
         )
     }
 }
@@ -247,7 +247,7 @@ impl EventSource for EventFile {
 
     fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), EventFileError> {
         let path = &self.path;
-        let file = crate::run::regular::open(path).map_err(|source| EventFileError::Io {
+        let file = crate::rundir::regular::open(path).map_err(|source| EventFileError::Io {
             path: path.clone(),
             source,
         })?;
@@ -273,7 +273,7 @@ impl EventSource for EventFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inference::{
+    use sideband_likelihood::{
         Coefficient, NotPositive, Parameter, Process, Rate, StreamedChannel, Term, UnbinnedChannel,
     };
 

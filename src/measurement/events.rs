@@ -6,11 +6,11 @@ use super::plan::Plan;
 use super::samples::{Reader, Template};
 use super::trust::split;
 use super::twins::check_observed;
-use crate::background::Sample;
-use crate::config::{Measurement, SampleConfig};
-use crate::data::Losses;
-use crate::ensemble::Streams;
-use crate::inference::interference::{DIMENSIONS, Point};
+use crate::events::Losses;
+use crate::settings::{Measurement, SampleConfig};
+use crate::training::Streams;
+use crate::truth::{DIMENSIONS, Point};
+use crate::workflow::Sample;
 
 /// Events with weights.
 #[derive(Clone, Debug, Default)]

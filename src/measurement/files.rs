@@ -7,7 +7,7 @@ use super::error::MeasureError;
 use super::evaluated::EVENTS;
 use super::pipeline::RESULT;
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
-use crate::run::{DirectoryError, Liveness, RunDirectory, WorkerId};
+use crate::rundir::{DirectoryError, Liveness, RunDirectory, WorkerId};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;

@@ -18,11 +18,11 @@ use super::likelihoods::Likelihoods;
 use super::model::Builder;
 use super::pipeline::Study;
 use super::result::{FiniteSample, FiniteSamplePoint};
-use crate::config::Coordinate;
-use crate::inference::fit::{Fit, FitSettings, State, fit};
-use crate::inference::histogram::HistogramChannel;
-use crate::inference::{Parameter, Spline, UnbinnedChannel};
+use crate::settings::Coordinate;
 use rayon::prelude::*;
+use sideband_likelihood::fit::{Fit, FitSettings, State, fit};
+use sideband_likelihood::histogram::HistogramChannel;
+use sideband_likelihood::{Parameter, Spline, UnbinnedChannel};
 
 /// Asimov data at one value of the parameter of interest.
 struct Node {

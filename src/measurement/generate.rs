@@ -1,14 +1,12 @@
 //! Samples of a model with known truth, written into the run directory.
 
 use super::error::MeasureError;
-use crate::config::{GenerateConfig, GeneratedModel, Measurement};
-use crate::inference::interference::{
-    Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth,
-};
-use crate::run::{OutputRecord, atomic, regular};
+use crate::rundir::{OutputRecord, atomic, regular};
+use crate::settings::{GenerateConfig, GeneratedModel, Measurement};
+use crate::truth::{Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sideband_models::random::Key;
+use sideband_numerics::random::Key;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -179,7 +177,7 @@ pub(super) fn generate(
             .sample_at(truth, Count::Poisson, key)
             .map_err(|e| MeasureError::config("generate.observed", e.to_string()))?;
         write(OBSERVED.to_owned(), &|file| {
-            crate::inference::interference::write_events(file, &events)
+            crate::truth::write_events(file, &events)
         })?;
     }
     let mut files = BTreeMap::new();

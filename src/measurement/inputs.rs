@@ -1,8 +1,8 @@
 //! What a result was made of: every file that was read, with its digest.
 
 use super::error::MeasureError;
-use crate::data::FileRecord;
-use crate::run::{InputChange, InputFiles, RunDirectory, now};
+use crate::events::FileRecord;
+use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
 
 /// Characters of a digest in words.
 const SHORT: usize = 12;

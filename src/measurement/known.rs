@@ -6,11 +6,11 @@
 //! that it may be is not measured.
 
 use super::analyse::Analyst;
-use crate::config::Coordinate;
-use crate::inference::fit::{
+use crate::settings::Coordinate;
+use sideband_likelihood::fit::{
     End, Fit, FitError, FitSettings, ScanPoint, ScanSettings, State, minos, scan,
 };
-use crate::inference::{Likelihood, Parameter};
+use sideband_likelihood::{Likelihood, Parameter};
 
 /// An error above this part of the distance of the bounds is checked against the profile.
 const SUSPICIOUS: f64 = 0.5;

@@ -8,8 +8,8 @@ use super::events::Events;
 use super::model::{Builder, Histogram, Parameters};
 use super::pipeline::Study;
 use super::samples::Reader;
-use crate::inference::histogram::{HistogramChannel, HistogramModel};
-use crate::inference::{Likelihood as _, Model, Parameter};
+use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
+use sideband_likelihood::{Likelihood as _, Model, Parameter};
 use std::sync::Arc;
 
 /// A likelihood with what it was made of.

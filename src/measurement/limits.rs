@@ -4,11 +4,11 @@ use super::analyse::Analyst;
 use super::asimov::{Asimov, Data};
 use super::error::MeasureError;
 use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResult};
-use crate::config::{ContourConfig, LimitConfig, TestStatistic};
-use crate::inference::asymptotic::{AsymptoticError, Asymptotics, CLs, UpperStatistic};
-use crate::inference::fit::{Fit, contour, reach};
-use crate::inference::{Likelihood, Model, Parameter};
+use crate::settings::{ContourConfig, LimitConfig, TestStatistic};
 use rayon::prelude::*;
+use sideband_likelihood::asymptotic::{AsymptoticError, Asymptotics, CLs, UpperStatistic};
+use sideband_likelihood::fit::{Fit, contour, reach};
+use sideband_likelihood::{Likelihood, Model, Parameter};
 
 /// How far beyond the outermost region a range reaches that is not given.
 const MARGIN: f64 = 1.35;

@@ -3,15 +3,17 @@
 use super::columns::Columns;
 use super::error::MeasureError;
 use super::plan::{Plan, ProcessPlan};
-use crate::config::{Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, NotPositiveConfig};
-use crate::inference::histogram::{
+use crate::settings::{
+    Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, NotPositiveConfig,
+};
+use sideband_likelihood::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
-use crate::inference::{
+use sideband_likelihood::{
     Coefficient, Constraint, CorrelatedPrior, Interpolation, Model, Parameter, Rate, RateResponse,
     Role, Spline, Term,
 };
-use crate::inference::{NotPositive, Process, Sample, UnbinnedChannel};
+use sideband_likelihood::{NotPositive, Process, Sample, UnbinnedChannel};
 use std::sync::Arc;
 
 /// Density below which the logarithm goes on linearly, in units of the reference.

@@ -3,10 +3,10 @@
 use super::error::MeasureError;
 use super::evaluated::EventTerm;
 use super::result::{Checks, MeasurementResult};
-use crate::inference::fit::Fit;
-use crate::inference::{Likelihood, Model, Normalisation};
 use crate::report::numbers::joined;
 use crate::report::page::Status;
+use sideband_likelihood::fit::Fit;
+use sideband_likelihood::{Likelihood, Model, Normalisation};
 
 /// Checks at the best fit and one error around it.
 pub(super) fn checks(

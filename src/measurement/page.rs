@@ -19,14 +19,14 @@ use super::pipeline::{RESULT, Study};
 use super::progress::read_result;
 use super::result::MeasurementResult;
 use super::tables;
-use crate::inference::UnbinnedChannel;
-use crate::inference::fit::Fit;
+use crate::plot::{Figure, PlotError};
 use crate::report::ReportError;
 use crate::report::numbers;
 use crate::report::page::{Page, PageFigure, Section, render};
-use crate::report::plot::{Figure, PlotError};
-use crate::run::regular::make_folder;
-use crate::run::{DirectoryError, RunDirectory};
+use crate::rundir::regular::make_folder;
+use crate::rundir::{DirectoryError, RunDirectory};
+use sideband_likelihood::UnbinnedChannel;
+use sideband_likelihood::fit::Fit;
 
 /// What the page is rendered from.
 const PAGE: &str = "page.json";

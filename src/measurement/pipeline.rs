@@ -24,15 +24,15 @@ use super::result::{
 use super::samples::Reader;
 use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
-use crate::background::{Ended, EnsembleEnd, RunError, RunOptions, run};
-use crate::config::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
-use crate::data::Losses;
-use crate::ensemble::Interrupt;
-use crate::inference::fit::Fit;
-use crate::inference::{Parameter, UnbinnedChannel};
-use crate::run::{Progress, RunDirectory, State};
+use crate::events::Losses;
+use crate::rundir::{Progress, RunDirectory, State};
+use crate::settings::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
+use crate::training::Interrupt;
+use crate::workflow::{Ended, EnsembleEnd, RunError, RunOptions, run};
 use indexmap::IndexMap;
-use sideband_models::Compute;
+use sideband_likelihood::fit::Fit;
+use sideband_likelihood::{Parameter, UnbinnedChannel};
+use sideband_networks::Compute;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -155,7 +155,7 @@ pub(super) fn prepare<'a>(
     Ok((plan, reader))
 }
 
-fn any_sample(measurement: &Measurement) -> Result<crate::config::SampleConfig, MeasureError> {
+fn any_sample(measurement: &Measurement) -> Result<crate::settings::SampleConfig, MeasureError> {
     let reference = measurement.reference();
     reference.ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))
 }
@@ -568,8 +568,8 @@ fn why_not(fit: &FitResult, name: &str) -> Option<String> {
     Some(format!("{name} is not measured: {why}"))
 }
 
-impl From<crate::config::ConfigError> for MeasureError {
-    fn from(error: crate::config::ConfigError) -> Self {
+impl From<crate::settings::ConfigError> for MeasureError {
+    fn from(error: crate::settings::ConfigError) -> Self {
         Self::Run(RunError::Config(error))
     }
 }

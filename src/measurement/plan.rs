@@ -6,11 +6,11 @@ use super::model::{code, shape_code};
 use super::samples::{Reader, Template};
 use super::support::Support;
 use super::twins::check_varied;
-use crate::background::Sample;
-use crate::config::{Measurement, SampleConfig};
-use crate::data::Losses;
+use crate::events::Losses;
 use crate::report::numbers::{percent, significant};
-use crate::run::InputFiles;
+use crate::rundir::InputFiles;
+use crate::settings::{Measurement, SampleConfig};
+use crate::workflow::Sample;
 use indexmap::IndexMap;
 use std::collections::HashSet;
 
@@ -456,7 +456,7 @@ fn vary(
     for (number, up) in [false, true].into_iter().enumerate() {
         let place = format!(
             "systematics.{systematic}.samples.{name}.{}",
-            crate::config::side(up)
+            crate::settings::side(up)
         );
         let config = measurement
             .varied(name, systematic, up)

@@ -3,9 +3,9 @@
 use super::error::MeasureError;
 use super::pipeline::RESULT;
 use super::result::MeasurementResult;
-use crate::config::Experiment;
-use crate::inference::toys::finished_toys;
-use crate::run::{RunDirectory, State, from_text};
+use crate::rundir::{RunDirectory, State, from_text};
+use crate::settings::Experiment;
+use crate::toys::finished_toys;
 use serde::{Deserialize, Serialize};
 
 /// What a measurement throws, or has thrown; it is written when that begins.
@@ -70,7 +70,7 @@ impl MeasurementProgress {
     /// [`MeasureError`] if a file of it is damaged.
     pub fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self, MeasureError> {
         let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
-        let ratio = |(spec, directory): (&crate::config::EnsembleSpec, RunDirectory)| {
+        let ratio = |(spec, directory): (&crate::settings::EnsembleSpec, RunDirectory)| {
             let of = spec.config.ensemble.members;
             let state = directory.manifest()?.map(|m| m.state);
             Ok(RatioProgress {

@@ -2,11 +2,11 @@
 //! spread of its members.
 
 use super::error::MeasureError;
-use crate::background::{Applier, ApplyError};
-use crate::config::Aggregate;
-use crate::ensemble::Member;
-use crate::run::RunDirectory;
-use sideband_models::{Compute, Network};
+use crate::rundir::RunDirectory;
+use crate::settings::Aggregate;
+use crate::training::Member;
+use crate::workflow::{Applier, ApplyError};
+use sideband_networks::{Compute, Network};
 
 /// A trained ensemble that gives a ratio of densities.
 pub(super) struct Ratio {

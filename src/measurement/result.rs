@@ -1,13 +1,13 @@
 //! `measurement.json`: every number of a measurement, under documented keys.
 
 use super::trust::RatioTrust;
-use crate::config::TestStatistic;
-use crate::data::Losses;
-use crate::inference::Normalisation;
-use crate::inference::neyman;
-use crate::run::InputFiles;
+use crate::events::Losses;
+use crate::rundir::InputFiles;
+use crate::settings::TestStatistic;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use sideband_likelihood::Normalisation;
+use sideband_likelihood::neyman;
 
 /// Version of the file.
 pub(super) const FORMAT: u32 = 1;

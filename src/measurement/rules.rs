@@ -2,7 +2,7 @@
 
 use super::error::MeasureError;
 use super::model::Builder;
-use crate::inference::Process;
+use sideband_likelihood::Process;
 
 /// Values of a parameter at which the rates are looked at.
 const STEPS: usize = 21;
@@ -100,7 +100,7 @@ pub(super) fn place_text(builder: &Builder<'_>, point: &[f64]) -> String {
     let parameters = builder.parameters;
     let all = parameters.list.iter().zip(point).enumerate();
     let away = all.filter(|(_, (p, x))| p.nominal != **x);
-    let text = |(k, (p, x)): (usize, (&crate::inference::Parameter, &f64))| {
+    let text = |(k, (p, x)): (usize, (&sideband_likelihood::Parameter, &f64))| {
         format!("{} = {:.4}", p.name, parameters.value(k, *x))
     };
     match away.map(text).collect::<Vec<_>>().as_slice() {

@@ -1,11 +1,11 @@
 //! The samples of a measurement, read one after the other.
 
 use super::error::MeasureError;
-use crate::background::{PlanError, Sample, Wanted, inputs};
-use crate::config::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
-use crate::data::{Dataset, HIDDEN};
-use crate::run::InputFiles;
-use crate::stats::Edges;
+use crate::events::{Dataset, HIDDEN};
+use crate::rundir::InputFiles;
+use crate::settings::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
+use crate::workflow::{PlanError, Sample, Wanted, inputs};
+use sideband_numerics::Edges;
 use std::cell::RefCell;
 use std::path::Path;
 

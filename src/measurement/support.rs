@@ -1,6 +1,6 @@
 //! Whether the reference has events wherever a process has them.
 
-use crate::stats::Edges;
+use sideband_numerics::Edges;
 
 /// Cells along a feature.
 const CELLS: usize = 12;

@@ -2,7 +2,7 @@
 
 use super::error::MeasureError;
 use super::result::{ClsPoint, ContourResult, LimitResult, MeasurementResult};
-use crate::run::{RunDirectory, atomic};
+use crate::rundir::{RunDirectory, atomic};
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;

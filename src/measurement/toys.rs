@@ -16,17 +16,16 @@ use super::model::Builder;
 use super::pipeline::{NORMALISATION, Study};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::result::{ScanResult, ToysResult};
-use crate::config::{Measurement, ToyEvents, ToysConfig};
-use crate::inference::fit::Fit;
-use crate::inference::interference::{Count, DIMENSIONS, Point, Process, Truth};
-use crate::inference::toys::{
-    AsimovPool, Chunks, Study as ToyStudy, StudyError, reference_weights,
-};
-use crate::inference::{Sample, UnbinnedChannel};
-use crate::run::atomic;
+use crate::rundir::atomic;
+use crate::settings::{Measurement, ToyEvents, ToysConfig};
+use crate::toys::{Chunks, Study as ToyStudy, StudyError};
+use crate::truth::{Count, DIMENSIONS, Point, Process, Truth};
 use report::report;
 use sha2::{Digest, Sha256};
-use sideband_models::random::Key;
+use sideband_likelihood::fit::Fit;
+use sideband_likelihood::toys::{AsimovPool, reference_weights};
+use sideband_likelihood::{Sample, UnbinnedChannel};
+use sideband_numerics::random::Key;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
@@ -50,7 +49,7 @@ impl Chunks for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
-        crate::run::regular::open(&self.0.join(name))
+        crate::rundir::regular::open(&self.0.join(name))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -147,7 +146,7 @@ impl Toys<'_> {
         // toys of another likelihood stay where they are
         let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
         take_back(study.root, &digest)?;
-        crate::run::regular::make_folder(&folder.0).map_err(|e| MeasureError::File {
+        crate::rundir::regular::make_folder(&folder.0).map_err(|e| MeasureError::File {
             path: folder.0.clone(),
             reason: e.to_string(),
         })?;
@@ -347,9 +346,8 @@ impl Toys<'_> {
         let mut points = Vec::new();
         for value in &config.grid {
             let at = truth_at(config, *value)?;
-            let known = |e: crate::inference::interference::InterferenceError| {
-                MeasureError::config("toys", e.to_string())
-            };
+            let known =
+                |e: crate::truth::InterferenceError| MeasureError::config("toys", e.to_string());
             let expected = truth.expected(&at).map_err(known)?;
             let mut ratios = Vec::with_capacity(rounded.len());
             for x in &rounded {

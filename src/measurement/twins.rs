@@ -2,7 +2,7 @@
 
 use super::error::MeasureError;
 use super::samples::Reader;
-use crate::background::Sample;
+use crate::workflow::Sample;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash, Hasher};

@@ -6,13 +6,13 @@ use super::losses;
 use super::names::file_names;
 use super::numbers::{number, percent, significant, with_error};
 use super::page::{Page, PageFigure, Section, Table, render};
-use super::plot::PlotError;
 use super::verdict::{short, verdict};
-use crate::background::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
-use crate::config::{Blinding, Config, Method};
-use crate::ensemble::Member;
-use crate::run::{DirectoryError, Manifest, RunDirectory};
-use crate::stats::Auc;
+use crate::closure::Auc;
+use crate::plot::PlotError;
+use crate::rundir::{DirectoryError, Manifest, RunDirectory};
+use crate::settings::{Blinding, Config, Method};
+use crate::training::Member;
+use crate::workflow::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 use thiserror::Error;
@@ -179,7 +179,7 @@ pub fn write(
 
 fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String, String)> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
-    let files = |list: &[crate::data::FileRecord]| {
+    let files = |list: &[crate::events::FileRecord]| {
         let rows: Option<u64> = list.iter().map(|f| f.rows).sum();
         let rows = rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
@@ -446,7 +446,7 @@ fn region_section(
             ),
             figure,
         });
-        let cell = |c: Option<crate::stats::Chi2>| {
+        let cell = |c: Option<crate::closure::Chi2>| {
             c.map_or_else(
                 || "–".to_owned(),
                 |c| format!("{} / {}", significant(c.chi2, 3), c.ndf),

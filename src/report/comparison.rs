@@ -5,11 +5,11 @@ use super::build::{ReportError, plot_error};
 use super::names::file_names;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
-use super::plot::{
+use crate::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
-use crate::background::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
-use crate::run::{DirectoryError, RunDirectory};
+use crate::rundir::{DirectoryError, RunDirectory};
+use crate::workflow::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use indexmap::IndexMap;
 use std::fmt::Write as _;
 

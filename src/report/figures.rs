@@ -1,14 +1,14 @@
 //! Metrics into figures.
 
 use super::numbers::significant;
-use super::plot::{
+use super::verdict::short;
+use crate::plot::{
     Calibration, Comparison, Contour, CorrelationMatrix, Distribution, Figure, LossCurves, Member,
     Plane, PlotError, Point, Prediction, PredictionStyle, Series,
 };
-use super::verdict::short;
-use crate::background::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
-use crate::config::{Config, Method};
-use crate::ensemble;
+use crate::settings::{Config, Method};
+use crate::training;
+use crate::workflow::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
 
 /// A figure and where it goes.
 pub(super) struct Named {
@@ -91,7 +91,7 @@ pub(super) fn comparison(
 }
 
 /// Losses of all members.
-pub(super) fn losses(config: &Config, members: &[ensemble::Member]) -> Result<Figure, PlotError> {
+pub(super) fn losses(config: &Config, members: &[training::Member]) -> Result<Figure, PlotError> {
     LossCurves {
         members: members
             .iter()
@@ -103,9 +103,9 @@ pub(super) fn losses(config: &Config, members: &[ensemble::Member]) -> Result<Fi
             })
             .collect(),
         y_label: match config.experiment.method {
-            crate::config::Method::Reweight => "Exponential loss",
-            crate::config::Method::Ratio | crate::config::Method::Measure => "Cross-entropy",
-            crate::config::Method::Interpolate => "-log p",
+            crate::settings::Method::Reweight => "Exponential loss",
+            crate::settings::Method::Ratio | crate::settings::Method::Measure => "Cross-entropy",
+            crate::settings::Method::Interpolate => "-log p",
         }
         .to_owned(),
         title: config.report.data_label.clone(),

@@ -5,10 +5,10 @@ use super::build::{ReportError, plot_error};
 use super::figures::Named;
 use super::numbers::{decimals_of, fixed, significant, with_error};
 use super::page::{Section, Table};
-use super::plot::{Corner, FlowSteps, MassPlane, PullGroup, Pulls, Sample};
-use crate::background::{CategoryMetrics, FigureData, InterpolationMetrics, Metrics};
-use crate::config::Config;
-use crate::stats::Hole;
+use crate::plot::{Corner, FlowSteps, MassPlane, PullGroup, Pulls, Sample};
+use crate::settings::Config;
+use crate::workflow::{CategoryMetrics, FigureData, InterpolationMetrics, Metrics};
+use sideband_processes::Hole;
 
 /// Rows of the picture of the flow.
 const PAIRS: usize = 3;
@@ -190,7 +190,7 @@ fn plane(
     config: &Config,
     category: &CategoryMetrics,
     label: &str,
-) -> Result<super::plot::Figure, super::plot::PlotError> {
+) -> Result<crate::plot::Figure, crate::plot::PlotError> {
     let p = &category.plane;
     let holes = config.interpolation.iter().flat_map(|i| &i.plane.holes);
     let numbers = |v: &[Vec<Option<f64>>]| -> Vec<Vec<f64>> {

@@ -2,8 +2,8 @@
 
 use super::numbers::{number, percent};
 use super::page::{Section, Table};
-use crate::background::Metrics;
-use crate::data::Losses;
+use crate::events::Losses;
+use crate::workflow::Metrics;
 
 /// What is missing in a result, one sentence each.
 pub(super) fn sentences(metrics: &Metrics) -> Vec<String> {

@@ -5,10 +5,10 @@ use super::comparison;
 use super::numbers::with_error;
 use super::page::{Page, Section, Status, Table, Verdict, render};
 use super::verdict::verdict;
-use crate::background::{
+use crate::rundir::{RunDirectory, State};
+use crate::workflow::{
     AucPair, ComparisonMetrics, EnsembleEnd, MemberSummary, RegionMetrics, YieldMetrics,
 };
-use crate::run::{RunDirectory, State};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -146,7 +146,7 @@ pub struct EnsembleSummary {
     /// How it ended.
     pub state: State,
     /// What it says as a whole; none without a result.
-    pub verdict: Option<crate::background::Verdict>,
+    pub verdict: Option<crate::workflow::Verdict>,
     /// Its members.
     pub members: Option<MemberSummary>,
     /// Its regions.
@@ -159,7 +159,7 @@ pub struct EnsembleSummary {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct RegionSummary {
     /// Whether prediction and observation agree.
-    pub verdict: crate::background::Verdict,
+    pub verdict: crate::workflow::Verdict,
     /// Yields.
     pub yields: YieldMetrics,
     /// AUC of a fresh classifier.

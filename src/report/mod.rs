@@ -4,7 +4,6 @@
 //! out. The rest turns metrics into them.
 
 pub mod page;
-pub mod plot;
 
 mod build;
 mod comparison;

@@ -76,7 +76,7 @@ fn digest(parts: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sideband_models::random::Key;
+    use sideband_numerics::random::Key;
     use std::collections::BTreeSet;
 
     fn list(figures: &[&[&str]]) -> Vec<Vec<String>> {

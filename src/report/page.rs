@@ -7,7 +7,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
-use super::plot::text::{self, Level};
+use crate::plot::text::{self, Level};
 
 mod stylesheet;
 

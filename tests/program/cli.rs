@@ -7,7 +7,7 @@ use crate::support::{
 };
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array};
 use serde_json::Value;
-use sideband::ensemble::{Member, Outcome};
+use sideband::training::{Member, Outcome};
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command};

@@ -7,7 +7,7 @@
 
 use crate::support::Numbers;
 use crate::support::flows::{Ensemble, Job, KERNELS, bent, flow, mean_and_error, settings};
-use sideband_models::Kernels;
+use sideband_networks::Kernels;
 use statrs::function::gamma::ln_gamma;
 use std::f64::consts::PI;
 use std::sync::OnceLock;

@@ -3,14 +3,14 @@
 //! value of the minimum.
 
 use serde_json::Value;
-use sideband::ensemble::{
+use sideband::training::{
     ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule,
     Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
 };
-use sideband_models::random::{Key, Stream};
-use sideband_models::{
+use sideband_networks::{
     Activation, Compute, MlpConfig, Network, Objective, OptimizerConfig, Predictor, Row,
 };
+use sideband_numerics::random::{Key, Stream};
 use std::sync::{Arc, Mutex};
 
 struct Quiet;

@@ -3,8 +3,8 @@
 //! operations. (Of the step alone: `models/tests/flow.rs`.)
 
 use crate::support::flows::{Job, KERNELS, bent, cpu, flow, settings};
-use sideband::ensemble::{Checkpoint, Ledger, Member, Observer, StoreError, Unit, steps_per_epoch};
-use sideband_models::FlowConfig;
+use sideband::training::{Checkpoint, Ledger, Member, Observer, StoreError, Unit, steps_per_epoch};
+use sideband_networks::FlowConfig;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -25,7 +25,7 @@ fn job() -> Job {
     Job::new(bent(3, 700, 3), settings)
 }
 
-fn alone(job: &Job, members: u32, compute: &sideband_models::Compute) -> Vec<Member> {
+fn alone(job: &Job, members: u32, compute: &sideband_networks::Compute) -> Vec<Member> {
     (0..members)
         .flat_map(|member| job.train(member..member + 1, compute, [1, 1]))
         .collect()

@@ -1,12 +1,12 @@
 //! Gaussian processes against scikit-learn and against each other.
 
 use serde::Deserialize;
-use sideband::stats::gaussian_process::{
+use sideband_numerics::minimise::{MinimiseError, MinimiseSettings};
+use sideband_numerics::random::Key;
+use sideband_processes::gaussian_process::{
     Amplitude, DenseProcess, FitSettings, GpError, GridProcess, Marginal, Posterior,
     SquaredExponential, Standardised, averaged, fit,
 };
-use sideband::stats::minimise::{MinimiseError, MinimiseSettings};
-use sideband_models::random::Key;
 
 /// `tests/data/golden/gp_hist_*.json`: scikit-learn 1.9.
 #[derive(Deserialize)]

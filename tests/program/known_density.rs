@@ -17,8 +17,8 @@ use crate::support::flows::{Ensemble, Job, flow, log_mean, mean_and_error, setti
 use crate::support::hole::{
     C, D, Events, Moments, Part, RADIUS, Truth, expected_in_hole, from_centre, in_hole,
 };
-use sideband::ensemble::TrainingSettings;
-use sideband_models::{FlowConfig, Kernels};
+use sideband::training::TrainingSettings;
+use sideband_networks::{FlowConfig, Kernels};
 
 /// What trains well here, the same at every size.
 fn training() -> TrainingSettings {

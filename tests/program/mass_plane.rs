@@ -2,11 +2,11 @@
 
 use faer::{Mat, Side};
 use serde::Deserialize;
-use sideband::stats::gaussian_process::{GpError, GridProcess, SquaredExponential};
-use sideband::stats::{
+use sideband_numerics::random::Key;
+use sideband_processes::gaussian_process::{GpError, GridProcess, SquaredExponential};
+use sideband_processes::{
     Hole, Noise, PlaneError, PlaneFit, PlaneGrid, PlaneGridConfig, PlaneSampler, PlaneSettings,
 };
-use sideband_models::random::Key;
 use statrs::distribution::{ChiSquared, ContinuousCDF, DiscreteCDF, Poisson};
 
 fn normal(key: Key, counter: u64) -> f64 {
@@ -364,7 +364,7 @@ fn the_weight_of_an_event_is_a_unit() {
             centre: [124.0, 117.0],
             radius: 15.0,
         };
-        let fit = |c: &sideband::stats::PlaneCounts| {
+        let fit = |c: &sideband_processes::PlaneCounts| {
             PlaneFit::new(&grid, &c.counts, &c.variances, &hole, &settings).unwrap()
         };
         let (a, b) = (fit(&one), fit(&heavy));

@@ -3,11 +3,11 @@
 
 use super::Numbers;
 use rayon::prelude::*;
-use sideband::ensemble::{
+use sideband::training::{
     ClassRows, FeatureScaling, Inputs, Ledger, List, Member, Normalise, Observer, Resources,
     Schedule, Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
 };
-use sideband_models::{
+use sideband_networks::{
     Compute, EVALUATION_CHUNK, Flow, FlowConfig, FlowSampler, FlowStep, Kernels, Network,
     NetworkConfig, Objective, OptimizerConfig, Predictor, Row,
 };

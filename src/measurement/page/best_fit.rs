@@ -5,9 +5,9 @@ use super::super::pipeline::Study;
 use super::super::result::{FiniteSample, FiniteSamplePoint, MeasurementResult};
 use super::figure;
 use super::verdict::asymmetric;
+use crate::plot::CorrelationMatrix;
 use crate::report::numbers::{significant, with_error};
 use crate::report::page::{Section, Table};
-use crate::report::plot::CorrelationMatrix;
 
 /// Largest number of parameters whose correlations are drawn.
 const CORRELATIONS: usize = 30;

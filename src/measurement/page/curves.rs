@@ -5,8 +5,8 @@ use super::super::pipeline::Study;
 use super::super::result::{ContourResult, MeasurementResult, ScanResult};
 use super::figure;
 use super::verdict::{set_text, with_error};
+use crate::plot::{LikelihoodCurve, ProfileContours, ScanCurve};
 use crate::report::page::{PageFigure, Section, Table};
-use crate::report::plot::{LikelihoodCurve, ProfileContours, ScanCurve};
 
 /// Largest t that is drawn.
 const HIGHEST: f64 = 12.0;

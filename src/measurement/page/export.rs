@@ -6,11 +6,12 @@ use super::super::model::{Builder, Parameters, code, shape_code};
 use super::super::pipeline::Study;
 use super::super::plan::ProcessPlan;
 use super::super::result::ExportResult;
-use crate::config::FINITE_SAMPLE;
-use crate::inference::histogram::HistogramModel;
-use crate::inference::workspace::{self, ReferencePoint, Settings};
-use crate::inference::{Likelihood as _, Model};
+use crate::settings::FINITE_SAMPLE;
 use serde_json::{Value, json};
+use sideband_likelihood::histogram::HistogramModel;
+use sideband_likelihood::workspace;
+use sideband_likelihood::workspace::{ReferencePoint, Settings};
+use sideband_likelihood::{Likelihood as _, Model};
 use std::collections::HashMap;
 
 /// The workspace.
@@ -89,7 +90,7 @@ pub(in super::super) fn export(
 fn coordinates(study: &Study<'_>) -> String {
     let parameters = study.measurement.parameters.iter();
     let names: Vec<&str> = parameters
-        .filter(|(_, p)| p.fit != crate::config::Coordinate::Linear)
+        .filter(|(_, p)| p.fit != crate::settings::Coordinate::Linear)
         .map(|(name, _)| name.as_str())
         .collect();
     match names.is_empty() {

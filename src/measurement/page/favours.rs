@@ -5,10 +5,10 @@ use super::super::events::Events;
 use super::super::likelihoods::Likelihoods;
 use super::super::pipeline::Study;
 use super::figure;
-use crate::inference::UnbinnedChannel;
-use crate::inference::fit::Fit;
+use crate::plot::Favour;
 use crate::report::page::Section;
-use crate::report::plot::Favour;
+use sideband_likelihood::UnbinnedChannel;
+use sideband_likelihood::fit::Fit;
 
 /// Cells along an axis of the map of events.
 const CELLS: usize = 24;

@@ -5,8 +5,8 @@ use super::super::pipeline::Study;
 use super::super::result::{ClsPoint, MeasurementResult};
 use super::figure;
 use super::verdict::limit_text;
+use crate::plot::{ClsScan, ClsScanPoint};
 use crate::report::page::Section;
-use crate::report::plot::{ClsScan, ClsScanPoint};
 
 /// CLs against the parameter, and what it excludes.
 pub(super) fn section(

@@ -5,8 +5,8 @@ use super::super::pipeline::Study;
 use super::super::result::{ErrorSource, ImpactsResult, MeasurementResult};
 use super::figure;
 use super::verdict::{asymmetric, number};
+use crate::plot::{ImpactRow, Impacts};
 use crate::report::page::{Section, Table};
-use crate::report::plot::{ImpactRow, Impacts};
 
 /// Rows of one figure of impacts.
 const ROWS: usize = 25;

@@ -6,12 +6,13 @@ use super::super::pipeline::Study;
 use super::super::result::{MeasurementResult, ToyPoint, ToysResult};
 use super::figure;
 use super::verdict::{number, with_error};
-use crate::inference::neyman::{self, EdgeKind};
-use crate::report::numbers;
-use crate::report::page::{PageFigure, Section, Table};
-use crate::report::plot::{
+use crate::plot::{
     Belt, BeltLevel, BeltPoint, Coverage, CoverageMethod, CoveragePoint, TDistribution, TQuantile,
 };
+use crate::report::numbers;
+use crate::report::page::{PageFigure, Section, Table};
+use sideband_likelihood::neyman;
+use sideband_likelihood::neyman::EdgeKind;
 
 /// The belt, what toys say of the fit, and one distribution of t.
 pub(super) fn section(

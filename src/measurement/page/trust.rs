@@ -5,9 +5,9 @@ use super::super::pipeline::Study;
 use super::super::result::MeasurementResult;
 use super::super::trust::RatioTrust;
 use super::figure;
+use crate::plot::{Calibration, Point};
 use crate::report::numbers::{percent, with_error};
 use crate::report::page::{Section, Status, Table};
-use crate::report::plot::{Calibration, Point};
 
 pub(super) fn trust(
     study: &Study<'_>,
@@ -71,7 +71,7 @@ pub(super) fn trust(
         .iter()
         .take(6)
         .map(|r| {
-            let point = |c: &crate::stats::CalibrationPoint| Point {
+            let point = |c: &crate::closure::CalibrationPoint| Point {
                 predicted: c.predicted,
                 observed: c.observed,
                 error: c.error,

@@ -4,9 +4,9 @@ use super::super::analyse::{Analyst, LEVELS};
 use super::super::error::MeasureError;
 use super::super::result::{ScanResult, ToyPoint, ToysResult};
 use super::Pool;
-use crate::config::{Measurement, ToyEvents, ToysConfig};
-use crate::inference::neyman::{Belt, Statistic};
-use crate::inference::toys::{PointReport, ToyRecord, toy_set};
+use crate::settings::{Measurement, ToyEvents, ToysConfig};
+use sideband_likelihood::neyman::{Belt, Statistic};
+use sideband_likelihood::toys::{PointReport, ToyRecord, toy_set};
 
 /// What the toys of all values say of the fit, and the belt they make.
 pub(super) fn report(
@@ -17,7 +17,7 @@ pub(super) fn report(
     records: &[Vec<ToyRecord>],
     scan: Option<&ScanResult>,
 ) -> Result<ToysResult, MeasureError> {
-    let failed = |e: crate::inference::neyman::NeymanError| MeasureError::Other(e.to_string());
+    let failed = |e: sideband_likelihood::neyman::NeymanError| MeasureError::Other(e.to_string());
     let levels = LEVELS.map(|(level, _)| level);
     let mut points = Vec::new();
     for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {

@@ -2,12 +2,13 @@
 
 use super::super::model::Builder;
 use super::{Pool, PoolPoint};
-use crate::config::FINITE_SAMPLE;
-use crate::inference::fit::FitSettings;
-use crate::inference::histogram::HistogramChannel;
-use crate::inference::toys::{Toy, ToyRecord, fit_toy, poisson, randomised};
-use crate::inference::{Constraint, CorrelatedPrior, Model, Parameter};
-use sideband_models::random::Key;
+use crate::settings::FINITE_SAMPLE;
+use crate::toys::Toy;
+use sideband_likelihood::fit::FitSettings;
+use sideband_likelihood::histogram::HistogramChannel;
+use sideband_likelihood::toys::{ToyRecord, fit_toy, poisson, randomised};
+use sideband_likelihood::{Constraint, CorrelatedPrior, Model, Parameter};
+use sideband_numerics::random::Key;
 use std::sync::Arc;
 
 /// Branches of a toy's key.

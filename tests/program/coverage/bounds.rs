@@ -3,12 +3,13 @@
 //! intervals cover more than they say; critical values from toys do not.
 
 use super::{LEVELS, is_full, throw};
-use sideband::inference::fit::{FitSettings, Search, fit};
-use sideband::inference::histogram::{Factor, HistogramChannel, HistogramModel, Template};
-use sideband::inference::interference::Truth;
-use sideband::inference::neyman::{Belt, Statistic};
-use sideband::inference::toys::{Toy, ToyRecord, coverage, fit_toy, poisson, randomised, toy_set};
-use sideband::inference::{Coefficient, Interpolation, Parameter, RateResponse};
+use sideband::toys::Toy;
+use sideband::truth::Truth;
+use sideband_likelihood::fit::{FitSettings, Search, fit};
+use sideband_likelihood::histogram::{Factor, HistogramChannel, HistogramModel, Template};
+use sideband_likelihood::neyman::{Belt, Statistic};
+use sideband_likelihood::toys::{ToyRecord, coverage, fit_toy, poisson, randomised, toy_set};
+use sideband_likelihood::{Coefficient, Interpolation, Parameter, RateResponse};
 
 const BACKGROUND: [f64; 5] = [220.0, 160.0, 90.0, 45.0, 20.0];
 const SIGNAL: [f64; 5] = [4.0, 9.0, 18.0, 16.0, 7.0];

@@ -1,15 +1,14 @@
 //! What a histogram of one observable says of the data sets of an [`Experiment`].
 
-use sideband::inference::fit::{FitSettings, fit};
-use sideband::inference::histogram::{
+use sideband::toys::Toy;
+use sideband::truth::{Count, DIMENSIONS, Experiment, Point, Process, Side, Truth};
+use sideband_likelihood::fit::{FitSettings, fit};
+use sideband_likelihood::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template,
 };
-use sideband::inference::interference::{
-    Count, DIMENSIONS, Experiment, Point, Process, Side, Truth,
-};
-use sideband::inference::toys::{Toy, ToyRecord, fit_toy, randomised};
-use sideband::inference::{Interpolation, Parameter};
-use sideband_models::random::Key;
+use sideband_likelihood::toys::{ToyRecord, fit_toy, randomised};
+use sideband_likelihood::{Interpolation, Parameter};
+use sideband_numerics::random::Key;
 
 /// Places of the parameters of an experiment: `sqrt(mu)` and the shape.
 const KAPPA: usize = 0;

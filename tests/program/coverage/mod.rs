@@ -9,11 +9,10 @@ mod bounds;
 mod histogram;
 
 use histogram::HistogramAnalysis;
-use sideband::inference::interference::{
-    Experiment, Interference, InterferenceConfig, Process, Truth,
-};
-use sideband::inference::neyman::{Belt, Statistic};
-use sideband::inference::toys::{Chunks, PointReport, Study, Toy, ToyRecord, coverage, toy_set};
+use sideband::toys::{Chunks, Study, Toy};
+use sideband::truth::{Experiment, Interference, InterferenceConfig, Process, Truth};
+use sideband_likelihood::neyman::{Belt, Statistic};
+use sideband_likelihood::toys::{PointReport, ToyRecord, coverage, toy_set};
 use std::fs::{self, File};
 use std::io;
 use std::path::PathBuf;
@@ -144,7 +143,7 @@ fn intervals_of_exact_ratios_cover() {
             "{truth:?}: {}",
             report.relative_bias[0]
         );
-        let line = |c: &sideband::inference::toys::Coverage| {
+        let line = |c: &sideband_likelihood::toys::Coverage| {
             format!("{:.4} ({:+.1})", c.counted.value, c.pull)
         };
         let pull = |k: usize| {

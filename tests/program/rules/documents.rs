@@ -2,7 +2,7 @@
 
 use super::support::Workplace;
 use serde_json::Value;
-use sideband::config::{parse_experiment, schema};
+use sideband::settings::{parse_experiment, schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

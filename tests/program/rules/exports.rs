@@ -3,9 +3,9 @@
 use crate::support::{Columns, Done, Numbers, Workplace, write_parquet};
 use arrow::array::{ArrayRef, Float64Array, Int64Array};
 use serde_json::Value;
-use sideband::inference::fit::{FitSettings, fit};
-use sideband::inference::workspace::{ImportOptions, import};
-use sideband::inference::{Interpolation, Likelihood as _};
+use sideband_likelihood::fit::{FitSettings, fit};
+use sideband_likelihood::workspace::{ImportOptions, import};
+use sideband_likelihood::{Interpolation, Likelihood as _};
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use sideband::data::{DataError, Dataset, EventTable, Hidden, LossKind, Resolver, ScanRequest};
+use sideband::events::{DataError, Dataset, EventTable, Hidden, LossKind, Resolver, ScanRequest};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;

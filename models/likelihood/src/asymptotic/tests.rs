@@ -1,0 +1,310 @@
+//! The reference numbers of pyhf, closed forms, Asimov data, refusals.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::distribution::above;
+use super::*;
+use crate::histogram::{Factor, HistogramChannel, Template};
+use crate::workspace::{ImportOptions, import};
+use crate::{Interpolation, Parameter, RateResponse};
+
+#[derive(Deserialize)]
+struct Golden {
+    workspace: Value,
+    results: Results,
+}
+
+#[derive(Deserialize)]
+struct Results {
+    codes_default_code4_code4p: Reference,
+    codes_code4_code0: Reference,
+}
+
+#[derive(Deserialize)]
+struct Reference {
+    par_names: Vec<String>,
+    evaluations: Vec<Evaluation>,
+    bestfit: Vec<f64>,
+    twice_nll_min: f64,
+    t_mu: Curve,
+    cls: Levels,
+    upper_limit_95: Limits,
+}
+
+#[derive(Deserialize)]
+struct Evaluation {
+    pars: Vec<f64>,
+    expected_data: Vec<f64>,
+    nll: f64,
+}
+
+#[derive(Deserialize)]
+struct Curve {
+    mu: Vec<f64>,
+    value: Vec<f64>,
+}
+
+#[derive(Deserialize)]
+struct Levels {
+    mu: Vec<f64>,
+    observed: Vec<f64>,
+    expected_bands: Vec<[f64; 5]>,
+}
+
+#[derive(Deserialize)]
+struct Limits {
+    observed: f64,
+    expected: [f64; 5],
+}
+
+/// Made by pyhf 0.7.6, see the file.
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("../../tests/data/golden/pyhf_3bin.json")).unwrap()
+}
+
+/// Both choices of interpolation of the shapes, with pyhf's numbers.
+fn cases() -> Vec<(HistogramModel, Reference)> {
+    let Golden { workspace, results } = golden();
+    let text = workspace.to_string();
+    let read = |shapes| {
+        let options = ImportOptions {
+            shapes,
+            ..ImportOptions::default()
+        };
+        import(text.as_bytes(), &options).unwrap().model
+    };
+    vec![
+        (
+            read(Interpolation::Code4p),
+            results.codes_default_code4_code4p,
+        ),
+        (read(Interpolation::Code0), results.codes_code4_code0),
+    ]
+}
+
+/// A point in the model's order from one in pyhf's.
+fn reorder(model: &HistogramModel, names: &[String], values: &[f64]) -> Vec<f64> {
+    let place = |name: &str| names.iter().position(|n| n == name).unwrap();
+    model
+        .parameters
+        .iter()
+        .map(|p| values[place(&p.name)])
+        .collect()
+}
+
+fn place(model: &HistogramModel, name: &str) -> usize {
+    model
+        .parameters
+        .iter()
+        .position(|p| p.name == name)
+        .unwrap()
+}
+
+#[test]
+fn likelihood_is_that_of_pyhf() {
+    for (model, reference) in cases() {
+        assert_eq!(reference.par_names.len(), model.parameters.len());
+        for evaluation in &reference.evaluations {
+            let at = reorder(&model, &reference.par_names, &evaluation.pars);
+            let nll = model.negative_log_pdf(&at);
+            assert!(
+                (nll / evaluation.nll - 1.0).abs() < 1e-12,
+                "{nll} {}",
+                evaluation.nll
+            );
+            let expected = model.channels[0].expected(&at);
+            for (found, expected) in expected.iter().zip(&evaluation.expected_data) {
+                assert!((found / expected - 1.0).abs() < 1e-12, "{found} {expected}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fit_cls_and_limits_are_those_of_pyhf() {
+    for (model, reference) in cases() {
+        let mu = place(&model, "mu");
+        let tests = Asymptotics::new(&model, mu, 0.0, &FitSettings::default()).unwrap();
+        let best = &tests.best().point;
+        let expected = reorder(&model, &reference.par_names, &reference.bestfit);
+        for (found, expected) in best.iter().zip(&expected) {
+            assert!((found - expected).abs() < 1e-5, "{best:?} {expected:?}");
+        }
+        let minimum = 2.0 * model.negative_log_pdf(best);
+        assert!(
+            (minimum - reference.twice_nll_min).abs() < 1e-8,
+            "{minimum}"
+        );
+        for (mu, expected) in reference.t_mu.mu.iter().zip(&reference.t_mu.value) {
+            let found = tests.two_sided(*mu).unwrap().t;
+            assert!(
+                (found - expected).abs() < 1e-5,
+                "t at {mu}: {found} {expected}"
+            );
+        }
+        for (i, mu) in reference.cls.mu.iter().enumerate() {
+            let found = tests.cls(*mu, UpperStatistic::QTilde).unwrap();
+            let observed = reference.cls.observed[i];
+            assert!(
+                (found.observed - observed).abs() < 1e-5,
+                "{found:?} {observed}"
+            );
+            for (found, expected) in found.expected.iter().zip(reference.cls.expected_bands[i]) {
+                assert!((found - expected).abs() < 1e-5, "{mu}: {found} {expected}");
+            }
+        }
+        let limit = tests.upper_limit(0.95, UpperStatistic::QTilde).unwrap();
+        let expected = &reference.upper_limit_95;
+        assert!(
+            (limit.observed - expected.observed).abs() < 1e-5,
+            "{limit:?}"
+        );
+        for (found, expected) in limit.expected.iter().zip(expected.expected) {
+            assert!((found - expected).abs() < 1e-5, "{limit:?} {expected}");
+        }
+    }
+}
+
+#[test]
+fn asimov_data_return_their_own_parameters() {
+    for (model, _) in cases() {
+        let mut at: Vec<f64> = model.parameters.iter().map(|p| p.nominal + 0.1).collect();
+        let mu = place(&model, "mu");
+        at[mu] = 1.7;
+        let asimov = model.asimov(&at).unwrap();
+        let fit = fit(&asimov.likelihood(), &FitSettings::default()).unwrap();
+        fit.checked().unwrap();
+        for (found, expected) in fit.point.iter().zip(&at) {
+            assert!((found - expected).abs() < 1e-5, "{:?} {at:?}", fit.point);
+        }
+        assert!(fit.nll.abs() < 1e-9, "{}", fit.nll);
+    }
+}
+
+/// One bin of signal `mu s` over a known background.
+fn counting(observed: f64, s: f64, b: f64, bounds: (f64, f64)) -> HistogramModel {
+    let template = |name: &str, content, factors| Template {
+        name: name.into(),
+        nominal: vec![content],
+        factors,
+        modifiers: vec![],
+    };
+    let templates = vec![
+        template("signal", s, vec![Factor::Parameter(0)]),
+        template("background", b, vec![]),
+    ];
+    HistogramModel {
+        parameters: vec![Parameter::interest("mu", 1.0, bounds)],
+        fixed: vec![],
+        channels: vec![HistogramChannel::new("SR", templates, vec![observed], 1).unwrap()],
+        constraints: vec![],
+    }
+}
+
+#[test]
+fn counting_experiment_is_the_closed_form() {
+    // equation 97: median significance sqrt(2 ((s + b) ln(1 + s / b) - s))
+    let (n, s, b) = (130.0_f64, 20.0_f64, 100.0_f64);
+    let model = counting(n, s, b, (-3.0, 20.0));
+    let tests = Asymptotics::new(&model, 0, 1.0, &FitSettings::default()).unwrap();
+    let found = tests.discovery().unwrap();
+    let q0 = 2.0 * (n * (n / b).ln() - (n - b));
+    assert!((found.q0 - q0).abs() < 1e-9, "{found:?} {q0}");
+    assert!((found.expected.powi(2) - 2.0 * ((s + b) * (1.0 + s / b).ln() - s)).abs() < 1e-9);
+    assert!((tests.best().point[0] - 1.5).abs() < 1e-7);
+    assert_eq!(tests.q(1.0).unwrap(), 0.0);
+    let two = tests.two_sided(0.0).unwrap();
+    assert!((two.p_value - 2.0 * found.p_value).abs() < 1e-12, "{two:?}");
+}
+
+#[test]
+fn limit_is_where_cls_is_one_in_twenty() {
+    for (statistic, bounds) in [
+        (UpperStatistic::QTilde, (0.0, f64::INFINITY)),
+        (UpperStatistic::QTilde, (0.0, 50.0)),
+        (UpperStatistic::Q, (-4.0, 50.0)),
+    ] {
+        // fewer events than background: mu-hat is negative or at its bound
+        let model = counting(88.0, 20.0, 100.0, bounds);
+        let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+        let limit = tests.upper_limit(0.95, statistic).unwrap();
+        let at = |mu| tests.cls(mu, statistic).unwrap();
+        assert!(
+            (at(limit.observed).observed - 0.05).abs() < 1e-6,
+            "{limit:?}"
+        );
+        for (band, mu) in limit.expected.iter().enumerate() {
+            assert!((at(*mu).expected[band] - 0.05).abs() < 1e-6, "{limit:?}");
+        }
+        assert!(limit.observed < limit.expected[2], "{limit:?}");
+    }
+}
+
+#[test]
+fn cls_is_a_number_where_both_probabilities_are_none() {
+    let cls = |q: f64, asimov: f64| CLs::new(1.0, q, asimov, UpperStatistic::QTilde).observed;
+    // data 60 standard deviations below what is expected without signal
+    let deep = cls(160.0_f64.powi(2), 1e-4);
+    assert!(deep.is_finite() && deep >= 0.0, "{deep}");
+    let (one, other) = (cls(9.0, 0.01), cls(9.2, 0.01));
+    assert!(one > other && other > 0.0, "{one} {other}");
+    // it joins the quotient of probabilities
+    let z = 37.0_f64;
+    let direct = above(z + 0.5) / above(z);
+    let by_logarithms = (-0.5 * 0.5 * (2.0 * z + 0.5)).exp() * z / (z + 0.5);
+    assert!((direct / by_logarithms - 1.0).abs() < 1e-3);
+}
+
+#[test]
+fn what_cannot_be_tested_is_refused() {
+    let model = counting(130.0, 20.0, 100.0, (0.0, 2.0));
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+    let beyond = tests.upper_limit(0.95, UpperStatistic::QTilde).unwrap_err();
+    assert!(beyond.to_string().contains("above mu = 2"), "{beyond}");
+    // what can be had is there: data fluctuate upwards, most of what is expected is below
+    let parts = tests.limits(0.95, UpperStatistic::QTilde).unwrap();
+    assert!(parts.observed.is_err());
+    let below: Vec<f64> = parts.expected.into_iter().filter_map(Result::ok).collect();
+    assert!(below.len() >= 3 && below.is_sorted(), "{below:?}");
+    let level = tests.upper_limit(0.3, UpperStatistic::QTilde);
+    assert!(matches!(level, Err(AsymptoticError::Level(_))));
+    let outside = tests.two_sided(3.0).unwrap_err();
+    assert!(outside.to_string().contains("mu = 3"), "{outside}");
+}
+
+#[test]
+fn roots_are_found_where_a_secant_crawls() {
+    let found: Result<f64, ()> = root::root(
+        |x: f64| Ok(x.powi(9) - 1e-9),
+        (0.0, -1e-9),
+        (4.0, 4e5),
+        1e-10,
+    );
+    assert!((found.unwrap() - 0.1).abs() < 1e-9);
+}
+
+#[test]
+fn a_minimum_at_the_kink_of_code_0_is_a_minimum() {
+    // fewer events than expected, and more expected on either side of 0
+    let mut model = counting(95.0, 20.0, 100.0, (0.0, 10.0));
+    let mut templates = model.channels[0].templates().to_vec();
+    templates[1].factors.push(Factor::Response(RateResponse {
+        parameter: 1,
+        low: 1.1,
+        high: 1.3,
+        interpolation: Interpolation::Code0,
+    }));
+    model.parameters.push(Parameter::nuisance("scale"));
+    model.channels[0] = HistogramChannel::new("SR", templates, vec![95.0], 2).unwrap();
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+    assert!(
+        tests.best().point[1].abs() < 1e-12,
+        "{:?}",
+        tests.best().point
+    );
+    // the other parameter is as good as absent
+    let t = tests.two_sided(1.0).unwrap().t;
+    let expected = 2.0 * (20.0 - 95.0 * 1.2_f64.ln());
+    assert!((t - expected).abs() < 1e-9, "{t} {expected}");
+}

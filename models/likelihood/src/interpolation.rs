@@ -1,0 +1,352 @@
+//! Interpolation of a yield or a density ratio in a nuisance parameter `alpha`
+//! between its values at `alpha = -1, 0, +1`: the codes of HistFactory.
+//!
+//! Cranmer et al., CERN-OPEN-2012-016; code 4p is that of
+//! pyhf. Codes 1 and 4 give a factor, the others a term that is added to the
+//! nominal value.
+
+use serde::{Deserialize, Serialize};
+
+/// Value, first and second derivative in `alpha`.
+pub type Jet = [f64; 3];
+
+/// A code of HistFactory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interpolation {
+    /// Piecewise linear, added.
+    Code0,
+    /// Piecewise exponential, a factor.
+    Code1,
+    /// Quadratic, beyond `|alpha| = 1` linear, added.
+    ///
+    /// The lines start at the values at the ends, as in ROOT; those of pyhf 0.7.6 do
+    /// not, so that its function jumps there.
+    Code2,
+    /// A polynomial of sixth order, beyond `|alpha| = 1` exponential, twice
+    /// continuously differentiable, a factor.
+    #[default]
+    Code4,
+    /// A polynomial of sixth order, beyond `|alpha| = 1` linear, twice continuously
+    /// differentiable, added.
+    Code4p,
+}
+
+impl Interpolation {
+    /// Its name in HistFactory and pyhf.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Code0 => "code0",
+            Self::Code1 => "code1",
+            Self::Code2 => "code2",
+            Self::Code4 => "code4",
+            Self::Code4p => "code4p",
+        }
+    }
+
+    /// Whether it gives a factor, and not a term.
+    #[must_use]
+    pub const fn is_factor(self) -> bool {
+        matches!(self, Self::Code1 | Self::Code4)
+    }
+
+    /// Whether its slope jumps at zero.
+    #[must_use]
+    pub const fn has_kink(self) -> bool {
+        matches!(self, Self::Code0 | Self::Code1)
+    }
+
+    /// Value relative to a nominal value of 1 whose values at -1 and +1 are `low`
+    /// and `high`: the factor itself, or 1 + the term.
+    ///
+    /// Codes 1 and 4 need `low > 0` and `high > 0`. At the kinks of codes 0 and 1
+    /// the derivatives are those from above.
+    #[must_use]
+    pub fn relative(self, alpha: f64, low: f64, high: f64) -> Jet {
+        match self {
+            Self::Code1 => exponential(alpha, low.ln(), high.ln()),
+            Self::Code4 if alpha.abs() >= 1.0 => exponential(alpha, low.ln(), high.ln()),
+            Self::Code4 => EndWeights::code4(alpha).apply(low.ln(), high.ln()),
+            Self::Code0 | Self::Code2 | Self::Code4p => {
+                let [value, first, second] = self.term(alpha, low - 1.0, high - 1.0);
+                [1.0 + value, first, second]
+            }
+        }
+    }
+
+    /// The term to add to a nominal value, from its differences to nominal at -1 and
+    /// at +1; for a code that is a factor, the factor of nominal 1, minus 1.
+    #[must_use]
+    pub fn term(self, alpha: f64, down: f64, up: f64) -> Jet {
+        match self {
+            Self::Code0 if alpha < 0.0 => [-alpha * down, -down, 0.0],
+            Self::Code0 => [alpha * up, up, 0.0],
+            Self::Code2 => quadratic(alpha, down, up),
+            Self::Code4p => code4p(alpha, down, up),
+            Self::Code1 | Self::Code4 => {
+                let [value, first, second] = self.relative(alpha, 1.0 + down, 1.0 + up);
+                [value - 1.0, first, second]
+            }
+        }
+    }
+}
+
+/// `high^alpha`, or `low^-alpha` below zero, from the logarithms.
+fn exponential(alpha: f64, log_low: f64, log_high: f64) -> Jet {
+    let slope = if alpha < 0.0 { -log_low } else { log_high };
+    let value = (slope * alpha).exp();
+    [value, slope * value, slope * slope * value]
+}
+
+fn quadratic(alpha: f64, down: f64, up: f64) -> Jet {
+    let (even, odd) = (0.5 * (up + down), 0.5 * (up - down));
+    if alpha > 1.0 {
+        let slope = odd + 2.0 * even;
+        [up + slope * (alpha - 1.0), slope, 0.0]
+    } else if alpha < -1.0 {
+        let slope = odd - 2.0 * even;
+        [down + slope * (alpha + 1.0), slope, 0.0]
+    } else {
+        let first = 2.0 * even * alpha + odd;
+        [alpha * (even * alpha + odd), first, 2.0 * even]
+    }
+}
+
+fn code4p(alpha: f64, down: f64, up: f64) -> Jet {
+    if alpha.abs() >= 1.0 {
+        return Interpolation::Code0.term(alpha, down, up);
+    }
+    let (odd, even) = (0.5 * (up - down), 0.0625 * (up + down));
+    let a2 = alpha * alpha;
+    [
+        alpha * odd + even * a2 * (15.0 + a2 * (3.0 * a2 - 10.0)),
+        odd + even * alpha * (30.0 + a2 * (18.0 * a2 - 40.0)),
+        even * (30.0 + a2 * (90.0 * a2 - 120.0)),
+    ]
+}
+
+/// An interpolation at one `alpha` as a linear function of what the end points
+/// contribute: the polynomial of code 4 for `|alpha| <= 1`, and the codes that add
+/// terms, everywhere.
+///
+/// The six coefficients of the polynomial of code 4 are fixed by value, first and second
+/// derivative of the exponentials at both ends, and are linear in `h - 1`,
+/// `h ln h` and `h ln^2 h` of each end point `h`. With weights `w` that depend on
+/// `alpha` alone,
+///
+/// `g = c + sum over ends of h (w0 + w1 ln h + w2 ln^2 h)`, `c = 1 - sum of w0`,
+///
+/// and likewise for the derivatives. The other codes are linear in `h - 1` alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct EndWeights {
+    /// `c` for value, first and second derivative.
+    pub(super) constant: Jet,
+    /// `w0, w1, w2` of the lower end, by order of the derivative.
+    pub(super) low: [[f64; 3]; 3],
+    /// The same of the upper end.
+    pub(super) high: [[f64; 3]; 3],
+}
+
+/// Coefficients of `alpha^1, alpha^3, alpha^5`, times 8, of the part that is odd in
+/// `alpha`: those of the half difference of the values, the half sum of the first
+/// and the half difference of the second derivatives at the ends.
+const ODD: [[f64; 3]; 3] = [[15.0, -10.0, 3.0], [-7.0, 10.0, -3.0], [1.0, -2.0, 1.0]];
+/// Coefficients of `alpha^2, alpha^4, alpha^6`, times 8, of the even part, with sum
+/// and difference exchanged; the values are those above 1.
+const EVEN: [[f64; 3]; 3] = [[24.0, -24.0, 8.0], [-9.0, 14.0, -5.0], [1.0, -2.0, 1.0]];
+
+impl EndWeights {
+    /// The weights of a code that adds terms.
+    pub(super) fn additive(code: Interpolation, alpha: f64) -> Self {
+        let (low, high) = (code.term(alpha, 1.0, 0.0), code.term(alpha, 0.0, 1.0));
+        let constant = |order: usize| f64::from(u8::from(order == 0)) - low[order] - high[order];
+        Self {
+            constant: std::array::from_fn(constant),
+            low: low.map(|w| [w, 0.0, 0.0]),
+            high: high.map(|w| [w, 0.0, 0.0]),
+        }
+    }
+
+    /// The weights of code 4 at `alpha`.
+    pub(super) fn code4(alpha: f64) -> Self {
+        let mut weights = Self {
+            constant: [1.0, 0.0, 0.0],
+            low: [[0.0; 3]; 3],
+            high: [[0.0; 3]; 3],
+        };
+        for term in 0..3 {
+            let odd = polynomial(alpha, 1, ODD[term]);
+            let even = polynomial(alpha, 2, EVEN[term]);
+            for order in 0..3 {
+                // an eighth from the coefficients, a half from sum and difference
+                weights.high[order][term] = (even[order] + odd[order]) / 16.0;
+                weights.low[order][term] = (even[order] - odd[order]) / 16.0;
+            }
+        }
+        for order in 0..3 {
+            weights.constant[order] -= weights.low[order][0] + weights.high[order][0];
+        }
+        weights
+    }
+
+    /// Value and derivatives for the logarithms of the end points.
+    fn apply(&self, log_low: f64, log_high: f64) -> Jet {
+        let (low, high) = (log_low.exp(), log_high.exp());
+        let end = |h: f64, x: f64, w: [f64; 3]| h * (w[0] + x * (w[1] + x * w[2]));
+        std::array::from_fn(|order| {
+            self.constant[order]
+                + end(low, log_low, self.low[order])
+                + end(high, log_high, self.high[order])
+        })
+    }
+}
+
+/// Value and two derivatives of `sum of c_n alpha^(first + 2 n)`.
+fn polynomial(alpha: f64, first: i32, coefficients: [f64; 3]) -> Jet {
+    let mut jet = [0.0; 3];
+    for (power, c) in (first..).step_by(2).zip(coefficients) {
+        let n = f64::from(power);
+        jet[0] += c * alpha.powi(power);
+        jet[1] += c * n * alpha.powi(power - 1);
+        if power > 1 {
+            jet[2] += c * n * (n - 1.0) * alpha.powi(power - 2);
+        }
+    }
+    jet
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::Deserialize;
+    use std::collections::HashMap;
+
+    const CODES: [(&str, Interpolation); 5] = [
+        ("0", Interpolation::Code0),
+        ("1", Interpolation::Code1),
+        ("2", Interpolation::Code2),
+        ("4", Interpolation::Code4),
+        ("4p", Interpolation::Code4p),
+    ];
+
+    #[derive(Deserialize)]
+    struct Golden {
+        alphas: Vec<f64>,
+        cases: Vec<Case>,
+    }
+
+    #[derive(Deserialize)]
+    struct Case {
+        lo: f64,
+        hi: f64,
+        code4_derivative: Vec<f64>,
+        code_values: HashMap<String, Vec<f64>>,
+    }
+
+    fn golden() -> Golden {
+        let text = include_str!("../tests/data/golden/histfactory_interp.json");
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn assert_near(found: f64, expected: f64, tolerance: f64, what: &str) {
+        let far = (found - expected).abs();
+        assert!(far <= tolerance, "{what}: {found} is not {expected}");
+    }
+
+    #[test]
+    fn values_are_those_of_pyhf() {
+        let golden = golden();
+        for case in &golden.cases {
+            for (name, code) in CODES {
+                let values = &case.code_values[name];
+                for (&alpha, &expected) in golden.alphas.iter().zip(values) {
+                    let jet = if code.is_factor() {
+                        code.relative(alpha, case.lo, case.hi)
+                    } else {
+                        code.term(alpha, case.lo - 1.0, case.hi - 1.0)
+                    };
+                    if code == Interpolation::Code2 && alpha.abs() > 1.0 {
+                        continue;
+                    }
+                    let what = format!("code {name} of {} {} at {alpha}", case.lo, case.hi);
+                    assert_near(jet[0], expected, 1e-13, &what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn slope_of_code_4_is_that_of_pyhf() {
+        let golden = golden();
+        for case in &golden.cases {
+            for (&alpha, &expected) in golden.alphas.iter().zip(&case.code4_derivative) {
+                let found = Interpolation::Code4.relative(alpha, case.lo, case.hi)[1];
+                assert_near(found, expected, 1e-12, "slope");
+            }
+        }
+    }
+
+    #[test]
+    fn derivatives_agree_with_differences() {
+        const STEP: f64 = 1e-4;
+        for (name, code) in CODES {
+            for alpha in [-2.3, -0.9, -0.4, 0.2, 0.7, 1.6] {
+                let at = |alpha| code.relative(alpha, 0.8, 1.3);
+                let (below, above) = (at(alpha - STEP), at(alpha + STEP));
+                for order in 0..2 {
+                    let slope = (above[order] - below[order]) / (2.0 * STEP);
+                    let what = format!("code {name}, order {order}, at {alpha}");
+                    assert_near(at(alpha)[order + 1], slope, 3e-8, &what);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn codes_4_and_4p_are_twice_differentiable_at_the_ends() {
+        for code in [Interpolation::Code4, Interpolation::Code4p] {
+            for end in [-1.0_f64, 1.0] {
+                let inside = code.relative(end * (1.0 - 1e-12), 0.7, 1.4);
+                let outside = code.relative(end, 0.7, 1.4);
+                for order in 0..3 {
+                    assert_near(inside[order], outside[order], 1e-10, "end");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn code_2_and_its_slope_have_no_jump() {
+        for end in [-1.0_f64, 1.0] {
+            let inside = Interpolation::Code2.relative(end, 0.8, 1.3);
+            let outside = Interpolation::Code2.relative(end * (1.0 + 1e-12), 0.8, 1.3);
+            assert_near(inside[0], outside[0], 1e-11, "value");
+            assert_near(inside[1], outside[1], 1e-11, "slope");
+        }
+    }
+
+    #[test]
+    fn weights_of_the_end_points_give_every_code_that_adds() {
+        for code in [
+            Interpolation::Code0,
+            Interpolation::Code2,
+            Interpolation::Code4p,
+        ] {
+            for alpha in [-2.3, -1.0, -0.4, 0.0, 0.7, 1.6] {
+                let found = EndWeights::additive(code, alpha).apply(0.8_f64.ln(), 1.3_f64.ln());
+                let expected = code.relative(alpha, 0.8, 1.3);
+                for (found, expected) in found.iter().zip(expected) {
+                    assert_near(*found, expected, 1e-13, "weights");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_histfactory() {
+        let names = CODES.map(|(_, code)| serde_json::to_string(&code).unwrap());
+        let expected = ["code0", "code1", "code2", "code4", "code4p"];
+        assert_eq!(names, expected.map(|name| format!("\"{name}\"")));
+    }
+}

@@ -1,0 +1,322 @@
+//! Sets of parameters: what one name in a workspace stands for.
+
+use indexmap::IndexMap;
+
+use crate::histogram::PoissonConstraint;
+use crate::{Constraint, Parameter, Role};
+
+use super::error::{Place, WorkspaceError};
+use super::schema;
+
+/// Widths and factors of constraints whose squares can be computed with.
+const SENSIBLE: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+
+/// What the parameters of one name are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    NormFactor,
+    Lumi,
+    /// `normsys` and `histosys`, which may share a name.
+    Alpha,
+    ShapeFactor,
+    ShapeSys,
+    StatError,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::NormFactor => "normfactor",
+            Self::Lumi => "lumi",
+            Self::Alpha => "normsys or histosys",
+            Self::ShapeFactor => "shapefactor",
+            Self::ShapeSys => "shapesys",
+            Self::StatError => "staterror",
+        }
+    }
+
+    /// Bounds where the measurement names none, as in pyhf.
+    fn bounds(self) -> (f64, f64) {
+        match self {
+            Self::NormFactor | Self::Lumi | Self::ShapeFactor => (0.0, 10.0),
+            Self::Alpha => (-5.0, 5.0),
+            Self::ShapeSys | Self::StatError => (1e-10, 10.0),
+        }
+    }
+
+    fn is_vector(self) -> bool {
+        matches!(self, Self::ShapeFactor | Self::ShapeSys | Self::StatError)
+    }
+}
+
+/// The parameters of one name.
+pub(super) struct Set {
+    pub(super) kind: Kind,
+    /// Place of the first in the model.
+    pub(super) first: usize,
+    /// One a parameter; relative, and zero for one that is fixed to 1. Empty if
+    /// the kind has none.
+    pub(super) widths: Vec<f64>,
+    count: usize,
+}
+
+/// All sets, in the order in which the workspace names them.
+#[derive(Default)]
+pub(super) struct Sets {
+    sets: IndexMap<String, Set>,
+    pub(super) parameters: usize,
+}
+
+/// What the sets become.
+pub(super) struct Built {
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) fixed: Vec<(usize, f64)>,
+    pub(super) constraints: Vec<PoissonConstraint>,
+    /// Settings of the measurement for parameters that no modifier has.
+    pub(super) unused: Vec<String>,
+}
+
+impl Sets {
+    /// The place of the first parameter of `name`, added if it is new. A set of
+    /// several parameters may be used again if it has as many.
+    pub(super) fn add(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        count: usize,
+        widths: Vec<f64>,
+        place: &Place,
+    ) -> Result<usize, WorkspaceError> {
+        if let Some(known) = self.sets.get(name) {
+            if known.kind == kind && known.count == count && kind != Kind::ShapeSys {
+                return Ok(known.first);
+            }
+            return Err(WorkspaceError::Reuse {
+                place: Box::new(place.clone()),
+                first: known.kind.name(),
+            });
+        }
+        let first = self.parameters;
+        self.parameters += count;
+        let set = Set {
+            kind,
+            first,
+            widths,
+            count,
+        };
+        self.sets.insert(name.to_owned(), set);
+        Ok(first)
+    }
+
+    /// The parameters, with the settings of a measurement.
+    pub(super) fn build(self, measurement: &schema::Measurement) -> Result<Built, WorkspaceError> {
+        let config = &measurement.config;
+        let mut built = Built {
+            parameters: Vec::with_capacity(self.parameters),
+            fixed: Vec::new(),
+            constraints: Vec::new(),
+            unused: Vec::new(),
+        };
+        for (name, set) in &self.sets {
+            let settings = Settings {
+                measurement: &measurement.name,
+                name,
+                set,
+                given: config.parameters.iter().find(|p| p.name == *name),
+                interest: config.poi == *name,
+            };
+            settings.build(&mut built)?;
+        }
+        let known = |name: &String| self.sets.contains_key(name);
+        let given = config.parameters.iter().map(|p| &p.name);
+        built.unused = given.filter(|name| !known(name)).cloned().collect();
+        let interest = self.sets.get(&config.poi);
+        let scalar = interest.is_some_and(|set| !set.kind.is_vector());
+        if !scalar && !config.poi.is_empty() {
+            return Err(WorkspaceError::Interest {
+                measurement: measurement.name.clone(),
+                name: config.poi.clone(),
+            });
+        }
+        Ok(built)
+    }
+}
+
+/// A set with what the measurement says of it.
+struct Settings<'a> {
+    measurement: &'a str,
+    name: &'a str,
+    set: &'a Set,
+    given: Option<&'a schema::Parameter>,
+    interest: bool,
+}
+
+impl Settings<'_> {
+    fn build(&self, built: &mut Built) -> Result<(), WorkspaceError> {
+        let kind = self.set.kind;
+        let given = self.given;
+        let inits = self.numbers("inits", given.and_then(|g| g.inits.as_ref()))?;
+        let auxdata = self.numbers("auxdata", given.and_then(|g| g.auxdata.as_ref()))?;
+        let sigmas = self.numbers("sigmas", given.and_then(|g| g.sigmas.as_ref()))?;
+        let factors = self.numbers("factors", given.and_then(|g| g.factors.as_ref()))?;
+        let bounds = given.and_then(|g| g.bounds.as_ref());
+        self.check_length("bounds", bounds.map(Vec::len))?;
+        self.check_used(auxdata.is_some(), sigmas.is_some(), factors.is_some())?;
+        if kind == Kind::Lumi && (inits.is_none() || auxdata.is_none() || sigmas.is_none()) {
+            return Err(self.problem(
+                "the luminosity needs inits, bounds, auxdata and sigmas of its own".to_owned(),
+            ));
+        }
+        for i in 0..self.set.count {
+            let place = built.parameters.len();
+            let neutral = if kind == Kind::Alpha { 0.0 } else { 1.0 };
+            let nominal = inits.map_or(neutral, |v| v[i]);
+            let width = self.set.widths.get(i).copied();
+            let sigma = sigmas.map_or(width, |v| Some(v[i]));
+            let tau = factors.map_or(width.map(tau_of), |v| Some(v[i]));
+            if self.is_fixed(width) {
+                built.fixed.push((place, nominal));
+            }
+            if kind == Kind::ShapeSys {
+                built
+                    .constraints
+                    .push(self.counted(place, tau, auxdata.map(|v| v[i]))?);
+            }
+            let constraint = match kind {
+                Kind::NormFactor | Kind::ShapeFactor | Kind::ShapeSys => None,
+                Kind::Lumi | Kind::Alpha | Kind::StatError => Some(Constraint {
+                    centre: auxdata.map_or(neutral, |v| v[i]),
+                    width: self.width(sigma)?,
+                }),
+            };
+            built.parameters.push(Parameter {
+                name: self.name_of(i),
+                role: if self.interest {
+                    Role::Interest
+                } else {
+                    Role::Nuisance
+                },
+                nominal,
+                bounds: self.bounds(bounds.map_or(kind.bounds(), |v| v[i]), nominal)?,
+                constraint,
+            });
+        }
+        Ok(())
+    }
+
+    /// A list of the measurement, if it is there, of the right length.
+    fn numbers<'b>(
+        &self,
+        what: &str,
+        given: Option<&'b Vec<f64>>,
+    ) -> Result<Option<&'b [f64]>, WorkspaceError> {
+        self.check_length(what, given.map(Vec::len))?;
+        Ok(given.map(Vec::as_slice))
+    }
+
+    fn check_length(&self, what: &str, found: Option<usize>) -> Result<(), WorkspaceError> {
+        match found {
+            Some(found) if found != self.set.count => Err(self.problem(format!(
+                "{what} has {found} values; there are {} parameters of this name",
+                self.set.count
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses settings that parameters of this kind do not have.
+    fn check_used(&self, aux: bool, sigmas: bool, factors: bool) -> Result<(), WorkspaceError> {
+        let kind = self.set.kind;
+        let free = matches!(kind, Kind::NormFactor | Kind::ShapeFactor);
+        let wrong = [
+            (aux && free, "auxdata"),
+            (
+                sigmas && !matches!(kind, Kind::Lumi | Kind::StatError),
+                "sigmas",
+            ),
+            (factors && kind != Kind::ShapeSys, "factors"),
+        ];
+        match wrong.iter().find(|(wrong, _)| *wrong) {
+            None => Ok(()),
+            Some((_, what)) => {
+                Err(self.problem(format!("a {} has no {what}; remove them", kind.name())))
+            }
+        }
+    }
+
+    /// What the measurement says, else whether there is an uncertainty at all.
+    fn is_fixed(&self, width: Option<f64>) -> bool {
+        let given = self.given.and_then(|given| given.fixed);
+        given.unwrap_or(width == Some(0.0))
+    }
+
+    fn width(&self, sigma: Option<f64>) -> Result<f64, WorkspaceError> {
+        match sigma {
+            // no uncertainty: fixed, with the unit width that pyhf gives it
+            Some(0.0) if self.set.widths.contains(&0.0) => Ok(1.0),
+            Some(sigma) if SENSIBLE.contains(&sigma) => Ok(sigma),
+            Some(sigma) => Err(self.problem(format!(
+                "sigma {sigma} is not positive, or too large or small to compute with"
+            ))),
+            None => Ok(1.0),
+        }
+    }
+
+    fn counted(
+        &self,
+        parameter: usize,
+        tau: Option<f64>,
+        count: Option<f64>,
+    ) -> Result<PoissonConstraint, WorkspaceError> {
+        let tau = tau.unwrap_or(1.0);
+        let observed = count.unwrap_or(tau);
+        if SENSIBLE.contains(&tau) && (0.0..=*SENSIBLE.end()).contains(&observed) {
+            return Ok(PoissonConstraint {
+                parameter,
+                tau,
+                observed,
+            });
+        }
+        Err(self.problem(format!(
+            "an auxiliary count of {observed} with factor {tau}; both must be positive, and of a size to compute with"
+        )))
+    }
+
+    fn bounds(&self, bounds: (f64, f64), nominal: f64) -> Result<(f64, f64), WorkspaceError> {
+        let (low, high) = bounds;
+        if low >= high {
+            return Err(self.problem(format!("bounds {low} and {high} leave nothing")));
+        }
+        if low <= nominal && nominal <= high {
+            return Ok(bounds);
+        }
+        Err(self.problem(format!(
+            "it starts at {nominal}, outside of {low} to {high}"
+        )))
+    }
+
+    fn name_of(&self, i: usize) -> String {
+        if self.set.kind.is_vector() {
+            format!("{}[{i}]", self.name)
+        } else {
+            self.name.to_owned()
+        }
+    }
+
+    fn problem(&self, problem: String) -> WorkspaceError {
+        WorkspaceError::Parameter {
+            measurement: self.measurement.to_owned(),
+            name: self.name.to_owned(),
+            problem,
+        }
+    }
+}
+
+/// `(1 / sigma)^2`; 1 for a parameter without uncertainty, which is fixed.
+fn tau_of(sigma: f64) -> f64 {
+    if sigma > 0.0 {
+        (1.0 / sigma).powi(2)
+    } else {
+        1.0
+    }
+}

@@ -1,0 +1,118 @@
+//! Models that an analysis builds, as workspaces.
+
+use serde_json::{Value, json};
+
+use super::super::*;
+use super::{all_modifiers, read};
+use crate::histogram::{Factor, HistogramChannel, HistogramModel, Modifier, Template};
+use crate::{Coefficient, Interpolation, Parameter, Role};
+
+/// A model as an analysis builds it: one sample with a coefficient.
+fn with_coefficient(text: &str, fixed: bool, code: Interpolation) -> HistogramModel {
+    let coefficient = Coefficient::parse(text, &["mu", "a", "b[0]", "b[1]"]).unwrap();
+    let template = Template {
+        name: "s".into(),
+        nominal: vec![4.0, 9.0],
+        factors: vec![Factor::Coefficient(coefficient)],
+        modifiers: vec![
+            Modifier::Shape {
+                parameter: 1,
+                low: vec![3.5, 9.5],
+                high: vec![4.5, 8.0],
+                code,
+            },
+            Modifier::PerBin {
+                parameters: vec![2, 3],
+            },
+        ],
+    };
+    let free = |name: &str| Parameter {
+        role: Role::Nuisance,
+        ..Parameter::interest(name, 1.0, (0.0, 5.0))
+    };
+    let parameters = vec![
+        Parameter::interest("mu", 1.5, (0.0, 5.0)),
+        Parameter::nuisance("a"),
+        free("b[0]"),
+        free("b[1]"),
+    ];
+    HistogramModel {
+        channels: vec![HistogramChannel::new("SR", vec![template], vec![5.0, 8.0], 4).unwrap()],
+        parameters,
+        fixed: if fixed { vec![(0, 4.0)] } else { vec![] },
+        constraints: vec![],
+    }
+}
+
+#[test]
+fn coefficients_are_written_where_a_workspace_has_a_word() {
+    let (workspace, _) = export(&with_coefficient("mu", false, Interpolation::Code0), "m").unwrap();
+    let read_back = read_with(&workspace, Interpolation::Code0);
+    let sample = &workspace["channels"][0]["samples"][0];
+    assert_eq!(sample["modifiers"][0]["type"], "normfactor");
+    assert_eq!(sample["modifiers"][2]["type"], "shapefactor");
+    assert_eq!(read_back.parameters.len(), 4);
+    // mu = 4: 4 - 2
+    let fixed = with_coefficient("mu - sqrt(mu)", true, Interpolation::Code4p);
+    let (workspace, _) = export(&fixed, "m").unwrap();
+    assert_eq!(
+        workspace["channels"][0]["samples"][0]["data"],
+        json!([8.0, 18.0])
+    );
+    let free = with_coefficient("mu - sqrt(mu)", false, Interpolation::Code4p);
+    let message = export(&free, "m").unwrap_err().to_string();
+    assert!(
+        message.contains("`mu - sqrt(mu)` of mu is no normfactor"),
+        "{message}"
+    );
+}
+
+fn read_with(workspace: &Value, shapes: Interpolation) -> HistogramModel {
+    let options = ImportOptions {
+        shapes,
+        ..ImportOptions::default()
+    };
+    import(workspace.to_string().as_bytes(), &options)
+        .unwrap()
+        .model
+}
+
+#[test]
+fn what_a_workspace_cannot_say_is_refused() {
+    let multiplied = with_coefficient("mu", false, Interpolation::Code4);
+    let message = export(&multiplied, "m").unwrap_err().to_string();
+    assert!(
+        message.contains("parameter `a`: interpolation Code4"),
+        "{message}"
+    );
+    let mut wide = with_coefficient("mu", false, Interpolation::Code4p);
+    if let Some(constraint) = &mut wide.parameters[1].constraint {
+        constraint.width = 2.0;
+    }
+    let message = export(&wide, "m").unwrap_err().to_string();
+    assert!(message.contains("constraint of width 1"), "{message}");
+    let mut named = with_coefficient("mu", false, Interpolation::Code4p);
+    named.parameters[3].name = "other".into();
+    let message = export(&named, "m").unwrap_err().to_string();
+    assert!(message.contains("`other` belongs to a bin"), "{message}");
+    let mut mixed = with_coefficient("mu", false, Interpolation::Code4p);
+    mixed.parameters[3].constraint = Parameter::nuisance("").constraint;
+    let message = export(&mixed, "m").unwrap_err().to_string();
+    assert!(
+        message.contains("`b[1]` is not constrained as the other bins"),
+        "{message}"
+    );
+    let mut workspace = all_modifiers();
+    let lost = workspace.pointer_mut("/channels/1/samples/2/modifiers/1");
+    *lost.unwrap() = json!({"name": "own", "type": "staterror", "data": [0.1, 0.1, 0.0]});
+    let message = export(&read(&workspace).unwrap().model, "m");
+    let message = message.unwrap_err().to_string();
+    assert!(
+        message.contains("is a staterror of several channels"),
+        "{message}"
+    );
+    let mut endless = with_coefficient("mu", false, Interpolation::Code4p);
+    endless.parameters[0].bounds.1 = f64::INFINITY;
+    let message = export(&endless, "m").unwrap_err().to_string();
+    assert!(message.contains("`mu` has no finite bounds"), "{message}");
+}

@@ -1,0 +1,256 @@
+//! Selections, features and weights as text: `log(pt_h1 / 2) > 4 && !is_mc`.
+//!
+//! Precedence, loosest first: `||`, `&&`, `== !=`, `< <= > >=`, `+ -`, `* / %`, unary
+//! `- + !`, `^`. So `-x^2` is `-(x^2)`, `2^3^2` is `2^9`, `a - b - c` is `(a - b) - c`.
+//!
+//! Truth is 1 and 0. Integers are exact through `+ - * %`, comparisons, `min`, `max`,
+//! `abs`, `sign`, rounding and logic; `/`, `^`, the other functions and arithmetic with
+//! floating-point numbers need an `f64`, and an integer that none is, is an error.
+//! Integers are compared with floating-point numbers exactly.
+//!
+//! Null, which a remainder of integers by zero is too, stays null through everything, but `null && 0` is 0 and `null || 1` is 1, as in
+//! SQL. NaN is no null but a number of IEEE 754: a division by zero or the logarithm of
+//! a negative number is inf or NaN; every comparison with NaN is false (`!=` too), and
+//! NaN is not true.
+//!
+//! The text is split into words, the words become a tree, and the tree is computed
+//! over any kind of value: columns here, functions with derivatives in a likelihood.
+
+mod floats;
+mod grammar;
+mod lane;
+mod number;
+mod operators;
+mod tokens;
+mod tree;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use floats::is_true;
+use grammar::Parsed;
+pub use lane::{Lane, Problem};
+pub use number::Number;
+pub use operators::{Binary, Unary};
+pub use tokens::{is_plain_name, words_of};
+pub use tokens::{is_single_word, written};
+pub use tree::{Fault, Value};
+
+/// Longest expression, in bytes.
+pub const MAX_LENGTH: usize = 4096;
+/// Deepest nesting of parentheses, functions, signs and powers.
+pub const MAX_DEPTH: usize = 64;
+/// Each function an expression may call: name, number of arguments, meaning.
+pub const FUNCTIONS: &[(&str, usize, &str)] = &operators::FUNCTIONS;
+
+/// Columns printed around the place of an error in a long expression.
+const SHOWN_AROUND: usize = 60;
+/// Least similarity (Jaro-Winkler, 0 to 1) at which a name is suggested.
+const LEAST_SIMILARITY: f64 = 0.75;
+
+/// A parsed expression over named variables. Cheap to clone, free of state.
+#[derive(Clone)]
+pub struct Expression {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    text: String,
+    parsed: Parsed,
+}
+
+impl Expression {
+    /// Parses `text`; at most [`MAX_LENGTH`] bytes, nested at most [`MAX_DEPTH`] deep.
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        if text.len() > MAX_LENGTH {
+            let message = format!(
+                "the expression has {} bytes, at most {MAX_LENGTH} are allowed",
+                text.len()
+            );
+            return Err(ExpressionError::at(text, 0..0, message));
+        }
+        let tokens = tokens::tokenize(text)?;
+        let inner = Inner {
+            text: text.to_owned(),
+            parsed: grammar::parse(text, &tokens)?,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// The names used, each once, in the order of their first appearance.
+    pub fn variables(&self) -> &[String] {
+        &self.inner.parsed.variables
+    }
+
+    /// The text that was parsed.
+    pub fn text(&self) -> &str {
+        &self.inner.text
+    }
+
+    /// Evaluates for one row of floating-point numbers; `values` in the order of
+    /// [`Self::variables`]. NaN if `values` has another length, or an integer of the
+    /// text is none that floating-point numbers can be computed with.
+    pub fn eval(&self, values: &[f64]) -> f64 {
+        let lanes: Vec<Lane> = values.iter().map(|&x| Lane::same_real(x)).collect();
+        let value = self.evaluate(&lanes).ok();
+        value.and_then(|lane| lane.same()).unwrap_or(f64::NAN)
+    }
+
+    /// The value over any kind of values; `variables` in the order of
+    /// [`Self::variables`]. [`None`] as the problem if there are too few of them.
+    pub fn evaluate<V: Value>(&self, variables: &[V]) -> Result<V, Option<Fault<V::Problem>>> {
+        if variables.len() != self.variables().len() {
+            return Err(None);
+        }
+        self.inner.parsed.tree.evaluate(variables).map_err(Some)
+    }
+
+    /// The operator or function at which something cannot be computed.
+    pub fn word_of<P>(&self, fault: &Fault<P>) -> Range<usize> {
+        self.inner.parsed.tree.steps[fault.step].word.clone()
+    }
+
+    /// All the text that is computed where something cannot be.
+    pub fn span_of_fault<P>(&self, fault: &Fault<P>) -> Range<usize> {
+        self.inner.parsed.tree.steps[fault.step].span.clone()
+    }
+
+    /// The first or second operand at which something cannot be computed: its place in
+    /// the text and its variables, by number.
+    pub fn operand_of<P>(&self, fault: &Fault<P>, second: bool) -> (Range<usize>, Vec<usize>) {
+        let tree = &self.inner.parsed.tree;
+        let operand = tree.operands(fault.step)[usize::from(second)];
+        (tree.steps[operand].span.clone(), tree.variables_of(operand))
+    }
+
+    /// Names that are taken for constants, and where each first stands.
+    pub fn constants(&self) -> &[(&'static str, Range<usize>)] {
+        &self.inner.parsed.constants
+    }
+
+    /// The complaint about a constant whose name `is_taken`, if there is one.
+    pub fn hidden_by_constant(
+        &self,
+        what: &str,
+        is_taken: impl Fn(&str) -> bool,
+    ) -> Option<ExpressionError> {
+        let mut constants = self.constants().iter();
+        let (name, span) = constants.find(|(name, _)| is_taken(name))?;
+        let message = format!(
+            "`{name}` is a constant here and also {what}: write {{{name}}} for the latter, or \
+             the constant as a number"
+        );
+        Some(ExpressionError::at(self.text(), span.clone(), message))
+    }
+
+    /// Where `variable` first stands in the text.
+    pub fn span_of(&self, variable: &str) -> Range<usize> {
+        let parsed = &self.inner.parsed;
+        let index = parsed.variables.iter().position(|name| name == variable);
+        index.map_or(0..self.text().len(), |index| parsed.spans[index].clone())
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Expression").field(&self.inner.text).finish()
+    }
+}
+
+/// What is wrong in an expression, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpressionError {
+    /// The whole expression.
+    pub text: String,
+    /// The offending bytes of `text`; empty at a place where something is missing.
+    pub span: Range<usize>,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl ExpressionError {
+    /// An error at a span of a text.
+    pub fn at(text: &str, span: Range<usize>, message: String) -> Self {
+        Self {
+            text: text.to_owned(),
+            span,
+            message,
+        }
+    }
+
+    /// The complaint about a variable that is neither a column nor a
+    /// definition; names the most similar of `candidates`.
+    pub fn unknown_column<'a>(
+        expression: &Expression,
+        name: &str,
+        candidates: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let hint = match nearest(name, candidates) {
+            Some(near) => format!("; did you mean `{}`?", written(near)),
+            None => String::new(),
+        };
+        Self::about_variable(
+            expression,
+            name,
+            format!("there is no column `{name}`{hint}"),
+        )
+    }
+
+    /// A complaint about `variable`, at its place.
+    pub fn about_variable(expression: &Expression, variable: &str, message: String) -> Self {
+        Self::at(expression.text(), expression.span_of(variable), message)
+    }
+}
+
+impl fmt::Display for ExpressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Line breaks and tabs would part the caret from its place.
+        let shown: Vec<char> = self
+            .text
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        let place = |byte: usize| {
+            self.text
+                .char_indices()
+                .take_while(|&(i, _)| i < byte)
+                .count()
+        };
+        let (start, end) = (place(self.span.start), place(self.span.end));
+        let from = start.saturating_sub(SHOWN_AROUND);
+        let to = shown.len().min(start + SHOWN_AROUND);
+        let (left, right) = (
+            if from > 0 { "..." } else { "" },
+            if to < shown.len() { "..." } else { "" },
+        );
+        let line: String = shown[from..to].iter().collect();
+        let carets = end.min(to).saturating_sub(start).max(1);
+        writeln!(f, "{}", self.message)?;
+        writeln!(f, "    {left}{line}{right}")?;
+        write!(
+            f,
+            "    {}{}",
+            " ".repeat(left.len() + start - from),
+            "^".repeat(carets)
+        )
+    }
+}
+
+impl std::error::Error for ExpressionError {}
+
+/// The candidate most similar to `name`, if any is similar at all.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    let scored = candidates.into_iter().map(|candidate| {
+        let similarity = strsim::jaro_winkler(&lower, &candidate.to_lowercase());
+        (similarity, candidate)
+    });
+    let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= LEAST_SIMILARITY).then_some(best.1)
+}
+
+#[cfg(test)]
+mod tests;

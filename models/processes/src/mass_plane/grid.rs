@@ -1,0 +1,247 @@
+//! Bins of the mass plane and their counts.
+
+use super::error::PlaneError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sideband_numerics::Edges;
+
+/// A rectangle in the plane, [low, high] in GeV.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rectangle {
+    /// In m1.
+    pub m1: [f64; 2],
+    /// In m2.
+    pub m2: [f64; 2],
+}
+
+/// Bins of the mass plane, as written in a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PlaneGridConfig {
+    /// Centre (m1, m2) in GeV.
+    pub centre: [f64; 2],
+    /// Full width in m1 and m2, in GeV.
+    pub width: [f64; 2],
+    /// Number of bins in m1 and m2.
+    pub bins: [usize; 2],
+}
+
+impl Default for PlaneGridConfig {
+    fn default() -> Self {
+        Self {
+            centre: [1.05 * 124.0, 1.05 * 117.0],
+            width: [90.0, 90.0],
+            bins: [25, 25],
+        }
+    }
+}
+
+impl PlaneGridConfig {
+    /// The grid.
+    ///
+    /// # Errors
+    /// [`PlaneError::Axis`] if an axis has no bin or no width.
+    pub fn grid(&self) -> Result<PlaneGrid, PlaneError> {
+        let range = |k: usize| {
+            let half = 0.5 * self.width[k];
+            [self.centre[k] - half, self.centre[k] + half]
+        };
+        PlaneGrid::new(range(0), range(1), self.bins)
+    }
+}
+
+/// Bins of equal width in m1 and m2; a bin holds its lower edges.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlaneGrid {
+    axes: [Edges; 2],
+}
+
+impl PlaneGrid {
+    /// `bins` bins between the ends of `m1` and of `m2`, in GeV.
+    ///
+    /// # Errors
+    /// [`PlaneError::Axis`] if an axis has no bin or no width.
+    pub fn new(m1: [f64; 2], m2: [f64; 2], bins: [usize; 2]) -> Result<Self, PlaneError> {
+        let axis = |axis, [low, high]: [f64; 2], bins| {
+            Edges::uniform(bins, low, high).map_err(|source| PlaneError::Axis { axis, source })
+        };
+        Ok(Self {
+            axes: [axis("m1", m1, bins[0])?, axis("m2", m2, bins[1])?],
+        })
+    }
+
+    /// Edges in m1 and m2.
+    #[must_use]
+    pub fn axes(&self) -> &[Edges; 2] {
+        &self.axes
+    }
+
+    /// Number of bins.
+    #[must_use]
+    pub fn bins(&self) -> usize {
+        self.axes[0].bins() * self.axes[1].bins()
+    }
+
+    /// Centres of the bins of both axes.
+    #[must_use]
+    pub fn centres(&self) -> [Vec<f64>; 2] {
+        self.axes.each_ref().map(|axis| {
+            let edges = axis.values().windows(2);
+            edges.map(|e| 0.5 * (e[0] + e[1])).collect()
+        })
+    }
+
+    /// Width of the bins and of the plane, one pair an axis.
+    #[must_use]
+    pub fn widths(&self) -> [[f64; 2]; 2] {
+        self.axes.each_ref().map(|axis| {
+            let edges = axis.values();
+            let whole = edges[edges.len() - 1] - edges[0];
+            [whole / axis.bins() as f64, whole]
+        })
+    }
+
+    /// What a bin covers.
+    #[must_use]
+    pub fn rectangle(&self, bin: usize) -> Rectangle {
+        let n2 = self.axes[1].bins();
+        let [m1, m2] = [(0, bin / n2), (1, bin % n2)].map(|(k, i)| {
+            let edges = self.axes[k].values();
+            [edges[i], edges[i + 1]]
+        });
+        Rectangle { m1, m2 }
+    }
+
+    /// The bin of a point; none outside of the plane and for NaN.
+    #[must_use]
+    pub fn find(&self, m1: f64, m2: f64) -> Option<usize> {
+        let inside = |axis: &Edges, m: f64| {
+            let edges = axis.values();
+            // unlike a histogram's, the end bins do not take what lies beyond
+            (m >= edges[0] && m < edges[edges.len() - 1])
+                .then(|| axis.find(m))
+                .flatten()
+        };
+        let (i1, i2) = (inside(&self.axes[0], m1)?, inside(&self.axes[1], m2)?);
+        Some(i1 * self.axes[1].bins() + i2)
+    }
+
+    /// Fills events (m1, m2, weight); weights may be negative.
+    ///
+    /// # Errors
+    /// [`PlaneError::Event`] for a number that is not finite.
+    pub fn fill(
+        &self,
+        events: impl IntoIterator<Item = [f64; 3]>,
+    ) -> Result<PlaneCounts, PlaneError> {
+        let mut counts = PlaneCounts {
+            counts: vec![0.0; self.bins()],
+            variances: vec![0.0; self.bins()],
+            inside: 0,
+            outside: 0,
+        };
+        for (event, row) in events.into_iter().enumerate() {
+            if let Some(k) = row.iter().position(|v| !v.is_finite()) {
+                return Err(PlaneError::Event {
+                    event,
+                    what: ["m1", "m2", "the weight"][k],
+                    value: row[k],
+                });
+            }
+            let [m1, m2, weight] = row;
+            if let Some(bin) = self.find(m1, m2) {
+                counts.counts[bin] += weight;
+                counts.variances[bin] += weight * weight;
+                counts.inside += 1;
+            } else {
+                counts.outside += 1;
+            }
+        }
+        Ok(counts)
+    }
+}
+
+/// Sums over the events of every bin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlaneCounts {
+    /// Sum of weights.
+    pub counts: Vec<f64>,
+    /// Sum of squared weights.
+    pub variances: Vec<f64>,
+    /// Events in the plane.
+    pub inside: u64,
+    /// Events beyond it.
+    pub outside: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_is_the_published_box() {
+        let grid = PlaneGridConfig::default().grid().unwrap();
+        assert_eq!(grid.bins(), 625);
+        let corner = grid.rectangle(0);
+        assert!((corner.m1[0] - 85.2).abs() < 1e-12);
+        assert!((corner.m2[0] - 77.85).abs() < 1e-12);
+        assert!((corner.m1[1] - corner.m1[0] - 3.6).abs() < 1e-12);
+        let last = grid.rectangle(624);
+        assert!((last.m1[1] - 175.2).abs() < 1e-12);
+        assert!((last.m2[1] - 167.85).abs() < 1e-12);
+        let empty: PlaneGridConfig = toml::from_str("").unwrap();
+        assert_eq!(empty, PlaneGridConfig::default());
+        assert!(toml::from_str::<PlaneGridConfig>("edge = 90.0").is_err());
+    }
+
+    #[test]
+    fn bins_hold_their_lower_edges_and_nothing_from_beyond() {
+        let grid = PlaneGrid::new([0.0, 4.0], [10.0, 13.0], [4, 3]).unwrap();
+        let found: Vec<_> = [
+            (0.0, 10.0),
+            (0.99, 10.99),
+            (1.0, 12.0),
+            (3.99, 12.99),
+            (4.0, 11.0),
+            (1.0, 9.99),
+            (f64::NAN, 11.0),
+        ]
+        .into_iter()
+        .map(|(m1, m2)| grid.find(m1, m2))
+        .collect();
+        assert_eq!(
+            found,
+            [Some(0), Some(0), Some(5), Some(11), None, None, None]
+        );
+        for bin in 0..grid.bins() {
+            let r = grid.rectangle(bin);
+            assert_eq!(grid.find(r.m1[0], r.m2[0]), Some(bin));
+        }
+    }
+
+    #[test]
+    fn weights_add_up_with_their_squares() {
+        let grid = PlaneGrid::new([0.0, 2.0], [0.0, 1.0], [2, 1]).unwrap();
+        let filled = grid
+            .fill([
+                [0.5, 0.5, 2.0],
+                [0.6, 0.1, -0.5],
+                [1.5, 0.5, 1.0],
+                [2.5, 0.5, 1.0],
+            ])
+            .unwrap();
+        assert_eq!(filled.counts, [1.5, 1.0]);
+        assert_eq!(filled.variances, [4.25, 1.0]);
+        assert_eq!((filled.inside, filled.outside), (3, 1));
+        assert_eq!(
+            grid.fill([[0.5, 0.5, 1.0], [0.5, f64::INFINITY, 1.0]]),
+            Err(PlaneError::Event {
+                event: 1,
+                what: "m2",
+                value: f64::INFINITY
+            })
+        );
+        assert!(PlaneGrid::new([0.0, 0.0], [0.0, 1.0], [2, 1]).is_err());
+        assert!(PlaneGrid::new([0.0, 1.0], [0.0, 1.0], [2, 0]).is_err());
+    }
+}

@@ -1,0 +1,596 @@
+//! Blocks as jobs of HTCondor clusters, on a file system that all nodes share.
+//!
+//! A job that is evicted goes back into the queue by itself, and so does one that
+//! left at its own time limit (exit code 75): the worker takes up its checkpoints.
+//! All other ends leave the queue, and the coordinator looks at the files.
+//!
+//! Each schedd has a queue of its own; a job's number is kept with the name of its
+//! schedd (`123@schedd`), so that a coordinator on another machine finds it.
+
+use super::system::{
+    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission,
+    TaskState, call, check_line, check_value, path_text,
+};
+use crate::rundir::atomic;
+use crate::training::Interrupt;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+/// Longest wait for `condor_q`, `condor_rm`, `condor_history`.
+const ASK: Duration = Duration::from_secs(90);
+/// Longest wait for `condor_submit`.
+const SUBMIT: Duration = Duration::from_secs(180);
+/// Time between SIGTERM and SIGKILL of an evicted job, s.
+const VACATE_SECONDS: u32 = 120;
+/// So many starts of a job, then the coordinator decides whether it goes on.
+const STARTS: u32 = 50;
+/// Jobs of one submission.
+const LARGEST: u32 = 5000;
+/// The job's attribute with its block.
+const BLOCK: &str = "SidebandBlock";
+/// Attributes that are asked for.
+const ATTRIBUTES: &str = "ClusterId,JobBatchName,JobStatus,HoldReason,SidebandBlock,\
+                          ExitCode,ExitSignal,ExitBySignal,RemoveReason";
+/// What `condor_submit` says where the job may or may not have been accepted.
+const MAY_PASS: [&str; 7] = [
+    "Failed to connect",
+    "Can't connect",
+    "Can't find address",
+    "connection",
+    "timed out",
+    "timeout",
+    "Failed to commit",
+];
+/// Commands of a submit description that are the executor's own, by all names that
+/// HTCondor has for them, and those of its attributes; without `_`.
+const OWN_COMMANDS: [&str; 46] = [
+    "universe",
+    "jobuniverse",
+    "executable",
+    "cmd",
+    "transferexecutable",
+    "shouldtransferfiles",
+    "arguments",
+    "arguments2",
+    "args",
+    "initialdir",
+    "jobiwd",
+    "iwd",
+    "input",
+    "stdin",
+    "in",
+    "output",
+    "stdout",
+    "out",
+    "error",
+    "stderr",
+    "err",
+    "log",
+    "userlog",
+    "batchname",
+    "jobbatchname",
+    "batchid",
+    "jobbatchid",
+    "requestcpus",
+    "requestmemory",
+    "requestgpus",
+    "requirements",
+    "killsig",
+    "jobmaxvacatetime",
+    "onexitremove",
+    "leaveinqueue",
+    "leavejobinqueue",
+    "noopjob",
+    "owner",
+    "user",
+    "clusterid",
+    "procid",
+    "globaljobid",
+    "numjobstarts",
+    "exitcode",
+    "exitbysignal",
+    "sidebandblock",
+];
+/// Names that a description of jobs reads as a statement, or that stand for the
+/// parts of this one.
+const STATEMENTS: [&str; 18] = [
+    "queue",
+    "if",
+    "elif",
+    "else",
+    "endif",
+    "include",
+    "use",
+    "warning",
+    "block",
+    "dollar",
+    "cluster",
+    "process",
+    "step",
+    "row",
+    "item",
+    "itemindex",
+    "node",
+    "submitfile",
+];
+
+/// What a job asks HTCondor for. What is not set is left to the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct HtcondorSettings {
+    /// CPUs of a job.
+    pub cpus: u32,
+    /// Memory of a job, MiB.
+    pub memory_mib: Option<u64>,
+    /// GPUs of a job.
+    pub gpus: u32,
+    /// Expression that a machine has to fulfil.
+    pub requirements: Option<String>,
+    /// Time after which a worker writes its checkpoint and leaves, to go on in
+    /// another turn, s. A pool's own limit is named in `options`
+    /// (`"+MaxRuntime = 7200"`) and has to be longer.
+    pub max_seconds: Option<u32>,
+    /// Further lines of the submit description, each `command = value`.
+    pub options: Vec<String>,
+}
+
+impl Default for HtcondorSettings {
+    fn default() -> Self {
+        Self {
+            cpus: 1,
+            memory_mib: None,
+            gpus: 0,
+            requirements: None,
+            max_seconds: None,
+            options: Vec::new(),
+        }
+    }
+}
+
+impl HtcondorSettings {
+    /// Whether a submit description can be made of them.
+    ///
+    /// # Errors
+    /// [`BatchError::Setting`], with the setting and what is wrong.
+    pub fn check(&self) -> Result<(), BatchError> {
+        let wrong = |key: &str, value: &str, reason| {
+            Err(BatchError::Setting {
+                key: key.to_owned(),
+                value: value.to_owned(),
+                reason,
+            })
+        };
+        if self.cpus == 0 {
+            return wrong("cpus", "0", "is not positive");
+        }
+        if self.memory_mib == Some(0) {
+            return wrong("memory_mib", "0", "is not positive");
+        }
+        if self.max_seconds == Some(0) {
+            return wrong("max_seconds", "0", "is not positive");
+        }
+        let one_line = |key: &str, line: &str| {
+            check_line(key, line)?;
+            if line.trim_end().ends_with('\\') {
+                return wrong(key, line, "ends with \\, which would take in the next line");
+            }
+            Ok(())
+        };
+        if let Some(requirements) = &self.requirements {
+            one_line("requirements", requirements)?;
+        }
+        for option in &self.options {
+            one_line("options", option)?;
+            let Some((name, _)) = option.split_once('=') else {
+                return wrong("options", option, "is not of the form command = value");
+            };
+            let name = name.trim();
+            check_value("options", name, "_.+")?;
+            // +Name and MY.Name are attributes of the job
+            let plain = name.to_ascii_lowercase();
+            let plain = plain.strip_prefix('+').unwrap_or(&plain);
+            let plain = plain.strip_prefix("my.").unwrap_or(plain).replace('_', "");
+            if plain.is_empty() || plain.contains(['.', '+']) {
+                return wrong("options", option, "has no name of a command or attribute");
+            }
+            if OWN_COMMANDS.contains(&plain.as_str()) {
+                return wrong("options", option, "is set by the program itself");
+            }
+            if STATEMENTS.contains(&plain.as_str()) {
+                return wrong("options", option, "is read as a statement of its own");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// HTCondor, by its commands.
+#[derive(Clone, Debug)]
+pub struct Htcondor {
+    settings: HtcondorSettings,
+    interrupt: Interrupt,
+}
+
+impl Htcondor {
+    /// HTCondor with these settings.
+    ///
+    /// # Errors
+    /// [`BatchError::Setting`] if no submit description can be made of them.
+    pub fn new(settings: HtcondorSettings) -> Result<Self, BatchError> {
+        settings.check()?;
+        Ok(Self {
+            settings,
+            interrupt: Interrupt::default(),
+        })
+    }
+
+    /// The same, leaving its commands when somebody asks to stop.
+    #[must_use]
+    pub fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
+        self.interrupt = interrupt.clone();
+        self
+    }
+
+    fn ask(&self, command: &mut Command) -> Result<Said, BatchError> {
+        call(command, Patience::ask(ASK, &self.interrupt))
+    }
+
+    /// Asks a schedd for jobs.
+    fn query(
+        &self,
+        schedd: Option<&str>,
+        which: &[&str],
+        attributes: &str,
+    ) -> Result<Vec<Value>, BatchError> {
+        let said = self.ask(command_on("condor_q", schedd).args(which).args([
+            "-json",
+            "-attributes",
+            attributes,
+        ]))?;
+        match parse_jobs(&said.out) {
+            Some(jobs) if said.ok => Ok(jobs),
+            _ => Err(no_answer("condor_q", &said)),
+        }
+    }
+
+    /// The text of a submit description.
+    fn description(
+        &self,
+        job: &BatchJob<'_>,
+        submission: &Submission,
+    ) -> Result<String, BatchError> {
+        let settings = &self.settings;
+        let folder = literal(path_text(job.folder)?);
+        let output = format!("{folder}/job_{:04}_$(block).out", submission.number);
+        let mut arguments = format!("worker {} --block $(block)", argument(path_text(job.run)?));
+        if let Some(seconds) = settings.max_seconds {
+            arguments.push_str(&format!(" --time-limit {seconds}"));
+        }
+        for extra in job.arguments {
+            check_line("arguments", extra)?;
+            arguments.push(' ');
+            arguments.push_str(&argument(extra));
+        }
+        let mut lines = vec![
+            format!(
+                "# Submission {} of a run: a job a block.",
+                submission.number
+            ),
+            "universe = vanilla".to_owned(),
+            format!("executable = {}", literal(path_text(job.program)?)),
+            "transfer_executable = false".to_owned(),
+            "should_transfer_files = NO".to_owned(),
+            format!("arguments = \"{arguments}\""),
+            format!("initialdir = {}", literal(path_text(job.working)?)),
+            format!("output = {output}"),
+            format!("error = {output}"),
+            format!("log = {folder}/job_{:04}.log", submission.number),
+            format!("batch_name = {}", submission.name),
+            format!("My.{BLOCK} = $(block)"),
+            format!("request_cpus = {}", settings.cpus),
+            "kill_sig = SIGTERM".to_owned(),
+            format!("job_max_vacate_time = {VACATE_SECONDS}"),
+            format!(
+                "on_exit_remove = (ExitBySignal =?= false && ExitCode =!= 75) || \
+                 NumJobStarts >= {STARTS}"
+            ),
+        ];
+        if let Some(mib) = settings.memory_mib {
+            lines.push(format!("request_memory = {mib}M"));
+        }
+        if settings.gpus > 0 {
+            lines.push(format!("request_gpus = {}", settings.gpus));
+        }
+        if let Some(requirements) = &settings.requirements {
+            lines.push(format!("requirements = {requirements}"));
+        }
+        lines.extend(settings.options.iter().cloned());
+        lines.push("queue block from (".to_owned());
+        lines.extend(submission.blocks.iter().map(u32::to_string));
+        lines.push(")".to_owned());
+        lines.push(String::new());
+        Ok(lines.join("\n"))
+    }
+}
+
+/// Text in which a submit description replaces nothing.
+fn literal(text: &str) -> String {
+    text.replace('$', "$(DOLLAR)")
+}
+
+/// An argument between the double quotes of `arguments`.
+fn argument(text: &str) -> String {
+    let text = literal(text).replace('\'', "''").replace('"', "\"\"");
+    format!("'{text}'")
+}
+
+/// A number as in `jobs.json`: the cluster, and its schedd if it is known.
+fn split(id: &str) -> (&str, Option<&str>) {
+    match id.split_once('@') {
+        Some((cluster, schedd)) => (cluster, Some(schedd)),
+        None => (id, None),
+    }
+}
+
+fn command_on(name: &str, schedd: Option<&str>) -> Command {
+    let mut command = Command::new(name);
+    if let Some(schedd) = schedd {
+        command.args(["-name", schedd]);
+    }
+    command
+}
+
+fn no_answer(command: &str, said: &Said) -> BatchError {
+    BatchError::NoAnswer {
+        command: command.to_owned(),
+        reason: said.reason(),
+    }
+}
+
+/// The name of a job's schedd, from an id `schedd#123.0#time`.
+fn schedd_of(jobs: &[Value]) -> Option<String> {
+    let id = jobs.first()?.get("GlobalJobId")?.as_str()?;
+    let (schedd, _) = id.split_once('#')?;
+    check_value("schedd", schedd, "_.-@:").ok()?;
+    Some(schedd.to_owned())
+}
+
+impl BatchSystem for Htcondor {
+    fn name(&self) -> &'static str {
+        "htcondor"
+    }
+
+    fn largest_array(&self) -> u32 {
+        LARGEST
+    }
+
+    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String, BatchError> {
+        let text = self.description(job, submission)?;
+        let file = job.folder.join(format!("job_{:04}.sub", submission.number));
+        atomic::write(&file, text.as_bytes()).map_err(|source| BatchError::Io {
+            path: file.clone(),
+            source,
+        })?;
+        let said = call(
+            Command::new("condor_submit")
+                .arg("-terse")
+                .arg(&file)
+                .current_dir(job.folder),
+            Patience::submit(SUBMIT, &self.interrupt),
+        )?;
+        let Some(cluster) = parse_cluster(&said.out).filter(|_| said.ok) else {
+            let may_pass = said.ok || MAY_PASS.iter().any(|text| said.err.contains(text));
+            return Err(if may_pass {
+                no_answer("condor_submit", &said)
+            } else {
+                BatchError::Refused {
+                    command: "condor_submit".to_owned(),
+                    reason: said.reason(),
+                }
+            });
+        };
+        // without an answer the schedd of this machine is asked later on
+        let schedd = self
+            .query(None, &[&cluster], "GlobalJobId")
+            .ok()
+            .and_then(|jobs| schedd_of(&jobs));
+        Ok(match schedd {
+            Some(schedd) => format!("{cluster}@{schedd}"),
+            None => cluster,
+        })
+    }
+
+    fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
+        let constraint = format!("JobBatchName == \"{name}\"");
+        let jobs = self.query(None, &["-constraint", &constraint], "ClusterId,GlobalJobId")?;
+        let Some(cluster) = jobs.first().and_then(|job| job.get("ClusterId")?.as_u64()) else {
+            return Ok(None);
+        };
+        Ok(Some(match schedd_of(&jobs) {
+            Some(schedd) => format!("{cluster}@{schedd}"),
+            None => cluster.to_string(),
+        }))
+    }
+
+    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>, BatchError> {
+        let mut schedds: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
+        for id in submissions.iter().filter_map(|s| s.id.as_deref()) {
+            let (cluster, schedd) = split(id);
+            schedds.entry(schedd).or_default().push(cluster);
+        }
+        let mut jobs = BTreeMap::new();
+        for (schedd, clusters) in schedds {
+            jobs.insert(schedd, self.query(schedd, &clusters, ATTRIBUTES)?);
+        }
+        Ok(submissions
+            .iter()
+            .map(|submission| {
+                let (_, schedd) = split(submission.id.as_deref().unwrap_or_default());
+                let jobs = jobs.get(&schedd).map_or(&[][..], Vec::as_slice);
+                tasks(jobs, submission)
+            })
+            .collect())
+    }
+
+    fn endings(&self, submission: &Submission, blocks: &[u32]) -> Vec<Ending> {
+        let Some(id) = &submission.id else {
+            return Vec::new();
+        };
+        let (cluster, schedd) = split(id);
+        // nothing depends on whether it answers
+        let said = self.ask(
+            command_on("condor_history", schedd)
+                .args([cluster, "-json", "-attributes", ATTRIBUTES, "-limit"])
+                .arg(submission.blocks.len().max(blocks.len()).to_string()),
+        );
+        let jobs = said.ok().and_then(|said| parse_jobs(&said.out));
+        endings(&jobs.unwrap_or_default(), submission)
+    }
+
+    fn output(&self, job: &BatchJob<'_>, submission: &Submission, block: u32) -> PathBuf {
+        job.folder
+            .join(format!("job_{:04}_{block}.out", submission.number))
+    }
+
+    fn cancel_command(&self, submission: &Submission) -> String {
+        match submission.id.as_deref().map(split) {
+            Some((cluster, None)) => format!("condor_rm {cluster}"),
+            Some((cluster, Some(schedd))) => format!("condor_rm -name {schedd} {cluster}"),
+            None => format!(
+                "condor_rm -constraint 'JobBatchName == \"{}\"'",
+                submission.name
+            ),
+        }
+    }
+
+    fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
+        let (id, schedd) = match submission.id.as_deref().map(split) {
+            Some((cluster, schedd)) => (Some(cluster), schedd),
+            None => (None, None),
+        };
+        let mut constraint = format!("JobBatchName == \"{}\"", submission.name);
+        if let Some(cluster) = id {
+            constraint.push_str(&format!(" && ClusterId == {cluster}"));
+        }
+        // what the record says is nothing before the queue itself says it, too
+        let jobs = self.query(schedd, &["-constraint", &constraint], ATTRIBUTES)?;
+        let is_own = |job: &Value| {
+            let cluster = job.get("ClusterId").and_then(Value::as_u64);
+            job.get("JobBatchName").and_then(Value::as_str) == Some(&submission.name)
+                && job.get(BLOCK).is_some()
+                && id.is_none_or(|id| cluster.is_none_or(|c| c.to_string() == id))
+        };
+        if !jobs.iter().any(is_own) {
+            return Ok(());
+        }
+        let said = self.ask(
+            command_on("condor_rm", schedd)
+                .arg("-constraint")
+                .arg(format!("{constraint} && {BLOCK} =!= undefined")),
+        )?;
+        // no such job: "Couldn't find/remove all jobs matching constraint"
+        if said.ok || said.reason().contains("Couldn't find") {
+            return Ok(());
+        }
+        Err(no_answer("condor_rm", &said))
+    }
+
+    fn is_id(&self, id: &str) -> bool {
+        let (cluster, schedd) = split(id);
+        is_number(cluster) && schedd.is_none_or(|s| check_value("schedd", s, "_.-@:").is_ok())
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// The cluster of `123.0 - 123.9`.
+fn parse_cluster(out: &str) -> Option<String> {
+    let line = out.lines().map(str::trim).rfind(|l| !l.is_empty())?;
+    let (cluster, rest) = line.split_once('.')?;
+    let first = rest.split([' ', '-']).next()?;
+    (is_number(cluster) && is_number(first)).then(|| cluster.to_owned())
+}
+
+/// Jobs as JSON; nothing at all is an empty list.
+fn parse_jobs(out: &str) -> Option<Vec<Value>> {
+    if out.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    match serde_json::from_str(out).ok()? {
+        Value::Array(jobs) => Some(jobs),
+        _ => None,
+    }
+}
+
+/// The block of a job, if it is this submission's.
+fn block_of(job: &Value, submission: &Submission) -> Option<u32> {
+    if job.get("JobBatchName")?.as_str()? != submission.name {
+        return None;
+    }
+    let block = u32::try_from(job.get(BLOCK)?.as_u64()?).ok()?;
+    submission.blocks.contains(&block).then_some(block)
+}
+
+fn tasks(jobs: &[Value], submission: &Submission) -> Vec<TaskState> {
+    let task = |job: &Value| {
+        let block = block_of(job, submission)?;
+        let activity = match job.get("JobStatus").and_then(Value::as_u64) {
+            Some(1) => Activity::Pending,
+            // removed, completed: they leave the queue
+            Some(3 | 4) => return None,
+            Some(5) => Activity::Held,
+            Some(7) => Activity::Suspended,
+            // 2 running, 6 writing its output; what is not known is taken as life
+            _ => Activity::Running,
+        };
+        let reason = job.get("HoldReason").and_then(Value::as_str);
+        let reason = reason.filter(|_| activity == Activity::Held);
+        Some(TaskState {
+            block,
+            activity,
+            reason: reason.unwrap_or_default().to_owned(),
+        })
+    };
+    jobs.iter().filter_map(task).collect()
+}
+
+fn endings(jobs: &[Value], submission: &Submission) -> Vec<Ending> {
+    let number = |job: &Value, key: &str| {
+        job.get(key)
+            .and_then(Value::as_i64)
+            .and_then(|n| i32::try_from(n).ok())
+    };
+    jobs.iter()
+        .filter_map(|job| {
+            let block = block_of(job, submission)?;
+            let removed = job.get("JobStatus").and_then(Value::as_u64) == Some(3);
+            let by_signal = job.get("ExitBySignal").and_then(Value::as_bool) == Some(true);
+            let reason = job.get("RemoveReason").and_then(Value::as_str);
+            Some(Ending {
+                block,
+                exit: number(job, "ExitCode").filter(|_| !removed && !by_signal),
+                signal: number(job, "ExitSignal").filter(|_| !removed && by_signal),
+                state: if removed {
+                    format!("removed: {}", reason.unwrap_or("no reason given"))
+                } else {
+                    String::new()
+                },
+                cause: if removed {
+                    Cause::Person
+                } else {
+                    Cause::Program
+                },
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

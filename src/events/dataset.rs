@@ -1,0 +1,202 @@
+//! A set of event files with one schema: which files, which columns.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
+
+use super::convert::integer_sign;
+use super::definitions::Compiled;
+use super::error::DataError;
+use super::file::{EventFile, is_numeric};
+use super::glob::find;
+use sideband_numerics::expression::nearest;
+
+/// A column of the files.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ColumnInfo {
+    /// Its name.
+    pub name: String,
+    /// Its Arrow type in the first file, such as `Float32`.
+    pub type_name: String,
+    /// Whether expressions can use it: integers, floats, decimals, booleans,
+    /// and dictionaries of them.
+    pub numeric: bool,
+}
+
+/// Opened event files, sorted by path. The events are read by
+/// [`Dataset::scan`], [`Dataset::stream`] and [`summarise`](super::summarise).
+#[derive(Debug)]
+pub struct Dataset {
+    files: Vec<EventFile>,
+    columns: Vec<ColumnInfo>,
+}
+
+impl Dataset {
+    /// Finds and opens the files of `patterns`: paths or globs, relative to
+    /// `base`. The format is recognised by content. Only what describes the
+    /// files is read.
+    pub fn open(patterns: &[String], base: &Path) -> Result<Self, DataError> {
+        let mut paths = BTreeSet::new();
+        for pattern in patterns {
+            paths.extend(find(pattern, base)?);
+        }
+        let mut files: Vec<EventFile> = Vec::with_capacity(paths.len());
+        let mut real_paths = BTreeSet::new();
+        for path in paths {
+            // The same file under two names would count its events twice.
+            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+            if real_paths.insert(real) {
+                files.push(EventFile::open(&path)?);
+            }
+        }
+        let first = files.first().ok_or(DataError::NoPatterns)?;
+        let columns = first.schema.fields().iter().map(|field| ColumnInfo {
+            name: field.name().clone(),
+            type_name: field.data_type().to_string(),
+            numeric: is_numeric(field.data_type()),
+        });
+        let columns = columns.collect();
+        if files.iter().all(|file| file.rows == 0) {
+            return Err(DataError::NoRows {
+                paths: files.into_iter().map(|file| file.path).collect(),
+            });
+        }
+        Ok(Self { files, columns })
+    }
+
+    /// A file that two of the `patterns` mean, or one of them twice, if there is one.
+    /// [`Dataset::open`] reads it once.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`], where a pattern means no file.
+    pub fn named_twice(patterns: &[String], base: &Path) -> Result<Option<PathBuf>, DataError> {
+        let mut seen = BTreeSet::new();
+        for pattern in patterns {
+            for path in find(pattern, base)? {
+                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
+                if !seen.insert(real) {
+                    return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Paths of the files, sorted.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(|file| file.path.as_path())
+    }
+
+    /// Number of rows in all files, before any selection.
+    pub fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    /// Number of parts that a [`stream`](Self::stream) can order at will: row
+    /// groups (Parquet; long ones in equal parts of at most 131 072 rows) or
+    /// record batches (Arrow), numbered in the order of files and rows.
+    pub fn parts(&self) -> usize {
+        self.files.iter().map(|file| file.parts.len()).sum()
+    }
+
+    /// Columns of the first file. Other files may have more, and other numeric
+    /// types; they are checked for what is used when it is used.
+    pub fn columns(&self) -> &[ColumnInfo] {
+        &self.columns
+    }
+
+    pub(super) fn event_files(&self) -> &[EventFile] {
+        &self.files
+    }
+
+    /// For each file, the places of `names` in its schema, in rising order.
+    /// Every file must have them, with numbers in them.
+    pub(super) fn projections(&self, names: &BTreeSet<&str>) -> Result<Vec<Vec<usize>>, DataError> {
+        self.files
+            .iter()
+            .map(|file| {
+                let mut places = Vec::with_capacity(names.len());
+                for &name in names {
+                    places.push(
+                        self.require(file, name, "a number", |data_type| {
+                            is_numeric(data_type).then_some(())
+                        })?
+                        .0,
+                    );
+                }
+                places.sort_unstable();
+                Ok(places)
+            })
+            .collect()
+    }
+
+    /// Whether an expression is a column whose values `f32` holds exactly, in all files.
+    pub fn is_single(&self, expression: &Compiled) -> bool {
+        let Some(name) = expression.as_column() else {
+            return false;
+        };
+        self.files.iter().all(|file| {
+            let field = file.schema.fields().find(name);
+            field.is_some_and(|(_, field)| fits_single(field.data_type()))
+        })
+    }
+
+    /// Whether the integers of an id column have a sign, the same in all files.
+    pub(super) fn id_sign(&self, name: &str) -> Result<bool, DataError> {
+        let mut common = None;
+        for file in &self.files {
+            let expected = match common {
+                None => "an integer",
+                Some(true) => "a signed integer, as in the first file",
+                Some(false) => "an unsigned integer, as in the first file",
+            };
+            let (_, sign) = self.require(file, name, expected, |data_type| {
+                integer_sign(data_type).filter(|&sign| common.is_none_or(|common| common == sign))
+            })?;
+            common = Some(sign);
+        }
+        common.ok_or(DataError::NoPatterns)
+    }
+
+    fn require<T>(
+        &self,
+        file: &EventFile,
+        name: &str,
+        expected: &str,
+        accept: impl Fn(&arrow::datatypes::DataType) -> Option<T>,
+    ) -> Result<(usize, T), DataError> {
+        let mismatch = |found: String| DataError::SchemaMismatch {
+            path: file.path.clone(),
+            column: name.to_owned(),
+            expected: expected.to_owned(),
+            found,
+        };
+        let Some((place, field)) = file.schema.fields().find(name) else {
+            let names = file
+                .schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str());
+            let near = nearest(name, names).map(|near| format!(" (there is `{near}`)"));
+            return Err(mismatch(format!(
+                "no such column{}",
+                near.unwrap_or_default()
+            )));
+        };
+        match accept(field.data_type()) {
+            Some(accepted) => Ok((place, accepted)),
+            None => Err(mismatch(field.data_type().to_string())),
+        }
+    }
+}
+
+/// Whether `f32` holds all values of a type.
+fn fits_single(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, value) => fits_single(value),
+        DataType::Float16 | DataType::Float32 | DataType::Boolean => true,
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,539 @@
+//! Named columns that are computed: the user's definitions and the built-ins.
+//!
+//! A name means, in this order: a column of the file, a definition of the user,
+//! a built-in. A definition may not take the name of a column of the file,
+//! since one of the two would silently be ignored; it may replace a built-in.
+//! Where a text means something beside a column, as `pi` and `a-b` do in a file with
+//! columns of these names, it is refused: the column is `{pi}`, `{a-b}`. A function's
+//! name means the function before a parenthesis, and a column anywhere else.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::builtins::BUILTINS;
+use super::chunk::ColumnChunk;
+use super::dataset::ColumnInfo;
+use super::error::DataError;
+use sideband_numerics::expression::{
+    Expression, ExpressionError, Fault, Lane, Problem, is_plain_name, words_of,
+};
+
+/// Most layers of definitions upon definitions.
+pub const MAX_LAYERS: usize = 32;
+
+/// Turns names into columns and definitions, for one schema.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    columns: HashMap<String, ColumnInfo>,
+    definitions: BTreeMap<String, Definition>,
+}
+
+#[derive(Clone, Debug)]
+struct Definition {
+    expression: Expression,
+    builtin: bool,
+    /// What it compiles to, or why it cannot be used on these columns.
+    formula: Result<Arc<Formula>, Unusable>,
+}
+
+/// Kept until the definition is used: a definition for other data is no error.
+#[derive(Clone, Debug)]
+struct Unusable {
+    /// The definition with the fault; none while its name is not known yet.
+    place: Option<String>,
+    error: ExpressionError,
+}
+
+/// An expression whose names are resolved.
+#[derive(Debug)]
+struct Formula {
+    /// Tells formulas apart in the memory of a chunk.
+    id: u64,
+    expression: Expression,
+    inputs: Vec<Input>,
+    /// Longest chain of definitions below.
+    layers: usize,
+    /// Names of the built-in columns below.
+    builtins: BTreeSet<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    Column(String),
+    Formula(Arc<Formula>),
+}
+
+/// An expression ready to be evaluated on chunks of rows.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    formula: Arc<Formula>,
+    columns: Arc<[String]>,
+}
+
+impl Resolver {
+    /// Checks the user's definitions against the columns of the data. Syntax,
+    /// names and circles are checked here; a missing column only where used.
+    pub fn new(columns: &[ColumnInfo], user: &BTreeMap<String, String>) -> Result<Self, DataError> {
+        let columns: HashMap<_, _> = columns
+            .iter()
+            .map(|c| (c.name.clone(), c.clone()))
+            .collect();
+        let mut parsed = BTreeMap::new();
+        for builtin in BUILTINS
+            .iter()
+            .filter(|builtin| !columns.contains_key(builtin.name))
+        {
+            let expression = parse(builtin.expression, &HashMap::new(), || {
+                format!("built-in `{}`", builtin.name)
+            })?;
+            parsed.insert(builtin.name.to_owned(), (expression, true));
+        }
+        for (name, text) in user {
+            if !is_plain_name(name) {
+                return Err(DataError::BadName { name: name.clone() });
+            }
+            if columns.contains_key(name) {
+                return Err(DataError::Ambiguous { name: name.clone() });
+            }
+            let expression = parse(text, &columns, || format!("definition `{name}`"))?;
+            parsed.insert(name.clone(), (expression, false));
+        }
+        refuse_cycles(&parsed)?;
+        let mut resolver = Self {
+            columns,
+            definitions: BTreeMap::new(),
+        };
+        for name in parsed.keys() {
+            resolver.define(name, &parsed)?;
+        }
+        Ok(resolver)
+    }
+
+    /// Whether a name is that of a column or of a definition of the user.
+    pub fn knows(&self, name: &str) -> bool {
+        let definition = self.definitions.get(name);
+        self.columns.contains_key(name) || definition.is_some_and(|found| !found.builtin)
+    }
+
+    /// Compiles an expression over columns and definitions.
+    pub fn compile(&self, text: &str) -> Result<Compiled, DataError> {
+        let here = || "expression".to_owned();
+        let expression = parse(text, &self.columns, here)?;
+        let formula = self
+            .resolve(&expression, &[])
+            .map_err(|unusable| match unusable {
+                Some(Unusable { place, error }) => DataError::Expression {
+                    context: place.unwrap_or_else(here),
+                    error,
+                },
+                None => DataError::TooDeep {
+                    name: text.to_owned(),
+                    limit: MAX_LAYERS,
+                },
+            })?;
+        let mut columns = BTreeSet::new();
+        let mut seen = BTreeSet::new();
+        collect_columns(&formula, &mut columns, &mut seen);
+        Ok(Compiled {
+            formula,
+            columns: columns.into_iter().collect(),
+        })
+    }
+
+    /// The usable definitions, in order of name: name, expression, whether built in.
+    pub fn definitions(&self) -> impl Iterator<Item = (&str, &str, bool)> {
+        self.definitions
+            .iter()
+            .filter(|(_, definition)| definition.formula.is_ok())
+            .map(|(name, definition)| {
+                (
+                    name.as_str(),
+                    definition.expression.text(),
+                    definition.builtin,
+                )
+            })
+    }
+
+    /// Compiles `name` after what it rests on. No circles here, so it ends;
+    /// [`refuse_cycles`] has bounded the depth.
+    fn define(
+        &mut self,
+        name: &str,
+        parsed: &BTreeMap<String, (Expression, bool)>,
+    ) -> Result<(), DataError> {
+        if self.definitions.contains_key(name) {
+            return Ok(());
+        }
+        let Some((expression, builtin)) = parsed.get(name) else {
+            return Ok(());
+        };
+        for variable in expression.variables() {
+            self.define(variable, parsed)?;
+        }
+        let known: Vec<&str> = parsed.keys().map(String::as_str).collect();
+        let formula = match self.resolve(expression, &known) {
+            Ok(formula) => Ok(formula),
+            Err(None) => {
+                return Err(DataError::TooDeep {
+                    name: name.to_owned(),
+                    limit: MAX_LAYERS,
+                });
+            }
+            Err(Some(Unusable { place, error })) => {
+                let kind = if *builtin { "built-in" } else { "definition" };
+                // The innermost definition is the one with the fault.
+                Err(Unusable {
+                    place: place.or_else(|| Some(format!("{kind} `{name}`"))),
+                    error,
+                })
+            }
+        };
+        let definition = Definition {
+            expression: expression.clone(),
+            builtin: *builtin,
+            formula,
+        };
+        self.definitions.insert(name.to_owned(), definition);
+        Ok(())
+    }
+
+    /// `Err(None)` where the layers are too many.
+    fn resolve(
+        &self,
+        expression: &Expression,
+        more_names: &[&str],
+    ) -> Result<Arc<Formula>, Option<Unusable>> {
+        let mut inputs = Vec::with_capacity(expression.variables().len());
+        let mut layers = 0;
+        let mut builtins = BTreeSet::new();
+        let here = |error| Unusable { place: None, error };
+        for name in expression.variables() {
+            if let Some(column) = self.columns.get(name) {
+                if !column.numeric {
+                    let message = format!("column `{name}` is {}, not a number", column.type_name);
+                    return Err(Some(here(ExpressionError::about_variable(
+                        expression, name, message,
+                    ))));
+                }
+                inputs.push(Input::Column(name.clone()));
+                continue;
+            }
+            let known = self.definitions.get(name);
+            if known.is_some_and(|definition| definition.builtin) {
+                let names = BUILTINS.iter().map(|builtin| builtin.name);
+                builtins.extend(names.filter(|builtin| builtin == name));
+            }
+            match known.map(|definition| &definition.formula) {
+                Some(Ok(formula)) => {
+                    layers = layers.max(formula.layers + 1);
+                    builtins.extend(&formula.builtins);
+                    inputs.push(Input::Formula(formula.clone()));
+                }
+                Some(Err(unusable)) => return Err(Some(unusable.clone())),
+                None => {
+                    let columns = self.columns.keys().map(String::as_str);
+                    let definitions = self.definitions.keys().map(String::as_str);
+                    let candidates = columns.chain(definitions).chain(more_names.iter().copied());
+                    let columns = self.columns.keys().map(String::as_str);
+                    let span = expression.span_of(name);
+                    let error = unwritten(expression.text(), &span, columns).unwrap_or_else(|| {
+                        ExpressionError::unknown_column(expression, name, candidates)
+                    });
+                    return Err(Some(here(error)));
+                }
+            }
+        }
+        if layers > MAX_LAYERS {
+            return Err(None);
+        }
+        let columns = self.columns.keys().map(String::as_str);
+        if let Some(error) = ambiguous(expression.text(), columns) {
+            return Err(Some(here(error)));
+        }
+        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
+        Ok(Arc::new(Formula {
+            id,
+            expression: expression.clone(),
+            inputs,
+            layers,
+            builtins,
+        }))
+    }
+}
+
+/// Parses a text in which no column may be meant that is not.
+fn parse(
+    text: &str,
+    columns: &HashMap<String, ColumnInfo>,
+    context: impl Fn() -> String,
+) -> Result<Expression, DataError> {
+    let names = || columns.keys().map(String::as_str);
+    let wrong = |error| DataError::Expression {
+        context: context(),
+        error,
+    };
+    let expression = Expression::parse(text).map_err(|error| {
+        let hint = unwritten(text, &error.span, names());
+        wrong(hint.unwrap_or(error))
+    })?;
+    let is_column = |name: &str| columns.contains_key(name);
+    if let Some(error) = expression.hidden_by_constant("a column of the data", is_column) {
+        return Err(wrong(error));
+    }
+    Ok(expression)
+}
+
+/// The complaint that a column whose name needs braces stands in `text` without them,
+/// around the words at `span`.
+fn unwritten<'a>(
+    text: &str,
+    span: &Range<usize>,
+    columns: impl Iterator<Item = &'a str>,
+) -> Option<ExpressionError> {
+    let (name, place) = columns
+        .filter(|name| !is_plain_name(name))
+        .flat_map(|name| places(text, name).map(move |place| (name, place)))
+        .filter(|(_, place)| {
+            let inside = |at: usize| place.contains(&at);
+            let between = text.get(place.end..span.start);
+            let ends_there = between.is_some_and(|between| between.trim().is_empty());
+            inside(span.start) || inside(span.end.saturating_sub(1)) || ends_there
+        })
+        .max_by_key(|(name, _)| name.len())?;
+    let message = format!("there is a column `{name}`: write {{{name}}}");
+    Some(ExpressionError::at(text, place, message))
+}
+
+/// Where a name stands in the text.
+fn places<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+    let found = text.match_indices(name);
+    found.map(|(start, found)| start..start + found.len())
+}
+
+/// The complaint that words of `text` are also the name of a column.
+fn ambiguous<'a>(text: &str, columns: impl Iterator<Item = &'a str>) -> Option<ExpressionError> {
+    let mut names = columns.filter(|name| !is_plain_name(name)).peekable();
+    names.peek()?;
+    let words = words_of(text);
+    let is_words = |place: &Range<usize>| {
+        let inside =
+            |(_, word): &&(bool, Range<usize>)| place.start <= word.start && word.end <= place.end;
+        let within = words.iter().filter(inside);
+        let (mut count, mut any_name) = (0, false);
+        let (mut first, mut last) = (usize::MAX, 0);
+        for (is_name, word) in within {
+            count += 1;
+            any_name |= is_name;
+            first = first.min(word.start);
+            last = last.max(word.end);
+        }
+        count > 1 && any_name && first == place.start && last == place.end
+    };
+    let (name, place) = names
+        .flat_map(|name| places(text, name).map(move |place| (name, place)))
+        .filter(|(_, place)| is_words(place))
+        .max_by_key(|(name, _)| name.len())?;
+    let message = format!(
+        "there is a column `{name}`: write {{{name}}} for it, or the operation with other \
+         spaces"
+    );
+    Some(ExpressionError::at(text, place, message))
+}
+
+/// Depth-first search; a name met again on its own path closes a circle.
+fn refuse_cycles(parsed: &BTreeMap<String, (Expression, bool)>) -> Result<(), DataError> {
+    fn visit<'a>(
+        name: &'a str,
+        parsed: &'a BTreeMap<String, (Expression, bool)>,
+        path: &mut Vec<&'a str>,
+        done: &mut BTreeSet<&'a str>,
+    ) -> Result<(), DataError> {
+        if let Some(start) = path.iter().position(|&earlier| earlier == name) {
+            let circle = path[start..]
+                .iter()
+                .chain([&name])
+                .map(|&name| name.to_owned())
+                .collect();
+            return Err(DataError::Cycle { path: circle });
+        }
+        let Some((expression, _)) = parsed.get(name).filter(|_| !done.contains(name)) else {
+            return Ok(());
+        };
+        path.push(name);
+        if path.len() > MAX_LAYERS {
+            return Err(DataError::TooDeep {
+                name: path[0].to_owned(),
+                limit: MAX_LAYERS,
+            });
+        }
+        for variable in expression.variables() {
+            visit(variable, parsed, path, done)?;
+        }
+        path.pop();
+        done.insert(name);
+        Ok(())
+    }
+    let mut done = BTreeSet::new();
+    for name in parsed.keys() {
+        visit(name, parsed, &mut Vec::new(), &mut done)?;
+    }
+    Ok(())
+}
+
+fn collect_columns(formula: &Formula, columns: &mut BTreeSet<String>, seen: &mut BTreeSet<u64>) {
+    if !seen.insert(formula.id) {
+        return;
+    }
+    for input in &formula.inputs {
+        match input {
+            Input::Column(name) => {
+                columns.insert(name.clone());
+            }
+            Input::Formula(formula) => collect_columns(formula, columns, seen),
+        }
+    }
+}
+
+impl Compiled {
+    /// The columns of the file that are needed, in order of name.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The expression as written.
+    pub fn text(&self) -> &str {
+        self.formula.expression.text()
+    }
+
+    /// Names of the built-in columns that it rests on.
+    pub(crate) fn builtins(&self) -> impl Iterator<Item = &'static str> {
+        self.formula.builtins.iter().copied()
+    }
+
+    /// The column, if the expression is nothing but a column.
+    pub(super) fn as_column(&self) -> Option<&str> {
+        match self.formula.inputs.as_slice() {
+            [Input::Column(name)] if name == self.text().trim() => Some(name),
+            _ => None,
+        }
+    }
+
+    /// One value for each row of the chunk. Shared with the chunk, not copied,
+    /// where the expression is just a column or a definition.
+    ///
+    /// # Errors
+    /// If an integer would have to be rounded, or a column is not in the chunk.
+    pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
+        let values = self.formula.eval(chunk)?.into_rows(chunk.rows());
+        values.map_err(|problem| self.formula.refused(chunk, None, problem))
+    }
+
+    /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be.
+    pub(super) fn eval_condition(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
+        let values = self.formula.eval(chunk)?.into_condition();
+        let values = values.into_rows(chunk.rows());
+        values.map_err(|problem| self.formula.refused(chunk, None, problem))
+    }
+}
+
+impl Formula {
+    /// Recursion is bounded by [`MAX_LAYERS`].
+    fn eval(&self, chunk: &ColumnChunk) -> Result<Lane, DataError> {
+        let mut lanes = Vec::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            lanes.push(match input {
+                Input::Column(name) => chunk.column(name).ok_or_else(|| DataError::NotInChunk {
+                    column: name.clone(),
+                    expression: self.expression.text().to_owned(),
+                })?,
+                Input::Formula(formula) => match chunk.derived(formula.id) {
+                    Some(lane) => lane,
+                    None => {
+                        let lane = formula.eval(chunk)?;
+                        chunk.keep_derived(formula.id, lane.clone());
+                        lane
+                    }
+                },
+            });
+        }
+        self.expression
+            .evaluate(&lanes)
+            .map_err(|fault| match fault {
+                Some(fault) => self.refused(chunk, Some(&fault), fault.problem),
+                None => DataError::NotInChunk {
+                    column: String::new(),
+                    expression: self.expression.text().to_owned(),
+                },
+            })
+    }
+
+    /// The complaint about integers that cannot be computed with; without a `fault`,
+    /// about the value of the whole expression.
+    fn refused(
+        &self,
+        chunk: &ColumnChunk,
+        fault: Option<&Fault<Problem>>,
+        problem: Problem,
+    ) -> DataError {
+        let everything = || {
+            let all = 0..self.inputs.len();
+            (0..self.expression.text().len(), all.collect())
+        };
+        let place = |row: Option<usize>| match row {
+            Some(row) => format!(" on {}", chunk.place_of(row)),
+            None => String::new(),
+        };
+        let (span, message) = match problem {
+            Problem::Inexact { second, row, value } => {
+                let operand = fault.map(|fault| self.expression.operand_of(fault, second));
+                let (span, variables): (_, Vec<usize>) = operand.unwrap_or_else(everything);
+                let message = format!(
+                    "{} {value}{}: as a floating-point number this integer would be rounded; \
+                     integers are exact in + - * %, min, max, abs and comparisons, with one \
+                     another: compare them, or subtract a large one first",
+                    self.named(&variables),
+                    place(row)
+                );
+                (span, message)
+            }
+            Problem::Overflow { row } => {
+                let span = fault.map(|fault| self.expression.span_of_fault(fault));
+                let all: Vec<usize> = (0..self.inputs.len()).collect();
+                let message = format!(
+                    "{} too large{}: the result is beyond every integer (2^127)",
+                    self.named(&all),
+                    place(row)
+                );
+                (span.unwrap_or(0..self.expression.text().len()), message)
+            }
+        };
+        DataError::Integer {
+            error: ExpressionError::at(self.expression.text(), span, message),
+        }
+    }
+
+    /// Inputs by their names, and the columns that definitions rest on.
+    fn named(&self, inputs: &[usize]) -> String {
+        let name = |&input: &usize| match &self.inputs[input] {
+            Input::Column(name) => format!("column `{name}`"),
+            Input::Formula(formula) => {
+                let mut columns = BTreeSet::new();
+                collect_columns(formula, &mut columns, &mut BTreeSet::new());
+                let columns: Vec<String> = columns.iter().map(|c| format!("`{c}`")).collect();
+                let name = &self.expression.variables()[input];
+                format!("`{name}` (of column {})", columns.join(", "))
+            }
+        };
+        let names: Vec<String> = inputs.iter().map(name).collect();
+        match names.is_empty() {
+            true => "the number".to_owned(),
+            false => format!("{} is", names.join(" with ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,442 @@
+//! What a request makes of a batch of rows.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray as _};
+use arrow::datatypes::Float32Type;
+use arrow::record_batch::RecordBatch;
+
+use super::arrays::{Counts, Reason, Room};
+use super::chunk::ColumnChunk;
+use super::convert::{to_bits, to_lane};
+use super::definitions::Compiled;
+use super::error::DataError;
+use super::file::EventFile;
+use super::hidden::{HIDDEN, HIDDEN_IN_WATCHED};
+use super::ids::place_of;
+use super::scan::{LACKS, OnMissing, Plan};
+use sideband_numerics::expression::is_true;
+
+/// Events turned from columns into rows at once: what is written of them stays
+/// in the processor's first cache until its lines are full.
+const TILE_EVENTS: usize = 256;
+
+/// Flags that are no regions.
+const OF_HIDDEN: u64 = HIDDEN | HIDDEN_IN_WATCHED;
+
+/// A batch of rows of a file.
+struct Rows<'a> {
+    file: &'a EventFile,
+    batch: &'a RecordBatch,
+    /// Place of the first row in the file.
+    first_row: u64,
+}
+
+impl Plan<'_> {
+    /// Puts the rows of a batch that the request wants into `room`.
+    pub(super) fn take(
+        &self,
+        room: &mut Room<'_>,
+        counts: &mut Counts,
+        file_index: usize,
+        batch: &RecordBatch,
+        first_row: u64,
+    ) -> Result<(), DataError> {
+        let request = self.request;
+        let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
+        let selected = self.select(&chunk)?;
+        counts.rows_read += selected.visible;
+        let (mut rows, mut flags) = (selected.rows, selected.flags);
+        let weights = match &request.weight {
+            Some(weight) if !(rows.is_empty() && selected.undecided.is_empty()) => {
+                Some(batch.weights(weight, &chunk, &rows)?)
+            }
+            _ => None,
+        };
+        let weight = |row: usize| weights.as_ref().map_or(1.0, |weights| weights[row]);
+        for (reason, row) in selected.undecided {
+            let row = row as usize;
+            counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut features = Vec::with_capacity(request.features.len());
+        for (_, feature) in &request.features {
+            features.push(batch.feature(feature, &mut chunk)?);
+        }
+        let mut columns = Vec::with_capacity(request.columns.len());
+        for (_, variable) in &request.columns {
+            columns.push(variable.eval_chunk(&chunk)?);
+        }
+        let lacking = self.lacking(&chunk, &features, &columns, &rows, &flags)?;
+        if !lacking.is_empty() {
+            for &(reason, row) in &lacking {
+                let row = row as usize;
+                counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
+            }
+            let mut complete = vec![true; batch.batch.num_rows()];
+            for &(_, row) in &lacking {
+                complete[row as usize] = false;
+            }
+            let incomplete = rows.iter().filter(|&&row| !complete[row as usize]);
+            counts.rows_dropped += incomplete.count() as u64;
+            if request.on_missing == OnMissing::Keep {
+                for feature in &mut features {
+                    let values = feature.to_mut().iter_mut();
+                    values.filter(|x| !x.is_finite()).for_each(|x| *x = 0.0);
+                }
+                let marked = flags.iter_mut().zip(&complete);
+                marked.for_each(|(flags, &complete)| *flags |= if complete { 0 } else { LACKS });
+            } else {
+                rows.retain(|&row| complete[row as usize]);
+            }
+        }
+        if rows.len() > room.flags.len() {
+            let message = "it has more events than a moment ago: another program writes to it";
+            return Err(batch.corrupt(message.to_owned()));
+        }
+
+        let room = room.split_first(rows.len());
+        counts.events += rows.len();
+        add_features(room.features, &features, &rows);
+        for (k, (to, values)) in room.columns.into_iter().zip(&columns).enumerate() {
+            gather(to, &rows, |row| values[row]);
+            if all_finite(to) {
+                continue;
+            }
+            let matters = request.matters(k);
+            for (&row, &value) in rows.iter().zip(to.iter()) {
+                let row = row as usize;
+                let reason = match value {
+                    _ if matters.is_some_and(|mask| flags[row] & mask == 0) => continue,
+                    // counted among what is lacking, above
+                    x if x.is_nan() && matters.is_some() => continue,
+                    x if x.is_nan() => Reason::Column(k),
+                    x if x.is_infinite() => Reason::Infinite(k),
+                    _ => continue,
+                };
+                counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
+            }
+        }
+        match &weights {
+            Some(weights) => gather(room.weights, &rows, |row| weights[row]),
+            None => room.weights.fill(1.0),
+        }
+        gather(room.flags, &rows, |row| flags[row]);
+        gather(room.places, &rows, |row| {
+            place_of(file_index, batch.row_in_file(row))
+        });
+        for (name, to) in request.id_columns().iter().zip(room.id_columns) {
+            batch.id(name, &rows, to)?;
+        }
+        Ok(())
+    }
+
+    /// What the selected `rows` lack that they must have, in the order of the rows for
+    /// each reason.
+    fn lacking(
+        &self,
+        chunk: &ColumnChunk,
+        features: &[Cow<'_, [f32]>],
+        columns: &[Arc<Vec<f64>>],
+        rows: &[u32],
+        flags: &[u64],
+    ) -> Result<Vec<(Reason, u32)>, DataError> {
+        let request = self.request;
+        let mut lacking = Vec::new();
+        for (k, values) in features.iter().enumerate() {
+            let mut made = request.categories.iter().map(|category| &category.inputs);
+            if all_finite(values) || made.any(|inputs| inputs.contains(&k)) {
+                continue;
+            }
+            let missing = rows
+                .iter()
+                .filter(|&&row| !values[row as usize].is_finite());
+            lacking.extend(missing.map(|&row| (Reason::Feature(k), row)));
+        }
+        for (k, category) in request.categories.iter().enumerate() {
+            let values = category.value.eval_chunk(chunk)?;
+            let unknown = rows.iter().filter(|&&row| {
+                let value = values[row as usize];
+                !category.listed.contains(&value)
+            });
+            lacking.extend(unknown.map(|&row| (Reason::Category(k), row)));
+        }
+        for &(k, mask) in &request.needed {
+            let missing = rows.iter().filter(|&&row| {
+                let row = row as usize;
+                flags[row] & mask != 0 && columns[k][row].is_nan()
+            });
+            lacking.extend(missing.map(|&row| (Reason::Column(k), row)));
+        }
+        Ok(lacking)
+    }
+
+    /// How many rows of a batch the request wants, whether they lack features or not.
+    pub(super) fn count(
+        &self,
+        file_index: usize,
+        batch: &RecordBatch,
+        first_row: u64,
+    ) -> Result<usize, DataError> {
+        let (_, chunk) = self.rows(file_index, batch, first_row)?;
+        Ok(self.select(&chunk)?.rows.len())
+    }
+
+    /// A batch, and the columns of it that expressions need.
+    fn rows<'a>(
+        &'a self,
+        file_index: usize,
+        batch: &'a RecordBatch,
+        first_row: u64,
+    ) -> Result<(Rows<'a>, ColumnChunk), DataError> {
+        let rows = Rows {
+            file: &self.files[file_index],
+            batch,
+            first_row,
+        };
+        let mut chunk = ColumnChunk::of_file(&rows.file.path, first_row, batch.num_rows());
+        for name in &self.names {
+            rows.convert(name, &mut chunk)?;
+        }
+        Ok((rows, chunk))
+    }
+
+    /// The rows that are wanted, the flags of every row, and what has no value. No number
+    /// depends on rows that are gone for being hidden.
+    fn select(&self, chunk: &ColumnChunk) -> Result<Selected, DataError> {
+        let request = self.request;
+        let mut undecided = Vec::new();
+        let mut wanted = vec![true; chunk.rows()];
+        let mut visible = chunk.rows();
+        let hidden = self.hidden(chunk)?;
+        if let Some(hidden) = &hidden
+            && request.hidden.rejects()
+        {
+            let rows = wanted.iter_mut().zip(hidden);
+            rows.for_each(|(wanted, hidden)| *wanted = !hidden);
+            visible = wanted.iter().filter(|wanted| **wanted).count();
+        }
+        if let Some(selection) = &request.selection {
+            let values = selection.eval_condition(chunk)?;
+            add_undecided(&mut undecided, Reason::Selection, &values, &wanted);
+            let rows = wanted.iter_mut().zip(values.iter());
+            rows.for_each(|(wanted, &x)| *wanted &= is_true(x));
+        }
+        let mut flags = vec![0_u64; chunk.rows()];
+        for (bit, (_, region)) in request.flags.iter().enumerate() {
+            let values = region.eval_condition(chunk)?;
+            add_undecided(&mut undecided, Reason::Flag(bit), &values, &wanted);
+            let rows = flags.iter_mut().zip(values.iter());
+            rows.for_each(|(flags, &x)| *flags |= u64::from(is_true(x)) << bit);
+        }
+        if let Some(hidden) = &hidden {
+            let of_hidden = flags.iter_mut().zip(hidden).filter(|(_, hidden)| **hidden);
+            of_hidden.for_each(|(flags, _)| *flags = request.hidden.flags(*flags));
+        }
+        if request.require_any_flag {
+            let rows = wanted.iter_mut().zip(&flags);
+            rows.for_each(|(wanted, &flags)| *wanted &= flags & !OF_HIDDEN != 0);
+        }
+        Ok(Selected {
+            rows: places_of_true(&wanted),
+            flags,
+            visible: visible as u64,
+            undecided,
+        })
+    }
+
+    /// Which rows are hidden; none where nothing is.
+    fn hidden(&self, chunk: &ColumnChunk) -> Result<Option<Vec<bool>>, DataError> {
+        let selections = &self.request.hidden.selections;
+        let mut hidden = (!selections.is_empty()).then(|| vec![false; chunk.rows()]);
+        for selection in selections {
+            let values = selection.eval_condition(chunk)?;
+            // Not `is_true`: what is neither true nor false is hidden too.
+            let rows = hidden.iter_mut().flatten().zip(values.iter());
+            rows.for_each(|(hidden, &x)| *hidden |= x != 0.0);
+        }
+        Ok(hidden)
+    }
+}
+
+/// Which rows of a chunk a request wants.
+struct Selected {
+    rows: Vec<u32>,
+    /// Of every row.
+    flags: Vec<u64>,
+    /// Rows that are not gone for being hidden.
+    visible: u64,
+    /// Rows for which a selection has no value.
+    undecided: Vec<(Reason, u32)>,
+}
+
+/// Adds the wanted rows for which a selection has no value.
+fn add_undecided(
+    undecided: &mut Vec<(Reason, u32)>,
+    reason: Reason,
+    values: &[f64],
+    wanted: &[bool],
+) {
+    if has_nan(values) {
+        let rows = (0..).zip(values.iter().zip(wanted));
+        let rows = rows.filter(|(_, (x, wanted))| x.is_nan() && **wanted);
+        undecided.extend(rows.map(|(row, _)| (reason, row)));
+    }
+}
+
+// No branches: many values at once.
+fn has_nan(values: &[f64]) -> bool {
+    values.iter().fold(false, |any, x| any | x.is_nan())
+}
+
+impl Rows<'_> {
+    fn column(&self, name: &str) -> Result<&ArrayRef, DataError> {
+        self.batch
+            .column_by_name(name)
+            .ok_or_else(|| self.corrupt(format!("no column `{name}`")))
+    }
+
+    fn corrupt(&self, message: String) -> DataError {
+        self.file
+            .corrupt(format!("rows from {}", self.first_row), message)
+    }
+
+    fn row_in_file(&self, row: usize) -> u64 {
+        self.first_row + row as u64
+    }
+
+    /// Adds a column to the chunk, unless it is there.
+    fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<(), DataError> {
+        if chunk.column(name).is_none() {
+            let lane = to_lane(self.column(name)?).map_err(|message| self.corrupt(message))?;
+            chunk.insert_lane(name, lane);
+        }
+        Ok(())
+    }
+
+    /// The weights of all rows, finite on the wanted ones.
+    fn weights(
+        &self,
+        weight: &Compiled,
+        chunk: &ColumnChunk,
+        rows: &[u32],
+    ) -> Result<Arc<Vec<f64>>, DataError> {
+        let weights = weight.eval_chunk(chunk)?;
+        let bad = |&&row: &&u32| !weights[row as usize].is_finite();
+        match rows.iter().find(bad) {
+            Some(&row) => Err(DataError::BadWeight {
+                path: self.file.path.clone(),
+                row: self.row_in_file(row as usize),
+                value: weights[row as usize],
+            }),
+            None => Ok(weights),
+        }
+    }
+
+    /// A feature on all rows, as a network is given it. A column of `f32` is not
+    /// converted to `f64` and back.
+    fn feature(
+        &self,
+        feature: &Compiled,
+        chunk: &mut ColumnChunk,
+    ) -> Result<Cow<'_, [f32]>, DataError> {
+        if let Some(name) = feature.as_column() {
+            let array = self.column(name)?;
+            if let Some(single) = array.as_primitive_opt::<Float32Type>()
+                && single.null_count() == 0
+            {
+                return Ok(Cow::Borrowed(single.values()));
+            }
+            self.convert(name, chunk)?;
+        }
+        let values = feature.eval_chunk(chunk)?;
+        Ok(values.iter().map(|&value| value as f32).collect())
+    }
+
+    /// One integer of the identity of the wanted `rows`, none of which may be null.
+    fn id(&self, name: &str, rows: &[u32], to: &mut [u64]) -> Result<(), DataError> {
+        let (bits, nulls) = to_bits(self.column(name)?).map_err(|message| self.corrupt(message))?;
+        if let Some(nulls) = nulls
+            && let Some(&row) = rows.iter().find(|&&row| nulls.is_null(row as usize))
+        {
+            return Err(DataError::BadId {
+                path: self.file.path.clone(),
+                row: self.row_in_file(row as usize),
+                column: name.to_owned(),
+            });
+        }
+        gather(to, rows, |row| bits[row]);
+        Ok(())
+    }
+}
+
+/// A number that may be none.
+trait Number: Copy {
+    fn is_a_number(self) -> bool;
+}
+
+impl Number for f32 {
+    fn is_a_number(self) -> bool {
+        self.is_finite()
+    }
+}
+
+impl Number for f64 {
+    fn is_a_number(self) -> bool {
+        self.is_finite()
+    }
+}
+
+// No branches: many values at once.
+fn all_finite<T: Number>(values: &[T]) -> bool {
+    values.iter().fold(true, |all, x| all & x.is_a_number())
+}
+
+/// The places where it is true; no branches, which could not be foreseen.
+fn places_of_true(wanted: &[bool]) -> Vec<u32> {
+    let mut places = vec![0; wanted.len()];
+    let mut count = 0;
+    for (place, &wanted) in (0_u32..).zip(wanted) {
+        places[count] = place;
+        count += usize::from(wanted);
+    }
+    places.truncate(count);
+    places
+}
+
+fn gather<T>(to: &mut [T], rows: &[u32], value: impl Fn(usize) -> T) {
+    for (to, &row) in to.iter_mut().zip(rows) {
+        *to = value(row as usize);
+    }
+}
+
+/// Writes `rows` of the feature columns, turned into rows; four columns at once,
+/// for which a row is looked up once.
+fn add_features(to: &mut [f32], features: &[Cow<'_, [f32]>], rows: &[u32]) {
+    let width = features.len();
+    if width == 0 {
+        return;
+    }
+    let tiles = to.chunks_mut(TILE_EVENTS * width);
+    for (tile, rows) in tiles.zip(rows.chunks(TILE_EVENTS)) {
+        for (four, columns) in features.chunks(4).enumerate() {
+            let events = tile.chunks_exact_mut(width).zip(rows);
+            let events = events.map(|(event, &row)| (&mut event[4 * four..], row as usize));
+            if let [a, b, c, d] = columns {
+                let (a, b, c, d) = (&**a, &**b, &**c, &**d);
+                for (event, row) in events {
+                    event[..4].copy_from_slice(&[a[row], b[row], c[row], d[row]]);
+                }
+            } else {
+                for (event, row) in events {
+                    for (to, column) in event.iter_mut().zip(columns) {
+                        *to = column[row];
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,361 @@
+//! Events in two variables as a small map of their density.
+//!
+//! A map is a histogram drawn in a few shades, dark where many events are. The
+//! shade goes with the square root of the density, so that tails are seen.
+//! Bins are as fine as the number of events and the size of the file allow.
+
+use serde::{Deserialize, Serialize};
+
+use super::axes::Axis;
+use super::canvas::Canvas;
+use super::canvas::compact::outline;
+use super::panel::Panel;
+use super::{PlotError, check_length};
+
+/// Shades of a map.
+const LEVELS: usize = 8;
+/// Most bytes all maps of a figure may take.
+const BUDGET: usize = 230_000;
+/// Fewest bins along an axis.
+const FEWEST_BINS: usize = 4;
+/// Bins along an axis, in fourth roots of the number of events: in two variables
+/// the best width of bins falls with that power (Scott, Biometrika 66 (1979) 605).
+const BINS: f64 = 3.4;
+/// Part of the events that the darkest shade is for.
+const DARKEST: f64 = 0.1;
+/// Quantiles of each list that a range shows.
+const SHOWN: (f64, f64) = (0.004, 0.996);
+/// Space beyond them, in lengths of the range.
+const MARGIN: f64 = 0.04;
+/// How far a list that does not lead may stretch the range, in lengths of the range.
+const STRETCH: f64 = 0.5;
+
+/// Events in several variables.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Name in the legend, or above the column.
+    pub label: String,
+    /// One list a variable, `[D][N]`; an event with a value that is not finite
+    /// is left out where that variable is drawn.
+    pub values: Vec<Vec<f64>>,
+    /// Weights `[N]`, of either sign; empty means one each.
+    #[serde(default)]
+    pub weights: Vec<f64>,
+}
+
+impl Sample {
+    /// Number of events.
+    pub(super) fn events(&self) -> usize {
+        self.values.first().map_or(0, Vec::len)
+    }
+
+    /// Weight of an event.
+    pub(super) fn weight(&self, event: usize) -> f64 {
+        self.weights.get(event).copied().unwrap_or(1.0)
+    }
+
+    /// Checks that there are `variables` lists of one length, and weights for them.
+    pub(super) fn check(&self, variables: usize) -> Result<(), PlotError> {
+        let label = &self.label;
+        check_length(
+            &format!("variables of \"{label}\""),
+            self.values.len(),
+            variables,
+        )?;
+        for (variable, values) in self.values.iter().enumerate() {
+            let what = format!("variable {variable} of \"{label}\"");
+            check_length(&what, values.len(), self.events())?;
+        }
+        if self.weights.is_empty() {
+            return Ok(());
+        }
+        let what = format!("weights of \"{label}\"");
+        check_length(&what, self.weights.len(), self.events())
+    }
+}
+
+/// Shades of one hue, from nearly white.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ramp {
+    /// Greys, for what was observed.
+    Observed,
+    /// Blues, for what was predicted.
+    Predicted,
+}
+
+impl Ramp {
+    /// Colour of a level below [`LEVELS`].
+    fn colour(self, level: usize) -> String {
+        let stops: [[f64; 3]; 3] = match self {
+            Self::Observed => [[234.0, 234.0, 237.0], [136.0, 138.0, 146.0], [17.0; 3]],
+            Self::Predicted => [
+                [224.0, 232.0, 250.0],
+                [88.0, 133.0, 224.0],
+                [13.0, 30.0, 92.0],
+            ],
+        };
+        let position = 2.0 * level.min(LEVELS - 1) as f64 / (LEVELS - 1) as f64;
+        let below = usize::from(position >= 1.0);
+        let weight = position - below as f64;
+        let mix = |channel: usize| {
+            let (from, to) = (stops[below][channel], stops[below + 1][channel]);
+            (from * (1.0 - weight) + to * weight).round() as u8
+        };
+        format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
+    }
+
+    /// A shade for a legend.
+    pub(super) fn middle(self) -> String {
+        self.colour(LEVELS / 2)
+    }
+}
+
+/// Two variables of a sample, and where they will be drawn.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cloud<'a> {
+    /// The events.
+    pub(super) sample: &'a Sample,
+    /// Indices of the variables along x and y.
+    pub(super) variables: (usize, usize),
+    /// The panel.
+    pub(super) panel: Panel,
+    /// Colours.
+    pub(super) ramp: Ramp,
+    /// Clouds of the same scale share what the darkest shade means.
+    pub(super) scale: usize,
+}
+
+/// A cloud turned into outlines.
+#[derive(Debug)]
+pub(super) struct Map {
+    panel: Panel,
+    ramp: Ramp,
+    bins: usize,
+    /// Levels and outlines, palest first.
+    layers: Vec<(usize, String)>,
+}
+
+impl Map {
+    /// Draws it over the whole panel.
+    pub(super) fn draw(&self, canvas: &mut Canvas) {
+        let Panel { x, y } = self.panel;
+        let bins = self.bins as f64;
+        let cell = ((x.end - x.start) / bins, (y.end - y.start) / bins);
+        let layers = self.layers.iter();
+        canvas.regions(
+            (x.start, y.start),
+            cell,
+            layers.map(|(level, path)| (self.ramp.colour(*level), path.as_str())),
+        );
+    }
+}
+
+/// Maps of clouds with at most `finest` bins along an axis.
+pub(super) fn maps(clouds: &[Cloud<'_>], finest: usize) -> Vec<Map> {
+    let events = clouds.iter().map(|cloud| cloud.sample.events());
+    let fewest = events.filter(|events| *events > 0).min().unwrap_or(0);
+    let wanted = (BINS * (fewest as f64).powf(0.25)) as usize;
+    let mut bins = wanted.clamp(FEWEST_BINS, finest.max(FEWEST_BINS));
+    loop {
+        let maps = maps_with(clouds, bins);
+        let bytes: usize = maps.iter().flat_map(|m| &m.layers).map(|l| l.1.len()).sum();
+        if bytes <= BUDGET || bins == FEWEST_BINS {
+            return maps;
+        }
+        bins = (bins * 3 / 4).max(FEWEST_BINS);
+    }
+}
+
+fn maps_with(clouds: &[Cloud<'_>], bins: usize) -> Vec<Map> {
+    let densities: Vec<Vec<f64>> = clouds.iter().map(|cloud| density(cloud, bins)).collect();
+    let scales = clouds.iter().map(|cloud| cloud.scale).max().unwrap_or(0) + 1;
+    let mut highest = vec![0.0f64; scales];
+    for (cloud, density) in clouds.iter().zip(&densities) {
+        highest[cloud.scale] = highest[cloud.scale].max(dense(density));
+    }
+    let map = |(cloud, density): (&Cloud<'_>, &Vec<f64>)| Map {
+        panel: cloud.panel,
+        ramp: cloud.ramp,
+        bins,
+        layers: layers(density, highest[cloud.scale], bins),
+    };
+    clouds.iter().zip(&densities).map(map).collect()
+}
+
+/// Weight in each bin, row after row, as part of all weight within the panel.
+fn density(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
+    let mut weights = vec![0.0; bins * bins];
+    let of = |variable: usize| cloud.sample.values.get(variable);
+    let (Some(xs), Some(ys)) = (of(cloud.variables.0), of(cloud.variables.1)) else {
+        return weights;
+    };
+    let mut sum = 0.0;
+    for (event, (x, y)) in xs.iter().zip(ys).enumerate() {
+        let weight = cloud.sample.weight(event);
+        let (column, row) = (bin(&cloud.panel.x, *x, bins), bin(&cloud.panel.y, *y, bins));
+        if let (Some(column), Some(row), true) = (column, row, weight.is_finite()) {
+            weights[row * bins + column] += weight;
+            sum += weight;
+        }
+    }
+    for weight in &mut weights {
+        // Weights that sum to nothing have no density.
+        *weight = if sum > 0.0 { *weight / sum } else { 0.0 };
+    }
+    weights
+}
+
+/// The density above which the densest events lie; unlike the highest it does
+/// not follow a single bin.
+fn dense(density: &[f64]) -> f64 {
+    let mut falling: Vec<f64> = density.iter().copied().filter(|d| *d > 0.0).collect();
+    falling.sort_by(|a, b| b.total_cmp(a));
+    let total: f64 = falling.iter().sum();
+    let mut sum = 0.0;
+    let reaches = |density: &&f64| {
+        sum += **density;
+        sum >= DARKEST * total
+    };
+    falling.iter().find(reaches).copied().unwrap_or(0.0)
+}
+
+/// Bin of a value, if the axis shows it.
+pub(super) fn bin(axis: &Axis, value: f64, bins: usize) -> Option<usize> {
+    let shown = value.is_finite() && axis.shows(value);
+    shown.then(|| ((axis.fraction(value) * bins as f64) as usize).min(bins - 1))
+}
+
+/// Outline of what reaches each level.
+fn layers(density: &[f64], highest: f64, bins: usize) -> Vec<(usize, String)> {
+    let level = |density: &f64| {
+        let part = (density / highest).clamp(0.0, 1.0);
+        ((part.sqrt() * LEVELS as f64) as usize).min(LEVELS - 1)
+    };
+    let reach = |least: usize| -> Vec<bool> {
+        let cells = density.iter();
+        cells.map(|d| *d > 0.0 && level(d) >= least).collect()
+    };
+    (0..LEVELS)
+        .map(|least| (least, outline(&reach(least), bins)))
+        .filter(|(_, path)| !path.is_empty())
+        .collect()
+}
+
+/// Range that shows nearly all of the values of `leading` lists, and of the
+/// others as far as they do not stretch it much.
+pub(super) fn range(leading: &[&[f64]], others: &[&[f64]]) -> (f64, f64) {
+    let join = |lists: &[&[f64]]| {
+        let bulks = lists.iter().filter_map(|values| bulk(values));
+        bulks.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    };
+    let (low, high) = match (join(leading), join(others)) {
+        (Some((low, high)), Some((below, above))) => {
+            let reach = STRETCH * (high - low);
+            (
+                low.min(below.max(low - reach)),
+                high.max(above.min(high + reach)),
+            )
+        }
+        (Some(range), None) | (None, Some(range)) => range,
+        (None, None) => (0.0, 1.0),
+    };
+    let margin = MARGIN * (high - low);
+    (low - margin, high + margin)
+}
+
+/// The values that hold all but the outermost ones.
+fn bulk(values: &[f64]) -> Option<(f64, f64)> {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    let last = finite.len().checked_sub(1)? as f64;
+    let mut quantile = |probability: f64| {
+        let index = (probability * last).round() as usize;
+        *finite.select_nth_unstable_by(index, f64::total_cmp).1
+    };
+    Some((quantile(SHOWN.0), quantile(SHOWN.1)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plot::axes::Scale;
+
+    fn cloud(sample: &Sample) -> Cloud<'_> {
+        let axis = Axis::new(Scale::Linear, 0.0, 2.0, (0.0, 100.0));
+        Cloud {
+            sample,
+            variables: (0, 1),
+            panel: Panel { x: axis, y: axis },
+            ramp: Ramp::Observed,
+            scale: 0,
+        }
+    }
+
+    #[test]
+    fn densities_are_parts_of_what_is_shown() {
+        let sample = Sample {
+            values: vec![
+                vec![0.5, 0.5, 1.5, 9.0, f64::NAN],
+                vec![0.5, 1.5, 2.0, 0.5, 0.5],
+            ],
+            weights: vec![1.0, 3.0, 4.0, 1.0, 1.0],
+            ..Sample::default()
+        };
+        assert_eq!(density(&cloud(&sample), 2), [0.125, 0.0, 0.375, 0.5]);
+        let negative = Sample {
+            weights: vec![-1.0; 5],
+            ..sample
+        };
+        assert_eq!(density(&cloud(&negative), 2), [0.0; 4]);
+    }
+
+    #[test]
+    fn one_hot_bin_does_not_set_the_shades() {
+        let mut density = vec![0.0098; 100];
+        assert_eq!(dense(&density), 0.0098);
+        density[3] = 0.03;
+        assert_eq!(dense(&density), 0.0098);
+        assert_eq!(dense(&[0.9, 0.1]), 0.9);
+        assert_eq!(dense(&[0.0, -1.0]), 0.0);
+    }
+
+    #[test]
+    fn darker_layers_lie_within_paler_ones() {
+        let density = [0.01, 0.2, 1.0, 0.0];
+        let layers = layers(&density, 1.0, 2);
+        assert_eq!(layers.len(), LEVELS);
+        assert_eq!(layers[0].1, "M0 0h2v1h-1v1h-1z");
+        assert_eq!(layers[LEVELS - 1].1, "M0 1h1v1h-1z");
+    }
+
+    #[test]
+    fn many_maps_of_noise_stay_within_the_budget() {
+        let mut state = 1u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1 << 23)
+        };
+        let sample = Sample {
+            values: vec![
+                (0..6000).map(|_| next()).collect(),
+                (0..6000).map(|_| next()).collect(),
+            ],
+            ..Sample::default()
+        };
+        let clouds = vec![cloud(&sample); 132];
+        let maps = maps(&clouds, 60);
+        let bytes: usize = maps.iter().flat_map(|m| &m.layers).map(|l| l.1.len()).sum();
+        assert!(bytes <= BUDGET, "{bytes}");
+        assert!(maps[0].bins > FEWEST_BINS, "{}", maps[0].bins);
+    }
+
+    #[test]
+    fn ranges_follow_the_bulk_of_the_leading_lists() {
+        let mut values: Vec<f64> = (0..=1000).map(f64::from).collect();
+        values[1000] = 1e9;
+        let (low, high) = range(&[&values], &[]);
+        assert!(low < 5.0 && high < 1100.0, "{low} {high}");
+        let (_, wide) = range(&[&values], &[&[5e6]]);
+        assert!(wide > high && wide < 1600.0, "{wide}");
+        assert_eq!(range(&[&[f64::NAN], &[]], &[]), (-0.04, 1.04));
+    }
+}

@@ -1,0 +1,184 @@
+//! Figures in the style of the field: white ground, black frame, ticks inside.
+//!
+//! Every figure is a plain serde struct with one method, `draw`, that gives a
+//! [`Figure`] or says in a [`PlotError`] what is wrong with its input. Values
+//! that are not finite are left out of the drawing, never an error: a diverged
+//! member or an empty bin must not cost the reader the rest of the picture.
+//!
+//! Labels take simple markup: `p_{T}` lowers, `10^{3}` raises.
+
+mod axes;
+mod belt;
+mod calibration;
+mod canvas;
+mod cls_scan;
+mod colours;
+mod comparison;
+mod corner;
+mod coverage;
+mod density;
+mod distribution;
+mod favour;
+mod flow_steps;
+mod grid;
+mod impacts;
+mod isolines;
+mod legend;
+mod levels;
+mod likelihood_curve;
+mod losses;
+mod mass_plane;
+mod matrix;
+mod methods;
+mod panel;
+mod plane;
+mod profile_contours;
+mod pulls;
+mod ratio;
+mod render;
+mod residuals;
+mod shapes;
+mod style;
+mod symbols;
+mod t_distribution;
+pub(crate) mod text;
+mod ticks;
+mod trend;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+pub use belt::{Belt, BeltLevel, BeltPoint};
+pub use calibration::{Calibration, Point};
+pub use cls_scan::{ClsScan, ClsScanPoint};
+pub use comparison::{Comparison, Prediction, PredictionStyle, Series};
+pub use corner::Corner;
+pub use coverage::{Coverage, CoverageMethod, CoveragePoint};
+pub use density::Sample;
+pub use distribution::Distribution;
+pub use favour::Favour;
+pub use flow_steps::FlowSteps;
+pub use impacts::{ImpactRow, Impacts};
+pub use likelihood_curve::{CriticalCurve, CriticalPoint, LikelihoodCurve, ScanCurve};
+pub use losses::{LossCurves, Member};
+pub use mass_plane::MassPlane;
+pub use matrix::CorrelationMatrix;
+pub use methods::{MethodPrediction, Methods};
+pub use plane::{Contour, Plane};
+pub use profile_contours::ProfileContours;
+pub use pulls::{PullGroup, Pulls};
+pub use residuals::{Residual, ResidualRow, Residuals};
+pub use t_distribution::{TDistribution, TQuantile};
+pub use trend::MemberTrend;
+
+/// A finished figure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figure {
+    /// A complete SVG document, without an XML declaration, fit to be inlined.
+    pub svg: String,
+}
+
+impl Figure {
+    /// Rasterises the figure at twice its nominal size, in embedded DejaVu Sans.
+    ///
+    /// # Errors
+    /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
+    pub fn to_png(&self) -> Result<Vec<u8>, PlotError> {
+        render::png(&self.svg)
+    }
+}
+
+/// Why a figure could not be drawn.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub enum PlotError {
+    /// Bin edges that are no binning.
+    #[error("{what}: {found}; expected at least two finite edges in rising order")]
+    Edges {
+        /// Which edges.
+        what: String,
+        /// What was found instead.
+        found: String,
+    },
+    /// A list of the wrong length.
+    #[error("{what}: found {found} entries, expected {expected}")]
+    Length {
+        /// Which list.
+        what: String,
+        /// Entries it has.
+        found: usize,
+        /// Entries it should have.
+        expected: usize,
+    },
+    /// A figure without anything to show.
+    #[error("{what}: nothing to draw; give at least one {expected}")]
+    Empty {
+        /// Which figure.
+        what: String,
+        /// What is missing.
+        expected: String,
+    },
+    /// SVG to PNG failed.
+    #[error("rendering PNG: {0}")]
+    Render(String),
+}
+
+/// Checks that `edges` rise and are finite.
+fn check_edges(what: &str, edges: &[f64]) -> Result<(), PlotError> {
+    let found = if edges.len() < 2 {
+        format!("{} edges", edges.len())
+    } else if let Some(bad) = edges.iter().position(|edge| !edge.is_finite()) {
+        format!("edge {bad} is {}", edges[bad])
+    } else if let Some(bad) = edges.windows(2).position(|pair| pair[1] <= pair[0]) {
+        format!(
+            "edge {} ({}) is not above edge {bad} ({})",
+            bad + 1,
+            edges[bad + 1],
+            edges[bad]
+        )
+    } else {
+        return Ok(());
+    };
+    Err(PlotError::Edges {
+        what: what.to_owned(),
+        found,
+    })
+}
+
+/// Checks the length of one list.
+fn check_length(what: &str, found: usize, expected: usize) -> Result<(), PlotError> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(PlotError::Length {
+            what: what.to_owned(),
+            found,
+            expected,
+        })
+    }
+}
+
+#[cfg(test)]
+mod oddities;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edges_must_rise_and_be_finite() {
+        assert!(check_edges("x", &[0.0, 1.0, 2.0]).is_ok());
+        for bad in [&[][..], &[1.0], &[0.0, 0.0], &[0.0, f64::NAN], &[2.0, 1.0]] {
+            assert!(check_edges("x", bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn an_error_says_where_and_what() {
+        let error = check_edges("edges of m_{HH}", &[0.0, 2.0, 1.0]).expect_err("edges fall");
+        assert_eq!(
+            error.to_string(),
+            "edges of m_{HH}: edge 2 (1) is not above edge 1 (2); \
+             expected at least two finite edges in rising order"
+        );
+    }
+}

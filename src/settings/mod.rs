@@ -1,0 +1,100 @@
+//! What the user wrote, and what the program checks of it before any work.
+//!
+//! [`Config`] is the file, parsed strictly ([`parse`]) and checked for values
+//! that no run could use ([`Config::check`]). What needs the data (columns,
+//! selections, weights) is checked when the [`Plan`](crate::workflow::Plan)
+//! is made.
+
+mod blinding;
+mod check;
+mod comparison;
+mod interpolation;
+mod matrix;
+mod measurement;
+mod parse;
+mod raw;
+mod uses;
+
+pub(crate) use check::THREADS;
+
+use serde_json::{Value, json};
+
+pub use blinding::{Blinding, SampleRole};
+pub use comparison::{ComparisonConfig, ReweightingComparison};
+pub use interpolation::{
+    CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,
+    MassPlaneConfig, PredictedPart, Transform,
+};
+pub use measurement::{
+    Aggregate, CalibrationMethod, ChannelConfig, ContourConfig, Coordinate, CorrelationConfig,
+    FINITE_SAMPLE, FIXED_SUFFIX, GenerateConfig, GeneratedModel, HistogramConfig,
+    InterpolationCode, LikelihoodConfig, LimitConfig, Measurement, NotPositiveConfig,
+    ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX, RatioName, SystematicConfig,
+    TestStatistic, ToyEvents, ToysConfig, side,
+};
+pub use parse::{
+    ConfigError, EnsembleSpec, Experiment, load, load_experiment, parse, parse_experiment,
+};
+pub use raw::{
+    AxisValue, Bins, Combine, Config, DataConfig, DeviceConfig, EnsembleConfig, ExecutorConfig,
+    ExecutorKind, ExperimentConfig, FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany,
+    PlaneConfig, RegionConfig, ReportConfig, SampleConfig, Scalar, StreamConfig, TrainingConfig,
+    VariableConfig,
+};
+
+/// JSON Schema of the configuration. With a matrix, `${axis}` may stand wherever a
+/// value does.
+#[must_use]
+pub fn schema() -> serde_json::Value {
+    let mut config = schemars::schema_for!(Config).to_value();
+    allow_placeholders(&mut config);
+    let mut measurement = schemars::schema_for!(Measurement).to_value();
+    // one table of definitions; what both have is a superset with placeholders
+    let mut definitions = serde_json::Map::new();
+    for (name, schema) in [("Measurement", &mut measurement), ("Config", &mut config)] {
+        if let Value::Object(schema) = schema {
+            if let Some(Value::Object(own)) = schema.remove("$defs") {
+                definitions.extend(own);
+            }
+            schema.remove("$schema");
+            definitions.insert(name.to_owned(), Value::Object(std::mem::take(schema)));
+        }
+    }
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Sideband",
+        "description": "One experiment: ensembles, or a measurement (`method = \"measure\"`).",
+        "anyOf": [{ "$ref": "#/$defs/Config" }, { "$ref": "#/$defs/Measurement" }],
+        "$defs": definitions,
+    })
+}
+
+/// Lets a text `${...}` stand for every value that is no text itself.
+fn allow_placeholders(schema: &mut Value) {
+    match schema {
+        Value::Array(list) => list.iter_mut().for_each(allow_placeholders),
+        Value::Object(map) => {
+            for (key, inner) in map.iter_mut() {
+                allow_placeholders(inner);
+                match (key.as_str(), inner) {
+                    ("properties", Value::Object(properties)) => {
+                        properties.values_mut().for_each(or_placeholder);
+                    }
+                    ("items", items) => or_placeholder(items),
+                    _ => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn or_placeholder(schema: &mut Value) {
+    let kind = &schema["type"];
+    let is_value = ["number", "integer", "boolean"].iter().any(|k| kind == k);
+    // enumerations are referred to
+    if is_value || schema.get("$ref").is_some() || schema.get("oneOf").is_some() {
+        let text = json!({ "type": "string", "pattern": "\\$\\{[^}]+\\}" });
+        *schema = json!({ "anyOf": [schema.take(), text] });
+    }
+}

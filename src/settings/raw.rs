@@ -1,0 +1,663 @@
+//! The configuration as written: one struct a table, defaults where a default
+//! makes sense.
+
+use super::comparison::ComparisonConfig;
+use super::interpolation::InterpolationConfig;
+use super::measurement::RUN_PREFIX;
+use crate::batch::htcondor::HtcondorSettings;
+use crate::batch::slurm::SlurmSettings;
+use crate::training::{Normalise, Schedule, Split};
+use indexmap::IndexMap;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sideband_networks::{Activation, Kernels, Objective, OptimizerConfig};
+use std::path::Path;
+
+/// One experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// What is done, and under which seed.
+    pub experiment: ExperimentConfig,
+    /// Axes along which the rest of the file varies: every combination of their
+    /// values is an ensemble; `${axis}` stands for the value.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub matrix: IndexMap<String, Vec<AxisValue>>,
+    /// What computes.
+    #[serde(default)]
+    pub device: DeviceConfig,
+    /// Where members are trained, and how often they are saved.
+    #[serde(default)]
+    pub executor: ExecutorConfig,
+    /// Event samples.
+    pub data: DataConfig,
+    /// Regions by name.
+    pub regions: IndexMap<String, RegionConfig>,
+    /// Inputs of the networks.
+    #[serde(default)]
+    pub features: FeaturesConfig,
+    /// Shape of a network.
+    #[serde(default)]
+    pub model: ModelConfig,
+    /// Mass plane and flow of `method = "interpolate"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interpolation: Option<InterpolationConfig>,
+    /// How a member is trained.
+    pub training: TrainingConfig,
+    /// Members and how they are combined.
+    #[serde(default)]
+    pub ensemble: EnsembleConfig,
+    /// Diagnostics, plots and the report.
+    #[serde(default)]
+    pub report: ReportConfig,
+    /// Regions and methods of a matrix side by side.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparison: Option<ComparisonConfig>,
+}
+
+/// `[experiment]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentConfig {
+    /// Name of the experiment: letters, digits, `-`, `_` and `.`; also the name
+    /// of the run directory under `runs/`.
+    pub name: String,
+    /// Seed of every random number.
+    #[serde(default = "default_seed")]
+    pub seed: u64,
+    /// What is learned.
+    pub method: Method,
+    /// One line on what this is, shown in the report.
+    #[serde(default)]
+    pub description: String,
+}
+
+fn default_seed() -> u64 {
+    1
+}
+
+/// What is learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Reweight the source to the target with the exponential loss.
+    Reweight,
+    /// Density ratio target / source with binary cross-entropy.
+    Ratio,
+    /// The target itself, interpolated into a hole of the mass plane: Gaussian
+    /// process and conditional flow.
+    Interpolate,
+    /// A measurement with many ratios; its file has tables of its own.
+    Measure,
+}
+
+impl Method {
+    /// The loss that the method minimises.
+    #[must_use]
+    pub fn objective(self) -> Objective {
+        match self {
+            Self::Reweight => Objective::Exponential,
+            Self::Ratio | Self::Measure => Objective::CrossEntropy,
+            Self::Interpolate => Objective::Likelihood,
+        }
+    }
+}
+
+/// `[device]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeviceConfig {
+    /// `cpu`, `ndarray`, `wgpu`, `wgpu:N`, `wgpu:cpu`, `cuda` or `cuda:N`; or
+    /// several with commas between them: `cuda:0,cuda:1`.
+    pub name: String,
+    /// Training threads of each CPU, at most 1024; 0 = as many as the machine has.
+    pub threads: usize,
+    /// Members of a stacked block; 0 = what suits the device.
+    pub block: usize,
+    /// Memory of a GPU, MiB, from which the size of a block is chosen; 0 = not
+    /// known: blocks of 128, halved whenever memory runs out.
+    pub memory_mib: u64,
+    /// Fused operations where the device has them, or burn's alone. Numbers
+    /// differ by rounding.
+    pub kernels: Kernels,
+}
+
+impl DeviceConfig {
+    /// The devices by name.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.name.split(',').map(str::trim)
+    }
+
+    /// The kinds of devices, each once: `cpu`, `cuda`.
+    #[must_use]
+    pub fn kinds(&self) -> Vec<String> {
+        let kind = |name: &str| name.split(':').next().unwrap_or(name).to_owned();
+        let mut kinds: Vec<String> = self.names().map(kind).collect();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        Self {
+            name: "cpu".to_owned(),
+            threads: 0,
+            block: 0,
+            memory_mib: 0,
+            kernels: Kernels::Fused,
+        }
+    }
+}
+
+/// `[executor]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExecutorConfig {
+    /// Where members are trained.
+    pub kind: ExecutorKind,
+    /// Members that are claimed, and in a batch system submitted, together;
+    /// 0 = 4 on a CPU, 32 on a GPU, 10 in a batch system.
+    pub members: usize,
+    /// Seconds between two checkpoints of a member in training.
+    pub checkpoint_seconds: f64,
+    /// Epochs between two checkpoints; 0 = by time alone.
+    pub checkpoint_epochs: u32,
+    /// Seconds after which a worker that gives no sign is taken for dead.
+    pub stale_seconds: f64,
+    /// Seconds between two looks at the queue of a batch system.
+    pub poll_seconds: f64,
+    /// How often a lost task is submitted again.
+    pub resubmissions: u32,
+    /// What a Slurm job asks for.
+    pub slurm: SlurmSettings,
+    /// What an HTCondor job asks for.
+    pub htcondor: HtcondorSettings,
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self {
+            kind: ExecutorKind::Local,
+            members: 0,
+            checkpoint_seconds: 60.0,
+            checkpoint_epochs: 0,
+            stale_seconds: 120.0,
+            poll_seconds: 10.0,
+            resubmissions: 3,
+            slurm: SlurmSettings::default(),
+            htcondor: HtcondorSettings::default(),
+        }
+    }
+}
+
+/// Where members are trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutorKind {
+    /// In this process, on all listed devices.
+    #[default]
+    Local,
+    /// In a Slurm job array, a task a block.
+    Slurm,
+    /// In an HTCondor cluster, a process a block.
+    Htcondor,
+}
+
+/// A value of an axis of the matrix.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a number, a text, true or false, or a table with a `name` and such values"
+)]
+pub enum AxisValue {
+    /// A value that is its own name.
+    Scalar(Scalar),
+    /// A name and what goes with it.
+    Named {
+        /// The name.
+        name: String,
+        /// What `${axis.key}` stands for.
+        #[serde(flatten)]
+        fields: IndexMap<String, Scalar>,
+    },
+}
+
+/// A single value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number, a text, true or false")]
+pub enum Scalar {
+    /// A whole number.
+    Integer(i64),
+    /// A number.
+    Float(f64),
+    /// On or off.
+    Switch(bool),
+    /// A text.
+    Text(String),
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// Sample whose events are reweighted (2b); an interpolation needs none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SampleConfig>,
+    /// Sample that is to be predicted (4b).
+    pub target: SampleConfig,
+    /// Derived columns: name = expression.
+    #[serde(default)]
+    pub define: IndexMap<String, String>,
+    /// What to do with events whose feature is missing, NaN or infinite, whose one-hot value
+    /// is not listed, or whose observable in a channel has no value.
+    #[serde(default)]
+    pub on_missing: MissingPolicy,
+    /// Largest share of a sample's events that may be missing somewhere unasked: a
+    /// selection without a value, a plotted variable without one.
+    #[serde(default = "max_loss")]
+    pub max_loss: f64,
+    /// Reads the events while training, with a shuffle in windows: for data
+    /// larger than memory. Without it they are all held in memory.
+    #[serde(default)]
+    pub stream: Option<StreamConfig>,
+}
+
+/// The default of `data.max_loss`.
+pub(crate) fn max_loss() -> f64 {
+    0.05
+}
+
+/// `[data.stream]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StreamConfig {
+    /// Events of each class that are shuffled together, and held by each
+    /// training thread.
+    pub window: usize,
+    /// Events of each class that stay in memory if all in the files are
+    /// selected, and in that proportion else, drawn at random: they validate, and
+    /// the diagnostics are made of them.
+    pub sample: usize,
+    /// Events that are read ahead of the training, for each thread and class.
+    pub read_ahead: usize,
+}
+
+impl Default for StreamConfig {
+    fn default() -> Self {
+        Self {
+            window: 1 << 18,
+            sample: 200_000,
+            read_ahead: 1 << 17,
+        }
+    }
+}
+
+/// What to do with events whose feature is missing, NaN or infinite, whose one-hot value
+/// is not listed, or whose observable in a channel has no value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingPolicy {
+    /// Stop and say which.
+    #[default]
+    Error,
+    /// Leave them out and report how many.
+    Drop,
+}
+
+/// `[data.source]`, `[data.target]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SampleConfig {
+    /// Parquet or Arrow IPC files: a path, a glob, or a list of them, relative
+    /// to the folder where the program runs.
+    pub path: OneOrMany,
+    /// Which events are used; an expression over columns.
+    #[serde(default)]
+    pub selection: Option<String>,
+    /// Event weight; an expression over columns. 1 if absent.
+    #[serde(default)]
+    pub weight: Option<String>,
+    /// Integer columns that name an event. If absent, the file's place in the
+    /// sorted list and the row in it.
+    #[serde(default)]
+    pub id: Vec<String>,
+    /// Tells apart samples whose ids merely collide. Samples that share events
+    /// have the same namespace.
+    #[serde(default)]
+    pub namespace: String,
+    /// How the sample is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+/// One text or a list of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a text or a list of texts")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// A list.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// As a list.
+    #[must_use]
+    pub fn to_list(&self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text.clone()],
+            Self::Many(list) => list.clone(),
+        }
+    }
+}
+
+/// `[regions.NAME]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RegionConfig {
+    /// Which events are in the region; an expression over columns.
+    pub selection: String,
+    /// Keeps the target's events of this region out of counts, plots and files.
+    #[serde(default)]
+    pub blind: bool,
+    /// How the region is called in plots.
+    #[serde(default)]
+    pub label: Option<String>,
+}
+
+impl SampleConfig {
+    /// The same with paths that are meant from the run directory written out.
+    #[must_use]
+    pub fn in_run(&self, run: &Path) -> Self {
+        let place = |path: String| match path.strip_prefix(RUN_PREFIX) {
+            Some(inside) => run.join(inside).display().to_string(),
+            None => path,
+        };
+        Self {
+            path: match &self.path {
+                OneOrMany::One(path) => OneOrMany::One(place(path.clone())),
+                OneOrMany::Many(list) => OneOrMany::Many(list.iter().cloned().map(place).collect()),
+            },
+            ..self.clone()
+        }
+    }
+}
+
+impl Config {
+    /// The same with paths that are meant from the run directory written out.
+    #[must_use]
+    pub fn in_run(&self, run: &Path) -> Self {
+        let mut config = self.clone();
+        config.data.source = config.data.source.map(|sample| sample.in_run(run));
+        config.data.target = config.data.target.in_run(run);
+        config
+    }
+}
+
+impl DataConfig {
+    /// The samples that there are, with their roles.
+    pub fn samples(&self) -> impl Iterator<Item = (&'static str, &SampleConfig)> {
+        let source = self.source.iter().map(|sample| ("source", sample));
+        source.chain([("target", &self.target)])
+    }
+
+    /// How the source is called in plots.
+    #[must_use]
+    pub fn source_label(&self) -> &str {
+        let label = self.source.as_ref().and_then(|s| s.label.as_deref());
+        label.unwrap_or("source")
+    }
+
+    /// How the target is called in plots.
+    #[must_use]
+    pub fn target_label(&self) -> &str {
+        self.target.label.as_deref().unwrap_or("target")
+    }
+}
+
+/// `[features]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeaturesConfig {
+    /// Inputs: columns or expressions over columns.
+    pub inputs: Vec<String>,
+    /// Columns that become one input for each of the listed values.
+    #[serde(default)]
+    pub one_hot: IndexMap<String, Vec<f64>>,
+    /// Axis labels of inputs in plots.
+    #[serde(default)]
+    pub labels: IndexMap<String, String>,
+}
+
+/// `[model]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// Widths of the hidden layers.
+    pub hidden: Vec<usize>,
+    /// Activation after every hidden layer.
+    pub activation: Activation,
+    /// Probability to drop a hidden unit in training; 0 = off.
+    pub dropout: f64,
+    /// Batch normalisation before every activation.
+    pub batch_norm: bool,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            hidden: vec![50, 50, 50],
+            activation: Activation::Relu,
+            dropout: 0.0,
+            batch_norm: false,
+        }
+    }
+}
+
+/// `[training]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrainingConfig {
+    /// Region whose events are trained on.
+    pub region: String,
+    /// Rows of a batch, half of each class.
+    #[serde(default = "default_batch")]
+    pub batch: usize,
+    /// Largest number of epochs; an epoch is one pass over the larger class.
+    #[serde(default = "default_epochs")]
+    pub epochs: u32,
+    /// Epochs without improvement on the validation fold after which a member
+    /// stops.
+    #[serde(default = "default_patience")]
+    pub patience: u32,
+    /// Fraction of events that decides when to stop.
+    #[serde(default = "default_fraction")]
+    pub validation: f64,
+    /// Fraction of events that no member sees, kept for the diagnostics.
+    #[serde(default = "default_fraction")]
+    pub held_out: f64,
+    /// How events are divided into folds.
+    #[serde(default)]
+    pub split: Split,
+    /// Number of folds with `split = "folds"`.
+    #[serde(default = "default_folds")]
+    pub folds: u32,
+    /// What the two sums of the loss are divided by.
+    #[serde(default)]
+    pub normalise: Normalise,
+    /// Optimizer and its constants.
+    #[serde(default)]
+    pub optimizer: OptimizerConfig,
+    /// Initial learning rate.
+    #[serde(default = "default_learning_rate")]
+    pub learning_rate: f64,
+    /// Change of the learning rate.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Largest norm of a member's gradient.
+    #[serde(default)]
+    pub gradient_clip: Option<f64>,
+    /// L2 penalty beta of the loss (beta sum w^2), on weights.
+    #[serde(default)]
+    pub l2: f64,
+    /// Further attempts of a member that diverges, each from a new stream.
+    #[serde(default = "default_retries")]
+    pub retries: u32,
+}
+
+fn default_batch() -> usize {
+    1024
+}
+fn default_epochs() -> u32 {
+    200
+}
+fn default_patience() -> u32 {
+    15
+}
+fn default_fraction() -> f64 {
+    0.2
+}
+fn default_folds() -> u32 {
+    5
+}
+fn default_learning_rate() -> f64 {
+    1e-3
+}
+fn default_retries() -> u32 {
+    1
+}
+
+/// `[ensemble]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EnsembleConfig {
+    /// Number of members.
+    pub members: u32,
+    /// Poisson(1) weight for every event in every member.
+    pub bootstrap: bool,
+    /// What the nominal weight of an event is.
+    pub combine: Combine,
+    /// Fraction of members that must succeed for a result.
+    pub minimum: f64,
+}
+
+impl Default for EnsembleConfig {
+    fn default() -> Self {
+        Self {
+            members: 100,
+            bootstrap: true,
+            combine: Combine::Mean,
+            minimum: 0.9,
+        }
+    }
+}
+
+/// How members make the nominal weight of an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Combine {
+    /// Mean of the members' weights: histograms of it are the means of the
+    /// members' histograms.
+    #[default]
+    Mean,
+    /// Median of the members' weights.
+    Median,
+}
+
+/// `[report]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Title of the report; the experiment's name if absent.
+    pub title: Option<String>,
+    /// Words on the data, put on every plot.
+    pub data_label: String,
+    /// Distributions beside those of the inputs.
+    pub variables: Vec<VariableConfig>,
+    /// Bins of the inputs' distributions.
+    pub bins: usize,
+    /// Two-dimensional distributions.
+    pub planes: Vec<PlaneConfig>,
+    /// Members of the classifier that tells reweighted source from target (the
+    /// AUC); 0 = no AUC.
+    pub classifier_members: u32,
+    /// Significance below which a distribution counts as not closed.
+    pub p_value: f64,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self {
+            title: None,
+            data_label: String::new(),
+            variables: Vec::new(),
+            bins: 15,
+            planes: Vec::new(),
+            classifier_members: 10,
+            p_value: 0.01,
+        }
+    }
+}
+
+/// One entry of `report.variables`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VariableConfig {
+    /// Name of the distribution in files and keys.
+    pub name: String,
+    /// Expression over columns; the name if absent.
+    #[serde(default)]
+    pub expression: Option<String>,
+    /// Axis label; the name if absent.
+    #[serde(default)]
+    pub label: Option<String>,
+    /// Bin edges, or a number of bins of equal content.
+    pub bins: Bins,
+    /// Logarithmic event axis.
+    #[serde(default)]
+    pub log: bool,
+}
+
+/// Bin edges, or a number of bins of equal content of the source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a list of increasing edges or a number of bins")]
+pub enum Bins {
+    /// Number of bins.
+    Number(usize),
+    /// Edges.
+    Edges(Vec<f64>),
+}
+
+/// One entry of `report.planes`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlaneConfig {
+    /// Name in files and keys.
+    pub name: String,
+    /// Expression of the horizontal axis.
+    pub x: String,
+    /// Expression of the vertical axis.
+    pub y: String,
+    /// Lowest and highest value, horizontally.
+    pub x_range: [f64; 2],
+    /// Lowest and highest value, vertically.
+    pub y_range: [f64; 2],
+    /// Bins along each axis.
+    #[serde(default = "default_plane_bins")]
+    pub bins: usize,
+    /// Axis labels.
+    #[serde(default)]
+    pub x_label: Option<String>,
+    /// Axis labels.
+    #[serde(default)]
+    pub y_label: Option<String>,
+    /// Draws the SR and CR borders of the HH -> 4b mass plane.
+    #[serde(default)]
+    pub hh_borders: bool,
+}
+
+fn default_plane_bins() -> usize {
+    25
+}

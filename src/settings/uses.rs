@@ -1,0 +1,253 @@
+//! Settings that would have no effect: each key that only some configurations use,
+//! and which those are.
+//!
+//! What a file shares between the ensembles of a matrix may be used by some of them
+//! alone; a key that none of them uses is refused, unless it says what is so anyway.
+
+use super::parse::{ConfigError, Experiment};
+use super::raw::{Config, Method};
+use crate::training::Split;
+use sideband_numerics::expression::written;
+use toml::{Table, Value};
+
+/// A key that is not used by every configuration.
+struct Use {
+    key: &'static str,
+    /// Whether a configuration uses it.
+    by: fn(&Config) -> bool,
+    /// The same in words.
+    words: &'static str,
+}
+
+fn has_source(config: &Config) -> bool {
+    config.experiment.method != Method::Interpolate
+}
+
+fn interpolates(config: &Config) -> bool {
+    config.experiment.method == Method::Interpolate
+}
+
+fn has_folds(config: &Config) -> bool {
+    config.training.split == Split::Folds
+}
+
+fn has_fraction(config: &Config) -> bool {
+    config.training.split != Split::Folds
+}
+
+const OF_RATIOS: &str = "`method = \"reweight\"` and `\"ratio\"`";
+
+const USES: &[Use] = &[
+    of_ratios("data.source"),
+    of_ratios("data.stream"),
+    of_ratios("features.inputs"),
+    of_ratios("features.one_hot"),
+    of_ratios("features.labels"),
+    of_ratios("model.hidden"),
+    of_ratios("model.activation"),
+    of_ratios("model.dropout"),
+    of_ratios("model.batch_norm"),
+    of_ratios("training.normalise"),
+    of_ratios("ensemble.combine"),
+    of_ratios("report.bins"),
+    of_ratios("report.planes"),
+    of_ratios("report.classifier_members"),
+    Use {
+        key: "interpolation",
+        by: interpolates,
+        words: "`method = \"interpolate\"`",
+    },
+    Use {
+        key: "training.folds",
+        by: has_folds,
+        words: "`training.split = \"folds\"`",
+    },
+    Use {
+        key: "training.held_out",
+        by: has_fraction,
+        words: "`training.split = \"shared\"` and `\"member\"`",
+    },
+];
+
+const fn of_ratios(key: &'static str) -> Use {
+    Use {
+        key,
+        by: has_source,
+        words: OF_RATIOS,
+    }
+}
+
+/// Values that say of a key that it is not used.
+const OFF: &[(&str, i64)] = &[("report.classifier_members", 0)];
+
+/// A configuration with nothing but what must be there.
+const SMALLEST: &str = "experiment = { name = \"x\", method = \"reweight\" }
+data = { target = { path = \"x\" } }
+regions = { x = { selection = \"1\" } }
+training = { region = \"x\" }";
+
+fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
+    let value = table.get(first)?;
+    match (rest, value) {
+        ("", value) => Some(value),
+        (rest, Value::Table(inner)) => lookup(inner, rest),
+        _ => None,
+    }
+}
+
+fn wrong(key: &str, reason: String) -> ConfigError {
+    ConfigError::Other {
+        path: key.to_owned(),
+        reason,
+    }
+}
+
+impl Experiment {
+    /// Whether every setting has an effect on one of the ensembles.
+    ///
+    /// # Errors
+    /// [`ConfigError::Other`] with the first that has none.
+    pub fn check_uses(&self) -> Result<(), ConfigError> {
+        let unreadable = |e: &dyn std::fmt::Display| wrong("top level", e.to_string());
+        let smallest: Config = toml::from_str(SMALLEST).map_err(|e| unreadable(&e))?;
+        let smallest = Table::try_from(&smallest).map_err(|e| unreadable(&e))?;
+        for spec in &self.ensembles {
+            let written = Table::try_from(&spec.config).map_err(|e| unreadable(&e))?;
+            for Use { key, by, words } in USES {
+                let value = lookup(&written, key);
+                let is_said = value != lookup(&smallest, key) && !is_off(key, value);
+                if is_said && !self.ensembles.iter().any(|e| by(&e.config)) {
+                    let found = value.map_or_else(String::new, |v| match v {
+                        Value::Table(_) => "a table".to_owned(),
+                        other => other.to_string(),
+                    });
+                    let reason = format!(
+                        "found {found}, which changes nothing here: only {words} use it; leave \
+                         it out"
+                    );
+                    return Err(wrong(key, reason));
+                }
+            }
+        }
+        self.check_labels()
+    }
+
+    /// Whether every label of an input is that of one.
+    fn check_labels(&self) -> Result<(), ConfigError> {
+        let features = || self.ensembles.iter().map(|e| &e.config.features);
+        for label in features().flat_map(|f| f.labels.keys()) {
+            let is_input = features().any(|f| {
+                let one_hot = |(column, values): (&String, &Vec<f64>)| {
+                    values
+                        .iter()
+                        .any(|v| *label == format!("{} == {v:?}", written(column)))
+                };
+                f.inputs.contains(label) || f.one_hot.iter().any(one_hot)
+            });
+            if !is_input {
+                let reason = format!(
+                    "`{label}` is no input, so that its label changes nothing; write it as it \
+                     stands in features.inputs, or leave it out"
+                );
+                return Err(wrong("features.labels", reason));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_off(key: &str, value: Option<&Value>) -> bool {
+    let off = OFF.iter().filter(|(k, _)| *k == key);
+    off.map(|(_, number)| Value::Integer(*number))
+        .any(|off| value == Some(&off))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_experiment;
+    use super::*;
+
+    /// Keys that every method uses, whole tables by their names.
+    const ALWAYS: &[&str] = &[
+        "experiment",
+        "matrix",
+        "device",
+        "executor",
+        "comparison",
+        "regions",
+        "data.target",
+        "data.define",
+        "data.on_missing",
+        "data.max_loss",
+        "training.region",
+        "training.batch",
+        "training.epochs",
+        "training.patience",
+        "training.validation",
+        "training.split",
+        "training.optimizer",
+        "training.learning_rate",
+        "training.schedule",
+        "training.gradient_clip",
+        "training.l2",
+        "training.retries",
+        "ensemble.members",
+        "ensemble.bootstrap",
+        "ensemble.minimum",
+        "report.title",
+        "report.data_label",
+        "report.variables",
+        "report.p_value",
+    ];
+
+    /// A new key must be said to be used by all, or by whom.
+    #[test]
+    fn every_key_is_in_one_of_the_lists() {
+        let schema = schemars::schema_for!(Config).to_value();
+        let properties = |of: &serde_json::Value| -> Vec<String> {
+            let all = of["properties"].as_object().expect("a table");
+            all.keys().cloned().collect()
+        };
+        let mut found = 0;
+        for table in properties(&schema) {
+            let known = |key: &str| ALWAYS.contains(&key) || USES.iter().any(|u| u.key == key);
+            if known(&table) {
+                continue;
+            }
+            let name = match table.as_str() {
+                "data" => "DataConfig".to_owned(),
+                other => format!("{}{}Config", other[..1].to_uppercase(), &other[1..]),
+            };
+            for key in properties(&schema["$defs"][name]) {
+                found += 1;
+                let key = format!("{table}.{key}");
+                assert!(known(&key), "{key}");
+            }
+        }
+        assert!(found > 30, "{found}");
+    }
+
+    #[test]
+    fn what_changes_nothing_is_refused() {
+        let message = |settings: &[&str]| {
+            let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
+            let text = super::super::parse::tests::SMALL;
+            let experiment = parse_experiment(text, &settings).unwrap();
+            experiment
+                .check_uses()
+                .map_or_else(|e| e.to_string(), |()| "fine".to_owned())
+        };
+        assert_eq!(message(&[]), "fine");
+        assert_eq!(message(&["training.folds=5"]), "fine");
+        for (setting, key) in [
+            ("training.folds=7", "training.folds"),
+            ("features.labels={z='Z'}", "features.labels"),
+        ] {
+            let text = message(&[setting]);
+            assert!(text.contains(&format!("`{key}`")), "{text}");
+        }
+        let folds = ["training.split=folds", "training.folds=7"];
+        assert_eq!(message(&folds), "fine");
+    }
+}

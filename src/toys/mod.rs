@@ -1,0 +1,10 @@
+//! Studies of many pseudo-experiments: every toy is a function of the seed, the point
+//! and its number, finished ones are kept in files.
+
+mod file;
+mod study;
+#[cfg(test)]
+mod tests;
+
+pub use file::RecordError;
+pub use study::{Chunks, Study, StudyError, Toy, finished_toys};

@@ -1,0 +1,198 @@
+//! What training takes on this machine: a second of it, measured.
+
+use super::campaign::open_devices;
+use super::comparison::check_quadrants;
+use super::pipeline::{RunError, RunOptions, plan, threads};
+use super::planned::Planned;
+use crate::batch::{Block, blocks};
+use crate::settings::Experiment;
+use crate::training::{
+    List, Member, MemoryModel, Observer, Resources, block_size, steps_per_epoch, train_local,
+};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+/// Time that is measured.
+const MEASURE: Duration = Duration::from_millis(1200);
+/// Time before that, in which caches fill and kernels are compiled.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// What a run will take.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    /// One ensemble each, in the order of the experiment.
+    pub ensembles: Vec<EnsembleEstimate>,
+    /// All blocks.
+    pub blocks: Vec<Block>,
+    /// The largest family's: program and device, all threads together.
+    pub resident_bytes: Option<u64>,
+}
+
+/// What an ensemble will take.
+#[derive(Clone, Debug)]
+pub struct EnsembleEstimate {
+    /// Its name.
+    pub name: String,
+    /// Its family.
+    pub family: usize,
+    /// Number of members.
+    pub members: u32,
+    /// Training events of source and target.
+    pub events: [u64; 2],
+    /// Members that train at once.
+    pub at_once: usize,
+    /// Bytes by the memory model, with those members.
+    pub model_bytes: u64,
+    /// Member-events per second, measured.
+    pub rate: f64,
+    /// Seconds, if every member stops as early as it may, and if none stops
+    /// before the last epoch.
+    pub seconds: [f64; 2],
+}
+
+/// Counts rows for a second and then stops the training.
+struct Clock {
+    state: Mutex<(Option<Instant>, u64)>,
+    started: Instant,
+}
+
+impl Clock {
+    fn rate(&self) -> f64 {
+        let (begin, rows) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        begin.map_or(0.0, |begin| {
+            rows as f64 / begin.elapsed().as_secs_f64().max(1e-3)
+        })
+    }
+}
+
+impl Observer for Clock {
+    fn interrupted(&self) -> bool {
+        self.started.elapsed() > MEASURE + WARM_UP
+    }
+    fn trained(&self, _: &str, rows: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.0 {
+            Some(_) => state.1 += rows,
+            None if self.started.elapsed() >= WARM_UP => state.0 = Some(Instant::now()),
+            None => {}
+        }
+    }
+    fn finished(&self, _: &Member) {}
+}
+
+/// Reads every ensemble, checks it, and trains one of each family for a second.
+/// `visit` gets each plan.
+///
+/// # Errors
+/// [`RunError`] if a configuration does not fit its data or device.
+pub fn estimate(
+    experiment: &Experiment,
+    options: &RunOptions,
+    measure: bool,
+    visit: &mut dyn FnMut(&Planned),
+) -> Result<Estimate, RunError> {
+    let devices = open_devices(experiment)?;
+    let blocks = blocks(experiment);
+    let mut rates: Vec<(usize, f64)> = Vec::new();
+    let mut resident_bytes = None;
+    let mut ensembles = Vec::new();
+    for (place, spec) in experiment.ensembles.iter().enumerate() {
+        let plan = plan(spec, options, &|_| {})?;
+        check_quadrants(experiment, spec, &plan)?;
+        visit(&plan);
+        let config = &spec.config;
+        let members = config.ensemble.members;
+        let family = blocks
+            .iter()
+            .find(|block| block.units.iter().any(|unit| unit.task == place))
+            .map_or(0, |block| block.family);
+        let resources = Resources {
+            devices: &devices,
+            threads: threads(config),
+            block: config.device.block,
+            device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
+        };
+        let task = plan.task();
+        let model = MemoryModel::new(&task);
+        let at_once: usize = devices
+            .iter()
+            .map(|device| {
+                let block = block_size(
+                    resources.block,
+                    device.is_cpu(),
+                    resources.device_memory,
+                    model,
+                );
+                block
+                    * if device.is_cpu() {
+                        resources.threads
+                    } else {
+                        1
+                    }
+            })
+            .sum::<usize>()
+            .min(members as usize);
+        let known = rates.iter().find(|(f, _)| *f == family);
+        let rate = match known {
+            Some((_, rate)) => *rate,
+            None if !measure => 0.0,
+            None => {
+                let clock = Clock {
+                    state: Mutex::new((None, 0)),
+                    started: Instant::now(),
+                };
+                let ledger = List::new(0..at_once as u32, |_: &Member| Ok(()));
+                train_local(std::slice::from_ref(&task), resources, &ledger, &clock)?;
+                resident_bytes = resident_bytes.max(peak_resident());
+                rates.push((family, clock.rate()));
+                clock.rate()
+            }
+        };
+        // the last members may not fill all places
+        let rounds = (members as usize).div_ceil(at_once.max(1)) * at_once;
+        let epoch = (steps_per_epoch(&task) * config.training.batch) as f64 * rounds as f64;
+        let seconds = [
+            (config.training.patience + 1).min(config.training.epochs),
+            config.training.epochs,
+        ]
+        .map(|epochs| f64::from(epochs) * epoch / rate);
+        let classes = task.sample.classes().len();
+        let events = match plan.stream() {
+            Some(stream) => [0, 1].map(|class| stream.classes[class].rows),
+            // the target is the last of the classes
+            None => [2, 1].map(|back| match classes.checked_sub(back) {
+                Some(class) => plan.fold_counts(class)[0] as u64,
+                None => 0,
+            }),
+        };
+        ensembles.push(EnsembleEstimate {
+            name: spec.name.clone(),
+            family,
+            members,
+            events,
+            at_once,
+            model_bytes: plan.event_bytes()
+                + model.device_bytes(at_once)
+                + plan.stream().map_or(0, |source| {
+                    (at_once.max(1) - 1) as u64 * source.window_bytes(plan.settings())
+                })
+                + at_once as u64 * model.host_member,
+            rate,
+            seconds,
+        });
+    }
+    Ok(Estimate {
+        ensembles,
+        blocks,
+        resident_bytes,
+    })
+}
+
+/// Largest resident memory of this process so far, where the system says it.
+fn peak_resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib << 10)
+}

@@ -1,0 +1,526 @@
+//! One sample of events, opened and read as the configuration says.
+
+use super::plan::{PlanError, region_index, settings};
+use crate::events::{
+    BUILTINS, Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED,
+    Hidden, IdSpec, Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest,
+    StreamOptions,
+};
+use crate::settings::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
+use crate::training::{ClassSource, Streams, is_streamed};
+use sideband_numerics::expression::written;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Events of a chunk of a stream.
+const CHUNK_ROWS: usize = 1 << 14;
+
+/// A sample in memory.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// `source` or `target`.
+    pub role: &'static str,
+    /// How it is called in plots.
+    pub label: String,
+    /// The files it came from.
+    pub files: Vec<FileRecord>,
+    /// Its selected events; features as read, not standardised.
+    pub table: EventTable,
+    /// Events that are missing somewhere, by reason.
+    pub losses: Losses,
+    /// Whether events are named by file and row for want of id columns.
+    pub ids_by_row: bool,
+    /// Built-in columns that were computed.
+    pub(super) computed: BTreeSet<&'static str>,
+    /// Built-in columns that are columns of the files, which then mean those.
+    pub(super) stored: BTreeSet<&'static str>,
+    /// Where the rest is, if the table has only a share of the events.
+    pub rest: Option<Rest>,
+}
+
+/// The events of a sample that is larger than memory.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    /// The files.
+    pub dataset: Arc<Dataset>,
+    /// What a result needs of each event: regions, inputs, weight and id.
+    pub all: Arc<ScanRequest>,
+    /// The training region as training reads it, and how much there is of it.
+    pub training: ClassSource,
+    /// Selected events in the files.
+    pub events: u64,
+    /// Sum of their weights.
+    pub weight: f64,
+    /// Selected events in each region, in the configuration's order.
+    pub in_regions: Vec<u64>,
+    /// Those of them that are in the training region as well.
+    pub in_training: Vec<u64>,
+    /// How much is read ahead.
+    pub options: StreamOptions,
+}
+
+/// Names and expressions of what is read beside weights and ids.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub features: Vec<(String, String)>,
+    pub columns: Vec<(String, String)>,
+    /// Whether the names of columns are keys of the configuration.
+    pub columns_are_keys: bool,
+    /// Selections beside the regions', numbered after them.
+    pub flags: Vec<(String, String)>,
+    /// Columns that events of a region must have, by their place in `columns`, and the
+    /// number of the region.
+    pub needed: Vec<(usize, usize)>,
+    /// How many of the features, from the first, are binned or averaged: of these, what
+    /// `f32` does not hold exactly is read in `f64` as well.
+    pub exact: usize,
+}
+
+/// Marks the name of a feature's own column in `f64`.
+const EXACT: &str = "features.inputs, ";
+
+/// All inputs of the networks, as (name, expression): the listed ones, then one
+/// for each value of each one-hot column.
+pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
+    let listed = config
+        .features
+        .inputs
+        .iter()
+        .map(|text| (text.clone(), text.clone()));
+    let one_hot = config.features.one_hot.iter().flat_map(|(column, values)| {
+        values.iter().map(move |value| {
+            let text = format!("{} == {value:?}", written(column));
+            (text.clone(), text)
+        })
+    });
+    listed.chain(one_hot).collect()
+}
+
+/// What each one-hot column can be: its name in messages, its expression, the values.
+pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
+    let columns = config.features.one_hot.iter();
+    let columns = columns.map(|(column, values)| {
+        let key = format!("features.one_hot.{column}");
+        (key, written(column), values.clone())
+    });
+    columns.collect()
+}
+
+impl Sample {
+    /// Opens, checks and reads a sample: its role, and where the configuration has it;
+    /// what may be looked at, and whose events they are.
+    ///
+    /// # Errors
+    /// [`PlanError`] that names the key and what is wrong with the data.
+    pub(crate) fn load(
+        (role, place): (&'static str, &str),
+        config: &Config,
+        sample: &SampleConfig,
+        wanted: &Wanted,
+        base: &Path,
+        (blinding, whose): (&Blinding, SampleRole),
+    ) -> Result<Self, PlanError> {
+        let data = |key: &str| {
+            let key = format!("{place}.{key}");
+            move |source| PlanError::data(key, source)
+        };
+        let dataset = Dataset::open(&sample.path.to_list(), base).map_err(data("path"))?;
+        let definitions: BTreeMap<String, String> = config
+            .data
+            .define
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        let resolver = Resolver::new(dataset.columns(), &definitions)
+            .map_err(|e| PlanError::data("data.define".to_owned(), e))?;
+        let compile = |key: String, text: &str| {
+            resolver.compile(text).map_err(|e| {
+                // a common expression fails for one of the samples
+                let of_sample = key.starts_with(&format!("{place}."));
+                let place = if of_sample {
+                    ""
+                } else {
+                    &format!(" (in {place})")
+                };
+                PlanError::data(key.clone() + place, e)
+            })
+        };
+        let mut regions = Vec::with_capacity(config.regions.len());
+        for (name, region) in &config.regions {
+            let compiled = compile(format!("regions.{name}.selection"), &region.selection)?;
+            regions.push((name.clone(), compiled));
+        }
+        let training = config.regions.get_index_of(&config.training.region);
+        let hidden = blinding.hidden(whose, &regions, training);
+        let mut request = ScanRequest {
+            flags: regions,
+            require_any_flag: true,
+            // rows of different samples are different events
+            id_namespace: if sample.id.is_empty() {
+                format!("{role}/{}", sample.namespace)
+            } else {
+                sample.namespace.clone()
+            },
+            on_missing: match config.data.on_missing {
+                MissingPolicy::Error => OnMissing::Error,
+                MissingPolicy::Drop => OnMissing::Drop,
+            },
+            ..ScanRequest::new(hidden)
+        };
+        if let Some(text) = &sample.selection {
+            request.selection = Some(compile(format!("{place}.selection"), text)?);
+        }
+        if let Some(text) = &sample.weight {
+            request.weight = Some(compile(format!("{place}.weight"), text)?);
+        }
+        for (name, text) in &wanted.flags {
+            request
+                .flags
+                .push((name.clone(), compile(name.clone(), text)?));
+        }
+        let mut first = config.features.inputs.len();
+        for (name, column, listed) in categories(config) {
+            let value = compile(name.clone(), &column)?;
+            let inputs = first..first + listed.len();
+            first = inputs.end;
+            request.categories.push(Category {
+                name,
+                value,
+                listed,
+                inputs,
+            });
+        }
+        for (name, text) in &wanted.columns {
+            let key = match wanted.columns_are_keys {
+                true => name.clone(),
+                false => format!("report, {name}"),
+            };
+            let compiled = compile(key, text)?;
+            if !wanted.columns_are_keys && name != text.trim() && resolver.knows(name) {
+                return Err(PlanError::Interpolation {
+                    key: "report.variables".to_owned(),
+                    reason: format!(
+                        "`{name}` is the name of a column or definition in {place} and here of \
+                         `{text}`; give the distribution another name"
+                    ),
+                });
+            }
+            request.columns.push((name.clone(), compiled));
+        }
+        for (column, region) in &wanted.needed {
+            match request.needed.iter_mut().find(|(c, _)| c == column) {
+                Some((_, flags)) => *flags |= 1 << region,
+                None => request.needed.push((*column, 1 << region)),
+            }
+        }
+        for (k, (name, text)) in wanted.features.iter().enumerate() {
+            let compiled = compile("features.inputs".to_owned(), text)?;
+            if k < wanted.exact && !dataset.is_single(&compiled) {
+                let name = format!("{EXACT}{name}");
+                request.columns.push((name, compiled.clone()));
+            }
+            request.features.push((name.clone(), compiled));
+        }
+        request.id = if sample.id.is_empty() {
+            IdSpec::FileRow
+        } else {
+            IdSpec::Columns(sample.id.clone())
+        };
+        let computed = request.builtins();
+        let names = BUILTINS.iter().map(|builtin| builtin.name);
+        let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
+        let stored = names.filter(is_stored).collect();
+        let failed = |e| PlanError::data(place.to_owned(), e);
+        let mut files = dataset.digest().map_err(data("path"))?;
+        if whose == SampleRole::Data && blinding.is_closed() {
+            files.iter_mut().for_each(|file| file.rows = None);
+        }
+        let (table, rest) = match &config.data.stream {
+            None => (dataset.scan(&request, None).map_err(failed)?, None),
+            Some(stream) => {
+                let (table, rest) =
+                    draw(Arc::new(dataset), request, config, stream).map_err(failed)?;
+                (table, Some(rest))
+            }
+        };
+        let losses = losses(place, config, &table, rest.as_ref());
+        if let Some(loss) = losses.beyond(config.data.max_loss) {
+            return Err(PlanError::Lost {
+                what: losses.sentence(loss),
+                limit: config.data.max_loss,
+            });
+        }
+        Ok(Self {
+            role,
+            label: sample.label.clone().unwrap_or_else(|| role.to_owned()),
+            files,
+            losses,
+            table,
+            ids_by_row: sample.id.is_empty(),
+            computed,
+            stored,
+            rest,
+        })
+    }
+
+    /// Inputs of an event, as they were read.
+    pub(crate) fn features(&self, row: usize) -> &[f32] {
+        let width = self.table.n_features;
+        &self.table.features[row * width..(row + 1) * width]
+    }
+
+    /// Events in a region.
+    pub(crate) fn in_region(&self, region: usize) -> impl Iterator<Item = usize> {
+        self.table
+            .flags
+            .iter()
+            .enumerate()
+            .filter(move |(_, flags)| *flags >> region & 1 == 1)
+            .map(|(row, _)| row)
+    }
+
+    /// Events of the training region that may be trained on: no hidden ones, opened or
+    /// not, so that members do not depend on that.
+    pub(crate) fn trained(&self, training: usize) -> impl Iterator<Item = usize> {
+        self.in_region(training)
+            .filter(|row| self.table.flags[*row] & HIDDEN == 0)
+    }
+
+    /// Number of events in a region, and of those that the training region selects as
+    /// well, wherever they are.
+    pub(super) fn count(&self, region: usize, training: usize) -> [u64; 2] {
+        if let Some(rest) = &self.rest {
+            return [rest.in_regions[region], rest.in_training[region]];
+        }
+        let both = |row: &usize| selects(self.table.flags[*row], training);
+        [
+            self.in_region(region).count() as u64,
+            self.in_region(region).filter(both).count() as u64,
+        ]
+    }
+
+    /// Values of one of the columns.
+    pub(crate) fn column(&self, name: &str) -> Option<&[f64]> {
+        self.table
+            .columns
+            .iter()
+            .find(|(n, _)| n == name)
+            .map(|(_, values)| values.as_slice())
+    }
+
+    /// Values of the feature number `k`, called `name`, of all events, as they are in the
+    /// files.
+    pub(crate) fn feature(&self, k: usize, name: &str) -> FeatureValues<'_> {
+        match self.column(&format!("{EXACT}{name}")) {
+            Some(values) => FeatureValues::Double(values),
+            None => FeatureValues::Single {
+                features: self.table.features.get(k..).unwrap_or_default(),
+                width: self.table.n_features.max(1),
+            },
+        }
+    }
+}
+
+/// Values of a feature in `f64`, wherever they are kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum FeatureValues<'a> {
+    /// A column of its own.
+    Double(&'a [f64]),
+    /// Every `width`-th of the networks' inputs, which hold it exactly.
+    Single {
+        /// From the feature of the first event on.
+        features: &'a [f32],
+        /// Features of an event.
+        width: usize,
+    },
+}
+
+impl FeatureValues<'_> {
+    /// Of an event.
+    pub(crate) fn at(self, row: usize) -> f64 {
+        match self {
+            Self::Double(values) => values[row],
+            Self::Single { features, width } => f64::from(features[row * width]),
+        }
+    }
+}
+
+/// What is missing of a sample, by the keys of the configuration.
+fn losses(place: &str, config: &Config, table: &EventTable, rest: Option<&Rest>) -> Losses {
+    let key = |loss: &Loss| match loss.kind {
+        LossKind::Selection => format!("{place}.selection"),
+        LossKind::Region if config.regions.contains_key(&loss.name) => {
+            format!("regions.{}.selection", loss.name)
+        }
+        _ => match loss.name.strip_prefix("interpolation:") {
+            Some("category") => "interpolation.category.column".to_owned(),
+            Some(axis) => format!("interpolation.plane.{axis}"),
+            None => loss
+                .name
+                .strip_prefix(EXACT)
+                .unwrap_or(&loss.name)
+                .to_owned(),
+        },
+    };
+    let mut lost: Vec<Loss> = table.report.losses.clone();
+    // those of a feature's own column are those of the feature
+    lost.retain(|loss| !loss.name.starts_with(EXACT));
+    for loss in &mut lost {
+        loss.name = key(loss);
+    }
+    if table.report.duplicate_ids > 0 {
+        lost.push(Loss {
+            kind: LossKind::Id,
+            name: format!("{place}.id"),
+            events: table.report.duplicate_ids,
+            weight: 0.0,
+            first: None,
+        });
+    }
+    Losses {
+        sample: place.to_owned(),
+        events: rest.map_or(table.len() as u64, |rest| rest.events),
+        weight: rest.map_or_else(|| table.weights.iter().sum(), |rest| rest.weight),
+        lost,
+    }
+}
+
+/// Whether the training region selects an event with these flags, hidden or not.
+fn selects(flags: u64, training: usize) -> bool {
+    flags & (1 << training | HIDDEN_IN_WATCHED) != 0
+}
+
+/// Number of events of a sample for which all of the given expressions hold, blind or
+/// not: for checks that must see what nothing else may. What is said of blind events is
+/// whether there are any, and never the number.
+pub(super) fn count(
+    config: &Config,
+    sample: &SampleConfig,
+    base: &Path,
+    texts: &[&str],
+) -> Result<u64, PlanError> {
+    let wrong = |e| PlanError::data("data.target".to_owned(), e);
+    let dataset = Dataset::open(&sample.path.to_list(), base).map_err(wrong)?;
+    let definitions = config.data.define.iter();
+    let definitions = definitions.map(|(k, v)| (k.clone(), v.clone())).collect();
+    let resolver = Resolver::new(dataset.columns(), &definitions).map_err(wrong)?;
+    let texts = sample
+        .selection
+        .as_deref()
+        .into_iter()
+        .chain(texts.iter().copied());
+    let all: Vec<String> = texts.map(|text| format!("({text})")).collect();
+    let request = ScanRequest {
+        selection: Some(resolver.compile(&all.join(" && ")).map_err(wrong)?),
+        id: IdSpec::FileRow,
+        ..ScanRequest::new(Hidden::nothing())
+    };
+    let table = dataset.scan(&request, None).map_err(wrong)?;
+    Ok(table.len() as u64)
+}
+
+/// Whether the files of a sample have a column.
+pub(super) fn has_column(
+    sample: &SampleConfig,
+    base: &Path,
+    name: &str,
+) -> Result<bool, PlanError> {
+    let dataset = Dataset::open(&sample.path.to_list(), base)
+        .map_err(|e| PlanError::data("data.target.path".to_owned(), e))?;
+    Ok(dataset.columns().iter().any(|c| c.name == name))
+}
+
+/// One pass over files that are larger than memory: a share of the events, with
+/// weights that stand for all of them, and what the rest adds up to.
+fn draw(
+    dataset: Arc<Dataset>,
+    request: ScanRequest,
+    config: &Config,
+    stream: &StreamConfig,
+) -> Result<(EventTable, Rest), DataError> {
+    let share = (stream.sample as f64 / dataset.rows().max(1) as f64).min(1.0);
+    let region = region_index(config, &config.training.region);
+    let settings = settings(config, request.features.len());
+    // the same for every ensemble: neither folds nor this draw know its name
+    let streams = Streams::new(config.experiment.seed, "");
+    // a pass over the files has no more chunks than this
+    let chunks = usize::try_from(dataset.rows()).unwrap_or(usize::MAX) / CHUNK_ROWS;
+    let chunks = chunks.saturating_add(dataset.parts());
+    let options = StreamOptions {
+        chunk_rows: CHUNK_ROWS,
+        buffers: (stream.read_ahead / CHUNK_ROWS).min(chunks).max(1),
+        threads: 1,
+    };
+    let everything = StreamOptions {
+        threads: rayon::current_num_threads().min(options.buffers),
+        ..options
+    };
+    let mut table = EventTable::default();
+    let mut training = ClassSource {
+        dataset: Arc::clone(&dataset),
+        request: Arc::new(ScanRequest {
+            flags: vec![request.flags[region].clone()],
+            hidden: request.hidden.as_rejected(),
+            require_any_flag: true,
+            columns: Vec::new(),
+            needed: Vec::new(),
+            ..request.clone()
+        }),
+        share,
+        rows: 0,
+        weight: 0.0,
+        total: 0.0,
+    };
+    let (mut events, mut sum) = (0, 0.0);
+    let mut in_regions = vec![0; request.flags.len()];
+    let mut in_training = vec![0; request.flags.len()];
+    let request = Arc::new(request);
+    for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
+        let chunk = chunk?;
+        events += chunk.len() as u64;
+        sum += chunk.weights.iter().sum::<f64>();
+        for (row, key) in chunk.ids.keys().enumerate() {
+            if streams.sample(key) < share {
+                table.append_range(&chunk, row..row + 1);
+            }
+            let flags = chunk.flags[row];
+            let is_selected = selects(flags, region);
+            for (number, (all, trained)) in in_regions.iter_mut().zip(&mut in_training).enumerate()
+            {
+                let inside = flags >> number & 1;
+                *all += inside;
+                *trained += inside & u64::from(is_selected);
+            }
+            if flags >> region & 1 == 1 && flags & HIDDEN == 0 {
+                let weight = chunk.weights[row];
+                training.total += weight;
+                if is_streamed(&settings, streams, share, key) {
+                    training.rows += 1;
+                    training.weight += weight;
+                }
+            }
+        }
+        table.report.merge(&chunk.report);
+    }
+    table.report.rows_selected = table.len() as u64;
+    // events of one id are drawn together
+    let twice = table.ids.duplicates()? as f64 / share;
+    table.report.duplicate_ids = twice.round() as u64;
+    table.weights.iter_mut().for_each(|w| *w /= share);
+    let rest = Rest {
+        all: Arc::new(ScanRequest {
+            columns: Vec::new(),
+            needed: Vec::new(),
+            ..(*request).clone()
+        }),
+        dataset,
+        training,
+        events,
+        weight: sum,
+        in_regions,
+        in_training,
+        options,
+    };
+    Ok((table, rest))
+}

@@ -1,0 +1,238 @@
+//! What networks were trained on, and which events to be predicted lie outside of it.
+//!
+//! A network says something of every event, also where it has seen none: beyond the
+//! smallest and the largest value of an input, and for a category that no training
+//! event had. Such events are counted by reason.
+
+use super::plan::Plan;
+use crate::settings::Config;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Share of a prediction outside of what was trained above which it is no test.
+pub(super) const OUTSIDE: f64 = 0.05;
+
+/// Ranges and categories of the training region's events, of all classes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Support {
+    /// The inputs that are no category, in order.
+    pub inputs: Vec<InputRange>,
+    /// The one-hot columns; their inputs follow.
+    pub one_hot: Vec<Categories>,
+}
+
+/// Smallest and largest value of an input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct InputRange {
+    /// Its expression.
+    pub name: String,
+    /// Smallest value.
+    pub min: f64,
+    /// Largest value.
+    pub max: f64,
+}
+
+/// Categories of a one-hot column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Categories {
+    /// The column.
+    pub column: String,
+    /// Its listed values.
+    pub values: Vec<f64>,
+    /// Whether a training event has each of them; the last: none of them.
+    pub seen: Vec<bool>,
+}
+
+/// Events of a region outside of what was trained.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OutsideMetrics {
+    /// How many.
+    pub events: u64,
+    /// Their share of the source's weight.
+    pub share: f64,
+    /// Their share of the prediction.
+    pub predicted_share: f64,
+    /// How many by reason; an event may have several.
+    pub reasons: IndexMap<String, u64>,
+}
+
+impl OutsideMetrics {
+    /// The larger of both shares.
+    #[must_use]
+    pub fn largest_share(&self) -> f64 {
+        self.share.abs().max(self.predicted_share.abs())
+    }
+
+    /// The most frequent reasons in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut reasons: Vec<(&String, &u64)> = self.reasons.iter().collect();
+        reasons.sort_by(|a, b| b.1.cmp(a.1));
+        let named = reasons.iter().take(3).map(|(why, n)| format!("{why}: {n}"));
+        let named: Vec<String> = named.collect();
+        let more = if reasons.len() > 3 { ", ..." } else { "" };
+        format!("{}{more}", named.join(", "))
+    }
+}
+
+impl Support {
+    /// What the plan's networks are trained on.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let config = &plan.config;
+        let inputs = config.features.inputs.iter().map(|name| InputRange {
+            name: name.clone(),
+            min: f64::INFINITY,
+            max: f64::NEG_INFINITY,
+        });
+        let mut support = Self {
+            inputs: inputs.collect(),
+            one_hot: categories(config),
+        };
+        let trained = plan.training_region();
+        for sample in [&plan.source, &plan.target] {
+            for row in sample.in_region(trained) {
+                support.add(sample.features(row));
+            }
+        }
+        support
+    }
+
+    fn add(&mut self, features: &[f32]) {
+        for (input, x) in self.inputs.iter_mut().zip(features) {
+            input.min = input.min.min(f64::from(*x));
+            input.max = input.max.max(f64::from(*x));
+        }
+        let mut first = self.inputs.len();
+        for column in &mut self.one_hot {
+            let place = column.place(&features[first..]);
+            column.seen[place] = true;
+            first += column.values.len();
+        }
+    }
+
+    /// Why an event lies outside; nothing if it does not.
+    pub fn outside(&self, features: &[f32]) -> Vec<String> {
+        let mut reasons = Vec::new();
+        for (input, x) in self.inputs.iter().zip(features) {
+            let (name, x) = (&input.name, f64::from(*x));
+            if x < input.min {
+                reasons.push(format!("{name} below {}", input.min));
+            } else if x > input.max {
+                reasons.push(format!("{name} above {}", input.max));
+            }
+        }
+        let mut first = self.inputs.len();
+        for column in &self.one_hot {
+            let place = column.place(&features[first..]);
+            first += column.values.len();
+            if !column.seen[place] {
+                let name = &column.column;
+                reasons.push(match column.values.get(place) {
+                    Some(value) => format!("{name} = {value} has no training event"),
+                    None => format!("{name} is none of the listed values"),
+                });
+            }
+        }
+        reasons
+    }
+}
+
+impl Categories {
+    /// Place of an event's category among the values, from its inputs.
+    fn place(&self, inputs: &[f32]) -> usize {
+        let own = inputs.iter().take(self.values.len());
+        let mut found = own.enumerate().filter(|(_, x)| **x != 0.0);
+        found.next().map_or(self.values.len(), |(place, _)| place)
+    }
+}
+
+fn categories(config: &Config) -> Vec<Categories> {
+    let of = |(column, values): (&String, &Vec<f64>)| Categories {
+        column: column.clone(),
+        values: values.clone(),
+        seen: vec![false; values.len() + 1],
+    };
+    config.features.one_hot.iter().map(of).collect()
+}
+
+/// Counts the events of a region that lie outside: inputs, weight before and after.
+pub(super) fn count<'a>(
+    support: &Support,
+    events: impl Iterator<Item = (&'a [f32], f64, f64)>,
+) -> OutsideMetrics {
+    let mut outside = OutsideMetrics::default();
+    let (mut all, mut beyond) = ([0.0; 2], [0.0; 2]);
+    for (features, before, after) in events {
+        let weights = [before, after];
+        for (sum, weight) in all.iter_mut().zip(weights) {
+            *sum += weight;
+        }
+        let reasons = support.outside(features);
+        if reasons.is_empty() {
+            continue;
+        }
+        outside.events += 1;
+        for (sum, weight) in beyond.iter_mut().zip(weights) {
+            *sum += weight;
+        }
+        for reason in reasons {
+            *outside.reasons.entry(reason).or_insert(0) += 1;
+        }
+    }
+    let share = |k: usize| {
+        if all[k] == 0.0 {
+            0.0
+        } else {
+            beyond[k] / all[k]
+        }
+    };
+    (outside.share, outside.predicted_share) = (share(0), share(1));
+    outside
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_outside_are_counted_by_reason() {
+        let mut support = Support {
+            inputs: vec![InputRange {
+                name: "x".to_owned(),
+                min: f64::INFINITY,
+                max: f64::NEG_INFINITY,
+            }],
+            one_hot: vec![Categories {
+                column: "kind".to_owned(),
+                values: vec![1.0, 2.0],
+                seen: vec![false; 3],
+            }],
+        };
+        support.add(&[0.0, 1.0, 0.0]);
+        support.add(&[2.0, 1.0, 0.0]);
+        let events: [[f32; 3]; 5] = [
+            [0.0, 1.0, 0.0],
+            [2.0, 1.0, 0.0],
+            [2.5, 1.0, 0.0],
+            [-1.0, 0.0, 1.0],
+            [1.0, 0.0, 0.0],
+        ];
+        let found = count(&support, events.iter().map(|e| (&e[..], 1.0, 2.0)));
+        assert_eq!(found.events, 3);
+        assert!((found.share - 0.6).abs() < 1e-12);
+        let reasons: Vec<(&str, u64)> = found
+            .reasons
+            .iter()
+            .map(|(k, v)| (k.as_str(), *v))
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                ("x above 2", 1),
+                ("x below 0", 1),
+                ("kind = 2 has no training event", 1),
+                ("kind is none of the listed values", 1),
+            ]
+        );
+    }
+}
