@@ -10,9 +10,10 @@
 //! batches included.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
+use sideband::settings::{Normalise, Schedule, Split};
 use sideband::training::{
-    ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule,
-    Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
+    ClassRows, FeatureScaling, Inputs, List, Member, Observer, Resources, SplitSettings, Task,
+    TrainingSample, TrainingSettings, train_local,
 };
 use sideband_networks::{Activation, Compute, Kernels, MlpConfig, Objective, OptimizerConfig};
 use sideband_numerics::random::Key;

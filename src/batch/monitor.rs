@@ -2,7 +2,8 @@
 //! who started it, `log.jsonl` for later, and the worker's own file for
 //! `sideband status` in another shell or on another machine.
 
-use crate::rundir::{BlockStatus, Progress, RunLog, WorkerFile, WorkerId, WorkerStatus, now};
+use crate::files::WorkerId;
+use crate::rundir::{BlockStatus, Progress, RunLog, WorkerFile, WorkerStatus, now};
 use crate::training::{Interrupt, Member, Observer, Outcome, SlotReport};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -22,9 +22,10 @@ pub use follow::{cancel, follow};
 pub use ledger::Submission;
 pub use list::{compress, expand};
 
-pub(super) use call::{Patience, Said, call, check_line, check_value, path_text};
+pub(super) use call::{Patience, Said, call, path_text};
 
-use crate::rundir::{atomic, regular};
+use crate::files::{atomic, regular};
+use crate::settings::SettingError;
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -44,15 +45,8 @@ const LISTED: usize = 10;
 #[derive(Debug, Error)]
 pub enum BatchError {
     /// A setting that cannot be given to the batch system.
-    #[error("executor.{key}: {value:?} {reason}")]
-    Setting {
-        /// The setting.
-        key: String,
-        /// Its value.
-        value: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    #[error(transparent)]
+    Setting(#[from] SettingError),
     /// Another process follows the jobs.
     #[error(
         "another process follows this run's jobs already; wait for it, or help with \

@@ -3,7 +3,7 @@
 //! would hang or end the program.
 
 use super::{Exit, Failure};
-use crate::rundir::terminal;
+use crate::files::terminal;
 use crate::settings::THREADS;
 
 /// Sizes of a thread's stack that the program works with, bytes.

@@ -146,7 +146,7 @@ impl From<TrainError> for Failure {
 impl From<BatchError> for Failure {
     fn from(error: BatchError) -> Self {
         let exit = match error {
-            BatchError::Setting { .. } | BatchError::Path { .. } => Exit::Config,
+            BatchError::Setting(_) | BatchError::Path { .. } => Exit::Config,
             _ => Exit::Internal,
         };
         fail(exit, &error)

@@ -3,10 +3,11 @@
 use super::options::InspectArguments;
 use super::{Done, Exit, Failure, print, print_json, table};
 use crate::events::{Dataset, summarise};
+use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
-use crate::rundir::{RunDirectory, State, to_value};
+use crate::rundir::{RunDirectory, State};
 use crate::settings::{Experiment, Measurement};
 use crate::workflow::PlanError;
 use sideband_numerics::Number;

@@ -21,7 +21,7 @@ mod worker;
 
 pub use exit::Exit;
 
-use crate::rundir::{terminal, to_text};
+use crate::files::{terminal, to_text};
 use clap::Parser;
 use options::{Command, Options};
 use std::io::Write;

@@ -5,12 +5,11 @@ use super::{Done, Exit, Failure, print};
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
 use crate::report::page::Status;
 use crate::report::verdict;
+use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{RunDirectory, State};
 use crate::settings::{Experiment, load_experiment};
 use crate::training::Interrupt;
-use crate::workflow::{
-    ComparisonMetrics, Ended, EnsembleEnd, RunOptions, VerdictState, run as run_experiment,
-};
+use crate::workflow::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;

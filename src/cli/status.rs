@@ -7,8 +7,8 @@ use super::{Done, Exit, print, print_json, table};
 use crate::batch::{describe, duration};
 use crate::measurement::MeasurementProgress;
 use crate::report::read_metrics;
+use crate::results::Verdict;
 use crate::rundir::{RunDirectory, State, WorkerStatus, holders, read_workers};
-use crate::workflow::Verdict;
 use serde_json::json;
 use std::time::Duration;
 

@@ -247,7 +247,7 @@ impl EventSource for EventFile {
 
     fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), EventFileError> {
         let path = &self.path;
-        let file = crate::rundir::regular::open(path).map_err(|source| EventFileError::Io {
+        let file = crate::files::regular::open(path).map_err(|source| EventFileError::Io {
             path: path.clone(),
             source,
         })?;

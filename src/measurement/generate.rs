@@ -1,7 +1,8 @@
 //! Samples of a model with known truth, written into the run directory.
 
 use super::error::MeasureError;
-use crate::rundir::{OutputRecord, atomic, regular};
+use crate::files::{atomic, regular};
+use crate::rundir::OutputRecord;
 use crate::settings::{GenerateConfig, GeneratedModel, Measurement};
 use crate::truth::{Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth};
 use serde::{Deserialize, Serialize};

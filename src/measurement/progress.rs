@@ -3,7 +3,8 @@
 use super::error::MeasureError;
 use super::pipeline::RESULT;
 use super::result::MeasurementResult;
-use crate::rundir::{RunDirectory, State, from_text};
+use crate::files::from_text;
+use crate::rundir::{RunDirectory, State};
 use crate::settings::Experiment;
 use crate::toys::finished_toys;
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,8 @@
 
 use super::error::MeasureError;
 use super::result::{ClsPoint, ContourResult, LimitResult, MeasurementResult};
-use crate::rundir::{RunDirectory, atomic};
+use crate::files::atomic;
+use crate::rundir::RunDirectory;
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;

@@ -16,7 +16,7 @@ use super::model::Builder;
 use super::pipeline::{NORMALISATION, Study};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::result::{ScanResult, ToysResult};
-use crate::rundir::atomic;
+use crate::files::atomic;
 use crate::settings::{Measurement, ToyEvents, ToysConfig};
 use crate::toys::{Chunks, Study as ToyStudy, StudyError};
 use crate::truth::{Count, DIMENSIONS, Point, Process, Truth};
@@ -49,7 +49,7 @@ impl Chunks for Folder {
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
-        crate::rundir::regular::open(&self.0.join(name))
+        crate::files::regular::open(&self.0.join(name))
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -146,7 +146,7 @@ impl Toys<'_> {
         // toys of another likelihood stay where they are
         let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
         take_back(study.root, &digest)?;
-        crate::rundir::regular::make_folder(&folder.0).map_err(|e| MeasureError::File {
+        crate::files::regular::make_folder(&folder.0).map_err(|e| MeasureError::File {
             path: folder.0.clone(),
             reason: e.to_string(),
         })?;

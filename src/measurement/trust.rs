@@ -6,9 +6,10 @@ use super::samples::Reader;
 use crate::closure::{Auc, CalibrationPoint, Recalibration, shared_calibration};
 use crate::report::numbers;
 use crate::report::page::Status;
+use crate::results::Metrics;
 use crate::settings::{CalibrationMethod, Measurement};
 use crate::training::{Fold, SplitSettings, Streams};
-use crate::workflow::{Metrics, Sample};
+use crate::workflow::Sample;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::collections::HashMap;
@@ -150,7 +151,7 @@ pub(super) fn examine(
     spread.sort_by(f32::total_cmp);
     let region = metrics.and_then(|m| m.regions.get(&measurement.training.region));
     let features = region.map_or([0, 0], |region| {
-        let p = |v: &crate::workflow::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
+        let p = |v: &crate::results::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
         let all = region.variables.values().filter_map(p);
         let open = all.clone().filter(|p| *p < measurement.report.p_value);
         [open.count(), all.count()]

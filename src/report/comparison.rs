@@ -8,8 +8,8 @@ use super::page::{PageFigure, Section, Table};
 use crate::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
+use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::rundir::{DirectoryError, RunDirectory};
-use crate::workflow::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use indexmap::IndexMap;
 use std::fmt::Write as _;
 

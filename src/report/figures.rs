@@ -6,9 +6,9 @@ use crate::plot::{
     Calibration, Comparison, Contour, CorrelationMatrix, Distribution, Figure, LossCurves, Member,
     Plane, PlotError, Point, Prediction, PredictionStyle, Series,
 };
+use crate::results::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
 use crate::settings::{Config, Method};
 use crate::training;
-use crate::workflow::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
 
 /// A figure and where it goes.
 pub(super) struct Named {

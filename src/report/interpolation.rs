@@ -6,8 +6,8 @@ use super::figures::Named;
 use super::numbers::{decimals_of, fixed, significant, with_error};
 use super::page::{Section, Table};
 use crate::plot::{Corner, FlowSteps, MassPlane, PullGroup, Pulls, Sample};
+use crate::results::{CategoryMetrics, FigureData, InterpolationMetrics, Metrics};
 use crate::settings::Config;
-use crate::workflow::{CategoryMetrics, FigureData, InterpolationMetrics, Metrics};
 use sideband_processes::Hole;
 
 /// Rows of the picture of the flow.

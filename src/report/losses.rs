@@ -3,7 +3,7 @@
 use super::numbers::{number, percent};
 use super::page::{Section, Table};
 use crate::events::Losses;
-use crate::workflow::Metrics;
+use crate::results::Metrics;
 
 /// What is missing in a result, one sentence each.
 pub(super) fn sentences(metrics: &Metrics) -> Vec<String> {

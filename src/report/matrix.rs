@@ -5,21 +5,40 @@ use super::comparison;
 use super::numbers::with_error;
 use super::page::{Page, Section, Status, Table, Verdict, render};
 use super::verdict::verdict;
-use crate::rundir::{RunDirectory, State};
-use crate::workflow::{
-    AucPair, ComparisonMetrics, EnsembleEnd, MemberSummary, RegionMetrics, YieldMetrics,
+use crate::results::{
+    AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
 };
+use crate::rundir::{RunDirectory, State};
+use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::path::Path;
+
+/// How one ensemble ended; `E` says why there is no result.
+#[derive(Debug)]
+pub struct EnsembleEnd<E> {
+    /// Its name.
+    pub name: String,
+    /// Its configuration.
+    pub config: Config,
+    /// Its directory.
+    pub directory: RunDirectory,
+    /// Complete, partial or interrupted.
+    pub state: State,
+    /// The numbers, if there are any.
+    pub metrics: Option<Metrics>,
+    /// Why there are none, if not for an interruption.
+    pub error: Option<E>,
+}
 
 /// Writes the page and `summary.json` of the whole run from its ensembles.
 ///
 /// # Errors
 /// [`ReportError::Directory`] if they cannot be written.
-pub fn write_matrix(
+pub fn write_matrix<E: Display>(
     root: &RunDirectory,
-    ends: &[EnsembleEnd],
+    ends: &[EnsembleEnd<E>],
     compared: Option<&ComparisonMetrics>,
     page_path: &Path,
 ) -> Result<(), ReportError> {
@@ -90,7 +109,7 @@ pub fn write_matrix(
     Ok(())
 }
 
-fn conclusion(end: &EnsembleEnd) -> Verdict {
+fn conclusion<E: Display>(end: &EnsembleEnd<E>) -> Verdict {
     let (status, text) = match (&end.metrics, &end.error) {
         (_, Some(error)) => (Status::Bad, error.to_string()),
         (Some(metrics), None) => verdict(metrics, &end.config)
@@ -105,7 +124,7 @@ fn conclusion(end: &EnsembleEnd) -> Verdict {
     }
 }
 
-fn member_row(end: &EnsembleEnd) -> Vec<String> {
+fn member_row<E>(end: &EnsembleEnd<E>) -> Vec<String> {
     let members = end.metrics.as_ref().map(|m| &m.members);
     let number = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     vec![
@@ -117,7 +136,7 @@ fn member_row(end: &EnsembleEnd) -> Vec<String> {
     ]
 }
 
-fn region_row(end: &EnsembleEnd, name: &str) -> Option<Vec<String>> {
+fn region_row<E>(end: &EnsembleEnd<E>, name: &str) -> Option<Vec<String>> {
     let region = end.metrics.as_ref()?.regions.get(name)?;
     let y = &region.yields;
     let pair = |value: Option<f64>, error: Option<f64>| match (value, error) {
@@ -146,7 +165,7 @@ pub struct EnsembleSummary {
     /// How it ended.
     pub state: State,
     /// What it says as a whole; none without a result.
-    pub verdict: Option<crate::workflow::Verdict>,
+    pub verdict: Option<crate::results::Verdict>,
     /// Its members.
     pub members: Option<MemberSummary>,
     /// Its regions.
@@ -159,14 +178,14 @@ pub struct EnsembleSummary {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct RegionSummary {
     /// Whether prediction and observation agree.
-    pub verdict: crate::workflow::Verdict,
+    pub verdict: crate::results::Verdict,
     /// Yields.
     pub yields: YieldMetrics,
     /// AUC of a fresh classifier.
     pub auc: Option<AucPair>,
 }
 
-fn summary(end: &EnsembleEnd) -> EnsembleSummary {
+fn summary<E: Display>(end: &EnsembleEnd<E>) -> EnsembleSummary {
     let regions = end.metrics.as_ref().map(|metrics| {
         let of = |(name, region): (&String, &RegionMetrics)| {
             let summary = RegionSummary {

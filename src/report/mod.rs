@@ -1,6 +1,6 @@
 //! The report of a run: figures, tables, verdict, one page.
 //!
-//! [`plot`] and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
+//! [`plot`](crate::plot) and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
 //! out. The rest turns metrics into them.
 
 pub mod page;
@@ -16,5 +16,5 @@ pub(crate) mod numbers;
 mod verdict;
 
 pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};
-pub use matrix::{EnsembleSummary, RegionSummary, write_matrix};
+pub use matrix::{EnsembleEnd, EnsembleSummary, RegionSummary, write_matrix};
 pub use verdict::verdict;

@@ -3,9 +3,9 @@
 use super::losses;
 use super::numbers::{percent, with_error, with_errors};
 use super::page::{Status, Verdict};
+use crate::results;
+use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
 use crate::settings::{Config, Method};
-use crate::workflow;
-use crate::workflow::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
 use sideband_processes::Noise;
 
 /// Mean pull of the bins outside the holes that is remarkable.
@@ -123,21 +123,21 @@ fn judged(metrics: &Metrics) -> impl Iterator<Item = (&String, &RegionMetrics)> 
 }
 
 /// Distributions that were tested.
-fn distributions(region: &RegionMetrics, verdict: &workflow::Verdict) -> usize {
+fn distributions(region: &RegionMetrics, verdict: &results::Verdict) -> usize {
     let tested = |name: &&String| verdict.tested.contains(*name);
     region.variables.keys().filter(tested).count()
 }
 
 /// Distributions that agree without weights.
-fn closed_before(region: &RegionMetrics, verdict: &workflow::Verdict) -> usize {
-    let closes = |v: &&workflow::VariableMetrics| match (v.chi2_before, verdict.threshold) {
+fn closed_before(region: &RegionMetrics, verdict: &results::Verdict) -> usize {
+    let closes = |v: &&results::VariableMetrics| match (v.chi2_before, verdict.threshold) {
         (Some(found), Some(threshold)) => found.p_value >= threshold,
         _ => false,
     };
     region.variables.values().filter(closes).count()
 }
 
-fn region_line(name: &str, region: &RegionMetrics, verdict: &workflow::Verdict) -> Verdict {
+fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -> Verdict {
     let tested = distributions(region, verdict);
     let failed = |name: &&String| verdict.failed.contains(*name);
     let open = region.variables.keys().filter(failed).count();
@@ -156,7 +156,7 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &workflow::Verdict) 
             closed_before(region, verdict)
         );
     }
-    let p = |v: &workflow::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
+    let p = |v: &results::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
     let worst = region
         .variables
         .values()

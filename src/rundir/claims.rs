@@ -23,8 +23,8 @@
 //! rename. For the same reason nothing here is synced to disk.
 
 use super::now;
-use super::regular;
-use super::worker_id::{Liveness, ServerClock, WorkerId, is_gone, lock, touch};
+use crate::files::regular;
+use crate::files::{Liveness, ServerClock, WorkerId, is_gone, lock, touch};
 use serde_json::json;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};

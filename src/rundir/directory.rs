@@ -1,10 +1,9 @@
 //! Opening a run directory: new, to be finished, or refused.
 
 use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest, OutputRecord};
-use super::worker_id::ServerClock;
-use super::{atomic, regular, results};
-use crate::settings::{Config, ConfigError, Experiment, load_experiment};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::files::{ServerClock, atomic, regular};
+use crate::settings::{Config, ConfigError, Experiment, load_experiment, words};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -653,7 +652,7 @@ impl RunDirectory {
         &self,
         path: &Path,
     ) -> Result<T, DirectoryError> {
-        results::from_text(&self.read(path)?).map_err(|reason| DirectoryError::Damaged {
+        crate::files::from_text(&self.read(path)?).map_err(|reason| DirectoryError::Damaged {
             path: path.to_owned(),
             reason,
         })
@@ -825,7 +824,7 @@ fn json(
     value: &impl serde::Serialize,
     is_indented: bool,
 ) -> Result<String, DirectoryError> {
-    results::to_text(value, is_indented).map_err(|e| DirectoryError::Damaged {
+    crate::files::to_text(value, is_indented).map_err(|e| DirectoryError::Damaged {
         path: path.to_owned(),
         reason: e.to_string(),
     })
@@ -932,14 +931,6 @@ fn forget_unused_definitions(config: &mut Config) {
             }
         }
     }
-}
-
-/// Words that may be names of columns.
-pub(crate) fn words(text: &str) -> BTreeSet<String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(ToOwned::to_owned)
-        .collect()
 }
 
 /// Keys that differ, a line each.

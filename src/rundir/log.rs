@@ -1,7 +1,7 @@
 //! `log.jsonl`: what happened when, one JSON object a line.
 
-use super::regular;
-use super::worker_id::{Liveness, WorkerId};
+use crate::files::regular;
+use crate::files::{Liveness, WorkerId};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};

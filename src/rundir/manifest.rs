@@ -1,7 +1,7 @@
 //! `manifest.json`: how a result was made.
 
-use super::regular;
 use crate::events::{FileRecord, Losses};
+use crate::files::regular;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Read};

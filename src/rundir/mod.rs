@@ -24,24 +24,17 @@
 //! only costly ones; all others are derived from them and can be redone.
 //!
 //! A run directory may be somebody else's: only regular files are opened, and
-//! nothing is written through a symbolic link ([`regular`]).
+//! nothing is written through a symbolic link ([`regular`](crate::files::regular)).
 
-pub mod atomic;
 mod claims;
 mod closing;
 mod directory;
 mod log;
 mod manifest;
 mod progress;
-pub mod regular;
-mod results;
-mod sink;
-pub mod terminal;
-mod worker_id;
 mod workers;
 
 pub use claims::{Claim, Claims, Holder, holders};
-pub(crate) use directory::words;
 pub use directory::{DirectoryError, RunDirectory};
 pub use log::RunLog;
 pub(crate) use log::now;
@@ -49,7 +42,4 @@ pub use manifest::{
     DeviceRecord, InputChange, InputFiles, Inputs, Manifest, OutputRecord, State, VersionRecord,
 };
 pub use progress::Progress;
-pub use results::{from_text, not_finite, to_text, to_value};
-pub use sink::{SinkError, output, run_around};
-pub use worker_id::{Liveness, WorkerId};
 pub use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};

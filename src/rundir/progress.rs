@@ -1,6 +1,6 @@
 //! Status for people, on stderr: bars on a terminal, timed lines elsewhere.
 
-use super::terminal;
+use crate::files::terminal;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;

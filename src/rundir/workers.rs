@@ -5,8 +5,8 @@
 //! in order. Nothing depends on it: a write that fails is not repeated, a file
 //! that cannot be read is passed over, and nothing is synced to disk.
 
-use super::regular;
-use super::worker_id::{Liveness, ServerClock, WorkerId, is_gone, lock};
+use crate::files::regular;
+use crate::files::{Liveness, ServerClock, WorkerId, is_gone, lock};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};

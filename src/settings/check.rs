@@ -2,7 +2,7 @@
 
 use super::parse::ConfigError;
 use super::raw::{Bins, Config, Method, PlaneConfig, VariableConfig};
-use crate::training::{Schedule, Split};
+use crate::settings::{Schedule, Split};
 use sideband_networks::OptimizerConfig;
 use sideband_numerics::Edges;
 use std::collections::HashSet;

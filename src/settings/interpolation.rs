@@ -3,13 +3,24 @@
 
 use super::check::{Checked, ensure, name};
 use super::raw::Config;
-use crate::workflow::REBUILT;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sideband_networks::FlowStep;
 use sideband_processes::{Hole, PlaneSettings};
 use std::collections::HashSet;
+
+/// What is made of the two candidates as four-vectors with the azimuth of the
+/// first at 0.
+pub(crate) const REBUILT: [&str; 7] = [
+    "m_hh",
+    "pt_hh",
+    "log_pt_hh",
+    "deta_hh",
+    "dr_hh",
+    "phi_h1",
+    "phi_h2",
+];
 
 /// `[interpolation]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -2,9 +2,9 @@
 //!
 //! [`Config`] is the file, parsed strictly ([`parse`]) and checked for values
 //! that no run could use ([`Config::check`]). What needs the data (columns,
-//! selections, weights) is checked when the [`Plan`](crate::workflow::Plan)
-//! is made.
+//! selections, weights) is checked when a plan is made.
 
+mod batch;
 mod blinding;
 mod check;
 mod comparison;
@@ -13,14 +13,19 @@ mod matrix;
 mod measurement;
 mod parse;
 mod raw;
+mod schedule;
+mod training;
 mod uses;
 
 pub(crate) use check::THREADS;
 
 use serde_json::{Value, json};
 
+pub use batch::{HtcondorSettings, SettingError, SlurmSettings, TimeLimit};
+pub(crate) use batch::{check_line, check_value};
 pub use blinding::{Blinding, SampleRole};
 pub use comparison::{ComparisonConfig, ReweightingComparison};
+pub(crate) use interpolation::REBUILT;
 pub use interpolation::{
     CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,
     MassPlaneConfig, PredictedPart, Transform,
@@ -41,6 +46,9 @@ pub use raw::{
     PlaneConfig, RegionConfig, ReportConfig, SampleConfig, Scalar, StreamConfig, TrainingConfig,
     VariableConfig,
 };
+pub use schedule::Schedule;
+pub use training::{Normalise, Split};
+pub(crate) use uses::words;
 
 /// JSON Schema of the configuration. With a matrix, `${axis}` may stand wherever a
 /// value does.

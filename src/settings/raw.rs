@@ -4,9 +4,9 @@
 use super::comparison::ComparisonConfig;
 use super::interpolation::InterpolationConfig;
 use super::measurement::RUN_PREFIX;
-use crate::batch::htcondor::HtcondorSettings;
-use crate::batch::slurm::SlurmSettings;
-use crate::training::{Normalise, Schedule, Split};
+use crate::settings::HtcondorSettings;
+use crate::settings::SlurmSettings;
+use crate::settings::{Normalise, Schedule, Split};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -6,8 +6,9 @@
 
 use super::parse::{ConfigError, Experiment};
 use super::raw::{Config, Method};
-use crate::training::Split;
+use crate::settings::Split;
 use sideband_numerics::expression::written;
+use std::collections::BTreeSet;
 use toml::{Table, Value};
 
 /// A key that is not used by every configuration.
@@ -250,4 +251,12 @@ mod tests {
         let folds = ["training.split=folds", "training.folds=7"];
         assert_eq!(message(&folds), "fine");
     }
+}
+
+/// Words that may be names of columns.
+pub(crate) fn words(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
 }

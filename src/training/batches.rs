@@ -2,10 +2,11 @@
 
 use super::local::Task;
 use super::sample::TrainingSample;
-use super::settings::{Normalise, TrainingSettings};
-use super::split::{Fold, Split};
+use super::settings::TrainingSettings;
+use super::split::Fold;
 use super::stream;
 use super::streams::Streams;
+use crate::settings::{Normalise, Split};
 
 /// The training rows of one member and the order in which it reads them.
 ///

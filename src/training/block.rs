@@ -6,10 +6,10 @@ use super::batches::{MemberBatches, steps_per_epoch, validation_rows};
 use super::checkpoint::{Checkpoint, CheckpointFile};
 use super::ledger::{Ledger, Observer, SlotReport, Unit};
 use super::local::{Task, TrainError};
-use super::split::Split;
 use super::store::{History, Outcome};
 use super::stream::{Feed, Follower};
 use super::streams::Streams;
+use crate::settings::Split;
 use sideband_networks::{
     Batches, Compute, EvaluationRows, InputScaling, MemberState, Network, Row, Stack, Table,
 };

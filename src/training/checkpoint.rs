@@ -8,7 +8,7 @@
 
 use super::store::{FeatureScaling, History, StoreError};
 use super::tensors;
-use crate::rundir::{atomic, regular};
+use crate::files::{atomic, regular};
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sideband_networks::{Clock, MemberState, Network, NetworkConfig, Row};

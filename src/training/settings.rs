@@ -1,22 +1,8 @@
 //! How the members of an ensemble are trained.
 
-use super::schedule::Schedule;
 use super::split::SplitSettings;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::settings::{Normalise, Schedule};
 use sideband_networks::{NetworkConfig, Objective, OptimizerConfig, StackConfig};
-
-/// What the two sums of the loss are divided by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Normalise {
-    /// Each class by its own sum of weights: the optimum is the ratio of
-    /// densities.
-    #[default]
-    Class,
-    /// Both by the same number: the optimum carries the ratio of yields too.
-    Yield,
-}
 
 /// Everything that decides how a member is trained, but for its data.
 #[derive(Clone, Debug, PartialEq)]

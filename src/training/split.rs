@@ -5,21 +5,7 @@
 //! and an event is predicted by the members that did not see it.
 
 use super::streams::Streams;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// How events are divided.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Split {
-    /// One division for all members.
-    #[default]
-    Shared,
-    /// The held-out fold is common, validation is drawn anew for each member.
-    Member,
-    /// k folds: member m does not see fold m modulo k.
-    Folds,
-}
+use crate::settings::Split;
 
 /// The division of an ensemble's events.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -6,7 +6,8 @@
 //! The text holds the SHA-256 of all of it, so that a damaged file is found.
 
 use super::tensors;
-use crate::rundir::{atomic, regular, words};
+use crate::files::{atomic, regular};
+use crate::settings::words;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Deserializer, Serialize};
 use sideband_networks::{InputScaling, Layout, Network, NetworkConfig, Objective, Row};

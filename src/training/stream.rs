@@ -14,13 +14,14 @@
 //! others train, those of the validation fold too.
 
 use super::local::Task;
-use super::settings::{Normalise, TrainingSettings};
+use super::settings::TrainingSettings;
 use super::split::Fold;
 use super::streams::Streams;
 use crate::events::{
     DataError, Dataset, EventStream, EventTable, PartOrder, ScanRequest, StreamOptions,
     StreamPosition, memory,
 };
+use crate::settings::Normalise;
 use sideband_networks::{Compute, Predictor, Table};
 use sideband_numerics::random::Key;
 use std::sync::Arc;

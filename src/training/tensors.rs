@@ -1,7 +1,7 @@
 //! safetensors files of f32 with one JSON text in the header, for members and
 //! checkpoints.
 
-use crate::rundir::{from_text, to_text};
+use crate::files::{from_text, to_text};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,7 +4,7 @@
 use super::plan::Plan;
 use super::replicas::Replicas;
 use crate::events::{DataError, EventTable, IdColumn};
-use crate::rundir::atomic;
+use crate::files::atomic;
 use crate::settings::{Combine, Method};
 use crate::training::{FeatureScaling, Member};
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};

@@ -2,13 +2,14 @@
 //! brought to its result.
 
 use super::Workbench;
-use super::comparison::{CommonEdges, ComparisonMetrics, check_quadrants, compare_methods};
+use super::comparison::{CommonEdges, check_quadrants, compare_methods};
 use super::interpolation::InterpolationError;
 use super::pipeline::{
     EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, redo_report, threads,
 };
 use super::training::train;
 use crate::batch::{Block, blocks};
+use crate::results::ComparisonMetrics;
 use crate::rundir::{
     DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State,
     VersionRecord,

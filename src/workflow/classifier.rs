@@ -9,10 +9,10 @@ use super::Workbench;
 use super::apply::{Applier, ApplyError};
 use super::plan::Plan;
 use crate::closure::{Auc, auc};
+use crate::settings::{Schedule, Split};
 use crate::training::{
-    ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, Schedule, Split,
-    SplitSettings, Streams, Task, TrainError, TrainingSample, TrainingSettings, check_folds,
-    ensemble_word, train_local,
+    ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, SplitSettings, Streams, Task,
+    TrainError, TrainingSample, TrainingSettings, check_folds, ensemble_word, train_local,
 };
 use sideband_networks::{Activation, MlpConfig, Network, Objective, OptimizerConfig};
 use std::sync::{Arc, Mutex};
@@ -77,7 +77,7 @@ pub(super) fn closure_auc(
         }
         .into(),
         objective: Objective::CrossEntropy,
-        normalise: crate::training::Normalise::Class,
+        normalise: crate::settings::Normalise::Class,
         optimizer: OptimizerConfig::default(),
         learning_rate: 2e-3,
         schedule: Schedule::Constant,

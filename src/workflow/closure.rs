@@ -1,9 +1,9 @@
 //! One distribution of a prediction against the observation, with every error
 //! that its bins have in common.
 
-use super::metrics::VariableMetrics;
 use super::variables::Variable;
 use crate::closure::{Chi2, EnsembleHistogram, Histogram, chi2, sensitivity};
+use crate::results::VariableMetrics;
 use std::borrow::Cow;
 
 /// An error that bins have in common.

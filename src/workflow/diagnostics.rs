@@ -4,18 +4,19 @@ use super::Workbench;
 use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
 use super::classifier::{Class, ClassifierError, closure_auc};
 use super::closure::{Component, Correlations, compare_correlated};
-use super::judgement::{Verdict, yield_test};
-use super::metrics::{
-    AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
-    VariableMetrics, YieldMetrics,
-};
 use super::normalisation::{Normalisation, SharedBins};
 use super::plan::Plan;
 use super::replicas::Replicas;
-use super::support::{OutsideMetrics, Support, count};
+use super::support::count;
 use super::variables::Variable;
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary, calibration};
 use crate::events::{EventTable, HIDDEN};
+use crate::results::{
+    AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
+    VariableMetrics, YieldMetrics,
+};
+use crate::results::{OutsideMetrics, Support};
+use crate::results::{Verdict, yield_test};
 use crate::settings::{Config, PlaneConfig};
 use crate::training::{Member, Outcome};
 use indexmap::IndexMap;

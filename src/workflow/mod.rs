@@ -15,8 +15,6 @@ mod diagnostics;
 mod events;
 mod grow;
 mod interpolation;
-mod judgement;
-mod metrics;
 mod normalisation;
 mod pipeline;
 mod plan;
@@ -40,27 +38,14 @@ pub(crate) use apply::Applier;
 pub use apply::ApplyError;
 pub use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub use campaign::{Ended, redo_matrix, run};
-pub use comparison::{
-    ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError, compare_methods,
-};
+pub use comparison::compare_methods;
 pub use events::{Rest, Sample};
 pub(crate) use events::{Wanted, inputs};
 pub use grow::{Merged, extend, merge};
-pub(crate) use interpolation::REBUILT;
-pub use interpolation::{
-    CategoryMetrics, FigureData, HoleMetrics, InterpolationError, InterpolationMetrics,
-    InterpolationPlan, PlaneFigure, PullMetrics,
-};
-pub use judgement::{Judgement, Verdict, VerdictState, judge};
-pub(crate) use metrics::METRICS_FORMAT;
-pub use metrics::{
-    AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
-    YieldMetrics,
-};
+pub use interpolation::{InterpolationError, InterpolationPlan};
 pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
 pub use plan::{Plan, PlanError, PlanOptions};
 pub use planned::Planned;
 pub use predict::{PredictError, PredictOptions, Prediction, predict};
-pub use support::{Categories, InputRange, OutsideMetrics, Support};
 pub use training::{Worked, work};
 pub use variables::Variable;

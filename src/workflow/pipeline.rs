@@ -8,16 +8,17 @@ use super::comparison::CommonEdges;
 use super::diagnostics::Accumulator;
 use super::events::Sample;
 use super::interpolation::{self, InterpolationError};
-use super::metrics::Metrics;
 use super::plan::{Plan, PlanError, PlanOptions};
 use super::planned::Planned;
 use super::replicas::Replicas;
 use crate::batch::system::BatchError;
 use crate::events::{EventTable, PartOrder};
+use crate::files::atomic;
 use crate::report::{self, ReportError};
+use crate::results::Metrics;
 use crate::rundir::{
     DeviceRecord, DirectoryError, Inputs, Manifest, OutputRecord, RunDirectory, State,
-    VersionRecord, atomic,
+    VersionRecord,
 };
 use crate::settings::{Config, ConfigError, EnsembleSpec, Method};
 use crate::training::{Checkpoint, Member, Outcome, StoreError, TrainError, check_folds};
@@ -172,22 +173,8 @@ pub struct RunOptions {
     pub only: Option<std::ops::RangeInclusive<u32>>,
 }
 
-/// How one ensemble ended.
-#[derive(Debug)]
-pub struct EnsembleEnd {
-    /// Its name.
-    pub name: String,
-    /// Its configuration.
-    pub config: Config,
-    /// Its directory.
-    pub directory: RunDirectory,
-    /// Complete, partial or interrupted.
-    pub state: State,
-    /// The numbers, if there are any.
-    pub metrics: Option<Metrics>,
-    /// Why there are none, if not for an interruption.
-    pub error: Option<RunError>,
-}
+/// What is there of an ensemble when its run ends.
+pub type EnsembleEnd = crate::report::EnsembleEnd<RunError>;
 
 /// An ensemble whose configuration fits its data, and what of it is there.
 pub(super) struct Prepared {

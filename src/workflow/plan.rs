@@ -489,7 +489,7 @@ pub(super) fn scaling(
     let width = inputs.len();
     let training_rows = |sample: &&Sample| -> Result<Vec<usize>, PlanError> {
         let held_out = |i: usize| {
-            config.training.split != crate::training::Split::Folds
+            config.training.split != crate::settings::Split::Folds
                 && settings
                     .split
                     .holds_out(streams, 0, sample.table.ids.key(i))

@@ -6,12 +6,14 @@ use super::interpolation::in_box;
 use super::pipeline::threads;
 use super::plan::PlanError;
 use super::replicas::Replicas;
-use super::support::{Support, count};
+use super::support::count;
 use crate::events::{
     Category, DataError, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
     Resolver, ScanRequest,
 };
-use crate::rundir::{DirectoryError, Manifest, RunDirectory, SinkError, State, atomic, output};
+use crate::files::{SinkError, atomic, output};
+use crate::results::Support;
+use crate::rundir::{DirectoryError, Manifest, RunDirectory, State};
 use crate::settings::{Blinding, Config, ConfigError, InterpolationConfig, Method, SampleRole};
 use crate::training::{Member, SplitSettings, StoreError, Streams};
 use sideband_networks::{Compute, DeviceError, Network};

@@ -10,7 +10,8 @@ use crate::batch::system::FollowSettings;
 use crate::batch::{
     Block, Executor, Local, Monitor, Queue, RunLedger, Work, block_members, blocks,
 };
-use crate::rundir::{Claims, DirectoryError, Progress, RunDirectory, RunLog, WorkerFile, WorkerId};
+use crate::files::WorkerId;
+use crate::rundir::{Claims, DirectoryError, Progress, RunDirectory, RunLog, WorkerFile};
 use crate::settings::{DeviceConfig, ExecutorKind};
 use crate::training::{
     ClassRows, Inputs, Interrupt, Resources, StreamSource, Task, TrainingSample, Unit, train_local,
@@ -102,7 +103,7 @@ pub fn work(
     let campaign = Campaign::of(&experiment, &wanted, options, interrupt, devices, &|_| {})?;
     let name = WorkerId::unique();
     let path = root.logs().join(format!("{name}.jsonl"));
-    let log = crate::rundir::regular::make_folder(&root.logs())
+    let log = crate::files::regular::make_folder(&root.logs())
         .and_then(|()| RunLog::open(&path))
         .map_err(|source| DirectoryError::Io { path, source })?;
     let training = Training {

@@ -3,9 +3,10 @@
 //! value of the minimum.
 
 use serde_json::Value;
+use sideband::settings::{Normalise, Schedule, Split};
 use sideband::training::{
-    ClassRows, FeatureScaling, Inputs, List, Member, Normalise, Observer, Resources, Schedule,
-    Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
+    ClassRows, FeatureScaling, Inputs, List, Member, Observer, Resources, SplitSettings, Task,
+    TrainingSample, TrainingSettings, train_local,
 };
 use sideband_networks::{
     Activation, Compute, MlpConfig, Network, Objective, OptimizerConfig, Predictor, Row,

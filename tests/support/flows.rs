@@ -3,9 +3,10 @@
 
 use super::Numbers;
 use rayon::prelude::*;
+use sideband::settings::{Normalise, Schedule, Split};
 use sideband::training::{
-    ClassRows, FeatureScaling, Inputs, Ledger, List, Member, Normalise, Observer, Resources,
-    Schedule, Split, SplitSettings, Task, TrainingSample, TrainingSettings, train_local,
+    ClassRows, FeatureScaling, Inputs, Ledger, List, Member, Observer, Resources, SplitSettings,
+    Task, TrainingSample, TrainingSettings, train_local,
 };
 use sideband_networks::{
     Compute, EVALUATION_CHUNK, Flow, FlowConfig, FlowSampler, FlowStep, Kernels, Network,

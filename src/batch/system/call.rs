@@ -1,7 +1,7 @@
 //! Commands of batch systems, and what may be said to them.
 
 use super::BatchError;
-use crate::rundir::terminal;
+use crate::files::terminal;
 use crate::training::Interrupt;
 use std::io::{self, Read};
 use std::path::Path;
@@ -25,47 +25,6 @@ pub(in super::super) fn path_text(path: &Path) -> Result<&str, BatchError> {
         Some(_) if !path.is_absolute() => refuse("is not absolute"),
         Some(text) => Ok(text),
     }
-}
-
-/// A value that goes into a job script: only ASCII letters, digits and `others`.
-pub(in super::super) fn check_value(
-    key: &str,
-    value: &str,
-    others: &str,
-) -> Result<(), BatchError> {
-    let reason = if value.is_empty() {
-        "is empty"
-    } else if value.starts_with('-') {
-        "begins like an option"
-    } else if value
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || others.contains(c))
-    {
-        return Ok(());
-    } else {
-        "has a character that such a name does not have"
-    };
-    Err(BatchError::Setting {
-        key: key.to_owned(),
-        value: value.to_owned(),
-        reason,
-    })
-}
-
-/// A line that goes into a job script as it is: it has to be one line.
-pub(in super::super) fn check_line(key: &str, line: &str) -> Result<(), BatchError> {
-    let reason = if line.contains(|c: char| c.is_control() && c != '\t') {
-        "has a line break or a control character"
-    } else if line.trim().is_empty() {
-        "is empty"
-    } else {
-        return Ok(());
-    };
-    Err(BatchError::Setting {
-        key: key.to_owned(),
-        value: line.to_owned(),
-        reason,
-    })
 }
 
 /// What a command said.

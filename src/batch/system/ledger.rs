@@ -2,7 +2,7 @@
 
 use super::list::{compress, expand};
 use super::{BatchError, BatchSystem};
-use crate::rundir::{atomic, regular};
+use crate::files::{atomic, regular};
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};

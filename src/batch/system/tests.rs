@@ -3,6 +3,7 @@
 use super::follow::chunks;
 use super::ledger::Ledger;
 use super::*;
+use crate::settings::check_value;
 use crate::training::Interrupt;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};

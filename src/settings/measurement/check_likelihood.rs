@@ -1,8 +1,8 @@
 //! Values of the likelihood and of what is asked of it that no run could use.
 
 use super::{FINITE_SAMPLE, Measurement, TestStatistic, ToyEvents};
+use crate::settings::Split;
 use crate::settings::check::{Checked, ensure};
-use crate::training::Split;
 
 impl Measurement {
     /// Checks the likelihood, what is asked of it, and its pseudo-experiments.

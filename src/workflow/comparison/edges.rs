@@ -6,8 +6,8 @@
 //! reweighting the interpolation of the first row. They depend on its data alone, and
 //! not on which ensembles are there already.
 
-use super::super::metrics::Metrics;
 use super::super::planned::Planned;
+use crate::results::Metrics;
 use crate::settings::{Bins, Config, Experiment};
 use indexmap::IndexMap;
 use sideband_numerics::Edges;

@@ -3,20 +3,8 @@
 
 use super::plan::InterpolationPlan;
 use crate::events::{ColumnChunk, ColumnInfo, Compiled, DataError, Resolver};
-use crate::settings::{Blinding, CandidatesConfig, Config, InterpolationConfig};
+use crate::settings::{Blinding, CandidatesConfig, Config, InterpolationConfig, REBUILT};
 use std::collections::BTreeMap;
-
-/// What is made of the two candidates as four-vectors with the azimuth of the
-/// first at 0.
-pub(crate) const REBUILT: [&str; 7] = [
-    "m_hh",
-    "pt_hh",
-    "log_pt_hh",
-    "deta_hh",
-    "dr_hh",
-    "phi_h1",
-    "phi_h2",
-];
 
 /// Columns of a rebuilt event and the expressions over them.
 #[derive(Clone, Debug)]

@@ -13,19 +13,15 @@
 
 mod coverage;
 mod events;
-mod metrics;
 mod plan;
 mod points;
 mod predict;
 mod transform;
 mod write;
 
-pub use metrics::{CategoryMetrics, HoleMetrics, InterpolationMetrics, PlaneFigure, PullMetrics};
 pub use plan::InterpolationPlan;
 pub use predict::InterpolationError;
-pub use write::FigureData;
 
-pub(crate) use events::REBUILT;
 pub(super) use plan::in_box;
 pub(super) use points::Point;
 pub(super) use predict::predict;

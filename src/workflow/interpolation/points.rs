@@ -1,8 +1,8 @@
 //! The mass plane of each category, and the points that are drawn from it.
 
-use super::metrics::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use super::plan::InterpolationPlan;
 use super::predict::InterpolationError;
+use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::settings::PredictedPart;
 use crate::training::Interrupt;
 use sideband_processes::{PlaneCounts, PlaneError, PlaneFit, PullSummary, Pulls};

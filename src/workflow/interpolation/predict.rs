@@ -3,17 +3,18 @@
 use super::super::Workbench;
 use super::super::closure::{Component, Variations, compare};
 use super::super::diagnostics::{loss_summary, member_summary};
-use super::super::judgement::{Verdict, yield_test};
-use super::super::metrics::{METRICS_FORMAT, Metrics, RegionMetrics, YieldMetrics};
-use super::super::support::OutsideMetrics;
 use super::events::rebuild;
-use super::metrics::InterpolationMetrics;
 use super::plan::InterpolationPlan;
 use super::points::{Drawn, Point, draw};
-use super::write::{FigureData, SampleWriter};
+use super::write::SampleWriter;
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
 use crate::events::{DataError, Loss, LossKind, Losses};
-use crate::rundir::{DirectoryError, RunDirectory, atomic};
+use crate::files::atomic;
+use crate::results::{
+    FigureData, InterpolationMetrics, METRICS_FORMAT, Metrics, OutsideMetrics, RegionMetrics,
+    Verdict, YieldMetrics, yield_test,
+};
+use crate::rundir::{DirectoryError, RunDirectory};
 use crate::training::Member;
 use indexmap::IndexMap;
 use sideband_networks::{

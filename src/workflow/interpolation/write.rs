@@ -10,7 +10,8 @@ use super::plan::InterpolationPlan;
 use super::points::Drawn;
 use super::predict::{InterpolationError, Piece, noise};
 use crate::events::DataError;
-use crate::rundir::atomic;
+use crate::files::atomic;
+use crate::results::FigureData;
 use crate::training::Member;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
@@ -18,7 +19,6 @@ use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use serde::{Deserialize, Serialize};
 use sideband_networks::FlowSampler;
 use std::io::Write;
 use std::sync::Arc;
@@ -155,24 +155,6 @@ impl<W: Write + Send> SampleWriter<W> {
         self.writer.close().map_err(failed)?;
         Ok(())
     }
-}
-
-/// What figures need beside the metrics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FigureData {
-    /// Labels of the variables.
-    pub labels: Vec<String>,
-    /// Observed events of the first predicted region, `[variable][event]`; empty
-    /// where blind.
-    pub observed: Vec<Vec<f32>>,
-    /// Sampled events there, of all members.
-    pub sampled: Vec<Vec<f32>>,
-    /// One member step by step: names of the stages.
-    pub stages: Vec<String>,
-    /// Points at each stage, standardised, `[stage][variable][point]`.
-    pub steps: Vec<Vec<Vec<f32>>>,
-    /// Training events, standardised, `[variable][event]`.
-    pub training: Vec<Vec<f32>>,
 }
 
 /// Points that are followed through the flow.

@@ -9,6 +9,7 @@ mod documents;
 mod exports;
 mod expressions;
 mod fits;
+mod house;
 mod interpolation;
 mod run_directory;
 mod verdicts;

@@ -3,10 +3,11 @@
 use crate::support::{Columns, Done, Numbers, Workplace, numbers, write_parquet};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use serde_json::Value;
+use sideband::files::{from_text, to_text};
 use sideband::measurement::MeasurementResult;
 use sideband::report::{EnsembleSummary, read_metrics};
-use sideband::rundir::{Manifest, RunDirectory, from_text, to_text};
-use sideband::workflow::{ComparisonMetrics, FigureData, Metrics, VerdictState};
+use sideband::results::{ComparisonMetrics, FigureData, Metrics, VerdictState};
+use sideband::rundir::{Manifest, RunDirectory};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;

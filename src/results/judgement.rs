@@ -12,7 +12,7 @@
 use super::metrics::{Metrics, RegionMetrics, VariableMetrics, YieldMetrics};
 use super::support::OUTSIDE;
 use crate::closure::Chi2;
-use crate::rundir::not_finite;
+use crate::files::not_finite;
 use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -140,7 +140,7 @@ pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
 
 impl Metrics {
     /// Keeps the verdicts with the numbers.
-    pub(super) fn keep_verdicts(&mut self, config: &Config) {
+    pub(crate) fn keep_verdicts(&mut self, config: &Config) {
         let judgement = judge(self, config);
         self.verdict = judgement.whole;
         for (region, verdict) in self
@@ -327,7 +327,7 @@ impl Tests {
 /// Tests a yield against its observation. `correlation`: what to add to the variance of
 /// their difference for events that they share. `unit`: mean weight of an observed
 /// event, which gives an observation of nothing its error.
-pub(super) fn yield_test(yields: &mut YieldMetrics, correlation: f64, unit: f64) {
+pub(crate) fn yield_test(yields: &mut YieldMetrics, correlation: f64, unit: f64) {
     let (Some(observed), Some(error)) = (yields.observed, yields.observed_error) else {
         return;
     };

@@ -144,7 +144,7 @@ fn writer(name: &str) -> Option<WorkerId> {
 /// Removes temporary files that nobody will finish: those of processes that ran
 /// on this host and are gone, and of those elsewhere that wrote nothing for a
 /// day. Files of other names are somebody else's.
-pub(super) fn sweep(folder: &Path, clock: &ServerClock) {
+pub(crate) fn sweep(folder: &Path, clock: &ServerClock) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;
     };

@@ -97,3 +97,21 @@ pub struct PlaneFigure {
     /// Pulls with the error; null where nothing is observed or shown.
     pub pull: Vec<Vec<Option<f64>>>,
 }
+
+/// What figures need beside the metrics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FigureData {
+    /// Labels of the variables.
+    pub labels: Vec<String>,
+    /// Observed events of the first predicted region, `[variable][event]`; empty
+    /// where blind.
+    pub observed: Vec<Vec<f32>>,
+    /// Sampled events there, of all members.
+    pub sampled: Vec<Vec<f32>>,
+    /// One member step by step: names of the stages.
+    pub stages: Vec<String>,
+    /// Points at each stage, standardised, `[stage][variable][point]`.
+    pub steps: Vec<Vec<Vec<f32>>>,
+    /// Training events, standardised, `[variable][event]`.
+    pub training: Vec<Vec<f32>>,
+}

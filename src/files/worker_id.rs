@@ -207,7 +207,7 @@ fn parse_stat(text: &[u8]) -> Process {
 }
 
 /// Whether an error says that a file is not there (any more).
-pub(super) fn is_gone(error: &io::Error) -> bool {
+pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
@@ -215,7 +215,7 @@ pub(super) fn is_gone(error: &io::Error) -> bool {
 }
 
 /// Locks; a thread that panicked with the lock leaves nothing half done here.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -228,7 +228,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 ///
 /// # Errors
 /// What the file system said.
-pub(super) fn touch(mut file: &File) -> io::Result<SystemTime> {
+pub(crate) fn touch(mut file: &File) -> io::Result<SystemTime> {
     let before = file.metadata()?;
     file.set_len(before.len())?;
     let after = file.metadata()?.modified()?;
@@ -242,14 +242,14 @@ pub(super) fn touch(mut file: &File) -> io::Result<SystemTime> {
 
 /// The clock of the file server behind a folder, read off a file in it.
 #[derive(Debug)]
-pub(super) struct ServerClock {
+pub(crate) struct ServerClock {
     probe: PathBuf,
     last: Mutex<Option<(SystemTime, Instant)>>,
 }
 
 impl ServerClock {
     /// The clock of a folder's server.
-    pub(super) fn new(folder: &Path) -> Self {
+    pub(crate) fn new(folder: &Path) -> Self {
         Self {
             probe: folder.join(".clock"),
             last: Mutex::new(None),
@@ -260,7 +260,7 @@ impl ServerClock {
     ///
     /// # Errors
     /// If the folder cannot be written to.
-    pub(super) fn measure(&self) -> io::Result<()> {
+    pub(crate) fn measure(&self) -> io::Result<()> {
         let file = regular::edit_or_create(&self.probe, OpenOptions::new().write(true))?;
         let time = touch(&file)?;
         // after the fact: the time is late rather than early, and ages are
@@ -271,18 +271,18 @@ impl ServerClock {
 
     /// How old a file is; this machine's clock has to do if the server's was
     /// never seen (a folder that can only be read).
-    pub(super) fn age(&self, modified: SystemTime) -> Duration {
+    pub(crate) fn age(&self, modified: SystemTime) -> Duration {
         self.now().duration_since(modified).unwrap_or_default()
     }
 
     /// Whether a file's time is one that the server's clock has not come to: it
     /// says nothing about when the file was last written.
-    pub(super) fn is_ahead(&self, modified: SystemTime) -> bool {
+    pub(crate) fn is_ahead(&self, modified: SystemTime) -> bool {
         modified > self.now() + AHEAD
     }
 
     /// As [`ServerClock::age`], and without end if the time lies ahead.
-    pub(super) fn age_of_sign(&self, modified: SystemTime) -> Duration {
+    pub(crate) fn age_of_sign(&self, modified: SystemTime) -> Duration {
         if self.is_ahead(modified) {
             Duration::MAX
         } else {
@@ -306,14 +306,14 @@ impl ServerClock {
 #[cfg(test)]
 impl WorkerId {
     /// As this one, on another host.
-    pub(super) fn elsewhere(mut self) -> Self {
+    pub(crate) fn elsewhere(mut self) -> Self {
         self.host = "else-where".to_owned();
         self.token ^= 1;
         self
     }
 
     /// As this one, of another process of this host.
-    pub(super) fn with_process(mut self, pid: u32) -> Self {
+    pub(crate) fn with_process(mut self, pid: u32) -> Self {
         self.pid = pid;
         if let Process::Running { start } = process(pid) {
             self.start = start;
