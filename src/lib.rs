@@ -2,13 +2,13 @@
 //! physics.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
-pub mod batch;
+mod batch;
 pub mod cli;
-pub mod closure;
+mod closure;
 pub mod events;
 pub mod files;
 pub mod measurement;
-pub mod plot;
+mod plot;
 pub mod report;
 pub mod results;
 pub mod rundir;
@@ -16,4 +16,4 @@ pub mod settings;
 pub mod toys;
 pub mod training;
 pub mod truth;
-pub mod workflow;
+mod workflow;

@@ -14,7 +14,7 @@ const CPU_MEMBERS: usize = 4;
 
 /// Members that are trained together.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Block {
+pub(crate) struct Block {
     /// Its number, from 0.
     pub number: u32,
     /// Which of the families it belongs to: ensembles that share data, inputs
@@ -84,7 +84,7 @@ training = { region = "a" }
 
 /// Members of a block.
 #[must_use]
-pub fn block_members(experiment: &Experiment) -> usize {
+pub(crate) fn block_members(experiment: &Experiment) -> usize {
     let common = experiment.common();
     let is_cpu = common
         .device
@@ -100,7 +100,7 @@ pub fn block_members(experiment: &Experiment) -> usize {
 
 /// All blocks of an experiment.
 #[must_use]
-pub fn blocks(experiment: &Experiment) -> Vec<Block> {
+pub(crate) fn blocks(experiment: &Experiment) -> Vec<Block> {
     let size = block_members(experiment);
     let mut families: Vec<(String, Vec<usize>)> = Vec::new();
     for (place, ensemble) in experiment.ensembles.iter().enumerate() {

@@ -47,7 +47,7 @@ const MAY_PASS: [&str; 7] = [
 ];
 /// HTCondor, by its commands.
 #[derive(Clone, Debug)]
-pub struct Htcondor {
+pub(crate) struct Htcondor {
     settings: HtcondorSettings,
     interrupt: Interrupt,
 }
@@ -57,7 +57,7 @@ impl Htcondor {
     ///
     /// # Errors
     /// [`BatchError::Setting`] if no submit description can be made of them.
-    pub fn new(settings: HtcondorSettings) -> Result<Self, BatchError> {
+    pub(crate) fn new(settings: HtcondorSettings) -> Result<Self, BatchError> {
         settings.check()?;
         Ok(Self {
             settings,
@@ -67,7 +67,7 @@ impl Htcondor {
 
     /// The same, leaving its commands when somebody asks to stop.
     #[must_use]
-    pub fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
+    pub(crate) fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
         self.interrupt = interrupt.clone();
         self
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Blocks of one family of ensembles in a run directory.
-pub struct RunLedger<'a> {
+pub(crate) struct RunLedger<'a> {
     claims: &'a Claims,
     /// Directory of each task's ensemble.
     ensembles: Vec<&'a RunDirectory>,
@@ -40,7 +40,7 @@ struct State {
 
 impl<'a> RunLedger<'a> {
     /// `blocks`: with units by their place in `ensembles`.
-    pub fn new(
+    pub(crate) fn new(
         claims: &'a Claims,
         ensembles: Vec<&'a RunDirectory>,
         blocks: Vec<Block>,

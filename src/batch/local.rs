@@ -4,7 +4,7 @@ use super::{Executor, Work};
 
 /// Trains in this process. Several of them on one directory share the blocks.
 #[derive(Clone, Copy, Debug)]
-pub struct Local;
+pub(crate) struct Local;
 
 impl<W: Work> Executor<W> for Local {
     fn execute(&self, work: &W) -> Result<(), W::Error> {

@@ -3,25 +3,25 @@
 //! trained by any of them: the members are the same.
 
 mod blocks;
-pub mod htcondor;
+pub(crate) mod htcondor;
 mod ledger;
 mod local;
 mod monitor;
 mod queue;
-pub mod slurm;
-pub mod system;
+pub(crate) mod slurm;
+pub(crate) mod system;
 
-pub use blocks::{Block, block_members, blocks};
-pub use ledger::RunLedger;
-pub use local::Local;
-pub use monitor::Monitor;
+pub(crate) use blocks::{Block, block_members, blocks};
+pub(crate) use ledger::RunLedger;
+pub(crate) use local::Local;
+pub(crate) use monitor::Monitor;
 pub(crate) use monitor::{describe, duration};
-pub use queue::Queue;
+pub(crate) use queue::Queue;
 
 use std::path::Path;
 
 /// The work of a run, as executors see it.
-pub trait Work {
+pub(crate) trait Work {
     /// Why a block could not be trained.
     type Error;
 
@@ -58,7 +58,7 @@ pub trait Work {
 }
 
 /// Gets blocks trained somewhere.
-pub trait Executor<W: Work> {
+pub(crate) trait Executor<W: Work> {
     /// Returns when all blocks are done, or when the run is interrupted.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Watches the training of this process.
-pub struct Monitor<'a> {
+pub(crate) struct Monitor<'a> {
     progress: &'a Progress,
     interrupt: &'a Interrupt,
     log: &'a RunLog,
@@ -49,7 +49,7 @@ struct BlockState {
 
 impl<'a> Monitor<'a> {
     /// A monitor that tells all of them.
-    pub fn new(
+    pub(crate) fn new(
         progress: &'a Progress,
         interrupt: &'a Interrupt,
         log: &'a RunLog,
@@ -115,7 +115,7 @@ impl<'a> Monitor<'a> {
     }
 
     /// Tells the last state.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.state();
         state.blocks.clear();
         self.tell(&state, true);

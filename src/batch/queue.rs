@@ -11,7 +11,7 @@ use std::time::Duration;
 const COORDINATOR_STALE: Duration = Duration::from_secs(120);
 
 /// Trains in a batch system.
-pub struct Queue<S> {
+pub(crate) struct Queue<S> {
     system: S,
     settings: FollowSettings,
 }
@@ -19,7 +19,7 @@ pub struct Queue<S> {
 impl<S: BatchSystem> Queue<S> {
     /// Blocks go to `system` and are followed as `settings` say.
     #[must_use]
-    pub fn new(system: S, settings: FollowSettings) -> Self {
+    pub(crate) fn new(system: S, settings: FollowSettings) -> Self {
         Self { system, settings }
     }
 }

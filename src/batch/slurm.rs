@@ -69,7 +69,7 @@ impl SlurmSettings {
 
 /// Slurm, by its commands.
 #[derive(Clone, Debug)]
-pub struct Slurm {
+pub(crate) struct Slurm {
     settings: SlurmSettings,
     interrupt: Interrupt,
 }
@@ -79,7 +79,7 @@ impl Slurm {
     ///
     /// # Errors
     /// [`BatchError::Setting`] if no job script can be made of them.
-    pub fn new(settings: SlurmSettings) -> Result<Self, BatchError> {
+    pub(crate) fn new(settings: SlurmSettings) -> Result<Self, BatchError> {
         settings.check()?;
         Ok(Self {
             settings,
@@ -89,7 +89,7 @@ impl Slurm {
 
     /// The same, leaving its commands when somebody asks to stop.
     #[must_use]
-    pub fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
+    pub(crate) fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
         self.interrupt = interrupt.clone();
         self
     }

@@ -18,9 +18,9 @@ mod follow;
 mod ledger;
 mod list;
 
-pub use follow::{cancel, follow};
-pub use ledger::Submission;
-pub use list::{compress, expand};
+pub(crate) use follow::{cancel, follow};
+pub(crate) use ledger::Submission;
+pub(crate) use list::{compress, expand};
 
 pub(super) use call::{Patience, Said, call, path_text};
 
@@ -43,7 +43,7 @@ const LISTED: usize = 10;
 
 /// Why blocks could not be followed to their end.
 #[derive(Debug, Error)]
-pub enum BatchError {
+pub(crate) enum BatchError {
     /// A setting that cannot be given to the batch system.
     #[error(transparent)]
     Setting(#[from] SettingError),
@@ -145,7 +145,7 @@ impl BatchError {
 
 /// A block that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedBlock {
+pub(crate) struct FailedBlock {
     /// The block.
     pub block: u32,
     /// How its last task ended.
@@ -187,7 +187,7 @@ fn tail(path: &Path) -> Vec<String> {
 
 /// What is run, the same for every block.
 #[derive(Clone, Copy, Debug)]
-pub struct BatchJob<'a> {
+pub(crate) struct BatchJob<'a> {
     /// This program, absolute.
     pub program: &'a Path,
     /// The run directory, absolute.
@@ -205,7 +205,7 @@ pub struct BatchJob<'a> {
 
 /// What a task is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Activity {
+pub(crate) enum Activity {
     /// It waits for its turn.
     Pending,
     /// It runs, is started or cleaned up.
@@ -218,7 +218,7 @@ pub enum Activity {
 
 /// A task that the batch system has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskState {
+pub(crate) struct TaskState {
     /// The block.
     pub block: u32,
     /// What it does.
@@ -229,7 +229,7 @@ pub struct TaskState {
 
 /// How a task ended, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Ending {
+pub(crate) struct Ending {
     /// The block.
     pub block: u32,
     /// The exit code.
@@ -244,7 +244,7 @@ pub struct Ending {
 
 /// Who ended a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Cause {
+pub(crate) enum Cause {
     /// The program, or nobody knows.
     #[default]
     Program,
@@ -268,7 +268,7 @@ impl Ending {
 }
 
 /// A batch system: where blocks of a run are submitted as tasks of a job.
-pub trait BatchSystem {
+pub(crate) trait BatchSystem {
     /// Its name, as in a configuration.
     fn name(&self) -> &'static str;
     /// Number of a job's tasks, and the number below which the indices of its
@@ -310,7 +310,7 @@ pub trait BatchSystem {
 
 /// How blocks are followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FollowSettings {
+pub(crate) struct FollowSettings {
     /// Time between two looks at the queue.
     pub poll: Duration,
     /// How often a block that was lost is submitted again.
@@ -330,7 +330,7 @@ impl Default for FollowSettings {
 }
 
 /// What a coordinator has to be told, and tells.
-pub trait Watcher {
+pub(crate) trait Watcher {
     /// Whether all of a block is there. Asked at every poll; on a network file
     /// system it should list the folder, and not look for single files, which
     /// may be remembered as missing.
@@ -347,7 +347,7 @@ pub trait Watcher {
 
 /// How following ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Followed {
+pub(crate) enum Followed {
     /// Every block is done.
     Done,
     /// It was interrupted; the jobs go on. The same call follows them again.

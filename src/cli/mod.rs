@@ -19,7 +19,7 @@ mod schema;
 mod status;
 mod worker;
 
-pub use exit::Exit;
+pub(crate) use exit::Exit;
 
 use crate::files::{terminal, to_text};
 use clap::Parser;

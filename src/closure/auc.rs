@@ -19,7 +19,7 @@ pub struct Auc {
 /// side), var = sum w^2 (v - AUC)^2 / (sum w)^2 for each class, added. None if a
 /// class has no positive sum of weights or a score is not finite.
 #[must_use]
-pub fn auc(source: &[(f64, f64)], target: &[(f64, f64)]) -> Option<Auc> {
+pub(crate) fn auc(source: &[(f64, f64)], target: &[(f64, f64)]) -> Option<Auc> {
     let sum = |class: &[(f64, f64)]| class.iter().map(|(_, w)| w).sum::<f64>();
     let (total_source, total_target) = (sum(source), sum(target));
     let finite = |class: &[(f64, f64)]| class.iter().all(|(s, w)| s.is_finite() && w.is_finite());

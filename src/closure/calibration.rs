@@ -25,7 +25,7 @@ pub struct CalibrationPoint {
 /// weighted counts of both classes. Bins in which a class's sum is not positive
 /// are left out.
 #[must_use]
-pub fn calibration(
+pub(crate) fn calibration(
     source: &[(f64, f64)],
     target: &[(f64, f64)],
     bins: usize,
@@ -42,7 +42,10 @@ pub fn calibration(
 /// [`calibration`] of samples that have events in common: (log r, weights as source and
 /// as target). The error knows that they fluctuate together.
 #[must_use]
-pub fn shared_calibration(mut events: Vec<(f64, [f64; 2])>, bins: usize) -> Vec<CalibrationPoint> {
+pub(crate) fn shared_calibration(
+    mut events: Vec<(f64, [f64; 2])>,
+    bins: usize,
+) -> Vec<CalibrationPoint> {
     let totals = [0, 1].map(|class| events.iter().map(|(_, w)| w[class]).sum::<f64>());
     if !(totals[0] > 0.0 && totals[1] > 0.0) {
         return Vec::new();

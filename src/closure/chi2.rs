@@ -23,7 +23,7 @@ pub struct Chi2 {
 /// of the prediction that the same data fixed (1 for its normalisation). None
 /// if no degree of freedom is left or V is not positive definite.
 #[must_use]
-pub fn chi2(
+pub(crate) fn chi2(
     observed: &[f64],
     predicted: &[f64],
     variances: &[f64],
@@ -73,7 +73,11 @@ impl Chi2 {
 /// A test whose threshold lies above this number cannot fail, whatever is observed
 /// between nothing and twice the prediction. None as in [`chi2`].
 #[must_use]
-pub fn sensitivity(predicted: &[f64], variances: &[f64], covariance: &[Vec<f64>]) -> Option<f64> {
+pub(crate) fn sensitivity(
+    predicted: &[f64],
+    variances: &[f64],
+    covariance: &[Vec<f64>],
+) -> Option<f64> {
     let bins: Vec<usize> = (0..predicted.len())
         .filter(|b| variances[*b] > 0.0)
         .collect();

@@ -51,7 +51,7 @@ impl Histogram {
 
 /// The bin contents of every member.
 #[derive(Clone, Debug, PartialEq)]
-pub struct EnsembleHistogram {
+pub(crate) struct EnsembleHistogram {
     bins: usize,
     /// `[E, bins]`
     contents: Vec<f64>,
@@ -60,7 +60,7 @@ pub struct EnsembleHistogram {
 impl EnsembleHistogram {
     /// Empty contents of `members` members.
     #[must_use]
-    pub fn new(members: usize, bins: usize) -> Self {
+    pub(crate) fn new(members: usize, bins: usize) -> Self {
         Self {
             bins,
             contents: vec![0.0; members * bins],
@@ -68,25 +68,25 @@ impl EnsembleHistogram {
     }
 
     /// Adds an event's weight in a member.
-    pub fn fill(&mut self, member: usize, bin: usize, weight: f64) {
+    pub(crate) fn fill(&mut self, member: usize, bin: usize, weight: f64) {
         self.contents[member * self.bins + bin] += weight;
     }
 
     /// Number of members.
     #[must_use]
-    pub fn members(&self) -> usize {
+    pub(crate) fn members(&self) -> usize {
         self.contents.len().checked_div(self.bins).unwrap_or(0)
     }
 
     /// Contents of one member.
     #[must_use]
-    pub fn member(&self, member: usize) -> &[f64] {
+    pub(crate) fn member(&self, member: usize) -> &[f64] {
         &self.contents[member * self.bins..(member + 1) * self.bins]
     }
 
     /// Each member times its own factor.
     #[must_use]
-    pub fn scaled(&self, factors: &[f64]) -> Self {
+    pub(crate) fn scaled(&self, factors: &[f64]) -> Self {
         let contents = self
             .contents
             .chunks(self.bins.max(1))
@@ -101,26 +101,16 @@ impl EnsembleHistogram {
 
     /// Mean over members a bin: the nominal prediction.
     #[must_use]
-    pub fn mean(&self) -> Vec<f64> {
+    pub(crate) fn mean(&self) -> Vec<f64> {
         let members = self.members() as f64;
         (0..self.bins)
             .map(|bin| self.column(bin).sum::<f64>() / members)
             .collect()
     }
 
-    /// Standard deviation over members a bin (with E - 1; 0 for one member).
-    #[must_use]
-    pub fn spread(&self) -> Vec<f64> {
-        self.covariance()
-            .iter()
-            .enumerate()
-            .map(|(bin, row)| row[bin].sqrt())
-            .collect()
-    }
-
     /// Covariance over members between bins (with E - 1; 0 for one member).
     #[must_use]
-    pub fn covariance(&self) -> Vec<Vec<f64>> {
+    pub(crate) fn covariance(&self) -> Vec<Vec<f64>> {
         let members = self.members();
         let mean = self.mean();
         let mut covariance = vec![vec![0.0; self.bins]; self.bins];
@@ -160,7 +150,6 @@ mod tests {
         }
         assert_eq!(h.mean(), [2.0, 2.0]);
         assert_eq!(h.covariance(), [[1.0, -2.0], [-2.0, 4.0]]);
-        assert_eq!(h.spread(), [1.0, 2.0]);
         // members brought to one yield lose the common part
         let factors: Vec<f64> = (0..3)
             .map(|m| 4.0 / h.member(m).iter().sum::<f64>())
@@ -172,6 +161,6 @@ mod tests {
     fn one_member_has_no_spread() {
         let mut h = EnsembleHistogram::new(1, 1);
         h.fill(0, 0, 2.0);
-        assert_eq!(h.spread(), [0.0]);
+        assert_eq!(h.covariance(), [[0.0]]);
     }
 }

@@ -9,9 +9,9 @@ mod ensemble_histogram;
 mod recalibration;
 mod weights;
 
-pub use auc::{Auc, auc};
-pub use calibration::{CalibrationPoint, calibration, shared_calibration};
-pub use chi2::{Chi2, chi2, sensitivity};
-pub use ensemble_histogram::{EnsembleHistogram, Histogram};
-pub use recalibration::Recalibration;
-pub use weights::WeightSummary;
+pub(crate) use auc::{Auc, auc};
+pub(crate) use calibration::{CalibrationPoint, calibration, shared_calibration};
+pub(crate) use chi2::{Chi2, chi2, sensitivity};
+pub(crate) use ensemble_histogram::{EnsembleHistogram, Histogram};
+pub(crate) use recalibration::Recalibration;
+pub(crate) use weights::WeightSummary;

@@ -5,7 +5,7 @@ use super::calibration;
 
 /// A map of log r to a better log r.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Recalibration {
+pub(crate) enum Recalibration {
     /// The identity.
     None,
     /// Linear between points (log r, recalibrated log r) of rising log r, constant
@@ -23,7 +23,7 @@ impl Recalibration {
     /// `source`, `target`: (log r, weight). Weights below zero count as they are in the
     /// sums of a level, which must stay positive.
     #[must_use]
-    pub fn isotonic(source: &[(f64, f64)], target: &[(f64, f64)]) -> Self {
+    pub(crate) fn isotonic(source: &[(f64, f64)], target: &[(f64, f64)]) -> Self {
         let Some(events) = joined(source, target) else {
             return Self::None;
         };
@@ -45,7 +45,7 @@ impl Recalibration {
 
     /// Observed fraction in at most `bins` bins of log r of equal content.
     #[must_use]
-    pub fn histogram(source: &[(f64, f64)], target: &[(f64, f64)], bins: usize) -> Self {
+    pub(crate) fn histogram(source: &[(f64, f64)], target: &[(f64, f64)], bins: usize) -> Self {
         let points = calibration(source, target, bins);
         let logit = |p: f64| (p / (1.0 - p)).ln();
         let points = points
@@ -67,7 +67,7 @@ impl Recalibration {
 
     /// The recalibrated log r.
     #[must_use]
-    pub fn apply(&self, log_r: f64) -> f64 {
+    pub(crate) fn apply(&self, log_r: f64) -> f64 {
         let Self::Points(points) = self else {
             return log_r;
         };

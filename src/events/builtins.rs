@@ -6,7 +6,7 @@
 
 /// A derived column that is always offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Builtin {
+pub(crate) struct Builtin {
     /// The column's name.
     pub name: &'static str,
     /// How it is computed.
@@ -16,7 +16,7 @@ pub struct Builtin {
 }
 
 /// Every built-in column. `m_h1`, `m_h2` in GeV, `deta_hh` signed or not.
-pub const BUILTINS: &[Builtin] = &[
+pub(crate) const BUILTINS: &[Builtin] = &[
     Builtin {
         name: "x_hh",
         expression: "sqrt(((m_h1 - 124) / (0.1 * m_h1))^2 + ((m_h2 - 117) / (0.1 * m_h2))^2)",

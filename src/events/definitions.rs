@@ -21,7 +21,7 @@ use sideband_numerics::expression::{
 };
 
 /// Most layers of definitions upon definitions.
-pub const MAX_LAYERS: usize = 32;
+pub(crate) const MAX_LAYERS: usize = 32;
 
 /// Turns names into columns and definitions, for one schema.
 #[derive(Clone, Debug)]

@@ -4,9 +4,9 @@ use super::definitions::Compiled;
 
 /// Flag of a row that lies in a blind region, or whose selection there is neither true
 /// nor false.
-pub const HIDDEN: u64 = 1 << 62;
+pub(crate) const HIDDEN: u64 = 1 << 62;
 /// Flag of a hidden row that would be in the watched region: see [`Hidden::watching`].
-pub const HIDDEN_IN_WATCHED: u64 = 1 << 61;
+pub(crate) const HIDDEN_IN_WATCHED: u64 = 1 << 61;
 
 /// The events that a scan hides: those for which any of the selections is *not false*.
 /// What cannot be decided is hidden.

@@ -170,7 +170,8 @@ const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 /// of splitmix64 (Steele, Lea, Flood 2014) and arithmetic wraps. Each step is a
 /// bijection of the value, so events with one id column never collide within a
 /// namespace.
-pub fn event_key(namespace: &str, values: &[u64]) -> u64 {
+#[cfg(test)]
+pub(crate) fn event_key(namespace: &str, values: &[u64]) -> u64 {
     values
         .iter()
         .fold(namespace_seed(namespace), |key, &value| {

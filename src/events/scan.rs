@@ -19,9 +19,9 @@ use arrow::record_batch::RecordBatch;
 
 /// Most regions a scan can tell apart; the other bits of a row's flags say what it lacks
 /// and what is [`Hidden`].
-pub const MAX_FLAGS: usize = 61;
+pub(crate) const MAX_FLAGS: usize = 61;
 /// Marks a row that lacks something, where such rows are kept.
-pub const LACKS: u64 = 1 << 63;
+pub(crate) const LACKS: u64 = 1 << 63;
 
 /// What to do with a selected row that has no finite value of a feature, whose category
 /// is not listed, or that lacks a needed column.

@@ -26,7 +26,7 @@ use super::table::EventTable;
 use order::Cursor;
 use reader::{Message, Reader};
 
-pub use order::{PartOrder, StreamPosition};
+pub(crate) use order::{PartOrder, StreamPosition};
 
 /// How much is read ahead. None of it changes the sequence of events.
 ///

@@ -14,7 +14,7 @@ use sideband_numerics::expression::Number;
 
 /// One numeric column over all files.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct ColumnSummary {
+pub(crate) struct ColumnSummary {
     /// Its name.
     pub name: String,
     /// Its type in the first file.
@@ -41,7 +41,7 @@ pub struct ColumnSummary {
 
 /// Summarises every numeric column of the first file, over all files, in the
 /// order of the schema. Other files must have them too.
-pub fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>, DataError> {
+pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>, DataError> {
     let columns: Vec<_> = dataset
         .columns()
         .iter()

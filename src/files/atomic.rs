@@ -16,7 +16,7 @@ const OLD: Duration = Duration::from_secs(86_400);
 ///
 /// # Errors
 /// What the file system said; the temporary file is removed.
-pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |file| file.write_all(bytes))
 }
 
@@ -24,7 +24,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// What the file system or `fill` said; the temporary file is removed.
-pub fn write_with<E: From<io::Error>>(
+pub(crate) fn write_with<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
@@ -91,7 +91,7 @@ impl Drop for Staged {
 
 /// What to do about an error of the file system.
 #[must_use]
-pub fn hint(error: &io::Error) -> &'static str {
+pub(crate) fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; free some space and run the same command again: nothing finished is lost"

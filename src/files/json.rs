@@ -37,14 +37,14 @@ pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 ///
 /// # Errors
 /// As [`to_text`].
-pub fn to_value(value: &impl Serialize) -> Result<Value, Error> {
+pub(crate) fn to_value(value: &impl Serialize) -> Result<Value, Error> {
     serde_json::from_str(&to_text(value, false)?)
 }
 
 /// Places of the numbers of a value that are not finite, such as
 /// `yields.after = inf`.
 #[must_use]
-pub fn not_finite(value: &impl Serialize) -> Vec<String> {
+pub(crate) fn not_finite(value: &impl Serialize) -> Vec<String> {
     let mut writer = Writer::default();
     match value.serialize(&mut writer) {
         Ok(()) => writer.not_finite,

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// Largest text of a run directory that is read: lists of numbers are long.
-pub const TEXT_LIMIT: u64 = 1 << 30;
+pub(crate) const TEXT_LIMIT: u64 = 1 << 30;
 
 /// An error that says what a thing is, if it is no regular file.
 fn check(kind: FileType) -> io::Result<()> {
@@ -46,7 +46,7 @@ fn describe(kind: FileType) -> &'static str {
 
 /// Whether an error says that something is not a regular file.
 #[must_use]
-pub fn is_irregular(error: &io::Error) -> bool {
+pub(crate) fn is_irregular(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
         && error.to_string().starts_with("not a regular file")
 }
@@ -55,7 +55,7 @@ pub fn is_irregular(error: &io::Error) -> bool {
 ///
 /// # Errors
 /// What the file system said, or that it is no regular file.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     // before it is opened: to open a pipe waits for its other end
     check(fs::metadata(path)?.file_type())?;
     let file = File::open(path)?;
@@ -67,7 +67,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// What the file system said, or that it is no regular file.
-pub fn edit(path: &Path) -> io::Result<File> {
+pub(crate) fn edit(path: &Path) -> io::Result<File> {
     check(fs::symlink_metadata(path)?.file_type())?;
     OpenOptions::new().write(true).open(path)
 }
@@ -77,7 +77,7 @@ pub fn edit(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// What the file system said, or that it is no regular file.
-pub fn edit_or_create(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+pub(crate) fn edit_or_create(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     for _ in 0..8 {
         match fs::symlink_metadata(path) {
             Ok(about) => {
@@ -105,7 +105,7 @@ pub fn edit_or_create(path: &Path, options: &mut OpenOptions) -> io::Result<File
 ///
 /// # Errors
 /// What the file system said, or that it is no regular file or a larger one.
-pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
     let too_large = |length: u64| {
@@ -129,14 +129,14 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// As [`read`], or that it is no UTF-8.
-pub fn read_text(path: &Path) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path, TEXT_LIMIT)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
 /// Whether a path is there, whatever it is: also a link to nothing.
 #[must_use]
-pub fn exists(path: &Path) -> bool {
+pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
@@ -146,7 +146,7 @@ pub fn exists(path: &Path) -> bool {
 ///
 /// # Errors
 /// What the file system said.
-pub fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'static str)>> {
+pub(crate) fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'static str)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -178,7 +178,7 @@ pub fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'static str
 ///
 /// # Errors
 /// What the file system said.
-pub fn find_linked_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
+pub(crate) fn find_linked_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -195,7 +195,7 @@ pub fn find_linked_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
 ///
 /// # Errors
 /// What the file system said, or that the path is a link or no folder.
-pub fn make_folder(path: &Path) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let refuse = |kind| {
         Err(io::Error::new(
             io::ErrorKind::InvalidInput,

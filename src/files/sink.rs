@@ -8,7 +8,7 @@ use thiserror::Error;
 
 /// Why an output is not written.
 #[derive(Debug, Error)]
-pub enum SinkError {
+pub(crate) enum SinkError {
     /// There is something that is no regular file.
     #[error("--out {path} is {kind}; name a regular file", path = path.display())]
     NotAFile {
@@ -56,7 +56,7 @@ pub enum SinkError {
 /// # Errors
 /// [`SinkError`] if it is no regular file, one of `inputs` under any name, or in a run
 /// directory.
-pub fn output<'a>(
+pub(crate) fn output<'a>(
     path: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
 ) -> Result<PathBuf, SinkError> {
@@ -148,7 +148,7 @@ fn same(_: &Metadata, _: &Metadata) -> bool {
 
 /// The run directory that a path lies in, if it does.
 #[must_use]
-pub fn run_around(path: &Path) -> Option<PathBuf> {
+pub(crate) fn run_around(path: &Path) -> Option<PathBuf> {
     let folders = path.ancestors().skip(1);
     let is_run = |folder: &&Path| {
         let has = |name: &str| folder.join(name).is_file();

@@ -25,7 +25,7 @@ const AHEAD: Duration = Duration::from_secs(2);
 /// `<host>-<host token>-<pid>-<start>-<count>`, of `[A-Za-z0-9-]`, at most 103
 /// characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerId {
+pub(crate) struct WorkerId {
     host: String,
     token: u64,
     pid: u32,
@@ -35,7 +35,7 @@ pub struct WorkerId {
 
 /// What is known about a worker's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Liveness {
+pub(crate) enum Liveness {
     /// It runs on this host.
     Alive,
     /// It ran on this host and has ended.
@@ -47,7 +47,7 @@ pub enum Liveness {
 impl WorkerId {
     /// A new name for this process.
     #[must_use]
-    pub fn unique() -> Self {
+    pub(crate) fn unique() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static START: OnceLock<u64> = OnceLock::new();
         let pid = std::process::id();
@@ -67,7 +67,7 @@ impl WorkerId {
 
     /// Reads a name; `None` if it is not one.
     #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.rsplitn(5, '-');
         let count = parts.next()?.parse().ok()?;
         let start = parts.next()?.parse().ok()?;
@@ -87,20 +87,20 @@ impl WorkerId {
 
     /// Name of the host, cut and cleaned.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Number of the process on its host.
     #[must_use]
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Whether the process lives, as far as it can be seen from here. A zombie
     /// is gone.
     #[must_use]
-    pub fn liveness(&self) -> Liveness {
+    pub(crate) fn liveness(&self) -> Liveness {
         if host_token() != Some(self.token) {
             return Liveness::Unknown;
         }

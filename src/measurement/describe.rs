@@ -15,7 +15,7 @@ use crate::settings::Measurement;
 ///
 /// # Errors
 /// [`MeasureError`] with the first thing that does not fit.
-pub fn describe(
+pub(crate) fn describe(
     measurement: &Measurement,
     run: &std::path::Path,
     unblind: bool,

@@ -11,7 +11,7 @@ use thiserror::Error;
 
 /// Why a measurement has no result.
 #[derive(Debug, Error)]
-pub enum MeasureError {
+pub(crate) enum MeasureError {
     /// The training of its ratios.
     #[error(transparent)]
     Run(#[from] RunError),

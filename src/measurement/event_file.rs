@@ -26,7 +26,7 @@ const WEIGHT: &str = "event.weight";
 
 /// A file of events that cannot be written or read.
 #[derive(Debug, Error)]
-pub enum EventFileError {
+pub(crate) enum EventFileError {
     /// The file system.
     #[error("{path}: {source}", path = path.display())]
     Io {

@@ -41,15 +41,9 @@ mod toys;
 mod trust;
 mod twins;
 
-pub use describe::describe as describe_measurement;
-pub use error::MeasureError;
-pub use event_file::EventFileError;
-pub use page::{redraw as redraw_measurement, verdict as measurement_verdict};
-pub use pipeline::{Measured, measure};
-pub use progress::{MeasurementProgress, RatioProgress, ToyProgress, read_result};
-pub use result::{
-    Checks, ClsPoint, ContourLevel, ContourResult, Curve, ErrorSource, FiniteSample,
-    FiniteSamplePoint, FitResult, ImpactResult, ImpactsResult, IntervalSet, LimitResult,
-    MeasurementResult, ParameterResult, ScanResult, ToyPoint, ToysResult,
-};
-pub use trust::RatioTrust;
+pub(crate) use describe::describe as describe_measurement;
+pub(crate) use error::MeasureError;
+pub(crate) use page::{redraw as redraw_measurement, verdict as measurement_verdict};
+pub(crate) use pipeline::{Measured, measure};
+pub(crate) use progress::{MeasurementProgress, read_result};
+pub use result::MeasurementResult;

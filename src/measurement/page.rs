@@ -10,7 +10,7 @@ mod toys;
 mod trust;
 mod verdict;
 
-pub use verdict::verdict;
+pub(crate) use verdict::verdict;
 
 use super::error::MeasureError;
 use super::events::Events;
@@ -87,7 +87,7 @@ pub(super) fn write(
 ///
 /// # Errors
 /// [`MeasureError`] if there is no result, or if what it is drawn from is damaged or missing.
-pub fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
+pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
     let again = "run the measurement again, which makes it anew";
     let missing = |name: &str, reason: String| MeasureError::Data {
         key: root.path().join(name).display().to_string(),

@@ -45,7 +45,7 @@ pub(super) const RESULT: &str = "measurement.json";
 
 /// How a measurement ended.
 #[derive(Debug)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// How the training of its ratios ended.
     pub training: Ended,
     /// The numbers, unless it was interrupted.
@@ -59,7 +59,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// [`MeasureError`]; what was trained before it is kept, and running again goes on.
-pub fn measure(
+pub(crate) fn measure(
     experiment: &Experiment,
     measurement: &Measurement,
     options: &RunOptions,

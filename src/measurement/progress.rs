@@ -29,7 +29,7 @@ pub(super) struct ToyFolder {
 
 /// How far a measurement has come.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MeasurementProgress {
+pub(crate) struct MeasurementProgress {
     /// Its ratios, in the order in which they are trained.
     pub ratios: Vec<RatioProgress>,
     /// Its pseudo-experiments; none before they are thrown.
@@ -40,7 +40,7 @@ pub struct MeasurementProgress {
 
 /// How far one ratio has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RatioProgress {
+pub(crate) struct RatioProgress {
     /// Its name.
     pub name: String,
     /// Members that are trained.
@@ -53,7 +53,7 @@ pub struct RatioProgress {
 
 /// How many toys there are at one value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ToyProgress {
+pub(crate) struct ToyProgress {
     /// The parameter.
     pub parameter: String,
     /// Its value.
@@ -69,7 +69,7 @@ impl MeasurementProgress {
     ///
     /// # Errors
     /// [`MeasureError`] if a file of it is damaged.
-    pub fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self, MeasureError> {
+    pub(crate) fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self, MeasureError> {
         let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
         let ratio = |(spec, directory): (&crate::settings::EnsembleSpec, RunDirectory)| {
             let of = spec.config.ensemble.members;
@@ -90,7 +90,7 @@ impl MeasurementProgress {
 
     /// In words, a line each.
     #[must_use]
-    pub fn lines(&self) -> Vec<String> {
+    pub(crate) fn lines(&self) -> Vec<String> {
         let complete = self.ratios.iter().filter(|r| r.is_complete).count();
         let members: u64 = self.ratios.iter().map(|r| r.members).sum();
         let of: u64 = self.ratios.iter().map(|r| u64::from(r.of)).sum();
@@ -147,7 +147,7 @@ fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>, MeasureError> {
 ///
 /// # Errors
 /// [`MeasureError`] if the file is damaged.
-pub fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>, MeasureError> {
+pub(crate) fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>, MeasureError> {
     let path = root.path().join(RESULT);
     if !path.is_file() {
         return Ok(None);

@@ -30,7 +30,7 @@ const MARGIN: f64 = 0.03;
 
 /// A belt and what was observed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Belt {
+pub(crate) struct Belt {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -51,7 +51,7 @@ pub struct Belt {
 
 /// The belt of one confidence level.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct BeltLevel {
+pub(crate) struct BeltLevel {
     /// Confidence level, for example 0.6827.
     pub level: f64,
     /// Quantiles from toys, in rising order of the parameter.
@@ -66,7 +66,7 @@ pub struct BeltLevel {
 
 /// The quantile of t at one value of the parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct BeltPoint {
+pub(crate) struct BeltPoint {
     /// Value of the parameter.
     pub parameter: f64,
     /// Quantile of t.
@@ -80,7 +80,7 @@ impl Belt {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if no level has a finite quantile.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         if self
             .levels
             .iter()

@@ -23,7 +23,7 @@ const MARGIN: f64 = 0.05;
 
 /// Predicted against observed values, in groups.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Calibration {
+pub(crate) struct Calibration {
     /// Line below the brand.
     #[serde(default)]
     pub title: String,
@@ -43,7 +43,7 @@ pub struct Calibration {
 
 /// One calibration point.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Point {
+pub(crate) struct Point {
     /// Mean prediction.
     pub predicted: f64,
     /// Observation.
@@ -61,7 +61,7 @@ impl Calibration {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if there is no group.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         if self.groups.is_empty() {
             return Err(PlotError::Empty {
                 what: format!("calibration of {}", self.x_label),

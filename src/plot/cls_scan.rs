@@ -25,7 +25,7 @@ const BANDS: [(&str, &str, usize); 2] = [
 
 /// A scan of CLs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClsScan {
+pub(crate) struct ClsScan {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -42,7 +42,7 @@ pub struct ClsScan {
 
 /// CLs at one value of the parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ClsScanPoint {
+pub(crate) struct ClsScanPoint {
     /// Value of the parameter.
     pub parameter: f64,
     /// Observed; none where the data are hidden.
@@ -64,7 +64,7 @@ impl ClsScan {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if fewer than two points are finite.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let points: Vec<&ClsScanPoint> = self.points.iter().filter(|p| p.is_finite()).collect();
         let [first, .., last] = points.as_slice() else {
             return Err(PlotError::Empty {

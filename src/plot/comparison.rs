@@ -32,7 +32,7 @@ const HATCH_OPACITY: f64 = 0.75;
 
 /// A comparison of observed and predicted histograms.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// Line below the brand, for example "simulation, SR".
     pub title_left: String,
     /// Label of the x axis.
@@ -58,7 +58,7 @@ pub struct Comparison {
 
 /// Observed contents with errors, one of each a bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Series {
+pub(crate) struct Series {
     /// Name in the legend.
     pub label: String,
     /// Contents, `[n]`.
@@ -69,7 +69,7 @@ pub struct Series {
 
 /// A predicted histogram.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Prediction {
+pub(crate) struct Prediction {
     /// Name in the legend.
     pub label: String,
     /// Contents, `[n]`.
@@ -85,7 +85,7 @@ pub struct Prediction {
 /// The role of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PredictionStyle {
+pub(crate) enum PredictionStyle {
     /// Before the correction: orange, dashed.
     Before,
     /// After the correction: blue, the reference of the ratio.
@@ -110,7 +110,7 @@ impl Comparison {
     /// # Errors
     /// [`PlotError`] if edges do not rise, a list has the wrong length, or
     /// there is neither an observation nor a prediction.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let drawn = self.drawn();
         let observed = self.observed.as_ref().map(|series| Series {

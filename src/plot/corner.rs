@@ -49,7 +49,7 @@ const FULL: f64 = 0.9;
 
 /// Pairs of variables, data against samples.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Corner {
+pub(crate) struct Corner {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -86,7 +86,7 @@ impl Corner {
     /// # Errors
     /// [`PlotError`] if there are fewer than 2 or more than 12 variables, or a
     /// list has the wrong length.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let count = self.variables.len();
         let layout = self.layout();

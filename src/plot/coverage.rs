@@ -30,7 +30,7 @@ const BAND_OPACITY: f64 = 0.13;
 
 /// Coverage of several methods.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Coverage {
+pub(crate) struct Coverage {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -51,7 +51,7 @@ pub struct Coverage {
 
 /// Coverage of one method.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CoverageMethod {
+pub(crate) struct CoverageMethod {
     /// Name in the legend.
     pub label: String,
     /// Points, one list a level.
@@ -60,7 +60,7 @@ pub struct CoverageMethod {
 
 /// Coverage at one true value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct CoveragePoint {
+pub(crate) struct CoveragePoint {
     /// True value of the parameter.
     pub parameter: f64,
     /// Part of the toys whose interval contains it, between 0 and 1.
@@ -70,26 +70,6 @@ pub struct CoveragePoint {
 }
 
 impl CoveragePoint {
-    /// Coverage from counts, with Wilson's interval of one standard deviation
-    /// (J. Am. Stat. Assoc. 22 (1927) 209), which has an error at 0 and 1 too.
-    /// Not a number without toys.
-    #[must_use]
-    pub fn from_counts(parameter: f64, covered: usize, toys: usize) -> Self {
-        let n = toys as f64;
-        let coverage = covered as f64 / n;
-        let centre = (coverage + 0.5 / n) / (1.0 + 1.0 / n);
-        let variance = coverage * (1.0 - coverage) / n + 0.25 / (n * n);
-        let half = variance.max(0.0).sqrt() / (1.0 + 1.0 / n);
-        Self {
-            parameter,
-            coverage,
-            errors: (
-                (coverage - centre + half).max(0.0),
-                (centre + half - coverage).max(0.0),
-            ),
-        }
-    }
-
     fn is_finite(&self) -> bool {
         self.parameter.is_finite() && self.coverage.is_finite()
     }
@@ -107,7 +87,7 @@ impl Coverage {
     ///
     /// # Errors
     /// [`PlotError`] if there is no level or no finite point, or a list has the wrong length.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let strip = self.strip();
         let ends = (LEFT, WIDTH - LABEL_MARGIN);
@@ -277,18 +257,6 @@ mod tests {
             methods: vec![method("exact"), method("learned")],
             notes: Vec::new(),
         }
-    }
-
-    #[test]
-    fn counts_give_wilsons_interval() {
-        // By hand for 8 of 10: centre 8.5/11, half sqrt(0.016 + 0.0025) / 1.1.
-        let point = CoveragePoint::from_counts(1.0, 8, 10);
-        let half = 0.0185f64.sqrt() / 1.1;
-        assert!((point.errors.0 - (0.8 - 8.5 / 11.0 + half)).abs() < 1e-12);
-        assert!((point.errors.1 - (8.5 / 11.0 + half - 0.8)).abs() < 1e-12);
-        let all = CoveragePoint::from_counts(1.0, 50, 50);
-        assert!(all.errors.1 < 1e-12 && all.errors.0 > 0.0);
-        assert!(CoveragePoint::from_counts(1.0, 0, 0).coverage.is_nan());
     }
 
     #[test]

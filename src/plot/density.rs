@@ -32,7 +32,7 @@ const STRETCH: f64 = 0.5;
 
 /// Events in several variables.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// Name in the legend, or above the column.
     pub label: String,
     /// One list a variable, `[D][N]`; an event with a value that is not finite

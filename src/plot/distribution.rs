@@ -19,7 +19,7 @@ const LOG_REACH: f64 = 1e-7;
 
 /// Histograms that share a binning.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Distribution {
+pub(crate) struct Distribution {
     /// Label of the x axis.
     pub x_label: String,
     /// Label of the y axis.
@@ -48,7 +48,7 @@ impl Distribution {
     /// # Errors
     /// [`PlotError`] if edges do not rise, a histogram has the wrong length,
     /// there is none, or a logarithmic x axis has no bin above zero.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("distribution of {}", self.x_label);
         check_edges(&what, &self.edges)?;
         let empty = |expected: &str| PlotError::Empty {

@@ -17,7 +17,7 @@ const FEWEST: usize = 10;
 
 /// Events with their log likelihood ratio in the plane of two observables.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Favour {
+pub(crate) struct Favour {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -63,7 +63,7 @@ impl Favour {
     ///
     /// # Errors
     /// [`PlotError`] if edges do not rise, lists differ in length, or no bin has enough events.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let values = self.means();
         if values.iter().flatten().all(|value| !value.is_finite()) {

@@ -45,7 +45,7 @@ const MOST: (usize, usize) = (20, 14);
 
 /// The steps of a flow.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FlowSteps {
+pub(crate) struct FlowSteps {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -66,7 +66,7 @@ impl FlowSteps {
     /// # Errors
     /// [`PlotError`] if there is no row or no stage, a pair names no variable,
     /// lists have the wrong length, or there are more than 20 rows or 14 columns.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let columns: Vec<&Sample> = self.stages.iter().chain(&self.data).collect();
         let count = columns.len() as f64;

@@ -46,7 +46,7 @@ const STRIPE_OPACITY: f64 = 0.04;
 
 /// A page of the ranking.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Impacts {
+pub(crate) struct Impacts {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -64,7 +64,7 @@ pub struct Impacts {
 
 /// One nuisance parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ImpactRow {
+pub(crate) struct ImpactRow {
     /// Its name.
     pub name: String,
     /// (fitted value − central value) / width of the constraint.
@@ -92,7 +92,7 @@ impl Impacts {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if there is no row.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         if self.rows.is_empty() {
             return Err(PlotError::Empty {
                 what: format!("impacts on {}", self.parameter),

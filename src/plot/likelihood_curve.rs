@@ -33,7 +33,7 @@ const BAND_OPACITY: f64 = 0.25;
 
 /// Curves of −2 Δ log L.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LikelihoodCurve {
+pub(crate) struct LikelihoodCurve {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -60,7 +60,7 @@ pub struct LikelihoodCurve {
 
 /// One likelihood scanned over the parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ScanCurve {
+pub(crate) struct ScanCurve {
     /// Name in the legend.
     pub label: String,
     /// Parameter and t, in rising order of the parameter; t not finite where the fit failed.
@@ -72,7 +72,7 @@ pub struct ScanCurve {
 
 /// Critical values c(μ): a value of the parameter is excluded where t is above.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CriticalCurve {
+pub(crate) struct CriticalCurve {
     /// Name in the legend, for example "critical value, 68.27 %".
     pub label: String,
     /// Points in rising order of the parameter.
@@ -81,7 +81,7 @@ pub struct CriticalCurve {
 
 /// One critical value.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct CriticalPoint {
+pub(crate) struct CriticalPoint {
     /// Value of the parameter.
     pub parameter: f64,
     /// Quantile of t there.
@@ -96,7 +96,7 @@ impl LikelihoodCurve {
     /// # Errors
     /// [`PlotError::Empty`] if no curve has a finite point, [`PlotError::Length`]
     /// if `reference` is no curve.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let strip = self.strip();
         let ends = (LEFT, WIDTH - LABEL_MARGIN);

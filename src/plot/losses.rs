@@ -41,7 +41,7 @@ const WARM_UP: f64 = 0.04;
 
 /// Losses of all members of an ensemble.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LossCurves {
+pub(crate) struct LossCurves {
     /// Members, in any order.
     pub members: Vec<Member>,
     /// Label of the y axis.
@@ -53,7 +53,7 @@ pub struct LossCurves {
 
 /// Losses of one member.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Member {
+pub(crate) struct Member {
     /// Training loss after each epoch.
     pub train: Vec<f64>,
     /// Validation loss after each epoch.
@@ -77,7 +77,7 @@ impl LossCurves {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if no member has a single epoch.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let epochs = self
             .members
             .iter()

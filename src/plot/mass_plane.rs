@@ -40,7 +40,7 @@ const MOST_PULL: f64 = 10.0;
 /// Input, prediction, error and pulls of a fit in a plane. All values are
 /// `[nx][ny]`; not finite means no value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MassPlane {
+pub(crate) struct MassPlane {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -86,7 +86,7 @@ impl MassPlane {
     ///
     /// # Errors
     /// [`PlotError`] if edges do not rise or a list is not `nx` by `ny`.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let binning = Binning::of(&self.x_edges, &self.y_edges);
         let height = HEADER + 2.0 * (CAPTION + SIDE) + ROW_GAP + BOTTOM;

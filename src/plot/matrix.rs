@@ -26,7 +26,7 @@ const LABEL_PITCH: f64 = 1.15;
 
 /// A matrix of correlation coefficients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct CorrelationMatrix {
+pub(crate) struct CorrelationMatrix {
     /// Line after the brand.
     pub title: String,
     /// One label a row: names, or bins such as "300-350".
@@ -43,7 +43,7 @@ impl CorrelationMatrix {
     ///
     /// # Errors
     /// [`PlotError`] if there are no labels or `values` is not square.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let count = self.labels.len();
         if count == 0 {
             return Err(PlotError::Empty {

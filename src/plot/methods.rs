@@ -43,7 +43,7 @@ const LABEL_ROOM: f64 = (WIDTH - LEFT - RIGHT - 2.0 * INSET) / 2.0 - 39.0;
 
 /// One distribution, several predictions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Methods {
+pub(crate) struct Methods {
     /// Line below the brand.
     #[serde(default)]
     pub title: String,
@@ -71,7 +71,7 @@ pub struct Methods {
 
 /// What one method predicts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct MethodPrediction {
+pub(crate) struct MethodPrediction {
     /// Name in the legend.
     pub label: String,
     /// Contents, `[n]`.
@@ -95,7 +95,7 @@ impl Methods {
     /// # Errors
     /// [`PlotError`] if edges do not rise, a list has the wrong length, or there
     /// is no prediction or more than four.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let predictions: Vec<Shown> = self
             .predictions

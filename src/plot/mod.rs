@@ -43,37 +43,35 @@ mod symbols;
 mod t_distribution;
 pub(crate) mod text;
 mod ticks;
-mod trend;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use belt::{Belt, BeltLevel, BeltPoint};
-pub use calibration::{Calibration, Point};
-pub use cls_scan::{ClsScan, ClsScanPoint};
-pub use comparison::{Comparison, Prediction, PredictionStyle, Series};
-pub use corner::Corner;
-pub use coverage::{Coverage, CoverageMethod, CoveragePoint};
-pub use density::Sample;
-pub use distribution::Distribution;
-pub use favour::Favour;
-pub use flow_steps::FlowSteps;
-pub use impacts::{ImpactRow, Impacts};
-pub use likelihood_curve::{CriticalCurve, CriticalPoint, LikelihoodCurve, ScanCurve};
-pub use losses::{LossCurves, Member};
-pub use mass_plane::MassPlane;
-pub use matrix::CorrelationMatrix;
-pub use methods::{MethodPrediction, Methods};
-pub use plane::{Contour, Plane};
-pub use profile_contours::ProfileContours;
-pub use pulls::{PullGroup, Pulls};
-pub use residuals::{Residual, ResidualRow, Residuals};
-pub use t_distribution::{TDistribution, TQuantile};
-pub use trend::MemberTrend;
+pub(crate) use belt::{Belt, BeltLevel, BeltPoint};
+pub(crate) use calibration::{Calibration, Point};
+pub(crate) use cls_scan::{ClsScan, ClsScanPoint};
+pub(crate) use comparison::{Comparison, Prediction, PredictionStyle, Series};
+pub(crate) use corner::Corner;
+pub(crate) use coverage::{Coverage, CoverageMethod, CoveragePoint};
+pub(crate) use density::Sample;
+pub(crate) use distribution::Distribution;
+pub(crate) use favour::Favour;
+pub(crate) use flow_steps::FlowSteps;
+pub(crate) use impacts::{ImpactRow, Impacts};
+pub(crate) use likelihood_curve::{LikelihoodCurve, ScanCurve};
+pub(crate) use losses::{LossCurves, Member};
+pub(crate) use mass_plane::MassPlane;
+pub(crate) use matrix::CorrelationMatrix;
+pub(crate) use methods::{MethodPrediction, Methods};
+pub(crate) use plane::{Contour, Plane};
+pub(crate) use profile_contours::ProfileContours;
+pub(crate) use pulls::{PullGroup, Pulls};
+pub(crate) use residuals::{Residual, ResidualRow, Residuals};
+pub(crate) use t_distribution::{TDistribution, TQuantile};
 
 /// A finished figure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figure {
+pub(crate) struct Figure {
     /// A complete SVG document, without an XML declaration, fit to be inlined.
     pub svg: String,
 }
@@ -83,7 +81,7 @@ impl Figure {
     ///
     /// # Errors
     /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
-    pub fn to_png(&self) -> Result<Vec<u8>, PlotError> {
+    pub(crate) fn to_png(&self) -> Result<Vec<u8>, PlotError> {
         render::png(&self.svg)
     }
 }

@@ -164,7 +164,7 @@ fn calibrations() {
 }
 
 #[test]
-fn distributions_matrices_and_trends() {
+fn distributions_and_matrices() {
     for values in lists(4) {
         for log in [false, true] {
             let distribution = Distribution {
@@ -186,13 +186,6 @@ fn distributions_matrices_and_trends() {
             z_label: LABEL.to_owned(),
         };
         must_render(matrix.draw());
-        let trend = MemberTrend {
-            title: LABEL.to_owned(),
-            y_label: LABEL.to_owned(),
-            values,
-            reference: Some(f64::NAN),
-        };
-        must_render(trend.draw());
     }
 }
 

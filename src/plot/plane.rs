@@ -36,7 +36,7 @@ const LOG_REACH: f64 = 1e-7;
 
 /// A map of a quantity over two variables.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plane {
+pub(crate) struct Plane {
     /// Line after the brand.
     pub title: String,
     /// Label of the x axis.
@@ -70,7 +70,7 @@ pub struct Plane {
 
 /// A labelled line in the plane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Contour {
+pub(crate) struct Contour {
     /// Written at its uppermost point; may be empty.
     pub label: String,
     /// Points in the units of the axes.
@@ -84,7 +84,7 @@ impl Plane {
     ///
     /// # Errors
     /// [`PlotError`] if edges do not rise or `values` is not `nx` by `ny`.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         Ok(self.drawing(WIDTH - 10.0)?.finish())
     }
 

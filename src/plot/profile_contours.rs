@@ -20,7 +20,7 @@ const AREA_OPACITY: f64 = 0.14;
 
 /// Regions of two parameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ProfileContours {
+pub(crate) struct ProfileContours {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -49,7 +49,7 @@ impl ProfileContours {
     /// # Errors
     /// [`PlotError`] if there are fewer than two values of a parameter or `t` is not
     /// `nx` by `ny`.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         super::check_edges(&format!("values of {}", self.x_label), &self.x)?;
         super::check_edges(&format!("values of {}", self.y_label), &self.y)?;
         check_length("columns of t", self.t.len(), self.x.len())?;

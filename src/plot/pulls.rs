@@ -36,7 +36,7 @@ const NORMAL: Stroke<'static> = Stroke::solid(GREY, 1.8).dashed("6 4");
 
 /// Distributions of pulls.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Pulls {
+pub(crate) struct Pulls {
     /// Line below the brand.
     #[serde(default)]
     pub title: String,
@@ -57,7 +57,7 @@ pub struct Pulls {
 
 /// Pulls of one group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PullGroup {
+pub(crate) struct PullGroup {
     /// Name in the legend.
     pub label: String,
     /// One pull a bin; what is not finite is left out and counts nowhere.
@@ -79,7 +79,7 @@ impl Pulls {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if there is no group.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         if self.groups.is_empty() {
             return Err(PlotError::Empty {
                 what: format!("distribution of {}", self.x_label),

@@ -47,7 +47,7 @@ const BAND_OPACITY: f64 = 0.13;
 
 /// Residuals of methods in regions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Residuals {
+pub(crate) struct Residuals {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -62,7 +62,7 @@ pub struct Residuals {
 
 /// One region.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ResidualRow {
+pub(crate) struct ResidualRow {
     /// Its name.
     pub label: String,
     /// One residual a method.
@@ -74,7 +74,7 @@ pub struct ResidualRow {
 
 /// 1 − predicted/observed of a method in a region.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Residual {
+pub(crate) struct Residual {
     /// In per cent; not finite if there is none.
     pub value: f64,
     /// Its error (one standard deviation), in per cent.
@@ -87,7 +87,7 @@ impl Residuals {
     /// # Errors
     /// [`PlotError`] if there is no method or no row, more than 12
     /// methods, or a row does not have one residual a method.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         self.check()?;
         let most = MOST_SLOTS / self.methods.len();
         let rows = &self.rows[..self.rows.len().min(most)];

@@ -36,7 +36,7 @@ const BAND_OPACITY: f64 = 0.2;
 
 /// t of toys at one value of the parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TDistribution {
+pub(crate) struct TDistribution {
     /// Line after the brand.
     #[serde(default)]
     pub title: String,
@@ -58,7 +58,7 @@ pub struct TDistribution {
 
 /// A quantile of t.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct TQuantile {
+pub(crate) struct TQuantile {
     /// Probability below it, for example 0.6827.
     pub level: f64,
     /// The quantile of the toys.
@@ -81,7 +81,7 @@ impl TDistribution {
     ///
     /// # Errors
     /// [`PlotError::Empty`] if no toy has a finite t.
-    pub fn draw(&self) -> Result<Figure, PlotError> {
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         if self.finite().next().is_none() {
             return Err(PlotError::Empty {
                 what: format!("distribution of {}", self.x_label()),

@@ -65,7 +65,9 @@ struct Head {
 ///
 /// # Errors
 /// [`ReportError`] if it is damaged.
-pub fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, ReportError> {
+pub(crate) fn read_figure_data(
+    directory: &RunDirectory,
+) -> Result<Option<FigureData>, ReportError> {
     let path = directory.figure_data();
     if !path.exists() {
         return Ok(None);
@@ -75,7 +77,7 @@ pub fn read_figure_data(directory: &RunDirectory) -> Result<Option<FigureData>, 
 
 /// The settings that decide what a report looks like, as text.
 #[must_use]
-pub fn settings_text(config: &Config) -> String {
+pub(crate) fn settings_text(config: &Config) -> String {
     let labels = (
         config.data.source_label(),
         config.data.target_label(),
@@ -103,7 +105,7 @@ pub fn settings_text(config: &Config) -> String {
 ///
 /// # Errors
 /// [`ReportError`]
-pub fn write(
+pub(crate) fn write(
     directory: &RunDirectory,
     config: &Config,
     manifest: &Manifest,

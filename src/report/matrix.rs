@@ -17,7 +17,7 @@ use std::path::Path;
 
 /// How one ensemble ended; `E` says why there is no result.
 #[derive(Debug)]
-pub struct EnsembleEnd<E> {
+pub(crate) struct EnsembleEnd<E> {
     /// Its name.
     pub name: String,
     /// Its configuration.
@@ -36,7 +36,7 @@ pub struct EnsembleEnd<E> {
 ///
 /// # Errors
 /// [`ReportError::Directory`] if they cannot be written.
-pub fn write_matrix<E: Display>(
+pub(crate) fn write_matrix<E: Display>(
     root: &RunDirectory,
     ends: &[EnsembleEnd<E>],
     compared: Option<&ComparisonMetrics>,

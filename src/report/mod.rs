@@ -3,7 +3,7 @@
 //! [`plot`](crate::plot) and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
 //! out. The rest turns metrics into them.
 
-pub mod page;
+pub(crate) mod page;
 
 mod build;
 mod comparison;
@@ -15,6 +15,8 @@ mod names;
 pub(crate) mod numbers;
 mod verdict;
 
-pub use build::{ReportError, read_figure_data, read_metrics, settings_text, write};
-pub use matrix::{EnsembleEnd, EnsembleSummary, RegionSummary, write_matrix};
-pub use verdict::verdict;
+pub use build::read_metrics;
+pub(crate) use build::{ReportError, read_figure_data, settings_text, write};
+pub use matrix::EnsembleSummary;
+pub(crate) use matrix::{EnsembleEnd, write_matrix};
+pub(crate) use verdict::verdict;

@@ -13,7 +13,7 @@ mod stylesheet;
 
 /// Everything on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Page {
+pub(crate) struct Page {
     /// Heading, and title of the window.
     pub title: String,
     /// Line below the heading.
@@ -30,7 +30,7 @@ pub struct Page {
 
 /// One conclusion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub(crate) struct Verdict {
     /// How it is meant.
     pub status: Status,
     /// What it says.
@@ -55,7 +55,7 @@ pub enum Status {
 
 /// A part of the page with its own heading.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Section {
+pub(crate) struct Section {
     /// Heading.
     pub title: String,
     /// Name for links; derived from the title if empty.
@@ -74,7 +74,7 @@ pub struct Section {
 
 /// A table. Columns of numbers are recognised and aligned to the right.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Table {
+pub(crate) struct Table {
     /// Line above the table.
     pub caption: String,
     /// Column headings.
@@ -85,7 +85,7 @@ pub struct Table {
 
 /// A figure on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PageFigure {
+pub(crate) struct PageFigure {
     /// Short name, also the figure's anchor.
     pub name: String,
     /// The SVG document. It is inlined as it is: only pass what this crate drew.
@@ -95,7 +95,7 @@ pub struct PageFigure {
 }
 
 /// Writes the page as one HTML document.
-pub fn render(page: &Page) -> String {
+pub(crate) fn render(page: &Page) -> String {
     let mut names = Names::default();
     let anchors: Vec<String> = page
         .sections

@@ -16,7 +16,7 @@ const NOTED: f64 = 0.001;
 
 /// The verdict on a result: the whole first, then region by region.
 #[must_use]
-pub fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
+pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
         Method::Reweight | Method::Ratio | Method::Measure => {

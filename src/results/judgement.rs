@@ -69,7 +69,7 @@ pub struct Verdict {
 
 /// The verdicts on a result.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Judgement {
+pub(crate) struct Judgement {
     /// On the whole: its regions that nothing was trained in, else on all.
     pub whole: Verdict,
     /// On each region, in the configuration's order.
@@ -78,7 +78,7 @@ pub struct Judgement {
 
 /// Judges a result.
 #[must_use]
-pub fn judge(metrics: &Metrics, config: &Config) -> Judgement {
+pub(crate) fn judge(metrics: &Metrics, config: &Config) -> Judgement {
     let of_region =
         |(name, region): (&String, &RegionMetrics)| (name.clone(), judge_region(region, config));
     let regions: IndexMap<String, Verdict> = metrics.regions.iter().map(of_region).collect();

@@ -7,15 +7,18 @@ mod judgement;
 mod metrics;
 mod support;
 
-pub use comparison::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
-pub use interpolation::{
-    CategoryMetrics, FigureData, HoleMetrics, InterpolationMetrics, PlaneFigure, PullMetrics,
+pub use comparison::ComparisonMetrics;
+pub(crate) use comparison::{ComparisonRow, MethodMetrics, MissingError};
+pub use interpolation::FigureData;
+pub(crate) use interpolation::{
+    CategoryMetrics, HoleMetrics, InterpolationMetrics, PlaneFigure, PullMetrics,
 };
+pub use judgement::VerdictState;
 pub(crate) use judgement::yield_test;
-pub use judgement::{Judgement, Verdict, VerdictState, judge};
+pub(crate) use judgement::{Judgement, Verdict, judge};
 pub(crate) use metrics::METRICS_FORMAT;
-pub use metrics::{
-    AucPair, LossSummary, MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics,
-    YieldMetrics,
+pub use metrics::Metrics;
+pub(crate) use metrics::{
+    AucPair, LossSummary, MemberSummary, PlaneMetrics, RegionMetrics, VariableMetrics, YieldMetrics,
 };
-pub use support::{Categories, InputRange, OutsideMetrics, Support};
+pub(crate) use support::{Categories, InputRange, OutsideMetrics, Support};

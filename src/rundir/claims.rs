@@ -48,14 +48,14 @@ const CONTENT_LIMIT: u64 = 4096;
 
 /// The claims of this process on the blocks of a run.
 #[derive(Debug)]
-pub struct Claims {
+pub(crate) struct Claims {
     shared: Arc<Shared>,
     heart: Arc<Heart>,
 }
 
 /// A block that is this process's own; dropping it gives it back.
 #[derive(Debug)]
-pub struct Claim {
+pub(crate) struct Claim {
     block: u32,
     held: Arc<Held>,
     is_finished: bool,
@@ -66,7 +66,7 @@ pub struct Claim {
 
 /// A worker at a block, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Holder {
+pub(crate) struct Holder {
     /// The block.
     pub block: u32,
     /// Name of the worker.
@@ -86,7 +86,7 @@ impl Claims {
     ///
     /// # Errors
     /// What the file system said; the folder has to be one to write to.
-    pub fn open(folder: &Path, stale: Duration) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path, stale: Duration) -> io::Result<Self> {
         let beat = (stale / 6).max(SHORTEST_BEAT).min(stale / 2);
         Self::with_beat(folder, stale, beat)
     }
@@ -110,7 +110,7 @@ impl Claims {
 
     /// This worker's name.
     #[must_use]
-    pub fn worker(&self) -> &WorkerId {
+    pub(crate) fn worker(&self) -> &WorkerId {
         &self.shared.worker
     }
 
@@ -124,7 +124,7 @@ impl Claims {
     ///
     /// # Errors
     /// What the file system said, such as that the disk is full.
-    pub fn claim(&self, block: u32) -> io::Result<Option<Claim>> {
+    pub(crate) fn claim(&self, block: u32) -> io::Result<Option<Claim>> {
         let shared = &self.shared;
         let n = shared.count.fetch_add(1, Ordering::Relaxed);
         let name = format!("block_{block:05}.{}_{n}.held", shared.worker);
@@ -166,7 +166,8 @@ impl Claims {
     ///
     /// # Errors
     /// If the folder cannot be listed.
-    pub fn holders(&self) -> io::Result<Vec<Holder>> {
+    #[cfg(test)]
+    fn holders(&self) -> io::Result<Vec<Holder>> {
         holders_by(&self.shared.clock, &self.shared.folder, self.shared.stale)
     }
 }
@@ -176,20 +177,20 @@ impl Claims {
 ///
 /// # Errors
 /// If the folder cannot be listed.
-pub fn holders(folder: &Path, stale: Duration) -> io::Result<Vec<Holder>> {
+pub(crate) fn holders(folder: &Path, stale: Duration) -> io::Result<Vec<Holder>> {
     holders_by(&ServerClock::new(folder), folder, stale)
 }
 
 impl Claim {
     /// The block.
-    #[must_use]
-    pub fn block(&self) -> u32 {
+    #[cfg(test)]
+    fn block(&self) -> u32 {
         self.block
     }
 
     /// Whether another has taken the block over, as this process seemed dead.
-    #[must_use]
-    pub fn is_lost(&self) -> bool {
+    #[cfg(test)]
+    fn is_lost(&self) -> bool {
         self.held.is_lost.load(Ordering::Acquire)
     }
 
@@ -198,7 +199,7 @@ impl Claim {
     ///
     /// # Errors
     /// What the file system said; a token that another took over is none.
-    pub fn finish(mut self) -> io::Result<()> {
+    pub(crate) fn finish(mut self) -> io::Result<()> {
         self.is_finished = true;
         match fs::remove_file(&self.held.path) {
             Err(e) if !is_gone(&e) => Err(e),

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// An open log, shared by threads.
 #[derive(Debug)]
-pub struct RunLog {
+pub(crate) struct RunLog {
     file: Mutex<File>,
 }
 
@@ -20,7 +20,7 @@ impl RunLog {
     ///
     /// # Errors
     /// What the file system said.
-    pub fn open(path: &Path) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = regular::edit_or_create(path, OpenOptions::new().append(true))?;
         Ok(Self {
             file: Mutex::new(file),
@@ -30,7 +30,7 @@ impl RunLog {
     /// Appends the logs of workers in a folder, in the order of their names, and
     /// removes them; not those of workers that run on this host, and no other
     /// files.
-    pub fn collect(&self, folder: &Path) {
+    pub(crate) fn collect(&self, folder: &Path) {
         let Ok(entries) = std::fs::read_dir(folder) else {
             return;
         };
@@ -61,7 +61,7 @@ impl RunLog {
 
     /// Appends an event with its fields. A log that cannot be written does not
     /// stop the run.
-    pub fn event(&self, name: &str, fields: Value) {
+    pub(crate) fn event(&self, name: &str, fields: Value) {
         let mut line = json!({ "time": now(), "event": name });
         if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
             line.extend(fields);

@@ -62,7 +62,7 @@ pub struct DeviceRecord {
 }
 
 /// Files by the configuration's key, such as `observed` and `samples.NAME`.
-pub type InputFiles = BTreeMap<String, Vec<FileRecord>>;
+pub(crate) type InputFiles = BTreeMap<String, Vec<FileRecord>>;
 
 /// Files that are others than those of an earlier result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -34,12 +34,14 @@ mod manifest;
 mod progress;
 mod workers;
 
-pub use claims::{Claim, Claims, Holder, holders};
-pub use directory::{DirectoryError, RunDirectory};
-pub use log::RunLog;
+pub(crate) use claims::{Claim, Claims, holders};
+pub(crate) use directory::DirectoryError;
+pub use directory::RunDirectory;
+pub(crate) use log::RunLog;
 pub(crate) use log::now;
-pub use manifest::{
-    DeviceRecord, InputChange, InputFiles, Inputs, Manifest, OutputRecord, State, VersionRecord,
+pub use manifest::Manifest;
+pub(crate) use manifest::{
+    DeviceRecord, InputChange, InputFiles, Inputs, OutputRecord, State, VersionRecord,
 };
-pub use progress::Progress;
-pub use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};
+pub(crate) use progress::Progress;
+pub(crate) use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};

@@ -14,7 +14,7 @@ const LINES: usize = 16;
 
 /// Status of a run: one bar for the whole and one line an active block.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     started: Instant,
     bars: Option<(MultiProgress, ProgressBar)>,
     state: Mutex<State>,
@@ -32,7 +32,7 @@ struct State {
 impl Progress {
     /// Status of `total` members, of which `done` are there already.
     #[must_use]
-    pub fn new(total: u64, done: u64, quiet: bool) -> Self {
+    pub(crate) fn new(total: u64, done: u64, quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal() && !quiet;
         let bars = terminal.then(|| {
             let bars = MultiProgress::new();
@@ -63,7 +63,7 @@ impl Progress {
 
     /// Status in lines alone.
     #[must_use]
-    pub fn lines(quiet: bool) -> Self {
+    pub(crate) fn lines(quiet: bool) -> Self {
         Self::new(0, 0, true).loud(quiet)
     }
 
@@ -74,7 +74,7 @@ impl Progress {
 
     /// Status of something that began earlier.
     #[must_use]
-    pub fn since(mut self, started: Instant) -> Self {
+    pub(crate) fn since(mut self, started: Instant) -> Self {
         self.started = started;
         self
     }
@@ -84,7 +84,7 @@ impl Progress {
     }
 
     /// Says a line.
-    pub fn say(&self, text: &str) {
+    pub(crate) fn say(&self, text: &str) {
         if self.quiet {
             return;
         }
@@ -95,7 +95,7 @@ impl Progress {
     }
 
     /// So many members are finished; `rate`: what the whole does, in words.
-    pub fn set(&self, done: u64, rate: &str) {
+    pub(crate) fn set(&self, done: u64, rate: &str) {
         let mut state = self.state();
         state.done = done;
         if let Some((_, bar)) = &self.bars {
@@ -122,7 +122,7 @@ impl Progress {
     }
 
     /// What a block does; nothing when it is over.
-    pub fn block(&self, name: &str, text: Option<String>) {
+    pub(crate) fn block(&self, name: &str, text: Option<String>) {
         let mut state = self.state();
         let name = &*terminal::escape_line(name);
         let Some(text) = text.map(|t| terminal::escape_line(&t).into_owned()) else {
@@ -150,7 +150,7 @@ impl Progress {
     }
 
     /// Takes the bars away.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         let mut state = self.state();
         for (bar, _) in std::mem::take(&mut state.blocks).into_values() {
             bar.inspect(ProgressBar::finish_and_clear);
@@ -162,7 +162,7 @@ impl Progress {
 
     /// Seconds since the start.
     #[must_use]
-    pub fn seconds(&self) -> f64 {
+    pub(crate) fn seconds(&self) -> f64 {
         self.started.elapsed().as_secs_f64()
     }
 }

@@ -24,7 +24,7 @@ const OLD: Duration = Duration::from_secs(86_400);
 /// What a worker says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct WorkerStatus {
+pub(crate) struct WorkerStatus {
     /// Its name, a [`WorkerId`].
     pub worker: String,
     /// The host that it runs on.
@@ -52,7 +52,7 @@ pub struct WorkerStatus {
 /// What a worker says about a block that it is at.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct BlockStatus {
+pub(crate) struct BlockStatus {
     /// Its thread or device, such as `train-0` or `cuda:0`.
     pub name: String,
     /// The ensemble.
@@ -76,7 +76,7 @@ pub struct BlockStatus {
 impl WorkerStatus {
     /// Whether it is seen from here that its process has ended.
     #[must_use]
-    pub fn is_gone(&self) -> bool {
+    pub(crate) fn is_gone(&self) -> bool {
         WorkerId::parse(&self.worker).is_some_and(|id| id.liveness() == Liveness::Gone)
     }
 }
@@ -93,7 +93,7 @@ fn numbers<'de, D: Deserializer<'de>>(from: D) -> Result<Option<[f64; 3]>, D::Er
 
 /// The file of this process; dropping it removes it.
 #[derive(Debug)]
-pub struct WorkerFile {
+pub(crate) struct WorkerFile {
     path: PathBuf,
     temporary: PathBuf,
     writing: Mutex<()>,
@@ -105,7 +105,7 @@ impl WorkerFile {
     ///
     /// # Errors
     /// If the folder cannot be made.
-    pub fn create(folder: &Path, id: &WorkerId) -> io::Result<Self> {
+    pub(crate) fn create(folder: &Path, id: &WorkerId) -> io::Result<Self> {
         regular::make_folder(folder)?;
         sweep(folder);
         Ok(Self {
@@ -116,7 +116,7 @@ impl WorkerFile {
     }
 
     /// Says how it is. A failure is ignored: the run is more important.
-    pub fn write(&self, status: &WorkerStatus) {
+    pub(crate) fn write(&self, status: &WorkerStatus) {
         let Ok(text) = serde_json::to_vec(status) else {
             return;
         };
@@ -146,7 +146,7 @@ impl Drop for WorkerFile {
 /// among them until the next one starts: see the age, and
 /// [`WorkerId::liveness`].
 #[must_use]
-pub fn read_all(folder: &Path) -> Vec<(WorkerStatus, Duration)> {
+pub(crate) fn read_all(folder: &Path) -> Vec<(WorkerStatus, Duration)> {
     let clock = ServerClock::new(folder);
     let mut all: Vec<_> = files(folder)
         .filter(|(_, path)| path.extension().is_some_and(|e| e == "json"))

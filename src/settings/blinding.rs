@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 /// Whose events are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SampleRole {
+pub(crate) enum SampleRole {
     /// Events that are there to be predicted or measured: the target, the observation.
     Data,
     /// Events that the data are compared with: the source. Blind regions show them,
@@ -25,7 +25,7 @@ pub enum SampleRole {
 /// with one that is loses them on both sides, data and model, so that what is compared
 /// is of the same events.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blinding {
+pub(crate) struct Blinding {
     /// Whether each region is blind, in the configuration's order.
     blind: Vec<(String, bool)>,
     unblind: bool,
@@ -35,7 +35,7 @@ impl Blinding {
     /// Of the regions of a configuration; `unblind`: what the user says on the command
     /// line.
     #[must_use]
-    pub fn new(regions: &IndexMap<String, RegionConfig>, unblind: bool) -> Self {
+    pub(crate) fn new(regions: &IndexMap<String, RegionConfig>, unblind: bool) -> Self {
         let blind = regions.iter().map(|(name, r)| (name.clone(), r.blind));
         Self {
             blind: blind.collect(),
@@ -45,13 +45,13 @@ impl Blinding {
 
     /// Whether anything is hidden.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         self.hidden_regions().next().is_some()
     }
 
     /// What is hidden, in words; none if nothing is.
     #[must_use]
-    pub fn describe(&self) -> Option<String> {
+    pub(crate) fn describe(&self) -> Option<String> {
         let hidden: Vec<&str> = self.hidden_regions().collect();
         (!hidden.is_empty()).then(|| {
             format!(
@@ -62,13 +62,13 @@ impl Blinding {
     }
 
     /// Names of the regions whose data are hidden.
-    pub fn hidden_regions(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn hidden_regions(&self) -> impl Iterator<Item = &str> {
         let blind = self.blind_regions();
         blind.filter(|_| !self.unblind).map(|(_, name)| name)
     }
 
     /// The regions that are blind, opened or not: number and name.
-    pub fn blind_regions(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub(crate) fn blind_regions(&self) -> impl Iterator<Item = (usize, &str)> {
         let all = self.blind.iter().enumerate();
         all.filter(|(_, (_, blind))| *blind)
             .map(|(number, (name, _))| (number, name.as_str()))
@@ -76,7 +76,7 @@ impl Blinding {
 
     /// Whether the data of a region may be looked at, by its number.
     #[must_use]
-    pub fn shows(&self, region: usize) -> bool {
+    pub(crate) fn shows(&self, region: usize) -> bool {
         self.unblind || self.blind.get(region).is_none_or(|(_, blind)| !blind)
     }
 
@@ -88,7 +88,7 @@ impl Blinding {
     /// regions if those are open, those of the model otherwise, in no other region but
     /// blind ones.
     #[must_use]
-    pub fn hidden(
+    pub(crate) fn hidden(
         &self,
         role: SampleRole,
         regions: &[(String, Compiled)],
@@ -110,7 +110,7 @@ impl Blinding {
 
     /// Regions, a bit each, in which nothing hidden is compared: none if all is open.
     #[must_use]
-    pub fn closed(&self) -> u64 {
+    pub(crate) fn closed(&self) -> u64 {
         let open = self.blind.iter().enumerate();
         let open = open.filter(|(_, (_, blind))| !self.unblind && !blind);
         open.fold(0, |mask, (number, _)| mask | 1 << number)

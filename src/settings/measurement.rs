@@ -9,16 +9,16 @@ mod model;
 mod ratios;
 
 use likelihood::default_finite_sample_points;
-pub use likelihood::{
-    Aggregate, CalibrationMethod, ContourConfig, CorrelationConfig, HistogramConfig,
-    LikelihoodConfig, LimitConfig, NotPositiveConfig, TestStatistic, ToyEvents, ToysConfig,
+pub(crate) use likelihood::{
+    Aggregate, CalibrationMethod, ContourConfig, LikelihoodConfig, LimitConfig, NotPositiveConfig,
+    TestStatistic, ToyEvents, ToysConfig,
 };
-pub use model::{
+pub(crate) use model::{
     ChannelConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode, ObservedConfig,
     ParameterConfig, ProcessConfig, SystematicConfig,
 };
 use model::{ColumnsConfig, SideConfig};
-pub use ratios::{FIXED_SUFFIX, RatioName, side};
+pub(crate) use ratios::{FIXED_SUFFIX, RatioName, side};
 
 use super::raw::{
     DeviceConfig, EnsembleConfig, ExecutorConfig, ExperimentConfig, FeaturesConfig, ModelConfig,
@@ -29,10 +29,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Name of the parameter for the finite training sample.
-pub const FINITE_SAMPLE: &str = "finite_sample";
+pub(crate) const FINITE_SAMPLE: &str = "finite_sample";
 
 /// What a path begins with that is meant from the run directory.
-pub const RUN_PREFIX: &str = "run:";
+pub(crate) const RUN_PREFIX: &str = "run:";
 
 /// A measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

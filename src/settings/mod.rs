@@ -21,30 +21,22 @@ pub(crate) use check::THREADS;
 
 use serde_json::{Value, json};
 
-pub use batch::{HtcondorSettings, SettingError, SlurmSettings, TimeLimit};
+pub(crate) use batch::{HtcondorSettings, SettingError, SlurmSettings, TimeLimit};
 pub(crate) use batch::{check_line, check_value};
-pub use blinding::{Blinding, SampleRole};
-pub use comparison::{ComparisonConfig, ReweightingComparison};
+pub(crate) use blinding::{Blinding, SampleRole};
+pub(crate) use comparison::{ComparisonConfig, ReweightingComparison};
 pub(crate) use interpolation::REBUILT;
-pub use interpolation::{
-    CandidatesConfig, CategoryConfig, FlowSettings, FlowVariable, InterpolationConfig,
-    MassPlaneConfig, PredictedPart, Transform,
+pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedPart, Transform};
+pub(crate) use measurement::{
+    Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
+    GenerateConfig, GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig,
+    RUN_PREFIX, RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
-pub use measurement::{
-    Aggregate, CalibrationMethod, ChannelConfig, ContourConfig, Coordinate, CorrelationConfig,
-    FINITE_SAMPLE, FIXED_SUFFIX, GenerateConfig, GeneratedModel, HistogramConfig,
-    InterpolationCode, LikelihoodConfig, LimitConfig, Measurement, NotPositiveConfig,
-    ObservedConfig, ParameterConfig, ProcessConfig, RUN_PREFIX, RatioName, SystematicConfig,
-    TestStatistic, ToyEvents, ToysConfig, side,
-};
-pub use parse::{
-    ConfigError, EnsembleSpec, Experiment, load, load_experiment, parse, parse_experiment,
-};
-pub use raw::{
-    AxisValue, Bins, Combine, Config, DataConfig, DeviceConfig, EnsembleConfig, ExecutorConfig,
-    ExecutorKind, ExperimentConfig, FeaturesConfig, Method, MissingPolicy, ModelConfig, OneOrMany,
-    PlaneConfig, RegionConfig, ReportConfig, SampleConfig, Scalar, StreamConfig, TrainingConfig,
-    VariableConfig,
+pub use parse::parse_experiment;
+pub(crate) use parse::{ConfigError, EnsembleSpec, Experiment, load_experiment, parse};
+pub(crate) use raw::{
+    Bins, Combine, Config, DeviceConfig, EnsembleConfig, ExecutorConfig, ExecutorKind, Method,
+    MissingPolicy, PlaneConfig, ReportConfig, SampleConfig, StreamConfig,
 };
 pub use schedule::Schedule;
 pub use training::{Normalise, Split};

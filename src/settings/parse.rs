@@ -109,16 +109,8 @@ pub struct EnsembleSpec {
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong.
-pub fn load_experiment(path: &Path, settings: &[String]) -> Result<Experiment, ConfigError> {
+pub(crate) fn load_experiment(path: &Path, settings: &[String]) -> Result<Experiment, ConfigError> {
     parse_experiment(&read(path)?, settings)
-}
-
-/// Reads and checks the file of one ensemble, without a matrix.
-///
-/// # Errors
-/// [`ConfigError`] with the first thing that is wrong.
-pub fn load(path: &Path, settings: &[String]) -> Result<Config, ConfigError> {
-    parse(&read(path)?, settings)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -259,7 +251,7 @@ impl Experiment {
 ///
 /// # Errors
 /// [`ConfigError`] with the first thing that is wrong.
-pub fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
+pub(crate) fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
     let table = table(text, settings)?;
     if is_measurement(&table) {
         return Err(ConfigError::Value {

@@ -6,5 +6,5 @@ mod study;
 #[cfg(test)]
 mod tests;
 
-pub use file::RecordError;
-pub use study::{Chunks, Study, StudyError, Toy, finished_toys};
+pub use study::{Chunks, Study, Toy};
+pub(crate) use study::{StudyError, finished_toys};

@@ -115,7 +115,11 @@ impl Chunk {
 }
 
 /// Toys in files of these names, by point: of `toys` at each of `points`.
-pub fn finished_toys<'a>(names: impl Iterator<Item = &'a str>, points: u32, toys: u64) -> Vec<u64> {
+pub(crate) fn finished_toys<'a>(
+    names: impl Iterator<Item = &'a str>,
+    points: u32,
+    toys: u64,
+) -> Vec<u64> {
     let mut files: Vec<Chunk> = names.filter_map(Chunk::parse).collect();
     files.sort_unstable_by_key(|chunk| chunk.toys.start);
     let count = |point: u32| {

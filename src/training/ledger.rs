@@ -144,19 +144,19 @@ pub trait Observer: Sync {
 
 /// A flag that says stop; copies are the same flag.
 #[derive(Clone, Debug, Default)]
-pub struct Interrupt(Arc<AtomicU8>);
+pub(crate) struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     const BY_PERSON: u8 = 1;
     const BY_TIME: u8 = 2;
 
     /// Asks to stop; whether that had been asked before.
-    pub fn raise(&self) -> bool {
+    pub(crate) fn raise(&self) -> bool {
         self.0.swap(Self::BY_PERSON, Ordering::SeqCst) == Self::BY_PERSON
     }
 
     /// Asks to stop because the time is over.
-    pub fn raise_by_time(&self) {
+    pub(crate) fn raise_by_time(&self) {
         // a person's wish is the stronger one
         let _ = self
             .0
@@ -165,13 +165,13 @@ impl Interrupt {
 
     /// Whether somebody asked to stop.
     #[must_use]
-    pub fn is_raised(&self) -> bool {
+    pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::SeqCst) != 0
     }
 
     /// Whether it was for the time.
     #[must_use]
-    pub fn is_by_time(&self) -> bool {
+    pub(crate) fn is_by_time(&self) -> bool {
         self.0.load(Ordering::SeqCst) == Self::BY_TIME
     }
 }

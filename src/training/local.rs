@@ -435,7 +435,7 @@ fn normalisation(
 ///
 /// # Errors
 /// [`TrainError::EmptyFold`] for the first that has not.
-pub fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
+pub(crate) fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
     let streams = Streams::new(task.seed, task.ensemble);
     let check = |member: &u32| check_member(task, streams, *member).err();
     members.par_iter().find_map_first(check).map_or(Ok(()), Err)

@@ -31,7 +31,7 @@ const PREPARED_STEPS: u64 = 64;
 
 /// Bytes that training takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct MemoryModel {
+pub(crate) struct MemoryModel {
     /// On the device, whatever the number of members.
     pub fixed: u64,
     /// On the device, a member of a block.
@@ -46,7 +46,7 @@ pub struct MemoryModel {
 impl MemoryModel {
     /// Of an ensemble.
     #[must_use]
-    pub fn new(task: &Task<'_>) -> Self {
+    pub(crate) fn new(task: &Task<'_>) -> Self {
         let (sample, settings) = (task.sample, task.settings);
         let network = Network::new(settings.network.clone());
         let batch = settings.batch as u64;
@@ -70,13 +70,13 @@ impl MemoryModel {
 
     /// Bytes on the device with so many members at once.
     #[must_use]
-    pub fn device_bytes(&self, members: usize) -> u64 {
+    pub(crate) fn device_bytes(&self, members: usize) -> u64 {
         self.fixed + members as u64 * self.member
     }
 
     /// Most members that fit into a device's memory, at least one.
     #[must_use]
-    pub fn members_in(&self, bytes: u64) -> usize {
+    pub(crate) fn members_in(&self, bytes: u64) -> usize {
         let free = ((bytes as f64 * SHARE) as u64).saturating_sub(self.fixed);
         usize::try_from(free / self.member.max(1))
             .unwrap_or(usize::MAX)
@@ -105,7 +105,12 @@ pub(super) fn slots(resources: &Resources<'_>, tasks: &[Task<'_>], compute: &Com
 /// Members of a stack: what the configuration asks for, or what suits the
 /// device and fits into it.
 #[must_use]
-pub fn block_size(asked: usize, is_cpu: bool, memory: Option<u64>, model: MemoryModel) -> usize {
+pub(crate) fn block_size(
+    asked: usize,
+    is_cpu: bool,
+    memory: Option<u64>,
+    model: MemoryModel,
+) -> usize {
     match (asked, is_cpu) {
         (0, true) => CPU_BLOCK,
         (0, false) => {

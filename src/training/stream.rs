@@ -68,7 +68,12 @@ impl StreamSource {
 /// Whether an event of the training region is trained on by a streaming
 /// ensemble.
 #[must_use]
-pub fn is_streamed(settings: &TrainingSettings, streams: Streams, share: f64, key: u64) -> bool {
+pub(crate) fn is_streamed(
+    settings: &TrainingSettings,
+    streams: Streams,
+    share: f64,
+    key: u64,
+) -> bool {
     match settings.split.fold(streams, 0, key) {
         Fold::Training => true,
         Fold::Validation => streams.sample(key) >= share,

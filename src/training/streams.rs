@@ -134,7 +134,7 @@ impl Streams {
 
 /// The word of an ensemble's name in a key (FNV-1a, 64 bits).
 #[must_use]
-pub fn ensemble_word(name: &str) -> u64 {
+pub(crate) fn ensemble_word(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -31,11 +31,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
-pub use config::{InterferenceConfig, Lobe, RateVariation, ShapeVariation, UpDown};
-pub use error::InterferenceError;
-pub use experiment::{Experiment, ExperimentError};
+pub use config::InterferenceConfig;
+pub(crate) use config::{Lobe, UpDown};
+pub(crate) use error::InterferenceError;
+pub use experiment::Experiment;
 pub use gaussian::{DIMENSIONS, Point};
-pub use model::{Interference, Nuisance, Process, Side, Truth};
-pub use quadrature::ResponseNode;
+pub(crate) use model::Nuisance;
+pub use model::{Interference, Process, Side, Truth};
 pub use sample::Count;
-pub use write::{Sample, write_events};
+pub(crate) use write::{Sample, write_events};

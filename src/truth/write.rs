@@ -36,7 +36,10 @@ fn properties() -> Result<WriterProperties, InterferenceError> {
 ///
 /// # Errors
 /// What the writer said.
-pub fn write_events<W: Write + Send>(output: W, events: &[Point]) -> Result<(), InterferenceError> {
+pub(crate) fn write_events<W: Write + Send>(
+    output: W,
+    events: &[Point],
+) -> Result<(), InterferenceError> {
     let schema = schema();
     let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties()?))?;
     let ids = (0..events.len() as i64).collect();

@@ -29,7 +29,7 @@ const CHUNKS_PER_THREAD: usize = 4;
 
 /// Why an ensemble could not be applied.
 #[derive(Debug, Error)]
-pub enum ApplyError {
+pub(crate) enum ApplyError {
     /// The device failed.
     #[error(transparent)]
     Device(#[from] DeviceError),

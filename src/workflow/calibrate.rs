@@ -20,7 +20,7 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 /// What a run will take.
 #[derive(Clone, Debug)]
-pub struct Estimate {
+pub(crate) struct Estimate {
     /// One ensemble each, in the order of the experiment.
     pub ensembles: Vec<EnsembleEstimate>,
     /// All blocks.
@@ -31,7 +31,7 @@ pub struct Estimate {
 
 /// What an ensemble will take.
 #[derive(Clone, Debug)]
-pub struct EnsembleEstimate {
+pub(crate) struct EnsembleEstimate {
     /// Its name.
     pub name: String,
     /// Its family.
@@ -40,8 +40,6 @@ pub struct EnsembleEstimate {
     pub members: u32,
     /// Training events of source and target.
     pub events: [u64; 2],
-    /// Members that train at once.
-    pub at_once: usize,
     /// Bytes by the memory model, with those members.
     pub model_bytes: u64,
     /// Member-events per second, measured.
@@ -86,7 +84,7 @@ impl Observer for Clock {
 ///
 /// # Errors
 /// [`RunError`] if a configuration does not fit its data or device.
-pub fn estimate(
+pub(crate) fn estimate(
     experiment: &Experiment,
     options: &RunOptions,
     measure: bool,
@@ -171,7 +169,6 @@ pub fn estimate(
             family,
             members,
             events,
-            at_once,
             model_bytes: plan.event_bytes()
                 + model.device_bytes(at_once)
                 + plan.stream().map_or(0, |source| {

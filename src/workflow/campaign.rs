@@ -23,7 +23,7 @@ use std::time::Instant;
 
 /// How a run ended.
 #[derive(Debug)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Complete, partial or interrupted: the worst of the ensembles.
     pub state: State,
     /// The run directory.
@@ -42,7 +42,7 @@ pub struct Ended {
 ///
 /// # Errors
 /// [`RunError`]; members finished before it are kept, and running again goes on.
-pub fn run(
+pub(crate) fn run(
     experiment: &Experiment,
     options: &RunOptions,
     interrupt: &Interrupt,
@@ -151,7 +151,7 @@ pub fn run(
 ///
 /// # Errors
 /// [`RunError::Ensemble`] if one of them is not complete or cannot be read.
-pub fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended, RunError> {
+pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended, RunError> {
     let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
         let name = &spec.name;

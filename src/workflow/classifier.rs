@@ -22,7 +22,7 @@ const FOLDS: u32 = 5;
 
 /// Why no AUC could be computed.
 #[derive(Debug, Error)]
-pub enum ClassifierError {
+pub(crate) enum ClassifierError {
     /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),

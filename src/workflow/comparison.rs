@@ -61,7 +61,10 @@ impl<'a> Results<'a> {
 
 /// Compares what is there of an experiment; none if nothing is to be compared.
 #[must_use]
-pub fn compare_methods(experiment: &Experiment, ends: &[EnsembleEnd]) -> Option<ComparisonMetrics> {
+pub(crate) fn compare_methods(
+    experiment: &Experiment,
+    ends: &[EnsembleEnd],
+) -> Option<ComparisonMetrics> {
     let config = experiment.comparison.as_ref()?;
     let results = Results {
         experiment,

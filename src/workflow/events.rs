@@ -18,11 +18,9 @@ const CHUNK_ROWS: usize = 1 << 14;
 
 /// A sample in memory.
 #[derive(Clone, Debug)]
-pub struct Sample {
+pub(crate) struct Sample {
     /// `source` or `target`.
     pub role: &'static str,
-    /// How it is called in plots.
-    pub label: String,
     /// The files it came from.
     pub files: Vec<FileRecord>,
     /// Its selected events; features as read, not standardised.
@@ -41,7 +39,7 @@ pub struct Sample {
 
 /// The events of a sample that is larger than memory.
 #[derive(Clone, Debug)]
-pub struct Rest {
+pub(crate) struct Rest {
     /// The files.
     pub dataset: Arc<Dataset>,
     /// What a result needs of each event: regions, inputs, weight and id.
@@ -253,7 +251,6 @@ impl Sample {
         }
         Ok(Self {
             role,
-            label: sample.label.clone().unwrap_or_else(|| role.to_owned()),
             files,
             losses,
             table,

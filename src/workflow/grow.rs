@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 /// # Errors
 /// [`RunError::Shrink`] if the number is smaller than that of the result that is
 /// there; else as [`run`].
-pub fn extend(
+pub(crate) fn extend(
     root: &RunDirectory,
     members: u32,
     options: &RunOptions,
@@ -39,7 +39,7 @@ pub fn extend(
 
 /// What came of a merge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Merged {
+pub(crate) struct Merged {
     /// Members that were taken over.
     pub taken: u32,
     /// Members that both had, and that are equal.
@@ -56,7 +56,7 @@ pub struct Merged {
 /// # Errors
 /// [`RunError::Merge`] if another is not of the same plan or data; nothing of any
 /// is taken over then.
-pub fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged, RunError> {
+pub(crate) fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged, RunError> {
     let experiment = root.experiment()?;
     root.check_links()?;
     let mut merged = Merged::default();

@@ -35,17 +35,15 @@ struct Workbench<'a> {
 }
 
 pub(crate) use apply::Applier;
-pub use apply::ApplyError;
-pub use calibrate::{EnsembleEstimate, Estimate, estimate};
-pub use campaign::{Ended, redo_matrix, run};
-pub use comparison::compare_methods;
-pub use events::{Rest, Sample};
+pub(crate) use apply::ApplyError;
+pub(crate) use calibrate::{Estimate, estimate};
+pub(crate) use campaign::{Ended, redo_matrix, run};
+pub(crate) use events::Sample;
 pub(crate) use events::{Wanted, inputs};
-pub use grow::{Merged, extend, merge};
-pub use interpolation::{InterpolationError, InterpolationPlan};
-pub use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
-pub use plan::{Plan, PlanError, PlanOptions};
-pub use planned::Planned;
-pub use predict::{PredictError, PredictOptions, Prediction, predict};
-pub use training::{Worked, work};
-pub use variables::Variable;
+pub(crate) use grow::{extend, merge};
+pub(crate) use interpolation::InterpolationError;
+pub(crate) use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
+pub(crate) use plan::PlanError;
+pub(crate) use planned::Planned;
+pub(crate) use predict::{PredictError, PredictOptions, predict};
+pub(crate) use training::work;

@@ -30,7 +30,7 @@ use thiserror::Error;
 
 /// Why a run has no result.
 #[derive(Debug, Error)]
-pub enum RunError {
+pub(crate) enum RunError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -159,7 +159,7 @@ pub enum RunError {
 
 /// How a run is done.
 #[derive(Clone, Debug)]
-pub struct RunOptions {
+pub(crate) struct RunOptions {
     /// The run directory.
     pub out: PathBuf,
     /// Folder that relative data paths start from.
@@ -174,7 +174,7 @@ pub struct RunOptions {
 }
 
 /// What is there of an ensemble when its run ends.
-pub type EnsembleEnd = crate::report::EnsembleEnd<RunError>;
+pub(crate) type EnsembleEnd = crate::report::EnsembleEnd<RunError>;
 
 /// An ensemble whose configuration fits its data, and what of it is there.
 pub(super) struct Prepared {
@@ -489,7 +489,7 @@ fn record(
 ///
 /// # Errors
 /// [`RunError`] if it is not complete or cannot be read.
-pub fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
+pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;
     let config = directory.config()?;

@@ -16,7 +16,7 @@ use thiserror::Error;
 
 /// Why a configuration does not fit its data.
 #[derive(Debug, Error)]
-pub enum PlanError {
+pub(crate) enum PlanError {
     /// A file, column or expression.
     #[error("`{key}`: {source}")]
     Data {
@@ -172,7 +172,7 @@ impl PlanError {
 
     /// Whether the configuration is at fault and not the files.
     #[must_use]
-    pub fn is_config(&self) -> bool {
+    pub(crate) fn is_config(&self) -> bool {
         matches!(
             self,
             Self::Data {
@@ -187,14 +187,14 @@ impl PlanError {
 
 /// How a plan is made.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct PlanOptions {
+pub(crate) struct PlanOptions {
     /// Look at target events of blind regions.
     pub unblind: bool,
 }
 
 /// A configuration that fits its data, with the data.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Name of the ensemble.
     pub ensemble: String,
     /// The configuration.
@@ -224,7 +224,7 @@ impl Plan {
     ///
     /// # Errors
     /// [`PlanError`] with the first thing that does not fit.
-    pub fn new(
+    pub(crate) fn new(
         ensemble: &str,
         config: Config,
         base: &Path,
@@ -310,12 +310,12 @@ impl Plan {
 
     /// Number of the region that is trained on.
     #[must_use]
-    pub fn training_region(&self) -> usize {
+    pub(crate) fn training_region(&self) -> usize {
         region_index(&self.config, &self.config.training.region)
     }
 
     /// The regions: number, name, label, and whether target events are shown.
-    pub fn regions(&self) -> impl Iterator<Item = (usize, &str, &str, bool)> {
+    pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &str, &str, bool)> {
         self.config
             .regions
             .iter()
@@ -328,13 +328,13 @@ impl Plan {
 
     /// The network of a member.
     #[must_use]
-    pub fn network(&self) -> Network {
+    pub(crate) fn network(&self) -> Network {
         Network::new(self.settings.network.clone())
     }
 
     /// What is trained.
     #[must_use]
-    pub fn task(&self) -> Task<'_> {
+    pub(crate) fn task(&self) -> Task<'_> {
         Task {
             sample: &self.sample,
             settings: &self.settings,

@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// A plan of one of the methods.
 #[derive(Clone, Debug)]
-pub enum Planned {
+pub(crate) enum Planned {
     /// A ratio of two samples.
     Ratio(Box<Plan>),
     /// A density, interpolated.
@@ -24,7 +24,7 @@ impl Planned {
     ///
     /// # Errors
     /// [`PlanError`] with the first thing that does not fit.
-    pub fn new(
+    pub(crate) fn new(
         ensemble: &str,
         config: Config,
         base: &Path,
@@ -43,7 +43,7 @@ impl Planned {
 
     /// Name of the ensemble.
     #[must_use]
-    pub fn ensemble(&self) -> &str {
+    pub(crate) fn ensemble(&self) -> &str {
         match self {
             Self::Ratio(plan) => &plan.ensemble,
             Self::Interpolation(plan) => &plan.ensemble,
@@ -52,7 +52,7 @@ impl Planned {
 
     /// The configuration.
     #[must_use]
-    pub fn config(&self) -> &Config {
+    pub(crate) fn config(&self) -> &Config {
         match self {
             Self::Ratio(plan) => &plan.config,
             Self::Interpolation(plan) => &plan.config,
@@ -61,7 +61,7 @@ impl Planned {
 
     /// What may be looked at.
     #[must_use]
-    pub fn blinding(&self) -> &Blinding {
+    pub(crate) fn blinding(&self) -> &Blinding {
         match self {
             Self::Ratio(plan) => &plan.blinding,
             Self::Interpolation(plan) => &plan.blinding,
@@ -70,7 +70,7 @@ impl Planned {
 
     /// The samples: source and target, or the target alone.
     #[must_use]
-    pub fn samples(&self) -> Vec<&Sample> {
+    pub(crate) fn samples(&self) -> Vec<&Sample> {
         match self {
             Self::Ratio(plan) => vec![&plan.source, &plan.target],
             Self::Interpolation(plan) => vec![&plan.target],
@@ -79,7 +79,7 @@ impl Planned {
 
     /// The distributions that are compared.
     #[must_use]
-    pub fn variables(&self) -> &[Variable] {
+    pub(crate) fn variables(&self) -> &[Variable] {
         match self {
             Self::Ratio(plan) => &plan.variables,
             Self::Interpolation(plan) => &plan.variables,
@@ -95,7 +95,7 @@ impl Planned {
 
     /// What is trained.
     #[must_use]
-    pub fn task(&self) -> Task<'_> {
+    pub(crate) fn task(&self) -> Task<'_> {
         match self {
             Self::Ratio(plan) => plan.task(),
             Self::Interpolation(plan) => plan.task(),
@@ -104,36 +104,36 @@ impl Planned {
 
     /// How members are trained.
     #[must_use]
-    pub fn settings(&self) -> &TrainingSettings {
+    pub(crate) fn settings(&self) -> &TrainingSettings {
         self.task().settings
     }
 
     /// Inputs and their standardisation.
     #[must_use]
-    pub fn scaling(&self) -> &FeatureScaling {
+    pub(crate) fn scaling(&self) -> &FeatureScaling {
         self.task().features
     }
 
     /// Where training reads its events from, if they are more than memory holds.
     #[must_use]
-    pub fn stream(&self) -> Option<&StreamSource> {
+    pub(crate) fn stream(&self) -> Option<&StreamSource> {
         self.task().stream
     }
 
     /// The network of a member.
     #[must_use]
-    pub fn network(&self) -> Network {
+    pub(crate) fn network(&self) -> Network {
         Network::new(self.settings().network.clone())
     }
 
     /// Number of the region that is trained on.
     #[must_use]
-    pub fn training_region(&self) -> usize {
+    pub(crate) fn training_region(&self) -> usize {
         region_index(self.config(), &self.config().training.region)
     }
 
     /// The regions: number, name, and whether target events are shown.
-    pub fn regions(&self) -> impl Iterator<Item = (usize, &str, bool)> {
+    pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &str, bool)> {
         let regions = self.config().regions.keys().enumerate();
         regions.map(|(i, name)| (i, name.as_str(), self.blinding().shows(i)))
     }
@@ -141,7 +141,7 @@ impl Planned {
     /// Events of one class in each fold of member 0: training, validation, held
     /// out.
     #[must_use]
-    pub fn fold_counts(&self, class: usize) -> [usize; 3] {
+    pub(crate) fn fold_counts(&self, class: usize) -> [usize; 3] {
         let task = self.task();
         let streams = Streams::new(task.seed, task.ensemble);
         let mut counts = [0; 3];
@@ -157,7 +157,7 @@ impl Planned {
 
     /// Bytes of the events in the program's memory.
     #[must_use]
-    pub fn event_bytes(&self) -> u64 {
+    pub(crate) fn event_bytes(&self) -> u64 {
         let table = |s: &Sample| {
             let row = 4 * s.table.n_features + 8 * (s.table.columns.len() + 4);
             (s.table.len() * row) as u64
@@ -170,7 +170,7 @@ impl Planned {
 
     /// Summary of a sample's weights in a region.
     #[must_use]
-    pub fn region_weights(&self, sample: &Sample, region: usize) -> WeightSummary {
+    pub(crate) fn region_weights(&self, sample: &Sample, region: usize) -> WeightSummary {
         WeightSummary::of(sample.in_region(region).map(|i| sample.table.weights[i]))
     }
 

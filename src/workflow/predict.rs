@@ -23,7 +23,7 @@ use thiserror::Error;
 
 /// Why an ensemble could not be applied to new events.
 #[derive(Debug, Error)]
-pub enum PredictError {
+pub(crate) enum PredictError {
     /// The run directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -80,7 +80,7 @@ pub enum PredictError {
 
 /// What is predicted, and where it goes.
 #[derive(Clone, Debug)]
-pub struct PredictOptions {
+pub(crate) struct PredictOptions {
     /// Parquet or Arrow files, or globs.
     pub data: Vec<String>,
     /// The file to write.
@@ -100,7 +100,7 @@ pub struct PredictOptions {
 
 /// What was written.
 #[derive(Clone, Debug)]
-pub struct Prediction {
+pub(crate) struct Prediction {
     /// Rows: every selected one.
     pub events: usize,
     /// Rows without a prediction, which are null.
@@ -117,7 +117,7 @@ pub struct Prediction {
 ///
 /// # Errors
 /// [`PredictError`]
-pub fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, PredictError> {
+pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, PredictError> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory

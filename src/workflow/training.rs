@@ -54,7 +54,7 @@ pub(super) fn train(
 ///
 /// # Errors
 /// [`RunError`]; members finished before it are kept.
-pub fn work(
+pub(crate) fn work(
     root: &RunDirectory,
     (block, block_members): (Option<u32>, Option<usize>),
     devices: Option<&str>,
@@ -127,7 +127,7 @@ pub fn work(
 
 /// How a worker ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Worked {
+pub(crate) struct Worked {
     /// Whether nothing is missing of what it was asked for.
     pub is_done: bool,
 }

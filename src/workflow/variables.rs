@@ -9,7 +9,7 @@ use sideband_numerics::{BinningError, Edges};
 
 /// One distribution.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Variable {
+pub(crate) struct Variable {
     /// Name in keys.
     pub name: String,
     /// Axis label.

@@ -35,7 +35,7 @@ const HOPELESS: [i32; 2] = [2, 3];
 ///
 /// # Errors
 /// [`BatchError`]; jobs in the queue go on.
-pub fn follow(
+pub(crate) fn follow(
     system: &dyn BatchSystem,
     job: &BatchJob<'_>,
     blocks: &[u32],
@@ -71,7 +71,11 @@ pub fn follow(
 /// # Errors
 /// [`BatchError`], also if a record cannot be of this run, before anything is
 /// cancelled; what was cancelled is no longer in `jobs.json`.
-pub fn cancel(system: &dyn BatchSystem, name: &str, folder: &Path) -> Result<usize, BatchError> {
+pub(crate) fn cancel(
+    system: &dyn BatchSystem,
+    name: &str,
+    folder: &Path,
+) -> Result<usize, BatchError> {
     let mut ledger = Ledger::open(folder, system.name())?;
     ledger.check(folder, system, name)?;
     let mut cancelled = 0;

@@ -15,7 +15,7 @@ const SIZE_LIMIT: u64 = 1 << 26;
 /// One submission, as it stands in `jobs.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Submission {
+pub(crate) struct Submission {
     /// Its number in the run.
     pub number: u32,
     /// Its name in the queue, which occurs once.

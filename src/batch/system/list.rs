@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// `1,4-9` of the numbers; they need not be in order.
 #[must_use]
-pub fn compress(numbers: &[u32]) -> String {
+pub(crate) fn compress(numbers: &[u32]) -> String {
     let sorted: BTreeSet<u32> = numbers.iter().copied().collect();
     let mut ranges: Vec<(u32, u32)> = Vec::new();
     for n in sorted {
@@ -26,7 +26,7 @@ pub fn compress(numbers: &[u32]) -> String {
 /// The numbers of `1,4-9`; none if it is no such list. What follows a `%` (how
 /// many run at a time, in Slurm) is left out.
 #[must_use]
-pub fn expand(text: &str) -> Option<Vec<u32>> {
+pub(crate) fn expand(text: &str) -> Option<Vec<u32>> {
     let text = text.split('%').next().unwrap_or_default();
     if text.is_empty() {
         return Some(Vec::new());

@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::super::ids::event_key;
 use super::super::sample_files::{FORMS, Form, batch_of, bytes, floats, write};
+use super::super::table::ScanReport;
 use super::*;
 use sideband_numerics::Number;
 

@@ -98,7 +98,7 @@ fn too_many_regions_are_refused() {
         error,
         DataError::TooManyFlags {
             found: 65,
-            limit: super::super::MAX_FLAGS
+            limit: super::super::scan::MAX_FLAGS
         }
     ));
 }

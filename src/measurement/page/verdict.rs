@@ -53,7 +53,7 @@ pub(super) fn set_text(set: &IntervalSet) -> String {
 
 /// What to conclude of a measurement.
 #[must_use]
-pub fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
+pub(crate) fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
     let mut lines = Vec::new();
     for p in result.fit.parameters.iter().filter(|p| p.is_interest) {
         let sets = result

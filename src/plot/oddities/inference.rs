@@ -1,5 +1,6 @@
 //! Figures of the inference: likelihood curves, belts, coverage, impacts.
 
+use super::super::likelihood_curve::{CriticalCurve, CriticalPoint};
 use super::*;
 
 #[test]

@@ -4,8 +4,8 @@ mod htcondor;
 mod options;
 mod slurm;
 
-pub use htcondor::HtcondorSettings;
-pub use slurm::{SlurmSettings, TimeLimit};
+pub(crate) use htcondor::HtcondorSettings;
+pub(crate) use slurm::{SlurmSettings, TimeLimit};
 
 /// A setting that cannot be given to the batch system.
 #[derive(Debug, thiserror::Error)]

@@ -39,12 +39,12 @@ impl fmt::Display for RatioName {
 
 /// `up` or `down`.
 #[must_use]
-pub fn side(up: bool) -> &'static str {
+pub(crate) fn side(up: bool) -> &'static str {
     if up { "up" } else { "down" }
 }
 
 /// Ending of the name of a second ensemble that is not bootstrapped.
-pub const FIXED_SUFFIX: &str = ".fixed";
+pub(crate) const FIXED_SUFFIX: &str = ".fixed";
 
 impl Measurement {
     /// Whether samples, weights and regions are just those of the generated model, so that

@@ -19,8 +19,8 @@ mod predict;
 mod transform;
 mod write;
 
-pub use plan::InterpolationPlan;
-pub use predict::InterpolationError;
+pub(crate) use plan::InterpolationPlan;
+pub(crate) use predict::InterpolationError;
 
 pub(super) use plan::in_box;
 pub(super) use points::Point;

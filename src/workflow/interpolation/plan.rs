@@ -11,7 +11,7 @@ use crate::training::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, Streams, Task, TrainingSample,
     TrainingSettings,
 };
-use sideband_networks::{FlowConfig, Network, NetworkConfig};
+use sideband_networks::{FlowConfig, NetworkConfig};
 use sideband_numerics::expression::written;
 use sideband_processes::{Hole, PlaneError, PlaneGrid};
 use std::path::Path;
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 /// An interpolation that fits its data, with the data.
 #[derive(Clone, Debug)]
-pub struct InterpolationPlan {
+pub(crate) struct InterpolationPlan {
     /// Name of the ensemble.
     pub ensemble: String,
     /// The configuration.
@@ -162,13 +162,13 @@ impl InterpolationPlan {
 
     /// The method's part of the configuration.
     #[must_use]
-    pub fn interpolation(&self) -> &InterpolationConfig {
+    pub(crate) fn interpolation(&self) -> &InterpolationConfig {
         interpolation(&self.config)
     }
 
     /// What is trained.
     #[must_use]
-    pub fn task(&self) -> Task<'_> {
+    pub(crate) fn task(&self) -> Task<'_> {
         Task {
             sample: &self.sample,
             settings: &self.settings,
@@ -177,12 +177,6 @@ impl InterpolationPlan {
             features: &self.scaling,
             stream: None,
         }
-    }
-
-    /// The flow of a member.
-    #[must_use]
-    pub fn network(&self) -> Network {
-        Network::new(self.settings.network.clone())
     }
 
     pub(super) fn training_region(&self) -> usize {

@@ -25,7 +25,7 @@ use thiserror::Error;
 
 /// Why an interpolation has no result.
 #[derive(Debug, Error)]
-pub enum InterpolationError {
+pub(crate) enum InterpolationError {
     /// The Gaussian process.
     #[error("the Gaussian process of {category}: {source}")]
     Plane {

@@ -46,7 +46,9 @@ fn rooms_named(text: &str) -> BTreeSet<String> {
     let code = code.join("\n");
     let word = |text: &str| -> String {
         let text = text.trim_start();
-        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+        text.chars()
+            .take_while(|c| c.is_alphanumeric() || *c == '_')
+            .collect()
     };
     let mut rooms = BTreeSet::new();
     for rest in code.split("crate::").skip(1) {
@@ -77,9 +79,18 @@ fn rooms_named(text: &str) -> BTreeSet<String> {
 fn names_are_found_alone_and_in_braces() {
     let found = |text: &str| rooms_named(text).into_iter().collect::<Vec<_>>().join(" ");
     assert_eq!(found("use crate::events::{A, b::C};"), "events");
-    assert_eq!(found("use crate::{events::{A, B}, files, plot as p};"), "events files plot");
-    assert_eq!(found("use crate::{\n    events,\n    files::atomic,\n};"), "events files");
-    assert_eq!(found("let x = crate::plot::draw(crate::files::a());"), "files plot");
+    assert_eq!(
+        found("use crate::{events::{A, B}, files, plot as p};"),
+        "events files plot"
+    );
+    assert_eq!(
+        found("use crate::{\n    events,\n    files::atomic,\n};"),
+        "events files"
+    );
+    assert_eq!(
+        found("let x = crate::plot::draw(crate::files::a());"),
+        "files plot"
+    );
     assert_eq!(found("// crate::cli\n/// [`crate::cli`]"), "");
 }
 
@@ -130,7 +141,10 @@ fn dependencies(package: &str) -> BTreeSet<String> {
         let needs = entry.get("dependencies").and_then(|d| d.as_array());
         let names = needs.into_iter().flatten();
         let names = names.map(|d| d.as_str().unwrap().split(' ').next().unwrap());
-        direct.entry(entry["name"].as_str().unwrap()).or_default().extend(names);
+        direct
+            .entry(entry["name"].as_str().unwrap())
+            .or_default()
+            .extend(names);
     }
     let mut all = BTreeSet::new();
     let mut next = vec![package];
@@ -148,7 +162,11 @@ fn dependencies(package: &str) -> BTreeSet<String> {
 fn what_is_fitted_knows_no_file_and_no_network() {
     let is_file = |name: &String| ["arrow", "parquet", "toml", "clap"].contains(&name.as_str());
     let is_burn = |name: &String| name.starts_with("burn") || name.starts_with("cubecl");
-    for package in ["sideband-numerics", "sideband-likelihood", "sideband-processes"] {
+    for package in [
+        "sideband-numerics",
+        "sideband-likelihood",
+        "sideband-processes",
+    ] {
         let all = dependencies(package);
         assert!(all.contains("serde"), "{package}");
         assert!(!all.iter().any(is_burn), "{package}: {all:?}");
