@@ -55,55 +55,32 @@ pub(crate) enum BatchError {
     Coordinated,
     /// A path that cannot be given to the batch system.
     #[error("{path:?} {reason}; move the run to another folder")]
-    Path {
-        /// The path.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
+    Path { path: PathBuf, reason: &'static str },
     /// The file system refused.
     #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// A command of the batch system is not installed.
     #[error("cannot start {command}: {source}; run this on a machine that can submit jobs")]
-    Missing {
-        /// The command.
-        command: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    Missing { command: String, source: io::Error },
     /// The batch system does not answer; it may later.
     #[error("{command}: {reason}")]
     NoAnswer {
-        /// The command.
         command: String,
         /// What it said, or how long it was waited for.
         reason: String,
     },
     /// The batch system does not take the job.
     #[error("{command} refused the job: {reason}")]
-    Refused {
-        /// The command.
-        command: String,
-        /// What it said.
-        reason: String,
-    },
+    Refused { command: String, reason: String },
     /// The batch system was asked for too long.
     #[error(
         "no answer from {system} for {minutes} min, at last: {reason}; submitted jobs go on; \
          run the same command again to follow them"
     )]
     Silent {
-        /// The batch system.
         system: &'static str,
         /// Time since its last answer, min.
         minutes: u64,
-        /// What it said last.
         reason: String,
     },
     /// `jobs.json` is damaged.
@@ -111,21 +88,14 @@ pub(crate) enum BatchError {
         "{path}: not readable: {reason}; see that no job of this run is left in the queue, \
          then delete the file", path = path.display()
     )]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Damaged { path: PathBuf, reason: String },
     /// The run has jobs in another batch system.
     #[error(
         "{path} has jobs of {found}, not of {expected}: follow them with {found}, \
          or cancel them and delete the file", path = path.display()
     )]
     OtherSystem {
-        /// The file.
         path: PathBuf,
-        /// Whose jobs it has.
         found: String,
         /// The batch system that was asked for.
         expected: &'static str,
@@ -146,7 +116,6 @@ impl BatchError {
 /// A block that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FailedBlock {
-    /// The block.
     pub block: u32,
     /// How its last task ended.
     pub ending: String,
@@ -219,7 +188,6 @@ pub(crate) enum Activity {
 /// A task that the batch system has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TaskState {
-    /// The block.
     pub block: u32,
     /// What it does.
     pub activity: Activity,
@@ -230,7 +198,6 @@ pub(crate) struct TaskState {
 /// How a task ended, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
-    /// The block.
     pub block: u32,
     /// The exit code.
     pub exit: Option<i32>,

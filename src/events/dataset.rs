@@ -15,7 +15,6 @@ use sideband_numerics::expression::nearest;
 /// A column of the files.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ColumnInfo {
-    /// Its name.
     pub name: String,
     /// Its Arrow type in the first file, such as `Float32`.
     pub type_name: String,

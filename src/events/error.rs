@@ -7,6 +7,7 @@ use sideband_numerics::expression::ExpressionError;
 /// Why events could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DataError {
     /// An expression that cannot be parsed, or uses what is not there.
     #[error("{context}: {error}")]
@@ -30,53 +31,32 @@ pub enum DataError {
     },
     /// Definitions upon definitions without end.
     #[error("definition `{name}` rests on more than {limit} layers of other definitions")]
-    TooDeep {
-        /// The definition at the top.
-        name: String,
-        /// The bound.
-        limit: usize,
-    },
+    TooDeep { name: String, limit: usize },
     /// A definition whose name is a column of the file.
     #[error(
         "`{name}` is defined in the configuration and is also a column of the data; \
          give the definition another name"
     )]
-    Ambiguous {
-        /// The name.
-        name: String,
-    },
+    Ambiguous { name: String },
     /// A definition whose name cannot be written in an expression.
     #[error(
         "`{name}` is no name for a definition; use letters, digits, `_` and `.`, and no digit first"
     )]
-    BadName {
-        /// The name.
-        name: String,
-    },
+    BadName { name: String },
     /// A glob that is none.
     #[error("`{pattern}` is not a valid file pattern: {source}")]
     BadPattern {
-        /// As configured.
         pattern: String,
-        /// What glob says.
         source: ::glob::PatternError,
     },
     /// A glob without files.
     #[error("no file matches `{pattern}` (looked in {})", .base.display())]
-    NoMatch {
-        /// As configured.
-        pattern: String,
-        /// Where relative patterns start.
-        base: PathBuf,
-    },
+    NoMatch { pattern: String, base: PathBuf },
     /// A glob that goes too far.
     #[error("`{pattern}` leads to more than {limit} {what}; name them more closely")]
     TooManyFiles {
-        /// As configured.
         pattern: String,
-        /// Files or directories.
         what: &'static str,
-        /// The bound.
         limit: usize,
     },
     /// No patterns at all.
@@ -84,32 +64,20 @@ pub enum DataError {
     NoPatterns,
     /// A path that does not exist.
     #[error("{}: no such file", .path.display())]
-    NotFound {
-        /// The path.
-        path: PathBuf,
-    },
+    NotFound { path: PathBuf },
     /// A directory, pipe or device.
     #[error("{}: not a regular file{hint}", .path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-        /// What to write instead.
-        hint: String,
-    },
+    NotAFile { path: PathBuf, hint: String },
     /// The operating system refused.
     #[error("{}: cannot {action}: {source}", .path.display())]
     Io {
-        /// The path.
         path: PathBuf,
-        /// What was tried.
         action: &'static str,
-        /// Why not.
         source: std::io::Error,
     },
     /// Neither Parquet nor Arrow.
     #[error("{}: neither Parquet nor Arrow IPC; {found}", .path.display())]
     UnknownFormat {
-        /// The path.
         path: PathBuf,
         /// The first bytes and, where known, what they mean.
         found: String,
@@ -117,37 +85,24 @@ pub enum DataError {
     /// A file whose content contradicts itself or is cut off.
     #[error("{}: corrupt or truncated at {place}: {message}", .path.display())]
     Corrupt {
-        /// The path.
         path: PathBuf,
         /// Which part: `footer`, `row group 3`, ...
         place: String,
-        /// What the decoder says.
         message: String,
     },
     /// No rows in any file.
     #[error("no rows in {}", .paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))]
-    NoRows {
-        /// The files.
-        paths: Vec<PathBuf>,
-    },
+    NoRows { paths: Vec<PathBuf> },
     /// A schema with two columns of one name.
     #[error("{}: two columns are called `{name}`", .path.display())]
-    DuplicateColumn {
-        /// The path.
-        path: PathBuf,
-        /// The name.
-        name: String,
-    },
+    DuplicateColumn { path: PathBuf, name: String },
     /// A file that differs from the first in a column that is needed.
     #[error("{}: column `{column}`: expected {expected}, found {found}", .path.display())]
     SchemaMismatch {
-        /// The file that differs.
         path: PathBuf,
-        /// The column.
         column: String,
         /// What is needed, or what the first file has.
         expected: String,
-        /// What this file has.
         found: String,
     },
     /// Selected rows without a usable value of a feature, category or observable.
@@ -159,9 +114,7 @@ pub enum DataError {
     Missing {
         /// What the first such column lacks, in the order of the request.
         what: String,
-        /// Number of selected rows.
         rows: u64,
-        /// File of the first one.
         path: PathBuf,
         /// Its row in that file, from 0.
         row: u64,
@@ -177,7 +130,6 @@ pub enum DataError {
     MissingOnRow {
         /// What the first such column lacks, in the order of the request.
         what: String,
-        /// The file.
         path: PathBuf,
         /// The row in the file, from 0.
         row: u64,
@@ -185,21 +137,17 @@ pub enum DataError {
     /// A weight that is no number.
     #[error("{}: row {row}: the weight is {value}; weights must be finite", .path.display())]
     BadWeight {
-        /// The file.
         path: PathBuf,
         /// The row in the file, from 0.
         row: u64,
-        /// The value.
         value: f64,
     },
     /// An event id that is missing.
     #[error("{}: row {row}: id column `{column}` is null", .path.display())]
     BadId {
-        /// The file.
         path: PathBuf,
         /// The row in the file, from 0.
         row: u64,
-        /// The id column.
         column: String,
     },
     /// An id made of no columns.
@@ -208,19 +156,13 @@ pub enum DataError {
     /// An order of parts that names what is not there, or the same twice.
     #[error("pass {pass} has a wrong order of the {parts} parts of the files: {what}")]
     BadOrder {
-        /// The pass, from 0.
         pass: u64,
-        /// How many parts there are.
         parts: usize,
-        /// What is wrong.
         what: String,
     },
     /// A pass of an endless stream without any event: the next would have none either.
     #[error("no event is selected in pass {pass} over the files")]
-    NothingSelected {
-        /// The pass, from 0.
-        pass: u64,
-    },
+    NothingSelected { pass: u64 },
     /// The threads that read ahead.
     #[error("reading ahead failed: {source}")]
     Threads {
@@ -235,7 +177,6 @@ pub enum DataError {
     NoRoom {
         /// Events there must be room for, selected or not.
         rows: usize,
-        /// What the system says.
         source: std::collections::TryReserveError,
     },
     /// A part of a file would not fit in the memory.
@@ -245,37 +186,22 @@ pub enum DataError {
         .path.display()
     )]
     NoMemory {
-        /// The file.
         path: PathBuf,
         /// Bytes of the column in a row group, unpacked.
         bytes: usize,
-        /// What the system says.
         source: std::collections::TryReserveError,
     },
     /// More regions than bits.
     #[error("{found} regions, at most {limit} are possible")]
-    TooManyFlags {
-        /// Requested.
-        found: usize,
-        /// The bound.
-        limit: usize,
-    },
+    TooManyFlags { found: usize, limit: usize },
     /// A column that a chunk was made without.
     #[error("column `{column}` of `{expression}` is not in the chunk of rows it is evaluated on")]
-    NotInChunk {
-        /// The column.
-        column: String,
-        /// The expression.
-        expression: String,
-    },
+    NotInChunk { column: String, expression: String },
     /// Columns of different lengths in one chunk.
     #[error("column `{column}` has {found} rows in a chunk of {expected}")]
     ChunkLength {
-        /// The column.
         column: String,
-        /// Its length.
         found: usize,
-        /// The chunk's.
         expected: usize,
     },
 }

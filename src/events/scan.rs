@@ -41,7 +41,6 @@ pub enum OnMissing {
 pub struct Category {
     /// What it is called in messages.
     pub name: String,
-    /// Its value.
     pub value: Compiled,
     /// All that it can be.
     pub listed: Vec<f64>,

@@ -15,7 +15,6 @@ use sideband_numerics::expression::Number;
 /// One numeric column over all files.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct ColumnSummary {
-    /// Its name.
     pub name: String,
     /// Its type in the first file.
     pub type_name: String,

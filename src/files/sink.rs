@@ -11,43 +11,23 @@ use thiserror::Error;
 pub(crate) enum SinkError {
     /// There is something that is no regular file.
     #[error("--out {path} is {kind}; name a regular file", path = path.display())]
-    NotAFile {
-        /// What was asked for.
-        path: PathBuf,
-        /// What it is.
-        kind: &'static str,
-    },
+    NotAFile { path: PathBuf, kind: &'static str },
     /// It is one of the files that are read.
     #[error(
         "--out {path} is one of the input files, {input}; choose another",
         path = path.display(), input = input.display()
     )]
-    Input {
-        /// What was asked for.
-        path: PathBuf,
-        /// The input.
-        input: PathBuf,
-    },
+    Input { path: PathBuf, input: PathBuf },
     /// It lies in a run directory.
     #[error(
         "--out {path} lies in the run directory {run}, whose files are its own; choose a file \
          outside of it",
         path = path.display(), run = run.display()
     )]
-    OfARun {
-        /// What was asked for.
-        path: PathBuf,
-        /// The run directory.
-        run: PathBuf,
-    },
+    OfARun { path: PathBuf, run: PathBuf },
     /// The folder is not there, or cannot be looked at.
     #[error("--out {path}: {source}; choose a file in a folder that exists", path = path.display())]
-    Io {
-        /// What was asked for.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 /// Where to write what goes to `path`: the file itself, or that which a symbolic link

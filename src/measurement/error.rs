@@ -24,7 +24,6 @@ pub(crate) enum MeasureError {
     /// A member file.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A device.
     #[error(transparent)]
     Device(#[from] DeviceError),
     /// Members could not be applied.
@@ -39,7 +38,6 @@ pub(crate) enum MeasureError {
     /// A value of the configuration that does not fit the others.
     #[error("`{key}`: {reason}")]
     Config {
-        /// The configuration's key.
         key: String,
         /// What is wrong, and what to change.
         reason: String,
@@ -47,7 +45,6 @@ pub(crate) enum MeasureError {
     /// A sample that does not fit the model.
     #[error("`{key}`: {reason}")]
     Data {
-        /// The configuration's key.
         key: String,
         /// What is wrong, and what to change.
         reason: String,
@@ -60,18 +57,10 @@ pub(crate) enum MeasureError {
     Fit(String),
     /// A file of results.
     #[error("{path}: {reason}", path = path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    File { path: PathBuf, reason: String },
     /// Somebody asked to stop.
     #[error("interrupted; run the same command again to go on")]
-    Interrupted {
-        /// Whether the time was over.
-        by_time: bool,
-    },
+    Interrupted { by_time: bool },
     /// Anything else.
     #[error("{0}")]
     Other(String),

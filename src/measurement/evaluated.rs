@@ -14,15 +14,12 @@ pub(super) const EVENTS: &str = "events.parquet";
 
 /// Events with their ratios.
 pub(super) enum Evaluated {
-    /// In memory.
     Memory(Columns),
-    /// In a file.
     File(EventFile),
 }
 
 /// What the events add to the likelihood.
 pub(super) struct EventTerm {
-    /// The term.
     pub term: Arc<dyn Term>,
     /// The channel, over the events or, if they are streamed, over those of the reference.
     pub channel: UnbinnedChannel,

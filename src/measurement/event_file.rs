@@ -29,45 +29,23 @@ const WEIGHT: &str = "event.weight";
 pub(crate) enum EventFileError {
     /// The file system.
     #[error("{path}: {source}", path = path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// It is no Parquet file, or a damaged one.
     #[error("{path}: {source}; remove it, and run the measurement again", path = path.display())]
-    Parquet {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ParquetError,
-    },
+    Parquet { path: PathBuf, source: ParquetError },
     /// A batch of it cannot be decoded.
     #[error("{path}: {source}; remove it, and run the measurement again", path = path.display())]
-    Arrow {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ArrowError,
-    },
+    Arrow { path: PathBuf, source: ArrowError },
     /// It lacks a column.
     #[error(
         "{path} has no column `{column}` of f64 without nulls; remove it, and run the measurement \
          again", path = path.display()
     )]
-    Column {
-        /// The file.
-        path: PathBuf,
-        /// Its name.
-        column: String,
-    },
+    Column { path: PathBuf, column: String },
     /// Numbers that are no events.
     #[error("{path}, after {row} events: {reason}", path = path.display())]
     Events {
-        /// The file.
         path: PathBuf,
-        /// Events before the block.
         row: usize,
         /// What is wrong with the block.
         reason: String,

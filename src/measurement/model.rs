@@ -232,7 +232,6 @@ pub(super) fn shape_code(density: InterpolationCode) -> Interpolation {
 /// A histogram that is asked for.
 #[derive(Clone, Debug)]
 pub(super) struct Histogram {
-    /// Its name.
     pub name: String,
     /// Its place among the plan's templates.
     pub number: usize,

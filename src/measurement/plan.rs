@@ -24,7 +24,6 @@ const LARGEST_RESPONSE: f64 = 20.0;
 /// What is known of a process.
 #[derive(Clone, Debug)]
 pub(super) struct ProcessPlan {
-    /// Name.
     pub name: String,
     /// Sum of weights in the region that is measured without bins, as simulated.
     pub sum: f64,

@@ -21,7 +21,6 @@ pub(super) struct ToyFolder {
     pub folder: String,
     /// The parameter at whose values they are thrown.
     pub parameter: String,
-    /// Its values.
     pub values: Vec<f64>,
     /// Toys that are asked for at each.
     pub toys: u64,
@@ -41,7 +40,6 @@ pub(crate) struct MeasurementProgress {
 /// How far one ratio has come.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct RatioProgress {
-    /// Its name.
     pub name: String,
     /// Members that are trained.
     pub members: u64,
@@ -54,9 +52,7 @@ pub(crate) struct RatioProgress {
 /// How many toys there are at one value.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct ToyProgress {
-    /// The parameter.
     pub parameter: String,
-    /// Its value.
     pub value: f64,
     /// Toys in finished files.
     pub done: u64,

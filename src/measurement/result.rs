@@ -107,7 +107,6 @@ pub struct FitResult {
 /// A parameter at the best fit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ParameterResult {
-    /// Name.
     pub name: String,
     /// Label for plots.
     pub label: String,
@@ -227,11 +226,8 @@ pub struct ImpactResult {
 /// A CLs upper limit by asymptotic formulae.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LimitResult {
-    /// The parameter.
     pub parameter: String,
-    /// Its confidence level.
     pub confidence_level: f64,
-    /// The test statistic.
     pub test_stat: TestStatistic,
     /// The limit from the data; none where they are hidden.
     pub observed: Option<f64>,
@@ -247,7 +243,6 @@ pub struct LimitResult {
 /// CLs at one value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ClsPoint {
-    /// The value.
     pub value: f64,
     /// From the data; none where they are hidden.
     pub observed: Option<f64>,
@@ -258,7 +253,6 @@ pub struct ClsPoint {
 /// Confidence regions of two parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContourResult {
-    /// The parameters.
     pub parameters: [String; 2],
     /// Their labels for plots.
     pub labels: [String; 2],
@@ -316,7 +310,6 @@ pub struct FiniteSample {
 /// The error from the finite training sample at one value.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FiniteSamplePoint {
-    /// The value.
     pub value: f64,
     /// Variance of the best fit over bootstrapped members.
     pub bootstrapped: f64,
@@ -352,7 +345,6 @@ pub struct ToysResult {
 /// Pseudo-experiments at one value of the first parameter of interest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ToyPoint {
-    /// The value.
     pub value: f64,
     /// Toys whose fits converged.
     pub toys: usize,

@@ -46,7 +46,6 @@ pub(crate) struct Calibration {
 pub(crate) struct Point {
     /// Mean prediction.
     pub predicted: f64,
-    /// Observation.
     pub observed: f64,
     /// Error of the observation (one standard deviation).
     pub error: f64,

@@ -54,7 +54,6 @@ pub(super) enum Anchor {
     Start,
     /// The centre.
     Middle,
-    /// The end.
     End,
 }
 
@@ -65,9 +64,7 @@ pub(super) struct Type<'a> {
     pub(super) size: f64,
     /// Bold or regular.
     pub(super) bold: bool,
-    /// Colour.
     pub(super) colour: &'a str,
-    /// Anchor.
     pub(super) anchor: Anchor,
     /// Rotation about the anchor in degrees, clockwise.
     pub(super) rotation: f64,

@@ -29,7 +29,6 @@ const BLUE_WHITE_RED: [[u8; 3]; 9] = [
 /// Number of distinct colours; fine enough that no step is seen.
 pub(super) const LEVELS: usize = 128;
 
-/// A colour map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColourMap {
     /// Dark to bright.

@@ -42,7 +42,6 @@ pub(crate) struct Coverage {
     /// errors; empty for none.
     #[serde(default)]
     pub tolerances: Vec<f64>,
-    /// The methods.
     pub methods: Vec<CoverageMethod>,
     /// Small lines below the title.
     #[serde(default)]

@@ -117,7 +117,6 @@ pub(super) struct Cloud<'a> {
     pub(super) sample: &'a Sample,
     /// Indices of the variables along x and y.
     pub(super) variables: (usize, usize),
-    /// The panel.
     pub(super) panel: Panel,
     /// Colours.
     pub(super) ramp: Ramp,

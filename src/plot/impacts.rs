@@ -65,7 +65,6 @@ pub(crate) struct Impacts {
 /// One nuisance parameter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ImpactRow {
-    /// Its name.
     pub name: String,
     /// (fitted value − central value) / width of the constraint.
     pub pull: f64,

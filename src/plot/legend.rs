@@ -38,7 +38,6 @@ pub(super) enum Key<'a> {
     Symbol(Marker<'a>),
     /// A symbol with an error bar, and its radius.
     Shape(Symbol, f64),
-    /// A line.
     Line(Stroke<'a>),
     /// An open bar.
     Frame(Stroke<'a>),

@@ -88,33 +88,21 @@ impl Figure {
 
 /// Why a figure could not be drawn.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PlotError {
     /// Bin edges that are no binning.
     #[error("{what}: {found}; expected at least two finite edges in rising order")]
-    Edges {
-        /// Which edges.
-        what: String,
-        /// What was found instead.
-        found: String,
-    },
+    Edges { what: String, found: String },
     /// A list of the wrong length.
     #[error("{what}: found {found} entries, expected {expected}")]
     Length {
-        /// Which list.
         what: String,
-        /// Entries it has.
         found: usize,
-        /// Entries it should have.
         expected: usize,
     },
     /// A figure without anything to show.
     #[error("{what}: nothing to draw; give at least one {expected}")]
-    Empty {
-        /// Which figure.
-        what: String,
-        /// What is missing.
-        expected: String,
-    },
+    Empty { what: String, expected: String },
     /// SVG to PNG failed.
     #[error("rendering PNG: {0}")]
     Render(String),

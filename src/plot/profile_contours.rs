@@ -36,7 +36,6 @@ pub(crate) struct ProfileContours {
     pub t: Vec<Vec<f64>>,
     /// Confidence levels and the t at their borders, in rising order.
     pub levels: Vec<(f64, f64)>,
-    /// The best fit.
     pub best_fit: (f64, f64),
     /// Small lines below the title.
     #[serde(default)]

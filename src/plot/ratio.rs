@@ -28,7 +28,6 @@ pub(super) struct RatioPoint {
     pub(super) x: f64,
     /// Ratio; not finite where there is none.
     pub(super) value: f64,
-    /// Its error.
     pub(super) error: f64,
 }
 

@@ -19,18 +19,14 @@ use thiserror::Error;
 
 /// Why there is no report.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ReportError {
     /// The run has no result to report.
     #[error("this run has no result to report: {0}; run its configuration again")]
     Unfinished(String),
     /// A figure cannot be drawn.
     #[error("figure {name}: {source}")]
-    Plot {
-        /// The figure.
-        name: String,
-        /// What is wrong.
-        source: PlotError,
-    },
+    Plot { name: String, source: PlotError },
     /// The run directory refused.
     #[error(transparent)]
     Directory(#[from] DirectoryError),

@@ -18,11 +18,8 @@ use std::path::Path;
 /// How one ensemble ended; `E` says why there is no result.
 #[derive(Debug)]
 pub(crate) struct EnsembleEnd<E> {
-    /// Its name.
     pub name: String,
-    /// Its configuration.
     pub config: Config,
-    /// Its directory.
     pub directory: RunDirectory,
     /// Complete, partial or interrupted.
     pub state: State,
@@ -179,7 +176,6 @@ pub struct EnsembleSummary {
 pub struct RegionSummary {
     /// Whether prediction and observation agree.
     pub verdict: crate::results::Verdict,
-    /// Yields.
     pub yields: YieldMetrics,
     /// AUC of a fresh classifier.
     pub auc: Option<AucPair>,

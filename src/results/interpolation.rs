@@ -37,7 +37,6 @@ pub struct CategoryMetrics {
     pub amplitude: f64,
     /// Length scales along both axes.
     pub length_scales: [f64; 2],
-    /// Log marginal likelihood.
     pub log_marginal_likelihood: f64,
     /// Starting points of the fit, and those that converged.
     pub starts: [usize; 2],
@@ -59,7 +58,6 @@ pub struct CategoryMetrics {
 /// The Gaussian process integrated over the bins that overlap the holes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct HoleMetrics {
-    /// Prediction.
     pub predicted: f64,
     /// Its error, with the covariance of all bins.
     pub error: f64,

@@ -107,7 +107,6 @@ pub struct RegionMetrics {
     /// Whether prediction and observation agree, and if not, why.
     #[serde(default)]
     pub verdict: Verdict,
-    /// Yields.
     pub yields: YieldMetrics,
     /// The nominal weights.
     pub weights: WeightSummary,

@@ -29,7 +29,6 @@ pub struct InputRange {
 /// Categories of a one-hot column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Categories {
-    /// The column.
     pub column: String,
     /// Its listed values.
     pub values: Vec<f64>,

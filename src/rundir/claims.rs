@@ -67,11 +67,9 @@ pub(crate) struct Claim {
 /// A worker at a block, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Holder {
-    /// The block.
     pub block: u32,
     /// Name of the worker.
     pub worker: String,
-    /// Its host.
     pub host: String,
     /// Time since its last heartbeat; without end if its time lies ahead of the
     /// file server's.
@@ -182,7 +180,6 @@ pub(crate) fn holders(folder: &Path, stale: Duration) -> io::Result<Vec<Holder>>
 }
 
 impl Claim {
-    /// The block.
     #[cfg(test)]
     fn block(&self) -> u32 {
         self.block

@@ -11,36 +11,25 @@ use thiserror::Error;
 
 /// A run directory that cannot be used.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DirectoryError {
     /// The file system refused.
     #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
-    Io {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
     /// A run of many ensembles where one is meant.
     #[error(
         "{path} holds {count} ensembles; name the directory of one of them, such as {first}",
         path = path.display(), first = first.display()
     )]
     Matrix {
-        /// The directory.
         path: PathBuf,
         /// The directory of the first ensemble.
         first: PathBuf,
-        /// How many there are.
         count: usize,
     },
     /// A file of the directory is damaged.
     #[error("{path}: not readable: {reason}", path = path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Damaged { path: PathBuf, reason: String },
     /// There is something, but no run.
     #[error("{0} exists and is not a run directory; choose another with --out, or move it away")]
     NotARun(PathBuf),
@@ -49,7 +38,6 @@ pub enum DirectoryError {
     Irregular {
         /// What is meant to be a file.
         path: PathBuf,
-        /// What it is.
         what: &'static str,
     },
     /// A folder that leads out of the run.
@@ -58,53 +46,32 @@ pub enum DirectoryError {
          put the folder itself in its place",
         path = path.display()
     )]
-    Linked {
-        /// The link.
-        path: PathBuf,
-    },
+    Linked { path: PathBuf },
     /// Another process has begun something else in the directory.
     #[error(
         "{path} has another configuration since this process began; its result stays, and \
          this one is not written: run again with the configuration that is meant",
         path = path.display()
     )]
-    Superseded {
-        /// The directory.
-        path: PathBuf,
-    },
+    Superseded { path: PathBuf },
     /// The directory is of another version.
     #[error("{path} has format {found}, this program knows {DIRECTORY_FORMAT}; \
              use the program version that made it (see manifest.json)", path = path.display())]
-    Format {
-        /// The directory.
-        path: PathBuf,
-        /// Its version.
-        found: u32,
-    },
+    Format { path: PathBuf, found: u32 },
     /// The configuration is not the one that the run was started with.
     #[error(
         "{path} was made with another configuration:\n{difference}\
          its members cannot be used; choose another directory with --out, or undo the change",
         path = path.display()
     )]
-    ConfigChanged {
-        /// The directory.
-        path: PathBuf,
-        /// Lines that differ.
-        difference: String,
-    },
+    ConfigChanged { path: PathBuf, difference: String },
     /// An input file is not the one that the run was started with.
     #[error(
         "{path} was made from other data:\n{difference}\
          its members cannot be used; choose another directory with --out, or restore the files",
         path = path.display()
     )]
-    InputChanged {
-        /// The directory.
-        path: PathBuf,
-        /// Files that differ.
-        difference: String,
-    },
+    InputChanged { path: PathBuf, difference: String },
 }
 
 /// A run directory.

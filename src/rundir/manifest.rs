@@ -78,9 +78,7 @@ pub struct InputChange {
 /// Input files of both samples, or those of a measurement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
-    /// Of the source.
     pub source: Vec<FileRecord>,
-    /// Of the target.
     pub target: Vec<FileRecord>,
     /// Of a measurement: all that its result depends on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

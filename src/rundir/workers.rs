@@ -55,7 +55,6 @@ pub(crate) struct WorkerStatus {
 pub(crate) struct BlockStatus {
     /// Its thread or device, such as `train-0` or `cuda:0`.
     pub name: String,
-    /// The ensemble.
     pub ensemble: String,
     /// Numbers of the members in training.
     pub members: Vec<u32>,

@@ -15,56 +15,36 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// A configuration that cannot be used.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ConfigError {
     /// The file cannot be read.
     #[error("cannot read {path}: {reason}")]
-    Read {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
+    Read { path: String, reason: String },
     /// Not TOML.
     #[error("not valid TOML:\n{0}")]
     Syntax(String),
     /// A key that does not exist.
     #[error("`{path}`: unknown key `{key}`{}; allowed are {allowed}", near(nearest.as_deref()))]
     UnknownKey {
-        /// The table it is in.
         path: String,
-        /// The key.
         key: String,
-        /// The most similar known key.
         nearest: Option<String>,
         /// All known keys of the table.
         allowed: String,
     },
     /// A key that must be there.
     #[error("`{path}`: key `{key}` is missing")]
-    MissingKey {
-        /// The table.
-        path: String,
-        /// The key.
-        key: String,
-    },
+    MissingKey { path: String, key: String },
     /// A value that is not allowed.
     #[error("`{path}`: found {found}; allowed is {allowed}")]
     Value {
-        /// The key.
         path: String,
-        /// What was found.
         found: String,
-        /// What is allowed.
         allowed: String,
     },
     /// Anything else that does not fit, in the reader's words.
     #[error("`{path}`: {reason}")]
-    Other {
-        /// The key.
-        path: String,
-        /// What is wrong.
-        reason: String,
-    },
+    Other { path: String, reason: String },
     /// `--set` is not `key=value`.
     #[error(
         "--set {0}: expected key.path=value, for example --set ensemble.members=10 or \

@@ -164,6 +164,14 @@ fn is_off(key: &str, value: Option<&Value>) -> bool {
         .any(|off| value == Some(&off))
 }
 
+/// Words that may be names of columns.
+pub(crate) fn words(text: &str) -> BTreeSet<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .map(ToOwned::to_owned)
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parse_experiment;
@@ -251,12 +259,4 @@ mod tests {
         let folds = ["training.split=folds", "training.folds=7"];
         assert_eq!(message(&folds), "fine");
     }
-}
-
-/// Words that may be names of columns.
-pub(crate) fn words(text: &str) -> BTreeSet<String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(ToOwned::to_owned)
-        .collect()
 }

@@ -17,6 +17,7 @@ const STUDY: &str = "sideband.study";
 
 /// A file of records that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RecordError {
     /// The file system.
     #[error(transparent)]
@@ -29,12 +30,7 @@ pub enum RecordError {
     Arrow(#[from] arrow::error::ArrowError),
     /// Toys of another study.
     #[error("it holds toys of another study: {found}, expected {expected}")]
-    OtherStudy {
-        /// What it says.
-        found: String,
-        /// What it should say.
-        expected: String,
-    },
+    OtherStudy { found: String, expected: String },
     /// A column is missing, or has another type.
     #[error("it has no column `{0}` as this version writes it")]
     Column(String),

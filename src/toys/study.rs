@@ -36,26 +36,17 @@ pub trait Chunks: Sync {
 
 /// A study that cannot be run or read.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum StudyError {
     /// The folder of the toys.
     #[error("cannot list the toys of the study: {0}")]
     List(io::Error),
     /// A file of toys.
     #[error("toys in {file}: {source}; remove it or choose another folder")]
-    Read {
-        /// Its name.
-        file: String,
-        /// What is wrong with it.
-        source: RecordError,
-    },
+    Read { file: String, source: RecordError },
     /// Toys were not written.
     #[error("cannot write toys to {file}: {source}")]
-    Write {
-        /// Its name.
-        file: String,
-        /// What went wrong.
-        source: RecordError,
-    },
+    Write { file: String, source: RecordError },
     /// Somebody asked to stop.
     #[error("stopped; what is finished is kept, and the same command goes on from there")]
     Stopped,

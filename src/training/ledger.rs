@@ -109,7 +109,6 @@ impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> Ledger for List<F> {
 /// Where a member in training stands at the end of an epoch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotReport<'a> {
-    /// Its ensemble.
     pub ensemble: &'a str,
     /// Its number.
     pub member: u32,

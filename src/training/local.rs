@@ -20,6 +20,7 @@ use thiserror::Error;
 
 /// Why an ensemble was not trained.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum TrainError {
     /// The device failed.
     #[error(transparent)]
@@ -39,11 +40,8 @@ pub enum TrainError {
          enlarge the selection or change training.validation and training.held_out"
     )]
     EmptyFold {
-        /// The member.
         member: u32,
-        /// Training or validation.
         fold: &'static str,
-        /// Source or target.
         class: &'static str,
     },
 }

@@ -22,13 +22,12 @@ const MAX_BYTES: u64 = 1 << 30;
 
 /// A member file that cannot be written or read.
 #[derive(Debug, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum StoreError {
     /// The file system refused.
     #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
     Io {
-        /// The file.
         path: PathBuf,
-        /// What the system said.
         source: std::io::Error,
     },
     /// The file is not an intact member file.
@@ -36,12 +35,7 @@ pub enum StoreError {
         "{path}: not an intact member file: {reason}; delete it and run again to train the member anew",
         path = path.display()
     )]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Corrupt { path: PathBuf, reason: String },
 }
 
 /// How a member's training ended.

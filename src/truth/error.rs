@@ -2,15 +2,14 @@
 
 /// Why the model cannot be built, sampled or written.
 #[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum InterferenceError {
     /// A number outside its domain.
     #[error("interference model: {what} is {value}, expected {expected}")]
     Domain {
         /// The key in the configuration, or the argument.
         what: String,
-        /// What was found.
         value: f64,
-        /// What it must be.
         expected: &'static str,
     },
     /// The shape response is exactly normalised at -1, 0 and +1 only.
@@ -22,12 +21,7 @@ pub enum InterferenceError {
     #[error(
         "interference model: at mu = {mu} and the rate parameter at {rate} the intensity is negative for some events; make the rates of signal, together and background under `rate` more alike, or the incoherent background larger"
     )]
-    Negative {
-        /// The signal strength.
-        mu: f64,
-        /// The rate parameter.
-        rate: f64,
-    },
+    Negative { mu: f64, rate: f64 },
     /// A sample was not written.
     #[error("interference model: cannot write a sample: {0}")]
     Write(#[from] parquet::errors::ParquetError),

@@ -36,16 +36,13 @@ pub enum ExperimentError {
     /// A coefficient.
     #[error(transparent)]
     Expression(#[from] ExpressionError),
-    /// A rate.
     #[error(transparent)]
     Rate(#[from] RateError),
     /// The events, none at all for example.
     #[error(transparent)]
     Sample(#[from] SampleError),
-    /// The channel.
     #[error(transparent)]
     Channel(#[from] ChannelError),
-    /// The fit.
     #[error(transparent)]
     Fit(#[from] FitError),
 }

@@ -52,7 +52,6 @@ pub(crate) fn write_events<W: Write + Send>(
 /// shape-and-rate nuisance parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The process.
     pub process: Process,
     /// The side, none for nominal.
     pub side: Option<Side>,

@@ -23,7 +23,6 @@ const WARM_UP: Duration = Duration::from_millis(300);
 pub(crate) struct Estimate {
     /// One ensemble each, in the order of the experiment.
     pub ensembles: Vec<EnsembleEstimate>,
-    /// All blocks.
     pub blocks: Vec<Block>,
     /// The largest family's: program and device, all threads together.
     pub resident_bytes: Option<u64>,
@@ -32,9 +31,7 @@ pub(crate) struct Estimate {
 /// What an ensemble will take.
 #[derive(Clone, Debug)]
 pub(crate) struct EnsembleEstimate {
-    /// Its name.
     pub name: String,
-    /// Its family.
     pub family: usize,
     /// Number of members.
     pub members: u32,

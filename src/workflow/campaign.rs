@@ -28,7 +28,6 @@ pub(crate) struct Ended {
     pub state: State,
     /// The run directory.
     pub directory: RunDirectory,
-    /// The ensembles.
     pub ensembles: Vec<EnsembleEnd>,
     /// What is compared of them.
     pub compared: Option<ComparisonMetrics>,

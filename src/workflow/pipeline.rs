@@ -42,12 +42,7 @@ pub(crate) enum RunError {
     Plan(#[from] PlanError),
     /// The same, for one ensemble of many.
     #[error("ensemble {name}: {error}")]
-    Ensemble {
-        /// The ensemble.
-        name: String,
-        /// What is wrong.
-        error: Box<RunError>,
-    },
+    Ensemble { name: String, error: Box<RunError> },
     /// The run directory cannot be used.
     #[error(transparent)]
     Directory(#[from] DirectoryError),
@@ -76,7 +71,6 @@ pub(crate) enum RunError {
         first: u32,
         /// The last that was asked for.
         last: u32,
-        /// The last one.
         there: u32,
     },
     /// A member file that another run has made.
@@ -90,7 +84,6 @@ pub(crate) enum RunError {
     NoBlock {
         /// The block that was asked for.
         block: u32,
-        /// The last one.
         last: u32,
     },
     /// Some members only, where blocks of members are submitted.
@@ -98,49 +91,27 @@ pub(crate) enum RunError {
     OnlyLocal,
     /// Somebody asked to stop before anything was begun.
     #[error("interrupted while the ensembles were checked against their data")]
-    Interrupted {
-        /// Whether the time was over.
-        by_time: bool,
-    },
+    Interrupted { by_time: bool },
     /// Members of one ensemble from devices of several kinds.
     #[error(
         "the run is one on {own}, --device {asked} is another kind: members would not be the same"
     )]
-    MixedDevices {
-        /// What was asked for.
-        asked: String,
-        /// What the run has.
-        own: String,
-    },
+    MixedDevices { asked: String, own: String },
     /// An ensemble does not shrink.
     #[error("the run has {there} members already, --members {asked} would take some away")]
-    Shrink {
-        /// Members of the run.
-        there: u32,
-        /// Members that were asked for.
-        asked: u32,
-    },
+    Shrink { there: u32, asked: u32 },
     /// Runs that have nothing in common.
     #[error("{path} cannot be merged: {reason}", path = path.display())]
-    Merge {
-        /// The other run.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+    Merge { path: PathBuf, reason: String },
     /// Too few members succeeded.
     #[error(
         "{usable} of {requested} members succeeded, ensemble.minimum asks for {needed}; \
          see `failed` in {manifest}. Lower training.learning_rate or set training.gradient_clip"
     )]
     TooFewMembers {
-        /// Members that can be used.
         usable: usize,
-        /// Members that were asked for.
         requested: u32,
-        /// Members that are needed.
         needed: usize,
-        /// The manifest.
         manifest: String,
     },
     /// The loss has no minimum on these weights.
@@ -149,12 +120,7 @@ pub(crate) enum RunError {
          dominate somewhere in the inputs' space, where no density ratio exists. \
          Use coarser inputs, merge samples so that their sum is positive, or drop the weights"
     )]
-    Unbounded {
-        /// Members concerned.
-        count: usize,
-        /// Members that were asked for.
-        requested: u32,
-    },
+    Unbounded { count: usize, requested: u32 },
 }
 
 /// How a run is done.

@@ -20,9 +20,7 @@ pub(crate) enum PlanError {
     /// A file, column or expression.
     #[error("`{key}`: {source}")]
     Data {
-        /// The configuration's key.
         key: String,
-        /// What is wrong.
         source: Box<DataError>,
         /// Whether the configuration is at fault and not the file.
         is_config: bool,
@@ -33,13 +31,9 @@ pub(crate) enum PlanError {
          widen the selection or check the files"
     )]
     EmptySelection {
-        /// The configuration's key.
         key: String,
-        /// Source or target.
         role: &'static str,
-        /// Rows in the files.
         read: u64,
-        /// The files.
         files: String,
     },
     /// More events are missing somewhere than is allowed.
@@ -50,7 +44,6 @@ pub(crate) enum PlanError {
     Lost {
         /// The loss, with sample, key, count, share and first row.
         what: String,
-        /// The allowed share.
         limit: f64,
     },
     /// A class whose weights do not add up to something positive.
@@ -58,23 +51,15 @@ pub(crate) enum PlanError {
         "`data.{role}.weight`: the weights in the training region add up to {sum}; \
          a density needs a positive sum"
     )]
-    NoWeight {
-        /// Source or target.
-        role: &'static str,
-        /// Their sum.
-        sum: f64,
-    },
+    NoWeight { role: &'static str, sum: f64 },
     /// A feature that tells nothing.
     #[error(
         "`features.inputs`: `{name}` is {value} for all {events} events of the training region; \
          remove it or widen the region"
     )]
     ConstantFeature {
-        /// The feature.
         name: String,
-        /// Its value.
         value: f64,
-        /// Events of the training region.
         events: usize,
     },
     /// A feature that has one value in one of the samples.
@@ -84,13 +69,9 @@ pub(crate) enum PlanError {
          no ratio exists. Remove it, or check the files of data.{role}"
     )]
     ConstantInClass {
-        /// The configuration's key.
         key: &'static str,
-        /// The feature.
         name: String,
-        /// Its value.
         value: f64,
-        /// Source or target.
         role: &'static str,
         /// Events of the sample in the training region.
         events: usize,
@@ -101,17 +82,12 @@ pub(crate) enum PlanError {
          numbers cannot hold: {what}. Write {hint} in its place"
     )]
     Coarse {
-        /// The configuration's key.
         key: &'static str,
-        /// The feature.
         name: String,
         /// Its standard deviation in the training region.
         scale: f64,
-        /// Its mean.
         mean: f64,
-        /// What happens to it.
         what: String,
-        /// An expression that they hold.
         hint: String,
     },
     /// A blind region that reaches into the training region.
@@ -121,9 +97,7 @@ pub(crate) enum PlanError {
          Exclude the blind region from the training region's selection"
     )]
     BlindOverlap {
-        /// The blind region.
         blind: String,
-        /// The training region.
         training: String,
         /// What is in both; no number of target events.
         events: String,
@@ -131,9 +105,7 @@ pub(crate) enum PlanError {
     /// A distribution that cannot be binned.
     #[error("`{key}`: `{name}` cannot be binned: {reason}")]
     Variable {
-        /// The configuration's key.
         key: &'static str,
-        /// The distribution.
         name: String,
         /// What is wrong, and what to change.
         reason: String,
@@ -142,7 +114,6 @@ pub(crate) enum PlanError {
     /// meanings.
     #[error("`{key}`: {reason}")]
     Interpolation {
-        /// The configuration's key.
         key: String,
         /// What is wrong, and what to change.
         reason: String,
@@ -197,7 +168,6 @@ pub(crate) struct PlanOptions {
 pub(crate) struct Plan {
     /// Name of the ensemble.
     pub ensemble: String,
-    /// The configuration.
     pub config: Config,
     /// What may be looked at.
     pub blinding: Blinding,

@@ -50,7 +50,6 @@ impl Planned {
         }
     }
 
-    /// The configuration.
     #[must_use]
     pub(crate) fn config(&self) -> &Config {
         match self {

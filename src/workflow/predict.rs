@@ -56,12 +56,7 @@ pub(crate) enum PredictError {
         "{file}: no column `{column}`, which names the run's events; give --id COLUMNS, or \
          --id \"\" to name them by file and row"
     )]
-    NoId {
-        /// The column.
-        column: String,
-        /// Where it was looked for.
-        file: String,
-    },
+    NoId { column: String, file: String },
     /// No event is selected.
     #[error("no event of {0} is selected")]
     Empty(String),
@@ -70,12 +65,7 @@ pub(crate) enum PredictError {
     Apply(#[from] ApplyError),
     /// The predictions could not be computed or written.
     #[error("{path}: {source}", path = path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: ApplyError,
-    },
+    Write { path: PathBuf, source: ApplyError },
 }
 
 /// What is predicted, and where it goes.
@@ -92,7 +82,6 @@ pub(crate) struct PredictOptions {
     /// Id columns, an empty list or name for file and row; the source's of the
     /// configuration without it.
     pub id: Option<Vec<String>>,
-    /// The device.
     pub device: Option<String>,
     /// Look at events of blind regions, if they are the run's target.
     pub unblind: bool,

@@ -6,15 +6,11 @@ use thiserror::Error;
 
 /// Correlations that no measurements can have.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PriorError {
     /// A list of the wrong length.
     #[error("the matrix of correlations of {parameters} parameters has {found} entries")]
-    Length {
-        /// Number of parameters.
-        parameters: usize,
-        /// Entries of the matrix.
-        found: usize,
-    },
+    Length { parameters: usize, found: usize },
     /// Not one on the diagonal, or not symmetric.
     #[error("the matrix of correlations is not symmetric with ones on its diagonal")]
     Form,

@@ -43,6 +43,7 @@ pub struct Rate {
 
 /// A rate that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum RateError {
     /// The nominal rate is no number.
     #[error("the nominal rate is {0}; it must be finite")]
@@ -53,11 +54,8 @@ pub enum RateError {
          nominal; both must be finite, and positive unless the interpolation is a sum"
     )]
     Response {
-        /// The place of the parameter.
         parameter: usize,
-        /// The value at -1.
         low: f64,
-        /// The value at +1.
         high: f64,
     },
 }

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 /// Why a device cannot be used.
 #[derive(Debug, Error, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum DeviceError {
     /// The name is not one of the known forms.
     #[error(
@@ -27,7 +28,6 @@ pub enum DeviceError {
          build with `cargo build --release --features {feature}` or choose another device"
     )]
     NotCompiled {
-        /// What was asked for.
         name: String,
         /// The cargo feature that is missing.
         feature: &'static str,
@@ -36,20 +36,10 @@ pub enum DeviceError {
     #[error(
         "device `{name}` cannot be opened: {reason}; `sideband devices` lists what this machine offers"
     )]
-    Unavailable {
-        /// What was asked for.
-        name: String,
-        /// What the backend said.
-        reason: String,
-    },
+    Unavailable { name: String, reason: String },
     /// An operation failed while running.
     #[error("device `{name}` failed while computing: {reason}")]
-    Failed {
-        /// The device's name.
-        name: String,
-        /// What the backend said.
-        reason: String,
-    },
+    Failed { name: String, reason: String },
 }
 
 impl DeviceError {

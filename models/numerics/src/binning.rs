@@ -4,18 +4,14 @@ use thiserror::Error;
 
 /// Edges that cannot be used.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum BinningError {
     /// Fewer than two edges.
     #[error("{0} edges; at least 2 are needed")]
     TooFew(usize),
     /// Not increasing, or not finite.
     #[error("edge {index} ({value}) is not a finite number above the edge before it")]
-    NotIncreasing {
-        /// Which edge.
-        index: usize,
-        /// Its value.
-        value: f64,
-    },
+    NotIncreasing { index: usize, value: f64 },
 }
 
 /// Strictly increasing, finite bin edges. Values below the first and above the

@@ -14,7 +14,6 @@ use sideband_likelihood::workspace::{ReferencePoint, Settings};
 use sideband_likelihood::{Likelihood as _, Model};
 use std::collections::HashMap;
 
-/// The workspace.
 const WORKSPACE: &str = "workspace.json";
 /// What pyhf needs beside it, and this program's numbers.
 const POINTS: &str = "workspace_points.json";

@@ -22,7 +22,6 @@ use std::sync::Arc;
 pub(crate) struct InterpolationPlan {
     /// Name of the ensemble.
     pub ensemble: String,
-    /// The configuration.
     pub config: Config,
     /// What may be looked at.
     pub blinding: Blinding,

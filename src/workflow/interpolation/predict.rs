@@ -29,9 +29,7 @@ pub(crate) enum InterpolationError {
     /// The Gaussian process.
     #[error("the Gaussian process of {category}: {source}")]
     Plane {
-        /// Which one.
         category: String,
-        /// What is wrong.
         source: PlaneError,
     },
     /// No sample is left to predict with.
@@ -41,11 +39,8 @@ pub(crate) enum InterpolationError {
          interpolation.samples"
     )]
     Empty {
-        /// The region.
         region: String,
-        /// Points drawn.
         drawn: u64,
-        /// Points in the predicted part.
         inside: u64,
     },
     /// More sampled events are lost than may be.
@@ -54,23 +49,13 @@ pub(crate) enum InterpolationError {
          selections that have a value everywhere in the predicted part, train longer, or raise \
          data.max_loss"
     )]
-    Lost {
-        /// How many, and why.
-        what: String,
-        /// The share that is allowed.
-        limit: f64,
-    },
+    Lost { what: String, limit: f64 },
     /// Nothing to scale the samples with.
     #[error(
         "none of the {drawn} points of {category} lies outside the holes, where samples are \
          scaled to the events; raise interpolation.samples or shrink the holes"
     )]
-    NothingOutside {
-        /// Which Gaussian process.
-        category: String,
-        /// Points drawn.
-        drawn: u64,
-    },
+    NothingOutside { category: String, drawn: u64 },
     /// Somebody asked to stop, or the time is over.
     #[error("interrupted while samples were drawn")]
     Interrupted,
@@ -86,7 +71,6 @@ pub(crate) enum InterpolationError {
     /// The samples could not be written.
     #[error("predictions/samples.parquet: {source}{}", atomic::hint(source))]
     Io {
-        /// What the system said.
         #[from]
         source: std::io::Error,
     },

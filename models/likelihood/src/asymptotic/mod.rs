@@ -58,21 +58,15 @@ impl DataSet for HistogramModel {
 /// A test that cannot be made.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum AsymptoticError {
     /// The fit cannot be asked for, or failed.
     #[error("{what}: {source}")]
-    Fit {
-        /// Which fit.
-        what: String,
-        /// Why.
-        source: FitError,
-    },
+    Fit { what: String, source: FitError },
     /// No Asimov data.
     #[error("Asimov data at mu = {mu}: {source}")]
     Asimov {
-        /// The parameter of interest.
         mu: f64,
-        /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The best fit is not the best.
@@ -80,12 +74,7 @@ pub enum AsymptoticError {
         "the fit at mu = {mu} is by {by} in -log L better than the best fit; give the fit more \
          starts"
     )]
-    BestFitMissed {
-        /// The parameter of interest.
-        mu: f64,
-        /// The difference.
-        by: f64,
-    },
+    BestFitMissed { mu: f64, by: f64 },
     /// A confidence level that is none.
     #[error("confidence level {0} is not between 0.5 and 1")]
     Level(f64),
@@ -94,12 +83,7 @@ pub enum AsymptoticError {
         "{which} upper limit lies above mu = {bound}, the upper bound of the parameter of \
          interest; widen its bounds"
     )]
-    BeyondBounds {
-        /// Observed, or which expected one.
-        which: String,
-        /// The bound.
-        bound: f64,
-    },
+    BeyondBounds { which: String, bound: f64 },
 }
 
 /// The statistic of an upper limit. Its value is `q_mu` of equation 14 where the

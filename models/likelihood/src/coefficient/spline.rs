@@ -5,28 +5,17 @@ use thiserror::Error;
 
 /// Values that no function can go through.
 #[derive(Clone, Copy, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum SplineError {
     /// No value.
     #[error("a function needs at least one value to go through")]
     Empty,
     /// Something that is no number.
     #[error("value {index} of the function is ({x}, {y}); both must be finite")]
-    NotFinite {
-        /// Which.
-        index: usize,
-        /// Where.
-        x: f64,
-        /// The value.
-        y: f64,
-    },
+    NotFinite { index: usize, x: f64, y: f64 },
     /// Places that do not rise.
     #[error("place {index} of the function, {x}, is not above the one before")]
-    Order {
-        /// Which.
-        index: usize,
-        /// The place.
-        x: f64,
-    },
+    Order { index: usize, x: f64 },
 }
 
 /// The natural cubic spline through values, linear beyond them: two continuous

@@ -4,57 +4,39 @@ use thiserror::Error;
 
 /// A fit, scan or interval that cannot be asked for.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum FitError {
     /// A parameter that is none.
     #[error("parameter {index} is asked for; the likelihood has {count}")]
-    Parameter {
-        /// What was asked for.
-        index: usize,
-        /// Number of parameters.
-        count: usize,
-    },
+    Parameter { index: usize, count: usize },
     /// A point of the wrong length.
     #[error("{what} has {found} values; the likelihood has {expected} parameters")]
     Length {
-        /// What has the wrong length.
         what: &'static str,
-        /// Its length.
         found: usize,
-        /// Number of parameters.
         expected: usize,
     },
     /// A value that is not within the bounds of its parameter.
     #[error("{what}: {name} = {value} is not within its bounds [{lower}, {upper}]")]
     Outside {
-        /// What holds the value.
         what: &'static str,
-        /// The parameter.
         name: String,
-        /// Its value.
         value: f64,
-        /// Its lower bound.
         lower: f64,
-        /// Its upper bound.
         upper: f64,
     },
     /// Bounds that leave nothing.
     #[error("{name}: bounds [{lower}, {upper}] leave nothing; lower <= upper is needed")]
     Bounds {
-        /// The parameter.
         name: String,
-        /// Its lower bound.
         lower: f64,
-        /// Its upper bound.
         upper: f64,
     },
     /// A setting out of range.
     #[error("{name} is {value}; {expected} is needed")]
     Setting {
-        /// Which setting.
         name: &'static str,
-        /// Its value.
         value: f64,
-        /// What it may be.
         expected: &'static str,
     },
     /// A scan or an interval along a parameter that is fixed.
@@ -82,6 +64,7 @@ pub enum FitError {
 
 /// Why a fit is no result.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum FitFailure {
     /// The likelihood is not finite at any start.
     #[error(
@@ -104,7 +87,6 @@ pub enum FitFailure {
          standard deviation; allow more steps or start closer"
     )]
     IterationLimit {
-        /// Steps.
         iterations: u64,
         /// Largest component of the projected gradient, times `1 / sqrt(H_ii)`.
         projected_gradient: f64,

@@ -29,57 +29,38 @@ use thiserror::Error;
 
 /// A channel that cannot be built.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum HistogramError {
     /// No template, or no bin.
     #[error("channel `{channel}` has no {what}; at least one is needed")]
-    Empty {
-        /// The channel.
-        channel: String,
-        /// Templates or bins.
-        what: &'static str,
-    },
+    Empty { channel: String, what: &'static str },
     /// Two templates of one name.
     #[error("channel `{channel}` has two samples `{sample}`; give each its own name")]
-    Duplicate {
-        /// The channel.
-        channel: String,
-        /// The template.
-        sample: String,
-    },
+    Duplicate { channel: String, sample: String },
     /// Bins that do not match.
     #[error("channel `{channel}`, {place}: {found} values; the channel has {expected} bins")]
     Length {
-        /// The channel.
         channel: String,
         /// Sample and modifier, or the observation.
         place: String,
-        /// Number of values.
         found: usize,
-        /// Number of bins.
         expected: usize,
     },
     /// A value that cannot stand where it does.
     #[error("channel `{channel}`, {place}, bin {bin}: {value} is not {expected}")]
     Value {
-        /// The channel.
         channel: String,
         /// Sample and modifier, or the observation.
         place: String,
-        /// Which bin, from 0.
         bin: usize,
-        /// The value.
         value: f64,
-        /// What is needed.
         expected: &'static str,
     },
     /// A parameter that the model does not have.
     #[error("channel `{channel}`, {place}: parameter {parameter} of a model that has {parameters}")]
     Parameter {
-        /// The channel.
         channel: String,
-        /// Sample and modifier.
         place: String,
-        /// The place of the parameter.
         parameter: usize,
         /// Number of parameters of the model.
         parameters: usize,

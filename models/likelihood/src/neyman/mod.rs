@@ -26,79 +26,48 @@ use thiserror::Error;
 
 /// A construction that cannot be made.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum NeymanError {
     /// A probability that is none, or that leaves nothing.
     #[error("probability {0} is not between 0 and 1; give a confidence level such as 0.6827")]
     Probability(f64),
     /// More successes than trials, or no trial.
     #[error("{successes} of {trials} is no proportion; at least one trial is needed")]
-    Proportion {
-        /// Number of successes.
-        successes: u64,
-        /// Number of trials.
-        trials: u64,
-    },
+    Proportion { successes: u64, trials: u64 },
     /// Too few toys for a quantile and its error.
     #[error(
         "{toys} toys at mu = {mu} cannot give the {probability} quantile; throw at least {needed}"
     )]
     TooFewToys {
-        /// Where.
         mu: f64,
-        /// How many there are.
         toys: usize,
-        /// The quantile.
         probability: f64,
-        /// How many are needed.
         needed: usize,
     },
     /// A test statistic that is no number.
     #[error(
         "toy {toy} at mu = {mu} has t = {value}; count a failed fit in `failed` and leave its t out"
     )]
-    ToyNotFinite {
-        /// Where.
-        mu: f64,
-        /// Which toy.
-        toy: usize,
-        /// Its value.
-        value: f64,
-    },
+    ToyNotFinite { mu: f64, toy: usize, value: f64 },
     /// A grid that is no grid.
     #[error("{what}: {problem}; at least two finite values in increasing order are needed")]
     Grid {
         /// The belt or the observed curve.
         what: &'static str,
-        /// What is wrong with it.
         problem: String,
     },
     /// An observed value that is no number.
     #[error("the observed curve is {value} at mu = {mu}; leave points of failed fits out")]
-    CurveNotFinite {
-        /// Where.
-        mu: f64,
-        /// Its value.
-        value: f64,
-    },
+    CurveNotFinite { mu: f64, value: f64 },
     /// The belt does not hold this confidence level.
     #[error("the belt has no confidence level {wanted}; it has {held:?}")]
-    NoSuchLevel {
-        /// What was asked for.
-        wanted: f64,
-        /// What there is.
-        held: Vec<f64>,
-    },
+    NoSuchLevel { wanted: f64, held: Vec<f64> },
     /// Belt and observed curve have no common range.
     #[error(
         "the belt covers mu = {} to {}, the observed curve {} to {}; they do not overlap",
         .belt.0, .belt.1, .curve.0, .curve.1
     )]
-    NoOverlap {
-        /// Range of the belt.
-        belt: (f64, f64),
-        /// Range of the curve.
-        curve: (f64, f64),
-    },
+    NoOverlap { belt: (f64, f64), curve: (f64, f64) },
 }
 
 /// Checks that a probability lies strictly between 0 and 1.

@@ -11,6 +11,7 @@ const LARGE_SHIFT: f64 = 0.1;
 
 /// Why a pool cannot be thrown from.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PoolError {
     /// No event has a weight.
     #[error(
@@ -21,34 +22,20 @@ pub enum PoolError {
     #[error(
         "the weight of event {row} of the pool of toys is {value}; every weight must be finite"
     )]
-    NotFinite {
-        /// The row.
-        row: usize,
-        /// The weight.
-        value: f64,
-    },
+    NotFinite { row: usize, value: f64 },
     /// Weights of both signs.
     #[error(
         "{negative} of {events} events of the pool of toys have negative weights, event {row} {value}: a Poisson number needs a positive mean; throw from a sample of positive weights reweighted to the point"
     )]
     Negative {
-        /// How many are negative.
         negative: usize,
-        /// Number of events.
         events: usize,
-        /// The first negative row.
         row: usize,
-        /// Its weight.
         value: f64,
     },
     /// Arrays of different lengths.
     #[error("the pool of toys has {ratios} density ratios for {weights} weights; give one each")]
-    Lengths {
-        /// Number of ratios.
-        ratios: usize,
-        /// Number of weights.
-        weights: usize,
-    },
+    Lengths { ratios: usize, weights: usize },
 }
 
 /// Asimov weights at a point of the parameters from a positive reference sample R:

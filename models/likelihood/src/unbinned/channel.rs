@@ -34,6 +34,7 @@ pub struct UnbinnedChannel {
 
 /// A channel that cannot be used.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ChannelError {
     /// Processes and sample do not belong together.
     #[error("the channel has {processes} processes, the sample {sample}; they must be the same")]
@@ -45,12 +46,7 @@ pub enum ChannelError {
     },
     /// A parameter that the model does not have.
     #[error("parameter {parameter} is used, but the model has {parameters} parameters")]
-    Parameter {
-        /// Its place.
-        parameter: usize,
-        /// The number of parameters.
-        parameters: usize,
-    },
+    Parameter { parameter: usize, parameters: usize },
     /// No events are expected.
     #[error(
         "the expected number of events at the nominal point is {0}; it must be positive: check \

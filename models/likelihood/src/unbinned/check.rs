@@ -5,6 +5,7 @@ use thiserror::Error;
 
 /// Events that cannot be used. Processes are counted from 0.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum SampleError {
     /// There is nothing to evaluate.
     #[error("the sample has no {0}; an unbinned channel needs at least one")]
@@ -12,11 +13,8 @@ pub enum SampleError {
     /// Columns of different lengths.
     #[error("{column} has {found} events, the weights have {expected}")]
     Length {
-        /// Which column.
         column: String,
-        /// Its length.
         found: usize,
-        /// The number of weights.
         expected: usize,
     },
     /// Numbers outside the domain of their column.
@@ -25,15 +23,10 @@ pub enum SampleError {
          {value}; correct or remove them"
     )]
     Value {
-        /// Which column.
         column: String,
-        /// What the values must be.
         domain: &'static str,
-        /// How many are not.
         count: usize,
-        /// The first of these.
         row: usize,
-        /// Its value.
         value: f64,
     },
     /// All weights are zero.
@@ -41,20 +34,10 @@ pub enum SampleError {
     NoWeight,
     /// Two responses of one process to the same parameter.
     #[error("process {process} has two responses to parameter {parameter}; give one")]
-    Twice {
-        /// Which process.
-        process: usize,
-        /// The place of the parameter.
-        parameter: usize,
-    },
+    Twice { process: usize, parameter: usize },
     /// A selected event that does not exist.
     #[error("row {row} was selected, the sample has {events} events")]
-    Row {
-        /// The row.
-        row: usize,
-        /// The number of events.
-        events: usize,
-    },
+    Row { row: usize, events: usize },
 }
 
 pub(super) fn check(events: &Events<'_>) -> Result<(), SampleError> {

@@ -43,6 +43,7 @@ impl NotPositive {
 
 /// Why the likelihood of a channel is not defined at a point.
 #[derive(Clone, Debug, PartialEq, Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum PointError {
     /// A coefficient outside its domain.
     #[error(
@@ -50,11 +51,8 @@ pub enum PointError {
          the parameters within its domain by bounds"
     )]
     Coefficient {
-        /// The process.
         process: String,
-        /// Its coefficient as written.
         coefficient: String,
-        /// Its rate.
         rate: f64,
         /// Names and values of the parameters.
         at: String,
@@ -62,7 +60,6 @@ pub enum PointError {
     /// No events are expected.
     #[error("the expected number of events is {rate} at {at}; it must be positive")]
     Rate {
-        /// The sum of all rates.
         rate: f64,
         /// Names and values of the parameters.
         at: String,
@@ -73,13 +70,9 @@ pub enum PointError {
          {event} with {density}; check the ratios of this event"
     )]
     Density {
-        /// How many events.
         count: usize,
-        /// The number of the first.
         event: usize,
-        /// Its density `q`.
         density: f64,
-        /// What it must exceed.
         threshold: f64,
         /// Names and values of the parameters.
         at: String,

@@ -251,7 +251,6 @@ impl StatErrors {
     }
 }
 
-/// Checks all channels.
 pub(super) fn check_channels(
     channels: Vec<schema::Channel>,
     limits: &Limits,

@@ -22,18 +22,14 @@ const REACH: f64 = 2.0;
 /// A file that is not the model that was fitted.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum Difference {
     /// It cannot be read back.
     #[error("it cannot be read back: {0}")]
     Unreadable(#[from] WorkspaceError),
     /// A parameter that only one of them has, or whose settings differ.
     #[error("parameter `{parameter}`: {problem}")]
-    Parameter {
-        /// The parameter.
-        parameter: String,
-        /// What differs.
-        problem: String,
-    },
+    Parameter { parameter: String, problem: String },
     /// Counts that differ.
     #[error("channel `{0}` has other counts")]
     Counts(String),

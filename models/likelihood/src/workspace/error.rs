@@ -29,6 +29,7 @@ impl fmt::Display for Place {
 /// A workspace that cannot be used.
 #[derive(Debug, Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum WorkspaceError {
     /// The file could not be read.
     #[error("the workspace cannot be read: {0}")]
@@ -41,11 +42,9 @@ pub enum WorkspaceError {
         "the workspace has {found} {what}, at most {limit} are allowed; raise the limit if you trust it"
     )]
     TooLarge {
-        /// Bytes, bins, ...
         what: &'static str,
         /// How many there are; for bytes, how many were read.
         found: usize,
-        /// How many there may be.
         limit: usize,
     },
     /// Another version of the schema.
@@ -56,20 +55,10 @@ pub enum WorkspaceError {
     Empty(String),
     /// A name used twice.
     #[error("{what} `{name}` is there twice; give each its own name")]
-    Duplicate {
-        /// Channel, sample, ...
-        what: String,
-        /// The name.
-        name: String,
-    },
+    Duplicate { what: String, name: String },
     /// A measurement that is not there.
     #[error("the workspace has no measurement `{wanted}`; it has {known:?}")]
-    NoMeasurement {
-        /// What was asked for.
-        wanted: String,
-        /// What there is.
-        known: Vec<String>,
-    },
+    NoMeasurement { wanted: String, known: Vec<String> },
     /// A channel without data.
     #[error("channel `{0}` has no observation")]
     NoObservation(String),
@@ -79,61 +68,43 @@ pub enum WorkspaceError {
     /// A modifier of unknown type.
     #[error("{place}: this type of modifier is not known; known are {known}")]
     UnknownModifier {
-        /// Where.
         place: Box<Place>,
-        /// The known types.
         known: &'static str,
     },
     /// Data of a modifier that have another form.
     #[error("{place}: data must be {expected}: {problem}")]
     ModifierData {
-        /// Where.
         place: Box<Place>,
-        /// What they must be.
         expected: &'static str,
-        /// What is wrong.
         problem: String,
     },
     /// Numbers that do not match.
     #[error("{place}, {what}: {found} values; the channel has {expected} bins")]
     Length {
-        /// Where.
         place: Box<Place>,
-        /// Which numbers.
         what: &'static str,
-        /// How many there are.
         found: usize,
-        /// How many there must be.
         expected: usize,
     },
     /// A number that cannot stand where it does.
     #[error("{place}, {what}{}: {value} is not {expected}", .bin.map_or(String::new(), |b| format!(", bin {b}")))]
     Value {
-        /// Where.
         place: Box<Place>,
-        /// Which number.
         what: &'static str,
-        /// Its bin, from 0.
         bin: Option<usize>,
-        /// The number.
         value: f64,
-        /// What is needed.
         expected: &'static str,
     },
     /// All samples together expect less than nothing.
     #[error("channel `{channel}`, bin {bin}: all samples sum to {value}, which is negative")]
     NegativeBin {
-        /// The channel.
         channel: String,
-        /// The bin, from 0.
         bin: usize,
-        /// The sum.
         value: f64,
     },
     /// One name for parameters of different meaning.
     #[error("{place}: the name stands for a {first} elsewhere; give this modifier its own name")]
     Reuse {
-        /// The second use.
         place: Box<Place>,
         /// The type of the first use.
         first: &'static str,
@@ -141,9 +112,7 @@ pub enum WorkspaceError {
     /// A parameter whose settings cannot be used.
     #[error("parameter `{name}` of measurement `{measurement}`: {problem}")]
     Parameter {
-        /// The measurement.
         measurement: String,
-        /// The parameter.
         name: String,
         /// What is wrong, and what to write.
         problem: String,
@@ -152,12 +121,7 @@ pub enum WorkspaceError {
     #[error(
         "measurement `{measurement}` has parameter of interest `{name}`, which is no parameter of a sample, or one for each bin"
     )]
-    Interest {
-        /// The measurement.
-        measurement: String,
-        /// The parameter.
-        name: String,
-    },
+    Interest { measurement: String, name: String },
     /// What else the channels do not accept.
     #[error(transparent)]
     Histogram(#[from] HistogramError),

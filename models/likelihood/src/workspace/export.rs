@@ -13,6 +13,7 @@ use super::writer::Writer;
 /// A model that a workspace cannot express.
 #[derive(Debug, Error, Clone, PartialEq)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ExportError {
     /// Interpolations that pyhf does not have, or of which it has one for all.
     #[error(
@@ -21,13 +22,9 @@ pub enum ExportError {
          for all rates and one of codes 0, 2 and 4p for all shapes"
     )]
     Interpolation {
-        /// The channel.
         channel: String,
-        /// The sample.
         sample: String,
-        /// The parameter.
         parameter: String,
-        /// The interpolation.
         found: Interpolation,
         /// That of the others, or what is written by default.
         expected: Interpolation,
@@ -39,11 +36,8 @@ pub enum ExportError {
         .parameters.join(" and ")
     )]
     Coefficient {
-        /// The channel.
         channel: String,
-        /// The sample.
         sample: String,
-        /// The coefficient.
         coefficient: String,
         /// The parameters that it depends on.
         parameters: Vec<String>,
@@ -52,7 +46,6 @@ pub enum ExportError {
     /// that kind does not have.
     #[error("parameter `{parameter}` {problem}")]
     Parameter {
-        /// The parameter.
         parameter: String,
         /// Why it cannot be written, and what to change.
         problem: String,

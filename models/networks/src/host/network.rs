@@ -8,7 +8,6 @@ use crate::objective::Objective;
 /// A network that computes its training step and its output by hand.
 #[derive(Clone, Debug)]
 pub(crate) enum HostNetwork {
-    /// A flow.
     Flow(Box<HostFlow>),
     /// A fully connected network.
     Mlp(HostMlp),

@@ -21,15 +21,13 @@ use thiserror::Error;
 
 /// A minimisation that cannot be asked for.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum MinimiseError {
     /// Bounds, starts or settings of different lengths.
     #[error("{what} has {found} values; the function has {expected} parameters")]
     Length {
-        /// What has the wrong length.
         what: &'static str,
-        /// Its length.
         found: usize,
-        /// The number of parameters.
         expected: usize,
     },
     /// An empty interval.
@@ -37,34 +35,24 @@ pub enum MinimiseError {
         "parameter {index}: bounds {lower} and {upper} leave nothing; lower <= upper is needed"
     )]
     Bounds {
-        /// Which parameter.
         index: usize,
-        /// Its lower bound.
         lower: f64,
-        /// Its upper bound.
         upper: f64,
     },
     /// A start that is not a point.
     #[error("start {start}, parameter {index}: {value} is not a finite number")]
     Start {
-        /// Which start.
         start: usize,
-        /// Which parameter.
         index: usize,
-        /// Its value.
         value: f64,
     },
-    /// No start.
     #[error("no start; at least one is needed")]
     NoStart,
     /// A setting out of range.
     #[error("{name} is {value}; {expected} is needed")]
     Setting {
-        /// Which setting.
         name: &'static str,
-        /// Its value.
         value: f64,
-        /// What it may be.
         expected: &'static str,
     },
 }

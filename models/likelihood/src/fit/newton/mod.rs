@@ -107,7 +107,6 @@ pub(crate) fn descend(
 
 /// Where a descent starts.
 pub(crate) enum Start<'a> {
-    /// At a point.
     Point(Vec<f64>),
     /// At a point, with a Hessian from its neighbourhood, `[n, n]`, for
     /// [`Curvature::Updated`].
