@@ -1,5 +1,7 @@
 //! Sideband: deep ensembles for backgrounds and likelihood ratios in particle
 //! physics.
+// pages for those who work on it link to what is private (`--document-private-items`)
+#![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
 mod batch;

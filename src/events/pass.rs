@@ -231,7 +231,7 @@ fn read_job(
 }
 
 /// Events in two rows of one file have different keys; see
-/// [`event_key`](super::event_key).
+/// `event_key` of `ids.rs`.
 fn keys_are_unique(plan: &Plan<'_>) -> bool {
     plan.request.id == IdSpec::FileRow && plan.files.len() == 1
 }

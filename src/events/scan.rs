@@ -73,7 +73,7 @@ pub struct ScanRequest {
     /// How events are identified.
     pub id: IdSpec,
     /// Told apart from equal ids of other samples by this; see
-    /// [`event_key`](super::event_key).
+    /// `event_key` of `ids.rs`.
     pub id_namespace: String,
     /// Rows that lack a feature, a listed category or a needed column.
     pub on_missing: OnMissing,

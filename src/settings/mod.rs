@@ -1,6 +1,6 @@
 //! What the user wrote, and what the program checks of it before any work.
 //!
-//! [`Config`] is the file, parsed strictly ([`parse`]) and checked for values
+//! [`Config`] is the file, parsed strictly ([`parse_experiment`]) and checked for values
 //! that no run could use ([`Config::check`]). What needs the data (columns,
 //! selections, weights) is checked when a plan is made.
 
