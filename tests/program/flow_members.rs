@@ -1,6 +1,6 @@
 //! A flow of an ensemble does not know its neighbours, nor that it was
 //! interrupted: on a CPU to the bit, for the hand-written code and for tensor
-//! operations. (Of the step alone: `models/tests/flow.rs`.)
+//! operations. (Of the step alone: `models/networks/tests/flow.rs`.)
 
 use crate::support::flows::{Job, KERNELS, bent, cpu, flow, settings};
 use sideband::training::{Checkpoint, Ledger, Member, Observer, StoreError, Unit, steps_per_epoch};
