@@ -5,7 +5,8 @@
 
 use std::sync::LazyLock;
 
-use ab_glyph::{Font, FontRef};
+use skrifa::instance::{LocationRef, Size};
+use skrifa::{FontRef, MetadataProvider as _};
 
 /// Size of lowered and raised text, relative to the line.
 pub(super) const SCRIPT_SCALE: f64 = 0.72;
@@ -111,16 +112,21 @@ fn run_width(run: &Run, size: f64, bold: bool) -> f64 {
 /// Advance of plain text in em.
 fn advance_em(text: &str, bold: bool) -> f64 {
     static FONTS: LazyLock<[Option<FontRef<'static>>; 2]> = LazyLock::new(|| {
-        [dejavu::sans::regular(), dejavu::sans::bold()]
-            .map(|bytes| FontRef::try_from_slice(bytes).ok())
+        [dejavu::sans::regular(), dejavu::sans::bold()].map(|bytes| FontRef::new(bytes).ok())
     });
     // a font that does not parse leaves the fallback width
     let Some(font) = &FONTS[usize::from(bold)] else {
         return text.chars().count() as f64 * FALLBACK_ADVANCE;
     };
-    let units = font.units_per_em().unwrap_or(2048.0);
+    let glyphs = font.charmap();
+    let metrics = font.glyph_metrics(Size::unscaled(), LocationRef::default());
+    let units = f32::from(
+        font.metrics(Size::unscaled(), LocationRef::default())
+            .units_per_em,
+    );
     text.chars()
-        .map(|c| f64::from(font.h_advance_unscaled(font.glyph_id(c)) / units))
+        .map(|c| glyphs.map(c).unwrap_or_default())
+        .map(|glyph| f64::from(metrics.advance_width(glyph).unwrap_or_default() / units))
         .sum()
 }
 
