@@ -1,7 +1,8 @@
 //! `sideband inspect`
 
 use super::options::InspectArguments;
-use super::{Done, Exit, Failure, print, print_json, table};
+use super::{Done, Exit, print, print_json, table};
+use crate::error::{Context, Error, Kind};
 use crate::events::{Dataset, summarise};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
@@ -9,7 +10,6 @@ use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::rundir::{RunDirectory, State};
 use crate::settings::{Experiment, Measurement};
-use crate::workflow::PlanError;
 use sideband_numerics::Number;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
     if path.is_dir() {
         return inspect_run(path, arguments.json);
     }
-    let data = |e| PlanError::data(arguments.path.clone(), e);
+    let data = |e: Error| e.at_key(&arguments.path);
     let dataset =
         Dataset::open(std::slice::from_ref(&arguments.path), Path::new("")).map_err(data)?;
     let columns = summarise(&dataset).map_err(data)?;
@@ -69,13 +69,6 @@ fn json(value: &impl serde::Serialize) -> Done {
     Ok(Exit::Ok)
 }
 
-fn internal(error: serde_json::Error) -> Failure {
-    Failure {
-        exit: Exit::Internal,
-        message: error.to_string(),
-    }
-}
-
 /// Describes a measurement: its model, how far it has come, and what it found.
 fn inspect_measurement(
     root: &RunDirectory,
@@ -122,16 +115,14 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         return inspect_measurement(&directory, &experiment, measurement, as_json);
     }
     let Some(manifest) = directory.manifest()? else {
-        return Err(Failure {
-            exit: Exit::Data,
-            message: format!("{} has no manifest.json yet", path.display()),
-        });
+        let path = path.display();
+        return Err(Error::data(format!("{path} has no manifest.json yet")));
     };
     let has_result = directory.metrics_path().is_file();
     if as_json {
-        let mut value = serde_json::to_value(&manifest).map_err(internal)?;
+        let mut value = serde_json::to_value(&manifest).of(Kind::Internal)?;
         if has_result && let Ok(metrics) = read_metrics(&directory) {
-            value["verdict"] = to_value(&metrics.verdict).map_err(internal)?;
+            value["verdict"] = to_value(&metrics.verdict).of(Kind::Internal)?;
         }
         return json(&value);
     }

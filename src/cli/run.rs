@@ -1,7 +1,8 @@
 //! `sideband run`
 
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
-use super::{Done, Exit, Failure, print};
+use super::{Done, Exit, print};
+use crate::error::{Context, Error, Kind, Result};
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
 use crate::report::page::Status;
 use crate::report::verdict;
@@ -61,7 +62,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 pub(super) fn print_measurement(
     result: &MeasurementResult,
     directory: &RunDirectory,
-) -> Result<(), Failure> {
+) -> Result<()> {
     for line in measurement_verdict(result) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
@@ -81,7 +82,7 @@ fn mark(status: Status) -> &'static str {
 }
 
 /// The experiment with what the command line puts on top of it.
-pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure> {
+pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
     let mut settings = arguments.set.clone();
     if let Some(device) = &arguments.device {
         settings.push(format!("device.name={device:?}"));
@@ -96,33 +97,25 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure
 
 /// Opens a run and goes to the folder it was started in, from which its data
 /// paths start.
-pub(super) fn go_to(run: &Path) -> Result<RunDirectory, Failure> {
-    let failed = |path: &Path, e: &std::io::Error| Failure {
-        exit: Exit::Data,
-        message: format!("{}: {e}", path.display()),
-    };
-    let path = std::path::absolute(run).map_err(|e| failed(run, &e))?;
+pub(super) fn go_to(run: &Path) -> Result<RunDirectory> {
+    let path = std::path::absolute(run).at(Kind::Data, run.display())?;
     let root = RunDirectory::open(&path)?;
     root.check_links()?;
     if let Some(matrix) = root.matrix() {
-        return Err(Failure {
-            exit: Exit::Usage,
-            message: format!(
-                "{} is one ensemble of a matrix; name the directory of all of them, {}",
-                path.display(),
-                matrix.display()
-            ),
-        });
+        return Err(Error::usage(format!(
+            "{} is one ensemble of a matrix; name the directory of all of them, {}",
+            path.display(),
+            matrix.display()
+        )));
     }
     if let Some(base) = root.manifest()?.and_then(|m| m.base) {
         let base = PathBuf::from(base);
-        std::env::set_current_dir(&base).map_err(|e| Failure {
-            exit: Exit::Data,
-            message: format!(
+        std::env::set_current_dir(&base).map_err(|e| {
+            Error::data(format!(
                 "the run was started in {}, from which its data paths start: {e}; run its \
                  config.toml with --out in the folder that has the data",
                 base.display()
-            ),
+            ))
         })?;
     }
     Ok(root)
@@ -161,12 +154,11 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
             Ok(Exit::Ok)
         }
         State::Interrupted | State::Running => {
-            let (why, exit) = if interrupt.is_by_time() {
-                ("time limit reached", Exit::TimeLimit)
-            } else if interrupt.is_raised() {
-                ("interrupted", Exit::Interrupted)
-            } else {
-                ("members are missing", Exit::Partial)
+            let exit = exit_of_part(interrupt);
+            let why = match exit {
+                Exit::TimeLimit => "time limit reached",
+                Exit::Interrupted => "interrupted",
+                _ => "members are missing",
             };
             print(&format!(
                 "{why}; what is finished is in {path}, run the same command again to go on"
@@ -176,6 +168,14 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
         _ if ended.ensembles.iter().any(is_no_result) => Ok(Exit::Data),
         State::Partial => Ok(Exit::Partial),
         State::Complete => Ok(Exit::Ok),
+    }
+}
+
+/// The exit code where members are missing.
+pub(super) fn exit_of_part(interrupt: &Interrupt) -> Exit {
+    match interrupt.is_raised() {
+        true => interrupt.kind().into(),
+        false => Exit::Partial,
     }
 }
 
@@ -195,7 +195,7 @@ pub(super) fn exit_of(end: &EnsembleEnd) -> Exit {
 }
 
 /// Says how one ensemble ended.
-pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<(), Failure> {
+pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<()> {
     if let Some(error) = &end.error {
         print(&format!("error   {error}"))?;
     }
@@ -214,7 +214,7 @@ pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<(), Failure> {
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends at once; a time
 /// limit asks to stop as well.
-pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>, Failure> {
+pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>> {
     let interrupt = Arc::new(Interrupt::default());
     let raised = Arc::clone(&interrupt);
     ctrlc::set_handler(move || {
@@ -222,10 +222,7 @@ pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interr
             std::process::exit(Exit::Interrupted as i32);
         }
     })
-    .map_err(|e| Failure {
-        exit: Exit::Internal,
-        message: format!("cannot listen to signals: {e}"),
-    })?;
+    .at(Kind::Internal, "cannot listen to signals")?;
     if let Some(seconds) = arguments.time_limit {
         let raised = Arc::clone(&interrupt);
         // ends with the process

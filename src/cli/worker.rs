@@ -2,7 +2,7 @@
 //! directory.
 
 use super::options::WorkerArguments;
-use super::run::{go_to, stop_on_signal};
+use super::run::{exit_of_part, go_to, stop_on_signal};
 use super::{Done, Exit, print};
 use crate::workflow::{RunOptions, work};
 use std::path::PathBuf;
@@ -34,11 +34,5 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
         return Ok(Exit::Ok);
     }
     print(&format!("{what}: not all is done, start again to go on"))?;
-    Ok(if interrupt.is_by_time() {
-        Exit::TimeLimit
-    } else if interrupt.is_raised() {
-        Exit::Interrupted
-    } else {
-        Exit::Partial
-    })
+    Ok(exit_of_part(&interrupt))
 }

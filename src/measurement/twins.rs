@@ -1,7 +1,7 @@
 //! Events that are there twice.
 
-use super::error::MeasureError;
 use super::samples::Reader;
+use crate::error::{Error, Kind, Result};
 use crate::workflow::Sample;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -39,11 +39,11 @@ pub(super) fn copies(sample: &Sample, first: usize) -> usize {
 /// copies where simulated ones have none.
 ///
 /// # Errors
-/// [`MeasureError::Data`] with their number.
+/// With their number.
 pub(super) fn check_observed(
     observed: &Sample,
-    simulated: impl FnOnce() -> Result<Sample, MeasureError>,
-) -> Result<(), MeasureError> {
+    simulated: impl FnOnce() -> Result<Sample>,
+) -> Result<()> {
     let found = copies(observed, usize::MAX);
     if found == 0 {
         return Ok(());
@@ -57,7 +57,8 @@ pub(super) fn check_observed(
         }
     }
     let how = if by_id { "id and " } else { "" };
-    Err(MeasureError::data(
+    Err(Error::key(
+        Kind::Data,
         "observed",
         format!(
             "{found} of {} events are there twice: {how}all inputs and observables are those of \
@@ -71,14 +72,14 @@ pub(super) fn check_observed(
 /// would be trained and tested on them at once.
 ///
 /// # Errors
-/// [`MeasureError::Data`] with their number.
+/// With their number.
 pub(super) fn check_varied(
     reader: &Reader<'_>,
     nominal: &Sample,
     varied: &Sample,
     place: &str,
     process: &str,
-) -> Result<(), MeasureError> {
+) -> Result<()> {
     // none where several events have these values
     let mut known: HashMap<u64, Option<u64>> = HashMap::new();
     for row in reader.selected(nominal) {
@@ -98,7 +99,8 @@ pub(super) fn check_varied(
     if other as f64 <= CHANCE * all as f64 {
         return Ok(());
     }
-    Err(MeasureError::data(
+    Err(Error::key(
+        Kind::Data,
         format!("{place}.path"),
         format!(
             "{other} of its {all} events have all inputs and observables of an event of \

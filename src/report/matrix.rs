@@ -32,7 +32,7 @@ pub(crate) struct EnsembleEnd<E> {
 /// Writes the page and `summary.json` of the whole run from its ensembles.
 ///
 /// # Errors
-/// [`ReportError::Directory`] if they cannot be written.
+/// They cannot be written.
 pub(crate) fn write_matrix<E: Display>(
     root: &RunDirectory,
     ends: &[EnsembleEnd<E>],

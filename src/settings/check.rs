@@ -1,31 +1,21 @@
 //! Values that no run could use, found before any file is opened.
 
-use super::parse::ConfigError;
+use super::parse::{missing, not_allowed};
 use super::raw::{Bins, Config, Method, PlaneConfig, VariableConfig};
+use crate::error::{Context, Kind, Result};
 use crate::settings::{Schedule, Split};
 use sideband_networks::OptimizerConfig;
 use sideband_numerics::Edges;
 use std::collections::HashSet;
 use std::fmt::Debug;
 
-pub(super) type Checked = Result<(), ConfigError>;
+pub(super) type Checked = Result<()>;
 
 pub(super) fn ensure(fine: bool, path: &str, found: impl Debug, allowed: &str) -> Checked {
     if fine {
         return Ok(());
     }
-    Err(ConfigError::Value {
-        path: path.to_owned(),
-        found: format!("{found:?}"),
-        allowed: allowed.to_owned(),
-    })
-}
-
-fn missing(key: &str, path: &str) -> Checked {
-    Err(ConfigError::MissingKey {
-        path: path.to_owned(),
-        key: key.to_owned(),
-    })
+    Err(not_allowed(path, format!("{found:?}"), allowed))
 }
 
 /// Names become files and columns: no path leaves the run directory.
@@ -51,7 +41,7 @@ impl Config {
     /// Checks all values that can be checked without data.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] with the first value that is not allowed.
+    /// The first value that is not allowed.
     pub fn check(&self) -> Checked {
         name("experiment.name", &self.experiment.name)?;
         self.check_method()?;
@@ -80,7 +70,7 @@ impl Config {
     fn check_method(&self) -> Checked {
         if self.experiment.method == Method::Interpolate {
             let Some(interpolation) = &self.interpolation else {
-                return missing("interpolation", "top level");
+                return Err(missing("top level", "interpolation"));
             };
             ensure(
                 self.data.stream.is_none(),
@@ -97,7 +87,7 @@ impl Config {
             return interpolation.check(self);
         }
         if self.data.source.is_none() {
-            return missing("source", "data");
+            return Err(missing("data", "source"));
         }
         let count = self.features.inputs.len()
             + self.features.one_hot.values().map(Vec::len).sum::<usize>();
@@ -149,10 +139,7 @@ impl Config {
             "0 to 100000",
         )?;
         for checked in [e.slurm.check(), e.htcondor.check()] {
-            checked.map_err(|e| ConfigError::Other {
-                path: "executor".to_owned(),
-                reason: e.to_string(),
-            })?;
+            checked.key(Kind::Config, "executor")?;
         }
         ensure(
             e.resubmissions <= 1000,
@@ -459,12 +446,8 @@ fn check_variable(index: usize, variable: &VariableConfig) -> Checked {
                 edges.len(),
                 "at most 1001 edges",
             )?;
-            Edges::new(edges.clone())
-                .map(|_| ())
-                .map_err(|e| ConfigError::Other {
-                    path,
-                    reason: e.to_string(),
-                })
+            let edges = Edges::new(edges.clone());
+            edges.map(|_| ()).key(Kind::Config, path)
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A thread that reads its share of the parts into its queue.
 
+use crate::error::{Error, Result};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +10,13 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::arrays::{Arrays, Counts};
 use super::super::dataset::Dataset;
-use super::super::error::DataError;
 use super::super::scan::{OnMissing, Plan, ScanRequest};
 use super::super::table::EventTable;
 use super::Shared;
 use super::order::{Cursor, Turn};
 
 /// What a thread hands over.
-pub(super) type Message = Result<Chunk, DataError>;
+pub(super) type Message = Result<Chunk>;
 
 /// Some of the events of a part. Every part has at least one chunk.
 #[derive(Debug)]
@@ -48,13 +48,13 @@ pub(super) struct Reader {
 
 /// Why a thread ends before its parts do.
 enum Halt {
-    Failed(DataError),
+    Failed(Error),
     /// Nobody wants the events any more.
     Unwanted,
 }
 
-impl From<DataError> for Halt {
-    fn from(error: DataError) -> Self {
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
@@ -80,7 +80,7 @@ impl Reader {
     fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<(), Halt> {
         let rows = usize::try_from(turn.job.part.rows).unwrap_or(usize::MAX);
         let new_piece = || {
-            Ok::<_, DataError>(Piece {
+            Ok::<_, Error>(Piece {
                 arrays: Arrays::new(&self.request, rows.min(self.chunk_rows))?,
                 counts: Counts::new(&self.request),
             })
@@ -111,7 +111,7 @@ impl Reader {
         turn: Turn,
         batch: &RecordBatch,
         first_row: u64,
-    ) -> Result<(), DataError> {
+    ) -> Result<()> {
         let Piece { arrays, counts } = piece;
         let mut room = arrays.room_from(counts.events);
         plan.take(&mut room, counts, turn.job.file, batch, first_row)?;
@@ -119,11 +119,11 @@ impl Reader {
         self.shared.rows_read.fetch_add(rows, Ordering::Relaxed);
         match counts.first_missing(&self.request) {
             Some((what, file, row)) if self.request.on_missing == OnMissing::Error => {
-                Err(DataError::MissingOnRow {
-                    what,
-                    path: self.dataset.event_files()[file].path.clone(),
-                    row,
-                })
+                let path = self.dataset.event_files()[file].path.display();
+                Err(Error::data(format!(
+                    "{what} on the selected row {row} of {path}; select such rows away, or set \
+                     data.on_missing = \"drop\" to leave them out and count them"
+                )))
             }
             _ => Ok(()),
         }
