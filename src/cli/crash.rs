@@ -38,6 +38,7 @@ pub(super) fn guard(work: impl FnOnce() -> Done) -> Done {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn a_panic_becomes_an_internal_error_with_its_place() {

@@ -150,6 +150,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::error::Kind;
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();

@@ -110,6 +110,7 @@ pub(crate) fn run_around(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn outputs_are_new_or_regular_files_that_nobody_needs() {

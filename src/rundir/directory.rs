@@ -841,6 +841,7 @@ fn lines(old: &str, new: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use crate::settings::parse;
 
     fn config(set: &[&str]) -> Config {

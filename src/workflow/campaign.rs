@@ -3,10 +3,11 @@
 
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
-use super::pipeline::{EnsembleEnd, Prepared, RunOptions, base_folder, plan, redo_report, threads};
+use super::pipeline::{Prepared, RunOptions, base_folder, plan, redo_report, threads};
 use super::training::train;
 use crate::batch::{Block, blocks};
 use crate::error::{Error, Kind, OnFile, Result};
+use crate::report::EnsembleEnd;
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
     DeviceRecord, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,

@@ -40,7 +40,7 @@ pub(crate) use campaign::{Ended, redo_matrix, run};
 pub(crate) use events::Sample;
 pub(crate) use events::{Wanted, inputs};
 pub(crate) use grow::{extend, merge};
-pub(crate) use pipeline::{EnsembleEnd, RunOptions, redo_report};
+pub(crate) use pipeline::{RunOptions, redo_report};
 pub(crate) use planned::Planned;
 pub(crate) use predict::{PredictOptions, predict};
 pub(crate) use training::work;

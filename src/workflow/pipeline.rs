@@ -13,7 +13,7 @@ use super::replicas::Replicas;
 use crate::error::{Context, Error, Kind, Result};
 use crate::events::{EventTable, PartOrder};
 use crate::files::atomic;
-use crate::report::{self};
+use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{
     DeviceRecord, Inputs, Manifest, OutputRecord, RunDirectory, State, VersionRecord,
@@ -40,9 +40,6 @@ pub(crate) struct RunOptions {
     /// is no result.
     pub only: Option<std::ops::RangeInclusive<u32>>,
 }
-
-/// What is there of an ensemble when its run ends.
-pub(crate) type EnsembleEnd = crate::report::EnsembleEnd<Error>;
 
 /// An ensemble whose configuration fits its data, and what of it is there.
 pub(super) struct Prepared {

@@ -3,6 +3,7 @@
 //! operations. (Of the step alone: `models/networks/tests/flow.rs`.)
 
 use crate::support::flows::{Job, KERNELS, bent, cpu, flow, settings};
+use sideband::error::Result;
 use sideband::training::{Checkpoint, Ledger, Member, Observer, Unit, steps_per_epoch};
 use sideband_networks::FlowConfig;
 use std::collections::VecDeque;

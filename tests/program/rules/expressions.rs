@@ -7,6 +7,7 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
+use sideband::error::Result;
 use sideband::events::{Dataset, EventTable, Hidden, LossKind, Resolver, ScanRequest};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
