@@ -55,9 +55,6 @@ pub(crate) struct Htcondor {
 
 impl Htcondor {
     /// HTCondor with these settings.
-    ///
-    /// # Errors
-    /// No submit description can be made of them.
     pub(crate) fn new(settings: HtcondorSettings) -> Result<Self> {
         settings.check()?;
         Ok(Self {

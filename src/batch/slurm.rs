@@ -77,9 +77,6 @@ pub(crate) struct Slurm {
 
 impl Slurm {
     /// Slurm with these settings.
-    ///
-    /// # Errors
-    /// No job script can be made of them.
     pub(crate) fn new(settings: SlurmSettings) -> Result<Self> {
         settings.check()?;
         Ok(Self {

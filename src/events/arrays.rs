@@ -43,8 +43,6 @@ pub(super) struct Room<'a> {
 }
 
 impl Arrays {
-    /// # Errors
-    /// The system has no such room.
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self> {
         let width = request.features.len();
         let columns = request.columns.iter().map(|_| memory::zeros(room, 1));
@@ -74,9 +72,6 @@ impl Arrays {
     }
 
     /// Makes room for `room` events, of which the first `events` are kept.
-    ///
-    /// # Errors
-    /// The system has no such room.
     pub(super) fn grow(&mut self, events: usize, room: usize) -> Result<()> {
         grow(&mut self.features, events, room, self.width)?;
         grow(&mut self.weights, events, room, 1)?;

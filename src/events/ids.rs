@@ -114,9 +114,6 @@ impl Ids {
     }
 
     /// The keys of all events, rising.
-    ///
-    /// # Errors
-    /// The system has no such room.
     pub(crate) fn sorted_keys(&self) -> Result<Vec<u64>> {
         let mut keys = memory::reserved(self.len())?;
         let events = (0..self.len()).into_par_iter();

@@ -18,9 +18,6 @@ fn no_room(rows: usize) -> impl Fn(TryReserveError) -> Error {
 
 /// Whether there is room for `bytes` bytes for each of `rows` events. It is given back
 /// at once: whoever allocates next has it.
-///
-/// # Errors
-/// The system has no such room.
 pub(crate) fn room_for(rows: usize, bytes: usize) -> Result<()> {
     let mut probe: Vec<u8> = Vec::new();
     probe
@@ -30,9 +27,6 @@ pub(crate) fn room_for(rows: usize, bytes: usize) -> Result<()> {
 
 /// `width` zeros for each of `rows` events, of memory that the system has zeroed where
 /// it can.
-///
-/// # Errors
-/// The system has no such room.
 pub(crate) fn zeros<T: Zeroable + Copy>(rows: usize, width: usize) -> Result<Vec<T>> {
     let length = rows.saturating_mul(width);
     try_zeroed_vec(length).or_else(|()| {
@@ -45,9 +39,6 @@ pub(crate) fn zeros<T: Zeroable + Copy>(rows: usize, width: usize) -> Result<Vec
 }
 
 /// Whether there is room for `bytes` bytes of a file.
-///
-/// # Errors
-/// The system has no such room.
 pub(crate) fn bytes(bytes: usize, path: &Path) -> Result<()> {
     let mut probe: Vec<u8> = Vec::new();
     probe.try_reserve_exact(bytes).map_err(|e| {
@@ -57,9 +48,6 @@ pub(crate) fn bytes(bytes: usize, path: &Path) -> Result<()> {
 }
 
 /// An empty list with room for `length` values.
-///
-/// # Errors
-/// The system has no such room.
 pub(crate) fn reserved<T>(length: usize) -> Result<Vec<T>> {
     let mut list = Vec::new();
     list.try_reserve_exact(length).map_err(no_room(length))?;

@@ -8,9 +8,6 @@ use std::path::{Path, PathBuf};
 
 /// Where to write what goes to `path`: the file itself, or that which a symbolic link
 /// leads to.
-///
-/// # Errors
-/// It is no regular file, one of `inputs` under any name, or in a run directory.
 pub(crate) fn output<'a>(
     path: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,

@@ -12,9 +12,6 @@ use crate::settings::Measurement;
 
 /// A measurement's model in words, after all checks that need no training. Samples are
 /// generated into `run` if the configuration asks for that.
-///
-/// # Errors
-/// The first thing that does not fit.
 pub(crate) fn describe(
     measurement: &Measurement,
     run: &std::path::Path,

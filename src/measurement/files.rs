@@ -35,9 +35,6 @@ const KNOWN: [&str; 10] = [
 ];
 
 /// A folder in the run directory for a set in the making.
-///
-/// # Errors
-/// If it cannot be made.
 pub(super) fn stage(root: &RunDirectory) -> Result<RunDirectory> {
     sweep(root.path());
     let path = root.path().join(format!("{STAGE}{}", WorkerId::unique()));
@@ -184,9 +181,6 @@ fn put_toys_aside(root: &RunDirectory, has_toys: bool) -> Result<()> {
 }
 
 /// Takes toys of a likelihood back that were put aside, by the name of their folder.
-///
-/// # Errors
-/// If they cannot be moved.
 pub(super) fn take_back(root: &RunDirectory, name: &str) -> Result<()> {
     let (from, to) = (
         root.path().join(FORMER_TOYS).join(name),

@@ -8,9 +8,6 @@ use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
 const SHORT: usize = 12;
 
 /// Refuses files that are others than when the run began.
-///
-/// # Errors
-/// With the key whose files changed.
 pub(super) fn unchanged(before: &InputFiles, after: &InputFiles) -> Result<()> {
     for (key, files) in after {
         match before.get(key) {
@@ -34,9 +31,6 @@ pub(super) fn unchanged(before: &InputFiles, after: &InputFiles) -> Result<()> {
 
 /// Puts the files of a result on record in the manifest, beside what changed since the
 /// results before it, which comes back in words.
-///
-/// # Errors
-/// If the manifest cannot be read or written.
 pub(super) fn record(root: &RunDirectory, files: &InputFiles) -> Result<Vec<String>> {
     let Some(mut manifest) = root.manifest()? else {
         return Ok(Vec::new());

@@ -80,9 +80,6 @@ pub(super) fn write(
 
 /// Draws page, figures and tables of a result anew, from what is in the run directory: reads
 /// no events and fits nothing.
-///
-/// # Errors
-/// There is no result, or what it is drawn from is damaged or missing.
 pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
     let again = "run the measurement again, which makes it anew";
     let missing = |name: &str, reason: String| {

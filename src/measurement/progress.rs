@@ -62,9 +62,6 @@ pub(crate) struct ToyProgress {
 
 impl MeasurementProgress {
     /// Looks into a run directory.
-    ///
-    /// # Errors
-    /// A file of it is damaged.
     pub(crate) fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self> {
         let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
         let ratio = |(spec, directory): (&crate::settings::EnsembleSpec, RunDirectory)| {
@@ -140,9 +137,6 @@ fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>> {
 }
 
 /// The result of a measurement, if there is one.
-///
-/// # Errors
-/// The file is damaged.
 pub(crate) fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>> {
     let path = root.path().join(RESULT);
     if !path.is_file() {

@@ -37,9 +37,6 @@ pub(super) fn copies(sample: &Sample, first: usize) -> usize {
 
 /// Refuses observed events that are there twice. Without ids, events of equal values are
 /// copies where simulated ones have none.
-///
-/// # Errors
-/// With their number.
 pub(super) fn check_observed(
     observed: &Sample,
     simulated: impl FnOnce() -> Result<Sample>,
@@ -70,9 +67,6 @@ pub(super) fn check_observed(
 
 /// Refuses events of a varied sample that are nominal events under another id: a network
 /// would be trained and tested on them at once.
-///
-/// # Errors
-/// With their number.
 pub(super) fn check_varied(
     reader: &Reader<'_>,
     nominal: &Sample,

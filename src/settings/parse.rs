@@ -57,9 +57,6 @@ pub struct EnsembleSpec {
 }
 
 /// Reads and checks a file, with `key=value` settings on top of it.
-///
-/// # Errors
-/// The first thing that is wrong.
 pub(crate) fn load_experiment(path: &Path, settings: &[String]) -> Result<Experiment> {
     parse_experiment(&read(path)?, settings)
 }
@@ -197,9 +194,6 @@ impl Experiment {
 
 /// Parses and checks a text without a matrix, with `key=value` settings on top
 /// of it.
-///
-/// # Errors
-/// The first thing that is wrong.
 pub(crate) fn parse(text: &str, settings: &[String]) -> Result<Config> {
     let table = table(text, settings)?;
     if is_measurement(&table) {

@@ -26,9 +26,6 @@ fn columns_of(parameter: &str) -> [String; 3] {
 /// The records as one row group of a Parquet file: `point` (u32), `toy`, `events`
 /// (u64), `converged`, `t`, and `<name>_true`, `<name>_fitted`, `<name>_error` (f64)
 /// for each of `parameters`. `study` names the study in the file's metadata.
-///
-/// # Errors
-/// What the writer said.
 pub(super) fn encode(
     records: &[ToyRecord],
     parameters: &[String],
@@ -86,9 +83,6 @@ pub(super) fn encode(
 }
 
 /// The records of a file.
-///
-/// # Errors
-/// A file that cannot be read, of another study or of other columns.
 pub(super) fn decode(
     file: File,
     parameters: &[String],

@@ -390,9 +390,6 @@ fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finishe
 
 /// Whether the folds of the given members have something to train on and to
 /// validate with.
-///
-/// # Errors
-/// The first that has not.
 pub(crate) fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<()> {
     let streams = Streams::new(task.seed, task.ensemble);
     let check = |member: &u32| check_member(task, streams, *member).err();

@@ -48,9 +48,6 @@ fn write<W: Write + Send>(
 
 /// Writes events, each of weight one, with the columns of the samples; `event_id`
 /// counts them.
-///
-/// # Errors
-/// What the writer said.
 pub(crate) fn write_events<W: Write + Send>(output: W, events: &[Point]) -> Result<()> {
     let ids = (0..events.len() as i64).collect();
     let columns = columns(events, ids, 1.0);

@@ -79,9 +79,6 @@ impl Observer for Clock {
 
 /// Reads every ensemble, checks it, and trains one of each family for a second.
 /// `visit` gets each plan.
-///
-/// # Errors
-/// A configuration does not fit its data or device.
 pub(crate) fn estimate(
     experiment: &Experiment,
     options: &RunOptions,

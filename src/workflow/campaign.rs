@@ -149,9 +149,6 @@ pub(crate) fn run(
 
 /// Draws the reports of all ensembles of a matrix anew, and their page, tables and
 /// comparison: from members and metrics, without events.
-///
-/// # Errors
-/// One of them is not complete or cannot be read.
 pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended> {
     let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {

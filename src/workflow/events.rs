@@ -108,9 +108,6 @@ pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
 impl Sample {
     /// Opens, checks and reads a sample: its role, and where the configuration has it;
     /// what may be looked at, and whose events they are.
-    ///
-    /// # Errors
-    /// The key and what is wrong with the data.
     pub(crate) fn load(
         (role, place): (&'static str, &str),
         config: &Config,

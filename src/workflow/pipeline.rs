@@ -353,9 +353,6 @@ fn record(
 }
 
 /// Draws the report of an ensemble anew from its members and metrics.
-///
-/// # Errors
-/// It is not complete or cannot be read.
 pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;

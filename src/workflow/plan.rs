@@ -74,9 +74,6 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Reads the data and checks everything that a run needs.
-    ///
-    /// # Errors
-    /// The first thing that does not fit.
     pub(crate) fn new(
         ensemble: &str,
         config: Config,

@@ -22,9 +22,6 @@ pub(crate) enum Planned {
 
 impl Planned {
     /// Reads the data and checks everything that a run needs.
-    ///
-    /// # Errors
-    /// The first thing that does not fit.
     pub(crate) fn new(
         ensemble: &str,
         config: Config,

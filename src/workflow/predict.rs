@@ -75,9 +75,6 @@ pub(crate) struct Prediction {
 /// The events are taken as ones that no member has seen: every member predicts
 /// each of them. One that lacks an input, or lies outside of what the ensemble was made
 /// for, has a row without a prediction.
-///
-/// # Errors
-/// The run is not finished, the events do not fit, or the file is none to be written.
 pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;

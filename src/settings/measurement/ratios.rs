@@ -231,9 +231,6 @@ impl Measurement {
     }
 
     /// The ensembles to be trained.
-    ///
-    /// # Errors
-    /// One of them cannot be.
     pub(in crate::settings) fn ensembles(&self) -> Result<Vec<EnsembleSpec>> {
         let mut list = Vec::new();
         for ratio in self.ratios() {

@@ -8,9 +8,6 @@ use crate::settings::{EnsembleSpec, Experiment};
 
 /// Whether every event of the compared region is in exactly one quadrant, and every
 /// event of a quadrant in the region: each is varied once and nothing else is.
-///
-/// # Errors
-/// The number of events that are not.
 pub(in crate::workflow) fn check_quadrants(
     experiment: &Experiment,
     spec: &EnsembleSpec,

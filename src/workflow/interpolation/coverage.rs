@@ -165,9 +165,6 @@ fn wrong_region(training: &str, what: &str) -> Error {
 /// region, as far as the selections depend on the plane and the category alone. Bins
 /// that touch a hole are not fitted, but samples in the rest of them are scaled to the
 /// training region's events.
-///
-/// # Errors
-/// The number of bins that are not, and the first of them.
 pub(super) fn check_bins(
     config: &Config,
     interpolation: &InterpolationConfig,
