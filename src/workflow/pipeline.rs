@@ -6,7 +6,7 @@ use super::apply::{Applier, Combiner, PredictionWriter, column_factor, unwritten
 use super::comparison::CommonEdges;
 use super::diagnostics::Accumulator;
 use super::events::Sample;
-use super::interpolation::{self};
+use super::interpolation;
 use super::plan::{Plan, PlanOptions};
 use super::planned::Planned;
 use super::replicas::Replicas;
