@@ -74,8 +74,7 @@ pub(super) fn write(
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
     root.write_compact(&root.path().join(PAGE), &page)?;
-    root.write(&root.report_path(), render(&page).as_bytes())?;
-    Ok(())
+    root.write(&root.report_path(), render(&page).as_bytes())
 }
 
 /// Draws page, figures and tables of a result anew, from what is in the run directory: reads

@@ -42,7 +42,7 @@ pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
             path.display()
         )));
     }
-    Ok(directory.read_json(&path)?)
+    directory.read_json(&path)
 }
 
 /// The part of `metrics.json` that every version has.

@@ -101,8 +101,7 @@ pub(crate) fn write_matrix(
         .iter()
         .map(|end| (end.name.clone(), summary(end)))
         .collect();
-    root.write_json(&root.path().join("summary.json"), &summary)?;
-    Ok(())
+    root.write_json(&root.path().join("summary.json"), &summary)
 }
 
 fn conclusion(end: &EnsembleEnd) -> Verdict {

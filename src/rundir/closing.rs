@@ -35,9 +35,6 @@ const FOLDERS: [&str; 4] = ["predictions", "plots", "toys", "former_toys"];
 impl RunDirectory {
     /// Takes away the result of a run that looked into blind regions, before one that does
     /// not. Members stay: they do not depend on what may be looked at.
-    ///
-    /// # Errors
-    /// It cannot be taken away.
     pub fn close_again(&self, unblind: bool) -> Result<()> {
         if unblind || !self.manifest()?.is_some_and(|m| m.unblind) {
             return Ok(());

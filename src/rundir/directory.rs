@@ -10,7 +10,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A run directory.
+/// A run directory. Whatever reads or writes it fails where the file system refuses; what is
+/// read has to be whole.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -62,9 +63,6 @@ impl RunDirectory {
     }
 
     /// Writes the configuration with which the run goes on.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn write_config(&self, config: &Config) -> Result<()> {
         let path = self.config_path();
         let text = toml::to_string(config).map_err(damaged(&path))?;
@@ -72,9 +70,6 @@ impl RunDirectory {
     }
 
     /// Writes the experiment with which a matrix goes on.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn write_experiment(&self, experiment: &Experiment) -> Result<()> {
         let path = self.config_path();
         let text = toml::to_string(&experiment.table).map_err(damaged(&path))?;
@@ -181,9 +176,6 @@ impl RunDirectory {
     }
 
     /// Opens a directory that holds a run.
-    ///
-    /// # Errors
-    /// It does not.
     pub fn open(path: &Path) -> Result<Self> {
         let directory = Self {
             path: path.to_owned(),
@@ -228,9 +220,6 @@ impl RunDirectory {
 
     /// Whether all folders of the run are its own, and not links that lead
     /// elsewhere: for everything that writes or removes.
-    ///
-    /// # Errors
-    /// The first that is none.
     pub fn check_links(&self) -> Result<()> {
         for folder in [self.path.clone(), self.path.join("ensembles"), self.batch()] {
             let found = regular::find_linked_folder(&folder).on(&folder)?;
@@ -306,9 +295,6 @@ impl RunDirectory {
     }
 
     /// Takes members back that were set aside, of numbers below `members`.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn take_back(&self, members: u32) -> Result<()> {
         for (number, path) in numbered(&self.aside())? {
             let place = self.member(number);
@@ -321,9 +307,6 @@ impl RunDirectory {
 
     /// Sets members of numbers from `members` on aside: a result's files are those
     /// of its members. How many there were.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn set_aside(&self, members: u32) -> Result<usize> {
         let mut above = numbered(&self.members())?;
         above.retain(|(number, _)| *number >= members);
@@ -433,18 +416,12 @@ impl RunDirectory {
     }
 
     /// Writes `manifest.json`.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
         self.write_json(&self.manifest_path(), manifest)
     }
 
     /// Records of the files of a result: predictions, numbers, figures and page, as
     /// far as they are there. Names with an ending of the program's own alone.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn outputs(&self) -> Result<BTreeMap<String, OutputRecord>> {
         let mut names: Vec<String> = ["metrics.json", "figures.json", "report.html"]
             .map(ToOwned::to_owned)
@@ -507,35 +484,23 @@ impl RunDirectory {
     }
 
     /// Writes a value as JSON without spaces, for long lists of numbers.
-    ///
-    /// # Errors
-    /// It cannot be written.
     pub fn write_compact(&self, path: &Path, value: &impl serde::Serialize) -> Result<()> {
         self.write(path, json(path, value, false)?.as_bytes())
     }
 
     /// Writes a file of the directory as JSON, so that [`RunDirectory::read_json`] reads
     /// it whatever its numbers are.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn write_json(&self, path: &Path, value: &impl serde::Serialize) -> Result<()> {
         let text = json(path, value, true)? + "\n";
         self.write(path, text.as_bytes())
     }
 
     /// Reads a JSON file of the directory.
-    ///
-    /// # Errors
-    /// It cannot be read or is damaged.
     pub fn read_json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<T> {
         crate::files::from_text(&self.read(path)?).map_err(damaged(path))
     }
 
     /// Writes a file of the directory.
-    ///
-    /// # Errors
-    /// The file system refused.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         atomic::write(path, bytes).on(path)
     }

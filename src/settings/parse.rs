@@ -183,9 +183,6 @@ impl Experiment {
     }
 
     /// With other members in each ensemble.
-    ///
-    /// # Errors
-    /// The number is not allowed.
     pub fn with_members(&self, members: u32) -> Result<Self> {
         let text = toml::to_string(&self.table).map_err(syntax)?;
         parse_experiment(&text, &[format!("ensemble.members={members}")])

@@ -100,9 +100,6 @@ fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
 
 impl Experiment {
     /// Whether every setting has an effect on one of the ensembles.
-    ///
-    /// # Errors
-    /// The first that has none.
     pub fn check_uses(&self) -> Result<()> {
         let top = "top level";
         let smallest: Config = toml::from_str(SMALLEST).key(Kind::Config, top)?;

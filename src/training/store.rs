@@ -193,18 +193,12 @@ impl Member {
     }
 
     /// Writes the file, by rename.
-    ///
-    /// # Errors
-    /// The file system refuses.
     pub fn write(&self, path: &Path) -> Result<()> {
         self.stage(path)?.commit().map_err(failed(path))
     }
 
     /// Writes the file under a temporary name, from which it has to be brought to
     /// its place.
-    ///
-    /// # Errors
-    /// The file system refuses.
     pub fn stage(&self, path: &Path) -> Result<atomic::Staged> {
         let network = Network::new(self.about.network.clone());
         let list: Vec<(&str, Vec<usize>, &[f32])> = parts(&network, &self.row)
@@ -220,9 +214,6 @@ impl Member {
     }
 
     /// Reads a file and checks all of it.
-    ///
-    /// # Errors
-    /// It cannot be read or is damaged.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = match regular::read(path, MAX_BYTES) {
             Err(e) if e.kind() == io::ErrorKind::FileTooLarge => return Err(corrupt(path)(e)),

@@ -301,8 +301,7 @@ impl<'a> Campaign<'a> {
                 let _ = std::fs::remove_file(path);
             }
         }
-        crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)?;
-        Ok(())
+        crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)
     }
 
     fn ended(&self, ensembles: Vec<EnsembleEnd>) -> Ended {
@@ -416,7 +415,7 @@ impl<'a> Campaign<'a> {
         let mut manifest = self.root_manifest(ended.state);
         manifest.finished = Some(crate::rundir::now());
         manifest.wall_seconds = started.elapsed().as_secs_f64();
-        Ok(self.root.write_manifest(&manifest)?)
+        self.root.write_manifest(&manifest)
     }
 
     /// Members of all ensembles.

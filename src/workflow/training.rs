@@ -312,7 +312,7 @@ impl Training<'_> {
             block: config.device.block,
             device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
-        Ok(train_local(&tasks, resources, &ledger, monitor)?)
+        train_local(&tasks, resources, &ledger, monitor)
     }
 }
 

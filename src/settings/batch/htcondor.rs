@@ -113,9 +113,6 @@ impl Default for HtcondorSettings {
 
 impl HtcondorSettings {
     /// Whether a submit description can be made of them.
-    ///
-    /// # Errors
-    /// The setting and what is wrong.
     pub fn check(&self) -> Result<()> {
         let wrong = |key: &str, value: &str, reason| Err(refused(key, value, reason));
         if self.cpus == 0 {

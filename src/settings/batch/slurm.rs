@@ -108,9 +108,6 @@ impl Default for SlurmSettings {
 
 impl SlurmSettings {
     /// Whether a job script can be made of them.
-    ///
-    /// # Errors
-    /// The setting and what is wrong.
     pub fn check(&self) -> Result<()> {
         for (key, value, others) in [
             ("partition", &self.partition, "_.+-,"),
