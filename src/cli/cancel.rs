@@ -3,7 +3,7 @@
 
 use super::options::CancelArguments;
 use super::run::go_to;
-use super::{Done, Exit, print};
+use super::{Done, print};
 use crate::batch::htcondor::Htcondor;
 use crate::batch::slurm::Slurm;
 use crate::batch::system::cancel as cancel_jobs;
@@ -27,6 +27,5 @@ pub(super) fn cancel(arguments: &CancelArguments) -> Done {
             ));
         }
     };
-    print(&format!("{jobs} jobs cancelled"))?;
-    Ok(Exit::Ok)
+    print(&format!("{jobs} jobs cancelled"))
 }

@@ -28,7 +28,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
             "rows": dataset.rows(),
             "columns": columns,
         });
-        return json(&value);
+        return print_json(&value);
     }
     let number = |v: Option<Number>| match v {
         None => "–".to_owned(),
@@ -60,13 +60,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
     let header = [
         "column", "type", "min", "mean", "max", "null", "NaN", "inf", "zero", "negative",
     ];
-    print(&table(&header, &rows))?;
-    Ok(Exit::Ok)
-}
-
-fn json(value: &impl serde::Serialize) -> Done {
-    print_json(value)?;
-    Ok(Exit::Ok)
+    print(&table(&header, &rows))
 }
 
 /// Describes a measurement: its model, how far it has come, and what it found.
@@ -79,7 +73,7 @@ fn inspect_measurement(
     let progress = MeasurementProgress::read(root, experiment)?;
     let result = read_result(root)?;
     if as_json {
-        return json(&serde_json::json!({
+        return print_json(&serde_json::json!({
             "experiment": measurement.experiment.name,
             "interest": measurement.measurement.interest,
             "reference": measurement.measurement.reference,
@@ -124,7 +118,7 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         if has_result && let Ok(metrics) = read_metrics(&directory) {
             value["verdict"] = to_value(&metrics.verdict).of(Kind::Internal)?;
         }
-        return json(&value);
+        return print_json(&value);
     }
     let config = directory.config()?;
     let state = match manifest.state {

@@ -71,26 +71,26 @@ pub fn main() -> Exit {
 
 type Done = Result<Exit>;
 
-/// Prints a result.
-fn print(text: &str) -> Result<()> {
+/// Prints a result, after which all is well.
+fn print(text: &str) -> Done {
     print_as_it_is(&terminal::escape(text))
 }
 
 /// Prints a result as JSON.
-fn print_json(value: &impl serde::Serialize) -> Result<()> {
+fn print_json(value: &impl serde::Serialize) -> Done {
     let text = to_text(value, true).of(Kind::Internal)?;
     print_as_it_is(&terminal::escape_json(&text))
 }
 
 /// Prints text that is the program's own.
-fn print_as_it_is(text: &str) -> Result<()> {
+fn print_as_it_is(text: &str) -> Done {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
             Err(Error::internal(format!("cannot write to stdout: {error}")))
         }
         // a reader that has seen enough is no error
-        _ => Ok(()),
+        _ => Ok(Exit::Ok),
     }
 }
 

@@ -60,10 +60,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 }
 
 /// Says what a measurement found and where it lies.
-pub(super) fn print_measurement(
-    result: &MeasurementResult,
-    directory: &RunDirectory,
-) -> Result<()> {
+pub(super) fn print_measurement(result: &MeasurementResult, directory: &RunDirectory) -> Done {
     for line in measurement_verdict(result) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
@@ -186,31 +183,23 @@ fn is_no_result(end: &EnsembleEnd) -> bool {
     verdict == Some(VerdictState::NotFinite)
 }
 
-/// The exit code of one ensemble that has its result.
-pub(super) fn exit_of(end: &EnsembleEnd) -> Exit {
-    if is_no_result(end) {
-        Exit::Data
-    } else {
-        Exit::Ok
-    }
-}
-
 /// Says how one ensemble ended.
-pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<()> {
+pub(super) fn print_ensemble(end: &EnsembleEnd) -> Done {
     if let Some(error) = &end.error {
         print(&format!("error   {error}"))?;
     }
     let Some(metrics) = &end.metrics else {
-        return Ok(());
+        return Ok(Exit::Ok);
     };
     for line in verdict(metrics, &end.config) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
     print(&format!("result  {}", end.directory.path().display()))?;
-    print(&format!(
+    let exit = print(&format!(
         "report  {}",
         end.directory.report_path().display()
-    ))
+    ))?;
+    Ok(if is_no_result(end) { Exit::Data } else { exit })
 }
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends at once; a time

@@ -3,7 +3,7 @@
 
 use super::options::WorkerArguments;
 use super::run::{exit_of_part, go_to, stop_on_signal};
-use super::{Done, Exit, print};
+use super::{Done, print};
 use crate::workflow::{RunOptions, work};
 use std::path::PathBuf;
 
@@ -30,8 +30,7 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
         None => "every block".to_owned(),
     };
     if worked.is_done {
-        print(&format!("{what} is done"))?;
-        return Ok(Exit::Ok);
+        return print(&format!("{what} is done"));
     }
     print(&format!("{what}: not all is done, start again to go on"))?;
     Ok(exit_of_part(&interrupt))

@@ -75,7 +75,10 @@ pub struct Compiled {
 impl Resolver {
     /// Checks the user's definitions against the columns of the data. Syntax,
     /// names and circles are checked here; a missing column only where used.
-    pub fn new(columns: &[ColumnInfo], user: &BTreeMap<String, String>) -> Result<Self> {
+    pub fn new<'a>(
+        columns: &[ColumnInfo],
+        user: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Self> {
         let columns: HashMap<_, _> = columns
             .iter()
             .map(|c| (c.name.clone(), c.clone()))
@@ -90,7 +93,8 @@ impl Resolver {
             })?;
             parsed.insert(builtin.name.to_owned(), (expression, true));
         }
-        for (name, text) in user {
+        // in the order of their names, whatever that of the configuration is
+        for (name, text) in user.into_iter().collect::<BTreeMap<_, _>>() {
             if !is_plain_name(name) {
                 return Err(Error::config(format!(
                     "`{name}` is no name for a definition; use letters, digits, `_` and `.`, and \

@@ -9,7 +9,7 @@ use crate::events::{
 use crate::settings::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
 use crate::training::{ClassSource, Streams, is_streamed};
 use sideband_numerics::expression::written;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -121,14 +121,8 @@ impl Sample {
             move |e: Error| e.at_key(key)
         };
         let dataset = Dataset::open(&sample.path.to_list(), base).map_err(data("path"))?;
-        let definitions: BTreeMap<String, String> = config
-            .data
-            .define
-            .iter()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        let resolver =
-            Resolver::new(dataset.columns(), &definitions).map_err(|e| e.at_key("data.define"))?;
+        let resolver = Resolver::new(dataset.columns(), &config.data.define);
+        let resolver = resolver.map_err(|e| e.at_key("data.define"))?;
         let compile = |key: String, text: &str| {
             resolver.compile(text).map_err(|e| {
                 // a common expression fails for one of the samples
@@ -396,9 +390,7 @@ pub(super) fn count(
 ) -> Result<u64> {
     let wrong = |e: Error| e.at_key("data.target");
     let dataset = Dataset::open(&sample.path.to_list(), base).map_err(wrong)?;
-    let definitions = config.data.define.iter();
-    let definitions = definitions.map(|(k, v)| (k.clone(), v.clone())).collect();
-    let resolver = Resolver::new(dataset.columns(), &definitions).map_err(wrong)?;
+    let resolver = Resolver::new(dataset.columns(), &config.data.define).map_err(wrong)?;
     let texts = sample
         .selection
         .as_deref()

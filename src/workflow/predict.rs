@@ -298,9 +298,9 @@ fn read_events(
     options: &PredictOptions,
 ) -> Result<crate::events::EventTable> {
     let dataset = Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?;
-    let definitions = about.features.definitions.iter().cloned().collect();
+    let definitions = about.features.definitions.iter().map(|(k, v)| (k, v));
     let resolver =
-        Resolver::new(dataset.columns(), &definitions).map_err(wrong("the run's data.define"))?;
+        Resolver::new(dataset.columns(), definitions).map_err(wrong("the run's data.define"))?;
     // events are like those that the run predicts with
     let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
     let hidden = hidden((config, manifest), &dataset, &resolver, options.unblind)?;

@@ -173,13 +173,8 @@ pub(super) fn check_bins(
     let names = names(interpolation);
     let data = |e: Error| e.at_key("training.region");
     let columns: Vec<ColumnInfo> = names.iter().map(|name| column(name)).collect();
-    let definitions: BTreeMap<String, String> = config
-        .data
-        .define
-        .iter()
-        .filter(|(name, _)| !names.contains(name))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
+    let mut definitions = BTreeMap::from_iter(config.data.define.clone());
+    definitions.retain(|name, _| !names.contains(name));
     let resolver = Resolver::new(&columns, &definitions).map_err(data)?;
     let training = &config.training.region;
     let selections = [

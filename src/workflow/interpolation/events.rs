@@ -5,7 +5,6 @@ use super::plan::InterpolationPlan;
 use crate::error::Result;
 use crate::events::{ColumnChunk, ColumnInfo, Compiled, Resolver};
 use crate::settings::{Blinding, CandidatesConfig, Config, InterpolationConfig, REBUILT};
-use std::collections::BTreeMap;
 
 /// Columns of a rebuilt event and the expressions over them.
 #[derive(Clone, Debug)]
@@ -42,16 +41,10 @@ impl EventColumns {
                 numeric: true,
             })
             .collect();
-        let definitions: BTreeMap<String, String> = config
-            .data
-            .define
-            .iter()
-            .chain(&interpolation.derived)
-            .filter(|(name, _)| !names.contains(name))
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        let resolver =
-            Resolver::new(&columns, &definitions).map_err(|e| e.at_key("interpolation.derived"))?;
+        let definitions = config.data.define.iter().chain(&interpolation.derived);
+        let definitions = definitions.filter(|(name, _)| !names.contains(name));
+        let resolver = Resolver::new(&columns, definitions);
+        let resolver = resolver.map_err(|e| e.at_key("interpolation.derived"))?;
         let compile = |key: String, text: &str| {
             resolver
                 .compile(text)
