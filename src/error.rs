@@ -75,9 +75,14 @@ impl Error {
         Self::new(Kind::Internal, message)
     }
 
-    /// What is wrong at a key of the configuration, and what to change.
-    pub(crate) fn key(kind: Kind, key: impl Display, reason: impl Display) -> Self {
-        Self::new(kind, format!("`{key}`: {reason}"))
+    /// What is wrong with a key of the configuration, and what to change.
+    pub(crate) fn config_at(key: impl Display, reason: impl Display) -> Self {
+        Self::config(format!("`{key}`: {reason}"))
+    }
+
+    /// What is wrong with the data of a key of the configuration, and what to change.
+    pub(crate) fn data_at(key: impl Display, reason: impl Display) -> Self {
+        Self::data(format!("`{key}`: {reason}"))
     }
 
     /// The file system refused: a fault of the data where a file is not there or not one.
@@ -158,7 +163,7 @@ impl<T, E: Display> Context<T> for Result<T, E> {
     }
 
     fn key(self, kind: Kind, key: impl Display) -> Result<T> {
-        self.map_err(|error| Error::key(kind, key, error))
+        self.map_err(|error| Error::new(kind, format!("`{key}`: {error}")))
     }
 }
 

@@ -115,12 +115,12 @@ impl EventFile {
     /// Reads the columns `wanted` (indices into the schema, rising) of one
     /// part, and hands them on in batches of at most [`BATCH_ROWS`] rows, each
     /// with the place of its first row in the file. `visit` can stop it.
-    pub(super) fn read<E: From<Error>>(
+    pub(super) fn read(
         &self,
         part: Part,
         wanted: &[usize],
-        mut visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
+    ) -> Result<()> {
         if let Content::Parquet(content) = &self.content {
             memory::bytes(content.largest(part.group, wanted), &self.path)?;
         }
@@ -152,7 +152,7 @@ impl EventFile {
         result.map_err(|fault| self.corrupt(place(), fault.message))?;
         if seen != part.rows {
             let message = format!("it promises {} rows and holds {seen}", part.rows);
-            return Err(self.corrupt(place(), message).into());
+            return Err(self.corrupt(place(), message));
         }
         Ok(())
     }

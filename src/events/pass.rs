@@ -7,7 +7,7 @@
 //! room for all rows, and the gaps are closed. There is never more room at once than
 //! [`ROOM_BYTES`] allow; then the parts come in waves.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
@@ -73,7 +73,7 @@ fn selection(plan: &Plan<'_>) -> Option<ScanRequest> {
 fn counted(parts: &[Job], selection: &Plan<'_>) -> Vec<Job> {
     let count = |&part: &Job| {
         let mut events = 0;
-        let read = selection.read::<Error>(part, |batch, first_row| {
+        let read = selection.read(part, |batch, first_row| {
             events += selection.count(part.file, batch, first_row)?;
             Ok(())
         });
@@ -212,7 +212,7 @@ fn read_job(
     progress: Option<&(dyn Fn(u64) + Sync)>,
 ) -> Result<Counts> {
     let mut counts = Counts::new(plan.request);
-    plan.read::<Error>(job, |batch, first_row| {
+    plan.read(job, |batch, first_row| {
         plan.take(&mut room, &mut counts, job.file, batch, first_row)?;
         if let Some(progress) = progress {
             progress(batch.num_rows() as u64);

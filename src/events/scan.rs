@@ -239,11 +239,11 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads one part, batch by batch; see [`EventFile::read`].
-    pub(super) fn read<E: From<Error>>(
+    pub(super) fn read(
         &self,
         job: Job,
-        visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
-    ) -> Result<(), E> {
+        visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
+    ) -> Result<()> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
     }
 

@@ -1,7 +1,7 @@
 //! What is in the columns, for a first look at files: one pass, a few numbers
 //! for each column, whatever the number of rows.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
         .collect();
     let summarise_part = |&(file, wanted, part): &(&super::file::EventFile, &Vec<usize>, _)| {
         let mut tallies = vec![Tally::default(); columns.len()];
-        file.read::<Error>(part, wanted, |batch, first_row| {
+        file.read(part, wanted, |batch, first_row| {
             for (tally, column) in tallies.iter_mut().zip(&columns) {
                 let array = batch
                     .column_by_name(&column.name)

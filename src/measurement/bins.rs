@@ -4,7 +4,7 @@
 use super::model::{Builder, Histogram};
 use super::rules::{at_one, grid, place_text};
 use super::samples::{Reader, Template};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::settings::Measurement;
 use sideband_likelihood::histogram::HistogramChannel;
 
@@ -54,7 +54,7 @@ impl Channel<'_> {
     }
 
     fn wrong(&self, reason: String) -> Error {
-        Error::key(Kind::Data, &self.key, reason)
+        Error::data_at(&self.key, reason)
     }
 }
 

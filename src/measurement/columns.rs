@@ -5,7 +5,7 @@ use super::model::{Parameters, code, no_likelihood};
 use super::plan::Plan;
 use super::ratios::{Ratio, RatioColumn};
 use crate::closure::Recalibration;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::settings::{Measurement, RatioName};
 use crate::truth::{Interference, Nuisance, Point, Process, Side};
 use indexmap::IndexMap;
@@ -197,8 +197,7 @@ impl Source<'_> {
         let process = |name: &str| {
             let known = Process::ALL.into_iter().find(|p| p.name() == name);
             known.ok_or_else(|| {
-                Error::key(
-                    Kind::Config,
+                Error::config_at(
                     format!("samples.{name}"),
                     "the generated model has the processes S, SBI and B",
                 )

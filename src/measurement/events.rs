@@ -5,7 +5,7 @@ use super::plan::Plan;
 use super::samples::{Reader, Template};
 use super::trust::split;
 use super::twins::check_observed;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::settings::{Measurement, SampleConfig};
 use crate::training::Streams;
@@ -86,7 +86,7 @@ pub(super) fn withheld(measurement: &Measurement, plan: &Plan) -> Option<String>
 /// upper limit is asked for, whose expected values need none.
 ///
 /// # Errors
-/// [`Kind::Config`] where a fit needs events that may not be looked at.
+/// [`Kind::Config`](crate::error::Kind) where a fit needs events that may not be looked at.
 pub(super) fn observed(
     measurement: &Measurement,
     reader: &Reader<'_>,
@@ -99,8 +99,7 @@ pub(super) fn observed(
         if measurement.measurement.limit.is_some() {
             return Ok(None);
         }
-        return Err(Error::key(
-            Kind::Config,
+        return Err(Error::config_at(
             key,
             format!(
                 "events of it are in the blind region `{region}`: a fit to the observed events \
@@ -119,7 +118,7 @@ pub(super) fn observed(
     check_observed(&sample, || {
         let reference = measurement.reference();
         let reference = reference
-            .ok_or_else(|| Error::key(Kind::Config, "measurement.reference", "names no sample"))?;
+            .ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))?;
         reader.read("measurement.reference", &reference)
     })?;
     let mut events = Events {
@@ -131,8 +130,7 @@ pub(super) fn observed(
         events.push(&sample, row, 1.0);
     }
     if events.len() == 0 {
-        return Err(Error::key(
-            Kind::Data,
+        return Err(Error::data_at(
             "observed",
             "no event is in the region that is measured without bins",
         ));
@@ -165,7 +163,7 @@ pub(super) fn unseen(
     let place = format!("samples.{process}");
     let sample = measurement
         .sample(process)
-        .ok_or_else(|| Error::key(Kind::Config, &place, "is not there"))?;
+        .ok_or_else(|| Error::config_at(&place, "is not there"))?;
     let sample = reader.read(&place, &sample)?;
     let (split, streams) = (
         split(measurement),
@@ -178,8 +176,7 @@ pub(super) fn unseen(
     let weights = &sample.table.weights;
     let sum: f64 = rows.iter().map(|row| weights[*row]).sum();
     if sum <= 0.0 {
-        return Err(Error::key(
-            Kind::Data,
+        return Err(Error::data_at(
             place,
             format!(
                 "the {} events that no network has seen have weights that add up to {sum}; raise \

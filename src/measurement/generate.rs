@@ -63,8 +63,7 @@ pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>> {
             "shape" => truth.shape = *value,
             "rate" => truth.rate = *value,
             _ => {
-                return Err(Error::key(
-                    Kind::Config,
+                return Err(Error::config_at(
                     format!("generate.observed.{name}"),
                     "is no parameter of the model; it has mu, shape and rate",
                 ));
@@ -137,8 +136,7 @@ pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)
         return Ok(());
     }
     if let Some(there) = there.filter(|there| *there != record) {
-        return Err(Error::key(
-            Kind::Config,
+        return Err(Error::config_at(
             "generate",
             format!(
                 "{} holds samples of other settings; {}; choose another directory with --out, or \

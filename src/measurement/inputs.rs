@@ -1,6 +1,6 @@
 //! What a result was made of: every file that was read, with its digest.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::FileRecord;
 use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
 
@@ -12,8 +12,7 @@ pub(super) fn unchanged(before: &InputFiles, after: &InputFiles) -> Result<()> {
     for (key, files) in after {
         match before.get(key) {
             Some(earlier) if !same(earlier, files) => {
-                return Err(Error::key(
-                    Kind::Data,
+                return Err(Error::data_at(
                     format!("{key}.path"),
                     format!(
                         "the files changed while the program read them ({}, then {}); run again \

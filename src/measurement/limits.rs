@@ -208,13 +208,8 @@ fn region(
     likelihood: &dyn Likelihood,
     best: &Fit,
 ) -> Result<ContourResult> {
-    let missing = |name: &String| {
-        Error::key(
-            Kind::Config,
-            "measurement.contours",
-            format!("there is no {name}"),
-        )
-    };
+    let missing =
+        |name: &String| Error::config_at("measurement.contours", format!("there is no {name}"));
     let place = |name: &String| analyst.parameters.place(name).ok_or_else(|| missing(name));
     let [first, second] = &config.parameters;
     let places = [place(first)?, place(second)?];

@@ -18,7 +18,7 @@ use super::pipeline::{RESULT, Study};
 use super::progress::read_result;
 use super::result::MeasurementResult;
 use super::tables;
-use crate::error::{Error, Kind, OnFile, Result};
+use crate::error::{Error, OnFile, Result};
 use crate::files::regular::make_folder;
 use crate::plot::{Figure, PlotError};
 use crate::report::page::{Page, PageFigure, Section, render};
@@ -83,7 +83,7 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
     let again = "run the measurement again, which makes it anew";
     let missing = |name: &str, reason: String| {
         let path = root.path().join(name);
-        Error::key(Kind::Data, path.display(), format!("{reason}; {again}"))
+        Error::data_at(path.display(), format!("{reason}; {again}"))
     };
     let result = read_result(root)?;
     let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;

@@ -156,7 +156,7 @@ pub(super) fn prepare<'a>(
 
 fn any_sample(measurement: &Measurement) -> Result<crate::settings::SampleConfig> {
     let reference = measurement.reference();
-    reference.ok_or_else(|| Error::key(Kind::Config, "measurement.reference", "names no sample"))
+    reference.ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))
 }
 
 /// A measurement whose ratios are trained.

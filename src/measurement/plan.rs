@@ -5,7 +5,7 @@ use super::model::{code, shape_code};
 use super::samples::{Reader, Template};
 use super::support::Support;
 use super::twins::check_varied;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::report::numbers::{percent, significant};
 use crate::rundir::InputFiles;
@@ -285,8 +285,7 @@ fn check_ids(references: &[Sample], names: &[String]) -> Result<()> {
         let keys = sample.table.ids.keys();
         let double = keys.filter(|key| !seen.insert(*key)).count();
         if double > 0 {
-            return Err(Error::key(
-                Kind::Data,
+            return Err(Error::data_at(
                 format!("samples.{name}.id"),
                 format!(
                     "{double} events have the id of an event of another sample of the reference; \
@@ -301,7 +300,7 @@ fn check_ids(references: &[Sample], names: &[String]) -> Result<()> {
 fn read(reader: &Reader<'_>, measurement: &Measurement, name: &str) -> Result<Sample> {
     let config = measurement
         .sample(name)
-        .ok_or_else(|| Error::key(Kind::Config, "samples", format!("there is no {name}")))?;
+        .ok_or_else(|| Error::config_at("samples", format!("there is no {name}")))?;
     checked(reader, &format!("samples.{name}"), &config)
 }
 
@@ -310,8 +309,7 @@ fn checked(reader: &Reader<'_>, place: &str, config: &SampleConfig) -> Result<Sa
     let sample = reader.read(place, config)?;
     let selected = reader.selected(&sample).count();
     if selected == 0 {
-        return Err(Error::key(
-            Kind::Data,
+        return Err(Error::data_at(
             place,
             format!(
                 "none of the {} rows is in the region that is measured; widen its selection or \
@@ -322,8 +320,7 @@ fn checked(reader: &Reader<'_>, place: &str, config: &SampleConfig) -> Result<Sa
     }
     let duplicates = sample.table.report.duplicate_ids;
     if duplicates > 0 {
-        return Err(Error::key(
-            Kind::Data,
+        return Err(Error::data_at(
             format!("{place}.id"),
             format!(
                 "{duplicates} events have the id of an earlier event of the sample: each would \
@@ -332,8 +329,7 @@ fn checked(reader: &Reader<'_>, place: &str, config: &SampleConfig) -> Result<Sa
         ));
     }
     if let Some((one, other, events)) = reader.overlap(&sample) {
-        return Err(Error::key(
-            Kind::Config,
+        return Err(Error::config_at(
             &one,
             format!(
                 "{events} events of {place} are in its region and in that of {other}: they would \
@@ -345,8 +341,7 @@ fn checked(reader: &Reader<'_>, place: &str, config: &SampleConfig) -> Result<Sa
         .selected(&sample)
         .all(|row| sample.table.weights[row] == 0.0)
     {
-        return Err(Error::key(
-            Kind::Data,
+        return Err(Error::data_at(
             format!("{place}.weight"),
             format!("all of the {selected} weights in the region are zero"),
         ));
@@ -363,8 +358,7 @@ fn process(
     let weights = || reader.selected(sample).map(|row| sample.table.weights[row]);
     let sum: f64 = weights().sum();
     if sum <= 0.0 || !sum.is_finite() {
-        return Err(Error::key(
-            Kind::Data,
+        return Err(Error::data_at(
             format!("samples.{name}.weight"),
             format!("the weights in the region add up to {sum}; a rate is above zero"),
         ));
@@ -424,8 +418,7 @@ fn check_support(
         Some(lost) if lost.share > allowed => {
             let names = reader.names();
             let [i, j] = lost.features.map(|k| names[k].clone());
-            Err(Error::key(
-                Kind::Data,
+            Err(Error::data_at(
                 place,
                 format!(
                     "{:.1} % of it lie where no event of the ratio's denominator is, seen in {i} \
@@ -458,7 +451,7 @@ fn vary(
         );
         let config = measurement
             .varied(name, systematic, up)
-            .ok_or_else(|| Error::key(Kind::Config, &place, "is not there"))?;
+            .ok_or_else(|| Error::config_at(&place, "is not there"))?;
         let sample = checked(reader, &place, &config)?;
         check_varied(reader, nominal_sample, &sample, &place, name)?;
         seen(&sample);
@@ -474,8 +467,7 @@ fn vary(
         let factor = sum / nominal.sum;
         let limits = 1.0 / LARGEST_RESPONSE..=LARGEST_RESPONSE;
         if !limits.contains(&factor) {
-            return Err(Error::key(
-                Kind::Data,
+            return Err(Error::data_at(
                 place,
                 format!(
                     "its weights add up to {sum:.6}, the nominal ones to {:.6}: a factor of \

@@ -2,7 +2,7 @@
 
 use super::pipeline::RESULT;
 use super::result::MeasurementResult;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::files::from_text;
 use crate::rundir::{RunDirectory, State};
 use crate::settings::Experiment;
@@ -115,7 +115,7 @@ fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>> {
     }
     let damaged = |reason: String| {
         let reason = format!("not readable: {reason}; remove it, and run the measurement again");
-        Error::key(Kind::Data, path.display(), reason)
+        Error::data_at(path.display(), reason)
     };
     let text = root.read(&path)?;
     let asked: ToyFolder = from_text(&text).map_err(damaged)?;
@@ -145,7 +145,7 @@ pub(crate) fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResul
     let text = root.read(&path)?;
     let result = from_text(&text).map_err(|e| {
         let reason = format!("not readable: {e}; run the measurement again");
-        Error::key(Kind::Data, path.display(), reason)
+        Error::data_at(path.display(), reason)
     })?;
     Ok(Some(result))
 }

@@ -1,7 +1,7 @@
 //! Rules that a model must obey before anything is trained for it.
 
 use super::model::Builder;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use sideband_likelihood::Process;
 
 /// Values of a parameter at which the rates are looked at.
@@ -38,8 +38,7 @@ fn used(builder: &Builder<'_>, processes: &[Process]) -> Result<()> {
     for (place, name) in measurement.parameters.keys().enumerate() {
         let uses = |p: &Process| p.rate.coefficient().places().contains(&place);
         if !processes.iter().any(uses) && !measurement.measurement.fixed.contains(name) {
-            return Err(Error::key(
-                Kind::Config,
+            return Err(Error::config_at(
                 format!("parameters.{name}"),
                 "no coefficient of a process depends on it: nothing could measure it",
             ));
@@ -116,8 +115,7 @@ fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<()>
     for process in processes {
         let rate = process.rate.value(point);
         if !rate.is_finite() {
-            return Err(Error::key(
-                Kind::Config,
+            return Err(Error::config_at(
                 format!("samples.{}.coefficient", process.name),
                 format!(
                     "`{}` is no number at {}; keep the parameters within its domain by \
@@ -130,8 +128,7 @@ fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<()>
         total += rate;
     }
     if total <= 0.0 {
-        return Err(Error::key(
-            Kind::Config,
+        return Err(Error::config_at(
             "samples",
             format!(
                 "the rates of all processes add up to {total:.4} at {}: a rate that turns \

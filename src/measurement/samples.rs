@@ -155,8 +155,7 @@ impl<'a> Reader<'a> {
         let twice = Dataset::named_twice(&sample.path.to_list(), base)
             .map_err(|e| e.at_key(format!("{place}.path")))?;
         if let Some(file) = twice {
-            return Err(Error::key(
-                Kind::Data,
+            return Err(Error::data_at(
                 format!("{place}.path"),
                 format!(
                     "{} is named twice; its events would count once: name every file once",

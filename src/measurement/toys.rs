@@ -80,8 +80,7 @@ fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth> {
             "shape" => at.shape = *x,
             "rate" => at.rate = *x,
             _ => {
-                return Err(Error::key(
-                    Kind::Config,
+                return Err(Error::config_at(
                     format!("toys.nuisance.{name}"),
                     "is no nuisance parameter of the model; it has shape and rate",
                 ));
@@ -294,11 +293,7 @@ impl Toys<'_> {
         let source = self.source;
         let measurement = study.measurement;
         let Some(generate) = &measurement.generate else {
-            return Err(Error::key(
-                Kind::Config,
-                "toys.events",
-                "the truth is not known",
-            ));
+            return Err(Error::config_at("toys.events", "the truth is not known"));
         };
         let truth = model(generate)?;
         let reference: Vec<Process> = Process::ALL

@@ -1,7 +1,7 @@
 //! Events that are there twice.
 
 use super::samples::Reader;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::workflow::Sample;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -54,8 +54,7 @@ pub(super) fn check_observed(
         }
     }
     let how = if by_id { "id and " } else { "" };
-    Err(Error::key(
-        Kind::Data,
+    Err(Error::data_at(
         "observed",
         format!(
             "{found} of {} events are there twice: {how}all inputs and observables are those of \
@@ -93,8 +92,7 @@ pub(super) fn check_varied(
     if other as f64 <= CHANCE * all as f64 {
         return Ok(());
     }
-    Err(Error::key(
-        Kind::Data,
+    Err(Error::data_at(
         format!("{place}.path"),
         format!(
             "{other} of its {all} events have all inputs and observables of an event of \

@@ -9,7 +9,7 @@
 //! precedence: with `c = -3`, `${c}^2` is `(-3)^2`.
 
 use super::raw::{AxisValue, Scalar};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use indexmap::IndexMap;
 use sideband_numerics::expression::{Expression, is_single_word};
 use std::collections::{HashMap, HashSet};
@@ -39,7 +39,7 @@ pub(super) struct Point<C> {
 pub(super) type Misfit = (String, Error);
 
 fn wrong(path: impl Display, reason: impl Display) -> Error {
-    Error::key(Kind::Config, path, reason)
+    Error::config_at(path, reason)
 }
 
 /// The configuration of every ensemble, in the order of the axes, the last one

@@ -16,16 +16,12 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// A value that is not allowed at a key.
 pub(super) fn not_allowed(path: &str, found: impl Display, allowed: impl Display) -> Error {
-    Error::key(
-        Kind::Config,
-        path,
-        format!("found {found}; allowed is {allowed}"),
-    )
+    Error::config_at(path, format!("found {found}; allowed is {allowed}"))
 }
 
 /// A key that must be there.
 pub(super) fn missing(path: &str, key: &str) -> Error {
-    Error::key(Kind::Config, path, format!("key `{key}` is missing"))
+    Error::config_at(path, format!("key `{key}` is missing"))
 }
 
 /// One file: one ensemble, or a matrix of them.
@@ -130,7 +126,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
         ] {
             if !is_common {
                 let reason = "is common to all ensembles of a matrix; take the ${...} out of it";
-                return Err(Error::key(Kind::Config, path, reason));
+                return Err(Error::config_at(path, reason));
             }
         }
     }
@@ -276,7 +272,7 @@ fn explain(whole: &Value, path: &str, message: &str) -> Error {
         let near = near.map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
         let allowed = list(&allowed);
         let reason = format!("unknown key `{key}`{near}; allowed are {allowed}");
-        return Error::key(Kind::Config, table(parent), reason);
+        return Error::config_at(table(parent), reason);
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
         let key = quoted(rest).into_iter().next().unwrap_or_default();
@@ -302,7 +298,7 @@ fn explain(whole: &Value, path: &str, message: &str) -> Error {
     }
     match lookup(whole, path) {
         Some(value) => not_allowed(&table(path), describe(value), message),
-        None => Error::key(Kind::Config, table(path), message),
+        None => Error::config_at(table(path), message),
     }
 }
 
@@ -392,7 +388,7 @@ fn set(table: &mut Table, setting: &str) -> Result<()> {
             .as_table_mut()
             .ok_or_else(|| {
                 let reason = format!("--set: `{key}` is not a table");
-                Error::key(Kind::Config, path, reason)
+                Error::config_at(path, reason)
             })?;
     }
     inner.insert((*last).to_owned(), value);

@@ -118,7 +118,7 @@ impl Experiment {
                         "found {found}, which changes nothing here: only {words} use it; leave \
                          it out"
                     );
-                    return Err(Error::key(Kind::Config, key, reason));
+                    return Err(Error::config_at(key, reason));
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Experiment {
                     "`{label}` is no input, so that its label changes nothing; write it as it \
                      stands in features.inputs, or leave it out"
                 );
-                return Err(Error::key(Kind::Config, "features.labels", reason));
+                return Err(Error::config_at("features.labels", reason));
             }
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! One sample of events, opened and read as the configuration says.
 
 use super::plan::{region_index, settings};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::{
     BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
     Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
@@ -191,7 +191,7 @@ impl Sample {
                     "`{name}` is the name of a column or definition in {place} and here of \
                      `{text}`; give the distribution another name"
                 );
-                return Err(Error::key(Kind::Config, "report.variables", reason));
+                return Err(Error::config_at("report.variables", reason));
             }
             request.columns.push((name.clone(), compiled));
         }

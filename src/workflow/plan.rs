@@ -3,7 +3,7 @@
 
 use super::events::{FeatureValues, Sample, Wanted, inputs};
 use super::variables::{self, Variable};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::{Loss, LossKind, memory};
 use crate::settings::{Blinding, Config, Method, SampleRole};
 use crate::training::{
@@ -265,7 +265,7 @@ pub(super) fn check_selections(
                 sample.table.report.rows_read,
                 files(sample)
             );
-            Error::key(Kind::Data, key, reason)
+            Error::data_at(key, reason)
         };
         if sample.table.is_empty() {
             return Err(empty(format!("data.{}.selection", sample.role)));
@@ -291,7 +291,7 @@ fn check_builtins(computed: &Sample, stored: &Sample) -> Result<()> {
         stored.role, computed.role
     );
     let key = format!("data.{}", stored.role);
-    Err(Error::key(Kind::Config, key, reason))
+    Err(Error::config_at(key, reason))
 }
 
 /// Also when unblinded: members must not depend on that.
@@ -408,7 +408,7 @@ pub(super) fn scaling(
                      region and has other values in the other sample: the classes are told apart \
                      by it, and no ratio exists. Remove it, or check the files of data.{role}"
                 );
-                return Err(Error::key(Kind::Data, key, reason));
+                return Err(Error::data_at(key, reason));
             }
         }
     }
@@ -461,7 +461,7 @@ fn check_resolution(
         "`{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit numbers cannot \
          hold: {what}. Write {hint} in its place"
     );
-    Err(Error::key(Kind::Data, key, reason))
+    Err(Error::data_at(key, reason))
 }
 
 /// An empty list with room for `length` values.

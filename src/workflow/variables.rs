@@ -2,7 +2,7 @@
 //! for beside them.
 
 use super::events::Sample;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::memory;
 use crate::settings::{Bins, Config};
 use sideband_numerics::{BinningError, Edges};
@@ -90,9 +90,5 @@ fn cannot_be_binned(key: &str, name: &str, error: &BinningError) -> Error {
         }
         other => other.to_string(),
     };
-    Error::key(
-        Kind::Config,
-        key,
-        format!("`{name}` cannot be binned: {reason}"),
-    )
+    Error::config_at(key, format!("`{name}` cannot be binned: {reason}"))
 }

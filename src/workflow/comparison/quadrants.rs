@@ -3,7 +3,7 @@
 use super::super::events::Sample;
 use super::super::plan::region_index;
 use super::super::planned::Planned;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::settings::{EnsembleSpec, Experiment};
 
 /// Whether every event of the compared region is in exactly one quadrant, and every
@@ -36,7 +36,7 @@ pub(in crate::workflow) fn check_quadrants(
                 reweighting.quadrants.join(", "),
                 config.region
             );
-            Error::key(Kind::Config, "comparison.reweighting.quadrants", reason)
+            Error::config_at("comparison.reweighting.quadrants", reason)
         })?;
     }
     Ok(())

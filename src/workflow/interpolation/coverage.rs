@@ -8,7 +8,7 @@
 use super::super::events::{Sample, count};
 use super::super::plan::blind_overlap;
 use super::plan::{category, holes_text, in_box, predicted_part, wrong};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::{ColumnChunk, ColumnInfo, Compiled, Resolver};
 use crate::settings::{Config, InterpolationConfig};
 use sideband_processes::{PlaneGrid, Rectangle};
@@ -158,7 +158,7 @@ fn wrong_region(training: &str, what: &str) -> Error {
          the selection, or narrow the box; cuts that all regions have in common belong into \
          data.target.selection"
     );
-    Error::key(Kind::Config, "training.region", reason)
+    Error::config_at("training.region", reason)
 }
 
 /// Whether every bin, but for what of it lies in a hole, is wholly part of the training
@@ -216,7 +216,7 @@ pub(super) fn check_bins(
              missing would be taken for empty. Cut a hole there, add it to the selection, or \
              narrow the box"
         );
-        return Err(Error::key(Kind::Config, "training.region", reason));
+        return Err(Error::config_at("training.region", reason));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use super::super::plan::{
 use super::super::variables::{self, Variable};
 use super::coverage::{self, unlisted};
 use super::events::{EventColumns, missing_candidate};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::events::{BUILTINS, memory};
 use crate::settings::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
 use crate::training::{
@@ -53,7 +53,7 @@ pub(super) const Y: &str = "interpolation:y";
 pub(super) const CATEGORY: &str = "interpolation:category";
 
 pub(super) fn wrong(key: &str, reason: impl Display) -> Error {
-    Error::key(Kind::Config, format!("interpolation.{key}"), reason)
+    Error::config_at(format!("interpolation.{key}"), reason)
 }
 
 impl InterpolationPlan {
@@ -140,7 +140,7 @@ impl InterpolationPlan {
                 "an event weighs {weight}; a density needs weights of 0 and more. Drop the \
                  weights, or merge samples so that none is negative"
             );
-            return Err(Error::key(Kind::Config, "data.target.weight", reason));
+            return Err(Error::config_at("data.target.weight", reason));
         }
         Ok(Self {
             ensemble: ensemble.to_owned(),
