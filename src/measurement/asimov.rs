@@ -13,7 +13,7 @@ use sideband_likelihood::{Model, Parameter, UnbinnedChannel};
 /// cannot be thrown from such; see `toys`.
 ///
 /// # Errors
-/// [`Kind::Likelihood`] if nothing is expected there.
+/// `Kind::Likelihood` if nothing is expected there.
 pub(super) fn asimov_weights(
     channel: &UnbinnedChannel,
     weights: &[f64],

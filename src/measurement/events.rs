@@ -86,7 +86,7 @@ pub(super) fn withheld(measurement: &Measurement, plan: &Plan) -> Option<String>
 /// upper limit is asked for, whose expected values need none.
 ///
 /// # Errors
-/// [`Kind::Config`](crate::error::Kind) where a fit needs events that may not be looked at.
+/// `Kind::Config` where a fit needs events that may not be looked at.
 pub(super) fn observed(
     measurement: &Measurement,
     reader: &Reader<'_>,

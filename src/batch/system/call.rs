@@ -95,7 +95,7 @@ fn end(child: &mut Child) {
 /// program to take, and nothing that the command started stays behind.
 ///
 /// # Errors
-/// There is no such command; [`Kind::NoAnswer`] if it took too long, was left or was
+/// There is no such command; `Kind::NoAnswer` if it took too long, was left or was
 /// killed; a failure is for the caller to read.
 pub(in super::super) fn call(command: &mut Command, patience: Patience<'_>) -> Result<Said> {
     let name = command.get_program().to_string_lossy().into_owned();
