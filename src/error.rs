@@ -16,6 +16,8 @@ pub enum Kind {
     Config,
     /// The data are wrong, or the numbers that came out are no result.
     Data,
+    /// A file or folder is not there.
+    NotFound,
     /// The device cannot be used.
     Device,
     /// Too few members succeeded.
@@ -88,8 +90,8 @@ impl Error {
     /// The file system refused: a fault of the data where a file is not there or not one.
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         let kind = match error.kind() {
-            io::ErrorKind::NotFound
-            | io::ErrorKind::InvalidInput
+            io::ErrorKind::NotFound => Kind::NotFound,
+            io::ErrorKind::InvalidInput
             | io::ErrorKind::FileTooLarge
             | io::ErrorKind::InvalidData => Kind::Data,
             _ => Kind::Internal,

@@ -37,7 +37,9 @@ impl From<Kind> for Exit {
         match kind {
             Kind::Usage => Self::Usage,
             Kind::Config | Kind::NoSamples => Self::Config,
-            Kind::Data | Kind::NoResult | Kind::Likelihood | Kind::Fit => Self::Data,
+            Kind::Data | Kind::NotFound | Kind::NoResult | Kind::Likelihood | Kind::Fit => {
+                Self::Data
+            }
             Kind::Device => Self::Device,
             Kind::Partial => Self::Partial,
             Kind::TimeLimit => Self::TimeLimit,

@@ -6,7 +6,7 @@ use super::batches::{MemberBatches, steps_per_epoch, validation_rows};
 use super::checkpoint::{Checkpoint, CheckpointFile};
 use super::ledger::{Ledger, Observer, SlotReport, Unit};
 use super::local::Task;
-use super::store::{History, Outcome};
+use super::store::{History, Outcome, anew};
 use super::stream::{Feed, Follower};
 use super::streams::Streams;
 use crate::error::Result;
@@ -361,7 +361,8 @@ pub(super) fn train_block(
             let next = if again && feed.is_some() {
                 // it cannot keep step with the others: a later block has it
                 let (slot, state) = context.start(unit, attempt + 1, None);
-                ledger.save(unit, &context.checkpoint(&slot, state))?;
+                let saved = ledger.save(unit, &context.checkpoint(&slot, state));
+                saved.map_err(anew)?;
                 ledger.give_back(unit);
                 None
             } else if again {

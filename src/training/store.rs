@@ -6,7 +6,7 @@
 //! The text holds the SHA-256 of all of it, so that a damaged file is found.
 
 use super::tensors;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, OnFile, Result};
 use crate::files::{atomic, regular};
 use crate::settings::words;
 use safetensors::tensor::SafeTensors;
@@ -33,12 +33,13 @@ pub(super) fn corrupt<E: Display>(path: &Path) -> impl Fn(E) -> Error {
     }
 }
 
-/// The file system refused a member file.
-fn failed(path: &Path) -> impl Fn(io::Error) -> Error {
-    move |error| match error.kind() {
-        io::ErrorKind::NotFound => Error::io(path, &error)
-            .map(|text| text + "; run the configuration again to train the member anew"),
-        _ => Error::io(path, &error),
+/// A member whose file or folder is gone can be trained anew.
+pub(super) fn anew(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound => {
+            error.map(|text| text + "; run the configuration again to train the member anew")
+        }
+        _ => error,
     }
 }
 
@@ -194,7 +195,7 @@ impl Member {
 
     /// Writes the file, by rename.
     pub fn write(&self, path: &Path) -> Result<()> {
-        self.stage(path)?.commit().map_err(failed(path))
+        self.stage(path)?.commit().on(path).map_err(anew)
     }
 
     /// Writes the file under a temporary name, from which it has to be brought to
@@ -210,14 +211,14 @@ impl Member {
             })
             .collect();
         let bytes = tensors::to_bytes(&list, &self.about).map_err(corrupt(path))?;
-        atomic::Staged::write(path, &bytes).map_err(failed(path))
+        atomic::Staged::write(path, &bytes).on(path).map_err(anew)
     }
 
     /// Reads a file and checks all of it.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = match regular::read(path, MAX_BYTES) {
             Err(e) if e.kind() == io::ErrorKind::FileTooLarge => return Err(corrupt(path)(e)),
-            other => other.map_err(failed(path))?,
+            other => other.on(path).map_err(anew)?,
         };
         parse(&bytes).map_err(corrupt(path))
     }
