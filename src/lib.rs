@@ -7,6 +7,7 @@
 mod batch;
 pub mod cli;
 mod closure;
+pub mod error;
 pub mod events;
 pub mod files;
 pub mod measurement;

@@ -8,9 +8,10 @@
 //! schedd (`123@schedd`), so that a coordinator on another machine finds it.
 
 use super::system::{
-    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission,
-    TaskState, call, path_text,
+    Activity, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission, TaskState, call,
+    no_answer, path_text, refused,
 };
+use crate::error::{Context, Kind, OnFile, Result};
 use crate::files::atomic;
 use crate::settings::{HtcondorSettings, check_line, check_value};
 use crate::training::Interrupt;
@@ -54,10 +55,7 @@ pub(crate) struct Htcondor {
 
 impl Htcondor {
     /// HTCondor with these settings.
-    ///
-    /// # Errors
-    /// [`BatchError::Setting`] if no submit description can be made of them.
-    pub(crate) fn new(settings: HtcondorSettings) -> Result<Self, BatchError> {
+    pub(crate) fn new(settings: HtcondorSettings) -> Result<Self> {
         settings.check()?;
         Ok(Self {
             settings,
@@ -72,17 +70,12 @@ impl Htcondor {
         self
     }
 
-    fn ask(&self, command: &mut Command) -> Result<Said, BatchError> {
+    fn ask(&self, command: &mut Command) -> Result<Said> {
         call(command, Patience::ask(ASK, &self.interrupt))
     }
 
     /// Asks a schedd for jobs.
-    fn query(
-        &self,
-        schedd: Option<&str>,
-        which: &[&str],
-        attributes: &str,
-    ) -> Result<Vec<Value>, BatchError> {
+    fn query(&self, schedd: Option<&str>, which: &[&str], attributes: &str) -> Result<Vec<Value>> {
         let said = self.ask(command_on("condor_q", schedd).args(which).args([
             "-json",
             "-attributes",
@@ -90,16 +83,12 @@ impl Htcondor {
         ]))?;
         match parse_jobs(&said.out) {
             Some(jobs) if said.ok => Ok(jobs),
-            _ => Err(no_answer("condor_q", &said)),
+            _ => Err(no_answer("condor_q", said.reason())),
         }
     }
 
     /// The text of a submit description.
-    fn description(
-        &self,
-        job: &BatchJob<'_>,
-        submission: &Submission,
-    ) -> Result<String, BatchError> {
+    fn description(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
         let settings = &self.settings;
         let folder = literal(path_text(job.folder)?);
         let output = format!("{folder}/job_{:04}_$(block).out", submission.number);
@@ -181,13 +170,6 @@ fn command_on(name: &str, schedd: Option<&str>) -> Command {
     command
 }
 
-fn no_answer(command: &str, said: &Said) -> BatchError {
-    BatchError::NoAnswer {
-        command: command.to_owned(),
-        reason: said.reason(),
-    }
-}
-
 /// The name of a job's schedd, from an id `schedd#123.0#time`.
 fn schedd_of(jobs: &[Value]) -> Option<String> {
     let id = jobs.first()?.get("GlobalJobId")?.as_str()?;
@@ -205,13 +187,12 @@ impl BatchSystem for Htcondor {
         LARGEST
     }
 
-    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String, BatchError> {
+    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
         let text = self.description(job, submission)?;
         let file = job.folder.join(format!("job_{:04}.sub", submission.number));
-        atomic::write(&file, text.as_bytes()).map_err(|source| BatchError::Io {
-            path: file.clone(),
-            source,
-        })?;
+        atomic::write(&file, text.as_bytes())
+            .on(&file)
+            .of(Kind::Internal)?;
         let said = call(
             Command::new("condor_submit")
                 .arg("-terse")
@@ -222,12 +203,9 @@ impl BatchSystem for Htcondor {
         let Some(cluster) = parse_cluster(&said.out).filter(|_| said.ok) else {
             let may_pass = said.ok || MAY_PASS.iter().any(|text| said.err.contains(text));
             return Err(if may_pass {
-                no_answer("condor_submit", &said)
+                no_answer("condor_submit", said.reason())
             } else {
-                BatchError::Refused {
-                    command: "condor_submit".to_owned(),
-                    reason: said.reason(),
-                }
+                refused("condor_submit", said.reason())
             });
         };
         // without an answer the schedd of this machine is asked later on
@@ -241,7 +219,7 @@ impl BatchSystem for Htcondor {
         })
     }
 
-    fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
+    fn find(&self, name: &str) -> Result<Option<String>> {
         let constraint = format!("JobBatchName == \"{name}\"");
         let jobs = self.query(None, &["-constraint", &constraint], "ClusterId,GlobalJobId")?;
         let Some(cluster) = jobs.first().and_then(|job| job.get("ClusterId")?.as_u64()) else {
@@ -253,7 +231,7 @@ impl BatchSystem for Htcondor {
         }))
     }
 
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>, BatchError> {
+    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
         let mut schedds: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
         for id in submissions.iter().filter_map(|s| s.id.as_deref()) {
             let (cluster, schedd) = split(id);
@@ -304,7 +282,7 @@ impl BatchSystem for Htcondor {
         }
     }
 
-    fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
+    fn cancel(&self, submission: &Submission) -> Result<()> {
         let (id, schedd) = match submission.id.as_deref().map(split) {
             Some((cluster, schedd)) => (Some(cluster), schedd),
             None => (None, None),
@@ -333,7 +311,7 @@ impl BatchSystem for Htcondor {
         if said.ok || said.reason().contains("Couldn't find") {
             return Ok(());
         }
-        Err(no_answer("condor_rm", &said))
+        Err(no_answer("condor_rm", said.reason()))
     }
 
     fn is_id(&self, id: &str) -> bool {

@@ -6,8 +6,9 @@
 //! their files appear by rename.
 
 use super::blocks::Block;
+use crate::error::Result;
 use crate::rundir::{Claim, Claims, RunDirectory};
-use crate::training::{Checkpoint, Ledger, Member, StoreError, Unit};
+use crate::training::{Checkpoint, Ledger, Member, Unit};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
@@ -159,7 +160,7 @@ impl Ledger for RunLedger<'_> {
         Checkpoint::newest(&self.checkpoint(unit), |about| about.member == unit.member)
     }
 
-    fn save(&self, unit: Unit, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    fn save(&self, unit: Unit, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.write(&self.checkpoint(unit))
     }
 
@@ -171,7 +172,7 @@ impl Ledger for RunLedger<'_> {
         self.save_epochs
     }
 
-    fn finish(&self, unit: Unit, member: &Member) -> Result<(), StoreError> {
+    fn finish(&self, unit: Unit, member: &Member) -> Result<()> {
         member.write(&self.path(unit))?;
         Checkpoint::remove(&self.checkpoint(unit));
         let mut state = self.state();

@@ -18,13 +18,11 @@ pub(crate) use monitor::Monitor;
 pub(crate) use monitor::{describe, duration};
 pub(crate) use queue::Queue;
 
+use crate::error::Result;
 use std::path::Path;
 
 /// The work of a run, as executors see it.
 pub(crate) trait Work {
-    /// Why a block could not be trained.
-    type Error;
-
     /// The run directory.
     fn run(&self) -> &Path;
 
@@ -54,7 +52,7 @@ pub(crate) trait Work {
     ///
     /// # Errors
     /// What went wrong; finished members are kept.
-    fn train(&self, blocks: &[u32]) -> Result<(), Self::Error>;
+    fn train(&self, blocks: &[u32]) -> Result<()>;
 }
 
 /// Gets blocks trained somewhere.
@@ -63,5 +61,5 @@ pub(crate) trait Executor<W: Work> {
     ///
     /// # Errors
     /// What went wrong; finished members are kept.
-    fn execute(&self, work: &W) -> Result<(), W::Error>;
+    fn execute(&self, work: &W) -> Result<()>;
 }

@@ -1,8 +1,9 @@
 //! Blocks as tasks of a batch system: this process submits and follows them, and
 //! trains nothing itself.
 
-use super::system::{BatchError, BatchJob, BatchSystem, FollowSettings, Followed, Watcher, follow};
+use super::system::{BatchJob, BatchSystem, FollowSettings, Followed, Watcher, follow};
 use super::{Executor, Work};
+use crate::error::{Context, Error, Kind, OnFile, Result};
 use crate::rundir::Claims;
 use std::path::Path;
 use std::time::Duration;
@@ -24,21 +25,11 @@ impl<S: BatchSystem> Queue<S> {
     }
 }
 
-impl<S: BatchSystem, W: Work> Executor<W> for Queue<S>
-where
-    W::Error: From<BatchError>,
-{
-    fn execute(&self, work: &W) -> Result<(), W::Error> {
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|source| BatchError::Io {
-                path: path.to_owned(),
-                source,
-            })
-        };
-        let program = std::env::current_exe().map_err(|source| BatchError::Io {
-            path: "sideband".into(),
-            source,
-        })?;
+impl<S: BatchSystem, W: Work> Executor<W> for Queue<S> {
+    fn execute(&self, work: &W) -> Result<()> {
+        let absolute = |path: &Path| std::path::absolute(path).on(path).of(Kind::Internal);
+        let program = std::env::current_exe();
+        let program = program.on("sideband").of(Kind::Internal)?;
         let run = absolute(work.run())?;
         let job = BatchJob {
             program: &program,
@@ -54,13 +45,13 @@ where
         };
         // one coordinator at a time: two would submit every block twice
         let folder = run.join("batch").join("coordinator");
-        let io = |source| BatchError::Io {
-            path: folder.clone(),
-            source,
-        };
-        let claims = Claims::open(&folder, COORDINATOR_STALE).map_err(io)?;
-        let Some(_coordinator) = claims.claim(0).map_err(io)? else {
-            return Err(BatchError::Coordinated.into());
+        let claims = Claims::open(&folder, COORDINATOR_STALE);
+        let claims = claims.on(&folder).of(Kind::Internal)?;
+        let Some(_coordinator) = claims.claim(0).on(&folder).of(Kind::Internal)? else {
+            return Err(Error::internal(
+                "another process follows this run's jobs already; wait for it, or help with \
+                 `sideband worker` on the run directory",
+            ));
         };
         let followed = follow(
             &self.system,

@@ -14,9 +14,10 @@
 //! (`sacct`) is asked only for what these no longer know, and may be missing.
 
 use super::system::{
-    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission,
-    TaskState, call, compress, path_text,
+    Activity, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission, TaskState, call,
+    compress, no_answer, path_text, refused,
 };
+use crate::error::{Context, Kind, OnFile, Result};
 use crate::files::atomic;
 use crate::settings::{SlurmSettings, TimeLimit, check_line, check_value};
 use crate::training::Interrupt;
@@ -76,10 +77,7 @@ pub(crate) struct Slurm {
 
 impl Slurm {
     /// Slurm with these settings.
-    ///
-    /// # Errors
-    /// [`BatchError::Setting`] if no job script can be made of them.
-    pub(crate) fn new(settings: SlurmSettings) -> Result<Self, BatchError> {
+    pub(crate) fn new(settings: SlurmSettings) -> Result<Self> {
         settings.check()?;
         Ok(Self {
             settings,
@@ -94,7 +92,7 @@ impl Slurm {
         self
     }
 
-    fn ask(&self, command: &mut Command) -> Result<Said, BatchError> {
+    fn ask(&self, command: &mut Command) -> Result<Said> {
         call(command, Patience::ask(ASK, &self.interrupt))
     }
 
@@ -127,7 +125,7 @@ impl Slurm {
     }
 
     /// The text of a job script.
-    fn script(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String, BatchError> {
+    fn script(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
         let settings = &self.settings;
         let mut lines = vec![
             "#!/bin/bash".to_owned(),
@@ -197,13 +195,6 @@ fn split(id: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn no_answer(command: &str, said: &Said) -> BatchError {
-    BatchError::NoAnswer {
-        command: command.to_owned(),
-        reason: said.reason(),
-    }
-}
-
 /// Whether it is said that there is no such job, which is an answer.
 fn is_gone(said: &Said) -> bool {
     said.err.contains("Invalid job id")
@@ -218,13 +209,12 @@ impl BatchSystem for Slurm {
         self.settings.array_size
     }
 
-    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String, BatchError> {
+    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
         let text = self.script(job, submission)?;
         let script = job.folder.join(format!("job_{:04}.sh", submission.number));
-        atomic::write(&script, text.as_bytes()).map_err(|source| BatchError::Io {
-            path: script.clone(),
-            source,
-        })?;
+        atomic::write(&script, text.as_bytes())
+            .on(&script)
+            .of(Kind::Internal)?;
         let tasks: Vec<_> = submission
             .blocks
             .iter()
@@ -248,16 +238,13 @@ impl BatchSystem for Slurm {
         }
         let may_pass = said.ok || MAY_PASS.iter().any(|text| said.err.contains(text));
         Err(if may_pass {
-            no_answer("sbatch", &said)
+            no_answer("sbatch", said.reason())
         } else {
-            BatchError::Refused {
-                command: "sbatch".to_owned(),
-                reason: said.reason(),
-            }
+            refused("sbatch", said.reason())
         })
     }
 
-    fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
+    fn find(&self, name: &str) -> Result<Option<String>> {
         let mut command = self.command("squeue");
         command
             .args(["--noheader", "--states=all", "--format=%F"])
@@ -267,7 +254,7 @@ impl BatchSystem for Slurm {
         }
         let said = self.ask(&mut command)?;
         if !said.ok {
-            return Err(no_answer("squeue", &said));
+            return Err(no_answer("squeue", said.reason()));
         }
         Ok(said
             .out
@@ -277,7 +264,7 @@ impl BatchSystem for Slurm {
             .map(ToOwned::to_owned))
     }
 
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>, BatchError> {
+    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
         let mut clusters: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
         for id in submissions.iter().filter_map(|s| s.id.as_deref()) {
             let (job, cluster) = split(id);
@@ -292,7 +279,7 @@ impl BatchSystem for Slurm {
                     .arg("--format=%i|%j|%T|%r"),
             )?;
             if !said.ok && !is_gone(&said) {
-                return Err(no_answer("squeue", &said));
+                return Err(no_answer("squeue", said.reason()));
             }
             texts.insert(cluster, said.out);
         }
@@ -356,7 +343,7 @@ impl BatchSystem for Slurm {
         }
     }
 
-    fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
+    fn cancel(&self, submission: &Submission) -> Result<()> {
         let (id, cluster) = match submission.id.as_deref().map(split) {
             Some((job, cluster)) => (Some(job), cluster),
             None => (None, None),
@@ -375,7 +362,7 @@ impl BatchSystem for Slurm {
         }
         let said = self.ask(&mut command)?;
         if !said.ok && !is_gone(&said) {
-            return Err(no_answer("squeue", &said));
+            return Err(no_answer("squeue", said.reason()));
         }
         for job in own_jobs(&said.out, id, &submission.name, user.as_deref()) {
             let mut command = self.command_on("scancel", cluster);
@@ -385,7 +372,7 @@ impl BatchSystem for Slurm {
             }
             let said = self.ask(command.arg(&job))?;
             if !said.ok && !is_gone(&said) {
-                return Err(no_answer("scancel", &said));
+                return Err(no_answer("scancel", said.reason()));
             }
         }
         Ok(())

@@ -24,13 +24,12 @@ pub(crate) use list::{compress, expand};
 
 pub(super) use call::{Patience, Said, call, path_text};
 
-use crate::files::{atomic, regular};
-use crate::settings::SettingError;
+use crate::error::{Error, Kind, Result};
+use crate::files::regular;
+use std::fmt::Display;
 use std::fmt::Write as _;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use thiserror::Error;
 
 /// Lines of a task's output that an error repeats.
 const TAIL_LINES: usize = 5;
@@ -41,76 +40,29 @@ const TAIL_BYTES: u64 = 1 << 28;
 /// Blocks that an error describes one by one.
 const LISTED: usize = 10;
 
-/// Why blocks could not be followed to their end.
-#[derive(Debug, Error)]
-pub(crate) enum BatchError {
-    /// A setting that cannot be given to the batch system.
-    #[error(transparent)]
-    Setting(#[from] SettingError),
-    /// Another process follows the jobs.
-    #[error(
-        "another process follows this run's jobs already; wait for it, or help with \
-         `sideband worker` on the run directory"
-    )]
-    Coordinated,
-    /// A path that cannot be given to the batch system.
-    #[error("{path:?} {reason}; move the run to another folder")]
-    Path { path: PathBuf, reason: &'static str },
-    /// The file system refused.
-    #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
-    Io { path: PathBuf, source: io::Error },
-    /// A command of the batch system is not installed.
-    #[error("cannot start {command}: {source}; run this on a machine that can submit jobs")]
-    Missing { command: String, source: io::Error },
-    /// The batch system does not answer; it may later.
-    #[error("{command}: {reason}")]
-    NoAnswer {
-        command: String,
-        /// What it said, or how long it was waited for.
-        reason: String,
-    },
-    /// The batch system does not take the job.
-    #[error("{command} refused the job: {reason}")]
-    Refused { command: String, reason: String },
-    /// The batch system was asked for too long.
-    #[error(
-        "no answer from {system} for {minutes} min, at last: {reason}; submitted jobs go on; \
-         run the same command again to follow them"
-    )]
-    Silent {
-        system: &'static str,
-        /// Time since its last answer, min.
-        minutes: u64,
-        reason: String,
-    },
-    /// `jobs.json` is damaged.
-    #[error(
-        "{path}: not readable: {reason}; see that no job of this run is left in the queue, \
-         then delete the file", path = path.display()
-    )]
-    Damaged { path: PathBuf, reason: String },
-    /// The run has jobs in another batch system.
-    #[error(
-        "{path} has jobs of {found}, not of {expected}: follow them with {found}, \
-         or cancel them and delete the file", path = path.display()
-    )]
-    OtherSystem {
-        path: PathBuf,
-        found: String,
-        /// The batch system that was asked for.
-        expected: &'static str,
-    },
-    /// Blocks that ended too often without being done.
-    #[error("{} of the blocks did not finish ({}):\n{}run the same command again to try once more",
-            .0.len(), compress(&.0.iter().map(|f| f.block).collect::<Vec<_>>()), list(.0))]
-    GivenUp(Vec<FailedBlock>),
+/// The batch system does not answer; it may later. What it said, or how long it was
+/// waited for.
+pub(super) fn no_answer(command: &str, reason: impl Display) -> Error {
+    Error::new(Kind::NoAnswer, format!("{command}: {reason}"))
 }
 
-impl BatchError {
-    /// Whether the same call may succeed later.
-    fn passes(&self) -> bool {
-        matches!(self, Self::NoAnswer { .. })
-    }
+/// The batch system does not take the job.
+pub(super) fn refused(command: &str, reason: impl Display) -> Error {
+    Error::new(
+        Kind::Refused,
+        format!("{command} refused the job: {reason}"),
+    )
+}
+
+/// Blocks that ended too often without being done.
+fn given_up(failed: &[FailedBlock]) -> Error {
+    let blocks: Vec<u32> = failed.iter().map(|f| f.block).collect();
+    Error::internal(format!(
+        "{} of the blocks did not finish ({}):\n{}run the same command again to try once more",
+        failed.len(),
+        compress(&blocks),
+        list(failed)
+    ))
 }
 
 /// A block that was given up.
@@ -245,20 +197,20 @@ pub(crate) trait BatchSystem {
     /// `base + i` is task i.
     ///
     /// # Errors
-    /// [`BatchError::NoAnswer`] if it is not known whether the job was accepted,
-    /// [`BatchError::Refused`] if it was not, others if it was not even tried.
-    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String, BatchError>;
+    /// [`Kind::NoAnswer`] if it is not known whether the job was accepted,
+    /// [`Kind::Refused`] if it was not, others if it was not even tried.
+    fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String>;
     /// The number of a job by its name, also if it has ended lately.
     ///
     /// # Errors
-    /// [`BatchError::NoAnswer`] as a rule.
-    fn find(&self, name: &str) -> Result<Option<String>, BatchError>;
+    /// [`Kind::NoAnswer`] as a rule.
+    fn find(&self, name: &str) -> Result<Option<String>>;
     /// Tasks that wait, run, are held or suspended, for each of the submissions.
     /// All submissions have a number.
     ///
     /// # Errors
-    /// [`BatchError::NoAnswer`] as a rule; that a job is gone is no error.
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>, BatchError>;
+    /// [`Kind::NoAnswer`] as a rule; that a job is gone is no error.
+    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>>;
     /// How the tasks of some blocks ended, as far as it can be found out.
     fn endings(&self, submission: &Submission, blocks: &[u32]) -> Vec<Ending>;
     /// Where the task of a block writes to.
@@ -271,8 +223,8 @@ pub(crate) trait BatchSystem {
     /// the system itself says is of this name, number and user.
     ///
     /// # Errors
-    /// [`BatchError::NoAnswer`] as a rule; that a job is gone is no error.
-    fn cancel(&self, submission: &Submission) -> Result<(), BatchError>;
+    /// [`Kind::NoAnswer`] as a rule; that a job is gone is no error.
+    fn cancel(&self, submission: &Submission) -> Result<()>;
 }
 
 /// How blocks are followed.

@@ -3,10 +3,11 @@
 
 use super::options::CancelArguments;
 use super::run::go_to;
-use super::{Done, Exit, Failure, print};
+use super::{Done, print};
 use crate::batch::htcondor::Htcondor;
 use crate::batch::slurm::Slurm;
 use crate::batch::system::cancel as cancel_jobs;
+use crate::error::Error;
 use crate::settings::ExecutorKind;
 
 pub(super) fn cancel(arguments: &CancelArguments) -> Done {
@@ -21,13 +22,10 @@ pub(super) fn cancel(arguments: &CancelArguments) -> Done {
             cancel_jobs(&Htcondor::new(config.htcondor.clone())?, name, &folder)?
         }
         ExecutorKind::Local => {
-            return Err(Failure {
-                exit: Exit::Usage,
-                message: "the run is not in a batch system; stop it where it was started (Ctrl-C)"
-                    .to_owned(),
-            });
+            return Err(Error::usage(
+                "the run is not in a batch system; stop it where it was started (Ctrl-C)",
+            ));
         }
     };
-    print(&format!("{jobs} jobs cancelled"))?;
-    Ok(Exit::Ok)
+    print(&format!("{jobs} jobs cancelled"))
 }

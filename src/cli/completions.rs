@@ -1,7 +1,7 @@
 //! `sideband completions`
 
 use super::options::{CompletionsArguments, Options};
-use super::{Done, Exit, print_as_it_is};
+use super::{Done, print_as_it_is};
 use clap::CommandFactory;
 
 pub(super) fn completions(arguments: &CompletionsArguments) -> Done {
@@ -12,6 +12,5 @@ pub(super) fn completions(arguments: &CompletionsArguments) -> Done {
         "sideband",
         &mut script,
     );
-    print_as_it_is(String::from_utf8_lossy(&script).trim_end())?;
-    Ok(Exit::Ok)
+    print_as_it_is(String::from_utf8_lossy(&script).trim_end())
 }

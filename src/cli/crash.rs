@@ -2,7 +2,8 @@
 //! panics of decoders and backends are caught where they happen and become
 //! errors there; none of them is printed.
 
-use super::{Done, Exit, Failure};
+use super::{Done, Exit};
+use crate::error::Error;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::sync::{Mutex, PoisonError};
 
@@ -21,33 +22,30 @@ fn note(info: &PanicHookInfo<'_>) {
 /// thread, say what happened and where.
 pub(super) fn guard(work: impl FnOnce() -> Done) -> Done {
     set_hook(Box::new(note));
-    let mut failure = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Err(failure)) if failure.exit == Exit::Internal => failure,
+    let error = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Err(error)) if Exit::from(error.kind()) == Exit::Internal => error,
         Ok(done) => return done,
-        Err(_) => Failure {
-            exit: Exit::Internal,
-            message: "a fault of the program, please report it".to_owned(),
-        },
+        Err(_) => Error::internal("a fault of the program, please report it"),
     };
-    if let Some(said) = LAST.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        failure.message = format!("{}: {said}", failure.message);
-    }
-    Err(failure)
+    Err(error.map(
+        |text| match LAST.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(said) => format!("{text}: {said}"),
+            None => text,
+        },
+    ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn a_panic_becomes_an_internal_error_with_its_place() {
-        let failure = guard(|| std::panic::panic_any("no such bin".to_owned())).unwrap_err();
-        assert_eq!(failure.exit, Exit::Internal);
-        assert!(
-            failure.message.contains("no such bin"),
-            "{}",
-            failure.message
-        );
-        assert!(failure.message.contains("crash.rs"), "{}", failure.message);
+        let error = guard(|| std::panic::panic_any("no such bin".to_owned())).unwrap_err();
+        assert_eq!(error.kind(), Kind::Internal);
+        let text = error.to_string();
+        assert!(text.contains("no such bin"), "{text}");
+        assert!(text.contains("crash.rs"), "{text}");
     }
 }

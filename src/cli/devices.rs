@@ -1,6 +1,6 @@
 //! `sideband devices`
 
-use super::{Done, Exit, print, table};
+use super::{Done, print, table};
 use sideband_networks::list_devices;
 
 pub(super) fn devices() -> Done {
@@ -11,6 +11,5 @@ pub(super) fn devices() -> Done {
             vec![d.name, usable.to_owned(), d.description]
         })
         .collect();
-    print(&table(&["device", "usable", "what"], &rows))?;
-    Ok(Exit::Ok)
+    print(&table(&["device", "usable", "what"], &rows))
 }

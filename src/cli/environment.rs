@@ -2,7 +2,7 @@
 //! they say can be: a number of threads or a size of stacks that no machine has
 //! would hang or end the program.
 
-use super::{Exit, Failure};
+use crate::error::{Error, Result};
 use crate::files::terminal;
 use crate::settings::THREADS;
 
@@ -13,22 +13,19 @@ const STACK: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 30;
 ///
 /// # Errors
 /// With what to change, if a variable cannot be passed over.
-pub(super) fn check() -> Result<(), Failure> {
+pub(super) fn check() -> Result<()> {
     let number = |name: &str| -> Option<u64> {
         let text = std::env::var(name).ok()?;
         // a number that is longer than any is none to its reader, too
         text.trim().parse().ok()
     };
     if let Some(bytes) = number("RUST_MIN_STACK").filter(|bytes| !STACK.contains(bytes)) {
-        return Err(Failure {
-            exit: Exit::Usage,
-            message: format!(
-                "RUST_MIN_STACK={bytes}: threads cannot work with such a stack; unset it, or set \
-                 it to {} to {} bytes",
-                STACK.start(),
-                STACK.end()
-            ),
-        });
+        return Err(Error::usage(format!(
+            "RUST_MIN_STACK={bytes}: threads cannot work with such a stack; unset it, or set it \
+             to {} to {} bytes",
+            STACK.start(),
+            STACK.end()
+        )));
     }
     for name in ["RAYON_NUM_THREADS", "RAYON_RS_NUM_CPUS"] {
         let Some(threads) = number(name).filter(|n| *n > THREADS as u64) else {

@@ -1,7 +1,8 @@
 //! `sideband inspect`
 
 use super::options::InspectArguments;
-use super::{Done, Exit, Failure, print, print_json, table};
+use super::{Done, Exit, print, print_json, table};
+use crate::error::{Context, Error, Kind};
 use crate::events::{Dataset, summarise};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
@@ -9,7 +10,6 @@ use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::rundir::{RunDirectory, State};
 use crate::settings::{Experiment, Measurement};
-use crate::workflow::PlanError;
 use sideband_numerics::Number;
 use std::path::Path;
 
@@ -18,7 +18,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
     if path.is_dir() {
         return inspect_run(path, arguments.json);
     }
-    let data = |e| PlanError::data(arguments.path.clone(), e);
+    let data = |e: Error| e.at_key(&arguments.path);
     let dataset =
         Dataset::open(std::slice::from_ref(&arguments.path), Path::new("")).map_err(data)?;
     let columns = summarise(&dataset).map_err(data)?;
@@ -28,7 +28,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
             "rows": dataset.rows(),
             "columns": columns,
         });
-        return json(&value);
+        return print_json(&value);
     }
     let number = |v: Option<Number>| match v {
         None => "–".to_owned(),
@@ -60,20 +60,7 @@ pub(super) fn inspect(arguments: &InspectArguments) -> Done {
     let header = [
         "column", "type", "min", "mean", "max", "null", "NaN", "inf", "zero", "negative",
     ];
-    print(&table(&header, &rows))?;
-    Ok(Exit::Ok)
-}
-
-fn json(value: &impl serde::Serialize) -> Done {
-    print_json(value)?;
-    Ok(Exit::Ok)
-}
-
-fn internal(error: serde_json::Error) -> Failure {
-    Failure {
-        exit: Exit::Internal,
-        message: error.to_string(),
-    }
+    print(&table(&header, &rows))
 }
 
 /// Describes a measurement: its model, how far it has come, and what it found.
@@ -86,7 +73,7 @@ fn inspect_measurement(
     let progress = MeasurementProgress::read(root, experiment)?;
     let result = read_result(root)?;
     if as_json {
-        return json(&serde_json::json!({
+        return print_json(&serde_json::json!({
             "experiment": measurement.experiment.name,
             "interest": measurement.measurement.interest,
             "reference": measurement.measurement.reference,
@@ -122,18 +109,16 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         return inspect_measurement(&directory, &experiment, measurement, as_json);
     }
     let Some(manifest) = directory.manifest()? else {
-        return Err(Failure {
-            exit: Exit::Data,
-            message: format!("{} has no manifest.json yet", path.display()),
-        });
+        let path = path.display();
+        return Err(Error::data(format!("{path} has no manifest.json yet")));
     };
     let has_result = directory.metrics_path().is_file();
     if as_json {
-        let mut value = serde_json::to_value(&manifest).map_err(internal)?;
+        let mut value = serde_json::to_value(&manifest).of(Kind::Internal)?;
         if has_result && let Ok(metrics) = read_metrics(&directory) {
-            value["verdict"] = to_value(&metrics.verdict).map_err(internal)?;
+            value["verdict"] = to_value(&metrics.verdict).of(Kind::Internal)?;
         }
-        return json(&value);
+        return print_json(&value);
     }
     let config = directory.config()?;
     let state = match manifest.state {

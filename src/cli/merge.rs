@@ -2,7 +2,8 @@
 
 use super::options::MergeArguments;
 use super::run::{go_to, stop_on_signal, to_result};
-use super::{Done, Exit, Failure, print};
+use super::{Done, Exit, print};
+use crate::error::{Context, Kind, Result};
 use crate::rundir::RunDirectory;
 use crate::workflow::{RunOptions, merge as merge_runs};
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
         .others
         .iter()
         .map(|path| Ok(RunDirectory::open(&absolute(path)?)?))
-        .collect::<Result<Vec<_>, Failure>>()?;
+        .collect::<Result<Vec<_>>>()?;
     let root = go_to(&arguments.run)?;
     let merged = merge_runs(&root, &others)?;
     print(&format!(
@@ -36,9 +37,6 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
 }
 
 /// The path as it stays true in another folder.
-fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|e| Failure {
-        exit: Exit::Internal,
-        message: format!("{}: {e}", path.display()),
-    })
+fn absolute(path: &std::path::Path) -> Result<PathBuf> {
+    std::path::absolute(path).at(Kind::Internal, path.display())
 }

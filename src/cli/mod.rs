@@ -21,6 +21,7 @@ mod worker;
 
 pub(crate) use exit::Exit;
 
+use crate::error::{Context, Error, Kind, Result};
 use crate::files::{terminal, to_text};
 use clap::Parser;
 use options::{Command, Options};
@@ -61,46 +62,35 @@ pub fn main() -> Exit {
     });
     match done {
         Ok(exit) => exit,
-        Err(failure) => {
-            terminal::say(&format!("error: {}", failure.message));
-            failure.exit
+        Err(error) => {
+            terminal::say(&format!("error: {error}"));
+            error.kind().into()
         }
     }
 }
 
-/// An error on its way to the user.
-#[derive(Debug)]
-struct Failure {
-    exit: Exit,
-    message: String,
-}
+type Done = Result<Exit>;
 
-type Done = Result<Exit, Failure>;
-
-/// Prints a result.
-fn print(text: &str) -> Result<(), Failure> {
+/// Prints a result, after which all is well.
+fn print(text: &str) -> Done {
     print_as_it_is(&terminal::escape(text))
 }
 
 /// Prints a result as JSON.
-fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
-    let text = to_text(value, true).map_err(|e| Failure {
-        exit: Exit::Internal,
-        message: e.to_string(),
-    })?;
+fn print_json(value: &impl serde::Serialize) -> Done {
+    let text = to_text(value, true).of(Kind::Internal)?;
     print_as_it_is(&terminal::escape_json(&text))
 }
 
 /// Prints text that is the program's own.
-fn print_as_it_is(text: &str) -> Result<(), Failure> {
+fn print_as_it_is(text: &str) -> Done {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{text}").and_then(|()| out.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure {
-            exit: Exit::Internal,
-            message: format!("cannot write to stdout: {error}"),
-        }),
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::internal(format!("cannot write to stdout: {error}")))
+        }
         // a reader that has seen enough is no error
-        _ => Ok(()),
+        _ => Ok(Exit::Ok),
     }
 }
 

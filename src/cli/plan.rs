@@ -2,8 +2,9 @@
 
 use super::options::PlanArguments;
 use super::run::resolve;
-use super::{Done, Exit, Failure, print, table};
+use super::{Done, Exit, print, table};
 use crate::batch::duration;
+use crate::error::{Error, Result};
 use crate::measurement::describe_measurement;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use crate::settings::Experiment;
@@ -70,7 +71,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
 struct Folder(Option<TempDir>);
 
 impl Folder {
-    fn of(experiment: &Experiment) -> Result<Self, Failure> {
+    fn of(experiment: &Experiment) -> Result<Self> {
         let generates = experiment
             .measurement
             .as_ref()
@@ -86,13 +87,12 @@ impl Folder {
             builder.permissions(std::fs::Permissions::from_mode(0o700));
         }
         let made = builder.tempdir();
-        made.map(|folder| Self(Some(folder))).map_err(|e| Failure {
-            exit: Exit::Internal,
-            message: format!(
+        made.map(|folder| Self(Some(folder))).map_err(|e| {
+            Error::internal(format!(
                 "no temporary folder can be made in {}: {e}; set TMPDIR to one that can be \
                  written to",
                 std::env::temp_dir().display()
-            ),
+            ))
         })
     }
 

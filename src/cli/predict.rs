@@ -1,7 +1,7 @@
 //! `sideband predict`
 
 use super::options::PredictArguments;
-use super::{Done, Exit, print};
+use super::{Done, print};
 use crate::workflow::{PredictOptions, predict as predict_events};
 use std::io::Write as _;
 
@@ -24,6 +24,5 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         n => format!(", {n} of them without a prediction (null)"),
     };
     let (events, out) = (done.events, arguments.out.display());
-    print(&format!("{events} events in {out}{without}"))?;
-    Ok(Exit::Ok)
+    print(&format!("{events} events in {out}{without}"))
 }

@@ -1,15 +1,17 @@
 //! `sideband run`
 
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
-use super::{Done, Exit, Failure, print};
+use super::{Done, Exit, print};
+use crate::error::{Context, Error, Kind, Result};
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
+use crate::report::EnsembleEnd;
 use crate::report::page::Status;
 use crate::report::verdict;
 use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{RunDirectory, State};
 use crate::settings::{Experiment, load_experiment};
 use crate::training::Interrupt;
-use crate::workflow::{Ended, EnsembleEnd, RunOptions, run as run_experiment};
+use crate::workflow::{Ended, RunOptions, run as run_experiment};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,10 +60,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 }
 
 /// Says what a measurement found and where it lies.
-pub(super) fn print_measurement(
-    result: &MeasurementResult,
-    directory: &RunDirectory,
-) -> Result<(), Failure> {
+pub(super) fn print_measurement(result: &MeasurementResult, directory: &RunDirectory) -> Done {
     for line in measurement_verdict(result) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
@@ -81,7 +80,7 @@ fn mark(status: Status) -> &'static str {
 }
 
 /// The experiment with what the command line puts on top of it.
-pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure> {
+pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
     let mut settings = arguments.set.clone();
     if let Some(device) = &arguments.device {
         settings.push(format!("device.name={device:?}"));
@@ -96,33 +95,25 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment, Failure
 
 /// Opens a run and goes to the folder it was started in, from which its data
 /// paths start.
-pub(super) fn go_to(run: &Path) -> Result<RunDirectory, Failure> {
-    let failed = |path: &Path, e: &std::io::Error| Failure {
-        exit: Exit::Data,
-        message: format!("{}: {e}", path.display()),
-    };
-    let path = std::path::absolute(run).map_err(|e| failed(run, &e))?;
+pub(super) fn go_to(run: &Path) -> Result<RunDirectory> {
+    let path = std::path::absolute(run).at(Kind::Data, run.display())?;
     let root = RunDirectory::open(&path)?;
     root.check_links()?;
     if let Some(matrix) = root.matrix() {
-        return Err(Failure {
-            exit: Exit::Usage,
-            message: format!(
-                "{} is one ensemble of a matrix; name the directory of all of them, {}",
-                path.display(),
-                matrix.display()
-            ),
-        });
+        return Err(Error::usage(format!(
+            "{} is one ensemble of a matrix; name the directory of all of them, {}",
+            path.display(),
+            matrix.display()
+        )));
     }
     if let Some(base) = root.manifest()?.and_then(|m| m.base) {
         let base = PathBuf::from(base);
-        std::env::set_current_dir(&base).map_err(|e| Failure {
-            exit: Exit::Data,
-            message: format!(
+        std::env::set_current_dir(&base).map_err(|e| {
+            Error::data(format!(
                 "the run was started in {}, from which its data paths start: {e}; run its \
                  config.toml with --out in the folder that has the data",
                 base.display()
-            ),
+            ))
         })?;
     }
     Ok(root)
@@ -161,12 +152,11 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
             Ok(Exit::Ok)
         }
         State::Interrupted | State::Running => {
-            let (why, exit) = if interrupt.is_by_time() {
-                ("time limit reached", Exit::TimeLimit)
-            } else if interrupt.is_raised() {
-                ("interrupted", Exit::Interrupted)
-            } else {
-                ("members are missing", Exit::Partial)
+            let exit = exit_of_part(interrupt);
+            let why = match exit {
+                Exit::TimeLimit => "time limit reached",
+                Exit::Interrupted => "interrupted",
+                _ => "members are missing",
             };
             print(&format!(
                 "{why}; what is finished is in {path}, run the same command again to go on"
@@ -179,42 +169,42 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     }
 }
 
+/// The exit code where members are missing.
+pub(super) fn exit_of_part(interrupt: &Interrupt) -> Exit {
+    match interrupt.is_raised() {
+        true => interrupt.kind().into(),
+        false => Exit::Partial,
+    }
+}
+
 /// Whether the numbers of an ensemble are none to be used.
 fn is_no_result(end: &EnsembleEnd) -> bool {
     let verdict = end.metrics.as_ref().map(|m| m.verdict.state);
     verdict == Some(VerdictState::NotFinite)
 }
 
-/// The exit code of one ensemble that has its result.
-pub(super) fn exit_of(end: &EnsembleEnd) -> Exit {
-    if is_no_result(end) {
-        Exit::Data
-    } else {
-        Exit::Ok
-    }
-}
-
 /// Says how one ensemble ended.
-pub(super) fn print_ensemble(end: &EnsembleEnd) -> Result<(), Failure> {
+pub(super) fn print_ensemble(end: &EnsembleEnd) -> Done {
     if let Some(error) = &end.error {
         print(&format!("error   {error}"))?;
     }
     let Some(metrics) = &end.metrics else {
-        return Ok(());
+        return Ok(Exit::Ok);
     };
     for line in verdict(metrics, &end.config) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
     print(&format!("result  {}", end.directory.path().display()))?;
-    print(&format!(
+    let exit = print(&format!(
         "report  {}",
         end.directory.report_path().display()
-    ))
+    ))?;
+    Ok(if is_no_result(end) { Exit::Data } else { exit })
 }
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends at once; a time
 /// limit asks to stop as well.
-pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>, Failure> {
+pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>> {
     let interrupt = Arc::new(Interrupt::default());
     let raised = Arc::clone(&interrupt);
     ctrlc::set_handler(move || {
@@ -222,10 +212,7 @@ pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interr
             std::process::exit(Exit::Interrupted as i32);
         }
     })
-    .map_err(|e| Failure {
-        exit: Exit::Internal,
-        message: format!("cannot listen to signals: {e}"),
-    })?;
+    .at(Kind::Internal, "cannot listen to signals")?;
     if let Some(seconds) = arguments.time_limit {
         let raised = Arc::clone(&interrupt);
         // ends with the process

@@ -1,8 +1,7 @@
 //! `sideband schema`
 
-use super::{Done, Exit, print};
+use super::{Done, print};
 
 pub(super) fn schema() -> Done {
-    print(&format!("{:#}", crate::settings::schema()))?;
-    Ok(Exit::Ok)
+    print(&format!("{:#}", crate::settings::schema()))
 }

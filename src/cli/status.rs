@@ -74,8 +74,7 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
         if let Some(measurement) = &measurement {
             value["measurement"] = json!(measurement);
         }
-        print_json(&value)?;
-        return Ok(Exit::Ok);
+        return print_json(&value);
     }
     let (there, total) = rows
         .iter()

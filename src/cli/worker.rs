@@ -2,8 +2,8 @@
 //! directory.
 
 use super::options::WorkerArguments;
-use super::run::{go_to, stop_on_signal};
-use super::{Done, Exit, print};
+use super::run::{exit_of_part, go_to, stop_on_signal};
+use super::{Done, print};
 use crate::workflow::{RunOptions, work};
 use std::path::PathBuf;
 
@@ -30,15 +30,8 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
         None => "every block".to_owned(),
     };
     if worked.is_done {
-        print(&format!("{what} is done"))?;
-        return Ok(Exit::Ok);
+        return print(&format!("{what} is done"));
     }
     print(&format!("{what}: not all is done, start again to go on"))?;
-    Ok(if interrupt.is_by_time() {
-        Exit::TimeLimit
-    } else if interrupt.is_raised() {
-        Exit::Interrupted
-    } else {
-        Exit::Partial
-    })
+    Ok(exit_of_part(&interrupt))
 }

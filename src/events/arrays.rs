@@ -2,12 +2,12 @@
 //! threads fill at once: each has a [`Room`] of its own. Rooms that were not
 //! filled leave gaps, which [`Arrays::close_up`] removes.
 
+use crate::error::{Error, Result};
 use std::mem;
 use std::path::PathBuf;
 
 use bytemuck::Zeroable;
 
-use super::error::DataError;
 use super::ids::{IdColumn, Ids};
 use super::losses::{Loss, LossKind};
 use super::memory;
@@ -43,9 +43,7 @@ pub(super) struct Room<'a> {
 }
 
 impl Arrays {
-    /// # Errors
-    /// [`DataError::NoRoom`] where the system has no such room.
-    pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self, DataError> {
+    pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self> {
         let width = request.features.len();
         let columns = request.columns.iter().map(|_| memory::zeros(room, 1));
         let id_columns = request.id_columns().iter().map(|_| memory::zeros(room, 1));
@@ -74,10 +72,7 @@ impl Arrays {
     }
 
     /// Makes room for `room` events, of which the first `events` are kept.
-    ///
-    /// # Errors
-    /// [`DataError::NoRoom`] where the system has no such room.
-    pub(super) fn grow(&mut self, events: usize, room: usize) -> Result<(), DataError> {
+    pub(super) fn grow(&mut self, events: usize, room: usize) -> Result<()> {
         grow(&mut self.features, events, room, self.width)?;
         grow(&mut self.weights, events, room, 1)?;
         for column in &mut self.columns {
@@ -183,7 +178,7 @@ fn grow<T: Zeroable + Copy>(
     events: usize,
     room: usize,
     width: usize,
-) -> Result<(), DataError> {
+) -> Result<()> {
     let mut longer = memory::zeros(room, width)?;
     longer[..events * width].copy_from_slice(&array[..events * width]);
     *array = longer;
@@ -389,7 +384,7 @@ impl Counts {
         &self,
         request: &ScanRequest,
         path: impl Fn(usize) -> PathBuf,
-    ) -> Result<(), DataError> {
+    ) -> Result<()> {
         let mut lacking = self.lacking(request);
         let Some((reason, rows, file, row)) = lacking.next() else {
             return Ok(());
@@ -401,13 +396,12 @@ impl Counts {
             true => String::new(),
             false => format!(" (also {})", others.join(", ")),
         };
-        Err(DataError::Missing {
-            what: what(reason, request),
-            rows,
-            path: path(file),
-            row,
-            others,
-        })
+        let what = what(reason, request);
+        Err(Error::data(format!(
+            "{what} on {rows} of the selected rows, first on row {row} of {}{others}; select \
+             such rows away, or set data.on_missing = \"drop\" to leave them out and count them",
+            path(file).display()
+        )))
     }
 }
 

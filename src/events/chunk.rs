@@ -1,10 +1,10 @@
 //! A few thousand rows of columns as numbers, and what was derived from them.
 
+use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use super::error::DataError;
 use sideband_numerics::expression::Lane;
 
 /// Columns of equal length, by name. Definitions evaluated on the chunk stay in
@@ -45,14 +45,14 @@ impl ColumnChunk {
     }
 
     /// Adds a column of as many floating-point values as the chunk has rows.
-    pub fn insert(&mut self, name: impl Into<String>, values: Vec<f64>) -> Result<(), DataError> {
+    pub fn insert(&mut self, name: impl Into<String>, values: Vec<f64>) -> Result<()> {
         let name = name.into();
         if values.len() != self.rows {
-            return Err(DataError::ChunkLength {
-                column: name,
-                found: values.len(),
-                expected: self.rows,
-            });
+            return Err(Error::data(format!(
+                "column `{name}` has {} rows in a chunk of {}",
+                values.len(),
+                self.rows
+            )));
         }
         self.insert_lane(name, Lane::real(values, None));
         Ok(())

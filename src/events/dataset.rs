@@ -1,5 +1,6 @@
 //! A set of event files with one schema: which files, which columns.
 
+use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -7,7 +8,6 @@ use arrow::datatypes::DataType;
 
 use super::convert::integer_sign;
 use super::definitions::Compiled;
-use super::error::DataError;
 use super::file::{EventFile, is_numeric};
 use super::glob::find;
 use sideband_numerics::expression::nearest;
@@ -31,11 +31,15 @@ pub struct Dataset {
     columns: Vec<ColumnInfo>,
 }
 
+fn no_patterns() -> Error {
+    Error::data("no file is named; give at least one path or pattern")
+}
+
 impl Dataset {
     /// Finds and opens the files of `patterns`: paths or globs, relative to
     /// `base`. The format is recognised by content. Only what describes the
     /// files is read.
-    pub fn open(patterns: &[String], base: &Path) -> Result<Self, DataError> {
+    pub fn open(patterns: &[String], base: &Path) -> Result<Self> {
         let mut paths = BTreeSet::new();
         for pattern in patterns {
             paths.extend(find(pattern, base)?);
@@ -49,7 +53,7 @@ impl Dataset {
                 files.push(EventFile::open(&path)?);
             }
         }
-        let first = files.first().ok_or(DataError::NoPatterns)?;
+        let first = files.first().ok_or_else(no_patterns)?;
         let columns = first.schema.fields().iter().map(|field| ColumnInfo {
             name: field.name().clone(),
             type_name: field.data_type().to_string(),
@@ -57,9 +61,9 @@ impl Dataset {
         });
         let columns = columns.collect();
         if files.iter().all(|file| file.rows == 0) {
-            return Err(DataError::NoRows {
-                paths: files.into_iter().map(|file| file.path).collect(),
-            });
+            let paths = files.iter().map(|file| file.path.display().to_string());
+            let paths = paths.collect::<Vec<_>>().join(", ");
+            return Err(Error::data(format!("no rows in {paths}")));
         }
         Ok(Self { files, columns })
     }
@@ -69,7 +73,7 @@ impl Dataset {
     ///
     /// # Errors
     /// As [`Dataset::open`], where a pattern means no file.
-    pub fn named_twice(patterns: &[String], base: &Path) -> Result<Option<PathBuf>, DataError> {
+    pub fn named_twice(patterns: &[String], base: &Path) -> Result<Option<PathBuf>> {
         let mut seen = BTreeSet::new();
         for pattern in patterns {
             for path in find(pattern, base)? {
@@ -111,7 +115,7 @@ impl Dataset {
 
     /// For each file, the places of `names` in its schema, in rising order.
     /// Every file must have them, with numbers in them.
-    pub(super) fn projections(&self, names: &BTreeSet<&str>) -> Result<Vec<Vec<usize>>, DataError> {
+    pub(super) fn projections(&self, names: &BTreeSet<&str>) -> Result<Vec<Vec<usize>>> {
         self.files
             .iter()
             .map(|file| {
@@ -142,7 +146,7 @@ impl Dataset {
     }
 
     /// Whether the integers of an id column have a sign, the same in all files.
-    pub(super) fn id_sign(&self, name: &str) -> Result<bool, DataError> {
+    pub(super) fn id_sign(&self, name: &str) -> Result<bool> {
         let mut common = None;
         for file in &self.files {
             let expected = match common {
@@ -155,7 +159,7 @@ impl Dataset {
             })?;
             common = Some(sign);
         }
-        common.ok_or(DataError::NoPatterns)
+        common.ok_or_else(no_patterns)
     }
 
     fn require<T>(
@@ -164,12 +168,10 @@ impl Dataset {
         name: &str,
         expected: &str,
         accept: impl Fn(&arrow::datatypes::DataType) -> Option<T>,
-    ) -> Result<(usize, T), DataError> {
-        let mismatch = |found: String| DataError::SchemaMismatch {
-            path: file.path.clone(),
-            column: name.to_owned(),
-            expected: expected.to_owned(),
-            found,
+    ) -> Result<(usize, T)> {
+        let mismatch = |found: String| {
+            let text = format!("column `{name}`: expected {expected}, found {found}");
+            Error::data(text).at(file.path.display())
         };
         let Some((place, field)) = file.schema.fields().find(name) else {
             let names = file

@@ -7,6 +7,7 @@
 //! columns of these names, it is refused: the column is `{pi}`, `{a-b}`. A function's
 //! name means the function before a parenthesis, and a column anywhere else.
 
+use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +16,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::builtins::BUILTINS;
 use super::chunk::ColumnChunk;
 use super::dataset::ColumnInfo;
-use super::error::DataError;
 use sideband_numerics::expression::{
     Expression, ExpressionError, Fault, Lane, Problem, is_plain_name, words_of,
 };
@@ -75,7 +75,10 @@ pub struct Compiled {
 impl Resolver {
     /// Checks the user's definitions against the columns of the data. Syntax,
     /// names and circles are checked here; a missing column only where used.
-    pub fn new(columns: &[ColumnInfo], user: &BTreeMap<String, String>) -> Result<Self, DataError> {
+    pub fn new<'a>(
+        columns: &[ColumnInfo],
+        user: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Self> {
         let columns: HashMap<_, _> = columns
             .iter()
             .map(|c| (c.name.clone(), c.clone()))
@@ -90,12 +93,19 @@ impl Resolver {
             })?;
             parsed.insert(builtin.name.to_owned(), (expression, true));
         }
-        for (name, text) in user {
+        // in the order of their names, whatever that of the configuration is
+        for (name, text) in user.into_iter().collect::<BTreeMap<_, _>>() {
             if !is_plain_name(name) {
-                return Err(DataError::BadName { name: name.clone() });
+                return Err(Error::config(format!(
+                    "`{name}` is no name for a definition; use letters, digits, `_` and `.`, and \
+                     no digit first"
+                )));
             }
             if columns.contains_key(name) {
-                return Err(DataError::Ambiguous { name: name.clone() });
+                return Err(Error::config(format!(
+                    "`{name}` is defined in the configuration and is also a column of the data; \
+                     give the definition another name"
+                )));
             }
             let expression = parse(text, &columns, || format!("definition `{name}`"))?;
             parsed.insert(name.clone(), (expression, false));
@@ -118,20 +128,16 @@ impl Resolver {
     }
 
     /// Compiles an expression over columns and definitions.
-    pub fn compile(&self, text: &str) -> Result<Compiled, DataError> {
+    pub fn compile(&self, text: &str) -> Result<Compiled> {
         let here = || "expression".to_owned();
         let expression = parse(text, &self.columns, here)?;
         let formula = self
             .resolve(&expression, &[])
             .map_err(|unusable| match unusable {
-                Some(Unusable { place, error }) => DataError::Expression {
-                    context: place.unwrap_or_else(here),
-                    error,
-                },
-                None => DataError::TooDeep {
-                    name: text.to_owned(),
-                    limit: MAX_LAYERS,
-                },
+                Some(Unusable { place, error }) => {
+                    Error::config(error.to_string()).at(place.unwrap_or_else(here))
+                }
+                None => too_deep(text),
             })?;
         let mut columns = BTreeSet::new();
         let mut seen = BTreeSet::new();
@@ -158,11 +164,7 @@ impl Resolver {
 
     /// Compiles `name` after what it rests on. No circles here, so it ends;
     /// [`refuse_cycles`] has bounded the depth.
-    fn define(
-        &mut self,
-        name: &str,
-        parsed: &BTreeMap<String, (Expression, bool)>,
-    ) -> Result<(), DataError> {
+    fn define(&mut self, name: &str, parsed: &BTreeMap<String, (Expression, bool)>) -> Result<()> {
         if self.definitions.contains_key(name) {
             return Ok(());
         }
@@ -176,10 +178,7 @@ impl Resolver {
         let formula = match self.resolve(expression, &known) {
             Ok(formula) => Ok(formula),
             Err(None) => {
-                return Err(DataError::TooDeep {
-                    name: name.to_owned(),
-                    limit: MAX_LAYERS,
-                });
+                return Err(too_deep(name));
             }
             Err(Some(Unusable { place, error })) => {
                 let kind = if *builtin { "built-in" } else { "definition" };
@@ -269,12 +268,9 @@ fn parse(
     text: &str,
     columns: &HashMap<String, ColumnInfo>,
     context: impl Fn() -> String,
-) -> Result<Expression, DataError> {
+) -> Result<Expression> {
     let names = || columns.keys().map(String::as_str);
-    let wrong = |error| DataError::Expression {
-        context: context(),
-        error,
-    };
+    let wrong = |error: ExpressionError| Error::config(error.to_string()).at(context());
     let expression = Expression::parse(text).map_err(|error| {
         let hint = unwritten(text, &error.span, names());
         wrong(hint.unwrap_or(error))
@@ -344,30 +340,31 @@ fn ambiguous<'a>(text: &str, columns: impl Iterator<Item = &'a str>) -> Option<E
 }
 
 /// Depth-first search; a name met again on its own path closes a circle.
-fn refuse_cycles(parsed: &BTreeMap<String, (Expression, bool)>) -> Result<(), DataError> {
+fn too_deep(name: &str) -> Error {
+    Error::config(format!(
+        "definition `{name}` rests on more than {MAX_LAYERS} layers of other definitions"
+    ))
+}
+
+fn refuse_cycles(parsed: &BTreeMap<String, (Expression, bool)>) -> Result<()> {
     fn visit<'a>(
         name: &'a str,
         parsed: &'a BTreeMap<String, (Expression, bool)>,
         path: &mut Vec<&'a str>,
         done: &mut BTreeSet<&'a str>,
-    ) -> Result<(), DataError> {
+    ) -> Result<()> {
         if let Some(start) = path.iter().position(|&earlier| earlier == name) {
-            let circle = path[start..]
-                .iter()
-                .chain([&name])
-                .map(|&name| name.to_owned())
-                .collect();
-            return Err(DataError::Cycle { path: circle });
+            let circle = [&path[start..], &[name]].concat().join(" -> ");
+            return Err(Error::config(format!(
+                "definitions go round in a circle: {circle}"
+            )));
         }
         let Some((expression, _)) = parsed.get(name).filter(|_| !done.contains(name)) else {
             return Ok(());
         };
         path.push(name);
         if path.len() > MAX_LAYERS {
-            return Err(DataError::TooDeep {
-                name: path[0].to_owned(),
-                limit: MAX_LAYERS,
-            });
+            return Err(too_deep(path[0]));
         }
         for variable in expression.variables() {
             visit(variable, parsed, path, done)?;
@@ -426,13 +423,13 @@ impl Compiled {
     ///
     /// # Errors
     /// If an integer would have to be rounded, or a column is not in the chunk.
-    pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
+    pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>> {
         let values = self.formula.eval(chunk)?.into_rows(chunk.rows());
         values.map_err(|problem| self.formula.refused(chunk, None, problem))
     }
 
     /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be.
-    pub(super) fn eval_condition(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>, DataError> {
+    pub(super) fn eval_condition(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>> {
         let values = self.formula.eval(chunk)?.into_condition();
         let values = values.into_rows(chunk.rows());
         values.map_err(|problem| self.formula.refused(chunk, None, problem))
@@ -441,14 +438,11 @@ impl Compiled {
 
 impl Formula {
     /// Recursion is bounded by [`MAX_LAYERS`].
-    fn eval(&self, chunk: &ColumnChunk) -> Result<Lane, DataError> {
+    fn eval(&self, chunk: &ColumnChunk) -> Result<Lane> {
         let mut lanes = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
             lanes.push(match input {
-                Input::Column(name) => chunk.column(name).ok_or_else(|| DataError::NotInChunk {
-                    column: name.clone(),
-                    expression: self.expression.text().to_owned(),
-                })?,
+                Input::Column(name) => chunk.column(name).ok_or_else(|| self.not_in_chunk(name))?,
                 Input::Formula(formula) => match chunk.derived(formula.id) {
                     Some(lane) => lane,
                     None => {
@@ -463,11 +457,15 @@ impl Formula {
             .evaluate(&lanes)
             .map_err(|fault| match fault {
                 Some(fault) => self.refused(chunk, Some(&fault), fault.problem),
-                None => DataError::NotInChunk {
-                    column: String::new(),
-                    expression: self.expression.text().to_owned(),
-                },
+                None => self.not_in_chunk(""),
             })
+    }
+
+    fn not_in_chunk(&self, column: &str) -> Error {
+        let text = self.expression.text();
+        Error::data(format!(
+            "column `{column}` of `{text}` is not in the chunk of rows it is evaluated on"
+        ))
     }
 
     /// The complaint about integers that cannot be computed with; without a `fault`,
@@ -477,7 +475,7 @@ impl Formula {
         chunk: &ColumnChunk,
         fault: Option<&Fault<Problem>>,
         problem: Problem,
-    ) -> DataError {
+    ) -> Error {
         let everything = || {
             let all = 0..self.inputs.len();
             (0..self.expression.text().len(), all.collect())
@@ -510,9 +508,7 @@ impl Formula {
                 (span.unwrap_or(0..self.expression.text().len()), message)
             }
         };
-        DataError::Integer {
-            error: ExpressionError::at(self.expression.text(), span, message),
-        }
+        Error::data(ExpressionError::at(self.expression.text(), span, message).to_string())
     }
 
     /// Inputs by their names, and the columns that definitions rest on.

@@ -1,5 +1,6 @@
 //! Fingerprints of the input files, so that a result can say what it was made of.
 
+use crate::error::Result;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
@@ -11,7 +12,7 @@ use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::dataset::Dataset;
-use super::error::DataError;
+use super::file::cannot;
 
 /// Bytes hashed at once.
 const BLOCK: usize = 1 << 18;
@@ -34,20 +35,15 @@ pub struct FileRecord {
 
 impl Dataset {
     /// Reads every file once and fingerprints it; in the order of the files.
-    pub fn digest(&self) -> Result<Vec<FileRecord>, DataError> {
+    pub fn digest(&self) -> Result<Vec<FileRecord>> {
         let record = |file: &super::file::EventFile| {
-            let io = |source| DataError::Io {
-                path: file.path.clone(),
-                action: "read",
-                source,
-            };
-            let (sha256, bytes) = sha256(&file.path).map_err(io)?;
+            let (sha256, bytes) = sha256(&file.path).map_err(cannot("read", &file.path))?;
             if bytes != file.bytes {
                 let message = format!(
                     "it had {} bytes when opened and has {bytes} now",
                     file.bytes
                 );
-                return Err(file.corrupt("end".to_owned(), message));
+                return Err(file.corrupt("end", message));
             }
             Ok(FileRecord {
                 path: file.path.display().to_string(),

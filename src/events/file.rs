@@ -2,9 +2,12 @@
 //! read. Nothing in a file is trusted; a decoder that panics on a corrupt file
 //! is caught here and becomes an error.
 
+use crate::error::{Error, Result};
 use std::any::Any;
 use std::collections::HashSet;
+use std::fmt::Display;
 use std::fs::File;
+use std::io;
 use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,7 +15,6 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::error::DataError;
 use super::ipc::IpcFile;
 use super::memory;
 use super::parquet::ParquetFile;
@@ -68,21 +70,13 @@ impl Fault {
 
 impl EventFile {
     /// Reads what describes the file, not the events.
-    pub(super) fn open(path: &Path) -> Result<Self, DataError> {
+    pub(super) fn open(path: &Path) -> Result<Self> {
         let file = open_regular(path)?;
-        let io = |source| DataError::Io {
-            path: path.to_owned(),
-            action: "read",
-            source,
-        };
-        let bytes = file.metadata().map_err(io)?.len();
+        let io = cannot("read", path);
+        let bytes = file.metadata().map_err(&io)?.len();
         let mut first = Vec::new();
         (&file).take(8).read_to_end(&mut first).map_err(io)?;
-        let corrupt = |fault: Fault| DataError::Corrupt {
-            path: path.to_owned(),
-            place: fault.place,
-            message: fault.message,
-        };
+        let corrupt = |fault: Fault| corrupt(path, fault.place, fault.message);
         let (content, schema, parts) = match first.as_slice() {
             [b'P', b'A', b'R', b'1', ..] => {
                 let (content, schema, parts) =
@@ -101,10 +95,9 @@ impl EventFile {
                 (Content::Ipc(content), schema, parts)
             }
             _ => {
-                return Err(DataError::UnknownFormat {
-                    path: path.to_owned(),
-                    found: describe(&first),
-                });
+                let found = describe(&first);
+                let text = format!("neither Parquet nor Arrow IPC; {found}");
+                return Err(Error::data(text).at(path.display()));
             }
         };
         refuse_duplicates(path, &schema)?;
@@ -122,12 +115,12 @@ impl EventFile {
     /// Reads the columns `wanted` (indices into the schema, rising) of one
     /// part, and hands them on in batches of at most [`BATCH_ROWS`] rows, each
     /// with the place of its first row in the file. `visit` can stop it.
-    pub(super) fn read<E: From<DataError>>(
+    pub(super) fn read(
         &self,
         part: Part,
         wanted: &[usize],
-        mut visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
+    ) -> Result<()> {
         if let Content::Parquet(content) = &self.content {
             memory::bytes(content.largest(part.group, wanted), &self.path)?;
         }
@@ -159,18 +152,14 @@ impl EventFile {
         result.map_err(|fault| self.corrupt(place(), fault.message))?;
         if seen != part.rows {
             let message = format!("it promises {} rows and holds {seen}", part.rows);
-            return Err(self.corrupt(place(), message).into());
+            return Err(self.corrupt(place(), message));
         }
         Ok(())
     }
 
     /// The error for content that contradicts itself.
-    pub(super) fn corrupt(&self, place: String, message: String) -> DataError {
-        DataError::Corrupt {
-            path: self.path.clone(),
-            place,
-            message,
-        }
+    pub(super) fn corrupt(&self, place: impl Display, message: impl Display) -> Error {
+        corrupt(&self.path, place, message)
     }
 
     fn group_name(&self) -> &'static str {
@@ -195,17 +184,21 @@ pub(super) fn reopen(path: &Path) -> Result<File, Fault> {
     File::open(path).map_err(|error| Fault::at("file", error))
 }
 
-fn open_regular(path: &Path) -> Result<File, DataError> {
+/// The operating system refused to do something with a file.
+pub(super) fn cannot(action: &str, path: &Path) -> impl Fn(io::Error) -> Error {
+    move |error| Error::data(format!("{}: cannot {action}: {error}", path.display()))
+}
+
+fn corrupt(path: &Path, place: impl Display, message: impl Display) -> Error {
+    let text = format!("corrupt or truncated at {place}: {message}");
+    Error::data(text).at(path.display())
+}
+
+fn open_regular(path: &Path) -> Result<File> {
     let io = |action| {
-        move |source: std::io::Error| match source.kind() {
-            std::io::ErrorKind::NotFound => DataError::NotFound {
-                path: path.to_owned(),
-            },
-            _ => DataError::Io {
-                path: path.to_owned(),
-                action,
-                source,
-            },
+        move |error: io::Error| match error.kind() {
+            io::ErrorKind::NotFound => Error::data("no such file").at(path.display()),
+            _ => cannot(action, path)(error),
         }
     };
     let metadata = std::fs::metadata(path).map_err(io("look at"))?;
@@ -217,10 +210,7 @@ fn open_regular(path: &Path) -> Result<File, DataError> {
             ),
             false => String::new(),
         };
-        return Err(DataError::NotAFile {
-            path: path.to_owned(),
-            hint,
-        });
+        return Err(Error::data(format!("not a regular file{hint}")).at(path.display()));
     }
     File::open(path).map_err(io("open"))
 }
@@ -240,17 +230,17 @@ pub(super) fn reason(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "no reason given".to_owned())
 }
 
-fn refuse_duplicates(path: &Path, schema: &Schema) -> Result<(), DataError> {
+fn refuse_duplicates(path: &Path, schema: &Schema) -> Result<()> {
     let mut names = HashSet::new();
     match schema
         .fields()
         .iter()
         .find(|field| !names.insert(field.name()))
     {
-        Some(field) => Err(DataError::DuplicateColumn {
-            path: path.to_owned(),
-            name: field.name().clone(),
-        }),
+        Some(field) => {
+            let text = format!("two columns are called `{}`", field.name());
+            Err(Error::data(text).at(path.display()))
+        }
         None => Ok(()),
     }
 }

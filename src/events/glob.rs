@@ -1,12 +1,12 @@
 //! The files that a pattern means: each real directory is looked into once, whatever
 //! links lead to it.
 
+use super::file::cannot;
+use crate::error::{Error, Result};
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Component, Path, PathBuf};
 
 use ::glob::Pattern;
-
-use super::error::DataError;
 
 /// Most files that a pattern may mean, and most directories that are looked into for it.
 const MAX_FOUND: usize = 1 << 17;
@@ -24,7 +24,7 @@ enum Part {
 /// The files that a path or glob means, relative to `base`, in order. What exists under
 /// the very name is meant by it, even if it looks like a glob. A directory that several
 /// links lead to is looked into under the first of its names.
-pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, DataError> {
+pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>> {
     let path = base.join(pattern);
     let is_glob = pattern.contains(['*', '?', '[']);
     if !is_glob || path.is_file() {
@@ -38,22 +38,20 @@ pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>, DataError
     };
     search.descend(base.to_owned(), 0)?;
     if search.found.is_empty() {
-        return Err(DataError::NoMatch {
-            pattern: pattern.to_owned(),
-            base: match base.as_os_str().is_empty() {
-                true => PathBuf::from("."),
-                false => base.to_owned(),
-            },
-        });
+        let base = match base.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => base,
+        };
+        let base = base.display();
+        return Err(Error::data(format!(
+            "no file matches `{pattern}` (looked in {base})"
+        )));
     }
     Ok(search.found.into_iter().collect())
 }
 
-fn parts(pattern: &str) -> Result<Vec<Part>, DataError> {
-    let bad = |source| DataError::BadPattern {
-        pattern: pattern.to_owned(),
-        source,
-    };
+fn parts(pattern: &str) -> Result<Vec<Part>> {
+    let bad = |e| Error::config(format!("`{pattern}` is not a valid file pattern: {e}"));
     Pattern::new(pattern).map_err(bad)?;
     let mut parts = Vec::new();
     for component in Path::new(pattern).components() {
@@ -80,7 +78,7 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Matches the parts from number `at` on below `start`, nearest first.
-    fn descend(&mut self, start: PathBuf, at: usize) -> Result<(), DataError> {
+    fn descend(&mut self, start: PathBuf, at: usize) -> Result<()> {
         let mut waiting = std::collections::VecDeque::from([(start, at)]);
         while let Some((path, at)) = waiting.pop_front() {
             let Some(part) = self.parts.get(at) else {
@@ -129,25 +127,20 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn limit(&self, found: usize, what: &'static str) -> Result<(), DataError> {
+    fn limit(&self, found: usize, what: &'static str) -> Result<()> {
         if found > MAX_FOUND {
-            return Err(DataError::TooManyFiles {
-                pattern: self.pattern.to_owned(),
-                what,
-                limit: MAX_FOUND,
-            });
+            return Err(Error::data(format!(
+                "`{}` leads to more than {MAX_FOUND} {what}; name them more closely",
+                self.pattern
+            )));
         }
         Ok(())
     }
 }
 
-fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>, DataError> {
-    let io = |source| DataError::Io {
-        path: folder.to_owned(),
-        action: "look into",
-        source,
-    };
-    let entries = std::fs::read_dir(folder).map_err(io)?;
+fn names(folder: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let io = cannot("look into", folder);
+    let entries = std::fs::read_dir(folder).map_err(&io)?;
     let names = entries.map(|entry| entry.map(|entry| entry.file_name()));
     names.collect::<Result<_, _>>().map_err(io)
 }
@@ -157,6 +150,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::error::Kind;
 
     fn folder(files: &[&str]) -> tempfile::TempDir {
         let directory = tempfile::tempdir().unwrap();
@@ -200,11 +194,15 @@ mod tests {
         let absolute = base.join("a/*.parquet");
         let found = find(absolute.to_str().unwrap(), Path::new("elsewhere")).unwrap();
         assert_eq!(found, [base.join("a/1.parquet")]);
-        assert!(matches!(find("d/*", base), Err(DataError::NoMatch { .. })));
-        assert!(matches!(
-            find("a[", base),
-            Err(DataError::BadPattern { .. })
-        ));
+        let refused = |pattern| find(pattern, base).unwrap_err();
+        let missing = refused("d/*");
+        assert!(missing.to_string().contains("no file matches"), "{missing}");
+        let bad = refused("a[");
+        assert_eq!(bad.kind(), Kind::Config);
+        assert!(
+            bad.to_string().contains("not a valid file pattern"),
+            "{bad}"
+        );
     }
 
     #[cfg(unix)]

@@ -5,11 +5,11 @@
 //! it must never change: not with the platform, the number of threads, the
 //! order of files, nor between versions of the program.
 
+use crate::error::Result;
 use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::error::DataError;
 use super::memory;
 
 /// How an event is told from every other.
@@ -108,16 +108,13 @@ impl Ids {
     }
 
     /// How many events have the key of an earlier one.
-    pub(crate) fn duplicates(&self) -> Result<u64, DataError> {
+    pub(crate) fn duplicates(&self) -> Result<u64> {
         let keys = self.sorted_keys()?;
         Ok(keys.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64)
     }
 
     /// The keys of all events, rising.
-    ///
-    /// # Errors
-    /// [`DataError::NoRoom`]
-    pub(crate) fn sorted_keys(&self) -> Result<Vec<u64>, DataError> {
+    pub(crate) fn sorted_keys(&self) -> Result<Vec<u64>> {
         let mut keys = memory::reserved(self.len())?;
         let events = (0..self.len()).into_par_iter();
         events

@@ -9,7 +9,7 @@
 //! [`summarise`] looks at columns, [`Dataset::digest`] fingerprints files.
 //!
 //! Files are not trusted: corrupt, truncated or absurd ones end in a
-//! [`DataError`]. Where a decoder panics on one, the panic is caught, though
+//! [`Error`](crate::error::Error). Where a decoder panics on one, the panic is caught, though
 //! the standard hook has then printed a line.
 
 mod arrays;
@@ -19,7 +19,6 @@ mod convert;
 mod dataset;
 mod definitions;
 mod digest;
-mod error;
 mod file;
 mod glob;
 mod hidden;
@@ -46,7 +45,6 @@ pub(crate) use dataset::ColumnInfo;
 pub use dataset::Dataset;
 pub use definitions::{Compiled, Resolver};
 pub(crate) use digest::FileRecord;
-pub use error::DataError;
 pub use hidden::Hidden;
 pub(crate) use hidden::{HIDDEN, HIDDEN_IN_WATCHED};
 pub(crate) use ids::{IdColumn, IdSpec};

@@ -7,13 +7,13 @@
 //! room for all rows, and the gaps are closed. There is never more room at once than
 //! [`ROOM_BYTES`] allow; then the parts come in waves.
 
+use crate::error::Result;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
 use super::arrays::{Arrays, Counts, Room};
 use super::dataset::Dataset;
-use super::error::DataError;
 use super::ids::IdSpec;
 use super::scan::{Job, OnMissing, Plan, ScanRequest};
 use super::table::EventTable;
@@ -37,7 +37,7 @@ impl Dataset {
         &self,
         request: &ScanRequest,
         progress: Option<&(dyn Fn(u64) + Sync)>,
-    ) -> Result<EventTable, DataError> {
+    ) -> Result<EventTable> {
         let plan = Plan::new(self, request)?;
         let parts = merged(&self.jobs(), least_parts());
         let parts = match selection(&plan) {
@@ -73,7 +73,7 @@ fn selection(plan: &Plan<'_>) -> Option<ScanRequest> {
 fn counted(parts: &[Job], selection: &Plan<'_>) -> Vec<Job> {
     let count = |&part: &Job| {
         let mut events = 0;
-        let read = selection.read::<DataError>(part, |batch, first_row| {
+        let read = selection.read(part, |batch, first_row| {
             events += selection.count(part.file, batch, first_row)?;
             Ok(())
         });
@@ -114,7 +114,7 @@ struct Scan<'a> {
 
 impl<'a> Scan<'a> {
     /// With room for the events of `jobs`, but at most `room_bytes` to begin with.
-    fn new(plan: &'a Plan<'a>, jobs: &[Job], room_bytes: usize) -> Result<Self, DataError> {
+    fn new(plan: &'a Plan<'a>, jobs: &[Job], room_bytes: usize) -> Result<Self> {
         let events = jobs.iter().map(|job| job.events);
         let events = events.fold(0, usize::saturating_add);
         let room = room_bytes / Arrays::event_bytes(plan.request);
@@ -125,11 +125,7 @@ impl<'a> Scan<'a> {
         })
     }
 
-    fn run(
-        mut self,
-        jobs: &[Job],
-        progress: Option<&(dyn Fn(u64) + Sync)>,
-    ) -> Result<EventTable, DataError> {
+    fn run(mut self, jobs: &[Job], progress: Option<&(dyn Fn(u64) + Sync)>) -> Result<EventTable> {
         let least = least_parts();
         let mut rest = jobs;
         while !rest.is_empty() {
@@ -142,7 +138,7 @@ impl<'a> Scan<'a> {
 
     /// Makes room for the rows of the first `least` jobs, and says for how many
     /// jobs there is room.
-    fn next_wave(&mut self, jobs: &[Job], least: usize) -> Result<usize, DataError> {
+    fn next_wave(&mut self, jobs: &[Job], least: usize) -> Result<usize> {
         let ends = jobs.iter().scan(self.counts.events, |end, job| {
             *end = end.saturating_add(job.events);
             Some(*end)
@@ -157,11 +153,7 @@ impl<'a> Scan<'a> {
     }
 
     /// Reads `jobs` in parallel. If several fail, the error is that of the first.
-    fn read(
-        &mut self,
-        jobs: &[Job],
-        progress: Option<&(dyn Fn(u64) + Sync)>,
-    ) -> Result<(), DataError> {
+    fn read(&mut self, jobs: &[Job], progress: Option<&(dyn Fn(u64) + Sync)>) -> Result<()> {
         let first_failed = AtomicUsize::new(usize::MAX);
         let to = self.counts.events;
         let mut room = self.arrays.room_from(to);
@@ -179,7 +171,7 @@ impl<'a> Scan<'a> {
             }
             counts
         };
-        let parts: Vec<Result<Counts, DataError>> = jobs
+        let parts: Vec<Result<Counts>> = jobs
             .par_iter()
             .zip(rooms)
             .enumerate()
@@ -198,7 +190,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    fn table(self) -> Result<EventTable, DataError> {
+    fn table(self) -> Result<EventTable> {
         let plan = self.plan;
         if plan.request.on_missing == OnMissing::Error {
             let path = |index: usize| plan.files[index].path.clone();
@@ -218,9 +210,9 @@ fn read_job(
     job: Job,
     mut room: Room<'_>,
     progress: Option<&(dyn Fn(u64) + Sync)>,
-) -> Result<Counts, DataError> {
+) -> Result<Counts> {
     let mut counts = Counts::new(plan.request);
-    plan.read::<DataError>(job, |batch, first_row| {
+    plan.read(job, |batch, first_row| {
         plan.take(&mut room, &mut counts, job.file, batch, first_row)?;
         if let Some(progress) = progress {
             progress(batch.num_rows() as u64);

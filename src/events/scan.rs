@@ -5,12 +5,12 @@
 //! features. What is rejected leaves no trace in any count, so that looking at
 //! a report does not unblind.
 
+use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
 use super::arrays::{Arrays, Counts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
-use super::error::DataError;
 use super::file::{EventFile, Part};
 use super::hidden::Hidden;
 use super::ids::{IdSpec, namespace_seed};
@@ -210,15 +210,18 @@ impl Job {
 
 impl<'a> Plan<'a> {
     /// Checks the request; nothing is read.
-    pub(super) fn new(dataset: &'a Dataset, request: &'a ScanRequest) -> Result<Self, DataError> {
+    pub(super) fn new(dataset: &'a Dataset, request: &'a ScanRequest) -> Result<Self> {
         if request.flags.len() > MAX_FLAGS {
-            return Err(DataError::TooManyFlags {
-                found: request.flags.len(),
-                limit: MAX_FLAGS,
-            });
+            return Err(Error::data(format!(
+                "{} regions, at most {MAX_FLAGS} are possible",
+                request.flags.len()
+            )));
         }
         if request.id == IdSpec::Columns(Vec::new()) {
-            return Err(DataError::NoIdColumns);
+            return Err(Error::data(
+                "the event id needs at least one column; without any, identify events by file \
+                 and row",
+            ));
         }
         let signs = request
             .id_columns()
@@ -236,11 +239,11 @@ impl<'a> Plan<'a> {
     }
 
     /// Reads one part, batch by batch; see [`EventFile::read`].
-    pub(super) fn read<E: From<DataError>>(
+    pub(super) fn read(
         &self,
         job: Job,
-        visit: impl FnMut(&RecordBatch, u64) -> Result<(), E>,
-    ) -> Result<(), E> {
+        visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
+    ) -> Result<()> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
     }
 

@@ -12,19 +12,21 @@
 mod order;
 mod reader;
 
+use crate::error::{Context, Error, Kind, Result};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 use super::dataset::Dataset;
-use super::error::DataError;
 use super::file::reason;
 use super::scan::{Plan, ScanRequest};
 use super::table::EventTable;
 
 use order::Cursor;
 use reader::{Message, Reader};
+
+const AHEAD: &str = "reading ahead failed";
 
 pub(crate) use order::{PartOrder, StreamPosition};
 
@@ -105,7 +107,7 @@ impl Dataset {
         request: &Arc<ScanRequest>,
         order: &PartOrder,
         options: StreamOptions,
-    ) -> Result<EventStream, DataError> {
+    ) -> Result<EventStream> {
         Plan::new(self, request)?;
         let mut cursor = Cursor::new(order, self.jobs())?;
         let (position, skip) = cursor.start(order.position(), request.takes_every_row())?;
@@ -139,7 +141,7 @@ impl Dataset {
             let thread = Builder::new()
                 .name(format!("read-{turn}"))
                 .spawn(move || reader.run())
-                .map_err(|source| DataError::Threads { source })?;
+                .at(Kind::Data, AHEAD)?;
             stream.queues.push(queue);
             stream.threads.push(thread);
         }
@@ -163,20 +165,19 @@ impl EventStream {
     }
 
     /// Ends all threads and waits for them; the first panic among them.
-    fn end(&mut self) -> Option<DataError> {
+    fn end(&mut self) -> Option<Error> {
         self.shared.stop.store(true, Ordering::Relaxed);
         // Wakes those who wait for room.
         self.queues.clear();
         let ended = self.threads.drain(..).map(JoinHandle::join);
         let panics: Vec<_> = ended.filter_map(Result::err).collect();
-        panics.first().map(|panic| DataError::Threads {
-            source: std::io::Error::other(reason(panic.as_ref())),
-        })
+        let panic = panics.first()?;
+        Some(Error::data(reason(panic.as_ref())).at(AHEAD))
     }
 }
 
 impl Iterator for EventStream {
-    type Item = Result<EventTable, DataError>;
+    type Item = Result<EventTable>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -203,7 +204,8 @@ impl Iterator for EventStream {
                 let pass = self.position.pass;
                 if self.endless && self.position.event == 0 {
                     self.end();
-                    return Some(Err(DataError::NothingSelected { pass }));
+                    let text = format!("no event is selected in pass {pass} over the files");
+                    return Some(Err(Error::data(text)));
                 }
                 self.position = StreamPosition {
                     pass: pass + 1,

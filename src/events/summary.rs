@@ -1,6 +1,7 @@
 //! What is in the columns, for a first look at files: one pass, a few numbers
 //! for each column, whatever the number of rows.
 
+use crate::error::Result;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
@@ -9,7 +10,6 @@ use rayon::prelude::*;
 
 use super::convert::to_lane;
 use super::dataset::Dataset;
-use super::error::DataError;
 use sideband_numerics::expression::Number;
 
 /// One numeric column over all files.
@@ -40,7 +40,7 @@ pub(crate) struct ColumnSummary {
 
 /// Summarises every numeric column of the first file, over all files, in the
 /// order of the schema. Other files must have them too.
-pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>, DataError> {
+pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
     let columns: Vec<_> = dataset
         .columns()
         .iter()
@@ -56,24 +56,22 @@ pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>, DataErr
         .collect();
     let summarise_part = |&(file, wanted, part): &(&super::file::EventFile, &Vec<usize>, _)| {
         let mut tallies = vec![Tally::default(); columns.len()];
-        file.read::<DataError>(part, wanted, |batch, first_row| {
+        file.read(part, wanted, |batch, first_row| {
             for (tally, column) in tallies.iter_mut().zip(&columns) {
                 let array = batch
                     .column_by_name(&column.name)
                     .ok_or("the column is not there".to_owned());
                 let counted = array.and_then(|array| tally.add(array));
                 counted.map_err(|message| {
-                    file.corrupt(
-                        format!("column `{}`, rows from {first_row}", column.name),
-                        message,
-                    )
+                    let place = format!("column `{}`, rows from {first_row}", column.name);
+                    file.corrupt(place, message)
                 })?;
             }
             Ok(())
         })?;
         Ok(tallies)
     };
-    let parts: Vec<Result<Vec<Tally>, DataError>> = jobs.par_iter().map(summarise_part).collect();
+    let parts: Vec<Result<Vec<Tally>>> = jobs.par_iter().map(summarise_part).collect();
     // In the order of the rows, so that sums round the same on every machine.
     let mut totals = vec![Tally::default(); columns.len()];
     for part in parts {

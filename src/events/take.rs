@@ -1,6 +1,8 @@
 //! What a request makes of a batch of rows.
 
+use crate::error::{Error, Result};
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _};
@@ -11,7 +13,6 @@ use super::arrays::{Counts, Reason, Room};
 use super::chunk::ColumnChunk;
 use super::convert::{to_bits, to_lane};
 use super::definitions::Compiled;
-use super::error::DataError;
 use super::file::EventFile;
 use super::hidden::{HIDDEN, HIDDEN_IN_WATCHED};
 use super::ids::place_of;
@@ -42,7 +43,7 @@ impl Plan<'_> {
         file_index: usize,
         batch: &RecordBatch,
         first_row: u64,
-    ) -> Result<(), DataError> {
+    ) -> Result<()> {
         let request = self.request;
         let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
         let selected = self.select(&chunk)?;
@@ -95,7 +96,7 @@ impl Plan<'_> {
         }
         if rows.len() > room.flags.len() {
             let message = "it has more events than a moment ago: another program writes to it";
-            return Err(batch.corrupt(message.to_owned()));
+            return Err(batch.corrupt(message));
         }
 
         let room = room.split_first(rows.len());
@@ -143,7 +144,7 @@ impl Plan<'_> {
         columns: &[Arc<Vec<f64>>],
         rows: &[u32],
         flags: &[u64],
-    ) -> Result<Vec<(Reason, u32)>, DataError> {
+    ) -> Result<Vec<(Reason, u32)>> {
         let request = self.request;
         let mut lacking = Vec::new();
         for (k, values) in features.iter().enumerate() {
@@ -180,7 +181,7 @@ impl Plan<'_> {
         file_index: usize,
         batch: &RecordBatch,
         first_row: u64,
-    ) -> Result<usize, DataError> {
+    ) -> Result<usize> {
         let (_, chunk) = self.rows(file_index, batch, first_row)?;
         Ok(self.select(&chunk)?.rows.len())
     }
@@ -191,7 +192,7 @@ impl Plan<'_> {
         file_index: usize,
         batch: &'a RecordBatch,
         first_row: u64,
-    ) -> Result<(Rows<'a>, ColumnChunk), DataError> {
+    ) -> Result<(Rows<'a>, ColumnChunk)> {
         let rows = Rows {
             file: &self.files[file_index],
             batch,
@@ -206,7 +207,7 @@ impl Plan<'_> {
 
     /// The rows that are wanted, the flags of every row, and what has no value. No number
     /// depends on rows that are gone for being hidden.
-    fn select(&self, chunk: &ColumnChunk) -> Result<Selected, DataError> {
+    fn select(&self, chunk: &ColumnChunk) -> Result<Selected> {
         let request = self.request;
         let mut undecided = Vec::new();
         let mut wanted = vec![true; chunk.rows()];
@@ -249,7 +250,7 @@ impl Plan<'_> {
     }
 
     /// Which rows are hidden; none where nothing is.
-    fn hidden(&self, chunk: &ColumnChunk) -> Result<Option<Vec<bool>>, DataError> {
+    fn hidden(&self, chunk: &ColumnChunk) -> Result<Option<Vec<bool>>> {
         let selections = &self.request.hidden.selections;
         let mut hidden = (!selections.is_empty()).then(|| vec![false; chunk.rows()]);
         for selection in selections {
@@ -293,13 +294,13 @@ fn has_nan(values: &[f64]) -> bool {
 }
 
 impl Rows<'_> {
-    fn column(&self, name: &str) -> Result<&ArrayRef, DataError> {
+    fn column(&self, name: &str) -> Result<&ArrayRef> {
         self.batch
             .column_by_name(name)
             .ok_or_else(|| self.corrupt(format!("no column `{name}`")))
     }
 
-    fn corrupt(&self, message: String) -> DataError {
+    fn corrupt(&self, message: impl Display) -> Error {
         self.file
             .corrupt(format!("rows from {}", self.first_row), message)
     }
@@ -309,7 +310,7 @@ impl Rows<'_> {
     }
 
     /// Adds a column to the chunk, unless it is there.
-    fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<(), DataError> {
+    fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<()> {
         if chunk.column(name).is_none() {
             let lane = to_lane(self.column(name)?).map_err(|message| self.corrupt(message))?;
             chunk.insert_lane(name, lane);
@@ -323,26 +324,23 @@ impl Rows<'_> {
         weight: &Compiled,
         chunk: &ColumnChunk,
         rows: &[u32],
-    ) -> Result<Arc<Vec<f64>>, DataError> {
+    ) -> Result<Arc<Vec<f64>>> {
         let weights = weight.eval_chunk(chunk)?;
         let bad = |&&row: &&u32| !weights[row as usize].is_finite();
         match rows.iter().find(bad) {
-            Some(&row) => Err(DataError::BadWeight {
-                path: self.file.path.clone(),
-                row: self.row_in_file(row as usize),
-                value: weights[row as usize],
-            }),
+            Some(&row) => Err(Error::data(format!(
+                "{}: row {}: the weight is {}; weights must be finite",
+                self.file.path.display(),
+                self.row_in_file(row as usize),
+                weights[row as usize]
+            ))),
             None => Ok(weights),
         }
     }
 
     /// A feature on all rows, as a network is given it. A column of `f32` is not
     /// converted to `f64` and back.
-    fn feature(
-        &self,
-        feature: &Compiled,
-        chunk: &mut ColumnChunk,
-    ) -> Result<Cow<'_, [f32]>, DataError> {
+    fn feature(&self, feature: &Compiled, chunk: &mut ColumnChunk) -> Result<Cow<'_, [f32]>> {
         if let Some(name) = feature.as_column() {
             let array = self.column(name)?;
             if let Some(single) = array.as_primitive_opt::<Float32Type>()
@@ -357,16 +355,16 @@ impl Rows<'_> {
     }
 
     /// One integer of the identity of the wanted `rows`, none of which may be null.
-    fn id(&self, name: &str, rows: &[u32], to: &mut [u64]) -> Result<(), DataError> {
+    fn id(&self, name: &str, rows: &[u32], to: &mut [u64]) -> Result<()> {
         let (bits, nulls) = to_bits(self.column(name)?).map_err(|message| self.corrupt(message))?;
         if let Some(nulls) = nulls
             && let Some(&row) = rows.iter().find(|&&row| nulls.is_null(row as usize))
         {
-            return Err(DataError::BadId {
-                path: self.file.path.clone(),
-                row: self.row_in_file(row as usize),
-                column: name.to_owned(),
-            });
+            return Err(Error::data(format!(
+                "{}: row {}: id column `{name}` is null",
+                self.file.path.display(),
+                self.row_in_file(row as usize)
+            )));
         }
         gather(to, rows, |row| bits[row]);
         Ok(())

@@ -1,6 +1,7 @@
 //! Files that are there whole or not at all.
 
 use super::worker_id::{Liveness, ServerClock, WorkerId};
+use crate::error::Result;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,27 +18,29 @@ const OLD: Duration = Duration::from_secs(86_400);
 /// # Errors
 /// What the file system said; the temporary file is removed.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with(path, |file| file.write_all(bytes))
+    write_with(path, |error| error, |file| file.write_all(bytes))
 }
 
-/// As [`write()`], with a function that fills the file.
+/// As [`write()`], with a function that fills the file, and one for errors of the file
+/// system.
 ///
 /// # Errors
 /// What the file system or `fill` said; the temporary file is removed.
-pub(crate) fn write_with<E: From<io::Error>>(
+pub(crate) fn write_with<E>(
     path: &Path,
+    failed: impl Fn(io::Error) -> E,
     fill: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (temporary, mut file) = create(path)?;
+    let (temporary, mut file) = create(path).map_err(&failed)?;
     // removes the temporary file unless all goes well
     let staged = Staged {
         temporary,
         path: path.to_owned(),
     };
     fill(&mut file)?;
-    file.sync_all()?;
+    file.sync_all().map_err(&failed)?;
     drop(file);
-    Ok(staged.commit()?)
+    staged.commit().map_err(failed)
 }
 
 /// A file that is whole and lies under a temporary name; dropping it removes it.
@@ -86,20 +89,6 @@ impl Drop for Staged {
             // the error that matters is the first one
             let _ = fs::remove_file(&self.temporary);
         }
-    }
-}
-
-/// What to do about an error of the file system.
-#[must_use]
-pub(crate) fn hint(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "; free some space and run the same command again: nothing finished is lost"
-        }
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "; choose a folder that can be written to with --out"
-        }
-        _ => "",
     }
 }
 
@@ -175,10 +164,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         write(&path, b"old").unwrap();
-        let failed: io::Result<()> = write_with(&path, |file| {
-            file.write_all(b"half of the n")?;
-            Err(io::Error::other("disk full"))
-        });
+        let failed: io::Result<()> = write_with(
+            &path,
+            |error| error,
+            |file| {
+                file.write_all(b"half of the n")?;
+                Err(io::Error::other("disk full"))
+            },
+        );
         assert!(failed.is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -34,9 +34,6 @@ pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
 }
 
 /// A value as [`serde_json::Value`], with the texts for what is not finite.
-///
-/// # Errors
-/// As [`to_text`].
 pub(crate) fn to_value(value: &impl Serialize) -> Result<Value, Error> {
     serde_json::from_str(&to_text(value, false)?)
 }

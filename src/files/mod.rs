@@ -9,6 +9,6 @@ mod worker_id;
 
 pub use json::{from_text, to_text};
 pub(crate) use json::{not_finite, to_value};
-pub(crate) use sink::{SinkError, output};
+pub(crate) use sink::output;
 pub(crate) use worker_id::{Liveness, WorkerId};
 pub(crate) use worker_id::{ServerClock, is_gone, lock, touch};

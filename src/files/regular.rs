@@ -143,9 +143,6 @@ pub(crate) fn exists(path: &Path) -> bool {
 /// The first thing in a folder, or the folder itself, that is neither a regular
 /// file nor a folder, nor a link to one of them; with what it is. A folder that
 /// is not there has none. Not deeper than the folder.
-///
-/// # Errors
-/// What the file system said.
 pub(crate) fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'static str)>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -175,9 +172,6 @@ pub(crate) fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'sta
 
 /// The first symbolic link to a folder in a folder. A folder that is not there has
 /// none.
-///
-/// # Errors
-/// What the file system said.
 pub(crate) fn find_linked_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

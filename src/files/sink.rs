@@ -1,53 +1,20 @@
 //! Files that a user names for output: regular files, never an input, never a file of
 //! a run.
 
+use crate::error::{Error, Result};
 use std::fs::{self, FileType, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
-
-/// Why an output is not written.
-#[derive(Debug, Error)]
-pub(crate) enum SinkError {
-    /// There is something that is no regular file.
-    #[error("--out {path} is {kind}; name a regular file", path = path.display())]
-    NotAFile { path: PathBuf, kind: &'static str },
-    /// It is one of the files that are read.
-    #[error(
-        "--out {path} is one of the input files, {input}; choose another",
-        path = path.display(), input = input.display()
-    )]
-    Input { path: PathBuf, input: PathBuf },
-    /// It lies in a run directory.
-    #[error(
-        "--out {path} lies in the run directory {run}, whose files are its own; choose a file \
-         outside of it",
-        path = path.display(), run = run.display()
-    )]
-    OfARun { path: PathBuf, run: PathBuf },
-    /// The folder is not there, or cannot be looked at.
-    #[error("--out {path}: {source}; choose a file in a folder that exists", path = path.display())]
-    Io { path: PathBuf, source: io::Error },
-}
 
 /// Where to write what goes to `path`: the file itself, or that which a symbolic link
 /// leads to.
-///
-/// # Errors
-/// [`SinkError`] if it is no regular file, one of `inputs` under any name, or in a run
-/// directory.
 pub(crate) fn output<'a>(
     path: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
-) -> Result<PathBuf, SinkError> {
-    let failed = |source| SinkError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let refused = |kind| SinkError::NotAFile {
-        path: path.to_owned(),
-        kind,
-    };
+) -> Result<PathBuf> {
+    let wrong = |what: String| Error::usage(format!("--out {}{what}", path.display()));
+    let failed = |e: io::Error| wrong(format!(": {e}; choose a file in a folder that exists"));
+    let refused = |kind: &str| wrong(format!(" is {kind}; name a regular file"));
     let name = path.file_name().ok_or_else(|| refused("a folder"))?;
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -74,17 +41,17 @@ pub(crate) fn output<'a>(
                 || input.canonicalize().is_ok_and(|input| input == place)
         };
         if let Some(input) = inputs.into_iter().find(is_same) {
-            return Err(SinkError::Input {
-                path: path.to_owned(),
-                input: input.to_owned(),
-            });
+            let input = input.display();
+            return Err(wrong(format!(
+                " is one of the input files, {input}; choose another"
+            )));
         }
     }
     match run_around(&place) {
-        Some(run) => Err(SinkError::OfARun {
-            path: path.to_owned(),
-            run,
-        }),
+        Some(run) => Err(wrong(format!(
+            " lies in the run directory {}, whose files are its own; choose a file outside of it",
+            run.display()
+        ))),
         None => Ok(place),
     }
 }
@@ -140,6 +107,7 @@ pub(crate) fn run_around(path: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[test]
     fn outputs_are_new_or_regular_files_that_nobody_needs() {
@@ -152,16 +120,18 @@ mod tests {
         fs::hard_link(at("input"), at("hard")).unwrap();
         let input = at("input");
         let check = |name: &str| output(&at(name), [input.as_path()]);
+        let refused = |name: &str, why: &str| {
+            let error = check(name).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage);
+            assert!(error.to_string().contains(why), "{name}: {error}");
+        };
         assert!(check("new").is_ok() && check("old").is_ok());
-        assert!(matches!(check("input"), Err(SinkError::Input { .. })));
-        assert!(matches!(check("hard"), Err(SinkError::Input { .. })));
-        assert!(matches!(check("run"), Err(SinkError::NotAFile { .. })));
-        assert!(matches!(check("none/file"), Err(SinkError::Io { .. })));
+        refused("input", " is one of the input files, ");
+        refused("hard", " is one of the input files, ");
+        refused("run", " is a folder; name a regular file");
+        refused("none/file", "; choose a file in a folder that exists");
         for name in ["run/metrics.json", "run/members/x", "run/new"] {
-            assert!(
-                matches!(check(name), Err(SinkError::OfARun { .. })),
-                "{name}"
-            );
+            refused(name, " lies in the run directory ");
         }
         #[cfg(unix)]
         {
@@ -173,13 +143,10 @@ mod tests {
             link("run/metrics.json", "to_nothing");
             fs::write(at("run/manifest.json"), "").unwrap();
             link("run/manifest.json", "to_run");
-            assert!(matches!(check("to_input"), Err(SinkError::Input { .. })));
+            refused("to_input", " is one of the input files, ");
             assert_eq!(check("to_old").unwrap(), at("old").canonicalize().unwrap());
-            assert!(matches!(
-                check("to_nothing"),
-                Err(SinkError::NotAFile { .. })
-            ));
-            assert!(matches!(check("to_run"), Err(SinkError::OfARun { .. })));
+            refused("to_nothing", " is a symbolic link that leads nowhere");
+            refused("to_run", " lies in the run directory ");
             let device = output(Path::new("/dev/null"), []).unwrap_err();
             assert!(device.to_string().contains("a device"), "{device}");
         }

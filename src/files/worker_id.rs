@@ -225,9 +225,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Setting the length to what it is makes the file's server take its own clock
 /// (POSIX asks for a new time, NFS sends no time along) and needs no space on
 /// the disk; `File::set_modified` would send this machine's time.
-///
-/// # Errors
-/// What the file system said.
 pub(crate) fn touch(mut file: &File) -> io::Result<SystemTime> {
     let before = file.metadata()?;
     file.set_len(before.len())?;
@@ -257,9 +254,6 @@ impl ServerClock {
     }
 
     /// Looks at the clock.
-    ///
-    /// # Errors
-    /// If the folder cannot be written to.
     pub(crate) fn measure(&self) -> io::Result<()> {
         let file = regular::edit_or_create(&self.probe, OpenOptions::new().write(true))?;
         let time = touch(&file)?;

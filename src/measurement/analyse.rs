@@ -1,19 +1,20 @@
 //! From a likelihood to numbers: fit, scans, intervals, impacts.
 
-use super::error::MeasureError;
 use super::known::Known;
 use super::model::Parameters;
 use super::result::{
     Curve, ErrorSource, FitResult, ImpactResult, ImpactsResult, IntervalSet, ParameterResult,
     ScanResult,
 };
+use crate::error::{Error, Kind, Result};
 use crate::settings::{InterpolationCode, Measurement, SystematicConfig};
 use indexmap::IndexMap;
 use sideband_likelihood::fit::{
-    End, Fit, FitError, FitSettings, Group, ImpactSettings, Impacts, Scan, ScanSettings, Search,
-    Shift, State, confidence_set, fit, impacts, reach, scan,
+    End, Fit, FitSettings, Group, ImpactSettings, Impacts, Scan, ScanSettings, Search, Shift,
+    State, confidence_set, fit, impacts, reach, scan,
 };
 use sideband_likelihood::{Likelihood, Role};
+use std::fmt::Display;
 use std::time::Instant;
 
 /// Values of a parameter of interest among which basins are looked for.
@@ -36,8 +37,10 @@ pub(super) struct Analyst<'a> {
     pub parameters: &'a Parameters,
 }
 
-fn failed(error: FitError) -> MeasureError {
-    MeasureError::Fit(error.to_string())
+/// The fit to the observed events failed.
+pub(super) fn no_fit(error: impl Display) -> Error {
+    let text = format!("the fit to the observed events failed: {error}");
+    Error::new(Kind::Fit, text)
 }
 
 impl Analyst<'_> {
@@ -100,10 +103,10 @@ impl Analyst<'_> {
     }
 
     /// The best fit; an error if it is none.
-    pub(super) fn best(&self, likelihood: &dyn Likelihood) -> Result<Fit, MeasureError> {
+    pub(super) fn best(&self, likelihood: &dyn Likelihood) -> Result<Fit> {
         let found = fit(likelihood, &self.settings());
         let best = found.and_then(|best| best.checked().cloned());
-        best.map_err(|error| MeasureError::Fit(format!("{error}{}", self.hint())))
+        best.map_err(|error| no_fit(format!("{error}{}", self.hint())))
     }
 
     /// All parameters where one has a value and the others fit best, in the fit's
@@ -114,13 +117,13 @@ impl Analyst<'_> {
         best: &Fit,
         place: usize,
         coordinate: f64,
-    ) -> Result<Vec<f64>, MeasureError> {
+    ) -> Result<Vec<f64>> {
         let settings = self.from(best).with_fixed(place, coordinate);
-        let found = fit(likelihood, &settings).map_err(failed)?;
+        let found = fit(likelihood, &settings).map_err(no_fit)?;
         let value = self.parameters.value(place, coordinate);
         found
             .checked()
-            .map_err(|e| MeasureError::Fit(format!("at {value}: {e}")))?;
+            .map_err(|e| no_fit(format!("at {value}: {e}")))?;
         Ok(found.point)
     }
 
@@ -138,12 +141,12 @@ impl Analyst<'_> {
         settings: &FitSettings,
         best: &Fit,
         place: usize,
-    ) -> Result<[f64; 2], MeasureError> {
+    ) -> Result<[f64; 2]> {
         if let Some(given) = self.given_range(place) {
             return Ok(given);
         }
         let wanted = (NEEDED, REACH);
-        reach(likelihood, settings, best, place, wanted).map_err(failed)
+        reach(likelihood, settings, best, place, wanted).map_err(no_fit)
     }
 
     /// The range of a scan that the configuration gives, within the bounds.
@@ -207,7 +210,7 @@ impl Analyst<'_> {
         settings: &FitSettings,
         best: &Fit,
         place: usize,
-    ) -> Result<Scan, MeasureError> {
+    ) -> Result<Scan> {
         let points = self.measurement.measurement.scan_points;
         let over = |range: [f64; 2], best: &Fit| {
             let asked = ScanSettings {
@@ -215,7 +218,7 @@ impl Analyst<'_> {
                 grid: self.evenly(place, range, points),
                 thorough: false,
             };
-            scan(likelihood, settings, best, &asked).map_err(failed)
+            scan(likelihood, settings, best, &asked).map_err(no_fit)
         };
         if let Some(given) = self.given_range(place) {
             return over(given, best);
@@ -242,7 +245,7 @@ impl Analyst<'_> {
         settings: &FitSettings,
         best: &Fit,
         place: usize,
-    ) -> Result<(Scan, Curve, Vec<IntervalSet>), MeasureError> {
+    ) -> Result<(Scan, Curve, Vec<IntervalSet>)> {
         let mut found = self.covering_scan(likelihood, settings, best, place)?;
         for _ in 0..REDONE {
             let (sets, deeper) = self.sets(likelihood, settings, &found)?;
@@ -257,7 +260,7 @@ impl Analyst<'_> {
                 grid,
                 thorough: false,
             };
-            found = scan(likelihood, settings, &found.best, &asked).map_err(failed)?;
+            found = scan(likelihood, settings, &found.best, &asked).map_err(no_fit)?;
         }
         let (sets, _) = self.sets(likelihood, settings, &found)?;
         Ok(self.as_curve(found, sets))
@@ -284,11 +287,11 @@ impl Analyst<'_> {
         likelihood: &dyn Likelihood,
         settings: &FitSettings,
         found: &Scan,
-    ) -> Result<(Vec<IntervalSet>, Option<f64>), MeasureError> {
+    ) -> Result<(Vec<IntervalSet>, Option<f64>)> {
         let mut sets = Vec::new();
         let mut deeper = None;
         for (level, t) in LEVELS {
-            let set = confidence_set(likelihood, settings, found, t).map_err(failed)?;
+            let set = confidence_set(likelihood, settings, found, t).map_err(no_fit)?;
             let value = |x: f64| self.parameters.value(found.parameter, x);
             let end = |end: &End| end.value().map(value);
             deeper = deeper.or(set.deeper_at);
@@ -311,7 +314,7 @@ impl Analyst<'_> {
         likelihood: &dyn Likelihood,
         best: &mut Fit,
         place: usize,
-    ) -> Result<ScanResult, MeasureError> {
+    ) -> Result<ScanResult> {
         let settings = self.settings();
         let (found, curve, sets) = self.curve(likelihood, &settings, best, place)?;
         *best = found.best.clone();
@@ -342,7 +345,7 @@ impl Analyst<'_> {
             .any(|p| p.role == Role::Nuisance)
         {
             let name = "statistical".to_owned();
-            let alone = fit(likelihood, &frozen).map_err(failed);
+            let alone = fit(likelihood, &frozen).map_err(no_fit);
             let found = alone.and_then(|alone| self.curve(likelihood, &frozen, &alone, place));
             match found {
                 Ok((_, curve, sets)) => {
@@ -363,7 +366,7 @@ impl Analyst<'_> {
         likelihood: &dyn Likelihood,
         best: &Fit,
         started: Instant,
-    ) -> Result<FitResult, MeasureError> {
+    ) -> Result<FitResult> {
         let n = best.point.len();
         let correlation = |i: usize, j: usize| {
             let product = best.error(i)? * best.error(j)?;
@@ -434,7 +437,7 @@ impl Analyst<'_> {
         likelihood: &dyn Likelihood,
         best: &Fit,
         found: &FitResult,
-    ) -> Result<IndexMap<String, ImpactsResult>, MeasureError> {
+    ) -> Result<IndexMap<String, ImpactsResult>> {
         let parameters = likelihood.parameters();
         let mut interest = self.interest();
         interest.retain(|place| {
@@ -451,7 +454,7 @@ impl Analyst<'_> {
             refit: true,
         };
         let refits = self.from(best);
-        let impacts = impacts(likelihood, &refits, best, &asked).map_err(failed)?;
+        let impacts = impacts(likelihood, &refits, best, &asked).map_err(no_fit)?;
         let mut all = IndexMap::new();
         for of in &impacts.impacts {
             let result = match self.hessian_error(best, of.parameter) {

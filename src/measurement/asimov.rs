@@ -1,8 +1,8 @@
 //! Events that the likelihood itself expects at a point: those of the reference that no
 //! network has seen, with the weights that make them the model's.
 
-use super::error::MeasureError;
-use super::model::Builder;
+use super::model::{Builder, no_likelihood};
+use crate::error::{Error, Result};
 use sideband_likelihood::asymptotic::DataSet;
 use sideband_likelihood::histogram::HistogramChannel;
 use sideband_likelihood::{Model, Parameter, UnbinnedChannel};
@@ -13,12 +13,12 @@ use sideband_likelihood::{Model, Parameter, UnbinnedChannel};
 /// cannot be thrown from such; see `toys`.
 ///
 /// # Errors
-/// [`MeasureError::Likelihood`] if nothing is expected there.
+/// `Kind::Likelihood` if nothing is expected there.
 pub(super) fn asimov_weights(
     channel: &UnbinnedChannel,
     weights: &[f64],
     at: &[f64],
-) -> Result<Vec<f64>, MeasureError> {
+) -> Result<Vec<f64>> {
     let rate: f64 = channel.rates(at).iter().sum();
     // a learned density may be slightly negative: such an event is not expected
     let mut weights: Vec<f64> = channel
@@ -29,7 +29,7 @@ pub(super) fn asimov_weights(
         .collect();
     let sum: f64 = weights.iter().sum();
     if !(sum.is_finite() && sum > 0.0) {
-        return Err(MeasureError::Likelihood(format!(
+        return Err(no_likelihood(format!(
             "the {} events of the reference that no network has seen have weights that add up to \
              {sum} at {}: raise training.held_out, or give the reference more events",
             weights.len(),
@@ -63,12 +63,10 @@ pub(super) fn at_point(parameters: &[Parameter], point: &[f64]) -> Vec<Parameter
 pub(super) fn expected(
     histograms: &[HistogramChannel],
     point: &[f64],
-) -> Result<Vec<HistogramChannel>, MeasureError> {
+) -> Result<Vec<HistogramChannel>> {
     let histograms = histograms.iter();
     let expected = histograms.map(|channel| channel.with_observed(channel.expected(point)));
-    expected
-        .collect::<Result<_, _>>()
-        .map_err(|e| MeasureError::Likelihood(e.to_string()))
+    expected.collect::<Result<_, _>>().map_err(no_likelihood)
 }
 
 /// What Asimov data are made of.
@@ -89,20 +87,20 @@ pub(super) struct Data<'a> {
 }
 
 impl DataSet for Data<'_> {
-    type Error = MeasureError;
+    type Error = Error;
 
     fn likelihood(&self) -> Model {
         self.model.clone()
     }
 
-    fn asimov(&self, point: &[f64]) -> Result<Self, MeasureError> {
+    fn asimov(&self, point: &[f64]) -> Result<Self> {
         let source = self.source;
         let weights = asimov_weights(source.channel, source.weights, point)?;
         let rows: Vec<usize> = (0..weights.len()).collect();
         let channel = source
             .channel
             .select(&rows, &weights)
-            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+            .map_err(no_likelihood)?;
         let histograms = expected(source.histograms, point)?;
         let parameters = at_point(&self.parameters, point);
         Ok(Self {

@@ -2,13 +2,13 @@
 
 use super::analyse::{Analyst, largest_difference};
 use super::columns::Source;
-use super::error::MeasureError;
 use super::events::Events;
 use super::generate::model;
 use super::likelihoods::impossible;
 use super::model::{Builder, Parameters};
 use super::pipeline::Study;
 use super::result::ScanResult;
+use crate::error::Result;
 use indexmap::IndexMap;
 use sideband_likelihood::Likelihood;
 use sideband_likelihood::histogram::HistogramModel;
@@ -43,7 +43,7 @@ impl Study<'_> {
         reference: &Events,
         is_observed: bool,
         scans: &mut IndexMap<String, ScanResult>,
-    ) -> Result<(), MeasureError> {
+    ) -> Result<()> {
         let points = |events: &Events| events.points(self.measurement);
         let (Some(config), Some(points), Some(pool)) = (
             &self.measurement.generate,

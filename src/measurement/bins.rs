@@ -1,10 +1,10 @@
 //! Whether the bins of histograms can be fitted: something is expected in every bin in which
 //! something is observed, and nowhere less than nothing.
 
-use super::error::MeasureError;
 use super::model::{Builder, Histogram};
 use super::rules::{at_one, grid, place_text};
 use super::samples::{Reader, Template};
+use crate::error::{Error, Result};
 use crate::settings::Measurement;
 use sideband_likelihood::histogram::HistogramChannel;
 
@@ -53,17 +53,14 @@ impl Channel<'_> {
         )
     }
 
-    fn wrong(&self, reason: String) -> MeasureError {
-        MeasureError::data(&self.key, reason)
+    fn wrong(&self, reason: String) -> Error {
+        Error::data_at(&self.key, reason)
     }
 }
 
 /// Checks the bins of all histograms, with the observed counts where there are some. What
 /// does not hinder the fit comes back as notes.
-pub(super) fn check(
-    builder: &Builder<'_>,
-    observed: Option<&[Template]>,
-) -> Result<Vec<String>, MeasureError> {
+pub(super) fn check(builder: &Builder<'_>, observed: Option<&[Template]>) -> Result<Vec<String>> {
     let channels = channels(builder.measurement);
     if channels.is_empty() {
         return Ok(Vec::new());
@@ -117,7 +114,7 @@ pub(super) fn check(
 }
 
 /// Whether there is simulation at all, in more than one of several bins.
-fn simulated(builder: &Builder<'_>, channel: &Channel<'_>) -> Result<(), MeasureError> {
+fn simulated(builder: &Builder<'_>, channel: &Channel<'_>) -> Result<()> {
     let bins = channel.edges.len() - 1;
     let is_filled = |bin: &usize| {
         let mut processes = builder.plan.processes.iter();

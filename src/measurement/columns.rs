@@ -1,11 +1,11 @@
 //! Ratios of events, process by process, as a likelihood takes them.
 
-use super::error::MeasureError;
 use super::events::step;
-use super::model::{Parameters, code};
+use super::model::{Parameters, code, no_likelihood};
 use super::plan::Plan;
 use super::ratios::{Ratio, RatioColumn};
 use crate::closure::Recalibration;
+use crate::error::{Error, Result};
 use crate::settings::{Measurement, RatioName};
 use crate::truth::{Interference, Nuisance, Point, Process, Side};
 use indexmap::IndexMap;
@@ -68,7 +68,7 @@ impl Columns {
     }
 
     /// The events as a likelihood takes them.
-    pub(super) fn sample(&self) -> Result<Sample, MeasureError> {
+    pub(super) fn sample(&self) -> Result<Sample> {
         let processes = self.processes.iter().map(|p| ProcessEvents {
             ratios: &p.ratio,
             responses: p
@@ -86,7 +86,7 @@ impl Columns {
             weights: &self.weights,
             processes: processes.collect(),
         };
-        Sample::new(&events, Storage::Double).map_err(|e| MeasureError::Likelihood(e.to_string()))
+        Sample::new(&events, Storage::Double).map_err(no_likelihood)
     }
 }
 
@@ -148,7 +148,7 @@ impl Source<'_> {
         ratios: &Ratios,
         features: &[f32],
         weights: Vec<f64>,
-    ) -> Result<Columns, MeasureError> {
+    ) -> Result<Columns> {
         let n = weights.len();
         let aggregate = self.measurement.measurement.aggregate;
         self.collect(weights, |name| {
@@ -160,7 +160,7 @@ impl Source<'_> {
             let values: Vec<f64> = log.into_iter().map(|l| map.apply(l).exp()).collect();
             let bad = values.iter().filter(|r| !r.is_normal()).count();
             if bad > 0 {
-                return Err(MeasureError::Likelihood(format!(
+                return Err(no_likelihood(format!(
                     "the ratio {name} is not a number above zero for {bad} of {n} events: its \
                      classes can be told apart wholly, so that no finite ratio exists; choose a \
                      reference that covers the process, or cut the region"
@@ -176,7 +176,7 @@ impl Source<'_> {
         logs: &IndexMap<RatioName, Vec<Vec<f32>>>,
         member: usize,
         weights: Vec<f64>,
-    ) -> Result<Columns, MeasureError> {
+    ) -> Result<Columns> {
         let n = weights.len();
         self.collect(weights, |name| {
             let Some(members) = logs.get(name) else {
@@ -193,11 +193,11 @@ impl Source<'_> {
         model: &Interference,
         points: &[Point],
         weights: Vec<f64>,
-    ) -> Result<Columns, MeasureError> {
+    ) -> Result<Columns> {
         let process = |name: &str| {
             let known = Process::ALL.into_iter().find(|p| p.name() == name);
             known.ok_or_else(|| {
-                MeasureError::config(
+                Error::config_at(
                     format!("samples.{name}"),
                     "the generated model has the processes S, SBI and B",
                 )

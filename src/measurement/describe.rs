@@ -1,25 +1,22 @@
 //! A measurement's model in words, before anything is trained.
 
-use super::error::MeasureError;
 use super::events::withheld;
 use super::generate::generate;
 use super::model::Parameters;
 use super::pipeline::prepare;
 use super::plan::Plan;
 use super::samples::Reader;
+use crate::error::Result;
 use crate::report::numbers::joined;
 use crate::settings::Measurement;
 
 /// A measurement's model in words, after all checks that need no training. Samples are
 /// generated into `run` if the configuration asks for that.
-///
-/// # Errors
-/// [`MeasureError`] with the first thing that does not fit.
 pub(crate) fn describe(
     measurement: &Measurement,
     run: &std::path::Path,
     unblind: bool,
-) -> Result<String, MeasureError> {
+) -> Result<String> {
     Parameters::new(measurement, None).check(measurement)?;
     if measurement.generate.is_some() {
         generate(measurement, run, &|_| {})?;

@@ -1,9 +1,10 @@
 //! Ratios of the events that are measured: in memory, or in a file.
 
 use super::columns::{Columns, Ratios, Source};
-use super::error::MeasureError;
 use super::event_file::{BLOCK, EventFile, EventWriter, FileProcess, FileResponse};
 use super::events::Events;
+use super::model::no_likelihood;
+use crate::error::{Error, Result};
 use crate::rundir::RunDirectory;
 use sideband_likelihood::{Parameter, Term};
 use sideband_likelihood::{Sample, StreamError, StreamedChannel, UnbinnedChannel};
@@ -34,7 +35,7 @@ impl Source<'_> {
         ratios: &Ratios,
         events: &Events,
         root: &RunDirectory,
-    ) -> Result<Evaluated, MeasureError> {
+    ) -> Result<Evaluated> {
         if events.len() <= self.measurement.measurement.stream_above {
             let columns = self.learned(ratios, &events.features, events.weights.clone())?;
             return Ok(Evaluated::Memory(columns));
@@ -77,12 +78,11 @@ impl Evaluated {
         over_pool: UnbinnedChannel,
         (pool, is_renormalised): (&Sample, bool),
         parameters: &[Parameter],
-    ) -> Result<EventTerm, MeasureError> {
-        let failed = |e: &dyn std::error::Error| MeasureError::Likelihood(e.to_string());
+    ) -> Result<EventTerm> {
         match self {
             Self::Memory(columns) => {
                 let channel = over_pool.with_sample(columns.sample()?);
-                let channel = channel.map_err(|e| failed(&e))?;
+                let channel = channel.map_err(no_likelihood)?;
                 Ok(EventTerm {
                     term: Arc::new(channel.clone()),
                     channel,
@@ -94,13 +94,13 @@ impl Evaluated {
                 let policy = over_pool.policy();
                 let streamed = StreamedChannel::new(processes, file.clone(), parameters, policy);
                 let mut streamed = streamed.map_err(|e| match e {
-                    StreamError::Source(e) => MeasureError::EventFile(e),
-                    other => failed(&other),
+                    StreamError::Source(e) => e,
+                    other => no_likelihood(other),
                 })?;
                 if is_renormalised {
                     streamed = streamed
                         .with_renormalisation(pool.clone())
-                        .map_err(|e| failed(&e))?;
+                        .map_err(no_likelihood)?;
                 }
                 let streamed = Arc::new(streamed);
                 Ok(EventTerm {
@@ -115,17 +115,17 @@ impl Evaluated {
 
 impl EventTerm {
     /// Events whose density is below the barrier at a point.
-    pub(super) fn count_not_positive(&self, at: &[f64]) -> Result<usize, MeasureError> {
+    pub(super) fn count_not_positive(&self, at: &[f64]) -> Result<usize> {
         match &self.streamed {
-            Some(streamed) => Ok(streamed.try_count_not_positive(at)?),
+            Some(streamed) => streamed.try_count_not_positive(at),
             None => Ok(self.channel.count_not_positive(at)),
         }
     }
 
     /// Why a likelihood of these events may have no value: a file that cannot be read.
-    pub(super) fn reason(&self, at: &[f64], error: MeasureError) -> MeasureError {
+    pub(super) fn reason(&self, at: &[f64], error: Error) -> Error {
         let read = self.streamed.iter().map(|streamed| streamed.try_value(at));
         let unread = read.filter_map(Result::err).next();
-        unread.map_or(error, MeasureError::EventFile)
+        unread.unwrap_or(error)
     }
 }

@@ -6,50 +6,28 @@
 //! `S.shape.down`, `S.shape.up` for its responses, all f64. A row group is a block.
 
 use super::columns::{Columns, ProcessColumns, ResponseColumns};
+use crate::error::{Context, Error, Kind, Result};
 use arrow::array::{Array, Float64Array};
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::errors::ParquetError;
 use sideband_likelihood::{EventSource, Interpolation, Sample};
+use std::fmt::Display;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use thiserror::Error;
 
 /// Events of a block: enough to keep many threads busy, a few megabytes a ratio.
 pub(super) const BLOCK: usize = 1 << 17;
 /// The column of weights; no process may have this name.
 const WEIGHT: &str = "event.weight";
 
-/// A file of events that cannot be written or read.
-#[derive(Debug, Error)]
-pub(crate) enum EventFileError {
-    /// The file system.
-    #[error("{path}: {source}", path = path.display())]
-    Io { path: PathBuf, source: io::Error },
-    /// It is no Parquet file, or a damaged one.
-    #[error("{path}: {source}; remove it, and run the measurement again", path = path.display())]
-    Parquet { path: PathBuf, source: ParquetError },
-    /// A batch of it cannot be decoded.
-    #[error("{path}: {source}; remove it, and run the measurement again", path = path.display())]
-    Arrow { path: PathBuf, source: ArrowError },
-    /// It lacks a column.
-    #[error(
-        "{path} has no column `{column}` of f64 without nulls; remove it, and run the measurement \
-         again", path = path.display()
-    )]
-    Column { path: PathBuf, column: String },
-    /// Numbers that are no events.
-    #[error("{path}, after {row} events: {reason}", path = path.display())]
-    Events {
-        path: PathBuf,
-        row: usize,
-        /// What is wrong with the block.
-        reason: String,
-    },
+/// A file of events, or a batch of it, that cannot be decoded.
+fn damaged<E: Display>(path: &Path) -> impl Fn(E) -> Error {
+    move |e| {
+        let again = "remove it, and run the measurement again";
+        Error::data(format!("{}: {e}; {again}", path.display()))
+    }
 }
 
 /// A process of which a file has the ratios.
@@ -119,16 +97,13 @@ pub(super) struct EventWriter {
 
 impl EventWriter {
     /// A new file in place of what is there.
-    pub(super) fn create(path: &Path, processes: Vec<FileProcess>) -> Result<Self, EventFileError> {
+    pub(super) fn create(path: &Path, processes: Vec<FileProcess>) -> Result<Self> {
         // what lies there may be a link, which is not followed
         let file = match std::fs::remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => File::create_new(path),
         };
-        let file = file.map_err(|source| EventFileError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = file.at(Kind::Data, path.display())?;
         Ok(Self {
             path: path.to_owned(),
             processes: Arc::new(processes),
@@ -138,39 +113,28 @@ impl EventWriter {
     }
 
     /// Adds a block.
-    pub(super) fn write(&mut self, block: &Columns) -> Result<(), EventFileError> {
+    pub(super) fn write(&mut self, block: &Columns) -> Result<()> {
         let path = &self.path;
-        let broken = |source| EventFileError::Parquet {
-            path: path.clone(),
-            source,
-        };
         let columns = named(&self.processes, block).map(|(name, values)| {
             let values: Arc<dyn Array> = Arc::new(Float64Array::from(values.clone()));
             (name, values)
         });
-        let batch =
-            RecordBatch::try_from_iter(columns).map_err(|source| EventFileError::Arrow {
-                path: path.clone(),
-                source,
-            })?;
+        let batch = RecordBatch::try_from_iter(columns).map_err(damaged(path))?;
         if let Some(file) = self.file.take() {
-            let writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(broken)?;
+            let writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(damaged(path))?;
             self.writer = Some(writer);
         }
         if let Some(writer) = &mut self.writer {
-            writer.write(&batch).map_err(broken)?;
-            writer.flush().map_err(broken)?;
+            writer.write(&batch).map_err(damaged(path))?;
+            writer.flush().map_err(damaged(path))?;
         }
         Ok(())
     }
 
     /// Ends the file.
-    pub(super) fn finish(self) -> Result<EventFile, EventFileError> {
+    pub(super) fn finish(self) -> Result<EventFile> {
         if let Some(writer) = self.writer {
-            writer.close().map_err(|source| EventFileError::Parquet {
-                path: self.path.clone(),
-                source,
-            })?;
+            writer.close().map_err(damaged(&self.path))?;
         }
         Ok(EventFile {
             path: self.path,
@@ -181,18 +145,21 @@ impl EventWriter {
 
 impl EventFile {
     /// The numbers of a column of a block.
-    fn column(&self, batch: &RecordBatch, name: &str) -> Result<Vec<f64>, EventFileError> {
+    fn column(&self, batch: &RecordBatch, name: &str) -> Result<Vec<f64>> {
         let array = batch.column_by_name(name);
         let numbers = array.and_then(|array| array.as_any().downcast_ref::<Float64Array>());
         let whole = numbers.filter(|numbers| numbers.null_count() == 0);
-        let missing = || EventFileError::Column {
-            path: self.path.clone(),
-            column: name.to_owned(),
+        let missing = || {
+            Error::data(format!(
+                "{} has no column `{name}` of f64 without nulls; remove it, and run the \
+                 measurement again",
+                self.path.display()
+            ))
         };
         Ok(whole.ok_or_else(missing)?.values().to_vec())
     }
 
-    fn block(&self, batch: &RecordBatch, row: usize) -> Result<Sample, EventFileError> {
+    fn block(&self, batch: &RecordBatch, row: usize) -> Result<Sample> {
         let mut block = Columns {
             weights: self.column(batch, WEIGHT)?,
             processes: Vec::new(),
@@ -212,35 +179,23 @@ impl EventFile {
             }
             block.processes.push(columns);
         }
-        block.sample().map_err(|e| EventFileError::Events {
-            path: self.path.clone(),
-            row,
-            reason: e.to_string(),
-        })
+        let place = format!("{}, after {row} events", self.path.display());
+        block.sample().at(Kind::Data, place)
     }
 }
 
 impl EventSource for EventFile {
-    type Error = EventFileError;
+    type Error = Error;
 
-    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), EventFileError> {
+    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<()> {
         let path = &self.path;
-        let file = crate::files::regular::open(path).map_err(|source| EventFileError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let file = crate::files::regular::open(path).at(Kind::Data, path.display())?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|reader| reader.with_batch_size(BLOCK).build())
-            .map_err(|source| EventFileError::Parquet {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(damaged(path))?;
         let mut row = 0;
         for batch in reader {
-            let batch = batch.map_err(|source| EventFileError::Arrow {
-                path: path.clone(),
-                source,
-            })?;
+            let batch = batch.map_err(damaged(path))?;
             visit(&self.block(&batch, row)?);
             row += batch.num_rows();
         }

@@ -1,11 +1,11 @@
 //! The events that a likelihood is evaluated at: those that were observed, or events
 //! that no network has seen.
 
-use super::error::MeasureError;
 use super::plan::Plan;
 use super::samples::{Reader, Template};
 use super::trust::split;
 use super::twins::check_observed;
+use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::settings::{Measurement, SampleConfig};
 use crate::training::Streams;
@@ -86,12 +86,12 @@ pub(super) fn withheld(measurement: &Measurement, plan: &Plan) -> Option<String>
 /// upper limit is asked for, whose expected values need none.
 ///
 /// # Errors
-/// [`MeasureError::Config`] where a fit needs events that may not be looked at.
+/// `Kind::Config` where a fit needs events that may not be looked at.
 pub(super) fn observed(
     measurement: &Measurement,
     reader: &Reader<'_>,
     plan: &Plan,
-) -> Result<Option<Events>, MeasureError> {
+) -> Result<Option<Events>> {
     let Some(sample) = measurement.observed_sample() else {
         return Ok(None);
     };
@@ -99,7 +99,7 @@ pub(super) fn observed(
         if measurement.measurement.limit.is_some() {
             return Ok(None);
         }
-        return Err(MeasureError::config(
+        return Err(Error::config_at(
             key,
             format!(
                 "events of it are in the blind region `{region}`: a fit to the observed events \
@@ -118,7 +118,7 @@ pub(super) fn observed(
     check_observed(&sample, || {
         let reference = measurement.reference();
         let reference = reference
-            .ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))?;
+            .ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))?;
         reader.read("measurement.reference", &reference)
     })?;
     let mut events = Events {
@@ -130,7 +130,7 @@ pub(super) fn observed(
         events.push(&sample, row, 1.0);
     }
     if events.len() == 0 {
-        return Err(MeasureError::data(
+        return Err(Error::data_at(
             "observed",
             "no event is in the region that is measured without bins",
         ));
@@ -143,7 +143,7 @@ fn observed_id(
     measurement: &Measurement,
     reader: &Reader<'_>,
     sample: &SampleConfig,
-) -> Result<Option<Vec<String>>, MeasureError> {
+) -> Result<Option<Vec<String>>> {
     let Some(reference) = measurement.reference() else {
         return Ok(None);
     };
@@ -159,11 +159,11 @@ pub(super) fn unseen(
     process: &str,
     rate: f64,
     into: &mut Events,
-) -> Result<(), MeasureError> {
+) -> Result<()> {
     let place = format!("samples.{process}");
     let sample = measurement
         .sample(process)
-        .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
+        .ok_or_else(|| Error::config_at(&place, "is not there"))?;
     let sample = reader.read(&place, &sample)?;
     let (split, streams) = (
         split(measurement),
@@ -176,7 +176,7 @@ pub(super) fn unseen(
     let weights = &sample.table.weights;
     let sum: f64 = rows.iter().map(|row| weights[*row]).sum();
     if sum <= 0.0 {
-        return Err(MeasureError::data(
+        return Err(Error::data_at(
             place,
             format!(
                 "the {} events that no network has seen have weights that add up to {sum}; raise \
@@ -196,7 +196,7 @@ pub(super) fn reference(
     measurement: &Measurement,
     reader: &Reader<'_>,
     plan: &Plan,
-) -> Result<Events, MeasureError> {
+) -> Result<Events> {
     let mut events = Events::default();
     for name in &measurement.measurement.reference {
         let process = plan.processes.iter().find(|p| p.name == *name);

@@ -3,12 +3,12 @@
 //! `measurement.json` names them all and is moved last: where it is, they are its own. What
 //! a former result had and this one has not is removed.
 
-use super::error::MeasureError;
 use super::evaluated::EVENTS;
 use super::pipeline::RESULT;
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
+use crate::error::{Error, OnFile, Result};
 use crate::files::{Liveness, WorkerId};
-use crate::rundir::{DirectoryError, RunDirectory};
+use crate::rundir::RunDirectory;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -34,24 +34,12 @@ const KNOWN: [&str; 10] = [
     "workspace_points.json",
 ];
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> MeasureError + '_ {
-    move |source| {
-        MeasureError::Directory(DirectoryError::Io {
-            path: path.to_owned(),
-            source,
-        })
-    }
-}
-
 /// A folder in the run directory for a set in the making.
-///
-/// # Errors
-/// If it cannot be made.
-pub(super) fn stage(root: &RunDirectory) -> Result<RunDirectory, MeasureError> {
+pub(super) fn stage(root: &RunDirectory) -> Result<RunDirectory> {
     sweep(root.path());
     let path = root.path().join(format!("{STAGE}{}", WorkerId::unique()));
     // it must be new: nothing that is there is written to
-    fs::create_dir(&path).map_err(failed(&path))?;
+    fs::create_dir(&path).on(&path)?;
     Ok(RunDirectory::folder(path))
 }
 
@@ -69,17 +57,17 @@ fn sweep(root: &Path) {
 }
 
 /// Names of the files of a set, from its folder: those of `plots/` with it.
-pub(super) fn names(folder: &Path) -> Result<Vec<String>, MeasureError> {
+pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for inner in ["", "plots"] {
         let path = folder.join(inner);
         if !path.is_dir() {
             continue;
         }
-        for entry in fs::read_dir(&path).map_err(failed(&path))? {
-            let entry = entry.map_err(failed(&path))?;
+        for entry in fs::read_dir(&path).on(&path)? {
+            let entry = entry.on(&path)?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if entry.file_type().map_err(failed(&path))?.is_file() {
+            if entry.file_type().on(&path)?.is_file() {
                 names.push(match inner {
                     "" => name,
                     _ => format!("{inner}/{name}"),
@@ -123,18 +111,14 @@ pub(super) struct InPlace {
 /// # Errors
 /// If a file cannot be moved: then there is no `measurement.json`, and running again makes
 /// the set anew.
-pub(super) fn publish(
-    root: &RunDirectory,
-    stage: &RunDirectory,
-    in_place: InPlace,
-) -> Result<(), MeasureError> {
+pub(super) fn publish(root: &RunDirectory, stage: &RunDirectory, in_place: InPlace) -> Result<()> {
     let at = |name: &str| root.path().join(name);
     let new = names(stage.path())?;
     let mut old: BTreeSet<String> = KNOWN.map(ToOwned::to_owned).into();
     old.extend(named(&at(FORMER)));
     old.extend(named(&at(RESULT)));
     if at(RESULT).is_file() {
-        fs::rename(at(RESULT), at(FORMER)).map_err(failed(&at(RESULT)))?;
+        fs::rename(at(RESULT), at(FORMER)).on(&at(RESULT))?;
     }
     for name in old.iter().filter(|name| !new.contains(name)) {
         remove(&at(name))?;
@@ -143,12 +127,12 @@ pub(super) fn publish(
         remove(&at(EVENTS))?;
     }
     let plots = root.plots();
-    fs::create_dir_all(&plots).map_err(failed(&plots))?;
+    fs::create_dir_all(&plots).on(&plots)?;
     for name in new.iter().filter(|name| *name != RESULT) {
-        fs::rename(stage.path().join(name), at(name)).map_err(failed(&at(name)))?;
+        fs::rename(stage.path().join(name), at(name)).on(&at(name))?;
     }
     put_toys_aside(root, in_place.toys)?;
-    fs::rename(stage.path().join(RESULT), at(RESULT)).map_err(failed(&at(RESULT)))?;
+    fs::rename(stage.path().join(RESULT), at(RESULT)).on(&at(RESULT))?;
     remove(&at(FORMER))?;
     // it is empty now
     let _ = fs::remove_dir_all(stage.path());
@@ -156,16 +140,16 @@ pub(super) fn publish(
 }
 
 /// Removes a file, if it is there.
-fn remove(path: &PathBuf) -> Result<(), MeasureError> {
+fn remove(path: &PathBuf) -> Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(path)(error)),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, &error)),
         _ => Ok(()),
     }
 }
 
 /// Leaves in `toys/` what the present likelihood has thrown; others go to `former_toys/`,
 /// from where [`take_back`] has them if their likelihood comes back.
-fn put_toys_aside(root: &RunDirectory, has_toys: bool) -> Result<(), MeasureError> {
+fn put_toys_aside(root: &RunDirectory, has_toys: bool) -> Result<()> {
     let path = root.path().join(TOYS);
     let present = fs::read(&path).ok().filter(|_| has_toys);
     let present = present.and_then(|bytes| serde_json::from_slice::<ToyFolder>(&bytes).ok());
@@ -177,19 +161,19 @@ fn put_toys_aside(root: &RunDirectory, has_toys: bool) -> Result<(), MeasureErro
         return Ok(());
     }
     let aside = root.path().join(FORMER_TOYS);
-    for entry in fs::read_dir(&toys).map_err(failed(&toys))? {
-        let entry = entry.map_err(failed(&toys))?;
+    for entry in fs::read_dir(&toys).on(&toys)? {
+        let entry = entry.on(&toys)?;
         let name = entry.file_name();
         if present.as_ref().is_some_and(|p| *p.folder == *name) {
             continue;
         }
-        fs::create_dir_all(&aside).map_err(failed(&aside))?;
+        fs::create_dir_all(&aside).on(&aside)?;
         let to = aside.join(&name);
         if to.exists() {
             // the same toys: their names are digests of all that they depend on
             continue;
         }
-        fs::rename(entry.path(), &to).map_err(failed(&to))?;
+        fs::rename(entry.path(), &to).on(&to)?;
     }
     // stays if there is something in it
     let _ = fs::remove_dir(&toys);
@@ -197,10 +181,7 @@ fn put_toys_aside(root: &RunDirectory, has_toys: bool) -> Result<(), MeasureErro
 }
 
 /// Takes toys of a likelihood back that were put aside, by the name of their folder.
-///
-/// # Errors
-/// If they cannot be moved.
-pub(super) fn take_back(root: &RunDirectory, name: &str) -> Result<(), MeasureError> {
+pub(super) fn take_back(root: &RunDirectory, name: &str) -> Result<()> {
     let (from, to) = (
         root.path().join(FORMER_TOYS).join(name),
         root.path().join(TOYS_FOLDER).join(name),
@@ -209,8 +190,8 @@ pub(super) fn take_back(root: &RunDirectory, name: &str) -> Result<(), MeasureEr
         return Ok(());
     }
     let folder = root.path().join(TOYS_FOLDER);
-    fs::create_dir_all(&folder).map_err(failed(&folder))?;
-    fs::rename(&from, &to).map_err(failed(&to))?;
+    fs::create_dir_all(&folder).on(&folder)?;
+    fs::rename(&from, &to).on(&to)?;
     // stays if there is something in it
     let _ = fs::remove_dir(root.path().join(FORMER_TOYS));
     Ok(())

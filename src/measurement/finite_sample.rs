@@ -9,15 +9,15 @@
 //! values of the parameter. A member whose fit ends on a bound counts where the parabola of
 //! its profile has its minimum, beyond the bound.
 
-use super::analyse::Analyst;
+use super::analyse::{Analyst, no_fit};
 use super::asimov::{asimov_weights, at_point};
 use super::columns::{Columns, Source};
-use super::error::MeasureError;
 use super::events::Events;
 use super::likelihoods::Likelihoods;
-use super::model::Builder;
+use super::model::{Builder, no_likelihood};
 use super::pipeline::Study;
 use super::result::{FiniteSample, FiniteSamplePoint};
+use crate::error::{Context, Error, Kind, Result};
 use crate::settings::Coordinate;
 use rayon::prelude::*;
 use sideband_likelihood::fit::{Fit, FitSettings, State, fit};
@@ -54,7 +54,7 @@ pub(super) struct Trainings<'a> {
 impl Trainings<'_> {
     /// The error of the first parameter of interest, from a fit for every member at every
     /// value, and the same in the coordinate of the fit as a function of it.
-    pub(super) fn error(&self) -> Result<(FiniteSample, Spline), MeasureError> {
+    pub(super) fn error(&self) -> Result<(FiniteSample, Spline)> {
         let analyst = Analyst {
             measurement: self.source.measurement,
             parameters: self.source.parameters,
@@ -62,12 +62,11 @@ impl Trainings<'_> {
         let place = analyst.interest()[0];
         let best = analyst.best(&self.made.model)?;
         let known = analyst.known(&self.made.model, &best, place, true);
-        let known = known.map_err(|e| MeasureError::Fit(e.to_string()))?;
+        let known = known.map_err(no_fit)?;
         if let Some(why) = known.not_measured {
             let name = &analyst.parameters.list[place].name;
-            return Err(MeasureError::Other(format!(
-                "{name} is not measured: {why}"
-            )));
+            let text = format!("{name} is not measured: {why}");
+            return Err(Error::new(Kind::NotMeasured, text));
         }
         let nodes = self.nodes(&analyst, &best, place)?;
         let [(bootstrapped, n), (fixed, m)] = [
@@ -90,8 +89,7 @@ impl Trainings<'_> {
             .collect();
         let curve = nodes.iter().zip(&points);
         let curve = curve.map(|(node, p)| (node.coordinate, p.coordinate_error));
-        let curve = Spline::new(curve.collect())
-            .map_err(|e| MeasureError::Other(format!("finite training sample: {e}")))?;
+        let curve = Spline::new(curve.collect()).at(Kind::NotMeasured, "finite training sample")?;
         let size = curve.jet(best.point[place])[0].abs();
         Ok((
             FiniteSample {
@@ -107,12 +105,7 @@ impl Trainings<'_> {
 
     /// Values over the range of the scan and of the toys, evenly spaced in the fit's
     /// coordinate; the best fit if one is asked for.
-    fn coordinates(
-        &self,
-        analyst: &Analyst<'_>,
-        best: &Fit,
-        place: usize,
-    ) -> Result<Vec<f64>, MeasureError> {
+    fn coordinates(&self, analyst: &Analyst<'_>, best: &Fit, place: usize) -> Result<Vec<f64>> {
         let measurement = self.source.measurement;
         let range = analyst.range(&self.made.model, &analyst.settings(), best, place)?;
         let points = measurement.measurement.finite_sample_points;
@@ -136,12 +129,7 @@ impl Trainings<'_> {
         Ok((0..points).map(at).collect())
     }
 
-    fn nodes(
-        &self,
-        analyst: &Analyst<'_>,
-        best: &Fit,
-        place: usize,
-    ) -> Result<Vec<Node>, MeasureError> {
+    fn nodes(&self, analyst: &Analyst<'_>, best: &Fit, place: usize) -> Result<Vec<Node>> {
         let channel = self.over_pool().channel(self.columns)?;
         let nodes = self.coordinates(analyst, best, place)?.into_iter();
         nodes
@@ -178,7 +166,7 @@ impl Trainings<'_> {
         nodes: &[Node],
         place: usize,
         is_fixed: bool,
-    ) -> Result<(Vec<[f64; 2]>, usize), MeasureError> {
+    ) -> Result<(Vec<[f64; 2]>, usize)> {
         let logs = self.study.member_logs(&self.pool.features, is_fixed)?;
         let members = logs.values().map(Vec::len).min().unwrap_or(0);
         let (source, weights, over_pool) = (self.source, &self.pool.weights, self.over_pool());
@@ -188,7 +176,7 @@ impl Trainings<'_> {
             let best = |node| best_fit(analyst, &channel, node, place);
             nodes.iter().map(best).collect()
         });
-        let found = fits.collect::<Result<Vec<Vec<[f64; 2]>>, MeasureError>>()?;
+        let found = fits.collect::<Result<Vec<Vec<[f64; 2]>>>>()?;
         let at = |node: usize| [0, 1].map(|k| variance(found.iter().map(|fits| fits[node][k])));
         Ok(((0..nodes.len()).map(at).collect(), members))
     }
@@ -203,7 +191,7 @@ struct OverPool<'a> {
 
 impl OverPool<'_> {
     /// The model with some ratios of the pool's events.
-    fn channel(&self, columns: &Columns) -> Result<UnbinnedChannel, MeasureError> {
+    fn channel(&self, columns: &Columns) -> Result<UnbinnedChannel> {
         let pool = columns.sample()?;
         let reference = self.is_renormalised.then_some(&pool);
         self.builder.unbinned(columns, reference, self.list)
@@ -216,11 +204,11 @@ fn best_fit(
     channel: &UnbinnedChannel,
     node: &Node,
     place: usize,
-) -> Result<[f64; 2], MeasureError> {
+) -> Result<[f64; 2]> {
     let rows: Vec<usize> = (0..node.weights.len()).collect();
     let channel = channel
         .select(&rows, &node.weights)
-        .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+        .map_err(no_likelihood)?;
     let histograms = node.histograms.clone();
     let model = Builder::model(node.parameters.clone(), Some(channel), histograms)
         .with_prior(analyst.parameters.prior.clone());
@@ -228,14 +216,14 @@ fn best_fit(
         starts: vec![node.point.clone()],
         ..analyst.settings()
     };
-    let failed = |reason: String| {
+    let failed = |reason: sideband_likelihood::fit::FitError| {
         let value = analyst.parameters.value(place, node.coordinate);
-        MeasureError::Fit(format!(
+        no_fit(format!(
             "finite training sample, a member's ratios at {value:.4}: {reason}"
         ))
     };
-    let found = fit(&model, &settings).map_err(|e| failed(e.to_string()))?;
-    found.checked().map_err(|e| failed(e.to_string()))?;
+    let found = fit(&model, &settings).map_err(failed)?;
+    found.checked().map_err(failed)?;
     let coordinate = beyond_bound(&found, place);
     // the square of what lies beyond zero is on the other side of it
     let value = analyst.reported(place, coordinate);

@@ -1,15 +1,15 @@
 //! Samples of a model with known truth, written into the run directory.
 
-use super::error::MeasureError;
+use crate::error::{Context, Error, Kind, OnFile, Result};
 use crate::files::{atomic, regular};
 use crate::rundir::OutputRecord;
 use crate::settings::{GenerateConfig, GeneratedModel, Measurement};
-use crate::truth::{Count, Interference, InterferenceConfig, InterferenceError, Sample, Truth};
+use crate::truth::{Count, Interference, InterferenceConfig, Sample, Truth};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sideband_numerics::random::Key;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Folder of generated samples in the run directory.
 const FOLDER: &str = "samples";
@@ -43,15 +43,16 @@ struct Files {
 }
 
 /// The model of a configuration.
-pub(super) fn model(config: &GenerateConfig) -> Result<Interference, MeasureError> {
+pub(super) fn model(config: &GenerateConfig) -> Result<Interference> {
     match config.model {
-        GeneratedModel::Interference => Interference::new(InterferenceConfig::default())
-            .map_err(|e| MeasureError::config("generate", e.to_string())),
+        GeneratedModel::Interference => {
+            Interference::new(InterferenceConfig::default()).key(Kind::Config, "generate")
+        }
     }
 }
 
 /// The parameters of the pseudo-data.
-pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>, MeasureError> {
+pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>> {
     let Some(values) = &config.observed else {
         return Ok(None);
     };
@@ -62,7 +63,7 @@ pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>, MeasureErr
             "shape" => truth.shape = *value,
             "rate" => truth.rate = *value,
             _ => {
-                return Err(MeasureError::config(
+                return Err(Error::config_at(
                     format!("generate.observed.{name}"),
                     "is no parameter of the model; it has mu, shape and rate",
                 ));
@@ -73,9 +74,8 @@ pub(super) fn truth(config: &GenerateConfig) -> Result<Option<Truth>, MeasureErr
 }
 
 /// Which settings of two records differ: what each is there and what it is now.
-fn differences(there: &Record, now: &Record) -> Result<Vec<String>, MeasureError> {
-    let value =
-        |record| serde_json::to_value(record).map_err(|e| MeasureError::Other(e.to_string()));
+fn differences(there: &Record, now: &Record) -> Result<Vec<String>> {
+    let value = |record| serde_json::to_value(record).of(Kind::Internal);
     let mut found = Vec::new();
     compare("", &value(there)?, &value(now)?, &mut found);
     Ok(found)
@@ -98,11 +98,7 @@ fn compare(path: &str, there: &Value, now: &Value, found: &mut Vec<String>) {
 }
 
 /// Writes the samples that are not there yet into a run directory.
-pub(super) fn generate(
-    measurement: &Measurement,
-    run: &Path,
-    say: &dyn Fn(&str),
-) -> Result<(), MeasureError> {
+pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)) -> Result<()> {
     let Some(config) = &measurement.generate else {
         return Ok(());
     };
@@ -117,16 +113,12 @@ pub(super) fn generate(
     if let Some(truth) = &record.observed {
         model
             .sample_at(truth, Count::Fixed(0), Key::from_seed(0))
-            .map_err(|e| MeasureError::config("generate.observed", e.to_string()))?;
+            .key(Kind::Config, "generate.observed")?;
     }
     let folder = run.join(FOLDER);
-    let io = |path: PathBuf| {
-        move |e: std::io::Error| MeasureError::File {
-            reason: format!("{e}{}", atomic::hint(&e)),
-            path,
-        }
-    };
-    regular::make_folder(&folder).map_err(io(folder.clone()))?;
+    regular::make_folder(&folder)
+        .on(&folder)
+        .of(Kind::Internal)?;
     let note = folder.join(RECORD);
     let text = regular::read_text(&note).unwrap_or_default();
     let there = serde_json::from_str::<Record>(&text).ok();
@@ -144,7 +136,7 @@ pub(super) fn generate(
         return Ok(());
     }
     if let Some(there) = there.filter(|there| *there != record) {
-        return Err(MeasureError::config(
+        return Err(Error::config_at(
             "generate",
             format!(
                 "{} holds samples of other settings; {}; choose another directory with --out, or \
@@ -160,12 +152,13 @@ pub(super) fn generate(
         config.events
     ));
     let key = Key::from_seed(record.seed);
-    let write =
-        |name: String, fill: &dyn Fn(&mut std::fs::File) -> Result<(), InterferenceError>| {
-            let path = folder.join(name);
-            atomic::write_with(&path, |file| fill(file).map_err(std::io::Error::other))
-                .map_err(io(path))
-        };
+    let write = |name: String, fill: &dyn Fn(&mut std::fs::File) -> Result<()>| {
+        let path = folder.join(name);
+        let failed = |e| Error::io(&path, &e).of(Kind::Internal);
+        atomic::write_with(&path, failed, |file| {
+            fill(file).map_err(|e| e.at(path.display()))
+        })
+    };
     for sample in Sample::all() {
         let key = key.with(Purpose::Samples as u64);
         write(sample.file_name(), &|file| {
@@ -176,7 +169,7 @@ pub(super) fn generate(
         let key = key.with(Purpose::Observed as u64);
         let events = model
             .sample_at(truth, Count::Poisson, key)
-            .map_err(|e| MeasureError::config("generate.observed", e.to_string()))?;
+            .key(Kind::Config, "generate.observed")?;
         write(OBSERVED.to_owned(), &|file| {
             crate::truth::write_events(file, &events)
         })?;
@@ -184,12 +177,13 @@ pub(super) fn generate(
     let mut files = BTreeMap::new();
     for name in names {
         let path = folder.join(&name);
-        files.insert(name, OutputRecord::of(&path).map_err(io(path))?);
+        files.insert(name, OutputRecord::of(&path).on(path).of(Kind::Internal)?);
     }
     let text = serde_json::to_value(&record).and_then(|mut value| {
         value["files"] = serde_json::to_value(&files)?;
         serde_json::to_string_pretty(&value)
     });
-    let text = text.map_err(|e| MeasureError::Other(e.to_string()))?;
-    atomic::write(&note, text.as_bytes()).map_err(io(note))
+    let text = text.of(Kind::Internal)?;
+    let written = atomic::write(&note, text.as_bytes());
+    written.on(note).of(Kind::Internal)
 }

@@ -1,6 +1,6 @@
 //! What a result was made of: every file that was read, with its digest.
 
-use super::error::MeasureError;
+use crate::error::{Error, Result};
 use crate::events::FileRecord;
 use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
 
@@ -8,14 +8,11 @@ use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
 const SHORT: usize = 12;
 
 /// Refuses files that are others than when the run began.
-///
-/// # Errors
-/// [`MeasureError::Data`] with the key whose files changed.
-pub(super) fn unchanged(before: &InputFiles, after: &InputFiles) -> Result<(), MeasureError> {
+pub(super) fn unchanged(before: &InputFiles, after: &InputFiles) -> Result<()> {
     for (key, files) in after {
         match before.get(key) {
             Some(earlier) if !same(earlier, files) => {
-                return Err(MeasureError::data(
+                return Err(Error::data_at(
                     format!("{key}.path"),
                     format!(
                         "the files changed while the program read them ({}, then {}); run again \
@@ -33,10 +30,7 @@ pub(super) fn unchanged(before: &InputFiles, after: &InputFiles) -> Result<(), M
 
 /// Puts the files of a result on record in the manifest, beside what changed since the
 /// results before it, which comes back in words.
-///
-/// # Errors
-/// If the manifest cannot be read or written.
-pub(super) fn record(root: &RunDirectory, files: &InputFiles) -> Result<Vec<String>, MeasureError> {
+pub(super) fn record(root: &RunDirectory, files: &InputFiles) -> Result<Vec<String>> {
     let Some(mut manifest) = root.manifest()? else {
         return Ok(Vec::new());
     };

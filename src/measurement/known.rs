@@ -64,9 +64,6 @@ impl Analyst<'_> {
 
     /// What is known of a parameter. `is_interest`: whether its profile is followed in any
     /// case.
-    ///
-    /// # Errors
-    /// [`FitError`] if a profile cannot be asked for.
     pub(super) fn known(
         &self,
         likelihood: &dyn Likelihood,

@@ -2,12 +2,12 @@
 
 use super::asimov::expected;
 use super::columns::Columns;
-use super::error::MeasureError;
 use super::evaluated::{Evaluated, EventTerm};
 use super::events::Events;
 use super::model::{Builder, Histogram, Parameters};
 use super::pipeline::Study;
 use super::samples::Reader;
+use crate::error::{Error, Kind, Result};
 use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
 use sideband_likelihood::{Likelihood as _, Model, Parameter};
 use std::sync::Arc;
@@ -28,20 +28,26 @@ pub(super) struct Likelihoods {
 impl Likelihoods {
     /// Why the fit of it failed: that, or what is not defined at the nominal point, be it
     /// a bin of a channel, an event, or a file of events that cannot be read.
-    pub(super) fn reason(&self, error: MeasureError) -> MeasureError {
+    pub(super) fn reason(&self, error: Error) -> Error {
         let nominal: Vec<f64> = self.list.iter().map(|p| p.nominal).collect();
         let error = self.events.reason(&nominal, error);
         let mut channels = self.channels.iter();
         let bin = channels.find_map(|channel| impossible(channel, &nominal));
-        match (error, bin) {
-            (MeasureError::Fit(text), Some(bin)) => MeasureError::Fit(format!("{text}: {bin}")),
-            (MeasureError::Fit(text), None) if !self.model.value(&nominal).is_finite() => {
-                let why = self.events.channel.check(&nominal).err();
-                let why = why.map_or_else(String::new, |why| format!(": {why}"));
-                MeasureError::Fit(format!("{text}{why}"))
-            }
-            (error, _) => error,
-        }
+        let why = match bin {
+            _ if error.kind() != Kind::Fit => None,
+            Some(bin) => Some(bin),
+            None if self.model.value(&nominal).is_finite() => None,
+            None => self
+                .events
+                .channel
+                .check(&nominal)
+                .err()
+                .map(|e| e.to_string()),
+        };
+        error.map(|text| match why {
+            Some(why) => format!("{text}: {why}"),
+            None => text,
+        })
     }
 
     /// Place of a parameter.
@@ -65,7 +71,7 @@ impl Likelihoods {
     }
 
     /// Those with the counts that are expected at a point.
-    pub(super) fn expected(&self, point: &[f64]) -> Result<Vec<HistogramChannel>, MeasureError> {
+    pub(super) fn expected(&self, point: &[f64]) -> Result<Vec<HistogramChannel>> {
         expected(&self.channels, point)
     }
 
@@ -128,7 +134,7 @@ impl Study<'_> {
         &self,
         plain: &Parameters,
         asked: &[Histogram],
-    ) -> Result<Option<HistogramModel>, MeasureError> {
+    ) -> Result<Option<HistogramModel>> {
         let builder = Builder {
             measurement: self.measurement,
             plan: self.plan,
@@ -148,7 +154,7 @@ impl Study<'_> {
         columns: &Evaluated,
         pool: &Columns,
         is_observed: bool,
-    ) -> Result<Likelihoods, MeasureError> {
+    ) -> Result<Likelihoods> {
         let asked = self.asked(events, is_observed);
         let HistogramModel {
             channels,

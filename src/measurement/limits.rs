@@ -1,9 +1,9 @@
 //! CLs upper limits and confidence regions of two parameters.
 
-use super::analyse::Analyst;
+use super::analyse::{Analyst, no_fit};
 use super::asimov::{Asimov, Data};
-use super::error::MeasureError;
 use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResult};
+use crate::error::{Error, Kind, Result};
 use crate::settings::{ContourConfig, LimitConfig, TestStatistic};
 use rayon::prelude::*;
 use sideband_likelihood::asymptotic::{AsymptoticError, Asymptotics, CLs, UpperStatistic};
@@ -193,7 +193,7 @@ pub(super) fn regions(
         (!is_valley).then(|| format!("{} is not measured: {why}", p.name))
     });
     let made = match unknown {
-        Some(why) => Err(MeasureError::Other(why)),
+        Some(why) => Err(Error::new(Kind::NotMeasured, why)),
         None => region(analyst, config, likelihood, best),
     };
     made.unwrap_or_else(|error| ContourResult {
@@ -207,9 +207,9 @@ fn region(
     config: &ContourConfig,
     likelihood: &dyn Likelihood,
     best: &Fit,
-) -> Result<ContourResult, MeasureError> {
+) -> Result<ContourResult> {
     let missing =
-        |name: &String| MeasureError::config("measurement.contours", format!("there is no {name}"));
+        |name: &String| Error::config_at("measurement.contours", format!("there is no {name}"));
     let place = |name: &String| analyst.parameters.place(name).ok_or_else(|| missing(name));
     let [first, second] = &config.parameters;
     let places = [place(first)?, place(second)?];
@@ -223,15 +223,14 @@ fn region(
             None => {
                 // the region is not drawn to its edge: t is above that of its border there
                 let wanted = (LEAST * border(outermost), MARGIN * border(outermost).sqrt());
-                reach(likelihood, &settings, best, place, wanted)
-                    .map_err(|e| MeasureError::Fit(e.to_string()))?
+                reach(likelihood, &settings, best, place, wanted).map_err(no_fit)?
             }
         };
-        Ok::<Vec<f64>, MeasureError>(analyst.evenly(place, range, config.points))
+        Ok::<_, Error>(analyst.evenly(place, range, config.points))
     };
     let grids = [along(places[0])?, along(places[1])?];
-    let found = contour(likelihood, &settings, best, places, [&grids[0], &grids[1]])
-        .map_err(|e| MeasureError::Fit(e.to_string()))?;
+    let found =
+        contour(likelihood, &settings, best, places, [&grids[0], &grids[1]]).map_err(no_fit)?;
     let value = |k: usize, at: f64| analyst.parameters.value(places[k], at);
     let rows = found.points.chunks(grids[1].len());
     let level = |level: &f64| ContourLevel {

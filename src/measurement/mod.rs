@@ -14,7 +14,6 @@ mod beside;
 mod bins;
 mod columns;
 mod describe;
-mod error;
 mod evaluated;
 mod event_file;
 mod events;
@@ -42,7 +41,6 @@ mod trust;
 mod twins;
 
 pub(crate) use describe::describe as describe_measurement;
-pub(crate) use error::MeasureError;
 pub(crate) use page::{redraw as redraw_measurement, verdict as measurement_verdict};
 pub(crate) use pipeline::{Measured, measure};
 pub(crate) use progress::{MeasurementProgress, read_result};

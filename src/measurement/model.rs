@@ -1,8 +1,8 @@
 //! The parameters of a measurement, and its likelihood.
 
 use super::columns::Columns;
-use super::error::MeasureError;
 use super::plan::{Plan, ProcessPlan};
+use crate::error::{Context, Error, Kind, Result};
 use crate::settings::{
     Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, NotPositiveConfig,
 };
@@ -14,6 +14,7 @@ use sideband_likelihood::{
     Role, Spline, Term,
 };
 use sideband_likelihood::{NotPositive, Process, Sample, UnbinnedChannel};
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// Density below which the logarithm goes on linearly, in units of the reference.
@@ -85,10 +86,7 @@ impl Parameters {
     }
 
     /// Correlations of the auxiliary measurements, if there are any.
-    fn correlations(
-        &self,
-        measurement: &Measurement,
-    ) -> Result<Option<CorrelatedPrior>, MeasureError> {
+    fn correlations(&self, measurement: &Measurement) -> Result<Option<CorrelatedPrior>> {
         let pairs = &measurement.measurement.correlations;
         if pairs.is_empty() {
             return Ok(None);
@@ -109,7 +107,7 @@ impl Parameters {
         }
         let places = names.iter().filter_map(|name| self.place(name));
         let prior = CorrelatedPrior::new(places.collect(), &matrix)
-            .map_err(|e| MeasureError::config("measurement.correlations", e.to_string()))?;
+            .key(Kind::Config, "measurement.correlations")?;
         Ok(Some(prior))
     }
 
@@ -149,7 +147,7 @@ impl Parameters {
     }
 
     /// Whether all coefficients can be read, and correlations are some.
-    pub(super) fn check(&self, measurement: &Measurement) -> Result<(), MeasureError> {
+    pub(super) fn check(&self, measurement: &Measurement) -> Result<()> {
         for process in measurement.samples.keys() {
             self.coefficient(measurement, process)?;
         }
@@ -158,17 +156,12 @@ impl Parameters {
     }
 
     /// The coefficient of a process in the fit's coordinates.
-    fn coefficient(
-        &self,
-        measurement: &Measurement,
-        process: &str,
-    ) -> Result<Coefficient, MeasureError> {
+    fn coefficient(&self, measurement: &Measurement, process: &str) -> Result<Coefficient> {
         let key = format!("samples.{process}.coefficient");
         let text = &measurement.samples[process].coefficient;
         let own = measurement.parameters.len();
         let names: Vec<&str> = self.list[..own].iter().map(|p| p.name.as_str()).collect();
-        let mut coefficient = Coefficient::parse(text, &names)
-            .map_err(|e| MeasureError::config(&key, e.to_string()))?;
+        let mut coefficient = Coefficient::parse(text, &names).key(Kind::Config, &key)?;
         for place in (0..own).filter(|k| self.coordinates[*k] == Coordinate::Sqrt) {
             coefficient = coefficient.with_square(place);
         }
@@ -186,12 +179,7 @@ impl Parameters {
     }
 
     /// The rate of a process.
-    fn rate(
-        &self,
-        measurement: &Measurement,
-        plan: &Plan,
-        process: &ProcessPlan,
-    ) -> Result<Rate, MeasureError> {
+    fn rate(&self, measurement: &Measurement, plan: &Plan, process: &ProcessPlan) -> Result<Rate> {
         let varied = plan.of_process(&process.name);
         let responses = varied.filter_map(|(systematic, varied)| {
             Some(RateResponse {
@@ -203,7 +191,7 @@ impl Parameters {
         });
         let coefficient = self.coefficient(measurement, &process.name)?;
         Rate::new(coefficient, process.rate(), responses.collect())
-            .map_err(|e| MeasureError::data(format!("samples.{}", process.name), e.to_string()))
+            .key(Kind::Data, format!("samples.{}", process.name))
     }
 }
 
@@ -248,13 +236,15 @@ pub(super) struct Builder<'a> {
     pub parameters: &'a Parameters,
 }
 
-fn wrong(e: impl std::fmt::Display) -> MeasureError {
-    MeasureError::Likelihood(e.to_string())
+/// The likelihood cannot be made of what was trained.
+pub(super) fn no_likelihood(e: impl Display) -> Error {
+    let text = format!("the likelihood cannot be made: {e}");
+    Error::new(Kind::Likelihood, text)
 }
 
 impl Builder<'_> {
     /// The processes with their rates.
-    pub(super) fn processes(&self) -> Result<Vec<Process>, MeasureError> {
+    pub(super) fn processes(&self) -> Result<Vec<Process>> {
         let of = |process: &ProcessPlan| {
             Ok(Process {
                 name: process.name.clone(),
@@ -271,18 +261,20 @@ impl Builder<'_> {
         events: &Columns,
         reference: Option<&Sample>,
         parameters: &[Parameter],
-    ) -> Result<UnbinnedChannel, MeasureError> {
+    ) -> Result<UnbinnedChannel> {
         let policy = match self.measurement.measurement.not_positive {
             NotPositiveConfig::Error => NotPositive::Error,
             NotPositiveConfig::Barrier => NotPositive::Barrier { relative: BARRIER },
         };
         let mut channel = UnbinnedChannel::new(self.processes()?, events.sample()?, parameters)
             .and_then(|c| c.with_policy(policy))
-            .map_err(wrong)?;
+            .map_err(no_likelihood)?;
         if let Some(reference) = reference {
-            channel = channel.with_reference(reference.clone()).map_err(wrong)?;
+            channel = channel
+                .with_reference(reference.clone())
+                .map_err(no_likelihood)?;
             if self.measurement.measurement.renormalise {
-                channel = channel.with_renormalisation().map_err(wrong)?;
+                channel = channel.with_renormalisation().map_err(no_likelihood)?;
             }
         }
         Ok(channel)
@@ -290,7 +282,7 @@ impl Builder<'_> {
 
     /// Histograms, by their places among the plan's templates, as a model: for the
     /// statistical error of their bins it has parameters that are appended.
-    pub(super) fn histograms(&self, asked: &[Histogram]) -> Result<HistogramModel, MeasureError> {
+    pub(super) fn histograms(&self, asked: &[Histogram]) -> Result<HistogramModel> {
         let mut parameters = self.parameters.list.clone();
         let mut fixed = self.fixed();
         let mut parts = Vec::new();
@@ -323,7 +315,9 @@ impl Builder<'_> {
             }
         };
         let channels = asked.iter().zip(parts).map(build);
-        let channels = channels.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
+        let channels = channels
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(no_likelihood)?;
         Ok(HistogramModel {
             parameters,
             fixed,
@@ -341,11 +335,7 @@ impl Builder<'_> {
             .collect()
     }
 
-    fn template(
-        &self,
-        process: &ProcessPlan,
-        number: usize,
-    ) -> Result<HistogramTemplate, MeasureError> {
+    fn template(&self, process: &ProcessPlan, number: usize) -> Result<HistogramTemplate> {
         let scaled = |t: &super::samples::Template| -> Vec<f64> {
             t.contents.iter().map(|x| process.scale * x).collect()
         };

@@ -1,19 +1,15 @@
 //! Checks of a result, and what the user should know of it.
 
-use super::error::MeasureError;
 use super::evaluated::EventTerm;
 use super::result::{Checks, MeasurementResult};
+use crate::error::Result;
 use crate::report::numbers::joined;
 use crate::report::page::Status;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::{Likelihood, Model, Normalisation};
 
 /// Checks at the best fit and one error around it.
-pub(super) fn checks(
-    events: &EventTerm,
-    model: &Model,
-    best: &Fit,
-) -> Result<Checks, MeasureError> {
+pub(super) fn checks(events: &EventTerm, model: &Model, best: &Fit) -> Result<Checks> {
     let channel = &events.channel;
     let mut worst: Option<Normalisation> = None;
     for (k, parameter) in model.parameters().iter().enumerate() {

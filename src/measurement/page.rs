@@ -12,19 +12,18 @@ mod verdict;
 
 pub(crate) use verdict::verdict;
 
-use super::error::MeasureError;
 use super::events::Events;
 use super::likelihoods::Likelihoods;
 use super::pipeline::{RESULT, Study};
 use super::progress::read_result;
 use super::result::MeasurementResult;
 use super::tables;
+use crate::error::{Error, OnFile, Result};
 use crate::files::regular::make_folder;
 use crate::plot::{Figure, PlotError};
-use crate::report::ReportError;
-use crate::report::numbers;
 use crate::report::page::{Page, PageFigure, Section, render};
-use crate::rundir::{DirectoryError, RunDirectory};
+use crate::report::{numbers, plot_error};
+use crate::rundir::RunDirectory;
 use sideband_likelihood::UnbinnedChannel;
 use sideband_likelihood::fit::Fit;
 
@@ -39,13 +38,10 @@ pub(super) fn write(
     made: &Likelihoods,
     best: &Fit,
     (events, channel): (&Events, &UnbinnedChannel),
-) -> Result<(), MeasureError> {
+) -> Result<()> {
     let root = &study.output;
     let plots = root.plots();
-    make_folder(&plots).map_err(|source| DirectoryError::Io {
-        path: plots.clone(),
-        source,
-    })?;
+    make_folder(&plots).on(&plots)?;
     tables::write(root, result)?;
     let mut sections = vec![
         best_fit::parameters(study, result)?,
@@ -78,20 +74,16 @@ pub(super) fn write(
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
     root.write_compact(&root.path().join(PAGE), &page)?;
-    root.write(&root.report_path(), render(&page).as_bytes())?;
-    Ok(())
+    root.write(&root.report_path(), render(&page).as_bytes())
 }
 
 /// Draws page, figures and tables of a result anew, from what is in the run directory: reads
 /// no events and fits nothing.
-///
-/// # Errors
-/// [`MeasureError`] if there is no result, or if what it is drawn from is damaged or missing.
-pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureError> {
+pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
     let again = "run the measurement again, which makes it anew";
-    let missing = |name: &str, reason: String| MeasureError::Data {
-        key: root.path().join(name).display().to_string(),
-        reason: format!("{reason}; {again}"),
+    let missing = |name: &str, reason: String| {
+        let path = root.path().join(name);
+        Error::data_at(path.display(), format!("{reason}; {again}"))
     };
     let result = read_result(root)?;
     let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;
@@ -100,15 +92,8 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureEr
     let page: Page =
         serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
     let plots = root.plots();
-    make_folder(&plots).map_err(|source| DirectoryError::Io {
-        path: plots.clone(),
-        source,
-    })?;
+    make_folder(&plots).on(&plots)?;
     for drawn in page.sections.iter().flat_map(|section| &section.figures) {
-        let failed = |source| ReportError::Plot {
-            name: drawn.name.clone(),
-            source,
-        };
         let figure = Figure {
             svg: drawn.svg.clone(),
         };
@@ -118,7 +103,10 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureEr
             return Err(missing(PAGE, reason));
         }
         let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
-        root.write(&path("png"), &figure.to_png().map_err(failed)?)?;
+        root.write(
+            &path("png"),
+            &figure.to_png().map_err(plot_error(&drawn.name))?,
+        )?;
         root.write(&path("svg"), figure.svg.as_bytes())?;
     }
     tables::write(root, &result)?;
@@ -139,7 +127,7 @@ fn figure(
     name: &str,
     caption: &str,
     drawn: Result<Figure, PlotError>,
-) -> Result<Option<PageFigure>, MeasureError> {
+) -> Result<Option<PageFigure>> {
     let both = drawn.and_then(|drawn| {
         let png = drawn.to_png()?;
         Ok((drawn, png))

@@ -4,7 +4,6 @@ use super::alone;
 use super::analyse::Analyst;
 use super::asimov::Asimov;
 use super::columns::{Columns, Ratios, Source};
-use super::error::MeasureError;
 use super::evaluated::Evaluated;
 use super::events::{Events, observed, reference, unseen, withheld};
 use super::files;
@@ -13,7 +12,7 @@ use super::generate::generate;
 use super::inputs;
 use super::likelihoods::Likelihoods;
 use super::limits::{limit, regions};
-use super::model::{Builder, Parameters};
+use super::model::{Builder, Parameters, no_likelihood};
 use super::notes::{checks, notes};
 use super::page;
 use super::plan::{Plan, plan};
@@ -24,11 +23,13 @@ use super::result::{
 use super::samples::Reader;
 use super::toys::Toys;
 use super::trust::{RatioTrust, examine};
+use crate::error::{Error, Kind, Result};
 use crate::events::Losses;
+use crate::report::EnsembleEnd;
 use crate::rundir::{Progress, RunDirectory, State};
 use crate::settings::{Experiment, FIXED_SUFFIX, Measurement, RatioName};
 use crate::training::Interrupt;
-use crate::workflow::{Ended, EnsembleEnd, RunError, RunOptions, run};
+use crate::workflow::{Ended, RunOptions, run};
 use indexmap::IndexMap;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::{Parameter, UnbinnedChannel};
@@ -58,13 +59,13 @@ pub(crate) struct Measured {
 /// Generates, checks, trains and measures.
 ///
 /// # Errors
-/// [`MeasureError`]; what was trained before it is kept, and running again goes on.
+/// What was trained before it is kept, and running again goes on.
 pub(crate) fn measure(
     experiment: &Experiment,
     measurement: &Measurement,
     options: &RunOptions,
     interrupt: &Interrupt,
-) -> Result<Measured, MeasureError> {
+) -> Result<Measured> {
     let voice = Progress::lines(options.quiet);
     let say = |text: &str| voice.say(text);
     Parameters::new(measurement, None).check(measurement)?;
@@ -82,9 +83,7 @@ pub(crate) fn measure(
         });
     }
     if let Some(error) = training.ensembles.iter().find_map(|e| e.error.as_ref()) {
-        return Err(MeasureError::Likelihood(format!(
-            "a ratio has no result: {error}"
-        )));
+        return Err(no_likelihood(format!("a ratio has no result: {error}")));
     }
     let config = &experiment.common().device;
     let first = config.names().next().unwrap_or("cpu");
@@ -123,7 +122,7 @@ pub(super) fn prepare<'a>(
     run: &'a std::path::Path,
     unblind: bool,
     say: &dyn Fn(&str),
-) -> Result<(Plan, Reader<'a>), MeasureError> {
+) -> Result<(Plan, Reader<'a>)> {
     let reader = Reader::new(measurement, &any_sample(measurement)?, run, unblind)?;
     let mut plan = plan(measurement, &reader, say)?;
     let parameters = Parameters::new(measurement, None);
@@ -155,9 +154,9 @@ pub(super) fn prepare<'a>(
     Ok((plan, reader))
 }
 
-fn any_sample(measurement: &Measurement) -> Result<crate::settings::SampleConfig, MeasureError> {
+fn any_sample(measurement: &Measurement) -> Result<crate::settings::SampleConfig> {
     let reference = measurement.reference();
-    reference.ok_or_else(|| MeasureError::config("measurement.reference", "names no sample"))
+    reference.ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))
 }
 
 /// A measurement whose ratios are trained.
@@ -178,7 +177,7 @@ pub(super) struct Study<'a> {
 }
 
 impl Study<'_> {
-    fn conclude(&self) -> Result<MeasurementResult, MeasureError> {
+    fn conclude(&self) -> Result<MeasurementResult> {
         let measurement = self.measurement;
         let (ratios, trust) = self.ratios()?;
         (self.say)("evaluating the ratios");
@@ -232,7 +231,7 @@ impl Study<'_> {
             .events
             .channel
             .with_sample(pool.sample()?)
-            .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+            .map_err(no_likelihood)?;
         (self.say)("fitting");
         let analyst = Analyst {
             measurement,
@@ -284,7 +283,7 @@ impl Study<'_> {
                     reference: &reference,
                 };
                 let thrown = match why_not(&fit, &measurement.measurement.interest[0]) {
-                    Some(why) => Err(MeasureError::Other(why)),
+                    Some(why) => Err(Error::new(Kind::NotMeasured, why)),
                     None => toys.report(scan),
                 };
                 without(thrown, "no toys", &mut said, &mut missing)?
@@ -369,7 +368,7 @@ impl Study<'_> {
         (events, columns): (&Events, &Evaluated),
         (reference, pool): (&Events, &Columns),
         is_observed: bool,
-    ) -> Result<(Option<FiniteSample>, Parameters), MeasureError> {
+    ) -> Result<(Option<FiniteSample>, Parameters)> {
         (self.say)("finite training sample: fits of every member");
         let builder = Builder {
             measurement: self.measurement,
@@ -434,7 +433,7 @@ impl Study<'_> {
     }
 
     /// Opens and examines all ratios.
-    fn ratios(&self) -> Result<(Ratios, Vec<RatioTrust>), MeasureError> {
+    fn ratios(&self) -> Result<(Ratios, Vec<RatioTrust>)> {
         let mut ratios = Ratios::new();
         let mut all = Vec::new();
         for name in self.measurement.ratios() {
@@ -460,13 +459,13 @@ impl Study<'_> {
         Ok((ratios, all))
     }
 
-    fn ensemble(&self, name: &str) -> Result<&EnsembleEnd, MeasureError> {
+    fn ensemble(&self, name: &str) -> Result<&EnsembleEnd> {
         let found = self.ensembles.iter().find(|e| e.name == name);
-        found.ok_or_else(|| MeasureError::Likelihood(format!("there is no ensemble {name}")))
+        found.ok_or_else(|| no_likelihood(format!("there is no ensemble {name}")))
     }
 
     /// Opens a ratio, or its second ensemble.
-    pub(super) fn open(&self, name: &RatioName, suffix: &str) -> Result<Ratio, MeasureError> {
+    pub(super) fn open(&self, name: &RatioName, suffix: &str) -> Result<Ratio> {
         let end = self.ensemble(&format!("{name}{suffix}"))?;
         let requested = end.config.ensemble.members;
         let sum = |process: &str| {
@@ -496,7 +495,7 @@ impl Study<'_> {
         &self,
         features: &[f32],
         is_fixed: bool,
-    ) -> Result<IndexMap<RatioName, Vec<Vec<f32>>>, MeasureError> {
+    ) -> Result<IndexMap<RatioName, Vec<Vec<f32>>>> {
         let suffix = if is_fixed { FIXED_SUFFIX } else { "" };
         let aggregate = self.measurement.measurement.aggregate;
         let mut all = IndexMap::new();
@@ -508,7 +507,7 @@ impl Study<'_> {
     }
 
     /// Events that the model expects at its nominal point, which no network has seen.
-    fn asimov(&self) -> Result<Events, MeasureError> {
+    fn asimov(&self) -> Result<Events> {
         let parameters = Parameters::new(self.measurement, None);
         let builder = Builder {
             measurement: self.measurement,
@@ -542,16 +541,19 @@ fn named(made: &Likelihoods, list: &[Parameter], best: &Fit) -> HashMap<String, 
 /// A part of the result without which the rest stands: none, with a note that says why,
 /// where the likelihood does not give it. Files, interruptions and the like stay errors.
 fn without<T>(
-    found: Result<T, MeasureError>,
+    found: Result<T>,
     what: &str,
     said: &mut Vec<String>,
     missing: &mut Vec<String>,
-) -> Result<Option<T>, MeasureError> {
+) -> Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
-        Err(
-            error @ (MeasureError::Fit(_) | MeasureError::Likelihood(_) | MeasureError::Other(_)),
-        ) => {
+        Err(error)
+            if matches!(
+                error.kind(),
+                Kind::Fit | Kind::Likelihood | Kind::NotMeasured
+            ) =>
+        {
             let text = format!("there is {what}: {error}");
             said.push(text.clone());
             missing.push(text);
@@ -566,10 +568,4 @@ fn why_not(fit: &FitResult, name: &str) -> Option<String> {
     let parameter = fit.parameters.iter().find(|p| p.name == name)?;
     let why = parameter.not_measured.as_ref()?;
     Some(format!("{name} is not measured: {why}"))
-}
-
-impl From<crate::settings::ConfigError> for MeasureError {
-    fn from(error: crate::settings::ConfigError) -> Self {
-        Self::Run(RunError::Config(error))
-    }
 }

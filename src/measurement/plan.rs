@@ -1,11 +1,11 @@
 //! A measurement whose configuration fits its samples: everything that can be known
 //! before anything is trained.
 
-use super::error::MeasureError;
 use super::model::{code, shape_code};
 use super::samples::{Reader, Template};
 use super::support::Support;
 use super::twins::check_varied;
+use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::report::numbers::{percent, significant};
 use crate::rundir::InputFiles;
@@ -162,7 +162,7 @@ pub(super) fn plan(
     measurement: &Measurement,
     reader: &Reader<'_>,
     say: &dyn Fn(&str),
-) -> Result<Plan, MeasureError> {
+) -> Result<Plan> {
     let (mut notes, mut losses) = (two_codes(measurement), Vec::new());
     let names = &measurement.measurement.reference;
     let mut references = Vec::with_capacity(names.len());
@@ -279,13 +279,13 @@ fn two_codes(measurement: &Measurement) -> Vec<String> {
 }
 
 /// The samples of the reference are read as one: their events have ids of their own.
-fn check_ids(references: &[Sample], names: &[String]) -> Result<(), MeasureError> {
+fn check_ids(references: &[Sample], names: &[String]) -> Result<()> {
     let mut seen = HashSet::new();
     for (sample, name) in references.iter().zip(names) {
         let keys = sample.table.ids.keys();
         let double = keys.filter(|key| !seen.insert(*key)).count();
         if double > 0 {
-            return Err(MeasureError::data(
+            return Err(Error::data_at(
                 format!("samples.{name}.id"),
                 format!(
                     "{double} events have the id of an event of another sample of the reference; \
@@ -297,27 +297,19 @@ fn check_ids(references: &[Sample], names: &[String]) -> Result<(), MeasureError
     Ok(())
 }
 
-fn read(
-    reader: &Reader<'_>,
-    measurement: &Measurement,
-    name: &str,
-) -> Result<Sample, MeasureError> {
+fn read(reader: &Reader<'_>, measurement: &Measurement, name: &str) -> Result<Sample> {
     let config = measurement
         .sample(name)
-        .ok_or_else(|| MeasureError::config("samples", format!("there is no {name}")))?;
+        .ok_or_else(|| Error::config_at("samples", format!("there is no {name}")))?;
     checked(reader, &format!("samples.{name}"), &config)
 }
 
 /// Reads a sample and looks at its weights and ids.
-fn checked(
-    reader: &Reader<'_>,
-    place: &str,
-    config: &SampleConfig,
-) -> Result<Sample, MeasureError> {
+fn checked(reader: &Reader<'_>, place: &str, config: &SampleConfig) -> Result<Sample> {
     let sample = reader.read(place, config)?;
     let selected = reader.selected(&sample).count();
     if selected == 0 {
-        return Err(MeasureError::data(
+        return Err(Error::data_at(
             place,
             format!(
                 "none of the {} rows is in the region that is measured; widen its selection or \
@@ -328,7 +320,7 @@ fn checked(
     }
     let duplicates = sample.table.report.duplicate_ids;
     if duplicates > 0 {
-        return Err(MeasureError::data(
+        return Err(Error::data_at(
             format!("{place}.id"),
             format!(
                 "{duplicates} events have the id of an earlier event of the sample: each would \
@@ -337,7 +329,7 @@ fn checked(
         ));
     }
     if let Some((one, other, events)) = reader.overlap(&sample) {
-        return Err(MeasureError::config(
+        return Err(Error::config_at(
             &one,
             format!(
                 "{events} events of {place} are in its region and in that of {other}: they would \
@@ -349,7 +341,7 @@ fn checked(
         .selected(&sample)
         .all(|row| sample.table.weights[row] == 0.0)
     {
-        return Err(MeasureError::data(
+        return Err(Error::data_at(
             format!("{place}.weight"),
             format!("all of the {selected} weights in the region are zero"),
         ));
@@ -362,11 +354,11 @@ fn process(
     measurement: &Measurement,
     name: &str,
     sample: &Sample,
-) -> Result<ProcessPlan, MeasureError> {
+) -> Result<ProcessPlan> {
     let weights = || reader.selected(sample).map(|row| sample.table.weights[row]);
     let sum: f64 = weights().sum();
     if sum <= 0.0 || !sum.is_finite() {
-        return Err(MeasureError::data(
+        return Err(Error::data_at(
             format!("samples.{name}.weight"),
             format!("the weights in the region add up to {sum}; a rate is above zero"),
         ));
@@ -415,7 +407,7 @@ fn check_support(
     sample: &Sample,
     place: &str,
     allowed: f64,
-) -> Result<(), MeasureError> {
+) -> Result<()> {
     let columns = support_columns(reader);
     let inside = || -> Box<dyn Iterator<Item = &[f32]> + '_> {
         Box::new(references.iter().flat_map(|r| rows(reader, r).map(|r| r.0)))
@@ -426,7 +418,7 @@ fn check_support(
         Some(lost) if lost.share > allowed => {
             let names = reader.names();
             let [i, j] = lost.features.map(|k| names[k].clone());
-            Err(MeasureError::data(
+            Err(Error::data_at(
                 place,
                 format!(
                     "{:.1} % of it lie where no event of the ratio's denominator is, seen in {i} \
@@ -448,7 +440,7 @@ fn vary(
     fixed: Option<&[f64; 2]>,
     allowed: f64,
     seen: &mut dyn FnMut(&Sample),
-) -> Result<VariedPlan, MeasureError> {
+) -> Result<VariedPlan> {
     let mut sums = [0.0; 2];
     let mut templates: [Vec<Template>; 2] = Default::default();
     let mut places = [String::new(), String::new()];
@@ -459,7 +451,7 @@ fn vary(
         );
         let config = measurement
             .varied(name, systematic, up)
-            .ok_or_else(|| MeasureError::config(&place, "is not there"))?;
+            .ok_or_else(|| Error::config_at(&place, "is not there"))?;
         let sample = checked(reader, &place, &config)?;
         check_varied(reader, nominal_sample, &sample, &place, name)?;
         seen(&sample);
@@ -475,7 +467,7 @@ fn vary(
         let factor = sum / nominal.sum;
         let limits = 1.0 / LARGEST_RESPONSE..=LARGEST_RESPONSE;
         if !limits.contains(&factor) {
-            return Err(MeasureError::data(
+            return Err(Error::data_at(
                 place,
                 format!(
                     "its weights add up to {sum:.6}, the nominal ones to {:.6}: a factor of \

@@ -1,8 +1,8 @@
 //! How far a measurement has come, from its run directory alone.
 
-use super::error::MeasureError;
 use super::pipeline::RESULT;
 use super::result::MeasurementResult;
+use crate::error::{Error, Result};
 use crate::files::from_text;
 use crate::rundir::{RunDirectory, State};
 use crate::settings::Experiment;
@@ -62,10 +62,7 @@ pub(crate) struct ToyProgress {
 
 impl MeasurementProgress {
     /// Looks into a run directory.
-    ///
-    /// # Errors
-    /// [`MeasureError`] if a file of it is damaged.
-    pub(crate) fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self, MeasureError> {
+    pub(crate) fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self> {
         let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
         let ratio = |(spec, directory): (&crate::settings::EnsembleSpec, RunDirectory)| {
             let of = spec.config.ensemble.members;
@@ -78,7 +75,7 @@ impl MeasurementProgress {
             })
         };
         Ok(Self {
-            ratios: ensembles.map(ratio).collect::<Result<_, MeasureError>>()?,
+            ratios: ensembles.map(ratio).collect::<Result<_>>()?,
             toys: toys(root)?,
             has_result: root.path().join(RESULT).is_file(),
         })
@@ -111,14 +108,14 @@ impl MeasurementProgress {
     }
 }
 
-fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>, MeasureError> {
+fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>> {
     let path = root.path().join(TOYS);
     if !path.is_file() {
         return Ok(Vec::new());
     }
-    let damaged = |reason: String| MeasureError::Data {
-        key: path.display().to_string(),
-        reason: format!("not readable: {reason}; remove it, and run the measurement again"),
+    let damaged = |reason: String| {
+        let reason = format!("not readable: {reason}; remove it, and run the measurement again");
+        Error::data_at(path.display(), reason)
     };
     let text = root.read(&path)?;
     let asked: ToyFolder = from_text(&text).map_err(damaged)?;
@@ -140,18 +137,15 @@ fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>, MeasureError> {
 }
 
 /// The result of a measurement, if there is one.
-///
-/// # Errors
-/// [`MeasureError`] if the file is damaged.
-pub(crate) fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>, MeasureError> {
+pub(crate) fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResult>> {
     let path = root.path().join(RESULT);
     if !path.is_file() {
         return Ok(None);
     }
     let text = root.read(&path)?;
-    let result = from_text(&text).map_err(|e| MeasureError::Data {
-        key: path.display().to_string(),
-        reason: format!("not readable: {e}; run the measurement again"),
+    let result = from_text(&text).map_err(|e| {
+        let reason = format!("not readable: {e}; run the measurement again");
+        Error::data_at(path.display(), reason)
     })?;
     Ok(Some(result))
 }

@@ -1,11 +1,12 @@
 //! Ensembles of ratios applied to events: one log r an event and ratio, with the
 //! spread of its members.
 
-use super::error::MeasureError;
+use super::model::no_likelihood;
+use crate::error::Result;
 use crate::rundir::RunDirectory;
 use crate::settings::Aggregate;
 use crate::training::Member;
-use crate::workflow::{Applier, ApplyError};
+use crate::workflow::Applier;
 use sideband_networks::{Compute, Network};
 
 /// A trained ensemble that gives a ratio of densities.
@@ -36,7 +37,7 @@ impl Ratio {
         requested: u32,
         yields: [f64; 2],
         (compute, threads): (&Compute, usize),
-    ) -> Result<Self, MeasureError> {
+    ) -> Result<Self> {
         let mut members = Vec::new();
         for number in 0..requested {
             let path = directory.member(number);
@@ -46,7 +47,7 @@ impl Ratio {
             }
         }
         if members.is_empty() {
-            return Err(MeasureError::Likelihood(format!(
+            return Err(no_likelihood(format!(
                 "no member of {} can be used",
                 directory.path().display()
             )));
@@ -61,7 +62,7 @@ impl Ratio {
 
     /// The members on the device. They live as long as one evaluation: a measurement has
     /// hundreds of ratios, and each would hold threads.
-    fn applier(&self) -> Result<Applier, MeasureError> {
+    fn applier(&self) -> Result<Applier> {
         let about = &self.members[0].about;
         let network = Network::new(about.network.clone());
         let (threads, scaling) = (self.threads, &about.features);
@@ -85,7 +86,7 @@ impl Ratio {
         features: &[f32],
         aggregate: Aggregate,
         keep_members: bool,
-    ) -> Result<RatioColumn, MeasureError> {
+    ) -> Result<RatioColumn> {
         let mut column = RatioColumn::default();
         if keep_members {
             column.members = vec![Vec::new(); self.members.len()];
@@ -98,7 +99,7 @@ impl Ratio {
             for (member, ratio) in column.members.iter_mut().zip(ratios) {
                 member.push((ratio * self.yields).ln() as f32);
             }
-            Ok::<(), ApplyError>(())
+            Ok(())
         })?;
         Ok(column)
     }

@@ -1,7 +1,7 @@
 //! Rules that a model must obey before anything is trained for it.
 
-use super::error::MeasureError;
 use super::model::Builder;
+use crate::error::{Error, Result};
 use sideband_likelihood::Process;
 
 /// Values of a parameter at which the rates are looked at.
@@ -11,7 +11,7 @@ const LARGEST_GRID: usize = 7;
 
 /// Checks coefficients and rates: at the nominal point, and wherever a fit may go along
 /// one parameter.
-pub(super) fn check(builder: &Builder<'_>) -> Result<(), MeasureError> {
+pub(super) fn check(builder: &Builder<'_>) -> Result<()> {
     let processes = builder.processes()?;
     let parameters = builder.parameters;
     let nominal: Vec<f64> = parameters.list.iter().map(|p| p.nominal).collect();
@@ -33,12 +33,12 @@ pub(super) fn check(builder: &Builder<'_>) -> Result<(), MeasureError> {
 }
 
 /// Whether every parameter of `[parameters]` does something.
-fn used(builder: &Builder<'_>, processes: &[Process]) -> Result<(), MeasureError> {
+fn used(builder: &Builder<'_>, processes: &[Process]) -> Result<()> {
     let measurement = builder.measurement;
     for (place, name) in measurement.parameters.keys().enumerate() {
         let uses = |p: &Process| p.rate.coefficient().places().contains(&place);
         if !processes.iter().any(uses) && !measurement.measurement.fixed.contains(name) {
-            return Err(MeasureError::config(
+            return Err(Error::config_at(
                 format!("parameters.{name}"),
                 "no coefficient of a process depends on it: nothing could measure it",
             ));
@@ -109,13 +109,13 @@ pub(super) fn place_text(builder: &Builder<'_>, point: &[f64]) -> String {
     }
 }
 
-fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<(), MeasureError> {
+fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<()> {
     let place = || place_text(builder, point);
     let mut total = 0.0;
     for process in processes {
         let rate = process.rate.value(point);
         if !rate.is_finite() {
-            return Err(MeasureError::config(
+            return Err(Error::config_at(
                 format!("samples.{}.coefficient", process.name),
                 format!(
                     "`{}` is no number at {}; keep the parameters within its domain by \
@@ -128,7 +128,7 @@ fn at(builder: &Builder<'_>, processes: &[Process], point: &[f64]) -> Result<(),
         total += rate;
     }
     if total <= 0.0 {
-        return Err(MeasureError::config(
+        return Err(Error::config_at(
             "samples",
             format!(
                 "the rates of all processes add up to {total:.4} at {}: a rate that turns \

@@ -1,10 +1,10 @@
 //! The samples of a measurement, read one after the other.
 
-use super::error::MeasureError;
+use crate::error::{Context, Error, Kind, Result};
 use crate::events::{Dataset, HIDDEN};
 use crate::rundir::InputFiles;
 use crate::settings::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
-use crate::workflow::{PlanError, Sample, Wanted, inputs};
+use crate::workflow::{Sample, Wanted, inputs};
 use sideband_numerics::Edges;
 use std::cell::RefCell;
 use std::path::Path;
@@ -38,7 +38,7 @@ impl<'a> Reader<'a> {
         like: &SampleConfig,
         run: &'a Path,
         unblind: bool,
-    ) -> Result<Self, MeasureError> {
+    ) -> Result<Self> {
         let mut config = measurement.ensemble_config(like.clone(), like.clone());
         config.regions.clone_from(&measurement.regions);
         let region = config.regions.get_index_of(&measurement.training.region);
@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
             columns.push((key.clone(), observable.clone()));
             let place = config.regions.get_index_of(name).unwrap_or(0);
             let edges = Edges::new(bins.clone());
-            let edges = edges.map_err(|e| MeasureError::Other(e.to_string()))?;
+            let edges = edges.of(Kind::Internal)?;
             needed.push((columns.len() - 1, place));
             channels.push((key, place, edges));
         }
@@ -80,24 +80,20 @@ impl<'a> Reader<'a> {
     }
 
     /// Names of the columns of a sample's files.
-    pub(super) fn column_names(
-        &self,
-        place: &str,
-        sample: &SampleConfig,
-    ) -> Result<Vec<String>, MeasureError> {
+    pub(super) fn column_names(&self, place: &str, sample: &SampleConfig) -> Result<Vec<String>> {
         let sample = sample.in_run(self.run);
         let dataset = Dataset::open(&sample.path.to_list(), Path::new(""))
-            .map_err(|e| PlanError::data(format!("{place}.path"), e))?;
+            .map_err(|e| e.at_key(format!("{place}.path")))?;
         Ok(dataset.columns().iter().map(|c| c.name.clone()).collect())
     }
 
     /// Reads a simulated sample that the configuration has at `place`.
-    pub(super) fn read(&self, place: &str, sample: &SampleConfig) -> Result<Sample, MeasureError> {
+    pub(super) fn read(&self, place: &str, sample: &SampleConfig) -> Result<Sample> {
         self.load(place, sample, SampleRole::Simulation)
     }
 
     /// Reads the observed events, but for those of blind regions.
-    pub(super) fn read_observed(&self, sample: &SampleConfig) -> Result<Sample, MeasureError> {
+    pub(super) fn read_observed(&self, sample: &SampleConfig) -> Result<Sample> {
         self.load("observed", sample, SampleRole::Data)
     }
 
@@ -152,19 +148,14 @@ impl<'a> Reader<'a> {
         std::iter::once(unbinned).chain(others).collect()
     }
 
-    fn load(
-        &self,
-        place: &str,
-        sample: &SampleConfig,
-        whose: SampleRole,
-    ) -> Result<Sample, MeasureError> {
+    fn load(&self, place: &str, sample: &SampleConfig, whose: SampleRole) -> Result<Sample> {
         let sample = sample.in_run(self.run);
         let role = ("target", place);
         let base = Path::new("");
         let twice = Dataset::named_twice(&sample.path.to_list(), base)
-            .map_err(|e| PlanError::data(format!("{place}.path"), e))?;
+            .map_err(|e| e.at_key(format!("{place}.path")))?;
         if let Some(file) = twice {
-            return Err(MeasureError::data(
+            return Err(Error::data_at(
                 format!("{place}.path"),
                 format!(
                     "{} is named twice; its events would count once: name every file once",

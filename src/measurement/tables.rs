@@ -1,12 +1,13 @@
 //! Curves, pulls and ratios as Parquet.
 
-use super::error::MeasureError;
 use super::result::{ClsPoint, ContourResult, LimitResult, MeasurementResult};
+use crate::error::{Context, Error, Kind, Result};
 use crate::files::atomic;
 use crate::rundir::RunDirectory;
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
 use std::sync::Arc;
 
 fn text(values: Vec<String>) -> ArrayRef {
@@ -17,30 +18,23 @@ fn numbers(values: Vec<Option<f64>>) -> ArrayRef {
     Arc::new(Float64Array::from(values))
 }
 
-fn save(
-    root: &RunDirectory,
-    name: &str,
-    columns: Vec<(&str, ArrayRef)>,
-) -> Result<(), MeasureError> {
+fn save(root: &RunDirectory, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<()> {
     let path = root.path().join(name);
-    let failed = |reason: String| MeasureError::File {
-        path: path.clone(),
-        reason,
-    };
-    let batch = RecordBatch::try_from_iter(columns).map_err(|e| failed(e.to_string()))?;
-    atomic::write_with(&path, |file| {
-        let mut writer =
-            ArrowWriter::try_new(file, batch.schema(), None).map_err(std::io::Error::other)?;
-        writer.write(&batch).map_err(std::io::Error::other)?;
-        writer.close().map_err(std::io::Error::other)?;
-        Ok::<(), std::io::Error>(())
+    let batch = RecordBatch::try_from_iter(columns).at(Kind::Internal, path.display())?;
+    let failed = |e| Error::io(&path, &e).of(Kind::Internal);
+    atomic::write_with(&path, failed, |file| {
+        let write = || -> Result<_, ParquetError> {
+            let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
+            writer.write(&batch)?;
+            writer.close()
+        };
+        write().map(|_| ()).at(Kind::Internal, path.display())
     })
-    .map_err(|e| failed(format!("{e}{}", atomic::hint(&e))))
 }
 
 /// Writes `curves.parquet`, `pulls.parquet` and `ratios.parquet`, and `limit.parquet` and
 /// `contours.parquet` where there is something in them.
-pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
+pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     curves(root, result)?;
     pulls(root, result)?;
     ratios(root, result)?;
@@ -67,7 +61,7 @@ fn limit_columns(limit: &LimitResult) -> Vec<(&'static str, ArrayRef)> {
 }
 
 /// A row a point: the parameters, their values, and t, null where the fit failed.
-fn contours(root: &RunDirectory, all: &[ContourResult]) -> Result<(), MeasureError> {
+fn contours(root: &RunDirectory, all: &[ContourResult]) -> Result<()> {
     let mut names: [Vec<String>; 2] = Default::default();
     let mut values: [Vec<Option<f64>>; 2] = Default::default();
     let mut t = Vec::new();
@@ -94,7 +88,7 @@ fn contours(root: &RunDirectory, all: &[ContourResult]) -> Result<(), MeasureErr
     save(root, "contours.parquet", columns)
 }
 
-fn curves(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
+fn curves(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     let points: Vec<(String, String, [f64; 2])> = result
         .scans
         .iter()
@@ -118,7 +112,7 @@ fn curves(root: &RunDirectory, result: &MeasurementResult) -> Result<(), Measure
     save(root, "curves.parquet", curves)
 }
 
-fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
+fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     let all = &result.fit.parameters;
     let mut pulls = vec![
         ("name", text(all.iter().map(|p| p.name.clone()).collect())),
@@ -159,7 +153,7 @@ fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureE
     save(root, "pulls.parquet", pulls)
 }
 
-fn ratios(root: &RunDirectory, result: &MeasurementResult) -> Result<(), MeasureError> {
+fn ratios(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     let all = &result.ratios;
     let ratios = vec![
         ("name", text(all.iter().map(|r| r.name.clone()).collect())),

@@ -7,18 +7,18 @@ mod thrower;
 use super::analyse::Analyst;
 use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
-use super::error::MeasureError;
 use super::events::{Events, unseen};
 use super::files::take_back;
 use super::generate::model;
 use super::likelihoods::Likelihoods;
-use super::model::Builder;
+use super::model::{Builder, no_likelihood};
 use super::pipeline::{NORMALISATION, Study};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::result::{ScanResult, ToysResult};
+use crate::error::{Context, Error, Kind, Result};
 use crate::files::atomic;
 use crate::settings::{Measurement, ToyEvents, ToysConfig};
-use crate::toys::{Chunks, Study as ToyStudy, StudyError};
+use crate::toys::{Chunks, Study as ToyStudy};
 use crate::truth::{Count, DIMENSIONS, Point, Process, Truth};
 use report::report;
 use sha2::{Digest, Sha256};
@@ -73,14 +73,14 @@ struct PoolPoint {
 }
 
 /// The truth that toys are thrown at, for one value of the parameter of interest.
-fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth, MeasureError> {
+fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth> {
     let mut at = Truth::nominal(value);
     for (name, x) in &config.nuisance {
         match name.as_str() {
             "shape" => at.shape = *x,
             "rate" => at.rate = *x,
             _ => {
-                return Err(MeasureError::config(
+                return Err(Error::config_at(
                     format!("toys.nuisance.{name}"),
                     "is no nuisance parameter of the model; it has shape and rate",
                 ));
@@ -91,7 +91,7 @@ fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth, MeasureError> {
 }
 
 /// Whether toys can be thrown at the truths of the configuration.
-pub(super) fn check(measurement: &Measurement) -> Result<(), MeasureError> {
+pub(super) fn check(measurement: &Measurement) -> Result<()> {
     let (Some(config), Some(generate)) = (&measurement.toys, &measurement.generate) else {
         return Ok(());
     };
@@ -101,7 +101,7 @@ pub(super) fn check(measurement: &Measurement) -> Result<(), MeasureError> {
             let (at, none) = (truth_at(config, *value)?, Count::Fixed(0));
             truth
                 .sample_at(&at, none, Key::from_seed(0))
-                .map_err(|e| MeasureError::config("toys.nuisance", e.to_string()))?;
+                .key(Kind::Config, "toys.nuisance")?;
         }
     }
     Ok(())
@@ -123,7 +123,7 @@ pub(super) struct Toys<'a> {
 
 impl Toys<'_> {
     /// Throws, fits and reports all pseudo-experiments of the configuration.
-    pub(super) fn report(&self, scan: Option<&ScanResult>) -> Result<ToysResult, MeasureError> {
+    pub(super) fn report(&self, scan: Option<&ScanResult>) -> Result<ToysResult> {
         let (study, config, made, analyst) = (self.study, self.config, self.made, self.analyst);
         let interest = analyst.interest()[0];
         let pool = match config.events {
@@ -146,10 +146,8 @@ impl Toys<'_> {
         // toys of another likelihood stay where they are
         let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
         take_back(study.root, &digest)?;
-        crate::files::regular::make_folder(&folder.0).map_err(|e| MeasureError::File {
-            path: folder.0.clone(),
-            reason: e.to_string(),
-        })?;
+        let is_there = crate::files::regular::make_folder(&folder.0);
+        is_there.at(Kind::Internal, folder.0.display())?;
         let progress = ToyFolder {
             folder: digest,
             parameter: study.measurement.measurement.interest[0].clone(),
@@ -191,13 +189,13 @@ impl Toys<'_> {
     }
 
     /// Learned ratios of events.
-    fn learned(&self, events: &Events) -> Result<Columns, MeasureError> {
+    fn learned(&self, events: &Events) -> Result<Columns> {
         let weights = events.weights.clone();
         self.source.learned(self.ratios, &events.features, weights)
     }
 
     /// Some events of the reference, which divide the density by its integral.
-    fn normalising(&self) -> Result<Option<Sample>, MeasureError> {
+    fn normalising(&self) -> Result<Option<Sample>> {
         if !self.study.is_renormalised() {
             return Ok(None);
         }
@@ -209,7 +207,7 @@ impl Toys<'_> {
     /// itself gives them, at the nuisance parameters that fit the data best for each value:
     /// those of the reference if their weights are not negative, else those of the process
     /// of positive weights that is worth most events.
-    fn simulated(&self) -> Result<Pool, MeasureError> {
+    fn simulated(&self) -> Result<Pool> {
         let is_negative = |events: &Events| events.weights.iter().any(|w| *w < 0.0);
         if !is_negative(self.reference) {
             let columns = self.learned(self.reference)?;
@@ -244,7 +242,7 @@ impl Toys<'_> {
             }
         }
         let (_, pool) = found.ok_or_else(|| {
-            MeasureError::Likelihood(format!(
+            no_likelihood(format!(
                 "toys are thrown from events of positive weight, and every sample ({}) has \
                  negative ones: give one process a sample without, or take toys.events = \
                  \"truth\" where the truth is known",
@@ -262,7 +260,7 @@ impl Toys<'_> {
         weights: &[f64],
         relative: &[f64],
         source: Option<&String>,
-    ) -> Result<Pool, MeasureError> {
+    ) -> Result<Pool> {
         let normalising = self.normalising()?;
         let list = self.made.list();
         let channel = self
@@ -278,8 +276,7 @@ impl Toys<'_> {
             let weights = asimov_weights(&channel, &weights, &truth)?;
             points.push(PoolPoint {
                 truth,
-                pool: AsimovPool::new(&weights)
-                    .map_err(|e| MeasureError::Likelihood(e.to_string()))?,
+                pool: AsimovPool::new(&weights).map_err(no_likelihood)?,
             });
         }
         Ok(Pool {
@@ -291,15 +288,12 @@ impl Toys<'_> {
 
     /// New events of the true reference with the weights that the true density gives them:
     /// neither the training samples nor the learned ratios decide what is thrown.
-    fn truth(&self) -> Result<Pool, MeasureError> {
+    fn truth(&self) -> Result<Pool> {
         let (study, config, made, analyst) = (self.study, self.config, self.made, self.analyst);
         let source = self.source;
         let measurement = study.measurement;
         let Some(generate) = &measurement.generate else {
-            return Err(MeasureError::config(
-                "toys.events",
-                "the truth is not known",
-            ));
+            return Err(Error::config_at("toys.events", "the truth is not known"));
         };
         let truth = model(generate)?;
         let reference: Vec<Process> = Process::ALL
@@ -346,20 +340,17 @@ impl Toys<'_> {
         let mut points = Vec::new();
         for value in &config.grid {
             let at = truth_at(config, *value)?;
-            let known =
-                |e: crate::truth::InterferenceError| MeasureError::config("toys", e.to_string());
-            let expected = truth.expected(&at).map_err(known)?;
+            let expected = truth.expected(&at).key(Kind::Config, "toys")?;
             let mut ratios = Vec::with_capacity(rounded.len());
             for x in &rounded {
-                let intensity = truth.intensity(&at, x).map_err(known)?;
+                let intensity = truth.intensity(&at, x).key(Kind::Config, "toys")?;
                 let density: f64 = reference
                     .iter()
                     .map(|p| truth.events(*p) * truth.density(*p, x))
                     .sum();
                 ratios.push(intensity / expected / (density / total));
             }
-            let weights = reference_weights(&ratios, &ones, expected)
-                .map_err(|e| MeasureError::Likelihood(e.to_string()))?;
+            let weights = reference_weights(&ratios, &ones, expected).map_err(no_likelihood)?;
             let mut coordinates: Vec<f64> = made.list().iter().map(|p| p.nominal).collect();
             coordinates[interest] = analyst.parameters.coordinate(interest, *value);
             for (name, x) in &config.nuisance {
@@ -369,8 +360,7 @@ impl Toys<'_> {
             }
             points.push(PoolPoint {
                 truth: coordinates,
-                pool: AsimovPool::new(&weights)
-                    .map_err(|e| MeasureError::Likelihood(e.to_string()))?,
+                pool: AsimovPool::new(&weights).map_err(no_likelihood)?,
             });
         }
         Ok(Pool {
@@ -381,19 +371,15 @@ impl Toys<'_> {
     }
 }
 
-fn wrong(study: &Study<'_>, error: StudyError) -> MeasureError {
-    match error {
-        StudyError::Stopped => MeasureError::Interrupted {
-            by_time: study.interrupt.is_by_time(),
-        },
-        other @ StudyError::Read { .. } => MeasureError::Data {
-            key: study.root.path().join(TOYS_FOLDER).display().to_string(),
-            reason: other.to_string(),
-        },
-        other => MeasureError::File {
-            path: study.root.path().join(TOYS_FOLDER),
-            reason: other.to_string(),
-        },
+fn wrong(study: &Study<'_>, error: Error) -> Error {
+    let folder = study.root.path().join(TOYS_FOLDER);
+    match error.kind() {
+        Kind::Interrupted => {
+            let text = "interrupted; run the same command again to go on";
+            Error::new(study.interrupt.kind(), text)
+        }
+        Kind::Data => error.at_key(folder.display()),
+        _ => error.at(folder.display()),
     }
 }
 

@@ -1,9 +1,9 @@
 //! Whether a ratio can be trusted: looked at on events that no network has seen.
 
-use super::error::MeasureError;
 use super::ratios::{Ratio, RatioColumn};
 use super::samples::Reader;
 use crate::closure::{Auc, CalibrationPoint, Recalibration, shared_calibration};
+use crate::error::Result;
 use crate::report::numbers;
 use crate::report::page::Status;
 use crate::results::Metrics;
@@ -71,7 +71,7 @@ impl Class {
         sample: &Sample,
         ratio: &Ratio,
         measurement: &Measurement,
-    ) -> Result<Self, MeasureError> {
+    ) -> Result<Self> {
         let split = split(measurement);
         let streams = Streams::new(measurement.experiment.seed, "");
         let rows: Vec<usize> = reader.selected(sample).collect();
@@ -129,7 +129,7 @@ pub(super) fn examine(
     ratio: &Ratio,
     measurement: &Measurement,
     metrics: Option<&Metrics>,
-) -> Result<(RatioTrust, Recalibration), MeasureError> {
+) -> Result<(RatioTrust, Recalibration)> {
     let mut source = Class::new(reader, source, ratio, measurement)?;
     let mut target = Class::new(reader, target, ratio, measurement)?;
     let (s, t) = (&source.folds[1], &target.folds[1]);

@@ -1,7 +1,7 @@
 //! Events that are there twice.
 
-use super::error::MeasureError;
 use super::samples::Reader;
+use crate::error::{Error, Result};
 use crate::workflow::Sample;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -37,13 +37,10 @@ pub(super) fn copies(sample: &Sample, first: usize) -> usize {
 
 /// Refuses observed events that are there twice. Without ids, events of equal values are
 /// copies where simulated ones have none.
-///
-/// # Errors
-/// [`MeasureError::Data`] with their number.
 pub(super) fn check_observed(
     observed: &Sample,
-    simulated: impl FnOnce() -> Result<Sample, MeasureError>,
-) -> Result<(), MeasureError> {
+    simulated: impl FnOnce() -> Result<Sample>,
+) -> Result<()> {
     let found = copies(observed, usize::MAX);
     if found == 0 {
         return Ok(());
@@ -57,7 +54,7 @@ pub(super) fn check_observed(
         }
     }
     let how = if by_id { "id and " } else { "" };
-    Err(MeasureError::data(
+    Err(Error::data_at(
         "observed",
         format!(
             "{found} of {} events are there twice: {how}all inputs and observables are those of \
@@ -69,16 +66,13 @@ pub(super) fn check_observed(
 
 /// Refuses events of a varied sample that are nominal events under another id: a network
 /// would be trained and tested on them at once.
-///
-/// # Errors
-/// [`MeasureError::Data`] with their number.
 pub(super) fn check_varied(
     reader: &Reader<'_>,
     nominal: &Sample,
     varied: &Sample,
     place: &str,
     process: &str,
-) -> Result<(), MeasureError> {
+) -> Result<()> {
     // none where several events have these values
     let mut known: HashMap<u64, Option<u64>> = HashMap::new();
     for row in reader.selected(nominal) {
@@ -98,7 +92,7 @@ pub(super) fn check_varied(
     if other as f64 <= CHANCE * all as f64 {
         return Ok(());
     }
-    Err(MeasureError::data(
+    Err(Error::data_at(
         format!("{place}.path"),
         format!(
             "{other} of its {all} events have all inputs and observables of an event of \

@@ -89,7 +89,7 @@ impl Figure {
 /// Why a figure could not be drawn.
 #[derive(Debug, Error, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum PlotError {
+pub(crate) enum PlotError {
     /// Bin edges that are no binning.
     #[error("{what}: {found}; expected at least two finite edges in rising order")]
     Edges { what: String, found: String },

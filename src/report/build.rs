@@ -8,28 +8,22 @@ use super::numbers::{number, percent, significant, with_error};
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::verdict::{short, verdict};
 use crate::closure::Auc;
+use crate::error::OnFile;
 use crate::plot::PlotError;
 use crate::results::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
-use crate::rundir::{DirectoryError, Manifest, RunDirectory};
+use crate::rundir::{Manifest, RunDirectory};
 use crate::settings::{Blinding, Config, Method};
 use crate::training::Member;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
-use thiserror::Error;
 
-/// Why there is no report.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum ReportError {
-    /// The run has no result to report.
-    #[error("this run has no result to report: {0}; run its configuration again")]
-    Unfinished(String),
-    /// A figure cannot be drawn.
-    #[error("figure {name}: {source}")]
-    Plot { name: String, source: PlotError },
-    /// The run directory refused.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
+pub(super) use crate::error::Error as ReportError;
+
+/// The run has no result to report.
+pub(crate) fn unfinished(reason: &str) -> ReportError {
+    ReportError::data(format!(
+        "this run has no result to report: {reason}; run its configuration again"
+    ))
 }
 
 /// Reads `metrics.json` of a run.
@@ -39,16 +33,16 @@ pub enum ReportError {
 pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
     let path = directory.metrics_path();
     if !path.exists() {
-        return Err(ReportError::Unfinished("it has no metrics.json".to_owned()));
+        return Err(unfinished("it has no metrics.json"));
     }
     let Head { format } = directory.read_json(&path)?;
     if format != METRICS_FORMAT {
-        return Err(ReportError::Unfinished(format!(
+        return Err(unfinished(&format!(
             "{} has format {format}, this program writes {METRICS_FORMAT}",
             path.display()
         )));
     }
-    Ok(directory.read_json(&path)?)
+    directory.read_json(&path)
 }
 
 /// The part of `metrics.json` that every version has.
@@ -114,22 +108,15 @@ pub(crate) fn write(
     let parts: Vec<Vec<String>> = figures.iter().map(|named| named.name.clone()).collect();
     let names = file_names(&parts);
     let plots = directory.plots();
-    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
-        path: plots.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&plots).on(&plots)?;
     figures
         .par_iter()
         .zip(&names)
         .try_for_each(|(named, name)| {
-            let plot = |source| ReportError::Plot {
-                name: name.clone(),
-                source,
-            };
             let path = directory.plots().join(format!("{name}.svg"));
             directory.write(&path, named.figure.svg.as_bytes())?;
-            let png = named.figure.to_png().map_err(plot)?;
-            Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
+            let png = named.figure.to_png().map_err(plot_error(name))?;
+            directory.write(&path.with_extension("png"), &png)
         })?;
     let mut drawn = BTreeSet::from(["plots/report.toml".to_owned()]);
     for name in &names {
@@ -282,9 +269,9 @@ fn sections(
     Ok(list)
 }
 
-pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
-    let name = name.to_owned();
-    move |source| ReportError::Plot { name, source }
+/// A figure cannot be drawn.
+pub(crate) fn plot_error(name: &str) -> impl Fn(PlotError) -> ReportError {
+    move |error| ReportError::internal(format!("figure {name}: {error}"))
 }
 
 fn summary(config: &Config, metrics: &Metrics) -> Section {

@@ -5,11 +5,12 @@ use super::build::{ReportError, plot_error};
 use super::names::file_names;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
+use crate::error::OnFile;
 use crate::plot::{
     Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
 };
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
-use crate::rundir::{DirectoryError, RunDirectory};
+use crate::rundir::RunDirectory;
 use indexmap::IndexMap;
 use std::fmt::Write as _;
 
@@ -44,10 +45,7 @@ pub(super) fn write(
     data_label: &str,
 ) -> Result<Vec<Section>, ReportError> {
     let plots = root.plots();
-    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
-        path: plots.clone(),
-        source,
-    })?;
+    std::fs::create_dir_all(&plots).on(&plots)?;
     root.write_json(&root.path().join("comparison.json"), comparison)?;
     let csv = root.path().join("comparison.csv");
     root.write(&csv, csv_table(comparison).as_bytes())?;

@@ -12,12 +12,11 @@ use crate::rundir::{RunDirectory, State};
 use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
-use std::fmt::Display;
 use std::path::Path;
 
-/// How one ensemble ended; `E` says why there is no result.
+/// How one ensemble ended.
 #[derive(Debug)]
-pub(crate) struct EnsembleEnd<E> {
+pub(crate) struct EnsembleEnd {
     pub name: String,
     pub config: Config,
     pub directory: RunDirectory,
@@ -26,16 +25,16 @@ pub(crate) struct EnsembleEnd<E> {
     /// The numbers, if there are any.
     pub metrics: Option<Metrics>,
     /// Why there are none, if not for an interruption.
-    pub error: Option<E>,
+    pub error: Option<ReportError>,
 }
 
 /// Writes the page and `summary.json` of the whole run from its ensembles.
 ///
 /// # Errors
-/// [`ReportError::Directory`] if they cannot be written.
-pub(crate) fn write_matrix<E: Display>(
+/// They cannot be written.
+pub(crate) fn write_matrix(
     root: &RunDirectory,
-    ends: &[EnsembleEnd<E>],
+    ends: &[EnsembleEnd],
     compared: Option<&ComparisonMetrics>,
     page_path: &Path,
 ) -> Result<(), ReportError> {
@@ -102,11 +101,10 @@ pub(crate) fn write_matrix<E: Display>(
         .iter()
         .map(|end| (end.name.clone(), summary(end)))
         .collect();
-    root.write_json(&root.path().join("summary.json"), &summary)?;
-    Ok(())
+    root.write_json(&root.path().join("summary.json"), &summary)
 }
 
-fn conclusion<E: Display>(end: &EnsembleEnd<E>) -> Verdict {
+fn conclusion(end: &EnsembleEnd) -> Verdict {
     let (status, text) = match (&end.metrics, &end.error) {
         (_, Some(error)) => (Status::Bad, error.to_string()),
         (Some(metrics), None) => verdict(metrics, &end.config)
@@ -121,7 +119,7 @@ fn conclusion<E: Display>(end: &EnsembleEnd<E>) -> Verdict {
     }
 }
 
-fn member_row<E>(end: &EnsembleEnd<E>) -> Vec<String> {
+fn member_row(end: &EnsembleEnd) -> Vec<String> {
     let members = end.metrics.as_ref().map(|m| &m.members);
     let number = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     vec![
@@ -133,7 +131,7 @@ fn member_row<E>(end: &EnsembleEnd<E>) -> Vec<String> {
     ]
 }
 
-fn region_row<E>(end: &EnsembleEnd<E>, name: &str) -> Option<Vec<String>> {
+fn region_row(end: &EnsembleEnd, name: &str) -> Option<Vec<String>> {
     let region = end.metrics.as_ref()?.regions.get(name)?;
     let y = &region.yields;
     let pair = |value: Option<f64>, error: Option<f64>| match (value, error) {
@@ -181,7 +179,7 @@ pub struct RegionSummary {
     pub auc: Option<AucPair>,
 }
 
-fn summary<E: Display>(end: &EnsembleEnd<E>) -> EnsembleSummary {
+fn summary(end: &EnsembleEnd) -> EnsembleSummary {
     let regions = end.metrics.as_ref().map(|metrics| {
         let of = |(name, region): (&String, &RegionMetrics)| {
             let summary = RegionSummary {

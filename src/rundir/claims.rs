@@ -161,9 +161,6 @@ impl Claims {
     }
 
     /// Who is at which block, in the order of blocks.
-    ///
-    /// # Errors
-    /// If the folder cannot be listed.
     #[cfg(test)]
     fn holders(&self) -> io::Result<Vec<Holder>> {
         holders_by(&self.shared.clock, &self.shared.folder, self.shared.stale)
@@ -172,9 +169,6 @@ impl Claims {
 
 /// Who is at which block of a folder, for one who only looks. A folder that is
 /// not there has none.
-///
-/// # Errors
-/// If the folder cannot be listed.
 pub(crate) fn holders(folder: &Path, stale: Duration) -> io::Result<Vec<Holder>> {
     holders_by(&ServerClock::new(folder), folder, stale)
 }

@@ -1,6 +1,7 @@
 //! What a run with open blind regions leaves behind is gone when they are closed again.
 
-use super::directory::{DirectoryError, RunDirectory};
+use super::directory::RunDirectory;
+use crate::error::{Error, Result};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -34,10 +35,7 @@ const FOLDERS: [&str; 4] = ["predictions", "plots", "toys", "former_toys"];
 impl RunDirectory {
     /// Takes away the result of a run that looked into blind regions, before one that does
     /// not. Members stay: they do not depend on what may be looked at.
-    ///
-    /// # Errors
-    /// [`DirectoryError`] if it cannot be taken away.
-    pub fn close_again(&self, unblind: bool) -> Result<(), DirectoryError> {
+    pub fn close_again(&self, unblind: bool) -> Result<()> {
         if unblind || !self.manifest()?.is_some_and(|m| m.unblind) {
             return Ok(());
         }
@@ -59,7 +57,7 @@ impl RunDirectory {
     }
 
     /// Takes the remarks out of the log, which count events; epochs and times stay.
-    fn forget_notes(&self) -> Result<(), DirectoryError> {
+    fn forget_notes(&self) -> Result<()> {
         let path = self.log_path();
         if !path.is_file() {
             return Ok(());
@@ -79,12 +77,9 @@ impl RunDirectory {
 }
 
 /// Removes what may not be there.
-fn gone(path: &Path, remove: impl Fn(&Path) -> io::Result<()>) -> Result<(), DirectoryError> {
+fn gone(path: &Path, remove: impl Fn(&Path) -> io::Result<()>) -> Result<()> {
     match remove(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(DirectoryError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io(path, &error)),
         _ => Ok(()),
     }
 }

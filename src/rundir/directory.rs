@@ -1,80 +1,17 @@
 //! Opening a run directory: new, to be finished, or refused.
 
 use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest, OutputRecord};
+use crate::error::{Error, OnFile, Result};
 use crate::files::{ServerClock, atomic, regular};
-use crate::settings::{Config, ConfigError, Experiment, load_experiment, words};
+use crate::settings::{Config, Experiment, load_experiment, words};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
-/// A run directory that cannot be used.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum DirectoryError {
-    /// The file system refused.
-    #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
-    Io { path: PathBuf, source: io::Error },
-    /// A run of many ensembles where one is meant.
-    #[error(
-        "{path} holds {count} ensembles; name the directory of one of them, such as {first}",
-        path = path.display(), first = first.display()
-    )]
-    Matrix {
-        path: PathBuf,
-        /// The directory of the first ensemble.
-        first: PathBuf,
-        count: usize,
-    },
-    /// A file of the directory is damaged.
-    #[error("{path}: not readable: {reason}", path = path.display())]
-    Damaged { path: PathBuf, reason: String },
-    /// There is something, but no run.
-    #[error("{0} exists and is not a run directory; choose another with --out, or move it away")]
-    NotARun(PathBuf),
-    /// Something that is no file lies where files do.
-    #[error("{path}: not a regular file but {what}; remove it", path = path.display())]
-    Irregular {
-        /// What is meant to be a file.
-        path: PathBuf,
-        what: &'static str,
-    },
-    /// A folder that leads out of the run.
-    #[error(
-        "{path} is a symbolic link; a run writes into folders of its own alone: \
-         put the folder itself in its place",
-        path = path.display()
-    )]
-    Linked { path: PathBuf },
-    /// Another process has begun something else in the directory.
-    #[error(
-        "{path} has another configuration since this process began; its result stays, and \
-         this one is not written: run again with the configuration that is meant",
-        path = path.display()
-    )]
-    Superseded { path: PathBuf },
-    /// The directory is of another version.
-    #[error("{path} has format {found}, this program knows {DIRECTORY_FORMAT}; \
-             use the program version that made it (see manifest.json)", path = path.display())]
-    Format { path: PathBuf, found: u32 },
-    /// The configuration is not the one that the run was started with.
-    #[error(
-        "{path} was made with another configuration:\n{difference}\
-         its members cannot be used; choose another directory with --out, or undo the change",
-        path = path.display()
-    )]
-    ConfigChanged { path: PathBuf, difference: String },
-    /// An input file is not the one that the run was started with.
-    #[error(
-        "{path} was made from other data:\n{difference}\
-         its members cannot be used; choose another directory with --out, or restore the files",
-        path = path.display()
-    )]
-    InputChanged { path: PathBuf, difference: String },
-}
-
-/// A run directory.
+/// A run directory. Whatever reads or writes it fails where the file system refuses; what is
+/// read has to be whole.
 #[derive(Clone, Debug)]
 pub struct RunDirectory {
     path: PathBuf,
@@ -86,9 +23,9 @@ impl RunDirectory {
     /// stays as it is until [`RunDirectory::write_config`].
     ///
     /// # Errors
-    /// [`DirectoryError`], also if it holds a run of another configuration or
-    /// of other data; the difference is in the message.
-    pub fn create(path: &Path, config: &Config, inputs: &Inputs) -> Result<Self, DirectoryError> {
+    /// Also if it holds a run of another configuration or of other data; the difference
+    /// is in the message.
+    pub fn create(path: &Path, config: &Config, inputs: &Inputs) -> Result<Self> {
         let directory = Self {
             path: path.to_owned(),
         };
@@ -114,40 +51,28 @@ impl RunDirectory {
     }
 
     /// Whether there is a run, rather than nothing or what a run began with.
-    fn is_run(&self) -> Result<bool, DirectoryError> {
+    fn is_run(&self) -> Result<bool> {
         // in this order: another process may begin the run meanwhile, and its first
         // file that is no run's beginning comes after the configuration
         let is_foreign = is_foreign(&self.path);
         let is_run = self.config_path().exists();
         if is_foreign && !is_run {
-            return Err(DirectoryError::NotARun(self.path.clone()));
+            return Err(not_a_run(&self.path));
         }
         Ok(is_run)
     }
 
     /// Writes the configuration with which the run goes on.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn write_config(&self, config: &Config) -> Result<(), DirectoryError> {
+    pub fn write_config(&self, config: &Config) -> Result<()> {
         let path = self.config_path();
-        let text = toml::to_string(config).map_err(|e| DirectoryError::Damaged {
-            path: path.clone(),
-            reason: e.to_string(),
-        })?;
+        let text = toml::to_string(config).map_err(damaged(&path))?;
         self.write(&path, text.as_bytes())
     }
 
     /// Writes the experiment with which a matrix goes on.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn write_experiment(&self, experiment: &Experiment) -> Result<(), DirectoryError> {
+    pub fn write_experiment(&self, experiment: &Experiment) -> Result<()> {
         let path = self.config_path();
-        let text = toml::to_string(&experiment.table).map_err(|e| DirectoryError::Damaged {
-            path: path.clone(),
-            reason: e.to_string(),
-        })?;
+        let text = toml::to_string(&experiment.table).map_err(damaged(&path))?;
         self.write(&path, text.as_bytes())
     }
 
@@ -156,8 +81,8 @@ impl RunDirectory {
     /// written; that of an old one stays until [`RunDirectory::write_experiment`].
     ///
     /// # Errors
-    /// [`DirectoryError`], also if it holds the run of another experiment.
-    pub fn create_root(path: &Path, experiment: &Experiment) -> Result<Self, DirectoryError> {
+    /// Also if it holds the run of another experiment.
+    pub fn create_root(path: &Path, experiment: &Experiment) -> Result<Self> {
         let root = Self {
             path: path.to_owned(),
         };
@@ -173,15 +98,12 @@ impl RunDirectory {
             let difference = lines(&names(&old), &names(experiment));
             // more ensembles are welcome, other ones are not
             if old.is_matrix != experiment.is_matrix || difference.contains("  - ") {
-                return Err(DirectoryError::ConfigChanged {
-                    path: path.to_owned(),
-                    difference,
-                });
+                return Err(config_changed(path, &difference));
             }
         }
         root.check_links()?;
         // the run itself may be behind a link: its owner said so
-        fs::create_dir_all(path).map_err(|e| io_error(path, e))?;
+        fs::create_dir_all(path).on(path)?;
         for folder in [root.claims(), root.workers()] {
             create(&folder)?;
         }
@@ -205,28 +127,25 @@ impl RunDirectory {
     /// The experiment of a run.
     ///
     /// # Errors
-    /// [`DirectoryError::Damaged`] if its `config.toml` is not one.
-    pub fn experiment(&self) -> Result<Experiment, DirectoryError> {
+    /// Its `config.toml` is not one.
+    pub fn experiment(&self) -> Result<Experiment> {
         let path = self.config_path();
-        load_experiment(&path, &[]).map_err(|e: ConfigError| DirectoryError::Damaged {
-            path,
-            reason: e.to_string(),
-        })
+        load_experiment(&path, &[]).map_err(damaged(&path))
     }
 
     /// The configuration of a run of one ensemble.
     ///
     /// # Errors
-    /// [`DirectoryError::Damaged`] if its `config.toml` is not one,
-    /// [`DirectoryError::Matrix`] if it is of many.
-    pub fn config(&self) -> Result<Config, DirectoryError> {
+    /// Its `config.toml` is not one, or it is of many.
+    pub fn config(&self) -> Result<Config> {
         let mut experiment = self.experiment()?;
         if experiment.is_matrix {
-            return Err(DirectoryError::Matrix {
-                path: self.path.clone(),
-                first: self.ensemble(&experiment.ensembles[0].name).path,
-                count: experiment.ensembles.len(),
-            });
+            return Err(Error::usage(format!(
+                "{} holds {} ensembles; name the directory of one of them, such as {}",
+                self.path.display(),
+                experiment.ensembles.len(),
+                self.ensemble(&experiment.ensembles[0].name).path.display()
+            )));
         }
         Ok(experiment.ensembles.swap_remove(0).config)
     }
@@ -257,22 +176,16 @@ impl RunDirectory {
     }
 
     /// Opens a directory that holds a run.
-    ///
-    /// # Errors
-    /// [`DirectoryError`] if it does not.
-    pub fn open(path: &Path) -> Result<Self, DirectoryError> {
+    pub fn open(path: &Path) -> Result<Self> {
         let directory = Self {
             path: path.to_owned(),
         };
         if !path.exists() {
-            return Err(DirectoryError::Io {
-                path: path.to_owned(),
-                source: io::Error::new(io::ErrorKind::NotFound, "no such run directory"),
-            });
+            return Err(Error::data("no such run directory").at(path.display()));
         }
         directory.check_files()?;
         if !directory.config_path().is_file() {
-            return Err(DirectoryError::NotARun(path.to_owned()));
+            return Err(not_a_run(path));
         }
         directory.manifest()?;
         Ok(directory)
@@ -280,7 +193,7 @@ impl RunDirectory {
 
     /// Whether everything that lies where files do is a file or a folder: to open
     /// a pipe or a device would stop the program for ever.
-    fn check_files(&self) -> Result<(), DirectoryError> {
+    fn check_files(&self) -> Result<()> {
         let folders = [
             self.path.clone(),
             self.members(),
@@ -296,9 +209,10 @@ impl RunDirectory {
             self.path.join("samples"),
         ];
         for folder in folders {
-            let found = regular::find_irregular(&folder).map_err(|e| io_error(&folder, e))?;
+            let found = regular::find_irregular(&folder).on(&folder)?;
             if let Some((path, what)) = found {
-                return Err(DirectoryError::Irregular { path, what });
+                let text = format!("not a regular file but {what}; remove it");
+                return Err(Error::data(text).at(path.display()));
             }
         }
         Ok(())
@@ -306,14 +220,15 @@ impl RunDirectory {
 
     /// Whether all folders of the run are its own, and not links that lead
     /// elsewhere: for everything that writes or removes.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Linked`] with the first that is none.
-    pub fn check_links(&self) -> Result<(), DirectoryError> {
+    pub fn check_links(&self) -> Result<()> {
         for folder in [self.path.clone(), self.path.join("ensembles"), self.batch()] {
-            let found = regular::find_linked_folder(&folder).map_err(|e| io_error(&folder, e))?;
+            let found = regular::find_linked_folder(&folder).on(&folder)?;
             if let Some(path) = found {
-                return Err(DirectoryError::Linked { path });
+                return Err(Error::data(format!(
+                    "{} is a symbolic link; a run writes into folders of its own alone: put the \
+                     folder itself in its place",
+                    path.display()
+                )));
             }
         }
         Ok(())
@@ -380,14 +295,11 @@ impl RunDirectory {
     }
 
     /// Takes members back that were set aside, of numbers below `members`.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn take_back(&self, members: u32) -> Result<(), DirectoryError> {
+    pub fn take_back(&self, members: u32) -> Result<()> {
         for (number, path) in numbered(&self.aside())? {
             let place = self.member(number);
             if number < members && !regular::exists(&place) {
-                fs::rename(&path, &place).map_err(|e| io_error(&path, e))?;
+                fs::rename(&path, &place).on(&path)?;
             }
         }
         Ok(())
@@ -395,10 +307,7 @@ impl RunDirectory {
 
     /// Sets members of numbers from `members` on aside: a result's files are those
     /// of its members. How many there were.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn set_aside(&self, members: u32) -> Result<usize, DirectoryError> {
+    pub fn set_aside(&self, members: u32) -> Result<usize> {
         let mut above = numbered(&self.members())?;
         above.retain(|(number, _)| *number >= members);
         if !above.is_empty() {
@@ -406,7 +315,7 @@ impl RunDirectory {
         }
         for (_, path) in &above {
             let place = self.aside().join(path.file_name().unwrap_or_default());
-            fs::rename(path, place).map_err(|e| io_error(path, e))?;
+            fs::rename(path, place).on(path)?;
         }
         Ok(above.len())
     }
@@ -483,54 +392,43 @@ impl RunDirectory {
     /// Reads `manifest.json`; none before the run's first write of it.
     ///
     /// # Errors
-    /// [`DirectoryError`] if it is damaged or of another version.
-    pub fn manifest(&self) -> Result<Option<Manifest>, DirectoryError> {
+    /// It is damaged or of another version.
+    pub fn manifest(&self) -> Result<Option<Manifest>> {
         let path = self.manifest_path();
         if !path.exists() {
             return Ok(None);
         }
-        let damaged = |reason: String| DirectoryError::Damaged {
-            path: path.clone(),
-            reason,
-        };
+        let damaged = damaged(&path);
         let text = self.read(&path)?;
-        let value: serde_json::Value =
-            serde_json::from_str(&text).map_err(|e| damaged(e.to_string()))?;
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(&damaged)?;
         let found = value
             .get("format")
             .and_then(serde_json::Value::as_u64)
             .unwrap_or(0) as u32;
         if found != DIRECTORY_FORMAT {
-            return Err(DirectoryError::Format {
-                path: self.path.clone(),
-                found,
-            });
+            return Err(Error::data(format!(
+                "{} has format {found}, this program knows {DIRECTORY_FORMAT}; use the program \
+                 version that made it (see manifest.json)",
+                self.path.display()
+            )));
         }
-        serde_json::from_value(value)
-            .map(Some)
-            .map_err(|e| damaged(e.to_string()))
+        serde_json::from_value(value).map(Some).map_err(damaged)
     }
 
     /// Writes `manifest.json`.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn write_manifest(&self, manifest: &Manifest) -> Result<(), DirectoryError> {
+    pub fn write_manifest(&self, manifest: &Manifest) -> Result<()> {
         self.write_json(&self.manifest_path(), manifest)
     }
 
     /// Records of the files of a result: predictions, numbers, figures and page, as
     /// far as they are there. Names with an ending of the program's own alone.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn outputs(&self) -> Result<BTreeMap<String, OutputRecord>, DirectoryError> {
+    pub fn outputs(&self) -> Result<BTreeMap<String, OutputRecord>> {
         let mut names: Vec<String> = ["metrics.json", "figures.json", "report.html"]
             .map(ToOwned::to_owned)
             .into();
         for (folder, endings) in OUTPUT_FOLDERS {
             let path = self.path.join(folder);
-            let entries = fs::read_dir(&path).map_err(|e| io_error(&path, e))?;
+            let entries = fs::read_dir(&path).on(&path)?;
             let files = entries.flatten().filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
                 let ending = Path::new(&name).extension()?.to_str()?;
@@ -546,7 +444,7 @@ impl RunDirectory {
             match OutputRecord::of(&path) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 record => {
-                    outputs.insert(name, record.map_err(|e| io_error(&path, e))?);
+                    outputs.insert(name, record.on(&path)?);
                 }
             }
         }
@@ -586,59 +484,33 @@ impl RunDirectory {
     }
 
     /// Writes a value as JSON without spaces, for long lists of numbers.
-    ///
-    /// # Errors
-    /// [`DirectoryError`] if it cannot be written.
-    pub fn write_compact(
-        &self,
-        path: &Path,
-        value: &impl serde::Serialize,
-    ) -> Result<(), DirectoryError> {
+    pub fn write_compact(&self, path: &Path, value: &impl serde::Serialize) -> Result<()> {
         self.write(path, json(path, value, false)?.as_bytes())
     }
 
     /// Writes a file of the directory as JSON, so that [`RunDirectory::read_json`] reads
     /// it whatever its numbers are.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn write_json(
-        &self,
-        path: &Path,
-        value: &impl serde::Serialize,
-    ) -> Result<(), DirectoryError> {
+    pub fn write_json(&self, path: &Path, value: &impl serde::Serialize) -> Result<()> {
         let text = json(path, value, true)? + "\n";
         self.write(path, text.as_bytes())
     }
 
     /// Reads a JSON file of the directory.
-    ///
-    /// # Errors
-    /// [`DirectoryError`] if it cannot be read or is damaged.
-    pub fn read_json<T: serde::de::DeserializeOwned>(
-        &self,
-        path: &Path,
-    ) -> Result<T, DirectoryError> {
-        crate::files::from_text(&self.read(path)?).map_err(|reason| DirectoryError::Damaged {
-            path: path.to_owned(),
-            reason,
-        })
+    pub fn read_json<T: serde::de::DeserializeOwned>(&self, path: &Path) -> Result<T> {
+        crate::files::from_text(&self.read(path)?).map_err(damaged(path))
     }
 
     /// Writes a file of the directory.
-    ///
-    /// # Errors
-    /// [`DirectoryError::Io`]
-    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), DirectoryError> {
-        atomic::write(path, bytes).map_err(|e| io_error(path, e))
+    pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        atomic::write(path, bytes).on(path)
     }
 
     /// Reads a text file of the directory.
     ///
     /// # Errors
-    /// [`DirectoryError::Io`], also if it is no regular file or a huge one.
-    pub fn read(&self, path: &Path) -> Result<String, DirectoryError> {
-        regular::read_text(path).map_err(|e| io_error(path, e))
+    /// The file system refused, also if it is no regular file or a huge one.
+    pub fn read(&self, path: &Path) -> Result<String> {
+        regular::read_text(path).on(path)
     }
 
     /// Removes what killed writers left behind.
@@ -655,7 +527,7 @@ impl RunDirectory {
         }
     }
 
-    fn compare(&self, config: &Config, inputs: &Inputs) -> Result<(), DirectoryError> {
+    fn compare(&self, config: &Config, inputs: &Inputs) -> Result<()> {
         self.compare_config(config)?;
         self.compare_inputs(inputs)
     }
@@ -663,34 +535,28 @@ impl RunDirectory {
     /// Whether a run is of this configuration, as far as members depend on it.
     ///
     /// # Errors
-    /// [`DirectoryError::ConfigChanged`] with the difference.
-    pub fn compare_config(&self, config: &Config) -> Result<(), DirectoryError> {
+    /// With the difference, if it is not.
+    pub fn compare_config(&self, config: &Config) -> Result<()> {
         let old = self.own_config()?;
         let difference = difference(&what_counts(&old), &what_counts(config));
         if !difference.is_empty() && self.has_members() {
-            return Err(DirectoryError::ConfigChanged {
-                path: self.path.clone(),
-                difference,
-            });
+            return Err(config_changed(&self.path, &difference));
         }
         Ok(())
     }
 
     /// The configuration of this one ensemble as it stands in the directory.
-    fn own_config(&self) -> Result<Config, DirectoryError> {
+    fn own_config(&self) -> Result<Config> {
         let path = self.config_path();
-        toml::from_str(&self.read(&path)?).map_err(|e| DirectoryError::Damaged {
-            path,
-            reason: e.to_string(),
-        })
+        toml::from_str(&self.read(&path)?).map_err(damaged(&path))
     }
 
     /// Whether the result of the configuration that stands in the directory is
     /// that of this one.
     ///
     /// # Errors
-    /// [`DirectoryError`] if there is none, or a damaged one.
-    pub fn has_result_of(&self, config: &Config) -> Result<bool, DirectoryError> {
+    /// There is none, or a damaged one.
+    pub fn has_result_of(&self, config: &Config) -> Result<bool> {
         Ok(result_text(&self.own_config()?) == result_text(config))
     }
 
@@ -704,8 +570,8 @@ impl RunDirectory {
     /// Whether a run is of these files.
     ///
     /// # Errors
-    /// [`DirectoryError::InputChanged`] with the difference.
-    pub fn compare_inputs(&self, inputs: &Inputs) -> Result<(), DirectoryError> {
+    /// With the difference, if it is not.
+    pub fn compare_inputs(&self, inputs: &Inputs) -> Result<()> {
         if self.has_members() {
             self.same_inputs(inputs)
         } else {
@@ -716,8 +582,8 @@ impl RunDirectory {
     /// The same, whether anything was trained or not.
     ///
     /// # Errors
-    /// [`DirectoryError::InputChanged`] with the difference.
-    pub fn same_inputs(&self, inputs: &Inputs) -> Result<(), DirectoryError> {
+    /// With the difference, if it is not.
+    pub fn same_inputs(&self, inputs: &Inputs) -> Result<()> {
         let Some(manifest) = self.manifest()? else {
             return Ok(());
         };
@@ -738,10 +604,11 @@ impl RunDirectory {
         if difference.is_empty() {
             Ok(())
         } else {
-            Err(DirectoryError::InputChanged {
-                path: self.path.clone(),
-                difference,
-            })
+            Err(Error::data(format!(
+                "{} was made from other data:\n{difference}its members cannot be used; choose \
+                 another directory with --out, or restore the files",
+                self.path.display()
+            )))
         }
     }
 }
@@ -786,33 +653,41 @@ fn is_foreign(path: &Path) -> bool {
         })
 }
 
-fn json(
-    path: &Path,
-    value: &impl serde::Serialize,
-    is_indented: bool,
-) -> Result<String, DirectoryError> {
-    crate::files::to_text(value, is_indented).map_err(|e| DirectoryError::Damaged {
-        path: path.to_owned(),
-        reason: e.to_string(),
-    })
+fn json(path: &Path, value: &impl serde::Serialize, is_indented: bool) -> Result<String> {
+    crate::files::to_text(value, is_indented).map_err(damaged(path))
 }
 
-fn io_error(path: &Path, source: io::Error) -> DirectoryError {
-    DirectoryError::Io {
-        path: path.to_owned(),
-        source,
-    }
+/// A file of the directory is damaged.
+fn damaged<E: Display>(path: &Path) -> impl Fn(E) -> Error {
+    move |reason| Error::data(format!("{}: not readable: {reason}", path.display()))
 }
 
-fn create(folder: &Path) -> Result<(), DirectoryError> {
-    regular::make_folder(folder).map_err(|e| io_error(folder, e))
+/// There is something, but no run.
+fn not_a_run(path: &Path) -> Error {
+    Error::config(format!(
+        "{} exists and is not a run directory; choose another with --out, or move it away",
+        path.display()
+    ))
+}
+
+/// The configuration is not the one that the run was started with.
+fn config_changed(path: &Path, difference: &str) -> Error {
+    Error::config(format!(
+        "{} was made with another configuration:\n{difference}its members cannot be used; \
+         choose another directory with --out, or undo the change",
+        path.display()
+    ))
+}
+
+fn create(folder: &Path) -> Result<()> {
+    regular::make_folder(folder).on(folder)
 }
 
 /// Member files of a folder with their numbers; other files are passed over.
-fn numbered(folder: &Path) -> Result<Vec<(u32, PathBuf)>, DirectoryError> {
+fn numbered(folder: &Path) -> Result<Vec<(u32, PathBuf)>> {
     let entries = match fs::read_dir(folder) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.map_err(|e| io_error(folder, e))?,
+        other => other.on(folder)?,
     };
     let number = |name: &str| -> Option<u32> {
         let number = name
@@ -931,6 +806,7 @@ fn lines(old: &str, new: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use crate::settings::parse;
 
     fn config(set: &[&str]) -> Config {
@@ -1057,7 +933,11 @@ mod tests {
         fs::write(folder.path().join("thesis.tex"), "x").unwrap();
         let inputs = Inputs::default();
         let error = RunDirectory::create(folder.path(), &config(&[]), &inputs).unwrap_err();
-        assert!(matches!(error, DirectoryError::NotARun(_)));
+        assert_eq!(error.kind(), Kind::Config);
+        assert!(
+            error.to_string().contains("is not a run directory"),
+            "{error}"
+        );
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -17,9 +17,6 @@ pub(crate) struct RunLog {
 
 impl RunLog {
     /// Opens the log to append to it.
-    ///
-    /// # Errors
-    /// What the file system said.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = regular::edit_or_create(path, OpenOptions::new().append(true))?;
         Ok(Self {

@@ -35,7 +35,6 @@ mod progress;
 mod workers;
 
 pub(crate) use claims::{Claim, Claims, holders};
-pub(crate) use directory::DirectoryError;
 pub use directory::RunDirectory;
 pub(crate) use log::RunLog;
 pub(crate) use log::now;

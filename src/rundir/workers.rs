@@ -101,9 +101,6 @@ pub(crate) struct WorkerFile {
 impl WorkerFile {
     /// Makes the folder if it is not there and sweeps it. The file appears with
     /// the first [`WorkerFile::write`].
-    ///
-    /// # Errors
-    /// If the folder cannot be made.
     pub(crate) fn create(folder: &Path, id: &WorkerId) -> io::Result<Self> {
         regular::make_folder(folder)?;
         sweep(folder);

@@ -1,31 +1,33 @@
 //! Values that no run could use, found before any file is opened.
 
-use super::parse::ConfigError;
+use super::parse::{missing, not_allowed};
 use super::raw::{Bins, Config, Method, PlaneConfig, VariableConfig};
+use crate::error::{Context, Kind, Result};
 use crate::settings::{Schedule, Split};
 use sideband_networks::OptimizerConfig;
 use sideband_numerics::Edges;
 use std::collections::HashSet;
-use std::fmt::Debug;
+use std::fmt::{Debug, Display};
+use std::ops::RangeInclusive;
 
-pub(super) type Checked = Result<(), ConfigError>;
+pub(super) type Checked = Result<()>;
 
 pub(super) fn ensure(fine: bool, path: &str, found: impl Debug, allowed: &str) -> Checked {
     if fine {
         return Ok(());
     }
-    Err(ConfigError::Value {
-        path: path.to_owned(),
-        found: format!("{found:?}"),
-        allowed: allowed.to_owned(),
-    })
+    Err(not_allowed(path, format!("{found:?}"), allowed))
 }
 
-fn missing(key: &str, path: &str) -> Checked {
-    Err(ConfigError::MissingKey {
-        path: path.to_owned(),
-        key: key.to_owned(),
-    })
+/// A value between two others, or that many things.
+pub(super) fn within<T: PartialOrd + Display + Debug>(
+    path: &str,
+    value: T,
+    range: RangeInclusive<T>,
+    things: &str,
+) -> Checked {
+    let allowed = format!("{} to {}{things}", range.start(), range.end());
+    ensure(range.contains(&value), path, value, &allowed)
 }
 
 /// Names become files and columns: no path leaves the run directory.
@@ -51,7 +53,7 @@ impl Config {
     /// Checks all values that can be checked without data.
     ///
     /// # Errors
-    /// [`ConfigError::Value`] with the first value that is not allowed.
+    /// The first value that is not allowed.
     pub fn check(&self) -> Checked {
         name("experiment.name", &self.experiment.name)?;
         self.check_method()?;
@@ -60,12 +62,7 @@ impl Config {
         self.check_training()?;
         self.check_optimizer()?;
         let e = &self.ensemble;
-        ensure(
-            (1..=100_000).contains(&e.members),
-            "ensemble.members",
-            e.members,
-            "1 to 100000",
-        )?;
+        within("ensemble.members", e.members, 1..=100_000, "")?;
         ensure(
             e.minimum > 0.0 && e.minimum <= 1.0,
             "ensemble.minimum",
@@ -80,7 +77,7 @@ impl Config {
     fn check_method(&self) -> Checked {
         if self.experiment.method == Method::Interpolate {
             let Some(interpolation) = &self.interpolation else {
-                return missing("interpolation", "top level");
+                return Err(missing("top level", "interpolation"));
             };
             ensure(
                 self.data.stream.is_none(),
@@ -97,16 +94,11 @@ impl Config {
             return interpolation.check(self);
         }
         if self.data.source.is_none() {
-            return missing("source", "data");
+            return Err(missing("data", "source"));
         }
         let count = self.features.inputs.len()
             + self.features.one_hot.values().map(Vec::len).sum::<usize>();
-        ensure(
-            (1..=10_000).contains(&count),
-            "features.inputs",
-            count,
-            "1 to 10000 inputs",
-        )
+        within("features.inputs", count, 1..=10_000, " inputs")
     }
 
     fn check_executor(&self) -> Checked {
@@ -142,24 +134,11 @@ impl Config {
                 &format!("{least} to 1000000"),
             )?;
         }
-        ensure(
-            e.members <= 100_000,
-            "executor.members",
-            e.members,
-            "0 to 100000",
-        )?;
+        within("executor.members", e.members, 0..=100_000, "")?;
         for checked in [e.slurm.check(), e.htcondor.check()] {
-            checked.map_err(|e| ConfigError::Other {
-                path: "executor".to_owned(),
-                reason: e.to_string(),
-            })?;
+            checked.key(Kind::Config, "executor")?;
         }
-        ensure(
-            e.resubmissions <= 1000,
-            "executor.resubmissions",
-            e.resubmissions,
-            "0 to 1000",
-        )
+        within("executor.resubmissions", e.resubmissions, 0..=1000, "")
     }
 
     fn check_data(&self) -> Checked {
@@ -216,12 +195,7 @@ impl Config {
                 "names of letters, digits and `_`, not starting with a digit",
             )?;
         }
-        ensure(
-            (1..=32).contains(&self.regions.len()),
-            "regions",
-            self.regions.len(),
-            "1 to 32 regions",
-        )?;
+        within("regions", self.regions.len(), 1..=32, " regions")?;
         for key in self.regions.keys() {
             name("regions", key)?;
         }
@@ -267,12 +241,7 @@ impl Config {
             &m.hidden,
             "at most 64 layers of 1 to 16384 units",
         )?;
-        ensure(
-            (0.0..=0.95).contains(&m.dropout),
-            "model.dropout",
-            m.dropout,
-            "0 to 0.95",
-        )
+        within("model.dropout", m.dropout, 0.0..=0.95, "")
     }
 
     fn check_training(&self) -> Checked {
@@ -283,19 +252,14 @@ impl Config {
             t.batch,
             "an even number from 4 to 1048576 (half of each class)",
         )?;
-        ensure(
-            (1..=100_000).contains(&t.epochs),
-            "training.epochs",
-            t.epochs,
-            "1 to 100000",
-        )?;
+        within("training.epochs", t.epochs, 1..=100_000, "")?;
         ensure(
             t.patience >= 1,
             "training.patience",
             t.patience,
             "at least 1",
         )?;
-        ensure(t.retries <= 100, "training.retries", t.retries, "0 to 100")?;
+        within("training.retries", t.retries, 0..=100, "")?;
         ensure(
             t.validation > 0.0 && t.validation < 0.9,
             "training.validation",
@@ -411,23 +375,18 @@ impl Config {
 
     fn check_report(&self) -> Checked {
         let r = &self.report;
-        ensure(
-            (1..=1000).contains(&r.bins),
-            "report.bins",
-            r.bins,
-            "1 to 1000",
-        )?;
+        within("report.bins", r.bins, 1..=1000, "")?;
         ensure(
             r.p_value > 0.0 && r.p_value < 1.0,
             "report.p_value",
             r.p_value,
             "above 0 and below 1",
         )?;
-        ensure(
-            r.classifier_members <= 1000,
+        within(
             "report.classifier_members",
             r.classifier_members,
-            "0 to 1000",
+            0..=1000,
+            "",
         )?;
         let mut seen = HashSet::new();
         for (i, variable) in r.variables.iter().enumerate() {
@@ -451,7 +410,7 @@ fn check_variable(index: usize, variable: &VariableConfig) -> Checked {
     name(&format!("{path}.name"), &variable.name)?;
     let path = format!("{path}.bins");
     match &variable.bins {
-        Bins::Number(n) => ensure((1..=1000).contains(n), &path, n, "1 to 1000 bins"),
+        Bins::Number(n) => within(&path, *n, 1..=1000, " bins"),
         Bins::Edges(edges) => {
             ensure(
                 edges.len() <= 1001,
@@ -459,12 +418,8 @@ fn check_variable(index: usize, variable: &VariableConfig) -> Checked {
                 edges.len(),
                 "at most 1001 edges",
             )?;
-            Edges::new(edges.clone())
-                .map(|_| ())
-                .map_err(|e| ConfigError::Other {
-                    path,
-                    reason: e.to_string(),
-                })
+            let edges = Edges::new(edges.clone());
+            edges.map(|_| ()).key(Kind::Config, path)
         }
     }
 }
@@ -472,12 +427,7 @@ fn check_variable(index: usize, variable: &VariableConfig) -> Checked {
 fn check_plane(index: usize, plane: &PlaneConfig) -> Checked {
     let path = format!("report.planes[{index}]");
     name(&format!("{path}.name"), &plane.name)?;
-    ensure(
-        (1..=200).contains(&plane.bins),
-        &format!("{path}.bins"),
-        plane.bins,
-        "1 to 200",
-    )?;
+    within(&format!("{path}.bins"), plane.bins, 1..=200, "")?;
     for (axis, range) in [("x_range", plane.x_range), ("y_range", plane.y_range)] {
         ensure(
             range[0] < range[1] && range.iter().all(|v| v.is_finite()),

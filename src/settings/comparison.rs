@@ -4,6 +4,7 @@ use super::EnsembleSpec;
 use super::check::{Checked, ensure};
 use super::parse::Experiment;
 use super::raw::Method;
+use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -67,7 +68,7 @@ impl ComparisonConfig {
 
     pub(super) fn check(&self, experiment: &Experiment) -> Checked {
         let common = experiment.common();
-        let axis = |key: &str, name: &str| -> Result<Vec<String>, super::ConfigError> {
+        let axis = |key: &str, name: &str| -> Result<Vec<String>> {
             let known: Vec<&String> = experiment.axes.keys().collect();
             ensure(
                 experiment.axes.contains_key(name),

@@ -1,7 +1,7 @@
 //! `[interpolation]`: the mass plane, what the flow learns in it, and how the
 //! prediction is made.
 
-use super::check::{Checked, ensure, name};
+use super::check::{Checked, ensure, name, within};
 use super::raw::Config;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -412,11 +412,11 @@ impl MassPlaneConfig {
             self.bins,
             "2 to 60: the Gaussian process inverts a matrix of bins^2 rows",
         )?;
-        ensure(
-            (1..=16).contains(&self.holes.len()),
+        within(
             "interpolation.plane.holes",
             self.holes.len(),
-            "1 to 16 holes",
+            1..=16,
+            " holes",
         )?;
         for (i, hole) in self.holes.iter().enumerate() {
             ensure(
@@ -433,12 +433,7 @@ impl MassPlaneConfig {
 impl FlowSettings {
     fn check(&self) -> Checked {
         let path = |key: &str| format!("interpolation.flow.{key}");
-        ensure(
-            (1..=1000).contains(&self.repeat),
-            &path("repeat"),
-            self.repeat,
-            "1 to 1000",
-        )?;
+        within(&path("repeat"), self.repeat, 1..=1000, "")?;
         let steps = self.sequence.len() * self.repeat;
         ensure(
             (1..=1000).contains(&steps) && self.sequence.contains(&FlowStep::Coupling),
@@ -446,30 +441,15 @@ impl FlowSettings {
             &self.sequence,
             "1 to 1000 steps in all, with a coupling among them",
         )?;
-        ensure(
-            (2..=256).contains(&self.bins),
-            &path("bins"),
-            self.bins,
-            "2 to 256 bins",
-        )?;
+        within(&path("bins"), self.bins, 2..=256, " bins")?;
         ensure(
             self.bound > 0.0 && self.bound <= 1000.0,
             &path("bound"),
             self.bound,
             "above 0 and at most 1000",
         )?;
-        ensure(
-            (1..=4096).contains(&self.hidden),
-            &path("hidden"),
-            self.hidden,
-            "1 to 4096",
-        )?;
-        ensure(self.blocks <= 64, &path("blocks"), self.blocks, "0 to 64")?;
-        ensure(
-            (0.0..=0.95).contains(&self.dropout),
-            &path("dropout"),
-            self.dropout,
-            "0 to 0.95",
-        )
+        within(&path("hidden"), self.hidden, 1..=4096, "")?;
+        within(&path("blocks"), self.blocks, 0..=64, "")?;
+        within(&path("dropout"), self.dropout, 0.0..=0.95, "")
     }
 }

@@ -8,11 +8,12 @@
 //! `${variation}` and `${variation.weight}`. In an expression a value keeps its own
 //! precedence: with `c = -3`, `${c}^2` is `(-3)^2`.
 
-use super::parse::ConfigError;
 use super::raw::{AxisValue, Scalar};
+use crate::error::{Error, Result};
 use indexmap::IndexMap;
 use sideband_numerics::expression::{Expression, is_single_word};
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use toml::{Table, Value};
 
 /// Most ensembles of a configuration.
@@ -35,13 +36,10 @@ pub(super) struct Point<C> {
 }
 
 /// A table that is no configuration: the key at fault, and why.
-pub(super) type Misfit = (String, ConfigError);
+pub(super) type Misfit = (String, Error);
 
-fn wrong(path: String, reason: impl Into<String>) -> ConfigError {
-    ConfigError::Other {
-        path,
-        reason: reason.into(),
-    }
+fn wrong(path: impl Display, reason: impl Display) -> Error {
+    Error::config_at(path, reason)
 }
 
 /// The configuration of every ensemble, in the order of the axes, the last one
@@ -51,7 +49,7 @@ pub(super) fn expand<C>(
     mut table: Table,
     axes: &IndexMap<String, Vec<AxisValue>>,
     read: impl Fn(Table) -> Result<C, Misfit>,
-) -> Result<Vec<Point<C>>, ConfigError> {
+) -> Result<Vec<Point<C>>> {
     table.remove("matrix");
     table.remove("comparison");
     if axes.is_empty() {
@@ -66,7 +64,7 @@ pub(super) fn expand<C>(
         .try_fold(1usize, |n, list| n.checked_mul(list.len()));
     if count.is_none_or(|n| n > MAX_ENSEMBLES) {
         let reason = format!("more than {MAX_ENSEMBLES} ensembles");
-        return Err(wrong("matrix".to_owned(), reason));
+        return Err(wrong("matrix", reason));
     }
     let mut points = vec![(String::new(), IndexMap::new(), Values::new())];
     for (axis, list) in axes {
@@ -109,10 +107,10 @@ pub(super) fn expand<C>(
                 config,
             })
         })
-        .collect::<Result<Vec<Point<C>>, ConfigError>>()?;
+        .collect::<Result<Vec<Point<C>>>>()?;
     if let Some(Point { name, .. }) = points.iter().find(|p| p.name.len() > MAX_NAME) {
         return Err(wrong(
-            "matrix".to_owned(),
+            "matrix",
             format!("{name:?} is too long for the name of a folder; give the values short names"),
         ));
     }
@@ -126,7 +124,7 @@ pub(super) fn expand<C>(
     Ok(points)
 }
 
-fn check_axis(axis: &str, list: &[AxisValue]) -> Result<(), ConfigError> {
+fn check_axis(axis: &str, list: &[AxisValue]) -> Result<()> {
     let path = format!("matrix.{axis}");
     let fine = |name: &str| {
         !name.is_empty()
@@ -229,11 +227,11 @@ impl Filler<'_> {
         mut self,
         whole: &Value,
         read: impl Fn(Table) -> Result<C, Misfit>,
-    ) -> Result<(C, Self), ConfigError> {
+    ) -> Result<(C, Self)> {
         let mut reasons = HashMap::new();
         loop {
             let Value::Table(table) = self.fill("", whole)? else {
-                return Err(wrong("matrix".to_owned(), "not a table"));
+                return Err(wrong("matrix", "not a table"));
             };
             let (path, error) = match read(table) {
                 Ok(config) => return Ok((config, self)),
@@ -247,7 +245,7 @@ impl Filler<'_> {
     }
 
     /// The value with everything that stands for something replaced.
-    fn fill(&mut self, path: &str, value: &Value) -> Result<Value, ConfigError> {
+    fn fill(&mut self, path: &str, value: &Value) -> Result<Value> {
         Ok(match value {
             Value::String(text) => self.fill_text(path, text)?,
             Value::Array(list) => Value::Array(
@@ -264,24 +262,24 @@ impl Filler<'_> {
                         let value = self.fill(&format!("{path}{dot}{key}"), value)?;
                         Ok((key.clone(), value))
                     })
-                    .collect::<Result<_, ConfigError>>()?,
+                    .collect::<Result<_>>()?,
             ),
             other => other.clone(),
         })
     }
 
-    fn fill_text(&mut self, path: &str, text: &str) -> Result<Value, ConfigError> {
+    fn fill_text(&mut self, path: &str, text: &str) -> Result<Value> {
         let mut filled = String::with_capacity(text.len());
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             filled.push_str(before);
             let (key, after) = after
                 .split_once('}')
-                .ok_or_else(|| wrong(path.to_owned(), format!("`${{` without `}}` in {text:?}")))?;
+                .ok_or_else(|| wrong(path, format!("`${{` without `}}` in {text:?}")))?;
             let value = self.values.get(key).ok_or_else(|| {
                 let known: Vec<String> = self.values.keys().map(|k| format!("${{{k}}}")).collect();
                 wrong(
-                    path.to_owned(),
+                    path,
                     format!(
                         "${{{key}}} stands for nothing; there are {}",
                         known.join(", ")

@@ -21,7 +21,7 @@ pub(crate) use check::THREADS;
 
 use serde_json::{Value, json};
 
-pub(crate) use batch::{HtcondorSettings, SettingError, SlurmSettings, TimeLimit};
+pub(crate) use batch::{HtcondorSettings, SlurmSettings, TimeLimit};
 pub(crate) use batch::{check_line, check_value};
 pub(crate) use blinding::{Blinding, SampleRole};
 pub(crate) use comparison::{ComparisonConfig, ReweightingComparison};
@@ -33,7 +33,7 @@ pub(crate) use measurement::{
     RUN_PREFIX, RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
-pub(crate) use parse::{ConfigError, EnsembleSpec, Experiment, load_experiment, parse};
+pub(crate) use parse::{EnsembleSpec, Experiment, load_experiment, parse};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, EnsembleConfig, ExecutorConfig, ExecutorKind, Method,
     MissingPolicy, PlaneConfig, ReportConfig, SampleConfig, StreamConfig,

@@ -5,56 +5,23 @@ use super::comparison::ComparisonConfig;
 use super::matrix::{Misfit, expand};
 use super::measurement::Measurement;
 use super::raw::{AxisValue, Config};
+use crate::error::{Context, Error, Kind, Result};
 use indexmap::IndexMap;
+use std::fmt::Display;
 use std::path::Path;
-use thiserror::Error;
 use toml::{Table, Value};
 
 /// Largest configuration that is read.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// A configuration that cannot be used.
-#[derive(Debug, Error, Clone, PartialEq)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("cannot read {path}: {reason}")]
-    Read { path: String, reason: String },
-    /// Not TOML.
-    #[error("not valid TOML:\n{0}")]
-    Syntax(String),
-    /// A key that does not exist.
-    #[error("`{path}`: unknown key `{key}`{}; allowed are {allowed}", near(nearest.as_deref()))]
-    UnknownKey {
-        path: String,
-        key: String,
-        nearest: Option<String>,
-        /// All known keys of the table.
-        allowed: String,
-    },
-    /// A key that must be there.
-    #[error("`{path}`: key `{key}` is missing")]
-    MissingKey { path: String, key: String },
-    /// A value that is not allowed.
-    #[error("`{path}`: found {found}; allowed is {allowed}")]
-    Value {
-        path: String,
-        found: String,
-        allowed: String,
-    },
-    /// Anything else that does not fit, in the reader's words.
-    #[error("`{path}`: {reason}")]
-    Other { path: String, reason: String },
-    /// `--set` is not `key=value`.
-    #[error(
-        "--set {0}: expected key.path=value, for example --set ensemble.members=10 or \
-         --set experiment.name=\"test\""
-    )]
-    Set(String),
+/// A value that is not allowed at a key.
+pub(super) fn not_allowed(path: &str, found: impl Display, allowed: impl Display) -> Error {
+    Error::config_at(path, format!("found {found}; allowed is {allowed}"))
 }
 
-fn near(nearest: Option<&str>) -> String {
-    nearest.map_or_else(String::new, |n| format!(", did you mean `{n}`?"))
+/// A key that must be there.
+pub(super) fn missing(path: &str, key: &str) -> Error {
+    Error::config_at(path, format!("key `{key}` is missing"))
 }
 
 /// One file: one ensemble, or a matrix of them.
@@ -86,35 +53,33 @@ pub struct EnsembleSpec {
 }
 
 /// Reads and checks a file, with `key=value` settings on top of it.
-///
-/// # Errors
-/// [`ConfigError`] with the first thing that is wrong.
-pub(crate) fn load_experiment(path: &Path, settings: &[String]) -> Result<Experiment, ConfigError> {
+pub(crate) fn load_experiment(path: &Path, settings: &[String]) -> Result<Experiment> {
     parse_experiment(&read(path)?, settings)
 }
 
-fn read(path: &Path) -> Result<String, ConfigError> {
-    let read = |reason: String| ConfigError::Read {
-        path: path.display().to_string(),
-        reason,
-    };
-    let about = std::fs::metadata(path).map_err(|e| read(e.to_string()))?;
+fn read(path: &Path) -> Result<String> {
+    let place = format!("cannot read {}", path.display());
+    let about = std::fs::metadata(path).at(Kind::Config, &place)?;
     if !about.is_file() {
-        return Err(read("it is not a file".to_owned()));
+        return Err(Error::config("it is not a file").at(place));
     }
     if about.len() > MAX_BYTES {
-        return Err(read(format!(
-            "{} bytes are too many for a configuration; is it the right file?",
-            about.len()
+        let bytes = about.len();
+        return Err(Error::config(format!(
+            "{place}: {bytes} bytes are too many for a configuration; is it the right file?"
         )));
     }
-    std::fs::read_to_string(path).map_err(|e| read(e.to_string()))
+    std::fs::read_to_string(path).at(Kind::Config, place)
 }
 
-fn table(text: &str, settings: &[String]) -> Result<Table, ConfigError> {
+fn syntax(error: impl Display) -> Error {
+    Error::config(format!("not valid TOML:\n{error}"))
+}
+
+fn table(text: &str, settings: &[String]) -> Result<Table> {
     let mut table: Table = text
         .parse()
-        .map_err(|e: toml::de::Error| ConfigError::Syntax(e.to_string().trim_end().to_owned()))?;
+        .map_err(|e: toml::de::Error| syntax(e.to_string().trim_end()))?;
     for setting in settings {
         set(&mut table, setting)?;
     }
@@ -124,8 +89,8 @@ fn table(text: &str, settings: &[String]) -> Result<Table, ConfigError> {
 /// Parses and checks a text, with `key=value` settings on top of it.
 ///
 /// # Errors
-/// [`ConfigError`] with the first thing that is wrong.
-pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, ConfigError> {
+/// The first thing that is wrong.
+pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
     let table = table(text, settings)?;
     if is_measurement(&table) {
         return parse_measurement(table);
@@ -148,7 +113,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
                 config: point.config,
             })
         })
-        .collect::<Result<Vec<EnsembleSpec>, ConfigError>>()?;
+        .collect::<Result<Vec<EnsembleSpec>>>()?;
     for spec in &ensembles {
         let (one, other) = (&ensembles[0].config, &spec.config);
         for (path, is_common) in [
@@ -160,11 +125,8 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment, C
             ),
         ] {
             if !is_common {
-                return Err(ConfigError::Other {
-                    path: path.to_owned(),
-                    reason: "is common to all ensembles of a matrix; take the ${...} out of it"
-                        .to_owned(),
-                });
+                let reason = "is common to all ensembles of a matrix; take the ${...} out of it";
+                return Err(Error::config_at(path, reason));
             }
         }
     }
@@ -193,7 +155,7 @@ fn is_measurement(table: &Table) -> bool {
 }
 
 /// A measurement is a matrix of ratios.
-fn parse_measurement(table: Table) -> Result<Experiment, ConfigError> {
+fn parse_measurement(table: Table) -> Result<Experiment> {
     let measurement: Measurement = deserialize(table.clone())?;
     measurement.check()?;
     Ok(Experiment {
@@ -217,37 +179,29 @@ impl Experiment {
     }
 
     /// With other members in each ensemble.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if the number is not allowed.
-    pub fn with_members(&self, members: u32) -> Result<Self, ConfigError> {
-        let text = toml::to_string(&self.table).map_err(|e| ConfigError::Syntax(e.to_string()))?;
+    pub fn with_members(&self, members: u32) -> Result<Self> {
+        let text = toml::to_string(&self.table).map_err(syntax)?;
         parse_experiment(&text, &[format!("ensemble.members={members}")])
     }
 }
 
 /// Parses and checks a text without a matrix, with `key=value` settings on top
 /// of it.
-///
-/// # Errors
-/// [`ConfigError`] with the first thing that is wrong.
-pub(crate) fn parse(text: &str, settings: &[String]) -> Result<Config, ConfigError> {
+pub(crate) fn parse(text: &str, settings: &[String]) -> Result<Config> {
     let table = table(text, settings)?;
     if is_measurement(&table) {
-        return Err(ConfigError::Value {
-            path: "experiment.method".to_owned(),
-            found: "\"measure\"".to_owned(),
-            allowed:
-                "\"reweight\", \"ratio\" or \"interpolate\" here: a measurement has many ensembles"
-                    .to_owned(),
-        });
+        return Err(not_allowed(
+            "experiment.method",
+            "\"measure\"",
+            "\"reweight\", \"ratio\" or \"interpolate\" here: a measurement has many ensembles",
+        ));
     }
     let config: Config = deserialize(table)?;
     config.check()?;
     Ok(config)
 }
 
-fn deserialize<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, ConfigError> {
+fn deserialize<T: serde::de::DeserializeOwned>(table: Table) -> Result<T> {
     read_table(table).map_err(|(_, error)| error)
 }
 
@@ -281,21 +235,16 @@ fn rounded_integer(path: &str, value: &Value) -> Option<Misfit> {
             .enumerate()
             .find_map(|(i, value)| rounded_integer(&format!("{path}[{i}]"), value)),
         Value::Integer(x) if !path.ends_with("seed") && i128::from(*x) != *x as f64 as i128 => {
-            let error = ConfigError::Value {
-                path: path.to_owned(),
-                found: x.to_string(),
-                allowed: "an integer that is exact as a floating-point number, as all up to 2^53 \
-                          are; in expressions any integer is exact"
-                    .to_owned(),
-            };
-            Some((path.to_owned(), error))
+            let allowed = "an integer that is exact as a floating-point number, as all up to 2^53 \
+                           are; in expressions any integer is exact";
+            Some((path.to_owned(), not_allowed(path, x, allowed)))
         }
         _ => None,
     }
 }
 
 /// Turns the reader's words into ours.
-fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
+fn explain(whole: &Value, path: &str, message: &str) -> Error {
     let quoted = |text: &str| -> Vec<String> {
         text.split('`')
             .skip(1)
@@ -319,18 +268,15 @@ fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
         let parent = path
             .strip_suffix(&key)
             .map_or(path, |p| p.trim_end_matches('.'));
-        return ConfigError::UnknownKey {
-            path: table(parent),
-            nearest: nearest(&key, &allowed),
-            allowed: list(&allowed),
-            key,
-        };
+        let near = nearest(&key, &allowed);
+        let near = near.map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
+        let allowed = list(&allowed);
+        let reason = format!("unknown key `{key}`{near}; allowed are {allowed}");
+        return Error::config_at(table(parent), reason);
     }
     if let Some(rest) = message.strip_prefix("missing field ") {
-        return ConfigError::MissingKey {
-            path: table(path),
-            key: quoted(rest).into_iter().next().unwrap_or_default(),
-        };
+        let key = quoted(rest).into_iter().next().unwrap_or_default();
+        return missing(&table(path), &key);
     }
     if let Some(rest) = message.strip_prefix("unknown variant ") {
         let mut names = quoted(rest).into_iter();
@@ -338,34 +284,21 @@ fn explain(whole: &Value, path: &str, message: &str) -> ConfigError {
         let allowed: Vec<String> = names.map(|n| format!("\"{n}\"")).collect();
         let hint = nearest(&format!("\"{found}\""), &allowed)
             .map_or_else(String::new, |n| format!(" (did you mean {n}?)"));
-        return ConfigError::Value {
-            path: path.to_owned(),
-            found: format!("\"{found}\""),
-            allowed: format!("one of {}{hint}", allowed.join(", ")),
-        };
+        let allowed = format!("one of {}{hint}", allowed.join(", "));
+        return not_allowed(path, format!("\"{found}\""), allowed);
     }
     for kind in ["invalid type: ", "invalid value: "] {
         if let Some((found, allowed)) = message
             .strip_prefix(kind)
             .and_then(|rest| rest.split_once(", expected "))
         {
-            return ConfigError::Value {
-                path: path.to_owned(),
-                found: lookup(whole, path).map_or_else(|| found.to_owned(), describe),
-                allowed: plain(allowed),
-            };
+            let found = lookup(whole, path).map_or_else(|| found.to_owned(), describe);
+            return not_allowed(path, found, plain(allowed));
         }
     }
     match lookup(whole, path) {
-        Some(value) => ConfigError::Value {
-            path: table(path),
-            found: describe(value),
-            allowed: message.to_owned(),
-        },
-        None => ConfigError::Other {
-            path: table(path),
-            reason: message.to_owned(),
-        },
+        Some(value) => not_allowed(&table(path), describe(value), message),
+        None => Error::config_at(table(path), message),
     }
 }
 
@@ -427,8 +360,13 @@ fn nearest(name: &str, known: &[String]) -> Option<String> {
 
 /// Puts `a.b.c=value` into the table. The value is TOML; what is not TOML is
 /// taken as text.
-fn set(table: &mut Table, setting: &str) -> Result<(), ConfigError> {
-    let wrong = || ConfigError::Set(setting.to_owned());
+fn set(table: &mut Table, setting: &str) -> Result<()> {
+    let wrong = || {
+        Error::usage(format!(
+            "--set {setting}: expected key.path=value, for example --set ensemble.members=10 or \
+             --set experiment.name=\"test\""
+        ))
+    };
     let (path, text) = setting.split_once('=').ok_or_else(wrong)?;
     let keys: Vec<&str> = path.trim().split('.').collect();
     if keys.iter().any(|k| k.is_empty()) || keys.len() > 16 {
@@ -448,9 +386,9 @@ fn set(table: &mut Table, setting: &str) -> Result<(), ConfigError> {
             .entry(*key)
             .or_insert_with(|| Value::Table(Table::new()))
             .as_table_mut()
-            .ok_or_else(|| ConfigError::Other {
-                path: path.to_owned(),
-                reason: format!("--set: `{key}` is not a table"),
+            .ok_or_else(|| {
+                let reason = format!("--set: `{key}` is not a table");
+                Error::config_at(path, reason)
             })?;
     }
     inner.insert((*last).to_owned(), value);

@@ -4,8 +4,9 @@
 //! What a file shares between the ensembles of a matrix may be used by some of them
 //! alone; a key that none of them uses is refused, unless it says what is so anyway.
 
-use super::parse::{ConfigError, Experiment};
+use super::parse::Experiment;
 use super::raw::{Config, Method};
+use crate::error::{Context, Error, Kind, Result};
 use crate::settings::Split;
 use sideband_numerics::expression::written;
 use std::collections::BTreeSet;
@@ -97,24 +98,14 @@ fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
     }
 }
 
-fn wrong(key: &str, reason: String) -> ConfigError {
-    ConfigError::Other {
-        path: key.to_owned(),
-        reason,
-    }
-}
-
 impl Experiment {
     /// Whether every setting has an effect on one of the ensembles.
-    ///
-    /// # Errors
-    /// [`ConfigError::Other`] with the first that has none.
-    pub fn check_uses(&self) -> Result<(), ConfigError> {
-        let unreadable = |e: &dyn std::fmt::Display| wrong("top level", e.to_string());
-        let smallest: Config = toml::from_str(SMALLEST).map_err(|e| unreadable(&e))?;
-        let smallest = Table::try_from(&smallest).map_err(|e| unreadable(&e))?;
+    pub fn check_uses(&self) -> Result<()> {
+        let top = "top level";
+        let smallest: Config = toml::from_str(SMALLEST).key(Kind::Config, top)?;
+        let smallest = Table::try_from(&smallest).key(Kind::Config, top)?;
         for spec in &self.ensembles {
-            let written = Table::try_from(&spec.config).map_err(|e| unreadable(&e))?;
+            let written = Table::try_from(&spec.config).key(Kind::Config, top)?;
             for Use { key, by, words } in USES {
                 let value = lookup(&written, key);
                 let is_said = value != lookup(&smallest, key) && !is_off(key, value);
@@ -127,7 +118,7 @@ impl Experiment {
                         "found {found}, which changes nothing here: only {words} use it; leave \
                          it out"
                     );
-                    return Err(wrong(key, reason));
+                    return Err(Error::config_at(key, reason));
                 }
             }
         }
@@ -135,7 +126,7 @@ impl Experiment {
     }
 
     /// Whether every label of an input is that of one.
-    fn check_labels(&self) -> Result<(), ConfigError> {
+    fn check_labels(&self) -> Result<()> {
         let features = || self.ensembles.iter().map(|e| &e.config.features);
         for label in features().flat_map(|f| f.labels.keys()) {
             let is_input = features().any(|f| {
@@ -151,7 +142,7 @@ impl Experiment {
                     "`{label}` is no input, so that its label changes nothing; write it as it \
                      stands in features.inputs, or leave it out"
                 );
-                return Err(wrong("features.labels", reason));
+                return Err(Error::config_at("features.labels", reason));
             }
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The Parquet files that keep pseudo-experiments.
 
+use crate::error::Result;
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, UInt32Array, UInt64Array};
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
@@ -12,29 +13,11 @@ use sideband_likelihood::toys::ToyRecord;
 use std::fs::File;
 use std::sync::Arc;
 
+/// Any error: the caller names the file.
+pub(super) type AnyError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Key of the metadata that names the study.
 const STUDY: &str = "sideband.study";
-
-/// A file of records that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum RecordError {
-    /// The file system.
-    #[error(transparent)]
-    File(#[from] std::io::Error),
-    /// Not a Parquet file, or a broken one.
-    #[error(transparent)]
-    Parquet(#[from] parquet::errors::ParquetError),
-    /// Not a table.
-    #[error(transparent)]
-    Arrow(#[from] arrow::error::ArrowError),
-    /// Toys of another study.
-    #[error("it holds toys of another study: {found}, expected {expected}")]
-    OtherStudy { found: String, expected: String },
-    /// A column is missing, or has another type.
-    #[error("it has no column `{0}` as this version writes it")]
-    Column(String),
-}
 
 fn columns_of(parameter: &str) -> [String; 3] {
     ["true", "fitted", "error"].map(|what| format!("{parameter}_{what}"))
@@ -43,14 +26,11 @@ fn columns_of(parameter: &str) -> [String; 3] {
 /// The records as one row group of a Parquet file: `point` (u32), `toy`, `events`
 /// (u64), `converged`, `t`, and `<name>_true`, `<name>_fitted`, `<name>_error` (f64)
 /// for each of `parameters`. `study` names the study in the file's metadata.
-///
-/// # Errors
-/// What the writer said.
 pub(super) fn encode(
     records: &[ToyRecord],
     parameters: &[String],
     study: &str,
-) -> Result<Vec<u8>, RecordError> {
+) -> Result<Vec<u8>, AnyError> {
     let mut columns: Vec<(String, ArrayRef)> = vec![
         (
             "point".into(),
@@ -103,14 +83,11 @@ pub(super) fn encode(
 }
 
 /// The records of a file.
-///
-/// # Errors
-/// A file that cannot be read, of another study or of other columns.
 pub(super) fn decode(
     file: File,
     parameters: &[String],
     study: &str,
-) -> Result<Vec<ToyRecord>, RecordError> {
+) -> Result<Vec<ToyRecord>, AnyError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file)?;
     let metadata = builder.metadata().file_metadata().key_value_metadata();
     let found = metadata
@@ -118,10 +95,7 @@ pub(super) fn decode(
         .and_then(|pair| pair.value.clone())
         .unwrap_or_default();
     if found != study {
-        return Err(RecordError::OtherStudy {
-            found,
-            expected: study.to_owned(),
-        });
+        return Err(format!("it holds toys of another study: {found}, expected {study}").into());
     }
     let mut records = Vec::new();
     for batch in builder.build()? {
@@ -134,7 +108,7 @@ fn rows(
     batch: &RecordBatch,
     parameters: &[String],
     records: &mut Vec<ToyRecord>,
-) -> Result<(), RecordError> {
+) -> Result<(), AnyError> {
     let point = column::<UInt32Array>(batch, "point")?;
     let toy = column::<UInt64Array>(batch, "toy")?;
     let events = column::<UInt64Array>(batch, "events")?;
@@ -165,12 +139,9 @@ fn rows(
     Ok(())
 }
 
-fn column<'a, A: Array + 'static>(
-    batch: &'a RecordBatch,
-    name: &str,
-) -> Result<&'a A, RecordError> {
+fn column<'a, A: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a A, AnyError> {
     let array = batch.column_by_name(name);
     array
         .and_then(|array| array.as_any().downcast_ref())
-        .ok_or_else(|| RecordError::Column(name.to_owned()))
+        .ok_or_else(|| format!("it has no column `{name}` as this version writes it").into())
 }

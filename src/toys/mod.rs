@@ -6,5 +6,5 @@ mod study;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use study::finished_toys;
 pub use study::{Chunks, Study, Toy};
-pub(crate) use study::{StudyError, finished_toys};

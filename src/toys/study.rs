@@ -1,7 +1,8 @@
 //! Many pseudo-experiments at several points: in parallel, in files of finished
 //! chunks, so that a study that was killed goes on and one that was too small grows.
 
-use super::file::{RecordError, decode, encode};
+use super::file::{decode, encode};
+use crate::error::{Context, Error, Kind, Result};
 use rayon::prelude::*;
 use sideband_likelihood::toys::ToyRecord;
 use sideband_numerics::random::Key;
@@ -34,22 +35,10 @@ pub trait Chunks: Sync {
     fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()>;
 }
 
-/// A study that cannot be run or read.
-#[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum StudyError {
-    /// The folder of the toys.
-    #[error("cannot list the toys of the study: {0}")]
-    List(io::Error),
-    /// A file of toys.
-    #[error("toys in {file}: {source}; remove it or choose another folder")]
-    Read { file: String, source: RecordError },
-    /// Toys were not written.
-    #[error("cannot write toys to {file}: {source}")]
-    Write { file: String, source: RecordError },
-    /// Somebody asked to stop.
-    #[error("stopped; what is finished is kept, and the same command goes on from there")]
-    Stopped,
+/// Somebody asked to stop.
+fn stopped() -> Error {
+    let text = "stopped; what is finished is kept, and the same command goes on from there";
+    Error::new(Kind::Interrupted, text)
 }
 
 /// A study: `toys` pseudo-experiments at each of `points` points.
@@ -143,13 +132,13 @@ impl Study {
     ///
     /// # Errors
     /// Files of another study, files that cannot be read or written,
-    /// [`StudyError::Stopped`].
+    /// [`Kind::Interrupted`].
     pub fn run(
         &self,
         chunks: &impl Chunks,
         throw: impl Fn(Toy) -> ToyRecord + Sync,
         should_stop: impl Fn() -> bool + Sync,
-    ) -> Result<(), StudyError> {
+    ) -> Result<()> {
         let finished = self.finished(chunks)?;
         for chunk in &finished {
             self.read_chunk(chunks, chunk)?;
@@ -161,7 +150,7 @@ impl Study {
                 let records: Option<Vec<_>> = toys
                     .map(|t| (!should_stop()).then(|| throw(self.toy(chunk.point, t))))
                     .collect();
-                let records = records.ok_or(StudyError::Stopped)?;
+                let records = records.ok_or_else(stopped)?;
                 self.write_chunk(chunks, &chunk, &records)
             })
     }
@@ -170,7 +159,7 @@ impl Study {
     ///
     /// # Errors
     /// Files of another study, files that cannot be read.
-    pub fn read(&self, chunks: &impl Chunks) -> Result<Vec<Vec<ToyRecord>>, StudyError> {
+    pub fn read(&self, chunks: &impl Chunks) -> Result<Vec<Vec<ToyRecord>>> {
         let mut points = vec![BTreeMap::new(); self.points as usize];
         for chunk in self.finished(chunks)? {
             for record in self.read_chunk(chunks, &chunk)? {
@@ -190,8 +179,9 @@ impl Study {
         format!("{}, seed {}", self.name, self.seed)
     }
 
-    fn finished(&self, chunks: &impl Chunks) -> Result<Vec<Chunk>, StudyError> {
-        let names = chunks.list().map_err(StudyError::List)?;
+    fn finished(&self, chunks: &impl Chunks) -> Result<Vec<Chunk>> {
+        let names = chunks.list();
+        let names = names.at(Kind::Internal, "cannot list the toys of the study")?;
         Ok(names.iter().filter_map(|name| Chunk::parse(name)).collect())
     }
 
@@ -220,14 +210,13 @@ impl Study {
         missing
     }
 
-    fn read_chunk(
-        &self,
-        chunks: &impl Chunks,
-        chunk: &Chunk,
-    ) -> Result<Vec<ToyRecord>, StudyError> {
+    fn read_chunk(&self, chunks: &impl Chunks, chunk: &Chunk) -> Result<Vec<ToyRecord>> {
         let file = chunk.name();
         let read = |name: &str| decode(chunks.open(name)?, &self.parameters, &self.label());
-        read(&file).map_err(|source| StudyError::Read { file, source })
+        read(&file).map_err(|e| {
+            let remedy = "remove it or choose another folder";
+            Error::data(format!("toys in {file}: {e}; {remedy}"))
+        })
     }
 
     fn write_chunk(
@@ -235,10 +224,10 @@ impl Study {
         chunks: &impl Chunks,
         chunk: &Chunk,
         records: &[ToyRecord],
-    ) -> Result<(), StudyError> {
+    ) -> Result<()> {
         let file = chunk.name();
         encode(records, &self.parameters, &self.label())
             .and_then(|bytes| Ok(chunks.write(&file, &bytes)?))
-            .map_err(|source| StudyError::Write { file, source })
+            .at(Kind::Internal, format!("cannot write toys to {file}"))
     }
 }

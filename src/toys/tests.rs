@@ -1,6 +1,7 @@
 //! Studies: the same toys however they are run, killed, grown.
 
 use super::*;
+use crate::error::Kind;
 use sideband_likelihood::toys::{ToyRecord, normal_pair, poisson};
 use std::fs::{self, File};
 use std::io;
@@ -91,7 +92,7 @@ fn a_stopped_study_goes_on_where_it_was() {
         throw(toy)
     };
     let stopped = study.run(&chunks, counted, || thrown.load(Ordering::Relaxed) >= 61);
-    assert!(matches!(stopped, Err(StudyError::Stopped)));
+    assert_eq!(stopped.unwrap_err().kind(), Kind::Interrupted);
     let kept: usize = study.read(&chunks).unwrap().iter().map(Vec::len).sum();
     assert!(kept > 0 && kept < 120 && kept.is_multiple_of(5), "{kept}");
     fs::write(

@@ -5,10 +5,11 @@
 use super::batches::{MemberBatches, steps_per_epoch, validation_rows};
 use super::checkpoint::{Checkpoint, CheckpointFile};
 use super::ledger::{Ledger, Observer, SlotReport, Unit};
-use super::local::{Task, TrainError};
-use super::store::{History, Outcome};
+use super::local::Task;
+use super::store::{History, Outcome, anew};
 use super::stream::{Feed, Follower};
 use super::streams::Streams;
+use crate::error::Result;
 use crate::settings::Split;
 use sideband_networks::{
     Batches, Compute, EvaluationRows, InputScaling, MemberState, Network, Row, Stack, Table,
@@ -179,7 +180,7 @@ impl<'a> BlockContext<'a> {
         active: &mut Vec<Slot>,
         mut states: Vec<MemberState>,
         ledger: &dyn Ledger,
-    ) -> Result<(Vec<MemberState>, Option<Streamed<'a>>), TrainError> {
+    ) -> Result<(Vec<MemberState>, Option<Streamed<'a>>)> {
         let Some((task, step, first)) = active.first().and_then(|slot| {
             let task = self.ensembles[slot.unit.task].task;
             task.stream.map(|_| (task, slot.step, slot.unit.task))
@@ -300,8 +301,8 @@ pub(super) fn train_block(
     slots: usize,
     ledger: &dyn Ledger,
     observer: &dyn Observer,
-    finish: &mut dyn FnMut(Finished) -> Result<(), TrainError>,
-) -> Result<BlockEnd, TrainError> {
+    finish: &mut dyn FnMut(Finished) -> Result<()>,
+) -> Result<BlockEnd> {
     let (mut active, states): (Vec<Slot>, Vec<MemberState>) = std::iter::from_fn(|| ledger.next())
         .take(slots)
         .map(|unit| context.start(unit, 0, ledger.load(unit)))
@@ -360,7 +361,8 @@ pub(super) fn train_block(
             let next = if again && feed.is_some() {
                 // it cannot keep step with the others: a later block has it
                 let (slot, state) = context.start(unit, attempt + 1, None);
-                ledger.save(unit, &context.checkpoint(&slot, state))?;
+                let saved = ledger.save(unit, &context.checkpoint(&slot, state));
+                saved.map_err(anew)?;
                 ledger.give_back(unit);
                 None
             } else if again {

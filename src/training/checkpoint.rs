@@ -6,8 +6,9 @@
 //! lost or damaged, the member goes on from there, and if both are, from its
 //! start. The numbers are the same in all three cases.
 
-use super::store::{FeatureScaling, History, StoreError};
+use super::store::{FeatureScaling, History, corrupt};
 use super::tensors;
+use crate::error::{Error, OnFile, Result};
 use crate::files::{atomic, regular};
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
@@ -92,20 +93,17 @@ impl Checkpoint {
     /// Writes the newest checkpoint of a member; the one before stays beside it.
     ///
     /// # Errors
-    /// [`StoreError::Io`] if the file system refuses; the older ones are kept.
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
+    /// The file system refuses; the older ones are kept.
+    pub fn write(&self, path: &Path) -> Result<()> {
         let list: Vec<(&str, Vec<usize>, &[f32])> = parts(&self.state)
             .into_iter()
             .map(|(name, values)| (name, vec![values.len()], values))
             .collect();
-        let bytes =
-            tensors::to_bytes(&list, &self.about).map_err(|reason| StoreError::Corrupt {
-                path: path.to_owned(),
-                reason,
-            })?;
-        let result = atomic::write_with(path, |file| {
-            std::io::Write::write_all(file, &bytes)?;
-            file.sync_all()?;
+        let bytes = tensors::to_bytes(&list, &self.about).map_err(corrupt(path))?;
+        let failed = |error| Error::io(path, &error);
+        atomic::write_with(path, failed, |file| {
+            std::io::Write::write_all(file, &bytes).on(path)?;
+            file.sync_all().on(path)?;
             // last, so that a full disk costs none of the older ones. A hard link
             // would do without the moment in which there is no newest one, but not
             // every shared file system has them
@@ -113,10 +111,6 @@ impl Checkpoint {
                 let _ = std::fs::rename(path, previous(path));
             }
             Ok(())
-        });
-        result.map_err(|source: std::io::Error| StoreError::Io {
-            path: path.to_owned(),
-            source,
         })
     }
 

@@ -2,7 +2,8 @@
 //! they were interrupted, where they go, and who is told.
 
 use super::checkpoint::Checkpoint;
-use super::store::{Member, Outcome, StoreError};
+use super::store::{Member, Outcome};
+use crate::error::{Kind, Result};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -42,8 +43,8 @@ pub trait Ledger: Sync {
     /// Keeps where a member stands.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be written; training goes on.
-    fn save(&self, _unit: Unit, _checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    /// It cannot be written; training goes on.
+    fn save(&self, _unit: Unit, _checkpoint: &Checkpoint) -> Result<()> {
         Ok(())
     }
 
@@ -60,8 +61,8 @@ pub trait Ledger: Sync {
     /// Keeps a finished member.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be written; training ends.
-    fn finish(&self, unit: Unit, member: &Member) -> Result<(), StoreError>;
+    /// It cannot be written; training ends.
+    fn finish(&self, unit: Unit, member: &Member) -> Result<()>;
 }
 
 /// A list of members, finished ones handed to a function: for ensembles that
@@ -71,7 +72,7 @@ pub struct List<F> {
     finish: F,
 }
 
-impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> List<F> {
+impl<F: Fn(&Member) -> Result<()> + Sync> List<F> {
     /// The given members of the first task.
     pub fn new(members: impl IntoIterator<Item = u32>, finish: F) -> Self {
         let units = members.into_iter().map(|member| Unit { task: 0, member });
@@ -88,7 +89,7 @@ impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> List<F> {
     }
 }
 
-impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> Ledger for List<F> {
+impl<F: Fn(&Member) -> Result<()> + Sync> Ledger for List<F> {
     fn next(&self) -> Option<Unit> {
         self.queue().pop_front()
     }
@@ -101,7 +102,7 @@ impl<F: Fn(&Member) -> Result<(), StoreError> + Sync> Ledger for List<F> {
         self.queue().push_front(unit);
     }
 
-    fn finish(&self, _: Unit, member: &Member) -> Result<(), StoreError> {
+    fn finish(&self, _: Unit, member: &Member) -> Result<()> {
         (self.finish)(member)
     }
 }
@@ -168,9 +169,12 @@ impl Interrupt {
         self.0.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether it was for the time.
+    /// Of which kind an end is that it brings.
     #[must_use]
-    pub(crate) fn is_by_time(&self) -> bool {
-        self.0.load(Ordering::SeqCst) == Self::BY_TIME
+    pub(crate) fn kind(&self) -> Kind {
+        match self.0.load(Ordering::SeqCst) {
+            Self::BY_TIME => Kind::TimeLimit,
+            _ => Kind::Interrupted,
+        }
     }
 }

@@ -7,44 +7,17 @@ use super::memory;
 use super::sample::TrainingSample;
 use super::settings::TrainingSettings;
 use super::split::Fold;
-use super::store::{FeatureScaling, Member, MemberFile, Outcome, StoreError};
+use super::store::{FeatureScaling, Member, MemberFile, Outcome};
 use super::stream::{self, StreamSource};
 use super::streams::Streams;
-use crate::events::DataError;
+use crate::error::{Context, Error, Kind, Result};
 use rayon::prelude::*;
-use sideband_networks::{Compute, DeviceError, EVALUATION_CHUNK, Network, Predictor};
+use sideband_networks::{Compute, EVALUATION_CHUNK, Network, Predictor};
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
-use thiserror::Error;
 
-/// Why an ensemble was not trained.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum TrainError {
-    /// The device failed.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// A member could not be written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// A thread could not be started.
-    #[error("cannot start a training thread: {0}")]
-    Thread(String),
-    /// The events could not be read again.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// A class has no event, or no weight, in a fold.
-    #[error(
-        "member {member} has no {fold} events with positive total weight in the {class}; \
-         enlarge the selection or change training.validation and training.held_out"
-    )]
-    EmptyFold {
-        member: u32,
-        fold: &'static str,
-        class: &'static str,
-    },
-}
+const NO_THREAD: &str = "cannot start a training thread";
 
 /// What is trained: an ensemble of networks on one sample.
 #[derive(Clone, Debug)]
@@ -82,13 +55,13 @@ pub struct Resources<'a> {
 /// common, so that they can share a stack.
 ///
 /// # Errors
-/// [`TrainError`]; members finished before the error have been kept.
+/// Members finished before the error have been kept.
 pub fn train_local(
     tasks: &[Task<'_>],
     resources: Resources<'_>,
     ledger: &dyn Ledger,
     observer: &dyn Observer,
-) -> Result<(), TrainError> {
+) -> Result<()> {
     let Some(first) = tasks.first() else {
         return Ok(());
     };
@@ -156,16 +129,15 @@ pub fn train_local(
                     std::thread::Builder::new()
                         .name(format!("train-{number}-{thread}"))
                         .spawn_scoped(scope, work)
-                        .map_err(|e| TrainError::Thread(e.to_string())),
+                        .at(Kind::Internal, NO_THREAD),
                 );
             }
         }
         handles
             .into_iter()
             .map(|handle| {
-                handle?.join().unwrap_or_else(|_| {
-                    Err(TrainError::Thread("a training thread panicked".to_owned()))
-                })
+                let died = |_| Err(Error::internal("a training thread panicked").at(NO_THREAD));
+                handle?.join().unwrap_or_else(died)
             })
             .fold(Ok(()), Result::and)
     })
@@ -185,21 +157,21 @@ struct Worker<'a> {
 }
 
 impl Worker<'_> {
-    fn run(self) -> Result<(), TrainError> {
+    fn run(self) -> Result<()> {
         if !self.context.compute.is_cpu() {
             return self.work();
         }
         rayon::ThreadPoolBuilder::new()
             .num_threads(self.pool)
             .build()
-            .map_err(|e| TrainError::Thread(e.to_string()))?
+            .at(Kind::Internal, NO_THREAD)?
             .install(|| self.work())
     }
 
-    fn work(&self) -> Result<(), TrainError> {
+    fn work(&self) -> Result<()> {
         let taken = Taken::new(self.ledger);
         let mut slots = self.slots;
-        let mut finish = |finished: Finished| -> Result<(), TrainError> {
+        let mut finish = |finished: Finished| -> Result<()> {
             let unit = finished.unit;
             let task = &self.tasks[unit.task];
             let member = complete(task, self.context, finished)?;
@@ -316,11 +288,7 @@ impl Ledger for Taken<'_> {
         self.ledger.load(unit)
     }
 
-    fn save(
-        &self,
-        unit: Unit,
-        checkpoint: &super::checkpoint::Checkpoint,
-    ) -> Result<(), StoreError> {
+    fn save(&self, unit: Unit, checkpoint: &super::checkpoint::Checkpoint) -> Result<()> {
         self.ledger.save(unit, checkpoint)
     }
 
@@ -332,7 +300,7 @@ impl Ledger for Taken<'_> {
         self.ledger.save_epochs()
     }
 
-    fn finish(&self, unit: Unit, member: &Member) -> Result<(), StoreError> {
+    fn finish(&self, unit: Unit, member: &Member) -> Result<()> {
         self.ledger.finish(unit, member)
     }
 }
@@ -364,11 +332,7 @@ impl Observer for Watch<'_> {
     }
 }
 
-fn complete(
-    task: &Task<'_>,
-    context: &BlockContext<'_>,
-    finished: Finished,
-) -> Result<Member, TrainError> {
+fn complete(task: &Task<'_>, context: &BlockContext<'_>, finished: Finished) -> Result<Member> {
     let normalisation = if finished.outcome.is_usable() {
         normalisation(task, context, &finished)?
     } else {
@@ -392,11 +356,7 @@ fn complete(
 }
 
 /// Target yield over reweighted source yield in the training region.
-fn normalisation(
-    task: &Task<'_>,
-    context: &BlockContext<'_>,
-    finished: &Finished,
-) -> Result<f64, TrainError> {
+fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finished) -> Result<f64> {
     let sample = task.sample;
     let [source, target] = match sample.classes() {
         // a density has norm one
@@ -410,7 +370,7 @@ fn normalisation(
         std::slice::from_ref(&finished.row),
     );
     if let Some(source) = task.stream {
-        return Ok(stream::normalisation(source, &predictor)?);
+        return stream::normalisation(source, &predictor);
     }
     let mut reweighted = 0.0;
     let pieces = source.rows.chunks(8 * EVALUATION_CHUNK);
@@ -430,16 +390,13 @@ fn normalisation(
 
 /// Whether the folds of the given members have something to train on and to
 /// validate with.
-///
-/// # Errors
-/// [`TrainError::EmptyFold`] for the first that has not.
-pub(crate) fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<(), TrainError> {
+pub(crate) fn check_folds(task: &Task<'_>, members: &[u32]) -> Result<()> {
     let streams = Streams::new(task.seed, task.ensemble);
     let check = |member: &u32| check_member(task, streams, *member).err();
     members.par_iter().find_map_first(check).map_or(Ok(()), Err)
 }
 
-fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), TrainError> {
+fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<()> {
     let bootstrap = streams.bootstrap(task.settings.split.replica(member));
     for (class, events) in task.sample.named_classes() {
         let (mut training, mut validation) = (0.0, 0.0);
@@ -455,11 +412,11 @@ fn check_member(task: &Task<'_>, streams: Streams, member: u32) -> Result<(), Tr
         }
         for (fold, sum) in [("training", training), ("validation", validation)] {
             if sum <= 0.0 || !sum.is_finite() {
-                return Err(TrainError::EmptyFold {
-                    member,
-                    fold,
-                    class,
-                });
+                return Err(Error::data(format!(
+                    "member {member} has no {fold} events with positive total weight in the \
+                     {class}; enlarge the selection or change training.validation and \
+                     training.held_out"
+                )));
             }
         }
     }

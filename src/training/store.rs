@@ -6,36 +6,41 @@
 //! The text holds the SHA-256 of all of it, so that a damaged file is found.
 
 use super::tensors;
+use crate::error::{Error, Kind, OnFile, Result};
 use crate::files::{atomic, regular};
 use crate::settings::words;
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Deserializer, Serialize};
 use sideband_networks::{InputScaling, Layout, Network, NetworkConfig, Objective, Row};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use thiserror::Error;
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
 
 /// Version of the member files' format.
 const FORMAT: u32 = 2;
 /// Largest member file that is read.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// A member file that cannot be written or read.
-#[derive(Debug, Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum StoreError {
-    /// The file system refused.
-    #[error("{path}: {source}{}", atomic::hint(source), path = path.display())]
-    Io {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    /// The file is not an intact member file.
-    #[error(
-        "{path}: not an intact member file: {reason}; delete it and run again to train the member anew",
-        path = path.display()
-    )]
-    Corrupt { path: PathBuf, reason: String },
+/// The file is not an intact member file.
+pub(super) fn corrupt<E: Display>(path: &Path) -> impl Fn(E) -> Error {
+    move |reason| {
+        Error::data(format!(
+            "{}: not an intact member file: {reason}; delete it and run again to train the \
+             member anew",
+            path.display()
+        ))
+    }
+}
+
+/// A member whose file or folder is gone can be trained anew.
+pub(super) fn anew(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound => {
+            error.map(|text| text + "; run the configuration again to train the member anew")
+        }
+        _ => error,
+    }
 }
 
 /// How a member's training ended.
@@ -189,26 +194,13 @@ impl Member {
     }
 
     /// Writes the file, by rename.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] if the file system refuses.
-    pub fn write(&self, path: &Path) -> Result<(), StoreError> {
-        self.stage(path)?.commit().map_err(|source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        })
+    pub fn write(&self, path: &Path) -> Result<()> {
+        self.stage(path)?.commit().on(path).map_err(anew)
     }
 
     /// Writes the file under a temporary name, from which it has to be brought to
     /// its place.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`] if the file system refuses.
-    pub fn stage(&self, path: &Path) -> Result<atomic::Staged, StoreError> {
-        let io = |source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        };
+    pub fn stage(&self, path: &Path) -> Result<atomic::Staged> {
         let network = Network::new(self.about.network.clone());
         let list: Vec<(&str, Vec<usize>, &[f32])> = parts(&network, &self.row)
             .into_iter()
@@ -218,36 +210,17 @@ impl Member {
                 })
             })
             .collect();
-        let bytes =
-            tensors::to_bytes(&list, &self.about).map_err(|reason| StoreError::Corrupt {
-                path: path.to_owned(),
-                reason,
-            })?;
-        atomic::Staged::write(path, &bytes).map_err(io)
+        let bytes = tensors::to_bytes(&list, &self.about).map_err(corrupt(path))?;
+        atomic::Staged::write(path, &bytes).on(path).map_err(anew)
     }
 
     /// Reads a file and checks all of it.
-    ///
-    /// # Errors
-    /// [`StoreError`] if it cannot be read or is damaged.
-    pub fn read(path: &Path) -> Result<Self, StoreError> {
-        let io = |source| StoreError::Io {
-            path: path.to_owned(),
-            source,
-        };
+    pub fn read(path: &Path) -> Result<Self> {
         let bytes = match regular::read(path, MAX_BYTES) {
-            Err(e) if e.kind() == std::io::ErrorKind::FileTooLarge => {
-                return Err(StoreError::Corrupt {
-                    path: path.to_owned(),
-                    reason: e.to_string(),
-                });
-            }
-            other => other.map_err(io)?,
+            Err(e) if e.kind() == io::ErrorKind::FileTooLarge => return Err(corrupt(path)(e)),
+            other => other.on(path).map_err(anew)?,
         };
-        parse(&bytes).map_err(|reason| StoreError::Corrupt {
-            path: path.to_owned(),
-            reason,
-        })
+        parse(&bytes).map_err(corrupt(path))
     }
 }
 

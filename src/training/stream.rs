@@ -17,9 +17,9 @@ use super::local::Task;
 use super::settings::TrainingSettings;
 use super::split::Fold;
 use super::streams::Streams;
+use crate::error::Result;
 use crate::events::{
-    DataError, Dataset, EventStream, EventTable, PartOrder, ScanRequest, StreamOptions,
-    StreamPosition, memory,
+    Dataset, EventStream, EventTable, PartOrder, ScanRequest, StreamOptions, StreamPosition, memory,
 };
 use crate::settings::Normalise;
 use sideband_networks::{Compute, Predictor, Table};
@@ -111,7 +111,7 @@ impl Windows {
         settings: &TrainingSettings,
         streams: Streams,
         start: u64,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         let of = &source.classes[class];
         let parts = of.dataset.parts() as u32;
         let order =
@@ -133,7 +133,7 @@ impl Windows {
     }
 
     /// The next `size` events.
-    fn window(&mut self, size: usize) -> Result<Window, DataError> {
+    fn window(&mut self, size: usize) -> Result<Window> {
         let mut window = Window::default();
         // also for the copy of both classes that goes to the device
         memory::room_for(size, 3 * (4 * self.width + 16))?;
@@ -205,7 +205,7 @@ impl<'a> Feed<'a> {
         task: &Task<'a>,
         source: &'a StreamSource,
         step: u64,
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         let streams = Streams::new(task.seed, task.ensemble);
         let half = task.settings.batch / 2;
         let size = window_size(source.window, task.settings);
@@ -247,7 +247,7 @@ impl<'a> Feed<'a> {
 
     /// Steps that can be made on the present windows, which are read if they
     /// are not there yet.
-    pub(super) fn ready(&mut self, followers: &mut [Follower]) -> Result<usize, DataError> {
+    pub(super) fn ready(&mut self, followers: &mut [Follower]) -> Result<usize> {
         let round = self.step / self.steps_a_round();
         if self.table.is_none() || round != self.round {
             // room for the new windows first
@@ -327,10 +327,7 @@ pub(super) fn steps_per_epoch(source: &StreamSource, settings: &TrainingSettings
 
 /// Target yield over reweighted source yield in the training region, in one pass
 /// over the source.
-pub(super) fn normalisation(
-    source: &StreamSource,
-    predictor: &Predictor,
-) -> Result<f64, DataError> {
+pub(super) fn normalisation(source: &StreamSource, predictor: &Predictor) -> Result<f64> {
     let of = &source.classes[0];
     let mut reweighted = 0.0;
     for chunk in of

@@ -1,50 +1,45 @@
 //! The domain of the numbers of the interference model.
 
 use super::quadrature::LEAST_SPREAD;
-use super::{InterferenceConfig, InterferenceError, Lobe, Truth, UpDown};
+use super::{InterferenceConfig, Lobe, Truth, UpDown};
+use crate::error::{Error, Result};
+use std::fmt::Display;
 
 const POSITIVE: &str = "a positive number";
 const FINITE: &str = "a finite number";
 
-fn ensure(
-    holds: bool,
-    what: impl Into<String>,
-    value: f64,
-    expected: &'static str,
-) -> Result<(), InterferenceError> {
+fn ensure(holds: bool, what: impl Display, value: f64, expected: &'static str) -> Result<()> {
     if holds {
         return Ok(());
     }
-    Err(InterferenceError::Domain {
-        what: what.into(),
-        value,
-        expected,
-    })
+    Err(Error::config(format!(
+        "interference model: {what} is {value}, expected {expected}"
+    )))
 }
 
-fn positive(what: &str, value: f64) -> Result<(), InterferenceError> {
+fn positive(what: &str, value: f64) -> Result<()> {
     ensure(value > 0.0 && value.is_finite(), what, value, POSITIVE)
 }
 
-fn all_finite(what: &str, values: &[f64]) -> Result<(), InterferenceError> {
+fn all_finite(what: &str, values: &[f64]) -> Result<()> {
     let mut values = values.iter();
     values.try_for_each(|value| ensure(value.is_finite(), what, *value, FINITE))
 }
 
-fn lobe(name: &str, lobe: &Lobe) -> Result<(), InterferenceError> {
+fn lobe(name: &str, lobe: &Lobe) -> Result<()> {
     positive(&format!("{name}.events"), lobe.events)?;
     all_finite(&format!("{name}.mean"), &lobe.mean)?;
     let what = format!("{name}.width");
     lobe.width.iter().try_for_each(|w| positive(&what, *w))
 }
 
-fn rates(name: &str, rates: UpDown) -> Result<(), InterferenceError> {
+fn rates(name: &str, rates: UpDown) -> Result<()> {
     positive(&format!("{name}.up"), rates.up)?;
     positive(&format!("{name}.down"), rates.down)
 }
 
 /// Every number of a configuration.
-pub(super) fn config(config: &InterferenceConfig) -> Result<(), InterferenceError> {
+pub(super) fn config(config: &InterferenceConfig) -> Result<()> {
     lobe("signal", &config.signal)?;
     lobe("background", &config.background)?;
     lobe("incoherent", &config.incoherent)?;
@@ -82,7 +77,7 @@ pub(super) fn least_spread(config: &InterferenceConfig) -> f64 {
 }
 
 /// Parameters at which the density is known exactly.
-pub(super) fn truth(truth: &Truth) -> Result<(), InterferenceError> {
+pub(super) fn truth(truth: &Truth) -> Result<()> {
     let mu = truth.mu;
     ensure(
         mu >= 0.0 && mu.is_finite(),
@@ -94,5 +89,9 @@ pub(super) fn truth(truth: &Truth) -> Result<(), InterferenceError> {
     if [-1.0, 0.0, 1.0].contains(&truth.shape) {
         return Ok(());
     }
-    Err(InterferenceError::Between(truth.shape))
+    Err(Error::config(format!(
+        "interference model: the shape parameter is {}, where the density is not known exactly; \
+         choose -1, 0 or +1",
+        truth.shape
+    )))
 }

@@ -1,15 +1,15 @@
 //! The measurement of the interference model with its exact density ratios.
 
 use super::gaussian::Point;
-use super::{Count, Interference, InterferenceError, Nuisance, Process, Truth, UpDown};
+use super::{Count, Interference, Nuisance, Process, Truth, UpDown};
+use crate::error::{Context, Kind, Result};
 use crate::toys::Toy;
-use sideband_likelihood::fit::{FitError, FitSettings, Search};
+use sideband_likelihood::fit::{FitSettings, Search};
 use sideband_likelihood::toys::{ToyRecord, fit_toy, randomised};
 use sideband_likelihood::{
-    ChannelError, Coefficient, Events, Interpolation, Model, Parameter, ProcessEvents, Rate,
-    RateError, RateResponse, ResponseEvents, Sample, SampleError, Storage, UnbinnedChannel,
+    Coefficient, Events, Interpolation, Model, Parameter, ProcessEvents, Rate, RateResponse,
+    ResponseEvents, Sample, SampleError, Storage, UnbinnedChannel,
 };
-use sideband_numerics::expression::ExpressionError;
 use std::sync::Arc;
 
 /// Places of the parameters: `kappa = sqrt(mu)`, shape and rate.
@@ -26,26 +26,6 @@ const SEARCHED: usize = 9;
 /// Words that branch the key of a toy.
 const EVENTS: u64 = 0;
 const AUXILIARY: u64 = 1;
-
-/// Why the exact likelihood cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum ExperimentError {
-    /// The data cannot be drawn.
-    #[error(transparent)]
-    Interference(#[from] InterferenceError),
-    /// A coefficient.
-    #[error(transparent)]
-    Expression(#[from] ExpressionError),
-    #[error(transparent)]
-    Rate(#[from] RateError),
-    /// The events, none at all for example.
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    #[error(transparent)]
-    Channel(#[from] ChannelError),
-    #[error(transparent)]
-    Fit(#[from] FitError),
-}
 
 /// The interference model as a measurement: its likelihood with exact ratios, and its
 /// pseudo-experiments. Parameters are `kappa = sqrt(mu)`, in which the likelihood is
@@ -73,14 +53,14 @@ impl Experiment {
     ///
     /// # Errors
     /// Rates that are none.
-    pub fn new(model: Interference, reference: Vec<Process>) -> Result<Self, ExperimentError> {
+    pub fn new(model: Interference, reference: Vec<Process>) -> Result<Self> {
         let search = Search {
             parameter: KAPPA,
             points: SEARCHED,
         };
         Ok(Self {
             processes: processes(&model)?,
-            normalisation: Some(normalisation(&model)?),
+            normalisation: Some(normalisation(&model).of(Kind::Likelihood)?),
             model,
             reference,
             parameters: vec![
@@ -133,11 +113,7 @@ impl Experiment {
     ///
     /// # Errors
     /// No events.
-    pub fn likelihood(
-        &self,
-        events: &[Point],
-        parameters: Vec<Parameter>,
-    ) -> Result<Model, ExperimentError> {
+    pub fn likelihood(&self, events: &[Point], parameters: Vec<Parameter>) -> Result<Model> {
         let mut columns = Columns::empty(events.len());
         for x in events {
             columns.push(
@@ -145,13 +121,15 @@ impl Experiment {
                 self.model.responses(x),
             );
         }
-        let sample = Sample::new(&columns.events(), Storage::Double)?;
-        let mut channel = UnbinnedChannel::new(self.processes.clone(), sample, &parameters)?;
-        if let Some(normalisation) = &self.normalisation {
-            channel = channel
-                .with_reference(normalisation.clone())?
-                .with_renormalisation()?;
-        }
+        let sample = Sample::new(&columns.events(), Storage::Double).of(Kind::Likelihood)?;
+        let channel = UnbinnedChannel::new(self.processes.clone(), sample, &parameters);
+        let channel = match &self.normalisation {
+            Some(events) => channel
+                .and_then(|channel| channel.with_reference(events.clone()))
+                .and_then(UnbinnedChannel::with_renormalisation),
+            None => channel,
+        };
+        let channel = channel.of(Kind::Likelihood)?;
         Ok(Model::new(parameters, vec![Arc::new(channel)]))
     }
 
@@ -161,14 +139,14 @@ impl Experiment {
     ///
     /// # Errors
     /// A truth outside its domain. A toy whose fit fails is recorded as such.
-    pub fn toy(&self, truth: &Truth, toy: Toy) -> Result<ToyRecord, ExperimentError> {
+    pub fn toy(&self, truth: &Truth, toy: Toy) -> Result<ToyRecord> {
         let events = self
             .model
             .sample_at(truth, Count::Poisson, toy.key.with(EVENTS))?;
         let at = [truth.mu.sqrt(), truth.shape, truth.rate];
         let parameters = randomised(&self.parameters, &at, toy.key.with(AUXILIARY));
         let likelihood = self.likelihood(&events, parameters)?;
-        let mut fitted = fit_toy(&likelihood, &self.settings, KAPPA, &at)?;
+        let mut fitted = fit_toy(&likelihood, &self.settings, KAPPA, &at).of(Kind::Fit)?;
         // at a minimum d2/dmu2 = (dkappa/dmu)^2 d2/dkappa2
         let kappa = fitted.fitted[KAPPA];
         fitted.fitted[KAPPA] = kappa * kappa;
@@ -187,10 +165,11 @@ impl Experiment {
 }
 
 /// Coefficients and rates of the three processes.
-fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>, ExperimentError> {
+fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>> {
     let texts = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
     let process = |(process, text): (Process, &str)| {
-        let coefficient = Coefficient::parse(text, &["mu", "shape", "rate"])?.with_square(KAPPA);
+        let coefficient = Coefficient::parse(text, &["mu", "shape", "rate"]);
+        let coefficient = coefficient.of(Kind::Likelihood)?.with_square(KAPPA);
         let responses = [(SHAPE, Nuisance::Shape), (RATE, Nuisance::Rate)];
         let response = |(parameter, nuisance)| {
             let UpDown { up, down } = model.rates(process, nuisance);
@@ -204,7 +183,7 @@ fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>, 
         let responses = responses.map(response).to_vec();
         Ok(sideband_likelihood::Process {
             name: process.name().to_owned(),
-            rate: Rate::new(coefficient, model.events(process), responses)?,
+            rate: Rate::new(coefficient, model.events(process), responses).of(Kind::Likelihood)?,
         })
     };
     Process::ALL.into_iter().zip(texts).map(process).collect()

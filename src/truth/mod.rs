@@ -20,7 +20,6 @@
 
 mod check;
 mod config;
-mod error;
 mod experiment;
 mod gaussian;
 mod model;
@@ -33,7 +32,6 @@ mod tests;
 
 pub use config::InterferenceConfig;
 pub(crate) use config::{Lobe, UpDown};
-pub(crate) use error::InterferenceError;
 pub use experiment::Experiment;
 pub use gaussian::{DIMENSIONS, Point};
 pub(crate) use model::Nuisance;

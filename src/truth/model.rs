@@ -1,7 +1,8 @@
 //! The densities, rates and responses of the interference model.
 
 use super::gaussian::{Gaussian, Point, Wave};
-use super::{InterferenceConfig, InterferenceError, Lobe, UpDown};
+use super::{InterferenceConfig, Lobe, UpDown};
+use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sideband_likelihood::Interpolation;
 
@@ -142,7 +143,7 @@ impl Interference {
     ///
     /// # Errors
     /// A number outside its domain, by its key.
-    pub fn new(config: InterferenceConfig) -> Result<Self, InterferenceError> {
+    pub fn new(config: InterferenceConfig) -> Result<Self> {
         super::check::config(&config)?;
         let gaussian = |lobe: &Lobe| Gaussian::new(lobe.mean, lobe.width);
         let wave = |vector, phase| Wave { vector, phase };
@@ -280,7 +281,7 @@ impl Interference {
     ///
     /// # Errors
     /// Parameters outside their domain.
-    pub fn expected(&self, truth: &Truth) -> Result<f64, InterferenceError> {
+    pub fn expected(&self, truth: &Truth) -> Result<f64> {
         let factors = self.factors(truth)?;
         let terms = factors.iter().zip(&self.events).map(|(f, nu)| f * nu);
         Ok(terms.sum())
@@ -291,7 +292,7 @@ impl Interference {
     ///
     /// # Errors
     /// Parameters outside their domain.
-    pub fn intensity(&self, truth: &Truth, x: &Point) -> Result<f64, InterferenceError> {
+    pub fn intensity(&self, truth: &Truth, x: &Point) -> Result<f64> {
         Ok(self.of(&self.at(truth)?, x))
     }
 
@@ -308,7 +309,7 @@ impl Interference {
     }
 
     /// `f_j(mu) G_j G'_j`.
-    fn factors(&self, truth: &Truth) -> Result<[f64; 3], InterferenceError> {
+    fn factors(&self, truth: &Truth) -> Result<[f64; 3]> {
         super::check::truth(truth)?;
         let f = Self::coefficients(truth.mu);
         Ok(std::array::from_fn(|j| {
@@ -322,7 +323,7 @@ impl Interference {
     }
 
     /// The composition of the events at a point of the parameters.
-    pub(super) fn at(&self, truth: &Truth) -> Result<Composition, InterferenceError> {
+    pub(super) fn at(&self, truth: &Truth) -> Result<Composition> {
         let size = match truth.shape {
             a if a > 0.0 => self.config.shape.size.up,
             a if a < 0.0 => self.config.shape.size.down,
@@ -338,10 +339,12 @@ impl Interference {
             tilt: size,
         };
         if !self.is_positive(&composition) {
-            return Err(InterferenceError::Negative {
-                mu: truth.mu,
-                rate: truth.rate,
-            });
+            return Err(Error::config(format!(
+                "interference model: at mu = {} and the rate parameter at {} the intensity is \
+                 negative for some events; make the rates of signal, together and background \
+                 under `rate` more alike, or the incoherent background larger",
+                truth.mu, truth.rate
+            )));
         }
         Ok(composition)
     }

@@ -9,7 +9,8 @@
 
 use super::gaussian::{Gaussian, Point};
 use super::model::Composition;
-use super::{Interference, InterferenceError, Process, Side, Truth};
+use super::{Interference, Process, Side, Truth};
+use crate::error::Result;
 use rayon::prelude::*;
 use sideband_likelihood::toys::{normal_pair, poisson};
 use sideband_numerics::random::{Key, Stream};
@@ -115,12 +116,7 @@ impl Interference {
     /// # Errors
     /// Parameters outside their domain or at which the density is not known
     /// exactly, rates that turn the intensity negative.
-    pub fn sample_at(
-        &self,
-        truth: &Truth,
-        count: Count,
-        key: Key,
-    ) -> Result<Vec<Point>, InterferenceError> {
+    pub fn sample_at(&self, truth: &Truth, count: Count, key: Key) -> Result<Vec<Point>> {
         let composition = self.at(truth)?;
         let n = match count {
             Count::Fixed(n) => n,

@@ -1,7 +1,8 @@
 //! Samples of the interference model as Parquet files.
 
 use super::gaussian::{DIMENSIONS, Point};
-use super::{Interference, InterferenceError, Nuisance, Process, Side};
+use super::{Interference, Nuisance, Process, Side};
+use crate::error::{Context, Kind, Result};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 /// Events drawn and written at once.
 const ROW_GROUP: usize = 65_536;
 
+const UNWRITTEN: &str = "interference model: cannot write a sample";
+
 /// What the columns of all files are.
 fn schema() -> Arc<Schema> {
     let mut fields: Vec<Field> = (1..=DIMENSIONS)
@@ -25,27 +28,30 @@ fn schema() -> Arc<Schema> {
     Arc::new(Schema::new(fields))
 }
 
-fn properties() -> Result<WriterProperties, InterferenceError> {
-    Ok(WriterProperties::builder()
+/// Groups of rows as one file.
+fn write<W: Write + Send>(
+    output: W,
+    groups: impl Iterator<Item = Vec<ArrayRef>>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-        .build())
+        .build();
+    let schema = schema();
+    let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))?;
+    for columns in groups {
+        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
+        writer.flush()?;
+    }
+    writer.close()?;
+    Ok(())
 }
 
 /// Writes events, each of weight one, with the columns of the samples; `event_id`
 /// counts them.
-///
-/// # Errors
-/// What the writer said.
-pub(crate) fn write_events<W: Write + Send>(
-    output: W,
-    events: &[Point],
-) -> Result<(), InterferenceError> {
-    let schema = schema();
-    let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties()?))?;
+pub(crate) fn write_events<W: Write + Send>(output: W, events: &[Point]) -> Result<()> {
     let ids = (0..events.len() as i64).collect();
-    writer.write(&RecordBatch::try_new(schema, columns(events, ids, 1.0))?)?;
-    writer.close()?;
-    Ok(())
+    let columns = columns(events, ids, 1.0);
+    write(output, std::iter::once(columns)).at(Kind::Internal, UNWRITTEN)
 }
 
 /// One file of simulated events: a process, nominal or at one side of the
@@ -104,22 +110,17 @@ impl Interference {
         sample: Sample,
         n: usize,
         key: Key,
-    ) -> Result<(), InterferenceError> {
-        let schema = schema();
-        let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties()?))?;
+    ) -> Result<()> {
         let composition = self.of_process(sample.process, sample.side);
         let key = key.with(sample.index());
         let weight = self.sample_events(sample) / n as f64;
-        for first in (0..n).step_by(ROW_GROUP) {
+        let groups = (0..n).step_by(ROW_GROUP).map(|first| {
             let range = first..n.min(first + ROW_GROUP);
             let events = self.draw(&composition, range.clone(), key);
             let id = |i: usize| ((sample.index() << 32) + i as u64) as i64;
-            let columns = columns(&events, range.map(id).collect(), weight);
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
-            writer.flush()?;
-        }
-        writer.close()?;
-        Ok(())
+            columns(&events, range.map(id).collect(), weight)
+        });
+        write(output, groups).at(Kind::Internal, UNWRITTEN)
     }
 
     /// Expected events of a sample.

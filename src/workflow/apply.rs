@@ -3,14 +3,13 @@
 
 use super::plan::Plan;
 use super::replicas::Replicas;
-use crate::events::{DataError, EventTable, IdColumn};
-use crate::files::atomic;
+use crate::error::{Context, Error, Kind, Result, hint};
+use crate::events::{EventTable, IdColumn};
 use crate::settings::{Combine, Method};
 use crate::training::{FeatureScaling, Member};
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -19,7 +18,6 @@ use parquet::file::properties::WriterProperties;
 use sideband_networks::{Compute, DeviceError, EVALUATION_CHUNK, Network, Predictor, Row};
 use std::io::Write;
 use std::sync::Arc;
-use thiserror::Error;
 
 /// Rows of a row group of a prediction file: bounds the writer's memory at
 /// 4 bytes a row and member.
@@ -27,36 +25,23 @@ const ROW_GROUP: usize = 1 << 16;
 /// Evaluation chunks a thread works on between two hand-overs.
 const CHUNKS_PER_THREAD: usize = 4;
 
-/// Why an ensemble could not be applied.
-#[derive(Debug, Error)]
-pub(crate) enum ApplyError {
-    /// The device failed.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// A thread could not be started.
-    #[error("cannot start a thread: {0}")]
-    Thread(String),
-    /// The prediction file could not be written.
-    #[error("cannot write predictions: {error}{hint}", error = .0, hint = parquet_hint(.0))]
-    Parquet(#[from] ParquetError),
-    /// The prediction file could not be laid out.
-    #[error("cannot write predictions: {0}")]
-    Arrow(#[from] ArrowError),
-    /// The events could not be read again.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The file system refused.
-    #[error("cannot write predictions: {error}{hint}", error = .0, hint = atomic::hint(.0))]
-    Io(#[from] std::io::Error),
+const UNWRITTEN: &str = "cannot write predictions";
+
+/// The file system refused the prediction file.
+pub(super) fn unwritten(error: std::io::Error) -> Error {
+    Error::internal(format!("{UNWRITTEN}: {error}{}", hint(&error)))
 }
 
-/// What to do about an error of the file system below the Parquet writer.
-fn parquet_hint(error: &ParquetError) -> &'static str {
-    match error {
-        ParquetError::External(source) => source.downcast_ref().map_or("", atomic::hint),
+/// The writer of the prediction file refused.
+fn refused(error: ParquetError) -> Error {
+    let hint = match &error {
+        ParquetError::External(source) => source.downcast_ref().map_or("", hint),
         _ => "",
-    }
+    };
+    Error::internal(format!("{UNWRITTEN}: {error}{hint}"))
 }
+
+const NO_THREAD: &str = "cannot start a thread";
 
 /// Members ready to be applied, with one-thread pools so that a member's
 /// numbers do not depend on the number of threads.
@@ -75,16 +60,17 @@ impl Applier {
         network: &Network,
         scaling: &FeatureScaling,
         members: &[Member],
-    ) -> Result<Self, ApplyError> {
+    ) -> Result<Self> {
         let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
         let count = if compute.is_cpu() { threads.max(1) } else { 1 };
         let pools = (0..count)
             .map(|_| rayon::ThreadPoolBuilder::new().num_threads(1).build())
             .collect::<Result<_, _>>()
-            .map_err(|e| ApplyError::Thread(e.to_string()))?;
+            .at(Kind::Internal, NO_THREAD)?;
         Ok(Self {
             predictor: compute
-                .guard(|| Predictor::new(compute, network, &scaling.inputs(), &rows))?,
+                .guard(|| Predictor::new(compute, network, &scaling.inputs(), &rows))
+                .of(Kind::Internal)?,
             compute: compute.clone(),
             columns: network.config().columns(),
             normalisations: members.iter().map(|m| m.about.normalisation).collect(),
@@ -99,7 +85,7 @@ impl Applier {
 
     /// normalisation * exp(output) of every member: features `[n, D]` give
     /// pieces of consecutive rows, each `[E, rows of the piece]`.
-    fn ratios(&self, features: &[f32]) -> Result<Vec<Vec<f64>>, ApplyError> {
+    fn ratios(&self, features: &[f32]) -> Result<Vec<Vec<f64>>> {
         let rows = features.len() / self.columns;
         let piece = rows
             .div_ceil(self.pools.len())
@@ -124,10 +110,8 @@ impl Applier {
             handles
                 .into_iter()
                 .map(|handle| {
-                    let result = handle
-                        .join()
-                        .map_err(|_| ApplyError::Thread("a thread panicked".to_owned()))?;
-                    Ok(result?)
+                    let died = |_| Error::internal("a thread panicked").at(NO_THREAD);
+                    handle.join().map_err(died)?.of(Kind::Internal)
                 })
                 .collect()
         })
@@ -135,11 +119,11 @@ impl Applier {
 
     /// Calls `take(first row, member ratios of the row)` for every row, in order.
     /// `features`: as they were read, `[N, D]`.
-    pub(crate) fn for_each<E: From<ApplyError>>(
+    pub(crate) fn for_each(
         &self,
         features: &[f32],
-        mut take: impl FnMut(usize, &[f64]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut take: impl FnMut(usize, &[f64]) -> Result<()>,
+    ) -> Result<()> {
         let members = self.normalisations.len();
         let mut ratios = vec![0.0; members];
         let mut row = 0;
@@ -291,7 +275,7 @@ impl<W: Write + Send> PredictionWriter<W> {
         regions: &[String],
         members: &[Member],
         has_nulls: bool,
-    ) -> Result<Self, ApplyError> {
+    ) -> Result<Self> {
         let names = table.ids.names();
         let id = |c: &IdColumn| {
             let kind = if c.signed {
@@ -314,12 +298,13 @@ impl<W: Write + Send> PredictionWriter<W> {
         fields.extend(members.iter().map(member));
         let schema = Arc::new(Schema::new(fields));
         let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
+            .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).map_err(refused)?))
             .set_dictionary_enabled(false)
             .set_max_row_group_row_count(Some(ROW_GROUP))
             .build();
+        let writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties));
         Ok(Self {
-            writer: ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))?,
+            writer: writer.map_err(refused)?,
             schema,
             regions: regions.len(),
             ids: names,
@@ -332,7 +317,7 @@ impl<W: Write + Send> PredictionWriter<W> {
     }
 
     /// Appends an event without a prediction, to a writer that can have such.
-    pub(super) fn push_null(&mut self, table: &EventTable, row: usize) -> Result<(), ApplyError> {
+    pub(super) fn push_null(&mut self, table: &EventTable, row: usize) -> Result<()> {
         let event = Predicted {
             nominal: 0.0,
             spread: 0.0,
@@ -348,7 +333,7 @@ impl<W: Write + Send> PredictionWriter<W> {
         row: usize,
         event: Predicted,
         member_values: impl Iterator<Item = f64>,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<()> {
         self.append(table, row, event, member_values, true)
     }
 
@@ -359,7 +344,7 @@ impl<W: Write + Send> PredictionWriter<W> {
         event: Predicted,
         member_values: impl Iterator<Item = f64>,
         is_predicted: bool,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<()> {
         if let Some(predicted) = &mut self.predicted {
             predicted.push(is_predicted);
         }
@@ -381,7 +366,7 @@ impl<W: Write + Send> PredictionWriter<W> {
         Ok(())
     }
 
-    fn flush(&mut self) -> Result<(), ApplyError> {
+    fn flush(&mut self) -> Result<()> {
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for column in &mut self.ids {
             let bits = std::mem::take(&mut column.bits);
@@ -403,20 +388,22 @@ impl<W: Write + Send> PredictionWriter<W> {
         let nulls = predicted.map(NullBuffer::from);
         for column in &mut self.numbers {
             let values = std::mem::take(column).into();
-            arrays.push(Arc::new(Float64Array::try_new(values, nulls.clone())?));
+            let array = Float64Array::try_new(values, nulls.clone());
+            arrays.push(Arc::new(array.at(Kind::Internal, UNWRITTEN)?));
         }
         for column in &mut self.members {
             let values = std::mem::take(column).into();
-            arrays.push(Arc::new(Float32Array::try_new(values, nulls.clone())?));
+            let array = Float32Array::try_new(values, nulls.clone());
+            arrays.push(Arc::new(array.at(Kind::Internal, UNWRITTEN)?));
         }
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays)?;
-        self.writer.write(&batch)?;
-        Ok(())
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), arrays);
+        let batch = batch.at(Kind::Internal, UNWRITTEN)?;
+        self.writer.write(&batch).map_err(refused)
     }
 
-    pub(super) fn finish(mut self) -> Result<(), ApplyError> {
+    pub(super) fn finish(mut self) -> Result<()> {
         self.flush()?;
-        self.writer.close()?;
+        self.writer.close().map_err(refused)?;
         Ok(())
     }
 }

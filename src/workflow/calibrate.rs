@@ -2,9 +2,10 @@
 
 use super::campaign::open_devices;
 use super::comparison::check_quadrants;
-use super::pipeline::{RunError, RunOptions, plan, threads};
+use super::pipeline::{RunOptions, plan, threads};
 use super::planned::Planned;
 use crate::batch::{Block, blocks};
+use crate::error::Result;
 use crate::settings::Experiment;
 use crate::training::{
     List, Member, MemoryModel, Observer, Resources, block_size, steps_per_epoch, train_local,
@@ -78,15 +79,12 @@ impl Observer for Clock {
 
 /// Reads every ensemble, checks it, and trains one of each family for a second.
 /// `visit` gets each plan.
-///
-/// # Errors
-/// [`RunError`] if a configuration does not fit its data or device.
 pub(crate) fn estimate(
     experiment: &Experiment,
     options: &RunOptions,
     measure: bool,
     visit: &mut dyn FnMut(&Planned),
-) -> Result<Estimate, RunError> {
+) -> Result<Estimate> {
     let devices = open_devices(experiment)?;
     let blocks = blocks(experiment);
     let mut rates: Vec<(usize, f64)> = Vec::new();

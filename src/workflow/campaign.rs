@@ -3,16 +3,14 @@
 
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
-use super::interpolation::InterpolationError;
-use super::pipeline::{
-    EnsembleEnd, Prepared, RunError, RunOptions, base_folder, plan, redo_report, threads,
-};
+use super::pipeline::{Prepared, RunOptions, base_folder, plan, redo_report, threads};
 use super::training::train;
 use crate::batch::{Block, blocks};
+use crate::error::{Error, Kind, OnFile, Result};
+use crate::report::EnsembleEnd;
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, DirectoryError, Inputs, Manifest, Progress, RunDirectory, RunLog, State,
-    VersionRecord,
+    DeviceRecord, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
 };
 use crate::settings::{ExecutorKind, Experiment};
 use crate::training::{Interrupt, Unit};
@@ -40,12 +38,12 @@ pub(crate) struct Ended {
 /// Trains what is missing, applies the ensembles and writes the result.
 ///
 /// # Errors
-/// [`RunError`]; members finished before it are kept, and running again goes on.
+/// Members finished before it are kept, and running again goes on.
 pub(crate) fn run(
     experiment: &Experiment,
     options: &RunOptions,
     interrupt: &Interrupt,
-) -> Result<Ended, RunError> {
+) -> Result<Ended> {
     let started = Instant::now();
     let notes = RefCell::new(Vec::new());
     let voice = Progress::lines(options.quiet);
@@ -54,7 +52,9 @@ pub(crate) fn run(
         voice.say(text);
     };
     if options.only.is_some() && experiment.common().executor.kind != ExecutorKind::Local {
-        return Err(RunError::OnlyLocal);
+        return Err(Error::usage(
+            "--only trains in this process; leave it out, or use --executor local",
+        ));
     }
     let devices = match open_devices(experiment) {
         // a login node need not have what the nodes have
@@ -72,7 +72,9 @@ pub(crate) fn run(
         let there = members.max().unwrap_or(0).saturating_sub(1);
         if *range.end() > there {
             let (first, last) = range.clone().into_inner();
-            return Err(RunError::NoMember { first, last, there });
+            return Err(Error::usage(format!(
+                "--only {first}-{last}: the last member is {there}"
+            )));
         }
     }
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
@@ -147,17 +149,12 @@ pub(crate) fn run(
 
 /// Draws the reports of all ensembles of a matrix anew, and their page, tables and
 /// comparison: from members and metrics, without events.
-///
-/// # Errors
-/// [`RunError::Ensemble`] if one of them is not complete or cannot be read.
-pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended, RunError> {
+pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended> {
     let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
         let name = &spec.name;
-        let end = redo_report(directory.path()).map_err(|error| RunError::Ensemble {
-            name: name.clone(),
-            error: Box::new(error),
-        })?;
+        let end = redo_report(directory.path());
+        let end = end.map_err(|e| e.at(format!("ensemble {name}")))?;
         ensembles.push(EnsembleEnd {
             name: name.clone(),
             ..end
@@ -180,7 +177,7 @@ pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Resul
 }
 
 /// Opens all devices of an experiment.
-pub(super) fn open_devices(experiment: &Experiment) -> Result<Vec<Compute>, RunError> {
+pub(super) fn open_devices(experiment: &Experiment) -> Result<Vec<Compute>> {
     let config = &experiment.common().device;
     let open = |name| Compute::open(name).map(|compute| compute.with_kernels(config.kernels));
     Ok(config.names().map(open).collect::<Result<_, _>>()?)
@@ -208,7 +205,7 @@ impl<'a> Campaign<'a> {
         interrupt: &'a Interrupt,
         devices: Vec<Compute>,
         say: &dyn Fn(&str),
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self> {
         let all: Vec<usize> = (0..experiment.ensembles.len()).collect();
         let campaign = Self::of(experiment, &all, options, interrupt, devices, say)?;
         // nothing of an earlier configuration is changed before all of it holds
@@ -230,17 +227,11 @@ impl<'a> Campaign<'a> {
         interrupt: &'a Interrupt,
         devices: Vec<Compute>,
         say: &dyn Fn(&str),
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self> {
         let silent = |_: &str| {};
-        let of = |name: &str, error: RunError| -> RunError {
-            if experiment.is_matrix {
-                RunError::Ensemble {
-                    name: name.to_owned(),
-                    error: Box::new(error),
-                }
-            } else {
-                error
-            }
+        let of = |name: &str, error: Error| match experiment.is_matrix {
+            true => error.at(format!("ensemble {name}")),
+            false => error,
         };
         let mut root = None;
         if experiment.is_matrix {
@@ -256,8 +247,8 @@ impl<'a> Campaign<'a> {
         for place in wanted.iter().copied() {
             let spec = &experiment.ensembles[place];
             if interrupt.is_raised() && !list.is_empty() {
-                let by_time = interrupt.is_by_time();
-                return Err(RunError::Interrupted { by_time });
+                let text = "interrupted while the ensembles were checked against their data";
+                return Err(Error::new(interrupt.kind(), text));
             }
             let quiet: &dyn Fn(&str) = if experiment.is_matrix { &silent } else { say };
             let path = match &root {
@@ -297,7 +288,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Writes the page of all ensembles; that of a measurement is another one.
-    fn write_page(&self, ended: &Ended) -> Result<(), RunError> {
+    fn write_page(&self, ended: &Ended) -> Result<()> {
         let page = match self.experiment.measurement {
             Some(_) => self.root.path().join("ensembles.html"),
             None => self.root.report_path(),
@@ -310,8 +301,7 @@ impl<'a> Campaign<'a> {
                 let _ = std::fs::remove_file(path);
             }
         }
-        crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)?;
-        Ok(())
+        crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)
     }
 
     fn ended(&self, ensembles: Vec<EnsembleEnd>) -> Ended {
@@ -333,9 +323,9 @@ impl<'a> Campaign<'a> {
         }
     }
 
-    fn log(&self, notes: Vec<String>) -> Result<RunLog, RunError> {
+    fn log(&self, notes: Vec<String>) -> Result<RunLog> {
         let path = self.root.log_path();
-        let log = RunLog::open(&path).map_err(|source| DirectoryError::Io { path, source })?;
+        let log = RunLog::open(&path).on(&path)?;
         for note in notes {
             log.event("note", json!({ "text": note }));
         }
@@ -353,7 +343,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Writes that the run is under way.
-    fn begin(&self, log: &RunLog) -> Result<(), RunError> {
+    fn begin(&self, log: &RunLog) -> Result<()> {
         for prepared in &self.prepared {
             let mut manifest = self.manifest(prepared);
             let there = |m: &u32| !prepared.missing.contains(m);
@@ -418,14 +408,14 @@ impl<'a> Campaign<'a> {
     }
 
     /// Writes how a matrix ended; an ensemble alone has written it itself.
-    fn close(&self, ended: &Ended, started: Instant) -> Result<(), RunError> {
+    fn close(&self, ended: &Ended, started: Instant) -> Result<()> {
         if !self.experiment.is_matrix {
             return Ok(());
         }
         let mut manifest = self.root_manifest(ended.state);
         manifest.finished = Some(crate::rundir::now());
         manifest.wall_seconds = started.elapsed().as_secs_f64();
-        Ok(self.root.write_manifest(&manifest)?)
+        self.root.write_manifest(&manifest)
     }
 
     /// Members of all ensembles.
@@ -472,7 +462,7 @@ impl<'a> Campaign<'a> {
         prepared: &Prepared,
         bench: Workbench<'_>,
         started: Instant,
-    ) -> Result<EnsembleEnd, RunError> {
+    ) -> Result<EnsembleEnd> {
         let name = &prepared.spec.name;
         let say = |text: &str| {
             if self.experiment.is_matrix {
@@ -502,16 +492,13 @@ impl<'a> Campaign<'a> {
         };
         match prepared.conclude(plan, bench, manifest, started) {
             // the other ensembles do not suffer from it
-            Err(
-                error @ (RunError::TooFewMembers { .. }
-                | RunError::Unbounded { .. }
-                | RunError::Interpolation(
-                    InterpolationError::Plane { .. }
-                    | InterpolationError::Empty { .. }
-                    | InterpolationError::NothingOutside { .. }
-                    | InterpolationError::Lost { .. },
-                )),
-            ) if self.experiment.is_matrix => {
+            Err(error)
+                if self.experiment.is_matrix
+                    && matches!(
+                        error.kind(),
+                        Kind::Partial | Kind::NoResult | Kind::NoSamples
+                    ) =>
+            {
                 say(&format!("error: {error}"));
                 Ok(EnsembleEnd {
                     name: name.clone(),

@@ -6,30 +6,19 @@
 //! statistical error alone.
 
 use super::Workbench;
-use super::apply::{Applier, ApplyError};
+use super::apply::Applier;
 use super::plan::Plan;
 use crate::closure::{Auc, auc};
+use crate::error::{Context, Kind, Result};
 use crate::settings::{Schedule, Split};
 use crate::training::{
     ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, SplitSettings, Streams, Task,
-    TrainError, TrainingSample, TrainingSettings, check_folds, ensemble_word, train_local,
+    TrainingSample, TrainingSettings, check_folds, ensemble_word, train_local,
 };
 use sideband_networks::{Activation, MlpConfig, Network, Objective, OptimizerConfig};
 use std::sync::{Arc, Mutex};
-use thiserror::Error;
 
 const FOLDS: u32 = 5;
-
-/// Why no AUC could be computed.
-#[derive(Debug, Error)]
-pub(crate) enum ClassifierError {
-    /// Training failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// Scoring failed.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-}
 
 struct Quiet<'a>(&'a Interrupt);
 
@@ -56,7 +45,7 @@ pub(super) fn closure_auc(
     name: &str,
     source: &Class<'_>,
     target: &Class<'_>,
-) -> Result<Option<Auc>, ClassifierError> {
+) -> Result<Option<Auc>> {
     let members = plan
         .config
         .report
@@ -142,7 +131,8 @@ pub(super) fn closure_auc(
         resources,
         &ledger,
         &Quiet(bench.interrupt),
-    )?;
+    )
+    .of(Kind::Internal)?;
     let mut trained = trained
         .into_inner()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -177,7 +167,7 @@ pub(super) fn closure_auc(
             let (sum, count) = unseen.fold((0.0, 0), |(sum, n), (_, r)| (sum + r.ln(), n + 1));
             scores[usize::from(row >= source.keys.len())].push((sum / f64::from(count), *weight));
         }
-        Ok::<(), ApplyError>(())
+        Ok(())
     })?;
     Ok(auc(&scores[0], &scores[1]))
 }

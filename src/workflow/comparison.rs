@@ -15,9 +15,9 @@ mod edges;
 mod quadrants;
 
 use super::closure::{Component, Variations, compare};
-use super::pipeline::EnsembleEnd;
 use super::variables::Variable;
 use crate::closure::Histogram;
+use crate::report::EnsembleEnd;
 use crate::results::{
     ComparisonMetrics, ComparisonRow, MethodMetrics, Metrics, MissingError, VariableMetrics,
     YieldMetrics,

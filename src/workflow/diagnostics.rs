@@ -1,8 +1,8 @@
 //! From the events' weights to every number of `metrics.json`.
 
 use super::Workbench;
-use super::apply::{Applier, ApplyError, Combiner, Predicted, training_errors, yields};
-use super::classifier::{Class, ClassifierError, closure_auc};
+use super::apply::{Applier, Combiner, Predicted, training_errors, yields};
+use super::classifier::{Class, closure_auc};
 use super::closure::{Component, Correlations, compare_correlated};
 use super::normalisation::{Normalisation, SharedBins};
 use super::plan::Plan;
@@ -10,6 +10,7 @@ use super::replicas::Replicas;
 use super::support::count;
 use super::variables::Variable;
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary, calibration};
+use crate::error::Result;
 use crate::events::{EventTable, HIDDEN};
 use crate::results::{
     AucPair, LossSummary, METRICS_FORMAT, MemberSummary, Metrics, PlaneMetrics, RegionMetrics,
@@ -230,7 +231,7 @@ impl<'a> Accumulator<'a> {
         failed: &[u32],
         applier: &Applier,
         bench: Workbench<'_>,
-    ) -> Result<Metrics, ClassifierError> {
+    ) -> Result<Metrics> {
         let plan = self.plan;
         let normalisation = self.normalisation();
         let support = Support::of(plan);
@@ -283,7 +284,7 @@ impl<'a> Accumulator<'a> {
     }
 
     /// Nominal weight per unit input weight of every target event.
-    fn target_ratios(&self, applier: &Applier) -> Result<Vec<f64>, ApplyError> {
+    fn target_ratios(&self, applier: &Applier) -> Result<Vec<f64>> {
         let plan = self.plan;
         let table = &plan.target.table;
         let trained = plan.training_region();
@@ -293,7 +294,7 @@ impl<'a> Accumulator<'a> {
             let in_training = table.flags[row] >> trained & 1 == 1;
             let (event, _) = combiner.event(members, table.ids.key(row), in_training);
             ratios.push(event.nominal);
-            Ok::<(), ApplyError>(())
+            Ok(())
         })?;
         Ok(ratios)
     }
@@ -560,7 +561,7 @@ impl<'a> Accumulator<'a> {
         source: &[usize],
         target: &[usize],
         bench: Workbench<'_>,
-    ) -> Result<Option<AucPair>, ClassifierError> {
+    ) -> Result<Option<AucPair>> {
         let plan = self.plan;
         let class = |rows: &[usize], table: &'a EventTable, weights: &[f64]| Class {
             features: rows

@@ -1,15 +1,15 @@
 //! One sample of events, opened and read as the configuration says.
 
-use super::plan::{PlanError, region_index, settings};
+use super::plan::{region_index, settings};
+use crate::error::{Error, Result};
 use crate::events::{
-    BUILTINS, Category, DataError, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED,
-    Hidden, IdSpec, Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest,
-    StreamOptions,
+    BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
+    Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
 };
 use crate::settings::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
 use crate::training::{ClassSource, Streams, is_streamed};
 use sideband_numerics::expression::written;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -108,9 +108,6 @@ pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
 impl Sample {
     /// Opens, checks and reads a sample: its role, and where the configuration has it;
     /// what may be looked at, and whose events they are.
-    ///
-    /// # Errors
-    /// [`PlanError`] that names the key and what is wrong with the data.
     pub(crate) fn load(
         (role, place): (&'static str, &str),
         config: &Config,
@@ -118,20 +115,14 @@ impl Sample {
         wanted: &Wanted,
         base: &Path,
         (blinding, whose): (&Blinding, SampleRole),
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self> {
         let data = |key: &str| {
             let key = format!("{place}.{key}");
-            move |source| PlanError::data(key, source)
+            move |e: Error| e.at_key(key)
         };
         let dataset = Dataset::open(&sample.path.to_list(), base).map_err(data("path"))?;
-        let definitions: BTreeMap<String, String> = config
-            .data
-            .define
-            .iter()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        let resolver = Resolver::new(dataset.columns(), &definitions)
-            .map_err(|e| PlanError::data("data.define".to_owned(), e))?;
+        let resolver = Resolver::new(dataset.columns(), &config.data.define);
+        let resolver = resolver.map_err(|e| e.at_key("data.define"))?;
         let compile = |key: String, text: &str| {
             resolver.compile(text).map_err(|e| {
                 // a common expression fails for one of the samples
@@ -141,7 +132,7 @@ impl Sample {
                 } else {
                     &format!(" (in {place})")
                 };
-                PlanError::data(key.clone() + place, e)
+                e.at_key(key.clone() + place)
             })
         };
         let mut regions = Vec::with_capacity(config.regions.len());
@@ -196,13 +187,11 @@ impl Sample {
             };
             let compiled = compile(key, text)?;
             if !wanted.columns_are_keys && name != text.trim() && resolver.knows(name) {
-                return Err(PlanError::Interpolation {
-                    key: "report.variables".to_owned(),
-                    reason: format!(
-                        "`{name}` is the name of a column or definition in {place} and here of \
-                         `{text}`; give the distribution another name"
-                    ),
-                });
+                let reason = format!(
+                    "`{name}` is the name of a column or definition in {place} and here of \
+                     `{text}`; give the distribution another name"
+                );
+                return Err(Error::config_at("report.variables", reason));
             }
             request.columns.push((name.clone(), compiled));
         }
@@ -229,7 +218,7 @@ impl Sample {
         let names = BUILTINS.iter().map(|builtin| builtin.name);
         let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
         let stored = names.filter(is_stored).collect();
-        let failed = |e| PlanError::data(place.to_owned(), e);
+        let failed = |e: Error| e.at_key(place);
         let mut files = dataset.digest().map_err(data("path"))?;
         if whose == SampleRole::Data && blinding.is_closed() {
             files.iter_mut().for_each(|file| file.rows = None);
@@ -244,10 +233,12 @@ impl Sample {
         };
         let losses = losses(place, config, &table, rest.as_ref());
         if let Some(loss) = losses.beyond(config.data.max_loss) {
-            return Err(PlanError::Lost {
-                what: losses.sentence(loss),
-                limit: config.data.max_loss,
-            });
+            return Err(Error::data(format!(
+                "{} That is more than data.max_loss = {}: mend the files, select such rows away, \
+                 or raise data.max_loss",
+                losses.sentence(loss),
+                config.data.max_loss
+            )));
         }
         Ok(Self {
             role,
@@ -396,12 +387,10 @@ pub(super) fn count(
     sample: &SampleConfig,
     base: &Path,
     texts: &[&str],
-) -> Result<u64, PlanError> {
-    let wrong = |e| PlanError::data("data.target".to_owned(), e);
+) -> Result<u64> {
+    let wrong = |e: Error| e.at_key("data.target");
     let dataset = Dataset::open(&sample.path.to_list(), base).map_err(wrong)?;
-    let definitions = config.data.define.iter();
-    let definitions = definitions.map(|(k, v)| (k.clone(), v.clone())).collect();
-    let resolver = Resolver::new(dataset.columns(), &definitions).map_err(wrong)?;
+    let resolver = Resolver::new(dataset.columns(), &config.data.define).map_err(wrong)?;
     let texts = sample
         .selection
         .as_deref()
@@ -418,13 +407,9 @@ pub(super) fn count(
 }
 
 /// Whether the files of a sample have a column.
-pub(super) fn has_column(
-    sample: &SampleConfig,
-    base: &Path,
-    name: &str,
-) -> Result<bool, PlanError> {
-    let dataset = Dataset::open(&sample.path.to_list(), base)
-        .map_err(|e| PlanError::data("data.target.path".to_owned(), e))?;
+pub(super) fn has_column(sample: &SampleConfig, base: &Path, name: &str) -> Result<bool> {
+    let dataset =
+        Dataset::open(&sample.path.to_list(), base).map_err(|e| e.at_key("data.target.path"))?;
     Ok(dataset.columns().iter().any(|c| c.name == name))
 }
 
@@ -435,7 +420,7 @@ fn draw(
     request: ScanRequest,
     config: &Config,
     stream: &StreamConfig,
-) -> Result<(EventTable, Rest), DataError> {
+) -> Result<(EventTable, Rest)> {
     let share = (stream.sample as f64 / dataset.rows().max(1) as f64).min(1.0);
     let region = region_index(config, &config.training.region);
     let settings = settings(config, request.features.len());

@@ -1,25 +1,26 @@
 //! Runs that grow: more members, and the members of other runs.
 
 use super::campaign::{Ended, run};
-use super::pipeline::{RunError, RunOptions};
-use crate::rundir::{DirectoryError, RunDirectory, State};
+use super::pipeline::RunOptions;
+use crate::error::{Error, OnFile, Result};
+use crate::rundir::{RunDirectory, State};
 use crate::settings::{EnsembleSpec, Experiment};
-use crate::training::{Interrupt, Member, MemberFile, TrainError};
+use crate::training::{Interrupt, Member, MemberFile};
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 /// Adds members to a run and brings it to its result; those that are there stay
 /// as they are. The run keeps its configuration until the new one holds. An
 /// extension that has no result yet may be taken back.
 ///
 /// # Errors
-/// [`RunError::Shrink`] if the number is smaller than that of the result that is
-/// there; else as [`run`].
+/// The number is smaller than that of the result that is there; else as [`run`].
 pub(crate) fn extend(
     root: &RunDirectory,
     members: u32,
     options: &RunOptions,
     interrupt: &Interrupt,
-) -> Result<Ended, RunError> {
+) -> Result<Ended> {
     let old = root.experiment()?;
     for (spec, directory) in old.ensembles.iter().zip(root.ensembles(&old)) {
         let there = spec.config.ensemble.members;
@@ -28,10 +29,9 @@ pub(crate) fn extend(
             .is_some_and(|m| matches!(m.state, State::Complete | State::Partial));
         // as many as there are: it was stopped before, and goes on
         if members < there && (has_result || directory.count_members(members) < members.into()) {
-            return Err(RunError::Shrink {
-                there,
-                asked: members,
-            });
+            return Err(Error::usage(format!(
+                "the run has {there} members already, --members {members} would take some away"
+            )));
         }
     }
     run(&old.with_members(members)?, options, interrupt)
@@ -54,9 +54,8 @@ pub(crate) struct Merged {
 /// before the first is copied, and all are copied before the first is in its place.
 ///
 /// # Errors
-/// [`RunError::Merge`] if another is not of the same plan or data; nothing of any
-/// is taken over then.
-pub(crate) fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged, RunError> {
+/// Another is not of the same plan or data; nothing of any is taken over then.
+pub(crate) fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merged> {
     let experiment = root.experiment()?;
     root.check_links()?;
     let mut merged = Merged::default();
@@ -78,7 +77,7 @@ pub(crate) fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merg
                 // another of the others has it as well
                 Err(_) if taken.contains(&place) => {}
                 Err(_) => {
-                    staged.push(member.stage(&place).map_err(TrainError::from)?);
+                    staged.push(member.stage(&place)?);
                     taken.insert(place);
                     merged.taken += 1;
                 }
@@ -87,8 +86,7 @@ pub(crate) fn merge(root: &RunDirectory, others: &[RunDirectory]) -> Result<Merg
     }
     for file in staged {
         let path = file.path().to_owned();
-        file.commit()
-            .map_err(|source| DirectoryError::Io { path, source })?;
+        file.commit().on(path)?;
     }
     for (spec, own) in experiment.ensembles.iter().zip(root.ensembles(&experiment)) {
         let members = spec.config.ensemble.members;
@@ -106,17 +104,20 @@ struct Pair {
     model: Option<MemberFile>,
 }
 
+/// Runs that have nothing in common.
+fn cannot_merge(other: &RunDirectory, reason: impl Display) -> Error {
+    let path = other.path().display();
+    Error::data(format!("{path} cannot be merged: {reason}"))
+}
+
 impl Pair {
-    fn refuse(&self, reason: String) -> RunError {
-        RunError::Merge {
-            path: self.from.path().to_owned(),
-            reason,
-        }
+    fn refuse(&self, reason: impl Display) -> Error {
+        cannot_merge(&self.from, reason)
     }
 
     /// Whether both are of the same plan and the same data.
-    fn check(&self) -> Result<(), RunError> {
-        let refuse = |e: DirectoryError| self.refuse(e.to_string());
+    fn check(&self) -> Result<()> {
+        let refuse = |e: Error| self.refuse(e);
         self.from
             .compare_config(&self.spec.config)
             .map_err(refuse)?;
@@ -137,7 +138,7 @@ impl Pair {
     }
 
     /// An intact member of the other run.
-    fn member(&self, number: u32) -> Result<Option<Member>, RunError> {
+    fn member(&self, number: u32) -> Result<Option<Member>> {
         let path = self.from.member(number);
         let Ok(member) = Member::read(&path) else {
             return Ok(None);
@@ -165,7 +166,7 @@ fn matching(
     root: &RunDirectory,
     experiment: &Experiment,
     other: &RunDirectory,
-) -> Result<Vec<Pair>, RunError> {
+) -> Result<Vec<Pair>> {
     let theirs = other.experiment()?;
     let mut pairs = Vec::new();
     for (spec, own) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
@@ -185,10 +186,7 @@ fn matching(
         pairs.push(pair);
     }
     if pairs.is_empty() {
-        return Err(RunError::Merge {
-            path: other.path().to_owned(),
-            reason: "it has none of the ensembles".to_owned(),
-        });
+        return Err(cannot_merge(other, "it has none of the ensembles"));
     }
     Ok(pairs)
 }

@@ -35,15 +35,12 @@ struct Workbench<'a> {
 }
 
 pub(crate) use apply::Applier;
-pub(crate) use apply::ApplyError;
 pub(crate) use calibrate::{Estimate, estimate};
 pub(crate) use campaign::{Ended, redo_matrix, run};
 pub(crate) use events::Sample;
 pub(crate) use events::{Wanted, inputs};
 pub(crate) use grow::{extend, merge};
-pub(crate) use interpolation::InterpolationError;
-pub(crate) use pipeline::{EnsembleEnd, RunError, RunOptions, redo_report};
-pub(crate) use plan::PlanError;
+pub(crate) use pipeline::{RunOptions, redo_report};
 pub(crate) use planned::Planned;
-pub(crate) use predict::{PredictError, PredictOptions, predict};
+pub(crate) use predict::{PredictOptions, predict};
 pub(crate) use training::work;

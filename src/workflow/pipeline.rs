@@ -2,126 +2,28 @@
 //! result.
 
 use super::Workbench;
-use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor, yields};
-use super::classifier::ClassifierError;
+use super::apply::{Applier, Combiner, PredictionWriter, column_factor, unwritten, yields};
 use super::comparison::CommonEdges;
 use super::diagnostics::Accumulator;
 use super::events::Sample;
-use super::interpolation::{self, InterpolationError};
-use super::plan::{Plan, PlanError, PlanOptions};
+use super::interpolation;
+use super::plan::{Plan, PlanOptions};
 use super::planned::Planned;
 use super::replicas::Replicas;
-use crate::batch::system::BatchError;
+use crate::error::{Context, Error, Kind, Result};
 use crate::events::{EventTable, PartOrder};
 use crate::files::atomic;
-use crate::report::{self, ReportError};
+use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{
-    DeviceRecord, DirectoryError, Inputs, Manifest, OutputRecord, RunDirectory, State,
-    VersionRecord,
+    DeviceRecord, Inputs, Manifest, OutputRecord, RunDirectory, State, VersionRecord,
 };
-use crate::settings::{Config, ConfigError, EnsembleSpec, Method};
-use crate::training::{Checkpoint, Member, Outcome, StoreError, TrainError, check_folds};
-use sideband_networks::{DeviceError, cpu_kernel};
+use crate::settings::{Config, EnsembleSpec, Method};
+use crate::training::{Checkpoint, Member, Outcome, check_folds};
+use sideband_networks::cpu_kernel;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
-use thiserror::Error;
-
-/// Why a run has no result.
-#[derive(Debug, Error)]
-pub(crate) enum RunError {
-    /// The configuration is wrong.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The device cannot be used.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// The configuration does not fit the data.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// The same, for one ensemble of many.
-    #[error("ensemble {name}: {error}")]
-    Ensemble { name: String, error: Box<RunError> },
-    /// The run directory cannot be used.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// Training failed.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// The ensemble could not be applied.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    /// The closure classifier failed.
-    #[error(transparent)]
-    Classifier(#[from] ClassifierError),
-    /// The interpolation failed.
-    #[error(transparent)]
-    Interpolation(#[from] InterpolationError),
-    /// The report could not be made.
-    #[error(transparent)]
-    Report(#[from] ReportError),
-    /// A batch system did not do its work.
-    #[error(transparent)]
-    Batch(#[from] BatchError),
-    /// There are no such members.
-    #[error("--only {first}-{last}: the last member is {there}")]
-    NoMember {
-        /// The first that was asked for.
-        first: u32,
-        /// The last that was asked for.
-        last: u32,
-        there: u32,
-    },
-    /// A member file that another run has made.
-    #[error(
-        "{path} is of another run or of an earlier program; move it away, or choose another \
-         directory with --out", path = .0.display()
-    )]
-    ForeignMember(PathBuf),
-    /// There is no such block.
-    #[error("there is no block {block}; the run has blocks 0 to {last}")]
-    NoBlock {
-        /// The block that was asked for.
-        block: u32,
-        last: u32,
-    },
-    /// Some members only, where blocks of members are submitted.
-    #[error("--only trains in this process; leave it out, or use --executor local")]
-    OnlyLocal,
-    /// Somebody asked to stop before anything was begun.
-    #[error("interrupted while the ensembles were checked against their data")]
-    Interrupted { by_time: bool },
-    /// Members of one ensemble from devices of several kinds.
-    #[error(
-        "the run is one on {own}, --device {asked} is another kind: members would not be the same"
-    )]
-    MixedDevices { asked: String, own: String },
-    /// An ensemble does not shrink.
-    #[error("the run has {there} members already, --members {asked} would take some away")]
-    Shrink { there: u32, asked: u32 },
-    /// Runs that have nothing in common.
-    #[error("{path} cannot be merged: {reason}", path = path.display())]
-    Merge { path: PathBuf, reason: String },
-    /// Too few members succeeded.
-    #[error(
-        "{usable} of {requested} members succeeded, ensemble.minimum asks for {needed}; \
-         see `failed` in {manifest}. Lower training.learning_rate or set training.gradient_clip"
-    )]
-    TooFewMembers {
-        usable: usize,
-        requested: u32,
-        needed: usize,
-        manifest: String,
-    },
-    /// The loss has no minimum on these weights.
-    #[error(
-        "the loss of {count} of {requested} members fell below zero: negative event weights \
-         dominate somewhere in the inputs' space, where no density ratio exists. \
-         Use coarser inputs, merge samples so that their sum is positive, or drop the weights"
-    )]
-    Unbounded { count: usize, requested: u32 },
-}
 
 /// How a run is done.
 #[derive(Clone, Debug)]
@@ -138,9 +40,6 @@ pub(crate) struct RunOptions {
     /// is no result.
     pub only: Option<std::ops::RangeInclusive<u32>>,
 }
-
-/// What is there of an ensemble when its run ends.
-pub(crate) type EnsembleEnd = crate::report::EnsembleEnd<RunError>;
 
 /// An ensemble whose configuration fits its data, and what of it is there.
 pub(super) struct Prepared {
@@ -162,7 +61,7 @@ pub(super) fn plan(
     spec: &EnsembleSpec,
     options: &RunOptions,
     say: &dyn Fn(&str),
-) -> Result<Planned, RunError> {
+) -> Result<Planned> {
     let config = spec.config.in_run(&options.out);
     let samples = config.data.samples();
     let files = samples.map(|(_, sample)| sample.path.to_list().join(", "));
@@ -191,7 +90,7 @@ impl Prepared {
         plan: Planned,
         path: &Path,
         say: &dyn Fn(&str),
-    ) -> Result<Self, RunError> {
+    ) -> Result<Self> {
         let files = |role: &str| {
             let samples = plan.samples();
             let sample = samples.into_iter().find(|s| s.role == role);
@@ -226,7 +125,7 @@ impl Prepared {
 
     /// Makes the configuration that of the directory, once everything holds. What
     /// an earlier one had more is set aside.
-    pub(super) fn settle(&self, say: &dyn Fn(&str)) -> Result<(), RunError> {
+    pub(super) fn settle(&self, say: &dyn Fn(&str)) -> Result<()> {
         let (directory, config) = (&self.directory, &self.spec.config);
         if !self.has_its_result
             && let Some(mut manifest) = directory.manifest()?
@@ -253,7 +152,7 @@ impl Prepared {
         &self,
         unblind: bool,
         edges: Option<&CommonEdges>,
-    ) -> Result<Option<EnsembleEnd>, RunError> {
+    ) -> Result<Option<EnsembleEnd>> {
         let config = &self.spec.config;
         let Some(earlier) = self.directory.manifest()? else {
             return Ok(None);
@@ -336,7 +235,7 @@ impl Prepared {
         &self,
         mut manifest: Manifest,
         started: Instant,
-    ) -> Result<EnsembleEnd, RunError> {
+    ) -> Result<EnsembleEnd> {
         let there = |m: &u32| self.directory.member(*m).exists();
         manifest.members = (0..self.spec.config.ensemble.members)
             .filter(there)
@@ -356,7 +255,7 @@ impl Prepared {
         bench: Workbench<'_>,
         mut manifest: Manifest,
         started: Instant,
-    ) -> Result<EnsembleEnd, RunError> {
+    ) -> Result<EnsembleEnd> {
         let (say, directory) = (bench.say, &self.directory);
         let samples = plan.samples().into_iter();
         manifest.losses = samples.map(|sample| sample.losses.clone()).collect();
@@ -366,7 +265,7 @@ impl Prepared {
             all.into_iter().partition(|m| m.about.outcome.is_usable());
         manifest.members = usable.iter().map(|m| m.about.member).collect();
         manifest.failed = failed.iter().map(|m| m.about.member).collect();
-        let close = |manifest: &mut Manifest, state: State| -> Result<(), DirectoryError> {
+        let close = |manifest: &mut Manifest, state: State| -> Result<()> {
             manifest.state = state;
             manifest.finished = Some(crate::rundir::now());
             manifest.wall_seconds = started.elapsed().as_secs_f64();
@@ -392,13 +291,15 @@ impl Prepared {
             return Err(error);
         }
         say(&format!("applying {} members", usable.len()));
-        let is_mine = || -> Result<(), DirectoryError> {
+        let is_mine = || -> Result<()> {
             if directory.has_result_of(&self.spec.config)? {
                 return Ok(());
             }
-            Err(DirectoryError::Superseded {
-                path: directory.path().to_owned(),
-            })
+            Err(Error::config(format!(
+                "{} has another configuration since this process began; its result stays, and \
+                 this one is not written: run again with the configuration that is meant",
+                directory.path().display()
+            )))
         };
         is_mine()?;
         let failed_numbers = &manifest.failed;
@@ -408,13 +309,13 @@ impl Prepared {
             }
             Planned::Interpolation(plan) => {
                 match interpolation::predict(plan, bench, &usable, failed_numbers, directory) {
-                    Err(InterpolationError::Interrupted) => {
+                    Err(error) if error.kind() == Kind::Interrupted => {
                         close(&mut manifest, State::Interrupted)?;
                         return Ok(self.ended(State::Interrupted, None));
                     }
                     Err(error) => {
                         close(&mut manifest, State::Partial)?;
-                        return Err(error.into());
+                        return Err(error);
                     }
                     Ok(metrics) => metrics,
                 }
@@ -443,7 +344,7 @@ fn record(
     manifest: &mut Manifest,
     earlier: &BTreeMap<String, OutputRecord>,
     drawn: &BTreeSet<String>,
-) -> Result<(), DirectoryError> {
+) -> Result<()> {
     manifest.outputs = directory.outputs()?;
     let is_of_it = |name: &String| !name.starts_with("plots/") || drawn.contains(name);
     manifest.outputs.retain(|name, _| is_of_it(name));
@@ -452,22 +353,19 @@ fn record(
 }
 
 /// Draws the report of an ensemble anew from its members and metrics.
-///
-/// # Errors
-/// [`RunError`] if it is not complete or cannot be read.
-pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
+pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;
     let config = directory.config()?;
     let mut manifest = directory
         .manifest()?
         .filter(|m| matches!(m.state, State::Complete | State::Partial))
-        .ok_or_else(|| ReportError::Unfinished("it is not finished".to_owned()))?;
+        .ok_or_else(|| report::unfinished("it is not finished"))?;
     // what is not drawn here has to be as it was written
     let damaged = directory.damaged_output(&manifest, |name| !is_drawn(name));
     if let Some(name) = damaged {
         let text = format!("{name} is not as it was written");
-        return Err(ReportError::Unfinished(text).into());
+        return Err(report::unfinished(&text));
     }
     let metrics = report::read_metrics(&directory)?;
     let members = manifest
@@ -475,8 +373,7 @@ pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd, RunError> {
         .iter()
         .chain(&manifest.failed)
         .map(|m| Member::read(&directory.member(*m)))
-        .collect::<Result<Vec<_>, StoreError>>()
-        .map_err(TrainError::from)?;
+        .collect::<Result<Vec<_>>>()?;
     let drawn = report::write(&directory, &config, &manifest, &metrics, &members)?;
     let earlier = manifest.outputs.clone();
     if !earlier.is_empty() {
@@ -540,7 +437,7 @@ fn find_members(
     directory: &RunDirectory,
     plan: &Planned,
     say: &dyn Fn(&str),
-) -> Result<Vec<Member>, RunError> {
+) -> Result<Vec<Member>> {
     let mut members = Vec::new();
     for number in 0..plan.config().ensemble.members {
         let path = directory.member(number);
@@ -563,7 +460,11 @@ fn find_members(
             && about.network == plan.settings().network
             && about.features.is_same(plan.scaling());
         if !fits {
-            return Err(RunError::ForeignMember(path));
+            return Err(Error::data(format!(
+                "{} is of another run or of an earlier program; move it away, or choose another \
+                 directory with --out",
+                path.display()
+            )));
         }
         members.push(member);
     }
@@ -596,7 +497,7 @@ fn enough(
     usable: &[Member],
     failed: &[Member],
     directory: &RunDirectory,
-) -> Result<(), RunError> {
+) -> Result<()> {
     let requested = plan.config().ensemble.members;
     let needed = (plan.config().ensemble.minimum * f64::from(requested)).ceil() as usize;
     let unbounded = failed
@@ -611,17 +512,20 @@ fn enough(
         return Ok(());
     }
     if unbounded * 2 > failed.len() {
-        return Err(RunError::Unbounded {
-            count: unbounded,
-            requested,
-        });
+        let text = format!(
+            "the loss of {unbounded} of {requested} members fell below zero: negative event \
+             weights dominate somewhere in the inputs' space, where no density ratio exists. Use \
+             coarser inputs, merge samples so that their sum is positive, or drop the weights"
+        );
+        return Err(Error::new(Kind::NoResult, text));
     }
-    Err(RunError::TooFewMembers {
-        usable: usable.len(),
-        requested,
-        needed,
-        manifest: directory.manifest_path().display().to_string(),
-    })
+    let text = format!(
+        "{} of {requested} members succeeded, ensemble.minimum asks for {needed}; see `failed` in \
+         {}. Lower training.learning_rate or set training.gradient_clip",
+        usable.len(),
+        directory.manifest_path().display()
+    );
+    Err(Error::new(Kind::Partial, text))
 }
 
 fn predict_and_measure(
@@ -630,7 +534,7 @@ fn predict_and_measure(
     members: &[Member],
     failed: &[u32],
     directory: &RunDirectory,
-) -> Result<Metrics, RunError> {
+) -> Result<Metrics> {
     let network = plan.network();
     let applier = Applier::new(
         bench.compute,
@@ -659,7 +563,7 @@ fn predict_and_measure(
         let weights: Vec<f64> = ratios.iter().map(|r| r * weight).collect();
         let (event, values) = combiner.event(&weights, key, in_training);
         accumulator.push(event, values, raw);
-        Ok::<(), ApplyError>(())
+        Ok(())
     })?;
     let predictor = PredictionFile {
         plan,
@@ -678,7 +582,7 @@ fn predict_and_measure(
             &directory.predictions().join("target.parquet"),
         )?;
     }
-    Ok(accumulator.metrics(members, failed, &applier, bench)?)
+    accumulator.metrics(members, failed, &applier, bench)
 }
 
 /// What makes a prediction file.
@@ -691,17 +595,18 @@ struct PredictionFile<'a> {
 
 impl PredictionFile<'_> {
     /// Predicts every event of a sample, wherever it is.
-    fn write(&self, sample: &Sample, path: &Path) -> Result<(), ApplyError> {
+    fn write(&self, sample: &Sample, path: &Path) -> Result<()> {
         let regions: Vec<String> = self.plan.config.regions.keys().cloned().collect();
-        atomic::write_with(path, |file| {
+        atomic::write_with(path, unwritten, |file| {
             let mut writer =
                 PredictionWriter::new(file, &sample.table, &regions, self.members, false)?;
             match &sample.rest {
                 None => self.append(&mut writer, &sample.table)?,
                 Some(rest) => {
                     let order = PartOrder::files();
-                    for chunk in rest.dataset.stream(&rest.all, &order, rest.options)? {
-                        self.append(&mut writer, &chunk?)?;
+                    let chunks = rest.dataset.stream(&rest.all, &order, rest.options);
+                    for chunk in chunks.of(Kind::Internal)? {
+                        self.append(&mut writer, &chunk.of(Kind::Internal)?)?;
                     }
                 }
             }
@@ -713,7 +618,7 @@ impl PredictionFile<'_> {
         &self,
         writer: &mut PredictionWriter<W>,
         table: &EventTable,
-    ) -> Result<(), ApplyError> {
+    ) -> Result<()> {
         let config = &self.plan.config;
         let (trained, yields) = (self.plan.training_region(), yields(self.plan));
         let mut combiner = Combiner::new(self.replicas, config.ensemble.combine);

@@ -3,7 +3,8 @@
 
 use super::events::{FeatureValues, Sample, Wanted, inputs};
 use super::variables::{self, Variable};
-use crate::events::{DataError, Loss, LossKind, memory};
+use crate::error::{Error, Result};
+use crate::events::{Loss, LossKind, memory};
 use crate::settings::{Blinding, Config, Method, SampleRole};
 use crate::training::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task, TrainingSample,
@@ -12,148 +13,30 @@ use crate::training::{
 use sideband_networks::{MlpConfig, Network};
 use std::path::Path;
 use std::sync::Arc;
-use thiserror::Error;
 
-/// Why a configuration does not fit its data.
-#[derive(Debug, Error)]
-pub(crate) enum PlanError {
-    /// A file, column or expression.
-    #[error("`{key}`: {source}")]
-    Data {
-        key: String,
-        source: Box<DataError>,
-        /// Whether the configuration is at fault and not the file.
-        is_config: bool,
-    },
-    /// A selection that keeps nothing.
-    #[error(
-        "`{key}`: no event of the {role} is selected (of {read} rows in {files}); \
-         widen the selection or check the files"
-    )]
-    EmptySelection {
-        key: String,
-        role: &'static str,
-        read: u64,
-        files: String,
-    },
-    /// More events are missing somewhere than is allowed.
-    #[error(
-        "{what} That is more than data.max_loss = {limit}: mend the files, select such rows away, \
-         or raise data.max_loss"
-    )]
-    Lost {
-        /// The loss, with sample, key, count, share and first row.
-        what: String,
-        limit: f64,
-    },
-    /// A class whose weights do not add up to something positive.
-    #[error(
-        "`data.{role}.weight`: the weights in the training region add up to {sum}; \
-         a density needs a positive sum"
-    )]
-    NoWeight { role: &'static str, sum: f64 },
-    /// A feature that tells nothing.
-    #[error(
-        "`features.inputs`: `{name}` is {value} for all {events} events of the training region; \
-         remove it or widen the region"
-    )]
-    ConstantFeature {
-        name: String,
-        value: f64,
-        events: usize,
-    },
-    /// A feature that has one value in one of the samples.
-    #[error(
-        "`{key}`: `{name}` is {value} for all {events} events of data.{role} in the training \
-         region and has other values in the other sample: the classes are told apart by it, and \
-         no ratio exists. Remove it, or check the files of data.{role}"
-    )]
-    ConstantInClass {
-        key: &'static str,
-        name: String,
-        value: f64,
-        role: &'static str,
-        /// Events of the sample in the training region.
-        events: usize,
-    },
-    /// A feature that 32-bit numbers do not hold.
-    #[error(
-        "`{key}`: `{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit \
-         numbers cannot hold: {what}. Write {hint} in its place"
-    )]
-    Coarse {
-        key: &'static str,
-        name: String,
-        /// Its standard deviation in the training region.
-        scale: f64,
-        mean: f64,
-        what: String,
-        hint: String,
-    },
-    /// A blind region that reaches into the training region.
-    #[error(
-        "`regions.{blind}`: {events} are in this blind region and in the training \
-         region `{training}`; without their target events nothing can be learned there. \
-         Exclude the blind region from the training region's selection"
-    )]
-    BlindOverlap {
-        blind: String,
-        training: String,
-        /// What is in both; no number of target events.
-        events: String,
-    },
-    /// A distribution that cannot be binned.
-    #[error("`{key}`: `{name}` cannot be binned: {reason}")]
-    Variable {
-        key: &'static str,
-        name: String,
-        /// What is wrong, and what to change.
-        reason: String,
-    },
-    /// What an interpolation cannot do with its plane or its events, and names with two
-    /// meanings.
-    #[error("`{key}`: {reason}")]
-    Interpolation {
-        key: String,
-        /// What is wrong, and what to change.
-        reason: String,
-    },
-    /// More rows than the program addresses.
-    #[error("{0} events in the training region; at most 2147483647 are supported")]
-    TooMany(usize),
+/// A class whose weights do not add up to something positive.
+pub(super) fn no_weight(role: &str, sum: f64) -> Error {
+    Error::data(format!(
+        "`data.{role}.weight`: the weights in the training region add up to {sum}; a density needs \
+         a positive sum"
+    ))
 }
 
-impl PlanError {
-    pub(crate) fn data(key: String, source: DataError) -> Self {
-        let is_config = matches!(
-            source,
-            DataError::Expression { .. }
-                | DataError::Cycle { .. }
-                | DataError::TooDeep { .. }
-                | DataError::Ambiguous { .. }
-                | DataError::BadName { .. }
-                | DataError::BadPattern { .. }
-        );
-        Self::Data {
-            key,
-            source: Box::new(source),
-            is_config,
-        }
-    }
+/// A blind region that reaches into the training region; `events` are in both, no number
+/// of target events.
+pub(super) fn blind_overlap(blind: &str, training: &str, events: &str) -> Error {
+    Error::config(format!(
+        "`regions.{blind}`: {events} are in this blind region and in the training region \
+         `{training}`; without their target events nothing can be learned there. Exclude the \
+         blind region from the training region's selection"
+    ))
+}
 
-    /// Whether the configuration is at fault and not the files.
-    #[must_use]
-    pub(crate) fn is_config(&self) -> bool {
-        matches!(
-            self,
-            Self::Data {
-                is_config: true,
-                ..
-            } | Self::Variable { .. }
-                | Self::BlindOverlap { .. }
-                | Self::Interpolation { .. }
-        )
-    }
+/// More rows than the program addresses.
+pub(super) fn too_many(events: usize) -> Error {
+    Error::data(format!(
+        "{events} events in the training region; at most 2147483647 are supported"
+    ))
 }
 
 /// How a plan is made.
@@ -191,15 +74,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Reads the data and checks everything that a run needs.
-    ///
-    /// # Errors
-    /// [`PlanError`] with the first thing that does not fit.
     pub(crate) fn new(
         ensemble: &str,
         config: Config,
         base: &Path,
         options: PlanOptions,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self> {
         let inputs = inputs(&config);
         let wanted = Wanted {
             features: inputs.clone(),
@@ -242,7 +122,7 @@ impl Plan {
         for (role, class) in sample.named_classes() {
             let sum: f64 = class.weights.iter().sum();
             if sum <= 0.0 {
-                return Err(PlanError::NoWeight { role, sum });
+                return Err(no_weight(role, sum));
             }
         }
         let stream = match (&config.data.stream, &source.rest, &target.rest) {
@@ -256,10 +136,7 @@ impl Plan {
         if let Some(stream) = &stream {
             for (role, class) in ["source", "target"].into_iter().zip(&stream.classes) {
                 if class.rows == 0 || class.weight <= 0.0 {
-                    return Err(PlanError::NoWeight {
-                        role,
-                        sum: class.weight,
-                    });
+                    return Err(no_weight(role, class.weight));
                 }
             }
         }
@@ -317,9 +194,9 @@ impl Plan {
 }
 
 /// Target events whose key a source event has as well.
-fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>, PlanError> {
+fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>> {
     let keys = source.table.ids.sorted_keys();
-    let keys = keys.map_err(|e| PlanError::data("data.source".to_owned(), e))?;
+    let keys = keys.map_err(|e| e.at_key("data.source"))?;
     let shared = target.table.ids.keys();
     let shared = shared.filter(|key| keys.binary_search(key).is_ok()).count();
     // samples of both are drawn by the same number of a key
@@ -378,13 +255,17 @@ pub(super) fn check_selections(
     config: &Config,
     samples: &[&Sample],
     blinding: &Blinding,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     for sample in samples {
-        let empty = |key: String| PlanError::EmptySelection {
-            key,
-            role: sample.role,
-            read: sample.table.report.rows_read,
-            files: files(sample),
+        let empty = |key: String| {
+            let reason = format!(
+                "no event of the {} is selected (of {} rows in {}); widen the selection or check \
+                 the files",
+                sample.role,
+                sample.table.report.rows_read,
+                files(sample)
+            );
+            Error::data_at(key, reason)
         };
         if sample.table.is_empty() {
             return Err(empty(format!("data.{}.selection", sample.role)));
@@ -400,7 +281,7 @@ pub(super) fn check_selections(
 }
 
 /// A built-in column is computed for both samples, or read from both.
-fn check_builtins(computed: &Sample, stored: &Sample) -> Result<(), PlanError> {
+fn check_builtins(computed: &Sample, stored: &Sample) -> Result<()> {
     let Some(name) = computed.computed.intersection(&stored.stored).next() else {
         return Ok(());
     };
@@ -409,23 +290,18 @@ fn check_builtins(computed: &Sample, stored: &Sample) -> Result<(), PlanError> {
          meanings. Give both samples the column, or neither",
         stored.role, computed.role
     );
-    Err(PlanError::Interpolation {
-        key: format!("data.{}", stored.role),
-        reason,
-    })
+    let key = format!("data.{}", stored.role);
+    Err(Error::config_at(key, reason))
 }
 
 /// Also when unblinded: members must not depend on that.
-fn check_blinding(config: &Config, blinding: &Blinding, source: &Sample) -> Result<(), PlanError> {
+fn check_blinding(config: &Config, blinding: &Blinding, source: &Sample) -> Result<()> {
     let training = region_index(config, &config.training.region);
     for (index, name) in blinding.blind_regions() {
         let [_, events] = source.count(index, training);
         if events > 0 {
-            return Err(PlanError::BlindOverlap {
-                blind: name.to_owned(),
-                training: config.training.region.clone(),
-                events: format!("{events} source events"),
-            });
+            let events = format!("{events} source events");
+            return Err(blind_overlap(name, &config.training.region, &events));
         }
     }
     Ok(())
@@ -455,9 +331,9 @@ pub(super) fn scaling(
     settings: &TrainingSettings,
     streams: Streams,
     samples: &[&Sample],
-) -> Result<FeatureScaling, PlanError> {
+) -> Result<FeatureScaling> {
     let width = inputs.len();
-    let training_rows = |sample: &&Sample| -> Result<Vec<usize>, PlanError> {
+    let training_rows = |sample: &&Sample| -> Result<Vec<usize>> {
         let held_out = |i: usize| {
             config.training.split != crate::settings::Split::Folds
                 && settings
@@ -472,7 +348,7 @@ pub(super) fn scaling(
         .iter()
         .map(training_rows)
         .collect::<Result<_, _>>()?;
-    let events = rows.iter().map(Vec::len).sum();
+    let events: usize = rows.iter().map(Vec::len).sum();
     // each class has the same share of the weight
     let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
         for (sample, rows) in samples.iter().zip(&rows) {
@@ -509,11 +385,11 @@ pub(super) fn scaling(
     for (k, (name, _)) in inputs.iter().enumerate() {
         // also when no event is left: then a fold is empty, said later
         if range[k].0 == range[k].1 {
-            return Err(PlanError::ConstantFeature {
-                name: name.clone(),
-                value: range[k].0,
-                events,
-            });
+            return Err(Error::data(format!(
+                "`features.inputs`: `{name}` is {} for all {events} events of the training region; \
+                 remove it or widen the region",
+                range[k].0
+            )));
         }
         // a category may have no target event: the ratio is small there
         let is_listed = k < config.features.inputs.len();
@@ -522,17 +398,17 @@ pub(super) fn scaling(
                 && (is_listed || sample.role == "source")
                 && let Some(value) = one_of(sample, rows, k)
             {
-                return Err(PlanError::ConstantInClass {
-                    key: if is_listed {
-                        "features.inputs"
-                    } else {
-                        "features.one_hot"
-                    },
-                    name: name.clone(),
-                    value,
-                    role: sample.role,
-                    events: rows.len(),
-                });
+                let key = match is_listed {
+                    true => "features.inputs",
+                    false => "features.one_hot",
+                };
+                let (events, role) = (rows.len(), sample.role);
+                let reason = format!(
+                    "`{name}` is {value} for all {events} events of data.{role} in the training \
+                     region and has other values in the other sample: the classes are told apart \
+                     by it, and no ratio exists. Remove it, or check the files of data.{role}"
+                );
+                return Err(Error::data_at(key, reason));
             }
         }
     }
@@ -563,7 +439,7 @@ fn check_resolution(
     name: &str,
     (mean, scale): (f64, f64),
     rounding: f64,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     let factor = (1.0 / scale) as f32;
     let what = if rounding > COARSE * scale {
         format!("values are rounded by up to {rounding:e}")
@@ -577,29 +453,23 @@ fn check_resolution(
     } else {
         format!("`({name}) / {scale:.3e}`")
     };
-    Err(PlanError::Coarse {
-        key: match config.interpolation {
-            Some(_) => "interpolation.variables",
-            None => "features.inputs",
-        },
-        name: name.to_owned(),
-        scale,
-        mean,
-        what,
-        hint,
-    })
+    let key = match config.interpolation {
+        Some(_) => "interpolation.variables",
+        None => "features.inputs",
+    };
+    let reason = format!(
+        "`{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit numbers cannot \
+         hold: {what}. Write {hint} in its place"
+    );
+    Err(Error::data_at(key, reason))
 }
 
 /// An empty list with room for `length` values.
-fn reserved<T>(length: usize) -> Result<Vec<T>, PlanError> {
-    memory::reserved(length).map_err(|e| PlanError::data("data".to_owned(), e))
+fn reserved<T>(length: usize) -> Result<Vec<T>> {
+    memory::reserved(length).map_err(|e| e.at_key("data"))
 }
 
-fn training_sample(
-    region: usize,
-    source: &Sample,
-    target: &Sample,
-) -> Result<TrainingSample, PlanError> {
+fn training_sample(region: usize, source: &Sample, target: &Sample) -> Result<TrainingSample> {
     let width = source.table.n_features;
     let count = |sample: &Sample| sample.trained(region).count();
     let all = count(source) + count(target);
@@ -616,13 +486,13 @@ fn training_sample(
             class.weights.push(sample.table.weights[row]);
             class.keys.push(sample.table.ids.key(row));
         }
-        Ok::<_, PlanError>(class)
+        Ok::<_, Error>(class)
     };
     let classes = [class_of(source)?, class_of(target)?];
     let [source, target] = classes;
     let events = source.len() + target.len();
     if events > i32::MAX as usize {
-        return Err(PlanError::TooMany(events));
+        return Err(too_many(events));
     }
     Ok(TrainingSample::new(Arc::new(inputs), source, target))
 }

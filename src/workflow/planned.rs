@@ -2,9 +2,10 @@
 
 use super::events::Sample;
 use super::interpolation::InterpolationPlan;
-use super::plan::{Plan, PlanError, PlanOptions, region_index};
+use super::plan::{Plan, PlanOptions, region_index};
 use super::variables::Variable;
 use crate::closure::WeightSummary;
+use crate::error::Result;
 use crate::settings::{Blinding, Config, Method};
 use crate::training::{FeatureScaling, Fold, StreamSource, Streams, Task, TrainingSettings};
 use sideband_networks::Network;
@@ -21,15 +22,12 @@ pub(crate) enum Planned {
 
 impl Planned {
     /// Reads the data and checks everything that a run needs.
-    ///
-    /// # Errors
-    /// [`PlanError`] with the first thing that does not fit.
     pub(crate) fn new(
         ensemble: &str,
         config: Config,
         base: &Path,
         options: PlanOptions,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self> {
         Ok(match config.experiment.method {
             Method::Reweight | Method::Ratio | Method::Measure => {
                 Self::Ratio(Box::new(Plan::new(ensemble, config, base, options)?))

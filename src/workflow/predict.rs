@@ -1,71 +1,43 @@
 //! An ensemble of a run applied to other events.
 
-use super::apply::{Applier, ApplyError, Combiner, PredictionWriter, column_factor};
+use super::apply::{Applier, Combiner, PredictionWriter, column_factor, unwritten};
 use super::events::categories;
 use super::interpolation::in_box;
 use super::pipeline::threads;
-use super::plan::PlanError;
 use super::replicas::Replicas;
 use super::support::count;
+use crate::error::{Error, Kind, Result};
 use crate::events::{
-    Category, DataError, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
-    Resolver, ScanRequest,
+    Category, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing, Resolver,
+    ScanRequest,
 };
-use crate::files::{SinkError, atomic, output};
+use crate::files::{atomic, output};
 use crate::results::Support;
-use crate::rundir::{DirectoryError, Manifest, RunDirectory, State};
-use crate::settings::{Blinding, Config, ConfigError, InterpolationConfig, Method, SampleRole};
-use crate::training::{Member, SplitSettings, StoreError, Streams};
-use sideband_networks::{Compute, DeviceError, Network};
+use crate::rundir::{Manifest, RunDirectory, State};
+use crate::settings::{Blinding, Config, InterpolationConfig, Method, SampleRole};
+use crate::training::{Member, SplitSettings, Streams};
+use sideband_networks::{Compute, Network};
 use sideband_numerics::expression::written;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
-/// Why an ensemble could not be applied to new events.
-#[derive(Debug, Error)]
-pub(crate) enum PredictError {
-    /// The run directory cannot be used.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// Its configuration cannot be read.
-    #[error("the run's config.toml: {0}")]
-    Config(#[from] ConfigError),
-    /// The run has no members yet.
-    #[error("{0} is not finished; run its configuration again first")]
-    Unfinished(PathBuf),
-    /// A member cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The device cannot be used.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// The events do not fit.
-    #[error(transparent)]
-    Data(#[from] PlanError),
-    /// Files of the run's target beside others, where its blind regions are hidden.
-    #[error(
-        "{0} is a file of the run's target, whose events in blind regions are hidden, and others \
-         are none: predict them apart, or give --unblind"
-    )]
-    MixedBlinding(String),
-    /// The file to write is none to be written.
-    #[error(transparent)]
-    Output(#[from] SinkError),
-    /// An id column of the run that the events do not have.
-    #[error(
-        "{file}: no column `{column}`, which names the run's events; give --id COLUMNS, or \
-         --id \"\" to name them by file and row"
-    )]
-    NoId { column: String, file: String },
-    /// No event is selected.
-    #[error("no event of {0} is selected")]
-    Empty(String),
-    /// The ensemble could not be applied.
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    /// The predictions could not be computed or written.
-    #[error("{path}: {source}", path = path.display())]
-    Write { path: PathBuf, source: ApplyError },
+/// The run has no members yet.
+fn unfinished(run: &Path) -> Error {
+    let run = run.display();
+    Error::data(format!(
+        "{run} is not finished; run its configuration again first"
+    ))
+}
+
+/// The events do not fit: a fault of the command line where that has the expression; the
+/// run's own were fine once.
+fn wrong(key: &str) -> impl Fn(Error) -> Error {
+    move |error| {
+        let kind = match error.kind() {
+            Kind::Config if key.starts_with("--") => Kind::Usage,
+            _ => Kind::Data,
+        };
+        error.at_key(key).of(kind)
+    }
 }
 
 /// What is predicted, and where it goes.
@@ -103,35 +75,33 @@ pub(crate) struct Prediction {
 /// The events are taken as ones that no member has seen: every member predicts
 /// each of them. One that lacks an input, or lies outside of what the ensemble was made
 /// for, has a row without a prediction.
-///
-/// # Errors
-/// [`PredictError`]
-pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction, PredictError> {
+pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory
         .manifest()?
         .filter(|m| matches!(m.state, State::Complete | State::Partial))
-        .ok_or_else(|| PredictError::Unfinished(run.to_owned()))?;
+        .ok_or_else(|| unfinished(run))?;
     let members = manifest
         .members
         .iter()
         .map(|m| Member::read(&directory.member(*m)))
         .collect::<Result<Vec<_>, _>>()?;
     if !directory.metrics_path().is_file() {
-        return Err(PredictError::Unfinished(run.to_owned()));
+        return Err(unfinished(run));
     }
     let Some(first) = members.first() else {
-        return Err(PredictError::Unfinished(run.to_owned()));
+        return Err(unfinished(run));
     };
     let about = &first.about;
     let mut table = read_events((&config, &manifest), about, options)?;
     if table.is_empty() {
-        return Err(PredictError::Empty(options.data.join(", ")));
+        let files = options.data.join(", ");
+        return Err(Error::data(format!("no event of {files} is selected")));
     }
     let out = check_output(options)?;
-    let metrics = crate::report::read_metrics(&directory)
-        .map_err(|_| PredictError::Unfinished(directory.path().to_owned()))?;
+    let metrics =
+        crate::report::read_metrics(&directory).map_err(|_| unfinished(directory.path()))?;
     let mut reasons = mark_outside(&config, &mut table);
     let lacks = |row: usize| table.flags[row] & LACKS != 0;
     let without = (0..table.len()).filter(|row| lacks(*row)).count();
@@ -164,7 +134,7 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
-    let write = atomic::write_with(&out, |file| {
+    let write = atomic::write_with(&out, unwritten, |file| {
         let mut writer = PredictionWriter::new(file, &table, &[], &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
@@ -185,10 +155,7 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
         })?;
         writer.finish()
     });
-    write.map_err(|source| PredictError::Write {
-        path: options.out.clone(),
-        source,
-    })?;
+    write.map_err(|e| e.at(options.out.display()))?;
     Ok(Prediction {
         events: table.len(),
         without,
@@ -285,10 +252,9 @@ fn extrapolated(support: Option<&Support>, table: &EventTable) -> Option<String>
 }
 
 /// Where the predictions go.
-fn check_output(options: &PredictOptions) -> Result<PathBuf, PredictError> {
-    let inputs = Dataset::open(&options.data, Path::new(""))
-        .map_err(|e| PlanError::data("DATA".to_owned(), e))?;
-    Ok(output(&options.out, inputs.files())?)
+fn check_output(options: &PredictOptions) -> Result<PathBuf> {
+    let inputs = Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?;
+    output(&options.out, inputs.files())
 }
 
 /// What of the events is hidden: nothing, unless they are those of the run's target.
@@ -297,13 +263,12 @@ fn hidden(
     dataset: &Dataset,
     resolver: &Resolver,
     unblind: bool,
-) -> Result<Hidden, PredictError> {
+) -> Result<Hidden> {
     let blinding = Blinding::new(&config.regions, unblind);
     if !blinding.is_closed() {
         return Ok(Hidden::nothing());
     }
-    let files = dataset.digest();
-    let files = files.map_err(|e| PlanError::data("DATA".to_owned(), e))?;
+    let files = dataset.digest().map_err(wrong("DATA"))?;
     let target = &manifest.inputs.target;
     let (own, others): (Vec<_>, Vec<_>) = files
         .into_iter()
@@ -312,13 +277,17 @@ fn hidden(
         return Ok(Hidden::nothing());
     };
     if !others.is_empty() {
-        return Err(PredictError::MixedBlinding(first.path));
+        return Err(Error::usage(format!(
+            "{} is a file of the run's target, whose events in blind regions are hidden, and \
+             others are none: predict them apart, or give --unblind",
+            first.path
+        )));
     }
     let mut regions = Vec::with_capacity(config.regions.len());
     for (name, region) in &config.regions {
         let key = format!("the run's regions.{name}.selection");
         let compiled = resolver.compile(&region.selection);
-        regions.push((name.clone(), compiled.map_err(|e| PlanError::data(key, e))?));
+        regions.push((name.clone(), compiled.map_err(wrong(&key))?));
     }
     Ok(blinding.hidden(SampleRole::Data, &regions, None))
 }
@@ -327,12 +296,11 @@ fn read_events(
     (config, manifest): (&Config, &Manifest),
     about: &crate::training::MemberFile,
     options: &PredictOptions,
-) -> Result<crate::events::EventTable, PredictError> {
-    let data = |key: &'static str| move |e: DataError| PlanError::data(key.to_owned(), e);
-    let dataset = Dataset::open(&options.data, Path::new("")).map_err(data("DATA"))?;
-    let definitions = about.features.definitions.iter().cloned().collect();
+) -> Result<crate::events::EventTable> {
+    let dataset = Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?;
+    let definitions = about.features.definitions.iter().map(|(k, v)| (k, v));
     let resolver =
-        Resolver::new(dataset.columns(), &definitions).map_err(data("the run's data.define"))?;
+        Resolver::new(dataset.columns(), definitions).map_err(wrong("the run's data.define"))?;
     // events are like those that the run predicts with
     let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
     let hidden = hidden((config, manifest), &dataset, &resolver, options.unblind)?;
@@ -343,11 +311,11 @@ fn read_events(
         ..ScanRequest::new(hidden)
     };
     if let Some(text) = &options.selection {
-        request.selection = Some(resolver.compile(text).map_err(data("--selection"))?);
+        request.selection = Some(resolver.compile(text).map_err(wrong("--selection"))?);
     }
     request.weight = match (&options.weight, &sample.weight) {
-        (Some(text), _) => Some(resolver.compile(text).map_err(data("--weight"))?),
-        (None, Some(text)) => Some(resolver.compile(text).map_err(data(
+        (Some(text), _) => Some(resolver.compile(text).map_err(wrong("--weight"))?),
+        (None, Some(text)) => Some(resolver.compile(text).map_err(wrong(
             "the run's weight; write --weight 1 for events without one",
         ))?),
         (None, None) => None,
@@ -357,10 +325,11 @@ fn read_events(
         Some(id) => id.iter().filter(|name| !name.is_empty()).cloned().collect(),
         None => {
             if let Some(missing) = sample.id.iter().find(|name| !has(name)) {
-                return Err(PredictError::NoId {
-                    column: missing.clone(),
-                    file: options.data.join(", "),
-                });
+                return Err(Error::data(format!(
+                    "{}: no column `{missing}`, which names the run's events; give --id COLUMNS, \
+                     or --id \"\" to name them by file and row",
+                    options.data.join(", ")
+                )));
             }
             sample.id.clone()
         }
@@ -373,7 +342,7 @@ fn read_events(
     let mut listed = categories(config);
     if let Some(interpolation) = &config.interpolation {
         let inside = resolver.compile(&in_box(interpolation));
-        let inside = inside.map_err(data("the run's interpolation.plane"))?;
+        let inside = inside.map_err(wrong("the run's interpolation.plane"))?;
         request
             .flags
             .push(("interpolation.plane".to_owned(), inside));
@@ -400,15 +369,17 @@ fn read_events(
         let inputs = first..first + made(&listed);
         first = inputs.end;
         request.categories.push(Category {
-            value: value.map_err(data("the run's categories"))?,
+            value: value.map_err(wrong("the run's categories"))?,
             name: column,
             listed,
             inputs,
         });
     }
     for text in &about.features.expressions {
-        let compiled = resolver.compile(text).map_err(data("the run's features"))?;
+        let compiled = resolver
+            .compile(text)
+            .map_err(wrong("the run's features"))?;
         request.features.push((text.clone(), compiled));
     }
-    Ok(dataset.scan(&request, None).map_err(data("DATA"))?)
+    dataset.scan(&request, None).map_err(wrong("DATA"))
 }

@@ -2,7 +2,7 @@
 //! train a part of them.
 
 use super::campaign::{Campaign, open_devices};
-use super::pipeline::{Prepared, RunError, RunOptions, plan, threads};
+use super::pipeline::{Prepared, RunOptions, plan, threads};
 use super::planned::Planned;
 use crate::batch::htcondor::Htcondor;
 use crate::batch::slurm::Slurm;
@@ -10,8 +10,9 @@ use crate::batch::system::FollowSettings;
 use crate::batch::{
     Block, Executor, Local, Monitor, Queue, RunLedger, Work, block_members, blocks,
 };
+use crate::error::{Error, OnFile, Result};
 use crate::files::WorkerId;
-use crate::rundir::{Claims, DirectoryError, Progress, RunDirectory, RunLog, WorkerFile};
+use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile};
 use crate::settings::{DeviceConfig, ExecutorKind};
 use crate::training::{
     ClassRows, Inputs, Interrupt, Resources, StreamSource, Task, TrainingSample, Unit, train_local,
@@ -24,11 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Trains what is missing, where the configuration says.
-pub(super) fn train(
-    campaign: &Campaign<'_>,
-    log: &RunLog,
-    say: &dyn Fn(&str),
-) -> Result<(), RunError> {
+pub(super) fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -> Result<()> {
     let training = Training { campaign, log, say };
     let config = &campaign.experiment.common().executor;
     let follow = FollowSettings {
@@ -53,14 +50,14 @@ pub(super) fn train(
 /// the result to others.
 ///
 /// # Errors
-/// [`RunError`]; members finished before it are kept.
+/// Members finished before it are kept.
 pub(crate) fn work(
     root: &RunDirectory,
     (block, block_members): (Option<u32>, Option<usize>),
     devices: Option<&str>,
     options: &RunOptions,
     interrupt: &Interrupt,
-) -> Result<Worked, RunError> {
+) -> Result<Worked> {
     let mut experiment = root.experiment()?;
     if let Some(members) = block_members {
         // the numbers of the blocks are those of the one who submitted them
@@ -73,7 +70,9 @@ pub(crate) fn work(
         && block as usize >= all.len()
     {
         let last = all.len() as u32 - 1;
-        return Err(RunError::NoBlock { block, last });
+        return Err(Error::usage(format!(
+            "there is no block {block}; the run has blocks 0 to {last}"
+        )));
     }
     let devices = match devices {
         Some(names) => {
@@ -83,10 +82,11 @@ pub(crate) fn work(
                 ..DeviceConfig::default()
             };
             if asked.kinds() != own {
-                return Err(RunError::MixedDevices {
-                    asked: names.to_owned(),
-                    own: own.join(","),
-                });
+                let own = own.join(",");
+                return Err(Error::usage(format!(
+                    "the run is one on {own}, --device {names} is another kind: members would \
+                     not be the same"
+                )));
             }
             let kernels = experiment.common().device.kernels;
             let open = |name| Compute::open(name).map(|c| c.with_kernels(kernels));
@@ -105,7 +105,7 @@ pub(crate) fn work(
     let path = root.logs().join(format!("{name}.jsonl"));
     let log = crate::files::regular::make_folder(&root.logs())
         .and_then(|()| RunLog::open(&path))
-        .map_err(|source| DirectoryError::Io { path, source })?;
+        .on(path)?;
     let training = Training {
         campaign: &campaign,
         log: &log,
@@ -140,8 +140,6 @@ struct Training<'a> {
 }
 
 impl Work for Training<'_> {
-    type Error = RunError;
-
     fn run(&self) -> &Path {
         self.campaign.root.path()
     }
@@ -190,16 +188,12 @@ impl Work for Training<'_> {
         (self.say)(text);
     }
 
-    fn train(&self, numbers: &[u32]) -> Result<(), RunError> {
+    fn train(&self, numbers: &[u32]) -> Result<()> {
         let campaign = self.campaign;
         let config = &campaign.experiment.common().executor;
         let stale = Duration::from_secs_f64(config.stale_seconds);
         let folder = campaign.root.claims();
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| DirectoryError::Io { path, source }
-        };
-        let claims = Claims::open(&folder, stale).map_err(io(&folder))?;
+        let claims = Claims::open(&folder, stale).on(&folder)?;
         let worker = WorkerFile::create(&campaign.root.workers(), claims.worker()).ok();
         let wanted: Vec<&Block> = campaign
             .blocks
@@ -258,7 +252,7 @@ impl Training<'_> {
         blocks: &[&Block],
         claims: &Claims,
         monitor: &Monitor<'_>,
-    ) -> Result<(), RunError> {
+    ) -> Result<()> {
         let campaign = self.campaign;
         // ensembles of which something is missing, by their place in the experiment
         let mut places: Vec<usize> = blocks
@@ -318,7 +312,7 @@ impl Training<'_> {
             block: config.device.block,
             device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
-        Ok(train_local(&tasks, resources, &ledger, monitor)?)
+        train_local(&tasks, resources, &ledger, monitor)
     }
 }
 
@@ -347,7 +341,7 @@ impl Trainable {
 
 /// Reads ensembles one after the other and puts their events into one matrix,
 /// each event once however many ensembles use it.
-fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainable>, RunError> {
+fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainable>> {
     let mut inputs = Inputs::default();
     // (class, place in the files) -> row of the matrix
     let mut rows: HashMap<(usize, u64), u32> = HashMap::new();

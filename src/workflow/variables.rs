@@ -2,7 +2,7 @@
 //! for beside them.
 
 use super::events::Sample;
-use super::plan::PlanError;
+use crate::error::{Error, Result};
 use crate::events::memory;
 use crate::settings::{Bins, Config};
 use sideband_numerics::{BinningError, Edges};
@@ -45,7 +45,7 @@ pub(super) fn variables(
     config: &Config,
     inputs: &[(String, String)],
     source: &Sample,
-) -> Result<Vec<Variable>, PlanError> {
+) -> Result<Vec<Variable>> {
     let mut list = Vec::new();
     for v in &config.report.variables {
         let wrong = |e| cannot_be_binned("report.variables", &v.name, &e);
@@ -66,8 +66,7 @@ pub(super) fn variables(
     }
     for (k, (name, _)) in inputs.iter().enumerate() {
         let values = source.feature(k, name);
-        let mut all = memory::reserved(source.table.len())
-            .map_err(|e| PlanError::data("data.source".to_owned(), e))?;
+        let mut all = memory::reserved(source.table.len()).map_err(|e| e.at_key("data.source"))?;
         all.extend((0..source.table.len()).map(|row| values.at(row)));
         let edges = Edges::quantiles(all.into_iter(), config.report.bins)
             .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
@@ -82,7 +81,7 @@ pub(super) fn variables(
     Ok(list)
 }
 
-fn cannot_be_binned(key: &'static str, name: &str, error: &BinningError) -> PlanError {
+fn cannot_be_binned(key: &str, name: &str, error: &BinningError) -> Error {
     let reason = match error {
         BinningError::TooFew(0) => "no event of the source has a finite value of it".to_owned(),
         BinningError::TooFew(1) => {
@@ -91,9 +90,5 @@ fn cannot_be_binned(key: &'static str, name: &str, error: &BinningError) -> Plan
         }
         other => other.to_string(),
     };
-    PlanError::Variable {
-        key,
-        name: name.to_owned(),
-        reason,
-    }
+    Error::config_at(key, format!("`{name}` cannot be binned: {reason}"))
 }

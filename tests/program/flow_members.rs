@@ -3,7 +3,8 @@
 //! operations. (Of the step alone: `models/networks/tests/flow.rs`.)
 
 use crate::support::flows::{Job, KERNELS, bent, cpu, flow, settings};
-use sideband::training::{Checkpoint, Ledger, Member, Observer, StoreError, Unit, steps_per_epoch};
+use sideband::error::Result;
+use sideband::training::{Checkpoint, Ledger, Member, Observer, Unit, steps_per_epoch};
 use sideband_networks::FlowConfig;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -98,11 +99,11 @@ impl Ledger for Kept {
         Some(found)
     }
 
-    fn save(&self, unit: Unit, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    fn save(&self, unit: Unit, checkpoint: &Checkpoint) -> Result<()> {
         checkpoint.write(&self.path(unit))
     }
 
-    fn finish(&self, unit: Unit, member: &Member) -> Result<(), StoreError> {
+    fn finish(&self, unit: Unit, member: &Member) -> Result<()> {
         Checkpoint::remove(&self.path(unit));
         self.finished.lock().unwrap().push(member.clone());
         Ok(())

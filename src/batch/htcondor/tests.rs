@@ -1,6 +1,7 @@
 //! Submit descriptions, and what HTCondor's commands say.
 
 use super::*;
+use crate::error::Result;
 use serde_json::json;
 use std::path::Path;
 
@@ -14,7 +15,7 @@ fn submission() -> Submission {
     }
 }
 
-fn description(settings: HtcondorSettings, run: &str) -> Result<String, BatchError> {
+fn description(settings: HtcondorSettings, run: &str) -> Result<String> {
     let job = BatchJob {
         program: Path::new("/opt/side band/sideband"),
         run: Path::new(run),

@@ -1,6 +1,7 @@
 //! Job scripts, and what Slurm's commands say (22.05 and others).
 
 use super::*;
+use crate::error::Result;
 use std::path::Path;
 
 fn submission() -> Submission {
@@ -13,7 +14,7 @@ fn submission() -> Submission {
     }
 }
 
-fn script(settings: SlurmSettings, run: &str, arguments: &[String]) -> Result<String, BatchError> {
+fn script(settings: SlurmSettings, run: &str, arguments: &[String]) -> Result<String> {
     let job = BatchJob {
         program: Path::new("/opt/side band/sideband"),
         run: Path::new(run),

@@ -1,6 +1,7 @@
 //! Commands of batch systems, and what may be said to them.
 
-use super::BatchError;
+use super::no_answer;
+use crate::error::{Error, Result};
 use crate::files::terminal;
 use crate::training::Interrupt;
 use std::io::{self, Read};
@@ -10,12 +11,11 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 /// A path as text, if every batch system can take it.
-pub(in super::super) fn path_text(path: &Path) -> Result<&str, BatchError> {
+pub(in super::super) fn path_text(path: &Path) -> Result<&str> {
     let refuse = |reason| {
-        Err(BatchError::Path {
-            path: path.to_owned(),
-            reason,
-        })
+        Err(Error::config(format!(
+            "{path:?} {reason}; move the run to another folder"
+        )))
     };
     match path.to_str() {
         None => refuse("is not UTF-8, which job scripts cannot say"),
@@ -95,17 +95,11 @@ fn end(child: &mut Child) {
 /// program to take, and nothing that the command started stays behind.
 ///
 /// # Errors
-/// [`BatchError::Missing`] if there is no such command, [`BatchError::NoAnswer`]
-/// if it took too long, was left or was killed; a failure is for the caller to read.
-pub(in super::super) fn call(
-    command: &mut Command,
-    patience: Patience<'_>,
-) -> Result<Said, BatchError> {
+/// There is no such command; `Kind::NoAnswer` if it took too long, was left or was
+/// killed; a failure is for the caller to read.
+pub(in super::super) fn call(command: &mut Command, patience: Patience<'_>) -> Result<Said> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let no_answer = |reason: String| BatchError::NoAnswer {
-        command: name.clone(),
-        reason,
-    };
+    let no_answer = |reason: String| no_answer(&name, reason);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(command, 0);
     let mut child = command
@@ -115,10 +109,9 @@ pub(in super::super) fn call(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => BatchError::Missing {
-                command: name.clone(),
-                source,
-            },
+            io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => Error::internal(format!(
+                "cannot start {name}: {source}; run this on a machine that can submit jobs"
+            )),
             _ => no_answer(source.to_string()),
         })?;
     let out = reader(child.stdout.take());

@@ -2,9 +2,10 @@
 
 use super::ledger::{Ledger, job_name};
 use super::{
-    Activity, BatchError, BatchJob, BatchSystem, Cause, Ending, FailedBlock, FollowSettings,
-    Followed, Submission, TaskState, Watcher, compress,
+    Activity, BatchJob, BatchSystem, Cause, Ending, FailedBlock, FollowSettings, Followed,
+    Submission, TaskState, Watcher, compress, given_up,
 };
+use crate::error::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -34,14 +35,14 @@ const HOPELESS: [i32; 2] = [2, 3];
 /// again, and [`cancel`] ends them.
 ///
 /// # Errors
-/// [`BatchError`]; jobs in the queue go on.
+/// Jobs in the queue go on.
 pub(crate) fn follow(
     system: &dyn BatchSystem,
     job: &BatchJob<'_>,
     blocks: &[u32],
     settings: &FollowSettings,
     watcher: &dyn Watcher,
-) -> Result<Followed, BatchError> {
+) -> Result<Followed> {
     let now = Instant::now();
     let ledger = Ledger::open(job.folder, system.name())?;
     ledger.check(job.folder, system, job.name)?;
@@ -69,13 +70,9 @@ pub(crate) fn follow(
 /// Cancels all jobs of the run called `name`; how many there were.
 ///
 /// # Errors
-/// [`BatchError`], also if a record cannot be of this run, before anything is
-/// cancelled; what was cancelled is no longer in `jobs.json`.
-pub(crate) fn cancel(
-    system: &dyn BatchSystem,
-    name: &str,
-    folder: &Path,
-) -> Result<usize, BatchError> {
+/// Also if a record cannot be of this run, before anything is cancelled; what was
+/// cancelled is no longer in `jobs.json`.
+pub(crate) fn cancel(system: &dyn BatchSystem, name: &str, folder: &Path) -> Result<usize> {
     let mut ledger = Ledger::open(folder, system.name())?;
     ledger.check(folder, system, name)?;
     let mut cancelled = 0;
@@ -134,7 +131,7 @@ impl Coordinator<'_> {
         }
     }
 
-    fn run(&mut self) -> Result<Followed, BatchError> {
+    fn run(&mut self) -> Result<Followed> {
         loop {
             self.open.retain(|block| !self.watcher.is_done(*block));
             if self.open.is_empty() {
@@ -149,15 +146,17 @@ impl Coordinator<'_> {
                     self.failures = 0;
                     self.settings.poll
                 }
-                Err(error) if error.passes() && self.watcher.interrupted() => continue,
-                Err(error) if error.passes() => self.unanswered(error)?,
+                Err(error) if error.kind() == Kind::NoAnswer && self.watcher.interrupted() => {
+                    continue;
+                }
+                Err(error) if error.kind() == Kind::NoAnswer => self.unanswered(error)?,
                 Err(error) => return Err(error),
             };
             self.pause(pause);
         }
     }
 
-    fn end(&mut self) -> Result<Followed, BatchError> {
+    fn end(&mut self) -> Result<Followed> {
         self.failed.retain(|f| !self.watcher.is_done(f.block));
         // what is done needs no job, even if one has not left the queue yet
         for submission in &mut self.ledger.jobs {
@@ -169,7 +168,7 @@ impl Coordinator<'_> {
             return Ok(Followed::Done);
         }
         self.failed.sort_by_key(|f| f.block);
-        Err(BatchError::GivenUp(std::mem::take(&mut self.failed)))
+        Err(given_up(&self.failed))
     }
 
     fn leave(&self) -> Followed {
@@ -200,14 +199,15 @@ impl Coordinator<'_> {
     }
 
     /// After a call without an answer: how long to wait.
-    fn unanswered(&mut self, error: BatchError) -> Result<Duration, BatchError> {
+    fn unanswered(&mut self, error: Error) -> Result<Duration> {
         let silent = self.answered.elapsed();
         if silent >= self.settings.patience {
-            return Err(BatchError::Silent {
-                system: self.system.name(),
-                minutes: silent.as_secs() / 60,
-                reason: error.to_string(),
-            });
+            return Err(Error::internal(format!(
+                "no answer from {} for {} min, at last: {error}; submitted jobs go on; run the \
+                 same command again to follow them",
+                self.system.name(),
+                silent.as_secs() / 60
+            )));
         }
         let longest = LONGEST_PAUSE.max(self.settings.poll);
         let pause = self
@@ -236,7 +236,7 @@ impl Coordinator<'_> {
     }
 
     /// Asks the batch system, and finds out who is lost.
-    fn poll(&mut self) -> Result<(), BatchError> {
+    fn poll(&mut self) -> Result<()> {
         self.look_for_unknown()?;
         self.save()?;
         let known: Vec<Submission> = self
@@ -263,7 +263,7 @@ impl Coordinator<'_> {
     }
 
     /// Writes `jobs.json` if it has changed.
-    fn save(&mut self) -> Result<(), BatchError> {
+    fn save(&mut self) -> Result<()> {
         if self.saved.as_ref() != Some(&self.ledger) {
             self.ledger.save(self.job.folder)?;
             self.saved = Some(self.ledger.clone());
@@ -272,7 +272,7 @@ impl Coordinator<'_> {
     }
 
     /// Jobs of which it is not known whether they were accepted.
-    fn look_for_unknown(&mut self) -> Result<(), BatchError> {
+    fn look_for_unknown(&mut self) -> Result<()> {
         let mut vanished = Vec::new();
         for submission in &mut self.ledger.jobs {
             if submission.id.is_some() {
@@ -424,7 +424,7 @@ impl Coordinator<'_> {
     }
 
     /// Submits what is open and in no job.
-    fn submit(&mut self) -> Result<(), BatchError> {
+    fn submit(&mut self) -> Result<()> {
         let placed: BTreeSet<u32> = self
             .ledger
             .jobs
@@ -438,7 +438,7 @@ impl Coordinator<'_> {
             }
             match self.submit_one(base, blocks) {
                 // a limit on jobs, perhaps: there is room when others end
-                Err(error @ BatchError::Refused { .. }) if !self.ledger.jobs.is_empty() => {
+                Err(error) if error.kind() == Kind::Refused && !self.ledger.jobs.is_empty() => {
                     if !std::mem::replace(&mut self.refused, true) {
                         self.watcher
                             .say(&format!("{error}; trying again as others end"));
@@ -452,7 +452,7 @@ impl Coordinator<'_> {
         Ok(())
     }
 
-    fn submit_one(&mut self, base: u32, blocks: Vec<u32>) -> Result<(), BatchError> {
+    fn submit_one(&mut self, base: u32, blocks: Vec<u32>) -> Result<()> {
         let number = self.ledger.next;
         let submission = Submission {
             number,
@@ -481,7 +481,7 @@ impl Coordinator<'_> {
                 self.save()
             }
             // accepted or not: it stays, and is looked for by its name
-            Err(error) if error.passes() => Err(error),
+            Err(error) if error.kind() == Kind::NoAnswer => Err(error),
             Err(error) => {
                 self.ledger.jobs.pop();
                 self.save()?;

@@ -1,9 +1,11 @@
 //! `jobs.json`: the submissions of a run.
 
+use super::BatchSystem;
 use super::list::{compress, expand};
-use super::{BatchError, BatchSystem};
+use crate::error::{Context, Error, Kind, OnFile, Result};
 use crate::files::{atomic, regular};
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -48,16 +50,12 @@ impl Ledger {
         folder.join("jobs.json")
     }
 
-    pub(super) fn open(folder: &Path, system: &'static str) -> Result<Self, BatchError> {
+    pub(super) fn open(folder: &Path, system: &'static str) -> Result<Self> {
         let path = Self::path(folder);
-        let io_error = |source| BatchError::Io {
-            path: path.clone(),
-            source,
-        };
         let text = match regular::read(&path, SIZE_LIMIT) {
             Ok(text) => text,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                regular::make_folder(folder).map_err(io_error)?;
+                regular::make_folder(folder).on(&path).of(Kind::Internal)?;
                 return Ok(Self {
                     format: FORMAT,
                     system: system.to_owned(),
@@ -66,26 +64,22 @@ impl Ledger {
                     jobs: Vec::new(),
                 });
             }
-            Err(e) => return Err(io_error(e)),
+            Err(e) => return Err(Error::io(&path, &e).of(Kind::Internal)),
         };
-        let damaged = |reason: String| BatchError::Damaged {
-            path: path.clone(),
-            reason,
-        };
-        let mut ledger: Self = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+        let mut ledger: Self = serde_json::from_slice(&text).map_err(|e| damaged(&path, e))?;
         if ledger.format != FORMAT {
-            return Err(damaged(format!(
-                "format {}, this program knows {FORMAT}",
-                ledger.format
-            )));
+            let found = ledger.format;
+            let reason = format!("format {found}, this program knows {FORMAT}");
+            return Err(damaged(&path, reason));
         }
         if ledger.system != system {
             if !ledger.jobs.is_empty() {
-                return Err(BatchError::OtherSystem {
-                    path,
-                    found: ledger.system,
-                    expected: system,
-                });
+                return Err(Error::internal(format!(
+                    "{} has jobs of {found}, not of {system}: follow them with {found}, or cancel \
+                     them and delete the file",
+                    path.display(),
+                    found = ledger.system
+                )));
             }
             system.clone_into(&mut ledger.system);
         }
@@ -94,18 +88,8 @@ impl Ledger {
 
     /// Whether all jobs can be of a run of this name: what lies in a run directory
     /// may be somebody else's, and is said to the batch system.
-    pub(super) fn check(
-        &self,
-        folder: &Path,
-        system: &dyn BatchSystem,
-        name: &str,
-    ) -> Result<(), BatchError> {
-        let wrong = |reason: String| {
-            Err(BatchError::Damaged {
-                path: Self::path(folder),
-                reason,
-            })
-        };
+    pub(super) fn check(&self, folder: &Path, system: &dyn BatchSystem, name: &str) -> Result<()> {
+        let wrong = |reason: String| Err(damaged(&Self::path(folder), reason));
         let is_tag = self.tag.len() == 8 && self.tag.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_tag {
             return wrong(format!("{:?} is no tag", self.tag));
@@ -125,12 +109,21 @@ impl Ledger {
         Ok(())
     }
 
-    pub(super) fn save(&self, folder: &Path) -> Result<(), BatchError> {
+    pub(super) fn save(&self, folder: &Path) -> Result<()> {
         let path = Self::path(folder);
         let text = serde_json::to_vec_pretty(self).map_err(io::Error::from);
         text.and_then(|text| atomic::write(&path, &text))
-            .map_err(|source| BatchError::Io { path, source })
+            .on(&path)
+            .of(Kind::Internal)
     }
+}
+
+fn damaged(path: &Path, reason: impl Display) -> Error {
+    Error::internal(format!(
+        "{}: not readable: {reason}; see that no job of this run is left in the queue, then \
+         delete the file",
+        path.display()
+    ))
 }
 
 /// What a submission is called in the queue.

@@ -3,6 +3,7 @@
 use super::follow::chunks;
 use super::ledger::Ledger;
 use super::*;
+use crate::error::{Error, Kind, Result};
 use crate::settings::check_value;
 use crate::training::Interrupt;
 use std::cell::{Cell, RefCell};
@@ -67,11 +68,8 @@ impl Fake {
         self.said.borrow().iter().any(|line| line.contains(text))
     }
 
-    fn no_answer() -> BatchError {
-        BatchError::NoAnswer {
-            command: "queue".to_owned(),
-            reason: "controller is restarting".to_owned(),
-        }
+    fn no_answer() -> Error {
+        no_answer("queue", "controller is restarting")
     }
 
     fn take(counter: &Cell<u32>) -> bool {
@@ -88,12 +86,9 @@ impl BatchSystem for Fake {
     fn largest_array(&self) -> u32 {
         self.largest.get()
     }
-    fn submit(&self, _: &BatchJob<'_>, submission: &Submission) -> Result<String, BatchError> {
+    fn submit(&self, _: &BatchJob<'_>, submission: &Submission) -> Result<String> {
         if Self::take(&self.refusals) {
-            return Err(BatchError::Refused {
-                command: "submit".to_owned(),
-                reason: "no such partition".to_owned(),
-            });
+            return Err(refused("submit", "no such partition"));
         }
         let mut fates = self.fates.borrow_mut();
         let tasks = submission.blocks.iter().map(|block| {
@@ -115,14 +110,14 @@ impl BatchSystem for Fake {
         }
         Ok(id)
     }
-    fn find(&self, name: &str) -> Result<Option<String>, BatchError> {
+    fn find(&self, name: &str) -> Result<Option<String>> {
         if self.swallows.get() {
             return Ok(None);
         }
         let jobs = self.jobs.borrow();
         Ok(jobs.iter().find(|j| j.0 == name).map(|j| j.1.clone()))
     }
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>, BatchError> {
+    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
         self.polls.set(self.polls.get() + 1);
         if Self::take(&self.silent) {
             return Err(Self::no_answer());
@@ -190,7 +185,7 @@ impl BatchSystem for Fake {
     fn is_id(&self, id: &str) -> bool {
         !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())
     }
-    fn cancel(&self, submission: &Submission) -> Result<(), BatchError> {
+    fn cancel(&self, submission: &Submission) -> Result<()> {
         self.cancelled.borrow_mut().push(submission.name.clone());
         Ok(())
     }
@@ -214,7 +209,7 @@ impl Watcher for Fake {
     }
 }
 
-fn run(fake: &Fake, folder: &Path, blocks: &[u32]) -> Result<Followed, BatchError> {
+fn run(fake: &Fake, folder: &Path, blocks: &[u32]) -> Result<Followed> {
     let job = BatchJob {
         program: Path::new("/opt/sideband"),
         run: Path::new("/data/run"),
@@ -573,10 +568,14 @@ fn commands_have_a_time_limit() {
     let interrupt = Interrupt::default();
     let patience = |limit| Patience::ask(limit, &interrupt);
     let slow = call(Command::new("sleep").arg("60"), patience(50 * MS)).unwrap_err();
-    assert!(slow.passes(), "{slow}");
+    assert_eq!(slow.kind(), Kind::NoAnswer, "{slow}");
     assert!(start.elapsed() < Duration::from_secs(30));
     let missing = call(&mut Command::new("no-such-command-here"), patience(MS)).unwrap_err();
-    assert!(matches!(missing, BatchError::Missing { .. }) && !missing.passes());
+    assert_eq!(missing.kind(), Kind::Internal);
+    assert!(
+        missing.to_string().starts_with("cannot start "),
+        "{missing}"
+    );
     let said = call(
         Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]),
         patience(Duration::from_secs(30)),
@@ -604,7 +603,7 @@ fn a_long_list_of_failures_is_cut() {
         ending: "ended".to_owned(),
         output: PathBuf::from("/none"),
     };
-    let text = BatchError::GivenUp((0..30).map(failed).collect()).to_string();
+    let text = given_up(&(0..30).map(failed).collect::<Vec<_>>()).to_string();
     assert!(text.contains("(0-29)") && text.contains("block 9:") && !text.contains("block 10:"));
     assert!(text.contains("and 20 more"), "{text}");
 }

@@ -198,7 +198,7 @@ fn layers_are_bounded() {
         })
         .collect();
     let error = Resolver::new(&columns(&["x"]), &user).unwrap_err();
-    assert!(matches!(error, DataError::TooDeep { .. }), "{error}");
+    assert!(error.to_string().contains("rests on more than"), "{error}");
     // Written so that each is visited after what it rests on.
     let user: BTreeMap<_, _> = (0..100)
         .map(|i| {
@@ -213,7 +213,7 @@ fn layers_are_bounded() {
         })
         .collect();
     let error = Resolver::new(&columns(&["x"]), &user).unwrap_err();
-    assert!(matches!(error, DataError::TooDeep { .. }), "{error}");
+    assert!(error.to_string().contains("rests on more than"), "{error}");
 }
 
 #[test]

@@ -41,7 +41,7 @@ fn three_files(directory: &Path) -> Dataset {
 }
 
 fn request(dataset: &Dataset, selection: &str) -> ScanRequest {
-    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     let compile = |text: &str| -> Compiled { resolver.compile(text).unwrap() };
     let named = |text: &str| (text.to_owned(), compile(text));
     ScanRequest {
@@ -105,7 +105,7 @@ fn room_that_is_short_is_made_longer() {
 
 /// The same data with few columns in the selection, so that events are counted.
 fn counted_request(dataset: &Dataset) -> ScanRequest {
-    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
     ScanRequest {
         selection: Some(resolver.compile("x % 7 != 0").unwrap()),
@@ -142,7 +142,7 @@ fn counted_events_have_just_the_room_they_need() {
     assert!(parts(&request).iter().any(|part| part.events == 0));
 
     // Rows that lack a feature are counted all the same; their gaps are closed.
-    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     let e = ("e".to_owned(), resolver.compile("e").unwrap());
     request.features.push(e);
     request.on_missing = OnMissing::Drop;
@@ -163,7 +163,7 @@ fn a_selection_that_needs_many_columns_is_not_read_twice() {
     request.features.pop();
     assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_none());
     // Nothing to count where every row is taken.
-    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
     let all = ScanRequest {
         features: ["a", "b", "c", "d"].map(named).to_vec(),
@@ -234,7 +234,7 @@ fn the_error_is_that_of_the_first_bad_row() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let mut request = request(&dataset, "1");
-    let resolver = Resolver::new(dataset.columns(), &Default::default()).unwrap();
+    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     // Not finite in most row groups; first in row 1001.
     request.weight = Some(resolver.compile("log(1001 - x)").unwrap());
     for threads in [1, 4] {

@@ -1,11 +1,11 @@
 //! In which order the parts of the files are read, pass after pass, and where
 //! to begin.
 
+use crate::error::{Error, Result};
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::super::error::DataError;
 use super::super::scan::Job;
 
 /// A place in the sequence of events of a stream.
@@ -124,7 +124,7 @@ pub(super) struct Turn {
 
 impl Cursor {
     /// Stands before the first part of the pass where `order` starts.
-    pub(super) fn new(order: &PartOrder, jobs: Vec<Job>) -> Result<Self, DataError> {
+    pub(super) fn new(order: &PartOrder, jobs: Vec<Job>) -> Result<Self> {
         let mut cursor = Self {
             kind: order.kind.clone(),
             jobs: jobs.into(),
@@ -143,7 +143,7 @@ impl Cursor {
         &mut self,
         start: StreamPosition,
         every_row: bool,
-    ) -> Result<(StreamPosition, u64), DataError> {
+    ) -> Result<(StreamPosition, u64)> {
         let mut here = StreamPosition { event: 0, ..start };
         let mut missing = start.event;
         while every_row
@@ -164,7 +164,7 @@ impl Cursor {
         Ok((here, missing))
     }
 
-    fn peek(&mut self) -> Result<Option<Turn>, DataError> {
+    fn peek(&mut self) -> Result<Option<Turn>> {
         while self.at == self.list.len() {
             let pass = self.next_pass;
             match self.list_of(pass)? {
@@ -179,9 +179,12 @@ impl Cursor {
     }
 
     /// The parts of a pass; `None` after the last pass.
-    fn list_of(&self, pass: u64) -> Result<Option<Vec<u32>>, DataError> {
+    fn list_of(&self, pass: u64) -> Result<Option<Vec<u32>>> {
         let parts = self.jobs.len();
-        let bad = |what: String| DataError::BadOrder { pass, parts, what };
+        let bad = |what: String| {
+            let order = format!("pass {pass} has a wrong order of the {parts} parts of the files");
+            Error::data(what).at(order)
+        };
         let list = match &self.kind {
             Kind::Files | Kind::Given(_) if pass > 0 => return Ok(None),
             Kind::Files => {
@@ -208,7 +211,7 @@ impl Cursor {
 }
 
 impl Iterator for Cursor {
-    type Item = Result<Turn, DataError>;
+    type Item = Result<Turn>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.failed {

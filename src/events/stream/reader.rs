@@ -1,5 +1,6 @@
 //! A thread that reads its share of the parts into its queue.
 
+use crate::error::{Error, Kind, Result};
 use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,14 +10,13 @@ use arrow::record_batch::RecordBatch;
 
 use super::super::arrays::{Arrays, Counts};
 use super::super::dataset::Dataset;
-use super::super::error::DataError;
 use super::super::scan::{OnMissing, Plan, ScanRequest};
 use super::super::table::EventTable;
 use super::Shared;
 use super::order::{Cursor, Turn};
 
 /// What a thread hands over.
-pub(super) type Message = Result<Chunk, DataError>;
+pub(super) type Message = Result<Chunk>;
 
 /// Some of the events of a part. Every part has at least one chunk.
 #[derive(Debug)]
@@ -46,28 +46,20 @@ pub(super) struct Reader {
     pub(super) sender: SyncSender<Message>,
 }
 
-/// Why a thread ends before its parts do.
-enum Halt {
-    Failed(DataError),
-    /// Nobody wants the events any more.
-    Unwanted,
-}
-
-impl From<DataError> for Halt {
-    fn from(error: DataError) -> Self {
-        Self::Failed(error)
-    }
+/// Nobody wants the events any more, and nobody reads this either.
+fn unwanted() -> Error {
+    Error::new(Kind::Interrupted, "reading ahead was stopped")
 }
 
 impl Reader {
     pub(super) fn run(self) {
-        if let Err(Halt::Failed(error)) = self.read() {
+        if let Err(error) = self.read() {
             // Where the consumer has gone, the error does not matter.
             let _ = self.sender.send(Err(error));
         }
     }
 
-    fn read(&self) -> Result<(), Halt> {
+    fn read(&self) -> Result<()> {
         let plan = Plan::new(&self.dataset, &self.request)?;
         for (place, turn) in self.cursor.clone().enumerate() {
             if place % self.threads == self.turn {
@@ -77,10 +69,10 @@ impl Reader {
         Ok(())
     }
 
-    fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<(), Halt> {
+    fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<()> {
         let rows = usize::try_from(turn.job.part.rows).unwrap_or(usize::MAX);
-        let new_piece = || {
-            Ok::<_, DataError>(Piece {
+        let new_piece = || -> Result<Piece> {
+            Ok(Piece {
                 arrays: Arrays::new(&self.request, rows.min(self.chunk_rows))?,
                 counts: Counts::new(&self.request),
             })
@@ -89,7 +81,7 @@ impl Reader {
         plan.read(turn.job, |batch, first_row| {
             for start in (0..batch.num_rows()).step_by(self.chunk_rows) {
                 if self.shared.stop.load(Ordering::Relaxed) {
-                    return Err(Halt::Unwanted);
+                    return Err(unwanted());
                 }
                 let rows = self.chunk_rows.min(batch.num_rows() - start);
                 if piece.counts.events + rows > piece.arrays.room() {
@@ -111,7 +103,7 @@ impl Reader {
         turn: Turn,
         batch: &RecordBatch,
         first_row: u64,
-    ) -> Result<(), DataError> {
+    ) -> Result<()> {
         let Piece { arrays, counts } = piece;
         let mut room = arrays.room_from(counts.events);
         plan.take(&mut room, counts, turn.job.file, batch, first_row)?;
@@ -119,29 +111,23 @@ impl Reader {
         self.shared.rows_read.fetch_add(rows, Ordering::Relaxed);
         match counts.first_missing(&self.request) {
             Some((what, file, row)) if self.request.on_missing == OnMissing::Error => {
-                Err(DataError::MissingOnRow {
-                    what,
-                    path: self.dataset.event_files()[file].path.clone(),
-                    row,
-                })
+                let path = self.dataset.event_files()[file].path.display();
+                Err(Error::data(format!(
+                    "{what} on the selected row {row} of {path}; select such rows away, or set \
+                     data.on_missing = \"drop\" to leave them out and count them"
+                )))
             }
             _ => Ok(()),
         }
     }
 
     /// Hands a chunk over, and waits until there is room for it.
-    fn send(
-        &self,
-        plan: &Plan<'_>,
-        piece: Piece,
-        ends_part: bool,
-        ends_pass: bool,
-    ) -> Result<(), Halt> {
+    fn send(&self, plan: &Plan<'_>, piece: Piece, ends_part: bool, ends_pass: bool) -> Result<()> {
         let chunk = Chunk {
             table: plan.table(piece.arrays, &piece.counts),
             ends_part,
             ends_pass,
         };
-        self.sender.send(Ok(chunk)).map_err(|_| Halt::Unwanted)
+        self.sender.send(Ok(chunk)).map_err(|_| unwanted())
     }
 }

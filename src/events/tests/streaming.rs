@@ -1,6 +1,7 @@
 //! A stream gives what a scan gives, in any order, pass after pass, and never
 //! reads far ahead.
 
+use crate::error::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ pub(super) fn options(chunk_rows: usize, buffers: usize, threads: usize) -> Stre
 }
 
 /// All chunks in one table; what a scan cannot tell is taken out.
-fn joined(chunks: impl Iterator<Item = Result<EventTable, DataError>>) -> EventTable {
+fn joined(chunks: impl Iterator<Item = Result<EventTable>>) -> EventTable {
     let mut whole = EventTable::default();
     for chunk in chunks {
         let chunk = chunk.unwrap();

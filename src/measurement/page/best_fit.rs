@@ -1,10 +1,10 @@
 //! The best fit on the page: parameters, rates, correlations.
 
-use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{FiniteSample, FiniteSamplePoint, MeasurementResult};
 use super::figure;
 use super::verdict::asymmetric;
+use crate::error::Result;
 use crate::plot::CorrelationMatrix;
 use crate::report::numbers::{significant, with_error};
 use crate::report::page::{Section, Table};
@@ -12,10 +12,7 @@ use crate::report::page::{Section, Table};
 /// Largest number of parameters whose correlations are drawn.
 const CORRELATIONS: usize = 30;
 
-pub(super) fn parameters(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn parameters(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let rows = result.fit.parameters.iter().map(|p| {
         let pull = p.pull.map_or_else(
             || "–".to_owned(),

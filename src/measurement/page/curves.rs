@@ -1,10 +1,10 @@
 //! Profile likelihoods on the page: of one parameter, and of two.
 
-use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{ContourResult, MeasurementResult, ScanResult};
 use super::figure;
 use super::verdict::{set_text, with_error};
+use crate::error::Result;
 use crate::plot::{LikelihoodCurve, ProfileContours, ScanCurve};
 use crate::report::page::{PageFigure, Section, Table};
 
@@ -19,10 +19,7 @@ const CURVES: [(&str, &str); 4] = [
     ("histogram", "histogram alone"),
 ];
 
-pub(super) fn curves(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn curves(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let mut section = Section {
         title: "Profile likelihood".to_owned(),
         ..Section::default()
@@ -82,7 +79,7 @@ fn curve(
     label: &str,
     scan: &ScanResult,
     wanted: &[&str],
-) -> Result<Option<PageFigure>, MeasureError> {
+) -> Result<Option<PageFigure>> {
     let present = CURVES
         .iter()
         .filter(|(key, _)| wanted.contains(key))
@@ -119,10 +116,7 @@ fn curve(
 }
 
 /// Confidence regions of two parameters.
-pub(super) fn regions(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn regions(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let mut section = Section {
         title: "Two parameters".to_owned(),
         ..Section::default()
@@ -139,7 +133,7 @@ pub(super) fn regions(
     Ok(section)
 }
 
-fn region(study: &Study<'_>, found: &ContourResult) -> Result<Option<PageFigure>, MeasureError> {
+fn region(study: &Study<'_>, found: &ContourResult) -> Result<Option<PageFigure>> {
     let [x, y] = &found.values;
     let [x_label, y_label] = &found.labels;
     let column = |t: &Vec<Option<f64>>| t.iter().map(|t| t.unwrap_or(f64::NAN)).collect();

@@ -1,11 +1,11 @@
 //! Histograms as files: templates, and a pyhf workspace that is the model of the fit.
 
-use super::super::error::MeasureError;
 use super::super::likelihoods::Likelihoods;
 use super::super::model::{Builder, Parameters, code, shape_code};
 use super::super::pipeline::Study;
 use super::super::plan::ProcessPlan;
 use super::super::result::ExportResult;
+use crate::error::Result;
 use crate::settings::FINITE_SAMPLE;
 use serde_json::{Value, json};
 use sideband_likelihood::histogram::HistogramModel;
@@ -24,7 +24,7 @@ pub(in super::super) fn export(
     study: &Study<'_>,
     made: &Likelihoods,
     best: &[HashMap<String, f64>],
-) -> Result<ExportResult, MeasureError> {
+) -> Result<ExportResult> {
     let Some(fitted) = &made.histograms else {
         return Ok(ExportResult {
             text: "There are no histograms to export.".to_owned(),

@@ -1,10 +1,10 @@
 //! Which events favour what, on the page.
 
-use super::super::error::MeasureError;
 use super::super::events::Events;
 use super::super::likelihoods::Likelihoods;
 use super::super::pipeline::Study;
 use super::figure;
+use crate::error::Result;
 use crate::plot::Favour;
 use crate::report::page::Section;
 use sideband_likelihood::UnbinnedChannel;
@@ -20,7 +20,7 @@ pub(super) fn favours(
     best: &Fit,
     events: &Events,
     channel: &UnbinnedChannel,
-) -> Result<Section, MeasureError> {
+) -> Result<Section> {
     let mut section = Section {
         title: "Which events favour what".to_owned(),
         ..Section::default()

@@ -1,18 +1,15 @@
 //! The upper limit on the page.
 
-use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{ClsPoint, MeasurementResult};
 use super::figure;
 use super::verdict::limit_text;
+use crate::error::Result;
 use crate::plot::{ClsScan, ClsScanPoint};
 use crate::report::page::Section;
 
 /// CLs against the parameter, and what it excludes.
-pub(super) fn section(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn section(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let mut section = Section {
         title: "Upper limit".to_owned(),
         ..Section::default()

@@ -1,20 +1,17 @@
 //! Pulls and impacts on the page.
 
-use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{ErrorSource, ImpactsResult, MeasurementResult};
 use super::figure;
 use super::verdict::{asymmetric, number};
+use crate::error::Result;
 use crate::plot::{ImpactRow, Impacts};
 use crate::report::page::{Section, Table};
 
 /// Rows of one figure of impacts.
 const ROWS: usize = 25;
 
-pub(super) fn nuisances(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn nuisances(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let mut section = Section {
         title: "Pulls and impacts".to_owned(),
         ..Section::default()

@@ -1,11 +1,11 @@
 //! Pseudo-experiments on the page: belt, coverage, one distribution of t.
 
 use super::super::analyse::LEVELS;
-use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::{MeasurementResult, ToyPoint, ToysResult};
 use super::figure;
 use super::verdict::{number, with_error};
+use crate::error::Result;
 use crate::plot::{
     Belt, BeltLevel, BeltPoint, Coverage, CoverageMethod, CoveragePoint, TDistribution, TQuantile,
 };
@@ -15,10 +15,7 @@ use sideband_likelihood::neyman;
 use sideband_likelihood::neyman::EdgeKind;
 
 /// The belt, what toys say of the fit, and one distribution of t.
-pub(super) fn section(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn section(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let mut section = Section {
         title: "Pseudo-experiments".to_owned(),
         ..Section::default()
@@ -100,11 +97,7 @@ fn toys_set_text(set: &neyman::ConfidenceSet) -> String {
     )
 }
 
-fn coverage(
-    study: &Study<'_>,
-    found: &ToysResult,
-    label: &str,
-) -> Result<Option<PageFigure>, MeasureError> {
+fn coverage(study: &Study<'_>, found: &ToysResult, label: &str) -> Result<Option<PageFigure>> {
     let points = |k: usize| -> Vec<CoveragePoint> {
         let point = |p: &ToyPoint| {
             let [value, low, high] = p.coverage[k];
@@ -136,7 +129,7 @@ fn t_distribution(
     study: &Study<'_>,
     found: &ToysResult,
     label: &str,
-) -> Result<Option<PageFigure>, MeasureError> {
+) -> Result<Option<PageFigure>> {
     let middle = &found.points[found.points.len() / 2];
     let critical = found.belt.iter().find(|p| p.mu == middle.value);
     let quantiles = critical.into_iter().flat_map(|point| {
@@ -165,7 +158,7 @@ fn belt(
     result: &MeasurementResult,
     found: &ToysResult,
     label: &str,
-) -> Result<Option<PageFigure>, MeasureError> {
+) -> Result<Option<PageFigure>> {
     let name = &study.measurement.measurement.interest[0];
     let curve = result
         .scans

@@ -1,18 +1,15 @@
 //! The trust report of all ratios on the page.
 
-use super::super::error::MeasureError;
 use super::super::pipeline::Study;
 use super::super::result::MeasurementResult;
 use super::super::trust::RatioTrust;
 use super::figure;
+use crate::error::Result;
 use crate::plot::{Calibration, Point};
 use crate::report::numbers::{percent, with_error};
 use crate::report::page::{Section, Status, Table};
 
-pub(super) fn trust(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-) -> Result<Section, MeasureError> {
+pub(super) fn trust(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
     let header = [
         "ratio",
         "members",

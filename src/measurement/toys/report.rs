@@ -1,9 +1,9 @@
 //! What pseudo-experiments say: coverage, belt, what they have in common.
 
 use super::super::analyse::{Analyst, LEVELS};
-use super::super::error::MeasureError;
 use super::super::result::{ScanResult, ToyPoint, ToysResult};
 use super::Pool;
+use crate::error::{Context, Kind, Result};
 use crate::settings::{Measurement, ToyEvents, ToysConfig};
 use sideband_likelihood::neyman::{Belt, Statistic};
 use sideband_likelihood::toys::{PointReport, ToyRecord, toy_set};
@@ -16,12 +16,11 @@ pub(super) fn report(
     pool: &Pool,
     records: &[Vec<ToyRecord>],
     scan: Option<&ScanResult>,
-) -> Result<ToysResult, MeasureError> {
-    let failed = |e: sideband_likelihood::neyman::NeymanError| MeasureError::Other(e.to_string());
+) -> Result<ToysResult> {
     let levels = LEVELS.map(|(level, _)| level);
     let mut points = Vec::new();
     for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {
-        let report = PointReport::new(records, &levels).map_err(failed)?;
+        let report = PointReport::new(records, &levels).of(Kind::NotMeasured)?;
         let reported: Vec<f64> = records
             .iter()
             .filter(|r| r.converged)

@@ -1,6 +1,7 @@
 //! What a job asks HTCondor for.
 
-use super::{SettingError, check_line, check_value};
+use super::{check_line, check_value, refused};
+use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -112,17 +113,8 @@ impl Default for HtcondorSettings {
 
 impl HtcondorSettings {
     /// Whether a submit description can be made of them.
-    ///
-    /// # Errors
-    /// [`SettingError`], with the setting and what is wrong.
-    pub fn check(&self) -> Result<(), SettingError> {
-        let wrong = |key: &str, value: &str, reason| {
-            Err(SettingError {
-                key: key.to_owned(),
-                value: value.to_owned(),
-                reason,
-            })
-        };
+    pub fn check(&self) -> Result<()> {
+        let wrong = |key: &str, value: &str, reason| Err(refused(key, value, reason));
         if self.cpus == 0 {
             return wrong("cpus", "0", "is not positive");
         }

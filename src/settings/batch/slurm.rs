@@ -1,7 +1,8 @@
 //! What a job asks Slurm for.
 
 use super::options::{self, Keyed};
-use super::{SettingError, check_line, check_value};
+use super::{check_line, check_value, refused};
+use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -107,10 +108,7 @@ impl Default for SlurmSettings {
 
 impl SlurmSettings {
     /// Whether a job script can be made of them.
-    ///
-    /// # Errors
-    /// [`SettingError`], with the setting and what is wrong.
-    pub fn check(&self) -> Result<(), SettingError> {
+    pub fn check(&self) -> Result<()> {
         for (key, value, others) in [
             ("partition", &self.partition, "_.+-,"),
             ("account", &self.account, "_.@+-"),
@@ -121,13 +119,7 @@ impl SlurmSettings {
                 check_value(key, value, others)?;
             }
         }
-        let wrong = |key: &str, value: String, reason| {
-            Err(SettingError {
-                key: key.to_owned(),
-                value,
-                reason,
-            })
-        };
+        let wrong = |key, value: String, reason| Err(refused(key, &value, reason));
         if let Some(time) = &self.time {
             check_value("time", &time.text(), ":-")?;
             match time.seconds() {

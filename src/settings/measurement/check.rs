@@ -1,7 +1,7 @@
 //! Values of a measurement that no run could use.
 
 use super::{Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, SystematicConfig};
-use crate::settings::check::{Checked, check_max_loss, ensure, name};
+use crate::settings::check::{Checked, check_max_loss, ensure, name, within};
 
 impl Measurement {
     /// Checks all values that can be checked without data.
@@ -159,12 +159,7 @@ impl Measurement {
     }
 
     fn check_samples(&self) -> Checked {
-        ensure(
-            (2..=1000).contains(&self.samples.len()),
-            "samples",
-            self.samples.len(),
-            "2 to 1000 processes",
-        )?;
+        within("samples", self.samples.len(), 2..=1000, " processes")?;
         for (key, p) in &self.samples {
             ensure(
                 !p.id.is_empty(),

@@ -2,7 +2,7 @@
 
 use super::{FINITE_SAMPLE, Measurement, TestStatistic, ToyEvents};
 use crate::settings::Split;
-use crate::settings::check::{Checked, ensure};
+use crate::settings::check::{Checked, ensure, within};
 
 impl Measurement {
     /// Checks the likelihood, what is asked of it, and its pseudo-experiments.
@@ -21,12 +21,7 @@ impl Measurement {
             &format!("a name under [regions]: {known:?}"),
         )?;
         let m = &self.measurement;
-        ensure(
-            (3..=2001).contains(&m.scan_points),
-            "measurement.scan_points",
-            m.scan_points,
-            "3 to 2001",
-        )?;
+        within("measurement.scan_points", m.scan_points, 3..=2001, "")?;
         ensure(
             m.finite_sample_members != 1 && m.finite_sample_members <= 10_000,
             "measurement.finite_sample_members",
@@ -40,11 +35,11 @@ impl Measurement {
             "0 unless `ensemble.bootstrap` is on and there are at least two members: the error \
              is the difference of two variances",
         )?;
-        ensure(
-            (1..=101).contains(&m.finite_sample_points),
+        within(
             "measurement.finite_sample_points",
             m.finite_sample_points,
-            "1 to 101",
+            1..=101,
+            "",
         )?;
         ensure(
             m.stream_above > 0,
@@ -123,12 +118,7 @@ impl Measurement {
                     &format!("a value within the bounds of the parameter, {low} to {high}"),
                 )?;
             }
-            ensure(
-                (1000..=100_000_000).contains(&generate.events),
-                "generate.events",
-                generate.events,
-                "1000 to 100000000",
-            )?;
+            within("generate.events", generate.events, 1000..=100_000_000, "")?;
         }
         Ok(())
     }
@@ -150,12 +140,7 @@ impl Measurement {
             &toys.grid,
             &format!("increasing values of {first} within its bounds, {low} to {high}"),
         )?;
-        ensure(
-            (50..=10_000_000).contains(&toys.number),
-            "toys.number",
-            toys.number,
-            "50 to 10000000",
-        )?;
+        within("toys.number", toys.number, 50..=10_000_000, "")?;
         ensure(
             toys.events == ToyEvents::Simulated || self.is_known_truth(),
             "toys.events",
@@ -262,12 +247,7 @@ impl Measurement {
                 levels,
                 "one to four levels between 0 and 1, rising",
             )?;
-            ensure(
-                (5..=501).contains(&contour.points),
-                &at("points"),
-                contour.points,
-                "5 to 501",
-            )?;
+            within(&at("points"), contour.points, 5..=501, "")?;
             for (name, [low, high]) in &contour.range {
                 let bounds = self
                     .parameters

@@ -1,10 +1,11 @@
 //! The ratios that a measurement needs, and the ensembles that learn them.
 
-use super::super::parse::{ConfigError, EnsembleSpec};
+use super::super::parse::EnsembleSpec;
 use super::super::raw::{
     Config, DataConfig, ExperimentConfig, Method, OneOrMany, RegionConfig, SampleConfig,
 };
 use super::{Coordinate, Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
+use crate::error::Result;
 use indexmap::IndexMap;
 use std::fmt;
 
@@ -230,10 +231,7 @@ impl Measurement {
     }
 
     /// The ensembles to be trained.
-    ///
-    /// # Errors
-    /// [`ConfigError`] if one of them cannot be.
-    pub(in crate::settings) fn ensembles(&self) -> Result<Vec<EnsembleSpec>, ConfigError> {
+    pub(in crate::settings) fn ensembles(&self) -> Result<Vec<EnsembleSpec>> {
         let mut list = Vec::new();
         for ratio in self.ratios() {
             let Some([source, target]) = self.sides(&ratio) else {

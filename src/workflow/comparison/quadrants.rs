@@ -1,20 +1,18 @@
 //! Whether the quadrants of a comparison make up its region.
 
 use super::super::events::Sample;
-use super::super::plan::{PlanError, region_index};
+use super::super::plan::region_index;
 use super::super::planned::Planned;
+use crate::error::{Error, Result};
 use crate::settings::{EnsembleSpec, Experiment};
 
 /// Whether every event of the compared region is in exactly one quadrant, and every
 /// event of a quadrant in the region: each is varied once and nothing else is.
-///
-/// # Errors
-/// [`PlanError::Interpolation`] with the number of events that are not.
 pub(in crate::workflow) fn check_quadrants(
     experiment: &Experiment,
     spec: &EnsembleSpec,
     plan: &Planned,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     let Some(config) = &experiment.comparison else {
         return Ok(());
     };
@@ -31,14 +29,14 @@ pub(in crate::workflow) fn check_quadrants(
     let region = bit(&config.region);
     let quadrants: Vec<u64> = reweighting.quadrants.iter().map(bit).collect();
     for sample in plan.samples() {
-        check(sample, region, &quadrants).map_err(|what| PlanError::Interpolation {
-            key: "comparison.reweighting.quadrants".to_owned(),
-            reason: format!(
+        check(sample, region, &quadrants).map_err(|what| {
+            let reason = format!(
                 "{what} (regions {}); the quadrants must share the events of region {} among \
                  them, each in one: correct their selections",
                 reweighting.quadrants.join(", "),
                 config.region
-            ),
+            );
+            Error::config_at("comparison.reweighting.quadrants", reason)
         })?;
     }
     Ok(())

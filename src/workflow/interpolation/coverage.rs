@@ -6,9 +6,10 @@
 //! out of both would be predicted as if there were none of their kind.
 
 use super::super::events::{Sample, count};
-use super::super::plan::PlanError;
+use super::super::plan::blind_overlap;
 use super::plan::{category, holes_text, in_box, predicted_part, wrong};
-use crate::events::{ColumnChunk, ColumnInfo, Compiled, DataError, Resolver};
+use crate::error::{Error, Result};
+use crate::events::{ColumnChunk, ColumnInfo, Compiled, Resolver};
 use crate::settings::{Config, InterpolationConfig};
 use sideband_processes::{PlaneGrid, Rectangle};
 use std::collections::BTreeMap;
@@ -24,23 +25,20 @@ const DEPTH: usize = 32;
 /// not read, so that it holds for blind regions too.
 ///
 /// # Errors
-/// [`PlanError`] with the number of events; of blind ones it is not said how many.
+/// With the number of events; of blind ones it is not said how many.
 pub(super) fn check_regions(
     config: &Config,
     interpolation: &InterpolationConfig,
     base: &Path,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     let target = &config.data.target;
     let training = &config.regions[&config.training.region];
     for (name, region) in config.regions.iter().filter(|(_, r)| r.blind) {
         let both = [region.selection.as_str(), &training.selection];
         let events = count(config, target, base, &both)?;
         if events > 0 {
-            return Err(PlanError::BlindOverlap {
-                blind: name.clone(),
-                training: config.training.region.clone(),
-                events: "target events".to_owned(),
-            });
+            let training = &config.training.region;
+            return Err(blind_overlap(name, training, "target events"));
         }
     }
     let outside = format!("!({})", predicted_part(interpolation));
@@ -99,15 +97,14 @@ fn listed(interpolation: &InterpolationConfig) -> Option<String> {
 /// training region; `in_hole` and `in_box` are numbers of flags.
 ///
 /// # Errors
-/// [`PlanError`] with the number of events of each category; of blind ones it is
-/// not said how many.
+/// With the number of events of each category; of blind ones it is not said how many.
 pub(super) fn check_events(
     config: &Config,
     interpolation: &InterpolationConfig,
     base: &Path,
     target: &Sample,
     [region, box_flag, hole_flag]: [usize; 3],
-) -> Result<(), PlanError> {
+) -> Result<()> {
     let training = &config.training.region;
     let mut left = vec![0u64; interpolation.categories().len()];
     for (row, flags) in target.table.flags.iter().enumerate() {
@@ -154,41 +151,30 @@ pub(super) fn check_events(
     Ok(())
 }
 
-fn wrong_region(training: &str, what: &str) -> PlanError {
+fn wrong_region(training: &str, what: &str) -> Error {
     let reason = format!(
         "{what} lie in the box, in no hole and not in the training region `{training}`: the \
          Gaussian process would take them for bins without events. Cut a hole there, add them to \
          the selection, or narrow the box; cuts that all regions have in common belong into \
          data.target.selection"
     );
-    PlanError::Interpolation {
-        key: "training.region".to_owned(),
-        reason,
-    }
+    Error::config_at("training.region", reason)
 }
 
 /// Whether every bin, but for what of it lies in a hole, is wholly part of the training
 /// region, as far as the selections depend on the plane and the category alone. Bins
 /// that touch a hole are not fitted, but samples in the rest of them are scaled to the
 /// training region's events.
-///
-/// # Errors
-/// [`PlanError`] with the number of bins that are not, and the first of them.
 pub(super) fn check_bins(
     config: &Config,
     interpolation: &InterpolationConfig,
     grid: &PlaneGrid,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     let names = names(interpolation);
-    let data = |e: DataError| PlanError::data("training.region".to_owned(), e);
+    let data = |e: Error| e.at_key("training.region");
     let columns: Vec<ColumnInfo> = names.iter().map(|name| column(name)).collect();
-    let definitions: BTreeMap<String, String> = config
-        .data
-        .define
-        .iter()
-        .filter(|(name, _)| !names.contains(name))
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
+    let mut definitions = BTreeMap::from_iter(config.data.define.clone());
+    definitions.retain(|name, _| !names.contains(name));
     let resolver = Resolver::new(&columns, &definitions).map_err(data)?;
     let training = &config.training.region;
     let selections = [
@@ -230,10 +216,7 @@ pub(super) fn check_bins(
              missing would be taken for empty. Cut a hole there, add it to the selection, or \
              narrow the box"
         );
-        return Err(PlanError::Interpolation {
-            key: "training.region".to_owned(),
-            reason,
-        });
+        return Err(Error::config_at("training.region", reason));
     }
     Ok(())
 }
@@ -293,12 +276,7 @@ impl Points {
     }
 
     /// Bins with a point where one of the terms does not hold, for one category.
-    fn uncovered(
-        &self,
-        terms: &[Compiled],
-        names: &[String],
-        category: f64,
-    ) -> Result<Vec<usize>, DataError> {
+    fn uncovered(&self, terms: &[Compiled], names: &[String], category: f64) -> Result<Vec<usize>> {
         let rows = self.bins.len();
         let mut chunk = ColumnChunk::new(rows);
         for (name, values) in names.iter().zip(&self.axes) {

@@ -2,9 +2,9 @@
 //! that regions and distributions are made of.
 
 use super::plan::InterpolationPlan;
-use crate::events::{ColumnChunk, ColumnInfo, Compiled, DataError, Resolver};
+use crate::error::Result;
+use crate::events::{ColumnChunk, ColumnInfo, Compiled, Resolver};
 use crate::settings::{Blinding, CandidatesConfig, Config, InterpolationConfig, REBUILT};
-use std::collections::BTreeMap;
 
 /// Columns of a rebuilt event and the expressions over them.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl EventColumns {
         interpolation: &InterpolationConfig,
         blinding: &Blinding,
         variables: &[(String, String)],
-    ) -> Result<Self, (String, DataError)> {
+    ) -> Result<Self> {
         let names = names(interpolation);
         let columns: Vec<ColumnInfo> = names
             .iter()
@@ -41,20 +41,14 @@ impl EventColumns {
                 numeric: true,
             })
             .collect();
-        let definitions: BTreeMap<String, String> = config
-            .data
-            .define
-            .iter()
-            .chain(&interpolation.derived)
-            .filter(|(name, _)| !names.contains(name))
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        let resolver = Resolver::new(&columns, &definitions)
-            .map_err(|e| ("interpolation.derived".to_owned(), e))?;
+        let definitions = config.data.define.iter().chain(&interpolation.derived);
+        let definitions = definitions.filter(|(name, _)| !names.contains(name));
+        let resolver = Resolver::new(&columns, definitions);
+        let resolver = resolver.map_err(|e| e.at_key("interpolation.derived"))?;
         let compile = |key: String, text: &str| {
             resolver
                 .compile(text)
-                .map_err(|e| (format!("{key} (in the sampled events)"), e))
+                .map_err(|e| e.at_key(format!("{key} (in the sampled events)")))
         };
         let mut regions = Vec::new();
         for name in interpolation.predicted(config) {
@@ -88,7 +82,7 @@ impl EventColumns {
     /// Takes samples out of the regions that are not blind where the observed events of
     /// those would be hidden: what is compared is of the same events. `flags`: a bit a
     /// predicted region.
-    pub(super) fn hide(&self, chunk: &ColumnChunk, flags: &mut [u64]) -> Result<(), DataError> {
+    pub(super) fn hide(&self, chunk: &ColumnChunk, flags: &mut [u64]) -> Result<()> {
         for selection in &self.hidden {
             let values = selection.eval_chunk(chunk)?;
             // as for data: what cannot be decided is hidden
@@ -134,7 +128,7 @@ pub(super) fn rebuild(
     plan: &InterpolationPlan,
     points: &[super::Point],
     features: &[f32],
-) -> Result<Rebuilt, DataError> {
+) -> Result<Rebuilt> {
     let interpolation = plan.interpolation();
     let d = interpolation.variables.len();
     let mut columns: Vec<Vec<f64>> = vec![

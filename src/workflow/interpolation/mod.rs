@@ -20,7 +20,6 @@ mod transform;
 mod write;
 
 pub(crate) use plan::InterpolationPlan;
-pub(crate) use predict::InterpolationError;
 
 pub(super) use plan::in_box;
 pub(super) use points::Point;

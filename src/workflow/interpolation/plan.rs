@@ -1,10 +1,13 @@
 //! The plan of an interpolation: the configuration checked against the data.
 
 use super::super::events::{Sample, Wanted, has_column};
-use super::super::plan::{PlanError, PlanOptions, check_selections, region_index, scaling};
+use super::super::plan::{
+    PlanOptions, check_selections, no_weight, region_index, scaling, too_many,
+};
 use super::super::variables::{self, Variable};
 use super::coverage::{self, unlisted};
 use super::events::{EventColumns, missing_candidate};
+use crate::error::{Error, Result};
 use crate::events::{BUILTINS, memory};
 use crate::settings::{Blinding, Config, InterpolationConfig, PredictedPart, SampleRole};
 use crate::training::{
@@ -14,6 +17,7 @@ use crate::training::{
 use sideband_networks::{FlowConfig, NetworkConfig};
 use sideband_numerics::expression::written;
 use sideband_processes::{Hole, PlaneError, PlaneGrid};
+use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -48,11 +52,8 @@ pub(super) const X: &str = "interpolation:x";
 pub(super) const Y: &str = "interpolation:y";
 pub(super) const CATEGORY: &str = "interpolation:category";
 
-pub(super) fn wrong(key: &str, reason: impl Into<String>) -> PlanError {
-    PlanError::Interpolation {
-        key: format!("interpolation.{key}"),
-        reason: reason.into(),
-    }
+pub(super) fn wrong(key: &str, reason: impl Display) -> Error {
+    Error::config_at(format!("interpolation.{key}"), reason)
 }
 
 impl InterpolationPlan {
@@ -61,7 +62,7 @@ impl InterpolationPlan {
         config: Config,
         base: &Path,
         options: PlanOptions,
-    ) -> Result<Self, PlanError> {
+    ) -> Result<Self> {
         let interpolation = interpolation(&config);
         if let Some((key, name)) = missing_candidate(interpolation) {
             let reason = format!(
@@ -87,8 +88,7 @@ impl InterpolationPlan {
             .cloned()
             .collect();
         let blinding = Blinding::new(&config.regions, options.unblind);
-        let columns = EventColumns::new(&config, interpolation, &blinding, &drawn)
-            .map_err(|(key, source)| PlanError::data(key, source))?;
+        let columns = EventColumns::new(&config, interpolation, &blinding, &drawn)?;
         let mut wanted = Wanted {
             features: inputs.clone(),
             columns: report,
@@ -129,8 +129,7 @@ impl InterpolationPlan {
         let sample = training_sample(region, &target)?;
         let sum: f64 = sample.classes()[0].weights.iter().sum();
         if sum <= 0.0 {
-            let role = "target";
-            return Err(PlanError::NoWeight { role, sum });
+            return Err(no_weight("target", sum));
         }
         if let Some(row) = target
             .in_region(region)
@@ -141,8 +140,7 @@ impl InterpolationPlan {
                 "an event weighs {weight}; a density needs weights of 0 and more. Drop the \
                  weights, or merge samples so that none is negative"
             );
-            let key = "data.target.weight".to_owned();
-            return Err(PlanError::Interpolation { key, reason });
+            return Err(Error::config_at("data.target.weight", reason));
         }
         Ok(Self {
             ensemble: ensemble.to_owned(),
@@ -324,7 +322,7 @@ fn check_expressions(
     config: &Config,
     interpolation: &InterpolationConfig,
     base: &Path,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     for (i, variable) in interpolation.variables.iter().enumerate() {
         let other = variable
             .expression
@@ -395,7 +393,7 @@ pub(super) fn holes_text(interpolation: &InterpolationConfig) -> String {
 }
 
 /// Whether the plane can be fitted at all: settings, and bins that are left.
-fn check_plane(interpolation: &InterpolationConfig, grid: &PlaneGrid) -> Result<(), PlanError> {
+fn check_plane(interpolation: &InterpolationConfig, grid: &PlaneGrid) -> Result<()> {
     let plane = &interpolation.plane;
     let hidden: Vec<bool> = (0..grid.bins())
         .map(|bin| {
@@ -430,7 +428,7 @@ fn check_training_events(
     interpolation: &InterpolationConfig,
     target: &Sample,
     [region, box_flag, hole_flag]: [usize; 3],
-) -> Result<(), PlanError> {
+) -> Result<()> {
     let training = &config.training.region;
     let mut counts = vec![0u64; interpolation.categories().len()];
     let (mut outside, mut inside, mut unknown) = (0u64, 0u64, 0u64);
@@ -482,7 +480,7 @@ fn check_training_events(
 const SAMPLE_BYTES: usize = 128;
 
 /// Whether there is room for the samples that are asked for.
-fn check_room(interpolation: &InterpolationConfig) -> Result<(), PlanError> {
+fn check_room(interpolation: &InterpolationConfig) -> Result<()> {
     let all = interpolation
         .samples
         .saturating_mul(interpolation.categories().len());
@@ -500,7 +498,7 @@ fn check_predicted_events(
     config: &Config,
     interpolation: &InterpolationConfig,
     target: &Sample,
-) -> Result<(), PlanError> {
+) -> Result<()> {
     for name in interpolation.predicted(config) {
         let rows = target.in_region(region_index(config, name));
         let unknown = rows.filter(|row| category(interpolation, target, *row).is_none());
@@ -513,10 +511,9 @@ fn check_predicted_events(
     Ok(())
 }
 
-fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, PlanError> {
+fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample> {
     let bytes = 4 * target.table.n_features + 4 + 2 * 8 + 4 * 8;
-    memory::room_for(target.table.len(), bytes)
-        .map_err(|e| PlanError::data("data.target".to_owned(), e))?;
+    memory::room_for(target.table.len(), bytes).map_err(|e| e.at_key("data.target"))?;
     let mut inputs = Inputs::new(Vec::new(), target.table.n_features);
     let mut class = ClassRows::default();
     for row in target.trained(region) {
@@ -525,7 +522,7 @@ fn training_sample(region: usize, target: &Sample) -> Result<TrainingSample, Pla
         class.keys.push(target.table.ids.key(row));
     }
     if class.len() > i32::MAX as usize {
-        return Err(PlanError::TooMany(class.len()));
+        return Err(too_many(class.len()));
     }
     Ok(TrainingSample::density(Arc::new(inputs), class))
 }

@@ -1,7 +1,8 @@
 //! The mass plane of each category, and the points that are drawn from it.
 
 use super::plan::InterpolationPlan;
-use super::predict::InterpolationError;
+use super::predict::{DRAWING, interrupted};
+use crate::error::{Error, Kind, Result};
 use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::settings::PredictedPart;
 use crate::training::Interrupt;
@@ -56,7 +57,7 @@ pub(super) fn draw(
     plan: &InterpolationPlan,
     threads: usize,
     interrupt: &Interrupt,
-) -> Result<Drawn, InterpolationError> {
+) -> Result<Drawn> {
     let count = plan.interpolation().categories().len();
     let numbers: Vec<usize> = (0..count).collect();
     let mut parts = Vec::with_capacity(count);
@@ -68,13 +69,10 @@ pub(super) fn draw(
             };
             let handles: Vec<_> = group.iter().map(start).collect();
             let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
-                let died = |_| InterpolationError::Thread("a thread panicked".to_owned());
+                let died = |_| Error::internal("a thread panicked").at(DRAWING);
                 handle.join().map_err(died)?
             };
-            handles
-                .into_iter()
-                .map(join)
-                .collect::<Result<Vec<_>, InterpolationError>>()
+            handles.into_iter().map(join).collect::<Result<Vec<_>>>()
         })?;
         parts.extend(drawn);
     }
@@ -90,16 +88,16 @@ fn category(
     plan: &InterpolationPlan,
     number: usize,
     interrupt: &Interrupt,
-) -> Result<(Vec<Point>, Category), InterpolationError> {
+) -> Result<(Vec<Point>, Category)> {
     let interpolation = plan.interpolation();
     let value = interpolation.category.as_ref().map(|c| c.values[number]);
     let label = match (&interpolation.category, value) {
         (Some(category), Some(value)) => format!("{} = {value}", category.column),
         _ => "all events".to_owned(),
     };
-    let named = |source: PlaneError| InterpolationError::Plane {
-        category: label.clone(),
-        source,
+    let named = |e: PlaneError| {
+        let text = format!("the Gaussian process of {label}: {e}");
+        Error::new(Kind::NoResult, text)
     };
     let weights = &plan.target.table.weights;
     let event = |row: usize| {
@@ -132,7 +130,7 @@ fn category(
     let mut outside = vec![0u64; plan.grid.bins()];
     for index in 0..interpolation.samples as u64 {
         if index % (1 << 16) == 0 && interrupt.is_raised() {
-            return Err(InterpolationError::Interrupted);
+            return Err(interrupted());
         }
         let drawn = sampler.sample(key, index);
         if !plan.in_hole(drawn.masses) {
@@ -151,10 +149,12 @@ fn category(
     let observed: f64 = rows.iter().map(|row| weights[*row]).sum();
     let squares: f64 = rows.iter().map(|row| weights[*row].powi(2)).sum();
     if n_outside == 0 {
-        return Err(InterpolationError::NothingOutside {
-            category: label,
-            drawn: interpolation.samples as u64,
-        });
+        let text = format!(
+            "none of the {} points of {label} lies outside the holes, where samples are scaled to \
+             the events; raise interpolation.samples or shrink the holes",
+            interpolation.samples
+        );
+        return Err(Error::new(Kind::NoSamples, text));
     }
     let weight = observed / n_outside as f64;
     let variations = (0..interpolation.posterior_draws as u64)

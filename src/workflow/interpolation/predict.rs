@@ -8,79 +8,36 @@ use super::plan::InterpolationPlan;
 use super::points::{Drawn, Point, draw};
 use super::write::SampleWriter;
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
-use crate::events::{DataError, Loss, LossKind, Losses};
+use crate::error::{Context, Error, Kind, Result, hint};
+use crate::events::{Loss, LossKind, Losses};
 use crate::files::atomic;
 use crate::results::{
     FigureData, InterpolationMetrics, METRICS_FORMAT, Metrics, OutsideMetrics, RegionMetrics,
     Verdict, YieldMetrics, yield_test,
 };
-use crate::rundir::{DirectoryError, RunDirectory};
+use crate::rundir::RunDirectory;
 use crate::training::Member;
 use indexmap::IndexMap;
 use sideband_networks::{
-    Compute, DeviceError, EVALUATION_CHUNK, Flow, FlowSampler, InputScaling, NetworkConfig, Row,
+    Compute, EVALUATION_CHUNK, Flow, FlowSampler, InputScaling, NetworkConfig, Row,
 };
-use sideband_processes::PlaneError;
-use thiserror::Error;
 
-/// Why an interpolation has no result.
-#[derive(Debug, Error)]
-pub(crate) enum InterpolationError {
-    /// The Gaussian process.
-    #[error("the Gaussian process of {category}: {source}")]
-    Plane {
-        category: String,
-        source: PlaneError,
-    },
-    /// No sample is left to predict with.
-    #[error(
-        "no sampled event falls into region {region}: of {drawn} points {inside} lie in the \
-         predicted part of the plane. Check the region's selection against the holes and raise \
-         interpolation.samples"
-    )]
-    Empty {
-        region: String,
-        drawn: u64,
-        inside: u64,
-    },
-    /// More sampled events are lost than may be.
-    #[error(
+/// Somebody asked to stop, or the time is over.
+pub(super) fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "interrupted while samples were drawn")
+}
+
+/// More sampled events are lost than may be.
+fn lost(what: &str, limit: f64) -> Error {
+    let text = format!(
         "{what} That is more than data.max_loss = {limit}: choose transforms, expressions and \
          selections that have a value everywhere in the predicted part, train longer, or raise \
          data.max_loss"
-    )]
-    Lost { what: String, limit: f64 },
-    /// Nothing to scale the samples with.
-    #[error(
-        "none of the {drawn} points of {category} lies outside the holes, where samples are \
-         scaled to the events; raise interpolation.samples or shrink the holes"
-    )]
-    NothingOutside { category: String, drawn: u64 },
-    /// Somebody asked to stop, or the time is over.
-    #[error("interrupted while samples were drawn")]
-    Interrupted,
-    /// An expression.
-    #[error(transparent)]
-    Data(#[from] DataError),
-    /// The device failed.
-    #[error(transparent)]
-    Device(#[from] DeviceError),
-    /// A file could not be written.
-    #[error(transparent)]
-    Directory(#[from] DirectoryError),
-    /// The samples could not be written.
-    #[error("predictions/samples.parquet: {source}{}", atomic::hint(source))]
-    Io {
-        #[from]
-        source: std::io::Error,
-    },
-    /// Arrow or Parquet refused.
-    #[error("predictions/samples.parquet: {0}")]
-    Write(String),
-    /// A thread could not be started or died.
-    #[error("drawing the samples: {0}")]
-    Thread(String),
+    );
+    Error::new(Kind::NoSamples, text)
 }
+
+pub(super) const DRAWING: &str = "drawing the samples";
 
 /// Points that go through the flows at once.
 const CHUNK: usize = EVALUATION_CHUNK;
@@ -115,7 +72,7 @@ pub(crate) fn predict(
     members: &[Member],
     failed: &[u32],
     directory: &RunDirectory,
-) -> Result<Metrics, InterpolationError> {
+) -> Result<Metrics> {
     let interpolation = plan.interpolation();
     (bench.say)(&format!(
         "{} Gaussian process(es), {} points each",
@@ -139,7 +96,10 @@ pub(crate) fn predict(
         .guard(|| FlowSampler::new(bench.compute, &flow, &scaling, &rows))?;
     let mut sums = Sums::new(plan, &drawn, members.len());
     let path = directory.predictions().join("samples.parquet");
-    atomic::write_with(&path, |file| -> Result<(), InterpolationError> {
+    let unwritten = |e: std::io::Error| {
+        Error::internal(format!("{e}{}", hint(&e))).at("predictions/samples.parquet")
+    };
+    atomic::write_with(&path, unwritten, |file| {
         let mut writer = SampleWriter::new(file, plan, members)?;
         each_piece(plan, bench, &sampler, &drawn, &mut |piece| {
             sums.add(&piece);
@@ -147,7 +107,7 @@ pub(crate) fn predict(
         })?;
         writer.finish()
     })?;
-    let figures = FigureData::new(plan, &sampler, &drawn, &sums.corner)?;
+    let figures = FigureData::new(plan, &sampler, &drawn, &sums.corner).of(Kind::Config)?;
     directory.write_compact(&directory.figure_data(), &figures)?;
     metrics(plan, members, failed, &drawn, sums)
 }
@@ -158,8 +118,8 @@ fn each_piece(
     bench: Workbench<'_>,
     sampler: &FlowSampler,
     drawn: &Drawn,
-    take: &mut dyn FnMut(Piece) -> Result<(), InterpolationError>,
-) -> Result<(), InterpolationError> {
+    take: &mut dyn FnMut(Piece) -> Result<()>,
+) -> Result<()> {
     let at_once = if bench.compute.is_cpu() {
         bench.threads.max(1)
     } else {
@@ -168,7 +128,7 @@ fn each_piece(
     let starts: Vec<usize> = (0..drawn.points.len()).step_by(CHUNK).collect();
     for group in starts.chunks(at_once) {
         if bench.interrupt.is_raised() {
-            return Err(InterpolationError::Interrupted);
+            return Err(interrupted());
         }
         let pieces = std::thread::scope(|scope| {
             let handles: Vec<_> = group
@@ -181,13 +141,13 @@ fn each_piece(
                 })
                 .collect();
             let join = |handle: std::thread::ScopedJoinHandle<'_, _>| {
-                let died = |_| InterpolationError::Thread("a thread panicked".to_owned());
+                let died = |_| Error::internal("a thread panicked").at(DRAWING);
                 handle.join().map_err(died)?
             };
             handles
                 .into_iter()
                 .map(join)
-                .collect::<Result<Vec<Piece>, InterpolationError>>()
+                .collect::<Result<Vec<Piece>>>()
         })?;
         for piece in pieces {
             take(piece)?;
@@ -202,7 +162,7 @@ fn piece(
     sampler: &FlowSampler,
     first: usize,
     points: &[Point],
-) -> Result<Piece, InterpolationError> {
+) -> Result<Piece> {
     let noise: Vec<f32> = points.iter().flat_map(|p| noise(plan, *p)).collect();
     let context: Vec<f32> = points
         .iter()
@@ -212,11 +172,11 @@ fn piece(
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
-        .map_err(|e| InterpolationError::Thread(e.to_string()))?;
+        .at(Kind::Internal, DRAWING)?;
     let features = pool.install(|| compute.guard(|| sampler.sample(&noise, &context)))?;
     let members = features
         .chunks(noise.len().max(1))
-        .map(|features| member_piece(plan, points, features))
+        .map(|features| member_piece(plan, points, features).of(Kind::Config))
         .collect::<Result<_, _>>()?;
     Ok(Piece { first, members })
 }
@@ -241,7 +201,7 @@ fn member_piece(
     plan: &InterpolationPlan,
     points: &[Point],
     features: &[f32],
-) -> Result<MemberPiece, InterpolationError> {
+) -> Result<MemberPiece> {
     let d = plan.interpolation().variables.len();
     let rebuilt = rebuild(plan, points, features)?;
     let mut flags = vec![0u64; points.len()];
@@ -271,7 +231,7 @@ fn member_piece(
     Ok(MemberPiece {
         values: variables
             .map(|compiled| Ok(pick(&compiled.eval_chunk(&rebuilt.chunk)?)))
-            .collect::<Result<_, DataError>>()?,
+            .collect::<Result<_>>()?,
         columns: rebuilt.columns.iter().map(|c| pick(c)).collect(),
         points: kept.iter().map(|i| *i as u32).collect(),
         flags: kept.iter().map(|i| flags[*i]).collect(),
@@ -492,18 +452,21 @@ fn metrics(
     failed: &[u32],
     drawn: &Drawn,
     sums: Sums<'_>,
-) -> Result<Metrics, InterpolationError> {
+) -> Result<Metrics> {
     let mut regions = IndexMap::new();
     for ((index, _), sums) in plan.columns.regions.iter().zip(&sums.regions) {
         let Some((name, config)) = plan.config.regions.get_index(*index) else {
             continue;
         };
         if sums.weights.is_empty() {
-            return Err(InterpolationError::Empty {
-                region: name.clone(),
-                drawn: drawn.categories.iter().map(|c| c.samples[0]).sum(),
-                inside: drawn.points.len() as u64,
-            });
+            let text = format!(
+                "no sampled event falls into region {name}: of {} points {} lie in the predicted \
+                 part of the plane. Check the region's selection against the holes and raise \
+                 interpolation.samples",
+                drawn.categories.iter().map(|c| c.samples[0]).sum::<u64>(),
+                drawn.points.len()
+            );
+            return Err(Error::new(Kind::NoSamples, text));
         }
         let shown = plan.blinding.shows(*index);
         let label = config.label.clone().unwrap_or_else(|| name.clone());
@@ -523,20 +486,13 @@ fn metrics(
     let losses = sums.losses();
     let limit = plan.config.data.max_loss;
     if let Some(loss) = losses.beyond(limit) {
-        return Err(InterpolationError::Lost {
-            what: losses.sentence(loss),
-            limit,
-        });
+        return Err(lost(&losses.sentence(loss), limit));
     }
     let all = (losses.events + sums.dropped).max(1) as f64;
     if sums.dropped as f64 > limit * all {
-        return Err(InterpolationError::Lost {
-            what: format!(
-                "{} of {all} sampled events have features that are not finite.",
-                sums.dropped
-            ),
-            limit,
-        });
+        let dropped = sums.dropped;
+        let what = format!("{dropped} of {all} sampled events have features that are not finite.");
+        return Err(lost(&what, limit));
     }
     let interpolation = InterpolationMetrics {
         categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),

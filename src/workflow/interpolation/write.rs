@@ -8,9 +8,8 @@
 
 use super::plan::InterpolationPlan;
 use super::points::Drawn;
-use super::predict::{InterpolationError, Piece, noise};
-use crate::events::DataError;
-use crate::files::atomic;
+use super::predict::{Piece, noise};
+use crate::error::{Error, Result, hint};
 use crate::results::FigureData;
 use crate::training::Member;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, UInt32Array, UInt64Array};
@@ -20,22 +19,24 @@ use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use sideband_networks::FlowSampler;
+use std::fmt::Display;
 use std::io::Write;
 use std::sync::Arc;
 
 /// Rows of a row group.
 const ROW_GROUP: usize = 1 << 18;
 
-fn failed(error: impl std::fmt::Display) -> InterpolationError {
+/// The file of samples could not be written.
+pub(super) fn failed(error: impl Display) -> Error {
     let text = error.to_string();
     // the writer hides the system's error in its own
     let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let hint = if text.contains("os error 28") {
-        atomic::hint(&full)
+        hint(&full)
     } else {
         ""
     };
-    InterpolationError::Write(text + hint)
+    Error::internal(text + hint).at("predictions/samples.parquet")
 }
 
 /// Writes pieces as they come.
@@ -47,11 +48,7 @@ pub(super) struct SampleWriter<W: Write + Send> {
 }
 
 impl<W: Write + Send> SampleWriter<W> {
-    pub(super) fn new(
-        output: W,
-        plan: &InterpolationPlan,
-        members: &[Member],
-    ) -> Result<Self, InterpolationError> {
+    pub(super) fn new(output: W, plan: &InterpolationPlan, members: &[Member]) -> Result<Self> {
         let mut fields = vec![
             Field::new("point", DataType::UInt64, false),
             Field::new("plane_bin", DataType::UInt32, false),
@@ -92,7 +89,7 @@ impl<W: Write + Send> SampleWriter<W> {
         })
     }
 
-    pub(super) fn push(&mut self, drawn: &Drawn, piece: &Piece) -> Result<(), InterpolationError> {
+    pub(super) fn push(&mut self, drawn: &Drawn, piece: &Piece) -> Result<()> {
         for (member, events) in piece.members.iter().enumerate() {
             let rows = events.points.len();
             if rows == 0 {
@@ -151,7 +148,7 @@ impl<W: Write + Send> SampleWriter<W> {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<(), InterpolationError> {
+    pub(super) fn finish(self) -> Result<()> {
         self.writer.close().map_err(failed)?;
         Ok(())
     }
@@ -170,7 +167,7 @@ impl FigureData {
         sampler: &FlowSampler,
         drawn: &Drawn,
         sampled: &[Vec<f32>],
-    ) -> Result<Self, DataError> {
+    ) -> Result<Self> {
         let variables = &plan.interpolation().variables;
         let d = variables.len();
         let region = plan.columns.regions.first().map_or(0, |(index, _)| *index);

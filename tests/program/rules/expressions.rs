@@ -7,7 +7,8 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use sideband::events::{DataError, Dataset, EventTable, Hidden, LossKind, Resolver, ScanRequest};
+use sideband::error::Result;
+use sideband::events::{Dataset, EventTable, Hidden, LossKind, Resolver, ScanRequest};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs;
@@ -36,7 +37,7 @@ impl Events {
         Self { dataset, resolver }
     }
 
-    fn select(&self, text: &str) -> Result<EventTable, DataError> {
+    fn select(&self, text: &str) -> Result<EventTable> {
         let request = ScanRequest {
             selection: Some(self.resolver.compile(text)?),
             columns: vec![("row".to_owned(), self.resolver.compile("row")?)],
@@ -46,7 +47,7 @@ impl Events {
     }
 
     /// The rows that are selected, and how many have no value.
-    fn rows(&self, text: &str) -> Result<(Vec<usize>, u64), DataError> {
+    fn rows(&self, text: &str) -> Result<(Vec<usize>, u64)> {
         let table = self.select(text)?;
         let rows = table.columns[0].1.iter().map(|&row| row as usize);
         let undecided = &table.report.losses;
