@@ -1,19 +1,11 @@
 //! What the documents state holds.
 
-use super::support::Workplace;
+use crate::support::{Workplace, document, root};
 use serde_json::Value;
 use sideband::settings::{parse_experiment, schema};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn document(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap()
-}
+use std::path::PathBuf;
 
 /// Keys of the configuration by their path, `*` for a name that the user gives, with
 /// their default; none where they have none.
@@ -119,25 +111,20 @@ fn paths(table: &toml::Table, path: &str, found: &mut BTreeMap<String, toml::Val
 
 /// Whether a path of a file is one of the schema.
 fn fits(path: &str, key: &str) -> bool {
-    let (mut own, mut known) = (path.split('.'), key.split('.'));
-    loop {
-        match (own.next(), known.next()) {
-            (None, None) => return true,
-            (Some(_), Some("*")) => {}
-            (Some(a), Some(b)) if a == b => {}
-            _ => return false,
-        }
-    }
+    let mut pairs = path.split('.').zip(key.split('.'));
+    path.split('.').count() == key.split('.').count() && pairs.all(|(a, b)| a == b || b == "*")
+}
+
+/// The first names of a path.
+fn start(path: &str, names: usize) -> String {
+    let names: Vec<&str> = path.split('.').take(names).collect();
+    names.join(".")
 }
 
 /// Whether a path of a file is a key, or a table of keys.
 fn is_known(path: &str, keys: &BTreeMap<String, Option<Value>>) -> bool {
-    let parts = path.split('.').count();
-    let begins = |key: &String| {
-        let own: Vec<&str> = key.split('.').take(parts).collect();
-        own.len() == parts && fits(path, &own.join("."))
-    };
-    keys.keys().any(begins)
+    let names = path.split('.').count();
+    keys.keys().any(|key| fits(path, &start(key, names)))
 }
 
 /// Whether names below a path are the user's: `define.log_x`, `axes`.
@@ -169,22 +156,16 @@ fn the_reference_has_every_key_and_no_other() {
     }
     let is_stated = |key: &str| {
         // a table is stated with what is in it
-        let starts = |path: &String| {
-            let parts = key.split('.').count();
-            let own: Vec<&str> = path.split('.').take(parts).collect();
-            fits(&own.join("."), key)
-        };
-        stated.iter().any(starts)
+        let names = key.split('.').count();
+        stated.iter().any(|path| fits(&start(path, names), key))
     };
     let missing: Vec<&String> = keys.keys().filter(|key| !is_stated(key)).collect();
     assert!(
         missing.is_empty(),
         "not in configs/reference.toml: {missing:?}"
     );
-    let unknown: Vec<&String> = stated
-        .iter()
-        .filter(|path| !is_free(path) && !is_known(path, &keys))
-        .collect();
+    let is_none = |path: &&String| !is_free(path) && !is_known(path, &keys);
+    let unknown: Vec<&String> = stated.iter().filter(is_none).collect();
     assert!(unknown.is_empty(), "no keys: {unknown:?}");
 }
 
@@ -235,11 +216,11 @@ fn every_default_of_the_reference_is_the_programs() {
                 Value::String(text) => format!("{text:?}"),
                 other => other.to_string(),
             };
-            let says = comment.contains(&format!("default {word}"))
-                || comment.contains(&format!("{word}, the default"));
+            let ways = [format!("default {word}"), format!("{word}, the default")];
+            let says = ways.iter().any(|way| comment.contains(way));
             assert!(
                 says,
-                "{path} = {value}: the default is {word}, `{comment}` does not say so"
+                "{path} = {value}: the default is {word}, not said in `{comment}`"
             );
             checked += 1;
         }
@@ -277,6 +258,10 @@ fn with_tables(prefixes: &[&str]) -> toml::Table {
     text.parse().unwrap_or_else(|e| panic!("{prefixes:?}: {e}"))
 }
 
+fn remove(config: &mut toml::Table, table: &str, key: &str) {
+    config[table].as_table_mut().unwrap().remove(key);
+}
+
 #[test]
 fn every_table_of_the_reference_can_be_taken_in() {
     let parse = |table: &toml::Table| {
@@ -288,22 +273,15 @@ fn every_table_of_the_reference_can_be_taken_in() {
     let mut interpolation = with_tables(&["interpolation"]);
     interpolation["experiment"]["method"] = "interpolate".into();
     // what the method refuses
-    for (table, key) in [
-        ("data", "source"),
-        ("ensemble", "combine"),
-        ("report", "planes"),
-    ] {
-        interpolation[table].as_table_mut().unwrap().remove(key);
-    }
+    remove(&mut interpolation, "data", "source");
+    remove(&mut interpolation, "ensemble", "combine");
+    remove(&mut interpolation, "report", "planes");
     interpolation.retain(|table, _| !["features", "model"].contains(&table));
     parse(&interpolation);
 
     let mut matrix = with_tables(&["matrix", "comparison"]);
     matrix["regions"]["cr"]["selection"] = "in_cr && year == ${year} && ${method.train}".into();
-    matrix["comparison"]
-        .as_table_mut()
-        .unwrap()
-        .remove("interpolation");
+    remove(&mut matrix, "comparison", "interpolation");
     let experiment = parse(&matrix);
     assert_eq!(experiment.ensembles.len(), 4);
     assert!(experiment.comparison.is_some());
@@ -326,35 +304,22 @@ fn measurement() -> toml::Table {
         "toys",
     ]);
     table["experiment"]["method"] = "measure".into();
-    let data = table["data"].as_table_mut().unwrap();
-    data.retain(|key, _| key == "on_missing");
-    let regions: toml::Table = "cr.selection = 'x2 <= 0'\nside.selection = 'x2 > 0'"
-        .parse()
-        .unwrap();
-    table.insert("regions".to_owned(), regions.into());
-    let features: toml::Table = "inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']"
-        .parse()
-        .unwrap();
-    table.insert("features".to_owned(), features.into());
-    table["report"].as_table_mut().unwrap().remove("variables");
-    table["report"].as_table_mut().unwrap().remove("planes");
+    let parts = "data.on_missing = 'error'
+regions = { cr.selection = 'x2 <= 0', side.selection = 'x2 > 0' }
+features.inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']";
+    table.extend(parts.parse::<toml::Table>().unwrap());
+    remove(&mut table, "report", "variables");
+    remove(&mut table, "report", "planes");
     table["generate"]["events"] = 2000.into();
     // what toys of the truth alone have
-    table["toys"].as_table_mut().unwrap().remove("nuisance");
+    remove(&mut table, "toys", "nuisance");
     table
 }
 
 #[test]
 fn the_references_measurement_can_be_planned() {
-    let place = Workplace::new();
-    fs::write(
-        place.path("config.toml"),
-        toml::to_string(&measurement()).unwrap(),
-    )
-    .unwrap();
-    place
-        .sideband(&["plan", "config.toml", "--no-calibration"])
-        .exits(0);
+    let config = toml::to_string(&measurement()).unwrap();
+    Workplace::with_configuration(config).plan(&[]).exits(0);
 }
 
 #[test]

@@ -1,13 +1,10 @@
 //! The house has one direction: a room knows those above it in ARCHITECTURE.md's list and
 //! none below, the crates of `models` know neither burn (but for the networks) nor files.
 
+use crate::support::workplace::tree;
+use crate::support::{document, root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// The rooms of `src`, each below all that it may know.
 const ROOMS: [&str; 15] = [
@@ -27,17 +24,6 @@ const ROOMS: [&str; 15] = [
     "measurement",
     "cli",
 ];
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
-}
 
 /// Rooms that a source names after `crate::`, alone or in braces.
 fn rooms_named(text: &str) -> BTreeSet<String> {
@@ -99,13 +85,12 @@ fn a_room_knows_only_those_above_it() {
     let place = |room: &str| ROOMS.iter().position(|r| *r == room);
     let mut wrong = Vec::new();
     for (number, room) in ROOMS.iter().enumerate() {
-        let mut files = Vec::new();
-        sources(&root().join("src").join(room), &mut files);
+        let files = tree(&root().join("src").join(room));
         assert!(!files.is_empty(), "{room}");
-        for file in files {
-            for named in rooms_named(&fs::read_to_string(&file).unwrap()) {
+        for (file, bytes) in files {
+            for named in rooms_named(&String::from_utf8_lossy(&bytes)) {
                 if place(&named).is_some_and(|other| other > number) {
-                    wrong.push(format!("{} knows {named}", file.display()));
+                    wrong.push(format!("{room}/{} knows {named}", file.display()));
                 }
             }
         }
@@ -122,7 +107,7 @@ fn the_rooms_are_those_of_the_page() {
         .map(|entry| entry.file_name().into_string().unwrap())
         .collect();
     assert_eq!(folders, ROOMS.map(ToOwned::to_owned).into());
-    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let page = document("ARCHITECTURE.md");
     let listed: Vec<&str> = page
         .lines()
         .filter_map(|line| line.strip_prefix("      ")?.split_once("/ "))
@@ -134,8 +119,7 @@ fn the_rooms_are_those_of_the_page() {
 
 /// All that a package of `Cargo.lock` is built from, its tests included.
 fn dependencies(package: &str) -> BTreeSet<String> {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let lock: toml::Table = lock.parse().unwrap();
+    let lock: toml::Table = document("Cargo.lock").parse().unwrap();
     let mut direct: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for entry in lock["package"].as_array().unwrap() {
         let needs = entry.get("dependencies").and_then(|d| d.as_array());
