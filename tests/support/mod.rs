@@ -4,6 +4,7 @@
 
 pub mod events;
 pub mod flows;
+pub mod golden;
 pub mod hole;
 pub mod program;
 pub mod workplace;
