@@ -11,7 +11,7 @@ pub mod workplace;
 
 pub use events::{Columns, Numbers, doubles, integers, singles};
 pub use program::{Done, Running, contains, wait_until};
-pub use workplace::{Workplace, configuration, same_results};
+pub use workplace::{Workplace, configuration, same_results, shipped_configurations};
 
 use serde_json::Value;
 use std::path::Path;

@@ -49,6 +49,14 @@ impl Done {
         self
     }
 
+    /// The same, after a check of how stdout begins.
+    #[track_caller]
+    pub fn begins(self, start: &str) -> Self {
+        let is_so = self.stdout.starts_with(start);
+        assert!(is_so, "not {start} at the start of {}", self.stdout);
+        self
+    }
+
     /// The same, after a check that stderr has all of these.
     #[track_caller]
     pub fn warns<P: AsRef<str>>(self, parts: impl IntoIterator<Item = P>) -> Self {

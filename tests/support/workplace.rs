@@ -1,8 +1,8 @@
 //! Folders to run the program in, with data and a configuration, and what it writes there.
 
-use super::document;
 use super::events::{self, Columns, EVENTS, Measured};
 use super::program::{Done, Running, contains};
+use super::{document, root};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -227,6 +227,16 @@ impl Workplace {
     pub fn member(&self, run: &str, number: u32) -> PathBuf {
         self.path(&format!("{run}/members/member_{number:04}.safetensors"))
     }
+}
+
+/// Names and texts of the files in `configs`.
+pub fn shipped_configurations() -> Vec<(String, String)> {
+    let files = tree(&root().join("configs")).into_iter();
+    let named = files.map(|(path, bytes)| (path.display().to_string(), bytes));
+    let named = named.filter(|(name, _)| name.ends_with(".toml"));
+    named
+        .map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap()))
+        .collect()
 }
 
 /// Every setting after `--set`.

@@ -1,6 +1,6 @@
 //! What the documents state holds.
 
-use crate::support::{Workplace, document, root};
+use crate::support::{Done, Workplace, document, root, shipped_configurations};
 use serde_json::Value;
 use sideband::settings::{parse_experiment, schema};
 use std::collections::{BTreeMap, BTreeSet};
@@ -324,55 +324,40 @@ fn the_references_measurement_can_be_planned() {
 
 #[test]
 fn every_shipped_configuration_can_be_planned() {
-    let folder = root().join("configs");
     let mut planned = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "toml") {
-            continue;
-        }
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&path).unwrap();
+    for (name, text) in shipped_configurations() {
         parse_experiment(&text, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
         // the data of the two are the user's own
-        if ["large.toml", "matrix.toml"].contains(&name.as_str()) && !has_data(&text) {
+        let has_data = text.contains("tests/data/");
+        if ["large.toml", "matrix.toml"].contains(&&*name) && !has_data {
             continue;
         }
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sideband"));
-        command
-            .current_dir(root())
-            .arg("plan")
-            .arg(&path)
-            .arg("--no-calibration");
+        let path = format!("configs/{name}");
+        let mut arguments = vec!["plan", &path, "--no-calibration"];
         if text.lines().any(|line| line.starts_with("[generate]")) {
-            command.args(["--set", "generate.events=2000"]);
+            arguments.extend(["--set", "generate.events=2000"]);
         }
-        let output = command.output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {error}");
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_sideband"));
+        let output = program.current_dir(root()).args(arguments).output();
+        let done = Done::of(output.unwrap());
+        assert_eq!(done.exit, Some(0), "{name}: {}", done.stderr);
         planned += 1;
     }
     assert!(planned >= 6, "{planned}");
 }
 
-fn has_data(text: &str) -> bool {
-    text.contains("tests/data/")
-}
-
 /// The long options of a command, from its help.
 fn options(command: &str) -> BTreeSet<String> {
-    let place = Workplace::new();
-    let help = place.sideband(&[command, "--help"]).exits(0).stdout;
-    let word = |line: &str| {
-        let at = line.trim_start().find("--")?;
-        let line = &line.trim_start()[at..];
-        (at <= 4).then(|| line.split([' ', '=']).next().unwrap_or(line).to_owned())
+    let help = Workplace::new().sideband(&[command, "--help"]).exits(0);
+    let option = |line: &str| {
+        let line = line.trim_start();
+        let at = line
+            .find("--")
+            .filter(|at| *at <= 4 && line.starts_with('-'))?;
+        line[at..].split([' ', '=']).next().map(ToOwned::to_owned)
     };
-    let lines = help
-        .lines()
-        .filter(|line| line.trim_start().starts_with('-'));
-    let found: BTreeSet<String> = lines.filter_map(word).collect();
-    found.into_iter().filter(|name| name != "--help").collect()
+    let options = help.stdout.lines().filter_map(option);
+    options.filter(|name| name != "--help").collect()
 }
 
 /// Rows of a table of a document whose header begins with a word: cells of each.
@@ -389,29 +374,22 @@ fn table(text: &str, header: &str) -> Vec<Vec<String>> {
 #[test]
 fn the_commands_of_the_readme_are_those_of_the_program() {
     let text = document("README.md");
-    let rows = table(&text, "| command | what |");
     let mut named = BTreeSet::new();
-    for row in &rows {
+    for row in table(&text, "| command | what |") {
         let usage = row[0].trim_matches('`');
         let command = usage.split(' ').next().unwrap();
         named.insert(command.to_owned());
-        let stated: BTreeSet<String> = usage
-            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .filter(|word| word.starts_with("--"))
-            .map(ToOwned::to_owned)
-            .collect();
+        let words = usage.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let stated = words.filter(|word| word.starts_with("--"));
+        let stated: BTreeSet<String> = stated.map(ToOwned::to_owned).collect();
         assert_eq!(stated, options(command), "{command}");
     }
     let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
-    let commands = help
-        .lines()
-        .skip_while(|line| !line.starts_with("Commands:"));
-    let commands = commands.skip(1).take_while(|line| !line.is_empty());
-    let commands: BTreeSet<String> = commands
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .filter(|name| name != "help")
-        .collect();
+    let commands = help.split("Commands:\n").nth(1).unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let commands = commands.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let commands = commands.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    let commands: BTreeSet<String> = commands.filter(|name| name != "help").collect();
     assert_eq!(named, commands);
 }
 
@@ -420,20 +398,15 @@ fn exit_codes_are_stated_as_they_are() {
     let source = document("src/cli/exit.rs");
     let body = source.split("pub enum Exit {").nth(1).unwrap();
     let body = body.split('}').next().unwrap();
-    let codes: Vec<&str> = body
-        .lines()
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(_, code)| code.trim_end_matches(','))
-        .collect();
+    let codes = body.lines().filter_map(|line| line.split_once(" = "));
+    let codes: Vec<&str> = codes.map(|(_, code)| code.trim_end_matches(',')).collect();
     assert!(codes.len() >= 8, "{codes:?}");
     let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
     for (name, text) in [("README.md", document("README.md")), ("--help", help)] {
         let stated = text.split("Exit codes:").nth(1).unwrap();
         let stated = stated.split('.').next().unwrap();
-        let numbers: Vec<&str> = stated
-            .split(|c: char| !c.is_ascii_digit())
-            .filter(|word| !word.is_empty())
-            .collect();
+        let numbers = stated.split(|c: char| !c.is_ascii_digit());
+        let numbers: Vec<&str> = numbers.filter(|word| !word.is_empty()).collect();
         assert_eq!(numbers, codes, "{name}");
     }
 }
@@ -460,23 +433,17 @@ fn files_that_documents_name_are_there() {
     let mut checked = 0;
     for name in DOCUMENTS {
         let text = document(name);
-        let links = text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap());
+        let links = text.split("](").skip(1);
+        let links = links.map(|rest| rest.split(')').next().unwrap());
         let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
-        let folders = [
-            "src/", "models/", "tests/", "configs/", "scripts/", "benches/",
-        ];
+        let folders = "src/ models/ tests/ configs/ scripts/ benches/".split(' ');
         let quoted = quoted(&text);
         let paths = quoted.iter().map(String::as_str);
-        let paths = paths.filter(|word| folders.iter().any(|f| word.starts_with(f)));
-        for path in links.chain(paths) {
-            for path in alternatives(path) {
-                let exists = root().join(&path).exists();
-                assert!(exists, "{name} names {path}, which is not there");
-                checked += 1;
-            }
+        let paths = paths.filter(|word| folders.clone().any(|f| word.starts_with(f)));
+        for path in links.chain(paths).flat_map(alternatives) {
+            let exists = root().join(&path).exists();
+            assert!(exists, "{name} names {path}, which is not there");
+            checked += 1;
         }
     }
     assert!(checked > 40, "{checked}");
@@ -509,9 +476,8 @@ fn the_house_is_built_as_drawn() {
             continue;
         }
         folders.retain(|(depth, _)| *depth < indent);
-        let parent = folders
-            .last()
-            .map_or(PathBuf::new(), |(_, path)| path.clone());
+        let parent = folders.last().map(|(_, path)| path.clone());
+        let parent = parent.unwrap_or_default();
         for name in words[0].split(", ") {
             let path = parent.join(name);
             assert!(root().join(&path).exists(), "{}", path.display());
@@ -538,18 +504,12 @@ fn keys_that_documents_name_are_keys() {
     for name in DOCUMENTS {
         let text = document(name);
         for word in quoted(&text) {
-            let path = word
-                .split([' ', '='])
-                .next()
-                .unwrap()
-                .trim_matches(['[', ']']);
+            let path = word.split([' ', '=']).next().unwrap();
+            let path = path.trim_matches(['[', ']']);
             let is_path = path.contains('.') && !path.contains(['/', '(', '{', ':', '<', '*']);
             let first = path.split('.').next().unwrap();
-            let is_file = [
-                "rs", "json", "toml", "parquet", "html", "md", "csv", "tex", "jsonl",
-            ]
-            .iter()
-            .any(|e| path.ends_with(&format!(".{e}")));
+            let mut endings = ".rs .json .toml .parquet .html .md .csv .tex .jsonl".split(' ');
+            let is_file = endings.any(|ending| path.ends_with(ending));
             if !is_path || !tables.contains(first) || is_file {
                 continue;
             }
@@ -563,10 +523,8 @@ fn keys_that_documents_name_are_keys() {
             let mut found = BTreeMap::new();
             paths(&table, "", &mut found);
             for path in found.keys().filter(|path| !is_free(path)) {
-                assert!(
-                    is_known(path, &keys),
-                    "{name} has the key {path}, which is none"
-                );
+                let known = is_known(path, &keys);
+                assert!(known, "{name} has the key {path}, which is none");
                 checked += 1;
             }
         }
@@ -581,19 +539,11 @@ fn a_run_directory_holds_what_the_readme_says() {
     let text = document("README.md");
     // members in training, and who works on them, are gone at the end
     // of a measurement or an interpolation, and members beyond the number
-    let others = [
-        "checkpoints/",
-        "claims/",
-        "figures.json",
-        "comparison.",
-        "samples.parquet",
-        "page.json",
-        "aside/",
-    ];
+    let others = "checkpoints/ claims/ figures.json comparison. samples.parquet page.json aside/";
     let mut checked = 0;
     for row in table(&text, "| path | what |") {
         let name = row[0].trim_matches('`').to_owned();
-        if others.iter().any(|other| name.contains(other)) {
+        if others.split(' ').any(|other| name.contains(other)) {
             continue;
         }
         let path = name.replace("*.safetensors", "member_0000.safetensors");
@@ -607,15 +557,9 @@ fn a_run_directory_holds_what_the_readme_says() {
     let region = &metrics["regions"]["sr"];
     let variable = &region["variables"]["pt"];
     for key in quoted(section) {
-        let is_there = [
-            &metrics,
-            region,
-            variable,
-            &variable["observed"],
-            &region["yields"],
-        ]
-        .iter()
-        .any(|value| value.get(&key).is_some());
+        let inner = [&variable["observed"], &region["yields"]];
+        let mut places = [&metrics, region, variable].into_iter().chain(inner);
+        let is_there = places.any(|value| value.get(&key).is_some());
         let is_name = key.contains('<');
         assert!(is_there || is_name, "metrics.json has no {key}");
     }
@@ -626,10 +570,8 @@ fn a_run_directory_holds_what_the_readme_says() {
             let word = word.split_whitespace().next().unwrap_or_default();
             let is_key = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             let is_list = ["of", "spread", "its", ""].contains(&word);
-            assert!(
-                !is_key || is_list || value.get(word).is_some(),
-                "{key}: {word}"
-            );
+            let is_there = !is_key || is_list || value.get(word).is_some();
+            assert!(is_there, "{key}: {word}");
         }
     };
     inside("members", &metrics["members"]);

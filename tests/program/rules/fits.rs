@@ -332,16 +332,3 @@ fn the_histograms_curve_has_no_error_of_the_networks() {
     let [one, other] = ["with", "without"].map(|run| place.read(&format!("{run}/workspace.json")));
     assert!(one == other);
 }
-
-#[test]
-fn a_bin_without_simulation_is_named() {
-    let place = place(SIGNAL, BACKGROUND);
-    // z ends at +-3.99
-    let bins = ["channels.c.bins=[-9.0, -4.0, 0.0, 9.0]"];
-    measure(&place, "out", &bins).exits(0);
-    place.edit("obs.parquet", |columns| {
-        columns.change("z", |row, z| Some(if row == 1 { -5.0 } else { z }));
-    });
-    let done = measure(&place, "again", &bins).fails();
-    done.warns(["channel", "c", "bin 0", "channels.c.bins"]);
-}

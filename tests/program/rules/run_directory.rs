@@ -220,23 +220,11 @@ fn fresh_copy(place: &Workplace) -> PathBuf {
 fn pipes_and_devices_are_refused_by_what_they_are() {
     let place = Workplace::new();
     place.run("ref", &[]).exits(0);
-    for name in [
-        "manifest.json",
-        "config.toml",
-        "metrics.json",
-        "log.jsonl",
-        "figures.json",
-        "report.html",
-        "members/member_0001.safetensors",
-        "checkpoints/member_0001.safetensors",
-        "predictions/source.parquet",
-        "plots/report.toml",
-        "claims/block_00000.open",
-        "claims/block_00000.new",
-        "claims/.clock",
-        "batch/jobs.json",
-        "logs/x.jsonl",
-    ] {
+    let files = "manifest.json config.toml metrics.json log.jsonl figures.json report.html \
+                 members/member_0001.safetensors checkpoints/member_0001.safetensors \
+                 predictions/source.parquet plots/report.toml claims/block_00000.open \
+                 claims/block_00000.new claims/.clock batch/jobs.json logs/x.jsonl";
+    for name in files.split(' ') {
         let path = fresh_copy(&place).join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         place.remove(&format!("a/{name}"));
@@ -270,20 +258,9 @@ fn nothing_is_written_or_removed_through_a_link() {
     fs::create_dir(place.path("victim")).unwrap();
     place.write("victim/mine", "my own file");
     let victim = tree(&place.path("victim"));
-    for name in [
-        "members",
-        "checkpoints",
-        "predictions",
-        "plots",
-        "claims",
-        "workers",
-        "logs",
-        "batch",
-        "aside",
-        "log.jsonl",
-        "claims/.clock",
-        "claims/block_00000.open",
-    ] {
+    let names = "members checkpoints predictions plots claims workers logs batch aside log.jsonl \
+                 claims/.clock claims/block_00000.open";
+    for name in names.split(' ') {
         let path = fresh_copy(&place).join(name);
         place.remove("a/members/member_0001.safetensors");
         place.remove(&format!("a/{name}"));
@@ -319,16 +296,12 @@ fn only_files_of_the_program_are_swept() {
     let place = Workplace::new();
     place.run("out", &[]).exits(0);
     let old = SystemTime::now() - Duration::from_secs(30 * 86_400);
-    let mine = [
-        "members/notes.tmp",
-        "thesis.tmp",
-        "predictions/a.1-0.tmp",
-        "logs/letters.jsonl",
-        "plots/mine.svg",
-        "workers/mine.json",
-        "aside/mine.txt",
-    ];
-    let mine = mine.map(|name| place.path("out").join(name));
+    let mine = "members/notes.tmp thesis.tmp predictions/a.1-0.tmp logs/letters.jsonl \
+                plots/mine.svg workers/mine.json aside/mine.txt";
+    let mine: Vec<PathBuf> = mine
+        .split(' ')
+        .map(|name| place.path("out").join(name))
+        .collect();
     for path in &mine {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, "mine").unwrap();
