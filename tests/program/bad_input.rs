@@ -14,7 +14,7 @@
 //! stderr = ["fragment", "another"]       # all of them in the message
 //! ```
 
-use crate::support::workplace::{set, tree};
+use crate::support::workplace::{INTERPOLATION, REWEIGHTING, SHIPPED_MEASUREMENT, set, tree};
 use crate::support::{Done, Numbers, Workplace, doubles};
 use arrow::array::StringArray;
 use serde::Deserialize;
@@ -167,15 +167,18 @@ fn complaint(case: &Case, done: &Done) -> Option<String> {
 }
 
 fn try_case(case: &Case) -> Result<(), String> {
-    let place = match case.base {
-        Base::Reweighting => Workplace::new(),
-        Base::Interpolation => Workplace::interpolation(),
-        Base::Measurement => Workplace::shipped_measurement(),
+    let (mut place, made) = match case.base {
+        Base::Reweighting => (Workplace::new(), &REWEIGHTING),
+        Base::Interpolation => (Workplace::interpolation(), &INTERPOLATION),
+        Base::Measurement => (Workplace::shipped_measurement(), &SHIPPED_MEASUREMENT),
     };
+    let mut steps = case.setup.iter().peekable();
     if let Some(text) = &case.config {
         place.write("config.toml", text);
+    } else if steps.next_if(|step| *step == "run").is_some() {
+        place = place.with(made);
     }
-    for step in &case.setup {
+    for step in steps {
         if prepare(&place, step) == Prepared::Impossible {
             println!("skipped, impossible here: {}", case.about);
             return Ok(());

@@ -3,7 +3,7 @@
 //! members or on being killed, and that blind events leave no trace.
 
 use crate::support::events::EVENTS;
-use crate::support::workplace::{copy, differing, modified, set, tree};
+use crate::support::workplace::{REWEIGHTING, copy, differing, modified, set, tree};
 use crate::support::{
     Numbers, Running, Workplace, configuration, list, same_results, shipped_configurations,
     wait_until,
@@ -316,8 +316,7 @@ fn the_median_can_be_the_nominal() {
 
 #[test]
 fn running_again_does_nothing() {
-    let place = Workplace::new();
-    let first = place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let out = place.path("out");
     let results = "members predictions plots metrics.json manifest.json";
     let is_result = |path: &PathBuf| results.split(' ').any(|name| path.starts_with(name));
@@ -328,7 +327,7 @@ fn running_again_does_nothing() {
     };
     let (members, before) = (place.members("out"), stamps());
     let second = place.run("out", &[]).exits(0);
-    assert_eq!(second.stdout, first.stdout);
+    assert_eq!(second.stdout, REWEIGHTING.done.stdout);
     second.warns(["nothing to do"]);
     assert_eq!(stamps(), before);
     assert_eq!(place.members("out"), members);
@@ -336,8 +335,7 @@ fn running_again_does_nothing() {
 
 #[test]
 fn a_changed_report_keeps_the_members() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let before = modified(&place.member("out", 1));
     let done = place.run("out", &["report.bins=3", "device.threads=2"]);
     done.exits(0).warns_not("training");
@@ -369,21 +367,19 @@ fn what_was_deleted_is_made_again() {
 
 #[test]
 fn report_can_be_redone() {
-    let place = Workplace::new();
-    let run = place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let page = place.read("out/report.html");
     place.remove("out/report.html");
     place.remove("out/plots");
     let done = place.sideband(&["report", "out"]).exits(0);
-    assert_eq!(done.stdout, run.stdout);
+    assert_eq!(done.stdout, REWEIGHTING.done.stdout);
     assert!(place.read("out/report.html") == page);
     assert!(place.has("out/plots"));
 }
 
 #[test]
 fn predict_applies_the_ensemble_to_other_events() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let predict = |file: &str, more: &[&str]| {
         let arguments = ["predict", "out", file, "--out", "new.parquet"];
         place.sideband(&[&arguments, more].concat())

@@ -19,6 +19,7 @@ mod density;
 mod exp_loss;
 mod faults;
 mod flow_members;
+mod frozen;
 mod gaussian_process;
 mod known_density;
 mod known_truth;

@@ -1,12 +1,13 @@
 //! `method = "measure"` from outside: a small measurement of the model with known truth,
 //! from generated samples to intervals.
 
-use crate::support::workplace::tree;
+use crate::support::workplace::{Made, copy, tree};
 use crate::support::{Done, Workplace, contains, document, list, number, numbers, parsed};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// What makes `configs/interference.toml` small.
 const SMALL: &[&str] = &[
@@ -46,10 +47,11 @@ fn parameters(result: &Value) -> Vec<&str> {
     parameters.map(|p| p["name"].as_str().unwrap()).collect()
 }
 
+static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(&place(), SMALL));
+
 #[test]
 fn a_measurement_ends_with_intervals_and_is_the_same_again() {
-    let place = place();
-    let done = measure(&place, "out", &[]).exits(0);
+    let (place, done) = (place().with(&MADE), MADE.done.clone());
     let result = result_of(&place, "out");
     assert_eq!(parameters(&result), ["mu", "shape", "rate"]);
     let mu = &result["fit"]["parameters"][0];
@@ -139,7 +141,7 @@ fn says_how_far_it_is(place: &Workplace) {
 
 #[test]
 fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
-    let place = place();
+    let place = place().with(&MADE);
     let settings = [
         "measurement.finite_sample_members=2",
         "measurement.finite_sample_points=4",
@@ -209,7 +211,10 @@ fn limits_and_regions_are_there(place: &Workplace, done: Done, result: &Value) {
 
 #[test]
 fn events_in_a_file_measure_the_same_as_events_in_memory() {
-    let place = place();
+    let place = place().with(&MADE);
+    for run in ["streamed", "memory"] {
+        copy(&place.path("out"), &place.path(run));
+    }
     let settings = [
         "measurement.renormalise=true",
         "measurement.stream_above=1000",

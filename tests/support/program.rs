@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// How the program ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Done {
     pub exit: Option<i32>,
     pub stdout: String,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 use std::time::SystemTime;
 use tempfile::TempDir;
 
@@ -15,6 +16,28 @@ use tempfile::TempDir;
 pub fn configuration(name: &str) -> String {
     document(&format!("tests/data/configurations/{name}.toml"))
 }
+
+/// A run that is made once for all tests that begin with it.
+pub struct Made {
+    /// Its files by their path in the run directory.
+    files: BTreeMap<PathBuf, Vec<u8>>,
+    pub done: Done,
+}
+
+impl Made {
+    /// The run of a folder's configuration with settings.
+    pub fn new(place: &Workplace, settings: &[&str]) -> Self {
+        let done = place.run_quietly("out", settings).exits(0);
+        let files = tree(&place.path("out"));
+        Self { files, done }
+    }
+}
+
+pub static REWEIGHTING: LazyLock<Made> = LazyLock::new(|| Made::new(&Workplace::new(), &[]));
+pub static INTERPOLATION: LazyLock<Made> =
+    LazyLock::new(|| Made::new(&Workplace::interpolation(), &[]));
+pub static SHIPPED_MEASUREMENT: LazyLock<Made> =
+    LazyLock::new(|| Made::new(&Workplace::shipped_measurement(), &[]));
 
 /// A folder to run the program in.
 pub struct Workplace {
@@ -41,6 +64,30 @@ impl Workplace {
         let target = events::reweighting(2, 1 << 32, events, 0.5);
         place.put("target.parquet", &target);
         place
+    }
+
+    /// The same, with a run of it in `out`.
+    pub fn trained() -> Self {
+        Self::new().with(&REWEIGHTING)
+    }
+
+    /// With a run in `out`, as if it had been made here.
+    pub fn with(self, made: &Made) -> Self {
+        for (name, bytes) in &made.files {
+            let path = self.path("out").join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+        self.start_here("out");
+        self
+    }
+
+    /// Makes this folder the one in which a run was started, from which its data paths start.
+    pub fn start_here(&self, run: &str) {
+        let name = format!("{run}/manifest.json");
+        let mut manifest = self.json(&name);
+        manifest["base"] = self.folder.path().to_str().into();
+        self.write(&name, serde_json::to_string_pretty(&manifest).unwrap());
     }
 
     /// With `plane.parquet` and `plane.toml`, which interpolates it.

@@ -1,6 +1,7 @@
 //! Every event is counted, every value is what the file says.
 
 use crate::support::events::reweighting;
+use crate::support::workplace::INTERPOLATION;
 use crate::support::{
     Columns, Done, Numbers, Workplace, contains, doubles, integers, list, numbers,
 };
@@ -345,8 +346,7 @@ fn predict_writes_a_row_for_every_row() {
 
 #[test]
 fn predict_knows_where_an_interpolation_ends() {
-    let place = Workplace::interpolation();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::interpolation().with(&INTERPOLATION);
     place.edit("plane.parquet", |columns| {
         columns.change("m1", |row, m| match row {
             // the box ends before its upper edge

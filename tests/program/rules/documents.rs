@@ -534,8 +534,7 @@ fn keys_that_documents_name_are_keys() {
 
 #[test]
 fn a_run_directory_holds_what_the_readme_says() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let text = document("README.md");
     // members in training, and who works on them, are gone at the end
     // of a measurement or an interpolation, and members beyond the number

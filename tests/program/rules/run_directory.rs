@@ -1,7 +1,7 @@
 //! One state, all or nothing, nobody else's files.
 
 use crate::support::events::reweighting;
-use crate::support::workplace::{copy, tree};
+use crate::support::workplace::{SHIPPED_MEASUREMENT, copy, tree};
 use crate::support::{Done, Running, Workplace, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,7 @@ fn extend(place: &Workplace, members: &str) -> Done {
 
 #[test]
 fn an_extension_that_fails_leaves_the_run_as_it_was() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let before = tree(&place.path("out"));
     let away = place.path("away");
     fs::rename(place.path("source.parquet"), &away).unwrap();
@@ -32,8 +31,7 @@ fn an_extension_that_fails_leaves_the_run_as_it_was() {
 
 #[test]
 fn an_extension_that_was_interrupted_can_be_taken_back() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let metrics = place.read("out/metrics.json");
     let limited = ["extend", "out", "--members", "5000", "--time-limit", "0"];
     let take_back: [&dyn Fn() -> Done; 2] = [&|| place.run("out", &[]), &|| extend(&place, "2")];
@@ -86,8 +84,7 @@ fn foreign_members_are_refused_before_any_is_copied() {
 
 #[test]
 fn what_harms_no_member_is_accepted_and_the_result_made_anew() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let members = place.members("out");
     for setting in [
         "regions.vr.selection=\"mass > 0.3\"",
@@ -131,8 +128,7 @@ fn what_harms_no_member_is_accepted_and_the_result_made_anew() {
 
 #[test]
 fn a_derived_file_that_is_damaged_is_made_anew() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let manifest = place.json("out/manifest.json");
     let outputs = manifest["outputs"].as_object().unwrap().clone();
     for name in ["metrics.json", "report.html", "predictions/source.parquet"] {
@@ -185,8 +181,7 @@ fn figures_of_what_is_no_longer_asked_for_are_gone() {
 
 #[test]
 fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
-    let place = Workplace::shipped_measurement();
-    let done = place.run("out", &[]).exits(0);
+    let place = Workplace::shipped_measurement().with(&SHIPPED_MEASUREMENT);
     let whole = tree(&place.path("out"));
     // neither samples nor members are needed
     place.remove("out/samples");
@@ -197,7 +192,10 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
         let lines = text.lines().map(str::to_owned);
         lines.filter(|line| !line.starts_with("re")).collect()
     };
-    assert_eq!(verdicts(&again.stdout), verdicts(&done.stdout));
+    assert_eq!(
+        verdicts(&again.stdout),
+        verdicts(&SHIPPED_MEASUREMENT.done.stdout)
+    );
     let now = tree(&place.path("out"));
     for (name, bytes) in &whole {
         if !name.starts_with("samples") {
@@ -208,18 +206,17 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
 
 // ---- what lies in a run directory may be somebody else's
 
-/// `a` as a copy of the run `ref`.
+/// `a` as a copy of the run `out`.
 fn fresh_copy(place: &Workplace) -> PathBuf {
     place.remove("a");
-    copy(&place.path("ref"), &place.path("a"));
+    copy(&place.path("out"), &place.path("a"));
     place.path("a")
 }
 
 #[cfg(unix)]
 #[test]
 fn pipes_and_devices_are_refused_by_what_they_are() {
-    let place = Workplace::new();
-    place.run("ref", &[]).exits(0);
+    let place = Workplace::trained();
     let files = "manifest.json config.toml metrics.json log.jsonl figures.json report.html \
                  members/member_0001.safetensors checkpoints/member_0001.safetensors \
                  predictions/source.parquet plots/report.toml claims/block_00000.open \
@@ -238,7 +235,7 @@ fn pipes_and_devices_are_refused_by_what_they_are() {
             &["predict", "a", "source.parquet", "--out", "p.parquet"],
             &["extend", "a", "--members", "3"],
             &["worker", "a"],
-            &["merge", "ref", "a"],
+            &["merge", "out", "a"],
             &["cancel", "a"],
             &["run", "config.toml", "--out", "a"],
         ] {
@@ -253,8 +250,7 @@ fn pipes_and_devices_are_refused_by_what_they_are() {
 #[test]
 fn nothing_is_written_or_removed_through_a_link() {
     use std::os::unix::fs::symlink;
-    let place = Workplace::new();
-    place.run("ref", &[]).exits(0);
+    let place = Workplace::trained();
     fs::create_dir(place.path("victim")).unwrap();
     place.write("victim/mine", "my own file");
     let victim = tree(&place.path("victim"));
@@ -288,13 +284,12 @@ fn nothing_is_written_or_removed_through_a_link() {
     }
     place.run("a", &[]).exits(0);
     assert!(tree(&place.path("victim")) == victim);
-    assert!(place.read("a/metrics.json") == place.read("ref/metrics.json"));
+    assert!(place.read("a/metrics.json") == place.read("out/metrics.json"));
 }
 
 #[test]
 fn only_files_of_the_program_are_swept() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let old = SystemTime::now() - Duration::from_secs(30 * 86_400);
     let mine = "members/notes.tmp thesis.tmp predictions/a.1-0.tmp logs/letters.jsonl \
                 plots/mine.svg workers/mine.json aside/mine.txt";

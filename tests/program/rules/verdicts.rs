@@ -1,5 +1,6 @@
 //! Nothing closes that was not tested, and every error is there.
 
+use crate::support::workplace::{INTERPOLATION, SHIPPED_MEASUREMENT};
 use crate::support::{Columns, Done, Numbers, Workplace, contains, doubles, integers, singles};
 use serde_json::Value;
 use sideband::files::{from_text, to_text};
@@ -180,8 +181,7 @@ fn without_finite(place: &Workplace, name: &str) {
 
 #[test]
 fn whatever_is_written_can_be_read() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     round_trip::<Metrics>(&place.path("out/metrics.json"));
     round_trip::<Manifest>(&place.path("out/manifest.json"));
     let brief = ["ensemble.members=1", "training.epochs=1"];
@@ -214,8 +214,7 @@ fn whatever_is_written_can_be_read() {
 
 #[test]
 fn an_interpolation_can_be_read_whatever_its_numbers() {
-    let place = Workplace::interpolation();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::interpolation().with(&INTERPOLATION);
     round_trip::<Metrics>(&place.path("out/metrics.json"));
     if place.has("out/figures.json") {
         round_trip::<FigureData>(&place.path("out/figures.json"));
@@ -227,9 +226,7 @@ fn an_interpolation_can_be_read_whatever_its_numbers() {
 
 #[test]
 fn a_measurement_can_be_read_whatever_its_numbers() {
-    let place = Workplace::shipped_measurement();
-    let done = place.run("out", &[]);
-    assert!(matches!(done.exit, Some(0 | 6)), "{done:?}");
+    let place = Workplace::shipped_measurement().with(&SHIPPED_MEASUREMENT);
     round_trip::<MeasurementResult>(&place.path("out/measurement.json"));
     // every command reads it
     without_finite(&place, "out/measurement.json");
@@ -263,25 +260,24 @@ fn two_figures_never_share_a_file() {
 
 #[test]
 fn predictions_go_to_regular_files_that_nobody_needs() {
-    let place = Workplace::new();
-    place.run("run", &[]).exits(0);
+    let place = Workplace::trained();
     let at = |name: &str| place.path(name);
     fs::hard_link(at("source.parquet"), at("hard.parquet")).unwrap();
     let mut outs = vec![
-        ("run/metrics.json", "run directory"),
-        ("run/predictions/new.parquet", "run directory"),
-        ("run/members/member_0000.safetensors", "run directory"),
+        ("out/metrics.json", "run directory"),
+        ("out/predictions/new.parquet", "run directory"),
+        ("out/members/member_0000.safetensors", "run directory"),
         ("source.parquet", "input"),
-        ("./run/../source.parquet", "input"),
+        ("./out/../source.parquet", "input"),
         ("hard.parquet", "input"),
-        ("run", "a folder"),
+        ("out", "a folder"),
         ("nowhere/file.parquet", "a folder that exists"),
     ];
     #[cfg(unix)]
     {
         let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name)).unwrap();
         link("source.parquet", "to_input.parquet");
-        link("run/metrics.json", "to_run.json");
+        link("out/metrics.json", "to_run.json");
         let made = std::process::Command::new("mkfifo")
             .arg(at("pipe"))
             .status();
@@ -294,17 +290,17 @@ fn predictions_go_to_regular_files_that_nobody_needs() {
             ("/dev/null", "a device"),
         ]);
     }
-    let kept = || ["run/metrics.json", "source.parquet"].map(|name| place.read(name));
+    let kept = || ["out/metrics.json", "source.parquet"].map(|name| place.read(name));
     let before = kept();
     for (out, why) in outs {
-        let done = place.predict("run", "source.parquet", out).exits(2);
+        let done = place.predict("out", "source.parquet", out).exits(2);
         done.warns([why]);
     }
     assert!(before == kept());
     // again over its own output, and through a link to it
     for _ in 0..2 {
         place
-            .predict("run", "source.parquet", "new.parquet")
+            .predict("out", "source.parquet", "new.parquet")
             .exits(0);
     }
     #[cfg(unix)]
@@ -312,7 +308,7 @@ fn predictions_go_to_regular_files_that_nobody_needs() {
         let link = at("link.parquet");
         std::os::unix::fs::symlink(at("new.parquet"), &link).unwrap();
         place
-            .predict("run", "source.parquet", "link.parquet")
+            .predict("out", "source.parquet", "link.parquet")
             .exits(0);
         assert!(link.is_symlink());
     }
