@@ -176,7 +176,7 @@ fn try_case(case: &Case) -> Result<(), String> {
     if let Some(text) = &case.config {
         place.write("config.toml", text);
     } else if steps.next_if(|step| *step == "run").is_some() {
-        place = place.with(made);
+        place = place.with("out", made);
     }
     for step in steps {
         if prepare(&place, step) == Prepared::Impossible {

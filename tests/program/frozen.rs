@@ -2,7 +2,7 @@
 //! whatever the program becomes, it reads them.
 
 use crate::support::workplace::copy;
-use crate::support::{Workplace, root};
+use crate::support::{Workplace, number, root};
 use std::fmt::Write as _;
 use std::fs;
 
@@ -17,54 +17,73 @@ fn frozen(method: &str, run: &str) -> Workplace {
     place
 }
 
-/// What every command does with a run that is complete.
-fn is_read_by_all(method: &str, run: &str, members: &str, inspected: &str) -> Workplace {
+/// A complete run after `status`, `inspect`, `report` and resuming; none of its members is
+/// trained again.
+fn is_read(method: &str, run: &str, members: &str, inspected: &str) -> Workplace {
     let place = frozen(method, run);
     let trained = place.members(members);
-    let ask = |arguments: &[&str]| place.sideband(arguments).exits(0);
-    ask(&["status", run]).says(["complete"]);
-    ask(&["inspect", run]).says([inspected]);
-    ask(&["report", run]);
+    let ask = |command| place.sideband(&[command, run]).exits(0);
+    ask("status").says(["complete"]);
+    ask("inspect").says([inspected]);
+    ask("report");
     holds_its_outline(method, &place.text(&format!("{run}/report.html")));
-    // nothing of it is trained again
     place.run(run, &[]).exits(0).warns_not("training");
     assert!(place.members(members) == trained);
-    ask(&["extend", run, "--members", "3"]);
+    place
+}
+
+/// Adds members beside those that are there.
+fn is_extended(place: &Workplace, run: &str, members: &str) {
+    let trained = place.members(members);
+    let extend = ["extend", run, "--members", "3"];
+    place.sideband(&extend).exits(0);
     let more = place.members(members);
     assert_eq!(more.len(), 3);
     assert!(trained.iter().all(|(name, bytes)| more[name] == *bytes));
-    place
 }
 
 #[test]
 fn a_reweighting_of_version_0_1_is_read_by_every_command() {
-    let place = is_read_by_all("reweighting", "complete", "complete", "members  2 of 2");
-    // predictions of the members as they were
-    let place = frozen("reweighting", "complete");
-    place
-        .predict("complete", "source.parquet", "new.parquet")
-        .exits(0);
-    let [old, new] = ["complete/predictions/source.parquet", "new.parquet"]
-        .map(|file| place.events(file).numbers("nominal"));
+    let run = "complete";
+    let old = frozen("reweighting", run).events("complete/predictions/source.parquet");
+    let place = is_read("reweighting", run, run, "members  2 of 2");
+    place.predict(run, "source.parquet", "new.parquet").exits(0);
+    let (old, new) = (
+        old.numbers("nominal"),
+        place.events("new.parquet").numbers("nominal"),
+    );
     assert_eq!(old.len(), new.len());
-    let is_same = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-5 * b.abs();
-    assert!(old.iter().zip(&new).all(is_same));
+    let mut pairs = old.iter().zip(&new);
+    assert!(
+        pairs.all(|(a, b)| (a - b).abs() < 1e-5 * b),
+        "{old:?} {new:?}"
+    );
+    is_extended(&place, run, run);
 }
 
 #[test]
 fn an_interpolation_of_version_0_1_is_read_by_every_command() {
-    let place = is_read_by_all("interpolation", "run", "run", "members  2 of 2");
+    let place = is_read("interpolation", "run", "run", "members  2 of 2");
     place
         .predict("run", "plane.parquet", "new.parquet")
         .exits(0);
+    is_extended(&place, "run", "run");
 }
 
 #[test]
 fn a_measurement_of_version_0_1_is_read_by_every_command() {
-    let place = frozen("measurement", "run");
-    let fit = |place: &Workplace| place.json("run/measurement.json")["fit"]["parameters"].clone();
-    let old = fit(&place);
-    is_read_by_all("measurement", "run", "run/ensembles/S", "measures mu");
+    let mu = |place: &Workplace| {
+        let result = place.json("run/measurement.json");
+        number(&result["fit"]["parameters"][0]["value"])
+    };
+    let old = mu(&frozen("measurement", "run"));
+    let place = is_read("measurement", "run", "run/ensembles/S", "measures mu");
+    assert!(
+        (mu(&place) / old - 1.0).abs() < 1e-4,
+        "{} {old}",
+        mu(&place)
+    );
+    is_extended(&place, "run", "run/ensembles/S");
 }
 
 #[test]

@@ -51,7 +51,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(&place(), SMALL));
 
 #[test]
 fn a_measurement_ends_with_intervals_and_is_the_same_again() {
-    let (place, done) = (place().with(&MADE), MADE.done.clone());
+    let (place, done) = (place().with("out", &MADE), MADE.done.clone());
     let result = result_of(&place, "out");
     assert_eq!(parameters(&result), ["mu", "shape", "rate"]);
     let mu = &result["fit"]["parameters"][0];
@@ -141,7 +141,7 @@ fn says_how_far_it_is(place: &Workplace) {
 
 #[test]
 fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
-    let place = place().with(&MADE);
+    let place = place().with("out", &MADE);
     let settings = [
         "measurement.finite_sample_members=2",
         "measurement.finite_sample_points=4",
@@ -211,7 +211,7 @@ fn limits_and_regions_are_there(place: &Workplace, done: Done, result: &Value) {
 
 #[test]
 fn events_in_a_file_measure_the_same_as_events_in_memory() {
-    let place = place().with(&MADE);
+    let place = place().with("out", &MADE);
     for run in ["streamed", "memory"] {
         copy(&place.path("out"), &place.path(run));
     }

@@ -68,17 +68,17 @@ impl Workplace {
 
     /// The same, with a run of it in `out`.
     pub fn trained() -> Self {
-        Self::new().with(&REWEIGHTING)
+        Self::new().with("out", &REWEIGHTING)
     }
 
-    /// With a run in `out`, as if it had been made here.
-    pub fn with(self, made: &Made) -> Self {
+    /// With a run, as if it had been made here.
+    pub fn with(self, run: &str, made: &Made) -> Self {
         for (name, bytes) in &made.files {
-            let path = self.path("out").join(name);
+            let path = self.path(run).join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
-        self.start_here("out");
+        self.start_here(run);
         self
     }
 

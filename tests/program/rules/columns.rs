@@ -346,7 +346,7 @@ fn predict_writes_a_row_for_every_row() {
 
 #[test]
 fn predict_knows_where_an_interpolation_ends() {
-    let place = Workplace::interpolation().with(&INTERPOLATION);
+    let place = Workplace::interpolation().with("out", &INTERPOLATION);
     place.edit("plane.parquet", |columns| {
         columns.change("m1", |row, m| match row {
             // the box ends before its upper edge

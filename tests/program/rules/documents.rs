@@ -1,10 +1,10 @@
 //! What the documents state holds.
 
+use super::house::rooms;
 use crate::support::{Done, Workplace, document, root, shipped_configurations};
 use serde_json::Value;
 use sideband::settings::{parse_experiment, schema};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 
 /// Keys of the configuration by their path, `*` for a name that the user gives, with
@@ -61,34 +61,33 @@ fn join(path: &str, name: &str) -> String {
     format!("{path}.{name}")
 }
 
-/// A line of the reference: its table, keys with values, and the text.
-struct Stated {
-    table: String,
-    value: toml::Table,
-    text: String,
+/// A line of the reference without the sign that it is not taken in, and whether it has it.
+fn taken_in(line: &str) -> (&str, bool) {
+    let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    (&line[usize::from(is_commented)..], is_commented)
 }
 
-/// All lines of the reference that say something, taken in or not.
-fn reference() -> Vec<Stated> {
+/// The name of a table in its header.
+fn table_name(line: &str) -> Option<&str> {
+    line.starts_with('[')
+        .then(|| line.trim_start_matches('[').split(']').next().unwrap())
+}
+
+/// All lines of the reference that say something, taken in or not: keys with values, and
+/// the text.
+fn reference() -> Vec<(BTreeMap<String, toml::Value>, String)> {
     let mut table = String::new();
     let mut lines = Vec::new();
     for line in document("configs/reference.toml").lines() {
-        let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
-        let text = if is_commented { &line[1..] } else { line };
-        if text.starts_with('#') || text.trim().is_empty() || text.starts_with(' ') {
-            continue;
+        let (text, _) = taken_in(line);
+        if let Some(name) = table_name(text) {
+            table = name.to_owned();
+        } else if !text.trim().is_empty() && !text.starts_with(['#', ' ']) {
+            let value = text.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
+            let mut found = BTreeMap::new();
+            paths(&value, &table, &mut found);
+            lines.push((found, text.to_owned()));
         }
-        if let Some(header) = text.strip_prefix('[') {
-            let name = header.trim_start_matches('[');
-            table = name.split(']').next().unwrap().to_owned();
-            continue;
-        }
-        let value = text.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
-        lines.push(Stated {
-            table: table.clone(),
-            value,
-            text: text.to_owned(),
-        });
     }
     lines
 }
@@ -129,56 +128,31 @@ fn is_known(path: &str, keys: &BTreeMap<String, Option<Value>>) -> bool {
 
 /// Whether names below a path are the user's: `define.log_x`, `axes`.
 fn is_free(path: &str) -> bool {
-    let free = [
-        "matrix.",
-        "data.define.",
-        "features.one_hot.",
-        "features.labels.",
-        "interpolation.derived.",
-        "measurement.scan_range.",
-        "measurement.contours.range.",
-        "generate.observed.",
-        "toys.nuisance.",
-    ];
+    let mut free =
+        "matrix. data.define. features.one_hot. features.labels. interpolation.derived. \
+                    measurement.scan_range. measurement.contours.range. generate.observed. \
+                    toys.nuisance."
+            .split(' ');
     let of_process = path.starts_with("systematics.") && path.contains(".rates.");
-    of_process || free.iter().any(|prefix| path.starts_with(prefix))
+    of_process || free.any(|prefix| path.starts_with(prefix))
 }
 
 #[test]
 fn the_reference_has_every_key_and_no_other() {
     let keys = schema_keys();
     assert!(keys.len() > 200, "{}", keys.len());
-    let mut stated = BTreeSet::new();
-    for line in reference() {
-        let mut found = BTreeMap::new();
-        paths(&line.value, &line.table, &mut found);
-        stated.extend(found.into_keys());
-    }
+    let lines = reference().into_iter();
+    let stated: BTreeSet<String> = lines.flat_map(|(found, _)| found.into_keys()).collect();
     let is_stated = |key: &str| {
         // a table is stated with what is in it
         let names = key.split('.').count();
         stated.iter().any(|path| fits(&start(path, names), key))
     };
     let missing: Vec<&String> = keys.keys().filter(|key| !is_stated(key)).collect();
-    assert!(
-        missing.is_empty(),
-        "not in configs/reference.toml: {missing:?}"
-    );
+    assert!(missing.is_empty(), "not in the reference: {missing:?}");
     let is_none = |path: &&String| !is_free(path) && !is_known(path, &keys);
     let unknown: Vec<&String> = stated.iter().filter(is_none).collect();
     assert!(unknown.is_empty(), "no keys: {unknown:?}");
-}
-
-/// A value as JSON, numbers without the difference of 1 and 1.0.
-fn plain(value: &toml::Value) -> Value {
-    match serde_json::to_value(value).unwrap() {
-        Value::Number(number) => number.as_f64().into(),
-        Value::Array(list) => list
-            .into_iter()
-            .map(|v| v.as_f64().map_or(v.clone(), Value::from))
-            .collect(),
-        other => other,
-    }
 }
 
 fn same(one: &Value, other: &Value) -> bool {
@@ -195,32 +169,29 @@ fn same(one: &Value, other: &Value) -> bool {
 fn every_default_of_the_reference_is_the_programs() {
     let keys = schema_keys();
     let (mut checked, mut seen) = (0, BTreeSet::new());
-    for line in reference() {
-        let mut found = BTreeMap::new();
-        paths(&line.value, &line.table, &mut found);
-        let own: Vec<_> = found.iter().filter(|(path, _)| !is_free(path)).collect();
-        for (path, value) in own {
+    for (found, text) in reference() {
+        for (path, value) in found.iter().filter(|(path, _)| !is_free(path)) {
             let Some((key, Some(default))) = keys.iter().find(|(key, _)| fits(path, key)) else {
                 continue;
             };
             // further lines of a key show other values of it; the target's are the source's
             let is_first = seen.insert(key.clone()) && !key.starts_with("data.target.");
             let is_table = value.is_table() || default.is_object();
-            let is_said = same(&plain(value), default) || is_nothing(default);
+            let stated = serde_json::to_value(value).unwrap();
+            let is_said = same(&stated, default) || is_nothing(default);
             if !is_first || is_table || is_said {
                 checked += usize::from(is_first && !is_table);
                 continue;
             }
-            let comment = line.text.split_once('#').map_or("", |(_, comment)| comment);
-            let word = match default {
-                Value::String(text) => format!("{text:?}"),
-                other => other.to_string(),
-            };
-            let ways = [format!("default {word}"), format!("{word}, the default")];
+            let comment = text.split_once('#').map_or("", |(_, comment)| comment);
+            let ways = [
+                format!("default {default}"),
+                format!("{default}, the default"),
+            ];
             let says = ways.iter().any(|way| comment.contains(way));
             assert!(
                 says,
-                "{path} = {value}: the default is {word}, not said in `{comment}`"
+                "{path} = {value}, default {default}: `{comment}` does not say so"
             );
             checked += 1;
         }
@@ -240,10 +211,8 @@ fn with_tables(prefixes: &[&str]) -> toml::Table {
     let mut is_wanted = false;
     let mut names = BTreeSet::new();
     for line in document("configs/reference.toml").lines() {
-        let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
-        let own = if is_commented { &line[1..] } else { line };
-        if own.starts_with('[') {
-            let name = own.trim_start_matches('[').split(']').next().unwrap();
+        let (own, is_commented) = taken_in(line);
+        if let Some(name) = table_name(own) {
             let inside = |p: &&str| name == *p || name.starts_with(&format!("{p}."));
             is_wanted = prefixes.iter().any(inside);
             names.clear();
@@ -293,16 +262,8 @@ fn every_table_of_the_reference_can_be_taken_in() {
 
 /// The reference as a measurement.
 fn measurement() -> toml::Table {
-    let mut table = with_tables(&[
-        "generate",
-        "parameters",
-        "samples",
-        "systematics",
-        "channels",
-        "observed",
-        "measurement",
-        "toys",
-    ]);
+    let tables = "generate parameters samples systematics channels observed measurement toys";
+    let mut table = with_tables(&tables.split(' ').collect::<Vec<_>>());
     table["experiment"]["method"] = "measure".into();
     let parts = "data.on_missing = 'error'
 regions = { cr.selection = 'x2 <= 0', side.selection = 'x2 > 0' }
@@ -351,10 +312,11 @@ fn options(command: &str) -> BTreeSet<String> {
     let help = Workplace::new().sideband(&[command, "--help"]).exits(0);
     let option = |line: &str| {
         let line = line.trim_start();
-        let at = line
-            .find("--")
-            .filter(|at| *at <= 4 && line.starts_with('-'))?;
-        line[at..].split([' ', '=']).next().map(ToOwned::to_owned)
+        let at = line.find("--").filter(|at| *at <= 4)?;
+        let option = line[at..].split([' ', '=']).next();
+        option
+            .filter(|_| line.starts_with('-'))
+            .map(ToOwned::to_owned)
     };
     let options = help.stdout.lines().filter_map(option);
     options.filter(|name| name != "--help").collect()
@@ -487,12 +449,11 @@ fn the_house_is_built_as_drawn() {
             }
         }
     }
-    for entry in fs::read_dir(root().join("src")).unwrap() {
-        let entry = entry.unwrap().path();
-        let name = entry.strip_prefix(root()).unwrap();
-        if entry.is_dir() {
-            assert!(drawn.contains(name), "{} is not drawn", name.display());
-        }
+    for room in rooms() {
+        assert!(
+            drawn.contains(&PathBuf::from("src").join(&room)),
+            "{room} is not drawn"
+        );
     }
 }
 

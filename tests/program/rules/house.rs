@@ -5,6 +5,7 @@ use crate::support::workplace::tree;
 use crate::support::{document, root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 
 /// The rooms of `src`, each below all that it may know.
 const ROOMS: [&str; 15] = [
@@ -24,6 +25,16 @@ const ROOMS: [&str; 15] = [
     "measurement",
     "cli",
 ];
+
+/// The folders of `src`.
+pub(super) fn rooms() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(Result::unwrap);
+    let folders = entries.filter(|entry| entry.path().is_dir());
+    let names = folders.map(|entry| entry.file_name().into_string());
+    names.collect::<Result<_, _>>().unwrap()
+}
 
 /// Rooms that a source names after `crate::`, alone or in braces.
 fn rooms_named(text: &str) -> BTreeSet<String> {
@@ -64,20 +75,24 @@ fn rooms_named(text: &str) -> BTreeSet<String> {
 #[test]
 fn names_are_found_alone_and_in_braces() {
     let found = |text: &str| rooms_named(text).into_iter().collect::<Vec<_>>().join(" ");
-    assert_eq!(found("use crate::events::{A, b::C};"), "events");
-    assert_eq!(
-        found("use crate::{events::{A, B}, files, plot as p};"),
-        "events files plot"
-    );
-    assert_eq!(
-        found("use crate::{\n    events,\n    files::atomic,\n};"),
-        "events files"
-    );
-    assert_eq!(
-        found("let x = crate::plot::draw(crate::files::a());"),
-        "files plot"
-    );
-    assert_eq!(found("// crate::cli\n/// [`crate::cli`]"), "");
+    for (text, rooms) in [
+        ("use crate::events::{A, b::C};", "events"),
+        (
+            "use crate::{events::{A, B}, files, plot as p};",
+            "events files plot",
+        ),
+        (
+            "use crate::{\n    events,\n    files::atomic,\n};",
+            "events files",
+        ),
+        (
+            "let x = crate::plot::draw(crate::files::a());",
+            "files plot",
+        ),
+        ("// crate::cli\n/// [`crate::cli`]", ""),
+    ] {
+        assert_eq!(found(text), rooms);
+    }
 }
 
 #[test]
@@ -85,8 +100,11 @@ fn a_room_knows_only_those_above_it() {
     let place = |room: &str| ROOMS.iter().position(|r| *r == room);
     let mut wrong = Vec::new();
     for (number, room) in ROOMS.iter().enumerate() {
-        let files = tree(&root().join("src").join(room));
+        let source = root().join("src");
+        let mut files = tree(&source.join(room));
         assert!(!files.is_empty(), "{room}");
+        let beside = fs::read(source.join(format!("{room}.rs")));
+        files.extend(beside.map(|bytes| (PathBuf::from("(beside it)"), bytes)));
         for (file, bytes) in files {
             for named in rooms_named(&String::from_utf8_lossy(&bytes)) {
                 if place(&named).is_some_and(|other| other > number) {
@@ -100,13 +118,7 @@ fn a_room_knows_only_those_above_it() {
 
 #[test]
 fn the_rooms_are_those_of_the_page() {
-    let folders = fs::read_dir(root().join("src")).unwrap();
-    let folders: BTreeSet<String> = folders
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.path().is_dir())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(folders, ROOMS.map(ToOwned::to_owned).into());
+    assert_eq!(rooms(), ROOMS.map(ToOwned::to_owned).into());
     let page = document("ARCHITECTURE.md");
     let listed: Vec<&str> = page
         .lines()

@@ -181,7 +181,7 @@ fn figures_of_what_is_no_longer_asked_for_are_gone() {
 
 #[test]
 fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
-    let place = Workplace::shipped_measurement().with(&SHIPPED_MEASUREMENT);
+    let place = Workplace::shipped_measurement().with("out", &SHIPPED_MEASUREMENT);
     let whole = tree(&place.path("out"));
     // neither samples nor members are needed
     place.remove("out/samples");

@@ -214,7 +214,7 @@ fn whatever_is_written_can_be_read() {
 
 #[test]
 fn an_interpolation_can_be_read_whatever_its_numbers() {
-    let place = Workplace::interpolation().with(&INTERPOLATION);
+    let place = Workplace::interpolation().with("out", &INTERPOLATION);
     round_trip::<Metrics>(&place.path("out/metrics.json"));
     if place.has("out/figures.json") {
         round_trip::<FigureData>(&place.path("out/figures.json"));
@@ -226,7 +226,7 @@ fn an_interpolation_can_be_read_whatever_its_numbers() {
 
 #[test]
 fn a_measurement_can_be_read_whatever_its_numbers() {
-    let place = Workplace::shipped_measurement().with(&SHIPPED_MEASUREMENT);
+    let place = Workplace::shipped_measurement().with("out", &SHIPPED_MEASUREMENT);
     round_trip::<MeasurementResult>(&place.path("out/measurement.json"));
     // every command reads it
     without_finite(&place, "out/measurement.json");
