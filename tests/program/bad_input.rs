@@ -4,7 +4,7 @@
 //!
 //! ```toml
 //! about = "what is wrong"
-//! base = "interpolation"                 # with the configuration of `crate::support::plane`; or
+//! base = "interpolation"                 # with `tests/data/configurations/plane.toml`; or
 //!                                        # "measurement", `configs/interference.toml` made small
 //! setup = ["null source.parquet pt 5"]   # in order; the verbs are in `prepare`
 //! set = ["training.batch=7"]             # put on top of the small configuration
@@ -14,11 +14,12 @@
 //! stderr = ["fragment", "another"]       # all of them in the message
 //! ```
 
-use crate::support::{Columns, Done, Numbers, Workplace, numbers};
-use arrow::array::{Array, ArrayRef, Float64Array, StringArray};
+use crate::support::workplace::{INTERPOLATION, REWEIGHTING, SHIPPED_MEASUREMENT, set, tree};
+use crate::support::{Done, Numbers, Workplace, doubles};
+use arrow::array::StringArray;
 use serde::Deserialize;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -66,17 +67,16 @@ fn prepare(place: &Workplace, step: &str) -> Prepared {
         }
         // the program was killed before the run's end
         ["unfinish", run] => {
-            let name = path(run).join("manifest.json");
-            let text = fs::read_to_string(&name).unwrap();
-            fs::write(name, text.replace("\"complete\"", "\"running\"")).unwrap();
+            let name = format!("{run}/manifest.json");
+            let text = place.text(&name);
+            place.write(&name, text.replace("\"complete\"", "\"running\""));
         }
         // a binary that was built with the feature can do more
         ["without", "wgpu"] if cfg!(feature = "wgpu") => return Prepared::Impossible,
         ["without", "cuda"] if cfg!(feature = "cuda") => return Prepared::Impossible,
         ["without", _] => {}
         ["text", file, ..] => {
-            let text = step.splitn(3, ' ').nth(2).unwrap_or_default();
-            fs::write(path(file), text).unwrap();
+            place.write(file, step.splitn(3, ' ').nth(2).unwrap_or_default());
         }
         // pseudo-random bytes after and before a format's magic
         ["garbage", file, magic] => {
@@ -84,23 +84,21 @@ fn prepare(place: &Workplace, step: &str) -> Prepared {
             let mut bytes = magic.as_bytes().to_vec();
             bytes.extend((0..512).flat_map(|_| numbers.bits().to_le_bytes()));
             bytes.extend(magic.as_bytes());
-            fs::write(path(file), bytes).unwrap();
+            place.write(file, bytes);
         }
         ["comment", file, bytes] => {
-            let mut text = fs::read_to_string(path(file)).unwrap();
-            text.push('#');
-            text.extend(std::iter::repeat_n('x', bytes.parse().unwrap()));
-            fs::write(path(file), text).unwrap();
+            let comment = "x".repeat(bytes.parse().unwrap());
+            place.write(file, place.text(file) + "#" + &comment);
         }
         ["halve", file] => {
-            let bytes = fs::read(path(file)).unwrap();
-            fs::write(path(file), &bytes[..bytes.len() / 2]).unwrap();
+            let bytes = place.read(file);
+            place.write(file, &bytes[..bytes.len() / 2]);
         }
         ["wipe", file, first] => {
-            let mut bytes = fs::read(path(file)).unwrap();
+            let mut bytes = place.read(file);
             let first: usize = first.parse().unwrap();
             bytes[first..first + 64].fill(0);
-            fs::write(path(file), bytes).unwrap();
+            place.write(file, bytes);
         }
         ["folder", name] => fs::create_dir_all(path(name)).unwrap(),
         ["remove", name] => fs::remove_file(path(name)).unwrap(),
@@ -120,67 +118,47 @@ fn prepare(place: &Workplace, step: &str) -> Prepared {
             }
         }
         // columns of a Parquet file
-        ["null", file, column, row] => change(place, file, column, |values| {
-            let row: usize = row.parse().unwrap();
-            let keep = numbers(&values).into_iter().enumerate();
-            let with_null = keep.map(|(i, v)| (i != row).then_some(v));
-            Arc::new(with_null.collect::<Float64Array>())
-        }),
-        ["value", file, column, row, value] => change(place, file, column, |values| {
-            let mut list = numbers(&values);
-            list[row.parse::<usize>().unwrap()] = value.parse().unwrap();
-            Arc::new(Float64Array::from(list))
-        }),
-        ["fill", file, column, value] => change(place, file, column, |values| {
-            let value: f64 = value.parse().unwrap();
-            Arc::new(Float64Array::from(vec![value; values.len()]))
-        }),
-        ["words", file, column] => change(place, file, column, |values| {
-            let words = (0..values.len()).map(|i| format!("word {i}"));
-            Arc::new(StringArray::from_iter_values(words))
-        }),
-        ["drop", file, column] => {
-            place.edit(file, |columns| columns.retain(|(name, _)| name != column));
+        ["null", file, column, row] => {
+            let null: usize = row.parse().unwrap();
+            place.edit(file, |c| {
+                c.change(column, |row, x| (row != null).then_some(x))
+            });
         }
+        ["value", file, column, row, value] => {
+            let (changed, value): (usize, f64) = (row.parse().unwrap(), value.parse().unwrap());
+            let other = |row, x| Some(if row == changed { value } else { x });
+            place.edit(file, |c| c.change(column, other));
+        }
+        ["fill", file, column, value] => {
+            let value: f64 = value.parse().unwrap();
+            place.edit(file, |c| c.set(column, doubles(vec![value; c.len()])));
+        }
+        ["words", file, column] => place.edit(file, |columns| {
+            let words = (0..columns.len()).map(|i| format!("word {i}"));
+            columns.set(column, Arc::new(StringArray::from_iter_values(words)));
+        }),
+        ["drop", file, column] => place.edit(file, |c| c.drop(&[column])),
         ["twice", file, column] => place.edit(file, |columns| {
-            let again = columns.iter().find(|(name, _)| name == column).unwrap();
-            columns.push(again.clone());
+            let again = columns.get(column).clone();
+            columns.0.push(((*column).to_owned(), again));
         }),
-        ["keep", file, rows] => place.edit(file, |columns| {
-            let rows = rows.parse().unwrap();
-            for (_, values) in columns {
-                *values = values.slice(0, rows);
-            }
-        }),
+        ["keep", file, rows] => place.edit(file, |c| c.truncate(rows.parse().unwrap())),
         _ => panic!("unknown step: {step}"),
     }
     Prepared::Ready
 }
 
-fn change(place: &Workplace, file: &str, column: &str, change: impl FnOnce(ArrayRef) -> ArrayRef) {
-    place.edit(file, |columns: &mut Columns| {
-        let found = columns.iter_mut().find(|(name, _)| name == column);
-        let (_, values) = found.unwrap_or_else(|| panic!("{file} has no {column}"));
-        *values = change(Arc::clone(values));
-    });
-}
-
 /// What is wrong with how the program ended, if anything.
 fn complaint(case: &Case, done: &Done) -> Option<String> {
     let missing = case.stderr.iter().find(|part| !done.stderr.contains(*part));
+    let errors = done.stderr.lines().filter(|l| l.starts_with("error: "));
     let wrong = if done.exit != Some(case.exit) {
         format!("exit code {:?}, not {}", done.exit, case.exit)
     } else if let Some(part) = missing {
         format!("stderr lacks {part:?}")
     } else if !done.stdout.is_empty() {
         format!("something on stdout: {}", done.stdout)
-    } else if done
-        .stderr
-        .lines()
-        .filter(|l| l.starts_with("error: "))
-        .count()
-        != 1
-    {
+    } else if errors.count() != 1 {
         "not one line with `error: `".to_owned()
     } else {
         return None;
@@ -189,39 +167,39 @@ fn complaint(case: &Case, done: &Done) -> Option<String> {
 }
 
 fn try_case(case: &Case) -> Result<(), String> {
-    let place = match case.base {
-        Base::Reweighting => Workplace::new(),
-        Base::Interpolation => Workplace::interpolation(),
-        Base::Measurement => Workplace::measurement(),
+    let (mut place, made) = match case.base {
+        Base::Reweighting => (Workplace::new(), &REWEIGHTING),
+        Base::Interpolation => (Workplace::interpolation(), &INTERPOLATION),
+        Base::Measurement => (Workplace::shipped_measurement(), &SHIPPED_MEASUREMENT),
     };
+    let mut steps = case.setup.iter().peekable();
     if let Some(text) = &case.config {
-        fs::write(place.path("config.toml"), text).unwrap();
+        place.write("config.toml", text);
+    } else if steps.next_if(|step| *step == "run").is_some() {
+        place = place.with("out", made);
     }
-    for step in &case.setup {
+    for step in steps {
         if prepare(&place, step) == Prepared::Impossible {
             println!("skipped, impossible here: {}", case.about);
             return Ok(());
         }
     }
-    let mut settings = Vec::new();
-    for setting in &case.set {
-        settings.extend(["--set", setting]);
-    }
+    let settings: Vec<&str> = case.set.iter().map(String::as_str).collect();
     let commands = match &case.arguments {
         Some(arguments) => vec![arguments.iter().map(String::as_str).collect()],
         None => vec![
             vec!["plan", "config.toml"],
-            vec!["run", "config.toml", "--out", "out"],
+            Workplace::run_arguments("out", &[]),
         ],
     };
     for mut arguments in commands {
-        arguments.extend(&settings);
+        arguments.extend(set(&settings));
         let done = place.sideband(&arguments);
         if let Some(complaint) = complaint(case, &done) {
             return Err(format!("{arguments:?}: {complaint}"));
         }
     }
-    if case.arguments.is_none() && place.path("out").exists() {
+    if case.arguments.is_none() && place.has("out") {
         return Err("a run directory was made, though nothing can be trained".to_owned());
     }
     Ok(())
@@ -230,18 +208,12 @@ fn try_case(case: &Case) -> Result<(), String> {
 #[test]
 fn wrong_input_is_refused_with_a_message_and_an_exit_code() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad_input");
-    let mut cases: Vec<(String, Case)> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|e| e == "toml"))
-        .map(|path| {
-            let text = fs::read_to_string(&path).unwrap();
-            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
-            let case = toml::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
-            (name, case)
-        })
-        .collect();
-    cases.sort_by(|a, b| a.0.cmp(&b.0));
+    let case = |(path, bytes): (PathBuf, Vec<u8>)| {
+        let name = path.file_stem().unwrap().display().to_string();
+        let case = toml::from_slice(&bytes).unwrap_or_else(|e| panic!("{name}: {e}"));
+        (name, case)
+    };
+    let cases: Vec<(String, Case)> = tree(&folder).into_iter().map(case).collect();
     assert!(cases.len() >= 30, "{} cases", cases.len());
 
     let next = AtomicUsize::new(0);
@@ -254,18 +226,10 @@ fn wrong_input_is_refused_with_a_message_and_an_exit_code() {
         }
         failures
     };
-    let failures: Vec<String> = std::thread::scope(|scope| {
-        let workers = [scope.spawn(work), scope.spawn(work)];
-        workers
-            .into_iter()
-            .flat_map(|w| w.join().unwrap())
-            .collect()
+    let failures = std::thread::scope(|scope| {
+        let workers = [(); 2].map(|()| scope.spawn(work));
+        workers.map(|worker| worker.join().unwrap()).concat()
     });
-    assert!(
-        failures.is_empty(),
-        "{} of {} cases:\n\n{}",
-        failures.len(),
-        cases.len(),
-        failures.join("\n\n")
-    );
+    let (failed, all) = (failures.len(), cases.len());
+    assert_eq!(failed, 0, "of {all} cases:\n\n{}", failures.join("\n\n"));
 }

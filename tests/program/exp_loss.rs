@@ -2,39 +2,23 @@
 //! (tests/data/golden/README.md): the optimum and, for the exponential loss, the
 //! value of the minimum.
 
+use crate::support::flows::{Job, cpu, settings};
+use crate::support::{document, number, numbers, parsed};
 use serde_json::Value;
-use sideband::settings::{Normalise, Schedule, Split};
+use sideband::settings::{Schedule, Split};
 use sideband::training::{
-    ClassRows, FeatureScaling, Inputs, List, Member, Observer, Resources, SplitSettings, Task,
-    TrainingSample, TrainingSettings, train_local,
+    ClassRows, FeatureScaling, Inputs, SplitSettings, TrainingSample, TrainingSettings,
 };
-use sideband_networks::{
-    Activation, Compute, MlpConfig, Network, Objective, OptimizerConfig, Predictor, Row,
-};
+use sideband_networks::{Activation, Kernels, MlpConfig, Network, Objective, Predictor, Row};
 use sideband_numerics::random::{Key, Stream};
-use std::sync::{Arc, Mutex};
-
-struct Quiet;
-
-impl Observer for Quiet {
-    fn interrupted(&self) -> bool {
-        false
-    }
-    fn trained(&self, _: &str, _: u64) {}
-    fn finished(&self, _: &Member) {}
-}
+use std::sync::Arc;
 
 fn golden() -> Value {
-    serde_json::from_str(include_str!("../data/golden/exp_loss.json")).unwrap()
+    serde_json::from_str(&document("tests/data/golden/exp_loss.json")).unwrap()
 }
 
-fn vector(value: &Value) -> Vec<f64> {
-    let list = value.as_array().unwrap();
-    list.iter().map(|v| v.as_f64().unwrap()).collect()
-}
-
-fn matrix(value: &Value) -> Vec<Vec<f64>> {
-    value.as_array().unwrap().iter().map(vector).collect()
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Lower triangle L of V = L L^T.
@@ -79,12 +63,8 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let golden = golden();
     let class = |mean: &str, covariance: &str, word: u64| {
         let key = Key::from_seed(5).with(word);
-        let x = draw(
-            events,
-            &vector(&golden[mean]),
-            &matrix(&golden[covariance]),
-            key,
-        );
+        let covariance: Vec<Vec<f64>> = parsed(&golden[covariance]);
+        let x = draw(events, &numbers(&golden[mean]), &covariance, key);
         let first = word as usize * events;
         let keys = (0..events as u64).map(|i| i * 2 + word).collect();
         (x, ClassRows::consecutive(first, vec![1.0; events], keys))
@@ -93,103 +73,74 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let (target_x, target) = class("meanB", "covB", 1);
     x.extend(target_x);
     let sample = TrainingSample::new(Arc::new(Inputs::new(x, 3)), source, target);
-    let settings = TrainingSettings {
-        network: MlpConfig {
-            inputs: 3,
-            hidden: vec![32, 32],
-            activation: Activation::Silu,
-            dropout: 0.0,
-            batch_norm: false,
-        }
-        .into(),
-        objective,
-        normalise: Normalise::Class,
-        optimizer: OptimizerConfig::default(),
-        learning_rate: 3e-3,
-        schedule: Schedule::Cosine {
-            epochs: 20,
-            floor: 0.0,
+    let network = MlpConfig {
+        inputs: 3,
+        hidden: vec![32, 32],
+        activation: Activation::Silu,
+        dropout: 0.0,
+        batch_norm: false,
+    };
+    let job = Job {
+        sample,
+        scaling: FeatureScaling {
+            mean: vec![0.0; 3],
+            scale: vec![1.0; 3],
+            ..FeatureScaling::default()
         },
-        gradient_clip: None,
-        l2: 0.0,
-        batch: 1024,
-        epochs: 20,
-        patience: 20,
-        retries: 0,
-        bootstrap: true,
-        split: SplitSettings {
-            split: Split::Shared,
-            held_out: 0.05,
-            validation: 0.2,
-            folds: 2,
+        settings: TrainingSettings {
+            objective,
+            learning_rate: 3e-3,
+            schedule: Schedule::Cosine {
+                epochs: 20,
+                floor: 0.0,
+            },
+            batch: 1024,
+            bootstrap: true,
+            split: SplitSettings {
+                split: Split::Shared,
+                held_out: 0.05,
+                validation: 0.2,
+                folds: 2,
+            },
+            ..settings(network.clone(), 20)
         },
     };
-    let compute = Compute::open("cpu").unwrap();
-    let members = Mutex::new(Vec::new());
-    let store = |member: &Member| {
-        members.lock().unwrap().push(member.clone());
-        Ok(())
-    };
-    let scaling = FeatureScaling {
-        mean: vec![0.0; 3],
-        scale: vec![1.0; 3],
-        ..FeatureScaling::default()
-    };
-    let task = Task {
-        sample: &sample,
-        settings: &settings,
-        seed: 1,
-        ensemble: "golden",
-        features: &scaling,
-        stream: None,
-    };
-    let resources = Resources {
-        devices: std::slice::from_ref(&compute),
-        threads: 2,
-        block: 0,
-        device_memory: None,
-    };
-    let ledger = List::new(0..8, store);
-    train_local(&[task], resources, &ledger, &Quiet).unwrap();
-    let members = members.into_inner().unwrap();
-    let loss = members
-        .iter()
-        .map(|m| m.about.history.validation[m.about.history.best_epoch])
-        .sum::<f64>()
-        / members.len() as f64;
-    let points = matrix(&golden["x"]);
+    let compute = cpu(Kernels::Fused);
+    let members = job.train(0..8, &compute, [2, 0]);
+    let history = members.iter().map(|m| &m.about.history);
+    let losses = history.map(|h| h.validation[h.best_epoch]);
+    let loss = mean(&losses.collect::<Vec<f64>>());
+    let points: Vec<Vec<f64>> = parsed(&golden["x"]);
     let flat: Vec<f32> = points.iter().flatten().map(|v| *v as f32).collect();
     let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
-    let network = Network::new(settings.network);
-    let q = Predictor::new(&compute, &network, &scaling.inputs(), &rows).output(&flat);
+    let network = Network::new(network);
+    let q = Predictor::new(&compute, &network, &job.scaling.inputs(), &rows).output(&flat);
     let n = points.len();
-    let log_mean = (0..n)
-        .map(|i| {
-            let sum: f64 = (0..rows.len()).map(|m| f64::from(q[m * n + i]).exp()).sum();
-            (sum / rows.len() as f64).ln()
-        })
-        .collect();
-    (loss, log_mean)
+    let log_mean = |i: usize| {
+        let r = (0..rows.len()).map(|m| f64::from(q[m * n + i]).exp());
+        mean(&r.collect::<Vec<f64>>()).ln()
+    };
+    (loss, (0..n).map(log_mean).collect())
 }
 
 #[test]
 fn the_optimum_of_both_losses_is_the_log_density_ratio() {
     let golden = golden();
-    let exact = vector(&golden["optimal_Q"]);
+    let exact = numbers(&golden["optimal_Q"]);
+    let center = mean(&exact);
+    let squares = |values: &[f64], other: &dyn Fn(usize) -> f64| {
+        let squares = values.iter().enumerate();
+        let squares = squares.map(|(i, v)| (v - other(i)).powi(2));
+        mean(&squares.collect::<Vec<f64>>())
+    };
     for objective in [Objective::Exponential, Objective::CrossEntropy] {
         let (loss, q) = train(objective, 30_000);
-        let mean = exact.iter().sum::<f64>() / exact.len() as f64;
-        let variance = exact.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / exact.len() as f64;
-        let mse = q
-            .iter()
-            .zip(&exact)
-            .map(|(q, e)| (q - e).powi(2))
-            .sum::<f64>()
-            / exact.len() as f64;
+        let variance = squares(&exact, &|_| center);
+        let mse = squares(&q, &|i| exact[i]);
         // 24 000 training events a class in 3 dimensions: about 1 % is seen
         assert!(mse < 0.04 * variance, "{objective:?}: {mse} of {variance}");
         if objective == Objective::Exponential {
-            let minimum = golden["loss_at_optimum_exact"].as_f64().unwrap();
+            let minimum = number(&golden["loss_at_optimum_exact"]);
             // 6000 validation events a class: standard deviation of exp(Q/2) is
             // about 0.6, so the mean of the two sums is known to 0.011; 4 of those
             assert!((loss - minimum).abs() < 0.044, "{loss} {minimum}");

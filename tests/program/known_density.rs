@@ -12,11 +12,11 @@
 //! By default a reduced study that takes some seconds. The whole one, which
 //! prints the figures of `benches/RESULTS.md`: `scripts/known_truth.sh`.
 
-use crate::support::Numbers;
 use crate::support::flows::{Ensemble, Job, flow, log_mean, mean_and_error, settings};
 use crate::support::hole::{
     C, D, Events, Moments, Part, RADIUS, Truth, expected_in_hole, from_centre, in_hole,
 };
+use crate::support::{Numbers, is_full};
 use sideband::training::TrainingSettings;
 use sideband_networks::{FlowConfig, Kernels};
 
@@ -83,11 +83,7 @@ const REDUCED: Study = Study {
 };
 
 fn study() -> Study {
-    match std::env::var("SIDEBAND_STUDY").as_deref() {
-        Ok("full") => FULL,
-        Ok(other) => panic!("SIDEBAND_STUDY is {other:?}; \"full\" is the only study by name"),
-        Err(_) => REDUCED,
-    }
+    if is_full() { FULL } else { REDUCED }
 }
 
 /// KL divergence an event of `found` from the truth, with its error from the

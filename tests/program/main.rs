@@ -1,5 +1,4 @@
-//! The program and its library from the outside, one module a subject. What kills by the
-//! clock (`tests/faults.rs`) or counts allocations is a binary of its own.
+//! The program and its library from the outside, one module a subject.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,12 +11,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod allocations;
 mod bad_input;
 mod cli;
 mod coverage;
 mod density;
 mod exp_loss;
+mod faults;
 mod flow_members;
+mod frozen;
 mod gaussian_process;
 mod known_density;
 mod known_truth;

@@ -1,11 +1,13 @@
 //! `method = "measure"` from outside: a small measurement of the model with known truth,
 //! from generated samples to intervals.
 
-use crate::support::{Done, Workplace};
-use serde_json::Value;
+use crate::support::workplace::{Made, copy, tree};
+use crate::support::{Done, Workplace, contains, document, list, number, numbers, parsed};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// What makes `configs/interference.toml` small.
 const SMALL: &[&str] = &[
@@ -20,176 +22,126 @@ const SMALL: &[&str] = &[
 ];
 
 fn place() -> Workplace {
-    let place = Workplace::new();
-    let config = concat!(env!("CARGO_MANIFEST_DIR"), "/configs/interference.toml");
-    fs::copy(config, place.path("measure.toml")).unwrap();
-    place
+    Workplace::with_configuration(document("configs/interference.toml"))
 }
 
 fn measure(place: &Workplace, out: &str, settings: &[&str]) -> Done {
-    let mut arguments = vec!["run", "measure.toml", "--quiet", "--out", out];
-    for setting in SMALL.iter().chain(settings) {
-        arguments.extend(["--set", setting]);
-    }
-    place.sideband(&arguments)
+    place.run_quietly(out, &[SMALL, settings].concat())
 }
 
-/// Toys and results by name.
-fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    let mut folders = vec![run.join("toys")];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(run).unwrap().display().to_string();
-                files.insert(name, fs::read(path).unwrap());
-            }
-        }
-    }
-    files
+/// Toys by name.
+fn toys(place: &Workplace, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    tree(&place.path(run).join("toys"))
 }
 
-/// The numbers of a result, without the time that it took.
-fn numbers(place: &Workplace, run: &str) -> Value {
+/// A result, without the time that it took.
+fn result_of(place: &Workplace, run: &str) -> Value {
     let mut result = place.json(&format!("{run}/measurement.json"));
     result["fit"]["seconds"] = Value::Null;
     result
 }
 
+/// Names of the fitted parameters.
+fn parameters(result: &Value) -> Vec<&str> {
+    let parameters = list(&result["fit"]["parameters"]).iter();
+    parameters.map(|p| p["name"].as_str().unwrap()).collect()
+}
+
+static MADE: LazyLock<Made> = LazyLock::new(|| Made::new(&place(), SMALL));
+
 #[test]
 fn a_measurement_ends_with_intervals_and_is_the_same_again() {
-    let place = place();
-    let done = measure(&place, "out", &[]).exits(0);
-    assert!(done.stdout.contains("68.27 %"), "{}", done.stdout);
-    let result = numbers(&place, "out");
-    let fit = &result["fit"]["parameters"];
-    let names: Vec<&str> = fit
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| p["name"].as_str().unwrap())
-        .collect();
-    assert_eq!(names, ["mu", "shape", "rate"]);
-    let mu = fit[0]["value"].as_f64().unwrap();
-    let error = fit[0]["error"].as_f64();
+    let (place, done) = (place().with("out", &MADE), MADE.done.clone());
+    let result = result_of(&place, "out");
+    assert_eq!(parameters(&result), ["mu", "shape", "rate"]);
+    let mu = &result["fit"]["parameters"][0];
+    let error = mu["error"].as_f64();
     // from ratios that were hardly trained: on a bound there is no error
-    assert!((0.0..=4.0).contains(&mu), "{mu}");
+    assert!((0.0..=4.0).contains(&number(&mu["value"])), "{mu}");
     assert!(error.is_none_or(|error| error > 0.0), "{error:?}");
-    assert_eq!(error.is_none(), fit[0]["no_error"].is_string());
+    assert_eq!(error.is_none(), mu["no_error"].is_string());
     let scan = &result["scans"]["mu"];
     for curve in ["profiled", "statistical", "exact", "histogram"] {
-        let points = scan["curves"][curve]["points"].as_array().unwrap();
+        let points: Vec<[f64; 2]> = parsed(&scan["curves"][curve]["points"]);
         assert_eq!(points.len(), 11, "{curve}");
-        assert!(
-            points.iter().all(|p| p[1].as_f64().unwrap() >= 0.0),
-            "{curve}"
-        );
+        assert!(points.iter().all(|p| p[1] >= 0.0), "{curve}");
     }
     // exact ratios measure what the samples say: 1 +- 0.16
-    let exact = scan["curves"]["exact"]["best"].as_f64().unwrap();
+    let exact = number(&scan["curves"]["exact"]["best"]);
     assert!((0.4..1.7).contains(&exact), "{exact}");
-    assert_eq!(result["ratios"].as_array().unwrap().len(), 8);
-    let points = result["toys"]["points"].as_array().unwrap();
-    assert!(
-        points
-            .iter()
-            .all(|p| p["toys"].as_u64().unwrap() + p["failed"].as_u64().unwrap() == 150)
-    );
-    // 3000 events of a sample, 20 % of them unseen, are no pool for toys of 2000
-    let warning = result["toys"]["warning"].as_str().unwrap();
-    for part in ["copies of each other", "give samples.SBI more events"] {
-        assert!(
-            warning.contains(part) && done.stdout.contains(part),
-            "{warning}"
-        );
+    assert_eq!(list(&result["ratios"]).len(), 8);
+    for point in list(&result["toys"]["points"]) {
+        let [toys, failed, shift] = ["toys", "failed", "common_shift"].map(|k| number(&point[k]));
+        assert_eq!(toys + failed, 150.0, "{point}");
+        assert!(shift > 0.5, "{point}");
     }
-    let shifts = points.iter().map(|p| p["common_shift"].as_f64().unwrap());
-    assert!(shifts.into_iter().all(|shift| shift > 0.5));
-    let out = place.path("out");
+    // 3000 events of a sample, 20 % of them unseen, are no pool for toys of 2000
+    let warning = ["copies of each other", "give samples.SBI more events"];
+    contains(result["toys"]["warning"].as_str().unwrap(), warning);
+    done.says(["68.27 %"]).says(warning);
     for file in [
         "report.html",
         "ensembles.html",
         "curves.parquet",
         "pulls.parquet",
         "ratios.parquet",
+        "plots/likelihood_mu.png",
+        "plots/gain_mu.png",
+        "plots/impacts_mu_1.png",
+        "plots/belt.png",
+        "plots/coverage.png",
+        "plots/calibration.png",
     ] {
-        assert!(out.join(file).is_file(), "{file}");
-    }
-    for figure in [
-        "likelihood_mu",
-        "gain_mu",
-        "impacts_mu_1",
-        "belt",
-        "coverage",
-        "calibration",
-    ] {
-        assert!(
-            out.join("plots").join(format!("{figure}.png")).is_file(),
-            "{figure}"
-        );
+        assert!(place.has(&format!("out/{file}")), "{file}");
     }
     says_how_far_it_is(&place);
     // again, somewhere else and with another number of threads
     measure(&place, "again", &["device.threads=1"]).exits(0);
-    assert_eq!(numbers(&place, "again"), result);
-    assert_eq!(results(&place.path("again")), results(&out));
+    assert_eq!(result_of(&place, "again"), result);
+    let thrown = toys(&place, "out");
+    assert_eq!(toys(&place, "again"), thrown);
     // lost toys and a lost result come back as they were
-    let toys = results(&out);
-    let first = out.join(toys.keys().next().unwrap());
-    fs::remove_file(first).unwrap();
-    fs::remove_file(out.join("measurement.json")).unwrap();
+    let first = thrown.keys().next().unwrap();
+    fs::remove_file(place.path("out/toys").join(first)).unwrap();
+    place.remove("out/measurement.json");
     measure(&place, "out", &[]).exits(0);
-    assert_eq!(numbers(&place, "out"), result);
-    assert_eq!(results(&out), toys);
+    assert_eq!(result_of(&place, "out"), result);
+    assert_eq!(toys(&place, "out"), thrown);
     // more toys: the same first ones
     measure(&place, "out", &["toys.number=170"]).exits(0);
-    let more = results(&out);
+    let more = toys(&place, "out");
     assert!(
-        toys.iter()
+        thrown
+            .iter()
             .all(|(name, bytes)| more.get(name) == Some(bytes))
     );
-    assert!(more.len() > toys.len());
+    assert!(more.len() > thrown.len());
 }
 
 /// `status` and `inspect` know ratios, toys and result of the measurement in `out`.
 fn says_how_far_it_is(place: &Workplace) {
-    let status = place.sideband(&["status", "out"]).exits(0).stdout;
-    for part in [
+    let ask = |arguments: &[&str]| place.sideband(arguments).exits(0);
+    ask(&["status", "out"]).says([
         "8 of 8 complete, 16 of 16 members",
         "150 of 150 at mu = 0.5",
-    ] {
-        assert!(status.contains(part), "{part}: {status}");
-    }
-    let text = place.sideband(&["status", "out", "--json"]).exits(0).stdout;
-    let status: Value = serde_json::from_str(&text).unwrap();
-    let toys = status["measurement"]["toys"].as_array().unwrap();
-    assert!(
-        toys.len() == 3 && toys.iter().all(|t| t["done"] == 150),
-        "{toys:?}"
-    );
+    ]);
+    let status = ask(&["status", "out", "--json"]).json();
+    let toys = list(&status["measurement"]["toys"]);
+    let are_done = toys.len() == 3 && toys.iter().all(|t| t["done"] == 150);
+    assert!(are_done, "{toys:?}");
     assert_eq!(status["measurement"]["has_result"], true);
-    let seen = place.sideband(&["inspect", "out"]).exits(0).stdout;
-    for part in [
+    ask(&["inspect", "out"]).says([
         "measures mu, against the reference SBI",
         "S, SBI, B",
         "68.27 %",
-    ] {
-        assert!(seen.contains(part), "{part}: {seen}");
-    }
-    let text = place
-        .sideband(&["inspect", "out", "--json"])
-        .exits(0)
-        .stdout;
-    let seen: Value = serde_json::from_str(&text).unwrap();
+    ]);
+    let seen = ask(&["inspect", "out", "--json"]).json();
     assert_eq!(seen["result"], place.json("out/measurement.json"));
 }
 
 #[test]
 fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
-    let place = place();
+    let place = place().with("out", &MADE);
     let settings = [
         "measurement.finite_sample_members=2",
         "measurement.finite_sample_points=4",
@@ -204,53 +156,47 @@ fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
         "measurement.correlations=[{parameters=['rate', 'shape'], coefficient=0.4}]",
     ];
     let done = measure(&place, "out", &settings).exits(0);
-    let result = numbers(&place, "out");
-    limits_and_regions_are_there(&place, &done, &result);
+    let result = result_of(&place, "out");
+    limits_and_regions_are_there(&place, done, &result);
     // a workspace has no correlated auxiliary measurements
-    assert!(place.path("out/templates.json").is_file());
-    assert!(!place.path("out/workspace.json").exists());
+    assert!(place.has("out/templates.json"));
+    assert!(!place.has("out/workspace.json"));
     let finite = &result["finite_sample"];
-    assert_eq!(finite["members"], serde_json::json!([2, 2]));
+    assert_eq!(finite["members"], json!([2, 2]));
     // over the range of the scan, evenly spaced in sqrt(mu)
-    let points = finite["points"].as_array().unwrap();
-    let roots = points.iter().map(|p| p["value"].as_f64().unwrap().sqrt());
+    let points = list(&finite["points"]);
+    let roots = points.iter().map(|p| number(&p["value"]).sqrt());
     for (root, expected) in roots.zip([0.0, 1.0, 2.0, 3.0].map(|k| k * 2.5_f64.sqrt() / 3.0)) {
         assert!((root - expected).abs() < 1e-9, "{root} {expected}");
     }
     assert_eq!(points.len(), 4);
     for p in points {
-        let [all, same, error] = ["bootstrapped", "fixed", "error"].map(|k| p[k].as_f64().unwrap());
+        let [all, same, error] = ["bootstrapped", "fixed", "error"].map(|k| number(&p[k]));
         let expected = (all - 0.5 * same).max(0.0).sqrt();
         assert!((error - expected).abs() <= 1e-12, "{p}");
     }
-    let names: Vec<&Value> = result["fit"]["parameters"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|p| &p["name"])
-        .collect();
-    assert_eq!(names, ["mu", "shape", "rate", "finite_sample"]);
+    assert_eq!(
+        parameters(&result),
+        ["mu", "shape", "rate", "finite_sample"]
+    );
     assert_eq!(result["toys"]["points"][1]["value"], 1.0);
-    let impacts = result["impacts"]["mu"]["ranking"].as_array().unwrap();
-    assert!(impacts.iter().any(|i| i["name"] == "finite_sample"));
+    let mut impacts = list(&result["impacts"]["mu"]["ranking"]).iter();
+    assert!(impacts.any(|i| i["name"] == "finite_sample"));
 }
 
-fn limits_and_regions_are_there(place: &Workplace, done: &Done, result: &Value) {
+fn limits_and_regions_are_there(place: &Workplace, done: Done, result: &Value) {
     let limit = &result["limit"];
-    let expected: Vec<f64> = serde_json::from_value(limit["expected"].clone()).unwrap();
-    assert!(
-        expected.windows(2).all(|w| 0.0 < w[0] && w[0] < w[1]),
-        "{expected:?}"
-    );
+    let expected = numbers(&limit["expected"]);
+    let rise = expected.windows(2).all(|w| 0.0 < w[0] && w[0] < w[1]);
+    assert!(rise, "{expected:?}");
     // CLs crosses the level at the limit
-    let observed = limit["observed"].as_f64().unwrap();
-    for point in limit["curve"].as_array().unwrap() {
-        let (value, cls) = (point["value"].as_f64(), point["observed"].as_f64());
-        assert_eq!(value.unwrap() < observed, cls.unwrap() > 0.05, "{point}");
+    let observed = number(&limit["observed"]);
+    for point in list(&limit["curve"]) {
+        let [value, cls] = ["value", "observed"].map(|k| number(&point[k]));
+        assert_eq!(value < observed, cls > 0.05, "{point}");
     }
-    assert!(done.stdout.contains("at 95 % CL (CLs)"), "{}", done.stdout);
-    let contour = &result["contours"][0];
-    let t: Vec<Vec<Option<f64>>> = serde_json::from_value(contour["t"].clone()).unwrap();
+    done.says(["at 95 % CL (CLs)"]);
+    let t: Vec<Vec<Option<f64>>> = parsed(&result["contours"][0]["t"]);
     assert!(t.len() == 7 && t.iter().all(|column| column.len() == 7));
     assert!(t.iter().flatten().flatten().any(|t| *t > 6.18));
     for file in [
@@ -259,13 +205,16 @@ fn limits_and_regions_are_there(place: &Workplace, done: &Done, result: &Value) 
         "plots/limit.png",
         "plots/contour_mu-shape.png",
     ] {
-        assert!(place.path("out").join(file).is_file(), "{file}");
+        assert!(place.has(&format!("out/{file}")), "{file}");
     }
 }
 
 #[test]
 fn events_in_a_file_measure_the_same_as_events_in_memory() {
-    let place = place();
+    let place = place().with("out", &MADE);
+    for run in ["streamed", "memory"] {
+        copy(&place.path("out"), &place.path(run));
+    }
     let settings = [
         "measurement.renormalise=true",
         "measurement.stream_above=1000",
@@ -274,31 +223,25 @@ fn events_in_a_file_measure_the_same_as_events_in_memory() {
     ];
     measure(&place, "streamed", &settings).exits(0);
     measure(&place, "memory", &[settings[0], settings[2], settings[3]]).exits(0);
-    let [streamed, memory] = ["streamed", "memory"].map(|run| numbers(&place, run));
-    assert!(place.path("streamed/events.parquet").is_file());
-    assert!(!place.path("memory/events.parquet").exists());
-    assert_eq!(
-        streamed["checks"]["not_positive"],
-        memory["checks"]["not_positive"]
-    );
+    let [streamed, memory] = ["streamed", "memory"].map(|run| result_of(&place, run));
+    assert!(place.has("streamed/events.parquet"));
+    assert!(!place.has("memory/events.parquet"));
+    let [one, other] = [&streamed, &memory].map(|run| &run["checks"]["not_positive"]);
+    assert_eq!(one, other);
     let close = |one: &Value, other: &Value| {
-        let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
-        assert!(
-            (one - other).abs() <= 1e-6 * other.abs().max(1.0),
-            "{one} {other}"
-        );
+        let (one, other) = (number(one), number(other));
+        let off = (one - other).abs();
+        assert!(off <= 1e-6 * other.abs().max(1.0), "{one} {other}");
     };
     close(&streamed["fit"]["nll"], &memory["fit"]["nll"]);
     close(&streamed["limit"]["observed"], &memory["limit"]["observed"]);
     for k in 0..3 {
-        let of = |run: &Value, key: &str| run["fit"]["parameters"][k][key].clone();
-        close(&of(&streamed, "value"), &of(&memory, "value"));
-        assert_eq!(
-            of(&streamed, "error").is_null(),
-            of(&memory, "error").is_null()
-        );
-        if of(&memory, "error").is_number() {
-            close(&of(&streamed, "error"), &of(&memory, "error"));
+        let [one, other] = [&streamed, &memory].map(|run| &run["fit"]["parameters"][k]);
+        close(&one["value"], &other["value"]);
+        let (one, other) = (&one["error"], &other["error"]);
+        assert_eq!(one.is_null(), other.is_null());
+        if other.is_number() {
+            close(one, other);
         }
     }
     assert!(memory["scans"]["mu"]["curves"]["exact"].is_object());
@@ -308,13 +251,7 @@ fn events_in_a_file_measure_the_same_as_events_in_memory() {
 #[test]
 fn a_plan_says_what_would_be_trained() {
     let place = place();
-    let mut arguments = vec!["plan", "measure.toml", "--no-calibration"];
-    for setting in SMALL {
-        arguments.extend(["--set", setting]);
-    }
-    let done = place.sideband(&arguments).exits(0);
-    for word in ["SBI.shape.up", "mu - sqrt(mu)", "8 ensembles, 16 networks"] {
-        assert!(done.stdout.contains(word), "{word}: {}", done.stdout);
-    }
-    assert!(!place.path("runs").exists());
+    let words = ["SBI.shape.up", "mu - sqrt(mu)", "8 ensembles, 16 networks"];
+    place.plan(SMALL).exits(0).says(words);
+    assert!(!place.has("runs"));
 }

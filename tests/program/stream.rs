@@ -1,8 +1,8 @@
 //! Data larger than memory: events that are read while training. The data here
 //! are small; that memory is bounded shows `configs/large.toml`.
 
-use crate::support::{Workplace, differing, numbers, read_parquet};
-use std::fs;
+use crate::support::workplace::{differing, tree};
+use crate::support::{Workplace, number, numbers, same_results};
 use std::time::{Duration, Instant};
 
 /// Events of each sample: several windows, and more than stay in memory.
@@ -23,50 +23,30 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 
 #[track_caller]
 fn same_members(place: &Workplace, a: &str, b: &str) {
-    let (a, b) = (place.members(a), place.members(b));
-    assert_eq!(a.len(), 4);
-    assert_eq!(differing(&a, &b), Vec::<String>::new());
+    assert_eq!(place.members(a).len(), 4);
+    same_results(place, a, b, &[]);
 }
 
 #[test]
 fn every_event_is_predicted_and_the_yields_are_those_of_all() {
     let place = Workplace::with_events(EVENTS);
     let done = place.run("out", &STREAM).exits(0);
-    assert!(
-        done.stderr.contains("read while training"),
-        "{}",
-        done.stderr
-    );
-    let source = read_parquet(&place.path("source.parquet"));
-    let column = |table: &crate::support::Columns, name: &str| -> Vec<f64> {
-        numbers(&table.iter().find(|(n, _)| n == name).unwrap().1)
+    done.warns(["read while training"]);
+    let [source, target] = ["source.parquet", "target.parquet"].map(|name| place.events(name));
+    let predicted = place.events("out/predictions/source.parquet");
+    assert_eq!(predicted.len(), source.len());
+    // of the training region
+    let yields = |mass: &[f64], weights: &[f64]| -> f64 {
+        let pairs = weights.iter().zip(mass);
+        pairs.filter(|(_, m)| **m <= 0.7).map(|(w, _)| w).sum()
     };
-    let predicted = read_parquet(&place.path("out/predictions/source.parquet"));
-    let (weights, own) = (column(&predicted, "weight"), column(&source, "weight"));
-    assert_eq!(weights.len(), own.len());
-    let trained = column(&source, "mass")
-        .iter()
-        .map(|m| *m <= 0.7)
-        .collect::<Vec<_>>();
-    let sum: f64 = own
-        .iter()
-        .zip(&trained)
-        .filter(|(_, t)| **t)
-        .map(|(w, _)| w)
-        .sum();
-    let found = place.json("out/metrics.json")["training_yields"][0]
-        .as_f64()
-        .unwrap();
+    let mass = source.numbers("mass");
+    let sum = yields(&mass, &source.numbers("weight"));
+    let found = numbers(&place.json("out/metrics.json")["training_yields"])[0];
     assert!((found - sum).abs() < 1e-6 * sum, "{found} {sum}");
     // each member is normalised to the target's yield over all events
-    let target = read_parquet(&place.path("target.parquet"));
-    let masses = column(&target, "mass");
-    let weights = column(&target, "weight");
-    let pairs = weights.iter().zip(&masses);
-    let wanted: f64 = pairs.filter(|(_, m)| **m <= 0.7).map(|(w, _)| w).sum();
-    let member = column(&predicted, "member_0002");
-    let pairs = member.iter().zip(&trained);
-    let got: f64 = pairs.filter(|(_, t)| **t).map(|(w, _)| w).sum();
+    let wanted = yields(&target.numbers("mass"), &target.numbers("weight"));
+    let got = yields(&mass, &predicted.numbers("member_0002"));
     assert!((got / wanted - 1.0).abs() < 1e-4, "{got} {wanted}");
 }
 
@@ -75,9 +55,8 @@ fn members_do_not_depend_on_threads_blocks_or_what_is_read_ahead() {
     let place = Workplace::with_events(EVENTS);
     place.run("one", &STREAM).exits(0);
     place.run("threads", &with(&["device.threads=3"])).exits(0);
-    place
-        .run("block", &with(&["device.block=4", "executor.members=4"]))
-        .exits(0);
+    let block = with(&["device.block=4", "executor.members=4"]);
+    place.run("block", &block).exits(0);
     same_members(&place, "one", "threads");
     same_members(&place, "one", "block");
     // another window is another shuffle
@@ -96,32 +75,21 @@ fn killed_and_gone_on_it_ends_with_the_same_members() {
     for round in 0..40u64 {
         let mut child = place.start(&Workplace::run_arguments("killed", &slow));
         let begin = Instant::now();
-        let ended = loop {
-            if let Some(status) = child.try_wait().unwrap() {
-                break Some(status);
-            }
-            if begin.elapsed() > Duration::from_millis(120 + 60 * (round % 7)) {
-                break None;
-            }
+        let patience = Duration::from_millis(120 + 60 * (round % 7));
+        while !child.has_ended() && begin.elapsed() < patience {
             std::thread::sleep(Duration::from_millis(5));
-        };
-        if let Some(status) = ended {
-            assert_eq!(status.code(), Some(0));
+        }
+        if child.has_ended() {
+            child.end().exits(0);
             break;
         }
-        child.kill().unwrap();
-        child.wait().unwrap();
+        child.kill();
         kills += 1;
     }
     assert!(kills > 0, "it was never killed");
     place.run("killed", &slow).exits(0);
     same_members(&place, "whole", "killed");
-    assert_eq!(
-        fs::read_dir(place.path("killed/checkpoints"))
-            .unwrap()
-            .count(),
-        0
-    );
+    assert!(tree(&place.path("killed/checkpoints")).is_empty());
 }
 
 #[test]
@@ -136,9 +104,8 @@ fn the_ensemble_learns_as_well_as_in_memory() {
     let streamed = with(&["training.epochs=30", "training.patience=30"]);
     place.run("stream", &streamed).exits(0);
     let loss = |run: &str| {
-        place.json(&format!("{run}/metrics.json"))["loss"]["validation_mean"]
-            .as_f64()
-            .unwrap()
+        let metrics = place.json(&format!("{run}/metrics.json"));
+        number(&metrics["loss"]["validation_mean"])
     };
     // other validation events: the loss of 500 events a class is known to about 0.03
     let (a, b) = (loss("memory"), loss("stream"));

@@ -55,7 +55,7 @@ pub fn flow(features: usize, context: usize, repeat: usize) -> FlowConfig {
 }
 
 /// A few epochs on a cosine to nothing, all events but those that validate.
-pub fn settings(network: FlowConfig, epochs: u32) -> TrainingSettings {
+pub fn settings(network: impl Into<NetworkConfig>, epochs: u32) -> TrainingSettings {
     TrainingSettings {
         network: network.into(),
         objective: Objective::Likelihood,

@@ -2,7 +2,8 @@
 //! Half of the toys on the bound are fitted there and have t = 0, so that the asymptotic
 //! intervals cover more than they say; critical values from toys do not.
 
-use super::{LEVELS, is_full, throw};
+use super::{LEVELS, throw};
+use crate::support::is_full;
 use sideband::toys::Toy;
 use sideband::truth::Truth;
 use sideband_likelihood::fit::{FitSettings, Search, fit};

@@ -8,6 +8,7 @@
 mod bounds;
 mod histogram;
 
+use crate::support::is_full;
 use histogram::HistogramAnalysis;
 use sideband::toys::{Chunks, Study, Toy};
 use sideband::truth::{Experiment, Interference, InterferenceConfig, Process, Truth};
@@ -22,10 +23,6 @@ const LEVELS: [f64; 2] = [0.6827, 0.9545];
 const MUS: [f64; 5] = [0.25, 0.5, 1.0, 1.5, 2.0];
 /// A test among some forty numbers fails by chance once in 1e3 seeds beyond this.
 const PULL: f64 = 4.2;
-
-fn is_full() -> bool {
-    std::env::var("SIDEBAND_STUDY").is_ok_and(|study| study == "full")
-}
 
 /// Chunks in a folder.
 struct Folder(PathBuf);

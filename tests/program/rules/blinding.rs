@@ -4,76 +4,56 @@
 //! hidden: how many, with what weights, what values. All that it writes and says must be
 //! the same, but for the digests of the files, their sizes and the time of day.
 
-use super::support::{
-    CONFIG, Columns, Done, Numbers, Workplace, numbers, read_parquet, write_parquet,
-};
-use arrow::array::{ArrayRef, Float64Array, Int64Array};
-use arrow::compute::concat;
+use crate::support::workplace::{set, tree};
+use crate::support::{Columns, Workplace, contains, doubles, integers, list, number};
+use arrow::array::ArrayRef;
+use arrow::compute::{cast, concat};
+use arrow::datatypes::DataType;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 
 /// Hidden events of the two data sets: none of their numbers may be found anywhere.
 const HIDDEN: [usize; 2] = [41, 1237];
 /// What each of them weighs.
 const WEIGHTS: [f64; 2] = [1.0, 7.3137];
 
-/// Adds events to columns: some as the first of them, with other values.
-fn add(columns: &mut Columns, more: usize, change: impl Fn(&str, usize) -> Option<f64>) {
-    for (name, values) in columns.iter_mut() {
+/// Adds events with values by column and number.
+fn add(columns: &mut Columns, more: usize, value: impl Fn(&str, usize) -> Option<f64>) {
+    for (name, values) in &mut columns.0 {
+        let new = (0..more).map(|i| value(name, i));
         let new: ArrayRef = match values.data_type() {
-            arrow::datatypes::DataType::Int64 => {
-                let value = |i| change(name, i).map(|x| x as i64);
-                Arc::new(Int64Array::from_iter((0..more).map(value)))
-            }
-            _ => Arc::new(Float64Array::from_iter((0..more).map(|i| change(name, i)))),
+            DataType::Int64 => integers(new.map(|x| x.map(|x| x as i64))),
+            _ => doubles(new),
         };
-        let old = arrow::compute::cast(values, new.data_type()).unwrap();
+        let old = cast(values, new.data_type()).unwrap();
         *values = concat(&[old.as_ref(), new.as_ref()]).unwrap();
     }
 }
 
 /// Everything that a run has written, by name: with what may differ taken out.
-fn written(place: &Workplace, run: &str, digests: &[String]) -> BTreeMap<String, Vec<u8>> {
-    let root = place.path(run);
-    let mut files = BTreeMap::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let name = path.strip_prefix(&root).unwrap().display().to_string();
-            files.insert(name, plain(&path, digests));
-        }
-    }
-    files
+fn written(place: &Workplace, run: &str, digests: &[String]) -> BTreeMap<PathBuf, Vec<u8>> {
+    let files = tree(&place.path(run)).into_iter();
+    let plain = |(name, bytes): (PathBuf, Vec<u8>)| {
+        let bytes = plain(&name, bytes, digests);
+        (name, bytes)
+    };
+    files.map(plain).collect()
 }
 
 /// A file without digests, sizes and times.
-fn plain(path: &Path, digests: &[String]) -> Vec<u8> {
-    let bytes = fs::read(path).unwrap();
-    let ending = path
-        .extension()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    if !["json", "jsonl", "html", "toml", "csv", "tex", "txt"].contains(&ending.as_str()) {
+fn plain(name: &Path, bytes: Vec<u8>, digests: &[String]) -> Vec<u8> {
+    let ending = name.extension().unwrap_or_default().to_string_lossy();
+    if !["json", "jsonl", "html", "toml", "csv", "tex", "txt"].contains(&&*ending) {
         return bytes;
     }
-    let mut text = String::from_utf8(bytes).unwrap();
-    for digest in digests {
-        text = text.replace(digest.as_str(), "DIGEST");
-    }
-    said(&text).into_bytes()
+    said(&String::from_utf8(bytes).unwrap(), digests).into_bytes()
 }
 
-/// Text without times and sizes.
-fn said(text: &str) -> String {
-    let lines = without_times(text);
+/// Text without digests, times and sizes.
+fn said(text: &str, digests: &[String]) -> String {
+    let replace = |text: String, digest: &String| text.replace(digest, "DIGEST");
+    let lines = without_times(&digests.iter().fold(text.to_owned(), replace));
     // checksums are those of the other files, times and all
     let of_file = ["\"bytes\"", "\"crc32\""];
     let is_size = |line: &&str| of_file.iter().any(|key| line.trim_start().starts_with(key));
@@ -112,18 +92,14 @@ fn digests(place: &Workplace) -> Vec<String> {
     use sha2::{Digest, Sha256};
     let files = fs::read_dir(place.path("")).unwrap();
     let files = files.map(|entry| entry.unwrap().path());
-    files
-        .filter(|path| path.is_file())
-        .map(|path| {
-            let digest = Sha256::digest(fs::read(path).unwrap());
-            digest.iter().map(|byte| format!("{byte:02x}")).collect()
-        })
-        .chain([place
-            .path("")
-            .display()
-            .to_string()
-            .trim_end_matches('/')
-            .to_owned()])
+    let digest = |path: PathBuf| {
+        let digest = Sha256::digest(fs::read(path).unwrap());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let digests = files.filter(|path| path.is_file()).map(digest);
+    let folder = place.path("").display().to_string();
+    digests
+        .chain([folder.trim_end_matches('/').to_owned()])
         .collect()
 }
 
@@ -148,47 +124,36 @@ fn same_whatever_is_hidden(
     commands: &[&[&str]],
 ) -> [Workplace; 2] {
     let places = [0, 1].map(|k| make(HIDDEN[k], WEIGHTS[k]));
-    let all_digests: Vec<String> = places.iter().flat_map(digests).collect();
-    let set: Vec<&str> = settings.iter().flat_map(|s| ["--set", s]).collect();
-    let mut both: Vec<Vec<String>> = vec![Vec::new(), Vec::new()];
+    let digests: Vec<String> = places.iter().flat_map(digests).collect();
+    let set = set(settings);
     let plan = [&["plan", "config.toml", "--no-calibration"], set.as_slice()].concat();
     let run = [&["run", "config.toml", "--out", "out"], set.as_slice()].concat();
-    let list: Vec<&[&str]> = [plan.as_slice(), run.as_slice()]
-        .into_iter()
-        .chain(commands.iter().copied())
-        .collect();
-    for arguments in &list {
-        for (place, texts) in places.iter().zip(&mut both) {
+    for arguments in [plan.as_slice(), &run].iter().chain(commands) {
+        let [one, other] = places.each_ref().map(|place| {
             let done = place.sideband(arguments).exits(0);
-            let mut text = format!("{}\n{}", done.stdout, done.stderr);
-            for digest in &all_digests {
-                text = text.replace(digest.as_str(), "DIGEST");
-            }
-            texts.push(said(&text));
-        }
-        let [one, other] = [0, 1].map(|k| both[k].last().unwrap());
+            said(&format!("{}\n{}", done.stdout, done.stderr), &digests)
+        });
         assert_eq!(one, other, "{arguments:?}");
     }
-    let files = places
+    let [one, other] = places
         .each_ref()
-        .map(|place| written(place, "out", &all_digests));
-    let names = |k: usize| files[k].keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(0), names(1));
-    for (name, bytes) in &files[0] {
-        let other = &files[1][name];
-        let shown =
-            |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(3000)]).into_owned();
-        assert!(
-            bytes == other,
-            "{name}:\n{}\n{}",
-            shown(bytes),
-            shown(other)
-        );
+        .map(|place| written(place, "out", &digests));
+    assert!(
+        one.keys().eq(other.keys()),
+        "{:?} {:?}",
+        one.keys(),
+        other.keys()
+    );
+    let shown =
+        |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(3000)]).into_owned();
+    for ((name, one), other) in one.iter().zip(other.values()) {
+        let name = name.display();
+        assert!(one == other, "{name}:\n{}\n{}", shown(one), shown(other));
     }
-    let new = places
+    let [one, other] = places
         .each_ref()
         .map(|place| fs::read(place.path(NEW)).ok());
-    assert!(new[0] == new[1], "{NEW}");
+    assert!(one == other, "{NEW}");
     places
 }
 
@@ -204,12 +169,7 @@ fn two_samples(hidden: usize, weight: f64) -> Workplace {
         });
     });
     place.edit("target.parquet", |columns| {
-        let (_, mass) = columns.iter().find(|(name, _)| name == "mass").unwrap();
-        let visible: Vec<bool> = numbers(mass).iter().map(|m| *m <= 0.7).collect();
-        let visible = arrow::array::BooleanArray::from(visible);
-        for (_, values) in columns.iter_mut() {
-            *values = arrow::compute::filter(values, &visible).unwrap();
-        }
+        columns.keep("mass", |mass| mass <= 0.7);
         add(columns, hidden, |name, i| match name {
             "mass" if i % 20 == 3 => None,
             "mass" => Some(0.75 + 0.2 * (i % 7) as f64 / 7.0),
@@ -219,54 +179,37 @@ fn two_samples(hidden: usize, weight: f64) -> Workplace {
             _ => Some(0.5),
         });
     });
-    let regions = r#"
-[regions.sr]
-selection = "mass > 0.7"
-blind = true
-
-[regions.vr]
-selection = "mass > 0.6"
+    let overlapping = "[regions.vr]
+selection = \"mass > 0.6\"
 
 [regions.all]
-selection = "eta < 100"
+selection = \"eta < 100\"
 
-[regions.cr]
-"#;
-    let config = CONFIG
-        .replace("[regions.sr]\nselection = \"mass > 0.7\"\n", "")
-        .replace("[regions.cr]\n", regions)
-        + "planes = [{ name = \"m\", x = \"pt\", y = \"eta\", x_range = [-3, 3], y_range = [-3, 3], \
-           bins = 3 }]\n";
-    fs::write(place.path("config.toml"), config).unwrap();
+[regions.cr]";
+    let planes = "[report]
+planes = [{ name = \"m\", x = \"pt\", y = \"eta\", x_range = [-3, 3], y_range = [-3, 3], bins = 3 }]";
+    place.configure(&[
+        ("\"mass > 0.7\"", "\"mass > 0.7\"\nblind = true"),
+        ("[regions.cr]", overlapping),
+        ("[report]", planes),
+    ]);
     place
 }
 
 #[test]
 fn a_reweighting_says_nothing_of_hidden_events() {
-    let places = same_whatever_is_hidden(&two_samples, &[], &COMMANDS);
-    let [place, _] = &places;
-    let plan = place
-        .sideband(&["plan", "config.toml", "--no-calibration"])
-        .exits(0);
-    assert!(plan.stdout.contains("blind       sr"), "{}", plan.stdout);
+    let [place, _] = same_whatever_is_hidden(&two_samples, &[], &COMMANDS);
+    let plan = place.plan(&[]).exits(0).says(["blind       sr"]);
     let metrics = place.json("out/metrics.json");
-    let events = |region: &str| metrics["regions"][region]["target_events"].clone();
-    assert!(events("sr").is_null());
+    assert!(metrics["regions"]["sr"]["target_events"].is_null());
     // what overlaps with the signal region is compared without it, on both sides
-    let (source, target) = ("source.parquet", "target.parquet");
-    let inside = |file: &str, low: f64| {
-        let columns = read_parquet(&place.path(file));
-        let (_, mass) = columns.iter().find(|(name, _)| name == "mass").unwrap();
-        let mass = numbers(mass);
-        mass.iter().filter(|m| **m > low && **m <= 0.7).count() as u64
-    };
-    for (role, file) in [("source", source), ("target", target)] {
-        let mut rows = plan
-            .stdout
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    for role in ["source", "target"] {
+        let mass = place.events(&format!("{role}.parquet")).numbers("mass");
+        let inside = mass.iter().filter(|m| **m > 0.6 && **m <= 0.7).count();
+        let rows = plan.stdout.lines();
+        let mut rows = rows.map(|line| line.split_whitespace().collect::<Vec<_>>());
         let row = rows.find(|row| row.starts_with(&["vr", role])).unwrap();
-        assert_eq!(row[2], inside(file, 0.6).to_string(), "{role}");
+        assert_eq!(row[2], inside.to_string(), "{role}");
     }
     // the source is seen in the blind region
     assert!(metrics["regions"]["sr"]["source_events"].as_u64().unwrap() > 50);
@@ -275,36 +218,20 @@ fn a_reweighting_says_nothing_of_hidden_events() {
 #[test]
 fn a_ratio_says_nothing_of_hidden_events() {
     let predict: &[&str] = &["predict", "out", "target.parquet", "--out", NEW];
-    let mut commands = COMMANDS.to_vec();
-    commands.push(predict);
+    let commands = [&COMMANDS[..], &[predict]].concat();
     let settings = ["experiment.method=ratio"];
     let [place, _] = same_whatever_is_hidden(&two_samples, &settings, &commands);
-    let all = [
-        "predict",
-        "out",
-        "target.parquet",
-        "--out",
-        "all.parquet",
-        "--unblind",
-    ];
-    place.sideband(&all).exits(0);
-    let rows = |name: &str| read_parquet(&place.path(name))[0].1.len();
-    assert_eq!(rows("all.parquet"), rows(NEW) + HIDDEN[0]);
+    let predict = |files: &[&str], more: &[&str]| {
+        place.sideband(&[&["predict", "out"], files, &["--out", "p.parquet"], more].concat())
+    };
+    let rows = |name: &str| place.events(name).len();
+    predict(&["target.parquet"], &["--unblind"]).exits(0);
+    assert_eq!(rows("p.parquet"), rows(NEW) + HIDDEN[0]);
     // the source is no secret
-    place
-        .sideband(&["predict", "out", "source.parquet", "--out", "s.parquet"])
-        .exits(0);
-    assert_eq!(rows("s.parquet"), rows("source.parquet"));
-    let both = [
-        "predict",
-        "out",
-        "target.parquet",
-        "source.parquet",
-        "--out",
-        "b.parquet",
-    ];
-    let refused = place.sideband(&both).exits(2);
-    assert!(refused.stderr.contains("--unblind"), "{}", refused.stderr);
+    predict(&["source.parquet"], &[]).exits(0);
+    assert_eq!(rows("p.parquet"), rows("source.parquet"));
+    let both = predict(&["target.parquet", "source.parquet"], &[]).exits(2);
+    both.warns(["--unblind"]);
 }
 
 #[test]
@@ -317,14 +244,25 @@ fn a_streamed_training_says_nothing_of_hidden_events() {
 fn a_matrix_says_nothing_of_hidden_events() {
     let make = |hidden, weight| {
         let place = two_samples(hidden, weight);
-        let config = String::from_utf8(place.read("config.toml")).unwrap();
-        let matrix = "\n[matrix]\nrow = [1]\nmethod = [{ name = \"rw\", l2 = 0.0 }, { name = \"other\", l2 = 0.1 }]\n\n[comparison]\n\
-                      rows = \"row\"\nmethods = \"method\"\nregion = \"sr\"\n\n\
-                      [comparison.reweighting]\nnominal = \"rw\"\nvariation = \"other\"\n";
-        let config = config
-            .replace("seed = 7", "seed = \"${row}\"")
-            .replace("[training]", "[training]\nl2 = \"${method.l2}\"");
-        fs::write(place.path("config.toml"), config + matrix).unwrap();
+        let matrix = "[matrix]
+row = [1]
+method = [{ name = \"rw\", l2 = 0.0 }, { name = \"other\", l2 = 0.1 }]
+
+[comparison]
+rows = \"row\"
+methods = \"method\"
+region = \"sr\"
+
+[comparison.reweighting]
+nominal = \"rw\"
+variation = \"other\"
+
+[report]";
+        place.configure(&[
+            ("seed = 7", "seed = \"${row}\""),
+            ("[training]", "[training]\nl2 = \"${method.l2}\""),
+            ("[report]", matrix),
+        ]);
         place
     };
     let commands = [COMMANDS[0], COMMANDS[1], COMMANDS[4]];
@@ -336,19 +274,12 @@ fn an_interpolation_says_nothing_of_hidden_events() {
     let make = |hidden: usize, weight: f64| {
         let place = Workplace::interpolation();
         place.edit("plane.parquet", |columns| {
-            let masses = |columns: &Columns, name: &str| {
-                let (_, values) = columns.iter().find(|(n, _)| n == name).unwrap();
-                numbers(values)
-            };
-            let (m1, m2) = (masses(columns, "m1"), masses(columns, "m2"));
-            let outside = m1.iter().zip(&m2).map(|(a, b)| {
+            let masses = columns.numbers("m1").into_iter().zip(columns.numbers("m2"));
+            let outside = masses.map(|(a, b)| {
                 let (x, y) = ((a - 124.0) / (0.1 * a), (b - 117.0) / (0.1 * b));
                 x.hypot(y) >= 1.6
             });
-            let outside = arrow::array::BooleanArray::from(outside.collect::<Vec<bool>>());
-            for (_, values) in columns.iter_mut() {
-                *values = arrow::compute::filter(values, &outside).unwrap();
-            }
+            columns.keep_rows(outside.collect());
             add(columns, hidden, |name, i| match name {
                 "m1" => Some(124.0 + (i % 7) as f64),
                 "m2" => Some(117.0),
@@ -360,11 +291,9 @@ fn an_interpolation_says_nothing_of_hidden_events() {
         });
         place
     };
-    let settings = ["regions.sr.blind=true"];
     let predict: &[&str] = &["predict", "out", "plane.parquet", "--out", NEW];
-    let mut commands = COMMANDS.to_vec();
-    commands.push(predict);
-    same_whatever_is_hidden(&make, &settings, &commands);
+    let commands = [&COMMANDS[..], &[predict]].concat();
+    same_whatever_is_hidden(&make, &["regions.sr.blind=true"], &commands);
 }
 
 #[test]
@@ -372,207 +301,113 @@ fn closed_again_nothing_of_the_open_result_is_left() {
     let [open, closed] = [0, 1].map(|_| two_samples(HIDDEN[1], WEIGHTS[1]));
     let run = ["run", "config.toml", "--out", "out"];
     open.sideband(&[&run[..], &["--unblind"]].concat()).exits(0);
-    let inspected = open.sideband(&["inspect", "out"]).exits(0).stdout;
+    let inspect = || open.sideband(&["inspect", "out"]).exits(0).stdout;
+    let inspected = inspect();
     for place in [&open, &closed] {
         place.sideband(&run).exits(0);
     }
-    assert_ne!(
-        open.sideband(&["inspect", "out"]).exits(0).stdout,
-        inspected
-    );
+    assert_ne!(inspect(), inspected);
     let digests = [digests(&open), digests(&closed)].concat();
     let [a, b] = [&open, &closed].map(|place| written(place, "out", &digests));
     for (name, bytes) in &a {
         // epochs, and when they were
-        if name != "log.jsonl" {
-            assert!(Some(bytes) == b.get(name), "{name}");
+        if name != Path::new("log.jsonl") {
+            assert!(Some(bytes) == b.get(name), "{}", name.display());
         }
     }
-    let log = String::from_utf8(open.read("out/log.jsonl")).unwrap();
-    let all = format!("{} events", HIDDEN[1] + 280);
-    assert!(
-        !log.contains(&HIDDEN[1].to_string()) && !log.contains(&all),
-        "{log}"
-    );
+    let log = open.text("out/log.jsonl");
+    for number in [HIDDEN[1].to_string(), format!("{} events", HIDDEN[1] + 280)] {
+        assert!(!log.contains(&number), "{number} in {log}");
+    }
 }
 
-/// Samples and observed events of a counting measurement: `region` 0 is measured without
-/// bins, 1 and 2 are channels.
+/// A measurement with hidden events beside it: region 0 is measured without bins, 1 is a
+/// channel, 2 is blind.
 fn measurement(hidden: usize, weight: f64) -> Workplace {
-    let place = Workplace::new();
-    let mut random = Numbers::new(5);
-    let mut events = |shift: f64, n: usize, weight: f64, first: usize| -> Columns {
-        let x: Vec<f64> = (0..n).map(|_| random.normal() + shift).collect();
-        let z = x.iter().map(|x| x.clamp(-3.9, 3.9)).collect::<Vec<f64>>();
-        let region: Vec<i64> = (0..n).map(|i| (i % 3) as i64).collect();
-        let event: Vec<i64> = (first..first + n).map(|i| i as i64).collect();
-        let column = |name: &str, values: ArrayRef| (name.to_owned(), values);
-        vec![
-            column("x", Arc::new(Float64Array::from(x))),
-            column("z", Arc::new(Float64Array::from(z))),
-            column("region", Arc::new(Int64Array::from(region))),
-            column("w", Arc::new(Float64Array::from(vec![weight; n]))),
-            column("event", Arc::new(Int64Array::from(event))),
-        ]
-    };
-    write_parquet(&place.path("S.parquet"), events(0.5, 3000, 0.05, 0));
-    write_parquet(&place.path("B.parquet"), events(0.0, 3000, 0.3, 1 << 20));
-    let mut observed = events(0.1, 600, 1.0, 1 << 21);
-    let (_, regions) = &observed[2];
-    let visible: Vec<bool> = numbers(regions).iter().map(|r| *r != 2.0).collect();
-    let visible = arrow::array::BooleanArray::from(visible);
-    for (_, values) in &mut observed {
-        *values = arrow::compute::filter(values, &visible).unwrap();
-    }
-    add(&mut observed, hidden, |name, i| match name {
-        "region" => (i % 40 != 3).then_some(2.0),
-        "event" => Some(1e8 + i as f64),
-        _ => Some(0.1 * weight),
+    let place = Workplace::measurement(3, 3000, [50.0, 300.0], [20.0, 180.0]);
+    place.edit("obs.parquet", |columns| {
+        columns.keep("reg", |region| region != 2.0);
+        add(columns, hidden, |name, i| match name {
+            "reg" => (i % 40 != 3).then_some(2.0),
+            _ => Some(0.1 * weight),
+        });
     });
-    write_parquet(&place.path("observed.parquet"), observed);
-    fs::write(place.path("config.toml"), MEASUREMENT).unwrap();
+    let blind = "[regions.signal]\nselection = \"reg == 2\"\nblind = true\n[parameters.mu]";
+    let bins = "bins = [-4.0, 0.0, 4.0]";
+    let histogram = format!("scan_points = 11\nhistogram = {{ observable = \"z\", {bins} }}");
+    place.configure(&[
+        ("[parameters.mu]", blind),
+        ("bounds = [0.0, 5.0]", "bounds = [0.0, 10.0]"),
+        (
+            "bins = [-4.0, -1.0, 0.0, 1.0, 4.0]",
+            &format!("{bins}\nstatistical = false"),
+        ),
+        ("hidden = [4]", "hidden = [8]"),
+        ("epochs = 1\nbatch = 256", "epochs = 2\nbatch = 64"),
+        ("members = 1", "members = 2"),
+        ("scan_points = 5", &histogram),
+    ]);
     place
 }
-
-const MEASUREMENT: &str = r#"
-[experiment]
-name = "small"
-method = "measure"
-[device]
-threads = 1
-[regions.main]
-selection = "region == 0"
-[regions.control]
-selection = "region == 1"
-[regions.signal]
-selection = "region == 2"
-blind = true
-[parameters.mu]
-nominal = 1.0
-bounds = [0.0, 10.0]
-[samples.S]
-path = "S.parquet"
-weight = "w"
-id = ["event"]
-coefficient = "mu"
-[samples.B]
-path = "B.parquet"
-weight = "w"
-id = ["event"]
-coefficient = "1"
-[channels.side]
-region = "control"
-observable = "z"
-bins = [-4.0, 0.0, 4.0]
-statistical = false
-[observed]
-path = "observed.parquet"
-[features]
-inputs = ["x"]
-[model]
-hidden = [8]
-[training]
-region = "main"
-epochs = 2
-batch = 64
-held_out = 0.3
-[ensemble]
-members = 2
-[measurement]
-interest = ["mu"]
-reference = ["B"]
-scan_points = 11
-histogram = { observable = "z", bins = [-4.0, 0.0, 4.0] }
-[report]
-classifier_members = 0
-"#;
 
 #[test]
 fn a_measurement_beside_a_blind_region_says_nothing_of_it() {
     let commands = &COMMANDS[..5];
     let [place, _] = same_whatever_is_hidden(&measurement, &[], commands);
-    let plan = place
-        .sideband(&["plan", "config.toml", "--no-calibration"])
-        .exits(0);
-    assert!(
-        plan.stdout.contains("blind regions: signal"),
-        "{}",
-        plan.stdout
-    );
+    place.plan(&[]).exits(0).says(["blind regions: signal"]);
     assert_eq!(place.json("out/measurement.json")["data"], "observed");
 }
 
-/// Ways in which a fit needs events that are hidden: settings, and the key that is named.
-const NEEDS: [(&[&str], &str); 4] = [
-    (&["channels.side.region=signal"], "channels.side.region"),
-    (&["training.region=signal"], "training.region"),
+/// Ways in which a fit needs events that are hidden: the setting, and the key that is named.
+const NEEDS: [(&str, &str); 4] = [
+    ("channels.c.region=signal", "channels.c.region"),
+    ("training.region=signal", "training.region"),
     // not blind itself, but some of its events are
-    (
-        &["regions.control.selection=region > 0"],
-        "channels.side.region",
-    ),
-    (&["regions.main.selection=region != 1"], "training.region"),
+    ("regions.ch.selection=reg > 0", "channels.c.region"),
+    ("regions.all.selection=reg != 1", "training.region"),
 ];
 
 #[test]
 fn a_fit_that_needs_hidden_events_is_refused_by_name() {
     let place = measurement(HIDDEN[1], WEIGHTS[1]);
-    for (settings, key) in NEEDS {
-        let set: Vec<&str> = settings.iter().flat_map(|s| ["--set", s]).collect();
-        for command in [
-            &["plan", "config.toml", "--no-calibration"][..],
-            &["run", "config.toml", "--out", "refused"],
-        ] {
-            let done: Done = place.sideband(&[command, &set].concat()).exits(3);
-            for part in [
-                key,
-                "signal",
-                "--unblind",
-                "measurement.limit",
-                "[observed]",
-            ] {
-                assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
-            }
-            assert!(!done.stderr.contains("1237"), "{}", done.stderr);
+    for (setting, key) in NEEDS {
+        for done in [place.plan(&[setting]), place.run("refused", &[setting])] {
+            let words = ["signal", "--unblind", "measurement.limit", "[observed]"];
+            let done = done.exits(3).warns([key]).warns(words);
+            done.warns_not(&HIDDEN[1].to_string());
         }
         // before anything is trained
-        assert!(
-            !place
-                .path("refused/ensembles/S/members/member_0000.safetensors")
-                .exists()
-        );
+        assert!(!place.member("refused/ensembles/S", 0).exists());
     }
-    let open = ["--set", NEEDS[0].0[0], "--unblind"];
-    let run = ["run", "config.toml", "--out", "open"];
-    place.sideband(&[&run[..], &open].concat()).exits(0);
+    let open = Workplace::run_arguments("open", &[NEEDS[0].0]);
+    place
+        .sideband(&[&open[..], &["--unblind"]].concat())
+        .exits(0);
     assert_eq!(place.json("open/measurement.json")["data"], "observed");
 }
 
 #[test]
 fn a_blind_limit_never_opens_the_observed_events() {
-    let limit = "measurement.limit={}";
-    let commands = &COMMANDS[..5];
-    for (settings, key) in &NEEDS[..2] {
-        let settings = [settings, &[limit][..]].concat();
-        let [place, _] = same_whatever_is_hidden(&measurement, &settings, commands);
+    for (setting, key) in &NEEDS[..2] {
+        let settings = [setting, "measurement.limit={}"];
+        let [place, _] = same_whatever_is_hidden(&measurement, &settings, &COMMANDS[..5]);
         let result = place.json("out/measurement.json");
         assert_eq!(result["data"], "asimov");
-        assert!(result["limit"]["observed"].is_null());
-        let expected = result["limit"]["expected"].as_array().unwrap();
-        assert!(expected.len() == 5 && expected.iter().all(|x| x.as_f64().unwrap() > 0.0));
-        assert!(result["limit"]["curve"][0]["observed"].is_null());
-        let set: Vec<&str> = settings.iter().flat_map(|s| ["--set", s]).collect();
+        let limit = &result["limit"];
+        assert!(limit["observed"].is_null());
+        let expected = list(&limit["expected"]);
+        assert!(expected.len() == 5 && expected.iter().all(|x| number(x) > 0.0));
+        assert!(limit["curve"][0]["observed"].is_null());
         // not even a file that is none
-        fs::write(place.path("observed.parquet"), "no events").unwrap();
-        let run = ["run", "config.toml", "--out", "again", "--quiet"];
-        let done = place.sideband(&[&run[..], &set].concat()).exits(0);
-        for part in [*key, "signal", "Asimov"] {
-            assert!(done.stdout.contains(part), "{part}: {}", done.stdout);
-        }
-        let page = String::from_utf8(place.read("again/report.html")).unwrap();
-        assert!(page.contains("Asimov") && page.contains("expected without signal"));
-        let done = place.sideband(&[&run[..], &set, &["--unblind"]].concat());
-        assert_ne!(done.exit, Some(0), "{}", done.stdout);
+        place.write("obs.parquet", "no events");
+        let done = place.run_quietly("again", &settings).exits(0);
+        done.says([key, "signal", "Asimov"]);
+        let page = place.text("again/report.html");
+        contains(&page, ["Asimov", "expected without signal"]);
+        let open = Workplace::run_arguments("again", &settings);
+        place
+            .sideband(&[&open[..], &["--unblind"]].concat())
+            .fails();
     }
 }
 

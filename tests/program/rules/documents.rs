@@ -1,19 +1,11 @@
 //! What the documents state holds.
 
-use super::support::Workplace;
+use super::house::rooms;
+use crate::support::{Done, Workplace, document, root, shipped_configurations};
 use serde_json::Value;
 use sideband::settings::{parse_experiment, schema};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn document(name: &str) -> String {
-    fs::read_to_string(root().join(name)).unwrap()
-}
+use std::path::PathBuf;
 
 /// Keys of the configuration by their path, `*` for a name that the user gives, with
 /// their default; none where they have none.
@@ -69,34 +61,33 @@ fn join(path: &str, name: &str) -> String {
     format!("{path}.{name}")
 }
 
-/// A line of the reference: its table, keys with values, and the text.
-struct Stated {
-    table: String,
-    value: toml::Table,
-    text: String,
+/// A line of the reference without the sign that it is not taken in, and whether it has it.
+fn taken_in(line: &str) -> (&str, bool) {
+    let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
+    (&line[usize::from(is_commented)..], is_commented)
 }
 
-/// All lines of the reference that say something, taken in or not.
-fn reference() -> Vec<Stated> {
+/// The name of a table in its header.
+fn table_name(line: &str) -> Option<&str> {
+    line.starts_with('[')
+        .then(|| line.trim_start_matches('[').split(']').next().unwrap())
+}
+
+/// All lines of the reference that say something, taken in or not: keys with values, and
+/// the text.
+fn reference() -> Vec<(BTreeMap<String, toml::Value>, String)> {
     let mut table = String::new();
     let mut lines = Vec::new();
     for line in document("configs/reference.toml").lines() {
-        let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
-        let text = if is_commented { &line[1..] } else { line };
-        if text.starts_with('#') || text.trim().is_empty() || text.starts_with(' ') {
-            continue;
+        let (text, _) = taken_in(line);
+        if let Some(name) = table_name(text) {
+            table = name.to_owned();
+        } else if !text.trim().is_empty() && !text.starts_with(['#', ' ']) {
+            let value = text.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
+            let mut found = BTreeMap::new();
+            paths(&value, &table, &mut found);
+            lines.push((found, text.to_owned()));
         }
-        if let Some(header) = text.strip_prefix('[') {
-            let name = header.trim_start_matches('[');
-            table = name.split(']').next().unwrap().to_owned();
-            continue;
-        }
-        let value = text.parse().unwrap_or_else(|e| panic!("{line}: {e}"));
-        lines.push(Stated {
-            table: table.clone(),
-            value,
-            text: text.to_owned(),
-        });
     }
     lines
 }
@@ -119,85 +110,49 @@ fn paths(table: &toml::Table, path: &str, found: &mut BTreeMap<String, toml::Val
 
 /// Whether a path of a file is one of the schema.
 fn fits(path: &str, key: &str) -> bool {
-    let (mut own, mut known) = (path.split('.'), key.split('.'));
-    loop {
-        match (own.next(), known.next()) {
-            (None, None) => return true,
-            (Some(_), Some("*")) => {}
-            (Some(a), Some(b)) if a == b => {}
-            _ => return false,
-        }
-    }
+    let mut pairs = path.split('.').zip(key.split('.'));
+    path.split('.').count() == key.split('.').count() && pairs.all(|(a, b)| a == b || b == "*")
+}
+
+/// The first names of a path.
+fn start(path: &str, names: usize) -> String {
+    let names: Vec<&str> = path.split('.').take(names).collect();
+    names.join(".")
 }
 
 /// Whether a path of a file is a key, or a table of keys.
 fn is_known(path: &str, keys: &BTreeMap<String, Option<Value>>) -> bool {
-    let parts = path.split('.').count();
-    let begins = |key: &String| {
-        let own: Vec<&str> = key.split('.').take(parts).collect();
-        own.len() == parts && fits(path, &own.join("."))
-    };
-    keys.keys().any(begins)
+    let names = path.split('.').count();
+    keys.keys().any(|key| fits(path, &start(key, names)))
 }
 
 /// Whether names below a path are the user's: `define.log_x`, `axes`.
 fn is_free(path: &str) -> bool {
-    let free = [
-        "matrix.",
-        "data.define.",
-        "features.one_hot.",
-        "features.labels.",
-        "interpolation.derived.",
-        "measurement.scan_range.",
-        "measurement.contours.range.",
-        "generate.observed.",
-        "toys.nuisance.",
-    ];
+    let mut free =
+        "matrix. data.define. features.one_hot. features.labels. interpolation.derived. \
+                    measurement.scan_range. measurement.contours.range. generate.observed. \
+                    toys.nuisance."
+            .split(' ');
     let of_process = path.starts_with("systematics.") && path.contains(".rates.");
-    of_process || free.iter().any(|prefix| path.starts_with(prefix))
+    of_process || free.any(|prefix| path.starts_with(prefix))
 }
 
 #[test]
 fn the_reference_has_every_key_and_no_other() {
     let keys = schema_keys();
     assert!(keys.len() > 200, "{}", keys.len());
-    let mut stated = BTreeSet::new();
-    for line in reference() {
-        let mut found = BTreeMap::new();
-        paths(&line.value, &line.table, &mut found);
-        stated.extend(found.into_keys());
-    }
+    let lines = reference().into_iter();
+    let stated: BTreeSet<String> = lines.flat_map(|(found, _)| found.into_keys()).collect();
     let is_stated = |key: &str| {
         // a table is stated with what is in it
-        let starts = |path: &String| {
-            let parts = key.split('.').count();
-            let own: Vec<&str> = path.split('.').take(parts).collect();
-            fits(&own.join("."), key)
-        };
-        stated.iter().any(starts)
+        let names = key.split('.').count();
+        stated.iter().any(|path| fits(&start(path, names), key))
     };
     let missing: Vec<&String> = keys.keys().filter(|key| !is_stated(key)).collect();
-    assert!(
-        missing.is_empty(),
-        "not in configs/reference.toml: {missing:?}"
-    );
-    let unknown: Vec<&String> = stated
-        .iter()
-        .filter(|path| !is_free(path) && !is_known(path, &keys))
-        .collect();
+    assert!(missing.is_empty(), "not in the reference: {missing:?}");
+    let is_none = |path: &&String| !is_free(path) && !is_known(path, &keys);
+    let unknown: Vec<&String> = stated.iter().filter(is_none).collect();
     assert!(unknown.is_empty(), "no keys: {unknown:?}");
-}
-
-/// A value as JSON, numbers without the difference of 1 and 1.0.
-fn plain(value: &toml::Value) -> Value {
-    match serde_json::to_value(value).unwrap() {
-        Value::Number(number) => number.as_f64().into(),
-        Value::Array(list) => list
-            .into_iter()
-            .map(|v| v.as_f64().map_or(v.clone(), Value::from))
-            .collect(),
-        other => other,
-    }
 }
 
 fn same(one: &Value, other: &Value) -> bool {
@@ -214,32 +169,29 @@ fn same(one: &Value, other: &Value) -> bool {
 fn every_default_of_the_reference_is_the_programs() {
     let keys = schema_keys();
     let (mut checked, mut seen) = (0, BTreeSet::new());
-    for line in reference() {
-        let mut found = BTreeMap::new();
-        paths(&line.value, &line.table, &mut found);
-        let own: Vec<_> = found.iter().filter(|(path, _)| !is_free(path)).collect();
-        for (path, value) in own {
+    for (found, text) in reference() {
+        for (path, value) in found.iter().filter(|(path, _)| !is_free(path)) {
             let Some((key, Some(default))) = keys.iter().find(|(key, _)| fits(path, key)) else {
                 continue;
             };
             // further lines of a key show other values of it; the target's are the source's
             let is_first = seen.insert(key.clone()) && !key.starts_with("data.target.");
             let is_table = value.is_table() || default.is_object();
-            let is_said = same(&plain(value), default) || is_nothing(default);
+            let stated = serde_json::to_value(value).unwrap();
+            let is_said = same(&stated, default) || is_nothing(default);
             if !is_first || is_table || is_said {
                 checked += usize::from(is_first && !is_table);
                 continue;
             }
-            let comment = line.text.split_once('#').map_or("", |(_, comment)| comment);
-            let word = match default {
-                Value::String(text) => format!("{text:?}"),
-                other => other.to_string(),
-            };
-            let says = comment.contains(&format!("default {word}"))
-                || comment.contains(&format!("{word}, the default"));
+            let comment = text.split_once('#').map_or("", |(_, comment)| comment);
+            let ways = [
+                format!("default {default}"),
+                format!("{default}, the default"),
+            ];
+            let says = ways.iter().any(|way| comment.contains(way));
             assert!(
                 says,
-                "{path} = {value}: the default is {word}, `{comment}` does not say so"
+                "{path} = {value}, default {default}: `{comment}` does not say so"
             );
             checked += 1;
         }
@@ -259,10 +211,8 @@ fn with_tables(prefixes: &[&str]) -> toml::Table {
     let mut is_wanted = false;
     let mut names = BTreeSet::new();
     for line in document("configs/reference.toml").lines() {
-        let is_commented = line.starts_with('#') && !line.starts_with("# ") && line.len() > 1;
-        let own = if is_commented { &line[1..] } else { line };
-        if own.starts_with('[') {
-            let name = own.trim_start_matches('[').split(']').next().unwrap();
+        let (own, is_commented) = taken_in(line);
+        if let Some(name) = table_name(own) {
             let inside = |p: &&str| name == *p || name.starts_with(&format!("{p}."));
             is_wanted = prefixes.iter().any(inside);
             names.clear();
@@ -277,6 +227,10 @@ fn with_tables(prefixes: &[&str]) -> toml::Table {
     text.parse().unwrap_or_else(|e| panic!("{prefixes:?}: {e}"))
 }
 
+fn remove(config: &mut toml::Table, table: &str, key: &str) {
+    config[table].as_table_mut().unwrap().remove(key);
+}
+
 #[test]
 fn every_table_of_the_reference_can_be_taken_in() {
     let parse = |table: &toml::Table| {
@@ -288,22 +242,15 @@ fn every_table_of_the_reference_can_be_taken_in() {
     let mut interpolation = with_tables(&["interpolation"]);
     interpolation["experiment"]["method"] = "interpolate".into();
     // what the method refuses
-    for (table, key) in [
-        ("data", "source"),
-        ("ensemble", "combine"),
-        ("report", "planes"),
-    ] {
-        interpolation[table].as_table_mut().unwrap().remove(key);
-    }
+    remove(&mut interpolation, "data", "source");
+    remove(&mut interpolation, "ensemble", "combine");
+    remove(&mut interpolation, "report", "planes");
     interpolation.retain(|table, _| !["features", "model"].contains(&table));
     parse(&interpolation);
 
     let mut matrix = with_tables(&["matrix", "comparison"]);
     matrix["regions"]["cr"]["selection"] = "in_cr && year == ${year} && ${method.train}".into();
-    matrix["comparison"]
-        .as_table_mut()
-        .unwrap()
-        .remove("interpolation");
+    remove(&mut matrix, "comparison", "interpolation");
     let experiment = parse(&matrix);
     assert_eq!(experiment.ensembles.len(), 4);
     assert!(experiment.comparison.is_some());
@@ -315,99 +262,64 @@ fn every_table_of_the_reference_can_be_taken_in() {
 
 /// The reference as a measurement.
 fn measurement() -> toml::Table {
-    let mut table = with_tables(&[
-        "generate",
-        "parameters",
-        "samples",
-        "systematics",
-        "channels",
-        "observed",
-        "measurement",
-        "toys",
-    ]);
+    let tables = "generate parameters samples systematics channels observed measurement toys";
+    let mut table = with_tables(&tables.split(' ').collect::<Vec<_>>());
     table["experiment"]["method"] = "measure".into();
-    let data = table["data"].as_table_mut().unwrap();
-    data.retain(|key, _| key == "on_missing");
-    let regions: toml::Table = "cr.selection = 'x2 <= 0'\nside.selection = 'x2 > 0'"
-        .parse()
-        .unwrap();
-    table.insert("regions".to_owned(), regions.into());
-    let features: toml::Table = "inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']"
-        .parse()
-        .unwrap();
-    table.insert("features".to_owned(), features.into());
-    table["report"].as_table_mut().unwrap().remove("variables");
-    table["report"].as_table_mut().unwrap().remove("planes");
+    let parts = "data.on_missing = 'error'
+regions = { cr.selection = 'x2 <= 0', side.selection = 'x2 > 0' }
+features.inputs = ['x1', 'x2', 'x3', 'x4', 'x5', 'x6']";
+    table.extend(parts.parse::<toml::Table>().unwrap());
+    remove(&mut table, "report", "variables");
+    remove(&mut table, "report", "planes");
     table["generate"]["events"] = 2000.into();
     // what toys of the truth alone have
-    table["toys"].as_table_mut().unwrap().remove("nuisance");
+    remove(&mut table, "toys", "nuisance");
     table
 }
 
 #[test]
 fn the_references_measurement_can_be_planned() {
-    let place = Workplace::new();
-    fs::write(
-        place.path("config.toml"),
-        toml::to_string(&measurement()).unwrap(),
-    )
-    .unwrap();
-    place
-        .sideband(&["plan", "config.toml", "--no-calibration"])
-        .exits(0);
+    let config = toml::to_string(&measurement()).unwrap();
+    Workplace::with_configuration(config).plan(&[]).exits(0);
 }
 
 #[test]
 fn every_shipped_configuration_can_be_planned() {
-    let folder = root().join("configs");
     let mut planned = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|e| e != "toml") {
-            continue;
-        }
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let text = fs::read_to_string(&path).unwrap();
+    for (name, text) in shipped_configurations() {
         parse_experiment(&text, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
         // the data of the two are the user's own
-        if ["large.toml", "matrix.toml"].contains(&name.as_str()) && !has_data(&text) {
+        let has_data = text.contains("tests/data/");
+        if ["large.toml", "matrix.toml"].contains(&&*name) && !has_data {
             continue;
         }
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sideband"));
-        command
-            .current_dir(root())
-            .arg("plan")
-            .arg(&path)
-            .arg("--no-calibration");
+        let path = format!("configs/{name}");
+        let mut arguments = vec!["plan", &path, "--no-calibration"];
         if text.lines().any(|line| line.starts_with("[generate]")) {
-            command.args(["--set", "generate.events=2000"]);
+            arguments.extend(["--set", "generate.events=2000"]);
         }
-        let output = command.output().unwrap();
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{name}: {error}");
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_sideband"));
+        let output = program.current_dir(root()).args(arguments).output();
+        let done = Done::of(output.unwrap());
+        assert_eq!(done.exit, Some(0), "{name}: {}", done.stderr);
         planned += 1;
     }
     assert!(planned >= 6, "{planned}");
 }
 
-fn has_data(text: &str) -> bool {
-    text.contains("tests/data/")
-}
-
 /// The long options of a command, from its help.
 fn options(command: &str) -> BTreeSet<String> {
-    let place = Workplace::new();
-    let help = place.sideband(&[command, "--help"]).exits(0).stdout;
-    let word = |line: &str| {
-        let at = line.trim_start().find("--")?;
-        let line = &line.trim_start()[at..];
-        (at <= 4).then(|| line.split([' ', '=']).next().unwrap_or(line).to_owned())
+    let help = Workplace::new().sideband(&[command, "--help"]).exits(0);
+    let option = |line: &str| {
+        let line = line.trim_start();
+        let at = line.find("--").filter(|at| *at <= 4)?;
+        let option = line[at..].split([' ', '=']).next();
+        option
+            .filter(|_| line.starts_with('-'))
+            .map(ToOwned::to_owned)
     };
-    let lines = help
-        .lines()
-        .filter(|line| line.trim_start().starts_with('-'));
-    let found: BTreeSet<String> = lines.filter_map(word).collect();
-    found.into_iter().filter(|name| name != "--help").collect()
+    let options = help.stdout.lines().filter_map(option);
+    options.filter(|name| name != "--help").collect()
 }
 
 /// Rows of a table of a document whose header begins with a word: cells of each.
@@ -424,29 +336,22 @@ fn table(text: &str, header: &str) -> Vec<Vec<String>> {
 #[test]
 fn the_commands_of_the_readme_are_those_of_the_program() {
     let text = document("README.md");
-    let rows = table(&text, "| command | what |");
     let mut named = BTreeSet::new();
-    for row in &rows {
+    for row in table(&text, "| command | what |") {
         let usage = row[0].trim_matches('`');
         let command = usage.split(' ').next().unwrap();
         named.insert(command.to_owned());
-        let stated: BTreeSet<String> = usage
-            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
-            .filter(|word| word.starts_with("--"))
-            .map(ToOwned::to_owned)
-            .collect();
+        let words = usage.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let stated = words.filter(|word| word.starts_with("--"));
+        let stated: BTreeSet<String> = stated.map(ToOwned::to_owned).collect();
         assert_eq!(stated, options(command), "{command}");
     }
     let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
-    let commands = help
-        .lines()
-        .skip_while(|line| !line.starts_with("Commands:"));
-    let commands = commands.skip(1).take_while(|line| !line.is_empty());
-    let commands: BTreeSet<String> = commands
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .map(|line| line.split_whitespace().next().unwrap().to_owned())
-        .filter(|name| name != "help")
-        .collect();
+    let commands = help.split("Commands:\n").nth(1).unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let commands = commands.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let commands = commands.map(|line| line.split_whitespace().next().unwrap().to_owned());
+    let commands: BTreeSet<String> = commands.filter(|name| name != "help").collect();
     assert_eq!(named, commands);
 }
 
@@ -455,20 +360,15 @@ fn exit_codes_are_stated_as_they_are() {
     let source = document("src/cli/exit.rs");
     let body = source.split("pub enum Exit {").nth(1).unwrap();
     let body = body.split('}').next().unwrap();
-    let codes: Vec<&str> = body
-        .lines()
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(_, code)| code.trim_end_matches(','))
-        .collect();
+    let codes = body.lines().filter_map(|line| line.split_once(" = "));
+    let codes: Vec<&str> = codes.map(|(_, code)| code.trim_end_matches(',')).collect();
     assert!(codes.len() >= 8, "{codes:?}");
     let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
     for (name, text) in [("README.md", document("README.md")), ("--help", help)] {
         let stated = text.split("Exit codes:").nth(1).unwrap();
         let stated = stated.split('.').next().unwrap();
-        let numbers: Vec<&str> = stated
-            .split(|c: char| !c.is_ascii_digit())
-            .filter(|word| !word.is_empty())
-            .collect();
+        let numbers = stated.split(|c: char| !c.is_ascii_digit());
+        let numbers: Vec<&str> = numbers.filter(|word| !word.is_empty()).collect();
         assert_eq!(numbers, codes, "{name}");
     }
 }
@@ -495,23 +395,17 @@ fn files_that_documents_name_are_there() {
     let mut checked = 0;
     for name in DOCUMENTS {
         let text = document(name);
-        let links = text
-            .split("](")
-            .skip(1)
-            .map(|rest| rest.split(')').next().unwrap());
+        let links = text.split("](").skip(1);
+        let links = links.map(|rest| rest.split(')').next().unwrap());
         let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
-        let folders = [
-            "src/", "models/", "tests/", "configs/", "scripts/", "benches/",
-        ];
+        let folders = "src/ models/ tests/ configs/ scripts/ benches/".split(' ');
         let quoted = quoted(&text);
         let paths = quoted.iter().map(String::as_str);
-        let paths = paths.filter(|word| folders.iter().any(|f| word.starts_with(f)));
-        for path in links.chain(paths) {
-            for path in alternatives(path) {
-                let exists = root().join(&path).exists();
-                assert!(exists, "{name} names {path}, which is not there");
-                checked += 1;
-            }
+        let paths = paths.filter(|word| folders.clone().any(|f| word.starts_with(f)));
+        for path in links.chain(paths).flat_map(alternatives) {
+            let exists = root().join(&path).exists();
+            assert!(exists, "{name} names {path}, which is not there");
+            checked += 1;
         }
     }
     assert!(checked > 40, "{checked}");
@@ -544,9 +438,8 @@ fn the_house_is_built_as_drawn() {
             continue;
         }
         folders.retain(|(depth, _)| *depth < indent);
-        let parent = folders
-            .last()
-            .map_or(PathBuf::new(), |(_, path)| path.clone());
+        let parent = folders.last().map(|(_, path)| path.clone());
+        let parent = parent.unwrap_or_default();
         for name in words[0].split(", ") {
             let path = parent.join(name);
             assert!(root().join(&path).exists(), "{}", path.display());
@@ -556,12 +449,11 @@ fn the_house_is_built_as_drawn() {
             }
         }
     }
-    for entry in fs::read_dir(root().join("src")).unwrap() {
-        let entry = entry.unwrap().path();
-        let name = entry.strip_prefix(root()).unwrap();
-        if entry.is_dir() {
-            assert!(drawn.contains(name), "{} is not drawn", name.display());
-        }
+    for room in rooms() {
+        assert!(
+            drawn.contains(&PathBuf::from("src").join(&room)),
+            "{room} is not drawn"
+        );
     }
 }
 
@@ -573,18 +465,12 @@ fn keys_that_documents_name_are_keys() {
     for name in DOCUMENTS {
         let text = document(name);
         for word in quoted(&text) {
-            let path = word
-                .split([' ', '='])
-                .next()
-                .unwrap()
-                .trim_matches(['[', ']']);
+            let path = word.split([' ', '=']).next().unwrap();
+            let path = path.trim_matches(['[', ']']);
             let is_path = path.contains('.') && !path.contains(['/', '(', '{', ':', '<', '*']);
             let first = path.split('.').next().unwrap();
-            let is_file = [
-                "rs", "json", "toml", "parquet", "html", "md", "csv", "tex", "jsonl",
-            ]
-            .iter()
-            .any(|e| path.ends_with(&format!(".{e}")));
+            let mut endings = ".rs .json .toml .parquet .html .md .csv .tex .jsonl".split(' ');
+            let is_file = endings.any(|ending| path.ends_with(ending));
             if !is_path || !tables.contains(first) || is_file {
                 continue;
             }
@@ -598,10 +484,8 @@ fn keys_that_documents_name_are_keys() {
             let mut found = BTreeMap::new();
             paths(&table, "", &mut found);
             for path in found.keys().filter(|path| !is_free(path)) {
-                assert!(
-                    is_known(path, &keys),
-                    "{name} has the key {path}, which is none"
-                );
+                let known = is_known(path, &keys);
+                assert!(known, "{name} has the key {path}, which is none");
                 checked += 1;
             }
         }
@@ -611,24 +495,15 @@ fn keys_that_documents_name_are_keys() {
 
 #[test]
 fn a_run_directory_holds_what_the_readme_says() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let text = document("README.md");
     // members in training, and who works on them, are gone at the end
     // of a measurement or an interpolation, and members beyond the number
-    let others = [
-        "checkpoints/",
-        "claims/",
-        "figures.json",
-        "comparison.",
-        "samples.parquet",
-        "page.json",
-        "aside/",
-    ];
+    let others = "checkpoints/ claims/ figures.json comparison. samples.parquet page.json aside/";
     let mut checked = 0;
     for row in table(&text, "| path | what |") {
         let name = row[0].trim_matches('`').to_owned();
-        if others.iter().any(|other| name.contains(other)) {
+        if others.split(' ').any(|other| name.contains(other)) {
             continue;
         }
         let path = name.replace("*.safetensors", "member_0000.safetensors");
@@ -642,15 +517,9 @@ fn a_run_directory_holds_what_the_readme_says() {
     let region = &metrics["regions"]["sr"];
     let variable = &region["variables"]["pt"];
     for key in quoted(section) {
-        let is_there = [
-            &metrics,
-            region,
-            variable,
-            &variable["observed"],
-            &region["yields"],
-        ]
-        .iter()
-        .any(|value| value.get(&key).is_some());
+        let inner = [&variable["observed"], &region["yields"]];
+        let mut places = [&metrics, region, variable].into_iter().chain(inner);
+        let is_there = places.any(|value| value.get(&key).is_some());
         let is_name = key.contains('<');
         assert!(is_there || is_name, "metrics.json has no {key}");
     }
@@ -661,10 +530,8 @@ fn a_run_directory_holds_what_the_readme_says() {
             let word = word.split_whitespace().next().unwrap_or_default();
             let is_key = word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
             let is_list = ["of", "spread", "its", ""].contains(&word);
-            assert!(
-                !is_key || is_list || value.get(word).is_some(),
-                "{key}: {word}"
-            );
+            let is_there = !is_key || is_list || value.get(word).is_some();
+            assert!(is_there, "{key}: {word}");
         }
     };
     inside("members", &metrics["members"]);

@@ -1,13 +1,11 @@
 //! The house has one direction: a room knows those above it in ARCHITECTURE.md's list and
 //! none below, the crates of `models` know neither burn (but for the networks) nor files.
 
+use crate::support::workplace::tree;
+use crate::support::{document, root};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
+use std::path::PathBuf;
 
 /// The rooms of `src`, files and folders, each below all that it may know.
 const ROOMS: [&str; 16] = [
@@ -29,15 +27,14 @@ const ROOMS: [&str; 16] = [
     "cli",
 ];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|e| e == "rs") {
-            found.push(path);
-        }
-    }
+/// The rooms of `src` by name: folders, files, or a file beside its folder.
+pub(super) fn rooms() -> BTreeSet<String> {
+    let entries = fs::read_dir(root().join("src")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names = names.map(|name| name.trim_end_matches(".rs").to_owned());
+    names
+        .filter(|name| name != "lib" && name != "main")
+        .collect()
 }
 
 /// Rooms that a source names after `crate::`, alone or in braces.
@@ -79,20 +76,24 @@ fn rooms_named(text: &str) -> BTreeSet<String> {
 #[test]
 fn names_are_found_alone_and_in_braces() {
     let found = |text: &str| rooms_named(text).into_iter().collect::<Vec<_>>().join(" ");
-    assert_eq!(found("use crate::events::{A, b::C};"), "events");
-    assert_eq!(
-        found("use crate::{events::{A, B}, files, plot as p};"),
-        "events files plot"
-    );
-    assert_eq!(
-        found("use crate::{\n    events,\n    files::atomic,\n};"),
-        "events files"
-    );
-    assert_eq!(
-        found("let x = crate::plot::draw(crate::files::a());"),
-        "files plot"
-    );
-    assert_eq!(found("// crate::cli\n/// [`crate::cli`]"), "");
+    for (text, rooms) in [
+        ("use crate::events::{A, b::C};", "events"),
+        (
+            "use crate::{events::{A, B}, files, plot as p};",
+            "events files plot",
+        ),
+        (
+            "use crate::{\n    events,\n    files::atomic,\n};",
+            "events files",
+        ),
+        (
+            "let x = crate::plot::draw(crate::files::a());",
+            "files plot",
+        ),
+        ("// crate::cli\n/// [`crate::cli`]", ""),
+    ] {
+        assert_eq!(found(text), rooms);
+    }
 }
 
 #[test]
@@ -100,17 +101,20 @@ fn a_room_knows_only_those_above_it() {
     let place = |room: &str| ROOMS.iter().position(|r| *r == room);
     let mut wrong = Vec::new();
     for (number, room) in ROOMS.iter().enumerate() {
-        let (file, folder) = (format!("src/{room}.rs"), format!("src/{room}"));
-        let mut files = Vec::from([root().join(file)]);
-        files.retain(|file| file.exists());
-        if root().join(&folder).exists() {
-            sources(&root().join(folder), &mut files);
-        }
+        let source = root().join("src");
+        let folder = source.join(room);
+        let mut files = if folder.exists() {
+            tree(&folder)
+        } else {
+            BTreeMap::new()
+        };
+        let beside = fs::read(source.join(format!("{room}.rs")));
+        files.extend(beside.map(|bytes| (PathBuf::from("(beside it)"), bytes)));
         assert!(!files.is_empty(), "{room}");
-        for file in files {
-            for named in rooms_named(&fs::read_to_string(&file).unwrap()) {
+        for (file, bytes) in files {
+            for named in rooms_named(&String::from_utf8_lossy(&bytes)) {
                 if place(&named).is_some_and(|other| other > number) {
-                    wrong.push(format!("{} knows {named}", file.display()));
+                    wrong.push(format!("{room}/{} knows {named}", file.display()));
                 }
             }
         }
@@ -120,14 +124,8 @@ fn a_room_knows_only_those_above_it() {
 
 #[test]
 fn the_rooms_are_those_of_the_page() {
-    let entries = fs::read_dir(root().join("src")).unwrap();
-    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let rooms: BTreeSet<String> = names
-        .map(|name| name.trim_end_matches(".rs").to_owned())
-        .filter(|name| !["lib", "main"].contains(&name.as_str()))
-        .collect();
-    assert_eq!(rooms, ROOMS.map(ToOwned::to_owned).into());
-    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert_eq!(rooms(), ROOMS.map(ToOwned::to_owned).into());
+    let page = document("ARCHITECTURE.md");
     let listed: Vec<&str> = page
         .lines()
         .filter_map(|line| line.strip_prefix("      ")?.split_once(' '))
@@ -139,8 +137,7 @@ fn the_rooms_are_those_of_the_page() {
 
 /// All that a package of `Cargo.lock` is built from, its tests included.
 fn dependencies(package: &str) -> BTreeSet<String> {
-    let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
-    let lock: toml::Table = lock.parse().unwrap();
+    let lock: toml::Table = document("Cargo.lock").parse().unwrap();
     let mut direct: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for entry in lock["package"].as_array().unwrap() {
         let needs = entry.get("dependencies").and_then(|d| d.as_array());

@@ -1,18 +1,14 @@
 //! What is fitted is what is predicted; every error is there in every bin.
 
-use crate::support::{Columns, Done, Numbers, Workplace, write_parquet};
-use arrow::array::{ArrayRef, Float64Array, Int64Array};
-use serde_json::Value;
-use std::fs;
-use std::sync::Arc;
+use crate::support::{
+    Columns, Numbers, Workplace, configuration, contains, doubles, list, number, numbers,
+};
 
-/// Columns of numbers, with ids from 0.
-fn columns(names: &[&str], values: Vec<Vec<f64>>) -> Columns {
-    let events = values[0].len() as i64;
-    let ids: ArrayRef = Arc::new(Int64Array::from_iter_values(0..events));
-    let mut all = vec![("event".to_owned(), ids)];
+/// Numbered events with columns of numbers.
+fn columns<const N: usize>(names: [&str; N], values: [Vec<f64>; N]) -> Columns {
+    let mut all = Columns::numbered(0, values[0].len());
     for (name, values) in names.iter().zip(values) {
-        all.push(((*name).to_owned(), Arc::new(Float64Array::from(values))));
+        all.set(name, doubles(values));
     }
     all
 }
@@ -21,89 +17,27 @@ fn columns(names: &[&str], values: Vec<Vec<f64>>) -> Columns {
 /// `year` 0 or 1 and a weight of 0.5.
 fn plane_events(seed: u64, events: usize, slope: f64) -> Columns {
     let mut random = Numbers::new(seed);
-    let mut values: Vec<Vec<f64>> = vec![Vec::new(); 6];
+    let mut values: [Vec<f64>; 6] = Default::default();
     while values[0].len() < events {
         let (m1, m2) = (10.0 * random.uniform(), 10.0 * random.uniform());
         if random.uniform() > (-slope * (m1 + m2)).exp() {
             continue;
         }
-        let event = [
-            m1,
-            m2,
-            (1.0 + 0.05 * m1 + 0.3 * random.normal()).exp(),
-            0.1 * m2 + random.normal(),
-            (random.bits() % 2) as f64,
-            0.5,
-        ];
+        let a = (1.0 + 0.05 * m1 + 0.3 * random.normal()).exp();
+        let b = 0.1 * m2 + random.normal();
+        let event = [m1, m2, a, b, (random.bits() % 2) as f64, 0.5];
         for (column, value) in values.iter_mut().zip(event) {
             column.push(value);
         }
     }
-    columns(&["m1", "m2", "a", "b", "year", "w"], values)
+    columns(["m1", "m2", "a", "b", "year", "w"], values)
 }
-
-const PLANE: &str = r#"
-[experiment]
-name = "rules"
-method = "interpolate"
-seed = 3
-[device]
-threads = 1
-[data.target]
-path = "t.parquet"
-weight = "w"
-id = ["event"]
-[data.define]
-near = "abs(m1 - 5) < 1.5 && abs(m2 - 5) < 1.5"
-ring = "!near && abs(m1 - 5) < 2.5 && abs(m2 - 5) < 2.5"
-[regions.sr]
-selection = "near"
-[regions.out]
-selection = "!near"
-[interpolation]
-samples = 3000
-posterior_draws = 8
-flow = { sequence = ["linear", "coupling"], repeat = 1, hidden = 4, dropout = 0.0 }
-[interpolation.plane]
-x = "m1"
-y = "m2"
-x_range = [0, 10]
-y_range = [0, 10]
-bins = 8
-holes = [{ kind = "box", m1 = [3.5, 6.5], m2 = [3.5, 6.5] }]
-fit = { noise = "predicted", starts = 2 }
-[interpolation.category]
-column = "year"
-values = [0, 1]
-[[interpolation.variables]]
-name = "a"
-transform = { kind = "log" }
-[[interpolation.variables]]
-name = "b"
-[training]
-region = "out"
-held_out = 0.0
-epochs = 1
-batch = 512
-[ensemble]
-members = 2
-bootstrap = false
-[report]
-variables = [{ name = "b", bins = [-4, 0, 1, 5] }]
-"#;
 
 /// A folder with the plane's events and configuration.
 fn plane(events: usize) -> Workplace {
-    let place = Workplace::new();
-    write_parquet(&place.path("t.parquet"), plane_events(1, events, 0.06));
-    fs::write(place.path("config.toml"), PLANE).unwrap();
+    let place = Workplace::with_configuration(configuration("square"));
+    place.put("t.parquet", &plane_events(1, events, 0.06));
     place
-}
-
-fn planned(place: &Workplace, settings: &[&str]) -> Done {
-    let mut arguments = vec!["plan", "config.toml", "--no-calibration"];
-    arguments.extend(settings.iter().flat_map(|s| ["--set", s]));
-    place.sideband(&arguments)
 }
 
 /// Events that a training region leaves out, wherever and for whatever reason, are
@@ -127,7 +61,7 @@ fn what_is_neither_fitted_nor_in_a_hole_is_refused() {
         ],
     ];
     for settings in fine {
-        planned(&place, settings).exits(0);
+        place.plan(settings).exits(0);
     }
     let refused: [(&[&str], &str); 8] = [
         // a validation ring that is in no hole
@@ -171,9 +105,10 @@ fn what_is_neither_fitted_nor_in_a_hole_is_refused() {
         ),
     ];
     for (settings, words) in refused {
-        let done = planned(&place, settings).exits(3);
-        assert!(done.stderr.contains("`training.region`"), "{}", done.stderr);
-        assert!(done.stderr.contains(words), "{words}: {}", done.stderr);
+        place
+            .plan(settings)
+            .exits(3)
+            .warns(["`training.region`", words]);
     }
 }
 
@@ -182,29 +117,24 @@ fn what_is_neither_fitted_nor_in_a_hole_is_refused() {
 #[test]
 fn a_category_that_is_not_listed_is_refused_where_it_is_predicted() {
     let place = plane(1000);
-    for blind in ["false", "true"] {
-        let settings = [
-            "interpolation.category.values=[0]",
-            "regions.out.selection=!near && year == 0",
-            &format!("regions.sr.blind={blind}"),
-        ];
-        let done = planned(&place, &settings).exits(3);
-        for words in [
+    for blind in ["regions.sr.blind=false", "regions.sr.blind=true"] {
+        let one = "interpolation.category.values=[0]";
+        let trained = "regions.out.selection=!near && year == 0";
+        place.plan(&[one, trained, blind]).exits(3).warns([
             "`interpolation.category.values`",
             "events of region sr have another category",
-        ] {
-            assert!(done.stderr.contains(words), "{}", done.stderr);
-        }
+        ]);
     }
 }
 
 #[test]
 fn a_hole_twice_is_refused() {
-    let place = plane(500);
     let hole = "{kind='box', m1=[3.5, 6.5], m2=[3.5, 6.5]}";
     let holes = format!("interpolation.plane.holes=[{hole}, {hole}]");
-    let done = planned(&place, &[&holes]).exits(3);
-    assert!(done.stderr.contains("each hole once"), "{}", done.stderr);
+    plane(500)
+        .plan(&[&holes])
+        .exits(3)
+        .warns(["each hole once"]);
 }
 
 /// What is advised is not what is set.
@@ -213,63 +143,51 @@ fn advice_is_not_what_is_set_already() {
     let place = plane(3000);
     // the events end within the box, where no selection says so
     place.edit("t.parquet", |columns| {
-        for (name, values) in columns.iter_mut() {
-            if name == "m1" {
-                let old = crate::support::numbers(values);
-                *values = Arc::new(Float64Array::from_iter_values(
-                    old.iter().map(|m| if *m > 7.5 { m - 7.5 } else { *m }),
-                ));
-            }
-        }
+        columns.change("m1", |_, m| Some(if m > 7.5 { m - 7.5 } else { m }));
     });
     let done = place.run("out", &["interpolation.predict=box"]).exits(0);
-    assert!(
-        !done.stdout.contains("noise = \"predicted\""),
-        "{}",
-        done.stdout
-    );
+    let advised = "noise = \"predicted\"";
+    assert!(!done.stdout.contains(advised), "{}", done.stdout);
     let metrics = place.json("out/metrics.json");
     let category = &metrics["interpolation"]["categories"][0];
-    assert!(category["empty_bins"].as_u64().unwrap() > 0, "{category}");
+    assert!(number(&category["empty_bins"]) > 0.0, "{category}");
 }
 
 /// Settings without effect are refused by name, for every method.
 #[test]
 fn settings_that_change_nothing_are_refused() {
     let place = plane(500);
-    for (setting, key) in [
-        ("ensemble.combine=median", "ensemble.combine"),
-        ("features.inputs=['a']", "features.inputs"),
-        ("features.one_hot={year=[0]}", "features.one_hot"),
-        ("features.labels={a='A'}", "features.labels"),
-        ("model.hidden=[7]", "model.hidden"),
-        ("model.dropout=0.5", "model.dropout"),
-        ("training.normalise=yield", "training.normalise"),
-        ("training.folds=3", "training.folds"),
-        ("report.bins=3", "report.bins"),
-        ("report.classifier_members=3", "report.classifier_members"),
-        ("data.source={path='t.parquet'}", "data.source"),
+    for setting in [
+        "ensemble.combine=median",
+        "features.inputs=['a']",
+        "features.one_hot={year=[0]}",
+        "features.labels={a='A'}",
+        "model.hidden=[7]",
+        "model.dropout=0.5",
+        "training.normalise=yield",
+        "training.folds=3",
+        "report.bins=3",
+        "report.classifier_members=3",
+        "data.source={path='t.parquet'}",
     ] {
-        let done = planned(&place, &[setting]).exits(3);
-        let named = done.stderr.contains(&format!("`{key}`"));
-        assert!(named, "{key}: {}", done.stderr);
+        is_refused(&place, setting);
     }
     // what says that nothing is done is no setting without effect
-    planned(&place, &["report.classifier_members=0"]).exits(0);
+    place.plan(&["report.classifier_members=0"]).exits(0);
     let place = Workplace::new();
-    for (setting, key) in [
-        ("training.folds=3", "training.folds"),
-        ("features.labels={petee='p'}", "features.labels"),
-    ] {
-        let done = planned(&place, &[setting]).exits(3);
-        let named = done.stderr.contains(&format!("`{key}`"));
-        assert!(named, "{key}: {}", done.stderr);
-    }
-    let whole = fs::read_to_string(place.path("config.toml")).unwrap();
-    let tables = PLANE.find("[interpolation]").unwrap()..PLANE.find("[training]").unwrap();
-    fs::write(place.path("config.toml"), whole + &PLANE[tables]).unwrap();
-    let done = planned(&place, &[]).exits(3);
-    assert!(done.stderr.contains("`interpolation`"), "{}", done.stderr);
+    is_refused(&place, "training.folds=3");
+    is_refused(&place, "features.labels={petee='p'}");
+    let square = configuration("square");
+    let tables = square.find("[interpolation]").unwrap()..square.find("[training]").unwrap();
+    place.configure(&[("[training]", &format!("{}[training]", &square[tables]))]);
+    place.plan(&[]).exits(3).warns(["`interpolation`"]);
+}
+
+/// Holds that the key of a setting is named.
+#[track_caller]
+fn is_refused(place: &Workplace, setting: &str) {
+    let key = setting.split('=').next().unwrap();
+    place.plan(&[setting]).exits(3).warns([format!("`{key}`")]);
 }
 
 /// Events with `m1` and `m2` in [0, 10) and `x`, `z` about them.
@@ -280,107 +198,26 @@ fn ratio_events(
     weight: &dyn Fn(&mut Numbers) -> f64,
 ) -> Columns {
     let mut random = Numbers::new(seed);
-    let mut values: Vec<Vec<f64>> = vec![Vec::new(); 5];
+    let mut values: [Vec<f64>; 5] = Default::default();
     for _ in 0..events {
         let (m1, m2) = (10.0 * random.uniform(), 10.0 * random.uniform());
-        let event = [
-            m1,
-            m2,
-            0.1 * m1 + random.normal(),
-            0.1 * m2 + shift + random.normal(),
-            weight(&mut random),
-        ];
+        let x = 0.1 * m1 + random.normal();
+        let z = 0.1 * m2 + shift + random.normal();
+        let event = [m1, m2, x, z, weight(&mut random)];
         for (column, value) in values.iter_mut().zip(event) {
             column.push(value);
         }
     }
-    columns(&["m1", "m2", "x", "z", "w"], values)
+    columns(["m1", "m2", "x", "z", "w"], values)
 }
-
-const COMPARED: &str = r#"
-[matrix]
-region = [
-    { name = "a", file = "t", cut = "x < 1.5", blind = false },
-    { name = "b", file = "u", cut = "x < 99", blind = false },
-]
-method = [{ name = "cr1", train = "ring && m1 > m2" }, { name = "cr2", train = "ring && m1 <= m2" }]
-[comparison]
-region = "sr"
-[comparison.reweighting]
-nominal = "cr1"
-variation = "cr2"
-quadrants = ["hi", "lo"]
-nonclosure = "b"
-[experiment]
-name = "rules"
-method = "reweight"
-[device]
-threads = 1
-[data.source]
-path = "s.parquet"
-selection = "${region.cut}"
-weight = "w"
-id = ["event"]
-[data.target]
-path = "${region.file}.parquet"
-selection = "${region.cut}"
-weight = "w"
-id = ["event"]
-[data.define]
-box = "abs(m1 - 5) < 2 && abs(m2 - 5) < 2"
-ring = "!box"
-[regions.sr]
-selection = "box"
-blind = "${region.blind}"
-[regions.hi]
-selection = "box && m1 > 5"
-[regions.lo]
-selection = "box && m1 <= 5"
-[regions.train]
-selection = "${method.train}"
-[features]
-inputs = ["x", "z"]
-[model]
-hidden = [4]
-[training]
-region = "train"
-epochs = 8
-batch = 256
-learning_rate = 0.03
-[ensemble]
-members = 3
-[report]
-bins = 6
-classifier_members = 0
-variables = [{ name = "m1", bins = 5 }, { name = "x2", expression = "x", bins = [-3, -1, 0, 1, 2, 4] }]
-"#;
 
 fn compared() -> Workplace {
-    let place = Workplace::new();
+    let place = Workplace::with_configuration(configuration("comparison"));
     let weight = |_: &mut Numbers| 0.02;
-    write_parquet(
-        &place.path("s.parquet"),
-        ratio_events(1, 4000, 0.0, &weight),
-    );
-    write_parquet(
-        &place.path("t.parquet"),
-        ratio_events(2, 3000, 0.4, &weight),
-    );
-    write_parquet(
-        &place.path("u.parquet"),
-        ratio_events(3, 3000, 0.8, &weight),
-    );
-    fs::write(place.path("config.toml"), COMPARED).unwrap();
+    place.put("s.parquet", &ratio_events(1, 4000, 0.0, &weight));
+    place.put("t.parquet", &ratio_events(2, 3000, 0.4, &weight));
+    place.put("u.parquet", &ratio_events(3, 3000, 0.8, &weight));
     place
-}
-
-fn list(value: &Value) -> Vec<f64> {
-    let values = value.as_array().unwrap().iter();
-    values.map(|v| v.as_f64().unwrap()).collect()
-}
-
-fn texts(value: &Value) -> String {
-    serde_json::to_string(value).unwrap()
 }
 
 /// Every component is in every distribution and bin or said to be missing, and one
@@ -393,7 +230,7 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
     let rows = compared["rows"].as_object().unwrap();
     let edges_of = |row: &str, method: &str, variable: &str| {
         let path = format!("out/ensembles/region={row},method={method}/metrics.json");
-        list(&place.json(&path)["regions"]["sr"]["variables"][variable]["edges"])
+        numbers(&place.json(&path)["regions"]["sr"]["variables"][variable]["edges"])
     };
     for (row, expected) in [
         ("a", vec!["members", "control_region", "nonclosure"]),
@@ -403,8 +240,8 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
         let path = format!("out/ensembles/region={row},method=cr1/metrics.json");
         let own = place.json(&path)["regions"]["sr"]["yields"]["components"].clone();
         // nothing is missing but in bins that have no events, and what the result lacks
-        for missing in method["missing"].as_array().unwrap() {
-            let bins = missing["bins"].as_array().unwrap();
+        for missing in list(&method["missing"]) {
+            let bins = list(&missing["bins"]);
             let component = missing["component"].as_str().unwrap();
             let is_own = ["members", "normalisation"].contains(&component);
             let lacks = is_own && own.get(component).is_none();
@@ -413,56 +250,41 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
         for variable in ["x", "z", "m1", "x2"] {
             let edges = edges_of("a", "cr1", variable);
             for (row, method) in [("a", "cr2"), ("b", "cr1"), ("b", "cr2")] {
-                assert_eq!(
-                    edges_of(row, method, variable),
-                    edges,
-                    "{row} {method} {variable}"
-                );
+                let other = edges_of(row, method, variable);
+                assert_eq!(other, edges, "{row} {method} {variable}");
             }
             let v = &method["variables"][variable];
             for component in &expected {
-                let errors = list(&v["components"][*component]);
+                let errors = numbers(&v["components"][*component]);
                 assert_eq!(errors.len() + 1, edges.len(), "{variable} {component}");
                 // a row may close within its errors
                 let some = *component == "nonclosure" || errors.iter().any(|e| *e > 0.0);
                 assert!(some, "{row} {variable} {component}: {errors:?}");
             }
-            let total = list(&v["spread"]);
-            for (bin, total) in total.iter().enumerate() {
+            for (bin, total) in numbers(&v["spread"]).iter().enumerate() {
                 let components = v["components"].as_object().unwrap().values();
-                let sum: f64 = components.map(|c| list(c)[bin].powi(2)).sum();
-                assert!(
-                    (sum.sqrt() - total).abs() <= 1e-6 * total,
-                    "{row} {variable} {bin}"
-                );
+                let squares = components.map(|c| numbers(c)[bin].powi(2));
+                let off = squares.sum::<f64>().sqrt() - total;
+                assert!(off.abs() <= 1e-6 * total, "{row} {variable} {bin}");
             }
         }
         // every component of the ensemble's own result is there
         for (name, error) in own.as_object().unwrap() {
-            let (found, error) = (
-                method["errors"][name].as_f64().unwrap(),
-                error.as_f64().unwrap(),
-            );
-            assert!((found / error - 1.0).abs() < 1e-9, "{name}");
+            let found = number(&method["errors"][name]);
+            assert!((found / number(error) - 1.0).abs() < 1e-9, "{name}");
         }
     }
     // made again in another order, with one ensemble missing
-    let gone = place.path("out/ensembles/region=a,method=cr1/metrics.json");
-    fs::remove_file(gone).unwrap();
+    place.remove("out/ensembles/region=a,method=cr1/metrics.json");
     place.run("out", &[]).exits(0);
     assert_eq!(place.json("out/comparison.json"), compared);
     // digits of the observation: not fewer than its error has
-    let tex = String::from_utf8(place.read("out/comparison.tex")).unwrap();
+    let tex = place.text("out/comparison.tex");
     for (name, row) in rows {
-        let line = tex
-            .lines()
-            .find(|l| l.starts_with(&format!("{name} &")))
-            .unwrap();
+        let start = format!("{name} &");
+        let line = tex.lines().find(|line| line.starts_with(&start)).unwrap();
         let written: f64 = line.split('&').nth(1).unwrap().trim().parse().unwrap();
-        let (n, error) = (
-            row["observed"].as_f64().unwrap(),
-            row["observed_error"].as_f64().unwrap(),
-        );
+        let [n, error] = ["observed", "observed_error"].map(|key| number(&row[key]));
         assert!((written - n).abs() < 0.06 * error, "{line} {n}");
     }
 }
@@ -471,82 +293,65 @@ fn a_comparison_has_one_set_of_edges_and_all_errors() {
 #[test]
 fn a_missing_component_is_named_everywhere() {
     let place = compared();
-    let mut text = COMPARED.replace(
-        "cut = \"x < 99\", blind = false",
-        "cut = \"x < 99\", blind = true",
-    );
-    for quadrant in ["box && m1 > 5", "box && m1 <= 5"] {
-        let line = format!("selection = \"{quadrant}\"\n");
-        text = text.replace(&line, &format!("{line}blind = \"${{region.blind}}\"\n"));
-    }
-    fs::write(place.path("config.toml"), text).unwrap();
-    let done = place
-        .run("out", &["ensemble.members=2", "training.epochs=1"])
-        .exits(0);
+    let [high, low] = ["box && m1 > 5", "box && m1 <= 5"].map(|cut| format!("\"{cut}\""));
+    let blind = |line: &str| format!("{line}\nblind = \"${{region.blind}}\"");
+    place.configure(&[
+        ("99\", blind = false", "99\", blind = true"),
+        (&high, &blind(&high)),
+        (&low, &blind(&low)),
+    ]);
+    let brief = ["ensemble.members=2", "training.epochs=1"];
+    let done = place.run("out", &brief).exits(0);
     let compared = place.json("out/comparison.json");
     let method = &compared["rows"]["a"]["methods"]["reweighting"];
-    let missing = method["missing"].as_array().unwrap();
-    let of = |variable: Option<&str>| {
-        missing.iter().any(|m| {
+    for variable in [None, Some("x"), Some("z"), Some("m1"), Some("x2")] {
+        let said = list(&method["missing"]).iter().any(|m| {
             m["component"] == "nonclosure"
                 && m["variable"].as_str() == variable
                 && m["reason"].as_str().unwrap().contains("row b is blind")
-        })
-    };
-    assert!(of(None), "{}", texts(&method["missing"]));
-    for variable in ["x", "z", "m1", "x2"] {
-        assert!(of(Some(variable)), "{}", texts(&method["missing"]));
-        assert!(
-            method["variables"][variable]["components"]
-                .get("nonclosure")
-                .is_none()
-        );
+        });
+        assert!(said, "{variable:?}: {}", method["missing"]);
+        if let Some(variable) = variable {
+            let components = &method["variables"][variable]["components"];
+            assert!(components.get("nonclosure").is_none(), "{variable}");
+        }
     }
     let words = "lacks nonclosure: row b is blind";
-    assert!(done.stdout.contains(words), "{}", done.stdout);
+    done.says([words]);
     for file in ["comparison.csv", "comparison.tex", "report.html"] {
-        let text = String::from_utf8(place.read(&format!("out/{file}"))).unwrap();
-        assert!(text.contains(words), "{file}");
+        contains(&place.text(&format!("out/{file}")), [words]);
     }
 }
 
 #[test]
 fn quadrants_share_the_region_among_them() {
     let place = compared();
-    planned(&place, &[]).exits(0);
-    let cases: [(&[&str], &str); 4] = [
+    place.plan(&[]).exits(0);
+    let key = "`comparison.reweighting.quadrants`";
+    for (setting, words) in [
         (
-            &["comparison.reweighting.quadrants=['hi', 'lo', 'sr']"],
+            "comparison.reweighting.quadrants=['hi', 'lo', 'sr']",
             "more than one quadrant",
         ),
         (
-            &["regions.lo.selection=box && m1 <= 5.1"],
+            "regions.lo.selection=box && m1 <= 5.1",
             "more than one quadrant",
         ),
-        (&["regions.lo.selection=box && m1 <= 4.5"], "in no quadrant"),
-        (&["regions.lo.selection=m1 <= 5"], "not in the region"),
-    ];
-    for (settings, words) in cases {
-        for done in [planned(&place, settings), place.run("out", settings)] {
-            let done = done.exits(3);
-            let key = "`comparison.reweighting.quadrants`";
-            assert!(done.stderr.contains(key), "{}", done.stderr);
-            assert!(done.stderr.contains(words), "{words}: {}", done.stderr);
+        ("regions.lo.selection=box && m1 <= 4.5", "in no quadrant"),
+        ("regions.lo.selection=m1 <= 5", "not in the region"),
+    ] {
+        for done in [place.plan(&[setting]), place.run("out", &[setting])] {
+            done.exits(3).warns([key, words]);
         }
     }
-    for (setting, key) in [
-        (
-            "comparison.reweighting.variation=cr1",
-            "comparison.reweighting.variation",
-        ),
-        (
-            "comparison.reweighting={nominal='cr1', quadrants=['hi', 'lo']}",
-            "comparison.reweighting.quadrants",
-        ),
-    ] {
-        let done = planned(&place, &[setting]).exits(3);
-        assert!(done.stderr.contains(key), "{}", done.stderr);
-    }
+    let variation = "comparison.reweighting.variation";
+    let done = place.plan(&[&format!("{variation}=cr1")]).exits(3);
+    done.warns([variation]);
+    let alone = "comparison.reweighting={nominal='cr1', quadrants=['hi', 'lo']}";
+    place
+        .plan(&[alone])
+        .exits(3)
+        .warns(["comparison.reweighting.quadrants"]);
 }
 
 /// Width about the truth of (predicted - truth) / error.
@@ -560,15 +365,15 @@ fn width(pulls: &[f64]) -> f64 {
 #[test]
 fn abcd_scatters_by_its_error() {
     let place = compared();
-    let text = COMPARED
-        .replace(", cut = \"x < 1.5\"", ", cut = \"x < 99\"")
-        .replace("nonclosure = \"b\"", "")
-        .replace("variation = \"cr2\"", "")
-        .replace("quadrants = [\"hi\", \"lo\"]", "")
-        .replace("ring && m1 > m2", "m1 < 3")
-        .replace(", { name = \"cr2\", train = \"ring && m1 <= m2\" }", "")
-        .replace("    { name = \"b\"", "#");
-    fs::write(place.path("config.toml"), text).unwrap();
+    place.configure(&[
+        (", cut = \"x < 1.5\"", ", cut = \"x < 99\""),
+        ("nonclosure = \"b\"", ""),
+        ("variation = \"cr2\"", ""),
+        ("quadrants = [\"hi\", \"lo\"]", ""),
+        ("ring && m1 > m2", "m1 < 3"),
+        (", { name = \"cr2\", train = \"ring && m1 <= m2\" }", ""),
+        ("    { name = \"b\"", "#"),
+    ]);
     // half of the weights are 5 times the others: 1 / sum w is not the variance
     let spread = |random: &mut Numbers| if random.uniform() < 0.2 { 10.0 } else { 0.2 };
     let mean = 0.2 * 10.0 + 0.8 * 0.2;
@@ -576,22 +381,18 @@ fn abcd_scatters_by_its_error() {
     let truth = events as f64 * mean * 16.0 / 100.0;
     let (mut pulls, mut without) = (Vec::new(), Vec::new());
     for k in 0..24 {
-        write_parquet(
-            &place.path("s.parquet"),
-            ratio_events(100 + k, 2 * events, 0.0, &spread),
+        place.put(
+            "s.parquet",
+            &ratio_events(100 + k, 2 * events, 0.0, &spread),
         );
-        write_parquet(
-            &place.path("t.parquet"),
-            ratio_events(200 + k, events, 0.0, &spread),
-        );
+        place.put("t.parquet", &ratio_events(200 + k, events, 0.0, &spread));
         let out = format!("out{k}");
         let settings = ["ensemble.members=2", "training.epochs=1", "report.bins=2"];
         place.run(&out, &settings).exits(0);
         let method = &place.json(&format!("{out}/comparison.json"))["rows"]["a"]["methods"]["abcd"];
-        let number = |value: &Value| value.as_f64().unwrap();
-        let (value, error) = (number(&method["predicted"]), number(&method["error"]));
-        pulls.push((value - truth) / error);
-        without.push((value - truth) / number(&method["errors"]["statistical"]));
+        let off = number(&method["predicted"]) - truth;
+        pulls.push(off / number(&method["error"]));
+        without.push(off / number(&method["errors"]["statistical"]));
     }
     let (with, without) = (width(&pulls), width(&without));
     assert!((0.6..1.45).contains(&with), "{with} {pulls:?}");
@@ -602,16 +403,13 @@ fn abcd_scatters_by_its_error() {
 /// counting error of the events outside is a part.
 #[test]
 fn an_interpolation_scatters_by_its_error() {
-    let place = Workplace::new();
-    fs::write(place.path("config.toml"), PLANE).unwrap();
-    let events = 900;
-    let truth = 0.5 * events as f64 * 9.0 / 100.0;
+    let place = Workplace::with_configuration(configuration("square"));
+    let events = 900.0;
+    let truth = 0.5 * events * 9.0 / 100.0;
     let (mut pulls, mut without) = (Vec::new(), Vec::new());
     for k in 0..20 {
-        let mut random = Numbers::new(900 + k);
-        // a Poisson number of events, from its normal limit
-        let n = (events as f64 + (events as f64).sqrt() * random.normal()).round() as usize;
-        write_parquet(&place.path("t.parquet"), plane_events(300 + k, n, 0.0));
+        let n = Numbers::new(900 + k).poisson(events);
+        place.put("t.parquet", &plane_events(300 + k, n, 0.0));
         let out = format!("out{k}");
         let settings = [
             "interpolation.category.values=[0, 1]",
@@ -622,12 +420,11 @@ fn an_interpolation_scatters_by_its_error() {
         ];
         place.run(&out, &settings).exits(0);
         let y = &place.json(&format!("{out}/metrics.json"))["regions"]["sr"]["yields"];
-        let number = |key: &str| y[key].as_f64().unwrap();
-        let (stat, spread) = (number("after_stat"), number("after_spread"));
-        let normalisation = y["components"]["normalisation"].as_f64().unwrap();
-        let off = number("after") - truth;
-        pulls.push(off / stat.hypot(spread));
-        without.push(off / (stat.hypot(spread).powi(2) - normalisation.powi(2)).sqrt());
+        let error = number(&y["after_stat"]).hypot(number(&y["after_spread"]));
+        let normalisation = number(&y["components"]["normalisation"]);
+        let off = number(&y["after"]) - truth;
+        pulls.push(off / error);
+        without.push(off / (error.powi(2) - normalisation.powi(2)).sqrt());
     }
     let (with, without) = (width(&pulls), width(&without));
     assert!((0.6..1.45).contains(&with), "{with} {pulls:?}");

@@ -1,8 +1,6 @@
 //! The rules of ARCHITECTURE.md, "No number that is silently wrong": one module a
 //! group of rules, each instance from the outside, as a user meets it.
 
-use crate::support;
-
 mod blinding;
 mod columns;
 mod documents;

@@ -1,120 +1,45 @@
 //! One state, all or nothing, nobody else's files.
 
-use crate::support::{Done, Workplace, sample, write_parquet};
-use std::collections::BTreeMap;
+use crate::support::events::reweighting;
+use crate::support::workplace::{SHIPPED_MEASUREMENT, copy, tree};
+use crate::support::{Done, Running, Workplace, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
-
-/// What takes longer than this hangs, also on a slow machine.
-const LIMIT: Duration = Duration::from_secs(60);
-
-/// All files of a folder by their path in it; links by where they lead.
-fn tree(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    fn walk(root: &Path, folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            let name = path.strip_prefix(root).unwrap().to_owned();
-            let about = fs::symlink_metadata(&path).unwrap();
-            if about.is_dir() {
-                walk(root, &path, files);
-            } else if about.is_symlink() {
-                let target = fs::read_link(&path).unwrap();
-                files.insert(name, target.into_os_string().into_encoded_bytes());
-            } else if about.is_file() {
-                files.insert(name, fs::read(&path).unwrap());
-            }
-        }
-    }
-    let mut files = BTreeMap::new();
-    walk(folder, folder, &mut files);
-    files
-}
-
-/// Waits for the end of the program; a test that fails leaves none behind.
-#[track_caller]
-fn end(mut child: Child) -> Done {
-    let started = Instant::now();
-    while child.try_wait().unwrap().is_none() {
-        if started.elapsed() > LIMIT {
-            child.kill().unwrap();
-            panic!("it hangs: {:?}", child.wait_with_output());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    Done::of(child.wait_with_output().unwrap())
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_so() {
-        assert!(started.elapsed() < LIMIT, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-fn remove(path: &Path) {
-    if path.is_dir() {
-        fs::remove_dir_all(path).unwrap();
-    } else if path.exists() {
-        fs::remove_file(path).unwrap();
-    }
-}
 
 // ---- all or nothing
 
+fn extend(place: &Workplace, members: &str) -> Done {
+    place.sideband(&["extend", "out", "--members", members])
+}
+
 #[test]
 fn an_extension_that_fails_leaves_the_run_as_it_was() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let before = tree(&place.path("out"));
     let away = place.path("away");
     fs::rename(place.path("source.parquet"), &away).unwrap();
-    place
-        .sideband(&["extend", "out", "--members", "5000"])
-        .exits(4);
+    extend(&place, "5000").exits(4);
     assert!(tree(&place.path("out")) == before);
     fs::rename(&away, place.path("source.parquet")).unwrap();
     place.run("out", &[]).exits(0);
-    place
-        .sideband(&["extend", "out", "--members", "2"])
-        .exits(0);
-    let status = place.sideband(&["status", "out"]).exits(0).stdout;
-    assert!(status.contains("2 of 2 members"), "{status}");
+    extend(&place, "2").exits(0);
+    let status = place.sideband(&["status", "out"]).exits(0);
+    status.says(["2 of 2 members"]);
 }
 
 #[test]
 fn an_extension_that_was_interrupted_can_be_taken_back() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let metrics = place.read("out/metrics.json");
-    let extend = |members| {
-        let arguments = ["extend", "out", "--members", members, "--time-limit", "0"];
-        place.sideband(&arguments)
-    };
-    extend("5000").exits(75);
-    place.run("out", &[]).exits(0);
-    assert!(place.read("out/metrics.json") == metrics);
-    extend("5000").exits(75);
-    place
-        .sideband(&["extend", "out", "--members", "2"])
-        .exits(0);
-    assert!(place.read("out/metrics.json") == metrics);
+    let limited = ["extend", "out", "--members", "5000", "--time-limit", "0"];
+    let take_back: [&dyn Fn() -> Done; 2] = [&|| place.run("out", &[]), &|| extend(&place, "2")];
+    for take_back in take_back {
+        place.sideband(&limited).exits(75);
+        take_back().exits(0);
+        assert!(place.read("out/metrics.json") == metrics);
+    }
 }
 
 #[test]
@@ -123,48 +48,35 @@ fn foreign_members_are_refused_before_any_is_copied() {
     let settings = ["ensemble.members=3"];
     place.run("out", &settings).exits(0);
     place.run("twin", &settings).exits(0);
-    fs::create_dir(place.path("d")).unwrap();
-    for (name, seed, first, shift) in [
-        ("source.parquet", 11, 0, 0.0),
-        ("target.parquet", 12, 1 << 32, 0.5),
-    ] {
-        write_parquet(&place.path("d").join(name), sample(seed, first, 400, shift));
-    }
-    let mut command = place.command(&Workplace::run_arguments("../other", &settings));
-    fs::copy(place.path("config.toml"), place.path("d/config.toml")).unwrap();
-    command.current_dir(place.path("d"));
-    Done::of(command.output().unwrap()).exits(0);
-    let member =
-        |run: &str, n: u32| place.path(&format!("{run}/members/member_{n:04}.safetensors"));
+    let other = Workplace::new();
+    other.put("source.parquet", &reweighting(11, 0, 400, 0.0));
+    other.put("target.parquet", &reweighting(12, 1 << 32, 400, 0.5));
+    let foreign = place.path("other").display().to_string();
+    other.run(&foreign, &settings).exits(0);
     for n in [0, 2] {
-        fs::remove_file(member("out", n)).unwrap();
+        fs::remove_file(place.member("out", n)).unwrap();
     }
     let before = tree(&place.path("out"));
     let refused = |others: &[&str], part: &str| {
         let done = place
             .sideband(&[&["merge", "out"], others].concat())
             .exits(4);
-        assert!(done.stderr.contains(part), "{}", done.stderr);
+        done.warns([part]);
         assert!(tree(&place.path("out")) == before, "{others:?}");
     };
     refused(&["other"], "other data");
     // a good one first: nothing of it is taken either
     refused(&["twin", "other"], "other data");
-    fs::remove_file(place.path("other/manifest.json")).unwrap();
+    place.remove("other/manifest.json");
     refused(&["other"], "no manifest.json");
-    // a member of other data among good ones
-    fs::copy(member("other", 2), member("twin", 2)).unwrap();
-    refused(
-        &["twin"],
-        "member_0002.safetensors is not a member of this plan",
-    );
-    // a member under the number of another
-    fs::copy(member("twin", 0), member("twin", 2)).unwrap();
-    refused(
-        &["twin"],
-        "member_0002.safetensors is not a member of this plan",
-    );
-    fs::remove_file(member("twin", 2)).unwrap();
+    // a member of other data among good ones, and one under the number of another
+    let third = place.member("twin", 2);
+    for source in [place.member("other", 2), place.member("twin", 0)] {
+        fs::copy(source, &third).unwrap();
+        let said = "member_0002.safetensors is not a member of this plan";
+        refused(&["twin"], said);
+    }
+    fs::remove_file(third).unwrap();
     place.sideband(&["merge", "out", "twin"]).exits(6);
 }
 
@@ -172,8 +84,7 @@ fn foreign_members_are_refused_before_any_is_copied() {
 
 #[test]
 fn what_harms_no_member_is_accepted_and_the_result_made_anew() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let members = place.members("out");
     for setting in [
         "regions.vr.selection=\"mass > 0.3\"",
@@ -186,39 +97,20 @@ fn what_harms_no_member_is_accepted_and_the_result_made_anew() {
     ] {
         let before = place.read("out/config.toml");
         let done = place.run("out", &[setting]).exits(0);
-        assert!(
-            !done.stderr.contains("training"),
-            "{setting}: {}",
-            done.stderr
-        );
-        assert!(
-            done.stderr.contains("applying"),
-            "{setting}: {}",
-            done.stderr
-        );
+        done.warns_not("training").warns(["applying"]);
         assert!(place.read("out/config.toml") != before, "{setting}");
         // and it stays so
         let done = place.run("out", &[setting]).exits(0);
-        assert!(
-            done.stderr.contains("nothing to do"),
-            "{setting}: {}",
-            done.stderr
-        );
+        done.warns(["nothing to do"]);
     }
     assert_eq!(place.members("out"), members);
     // more members are trained, and fewer are no loss
-    let done = place.run("out", &["ensemble.members=4"]).exits(0);
-    assert!(
-        done.stderr.contains("training 2 members"),
-        "{}",
-        done.stderr
-    );
+    let four = || place.run("out", &["ensemble.members=4"]).exits(0);
+    four().warns(["training 2 members"]);
     let all = place.members("out");
-    let done = place.run("out", &[]).exits(0);
-    assert!(done.stderr.contains("2 members above"), "{}", done.stderr);
+    place.run("out", &[]).exits(0).warns(["2 members above"]);
     assert_eq!(place.members("out"), members);
-    let done = place.run("out", &["ensemble.members=4"]).exits(0);
-    assert!(!done.stderr.contains("training"), "{}", done.stderr);
+    four().warns_not("training");
     assert_eq!(place.members("out"), all);
     for harmful in [
         "training.epochs=3",
@@ -236,8 +128,7 @@ fn what_harms_no_member_is_accepted_and_the_result_made_anew() {
 
 #[test]
 fn a_derived_file_that_is_damaged_is_made_anew() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let manifest = place.json("out/manifest.json");
     let outputs = manifest["outputs"].as_object().unwrap().clone();
     for name in ["metrics.json", "report.html", "predictions/source.parquet"] {
@@ -258,8 +149,7 @@ fn a_derived_file_that_is_damaged_is_made_anew() {
         flipped[whole.len() / 2] ^= 1;
         for damaged in [flipped, whole[..whole.len() / 2].to_vec(), Vec::new()] {
             fs::write(&path, damaged).unwrap();
-            let done = place.run("out", &[]).exits(0);
-            assert!(!done.stderr.contains("training"), "{name}: {}", done.stderr);
+            place.run("out", &[]).exits(0).warns_not("training");
             let again = fs::read(&path).unwrap();
             // the page says when it was made
             assert!(again == whole || name == "report.html", "{name}");
@@ -267,10 +157,8 @@ fn a_derived_file_that_is_damaged_is_made_anew() {
     }
     // what is drawn is drawn by `report`, what is computed is not
     for (name, exit) in [("report.html", 0), ("metrics.json", 4)] {
-        let path = place.path("out").join(name);
-        let mut text = fs::read_to_string(&path).unwrap();
-        text.push('\n');
-        fs::write(&path, text).unwrap();
+        let file = format!("out/{name}");
+        place.write(&file, place.text(&file) + "\n");
         place.sideband(&["report", "out"]).exits(exit);
     }
 }
@@ -280,35 +168,34 @@ fn figures_of_what_is_no_longer_asked_for_are_gone() {
     let place = Workplace::new();
     let variable = "report.variables=[{name = \"mass\", bins = 4}]";
     place.run("out", &[variable]).exits(0);
-    let figures = |place: &Workplace| -> Vec<PathBuf> {
-        let files = tree(&place.path("out/plots"));
-        files.into_keys().collect()
+    let of_mass = || -> Vec<String> {
+        let files = tree(&place.path("out/plots")).into_keys();
+        let names = files.map(|path| path.display().to_string());
+        names.filter(|name| name.contains("mass")).collect()
     };
-    let of_mass = |list: &[PathBuf]| {
-        let names = list.iter().map(|p| p.display().to_string());
-        names.filter(|name| name.contains("mass")).count()
-    };
-    assert!(of_mass(&figures(&place)) > 0);
-    fs::write(place.path("out/plots/mass_of_mine.svg"), "mine").unwrap();
+    assert!(!of_mass().is_empty());
+    place.write("out/plots/mass_of_mine.svg", "mine");
     place.run("out", &[]).exits(0);
-    assert_eq!(of_mass(&figures(&place)), 1, "{:?}", figures(&place));
+    assert_eq!(of_mass(), ["mass_of_mine.svg"]);
 }
 
 #[test]
 fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
-    let place = Workplace::measurement();
-    let done = place.run("out", &[]).exits(0);
+    let place = Workplace::shipped_measurement().with("out", &SHIPPED_MEASUREMENT);
     let whole = tree(&place.path("out"));
     // neither samples nor members are needed
-    remove(&place.path("out/samples"));
-    remove(&place.path("out/report.html"));
-    remove(&place.path("out/plots"));
+    place.remove("out/samples");
+    place.remove("out/report.html");
+    place.remove("out/plots");
     let again = place.sideband(&["report", "out"]).exits(0);
     let verdicts = |text: &str| -> Vec<String> {
         let lines = text.lines().map(str::to_owned);
         lines.filter(|line| !line.starts_with("re")).collect()
     };
-    assert_eq!(verdicts(&again.stdout), verdicts(&done.stdout));
+    assert_eq!(
+        verdicts(&again.stdout),
+        verdicts(&SHIPPED_MEASUREMENT.done.stdout)
+    );
     let now = tree(&place.path("out"));
     for (name, bytes) in &whole {
         if !name.starts_with("samples") {
@@ -319,36 +206,28 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
 
 // ---- what lies in a run directory may be somebody else's
 
+/// `a` as a copy of the run `out`.
+fn fresh_copy(place: &Workplace) -> PathBuf {
+    place.remove("a");
+    copy(&place.path("out"), &place.path("a"));
+    place.path("a")
+}
+
 #[cfg(unix)]
 #[test]
 fn pipes_and_devices_are_refused_by_what_they_are() {
-    let place = Workplace::new();
-    place.run("ref", &[]).exits(0);
-    for name in [
-        "manifest.json",
-        "config.toml",
-        "metrics.json",
-        "log.jsonl",
-        "figures.json",
-        "report.html",
-        "members/member_0001.safetensors",
-        "checkpoints/member_0001.safetensors",
-        "predictions/source.parquet",
-        "plots/report.toml",
-        "claims/block_00000.open",
-        "claims/block_00000.new",
-        "claims/.clock",
-        "batch/jobs.json",
-        "logs/x.jsonl",
-    ] {
-        remove(&place.path("a"));
-        copy(&place.path("ref"), &place.path("a"));
-        let path = place.path("a").join(name);
+    let place = Workplace::trained();
+    let files = "manifest.json config.toml metrics.json log.jsonl figures.json report.html \
+                 members/member_0001.safetensors checkpoints/member_0001.safetensors \
+                 predictions/source.parquet plots/report.toml claims/block_00000.open \
+                 claims/block_00000.new claims/.clock batch/jobs.json logs/x.jsonl";
+    for name in files.split(' ') {
+        let path = fresh_copy(&place).join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        remove(&path);
+        place.remove(&format!("a/{name}"));
         let made = Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
-        remove(&place.path("a/members/member_0000.safetensors"));
+        place.remove("a/members/member_0000.safetensors");
         for command in [
             &["status", "a"][..],
             &["inspect", "a"],
@@ -356,16 +235,13 @@ fn pipes_and_devices_are_refused_by_what_they_are() {
             &["predict", "a", "source.parquet", "--out", "p.parquet"],
             &["extend", "a", "--members", "3"],
             &["worker", "a"],
-            &["merge", "ref", "a"],
+            &["merge", "out", "a"],
             &["cancel", "a"],
             &["run", "config.toml", "--out", "a"],
         ] {
-            let done = end(place.start(command)).exits(4);
-            assert!(
-                done.stderr.contains("not a regular file but a pipe"),
-                "{name} {command:?}: {}",
-                done.stderr
-            );
+            let done = place.start(command).end().exits(4);
+            let said = done.stderr.contains("not a regular file but a pipe");
+            assert!(said, "{name} {command:?}: {}", done.stderr);
         }
     }
 }
@@ -374,104 +250,79 @@ fn pipes_and_devices_are_refused_by_what_they_are() {
 #[test]
 fn nothing_is_written_or_removed_through_a_link() {
     use std::os::unix::fs::symlink;
-    let place = Workplace::new();
-    place.run("ref", &[]).exits(0);
+    let place = Workplace::trained();
     fs::create_dir(place.path("victim")).unwrap();
-    fs::write(place.path("victim/mine"), "my own file").unwrap();
+    place.write("victim/mine", "my own file");
     let victim = tree(&place.path("victim"));
-    for name in [
-        "members",
-        "checkpoints",
-        "predictions",
-        "plots",
-        "claims",
-        "workers",
-        "logs",
-        "batch",
-        "aside",
-        "log.jsonl",
-        "claims/.clock",
-        "claims/block_00000.open",
-    ] {
-        remove(&place.path("a"));
-        copy(&place.path("ref"), &place.path("a"));
-        remove(&place.path("a/members/member_0001.safetensors"));
-        let path = place.path("a").join(name);
-        remove(&path);
+    let names = "members checkpoints predictions plots claims workers logs batch aside log.jsonl \
+                 claims/.clock claims/block_00000.open";
+    for name in names.split(' ') {
+        let path = fresh_copy(&place).join(name);
+        place.remove("a/members/member_0001.safetensors");
+        place.remove(&format!("a/{name}"));
         let is_file = name.contains('.');
-        symlink(
-            place.path(if is_file { "victim/mine" } else { "victim" }),
-            &path,
-        )
-        .unwrap();
+        let target = if is_file { "victim/mine" } else { "victim" };
+        symlink(place.path(target), &path).unwrap();
         for command in [
             &["run", "config.toml", "--out", "a"][..],
             &["extend", "a", "--members", "3"],
             &["worker", "a"],
             &["status", "a"],
         ] {
-            let done = end(place.start(command));
+            let done = place.start(command).end();
             assert!(tree(&place.path("victim")) == victim, "{name} {command:?}");
             if !is_file {
-                let done = done.exits(4);
-                assert!(done.stderr.contains("symbolic link"), "{}", done.stderr);
+                done.exits(4).warns(["symbolic link"]);
             }
         }
     }
     // files that are written by rename take the link's place
-    remove(&place.path("a"));
-    copy(&place.path("ref"), &place.path("a"));
+    let a = fresh_copy(&place);
     for name in ["metrics.json", "report.html", "predictions/source.parquet"] {
-        remove(&place.path("a").join(name));
-        symlink(place.path("victim/mine"), place.path("a").join(name)).unwrap();
+        place.remove(&format!("a/{name}"));
+        symlink(place.path("victim/mine"), a.join(name)).unwrap();
     }
     place.run("a", &[]).exits(0);
     assert!(tree(&place.path("victim")) == victim);
-    assert!(place.read("a/metrics.json") == place.read("ref/metrics.json"));
+    assert!(place.read("a/metrics.json") == place.read("out/metrics.json"));
 }
 
 #[test]
 fn only_files_of_the_program_are_swept() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     let old = SystemTime::now() - Duration::from_secs(30 * 86_400);
-    let mine: Vec<PathBuf> = [
-        "members/notes.tmp",
-        "thesis.tmp",
-        "predictions/a.1-0.tmp",
-        "logs/letters.jsonl",
-        "plots/mine.svg",
-        "workers/mine.json",
-        "aside/mine.txt",
-    ]
-    .iter()
-    .map(|name| {
-        let path = place.path("out").join(name);
+    let mine = "members/notes.tmp thesis.tmp predictions/a.1-0.tmp logs/letters.jsonl \
+                plots/mine.svg workers/mine.json aside/mine.txt";
+    let mine: Vec<PathBuf> = mine
+        .split(' ')
+        .map(|name| place.path("out").join(name))
+        .collect();
+    for path in &mine {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(&path, "mine").unwrap();
-        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-        file.set_modified(old).unwrap();
-        path
-    })
-    .collect();
+        fs::write(path, "mine").unwrap();
+        set_modified(path, old);
+    }
     place.run("out", &["report.bins=5"]).exits(0);
-    place
-        .sideband(&["extend", "out", "--members", "3"])
-        .exits(0);
+    extend(&place, "3").exits(0);
     place.sideband(&["worker", "out"]).exits(0);
     for path in mine {
         assert_eq!(fs::read(&path).unwrap(), b"mine", "{}", path.display());
     }
 }
 
+fn set_modified(path: &Path, time: SystemTime) {
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_modified(time).unwrap();
+}
+
 #[cfg(unix)]
 #[test]
 fn a_plan_uses_no_folder_that_was_there_before() {
-    let place = Workplace::measurement();
+    let place = Workplace::shipped_measurement();
     for folder in ["tmp", "victim", "victim/samples"] {
         fs::create_dir(place.path(folder)).unwrap();
     }
-    fs::write(place.path("victim/samples/S.parquet"), "my own file").unwrap();
+    place.write("victim/samples/S.parquet", "my own file");
     let script = "ln -s \"$PWD/victim\" \"$TMPDIR/sideband-plan-$$\"; \
                   exec \"$0\" plan config.toml --no-calibration";
     let output = Command::new("sh")
@@ -494,20 +345,18 @@ fn a_claim_whose_date_lies_ahead_does_not_last_for_ever() {
     let place = Workplace::new();
     let settings = ["executor.stale_seconds=2"];
     place.run("out", &settings).exits(0);
-    fs::remove_file(place.path("out/members/member_0001.safetensors")).unwrap();
+    let member = place.member("out", 1);
     for token in [
         "block_00000.elsewhere-00000000000000aa-7-1-0_0.held",
         "block_00000.new",
     ] {
+        fs::remove_file(&member).unwrap();
         let path = place.path("out/claims").join(token);
         fs::write(&path, "{}").unwrap();
-        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
-        let ahead = SystemTime::now() + Duration::from_secs(30 * 86_400);
-        file.set_modified(ahead).unwrap();
-        end(place.start(&Workplace::run_arguments("out", &settings))).exits(0);
-        let member = place.path("out/members/member_0001.safetensors");
-        fs::remove_file(&member).unwrap();
-        assert!(!path.exists(), "{token}");
+        set_modified(&path, SystemTime::now() + Duration::from_secs(30 * 86_400));
+        let run = place.start(&Workplace::run_arguments("out", &settings));
+        run.end().exits(0);
+        assert!(member.exists() && !path.exists(), "{token}");
     }
 }
 
@@ -522,8 +371,8 @@ fn no_command_reaches_the_terminal() {
     };
     let place = Workplace::new();
     place.edit("source.parquet", |columns| {
-        let values = columns[1].1.clone();
-        columns.push((evil.to_owned(), values));
+        let values = columns.get("pt").clone();
+        columns.set(evil, values);
     });
     let check = |arguments: &[&str]| {
         let done = place.sideband(arguments);
@@ -532,15 +381,11 @@ fn no_command_reaches_the_terminal() {
         done
     };
     let done = check(&["inspect", "source.parquet"]).exits(0);
-    assert!(
-        done.stdout
-            .contains(r"a\x1b]0;title\x07\x1b[2J\x9b31m\u{202e}b\x0ac\x09d")
-    );
     // the table has a line for each column
     assert_eq!(done.stdout.lines().count(), 4 + 7, "{}", done.stdout);
+    done.says([r"a\x1b]0;title\x07\x1b[2J\x9b31m\u{202e}b\x0ac\x09d"]);
     let done = check(&["inspect", "source.parquet", "--json"]).exits(0);
-    let value: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
-    assert_eq!(value["columns"][6]["name"], evil);
+    assert_eq!(done.json()["columns"][6]["name"], evil);
     // in messages: of the command line, of a file, of a configuration
     check(&["inspect", &format!("no{evil}where.parquet")]);
     check(&[&format!("no{evil}command")]).exits(2);
@@ -548,19 +393,14 @@ fn no_command_reaches_the_terminal() {
     let name = serde_json::to_string(evil).unwrap();
     let setting = format!("features.inputs=[{name}]");
     check(&["run", "config.toml", "--set", &setting]);
-    check(&[
-        "plan",
-        "config.toml",
-        "--set",
-        &format!("device.name={name}"),
-    ]);
+    let setting = format!("device.name={name}");
+    check(&["plan", "config.toml", "--set", &setting]);
     // what others say in a run directory
     place.run("out", &[]).exits(0);
-    let manifest = fs::read_to_string(place.path("out/manifest.json")).unwrap();
-    let manifest = manifest.replace("\"cpu\"", &name);
-    fs::write(place.path("out/manifest.json"), manifest).unwrap();
+    let manifest = place.text("out/manifest.json");
+    place.write("out/manifest.json", manifest.replace("\"cpu\"", &name));
     check(&["inspect", "out"]).exits(0);
-    fs::write(place.path("out/config.toml"), format!("x = '{evil}'")).unwrap();
+    place.write("out/config.toml", format!("x = '{evil}'"));
     check(&["status", "out"]);
 }
 
@@ -594,16 +434,17 @@ fn calls(place: &Workplace, command: &str) -> Vec<String> {
 }
 
 #[cfg(unix)]
-fn start_in_batch(place: &Workplace, path: &str, settings: &[&str]) -> Child {
-    let mut arguments = Workplace::run_arguments("out", settings);
-    arguments.extend(["--set", "executor.poll_seconds=0.1"]);
-    let mut command = place.command(&arguments);
-    command
-        .env("PATH", path)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
-    command.spawn().unwrap()
+fn start_in_batch(place: &Workplace, path: &str, settings: &[&str]) -> Running {
+    let settings = [settings, &["executor.poll_seconds=0.1"]].concat();
+    let mut command = place.command(&Workplace::run_arguments("out", &settings));
+    Running::start(command.env("PATH", path))
+}
+
+/// Asks it to stop, and waits until it has.
+#[cfg(unix)]
+fn interrupt(mut child: Running) -> Done {
+    child.signal("-INT");
+    child.end().exits(130)
 }
 
 #[cfg(unix)]
@@ -617,8 +458,8 @@ fn submissions_end_also_where_nobody_gives_a_number() {
         let path = commands(&place, &[(submit, "exit 0"), (ask, "exit 0")]);
         let kind = format!("executor.kind=\"{system}\"");
         let settings = [&*kind, "executor.resubmissions=1"];
-        let done = end(start_in_batch(&place, &path, &settings)).exits(70);
-        assert!(done.stderr.contains("gave no number"), "{}", done.stderr);
+        let done = start_in_batch(&place, &path, &settings).end().exits(70);
+        done.warns(["gave no number"]);
         assert_eq!(calls(&place, submit).len(), 2, "{system}");
     }
 }
@@ -628,34 +469,19 @@ fn submissions_end_also_where_nobody_gives_a_number() {
 fn an_interruption_does_not_wait_for_a_batch_system() {
     for hanging in ["squeue", "sbatch"] {
         let place = Workplace::new();
-        let script = |name: &str, script| {
-            if name == hanging { "sleep 300" } else { script }
-        };
-        let path = commands(
-            &place,
-            &[
-                ("sbatch", script("sbatch", "echo 100")),
-                ("squeue", script("squeue", "exit 0")),
-            ],
-        );
+        let scripts = [("sbatch", "echo 100"), ("squeue", "exit 0")];
+        let hang = |(name, script)| (name, if name == hanging { "sleep 300" } else { script });
+        let path = commands(&place, &scripts.map(hang));
         let child = start_in_batch(&place, &path, &["executor.kind=\"slurm\""]);
         wait_until("a command that hangs", || {
             !calls(&place, hanging).is_empty()
         });
         std::thread::sleep(Duration::from_millis(200));
         let started = Instant::now();
-        let kill = Command::new("kill")
-            .args(["-INT", &child.id().to_string()])
-            .status();
-        assert!(kill.unwrap().success());
-        let done = end(child).exits(130);
+        let done = interrupt(child);
         assert!(started.elapsed() < Duration::from_secs(9), "{hanging}");
         if hanging == "sbatch" {
-            assert!(
-                done.stderr.contains("waiting up to 5 s for sbatch"),
-                "{}",
-                done.stderr
-            );
+            done.warns(["waiting up to 5 s for sbatch"]);
         }
     }
 }
@@ -663,45 +489,38 @@ fn an_interruption_does_not_wait_for_a_batch_system() {
 #[cfg(unix)]
 #[test]
 fn only_jobs_of_the_run_itself_are_cancelled() {
+    use std::os::unix::fs::MetadataExt;
     let place = Workplace::new();
     let path = commands(&place, &[("sbatch", "echo 100"), ("squeue", "sleep 300")]);
     let child = start_in_batch(&place, &path, &["executor.kind=\"slurm\""]);
     wait_until("a submission", || !calls(&place, "squeue").is_empty());
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
-    end(child).exits(130);
-    let file = place.path("out/batch/jobs.json");
-    let good = fs::read_to_string(&file).unwrap();
-    let name = place.json("out/batch/jobs.json")["jobs"][0]["name"]
-        .as_str()
-        .unwrap()
-        .to_owned();
-    let uid = {
-        use std::os::unix::fs::MetadataExt;
-        fs::metadata(&file).unwrap().uid()
-    };
-    let cancel = |queue: &str| -> (Done, Vec<String>) {
-        remove(&place.path("calls"));
+    interrupt(child);
+    let file = "out/batch/jobs.json";
+    let good = place.text(file);
+    let job = place.json(file)["jobs"][0]["name"].clone();
+    let name = job.as_str().unwrap();
+    let uid = fs::metadata(place.path(file)).unwrap().uid();
+    let cancel = |record: &str, queue: &str| -> (Done, Vec<String>) {
+        place.write(file, record);
+        place.remove("calls");
         let queue = format!("printf '%s\\n' '{queue}'");
         let path = commands(&place, &[("squeue", &queue), ("scancel", "exit 0")]);
         let mut command = place.command(&["cancel", "out"]);
         let done = Done::of(command.env("PATH", path).output().unwrap());
         (done, calls(&place, "scancel"))
     };
+    let own = format!("100_0|{name}|RUNNING|None|{uid}");
     // somebody else's record
     for (old, new) in [
         ("\"100\"", "\"100 101\""),
         ("\"100\"", "\"--user=me\""),
         ("\"100\"", "\"-u\""),
         ("\"100\"", "\"100;x --me\""),
-        (name.as_str(), "thesis"),
-        (name.as_str(), "*"),
+        (name, "thesis"),
+        (name, "*"),
     ] {
-        fs::write(&file, good.replacen(old, new, 1)).unwrap();
-        let (done, calls) = cancel(&format!("100_0|{name}|RUNNING|None|{uid}"));
-        assert!(done.exit != Some(0), "{new}: {done:?}");
+        let (done, calls) = cancel(&good.replacen(old, new, 1), &own);
+        done.fails();
         assert!(calls.is_empty(), "{new}: {calls:?}");
     }
     // the queue says that the number is another's
@@ -711,13 +530,11 @@ fn only_jobs_of_the_run_itself_are_cancelled() {
         format!("101_0|{name}|RUNNING|None|{uid}"),
         String::new(),
     ] {
-        fs::write(&file, &good).unwrap();
-        let (_, calls) = cancel(&queue);
+        let (_, calls) = cancel(&good, &queue);
         assert!(calls.is_empty(), "{queue}: {calls:?}");
     }
-    fs::write(&file, &good).unwrap();
-    let (done, calls) = cancel(&format!("100_0|{name}|RUNNING|None|{uid}"));
-    assert_eq!(done.exit, Some(0), "{done:?}");
+    let (done, calls) = cancel(&good, &own);
+    done.exits(0);
     assert_eq!(calls.len(), 1);
     assert!(calls[0].ends_with(" 100") && calls[0].contains(&format!("--name={name}")));
 }
@@ -738,11 +555,7 @@ fn options_are_read_as_the_batch_system_reads_them() {
         "executor.htcondor.options=[\"rank = 1 \\\\\"]",
     ] {
         let done = place.run("out", &[setting]).exits(3);
-        assert!(
-            done.stderr.contains("executor."),
-            "{setting}: {}",
-            done.stderr
-        );
+        done.warns(["executor."]);
     }
 }
 
@@ -774,18 +587,13 @@ fn no_variable_of_the_environment_hangs_or_ends_the_program() {
         ("PATH", "", 0),
     ] {
         let mut command = place.command(&["run", "config.toml", "--out", "out"]);
-        command
-            .env(name, value)
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
-        let done = end(command.spawn().unwrap());
+        let done = Running::start(command.env(name, value)).end();
         assert_eq!(done.exit, Some(exit), "{name}={value}: {}", done.stderr);
         if exit != 0 {
-            assert!(done.stderr.contains(name), "{}", done.stderr);
+            done.warns([name]);
         }
-        remove(&place.path("out/metrics.json"));
+        place.remove("out/metrics.json");
     }
     let done = place.run("out", &["device.threads=1000000"]).exits(3);
-    assert!(done.stderr.contains("device.threads"), "{}", done.stderr);
+    done.warns(["device.threads"]);
 }

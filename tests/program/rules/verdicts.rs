@@ -1,7 +1,7 @@
 //! Nothing closes that was not tested, and every error is there.
 
-use crate::support::{Columns, Done, Numbers, Workplace, numbers, write_parquet};
-use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
+use crate::support::workplace::{INTERPOLATION, SHIPPED_MEASUREMENT};
+use crate::support::{Columns, Done, Numbers, Workplace, contains, doubles, integers, singles};
 use serde_json::Value;
 use sideband::files::{from_text, to_text};
 use sideband::measurement::MeasurementResult;
@@ -11,28 +11,15 @@ use sideband::rundir::{Manifest, RunDirectory};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-
-fn set(columns: &mut Columns, name: &str, values: ArrayRef) {
-    let place = columns.iter_mut().find(|(n, _)| n == name).unwrap();
-    place.1 = values;
-}
-
-fn of(columns: &Columns, name: &str) -> Vec<f64> {
-    numbers(&columns.iter().find(|(n, _)| n == name).unwrap().1)
-}
 
 /// Moves `pt` of the signal region's events of both samples.
 fn move_signal_region(place: &Workplace, by: f64) {
-    for file in ["source.parquet", "target.parquet"] {
-        place.edit(file, |columns| {
-            let mass = of(columns, "mass");
-            let pt = of(columns, "pt").into_iter().zip(mass);
-            let pt = pt.map(|(pt, mass)| if mass > 0.7 { pt + by } else { pt } as f32);
-            let pt: Vec<f32> = pt.collect();
-            set(columns, "pt", Arc::new(Float32Array::from(pt)));
+    place.edit_both(|columns| {
+        let mass = columns.numbers("mass");
+        columns.change("pt", |row, pt| {
+            Some(if mass[row] > 0.7 { pt + by } else { pt })
         });
-    }
+    });
 }
 
 fn metrics(place: &Workplace, run: &str) -> Metrics {
@@ -54,9 +41,8 @@ fn a_prediction_that_is_not_finite_is_no_result_and_can_be_read() {
     let place = Workplace::new();
     move_signal_region(&place, 2e5);
     let done = place.run("out", &TRAINED).exits(4);
-    assert!(done.stdout.contains("not finite in sr"), "{}", done.stdout);
-    let first = done.stdout.lines().next().unwrap();
-    assert!(first.starts_with("OPEN"), "{first}");
+    assert!(done.stdout.starts_with("OPEN"), "{}", done.stdout);
+    done.says(["not finite in sr"]);
     let found = metrics(&place, "out");
     assert_eq!(found.verdict.state, VerdictState::NotFinite);
     assert_eq!(found.regions["sr"].verdict.state, VerdictState::NotFinite);
@@ -64,13 +50,13 @@ fn a_prediction_that_is_not_finite_is_no_result_and_can_be_read() {
     assert!(!found.regions["sr"].yields.after.is_finite());
     // what was written is read by every command
     let inspected = place.sideband(&["inspect", "out"]).exits(0);
-    assert!(inspected.stdout.contains("not finite in sr"));
+    inspected.says(["not finite in sr"]);
     place.sideband(&["report", "out"]).exits(4);
     let status = place.sideband(&["status", "out"]).exits(0);
-    assert!(status.stdout.contains("not finite"), "{}", status.stdout);
+    status.says(["not finite"]);
     // and is a result that is there: nothing is trained or applied again
     let again = place.run("out", &TRAINED).exits(4);
-    assert!(again.stderr.contains("nothing to do"), "{}", again.stderr);
+    again.warns(["nothing to do"]);
 }
 
 #[test]
@@ -87,42 +73,32 @@ fn a_spread_that_hides_everything_is_no_agreement() {
     assert!(outside.share > 0.99, "{outside:?}");
     let reason = outside.reasons.keys().next().unwrap();
     assert!(reason.starts_with("pt above"), "{reason}");
-    assert!(done.stdout.contains("lie outside of what was trained"));
-    let page = String::from_utf8(place.read("out/report.html")).unwrap();
-    assert!(page.contains("outside of what was trained"));
+    done.says(["lie outside of what was trained"]);
+    contains(
+        &place.text("out/report.html"),
+        ["outside of what was trained"],
+    );
 }
 
 /// Two equal samples, of which the target has more events in the signal region.
 fn with_more_in_signal_region(factor: f64) -> Workplace {
     let place = Workplace::new();
-    let sample = |seed: u64, [cr, sr]: [usize; 2], first: i64| -> Columns {
+    let sample = |seed: u64, [cr, sr]: [usize; 2], first: i64| {
         let mut numbers = Numbers::new(seed);
         let n = cr + sr;
-        let mut normal = || -> Vec<f32> { (0..n).map(|_| numbers.normal() as f32).collect() };
-        let (pt, eta) = (normal(), normal());
-        let mass = (0..n)
-            .map(|i| if i < cr { 0.1 } else { 0.9 })
-            .collect::<Vec<f64>>();
-        vec![
-            (
-                "event".to_owned(),
-                Arc::new(Int64Array::from_iter_values(first..first + n as i64)) as ArrayRef,
-            ),
-            ("pt".to_owned(), Arc::new(Float32Array::from(pt))),
-            ("eta".to_owned(), Arc::new(Float32Array::from(eta))),
-            ("mass".to_owned(), Arc::new(Float64Array::from(mass))),
-            (
-                "weight".to_owned(),
-                Arc::new(Float64Array::from(vec![1.0; n])),
-            ),
-        ]
+        let mut normal = || singles((0..n).map(|_| numbers.normal()).collect::<Vec<_>>());
+        Columns::numbered(first, n)
+            .with("pt", normal())
+            .with("eta", normal())
+            .with(
+                "mass",
+                doubles((0..n).map(|i| if i < cr { 0.1 } else { 0.9 })),
+            )
+            .with("weight", doubles(vec![1.0; n]))
     };
     let observed = (300.0 * factor) as usize;
-    write_parquet(&place.path("source.parquet"), sample(11, [4000, 2000], 0));
-    write_parquet(
-        &place.path("target.parquet"),
-        sample(12, [600, observed], 1 << 32),
-    );
+    place.put("source.parquet", &sample(11, [4000, 2000], 0));
+    place.put("target.parquet", &sample(12, [600, observed], 1 << 32));
     place
 }
 
@@ -130,12 +106,8 @@ fn with_more_in_signal_region(factor: f64) -> Workplace {
 fn a_yield_that_is_off_by_its_errors_does_not_close() {
     let place = with_more_in_signal_region(1.0);
     let done = place.run("equal", &[]).exits(0);
-    assert_eq!(
-        metrics(&place, "equal").verdict.state,
-        VerdictState::Closes,
-        "{}",
-        done.stdout
-    );
+    let state = metrics(&place, "equal").verdict.state;
+    assert_eq!(state, VerdictState::Closes, "{}", done.stdout);
     assert!(says_closes(&done));
 
     let place = with_more_in_signal_region(1.35);
@@ -146,14 +118,11 @@ fn a_yield_that_is_off_by_its_errors_does_not_close() {
     assert!(sr.failed.contains(&"yield".to_owned()), "{sr:?}");
     assert_eq!(found.verdict.state, VerdictState::Open);
     assert!(done.stdout.starts_with("OPEN"), "{}", done.stdout);
-    let json = place.json("more/metrics.json");
-    assert_eq!(json["verdict"]["state"], "open");
-    let inspected = place.sideband(&["inspect", "more", "--json"]).exits(0);
-    let inspected: Value = serde_json::from_str(&inspected.stdout).unwrap();
-    assert_eq!(inspected["verdict"]["state"], "open");
-    let status = place.sideband(&["status", "more", "--json"]).exits(0);
-    let status: Value = serde_json::from_str(&status.stdout).unwrap();
-    assert_eq!(status["ensembles"][0]["verdict"]["state"], "open");
+    let asked = |command| place.sideband(&[command, "more", "--json"]).exits(0).json();
+    let status = asked("status")["ensembles"][0].clone();
+    for result in [place.json("more/metrics.json"), asked("inspect"), status] {
+        assert_eq!(result["verdict"]["state"], "open");
+    }
 }
 
 #[test]
@@ -161,15 +130,10 @@ fn few_events_and_one_member_are_said() {
     let place = Workplace::with_events(60);
     let settings = ["ensemble.members=1", "regions.sr.selection='mass > 0.95'"];
     let done = place.run("few", &settings).exits(0);
-    let found = metrics(&place, "few");
-    assert_eq!(
-        found.regions["sr"].verdict.state,
-        VerdictState::Untested,
-        "{}",
-        done.stdout
-    );
+    let state = metrics(&place, "few").regions["sr"].verdict.state;
+    assert_eq!(state, VerdictState::Untested, "{}", done.stdout);
     assert!(done.stdout.starts_with("UNTESTED"), "{}", done.stdout);
-    assert!(done.stdout.contains("one replica"), "{}", done.stdout);
+    done.says(["one replica"]);
 }
 
 /// Floating-point numbers of a JSON value, replaced all at once or one by one.
@@ -208,23 +172,21 @@ fn round_trip<T: serde::Serialize + serde::de::DeserializeOwned>(path: &Path) {
     }
 }
 
+/// Makes every number of a file one that is not finite.
+fn without_finite(place: &Workplace, name: &str) {
+    let mut value = place.json(name);
+    replace(&mut value, &"NaN".into(), None, &mut 0);
+    place.write(name, value.to_string());
+}
+
 #[test]
 fn whatever_is_written_can_be_read() {
-    let place = Workplace::new();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::trained();
     round_trip::<Metrics>(&place.path("out/metrics.json"));
     round_trip::<Manifest>(&place.path("out/manifest.json"));
-    place
-        .run(
-            "matrix",
-            &[
-                "matrix.year=[1, 2]",
-                "experiment.description='of ${year}'",
-                "ensemble.members=1",
-                "training.epochs=1",
-            ],
-        )
-        .exits(0);
+    let brief = ["ensemble.members=1", "training.epochs=1"];
+    let matrix = ["matrix.year=[1, 2]", "experiment.description='of ${year}'"];
+    place.run("matrix", &[matrix, brief].concat()).exits(0);
     round_trip::<BTreeMap<String, EnsembleSummary>>(&place.path("matrix/summary.json"));
     let compared = [
         "matrix={ region=['a', 'b'], method=['cr1'] }",
@@ -234,62 +196,40 @@ fn whatever_is_written_can_be_read() {
     ];
     place.run("compared", &compared).exits(0);
     round_trip::<ComparisonMetrics>(&place.path("compared/comparison.json"));
-    for line in String::from_utf8(place.read("out/log.jsonl"))
-        .unwrap()
-        .lines()
-    {
+    for line in place.text("out/log.jsonl").lines() {
         let event: Value = serde_json::from_str(line).unwrap();
         assert!(event["event"].is_string(), "{line}");
     }
     // a result in which no number is finite is one that every command reads
-    let mut value = place.json("out/metrics.json");
-    replace(&mut value, &"NaN".into(), None, &mut 0);
-    fs::write(place.path("out/metrics.json"), value.to_string()).unwrap();
+    without_finite(&place, "out/metrics.json");
     let inspected = place.sideband(&["inspect", "out"]).exits(0);
-    assert!(
-        inspected.stdout.contains("not finite"),
-        "{}",
-        inspected.stdout
-    );
+    inspected.says(["not finite"]);
     // a number that is not there at all is named
     let mut value = place.json("out/metrics.json");
     value["regions"]["sr"]["yields"]["after"] = Value::Null;
-    fs::write(place.path("out/metrics.json"), value.to_string()).unwrap();
+    place.write("out/metrics.json", value.to_string());
     let inspected = place.sideband(&["inspect", "out"]).exits(4);
-    assert!(
-        inspected.stderr.contains("regions.sr.yields.after"),
-        "{}",
-        inspected.stderr
-    );
+    inspected.warns(["regions.sr.yields.after"]);
 }
 
 #[test]
 fn an_interpolation_can_be_read_whatever_its_numbers() {
-    let place = Workplace::interpolation();
-    place.run("out", &[]).exits(0);
+    let place = Workplace::interpolation().with("out", &INTERPOLATION);
     round_trip::<Metrics>(&place.path("out/metrics.json"));
-    if place.path("out/figures.json").exists() {
+    if place.has("out/figures.json") {
         round_trip::<FigureData>(&place.path("out/figures.json"));
     }
     let found = metrics(&place, "out");
-    assert!(
-        found
-            .regions
-            .values()
-            .any(|r| r.yields.components.contains_key("normalisation"))
-    );
+    let mut yields = found.regions.values().map(|region| &region.yields);
+    assert!(yields.any(|y| y.components.contains_key("normalisation")));
 }
 
 #[test]
 fn a_measurement_can_be_read_whatever_its_numbers() {
-    let place = Workplace::measurement();
-    let done = place.run("out", &[]);
-    assert!(matches!(done.exit, Some(0 | 6)), "{done:?}");
+    let place = Workplace::shipped_measurement().with("out", &SHIPPED_MEASUREMENT);
     round_trip::<MeasurementResult>(&place.path("out/measurement.json"));
     // every command reads it
-    let mut value = place.json("out/measurement.json");
-    replace(&mut value, &"NaN".into(), None, &mut 0);
-    fs::write(place.path("out/measurement.json"), value.to_string()).unwrap();
+    without_finite(&place, "out/measurement.json");
     place.sideband(&["inspect", "out"]).exits(0);
     place.sideband(&["status", "out"]).exits(0);
 }
@@ -298,9 +238,8 @@ fn a_measurement_can_be_read_whatever_its_numbers() {
 fn two_figures_never_share_a_file() {
     let place = Workplace::new();
     let inputs = r#"features.inputs=["pt", "eta", "pt+eta", "pt*eta", "pt/eta", "pt - eta"]"#;
-    place
-        .run("out", &[inputs, "regions.s={ selection = 'mass > 0.5' }"])
-        .exits(0);
+    let region = "regions.s={ selection = 'mass > 0.5' }";
+    place.run("out", &[inputs, region]).exits(0);
     let names: Vec<String> = fs::read_dir(place.path("out/plots"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -309,12 +248,10 @@ fn two_figures_never_share_a_file() {
     assert_eq!(names.len(), 6, "{names:?}");
     assert!(names.contains(&"sr_pt.svg".to_owned()), "{names:?}");
     // the page shows each of them
-    let page = String::from_utf8(place.read("out/report.html")).unwrap();
+    let page = place.text("out/report.html");
     for name in names {
-        let slug = name
-            .trim_end_matches(".svg")
-            .to_lowercase()
-            .replace('_', "-");
+        let slug = name.trim_end_matches(".svg").to_lowercase();
+        let slug = slug.replace('_', "-");
         let words: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).collect();
         let anchor = words.join("-");
         assert!(page.contains(&format!("id=\"figure-{anchor}")), "{anchor}");
@@ -323,25 +260,24 @@ fn two_figures_never_share_a_file() {
 
 #[test]
 fn predictions_go_to_regular_files_that_nobody_needs() {
-    let place = Workplace::new();
-    place.run("run", &[]).exits(0);
+    let place = Workplace::trained();
     let at = |name: &str| place.path(name);
     fs::hard_link(at("source.parquet"), at("hard.parquet")).unwrap();
     let mut outs = vec![
-        ("run/metrics.json", "run directory"),
-        ("run/predictions/new.parquet", "run directory"),
-        ("run/members/member_0000.safetensors", "run directory"),
+        ("out/metrics.json", "run directory"),
+        ("out/predictions/new.parquet", "run directory"),
+        ("out/members/member_0000.safetensors", "run directory"),
         ("source.parquet", "input"),
-        ("./run/../source.parquet", "input"),
+        ("./out/../source.parquet", "input"),
         ("hard.parquet", "input"),
-        ("run", "a folder"),
+        ("out", "a folder"),
         ("nowhere/file.parquet", "a folder that exists"),
     ];
     #[cfg(unix)]
     {
         let link = |to: &str, name: &str| std::os::unix::fs::symlink(at(to), at(name)).unwrap();
         link("source.parquet", "to_input.parquet");
-        link("run/metrics.json", "to_run.json");
+        link("out/metrics.json", "to_run.json");
         let made = std::process::Command::new("mkfifo")
             .arg(at("pipe"))
             .status();
@@ -354,63 +290,49 @@ fn predictions_go_to_regular_files_that_nobody_needs() {
             ("/dev/null", "a device"),
         ]);
     }
-    let before: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"]
-        .map(|n| place.read(n))
-        .into();
+    let kept = || ["out/metrics.json", "source.parquet"].map(|name| place.read(name));
+    let before = kept();
     for (out, why) in outs {
-        let done = place
-            .sideband(&["predict", "run", "source.parquet", "--out", out])
-            .exits(2);
-        assert!(done.stderr.contains(why), "{out}: {}", done.stderr);
+        let done = place.predict("out", "source.parquet", out).exits(2);
+        done.warns([why]);
     }
-    let after: Vec<Vec<u8>> = ["run/metrics.json", "source.parquet"]
-        .map(|n| place.read(n))
-        .into();
-    assert!(before == after);
-    let predict = ["predict", "run", "source.parquet", "--out", "new.parquet"];
-    place.sideband(&predict).exits(0);
+    assert!(before == kept());
     // again over its own output, and through a link to it
-    place.sideband(&predict).exits(0);
+    for _ in 0..2 {
+        place
+            .predict("out", "source.parquet", "new.parquet")
+            .exits(0);
+    }
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink(at("new.parquet"), at("link.parquet")).unwrap();
-        let through = ["predict", "run", "source.parquet", "--out", "link.parquet"];
-        place.sideband(&through).exits(0);
-        assert!(
-            fs::symlink_metadata(at("link.parquet"))
-                .unwrap()
-                .is_symlink()
-        );
+        let link = at("link.parquet");
+        std::os::unix::fs::symlink(at("new.parquet"), &link).unwrap();
+        place
+            .predict("out", "source.parquet", "link.parquet")
+            .exits(0);
+        assert!(link.is_symlink());
     }
 }
 
 #[test]
 fn a_feature_that_tells_the_classes_apart_is_named() {
-    for (file, role) in [
-        ("source.parquet", "data.source"),
-        ("target.parquet", "data.target"),
-    ] {
+    for role in ["source", "target"] {
         let place = Workplace::new();
-        place.edit(file, |columns| {
-            let n = of(columns, "pt").len();
-            set(columns, "pt", Arc::new(Float32Array::from(vec![0.0; n])));
+        place.edit(&format!("{role}.parquet"), |columns| {
+            columns.change("pt", |_, _| Some(0.0));
         });
-        let done = place.sideband(&["plan", "config.toml", "--no-calibration"]);
+        let done = place.plan(&[]);
         assert!(matches!(done.exit, Some(3 | 4)), "{done:?}");
-        for word in ["features.inputs", "`pt`", "is 0 for all", role] {
-            assert!(done.stderr.contains(word), "{word}: {}", done.stderr);
-        }
+        let role = format!("data.{role}");
+        done.warns(["features.inputs", "`pt`", "is 0 for all", &role]);
     }
     let place = Workplace::new();
     place.edit("source.parquet", |columns| {
-        let n = of(columns, "kind").len();
-        set(columns, "kind", Arc::new(Int64Array::from(vec![1; n])));
+        columns.set("kind", integers(vec![1; columns.len()]));
     });
     let variables = r#"report.variables=[{ name = "kind", bins = 5 }]"#;
     let done = place.run("out", &[variables]).exits(3);
-    for word in ["report.variables", "`kind`", "one value", "bins = ["] {
-        assert!(done.stderr.contains(word), "{word}: {}", done.stderr);
-    }
+    done.warns(["report.variables", "`kind`", "one value", "bins = ["]);
 }
 
 /// A world whose truth is known: the target's ratio to the source depends on `pt` alone
@@ -421,34 +343,21 @@ fn world(place: &Workplace, seed: u64, [source, target]: [f64; 2]) {
         ("source.parquet", source, 0.0, 0),
         ("target.parquet", target, 0.2, 1_i64 << 32),
     ] {
-        let n = poisson(&mut numbers, expected);
-        let (mut pt, mut eta, mut mass) = (Vec::new(), Vec::new(), Vec::new());
+        let n = numbers.poisson(expected);
+        let mut values: [Vec<f64>; 3] = Default::default();
         for _ in 0..n {
-            pt.push((numbers.normal() + shift) as f32);
-            eta.push(numbers.normal() as f32);
-            mass.push(numbers.uniform());
+            values[0].push(numbers.normal() + shift);
+            values[1].push(numbers.normal());
+            values[2].push(numbers.uniform());
         }
-        let event: Vec<i64> = (first..first + n as i64).collect();
-        let columns: Columns = vec![
-            (
-                "event".to_owned(),
-                Arc::new(Int64Array::from(event)) as ArrayRef,
-            ),
-            ("pt".to_owned(), Arc::new(Float32Array::from(pt))),
-            ("eta".to_owned(), Arc::new(Float32Array::from(eta))),
-            ("mass".to_owned(), Arc::new(Float64Array::from(mass))),
-            (
-                "weight".to_owned(),
-                Arc::new(Float64Array::from(vec![1.0; n])),
-            ),
-        ];
-        write_parquet(&place.path(file), columns);
+        let [pt, eta, mass] = values;
+        let columns = Columns::numbered(first, n)
+            .with("pt", singles(pt))
+            .with("eta", singles(eta))
+            .with("mass", doubles(mass))
+            .with("weight", doubles(vec![1.0; n]));
+        place.put(file, &columns);
     }
-}
-
-/// A Poisson number, by the normal law: means here are above a hundred.
-fn poisson(numbers: &mut Numbers, mean: f64) -> usize {
-    (mean + mean.sqrt() * numbers.normal()).round().max(0.0) as usize
 }
 
 /// Width of (predicted - true) / quoted error of the signal region's yield. A tenth of

@@ -1,6 +1,5 @@
 //! What an evaluation of the unbinned likelihood takes from the allocator; see
 //! `models/networks/tests/allocations.rs` for why, and for training steps.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use sideband_likelihood::{
     Coefficient, Events, Interpolation, Parameter, Process, ProcessEvents, Rate, RateResponse,
