@@ -450,10 +450,9 @@ fn the_house_is_built_as_drawn() {
         }
     }
     for room in rooms() {
-        assert!(
-            drawn.contains(&PathBuf::from("src").join(&room)),
-            "{room} is not drawn"
-        );
+        let path = PathBuf::from("src").join(&room);
+        let is_drawn = drawn.iter().any(|drawn| drawn.with_extension("") == path);
+        assert!(is_drawn, "{room} is not drawn");
     }
 }
 
