@@ -324,7 +324,7 @@ fn closed_again_nothing_of_the_open_result_is_left() {
 /// A measurement with hidden events beside it: region 0 is measured without bins, 1 is a
 /// channel, 2 is blind.
 fn measurement(hidden: usize, weight: f64) -> Workplace {
-    let place = Workplace::measurement(3, 3000, [50.0, 300.0], [20.0, 180.0]);
+    let place = Workplace::measurement(3, 1200, [50.0, 300.0], [20.0, 180.0]);
     place.edit("obs.parquet", |columns| {
         columns.keep("reg", |region| region != 2.0);
         add(columns, hidden, |name, i| match name {
