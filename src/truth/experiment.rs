@@ -3,11 +3,11 @@
 use super::gaussian::Point;
 use super::{Count, Interference, InterferenceError, Nuisance, Process, Truth, UpDown};
 use crate::toys::Toy;
-use sideband_likelihood::fit::{FitError, FitSettings, Search};
+use sideband_likelihood::fit::{FitSettings, Search};
 use sideband_likelihood::toys::{ToyRecord, fit_toy, randomised};
 use sideband_likelihood::{
-    ChannelError, Coefficient, Events, Interpolation, Model, Parameter, ProcessEvents, Rate,
-    RateError, RateResponse, ResponseEvents, Sample, SampleError, Storage, UnbinnedChannel,
+    Coefficient, Error, Events, Interpolation, Model, Parameter, ProcessEvents, Rate, RateResponse,
+    ResponseEvents, Sample, Storage, UnbinnedChannel,
 };
 use sideband_numerics::expression::ExpressionError;
 use std::sync::Arc;
@@ -36,15 +36,9 @@ pub enum ExperimentError {
     /// A coefficient.
     #[error(transparent)]
     Expression(#[from] ExpressionError),
+    /// The likelihood of the events, without any for example.
     #[error(transparent)]
-    Rate(#[from] RateError),
-    /// The events, none at all for example.
-    #[error(transparent)]
-    Sample(#[from] SampleError),
-    #[error(transparent)]
-    Channel(#[from] ChannelError),
-    #[error(transparent)]
-    Fit(#[from] FitError),
+    Likelihood(#[from] Error),
 }
 
 /// The interference model as a measurement: its likelihood with exact ratios, and its
@@ -212,7 +206,7 @@ fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>, 
 
 /// The nodes of the rule as events of a reference sample: of unit weight, each with
 /// the ratio of its weight under a process to that weight.
-fn normalisation(model: &Interference) -> Result<Sample, SampleError> {
+fn normalisation(model: &Interference) -> Result<Sample, Error> {
     let nodes = model.response_rule();
     let mut columns = Columns::empty(nodes.len());
     for node in &nodes {

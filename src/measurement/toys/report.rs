@@ -17,7 +17,7 @@ pub(super) fn report(
     records: &[Vec<ToyRecord>],
     scan: Option<&ScanResult>,
 ) -> Result<ToysResult, MeasureError> {
-    let failed = |e: sideband_likelihood::neyman::NeymanError| MeasureError::Other(e.to_string());
+    let failed = |e: sideband_likelihood::Error| MeasureError::Other(e.to_string());
     let levels = LEVELS.map(|(level, _)| level);
     let mut points = Vec::new();
     for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {
