@@ -4,9 +4,9 @@
 use super::analyse::Analyst;
 use super::result::LimitResult;
 use crate::settings::{LimitConfig, TestStatistic};
-use sideband_likelihood::asymptotic::{AsymptoticError, Asymptotics, DataSet, UpperStatistic};
-use sideband_likelihood::histogram::{HistogramError, HistogramModel};
-use sideband_likelihood::{CorrelatedPrior, Model};
+use sideband_likelihood::asymptotic::{Asymptotics, DataSet, UpperStatistic};
+use sideband_likelihood::histogram::HistogramModel;
+use sideband_likelihood::{CorrelatedPrior, Error, Model};
 use std::sync::Arc;
 
 /// Histograms with the correlations of the auxiliary measurements.
@@ -16,13 +16,13 @@ struct Histograms {
 }
 
 impl DataSet for Histograms {
-    type Error = HistogramError;
+    type Error = Error;
 
     fn likelihood(&self) -> Model {
         self.model.likelihood().with_prior(self.prior.clone())
     }
 
-    fn asimov(&self, point: &[f64]) -> Result<Self, HistogramError> {
+    fn asimov(&self, point: &[f64]) -> Result<Self, Error> {
         Ok(Self {
             model: self.model.asimov(point)?,
             prior: self.prior.clone(),
@@ -69,7 +69,7 @@ pub(super) fn histogram_limit(
         }
     };
     let mut reasons = Vec::new();
-    let mut value = |found: Result<f64, AsymptoticError>| match found {
+    let mut value = |found: Result<f64, Error>| match found {
         Ok(coordinate) => Some(analyst.parameters.value(place, coordinate)),
         Err(error) => {
             reasons.push(error.to_string());

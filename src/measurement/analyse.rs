@@ -10,8 +10,8 @@ use crate::error::{Error, Kind, Result};
 use crate::settings::{InterpolationCode, Measurement, SystematicConfig};
 use indexmap::IndexMap;
 use sideband_likelihood::fit::{
-    End, Fit, FitSettings, Group, ImpactSettings, Impacts, Scan, ScanSettings, Search, Shift,
-    State, confidence_set, fit, impacts, reach, scan,
+    End, Fit, FitSettings, Group, ImpactSettings, Impacts, Scan, ScanSettings, Search, State,
+    confidence_set, fit, impacts, reach, scan,
 };
 use sideband_likelihood::{Likelihood, Role};
 use std::fmt::Display;
@@ -216,7 +216,6 @@ impl Analyst<'_> {
             let asked = ScanSettings {
                 parameter: place,
                 grid: self.evenly(place, range, points),
-                thorough: false,
             };
             scan(likelihood, settings, best, &asked).map_err(no_fit)
         };
@@ -258,7 +257,6 @@ impl Analyst<'_> {
             let asked = ScanSettings {
                 parameter: place,
                 grid,
-                thorough: false,
             };
             found = scan(likelihood, settings, &found.best, &asked).map_err(no_fit)?;
         }
@@ -451,12 +449,11 @@ impl Analyst<'_> {
         let asked = ImpactSettings {
             interest,
             groups: self.groups(parameters.len()),
-            refit: true,
         };
         let refits = self.from(best);
         let impacts = impacts(likelihood, &refits, best, &asked).map_err(no_fit)?;
         let mut all = IndexMap::new();
-        for of in &impacts.impacts {
+        for of in &impacts {
             let result = match self.hessian_error(best, of.parameter) {
                 Some(_) => self.by_hessian(likelihood, best, of),
                 None => self.by_profile(likelihood, best, (of, &asked.groups), found),
@@ -476,20 +473,14 @@ impl Analyst<'_> {
         unit: Option<f64>,
     ) -> Vec<ImpactResult> {
         let (place, at) = (of.parameter, best.point[of.parameter]);
-        let moved = |shift: &Shift| match shift {
-            Shift::By(x) => Some(self.reported(place, at + x) - self.reported(place, at)),
-            Shift::OutsideBounds | Shift::Failed(_) => None,
-        };
+        let moved = |x: f64| self.reported(place, at + x) - self.reported(place, at);
         let small = |x: Option<f64>| Some(unit? * x?);
         let ranking = of.ranking.iter().map(|impact| ImpactResult {
             name: likelihood.parameters()[impact.parameter].name.clone(),
             post_fit: small(impact.post_fit),
             unprofiled: small(impact.unprofiled),
             pre_fit: small(impact.pre_fit),
-            refit: impact
-                .post_fit_refit
-                .as_ref()
-                .map_or([None, None], |[up, down]| [moved(up), moved(down)]),
+            refit: impact.refit.map(|shift| shift.map(moved)),
         });
         ranking.collect()
     }

@@ -115,7 +115,7 @@ impl DataSet for Data<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sideband_likelihood::asymptotic::{Asymptotics, UpperLimit, UpperStatistic};
+    use sideband_likelihood::asymptotic::{Asymptotics, UpperStatistic};
     use sideband_likelihood::fit::FitSettings;
     use sideband_likelihood::histogram::{Factor, HistogramModel, Template};
     use sideband_likelihood::{Coefficient, Constraint, Process, Rate, RateResponse};
@@ -167,9 +167,12 @@ mod tests {
         Sample::new(&events, Storage::Double).unwrap()
     }
 
-    fn limit<D: DataSet>(data: &D) -> UpperLimit {
+    /// Observed and expected.
+    fn limits<D: DataSet>(data: &D) -> Vec<f64> {
         let tests = Asymptotics::new(data, 0, 0.0, &FitSettings::default()).unwrap();
-        tests.upper_limit(0.95, UpperStatistic::QTilde).unwrap()
+        let found = tests.limits(0.95, UpperStatistic::QTilde).unwrap();
+        let all = std::iter::once(found.observed).chain(found.expected);
+        all.map(Result::unwrap).collect()
     }
 
     #[test]
@@ -211,9 +214,7 @@ mod tests {
             channels: vec![HistogramChannel::new("all", templates, counts, 2).unwrap()],
             constraints: Vec::new(),
         };
-        let (found, expected) = (limit(&unbinned), limit(&counting));
-        let both = |limit: &UpperLimit| [&[limit.observed][..], &limit.expected].concat();
-        for (found, expected) in both(&found).iter().zip(both(&expected)) {
+        for (found, expected) in limits(&unbinned).iter().zip(limits(&counting)) {
             assert!((found / expected - 1.0).abs() < 1e-5, "{found} {expected}");
         }
     }

@@ -216,7 +216,7 @@ fn best_fit(
         starts: vec![node.point.clone()],
         ..analyst.settings()
     };
-    let failed = |reason: sideband_likelihood::fit::FitError| {
+    let failed = |reason: sideband_likelihood::Error| {
         let value = analyst.parameters.value(place, node.coordinate);
         no_fit(format!(
             "finite training sample, a member's ratios at {value:.4}: {reason}"

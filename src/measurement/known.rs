@@ -8,9 +8,9 @@
 use super::analyse::Analyst;
 use crate::settings::Coordinate;
 use sideband_likelihood::fit::{
-    End, Fit, FitError, FitSettings, ScanPoint, ScanSettings, State, minos, scan,
+    End, Fit, FitSettings, ScanPoint, ScanSettings, State, minos, scan,
 };
-use sideband_likelihood::{Likelihood, Parameter};
+use sideband_likelihood::{Error, Likelihood, Parameter};
 
 /// An error above this part of the distance of the bounds is checked against the profile.
 const SUSPICIOUS: f64 = 0.5;
@@ -70,7 +70,7 @@ impl Analyst<'_> {
         best: &Fit,
         place: usize,
         is_interest: bool,
-    ) -> Result<Known, FitError> {
+    ) -> Result<Known, Error> {
         let parameter = &likelihood.parameters()[place];
         let state = best.states[place];
         if state == State::Fixed {
@@ -164,7 +164,7 @@ impl Analyst<'_> {
         best: &Fit,
         place: usize,
         ends: [&End; 2],
-    ) -> Result<Option<String>, FitError> {
+    ) -> Result<Option<String>, Error> {
         let at = best.point[place];
         let is_crossing = ends.iter().any(|end| matches!(end, End::Crossing(_)));
         // how far away something is, in the parameter's units; crossings give the measure
@@ -186,7 +186,6 @@ impl Analyst<'_> {
         let asked = ScanSettings {
             parameter: place,
             grid,
-            thorough: false,
         };
         let found = scan(likelihood, settings, best, &asked)?;
         let text = |x: f64| format!("{:.4}", self.reported(place, x));

@@ -6,9 +6,9 @@ use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResul
 use crate::error::{Error, Kind, Result};
 use crate::settings::{ContourConfig, LimitConfig, TestStatistic};
 use rayon::prelude::*;
-use sideband_likelihood::asymptotic::{AsymptoticError, Asymptotics, CLs, UpperStatistic};
+use sideband_likelihood::asymptotic::{Asymptotics, CLs, UpperStatistic};
 use sideband_likelihood::fit::{Fit, contour, reach};
-use sideband_likelihood::{Likelihood, Model, Parameter};
+use sideband_likelihood::{Error as NoLimit, Likelihood, Model, Parameter};
 
 /// How far beyond the outermost region a range reaches that is not given.
 const MARGIN: f64 = 1.35;
@@ -72,7 +72,7 @@ pub(super) fn limit(
         }
     };
     let mut reasons = Vec::new();
-    let mut value = |found: Result<f64, AsymptoticError>| match found {
+    let mut value = |found: Result<f64, NoLimit>| match found {
         Ok(coordinate) => Some(analyst.parameters.value(place, coordinate)),
         Err(error) => {
             reasons.push(explained(analyst, place, &error));
@@ -102,9 +102,9 @@ pub(super) fn limit(
 }
 
 /// An error in units of the parameter, with what to change.
-fn explained(analyst: &Analyst<'_>, place: usize, error: &AsymptoticError) -> String {
+fn explained(analyst: &Analyst<'_>, place: usize, error: &NoLimit) -> String {
     match error {
-        AsymptoticError::BeyondBounds { which, bound } => {
+        NoLimit::BeyondBounds { which, bound } => {
             let name = &analyst.parameters.list[place].name;
             let bound = analyst.parameters.value(place, *bound);
             format!(
@@ -140,7 +140,7 @@ fn curve(
     grid: &[f64],
     place: usize,
 ) -> (Vec<ClsPoint>, Option<String>) {
-    let found: Vec<Result<CLs, AsymptoticError>> = grid
+    let found: Vec<Result<CLs, NoLimit>> = grid
         .par_iter()
         .map(|at| tests.cls(*at, statistic))
         .collect();

@@ -8,7 +8,7 @@ use sideband_likelihood::fit::{FitSettings, Search};
 use sideband_likelihood::toys::{ToyRecord, fit_toy, randomised};
 use sideband_likelihood::{
     Coefficient, Events, Interpolation, Model, Parameter, ProcessEvents, Rate, RateResponse,
-    ResponseEvents, Sample, SampleError, Storage, UnbinnedChannel,
+    ResponseEvents, Sample, Storage, UnbinnedChannel,
 };
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>> 
 
 /// The nodes of the rule as events of a reference sample: of unit weight, each with
 /// the ratio of its weight under a process to that weight.
-fn normalisation(model: &Interference) -> Result<Sample, SampleError> {
+fn normalisation(model: &Interference) -> Result<Sample, sideband_likelihood::Error> {
     let nodes = model.response_rule();
     let mut columns = Columns::empty(nodes.len());
     for node in &nodes {

@@ -6,17 +6,15 @@
 //! `sqrt(mu)` has no limit at 0: there `kappa = sqrt(mu)` is fitted instead, see
 //! [`Coefficient::with_square`].
 
-mod differentiate;
 mod spline;
-mod tree;
+pub use spline::Spline;
 
-pub use spline::{Spline, SplineError};
-
-use super::Derivatives;
-use sideband_numerics::expression::{Binary, Expression, ExpressionError, nearest};
+use crate::Jet;
+use sideband_numerics::expression::{
+    Binary, Expression, ExpressionError, Number, Unary, Value, nearest,
+};
 use std::fmt;
 use std::sync::Arc;
-use tree::Tree;
 
 /// A function of the parameters of a model.
 #[derive(Clone)]
@@ -55,27 +53,22 @@ impl Coefficient {
         })
     }
 
-    /// A function that does not depend on any parameter.
-    #[must_use]
-    pub fn constant(value: f64) -> Self {
-        Self {
-            text: value.to_string(),
-            tree: Tree::Number(value),
-            places: Vec::new(),
-        }
-    }
-
     /// The same function where the parameter in `place` is now the square root of
     /// what the text means by its name: `sqrt(mu)` becomes `kappa`, any other `mu`
     /// becomes `kappa^2`.
     ///
     /// With this `kappa` may also be negative, the other solution of
     /// `kappa^2 = mu`. `mu^0.5` is not recognised as a square root.
-    #[must_use]
     pub fn with_square(mut self, place: usize) -> Self {
-        if let Some(variable) = self.places.iter().position(|p| *p == place) {
-            self.tree = self.tree.squared(variable);
-        }
+        let Some(variable) = self.places.iter().position(|p| *p == place) else {
+            return self;
+        };
+        let root = Tree::Variable(variable);
+        let square = Tree::of_two(Binary::Multiply, root.clone(), root.clone());
+        self.tree = self.tree.replaced(&|node| match node {
+            Tree::Unary(Unary::Sqrt, of) if **of == root => Some(root.clone()),
+            node => (*node == root).then(|| square.clone()),
+        });
         self
     }
 
@@ -84,7 +77,6 @@ impl Coefficient {
     /// `size` of the shift; not below `floor`, if there is one.
     ///
     /// After [`Self::with_square`], `x` is the square root.
-    #[must_use]
     pub fn with_shift(
         mut self,
         place: usize,
@@ -100,33 +92,30 @@ impl Coefficient {
             self.places.push(by);
             self.places.len() - 1
         });
-        let x = || Box::new(Tree::Variable(variable));
-        let size = Tree::Spline(Arc::clone(size), x());
-        let factor = Box::new(Tree::Variable(factor));
-        let shift = Tree::Binary(Binary::Multiply, factor, Box::new(size));
-        let mut moved = Tree::Binary(Binary::Add, x(), Box::new(shift));
+        let x = Tree::Variable(variable);
+        let size = Tree::Spline(Arc::clone(size), Box::new(x.clone()));
+        let shift = Tree::of_two(Binary::Multiply, Tree::Variable(factor), size);
+        let mut moved = Tree::of_two(Binary::Add, x.clone(), shift);
         if let Some(floor) = floor {
-            let floor = Box::new(Tree::Number(floor));
-            moved = Tree::Binary(Binary::Max, Box::new(moved), floor);
+            moved = Tree::of_two(Binary::Max, moved, Tree::Number(floor));
         }
-        self.tree = self.tree.replaced(variable, &moved);
+        self.tree = self
+            .tree
+            .replaced(&|node| (*node == x).then(|| moved.clone()));
         self
     }
 
     /// The text, as it was written.
-    #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 
     /// The places of the parameters that the function uses, each once.
-    #[must_use]
     pub fn places(&self) -> &[usize] {
         &self.places
     }
 
     /// The parameter that the function is, if it is nothing else.
-    #[must_use]
     pub fn parameter(&self) -> Option<usize> {
         match self.tree {
             Tree::Variable(variable) => self.places.get(variable).copied(),
@@ -137,15 +126,13 @@ impl Coefficient {
     /// The value at a point of all parameters. Not finite outside the function's
     /// domain: the square root or the logarithm of a negative number, a division by
     /// zero.
-    #[must_use]
     pub fn value(&self, at: &[f64]) -> f64 {
         self.tree.value(&self.local(at))
     }
 
     /// Value, gradient and Hessian in the parameters of [`Self::places`].
-    #[must_use]
-    pub fn derivatives(&self, at: &[f64]) -> Derivatives {
-        self.tree.derivatives(&self.local(at))
+    pub fn jet(&self, at: &[f64]) -> Jet {
+        self.tree.jet(&self.local(at))
     }
 
     fn local(&self, at: &[f64]) -> Vec<f64> {
@@ -175,5 +162,247 @@ fn unknown_parameter<'a>(
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// A node with all below it.
+#[derive(Clone, Debug, PartialEq)]
+enum Tree {
+    Number(f64),
+    /// By number, in the order of [`Expression::variables`].
+    Variable(usize),
+    /// None of those without a derivative.
+    Unary(Unary, Box<Tree>),
+    /// None of those without a derivative.
+    Binary(Binary, Box<Tree>, Box<Tree>),
+    /// A tabulated function.
+    Spline(Arc<Spline>, Box<Tree>),
+}
+
+/// Why an expression is no coefficient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unfit {
+    /// An operation without a derivative.
+    Rough,
+    /// An integer that would be rounded.
+    Inexact,
+}
+
+impl Value for Tree {
+    type Problem = Unfit;
+
+    fn number(number: Number) -> Result<Self, Unfit> {
+        number.to_f64().map(Self::Number).ok_or(Unfit::Inexact)
+    }
+
+    fn unary(operation: Unary, of: Self) -> Result<Self, Unfit> {
+        match operation {
+            Unary::Not | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Sign => {
+                Err(Unfit::Rough)
+            }
+            _ => Ok(Self::Unary(operation, Box::new(of))),
+        }
+    }
+
+    fn binary(operation: Binary, left: Self, right: Self) -> Result<Self, Unfit> {
+        match operation {
+            Binary::Add
+            | Binary::Subtract
+            | Binary::Multiply
+            | Binary::Divide
+            | Binary::Power
+            | Binary::Min
+            | Binary::Max => Ok(Self::of_two(operation, left, right)),
+            _ => Err(Unfit::Rough),
+        }
+    }
+}
+
+impl Tree {
+    /// The tree of an expression.
+    fn of(expression: &Expression) -> Result<Self, ExpressionError> {
+        let names = expression.variables();
+        let variables: Vec<Self> = (0..names.len()).map(Self::Variable).collect();
+        expression.evaluate(&variables).map_err(|fault| {
+            let text = expression.text();
+            let span = fault.as_ref().map(|fault| expression.word_of(fault));
+            let span = span.unwrap_or(0..text.len());
+            let why = match fault.map(|fault| fault.problem) {
+                Some(Unfit::Inexact) => "as a floating-point number it would be rounded",
+                _ => "a coefficient must have derivatives",
+            };
+            let message = format!("`{}` cannot be used here: {why}", &text[span.clone()]);
+            ExpressionError {
+                text: text.to_owned(),
+                span,
+                message,
+            }
+        })
+    }
+
+    fn of_two(operation: Binary, left: Self, right: Self) -> Self {
+        Self::Binary(operation, Box::new(left), Box::new(right))
+    }
+
+    /// The tree with other nodes in place of some.
+    fn replaced(self, by: &impl Fn(&Self) -> Option<Self>) -> Self {
+        if let Some(other) = by(&self) {
+            return other;
+        }
+        let inner = |of: Box<Self>| Box::new(of.replaced(by));
+        match self {
+            Self::Unary(function, of) => Self::Unary(function, inner(of)),
+            Self::Binary(function, left, right) => {
+                Self::Binary(function, inner(left), inner(right))
+            }
+            Self::Spline(spline, of) => Self::Spline(spline, inner(of)),
+            Self::Number(_) | Self::Variable(_) => self,
+        }
+    }
+
+    /// The value for the variables `at`.
+    fn value(&self, at: &[f64]) -> f64 {
+        match self {
+            Self::Number(value) => *value,
+            Self::Variable(variable) => at[*variable],
+            Self::Unary(function, of) => unary(*function, of.value(at))[0],
+            Self::Binary(function, left, right) => {
+                binary(*function, left.value(at), right.value(at))
+            }
+            Self::Spline(spline, of) => spline.jet(of.value(at))[0],
+        }
+    }
+
+    /// Value, gradient and Hessian in the variables `at`.
+    fn jet(&self, at: &[f64]) -> Jet {
+        let n = at.len();
+        match self {
+            Self::Number(value) => Jet::constant(*value, n, 2),
+            Self::Variable(variable) => {
+                let mut jet = Jet::constant(at[*variable], n, 2);
+                jet.gradient[*variable] = 1.0;
+                jet
+            }
+            Self::Unary(function, of) => {
+                let of = of.jet(at);
+                let outer = unary(*function, of.value);
+                of.chain(outer)
+            }
+            Self::Binary(function, left, right) => combined(*function, left.jet(at), right.jet(at)),
+            Self::Spline(spline, of) => {
+                let of = of.jet(at);
+                let outer = spline.jet(of.value);
+                of.chain(outer)
+            }
+        }
+    }
+}
+
+/// A function with its first and second derivative.
+fn unary(function: Unary, x: f64) -> [f64; 3] {
+    use std::f64::consts::{LN_2, LN_10};
+    let log = |base: f64| [x.ln() / base, 1.0 / (x * base), -1.0 / (x * x * base)];
+    match function {
+        Unary::Negative => [-x, -1.0, 0.0],
+        Unary::Log => log(1.0),
+        Unary::Log10 => log(LN_10),
+        Unary::Log2 => log(LN_2),
+        Unary::Exp => [x.exp(); 3],
+        Unary::Sqrt => {
+            let root = x.sqrt();
+            [root, 0.5 / root, -0.25 / (root * x)]
+        }
+        Unary::Abs => [x.abs(), x.signum(), 0.0],
+        Unary::Sin => [x.sin(), x.cos(), -x.sin()],
+        Unary::Cos => [x.cos(), -x.sin(), -x.cos()],
+        Unary::Tan => {
+            let (tan, slope) = (x.tan(), 1.0 + x.tan() * x.tan());
+            [tan, slope, 2.0 * tan * slope]
+        }
+        Unary::Asin | Unary::Acos => {
+            let rest = 1.0 - x * x;
+            let slope = 1.0 / rest.sqrt();
+            let curvature = x * slope / rest;
+            match function {
+                Unary::Asin => [x.asin(), slope, curvature],
+                _ => [x.acos(), -slope, -curvature],
+            }
+        }
+        Unary::Atan => {
+            let slope = 1.0 / (1.0 + x * x);
+            [x.atan(), slope, -2.0 * x * slope * slope]
+        }
+        Unary::Sinh => [x.sinh(), x.cosh(), x.sinh()],
+        Unary::Cosh => [x.cosh(), x.sinh(), x.cosh()],
+        Unary::Tanh => {
+            let tanh = x.tanh();
+            let slope = 1.0 - tanh * tanh;
+            [tanh, slope, -2.0 * tanh * slope]
+        }
+        Unary::Asinh => {
+            let slope = 1.0 / (1.0 + x * x).sqrt();
+            [x.asinh(), slope, -x * slope * slope * slope]
+        }
+        // Not in a tree: see `Value for Tree`.
+        Unary::Not | Unary::Floor | Unary::Ceil | Unary::Round | Unary::Sign => [f64::NAN; 3],
+    }
+}
+
+/// A function of two arguments.
+fn binary(function: Binary, a: f64, b: f64) -> f64 {
+    match function {
+        Binary::Add => a + b,
+        Binary::Subtract => a - b,
+        Binary::Multiply => a * b,
+        Binary::Divide => a / b,
+        Binary::Power => a.powf(b),
+        Binary::Min if a <= b => a,
+        Binary::Max if a >= b => a,
+        Binary::Min | Binary::Max => b,
+        // Not in a tree: see `Value for Tree`.
+        _ => f64::NAN,
+    }
+}
+
+/// A function of two arguments with its derivatives.
+fn combined(function: Binary, mut a: Jet, b: Jet) -> Jet {
+    match function {
+        Binary::Add | Binary::Subtract => {
+            a.add_scaled(if function == Binary::Add { 1.0 } else { -1.0 }, &b);
+            a
+        }
+        Binary::Multiply => a.times(&b),
+        Binary::Divide => {
+            let inverse = power(b.value, -1.0);
+            a.times(&b.chain(inverse))
+        }
+        Binary::Power => raised(a, &b),
+        Binary::Min if a.value <= b.value => a,
+        Binary::Max if a.value >= b.value => a,
+        Binary::Min | Binary::Max => b,
+        // Not in a tree: see `Value for Tree`.
+        _ => Jet::constant(f64::NAN, a.gradient.len(), 2),
+    }
+}
+
+/// A function to the power of another.
+fn raised(base: Jet, exponent: &Jet) -> Jet {
+    let is_constant = |jet: &Jet| jet.gradient.iter().chain(&jet.hessian).all(|x| *x == 0.0);
+    if is_constant(exponent) {
+        let outer = power(base.value, exponent.value);
+        return base.chain(outer);
+    }
+    let log = unary(Unary::Log, base.value);
+    let log_of_power = base.chain(log).times(exponent);
+    let exp = unary(Unary::Exp, log_of_power.value);
+    log_of_power.chain(exp)
+}
+
+/// `x^n` with its derivatives in `x`.
+fn power(x: f64, n: f64) -> [f64; 3] {
+    let term = |factor: f64, n: f64| {
+        if factor == 0.0 {
+            0.0
+        } else {
+            factor * x.powf(n)
+        }
+    };
+    [x.powf(n), term(n, n - 1.0), term(n * (n - 1.0), n - 2.0)]
+}

@@ -4,26 +4,27 @@
 
 pub mod asymptotic;
 mod coefficient;
+mod error;
 pub mod fit;
 pub mod histogram;
 mod interpolation;
-mod likelihood;
+mod jet;
+mod model;
 pub mod neyman;
-mod parameters;
-mod prior;
 mod rate;
+#[cfg(test)]
+mod support;
 pub mod toys;
 mod unbinned;
 pub mod workspace;
 
-pub use coefficient::{Coefficient, Spline, SplineError};
-pub use interpolation::{Interpolation, Jet};
-pub use likelihood::{Likelihood, Model, Term};
-pub use parameters::{Constraint, Parameter, Role};
-pub use prior::{CorrelatedPrior, PriorError};
-pub use rate::{Derivatives, Rate, RateError, RateResponse};
+pub use coefficient::{Coefficient, Spline};
+pub use error::Error;
+pub use interpolation::Interpolation;
+pub use jet::Jet;
+pub use model::{Constraint, CorrelatedPrior, Likelihood, Model, Parameter, Role, Term};
+pub use rate::{Rate, RateResponse};
 pub use unbinned::{
-    ChannelError, EventSource, Events, Normalisation, NotPositive, PointError, Pool, Process,
-    ProcessEvents, ResponseEvents, Sample, SampleError, Storage, StreamError, StreamedChannel,
-    UnbinnedChannel,
+    EventSource, Events, Normalisation, NotPositive, Pool, Process, ProcessEvents, ResponseEvents,
+    Sample, Storage, StreamError, StreamedChannel, UnbinnedChannel,
 };

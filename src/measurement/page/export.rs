@@ -139,7 +139,7 @@ impl Points<'_> {
         text: &str,
         settings: Settings,
         exported: &HistogramModel,
-    ) -> Result<(), workspace::Difference> {
+    ) -> Result<(), sideband_likelihood::Error> {
         let place = |name: &str| exported.parameters.iter().position(|p| p.name == name);
         let names = self.fitted.parameters().iter();
         let places: Vec<Option<usize>> = names.map(|p| place(&p.name)).collect();

@@ -1,22 +1,6 @@
 //! A smooth function through given values.
 
-use crate::Jet;
-use thiserror::Error;
-
-/// Values that no function can go through.
-#[derive(Clone, Copy, Debug, PartialEq, Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum SplineError {
-    /// No value.
-    #[error("a function needs at least one value to go through")]
-    Empty,
-    /// Something that is no number.
-    #[error("value {index} of the function is ({x}, {y}); both must be finite")]
-    NotFinite { index: usize, x: f64, y: f64 },
-    /// Places that do not rise.
-    #[error("place {index} of the function, {x}, is not above the one before")]
-    Order { index: usize, x: f64 },
-}
+use crate::error::{Error, ensure};
 
 /// The natural cubic spline through values, linear beyond them: two continuous
 /// derivatives everywhere. Two values make a line, one a constant.
@@ -31,33 +15,30 @@ impl Spline {
     /// The spline through `nodes`: places, rising, and values.
     ///
     /// # Errors
-    /// [`SplineError`] if there is no node, one is not finite, or places do not rise.
-    pub fn new(nodes: Vec<(f64, f64)>) -> Result<Self, SplineError> {
-        if nodes.is_empty() {
-            return Err(SplineError::Empty);
-        }
+    /// If there is no node, one is not finite, or places do not rise.
+    pub fn new(nodes: Vec<(f64, f64)>) -> Result<Self, Error> {
+        ensure(!nodes.is_empty(), || {
+            "a function needs at least one value to go through".to_owned()
+        })?;
         for (index, (x, y)) in nodes.iter().enumerate() {
-            let (x, y) = (*x, *y);
-            if !(x.is_finite() && y.is_finite()) {
-                return Err(SplineError::NotFinite { index, x, y });
-            }
-            if index > 0 && x <= nodes[index - 1].0 {
-                return Err(SplineError::Order { index, x });
-            }
+            ensure(x.is_finite() && y.is_finite(), || {
+                format!("value {index} of the function is ({x}, {y}); both must be finite")
+            })?;
+            ensure(index == 0 || *x > nodes[index - 1].0, || {
+                format!("place {index} of the function, {x}, is not above the one before")
+            })?;
         }
         let curvatures = curvatures(&nodes);
         Ok(Self { nodes, curvatures })
     }
 
     /// The nodes: places, rising, and values.
-    #[must_use]
     pub fn nodes(&self) -> &[(f64, f64)] {
         &self.nodes
     }
 
     /// Value, first and second derivative at a place.
-    #[must_use]
-    pub fn jet(&self, x: f64) -> Jet {
+    pub fn jet(&self, x: f64) -> [f64; 3] {
         let last = self.nodes.len() - 1;
         if last == 0 {
             return [self.nodes[0].1, 0.0, 0.0];
@@ -72,7 +53,7 @@ impl Spline {
     }
 
     /// The cubic between a node and the next.
-    fn inside(&self, node: usize, x: f64) -> Jet {
+    fn inside(&self, node: usize, x: f64) -> [f64; 3] {
         let ((x0, y0), (x1, y1)) = (self.nodes[node], self.nodes[node + 1]);
         let (m0, m1) = (self.curvatures[node], self.curvatures[node + 1]);
         let h = x1 - x0;
@@ -112,6 +93,7 @@ fn curvatures(nodes: &[(f64, f64)]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::{assert_near, assert_refused};
 
     fn spline() -> Spline {
         let nodes = [(0.0, 1.0), (0.5, 0.2), (1.5, 0.4), (1.8, -0.3), (3.0, 0.0)];
@@ -122,7 +104,7 @@ mod tests {
     fn it_goes_through_its_nodes_and_ends_straight() {
         let spline = spline();
         for (x, y) in spline.nodes() {
-            assert!((spline.jet(*x)[0] - y).abs() < 1e-14, "{x}");
+            assert_near(spline.jet(*x)[0], y, 1e-14);
         }
         for end in [0.0, 3.0] {
             assert!(spline.jet(end)[2].abs() < 1e-12);
@@ -139,16 +121,10 @@ mod tests {
         for x in [-0.7, 0.1, 0.5, 0.9, 1.5, 1.7, 2.5, 3.4] {
             let [_, slope, curvature] = spline.jet(x);
             let (below, above) = (spline.jet(x - step), spline.jet(x + step));
-            assert!(
-                (slope - (above[0] - below[0]) / (2.0 * step)).abs() < 1e-8,
-                "{x}"
-            );
-            assert!(
-                (above[1] - below[1] - 2.0 * step * curvature).abs() < 1e-9,
-                "{x}"
-            );
+            assert_near(slope, (above[0] - below[0]) / (2.0 * step), 1e-8);
+            assert_near(above[1] - below[1], 2.0 * step * curvature, 1e-9);
             // the third derivative, up to a few hundred, jumps at nodes
-            assert!((above[2] - below[2]).abs() < 1e-3, "{x}");
+            assert_near(above[2], below[2], 1e-3);
         }
     }
 
@@ -158,7 +134,7 @@ mod tests {
         let spline = Spline::new(nodes.collect()).unwrap();
         let [value, slope, curvature] = spline.jet(2.03);
         assert!((value - 2.03 * 2.03).abs() < 1e-9 && (slope - 4.06).abs() < 1e-9);
-        assert!((curvature - 2.0).abs() < 1e-8);
+        assert_near(curvature, 2.0, 1e-8);
     }
 
     #[test]
@@ -169,9 +145,12 @@ mod tests {
         );
         let line = Spline::new(vec![(1.0, 0.0), (2.0, 2.0)]).unwrap();
         assert_eq!(line.jet(4.0), [6.0, 2.0, 0.0]);
-        assert_eq!(Spline::new(Vec::new()), Err(SplineError::Empty));
-        let order = Spline::new(vec![(1.0, 0.0), (1.0, 2.0)]);
-        assert_eq!(order, Err(SplineError::Order { index: 1, x: 1.0 }));
-        assert!(Spline::new(vec![(1.0, f64::NAN)]).is_err());
+        for (nodes, words) in [
+            (vec![], "at least one value"),
+            (vec![(1.0, 0.0), (1.0, 2.0)], "place 1 of the function, 1,"),
+            (vec![(1.0, f64::NAN)], "both must be finite"),
+        ] {
+            assert_refused(Spline::new(nodes), words);
+        }
     }
 }

@@ -1,13 +1,13 @@
-//! Pulls of nuisance parameters and their impacts on what is measured.
+//! Impacts of nuisance parameters on what is measured.
 //!
 //! From the covariance V at the best fit; as a check, from fits with one nuisance
 //! parameter moved and the others profiled again.
 
-use super::super::Likelihood;
-use super::conditional::Profile;
+use super::profile::Profile;
 use super::result::{covariance, ranges};
-use super::settings::check_parameter;
-use super::{End, Evaluations, Fit, FitError, FitFailure, FitSettings, State, minos};
+use super::{End, Fit, FitSettings, State, check_parameter, minos};
+use crate::Likelihood;
+use crate::error::{Error, ensure};
 use rayon::prelude::*;
 
 /// Nuisance parameters with one source.
@@ -27,30 +27,6 @@ pub struct ImpactSettings {
     pub interest: Vec<usize>,
     /// Groups of nuisance parameters.
     pub groups: Vec<Group>,
-    /// Whether to repeat the fit with each nuisance parameter moved.
-    pub refit: bool,
-}
-
-/// The pull of a constrained parameter.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pull {
-    /// The parameter.
-    pub parameter: usize,
-    /// `(a^ - a0) / delta`.
-    pub value: f64,
-    /// Post-fit error `sqrt(V_kk) / delta`; none if it is not free.
-    pub error: Option<f64>,
-}
-
-/// Shift of a parameter of interest in a fit with a nuisance parameter moved.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Shift {
-    /// The shift.
-    By(f64),
-    /// The nuisance parameter would leave its bounds, or is on one.
-    OutsideBounds,
-    /// The fit failed.
-    Failed(FitFailure),
 }
 
 /// Impact of one nuisance parameter on one parameter of interest, in units of the
@@ -67,11 +43,10 @@ pub struct Impact {
     /// `V_muk / V_kk delta_k`: the shift for one pre-fit error; none as before, or without
     /// constraint.
     pub pre_fit: Option<f64>,
-    /// Shifts by refit at `a^ + sqrt(V_kk)` and `a^ - sqrt(V_kk)`, if asked for. A nuisance
-    /// parameter on a bound is moved to where its profile has t = 1.
-    pub post_fit_refit: Option<[Shift; 2]>,
-    /// Shifts by refit at `a^ + delta_k` and `a^ - delta_k`, if asked for.
-    pub pre_fit_refit: Option<[Shift; 2]>,
+    /// Shifts by refit at `a^ + sqrt(V_kk)` and `a^ - sqrt(V_kk)`. A nuisance parameter on a
+    /// bound is moved inwards to where its profile has t = 1. None where it would leave its
+    /// bounds, or the fit failed.
+    pub refit: [Option<f64>; 2],
 }
 
 /// Impact of a group on one parameter of interest.
@@ -99,50 +74,22 @@ pub struct Impacts {
     pub groups: Vec<GroupImpact>,
 }
 
-/// Pulls, and impacts on every parameter of interest.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PullsAndImpacts {
-    /// Pulls of all constrained parameters.
-    pub pulls: Vec<Pull>,
-    /// One a parameter of interest.
-    pub impacts: Vec<Impacts>,
-    /// Calls of the likelihood.
-    pub evaluations: Evaluations,
-}
-
-/// Pulls and impacts at a best fit; refits run in parallel.
+/// Impacts at a best fit, one a parameter of interest; refits run in parallel.
 ///
 /// # Errors
-/// [`FitError`] if the question makes no sense or `best` is no result.
+/// If the question makes no sense or `best` is no result.
 pub fn impacts(
     likelihood: &dyn Likelihood,
     settings: &FitSettings,
     best: &Fit,
     asked: &ImpactSettings,
-) -> Result<PullsAndImpacts, FitError> {
+) -> Result<Vec<Impacts>, Error> {
     let table = Table::new(likelihood, best.checked()?, asked)?;
-    let mut evaluations = Evaluations::default();
-    let mut moved = Vec::new();
-    if asked.refit {
-        let found: Result<Vec<(Moved, Evaluations)>, FitError> = table
-            .nuisances
-            .par_iter()
-            .map(|k| table.refits(settings, *k))
-            .collect();
-        for (row, calls) in found? {
-            evaluations += calls;
-            moved.push(row);
-        }
-    }
-    Ok(PullsAndImpacts {
-        pulls: table.pulls(),
-        impacts: asked
-            .interest
-            .iter()
-            .map(|mu| table.impacts(*mu, &moved))
-            .collect(),
-        evaluations,
-    })
+    let moved = table.nuisances.par_iter();
+    let moved: Result<Vec<Moved>, Error> = moved.map(|k| table.refits(settings, *k)).collect();
+    let moved = moved?;
+    let interest = asked.interest.iter();
+    Ok(interest.map(|mu| table.impacts(*mu, &moved)).collect())
 }
 
 /// Whether a fit determined a parameter, be it on a bound or a kink.
@@ -152,24 +99,15 @@ fn is_measured(state: State) -> bool {
 
 impl Impact {
     /// Its size for the ranking: from the covariance, or the larger shift by refit.
-    #[must_use]
-    pub fn size(&self) -> f64 {
-        let shifts = self
-            .post_fit_refit
-            .iter()
-            .flatten()
-            .map(|shift| match shift {
-                Shift::By(x) => x.abs(),
-                Shift::OutsideBounds | Shift::Failed(_) => 0.0,
-            });
+    pub(super) fn size(&self) -> f64 {
+        let shifts = self.refit.iter().flatten().map(|x| x.abs());
         self.post_fit
             .map_or_else(|| shifts.fold(0.0, f64::max), f64::abs)
     }
 }
 
-/// Points of the fits with one parameter moved: post-fit up and down, pre-fit up
-/// and down.
-type Moved = [Result<Vec<f64>, Option<FitFailure>>; 4];
+/// Points of the fits with one parameter moved up and down.
+type Moved = [Option<Vec<f64>>; 2];
 
 /// What all impacts are made of.
 struct Table<'a> {
@@ -186,19 +124,27 @@ impl<'a> Table<'a> {
         likelihood: &'a dyn Likelihood,
         best: &'a Fit,
         asked: &'a ImpactSettings,
-    ) -> Result<Self, FitError> {
+    ) -> Result<Self, Error> {
         let parameters = likelihood.parameters();
         for &k in &asked.interest {
             check_parameter(k, parameters)?;
-            if !is_measured(best.states[k]) {
-                return Err(FitError::NotFree(parameters[k].name.clone()));
-            }
+            let name = &parameters[k].name;
+            ensure(is_measured(best.states[k]), || {
+                format!(
+                    "impacts on {name} are asked for, which is fixed or which the data do not \
+                     measure"
+                )
+            })?;
         }
         for &k in asked.groups.iter().flat_map(|group| &group.parameters) {
             check_parameter(k, parameters)?;
-            if asked.interest.contains(&k) {
-                return Err(FitError::InterestInGroup(parameters[k].name.clone()));
-            }
+            let name = &parameters[k].name;
+            ensure(!asked.interest.contains(&k), || {
+                format!(
+                    "{name} is of interest and in a group of nuisance parameters; take it out of \
+                     one"
+                )
+            })?;
         }
         let nuisances = (0..parameters.len())
             .filter(|k| is_measured(best.states[*k]) && !asked.interest.contains(k))
@@ -216,36 +162,10 @@ impl<'a> Table<'a> {
         self.best.point.len()
     }
 
-    fn v(&self, i: usize, j: usize) -> Option<f64> {
-        self.best.covariance_of(i, j)
-    }
-
-    fn delta(&self, k: usize) -> Option<f64> {
-        self.likelihood.parameters()[k].constraint.map(|c| c.width)
-    }
-
-    fn pulls(&self) -> Vec<Pull> {
-        let parameters = self.likelihood.parameters().iter().enumerate();
-        parameters
-            .filter_map(|(k, parameter)| {
-                let constraint = parameter.constraint?;
-                Some(Pull {
-                    parameter: k,
-                    value: (self.best.point[k] - constraint.centre) / constraint.width,
-                    error: self.best.error(k).map(|error| error / constraint.width),
-                })
-            })
-            .collect()
-    }
-
     fn impacts(&self, mu: usize, moved: &[Moved]) -> Impacts {
         let error = self.best.error(mu);
-        let mut ranking: Vec<Impact> = self
-            .nuisances
-            .iter()
-            .enumerate()
-            .map(|(row, &k)| self.impact(mu, k, moved.get(row)))
-            .collect();
+        let nuisances = self.nuisances.iter().zip(moved);
+        let mut ranking: Vec<Impact> = nuisances.map(|(k, m)| self.impact(mu, *k, m)).collect();
         ranking.sort_by(|a, b| b.size().total_cmp(&a.size()));
         let groups = self.asked.groups.iter().map(|group| GroupImpact {
             name: group.name.clone(),
@@ -262,30 +182,21 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn impact(&self, mu: usize, k: usize, moved: Option<&Moved>) -> Impact {
+    fn impact(&self, mu: usize, k: usize, moved: &Moved) -> Impact {
         let (hessian, n) = (&self.best.hessian, self.n());
-        let (both, own) = (self.v(mu, k), self.v(k, k));
-        let pair = both.zip(own);
-        let shift = |i: usize| {
-            moved.map(|moved| match &moved[i] {
-                Ok(point) => Shift::By(point[mu] - self.best.point[mu]),
-                Err(Some(failure)) => Shift::Failed(failure.clone()),
-                Err(None) => Shift::OutsideBounds,
-            })
-        };
-        let delta = self.delta(k);
+        let covariance = |i: usize| self.best.covariance_of(i, k);
+        let pair = covariance(mu).zip(covariance(k));
+        let constraint = self.likelihood.parameters()[k].constraint;
+        let shift = |point: &Vec<f64>| point[mu] - self.best.point[mu];
         Impact {
             parameter: k,
             post_fit: pair.map(|(both, own)| both / own.sqrt()),
             unprofiled: pair
                 .map(|(_, own)| -hessian[mu * n + k] / hessian[mu * n + mu] * own.sqrt()),
             pre_fit: pair
-                .zip(delta)
-                .map(|((both, own), delta)| both / own * delta),
-            post_fit_refit: shift(0).zip(shift(1)).map(<[Shift; 2]>::from),
-            pre_fit_refit: delta
-                .and_then(|_| shift(2).zip(shift(3)))
-                .map(<[Shift; 2]>::from),
+                .zip(constraint)
+                .map(|((both, own), constraint)| both / own * constraint.width),
+            refit: [0, 1].map(|side| moved[side].as_ref().map(shift)),
         }
     }
 
@@ -299,17 +210,13 @@ impl<'a> Table<'a> {
         if states[mu] != State::Free {
             return None;
         }
-        let (covariance, _) = covariance(&self.best.hessian, &self.ranges, &states).ok()?;
+        let (covariance, _) = covariance(&self.best.hessian, &self.ranges, &states)?;
         Some(covariance[mu * self.n() + mu].sqrt())
     }
 
     /// How far a nuisance parameter is moved up and down: by its error, or inwards from its
     /// bound to where its profile has t = 1.
-    fn post_fit_moves(
-        &self,
-        settings: &FitSettings,
-        k: usize,
-    ) -> Result<[Option<f64>; 2], FitError> {
+    fn post_fit_moves(&self, settings: &FitSettings, k: usize) -> Result<[Option<f64>; 2], Error> {
         if let Some(error) = self.best.error(k) {
             return Ok([Some(error), Some(-error)]);
         }
@@ -322,23 +229,15 @@ impl<'a> Table<'a> {
     }
 
     /// Fits with one parameter moved.
-    fn refits(&self, settings: &FitSettings, k: usize) -> Result<(Moved, Evaluations), FitError> {
+    fn refits(&self, settings: &FitSettings, k: usize) -> Result<Moved, Error> {
         let along = [k];
-        let profile = Profile::new(self.likelihood, settings, &along, false)?;
+        let profile = Profile::new(self.likelihood, settings, &along)?;
         let origin = self.best.place();
-        let [up, down] = self.post_fit_moves(settings, k)?;
-        let delta = self.delta(k);
-        let mut evaluations = Evaluations::default();
-        let moved = [up, down, delta, delta.map(|delta| -delta)].map(|by| {
-            let value = [self.best.point[k] + by.ok_or(None)?];
-            profile
-                .check("a moved parameter", &value)
-                .map_err(|_| None)?;
-            let place = profile
-                .at(&value, &origin, &mut evaluations)
-                .map_err(Some)?;
-            Ok(place.point)
-        });
-        Ok((moved, evaluations))
+        let moves = self.post_fit_moves(settings, k)?;
+        Ok(moves.map(|by| {
+            let value = [self.best.point[k] + by?];
+            profile.check("a moved parameter", &value).ok()?;
+            Some(profile.at(&value, &origin).ok()?.point)
+        }))
     }
 }

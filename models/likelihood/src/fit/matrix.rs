@@ -89,6 +89,7 @@ pub(super) fn length(a: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::assert_near;
 
     const A: [f64; 9] = [1.0, 0.4, -0.3, 0.4, 1.0, 0.2, -0.3, 0.2, 1.0];
 
@@ -99,14 +100,14 @@ mod tests {
         let mut x = [1.0, -2.0, 0.5];
         solve(&l, 3, &mut x);
         for (row, expected) in A.chunks(3).zip([1.0, -2.0, 0.5]) {
-            assert!((dot(row, &x) - expected).abs() < 1e-14);
+            assert_near(dot(row, &x), expected, 1e-14);
         }
         let inverse = inverse(&l, 3);
         for i in 0..3 {
             for j in 0..3 {
                 let product: f64 = (0..3).map(|k| A[i * 3 + k] * inverse[k * 3 + j]).sum();
                 let unit = f64::from(u8::from(i == j));
-                assert!((product - unit).abs() < 1e-14);
+                assert_near(product, unit, 1e-14);
             }
         }
     }
@@ -120,7 +121,7 @@ mod tests {
                 let sum: f64 = (0..3)
                     .map(|k| eigen.values[k] * eigen.vectors[k][i] * eigen.vectors[k][j])
                     .sum();
-                assert!((sum - A[i * 3 + j]).abs() < 1e-14);
+                assert_near(sum, A[i * 3 + j], 1e-14);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The result of a fit.
 
-use super::super::{Likelihood, Parameter};
 use super::matrix::{LEAST_PIVOT, cholesky, eigen, inverse};
 use super::newton::{Descent, Evaluations, Place, scales};
-use super::{Basin, FitError, FitFailure};
+use crate::error::Error;
+use crate::{Likelihood, Parameter};
 use sideband_numerics::minimise::{Bounds, Outcome};
 
 /// What a fit did with a parameter.
@@ -30,9 +30,6 @@ pub enum State {
 pub struct Flat {
     /// The parameters with a share in it, in their order.
     pub parameters: Vec<usize>,
-    /// Eigenvalue of the Hessian in units of the conditional errors, `H_ij / sqrt(H_ii
-    /// H_jj)`.
-    pub eigenvalue: f64,
 }
 
 /// An end of another start.
@@ -69,7 +66,7 @@ pub struct Fit {
     /// What became of each parameter, `[n]`.
     pub states: Vec<State>,
     /// Why this is no result; none if it is one.
-    pub failure: Option<FitFailure>,
+    pub failure: Option<Error>,
     /// Other minima, deepest first.
     pub others: Vec<OtherMinimum>,
     /// Calls of the likelihood, by all starts.
@@ -86,7 +83,6 @@ const SAME: f64 = 0.01;
 impl Fit {
     /// Whether the gradient vanishes and the Hessian has no negative eigenvalue. It may
     /// have some that vanish: see [`Fit::flat`].
-    #[must_use]
     pub fn is_converged(&self) -> bool {
         self.failure.is_none()
     }
@@ -94,23 +90,22 @@ impl Fit {
     /// This, if it is a result.
     ///
     /// # Errors
-    /// [`FitError::NoBestFit`] if it is none.
-    pub fn checked(&self) -> Result<&Self, FitError> {
-        match &self.failure {
-            None => Ok(self),
-            Some(failure) => Err(failure.clone().into()),
-        }
+    /// If it is none.
+    pub fn checked(&self) -> Result<&Self, Error> {
+        let Some(failure) = &self.failure else {
+            return Ok(self);
+        };
+        let message = format!("there is no best fit to start from: {failure}");
+        Err(Error::new(message))
     }
 
     /// Standard deviation of a parameter, `sqrt(V_kk)`; none if it is not free or the fit
     /// failed.
-    #[must_use]
     pub fn error(&self, parameter: usize) -> Option<f64> {
         self.covariance_of(parameter, parameter).map(f64::sqrt)
     }
 
     /// Element of the covariance; none if one of the two is not free or the fit failed.
-    #[must_use]
     pub fn covariance_of(&self, one: usize, other: usize) -> Option<f64> {
         let n = self.point.len();
         let is_free = |k: usize| self.states.get(k) == Some(&State::Free);
@@ -123,7 +118,6 @@ impl Fit {
     /// Second derivative of the profile along a parameter at this point, also where the
     /// parameter is on a bound: one over its variance were it free. None where the fit
     /// failed or the Hessian of the free parameters and it has no inverse.
-    #[must_use]
     pub fn profile_curvature(&self, parameter: usize) -> Option<f64> {
         let n = self.point.len();
         if !self.is_converged() {
@@ -131,7 +125,7 @@ impl Fit {
         }
         let mut states = self.states.clone();
         *states.get_mut(parameter)? = State::Free;
-        let (covariance, _) = covariance(&self.hessian, &vec![f64::INFINITY; n], &states).ok()?;
+        let (covariance, _) = covariance(&self.hessian, &vec![f64::INFINITY; n], &states)?;
         Some(1.0 / covariance[parameter * n + parameter])
     }
 
@@ -141,26 +135,19 @@ impl Fit {
         (0..self.states.len()).filter(move |k| on(&self.states[*k]))
     }
 
-    /// A minimum deeper than this one: possible with [`Basin::Nominal`], or where
-    /// a descent from elsewhere did not end.
-    #[must_use]
-    pub fn deeper(&self) -> Option<&OtherMinimum> {
-        self.others.first().filter(|other| other.nll < self.nll)
-    }
-
-    /// The result among the ends of all starts; the first is that of the nominal
-    /// point.
+    /// The result among the ends of all starts: the deepest.
     pub(super) fn among(
-        ends: Vec<Descent>,
+        ends: impl Iterator<Item = Descent>,
         likelihood: &dyn Likelihood,
-        basin: Basin,
         bounds: &Bounds,
     ) -> Self {
-        let mut fits: Vec<Self> = ends
-            .into_iter()
-            .map(|end| Self::of(end, likelihood, bounds))
-            .collect();
-        let chosen = choose(&fits, basin);
+        let mut fits: Vec<Self> = ends.map(|end| Self::of(end, likelihood, bounds)).collect();
+        let lowest = |is_converged: bool| {
+            (0..fits.len())
+                .filter(|&i| fits[i].is_converged() == is_converged && fits[i].nll.is_finite())
+                .min_by(|&a, &b| fits[a].nll.total_cmp(&fits[b].nll))
+        };
+        let chosen = lowest(true).or_else(|| lowest(false)).unwrap_or(0);
         let mut fit = fits.swap_remove(chosen);
         let mut scale = vec![1.0; fit.point.len()];
         scales(&fit.place(), bounds, &mut scale);
@@ -196,11 +183,7 @@ impl Fit {
     }
 
     /// The end of one start.
-    fn of(mut end: Descent, likelihood: &dyn Likelihood, bounds: &Bounds) -> Self {
-        if !end.exact && end.outcome != Outcome::StartNotFinite {
-            end.place = Place::at(likelihood, end.place.point);
-            end.evaluations.hessians += 1;
-        }
+    fn of(end: Descent, likelihood: &dyn Likelihood, bounds: &Bounds) -> Self {
         let mut states = states(&end.place.point, bounds);
         // where the slope does not jump at zero, the curvature does
         let zero = likelihood.kinks().iter();
@@ -228,7 +211,7 @@ impl Fit {
             others: Vec::new(),
             evaluations: end.evaluations,
         };
-        if fit.failure != Some(FitFailure::StartNotFinite) {
+        if end.outcome != Outcome::StartNotFinite {
             fit.find_covariance(likelihood);
         }
         fit
@@ -258,7 +241,7 @@ impl Fit {
                 .filter(|k| self.states[*k] == State::Free)
                 .collect();
             match covariance(&self.hessian, &ranges, &self.states) {
-                Ok((covariance, worst)) if worst < UNMEASURED.recip() => {
+                Some((covariance, worst)) if worst < UNMEASURED.recip() => {
                     self.covariance = covariance;
                     return;
                 }
@@ -266,10 +249,14 @@ impl Fit {
             }
             if flat.is_empty() {
                 let (eigenvalue, along) = lowest(&self.hessian, &ranges, &free);
-                if self.failure.is_none() {
-                    let along = likelihood.parameters()[along].name.clone();
-                    self.failure = Some(FitFailure::NotPositiveDefinite { eigenvalue, along });
-                }
+                let along = &likelihood.parameters()[along].name;
+                self.failure.get_or_insert_with(|| {
+                    Error::new(format!(
+                        "the Hessian is not positive definite: its lowest eigenvalue in units of \
+                         the conditional errors is {eigenvalue:.3e}, mostly along {along}; \
+                         constrain or fix that parameter, or check that the density is normalised"
+                    ))
+                });
                 return;
             }
         }
@@ -299,19 +286,6 @@ impl Fit {
     }
 }
 
-/// Which fit is the result.
-fn choose(fits: &[Fit], basin: Basin) -> usize {
-    if basin == Basin::Nominal && fits[0].is_converged() {
-        return 0;
-    }
-    let lowest = |converged: bool| {
-        (0..fits.len())
-            .filter(|&i| fits[i].is_converged() == converged && fits[i].nll.is_finite())
-            .min_by(|&a, &b| fits[a].nll.total_cmp(&fits[b].nll))
-    };
-    lowest(true).or_else(|| lowest(false)).unwrap_or(0)
-}
-
 fn states(point: &[f64], bounds: &Bounds) -> Vec<State> {
     (0..point.len())
         .map(|k| match point[k] {
@@ -323,17 +297,26 @@ fn states(point: &[f64], bounds: &Bounds) -> Vec<State> {
         .collect()
 }
 
-fn failure(end: &Descent) -> Option<FitFailure> {
-    let projected_gradient = end.projected_gradient;
-    match end.outcome {
-        Outcome::Converged => None,
-        Outcome::Stalled => Some(FitFailure::Stalled { projected_gradient }),
-        Outcome::IterationLimit => Some(FitFailure::IterationLimit {
-            iterations: end.iterations,
-            projected_gradient,
-        }),
-        Outcome::StartNotFinite => Some(FitFailure::StartNotFinite),
-    }
+/// Why the end of a descent is no result. Gradients are the largest component of the
+/// projected one, times `1 / sqrt(H_ii)`.
+fn failure(end: &Descent) -> Option<Error> {
+    let (steps, gradient) = (end.iterations, end.projected_gradient);
+    let message = match end.outcome {
+        Outcome::Converged => return None,
+        Outcome::Stalled => format!(
+            "no lower point was found although the gradient is {gradient:.3e} a standard \
+             deviation; the likelihood may end at a wall (a density or rate that is not positive) \
+             or its gradient may not be that of its value"
+        ),
+        Outcome::IterationLimit => format!(
+            "no minimum within {steps} steps; the gradient is still {gradient:.3e} a standard \
+             deviation; allow more steps or start closer"
+        ),
+        Outcome::StartNotFinite => "the likelihood is not finite at any start; start where every \
+                                    density and rate is positive"
+            .to_owned(),
+    };
+    Some(Error::new(message))
 }
 
 /// Eigenvalues of the scaled Hessian below this are flat: the error along such a
@@ -391,14 +374,14 @@ pub(super) fn covariance(
     hessian: &[f64],
     ranges: &[f64],
     states: &[State],
-) -> Result<(Vec<f64>, f64), Singular> {
+) -> Option<(Vec<f64>, f64)> {
     let n = states.len();
     let free: Vec<usize> = (0..n).filter(|&k| states[k] == State::Free).collect();
     let m = free.len();
     let scale = conditional(hessian, ranges, &free);
     let mut factor = scaled(hessian, n, &free, &scale);
     if !cholesky(&mut factor, m) {
-        return Err(Singular);
+        return None;
     }
     let inverse = inverse(&factor, m);
     let worst = (0..m).map(|a| inverse[a * m + a]).fold(0.0, f64::max);
@@ -408,12 +391,8 @@ pub(super) fn covariance(
             covariance[free[a] * n + free[b]] = inverse[a * m + b] * scale[a] * scale[b];
         }
     }
-    Ok((covariance, worst))
+    Some((covariance, worst))
 }
-
-/// A Hessian without an inverse.
-#[derive(Debug)]
-pub(super) struct Singular;
 
 /// Directions among some parameters along which the Hessian vanishes; none if it is
 /// negative along another.
@@ -426,7 +405,6 @@ fn flat_directions(hessian: &[f64], ranges: &[f64], places: &[usize]) -> Vec<Fla
         .filter(|k| curvature(**k).abs() < UNMEASURED)
         .map(|k| Flat {
             parameters: vec![*k],
-            eigenvalue: curvature(*k),
         })
         .collect();
     if !alone.is_empty() {
@@ -445,12 +423,11 @@ fn flat_directions(hessian: &[f64], ranges: &[f64], places: &[usize]) -> Vec<Fla
     }
     let pairs = eigen.values.iter().zip(&eigen.vectors);
     let flat = pairs.take_while(|(value, _)| **value < UNMEASURED);
-    flat.map(|(value, vector)| {
+    flat.map(|(_, vector)| {
         let shares = places.iter().zip(vector);
         let shares = shares.filter(|(_, share)| share.abs() > SHARE);
         Flat {
             parameters: shares.map(|(k, _)| *k).collect(),
-            eigenvalue: *value,
         }
     })
     .collect()

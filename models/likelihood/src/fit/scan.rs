@@ -1,9 +1,10 @@
-//! Profile scans along one parameter.
+//! Profile scans over one parameter, and over two.
 
-use super::super::Likelihood;
-use super::conditional::{Profile, is_deeper};
-use super::newton::{Evaluations, Place};
-use super::{Fit, FitError, FitFailure, FitSettings};
+use super::newton::Place;
+use super::profile::{Outcomes, Profile, deepest};
+use super::{Fit, FitSettings};
+use crate::Likelihood;
+use crate::error::Error;
 use rayon::prelude::*;
 
 /// What is scanned.
@@ -13,22 +14,15 @@ pub struct ScanSettings {
     pub parameter: usize,
     /// Its values, in any order, within its bounds.
     pub grid: Vec<f64>,
-    /// Fit every point from all starts of the fit, with its exact Hessian, rather
-    /// than from its neighbour alone.
-    pub thorough: bool,
 }
 
 /// A point of a profile likelihood curve.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ScanPoint {
     /// Value of the parameter.
     pub value: f64,
     /// `2 (nll - nll_min)`, at least 0.
     pub t: f64,
-    /// Negative log-likelihood at the conditional minimum.
-    pub nll: f64,
-    /// The conditional minimum, `[n]`.
-    pub point: Vec<f64>,
 }
 
 /// A conditional fit that failed.
@@ -37,7 +31,7 @@ pub struct FailedPoint {
     /// Value of the parameter.
     pub value: f64,
     /// Why.
-    pub failure: FitFailure,
+    pub failure: Error,
 }
 
 /// A profile likelihood curve.
@@ -54,162 +48,145 @@ pub struct Scan {
     pub curve: Vec<ScanPoint>,
     /// Failed points, ascending. They are no points of the curve.
     pub failed: Vec<FailedPoint>,
-    /// Calls of the likelihood.
-    pub evaluations: Evaluations,
     /// Conditional minima with their derivatives, as [`Scan::curve`].
     pub(super) places: Vec<Place>,
 }
 
-/// Points of a grid that are fitted one after the other, each from the one before;
-/// the first starts from the best fit. It is part of the result, so that this does
-/// not depend on the number of threads.
+/// A point of a profile likelihood over two parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ContourPoint {
+    /// Values of the two parameters.
+    pub values: [f64; 2],
+    /// `2 (nll - nll_min)`, at least 0, or why there is none.
+    pub t: Result<f64, Error>,
+}
+
+/// A profile likelihood over a grid of two parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contour {
+    /// The best fit, to which `t` refers.
+    pub best: Fit,
+    /// Where a deeper point than the best fit was found, which was then redone from
+    /// there.
+    pub deeper_at: Option<[f64; 2]>,
+    /// Points, the second parameter running fastest, both ascending.
+    pub points: Vec<ContourPoint>,
+}
+
+/// Points of a grid that are fitted one after the other.
 const SEGMENT: usize = 6;
 /// A best fit that was redone this often is taken as it is.
 const REDONE: usize = 4;
 
-/// The conditional fits of one grid point.
-type Outcome = Result<Place, FitFailure>;
+fn t_of(place: &Place, best: &Fit) -> f64 {
+    (2.0 * (place.value - best.nll)).max(0.0)
+}
 
 /// Profiles a likelihood over a grid, in parallel, from the best fit outwards.
 ///
 /// # Errors
-/// [`FitError`] if the question makes no sense or `best` is no result.
+/// If the question makes no sense or `best` is no result.
 pub fn scan(
     likelihood: &dyn Likelihood,
     settings: &FitSettings,
     best: &Fit,
     scan: &ScanSettings,
-) -> Result<Scan, FitError> {
+) -> Result<Scan, Error> {
     let along = [scan.parameter];
-    let profile = Profile::new(likelihood, settings, &along, scan.thorough)?;
-    for value in &scan.grid {
-        profile.check("a scan", &[*value])?;
-    }
-    let mut grid = scan.grid.clone();
-    grid.sort_by(f64::total_cmp);
+    let profile = Profile::new(likelihood, settings, &along)?;
+    let mut grid: Vec<[f64; 1]> = scan.grid.iter().map(|value| [*value]).collect();
+    grid.iter()
+        .try_for_each(|value| profile.check("a scan", value))?;
+    grid.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    let sweep = |best: &Fit| {
+        let origin = best.place();
+        let middle = grid.partition_point(|value| value[0] < origin.point[scan.parameter]);
+        profile.outwards(&grid, middle, SEGMENT, &origin)
+    };
+    let nll = |outcome: &Result<Place, Error>| outcome.as_ref().map_or(f64::INFINITY, |p| p.value);
     let mut best = best.checked()?.clone();
     let mut deeper_at = Vec::new();
-    let mut evaluations = Evaluations::default();
-    let mut outcomes = sweep(&profile, &grid, &best, scan.parameter, &mut evaluations);
-    while let Some((value, place)) = deepest(&grid, &outcomes, &best) {
-        let lower = profile.best_from(place)?;
-        evaluations += lower.evaluations;
+    let mut outcomes = sweep(&best);
+    while let Some(([value], place)) = deepest(&grid, &outcomes, &best) {
+        best = profile.best_from(place)?;
         deeper_at.push(value);
-        if !lower.is_converged() || deeper_at.len() > REDONE {
+        if !best.is_converged() || deeper_at.len() > REDONE {
             // the curve would refer to a minimum that is none
-            best = lower;
             best.checked()?;
             break;
         }
-        best = lower;
-        let again = sweep(&profile, &grid, &best, scan.parameter, &mut evaluations);
-        for (old, new) in outcomes.iter_mut().zip(again) {
+        for (old, new) in outcomes.iter_mut().zip(sweep(&best)) {
             if nll(&new) < nll(old) {
                 *old = new;
             }
         }
     }
-    Ok(Scan::of(
-        scan.parameter,
+    let mut scan = Scan {
+        parameter: scan.parameter,
         best,
         deeper_at,
-        &grid,
-        outcomes,
-        evaluations,
-    ))
-}
-
-fn nll(outcome: &Outcome) -> f64 {
-    outcome.as_ref().map_or(f64::INFINITY, |place| place.value)
-}
-
-/// The lowest point below the best fit.
-fn deepest<'a>(grid: &[f64], outcomes: &'a [Outcome], best: &Fit) -> Option<(f64, &'a Place)> {
-    let places = outcomes.iter().zip(grid);
-    places
-        .filter_map(|(outcome, value)| Some((*value, outcome.as_ref().ok()?)))
-        .filter(|(_, place)| is_deeper(place.value, best))
-        .min_by(|a, b| a.1.value.total_cmp(&b.1.value))
-}
-
-/// All points of an ascending grid.
-fn sweep(
-    profile: &Profile<'_>,
-    grid: &[f64],
-    best: &Fit,
-    parameter: usize,
-    evaluations: &mut Evaluations,
-) -> Vec<Outcome> {
-    let origin = best.place();
-    let middle = grid.partition_point(|value| *value < origin.point[parameter]);
-    let left: Vec<usize> = (0..middle).rev().collect();
-    let right: Vec<usize> = (middle..grid.len()).collect();
-    let segments: Vec<&[usize]> = left.chunks(SEGMENT).chain(right.chunks(SEGMENT)).collect();
-    let parts: Vec<(Vec<(usize, Outcome)>, Evaluations)> = segments
-        .par_iter()
-        .map(|segment| outwards(profile, grid, segment, &origin))
-        .collect();
-    let mut all: Vec<(usize, Outcome)> = Vec::with_capacity(grid.len());
-    for (part, calls) in parts {
-        *evaluations += calls;
-        all.extend(part);
-    }
-    all.sort_by_key(|(i, _)| *i);
-    all.into_iter().map(|(_, outcome)| outcome).collect()
-}
-
-/// One segment, each point from the last that did not fail.
-fn outwards(
-    profile: &Profile<'_>,
-    grid: &[f64],
-    segment: &[usize],
-    origin: &Place,
-) -> (Vec<(usize, Outcome)>, Evaluations) {
-    let mut evaluations = Evaluations::default();
-    let mut points: Vec<(usize, Outcome)> = Vec::with_capacity(segment.len());
-    for &i in segment {
-        let last = points
-            .iter()
-            .rev()
-            .find_map(|(_, outcome)| outcome.as_ref().ok());
-        let found = profile.at(&[grid[i]], last.unwrap_or(origin), &mut evaluations);
-        points.push((i, found));
-    }
-    (points, evaluations)
-}
-
-impl Scan {
-    fn of(
-        parameter: usize,
-        best: Fit,
-        deeper_at: Vec<f64>,
-        grid: &[f64],
-        outcomes: Vec<Outcome>,
-        evaluations: Evaluations,
-    ) -> Self {
-        let mut scan = Self {
-            parameter,
-            best,
-            deeper_at,
-            curve: Vec::new(),
-            failed: Vec::new(),
-            evaluations,
-            places: Vec::new(),
-        };
-        for (&value, outcome) in grid.iter().zip(outcomes) {
-            match outcome {
-                Ok(place) => {
-                    scan.curve.push(ScanPoint {
-                        value,
-                        t: (2.0 * (place.value - scan.best.nll)).max(0.0),
-                        nll: place.value,
-                        point: place.point.clone(),
-                    });
-                    scan.places.push(place);
-                }
-                Err(failure) => scan.failed.push(FailedPoint { value, failure }),
+        curve: Vec::new(),
+        failed: Vec::new(),
+        places: Vec::new(),
+    };
+    for (&[value], outcome) in grid.iter().zip(outcomes) {
+        match outcome {
+            Ok(place) => {
+                let t = t_of(&place, &scan.best);
+                scan.curve.push(ScanPoint { value, t });
+                scan.places.push(place);
             }
+            Err(failure) => scan.failed.push(FailedPoint { value, failure }),
         }
-        scan
     }
+    Ok(scan)
+}
+
+/// Profiles a likelihood over the grid `first` x `second` of two parameters, one
+/// row of the first a task, each from the best fit outwards.
+///
+/// # Errors
+/// If the question makes no sense or `best` is no result.
+pub fn contour(
+    likelihood: &dyn Likelihood,
+    settings: &FitSettings,
+    best: &Fit,
+    parameters: [usize; 2],
+    grids: [&[f64]; 2],
+) -> Result<Contour, Error> {
+    let profile = Profile::new(likelihood, settings, &parameters)?;
+    let [first, second] = grids.map(|grid| {
+        let mut grid = grid.to_vec();
+        grid.sort_by(f64::total_cmp);
+        grid
+    });
+    let row = |a: &f64| second.iter().map(|b| [*a, *b]).collect::<Vec<_>>();
+    let rows: Vec<Vec<[f64; 2]>> = first.iter().map(row).collect();
+    let points = rows.concat();
+    points
+        .iter()
+        .try_for_each(|values| profile.check("a contour", values))?;
+    let mut best = best.checked()?.clone();
+    let origin = best.place();
+    let middle = second.partition_point(|value| *value < origin.point[parameters[1]]);
+    let whole = second.len().max(1);
+    let found = rows.par_iter();
+    let found = found.flat_map_iter(|row| profile.outwards(row, middle, whole, &origin));
+    let found: Outcomes = found.collect();
+    let mut deeper_at = None;
+    if let Some((values, place)) = deepest(&points, &found, &best) {
+        best = profile.best_from(place)?;
+        best.checked()?;
+        deeper_at = Some(values);
+    }
+    let points = points.into_iter().zip(found);
+    let points = points.map(|(values, outcome)| ContourPoint {
+        values,
+        t: outcome.map(|place| t_of(&place, &best)),
+    });
+    Ok(Contour {
+        points: points.collect(),
+        deeper_at,
+        best,
+    })
 }

@@ -1,13 +1,10 @@
 //! The likelihood of one histogram.
 
+use super::template::{Place, Scale, Shape, Template};
+use super::{half_deviance, saturated};
+use crate::error::{Error, ensure};
+use crate::{Jet, Term};
 use std::sync::Arc;
-
-use crate::Term;
-
-use super::jet::LocalJet;
-use super::shape::{Scale, Shape};
-use super::template::Place;
-use super::{HistogramError, Template, half_deviance, saturated};
 
 /// Counts in the bins of one region, and the templates that predict them.
 ///
@@ -35,34 +32,24 @@ impl HistogramChannel {
     /// The channel `name` of a model of `parameters` parameters.
     ///
     /// # Errors
-    /// [`HistogramError`] if there is no template or no bin, lengths differ, values
-    /// are not finite, a count is negative, bins of positive or negative content
-    /// vary over zero under codes 1 and 4, or a parameter is none of the model's.
+    /// If there is no template or no bin, lengths differ, values are not finite, a count is
+    /// negative, bins of positive or negative content vary over zero under codes 1 and 4, or a
+    /// parameter is none of the model's.
     pub fn new(
         name: &str,
         templates: Vec<Template>,
         observed: Vec<f64>,
         parameters: usize,
-    ) -> Result<Self, HistogramError> {
-        let empty = |what| HistogramError::Empty {
-            channel: name.to_owned(),
-            what,
-        };
-        let bins = templates
-            .first()
-            .ok_or_else(|| empty("sample"))?
-            .nominal
-            .len();
-        if bins == 0 {
-            return Err(empty("bin"));
-        }
+    ) -> Result<Self, Error> {
+        let empty = |what| format!("channel `{name}` has no {what}; at least one is needed");
+        ensure(!templates.is_empty(), || empty("sample"))?;
+        let bins = templates[0].nominal.len();
+        ensure(bins > 0, || empty("bin"))?;
         for (i, template) in templates.iter().enumerate() {
-            if templates[..i].iter().any(|t| t.name == template.name) {
-                return Err(HistogramError::Duplicate {
-                    channel: name.to_owned(),
-                    sample: template.name.clone(),
-                });
-            }
+            let (sample, earlier) = (&template.name, &templates[..i]);
+            ensure(earlier.iter().all(|t| t.name != *sample), || {
+                format!("channel `{name}` has two samples `{sample}`; give each its own name")
+            })?;
             template.check(name, bins, parameters)?;
         }
         let compile = |t: &Template| (Scale::new(&t.factors), Shape::new(t));
@@ -73,22 +60,20 @@ impl HistogramChannel {
             compiled: templates.iter().map(compile).collect(),
             templates,
         };
-        let prediction = Arc::new(prediction);
-        Self {
-            prediction,
+        let channel = Self {
+            prediction: Arc::new(prediction),
             observed: Vec::new(),
-        }
-        .with_observed(observed)
+        };
+        channel.with_observed(observed)
     }
 
     /// The same model for other counts, one a bin: a toy, Asimov data.
     ///
     /// # Errors
-    /// [`HistogramError`] if their number differs, or one is negative or not finite.
-    pub fn with_observed(&self, observed: Vec<f64>) -> Result<Self, HistogramError> {
+    /// If their number differs, or one is negative or not finite.
+    pub fn with_observed(&self, observed: Vec<f64>) -> Result<Self, Error> {
         let place = Place {
-            channel: &self.prediction.name,
-            place: "the observation".to_owned(),
+            name: format!("channel `{}`, the observation", self.prediction.name),
             bins: self.prediction.bins,
             parameters: self.prediction.parameters,
         };
@@ -103,25 +88,21 @@ impl HistogramChannel {
     }
 
     /// Its name.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.prediction.name
     }
 
     /// The templates.
-    #[must_use]
     pub fn templates(&self) -> &[Template] {
         &self.prediction.templates
     }
 
     /// The counts, one a bin.
-    #[must_use]
     pub fn observed(&self) -> &[f64] {
         &self.observed
     }
 
     /// Expected counts at a point, one a bin.
-    #[must_use]
     pub fn expected(&self, at: &[f64]) -> Vec<f64> {
         let mut sum = vec![0.0; self.prediction.bins];
         for (scale, shape) in &self.prediction.compiled {
@@ -133,24 +114,8 @@ impl HistogramChannel {
         sum
     }
 
-    /// Expected counts of each template at a point: a name with one count a bin.
-    #[must_use]
-    pub fn contributions(&self, at: &[f64]) -> Vec<(&str, Vec<f64>)> {
-        let parts = self.prediction.templates.iter();
-        parts
-            .zip(&self.prediction.compiled)
-            .map(|(template, (scale, shape))| {
-                let factor = scale.value(at);
-                let bins = 0..self.prediction.bins;
-                let content = bins.map(|bin| factor * shape.value(at, bin)).collect();
-                (template.name.as_str(), content)
-            })
-            .collect()
-    }
-
     /// What the term's value leaves out of the negative logarithm of the Poisson
     /// probability, `sum_b n - n ln n + ln n!`: a constant of the data.
-    #[must_use]
     pub fn normalisation(&self) -> f64 {
         self.observed.iter().map(|n| saturated(*n)).sum()
     }
@@ -166,15 +131,15 @@ struct Sums {
 
 /// All jets at one point; those of the shapes are of one bin at a time.
 struct Jets {
-    scales: Vec<LocalJet>,
-    shapes: Vec<LocalJet>,
+    scales: Vec<Jet>,
+    shapes: Vec<Jet>,
     sums: Vec<Sums>,
 }
 
 impl Prediction {
     fn jets(&self, at: &[f64], second: bool) -> Jets {
         let scale = |(scale, _): &(Scale, Shape)| {
-            let mut jet = LocalJet::default();
+            let mut jet = Jet::default();
             scale.jet(at, second, &mut jet);
             jet
         };
@@ -184,7 +149,7 @@ impl Prediction {
         };
         Jets {
             scales: self.compiled.iter().map(scale).collect(),
-            shapes: vec![LocalJet::default(); self.compiled.len()],
+            shapes: vec![Jet::default(); self.compiled.len()],
             sums: self.compiled.iter().map(sums).collect(),
         }
     }

@@ -1,8 +1,7 @@
-//! Templates as described: what is checked and compiled into a channel.
+//! Templates as described, checked, and compiled for evaluation.
 
-use crate::{Coefficient, Interpolation, Rate, RateResponse};
-
-use super::HistogramError;
+use crate::error::{Error, ensure};
+use crate::{Coefficient, Interpolation, Jet, Rate, RateResponse};
 
 /// The contribution of one process to a channel.
 #[derive(Clone, Debug)]
@@ -32,7 +31,6 @@ pub enum Factor {
 
 impl Factor {
     /// The factors of a rate but for its nominal value, which the template holds.
-    #[must_use]
     pub fn of_rate(rate: &Rate) -> Vec<Self> {
         let coefficient = Self::Coefficient(rate.coefficient().clone());
         let responses = rate.responses().iter().copied().map(Self::Response);
@@ -68,23 +66,18 @@ pub enum Modifier {
 const LARGEST: f64 = 1e100;
 
 /// Where in a channel an error is.
-pub(super) struct Place<'a> {
-    pub(super) channel: &'a str,
-    pub(super) place: String,
+pub(super) struct Place {
+    /// Channel, and sample with modifier, or the observation.
+    pub(super) name: String,
     pub(super) bins: usize,
     pub(super) parameters: usize,
 }
 
-impl Place<'_> {
-    pub(super) fn length(&self, values: usize) -> Result<(), HistogramError> {
-        if values == self.bins {
-            return Ok(());
-        }
-        Err(HistogramError::Length {
-            channel: self.channel.to_owned(),
-            place: self.place.clone(),
-            found: values,
-            expected: self.bins,
+impl Place {
+    fn length(&self, values: usize) -> Result<(), Error> {
+        let (name, bins) = (&self.name, self.bins);
+        ensure(values == bins, || {
+            format!("{name}: {values} values; the channel has {bins} bins")
         })
     }
 
@@ -93,43 +86,27 @@ impl Place<'_> {
         bin: usize,
         value: f64,
         fits: bool,
-        expected: &'static str,
-    ) -> Result<(), HistogramError> {
-        if fits {
-            return Ok(());
-        }
-        Err(HistogramError::Value {
-            channel: self.channel.to_owned(),
-            place: self.place.clone(),
-            bin,
-            value,
-            expected,
+        expected: &str,
+    ) -> Result<(), Error> {
+        let name = &self.name;
+        ensure(fits, || {
+            format!("{name}, bin {bin}: {value} is not {expected}")
         })
     }
 
     /// Checks the length, and that all values are finite and of sensible size.
-    pub(super) fn finite(&self, values: &[f64]) -> Result<(), HistogramError> {
+    pub(super) fn finite(&self, values: &[f64]) -> Result<(), Error> {
         self.length(values.len())?;
-        for (bin, value) in values.iter().enumerate() {
-            self.value(
-                bin,
-                *value,
-                value.abs() <= LARGEST,
-                "a number within +-1e100",
-            )?;
-        }
-        Ok(())
+        let mut values = values.iter().enumerate();
+        values.try_for_each(|(bin, x)| {
+            self.value(bin, *x, x.abs() <= LARGEST, "a number within +-1e100")
+        })
     }
 
-    pub(super) fn parameter(&self, parameter: usize) -> Result<(), HistogramError> {
-        if parameter < self.parameters {
-            return Ok(());
-        }
-        Err(HistogramError::Parameter {
-            channel: self.channel.to_owned(),
-            place: self.place.clone(),
-            parameter,
-            parameters: self.parameters,
+    fn parameter(&self, parameter: usize) -> Result<(), Error> {
+        let (name, all) = (&self.name, self.parameters);
+        ensure(parameter < all, || {
+            format!("{name}: parameter {parameter} of a model that has {all}")
         })
     }
 }
@@ -151,15 +128,9 @@ impl Template {
     }
 
     /// Checks all but what the sum of templates must fulfil.
-    pub(super) fn check(
-        &self,
-        channel: &str,
-        bins: usize,
-        parameters: usize,
-    ) -> Result<(), HistogramError> {
+    pub(super) fn check(&self, channel: &str, bins: usize, parameters: usize) -> Result<(), Error> {
         let place = |what: &str| Place {
-            channel,
-            place: format!("sample `{}`{what}", self.name),
+            name: format!("channel `{channel}`, sample `{}`{what}", self.name),
             bins,
             parameters,
         };
@@ -183,23 +154,22 @@ impl Template {
 }
 
 impl Factor {
-    fn check(&self, place: &Place<'_>) -> Result<(), HistogramError> {
+    fn check(&self, place: &Place) -> Result<(), Error> {
         match self {
             Self::Parameter(parameter) => place.parameter(*parameter),
             Self::Coefficient(f) => f.places().iter().try_for_each(|p| place.parameter(*p)),
             Self::Response(response) => {
                 place.parameter(response.parameter)?;
-                let factor = response.interpolation.is_factor();
-                let fits = |x: f64| x.is_finite() && (x > 0.0 || !factor);
-                place.value(0, response.low, fits(response.low), "a positive factor")?;
-                place.value(0, response.high, fits(response.high), "a positive factor")
+                [response.low, response.high]
+                    .into_iter()
+                    .try_for_each(|x| place.value(0, x, response.is_usable(x), "a positive factor"))
             }
         }
     }
 }
 
 impl Modifier {
-    fn check(&self, nominal: &[f64], place: &Place<'_>) -> Result<(), HistogramError> {
+    fn check(&self, nominal: &[f64], place: &Place) -> Result<(), Error> {
         match self {
             Self::PerBin { parameters } => {
                 place.length(parameters.len())?;
@@ -228,4 +198,179 @@ impl Modifier {
             }
         }
     }
+}
+
+/// The factor common to all bins, `F`, of its own parameters.
+pub(super) struct Scale {
+    /// The parameters, as places in the model.
+    pub(super) parameters: Vec<usize>,
+    /// Each factor with the places, among these, of its parameters.
+    factors: Vec<(Vec<usize>, Factor)>,
+}
+
+impl Scale {
+    pub(super) fn new(factors: &[Factor]) -> Self {
+        let mut parameters = Vec::new();
+        let mut compile = |factor: &Factor| {
+            let used = match factor {
+                Factor::Parameter(parameter) => vec![*parameter],
+                Factor::Response(response) => vec![response.parameter],
+                Factor::Coefficient(coefficient) => coefficient.places().to_vec(),
+            };
+            let places = used.iter().map(|p| local(&mut parameters, *p)).collect();
+            (places, factor.clone())
+        };
+        let factors = factors.iter().map(&mut compile).collect();
+        Self {
+            parameters,
+            factors,
+        }
+    }
+
+    pub(super) fn value(&self, at: &[f64]) -> f64 {
+        let one = |(_, factor): &(Vec<usize>, Factor)| match factor {
+            Factor::Parameter(parameter) => at[*parameter],
+            Factor::Response(response) => response.jet(at)[0],
+            Factor::Coefficient(coefficient) => coefficient.value(at),
+        };
+        self.factors.iter().map(one).product()
+    }
+
+    pub(super) fn jet(&self, at: &[f64], second: bool, jet: &mut Jet) {
+        jet.reset(1.0, self.parameters.len(), second);
+        for (places, factor) in &self.factors {
+            match factor {
+                Factor::Parameter(parameter) => jet.multiply(places[0], [at[*parameter], 1.0, 0.0]),
+                Factor::Response(response) => jet.multiply(places[0], response.jet(at)),
+                Factor::Coefficient(f) => {
+                    let u = f.jet(at);
+                    jet.multiply_by(places, u.value, &u.gradient, &u.hessian);
+                }
+            }
+        }
+    }
+}
+
+/// Bins at -1 and +1 against nominal: differences or ratios, by the code.
+struct Variation {
+    local: usize,
+    code: Interpolation,
+    low: Vec<f64>,
+    high: Vec<f64>,
+}
+
+impl Variation {
+    fn new(local: usize, code: Interpolation, nominal: &[f64], sides: [&[f64]; 2]) -> Self {
+        let against = |side: &f64, nominal: &f64| match code.is_factor() {
+            true if *nominal == 0.0 => 1.0,
+            true => side / nominal,
+            false => side - nominal,
+        };
+        let all = |side: &[f64]| {
+            side.iter()
+                .zip(nominal)
+                .map(|(s, n)| against(s, n))
+                .collect()
+        };
+        let [low, high] = sides.map(all);
+        Self {
+            local,
+            code,
+            low,
+            high,
+        }
+    }
+
+    fn jet(&self, at: f64, bin: usize) -> [f64; 3] {
+        if self.code.is_factor() {
+            self.code.relative(at, self.low[bin], self.high[bin])
+        } else {
+            self.code.term(at, self.low[bin], self.high[bin])
+        }
+    }
+}
+
+/// Content of the bins without the common factor, `S_b`.
+///
+/// Its parameters in bin `b` are those common to all bins, then those of the bin.
+pub(super) struct Shape {
+    nominal: Vec<f64>,
+    /// The common parameters, as places in the model.
+    pub(super) parameters: Vec<usize>,
+    terms: Vec<Variation>,
+    factors: Vec<Variation>,
+    per_bin: Vec<Vec<usize>>,
+}
+
+impl Shape {
+    pub(super) fn new(template: &Template) -> Self {
+        let mut shape = Self {
+            nominal: template.nominal.clone(),
+            parameters: Vec::new(),
+            terms: Vec::new(),
+            factors: Vec::new(),
+            per_bin: vec![Vec::new(); template.nominal.len()],
+        };
+        for modifier in &template.modifiers {
+            match modifier {
+                Modifier::PerBin { parameters } => {
+                    for (own, parameter) in shape.per_bin.iter_mut().zip(parameters) {
+                        own.push(*parameter);
+                    }
+                }
+                Modifier::Shape {
+                    parameter,
+                    low,
+                    high,
+                    code,
+                } => {
+                    let local = local(&mut shape.parameters, *parameter);
+                    let sides = [low.as_slice(), high.as_slice()];
+                    let variation = Variation::new(local, *code, &template.nominal, sides);
+                    if code.is_factor() {
+                        shape.factors.push(variation);
+                    } else {
+                        shape.terms.push(variation);
+                    }
+                }
+            }
+        }
+        shape
+    }
+
+    /// Parameters of one bin alone, as places in the model.
+    pub(super) fn own(&self, bin: usize) -> &[usize] {
+        &self.per_bin[bin]
+    }
+
+    pub(super) fn value(&self, at: &[f64], bin: usize) -> f64 {
+        let jet = |v: &Variation| v.jet(at[self.parameters[v.local]], bin)[0];
+        let sum = self.nominal[bin] + self.terms.iter().map(jet).sum::<f64>();
+        let own: f64 = self.per_bin[bin].iter().map(|p| at[*p]).product();
+        sum * self.factors.iter().map(jet).product::<f64>() * own
+    }
+
+    pub(super) fn jet(&self, at: &[f64], bin: usize, second: bool, jet: &mut Jet) {
+        let common = self.parameters.len();
+        let own = &self.per_bin[bin];
+        jet.reset(self.nominal[bin], common + own.len(), second);
+        for v in &self.terms {
+            jet.add(v.local, v.jet(at[self.parameters[v.local]], bin));
+        }
+        for v in &self.factors {
+            jet.multiply(v.local, v.jet(at[self.parameters[v.local]], bin));
+        }
+        for (k, parameter) in own.iter().enumerate() {
+            jet.multiply(common + k, [at[*parameter], 1.0, 0.0]);
+        }
+    }
+}
+
+/// Place of a parameter in a list that has each once.
+fn local(list: &mut Vec<usize>, parameter: usize) -> usize {
+    let known = list.iter().position(|p| *p == parameter);
+    known.unwrap_or_else(|| {
+        list.push(parameter);
+        list.len() - 1
+    })
 }

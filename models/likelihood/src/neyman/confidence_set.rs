@@ -1,8 +1,8 @@
 //! The values of mu that an observation does not exclude.
 
+use super::{ToyQuantile, check_grid};
+use crate::error::{Error, ensure};
 use serde::{Deserialize, Serialize};
-
-use super::{NeymanError, ToyQuantile, check_grid};
 
 /// Steps in which a change of sign is looked for between neighbouring nodes.
 const STEPS: usize = 16;
@@ -50,15 +50,6 @@ pub struct ConfidenceSet {
     pub intervals: Vec<Interval>,
 }
 
-impl ConfidenceSet {
-    /// Whether a value is in it.
-    #[must_use]
-    pub fn contains(&self, mu: f64) -> bool {
-        let inside = |interval: &Interval| interval.low.mu <= mu && mu <= interval.high.mu;
-        self.intervals.iter().any(inside)
-    }
-}
-
 /// `t_obs(mu) - c(mu)` between the grid points of both.
 struct Excess<'a> {
     critical: &'a [(f64, ToyQuantile)],
@@ -69,11 +60,12 @@ pub(super) fn find(
     level: f64,
     critical: &[(f64, ToyQuantile)],
     curve: &[(f64, f64)],
-) -> Result<ConfidenceSet, NeymanError> {
+) -> Result<ConfidenceSet, Error> {
     check_grid("observed curve", curve.iter().map(|(mu, _)| *mu))?;
-    if let Some((mu, value)) = curve.iter().find(|(_, t)| !t.is_finite()) {
-        let (mu, value) = (*mu, *value);
-        return Err(NeymanError::CurveNotFinite { mu, value });
+    for (mu, t) in curve {
+        ensure(t.is_finite(), || {
+            format!("the observed curve is {t} at mu = {mu}; leave points of failed fits out")
+        })?;
     }
     let excess = Excess { critical, curve };
     let nodes = excess.nodes()?;
@@ -83,13 +75,16 @@ pub(super) fn find(
 
 impl Excess<'_> {
     /// Grid points of belt and curve in their common range.
-    fn nodes(&self) -> Result<Vec<f64>, NeymanError> {
+    fn nodes(&self) -> Result<Vec<f64>, Error> {
         let belt = (self.critical[0].0, self.critical[self.critical.len() - 1].0);
         let curve = (self.curve[0].0, self.curve[self.curve.len() - 1].0);
         let (low, high) = (belt.0.max(curve.0), belt.1.min(curve.1));
-        if low >= high {
-            return Err(NeymanError::NoOverlap { belt, curve });
-        }
+        ensure(low < high, || {
+            format!(
+                "the belt covers mu = {} to {}, the observed curve {} to {}; they do not overlap",
+                belt.0, belt.1, curve.0, curve.1
+            )
+        })?;
         let both = self.critical.iter().map(|(mu, _)| *mu);
         let both = both.chain(self.curve.iter().map(|(mu, _)| *mu));
         let mut nodes: Vec<f64> = both.filter(|mu| (low..=high).contains(mu)).collect();

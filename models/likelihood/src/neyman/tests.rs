@@ -1,102 +1,68 @@
 //! Feldman-Cousins belts as golden numbers, coverage, disjoint sets, refusals.
 
+use super::*;
+use crate::support::{assert_near, assert_refused};
 use serde::Deserialize;
 use sideband_numerics::random::Key;
-use statrs::distribution::{ContinuousCDF as _, Normal};
 
-use super::*;
-
-/// `k`, `n`, level, Clopper-Pearson, Wilson.
-type Reference = (u64, u64, f64, [f64; 2], [f64; 2]);
-
-/// Made by scipy 1.17.1, `binomtest(k, n).proportion_ci(level, method)`.
-const PROPORTIONS: [Reference; 5] = [
-    (
-        0,
-        20,
-        0.6827,
-        [0.0, 0.08794295183129343],
-        [0.0, 0.047621017098760154],
-    ),
-    (
-        3,
-        20,
-        0.6827,
-        [0.06951665751472963, 0.27471360350114415],
-        [0.0869837288356456, 0.24635098313348647],
-    ),
-    (
-        683,
-        1000,
-        0.95,
-        [0.6531529694410998, 0.7117651432741482],
-        [0.6535068964204828, 0.711092509973804],
-    ),
-    (
-        20,
-        20,
-        0.9,
-        [0.8608916593316243, 1.0],
-        [0.8808421626390355, 1.0],
-    ),
-    (
-        13654,
-        20000,
-        0.6827,
-        [0.6793747453783509, 0.686006845852623],
-        [0.679399809342506, 0.6859819207776143],
-    ),
+/// `k`, `n`, level and ends, by scipy 1.17.1: `binomtest(k, n).proportion_ci(level, "wilson")`.
+const PROPORTIONS: [(u64, u64, f64, f64, f64); 5] = [
+    (0, 20, 0.6827, 0.0, 0.047621017098760154),
+    (3, 20, 0.6827, 0.0869837288356456, 0.24635098313348647),
+    (683, 1000, 0.95, 0.6535068964204828, 0.711092509973804),
+    (20, 20, 0.9, 0.8808421626390355, 1.0),
+    (13654, 20000, 0.6827, 0.679399809342506, 0.6859819207776143),
 ];
 
 #[test]
 fn proportions_are_those_of_scipy() {
-    for (k, n, level, exact, wilson) in PROPORTIONS {
-        let found = Proportion::clopper_pearson(k, n, level).unwrap();
-        assert!((found.low - exact[0]).abs() < 1e-8, "{found:?}");
-        assert!((found.high - exact[1]).abs() < 1e-8, "{found:?}");
+    for (k, n, level, low, high) in PROPORTIONS {
         let found = Proportion::wilson(k, n, level).unwrap();
-        assert!((found.low - wilson[0]).abs() < 1e-12, "{found:?}");
-        assert!((found.high - wilson[1]).abs() < 1e-12, "{found:?}");
+        assert_near(found.low, low, 1e-12);
+        assert_near(found.high, high, 1e-12);
     }
     let coverage = Proportion::wilson(13_654, 20_000, 0.6827).unwrap();
-    assert!((coverage.pull(0.6827) - 0.0).abs() < 1e-9);
+    assert_near(coverage.pull(0.6827), 0.0, 1e-9);
 }
 
 /// `n` values that follow a distribution as evenly as `n` values can.
 fn even(n: usize, quantile: impl Fn(f64) -> f64) -> Vec<f64> {
-    (0..n)
-        .map(|i| quantile((i as f64 + 0.5) / n as f64))
-        .collect()
+    let probability = |i: usize| (i as f64 + 0.5) / n as f64;
+    (0..n).map(|i| quantile(probability(i))).collect()
 }
 
 fn unit_normal(p: f64) -> f64 {
     Normal::standard().inverse_cdf(p)
 }
 
+fn toys(mu: f64, t: &[f64]) -> ToySet {
+    ToySet {
+        mu,
+        t: t.to_vec(),
+        failed: 3,
+    }
+}
+
+fn belt(sets: &[ToySet], level: f64) -> Belt {
+    Belt::new(sets, &[level], Statistic::TwoSided).unwrap()
+}
+
+fn curve(grid: &[f64], t: impl Fn(f64) -> f64) -> Vec<(f64, f64)> {
+    grid.iter().map(|mu| (*mu, t(*mu))).collect()
+}
+
 #[test]
 fn quantile_error_is_that_of_the_binomial() {
     // Var(c) = p (1 - p) / (n f(c)^2) with f the density of chi-square at c
-    let t: Vec<f64> = even(20_000, unit_normal).iter().map(|x| x * x).collect();
-    let set = ToySet {
-        mu: 0.0,
-        t,
-        failed: 3,
-    };
-    let belt = Belt::new(
-        &[set.clone(), ToySet { mu: 1.0, ..set }],
-        &[0.6827, 0.9545],
-        Statistic::TwoSided,
-    )
-    .unwrap();
+    let t = even(20_000, |p| unit_normal(p).powi(2));
+    let sets = [toys(0.0, &t), toys(1.0, &t)];
+    let belt = Belt::new(&sets, &[0.6827, 0.9545], Statistic::TwoSided).unwrap();
     for critical in &belt.points()[0].critical {
         let (p, c) = (critical.toys.probability, critical.asymptotic);
         let density = (-0.5 * c).exp() / (2.0 * std::f64::consts::PI * c).sqrt();
         let expected = (p * (1.0 - p) / 20_000.0).sqrt() / density;
-        assert!(
-            (critical.toys.error() / expected - 1.0).abs() < 0.03,
-            "{critical:?}"
-        );
-        assert!(critical.pull.abs() < 0.1, "{critical:?}");
+        assert_near(critical.toys.error() / expected, 1.0, 0.03);
+        assert_near(critical.pull, 0.0, 0.1);
     }
     assert_eq!(belt.points()[0].failed, 3);
 }
@@ -108,16 +74,15 @@ fn quantile_intervals_hold_the_truth_in_68_percent() {
     let mut held = 0;
     for sample in 0..samples {
         let mut stream = Key::from_seed(5).with(sample).stream();
-        let mut t: Vec<f64> = (0..400)
-            .map(|_| unit_normal(stream.uniform().max(1e-300)).powi(2))
-            .collect();
+        let mut next = || unit_normal(stream.uniform().max(1e-300)).powi(2);
+        let mut t: Vec<f64> = (0..400).map(|_| next()).collect();
         t.sort_by(f64::total_cmp);
         let found = ToyQuantile::of_sorted(0.0, &t, 0.9).unwrap();
         held += u64::from(found.low <= truth && truth <= found.high);
     }
     // binomial standard deviation 0.0104; the interval's ends are interpolated ranks
     let coverage = Proportion::wilson(held, samples, 0.6827).unwrap();
-    assert!(coverage.pull(0.6827).abs() < 3.5, "{coverage:?}");
+    assert_near(coverage.pull(0.6827), 0.0, 3.5);
 }
 
 #[derive(Deserialize)]
@@ -162,10 +127,9 @@ fn golden() -> Golden {
 fn counting_t(n: f64, mu: f64, background: f64) -> f64 {
     let expected = mu + background;
     let best = n.max(background);
-    let log_ratio = if n > 0.0 {
-        n * (best / expected).ln()
-    } else {
-        0.0
+    let log_ratio = match n > 0.0 {
+        true => n * (best / expected).ln(),
+        false => 0.0,
     };
     2.0 * (expected - best + log_ratio)
 }
@@ -186,36 +150,25 @@ fn even_counts(toys: usize, mean: f64) -> Vec<f64> {
     counts
 }
 
-fn counting_set(toys: usize, mu: f64, background: f64) -> ToySet {
-    let counts = even_counts(toys, mu + background);
+fn counting_set(number: usize, mu: f64, background: f64) -> ToySet {
+    let counts = even_counts(number, mu + background);
     let t = counts.iter().map(|n| counting_t(*n, mu, background));
-    ToySet {
-        mu,
-        t: t.collect(),
-        failed: 0,
-    }
+    toys(mu, &t.collect::<Vec<f64>>())
 }
 
 #[test]
 fn poisson_with_background_is_feldman_cousins() {
     let golden = golden().poisson;
     let b = golden.background;
-    let grid = golden.mu_every_0p5.iter();
-    let sets: Vec<ToySet> = grid
-        .map(|point| counting_set(40_000, point.mu, b))
-        .collect();
-    let belt = Belt::new(&sets, &[golden.cl], Statistic::TwoSided).unwrap();
+    let sets = golden.mu_every_0p5.iter();
+    let sets: Vec<ToySet> = sets.map(|p| counting_set(40_000, p.mu, b)).collect();
+    let belt = belt(&sets, golden.cl);
     for (point, expected) in belt.points().iter().zip(&golden.mu_every_0p5) {
         let limit = point.critical[0].toys.value;
         let accepted = |n: &u64| counting_t(*n as f64, point.mu, b) <= limit + 1e-9;
         let found: Vec<u64> = (0..60).filter(accepted).collect();
-        let ends = (found.first().copied(), found.last().copied());
-        assert_eq!(
-            ends,
-            (Some(expected.n_lo), Some(expected.n_hi)),
-            "mu = {}",
-            point.mu
-        );
+        let ends = [found[0], found[found.len() - 1]];
+        assert_eq!(ends, [expected.n_lo, expected.n_hi], "mu = {}", point.mu);
     }
 }
 
@@ -226,16 +179,16 @@ fn poisson_intervals_are_those_of_feldman_and_cousins() {
     let step = 0.02;
     let grid: Vec<f64> = (0..=720).map(|i| step * f64::from(i)).collect();
     let sets: Vec<ToySet> = grid.iter().map(|mu| counting_set(20_000, *mu, b)).collect();
-    let belt = Belt::new(&sets, &[golden.cl], Statistic::TwoSided).unwrap();
+    let belt = belt(&sets, golden.cl);
     for (n, (low, high)) in &golden.intervals_by_n {
         let n: f64 = n.parse().unwrap();
-        let curve: Vec<(f64, f64)> = grid.iter().map(|mu| (*mu, counting_t(n, *mu, b))).collect();
+        let curve = curve(&grid, |mu| counting_t(n, mu, b));
         let set = belt.confidence_set(golden.cl, &curve).unwrap();
         // counts are discrete: the critical value jumps, and a set may have holes
         let first = set.intervals.first().unwrap().low.mu;
         let last = set.intervals.last().unwrap().high.mu;
-        assert!((first - low).abs() < 2.0 * step, "n = {n}: {first} {low}");
-        assert!((last - high).abs() < 2.0 * step, "n = {n}: {last} {high}");
+        assert_near(first, *low, 2.0 * step);
+        assert_near(last, *high, 2.0 * step);
     }
 }
 
@@ -249,154 +202,94 @@ fn bounded_gaussian_is_feldman_cousins() {
     let golden = golden().gaussian_bounded;
     let normal = even(20_000, unit_normal);
     let grid: Vec<f64> = (0..=80).map(|i| 0.1 * f64::from(i)).collect();
-    let sets: Vec<ToySet> = grid
-        .iter()
-        .map(|mu| ToySet {
-            mu: *mu,
-            t: normal.iter().map(|z| bounded_t(mu + z, *mu)).collect(),
-            failed: 0,
-        })
-        .collect();
-    let belt = Belt::new(&sets, &[golden.cl], Statistic::TwoSided).unwrap();
+    let set = |mu: &f64| {
+        let t = normal.iter().map(|z| bounded_t(mu + z, *mu));
+        toys(*mu, &t.collect::<Vec<f64>>())
+    };
+    let sets: Vec<ToySet> = grid.iter().map(set).collect();
+    let belt = belt(&sets, golden.cl);
     for Observed { x, interval } in golden.intervals {
-        let curve: Vec<(f64, f64)> = grid.iter().map(|mu| (*mu, bounded_t(x, *mu))).collect();
+        let curve = curve(&grid, |mu| bounded_t(x, mu));
         let set = belt.confidence_set(golden.cl, &curve).unwrap();
         assert_eq!(set.intervals.len(), 1, "x = {x}: {set:?}");
         let Interval { low, high } = set.intervals[0];
         // the golden grid has steps of 0.01, and its ends lie inside the interval
-        assert!(
-            (low.mu - interval.0).abs() < 0.015,
-            "x = {x}: {low:?} {interval:?}"
-        );
-        assert!(
-            (high.mu - interval.1).abs() < 0.015,
-            "x = {x}: {high:?} {interval:?}"
-        );
-        assert!(
-            high.error < 0.03 && high.kind == EdgeKind::Crossing,
-            "{high:?}"
-        );
+        assert_near(low.mu, interval.0, 0.015);
+        assert_near(high.mu, interval.1, 0.015);
+        let is_crossing = high.kind == EdgeKind::Crossing;
+        assert!(is_crossing && high.error < 0.03, "{high:?}");
     }
 }
 
 fn flat_belt(critical_at_half: f64) -> Belt {
-    let t: Vec<f64> = even(1000, |p| 2.0 * critical_at_half * p);
-    let set = |mu| ToySet {
-        mu,
-        t: t.clone(),
-        failed: 0,
-    };
-    Belt::new(
-        &[set(-2.0), set(0.0), set(2.0)],
-        &[0.5],
-        Statistic::TwoSided,
-    )
-    .unwrap()
+    let t = even(1000, |p| 2.0 * critical_at_half * p);
+    belt(&[-2.0, 0.0, 2.0].map(|mu| toys(mu, &t)), 0.5)
 }
 
 #[test]
 fn two_minima_give_two_intervals() {
     // t = (mu^2 - 1)^2 <= 0.25 where |mu| is within sqrt(1 -+ 0.5)
-    let belt = flat_belt(0.25);
-    let curve: Vec<(f64, f64)> = (0..=80)
-        .map(|i| -2.0 + 0.05 * f64::from(i))
-        .map(|mu| (mu, (mu * mu - 1.0).powi(2)))
-        .collect();
-    let set = belt.confidence_set(0.5, &curve).unwrap();
-    let ends: Vec<f64> = set
-        .intervals
-        .iter()
-        .flat_map(|interval| [interval.low.mu, interval.high.mu])
-        .collect();
-    let expected = [
-        -1.5_f64.sqrt(),
-        -0.5_f64.sqrt(),
-        0.5_f64.sqrt(),
-        1.5_f64.sqrt(),
-    ];
-    assert_eq!(ends.len(), 4, "{set:?}");
-    for (found, expected) in ends.iter().zip(expected) {
-        assert!((found - expected).abs() < 2e-3, "{found} {expected}");
+    let grid: Vec<f64> = (0..=80).map(|i| -2.0 + 0.05 * f64::from(i)).collect();
+    let curve = curve(&grid, |mu| (mu * mu - 1.0).powi(2));
+    let set = flat_belt(0.25).confidence_set(0.5, &curve).unwrap();
+    assert_eq!(set.intervals.len(), 2, "{set:?}");
+    let (near, far) = (0.5_f64.sqrt(), 1.5_f64.sqrt());
+    for (interval, ends) in set.intervals.iter().zip([[-far, -near], [near, far]]) {
+        assert_near(interval.low.mu, ends[0], 2e-3);
+        assert_near(interval.high.mu, ends[1], 2e-3);
     }
-    assert!(set.contains(1.0) && !set.contains(0.0));
 }
 
 #[test]
 fn edges_at_the_end_of_the_grid_say_so_and_errors_follow_the_slope() {
     let belt = flat_belt(1.0);
     // a parabola is interpolated exactly, whatever the grid
-    let curve: Vec<(f64, f64)> = [-2.0_f64, -1.3, 0.1, 0.9, 2.0]
-        .map(|mu| (mu, 0.25 * (mu + 1.0).powi(2)))
-        .to_vec();
-    let set = belt.confidence_set(0.5, &curve).unwrap();
-    let Interval { low, high } = set.intervals[0];
+    let parabola = |above: f64| {
+        let grid = [-2.0, -1.3, 0.1, 0.9, 2.0];
+        let curve = curve(&grid, |mu| above + 0.25 * (mu + 1.0).powi(2));
+        belt.confidence_set(0.5, &curve).unwrap().intervals
+    };
+    let Interval { low, high } = parabola(0.0)[0];
     assert_eq!((low.mu, low.kind), (-2.0, EdgeKind::EndOfGrid));
-    assert!((high.mu - 1.0).abs() < 1e-9, "{high:?}");
+    assert_near(high.mu, 1.0, 1e-9);
     let c = belt.points()[1].critical[0].toys.error();
     // halfway between two grid points, slope 1
-    assert!(
-        (high.error / (c / 2.0_f64.sqrt()) - 1.0).abs() < 0.02,
-        "{high:?} {c}"
-    );
-    let above = curve
-        .iter()
-        .map(|(mu, t)| (*mu, t + 5.0))
-        .collect::<Vec<_>>();
-    assert!(
-        belt.confidence_set(0.5, &above)
-            .unwrap()
-            .intervals
-            .is_empty()
-    );
+    assert_near(high.error / (c / 2.0_f64.sqrt()), 1.0, 0.02);
+    assert!(parabola(5.0).is_empty());
 }
 
 #[test]
 fn one_sided_critical_values_are_half_a_chi_square() {
-    let q: Vec<f64> = even(20_000, unit_normal)
-        .iter()
-        .map(|z| if *z > 0.0 { 0.0 } else { z * z })
-        .collect();
-    let set = |mu| ToySet {
-        mu,
-        t: q.clone(),
-        failed: 0,
-    };
-    let belt = Belt::new(&[set(0.0), set(1.0)], &[0.95], Statistic::OneSided).unwrap();
+    let q = even(20_000, |p| unit_normal(p).min(0.0).powi(2));
+    let sets = [toys(0.0, &q), toys(1.0, &q)];
+    let belt = Belt::new(&sets, &[0.95], Statistic::OneSided).unwrap();
     let critical = belt.points()[0].critical[0];
-    assert!((critical.asymptotic - 1.644_853_626_951_f64.powi(2)).abs() < 1e-9);
-    assert!(critical.pull.abs() < 0.1, "{critical:?}");
-    let p = set(0.0).p_value(critical.asymptotic).unwrap();
-    assert!((p.value - 0.05).abs() < 1e-4, "{p:?}");
-    assert!(p.low < 0.05 && 0.05 < p.high, "{p:?}");
+    assert_near(critical.asymptotic, 1.644_853_626_951_f64.powi(2), 1e-9);
+    assert_near(critical.pull, 0.0, 0.1);
 }
 
 #[test]
 fn what_cannot_be_built_is_refused() {
-    let set = |mu, t: Vec<f64>| ToySet { mu, t, failed: 0 };
     let good = even(100, |p| p);
-    let belt = |sets: &[ToySet], level| Belt::new(sets, &[level], Statistic::TwoSided);
-    let few = belt(&[set(0.0, good.clone()), set(1.0, vec![0.5; 20])], 0.9);
-    let message = few.unwrap_err().to_string();
-    assert!(
-        message.contains("mu = 1") && message.contains("at least 50"),
-        "{message}"
-    );
-    let nan = belt(
-        &[set(0.0, good.clone()), set(1.0, vec![f64::NAN; 100])],
-        0.5,
-    );
-    assert!(matches!(nan, Err(NeymanError::ToyNotFinite { toy: 0, .. })));
-    let falling = belt(&[set(1.0, good.clone()), set(1.0, good.clone())], 0.5);
-    assert!(matches!(falling, Err(NeymanError::Grid { .. })));
-    let grid = [set(0.0, good.clone()), set(1.0, good)];
-    assert_eq!(belt(&grid, 1.0), Err(NeymanError::Probability(1.0)));
-    let belt = belt(&grid, 0.5).unwrap();
-    let level = belt.confidence_set(0.9, &[(0.0, 1.0), (1.0, 1.0)]);
-    assert!(matches!(level, Err(NeymanError::NoSuchLevel { .. })));
-    let apart = belt.confidence_set(0.5, &[(2.0, 1.0), (3.0, 1.0)]);
-    assert!(matches!(apart, Err(NeymanError::NoOverlap { .. })));
-    let nan = belt.confidence_set(0.5, &[(0.0, 1.0), (1.0, f64::NAN)]);
-    assert!(matches!(nan, Err(NeymanError::CurveNotFinite { .. })));
-    assert!(Proportion::wilson(3, 2, 0.9).is_err());
-    assert!(Proportion::clopper_pearson(0, 0, 0.9).is_err());
+    for (first, t, level, words) in [
+        (0.0, &[0.5; 20][..], 0.9, "20 toys at mu = 1 cannot give"),
+        (0.0, &[0.5; 20], 0.9, "throw at least 50"),
+        (0.0, &[f64::NAN; 100], 0.5, "toy 0 at mu = 1 has t = NaN"),
+        (1.0, &good, 0.5, "belt: mu = 1 is followed by 1"),
+        (0.0, &good, 1.0, "probability 1 is not between"),
+    ] {
+        let sets = [toys(first, &good), toys(1.0, t)];
+        assert_refused(Belt::new(&sets, &[level], Statistic::TwoSided), words);
+    }
+    let belt = belt(&[toys(0.0, &good), toys(1.0, &good)], 0.5);
+    for (level, curve, words) in [
+        (0.9, [(0.0, 1.0), (1.0, 1.0)], "no confidence level 0.9"),
+        (0.5, [(2.0, 1.0), (3.0, 1.0)], "they do not overlap"),
+        (0.5, [(0.0, 1.0), (1.0, f64::NAN)], "is NaN at mu = 1"),
+    ] {
+        assert_refused(belt.confidence_set(level, &curve), words);
+    }
+    for (k, n) in [(3, 2), (0, 0)] {
+        assert_refused(Proportion::wilson(k, n, 0.9), "is no proportion");
+    }
 }

@@ -2,7 +2,8 @@
 //! and pulls.
 
 use super::ToyRecord;
-use crate::neyman::{NeymanError, Proportion, Statistic, ToySet};
+use crate::Error;
+use crate::neyman::{Proportion, Statistic, ToySet};
 use serde::Serialize;
 
 /// Confidence level of the errors of counted coverages.
@@ -27,7 +28,6 @@ pub struct Spread {
 
 impl Spread {
     /// The spread of `values`; not a number where there are fewer than two.
-    #[must_use]
     pub fn of(mut values: Vec<f64>) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         let n = values.len() as f64;
@@ -88,8 +88,8 @@ impl PointReport {
     /// The report of the toys of one point, all of the same truth.
     ///
     /// # Errors
-    /// [`NeymanError`] for a level outside (0, 1), or if no fit converged.
-    pub fn new(records: &[ToyRecord], levels: &[f64]) -> Result<Self, NeymanError> {
+    /// For a level outside (0, 1), or if no fit converged.
+    pub fn new(records: &[ToyRecord], levels: &[f64]) -> Result<Self, Error> {
         let good: Vec<&ToyRecord> = records.iter().filter(|r| r.converged).collect();
         let truth = records.first().map(|r| r.truth.clone()).unwrap_or_default();
         let all = 0..truth.len();
@@ -120,8 +120,8 @@ impl PointReport {
 /// The share of converged toys with `t <= critical`.
 ///
 /// # Errors
-/// [`NeymanError`] for a level outside (0, 1), or if no fit converged.
-pub fn coverage(records: &[ToyRecord], level: f64, critical: f64) -> Result<Coverage, NeymanError> {
+/// For a level outside (0, 1), or if no fit converged.
+pub fn coverage(records: &[ToyRecord], level: f64, critical: f64) -> Result<Coverage, Error> {
     let good = records.iter().filter(|r| r.converged);
     let inside = good.clone().filter(|r| r.t <= critical).count() as u64;
     let counted = Proportion::wilson(inside, good.count() as u64, ERROR_LEVEL)?;
@@ -134,7 +134,6 @@ pub fn coverage(records: &[ToyRecord], level: f64, critical: f64) -> Result<Cove
 }
 
 /// The test statistics of the toys thrown at `mu`, for a belt.
-#[must_use]
 pub fn toy_set(mu: f64, records: &[ToyRecord]) -> ToySet {
     let good = records.iter().filter(|r| r.converged);
     let t: Vec<f64> = good.map(|r| r.t).collect();
@@ -149,6 +148,7 @@ pub fn toy_set(mu: f64, records: &[ToyRecord]) -> ToySet {
 mod tests {
     use super::super::normal_pair;
     use super::*;
+    use crate::support::assert_near;
     use sideband_numerics::random::Key;
 
     /// Gaussian toys: `mu` is fitted with the right error times `error`.
@@ -179,14 +179,14 @@ mod tests {
         }
         for (pull, relative_bias) in report.pulls.iter().zip(&report.relative_bias) {
             assert!(pull.mean.abs() < 4.0 * pull.mean_error);
-            assert!((pull.width - 1.0).abs() < 4.0 * pull.width_error);
+            assert_near(pull.width, 1.0, 4.0 * pull.width_error);
             // of a normal distribution: 1 / sqrt(2 n)
             let normal = (0.5 / pull.count as f64).sqrt();
-            assert!((pull.width_error / normal - 1.0).abs() < 0.1);
+            assert_near(pull.width_error / normal, 1.0, 0.1);
             assert!(relative_bias.abs() < 4.0 / 140.0);
         }
-        assert!((report.fitted[0].median - 2.0).abs() < 0.02);
-        assert!((report.at_bound - 2000.0 / 19_800.0).abs() < 1e-12);
+        assert_near(report.fitted[0].median, 2.0, 0.02);
+        assert_near(report.at_bound, 2000.0 / 19_800.0, 1e-12);
         assert_eq!(report.pulls[0].count, 17_800);
     }
 
@@ -196,7 +196,7 @@ mod tests {
         let report = PointReport::new(&records, &[0.6827]).unwrap();
         // P(|z| < 0.8) = 0.576
         let found = report.asymptotic[0].counted.value;
-        assert!((found - 0.576).abs() < 4.0 * 0.007, "{found}");
+        assert_near(found, 0.576, 4.0 * 0.007);
         assert!(report.asymptotic[0].pull < -10.0);
         let set = toy_set(2.0, &records);
         assert_eq!((set.t.len(), set.failed), (4950, 50));

@@ -12,7 +12,6 @@ const STIRLING: f64 = 16.0;
 /// probabilities are taken off it in the order mode, mode + 1, mode - 1, mode + 2, ...
 /// until it is used up, so that a few `sqrt(mean)` terms are visited. Exact up to the
 /// rounding of the sum, about 1e-13. 0 for a mean that is not positive.
-#[must_use]
 pub fn poisson(mean: f64, stream: &mut Stream) -> u64 {
     if mean.is_nan() || mean <= 0.0 {
         return 0;
@@ -59,6 +58,7 @@ fn probability_of_mode(mean: f64, mode: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::assert_near;
     use sideband_numerics::random::Key;
     use statrs::distribution::{Discrete, Poisson};
 
@@ -83,10 +83,7 @@ mod tests {
             }
             assert!(bins >= 3.0);
             // four standard deviations of a chi2 of that many bins
-            assert!(
-                (chi2 - bins).abs() < 4.0 * (2.0 * bins).sqrt() + 4.0,
-                "{mean}: {chi2} {bins}"
-            );
+            assert_near(chi2, bins, 4.0 * (2.0 * bins).sqrt() + 4.0);
         }
     }
 
@@ -101,10 +98,7 @@ mod tests {
         let second = pulls.iter().map(|p| p * p).sum::<f64>() / f64::from(n);
         // five standard errors
         assert!(first.abs() < 5.0 / f64::from(n).sqrt(), "{first}");
-        assert!(
-            (second - 1.0).abs() < 5.0 * (2.0 / f64::from(n)).sqrt(),
-            "{second}"
-        );
+        assert_near(second, 1.0, 5.0 * (2.0 / f64::from(n)).sqrt());
     }
 
     #[test]
@@ -112,7 +106,7 @@ mod tests {
         for mean in [15.9, 16.0, 16.7, 31.2, 150.0] {
             let exact = Poisson::new(mean).unwrap().pmf(mean as u64);
             let found = probability_of_mode(mean, mean.floor());
-            assert!((found / exact - 1.0).abs() < 1e-12, "{mean}");
+            assert_near(found / exact, 1.0, 1e-12);
         }
         let mut stream = Key::from_seed(3).stream();
         assert_eq!(poisson(0.0, &mut stream), 0);

@@ -1,6 +1,7 @@
 //! Pseudo-experiments from an Asimov sample: each event of a pool enters a toy
 //! Poisson(w) times.
 
+use crate::error::{Error, ensure};
 use sideband_numerics::random::Key;
 
 /// Above this weight an event is often drawn more than once, and toys hold copies
@@ -8,35 +9,6 @@ use sideband_numerics::random::Key;
 const LARGE_WEIGHT: f64 = 0.1;
 /// Above this many standard deviations what all toys have in common shows in their means.
 const LARGE_SHIFT: f64 = 0.1;
-
-/// Why a pool cannot be thrown from.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum PoolError {
-    /// No event has a weight.
-    #[error(
-        "the pool of toys has no event with a positive weight; give it events or another sample"
-    )]
-    Empty,
-    /// A weight that is no number.
-    #[error(
-        "the weight of event {row} of the pool of toys is {value}; every weight must be finite"
-    )]
-    NotFinite { row: usize, value: f64 },
-    /// Weights of both signs.
-    #[error(
-        "{negative} of {events} events of the pool of toys have negative weights, event {row} {value}: a Poisson number needs a positive mean; throw from a sample of positive weights reweighted to the point"
-    )]
-    Negative {
-        negative: usize,
-        events: usize,
-        row: usize,
-        value: f64,
-    },
-    /// Arrays of different lengths.
-    #[error("the pool of toys has {ratios} density ratios for {weights} weights; give one each")]
-    Lengths { ratios: usize, weights: usize },
-}
 
 /// Asimov weights at a point of the parameters from a positive reference sample R:
 ///
@@ -55,13 +27,14 @@ pub fn reference_weights(
     ratios: &[f64],
     weights: &[f64],
     expected: f64,
-) -> Result<Vec<f64>, PoolError> {
-    if ratios.len() != weights.len() {
-        return Err(PoolError::Lengths {
-            ratios: ratios.len(),
-            weights: weights.len(),
-        });
-    }
+) -> Result<Vec<f64>, Error> {
+    let (found, expected_number) = (ratios.len(), weights.len());
+    ensure(found == expected_number, || {
+        format!(
+            "the pool of toys has {found} density ratios for {expected_number} weights; give one \
+             each"
+        )
+    })?;
     let total = check(weights)?;
     let products = ratios.iter().zip(weights);
     let products: Vec<f64> = products.map(|(r, w)| expected / total * r * w).collect();
@@ -70,27 +43,30 @@ pub fn reference_weights(
 }
 
 /// The sum of weights that are all finite and not negative.
-fn check(weights: &[f64]) -> Result<f64, PoolError> {
-    if let Some(row) = weights.iter().position(|w| !w.is_finite()) {
-        return Err(PoolError::NotFinite {
-            row,
-            value: weights[row],
-        });
+fn check(weights: &[f64]) -> Result<f64, Error> {
+    for (row, w) in weights.iter().enumerate() {
+        ensure(w.is_finite(), || {
+            format!(
+                "the weight of event {row} of the pool of toys is {w}; every weight must be finite"
+            )
+        })?;
     }
     if let Some(row) = weights.iter().position(|w| *w < 0.0) {
-        return Err(PoolError::Negative {
-            negative: weights.iter().filter(|w| **w < 0.0).count(),
-            events: weights.len(),
-            row,
-            value: weights[row],
-        });
+        return Err(Error::new(format!(
+            "{} of {} events of the pool of toys have negative weights, event {row} {}: a Poisson \
+             number needs a positive mean; throw from a sample of positive weights reweighted to \
+             the point",
+            weights.iter().filter(|w| **w < 0.0).count(),
+            weights.len(),
+            weights[row]
+        )));
     }
     let total: f64 = weights.iter().sum();
-    if total > 0.0 && total.is_finite() {
-        Ok(total)
-    } else {
-        Err(PoolError::Empty)
-    }
+    ensure(total > 0.0 && total.is_finite(), || {
+        "the pool of toys has no event with a positive weight; give it events or another sample"
+            .to_owned()
+    })?;
+    Ok(total)
 }
 
 /// How often one event enters a toy more than once.
@@ -113,7 +89,6 @@ pub struct Duplicates {
 impl Duplicates {
     /// What to say if weights are not well below 1, or the pool is not much larger than
     /// a toy.
-    #[must_use]
     pub fn warning(&self) -> Option<String> {
         (self.largest_weight > LARGE_WEIGHT || self.common_shift > LARGE_SHIFT).then(|| {
             format!(
@@ -140,27 +115,13 @@ pub struct Thrown {
 
 impl Thrown {
     /// The copies as weights of the rows.
-    #[must_use]
     pub fn weights(&self) -> Vec<f64> {
         self.copies.iter().map(|c| f64::from(*c)).collect()
     }
 
     /// Number of events.
-    #[must_use]
     pub fn events(&self) -> u64 {
         self.copies.iter().map(|c| u64::from(*c)).sum()
-    }
-
-    /// Share of the events that are copies of each other.
-    #[must_use]
-    pub fn repeated_share(&self) -> f64 {
-        let repeated: u64 = self
-            .copies
-            .iter()
-            .filter(|c| **c > 1)
-            .map(|c| u64::from(*c))
-            .sum();
-        repeated as f64 / self.events().max(1) as f64
     }
 }
 
@@ -185,7 +146,7 @@ impl AsimovPool {
     ///
     /// # Errors
     /// No positive weight, a weight that is negative or not finite.
-    pub fn new(weights: &[f64]) -> Result<Self, PoolError> {
+    pub fn new(weights: &[f64]) -> Result<Self, Error> {
         let total = check(weights)?;
         let single: f64 = weights.iter().map(|w| w * (-w).exp()).sum();
         let square: f64 = weights.iter().map(|w| w * w).sum();
@@ -201,19 +162,16 @@ impl AsimovPool {
     }
 
     /// Expected number of events of a toy.
-    #[must_use]
     pub fn expected(&self) -> f64 {
         self.ends.last().copied().unwrap_or(0.0)
     }
 
     /// How often events enter a toy more than once.
-    #[must_use]
     pub fn duplicates(&self) -> Duplicates {
         self.duplicates
     }
 
     /// The toy of a key.
-    #[must_use]
     pub fn throw(&self, key: Key) -> Thrown {
         let mut stream = key.stream();
         let mut thrown = Thrown::default();
@@ -268,6 +226,7 @@ fn prefix_sums(terms: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::support::assert_near;
     use statrs::distribution::{Discrete, Poisson};
 
     #[test]
@@ -296,18 +255,12 @@ mod tests {
             let expected = Poisson::new(*weight).unwrap();
             for (k, found) in counts.iter().enumerate().take(11) {
                 let expected = f64::from(n) * expected.pmf(k as u64);
-                assert!(
-                    (found - expected).abs() < 4.5 * expected.sqrt() + 2.0,
-                    "{weight} {k}"
-                );
+                assert_near(found, expected, 4.5 * expected.sqrt() + 2.0);
             }
         }
         // independent: the mean of the product is the product of the means
         let product = product / f64::from(n);
-        assert!(
-            (product - 1.3 * 2.5).abs() < 5.0 * 4.3 / f64::from(n).sqrt(),
-            "{product}"
-        );
+        assert_near(product, 1.3 * 2.5, 5.0 * 4.3 / f64::from(n).sqrt());
     }
 
     #[test]
@@ -326,18 +279,13 @@ mod tests {
             let pull = (thrown.events() as f64 - pool.expected()) / pool.expected().sqrt();
             sum += pull;
             square += pull * pull;
-            repeated += thrown.repeated_share() * thrown.events() as f64;
+            let copies = thrown.copies.iter().filter(|copies| **copies > 1);
+            repeated += copies.map(|copies| f64::from(*copies)).sum::<f64>();
         }
         assert!((sum / toys).abs() < 5.0 / 20.0, "{sum}");
-        assert!(
-            (square / toys - 1.0).abs() < 5.0 * (2.0_f64 / toys).sqrt(),
-            "{square}"
-        );
+        assert_near(square / toys, 1.0, 5.0 * (2.0_f64 / toys).sqrt());
         let expected = duplicates.share * pool.expected() * toys;
-        assert!(
-            (repeated - expected).abs() < 5.0 * (2.0 * expected).sqrt(),
-            "{repeated} {expected}"
-        );
+        assert_near(repeated, expected, 5.0 * (2.0 * expected).sqrt());
     }
 
     #[test]
@@ -360,10 +308,12 @@ mod tests {
         assert!(heavy.warning().unwrap().contains("1.000"));
         // many small weights, of a pool that is 25 toys large
         let small = AsimovPool::new(&[0.04; 1000]).unwrap().duplicates();
-        assert!((small.common_shift - 0.2).abs() < 1e-12);
+        assert_near(small.common_shift, 0.2, 1e-12);
         assert!(small.warning().unwrap().contains("0.20 standard"));
-        assert!(
-            (heavy.share - (1.0 - ((-1.0_f64).exp() + 0.2 * (-0.2_f64).exp()) / 1.2)).abs() < 1e-15
+        assert_near(
+            heavy.share,
+            1.0 - ((-1.0_f64).exp() + 0.2 * (-0.2_f64).exp()) / 1.2,
+            1e-15,
         );
     }
 
@@ -372,7 +322,7 @@ mod tests {
         let mut terms = vec![1.0e8];
         terms.extend(vec![1.0e-9; 100_000]);
         let sums = prefix_sums(&terms);
-        assert!((sums[100_000] - 1.0e8 - 1.0e-4).abs() < 3.0e-8);
+        assert_near(sums[100_000] - 1.0e8, 1.0e-4, 3.0e-8);
         assert!(sums.windows(2).all(|pair| pair[0] <= pair[1]));
     }
 }

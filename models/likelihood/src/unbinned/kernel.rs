@@ -9,17 +9,11 @@
 //!   a parameter, `sum_j v_j P_j d_jk d_jl` for two parameters, and with `g''/g`
 //!   instead of `d^2` for a parameter with itself.
 
-mod factors;
-mod orders;
-
-use super::layout::{Layout, Response};
-use super::sample::{LANES, Stored};
+use super::sample::{LANES, Layout, Response, Stored};
 use super::simd::F;
 use super::sums::{ROW, Sums};
 use crate::Interpolation;
 use crate::interpolation::EndWeights;
-use factors::products;
-use orders::{first_order, second_order};
 use pulp::{Simd, WithSimd};
 
 /// The function of the density whose weighted sum is wanted.
@@ -269,4 +263,233 @@ fn column_mut<S: Simd>(of: &mut [f64], column: usize, wanted: bool) -> &mut [S::
     let lanes = column * LANES..(column + 1) * LANES;
     let lanes = if wanted { &mut of[lanes] } else { &mut [] };
     S::as_mut_simd_f64s(lanes).0
+}
+
+/// `P_j` with, for the derivatives wanted, `g'/g` and `g''/g`.
+#[inline(always)]
+fn products<S: Simd, T: Stored, const ORDER: usize>(
+    simd: S,
+    point: &Point<'_>,
+    ratios: &[f64],
+    logs: &[T],
+    scratch: &mut Scratch,
+) {
+    scratch.products.copy_from_slice(ratios);
+    let (narrow_low, narrow_high) = scratch.narrow.split_at_mut(LANES);
+    let products = scratch.products.chunks_exact_mut(LANES);
+    for (product, responses) in products.zip(&point.layout.processes) {
+        for k in responses.clone() {
+            let (low, high) = logs[2 * k * LANES..2 * (k + 1) * LANES].split_at(LANES);
+            let to = To {
+                product: S::as_mut_simd_f64s(product).0,
+                slope: column_mut::<S>(&mut scratch.slopes, k, ORDER > 0),
+                curvature: column_mut::<S>(&mut scratch.curvatures, k, ORDER > 1),
+            };
+            let factor = &point.factors[k];
+            match factor {
+                Factor::One => (),
+                Factor::Low(alpha) => {
+                    let low = T::widen(low, narrow_low);
+                    exponential::<S, ORDER>(simd, S::as_simd_f64s(low).0, *alpha, -1.0, to);
+                }
+                Factor::High(alpha) => {
+                    let high = T::widen(high, narrow_high);
+                    exponential::<S, ORDER>(simd, S::as_simd_f64s(high).0, *alpha, 1.0, to);
+                }
+                Factor::Linear(weights) => {
+                    let low = S::as_simd_f64s(T::widen(low, narrow_low)).0;
+                    let high = S::as_simd_f64s(T::widen(high, narrow_high)).0;
+                    code4::<S, ORDER>(simd, low, high, weights, to);
+                }
+            }
+        }
+    }
+}
+
+/// Where the lanes of a response go: multiplied to the product; slope and curvature
+/// are empty if not wanted.
+struct To<'a, S: Simd> {
+    product: &'a mut [S::f64s],
+    slope: &'a mut [S::f64s],
+    curvature: &'a mut [S::f64s],
+}
+
+/// `g = exp(sign log alpha)`, `g'/g = sign log`.
+#[inline(always)]
+fn exponential<S: Simd, const ORDER: usize>(
+    simd: S,
+    log: &[S::f64s],
+    alpha: f64,
+    sign: f64,
+    to: To<'_, S>,
+) {
+    let (alpha, sign) = (F::splat(simd, alpha), F::splat(simd, sign));
+    for (i, (log, product)) in log.iter().zip(to.product).enumerate() {
+        let slope = F::of(simd, *log) * sign;
+        *product = (F::of(simd, *product) * (slope * alpha).exp()).lanes();
+        if ORDER > 0 {
+            to.slope[i] = slope.lanes();
+        }
+        if ORDER > 1 {
+            to.curvature[i] = (slope * slope).lanes();
+        }
+    }
+}
+
+/// The polynomial of code 4 and its derivatives.
+#[inline(always)]
+fn code4<S: Simd, const ORDER: usize>(
+    simd: S,
+    low: &[S::f64s],
+    high: &[S::f64s],
+    weights: &EndWeights,
+    to: To<'_, S>,
+) {
+    let splat = |x: f64| F::splat(simd, x);
+    let low_weights = weights.low.map(|w| w.map(splat));
+    let high_weights = weights.high.map(|w| w.map(splat));
+    let constant = weights.constant.map(splat);
+    for (i, (low, product)) in low.iter().zip(to.product).enumerate() {
+        let (low, high) = (F::of(simd, *low), F::of(simd, high[i]));
+        let (exp_low, exp_high) = (low.exp(), high.exp());
+        let derivative = |order: usize| {
+            let [w0, w1, w2] = low_weights[order];
+            let value = exp_low.mul_add(low.mul_add(low.mul_add(w2, w1), w0), constant[order]);
+            let [w0, w1, w2] = high_weights[order];
+            exp_high.mul_add(high.mul_add(high.mul_add(w2, w1), w0), value)
+        };
+        let value = derivative(0);
+        *product = (F::of(simd, *product) * value).lanes();
+        if ORDER > 0 {
+            let inverse = splat(1.0) / value;
+            to.slope[i] = (derivative(1) * inverse).lanes();
+            if ORDER > 1 {
+                to.curvature[i] = (derivative(2) * inverse).lanes();
+            }
+        }
+    }
+}
+
+/// Adds the first derivatives; leaves `w phi' P_j` in the place of `P_j`.
+#[inline(always)]
+fn first_order<S: Simd>(
+    simd: S,
+    layout: &Layout,
+    places: &Sums,
+    scratch: &mut Scratch,
+    sums: &mut [f64],
+) {
+    let products = scratch.products.chunks_exact_mut(LANES).enumerate();
+    for (j, product) in products {
+        let product = S::as_mut_simd_f64s(product).0;
+        let first = S::as_simd_f64s(&scratch.first).0;
+        let mut sum = F::splat(simd, 0.0);
+        for (product, first) in product.iter_mut().zip(first) {
+            let weighted = F::of(simd, *product) * F::of(simd, *first);
+            sum = sum + weighted;
+            *product = weighted.lanes();
+        }
+        let to = &mut S::as_mut_simd_f64s(places.row(sums, places.rate(j))).0[0];
+        *to = (F::of(simd, *to) + sum).lanes();
+        for k in layout.processes[j].clone() {
+            let slope = column::<S>(&scratch.slopes, k);
+            dot::<S>(simd, product, slope, places.row(sums, places.response(k)));
+        }
+    }
+}
+
+/// Adds the second derivatives.
+#[inline(always)]
+fn second_order<S: Simd>(
+    simd: S,
+    point: &Point<'_>,
+    places: &Sums,
+    scratch: &mut Scratch,
+    sums: &mut [f64],
+) {
+    density_gradient(simd, point, scratch);
+    let second = S::as_simd_f64s(&scratch.second).0;
+    for a in 0..point.layout.dimension() {
+        let row = column::<S>(&scratch.gradient, a);
+        let scaled = column_mut::<S>(&mut scratch.scaled, a, true);
+        for ((to, row), second) in scaled.iter_mut().zip(row).zip(second) {
+            *to = (F::of(simd, *row) * F::of(simd, *second)).lanes();
+        }
+        for b in 0..=a {
+            let other = column::<S>(&scratch.gradient, b);
+            dot::<S>(simd, scaled, other, places.row(sums, places.outer(a, b)));
+        }
+    }
+    for j in 0..point.layout.processes.len() {
+        within_process(simd, point.layout, j, places, scratch, sums);
+    }
+}
+
+/// The gradient of `q` by rates and slots.
+#[inline(always)]
+fn density_gradient<S: Simd>(simd: S, point: &Point<'_>, scratch: &mut Scratch) {
+    let processes = point.layout.processes.len();
+    let (rates, slots) = scratch.gradient.split_at_mut(processes * LANES);
+    rates.copy_from_slice(&scratch.products);
+    slots.fill(0.0);
+    for (j, responses) in point.layout.processes.iter().enumerate() {
+        let rate = F::splat(simd, point.rates[j]);
+        let product = column::<S>(&scratch.products, j);
+        for k in responses.clone() {
+            let slope = column::<S>(&scratch.slopes, k);
+            let to = column_mut::<S>(slots, point.layout.responses[k].slot, true);
+            for ((to, slope), product) in to.iter_mut().zip(slope).zip(product) {
+                let by_rate = F::of(simd, *product) * F::of(simd, *slope);
+                *to = by_rate.mul_add(rate, F::of(simd, *to)).lanes();
+            }
+        }
+    }
+}
+
+/// The second derivatives of `P_j` by the parameters of its responses.
+#[inline(always)]
+fn within_process<S: Simd>(
+    simd: S,
+    layout: &Layout,
+    process: usize,
+    places: &Sums,
+    scratch: &mut Scratch,
+    sums: &mut [f64],
+) {
+    let responses = layout.processes[process].clone();
+    let product = column::<S>(&scratch.products, process);
+    let first = S::as_simd_f64s(&scratch.first).0;
+    for k in responses.clone() {
+        let slope = column::<S>(&scratch.slopes, k);
+        let curvature = column::<S>(&scratch.curvatures, k);
+        let weighted = S::as_mut_simd_f64s(&mut scratch.weighted).0;
+        let mut diagonal = F::splat(simd, 0.0);
+        for (lane, to) in weighted.iter_mut().enumerate() {
+            let weight = F::of(simd, product[lane]) * F::of(simd, first[lane]);
+            diagonal = weight.mul_add(F::of(simd, curvature[lane]), diagonal);
+            *to = (weight * F::of(simd, slope[lane])).lanes();
+        }
+        let to = &mut S::as_mut_simd_f64s(places.row(sums, places.within(process, k, k))).0[0];
+        *to = (F::of(simd, *to) + diagonal).lanes();
+        for l in responses.start..k {
+            let other = column::<S>(&scratch.slopes, l);
+            dot::<S>(
+                simd,
+                weighted,
+                other,
+                places.row(sums, places.within(process, k, l)),
+            );
+        }
+    }
+}
+
+/// Adds the products of two columns to a row of sums.
+#[inline(always)]
+fn dot<S: Simd>(simd: S, a: &[S::f64s], b: &[S::f64s], row: &mut [f64]) {
+    let to = &mut S::as_mut_simd_f64s(row).0[0];
+    let mut sum = F::of(simd, *to);
+    for (a, b) in a.iter().zip(b) {
+        sum = F::of(simd, *a).mul_add(F::of(simd, *b), sum);
+    }
+    *to = sum.lanes();
 }

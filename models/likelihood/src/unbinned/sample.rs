@@ -4,11 +4,11 @@
 //! two end points. All columns of [`LANES`] events lie together, so that an
 //! evaluation reads the memory once and in order.
 
-use super::SampleError;
-use super::layout::{Layout, Response};
 use crate::Interpolation;
+use crate::error::{Error, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Events that are evaluated together.
@@ -56,6 +56,72 @@ pub struct ResponseEvents<'a> {
     /// The interpolation between them. Codes that add terms keep the density of a process
     /// with one nuisance parameter normalised; codes 1 and 4 do not.
     pub interpolation: Interpolation,
+}
+
+/// The processes of a sample, their responses and the parameters of these.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Layout {
+    /// Per process its responses, as a range of `responses`.
+    pub(super) processes: Vec<Range<usize>>,
+    /// Those of the first process, then those of the second, ...
+    pub(super) responses: Vec<Response>,
+    /// Per slot the place of its parameter in the model.
+    pub(super) slots: Vec<usize>,
+}
+
+/// A response of a process.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Response {
+    /// Number of the parameter among those that change densities.
+    pub(super) slot: usize,
+    pub(super) interpolation: Interpolation,
+}
+
+impl Layout {
+    pub(super) fn new(events: &Events<'_>) -> Self {
+        let mut layout = Self {
+            processes: Vec::new(),
+            responses: Vec::new(),
+            slots: Vec::new(),
+        };
+        for process in &events.processes {
+            let first = layout.responses.len();
+            for response in &process.responses {
+                let slot = layout.slot(response.parameter);
+                layout.responses.push(Response {
+                    slot,
+                    interpolation: response.interpolation,
+                });
+            }
+            layout.processes.push(first..layout.responses.len());
+        }
+        layout
+    }
+
+    /// Parameters along which a slope may jump at zero.
+    pub(super) fn kinks(&self) -> impl Iterator<Item = usize> {
+        let kinked = |response: &&Response| response.interpolation.has_kink();
+        let kinked = self.responses.iter().filter(kinked);
+        kinked.map(|response| self.slots[response.slot])
+    }
+
+    fn slot(&mut self, parameter: usize) -> usize {
+        let known = self.slots.iter().position(|slot| *slot == parameter);
+        known.unwrap_or_else(|| {
+            self.slots.push(parameter);
+            self.slots.len() - 1
+        })
+    }
+
+    /// Dimension of the space of rates and slots.
+    pub(super) fn dimension(&self) -> usize {
+        self.processes.len() + self.slots.len()
+    }
+
+    /// Numbers of a chunk of weights and ratios.
+    pub(super) fn stride(&self) -> usize {
+        (1 + self.processes.len()) * LANES
+    }
 }
 
 /// Events, checked and stored by column. Cheap to clone.
@@ -118,8 +184,8 @@ impl Sample {
     /// are zero or one is not finite, a ratio is negative or not finite, an end point
     /// of a response is not positive or not finite, or a parameter has two
     /// responses in one process.
-    pub fn new(events: &Events<'_>, storage: Storage) -> Result<Self, SampleError> {
-        super::check::check(events)?;
+    pub fn new(events: &Events<'_>, storage: Storage) -> Result<Self, Error> {
+        check(events)?;
         let layout = Arc::new(Layout::new(events));
         let logs = match storage {
             Storage::Double => Logs::Double(logs(events)),
@@ -134,19 +200,16 @@ impl Sample {
     }
 
     /// The number of events, `N`.
-    #[must_use]
     pub fn events(&self) -> usize {
         self.events
     }
 
     /// The number of processes, `J`.
-    #[must_use]
     pub fn processes(&self) -> usize {
         self.layout.processes.len()
     }
 
     /// The places of the parameters on which the densities depend.
-    #[must_use]
     pub fn parameters(&self) -> &[usize] {
         &self.layout.slots
     }
@@ -158,13 +221,11 @@ impl Sample {
     }
 
     /// `sum_i w_i`.
-    #[must_use]
     pub fn total_weight(&self) -> f64 {
         self.weights().sum()
     }
 
     /// Bytes of memory that hold the events.
-    #[must_use]
     pub fn bytes(&self) -> usize {
         let logs = match &self.logs {
             Logs::Double(logs) => size_of_val(logs.as_slice()),
@@ -174,14 +235,14 @@ impl Sample {
     }
 
     /// Some of the events, with new weights: event `rows[i]` with `weights[i]`, such
-    /// as its multiplicity in a pseudo-experiment. A [`Pool`](super::Pool) does this
+    /// as its multiplicity in a pseudo-experiment. A [`Pool`] does this
     /// faster when it is done many times.
     ///
     /// # Errors
     /// If the lengths differ, there are no rows, or one is beyond the last event;
     /// if a weight is not finite, or all are zero.
-    pub fn select(&self, rows: &[usize], weights: &[f64]) -> Result<Self, SampleError> {
-        super::check::check_selection(self.events, rows, weights)?;
+    pub fn select(&self, rows: &[usize], weights: &[f64]) -> Result<Self, Error> {
+        check_selection(self.events, rows, weights)?;
         let responses = 2 * self.layout.responses.len();
         let mut densities = gather(&self.densities, self.stride() / LANES, rows);
         Self::set_weights(&mut densities, &self.layout, weights);
@@ -262,11 +323,169 @@ fn gather<T: Stored>(from: &[T], columns: usize, rows: &[usize]) -> Vec<T> {
     to
 }
 
-impl Response {
-    pub(super) fn of(response: &ResponseEvents<'_>, slot: usize) -> Self {
+/// Events from which many samples are drawn, stored by row: a selected event is one piece of
+/// memory, not one per column. Holds a second copy of its sample; selects several times
+/// faster than [`Sample::select`]. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    layout: Arc<Layout>,
+    events: usize,
+    /// `[N, 1 + J]`.
+    densities: Arc<Vec<f64>>,
+    /// `[N, responses, 2]`.
+    logs: Logs,
+}
+
+impl Pool {
+    /// The events of a sample.
+    pub fn new(sample: &Sample) -> Self {
+        let columns = 2 * sample.layout.responses.len();
+        let logs = match &sample.logs {
+            Logs::Double(logs) => Logs::Double(by_row(logs, columns, sample.events).into()),
+            Logs::Single(logs) => Logs::Single(by_row(logs, columns, sample.events).into()),
+        };
         Self {
-            slot,
-            interpolation: response.interpolation,
+            layout: Arc::clone(&sample.layout),
+            events: sample.events,
+            densities: by_row(&sample.densities, 1 + sample.processes(), sample.events).into(),
+            logs,
         }
     }
+
+    /// The number of events, `N`.
+    pub fn events(&self) -> usize {
+        self.events
+    }
+
+    /// Event `rows[i]` with `weights[i]`, such as its multiplicity, for all `i`.
+    ///
+    /// # Errors
+    /// Those of [`Sample::select`].
+    pub fn select(&self, rows: &[usize], weights: &[f64]) -> Result<Sample, Error> {
+        check_selection(self.events, rows, weights)?;
+        let columns = 2 * self.layout.responses.len();
+        let mut densities = by_column(&self.densities, 1 + self.layout.processes.len(), rows);
+        Sample::set_weights(&mut densities, &self.layout, weights);
+        let logs = match &self.logs {
+            Logs::Double(logs) => Logs::Double(by_column(logs, columns, rows).into()),
+            Logs::Single(logs) => Logs::Single(by_column(logs, columns, rows).into()),
+        };
+        Ok(Sample {
+            layout: Arc::clone(&self.layout),
+            events: rows.len(),
+            densities: densities.into(),
+            logs,
+        })
+    }
+}
+
+/// From `[N/LANES, columns, LANES]` to `[N, columns]`.
+fn by_row<T: Stored>(from: &[T], columns: usize, events: usize) -> Vec<T> {
+    let mut to = vec![T::default(); events * columns];
+    for (row, to) in to.chunks_exact_mut(columns.max(1)).enumerate() {
+        let from = &from[row / LANES * columns * LANES + row % LANES..];
+        for (to, from) in to.iter_mut().zip(from.iter().step_by(LANES)) {
+            *to = *from;
+        }
+    }
+    to
+}
+
+/// The `rows` of `[N, columns]` as `[N/LANES, columns, LANES]`; the last one is
+/// repeated.
+fn by_column<T: Stored>(from: &[T], columns: usize, rows: &[usize]) -> Vec<T> {
+    let stride = columns * LANES;
+    let mut to = vec![T::default(); rows.len().div_ceil(LANES) * stride];
+    let last = rows[rows.len() - 1];
+    for (to, rows) in to.chunks_exact_mut(stride.max(1)).zip(rows.chunks(LANES)) {
+        let first = |lane: usize| *rows.get(lane).unwrap_or(&last) * columns;
+        let firsts: [usize; LANES] = std::array::from_fn(first);
+        for (column, to) in to.chunks_exact_mut(LANES).enumerate() {
+            for (to, first) in to.iter_mut().zip(firsts) {
+                *to = from[first + column];
+            }
+        }
+    }
+    to
+}
+
+/// What is asked of events.
+fn check(events: &Events<'_>) -> Result<(), Error> {
+    ensure(!events.processes.is_empty(), || empty("process"))?;
+    check_weights(events.weights)?;
+    for (number, process) in events.processes.iter().enumerate() {
+        check_process(number, process, events.weights.len())?;
+    }
+    Ok(())
+}
+
+fn check_selection(events: usize, rows: &[usize], weights: &[f64]) -> Result<(), Error> {
+    check_weights(weights)?;
+    check_length(rows.len(), weights.len(), || "the list of rows".into())?;
+    match rows.iter().find(|row| **row >= events) {
+        Some(row) => Err(Error::new(format!(
+            "row {row} was selected, the sample has {events} events"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn empty(what: &str) -> String {
+    format!("the sample has no {what}; an unbinned channel needs at least one")
+}
+
+fn check_weights(weights: &[f64]) -> Result<(), Error> {
+    ensure(!weights.is_empty(), || empty("event"))?;
+    let column = || "the column of weights".into();
+    check_values(weights, "a finite number", |w| w.is_finite(), column)?;
+    ensure(weights.iter().any(|w| *w != 0.0), || {
+        "all weights are zero; the channel has no data".to_owned()
+    })
+}
+
+fn check_process(number: usize, process: &ProcessEvents<'_>, events: usize) -> Result<(), Error> {
+    let column = || format!("the ratio of process {number}");
+    check_length(process.ratios.len(), events, column)?;
+    let allowed = |r: f64| r.is_finite() && r >= 0.0;
+    check_values(process.ratios, "finite and at least 0", allowed, column)?;
+    for (i, response) in process.responses.iter().enumerate() {
+        let (parameter, earlier) = (response.parameter, &process.responses[..i]);
+        ensure(earlier.iter().all(|r| r.parameter != parameter), || {
+            format!("process {number} has two responses to parameter {parameter}; give one")
+        })?;
+        for (side, values) in [("-1", response.low), ("+1", response.high)] {
+            let column =
+                || format!("the response of process {number} to parameter {parameter} at {side}");
+            check_length(values.len(), events, column)?;
+            // such that logarithm and value are normal numbers
+            let allowed = |g: f64| g.is_normal() && g > 0.0;
+            check_values(values, "finite and above 0", allowed, column)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_length(found: usize, expected: usize, column: impl Fn() -> String) -> Result<(), Error> {
+    ensure(found == expected, || {
+        let column = column();
+        format!("{column} has {found} events, the weights have {expected}")
+    })
+}
+
+fn check_values(
+    values: &[f64],
+    domain: &str,
+    allowed: impl Fn(f64) -> bool,
+    column: impl Fn() -> String,
+) -> Result<(), Error> {
+    let Some(row) = values.iter().position(|value| !allowed(*value)) else {
+        return Ok(());
+    };
+    Err(Error::new(format!(
+        "{} has {} events whose value is not {domain}, the first in row {row}: {}; correct or \
+         remove them",
+        column(),
+        values.iter().filter(|value| !allowed(**value)).count(),
+        values[row]
+    )))
 }

@@ -1,8 +1,8 @@
 //! Sums over the events of a sample, in parallel and always in the same order.
 
 use super::kernel::{Accumulate, Densities, Factor, Point, Scratch, Transform};
-use super::layout::Layout;
-use super::sample::{LANES, Logs, Sample, Stored};
+use super::sample::{LANES, Layout, Logs, Sample, Stored};
+use crate::Jet;
 use pulp::Arch;
 use rayon::prelude::*;
 
@@ -89,62 +89,36 @@ const fn triangle(n: usize) -> usize {
     n * (n + 1) / 2
 }
 
-/// `sum_i w_i phi(q_i)` with its derivatives by `[v_1.., alpha_1..]`, rates and slots.
-#[derive(Clone, Debug)]
-pub(super) struct Weighted {
-    pub(super) value: f64,
-    /// `[M]`, if wanted.
-    pub(super) gradient: Vec<f64>,
-    /// `[M, M]`, if wanted.
-    pub(super) hessian: Vec<f64>,
-}
-
-impl Weighted {
-    /// The sum of no events, in a space of this dimension.
-    pub(super) fn zero<const ORDER: usize>(dimension: usize) -> Self {
-        let zeros = |n: usize, from: usize| vec![0.0; if ORDER >= from { n } else { 0 }];
-        Self {
-            value: 0.0,
-            gradient: zeros(dimension, 1),
-            hessian: zeros(dimension * dimension, 2),
-        }
-    }
-
-    /// Sums over the events of a sample for rates `[J]` at a point `[n]`.
-    pub(super) fn over<const ORDER: usize>(
-        sample: &Sample,
-        transform: Transform,
-        rates: &[f64],
-        at: &[f64],
-    ) -> Self {
-        let layout = &*sample.layout;
-        let point = point(layout, rates, at, ORDER == 0);
-        let sums = match &sample.logs {
-            Logs::Double(logs) => blocks::<_, ORDER>(sample, logs, &point, transform),
-            Logs::Single(logs) => blocks::<_, ORDER>(sample, logs, &point, transform),
-        };
-        Self::collect::<ORDER>(layout, rates, &sums)
-    }
-
-    fn collect<const ORDER: usize>(layout: &Layout, rates: &[f64], sums: &[f64]) -> Self {
-        let places = Sums::new(layout);
-        let (processes, dimension) = (layout.processes.len(), layout.dimension());
-        let mut all = Self::zero::<ORDER>(dimension);
-        all.value = sums[0];
-        if ORDER > 0 {
-            for (j, responses) in layout.processes.iter().enumerate() {
-                all.gradient[j] = sums[places.rate(j)];
-                for k in responses.clone() {
-                    let slot = processes + layout.responses[k].slot;
-                    all.gradient[slot] += rates[j] * sums[places.response(k)];
-                }
+/// `sum_i w_i phi(q_i)` over the events of a sample for rates `[J]` at a point `[n]`, with
+/// its derivatives by `[v_1.., alpha_1..]`, rates and slots.
+pub(super) fn weighted<const ORDER: usize>(
+    sample: &Sample,
+    transform: Transform,
+    rates: &[f64],
+    at: &[f64],
+) -> Jet {
+    let layout = &*sample.layout;
+    let point = point(layout, rates, at, ORDER == 0);
+    let sums = match &sample.logs {
+        Logs::Double(logs) => blocks::<_, ORDER>(sample, logs, &point, transform),
+        Logs::Single(logs) => blocks::<_, ORDER>(sample, logs, &point, transform),
+    };
+    let places = Sums::new(layout);
+    let (processes, dimension) = (layout.processes.len(), layout.dimension());
+    let mut all = Jet::constant(sums[0], dimension, ORDER);
+    if ORDER > 0 {
+        for (j, responses) in layout.processes.iter().enumerate() {
+            all.gradient[j] = sums[places.rate(j)];
+            for k in responses.clone() {
+                let slot = processes + layout.responses[k].slot;
+                all.gradient[slot] += rates[j] * sums[places.response(k)];
             }
         }
-        if ORDER > 1 {
-            all.hessian = hessian(layout, &places, rates, sums);
-        }
-        all
     }
+    if ORDER > 1 {
+        all.hessian = hessian(layout, &places, rates, &sums);
+    }
+    all
 }
 
 fn hessian(layout: &Layout, places: &Sums, rates: &[f64], sums: &[f64]) -> Vec<f64> {

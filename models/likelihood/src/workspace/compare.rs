@@ -1,15 +1,13 @@
 //! A workspace against the model that it was written from: read back from its text, and
 //! compared at points of the parameters.
 
-use std::collections::HashMap;
-
-use sideband_numerics::random::Key;
-
+use super::Settings;
 use super::import::{ImportOptions, Imported, import};
-use super::{Settings, WorkspaceError};
+use crate::error::{Error, ensure};
 use crate::histogram::HistogramModel;
 use crate::{Constraint, Likelihood as _, Parameter};
-use thiserror::Error;
+use sideband_numerics::random::Key;
+use std::collections::HashMap;
 
 /// Largest difference of two values of `-log L`, less that at the first point, relative
 /// to their size and at least to one.
@@ -19,55 +17,33 @@ const POINTS: u64 = 12;
 /// How far from its centre a measured parameter is moved, in widths.
 const REACH: f64 = 2.0;
 
-/// A file that is not the model that was fitted.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum Difference {
-    /// It cannot be read back.
-    #[error("it cannot be read back: {0}")]
-    Unreadable(#[from] WorkspaceError),
-    /// A parameter that only one of them has, or whose settings differ.
-    #[error("parameter `{parameter}`: {problem}")]
-    Parameter { parameter: String, problem: String },
-    /// Counts that differ.
-    #[error("channel `{0}` has other counts")]
-    Counts(String),
-    /// Likelihoods that differ by more than a constant.
-    #[error("its -log L differs by {difference:.3e} from the fitted one at {point}")]
-    Likelihood {
-        /// Difference, less that at the first point.
-        difference: f64,
-        /// The parameters there that are not nominal.
-        point: String,
-    },
-}
-
 /// Reads a workspace back and compares it with the model: parameters, bounds, starts,
 /// constraints, which are fixed, counts, and the likelihood at `points` and at seeded
 /// points within the bounds. `fitted` is `-log L` as it was fitted, up to a constant, at a
 /// point `[n]` of the model's parameters.
 ///
 /// # Errors
-/// The first [`Difference`] that was found.
+/// The first difference that was found.
 pub fn compare(
     text: &[u8],
     settings: Settings,
     model: &HistogramModel,
     fitted: &dyn Fn(&[f64]) -> f64,
     points: &[Vec<f64>],
-) -> Result<(), Difference> {
+) -> Result<(), Error> {
     let options = ImportOptions {
         rates: settings.rates,
         shapes: settings.shapes,
         ..ImportOptions::default()
     };
-    let found = import(text, &options)?;
+    let found = import(text, &options);
+    let found = found.map_err(|error| Error::new(format!("it cannot be read back: {error}")))?;
     let places = settings_agree(&found, model)?;
     for (one, other) in model.channels.iter().zip(&found.model.channels) {
-        if one.name() != other.name() || one.observed() != other.observed() {
-            return Err(Difference::Counts(one.name().to_owned()));
-        }
+        let is_same = one.name() == other.name() && one.observed() == other.observed();
+        ensure(is_same, || {
+            format!("channel `{}` has other counts", one.name())
+        })?;
     }
     let read = found.model.likelihood();
     let value = |at: &[f64]| {
@@ -87,35 +63,26 @@ pub fn compare(
             .iter()
             .chain(&first)
             .fold(1.0, |m: f64, x| m.max(x.abs()));
-        if difference.is_nan() || difference.abs() > TOLERANCE * size {
-            return Err(Difference::Likelihood {
-                difference,
-                point: words(model, &nominal, &at),
-            });
-        }
+        ensure(difference.abs() <= TOLERANCE * size, || {
+            let point = words(model, &nominal, &at);
+            format!("its -log L differs by {difference:.3e} from the fitted one at {point}")
+        })?;
     }
     Ok(())
 }
 
 /// Places in the model of the parameters of the file, whose settings are the same.
-fn settings_agree(found: &Imported, model: &HistogramModel) -> Result<Vec<usize>, Difference> {
-    let wrong = |parameter: &str, problem: String| Difference::Parameter {
-        parameter: parameter.to_owned(),
-        problem,
-    };
-    let known: HashMap<&str, usize> = model
-        .parameters
-        .iter()
-        .enumerate()
-        .map(|(k, p)| (p.name.as_str(), k))
-        .collect();
+fn settings_agree(found: &Imported, model: &HistogramModel) -> Result<Vec<usize>, Error> {
+    let wrong = |name: &str, problem: &str| Error::new(format!("parameter `{name}`: {problem}"));
+    let known = model.parameters.iter().enumerate();
+    let known: HashMap<&str, usize> = known.map(|(k, p)| (p.name.as_str(), k)).collect();
     let is_fixed = |model: &HistogramModel, k: usize| model.fixed.iter().any(|(p, _)| *p == k);
     let start = model.nominal();
     let own_start = found.model.nominal();
     let mut places = Vec::new();
     for (k, own) in found.model.parameters.iter().enumerate() {
         let Some(&place) = known.get(own.name.as_str()) else {
-            return Err(wrong(&own.name, "the fit has none of this name".to_owned()));
+            return Err(wrong(&own.name, "the fit has none of this name"));
         };
         let fitted = &model.parameters[place];
         for (what, same) in [
@@ -125,7 +92,7 @@ fn settings_agree(found: &Imported, model: &HistogramModel) -> Result<Vec<usize>
             ("fixed", is_fixed(&found.model, k) == is_fixed(model, place)),
         ] {
             if !same {
-                return Err(wrong(&own.name, format!("its {what} is another one")));
+                return Err(wrong(&own.name, &format!("its {what} is another one")));
             }
         }
         places.push(place);
@@ -134,10 +101,7 @@ fn settings_agree(found: &Imported, model: &HistogramModel) -> Result<Vec<usize>
     match (0..model.parameters.len()).find(lost) {
         Some(k) => {
             let name = &model.parameters[k].name;
-            Err(wrong(
-                name,
-                "it is free in the fit and not in the file".to_owned(),
-            ))
+            Err(wrong(name, "it is free in the fit and not in the file"))
         }
         None => Ok(places),
     }

@@ -1,15 +1,14 @@
-//! From a workspace to parameters and channels.
+//! From a workspace to parameters and channels. Errors name channel, sample and modifier.
 
-use std::collections::HashMap;
+use super::schema::{self, VERSION};
+use super::sets::{Kind, Sets};
+use crate::error::{Error, ensure};
+use crate::histogram::{Factor, HistogramChannel, HistogramModel, Modifier, Template};
+use crate::{Interpolation, RateResponse, Role};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::Read;
-
-use crate::histogram::{HistogramChannel, HistogramModel};
-use crate::{Interpolation, Role};
-
-use super::channels::{Channel, StatErrors, check_channels, unique, within};
-use super::error::WorkspaceError;
-use super::schema;
-use super::sets::Sets;
 
 /// How large a workspace may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,44 +73,53 @@ pub struct Imported {
 /// Reads a workspace.
 ///
 /// # Errors
-/// [`WorkspaceError`] if it cannot be read, is too large, is no workspace of schema
-/// 1.0.0, or if its parts do not fit together.
-pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, WorkspaceError> {
+/// If it cannot be read, is too large, is no workspace of schema 1.0.0, or if its parts do
+/// not fit together.
+pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Error> {
     let limit = options.limits.bytes;
     let mut bytes = Vec::new();
-    reader.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+    let read = reader.take(limit as u64 + 1).read_to_end(&mut bytes);
+    read.map_err(|error| Error::new(format!("the workspace cannot be read: {error}")))?;
     within("bytes", bytes.len(), limit)?;
-    let workspace: schema::Workspace = serde_json::from_slice(&bytes)?;
-    drop(bytes);
-    if workspace.version != schema::VERSION {
-        return Err(WorkspaceError::Version(workspace.version));
-    }
+    let parsed = serde_json::from_slice(&bytes);
     let schema::Workspace {
         channels,
         measurements,
         observations,
-        ..
-    } = workspace;
+        version,
+    } = parsed.map_err(|error| Error::new(format!("this is no pyhf workspace: {error}")))?;
+    drop(bytes);
+    ensure(version == VERSION, || {
+        format!("the workspace has schema version `{version}`; {VERSION} is known")
+    })?;
     unique("measurement", measurements.iter().map(|m| m.name.as_str()))?;
     let measurement = choose(&measurements, options.measurement.as_deref())?;
     let settings = measurement.config.parameters.iter();
     let what = format!("measurement `{}`: parameter", measurement.name);
     unique(&what, settings.map(|p| p.name.as_str()))?;
-    let channels = check_channels(channels, &options.limits)?;
-    let mut observed = check_observations(observations, &channels)?;
-    let mut sets = Sets::default();
-    let mut staterrors = StatErrors::default();
-    let mut described = Vec::with_capacity(channels.len());
-    for channel in channels {
-        described.push(channel.describe(&mut sets, &mut staterrors, options)?);
+    if channels.is_empty() {
+        return Err(empty("the workspace has no channel"));
     }
-    staterrors.apply(&mut sets, &mut described)?;
-    within("parameters", sets.parameters, options.limits.parameters)?;
-    let built = sets.build(measurement)?;
+    unique("channel", channels.iter().map(|c| c.name.as_str()))?;
+    let mut observed = check_observations(observations, &channels)?;
+    let mut reader = Reader {
+        options,
+        sets: Sets::default(),
+        staterrors: BTreeMap::new(),
+        channels: Vec::with_capacity(channels.len()),
+    };
+    channels.into_iter().try_for_each(|c| reader.channel(c))?;
+    reader.add_staterrors()?;
+    within(
+        "parameters",
+        reader.sets.parameters,
+        options.limits.parameters,
+    )?;
+    let built = reader.sets.build(measurement)?;
     let count = built.parameters.len();
-    let channels = described.into_iter().map(|channel| {
-        let data = observed.remove(&channel.name).unwrap_or_default();
-        HistogramChannel::new(&channel.name, channel.templates, data, count)
+    let channels = reader.channels.into_iter().map(|(name, templates)| {
+        let data = observed.remove(&name).unwrap_or_default();
+        HistogramChannel::new(&name, templates, data, count)
     });
     let model = HistogramModel {
         channels: channels.collect::<Result<_, _>>()?,
@@ -119,12 +127,10 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Wo
         fixed: built.fixed,
         constraints: built.constraints,
     };
+    let mut parameters = model.parameters.iter();
     Ok(Imported {
         measurement: measurement.name.clone(),
-        interest: model
-            .parameters
-            .iter()
-            .position(|p| p.role == Role::Interest),
+        interest: parameters.position(|p| p.role == Role::Interest),
         model,
         unused: built.unused,
     })
@@ -133,36 +139,287 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Wo
 fn choose<'a>(
     all: &'a [schema::Measurement],
     wanted: Option<&str>,
-) -> Result<&'a schema::Measurement, WorkspaceError> {
+) -> Result<&'a schema::Measurement, Error> {
     let found = match wanted {
         Some(name) => all.iter().find(|m| m.name == name),
         None => all.first(),
     };
     found.ok_or_else(|| match wanted {
-        None => WorkspaceError::Empty("the workspace has no measurement".to_owned()),
-        Some(wanted) => WorkspaceError::NoMeasurement {
-            wanted: wanted.to_owned(),
-            known: all.iter().map(|m| m.name.clone()).collect(),
-        },
+        None => empty("the workspace has no measurement"),
+        Some(wanted) => {
+            let known: Vec<&String> = all.iter().map(|m| &m.name).collect();
+            Error::new(format!(
+                "the workspace has no measurement `{wanted}`; it has {known:?}"
+            ))
+        }
     })
 }
 
+fn empty(what: &str) -> Error {
+    Error::new(format!("{what}; at least one is needed"))
+}
+
+/// Data of the channels by name: one each.
 fn check_observations(
     observations: Vec<schema::Observation>,
-    channels: &[Channel],
-) -> Result<HashMap<String, Vec<f64>>, WorkspaceError> {
-    unique(
-        "the observation of channel",
-        observations.iter().map(|o| o.name.as_str()),
-    )?;
-    let known = |name: &str| channels.iter().any(|channel| channel.name == name);
-    if let Some(lost) = observations.iter().find(|o| !known(&o.name)) {
-        return Err(WorkspaceError::NoChannel(lost.name.clone()));
+    channels: &[schema::Channel],
+) -> Result<HashMap<String, Vec<f64>>, Error> {
+    let names = observations.iter().map(|o| o.name.as_str());
+    unique("the observation of channel", names)?;
+    for schema::Observation { name, .. } in &observations {
+        ensure(channels.iter().any(|channel| channel.name == *name), || {
+            format!(
+                "there is an observation of channel `{name}`, which the workspace does not have"
+            )
+        })?;
     }
     let pairs = observations.into_iter().map(|o| (o.name, o.data));
     let observed: HashMap<String, Vec<f64>> = pairs.collect();
-    match channels.iter().find(|c| !observed.contains_key(&c.name)) {
-        Some(channel) => Err(WorkspaceError::NoObservation(channel.name.clone())),
-        None => Ok(observed),
+    for schema::Channel { name, .. } in channels {
+        ensure(observed.contains_key(name), || {
+            format!("channel `{name}` has no observation")
+        })?;
     }
+    Ok(observed)
+}
+
+/// The samples of a channel that share a `staterror`.
+struct StatError {
+    place: String,
+    samples: Vec<usize>,
+    squares: Vec<f64>,
+    nominal: Vec<f64>,
+}
+
+/// Turns channels into templates.
+struct Reader<'a> {
+    options: &'a ImportOptions,
+    sets: Sets,
+    /// One parameter a bin and channel, its uncertainty the quadratic sum over the samples
+    /// that have it, relative to their sum. By name and channel; the channels of one name
+    /// come in alphabetical order, as in pyhf.
+    staterrors: BTreeMap<String, BTreeMap<String, StatError>>,
+    channels: Vec<(String, Vec<Template>)>,
+}
+
+impl Reader<'_> {
+    fn channel(&mut self, channel: schema::Channel) -> Result<(), Error> {
+        let schema::Channel { name, samples } = channel;
+        let none = || empty(&format!("channel `{name}` has no sample"));
+        let bins = samples.first().ok_or_else(none)?.data.len();
+        within("bins in a channel", bins, self.options.limits.bins)?;
+        let what = format!("channel `{name}`: sample");
+        unique(&what, samples.iter().map(|s| s.name.as_str()))?;
+        let mut total = vec![0.0; bins];
+        let mut templates = Vec::with_capacity(samples.len());
+        for (number, sample) in samples.into_iter().enumerate() {
+            let place = format!("channel `{name}`, sample `{}`", sample.name);
+            check_length(&place, "data", sample.data.len(), bins)?;
+            for (sum, n) in total.iter_mut().zip(&sample.data) {
+                *sum += n;
+            }
+            let mut seen = HashSet::new();
+            for schema::Modifier { name, kind, .. } in &sample.modifiers {
+                let what = || format!("{place}: {kind}");
+                ensure(seen.insert((kind, name)), || twice(&what(), name))?;
+            }
+            let mut template = Template {
+                name: sample.name,
+                nominal: sample.data,
+                factors: Vec::new(),
+                modifiers: Vec::new(),
+            };
+            for modifier in sample.modifiers {
+                self.modifier((&name, number), &place, modifier, &mut template)?;
+            }
+            templates.push(template);
+        }
+        for (bin, sum) in total.iter().enumerate() {
+            ensure(*sum >= 0.0 || sum.is_nan(), || {
+                format!("channel `{name}`, bin {bin}: all samples sum to {sum}, which is negative")
+            })?;
+        }
+        self.channels.push((name, templates));
+        Ok(())
+    }
+
+    /// Adds a modifier of a sample of a channel to its template, and its parameters to the
+    /// sets; a `staterror` is only noted.
+    fn modifier(
+        &mut self,
+        (channel, sample): (&str, usize),
+        place: &str,
+        modifier: schema::Modifier,
+        template: &mut Template,
+    ) -> Result<(), Error> {
+        let schema::Modifier { name, kind, data } = modifier;
+        let place = format!("{place}, {kind} `{name}`");
+        let bins = template.nominal.len();
+        let mut add = |kind, count, widths| self.sets.add(&name, kind, count, widths, &place);
+        match kind.as_str() {
+            "normfactor" => {
+                null(&place, &data)?;
+                let parameter = add(Kind::NormFactor, 1, Vec::new())?;
+                template.factors.push(Factor::Parameter(parameter));
+            }
+            "lumi" => {
+                null(&place, &data)?;
+                let parameter = add(Kind::Lumi, 1, Vec::new())?;
+                template.factors.push(Factor::Parameter(parameter));
+            }
+            "normsys" => {
+                let expected = "an object of the numbers lo and hi";
+                let schema::NormSys { lo, hi } = typed(&place, data, expected)?;
+                for (what, x) in [("lo", lo), ("hi", hi)] {
+                    ensure(x > 0.0, || {
+                        format!("{place}, {what}: {x} is not a positive factor")
+                    })?;
+                }
+                template.factors.push(Factor::Response(RateResponse {
+                    parameter: add(Kind::Alpha, 1, Vec::new())?,
+                    low: lo,
+                    high: hi,
+                    interpolation: self.options.rates,
+                }));
+            }
+            "histosys" => {
+                let expected = "an object of the lists lo_data and hi_data";
+                let schema::HistoSys { lo_data, hi_data } = typed(&place, data, expected)?;
+                check_length(&place, "lo_data", lo_data.len(), bins)?;
+                check_length(&place, "hi_data", hi_data.len(), bins)?;
+                template.modifiers.push(Modifier::Shape {
+                    parameter: add(Kind::Alpha, 1, Vec::new())?,
+                    low: lo_data,
+                    high: hi_data,
+                    code: self.options.shapes,
+                });
+            }
+            "shapefactor" => {
+                null(&place, &data)?;
+                let first = add(Kind::ShapeFactor, bins, Vec::new())?;
+                template.modifiers.push(per_bin(first, bins));
+            }
+            "shapesys" => {
+                let sigma = uncertainties(&place, data, bins)?;
+                let widths = relative(&sigma, &template.nominal);
+                let first = add(Kind::ShapeSys, bins, widths)?;
+                template.modifiers.push(per_bin(first, bins));
+            }
+            "staterror" => {
+                let sigma = uncertainties(&place, data, bins)?;
+                let channels = self.staterrors.entry(name).or_default();
+                let entry = channels.entry(channel.to_owned());
+                let sums = entry.or_insert_with(|| StatError {
+                    place,
+                    samples: Vec::new(),
+                    squares: vec![0.0; bins],
+                    nominal: vec![0.0; bins],
+                });
+                sums.samples.push(sample);
+                for bin in 0..bins {
+                    sums.squares[bin] += sigma[bin] * sigma[bin];
+                    sums.nominal[bin] += template.nominal[bin];
+                }
+            }
+            _ => {
+                return Err(Error::new(format!(
+                    "{place}: this type of modifier is not known; known are histosys, lumi, \
+                     normfactor, normsys, shapefactor, shapesys and staterror"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the parameters of all `staterror`s to the sets and the modifiers to the templates.
+    fn add_staterrors(&mut self) -> Result<(), Error> {
+        for (name, channels) in std::mem::take(&mut self.staterrors) {
+            let mut widths = Vec::new();
+            for sums in channels.values() {
+                let sigma: Vec<f64> = sums.squares.iter().map(|s| s.sqrt()).collect();
+                widths.extend(relative(&sigma, &sums.nominal));
+            }
+            let mut next = self.sets.parameters;
+            if let Some(StatError { place, .. }) = channels.values().next() {
+                let count = widths.len();
+                next = self
+                    .sets
+                    .add(&name, Kind::StatError, count, widths, place)?;
+            }
+            for (channel, sums) in channels {
+                let bins = sums.nominal.len();
+                for (_, templates) in self.channels.iter_mut().filter(|c| c.0 == channel) {
+                    for sample in &sums.samples {
+                        templates[*sample].modifiers.push(per_bin(next, bins));
+                    }
+                }
+                next += bins;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn per_bin(first: usize, bins: usize) -> Modifier {
+    Modifier::PerBin {
+        parameters: (first..first + bins).collect(),
+    }
+}
+
+/// Uncertainties relative to nominal; zero where there is no content.
+fn relative(sigma: &[f64], nominal: &[f64]) -> Vec<f64> {
+    let one = |(s, n): (&f64, &f64)| if *n > 0.0 { s / n } else { 0.0 };
+    sigma.iter().zip(nominal).map(one).collect()
+}
+
+/// Refuses a name that is there twice.
+fn unique<'a>(what: &str, mut names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    names.try_for_each(|name| ensure(seen.insert(name), || twice(what, name)))
+}
+
+fn twice(what: &str, name: &str) -> String {
+    format!("{what} `{name}` is there twice; give each its own name")
+}
+
+/// Refuses what is larger than allowed.
+fn within(what: &str, found: usize, limit: usize) -> Result<(), Error> {
+    ensure(found <= limit, || {
+        format!(
+            "the workspace has {found} {what}, at most {limit} are allowed; raise the limit if \
+             you trust it"
+        )
+    })
+}
+
+fn wrong_data(place: &str, expected: &str, problem: &str) -> String {
+    format!("{place}: data must be {expected}: {problem}")
+}
+
+fn null(place: &str, data: &Value) -> Result<(), Error> {
+    ensure(data.is_null(), || {
+        wrong_data(place, "null", "there is something")
+    })
+}
+
+fn typed<T: DeserializeOwned>(place: &str, data: Value, expected: &str) -> Result<T, Error> {
+    serde_json::from_value(data)
+        .map_err(|error| Error::new(wrong_data(place, expected, &error.to_string())))
+}
+
+fn uncertainties(place: &str, data: Value, bins: usize) -> Result<Vec<f64>, Error> {
+    let data: Vec<f64> = typed(place, data, "a list of one uncertainty a bin")?;
+    check_length(place, "data", data.len(), bins)?;
+    for (bin, sigma) in data.iter().enumerate() {
+        ensure(*sigma >= 0.0, || {
+            format!("{place}, data, bin {bin}: {sigma} is not an uncertainty of zero or above")
+        })?;
+    }
+    Ok(data)
+}
+
+fn check_length(place: &str, what: &str, found: usize, expected: usize) -> Result<(), Error> {
+    ensure(found == expected, || {
+        format!("{place}, {what}: {found} values; the channel has {expected} bins")
+    })
 }

@@ -1,12 +1,10 @@
 //! Sets of parameters: what one name in a workspace stands for.
 
-use indexmap::IndexMap;
-
+use super::schema;
+use crate::error::{Error, ensure};
 use crate::histogram::PoissonConstraint;
 use crate::{Constraint, Parameter, Role};
-
-use super::error::{Place, WorkspaceError};
-use super::schema;
+use indexmap::IndexMap;
 
 /// Widths and factors of constraints whose squares can be computed with.
 const SENSIBLE: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
@@ -24,7 +22,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::NormFactor => "normfactor",
             Self::Lumi => "lumi",
@@ -50,13 +48,13 @@ impl Kind {
 }
 
 /// The parameters of one name.
-pub(super) struct Set {
-    pub(super) kind: Kind,
+struct Set {
+    kind: Kind,
     /// Place of the first in the model.
-    pub(super) first: usize,
+    first: usize,
     /// One a parameter; relative, and zero for one that is fixed to 1. Empty if
     /// the kind has none.
-    pub(super) widths: Vec<f64>,
+    widths: Vec<f64>,
     count: usize,
 }
 
@@ -85,16 +83,17 @@ impl Sets {
         kind: Kind,
         count: usize,
         widths: Vec<f64>,
-        place: &Place,
-    ) -> Result<usize, WorkspaceError> {
+        place: &str,
+    ) -> Result<usize, Error> {
         if let Some(known) = self.sets.get(name) {
-            if known.kind == kind && known.count == count && kind != Kind::ShapeSys {
-                return Ok(known.first);
-            }
-            return Err(WorkspaceError::Reuse {
-                place: Box::new(place.clone()),
-                first: known.kind.name(),
-            });
+            let is_same = known.kind == kind && known.count == count && kind != Kind::ShapeSys;
+            ensure(is_same, || {
+                format!(
+                    "{place}: the name stands for a {} elsewhere; give this modifier its own name",
+                    known.kind.name()
+                )
+            })?;
+            return Ok(known.first);
         }
         let first = self.parameters;
         self.parameters += count;
@@ -109,7 +108,7 @@ impl Sets {
     }
 
     /// The parameters, with the settings of a measurement.
-    pub(super) fn build(self, measurement: &schema::Measurement) -> Result<Built, WorkspaceError> {
+    pub(super) fn build(self, measurement: &schema::Measurement) -> Result<Built, Error> {
         let config = &measurement.config;
         let mut built = Built {
             parameters: Vec::with_capacity(self.parameters),
@@ -132,12 +131,13 @@ impl Sets {
         built.unused = given.filter(|name| !known(name)).cloned().collect();
         let interest = self.sets.get(&config.poi);
         let scalar = interest.is_some_and(|set| !set.kind.is_vector());
-        if !scalar && !config.poi.is_empty() {
-            return Err(WorkspaceError::Interest {
-                measurement: measurement.name.clone(),
-                name: config.poi.clone(),
-            });
-        }
+        ensure(scalar || config.poi.is_empty(), || {
+            format!(
+                "measurement `{}` has parameter of interest `{}`, which is no parameter of a \
+                 sample, or one for each bin",
+                measurement.name, config.poi
+            )
+        })?;
         Ok(built)
     }
 }
@@ -151,21 +151,19 @@ struct Settings<'a> {
     interest: bool,
 }
 
-impl Settings<'_> {
-    fn build(&self, built: &mut Built) -> Result<(), WorkspaceError> {
+impl<'a> Settings<'a> {
+    fn build(&self, built: &mut Built) -> Result<(), Error> {
         let kind = self.set.kind;
-        let given = self.given;
-        let inits = self.numbers("inits", given.and_then(|g| g.inits.as_ref()))?;
-        let auxdata = self.numbers("auxdata", given.and_then(|g| g.auxdata.as_ref()))?;
-        let sigmas = self.numbers("sigmas", given.and_then(|g| g.sigmas.as_ref()))?;
-        let factors = self.numbers("factors", given.and_then(|g| g.factors.as_ref()))?;
-        let bounds = given.and_then(|g| g.bounds.as_ref());
-        self.check_length("bounds", bounds.map(Vec::len))?;
+        let inits = self.list("inits", |given| &given.inits)?;
+        let auxdata = self.list("auxdata", |given| &given.auxdata)?;
+        let sigmas = self.list("sigmas", |given| &given.sigmas)?;
+        let factors = self.list("factors", |given| &given.factors)?;
+        let bounds = self.list("bounds", |given| &given.bounds)?;
         self.check_used(auxdata.is_some(), sigmas.is_some(), factors.is_some())?;
         if kind == Kind::Lumi && (inits.is_none() || auxdata.is_none() || sigmas.is_none()) {
-            return Err(self.problem(
-                "the luminosity needs inits, bounds, auxdata and sigmas of its own".to_owned(),
-            ));
+            return Err(
+                self.problem("the luminosity needs inits, bounds, auxdata and sigmas of its own")
+            );
         }
         for i in 0..self.set.count {
             let place = built.parameters.len();
@@ -178,9 +176,8 @@ impl Settings<'_> {
                 built.fixed.push((place, nominal));
             }
             if kind == Kind::ShapeSys {
-                built
-                    .constraints
-                    .push(self.counted(place, tau, auxdata.map(|v| v[i]))?);
+                let counted = self.counted(place, tau, auxdata.map(|v| v[i]))?;
+                built.constraints.push(counted);
             }
             let constraint = match kind {
                 Kind::NormFactor | Kind::ShapeFactor | Kind::ShapeSys => None,
@@ -191,10 +188,9 @@ impl Settings<'_> {
             };
             built.parameters.push(Parameter {
                 name: self.name_of(i),
-                role: if self.interest {
-                    Role::Interest
-                } else {
-                    Role::Nuisance
+                role: match self.interest {
+                    true => Role::Interest,
+                    false => Role::Nuisance,
                 },
                 nominal,
                 bounds: self.bounds(bounds.map_or(kind.bounds(), |v| v[i]), nominal)?,
@@ -205,41 +201,35 @@ impl Settings<'_> {
     }
 
     /// A list of the measurement, if it is there, of the right length.
-    fn numbers<'b>(
+    fn list<T>(
         &self,
         what: &str,
-        given: Option<&'b Vec<f64>>,
-    ) -> Result<Option<&'b [f64]>, WorkspaceError> {
-        self.check_length(what, given.map(Vec::len))?;
-        Ok(given.map(Vec::as_slice))
-    }
-
-    fn check_length(&self, what: &str, found: Option<usize>) -> Result<(), WorkspaceError> {
-        match found {
-            Some(found) if found != self.set.count => Err(self.problem(format!(
-                "{what} has {found} values; there are {} parameters of this name",
-                self.set.count
+        of: impl Fn(&'a schema::Parameter) -> &'a Option<Vec<T>>,
+    ) -> Result<Option<&'a [T]>, Error> {
+        let given = self.given.and_then(|given| of(given).as_deref());
+        let (found, count) = (given.map(<[T]>::len), self.set.count);
+        match found.filter(|found| *found != count) {
+            None => Ok(given),
+            Some(found) => Err(self.problem(&format!(
+                "{what} has {found} values; there are {count} parameters of this name"
             ))),
-            _ => Ok(()),
         }
     }
 
     /// Refuses settings that parameters of this kind do not have.
-    fn check_used(&self, aux: bool, sigmas: bool, factors: bool) -> Result<(), WorkspaceError> {
+    fn check_used(&self, aux: bool, sigmas: bool, factors: bool) -> Result<(), Error> {
         let kind = self.set.kind;
         let free = matches!(kind, Kind::NormFactor | Kind::ShapeFactor);
+        let has_sigmas = matches!(kind, Kind::Lumi | Kind::StatError);
         let wrong = [
             (aux && free, "auxdata"),
-            (
-                sigmas && !matches!(kind, Kind::Lumi | Kind::StatError),
-                "sigmas",
-            ),
+            (sigmas && !has_sigmas, "sigmas"),
             (factors && kind != Kind::ShapeSys, "factors"),
         ];
         match wrong.iter().find(|(wrong, _)| *wrong) {
             None => Ok(()),
             Some((_, what)) => {
-                Err(self.problem(format!("a {} has no {what}; remove them", kind.name())))
+                Err(self.problem(&format!("a {} has no {what}; remove them", kind.name())))
             }
         }
     }
@@ -250,12 +240,12 @@ impl Settings<'_> {
         given.unwrap_or(width == Some(0.0))
     }
 
-    fn width(&self, sigma: Option<f64>) -> Result<f64, WorkspaceError> {
+    fn width(&self, sigma: Option<f64>) -> Result<f64, Error> {
         match sigma {
             // no uncertainty: fixed, with the unit width that pyhf gives it
             Some(0.0) if self.set.widths.contains(&0.0) => Ok(1.0),
             Some(sigma) if SENSIBLE.contains(&sigma) => Ok(sigma),
-            Some(sigma) => Err(self.problem(format!(
+            Some(sigma) => Err(self.problem(&format!(
                 "sigma {sigma} is not positive, or too large or small to compute with"
             ))),
             None => Ok(1.0),
@@ -267,7 +257,7 @@ impl Settings<'_> {
         parameter: usize,
         tau: Option<f64>,
         count: Option<f64>,
-    ) -> Result<PoissonConstraint, WorkspaceError> {
+    ) -> Result<PoissonConstraint, Error> {
         let tau = tau.unwrap_or(1.0);
         let observed = count.unwrap_or(tau);
         if SENSIBLE.contains(&tau) && (0.0..=*SENSIBLE.end()).contains(&observed) {
@@ -277,20 +267,21 @@ impl Settings<'_> {
                 observed,
             });
         }
-        Err(self.problem(format!(
-            "an auxiliary count of {observed} with factor {tau}; both must be positive, and of a size to compute with"
+        Err(self.problem(&format!(
+            "an auxiliary count of {observed} with factor {tau}; both must be positive, and of a \
+             size to compute with"
         )))
     }
 
-    fn bounds(&self, bounds: (f64, f64), nominal: f64) -> Result<(f64, f64), WorkspaceError> {
+    fn bounds(&self, bounds: (f64, f64), nominal: f64) -> Result<(f64, f64), Error> {
         let (low, high) = bounds;
         if low >= high {
-            return Err(self.problem(format!("bounds {low} and {high} leave nothing")));
+            return Err(self.problem(&format!("bounds {low} and {high} leave nothing")));
         }
         if low <= nominal && nominal <= high {
             return Ok(bounds);
         }
-        Err(self.problem(format!(
+        Err(self.problem(&format!(
             "it starts at {nominal}, outside of {low} to {high}"
         )))
     }
@@ -303,12 +294,11 @@ impl Settings<'_> {
         }
     }
 
-    fn problem(&self, problem: String) -> WorkspaceError {
-        WorkspaceError::Parameter {
-            measurement: self.measurement.to_owned(),
-            name: self.name.to_owned(),
-            problem,
-        }
+    fn problem(&self, problem: &str) -> Error {
+        let (measurement, name) = (self.measurement, self.name);
+        Error::new(format!(
+            "parameter `{name}` of measurement `{measurement}`: {problem}"
+        ))
     }
 }
 

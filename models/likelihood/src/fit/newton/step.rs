@@ -1,7 +1,7 @@
 //! One step: the quadratic model minimised within a radius and the bounds.
 
-use super::super::matrix::{cholesky, dot, eigen, length, solve};
 use super::Place;
+use crate::fit::matrix::{cholesky, dot, eigen, length, solve};
 use sideband_numerics::minimise::Bounds;
 
 /// Eigenvalues of the scaled Hessian above minus this are flat, not negative.
@@ -56,7 +56,7 @@ pub(super) struct Step {
 
 /// Conditional standard deviations `1 / sqrt(H_ii)`, at most the distance of the
 /// bounds; that distance, or one, where the curvature is not positive.
-pub(crate) fn scales(place: &Place, bounds: &Bounds, scale: &mut [f64]) {
+pub(in crate::fit) fn scales(place: &Place, bounds: &Bounds, scale: &mut [f64]) {
     let n = place.point.len();
     for (i, scale) in scale.iter_mut().enumerate() {
         let range = bounds.upper()[i] - bounds.lower()[i];

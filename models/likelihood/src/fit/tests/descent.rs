@@ -1,20 +1,13 @@
-//! Descents from one start, and how they fail.
+//! Descents, what they start from, and how they fail.
 
+use super::best_fit;
 use super::likelihoods::*;
-use crate::fit::{Curvature, FitError, FitFailure, FitSettings, NewtonSettings, State, fit};
-
-fn updated() -> FitSettings {
-    FitSettings {
-        newton: NewtonSettings {
-            curvature: Curvature::Updated,
-            ..NewtonSettings::default()
-        },
-        ..FitSettings::default()
-    }
-}
+use crate::Likelihood;
+use crate::fit::{FitSettings, NewtonSettings, Search, State, fit};
+use crate::support::{assert_near, assert_refused};
 
 #[test]
-fn minima_are_found_with_either_curvature() {
+fn minima_are_found() {
     let cases = [
         (Analytic::new(rosenbrock, &[-1.2, 1.0]), vec![1.0, 1.0]),
         (
@@ -25,22 +18,20 @@ fn minima_are_found_with_either_curvature() {
         (Analytic::new(count, &[1e-3]), vec![3.0]),
     ];
     for (likelihood, minimum) in cases {
-        for settings in [FitSettings::default(), updated()] {
-            let fit = fit(&likelihood, &settings).unwrap();
-            assert!(fit.is_converged(), "{fit:?}");
-            for (x, expected) in fit.point.iter().zip(&minimum) {
-                // the tolerance is one of conditional errors, which here are 1/40 of the others
-                assert!((x - expected).abs() < 1e-5, "{fit:?}");
-            }
-            assert!(fit.evaluations.hessians < 60, "{fit:?}");
+        let fit = best_fit(&likelihood);
+        assert!(fit.is_converged(), "{fit:?}");
+        for (x, expected) in fit.point.iter().zip(&minimum) {
+            // the tolerance is one of conditional errors, which here are 1/40 of the others
+            assert_near(x, expected, 1e-5);
         }
+        assert!(fit.evaluations.hessians < 60, "{fit:?}");
     }
 }
 
 #[test]
 fn a_parameter_on_its_bound_is_named_and_has_no_error() {
     let likelihood = Analytic::new(rosenbrock, &[-1.2, 1.0]).bounded(0, -2.0, 0.5);
-    let fit = fit(&likelihood, &FitSettings::default()).unwrap();
+    let fit = best_fit(&likelihood);
     assert_eq!(fit.states, [State::AtUpper, State::Free]);
     assert_eq!(fit.at_bound().collect::<Vec<_>>(), [0]);
     assert_eq!(fit.covariance, [0.0, 0.0, 0.0, 1.0 / 200.0]);
@@ -48,27 +39,135 @@ fn a_parameter_on_its_bound_is_named_and_has_no_error() {
 
 #[test]
 fn a_saddle_is_left() {
-    let fit = fit(&Analytic::new(saddle, &[0.0, 0.0]), &FitSettings::default()).unwrap();
+    let fit = best_fit(&Analytic::new(saddle, &[0.0, 0.0]));
     assert!(fit.is_converged(), "{fit:?}");
-    assert!((fit.point[0].abs() - 1.0).abs() < 1e-6, "{fit:?}");
-    assert!((fit.point[1] - 0.5 * fit.point[0]).abs() < 1e-6, "{fit:?}");
+    assert_near(fit.point[0].abs(), 1.0, 1e-6);
+    assert_near(fit.point[1], 0.5 * fit.point[0], 1e-6);
 }
 
 #[test]
 fn failures_say_why() {
-    let of = |function, nominal: &[f64]| {
-        fit(&Analytic::new(function, nominal), &FitSettings::default()).unwrap()
-    };
-    let stalled = of(cliff, &[5.0]);
-    assert!(
-        matches!(stalled.failure, Some(FitFailure::Stalled { .. })),
-        "{stalled:?}"
-    );
-    let wall = of(count, &[-1.0]);
-    assert_eq!(wall.failure, Some(FitFailure::StartNotFinite));
-    assert!(wall.nll.is_nan());
-    let away = of(runaway, &[0.0]);
-    assert!(!away.is_converged(), "{away:?}");
+    for (function, start, words) in [
+        (cliff as Function, 5.0, "no lower point was found"),
+        (count, -1.0, "not finite at any start"),
+        (runaway, 0.0, ""),
+    ] {
+        let failed = best_fit(&Analytic::new(function, &[start]));
+        assert_refused(failed.checked(), words);
+        assert_eq!(failed.nll.is_nan(), start < 0.0, "{failed:?}");
+    }
     let nan = fit(&Analytic::new(count, &[f64::NAN]), &FitSettings::default());
-    assert!(matches!(nan, Err(FitError::Outside { .. })));
+    assert_refused(nan, "a start: x0 = NaN is not within its bounds");
+}
+
+#[test]
+fn fixed_parameters_stay_and_the_rest_is_fitted() {
+    let model = linear();
+    let settings = FitSettings::default()
+        .with_fixed(2, 5.0)
+        .with_fixed(2, 0.25);
+    let found = fit(&model, &settings).unwrap();
+    assert!(found.is_converged() && found.point[2] == 0.25);
+    assert_eq!(found.states[2], State::Fixed);
+    assert_eq!(found.error(2), None);
+    assert!(found.gradient[2].abs() > 0.1);
+    let free = [0, 1, 3, 4];
+    assert!(
+        free.iter().all(|k| found.gradient[*k].abs() < 1e-6),
+        "{found:?}"
+    );
+    let all = (0..5).fold(FitSettings::default(), |all, k| all.with_fixed(k, 0.5));
+    let nothing = fit(&model, &all).unwrap();
+    assert!(nothing.is_converged());
+    assert_eq!(nothing.nll, model.value(&[0.5; 5]));
+}
+
+#[test]
+fn starts_of_the_caller_lead_to_other_minima() {
+    let likelihood = Analytic::new(wells, &[0.9, 0.0]);
+    let settings = FitSettings {
+        // the last one leads to the same minimum as the first
+        starts: vec![vec![-0.9, 0.0], vec![1.2, 3.0], vec![-1.4, -2.0]],
+        ..FitSettings::default()
+    };
+    let found = fit(&likelihood, &settings).unwrap();
+    assert!(
+        found.point[0] < -1.0 && found.others.len() == 1,
+        "{found:?}"
+    );
+    assert!(found.others[0].point[0] > 0.9 && found.others[0].nll > found.nll);
+    assert_eq!(found, fit(&likelihood, &settings).unwrap());
+}
+
+#[test]
+fn a_bad_start_beside_a_good_one_does_no_harm() {
+    let likelihood = Analytic::new(count, &[-1.0]);
+    let settings = FitSettings {
+        starts: vec![vec![50.0]],
+        ..FitSettings::default()
+    };
+    let found = fit(&likelihood, &settings).unwrap();
+    assert!(found.is_converged() && (found.point[0] - 3.0).abs() < 1e-6);
+    assert!(found.others.is_empty());
+}
+
+#[test]
+fn too_few_steps_are_a_failure_that_keeps_the_point() {
+    let settings = FitSettings {
+        newton: NewtonSettings {
+            max_iterations: 2,
+            ..NewtonSettings::default()
+        },
+        ..FitSettings::default()
+    };
+    let likelihood = Analytic::new(rosenbrock, &[-1.2, 1.0]);
+    let found = fit(&likelihood, &settings).unwrap();
+    assert_refused(
+        found.checked(),
+        "no minimum within 4 steps; the gradient is still",
+    );
+    assert_eq!((found.error(0), found.covariance_of(0, 1)), (None, None));
+    assert_eq!(found.nll, likelihood.value(&found.point));
+}
+
+#[test]
+fn senseless_questions_are_refused() {
+    let model = linear();
+    let refused = |settings: &FitSettings, words| assert_refused(fit(&model, settings), words);
+    let fixed = |k, value| FitSettings::default().with_fixed(k, value);
+    refused(
+        &fixed(9, 0.0),
+        "parameter 9 is asked for; the likelihood has 5",
+    );
+    for outside in [10.5, f64::NAN] {
+        refused(&fixed(2, outside), "a fixed parameter: a = ");
+    }
+    let short = FitSettings {
+        starts: vec![vec![0.0]],
+        ..FitSettings::default()
+    };
+    refused(&short, "a start has 1 values; the likelihood has 5");
+    for (parameter, points, words) in [
+        (0, 5, "the range of a searched parameter is inf"),
+        (2, 1, "points of a search is 1; at least 2 is needed"),
+    ] {
+        let settings = FitSettings {
+            searches: vec![Search { parameter, points }],
+            ..FitSettings::default()
+        };
+        refused(&settings, words);
+    }
+    let loose = FitSettings {
+        newton: NewtonSettings {
+            gradient_tolerance: 0.0,
+            ..NewtonSettings::default()
+        },
+        ..FitSettings::default()
+    };
+    refused(&loose, "gradient_tolerance is 0; a finite number above 0");
+    let empty = Analytic::new(count, &[1.0]).bounded(0, 2.0, 1.0);
+    assert_refused(
+        fit(&empty, &fixed(0, 1.0)),
+        "x0: bounds [2, 1] leave nothing",
+    );
 }

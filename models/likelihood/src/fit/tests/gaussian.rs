@@ -2,11 +2,13 @@
 //! numbers by numpy 2 (`linalg.solve`, `linalg.inv`).
 
 use super::likelihoods::linear;
+use super::{best_fit, impacts_on_first, scanned};
 use crate::Model;
 use crate::fit::{
-    ContourPoint, Fit, FitError, FitSettings, Group, ImpactSettings, ScanSettings, Shift, contour,
-    fit, impacts, minos, scan,
+    ContourPoint, Fit, FitSettings, Group, ImpactSettings, ScanSettings, contour, impacts, minos,
+    scan,
 };
+use crate::support::assert_refused;
 
 const POINT: [f64; 5] = [
     0.852941352212,
@@ -37,9 +39,9 @@ fn close(found: f64, expected: f64) -> bool {
 }
 
 fn best() -> (Model, FitSettings, Fit) {
-    let (model, settings) = (linear(), FitSettings::default());
-    let best = fit(&model, &settings).unwrap();
-    (model, settings, best)
+    let model = linear();
+    let best = best_fit(&model);
+    (model, FitSettings::default(), best)
 }
 
 #[test]
@@ -60,15 +62,8 @@ fn the_fit_is_the_solution_of_the_normal_equations() {
 fn its_profile_is_a_parabola_and_minos_agrees_with_the_hessian() {
     let (model, settings, best) = best();
     let error = VARIANCES[0].sqrt();
-    let grid: Vec<f64> = (-10..=10)
-        .map(|i| POINT[0] + 0.3 * error * f64::from(i))
-        .collect();
-    let asked = ScanSettings {
-        parameter: 0,
-        grid,
-        thorough: false,
-    };
-    let scan = scan(&model, &settings, &best, &asked).unwrap();
+    let grid = (-10..=10).map(|i| POINT[0] + 0.3 * error * f64::from(i));
+    let scan = scanned(&model, &settings, &best, grid.collect());
     assert_eq!((scan.curve.len(), scan.failed.len()), (21, 0));
     for (point, i) in scan.curve.iter().zip(-10..=10) {
         assert!(close(point.t, 0.09 * f64::from(i * i)), "{point:?}");
@@ -76,16 +71,9 @@ fn its_profile_is_a_parabola_and_minos_agrees_with_the_hessian() {
     for level in [1.0, 4.0] {
         let minos = minos(&model, &settings, &best, 0, level).unwrap();
         let [lower, upper] = minos.errors().map(Option::unwrap);
-        let parabolic = minos.parabolic.unwrap();
-        assert!(close(parabolic, error * level.sqrt()));
-        assert!(
-            (lower + parabolic).abs() < 2e-6 * error * level,
-            "{minos:?}"
-        );
-        assert!(
-            (upper - parabolic).abs() < 2e-6 * error * level,
-            "{minos:?}"
-        );
+        for far in [lower + error * level.sqrt(), upper - error * level.sqrt()] {
+            assert!(far.abs() < 2e-6 * error * level, "{minos:?}");
+        }
     }
 }
 
@@ -95,13 +83,10 @@ fn the_scan_does_not_depend_on_the_number_of_threads() {
     let asked = ScanSettings {
         parameter: 1,
         grid: (0..37).map(|i| 0.02 * f64::from(i) - 0.3).collect(),
-        thorough: false,
     };
     let with = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().unwrap();
         pool.install(|| scan(&model, &settings, &best, &asked).unwrap())
     };
     assert_eq!(with(1), with(4));
@@ -110,87 +95,54 @@ fn the_scan_does_not_depend_on_the_number_of_threads() {
 #[test]
 fn impacts_by_covariance_and_by_refit_agree() {
     let (model, settings, best) = best();
-    let asked = ImpactSettings {
+    let mut asked = ImpactSettings {
         interest: vec![0, 1],
         groups: vec![Group {
             name: "a and c".to_owned(),
             parameters: vec![2, 4],
         }],
-        refit: true,
     };
-    let found = impacts(&model, &settings, &best, &asked).unwrap();
-    assert_eq!(found.pulls.len(), 3);
-    for (pull, (centre, width)) in found.pulls.iter().zip([(0.0, 1.0), (0.0, 1.0), (0.5, 2.0)]) {
-        assert!(close(pull.value, (POINT[pull.parameter] - centre) / width));
-        assert!(close(
-            pull.error.unwrap(),
-            VARIANCES[pull.parameter].sqrt() / width
-        ));
-    }
-    let mu = &found.impacts[0];
+    let mu = &impacts(&model, &settings, &best, &asked).unwrap()[0];
     assert!(close(mu.error.unwrap(), VARIANCES[0].sqrt()));
     assert!(close(mu.statistical.unwrap(), 0.100167084494));
     assert!(close(mu.groups[0].impact.unwrap(), 0.194820719435));
     assert!(mu.ranking.is_sorted_by(|a, b| a.size() >= b.size()));
+    assert_eq!(mu.ranking.len(), 3);
     for impact in &mu.ranking {
         let k = impact.parameter;
-        assert!(close(
-            impact.post_fit.unwrap(),
-            WITH_MU[k] / VARIANCES[k].sqrt()
-        ));
+        let post_fit = impact.post_fit.unwrap();
+        assert!(close(post_fit, WITH_MU[k] / VARIANCES[k].sqrt()));
         let delta = [1.0, 1.0, 2.0][k - 2];
         let pre_fit = WITH_MU[k] / VARIANCES[k] * delta;
         assert!(close(impact.pre_fit.unwrap(), pre_fit));
-        for (refit, expected) in [
-            (&impact.post_fit_refit, impact.post_fit.unwrap()),
-            (&impact.pre_fit_refit, pre_fit),
-        ] {
-            let [Shift::By(up), Shift::By(down)] = refit.clone().unwrap() else {
-                unreachable!("{impact:?}")
-            };
-            assert!(close(up, expected) && close(down, -expected), "{impact:?}");
-        }
+        let [up, down] = impact.refit.map(Option::unwrap);
+        assert!(close(up, post_fit) && close(down, -post_fit), "{impact:?}");
     }
-    let wrong = ImpactSettings {
-        interest: vec![2],
-        groups: asked.groups,
-        refit: false,
-    };
-    assert!(matches!(
-        impacts(&model, &settings, &best, &wrong),
-        Err(FitError::InterestInGroup(name)) if name == "a"
-    ));
+    asked.interest = vec![2];
+    let wrong = impacts(&model, &settings, &best, &asked);
+    assert_refused(wrong, "a is of interest and in a group");
 }
 
 #[test]
 fn unprofiled_impacts_keep_the_others() {
     let (model, settings, best) = best();
-    let asked = ImpactSettings {
-        interest: vec![0],
-        ..ImpactSettings::default()
-    };
-    let found = impacts(&model, &settings, &best, &asked).unwrap();
     // nu is a nuisance parameter here: four are ranked, nu without constraint
-    let ranking = &found.impacts[0].ranking;
+    let ranking = impacts_on_first(&model, &settings, &best).ranking;
     assert_eq!(ranking.len(), 4);
     let nu = ranking.iter().find(|impact| impact.parameter == 1).unwrap();
-    assert!(nu.pre_fit.is_none() && nu.post_fit_refit.is_none());
+    assert!(nu.pre_fit.is_none());
     // mu at the minimum for nu one error up, all else fixed: by hand,
     // H_mumu = 100 + 16 + 1 + 4, H_munu = 10 + 32 - 2
-    assert!(close(
-        nu.unprofiled.unwrap(),
-        -40.0 / 121.0 * VARIANCES[1].sqrt()
-    ));
+    let expected = -40.0 / 121.0 * VARIANCES[1].sqrt();
+    assert!(close(nu.unprofiled.unwrap(), expected));
 }
 
 #[test]
 fn the_contour_of_two_parameters_is_their_ellipse() {
     let (model, settings, best) = best();
     let grids = [0, 1].map(|k| -> Vec<f64> {
-        let error = VARIANCES[k].sqrt();
-        (-3..=3)
-            .map(|i| POINT[k] + 0.5 * error * f64::from(i))
-            .collect()
+        let step = 0.5 * VARIANCES[k].sqrt();
+        (-3..=3).map(|i| POINT[k] + step * f64::from(i)).collect()
     });
     let found = contour(&model, &settings, &best, [0, 1], [&grids[0], &grids[1]]).unwrap();
     assert_eq!(found.points.len(), 49);

@@ -1,8 +1,10 @@
 //! Best fits where the slope of the likelihood jumps: the interpolations `code0` and
 //! `code1` at zero. What is lowest is found by looking into every part between the kinks.
 
-use crate::fit::{End, Fit, FitSettings, State, fit, minos};
-use crate::{Interpolation, Likelihood as _, Model, Parameter, Term};
+use super::best_fit;
+use super::likelihoods::{Counts, Expected};
+use crate::fit::{End, FitSettings, State, fit, minos};
+use crate::{Interpolation, Likelihood as _, Model, Parameter};
 use sideband_numerics::random::Key;
 use std::sync::Arc;
 
@@ -43,57 +45,35 @@ impl Bent {
             parameter.nominal = 0.5 * (bounds.0 + bounds.1);
             parameters.push(parameter);
         }
-        Model::new(parameters, vec![Arc::new(self)])
-    }
-}
-
-impl Term for Bent {
-    fn kinks(&self) -> Vec<usize> {
-        vec![1, 2, 3]
-    }
-
-    fn value(&self, at: &[f64]) -> f64 {
-        self.hessian(at, &mut [0.0; 4], &mut [0.0; 16])
-    }
-
-    fn gradient(&self, at: &[f64], gradient: &mut [f64]) -> f64 {
-        self.hessian(at, gradient, &mut [0.0; 16])
-    }
-
-    fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
-        let factor = Interpolation::Code1.relative(at[1], self.rates[0], self.rates[1]);
-        let mut value = 0.0;
-        for bin in 0..BINS {
+        let counts = self.counts.to_vec();
+        let expected = move |bin: usize, at: &[f64]| -> Expected<4> {
+            let [low, high] = self.rates;
+            let factor = Interpolation::Code1.relative(at[1], low, high);
             let terms = [0, 1].map(|k| {
                 let [down, up] = self.shapes[k].map(|side| side[bin]);
                 Interpolation::Code0.term(at[k + 2], down, up)
             });
-            let (s, b, n) = (SIGNAL[bin], BACKGROUND[bin], self.counts[bin]);
-            let rate = at[0] * s + b * factor[0] + terms[0][0] + terms[1][0];
-            if rate <= 0.0 {
-                return f64::NAN;
-            }
-            let first = [s, b * factor[1], terms[0][1], terms[1][1]];
-            value += rate - n * rate.ln();
-            for j in 0..4 {
-                gradient[j] += (1.0 - n / rate) * first[j];
-                for k in 0..4 {
-                    hessian[4 * j + k] += n * first[j] * first[k] / (rate * rate);
-                }
-            }
-            hessian[5] += (1.0 - n / rate) * b * factor[2];
-        }
-        value
+            let (s, b) = (SIGNAL[bin], BACKGROUND[bin]);
+            let mut second = [[0.0; 4]; 4];
+            second[1][1] = b * factor[2];
+            (
+                at[0] * s + b * factor[0] + terms[0][0] + terms[1][0],
+                [s, b * factor[1], terms[0][1], terms[1][1]],
+                second,
+            )
+        };
+        let term = Counts {
+            counts,
+            expected,
+            kinks: vec![1, 2, 3],
+        };
+        Model::new(parameters, vec![Arc::new(term)])
     }
 }
 
 const BOTH: (f64, f64) = (-5.0, 5.0);
 /// Just below zero.
 const BELOW: f64 = -1e-300;
-
-fn best(model: &Model) -> Fit {
-    fit(model, &FitSettings::default()).unwrap()
-}
 
 /// The lowest value of all parts, `mu` at a value if one is given.
 fn lowest_part(bent: &Bent, mu: Option<f64>) -> f64 {
@@ -122,7 +102,7 @@ fn the_end_is_a_minimum_whatever_kinks_it_is_on() {
     for number in 0..150 {
         let bent = Bent::random(number);
         let model = bent.clone().model([BOTH; 3]);
-        let found = best(&model);
+        let found = best_fit(&model);
         assert!(found.is_converged(), "{number}: {:?}", found.failure);
         for k in 1..4 {
             let is_on = found.states[k] == State::AtKink;
@@ -155,7 +135,7 @@ fn errors_beside_a_kink_are_those_of_the_profile() {
     for number in 0..60 {
         let bent = Bent::random(number);
         let model = bent.clone().model([BOTH; 3]);
-        let found = best(&model);
+        let found = best_fit(&model);
         let has_kink = found.states.contains(&State::AtKink);
         if !has_kink || found.states[0] != State::Free {
             continue;

@@ -4,7 +4,7 @@ use crate::{Constraint, Likelihood, Model, Parameter, Term};
 use std::sync::Arc;
 
 /// Value, gradient and Hessian at a point.
-type Function = fn(&[f64], &mut [f64], &mut [f64]) -> f64;
+pub(super) type Function = fn(&[f64], &mut [f64], &mut [f64]) -> f64;
 
 /// A likelihood of a function.
 pub(super) struct Analytic {
@@ -112,49 +112,92 @@ pub(super) fn cliff(x: &[f64], g: &mut [f64], _: &mut [f64]) -> f64 {
     if x[0] < 1.0 { f64::NAN } else { x[0] }
 }
 
+/// As [`count`], not defined below one.
+pub(super) fn walled_count(x: &[f64], g: &mut [f64], h: &mut [f64]) -> f64 {
+    let value = count(x, g, h);
+    if x[0] < 1.0 { f64::NAN } else { value }
+}
+
+/// `x^2 / (1 + x^2) / 2`.
+pub(super) fn saturating(x: &[f64], g: &mut [f64], h: &mut [f64]) -> f64 {
+    let (x2, d) = (x[0] * x[0], 1.0 + x[0] * x[0]);
+    g[0] = x[0] / (d * d);
+    h[0] = (1.0 - 3.0 * x2) / (d * d * d);
+    0.5 * x2 / d
+}
+
+/// Poisson counts: the expected number in a bin at a point, with two derivatives.
+pub(super) struct Counts<F> {
+    pub(super) counts: Vec<f64>,
+    pub(super) expected: F,
+    /// Parameters along which its slope jumps.
+    pub(super) kinks: Vec<usize>,
+}
+
+/// Value, gradient and Hessian.
+pub(super) type Expected<const N: usize> = (f64, [f64; N], [[f64; N]; N]);
+
+impl<const N: usize, F: Fn(usize, &[f64]) -> Expected<N> + Send + Sync> Term for Counts<F> {
+    fn kinks(&self) -> Vec<usize> {
+        self.kinks.clone()
+    }
+
+    fn value(&self, at: &[f64]) -> f64 {
+        self.gradient(at, &mut [0.0; N])
+    }
+
+    fn gradient(&self, at: &[f64], gradient: &mut [f64]) -> f64 {
+        self.hessian(at, gradient, &mut vec![0.0; N * N])
+    }
+
+    fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
+        let mut value = 0.0;
+        for (bin, n) in self.counts.iter().enumerate() {
+            let (rate, first, second) = (self.expected)(bin, at);
+            if rate <= 0.0 {
+                return f64::NAN;
+            }
+            value += rate - n * rate.ln();
+            for j in 0..N {
+                gradient[j] += (1.0 - n / rate) * first[j];
+                for k in 0..N {
+                    hessian[N * j + k] +=
+                        (1.0 - n / rate) * second[j][k] + n * first[j] * first[k] / (rate * rate);
+                }
+            }
+        }
+        value
+    }
+}
+
 /// Measurements `row . x = outcome +- 1`.
 pub(super) struct Linear {
     pub(super) rows: Vec<Vec<f64>>,
     pub(super) outcomes: Vec<f64>,
 }
 
-impl Linear {
-    fn residuals<'a>(&'a self, at: &'a [f64]) -> impl Iterator<Item = (&'a Vec<f64>, f64)> {
-        self.rows
-            .iter()
-            .zip(&self.outcomes)
-            .map(move |(row, outcome)| {
-                let expected: f64 = row.iter().zip(at).map(|(r, x)| r * x).sum();
-                (row, expected - outcome)
-            })
-    }
-}
-
 impl Term for Linear {
     fn value(&self, at: &[f64]) -> f64 {
-        self.residuals(at).map(|(_, r)| 0.5 * r * r).sum()
+        self.gradient(at, &mut vec![0.0; at.len()])
     }
 
     fn gradient(&self, at: &[f64], gradient: &mut [f64]) -> f64 {
-        for (row, residual) in self.residuals(at) {
-            gradient
-                .iter_mut()
-                .zip(row)
-                .for_each(|(g, r)| *g += r * residual);
-        }
-        self.value(at)
+        self.hessian(at, gradient, &mut vec![0.0; at.len().pow(2)])
     }
 
     fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
-        let n = at.len();
-        for row in &self.rows {
-            for i in 0..n {
-                for j in 0..n {
-                    hessian[i * n + j] += row[i] * row[j];
+        let mut value = 0.0;
+        for (row, outcome) in self.rows.iter().zip(&self.outcomes) {
+            let residual = row.iter().zip(at).map(|(r, x)| r * x).sum::<f64>() - outcome;
+            value += 0.5 * residual * residual;
+            for (i, a) in row.iter().enumerate() {
+                gradient[i] += a * residual;
+                for (j, b) in row.iter().enumerate() {
+                    hessian[i * row.len() + j] += a * b;
                 }
             }
         }
-        self.gradient(at, gradient)
+        value
     }
 }
 
@@ -180,18 +223,4 @@ pub(super) fn linear() -> Model {
     ];
     let outcomes = vec![12.0, 3.0, 0.8, -0.4, 2.5];
     Model::new(parameters, vec![Arc::new(Linear { rows, outcomes })])
-}
-
-/// As [`count`], not defined below one.
-pub(super) fn walled_count(x: &[f64], g: &mut [f64], h: &mut [f64]) -> f64 {
-    let value = count(x, g, h);
-    if x[0] < 1.0 { f64::NAN } else { value }
-}
-
-/// `x^2 / (1 + x^2) / 2`.
-pub(super) fn saturating(x: &[f64], g: &mut [f64], h: &mut [f64]) -> f64 {
-    let (x2, d) = (x[0] * x[0], 1.0 + x[0] * x[0]);
-    g[0] = x[0] / (d * d);
-    h[0] = (1.0 - 3.0 * x2) / (d * d * d);
-    0.5 * x2 / d
 }

@@ -1,16 +1,14 @@
-//! The fit of 20 000 events made by JAX 0.10 in f64; not part of the repository.
-//! `SIDEBAND_W4_GOLDEN` is the folder of `w4_20k.json` and `w4_20k.safetensors`.
+//! The likelihood of 20 000 events and its fit, made by JAX 0.10 in f64; not part of the
+//! repository. `SIDEBAND_W4_GOLDEN` is the folder of `w4_20k.json` and
+//! `w4_20k.safetensors`.
 
 #![allow(clippy::print_stdout)]
 
-use crate::fit::{
-    Basin, Fit, FitSettings, ImpactSettings, ScanSettings, Search, Shift, fit, impacts, minos,
-    refit, scan,
-};
-use crate::{
-    Coefficient, Events, Interpolation, Model, NotPositive, Parameter, Process, ProcessEvents,
-    Rate, RateResponse, ResponseEvents, Sample, Storage, UnbinnedChannel,
-};
+use super::{best_fit, impacts_on_first, scanned};
+use crate::fit::{Fit, FitSettings, minos, refit};
+use crate::support::{assert_close, assert_near, jet_of_likelihood};
+use crate::unbinned::tests::{Data, parameters};
+use crate::{Interpolation, Likelihood as _, Model, RateResponse};
 use safetensors::SafeTensors;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -23,6 +21,8 @@ struct Golden {
     rate_low: Vec<Vec<f64>>,
     #[serde(rename = "Ghi")]
     rate_high: Vec<Vec<f64>>,
+    evaluations: Vec<GoldenValue>,
+    hessian: Vec<Vec<f64>>,
     mu_hat: f64,
     alpha_hat: Vec<f64>,
     nll_min: f64,
@@ -32,6 +32,13 @@ struct Golden {
     mu_sigma_stat_only: f64,
     scan: Vec<GoldenPoint>,
     impacts: Vec<GoldenImpact>,
+}
+
+#[derive(Deserialize)]
+struct GoldenValue {
+    theta: Vec<f64>,
+    nll: f64,
+    grad: Vec<f64>,
 }
 
 #[derive(Deserialize)]
@@ -55,10 +62,8 @@ struct GoldenImpact {
     cov_based: f64,
 }
 
-const COEFFICIENTS: [&str; 3] = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
-
-/// Golden and model; none, and a word about it, without the folder.
-fn golden() -> Option<(Golden, Model)> {
+/// Golden and model, for a range of mu; none, and a word about it, without the folder.
+fn golden(mu: (f64, f64)) -> Option<(Golden, Model)> {
     let Some(folder) = std::env::var_os("SIDEBAND_W4_GOLDEN").map(PathBuf::from) else {
         println!("SIDEBAND_W4_GOLDEN is not set: nothing compared");
         return None;
@@ -66,7 +71,7 @@ fn golden() -> Option<(Golden, Model)> {
     let text = std::fs::read_to_string(folder.join("w4_20k.json")).unwrap();
     let golden: Golden = serde_json::from_str(&text).unwrap();
     let bytes = std::fs::read(folder.join("w4_20k.safetensors")).unwrap();
-    let model = model(&golden, &SafeTensors::deserialize(&bytes).unwrap());
+    let model = model(&golden, &SafeTensors::deserialize(&bytes).unwrap(), mu);
     Some((golden, model))
 }
 
@@ -76,62 +81,48 @@ fn column(tensors: &SafeTensors<'_>, name: &str) -> Vec<f64> {
     bytes.chunks_exact(4).map(number).collect()
 }
 
-fn model(golden: &Golden, tensors: &SafeTensors<'_>) -> Model {
-    let mut parameters = vec![Parameter::interest("mu", 1.0, (0.1, 3.0))];
-    parameters.extend((0..10).map(|k| Parameter::nuisance(&format!("alpha_{k}"))));
-    let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+fn model(golden: &Golden, tensors: &SafeTensors<'_>, mu: (f64, f64)) -> Model {
+    let [r, low, high] = ["r", "glo", "ghi"].map(|name| column(tensors, name));
+    let n = r.len() / 3;
+    let of = |values: &[f64], row: usize| values[row * n..(row + 1) * n].to_vec();
     let interpolation = Interpolation::Code4;
-    let process = |j: usize| {
-        let responses = (0..10).map(|k| RateResponse {
+    let responses = |j: usize| {
+        let rows = (0..10).map(|k| (k + 1, 10 * j + k));
+        let response = |(parameter, row)| (parameter, of(&low, row), of(&high, row), interpolation);
+        rows.map(response).collect()
+    };
+    let rates = |j: usize| {
+        let rate = |k: usize| RateResponse {
             parameter: k + 1,
             low: golden.rate_low[j][k],
             high: golden.rate_high[j][k],
             interpolation,
-        });
-        let coefficient = Coefficient::parse(COEFFICIENTS[j], &names).unwrap();
-        Process {
-            name: COEFFICIENTS[j].to_owned(),
-            rate: Rate::new(coefficient, golden.nu[j], responses.collect()).unwrap(),
-        }
+        };
+        (0..10).map(rate).collect()
     };
-    let (r, low, high) = (
-        column(tensors, "r"),
-        column(tensors, "glo"),
-        column(tensors, "ghi"),
-    );
-    let n = r.len() / 3;
-    let response = |row: usize| ResponseEvents {
-        parameter: row % 10 + 1,
-        low: &low[row * n..(row + 1) * n],
-        high: &high[row * n..(row + 1) * n],
-        interpolation,
+    let data = Data {
+        weights: vec![1.0; n],
+        ratios: (0..3).map(|j| of(&r, j)).collect(),
+        responses: (0..3).map(responses).collect(),
+        rates: (0..3).map(rates).collect(),
+        nominal: golden.nu.clone(),
     };
-    let events = Events {
-        weights: &vec![1.0; n],
-        processes: (0..3)
-            .map(|j| ProcessEvents {
-                ratios: &r[j * n..(j + 1) * n],
-                responses: (0..10).map(|k| response(10 * j + k)).collect(),
-            })
-            .collect(),
-    };
-    let sample = Sample::new(&events, Storage::Double).unwrap();
-    let channel = UnbinnedChannel::new((0..3).map(process).collect(), sample, &parameters)
-        .unwrap()
-        .with_policy(NotPositive::Barrier { relative: 1e-3 })
-        .unwrap();
-    Model::new(parameters, vec![Arc::new(channel)])
+    let mut parameters = parameters();
+    parameters[0].bounds = mu;
+    Model::new(parameters, vec![Arc::new(data.channel())])
 }
 
-/// The fit at the golden's own point.
-fn own_point(golden: &Golden, model: &Model) -> Fit {
-    let point: Vec<f64> = std::iter::once(&golden.mu_hat)
-        .chain(&golden.alpha_hat)
-        .copied()
-        .collect();
-    let fit = refit(model, &FitSettings::default(), &point, None).unwrap();
-    assert!(fit.is_converged() && fit.point == point, "{fit:?}");
-    fit
+impl Golden {
+    fn best(&self) -> Vec<f64> {
+        [&[self.mu_hat], self.alpha_hat.as_slice()].concat()
+    }
+
+    /// The fit at the golden's own point.
+    fn fit(&self, model: &Model) -> Fit {
+        let fit = refit(model, &FitSettings::default(), &self.best()).unwrap();
+        assert!(fit.is_converged() && fit.point == self.best(), "{fit:?}");
+        fit
+    }
 }
 
 fn close(found: f64, expected: f64, tolerance: f64) -> bool {
@@ -139,33 +130,41 @@ fn close(found: f64, expected: f64, tolerance: f64) -> bool {
 }
 
 #[test]
-fn the_best_fit_is_the_physical_minimum() {
-    let Some((golden, model)) = golden() else {
+fn values_gradients_and_hessian_of_20_000_events() {
+    let Some((golden, model)) = golden((0.0, 10.0)) else {
         return;
     };
-    let fit = fit(&model, &FitSettings::default()).unwrap();
+    let mut gradient = vec![0.0; 11];
+    for evaluation in &golden.evaluations {
+        let value = model.gradient(&evaluation.theta, &mut gradient);
+        assert!(close(value, evaluation.nll, 1e-12));
+        assert!(close(model.value(&evaluation.theta), value, 1e-14));
+        assert_close(&gradient, &evaluation.grad, 1e-9);
+    }
+    let best = jet_of_likelihood(&model, &golden.best());
+    assert!(best.gradient.iter().all(|g| g.abs() < 1e-6), "{best:?}");
+    // central differences in the golden
+    assert_close(&best.hessian, &golden.hessian.concat(), 1e-6);
+}
+
+#[test]
+fn the_best_fit_is_the_physical_minimum() {
+    let Some((golden, model)) = golden((0.1, 3.0)) else {
+        return;
+    };
+    let fit = best_fit(&model);
     assert!(fit.is_converged());
     let error = golden.mu_sigma_hessian;
-    assert!((fit.point[0] - golden.mu_hat).abs() < 1e-5 * error);
-    assert!((fit.nll - golden.nll_min).abs() < 1e-6);
-    let elsewhere = FitSettings {
-        searches: vec![Search {
-            parameter: 0,
-            points: 12,
-        }],
-        basin: Basin::Nominal,
-        ..FitSettings::default()
-    };
-    let again = super::super::fit(&model, &elsewhere).unwrap();
-    assert_eq!(again.point, fit.point);
+    assert_near(fit.point[0], golden.mu_hat, 1e-5 * error);
+    assert_near(fit.nll, golden.nll_min, 1e-6);
 }
 
 #[test]
 fn pulls_and_impacts_at_its_own_point() {
-    let Some((golden, model)) = golden() else {
+    let Some((golden, model)) = golden((0.1, 3.0)) else {
         return;
     };
-    let best = own_point(&golden, &model);
+    let best = golden.fit(&model);
     let n = best.point.len();
     for i in 0..n {
         for j in 0..n {
@@ -174,17 +173,12 @@ fn pulls_and_impacts_at_its_own_point() {
             assert!(distance.abs() < 1e-6 * scale, "{i} {j} {distance:e}");
         }
     }
-    let asked = ImpactSettings {
-        interest: vec![0],
-        refit: true,
-        ..ImpactSettings::default()
-    };
-    let found = impacts(&model, &FitSettings::default(), &best, &asked).unwrap();
-    for (pull, expected) in found.pulls.iter().zip(&golden.pulls) {
-        assert!(close(pull.value, expected.value, 1e-6), "{pull:?}");
-        assert!(close(pull.error.unwrap(), expected.sigma, 1e-6), "{pull:?}");
+    for (k, expected) in golden.pulls.iter().enumerate() {
+        // auxiliary measurements are 0 +- 1
+        assert!(close(best.point[k + 1], expected.value, 1e-6), "{k}");
+        assert!(close(best.error(k + 1).unwrap(), expected.sigma, 1e-6));
     }
-    let mu = &found.impacts[0];
+    let mu = impacts_on_first(&model, &FitSettings::default(), &best);
     assert!(close(mu.error.unwrap(), golden.mu_sigma_hessian, 1e-6));
     assert!(close(
         mu.statistical.unwrap(),
@@ -196,10 +190,8 @@ fn pulls_and_impacts_at_its_own_point() {
         let expected = &golden.impacts[impact.parameter - 1];
         assert_eq!(expected.nuisance, impact.parameter - 1);
         let scale = golden.mu_sigma_hessian;
-        assert!((impact.post_fit.unwrap() - expected.cov_based).abs() < 1e-6 * scale);
-        let [Shift::By(up), Shift::By(down)] = impact.post_fit_refit.clone().unwrap() else {
-            unreachable!("{impact:?}")
-        };
+        assert_near(impact.post_fit.unwrap(), expected.cov_based, 1e-6 * scale);
+        let [up, down] = impact.refit.map(Option::unwrap);
         far = far.max((up - expected.post_up).abs() / scale);
         far = far.max((down - expected.post_down).abs() / scale);
     }
@@ -208,22 +200,18 @@ fn pulls_and_impacts_at_its_own_point() {
 
 #[test]
 fn the_scan_is_the_golden_one() {
-    let Some((golden, model)) = golden() else {
+    let Some((golden, model)) = golden((0.1, 3.0)) else {
         return;
     };
     let settings = FitSettings::default();
-    let best = own_point(&golden, &model);
-    let asked = ScanSettings {
-        parameter: 0,
-        grid: golden.scan.iter().map(|point| point.mu).collect(),
-        thorough: false,
-    };
-    let found = scan(&model, &settings, &best, &asked).unwrap();
+    let best = golden.fit(&model);
+    let grid = golden.scan.iter().map(|point| point.mu).collect();
+    let found = scanned(&model, &settings, &best, grid);
     assert!(found.failed.is_empty() && found.deeper_at.is_empty());
     let (mut far, mut off) = (0.0_f64, 0.0_f64);
-    for (point, expected) in found.curve.iter().zip(&golden.scan) {
-        far = far.max((point.t - expected.t_mu).abs());
-        for (a, expected) in point.point[1..].iter().zip(&expected.alpha_hat) {
+    for (i, expected) in golden.scan.iter().enumerate() {
+        far = far.max((found.curve[i].t - expected.t_mu).abs());
+        for (a, expected) in found.places[i].point[1..].iter().zip(&expected.alpha_hat) {
             off = off.max((a - expected).abs());
         }
     }

@@ -1,45 +1,48 @@
-//! Exact derivatives against differences.
+//! Value, gradient and Hessian: against JAX, and against differences.
 
-use super::{Data, EVENTS, NUISANCES, points};
-use crate::{Coefficient, Interpolation, Rate, Term, UnbinnedChannel};
+use super::{BARRIER, Data, EVENTS, NUISANCES, parameters, points};
+use crate::support::{assert_close, assert_derivatives, assert_near, jet_of_term};
+use crate::{Coefficient, Interpolation, Likelihood, Model, Rate, Term, UnbinnedChannel};
+use serde::Deserialize;
+use std::sync::Arc;
 
-const N: usize = NUISANCES + 1;
-
-/// Value, gradient and Hessian.
-pub(super) fn all(term: &dyn Term, at: &[f64]) -> (f64, Vec<f64>, Vec<f64>) {
-    let (mut gradient, mut hessian) = (vec![0.0; at.len()], vec![0.0; at.len().pow(2)]);
-    let value = term.hessian(at, &mut gradient, &mut hessian);
-    (value, gradient, hessian)
+#[derive(Deserialize)]
+struct Golden {
+    evaluations: Vec<Evaluation>,
 }
 
-/// Compares with central differences, but not in `rough` parameters that are at a kink.
-pub(super) fn assert_derivatives(term: &dyn Term, at: &[f64], rough: &[usize]) {
-    const STEP: f64 = 1e-5;
-    let n = at.len();
-    let (value, gradient, hessian) = all(term, at);
-    let mut first = vec![0.0; n];
-    assert!((term.value(at) / value - 1.0).abs() < 1e-13);
-    assert!((term.gradient(at, &mut first) / value - 1.0).abs() < 1e-13);
-    super::assert_close(&first, &gradient, 1e-13);
-    for k in (0..n).filter(|k| !rough.contains(k)) {
-        let moved = |by: f64| {
-            let mut at = at.to_vec();
-            at[k] += by;
-            all(term, &at)
-        };
-        let (below, above) = (moved(-STEP), moved(STEP));
-        let slope = (above.0 - below.0) / (2.0 * STEP);
-        assert!(
-            (gradient[k] - slope).abs() < 1e-5 * (1.0 + slope.abs()),
-            "{k} {slope}"
-        );
-        for l in 0..n {
-            let slope = (above.1[l] - below.1[l]) / (2.0 * STEP);
-            let far = (hessian[k * n + l] - slope).abs();
-            assert!(far < 1e-4 * (1.0 + slope.abs()), "{k} {l}: {far} {slope}");
-            assert_eq!(hessian[k * n + l], hessian[l * n + k]);
-        }
+#[derive(Deserialize)]
+struct Evaluation {
+    theta: Vec<f64>,
+    nll: f64,
+    gradient: Vec<f64>,
+    hessian: Vec<f64>,
+    below_threshold: usize,
+}
+
+#[test]
+fn value_gradient_and_hessian_are_those_of_jax() {
+    let text = include_str!("../../../tests/data/golden/unbinned.json");
+    let golden: Golden = serde_json::from_str(text).unwrap();
+    let channel = Data::new(EVENTS).channel();
+    let model = Model::new(parameters(), vec![Arc::new(channel.clone())]);
+    let n = NUISANCES + 1;
+    let (mut gradient, mut hessian) = (vec![0.0; n], vec![0.0; n * n]);
+    for expected in golden.evaluations {
+        let at = &expected.theta;
+        let close = |value: f64| (value / expected.nll - 1.0).abs() < 1e-13;
+        assert!(close(model.value(at)));
+        assert!(close(model.gradient(at, &mut gradient)));
+        assert_close(&gradient, &expected.gradient, 1e-12);
+        assert!(close(model.hessian(at, &mut gradient, &mut hessian)));
+        assert_close(&gradient, &expected.gradient, 1e-12);
+        assert_close(&hessian, &expected.hessian, 1e-11);
+        assert_eq!(channel.count_not_positive(at), expected.below_threshold);
     }
+}
+
+fn assert_slopes(channel: &UnbinnedChannel, at: &[f64], rough: &[usize]) {
+    assert_derivatives(|at| jet_of_term(channel, at), at, 5e-6, [1e-5, 1e-4], rough);
 }
 
 #[test]
@@ -48,7 +51,7 @@ fn agree_with_differences_at_0_at_the_ends_inside_and_outside() {
     for at in points() {
         // code 1 has a kink at 0
         let rough: &[usize] = if at[9] == 0.0 { &[9] } else { &[] };
-        assert_derivatives(&channel, &at, rough);
+        assert_slopes(&channel, &at, rough);
     }
 }
 
@@ -69,7 +72,7 @@ fn codes_that_add_terms_agree_with_differences() {
             _ => false,
         };
         let rough: Vec<usize> = (0..at.len()).filter(is_rough).collect();
-        assert_derivatives(&channel, &at, &rough);
+        assert_slopes(&channel, &at, &rough);
     }
 }
 
@@ -82,30 +85,30 @@ fn renormalised_derivatives_agree_with_differences() {
     let channel = channel.with_renormalisation().unwrap();
     for at in points() {
         let rough: &[usize] = if at[9] == 0.0 { &[9] } else { &[] };
-        assert_derivatives(&channel, &at, rough);
+        assert_slopes(&channel, &at, rough);
     }
 }
 
 #[test]
 fn square_root_of_the_signal_strength_has_derivatives_at_zero() {
     let data = Data::new(EVENTS);
-    let parameters = super::parameters();
+    let parameters = parameters();
     let names: Vec<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
     let mut processes = data.processes();
-    for process in &mut processes {
+    for (process, nominal) in processes.iter_mut().zip(&data.nominal) {
         let text = process.rate.coefficient().text().to_owned();
         let coefficient = Coefficient::parse(&text, &names).unwrap().with_square(0);
-        let (nominal, responses) = (process.rate.nominal(), process.rate.responses().to_vec());
-        process.rate = Rate::new(coefficient, nominal, responses).unwrap();
+        let responses = process.rate.responses().to_vec();
+        process.rate = Rate::new(coefficient, *nominal, responses).unwrap();
     }
     let channel = UnbinnedChannel::new(processes, data.sample(), &parameters).unwrap();
-    let channel = channel.with_policy(super::BARRIER).unwrap();
-    let mut at = vec![0.3; N];
+    let channel = channel.with_policy(BARRIER).unwrap();
+    let mut at = vec![0.3; NUISANCES + 1];
     at[0] = 1.1;
     let mut squared = at.clone();
     squared[0] = at[0] * at[0];
     let same = channel.value(&at) / data.channel().value(&squared);
-    assert!((same - 1.0).abs() < 1e-13);
+    assert_near(same, 1.0, 1e-13);
     at[0] = 0.0;
-    assert_derivatives(&channel, &at, &[]);
+    assert_slopes(&channel, &at, &[]);
 }
