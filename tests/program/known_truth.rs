@@ -16,6 +16,7 @@
 //! By default a reduced study that takes some seconds. The whole one, which
 //! prints the figures of `benches/RESULTS.md`: `scripts/known_truth.sh`.
 
+use crate::support::statistics::{deviation, mean};
 use crate::support::{Columns, Numbers, Workplace, configuration, is_full, singles};
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -262,28 +263,16 @@ fn workplace(seed: u64, events: usize) -> Workplace {
     place
 }
 
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn deviation(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
-}
-
 /// Integral of the true ratio over the source as a sample estimates it: one but
 /// for the sample's own fluctuation.
 fn mean_true_ratio(source: &Events) -> f64 {
-    let ratios: Vec<f64> = source.log_ratio.iter().map(|l| l.exp()).collect();
-    mean(&ratios)
+    mean(source.log_ratio.iter().map(|l| l.exp()))
 }
 
 /// Mean squared error of log r.
 fn squared_error(ratios: impl Iterator<Item = f64>, events: &Events) -> f64 {
     let pairs = ratios.zip(&events.log_ratio);
-    let squares = pairs.map(|(r, truth)| (r.ln() - truth).powi(2));
-    squares.sum::<f64>() / events.len() as f64
+    mean(pairs.map(|(r, truth)| (r.ln() - truth).powi(2)))
 }
 
 /// Error of the log of the mean ratio of `count` members, averaged over the
@@ -293,7 +282,7 @@ fn error_of_groups(prediction: &Prediction, events: &Events, count: usize) -> f6
         let ratio = |i: usize| group.iter().map(|m| m[i]).sum::<f64>() / count as f64;
         squared_error((0..events.len()).map(ratio), events)
     });
-    mean(&groups.collect::<Vec<_>>())
+    mean(groups)
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is fitted is what is predicted; every error is there in every bin.
 
+use crate::support::statistics::mean;
 use crate::support::{
     Columns, Numbers, Workplace, configuration, contains, doubles, list, number, numbers,
 };
@@ -356,8 +357,7 @@ fn quadrants_share_the_region_among_them() {
 
 /// Width about the truth of (predicted - truth) / error.
 fn width(pulls: &[f64]) -> f64 {
-    let square: f64 = pulls.iter().map(|p| p * p).sum();
-    (square / pulls.len() as f64).sqrt()
+    mean(pulls.iter().map(|p| p * p)).sqrt()
 }
 
 /// Estimates without networks of repeated data sets scatter by their error; it is
