@@ -238,9 +238,7 @@ fn train(place: &Workplace, method: &str, seed: usize, members: usize) {
 
 fn predict(place: &Workplace, events: &Events) -> Prediction {
     events.write(place, "fresh.parquet");
-    place
-        .predict("out", "fresh.parquet", "answer.parquet")
-        .exits(0);
+    place.predict("out", "fresh.parquet", "answer.parquet");
     let answer = place.events("answer.parquet");
     let in_order = answer.get("event") == place.events("fresh.parquet").get("event");
     assert!(in_order, "predictions come in the order of the events");
