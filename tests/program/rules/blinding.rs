@@ -324,7 +324,7 @@ fn measurement(hidden: usize, weight: f64) -> Workplace {
         columns.keep("reg", |region| region != 2.0);
         add(columns, hidden, |name, i| match name {
             "reg" => (i % 40 != 3).then_some(2.0),
-            _ => Some(0.1 * weight),
+            _ => Some(0.1 * weight + 1e-3 * i as f64),
         });
     });
     let blind = "[regions.signal]\nselection = \"reg == 2\"\nblind = true\n[parameters.mu]";
