@@ -182,6 +182,12 @@ impl Workplace {
         self.sideband(&[&Self::run_arguments(out, settings)[..], &["--unblind"]].concat())
     }
 
+    /// Holds that settings are refused already by `plan`, in these words.
+    #[track_caller]
+    pub fn refuses(&self, settings: &[&str], words: &[&str]) {
+        self.plan(settings).exits(3).warns(words);
+    }
+
     /// `sideband predict RUN FILE --out OUT`, which works.
     #[track_caller]
     pub fn predict(&self, run: &str, file: &str, out: &str) -> Done {
