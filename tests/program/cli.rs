@@ -438,12 +438,10 @@ fn blind_events_leave_no_trace_until_unblinded() {
     }
     // the same members, and the events in the numbers
     copy(&place.path("closed"), &place.path("open"));
-    let open = [
-        &Workplace::run_arguments("open", &blind)[..],
-        &["--unblind"],
-    ]
-    .concat();
-    place.sideband(&open).exits(0).warns_not("training");
+    place
+        .run_open("open", &blind)
+        .exits(0)
+        .warns_not("training");
     same_results(&place, "closed", "open", &[]);
     let mass = place.events("target.parquet").numbers("mass");
     let hidden = mass.iter().filter(|m| **m > 0.7).count();
@@ -515,8 +513,7 @@ fn derived_columns_can_be_inputs_selections_and_distributions() {
     for name in ["ratio", "exp(-pt^2)", "abs(eta)", "m"] {
         assert!(variables.contains_key(name), "{:?}", variables.keys());
     }
-    let done = place.predict("out", "target.parquet", "new.parquet");
-    done.exits(0);
+    place.predict("out", "target.parquet", "new.parquet");
 }
 
 #[test]
@@ -572,7 +569,7 @@ fn the_ratio_method_predicts_the_target_too() {
 /// One definition of the ratio, in the run and in predict.
 #[track_caller]
 fn predicts_as_the_run(place: &Workplace, out: &str, file: &str) {
-    place.predict(out, file, "new.parquet").exits(0);
+    place.predict(out, file, "new.parquet");
     let new = place.events("new.parquet");
     let run = place.events(&format!("{out}/predictions/{file}"));
     assert_eq!(new.get("nominal"), run.get("nominal"), "{out}");
@@ -783,8 +780,7 @@ fn a_diverged_member_makes_the_result_partial() {
     place.sideband(&["report", "out"]).exits(0);
     let about = place.sideband(&["inspect", "out"]).exits(0);
     about.says(["members  3 of 4, 1 failed"]);
-    let done = place.predict("out", "source.parquet", "new.parquet");
-    done.exits(0);
+    place.predict("out", "source.parquet", "new.parquet");
 
     // more must succeed: no result, and the old one is not shown as one
     let fresh = ["ensemble.members=4"];

@@ -6,7 +6,8 @@
 //! asked by `known_density.rs`.
 
 use crate::support::Numbers;
-use crate::support::flows::{Ensemble, Job, KERNELS, bent, flow, mean_and_error, settings};
+use crate::support::flows::{Ensemble, Job, KERNELS, bent, flow, settings};
+use crate::support::statistics::mean_and_error;
 use sideband_networks::Kernels;
 use statrs::function::gamma::ln_gamma;
 use std::f64::consts::PI;

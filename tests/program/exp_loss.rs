@@ -3,22 +3,18 @@
 //! value of the minimum.
 
 use crate::support::flows::{Job, cpu, settings};
-use crate::support::{document, number, numbers, parsed};
+use crate::support::statistics::mean;
+use crate::support::{Numbers, document, number, numbers, parsed};
 use serde_json::Value;
 use sideband::settings::{Schedule, Split};
 use sideband::training::{
     ClassRows, FeatureScaling, Inputs, SplitSettings, TrainingSample, TrainingSettings,
 };
 use sideband_networks::{Activation, Kernels, MlpConfig, Network, Objective, Predictor, Row};
-use sideband_numerics::random::{Key, Stream};
 use std::sync::Arc;
 
 fn golden() -> Value {
     serde_json::from_str(&document("tests/data/golden/exp_loss.json")).unwrap()
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// Lower triangle L of V = L L^T.
@@ -38,17 +34,12 @@ fn cholesky(v: &[Vec<f64>]) -> Vec<Vec<f64>> {
     l
 }
 
-fn normal(stream: &mut Stream) -> f64 {
-    let (u, v) = (1.0 - stream.uniform(), stream.uniform());
-    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
-}
-
-fn draw(n: usize, mean: &[f64], covariance: &[Vec<f64>], key: Key) -> Vec<f32> {
+fn draw(n: usize, mean: &[f64], covariance: &[Vec<f64>], seed: u64) -> Vec<f32> {
     let l = cholesky(covariance);
-    let mut stream = key.stream();
+    let mut numbers = Numbers::new(seed);
     let mut x = Vec::with_capacity(n * mean.len());
     for _ in 0..n {
-        let z: Vec<f64> = mean.iter().map(|_| normal(&mut stream)).collect();
+        let z: Vec<f64> = mean.iter().map(|_| numbers.normal()).collect();
         for (i, m) in mean.iter().enumerate() {
             let shift: f64 = l[i].iter().zip(&z).map(|(l, z)| l * z).sum();
             x.push((m + shift) as f32);
@@ -62,9 +53,8 @@ fn draw(n: usize, mean: &[f64], covariance: &[Vec<f64>], key: Key) -> Vec<f32> {
 fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let golden = golden();
     let class = |mean: &str, covariance: &str, word: u64| {
-        let key = Key::from_seed(5).with(word);
         let covariance: Vec<Vec<f64>> = parsed(&golden[covariance]);
-        let x = draw(events, &numbers(&golden[mean]), &covariance, key);
+        let x = draw(events, &numbers(&golden[mean]), &covariance, 5 + word);
         let first = word as usize * events;
         let keys = (0..events as u64).map(|i| i * 2 + word).collect();
         (x, ClassRows::consecutive(first, vec![1.0; events], keys))
@@ -108,18 +98,14 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let compute = cpu(Kernels::Fused);
     let members = job.train(0..8, &compute, [2, 0]);
     let history = members.iter().map(|m| &m.about.history);
-    let losses = history.map(|h| h.validation[h.best_epoch]);
-    let loss = mean(&losses.collect::<Vec<f64>>());
+    let loss = mean(history.map(|h| h.validation[h.best_epoch]));
     let points: Vec<Vec<f64>> = parsed(&golden["x"]);
     let flat: Vec<f32> = points.iter().flatten().map(|v| *v as f32).collect();
     let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
     let network = Network::new(network);
     let q = Predictor::new(&compute, &network, &job.scaling.inputs(), &rows).output(&flat);
     let n = points.len();
-    let log_mean = |i: usize| {
-        let r = (0..rows.len()).map(|m| f64::from(q[m * n + i]).exp());
-        mean(&r.collect::<Vec<f64>>()).ln()
-    };
+    let log_mean = |i: usize| mean((0..rows.len()).map(|m| f64::from(q[m * n + i]).exp())).ln();
     (loss, (0..n).map(log_mean).collect())
 }
 
@@ -129,9 +115,8 @@ fn the_optimum_of_both_losses_is_the_log_density_ratio() {
     let exact = numbers(&golden["optimal_Q"]);
     let center = mean(&exact);
     let squares = |values: &[f64], other: &dyn Fn(usize) -> f64| {
-        let squares = values.iter().enumerate();
-        let squares = squares.map(|(i, v)| (v - other(i)).powi(2));
-        mean(&squares.collect::<Vec<f64>>())
+        let values = values.iter().enumerate();
+        mean(values.map(|(i, v)| (v - other(i)).powi(2)))
     };
     for objective in [Objective::Exponential, Objective::CrossEntropy] {
         let (loss, q) = train(objective, 30_000);

@@ -12,10 +12,11 @@
 //! By default a reduced study that takes some seconds. The whole one, which
 //! prints the figures of `benches/RESULTS.md`: `scripts/known_truth.sh`.
 
-use crate::support::flows::{Ensemble, Job, flow, log_mean, mean_and_error, settings};
+use crate::support::flows::{Ensemble, Job, flow, log_mean, settings};
 use crate::support::hole::{
     C, D, Events, Moments, Part, RADIUS, Truth, expected_in_hole, from_centre, in_hole,
 };
+use crate::support::statistics::{deviation, mean, mean_and_error};
 use crate::support::{Numbers, is_full};
 use sideband::training::TrainingSettings;
 use sideband_networks::{FlowConfig, Kernels};
@@ -92,17 +93,9 @@ fn divergence(truth: &[f64], found: &[f64]) -> (f64, f64) {
     mean_and_error(truth.iter().zip(found).map(|(p, q)| p - q))
 }
 
-fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
-    mean_and_error(values).0
-}
-
-fn deviation(values: &[f64]) -> f64 {
-    mean_and_error(values.iter().copied()).1 * (values.len() as f64).sqrt()
-}
-
 /// Mean over data sets, and the deviation from set to set.
 fn figure(values: &[f64], digits: usize) -> String {
-    let mean = mean(values.iter().copied());
+    let mean = mean(values);
     match values {
         [_] => format!("{mean:.digits$}"),
         _ => format!("{mean:.digits$} ({:.digits$})", deviation(values)),

@@ -16,6 +16,7 @@
 //! By default a reduced study that takes some seconds. The whole one, which
 //! prints the figures of `benches/RESULTS.md`: `scripts/known_truth.sh`.
 
+use crate::support::statistics::{deviation, mean};
 use crate::support::{Columns, Numbers, Workplace, configuration, is_full, singles};
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -102,6 +103,16 @@ enum Class {
     Target,
 }
 
+impl Class {
+    /// Mean and variance of each component of z.
+    fn laws(self) -> [(f64, f64); D] {
+        match self {
+            Self::Source => [(0.0, 1.0); D],
+            Self::Target => std::array::from_fn(|k| (MEAN[k], VARIANCE[k])),
+        }
+    }
+}
+
 /// Events of one class: a file, and the truth that is not in it.
 struct Events {
     first_event: i64,
@@ -115,22 +126,14 @@ impl Events {
         let mut x: [Vec<f64>; D] = Default::default();
         let mut log_ratio = Vec::new();
         for _ in 0..events {
-            let mut z = [0.0; D].map(|_: f64| random.normal());
-            if class == Class::Target {
-                for (z, (mean, variance)) in z.iter_mut().zip(MEAN.iter().zip(&VARIANCE)) {
-                    *z = mean + variance.sqrt() * *z;
-                }
-            }
+            let z = class.laws().map(|(m, v)| m + v.sqrt() * random.normal());
             log_ratio.push(log_ratio_at(&z));
             for (x, (row, offset)) in x.iter_mut().zip(MIXING.iter().zip(&OFFSET)) {
                 x.push(offset + row.iter().zip(&z).map(|(a, z)| a * z).sum::<f64>());
             }
         }
         Self {
-            first_event: match class {
-                Class::Source => 0,
-                Class::Target => 1 << 32,
-            },
+            first_event: i64::from(class == Class::Target) << 32,
             x,
             log_ratio,
         }
@@ -150,10 +153,9 @@ impl Events {
 }
 
 fn log_ratio_at(z: &[f64; D]) -> f64 {
-    z.iter()
-        .zip(MEAN.iter().zip(&VARIANCE))
-        .map(|(z, (m, v))| 0.5 * z * z - 0.5 * (z - m) * (z - m) / v - 0.5 * v.ln())
-        .sum()
+    let terms = z.iter().zip(Class::Target.laws());
+    let term = |(z, (m, v)): (&f64, (f64, f64))| z * z - (z - m).powi(2) / v - v.ln();
+    0.5 * terms.map(term).sum::<f64>()
 }
 
 /// Mean and variance of the true log ratio over one class.
@@ -163,13 +165,9 @@ fn log_ratio_at(z: &[f64; D]) -> f64 {
 /// Var = 2 a^2 s^2 + (2 a mu + b)^2 s.
 fn log_ratio_moments(class: Class) -> (f64, f64) {
     let mut sum = (0.0, 0.0);
-    for (m, v) in MEAN.into_iter().zip(VARIANCE) {
+    for ((m, v), (mu, s)) in Class::Target.laws().into_iter().zip(class.laws()) {
         let (a, b) = (0.5 * (1.0 - 1.0 / v), m / v);
         let c = -0.5 * m * m / v - 0.5 * v.ln();
-        let (mu, s) = match class {
-            Class::Source => (0.0, 1.0),
-            Class::Target => (m, v),
-        };
         sum.0 += a * (s + mu * mu) + b * mu + c;
         sum.1 += 2.0 * a * a * s * s + (2.0 * a * mu + b).powi(2) * s;
     }
@@ -185,25 +183,18 @@ fn log_ratio_variance() -> f64 {
 /// The distribution of x0 in a class.
 fn x0(class: Class) -> Normal {
     let (mut mean, mut variance) = (OFFSET[0], 0.0);
-    for (a, (m, v)) in MIXING[0].iter().zip(MEAN.iter().zip(&VARIANCE)) {
-        match class {
-            Class::Source => variance += a * a,
-            Class::Target => {
-                mean += a * m;
-                variance += a * a * v;
-            }
-        }
+    for (a, (m, v)) in MIXING[0].into_iter().zip(class.laws()) {
+        mean += a * m;
+        variance += a * a * v;
     }
     Normal::new(mean, variance.sqrt()).unwrap()
 }
 
 /// Inner edges of the histogram of x0; what lies beyond them is in the end bins.
 fn edges() -> Vec<f64> {
-    let quantiles = [0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95];
     let source = x0(Class::Source);
-    quantiles
-        .map(|quantile| source.inverse_cdf(quantile))
-        .to_vec()
+    let quantiles = [0.05, 0.15, 0.3, 0.5, 0.7, 0.85, 0.95];
+    quantiles.map(|p| source.inverse_cdf(p)).to_vec()
 }
 
 /// Probability of each bin in a class.
@@ -211,10 +202,8 @@ fn bin_probabilities(class: Class) -> Vec<f64> {
     let distribution = x0(class);
     let cumulative = edges().into_iter().map(|edge| distribution.cdf(edge));
     let cumulative: Vec<f64> = [0.0].into_iter().chain(cumulative).chain([1.0]).collect();
-    cumulative
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .collect()
+    let steps = cumulative.windows(2);
+    steps.map(|pair| pair[1] - pair[0]).collect()
 }
 
 /// What the ensemble says of a sample.
@@ -226,20 +215,15 @@ struct Prediction {
 }
 
 fn train(place: &Workplace, method: &str, seed: usize, members: usize) {
-    let settings = [
-        format!("experiment.method={method:?}"),
-        format!("experiment.seed={seed}"),
-        format!("ensemble.members={members}"),
-    ];
-    let settings = settings.each_ref().map(String::as_str);
-    place.run("out", &settings).exits(0);
+    let method = format!("experiment.method={method:?}");
+    let seed = format!("experiment.seed={seed}");
+    let members = format!("ensemble.members={members}");
+    place.run("out", &[&method, &seed, &members]).exits(0);
 }
 
 fn predict(place: &Workplace, events: &Events) -> Prediction {
     events.write(place, "fresh.parquet");
-    place
-        .predict("out", "fresh.parquet", "answer.parquet")
-        .exits(0);
+    place.predict("out", "fresh.parquet", "answer.parquet");
     let answer = place.events("answer.parquet");
     let in_order = answer.get("event") == place.events("fresh.parquet").get("event");
     assert!(in_order, "predictions come in the order of the events");
@@ -253,37 +237,21 @@ fn predict(place: &Workplace, events: &Events) -> Prediction {
 
 fn workplace(seed: u64, events: usize) -> Workplace {
     let place = Workplace::with_configuration(configuration("known_truth"));
-    for (class, file) in [
-        (Class::Source, "source.parquet"),
-        (Class::Target, "target.parquet"),
-    ] {
-        Events::draw(class, seed, events).write(&place, file);
-    }
+    Events::draw(Class::Source, seed, events).write(&place, "source.parquet");
+    Events::draw(Class::Target, seed, events).write(&place, "target.parquet");
     place
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-fn deviation(values: &[f64]) -> f64 {
-    let mean = mean(values);
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    (squares / (values.len() as f64 - 1.0)).sqrt()
 }
 
 /// Integral of the true ratio over the source as a sample estimates it: one but
 /// for the sample's own fluctuation.
 fn mean_true_ratio(source: &Events) -> f64 {
-    let ratios: Vec<f64> = source.log_ratio.iter().map(|l| l.exp()).collect();
-    mean(&ratios)
+    mean(source.log_ratio.iter().map(|l| l.exp()))
 }
 
 /// Mean squared error of log r.
 fn squared_error(ratios: impl Iterator<Item = f64>, events: &Events) -> f64 {
     let pairs = ratios.zip(&events.log_ratio);
-    let squares = pairs.map(|(r, truth)| (r.ln() - truth).powi(2));
-    squares.sum::<f64>() / events.len() as f64
+    mean(pairs.map(|(r, truth)| (r.ln() - truth).powi(2)))
 }
 
 /// Error of the log of the mean ratio of `count` members, averaged over the
@@ -293,7 +261,7 @@ fn error_of_groups(prediction: &Prediction, events: &Events, count: usize) -> f6
         let ratio = |i: usize| group.iter().map(|m| m[i]).sum::<f64>() / count as f64;
         squared_error((0..events.len()).map(ratio), events)
     });
-    mean(&groups.collect::<Vec<_>>())
+    mean(groups)
 }
 
 #[test]

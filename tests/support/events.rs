@@ -233,36 +233,32 @@ pub fn plane(seed: u64) -> Columns {
     columns
 }
 
-/// Events of `measurement.toml`.
-pub struct Measured {
-    pub seed: u64,
-    pub first_event: i64,
-    /// Events of signal and of background.
-    pub events: [usize; 2],
-    /// The sum of weights in a region.
-    pub total: f64,
-    /// Regions by turns.
-    pub regions: usize,
-}
-
-impl Measured {
-    /// `event`; `x` and `z` normal, around 1 for signal and 0 for background; a weight `w`
-    /// with two variations `wu` and `wd` by `z`; the region `reg`.
-    pub fn draw(&self) -> Columns {
-        let mut numbers = Numbers::new(self.seed);
-        let n = self.events.iter().sum();
-        let centre = |event| f64::from(u8::from(event < self.events[0]));
-        let drawn = (0..n).map(|i| [(); 2].map(|()| centre(i) + numbers.normal()));
-        let (x, z): (Vec<f64>, Vec<f64>) = drawn.map(|[x, z]| (x, z.clamp(-3.99, 3.99))).unzip();
-        let w = self.regions as f64 * self.total / n as f64;
-        let varied = |sign: f64| z.iter().map(move |z| w * (1.0 + sign * (0.1 + 0.05 * z)));
-        let region = |event| (event % self.regions) as i64;
-        Columns::numbered(self.first_event, n)
-            .with("x", doubles(x))
-            .with("wu", doubles(varied(1.0)))
-            .with("wd", doubles(varied(-1.0)))
-            .with("w", doubles(vec![w; n]))
-            .with("reg", integers((0..n).map(region)))
-            .with("z", doubles(z.iter().copied()))
-    }
+/// Events of `measurement.toml`, so many of signal and of background: `event` from a first
+/// number on; `x` and `z` normal, around 1 for signal and 0 for background; a weight `w`,
+/// of which `total` add up in each of the regions, with two variations `wu` and `wd` by
+/// `z`; the region `reg`.
+pub fn measured(
+    seed: u64,
+    first_event: i64,
+    events: [usize; 2],
+    total: f64,
+    regions: usize,
+) -> Columns {
+    let mut numbers = Numbers::new(seed);
+    let n = events.iter().sum();
+    let centre = |event| f64::from(u8::from(event < events[0]));
+    let drawn = (0..n).map(|i| [(); 2].map(|()| centre(i) + numbers.normal()));
+    let (x, z): (Vec<f64>, Vec<f64>) = drawn.map(|[x, z]| (x, z.clamp(-3.99, 3.99))).unzip();
+    let w = regions as f64 * total / n as f64;
+    let varied = |sign: f64| z.iter().map(move |z| w * (1.0 + sign * (0.1 + 0.05 * z)));
+    Columns::numbered(first_event, n)
+        .with("x", doubles(x))
+        .with("wu", doubles(varied(1.0)))
+        .with("wd", doubles(varied(-1.0)))
+        .with("w", doubles(vec![w; n]))
+        .with(
+            "reg",
+            integers((0..n).map(|event| (event % regions) as i64)),
+        )
+        .with("z", doubles(z.iter().copied()))
 }

@@ -265,16 +265,3 @@ pub fn log_mean(log_p: &[Vec<f64>]) -> Vec<f64> {
     };
     (0..n).map(of).collect()
 }
-
-/// Mean and its standard error.
-pub fn mean_and_error(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
-    // Welford: no loss where the mean is far from zero
-    let (mut n, mut mean, mut squares) = (0.0, 0.0, 0.0);
-    for value in values {
-        n += 1.0;
-        let off = value - mean;
-        mean += off / n;
-        squares += off * (value - mean);
-    }
-    (mean, (squares / (n - 1.0) / n).sqrt())
-}

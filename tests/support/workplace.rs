@@ -1,6 +1,6 @@
 //! Folders to run the program in, with data and a configuration, and what it writes there.
 
-use super::events::{self, Columns, EVENTS, Measured};
+use super::events::{self, Columns, EVENTS, measured};
 use super::program::{Done, Running, contains};
 use super::{document, root};
 use serde_json::Value;
@@ -124,26 +124,14 @@ impl Workplace {
         observed: [f64; 2],
     ) -> Self {
         let place = Self::with_configuration(configuration("measurement"));
-        for (k, name) in ["S", "B"].into_iter().enumerate() {
-            let mut events = [0; 2];
-            events[k] = simulated;
-            let columns = Measured {
-                seed: 1 + k as u64,
-                first_event: (k as i64) << 20,
-                events,
-                total: expected[k],
-                regions,
-            };
-            place.put(&format!("{name}.parquet"), &columns.draw());
-        }
-        let mut columns = Measured {
-            seed: 3,
-            first_event: 0,
-            events: observed.map(|n| (regions as f64 * n).round() as usize),
-            total: 1.0,
-            regions,
-        }
-        .draw();
+        let [s, b] = expected;
+        place.put("S.parquet", &measured(1, 0, [simulated, 0], s, regions));
+        place.put(
+            "B.parquet",
+            &measured(2, 1 << 20, [0, simulated], b, regions),
+        );
+        let observed = observed.map(|n| (regions as f64 * n).round() as usize);
+        let mut columns = measured(3, 0, observed, 1.0, regions);
         columns.drop(&["event", "w", "wu", "wd"]);
         place.put("obs.parquet", &columns);
         place
@@ -189,8 +177,22 @@ impl Workplace {
         self.sideband(&[&plan[..], &set(settings)].concat())
     }
 
+    /// The same, and what blind regions hide.
+    pub fn run_open(&self, out: &str, settings: &[&str]) -> Done {
+        self.sideband(&[&Self::run_arguments(out, settings)[..], &["--unblind"]].concat())
+    }
+
+    /// Holds that settings are refused already by `plan`, in these words.
+    #[track_caller]
+    pub fn refuses(&self, settings: &[&str], words: &[&str]) {
+        self.plan(settings).exits(3).warns(words);
+    }
+
+    /// `sideband predict RUN FILE --out OUT`, which works.
+    #[track_caller]
     pub fn predict(&self, run: &str, file: &str, out: &str) -> Done {
         self.sideband(&["predict", run, file, "--out", out])
+            .exits(0)
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -348,9 +350,7 @@ pub fn same_results(place: &Workplace, a: &str, b: &str, files: &[&str]) {
     assert!(differing.is_empty(), "{a} {b}: {differing:?}");
     for name in files {
         let (one, other) = (format!("{a}/{name}"), format!("{b}/{name}"));
-        assert!(
-            place.read(&one) == place.read(&other),
-            "{one} is not {other}"
-        );
+        let is_same = place.read(&one) == place.read(&other);
+        assert!(is_same, "{one} is not {other}");
     }
 }

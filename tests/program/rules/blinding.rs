@@ -138,12 +138,8 @@ fn same_whatever_is_hidden(
     let [one, other] = places
         .each_ref()
         .map(|place| written(place, "out", &digests));
-    assert!(
-        one.keys().eq(other.keys()),
-        "{:?} {:?}",
-        one.keys(),
-        other.keys()
-    );
+    let [names, others] = [&one, &other].map(|files| files.keys().collect::<Vec<_>>());
+    assert_eq!(names, others);
     let shown =
         |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(3000)]).into_owned();
     for ((name, one), other) in one.iter().zip(other.values()) {
@@ -299,12 +295,11 @@ fn an_interpolation_says_nothing_of_hidden_events() {
 #[test]
 fn closed_again_nothing_of_the_open_result_is_left() {
     let [open, closed] = [0, 1].map(|_| two_samples(HIDDEN[1], WEIGHTS[1]));
-    let run = ["run", "config.toml", "--out", "out"];
-    open.sideband(&[&run[..], &["--unblind"]].concat()).exits(0);
+    open.run_open("out", &[]).exits(0);
     let inspect = || open.sideband(&["inspect", "out"]).exits(0).stdout;
     let inspected = inspect();
     for place in [&open, &closed] {
-        place.sideband(&run).exits(0);
+        place.run("out", &[]).exits(0);
     }
     assert_ne!(inspect(), inspected);
     let digests = [digests(&open), digests(&closed)].concat();
@@ -329,7 +324,7 @@ fn measurement(hidden: usize, weight: f64) -> Workplace {
         columns.keep("reg", |region| region != 2.0);
         add(columns, hidden, |name, i| match name {
             "reg" => (i % 40 != 3).then_some(2.0),
-            _ => Some(0.1 * weight),
+            _ => Some(0.1 * weight + 1e-3 * i as f64),
         });
     });
     let blind = "[regions.signal]\nselection = \"reg == 2\"\nblind = true\n[parameters.mu]";
@@ -379,10 +374,7 @@ fn a_fit_that_needs_hidden_events_is_refused_by_name() {
         // before anything is trained
         assert!(!place.member("refused/ensembles/S", 0).exists());
     }
-    let open = Workplace::run_arguments("open", &[NEEDS[0].0]);
-    place
-        .sideband(&[&open[..], &["--unblind"]].concat())
-        .exits(0);
+    place.run_open("open", &[NEEDS[0].0]).exits(0);
     assert_eq!(place.json("open/measurement.json")["data"], "observed");
 }
 
@@ -404,29 +396,18 @@ fn a_blind_limit_never_opens_the_observed_events() {
         done.says([key, "signal", "Asimov"]);
         let page = place.text("again/report.html");
         contains(&page, ["Asimov", "expected without signal"]);
-        let open = Workplace::run_arguments("again", &settings);
-        place
-            .sideband(&[&open[..], &["--unblind"]].concat())
-            .fails();
+        place.run_open("again", &settings).fails();
     }
 }
 
 #[test]
 fn messages_about_blind_regions_count_none_of_their_events() {
     let place = Workplace::interpolation();
-    let overlap = [
-        "regions.sr.selection=x_hh < 1.8",
-        "interpolation.predict=box",
-        "interpolation.regions=['sr']",
-        "regions.sr.blind=true",
-    ];
-    let outside = [
-        "regions.sr.selection=x_hh < 1.8",
-        "regions.outside.selection=x_hh >= 1.8 && min(m1, m2) >= 80 && max(m1, m2) < 180",
-        "regions.sr.blind=true",
-    ];
-    for settings in [&overlap[..], &outside] {
-        let done = place.run("out", settings).exits(3);
+    let blind = "regions.sr={selection='x_hh < 1.8', blind=true}";
+    let overlap = ["interpolation.predict=box", "interpolation.regions=['sr']"];
+    let outside = "regions.outside.selection=x_hh >= 1.8 && min(m1, m2) >= 80 && max(m1, m2) < 180";
+    for settings in [&overlap[..], &[outside]] {
+        let done = place.run("out", &[&[blind], settings].concat()).exits(3);
         let text = done.stderr.lines().last().unwrap();
         let count = text.split_once(" events").map_or("", |(before, _)| before);
         assert!(!count.ends_with(|c: char| c.is_ascii_digit()), "{text}");

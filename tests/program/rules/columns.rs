@@ -289,7 +289,7 @@ fn one_hot_values_that_are_missing_or_not_listed_are_no_zeros() {
     let found = lost.iter().find(|l| l.kind == "category").unwrap();
     assert_eq!(found.events, 8, "{lost:?}");
     // and where the ensemble is applied to others
-    let done = place.predict("out", "target.parquet", "p.parquet").exits(0);
+    let done = place.predict("out", "target.parquet", "p.parquet");
     done.warns(["8 events have no prediction: `kind`"]);
     assert_nulls(&place, 400, |i| (10..18).contains(&i));
 }
@@ -357,7 +357,7 @@ fn predict_knows_where_an_interpolation_ends() {
         });
         columns.change("m2", |row, m| Some(if row == 9 { f64::MAX } else { m }));
     });
-    let done = place.predict("out", "plane.parquet", "p.parquet").exits(0);
+    let done = place.predict("out", "plane.parquet", "p.parquet");
     done.warns(["outside the plane"]);
     let table = place.events("p.parquet");
     let nominal = table.get("nominal");

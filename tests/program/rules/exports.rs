@@ -1,6 +1,6 @@
 //! What is exported is the model that was fitted; every input is on record.
 
-use crate::support::events::Measured;
+use crate::support::events::measured;
 use crate::support::{
     Columns, Done, Workplace, contains, doubles, integers, list, number, numbers, words,
 };
@@ -262,14 +262,7 @@ fn odd_bins_are_exported_as_they_are_fitted() {
 
 /// Adds an observed event in the bin from 4 to 8.
 fn observe_one(place: &Workplace, region: i64) {
-    let one = Measured {
-        seed: 9,
-        first_event: 0,
-        events: [0, 1],
-        total: 1.0,
-        regions: 1,
-    };
-    let one = one.draw().with("z", doubles([5.0]));
+    let one = measured(9, 0, [0, 1], 1.0, 1).with("z", doubles([5.0]));
     let one = one.with("reg", integers([region]));
     place.edit("obs.parquet", |columns| columns.append(&one));
 }
@@ -355,12 +348,8 @@ fn files_of_a_former_result_are_gone() {
     run(&place, &settings).exits(0);
     let former = place.json("out/measurement.json");
     let former = words(&former["files"]);
-    for name in [
-        "workspace.json",
-        "limit.parquet",
-        "contours.parquet",
-        "plots/limit.svg",
-    ] {
+    let wanted = "workspace.json limit.parquet contours.parquet plots/limit.svg";
+    for name in wanted.split(' ') {
         assert!(former.contains(&name), "{name}");
     }
     let all_are_there = || {
@@ -379,12 +368,7 @@ fn files_of_a_former_result_are_gone() {
     // drawn, without a fit: not even the data are there
     let before = place.read("out/measurement.json");
     fs::rename(place.path("obs.parquet"), place.path("gone.parquet")).unwrap();
-    for name in [
-        "report.html",
-        "plots/limit.svg",
-        "plots/limit.png",
-        "pulls.parquet",
-    ] {
+    for name in "report.html plots/limit.svg plots/limit.png pulls.parquet".split(' ') {
         fs::remove_file(place.path(&format!("out/{name}"))).unwrap();
     }
     place.sideband(&["report", "out"]).exits(0);

@@ -1,5 +1,6 @@
 //! What is fitted is what is predicted; every error is there in every bin.
 
+use crate::support::statistics::mean;
 use crate::support::{
     Columns, Numbers, Workplace, configuration, contains, doubles, list, number, numbers,
 };
@@ -63,53 +64,42 @@ fn what_is_neither_fitted_nor_in_a_hole_is_refused() {
     for settings in fine {
         place.plan(settings).exits(0);
     }
-    let refused: [(&[&str], &str); 8] = [
-        // a validation ring that is in no hole
+    let is_refused = |settings: &[&str], words: &str| {
+        place.refuses(settings, &["`training.region`", words]);
+    };
+    let without_ring = "regions.out.selection=!near && !ring";
+    // a validation ring that is in no hole
+    is_refused(&[without_ring], "events (year = 0: ");
+    for (setting, words) in [
         (
-            &["regions.out.selection=!near && !ring"],
-            "events (year = 0: ",
-        ),
-        (
-            &["regions.out.selection=!near && m1 < 7"],
+            "regions.out.selection=!near && m1 < 7",
             "events (year = 0: ",
         ),
         // a cut that the region to be predicted does not have
         (
-            &["regions.out.selection=!near && a > 2"],
+            "regions.out.selection=!near && a > 2",
             "data.target.selection",
         ),
         (
-            &["regions.out.selection=!near && (year == 0 || m1 < 5)"],
+            "regions.out.selection=!near && (year == 0 || m1 < 5)",
             "(year = 1: ",
         ),
         // no event is left out there, but bins are
-        (&["data.target.selection=m1 < 7"], "of 64 bins of year = 0"),
+        ("data.target.selection=m1 < 7", "of 64 bins of year = 0"),
         (
-            &["data.target.selection=year == 0 || m1 < 7"],
+            "data.target.selection=year == 0 || m1 < 7",
             "bins of year = 1",
         ),
-        (
-            &[
-                "regions.ring={selection='ring', blind=true}",
-                "regions.out.selection=!near && !ring",
-                "interpolation.regions=['sr']",
-            ],
-            "events of the blind region ring",
-        ),
-        (
-            &[
-                "data.target.selection=!ring",
-                "regions.out.selection=!near && !ring",
-            ],
-            "of 64 bins",
-        ),
-    ];
-    for (settings, words) in refused {
-        place
-            .plan(settings)
-            .exits(3)
-            .warns(["`training.region`", words]);
+    ] {
+        is_refused(&[setting], words);
     }
+    let blind = "regions.ring={selection='ring', blind=true}";
+    let predicted = "interpolation.regions=['sr']";
+    is_refused(
+        &[blind, without_ring, predicted],
+        "events of the blind region ring",
+    );
+    is_refused(&["data.target.selection=!ring", without_ring], "of 64 bins");
 }
 
 /// A category that is not listed has no prediction: its events are counted, blind
@@ -120,10 +110,11 @@ fn a_category_that_is_not_listed_is_refused_where_it_is_predicted() {
     for blind in ["regions.sr.blind=false", "regions.sr.blind=true"] {
         let one = "interpolation.category.values=[0]";
         let trained = "regions.out.selection=!near && year == 0";
-        place.plan(&[one, trained, blind]).exits(3).warns([
-            "`interpolation.category.values`",
-            "events of region sr have another category",
-        ]);
+        let words = "events of region sr have another category";
+        place.refuses(
+            &[one, trained, blind],
+            &["`interpolation.category.values`", words],
+        );
     }
 }
 
@@ -131,10 +122,7 @@ fn a_category_that_is_not_listed_is_refused_where_it_is_predicted() {
 fn a_hole_twice_is_refused() {
     let hole = "{kind='box', m1=[3.5, 6.5], m2=[3.5, 6.5]}";
     let holes = format!("interpolation.plane.holes=[{hole}, {hole}]");
-    plane(500)
-        .plan(&[&holes])
-        .exits(3)
-        .warns(["each hole once"]);
+    plane(500).refuses(&[&holes], &["each hole once"]);
 }
 
 /// What is advised is not what is set.
@@ -157,19 +145,11 @@ fn advice_is_not_what_is_set_already() {
 #[test]
 fn settings_that_change_nothing_are_refused() {
     let place = plane(500);
-    for setting in [
-        "ensemble.combine=median",
-        "features.inputs=['a']",
-        "features.one_hot={year=[0]}",
-        "features.labels={a='A'}",
-        "model.hidden=[7]",
-        "model.dropout=0.5",
-        "training.normalise=yield",
-        "training.folds=3",
-        "report.bins=3",
-        "report.classifier_members=3",
-        "data.source={path='t.parquet'}",
-    ] {
+    let settings = "ensemble.combine=median features.inputs=['a'] features.one_hot={year=[0]} \
+                    features.labels={a='A'} model.hidden=[7] model.dropout=0.5 \
+                    training.normalise=yield training.folds=3 report.bins=3 \
+                    report.classifier_members=3 data.source={path='t.parquet'}";
+    for setting in settings.split(' ') {
         is_refused(&place, setting);
     }
     // what says that nothing is done is no setting without effect
@@ -180,14 +160,14 @@ fn settings_that_change_nothing_are_refused() {
     let square = configuration("square");
     let tables = square.find("[interpolation]").unwrap()..square.find("[training]").unwrap();
     place.configure(&[("[training]", &format!("{}[training]", &square[tables]))]);
-    place.plan(&[]).exits(3).warns(["`interpolation`"]);
+    place.refuses(&[], &["`interpolation`"]);
 }
 
 /// Holds that the key of a setting is named.
 #[track_caller]
 fn is_refused(place: &Workplace, setting: &str) {
     let key = setting.split('=').next().unwrap();
-    place.plan(&[setting]).exits(3).warns([format!("`{key}`")]);
+    place.refuses(&[setting], &[&format!("`{key}`")]);
 }
 
 /// Events with `m1` and `m2` in [0, 10) and `x`, `z` about them.
@@ -328,11 +308,9 @@ fn quadrants_share_the_region_among_them() {
     let place = compared();
     place.plan(&[]).exits(0);
     let key = "`comparison.reweighting.quadrants`";
+    let all = "comparison.reweighting.quadrants=['hi', 'lo', 'sr']";
     for (setting, words) in [
-        (
-            "comparison.reweighting.quadrants=['hi', 'lo', 'sr']",
-            "more than one quadrant",
-        ),
+        (all, "more than one quadrant"),
         (
             "regions.lo.selection=box && m1 <= 5.1",
             "more than one quadrant",
@@ -344,20 +322,15 @@ fn quadrants_share_the_region_among_them() {
             done.exits(3).warns([key, words]);
         }
     }
-    let variation = "comparison.reweighting.variation";
-    let done = place.plan(&[&format!("{variation}=cr1")]).exits(3);
-    done.warns([variation]);
+    let variation = "comparison.reweighting.variation=cr1";
+    place.refuses(&[variation], &["comparison.reweighting.variation"]);
     let alone = "comparison.reweighting={nominal='cr1', quadrants=['hi', 'lo']}";
-    place
-        .plan(&[alone])
-        .exits(3)
-        .warns(["comparison.reweighting.quadrants"]);
+    place.refuses(&[alone], &["comparison.reweighting.quadrants"]);
 }
 
 /// Width about the truth of (predicted - truth) / error.
 fn width(pulls: &[f64]) -> f64 {
-    let square: f64 = pulls.iter().map(|p| p * p).sum();
-    (square / pulls.len() as f64).sqrt()
+    mean(pulls.iter().map(|p| p * p)).sqrt()
 }
 
 /// Estimates without networks of repeated data sets scatter by their error; it is
@@ -366,6 +339,10 @@ fn width(pulls: &[f64]) -> f64 {
 fn abcd_scatters_by_its_error() {
     let place = compared();
     place.configure(&[
+        // what is not looked at is not drawn
+        ("variables = [", "# "),
+        ("[regions.hi]\nselection = \"box && m1 > 5\"", ""),
+        ("[regions.lo]\nselection = \"box && m1 <= 5\"", ""),
         (", cut = \"x < 1.5\"", ", cut = \"x < 99\""),
         ("nonclosure = \"b\"", ""),
         ("variation = \"cr2\"", ""),
@@ -381,10 +358,8 @@ fn abcd_scatters_by_its_error() {
     let truth = events as f64 * mean * 16.0 / 100.0;
     let (mut pulls, mut without) = (Vec::new(), Vec::new());
     for k in 0..24 {
-        place.put(
-            "s.parquet",
-            &ratio_events(100 + k, 2 * events, 0.0, &spread),
-        );
+        let source = ratio_events(100 + k, 2 * events, 0.0, &spread);
+        place.put("s.parquet", &source);
         place.put("t.parquet", &ratio_events(200 + k, events, 0.0, &spread));
         let out = format!("out{k}");
         let settings = ["ensemble.members=2", "training.epochs=1", "report.bins=2"];
