@@ -10,7 +10,7 @@ use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use crate::settings::Experiment;
 use crate::settings::Split;
 use crate::training::Streams;
-use crate::workflow::{Estimate, Planned, RunOptions, estimate};
+use crate::workflow::{Estimate, Plan, RunOptions, estimate};
 use sideband_networks::NetworkConfig;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -162,12 +162,12 @@ fn describe_estimate(estimate: &Estimate) -> String {
     )
 }
 
-fn describe(plan: &Planned) -> String {
-    let config = plan.config();
+fn describe(plan: &Plan) -> String {
+    let config = &plan.config;
     let network = plan.network();
     let mut rows = Vec::new();
     for (index, name, shown) in plan.regions() {
-        for sample in plan.samples() {
+        for sample in &plan.samples {
             let hidden = sample.role == "target" && !shown;
             let weights = plan.region_weights(sample, index);
             let trained = if index == plan.training_region() {
@@ -197,7 +197,7 @@ fn describe(plan: &Planned) -> String {
         }
     }
     let folds: String = plan
-        .samples()
+        .samples
         .iter()
         .enumerate()
         .map(|(class, sample)| {
@@ -224,9 +224,11 @@ fn describe(plan: &Planned) -> String {
         Split::Member => "validation drawn for each member (member 0 shown)".to_owned(),
         Split::Folds => format!("{} folds (member 0 shown)", config.training.folds),
     };
-    let samples = plan.samples();
-    let has_losses = samples.iter().any(|sample| !sample.losses.lost.is_empty());
-    let scaling = plan.scaling();
+    let has_losses = plan
+        .samples
+        .iter()
+        .any(|sample| !sample.losses.lost.is_empty());
+    let scaling = &plan.scaling;
     let inputs: Vec<Vec<String>> = scaling
         .expressions
         .iter()
@@ -244,7 +246,7 @@ fn describe(plan: &Planned) -> String {
          folds       {split}\n\
          {folds}\n{events}\n\n{lost}{features}",
         blinding = plan
-            .blinding()
+            .blinding
             .describe()
             .map_or_else(String::new, |text| format!("blind       {text}\n")),
         name = config.experiment.name,
@@ -267,7 +269,7 @@ fn describe(plan: &Planned) -> String {
             &rows
         ),
         lost = plan
-            .samples()
+            .samples
             .iter()
             .flat_map(|sample| sample.losses.sentences())
             .map(|text| text + "\n")

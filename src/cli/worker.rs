@@ -4,7 +4,7 @@
 use super::options::WorkerArguments;
 use super::run::{exit_of_part, go_to, stop_on_signal};
 use super::{Done, print};
-use crate::workflow::{RunOptions, work};
+use crate::workflow::{RunOptions, WorkOptions, work};
 use std::path::PathBuf;
 
 pub(super) fn worker(arguments: &WorkerArguments) -> Done {
@@ -17,19 +17,17 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
         only: None,
     };
     let interrupt = stop_on_signal(&arguments.training)?;
-    let device = arguments.device.as_deref();
-    let worked = work(
-        &root,
-        (arguments.block, arguments.block_members),
-        device,
-        &options,
-        &interrupt,
-    )?;
+    let wanted = WorkOptions {
+        block: arguments.block,
+        block_members: arguments.block_members,
+        devices: arguments.device.as_deref(),
+    };
+    let is_done = work(&root, &wanted, &options, &interrupt)?;
     let what = match arguments.block {
         Some(block) => format!("block {block}"),
         None => "every block".to_owned(),
     };
-    if worked.is_done {
+    if is_done {
         return print(&format!("{what} is done"));
     }
     print(&format!("{what}: not all is done, start again to go on"))?;

@@ -4,7 +4,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::events::{Dataset, HIDDEN};
 use crate::rundir::InputFiles;
 use crate::settings::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
-use crate::workflow::{Sample, Wanted, inputs};
+use crate::workflow::{Sample, SampleSpec, Wanted, inputs};
 use sideband_numerics::Edges;
 use std::cell::RefCell;
 use std::path::Path;
@@ -150,7 +150,6 @@ impl<'a> Reader<'a> {
 
     fn load(&self, place: &str, sample: &SampleConfig, whose: SampleRole) -> Result<Sample> {
         let sample = sample.in_run(self.run);
-        let role = ("target", place);
         let base = Path::new("");
         let twice = Dataset::named_twice(&sample.path.to_list(), base)
             .map_err(|e| e.at_key(format!("{place}.path")))?;
@@ -163,14 +162,13 @@ impl<'a> Reader<'a> {
                 ),
             ));
         }
-        let read = Sample::load(
-            role,
-            &self.config,
-            &sample,
-            &self.wanted,
-            base,
-            (&self.blinding, whose),
-        )?;
+        let spec = SampleSpec {
+            role: "target",
+            place,
+            sample: &sample,
+            whose,
+        };
+        let read = Sample::load(&spec, &self.config, &self.wanted, &self.blinding, base)?;
         let mut files = read.files.clone();
         for file in &mut files {
             // the same in whichever directory the run is

@@ -88,7 +88,7 @@ pub struct LossSummary {
 }
 
 /// What is known of one region.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RegionMetrics {
     /// How it is called in plots.
     pub label: String,

@@ -2,16 +2,16 @@
 
 use super::campaign::open_devices;
 use super::comparison::check_quadrants;
-use super::pipeline::{RunOptions, plan, threads};
-use super::planned::Planned;
+use super::ensemble::{RunOptions, plan};
+use super::plan::Plan;
+use super::training::resources;
 use crate::batch::{Block, blocks};
 use crate::error::Result;
 use crate::settings::Experiment;
 use crate::training::{
-    List, Member, MemoryModel, Observer, Resources, block_size, steps_per_epoch, train_local,
+    List, Member, MemoryModel, Observer, block_size, steps_per_epoch, train_local,
 };
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Time that is measured.
@@ -48,12 +48,12 @@ pub(crate) struct EnsembleEstimate {
 }
 
 /// Counts rows for a second and then stops the training.
-struct Clock {
+struct TrainingClock {
     state: Mutex<(Option<Instant>, u64)>,
     started: Instant,
 }
 
-impl Clock {
+impl TrainingClock {
     fn rate(&self) -> f64 {
         let (begin, rows) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         begin.map_or(0.0, |begin| {
@@ -62,7 +62,7 @@ impl Clock {
     }
 }
 
-impl Observer for Clock {
+impl Observer for TrainingClock {
     fn interrupted(&self) -> bool {
         self.started.elapsed() > MEASURE + WARM_UP
     }
@@ -83,9 +83,9 @@ pub(crate) fn estimate(
     experiment: &Experiment,
     options: &RunOptions,
     measure: bool,
-    visit: &mut dyn FnMut(&Planned),
+    visit: &mut dyn FnMut(&Plan),
 ) -> Result<Estimate> {
-    let devices = open_devices(experiment)?;
+    let devices = open_devices(experiment, &experiment.common().device)?;
     let blocks = blocks(experiment);
     let mut rates: Vec<(usize, f64)> = Vec::new();
     let mut resident_bytes = None;
@@ -94,44 +94,24 @@ pub(crate) fn estimate(
         let plan = plan(spec, options, &|_| {})?;
         check_quadrants(experiment, spec, &plan)?;
         visit(&plan);
-        let config = &spec.config;
+        let (config, resources) = (&spec.config, resources(&spec.config, &devices));
         let members = config.ensemble.members;
-        let family = blocks
-            .iter()
-            .find(|block| block.units.iter().any(|unit| unit.task == place))
-            .map_or(0, |block| block.family);
-        let resources = Resources {
-            devices: &devices,
-            threads: threads(config),
-            block: config.device.block,
-            device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
-        };
+        let has_it = |block: &&Block| block.units.iter().any(|unit| unit.task == place);
+        let family = blocks.iter().find(has_it).map_or(0, |block| block.family);
         let task = plan.task();
         let model = MemoryModel::new(&task);
-        let at_once: usize = devices
-            .iter()
-            .map(|device| {
-                let block = block_size(
-                    resources.block,
-                    device.is_cpu(),
-                    resources.device_memory,
-                    model,
-                );
-                block
-                    * if device.is_cpu() {
-                        resources.threads
-                    } else {
-                        1
-                    }
-            })
-            .sum::<usize>()
-            .min(members as usize);
+        let at_once = devices.iter().map(|device| {
+            let (is_cpu, memory) = (device.is_cpu(), resources.device_memory);
+            let stacks = if is_cpu { resources.threads } else { 1 };
+            stacks * block_size(resources.block, is_cpu, memory, model)
+        });
+        let at_once = at_once.sum::<usize>().min(members as usize);
         let known = rates.iter().find(|(f, _)| *f == family);
         let rate = match known {
             Some((_, rate)) => *rate,
             None if !measure => 0.0,
             None => {
-                let clock = Clock {
+                let clock = TrainingClock {
                     state: Mutex::new((None, 0)),
                     started: Instant::now(),
                 };
@@ -145,20 +125,20 @@ pub(crate) fn estimate(
         // the last members may not fill all places
         let rounds = (members as usize).div_ceil(at_once.max(1)) * at_once;
         let epoch = (steps_per_epoch(&task) * config.training.batch) as f64 * rounds as f64;
-        let seconds = [
-            (config.training.patience + 1).min(config.training.epochs),
-            config.training.epochs,
-        ]
-        .map(|epochs| f64::from(epochs) * epoch / rate);
+        let last = config.training.epochs;
+        let first = (config.training.patience + 1).min(last);
         let classes = task.sample.classes().len();
-        let events = match plan.stream() {
-            Some(stream) => [0, 1].map(|class| stream.classes[class].rows),
+        let events = match &plan.stream {
+            Some(stream) => [0, 1].map(|class: usize| stream.classes[class].rows),
             // the target is the last of the classes
             None => [2, 1].map(|back| match classes.checked_sub(back) {
                 Some(class) => plan.fold_counts(class)[0] as u64,
                 None => 0,
             }),
         };
+        let windows = plan.stream.as_ref().map_or(0, |source| {
+            (at_once.max(1) - 1) as u64 * source.window_bytes(&plan.settings)
+        });
         ensembles.push(EnsembleEstimate {
             name: spec.name.clone(),
             family,
@@ -166,12 +146,10 @@ pub(crate) fn estimate(
             events,
             model_bytes: plan.event_bytes()
                 + model.device_bytes(at_once)
-                + plan.stream().map_or(0, |source| {
-                    (at_once.max(1) - 1) as u64 * source.window_bytes(plan.settings())
-                })
+                + windows
                 + at_once as u64 * model.host_member,
             rate,
-            seconds,
+            seconds: [first, last].map(|epochs| f64::from(epochs) * epoch / rate),
         });
     }
     Ok(Estimate {

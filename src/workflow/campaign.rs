@@ -3,20 +3,21 @@
 
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
-use super::pipeline::{Prepared, RunOptions, base_folder, plan, redo_report, threads};
+use super::ensemble::{EnsembleRun, RunOptions, close, plan, redo_report, threads};
 use super::training::train;
 use crate::batch::{Block, blocks};
 use crate::error::{Error, Kind, OnFile, Result};
-use crate::report::EnsembleEnd;
+use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord,
+    DeviceRecord, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord, now,
 };
-use crate::settings::{ExecutorKind, Experiment};
+use crate::settings::{Config, DeviceConfig, ExecutorKind, Experiment};
 use crate::training::{Interrupt, Unit};
 use serde_json::json;
 use sideband_networks::{Compute, cpu_kernel};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 /// How a run ended.
@@ -51,24 +52,23 @@ pub(crate) fn run(
         notes.borrow_mut().push(text.to_owned());
         voice.say(text);
     };
-    if options.only.is_some() && experiment.common().executor.kind != ExecutorKind::Local {
+    let is_local = experiment.common().executor.kind == ExecutorKind::Local;
+    if options.only.is_some() && !is_local {
         return Err(Error::usage(
             "--only trains in this process; leave it out, or use --executor local",
         ));
     }
-    let devices = match open_devices(experiment) {
+    let devices = match open_devices(experiment, &experiment.common().device) {
         // a login node need not have what the nodes have
-        Err(error) if experiment.common().executor.kind != ExecutorKind::Local => {
+        Err(error) if !is_local => {
             say(&format!("{error}; the result is computed on the CPU here"));
             vec![Compute::open("cpu")?]
         }
         devices => devices?,
     };
     if let Some(range) = &options.only {
-        let members = experiment
-            .ensembles
-            .iter()
-            .map(|e| e.config.ensemble.members);
+        let ensembles = experiment.ensembles.iter();
+        let members = ensembles.map(|e| e.config.ensemble.members);
         let there = members.max().unwrap_or(0).saturating_sub(1);
         if *range.end() > there {
             let (first, last) = range.clone().into_inner();
@@ -79,28 +79,21 @@ pub(crate) fn run(
     }
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
     let mut ends: Vec<EnsembleEnd> = Vec::new();
-    let mut open = Vec::new();
-    for prepared in std::mem::take(&mut campaign.prepared) {
-        match prepared.finished(options.unblind, campaign.edges.as_ref())? {
+    for run in std::mem::take(&mut campaign.ensembles) {
+        match run.finished(options.unblind, campaign.edges.as_ref())? {
             Some(end) => ends.push(end),
-            None => open.push(prepared),
+            None => campaign.ensembles.push(run),
         }
     }
-    if open.is_empty() {
-        let mut ended = campaign.ended(ends);
-        if experiment.is_matrix {
-            ended.compared = compare_methods(experiment, &ended.ensembles);
-            campaign.write_page(&ended)?;
-            campaign.close(&ended, started)?;
-        }
+    if campaign.ensembles.is_empty() {
+        let ended = campaign.ended(ends, started)?;
         say("everything is there already; nothing to do");
         return Ok(ended);
     }
-    campaign.prepared = open;
     campaign.started = started;
     campaign.root.close_again(options.unblind)?;
-    for prepared in &campaign.prepared {
-        prepared.directory.close_again(options.unblind)?;
+    for run in &campaign.ensembles {
+        run.directory.close_again(options.unblind)?;
     }
     let log = campaign.log(notes.take())?;
     campaign.begin(&log)?;
@@ -113,8 +106,8 @@ pub(crate) fn run(
         interrupt,
         say: &say,
     };
-    for prepared in &campaign.prepared {
-        let mut end = campaign.conclude(prepared, bench, started)?;
+    for run in &campaign.ensembles {
+        let mut end = campaign.conclude(run, bench, started)?;
         // a member that was damaged since is trained anew, once
         if end.state == State::Interrupted
             && !interrupt.is_raised()
@@ -122,21 +115,16 @@ pub(crate) fn run(
             && !campaign.missing().is_empty()
         {
             train(&campaign, &log, &say)?;
-            end = campaign.conclude(prepared, bench, started)?;
+            end = campaign.conclude(run, bench, started)?;
         }
         ends.push(end);
     }
-    let order = |end: &EnsembleEnd| {
-        let same = |e: &crate::settings::EnsembleSpec| e.name == end.name;
-        experiment.ensembles.iter().position(same)
+    let place = |end: &EnsembleEnd| {
+        let mut all = experiment.ensembles.iter();
+        all.position(|e| e.name == end.name)
     };
-    ends.sort_by_key(order);
-    let mut ended = campaign.ended(ends);
-    if experiment.is_matrix {
-        ended.compared = compare_methods(experiment, &ended.ensembles);
-        campaign.write_page(&ended)?;
-    }
-    campaign.close(&ended, started)?;
+    ends.sort_by_key(place);
+    let ended = campaign.ended(ends, started)?;
     if ended.state != State::Interrupted {
         log.collect(&campaign.root.logs());
     }
@@ -161,7 +149,7 @@ pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Resul
         });
     }
     let compared = compare_methods(experiment, &ensembles);
-    crate::report::write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
+    write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
     let is_partial = ensembles.iter().any(|end| end.state == State::Partial);
     Ok(Ended {
         state: match is_partial {
@@ -176,11 +164,14 @@ pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Resul
     })
 }
 
-/// Opens all devices of an experiment.
-pub(super) fn open_devices(experiment: &Experiment) -> Result<Vec<Compute>> {
-    let config = &experiment.common().device;
-    let open = |name| Compute::open(name).map(|compute| compute.with_kernels(config.kernels));
-    Ok(config.names().map(open).collect::<Result<_, _>>()?)
+/// Opens devices, with the kernels of an experiment.
+pub(super) fn open_devices(
+    experiment: &Experiment,
+    devices: &DeviceConfig,
+) -> Result<Vec<Compute>> {
+    let kernels = experiment.common().device.kernels;
+    let open = |name| Compute::open(name).map(|compute| compute.with_kernels(kernels));
+    Ok(devices.names().map(open).collect::<Result<_, _>>()?)
 }
 
 /// All ensembles of an experiment, with what is there of them.
@@ -190,7 +181,7 @@ pub(super) struct Campaign<'a> {
     pub interrupt: &'a Interrupt,
     pub devices: Vec<Compute>,
     pub root: RunDirectory,
-    pub prepared: Vec<Prepared>,
+    pub ensembles: Vec<EnsembleRun>,
     /// Edges that all ensembles of a comparison have in common.
     pub edges: Option<CommonEdges>,
     pub blocks: Vec<Block>,
@@ -209,8 +200,8 @@ impl<'a> Campaign<'a> {
         let all: Vec<usize> = (0..experiment.ensembles.len()).collect();
         let campaign = Self::of(experiment, &all, options, interrupt, devices, say)?;
         // nothing of an earlier configuration is changed before all of it holds
-        for prepared in &campaign.prepared {
-            prepared.settle(say)?;
+        for run in &campaign.ensembles {
+            run.settle(say)?;
         }
         if experiment.is_matrix {
             campaign.root.write_experiment(experiment)?;
@@ -228,83 +219,66 @@ impl<'a> Campaign<'a> {
         devices: Vec<Compute>,
         say: &dyn Fn(&str),
     ) -> Result<Self> {
-        let silent = |_: &str| {};
-        let of = |name: &str, error: Error| match experiment.is_matrix {
-            true => error.at(format!("ensemble {name}")),
-            false => error,
+        let is_matrix = experiment.is_matrix;
+        let create_root = || RunDirectory::create_root(&options.out, experiment);
+        let root = if is_matrix {
+            Some(create_root()?)
+        } else {
+            None
         };
-        let mut root = None;
-        if experiment.is_matrix {
-            root = Some(RunDirectory::create_root(&options.out, experiment)?);
+        if is_matrix {
             say(&format!(
                 "checking {} ensembles against their data",
                 experiment.ensembles.len()
             ));
         }
-        let mut list = Vec::with_capacity(wanted.len());
+        let mut ensembles = Vec::with_capacity(wanted.len());
         let reference = CommonEdges::reference(experiment);
         let mut edges = None;
         for place in wanted.iter().copied() {
             let spec = &experiment.ensembles[place];
-            if interrupt.is_raised() && !list.is_empty() {
+            if interrupt.is_raised() && !ensembles.is_empty() {
                 let text = "interrupted while the ensembles were checked against their data";
                 return Err(Error::new(interrupt.kind(), text));
             }
-            let quiet: &dyn Fn(&str) = if experiment.is_matrix { &silent } else { say };
+            let quiet: &dyn Fn(&str) = if is_matrix { &|_| {} } else { say };
             let path = match &root {
                 Some(root) => root.ensemble(&spec.name).path().to_owned(),
                 None => options.out.clone(),
             };
-            let prepared = plan(spec, options, quiet)
-                .and_then(|plan| {
-                    check_quadrants(experiment, spec, &plan)?;
-                    if reference == Some(place) {
-                        edges = Some(CommonEdges::of(&plan));
-                    }
-                    Prepared::new(spec, plan, &path, say)
-                })
-                .map_err(|error| of(&spec.name, error))?;
-            list.push(prepared);
-            if experiment.is_matrix {
+            let run = plan(spec, options, quiet).and_then(|plan| {
+                check_quadrants(experiment, spec, &plan)?;
+                if reference == Some(place) {
+                    edges = Some(CommonEdges::of(&plan));
+                }
+                EnsembleRun::new(spec, plan, &path, say)
+            });
+            let mut run = match is_matrix {
+                true => run.map_err(|error| error.at(format!("ensemble {}", spec.name)))?,
+                false => run?,
+            };
+            if is_matrix {
                 // read again when its turn comes: all of them may not fit
-                list.iter_mut().for_each(|p: &mut Prepared| p.plan = None);
+                run.plan = None;
             }
+            ensembles.push(run);
         }
-        let root = match root {
-            Some(root) => root,
-            None => RunDirectory::create_root(&options.out, experiment)?,
-        };
         Ok(Self {
+            root: root.map_or_else(create_root, Ok)?,
             experiment,
             options,
             interrupt,
             devices,
-            root,
-            prepared: list,
+            ensembles,
             edges,
             blocks: blocks(experiment),
             started: Instant::now(),
         })
     }
 
-    /// Writes the page of all ensembles; that of a measurement is another one.
-    fn write_page(&self, ended: &Ended) -> Result<()> {
-        let page = match self.experiment.measurement {
-            Some(_) => self.root.path().join("ensembles.html"),
-            None => self.root.report_path(),
-        };
-        let compared = ended.compared.as_ref();
-        if compared.is_none() {
-            // of an earlier configuration, if there are any
-            for ending in ["json", "csv", "tex"] {
-                let path = self.root.path().join(format!("comparison.{ending}"));
-                let _ = std::fs::remove_file(path);
-            }
-        }
-        crate::report::write_matrix(&self.root, &ended.ensembles, compared, &page)
-    }
-
-    fn ended(&self, ensembles: Vec<EnsembleEnd>) -> Ended {
+    /// How all of it ended. Writes the page of a matrix, and its manifest; an ensemble
+    /// alone has written its own.
+    fn ended(&self, ensembles: Vec<EnsembleEnd>, started: Instant) -> Result<Ended> {
         let has = |state: State| ensembles.iter().any(|e| e.state == state);
         let state = if has(State::Interrupted) {
             State::Interrupted
@@ -313,14 +287,40 @@ impl<'a> Campaign<'a> {
         } else {
             State::Complete
         };
-        Ended {
+        let mut compared = None;
+        if self.experiment.is_matrix {
+            compared = compare_methods(self.experiment, &ensembles);
+            self.write_page(&ensembles, compared.as_ref())?;
+            close(&self.root, &mut self.root_manifest(), state, started)?;
+        }
+        Ok(Ended {
             state,
             directory: self.root.clone(),
             ensembles,
-            compared: None,
+            compared,
             is_matrix: self.experiment.is_matrix,
             is_part: self.options.only.is_some() && self.missing().is_empty(),
+        })
+    }
+
+    /// Writes the page of all ensembles; that of a measurement is another one.
+    fn write_page(
+        &self,
+        ensembles: &[EnsembleEnd],
+        compared: Option<&ComparisonMetrics>,
+    ) -> Result<()> {
+        let page = match self.experiment.measurement {
+            Some(_) => self.root.path().join("ensembles.html"),
+            None => self.root.report_path(),
+        };
+        if compared.is_none() {
+            // of an earlier configuration, if there are any
+            for ending in ["json", "csv", "tex"] {
+                let path = self.root.path().join(format!("comparison.{ending}"));
+                let _ = std::fs::remove_file(path);
+            }
         }
+        write_matrix(&self.root, ensembles, compared, &page)
     }
 
     fn log(&self, notes: Vec<String>) -> Result<RunLog> {
@@ -337,29 +337,67 @@ impl<'a> Campaign<'a> {
         names.join(",")
     }
 
-    fn manifest(&self, prepared: &Prepared) -> Manifest {
-        let threads = threads(self.experiment.common());
-        prepared.manifest(&self.device_names(), threads, self.options)
+    /// The manifest of what is under way.
+    fn manifest(&self, config: &Config, inputs: Inputs) -> Manifest {
+        // for one who goes on elsewhere
+        let folder = std::env::current_dir().ok();
+        Manifest {
+            format: 1,
+            state: State::Running,
+            seed: config.experiment.seed,
+            unblind: self.options.unblind,
+            base: folder.map(|folder| folder.display().to_string()),
+            versions: VersionRecord::current(),
+            device: DeviceRecord {
+                name: self.device_names(),
+                threads: threads(self.experiment.common()),
+                cpu_kernel: cpu_kernel().to_owned(),
+            },
+            inputs,
+            losses: Vec::new(),
+            members: Vec::new(),
+            failed: Vec::new(),
+            ensembles: Vec::new(),
+            outputs: BTreeMap::new(),
+            started: now(),
+            finished: None,
+            wall_seconds: 0.0,
+        }
+    }
+
+    fn ensemble_manifest(&self, run: &EnsembleRun) -> Manifest {
+        Manifest {
+            outputs: run.outputs.clone(),
+            ..self.manifest(&run.spec.config, run.inputs.clone())
+        }
+    }
+
+    fn root_manifest(&self) -> Manifest {
+        // the inputs of a measurement are on record when its result is there
+        let known = self.root.manifest().ok().flatten();
+        let inputs = known.map(|m| m.inputs).unwrap_or_default();
+        let names = self.experiment.ensembles.iter().map(|e| e.name.clone());
+        Manifest {
+            ensembles: names.collect(),
+            ..self.manifest(self.experiment.common(), inputs)
+        }
     }
 
     /// Writes that the run is under way.
     fn begin(&self, log: &RunLog) -> Result<()> {
-        for prepared in &self.prepared {
-            let mut manifest = self.manifest(prepared);
-            let there = |m: &u32| !prepared.missing.contains(m);
-            manifest.members = (0..prepared.spec.config.ensemble.members)
-                .filter(there)
-                .collect();
-            prepared.directory.write_manifest(&manifest)?;
+        for run in &self.ensembles {
+            let mut manifest = self.ensemble_manifest(run);
+            let is_there = |m: &u32| !run.missing.contains(m);
+            manifest.members = (0..run.requested()).filter(is_there).collect();
+            run.directory.write_manifest(&manifest)?;
         }
         if self.experiment.is_matrix {
-            self.root
-                .write_manifest(&self.root_manifest(State::Running))?;
+            self.root.write_manifest(&self.root_manifest())?;
         }
         log.event(
             "start",
             json!({
-                "ensembles": self.prepared.len(),
+                "ensembles": self.ensembles.len(),
                 "members": self.total(),
                 "found": self.count(),
                 "device": self.device_names(),
@@ -369,83 +407,34 @@ impl<'a> Campaign<'a> {
         Ok(())
     }
 
-    fn root_manifest(&self, state: State) -> Manifest {
-        let common = self.experiment.common();
-        Manifest {
-            format: 1,
-            state,
-            seed: common.experiment.seed,
-            unblind: self.options.unblind,
-            base: base_folder(),
-            versions: VersionRecord::current(),
-            device: DeviceRecord {
-                name: self.device_names(),
-                threads: threads(common),
-                cpu_kernel: cpu_kernel().to_owned(),
-            },
-            inputs: self.known_inputs(),
-            losses: Vec::new(),
-            members: Vec::new(),
-            failed: Vec::new(),
-            outputs: std::collections::BTreeMap::new(),
-            ensembles: self
-                .experiment
-                .ensembles
-                .iter()
-                .map(|e| e.name.clone())
-                .collect(),
-            started: crate::rundir::now(),
-            finished: None,
-            wall_seconds: 0.0,
-        }
-    }
-
-    /// What the manifest has of the inputs of a measurement, which is on record when its
-    /// result is there.
-    fn known_inputs(&self) -> Inputs {
-        let manifest = self.root.manifest().ok().flatten();
-        manifest.map(|m| m.inputs).unwrap_or_default()
-    }
-
-    /// Writes how a matrix ended; an ensemble alone has written it itself.
-    fn close(&self, ended: &Ended, started: Instant) -> Result<()> {
-        if !self.experiment.is_matrix {
-            return Ok(());
-        }
-        let mut manifest = self.root_manifest(ended.state);
-        manifest.finished = Some(crate::rundir::now());
-        manifest.wall_seconds = started.elapsed().as_secs_f64();
-        self.root.write_manifest(&manifest)
-    }
-
     /// Members of all ensembles.
     pub(super) fn total(&self) -> u64 {
-        let members = |p: &Prepared| u64::from(p.spec.config.ensemble.members);
-        self.prepared.iter().map(members).sum()
+        let requested = self.ensembles.iter().map(EnsembleRun::requested);
+        requested.map(u64::from).sum()
     }
 
     /// Members that are there, whoever trained them.
     pub(super) fn count(&self) -> u64 {
-        let there = |p: &Prepared| p.directory.count_members(p.spec.config.ensemble.members);
-        self.prepared.iter().map(there).sum()
+        self.ensembles.iter().map(EnsembleRun::count).sum()
     }
 
-    pub(super) fn place(&self, task: usize) -> Option<&Prepared> {
+    /// An ensemble by its place in the experiment.
+    pub(super) fn place(&self, task: usize) -> Option<&EnsembleRun> {
         let name = &self.experiment.ensembles.get(task)?.name;
-        self.prepared.iter().find(|p| p.spec.name == *name)
+        self.ensembles.iter().find(|run| run.spec.name == *name)
     }
 
     pub(super) fn is_missing(&self, unit: Unit) -> bool {
-        self.place(unit.task)
-            .is_some_and(|p| self.wants(unit.member) && !p.directory.member(unit.member).exists())
+        let run = self.place(unit.task);
+        run.is_some_and(|run| {
+            self.wants(unit.member) && !run.directory.member(unit.member).exists()
+        })
     }
 
     /// Whether a member is to be trained here.
     pub(super) fn wants(&self, member: u32) -> bool {
-        self.options
-            .only
-            .as_ref()
-            .is_none_or(|range| range.contains(&member))
+        let only = self.options.only.as_ref();
+        only.is_none_or(|range| range.contains(&member))
     }
 
     /// Numbers of the blocks in which members are missing.
@@ -459,54 +448,39 @@ impl<'a> Campaign<'a> {
 
     fn conclude(
         &self,
-        prepared: &Prepared,
+        run: &EnsembleRun,
         bench: Workbench<'_>,
         started: Instant,
     ) -> Result<EnsembleEnd> {
-        let name = &prepared.spec.name;
-        let say = |text: &str| {
-            if self.experiment.is_matrix {
-                (bench.say)(&format!("{name}: {text}"));
-            } else {
-                (bench.say)(text);
-            }
+        let is_matrix = self.experiment.is_matrix;
+        let say = |text: &str| match is_matrix {
+            true => (bench.say)(&format!("{}: {text}", run.spec.name)),
+            false => (bench.say)(text),
         };
         let bench = Workbench { say: &say, ..bench };
-        let manifest = self.manifest(prepared);
-        let members = prepared.spec.config.ensemble.members;
-        if self.interrupt.is_raised()
-            || prepared.directory.count_members(members) < u64::from(members)
-        {
-            return prepared.interrupted(manifest, started);
+        let manifest = self.ensemble_manifest(run);
+        if self.interrupt.is_raised() || run.count() < u64::from(run.requested()) {
+            return run.interrupted(manifest, started);
         }
         let mut read;
-        let plan = match &prepared.plan {
+        let plan = match &run.plan {
             Some(plan) => plan,
             None => {
-                read = plan(&prepared.spec, self.options, &|_| {})?;
+                read = plan(&run.spec, self.options, &|_| {})?;
                 if let Some(edges) = &self.edges {
                     edges.give_to(&mut read);
                 }
                 &read
             }
         };
-        match prepared.conclude(plan, bench, manifest, started) {
+        let kept = [Kind::Partial, Kind::NoResult, Kind::NoSamples];
+        match run.conclude(plan, bench, manifest, started) {
             // the other ensembles do not suffer from it
-            Err(error)
-                if self.experiment.is_matrix
-                    && matches!(
-                        error.kind(),
-                        Kind::Partial | Kind::NoResult | Kind::NoSamples
-                    ) =>
-            {
+            Err(error) if is_matrix && kept.contains(&error.kind()) => {
                 say(&format!("error: {error}"));
                 Ok(EnsembleEnd {
-                    name: name.clone(),
-                    config: prepared.spec.config.clone(),
-                    directory: prepared.directory.clone(),
-                    state: State::Partial,
-                    metrics: None,
                     error: Some(error),
+                    ..run.ended(State::Partial, None)
                 })
             }
             other => other,

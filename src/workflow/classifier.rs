@@ -8,17 +8,20 @@
 use super::Workbench;
 use super::apply::Applier;
 use super::plan::Plan;
+use super::sample::Sample;
 use crate::closure::{Auc, auc};
 use crate::error::{Context, Kind, Result};
-use crate::settings::{Schedule, Split};
+use crate::settings::{Normalise, Schedule, Split};
 use crate::training::{
     ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, SplitSettings, Streams, Task,
     TrainingSample, TrainingSettings, check_folds, ensemble_word, train_local,
 };
 use sideband_networks::{Activation, MlpConfig, Network, Objective, OptimizerConfig};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 const FOLDS: u32 = 5;
+/// Events of a class below which it is not divided.
+const FEWEST: usize = 50;
 
 struct Quiet<'a>(&'a Interrupt);
 
@@ -30,11 +33,28 @@ impl Observer for Quiet<'_> {
     fn finished(&self, _: &Member) {}
 }
 
-/// Events of one class for the classifier: rows of features, weights, keys.
-pub(super) struct Class<'a> {
-    pub features: Vec<&'a [f32]>,
-    pub weights: Vec<f64>,
-    pub keys: Vec<u64>,
+/// Events of one class for the classifier.
+pub(super) struct ClassifierClass<'a> {
+    sample: &'a Sample,
+    rows: &'a [usize],
+    weights: Vec<f64>,
+    keys: Vec<u64>,
+}
+
+impl<'a> ClassifierClass<'a> {
+    /// Events of a sample, with weights of all of its events.
+    pub(super) fn new(sample: &'a Sample, rows: &'a [usize], weights: &[f64]) -> Self {
+        Self {
+            weights: rows.iter().map(|i| weights[*i]).collect(),
+            keys: rows.iter().map(|i| sample.table.ids.key(*i)).collect(),
+            sample,
+            rows,
+        }
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.rows.len() >= FEWEST && self.weights.iter().sum::<f64>() > 0.0
+    }
 }
 
 /// AUC of source against target; none if interrupted, if a class is too small
@@ -43,22 +63,18 @@ pub(super) fn closure_auc(
     plan: &Plan,
     bench: Workbench<'_>,
     name: &str,
-    source: &Class<'_>,
-    target: &Class<'_>,
+    source: &ClassifierClass<'_>,
+    target: &ClassifierClass<'_>,
 ) -> Result<Option<Auc>> {
-    let members = plan
-        .config
-        .report
-        .classifier_members
-        .next_multiple_of(FOLDS);
-    let smaller = source.keys.len().min(target.keys.len());
-    let positive = |class: &Class<'_>| class.weights.iter().sum::<f64>() > 0.0;
-    if smaller < 50 || !positive(source) || !positive(target) {
+    let members = plan.config.report.classifier_members;
+    let numbers: Vec<u32> = (0..members.next_multiple_of(FOLDS)).collect();
+    if !source.is_divisible() || !target.is_divisible() {
         return Ok(None);
     }
+    let columns = plan.settings.network.columns();
     let settings = TrainingSettings {
         network: MlpConfig {
-            inputs: plan.settings.network.columns(),
+            inputs: columns,
             hidden: vec![32, 32],
             activation: Activation::Silu,
             dropout: 0.0,
@@ -66,14 +82,14 @@ pub(super) fn closure_auc(
         }
         .into(),
         objective: Objective::CrossEntropy,
-        normalise: crate::settings::Normalise::Class,
+        normalise: Normalise::Class,
         optimizer: OptimizerConfig::default(),
         learning_rate: 2e-3,
         schedule: Schedule::Constant,
         gradient_clip: None,
         l2: 0.0,
         // at least about ten steps an epoch
-        batch: (source.keys.len().max(target.keys.len()) / 10)
+        batch: (source.rows.len().max(target.rows.len()) / 10)
             .next_power_of_two()
             .clamp(64, 1024),
         epochs: 60,
@@ -87,17 +103,16 @@ pub(super) fn closure_auc(
             folds: FOLDS,
         },
     };
-    let mut features = Vec::new();
-    let classes = [source, target].map(|class| {
-        features.extend(class.features.iter().copied().flatten());
-        (class.weights.clone(), class.keys.clone())
-    });
-    let [source_rows, target_rows] = classes;
-    let sample = TrainingSample::new(
-        Arc::new(Inputs::new(features, settings.network.columns())),
-        ClassRows::consecutive(0, source_rows.0, source_rows.1),
-        ClassRows::consecutive(source.keys.len(), target_rows.0, target_rows.1),
-    );
+    let mut inputs = Inputs::new(Vec::new(), columns);
+    let mut class = |class: &ClassifierClass<'_>| {
+        let first = inputs.len();
+        for row in class.rows {
+            inputs.push(class.sample.features(*row));
+        }
+        ClassRows::consecutive(first, class.weights.clone(), class.keys.clone())
+    };
+    let classes = vec![class(source), class(target)];
+    let sample = TrainingSample::of(Arc::new(inputs), classes);
     let task = Task {
         sample: &sample,
         settings: &settings,
@@ -107,35 +122,25 @@ pub(super) fn closure_auc(
         features: &plan.scaling,
         stream: None,
     };
+    if check_folds(&task, &numbers).is_err() {
+        return Ok(None);
+    }
     let trained = Mutex::new(Vec::new());
     let keep = |member: &Member| {
-        trained
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .push(member.clone());
+        let mut trained = trained.lock().unwrap_or_else(PoisonError::into_inner);
+        trained.push(member.clone());
         Ok(())
     };
     let resources = Resources {
         devices: std::slice::from_ref(bench.compute),
-        threads: bench.threads.min(members as usize),
+        threads: bench.threads.min(numbers.len()),
         block: 0,
         device_memory: None,
     };
-    let numbers: Vec<u32> = (0..members).collect();
-    if check_folds(&task, &numbers).is_err() {
-        return Ok(None);
-    }
-    let ledger = List::new(numbers, keep);
-    train_local(
-        std::slice::from_ref(&task),
-        resources,
-        &ledger,
-        &Quiet(bench.interrupt),
-    )
-    .of(Kind::Internal)?;
-    let mut trained = trained
-        .into_inner()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let (tasks, ledger) = (std::slice::from_ref(&task), List::new(numbers, keep));
+    train_local(tasks, resources, &ledger, &Quiet(bench.interrupt)).of(Kind::Internal)?;
+    drop(ledger);
+    let mut trained = trained.into_inner().unwrap_or_else(PoisonError::into_inner);
     trained.retain(|m| m.about.outcome.is_usable());
     trained.sort_by_key(|m| m.about.member);
     // the score is the output; the normalisation would mix folds
@@ -146,26 +151,19 @@ pub(super) fn closure_auc(
         return Ok(None);
     }
     let network = Network::new(settings.network.clone());
-    let applier = Applier::new(
-        bench.compute,
-        bench.threads,
-        &network,
-        &plan.scaling,
-        &trained,
-    )?;
+    let (compute, threads) = (bench.compute, bench.threads);
+    let applier = Applier::new(compute, threads, &network, &plan.scaling, &trained)?;
     let streams = Streams::new(task.seed, name);
     let mut scores = [Vec::new(), Vec::new()];
-    let weights = source.weights.iter().chain(&target.weights);
-    let keys = source.keys.iter().chain(&target.keys);
-    let mut events = weights.zip(keys);
-    applier.for_each(sample.inputs().as_slice(), |row, ratios| {
-        if let Some((weight, key)) = events.next() {
-            let unseen = trained
-                .iter()
-                .zip(ratios)
-                .filter(|(m, _)| settings.split.holds_out(streams, m.about.member, *key));
+    let classes = sample.classes().iter().enumerate();
+    let mut events = classes.flat_map(|(k, class)| class.iter().map(move |event| (k, event)));
+    applier.for_each(sample.inputs().as_slice(), |_, ratios| {
+        if let Some((class, (_, weight, key))) = events.next() {
+            let members = trained.iter().zip(ratios);
+            let unseen =
+                members.filter(|(m, _)| settings.split.holds_out(streams, m.about.member, key));
             let (sum, count) = unseen.fold((0.0, 0), |(sum, n), (_, r)| (sum + r.ln(), n + 1));
-            scores[usize::from(row >= source.keys.len())].push((sum / f64::from(count), *weight));
+            scores[class].push((sum / f64::from(count), weight));
         }
         Ok(())
     })?;

@@ -9,41 +9,94 @@
 //! scaled by the ratio of yields in the nominal's training region.
 //!
 //! Histograms are combined if their edges are the same and never otherwise: what an
-//! error is missing for is in [`MethodMetrics::missing`], with the reason.
+//! error is missing for is in [`MethodMetrics::missing`], with the reason. Edges that the
+//! configuration gives as a number are quantiles of the events that an ensemble reads, and
+//! ensembles read different ones. Those of a comparison take the edges of one of them: the
+//! nominal reweighting of the first row, or without a reweighting the interpolation of the
+//! first row. They depend on its data alone, and not on which ensembles are there already.
 
-mod edges;
-mod quadrants;
-
-use super::closure::{Component, Variations, compare};
-use super::variables::Variable;
-use crate::closure::Histogram;
+use super::distributions::{Component, Correlations, Variable, compare};
+use super::plan::{Plan, region_index};
+use super::sample::Sample;
+use crate::error::{Error, Result};
 use crate::report::EnsembleEnd;
 use crate::results::{
-    ComparisonMetrics, ComparisonRow, MethodMetrics, Metrics, MissingError, VariableMetrics,
-    YieldMetrics,
+    ComparisonMetrics, ComparisonRow, MethodMetrics, Metrics, MissingError, RegionMetrics,
+    VariableMetrics, YieldMetrics,
 };
-use crate::settings::{ComparisonConfig, Experiment, ReweightingComparison};
-pub(super) use edges::CommonEdges;
+use crate::settings::{
+    Bins, ComparisonConfig, Config, EnsembleSpec, Experiment, ReweightingComparison,
+};
 use indexmap::IndexMap;
-pub(super) use quadrants::check_quadrants;
 use sideband_numerics::Edges;
+
+/// What is known, or why it is not.
+type Known<T> = Result<T, String>;
 
 /// An ensemble's result, and how it is called.
 #[derive(Clone, Copy)]
-struct Named<'a> {
+struct NamedResult<'a> {
     name: &'a str,
     metrics: &'a Metrics,
 }
 
-/// The results by row and method, or why there is none.
-struct Results<'a> {
+impl<'a> NamedResult<'a> {
+    fn region(&self, region: &str) -> Known<&'a RegionMetrics> {
+        let (name, found) = (self.name, self.metrics.regions.get(region));
+        found.ok_or_else(|| format!("region {region} is not in the result of ensemble {name}"))
+    }
+}
+
+/// Compares what is there of an experiment; none if nothing is to be compared.
+#[must_use]
+pub(super) fn compare_methods(
+    experiment: &Experiment,
+    ends: &[EnsembleEnd],
+) -> Option<ComparisonMetrics> {
+    let config = experiment.comparison.as_ref()?;
+    let comparison = Comparison {
+        experiment,
+        config,
+        ends,
+    };
+    let reweighting = config.reweighting.as_ref();
+    let source = reweighting.and_then(|r| Some((r, r.nonclosure.as_deref()?)));
+    let non_closure = source.map(|(r, row)| comparison.non_closure(r, row));
+    let names = experiment.axes.get(&config.rows)?;
+    let row = |name: &String| {
+        let is_own = source.is_some_and(|(_, row)| row == name);
+        let extra = non_closure.as_ref().filter(|_| !is_own);
+        (name.clone(), comparison.row(name, extra))
+    };
+    let rows: IndexMap<String, ComparisonRow> = names.iter().map(row).collect();
+    let is_any = rows.values().any(|row| !row.methods.is_empty());
+    is_any.then(|| ComparisonMetrics {
+        region: config.region.clone(),
+        rows,
+    })
+}
+
+/// What is compared: results by row and method.
+struct Comparison<'a> {
     experiment: &'a Experiment,
     config: &'a ComparisonConfig,
     ends: &'a [EnsembleEnd],
 }
 
-impl<'a> Results<'a> {
-    fn find(&self, row: &str, method: &str) -> Result<Named<'a>, String> {
+/// A method's distributions, and what is missing.
+struct Compared<'a> {
+    of: NamedResult<'a>,
+    yields: &'a YieldMetrics,
+    variables: IndexMap<String, VariableMetrics>,
+    missing: Vec<MissingError>,
+}
+
+const EARLIER: &str = "the result is an earlier program's; run again in a new directory";
+const NOT_FINITE: &str = "it is not a finite number";
+
+impl<'a> Comparison<'a> {
+    /// The result of a method in a row, or why there is none.
+    fn find(&self, row: &str, method: &str) -> Known<NamedResult<'a>> {
         let mut all = self.experiment.ensembles.iter();
         let spec = all
             .find(|spec| self.config.place(spec) == Some([row, method]))
@@ -52,133 +105,219 @@ impl<'a> Results<'a> {
         let end = self.ends.iter().find(|end| end.name == name);
         let end = end.ok_or_else(|| format!("ensemble {name} has not been made"))?;
         match (&end.metrics, &end.error) {
-            (Some(metrics), _) => Ok(Named { name, metrics }),
+            (Some(metrics), _) => Ok(NamedResult { name, metrics }),
             (None, Some(error)) => Err(format!("ensemble {name} has no result: {error}")),
             (None, None) => Err(format!("ensemble {name} has no result")),
         }
     }
-}
 
-/// Compares what is there of an experiment; none if nothing is to be compared.
-#[must_use]
-pub(crate) fn compare_methods(
-    experiment: &Experiment,
-    ends: &[EnsembleEnd],
-) -> Option<ComparisonMetrics> {
-    let config = experiment.comparison.as_ref()?;
-    let results = Results {
-        experiment,
-        config,
-        ends,
-    };
-    let reweighting = config.reweighting.as_ref();
-    let source = reweighting.and_then(|r| Some((r, r.nonclosure.as_deref()?)));
-    let non_closure = source.map(|(r, row)| non_closure(&results, r, row));
-    let names = experiment.axes.get(&config.rows)?;
-    let mut rows = IndexMap::new();
-    for name in names {
-        let own = source.is_some_and(|(_, row)| row == name);
-        let extra = if own { None } else { non_closure.as_ref() };
-        rows.insert(name.clone(), compared_row(&results, name, extra));
-    }
-    let any = rows.values().any(|row| !row.methods.is_empty());
-    any.then(|| ComparisonMetrics {
-        region: config.region.clone(),
-        rows,
-    })
-}
-
-fn compared_row(
-    results: &Results<'_>,
-    name: &str,
-    non_closure: Option<&Result<NonClosure, String>>,
-) -> ComparisonRow {
-    let config = results.config;
-    let mut row = ComparisonRow::default();
-    let mut observed = None;
-    let put = |row: &mut ComparisonRow, key: &str, made: Result<MethodMetrics, String>| match made {
-        Ok(method) => _ = row.methods.insert(key.to_owned(), method),
-        Err(reason) => _ = row.missing.insert(key.to_owned(), reason),
-    };
-    let mut last = None;
-    if let Some(reweighting) = &config.reweighting {
-        match results.find(name, &reweighting.nominal) {
-            Err(reason) => {
-                put(&mut row, "reweighting", Err(reason.clone()));
-                last = Some(Err(reason));
+    fn row(&self, name: &str, non_closure: Option<&Known<NonClosure>>) -> ComparisonRow {
+        let config = self.config;
+        let (mut made, mut observed) = (Vec::new(), None);
+        if let Some(reweighting) = &config.reweighting {
+            let nominal = self.find(name, &reweighting.nominal);
+            let pair = nominal.clone().and_then(|nominal| {
+                let method = self.reweighting(reweighting, name)?.method(non_closure);
+                observed = self.observation(nominal);
+                method
+            });
+            made.push(("reweighting", pair));
+            made.push(("abcd", nominal.and_then(|nominal| self.abcd(nominal))));
+        }
+        if let Some(method) = &config.interpolation {
+            let found = self.find(name, method);
+            if let Ok(found) = found {
+                observed = observed.or_else(|| self.observation(found));
             }
-            Ok(nominal) => {
-                let pair = Reweighting {
-                    config,
-                    reweighting,
-                    nominal,
-                    variation: variation(results, reweighting, name),
-                };
-                put(&mut row, "reweighting", pair.method(non_closure));
-                last = Some(abcd(config, nominal));
-                observed = observation(config, nominal.metrics);
+            // the estimate without networks comes last
+            let direct = found.and_then(|found| self.direct(found));
+            made.insert(made.len().min(1), ("interpolation", direct));
+        }
+        let mut row = ComparisonRow {
+            observed: observed.map(|o| o[0]),
+            observed_error: observed.map(|o| o[1]),
+            ..ComparisonRow::default()
+        };
+        for (key, method) in made {
+            match method {
+                Ok(method) => _ = row.methods.insert(key.to_owned(), method),
+                Err(reason) => _ = row.missing.insert(key.to_owned(), reason),
             }
         }
+        row
     }
-    if let Some(method) = &config.interpolation {
-        match results.find(name, method) {
-            Err(reason) => put(&mut row, "interpolation", Err(reason)),
-            Ok(found) => {
-                put(&mut row, "interpolation", direct(config, found));
-                observed = observed.or_else(|| observation(config, found.metrics));
+
+    fn reweighting(
+        &self,
+        reweighting: &'a ReweightingComparison,
+        row: &str,
+    ) -> Known<ReweightingRow<'_>> {
+        let variation = reweighting.variation.as_ref();
+        Ok(ReweightingRow {
+            comparison: self,
+            nominal: self.find(row, &reweighting.nominal)?,
+            variation: variation.map(|method| self.find(row, method)),
+            quadrants: &reweighting.quadrants,
+        })
+    }
+
+    fn observation(&self, of: NamedResult<'_>) -> Option<[f64; 2]> {
+        let yields = &of.metrics.regions.get(&self.config.region)?.yields;
+        Some([yields.observed?, yields.observed_error?])
+    }
+
+    /// The distributions of a result, made anew by `make`. `expected`: errors that the
+    /// method has, with the reason why one is not in its ensemble's result.
+    fn compared(
+        &self,
+        of: NamedResult<'a>,
+        expected: &[(&str, &str)],
+        make: impl Fn(&str, &VariableMetrics, &mut Vec<MissingError>) -> Known<VariableMetrics>,
+    ) -> Known<Compared<'a>> {
+        let region = of.region(&self.config.region)?;
+        let components = &region.yields.components;
+        let absent = expected
+            .iter()
+            .filter(|(name, _)| !components.contains_key(*name));
+        let absent = absent.map(|(name, why)| MissingError::new(name, None, *why));
+        let mut missing: Vec<MissingError> = absent.collect();
+        let replicas = of.metrics.members.replicas;
+        if replicas < 2 && !expected.is_empty() && components.contains_key("members") {
+            let reason = format!("{replicas} member or replica has no spread");
+            missing.push(MissingError::new("members", None, reason));
+        }
+        let wanted = &self.config.variables;
+        for name in wanted.iter().filter(|v| !region.variables.contains_key(*v)) {
+            let reason = "it is no distribution of the ensemble";
+            missing.push(MissingError::new("all", Some(name), reason));
+        }
+        let mut variables = IndexMap::new();
+        for (name, v) in &region.variables {
+            if !wanted.is_empty() && !wanted.contains(name) {
+                continue;
+            }
+            match make(name, v, &mut missing) {
+                Ok(made) => _ = variables.insert(name.clone(), made),
+                Err(reason) => missing.push(MissingError::new("all", Some(name), reason)),
             }
         }
+        Ok(Compared {
+            of,
+            yields: &region.yields,
+            variables,
+            missing,
+        })
     }
-    // the estimate without networks comes last
-    if let Some(abcd) = last {
-        put(&mut row, "abcd", abcd);
+
+    /// A method with its yield, of this value and statistical error.
+    fn method(
+        &self,
+        compared: Compared<'_>,
+        [value, statistical]: [f64; 2],
+        components: Vec<Component>,
+    ) -> Known<MethodMetrics> {
+        if !value.is_finite() {
+            return Err(format!("the prediction is {value}"));
+        }
+        let (nominal, mut missing) = ([value], compared.missing);
+        let mut errors: IndexMap<String, f64> = IndexMap::new();
+        let statistical = statistical.powi(2).sqrt();
+        if statistical.is_finite() {
+            errors.insert("statistical".to_owned(), statistical);
+        } else {
+            missing.push(MissingError::new("statistical", None, NOT_FINITE));
+        }
+        for component in finite(components, &nominal, None, &mut missing) {
+            let variance = component.covariance(&nominal)[0][0];
+            let entry = errors.entry(component.name.into_owned()).or_default();
+            *entry = entry.hypot(variance.sqrt());
+        }
+        let error = errors.values().map(|e| e * e).sum::<f64>().sqrt();
+        let [difference, difference_error] = match self.observation(compared.of) {
+            Some([n, n_error]) if n > 0.0 && value > 0.0 => {
+                let ratio = value / n;
+                let relative = (error / value).hypot(n_error / n);
+                [Some(100.0 * (1.0 - ratio)), Some(100.0 * ratio * relative)]
+            }
+            _ => [None; 2],
+        };
+        Ok(MethodMetrics {
+            predicted: value,
+            errors,
+            error,
+            difference,
+            difference_error,
+            variables: compared.variables,
+            missing,
+        })
     }
-    row.observed = observed.map(|o| o[0]);
-    row.observed_error = observed.map(|o| o[1]);
-    row
+
+    /// A method whose metrics have all of its errors already.
+    fn direct(&self, of: NamedResult<'_>) -> Known<MethodMetrics> {
+        let expected = [
+            ("members", EARLIER),
+            ("gp", "interpolation.posterior_draws is 0"),
+            ("normalisation", EARLIER),
+        ];
+        let compared = self.compared(of, &expected, |_, v, _| Ok(v.clone()))?;
+        let y = compared.yields;
+        self.method(compared, [y.after, y.after_stat], of_result(y))
+    }
+
+    /// The source as a whole, scaled.
+    fn abcd(&self, of: NamedResult<'_>) -> Known<MethodMetrics> {
+        let yields = &of.region(&self.config.region)?.yields;
+        let value = yields.before;
+        let value = value.ok_or("the ensemble has no source that is scaled as a whole")?;
+        let relative = of.metrics.relative_training_error();
+        let scaling = |nominal: &[f64]| {
+            let shift = nominal.iter().map(|n| n * (1.0 + relative)).collect();
+            vec![Component::shifts("normalisation", vec![shift])]
+        };
+        let mut compared = self.compared(of, &[], |name, v, missing| {
+            let variable = variable(name, v)?;
+            let before = v.before.as_ref();
+            let before = before.ok_or("it has no histogram of the source as a whole")?;
+            let components = scaling(&before.values);
+            let components = finite(components, &before.values, Some(name), missing);
+            let (observed, alone) = (v.observed.clone(), Correlations::default());
+            Ok(compare(
+                &variable,
+                None,
+                before,
+                &components,
+                observed,
+                &alone,
+            ))
+        })?;
+        if yields.before_stat.is_none() {
+            let missing = MissingError::new("statistical", None, EARLIER);
+            compared.missing.push(missing);
+        }
+        let statistical = yields.before_stat.unwrap_or(0.0);
+        self.method(compared, [value, statistical], scaling(&[value]))
+    }
+
+    fn non_closure(&self, reweighting: &'a ReweightingComparison, row: &str) -> Known<NonClosure> {
+        let method = self.reweighting(reweighting, row)?.method(None)?;
+        let total = match (method.difference, method.difference_error) {
+            (Some(difference), Some(error)) => beyond(difference / 100.0, error / 100.0)
+                .ok_or_else(|| format!("that of row {row} is not a finite number")),
+            _ => Err(format!(
+                "row {row} is blind, or nothing is observed or predicted in it"
+            )),
+        };
+        let variables = method.variables.iter();
+        let variables = variables.map(|(name, v)| (name.clone(), non_closure_bins(row, v)));
+        Ok(NonClosure {
+            row: row.to_owned(),
+            total,
+            variables: variables.collect(),
+        })
+    }
 }
 
-fn variation<'a>(
-    results: &Results<'a>,
-    reweighting: &ReweightingComparison,
-    row: &str,
-) -> Option<Result<Named<'a>, String>> {
-    let method = reweighting.variation.as_ref()?;
-    Some(results.find(row, method))
-}
-
-fn observation(config: &ComparisonConfig, metrics: &Metrics) -> Option<[f64; 2]> {
-    let yields = &metrics.regions.get(&config.region)?.yields;
-    Some([yields.observed?, yields.observed_error?])
-}
-
-fn no_region(region: &str, of: &Named<'_>) -> String {
-    format!(
-        "region {region} is not in the result of ensemble {}",
-        of.name
-    )
-}
-
-fn is_wanted(config: &ComparisonConfig, name: &str) -> bool {
-    config.variables.is_empty() || config.variables.iter().any(|v| v == name)
-}
-
-/// Distributions that were asked for and that an ensemble does not have.
-fn not_there<'a>(
-    config: &ComparisonConfig,
-    there: impl Iterator<Item = &'a String> + Clone,
-) -> Vec<MissingError> {
-    let missing = config
-        .variables
-        .iter()
-        .filter(|v| !there.clone().any(|t| t == *v));
-    let text = "it is no distribution of the ensemble";
-    missing
-        .map(|v| MissingError::new("all", Some(v), text))
-        .collect()
-}
-
-fn variable(name: &str, metrics: &VariableMetrics) -> Result<Variable, String> {
+fn variable(name: &str, metrics: &VariableMetrics) -> Known<Variable> {
     Ok(Variable {
         name: name.to_owned(),
         label: metrics.label.clone(),
@@ -204,8 +343,7 @@ fn finite(
             kept.push(component);
             continue;
         }
-        let reason = "it is not a finite number";
-        let mut error = MissingError::new(&component.name, variable, reason);
+        let mut error = MissingError::new(&component.name, variable, NOT_FINITE);
         // a yield has one bin, which need not be named
         error.bins = if variable.is_some() { bins } else { Vec::new() };
         missing.push(error);
@@ -213,59 +351,11 @@ fn finite(
     kept
 }
 
-/// The yield from its histogram of one bin.
-fn of_yield(
-    observed: Option<[f64; 2]>,
-    total: &Histogram,
-    components: Vec<Component>,
-    variables: IndexMap<String, VariableMetrics>,
-    mut missing: Vec<MissingError>,
-) -> Result<MethodMetrics, String> {
-    let value = total.values[0];
-    if !value.is_finite() {
-        return Err(format!("the prediction is {value}"));
-    }
-    let mut errors: IndexMap<String, f64> = IndexMap::new();
-    let statistical = total.variances[0].sqrt();
-    if statistical.is_finite() {
-        errors.insert("statistical".to_owned(), statistical);
-    } else {
-        let reason = "it is not a finite number";
-        missing.push(MissingError::new("statistical", None, reason));
-    }
-    for component in finite(components, &total.values, None, &mut missing) {
-        let variance = component.covariance(&total.values)[0][0];
-        let entry = errors.entry(component.name.into_owned()).or_default();
-        *entry = entry.hypot(variance.sqrt());
-    }
-    let error = errors.values().map(|e| e * e).sum::<f64>().sqrt();
-    let [difference, difference_error] = match observed {
-        Some([n, n_error]) if n > 0.0 && value > 0.0 => {
-            let ratio = value / n;
-            let relative = (error / value).hypot(n_error / n);
-            [Some(100.0 * (1.0 - ratio)), Some(100.0 * ratio * relative)]
-        }
-        _ => [None; 2],
-    };
-    Ok(MethodMetrics {
-        predicted: value,
-        errors,
-        error,
-        difference,
-        difference_error,
-        variables,
-        missing,
-    })
-}
-
 /// The components of a yield, the members' first: all of them that its ensemble has.
 fn of_result(y: &YieldMetrics) -> Vec<Component> {
-    let component = |(name, error): (&String, &f64)| Component {
-        name: name.clone().into(),
-        variations: match name.as_str() {
-            "members" => Variations::Covariance(vec![vec![error * error]]),
-            _ => Variations::Shifts(vec![vec![y.after + error]]),
-        },
+    let component = |(name, error): (&String, &f64)| match name.as_str() {
+        "members" => Component::known("members", vec![vec![error * error]]),
+        _ => Component::shifts(name.clone(), vec![vec![y.after + error]]),
     };
     y.components.iter().map(component).collect()
 }
@@ -282,122 +372,23 @@ fn of_distribution(v: &VariableMetrics) -> Vec<Component> {
             }
         }
         let values = v.after.values.iter().zip(errors);
-        let shifts = vec![values.map(|(value, error)| value + error).collect()];
-        list.push(Component {
-            name: name.clone().into(),
-            variations: Variations::Shifts(shifts),
-        });
+        let shift = values.map(|(value, error)| value + error).collect();
+        list.push(Component::shifts(name.clone(), vec![shift]));
     }
     for (bin, line) in left.iter_mut().enumerate() {
         // differences of rounding are no variance
         line[bin] = line[bin].max(0.0);
     }
-    let members = Component {
-        name: "members".into(),
-        variations: Variations::Covariance(left),
-    };
-    list.insert(0, members);
+    list.insert(0, Component::known("members", left));
     list
-}
-
-/// Which of the errors that a method has are not in its ensemble's result.
-fn absent(y: &YieldMetrics, expected: &[(&str, &str)], replicas: usize) -> Vec<MissingError> {
-    let is_absent = |(name, _): &&(&str, &str)| !y.components.contains_key(*name);
-    let absent = expected.iter().filter(is_absent);
-    let mut missing: Vec<MissingError> = absent
-        .map(|(name, why)| MissingError::new(name, None, *why))
-        .collect();
-    if replicas < 2 && y.components.contains_key("members") {
-        let reason = format!("{replicas} member or replica has no spread");
-        missing.push(MissingError::new("members", None, reason));
-    }
-    missing
-}
-
-const EARLIER: &str = "the result is an earlier program's; run again in a new directory";
-
-/// A method whose metrics have all of its errors already.
-fn direct(config: &ComparisonConfig, of: Named<'_>) -> Result<MethodMetrics, String> {
-    let metrics = of.metrics;
-    let region = metrics.regions.get(&config.region);
-    let region = region.ok_or_else(|| no_region(&config.region, &of))?;
-    let y = &region.yields;
-    let total = Histogram {
-        values: vec![y.after],
-        variances: vec![y.after_stat.powi(2)],
-    };
-    let expected = [
-        ("members", EARLIER),
-        ("gp", "interpolation.posterior_draws is 0"),
-        ("normalisation", EARLIER),
-    ];
-    let mut missing = absent(y, &expected, metrics.members.replicas);
-    missing.extend(not_there(config, region.variables.keys()));
-    let kept = region.variables.iter();
-    let kept = kept.filter(|(name, _)| is_wanted(config, name));
-    let variables = kept.map(|(name, v)| (name.clone(), v.clone())).collect();
-    let observed = observation(config, metrics);
-    of_yield(observed, &total, of_result(y), variables, missing)
-}
-
-/// The source as a whole, scaled.
-fn abcd(config: &ComparisonConfig, of: Named<'_>) -> Result<MethodMetrics, String> {
-    let metrics = of.metrics;
-    let region = metrics.regions.get(&config.region);
-    let region = region.ok_or_else(|| no_region(&config.region, &of))?;
-    let y = &region.yields;
-    let value = y.before;
-    let value = value.ok_or("the ensemble has no source that is scaled as a whole")?;
-    let mut missing = Vec::new();
-    let relative = metrics.relative_training_error();
-    let scaling = |nominal: &[f64]| {
-        let shift = nominal.iter().map(|n| n * (1.0 + relative)).collect();
-        vec![Component {
-            name: "normalisation".into(),
-            variations: Variations::Shifts(vec![shift]),
-        }]
-    };
-    let mut variables = IndexMap::new();
-    missing.extend(not_there(config, region.variables.keys()));
-    for (name, v) in region.variables.iter() {
-        if !is_wanted(config, name) {
-            continue;
-        }
-        let made = variable(name, v).and_then(|variable| {
-            let before = v.before.as_ref();
-            let before = before.ok_or("it has no histogram of the source as a whole")?;
-            Ok((variable, before))
-        });
-        match made {
-            Err(reason) => missing.push(MissingError::new("all", Some(name), reason)),
-            Ok((variable, before)) => {
-                let components = scaling(&before.values);
-                let components = finite(components, &before.values, Some(name), &mut missing);
-                let observed = v.observed.clone();
-                let compared = compare(&variable, None, before, &components, observed);
-                variables.insert(name.clone(), compared);
-            }
-        }
-    }
-    let statistical = y.before_stat;
-    if statistical.is_none() {
-        missing.push(MissingError::new("statistical", None, EARLIER));
-    }
-    let total = Histogram {
-        values: vec![value],
-        variances: vec![statistical.unwrap_or(0.0).powi(2)],
-    };
-    let components = scaling(&total.values);
-    let observed = observation(config, metrics);
-    of_yield(observed, &total, components, variables, missing)
 }
 
 /// Relative error a bin from the non-closure of one row: of the yield, and of each
 /// distribution; or why there is none.
 struct NonClosure {
     row: String,
-    total: Result<f64, String>,
-    variables: IndexMap<String, Result<NonClosureBins, String>>,
+    total: Known<f64>,
+    variables: IndexMap<String, Known<NonClosureBins>>,
 }
 
 /// Of one distribution.
@@ -409,35 +400,7 @@ struct NonClosureBins {
     empty: Vec<usize>,
 }
 
-fn non_closure(
-    results: &Results<'_>,
-    reweighting: &ReweightingComparison,
-    row: &str,
-) -> Result<NonClosure, String> {
-    let method = Reweighting {
-        config: results.config,
-        reweighting,
-        nominal: results.find(row, &reweighting.nominal)?,
-        variation: variation(results, reweighting, row),
-    }
-    .method(None)?;
-    let total = match (method.difference, method.difference_error) {
-        (Some(difference), Some(error)) => beyond(difference / 100.0, error / 100.0)
-            .ok_or_else(|| format!("that of row {row} is not a finite number")),
-        _ => Err(format!(
-            "row {row} is blind, or nothing is observed or predicted in it"
-        )),
-    };
-    let variables = method.variables.iter();
-    let variables = variables.map(|(name, v)| (name.clone(), non_closure_bins(row, v)));
-    Ok(NonClosure {
-        row: row.to_owned(),
-        total,
-        variables: variables.collect(),
-    })
-}
-
-fn non_closure_bins(row: &str, v: &VariableMetrics) -> Result<NonClosureBins, String> {
+fn non_closure_bins(row: &str, v: &VariableMetrics) -> Known<NonClosureBins> {
     let observed = v.observed.as_ref();
     let observed = observed.ok_or_else(|| format!("row {row} is blind"))?;
     let of = |bin: usize| -> Option<f64> {
@@ -467,81 +430,56 @@ fn beyond(deviation: f64, error: f64) -> Option<f64> {
 
 /// Mean of each bin and its neighbours, of those that are known.
 fn smooth(values: &[Option<f64>]) -> Vec<Option<f64>> {
-    (0..values.len())
-        .map(|bin| {
-            let window = &values[bin.saturating_sub(1)..(bin + 2).min(values.len())];
-            let known: Vec<f64> = window.iter().flatten().copied().collect();
-            (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
-        })
-        .collect()
+    let mean = |bin: usize| {
+        let window = &values[bin.saturating_sub(1)..(bin + 2).min(values.len())];
+        let known: Vec<f64> = window.iter().flatten().copied().collect();
+        (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+    };
+    (0..values.len()).map(mean).collect()
 }
 
 /// The reweighting in one row.
-struct Reweighting<'a> {
-    config: &'a ComparisonConfig,
-    reweighting: &'a ReweightingComparison,
-    nominal: Named<'a>,
+struct ReweightingRow<'a> {
+    comparison: &'a Comparison<'a>,
+    nominal: NamedResult<'a>,
     /// None if it was not asked for; else the result, or why there is none.
-    variation: Option<Result<Named<'a>, String>>,
+    variation: Option<Known<NamedResult<'a>>>,
+    quadrants: &'a [String],
 }
 
 /// Bins of a region in an ensemble's result, or why they cannot be had.
-type Pick<'p> = &'p dyn Fn(&Named<'_>, &str) -> Result<Vec<f64>, String>;
+type Pick<'p> = &'p dyn Fn(&NamedResult<'_>, &str) -> Known<Vec<f64>>;
 
-impl Reweighting<'_> {
-    fn method(
-        &self,
-        non_closure: Option<&Result<NonClosure, String>>,
-    ) -> Result<MethodMetrics, String> {
-        let metrics = self.nominal.metrics;
-        let region = metrics.regions.get(&self.config.region);
-        let region = region.ok_or_else(|| no_region(&self.config.region, &self.nominal))?;
-        let y = &region.yields;
+impl ReweightingRow<'_> {
+    fn method(&self, non_closure: Option<&Known<NonClosure>>) -> Known<MethodMetrics> {
         let expected = [("members", EARLIER), ("normalisation", EARLIER)];
-        let mut missing = absent(y, &expected, metrics.members.replicas);
-        missing.extend(not_there(self.config, region.variables.keys()));
-        let mut variables = IndexMap::new();
-        for (name, v) in &region.variables {
-            if !is_wanted(self.config, name) {
-                continue;
-            }
-            match variable(name, v) {
-                Err(reason) => missing.push(MissingError::new("all", Some(name), reason)),
-                Ok(variable) => {
-                    let components = self.of_variable(name, v, non_closure, &mut missing);
-                    let (before, observed) = (v.before.as_ref(), v.observed.clone());
-                    let compared = compare(&variable, before, &v.after, &components, observed);
-                    variables.insert(name.clone(), compared);
-                }
-            }
-        }
-        let total = Histogram {
-            values: vec![y.after],
-            variances: vec![y.after_stat.powi(2)],
+        let make = |name: &str, v: &VariableMetrics, missing: &mut Vec<MissingError>| {
+            let variable = variable(name, v)?;
+            let components = self.of_variable(name, v, non_closure, missing);
+            let (before, observed) = (v.before.as_ref(), v.observed.clone());
+            let alone = Correlations::default();
+            Ok(compare(
+                &variable,
+                before,
+                &v.after,
+                &components,
+                observed,
+                &alone,
+            ))
         };
-        let pick = |of: &Named<'_>, region: &str| -> Result<Vec<f64>, String> {
-            let found = of.metrics.regions.get(region);
-            let found = found.ok_or_else(|| no_region(region, of))?;
-            Ok(vec![found.yields.after])
-        };
+        let mut compared = self.comparison.compared(self.nominal, &expected, make)?;
+        let (y, missing) = (compared.yields, &mut compared.missing);
+        let pick = |of: &NamedResult<'_>, region: &str| Ok(vec![of.region(region)?.yields.after]);
         let mut components = of_result(y);
-        let shift = self.control_region(&total.values, &pick);
-        keep(&mut components, &mut missing, "control_region", None, shift);
-        if let Some(known) = non_closure {
-            let shift = known.as_ref().map_err(Clone::clone).and_then(|known| {
-                let relative = known.total.clone()?;
-                Ok(vec![vec![y.after * (1.0 + relative)]])
-            });
-            keep(
-                &mut components,
-                &mut missing,
-                "nonclosure",
-                None,
-                Some(shift),
-            );
-        }
-        let observed = observation(self.config, metrics);
-        of_yield(observed, &total, components, variables, missing)
+        let shift = self.control_region(&[y.after], &pick);
+        keep(&mut components, missing, "control_region", None, shift);
+        let shift = non_closure.map(|known| {
+            let relative = known.as_ref()?.total.clone()?;
+            Ok(vec![vec![y.after * (1.0 + relative)]])
+        });
+        keep(&mut components, missing, "nonclosure", None, shift);
+        let yields = [y.after, y.after_stat];
+        self.comparison.method(compared, yields, components)
     }
 
     /// All components of one distribution; what cannot be had is said.
@@ -549,13 +487,11 @@ impl Reweighting<'_> {
         &self,
         name: &str,
         v: &VariableMetrics,
-        non_closure: Option<&Result<NonClosure, String>>,
+        non_closure: Option<&Known<NonClosure>>,
         missing: &mut Vec<MissingError>,
     ) -> Vec<Component> {
-        let pick = |of: &Named<'_>, region: &str| -> Result<Vec<f64>, String> {
-            let found = of.metrics.regions.get(region);
-            let found = found.ok_or_else(|| no_region(region, of))?;
-            let other = found.variables.get(name);
+        let pick = |of: &NamedResult<'_>, region: &str| {
+            let other = of.region(region)?.variables.get(name);
             let other = other
                 .ok_or_else(|| format!("{name} is no distribution of ensemble {}", of.name))?;
             if other.edges != v.edges {
@@ -565,46 +501,28 @@ impl Reweighting<'_> {
             Ok(other.after.values.clone())
         };
         let mut components = of_distribution(v);
-        let nominal = &v.after.values;
+        let (nominal, variable) = (&v.after.values, Some(name));
         let shifts = self.control_region(nominal, &pick);
-        keep(
-            &mut components,
-            missing,
-            "control_region",
-            Some(name),
-            shifts,
-        );
-        if let Some(known) = non_closure {
-            let shifts = non_closure_shifts(known, name, v, missing);
-            keep(
-                &mut components,
-                missing,
-                "nonclosure",
-                Some(name),
-                Some(shifts),
-            );
-        }
-        finite(components, nominal, Some(name), missing)
+        keep(&mut components, missing, "control_region", variable, shifts);
+        let shifts = non_closure.map(|known| non_closure_shifts(known, name, v, missing));
+        keep(&mut components, missing, "nonclosure", variable, shifts);
+        finite(components, nominal, variable, missing)
     }
 
     /// The prediction with the variation in the nominal's place, a quadrant each;
     /// none if no variation was asked for.
-    fn control_region(
-        &self,
-        nominal: &[f64],
-        pick: Pick<'_>,
-    ) -> Option<Result<Vec<Vec<f64>>, String>> {
+    fn control_region(&self, nominal: &[f64], pick: Pick<'_>) -> Option<Known<Vec<Vec<f64>>>> {
         let variation = match self.variation.as_ref()? {
             Ok(variation) => variation,
             Err(reason) => return Some(Err(reason.clone())),
         };
         // without quadrants the whole region changes at once
-        let whole = [self.config.region.clone()];
-        let quadrants: &[String] = match self.reweighting.quadrants.as_slice() {
-            [] => &whole,
+        let whole = std::slice::from_ref(&self.comparison.config.region);
+        let quadrants = match self.quadrants {
+            [] => whole,
             some => some,
         };
-        let shift = |quadrant: &String| -> Result<Vec<f64>, String> {
+        let shift = |quadrant: &String| -> Known<Vec<f64>> {
             let old = pick(&self.nominal, quadrant)?;
             let new = pick(variation, quadrant)?;
             let bins = nominal.iter().zip(old.iter().zip(&new));
@@ -620,14 +538,11 @@ fn keep(
     missing: &mut Vec<MissingError>,
     name: &'static str,
     variable: Option<&str>,
-    shifts: Option<Result<Vec<Vec<f64>>, String>>,
+    shifts: Option<Known<Vec<Vec<f64>>>>,
 ) {
     match shifts {
         None => {}
-        Some(Ok(shifts)) => components.push(Component {
-            name: name.into(),
-            variations: Variations::Shifts(shifts),
-        }),
+        Some(Ok(shifts)) => components.push(Component::shifts(name, shifts)),
         Some(Err(reason)) => missing.push(MissingError::new(name, variable, reason)),
     }
 }
@@ -635,28 +550,22 @@ fn keep(
 /// One shift a bin, since nothing says how bins hang together; bins that are empty in
 /// the row of the non-closure are said.
 fn non_closure_shifts(
-    known: &Result<NonClosure, String>,
+    known: &Known<NonClosure>,
     name: &str,
     v: &VariableMetrics,
     missing: &mut Vec<MissingError>,
-) -> Result<Vec<Vec<f64>>, String> {
+) -> Known<Vec<Vec<f64>>> {
     let known = known.as_ref().map_err(Clone::clone)?;
-    let bins = known.variables.get(name);
-    let bins = bins.ok_or_else(|| format!("{name} is no distribution of row {}", known.row))?;
+    let (row, bins) = (&known.row, known.variables.get(name));
+    let bins = bins.ok_or_else(|| format!("{name} is no distribution of row {row}"))?;
     let bins = bins.as_ref().map_err(Clone::clone)?;
     if bins.edges != v.edges {
-        return Err(format!(
-            "the edges of {name} are others in row {}",
-            known.row
-        ));
+        return Err(format!("the edges of {name} are others in row {row}"));
     }
     let empty = bins.empty.iter().copied();
     let (filled, unknown): (Vec<usize>, Vec<usize>) =
         empty.partition(|bin| bins.relative[*bin].is_some());
-    let nothing = format!(
-        "nothing is observed or predicted there in row {}",
-        known.row
-    );
+    let nothing = format!("nothing is observed or predicted there in row {row}");
     let taken = format!("{nothing}; that of the neighbouring bins is taken");
     for (bins, reason) in [(filled, taken), (unknown, nothing)] {
         if !bins.is_empty() {
@@ -665,18 +574,127 @@ fn non_closure_shifts(
             missing.push(error);
         }
     }
-    let nominal = &v.after.values;
     let shift = |(bin, relative): (usize, &Option<f64>)| {
-        let mut shifted = nominal.clone();
+        let mut shifted = v.after.values.clone();
         shifted[bin] *= 1.0 + relative.unwrap_or(0.0);
         shifted
     };
     Ok(bins.relative.iter().enumerate().map(shift).collect())
 }
 
+/// Edges by the distribution's name.
+#[derive(Clone, Debug)]
+pub(super) struct CommonEdges(IndexMap<String, Edges>);
+
+/// Whether the configuration leaves the edges of a distribution to the data.
+fn is_automatic(config: &Config, name: &str) -> bool {
+    let given = config.report.variables.iter().find(|v| v.name == name);
+    given.is_none_or(|v| matches!(v.bins, Bins::Number(_)))
+}
+
+impl CommonEdges {
+    /// Place of the ensemble whose edges all others take; none without a comparison.
+    pub(super) fn reference(experiment: &Experiment) -> Option<usize> {
+        let config = experiment.comparison.as_ref()?;
+        let row = experiment.axes.get(&config.rows)?.first()?;
+        let nominal = config.reweighting.as_ref().map(|r| &r.nominal);
+        let method = nominal.or(config.interpolation.as_ref())?;
+        let mut ensembles = experiment.ensembles.iter();
+        ensembles.position(|spec| config.place(spec) == Some([row, method]))
+    }
+
+    /// The edges of an ensemble.
+    pub(super) fn of(plan: &Plan) -> Self {
+        let variables = plan.variables.iter();
+        let automatic = variables.filter(|v| is_automatic(&plan.config, &v.name));
+        Self(
+            automatic
+                .map(|v| (v.name.clone(), v.edges.clone()))
+                .collect(),
+        )
+    }
+
+    /// Gives them to another one.
+    pub(super) fn give_to(&self, plan: &mut Plan) {
+        for variable in &mut plan.variables {
+            if let Some(edges) = self.0.get(&variable.name)
+                && is_automatic(&plan.config, &variable.name)
+            {
+                variable.edges = edges.clone();
+            }
+        }
+    }
+
+    /// Whether a result was made with them.
+    pub(super) fn are_those_of(&self, metrics: &Metrics, config: &Config) -> bool {
+        let variables = metrics.regions.values().flat_map(|r| &r.variables);
+        variables
+            .filter(|(name, _)| is_automatic(config, name))
+            .all(|(name, v)| self.0.get(name).is_none_or(|e| e.values() == v.edges))
+    }
+}
+
+/// Whether every event of the compared region is in exactly one quadrant, and every
+/// event of a quadrant in the region: each is varied once and nothing else is.
+pub(super) fn check_quadrants(
+    experiment: &Experiment,
+    spec: &EnsembleSpec,
+    plan: &Plan,
+) -> Result<()> {
+    let Some(config) = &experiment.comparison else {
+        return Ok(());
+    };
+    let Some(reweighting) = &config.reweighting else {
+        return Ok(());
+    };
+    let is_varied = config.place(spec).is_some_and(|[_, method]| {
+        method == reweighting.nominal || reweighting.variation.as_deref() == Some(method)
+    });
+    if !is_varied || reweighting.quadrants.is_empty() {
+        return Ok(());
+    }
+    let bit = |name: &String| 1u64 << region_index(&plan.config, name);
+    let region = bit(&config.region);
+    let quadrants: Vec<u64> = reweighting.quadrants.iter().map(bit).collect();
+    for sample in &plan.samples {
+        if let Some(what) = outside_quadrants(sample, region, &quadrants) {
+            let reason = format!(
+                "{what} (regions {}); the quadrants must share the events of region {} among \
+                 them, each in one: correct their selections",
+                reweighting.quadrants.join(", "),
+                config.region
+            );
+            return Err(Error::config_at("comparison.reweighting.quadrants", reason));
+        }
+    }
+    Ok(())
+}
+
+/// Events that are not in one quadrant and in the region, in words; none if all are.
+fn outside_quadrants(sample: &Sample, region: u64, quadrants: &[u64]) -> Option<String> {
+    let (mut several, mut none, mut outside) = (0u64, 0u64, 0u64);
+    for flags in &sample.table.flags {
+        let inside = quadrants.iter().filter(|q| flags & **q != 0).count();
+        several += u64::from(inside > 1);
+        if flags & region == 0 {
+            outside += u64::from(inside > 0);
+        } else {
+            none += u64::from(inside == 0);
+        }
+    }
+    let found = [
+        (several, "are in more than one quadrant"),
+        (none, "are in the region and in no quadrant"),
+        (outside, "are in a quadrant and not in the region"),
+    ];
+    let (events, what) = found.into_iter().find(|(events, _)| *events > 0)?;
+    Some(format!("{events} events of the {} {what}", sample.role))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::closure::Histogram;
 
     /// What is not a number is not zero.
     #[test]

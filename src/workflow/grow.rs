@@ -1,9 +1,9 @@
 //! Runs that grow: more members, and the members of other runs.
 
 use super::campaign::{Ended, run};
-use super::pipeline::RunOptions;
+use super::ensemble::{RunOptions, is_result};
 use crate::error::{Error, OnFile, Result};
-use crate::rundir::{RunDirectory, State};
+use crate::rundir::RunDirectory;
 use crate::settings::{EnsembleSpec, Experiment};
 use crate::training::{Interrupt, Member, MemberFile};
 use std::collections::BTreeSet;
@@ -24,9 +24,7 @@ pub(crate) fn extend(
     let old = root.experiment()?;
     for (spec, directory) in old.ensembles.iter().zip(root.ensembles(&old)) {
         let there = spec.config.ensemble.members;
-        let has_result = directory
-            .manifest()?
-            .is_some_and(|m| matches!(m.state, State::Complete | State::Partial));
+        let has_result = directory.manifest()?.is_some_and(|m| is_result(&m));
         // as many as there are: it was stopped before, and goes on
         if members < there && (has_result || directory.count_members(members) < members.into()) {
             return Err(Error::usage(format!(

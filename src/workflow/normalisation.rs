@@ -12,7 +12,7 @@
 //! events with the training region, B has the variance sum w^2 of the weights after
 //! reweighting.
 
-use super::closure::{Component, Variations};
+use super::distributions::Component;
 
 /// Counting errors of the training region.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,25 +32,18 @@ pub(super) struct Normalisation {
     pub factors: Option<Vec<f64>>,
 }
 
-/// Squared weights that a bin shares with the training region: of observed events, of
-/// the source's after reweighting, and of the source's scaled as a whole.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct SharedBins {
-    pub observed: Vec<f64>,
-    pub after: Vec<f64>,
-    pub before: Vec<f64>,
-}
-
 impl Normalisation {
     /// The error of a prediction, common to all bins. `is_resampled`: the replicas have
     /// the source's part.
     pub(super) fn component(&self, nominal: &[f64], is_resampled: bool) -> Component {
-        let source = if is_resampled {
-            0.0
-        } else {
-            self.source_variance
-        };
-        self.common(nominal, source)
+        self.common(
+            nominal,
+            if is_resampled {
+                0.0
+            } else {
+                self.source_variance
+            },
+        )
     }
 
     /// The error of the source scaled as a whole.
@@ -61,10 +54,7 @@ impl Normalisation {
     fn common(&self, nominal: &[f64], source: f64) -> Component {
         let relative = (self.target_variance + source).sqrt() / self.target;
         let up = nominal.iter().map(|n| n * (1.0 + relative)).collect();
-        Component {
-            name: "normalisation".into(),
-            variations: Variations::Shifts(vec![up]),
-        }
+        Component::shifts("normalisation", vec![up])
     }
 
     /// What correlates a prediction with its observation and its own normalisation

@@ -1,52 +1,22 @@
 //! The plan: the configuration checked against the data, whole, before any
 //! training.
 
-use super::events::{FeatureValues, Sample, Wanted, inputs};
-use super::variables::{self, Variable};
+use super::distributions::{Variable, report_columns, variables};
+use super::interpolation::{self, Plane};
+use super::sample::{Sample, SampleSpec, Wanted, inputs};
+use crate::closure::WeightSummary;
 use crate::error::{Error, Result};
 use crate::events::{Loss, LossKind, memory};
-use crate::settings::{Blinding, Config, Method, SampleRole};
+use crate::settings::{Blinding, Config, Method, SampleRole, Split};
 use crate::training::{
-    ClassRows, FeatureScaling, Inputs, SplitSettings, StreamSource, Streams, Task, TrainingSample,
-    TrainingSettings,
+    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, StreamSource, Streams, Task,
+    TrainingSample, TrainingSettings,
 };
 use sideband_networks::{MlpConfig, Network};
 use std::path::Path;
 use std::sync::Arc;
 
-/// A class whose weights do not add up to something positive.
-pub(super) fn no_weight(role: &str, sum: f64) -> Error {
-    Error::data(format!(
-        "`data.{role}.weight`: the weights in the training region add up to {sum}; a density needs \
-         a positive sum"
-    ))
-}
-
-/// A blind region that reaches into the training region; `events` are in both, no number
-/// of target events.
-pub(super) fn blind_overlap(blind: &str, training: &str, events: &str) -> Error {
-    Error::config(format!(
-        "`regions.{blind}`: {events} are in this blind region and in the training region \
-         `{training}`; without their target events nothing can be learned there. Exclude the \
-         blind region from the training region's selection"
-    ))
-}
-
-/// More rows than the program addresses.
-pub(super) fn too_many(events: usize) -> Error {
-    Error::data(format!(
-        "{events} events in the training region; at most 2147483647 are supported"
-    ))
-}
-
-/// How a plan is made.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct PlanOptions {
-    /// Look at target events of blind regions.
-    pub unblind: bool,
-}
-
-/// A configuration that fits its data, with the data.
+/// An ensemble whose configuration fits its data, with the data.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     /// Name of the ensemble.
@@ -54,10 +24,8 @@ pub(crate) struct Plan {
     pub config: Config,
     /// What may be looked at.
     pub blinding: Blinding,
-    /// Events to be reweighted.
-    pub source: Sample,
-    /// Events to be predicted.
-    pub target: Sample,
+    /// Source and target; of an interpolation the target alone.
+    pub samples: Vec<Sample>,
     /// Inputs and their standardisation.
     pub scaling: FeatureScaling,
     /// Distributions to compare.
@@ -65,125 +33,120 @@ pub(crate) struct Plan {
     /// How members are trained.
     pub settings: TrainingSettings,
     /// Events of the training region.
-    pub sample: TrainingSample,
-    /// Streams of the ensemble.
+    pub training: TrainingSample,
     pub streams: Streams,
     /// Where training reads its events from, if they are more than memory holds.
     pub stream: Option<StreamSource>,
+    /// What an interpolation has beside that.
+    pub plane: Option<Plane>,
 }
 
 impl Plan {
-    /// Reads the data and checks everything that a run needs.
-    pub(crate) fn new(
-        ensemble: &str,
-        config: Config,
-        base: &Path,
-        options: PlanOptions,
-    ) -> Result<Self> {
-        let inputs = inputs(&config);
-        let wanted = Wanted {
-            features: inputs.clone(),
-            columns: variables::columns(&config),
-            exact: config.features.inputs.len(),
-            ..Wanted::default()
+    /// Reads the data and checks everything that a run needs. `unblind`: look at target
+    /// events of blind regions.
+    pub(crate) fn new(ensemble: &str, config: Config, base: &Path, unblind: bool) -> Result<Self> {
+        let blinding = Blinding::new(&config.regions, unblind);
+        let plane = match config.experiment.method {
+            Method::Interpolate => Some(Plane::new(&config, &blinding, base)?),
+            Method::Reweight | Method::Ratio | Method::Measure => None,
         };
-        let blinding = Blinding::new(&config.regions, options.unblind);
-        let load = |role, sample, events| {
-            Sample::load(role, &config, sample, &wanted, base, (&blinding, events))
+        let wanted = match &plane {
+            Some(_) => interpolation::wanted(&config),
+            None => Wanted {
+                features: inputs(&config),
+                columns: report_columns(&config),
+                exact: config.features.inputs.len(),
+                ..Wanted::default()
+            },
         };
-        let source = config.data.source.as_ref();
-        let source = load(
-            ("source", "data.source"),
-            source.expect("the method's check asks for it"),
-            SampleRole::Model,
-        )?;
+        let of_source = match &plane {
+            Some(_) => None,
+            None => Some(&config.data.source),
+        };
+        let source = of_source.map(|source| {
+            let sample = source.as_ref().expect("the method's check asks for it");
+            ("source", "data.source", sample, SampleRole::Model)
+        });
         let target = &config.data.target;
-        let mut target = load(("target", "data.target"), target, SampleRole::Data)?;
-        let shared = shared_keys(&source, &target)?;
-        target.losses.lost.extend(shared);
-        check_builtins(&source, &target)?;
-        check_builtins(&target, &source)?;
-        check_blinding(&config, &blinding, &source)?;
-        check_selections(&config, &[&source, &target], &blinding)?;
-
-        let region = region_index(&config, &config.training.region);
-        let settings = settings(&config, inputs.len());
-        let streams = Streams::new(config.experiment.seed, ensemble);
-        let scaling = scaling(
-            &config,
-            &inputs,
-            region,
-            &settings,
-            streams,
-            &[&source, &target],
-        )?;
-        let variables = variables::variables(&config, &inputs, &source)?;
-        let sample = training_sample(region, &source, &target)?;
-        for (role, class) in sample.named_classes() {
-            let sum: f64 = class.weights.iter().sum();
-            if sum <= 0.0 {
-                return Err(no_weight(role, sum));
-            }
-        }
-        let stream = match (&config.data.stream, &source.rest, &target.rest) {
-            (Some(stream), Some(source), Some(target)) => Some(StreamSource {
-                classes: [source.training.clone(), target.training.clone()],
-                window: stream.window,
-                options: source.options,
-            }),
-            _ => None,
+        let target = ("target", "data.target", target, SampleRole::Data);
+        let load = |(role, place, sample, whose)| {
+            let spec = SampleSpec {
+                role,
+                place,
+                sample,
+                whose,
+            };
+            Sample::load(&spec, &config, &wanted, &blinding, base)
         };
-        if let Some(stream) = &stream {
-            for (role, class) in ["source", "target"].into_iter().zip(&stream.classes) {
-                if class.rows == 0 || class.weight <= 0.0 {
-                    return Err(no_weight(role, class.weight));
-                }
-            }
-        }
-        Ok(Self {
+        let samples = source.into_iter().chain([target]).map(load);
+        let mut plan = Self {
             ensemble: ensemble.to_owned(),
+            samples: samples.collect::<Result<_>>()?,
+            settings: training_settings(&config, wanted.features.len()),
+            streams: Streams::new(config.experiment.seed, ensemble),
+            scaling: FeatureScaling::default(),
+            variables: Vec::new(),
+            training: TrainingSample::of(Arc::default(), Vec::new()),
+            stream: None,
             blinding,
+            plane,
             config,
-            source,
-            target,
-            scaling,
-            variables,
-            settings,
-            sample,
-            streams,
-            stream,
-        })
+        };
+        if let [source, target] = plan.samples.as_mut_slice() {
+            target.losses.lost.extend(shared_keys(source, target)?);
+        }
+        plan.check_pair()?;
+        plan.check_selections()?;
+        plan.check_plane(base)?;
+        plan.scaling = plan.standardise(&wanted.features)?;
+        let is_plane = plan.plane.is_some();
+        let binned = if is_plane { &[] } else { &wanted.features[..] };
+        plan.variables = variables(&plan.config, binned, &plan.samples[0])?;
+        plan.training = plan.training_sample()?;
+        for (role, class) in plan.training.named_classes() {
+            has_weight(role, class.weights.iter().sum())?;
+        }
+        plan.check_density()?;
+        plan.stream = plan.stream_source()?;
+        Ok(plan)
+    }
+
+    /// Events to be reweighted.
+    pub(crate) fn source(&self) -> &Sample {
+        &self.samples[0]
+    }
+
+    /// Events to be predicted.
+    pub(crate) fn target(&self) -> &Sample {
+        &self.samples[self.samples.len() - 1]
     }
 
     /// Number of the region that is trained on.
-    #[must_use]
     pub(crate) fn training_region(&self) -> usize {
         region_index(&self.config, &self.config.training.region)
     }
 
-    /// The regions: number, name, label, and whether target events are shown.
-    pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &str, &str, bool)> {
-        self.config
-            .regions
-            .iter()
-            .enumerate()
-            .map(|(i, (name, r))| {
-                let label = r.label.as_deref().unwrap_or(name);
-                (i, name.as_str(), label, self.blinding.shows(i))
-            })
+    /// The regions: number, name, and whether target events are shown.
+    pub(crate) fn regions(&self) -> impl Iterator<Item = (usize, &str, bool)> {
+        let regions = self.config.regions.keys().enumerate();
+        regions.map(|(i, name)| (i, name.as_str(), self.blinding.shows(i)))
+    }
+
+    /// How a region is called in plots.
+    pub(super) fn label(&self, region: &str) -> String {
+        let label = self.config.regions[region].label.as_ref();
+        label.map_or(region, String::as_str).to_owned()
     }
 
     /// The network of a member.
-    #[must_use]
     pub(crate) fn network(&self) -> Network {
         Network::new(self.settings.network.clone())
     }
 
     /// What is trained.
-    #[must_use]
     pub(crate) fn task(&self) -> Task<'_> {
         Task {
-            sample: &self.sample,
+            sample: &self.training,
             settings: &self.settings,
             seed: self.config.experiment.seed,
             ensemble: &self.ensemble,
@@ -191,6 +154,286 @@ impl Plan {
             stream: self.stream.as_ref(),
         }
     }
+
+    /// Events of one class in each fold of member 0: training, validation, held
+    /// out.
+    pub(crate) fn fold_counts(&self, class: usize) -> [usize; 3] {
+        let mut counts = [0; 3];
+        for key in &self.training.classes()[class].keys {
+            let fold = self.settings.split.fold(self.streams, 0, *key);
+            counts[match fold {
+                Fold::Training => 0,
+                Fold::Validation => 1,
+                Fold::HeldOut => 2,
+            }] += 1;
+        }
+        counts
+    }
+
+    /// Bytes of the events in the program's memory.
+    pub(crate) fn event_bytes(&self) -> u64 {
+        let table = |s: &Sample| {
+            let row = 4 * s.table.n_features + 8 * (s.table.columns.len() + 4);
+            (s.table.len() * row) as u64
+        };
+        let matrix = 4 * self.training.inputs().as_slice().len() as u64;
+        let tables: u64 = self.samples.iter().map(table).sum();
+        tables + matrix + 20 * self.training.len() as u64
+    }
+
+    /// Summary of a sample's weights in a region.
+    pub(crate) fn region_weights(&self, sample: &Sample, region: usize) -> WeightSummary {
+        WeightSummary::of(sample.in_region(region).map(|i| sample.table.weights[i]))
+    }
+
+    /// Places in the files of each class's training events, in the order of the
+    /// training sample.
+    pub(super) fn places(&self) -> Vec<Vec<u64>> {
+        let region = self.training_region();
+        let of = |sample: &Sample| {
+            let rows = sample.trained(region);
+            rows.map(|row| sample.table.ids.place(row)).collect()
+        };
+        self.samples.iter().map(of).collect()
+    }
+
+    /// Whether source and target go together; an interpolation has no source.
+    fn check_pair(&self) -> Result<()> {
+        let [source, target] = self.samples.as_slice() else {
+            return Ok(());
+        };
+        check_builtins(source, target)?;
+        check_builtins(target, source)?;
+        // also when unblinded: members must not depend on that
+        for (index, name) in self.blinding.blind_regions() {
+            let [_, events] = source.count(index, self.training_region());
+            if events > 0 {
+                let events = format!("{events} source events");
+                return Err(blind_overlap(name, &self.config, &events));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the samples and all of their regions have events.
+    fn check_selections(&self) -> Result<()> {
+        for sample in &self.samples {
+            let empty = |key: String| {
+                let reason = format!(
+                    "no event of the {} is selected (of {} rows in {}); widen the selection or \
+                     check the files",
+                    sample.role,
+                    sample.table.report.rows_read,
+                    files(sample)
+                );
+                Error::data_at(key, reason)
+            };
+            if sample.table.is_empty() {
+                return Err(empty(format!("data.{}.selection", sample.role)));
+            }
+            for (i, name, shown) in self.regions() {
+                let hidden = sample.role == "target" && !shown;
+                if !hidden && sample.count(i, i)[0] == 0 {
+                    return Err(empty(format!("regions.{name}.selection")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Mean and standard deviation of each input over the training region, all
+    /// classes at equal weight, from events that no diagnostic uses.
+    fn standardise(&self, inputs: &[(String, String)]) -> Result<FeatureScaling> {
+        let (config, samples) = (&self.config, &self.samples);
+        let width = inputs.len();
+        let training_rows = |sample: &Sample| -> Result<Vec<usize>> {
+            let held_out = |i: &usize| {
+                let (split, key) = (self.settings.split, sample.table.ids.key(*i));
+                split.split != Split::Folds && split.holds_out(self.streams, 0, key)
+            };
+            let mut rows = reserved(sample.table.len())?;
+            let trained = sample.trained(self.training_region());
+            rows.extend(trained.filter(|i| !held_out(i)));
+            Ok(rows)
+        };
+        let rows = samples.iter().map(training_rows);
+        let rows: Vec<Vec<usize>> = rows.collect::<Result<_>>()?;
+        // each class has the same share of the weight
+        let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
+            for (sample, rows) in samples.iter().zip(&rows) {
+                let named = inputs.iter().enumerate();
+                let values: Vec<_> = named
+                    .map(|(k, (name, _))| sample.feature(k, name))
+                    .collect();
+                let share = 1.0 / (samples.len() * rows.len().max(1)) as f64;
+                for row in rows {
+                    for (k, value) in values.iter().enumerate() {
+                        visit(k, value(*row), share);
+                    }
+                }
+            }
+        };
+        let mut mean = vec![0.0; width];
+        let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
+        each(&mut |k, x, share| {
+            mean[k] += share * x;
+            range[k] = (range[k].0.min(x), range[k].1.max(x));
+        });
+        let mut variance = vec![0.0; width];
+        // what is lost when a value is rounded to what a network reads
+        let mut rounding = vec![0.0_f64; width];
+        each(&mut |k, x, share| {
+            variance[k] += share * (x - mean[k]).powi(2);
+            rounding[k] = rounding[k].max((x - f64::from(x as f32)).abs());
+        });
+        for (k, (name, _)) in inputs.iter().enumerate() {
+            // also when no event is left: then a fold is empty, said later
+            if range[k].0 == range[k].1 {
+                let events: usize = rows.iter().map(Vec::len).sum();
+                return Err(Error::data_at(
+                    "features.inputs",
+                    format!(
+                        "`{name}` is {} for all {events} events of the training region; remove it \
+                         or widen the region",
+                        range[k].0
+                    ),
+                ));
+            }
+            // a category may have no target event: the ratio is small there
+            let is_listed = k < config.features.inputs.len();
+            for (sample, rows) in samples.iter().zip(&rows) {
+                if samples.len() == 1 || !is_listed && sample.role != "source" {
+                    continue;
+                }
+                let value = sample.feature(k, name);
+                let mut values = rows.iter().map(|row| value(*row));
+                let Some(first) = values.next() else { continue };
+                if rows.len() > 1 && values.all(|x| x == first) {
+                    let key = match is_listed {
+                        true => "features.inputs",
+                        false => "features.one_hot",
+                    };
+                    let (events, role) = (rows.len(), sample.role);
+                    let reason = format!(
+                        "`{name}` is {first} for all {events} events of data.{role} in the \
+                         training region and has other values in the other sample: the classes \
+                         are told apart by it, and no ratio exists. Remove it, or check the files \
+                         of data.{role}"
+                    );
+                    return Err(Error::data_at(key, reason));
+                }
+            }
+        }
+        let scale: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
+        for (k, (name, _)) in inputs.iter().enumerate() {
+            self.check_resolution(name, mean[k], scale[k], rounding[k])?;
+        }
+        Ok(FeatureScaling {
+            expressions: inputs.iter().map(|(_, text)| text.clone()).collect(),
+            definitions: config.data.define.clone().into_iter().collect(),
+            mean,
+            scale,
+        })
+    }
+
+    /// Whether a feature survives in 32 bits: its values keep their differences, and its
+    /// standardisation is a number.
+    fn check_resolution(&self, name: &str, mean: f64, scale: f64, rounding: f64) -> Result<()> {
+        let factor = (1.0 / scale) as f32;
+        let what = if rounding > COARSE * scale {
+            format!("values are rounded by up to {rounding:e}")
+        } else if !factor.is_normal() || !(mean as f32).is_finite() {
+            format!("1 / {scale:e} or {mean:e} is none of them")
+        } else {
+            return Ok(());
+        };
+        let hint = if mean.abs() > scale {
+            format!("`({name}) - ({mean:.3e})`")
+        } else {
+            format!("`({name}) / {scale:.3e}`")
+        };
+        let key = match self.config.interpolation {
+            Some(_) => "interpolation.variables",
+            None => "features.inputs",
+        };
+        let reason = format!(
+            "`{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit numbers \
+             cannot hold: {what}. Write {hint} in its place"
+        );
+        Err(Error::data_at(key, reason))
+    }
+
+    fn training_sample(&self) -> Result<TrainingSample> {
+        let region = self.training_region();
+        let width = self.target().table.n_features;
+        let count = |sample: &Sample| sample.trained(region).count();
+        let events = self.samples.iter().map(count).sum::<usize>();
+        let mut inputs = Inputs::new(reserved(events.saturating_mul(width))?, width);
+        let mut class_of = |sample: &Sample| {
+            let events = count(sample);
+            let mut class = ClassRows {
+                rows: reserved(events)?,
+                weights: reserved(events)?,
+                keys: reserved(events)?,
+            };
+            for row in sample.trained(region) {
+                class.rows.push(inputs.push(sample.features(row)) as u32);
+                class.weights.push(sample.table.weights[row]);
+                class.keys.push(sample.table.ids.key(row));
+            }
+            Ok::<_, Error>(class)
+        };
+        let classes = self.samples.iter().map(&mut class_of);
+        let classes = classes.collect::<Result<_>>()?;
+        if events > i32::MAX as usize {
+            return Err(Error::data(format!(
+                "{events} events in the training region; at most 2147483647 are supported"
+            )));
+        }
+        Ok(TrainingSample::of(Arc::new(inputs), classes))
+    }
+
+    fn stream_source(&self) -> Result<Option<StreamSource>> {
+        let (Some(config), [source, target]) = (&self.config.data.stream, self.samples.as_slice())
+        else {
+            return Ok(None);
+        };
+        let (Some(source), Some(target)) = (&source.streamed, &target.streamed) else {
+            return Ok(None);
+        };
+        let stream = StreamSource {
+            classes: [source.training.clone(), target.training.clone()],
+            window: config.window,
+            options: source.options,
+        };
+        for (role, class) in ["source", "target"].into_iter().zip(&stream.classes) {
+            has_weight(role, if class.rows == 0 { 0.0 } else { class.weight })?;
+        }
+        Ok(Some(stream))
+    }
+}
+
+/// Whether the weights of a class add up to something positive.
+fn has_weight(role: &str, sum: f64) -> Result<()> {
+    if sum > 0.0 {
+        return Ok(());
+    }
+    let reason = format!(
+        "the weights in the training region add up to {sum}; a density needs a positive sum"
+    );
+    Err(Error::data_at(format!("data.{role}.weight"), reason))
+}
+
+/// A blind region that reaches into the training region; `events` are in both, no number
+/// of target events.
+pub(super) fn blind_overlap(blind: &str, config: &Config, events: &str) -> Error {
+    let training = &config.training.region;
+    let reason = format!(
+        "{events} are in this blind region and in the training region `{training}`; without their \
+         target events nothing can be learned there. Exclude the blind region from the training \
+         region's selection"
+    );
+    Error::config_at(format!("regions.{blind}"), reason)
 }
 
 /// Target events whose key a source event has as well.
@@ -200,8 +443,8 @@ fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>> {
     let shared = target.table.ids.keys();
     let shared = shared.filter(|key| keys.binary_search(key).is_ok()).count();
     // samples of both are drawn by the same number of a key
-    let share = |sample: &Sample| sample.rest.as_ref().map_or(1.0, |rest| rest.training.share);
-    let events = (shared as f64 / share(source).min(share(target))).round() as u64;
+    let share = source.share().min(target.share());
+    let events = (shared as f64 / share).round() as u64;
     Ok((events > 0).then(|| Loss {
         kind: LossKind::SharedId,
         name: "data.target.id".to_owned(),
@@ -212,23 +455,25 @@ fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>> {
 }
 
 pub(super) fn region_index(config: &Config, name: &str) -> usize {
-    config
-        .regions
-        .get_index_of(name)
-        .expect("the configuration was checked to name a region")
+    let index = config.regions.get_index_of(name);
+    index.expect("the configuration was checked to name a region")
 }
 
-pub(super) fn settings(config: &Config, inputs: usize) -> TrainingSettings {
+/// How members with so many inputs are trained.
+pub(super) fn training_settings(config: &Config, inputs: usize) -> TrainingSettings {
     let (m, t) = (&config.model, &config.training);
     TrainingSettings {
-        network: MlpConfig {
-            inputs,
-            hidden: m.hidden.clone(),
-            activation: m.activation,
-            dropout: m.dropout,
-            batch_norm: m.batch_norm,
-        }
-        .into(),
+        network: match &config.interpolation {
+            Some(of) if config.experiment.method == Method::Interpolate => interpolation::flow(of),
+            _ => MlpConfig {
+                inputs,
+                hidden: m.hidden.clone(),
+                activation: m.activation,
+                dropout: m.dropout,
+                batch_norm: m.batch_norm,
+            }
+            .into(),
+        },
         objective: config.experiment.method.objective(),
         normalise: t.normalise,
         optimizer: t.optimizer,
@@ -241,43 +486,18 @@ pub(super) fn settings(config: &Config, inputs: usize) -> TrainingSettings {
         patience: t.patience,
         retries: t.retries,
         bootstrap: config.ensemble.bootstrap,
-        split: SplitSettings {
-            split: t.split,
-            held_out: t.held_out,
-            validation: t.validation,
-            folds: t.folds,
-        },
+        split: split_settings(config),
     }
 }
 
-/// Whether the samples and all of their regions have events.
-pub(super) fn check_selections(
-    config: &Config,
-    samples: &[&Sample],
-    blinding: &Blinding,
-) -> Result<()> {
-    for sample in samples {
-        let empty = |key: String| {
-            let reason = format!(
-                "no event of the {} is selected (of {} rows in {}); widen the selection or check \
-                 the files",
-                sample.role,
-                sample.table.report.rows_read,
-                files(sample)
-            );
-            Error::data_at(key, reason)
-        };
-        if sample.table.is_empty() {
-            return Err(empty(format!("data.{}.selection", sample.role)));
-        }
-        for (i, name) in config.regions.keys().enumerate() {
-            let hidden = sample.role == "target" && !blinding.shows(i);
-            if !hidden && sample.count(i, i)[0] == 0 {
-                return Err(empty(format!("regions.{name}.selection")));
-            }
-        }
+pub(super) fn split_settings(config: &Config) -> SplitSettings {
+    let t = &config.training;
+    SplitSettings {
+        split: t.split,
+        held_out: t.held_out,
+        validation: t.validation,
+        folds: t.folds,
     }
-    Ok(())
 }
 
 /// A built-in column is computed for both samples, or read from both.
@@ -290,211 +510,24 @@ fn check_builtins(computed: &Sample, stored: &Sample) -> Result<()> {
          meanings. Give both samples the column, or neither",
         stored.role, computed.role
     );
-    let key = format!("data.{}", stored.role);
-    Err(Error::config_at(key, reason))
-}
-
-/// Also when unblinded: members must not depend on that.
-fn check_blinding(config: &Config, blinding: &Blinding, source: &Sample) -> Result<()> {
-    let training = region_index(config, &config.training.region);
-    for (index, name) in blinding.blind_regions() {
-        let [_, events] = source.count(index, training);
-        if events > 0 {
-            let events = format!("{events} source events");
-            return Err(blind_overlap(name, &config.training.region, &events));
-        }
-    }
-    Ok(())
+    Err(Error::config_at(format!("data.{}", stored.role), reason))
 }
 
 fn files(sample: &Sample) -> String {
-    match sample.files.as_slice() {
+    let files = &sample.files;
+    match files.as_slice() {
         [one] => one.path.clone(),
-        [first, .., last] => {
-            format!(
-                "{} files, {} to {}",
-                sample.files.len(),
-                first.path,
-                last.path
-            )
-        }
+        [first, .., last] => format!("{} files, {} to {}", files.len(), first.path, last.path),
         [] => "no file".to_owned(),
     }
-}
-
-/// Mean and standard deviation of each input over the training region, all
-/// classes at equal weight, from events that no diagnostic uses.
-pub(super) fn scaling(
-    config: &Config,
-    inputs: &[(String, String)],
-    region: usize,
-    settings: &TrainingSettings,
-    streams: Streams,
-    samples: &[&Sample],
-) -> Result<FeatureScaling> {
-    let width = inputs.len();
-    let training_rows = |sample: &&Sample| -> Result<Vec<usize>> {
-        let held_out = |i: usize| {
-            config.training.split != crate::settings::Split::Folds
-                && settings
-                    .split
-                    .holds_out(streams, 0, sample.table.ids.key(i))
-        };
-        let mut rows = reserved(sample.table.len())?;
-        rows.extend(sample.trained(region).filter(|i| !held_out(*i)));
-        Ok(rows)
-    };
-    let rows: Vec<Vec<usize>> = samples
-        .iter()
-        .map(training_rows)
-        .collect::<Result<_, _>>()?;
-    let events: usize = rows.iter().map(Vec::len).sum();
-    // each class has the same share of the weight
-    let each = |visit: &mut dyn FnMut(usize, f64, f64)| {
-        for (sample, rows) in samples.iter().zip(&rows) {
-            let named = inputs.iter().enumerate();
-            let values = named.map(|(k, (name, _))| sample.feature(k, name));
-            let values: Vec<FeatureValues<'_>> = values.collect();
-            let share = 1.0 / (samples.len() * rows.len().max(1)) as f64;
-            for row in rows {
-                for (k, values) in values.iter().enumerate() {
-                    visit(k, values.at(*row), share);
-                }
-            }
-        }
-    };
-    let mut mean = vec![0.0; width];
-    let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); width];
-    each(&mut |k, x, share| {
-        mean[k] += share * x;
-        range[k] = (range[k].0.min(x), range[k].1.max(x));
-    });
-    let one_of = |sample: &Sample, rows: &[usize], k: usize| -> Option<f64> {
-        let feature = sample.feature(k, &inputs[k].0);
-        let mut values = rows.iter().map(|row| feature.at(*row));
-        let first = values.next()?;
-        (rows.len() > 1 && values.all(|x| x == first)).then_some(first)
-    };
-    let mut variance = vec![0.0; width];
-    // what is lost when a value is rounded to what a network reads
-    let mut rounding = vec![0.0_f64; width];
-    each(&mut |k, x, share| {
-        variance[k] += share * (x - mean[k]).powi(2);
-        rounding[k] = rounding[k].max((x - f64::from(x as f32)).abs());
-    });
-    for (k, (name, _)) in inputs.iter().enumerate() {
-        // also when no event is left: then a fold is empty, said later
-        if range[k].0 == range[k].1 {
-            return Err(Error::data(format!(
-                "`features.inputs`: `{name}` is {} for all {events} events of the training region; \
-                 remove it or widen the region",
-                range[k].0
-            )));
-        }
-        // a category may have no target event: the ratio is small there
-        let is_listed = k < config.features.inputs.len();
-        for (sample, rows) in samples.iter().zip(&rows) {
-            if samples.len() > 1
-                && (is_listed || sample.role == "source")
-                && let Some(value) = one_of(sample, rows, k)
-            {
-                let key = match is_listed {
-                    true => "features.inputs",
-                    false => "features.one_hot",
-                };
-                let (events, role) = (rows.len(), sample.role);
-                let reason = format!(
-                    "`{name}` is {value} for all {events} events of data.{role} in the training \
-                     region and has other values in the other sample: the classes are told apart \
-                     by it, and no ratio exists. Remove it, or check the files of data.{role}"
-                );
-                return Err(Error::data_at(key, reason));
-            }
-        }
-    }
-    let scale: Vec<f64> = variance.iter().map(|v| v.sqrt()).collect();
-    for (k, (name, _)) in inputs.iter().enumerate() {
-        check_resolution(config, name, (mean[k], scale[k]), rounding[k])?;
-    }
-    Ok(FeatureScaling {
-        expressions: inputs.iter().map(|(_, text)| text.clone()).collect(),
-        definitions: config
-            .data
-            .define
-            .iter()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect(),
-        mean,
-        scale,
-    })
 }
 
 /// Largest rounding of a value to 32 bits, in standard deviations.
 const COARSE: f64 = 1e-3;
 
-/// Whether a feature survives in 32 bits: its values keep their differences, and its
-/// standardisation is a number.
-fn check_resolution(
-    config: &Config,
-    name: &str,
-    (mean, scale): (f64, f64),
-    rounding: f64,
-) -> Result<()> {
-    let factor = (1.0 / scale) as f32;
-    let what = if rounding > COARSE * scale {
-        format!("values are rounded by up to {rounding:e}")
-    } else if !factor.is_normal() || !(mean as f32).is_finite() {
-        format!("1 / {scale:e} or {mean:e} is none of them")
-    } else {
-        return Ok(());
-    };
-    let hint = if mean.abs() > scale {
-        format!("`({name}) - ({mean:.3e})`")
-    } else {
-        format!("`({name}) / {scale:.3e}`")
-    };
-    let key = match config.interpolation {
-        Some(_) => "interpolation.variables",
-        None => "features.inputs",
-    };
-    let reason = format!(
-        "`{name}` varies by {scale:e} around {mean:e}, which the networks' 32-bit numbers cannot \
-         hold: {what}. Write {hint} in its place"
-    );
-    Err(Error::data_at(key, reason))
-}
-
 /// An empty list with room for `length` values.
 fn reserved<T>(length: usize) -> Result<Vec<T>> {
     memory::reserved(length).map_err(|e| e.at_key("data"))
-}
-
-fn training_sample(region: usize, source: &Sample, target: &Sample) -> Result<TrainingSample> {
-    let width = source.table.n_features;
-    let count = |sample: &Sample| sample.trained(region).count();
-    let all = count(source) + count(target);
-    let mut inputs = Inputs::new(reserved(all.saturating_mul(width))?, width);
-    let mut class_of = |sample: &Sample| {
-        let events = count(sample);
-        let mut class = ClassRows {
-            rows: reserved(events)?,
-            weights: reserved(events)?,
-            keys: reserved(events)?,
-        };
-        for row in sample.trained(region) {
-            class.rows.push(inputs.push(sample.features(row)) as u32);
-            class.weights.push(sample.table.weights[row]);
-            class.keys.push(sample.table.ids.key(row));
-        }
-        Ok::<_, Error>(class)
-    };
-    let classes = [class_of(source)?, class_of(target)?];
-    let [source, target] = classes;
-    let events = source.len() + target.len();
-    if events > i32::MAX as usize {
-        return Err(too_many(events));
-    }
-    Ok(TrainingSample::new(Arc::new(inputs), source, target))
 }
 
 impl Method {

@@ -1,21 +1,24 @@
 //! An ensemble of a run applied to other events.
 
-use super::apply::{Applier, Combiner, PredictionWriter, column_factor, unwritten};
-use super::events::categories;
+use super::apply::{Applier, Combiner, Replicas};
+use super::ensemble::{is_result, threads};
 use super::interpolation::in_box;
-use super::pipeline::threads;
-use super::replicas::Replicas;
-use super::support::count;
+use super::plan::split_settings;
+use super::predictions::{PREDICTIONS, PredictionWriter};
+use super::reweight::column_factor;
+use super::sample::categories;
+use super::support::outside;
 use crate::error::{Error, Kind, Result};
 use crate::events::{
     Category, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing, Resolver,
     ScanRequest,
 };
 use crate::files::{atomic, output};
+use crate::report::read_metrics;
 use crate::results::Support;
-use crate::rundir::{Manifest, RunDirectory, State};
+use crate::rundir::{Manifest, RunDirectory};
 use crate::settings::{Blinding, Config, InterpolationConfig, Method, SampleRole};
-use crate::training::{Member, SplitSettings, Streams};
+use crate::training::{Member, MemberFile, Streams};
 use sideband_networks::{Compute, Network};
 use sideband_numerics::expression::written;
 use std::path::{Path, PathBuf};
@@ -78,80 +81,65 @@ pub(crate) struct Prediction {
 pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
-    let manifest = directory
-        .manifest()?
-        .filter(|m| matches!(m.state, State::Complete | State::Partial))
-        .ok_or_else(|| unfinished(run))?;
-    let members = manifest
-        .members
-        .iter()
-        .map(|m| Member::read(&directory.member(*m)))
-        .collect::<Result<Vec<_>, _>>()?;
+    let manifest = directory.manifest()?.filter(is_result);
+    let manifest = manifest.ok_or_else(|| unfinished(run))?;
+    let numbers = manifest.members.iter();
+    let members = numbers.map(|m| Member::read(&directory.member(*m)));
+    let members: Vec<Member> = members.collect::<Result<_>>()?;
     if !directory.metrics_path().is_file() {
         return Err(unfinished(run));
     }
-    let Some(first) = members.first() else {
+    let Some(Member { about, .. }) = members.first() else {
         return Err(unfinished(run));
     };
-    let about = &first.about;
-    let mut table = read_events((&config, &manifest), about, options)?;
+    let events = NewEvents {
+        config: &config,
+        about,
+        options,
+        dataset: Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?,
+    };
+    let mut table = events.read(&manifest)?;
     if table.is_empty() {
         let files = options.data.join(", ");
         return Err(Error::data(format!("no event of {files} is selected")));
     }
-    let out = check_output(options)?;
-    let metrics =
-        crate::report::read_metrics(&directory).map_err(|_| unfinished(directory.path()))?;
+    let out = output(&options.out, events.dataset.files())?;
+    let metrics = read_metrics(&directory).map_err(|_| unfinished(directory.path()))?;
     let mut reasons = mark_outside(&config, &mut table);
     let lacks = |row: usize| table.flags[row] & LACKS != 0;
     let without = (0..table.len()).filter(|row| lacks(*row)).count();
     reasons.extend(extrapolated(metrics.support.as_ref(), &table));
 
-    let compute = Compute::open(
-        options
-            .device
-            .as_deref()
-            .or_else(|| config.device.names().next())
-            .unwrap_or("cpu"),
-    )?;
+    let device = options.device.as_deref();
+    let device = device.or_else(|| config.device.names().next());
+    let compute = Compute::open(device.unwrap_or("cpu"))?;
     let network = Network::new(about.network.clone());
-    let applier = Applier::new(
-        &compute,
-        threads(&config),
-        &network,
-        &about.features,
-        &members,
-    )?;
+    let (threads, scaling) = (threads(&config), &about.features);
+    let applier = Applier::new(&compute, threads, &network, scaling, &members)?;
     let streams = Streams::new(about.seed, &about.ensemble);
     // new events are outside the training region, whatever their ids
-    let split = SplitSettings {
-        split: config.training.split,
-        held_out: config.training.held_out,
-        validation: config.training.validation,
-        folds: config.training.folds,
-    };
-    let replicas = Replicas::of(split, streams, &members);
+    let replicas = Replicas::new(split_settings(&config), streams, &members);
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
+    let unwritten = |e| PREDICTIONS.unwritten(&e);
     let write = atomic::write_with(&out, unwritten, |file| {
-        let mut writer = PredictionWriter::new(file, &table, &[], &members, without > 0)?;
+        let no_regions = std::iter::empty();
+        let mut writer = PredictionWriter::new(file, &table, no_regions, &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
             if lacks(row) {
-                return writer.push_null(&table, row);
+                return writer.push(&table, row, None);
             }
             let factor = match &config.interpolation {
                 Some(interpolation) if method == Method::Interpolate => {
-                    let width = table.n_features;
-                    let inputs = &table.features[row * width..(row + 1) * width];
-                    jacobian(interpolation, &about.features.scale, inputs)
+                    jacobian(interpolation, &scaling.scale, inputs(&table, row))
                 }
                 _ => column_factor(method, table.weights[row], yields),
             };
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
             let (event, _) = combiner.event(&scaled, table.ids.key(row), false);
-            writer.push(&table, row, event, scaled.iter().copied())
+            writer.push(&table, row, Some((event, &scaled)))
         })?;
         writer.finish()
     });
@@ -161,6 +149,11 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
         without,
         reasons,
     })
+}
+
+/// Inputs of an event.
+fn inputs(table: &EventTable, row: usize) -> &[f32] {
+    &table.features[row * table.n_features..(row + 1) * table.n_features]
 }
 
 /// The only flag of the events of an interpolation: inside its plane.
@@ -229,18 +222,12 @@ fn jacobian(interpolation: &InterpolationConfig, scale: &[f64], inputs: &[f32]) 
 
 /// How many events have a prediction though nothing like them was trained on, in words.
 fn extrapolated(support: Option<&Support>, table: &EventTable) -> Option<String> {
-    let support = support?;
-    let width = table.n_features;
     let rows = (0..table.len()).filter(|row| table.flags[*row] & LACKS == 0);
-    let events = rows.map(|row| {
+    let weighted = rows.map(|row| {
         let weight = table.weights[row];
-        (
-            &table.features[row * width..(row + 1) * width],
-            weight,
-            weight,
-        )
+        (inputs(table, row), weight, weight)
     });
-    let outside = count(support, events);
+    let outside = outside(support?, weighted);
     (outside.events > 0).then(|| {
         format!(
             "{} events ({:.1} % of the weight) lie outside of what the run was trained on: {}",
@@ -251,135 +238,123 @@ fn extrapolated(support: Option<&Support>, table: &EventTable) -> Option<String>
     })
 }
 
-/// Where the predictions go.
-fn check_output(options: &PredictOptions) -> Result<PathBuf> {
-    let inputs = Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?;
-    output(&options.out, inputs.files())
+/// The events that a run is applied to.
+struct NewEvents<'a> {
+    config: &'a Config,
+    about: &'a MemberFile,
+    options: &'a PredictOptions,
+    dataset: Dataset,
 }
 
-/// What of the events is hidden: nothing, unless they are those of the run's target.
-fn hidden(
-    (config, manifest): (&Config, &Manifest),
-    dataset: &Dataset,
-    resolver: &Resolver,
-    unblind: bool,
-) -> Result<Hidden> {
-    let blinding = Blinding::new(&config.regions, unblind);
-    if !blinding.is_closed() {
-        return Ok(Hidden::nothing());
-    }
-    let files = dataset.digest().map_err(wrong("DATA"))?;
-    let target = &manifest.inputs.target;
-    let (own, others): (Vec<_>, Vec<_>) = files
-        .into_iter()
-        .partition(|file| target.iter().any(|t| t.sha256 == file.sha256));
-    let Some(first) = own.into_iter().next() else {
-        return Ok(Hidden::nothing());
-    };
-    if !others.is_empty() {
-        return Err(Error::usage(format!(
-            "{} is a file of the run's target, whose events in blind regions are hidden, and \
-             others are none: predict them apart, or give --unblind",
-            first.path
-        )));
-    }
-    let mut regions = Vec::with_capacity(config.regions.len());
-    for (name, region) in &config.regions {
-        let key = format!("the run's regions.{name}.selection");
-        let compiled = resolver.compile(&region.selection);
-        regions.push((name.clone(), compiled.map_err(wrong(&key))?));
-    }
-    Ok(blinding.hidden(SampleRole::Data, &regions, None))
-}
-
-fn read_events(
-    (config, manifest): (&Config, &Manifest),
-    about: &crate::training::MemberFile,
-    options: &PredictOptions,
-) -> Result<crate::events::EventTable> {
-    let dataset = Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?;
-    let definitions = about.features.definitions.iter().map(|(k, v)| (k, v));
-    let resolver =
-        Resolver::new(dataset.columns(), definitions).map_err(wrong("the run's data.define"))?;
-    // events are like those that the run predicts with
-    let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
-    let hidden = hidden((config, manifest), &dataset, &resolver, options.unblind)?;
-    let mut request = ScanRequest {
-        id_namespace: sample.namespace.clone(),
-        // a row for every row
-        on_missing: OnMissing::Keep,
-        ..ScanRequest::new(hidden)
-    };
-    if let Some(text) = &options.selection {
-        request.selection = Some(resolver.compile(text).map_err(wrong("--selection"))?);
-    }
-    request.weight = match (&options.weight, &sample.weight) {
-        (Some(text), _) => Some(resolver.compile(text).map_err(wrong("--weight"))?),
-        (None, Some(text)) => Some(resolver.compile(text).map_err(wrong(
-            "the run's weight; write --weight 1 for events without one",
-        ))?),
-        (None, None) => None,
-    };
-    let has = |name: &String| dataset.columns().iter().any(|c| c.name == *name);
-    let id = match &options.id {
-        Some(id) => id.iter().filter(|name| !name.is_empty()).cloned().collect(),
-        None => {
-            if let Some(missing) = sample.id.iter().find(|name| !has(name)) {
-                return Err(Error::data(format!(
-                    "{}: no column `{missing}`, which names the run's events; give --id COLUMNS, \
-                     or --id \"\" to name them by file and row",
-                    options.data.join(", ")
-                )));
-            }
-            sample.id.clone()
+impl NewEvents<'_> {
+    /// What of the events is hidden: nothing, unless they are those of the run's target.
+    fn hidden(&self, manifest: &Manifest, resolver: &Resolver) -> Result<Hidden> {
+        let regions = &self.config.regions;
+        let blinding = Blinding::new(regions, self.options.unblind);
+        if !blinding.is_closed() {
+            return Ok(Hidden::nothing());
         }
-    };
-    request.id = if id.is_empty() {
-        IdSpec::FileRow
-    } else {
-        IdSpec::Columns(id)
-    };
-    let mut listed = categories(config);
-    if let Some(interpolation) = &config.interpolation {
-        let inside = resolver.compile(&in_box(interpolation));
-        let inside = inside.map_err(wrong("the run's interpolation.plane"))?;
-        request
-            .flags
-            .push(("interpolation.plane".to_owned(), inside));
-        let category = interpolation.category.iter();
-        listed.extend(category.map(|category| {
-            let column = &category.column;
-            (column.clone(), written(column), category.values.clone())
-        }));
+        let files = self.dataset.digest().map_err(wrong("DATA"))?;
+        let target = &manifest.inputs.target;
+        let (own, others): (Vec<_>, Vec<_>) = files
+            .into_iter()
+            .partition(|file| target.iter().any(|t| t.sha256 == file.sha256));
+        let Some(first) = own.first() else {
+            return Ok(Hidden::nothing());
+        };
+        if !others.is_empty() {
+            return Err(Error::usage(format!(
+                "{} is a file of the run's target, whose events in blind regions are hidden, and \
+                 others are none: predict them apart, or give --unblind",
+                first.path
+            )));
+        }
+        let mut selections = Vec::with_capacity(regions.len());
+        for (name, region) in regions {
+            let key = format!("the run's regions.{name}.selection");
+            let compiled = resolver.compile(&region.selection);
+            selections.push((name.clone(), compiled.map_err(wrong(&key))?));
+        }
+        Ok(blinding.hidden(SampleRole::Data, &selections, None))
     }
-    // theirs are the last inputs
-    let inputs = about.features.expressions.len();
-    let made = |listed: &[f64]| match (&config.interpolation, listed.len()) {
-        (Some(_), 1) => 0,
-        (_, count) => count,
-    };
-    let mut first = inputs
-        - listed
-            .iter()
-            .map(|(.., listed)| made(listed))
-            .sum::<usize>()
-            .min(inputs);
-    for (_, column, listed) in listed {
-        let value = resolver.compile(&column);
-        let inputs = first..first + made(&listed);
-        first = inputs.end;
-        request.categories.push(Category {
-            value: value.map_err(wrong("the run's categories"))?,
-            name: column,
-            listed,
-            inputs,
-        });
+
+    /// The columns that name them.
+    fn id(&self, known: &[String]) -> Result<IdSpec> {
+        let has = |name: &String| self.dataset.columns().iter().any(|c| c.name == *name);
+        let id: Vec<String> = match &self.options.id {
+            Some(id) => id.iter().filter(|name| !name.is_empty()).cloned().collect(),
+            None => {
+                if let Some(missing) = known.iter().find(|name| !has(name)) {
+                    return Err(Error::data(format!(
+                        "{}: no column `{missing}`, which names the run's events; give --id \
+                         COLUMNS, or --id \"\" to name them by file and row",
+                        self.options.data.join(", ")
+                    )));
+                }
+                known.to_vec()
+            }
+        };
+        Ok(match id.is_empty() {
+            true => IdSpec::FileRow,
+            false => IdSpec::Columns(id),
+        })
     }
-    for text in &about.features.expressions {
-        let compiled = resolver
-            .compile(text)
-            .map_err(wrong("the run's features"))?;
-        request.features.push((text.clone(), compiled));
+
+    /// Reads them: a row for every selected row.
+    fn read(&self, manifest: &Manifest) -> Result<EventTable> {
+        let (config, options, about) = (self.config, self.options, self.about);
+        let definitions = about.features.definitions.iter().map(|(k, v)| (k, v));
+        let resolver = Resolver::new(self.dataset.columns(), definitions);
+        let resolver = resolver.map_err(wrong("the run's data.define"))?;
+        let compile = |key: &str, text: &str| resolver.compile(text).map_err(wrong(key));
+        // events are like those that the run predicts with
+        let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
+        let mut request = ScanRequest {
+            id_namespace: sample.namespace.clone(),
+            on_missing: OnMissing::Keep,
+            ..ScanRequest::new(self.hidden(manifest, &resolver)?)
+        };
+        if let Some(text) = &options.selection {
+            request.selection = Some(compile("--selection", text)?);
+        }
+        let own = "the run's weight; write --weight 1 for events without one";
+        request.weight = match (&options.weight, &sample.weight) {
+            (Some(text), _) => Some(compile("--weight", text)?),
+            (None, Some(text)) => Some(compile(own, text)?),
+            (None, None) => None,
+        };
+        request.id = self.id(&sample.id)?;
+        let mut listed = categories(config);
+        if let Some(interpolation) = &config.interpolation {
+            let inside = compile("the run's interpolation.plane", &in_box(interpolation))?;
+            let name = "interpolation.plane".to_owned();
+            request.flags.push((name, inside));
+            listed.extend(interpolation.category.iter().map(|category| {
+                let column = &category.column;
+                (column.clone(), written(column), category.values.clone())
+            }));
+        }
+        // their inputs are the last ones; one category alone has none
+        let made = |listed: &[f64]| match (&config.interpolation, listed.len()) {
+            (Some(_), 1) => 0,
+            (_, count) => count,
+        };
+        let all: usize = listed.iter().map(|(.., listed)| made(listed)).sum();
+        let mut first = about.features.expressions.len().saturating_sub(all);
+        for (_, column, listed) in listed {
+            let inputs = first..first + made(&listed);
+            first = inputs.end;
+            request.categories.push(Category {
+                value: compile("the run's categories", &column)?,
+                name: column,
+                listed,
+                inputs,
+            });
+        }
+        for text in &about.features.expressions {
+            let compiled = compile("the run's features", text)?;
+            request.features.push((text.clone(), compiled));
+        }
+        self.dataset.scan(&request, None).map_err(wrong("DATA"))
     }
-    dataset.scan(&request, None).map_err(wrong("DATA"))
 }

@@ -6,7 +6,6 @@
 
 use super::plan::Plan;
 use crate::results::{Categories, InputRange, OutsideMetrics, Support};
-use crate::settings::Config;
 
 impl Support {
     /// What the plan's networks are trained on.
@@ -17,12 +16,18 @@ impl Support {
             min: f64::INFINITY,
             max: f64::NEG_INFINITY,
         });
+        let one_hot = config.features.one_hot.iter();
+        let one_hot = one_hot.map(|(column, values)| Categories {
+            column: column.clone(),
+            values: values.clone(),
+            seen: vec![false; values.len() + 1],
+        });
         let mut support = Self {
             inputs: inputs.collect(),
-            one_hot: categories(config),
+            one_hot: one_hot.collect(),
         };
         let trained = plan.training_region();
-        for sample in [&plan.source, &plan.target] {
+        for sample in &plan.samples {
             for row in sample.in_region(trained) {
                 support.add(sample.features(row));
             }
@@ -79,47 +84,27 @@ impl Categories {
     }
 }
 
-fn categories(config: &Config) -> Vec<Categories> {
-    let of = |(column, values): (&String, &Vec<f64>)| Categories {
-        column: column.clone(),
-        values: values.clone(),
-        seen: vec![false; values.len() + 1],
-    };
-    config.features.one_hot.iter().map(of).collect()
-}
-
 /// Counts the events of a region that lie outside: inputs, weight before and after.
-pub(super) fn count<'a>(
+pub(super) fn outside<'a>(
     support: &Support,
     events: impl Iterator<Item = (&'a [f32], f64, f64)>,
 ) -> OutsideMetrics {
     let mut outside = OutsideMetrics::default();
-    let (mut all, mut beyond) = ([0.0; 2], [0.0; 2]);
+    // of the weight before and after: all, and that of what lies outside
+    let mut sums = [[0.0; 2]; 2];
     for (features, before, after) in events {
-        let weights = [before, after];
-        for (sum, weight) in all.iter_mut().zip(weights) {
-            *sum += weight;
-        }
         let reasons = support.outside(features);
-        if reasons.is_empty() {
-            continue;
+        for ([all, beyond], weight) in sums.iter_mut().zip([before, after]) {
+            *all += weight;
+            *beyond += if reasons.is_empty() { 0.0 } else { weight };
         }
-        outside.events += 1;
-        for (sum, weight) in beyond.iter_mut().zip(weights) {
-            *sum += weight;
-        }
+        outside.events += u64::from(!reasons.is_empty());
         for reason in reasons {
             *outside.reasons.entry(reason).or_insert(0) += 1;
         }
     }
-    let share = |k: usize| {
-        if all[k] == 0.0 {
-            0.0
-        } else {
-            beyond[k] / all[k]
-        }
-    };
-    (outside.share, outside.predicted_share) = (share(0), share(1));
+    let share = |[all, beyond]: [f64; 2]| if all == 0.0 { 0.0 } else { beyond / all };
+    [outside.share, outside.predicted_share] = sums.map(share);
     outside
 }
 
@@ -150,7 +135,7 @@ mod tests {
             [-1.0, 0.0, 1.0],
             [1.0, 0.0, 0.0],
         ];
-        let found = count(&support, events.iter().map(|e| (&e[..], 1.0, 2.0)));
+        let found = outside(&support, events.iter().map(|e| (&e[..], 1.0, 2.0)));
         assert_eq!(found.events, 3);
         assert!((found.share - 0.6).abs() < 1e-12);
         let reasons: Vec<(&str, u64)> = found

@@ -2,8 +2,8 @@
 //! train a part of them.
 
 use super::campaign::{Campaign, open_devices};
-use super::pipeline::{Prepared, RunOptions, plan, threads};
-use super::planned::Planned;
+use super::ensemble::{EnsembleRun, RunOptions, plan, threads};
+use super::plan::Plan;
 use crate::batch::htcondor::Htcondor;
 use crate::batch::slurm::Slurm;
 use crate::batch::system::FollowSettings;
@@ -11,18 +11,18 @@ use crate::batch::{
     Block, Executor, Local, Monitor, Queue, RunLedger, Work, block_members, blocks,
 };
 use crate::error::{Error, OnFile, Result};
-use crate::files::WorkerId;
+use crate::files::{WorkerId, regular};
 use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile};
-use crate::settings::{DeviceConfig, ExecutorKind};
+use crate::settings::{Config, ExecutorKind};
 use crate::training::{
-    ClassRows, Inputs, Interrupt, Resources, StreamSource, Task, TrainingSample, Unit, train_local,
+    ClassRows, Inputs, Interrupt, Resources, Task, TrainingSample, Unit, train_local,
 };
 use serde_json::json;
 use sideband_networks::Compute;
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// Trains what is missing, where the configuration says.
 pub(super) fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -> Result<()> {
@@ -46,27 +46,48 @@ pub(super) fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -
     }
 }
 
+/// With what members are trained in this process.
+pub(super) fn resources<'a>(config: &Config, devices: &'a [Compute]) -> Resources<'a> {
+    let memory = config.device.memory_mib << 20;
+    Resources {
+        devices,
+        threads: threads(config),
+        block: config.device.block,
+        device_memory: (memory > 0).then_some(memory),
+    }
+}
+
+/// What of a run a worker trains.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WorkOptions<'a> {
+    /// The block; without it whatever is free.
+    pub block: Option<u32>,
+    /// Members of a block, if others than the configuration says.
+    pub block_members: Option<usize>,
+    /// Devices in place of the configuration's.
+    pub devices: Option<&'a str>,
+}
+
 /// Trains what is missing of one block, or of whatever block is free, and leaves
-/// the result to others.
+/// the result to others. Whether nothing is missing of what it was asked for.
 ///
 /// # Errors
 /// Members finished before it are kept.
 pub(crate) fn work(
     root: &RunDirectory,
-    (block, block_members): (Option<u32>, Option<usize>),
-    devices: Option<&str>,
+    wanted: &WorkOptions<'_>,
     options: &RunOptions,
     interrupt: &Interrupt,
-) -> Result<Worked> {
+) -> Result<bool> {
     let mut experiment = root.experiment()?;
-    if let Some(members) = block_members {
+    if let Some(members) = wanted.block_members {
         // the numbers of the blocks are those of the one who submitted them
         for spec in &mut experiment.ensembles {
             spec.config.executor.members = members;
         }
     }
     let all = blocks(&experiment);
-    if let Some(block) = block
+    if let Some(block) = wanted.block
         && block as usize >= all.len()
     {
         let last = all.len() as u32 - 1;
@@ -74,62 +95,43 @@ pub(crate) fn work(
             "there is no block {block}; the run has blocks 0 to {last}"
         )));
     }
-    let devices = match devices {
-        Some(names) => {
-            let own = experiment.common().device.kinds();
-            let asked = DeviceConfig {
-                name: names.to_owned(),
-                ..DeviceConfig::default()
-            };
-            if asked.kinds() != own {
-                let own = own.join(",");
-                return Err(Error::usage(format!(
-                    "the run is one on {own}, --device {names} is another kind: members would \
-                     not be the same"
-                )));
-            }
-            let kernels = experiment.common().device.kernels;
-            let open = |name| Compute::open(name).map(|c| c.with_kernels(kernels));
-            asked.names().map(open).collect::<Result<_, _>>()?
+    let mut device = experiment.common().device.clone();
+    if let Some(names) = wanted.devices {
+        let own = device.kinds();
+        names.clone_into(&mut device.name);
+        if device.kinds() != own {
+            let own = own.join(",");
+            return Err(Error::usage(format!(
+                "the run is one on {own}, --device {names} is another kind: members would \
+                 not be the same"
+            )));
         }
-        None => open_devices(&experiment)?,
-    };
-    let mut wanted: Vec<usize> = all
+    }
+    let devices = open_devices(&experiment, &device)?;
+    let is_wanted = |number: u32| wanted.block.is_none_or(|block| number == block);
+    let mut places: Vec<usize> = all
         .iter()
-        .filter(|b| block.is_none_or(|block| b.number == block))
-        .flat_map(|b| b.units.iter().map(|unit| unit.task))
+        .filter(|block| is_wanted(block.number))
+        .flat_map(|block| block.units.iter().map(|unit| unit.task))
         .collect();
-    wanted.dedup();
-    let campaign = Campaign::of(&experiment, &wanted, options, interrupt, devices, &|_| {})?;
-    let name = WorkerId::unique();
-    let path = root.logs().join(format!("{name}.jsonl"));
-    let log = crate::files::regular::make_folder(&root.logs())
-        .and_then(|()| RunLog::open(&path))
-        .on(path)?;
+    places.dedup();
+    let campaign = Campaign::of(&experiment, &places, options, interrupt, devices, &|_| {})?;
+    let path = root.logs().join(format!("{}.jsonl", WorkerId::unique()));
+    let log = regular::make_folder(&root.logs()).and_then(|()| RunLog::open(&path));
     let training = Training {
         campaign: &campaign,
-        log: &log,
+        log: &log.on(path)?,
         say: &|_| {},
     };
-    let missing = |campaign: &Campaign<'_>| -> Vec<u32> {
+    let missing = || -> Vec<u32> {
         let list = campaign.missing().into_iter();
-        list.filter(|b| block.is_none_or(|block| *b == block))
-            .collect()
+        list.filter(|block| is_wanted(*block)).collect()
     };
-    let numbers = missing(&campaign);
+    let numbers = missing();
     if !numbers.is_empty() {
         training.train(&numbers)?;
     }
-    Ok(Worked {
-        is_done: missing(&campaign).is_empty(),
-    })
-}
-
-/// How a worker ended.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Worked {
-    /// Whether nothing is missing of what it was asked for.
-    pub is_done: bool,
+    Ok(missing().is_empty())
 }
 
 /// Training as executors see it.
@@ -163,16 +165,16 @@ impl Work for Training<'_> {
 
     fn progress(&self, block: u32) -> u64 {
         let of = |unit: Unit| {
-            let Some(prepared) = self.campaign.place(unit.task) else {
+            let Some(run) = self.campaign.place(unit.task) else {
                 return 0;
             };
-            let written = |path: std::path::PathBuf| {
+            let written = |path: PathBuf| {
                 let time = std::fs::metadata(path).and_then(|m| m.modified()).ok()?;
-                let age = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+                let age = time.duration_since(UNIX_EPOCH).ok()?;
                 Some(age.as_nanos() as u64)
             };
-            let member = written(prepared.directory.member(unit.member));
-            let checkpoint = written(prepared.directory.checkpoint(unit.member));
+            let member = written(run.directory.member(unit.member));
+            let checkpoint = written(run.directory.checkpoint(unit.member));
             member.unwrap_or(0).wrapping_mul(3) ^ checkpoint.unwrap_or(0)
         };
         self.units(block)
@@ -195,11 +197,9 @@ impl Work for Training<'_> {
         let folder = campaign.root.claims();
         let claims = Claims::open(&folder, stale).on(&folder)?;
         let worker = WorkerFile::create(&campaign.root.workers(), claims.worker()).ok();
-        let wanted: Vec<&Block> = campaign
-            .blocks
-            .iter()
-            .filter(|block| numbers.contains(&block.number))
-            .collect();
+        let wanted = campaign.blocks.iter();
+        let wanted = wanted.filter(|block| numbers.contains(&block.number));
+        let wanted: Vec<&Block> = wanted.collect();
         let members: usize = wanted.iter().map(|block| block.units.len()).sum();
         let (total, done) = (campaign.total(), campaign.count());
         let progress = Progress::new(total, done, campaign.options.quiet).since(campaign.started);
@@ -218,20 +218,15 @@ impl Work for Training<'_> {
             (campaign.device_names(), limit),
             &count,
         );
-        let mut families: Vec<usize> = wanted.iter().map(|block| block.family).collect();
-        families.sort_unstable();
-        families.dedup();
+        let families: BTreeSet<usize> = wanted.iter().map(|block| block.family).collect();
         let mut result = Ok(());
         for family in families {
-            if campaign.interrupt.is_raised() {
+            if campaign.interrupt.is_raised() || result.is_err() {
                 break;
             }
-            let of_family = |block: &&&Block| block.family == family;
-            let blocks: Vec<&Block> = wanted.iter().filter(of_family).copied().collect();
+            let of_family = wanted.iter().filter(|block| block.family == family);
+            let blocks: Vec<&Block> = of_family.copied().collect();
             result = self.train_family(&blocks, &claims, &monitor);
-            if result.is_err() {
-                break;
-            }
         }
         monitor.close();
         result
@@ -240,10 +235,8 @@ impl Work for Training<'_> {
 
 impl Training<'_> {
     fn units(&self, block: u32) -> impl Iterator<Item = Unit> {
-        let block = self.campaign.blocks.get(block as usize);
-        block
-            .into_iter()
-            .flat_map(|block| block.units.iter().copied())
+        let block = self.campaign.blocks.get(block as usize).into_iter();
+        block.flat_map(|block| block.units.iter().copied())
     }
 
     /// Trains blocks of one family on one matrix of inputs.
@@ -255,144 +248,79 @@ impl Training<'_> {
     ) -> Result<()> {
         let campaign = self.campaign;
         // ensembles of which something is missing, by their place in the experiment
-        let mut places: Vec<usize> = blocks
-            .iter()
-            .flat_map(|block| &block.units)
-            .filter(|unit| campaign.is_missing(**unit))
-            .map(|unit| unit.task)
-            .collect();
-        places.sort_unstable();
-        places.dedup();
-        let prepared: Vec<&Prepared> = places
-            .iter()
-            .filter_map(|task| campaign.place(*task))
-            .collect();
-        let Some(first) = prepared.first() else {
+        let units = blocks.iter().flat_map(|block| &block.units);
+        let missing = units.filter(|unit| campaign.is_missing(**unit));
+        let places: BTreeSet<usize> = missing.map(|unit| unit.task).collect();
+        let runs = places.iter().filter_map(|task| campaign.place(*task));
+        let runs: Vec<&EnsembleRun> = runs.collect();
+        let Some(first) = runs.first() else {
             return Ok(());
         };
-        let read: Vec<Trainable>;
+        let read: Vec<Plan>;
         let tasks: Vec<Task<'_>> = match &first.plan {
             Some(plan) => vec![plan.task()],
             None => {
-                read = share(&prepared, campaign)?;
-                read.iter().map(Trainable::task).collect()
+                read = share(&runs, campaign)?;
+                read.iter().map(Plan::task).collect()
             }
         };
-        let blocks = blocks
-            .iter()
-            .map(|block| Block {
-                units: block
-                    .units
-                    .iter()
-                    .filter(|unit| campaign.wants(unit.member))
-                    .filter_map(|unit| {
-                        let task = places.iter().position(|p| *p == unit.task)?;
-                        Some(Unit { task, ..*unit })
-                    })
-                    .collect(),
-                ..(*block).clone()
-            })
-            .collect();
+        // units by the place of their ensemble among these
+        let unit = |unit: &Unit| {
+            let task = places.iter().position(|place| *place == unit.task)?;
+            campaign
+                .wants(unit.member)
+                .then_some(Unit { task, ..*unit })
+        };
+        let blocks = blocks.iter().map(|block| Block {
+            units: block.units.iter().filter_map(unit).collect(),
+            ..(*block).clone()
+        });
         let config = &first.spec.config;
         let executor = &config.executor;
         let interrupted = || campaign.interrupt.is_raised();
         let ledger = RunLedger::new(
             claims,
-            prepared.iter().map(|p| &p.directory).collect(),
-            blocks,
+            runs.iter().map(|run| &run.directory).collect(),
+            blocks.collect(),
             (
                 Duration::from_secs_f64(executor.checkpoint_seconds),
                 executor.checkpoint_epochs,
             ),
             &interrupted,
         );
-        let resources = Resources {
-            devices: &campaign.devices,
-            threads: threads(config),
-            block: config.device.block,
-            device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
-        };
+        let resources = resources(config, &campaign.devices);
         train_local(&tasks, resources, &ledger, monitor)
     }
 }
 
-/// What is kept of a plan for training.
-struct Trainable {
-    name: String,
-    seed: u64,
-    sample: TrainingSample,
-    settings: crate::training::TrainingSettings,
-    features: crate::training::FeatureScaling,
-    stream: Option<StreamSource>,
-}
-
-impl Trainable {
-    fn task(&self) -> Task<'_> {
-        Task {
-            sample: &self.sample,
-            settings: &self.settings,
-            seed: self.seed,
-            ensemble: &self.name,
-            features: &self.features,
-            stream: self.stream.as_ref(),
-        }
-    }
-}
-
-/// Reads ensembles one after the other and puts their events into one matrix,
-/// each event once however many ensembles use it.
-fn share(prepared: &[&Prepared], campaign: &Campaign<'_>) -> Result<Vec<Trainable>> {
+/// Plans of ensembles, read one after the other: without their samples, but with their
+/// training events in one matrix, each event once however many ensembles use it.
+fn share(runs: &[&EnsembleRun], campaign: &Campaign<'_>) -> Result<Vec<Plan>> {
     let mut inputs = Inputs::default();
     // (class, place in the files) -> row of the matrix
     let mut rows: HashMap<(usize, u64), u32> = HashMap::new();
-    let mut parts = Vec::with_capacity(prepared.len());
-    for prepared in prepared {
-        let plan = plan(&prepared.spec, campaign.options, &|_| {})?;
-        let task = plan.task();
+    let mut plans = Vec::with_capacity(runs.len());
+    for run in runs {
+        let mut plan = plan(&run.spec, campaign.options, &|_| {})?;
+        let own = Arc::clone(plan.training.inputs());
         if inputs.columns() == 0 {
-            inputs = Inputs::new(Vec::new(), task.sample.inputs().columns());
+            inputs = Inputs::new(Vec::new(), own.columns());
         }
-        let classes = shared_rows(&plan, &mut inputs, &mut rows);
-        // the events themselves are in the matrix now
-        let rest = (
-            task.settings.clone(),
-            task.features.clone(),
-            task.stream.cloned(),
-        );
-        parts.push((task.ensemble.to_owned(), task.seed, rest, classes));
+        let mut classes = plan.training.classes().to_vec();
+        for (number, (class, places)) in classes.iter_mut().zip(plan.places()).enumerate() {
+            for (row, place) in class.rows.iter_mut().zip(places) {
+                let shared = rows.entry((number, place));
+                *row = *shared.or_insert_with(|| inputs.push(own.row(*row as usize)) as u32);
+            }
+        }
+        plan.samples.clear();
+        plan.training = TrainingSample::of(Arc::default(), Vec::new());
+        plans.push((plan, classes));
     }
     let inputs = Arc::new(inputs);
-    Ok(parts
-        .into_iter()
-        .map(
-            |(name, seed, (settings, features, stream), classes)| Trainable {
-                name,
-                seed,
-                sample: TrainingSample::of(Arc::clone(&inputs), classes),
-                settings,
-                features,
-                stream,
-            },
-        )
-        .collect())
-}
-
-/// The classes of a plan with rows in the common matrix.
-fn shared_rows(
-    plan: &Planned,
-    inputs: &mut Inputs,
-    rows: &mut HashMap<(usize, u64), u32>,
-) -> Vec<ClassRows> {
-    let sample = plan.task().sample;
-    let own = sample.inputs();
-    let mut classes = sample.classes().to_vec();
-    for (number, (class, places)) in classes.iter_mut().zip(plan.places()).enumerate() {
-        for (row, place) in class.rows.iter_mut().zip(places) {
-            let features = own.row(*row as usize);
-            *row = *rows
-                .entry((number, place))
-                .or_insert_with(|| inputs.push(features) as u32);
-        }
-    }
-    classes
+    let of_matrix = |(plan, classes): (Plan, Vec<ClassRows>)| Plan {
+        training: TrainingSample::of(Arc::clone(&inputs), classes),
+        ..plan
+    };
+    Ok(plans.into_iter().map(of_matrix).collect())
 }

@@ -1,4 +1,4 @@
-//! A background from two samples: plan, training, prediction, diagnostics.
+//! A background from two samples, or from one: plan, training, prediction, metrics.
 //!
 //! ```text
 //! Config -> Plan (checked against the data) -> members -> predictions
@@ -9,21 +9,20 @@ mod apply;
 mod calibrate;
 mod campaign;
 mod classifier;
-mod closure;
 mod comparison;
-mod diagnostics;
-mod events;
+mod distributions;
+mod ensemble;
 mod grow;
 mod interpolation;
+mod metrics;
 mod normalisation;
-mod pipeline;
 mod plan;
-mod planned;
 mod predict;
-mod replicas;
+mod predictions;
+mod reweight;
+mod sample;
 mod support;
 mod training;
-mod variables;
 
 /// With what a run is computed, and who watches.
 #[derive(Clone, Copy)]
@@ -37,10 +36,9 @@ struct Workbench<'a> {
 pub(crate) use apply::Applier;
 pub(crate) use calibrate::{Estimate, estimate};
 pub(crate) use campaign::{Ended, redo_matrix, run};
-pub(crate) use events::Sample;
-pub(crate) use events::{Wanted, inputs};
+pub(crate) use ensemble::{RunOptions, redo_report};
 pub(crate) use grow::{extend, merge};
-pub(crate) use pipeline::{RunOptions, redo_report};
-pub(crate) use planned::Planned;
+pub(crate) use plan::Plan;
 pub(crate) use predict::{PredictOptions, predict};
-pub(crate) use training::work;
+pub(crate) use sample::{Sample, SampleSpec, Wanted, inputs};
+pub(crate) use training::{WorkOptions, work};

@@ -1,6 +1,6 @@
 //! One sample of events, opened and read as the configuration says.
 
-use super::plan::{region_index, settings};
+use super::plan::{region_index, training_settings};
 use crate::error::{Error, Result};
 use crate::events::{
     BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
@@ -33,17 +33,15 @@ pub(crate) struct Sample {
     pub(super) computed: BTreeSet<&'static str>,
     /// Built-in columns that are columns of the files, which then mean those.
     pub(super) stored: BTreeSet<&'static str>,
-    /// Where the rest is, if the table has only a share of the events.
-    pub rest: Option<Rest>,
+    /// All events, if the table has only a share of them.
+    pub streamed: Option<StreamedEvents>,
 }
 
 /// The events of a sample that is larger than memory.
 #[derive(Clone, Debug)]
-pub(crate) struct Rest {
-    /// The files.
-    pub dataset: Arc<Dataset>,
+pub(crate) struct StreamedEvents {
     /// What a result needs of each event: regions, inputs, weight and id.
-    pub all: Arc<ScanRequest>,
+    pub request: Arc<ScanRequest>,
     /// The training region as training reads it, and how much there is of it.
     pub training: ClassSource,
     /// Selected events in the files.
@@ -81,58 +79,55 @@ const EXACT: &str = "features.inputs, ";
 /// All inputs of the networks, as (name, expression): the listed ones, then one
 /// for each value of each one-hot column.
 pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
-    let listed = config
-        .features
-        .inputs
-        .iter()
-        .map(|text| (text.clone(), text.clone()));
+    let listed = config.features.inputs.iter().cloned();
     let one_hot = config.features.one_hot.iter().flat_map(|(column, values)| {
-        values.iter().map(move |value| {
-            let text = format!("{} == {value:?}", written(column));
-            (text.clone(), text)
-        })
+        let text = move |value| format!("{} == {value:?}", written(column));
+        values.iter().map(text)
     });
-    listed.chain(one_hot).collect()
+    let all = listed.chain(one_hot);
+    all.map(|text| (text.clone(), text)).collect()
 }
 
 /// What each one-hot column can be: its name in messages, its expression, the values.
 pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
-    let columns = config.features.one_hot.iter();
-    let columns = columns.map(|(column, values)| {
+    let of = |(column, values): (&String, &Vec<f64>)| {
         let key = format!("features.one_hot.{column}");
         (key, written(column), values.clone())
-    });
-    columns.collect()
+    };
+    config.features.one_hot.iter().map(of).collect()
 }
 
-impl Sample {
-    /// Opens, checks and reads a sample: its role, and where the configuration has it;
-    /// what may be looked at, and whose events they are.
-    pub(crate) fn load(
-        (role, place): (&'static str, &str),
+/// A sample of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SampleSpec<'a> {
+    /// `source` or `target`.
+    pub role: &'static str,
+    /// Where the configuration has it.
+    pub place: &'a str,
+    pub sample: &'a SampleConfig,
+    /// Whose events it has.
+    pub whose: SampleRole,
+}
+
+impl SampleSpec<'_> {
+    /// What is to be read of its files.
+    fn request(
+        &self,
         config: &Config,
-        sample: &SampleConfig,
         wanted: &Wanted,
-        base: &Path,
-        (blinding, whose): (&Blinding, SampleRole),
-    ) -> Result<Self> {
-        let data = |key: &str| {
-            let key = format!("{place}.{key}");
-            move |e: Error| e.at_key(key)
-        };
-        let dataset = Dataset::open(&sample.path.to_list(), base).map_err(data("path"))?;
+        blinding: &Blinding,
+        dataset: &Dataset,
+    ) -> Result<ScanRequest> {
+        let (place, sample) = (self.place, self.sample);
         let resolver = Resolver::new(dataset.columns(), &config.data.define);
         let resolver = resolver.map_err(|e| e.at_key("data.define"))?;
         let compile = |key: String, text: &str| {
             resolver.compile(text).map_err(|e| {
                 // a common expression fails for one of the samples
-                let of_sample = key.starts_with(&format!("{place}."));
-                let place = if of_sample {
-                    ""
-                } else {
-                    &format!(" (in {place})")
-                };
-                e.at_key(key.clone() + place)
+                match key.starts_with(&format!("{place}.")) {
+                    true => e.at_key(&key),
+                    false => e.at_key(format!("{key} (in {place})")),
+                }
             })
         };
         let mut regions = Vec::with_capacity(config.regions.len());
@@ -141,15 +136,18 @@ impl Sample {
             regions.push((name.clone(), compiled));
         }
         let training = config.regions.get_index_of(&config.training.region);
-        let hidden = blinding.hidden(whose, &regions, training);
+        let hidden = blinding.hidden(self.whose, &regions, training);
         let mut request = ScanRequest {
             flags: regions,
             require_any_flag: true,
             // rows of different samples are different events
-            id_namespace: if sample.id.is_empty() {
-                format!("{role}/{}", sample.namespace)
-            } else {
-                sample.namespace.clone()
+            id_namespace: match sample.id.is_empty() {
+                true => format!("{}/{}", self.role, sample.namespace),
+                false => sample.namespace.clone(),
+            },
+            id: match sample.id.is_empty() {
+                true => IdSpec::FileRow,
+                false => IdSpec::Columns(sample.id.clone()),
             },
             on_missing: match config.data.on_missing {
                 MissingPolicy::Error => OnMissing::Error,
@@ -164,9 +162,8 @@ impl Sample {
             request.weight = Some(compile(format!("{place}.weight"), text)?);
         }
         for (name, text) in &wanted.flags {
-            request
-                .flags
-                .push((name.clone(), compile(name.clone(), text)?));
+            let compiled = compile(name.clone(), text)?;
+            request.flags.push((name.clone(), compiled));
         }
         let mut first = config.features.inputs.len();
         for (name, column, listed) in categories(config) {
@@ -209,29 +206,37 @@ impl Sample {
             }
             request.features.push((name.clone(), compiled));
         }
-        request.id = if sample.id.is_empty() {
-            IdSpec::FileRow
-        } else {
-            IdSpec::Columns(sample.id.clone())
-        };
+        Ok(request)
+    }
+}
+
+impl Sample {
+    /// Opens, checks and reads a sample.
+    pub(crate) fn load(
+        spec: &SampleSpec<'_>,
+        config: &Config,
+        wanted: &Wanted,
+        blinding: &Blinding,
+        base: &Path,
+    ) -> Result<Self> {
+        let place = spec.place;
+        let at_path = |e: Error| e.at_key(format!("{place}.path"));
+        let dataset = Dataset::open(&spec.sample.path.to_list(), base).map_err(at_path)?;
+        let request = spec.request(config, wanted, blinding, &dataset)?;
         let computed = request.builtins();
         let names = BUILTINS.iter().map(|builtin| builtin.name);
         let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
         let stored = names.filter(is_stored).collect();
-        let failed = |e: Error| e.at_key(place);
-        let mut files = dataset.digest().map_err(data("path"))?;
-        if whose == SampleRole::Data && blinding.is_closed() {
+        let mut files = dataset.digest().map_err(at_path)?;
+        if spec.whose == SampleRole::Data && blinding.is_closed() {
             files.iter_mut().for_each(|file| file.rows = None);
         }
-        let (table, rest) = match &config.data.stream {
-            None => (dataset.scan(&request, None).map_err(failed)?, None),
-            Some(stream) => {
-                let (table, rest) =
-                    draw(Arc::new(dataset), request, config, stream).map_err(failed)?;
-                (table, Some(rest))
-            }
+        let read = match &config.data.stream {
+            None => dataset.scan(&request, None).map(|table| (table, None)),
+            Some(stream) => draw(Arc::new(dataset), request, config, stream),
         };
-        let losses = losses(place, config, &table, rest.as_ref());
+        let (table, streamed) = read.map_err(|e| e.at_key(place))?;
+        let losses = losses(place, config, &table, streamed.as_ref());
         if let Some(loss) = losses.beyond(config.data.max_loss) {
             return Err(Error::data(format!(
                 "{} That is more than data.max_loss = {}: mend the files, select such rows away, \
@@ -241,14 +246,14 @@ impl Sample {
             )));
         }
         Ok(Self {
-            role,
+            role: spec.role,
             files,
             losses,
             table,
-            ids_by_row: sample.id.is_empty(),
+            ids_by_row: spec.sample.id.is_empty(),
             computed,
             stored,
-            rest,
+            streamed,
         })
     }
 
@@ -260,12 +265,19 @@ impl Sample {
 
     /// Events in a region.
     pub(crate) fn in_region(&self, region: usize) -> impl Iterator<Item = usize> {
-        self.table
-            .flags
-            .iter()
-            .enumerate()
-            .filter(move |(_, flags)| *flags >> region & 1 == 1)
-            .map(|(row, _)| row)
+        let flags = self.table.flags.iter().enumerate();
+        flags.filter_map(move |(row, flags)| (flags >> region & 1 == 1).then_some(row))
+    }
+
+    /// Whether an event is in a region.
+    pub(crate) fn is_in(&self, row: usize, region: usize) -> bool {
+        self.table.flags[row] >> region & 1 == 1
+    }
+
+    /// Share of the events that is in memory, whose weights stand for all.
+    pub(super) fn share(&self) -> f64 {
+        let streamed = self.streamed.as_ref();
+        streamed.map_or(1.0, |all| all.training.share)
     }
 
     /// Events of the training region that may be trained on: no hidden ones, opened or
@@ -278,64 +290,41 @@ impl Sample {
     /// Number of events in a region, and of those that the training region selects as
     /// well, wherever they are.
     pub(super) fn count(&self, region: usize, training: usize) -> [u64; 2] {
-        if let Some(rest) = &self.rest {
-            return [rest.in_regions[region], rest.in_training[region]];
+        if let Some(all) = &self.streamed {
+            return [all.in_regions[region], all.in_training[region]];
         }
         let both = |row: &usize| selects(self.table.flags[*row], training);
-        [
-            self.in_region(region).count() as u64,
-            self.in_region(region).filter(both).count() as u64,
-        ]
+        let rows = || self.in_region(region);
+        [rows().count() as u64, rows().filter(both).count() as u64]
     }
 
     /// Values of one of the columns.
     pub(crate) fn column(&self, name: &str) -> Option<&[f64]> {
-        self.table
-            .columns
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, values)| values.as_slice())
+        let mut columns = self.table.columns.iter();
+        let (_, values) = columns.find(|(n, _)| n == name)?;
+        Some(values)
     }
 
-    /// Values of the feature number `k`, called `name`, of all events, as they are in the
-    /// files.
-    pub(crate) fn feature(&self, k: usize, name: &str) -> FeatureValues<'_> {
-        match self.column(&format!("{EXACT}{name}")) {
-            Some(values) => FeatureValues::Double(values),
-            None => FeatureValues::Single {
-                features: self.table.features.get(k..).unwrap_or_default(),
-                width: self.table.n_features.max(1),
-            },
-        }
-    }
-}
-
-/// Values of a feature in `f64`, wherever they are kept.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum FeatureValues<'a> {
-    /// A column of its own.
-    Double(&'a [f64]),
-    /// Every `width`-th of the networks' inputs, which hold it exactly.
-    Single {
-        /// From the feature of the first event on.
-        features: &'a [f32],
-        /// Features of an event.
-        width: usize,
-    },
-}
-
-impl FeatureValues<'_> {
-    /// Of an event.
-    pub(crate) fn at(self, row: usize) -> f64 {
-        match self {
-            Self::Double(values) => values[row],
-            Self::Single { features, width } => f64::from(features[row * width]),
+    /// The feature number `k`, called `name`, of an event by its row, as it is in the files.
+    pub(crate) fn feature(&self, k: usize, name: &str) -> impl Fn(usize) -> f64 {
+        let double = self.column(&format!("{EXACT}{name}"));
+        let single = self.table.features.get(k..).unwrap_or_default();
+        let width = self.table.n_features.max(1);
+        move |row| match double {
+            Some(values) => values[row],
+            // the networks' input, which holds it exactly
+            None => f64::from(single[row * width]),
         }
     }
 }
 
 /// What is missing of a sample, by the keys of the configuration.
-fn losses(place: &str, config: &Config, table: &EventTable, rest: Option<&Rest>) -> Losses {
+fn losses(
+    place: &str,
+    config: &Config,
+    table: &EventTable,
+    streamed: Option<&StreamedEvents>,
+) -> Losses {
     let key = |loss: &Loss| match loss.kind {
         LossKind::Selection => format!("{place}.selection"),
         LossKind::Region if config.regions.contains_key(&loss.name) => {
@@ -344,33 +333,31 @@ fn losses(place: &str, config: &Config, table: &EventTable, rest: Option<&Rest>)
         _ => match loss.name.strip_prefix("interpolation:") {
             Some("category") => "interpolation.category.column".to_owned(),
             Some(axis) => format!("interpolation.plane.{axis}"),
-            None => loss
-                .name
-                .strip_prefix(EXACT)
-                .unwrap_or(&loss.name)
-                .to_owned(),
+            None => {
+                let name = loss.name.strip_prefix(EXACT);
+                name.unwrap_or(&loss.name).to_owned()
+            }
         },
     };
-    let mut lost: Vec<Loss> = table.report.losses.clone();
     // those of a feature's own column are those of the feature
-    lost.retain(|loss| !loss.name.starts_with(EXACT));
-    for loss in &mut lost {
-        loss.name = key(loss);
-    }
-    if table.report.duplicate_ids > 0 {
-        lost.push(Loss {
-            kind: LossKind::Id,
-            name: format!("{place}.id"),
-            events: table.report.duplicate_ids,
-            weight: 0.0,
-            first: None,
-        });
-    }
+    let own = table.report.losses.iter();
+    let own = own.filter(|loss| !loss.name.starts_with(EXACT));
+    let own = own.map(|loss| Loss {
+        name: key(loss),
+        ..loss.clone()
+    });
+    let duplicates = (table.report.duplicate_ids > 0).then(|| Loss {
+        kind: LossKind::Id,
+        name: format!("{place}.id"),
+        events: table.report.duplicate_ids,
+        weight: 0.0,
+        first: None,
+    });
     Losses {
         sample: place.to_owned(),
-        events: rest.map_or(table.len() as u64, |rest| rest.events),
-        weight: rest.map_or_else(|| table.weights.iter().sum(), |rest| rest.weight),
-        lost,
+        events: streamed.map_or(table.len() as u64, |all| all.events),
+        weight: streamed.map_or_else(|| table.weights.iter().sum(), |all| all.weight),
+        lost: own.chain(duplicates).collect(),
     }
 }
 
@@ -391,11 +378,8 @@ pub(super) fn count(
     let wrong = |e: Error| e.at_key("data.target");
     let dataset = Dataset::open(&sample.path.to_list(), base).map_err(wrong)?;
     let resolver = Resolver::new(dataset.columns(), &config.data.define).map_err(wrong)?;
-    let texts = sample
-        .selection
-        .as_deref()
-        .into_iter()
-        .chain(texts.iter().copied());
+    let own = sample.selection.iter().map(String::as_str);
+    let texts = own.chain(texts.iter().copied());
     let all: Vec<String> = texts.map(|text| format!("({text})")).collect();
     let request = ScanRequest {
         selection: Some(resolver.compile(&all.join(" && ")).map_err(wrong)?),
@@ -408,8 +392,8 @@ pub(super) fn count(
 
 /// Whether the files of a sample have a column.
 pub(super) fn has_column(sample: &SampleConfig, base: &Path, name: &str) -> Result<bool> {
-    let dataset =
-        Dataset::open(&sample.path.to_list(), base).map_err(|e| e.at_key("data.target.path"))?;
+    let dataset = Dataset::open(&sample.path.to_list(), base);
+    let dataset = dataset.map_err(|e| e.at_key("data.target.path"))?;
     Ok(dataset.columns().iter().any(|c| c.name == name))
 }
 
@@ -420,10 +404,10 @@ fn draw(
     request: ScanRequest,
     config: &Config,
     stream: &StreamConfig,
-) -> Result<(EventTable, Rest)> {
+) -> Result<(EventTable, Option<StreamedEvents>)> {
     let share = (stream.sample as f64 / dataset.rows().max(1) as f64).min(1.0);
     let region = region_index(config, &config.training.region);
-    let settings = settings(config, request.features.len());
+    let settings = training_settings(config, request.features.len());
     // the same for every ensemble: neither folds nor this draw know its name
     let streams = Streams::new(config.experiment.seed, "");
     // a pass over the files has no more chunks than this
@@ -439,43 +423,52 @@ fn draw(
         ..options
     };
     let mut table = EventTable::default();
-    let mut training = ClassSource {
-        dataset: Arc::clone(&dataset),
+    let of_training = ScanRequest {
+        flags: vec![request.flags[region].clone()],
+        hidden: request.hidden.as_rejected(),
+        require_any_flag: true,
+        columns: Vec::new(),
+        needed: Vec::new(),
+        ..request.clone()
+    };
+    let mut all = StreamedEvents {
         request: Arc::new(ScanRequest {
-            flags: vec![request.flags[region].clone()],
-            hidden: request.hidden.as_rejected(),
-            require_any_flag: true,
             columns: Vec::new(),
             needed: Vec::new(),
             ..request.clone()
         }),
-        share,
-        rows: 0,
+        training: ClassSource {
+            dataset: Arc::clone(&dataset),
+            request: Arc::new(of_training),
+            share,
+            rows: 0,
+            weight: 0.0,
+            total: 0.0,
+        },
+        events: 0,
         weight: 0.0,
-        total: 0.0,
+        in_regions: vec![0; request.flags.len()],
+        in_training: vec![0; request.flags.len()],
+        options,
     };
-    let (mut events, mut sum) = (0, 0.0);
-    let mut in_regions = vec![0; request.flags.len()];
-    let mut in_training = vec![0; request.flags.len()];
     let request = Arc::new(request);
     for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
         let chunk = chunk?;
-        events += chunk.len() as u64;
-        sum += chunk.weights.iter().sum::<f64>();
+        all.events += chunk.len() as u64;
+        all.weight += chunk.weights.iter().sum::<f64>();
         for (row, key) in chunk.ids.keys().enumerate() {
             if streams.sample(key) < share {
                 table.append_range(&chunk, row..row + 1);
             }
             let flags = chunk.flags[row];
-            let is_selected = selects(flags, region);
-            for (number, (all, trained)) in in_regions.iter_mut().zip(&mut in_training).enumerate()
-            {
+            let is_selected = u64::from(selects(flags, region));
+            for (number, count) in all.in_regions.iter_mut().enumerate() {
                 let inside = flags >> number & 1;
-                *all += inside;
-                *trained += inside & u64::from(is_selected);
+                *count += inside;
+                all.in_training[number] += inside & is_selected;
             }
             if flags >> region & 1 == 1 && flags & HIDDEN == 0 {
-                let weight = chunk.weights[row];
+                let (training, weight) = (&mut all.training, chunk.weights[row]);
                 training.total += weight;
                 if is_streamed(&settings, streams, share, key) {
                     training.rows += 1;
@@ -490,19 +483,5 @@ fn draw(
     let twice = table.ids.duplicates()? as f64 / share;
     table.report.duplicate_ids = twice.round() as u64;
     table.weights.iter_mut().for_each(|w| *w /= share);
-    let rest = Rest {
-        all: Arc::new(ScanRequest {
-            columns: Vec::new(),
-            needed: Vec::new(),
-            ..(*request).clone()
-        }),
-        dataset,
-        training,
-        events,
-        weight: sum,
-        in_regions,
-        in_training,
-        options,
-    };
-    Ok((table, rest))
+    Ok((table, Some(all)))
 }
