@@ -103,7 +103,7 @@ pub(crate) fn estimate(
         let resources = Resources {
             devices: &devices,
             threads: threads(config),
-            block: config.device.block,
+            block: config.device.stack,
             device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
         let task = plan.task();

@@ -18,7 +18,7 @@ use crate::results::Metrics;
 use crate::rundir::{
     DeviceRecord, Inputs, Manifest, OutputRecord, RunDirectory, State, VersionRecord,
 };
-use crate::settings::{Config, EnsembleSpec, Method};
+use crate::settings::{Config, EnsembleSpec, IdentityOf, Method};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use sideband_networks::cpu_kernel;
 use std::collections::{BTreeMap, BTreeSet};
@@ -489,7 +489,7 @@ fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {
     let used = directory.path().join("plots").join("report.toml");
     directory
         .read(&used)
-        .is_ok_and(|old| old == report::settings_text(config))
+        .is_ok_and(|old| old == config.identity(IdentityOf::Report))
 }
 
 fn enough(

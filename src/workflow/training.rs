@@ -62,7 +62,7 @@ pub(crate) fn work(
     if let Some(members) = block_members {
         // the numbers of the blocks are those of the one who submitted them
         for spec in &mut experiment.ensembles {
-            spec.config.executor.members = members;
+            spec.config.executor.block = members;
         }
     }
     let all = blocks(&experiment);
@@ -309,7 +309,7 @@ impl Training<'_> {
         let resources = Resources {
             devices: &campaign.devices,
             threads: threads(config),
-            block: config.device.block,
+            block: config.device.stack,
             device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
         train_local(&tasks, resources, &ledger, monitor)
