@@ -18,7 +18,7 @@ trap stop EXIT
 
 settings=(--set ensemble.members=16 --set training.epochs=40 --set report.classifier_members=0
           --set executor.checkpoint_epochs=2 --set device.threads=1 --quiet)
-slurm=(--executor slurm --set executor.members=2 --set executor.poll_seconds=1
+slurm=(--executor slurm --set executor.block=2 --set executor.poll_seconds=1
        --set executor.stale_seconds=5)
 
 echo '== undisturbed, in one process'

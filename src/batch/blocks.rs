@@ -2,7 +2,7 @@
 //! what a batch system gets as one task. A function of the configuration alone,
 //! so that every process of a run has the same.
 
-use crate::settings::{Config, ExecutorKind, Experiment, Method};
+use crate::settings::{ExecutorKind, Experiment, IdentityOf};
 use crate::training::Unit;
 
 /// Members of a block in a batch system, if the configuration gives no number.
@@ -24,64 +24,6 @@ pub(crate) struct Block {
     pub units: Vec<Unit>,
 }
 
-/// What ensembles must have in common to share a stack and the matrix of inputs:
-/// files, inputs, network, optimizer and batch. Not the selections, weights and
-/// regions, and not the number of epochs or the learning rate.
-fn family(config: &Config) -> String {
-    let mut common = config.clone();
-    let keep = crate::settings::parse(NEUTRAL, &[]);
-    if let Ok(neutral) = keep {
-        for sample in common
-            .data
-            .source
-            .iter_mut()
-            .chain([&mut common.data.target])
-        {
-            sample.selection = None;
-            sample.weight = None;
-            sample.label = None;
-        }
-        if common.experiment.method == Method::Interpolate {
-            // its network is the flow, and it reads the target alone
-            common.data.source = None;
-            common.features = neutral.features;
-            common.model = neutral.model;
-            if let Some(interpolation) = &mut common.interpolation {
-                interpolation.forget_what_comes_after_training();
-                interpolation.plane.holes.clear();
-            }
-        } else {
-            common.interpolation = None;
-        }
-        common.regions = neutral.regions;
-        common.report = neutral.report;
-        common.ensemble = neutral.ensemble;
-        common.experiment.description = neutral.experiment.description;
-        let (own, other) = (&mut common.training, neutral.training);
-        own.region = other.region;
-        own.epochs = other.epochs;
-        own.patience = other.patience;
-        own.validation = other.validation;
-        own.held_out = other.held_out;
-        own.split = other.split;
-        own.folds = other.folds;
-        own.normalise = other.normalise;
-        own.learning_rate = other.learning_rate;
-        own.schedule = other.schedule;
-        own.retries = other.retries;
-    }
-    toml::to_string(&common).unwrap_or_default()
-}
-
-/// A configuration whose values stand for those that a family need not share.
-const NEUTRAL: &str = r#"
-experiment = { name = "neutral", method = "reweight" }
-data = { source = { path = "a" }, target = { path = "b" } }
-regions.a.selection = "1"
-features = { inputs = ["a"] }
-training = { region = "a" }
-"#;
-
 /// Members of a block.
 #[must_use]
 pub(crate) fn block_members(experiment: &Experiment) -> usize {
@@ -90,7 +32,7 @@ pub(crate) fn block_members(experiment: &Experiment) -> usize {
         .device
         .names()
         .all(|name| matches!(name, "cpu" | "ndarray"));
-    match (common.executor.members, common.executor.kind) {
+    match (common.executor.block, common.executor.kind) {
         (0, ExecutorKind::Local) if is_cpu => CPU_MEMBERS,
         (0, ExecutorKind::Local) => GPU_MEMBERS,
         (0, _) => BATCH_MEMBERS,
@@ -104,7 +46,7 @@ pub(crate) fn blocks(experiment: &Experiment) -> Vec<Block> {
     let size = block_members(experiment);
     let mut families: Vec<(String, Vec<usize>)> = Vec::new();
     for (place, ensemble) in experiment.ensembles.iter().enumerate() {
-        let key = family(&ensemble.config);
+        let key = ensemble.config.identity(IdentityOf::Family);
         match families.iter_mut().find(|(k, _)| *k == key) {
             Some((_, places)) => places.push(place),
             None => families.push((key, vec![place])),
@@ -146,7 +88,7 @@ mod tests {
         features = { inputs = ["x"] }
         training = { region = "cr" }
         ensemble.members = 5
-        executor.members = 4
+        executor.block = 4
         [matrix]
         year = [1, 2]
         variation = ["up", "down"]

@@ -3,6 +3,7 @@
 use super::options::{ConfigArguments, RunArguments, TrainingArguments};
 use super::{Done, Exit, print};
 use crate::error::{Context, Error, Kind, Result};
+use crate::files::terminal::say;
 use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
 use crate::report::EnsembleEnd;
 use crate::report::page::Status;
@@ -90,6 +91,7 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
     }
     let experiment = load_experiment(&arguments.config, &settings)?;
     experiment.check_uses()?;
+    experiment.renamed.iter().for_each(|note| say(note));
     Ok(experiment)
 }
 

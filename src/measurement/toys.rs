@@ -388,16 +388,7 @@ fn wrong(study: &Study<'_>, error: Error) -> Error {
 fn digest(study: &Study<'_>, analyst: &Analyst<'_>, pool: &Pool) -> String {
     let m = study.measurement;
     let mut hash = Sha256::new();
-    let toys = m.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
-    let likelihood = m.measurement.of_likelihood();
-    let parts = [
-        serde_json::to_string(&(&m.parameters, &m.samples, &m.systematics, &m.channels)),
-        serde_json::to_string(&(&m.regions, &m.features, &likelihood, &m.training, toys)),
-        serde_json::to_string(&(&m.ensemble, &m.model, &m.observed, &m.generate, &m.data)),
-    ];
-    for part in parts.into_iter().flatten() {
-        hash.update(part);
-    }
+    hash.update(m.likelihood_identity());
     let mut numbers = |values: &[f64]| values.iter().for_each(|x| hash.update(x.to_le_bytes()));
     for process in &study.plan.processes {
         numbers(&[process.rate()]);

@@ -12,7 +12,7 @@ use crate::error::OnFile;
 use crate::plot::PlotError;
 use crate::results::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
 use crate::rundir::{Manifest, RunDirectory};
-use crate::settings::{Blinding, Config, Method};
+use crate::settings::{Blinding, Config, IdentityOf, Method};
 use crate::training::Member;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -63,31 +63,6 @@ pub(crate) fn read_figure_data(
         return Ok(None);
     }
     Ok(Some(directory.read_json(&path)?))
-}
-
-/// The settings that decide what a report looks like, as text.
-#[must_use]
-pub(crate) fn settings_text(config: &Config) -> String {
-    let labels = (
-        config.data.source_label(),
-        config.data.target_label(),
-        &config.features.labels,
-        config
-            .regions
-            .values()
-            .map(|r| &r.label)
-            .collect::<Vec<_>>(),
-        &config.experiment.description,
-    );
-    let prediction = config.interpolation.as_ref().map(|i| {
-        let text = toml::to_string(i).unwrap_or_default();
-        format!("\n{text}")
-    });
-    format!(
-        "{}{}\n# {labels:?}\n",
-        toml::to_string(&config.report).unwrap_or_default(),
-        prediction.unwrap_or_default()
-    )
 }
 
 /// Draws all figures and the page into the run directory; gives the files of the
@@ -158,7 +133,7 @@ pub(crate) fn write(
     };
     directory.write(&directory.report_path(), render(&page).as_bytes())?;
     let used = directory.plots().join("report.toml");
-    directory.write(&used, settings_text(config).as_bytes())?;
+    directory.write(&used, config.identity(IdentityOf::Report).as_bytes())?;
     Ok(drawn)
 }
 

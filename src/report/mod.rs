@@ -16,7 +16,7 @@ pub(crate) mod numbers;
 mod verdict;
 
 pub use build::read_metrics;
-pub(crate) use build::{plot_error, read_figure_data, settings_text, unfinished, write};
+pub(crate) use build::{plot_error, read_figure_data, unfinished, write};
 pub use matrix::EnsembleSummary;
 pub(crate) use matrix::{EnsembleEnd, write_matrix};
 pub(crate) use verdict::verdict;

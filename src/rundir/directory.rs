@@ -3,7 +3,7 @@
 use super::manifest::{DIRECTORY_FORMAT, Inputs, Manifest, OutputRecord};
 use crate::error::{Error, OnFile, Result};
 use crate::files::{ServerClock, atomic, regular};
-use crate::settings::{Config, Experiment, load_experiment, words};
+use crate::settings::{Config, Experiment, IdentityOf, load_experiment};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
@@ -537,18 +537,12 @@ impl RunDirectory {
     /// # Errors
     /// With the difference, if it is not.
     pub fn compare_config(&self, config: &Config) -> Result<()> {
-        let old = self.own_config()?;
-        let difference = difference(&what_counts(&old), &what_counts(config));
+        let [old, new] = [&self.config()?, config].map(|c| c.identity(IdentityOf::Member));
+        let difference = lines(&old, &new);
         if !difference.is_empty() && self.has_members() {
             return Err(config_changed(&self.path, &difference));
         }
         Ok(())
-    }
-
-    /// The configuration of this one ensemble as it stands in the directory.
-    fn own_config(&self) -> Result<Config> {
-        let path = self.config_path();
-        toml::from_str(&self.read(&path)?).map_err(damaged(&path))
     }
 
     /// Whether the result of the configuration that stands in the directory is
@@ -557,7 +551,8 @@ impl RunDirectory {
     /// # Errors
     /// There is none, or a damaged one.
     pub fn has_result_of(&self, config: &Config) -> Result<bool> {
-        Ok(result_text(&self.own_config()?) == result_text(config))
+        let [old, new] = [&self.config()?, config].map(|c| c.identity(IdentityOf::Result));
+        Ok(old == new)
     }
 
     /// Whether anything was trained: before that, all can be changed.
@@ -703,95 +698,6 @@ fn numbered(folder: &Path) -> Result<Vec<(u32, PathBuf)>> {
         .collect())
 }
 
-/// The configuration as far as a result depends on it: all but where and how it
-/// is computed.
-fn result_text(config: &Config) -> String {
-    let config = Config {
-        device: crate::settings::DeviceConfig::default(),
-        executor: crate::settings::ExecutorConfig::default(),
-        ..config.clone()
-    };
-    toml::to_string(&config).unwrap_or_default()
-}
-
-/// The configuration without what no member's number depends on: threads,
-/// blocks, the description, the report; regions that are only looked at,
-/// definitions that nothing here uses, how many members there are and how they
-/// are combined.
-fn what_counts(config: &Config) -> toml::Table {
-    let mut config = config.clone();
-    // which of several equal devices computes does not count, the kind does
-    config.device = crate::settings::DeviceConfig {
-        name: config.device.kinds().join(","),
-        kernels: config.device.kernels,
-        ..crate::settings::DeviceConfig::default()
-    };
-    config.executor = crate::settings::ExecutorConfig::default();
-    config.experiment.description = String::new();
-    config.report = crate::settings::ReportConfig::default();
-    let ensemble = crate::settings::EnsembleConfig::default();
-    config.ensemble.members = ensemble.members;
-    config.ensemble.minimum = ensemble.minimum;
-    config.ensemble.combine = ensemble.combine;
-    config.data.max_loss = 0.0;
-    if let Some(source) = &mut config.data.source {
-        source.label = None;
-    }
-    config.data.target.label = None;
-    if let Some(interpolation) = &mut config.interpolation {
-        interpolation.forget_what_comes_after_training();
-    }
-    config.features.labels.clear();
-    let training = config.training.region.clone();
-    config.regions.retain(|name, _| *name == training);
-    for region in config.regions.values_mut() {
-        region.label = None;
-    }
-    forget_unused_definitions(&mut config);
-    toml::Table::try_from(config).unwrap_or_default()
-}
-
-/// Leaves the definitions whose names occur in the rest of the configuration, or
-/// in other definitions that stay.
-fn forget_unused_definitions(config: &mut Config) {
-    let mut open = std::mem::take(&mut config.data.define);
-    let mut words = words(&toml::to_string(config).unwrap_or_default());
-    loop {
-        let used: Vec<String> = open
-            .keys()
-            // a name of other characters than words have may be anywhere
-            .filter(|name| words.contains(name.as_str()) || self::words(name).len() != 1)
-            .cloned()
-            .collect();
-        if used.is_empty() {
-            break;
-        }
-        for name in used {
-            if let Some(text) = open.shift_remove(&name) {
-                words.extend(self::words(&text));
-                config.data.define.insert(name, text);
-            }
-        }
-    }
-}
-
-/// Keys that differ, a line each.
-fn difference(old: &toml::Table, new: &toml::Table) -> String {
-    lines(&flat("", old), &flat("", new))
-}
-
-fn flat(prefix: &str, table: &toml::Table) -> String {
-    table
-        .iter()
-        .map(|(key, value)| match value {
-            toml::Value::Table(inner) => flat(&format!("{prefix}{key}."), inner),
-            other => format!("{prefix}{key} = {other}"),
-        })
-        .filter(|text| !text.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n")
-}
-
 /// Lines of one text that the other has not, marked `-` (old) and `+` (new).
 fn lines(old: &str, new: &str) -> String {
     let mark = |from: &str, other: &str, sign: char| -> String {
@@ -807,7 +713,7 @@ fn lines(old: &str, new: &str) -> String {
 mod tests {
     use super::*;
     use crate::error::Kind;
-    use crate::settings::parse;
+    use crate::settings::parse_experiment;
 
     fn config(set: &[&str]) -> Config {
         let text = r#"
@@ -817,11 +723,9 @@ mod tests {
             features = { inputs = ["x"] }
             training = { region = "cr" }
         "#;
-        parse(
-            text,
-            &set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>(),
-        )
-        .unwrap()
+        let set: Vec<String> = set.iter().map(|s| (*s).to_owned()).collect();
+        let mut experiment = parse_experiment(text, &set).unwrap();
+        experiment.ensembles.swap_remove(0).config
     }
 
     #[test]
@@ -845,47 +749,6 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains("- training.batch = 1024"), "{text}");
         assert!(text.contains("+ training.batch = 64"), "{text}");
-    }
-
-    #[test]
-    fn what_no_member_depends_on_may_change() {
-        let one = config(&["data.define.spare=\"x*2\"", "data.define.used=\"y+w\""]);
-        let counts = |set: &[&str]| {
-            let all = ["data.define.spare=\"x*2\"", "data.define.used=\"y+w\""];
-            !difference(
-                &what_counts(&one),
-                &what_counts(&config(&[&all, set].concat())),
-            )
-            .is_empty()
-        };
-        for harmless in [
-            "regions.vr.selection=\"x > 2\"",
-            "ensemble.combine=\"median\"",
-            "ensemble.minimum=0.5",
-            "ensemble.members=7",
-            "data.define.another=\"z\"",
-            "data.define.spare=\"x*3\"",
-            "report.bins=3",
-            "executor.members=3",
-        ] {
-            assert!(!counts(&[harmless]), "{harmless}");
-        }
-        for harmful in [
-            "regions.cr.selection=\"x > 2\"",
-            "ensemble.bootstrap=false",
-            "features.inputs=[\"x\", \"used\"]",
-            // x is an input
-            "data.define.x=\"z\"",
-            "training.epochs=3",
-        ] {
-            assert!(counts(&[harmful]), "{harmful}");
-        }
-        // used by one that is used, and by a name that is no word
-        let chain = |w: &str| {
-            let w = format!("data.define.w=\"{w}\"");
-            config(&["data.define.used=\"w\"", &w, "features.inputs=[\"used\"]"])
-        };
-        assert_ne!(what_counts(&chain("a")), what_counts(&chain("b")));
     }
 
     #[test]

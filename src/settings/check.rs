@@ -1,53 +1,23 @@
-//! Values that no run could use, found before any file is opened.
+//! Values of a configuration that no run could use and that depend on each other, found
+//! before any file is opened.
 
-use super::parse::{missing, not_allowed};
-use super::raw::{Bins, Config, Method, PlaneConfig, VariableConfig};
-use crate::error::{Context, Kind, Result};
-use crate::settings::{Schedule, Split};
+use super::parse::missing;
+use super::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
+use super::raw::{Bins, Config, Method};
+use super::training::{Schedule, Split};
+use crate::error::{Context, Kind};
 use sideband_networks::OptimizerConfig;
 use sideband_numerics::Edges;
 use std::collections::HashSet;
-use std::fmt::{Debug, Display};
-use std::ops::RangeInclusive;
-
-pub(super) type Checked = Result<()>;
-
-pub(super) fn ensure(fine: bool, path: &str, found: impl Debug, allowed: &str) -> Checked {
-    if fine {
-        return Ok(());
-    }
-    Err(not_allowed(path, format!("{found:?}"), allowed))
-}
-
-/// A value between two others, or that many things.
-pub(super) fn within<T: PartialOrd + Display + Debug>(
-    path: &str,
-    value: T,
-    range: RangeInclusive<T>,
-    things: &str,
-) -> Checked {
-    let allowed = format!("{} to {}{things}", range.start(), range.end());
-    ensure(range.contains(&value), path, value, &allowed)
-}
-
-/// Names become files and columns: no path leaves the run directory.
-pub(super) fn name(path: &str, name: &str) -> Checked {
-    let fine = !name.is_empty()
-        && name.len() <= 64
-        && !name.starts_with(['.', '-'])
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
-    ensure(
-        fine,
-        path,
-        name,
-        "1 to 64 letters, digits, `-`, `_` and `.`, not starting with `.` or `-`",
-    )
-}
 
 /// Largest number of threads: more are a slip of the pen.
 pub(crate) const THREADS: usize = 1024;
+
+/// All members leave the same events out, for this reason.
+pub(super) fn ensure_shared(split: Split, reason: &str) -> Checked {
+    let allowed = format!("\"shared\"{reason}");
+    ensure(split == Split::Shared, "training.split", split, allowed)
+}
 
 impl Config {
     /// Checks all values that can be checked without data.
@@ -55,20 +25,10 @@ impl Config {
     /// # Errors
     /// The first value that is not allowed.
     pub fn check(&self) -> Checked {
-        name("experiment.name", &self.experiment.name)?;
+        check_ranges(self)?;
         self.check_method()?;
         self.check_data()?;
-        self.check_model()?;
         self.check_training()?;
-        self.check_optimizer()?;
-        let e = &self.ensemble;
-        within("ensemble.members", e.members, 1..=100_000, "")?;
-        ensure(
-            e.minimum > 0.0 && e.minimum <= 1.0,
-            "ensemble.minimum",
-            e.minimum,
-            "a fraction above 0 and at most 1",
-        )?;
         self.check_executor()?;
         self.check_report()
     }
@@ -79,80 +39,59 @@ impl Config {
             let Some(interpolation) = &self.interpolation else {
                 return Err(missing("top level", "interpolation"));
             };
+            let in_memory =
+                "nothing with `method = \"interpolate\"`, whose events are held in memory";
             ensure(
                 self.data.stream.is_none(),
                 "data.stream",
                 "a table",
-                "nothing with `method = \"interpolate\"`, whose events are held in memory",
+                in_memory,
             )?;
-            ensure(
-                self.training.split == Split::Shared,
-                "training.split",
-                self.training.split,
-                "\"shared\" with `method = \"interpolate\"`: samples belong to no fold",
-            )?;
+            let reason = " with `method = \"interpolate\"`: samples belong to no fold";
+            ensure_shared(self.training.split, reason)?;
             return interpolation.check(self);
         }
         if self.data.source.is_none() {
             return Err(missing("data", "source"));
         }
-        let count = self.features.inputs.len()
-            + self.features.one_hot.values().map(Vec::len).sum::<usize>();
-        within("features.inputs", count, 1..=10_000, " inputs")
+        let one_hot = self.features.one_hot.values().map(Vec::len);
+        let count = self.features.inputs.len() + one_hot.sum::<usize>();
+        let fine = (1..=10_000).contains(&count);
+        ensure(fine, "features.inputs", count, "1 to 10000 inputs")
     }
 
     fn check_executor(&self) -> Checked {
-        let names: Vec<&str> = self.device.names().collect();
+        let device = &self.device;
+        let names: Vec<&str> = device.names().collect();
         ensure(
             names.len() <= 64 && names.iter().all(|n| !n.is_empty()),
             "device.name",
-            &self.device.name,
+            &device.name,
             "1 to 64 devices with commas between them",
         )?;
         ensure(
-            self.device.kinds().len() == 1,
+            device.kinds().len() == 1,
             "device.name",
-            &self.device.name,
+            &device.name,
             "devices of one kind: members of different kinds are not equal to the bit",
         )?;
-        ensure(
-            self.device.threads <= THREADS,
-            "device.threads",
-            self.device.threads,
-            &format!("0 to {THREADS}; 0 = as many as the machine has"),
-        )?;
-        let e = &self.executor;
-        for (key, seconds, least) in [
-            ("checkpoint_seconds", e.checkpoint_seconds, 0.0),
-            ("stale_seconds", e.stale_seconds, 2.0),
-            ("poll_seconds", e.poll_seconds, 0.1),
-        ] {
-            ensure(
-                (least..=1e6).contains(&seconds),
-                &format!("executor.{key}"),
-                seconds,
-                &format!("{least} to 1000000"),
-            )?;
-        }
-        within("executor.members", e.members, 0..=100_000, "")?;
-        for checked in [e.slurm.check(), e.htcondor.check()] {
-            checked.key(Kind::Config, "executor")?;
-        }
-        within("executor.resubmissions", e.resubmissions, 0..=1000, "")
+        let allowed = format!("0 to {THREADS}; 0 = as many as the machine has");
+        let threads = device.threads;
+        ensure(threads <= THREADS, "device.threads", threads, allowed)?;
+        let batch = [self.executor.slurm.check(), self.executor.htcondor.check()];
+        batch
+            .into_iter()
+            .collect::<Checked>()
+            .key(Kind::Config, "executor")
     }
 
     fn check_data(&self) -> Checked {
-        check_max_loss(self.data.max_loss)?;
         for (role, sample) in self.data.samples() {
-            let list = sample.path.to_list();
-            let path = format!("data.{role}.path");
-            ensure(!list.is_empty(), &path, &list, "at least one path")?;
             let own = |name: &&String| {
-                let is_region = name.strip_prefix("in_");
-                let is_region = is_region.is_some_and(|region| self.regions.contains_key(region));
+                let region = name.strip_prefix("in_");
                 ["weight", "nominal", "spread", "median"].contains(&name.as_str())
                     || name.starts_with("member_")
-                    || is_region
+                    || region.is_some_and(|region| self.regions.contains_key(region))
             };
             if let Some(name) = sample.id.iter().find(own) {
                 ensure(
@@ -170,43 +109,26 @@ impl Config {
                 ("sample", stream.sample, 1000),
                 ("read_ahead", stream.read_ahead, 1 << 13),
             ] {
-                ensure(
-                    (least..=1 << 30).contains(&value),
-                    &format!("data.stream.{key}"),
-                    value,
-                    &format!("{least} to {}", 1 << 30),
-                )?;
+                let fine = (least..=1 << 30).contains(&value);
+                let allowed = format!("{least} to {}", 1 << 30);
+                ensure(fine, &format!("data.stream.{key}"), value, allowed)?;
             }
-            ensure(
-                self.training.split == Split::Shared,
-                "training.split",
-                self.training.split,
-                "\"shared\" with [data.stream]: all members read the same events",
-            )?;
+            let reason = " with [data.stream]: all members read the same events";
+            ensure_shared(self.training.split, reason)?;
         }
         for key in self.data.define.keys() {
             let fine = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && !key.starts_with(|c: char| c.is_ascii_digit())
                 && !key.is_empty();
-            ensure(
-                fine,
-                "data.define",
-                key,
-                "names of letters, digits and `_`, not starting with a digit",
-            )?;
+            let allowed = "names of letters, digits and `_`, not starting with a digit";
+            ensure(fine, "data.define", key, allowed)?;
         }
-        within("regions", self.regions.len(), 1..=32, " regions")?;
         for key in self.regions.keys() {
-            name("regions", key)?;
+            ensure_name("regions", key)?;
         }
         let region = &self.training.region;
-        let known: Vec<&String> = self.regions.keys().collect();
-        ensure(
-            self.regions.contains_key(region),
-            "training.region",
-            region,
-            &format!("a name under [regions]: {known:?}"),
-        )?;
+        let known = self.regions.keys();
+        ensure_known("training.region", region, "a name under [regions]", known)?;
         ensure(
             !self.regions[region].blind,
             &format!("regions.{region}.blind"),
@@ -214,34 +136,15 @@ impl Config {
             "false in the region that is trained on, which needs the target's events",
         )?;
         let mut seen = HashSet::new();
-        for input in &self.features.inputs {
-            ensure(
-                seen.insert(input),
-                "features.inputs",
-                input,
-                "each input once",
-            )?;
+        let again = self
+            .features
+            .inputs
+            .iter()
+            .find(|input| !seen.insert(*input));
+        match again {
+            Some(input) => ensure(false, "features.inputs", input, "each input once"),
+            None => Ok(()),
         }
-        for (column, values) in &self.features.one_hot {
-            ensure(
-                !values.is_empty() && values.iter().all(|v| v.is_finite()),
-                &format!("features.one_hot.{column}"),
-                values,
-                "a list of finite values",
-            )?;
-        }
-        Ok(())
-    }
-
-    fn check_model(&self) -> Checked {
-        let m = &self.model;
-        ensure(
-            m.hidden.len() <= 64 && m.hidden.iter().all(|w| (1..=16_384).contains(w)),
-            "model.hidden",
-            &m.hidden,
-            "at most 64 layers of 1 to 16384 units",
-        )?;
-        within("model.dropout", m.dropout, 0.0..=0.95, "")
     }
 
     fn check_training(&self) -> Checked {
@@ -252,34 +155,17 @@ impl Config {
             t.batch,
             "an even number from 4 to 1048576 (half of each class)",
         )?;
-        within("training.epochs", t.epochs, 1..=100_000, "")?;
-        ensure(
-            t.patience >= 1,
-            "training.patience",
-            t.patience,
-            "at least 1",
-        )?;
-        within("training.retries", t.retries, 0..=100, "")?;
-        ensure(
-            t.validation > 0.0 && t.validation < 0.9,
-            "training.validation",
-            t.validation,
-            "a fraction above 0 and below 0.9",
-        )?;
+        let key = "training.held_out";
+        let is_part = (0.0..0.9).contains(&t.held_out);
         match t.split {
             // an interpolation is tested where it was not trained at all
-            Split::Shared if self.experiment.method == Method::Interpolate => ensure(
-                (0.0..0.9).contains(&t.held_out),
-                "training.held_out",
-                t.held_out,
-                "0, or a fraction below 0.9",
-            )?,
-            Split::Shared | Split::Member => ensure(
-                t.held_out > 0.0 && t.held_out < 0.9,
-                "training.held_out",
-                t.held_out,
-                "a fraction above 0 and below 0.9",
-            )?,
+            Split::Shared if self.experiment.method == Method::Interpolate => {
+                ensure(is_part, key, t.held_out, "0, or a fraction below 0.9")?;
+            }
+            Split::Shared | Split::Member => {
+                let allowed = "a fraction above 0 and below 0.9";
+                ensure(is_part && t.held_out > 0.0, key, t.held_out, allowed)?;
+            }
             Split::Folds => ensure(
                 t.folds >= 2 && t.folds <= self.ensemble.members && t.folds <= 1000,
                 "training.folds",
@@ -287,213 +173,100 @@ impl Config {
                 "2 to 1000, and not more than ensemble.members",
             )?,
         }
-        ensure(
-            t.learning_rate > 0.0 && t.learning_rate <= 10.0,
-            "training.learning_rate",
-            t.learning_rate,
-            "above 0 and at most 10",
-        )?;
-        ensure(
-            t.l2 >= 0.0 && t.l2.is_finite(),
-            "training.l2",
-            t.l2,
-            "0 or a positive number",
-        )?;
-        if let Some(clip) = t.gradient_clip {
-            ensure(
-                clip > 0.0 && clip.is_finite(),
-                "training.gradient_clip",
-                clip,
-                "a positive number",
-            )?;
-        }
+        let unit = 0.0..=1.0;
         let path = "training.schedule";
         match t.schedule {
-            Schedule::Constant => Ok(()),
-            Schedule::Exponential { decay } => {
-                ensure(decay > 0.0 && decay <= 1.0, path, decay, "decay in (0, 1]")
-            }
+            Schedule::Constant | Schedule::Exponential { .. } => {}
             Schedule::Cosine { epochs, floor } => ensure(
-                epochs >= 1 && (0.0..=1.0).contains(&floor),
+                epochs >= 1 && unit.contains(&floor),
                 path,
                 (epochs, floor),
                 "epochs of at least 1 and floor in [0, 1]",
-            ),
+            )?,
             Schedule::Plateau {
                 factor,
                 patience,
                 floor,
             } => ensure(
-                factor > 0.0 && factor < 1.0 && patience >= 1 && (0.0..=1.0).contains(&floor),
+                factor > 0.0 && factor < 1.0 && patience >= 1 && unit.contains(&floor),
                 path,
                 (factor, patience, floor),
                 "factor in (0, 1), patience of at least 1 and floor in [0, 1]",
-            ),
+            )?,
         }
-    }
-
-    fn check_optimizer(&self) -> Checked {
-        let path = "training.optimizer";
-        let (beta1, beta2, epsilon, decay) = match self.training.optimizer {
-            OptimizerConfig::Adam {
-                beta1,
-                beta2,
-                epsilon,
-            }
-            | OptimizerConfig::Nadam {
-                beta1,
-                beta2,
-                epsilon,
-            } => (beta1, beta2, epsilon, 0.0),
-            OptimizerConfig::Adamw {
-                beta1,
-                beta2,
-                epsilon,
-                weight_decay,
-            } => (beta1, beta2, epsilon, weight_decay),
-        };
-        let unit = 0.0..1.0;
-        ensure(
-            unit.contains(&beta1) && unit.contains(&beta2),
-            path,
-            (beta1, beta2),
-            "beta1 and beta2 in [0, 1)",
-        )?;
-        ensure(
-            epsilon > 0.0 && epsilon < 1.0,
-            path,
-            epsilon,
-            "epsilon in (0, 1)",
-        )?;
-        ensure(
-            (0.0..=100.0).contains(&decay),
-            path,
-            decay,
-            "weight_decay from 0 to 100",
-        )
+        let (OptimizerConfig::Adam { beta1, beta2, .. }
+        | OptimizerConfig::Nadam { beta1, beta2, .. }
+        | OptimizerConfig::Adamw { beta1, beta2, .. }) = t.optimizer;
+        let fine = [beta1, beta2].iter().all(|beta| (0.0..1.0).contains(beta));
+        let allowed = "beta1 and beta2 in [0, 1)";
+        ensure(fine, "training.optimizer", (beta1, beta2), allowed)
     }
 
     fn check_report(&self) -> Checked {
-        let r = &self.report;
-        within("report.bins", r.bins, 1..=1000, "")?;
-        ensure(
-            r.p_value > 0.0 && r.p_value < 1.0,
-            "report.p_value",
-            r.p_value,
-            "above 0 and below 1",
-        )?;
-        within(
-            "report.classifier_members",
-            r.classifier_members,
-            0..=1000,
-            "",
-        )?;
         let mut seen = HashSet::new();
-        for (i, variable) in r.variables.iter().enumerate() {
-            check_variable(i, variable)?;
+        for (i, variable) in self.report.variables.iter().enumerate() {
+            let path = format!("report.variables[{i}]");
+            let is_new = seen.insert(&variable.name);
             ensure(
-                seen.insert(&variable.name) && !self.features.inputs.contains(&variable.name),
-                &format!("report.variables[{i}].name"),
+                is_new && !self.features.inputs.contains(&variable.name),
+                &format!("{path}.name"),
                 &variable.name,
                 "a name of its own; inputs are plotted anyway",
             )?;
-        }
-        for (i, plane) in r.planes.iter().enumerate() {
-            check_plane(i, plane)?;
+            let path = format!("{path}.bins");
+            match &variable.bins {
+                Bins::Number(n) => {
+                    ensure((1..=1000).contains(n), &path, n, "1 to 1000 bins")?;
+                }
+                Bins::Edges(edges) => {
+                    let count = edges.len();
+                    ensure(count <= 1001, &path, count, "at most 1001 edges")?;
+                    Edges::new(edges.clone()).key(Kind::Config, path)?;
+                }
+            }
         }
         Ok(())
     }
 }
 
-fn check_variable(index: usize, variable: &VariableConfig) -> Checked {
-    let path = format!("report.variables[{index}]");
-    name(&format!("{path}.name"), &variable.name)?;
-    let path = format!("{path}.bins");
-    match &variable.bins {
-        Bins::Number(n) => within(&path, *n, 1..=1000, " bins"),
-        Bins::Edges(edges) => {
-            ensure(
-                edges.len() <= 1001,
-                &path,
-                edges.len(),
-                "at most 1001 edges",
-            )?;
-            let edges = Edges::new(edges.clone());
-            edges.map(|_| ()).key(Kind::Config, path)
-        }
-    }
-}
-
-fn check_plane(index: usize, plane: &PlaneConfig) -> Checked {
-    let path = format!("report.planes[{index}]");
-    name(&format!("{path}.name"), &plane.name)?;
-    within(&format!("{path}.bins"), plane.bins, 1..=200, "")?;
-    for (axis, range) in [("x_range", plane.x_range), ("y_range", plane.y_range)] {
-        ensure(
-            range[0] < range[1] && range.iter().all(|v| v.is_finite()),
-            &format!("{path}.{axis}"),
-            range,
-            "a lower and a higher finite number",
-        )?;
-    }
-    Ok(())
-}
-
-/// `data.max_loss` is a share.
-pub(in crate::settings) fn check_max_loss(share: f64) -> Checked {
-    ensure(
-        (0.0..=1.0).contains(&share),
-        "data.max_loss",
-        share,
-        "a share from 0 to 1",
-    )
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::parse::{parse, tests::SMALL};
+    use super::super::parse::tests::{SMALL, parse};
 
     #[test]
     fn values_out_of_range_are_refused_with_their_path() {
-        for (setting, path) in [
-            ("experiment.name=../x", "experiment.name"),
-            ("experiment.name=\"\"", "experiment.name"),
-            ("ensemble.members=0", "ensemble.members"),
-            ("ensemble.minimum=0.0", "ensemble.minimum"),
-            ("training.batch=7", "training.batch"),
-            ("training.epochs=0", "training.epochs"),
-            ("training.validation=0.0", "training.validation"),
-            ("training.held_out=1.5", "training.held_out"),
-            ("training.region=sr", "training.region"),
-            ("training.learning_rate=0.0", "training.learning_rate"),
-            ("training.learning_rate=nan", "training.learning_rate"),
-            ("training.l2=-1.0", "training.l2"),
-            ("training.gradient_clip=0.0", "training.gradient_clip"),
-            ("training.split=\"folds\"\n", "fine"),
-            ("training.folds=1", "fine"),
-            (
-                "training.schedule={kind='exponential', decay=2.0}",
-                "training.schedule",
-            ),
-            (
-                "training.optimizer={kind='adam', beta1=1.0}",
-                "training.optimizer",
-            ),
-            ("model.hidden=[0]", "model.hidden"),
-            ("model.dropout=1.0", "model.dropout"),
-            ("regions.cr.blind=true", "regions.cr.blind"),
-            ("features.inputs=[]", "features.inputs"),
-            ("features.inputs=['x','x']", "features.inputs"),
-            ("report.bins=0", "report.bins"),
-            (
-                "report.variables=[{name='m', bins=[1.0, 0.0]}]",
-                "report.variables[0].bins",
-            ),
-            ("data.define={'a b'='1'}", "data.define"),
+        for (settings, key) in [
+            ("=../x|=\"\"", "experiment.name"),
+            ("=0", "ensemble.members"),
+            ("=0.0", "ensemble.minimum"),
+            ("=7", "training.batch"),
+            ("=0", "training.epochs"),
+            ("=0.0", "training.validation"),
+            ("=1.5", "training.held_out"),
+            ("=sr", "training.region"),
+            ("=0.0|=nan", "training.learning_rate"),
+            ("=-1.0", "training.l2"),
+            ("=0.0", "training.gradient_clip"),
+            ("={kind='exponential', decay=2.0}", "training.schedule"),
+            ("={kind='adam', beta1=1.0}", "training.optimizer"),
+            ("=[0]", "model.hidden"),
+            ("=1.0", "model.dropout"),
+            ("=true", "regions.cr.blind"),
+            ("=[]|=['x','x']", "features.inputs"),
+            ("=0", "report.bins"),
+            ("={'a b'='1'}", "data.define"),
         ] {
-            let result = parse(SMALL, &[setting.to_owned()]);
-            let text = result.map_or_else(|e| e.to_string(), |_| "fine".to_owned());
-            assert!(text.contains(path), "{setting}: {text}");
+            for value in settings.split('|') {
+                let error = parse(SMALL, &[&format!("{key}{value}")]).unwrap_err();
+                let text = error.to_string();
+                assert!(text.starts_with(&format!("`{key}`: ")), "{value}: {text}");
+            }
+        }
+        let edges = "report.variables=[{name='m', bins=[1.0, 0.0]}]";
+        let text = parse(SMALL, &[edges]).unwrap_err().to_string();
+        assert!(text.contains("report.variables[0].bins"), "{text}");
+        for fine in ["training.split=\"folds\"\n", "training.folds=1"] {
+            parse(SMALL, &[fine]).unwrap();
         }
     }
 }

@@ -1,10 +1,9 @@
 //! `[comparison]`: regions and methods of a matrix side by side.
 
-use super::EnsembleSpec;
-use super::check::{Checked, ensure};
+use super::matrix::EnsembleSpec;
 use super::parse::Experiment;
+use super::ranges::{Checked, ensure, ensure_known};
 use super::raw::Method;
-use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -67,150 +66,118 @@ impl ComparisonConfig {
     }
 
     pub(super) fn check(&self, experiment: &Experiment) -> Checked {
-        let common = experiment.common();
-        let axis = |key: &str, name: &str| -> Result<Vec<String>> {
-            let known: Vec<&String> = experiment.axes.keys().collect();
-            ensure(
-                experiment.axes.contains_key(name),
-                &format!("comparison.{key}"),
-                name,
-                &format!("an axis of [matrix]: {known:?}"),
-            )?;
-            Ok(experiment.axes[name].clone())
-        };
-        let rows = axis("rows", &self.rows)?;
-        let methods = axis("methods", &self.methods)?;
+        let axes = &experiment.axes;
+        ensure_known(
+            "comparison.rows",
+            &self.rows,
+            "an axis of [matrix]",
+            axes.keys(),
+        )?;
+        ensure_known(
+            "comparison.methods",
+            &self.methods,
+            "an axis of [matrix]",
+            axes.keys(),
+        )?;
+        let (rows, methods) = (&axes[&self.rows], &axes[&self.methods]);
         ensure(
             self.rows != self.methods,
             "comparison.rows",
             &self.rows,
             "another axis than that of the methods",
         )?;
-        let others: Vec<&String> = experiment
-            .axes
-            .keys()
-            .filter(|name| **name != self.rows && **name != self.methods)
-            .collect();
+        let is_other = |name: &&String| **name != self.rows && **name != self.methods;
+        let others: Vec<&String> = axes.keys().filter(is_other).collect();
         ensure(
             others.is_empty(),
             "comparison",
             &others,
             "no axes beside those of rows and methods: one ensemble for each pair",
         )?;
-        let value = |key: &str, value: &str, of: &[String]| {
-            ensure(
-                of.iter().any(|other| other == value),
-                &format!("comparison.{key}"),
-                value,
-                &format!("one of the axis' values: {of:?}"),
-            )
+        let common = experiment.common();
+        let ensure_region = |key: &str, name: &String| {
+            ensure_known(key, name, "a name under [regions]", common.regions.keys())
         };
-        let region = |key: &str, name: &String| {
-            let known: Vec<&String> = common.regions.keys().collect();
-            ensure(
-                common.regions.contains_key(name),
-                &format!("comparison.{key}"),
-                name,
-                &format!("a name under [regions]: {known:?}"),
-            )
-        };
-        region("region", &self.region)?;
+        ensure_region("comparison.region", &self.region)?;
         ensure(
             self.reweighting.is_some() || self.interpolation.is_some(),
             "comparison",
             "neither",
             "`reweighting`, `interpolation` or both",
         )?;
-        let report = &common.report.variables;
-        for name in &self.variables {
-            let known: Vec<&String> = report.iter().map(|v| &v.name).collect();
-            ensure(
-                known.contains(&name) || common.features.inputs.contains(name),
-                "comparison.variables",
-                name,
-                &format!("a distribution of the report: {known:?}"),
-            )?;
+        let known = common.report.variables.iter().map(|v| &v.name);
+        let is_plotted = |name: &&String| !common.features.inputs.contains(name);
+        for name in self.variables.iter().filter(is_plotted) {
+            let what = "a distribution of the report";
+            ensure_known("comparison.variables", name, what, known.clone())?;
         }
-        let interpolates = |method: &str, expected: bool| {
-            let mut of_method = experiment
-                .ensembles
-                .iter()
-                .filter(|e| self.place(e).is_some_and(|[_, m]| m == method));
-            of_method.all(|e| (e.config.experiment.method == Method::Interpolate) == expected)
-        };
-        for spec in &experiment.ensembles {
-            let Some(interpolation) = &spec.config.interpolation else {
-                continue;
-            };
+        for EnsembleSpec { config, .. } in &experiment.ensembles {
+            let own = config.interpolation.as_ref();
+            let own = own.filter(|_| config.experiment.method == Method::Interpolate);
             ensure(
-                spec.config.experiment.method != Method::Interpolate
-                    || interpolation
-                        .predicted(&spec.config)
-                        .contains(&self.region.as_str()),
+                own.is_none_or(|i| i.predicted(config).contains(&self.region.as_str())),
                 "comparison.region",
                 &self.region,
                 "a region that the interpolation predicts (interpolation.regions)",
             )?;
         }
+        // a value of the methods' axis, and whether its ensembles interpolate
+        let ensure_method = |key: &str, method: &String, expected: bool| {
+            ensure_known(key, method, "one of the axis' values", methods)?;
+            let mut specs = experiment.ensembles.iter();
+            let fine = specs.all(|e| {
+                let interpolates = e.config.experiment.method == Method::Interpolate;
+                self.place(e).is_none_or(|[_, m]| m != method) || interpolates == expected
+            });
+            let allowed = match expected {
+                true => "a value whose ensembles have `experiment.method = \"interpolate\"`",
+                false => "a value whose ensembles reweight",
+            };
+            ensure(fine, key, method, allowed)
+        };
         if let Some(method) = &self.interpolation {
-            value("interpolation", method, &methods)?;
-            ensure(
-                interpolates(method, true),
-                "comparison.interpolation",
-                method,
-                "a value whose ensembles have `experiment.method = \"interpolate\"`",
-            )?;
+            ensure_method("comparison.interpolation", method, true)?;
         }
-        if let Some(reweighting) = &self.reweighting {
-            value("reweighting.nominal", &reweighting.nominal, &methods)?;
-            let reweights = "a value whose ensembles reweight";
-            ensure(
-                interpolates(&reweighting.nominal, false),
-                "comparison.reweighting.nominal",
-                &reweighting.nominal,
-                reweights,
-            )?;
-            if let Some(variation) = &reweighting.variation {
-                value("reweighting.variation", variation, &methods)?;
-                ensure(
-                    interpolates(variation, false),
-                    "comparison.reweighting.variation",
-                    variation,
-                    reweights,
-                )?;
-            }
-            let distinct: HashSet<&String> = reweighting.quadrants.iter().collect();
-            ensure(
-                distinct.len() == reweighting.quadrants.len(),
-                "comparison.reweighting.quadrants",
-                &reweighting.quadrants,
-                "each quadrant once",
-            )?;
-            if let Some(row) = &reweighting.nonclosure {
-                value("reweighting.nonclosure", row, &rows)?;
-            }
-            for quadrant in &reweighting.quadrants {
-                region("reweighting.quadrants", quadrant)?;
-            }
-            ensure(
-                reweighting.variation.is_some() || reweighting.quadrants.is_empty(),
-                "comparison.reweighting.quadrants",
-                &reweighting.quadrants,
-                "nothing without `variation`, which takes the nominal's place in them",
-            )?;
-            ensure(
-                reweighting.variation.as_ref() != Some(&reweighting.nominal),
-                "comparison.reweighting.variation",
-                &reweighting.variation,
-                "another value than that of `nominal`: it would vary nothing",
-            )?;
-            ensure(
-                reweighting.nonclosure.is_none() || rows.len() > 1,
-                "comparison.reweighting.nonclosure",
-                &reweighting.nonclosure,
-                "nothing with a single row: it is an error of all others",
-            )?;
+        let Some(reweighting) = &self.reweighting else {
+            return Ok(());
+        };
+        let at = |key: &str| format!("comparison.reweighting.{key}");
+        ensure_method(&at("nominal"), &reweighting.nominal, false)?;
+        if let Some(variation) = &reweighting.variation {
+            ensure_method(&at("variation"), variation, false)?;
         }
-        Ok(())
+        let quadrants = &reweighting.quadrants;
+        let distinct: HashSet<&String> = quadrants.iter().collect();
+        let is_distinct = distinct.len() == quadrants.len();
+        ensure(
+            is_distinct,
+            &at("quadrants"),
+            quadrants,
+            "each quadrant once",
+        )?;
+        if let Some(row) = &reweighting.nonclosure {
+            ensure_known(&at("nonclosure"), row, "one of the axis' values", rows)?;
+        }
+        for quadrant in quadrants {
+            ensure_region(&at("quadrants"), quadrant)?;
+        }
+        ensure(
+            reweighting.variation.is_some() || quadrants.is_empty(),
+            &at("quadrants"),
+            quadrants,
+            "nothing without `variation`, which takes the nominal's place in them",
+        )?;
+        ensure(
+            reweighting.variation.as_ref() != Some(&reweighting.nominal),
+            &at("variation"),
+            &reweighting.variation,
+            "another value than that of `nominal`: it would vary nothing",
+        )?;
+        ensure(
+            reweighting.nonclosure.is_none() || rows.len() > 1,
+            &at("nonclosure"),
+            &reweighting.nonclosure,
+            "nothing with a single row: it is an error of all others",
+        )
     }
 }

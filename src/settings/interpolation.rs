@@ -1,7 +1,7 @@
 //! `[interpolation]`: the mass plane, what the flow learns in it, and how the
 //! prediction is made.
 
-use super::check::{Checked, ensure, name, within};
+use super::ranges::{Checked, ensure, ensure_known};
 use super::raw::Config;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -220,47 +220,17 @@ impl InterpolationConfig {
         }
     }
 
-    /// Resets what no member depends on.
-    pub(crate) fn forget_what_comes_after_training(&mut self) {
-        self.samples = default_samples();
-        self.posterior_draws = default_draws();
-        self.predict = PredictedPart::default();
-        self.regions.clear();
-        self.derived.clear();
-        self.candidates = None;
-        self.plane.bins = default_bins();
-        self.plane.fit = PlaneSettings::default();
-        self.plane.labels = None;
-        for variable in &mut self.variables {
-            variable.label = None;
-        }
-    }
-
-    /// Whether samples have a column of this name already.
-    fn is_taken(&self, name: &str) -> bool {
-        let own = ["weight", "nominal", "spread", "point", "plane_bin"];
-        let category = self.category.as_ref().map(|c| c.column.as_str());
-        let rebuilt = self.candidates.is_some() && REBUILT.contains(&name);
-        [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
-            || category == Some(name)
-            || rebuilt
-            || own.contains(&name)
-            || name.starts_with("in_")
-            || name.starts_with("member_")
-    }
-
     /// Values of the category; a single 0 without one.
     #[must_use]
     pub fn categories(&self) -> &[f64] {
         self.category.as_ref().map_or(&[0.0], |c| &c.values)
     }
 
-    /// Whether a sampled event has a column of this name before any is derived.
-    fn is_sampled(&self, name: &str) -> bool {
+    /// Whether a sampled event has a column of this name that is no variable's.
+    fn is_of_plane(&self, name: &str) -> bool {
         let category = self.category.as_ref().map(|c| c.column.as_str());
         [self.plane.x.as_str(), self.plane.y.as_str()].contains(&name)
             || category == Some(name)
-            || self.variables.iter().any(|variable| variable.name == name)
             || self.candidates.is_some() && REBUILT.contains(&name)
     }
 
@@ -270,71 +240,62 @@ impl InterpolationConfig {
         for (name, text) in &self.derived {
             let path = format!("interpolation.derived.{name}");
             ensure(
-                !self.is_sampled(name),
+                !self.is_of_plane(name) && !self.variables.iter().any(|v| v.name == *name),
                 &path,
                 name,
                 "a name that sampled events do not have yet; it is one of the plane, the category, \
                  the variables or the candidates",
             )?;
-            let elsewhere = define.get(name).filter(|other| *other != text);
-            ensure(
-                elsewhere.is_none(),
-                &path,
-                text,
-                &format!(
-                    "the same as data.define.{name}, or another name: observed events have the \
-                     one, sampled events the other"
-                ),
-            )?;
+            let allowed = format!(
+                "the same as data.define.{name}, or another name: observed events have the one, \
+                 sampled events the other"
+            );
+            let is_one = define.get(name).is_none_or(|other| other == text);
+            ensure(is_one, &path, text, allowed)?;
         }
-        for variable in &self.variables {
-            let other = variable
-                .expression
-                .as_ref()
-                .filter(|e| e.trim() != variable.name);
-            if let (Some(expression), true) = (other, define.contains_key(&variable.name)) {
-                let path = format!("data.define.{}", variable.name);
+        for FlowVariable {
+            name, expression, ..
+        } in &self.variables
+        {
+            let other = expression.as_ref().filter(|e| e.trim() != name);
+            if let (Some(expression), Some(text)) = (other, define.get(name)) {
+                let path = format!("data.define.{name}");
                 let allowed = format!(
-                    "another name: the variable `{}` of the interpolation is {expression}",
-                    variable.name
+                    "another name: the variable `{name}` of the interpolation is {expression}"
                 );
-                ensure(false, &path, &define[&variable.name], &allowed)?;
+                ensure(false, &path, text, allowed)?;
             }
         }
-        let rebuilt = define.keys().find(|name| REBUILT.contains(&name.as_str()));
-        if let (Some(name), Some(_)) = (rebuilt, &self.candidates) {
-            let path = format!("data.define.{name}");
+        let rebuilt = define
+            .iter()
+            .find(|(name, _)| REBUILT.contains(&name.as_str()));
+        if let (Some((name, text)), Some(_)) = (rebuilt, &self.candidates) {
             let allowed = "another name: in sampled events it is rebuilt from the candidates";
-            ensure(false, &path, &define[name], allowed)?;
+            ensure(false, &format!("data.define.{name}"), text, allowed)?;
         }
         Ok(())
     }
 
+    /// Checks what depends on more than one key.
     pub(super) fn check(&self, config: &Config) -> Checked {
-        self.plane.check()?;
+        for (i, hole) in self.plane.holes.iter().enumerate() {
+            let path = format!("interpolation.plane.holes[{i}]");
+            let is_new = !self.plane.holes[..i].contains(hole);
+            ensure(is_new, &path, hole, "each hole once")?;
+        }
         self.check_names(config)?;
-        let count = self.variables.len();
-        ensure(
-            (2..=256).contains(&count),
-            "interpolation.variables",
-            count,
-            "2 to 256 variables: a coupling transforms some of them given the others",
-        )?;
         let mut seen = HashSet::new();
         for (i, variable) in self.variables.iter().enumerate() {
             let path = format!("interpolation.variables[{i}].name");
-            name(&path, &variable.name)?;
+            let name = variable.name.as_str();
+            ensure(seen.insert(name), &path, name, "each variable once")?;
             ensure(
-                seen.insert(&variable.name),
+                !self.is_of_plane(name)
+                    && !["weight", "nominal", "spread", "point", "plane_bin"].contains(&name)
+                    && !name.starts_with("in_")
+                    && !name.starts_with("member_"),
                 &path,
-                &variable.name,
-                "each variable once",
-            )?;
-            let taken = self.is_taken(&variable.name);
-            ensure(
-                !taken,
-                &path,
-                &variable.name,
+                name,
                 "a name that neither the plane, the category, the candidates nor the prediction \
                  has; give the variable another one",
             )?;
@@ -348,108 +309,28 @@ impl InterpolationConfig {
             let allowed = "finite ends, the lower below the higher";
             ensure(fine, &path, variable.transform, allowed)?;
         }
-        if let Some(category) = &self.category {
-            let values = &category.values;
-            let distinct: HashSet<u64> = values.iter().map(|v| v.to_bits()).collect();
-            ensure(
-                (1..=100).contains(&values.len())
-                    && distinct.len() == values.len()
-                    && values.iter().all(|v| v.is_finite()),
-                "interpolation.category.values",
-                values,
-                "1 to 100 different finite values",
-            )?;
-        }
-        ensure(
-            self.posterior_draws != 1,
-            "interpolation.posterior_draws",
-            1,
-            "0, or at least 2: one draw has no spread",
-        )?;
-        for (name, allowed, found) in [
-            ("samples", 100..=100_000_000, self.samples),
-            ("posterior_draws", 0..=10_000, self.posterior_draws),
-        ] {
-            let path = format!("interpolation.{name}");
-            let text = format!("{} to {}", allowed.start(), allowed.end());
-            ensure(allowed.contains(&found), &path, found, &text)?;
-        }
+        let draws = self.posterior_draws;
+        let allowed = "0, or at least 2: one draw has no spread";
+        ensure(draws != 1, "interpolation.posterior_draws", 1, allowed)?;
+        let key = "interpolation.regions";
         for region in &self.regions {
-            let known: Vec<&String> = config.regions.keys().collect();
-            ensure(
-                config.regions.contains_key(region),
-                "interpolation.regions",
-                region,
-                &format!("names under [regions]: {known:?}"),
-            )?;
+            ensure_known(key, region, "names under [regions]", config.regions.keys())?;
         }
+        let region = &config.training.region;
         ensure(
             self.predict == PredictedPart::Box
-                || !self
-                    .predicted(config)
-                    .contains(&config.training.region.as_str()),
-            "interpolation.regions",
-            &config.training.region,
+                || !self.predicted(config).contains(&region.as_str()),
+            key,
+            region,
             "regions in the holes; `predict = \"box\"` predicts the training region too",
         )?;
-        self.flow.check()
-    }
-}
-
-impl MassPlaneConfig {
-    fn check(&self) -> Checked {
-        for (axis, range) in [("x_range", self.x_range), ("y_range", self.y_range)] {
-            ensure(
-                range[0] < range[1] && range.iter().all(|v| v.is_finite()),
-                &format!("interpolation.plane.{axis}"),
-                range,
-                "a lower and a higher finite number",
-            )?;
-        }
+        let sequence = &self.flow.sequence;
+        let steps = sequence.len() * self.flow.repeat;
         ensure(
-            (2..=60).contains(&self.bins),
-            "interpolation.plane.bins",
-            self.bins,
-            "2 to 60: the Gaussian process inverts a matrix of bins^2 rows",
-        )?;
-        within(
-            "interpolation.plane.holes",
-            self.holes.len(),
-            1..=16,
-            " holes",
-        )?;
-        for (i, hole) in self.holes.iter().enumerate() {
-            ensure(
-                !self.holes[..i].contains(hole),
-                &format!("interpolation.plane.holes[{i}]"),
-                hole,
-                "each hole once",
-            )?;
-        }
-        Ok(())
-    }
-}
-
-impl FlowSettings {
-    fn check(&self) -> Checked {
-        let path = |key: &str| format!("interpolation.flow.{key}");
-        within(&path("repeat"), self.repeat, 1..=1000, "")?;
-        let steps = self.sequence.len() * self.repeat;
-        ensure(
-            (1..=1000).contains(&steps) && self.sequence.contains(&FlowStep::Coupling),
-            &path("sequence"),
-            &self.sequence,
+            (1..=1000).contains(&steps) && sequence.contains(&FlowStep::Coupling),
+            "interpolation.flow.sequence",
+            sequence,
             "1 to 1000 steps in all, with a coupling among them",
-        )?;
-        within(&path("bins"), self.bins, 2..=256, " bins")?;
-        ensure(
-            self.bound > 0.0 && self.bound <= 1000.0,
-            &path("bound"),
-            self.bound,
-            "above 0 and at most 1000",
-        )?;
-        within(&path("hidden"), self.hidden, 1..=4096, "")?;
-        within(&path("blocks"), self.blocks, 0..=64, "")?;
-        within(&path("dropout"), self.dropout, 0.0..=0.95, "")
+        )
     }
 }

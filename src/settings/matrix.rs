@@ -8,7 +8,7 @@
 //! `${variation}` and `${variation.weight}`. In an expression a value keeps its own
 //! precedence: with `c = -3`, `${c}^2` is `(-3)^2`.
 
-use super::raw::{AxisValue, Scalar};
+use super::raw::{AxisValue, Config, Scalar};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
 use sideband_numerics::expression::{Expression, is_single_word};
@@ -25,14 +25,15 @@ const MAX_NAME: usize = 200;
 /// Values by what stands for them: `year`, `variation.weight`.
 type Values = IndexMap<String, Value>;
 
-/// One point of the matrix; its configuration is a `C`.
-pub(super) struct Point<C> {
-    /// The ensemble's name.
+/// One ensemble of an experiment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EnsembleSpec {
+    /// `nominal`, or the point of the matrix: `year=2016,region=cr1`.
     pub name: String,
-    /// Names of the values by axis.
-    pub values: IndexMap<String, String>,
+    /// Names of its values by axis.
+    pub point: IndexMap<String, String>,
     /// Its configuration.
-    pub config: C,
+    pub config: Config,
 }
 
 /// A table that is no configuration: the key at fault, and why.
@@ -45,17 +46,17 @@ fn wrong(path: impl Display, reason: impl Display) -> Error {
 /// The configuration of every ensemble, in the order of the axes, the last one
 /// fastest; the file without its matrix under the name `nominal` if it has none.
 /// `read` makes a configuration of a table.
-pub(super) fn expand<C>(
+pub(super) fn expand(
     mut table: Table,
     axes: &IndexMap<String, Vec<AxisValue>>,
-    read: impl Fn(Table) -> Result<C, Misfit>,
-) -> Result<Vec<Point<C>>> {
+    read: impl Fn(Table) -> Result<Config, Misfit>,
+) -> Result<Vec<EnsembleSpec>> {
     table.remove("matrix");
     table.remove("comparison");
     if axes.is_empty() {
-        return Ok(vec![Point {
+        return Ok(vec![EnsembleSpec {
             name: "nominal".to_owned(),
-            values: IndexMap::new(),
+            point: IndexMap::new(),
             config: read(table).map_err(|(_, error)| error)?,
         }]);
     }
@@ -101,14 +102,14 @@ pub(super) fn expand<C>(
                     used[place] = true;
                 }
             }
-            Ok(Point {
+            Ok(EnsembleSpec {
                 name,
-                values: names,
+                point: names,
                 config,
             })
         })
-        .collect::<Result<Vec<Point<C>>>>()?;
-    if let Some(Point { name, .. }) = points.iter().find(|p| p.name.len() > MAX_NAME) {
+        .collect::<Result<Vec<_>>>()?;
+    if let Some(EnsembleSpec { name, .. }) = points.iter().find(|p| p.name.len() > MAX_NAME) {
         return Err(wrong(
             "matrix",
             format!("{name:?} is too long for the name of a folder; give the values short names"),
@@ -223,11 +224,11 @@ struct Filler<'a> {
 impl Filler<'_> {
     /// The configuration. A number that does not fit where it stands alone is tried
     /// as a text.
-    fn read<C>(
+    fn read(
         mut self,
         whole: &Value,
-        read: impl Fn(Table) -> Result<C, Misfit>,
-    ) -> Result<(C, Self)> {
+        read: impl Fn(Table) -> Result<Config, Misfit>,
+    ) -> Result<(Config, Self)> {
         let mut reasons = HashMap::new();
         loop {
             let Value::Table(table) = self.fill("", whole)? else {

@@ -3,7 +3,6 @@
 //! trained for it is a list of ensembles, one a ratio, that follows from it.
 
 mod check;
-mod check_likelihood;
 mod likelihood;
 mod model;
 mod ratios;

@@ -8,12 +8,13 @@ mod batch;
 mod blinding;
 mod check;
 mod comparison;
+mod identity;
 mod interpolation;
 mod matrix;
 mod measurement;
 mod parse;
+mod ranges;
 mod raw;
-mod schedule;
 mod training;
 mod uses;
 
@@ -25,21 +26,22 @@ pub(crate) use batch::{HtcondorSettings, SlurmSettings, TimeLimit};
 pub(crate) use batch::{check_line, check_value};
 pub(crate) use blinding::{Blinding, SampleRole};
 pub(crate) use comparison::{ComparisonConfig, ReweightingComparison};
+pub(crate) use identity::IdentityOf;
 pub(crate) use interpolation::REBUILT;
 pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedPart, Transform};
+pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
     GenerateConfig, GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig,
     RUN_PREFIX, RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
-pub(crate) use parse::{EnsembleSpec, Experiment, load_experiment, parse};
+pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
-    Bins, Combine, Config, DeviceConfig, EnsembleConfig, ExecutorConfig, ExecutorKind, Method,
-    MissingPolicy, PlaneConfig, ReportConfig, SampleConfig, StreamConfig,
+    Bins, Combine, Config, DeviceConfig, ExecutorKind, Method, MissingPolicy, PlaneConfig,
+    SampleConfig, StreamConfig,
 };
-pub use schedule::Schedule;
-pub use training::{Normalise, Split};
+pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;
 
 /// JSON Schema of the configuration. With a matrix, `${axis}` may stand wherever a

@@ -2,17 +2,24 @@
 //! one, a wrong value says where it is, what was found and what is allowed.
 
 use super::comparison::ComparisonConfig;
-use super::matrix::{Misfit, expand};
+use super::matrix::{EnsembleSpec, Misfit, expand};
 use super::measurement::Measurement;
 use super::raw::{AxisValue, Config};
 use crate::error::{Context, Error, Kind, Result};
 use indexmap::IndexMap;
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
 use toml::{Table, Value};
 
 /// Largest configuration that is read.
 const MAX_BYTES: u64 = 1 << 20;
+
+/// Keys that were renamed, the former one first. Former ones are read as the present ones.
+const RENAMED: [(&str, &str); 2] = [
+    ("device.block", "device.stack"),
+    ("executor.members", "executor.block"),
+];
 
 /// A value that is not allowed at a key.
 pub(super) fn not_allowed(path: &str, found: impl Display, allowed: impl Display) -> Error {
@@ -27,8 +34,10 @@ pub(super) fn missing(path: &str, key: &str) -> Error {
 /// One file: one ensemble, or a matrix of them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
-    /// The file with the settings on top of it.
+    /// The file with the settings on top of it, by the present names of the keys.
     pub table: Table,
+    /// Keys that the user wrote by a former name, in words.
+    pub renamed: Vec<String>,
     /// Whether there is a `[matrix]`.
     pub is_matrix: bool,
     /// Names of each axis' values.
@@ -39,17 +48,6 @@ pub struct Experiment {
     pub comparison: Option<ComparisonConfig>,
     /// What is measured with them.
     pub measurement: Option<Measurement>,
-}
-
-/// One ensemble of an experiment.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EnsembleSpec {
-    /// `nominal`, or the point of the matrix: `year=2016,region=cr1`.
-    pub name: String,
-    /// Names of its values by axis.
-    pub point: IndexMap<String, String>,
-    /// Its configuration.
-    pub config: Config,
 }
 
 /// Reads and checks a file, with `key=value` settings on top of it.
@@ -76,14 +74,60 @@ fn syntax(error: impl Display) -> Error {
     Error::config(format!("not valid TOML:\n{error}"))
 }
 
-fn table(text: &str, settings: &[String]) -> Result<Table> {
-    let mut table: Table = text
-        .parse()
-        .map_err(|e: toml::de::Error| syntax(e.to_string().trim_end()))?;
+/// The table with the settings on top of it, and what was renamed in it.
+fn table(text: &str, settings: &[String]) -> Result<(Table, Vec<String>)> {
+    let parsed = text.parse::<Table>();
+    let mut table = parsed.map_err(|e| syntax(e.to_string().trim_end()))?;
+    let mut notes = BTreeSet::new();
+    rename(&mut table, &mut notes)?;
     for setting in settings {
-        set(&mut table, setting)?;
+        set(&mut table, setting, &mut notes)?;
+        rename(&mut table, &mut notes)?;
     }
-    Ok(table)
+    Ok((table, notes.into_iter().collect()))
+}
+
+fn note(former: &str, present: &str) -> String {
+    format!("`{former}` is called `{present}` now; it was read as that")
+}
+
+/// Gives keys that were renamed their present names.
+fn rename(table: &mut Table, notes: &mut BTreeSet<String>) -> Result<()> {
+    for (former, present) in RENAMED {
+        let Some(value) = take(table, former) else {
+            continue;
+        };
+        if lookup(&Value::Table(table.clone()), present).is_some() {
+            let reason = format!("is called `{present}` now, which is there too; leave one out");
+            return Err(Error::config_at(former, reason));
+        }
+        put(table, present, value)?;
+        notes.insert(note(former, present));
+    }
+    Ok(())
+}
+
+/// The value at a key, taken out of the table.
+fn take(table: &mut Table, key: &str) -> Option<Value> {
+    match key.split_once('.') {
+        Some((first, rest)) => take(table.get_mut(first)?.as_table_mut()?, rest),
+        None => table.remove(key),
+    }
+}
+
+/// Puts a value to a key, with the tables that it is in.
+fn put(table: &mut Table, key: &str, value: Value) -> Result<()> {
+    let Some((first, rest)) = key.split_once('.') else {
+        table.insert(key.to_owned(), value);
+        return Ok(());
+    };
+    let inner = table
+        .entry(first)
+        .or_insert_with(|| Value::Table(Table::new()));
+    match inner {
+        Value::Table(inner) => put(inner, rest, value),
+        _ => Err(Error::config(format!("--set: `{first}` is not a table"))),
+    }
 }
 
 /// Parses and checks a text, with `key=value` settings on top of it.
@@ -91,9 +135,10 @@ fn table(text: &str, settings: &[String]) -> Result<Table> {
 /// # Errors
 /// The first thing that is wrong.
 pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
-    let table = table(text, settings)?;
-    if is_measurement(&table) {
-        return parse_measurement(table);
+    let (table, renamed) = table(text, settings)?;
+    let method = table.get("experiment").and_then(|e| e.get("method"));
+    if method.and_then(Value::as_str) == Some("measure") {
+        return parse_measurement(table, renamed);
     }
     #[derive(serde::Deserialize)]
     struct Axes {
@@ -103,17 +148,8 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
         comparison: Option<ComparisonConfig>,
     }
     let axes: Axes = deserialize(table.clone())?;
-    let ensembles = expand(table.clone(), &axes.matrix, read_table::<Config>)?
-        .into_iter()
-        .map(|point| {
-            point.config.check()?;
-            Ok(EnsembleSpec {
-                name: point.name,
-                point: point.values,
-                config: point.config,
-            })
-        })
-        .collect::<Result<Vec<EnsembleSpec>>>()?;
+    let ensembles = expand(table.clone(), &axes.matrix, read_table::<Config>)?;
+    ensembles.iter().try_for_each(|spec| spec.config.check())?;
     for spec in &ensembles {
         let (one, other) = (&ensembles[0].config, &spec.config);
         for (path, is_common) in [
@@ -130,15 +166,17 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
             }
         }
     }
-    let names = |list: &Vec<AxisValue>| list.iter().map(AxisValue::name).collect();
+    let is_matrix = !axes.matrix.is_empty();
+    let names = |list: Vec<AxisValue>| list.iter().map(AxisValue::name).collect();
+    let named = axes
+        .matrix
+        .into_iter()
+        .map(|(axis, list)| (axis, names(list)));
     let experiment = Experiment {
         table,
-        is_matrix: !axes.matrix.is_empty(),
-        axes: axes
-            .matrix
-            .iter()
-            .map(|(axis, list)| (axis.clone(), names(list)))
-            .collect(),
+        renamed,
+        is_matrix,
+        axes: named.collect(),
         ensembles,
         comparison: axes.comparison,
         measurement: None,
@@ -149,17 +187,13 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
     Ok(experiment)
 }
 
-fn is_measurement(table: &Table) -> bool {
-    let method = table.get("experiment").and_then(|e| e.get("method"));
-    method.and_then(Value::as_str) == Some("measure")
-}
-
 /// A measurement is a matrix of ratios.
-fn parse_measurement(table: Table) -> Result<Experiment> {
+fn parse_measurement(table: Table, renamed: Vec<String>) -> Result<Experiment> {
     let measurement: Measurement = deserialize(table.clone())?;
     measurement.check()?;
     Ok(Experiment {
         table,
+        renamed,
         is_matrix: true,
         axes: IndexMap::new(),
         ensembles: measurement.ensembles()?,
@@ -183,22 +217,6 @@ impl Experiment {
         let text = toml::to_string(&self.table).map_err(syntax)?;
         parse_experiment(&text, &[format!("ensemble.members={members}")])
     }
-}
-
-/// Parses and checks a text without a matrix, with `key=value` settings on top
-/// of it.
-pub(crate) fn parse(text: &str, settings: &[String]) -> Result<Config> {
-    let table = table(text, settings)?;
-    if is_measurement(&table) {
-        return Err(not_allowed(
-            "experiment.method",
-            "\"measure\"",
-            "\"reweight\", \"ratio\" or \"interpolate\" here: a measurement has many ensembles",
-        ));
-    }
-    let config: Config = deserialize(table)?;
-    config.check()?;
-    Ok(config)
 }
 
 fn deserialize<T: serde::de::DeserializeOwned>(table: Table) -> Result<T> {
@@ -360,39 +378,29 @@ fn nearest(name: &str, known: &[String]) -> Option<String> {
 
 /// Puts `a.b.c=value` into the table. The value is TOML; what is not TOML is
 /// taken as text.
-fn set(table: &mut Table, setting: &str) -> Result<()> {
+fn set(table: &mut Table, setting: &str, notes: &mut BTreeSet<String>) -> Result<()> {
     let wrong = || {
         Error::usage(format!(
             "--set {setting}: expected key.path=value, for example --set ensemble.members=10 or \
              --set experiment.name=\"test\""
         ))
     };
-    let (path, text) = setting.split_once('=').ok_or_else(wrong)?;
-    let keys: Vec<&str> = path.trim().split('.').collect();
-    if keys.iter().any(|k| k.is_empty()) || keys.len() > 16 {
+    let (key, text) = setting.split_once('=').ok_or_else(wrong)?;
+    let mut key = key.trim();
+    if key.split('.').any(str::is_empty) || key.split('.').count() > 16 {
         return Err(wrong());
     }
-    let text = text.trim();
-    let value = format!("value = {text}")
-        .parse::<Table>()
-        .ok()
-        .filter(|t| t.len() == 1)
-        .and_then(|mut t| t.remove("value"))
-        .unwrap_or_else(|| Value::String(text.to_owned()));
-    let (last, parents) = keys.split_last().ok_or_else(wrong)?;
-    let mut inner = table;
-    for key in parents {
-        inner = inner
-            .entry(*key)
-            .or_insert_with(|| Value::Table(Table::new()))
-            .as_table_mut()
-            .ok_or_else(|| {
-                let reason = format!("--set: `{key}` is not a table");
-                Error::config_at(path, reason)
-            })?;
+    if let Some((former, present)) = RENAMED.iter().find(|(former, _)| *former == key) {
+        notes.insert(note(former, present));
+        key = present;
     }
-    inner.insert((*last).to_owned(), value);
-    Ok(())
+    let text = text.trim();
+    let value = format!("value = {text}").parse::<Table>().ok();
+    let value = value
+        .filter(|t| t.len() == 1)
+        .and_then(|mut t| t.remove("value"));
+    let value = value.unwrap_or_else(|| Value::String(text.to_owned()));
+    put(table, key, value).map_err(|error| error.at_key(key))
 }
 
 #[cfg(test)]
@@ -415,12 +423,14 @@ pub(super) mod tests {
         region = "cr"
     "#;
 
-    fn message(text: &str, settings: &[&str]) -> String {
-        let settings: Vec<String> = settings.iter().map(|s| (*s).to_owned()).collect();
-        match parse(text, &settings) {
-            Ok(_) => "fine".to_owned(),
-            Err(error) => error.to_string(),
-        }
+    fn owned(settings: &[&str]) -> Vec<String> {
+        settings.iter().map(|s| (*s).to_owned()).collect()
+    }
+
+    /// The configuration of a text without a matrix, with settings on top of it.
+    pub(crate) fn parse(text: &str, settings: &[&str]) -> Result<Config> {
+        let mut experiment = parse_experiment(text, &owned(settings))?;
+        Ok(experiment.ensembles.swap_remove(0).config)
     }
 
     #[test]
@@ -435,57 +445,90 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_resolved_can_be_read_again() {
-        let config = parse(SMALL, &["training.optimizer.kind=adamw".to_owned()]).unwrap();
+        let config = parse(SMALL, &["training.optimizer.kind=adamw"]).unwrap();
         let text = toml::to_string(&config).unwrap();
         assert_eq!(parse(&text, &[]).unwrap(), config);
     }
 
     #[test]
-    fn unknown_keys_name_the_nearest() {
-        let text = message(SMALL, &["training.bacth=3"]);
-        assert!(
-            text.contains("`training`: unknown key `bacth`, did you mean `batch`?"),
-            "{text}"
-        );
-        let text = message(SMALL, &["trainig.batch=3"]);
-        assert!(
-            text.contains("unknown key `trainig`, did you mean `training`?"),
-            "{text}"
-        );
-        let text = message(SMALL, &["training.optimizer={kind='adam', betta1=0.5}"]);
-        assert!(text.contains("did you mean `beta1`?"), "{text}");
-        let text = message(SMALL, &["data.source.weigth=w"]);
-        assert!(
-            text.contains("`data.source`") && text.contains("`weight`"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn wrong_values_say_where_what_and_what_is_allowed() {
-        let text = message(SMALL, &["training.batch=\"many\""]);
-        assert_eq!(
-            text,
-            "`training.batch`: found the text \"many\"; allowed is a whole number that is not negative"
-        );
-        let text = message(SMALL, &["model.activation=rellu"]);
-        assert!(
-            text.contains("`model.activation`: found \"rellu\"; allowed is one of"),
-            "{text}"
-        );
-        assert!(text.contains("did you mean \"relu\"?"), "{text}");
-        let text = message(SMALL, &["features.inputs=[1, 2]"]);
-        assert!(text.contains("features.inputs[0]"), "{text}");
-        assert!(message(SMALL, &["nonsense"]).contains("expected key.path=value"));
-        assert!(message("a = ", &[]).contains("not valid TOML"));
-        assert!(message("", &[]).contains("`experiment` is missing"));
+    fn mistakes_are_named_with_their_place_and_what_is_allowed() {
+        for (setting, parts) in [
+            (
+                "training.bacth=3",
+                &["`training`: unknown key `bacth`, did you mean `batch`?"][..],
+            ),
+            (
+                "trainig.batch=3",
+                &["unknown key `trainig`, did you mean `training`?"],
+            ),
+            (
+                "training.optimizer={kind='adam', betta1=0.5}",
+                &["did you mean `beta1`?"],
+            ),
+            ("data.source.weigth=w", &["`data.source`", "`weight`"]),
+            (
+                "training.batch=\"many\"",
+                &[
+                    "`training.batch`: found the text \"many\"; allowed is a whole number that \
+                     is not negative",
+                ],
+            ),
+            (
+                "model.activation=rellu",
+                &[
+                    "`model.activation`: found \"rellu\"; allowed is one of",
+                    "did you mean \"relu\"?",
+                ],
+            ),
+            ("features.inputs=[1, 2]", &["features.inputs[0]"]),
+            ("nonsense", &["expected key.path=value"]),
+        ] {
+            let text = parse(SMALL, &[setting]).unwrap_err().to_string();
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
+        for (text, part) in [("a = ", "not valid TOML"), ("", "`experiment` is missing")] {
+            let error = parse(text, &[]).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[test]
     fn set_makes_and_replaces_keys() {
         let settings = ["regions.sr.selection=x < 0.5", "ensemble.members=7"];
-        let config = parse(SMALL, &settings.map(ToOwned::to_owned)).unwrap();
+        let config = parse(SMALL, &settings).unwrap();
         assert_eq!(config.regions["sr"].selection, "x < 0.5");
         assert_eq!(config.ensemble.members, 7);
+    }
+
+    #[test]
+    fn former_names_of_keys_are_read_with_a_note() {
+        let text = format!("{SMALL}\n[executor]\nmembers = 3\n[device]\nblock = 5");
+        for (settings, block) in [
+            (&[][..], 3),
+            (&["executor.members=4"], 4),
+            (&["executor.block=4"], 4),
+            (&["executor={members=6}"], 6),
+        ] {
+            let experiment = parse_experiment(&text, &owned(settings)).unwrap();
+            let config = experiment.common();
+            assert_eq!((config.executor.block, config.device.stack), (block, 5));
+            assert_eq!(
+                experiment.renamed,
+                [
+                    ("device.block", "device.stack"),
+                    ("executor.members", "executor.block")
+                ]
+                .map(|(former, present)| note(former, present))
+            );
+            let again = toml::to_string(&experiment.table).unwrap();
+            let again = parse_experiment(&again, &[]).unwrap();
+            assert!(again.renamed.is_empty() && again.common() == config);
+        }
+        let both = parse(&text, &["device={block=1, stack=2}"]).unwrap_err();
+        assert!(
+            both.to_string().contains("is called `device.stack` now"),
+            "{both}"
+        );
+        assert!(parse_experiment(SMALL, &[]).unwrap().renamed.is_empty());
     }
 }

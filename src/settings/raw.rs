@@ -112,10 +112,10 @@ pub struct DeviceConfig {
     pub name: String,
     /// Training threads of each CPU, at most 1024; 0 = as many as the machine has.
     pub threads: usize,
-    /// Members of a stacked block; 0 = what suits the device.
-    pub block: usize,
-    /// Memory of a GPU, MiB, from which the size of a block is chosen; 0 = not
-    /// known: blocks of 128, halved whenever memory runs out.
+    /// Members that one thread trains at once, as one stack; 0 = what suits the device.
+    pub stack: usize,
+    /// Memory of a GPU, MiB, from which the size of a stack is chosen; 0 = not
+    /// known: stacks of 128, halved whenever memory runs out.
     pub memory_mib: u64,
     /// Fused operations where the device has them, or burn's alone. Numbers
     /// differ by rounding.
@@ -144,7 +144,7 @@ impl Default for DeviceConfig {
         Self {
             name: "cpu".to_owned(),
             threads: 0,
-            block: 0,
+            stack: 0,
             memory_mib: 0,
             kernels: Kernels::Fused,
         }
@@ -159,7 +159,7 @@ pub struct ExecutorConfig {
     pub kind: ExecutorKind,
     /// Members that are claimed, and in a batch system submitted, together;
     /// 0 = 4 on a CPU, 32 on a GPU, 10 in a batch system.
-    pub members: usize,
+    pub block: usize,
     /// Seconds between two checkpoints of a member in training.
     pub checkpoint_seconds: f64,
     /// Epochs between two checkpoints; 0 = by time alone.
@@ -180,7 +180,7 @@ impl Default for ExecutorConfig {
     fn default() -> Self {
         Self {
             kind: ExecutorKind::Local,
-            members: 0,
+            block: 0,
             checkpoint_seconds: 60.0,
             checkpoint_epochs: 0,
             stale_seconds: 120.0,
@@ -390,8 +390,8 @@ impl Config {
     #[must_use]
     pub fn in_run(&self, run: &Path) -> Self {
         let mut config = self.clone();
-        config.data.source = config.data.source.map(|sample| sample.in_run(run));
-        config.data.target = config.data.target.in_run(run);
+        let samples = config.data.samples_mut();
+        samples.for_each(|sample| *sample = sample.in_run(run));
         config
     }
 }
@@ -401,6 +401,11 @@ impl DataConfig {
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, &SampleConfig)> {
         let source = self.source.iter().map(|sample| ("source", sample));
         source.chain([("target", &self.target)])
+    }
+
+    /// The same to be changed.
+    pub(super) fn samples_mut(&mut self) -> impl Iterator<Item = &mut SampleConfig> {
+        self.source.iter_mut().chain([&mut self.target])
     }
 
     /// How the source is called in plots.

@@ -196,7 +196,7 @@ impl Worker<'_> {
                 Err(error) if error.is_out_of_memory() && taken.active.list().len() > 1 => {
                     slots = slots.min(taken.active.list().len()) / 2;
                     self.observer.say(&format!(
-                        "{}: out of memory, going on with blocks of {slots}; set device.block = \
+                        "{}: out of memory, going on with stacks of {slots}; set device.stack = \
                          {slots} to start with them",
                         self.name
                     ));

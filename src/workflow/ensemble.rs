@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{Inputs, Manifest, OutputRecord, RunDirectory, State, now};
-use crate::settings::{Config, EnsembleSpec, Method};
+use crate::settings::{Config, EnsembleSpec, IdentityOf, Method};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -421,7 +421,7 @@ fn predictions(config: &Config) -> &'static [&'static str] {
 fn report_is_current(directory: &RunDirectory, config: &Config) -> bool {
     let used = directory.path().join("plots").join("report.toml");
     let used = directory.read(&used);
-    used.is_ok_and(|old| old == report::settings_text(config))
+    used.is_ok_and(|old| old == config.identity(IdentityOf::Report))
 }
 
 fn enough(

@@ -52,7 +52,7 @@ pub(super) fn resources<'a>(config: &Config, devices: &'a [Compute]) -> Resource
     Resources {
         devices,
         threads: threads(config),
-        block: config.device.block,
+        block: config.device.stack,
         device_memory: (memory > 0).then_some(memory),
     }
 }
@@ -83,7 +83,7 @@ pub(crate) fn work(
     if let Some(members) = wanted.block_members {
         // the numbers of the blocks are those of the one who submitted them
         for spec in &mut experiment.ensembles {
-            spec.config.executor.members = members;
+            spec.config.executor.block = members;
         }
     }
     let all = blocks(&experiment);

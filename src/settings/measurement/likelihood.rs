@@ -61,18 +61,6 @@ pub struct LikelihoodConfig {
     pub contours: Vec<ContourConfig>,
 }
 
-impl LikelihoodConfig {
-    /// What the likelihood depends on: without the questions that are asked of it.
-    #[must_use]
-    pub fn of_likelihood(&self) -> Self {
-        Self {
-            limit: None,
-            contours: Vec::new(),
-            ..self.clone()
-        }
-    }
-}
-
 /// `[[measurement.correlations]]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

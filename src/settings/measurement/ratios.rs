@@ -1,6 +1,6 @@
 //! The ratios that a measurement needs, and the ensembles that learn them.
 
-use super::super::parse::EnsembleSpec;
+use super::super::matrix::EnsembleSpec;
 use super::super::raw::{
     Config, DataConfig, ExperimentConfig, Method, OneOrMany, RegionConfig, SampleConfig,
 };

@@ -1,0 +1,260 @@
+//! What depends on which settings, and so what may change in a run without harm: the one
+//! place that says it.
+
+use super::interpolation::PredictedPart;
+use super::measurement::{LikelihoodConfig, Measurement};
+use super::raw::{Config, DeviceConfig, EnsembleConfig, ExecutorConfig, Method, ReportConfig};
+use super::uses::words;
+use serde::Serialize;
+use sideband_processes::PlaneSettings;
+use toml::{Table, Value};
+
+/// What depends on a configuration, each on a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IdentityOf {
+    /// The numbers of a member. Without threads, blocks, description and report; regions that
+    /// are only looked at, definitions that nothing here uses, how many members there are and
+    /// how they are combined. A line a key.
+    Member,
+    /// The stack and the matrix of inputs that ensembles share: files, inputs, network,
+    /// optimizer and batch. Not the selections, weights and regions, and not the number of
+    /// epochs or the learning rate.
+    Family,
+    /// The result of an ensemble: without where and how it is computed.
+    Result,
+    /// How the page and the figures of a result look. Kept in `plots/report.toml`.
+    Report,
+}
+
+impl Config {
+    /// The part of the configuration that something depends on, as a text: equal texts are
+    /// equal numbers.
+    #[must_use]
+    pub(crate) fn identity(&self, of: IdentityOf) -> String {
+        let mut config = self.clone();
+        match of {
+            IdentityOf::Member => {
+                config.keep_what_members_depend_on();
+                flat("", &Table::try_from(config).unwrap_or_default())
+            }
+            IdentityOf::Family => config.family(),
+            IdentityOf::Result => {
+                config.device = DeviceConfig::default();
+                config.executor = ExecutorConfig::default();
+                toml_text(&config)
+            }
+            IdentityOf::Report => {
+                let regions: Vec<_> = config.regions.values().map(|r| &r.label).collect();
+                let labels = (
+                    config.data.source_label(),
+                    config.data.target_label(),
+                    &config.features.labels,
+                    regions,
+                    &config.experiment.description,
+                );
+                let prediction = config.interpolation.as_ref();
+                let prediction =
+                    prediction.map_or_else(String::new, |i| format!("\n{}", toml_text(i)));
+                format!("{}{prediction}\n# {labels:?}\n", toml_text(&config.report))
+            }
+        }
+    }
+
+    fn keep_what_members_depend_on(&mut self) {
+        // which of several equal devices computes does not count, the kind does
+        self.device = DeviceConfig {
+            name: self.device.kinds().join(","),
+            kernels: self.device.kernels,
+            ..DeviceConfig::default()
+        };
+        self.executor = ExecutorConfig::default();
+        self.experiment.description.clear();
+        self.report = ReportConfig::default();
+        self.ensemble = EnsembleConfig {
+            bootstrap: self.ensemble.bootstrap,
+            ..EnsembleConfig::default()
+        };
+        self.data.max_loss = 0.0;
+        self.data
+            .samples_mut()
+            .for_each(|sample| sample.label = None);
+        self.forget_what_comes_after_training();
+        self.features.labels.clear();
+        let training = &self.training.region;
+        self.regions.retain(|name, _| name == training);
+        self.regions
+            .values_mut()
+            .for_each(|region| region.label = None);
+        self.forget_unused_definitions();
+    }
+
+    fn family(mut self) -> String {
+        for sample in self.data.samples_mut() {
+            sample.selection = None;
+            sample.weight = None;
+            sample.label = None;
+        }
+        self.forget_what_comes_after_training();
+        let (e, t) = (&self.experiment, &self.training);
+        let own = (
+            e.seed,
+            e.method,
+            t.batch,
+            &t.optimizer,
+            t.gradient_clip,
+            t.l2,
+        );
+        let text = match &mut self.interpolation {
+            // its network is the flow, and it reads the target alone
+            Some(interpolation) if e.method == Method::Interpolate => {
+                interpolation.plane.holes.clear();
+                self.data.source = None;
+                serde_json::to_string(&(own, &self.data, interpolation))
+            }
+            _ => serde_json::to_string(&(own, &self.data, &self.features, &self.model)),
+        };
+        text.unwrap_or_default()
+    }
+
+    /// Resets what no flow depends on.
+    fn forget_what_comes_after_training(&mut self) {
+        let Some(interpolation) = &mut self.interpolation else {
+            return;
+        };
+        interpolation.samples = 0;
+        interpolation.posterior_draws = 0;
+        interpolation.predict = PredictedPart::default();
+        interpolation.regions.clear();
+        interpolation.derived.clear();
+        interpolation.candidates = None;
+        interpolation.plane.bins = 0;
+        interpolation.plane.fit = PlaneSettings::default();
+        interpolation.plane.labels = None;
+        let variables = interpolation.variables.iter_mut();
+        variables.for_each(|variable| variable.label = None);
+    }
+
+    /// Leaves the definitions whose names occur in the rest of the configuration, or
+    /// in other definitions that stay.
+    fn forget_unused_definitions(&mut self) {
+        let mut open = std::mem::take(&mut self.data.define);
+        let mut known = words(&toml_text(self));
+        loop {
+            let is_used = |name: &str| {
+                // a name of other characters than words have may be anywhere
+                known.contains(name) || words(name).len() != 1
+            };
+            let used = open.keys().find(|name| is_used(name)).cloned();
+            let Some((name, text)) = used.and_then(|name| open.shift_remove_entry(&name)) else {
+                return;
+            };
+            known.extend(words(&text));
+            self.data.define.insert(name, text);
+        }
+    }
+}
+
+impl Measurement {
+    /// What the likelihood and its toys depend on, as a text: all but the questions that are
+    /// asked of it.
+    #[must_use]
+    pub(crate) fn likelihood_identity(&self) -> String {
+        let likelihood = LikelihoodConfig {
+            limit: None,
+            contours: Vec::new(),
+            ..self.measurement.clone()
+        };
+        let toys = self.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
+        let parts = [
+            serde_json::to_string(&(
+                &self.parameters,
+                &self.samples,
+                &self.systematics,
+                &self.channels,
+            )),
+            serde_json::to_string(&(
+                &self.regions,
+                &self.features,
+                &likelihood,
+                &self.training,
+                toys,
+            )),
+            serde_json::to_string(&(
+                &self.ensemble,
+                &self.model,
+                &self.observed,
+                &self.generate,
+                &self.data,
+            )),
+        ];
+        parts.into_iter().flatten().collect()
+    }
+}
+
+fn toml_text(settings: &impl Serialize) -> String {
+    toml::to_string(settings).unwrap_or_default()
+}
+
+/// A table with a line for each key.
+fn flat(prefix: &str, table: &Table) -> String {
+    let line = |(key, value): (&String, &Value)| match value {
+        Value::Table(inner) => flat(&format!("{prefix}{key}."), inner),
+        other => format!("{prefix}{key} = {other}"),
+    };
+    let lines = table.iter().map(line).filter(|text| !text.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::parse::tests::parse;
+
+    const TEXT: &str = r#"
+        experiment = { name = "t", method = "reweight" }
+        data = { source = { path = "a" }, target = { path = "b" } }
+        data.define = { spare = "x*2", used = "y+w" }
+        regions.cr = { selection = "x > 1" }
+        features = { inputs = ["x"] }
+        training = { region = "cr" }
+    "#;
+
+    #[test]
+    fn what_nothing_depends_on_may_change() {
+        use IdentityOf::{Family, Member, Report, Result};
+        let identity = |of, settings: &[&str]| parse(TEXT, settings).unwrap().identity(of);
+        for (setting, changed) in [
+            ("regions.vr.selection=\"x > 2\"", &[Result, Report][..]),
+            ("ensemble.combine=\"median\"", &[Result]),
+            ("ensemble.minimum=0.5", &[Result]),
+            ("ensemble.members=7", &[Result]),
+            ("data.define.another=\"z\"", &[Family, Result]),
+            ("data.define.spare=\"x*3\"", &[Family, Result]),
+            ("report.bins=3", &[Result, Report]),
+            ("executor.block=3", &[]),
+            ("device.threads=3", &[]),
+            ("regions.cr.selection=\"x > 2\"", &[Member, Result]),
+            ("ensemble.bootstrap=false", &[Member, Result]),
+            (
+                "features.inputs=[\"x\", \"used\"]",
+                &[Member, Family, Result],
+            ),
+            // x is an input
+            ("data.define.x=\"z\"", &[Member, Family, Result]),
+            ("training.epochs=3", &[Member, Result]),
+            ("training.batch=32", &[Member, Family, Result]),
+        ] {
+            for of in [Member, Family, Result, Report] {
+                let is_changed = identity(of, &[setting]) != identity(of, &[]);
+                assert_eq!(is_changed, changed.contains(&of), "{setting}: {of:?}");
+            }
+        }
+        // used by one that is used
+        let chain = |w: &str| {
+            let w = format!("data.define.w=\"{w}\"");
+            let settings = ["data.define.used=\"w\"", &w, "features.inputs=[\"used\"]"];
+            identity(Member, &settings)
+        };
+        assert_ne!(chain("a"), chain("b"));
+    }
+}
