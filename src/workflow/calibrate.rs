@@ -8,7 +8,7 @@ use crate::batch::{Block, blocks};
 use crate::error::Result;
 use crate::settings::Experiment;
 use crate::training::{
-    List, Member, MemoryModel, Observer, Resources, block_size, steps_per_epoch, train_local,
+    List, Member, MemoryModel, Observer, Resources, stack_size, steps_per_epoch, train_local,
 };
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -103,7 +103,7 @@ pub(crate) fn estimate(
         let resources = Resources {
             devices: &devices,
             threads: threads(config),
-            block: config.device.block,
+            stack: config.device.block,
             device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
         let task = plan.task();
@@ -111,8 +111,8 @@ pub(crate) fn estimate(
         let at_once: usize = devices
             .iter()
             .map(|device| {
-                let block = block_size(
-                    resources.block,
+                let block = stack_size(
+                    resources.stack,
                     device.is_cpu(),
                     resources.device_memory,
                     model,

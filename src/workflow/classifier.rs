@@ -118,7 +118,7 @@ pub(super) fn closure_auc(
     let resources = Resources {
         devices: std::slice::from_ref(bench.compute),
         threads: bench.threads.min(members as usize),
-        block: 0,
+        stack: 0,
         device_memory: None,
     };
     let numbers: Vec<u32> = (0..members).collect();

@@ -309,7 +309,7 @@ impl Training<'_> {
         let resources = Resources {
             devices: &campaign.devices,
             threads: threads(config),
-            block: config.device.block,
+            stack: config.device.block,
             device_memory: (config.device.memory_mib > 0).then_some(config.device.memory_mib << 20),
         };
         train_local(&tasks, resources, &ledger, monitor)
