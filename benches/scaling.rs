@@ -189,7 +189,7 @@ fn step(point: &Point, device: &str) -> f64 {
     let resources = Resources {
         devices: std::slice::from_ref(&compute),
         threads: point.threads,
-        block: point.members.div_ceil(point.threads),
+        stack: point.members.div_ceil(point.threads),
         device_memory: None,
     };
     let timer = Timer {

@@ -10,9 +10,6 @@ use crate::settings::THREADS;
 const STACK: std::ops::RangeInclusive<u64> = 1 << 20..=1 << 30;
 
 /// Sees to it that the environment does no harm.
-///
-/// # Errors
-/// With what to change, if a variable cannot be passed over.
 pub(super) fn check() -> Result<()> {
     let number = |name: &str| -> Option<u64> {
         let text = std::env::var(name).ok()?;

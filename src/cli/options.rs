@@ -23,27 +23,53 @@ pub(super) enum Command {
     /// and trains for a second to measure the time.
     Plan(PlanArguments),
     /// Say how far a run has come, also while it is under way elsewhere.
-    Status(StatusArguments),
+    Status {
+        /// A run directory.
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Add members to a run; those that are there stay as they are.
     Extend(ExtendArguments),
     /// Take over the members of other runs of the same plan.
     Merge(MergeArguments),
     /// End a run's jobs in a batch system; what is finished or saved stays.
-    Cancel(CancelArguments),
+    Cancel {
+        /// A run directory.
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+    },
     /// Train a block of a run's members; what batch systems start.
     Worker(WorkerArguments),
     /// List the devices that this binary can use here.
     Devices,
     /// Summarise a data file, or a run directory.
-    Inspect(InspectArguments),
+    Inspect {
+        /// A Parquet or Arrow IPC file, a glob, or a run directory.
+        #[arg(value_name = "PATH")]
+        path: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Apply the ensemble of a run to other events.
     Predict(PredictArguments),
     /// Draw the report of a run anew.
-    Report(ReportArguments),
+    Report {
+        /// A finished run directory.
+        #[arg(value_name = "RUN")]
+        run: PathBuf,
+    },
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Print a completion script.
-    Completions(CompletionsArguments),
+    Completions {
+        /// bash, elvish, fish, powershell or zsh.
+        #[arg(value_name = "SHELL")]
+        shell: Shell,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -128,16 +154,6 @@ pub(super) struct PlanArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct StatusArguments {
-    /// A run directory.
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
-    /// As JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct ExtendArguments {
     /// A run directory.
     #[arg(value_name = "RUN")]
@@ -168,13 +184,6 @@ pub(super) struct MergeArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct CancelArguments {
-    /// A run directory.
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct WorkerArguments {
     /// A run directory.
     #[arg(value_name = "RUN")]
@@ -191,16 +200,6 @@ pub(super) struct WorkerArguments {
     pub device: Option<String>,
     #[command(flatten)]
     pub training: TrainingArguments,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct InspectArguments {
-    /// A Parquet or Arrow IPC file, a glob, or a run directory.
-    #[arg(value_name = "PATH")]
-    pub path: String,
-    /// As JSON.
-    #[arg(long)]
-    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -231,18 +230,4 @@ pub(super) struct PredictArguments {
     /// Look at events of blind regions where DATA is the run's target.
     #[arg(long)]
     pub unblind: bool,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct ReportArguments {
-    /// A finished run directory.
-    #[arg(value_name = "RUN")]
-    pub run: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct CompletionsArguments {
-    /// bash, elvish, fish, powershell or zsh.
-    #[arg(value_name = "SHELL")]
-    pub shell: Shell,
 }

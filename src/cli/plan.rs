@@ -1,18 +1,17 @@
 //! `sideband plan`
 
 use super::options::PlanArguments;
-use super::run::resolve;
+use super::run::{options, resolve};
 use super::{Done, Exit, print, table};
 use crate::batch::duration;
 use crate::error::{Error, Result};
 use crate::measurement::describe_measurement;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
-use crate::settings::Experiment;
-use crate::settings::Split;
+use crate::settings::{Experiment, Split};
 use crate::training::Streams;
-use crate::workflow::{Estimate, Plan, RunOptions, estimate};
+use crate::workflow::{Estimate, Plan, estimate};
 use sideband_networks::NetworkConfig;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tempfile::TempDir;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
@@ -22,13 +21,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
         let unblind = arguments.config.unblind;
         print(&describe_measurement(measurement, folder.path(), unblind)?)?;
     }
-    let options = RunOptions {
-        out: folder.path().to_owned(),
-        base: PathBuf::new(),
-        unblind: arguments.config.unblind,
-        quiet: true,
-        only: None,
-    };
+    let options = options(folder.path(), arguments.config.unblind, true);
     let mut texts = Vec::new();
     let is_matrix = experiment.is_matrix;
     let estimate = estimate(
@@ -108,10 +101,9 @@ fn describe_estimate(estimate: &Estimate) -> String {
         .iter()
         .map(|e| {
             let blocks = estimate.blocks.iter().filter(|b| b.family == e.family);
-            let time = if e.rate > 0.0 {
-                format!("{} to {}", duration(e.seconds[0]), duration(e.seconds[1]))
-            } else {
-                "not measured".to_owned()
+            let time = match e.rate > 0.0 {
+                true => format!("{} to {}", duration(e.seconds[0]), duration(e.seconds[1])),
+                false => "not measured".to_owned(),
             };
             vec![
                 e.name.clone(),
@@ -170,30 +162,18 @@ fn describe(plan: &Plan) -> String {
         for sample in &plan.samples {
             let hidden = sample.role == "target" && !shown;
             let weights = plan.region_weights(sample, index);
-            let trained = if index == plan.training_region() {
-                ", trained on"
-            } else {
-                ""
+            let is_trained = index == plan.training_region();
+            let trained = if is_trained { ", trained on" } else { "" };
+            let numbers = match hidden {
+                true => ["blinded", "blinded", "–"].map(str::to_owned),
+                false => [
+                    weights.events.to_string(),
+                    with_error(weights.sum, weights.error),
+                    weights.negative.to_string(),
+                ],
             };
-            rows.push(vec![
-                format!("{name}{trained}"),
-                sample.role.to_owned(),
-                if hidden {
-                    "blinded".to_owned()
-                } else {
-                    weights.events.to_string()
-                },
-                if hidden {
-                    "blinded".to_owned()
-                } else {
-                    with_error(weights.sum, weights.error)
-                },
-                if hidden {
-                    "–".to_owned()
-                } else {
-                    weights.negative.to_string()
-                },
-            ]);
+            let names = [format!("{name}{trained}"), sample.role.to_owned()];
+            rows.push([&names[..], &numbers].concat());
         }
     }
     let folds: String = plan

@@ -1,18 +1,29 @@
-//! `sideband run`
+//! What trains, and what makes or draws a result: `sideband run`, `extend`, `merge`,
+//! `worker`, `cancel`, `predict` and `report`.
 
-use super::options::{ConfigArguments, RunArguments, TrainingArguments};
+use super::options::{
+    ConfigArguments, ExtendArguments, MergeArguments, PredictArguments, RunArguments,
+    TrainingArguments, WorkerArguments,
+};
 use super::{Done, Exit, print};
+use crate::batch::htcondor::Htcondor;
+use crate::batch::slurm::Slurm;
+use crate::batch::system::cancel as cancel_jobs;
 use crate::error::{Context, Error, Kind, Result};
-use crate::files::terminal::say;
-use crate::measurement::{Measured, MeasurementResult, measure, measurement_verdict};
-use crate::report::EnsembleEnd;
+use crate::files::terminal::{self, say};
+use crate::measurement::{
+    Measured, MeasurementResult, measure, measurement_verdict, redraw_measurement,
+};
 use crate::report::page::Status;
-use crate::report::verdict;
+use crate::report::{EnsembleEnd, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{RunDirectory, State};
-use crate::settings::{Experiment, load_experiment};
+use crate::settings::{ExecutorKind, Experiment, load_experiment};
 use crate::training::Interrupt;
-use crate::workflow::{Ended, RunOptions, run as run_experiment};
+use crate::workflow::{
+    Ended, PredictOptions, RunOptions, WorkOptions, extend as extend_run, merge as merge_runs,
+    predict as predict_events, redo_matrix, redo_report, run as run_experiment, work,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,22 +35,144 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
         .clone()
         .unwrap_or_else(|| Path::new("runs").join(&experiment.common().experiment.name));
     let options = RunOptions {
-        out,
-        base: PathBuf::new(),
-        unblind: arguments.config.unblind,
-        quiet: arguments.training.quiet,
         only: arguments.only.clone().map(|r| r.0),
+        ..options(&out, arguments.config.unblind, arguments.training.quiet)
     };
     let interrupt = stop_on_signal(&arguments.training)?;
     to_result(&experiment, &options, &interrupt)
 }
 
+/// How a run is done whose data paths start from this folder.
+pub(super) fn options(out: &Path, unblind: bool, quiet: bool) -> RunOptions {
+    RunOptions {
+        out: out.to_owned(),
+        base: PathBuf::new(),
+        unblind,
+        quiet,
+        only: None,
+    }
+}
+
+/// Adds members to a run.
+pub(super) fn extend(arguments: &ExtendArguments) -> Done {
+    let root = go_to(&arguments.run)?;
+    let options = options(root.path(), arguments.unblind, arguments.training.quiet);
+    let interrupt = stop_on_signal(&arguments.training)?;
+    let ended = extend_run(&root, arguments.members, &options, &interrupt)?;
+    let experiment = root.experiment()?;
+    if experiment.measurement.is_some() {
+        // its likelihood is of all members
+        return to_result(&experiment, &options, &interrupt);
+    }
+    print_ended(&ended, &interrupt)
+}
+
+/// Takes over the members of other runs.
+pub(super) fn merge(arguments: &MergeArguments) -> Done {
+    // the paths as they stay true in another folder
+    let open = |path: &PathBuf| {
+        let absolute = std::path::absolute(path).at(Kind::Internal, path.display());
+        RunDirectory::open(&absolute?)
+    };
+    let others = arguments.others.iter().map(open);
+    let others = others.collect::<Result<Vec<_>>>()?;
+    let root = go_to(&arguments.run)?;
+    let merged = merge_runs(&root, &others)?;
+    print(&format!(
+        "{} members taken over, {} were there and are equal, {} were there and differ, \
+         {} are missing",
+        merged.taken, merged.equal, merged.different, merged.missing
+    ))?;
+    if merged.missing > 0 {
+        print("run the configuration into this directory to train what is missing")?;
+        return Ok(Exit::Partial);
+    }
+    let options = options(root.path(), arguments.unblind, arguments.training.quiet);
+    let interrupt = stop_on_signal(&arguments.training)?;
+    to_result(&root.experiment()?, &options, &interrupt)
+}
+
+/// Trains a block; idempotent, shares nothing with others but the run directory.
+pub(super) fn worker(arguments: &WorkerArguments) -> Done {
+    let root = go_to(&arguments.run)?;
+    let options = options(root.path(), false, arguments.training.quiet);
+    let interrupt = stop_on_signal(&arguments.training)?;
+    let wanted = WorkOptions {
+        block: arguments.block,
+        block_members: arguments.block_members,
+        devices: arguments.device.as_deref(),
+    };
+    let is_done = work(&root, &wanted, &options, &interrupt)?;
+    let what = match arguments.block {
+        Some(block) => format!("block {block}"),
+        None => "every block".to_owned(),
+    };
+    if is_done {
+        return print(&format!("{what} is done"));
+    }
+    print(&format!("{what}: not all is done, start again to go on"))?;
+    Ok(exit_of_part(&interrupt))
+}
+
+/// Ends a run's jobs in a batch system; what is finished or saved stays.
+pub(super) fn cancel(run: &Path) -> Done {
+    let root = go_to(run)?;
+    let experiment = root.experiment()?;
+    let config = &experiment.common().executor;
+    let (name, folder) = (&experiment.common().experiment.name, root.batch());
+    let jobs = match config.kind {
+        ExecutorKind::Slurm => cancel_jobs(&Slurm::new(config.slurm.clone())?, name, &folder)?,
+        ExecutorKind::Htcondor => {
+            cancel_jobs(&Htcondor::new(config.htcondor.clone())?, name, &folder)?
+        }
+        ExecutorKind::Local => {
+            return Err(Error::usage(
+                "the run is not in a batch system; stop it where it was started (Ctrl-C)",
+            ));
+        }
+    };
+    print(&format!("{jobs} jobs cancelled"))
+}
+
+/// Applies the ensemble of a run to other events.
+pub(super) fn predict(arguments: &PredictArguments) -> Done {
+    let options = PredictOptions {
+        data: arguments.data.clone(),
+        out: arguments.out.clone(),
+        selection: arguments.selection.clone(),
+        weight: arguments.weight.clone(),
+        id: arguments.id.clone(),
+        device: arguments.device.clone(),
+        unblind: arguments.unblind,
+    };
+    let done = predict_events(&arguments.run, &options)?;
+    for reason in &done.reasons {
+        terminal::say(&format!("warning: {reason}"));
+    }
+    let without = match done.without {
+        0 => String::new(),
+        n => format!(", {n} of them without a prediction (null)"),
+    };
+    let (events, out) = (done.events, arguments.out.display());
+    print(&format!("{events} events in {out}{without}"))
+}
+
+/// Draws what is there anew. It neither trains nor fits.
+pub(super) fn report(run: &Path) -> Done {
+    let root = RunDirectory::open(run)?;
+    let experiment = root.experiment()?;
+    if experiment.measurement.is_some() {
+        root.check_links()?;
+        return print_measurement(&redraw_measurement(&root)?, &root);
+    }
+    if experiment.is_matrix {
+        return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
+    }
+    print_ensemble(&redo_report(run)?)
+}
+
 /// Trains what is missing, makes the result, and says how it ended.
-pub(super) fn to_result(
-    experiment: &Experiment,
-    options: &RunOptions,
-    interrupt: &Interrupt,
-) -> Done {
+fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrupt) -> Done {
     if let Some(measurement) = &experiment.measurement {
         let measured = measure(experiment, measurement, options, interrupt)?;
         return print_measured(&measured, interrupt);
@@ -61,10 +194,14 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 }
 
 /// Says what a measurement found and where it lies.
-pub(super) fn print_measurement(result: &MeasurementResult, directory: &RunDirectory) -> Done {
+fn print_measurement(result: &MeasurementResult, directory: &RunDirectory) -> Done {
     for line in measurement_verdict(result) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
+    print_places(directory)
+}
+
+fn print_places(directory: &RunDirectory) -> Done {
     print(&format!("result  {}", directory.path().display()))?;
     print(&format!("report  {}", directory.report_path().display()))
 }
@@ -97,7 +234,7 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
 
 /// Opens a run and goes to the folder it was started in, from which its data
 /// paths start.
-pub(super) fn go_to(run: &Path) -> Result<RunDirectory> {
+fn go_to(run: &Path) -> Result<RunDirectory> {
     let path = std::path::absolute(run).at(Kind::Data, run.display())?;
     let root = RunDirectory::open(&path)?;
     root.check_links()?;
@@ -122,7 +259,7 @@ pub(super) fn go_to(run: &Path) -> Result<RunDirectory> {
 }
 
 /// Says how a run ended: verdicts and where the result lies.
-pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
+fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     let path = ended.directory.path().display();
     for end in &ended.ensembles {
         if ended.is_matrix {
@@ -172,7 +309,7 @@ pub(super) fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
 }
 
 /// The exit code where members are missing.
-pub(super) fn exit_of_part(interrupt: &Interrupt) -> Exit {
+fn exit_of_part(interrupt: &Interrupt) -> Exit {
     match interrupt.is_raised() {
         true => interrupt.kind().into(),
         false => Exit::Partial,
@@ -186,7 +323,7 @@ fn is_no_result(end: &EnsembleEnd) -> bool {
 }
 
 /// Says how one ensemble ended.
-pub(super) fn print_ensemble(end: &EnsembleEnd) -> Done {
+fn print_ensemble(end: &EnsembleEnd) -> Done {
     if let Some(error) = &end.error {
         print(&format!("error   {error}"))?;
     }
@@ -196,17 +333,13 @@ pub(super) fn print_ensemble(end: &EnsembleEnd) -> Done {
     for line in verdict(metrics, &end.config) {
         print(&format!("{} {}", mark(line.status), line.text))?;
     }
-    print(&format!("result  {}", end.directory.path().display()))?;
-    let exit = print(&format!(
-        "report  {}",
-        end.directory.report_path().display()
-    ))?;
+    let exit = print_places(&end.directory)?;
     Ok(if is_no_result(end) { Exit::Data } else { exit })
 }
 
 /// The first Ctrl-C or SIGTERM asks to stop, the second ends at once; a time
 /// limit asks to stop as well.
-pub(super) fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>> {
+fn stop_on_signal(arguments: &TrainingArguments) -> Result<Arc<Interrupt>> {
     let interrupt = Arc::new(Interrupt::default());
     let raised = Arc::clone(&interrupt);
     ctrlc::set_handler(move || {

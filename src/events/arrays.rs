@@ -4,15 +4,13 @@
 
 use crate::error::{Error, Result};
 use std::mem;
-use std::path::PathBuf;
 
 use bytemuck::Zeroable;
 
-use super::ids::{IdColumn, Ids};
 use super::losses::{Loss, LossKind};
 use super::memory;
 use super::scan::ScanRequest;
-use super::table::{EventTable, ScanReport};
+use super::table::{EventTable, IdColumn, Ids, ScanReport};
 
 /// Arrays for `room` events. What has not been written is 0, and costs no memory
 /// where the system gives zeroed pages on first use.
@@ -21,41 +19,40 @@ pub(super) struct Arrays {
     width: usize,
     room: usize,
     features: Vec<f32>,
-    weights: Vec<f64>,
-    columns: Vec<Vec<f64>>,
-    flags: Vec<u64>,
-    /// Empty if events are identified by their places.
-    id_columns: Vec<Vec<u64>>,
-    places: Vec<u64>,
+    /// Weights, then the columns of the request.
+    numbers: Vec<Vec<f64>>,
+    /// Flags, places, then the id columns: none if events are identified by their places.
+    words: Vec<Vec<u64>>,
 }
 
 /// The part of [`Arrays`] that one thread fills.
 #[derive(Debug)]
 pub(super) struct Room<'a> {
     width: usize,
+    /// How many events there is room for.
+    pub(super) events: usize,
     /// Row-major.
     pub(super) features: &'a mut [f32],
-    pub(super) weights: &'a mut [f64],
-    pub(super) columns: Vec<&'a mut [f64]>,
-    pub(super) flags: &'a mut [u64],
-    pub(super) id_columns: Vec<&'a mut [u64]>,
-    pub(super) places: &'a mut [u64],
+    pub(super) numbers: Vec<&'a mut [f64]>,
+    pub(super) words: Vec<&'a mut [u64]>,
+}
+
+/// How many arrays there are of numbers and of words.
+fn counts(request: &ScanRequest) -> [usize; 2] {
+    [1 + request.columns.len(), 2 + request.id_columns().len()]
 }
 
 impl Arrays {
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self> {
-        let width = request.features.len();
-        let columns = request.columns.iter().map(|_| memory::zeros(room, 1));
-        let id_columns = request.id_columns().iter().map(|_| memory::zeros(room, 1));
+        let (width, [numbers, words]) = (request.features.len(), counts(request));
+        let numbers = (0..numbers).map(|_| memory::zeros(room, 1));
+        let words = (0..words).map(|_| memory::zeros(room, 1));
         Ok(Self {
             width,
             room,
             features: memory::zeros(room, width)?,
-            weights: memory::zeros(room, 1)?,
-            columns: columns.collect::<Result<_, _>>()?,
-            flags: memory::zeros(room, 1)?,
-            id_columns: id_columns.collect::<Result<_, _>>()?,
-            places: memory::zeros(room, 1)?,
+            numbers: numbers.collect::<Result<_>>()?,
+            words: words.collect::<Result<_>>()?,
         })
     }
 
@@ -66,19 +63,17 @@ impl Arrays {
 
     /// Bytes that an event takes.
     pub(super) fn event_bytes(request: &ScanRequest) -> usize {
-        // Weight, flags, place.
-        let words = 3 + request.id_columns().len() + request.columns.len();
-        request.features.len() * size_of::<f32>() + words * size_of::<u64>()
+        let [numbers, words] = counts(request);
+        request.features.len() * size_of::<f32>() + (numbers + words) * size_of::<u64>()
     }
 
     /// Makes room for `room` events, of which the first `events` are kept.
     pub(super) fn grow(&mut self, events: usize, room: usize) -> Result<()> {
         grow(&mut self.features, events, room, self.width)?;
-        grow(&mut self.weights, events, room, 1)?;
-        for column in &mut self.columns {
-            grow(column, events, room, 1)?;
+        for array in &mut self.numbers {
+            grow(array, events, room, 1)?;
         }
-        for array in self.words() {
+        for array in &mut self.words {
             grow(array, events, room, 1)?;
         }
         self.room = room;
@@ -89,31 +84,24 @@ impl Arrays {
     pub(super) fn room_from(&mut self, start: usize) -> Room<'_> {
         Room {
             width: self.width,
+            events: self.room - start,
             features: &mut self.features[start * self.width..],
-            weights: &mut self.weights[start..],
-            columns: from_each(&mut self.columns, start),
-            flags: &mut self.flags[start..],
-            id_columns: from_each(&mut self.id_columns, start),
-            places: &mut self.places[start..],
+            numbers: from_each(&mut self.numbers, start),
+            words: from_each(&mut self.words, start),
         }
     }
 
     /// Moves the events that lie at `(start, length)` behind each other, from
     /// event number `to` on; an array is moved by one thread.
     pub(super) fn close_up(&mut self, to: usize, filled: &[(usize, usize)]) {
-        let Self {
-            width, features, ..
-        } = self;
-        let width = *width;
-        let (features, weights, columns) = (features, &mut self.weights, &mut self.columns);
-        let (id_columns, others) = (&mut self.id_columns, [&mut self.flags, &mut self.places]);
+        let (features, width) = (&mut self.features, self.width);
+        let (numbers, words) = (&mut self.numbers, &mut self.words);
         rayon::scope(|scope| {
             scope.spawn(move |_| close_up(features, width, to, filled));
-            scope.spawn(move |_| close_up(weights, 1, to, filled));
-            for column in columns {
-                scope.spawn(move |_| close_up(column, 1, to, filled));
+            for array in numbers {
+                scope.spawn(move |_| close_up(array, 1, to, filled));
             }
-            for array in id_columns.iter_mut().chain(others) {
+            for array in words {
                 scope.spawn(move |_| close_up(array, 1, to, filled));
             }
         });
@@ -130,45 +118,40 @@ impl Arrays {
         seed: u64,
     ) -> EventTable {
         cut(&mut self.features, events * self.width);
-        cut(&mut self.weights, events);
-        self.columns
-            .iter_mut()
-            .for_each(|column| cut(column, events));
-        self.words().for_each(|array| cut(array, events));
+        self.numbers.iter_mut().for_each(|array| cut(array, events));
+        self.words.iter_mut().for_each(|array| cut(array, events));
+        let (mut numbers, mut words) = (self.numbers.into_iter(), self.words.into_iter());
+        let weights = numbers.next().unwrap_or_default();
+        let [flags, places] = [(); 2].map(|()| words.next().unwrap_or_default());
         let names = request.columns.iter().map(|(name, _)| name.clone());
         let id_names = request.id_columns().iter().cloned().zip(signs);
-        let id_columns = id_names.zip(self.id_columns);
-        let id_columns = id_columns
-            .map(|((name, &signed), bits)| IdColumn { name, signed, bits })
-            .collect();
+        let id_column = |((name, &signed), bits)| IdColumn { name, signed, bits };
         EventTable {
             n_features: self.width,
             features: self.features,
-            weights: self.weights,
-            columns: names.zip(self.columns).collect(),
-            flags: self.flags,
-            ids: Ids::new(seed, id_columns, self.places),
+            weights,
+            columns: names.zip(numbers).collect(),
+            flags,
+            ids: Ids {
+                seed,
+                columns: id_names.zip(words).map(id_column).collect(),
+                places,
+            },
             report,
         }
-    }
-
-    fn words(&mut self) -> impl Iterator<Item = &mut Vec<u64>> {
-        let others = [&mut self.flags, &mut self.places];
-        self.id_columns.iter_mut().chain(others)
     }
 }
 
 impl<'a> Room<'a> {
     /// Parts with the room for the first `events`, which this then lacks.
     pub(super) fn split_first(&mut self, events: usize) -> Room<'a> {
+        self.events -= events;
         Room {
             width: self.width,
+            events,
             features: split_first(&mut self.features, events * self.width),
-            weights: split_first(&mut self.weights, events),
-            columns: split_each(&mut self.columns, events),
-            flags: split_first(&mut self.flags, events),
-            id_columns: split_each(&mut self.id_columns, events),
-            places: split_first(&mut self.places, events),
+            numbers: split_each(&mut self.numbers, events),
+            words: split_each(&mut self.words, events),
         }
     }
 }
@@ -212,10 +195,8 @@ fn split_first<'a, T>(array: &mut &'a mut [T], length: usize) -> &'a mut [T] {
 }
 
 fn split_each<'a, T>(arrays: &mut [&'a mut [T]], length: usize) -> Vec<&'a mut [T]> {
-    arrays
-        .iter_mut()
-        .map(|array| split_first(array, length))
-        .collect()
+    let arrays = arrays.iter_mut();
+    arrays.map(|array| split_first(array, length)).collect()
 }
 
 /// What is counted while rows are read.
@@ -383,7 +364,7 @@ impl Counts {
     pub(super) fn refuse_missing(
         &self,
         request: &ScanRequest,
-        path: impl Fn(usize) -> PathBuf,
+        path: impl Fn(usize) -> String,
     ) -> Result<()> {
         let mut lacking = self.lacking(request);
         let Some((reason, rows, file, row)) = lacking.next() else {
@@ -400,7 +381,7 @@ impl Counts {
         Err(Error::data(format!(
             "{what} on {rows} of the selected rows, first on row {row} of {}{others}; select \
              such rows away, or set data.on_missing = \"drop\" to leave them out and count them",
-            path(file).display()
+            path(file)
         )))
     }
 }

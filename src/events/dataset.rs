@@ -1,16 +1,28 @@
-//! A set of event files with one schema: which files, which columns.
+//! A set of event files with one schema: which files, which columns; and the files'
+//! fingerprints, so that a result can say what it was made of.
 
 use crate::error::{Error, Result};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::DataType;
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
 
-use super::convert::integer_sign;
+use super::chunk::integer_sign;
 use super::definitions::Compiled;
-use super::file::{EventFile, is_numeric};
+use super::file::{EventFile, cannot, is_numeric};
 use super::glob::find;
 use sideband_numerics::expression::nearest;
+
+/// Bytes hashed at once.
+const BLOCK: usize = 1 << 18;
+/// Age of a file's last change above which its time tells it from a later one.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// A column of the files.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,6 +33,20 @@ pub struct ColumnInfo {
     /// Whether expressions can use it: integers, floats, decimals, booleans,
     /// and dictionaries of them.
     pub numeric: bool,
+}
+
+/// One input file as a result remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct FileRecord {
+    /// The path as it was opened.
+    pub path: String,
+    /// Size.
+    pub bytes: u64,
+    /// Number of rows; none where it would tell how many events are hidden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// SHA-256 of the content, in lower-case hexadecimal.
+    pub sha256: String,
 }
 
 /// Opened event files, sorted by path. The events are read by
@@ -119,15 +145,10 @@ impl Dataset {
         self.files
             .iter()
             .map(|file| {
-                let mut places = Vec::with_capacity(names.len());
-                for &name in names {
-                    places.push(
-                        self.require(file, name, "a number", |data_type| {
-                            is_numeric(data_type).then_some(())
-                        })?
-                        .0,
-                    );
-                }
+                let number = |data_type: &DataType| is_numeric(data_type).then_some(());
+                let place = |name: &&str| self.require(file, name, "a number", number);
+                let places = names.iter().map(|name| Ok(place(name)?.0));
+                let mut places = places.collect::<Result<Vec<_>>>()?;
                 places.sort_unstable();
                 Ok(places)
             })
@@ -162,28 +183,42 @@ impl Dataset {
         common.ok_or_else(no_patterns)
     }
 
+    /// Reads every file once and fingerprints it; in the order of the files.
+    pub fn digest(&self) -> Result<Vec<FileRecord>> {
+        let record = |file: &EventFile| {
+            let (sha256, bytes) = sha256(&file.path).map_err(cannot("read", &file.path))?;
+            if bytes != file.bytes {
+                let before = file.bytes;
+                let message = format!("it had {before} bytes when opened and has {bytes} now");
+                return Err(file.corrupt("end", message));
+            }
+            Ok(FileRecord {
+                path: file.path.display().to_string(),
+                bytes,
+                rows: Some(file.rows),
+                sha256,
+            })
+        };
+        self.event_files().par_iter().map(record).collect()
+    }
+
     fn require<T>(
         &self,
         file: &EventFile,
         name: &str,
         expected: &str,
-        accept: impl Fn(&arrow::datatypes::DataType) -> Option<T>,
+        accept: impl Fn(&DataType) -> Option<T>,
     ) -> Result<(usize, T)> {
         let mismatch = |found: String| {
             let text = format!("column `{name}`: expected {expected}, found {found}");
             Error::data(text).at(file.path.display())
         };
         let Some((place, field)) = file.schema.fields().find(name) else {
-            let names = file
-                .schema
-                .fields()
-                .iter()
-                .map(|field| field.name().as_str());
-            let near = nearest(name, names).map(|near| format!(" (there is `{near}`)"));
-            return Err(mismatch(format!(
-                "no such column{}",
-                near.unwrap_or_default()
-            )));
+            let names = file.schema.fields().iter();
+            let near = nearest(name, names.map(|field| field.name().as_str()));
+            let near = near.map(|near| format!(" (there is `{near}`)"));
+            let near = near.unwrap_or_default();
+            return Err(mismatch(format!("no such column{near}")));
         };
         match accept(field.data_type()) {
             Some(accepted) => Ok((place, accepted)),
@@ -200,4 +235,56 @@ fn fits_single(data_type: &DataType) -> bool {
         DataType::Int8 | DataType::Int16 | DataType::UInt8 | DataType::UInt16 => true,
         _ => false,
     }
+}
+
+/// Path, bytes and time of the last change of a file.
+type Stamp = (PathBuf, u64, SystemTime);
+
+/// Digests of files that were read before: a run reads its samples many times.
+static KNOWN: Mutex<BTreeMap<Stamp, String>> = Mutex::new(BTreeMap::new());
+
+/// What tells a file from a changed one; none for one that was changed just now, whose
+/// next change may come at the same tick of the clock.
+fn stamp(path: &Path, file: &File) -> Option<Stamp> {
+    let about = file.metadata().ok()?;
+    let modified = about.modified().ok()?;
+    let is_settled = modified.elapsed().is_ok_and(|age| age > SETTLED);
+    let path = std::path::absolute(path).ok()?;
+    is_settled.then_some((path, about.len(), modified))
+}
+
+fn sha256(path: &Path) -> std::io::Result<(String, u64)> {
+    let file = File::open(path)?;
+    let stamp = stamp(path, &file);
+    if let Some(stamp) = &stamp
+        && let Some(known) = lock(&KNOWN).get(stamp)
+    {
+        return Ok((known.clone(), stamp.1));
+    }
+    let found = read(file)?;
+    if let Some(stamp) = stamp.filter(|stamp| stamp.1 == found.1) {
+        lock(&KNOWN).insert(stamp, found.0.clone());
+    }
+    Ok(found)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn read(mut file: File) -> std::io::Result<(String, u64)> {
+    let mut hasher = Sha256::new();
+    let mut block = vec![0; BLOCK];
+    let mut bytes = 0;
+    loop {
+        let count = file.read(&mut block)?;
+        if count == 0 {
+            break;
+        }
+        hasher.update(&block[..count]);
+        bytes += count as u64;
+    }
+    let hash = hasher.finalize();
+    let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((hex, bytes))
 }

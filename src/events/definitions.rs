@@ -13,7 +13,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::builtins::BUILTINS;
 use super::chunk::ColumnChunk;
 use super::dataset::ColumnInfo;
 use sideband_numerics::expression::{
@@ -22,6 +21,74 @@ use sideband_numerics::expression::{
 
 /// Most layers of definitions upon definitions.
 pub(crate) const MAX_LAYERS: usize = 32;
+
+/// A derived column that is always offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Builtin {
+    /// The column's name.
+    pub name: &'static str,
+    /// How it is computed.
+    pub expression: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// The derived columns every HH -> 4b analysis starts from. They exist where their inputs
+/// do, and step back where the file has a column of the name. Formulas and numbers are
+/// those of the ATLAS HH -> 4b mass plane. `m_h1`, `m_h2` in GeV, `deta_hh` signed or not.
+pub(crate) const BUILTINS: &[Builtin] = &[
+    Builtin {
+        name: "x_hh",
+        expression: "sqrt(((m_h1 - 124) / (0.1 * m_h1))^2 + ((m_h2 - 117) / (0.1 * m_h2))^2)",
+        meaning: "distance from (124, 117) GeV in units of a 10 % mass resolution",
+    },
+    Builtin {
+        name: "r_cr",
+        expression: "hypot(m_h1 - 1.05 * 124, m_h2 - 1.05 * 117)",
+        meaning: "distance in GeV from the centre of the control region",
+    },
+    Builtin {
+        name: "in_sr",
+        expression: "x_hh < 1.6",
+        meaning: "1 in the signal region",
+    },
+    Builtin {
+        name: "in_cr",
+        expression: "x_hh >= 1.6 && r_cr < 45",
+        meaning: "1 in the control region",
+    },
+    Builtin {
+        name: "quadrant",
+        // The last term is 0, or NaN where a mass is.
+        expression: "(abs(m_h2 - 117) > abs(m_h1 - 124)) * 2 * (m_h2 < 117) \
+                     + (abs(m_h2 - 117) <= abs(m_h1 - 124)) * (1 + 2 * (m_h1 < 124)) \
+                     + 0 * (m_h1 + m_h2)",
+        meaning: "side of (124, 117) GeV, cut by m_h2 - 117 = +-(m_h1 - 124): \
+                  0 above, 1 right, 2 below, 3 left; the lines belong to right and left",
+    },
+    Builtin {
+        name: "in_cr1",
+        expression: "in_cr && abs(m_h2 - 117) > abs(m_h1 - 124)",
+        meaning: "1 in the nominal control region: quadrants above and below",
+    },
+    Builtin {
+        name: "in_cr2",
+        expression: "in_cr && abs(m_h2 - 117) <= abs(m_h1 - 124)",
+        meaning: "1 in the alternative control region: quadrants right and left",
+    },
+    Builtin {
+        name: "x_wt_category",
+        expression: "!(x_wt <= 1.5)",
+        meaning: "top veto: 0 fails (x_wt <= 1.5), 1 passes",
+    },
+    Builtin {
+        name: "hh_category",
+        expression: "(x_hh < 1.6) \
+                     * (1 + 2 * ((abs(deta_hh) >= 0.5) + (abs(deta_hh) >= 1)) + (x_hh >= 0.95)) - 1",
+        meaning: "signal category 0 to 5: 2 * (bin of |deta_hh|: below 0.5, 0.5 to 1, above 1) \
+                  + (bin of x_hh: below 0.95, 0.95 to 1.6); -1 outside the SR",
+    },
+];
 
 /// Turns names into columns and definitions, for one schema.
 #[derive(Clone, Debug)]
@@ -79,18 +146,13 @@ impl Resolver {
         columns: &[ColumnInfo],
         user: impl IntoIterator<Item = (&'a String, &'a String)>,
     ) -> Result<Self> {
-        let columns: HashMap<_, _> = columns
-            .iter()
-            .map(|c| (c.name.clone(), c.clone()))
-            .collect();
+        let columns = columns.iter().map(|c| (c.name.clone(), c.clone()));
+        let columns: HashMap<_, _> = columns.collect();
         let mut parsed = BTreeMap::new();
-        for builtin in BUILTINS
-            .iter()
-            .filter(|builtin| !columns.contains_key(builtin.name))
-        {
-            let expression = parse(builtin.expression, &HashMap::new(), || {
-                format!("built-in `{}`", builtin.name)
-            })?;
+        let is_free = |builtin: &&Builtin| !columns.contains_key(builtin.name);
+        for builtin in BUILTINS.iter().filter(is_free) {
+            let place = || format!("built-in `{}`", builtin.name);
+            let expression = parse(builtin.expression, &HashMap::new(), place)?;
             parsed.insert(builtin.name.to_owned(), (expression, true));
         }
         // in the order of their names, whatever that of the configuration is
@@ -153,13 +215,7 @@ impl Resolver {
         self.definitions
             .iter()
             .filter(|(_, definition)| definition.formula.is_ok())
-            .map(|(name, definition)| {
-                (
-                    name.as_str(),
-                    definition.expression.text(),
-                    definition.builtin,
-                )
-            })
+            .map(|(name, found)| (name.as_str(), found.expression.text(), found.builtin))
     }
 
     /// Compiles `name` after what it rests on. No circles here, so it ends;
@@ -177,9 +233,7 @@ impl Resolver {
         let known: Vec<&str> = parsed.keys().map(String::as_str).collect();
         let formula = match self.resolve(expression, &known) {
             Ok(formula) => Ok(formula),
-            Err(None) => {
-                return Err(too_deep(name));
-            }
+            Err(None) => return Err(too_deep(name)),
             Err(Some(Unusable { place, error })) => {
                 let kind = if *builtin { "built-in" } else { "definition" };
                 // The innermost definition is the one with the fault.
@@ -339,13 +393,13 @@ fn ambiguous<'a>(text: &str, columns: impl Iterator<Item = &'a str>) -> Option<E
     Some(ExpressionError::at(text, place, message))
 }
 
-/// Depth-first search; a name met again on its own path closes a circle.
 fn too_deep(name: &str) -> Error {
     Error::config(format!(
         "definition `{name}` rests on more than {MAX_LAYERS} layers of other definitions"
     ))
 }
 
+/// Depth-first search; a name met again on its own path closes a circle.
 fn refuse_cycles(parsed: &BTreeMap<String, (Expression, bool)>) -> Result<()> {
     fn visit<'a>(
         name: &'a str,

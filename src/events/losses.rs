@@ -32,7 +32,6 @@ pub enum LossKind {
 
 impl LossKind {
     /// In a few words.
-    #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
             Self::Selection => "no value: not selected",
@@ -48,7 +47,6 @@ impl LossKind {
     }
 
     /// Whether the event is gone from everything, by the user's wish.
-    #[must_use]
     pub fn is_dropped(self) -> bool {
         matches!(self, Self::Input | Self::Category | Self::Observable)
     }
@@ -60,7 +58,6 @@ impl LossKind {
 
     /// Whether more than the stated share of such events is an error: what was asked
     /// for (dropping) and what is in its place all the same is not.
-    #[must_use]
     pub fn is_limited(self) -> bool {
         !self.is_dropped() && !self.is_of_ids() && self != Self::Infinite
     }
@@ -97,7 +94,6 @@ pub struct Losses {
 
 impl Losses {
     /// Events that were lost for a reason, over these and those that were kept.
-    #[must_use]
     pub fn share(&self, loss: &Loss) -> f64 {
         let all = match loss.kind {
             LossKind::Variable | LossKind::Infinite => self.events,
@@ -108,7 +104,6 @@ impl Losses {
     }
 
     /// The first loss that is not asked for and above `limit`, a share.
-    #[must_use]
     pub fn beyond(&self, limit: f64) -> Option<&Loss> {
         let mut lost = self.lost.iter();
         lost.find(|loss| loss.kind.is_limited() && self.share(loss) > limit)
@@ -120,7 +115,6 @@ impl Losses {
     }
 
     /// What one of the losses means, in a sentence.
-    #[must_use]
     pub fn sentence(&self, loss: &Loss) -> String {
         let name = &loss.name;
         let what = match loss.kind {
@@ -158,7 +152,7 @@ impl Losses {
         let first = first.map(|(file, row)| format!("; first on row {row} of {file}"));
         let weight = match loss.kind {
             kind if kind.is_of_ids() => String::new(),
-            _ => format!(", sum of weights {:.6}", Short(loss.weight)),
+            _ => format!(", sum of weights {}", short(loss.weight)),
         };
         format!(
             "{}: {} events ({:.2} %{weight}) {what}{}.",
@@ -170,19 +164,14 @@ impl Losses {
     }
 }
 
-/// A number with as many digits as it needs, at most so many behind the point.
-struct Short(f64);
-
-impl std::fmt::Display for Short {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let digits = f.precision().unwrap_or(6);
-        let text = format!("{:.digits$}", self.0);
-        let text = match text.contains('.') {
-            true => text.trim_end_matches('0').trim_end_matches('.'),
-            false => &text,
-        };
-        f.write_str(if text == "-0" { "0" } else { text })
-    }
+/// A number with as many digits as it needs, at most six behind the point.
+fn short(number: f64) -> String {
+    let text = format!("{number:.6}");
+    let text = match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.'),
+        false => &text,
+    };
+    if text == "-0" { "0" } else { text }.to_owned()
 }
 
 #[cfg(test)]

@@ -14,9 +14,8 @@ use rayon::prelude::*;
 
 use super::arrays::{Arrays, Counts, Room};
 use super::dataset::Dataset;
-use super::ids::IdSpec;
 use super::scan::{Job, OnMissing, Plan, ScanRequest};
-use super::table::EventTable;
+use super::table::{EventTable, IdSpec};
 
 /// Parts for each thread, so that all have work until the end.
 const PARTS_PER_THREAD: usize = 4;
@@ -193,7 +192,7 @@ impl<'a> Scan<'a> {
     fn table(self) -> Result<EventTable> {
         let plan = self.plan;
         if plan.request.on_missing == OnMissing::Error {
-            let path = |index: usize| plan.files[index].path.clone();
+            let path = |index: usize| plan.files[index].path.display().to_string();
             self.counts.refuse_missing(plan.request, path)?;
         }
         let mut table = plan.table(self.arrays, &self.counts);
@@ -223,7 +222,7 @@ fn read_job(
 }
 
 /// Events in two rows of one file have different keys; see
-/// `event_key` of `ids.rs`.
+/// `event_key` of `table.rs`.
 fn keys_are_unique(plan: &Plan<'_>) -> bool {
     plan.request.id == IdSpec::FileRow && plan.files.len() == 1
 }

@@ -12,9 +12,7 @@ use super::arrays::{Arrays, Counts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
 use super::file::{EventFile, Part};
-use super::hidden::Hidden;
-use super::ids::{IdSpec, namespace_seed};
-use super::table::EventTable;
+use super::table::{EventTable, IdSpec, namespace_seed};
 use arrow::record_batch::RecordBatch;
 
 /// Most regions a scan can tell apart; the other bits of a row's flags say what it lacks
@@ -22,6 +20,12 @@ use arrow::record_batch::RecordBatch;
 pub(crate) const MAX_FLAGS: usize = 61;
 /// Marks a row that lacks something, where such rows are kept.
 pub(crate) const LACKS: u64 = 1 << 63;
+
+/// Flag of a row that lies in a blind region, or whose selection there is neither true
+/// nor false.
+pub(crate) const HIDDEN: u64 = 1 << 62;
+/// Flag of a hidden row that would be in the watched region: see [`Hidden::watching`].
+pub(crate) const HIDDEN_IN_WATCHED: u64 = 1 << 61;
 
 /// What to do with a selected row that has no finite value of a feature, whose category
 /// is not listed, or that lacks a needed column.
@@ -73,7 +77,7 @@ pub struct ScanRequest {
     /// How events are identified.
     pub id: IdSpec,
     /// Told apart from equal ids of other samples by this; see
-    /// `event_key` of `ids.rs`.
+    /// `event_key` of `table.rs`.
     pub id_namespace: String,
     /// Rows that lack a feature, a listed category or a needed column.
     pub on_missing: OnMissing,
@@ -81,7 +85,6 @@ pub struct ScanRequest {
 
 impl ScanRequest {
     /// All rows that are not hidden, nothing of them but their place.
-    #[must_use]
     pub fn new(hidden: Hidden) -> Self {
         Self {
             selection: None,
@@ -161,6 +164,91 @@ impl ScanRequest {
             IdSpec::Columns(names) => names,
             IdSpec::FileRow => &[],
         }
+    }
+}
+
+/// The events that a scan hides: those for which any of the selections is *not false*.
+/// What cannot be decided is hidden.
+///
+/// A [`ScanRequest`] is not made without one, so that whoever reads
+/// events says what of them may be seen.
+#[derive(Clone, Debug)]
+pub struct Hidden {
+    pub(super) selections: Vec<Compiled>,
+    treatment: Treatment,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Treatment {
+    /// Gone before anything else, and never counted.
+    Reject,
+    /// Kept with a flag, outside of the closed regions.
+    Mark { closed: u64, watched: u64 },
+}
+
+impl Hidden {
+    /// Hides nothing: of simulated events, and of what the user asks about by name.
+    pub fn nothing() -> Self {
+        Self::marked(Vec::new())
+    }
+
+    /// Rows that are gone before anything is counted.
+    pub fn rejected(selections: Vec<Compiled>) -> Self {
+        Self {
+            selections,
+            treatment: Treatment::Reject,
+        }
+    }
+
+    /// Rows that are kept, with the flag [`HIDDEN`].
+    pub fn marked(selections: Vec<Compiled>) -> Self {
+        Self {
+            selections,
+            treatment: Treatment::Mark {
+                closed: 0,
+                watched: 0,
+            },
+        }
+    }
+
+    /// The same, with hidden rows taken out of the regions of a mask.
+    pub fn closing(mut self, regions: u64) -> Self {
+        if let Treatment::Mark { closed, .. } = &mut self.treatment {
+            *closed = regions;
+        }
+        self
+    }
+
+    /// The same, with the flag [`HIDDEN_IN_WATCHED`] for hidden rows that one of the
+    /// regions of a mask selects, closed or not.
+    pub fn watching(mut self, regions: u64) -> Self {
+        if let Treatment::Mark { watched, .. } = &mut self.treatment {
+            *watched = regions;
+        }
+        self
+    }
+
+    /// The same selections, with their rows gone.
+    pub fn as_rejected(&self) -> Self {
+        Self::rejected(self.selections.clone())
+    }
+
+    /// Whether hidden rows are gone.
+    pub(super) fn rejects(&self) -> bool {
+        matches!(self.treatment, Treatment::Reject) && !self.selections.is_empty()
+    }
+
+    /// The flags of a hidden row that is kept, from those of its regions.
+    pub(super) fn flags(&self, regions: u64) -> u64 {
+        let Treatment::Mark { closed, watched } = self.treatment else {
+            return regions;
+        };
+        let seen = if regions & watched == 0 {
+            0
+        } else {
+            HIDDEN_IN_WATCHED
+        };
+        regions & !closed | HIDDEN | seen
     }
 }
 

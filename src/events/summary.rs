@@ -8,12 +8,13 @@ use std::collections::BTreeSet;
 use arrow::array::{Array as _, ArrayRef};
 use rayon::prelude::*;
 
-use super::convert::to_lane;
+use super::chunk::to_lane;
 use super::dataset::Dataset;
+use super::file::EventFile;
 use sideband_numerics::expression::Number;
 
 /// One numeric column over all files.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub(crate) struct ColumnSummary {
     pub name: String,
     /// Its type in the first file.
@@ -36,6 +37,9 @@ pub(crate) struct ColumnSummary {
     pub zeros: u64,
     /// Rows below 0, minus infinity included.
     pub negatives: u64,
+    /// Rows that hold a finite value.
+    #[serde(skip)]
+    finite: u64,
 }
 
 /// Summarises every numeric column of the first file, over all files, in the
@@ -54,53 +58,41 @@ pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
         .zip(&projections)
         .flat_map(|(file, wanted)| file.parts.iter().map(move |&part| (file, wanted, part)))
         .collect();
-    let summarise_part = |&(file, wanted, part): &(&super::file::EventFile, &Vec<usize>, _)| {
-        let mut tallies = vec![Tally::default(); columns.len()];
+    let empty: Vec<_> = columns
+        .iter()
+        .map(|column| ColumnSummary {
+            name: column.name.clone(),
+            type_name: column.type_name.clone(),
+            ..ColumnSummary::default()
+        })
+        .collect();
+    let summarise_part = |&(file, wanted, part): &(&EventFile, &Vec<usize>, _)| {
+        let mut summaries = empty.clone();
         file.read(part, wanted, |batch, first_row| {
-            for (tally, column) in tallies.iter_mut().zip(&columns) {
-                let array = batch
-                    .column_by_name(&column.name)
-                    .ok_or("the column is not there".to_owned());
-                let counted = array.and_then(|array| tally.add(array));
+            for summary in &mut summaries {
+                let array = batch.column_by_name(&summary.name);
+                let array = array.ok_or("the column is not there".to_owned());
+                let counted = array.and_then(|array| summary.add(array));
                 counted.map_err(|message| {
-                    let place = format!("column `{}`, rows from {first_row}", column.name);
+                    let place = format!("column `{}`, rows from {first_row}", summary.name);
                     file.corrupt(place, message)
                 })?;
             }
             Ok(())
         })?;
-        Ok(tallies)
+        Ok(summaries)
     };
-    let parts: Vec<Result<Vec<Tally>>> = jobs.par_iter().map(summarise_part).collect();
+    let parts: Vec<Result<Vec<_>>> = jobs.par_iter().map(summarise_part).collect();
     // In the order of the rows, so that sums round the same on every machine.
-    let mut totals = vec![Tally::default(); columns.len()];
+    let mut totals = empty.clone();
     for part in parts {
-        totals
-            .iter_mut()
-            .zip(part?)
-            .for_each(|(total, part)| total.merge(&part));
+        let both = totals.iter_mut().zip(part?);
+        both.for_each(|(total, part)| total.merge(&part));
     }
-    let named = columns.into_iter().zip(totals);
-    Ok(named
-        .map(|(column, tally)| tally.named(&column.name, &column.type_name))
-        .collect())
+    Ok(totals)
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    rows: u64,
-    finite: u64,
-    /// Smallest and largest finite value.
-    range: Option<[Number; 2]>,
-    mean: f64,
-    nulls: u64,
-    nans: u64,
-    infinities: u64,
-    zeros: u64,
-    negatives: u64,
-}
-
-impl Tally {
+impl ColumnSummary {
     fn add(&mut self, array: &ArrayRef) -> Result<(), String> {
         let lane = to_lane(array)?;
         let range = lane.range();
@@ -109,7 +101,8 @@ impl Tally {
         let mut part = Self {
             rows: values.len() as u64,
             nulls: nulls as u64,
-            range,
+            min: range.map(|[min, _]| min),
+            max: range.map(|[_, max]| max),
             ..Self::default()
         };
         let (mut sum, mut not_numbers) = (0.0, 0);
@@ -126,35 +119,26 @@ impl Tally {
             part.negatives += u64::from(x < 0.0);
         }
         part.nans = u64::saturating_sub(not_numbers, part.nulls);
-        part.mean = if part.finite > 0 {
-            sum / part.finite as f64
-        } else {
-            0.0
-        };
+        part.mean = (part.finite > 0).then(|| sum / part.finite as f64);
         self.merge(&part);
         Ok(())
     }
 
     fn merge(&mut self, other: &Self) {
-        if other.finite > 0 {
-            self.range = match (self.range, other.range) {
-                (Some([low, high]), Some([lower, higher])) => {
-                    let min = if lower.order(low).is_some_and(Ordering::is_lt) {
-                        lower
-                    } else {
-                        low
-                    };
-                    let max = if higher.order(high).is_some_and(Ordering::is_gt) {
-                        higher
-                    } else {
-                        high
-                    };
-                    Some([min, max])
-                }
-                (range, other) => range.or(other),
+        if let Some(mean) = other.mean {
+            let is = |than: Option<Number>, found: Option<Number>, wanted: Ordering| {
+                let order = found.zip(than).and_then(|(found, than)| found.order(than));
+                than.is_none() || order == Some(wanted)
             };
+            if is(self.min, other.min, Ordering::Less) {
+                self.min = other.min;
+            }
+            if is(self.max, other.max, Ordering::Greater) {
+                self.max = other.max;
+            }
             self.finite += other.finite;
-            self.mean += (other.mean - self.mean) * (other.finite as f64 / self.finite as f64);
+            let before = self.mean.unwrap_or(0.0);
+            self.mean = Some(before + (mean - before) * (other.finite as f64 / self.finite as f64));
         }
         self.rows += other.rows;
         self.nulls += other.nulls;
@@ -162,21 +146,5 @@ impl Tally {
         self.infinities += other.infinities;
         self.zeros += other.zeros;
         self.negatives += other.negatives;
-    }
-
-    fn named(self, name: &str, type_name: &str) -> ColumnSummary {
-        ColumnSummary {
-            name: name.to_owned(),
-            type_name: type_name.to_owned(),
-            rows: self.rows,
-            min: self.range.map(|[min, _]| min),
-            max: self.range.map(|[_, max]| max),
-            mean: (self.finite > 0).then_some(self.mean),
-            nulls: self.nulls,
-            nans: self.nans,
-            infinities: self.infinities,
-            zeros: self.zeros,
-            negatives: self.negatives,
-        }
     }
 }

@@ -1,9 +1,17 @@
-//! The events that came out of a scan or a stream, as arrays.
+//! The events that came out of a scan or a stream, as arrays; and their identity: the
+//! integers that name an event, and the 64-bit key that is made of them.
+//!
+//! Splits and Poisson weights of ensemble members are functions of the key, so it must
+//! never change: not with the platform, the number of threads, the order of files, nor
+//! between versions of the program.
 
+use crate::error::Result;
 use std::ops::Range;
 
-use super::ids::Ids;
+use rayon::prelude::*;
+
 use super::losses::Loss;
+use super::memory;
 
 /// `N` events with `D` features, in the order of the files and their rows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,7 +68,11 @@ impl EventTable {
     /// The report stays as it is.
     pub fn append_range(&mut self, other: &Self, range: Range<usize>) {
         if self.is_empty() {
-            self.name_like(other);
+            let columns = other.columns.iter();
+            self.columns = columns
+                .map(|(name, _)| (name.clone(), Vec::new()))
+                .collect();
+            self.n_features = other.n_features;
         }
         let d = other.n_features;
         self.features
@@ -85,16 +97,6 @@ impl EventTable {
         rest.report.rows_selected = rest.len() as u64;
         rest
     }
-
-    /// Takes over the names of `other`, without events.
-    fn name_like(&mut self, other: &Self) {
-        self.n_features = other.n_features;
-        self.columns = other
-            .columns
-            .iter()
-            .map(|(name, _)| (name.clone(), Vec::new()))
-            .collect();
-    }
 }
 
 impl ScanReport {
@@ -114,5 +116,196 @@ impl ScanReport {
                 None => self.losses.push(loss.clone()),
             }
         }
+    }
+}
+
+/// How an event is told from every other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdSpec {
+    /// By integer columns of the file, in this order.
+    Columns(Vec<String>),
+    /// By the file's place in the sorted list and the row in the file. Changes
+    /// with the list of files.
+    FileRow,
+}
+
+/// One integer of the identity, for every event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdColumn {
+    /// The column's name; `file` and `row` for [`IdSpec::FileRow`].
+    pub name: String,
+    /// Whether `bits` are those of an `i64`.
+    pub signed: bool,
+    /// The values; a signed one as the two's complement of its `i64`.
+    pub bits: Vec<u64>,
+}
+
+/// Identities of the `N` events of a table. Only what was read is kept; keys, and
+/// the numbers of files and rows, are computed where they are asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    /// State of [`event_key`] behind the namespace.
+    pub(super) seed: u64,
+    /// None if events are told apart by their places.
+    pub(super) columns: Vec<IdColumn>,
+    /// `[N]`, see [`Ids::place`].
+    pub(super) places: Vec<u64>,
+}
+
+impl Ids {
+    /// `N`.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is no event.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The integers that name an event, without values.
+    pub fn names(&self) -> Vec<IdColumn> {
+        let column = |name: &str, signed| IdColumn {
+            name: name.to_owned(),
+            signed,
+            bits: Vec::new(),
+        };
+        match self.columns.as_slice() {
+            [] => vec![column("file", false), column("row", false)],
+            columns => columns.iter().map(|c| column(&c.name, c.signed)).collect(),
+        }
+    }
+
+    /// The integers that name an event, in the order of [`Self::names`]; a signed
+    /// one as the two's complement of its `i64`.
+    pub fn values(&self, event: usize) -> impl Iterator<Item = u64> + '_ {
+        let by_place = match self.columns.is_empty() {
+            true => {
+                let place = self.places[event];
+                Some([place >> ROW_BITS, place & ((1 << ROW_BITS) - 1)])
+            }
+            false => None,
+        };
+        let columns = self.columns.iter().map(move |column| column.bits[event]);
+        by_place.into_iter().flatten().chain(columns)
+    }
+
+    /// [`event_key`] of an event.
+    pub fn key(&self, event: usize) -> u64 {
+        self.values(event).fold(self.seed, extend_key)
+    }
+
+    /// The keys of all events.
+    pub fn keys(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        (0..self.len()).map(|event| self.key(event))
+    }
+
+    /// Where an event was read: index of the file in the high 24 bits and row in
+    /// it in the low 40. The same in every scan and stream of the same list of
+    /// files, whatever they select.
+    pub fn place(&self, event: usize) -> u64 {
+        self.places[event]
+    }
+
+    /// How many events have the key of an earlier one.
+    pub(crate) fn duplicates(&self) -> Result<u64> {
+        let keys = self.sorted_keys()?;
+        Ok(keys.windows(2).filter(|pair| pair[0] == pair[1]).count() as u64)
+    }
+
+    /// The keys of all events, rising.
+    pub(crate) fn sorted_keys(&self) -> Result<Vec<u64>> {
+        let mut keys = memory::reserved(self.len())?;
+        let events = (0..self.len()).into_par_iter();
+        events
+            .map(|event| self.key(event))
+            .collect_into_vec(&mut keys);
+        keys.par_sort_unstable();
+        Ok(keys)
+    }
+
+    /// Appends the events `range` of `other`; names and namespace are its own if
+    /// there is no event yet.
+    pub(super) fn append_range(&mut self, other: &Self, range: Range<usize>) {
+        if self.is_empty() {
+            self.seed = other.seed;
+            self.columns = match other.columns.is_empty() {
+                true => Vec::new(),
+                false => other.names(),
+            };
+        }
+        self.places.extend_from_slice(&other.places[range.clone()]);
+        for (to, from) in self.columns.iter_mut().zip(&other.columns) {
+            to.bits.extend_from_slice(&from.bits[range.clone()]);
+        }
+    }
+}
+
+/// Bits of [`Ids::place`] that are the row.
+const ROW_BITS: u32 = 40;
+
+/// See [`Ids::place`].
+pub(super) fn place_of(file: usize, row: u64) -> u64 {
+    (file as u64) << ROW_BITS | row
+}
+
+const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
+/// 2^64 / golden ratio, the increment of splitmix64.
+const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The key of an event: `h = mix(fnv1a_64(namespace))`, then for each value
+/// `h = mix((h xor value) + 0x9e3779b97f4a7c15)`, where `mix` is the finaliser
+/// of splitmix64 (Steele, Lea, Flood 2014) and arithmetic wraps. Each step is a
+/// bijection of the value, so events with one id column never collide within a
+/// namespace.
+#[cfg(test)]
+pub(crate) fn event_key(namespace: &str, values: &[u64]) -> u64 {
+    values
+        .iter()
+        .fold(namespace_seed(namespace), |key, &value| {
+            extend_key(key, value)
+        })
+}
+
+/// The part of [`event_key`] that only depends on the namespace.
+pub(super) fn namespace_seed(namespace: &str) -> u64 {
+    let hash = namespace.bytes().fold(FNV_OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+    });
+    mix(hash)
+}
+
+/// One more value into the key.
+fn extend_key(key: u64, value: u64) -> u64 {
+    mix((key ^ value).wrapping_add(GOLDEN_GAMMA))
+}
+
+fn mix(mut z: u64) -> u64 {
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Golden values from an independent Python implementation of the formula.
+    #[test]
+    fn the_key_never_changes() {
+        assert_eq!(event_key("", &[]), 0xf52a15e9a9b5e89b);
+        assert_eq!(event_key("", &[0]), 0xe587d3dff9e92ed0);
+        assert_eq!(event_key("data", &[1]), 0x4030db2877d3a55a);
+        assert_eq!(event_key("data", &[42, 7]), 0xa1452bce3355bcd8);
+        assert_eq!(event_key("µ", &[18446744073709551615]), 0xf4ce1673f05914c9);
+        assert_eq!(event_key("hh4b", &[310, 12345678901]), 0xca8e52c58e6d599d);
+    }
+
+    #[test]
+    fn namespaces_and_order_matter() {
+        assert_ne!(event_key("a", &[1]), event_key("b", &[1]));
+        assert_ne!(event_key("a", &[1, 2]), event_key("a", &[2, 1]));
+        assert_ne!(event_key("a", &[0]), event_key("a", &[0, 0]));
     }
 }

@@ -10,13 +10,11 @@ use arrow::datatypes::Float32Type;
 use arrow::record_batch::RecordBatch;
 
 use super::arrays::{Counts, Reason, Room};
-use super::chunk::ColumnChunk;
-use super::convert::{to_bits, to_lane};
+use super::chunk::{ColumnChunk, to_bits, to_lane};
 use super::definitions::Compiled;
 use super::file::EventFile;
-use super::hidden::{HIDDEN, HIDDEN_IN_WATCHED};
-use super::ids::place_of;
-use super::scan::{LACKS, OnMissing, Plan};
+use super::scan::{HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing, Plan};
+use super::table::place_of;
 use sideband_numerics::expression::is_true;
 
 /// Events turned from columns into rows at once: what is written of them stays
@@ -94,7 +92,7 @@ impl Plan<'_> {
                 rows.retain(|&row| complete[row as usize]);
             }
         }
-        if rows.len() > room.flags.len() {
+        if rows.len() > room.events {
             let message = "it has more events than a moment ago: another program writes to it";
             return Err(batch.corrupt(message));
         }
@@ -102,9 +100,16 @@ impl Plan<'_> {
         let room = room.split_first(rows.len());
         counts.events += rows.len();
         add_features(room.features, &features, &rows);
-        for (k, (to, values)) in room.columns.into_iter().zip(&columns).enumerate() {
+        let (mut numbers, mut words) = (room.numbers.into_iter(), room.words.into_iter());
+        if let Some(to) = numbers.next() {
+            match &weights {
+                Some(weights) => gather(to, &rows, |row| weights[row]),
+                None => to.fill(1.0),
+            }
+        }
+        for (k, (to, values)) in numbers.zip(&columns).enumerate() {
             gather(to, &rows, |row| values[row]);
-            if all_finite(to) {
+            if all_finite(to, f64::is_finite) {
                 continue;
             }
             let matters = request.matters(k);
@@ -121,15 +126,12 @@ impl Plan<'_> {
                 counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
             }
         }
-        match &weights {
-            Some(weights) => gather(room.weights, &rows, |row| weights[row]),
-            None => room.weights.fill(1.0),
+        if let (Some(to_flags), Some(to_places)) = (words.next(), words.next()) {
+            gather(to_flags, &rows, |row| flags[row]);
+            let place = |row| place_of(file_index, batch.row_in_file(row));
+            gather(to_places, &rows, place);
         }
-        gather(room.flags, &rows, |row| flags[row]);
-        gather(room.places, &rows, |row| {
-            place_of(file_index, batch.row_in_file(row))
-        });
-        for (name, to) in request.id_columns().iter().zip(room.id_columns) {
+        for (name, to) in request.id_columns().iter().zip(words) {
             batch.id(name, &rows, to)?;
         }
         Ok(())
@@ -149,12 +151,11 @@ impl Plan<'_> {
         let mut lacking = Vec::new();
         for (k, values) in features.iter().enumerate() {
             let mut made = request.categories.iter().map(|category| &category.inputs);
-            if all_finite(values) || made.any(|inputs| inputs.contains(&k)) {
+            if all_finite(values, f32::is_finite) || made.any(|inputs| inputs.contains(&k)) {
                 continue;
             }
-            let missing = rows
-                .iter()
-                .filter(|&&row| !values[row as usize].is_finite());
+            let lacks = |row: &&u32| !values[**row as usize].is_finite();
+            let missing = rows.iter().filter(lacks);
             lacking.extend(missing.map(|&row| (Reason::Feature(k), row)));
         }
         for (k, category) in request.categories.iter().enumerate() {
@@ -305,6 +306,11 @@ impl Rows<'_> {
             .corrupt(format!("rows from {}", self.first_row), message)
     }
 
+    fn wrong(&self, row: u32, text: String) -> Error {
+        let (path, row) = (self.file.path.display(), self.row_in_file(row as usize));
+        Error::data(format!("{path}: row {row}: {text}"))
+    }
+
     fn row_in_file(&self, row: usize) -> u64 {
         self.first_row + row as u64
     }
@@ -328,12 +334,13 @@ impl Rows<'_> {
         let weights = weight.eval_chunk(chunk)?;
         let bad = |&&row: &&u32| !weights[row as usize].is_finite();
         match rows.iter().find(bad) {
-            Some(&row) => Err(Error::data(format!(
-                "{}: row {}: the weight is {}; weights must be finite",
-                self.file.path.display(),
-                self.row_in_file(row as usize),
-                weights[row as usize]
-            ))),
+            Some(&row) => {
+                let weight = weights[row as usize];
+                Err(self.wrong(
+                    row,
+                    format!("the weight is {weight}; weights must be finite"),
+                ))
+            }
             None => Ok(weights),
         }
     }
@@ -360,37 +367,16 @@ impl Rows<'_> {
         if let Some(nulls) = nulls
             && let Some(&row) = rows.iter().find(|&&row| nulls.is_null(row as usize))
         {
-            return Err(Error::data(format!(
-                "{}: row {}: id column `{name}` is null",
-                self.file.path.display(),
-                self.row_in_file(row as usize)
-            )));
+            return Err(self.wrong(row, format!("id column `{name}` is null")));
         }
         gather(to, rows, |row| bits[row]);
         Ok(())
     }
 }
 
-/// A number that may be none.
-trait Number: Copy {
-    fn is_a_number(self) -> bool;
-}
-
-impl Number for f32 {
-    fn is_a_number(self) -> bool {
-        self.is_finite()
-    }
-}
-
-impl Number for f64 {
-    fn is_a_number(self) -> bool {
-        self.is_finite()
-    }
-}
-
 // No branches: many values at once.
-fn all_finite<T: Number>(values: &[T]) -> bool {
-    values.iter().fold(true, |all, x| all & x.is_a_number())
+fn all_finite<T: Copy>(values: &[T], is_finite: impl Fn(T) -> bool) -> bool {
+    values.iter().fold(true, |all, &x| all & is_finite(x))
 }
 
 /// The places where it is true; no branches, which could not be foreseen.

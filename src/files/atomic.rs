@@ -2,7 +2,7 @@
 
 use super::worker_id::{Liveness, ServerClock, WorkerId};
 use crate::error::Result;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -14,29 +14,18 @@ use std::time::Duration;
 const OLD: Duration = Duration::from_secs(86_400);
 
 /// Writes `bytes` under a temporary name beside `path`, syncs, and renames.
-///
-/// # Errors
-/// What the file system said; the temporary file is removed.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, |error| error, |file| file.write_all(bytes))
 }
 
 /// As [`write()`], with a function that fills the file, and one for errors of the file
 /// system.
-///
-/// # Errors
-/// What the file system or `fill` said; the temporary file is removed.
 pub(crate) fn write_with<E>(
     path: &Path,
     failed: impl Fn(io::Error) -> E,
     fill: impl FnOnce(&mut File) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (temporary, mut file) = create(path).map_err(&failed)?;
-    // removes the temporary file unless all goes well
-    let staged = Staged {
-        temporary,
-        path: path.to_owned(),
-    };
+    let (staged, mut file) = Staged::create(path).map_err(&failed)?;
     fill(&mut file)?;
     file.sync_all().map_err(&failed)?;
     drop(file);
@@ -52,30 +41,35 @@ pub struct Staged {
 
 impl Staged {
     /// Writes `bytes` under a temporary name beside `path`, and syncs.
-    ///
-    /// # Errors
-    /// What the file system said; the temporary file is removed.
     pub fn write(path: &Path, bytes: &[u8]) -> io::Result<Self> {
-        let (temporary, mut file) = create(path)?;
-        let staged = Self {
-            temporary,
-            path: path.to_owned(),
-        };
+        let (staged, mut file) = Self::create(path)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         Ok(staged)
     }
 
+    /// A new file of a name that no other process or thread uses, in the same folder.
+    /// It is made exclusively: a link that lies there under its name is not followed.
+    fn create(path: &Path) -> io::Result<(Self, File)> {
+        for _ in 0..8 {
+            let temporary = temporary_name(path);
+            match File::create_new(&temporary) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                made => {
+                    let path = path.to_owned();
+                    return Ok((Self { temporary, path }, made?));
+                }
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
+    }
+
     /// Its place.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Brings the file to its place.
-    ///
-    /// # Errors
-    /// What the file system said; the temporary file is removed.
     pub fn commit(mut self) -> io::Result<()> {
         fs::rename(&self.temporary, &self.path)?;
         self.temporary = PathBuf::new();
@@ -90,23 +84,6 @@ impl Drop for Staged {
             let _ = fs::remove_file(&self.temporary);
         }
     }
-}
-
-/// A new file of a name that no other process or thread uses, in the same folder.
-/// It is made exclusively: a link that lies there under its name is not followed.
-fn create(path: &Path) -> io::Result<(PathBuf, File)> {
-    for _ in 0..8 {
-        let temporary = temporary_name(path);
-        match OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&temporary)
-        {
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            other => return Ok((temporary, other?)),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
 }
 
 /// The name says which process writes, since those of different hosts and
@@ -164,15 +141,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         write(&path, b"old").unwrap();
-        let failed: io::Result<()> = write_with(
-            &path,
-            |error| error,
-            |file| {
-                file.write_all(b"half of the n")?;
-                Err(io::Error::other("disk full"))
-            },
-        );
-        assert!(failed.is_err());
+        let fill = |file: &mut File| {
+            file.write_all(b"half of the n")?;
+            Err(io::Error::other("disk full"))
+        };
+        assert!(write_with(&path, |error| error, fill).is_err());
         assert_eq!(fs::read(&path).unwrap(), b"old");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -201,7 +174,7 @@ mod tests {
         let put = |name: String, age: Duration| {
             let path = folder.path().join(name);
             fs::write(&path, "x").unwrap();
-            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            let file = File::options().write(true).open(&path).unwrap();
             let time = std::time::SystemTime::now() - age;
             file.set_modified(time).unwrap();
             path

@@ -12,9 +12,6 @@ use serde_json::{Error, Value};
 use std::fmt::Write as _;
 
 /// A value as JSON: indented by two spaces, or without any space.
-///
-/// # Errors
-/// What a value's own `Serialize` said; keys of maps are texts or integers.
 pub fn to_text(value: &impl Serialize, is_indented: bool) -> Result<String, Error> {
     let mut writer = Writer {
         is_indented,
@@ -25,9 +22,6 @@ pub fn to_text(value: &impl Serialize, is_indented: bool) -> Result<String, Erro
 }
 
 /// A value from JSON that [`to_text`] wrote.
-///
-/// # Errors
-/// What is wrong, with the place.
 pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let value: Value = serde_json::from_str(text).map_err(|e| e.to_string())?;
     serde_path_to_error::deserialize(Node(&value)).map_err(|e| e.to_string())
@@ -40,7 +34,6 @@ pub(crate) fn to_value(value: &impl Serialize) -> Result<Value, Error> {
 
 /// Places of the numbers of a value that are not finite, such as
 /// `yields.after = inf`.
-#[must_use]
 pub(crate) fn not_finite(value: &impl Serialize) -> Vec<String> {
     let mut writer = Writer::default();
     match value.serialize(&mut writer) {
@@ -92,6 +85,12 @@ impl Writer {
         }
     }
 
+    fn key(&mut self, name: &str) -> Result<(), Error> {
+        let colon = if self.is_indented { ": " } else { ":" };
+        let _ = write!(self.text, "{}{colon}", serde_json::to_string(name)?);
+        Ok(())
+    }
+
     fn float(&mut self, value: f64, shown: &str) {
         if value.is_finite() {
             self.text.push_str(shown);
@@ -106,19 +105,12 @@ impl Writer {
     fn place(&self) -> String {
         let mut place = String::new();
         for step in &self.path {
-            match step {
-                Step::Place(place_in_list) => {
-                    let _ = write!(place, "[{place_in_list}]");
-                    continue;
-                }
-                Step::Field(_) | Step::Key(_) if place.is_empty() => {}
-                Step::Field(_) | Step::Key(_) => place.push('.'),
-            }
-            match step {
-                Step::Field(name) => place.push_str(name),
-                Step::Key(name) => place.push_str(name),
-                Step::Place(_) => {}
-            }
+            let dot = if place.is_empty() { "" } else { "." };
+            let _ = match step {
+                Step::Place(index) => write!(place, "[{index}]"),
+                Step::Field(name) => write!(place, "{dot}{name}"),
+                Step::Key(name) => write!(place, "{dot}{name}"),
+            };
         }
         place
     }
@@ -143,9 +135,7 @@ impl Writer {
         self.text.push('{');
         self.path.push(Step::Field(variant));
         self.line(self.path.len());
-        self.text.push_str(&serde_json::to_string(variant)?);
-        self.text
-            .push_str(if self.is_indented { ": " } else { ":" });
+        self.key(variant)?;
         let mut parts = self.open(bracket, close);
         parts.wraps = 1;
         Ok(parts)
@@ -186,15 +176,8 @@ impl Parts<'_> {
         value: &(impl Serialize + ?Sized),
     ) -> Result<(), Error> {
         self.begin(step);
-        self.key(name)?;
+        self.writer.key(name)?;
         value.serialize(&mut *self.writer)
-    }
-
-    fn key(&mut self, name: &str) -> Result<(), Error> {
-        self.writer.text.push_str(&serde_json::to_string(name)?);
-        let colon = if self.writer.is_indented { ": " } else { ":" };
-        self.writer.text.push_str(colon);
-        Ok(())
     }
 
     fn finish(self) {
@@ -380,7 +363,7 @@ impl ser::SerializeMap for Parts<'_> {
             _ => return Err(<Error as ser::Error>::custom("a key is no text")),
         };
         self.begin(Step::Key(name.clone()));
-        self.key(&name)
+        self.writer.key(&name)
     }
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         value.serialize(&mut *self.writer)
@@ -537,14 +520,12 @@ mod tests {
                 assert_eq!(not_finite(&value).len(), 1);
                 continue;
             }
+            let (pretty, plain) = (to_text(&value, true), to_text(&value, false));
             assert_eq!(
-                to_text(&value, true).unwrap(),
+                pretty.unwrap(),
                 serde_json::to_string_pretty(&value).unwrap()
             );
-            assert_eq!(
-                to_text(&value, false).unwrap(),
-                serde_json::to_string(&value).unwrap()
-            );
+            assert_eq!(plain.unwrap(), serde_json::to_string(&value).unwrap());
             assert!(not_finite(&value).is_empty());
         }
     }
@@ -568,17 +549,14 @@ mod tests {
         let mut value = all(1.0);
         value.table[0][1] = Some(f64::NAN);
         value.map.insert("c".to_owned(), f64::INFINITY);
-        value.kinds[3] = Kind::Named {
-            value: f64::NEG_INFINITY,
-        };
-        assert_eq!(
-            not_finite(&value),
-            [
-                "table[0][1] = NaN",
-                "map.c = inf",
-                "kinds[3].Named.value = -inf"
-            ]
-        );
+        let below = f64::NEG_INFINITY;
+        value.kinds[3] = Kind::Named { value: below };
+        let expected = [
+            "table[0][1] = NaN",
+            "map.c = inf",
+            "kinds[3].Named.value = -inf",
+        ];
+        assert_eq!(not_finite(&value), expected);
     }
 
     #[test]

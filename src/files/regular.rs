@@ -1,8 +1,10 @@
 //! Files of a run directory, which may be somebody else's work: only regular
 //! files are opened, of no more than a stated size, and nothing is written
 //! through a symbolic link. A pipe or a device would stop the program for ever,
-//! and a link would lead its writing out of the run.
+//! and a link would lead its writing out of the run. And files that a user names for
+//! output: regular files, never an input, never a file of a run.
 
+use crate::error::{Error, Result};
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -15,10 +17,8 @@ fn check(kind: FileType) -> io::Result<()> {
     if kind.is_file() {
         return Ok(());
     }
-    Err(io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("not a regular file but {}", describe(kind)),
-    ))
+    let text = format!("not a regular file but {}", describe(kind));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 fn describe(kind: FileType) -> &'static str {
@@ -45,16 +45,12 @@ fn describe(kind: FileType) -> &'static str {
 }
 
 /// Whether an error says that something is not a regular file.
-#[must_use]
 pub(crate) fn is_irregular(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
         && error.to_string().starts_with("not a regular file")
 }
 
 /// Opens a regular file to read it; a link to one counts as one.
-///
-/// # Errors
-/// What the file system said, or that it is no regular file.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     // before it is opened: to open a pipe waits for its other end
     check(fs::metadata(path)?.file_type())?;
@@ -64,9 +60,6 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Opens a regular file to change it where it lies; no link.
-///
-/// # Errors
-/// What the file system said, or that it is no regular file.
 pub(crate) fn edit(path: &Path) -> io::Result<File> {
     check(fs::symlink_metadata(path)?.file_type())?;
     OpenOptions::new().write(true).open(path)
@@ -74,9 +67,6 @@ pub(crate) fn edit(path: &Path) -> io::Result<File> {
 
 /// Opens a regular file with `options` that create it if it is not there; no
 /// link.
-///
-/// # Errors
-/// What the file system said, or that it is no regular file.
 pub(crate) fn edit_or_create(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     for _ in 0..8 {
         match fs::symlink_metadata(path) {
@@ -102,40 +92,31 @@ pub(crate) fn edit_or_create(path: &Path, options: &mut OpenOptions) -> io::Resu
 }
 
 /// All bytes of a regular file of at most `limit` bytes.
-///
-/// # Errors
-/// What the file system said, or that it is no regular file or a larger one.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = open(path)?;
     let length = file.metadata()?.len();
     let too_large = |length: u64| {
-        io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("{length} bytes are more than such a file has (at most {limit})"),
-        )
+        let text = format!("{length} bytes are more than such a file has (at most {limit})");
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
     };
     if length > limit {
-        return Err(too_large(length));
+        return too_large(length);
     }
     let mut bytes = Vec::with_capacity(length as usize);
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(too_large(bytes.len() as u64));
+        return too_large(bytes.len() as u64);
     }
     Ok(bytes)
 }
 
 /// The text of a regular file of at most [`TEXT_LIMIT`] bytes.
-///
-/// # Errors
-/// As [`read`], or that it is no UTF-8.
 pub(crate) fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path, TEXT_LIMIT)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
 /// Whether a path is there, whatever it is: also a link to nothing.
-#[must_use]
 pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
@@ -150,21 +131,13 @@ pub(crate) fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'sta
         Err(e) => return Err(e),
     };
     for entry in entries {
-        let entry = entry?;
-        let mut kind = match entry.file_type() {
-            Ok(kind) => kind,
-            // gone since
-            Err(_) => continue,
+        let path = entry?.path();
+        // gone since, or a link to nothing
+        let Ok(about) = fs::metadata(&path) else {
+            continue;
         };
-        if kind.is_symlink() {
-            match fs::metadata(entry.path()).map(|about: Metadata| about.file_type()) {
-                Ok(target) => kind = target,
-                // to nothing
-                Err(_) => continue,
-            }
-        }
-        if !kind.is_file() && !kind.is_dir() {
-            return Ok(Some((entry.path(), describe(kind))));
+        if !about.is_file() && !about.is_dir() {
+            return Ok(Some((path, describe(about.file_type()))));
         }
     }
     Ok(None)
@@ -186,18 +159,11 @@ pub(crate) fn find_linked_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
 
 /// Makes a folder if it is not there. One that is a symbolic link is refused:
 /// what is written into it would lie elsewhere.
-///
-/// # Errors
-/// What the file system said, or that the path is a link or no folder.
 pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     let refuse = |kind| {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!(
-                "not a folder of the run but {}; nothing is written there",
-                describe(kind)
-            ),
-        ))
+        let what = describe(kind);
+        let text = format!("not a folder of the run but {what}; nothing is written there");
+        Err(io::Error::new(io::ErrorKind::InvalidInput, text))
     };
     match fs::symlink_metadata(path) {
         Ok(about) if about.is_dir() => Ok(()),
@@ -213,9 +179,82 @@ pub(crate) fn make_folder(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Where to write what goes to `path`: the file itself, or that which a symbolic link
+/// leads to.
+pub(crate) fn output<'a>(
+    path: &Path,
+    inputs: impl IntoIterator<Item = &'a Path>,
+) -> Result<PathBuf> {
+    let wrong = |what: String| Error::usage(format!("--out {}{what}", path.display()));
+    let failed = |e: io::Error| wrong(format!(": {e}; choose a file in a folder that exists"));
+    let refused = |kind: &str| wrong(format!(" is {kind}; name a regular file"));
+    let name = path.file_name().ok_or_else(|| refused("a folder"))?;
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut place = folder.canonicalize().map_err(failed)?.join(name);
+    if fs::symlink_metadata(&place).is_ok_and(|about| about.is_symlink()) {
+        place = place
+            .canonicalize()
+            .map_err(|_| refused("a symbolic link that leads nowhere"))?;
+    }
+    let there = match fs::metadata(&place) {
+        Ok(about) => Some(about),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    if let Some(about) = &there {
+        if !about.is_file() {
+            return Err(refused(describe(about.file_type())));
+        }
+        let is_same = |input: &&Path| {
+            let other = fs::metadata(input);
+            other.is_ok_and(|other| same(about, &other))
+                || input.canonicalize().is_ok_and(|input| input == place)
+        };
+        if let Some(input) = inputs.into_iter().find(is_same) {
+            let input = input.display();
+            return Err(wrong(format!(
+                " is one of the input files, {input}; choose another"
+            )));
+        }
+    }
+    match run_around(&place) {
+        Some(run) => Err(wrong(format!(
+            " lies in the run directory {}, whose files are its own; choose a file outside of it",
+            run.display()
+        ))),
+        None => Ok(place),
+    }
+}
+
+/// Whether two files are one, under two names.
+#[cfg(unix)]
+fn same(a: &Metadata, b: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Where the system has no numbers of files, names decide.
+#[cfg(not(unix))]
+fn same(_: &Metadata, _: &Metadata) -> bool {
+    false
+}
+
+/// The run directory that a path lies in, if it does.
+fn run_around(path: &Path) -> Option<PathBuf> {
+    let is_run = |folder: &&Path| {
+        let has = |name: &str| folder.join(name).is_file();
+        has("config.toml") && (has("manifest.json") || folder.join("members").is_dir())
+    };
+    path.ancestors().skip(1).find(is_run).map(Path::to_owned)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
 
     #[cfg(unix)]
     #[test]
@@ -224,10 +263,8 @@ mod tests {
         use std::os::unix::net::UnixListener;
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
-        let made = std::process::Command::new("mkfifo")
-            .arg(path("pipe"))
-            .status();
-        assert!(made.unwrap().success());
+        let mut command = std::process::Command::new("mkfifo");
+        assert!(command.arg(path("pipe")).status().unwrap().success());
         let _socket = UnixListener::bind(path("socket")).unwrap();
         symlink("/dev/zero", path("device")).unwrap();
         symlink(path("pipe"), path("link")).unwrap();
@@ -246,9 +283,8 @@ mod tests {
             assert!(is_irregular(&error), "{name}: {error}");
             let mut options = OpenOptions::new();
             options.append(true).create(true);
-            assert!(is_irregular(
-                &edit_or_create(&path(name), &mut options).unwrap_err()
-            ));
+            let error = edit_or_create(&path(name), &mut options).unwrap_err();
+            assert!(is_irregular(&error), "{name}: {error}");
         }
         assert!(find_irregular(folder.path()).unwrap().is_some());
     }
@@ -268,9 +304,50 @@ mod tests {
         assert!(make_folder(&path("members")).is_err());
         make_folder(&path("new/deep")).unwrap();
         assert_eq!(find_irregular(folder.path()).unwrap(), None);
-        assert_eq!(
-            read(&path("file"), 3).unwrap_err().kind(),
-            io::ErrorKind::FileTooLarge
-        );
+        let error = read(&path("file"), 3).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn outputs_are_new_or_regular_files_that_nobody_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("input"), "x").unwrap();
+        fs::write(at("old"), "x").unwrap();
+        fs::create_dir_all(at("run/members")).unwrap();
+        fs::write(at("run/config.toml"), "").unwrap();
+        fs::hard_link(at("input"), at("hard")).unwrap();
+        let input = at("input");
+        let check = |name: &str| output(&at(name), [input.as_path()]);
+        let refused = |name: &str, why: &str| {
+            let error = check(name).unwrap_err();
+            assert_eq!(error.kind(), Kind::Usage);
+            assert!(error.to_string().contains(why), "{name}: {error}");
+        };
+        assert!(check("new").is_ok() && check("old").is_ok());
+        refused("input", " is one of the input files, ");
+        refused("hard", " is one of the input files, ");
+        refused("run", " is a folder; name a regular file");
+        refused("none/file", "; choose a file in a folder that exists");
+        for name in ["run/metrics.json", "run/members/x", "run/new"] {
+            refused(name, " lies in the run directory ");
+        }
+        #[cfg(unix)]
+        {
+            let link = |to: &str, name: &str| {
+                std::os::unix::fs::symlink(at(to), at(name)).unwrap();
+            };
+            link("input", "to_input");
+            link("old", "to_old");
+            link("run/metrics.json", "to_nothing");
+            fs::write(at("run/manifest.json"), "").unwrap();
+            link("run/manifest.json", "to_run");
+            refused("to_input", " is one of the input files, ");
+            assert_eq!(check("to_old").unwrap(), at("old").canonicalize().unwrap());
+            refused("to_nothing", " is a symbolic link that leads nowhere");
+            refused("to_run", " lies in the run directory ");
+            let device = output(Path::new("/dev/null"), []).unwrap_err();
+            assert!(device.to_string().contains("a device"), "{device}");
+        }
     }
 }

@@ -44,20 +44,17 @@ fn replace(text: &str, keep: impl Fn(char) -> bool, push: fn(char, &mut String))
 }
 
 /// Lines of text as a terminal may have them.
-#[must_use]
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     replace(text, |c| c == '\n', push)
 }
 
 /// A text that has to stay in one line, such as a cell of a table.
-#[must_use]
 pub(crate) fn escape_line(text: &str) -> Cow<'_, str> {
     replace(text, |_| false, push)
 }
 
 /// JSON as a terminal may have it: the same values, with the characters that JSON
 /// itself lets through as `\u` escapes.
-#[must_use]
 pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
     replace(
         json,

@@ -46,7 +46,6 @@ pub(crate) enum Liveness {
 
 impl WorkerId {
     /// A new name for this process.
-    #[must_use]
     pub(crate) fn unique() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static START: OnceLock<u64> = OnceLock::new();
@@ -66,7 +65,6 @@ impl WorkerId {
     }
 
     /// Reads a name; `None` if it is not one.
-    #[must_use]
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.rsplitn(5, '-');
         let count = parts.next()?.parse().ok()?;
@@ -86,20 +84,17 @@ impl WorkerId {
     }
 
     /// Name of the host, cut and cleaned.
-    #[must_use]
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Number of the process on its host.
-    #[must_use]
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
 
     /// Whether the process lives, as far as it can be seen from here. A zombie
     /// is gone.
-    #[must_use]
     pub(crate) fn liveness(&self) -> Liveness {
         if host_token() != Some(self.token) {
             return Liveness::Unknown;
@@ -134,16 +129,11 @@ fn host_name() -> String {
 
 /// Letters, digits and `-`, cut to a length.
 fn clean_host(name: &str) -> String {
-    let name: String = name
-        .chars()
-        .take(HOST_LENGTH)
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
     if name.is_empty() {
-        "host".to_owned()
-    } else {
-        name
+        return "host".to_owned();
     }
+    let clean = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    name.chars().take(HOST_LENGTH).map(clean).collect()
 }
 
 /// What all processes have in common that can see each other: the boot and the
@@ -154,13 +144,8 @@ fn host_token() -> Option<u64> {
         let boot = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
         let space = fs::read_link("/proc/self/ns/pid").ok()?;
         // copies of a virtual machine may share the boot, seldom the name
-        let text = [
-            boot.as_slice(),
-            space.as_os_str().as_encoded_bytes(),
-            host_name().as_bytes(),
-        ]
-        .concat();
-        Some(fnv1a(&text))
+        let (space, host) = (space.as_os_str().as_encoded_bytes(), host_name());
+        Some(fnv1a(&[&boot, space, host.as_bytes()].concat()))
     })
 }
 
@@ -208,10 +193,8 @@ fn parse_stat(text: &[u8]) -> Process {
 
 /// Whether an error says that a file is not there (any more).
 pub(crate) fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle
-    )
+    use io::ErrorKind::{NotFound, StaleNetworkFileHandle};
+    matches!(error.kind(), NotFound | StaleNetworkFileHandle)
 }
 
 /// Locks; a thread that panicked with the lock leaves nothing half done here.
@@ -277,10 +260,9 @@ impl ServerClock {
 
     /// As [`ServerClock::age`], and without end if the time lies ahead.
     pub(crate) fn age_of_sign(&self, modified: SystemTime) -> Duration {
-        if self.is_ahead(modified) {
-            Duration::MAX
-        } else {
-            self.age(modified)
+        match self.is_ahead(modified) {
+            true => Duration::MAX,
+            false => self.age(modified),
         }
     }
 
@@ -331,16 +313,15 @@ mod tests {
         assert_eq!(WorkerId::parse(&text), Some(id.clone()));
         let odd = id.elsewhere();
         assert_eq!(WorkerId::parse(&odd.to_string()), Some(odd));
-        for bad in [
-            "",
-            "-",
-            "a-b-c-d-e",
-            &format!("{text}x"),
-            &format!("ä{text}"),
-        ] {
+        let long = "a".repeat(40) + &text;
+        let other = [format!("{text}x"), format!("ä{text}"), long];
+        for bad in other
+            .iter()
+            .map(String::as_str)
+            .chain(["", "-", "a-b-c-d-e"])
+        {
             assert_eq!(WorkerId::parse(bad), None, "{bad}");
         }
-        assert_eq!(WorkerId::parse(&format!("{}{text}", "a".repeat(40))), None);
         assert_eq!(clean_host("a.b_ä"), "a-b--");
         assert_eq!(clean_host(""), "host");
     }
@@ -351,11 +332,8 @@ mod tests {
         let me = WorkerId::unique();
         assert_eq!(me.liveness(), Liveness::Alive);
         assert_eq!(me.clone().elsewhere().liveness(), Liveness::Unknown);
-        let mut child = Command::new("sleep")
-            .arg("600")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new("sleep");
+        let mut child = command.arg("600").stdout(Stdio::null()).spawn().unwrap();
         let id = me.with_process(child.id());
         assert_eq!(id.liveness(), Liveness::Alive);
         let mut reused = id.clone();
@@ -376,10 +354,8 @@ mod tests {
     fn a_program_may_have_any_name() {
         let tail = "S 1 ".to_owned() + &"0 ".repeat(17) + "4711 9";
         let text = [b"7 (a) R \xff(b) ".as_slice(), tail.as_bytes()].concat();
-        assert!(matches!(
-            parse_stat(&text),
-            Process::Running { start: 4711 }
-        ));
+        let running = parse_stat(&text);
+        assert!(matches!(running, Process::Running { start: 4711 }));
         assert!(matches!(parse_stat(b"7 (a) Z 1"), Process::Ended));
         assert!(matches!(parse_stat(b"7 (a) S 1"), Process::Unknown));
         assert!(matches!(parse_stat(b""), Process::Unknown));

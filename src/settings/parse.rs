@@ -7,6 +7,7 @@ use super::measurement::Measurement;
 use super::raw::{AxisValue, Config};
 use crate::error::{Context, Error, Kind, Result};
 use indexmap::IndexMap;
+use sideband_numerics::expression::nearest;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
@@ -286,7 +287,7 @@ fn explain(whole: &Value, path: &str, message: &str) -> Error {
         let parent = path
             .strip_suffix(&key)
             .map_or(path, |p| p.trim_end_matches('.'));
-        let near = nearest(&key, &allowed);
+        let near = nearest(&key, allowed.iter().map(String::as_str));
         let near = near.map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
         let allowed = list(&allowed);
         let reason = format!("unknown key `{key}`{near}; allowed are {allowed}");
@@ -300,7 +301,8 @@ fn explain(whole: &Value, path: &str, message: &str) -> Error {
         let mut names = quoted(rest).into_iter();
         let found = names.next().unwrap_or_default();
         let allowed: Vec<String> = names.map(|n| format!("\"{n}\"")).collect();
-        let hint = nearest(&format!("\"{found}\""), &allowed)
+        let names = allowed.iter().map(String::as_str);
+        let hint = nearest(&format!("\"{found}\""), names)
             .map_or_else(String::new, |n| format!(" (did you mean {n}?)"));
         let allowed = format!("one of {}{hint}", allowed.join(", "));
         return not_allowed(path, format!("\"{found}\""), allowed);
@@ -364,16 +366,6 @@ fn list(names: &[String]) -> String {
         .map(|n| format!("`{n}`"))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// The known name most like `name`, if any is alike.
-fn nearest(name: &str, known: &[String]) -> Option<String> {
-    known
-        .iter()
-        .map(|k| (strsim::jaro_winkler(name, k), k))
-        .filter(|(similarity, _)| *similarity > 0.7)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, k)| k.clone())
 }
 
 /// Puts `a.b.c=value` into the table. The value is TOML; what is not TOML is

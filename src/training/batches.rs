@@ -1,11 +1,10 @@
 //! What one member sees: its rows, their coefficients and their order.
 
-use super::local::Task;
 use super::sample::TrainingSample;
-use super::settings::TrainingSettings;
 use super::split::Fold;
 use super::stream;
 use super::streams::Streams;
+use super::task::{Task, TrainingSettings};
 use crate::settings::{Normalise, Split};
 
 /// The training rows of one member and the order in which it reads them.
@@ -112,7 +111,6 @@ fn norms(normalise: Normalise, sums: &[f64]) -> Vec<f64> {
 
 /// Number of steps of an epoch: the same for all members, so that a stack's
 /// members reach the end of an epoch together.
-#[must_use]
 pub fn steps_per_epoch(task: &Task<'_>) -> usize {
     let (sample, settings) = (task.sample, task.settings);
     let streams = Streams::new(task.seed, task.ensemble);

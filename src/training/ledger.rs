@@ -1,9 +1,9 @@
 //! What training asks of the world: which members, where they come from when
 //! they were interrupted, where they go, and who is told.
 
-use super::checkpoint::Checkpoint;
-use super::store::{Member, Outcome};
+use super::store::{Checkpoint, Member, Outcome};
 use crate::error::{Kind, Result};
+use crate::files::lock;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
@@ -40,10 +40,7 @@ pub trait Ledger: Sync {
         None
     }
 
-    /// Keeps where a member stands.
-    ///
-    /// # Errors
-    /// It cannot be written; training goes on.
+    /// Keeps where a member stands; training goes on where it cannot be written.
     fn save(&self, _unit: Unit, _checkpoint: &Checkpoint) -> Result<()> {
         Ok(())
     }
@@ -58,10 +55,7 @@ pub trait Ledger: Sync {
         0
     }
 
-    /// Keeps a finished member.
-    ///
-    /// # Errors
-    /// It cannot be written; training ends.
+    /// Keeps a finished member; training ends where it cannot be written.
     fn finish(&self, unit: Unit, member: &Member) -> Result<()>;
 }
 
@@ -81,29 +75,75 @@ impl<F: Fn(&Member) -> Result<()> + Sync> List<F> {
             finish,
         }
     }
-
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Unit>> {
-        self.queue
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
 }
 
 impl<F: Fn(&Member) -> Result<()> + Sync> Ledger for List<F> {
     fn next(&self) -> Option<Unit> {
-        self.queue().pop_front()
+        lock(&self.queue).pop_front()
     }
 
     fn missing(&self) -> usize {
-        self.queue().len()
+        lock(&self.queue).len()
     }
 
     fn give_back(&self, unit: Unit) {
-        self.queue().push_front(unit);
+        lock(&self.queue).push_front(unit);
     }
 
     fn finish(&self, _: Unit, member: &Member) -> Result<()> {
         (self.finish)(member)
+    }
+}
+
+/// The ledger as one thread sees it: remembers what it has taken, so that a stack that
+/// broke can be begun again.
+pub(super) struct Taken<'a> {
+    pub ledger: &'a dyn Ledger,
+    back: Mutex<VecDeque<Unit>>,
+    active: Mutex<VecDeque<Unit>>,
+}
+
+impl<'a> Taken<'a> {
+    pub(super) fn new(ledger: &'a dyn Ledger) -> Self {
+        Self {
+            ledger,
+            back: Mutex::default(),
+            active: Mutex::default(),
+        }
+    }
+
+    /// A member to work on, first of those that wait again.
+    pub(super) fn next(&self) -> Option<Unit> {
+        let back = lock(&self.back).pop_front();
+        let unit = back.or_else(|| self.ledger.next())?;
+        lock(&self.active).push_back(unit);
+        Some(unit)
+    }
+
+    /// How many members it works on.
+    pub(super) fn active(&self) -> usize {
+        lock(&self.active).len()
+    }
+
+    pub(super) fn done(&self, unit: Unit) {
+        lock(&self.active).retain(|u| *u != unit);
+    }
+
+    pub(super) fn give_back(&self, unit: Unit) {
+        self.done(unit);
+        self.ledger.give_back(unit);
+    }
+
+    /// All that is active waits again.
+    pub(super) fn put_back(&self) {
+        lock(&self.back).append(&mut lock(&self.active));
+    }
+
+    pub(super) fn give_all_back(&self) {
+        self.put_back();
+        lock(&self.back)
+            .drain(..)
+            .for_each(|unit| self.ledger.give_back(unit));
     }
 }
 
@@ -129,11 +169,11 @@ pub struct SlotReport<'a> {
 pub trait Observer: Sync {
     /// Whether to stop at the next batch.
     fn interrupted(&self) -> bool;
-    /// So many rows were trained on, summed over members, by this block.
-    fn trained(&self, block: &str, rows: u64);
-    /// Where all members of a block stand, whenever an epoch of one has ended;
-    /// none when the block is over.
-    fn epoch(&self, _block: &str, _slots: &[SlotReport<'_>]) {}
+    /// So many rows were trained on, summed over members, by this stack.
+    fn trained(&self, stack: &str, rows: u64);
+    /// Where all members of a stack stand, whenever an epoch of one has ended;
+    /// none when the stack is over.
+    fn epoch(&self, _stack: &str, _slots: &[SlotReport<'_>]) {}
     /// A member's attempt failed; whether there is another.
     fn failed(&self, _ensemble: &str, _member: u32, _outcome: Outcome, _again: bool) {}
     /// A member is finished and written.
@@ -158,19 +198,16 @@ impl Interrupt {
     /// Asks to stop because the time is over.
     pub(crate) fn raise_by_time(&self) {
         // a person's wish is the stronger one
-        let _ = self
-            .0
-            .compare_exchange(0, Self::BY_TIME, Ordering::SeqCst, Ordering::SeqCst);
+        let order = Ordering::SeqCst;
+        let _ = self.0.compare_exchange(0, Self::BY_TIME, order, order);
     }
 
     /// Whether somebody asked to stop.
-    #[must_use]
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::SeqCst) != 0
     }
 
     /// Of which kind an end is that it brings.
-    #[must_use]
     pub(crate) fn kind(&self) -> Kind {
         match self.0.load(Ordering::SeqCst) {
             Self::BY_TIME => Kind::TimeLimit,

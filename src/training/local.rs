@@ -1,61 +1,23 @@
-//! Members trained in this process: a thread a block on a CPU, one block on a
+//! Members trained in this process: a thread a stack on a CPU, one stack on a
 //! GPU, on any number of devices at once.
 
-use super::block::{BlockContext, BlockEnd, Finished, train_block};
-use super::ledger::{Interrupt, Ledger, Observer, SlotReport, Unit};
+use super::ledger::{Interrupt, Ledger, Observer, Taken};
 use super::memory;
-use super::sample::TrainingSample;
-use super::settings::TrainingSettings;
 use super::split::Fold;
-use super::store::{FeatureScaling, Member, MemberFile, Outcome};
-use super::stream::{self, StreamSource};
+use super::stack::{Finished, StackContext, StackEnd, StackWorker};
+use super::store::{Member, MemberFile};
+use super::stream;
 use super::streams::Streams;
+use super::task::{Resources, Task};
 use crate::error::{Context, Error, Kind, Result};
 use rayon::prelude::*;
 use sideband_networks::{Compute, EVALUATION_CHUNK, Network, Predictor};
-use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::time::Duration;
 
 const NO_THREAD: &str = "cannot start a training thread";
-
-/// What is trained: an ensemble of networks on one sample.
-#[derive(Clone, Debug)]
-pub struct Task<'a> {
-    /// The events.
-    pub sample: &'a TrainingSample,
-    /// How members are trained.
-    pub settings: &'a TrainingSettings,
-    /// Seed of the ensemble.
-    pub seed: u64,
-    /// Name of the ensemble.
-    pub ensemble: &'a str,
-    /// Inputs and their standardisation, kept with each member.
-    pub features: &'a FeatureScaling,
-    /// Where the events are read from while training, if they are more than
-    /// memory holds; `sample` then has those that validate.
-    pub stream: Option<&'a StreamSource>,
-}
-
-/// With what it is trained. No result depends on it on a CPU.
-#[derive(Clone, Copy, Debug)]
-pub struct Resources<'a> {
-    /// The devices; one may be there twice.
-    pub devices: &'a [Compute],
-    /// Training threads of each CPU.
-    pub threads: usize,
-    /// Members of a stack; 0 = what suits the device.
-    pub block: usize,
-    /// Memory of a GPU in bytes, if it is known.
-    pub device_memory: Option<u64>,
-}
 
 /// Trains members of the given tasks, as many as the ledger has. The tasks have
 /// the matrix of inputs, the network, the optimizer and the size of a batch in
 /// common, so that they can share a stack.
-///
-/// # Errors
-/// Members finished before the error have been kept.
 pub fn train_local(
     tasks: &[Task<'_>],
     resources: Resources<'_>,
@@ -67,22 +29,15 @@ pub fn train_local(
     };
     let network = Network::new(first.settings.network.clone());
     let stop = Interrupt::default();
-    let watch = Watch {
-        observer,
-        stop: &stop,
-    };
     let contexts = resources
         .devices
         .iter()
-        .map(|compute| compute.guard(|| BlockContext::new(compute, tasks, &network)))
+        .map(|compute| compute.guard(|| StackContext::new(compute, tasks, &network)))
         .collect::<Result<Vec<_>, _>>()?;
     // a large stack leaves the other devices their share
-    let threads_of = |compute: &Compute| {
-        if compute.is_cpu() {
-            resources.threads.max(1)
-        } else {
-            1
-        }
+    let threads_of = |compute: &Compute| match compute.is_cpu() {
+        true => resources.threads.max(1),
+        false => 1,
     };
     let all: usize = resources.devices.iter().map(threads_of).sum();
     let missing = ledger.missing();
@@ -91,46 +46,34 @@ pub fn train_local(
         let mut handles = Vec::new();
         for (number, context) in contexts.iter().enumerate() {
             let compute = context.compute;
-            let device = if contexts.len() > 1 {
-                format!("{number}:{}", compute.name())
-            } else {
-                compute.name().to_owned()
+            let device = match contexts.len() {
+                1 => compute.name().to_owned(),
+                _ => format!("{number}:{}", compute.name()),
             };
             let cores = threads_of(compute);
             // members that are fewer than threads share them
-            let threads = if compute.splits_batches() {
-                cores.min(missing.max(1))
-            } else {
-                cores
+            let threads = match compute.splits_batches() {
+                true => cores.min(missing.max(1)),
+                false => cores,
             };
             for thread in 0..threads {
+                let name = match threads {
+                    1 => device.clone(),
+                    _ => format!("{device}/{thread}"),
+                };
                 let worker = Worker {
-                    name: if threads > 1 {
-                        format!("{device}/{thread}")
-                    } else {
-                        device.clone()
-                    },
+                    name,
                     pool: cores / threads + usize::from(thread < cores % threads),
                     context,
                     tasks,
                     ledger,
-                    observer: &watch,
+                    observer,
+                    stop: &stop,
                     slots: memory::slots(&resources, tasks, compute).min(fair),
                 };
-                let stop = &stop;
-                let work = move || {
-                    let result = worker.run();
-                    if result.is_err() {
-                        stop.raise();
-                    }
-                    result
-                };
-                handles.push(
-                    std::thread::Builder::new()
-                        .name(format!("train-{number}-{thread}"))
-                        .spawn_scoped(scope, work)
-                        .at(Kind::Internal, NO_THREAD),
-                );
+                let builder = std::thread::Builder::new().name(format!("train-{number}-{thread}"));
+                let handle = builder.spawn_scoped(scope, move || worker.run());
+                handles.push(handle.at(Kind::Internal, NO_THREAD));
             }
         }
         handles
@@ -149,23 +92,29 @@ struct Worker<'a> {
     /// Threads that its tensor operations and blocks of rows run on. More than one
     /// only where a member's numbers do not depend on it.
     pool: usize,
-    context: &'a BlockContext<'a>,
+    context: &'a StackContext<'a>,
     tasks: &'a [Task<'a>],
     ledger: &'a dyn Ledger,
     observer: &'a dyn Observer,
+    /// Raised when one of the threads has failed.
+    stop: &'a Interrupt,
     slots: usize,
 }
 
 impl Worker<'_> {
     fn run(self) -> Result<()> {
-        if !self.context.compute.is_cpu() {
-            return self.work();
+        let result = match self.context.compute.is_cpu() {
+            true => {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(self.pool);
+                let pool = pool.build().at(Kind::Internal, NO_THREAD);
+                pool.and_then(|pool| pool.install(|| self.work()))
+            }
+            false => self.work(),
+        };
+        if result.is_err() {
+            self.stop.raise();
         }
-        rayon::ThreadPoolBuilder::new()
-            .num_threads(self.pool)
-            .build()
-            .at(Kind::Internal, NO_THREAD)?
-            .install(|| self.work())
+        result
     }
 
     fn work(&self) -> Result<()> {
@@ -176,25 +125,24 @@ impl Worker<'_> {
             let task = &self.tasks[unit.task];
             let member = complete(task, self.context, finished)?;
             self.ledger.finish(unit, &member)?;
-            taken.finished(unit);
+            taken.done(unit);
             self.observer.finished(&member);
             Ok(())
         };
+        let interrupted = || self.stop.is_raised() || self.observer.interrupted();
+        let stack = StackWorker {
+            name: &self.name,
+            context: self.context,
+            taken: &taken,
+            observer: self.observer,
+            interrupted: &interrupted,
+        };
         loop {
-            let block = || {
-                train_block(
-                    &self.name,
-                    self.context,
-                    slots,
-                    &taken,
-                    self.observer,
-                    &mut finish,
-                )
-            };
-            let ended = match self.context.compute.guard(block) {
+            let train = || stack.train(slots, &mut finish);
+            let ended = match self.context.compute.guard(train) {
                 Ok(ended) => ended,
-                Err(error) if error.is_out_of_memory() && taken.active.list().len() > 1 => {
-                    slots = slots.min(taken.active.list().len()) / 2;
+                Err(error) if error.is_out_of_memory() && taken.active() > 1 => {
+                    slots = slots.min(taken.active()) / 2;
                     self.observer.say(&format!(
                         "{}: out of memory, going on with stacks of {slots}; set device.stack = \
                          {slots} to start with them",
@@ -206,18 +154,15 @@ impl Worker<'_> {
                 Err(error) => Err(error.into()),
             };
             match ended {
-                Ok(BlockEnd::Interrupted) => return Ok(()),
-                Ok(BlockEnd::Streamed) => {}
-                Ok(BlockEnd::Empty) => {
-                    if self.observer.interrupted() || !self.ledger.wait() {
+                Ok(StackEnd::Interrupted) => return Ok(()),
+                Ok(StackEnd::Streamed) => {}
+                Ok(StackEnd::Empty) => {
+                    if interrupted() || !self.ledger.wait() {
                         return Ok(());
                     }
                 }
                 Err(error) => {
-                    taken.put_back();
-                    while let Some(unit) = taken.back.pop() {
-                        self.ledger.give_back(unit);
-                    }
+                    taken.give_all_back();
                     return Err(error);
                 }
             }
@@ -225,118 +170,10 @@ impl Worker<'_> {
     }
 }
 
-/// The ledger as one thread sees it: remembers what it has taken, so that a
-/// block that broke can be begun again.
-struct Taken<'a> {
-    ledger: &'a dyn Ledger,
-    back: Units,
-    active: Units,
-}
-
-/// A list that is shared by reference.
-#[derive(Default)]
-struct Units(Mutex<VecDeque<Unit>>);
-
-impl Units {
-    fn list(&self) -> std::sync::MutexGuard<'_, VecDeque<Unit>> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn pop(&self) -> Option<Unit> {
-        self.list().pop_front()
-    }
-}
-
-impl<'a> Taken<'a> {
-    fn new(ledger: &'a dyn Ledger) -> Self {
-        Self {
-            ledger,
-            back: Units::default(),
-            active: Units::default(),
-        }
-    }
-
-    fn finished(&self, unit: Unit) {
-        self.active.list().retain(|u| *u != unit);
-    }
-
-    /// All that is active waits again.
-    fn put_back(&self) {
-        self.back.list().append(&mut self.active.list());
-    }
-}
-
-impl Ledger for Taken<'_> {
-    fn next(&self) -> Option<Unit> {
-        let unit = self.back.pop().or_else(|| self.ledger.next())?;
-        self.active.list().push_back(unit);
-        Some(unit)
-    }
-
-    fn missing(&self) -> usize {
-        self.ledger.missing()
-    }
-
-    fn give_back(&self, unit: Unit) {
-        self.finished(unit);
-        self.ledger.give_back(unit);
-    }
-
-    fn load(&self, unit: Unit) -> Option<super::checkpoint::Checkpoint> {
-        self.ledger.load(unit)
-    }
-
-    fn save(&self, unit: Unit, checkpoint: &super::checkpoint::Checkpoint) -> Result<()> {
-        self.ledger.save(unit, checkpoint)
-    }
-
-    fn save_every(&self) -> Duration {
-        self.ledger.save_every()
-    }
-
-    fn save_epochs(&self) -> u32 {
-        self.ledger.save_epochs()
-    }
-
-    fn finish(&self, unit: Unit, member: &Member) -> Result<()> {
-        self.ledger.finish(unit, member)
-    }
-}
-
-/// Passes everything on, and stops all threads when one has failed.
-struct Watch<'a> {
-    observer: &'a dyn Observer,
-    stop: &'a Interrupt,
-}
-
-impl Observer for Watch<'_> {
-    fn interrupted(&self) -> bool {
-        self.stop.is_raised() || self.observer.interrupted()
-    }
-    fn trained(&self, block: &str, rows: u64) {
-        self.observer.trained(block, rows);
-    }
-    fn epoch(&self, block: &str, slots: &[SlotReport<'_>]) {
-        self.observer.epoch(block, slots);
-    }
-    fn failed(&self, ensemble: &str, member: u32, outcome: Outcome, again: bool) {
-        self.observer.failed(ensemble, member, outcome, again);
-    }
-    fn finished(&self, member: &Member) {
-        self.observer.finished(member);
-    }
-    fn say(&self, text: &str) {
-        self.observer.say(text);
-    }
-}
-
-fn complete(task: &Task<'_>, context: &BlockContext<'_>, finished: Finished) -> Result<Member> {
-    let normalisation = if finished.outcome.is_usable() {
-        normalisation(task, context, &finished)?
-    } else {
-        1.0
+fn complete(task: &Task<'_>, context: &StackContext<'_>, finished: Finished) -> Result<Member> {
+    let normalisation = match finished.outcome.is_usable() {
+        true => normalisation(task, context, &finished)?,
+        false => 1.0,
     };
     let about = MemberFile {
         format: 0,
@@ -356,7 +193,7 @@ fn complete(task: &Task<'_>, context: &BlockContext<'_>, finished: Finished) -> 
 }
 
 /// Target yield over reweighted source yield in the training region.
-fn normalisation(task: &Task<'_>, context: &BlockContext<'_>, finished: &Finished) -> Result<f64> {
+fn normalisation(task: &Task<'_>, context: &StackContext<'_>, finished: &Finished) -> Result<f64> {
     let sample = task.sample;
     let [source, target] = match sample.classes() {
         // a density has norm one

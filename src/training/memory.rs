@@ -1,4 +1,4 @@
-//! How much memory and arithmetic training takes, and how many members of a block that
+//! How much memory and arithmetic training takes, and how many members of a stack that
 //! makes.
 //!
 //! The model counts what lies on the device: the matrix of inputs once, and for
@@ -8,15 +8,15 @@
 //! once; where events are read while training, a window of each class. `sideband
 //! plan` measures what it says on the machine at hand.
 
-use super::local::{Resources, Task};
+use super::task::{Resources, Task};
 use sideband_networks::{Compute, Network};
 
 /// Members of a stack on a CPU, one thread a stack: larger ones fall out of
 /// cache (measured, benches/RESULTS.md).
-const CPU_BLOCK: usize = 1;
+const CPU_STACK: usize = 1;
 /// Most members of a stack on a GPU, if the device's memory is not known to bear
 /// fewer.
-const GPU_BLOCK: usize = 128;
+const GPU_STACK: usize = 128;
 /// Floating-point operations of a step beyond which a larger stack gains nothing on a
 /// GPU: 44 launches of some 10 us are 0.4 ms, this is 5 ms at 20 TFLOP/s. Counted, not
 /// measured. A hundred networks of 50 units stay far below; of 5 x 1000 units five are
@@ -34,9 +34,9 @@ const PREPARED_STEPS: u64 = 64;
 pub(crate) struct MemoryModel {
     /// On the device, whatever the number of members.
     pub fixed: u64,
-    /// On the device, a member of a block.
+    /// On the device, a member of a stack.
     pub member: u64,
-    /// In the program's memory, a member of a block: its order of rows and
+    /// In the program's memory, a member of a stack: its order of rows and
     /// their coefficients.
     pub host_member: u64,
     /// Floating-point operations of a member's training step: three products a weight.
@@ -45,7 +45,6 @@ pub(crate) struct MemoryModel {
 
 impl MemoryModel {
     /// Of an ensemble.
-    #[must_use]
     pub(crate) fn new(task: &Task<'_>) -> Self {
         let (sample, settings) = (task.sample, task.settings);
         let network = Network::new(settings.network.clone());
@@ -69,13 +68,11 @@ impl MemoryModel {
     }
 
     /// Bytes on the device with so many members at once.
-    #[must_use]
     pub(crate) fn device_bytes(&self, members: usize) -> u64 {
         self.fixed + members as u64 * self.member
     }
 
     /// Most members that fit into a device's memory, at least one.
-    #[must_use]
     pub(crate) fn members_in(&self, bytes: u64) -> usize {
         let free = ((bytes as f64 * SHARE) as u64).saturating_sub(self.fixed);
         usize::try_from(free / self.member.max(1))
@@ -85,36 +82,30 @@ impl MemoryModel {
 
     /// Members of a stack that keep a GPU busy; more would only wait for each other.
     fn worthwhile(&self) -> usize {
-        ((ENOUGH / self.arithmetic).ceil() as usize).clamp(1, GPU_BLOCK)
+        ((ENOUGH / self.arithmetic).ceil() as usize).clamp(1, GPU_STACK)
     }
 }
 
 /// Members of a stack on a device.
 pub(super) fn slots(resources: &Resources<'_>, tasks: &[Task<'_>], compute: &Compute) -> usize {
-    match tasks.first() {
-        Some(task) => block_size(
-            resources.block,
-            compute.is_cpu(),
-            resources.device_memory,
-            MemoryModel::new(task),
-        ),
-        None => 1,
-    }
+    tasks.first().map_or(1, |task| {
+        let (model, memory) = (MemoryModel::new(task), resources.device_memory);
+        stack_size(resources.stack, compute.is_cpu(), memory, model)
+    })
 }
 
 /// Members of a stack: what the configuration asks for, or what suits the
 /// device and fits into it.
-#[must_use]
-pub(crate) fn block_size(
+pub(crate) fn stack_size(
     asked: usize,
     is_cpu: bool,
     memory: Option<u64>,
     model: MemoryModel,
 ) -> usize {
     match (asked, is_cpu) {
-        (0, true) => CPU_BLOCK,
+        (0, true) => CPU_STACK,
         (0, false) => {
-            let fitting = memory.map_or(GPU_BLOCK, |bytes| model.members_in(bytes));
+            let fitting = memory.map_or(GPU_STACK, |bytes| model.members_in(bytes));
             fitting.min(model.worthwhile())
         }
         (asked, _) => asked,
@@ -126,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_block_fits_into_the_device() {
+    fn a_stack_fits_into_the_device() {
         let model = MemoryModel {
             fixed: 1000,
             member: 100,
@@ -137,15 +128,15 @@ mod tests {
         // 0.8 of 2500 is 2000: ten members beside the data
         assert_eq!(model.members_in(2500), 10);
         assert_eq!(model.members_in(10), 1);
-        assert_eq!(block_size(0, false, Some(2500), model), 10);
-        assert_eq!(block_size(0, false, None, model), GPU_BLOCK);
-        assert_eq!(block_size(7, false, Some(10), model), 7);
-        assert_eq!(block_size(0, true, Some(10), model), CPU_BLOCK);
+        assert_eq!(stack_size(0, false, Some(2500), model), 10);
+        assert_eq!(stack_size(0, false, None, model), GPU_STACK);
+        assert_eq!(stack_size(7, false, Some(10), model), 7);
+        assert_eq!(stack_size(0, true, Some(10), model), CPU_STACK);
         // 5 x 1000 units, batch 1024
         let wide = MemoryModel {
             arithmetic: 6.0 * 4.0e6 * 1024.0,
             ..model
         };
-        assert_eq!(block_size(0, false, None, wide), 5);
+        assert_eq!(stack_size(0, false, None, wide), 5);
     }
 }

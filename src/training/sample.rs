@@ -14,7 +14,6 @@ pub struct Inputs {
 
 impl Inputs {
     /// A row-major matrix with `columns` features.
-    #[must_use]
     pub fn new(features: Vec<f32>, columns: usize) -> Self {
         Self { features, columns }
     }
@@ -26,37 +25,31 @@ impl Inputs {
     }
 
     /// Number of rows, `N`.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.features.len() / self.columns.max(1)
     }
 
     /// Whether there is no row.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.features.is_empty()
     }
 
     /// Number of features, `D`.
-    #[must_use]
     pub fn columns(&self) -> usize {
         self.columns
     }
 
     /// One row, `[D]`.
-    #[must_use]
     pub fn row(&self, row: usize) -> &[f32] {
         &self.features[row * self.columns..(row + 1) * self.columns]
     }
 
     /// All rows.
-    #[must_use]
     pub fn as_slice(&self) -> &[f32] {
         &self.features
     }
 
     /// Copies the matrix to a device.
-    #[must_use]
     pub fn upload(&self, compute: &Compute) -> Table {
         Table::new(compute, self.features.clone(), self.columns)
     }
@@ -75,7 +68,6 @@ pub struct ClassRows {
 
 impl ClassRows {
     /// Events that lie one after the other in the matrix, from row `first`.
-    #[must_use]
     pub fn consecutive(first: usize, weights: Vec<f64>, keys: Vec<u64>) -> Self {
         Self {
             rows: (first as u32..).take(keys.len()).collect(),
@@ -85,13 +77,11 @@ impl ClassRows {
     }
 
     /// Number of events.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
     /// Whether there is no event.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
@@ -117,7 +107,6 @@ impl TrainingSample {
     ///
     /// # Panics
     /// If a row is not.
-    #[must_use]
     pub fn new(inputs: Arc<Inputs>, source: ClassRows, target: ClassRows) -> Self {
         Self::of(inputs, vec![source, target])
     }
@@ -126,7 +115,6 @@ impl TrainingSample {
     ///
     /// # Panics
     /// If a row is not in `inputs`.
-    #[must_use]
     pub fn density(inputs: Arc<Inputs>, target: ClassRows) -> Self {
         Self::of(inputs, vec![target])
     }
@@ -135,7 +123,6 @@ impl TrainingSample {
     ///
     /// # Panics
     /// If a row is not in `inputs`.
-    #[must_use]
     pub fn of(inputs: Arc<Inputs>, classes: Vec<ClassRows>) -> Self {
         let rows = inputs.len();
         let inside = |class: &ClassRows| class.rows.iter().all(|row| (*row as usize) < rows);
@@ -144,7 +131,6 @@ impl TrainingSample {
     }
 
     /// Source and target, or the target alone.
-    #[must_use]
     pub fn classes(&self) -> &[ClassRows] {
         &self.classes
     }
@@ -159,19 +145,16 @@ impl TrainingSample {
     }
 
     /// The matrix that the rows are of.
-    #[must_use]
     pub fn inputs(&self) -> &Arc<Inputs> {
         &self.inputs
     }
 
     /// Number of events of both classes.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.classes.iter().map(ClassRows::len).sum()
     }
 
     /// Whether there is no event.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -33,7 +33,6 @@ pub enum Fold {
 
 impl SplitSettings {
     /// What an event is to a member.
-    #[must_use]
     pub fn fold(&self, streams: Streams, member: u32, event: u64) -> Fold {
         if self.holds_out(streams, member, event) {
             return Fold::HeldOut;
@@ -47,7 +46,6 @@ impl SplitSettings {
     }
 
     /// Members that together predict every event by one which did not see it.
-    #[must_use]
     pub fn members_of_a_replica(&self) -> u32 {
         match self.split {
             Split::Shared | Split::Member => 1,
@@ -58,13 +56,11 @@ impl SplitSettings {
     /// Number of the replica that a member belongs to. Its members have one resampling
     /// of the data: with one each, the mean over k folds would fluctuate by
     /// 1 / sqrt(k) of what data do.
-    #[must_use]
     pub fn replica(&self, member: u32) -> u32 {
         member / self.members_of_a_replica()
     }
 
     /// Whether a member does not see an event.
-    #[must_use]
     pub fn holds_out(&self, streams: Streams, member: u32, event: u64) -> bool {
         match self.split {
             Split::Shared | Split::Member => streams.fold(event) < self.held_out,
@@ -74,7 +70,6 @@ impl SplitSettings {
 
     /// Whether at least one member does not see an event, so that it can be
     /// used in diagnostics.
-    #[must_use]
     pub fn is_diagnostic(&self, streams: Streams, event: u64) -> bool {
         match self.split {
             Split::Shared | Split::Member => streams.fold(event) < self.held_out,
@@ -87,7 +82,6 @@ impl SplitSettings {
     }
 
     /// Expected fraction of events whose gradient a member uses.
-    #[must_use]
     pub fn training_fraction(&self) -> f64 {
         let held_out = match self.split {
             Split::Shared | Split::Member => self.held_out,

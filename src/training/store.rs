@@ -1,29 +1,45 @@
-//! Member files: one safetensors file a member, with everything needed to apply
-//! it. A file is written once, by rename, and never changes.
+//! Member files and checkpoints: a safetensors file each, written by rename.
 //!
-//! Tensors are the network's parameters and running statistics by name; the
-//! header's metadata has one entry, `sideband`, a JSON text ([`MemberFile`]).
-//! The text holds the SHA-256 of all of it, so that a damaged file is found.
+//! Tensors are in f32, and the header's metadata has one entry, `sideband`, a JSON text
+//! ([`MemberFile`], [`CheckpointFile`]). The text holds the SHA-256 of all of it, so that
+//! a damaged file is found.
+//!
+//! A member file has everything needed to apply the member, and never changes. A
+//! checkpoint is a member in the middle of its training, so that a crash costs the
+//! minutes since the last one and not the member; it is removed when the member is
+//! finished. The one before it is kept as well: if the newest is lost or damaged, the
+//! member goes on from there, and if both are, from its start. The numbers are the same
+//! in all three cases.
 
-use super::tensors;
 use crate::error::{Error, Kind, OnFile, Result};
-use crate::files::{atomic, regular};
+use crate::files::{atomic, from_text, regular, to_text};
 use crate::settings::words;
-use safetensors::tensor::SafeTensors;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
-use sideband_networks::{InputScaling, Layout, Network, NetworkConfig, Objective, Row};
-use std::collections::BTreeMap;
+use sha2::{Digest, Sha256};
+use sideband_networks::{
+    Clock, InputScaling, Layout, MemberState, Network, NetworkConfig, Objective, Row,
+};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Version of the member files' format.
 const FORMAT: u32 = 2;
 /// Largest member file that is read.
 const MAX_BYTES: u64 = 1 << 30;
+/// Version of the checkpoints' format.
+const CHECKPOINT_FORMAT: u32 = 1;
+/// Largest checkpoint that is read.
+const MAX_CHECKPOINT_BYTES: u64 = 1 << 32;
+/// Key of the text among the header's metadata.
+const METADATA_KEY: &str = "sideband";
+const ALTERED: &str = "it is not what was written";
 
 /// The file is not an intact member file.
-pub(super) fn corrupt<E: Display>(path: &Path) -> impl Fn(E) -> Error {
+fn corrupt<E: Display>(path: &Path) -> impl Fn(E) -> Error {
     move |reason| {
         Error::data(format!(
             "{}: not an intact member file: {reason}; delete it and run again to train the \
@@ -65,7 +81,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// Whether the member can be used.
-    #[must_use]
     pub fn is_usable(self) -> bool {
         matches!(self, Self::Converged | Self::EpochLimit)
     }
@@ -109,7 +124,6 @@ pub struct FeatureScaling {
 
 impl FeatureScaling {
     /// Whether networks see the same: definitions that no input uses may differ.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         self.expressions == other.expressions
             && self.mean == other.mean
@@ -135,7 +149,6 @@ impl FeatureScaling {
     }
 
     /// What the networks do with inputs as they are read.
-    #[must_use]
     pub fn inputs(&self) -> InputScaling {
         InputScaling {
             shift: self.mean.iter().map(|m| *m as f32).collect(),
@@ -186,7 +199,6 @@ pub struct Member {
 
 impl Member {
     /// A member of the present format, with the digest of its parameters.
-    #[must_use]
     pub fn new(mut about: MemberFile, row: Row) -> Self {
         about.format = FORMAT;
         about.sha256 = digest(&about, &row);
@@ -210,7 +222,7 @@ impl Member {
                 })
             })
             .collect();
-        let bytes = tensors::to_bytes(&list, &self.about).map_err(corrupt(path))?;
+        let bytes = to_bytes(&list, &self.about).map_err(corrupt(path))?;
         atomic::Staged::write(path, &bytes).on(path).map_err(anew)
     }
 
@@ -225,7 +237,7 @@ impl Member {
 }
 
 fn parse(bytes: &[u8]) -> Result<Member, String> {
-    let about: MemberFile = tensors::about(bytes)?;
+    let about: MemberFile = about_of(bytes)?;
     if about.format != FORMAT {
         return Err(format!(
             "its format is {}, this program reads {FORMAT}",
@@ -252,7 +264,7 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
     let read = |layout: &Layout| -> Result<Vec<f32>, String> {
         let mut row = Vec::with_capacity(layout.len());
         for (spec, _) in layout.iter() {
-            let (shape, values) = tensors::values(&found, &spec.name)?;
+            let (shape, values) = tensor(&found, &spec.name)?;
             if shape != spec.shape {
                 return Err(format!("`{}` has another shape", spec.name));
             }
@@ -265,7 +277,7 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
         statistics: read(network.statistics())?,
     };
     if digest(&about, &row) != about.sha256 {
-        return Err("it is not what was written".to_owned());
+        return Err(ALTERED.to_owned());
     }
     Ok(Member { about, row })
 }
@@ -282,7 +294,208 @@ fn digest(about: &MemberFile, row: &Row) -> String {
         sha256: String::new(),
         ..about.clone()
     };
-    tensors::digest(&[&row.parameters, &row.statistics], &text)
+    sha256(&[&row.parameters, &row.statistics], &text)
+}
+
+/// What a checkpoint says beside its tensors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointFile {
+    /// Version of the format.
+    pub format: u32,
+    /// Seed of the ensemble.
+    pub seed: u64,
+    /// Name of the ensemble.
+    pub ensemble: String,
+    /// Number of the member, from 0.
+    pub member: u32,
+    /// Number of attempts before this one.
+    pub attempt: u32,
+    /// Losses of each epoch that is over.
+    pub history: History,
+    /// Sum of batch losses in the present epoch.
+    pub loss: f32,
+    /// The optimizer's clock: also the place in the order of batches.
+    pub clock: Clock,
+    /// Shape of the network.
+    pub network: NetworkConfig,
+    /// Inputs and their standardisation.
+    pub features: FeatureScaling,
+    /// SHA-256 of the tensors, little-endian f32, and then of this text with an
+    /// empty digest.
+    pub sha256: String,
+}
+
+/// A member in the middle of its training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Whose it is, and how far it has come.
+    pub about: CheckpointFile,
+    /// Its tensors.
+    pub state: MemberState,
+}
+
+fn state_parts(state: &MemberState) -> [(&'static str, &[f32]); 6] {
+    [
+        ("parameters", &state.row.parameters),
+        ("statistics", &state.row.statistics),
+        ("best_parameters", &state.best.parameters),
+        ("best_statistics", &state.best.statistics),
+        ("first_moment", &state.first_moment),
+        ("second_moment", &state.second_moment),
+    ]
+}
+
+fn state_digest(about: &CheckpointFile, state: &MemberState) -> String {
+    let text = CheckpointFile {
+        sha256: String::new(),
+        ..about.clone()
+    };
+    sha256(&state_parts(state).map(|(_, values)| values), &text)
+}
+
+/// The checkpoint before the newest.
+fn previous(path: &Path) -> PathBuf {
+    path.with_extension("previous")
+}
+
+impl Checkpoint {
+    /// A checkpoint of the present format, with the digest of its tensors.
+    pub fn new(mut about: CheckpointFile, state: MemberState) -> Self {
+        about.format = CHECKPOINT_FORMAT;
+        about.sha256 = state_digest(&about, &state);
+        Self { about, state }
+    }
+
+    /// Writes the newest checkpoint of a member; the one before stays beside it.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let list: Vec<(&str, Vec<usize>, &[f32])> = state_parts(&self.state)
+            .into_iter()
+            .map(|(name, values)| (name, vec![values.len()], values))
+            .collect();
+        let bytes = to_bytes(&list, &self.about).map_err(corrupt(path))?;
+        let failed = |error| Error::io(path, &error);
+        atomic::write_with(path, failed, |file| {
+            io::Write::write_all(file, &bytes).on(path)?;
+            file.sync_all().on(path)?;
+            // last, so that a full disk costs none of the older ones. A hard link
+            // would do without the moment in which there is no newest one, but not
+            // every shared file system has them
+            if path.exists() {
+                let _ = std::fs::rename(path, previous(path));
+            }
+            Ok(())
+        })
+    }
+
+    /// The newest intact checkpoint for which `fits` is true.
+    pub fn newest(path: &Path, fits: impl Fn(&CheckpointFile) -> bool) -> Option<Self> {
+        [path.to_owned(), previous(path)]
+            .iter()
+            .filter_map(|path| read_checkpoint(path).ok())
+            .find(|checkpoint| fits(&checkpoint.about))
+    }
+
+    /// Removes a member's checkpoints.
+    pub fn remove(path: &Path) {
+        // there need not be any
+        let _ = std::fs::remove_file(path);
+        let _ = std::fs::remove_file(previous(path));
+    }
+
+    /// Whether it is of this network and these inputs, with tensors of their
+    /// sizes.
+    pub(super) fn suits(&self, network: &Network, features: &FeatureScaling) -> bool {
+        let (p, s) = (network.parameters().len(), network.statistics().len());
+        let sizes = [p, s, p, s, p, p];
+        self.about.network == *network.config()
+            && self.about.features.is_same(features)
+            && state_parts(&self.state)
+                .iter()
+                .zip(sizes)
+                .all(|((_, values), size)| values.len() == size)
+    }
+}
+
+fn read_checkpoint(path: &Path) -> Result<Checkpoint, String> {
+    let bytes = regular::read(path, MAX_CHECKPOINT_BYTES).map_err(|e| e.to_string())?;
+    let about: CheckpointFile = about_of(&bytes)?;
+    if about.format != CHECKPOINT_FORMAT {
+        return Err(format!("format {}", about.format));
+    }
+    let found = SafeTensors::deserialize(&bytes).map_err(|e| e.to_string())?;
+    let values = |name: &str| tensor(&found, name).map(|(_, values)| values);
+    let state = MemberState {
+        row: Row {
+            parameters: values("parameters")?,
+            statistics: values("statistics")?,
+        },
+        best: Row {
+            parameters: values("best_parameters")?,
+            statistics: values("best_statistics")?,
+        },
+        first_moment: values("first_moment")?,
+        second_moment: values("second_moment")?,
+        loss: about.loss,
+        clock: about.clock,
+    };
+    if state_digest(&about, &state) != about.sha256 {
+        return Err(ALTERED.to_owned());
+    }
+    Ok(Checkpoint { about, state })
+}
+
+/// The bytes of a file: tensors by name and shape, and what is said about them.
+fn to_bytes(
+    tensors: &[(&str, Vec<usize>, &[f32])],
+    about: &impl Serialize,
+) -> Result<Vec<u8>, String> {
+    let bytes: Vec<Vec<u8>> = tensors
+        .iter()
+        .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        .collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|((name, shape, _), bytes)| {
+            TensorView::new(Dtype::F32, shape.clone(), bytes).map(|view| (*name, view))
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| e.to_string())?;
+    let text = to_text(about, false).map_err(|e| e.to_string())?;
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), text)]);
+    safetensors::serialize(views, Some(metadata)).map_err(|e| e.to_string())
+}
+
+/// What is said about the tensors of a file.
+fn about_of<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| e.to_string())?;
+    let text = header
+        .metadata()
+        .as_ref()
+        .and_then(|m| m.get(METADATA_KEY))
+        .ok_or("no `sideband` entry in its header")?;
+    from_text(text)
+}
+
+/// Shape and values of a tensor.
+fn tensor(found: &SafeTensors<'_>, name: &str) -> Result<(Vec<usize>, Vec<f32>), String> {
+    let view = found.tensor(name).map_err(|e| e.to_string())?;
+    if view.dtype() != Dtype::F32 {
+        return Err(format!("`{name}` is not f32"));
+    }
+    let values = view.data().chunks_exact(4);
+    let values = values.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    Ok((view.shape().to_vec(), values.collect()))
+}
+
+/// SHA-256 of numbers, little-endian, and of what is said about them, as JSON.
+fn sha256(values: &[&[f32]], about: &impl Serialize) -> String {
+    let mut hash = Sha256::new();
+    for value in values.iter().flat_map(|list| list.iter()) {
+        hash.update(value.to_le_bytes());
+    }
+    hash.update(serde_json::to_string(about).unwrap_or_default());
+    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -291,14 +504,18 @@ mod tests {
     use sideband_networks::{Activation, MlpConfig};
     use sideband_numerics::random::Key;
 
-    fn member() -> Member {
-        let network = MlpConfig {
+    fn network() -> MlpConfig {
+        MlpConfig {
             inputs: 2,
             hidden: vec![3],
             activation: Activation::Relu,
             dropout: 0.0,
             batch_norm: true,
-        };
+        }
+    }
+
+    fn member() -> Member {
+        let network = network();
         let model = Network::new(network.clone());
         let row = Row {
             parameters: model.initial_parameters(Key::from_seed(1)),
@@ -371,6 +588,76 @@ mod tests {
             if let Ok(read) = Member::read(&path) {
                 // the same number in other digits, or white space
                 assert_eq!(read, member(), "byte {place}");
+            }
+        }
+    }
+
+    fn checkpoint(epochs: usize) -> Checkpoint {
+        let row = |x: f32| Row {
+            parameters: vec![x, f32::MIN_POSITIVE, -0.0],
+            statistics: vec![x],
+        };
+        let state = MemberState {
+            row: row(0.1),
+            best: row(0.2),
+            first_moment: vec![1e-30, 3.0, f32::MAX],
+            second_moment: vec![0.0, 1.0, 2.0],
+            loss: 0.1,
+            clock: Clock::default(),
+        };
+        let about = CheckpointFile {
+            format: 0,
+            seed: 1,
+            ensemble: "test".to_owned(),
+            member: 3,
+            attempt: 1,
+            history: History {
+                training: vec![0.1 + 0.2; epochs],
+                validation: vec![1.0 / 3.0; epochs],
+                best_epoch: 0,
+            },
+            loss: 0.1,
+            clock: Clock::default(),
+            network: network().into(),
+            features: FeatureScaling::default(),
+            sha256: String::new(),
+        };
+        Checkpoint::new(about, state)
+    }
+
+    #[test]
+    fn the_newest_intact_checkpoint_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("member_0003.safetensors");
+        assert_eq!(Checkpoint::newest(&path, |_| true), None);
+        checkpoint(1).write(&path).unwrap();
+        checkpoint(2).write(&path).unwrap();
+        assert_eq!(Checkpoint::newest(&path, |_| true), Some(checkpoint(2)));
+        // truncated: the one before; lost as well: none
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 5]).unwrap();
+        assert_eq!(Checkpoint::newest(&path, |_| true), Some(checkpoint(1)));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(Checkpoint::newest(&path, |_| true), Some(checkpoint(1)));
+        assert_eq!(Checkpoint::newest(&path, |about| about.member == 4), None);
+        Checkpoint::remove(&path);
+        assert_eq!(Checkpoint::newest(&path, |_| true), None);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_damaged_checkpoint_is_never_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c");
+        checkpoint(3).write(&path).unwrap();
+        let good = std::fs::read(&path).unwrap();
+        for place in (0..good.len()).step_by(7) {
+            let mut bad = good.clone();
+            bad[place] ^= 0x10;
+            std::fs::write(&path, &bad).unwrap();
+            if let Some(read) = Checkpoint::newest(&path, |_| true) {
+                // the same number in other digits, or white space
+                assert_eq!(read, checkpoint(3), "byte {place}");
             }
         }
     }

@@ -13,61 +13,17 @@
 //! A share of the events, drawn by key, stays in memory for validation; the
 //! others train, those of the validation fold too.
 
-use super::local::Task;
-use super::settings::TrainingSettings;
 use super::split::Fold;
 use super::streams::Streams;
+use super::task::{StreamSource, Task, TrainingSettings};
 use crate::error::Result;
-use crate::events::{
-    Dataset, EventStream, EventTable, PartOrder, ScanRequest, StreamOptions, StreamPosition, memory,
-};
+use crate::events::{EventStream, EventTable, PartOrder, StreamPosition, memory};
 use crate::settings::Normalise;
 use sideband_networks::{Compute, Predictor, Table};
 use sideband_numerics::random::Key;
-use std::sync::Arc;
-
-/// One class as it lies in its files.
-#[derive(Clone, Debug)]
-pub struct ClassSource {
-    /// The files.
-    pub dataset: Arc<Dataset>,
-    /// What is read of them: inputs, weights and keys in the training region.
-    pub request: Arc<ScanRequest>,
-    /// Share of the events that stays in memory.
-    pub share: f64,
-    /// Events that are trained on.
-    pub rows: u64,
-    /// Sum of their weights.
-    pub weight: f64,
-    /// Sum of the weights of all events of the training region.
-    pub total: f64,
-}
-
-/// Both classes of an ensemble, and how they are read.
-#[derive(Clone, Debug)]
-pub struct StreamSource {
-    /// Source and target.
-    pub classes: [ClassSource; 2],
-    /// Events of a window, `W`.
-    pub window: usize,
-    /// How much is read ahead.
-    pub options: StreamOptions,
-}
-
-impl StreamSource {
-    /// Bytes of what one training thread holds: windows of both classes, twice
-    /// while they are copied to the device, and what is read ahead.
-    #[must_use]
-    pub fn window_bytes(&self, settings: &TrainingSettings) -> u64 {
-        let event = 4 * settings.network.columns() as u64 + 40;
-        let ahead = (self.options.buffers * self.options.chunk_rows) as u64;
-        2 * event * (2 * self.window as u64 + ahead)
-    }
-}
 
 /// Whether an event of the training region is trained on by a streaming
 /// ensemble.
-#[must_use]
 pub(crate) fn is_streamed(
     settings: &TrainingSettings,
     streams: Streams,

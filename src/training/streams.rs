@@ -33,7 +33,6 @@ pub struct Streams {
 
 impl Streams {
     /// Streams of the ensemble called `ensemble` under a seed.
-    #[must_use]
     pub fn new(seed: u64, ensemble: &str) -> Self {
         Self {
             root: Key::from_seed(seed),
@@ -49,13 +48,11 @@ impl Streams {
     }
 
     /// Key of a member's initial weights.
-    #[must_use]
     pub fn initial(self, member: u32, attempt: u32) -> Key {
         self.member(member, attempt, Purpose::Initial)
     }
 
     /// Key of the order of one class's rows in one pass over them.
-    #[must_use]
     pub fn order(self, member: u32, attempt: u32, class: usize, pass: u64) -> Key {
         self.member(member, attempt, Purpose::Order)
             .with(class as u64)
@@ -63,7 +60,6 @@ impl Streams {
     }
 
     /// Key of a member's dropout masks.
-    #[must_use]
     pub fn dropout(self, member: u32, attempt: u32) -> Key {
         self.member(member, attempt, Purpose::Dropout)
     }
@@ -78,20 +74,17 @@ impl Streams {
     }
 
     /// Uniform number in [0, 1) that decides an event's fold.
-    #[must_use]
     pub fn fold(self, event: u64) -> f64 {
         self.root.with(Purpose::Fold as u64).uniform(event)
     }
 
     /// Uniform number in [0, 1) that decides whether an event of data larger
     /// than memory stays in memory.
-    #[must_use]
     pub fn sample(self, event: u64) -> f64 {
         self.root.with(Purpose::Sample as u64).uniform(event)
     }
 
     /// Key of the order of one class's row groups in one pass over its files.
-    #[must_use]
     pub fn part_order(self, class: usize, pass: u64) -> Key {
         self.root
             .with(Purpose::Parts as u64)
@@ -101,21 +94,18 @@ impl Streams {
     }
 
     /// Key of a category's Gaussian process: starting points, posterior draws.
-    #[must_use]
     pub fn plane(self, category: u64) -> Key {
         let key = self.root.with(Purpose::Plane as u64);
         key.with(self.ensemble).with(category)
     }
 
     /// Key of a category's points in the plane.
-    #[must_use]
     pub fn points(self, category: u64) -> Key {
         let key = self.root.with(Purpose::Points as u64);
         key.with(self.ensemble).with(category)
     }
 
     /// Key of the noise of a point in the plane, the same for all members.
-    #[must_use]
     pub fn noise(self, category: u64, point: u64) -> Key {
         let key = self.root.with(Purpose::Noise as u64);
         key.with(self.ensemble).with(category).with(point)
@@ -123,7 +113,6 @@ impl Streams {
 
     /// Uniform number in [0, 1) that decides whether an event validates; one
     /// for the ensemble, or one a member.
-    #[must_use]
     pub fn validation(self, member: Option<u32>, event: u64) -> f64 {
         self.root
             .with(Purpose::Validation as u64)
@@ -133,7 +122,6 @@ impl Streams {
 }
 
 /// The word of an ensemble's name in a key (FNV-1a, 64 bits).
-#[must_use]
 pub(crate) fn ensemble_word(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -9,7 +9,7 @@ use crate::batch::{Block, blocks};
 use crate::error::Result;
 use crate::settings::Experiment;
 use crate::training::{
-    List, Member, MemoryModel, Observer, block_size, steps_per_epoch, train_local,
+    List, Member, MemoryModel, Observer, stack_size, steps_per_epoch, train_local,
 };
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -103,7 +103,7 @@ pub(crate) fn estimate(
         let at_once = devices.iter().map(|device| {
             let (is_cpu, memory) = (device.is_cpu(), resources.device_memory);
             let stacks = if is_cpu { resources.threads } else { 1 };
-            stacks * block_size(resources.block, is_cpu, memory, model)
+            stacks * stack_size(resources.stack, is_cpu, memory, model)
         });
         let at_once = at_once.sum::<usize>().min(members as usize);
         let known = rates.iter().find(|(f, _)| *f == family);

@@ -134,7 +134,7 @@ pub(super) fn closure_auc(
     let resources = Resources {
         devices: std::slice::from_ref(bench.compute),
         threads: bench.threads.min(numbers.len()),
-        block: 0,
+        stack: 0,
         device_memory: None,
     };
     let (tasks, ledger) = (std::slice::from_ref(&task), List::new(numbers, keep));

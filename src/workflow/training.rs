@@ -52,7 +52,7 @@ pub(super) fn resources<'a>(config: &Config, devices: &'a [Compute]) -> Resource
     Resources {
         devices,
         threads: threads(config),
-        block: config.device.stack,
+        stack: config.device.stack,
         device_memory: (memory > 0).then_some(memory),
     }
 }

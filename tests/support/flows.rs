@@ -149,7 +149,7 @@ impl Job {
         let resources = Resources {
             devices: std::slice::from_ref(compute),
             threads,
-            block,
+            stack: block,
             device_memory: None,
         };
         train_local(&[self.task()], resources, ledger, observer).unwrap();

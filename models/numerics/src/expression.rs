@@ -47,7 +47,7 @@ pub const FUNCTIONS: &[(&str, usize, &str)] = &operators::FUNCTIONS;
 /// Columns printed around the place of an error in a long expression.
 const SHOWN_AROUND: usize = 60;
 /// Least similarity (Jaro-Winkler, 0 to 1) at which a name is suggested.
-const LEAST_SIMILARITY: f64 = 0.75;
+const LEAST_SIMILARITY: f64 = 0.7;
 
 /// A parsed expression over named variables. Cheap to clone, free of state.
 #[derive(Clone)]

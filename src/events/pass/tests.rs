@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array};
 
-use super::super::sample_files::{Form, batch_of, write};
+use super::super::tests::{Form, batch_of, says, write};
 use super::super::{Compiled, Hidden, Resolver};
 use super::*;
 
@@ -31,11 +31,8 @@ fn three_files(directory: &Path) -> Dataset {
                 batch_of(&[&same[..], &[("e", e)]].concat())
             })
             .collect();
-        write(
-            &directory.join(format!("{file}.parquet")),
-            Form::ParquetSnappy,
-            &batches,
-        );
+        let path = directory.join(format!("{file}.parquet"));
+        write(&path, Form::ParquetSnappy, &batches);
     }
     Dataset::open(&["*.parquet".to_owned()], directory).unwrap()
 }
@@ -125,10 +122,8 @@ fn counted_events_have_just_the_room_they_need() {
     let uncounted = |request: &ScanRequest| {
         let plan = Plan::new(&dataset, request).unwrap();
         let jobs = dataset.jobs();
-        Scan::new(&plan, &jobs, ROOM_BYTES)
-            .unwrap()
-            .run(&jobs, None)
-            .unwrap()
+        let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
+        scan.run(&jobs, None).unwrap()
     };
     let parts = |request: &ScanRequest| {
         let plan = Plan::new(&dataset, request).unwrap();
@@ -178,15 +173,13 @@ fn a_file_that_grows_between_counting_and_reading_is_an_error() {
     let dataset = three_files(directory.path());
     let request = counted_request(&dataset);
     let plan = Plan::new(&dataset, &request).unwrap();
-    let mut jobs = counted(
-        &dataset.jobs(),
-        &Plan::new(&dataset, &selection(&plan).unwrap()).unwrap(),
-    );
+    let selection = selection(&plan).unwrap();
+    let mut jobs = counted(&dataset.jobs(), &Plan::new(&dataset, &selection).unwrap());
     jobs[0].events -= 1;
     let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
-    let error = scan.run(&jobs, None).unwrap_err().to_string();
-    assert!(error.contains("more events than a moment ago"), "{error}");
-    assert!(error.contains("0.parquet"), "{error}");
+    let error = scan.run(&jobs, None).unwrap_err();
+    says(&error, "more events than a moment ago");
+    says(&error, "0.parquet");
 }
 
 #[test]
@@ -199,11 +192,8 @@ fn rows_beyond_any_memory_are_refused() {
     jobs[1].part.rows = u64::MAX;
     jobs[1].events = usize::MAX;
     let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
-    let error = scan.run(&jobs, None).unwrap_err();
-    assert!(
-        error.to_string().starts_with("there is no memory"),
-        "{error}"
-    );
+    let error = scan.run(&jobs, None).unwrap_err().to_string();
+    assert!(error.starts_with("there is no memory"), "{error}");
 }
 
 #[test]
@@ -240,10 +230,9 @@ fn the_error_is_that_of_the_first_bad_row() {
     for threads in [1, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let error = pool.unwrap().install(|| dataset.scan(&request, None));
-        let error = error.unwrap_err().to_string();
-        assert!(
-            error.contains("0.parquet: row 1001: the weight is -inf"),
-            "{error}"
+        says(
+            error.unwrap_err(),
+            "0.parquet: row 1001: the weight is -inf",
         );
     }
 }

@@ -3,24 +3,12 @@
 
 use crate::error::{Error, Result};
 use std::collections::HashSet;
-use std::fmt;
 use std::sync::Arc;
 
 use super::super::scan::Job;
 
 /// A place in the sequence of events of a stream.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    serde::Serialize,
-    serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamPosition {
     /// The pass over the files, from 0.
     pub pass: u64,
@@ -86,20 +74,6 @@ impl From<Kind> for PartOrder {
             kind,
             start: StreamPosition::default(),
         }
-    }
-}
-
-impl fmt::Debug for PartOrder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind: &dyn fmt::Debug = match &self.kind {
-            Kind::Files => &"files",
-            Kind::Given(parts) => parts,
-            Kind::Passes(_) => &"passes",
-        };
-        f.debug_struct("PartOrder")
-            .field("order", kind)
-            .field("start", &self.start)
-            .finish()
     }
 }
 

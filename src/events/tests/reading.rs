@@ -2,9 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::ids::event_key;
-use super::super::sample_files::{FORMS, Form, batch_of, bytes, floats, write};
-use super::super::table::ScanReport;
+use super::super::table::{ScanReport, event_key};
 use super::*;
 use sideband_numerics::Number;
 
@@ -71,27 +69,15 @@ fn every_format_gives_the_same_table() {
         for (k, &i) in expected_rows.iter().enumerate() {
             let x = i as f32 / 4.0;
             let features = [x, -(i as f32), x * (i % 8) as f32, (i % 5) as f32 - 2.0];
-            assert_eq!(
-                table.features[4 * k..4 * k + 4],
-                features,
-                "{form:?} row {i}"
-            );
+            assert_eq!(table.features[4 * k..][..4], features, "{form:?} row {i}");
             assert_eq!(table.weights[k], (i % 10) as f64 - 4.5);
             let over_n = table.columns[0].1[k];
             assert_eq!(over_n, 1.0 / (i % 10) as f64);
             assert_eq!(table.columns[1].1[k], (i % 2) as f64);
-            let flags = [i < 4000, i % 2 == 1, i % 10 == 4];
-            assert_eq!(
-                table.flags[k],
-                flags
-                    .iter()
-                    .rev()
-                    .fold(0, |bits, &flag| 2 * bits + u64::from(flag))
-            );
-            let (run, id) = (
-                (-1 - (i / 1000) as i64).cast_unsigned(),
-                (1 << 63) + i as u64,
-            );
+            let flags = [i < 4000, i % 2 == 1, i % 10 == 4].map(u64::from);
+            assert_eq!(table.flags[k], flags[0] + 2 * flags[1] + 4 * flags[2]);
+            let run = (-1 - (i / 1000) as i64).cast_unsigned();
+            let id = (1 << 63) + i as u64;
             assert_eq!(table.ids.values(k).collect::<Vec<_>>(), [run, id]);
             assert_eq!(table.ids.key(k), event_key("sample", &[run, id]));
             assert_eq!(table.ids.place(k), i as u64);
@@ -106,25 +92,14 @@ fn the_number_of_threads_changes_nothing() {
         sample(&directory.path().join(name), Form::ParquetZstdSplit);
     }
     let dataset = Dataset::open(&["*".into()], directory.path()).unwrap();
-    assert_eq!(
-        dataset
-            .files()
-            .map(|f| f.file_name().unwrap().to_owned())
-            .collect::<Vec<_>>(),
-        ["a", "b", "c"]
-    );
+    let names = dataset.files().map(|f| f.file_name().unwrap());
+    assert_eq!(names.collect::<Vec<_>>(), ["a", "b", "c"]);
     let request = full_request(&resolver(&dataset));
     let table = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .unwrap();
-        pool.install(|| {
-            (
-                dataset.scan(&request, None).unwrap(),
-                summarise(&dataset).unwrap(),
-            )
-        })
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+        let read = || (dataset.scan(&request, None), summarise(&dataset));
+        let (table, summary) = pool.unwrap().install(read);
+        (table.unwrap(), summary.unwrap())
     };
     let one = table(1);
     assert_eq!(one, table(3));
@@ -133,12 +108,9 @@ fn the_number_of_threads_changes_nothing() {
 
 #[test]
 fn long_row_groups_are_read_in_parts() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("long");
     let rows = 300_000;
     let x = floats(&(0..rows).map(f64::from).collect::<Vec<_>>());
-    write(&path, Form::ParquetSnappy, &[batch_of(&[("x", x)])]);
-    let dataset = open(&path);
+    let (_directory, dataset) = written(Form::ParquetSnappy, &[batch_of(&[("x", x)])]);
     let resolver = resolver(&dataset);
     let request = ScanRequest {
         features: named(&resolver, &["x"]),
@@ -162,35 +134,18 @@ fn no_column_is_needed_to_count_events() {
     for form in FORMS {
         let path = directory.path().join(format!("{form:?}"));
         sample(&path, form);
-        assert_eq!(
-            open(&path)
-                .scan(&ScanRequest::new(Hidden::nothing()), None)
-                .unwrap()
-                .len(),
-            ROWS,
-            "{form:?}"
-        );
+        let table = open(&path).scan(&ScanRequest::new(Hidden::nothing()), None);
+        assert_eq!(table.unwrap().len(), ROWS, "{form:?}");
     }
 }
 
 #[test]
 fn missing_features_are_counted_and_located() {
-    let directory = tempfile::tempdir().unwrap();
     let value = |i: usize, bad: f64| if i % 1000 == 999 { bad } else { 1.0 };
     let column = |bad: f64| floats(&(0..10_000).map(|i| value(i, bad)).collect::<Vec<_>>());
-    let path = directory.path().join("events");
-    let columns = [
-        ("a", column(1.0)),
-        ("b", column(1e300)),
-        ("c", column(f64::NAN)),
-        ("k", column(0.0)),
-    ];
-    write(
-        &path,
-        Form::ParquetSnappy,
-        &[batch_of(&columns), batch_of(&columns)],
-    );
-    let dataset = open(&path);
+    let bad = [("a", 1.0), ("b", 1e300), ("c", f64::NAN), ("k", 0.0)];
+    let batch = batch_of(&bad.map(|(name, bad)| (name, column(bad))));
+    let (_directory, dataset) = written(Form::ParquetSnappy, &[batch.clone(), batch]);
     let resolver = resolver(&dataset);
     let request = |selection: &str, on_missing| ScanRequest {
         selection: Some(resolver.compile(selection).unwrap()),
@@ -198,64 +153,44 @@ fn missing_features_are_counted_and_located() {
         on_missing,
         ..ScanRequest::new(Hidden::nothing())
     };
-    let error = dataset
-        .scan(&request("1", OnMissing::Error), None)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.starts_with("feature `b` is missing or not finite on 20 of the selected rows"),
-        "{error}"
-    );
-    assert!(
-        error.contains("first on row 999 of ") && error.contains("(also `c` on 20)"),
-        "{error}"
-    );
-    let table = dataset.scan(&request("1", OnMissing::Drop), None).unwrap();
+    let scan = |selection, on_missing| dataset.scan(&request(selection, on_missing), None);
+    let error = scan("1", OnMissing::Error).unwrap_err().to_string();
+    let first = "feature `b` is missing or not finite on 20 of the selected rows";
+    assert!(error.starts_with(first), "{error}");
+    says(&error, "first on row 999 of ");
+    says(&error, "(also `c` on 20)");
+    let table = scan("1", OnMissing::Drop).unwrap();
     assert_eq!((table.len(), table.report.rows_dropped), (19_980, 20));
-    assert_eq!(
-        dataset
-            .scan(&request("k", OnMissing::Error), None)
-            .unwrap()
-            .len(),
-        19_980
-    );
+    assert_eq!(scan("k", OnMissing::Error).unwrap().len(), 19_980);
 }
 
 #[test]
 fn weights_must_be_finite_where_selected() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
     let first = batch_of(&[("w", floats(&[1.0, -2.0]))]);
     let second = batch_of(&[("w", floats(&[1.0, f64::NAN, 0.0]))]);
-    write(&path, Form::ParquetSnappy, &[first, second]);
-    let dataset = open(&path);
+    let (_directory, dataset) = written(Form::ParquetSnappy, &[first, second]);
     let resolver = resolver(&dataset);
     let mut request = ScanRequest {
         weight: Some(resolver.compile("w").unwrap()),
         on_missing: OnMissing::Drop,
         ..ScanRequest::new(Hidden::nothing())
     };
-    let error = dataset.scan(&request, None).unwrap_err().to_string();
-    assert!(error.contains("row 3: the weight is NaN"), "{error}");
+    let error = dataset.scan(&request, None).unwrap_err();
+    says(error, "row 3: the weight is NaN");
     request.selection = Some(resolver.compile("w <= 1").unwrap());
-    assert_eq!(
-        dataset.scan(&request, None).unwrap().weights,
-        [1.0, -2.0, 1.0, 0.0]
-    );
+    let table = dataset.scan(&request, None).unwrap();
+    assert_eq!(table.weights, [1.0, -2.0, 1.0, 0.0]);
 }
 
 #[test]
 fn blinded_rows_leave_no_trace() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
     let bad = f64::NAN;
     let columns = [
         ("x", floats(&[0.0, 1.0, bad, 3.0])),
         ("secret", floats(&[0.0, 1.0, bad, 0.0])),
         ("w", floats(&[1.0, bad, bad, 1.0])),
     ];
-    write(&path, Form::IpcFile, &[batch_of(&columns)]);
-    let dataset = open(&path);
+    let (_directory, dataset) = written(Form::IpcFile, &[batch_of(&columns)]);
     let resolver = resolver(&dataset);
     let request = ScanRequest {
         features: named(&resolver, &["x"]),
@@ -264,100 +199,79 @@ fn blinded_rows_leave_no_trace() {
     };
     let table = dataset.scan(&request, None).unwrap();
     assert_eq!(table.features, [0.0, 3.0]);
-    assert_eq!(
-        table.report,
-        ScanReport {
-            rows_read: 2,
-            rows_selected: 2,
-            ..ScanReport::default()
-        }
-    );
+    let expected = ScanReport {
+        rows_read: 2,
+        rows_selected: 2,
+        ..ScanReport::default()
+    };
+    assert_eq!(table.report, expected);
 }
 
 #[test]
 fn ids_must_be_integers_and_present() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     sample(&path, Form::ParquetSnappy);
     let dataset = open(&path);
     let resolver = resolver(&dataset);
-    let request = |names: &[&str], selection: &str| {
-        dataset.scan(
-            &ScanRequest {
-                selection: Some(resolver.compile(selection).unwrap()),
-                id: IdSpec::Columns(names.iter().map(|&name| name.to_owned()).collect()),
-                ..ScanRequest::new(Hidden::nothing())
-            },
-            None,
-        )
+    let scan = |names: &[&str], selection: &str| {
+        let request = ScanRequest {
+            selection: Some(resolver.compile(selection).unwrap()),
+            id: IdSpec::Columns(names.iter().map(|&name| name.to_owned()).collect()),
+            ..ScanRequest::new(Hidden::nothing())
+        };
+        dataset.scan(&request, None)
     };
-    let error = request(&["x"], "1").unwrap_err().to_string();
-    assert!(
-        error.contains("column `x`: expected an integer, found Float32"),
-        "{error}"
-    );
-    let error = request(&["idd"], "1").unwrap_err().to_string();
-    assert!(error.contains("no such column (there is `id`)"), "{error}");
-    let error = request(&["small"], "n > 5 || n == 0")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("row 50: id column `small` is null"),
-        "{error}"
-    );
-    assert!(request(&["small"], "n > 5").unwrap().ids.names()[0].signed);
-    let error = request(&[], "1").unwrap_err().to_string();
-    assert!(
-        error.starts_with("the event id needs at least one column"),
-        "{error}"
-    );
+    for (names, selection, text) in [
+        (
+            &["x"][..],
+            "1",
+            "column `x`: expected an integer, found Float32",
+        ),
+        (&["idd"], "1", "no such column (there is `id`)"),
+        (
+            &["small"],
+            "n > 5 || n == 0",
+            "row 50: id column `small` is null",
+        ),
+        (&[], "1", "the event id needs at least one column"),
+    ] {
+        says(scan(names, selection).unwrap_err(), text);
+    }
+    assert!(scan(&["small"], "n > 5").unwrap().ids.names()[0].signed);
 }
 
 #[test]
 fn files_may_differ_in_numeric_types_but_not_in_needed_columns() {
     let directory = tempfile::tempdir().unwrap();
-    let at = |name: &str| directory.path().join(name);
-    write(
-        &at("a"),
-        Form::ParquetSnappy,
-        &[batch_of(&[("x", floats(&[1.5])), ("y", floats(&[1.0]))])],
-    );
-    write(
-        &at("b"),
-        Form::IpcFile,
-        &[batch_of(&[("more", floats(&[0.0])), ("x", bytes(&[7]))])],
-    );
+    let put = |name: &str, form, columns: &[(&str, ArrayRef)]| {
+        write(&directory.path().join(name), form, &[batch_of(columns)]);
+    };
+    let (x, y) = (("x", floats(&[1.5])), ("y", floats(&[1.0])));
+    put("a", Form::ParquetSnappy, &[x, y]);
+    let (more, x) = (("more", floats(&[0.0])), ("x", bytes(&[7])));
+    put("b", Form::IpcFile, &[more, x]);
     let dataset = Dataset::open(&["[ab]".into()], directory.path()).unwrap();
     let resolver = resolver(&dataset);
     let request = |text: &str| ScanRequest {
         features: named(&resolver, &[text]),
         ..ScanRequest::new(Hidden::nothing())
     };
-    assert_eq!(
-        dataset.scan(&request("x"), None).unwrap().features,
-        [1.5, 7.0]
-    );
-    let error = dataset.scan(&request("y"), None).unwrap_err().to_string();
-    assert!(
-        error.contains("b: column `y`: expected a number, found no such column"),
-        "{error}"
+    let table = dataset.scan(&request("x"), None).unwrap();
+    assert_eq!(table.features, [1.5, 7.0]);
+    let error = dataset.scan(&request("y"), None).unwrap_err();
+    says(
+        error,
+        "b: column `y`: expected a number, found no such column",
     );
 }
 
 #[test]
 fn a_column_that_is_no_number_is_refused_where_used() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     sample(&path, Form::IpcStream);
     let dataset = open(&path);
-    let error = resolver(&dataset)
-        .compile("label > 3")
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("column `label` is Utf8, not a number"),
-        "{error}"
-    );
+    let error = resolver(&dataset).compile("label > 3").unwrap_err();
+    says(error, "column `label` is Utf8, not a number");
     assert!(resolver(&dataset).compile("list").is_err());
 }
 
@@ -370,53 +284,32 @@ fn summaries() {
         let summary = summarise(&open(&path)).unwrap();
         assert_eq!(summary.len(), 9, "{form:?}");
         let y = &summary[1];
-        assert_eq!(
-            (
-                y.name.as_str(),
-                y.type_name.as_str(),
-                y.rows,
-                y.nulls,
-                y.nans
-            ),
-            ("y", "Float64", 22_000, 220, 0)
-        );
-        assert_eq!(
-            (y.min, y.max, y.zeros, y.negatives),
-            (
-                Some(Number::Real(-21_999.0)),
-                Some(Number::Real(-0.0)),
-                1,
-                21_779
-            )
-        );
+        assert_eq!((&*y.name, &*y.type_name), ("y", "Float64"));
+        assert_eq!((y.rows, y.nulls, y.nans), (22_000, 220, 0));
+        let range = [-21_999.0, -0.0].map(|x| Some(Number::Real(x)));
+        assert_eq!([y.min, y.max], range);
+        assert_eq!((y.zeros, y.negatives), (1, 21_779));
         let x = &summary[0];
         assert!((x.mean.unwrap() - 21_999.0 / 8.0).abs() < 1e-9);
     }
-    let path = directory.path().join("odd");
     let column = floats(&[f64::NAN, f64::INFINITY, f64::NEG_INFINITY]);
-    write(&path, Form::ParquetPlain, &[batch_of(&[("odd", column)])]);
-    let odd = summarise(&open(&path)).unwrap().remove(0);
+    let (_directory, dataset) = written(Form::ParquetPlain, &[batch_of(&[("odd", column)])]);
+    let odd = summarise(&dataset).unwrap().remove(0);
     assert_eq!((odd.min, odd.max, odd.mean), (None, None, None));
-    assert_eq!(
-        (odd.nulls, odd.nans, odd.infinities, odd.negatives),
-        (0, 1, 2, 1)
-    );
+    let counts = [odd.nulls, odd.nans, odd.infinities, odd.negatives];
+    assert_eq!(counts, [0, 1, 2, 1]);
 }
 
 #[test]
 fn digests_are_those_of_sha256sum() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     sample(&path, Form::ParquetSnappy);
     let record = open(&path).digest().unwrap().remove(0);
     assert_eq!(record.bytes, std::fs::metadata(&path).unwrap().len());
     assert_eq!((record.rows, record.sha256.len()), (Some(ROWS as u64), 64));
     let output = std::process::Command::new("sha256sum").arg(&path).output();
     if let Ok(output) = output {
-        assert!(
-            String::from_utf8(output.stdout)
-                .unwrap()
-                .starts_with(&record.sha256)
-        );
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.starts_with(&record.sha256));
     }
 }

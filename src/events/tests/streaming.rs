@@ -2,19 +2,21 @@
 //! reads far ahead.
 
 use crate::error::Result;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::super::sample_files::{Form, batch_of, floats, write};
 use super::reading::full_request;
 use super::*;
 
-pub(super) fn options(chunk_rows: usize, buffers: usize, threads: usize) -> StreamOptions {
+fn options(chunk_rows: usize, buffers: usize, threads: usize) -> StreamOptions {
     StreamOptions {
         chunk_rows,
         buffers,
         threads,
     }
+}
+
+fn at(pass: u64, event: u64) -> StreamPosition {
+    StreamPosition { pass, event }
 }
 
 /// All chunks in one table; what a scan cannot tell is taken out.
@@ -47,7 +49,7 @@ fn request(dataset: &Dataset) -> Arc<ScanRequest> {
 }
 
 /// `n` rows that hold their number in `x`, in row groups of `group` rows.
-pub(super) fn numbered(path: &Path, n: usize, group: usize) -> Arc<Dataset> {
+fn numbered(path: &Path, n: usize, group: usize) -> Arc<Dataset> {
     let batches: Vec<_> = (0..n)
         .step_by(group)
         .map(|first| {
@@ -59,7 +61,7 @@ pub(super) fn numbered(path: &Path, n: usize, group: usize) -> Arc<Dataset> {
     Arc::new(open(path))
 }
 
-pub(super) fn of_x(dataset: &Dataset, selection: Option<&str>) -> Arc<ScanRequest> {
+fn of_x(dataset: &Dataset, selection: Option<&str>) -> Arc<ScanRequest> {
     let resolver = resolver(dataset);
     Arc::new(ScanRequest {
         selection: selection.map(|text| resolver.compile(text).unwrap()),
@@ -69,7 +71,7 @@ pub(super) fn of_x(dataset: &Dataset, selection: Option<&str>) -> Arc<ScanReques
 }
 
 /// Parts of a pass, turned round by the number of the pass.
-pub(super) fn turned(parts: usize) -> impl Fn(u64) -> Vec<u32> {
+fn turned(parts: usize) -> impl Fn(u64) -> Vec<u32> {
     move |pass| {
         let mut list: Vec<u32> = (0..parts as u32).collect();
         list.rotate_left(pass as usize % parts);
@@ -95,9 +97,8 @@ fn a_stream_is_a_scan_in_chunks() {
         options(100_000, 2, 9),
         options(0, 0, 0),
     ] {
-        let mut stream = dataset
-            .stream(&request, &PartOrder::files(), options)
-            .unwrap();
+        let stream = dataset.stream(&request, &PartOrder::files(), options);
+        let mut stream = stream.unwrap();
         let mut longest = 0;
         let whole = joined(stream.by_ref().inspect(|chunk| {
             longest = longest.max(chunk.as_ref().unwrap().len());
@@ -129,8 +130,7 @@ fn places_tell_events_apart_whatever_is_selected() {
 
 #[test]
 fn parts_come_in_the_order_asked_for() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     let dataset = numbered(&path, 10_500, 1000);
     assert_eq!(dataset.parts(), 11);
     let request = of_x(&dataset, None);
@@ -157,8 +157,7 @@ fn parts_come_in_the_order_asked_for() {
 
 #[test]
 fn passes_follow_each_other_and_start_anywhere() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     let dataset = numbered(&path, 5300, 1000);
     let parts = dataset.parts();
     for selection in [None, Some("x < 900 || x > 2100")] {
@@ -178,18 +177,9 @@ fn passes_follow_each_other_and_start_anywhere() {
             let one = dataset.stream(&request, &order, options(64, 4, 1)).unwrap();
             assert_eq!(events, joined(one).features, "pass {pass}");
         }
-        for (pass, event) in [
-            (0, 1),
-            (1, 0),
-            (1, 1000),
-            (2, 1700),
-            (1, per_pass),
-            (0, 9000),
-        ] {
-            let start = StreamPosition {
-                pass,
-                event: event as u64,
-            };
+        let starts = [(0, 1), (1, 0), (1, 1000), (2, 1700)];
+        for (pass, event) in starts.into_iter().chain([(1, per_pass), (0, 9000)]) {
+            let start = at(pass, event as u64);
             let rest = &all[pass as usize * per_pass + event..];
             for options in [options(77, 2, 2), options(4000, 9, 3)] {
                 assert_eq!(taken(start, options, rest.len()), rest, "{start:?}");
@@ -200,10 +190,8 @@ fn passes_follow_each_other_and_start_anywhere() {
         let mut seen = 0;
         for _ in 0..40 {
             let position = stream.position();
-            assert_eq!(
-                position.event,
-                (seen - position.pass as usize * per_pass) as u64
-            );
+            let passed = position.pass as usize * per_pass;
+            assert_eq!(position.event, (seen - passed) as u64);
             let chunk = stream.next().unwrap().unwrap();
             assert_eq!(chunk.features, all[seen..seen + chunk.len()]);
             let mut again =
@@ -220,27 +208,19 @@ fn passes_follow_each_other_and_start_anywhere() {
 
 #[test]
 fn whole_parts_are_passed_over_unread_where_every_row_counts() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     let dataset = numbered(&path, 6000, 1000);
-    let start = StreamPosition {
-        pass: 0,
-        event: 4500,
-    };
+    let start = at(0, 4500);
     let order = PartOrder::files().starting_at(start);
     for (selection, read) in [(None, 2000), (Some("1"), 6000)] {
         let request = of_x(&dataset, selection);
-        let mut stream = dataset
-            .stream(&request, &order, options(100, 4, 2))
-            .unwrap();
+        let stream = dataset.stream(&request, &order, options(100, 4, 2));
+        let mut stream = stream.unwrap();
         assert_eq!(stream.position(), start);
         assert_eq!(joined(stream.by_ref()).features[0], 4500.0);
         assert_eq!(stream.rows_read(), read);
     }
-    let behind = PartOrder::files().starting_at(StreamPosition {
-        pass: 0,
-        event: 6001,
-    });
+    let behind = PartOrder::files().starting_at(at(0, 6001));
     let request = of_x(&dataset, None);
     let stream = dataset.stream(&request, &behind, StreamOptions::default());
     assert_eq!(joined(stream.unwrap()).len(), 0);
@@ -267,13 +247,11 @@ fn a_long_row_group_is_not_read_ahead_of_a_slow_consumer() {
     let rows = 4_000_000;
     let x: Vec<f64> = (0..rows).map(f64::from).collect();
     let zero = floats(&vec![0.0; rows as usize]);
-    let columns = [
-        ("x", floats(&x)),
-        ("a", zero.clone()),
-        ("b", zero.clone()),
-        ("c", zero),
-    ];
-    write_long(&path, &batch_of(&columns));
+    let zeros = ["a", "b", "c"].map(|name| (name, zero.clone()));
+    write_long(
+        &path,
+        &batch_of(&[&[("x", floats(&x))], &zeros[..]].concat()),
+    );
     let dataset = Arc::new(open(&path));
     assert_eq!(dataset.parts(), 31);
     let resolver = resolver(&dataset);
@@ -315,30 +293,27 @@ fn a_long_row_group_is_not_read_ahead_of_a_slow_consumer() {
 }
 
 /// One row group, however long.
-fn write_long(path: &Path, batch: &arrow::record_batch::RecordBatch) {
-    let properties = ::parquet::file::properties::WriterProperties::builder()
+fn write_long(path: &Path, batch: &RecordBatch) {
+    let properties = WriterProperties::builder()
         .set_max_row_group_row_count(Some(batch.num_rows()))
         .build();
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer =
-        ::parquet::arrow::ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+    let file = File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
     assert_eq!(writer.close().unwrap().row_groups().len(), 1);
 }
 
 #[test]
 fn threads_end_with_their_stream() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     let dataset = numbered(&path, 300_000, 50_000);
     // Nothing is selected, so that no thread is ever stopped by a full queue.
     let nothing = of_x(&dataset, Some("x < 0 || x > 299998"));
     let order = PartOrder::passes(turned(dataset.parts()));
     for request in [of_x(&dataset, None), nothing] {
         for taken in [0, 1, 5] {
-            let mut stream = dataset
-                .stream(&request, &order, options(1000, 8, 4))
-                .unwrap();
+            let stream = dataset.stream(&request, &order, options(1000, 8, 4));
+            let mut stream = stream.unwrap();
             for chunk in stream.by_ref().take(taken) {
                 chunk.unwrap();
             }
@@ -367,14 +342,10 @@ fn until_error(mut stream: EventStream) -> (Vec<f32>, String) {
 
 #[test]
 fn errors_come_at_their_place() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
-    let bad = |i: usize| {
-        if i == 2345 || i == 2346 {
-            f64::NAN
-        } else {
-            1.0
-        }
+    let (_directory, path) = folder();
+    let bad = |i: usize| match i {
+        2345 | 2346 => f64::NAN,
+        _ => 1.0,
     };
     let batches: Vec<_> = (0..6)
         .map(|group| {
@@ -409,21 +380,15 @@ fn errors_come_at_their_place() {
     }
 
     let order = |pass: u64| if pass < 2 { vec![0, 1] } else { vec![6] };
-    let stream = dataset.stream(
-        &of_x(&dataset, None),
-        &PartOrder::passes(order),
-        options(100, 9, 3),
-    );
+    let order = PartOrder::passes(order);
+    let stream = dataset.stream(&of_x(&dataset, None), &order, options(100, 9, 3));
     let (before, error) = until_error(stream.unwrap());
     assert_eq!(before.len(), 4000);
     assert!(error.contains("pass 2 has a wrong order"), "{error}");
 
     let never = of_x(&dataset, Some("x < 0"));
-    let stream = dataset.stream(
-        &never,
-        &PartOrder::passes(turned(6)),
-        StreamOptions::default(),
-    );
+    let order = PartOrder::passes(turned(6));
+    let stream = dataset.stream(&never, &order, StreamOptions::default());
     let (before, error) = until_error(stream.unwrap());
     assert!(before.is_empty());
     assert_eq!(error, "no event is selected in pass 0 over the files");
@@ -460,8 +425,7 @@ fn a_corrupt_group_ends_the_stream_where_it_lies() {
 
 #[test]
 fn a_panic_of_the_order_is_an_error() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("events");
+    let (_directory, path) = folder();
     let dataset = numbered(&path, 100, 100);
     let order = PartOrder::passes(|pass| match pass {
         0..3 => vec![0],

@@ -3,12 +3,10 @@
 pub(crate) mod atomic;
 mod json;
 pub(crate) mod regular;
-mod sink;
 pub(crate) mod terminal;
 mod worker_id;
 
 pub use json::{from_text, to_text};
 pub(crate) use json::{not_finite, to_value};
-pub(crate) use sink::output;
-pub(crate) use worker_id::{Liveness, WorkerId};
-pub(crate) use worker_id::{ServerClock, is_gone, lock, touch};
+pub(crate) use regular::output;
+pub(crate) use worker_id::{Liveness, ServerClock, WorkerId, is_gone, lock, touch};

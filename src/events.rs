@@ -13,16 +13,11 @@
 //! the standard hook has then printed a line.
 
 mod arrays;
-mod builtins;
 mod chunk;
-mod convert;
 mod dataset;
 mod definitions;
-mod digest;
 mod file;
 mod glob;
-mod hidden;
-mod ids;
 mod ipc;
 mod losses;
 pub(crate) mod memory;
@@ -35,23 +30,18 @@ mod table;
 mod take;
 
 #[cfg(test)]
-mod sample_files;
-#[cfg(test)]
 mod tests;
 
-pub(crate) use builtins::BUILTINS;
 pub(crate) use chunk::ColumnChunk;
-pub(crate) use dataset::ColumnInfo;
 pub use dataset::Dataset;
+pub(crate) use dataset::{ColumnInfo, FileRecord};
+pub(crate) use definitions::BUILTINS;
 pub use definitions::{Compiled, Resolver};
-pub(crate) use digest::FileRecord;
-pub use hidden::Hidden;
-pub(crate) use hidden::{HIDDEN, HIDDEN_IN_WATCHED};
-pub(crate) use ids::{IdColumn, IdSpec};
 pub use losses::LossKind;
 pub(crate) use losses::{Loss, Losses};
-pub use scan::ScanRequest;
-pub(crate) use scan::{Category, LACKS, OnMissing};
+pub(crate) use scan::{Category, HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing};
+pub use scan::{Hidden, ScanRequest};
 pub(crate) use stream::{EventStream, PartOrder, StreamOptions, StreamPosition};
 pub(crate) use summary::summarise;
 pub use table::EventTable;
+pub(crate) use table::{IdColumn, IdSpec};

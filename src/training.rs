@@ -1,35 +1,33 @@
 //! Which members there are, what each sees, and who trains them.
 //!
 //! The result of a member is a function of (data, config, seed, member) and of
-//! nothing else: not of the number of members, the block it was trained in, the
+//! nothing else: not of the number of members, the stack it was trained in, the
 //! ensembles beside it, the threads, the executor, or a crash in between.
 
 mod batches;
-mod block;
-mod checkpoint;
 mod ledger;
 mod local;
 mod memory;
 mod sample;
-mod settings;
 mod split;
+mod stack;
 mod store;
 mod stream;
 mod streams;
-mod tensors;
+mod task;
 
 pub use batches::steps_per_epoch;
-pub use checkpoint::Checkpoint;
 pub(crate) use ledger::{Interrupt, SlotReport};
 pub use ledger::{Ledger, List, Observer, Unit};
 pub(crate) use local::check_folds;
-pub use local::{Resources, Task, train_local};
-pub(crate) use memory::{MemoryModel, block_size};
+pub use local::train_local;
+pub(crate) use memory::{MemoryModel, stack_size};
 pub use sample::{ClassRows, Inputs, TrainingSample};
-pub use settings::TrainingSettings;
 pub(crate) use split::Fold;
 pub use split::SplitSettings;
-pub use store::{FeatureScaling, Member, Outcome};
+pub use store::{Checkpoint, FeatureScaling, Member, Outcome};
 pub(crate) use store::{History, MemberFile};
-pub(crate) use stream::{ClassSource, StreamSource, is_streamed};
+pub(crate) use stream::is_streamed;
 pub(crate) use streams::{Streams, ensemble_word};
+pub(crate) use task::{ClassSource, StreamSource};
+pub use task::{Resources, Task, TrainingSettings};

@@ -1,14 +1,13 @@
-//! The training loop of one block: a stack whose slots are refilled from the
-//! ledger as members stop. Members of different ensembles may share it; each has
+//! The training loop of one stack, whose slots are refilled from the ledger as
+//! members stop. Members of different ensembles may share it; each has
 //! its own rows, epoch, learning rate and end.
 
 use super::batches::{MemberBatches, steps_per_epoch, validation_rows};
-use super::checkpoint::{Checkpoint, CheckpointFile};
-use super::ledger::{Ledger, Observer, SlotReport, Unit};
-use super::local::Task;
-use super::store::{History, Outcome, anew};
+use super::ledger::{Observer, SlotReport, Taken, Unit};
+use super::store::{Checkpoint, CheckpointFile, History, Outcome, anew};
 use super::stream::{Feed, Follower};
 use super::streams::Streams;
+use super::task::Task;
 use crate::error::Result;
 use crate::settings::Split;
 use sideband_networks::{
@@ -29,9 +28,9 @@ pub(super) struct Finished {
     pub outcome: Outcome,
 }
 
-/// What the blocks of a device have in common: the events, once, and the
+/// What the stacks of a device have in common: the events, once, and the
 /// ensembles that train on them.
-pub(super) struct BlockContext<'a> {
+pub(super) struct StackContext<'a> {
     pub compute: &'a Compute,
     pub network: &'a Network,
     ensembles: Vec<EnsembleContext<'a>>,
@@ -49,7 +48,7 @@ struct EnsembleContext<'a> {
     validation: Option<EvaluationRows>,
 }
 
-impl<'a> BlockContext<'a> {
+impl<'a> StackContext<'a> {
     /// All tasks have the matrix of inputs, the network, the optimizer and the
     /// size of a batch in common.
     pub(super) fn new(compute: &'a Compute, tasks: &'a [Task<'a>], network: &'a Network) -> Self {
@@ -97,13 +96,8 @@ impl<'a> BlockContext<'a> {
         let attempt = found.as_ref().map_or(attempt, |c| c.about.attempt);
         // a stream's batches are made by its feed
         let batches = task.stream.is_none().then(|| {
-            MemberBatches::new(
-                task.sample,
-                task.settings,
-                ensemble.streams,
-                unit.member,
-                attempt,
-            )
+            let (sample, settings) = (task.sample, task.settings);
+            MemberBatches::new(sample, settings, ensemble.streams, unit.member, attempt)
         });
         let (history, state) = match found {
             Some(checkpoint) => (checkpoint.about.history, checkpoint.state),
@@ -173,13 +167,13 @@ impl<'a> BlockContext<'a> {
         losses
     }
 
-    /// The feed of a block that reads a stream. Only members at the same step
-    /// stay in the block, the others go back to the ledger.
+    /// The feed of a stack that reads a stream. Only members at the same step
+    /// stay in the stack, the others go back to the ledger.
     fn feed(
         &'a self,
         active: &mut Vec<Slot>,
         mut states: Vec<MemberState>,
-        ledger: &dyn Ledger,
+        taken: &Taken<'_>,
     ) -> Result<(Vec<MemberState>, Option<Streamed<'a>>)> {
         let Some((task, step, first)) = active.first().and_then(|slot| {
             let task = self.ensembles[slot.unit.task].task;
@@ -192,12 +186,10 @@ impl<'a> BlockContext<'a> {
             .map(|slot| slot.step == step && slot.unit.task == first)
             .collect();
         for (slot, _) in active.iter().zip(&keep).filter(|(_, keep)| !**keep) {
-            ledger.give_back(slot.unit);
+            taken.give_back(slot.unit);
         }
-        let mut stays = keep.iter();
-        active.retain(|_| *stays.next().unwrap_or(&true));
-        let mut stays = keep.iter();
-        states.retain(|_| *stays.next().unwrap_or(&true));
+        retain(active, &keep);
+        retain(&mut states, &keep);
         let Some(source) = task.stream else {
             return Ok((states, None));
         };
@@ -228,7 +220,13 @@ impl<'a> BlockContext<'a> {
     }
 }
 
-/// What a block reads while it trains, and the members that keep step.
+/// Leaves the entries that are to be kept.
+fn retain<T>(list: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    list.retain(|_| *keep.next().unwrap_or(&true));
+}
+
+/// What a stack reads while it trains, and the members that keep step.
 type Streamed<'a> = (Feed<'a>, Vec<Follower>);
 
 /// One member in training.
@@ -276,151 +274,187 @@ impl Slot {
     }
 
     /// Steps until the end of the epoch.
-    fn steps_left(&self, context: &BlockContext<'_>) -> usize {
+    fn steps_left(&self, context: &StackContext<'_>) -> usize {
         let steps = context.ensembles[self.unit.task].steps;
         steps - (self.step % steps as u64) as usize
     }
 }
 
-/// How a block ended.
-pub(super) enum BlockEnd {
+/// How a stack ended.
+pub(super) enum StackEnd {
     /// The ledger had nothing more.
     Empty,
-    /// All members of a block that reads a stream are done; the ledger may have
+    /// All members of a stack that reads a stream are done; the ledger may have
     /// more.
     Streamed,
     /// Somebody asked to stop; members are saved where they stand.
     Interrupted,
 }
 
-/// Trains members from the ledger in at most `slots` slots until it has no more
-/// or the run is interrupted; each finished member goes to `finish`.
-pub(super) fn train_block(
-    name: &str,
-    context: &BlockContext<'_>,
-    slots: usize,
-    ledger: &dyn Ledger,
-    observer: &dyn Observer,
-    finish: &mut dyn FnMut(Finished) -> Result<()>,
-) -> Result<BlockEnd> {
-    let (mut active, states): (Vec<Slot>, Vec<MemberState>) = std::iter::from_fn(|| ledger.next())
-        .take(slots)
-        .map(|unit| context.start(unit, 0, ledger.load(unit)))
-        .unzip();
-    let (states, mut feed) = context.feed(&mut active, states, ledger)?;
-    let Some(first) = active.first() else {
-        return Ok(BlockEnd::Empty);
-    };
-    let settings = context.ensembles[first.unit.task].task.settings;
-    let inputs = context.inputs(&active);
-    let mut stack = Stack::new(context.compute, settings.stack(), &states, &inputs);
-    drop(states);
-    let mut saved = Instant::now();
-    report(name, context, &active, &[], observer);
-    loop {
-        let interrupted = observer.interrupted();
-        if interrupted || saved.elapsed() >= ledger.save_every() {
-            let all = vec![true; active.len()];
-            save(context, &active, &stack, &all, ledger, observer);
-            saved = Instant::now();
-        }
-        if interrupted {
-            active.iter().for_each(|slot| ledger.give_back(slot.unit));
-            observer.epoch(name, &[]);
-            return Ok(BlockEnd::Interrupted);
-        }
-        let left = active.iter().map(|slot| slot.steps_left(context)).min();
-        let mut steps = context.chunk.min(left.unwrap_or(1));
-        if let Some((feed, followers)) = &mut feed {
-            steps = steps.min(feed.ready(followers)?);
-        }
-        let batches = assemble(context, &mut active, feed.as_mut(), steps);
-        let table = feed.as_ref().and_then(|(feed, _)| feed.table());
-        stack.train(table.unwrap_or(&context.table), &batches);
-        observer.trained(name, (steps * active.len() * settings.batch) as u64);
+/// A thread that trains stacks.
+pub(super) struct StackWorker<'a> {
+    pub name: &'a str,
+    pub context: &'a StackContext<'a>,
+    pub taken: &'a Taken<'a>,
+    pub observer: &'a dyn Observer,
+    pub interrupted: &'a dyn Fn() -> bool,
+}
 
-        // an epoch is over where the next one is whole
-        let ended: Vec<bool> = active
-            .iter()
-            .map(|slot| slot.steps_left(context) == context.ensembles[slot.unit.task].steps)
-            .collect();
-        if !ended.contains(&true) {
-            continue;
-        }
-        let outcomes = end_epoch(context, &mut active, &mut stack, &ended);
-        report(name, context, &active, &ended, observer);
-        let mut keep = vec![true; active.len()];
-        for (i, outcome) in outcomes.into_iter().enumerate() {
-            let Some(outcome) = outcome else { continue };
-            let (unit, attempt) = (active[i].unit, active[i].attempt);
-            let task = context.ensembles[unit.task].task;
-            let again = outcome.is_worth_retrying() && attempt < task.settings.retries;
-            if !outcome.is_usable() {
-                observer.failed(task.ensemble, unit.member, outcome, again);
+impl StackWorker<'_> {
+    /// Trains members from the ledger in at most `slots` slots until it has no more
+    /// or the run is interrupted; each finished member goes to `finish`.
+    pub(super) fn train(
+        &self,
+        slots: usize,
+        finish: &mut dyn FnMut(Finished) -> Result<()>,
+    ) -> Result<StackEnd> {
+        let (context, taken, ledger) = (self.context, self.taken, self.taken.ledger);
+        let (mut active, states): (Vec<Slot>, Vec<MemberState>) =
+            std::iter::from_fn(|| taken.next())
+                .take(slots)
+                .map(|unit| context.start(unit, 0, ledger.load(unit)))
+                .unzip();
+        let (states, mut feed) = context.feed(&mut active, states, taken)?;
+        let Some(first) = active.first() else {
+            return Ok(StackEnd::Empty);
+        };
+        let settings = context.ensembles[first.unit.task].task.settings;
+        let inputs = context.inputs(&active);
+        let mut stack = Stack::new(context.compute, settings.stack(), &states, &inputs);
+        drop(states);
+        let mut saved = Instant::now();
+        self.report(&active, &[]);
+        loop {
+            let interrupted = (self.interrupted)();
+            if interrupted || saved.elapsed() >= ledger.save_every() {
+                let all = vec![true; active.len()];
+                self.save(&active, &stack, &all);
+                saved = Instant::now();
             }
-            let next = if again && feed.is_some() {
-                // it cannot keep step with the others: a later block has it
-                let (slot, state) = context.start(unit, attempt + 1, None);
-                let saved = ledger.save(unit, &context.checkpoint(&slot, state));
-                saved.map_err(anew)?;
-                ledger.give_back(unit);
-                None
-            } else if again {
-                Some(context.start(unit, attempt + 1, None))
-            } else {
-                finish(Finished {
-                    unit,
-                    attempt,
-                    row: stack.best(i),
-                    history: std::mem::take(&mut active[i].history),
-                    outcome,
-                })?;
-                let next = if feed.is_some() { None } else { ledger.next() };
-                next.map(|unit| context.start(unit, 0, ledger.load(unit)))
-            };
-            match next {
-                Some((slot, state)) => {
-                    let inputs = &context.ensembles[slot.unit.task].inputs;
-                    stack.replace(i, &state, inputs);
-                    active[i] = slot;
+            if interrupted {
+                active.iter().for_each(|slot| taken.give_back(slot.unit));
+                self.observer.epoch(self.name, &[]);
+                return Ok(StackEnd::Interrupted);
+            }
+            let left = active.iter().map(|slot| slot.steps_left(context)).min();
+            let mut steps = context.chunk.min(left.unwrap_or(1));
+            if let Some((feed, followers)) = &mut feed {
+                steps = steps.min(feed.ready(followers)?);
+            }
+            let batches = assemble(context, &mut active, feed.as_mut(), steps);
+            let table = feed.as_ref().and_then(|(feed, _)| feed.table());
+            stack.train(table.unwrap_or(&context.table), &batches);
+            self.observer
+                .trained(self.name, (steps * active.len() * settings.batch) as u64);
+
+            // an epoch is over where the next one is whole
+            let ended: Vec<bool> = active
+                .iter()
+                .map(|slot| slot.steps_left(context) == context.ensembles[slot.unit.task].steps)
+                .collect();
+            if !ended.contains(&true) {
+                continue;
+            }
+            let outcomes = end_epoch(context, &mut active, &mut stack, &ended);
+            self.report(&active, &ended);
+            let mut keep = vec![true; active.len()];
+            for (i, outcome) in outcomes.into_iter().enumerate() {
+                let Some(outcome) = outcome else { continue };
+                let (unit, attempt) = (active[i].unit, active[i].attempt);
+                let task = context.ensembles[unit.task].task;
+                let again = outcome.is_worth_retrying() && attempt < task.settings.retries;
+                if !outcome.is_usable() {
+                    self.observer
+                        .failed(task.ensemble, unit.member, outcome, again);
                 }
-                None => keep[i] = false,
+                let next = if again && feed.is_some() {
+                    // it cannot keep step with the others: a later stack has it
+                    let (slot, state) = context.start(unit, attempt + 1, None);
+                    let saved = ledger.save(unit, &context.checkpoint(&slot, state));
+                    saved.map_err(anew)?;
+                    taken.give_back(unit);
+                    None
+                } else if again {
+                    Some(context.start(unit, attempt + 1, None))
+                } else {
+                    finish(Finished {
+                        unit,
+                        attempt,
+                        row: stack.best(i),
+                        history: std::mem::take(&mut active[i].history),
+                        outcome,
+                    })?;
+                    let next = if feed.is_some() { None } else { taken.next() };
+                    next.map(|unit| context.start(unit, 0, ledger.load(unit)))
+                };
+                match next {
+                    Some((slot, state)) => {
+                        let inputs = &context.ensembles[slot.unit.task].inputs;
+                        stack.replace(i, &state, inputs);
+                        active[i] = slot;
+                    }
+                    None => keep[i] = false,
+                }
+            }
+            if !keep.contains(&true) {
+                self.observer.epoch(self.name, &[]);
+                return Ok(match feed {
+                    Some(_) => StackEnd::Streamed,
+                    None => StackEnd::Empty,
+                });
+            }
+            if keep.contains(&false) {
+                stack.retain(&keep);
+                retain(&mut active, &keep);
+                if let Some((_, followers)) = &mut feed {
+                    retain(followers, &keep);
+                }
+            }
+            let every = ledger.save_epochs() as usize;
+            if every > 0 {
+                let is_due = |slot: &Slot| {
+                    let epochs = slot.history.validation.len();
+                    slot.steps_left(context) == context.ensembles[slot.unit.task].steps
+                        && epochs > 0
+                        && epochs.is_multiple_of(every)
+                };
+                let due: Vec<bool> = active.iter().map(is_due).collect();
+                self.save(&active, &stack, &due);
             }
         }
-        if !keep.contains(&true) {
-            observer.epoch(name, &[]);
-            return Ok(if feed.is_some() {
-                BlockEnd::Streamed
-            } else {
-                BlockEnd::Empty
-            });
-        }
-        if keep.contains(&false) {
-            stack.retain(&keep);
-            let mut stays = keep.iter();
-            active.retain(|_| *stays.next().unwrap_or(&true));
-            if let Some((_, followers)) = &mut feed {
-                let mut stays = keep.iter();
-                followers.retain(|_| *stays.next().unwrap_or(&true));
+    }
+
+    /// Keeps where the given members stand. What cannot be written is said: the members
+    /// go on without it.
+    fn save(&self, active: &[Slot], stack: &Stack, which: &[bool]) {
+        for (i, slot) in active.iter().enumerate().filter(|(i, _)| which[*i]) {
+            let checkpoint = self.context.checkpoint(slot, stack.state(i));
+            if let Err(error) = self.taken.ledger.save(slot.unit, &checkpoint) {
+                let text = format!("warning: no checkpoint could be written: {error}");
+                return self.observer.say(&text);
             }
         }
-        let every = ledger.save_epochs() as usize;
-        if every > 0 {
-            let is_due = |slot: &Slot| {
-                let epochs = slot.history.validation.len();
-                slot.steps_left(context) == context.ensembles[slot.unit.task].steps
-                    && epochs > 0
-                    && epochs.is_multiple_of(every)
-            };
-            let due: Vec<bool> = active.iter().map(is_due).collect();
-            save(context, &active, &stack, &due, ledger, observer);
-        }
+    }
+
+    fn report(&self, active: &[Slot], ended: &[bool]) {
+        let last = |losses: &[f64]| losses.last().copied().unwrap_or(f64::NAN);
+        let report = |(i, slot): (usize, &Slot)| SlotReport {
+            ensemble: self.context.ensembles[slot.unit.task].task.ensemble,
+            member: slot.unit.member,
+            attempt: slot.attempt,
+            epochs: slot.history.validation.len() as u32,
+            training: last(&slot.history.training),
+            validation: last(&slot.history.validation),
+            ended: ended.get(i).copied().unwrap_or(false),
+        };
+        let slots: Vec<SlotReport<'_>> = active.iter().enumerate().map(report).collect();
+        self.observer.epoch(self.name, &slots);
     }
 }
 
 /// Books the epoch of the slots where it ended; which members are done.
 fn end_epoch(
-    context: &BlockContext<'_>,
+    context: &StackContext<'_>,
     active: &mut [Slot],
     stack: &mut Stack,
     ended: &[bool],
@@ -444,52 +478,9 @@ fn end_epoch(
     active.iter().enumerate().map(outcome).collect()
 }
 
-/// Keeps where the given members stand. What cannot be written is said: the members
-/// go on without it.
-fn save(
-    context: &BlockContext<'_>,
-    active: &[Slot],
-    stack: &Stack,
-    which: &[bool],
-    ledger: &dyn Ledger,
-    observer: &dyn Observer,
-) {
-    for (i, slot) in active.iter().enumerate().filter(|(i, _)| which[*i]) {
-        let checkpoint = context.checkpoint(slot, stack.state(i));
-        if let Err(error) = ledger.save(slot.unit, &checkpoint) {
-            observer.say(&format!("warning: no checkpoint could be written: {error}"));
-            return;
-        }
-    }
-}
-
-fn report(
-    name: &str,
-    context: &BlockContext<'_>,
-    active: &[Slot],
-    ended: &[bool],
-    observer: &dyn Observer,
-) {
-    let last = |losses: &[f64]| losses.last().copied().unwrap_or(f64::NAN);
-    let slots: Vec<SlotReport<'_>> = active
-        .iter()
-        .enumerate()
-        .map(|(i, slot)| SlotReport {
-            ensemble: context.ensembles[slot.unit.task].task.ensemble,
-            member: slot.unit.member,
-            attempt: slot.attempt,
-            epochs: slot.history.validation.len() as u32,
-            training: last(&slot.history.training),
-            validation: last(&slot.history.validation),
-            ended: ended.get(i).copied().unwrap_or(false),
-        })
-        .collect();
-    observer.epoch(name, &slots);
-}
-
 /// The next steps of all members.
 fn assemble(
-    context: &BlockContext<'_>,
+    context: &StackContext<'_>,
     active: &mut [Slot],
     feed: Option<&mut Streamed<'_>>,
     steps: usize,

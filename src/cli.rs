@@ -1,34 +1,24 @@
-//! The command line: one subcommand a file. Results go to stdout, status to
-//! stderr, and every way to end has its exit code ([`Exit`]).
+//! The command line: results go to stdout, status to stderr, and every way to end has
+//! its exit code ([`Exit`]).
 
-mod cancel;
-mod completions;
 mod crash;
-mod devices;
 mod environment;
 mod exit;
-mod extend;
 mod inspect;
-mod merge;
 mod options;
 mod plan;
-mod predict;
-mod report;
 mod run;
-mod schema;
-mod status;
-mod worker;
 
 pub(crate) use exit::Exit;
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::{terminal, to_text};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use options::{Command, Options};
+use sideband_networks::{DeviceInfo, list_devices};
 use std::io::Write;
 
 /// Parses the arguments, does what they say, and gives the exit code.
-#[must_use]
 pub fn main() -> Exit {
     let options = match Options::try_parse() {
         Ok(options) => options,
@@ -47,17 +37,17 @@ pub fn main() -> Exit {
         crash::guard(|| match &options.command {
             Command::Run(arguments) => run::run(arguments),
             Command::Plan(arguments) => plan::plan(arguments),
-            Command::Status(arguments) => status::status(arguments),
-            Command::Extend(arguments) => extend::extend(arguments),
-            Command::Merge(arguments) => merge::merge(arguments),
-            Command::Cancel(arguments) => cancel::cancel(arguments),
-            Command::Worker(arguments) => worker::worker(arguments),
-            Command::Devices => devices::devices(),
-            Command::Inspect(arguments) => inspect::inspect(arguments),
-            Command::Predict(arguments) => predict::predict(arguments),
-            Command::Report(arguments) => report::report(arguments),
-            Command::Schema => schema::schema(),
-            Command::Completions(arguments) => completions::completions(arguments),
+            Command::Status { run, json } => inspect::status(run, *json),
+            Command::Extend(arguments) => run::extend(arguments),
+            Command::Merge(arguments) => run::merge(arguments),
+            Command::Cancel { run } => run::cancel(run),
+            Command::Worker(arguments) => run::worker(arguments),
+            Command::Devices => devices(),
+            Command::Inspect { path, json } => inspect::inspect(path, *json),
+            Command::Predict(arguments) => run::predict(arguments),
+            Command::Report { run } => run::report(run),
+            Command::Schema => print(&format!("{:#}", crate::settings::schema())),
+            Command::Completions { shell } => completions(*shell),
         })
     });
     match done {
@@ -70,6 +60,21 @@ pub fn main() -> Exit {
 }
 
 type Done = Result<Exit>;
+
+fn devices() -> Done {
+    let row = |d: DeviceInfo| {
+        let usable = if d.usable { "yes" } else { "no" };
+        vec![d.name, usable.to_owned(), d.description]
+    };
+    let rows: Vec<Vec<String>> = list_devices().into_iter().map(row).collect();
+    print(&table(&["device", "usable", "what"], &rows))
+}
+
+fn completions(shell: clap_complete::Shell) -> Done {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Options::command(), "sideband", &mut script);
+    print_as_it_is(String::from_utf8_lossy(&script).trim_end())
+}
 
 /// Prints a result, after which all is well.
 fn print(text: &str) -> Done {
