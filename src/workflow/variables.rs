@@ -5,7 +5,7 @@ use super::events::Sample;
 use super::plan::PlanError;
 use crate::events::memory;
 use crate::settings::{Bins, Config};
-use sideband_numerics::{BinningError, Edges};
+use sideband_numerics::{Edges, NumericsError};
 
 /// One distribution.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,10 +82,12 @@ pub(super) fn variables(
     Ok(list)
 }
 
-fn cannot_be_binned(key: &'static str, name: &str, error: &BinningError) -> PlanError {
+fn cannot_be_binned(key: &'static str, name: &str, error: &NumericsError) -> PlanError {
     let reason = match error {
-        BinningError::TooFew(0) => "no event of the source has a finite value of it".to_owned(),
-        BinningError::TooFew(1) => {
+        NumericsError::TooFewEdges(0) => {
+            "no event of the source has a finite value of it".to_owned()
+        }
+        NumericsError::TooFewEdges(1) => {
             "it has one value in the source; give edges with `bins = [..]`, or leave it out"
                 .to_owned()
         }

@@ -14,20 +14,18 @@
 //! slices and gets host vectors back. Axes: `E` members, `B` batch, `D`
 //! features, `N` rows, `P` parameters.
 
-mod activation;
 mod device;
 mod flow;
-mod host;
+mod lanes;
 mod mlp;
 mod network;
 mod objective;
 mod spline;
 mod stack;
 
-pub use activation::Activation;
 pub use device::{Compute, DeviceError, DeviceInfo, Kernels, cpu_kernel, list_devices};
-pub use flow::{Flow, FlowConfig, FlowSampler, FlowStep};
-pub use mlp::{Mlp, MlpConfig};
+pub use flow::{FlowConfig, FlowSampler, FlowStep};
+pub use mlp::{Activation, MlpConfig};
 pub use network::{Network, NetworkConfig};
 pub use objective::Objective;
 pub use stack::{

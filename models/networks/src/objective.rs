@@ -43,7 +43,6 @@ impl Objective {
     }
 
     /// The loss of one row in f64, for checks. `sign`: +1 source, -1 target.
-    #[must_use]
     pub fn value(self, q: f64, sign: f64) -> f64 {
         match self {
             Self::Exponential => (0.5 * sign * q).exp(),
@@ -57,7 +56,6 @@ impl Objective {
 
     /// What the loss of positive weights cannot fall below: less means that
     /// negative weights dominate somewhere. A log-density has no such bound.
-    #[must_use]
     pub fn lower_bound(self) -> f64 {
         match self {
             Self::Exponential | Self::CrossEntropy => 0.0,
@@ -66,7 +64,6 @@ impl Objective {
     }
 
     /// Classes of events that the loss compares.
-    #[must_use]
     pub fn classes(self) -> usize {
         match self {
             Self::Exponential | Self::CrossEntropy => 2,

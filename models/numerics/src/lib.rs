@@ -3,9 +3,11 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
 mod binning;
+mod error;
 pub mod expression;
 pub mod minimise;
 pub mod random;
 
-pub use binning::{BinningError, Edges};
-pub use expression::{Expression, ExpressionError, FUNCTIONS, MAX_DEPTH, MAX_LENGTH, Number};
+pub use binning::Edges;
+pub use error::NumericsError;
+pub use expression::{Expression, ExpressionError, Number};

@@ -13,7 +13,7 @@ use crate::training::{
 };
 use sideband_networks::{FlowConfig, NetworkConfig};
 use sideband_numerics::expression::written;
-use sideband_processes::{Hole, PlaneError, PlaneGrid};
+use sideband_processes::{Hole, PlaneGrid, ProcessError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ impl InterpolationPlan {
         }
         let plane = &interpolation.plane;
         let grid = PlaneGrid::new(plane.x_range, plane.y_range, [plane.bins; 2])
-            .map_err(|e: PlaneError| wrong("plane", e.to_string()))?;
+            .map_err(|e: ProcessError| wrong("plane", e.to_string()))?;
         for (i, hole) in plane.holes.iter().enumerate() {
             hole.check(&grid)
                 .map_err(|e| wrong(&format!("plane.holes[{i}]"), e.to_string()))?;

@@ -5,7 +5,7 @@ use super::predict::InterpolationError;
 use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::settings::PredictedPart;
 use crate::training::Interrupt;
-use sideband_processes::{PlaneCounts, PlaneError, PlaneFit, PullSummary, Pulls};
+use sideband_processes::{PlaneCounts, PlaneFit, ProcessError, PullSummary, Pulls};
 
 /// A drawn point of the plane.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +97,7 @@ fn category(
         (Some(category), Some(value)) => format!("{} = {value}", category.column),
         _ => "all events".to_owned(),
     };
-    let named = |source: PlaneError| InterpolationError::Plane {
+    let named = |source: ProcessError| InterpolationError::Plane {
         category: label.clone(),
         source,
     };
@@ -211,9 +211,9 @@ fn summary(
     filled: &PlaneCounts,
     everything: &PlaneCounts,
     shown: bool,
-) -> Result<CategoryMetrics, PlaneError> {
-    let fitted = fit.fitted();
-    let hidden = fit.hidden();
+) -> Result<CategoryMetrics, ProcessError> {
+    let fitted = &fit.fitted;
+    let hidden = &fit.hidden;
     // what is observed, bin by bin: whole bins where the holes may be looked at
     let observed = if shown { everything } else { filled };
     let pulls = fit.pulls(&observed.counts, &observed.variances)?;
@@ -233,7 +233,7 @@ fn summary(
         length_scales: [scales[0], scales[1]],
         log_marginal_likelihood: fitted.log_marginal,
         starts: [fitted.starts, fitted.starts_converged],
-        negative_bins: fit.clipped(),
+        negative_bins: fit.clipped,
         empty_bins: empty_bins(plan, filled, hidden),
         hole: HoleMetrics {
             predicted: integral.value,
@@ -303,12 +303,12 @@ fn figure(
     fn lines<T: Clone>(flat: &[T], width: usize) -> Vec<Vec<T>> {
         flat.chunks(width).map(<[T]>::to_vec).collect()
     }
-    let hidden = fit.hidden();
+    let hidden = &fit.hidden;
     let input: Vec<Option<f64>> = (0..bins)
         .map(|b| (!hidden[b]).then_some(filled.counts[b]))
         .collect();
     let error: Vec<f64> = (0..bins)
-        .map(|b| fit.posterior().variance(b).max(0.0).sqrt())
+        .map(|b| fit.posterior.variance(b).max(0.0).sqrt())
         .collect();
     let pull: Vec<Option<f64>> = (0..bins)
         .map(|b| pulls.full[b].filter(|_| shown || !hidden[b]))
@@ -319,7 +319,7 @@ fn figure(
         x_edges: x.values().to_vec(),
         y_edges: y.values().to_vec(),
         input: lines(&input, y.bins()),
-        prediction: lines(fit.mean(), y.bins()),
+        prediction: lines(&fit.mean, y.bins()),
         error: lines(&error, y.bins()),
         pull: lines(&pull, y.bins()),
     }

@@ -18,9 +18,9 @@ use crate::rundir::{DirectoryError, RunDirectory};
 use crate::training::Member;
 use indexmap::IndexMap;
 use sideband_networks::{
-    Compute, DeviceError, EVALUATION_CHUNK, Flow, FlowSampler, InputScaling, NetworkConfig, Row,
+    Compute, DeviceError, EVALUATION_CHUNK, FlowSampler, InputScaling, NetworkConfig, Row,
 };
-use sideband_processes::PlaneError;
+use sideband_processes::ProcessError;
 use thiserror::Error;
 
 /// Why an interpolation has no result.
@@ -30,7 +30,7 @@ pub(crate) enum InterpolationError {
     #[error("the Gaussian process of {category}: {source}")]
     Plane {
         category: String,
-        source: PlaneError,
+        source: ProcessError,
     },
     /// No sample is left to predict with.
     #[error(
@@ -132,11 +132,10 @@ pub(crate) fn predict(
     let NetworkConfig::Flow(flow) = &plan.settings.network else {
         unreachable!("an interpolation's network is a flow");
     };
-    let flow = Flow::new(flow.clone());
     let scaling: InputScaling = plan.scaling.inputs();
     let sampler = bench
         .compute
-        .guard(|| FlowSampler::new(bench.compute, &flow, &scaling, &rows))?;
+        .guard(|| FlowSampler::new(bench.compute, flow, &scaling, &rows))?;
     let mut sums = Sums::new(plan, &drawn, members.len());
     let path = directory.predictions().join("samples.parquet");
     atomic::write_with(&path, |file| -> Result<(), InterpolationError> {

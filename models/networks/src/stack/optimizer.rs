@@ -14,7 +14,7 @@
 //! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
 //! tests hold all three to PyTorch 2.
 
-use crate::host::simd::F;
+use crate::lanes::F;
 use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -110,7 +110,6 @@ impl Default for Clock {
 
 impl Clock {
     /// Steps made.
-    #[must_use]
     pub fn steps(&self) -> u64 {
         self.step
     }
@@ -173,8 +172,7 @@ impl OptimizerConfig {
     pub(crate) fn update(
         &self,
         p: Tensor<2>,
-        m: &mut Tensor<2>,
-        v: &mut Tensor<2>,
+        [m, v]: [&mut Tensor<2>; 2],
         gradient: Tensor<2>,
         coefficients: &Tensor<2>,
         decay_mask: Option<&Tensor<2>>,
@@ -324,7 +322,7 @@ impl Update {
         if let Some(mask) = mask {
             x = x - x * (F::load(simd, mask) * F::splat(simd, shrink));
         }
-        (x - direction.divided_by(denominator)).store(p);
+        (x - direction / denominator).store(p);
     }
 }
 
@@ -332,7 +330,7 @@ impl Update {
 mod tests {
     use super::*;
     use crate::device::Compute;
-    use burn::tensor::TensorData;
+    use crate::stack::download;
 
     /// Six steps on a made-up sequence of gradients; PyTorch 2.15.0 in f64, with
     /// epsilon 1e-8, learning rate 0.01 and AdamW's weight decay 0.1. The second
@@ -340,48 +338,36 @@ mod tests {
     #[test]
     fn updates_are_those_of_pytorch() {
         let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
-        let cases = [
-            (
-                OptimizerConfig::default(),
-                [0.992_119_111_147, -1.976_466_402_375, 0.446_170_874_933],
-            ),
-            (
-                OptimizerConfig::Adamw {
-                    beta1,
-                    beta2,
-                    epsilon,
-                    weight_decay: 0.1,
-                },
-                [0.986_177_235_819, -1.964_609_627_148, 0.443_315_621_912],
-            ),
-            (
-                OptimizerConfig::Nadam {
-                    beta1,
-                    beta2,
-                    epsilon,
-                },
-                [0.998_461_873_815, -2.005_978_491_831, 0.433_660_077_878],
-            ),
+        let adamw = OptimizerConfig::Adamw {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay: 0.1,
+        };
+        let nadam = OptimizerConfig::Nadam {
+            beta1,
+            beta2,
+            epsilon,
+        };
+        let numbers = [
+            [0.992_119_111_147, -1.976_466_402_375, 0.446_170_874_933],
+            [0.986_177_235_819, -1.964_609_627_148, 0.443_315_621_912],
+            [0.998_461_873_815, -2.005_978_491_831, 0.433_660_077_878],
         ];
-        for (optimizer, expected) in cases {
+        let optimizers = [OptimizerConfig::default(), adamw, nadam];
+        for (optimizer, expected) in optimizers.into_iter().zip(numbers) {
             let rows = [run(&optimizer), run_row(&optimizer)].concat();
             for (found, expected) in rows.iter().zip(expected.iter().cycle()) {
-                assert!(
-                    (f64::from(*found) - expected).abs() < 2e-6,
-                    "{optimizer:?}: {found} {expected}"
-                );
+                let is_close = (f64::from(*found) - expected).abs() < 2e-6;
+                assert!(is_close, "{optimizer:?}: {found} {expected}");
             }
         }
     }
 
     fn gradient(t: i32) -> [f32; 3] {
+        let sign = if t % 2 == 0 { 0.3 } else { -0.3 };
         let t = t as f32;
-        let sign = if t as i32 % 2 == 0 { 1.0 } else { -1.0 };
-        [
-            0.3 * sign * (t + 1.0),
-            -1.0 + 0.5 * t,
-            0.02 * (t + 1.0).powi(2),
-        ]
+        [sign * (t + 1.0), -1.0 + 0.5 * t, 0.02 * (t + 1.0).powi(2)]
     }
 
     /// Parameters of both members after six steps of each.
@@ -389,7 +375,7 @@ mod tests {
         let compute = Compute::open("cpu").expect("the CPU is always there");
         let tensor = |rows: Vec<f32>, width: usize| {
             let shape = [rows.len() / width, width];
-            Tensor::<2>::from_data(TensorData::new(rows, shape), compute.device())
+            compute.tensor(rows, shape)
         };
         let start = [1.0, -2.0, 0.5];
         let mut p = tensor([start, start].concat(), 3);
@@ -409,24 +395,15 @@ mod tests {
                 v = second(v, [0.0; 3]);
             }
             let gradients = tensor([gradient(t), gradient(t - 2)].concat(), 3);
-            let coefficients: Vec<f32> = clocks
-                .iter_mut()
-                .flat_map(|clock| optimizer.tick(clock, 0.01))
-                .collect();
+            let ticks = clocks.iter_mut().map(|clock| optimizer.tick(clock, 0.01));
+            let coefficients = tensor(ticks.flatten().collect(), 4);
             let shrink = optimizer.shrinks().then_some(&mask);
-            p = optimizer.update(
-                p,
-                &mut m,
-                &mut v,
-                gradients,
-                &tensor(coefficients, 4),
-                shrink,
-            );
+            p = optimizer.update(p, [&mut m, &mut v], gradients, &coefficients, shrink);
             if t == 5 {
-                first = values(p.clone().narrow(0, 0, 1));
+                first = download(p.clone().narrow(0, 0, 1));
             }
         }
-        first.extend(values(p.narrow(0, 1, 1)));
+        first.extend(download(p.narrow(0, 1, 1)));
         first
     }
 
@@ -444,12 +421,5 @@ mod tests {
             optimizer.update_row(&mut p, &mut m, &mut v, &gradient, coefficients, &mask);
         }
         p
-    }
-
-    fn values(tensor: Tensor<2>) -> Vec<f32> {
-        tensor
-            .into_data()
-            .try_into_vec::<f32>()
-            .expect("f32 tensor")
     }
 }

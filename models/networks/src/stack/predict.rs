@@ -1,13 +1,10 @@
 //! Trained members applied to events.
 
-use super::evaluate::EVALUATION_CHUNK;
-use super::table::{DeviceScaling, InputScaling};
-use super::tensors::download;
-use super::training::Row;
+use super::data::{DeviceScaling, EVALUATION_CHUNK, InputScaling};
+use super::{Row, download};
 use crate::device::Compute;
-use crate::host::{HostNetwork, Scratch};
-use crate::network::{DeviceNetwork, Network};
-use burn::tensor::{Tensor, TensorData};
+use crate::network::{DeviceNetwork, HostNetwork, Network, Scratch, Unpacked};
+use std::sync::Arc;
 
 /// Trained members on a device.
 #[derive(Clone, Debug)]
@@ -19,23 +16,20 @@ pub struct Predictor {
 #[derive(Clone, Debug)]
 enum Engine {
     Host(HostMembers),
-    Tensors(Box<DeviceMembers>),
+    Tensors(DeviceMembers),
 }
 
 impl Predictor {
     /// Copies the members, which standardise their inputs alike, to the device.
-    #[must_use]
     pub fn new(compute: &Compute, network: &Network, scaling: &InputScaling, rows: &[Row]) -> Self {
         let engine = if compute.has_host_kernels() {
             Engine::Host(HostMembers {
-                network: HostNetwork::new(network),
+                network: network.on_host(),
                 scaling: scaling.clone(),
                 rows: rows.to_vec(),
             })
         } else {
-            Engine::Tensors(Box::new(DeviceMembers::new(
-                compute, network, scaling, rows,
-            )))
+            Engine::Tensors(DeviceMembers::new(compute, network, scaling, rows))
         };
         Self {
             columns: network.config().columns(),
@@ -44,7 +38,6 @@ impl Predictor {
     }
 
     /// Number of members, `E`.
-    #[must_use]
     pub fn members(&self) -> usize {
         match &self.engine {
             Engine::Host(members) => members.rows.len(),
@@ -55,7 +48,6 @@ impl Predictor {
     /// The output of every member, log r(x) or, of a flow, log p(x|c) of the
     /// standardised features: rows `[n, D]`, row-major and as they were read, give
     /// `[E, n]`, member after member.
-    #[must_use]
     pub fn output(&self, features: &[f32]) -> Vec<f32> {
         let columns = self.columns;
         let n = features.len() / columns;
@@ -64,9 +56,8 @@ impl Predictor {
         for start in (0..n).step_by(EVALUATION_CHUNK) {
             let rows = EVALUATION_CHUNK.min(n - start);
             let chunk = &features[start * columns..(start + rows) * columns];
-            let mut each = result
-                .chunks_mut(n.max(1))
-                .map(|member| &mut member[start..start + rows]);
+            let members = result.chunks_mut(n.max(1));
+            let mut each = members.map(|member| &mut member[start..start + rows]);
             match &self.engine {
                 Engine::Host(members) => members.output(&mut scratch, chunk, columns, &mut each),
                 Engine::Tensors(members) => members.output(chunk, columns, &mut each),
@@ -79,7 +70,7 @@ impl Predictor {
 /// Trained members in the host's memory.
 #[derive(Clone, Debug)]
 struct HostMembers {
-    network: HostNetwork,
+    network: Arc<dyn HostNetwork>,
     scaling: InputScaling,
     rows: Vec<Row>,
 }
@@ -92,18 +83,13 @@ impl HostMembers {
         columns: usize,
         results: &mut dyn Iterator<Item = &mut [f32]>,
     ) {
-        let stride = self.network.row();
+        let stride = self.network.stride();
         let mut x = vec![0.0; features.len() / columns * stride];
         for (row, x) in features.chunks(columns).zip(x.chunks_mut(stride)) {
             self.scaling.apply(row, x);
         }
         for (member, result) in self.rows.iter().zip(results) {
-            let Row {
-                parameters,
-                statistics,
-            } = member;
-            self.network
-                .output(scratch, parameters, statistics, &x, result);
+            self.network.output(scratch, member, &x, result);
         }
     }
 }
@@ -112,19 +98,12 @@ impl HostMembers {
 #[derive(Clone, Debug)]
 struct DeviceMembers {
     compute: Compute,
-    network: DeviceNetwork,
+    network: Arc<dyn DeviceNetwork>,
     scaling: DeviceScaling,
     members: usize,
-    groups: Vec<Group>,
-}
-
-/// Members evaluated in one pass: one on a CPU, where a larger stack falls out
-/// of cache; all of them elsewhere.
-#[derive(Clone, Debug)]
-struct Group {
-    members: usize,
-    parameters: Vec<Tensor<3>>,
-    statistics: Vec<Tensor<3>>,
+    /// Members evaluated in one pass: one on a CPU, where a larger stack falls out
+    /// of cache; all of them elsewhere.
+    groups: Vec<Unpacked>,
 }
 
 impl DeviceMembers {
@@ -134,34 +113,15 @@ impl DeviceMembers {
         } else {
             rows.len().max(1)
         };
-        let groups = rows
-            .chunks(size)
-            .map(|rows| {
-                let packed = |pick: fn(&Row) -> &[f32], width: usize| {
-                    let flat: Vec<f32> = rows.iter().flat_map(pick).copied().collect();
-                    Tensor::<2>::from_data(
-                        TensorData::new(flat, [rows.len(), width]),
-                        compute.device(),
-                    )
-                };
-                let parameters = packed(|r| &r.parameters, network.parameters().len());
-                let statistics = (!network.statistics().is_empty())
-                    .then(|| packed(|r| &r.statistics, network.statistics().len()));
-                Group {
-                    members: rows.len(),
-                    parameters: network.parameters().unpack(&parameters),
-                    statistics: statistics
-                        .map(|s| network.statistics().unpack(&s))
-                        .unwrap_or_default(),
-                }
-            })
-            .collect();
+        let groups = rows.chunks(size);
         Self {
             compute: compute.clone(),
-            network: DeviceNetwork::new(compute, network),
+            network: network.on_device(compute),
             scaling: DeviceScaling::new(compute, std::slice::from_ref(scaling)),
             members: rows.len(),
-            groups,
+            groups: groups
+                .map(|rows| Unpacked::new(compute, network, rows))
+                .collect(),
         }
     }
 
@@ -175,15 +135,13 @@ impl DeviceMembers {
     ) {
         let mut chunk = features.to_vec();
         chunk.resize(EVALUATION_CHUNK * columns, 0.0);
-        let data = TensorData::new(chunk, [1, EVALUATION_CHUNK, columns]);
-        let x = Tensor::<3>::from_data(data, self.compute.device());
+        let x = self.compute.tensor(chunk, [1, EVALUATION_CHUNK, columns]);
         let x = self.scaling.apply(x);
         for group in &self.groups {
-            let output = self
-                .network
-                .evaluate(&group.parameters, &group.statistics, x.clone());
+            let output = self.network.forward(group, x.clone(), None);
+            let members = output.dims()[0];
             let values = download(output);
-            let members = values.chunks(EVALUATION_CHUNK).take(group.members);
+            let members = values.chunks(EVALUATION_CHUNK).take(members);
             for (values, result) in members.zip(&mut *results) {
                 result.copy_from_slice(&values[..result.len()]);
             }

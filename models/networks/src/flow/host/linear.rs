@@ -6,12 +6,9 @@
 
 use super::matmul::{Accumulate, Factor, Start};
 use super::tile::{self, TILE};
-use crate::host::Buffer;
-use crate::host::simd::{F, softplus};
+use crate::flow::DIAGONAL_MINIMUM;
+use crate::lanes::{Buffer, F, softplus};
 use pulp::{Arch, Simd, WithSimd};
-
-/// Added to the diagonal, so that its determinant stays away from zero.
-const MIN_DIAGONAL: f64 = 1e-3;
 
 /// Number of parameters.
 pub(super) fn parameters(features: usize) -> usize {
@@ -60,22 +57,20 @@ impl Linear {
         self.slope.clear();
         self.permutation.clear();
         self.bias.clear();
-        self.permutation
-            .extend(permutation.iter().map(|index| *index as usize));
+        let permutation = permutation.iter().map(|index| *index as usize);
+        self.permutation.extend(permutation);
         self.bias.extend_from_slice(bias);
         self.log_det = 0.0;
         let (mut below, mut above) = (lower.iter(), upper.iter());
         for (row, theta) in diagonal.iter().enumerate() {
             let (entry, slope) = softplus(f64::from(*theta));
-            let entry = entry + MIN_DIAGONAL;
+            let entry = entry + DIAGONAL_MINIMUM;
             self.slope.push(slope);
             self.log_det += entry.ln();
             self.lower[row * d + row] = 1.0;
             self.upper[row * d + row] = entry;
-            for (to, value) in self.lower[row * d..]
-                .iter_mut()
-                .zip(below.by_ref().take(row))
-            {
+            let left = below.by_ref().take(row);
+            for (to, value) in self.lower[row * d..].iter_mut().zip(left) {
                 *to = f64::from(*value);
             }
             let right = above.by_ref().take(d - row - 1);
@@ -87,9 +82,8 @@ impl Linear {
         self.matrix.resize(d * d, 0.0);
         for row in 0..d {
             for column in 0..d {
-                let sum: f64 = (0..=row.min(column))
-                    .map(|k| self.lower[row * d + k] * self.upper[k * d + column])
-                    .sum();
+                let term = |k: usize| self.lower[row * d + k] * self.upper[k * d + column];
+                let sum: f64 = (0..=row.min(column)).map(term).sum();
                 self.matrix[row * d + self.permutation[column]] = sum as f32;
             }
         }

@@ -92,16 +92,9 @@ pub(super) fn input_gradient(by_result: Matrix, weight: Matrix, to: &mut [f32], 
 /// `to` has rows.
 pub(super) fn add_weight_gradient(input: Matrix, first: usize, by_result: Matrix, to: &mut [f32]) {
     let columns = by_result.columns;
-    let input = input
-        .factor()
-        .columns_from(first, to.len() / columns.max(1));
-    multiply(
-        input.transposed(),
-        by_result.factor(),
-        to,
-        columns,
-        Held::Added,
-    );
+    let rows = to.len() / columns.max(1);
+    let input = input.factor().columns_from(first, rows).transposed();
+    multiply(input, by_result.factor(), to, columns, Held::Added);
 }
 
 #[expect(
