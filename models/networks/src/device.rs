@@ -82,11 +82,8 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Opens a device by name and runs one small operation on it.
-    ///
-    /// # Errors
-    /// [`DeviceError`] if the name is unknown, the backend is not compiled in,
-    /// or the hardware does not answer.
+    /// Opens a device by name and runs one small operation on it. Fails if the name
+    /// is unknown, the backend is not compiled in, or the hardware does not answer.
     pub fn open(name: &str) -> Result<Self, DeviceError> {
         let (family, index) = match name.split_once(':') {
             Some((family, index)) => (family, Some(index)),
@@ -171,12 +168,10 @@ impl Compute {
         &self.device
     }
 
-    /// Values in row-major order.
     pub(crate) fn tensor<const R: usize>(&self, values: Vec<f32>, shape: [usize; R]) -> Tensor<R> {
         Tensor::from_data(TensorData::new(values, shape), &self.device)
     }
 
-    /// Places along an axis.
     pub(crate) fn index(&self, places: Vec<i32>) -> Tensor<1, Int> {
         let count = places.len();
         Tensor::from_data(TensorData::new(places, [count]), &self.device)

@@ -75,7 +75,6 @@ pub enum FlowStep {
 }
 
 impl FlowConfig {
-    /// Number of couplings.
     pub(crate) fn couplings(&self) -> usize {
         let is_coupling = |step: &&FlowStep| **step == FlowStep::Coupling;
         self.steps.iter().filter(is_coupling).count()

@@ -354,7 +354,6 @@ impl Buffer {
         &self.0[skip..skip + len]
     }
 
-    /// `len` zeros.
     pub(crate) fn zeros(&mut self, len: usize) -> &mut [f32] {
         let values = self.get(len);
         values.fill(0.0);

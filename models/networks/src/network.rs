@@ -62,13 +62,11 @@ impl From<FlowConfig> for NetworkConfig {
     }
 }
 
-/// What kinds of networks differ in.
 pub(crate) trait Kind {
     fn columns(&self) -> usize;
     fn checked_size(&self) -> Option<usize>;
     fn dropout(&self) -> f64;
 
-    /// Layouts of parameters and statistics.
     fn layouts(&self) -> [Layout; 2];
 
     /// Number of values that one event leaves in memory in a training step.
@@ -170,7 +168,6 @@ pub(crate) trait HostNetwork: Debug + Send + Sync {
     fn output(&self, scratch: &mut Scratch, member: &Row, x: &[f32], output: &mut [f32]);
 }
 
-/// A training batch of one member.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a> {
     /// Inputs `[B, stride]`; the first half is source.
@@ -217,7 +214,6 @@ pub(crate) struct Unpacked {
 }
 
 impl Unpacked {
-    /// Copies members to a device.
     pub(crate) fn new(compute: &Compute, network: &Network, rows: &[Row]) -> Self {
         let unpack = |layout: &Layout, pick: fn(&Row) -> &[f32]| match layout.len() {
             0 => Vec::new(),

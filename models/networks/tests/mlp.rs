@@ -47,7 +47,6 @@ fn device(kernels: Kernels) -> Compute {
     Compute::open("cpu").unwrap().with_kernels(kernels)
 }
 
-/// State after some steps.
 fn train(kernels: Kernels, config: &StackConfig, steps: usize) -> MemberState {
     let compute = device(kernels);
     let network = Network::new(config.network.clone());

@@ -8,10 +8,7 @@ use crate::NumericsError;
 pub struct Edges(Vec<f64>);
 
 impl Edges {
-    /// Checks edges.
-    ///
-    /// # Errors
-    /// [`NumericsError`] if they are fewer than two, not finite or not increasing.
+    /// Checks edges. Fails if they are fewer than two, not finite or not increasing.
     pub fn new(edges: Vec<f64>) -> Result<Self, NumericsError> {
         if edges.len() < 2 {
             return Err(NumericsError::TooFewEdges(edges.len()));
@@ -26,10 +23,7 @@ impl Edges {
         Ok(Self(edges))
     }
 
-    /// `bins` bins of equal width.
-    ///
-    /// # Errors
-    /// [`NumericsError`] if the range is empty or not finite.
+    /// `bins` bins of equal width. Fails if the range is empty or not finite.
     pub fn uniform(bins: usize, low: f64, high: f64) -> Result<Self, NumericsError> {
         let width = (high - low) / bins.max(1) as f64;
         let mut edges: Vec<f64> = (0..bins).map(|i| low + width * i as f64).collect();
@@ -37,11 +31,9 @@ impl Edges {
         Self::new(edges)
     }
 
-    /// At most `bins` bins of equal content between the extreme finite values;
-    /// a column of few distinct values gets one bin a value.
-    ///
-    /// # Errors
-    /// [`NumericsError`] if fewer than two distinct finite values exist.
+    /// At most `bins` bins of equal content between the extreme finite values; a
+    /// column of few distinct values gets one bin a value. Fails if fewer than two
+    /// distinct finite values exist.
     pub fn quantiles(
         values: impl Iterator<Item = f64>,
         bins: usize,

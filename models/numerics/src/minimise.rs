@@ -23,10 +23,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Checks bounds.
-    ///
-    /// # Errors
-    /// [`NumericsError`] if lengths differ or an interval is empty or NaN.
+    /// Checks bounds. Fails if lengths differ or an interval is empty or NaN.
     pub fn new(lower: Vec<f64>, upper: Vec<f64>) -> Result<Self, NumericsError> {
         check_length("upper bounds", upper.len(), lower.len())?;
         for (index, (l, u)) in lower.iter().copied().zip(upper.iter().copied()).enumerate() {
@@ -162,13 +159,10 @@ impl MultiStart {
     }
 }
 
-/// Minimises `function` within `bounds` from one start, which is moved into
-/// the bounds first. `function(x, gradient)` returns its value and writes its
-/// gradient.
-///
-/// # Errors
-/// [`NumericsError`] if the lengths, the start or the settings are unusable;
-/// whatever happens later is an [`Outcome`].
+/// Minimises `function` within `bounds` from one start, which is moved into the
+/// bounds first. `function(x, gradient)` returns its value and writes its gradient.
+/// Fails if the lengths, the start or the settings are unusable; whatever happens
+/// later is an [`Outcome`].
 pub fn minimise(
     function: impl FnMut(&[f64], &mut [f64]) -> f64,
     start: &[f64],
@@ -179,10 +173,7 @@ pub fn minimise(
     Ok(all.minima.into_iter().next().expect("one start, one end"))
 }
 
-/// [`minimise`] from every start.
-///
-/// # Errors
-/// [`NumericsError`] as there, and without any start.
+/// [`minimise`] from every start. Fails as that does, and without any start.
 pub fn minimise_from(
     mut function: impl FnMut(&[f64], &mut [f64]) -> f64,
     starts: &[Vec<f64>],

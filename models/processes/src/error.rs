@@ -10,8 +10,8 @@ use thiserror::Error;
 pub struct ProcessError(String);
 
 impl ProcessError {
-    pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self(message.into())
+    pub(crate) fn new(message: String) -> Self {
+        Self(message)
     }
 
     /// Of the process behind a mass plane.
@@ -24,4 +24,8 @@ impl From<NumericsError> for ProcessError {
     fn from(error: NumericsError) -> Self {
         Self(error.to_string())
     }
+}
+
+pub(crate) fn fail<T>(message: String) -> Result<T, ProcessError> {
+    Err(ProcessError(message))
 }

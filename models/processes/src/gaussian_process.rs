@@ -27,7 +27,7 @@ mod fit;
 mod grid;
 mod posterior;
 
-use crate::ProcessError;
+use crate::{ProcessError, fail};
 pub use dense::DenseProcess;
 pub use fit::{Amplitude, Averaged, FitSettings, Fitted, averaged, fit};
 pub use grid::GridProcess;
@@ -41,11 +41,8 @@ pub struct SquaredExponential {
 }
 
 impl SquaredExponential {
-    /// Checks parameters: all finite and above 0. The amplitude is a variance,
-    /// in units of the targets squared.
-    ///
-    /// # Errors
-    /// [`ProcessError`] otherwise.
+    /// Fails unless all parameters are finite and above 0. The amplitude is a
+    /// variance, in units of the targets squared.
     pub fn new(amplitude: f64, length_scales: Vec<f64>) -> Result<Self, ProcessError> {
         let amplitudes = std::slice::from_ref(&amplitude);
         for (what, values) in [
@@ -53,9 +50,9 @@ impl SquaredExponential {
             ("a length scale", &length_scales),
         ] {
             if let Some(value) = values.iter().find(|v| !(v.is_finite() && **v > 0.0)) {
-                return Err(ProcessError::new(format!(
+                return fail(format!(
                     "{what} of the kernel is {value}; it must be finite and above 0"
-                )));
+                ));
             }
         }
         Ok(Self {
@@ -64,10 +61,8 @@ impl SquaredExponential {
         })
     }
 
-    /// The kernel of `theta = (log amplitude, log l_1, ...)`.
-    ///
-    /// # Errors
-    /// [`ProcessError`] where the exponential overflows.
+    /// The kernel of `theta = (log amplitude, log l_1, ...)`. Fails where the
+    /// exponential overflows.
     pub fn from_log(theta: &[f64]) -> Result<Self, ProcessError> {
         let (first, rest) = theta.split_first().ok_or_else(|| dimensions(0, 0))?;
         Self::new(first.exp(), rest.iter().map(|t| t.exp()).collect())
@@ -140,11 +135,8 @@ pub trait Marginal {
     /// Number of coordinates.
     fn dimensions(&self) -> usize;
 
-    /// log p(y|X) and its gradient.
-    ///
-    /// # Errors
-    /// [`ProcessError`] if the kernel does not fit the points or its covariance is
-    /// singular.
+    /// log p(y|X) and its gradient. Fails if the kernel does not fit the points or
+    /// its covariance is singular.
     fn log_marginal(&self, kernel: &SquaredExponential) -> Result<LogMarginal, ProcessError>;
 }
 
@@ -162,11 +154,9 @@ pub struct Standardised {
 }
 
 impl Standardised {
-    /// Standardises values and their noise variances.
-    ///
-    /// # Errors
-    /// [`ProcessError`] for fewer than two values, values that are not finite or all
-    /// the same, and variances that are not positive.
+    /// Standardises values and their noise variances. Fails for fewer than two
+    /// values, values that are not finite or all the same, and variances that are not
+    /// positive.
     pub fn new(values: &[f64], variances: &[f64]) -> Result<Self, ProcessError> {
         check_data(values, variances, values.len())?;
         let n = values.len() as f64;
@@ -174,11 +164,11 @@ impl Standardised {
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n).sqrt();
         // equal values leave at most the rounding of their mean
         if deviation <= 4.0 * f64::EPSILON * mean.abs() || !deviation.is_finite() {
-            return Err(ProcessError::new(format!(
+            return fail(format!(
                 "all {} values are {mean}: there is no variation to learn from; use the constant \
                  itself, or finer bins",
                 values.len()
-            )));
+            ));
         }
         Ok(Self {
             mean,
@@ -194,17 +184,17 @@ fn check_data(targets: &[f64], noise: &[f64], expected: usize) -> Result<(), Pro
     check_length("targets", targets.len(), expected)?;
     check_length("noise variances", noise.len(), expected)?;
     if expected < 2 {
-        return Err(ProcessError::new(format!(
+        return fail(format!(
             "{expected} points; a Gaussian process needs at least 2"
-        )));
+        ));
     }
     check_finite("target", targets)?;
     match noise.iter().position(|v| !(v.is_finite() && *v > 0.0)) {
-        Some(index) => Err(ProcessError::new(format!(
+        Some(index) => fail(format!(
             "noise variance {index} is {}; it must be above 0: give a point without an error of \
              its own the smallest one that makes sense (one event in a histogram), or leave it out",
             noise[index]
-        ))),
+        )),
         None => Ok(()),
     }
 }
@@ -222,10 +212,10 @@ fn wrong_length(what: &str, found: usize, expected: usize) -> ProcessError {
 
 fn check_finite(what: &str, values: &[f64]) -> Result<(), ProcessError> {
     match values.iter().position(|v| !v.is_finite()) {
-        Some(index) => Err(ProcessError::new(format!(
+        Some(index) => fail(format!(
             "{what} {index} is {}; a finite number is expected",
             values[index]
-        ))),
+        )),
         None => Ok(()),
     }
 }

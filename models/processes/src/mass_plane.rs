@@ -15,19 +15,16 @@ mod fit;
 mod grid;
 mod hole;
 
-use crate::ProcessError;
+use crate::{ProcessError, fail};
 pub use fit::{Integral, Noise, PlaneFit, PlaneSettings, PullSummary, Pulls};
 pub use grid::{PlaneCounts, PlaneGrid, PlaneGridConfig, PlaneSample, PlaneSampler, Rectangle};
 pub use hole::Hole;
 
-/// One value a bin.
 fn check_length(what: &str, found: usize, bins: usize) -> Result<(), ProcessError> {
     if found == bins {
         return Ok(());
     }
-    Err(ProcessError::new(format!(
-        "{what}: {found} bins, the plane has {bins}"
-    )))
+    fail(format!("{what}: {found} bins, the plane has {bins}"))
 }
 
 /// A bin outside of the hole that cannot be used.

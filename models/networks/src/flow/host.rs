@@ -123,7 +123,6 @@ impl HostFlow {
         }
     }
 
-    /// Reads a member's rows into `scratch`.
     fn read(&self, scratch: &mut Scratch, member: &Row) {
         let count = |kind| self.steps.iter().filter(|step| step.kind == kind).count();
         let (norms, linears) = (count(FlowStep::BatchNorm), count(FlowStep::Linear));
@@ -389,15 +388,10 @@ impl HostNetwork for HostFlow {
             let x = &variables[i * len..(i + 1) * len];
             let by_parameters = &mut gradient[step.parameters.clone()];
             match step.kind {
-                FlowStep::BatchNorm => scratch.norms[step.number].backward(
-                    arch,
-                    x,
-                    events,
-                    by_constant,
-                    by_variables,
-                    &mut scratch.norm_sums,
-                    by_parameters,
-                ),
+                FlowStep::BatchNorm => {
+                    let (norm, sums) = (&scratch.norms[step.number], &mut scratch.norm_sums);
+                    norm.backward(arch, x, by_constant, by_variables, sums, by_parameters);
+                }
                 FlowStep::Linear => {
                     let linear = &scratch.linears[step.number];
                     let sums = &mut scratch.linear_sums;

@@ -23,7 +23,7 @@ use super::{Activation, MlpConfig};
 use crate::lanes::Buffer;
 use crate::network::{self, Batch, HostNetwork};
 use crate::stack::Row;
-use layer::{Activate, Bend, BendBack, Multiply, Norm, below_zero};
+use layer::{Elements, Norm, below_zero};
 use product::Matrix;
 use pulp::Arch;
 use rayon::prelude::*;
@@ -47,7 +47,6 @@ pub(crate) struct HostMlp {
     arch: Arch,
     activation: Activation,
     batch_norm: bool,
-    /// Rows of a block.
     block: usize,
     hidden: Vec<Layer>,
     output: Layer,
@@ -87,7 +86,6 @@ impl Scratch {
 struct Block {
     /// Which rows of the batch these are.
     rows: Range<usize>,
-    /// Results of the hidden layers.
     values: Vec<Buffer>,
     /// Derivatives of the activations, unless their values tell them; after the
     /// backward pass the gradients by what went into them.
@@ -96,9 +94,7 @@ struct Block {
     norms: Vec<Norm>,
     /// The network's output `[rows]`; after the loss its gradient by it.
     output: Buffer,
-    /// Gradient by a layer's input.
     by_input: Buffer,
-    /// Sum of the rows' losses.
     loss: f64,
 }
 
@@ -153,7 +149,6 @@ impl HostMlp {
         }
     }
 
-    /// All layers, the output's last.
     fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.hidden.iter().chain([&self.output])
     }
@@ -215,10 +210,10 @@ impl HostMlp {
             }
             if let Some(below) = self.bend(training) {
                 let value = &mut *value;
-                self.arch.dispatch(Bend { below, value });
+                self.arch.dispatch(Elements::Bend { below, value });
             } else {
                 let slope = block.slopes[number].get(whole(len));
-                self.arch.dispatch(Activate {
+                self.arch.dispatch(Elements::Activate {
                     activation: self.activation,
                     value: &mut *value,
                     slope: &mut *slope,
@@ -240,7 +235,7 @@ impl HostMlp {
         product::forward(input, weight, &mut block.output.get(whole(rows))[..rows], 1);
     }
 
-    /// Where derivatives are those of a [`Bend`], which the values tell: not with dropout,
+    /// Where derivatives are those of a [`Elements::Bend`], which the values tell: not with dropout,
     /// which scales both.
     fn bend(&self, training: Option<&Batch>) -> Option<f32> {
         match training {
@@ -272,12 +267,12 @@ impl HostMlp {
                 product::input_gradient(by_next, weight, &mut to[..len], stride);
                 let value = block.values[number].held(whole(len));
                 let to = &mut *to;
-                self.arch.dispatch(BendBack { below, value, to });
+                self.arch.dispatch(Elements::BendBack { below, value, to });
             } else {
                 let factor = block.by_input.get(whole(len));
                 product::input_gradient(by_next, weight, &mut factor[..len], stride);
                 let to = &mut *to;
-                self.arch.dispatch(Multiply { factor, to });
+                self.arch.dispatch(Elements::Multiply { factor, to });
             }
             if self.batch_norm {
                 let affine = &parameters[layer.norm.clone()];

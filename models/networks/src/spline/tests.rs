@@ -50,7 +50,6 @@ fn engines() -> Vec<Engine> {
     engines
 }
 
-/// The plain implementation in f64.
 fn exact() -> Engine {
     Engine {
         name: "cpu Plain f64".to_owned(),
@@ -82,7 +81,6 @@ struct Case {
     for_log_det: Vec<f64>,
 }
 
-/// What comes out of a [`Case`].
 struct Outcome {
     value: Vec<f64>,
     log_det: Vec<f64>,

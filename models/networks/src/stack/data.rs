@@ -76,7 +76,6 @@ enum Place {
     Device(Box<Tensor<2>>),
 }
 
-/// A table in the host's memory.
 #[derive(Clone, Debug)]
 pub(super) struct HostTable {
     values: Arc<Vec<f32>>,
@@ -211,28 +210,14 @@ pub struct EvaluationRows(pub(super) Rows);
 
 #[derive(Clone, Debug)]
 pub(super) enum Rows {
-    Host(HostRows),
+    /// Lists and standardisations, one for all members or one a member.
+    Host(Vec<(Vec<Weighted>, InputScaling)>),
     Tensors(Vec<Chunk>),
 }
 
 /// A row of the table, its coefficient in the loss, and its sign (+1 source, -1
 /// target).
 type Weighted = (u32, f32, f32);
-
-/// Rows of one list for all members, or of one a member.
-#[derive(Clone, Debug)]
-pub(super) struct HostRows {
-    lists: Vec<Vec<Weighted>>,
-    scalings: Vec<InputScaling>,
-}
-
-impl HostRows {
-    /// Rows and standardisation of a member.
-    pub(super) fn of(&self, member: usize) -> (&[Weighted], &InputScaling) {
-        let own = member.min(self.lists.len() - 1);
-        (&self.lists[own], &self.scalings[own])
-    }
-}
 
 /// Rows of a fixed number, those behind the last one with coefficient 0: the device
 /// sums a chunk, the host adds the chunks in f64.
@@ -242,9 +227,7 @@ pub(super) struct Chunk {
     shared: Option<Tensor<3>>,
     rows: Tensor<1, Int>,
     scaling: DeviceScaling,
-    /// `[1 or E, chunk, 1]`
     pub(super) half_signs: Tensor<3>,
-    /// `[1 or E, chunk, 1]`
     pub(super) coefficients: Tensor<3>,
     members: usize,
 }
@@ -270,17 +253,11 @@ impl EvaluationRows {
         scalings: &[InputScaling],
     ) -> Self {
         if compute.has_host_kernels() {
-            return Self(Rows::Host(HostRows {
-                lists: lists.to_vec(),
-                scalings: scalings.to_vec(),
-            }));
+            let scalings = scalings.iter().cloned();
+            return Self(Rows::Host(lists.iter().cloned().zip(scalings).collect()));
         }
-        Self(Rows::Tensors(chunks(
-            compute,
-            table.tensor(),
-            lists,
-            scalings,
-        )))
+        let chunks = chunks(compute, table.tensor(), lists, scalings);
+        Self(Rows::Tensors(chunks))
     }
 }
 

@@ -6,10 +6,8 @@ use super::{Engine, MemberState, Row, StackConfig};
 use crate::network::{Batch, HostNetwork, Network, Scratch};
 use std::sync::Arc;
 
-/// Rows that are evaluated at once.
 const EVALUATED: usize = 2048;
 
-/// Members in training on the host.
 #[derive(Debug)]
 pub(super) struct HostStack {
     config: StackConfig,
@@ -146,7 +144,7 @@ impl Engine for HostStack {
         let (mut scratch, mut x, mut output) = (Scratch::default(), Vec::new(), Vec::new());
         let mut loss = |(place, member): (usize, &usize)| -> f64 {
             let row = &self.members[*member].state.row;
-            let (list, inputs) = rows.of(place);
+            let (list, inputs) = &rows[place.min(rows.len() - 1)];
             let chunks = list.chunks(EVALUATED).map(|chunk| {
                 let numbers = chunk.iter().map(|(row, _, _)| *row as usize);
                 let stride = self.network.stride();

@@ -111,7 +111,6 @@ impl Layout {
         })
     }
 
-    /// Initial values of one member.
     pub(crate) fn initial(&self, key: Key) -> Vec<f32> {
         let mut row = Vec::with_capacity(self.len);
         for (index, spec) in self.specs.iter().enumerate() {

@@ -242,7 +242,6 @@ impl OptimizerConfig {
 /// Parameters, both moments and the gradient of a piece of a row.
 type RowPiece<'a> = (((&'a mut [f32], &'a mut [f32]), &'a mut [f32]), &'a [f32]);
 
-/// The numbers of one update.
 #[derive(Clone, Copy)]
 struct Update {
     constants: (f64, f64, f64, f64),

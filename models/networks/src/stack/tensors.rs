@@ -7,7 +7,6 @@ use crate::network::{DeviceNetwork, Network, Training, Unpacked};
 use burn::tensor::{Bool, Tensor, TensorData};
 use std::sync::Arc;
 
-/// Members in training on one device.
 #[derive(Debug)]
 pub(super) struct TensorStack {
     config: StackConfig,
@@ -23,7 +22,6 @@ pub(super) struct TensorStack {
     /// Sum of batch losses since they were last taken, `[E, 1]`.
     loss: Tensor<2>,
     clocks: Vec<Clock>,
-    /// Standardisation of each member's inputs.
     inputs: Vec<InputScaling>,
     scaling: DeviceScaling,
     /// `[1, P]`, where L2 or weight decay act.
@@ -328,7 +326,6 @@ fn optional_row(packed: &Option<Tensor<2>>, member: usize) -> Vec<f32> {
     packed.map(|packed| row(packed, member)).unwrap_or_default()
 }
 
-/// A tensor's values on the host.
 pub(crate) fn download<const R: usize>(tensor: Tensor<R>) -> Vec<f32> {
     let data = tensor.into_data().convert::<f32>();
     data.try_into_vec::<f32>().expect("converted to f32 above")

@@ -15,7 +15,6 @@ pub(super) enum Rows<T> {
 pub(super) type Floats = Rows<f64>;
 
 impl<T: Copy> Rows<T> {
-    /// The value of a row.
     pub(super) fn at(&self, row: usize) -> T {
         match self {
             Self::Same(value) => *value,
@@ -63,7 +62,6 @@ impl<T: Copy> Rows<T> {
 }
 
 impl Floats {
-    /// The values of `rows` rows.
     pub(super) fn into_rows(self, rows: usize) -> Arc<Vec<f64>> {
         match self {
             Self::Same(value) => Arc::new(vec![value; rows]),

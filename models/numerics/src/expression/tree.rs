@@ -174,14 +174,12 @@ pub(super) const OPERATORS: [Operator; 14] = [
     operator("^", LEVEL_POWER, Binary::Power),
 ];
 
-/// What a function computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     One(Unary),
     Two(Binary),
 }
 
-/// Each function by its name.
 pub(super) const FUNCTIONS: [(&str, Call); 24] = [
     ("log", Call::One(Unary::Log)),
     ("log10", Call::One(Unary::Log10)),
@@ -209,10 +207,8 @@ pub(super) const FUNCTIONS: [(&str, Call); 24] = [
     ("hypot", Call::Two(Binary::Hypot)),
 ];
 
-/// Names that stand for a number.
 pub(super) const CONSTANTS: [(&str, f64); 1] = [("pi", std::f64::consts::PI)];
 
-/// The function of a name.
 pub(super) fn function(name: &str) -> Option<Call> {
     let known = FUNCTIONS.iter().find(|(known, _)| *known == name)?;
     Some(known.1)
@@ -276,16 +272,8 @@ pub struct Fault<P> {
 }
 
 impl Tree {
-    /// Adds a value of the text.
     pub(super) fn leaf(&mut self, node: Node, word: Range<usize>) {
-        let first = self.steps.len();
-        let span = word.clone();
-        self.steps.push(Step {
-            node,
-            first,
-            word,
-            span,
-        });
+        self.push(node, self.steps.len(), word.clone(), word);
     }
 
     /// Adds an operation on what was added last, one value or two, the first of which
@@ -297,7 +285,10 @@ impl Tree {
         word: Range<usize>,
         span: Range<usize>,
     ) {
-        let first = self.steps[left].first;
+        self.push(node, self.steps[left].first, word, span);
+    }
+
+    fn push(&mut self, node: Node, first: usize, word: Range<usize>, span: Range<usize>) {
         self.steps.push(Step {
             node,
             first,

@@ -10,19 +10,16 @@ use faer::Mat;
 #[derive(Clone, Debug)]
 pub struct DenseProcess {
     dimensions: usize,
-    /// Coordinates, a point after another.
     points: Vec<f64>,
     targets: Vec<f64>,
     noise: Vec<f64>,
 }
 
 impl DenseProcess {
-    /// Checks data: `points` holds `dimensions` coordinates a point, `targets`
-    /// have zero mean, `noise` are variances.
-    ///
-    /// # Errors
-    /// [`ProcessError`] for fewer than two points, values that are not finite,
-    /// variances that are not positive, and lengths that do not match.
+    /// Checks data: `points` holds `dimensions` coordinates a point, `targets` have
+    /// zero mean, `noise` are variances. Fails for fewer than two points, values that
+    /// are not finite, variances that are not positive, and lengths that do not
+    /// match.
     pub fn new(
         dimensions: usize,
         points: Vec<f64>,
@@ -70,11 +67,8 @@ impl DenseProcess {
         ))
     }
 
-    /// The posterior at `points` (coordinates, a point after another).
-    ///
-    /// # Errors
-    /// [`ProcessError`] if a coordinate is not finite, lengths do not match, or a
-    /// covariance is singular.
+    /// The posterior at `points` (coordinates, a point after another). Fails if a
+    /// coordinate is not finite, lengths do not match, or a covariance is singular.
     pub fn posterior(
         &self,
         kernel: &SquaredExponential,

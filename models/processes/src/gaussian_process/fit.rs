@@ -21,9 +21,9 @@
 use super::grid::{GridProcess, GridState};
 use super::posterior::{Posterior, add_square, column, mirror};
 use super::{Marginal, SquaredExponential, dimensions};
-use crate::ProcessError;
+use crate::{ProcessError, fail};
 use faer::{Mat, Side};
-use sideband_numerics::minimise::{Bounds, MinimiseSettings, minimise_from};
+use sideband_numerics::minimise::{Bounds, MinimiseSettings, Minimum, minimise_from};
 
 /// The variance of the process.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -74,12 +74,10 @@ pub struct Fitted {
 
 /// Fits the kernel.
 ///
-/// The starts are the points of the additive recurrence of the generalised
-/// golden ratio (M. Roberts, 2018) in the logarithms, the first in the middle:
-/// they spread evenly for any number of them, and need no random numbers.
-///
-/// # Errors
-/// [`ProcessError`] for unusable bounds, and if the likelihood is finite at no start.
+/// The starts are the points of the additive recurrence of the generalised golden
+/// ratio (M. Roberts, 2018) in the logarithms, the first in the middle: they spread
+/// evenly for any number of them, and need no random numbers. Fails for unusable
+/// bounds, and if the likelihood is finite at no start.
 pub fn fit(process: &impl Marginal, settings: &FitSettings) -> Result<Fitted, ProcessError> {
     let d = process.dimensions();
     if settings.length_scales.len() != d {
@@ -102,10 +100,8 @@ pub fn fit(process: &impl Marginal, settings: &FitSettings) -> Result<Fitted, Pr
             *interval = log_interval("the starts of a length scale", *range)?;
         }
     }
-    let bounds = Bounds::new(
-        intervals.iter().map(|i| i[0]).collect(),
-        intervals.iter().map(|i| i[1]).collect(),
-    )?;
+    let ends = |k: usize| intervals.iter().map(|interval| interval[k]).collect();
+    let bounds = Bounds::new(ends(0), ends(1))?;
 
     let mut reason = String::from("no start was given");
     let negative = |theta: &[f64], gradient: &mut [f64]| {
@@ -129,13 +125,16 @@ pub fn fit(process: &impl Marginal, settings: &FitSettings) -> Result<Fitted, Pr
     let starts = starts(&within, settings.starts);
     let ends = minimise_from(negative, &starts, &bounds, &settings.minimiser)?;
     let best = ends.best();
+    let agrees = |m: &&Minimum| m.converged() && m.value - best.value < 1e-4;
+    let scales = best.point[1..].iter().zip(&intervals[1..]);
+    let at_bound = scales.map(|(t, [low, high])| *t <= *low || *t >= *high);
     if !best.value.is_finite() {
-        return Err(ProcessError::new(format!(
+        return fail(format!(
             "the marginal likelihood is not finite at any of the {} starts between the bounds of \
              the length scales {:?}: {reason}",
             starts.len(),
             settings.length_scales
-        )));
+        ));
     }
     let mut kernel = SquaredExponential::from_log(&best.point)?;
     if let Amplitude::Fixed(c) = settings.amplitude {
@@ -149,16 +148,8 @@ pub fn fit(process: &impl Marginal, settings: &FitSettings) -> Result<Fitted, Pr
         converged: best.converged(),
         starts: starts.len(),
         starts_converged: ends.converged(),
-        starts_agreeing: ends
-            .minima
-            .iter()
-            .filter(|m| m.converged() && m.value - best.value < 1e-4)
-            .count(),
-        at_bound: best.point[1..]
-            .iter()
-            .zip(&intervals[1..])
-            .map(|(t, [low, high])| *t <= *low || *t >= *high)
-            .collect(),
+        starts_agreeing: ends.minima.iter().filter(agrees).count(),
+        at_bound: at_bound.collect(),
         evaluations: ends.minima.iter().map(|m| m.evaluations).sum(),
     })
 }
@@ -167,9 +158,9 @@ fn log_interval(what: &str, [lower, upper]: [f64; 2]) -> Result<[f64; 2], Proces
     if lower > 0.0 && upper >= lower && upper.is_finite() {
         return Ok([lower.ln(), upper.ln()]);
     }
-    Err(ProcessError::new(format!(
+    fail(format!(
         "bounds of {what} are [{lower}, {upper}]; 0 < lower <= upper is needed"
-    )))
+    ))
 }
 
 /// `count` points in the box: `frac(1/2 + k / phi^(j+1))`, phi the positive root
@@ -216,10 +207,7 @@ pub struct Averaged {
 }
 
 /// Averages the posterior at all points of the grid around `fitted`, within the
-/// bounds of `settings`.
-///
-/// # Errors
-/// [`ProcessError`] if the covariance is singular at the fitted kernel.
+/// bounds of `settings`. Fails if the covariance is singular at the fitted kernel.
 pub fn averaged(
     process: &GridProcess,
     fitted: &Fitted,
@@ -231,16 +219,18 @@ pub fn averaged(
         Amplitude::Fitted(bounds) => bounds.map(f64::ln),
     }];
     bounds.extend(settings.length_scales.iter().map(|b| b.map(f64::ln)));
-    let free: Vec<usize> = (0..best.len())
-        .filter(|k| bounds[*k][0] < bounds[*k][1])
-        .collect();
+    let is_free = |k: &usize| bounds[*k][0] < bounds[*k][1];
+    let free: Vec<usize> = (0..best.len()).filter(is_free).collect();
 
-    let mut sum = Mixture::new(best.len(), process.len());
+    let (n, mut kernels, mut weights) = (process.len(), 0, 0.0);
+    let mut logarithms = vec![[0.0; 2]; best.len()];
+    // sums of w mu and of w (S + mu mu^T), the lower triangle, with mu counted from the
+    // first one, which keeps digits
+    let (mut mean, mut second) = (vec![0.0; n], Mat::zeros(n, n));
+    let mut origin: Option<Vec<f64>> = None;
     for theta in lattice(process, &best, &free)? {
-        let inside = theta
-            .iter()
-            .zip(&bounds)
-            .all(|(t, [low, high])| low <= t && t <= high);
+        let mut pairs = theta.iter().zip(&bounds);
+        let inside = pairs.all(|(t, [low, high])| low <= t && t <= high);
         // exp(log c) may differ from c in its last digit: the middle is the fit
         let kernel = if theta == best {
             fitted.kernel.clone()
@@ -255,11 +245,40 @@ pub fn averaged(
         };
         let weight = (state.log_marginal(process) - fitted.log_marginal).exp();
         if weight >= NEGLIGIBLE {
-            let (mean, root) = state.mean_and_root(&kernel);
-            sum.add(weight, &theta, &mean, &root);
+            let (own_mean, root) = state.mean_and_root(&kernel);
+            weights += weight;
+            kernels += 1;
+            for (sum, t) in logarithms.iter_mut().zip(&theta) {
+                sum[0] += weight * t;
+                sum[1] += weight * t * t;
+            }
+            add_square(second.as_mut(), weight, root.as_ref());
+            let origin = origin.get_or_insert_with(|| own_mean.clone());
+            let shift = own_mean.iter().zip(origin).map(|(m, o)| m - *o);
+            let shift: Vec<f64> = shift.collect();
+            add_square(second.as_mut(), weight, column(&shift).as_ref());
+            for (sum, s) in mean.iter_mut().zip(&shift) {
+                *sum += weight * s;
+            }
         }
     }
-    sum.end(process, fitted)
+    let shift: Vec<f64> = mean.iter().map(|m| m / weights).collect();
+    let origin = origin.expect("the fitted kernel takes part");
+    let mut covariance = Mat::from_fn(n, n, |i, j| second[(i, j)] / weights - shift[i] * shift[j]);
+    mirror(&mut covariance);
+    let mean = origin.iter().zip(&shift).map(|(o, s)| o + s).collect();
+    let kernel = &fitted.kernel;
+    let posterior = Posterior::from_covariance(mean, covariance, kernel.amplitude())
+        .map_err(|jitter| process.singular(kernel, jitter))?;
+    let moments = |[first, second]: [f64; 2]| {
+        let mean = first / weights;
+        [mean, (second / weights - mean * mean).max(0.0).sqrt()]
+    };
+    Ok(Averaged {
+        posterior,
+        kernels,
+        log_parameters: logarithms.into_iter().map(moments).collect(),
+    })
 }
 
 /// Points around `best` along the eigenvectors of the Hessian of -log p.
@@ -277,9 +296,8 @@ fn lattice(
         let gradient = |step: f64| {
             let mut theta = best.to_vec();
             theta[*k] += step;
-            SquaredExponential::from_log(&theta)
-                .and_then(|kernel| process.log_marginal(&kernel))
-                .map(|marginal| marginal.gradient)
+            let kernel = SquaredExponential::from_log(&theta)?;
+            Ok::<_, ProcessError>(process.log_marginal(&kernel)?.gradient)
         };
         let (up, down) = (gradient(STEP)?, gradient(-STEP)?);
         for (b, l) in free.iter().enumerate() {
@@ -291,9 +309,8 @@ fn lattice(
     let Ok(eigen) = hessian.self_adjoint_eigen(Side::Lower) else {
         return Ok(vec![best.to_vec()]);
     };
-    let steps: Vec<f64> = (0..d)
-        .map(|a| LONGEST.min(1.0 / eigen.S()[a].max(0.0).sqrt()))
-        .collect();
+    let step = |a| LONGEST.min(1.0 / eigen.S()[a].max(0.0).sqrt());
+    let steps: Vec<f64> = (0..d).map(step).collect();
     let side = (2 * REACH + 1) as usize;
     let points = (0..side.pow(d as u32)).map(|code| {
         let mut theta = best.to_vec();
@@ -306,73 +323,4 @@ fn lattice(
         theta
     });
     Ok(points.collect())
-}
-
-/// Sums over the mixture.
-struct Mixture {
-    weight: f64,
-    kernels: usize,
-    /// w theta and w theta^2.
-    theta: Vec<[f64; 2]>,
-    /// w mu
-    mean: Vec<f64>,
-    /// Lower triangle of w (S + mu mu^T), mu counted from the first one, which
-    /// keeps digits.
-    second: Mat<f64>,
-    origin: Option<Vec<f64>>,
-}
-
-impl Mixture {
-    fn new(parameters: usize, points: usize) -> Self {
-        Self {
-            weight: 0.0,
-            kernels: 0,
-            theta: vec![[0.0; 2]; parameters],
-            mean: vec![0.0; points],
-            second: Mat::zeros(points, points),
-            origin: None,
-        }
-    }
-
-    fn add(&mut self, weight: f64, theta: &[f64], mean: &[f64], root: &Mat<f64>) {
-        self.weight += weight;
-        self.kernels += 1;
-        for (sum, t) in self.theta.iter_mut().zip(theta) {
-            sum[0] += weight * t;
-            sum[1] += weight * t * t;
-        }
-        add_square(self.second.as_mut(), weight, root.as_ref());
-        let origin = self.origin.get_or_insert_with(|| mean.to_vec());
-        let shift: Vec<f64> = mean.iter().zip(origin).map(|(m, o)| m - *o).collect();
-        add_square(self.second.as_mut(), weight, column(&shift).as_ref());
-        for (sum, s) in self.mean.iter_mut().zip(&shift) {
-            *sum += weight * s;
-        }
-    }
-
-    fn end(self, process: &GridProcess, fitted: &Fitted) -> Result<Averaged, ProcessError> {
-        let w = self.weight;
-        let shift: Vec<f64> = self.mean.iter().map(|m| m / w).collect();
-        let origin = self.origin.expect("the fitted kernel takes part");
-        let n = shift.len();
-        let mut covariance =
-            Mat::from_fn(n, n, |i, j| self.second[(i, j)] / w - shift[i] * shift[j]);
-        mirror(&mut covariance);
-        let mean = origin.iter().zip(&shift).map(|(o, s)| o + s).collect();
-        let kernel = &fitted.kernel;
-        let posterior = Posterior::from_covariance(mean, covariance, kernel.amplitude())
-            .map_err(|jitter| process.singular(kernel, jitter))?;
-        Ok(Averaged {
-            posterior,
-            kernels: self.kernels,
-            log_parameters: self
-                .theta
-                .iter()
-                .map(|[first, second]| {
-                    let mean = first / w;
-                    [mean, (second / w - mean * mean).max(0.0).sqrt()]
-                })
-                .collect(),
-        })
-    }
 }

@@ -31,7 +31,7 @@
 
 use super::posterior::{Factor, Posterior};
 use super::{LogMarginal, Marginal, SquaredExponential, check_data, check_finite};
-use crate::ProcessError;
+use crate::{ProcessError, fail};
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
@@ -61,13 +61,10 @@ pub struct GridProcess {
 }
 
 impl GridProcess {
-    /// Checks data: `points` are the grid points that have a target (zero mean)
-    /// and a noise variance, in the same order.
-    ///
-    /// # Errors
-    /// [`ProcessError`] for fewer than two points, a point that is not on the grid or
-    /// comes twice, values that are not finite, variances that are not positive,
-    /// and lengths that do not match.
+    /// Checks data: `points` are the grid points that have a target (zero mean) and a
+    /// noise variance, in the same order. Fails for fewer than two points, a point
+    /// that is not on the grid or comes twice, values that are not finite, variances
+    /// that are not positive, and lengths that do not match.
     pub fn new(
         axes: [Vec<f64>; 2],
         points: &[usize],
@@ -91,14 +88,12 @@ impl GridProcess {
             match process.precision.get_mut(*point) {
                 Some(precision) if *precision == 0.0 => *precision = 1.0 / noise,
                 Some(_) => {
-                    return Err(ProcessError::new(format!(
+                    return fail(format!(
                         "point {point} of the grid is given twice; add its events up first"
-                    )));
+                    ));
                 }
                 None => {
-                    return Err(ProcessError::new(format!(
-                        "point {point} is not on a grid of {all} points"
-                    )));
+                    return fail(format!("point {point} is not on a grid of {all} points"));
                 }
             }
             process.targets[*point] = *target;
@@ -120,11 +115,8 @@ impl GridProcess {
         kernel.singular(self.observed, self.smallest_noise, jitter)
     }
 
-    /// The posterior at every point of the grid, missing or not.
-    ///
-    /// # Errors
-    /// [`ProcessError`] if the kernel has not two length scales, or its covariance is
-    /// singular.
+    /// The posterior at every point of the grid, missing or not. Fails if the kernel
+    /// has not two length scales, or its covariance is singular.
     pub fn posterior(&self, kernel: &SquaredExponential) -> Result<Posterior, ProcessError> {
         let (mean, root) = GridState::new(self, kernel)?.mean_and_root(kernel);
         Ok(Posterior::from_root(mean, root))
@@ -149,14 +141,8 @@ impl Marginal for GridProcess {
         });
         // 1/2 a^T dK a = sqrt(c) (dB^T a) . u
         let moved = [
-            product(
-                product(x.slope.transpose(), a.transpose()).as_ref(),
-                y.root.as_ref(),
-            ),
-            product(
-                product(x.root.transpose(), a.transpose()).as_ref(),
-                y.slope.as_ref(),
-            ),
+            product_of(x.slope.transpose(), a.transpose(), y.root.as_ref()),
+            product_of(x.root.transpose(), a.transpose(), y.slope.as_ref()),
         ];
         let inverse = state.factor.inverse();
         let traces = state.traces(self, &inverse);
@@ -164,12 +150,8 @@ impl Marginal for GridProcess {
         let length: f64 = state.u.iter().map(|u| u * u).sum();
         let mut gradient = vec![0.5 * (length - (state.columns.len() as f64 - trace_inverse))];
         for (moved, trace) in moved.iter().zip(traces) {
-            let along: f64 = state
-                .columns
-                .iter()
-                .zip(&state.u)
-                .map(|((i, j), u)| moved[(*i, *j)] * u)
-                .sum();
+            let columns = state.columns.iter().zip(&state.u);
+            let along: f64 = columns.map(|(place, u)| moved[*place] * u).sum();
             gradient.push(c.sqrt() * along - c * trace);
         }
         Ok(LogMarginal {
@@ -210,10 +192,10 @@ impl GridState {
         let axes = [axis(0)?, axis(1)?];
         let [x, y] = &axes;
         let negligible = NEGLIGIBLE * process.smallest_noise / c;
-        let columns: Vec<(usize, usize)> = (0..x.eigenvalues.len())
-            .flat_map(|i| (0..y.eigenvalues.len()).map(move |j| (i, j)))
-            .filter(|(i, j)| x.eigenvalues[*i] * y.eigenvalues[*j] > negligible)
-            .collect();
+        let (x_values, y_values) = (&x.eigenvalues, &y.eigenvalues);
+        let all = (0..x_values.len()).flat_map(|i| (0..y_values.len()).map(move |j| (i, j)));
+        let kept = all.filter(|(i, j)| x_values[*i] * y_values[*j] > negligible);
+        let columns: Vec<(usize, usize)> = kept.collect();
 
         let pairs = axes.each_ref().map(Axis::pairs);
         let gram = gram(process, &pairs[0][0], &pairs[1][0]);
@@ -233,23 +215,14 @@ impl GridState {
             let p = ix * ny + iy;
             process.precision[p] * process.targets[p]
         });
-        let right = product(
-            product(x.root.transpose(), weighted.as_ref()).as_ref(),
-            y.root.as_ref(),
-        );
-        let right: Vec<f64> = columns
-            .iter()
-            .map(|(i, j)| c.sqrt() * right[(*i, *j)])
-            .collect();
-        let u = factor.solve(&right);
+        let right = product_of(x.root.transpose(), weighted.as_ref(), y.root.as_ref());
+        let right = columns.iter().map(|place| c.sqrt() * right[*place]);
+        let u = factor.solve(&right.collect::<Vec<f64>>());
         let mut square = Mat::<f64>::zeros(x.root.ncols(), y.root.ncols());
-        for (value, (i, j)) in u.iter().zip(&columns) {
-            square[(*i, *j)] = c.sqrt() * value;
+        for (value, place) in u.iter().zip(&columns) {
+            square[*place] = c.sqrt() * value;
         }
-        let fitted = product(
-            product(x.root.as_ref(), square.as_ref()).as_ref(),
-            y.root.transpose(),
-        );
+        let fitted = product_of(x.root.as_ref(), square.as_ref(), y.root.transpose());
         let fitted = (0..nx * ny).map(|p| fitted[(p / ny, p % ny)]).collect();
         Ok(Self {
             axes,
@@ -263,18 +236,16 @@ impl GridState {
 
     /// log p(y|X).
     pub(super) fn log_marginal(&self, process: &GridProcess) -> f64 {
-        let data = process.targets.iter().zip(&process.precision);
-        let weighted: f64 = data
-            .zip(&self.fitted)
-            .map(|((target, s), fitted)| s * (target - fitted).powi(2))
-            .sum();
+        let data = process
+            .targets
+            .iter()
+            .zip(&process.precision)
+            .zip(&self.fitted);
+        let squares = data.map(|((target, s), fitted)| s * (target - fitted).powi(2));
         let length: f64 = self.u.iter().map(|u| u * u).sum();
-        let n = process.observed as f64;
-        -0.5 * (weighted
-            + length
-            + self.factor.log_determinant()
-            + process.log_noise
-            + n * (2.0 * std::f64::consts::PI).ln())
+        let constant = process.observed as f64 * (2.0 * std::f64::consts::PI).ln();
+        let determinant = self.factor.log_determinant();
+        -0.5 * (squares.sum::<f64>() + length + determinant + process.log_noise + constant)
     }
 
     /// Posterior mean on the whole grid, and a root of the covariance:
@@ -311,12 +282,11 @@ impl GridState {
             }
         }
         [gram(process, dx, y), gram(process, x, dy)].map(|slopes| {
-            (0..slopes.ncols())
-                .map(|k| {
-                    let (s, w) = (slopes.col_as_slice(k), weights.col_as_slice(k));
-                    s.iter().zip(w).map(|(s, w)| s * w).sum::<f64>()
-                })
-                .sum()
+            let column = |k| {
+                let (s, w) = (slopes.col_as_slice(k), weights.col_as_slice(k));
+                s.iter().zip(w).map(|(s, w)| s * w).sum::<f64>()
+            };
+            (0..slopes.ncols()).map(column).sum()
         })
     }
 }
@@ -328,6 +298,11 @@ fn gram(process: &GridProcess, x: &Mat<f64>, y: &Mat<f64>) -> Mat<f64> {
     let precision = MatRef::from_column_major_slice(&process.precision, ny, nx);
     let inner = product(precision.transpose(), y.as_ref());
     product(x.transpose(), inner.as_ref())
+}
+
+/// a b c, from the left.
+fn product_of(a: MatRef<'_, f64>, b: MatRef<'_, f64>, c: MatRef<'_, f64>) -> Mat<f64> {
+    product(product(a, b).as_ref(), c)
 }
 
 /// The root of an axis's kernel matrix, and its derivative.
@@ -365,15 +340,11 @@ impl Axis {
         // rising, as computed; rounding may leave the smallest below zero
         let roots: Vec<f64> = (0..n).map(|k| eigenvalues[k].max(0.0).sqrt()).collect();
         let rounding = 4.0 * f64::EPSILON * eigenvalues[n - 1];
-        let kept: Vec<usize> = (0..n)
-            .rev()
-            .filter(|k| eigenvalues[*k] > rounding)
-            .collect();
+        let falling = (0..n).rev();
+        let kept: Vec<usize> = falling.filter(|k| eigenvalues[*k] > rounding).collect();
 
-        let turned = product(
-            vectors.transpose(),
-            product(slope.as_ref(), vectors.as_ref()).as_ref(),
-        );
+        let turned = product(slope.as_ref(), vectors.as_ref());
+        let turned = product(vectors.transpose(), turned.as_ref());
         let x = Mat::from_fn(n, kept.len(), |a, k| {
             turned[(a, kept[k])] / (roots[a] + roots[kept[k]])
         });

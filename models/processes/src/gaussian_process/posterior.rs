@@ -128,7 +128,6 @@ const JITTER: [f64; 4] = [0.0, 1e-13, 1e-11, 1e-9];
 pub(super) struct Factor {
     /// L; above its diagonal lie leftovers of A.
     lower: Mat<f64>,
-    /// Absolute jitter.
     pub(super) jitter: f64,
 }
 

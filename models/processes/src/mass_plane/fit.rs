@@ -3,10 +3,10 @@
 
 use super::grid::{PlaneGrid, PlaneSampler};
 use super::{Hole, NOT_NEGATIVE, check_length, wrong_bin};
-use crate::ProcessError;
 use crate::gaussian_process::{
     Amplitude, FitSettings, Fitted, GridProcess, Posterior, Standardised, averaged, fit,
 };
+use crate::{ProcessError, fail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sideband_numerics::minimise::MinimiseSettings;
@@ -69,8 +69,7 @@ impl Default for PlaneSettings {
 impl PlaneSettings {
     fn process(&self, grid: &PlaneGrid) -> Result<FitSettings, ProcessError> {
         if self.starts == 0 {
-            let message = "starts is 0; at least 1 is expected";
-            return Err(ProcessError::new(message));
+            return fail("starts is 0; at least 1 is expected".to_owned());
         }
         let widths = grid.widths();
         let bounds: Vec<[f64; 2]> = match self.length_scales {
@@ -139,12 +138,9 @@ impl PlaneFit {
     /// Fits the bins that the hole does not touch, and predicts all.
     ///
     /// `counts` and `variances` are sums of weights and of squared weights, one a
-    /// bin. What they hold in touched bins is never read. The noise variance of a
-    /// bin is its variance, at least that of one typical event: `max(n, 1)` for
-    /// events of weight one.
-    ///
-    /// # Errors
-    /// [`ProcessError`], see there.
+    /// bin. What they hold in touched bins is never read. The noise variance of a bin
+    /// is its variance, at least that of one typical event: `max(n, 1)` for events of
+    /// weight one. Fails where too few bins or no event are left, or the process does.
     pub fn new(
         grid: &PlaneGrid,
         counts: &[f64],
@@ -157,9 +153,6 @@ impl PlaneFit {
     }
 
     /// The same with a list of bins in place of a hole.
-    ///
-    /// # Errors
-    /// [`ProcessError`], see there.
     pub fn hiding(
         grid: &PlaneGrid,
         counts: &[f64],
@@ -174,10 +167,10 @@ impl PlaneFit {
         let weights: f64 = counts.iter().map(|c| c.abs()).sum();
         let event_weight = variances.iter().sum::<f64>() / weights;
         if !(event_weight.is_finite() && event_weight > 0.0) {
-            return Err(ProcessError::new(format!(
+            return fail(format!(
                 "no event in the {} bins outside of the hole: check the box and the selection",
                 visible.len()
-            )));
+            ));
         }
         let one_event = event_weight * event_weight;
         let noise: Vec<f64> = variances.iter().map(|v| v.max(one_event)).collect();
@@ -248,19 +241,14 @@ impl PlaneFit {
         self.integral(&bins)
     }
 
-    /// Samples of the mean.
-    ///
-    /// # Errors
-    /// [`ProcessError`] if every mean is zero.
+    /// Samples of the mean. Fails if every mean is zero.
     pub fn sampler(&self) -> Result<PlaneSampler, ProcessError> {
         PlaneSampler::new(&self.grid, &self.mean)
     }
 
     /// Prediction against counts, which the caller may not have for hidden bins:
-    /// nothing here is computed unless asked for.
-    ///
-    /// # Errors
-    /// [`ProcessError`] unless there is one of both a bin.
+    /// nothing here is computed unless asked for. Fails unless there is one of both a
+    /// bin.
     pub fn pulls(&self, counts: &[f64], variances: &[f64]) -> Result<Pulls, ProcessError> {
         let bins = self.mean.len();
         check_length("counts", counts.len(), bins)?;
@@ -308,20 +296,17 @@ impl PlaneFit {
     }
 }
 
-/// The visible bins.
 struct Data {
     axes: [Vec<f64>; 2],
     visible: Vec<usize>,
     counts: Vec<f64>,
 }
 
-/// A fit with some noise variances.
 struct Round {
     process: GridProcess,
     /// Offset and scale from standardised units to events.
     units: [f64; 2],
     fitted: Fitted,
-    /// In events.
     posterior: Posterior,
 }
 
@@ -359,15 +344,15 @@ fn check(
     check_length("hidden bins", hidden.len(), bins)?;
     let visible: Vec<usize> = (0..bins).filter(|b| !hidden[*b]).collect();
     if visible.is_empty() {
-        return Err(ProcessError::new(format!(
+        return fail(format!(
             "the hole touches all {bins} bins of the plane: enlarge the box or shrink the hole"
-        )));
+        ));
     }
     if visible.len() == 1 {
-        return Err(ProcessError::new(format!(
+        return fail(format!(
             "1 of {bins} bins lie outside of the hole, at least 2 are needed: enlarge the box, \
              shrink the hole or use finer bins"
-        )));
+        ));
     }
     for bin in visible.iter().copied() {
         let (count, variance) = (counts[bin], variances[bin]);

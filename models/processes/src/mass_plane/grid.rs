@@ -1,7 +1,7 @@
 //! Bins of the mass plane, their counts, and points drawn from expected counts.
 
 use super::{NOT_NEGATIVE, check_length, wrong_bin};
-use crate::ProcessError;
+use crate::{ProcessError, fail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sideband_numerics::Edges;
@@ -39,10 +39,7 @@ impl Default for PlaneGridConfig {
 }
 
 impl PlaneGridConfig {
-    /// The grid.
-    ///
-    /// # Errors
-    /// [`ProcessError`] if an axis has no bin or no width.
+    /// The grid. Fails if an axis has no bin or no width.
     pub fn grid(&self) -> Result<PlaneGrid, ProcessError> {
         let range = |k: usize| {
             let half = 0.5 * self.width[k];
@@ -59,10 +56,8 @@ pub struct PlaneGrid {
 }
 
 impl PlaneGrid {
-    /// `bins` bins between the ends of `m1` and of `m2`, in GeV.
-    ///
-    /// # Errors
-    /// [`ProcessError`] if an axis has no bin or no width.
+    /// `bins` bins between the ends of `m1` and of `m2`, in GeV. Fails if an axis has
+    /// no bin or no width.
     pub fn new(m1: [f64; 2], m2: [f64; 2], bins: [usize; 2]) -> Result<Self, ProcessError> {
         let axis = |axis, [low, high]: [f64; 2], bins| {
             Edges::uniform(bins, low, high).map_err(|error| {
@@ -126,10 +121,8 @@ impl PlaneGrid {
         Some(i1 * self.axes[1].bins() + i2)
     }
 
-    /// Fills events (m1, m2, weight); weights may be negative.
-    ///
-    /// # Errors
-    /// [`ProcessError`] for a number that is not finite.
+    /// Fills events (m1, m2, weight); weights may be negative. Fails for a number
+    /// that is not finite.
     pub fn fill(
         &self,
         events: impl IntoIterator<Item = [f64; 3]>,
@@ -142,11 +135,11 @@ impl PlaneGrid {
         };
         for (event, row) in events.into_iter().enumerate() {
             if let Some(k) = row.iter().position(|v| !v.is_finite()) {
-                return Err(ProcessError::new(format!(
+                return fail(format!(
                     "event {event}: {} is {}; a finite number is expected",
                     ["m1", "m2", "the weight"][k],
                     row[k]
-                )));
+                ));
             }
             let [m1, m2, weight] = row;
             if let Some(bin) = self.find(m1, m2) {
@@ -181,7 +174,6 @@ pub struct PlaneSampler {
     grid: PlaneGrid,
     /// Sum up to and with a bin.
     cumulative: Vec<f64>,
-    /// The last bin that expects anything.
     last: usize,
 }
 
@@ -195,11 +187,8 @@ pub struct PlaneSample {
 }
 
 impl PlaneSampler {
-    /// From expected events, one a bin, none negative.
-    ///
-    /// # Errors
-    /// [`ProcessError`] if lengths differ, a number is negative or not finite, or
-    /// all are zero.
+    /// From expected events, one a bin, none negative. Fails if lengths differ, a
+    /// number is negative or not finite, or all are zero.
     pub fn new(grid: &PlaneGrid, expected: &[f64]) -> Result<Self, ProcessError> {
         check_length("expected counts", expected.len(), grid.bins())?;
         if let Some(bin) = expected.iter().position(|e| !(e.is_finite() && *e >= 0.0)) {
@@ -218,9 +207,9 @@ impl PlaneSampler {
                 cumulative,
                 last,
             }),
-            _ => Err(ProcessError::new(format!(
+            _ => fail(format!(
                 "the expected counts add up to {total}: there is nothing to sample from"
-            ))),
+            )),
         }
     }
 

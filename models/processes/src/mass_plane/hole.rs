@@ -7,7 +7,7 @@
 //! `|m - c|/(r m) = |1 - c/m|/r`, which falls below c and grows above it.
 
 use super::grid::{PlaneGrid, Rectangle};
-use crate::ProcessError;
+use crate::{ProcessError, fail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,15 +66,10 @@ impl Default for Hole {
 }
 
 impl Hole {
-    /// Checks the parameters, and that the plane suits the kind.
-    ///
-    /// # Errors
-    /// [`ProcessError`] otherwise.
+    /// Fails for parameters that are none, and if the plane does not suit the kind.
     pub fn check(&self, grid: &PlaneGrid) -> Result<(), ProcessError> {
         let wrong = |what: &str, value: f64, expected: &str| {
-            Err(ProcessError::new(format!(
-                "hole: {what} is {value}; {expected} is expected"
-            )))
+            fail(format!("hole: {what} is {value}; {expected} is expected"))
         };
         let positive = |what, value: f64| match value.is_finite() && value > 0.0 {
             true => Ok(()),
@@ -94,11 +89,11 @@ impl Hole {
                 for (axis, edges) in ["m1", "m2"].into_iter().zip(grid.axes()) {
                     let low = edges.values()[0];
                     if low <= 0.0 {
-                        return Err(ProcessError::new(format!(
+                        return fail(format!(
                             "the plane begins at {axis} = {low} GeV, but X_HH is defined for \
                              positive masses only: move the box, or use a hole of kind `circle` \
                              or `box`"
-                        )));
+                        ));
                     }
                 }
                 Ok(())

@@ -23,8 +23,9 @@ pub(super) struct BatchNorm {
     gain: Vec<f64>,
     slope: Vec<f64>,
     narrow: Vec<f64>,
-    /// Logarithm of the determinant.
     pub(super) log_det: f64,
+    /// Events of the batch.
+    events: usize,
 }
 
 /// Sums over the events of a lane, each `[D, TILE]`.
@@ -36,7 +37,6 @@ pub(super) struct Sums {
 }
 
 impl BatchNorm {
-    /// Reads a step's parameters `[gain, shift]`.
     pub(super) fn read(&mut self, parameters: &[f32]) {
         let (gain, shift) = parameters.split_at(parameters.len() / 2);
         self.offset.clear();
@@ -50,7 +50,6 @@ impl BatchNorm {
         }
     }
 
-    /// Normalises by given means and variances.
     fn set(&mut self, mean: &[f32], variance: impl Iterator<Item = f64>) {
         self.centre.clear();
         self.centre.extend_from_slice(mean);
@@ -83,6 +82,7 @@ impl BatchNorm {
         sums: &mut Sums,
     ) {
         let d = self.gain.len();
+        self.events = events;
         let (running_mean, running_variance) = statistics.split_at_mut(d);
         tile::clear_padding(x, d, events, |_| 0.0);
         let first = sums.first.zeros(d * TILE);
@@ -137,21 +137,16 @@ impl BatchNorm {
     /// Gradient of a batch normalised by its own moments: replaces that by y by
     /// that by x, and writes that by the parameters. `by_log_det`: gradient by
     /// the log-determinant, summed over the batch.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a batch and the places of its gradients"
-    )]
     pub(super) fn backward(
         &self,
         arch: Arch,
         x: &[f32],
-        events: usize,
         by_log_det: f64,
         gradient: &mut [f32],
         sums: &mut Sums,
         by_parameters: &mut [f32],
     ) {
-        let d = self.gain.len();
+        let (d, events) = (self.gain.len(), self.events);
         let (first, second) = (sums.first.zeros(d * TILE), sums.second.zeros(d * TILE));
         let tiles = x.chunks_exact(d * TILE);
         for (x, by_y) in tiles.clone().zip(gradient.chunks_exact(d * TILE)) {

@@ -14,8 +14,7 @@
 //! Source: Durkan et al., arXiv:1906.04032, section 3.
 
 use super::matmul::{Accumulate, ColumnSum, Dense, Epilogue, Factor, Start};
-use super::matmul::{Adding, Dropping, Entering, Gating, Plain};
-use super::matmul::{ThroughDropping, ThroughEntry, ThroughGate};
+use super::matmul::{Adding, Dropping, Gating, Through, ThroughGate};
 use super::spline::{Backward, Map, Spline};
 use super::tile::{self, PAD, TILE, Transpose};
 use crate::flow::FlowConfig;
@@ -32,7 +31,6 @@ struct Matrix {
     rows: usize,
 }
 
-/// A linear layer of H units.
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     weight: Matrix,
@@ -41,7 +39,6 @@ struct Layer {
     turned: Matrix,
 }
 
-/// The layers of one residual block.
 #[derive(Clone, Copy, Debug)]
 struct Block {
     first: Layer,
@@ -74,11 +71,9 @@ pub(super) struct Coupling {
     pub(super) padded: usize,
 }
 
-/// What a coupling reads.
 pub(super) struct Given<'a, M> {
     pub(super) arch: Arch,
     pub(super) parameters: &'a [f32],
-    /// Their padded copy.
     pub(super) padded: &'a [f32],
     /// `[C, TILE]`.
     pub(super) context: &'a [f32],
@@ -113,7 +108,6 @@ pub(super) struct Work {
     output_bias: Buffer,
 }
 
-/// Activations inside a block.
 #[derive(Default)]
 struct Inner {
     mask: Buffer,
@@ -231,7 +225,6 @@ impl Coupling {
         &padded[matrix.padded..][..matrix.rows * self.width]
     }
 
-    /// Begins the sums of a batch.
     pub(super) fn begin(&self, work: &mut Work) {
         work.sums.zeros(self.padded);
         work.output_bias.zeros(self.outputs * TILE);
@@ -352,7 +345,6 @@ impl Coupling {
         });
     }
 
-    /// Theta of a tile from `work.inputs`.
     fn forward<'m, M>(&self, given: &Given<M>, work: &mut Work)
     where
         M: Fn(usize) -> Option<&'m [f32]>,
@@ -362,7 +354,9 @@ impl Coupling {
         work.entries.resize_with(self.blocks.len(), Buffer::default);
         work.blocks.resize_with(self.blocks.len(), Inner::default);
         let inputs = work.inputs.held((passed + self.context) * TILE);
-        let epilogue = Entering {
+        let epilogue = Adding {
+            gate: None,
+            update: None,
             hidden: work.hidden.get(cells),
             entry: work.entries.first_mut().map(|entry| entry.get(cells)),
         };
@@ -387,7 +381,7 @@ impl Coupling {
             let dropped = Factor::by_row(inner.dropped.held(cells), width);
             let epilogue = Adding {
                 gate: (self.context > 0).then(|| inner.gate.held(cells)),
-                update: inner.update.get(cells),
+                update: Some(inner.update.get(cells)),
                 hidden: work.hidden.get(cells),
                 entry: work.entries.get_mut(b + 1).map(|entry| entry.get(cells)),
             };
@@ -449,7 +443,12 @@ impl Coupling {
         for (sum, value) in output_bias.iter_mut().zip(theta) {
             *sum += value;
         }
-        let epilogue = Plain(work.by_hidden.get(cells));
+        let epilogue = Through {
+            mask: None,
+            alive: None,
+            added: false,
+            to: work.by_hidden.get(cells),
+        };
         let input = Factor::by_term(theta, TILE);
         self.turned(given, self.output, input, epilogue);
         for (b, block) in self.blocks.iter().enumerate().rev() {
@@ -479,12 +478,13 @@ impl Coupling {
             let dropped = inner.dropped.held(cells);
             let factor = Factor::by_term(dropped, width);
             accumulate(factor, by_update, second.weight, Some(second.bias));
-            let epilogue = ThroughDropping {
-                dropped,
+            let epilogue = Through {
+                alive: Some(dropped),
                 mask: (given.mask)(b).map(|rows| match self.covers(rows) {
                     true => rows,
                     false => inner.mask.held(cells),
                 }),
+                added: false,
                 to: work.by_inner.get(cells),
             };
             let input = Factor::by_row(by_update, width);
@@ -493,9 +493,11 @@ impl Coupling {
             let entry = work.entries[b].held(cells);
             let factor = Factor::by_term(entry, width);
             accumulate(factor, by_inner, first.weight, Some(first.bias));
-            let epilogue = ThroughEntry {
-                entry,
-                by_hidden: work.by_hidden.get(cells),
+            let epilogue = Through {
+                mask: None,
+                alive: Some(entry),
+                added: true,
+                to: work.by_hidden.get(cells),
             };
             let input = Factor::by_row(by_inner, width);
             self.turned(given, first.turned, input, epilogue);

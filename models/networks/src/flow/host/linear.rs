@@ -10,7 +10,6 @@ use crate::flow::DIAGONAL_MINIMUM;
 use crate::lanes::{Buffer, F, softplus};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Number of parameters.
 pub(super) fn parameters(features: usize) -> usize {
     features * features.saturating_sub(1) + 2 * features
 }
@@ -89,7 +88,6 @@ impl Linear {
         }
     }
 
-    /// Replaces the map by its inverse.
     pub(super) fn invert(&mut self) {
         let d = self.features;
         let mut column = std::mem::take(&mut self.slope);
@@ -138,7 +136,6 @@ impl Linear {
         });
     }
 
-    /// Begins the sums of a batch.
     pub(super) fn begin(&self, sums: &mut Sums) {
         sums.matrix.zeros(self.features * self.features * TILE);
         sums.bias.zeros(self.features * TILE);

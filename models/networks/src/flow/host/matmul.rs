@@ -11,7 +11,6 @@ use super::tile::TILE;
 use crate::lanes::F;
 use pulp::{Simd, WithSimd};
 
-/// The broadcast matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Factor<'a> {
     values: &'a [f32],
@@ -61,7 +60,6 @@ pub(super) trait Epilogue {
     fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>);
 }
 
-/// How an accumulated product begins.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
     /// With what `to` holds.
@@ -277,32 +275,6 @@ impl WithSimd for ColumnSum<'_> {
     }
 }
 
-/// Keeps the product.
-pub(super) struct Plain<'a>(pub(super) &'a mut [f32]);
-
-impl Epilogue for Plain<'_> {
-    #[inline(always)]
-    fn store<S: Simd>(&mut self, _: S, at: usize, value: F<S>) {
-        value.store(&mut self.0[at..]);
-    }
-}
-
-/// h, and relu(h) where a block follows.
-pub(super) struct Entering<'a> {
-    pub(super) hidden: &'a mut [f32],
-    pub(super) entry: Option<&'a mut [f32]>,
-}
-
-impl Epilogue for Entering<'_> {
-    #[inline(always)]
-    fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>) {
-        value.store(&mut self.hidden[at..]);
-        if let Some(entry) = &mut self.entry {
-            relu(simd, value).store(&mut entry[at..]);
-        }
-    }
-}
-
 /// dropout(relu(v)).
 pub(super) struct Dropping<'a> {
     pub(super) mask: Option<&'a [f32]>,
@@ -330,10 +302,12 @@ impl Epilogue for Gating<'_> {
     }
 }
 
-/// h + gate v, its relu where a block follows, and v itself.
+/// h + gate v and v itself, or v where no h was before; and the relu of the sum where a
+/// block follows.
 pub(super) struct Adding<'a> {
     pub(super) gate: Option<&'a [f32]>,
-    pub(super) update: &'a mut [f32],
+    /// v, if there was an h.
+    pub(super) update: Option<&'a mut [f32]>,
     pub(super) hidden: &'a mut [f32],
     pub(super) entry: Option<&'a mut [f32]>,
 }
@@ -341,50 +315,46 @@ pub(super) struct Adding<'a> {
 impl Epilogue for Adding<'_> {
     #[inline(always)]
     fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>) {
-        value.store(&mut self.update[at..]);
-        let hidden = F::load(simd, &self.hidden[at..]);
-        let hidden = match self.gate {
-            Some(gate) => value.mul_add(F::load(simd, &gate[at..]), hidden),
-            None => hidden + value,
-        };
-        hidden.store(&mut self.hidden[at..]);
+        let mut sum = value;
+        if let Some(update) = &mut self.update {
+            value.store(&mut update[at..]);
+            let hidden = F::load(simd, &self.hidden[at..]);
+            sum = match self.gate {
+                Some(gate) => value.mul_add(F::load(simd, &gate[at..]), hidden),
+                None => hidden + value,
+            };
+        }
+        sum.store(&mut self.hidden[at..]);
         if let Some(entry) = &mut self.entry {
-            relu(simd, hidden).store(&mut entry[at..]);
+            relu(simd, sum).store(&mut entry[at..]);
         }
     }
 }
 
-/// Gradient through [`Dropping`]: `dropped` is its result.
-pub(super) struct ThroughDropping<'a> {
-    pub(super) dropped: &'a [f32],
+/// A gradient: through a dropout and a relu, if they were, and added to another one or
+/// alone.
+pub(super) struct Through<'a> {
     pub(super) mask: Option<&'a [f32]>,
+    /// The relu's result.
+    pub(super) alive: Option<&'a [f32]>,
+    pub(super) added: bool,
     pub(super) to: &'a mut [f32],
 }
 
-impl Epilogue for ThroughDropping<'_> {
+impl Epilogue for Through<'_> {
     #[inline(always)]
-    fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>) {
-        let alive = F::load(simd, &self.dropped[at..]).gt(F::splat(simd, 0.0));
-        let value = match self.mask {
-            Some(mask) => value * F::load(simd, &mask[at..]),
-            None => value,
-        };
-        alive.keep(value).store(&mut self.to[at..]);
-    }
-}
-
-/// Gradient through the relu at a block's entry, added to that by h.
-pub(super) struct ThroughEntry<'a> {
-    pub(super) entry: &'a [f32],
-    pub(super) by_hidden: &'a mut [f32],
-}
-
-impl Epilogue for ThroughEntry<'_> {
-    #[inline(always)]
-    fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>) {
-        let alive = F::load(simd, &self.entry[at..]).gt(F::splat(simd, 0.0));
-        let sum = F::load(simd, &self.by_hidden[at..]) + alive.keep(value);
-        sum.store(&mut self.by_hidden[at..]);
+    fn store<S: Simd>(&mut self, simd: S, at: usize, mut value: F<S>) {
+        if let Some(mask) = self.mask {
+            value = value * F::load(simd, &mask[at..]);
+        }
+        if let Some(alive) = self.alive {
+            let alive = F::load(simd, &alive[at..]).gt(F::splat(simd, 0.0));
+            value = alive.keep(value);
+        }
+        if self.added {
+            value = F::load(simd, &self.to[at..]) + value;
+        }
+        value.store(&mut self.to[at..]);
     }
 }
 

@@ -26,7 +26,6 @@ pub(super) struct Spline {
     pub(super) scale: f64,
 }
 
-/// The bin of each lane.
 #[derive(Clone, Copy)]
 struct Bin<S: Simd> {
     /// Left and right knot.
@@ -39,12 +38,10 @@ struct Bin<S: Simd> {
 
 /// What the gradient needs beside the bin.
 struct Place<S: Simd> {
-    /// Number of the bin.
     index: F<S>,
     /// The softmax's terms of the bin itself and of all bins to its left.
     own: [F<S>; 2],
     left: [F<S>; 2],
-    /// Reciprocal of the softmax's sum.
     norm: [F<S>; 2],
 }
 
@@ -141,7 +138,6 @@ impl<S: Simd> Point<S> {
 }
 
 impl Spline {
-    /// Values of theta a feature.
     pub(super) fn parameters(&self) -> usize {
         3 * self.bins - 1
     }

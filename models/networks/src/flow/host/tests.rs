@@ -26,7 +26,6 @@ fn architectures() -> Vec<Arch> {
     found
 }
 
-/// Standard normal numbers.
 fn normals(key: Key, n: usize) -> Vec<f32> {
     let mut stream = key.stream();
     (0..n).map(|_| stream.normal() as f32).collect()
@@ -106,7 +105,6 @@ impl Case {
         }
     }
 
-    /// Loss, gradient and new statistics.
     fn gradient(&self) -> (f32, Vec<f32>, Vec<f32>) {
         self.gradient_with(&mut Scratch::default())
     }

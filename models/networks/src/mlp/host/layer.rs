@@ -62,7 +62,6 @@ impl Norm {
         }
     }
 
-    /// Normalises by running statistics.
     pub(super) fn evaluate(&self, affine: &[f32], running: &[f32], z: &mut [f32]) {
         let width = affine.len() / 2;
         let (gain, shift) = affine.split_at(width);
@@ -117,82 +116,84 @@ pub(super) fn below_zero(activation: Activation) -> Option<f32> {
     }
 }
 
-/// Replaces every `value` by itself above zero and by `below` times itself elsewhere.
-/// Whole registers.
-pub(super) struct Bend<'a> {
-    pub(super) below: f32,
-    pub(super) value: &'a mut [f32],
+/// What is done with the elements of a layer. Lengths are whole registers.
+pub(super) enum Elements<'a> {
+    /// Replaces every `value` by itself above zero and by `below` times itself elsewhere.
+    Bend { below: f32, value: &'a mut [f32] },
+    /// Multiplies `to` by the derivative of a bend: one where `value` is above zero and
+    /// `below` elsewhere.
+    BendBack {
+        below: f32,
+        value: &'a [f32],
+        to: &'a mut [f32],
+    },
+    /// Replaces every `value` by its activation, and `slope` by the derivative there.
+    Activate {
+        activation: Activation,
+        value: &'a mut [f32],
+        slope: &'a mut [f32],
+    },
+    /// Multiplies `to` by `factor`.
+    Multiply {
+        factor: &'a [f32],
+        to: &'a mut [f32],
+    },
 }
 
-impl WithSimd for Bend<'_> {
+impl WithSimd for Elements<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for value in S::as_mut_simd_f32s(self.value).0 {
-            *value = bent(simd, F::of(simd, *value), self.below).0.lanes();
+        match self {
+            Self::Bend { below, value } => {
+                for value in S::as_mut_simd_f32s(value).0 {
+                    *value = bent(simd, F::of(simd, *value), below).0.lanes();
+                }
+            }
+            Self::BendBack { below, value, to } => {
+                let (zero, below) = (F::splat(simd, 0.0), F::splat(simd, below));
+                let products = S::as_mut_simd_f32s(to).0;
+                for (value, product) in S::as_simd_f32s(value).0.iter().zip(products) {
+                    let by_value = F::of(simd, *product);
+                    let above = F::of(simd, *value).gt(zero);
+                    *product = above.select(by_value, by_value * below).lanes();
+                }
+            }
+            Self::Activate {
+                activation,
+                value,
+                slope,
+            } => match activation {
+                Activation::Relu => activate(simd, value, slope, |_, x| bent(simd, x, 0.0)),
+                Activation::LeakyRelu => activate(simd, value, slope, |_, x| bent(simd, x, LEAK)),
+                Activation::Silu => activate(simd, value, slope, silu),
+                Activation::Gelu => activate(simd, value, slope, |_, x| gelu(x)),
+                Activation::Tanh => activate(simd, value, slope, tanh),
+                Activation::Softplus => activate(simd, value, slope, |_, x| x.softplus()),
+            },
+            Self::Multiply { factor, to } => {
+                let products = S::as_mut_simd_f32s(to).0;
+                for (factor, product) in S::as_simd_f32s(factor).0.iter().zip(products) {
+                    *product = (F::of(simd, *factor) * F::of(simd, *product)).lanes();
+                }
+            }
         }
     }
 }
 
-/// Multiplies every element of `to` by the derivative of a [`Bend`], one where `value` is
-/// above zero and `below` elsewhere. Lengths are whole registers.
-pub(super) struct BendBack<'a> {
-    pub(super) below: f32,
-    pub(super) value: &'a [f32],
-    pub(super) to: &'a mut [f32],
-}
-
-impl WithSimd for BendBack<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let (zero, below) = (F::splat(simd, 0.0), F::splat(simd, self.below));
-        let values = S::as_simd_f32s(self.value).0;
-        let products = S::as_mut_simd_f32s(self.to).0;
-        for (value, product) in values.iter().zip(products) {
-            let by_value = F::of(simd, *product);
-            let above = F::of(simd, *value).gt(zero);
-            *product = above.select(by_value, by_value * below).lanes();
-        }
-    }
-}
-
-/// Replaces every `value` by its activation, and `slope` by the derivative there.
-/// Lengths are whole registers.
-pub(super) struct Activate<'a> {
-    pub(super) activation: Activation,
-    pub(super) value: &'a mut [f32],
-    pub(super) slope: &'a mut [f32],
-}
-
-impl WithSimd for Activate<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        match self.activation {
-            Activation::Relu => self.each(simd, |_, x| bent(simd, x, 0.0)),
-            Activation::LeakyRelu => self.each(simd, |_, x| bent(simd, x, LEAK)),
-            Activation::Silu => self.each(simd, silu),
-            Activation::Gelu => self.each(simd, |_, x| gelu(x)),
-            Activation::Tanh => self.each(simd, tanh),
-            Activation::Softplus => self.each(simd, |_, x| x.softplus()),
-        }
-    }
-}
-
-impl Activate<'_> {
-    #[inline(always)]
-    fn each<S: Simd>(self, simd: S, function: impl Fn(S, F<S>) -> (F<S>, F<S>)) {
-        let values = S::as_mut_simd_f32s(self.value).0;
-        let slopes = S::as_mut_simd_f32s(self.slope).0;
-        for (value, slope) in values.iter_mut().zip(slopes) {
-            let (y, derivative) = function(simd, F::of(simd, *value));
-            *value = y.lanes();
-            *slope = derivative.lanes();
-        }
+#[inline(always)]
+fn activate<S: Simd>(
+    simd: S,
+    value: &mut [f32],
+    slope: &mut [f32],
+    function: impl Fn(S, F<S>) -> (F<S>, F<S>),
+) {
+    let slopes = S::as_mut_simd_f32s(slope).0;
+    for (value, slope) in S::as_mut_simd_f32s(value).0.iter_mut().zip(slopes) {
+        let (y, derivative) = function(simd, F::of(simd, *value));
+        *value = y.lanes();
+        *slope = derivative.lanes();
     }
 }
 
@@ -225,25 +226,6 @@ fn tanh<S: Simd>(simd: S, x: F<S>) -> (F<S>, F<S>) {
     (y, F::splat(simd, 1.0) - y * y)
 }
 
-/// Multiplies every element of `to` by that of `factor`. Lengths are whole registers.
-pub(super) struct Multiply<'a> {
-    pub(super) factor: &'a [f32],
-    pub(super) to: &'a mut [f32],
-}
-
-impl WithSimd for Multiply<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let factors = S::as_simd_f32s(self.factor).0;
-        let products = S::as_mut_simd_f32s(self.to).0;
-        for (factor, product) in factors.iter().zip(products) {
-            *product = (F::of(simd, *factor) * F::of(simd, *product)).lanes();
-        }
-    }
-}
-
 /// Above this, e^x is no f32.
 const OVERFLOW: f32 = 88.72;
 
@@ -271,7 +253,6 @@ pub(super) fn loss_gradient(
     of(source, by_source, 0.5) + of(target, by_target, -0.5)
 }
 
-/// Rows of one class.
 struct Rows<'a> {
     objective: Objective,
     half_sign: f32,

@@ -27,7 +27,6 @@ fn member(state: &nflows::State) -> Row {
     }
 }
 
-/// The golden member and its flow.
 fn golden() -> (Row, HostFlow) {
     let config: FlowConfig = serde_json::from_str(nflows::CONFIG).unwrap();
     (member(&nflows::state(STATE)), HostFlow::new(&config))
