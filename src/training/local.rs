@@ -125,7 +125,7 @@ pub fn train_local(
             };
             let cores = threads_of(compute);
             // members that are fewer than threads share them
-            let threads = if compute.splits_batches() {
+            let threads = if compute.has_host_kernels() {
                 cores.min(missing.max(1))
             } else {
                 cores

@@ -172,7 +172,7 @@ fn predictions_are_those_of_scikit_learn() {
             ("grid", h.grid.posterior(&kernel).unwrap()),
             ("dense", h.dense.posterior(&kernel, &h.centres).unwrap()),
         ] {
-            for bin in 0..posterior.len() {
+            for bin in 0..posterior.mean().len() {
                 let (mean, std) = (h.golden.posterior_mean[bin], h.golden.posterior_std[bin]);
                 let difference = (posterior.mean()[bin] - mean).abs();
                 assert!(difference < 1e-8 * mean.abs().max(1.0), "{what}");
@@ -325,9 +325,9 @@ fn the_low_rank_leaves_nothing_out() {
         }
         let grid = h.grid.posterior(&kernel).unwrap();
         let dense = h.dense.posterior(&kernel, &h.centres).unwrap();
-        for i in 0..grid.len() {
+        for i in 0..grid.mean().len() {
             assert!((grid.mean()[i] - dense.mean()[i]).abs() < 1e-8);
-            let far = (i * 7 + 13) % grid.len();
+            let far = (i * 7 + 13) % grid.mean().len();
             let difference = grid.covariance(i, far) - dense.covariance(i, far);
             assert!(difference.abs() < 1e-10 * kernel.amplitude());
         }
@@ -338,7 +338,7 @@ fn the_low_rank_leaves_nothing_out() {
 /// within 5.5 errors (of a thousand normal numbers the largest is near 3.3).
 fn check_draws(what: &str, posterior: &Posterior, draws: u64) {
     let key = Key::from_seed(21);
-    let n = posterior.len();
+    let n = posterior.mean().len();
     let drawn: Vec<Vec<f64>> = (0..draws).map(|g| posterior.draw(key, g)).collect();
     assert_eq!(
         drawn[3],

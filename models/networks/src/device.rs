@@ -104,12 +104,8 @@ impl Compute {
             is_cpu: matches!(family, "cpu" | "ndarray"),
             kernels: Kernels::default(),
         };
-        let probe = quiet(|| {
-            compute
-                .tensor(vec![1.0, 2.0], [2])
-                .sum()
-                .into_scalar::<f32>()
-        });
+        let sum = || compute.tensor(vec![1.0, 2.0], [2]).sum();
+        let probe = quiet(|| sum().into_scalar::<f32>());
         let reason = match probe {
             Ok(sum) if (sum - 3.0).abs() < 1e-6 => return Ok(compute),
             Ok(sum) => format!("1 + 2 gave {sum}"),
@@ -123,16 +119,11 @@ impl Compute {
         Self { kernels, ..self }
     }
 
-    /// Whether one member may use several threads: where a batch is computed in
-    /// blocks whose sums have one order, whatever the threads. burn's own CPU
-    /// operations promise no order.
-    pub fn splits_batches(&self) -> bool {
-        self.has_host_kernels()
-    }
-
     /// Whether networks are computed by hand-written code on the host: on the
-    /// default CPU backend, if fused operations are wanted.
-    pub(crate) fn has_host_kernels(&self) -> bool {
+    /// default CPU backend, if fused operations are wanted. One member may use several
+    /// threads there: a batch is computed in blocks whose sums have one order,
+    /// whatever the threads. burn's own CPU operations promise no order.
+    pub fn has_host_kernels(&self) -> bool {
         self.name == "cpu" && self.kernels == Kernels::Fused
     }
 
@@ -152,10 +143,7 @@ impl Compute {
         self.is_cpu
     }
 
-    /// Runs `work`, turning a panic of the backend (lost device, out of
-    /// memory) into an error.
-    ///
-    /// # Errors
+    /// Runs `work`, turning a panic of the backend (lost device, out of memory) into a
     /// [`DeviceError::Failed`] with what the backend said.
     pub fn guard<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
         quiet(work).map_err(|reason| DeviceError::Failed {

@@ -14,6 +14,7 @@
 //! The third, the negative log-likelihood `sum c (-log p)`, is that of a flow,
 //! whose output is log p itself.
 
+use crate::lanes;
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,10 +47,7 @@ impl Objective {
     pub fn value(self, q: f64, sign: f64) -> f64 {
         match self {
             Self::Exponential => (0.5 * sign * q).exp(),
-            Self::CrossEntropy => {
-                let z = sign * q;
-                z.max(0.0) + (-z.abs()).exp().ln_1p()
-            }
+            Self::CrossEntropy => lanes::softplus(sign * q).0,
             Self::Likelihood => -q,
         }
     }

@@ -18,7 +18,7 @@ const SKEIN_PARITY: u32 = 0x1BD1_1BDA;
 
 /// Threefry-2x32-20: encrypts the 64-bit `counter` under the 64-bit `key`.
 #[inline]
-pub fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
+fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     let schedule = [key[0], key[1], SKEIN_PARITY ^ key[0] ^ key[1]];
     let mut x0 = counter[0].wrapping_add(schedule[0]);
     let mut x1 = counter[1].wrapping_add(schedule[1]);

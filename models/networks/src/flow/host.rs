@@ -163,6 +163,23 @@ impl HostFlow {
         constant
     }
 
+    /// Inverses of the linear steps' matrices, `[D, D]`, that act on rows from the right.
+    pub(super) fn inverses(&self, member: &Row) -> Vec<Vec<f32>> {
+        let linears = self
+            .steps
+            .iter()
+            .filter(|step| step.kind == FlowStep::Linear);
+        let inverse = |step: &Step| {
+            let (parameters, order) = (step.parameters.clone(), step.statistics.clone());
+            let mut linear = Linear::default();
+            let order = &member.statistics[order];
+            linear.read(self.features, &member.parameters[parameters], order);
+            linear.invert();
+            linear.transposed()
+        };
+        linears.map(inverse).collect()
+    }
+
     /// The data that base noise `z` `[n, D]` stands for, given the context
     /// `[n, C]`; `out`: `[n, D]`.
     pub(super) fn sample(

@@ -2,10 +2,10 @@
 
 use super::device::FlowOnDevice;
 use super::host::HostFlow;
-use super::{DIAGONAL_MINIMUM, FlowConfig, FlowStep};
+use super::{FlowConfig, FlowStep};
 use crate::device::Compute;
 use crate::network::{Network, Scratch, Unpacked};
-use crate::stack::{EVALUATION_CHUNK, InputScaling, Layout, Row, download};
+use crate::stack::{EVALUATION_CHUNK, InputScaling, Row, download};
 use burn::tensor::Tensor;
 
 /// Trained flows on a device.
@@ -24,6 +24,7 @@ pub struct FlowSampler {
 struct DeviceFlows {
     flow: FlowOnDevice,
     members: Unpacked,
+    /// Inverse of each linear step's matrix, `[E, D, D]`.
     inverses: Vec<Tensor<3>>,
 }
 
@@ -37,11 +38,18 @@ impl FlowSampler {
         rows: &[Row],
     ) -> Self {
         let stack = (!compute.has_host_kernels()).then(|| {
-            let network = Network::new(config.clone());
+            let (host, d) = (HostFlow::new(config), config.features);
+            let of_members: Vec<_> = rows.iter().map(|row| host.inverses(row)).collect();
+            let of_step = |step| {
+                let flat = of_members.iter().flat_map(|inverses| &inverses[step]);
+                compute.tensor(flat.copied().collect(), [rows.len(), d, d])
+            };
+            let steps = config.steps.iter();
+            let linears = steps.filter(|step| **step == FlowStep::Linear).count();
             DeviceFlows {
                 flow: FlowOnDevice::new(compute, config),
-                members: Unpacked::new(compute, &network, rows),
-                inverses: inverses(compute, config, &network, rows),
+                members: Unpacked::new(compute, &Network::new(config.clone()), rows),
+                inverses: (0..linears).map(of_step).collect(),
             }
         });
         Self {
@@ -122,67 +130,4 @@ impl FlowSampler {
         let standardised = each.map(|(i, c)| (c - shift[i % count]) * factor[i % count]);
         standardised.collect()
     }
-}
-
-/// Inverse of each linear step's matrix, `[E, D, D]` in f32, computed in f64 by
-/// solving with its triangles.
-fn inverses(
-    compute: &Compute,
-    config: &FlowConfig,
-    network: &Network,
-    rows: &[Row],
-) -> Vec<Tensor<3>> {
-    let d = config.features;
-    let find = |layout: &Layout, name: String| {
-        let mut list = layout.iter();
-        let found = list.find(|(spec, _)| spec.name == name);
-        found.expect("the layout has the step's parameters").1
-    };
-    let steps = config.steps.iter().enumerate();
-    let linears = steps.filter(|(_, step)| **step == FlowStep::Linear);
-    let of_step = |(number, _)| {
-        let part = |part: &str| find(network.parameters(), format!("step.{number}.{part}"));
-        let places = ["lower", "upper", "diagonal"].map(part);
-        let order = find(network.statistics(), format!("step.{number}.permutation"));
-        let mut flat = Vec::with_capacity(rows.len() * d * d);
-        for row in rows {
-            let parts = places
-                .each_ref()
-                .map(|place| &row.parameters[place.clone()]);
-            flat.extend(inverse(parts, &row.statistics[order.clone()]));
-        }
-        compute.tensor(flat, [rows.len(), d, d])
-    };
-    linears.map(of_step).collect()
-}
-
-/// Inverse, row-major, of the matrix that acts on rows from the right.
-fn inverse([lower, upper, diagonal]: [&[f32]; 3], permutation: &[f32]) -> Vec<f32> {
-    let d = diagonal.len();
-    let softplus = |u: f64| u.max(0.0) + (-u.abs()).exp().ln_1p();
-    let diagonal = diagonal
-        .iter()
-        .map(|u| softplus(f64::from(*u)) + DIAGONAL_MINIMUM);
-    let diagonal: Vec<f64> = diagonal.collect();
-    let mut result = vec![0.0; d * d];
-    for unit in 0..d {
-        // y = unit vector: solve L v = y, then U u = v, then undo the order
-        let mut v = vec![0.0; d];
-        v[unit] = 1.0;
-        for row in 0..d {
-            let first = row * row.saturating_sub(1) / 2;
-            let sum: f64 = (0..row).map(|k| f64::from(lower[first + k]) * v[k]).sum();
-            v[row] -= sum;
-        }
-        for row in (0..d).rev() {
-            // entries of row r of the strict upper triangle begin after those above
-            let first = row * (2 * d - row - 1) / 2;
-            let term = |k: usize| f64::from(upper[first + k - row - 1]) * v[k];
-            v[row] = (v[row] - (row + 1..d).map(term).sum::<f64>()) / diagonal[row];
-        }
-        for (k, value) in v.into_iter().enumerate() {
-            result[unit * d + permutation[k] as usize] = value as f32;
-        }
-    }
-    result
 }

@@ -83,14 +83,7 @@ impl HostStack {
         }
         let optimizer = &self.config.optimizer;
         let coefficients = optimizer.tick(&mut state.clock, learning_rate);
-        optimizer.update_row(
-            &mut state.row.parameters,
-            &mut state.first_moment,
-            &mut state.second_moment,
-            &self.gradient,
-            coefficients,
-            &self.decay_mask,
-        );
+        optimizer.update_member(state, &self.gradient, coefficients, &self.decay_mask);
     }
 }
 

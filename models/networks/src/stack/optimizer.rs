@@ -14,6 +14,7 @@
 //! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
 //! tests hold all three to PyTorch 2.
 
+use super::MemberState;
 use crate::lanes::F;
 use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
@@ -169,7 +170,7 @@ impl OptimizerConfig {
 
     /// One update of all rows. `p`, `m`, `v`, `gradient`: `[E, P]`;
     /// `coefficients`: `[E, 4]`; `decay_mask`: `[1, P]` if weights shrink.
-    pub(crate) fn update(
+    pub(super) fn update(
         &self,
         p: Tensor<2>,
         [m, v]: [&mut Tensor<2>; 2],
@@ -198,13 +199,11 @@ impl OptimizerConfig {
 const PIECE: usize = 1 << 16;
 
 impl OptimizerConfig {
-    /// One update of one member's row, `[P]`: the same in one pass over the memory.
+    /// One update of one member, the same in one pass over the memory.
     /// `decay_mask`: not read if weights do not shrink.
-    pub(crate) fn update_row(
+    pub(super) fn update_member(
         &self,
-        p: &mut [f32],
-        m: &mut [f32],
-        v: &mut [f32],
+        member: &mut MemberState,
         gradient: &[f32],
         coefficients: Coefficients,
         decay_mask: &[f32],
@@ -215,32 +214,26 @@ impl OptimizerConfig {
         };
         let arch = Arch::new();
         let mask = if self.shrinks() { decay_mask } else { &[] };
-        let work = |(i, (((p, m), v), gradient)): (usize, RowPiece)| {
-            let mask = mask.get(i * PIECE..).unwrap_or_default();
+        let work = |(i, (p, m, v, gradient)): (usize, (_, _, _, &[f32]))| {
             arch.dispatch(Piece {
                 update,
-                p,
-                m,
-                v,
+                row: [p, m, v],
                 gradient,
-                mask,
+                mask: mask.get(i * PIECE..).unwrap_or_default(),
             });
         };
+        let p = member.row.parameters.as_mut_slice();
+        let m = member.first_moment.as_mut_slice();
+        let v = member.second_moment.as_mut_slice();
         if p.len() > PIECE && rayon::current_num_threads() > 1 {
-            let moments = p.par_chunks_mut(PIECE).zip(m.par_chunks_mut(PIECE));
-            let rows = moments.zip(v.par_chunks_mut(PIECE));
-            let rows = rows.zip(gradient.par_chunks(PIECE));
-            rows.enumerate().for_each(work);
+            let [p, m, v] = [p, m, v].map(|values| values.par_chunks_mut(PIECE));
+            let pieces = (p, m, v, gradient.par_chunks(PIECE)).into_par_iter();
+            pieces.enumerate().for_each(work);
         } else {
-            let rows = p.chunks_mut(PIECE).zip(m.chunks_mut(PIECE));
-            let rows = rows.zip(v.chunks_mut(PIECE)).zip(gradient.chunks(PIECE));
-            rows.enumerate().for_each(work);
+            work((0, (p, m, v, gradient)));
         }
     }
 }
-
-/// Parameters, both moments and the gradient of a piece of a row.
-type RowPiece<'a> = (((&'a mut [f32], &'a mut [f32]), &'a mut [f32]), &'a [f32]);
 
 #[derive(Clone, Copy)]
 struct Update {
@@ -251,9 +244,8 @@ struct Update {
 /// A piece of a row to be updated.
 struct Piece<'a> {
     update: Update,
-    p: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
+    /// Parameters and both moments.
+    row: [&'a mut [f32]; 3],
     gradient: &'a [f32],
     /// Where weights shrink, or empty.
     mask: &'a [f32],
@@ -265,13 +257,13 @@ impl WithSimd for Piece<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         const LANES: usize = 16;
-        let len = self.p.len();
+        let [p, m, v] = self.row;
+        let len = p.len();
         let whole = len - len % LANES;
         for at in (0..whole).step_by(S::F32_LANES) {
             let mask = (!self.mask.is_empty()).then(|| &self.mask[at..]);
-            let (p, m) = (&mut self.p[at..], &mut self.m[at..]);
-            self.update
-                .apply(simd, p, m, &mut self.v[at..], &self.gradient[at..], mask);
+            let row = [&mut p[at..], &mut m[at..], &mut v[at..]];
+            self.update.apply(simd, row, &self.gradient[at..], mask);
         }
         // the last values in registers of their own, so that each is computed alike
         let last = |values: &[f32]| {
@@ -281,17 +273,16 @@ impl WithSimd for Piece<'_> {
             lanes[..count].copy_from_slice(&values[..count]);
             lanes
         };
-        let (mut p, mut m, mut v) = (last(self.p), last(self.m), last(self.v));
+        let mut tails = [&*p, &*m, &*v].map(last);
         let (gradient, mask) = (last(self.gradient), last(self.mask));
         for at in (0..len - whole).step_by(S::F32_LANES) {
             let mask = (!self.mask.is_empty()).then_some(&mask[at..]);
-            let (p, m) = (&mut p[at..], &mut m[at..]);
-            self.update
-                .apply(simd, p, m, &mut v[at..], &gradient[at..], mask);
+            let row = tails.each_mut().map(|tail| &mut tail[at..]);
+            self.update.apply(simd, row, &gradient[at..], mask);
         }
-        self.p[whole..].copy_from_slice(&p[..len - whole]);
-        self.m[whole..].copy_from_slice(&m[..len - whole]);
-        self.v[whole..].copy_from_slice(&v[..len - whole]);
+        for (values, tail) in [p, m, v].into_iter().zip(tails) {
+            values[whole..].copy_from_slice(&tail[..len - whole]);
+        }
     }
 }
 
@@ -301,9 +292,7 @@ impl Update {
     fn apply<S: Simd>(
         &self,
         simd: S,
-        p: &mut [f32],
-        m: &mut [f32],
-        v: &mut [f32],
+        [p, m, v]: [&mut [f32]; 3],
         gradient: &[f32],
         mask: Option<&[f32]>,
     ) {
@@ -329,7 +318,7 @@ impl Update {
 mod tests {
     use super::*;
     use crate::device::Compute;
-    use crate::stack::download;
+    use crate::stack::{Row, download};
 
     /// Six steps on a made-up sequence of gradients; PyTorch 2.15.0 in f64, with
     /// epsilon 1e-8, learning rate 0.01 and AdamW's weight decay 0.1. The second
@@ -410,15 +399,17 @@ mod tests {
     /// registers and one that is not.
     fn run_row(optimizer: &OptimizerConfig) -> Vec<f32> {
         let repeated = |values: [f32; 3]| values.repeat(37);
-        let mut p = repeated([1.0, -2.0, 0.5]);
-        let (mut m, mut v) = (vec![0.0; p.len()], vec![0.0; p.len()]);
-        let mask = vec![1.0; p.len()];
+        let mut member = MemberState::start(Row {
+            parameters: repeated([1.0, -2.0, 0.5]),
+            statistics: Vec::new(),
+        });
+        let mask = repeated([1.0; 3]);
         let mut clock = Clock::default();
         for t in 0..6 {
             let coefficients = optimizer.tick(&mut clock, 0.01);
             let gradient = repeated(gradient(t));
-            optimizer.update_row(&mut p, &mut m, &mut v, &gradient, coefficients, &mask);
+            optimizer.update_member(&mut member, &gradient, coefficients, &mask);
         }
-        p
+        member.row.parameters
     }
 }

@@ -222,7 +222,7 @@ pub fn averaged(
     let is_free = |k: &usize| bounds[*k][0] < bounds[*k][1];
     let free: Vec<usize> = (0..best.len()).filter(is_free).collect();
 
-    let (n, mut kernels, mut weights) = (process.len(), 0, 0.0);
+    let (n, mut kernels, mut weights) = (process.points(), 0, 0.0);
     let mut logarithms = vec![[0.0; 2]; best.len()];
     // sums of w mu and of w (S + mu mu^T), the lower triangle, with mu counted from the
     // first one, which keeps digits

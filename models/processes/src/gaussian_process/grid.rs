@@ -102,13 +102,8 @@ impl GridProcess {
     }
 
     /// Points of the grid, missing ones too.
-    pub fn len(&self) -> usize {
+    pub(super) fn points(&self) -> usize {
         self.precision.len()
-    }
-
-    /// Whether the grid has no point.
-    pub fn is_empty(&self) -> bool {
-        self.precision.is_empty()
     }
 
     pub(super) fn singular(&self, kernel: &SquaredExponential, jitter: f64) -> ProcessError {

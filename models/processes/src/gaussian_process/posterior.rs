@@ -66,16 +66,6 @@ impl Posterior {
         self
     }
 
-    /// Number of points.
-    pub fn len(&self) -> usize {
-        self.mean.len()
-    }
-
-    /// Whether there is no point.
-    pub fn is_empty(&self) -> bool {
-        self.mean.is_empty()
-    }
-
     /// Mean of every point.
     pub fn mean(&self) -> &[f64] {
         &self.mean

@@ -360,7 +360,7 @@ impl Coupling {
             hidden: work.hidden.get(cells),
             entry: work.entries.first_mut().map(|entry| entry.get(cells)),
         };
-        self.dense(given, &self.input, Factor::by_term(inputs, TILE), epilogue);
+        self.dense(given, &self.input, Factor::ByTerm(inputs, TILE), epilogue);
         for (b, block) in self.blocks.iter().enumerate() {
             let inner = &mut work.blocks[b];
             let rows = (given.mask)(b);
@@ -371,14 +371,14 @@ impl Coupling {
                 rows => rows,
             };
             let to = inner.dropped.get(cells);
-            let entry = Factor::by_row(work.entries[b].held(cells), width);
+            let entry = Factor::ByRow(work.entries[b].held(cells), width);
             self.dense(given, &block.first, entry, Dropping { mask, to });
             if self.context > 0 {
-                let context = Factor::by_term(&inputs[passed * TILE..], TILE);
+                let context = Factor::ByTerm(&inputs[passed * TILE..], TILE);
                 let to = inner.gate.get(cells);
                 self.dense(given, &block.gate, context, Gating(to));
             }
-            let dropped = Factor::by_row(inner.dropped.held(cells), width);
+            let dropped = Factor::ByRow(inner.dropped.held(cells), width);
             let epilogue = Adding {
                 gate: (self.context > 0).then(|| inner.gate.held(cells)),
                 update: Some(inner.update.get(cells)),
@@ -394,7 +394,7 @@ impl Coupling {
         });
         let weight = &given.parameters[self.output.place..self.output_bias];
         given.arch.dispatch(Accumulate {
-            factor: Factor::by_term(weight, self.outputs),
+            factor: Factor::ByTerm(weight, self.outputs),
             terms: hidden,
             lanes: work.turned.held(cells),
             columns: TILE,
@@ -438,7 +438,7 @@ impl Coupling {
                 }
             };
         let lanes = work.hidden.held(cells);
-        accumulate(Factor::by_row(theta, TILE), lanes, self.output, None);
+        accumulate(Factor::ByRow(theta, TILE), lanes, self.output, None);
         let output_bias = work.output_bias.get(outputs * TILE);
         for (sum, value) in output_bias.iter_mut().zip(theta) {
             *sum += value;
@@ -449,7 +449,7 @@ impl Coupling {
             added: false,
             to: work.by_hidden.get(cells),
         };
-        let input = Factor::by_term(theta, TILE);
+        let input = Factor::ByTerm(theta, TILE);
         self.turned(given, self.output, input, epilogue);
         for (b, block) in self.blocks.iter().enumerate().rev() {
             let inner = &work.blocks[b];
@@ -468,7 +468,7 @@ impl Coupling {
                     columns: width,
                 });
                 let lanes = work.by_gate.held(cells);
-                let factor = Factor::by_row(&inputs[passed * TILE..], TILE);
+                let factor = Factor::ByRow(&inputs[passed * TILE..], TILE);
                 accumulate(factor, lanes, gate.weight, Some(gate.bias));
             }
             let by_update = match context {
@@ -476,7 +476,7 @@ impl Coupling {
                 _ => work.by_update.held(cells),
             };
             let dropped = inner.dropped.held(cells);
-            let factor = Factor::by_term(dropped, width);
+            let factor = Factor::ByTerm(dropped, width);
             accumulate(factor, by_update, second.weight, Some(second.bias));
             let epilogue = Through {
                 alive: Some(dropped),
@@ -487,11 +487,11 @@ impl Coupling {
                 added: false,
                 to: work.by_inner.get(cells),
             };
-            let input = Factor::by_row(by_update, width);
+            let input = Factor::ByRow(by_update, width);
             self.turned(given, second.turned, input, epilogue);
             let by_inner = work.by_inner.held(cells);
             let entry = work.entries[b].held(cells);
-            let factor = Factor::by_term(entry, width);
+            let factor = Factor::ByTerm(entry, width);
             accumulate(factor, by_inner, first.weight, Some(first.bias));
             let epilogue = Through {
                 mask: None,
@@ -499,19 +499,19 @@ impl Coupling {
                 added: true,
                 to: work.by_hidden.get(cells),
             };
-            let input = Factor::by_row(by_inner, width);
+            let input = Factor::ByRow(by_inner, width);
             self.turned(given, first.turned, input, epilogue);
         }
         let by_hidden = work.by_hidden.held(cells);
         let (weight, bias) = (self.input.weight, Some(self.input.bias));
-        accumulate(Factor::by_row(inputs, TILE), by_hidden, weight, bias);
+        accumulate(Factor::ByRow(inputs, TILE), by_hidden, weight, bias);
         arch.dispatch(Transpose {
             from: by_hidden,
             to: work.turned.get(cells),
             columns: width,
         });
         arch.dispatch(Accumulate {
-            factor: Factor::by_row(self.rows(given.padded, weight), width),
+            factor: Factor::ByRow(self.rows(given.padded, weight), width),
             terms: hidden,
             lanes: work.turned.held(cells),
             columns: TILE,

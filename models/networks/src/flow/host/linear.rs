@@ -123,10 +123,17 @@ impl Linear {
         self.log_det = -self.log_det;
     }
 
+    /// M as it acts on rows from the right.
+    pub(super) fn transposed(&self) -> Vec<f32> {
+        let d = self.features;
+        let cell = |cell: usize| self.matrix[cell % d * d + cell / d];
+        (0..d * d).map(cell).collect()
+    }
+
     /// `to = M x + b` for one tile `[D, TILE]`.
     pub(super) fn apply(&self, arch: Arch, x: &[f32], to: &mut [f32]) {
         arch.dispatch(Accumulate {
-            factor: Factor::by_row(&self.matrix, self.features),
+            factor: Factor::ByRow(&self.matrix, self.features),
             terms: self.features,
             lanes: x,
             columns: TILE,
@@ -159,7 +166,7 @@ impl Linear {
             bias: sums.bias.get(d * TILE),
         });
         arch.dispatch(Accumulate {
-            factor: Factor::by_term(&self.matrix, d),
+            factor: Factor::ByTerm(&self.matrix, d),
             terms: d,
             lanes: gradient,
             columns: TILE,

@@ -11,34 +11,13 @@ use super::tile::TILE;
 use crate::lanes::F;
 use pulp::{Simd, WithSimd};
 
+/// The broadcast matrix and its stride.
 #[derive(Clone, Copy)]
-pub(super) struct Factor<'a> {
-    values: &'a [f32],
-    order: Order,
-}
-
-impl<'a> Factor<'a> {
+pub(super) enum Factor<'a> {
     /// `A(k, r)` is at `k * stride + r`.
-    pub(super) fn by_term(values: &'a [f32], stride: usize) -> Self {
-        Self {
-            values,
-            order: Order::ByTerm(stride),
-        }
-    }
-
+    ByTerm(&'a [f32], usize),
     /// `A(k, r)` is at `r * stride + k`.
-    pub(super) fn by_row(values: &'a [f32], stride: usize) -> Self {
-        Self {
-            values,
-            order: Order::ByRow(stride),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Order {
-    ByTerm(usize),
-    ByRow(usize),
+    ByRow(&'a [f32], usize),
 }
 
 /// A tile's activations `[TILE, out] = A W + bias`, handed to an epilogue.
@@ -98,11 +77,11 @@ fn block<S: Simd, const R: usize, const N: usize>(
     let (lanes, columns, column) = lanes;
     let lanes = S::as_simd_f32s(lanes).0;
     let (stride, mut at) = (columns / S::F32_LANES, column / S::F32_LANES);
-    match factor.order {
-        Order::ByTerm(step) => {
+    match factor {
+        Factor::ByTerm(values, step) => {
             for k in 0..terms {
                 let row = &lanes[at..at + N];
-                let values = &factor.values[k * step + first..k * step + first + R];
+                let values = &values[k * step + first..k * step + first + R];
                 for r in 0..R {
                     let value = F::splat(simd, values[r]);
                     for n in 0..N {
@@ -112,10 +91,10 @@ fn block<S: Simd, const R: usize, const N: usize>(
                 at += stride;
             }
         }
-        Order::ByRow(step) => {
+        Factor::ByRow(all, step) => {
             let mut values: [&[f32]; R] = [&[]; R];
             for (r, values) in values.iter_mut().enumerate() {
-                *values = &factor.values[(first + r) * step..][..terms];
+                *values = &all[(first + r) * step..][..terms];
             }
             for k in 0..terms {
                 let row = &lanes[at..at + N];
