@@ -39,7 +39,7 @@ pub(crate) const MIN_BIN: f64 = 1e-3;
 pub(crate) const MIN_DERIVATIVE: f64 = 1e-3;
 
 /// The form of a spline; the parameters are tensors.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct SplineConfig {
     /// Bins, `K >= 2`.
     pub(crate) bins: usize,
@@ -54,34 +54,6 @@ impl SplineConfig {
     /// Free parameters of a transformed value, `3K - 1`.
     pub(crate) fn parameters(&self) -> usize {
         3 * self.bins - 1
-    }
-}
-
-/// The f32 numbers of a [`SplineConfig`] that the fused implementation uses.
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-#[derive(Clone, Copy, Debug)]
-struct Constants {
-    bins: usize,
-    bound: f32,
-    inverse_scale: f32,
-    /// A bin's width and height is `floor + span * softmax`.
-    floor: f32,
-    span: f32,
-    min_derivative: f32,
-}
-
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-impl Constants {
-    fn new(config: &SplineConfig) -> Self {
-        let interval = 2.0 * config.bound;
-        Self {
-            bins: config.bins,
-            bound: config.bound as f32,
-            inverse_scale: config.scale.recip() as f32,
-            floor: (interval * MIN_BIN) as f32,
-            span: (interval * (1.0 - config.bins as f64 * MIN_BIN)) as f32,
-            min_derivative: MIN_DERIVATIVE as f32,
-        }
     }
 }
 

@@ -22,13 +22,39 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
-mod error;
 pub mod gaussian_process;
 mod mass_plane;
 
-pub use error::ProcessError;
-use error::fail;
 pub use mass_plane::{
     Hole, Integral, Noise, PlaneCounts, PlaneFit, PlaneGrid, PlaneGridConfig, PlaneSample,
     PlaneSampler, PlaneSettings, PullSummary, Pulls, Rectangle,
 };
+use sideband_numerics::NumericsError;
+use thiserror::Error;
+
+/// What cannot be built, fitted or sampled: what was found, what is expected and what
+/// to change.
+#[derive(Debug, Error, Clone, PartialEq)]
+#[error("{0}")]
+pub struct ProcessError(String);
+
+impl ProcessError {
+    pub(crate) fn new(message: String) -> Self {
+        Self(message)
+    }
+
+    /// Of the process behind a mass plane.
+    pub(crate) fn of_plane(self) -> Self {
+        Self(format!("Gaussian process of the mass plane: {self}"))
+    }
+}
+
+impl From<NumericsError> for ProcessError {
+    fn from(error: NumericsError) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(crate) fn fail<T>(message: String) -> Result<T, ProcessError> {
+    Err(ProcessError(message))
+}

@@ -34,7 +34,7 @@
 //! no kernel can leave its buffers, and no `unsafe` is needed.
 
 use super::fused::{Spline, SplineGradient, packed};
-use super::{Constants, Direction};
+use super::{Direction, MIN_BIN, MIN_DERIVATIVE, SplineConfig};
 use burn::backend::TensorMetadata;
 use burn::backend::tensor::FloatTensor;
 use burn::tensor::Shape;
@@ -45,7 +45,8 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::calculate_cube_count_elemwise;
 use cubecl::prelude::*;
 
-/// The run-time part of [`Constants`].
+/// What of a [`SplineConfig`] is known when a kernel runs: a bin's width and height is
+/// `floor + span * softmax`.
 #[derive(CubeType, CubeLaunch, Clone, Copy)]
 struct Scalars {
     bound: f32,
@@ -387,13 +388,14 @@ fn gradients_kernel(
     }
 }
 
-fn scalars(constants: &Constants) -> ScalarsLaunch {
+fn scalars(config: &SplineConfig) -> ScalarsLaunch {
+    let interval = 2.0 * config.bound;
     ScalarsLaunch::new(
-        constants.bound,
-        constants.inverse_scale,
-        constants.floor,
-        constants.span,
-        constants.min_derivative,
+        config.bound as f32,
+        config.scale.recip() as f32,
+        (interval * MIN_BIN) as f32,
+        (interval * (1.0 - config.bins as f64 * MIN_BIN)) as f32,
+        MIN_DERIVATIVE as f32,
     )
 }
 
@@ -405,7 +407,7 @@ impl Spline for CubeBackend {
     fn spline(
         x: FloatTensor<Self>,
         theta: FloatTensor<Self>,
-        constants: Constants,
+        config: SplineConfig,
         direction: Direction,
     ) -> FloatTensor<Self> {
         let (x, theta) = (into_contiguous(x), into_contiguous(theta));
@@ -420,9 +422,9 @@ impl Spline for CubeBackend {
             x.into_tensor_arg(),
             theta.into_tensor_arg(),
             out.clone().into_tensor_arg(),
-            scalars(&constants),
+            scalars(&config),
             count,
-            constants.bins,
+            config.bins,
             direction == Direction::Inverse,
         );
         out
@@ -434,7 +436,7 @@ impl SplineGradient for CubeBackend {
         x: FloatTensor<Self>,
         theta: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        constants: Constants,
+        config: SplineConfig,
         direction: Direction,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let (x, theta) = (into_contiguous(x), into_contiguous(theta));
@@ -452,9 +454,9 @@ impl SplineGradient for CubeBackend {
             gradient.into_tensor_arg(),
             for_x.clone().into_tensor_arg(),
             for_theta.clone().into_tensor_arg(),
-            scalars(&constants),
+            scalars(&config),
             count,
-            constants.bins,
+            config.bins,
             direction == Direction::Inverse,
         );
         (for_x, for_theta)
