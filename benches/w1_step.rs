@@ -11,7 +11,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use sideband_networks::{
     Activation, Batches, Compute, InputScaling, MemberState, MlpConfig, Network, Objective,
-    OptimizerConfig, Row, Stack, StackConfig, Table,
+    OptimizerConfig, Stack, StackConfig, Table,
 };
 use sideband_numerics::random::Key;
 
@@ -59,12 +59,7 @@ fn table(compute: &Compute) -> Table {
 fn stack(compute: &Compute, members: usize) -> Stack {
     let network = Network::new(config().network);
     let states: Vec<MemberState> = (0..members as u64)
-        .map(|m| {
-            MemberState::start(Row {
-                parameters: network.initial_parameters(Key::from_seed(2).with(m)),
-                statistics: Vec::new(),
-            })
-        })
+        .map(|m| MemberState::start(network.initial(Key::from_seed(2).with(m))))
         .collect();
     let inputs = vec![InputScaling::identity(12); members];
     Stack::new(compute, config(), &states, &inputs)

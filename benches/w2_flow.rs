@@ -11,7 +11,7 @@
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use sideband_networks::{
-    Batches, Compute, Flow, FlowConfig, FlowSampler, FlowStep, InputScaling, Kernels, MemberState,
+    Batches, Compute, FlowConfig, FlowSampler, FlowStep, InputScaling, Kernels, MemberState,
     Network, NetworkConfig, Objective, OptimizerConfig, Row, Stack, StackConfig, Table,
 };
 use sideband_numerics::random::Key;
@@ -61,10 +61,7 @@ fn table(compute: &Compute) -> Table {
 fn row(member: u64) -> Row {
     let network = Network::new(flow());
     let key = Key::from_seed(2).with(member);
-    Row {
-        parameters: network.initial_parameters(key),
-        statistics: network.initial_statistics(key),
-    }
+    network.initial(key)
 }
 
 fn stack(compute: &Compute, member: u64) -> Stack {
@@ -145,7 +142,7 @@ fn train(bencher: Bencher<'_, '_>, members: usize) {
 fn sample(bencher: Bencher<'_, '_>) {
     let compute = device();
     let scaling = InputScaling::identity(COLUMNS);
-    let sampler = FlowSampler::new(&compute, &Flow::new(flow()), &scaling, &[row(0)]);
+    let sampler = FlowSampler::new(&compute, &flow(), &scaling, &[row(0)]);
     let mut stream = Key::from_seed(5).stream();
     let mut draw = |n: usize| -> Vec<f32> {
         (0..n)

@@ -10,7 +10,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use sideband_networks::{
     Activation, Batches, Compute, InputScaling, MemberState, MlpConfig, Network, Objective,
-    OptimizerConfig, Row, Stack, StackConfig, Table,
+    OptimizerConfig, Stack, StackConfig, Table,
 };
 use sideband_numerics::random::Key;
 
@@ -57,10 +57,7 @@ fn table(compute: &Compute) -> Table {
 
 fn stack(compute: &Compute) -> Stack {
     let network = Network::new(config().network);
-    let state = MemberState::start(Row {
-        parameters: network.initial_parameters(Key::from_seed(2)),
-        statistics: Vec::new(),
-    });
+    let state = MemberState::start(network.initial(Key::from_seed(2)));
     let inputs = [InputScaling::identity(FEATURES)];
     Stack::new(compute, config(), &[state], &inputs)
 }

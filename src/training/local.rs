@@ -52,7 +52,7 @@ pub fn train_local(
             };
             let cores = threads_of(compute);
             // members that are fewer than threads share them
-            let threads = match compute.splits_batches() {
+            let threads = match compute.has_host_kernels() {
                 true => cores.min(missing.max(1)),
                 false => cores,
             };

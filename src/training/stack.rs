@@ -117,13 +117,8 @@ impl<'a> StackContext<'a> {
     }
 
     fn initial(&self, unit: Unit, attempt: u32) -> Row {
-        let key = self.ensembles[unit.task]
-            .streams
-            .initial(unit.member, attempt);
-        Row {
-            parameters: self.network.initial_parameters(key),
-            statistics: self.network.initial_statistics(key),
-        }
+        let streams = &self.ensembles[unit.task].streams;
+        self.network.initial(streams.initial(unit.member, attempt))
     }
 
     fn inputs(&self, slots: &[Slot]) -> Vec<InputScaling> {

@@ -518,7 +518,7 @@ mod tests {
         let network = network();
         let model = Network::new(network.clone());
         let row = Row {
-            parameters: model.initial_parameters(Key::from_seed(1)),
+            parameters: model.initial(Key::from_seed(1)).parameters,
             statistics: vec![0.5; model.statistics().len()],
         };
         let about = MemberFile {

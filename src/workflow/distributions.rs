@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::events::memory;
 use crate::results::VariableMetrics;
 use crate::settings::{Bins, Config};
-use sideband_numerics::{BinningError, Edges};
+use sideband_numerics::{Edges, NumericsError};
 use std::borrow::Cow;
 
 /// One distribution.
@@ -81,10 +81,12 @@ pub(super) fn variables(
     Ok(list)
 }
 
-fn cannot_be_binned(key: &str, name: &str, error: &BinningError) -> Error {
+fn cannot_be_binned(key: &str, name: &str, error: &NumericsError) -> Error {
     let reason = match error {
-        BinningError::TooFew(0) => "no event of the source has a finite value of it".to_owned(),
-        BinningError::TooFew(1) => {
+        NumericsError::TooFewEdges(0) => {
+            "no event of the source has a finite value of it".to_owned()
+        }
+        NumericsError::TooFewEdges(1) => {
             "it has one value in the source; give edges with `bins = [..]`, or leave it out"
                 .to_owned()
         }

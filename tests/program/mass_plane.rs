@@ -7,8 +7,8 @@ use faer::{Mat, Side};
 use sideband_numerics::random::Key;
 use sideband_processes::gaussian_process::{GridProcess, SquaredExponential};
 use sideband_processes::{
-    Hole, Noise, PlaneCounts, PlaneError, PlaneFit, PlaneGrid, PlaneGridConfig, PlaneSampler,
-    PlaneSettings,
+    Hole, Noise, PlaneCounts, PlaneFit, PlaneGrid, PlaneGridConfig, PlaneSampler, PlaneSettings,
+    ProcessError,
 };
 use statrs::distribution::{ChiSquared, ContinuousCDF, DiscreteCDF, Poisson};
 
@@ -148,10 +148,10 @@ fn study(counts: Counts, settings: &PlaneSettings) -> Study {
         };
         let hole = Hole::default();
         let fit = PlaneFit::new(&grid, &observed, variances, &hole, settings).unwrap();
-        assert!(fit.fitted().converged, "toy {toy}: {:?}", fit.fitted());
+        assert!(fit.fitted.converged, "toy {toy}: {:?}", fit.fitted);
         let (mut expected, mut n) = (0.0, 0.0);
-        let posterior = fit.posterior();
-        for (bin, truth) in truth.iter().enumerate().filter(|(b, _)| fit.hidden()[*b]) {
+        let posterior = &fit.posterior;
+        for (bin, truth) in truth.iter().enumerate().filter(|(b, _)| fit.hidden[*b]) {
             let off = posterior.mean()[bin] - truth;
             bins.push(off / posterior.variance(bin).sqrt());
             expected += truth;
@@ -219,7 +219,7 @@ fn the_plane_is_that_of_scikit_learn() {
             let off = (found / expected - 1.0).abs();
             assert!(off < tolerance, "{found} {expected}");
         };
-        let fitted = open.fitted();
+        let fitted = &open.fitted;
         assert!(fitted.converged, "{fitted:?}");
         assert!(fitted.starts_agreeing >= 3, "{fitted:?}");
         close(fitted.kernel.amplitude(), golden.fitted.amplitude, 1e-3);
@@ -230,7 +230,7 @@ fn the_plane_is_that_of_scikit_learn() {
         close(fitted.log_marginal, golden.fitted.log_marginal, 1e-9);
         close(open.hole().value, golden.hole_sum, 1e-5);
         close(open.hole().error, golden.hole_error, 1e-5);
-        assert_eq!((open.clipped(), open.event_weight()), (0, 1.0));
+        assert_eq!((open.clipped, open.event_weight), (0, 1.0));
 
         // blind: what lies in the hole is never read
         for (count, hidden) in counts.iter_mut().zip(&hidden) {
@@ -239,8 +239,8 @@ fn the_plane_is_that_of_scikit_learn() {
             }
         }
         let blind = fit(&counts);
-        assert_eq!(blind.mean(), open.mean());
-        assert_eq!(blind.fitted(), open.fitted());
+        assert_eq!(blind.mean, open.mean);
+        assert_eq!(blind.fitted, open.fitted);
         assert_eq!(blind.hole(), open.hole());
     }
 }
@@ -256,10 +256,10 @@ fn pulls_are_differences_over_errors() {
     let pulls = fit.pulls(&observed, &observed).unwrap();
     assert_eq!(pulls.counting[first], None, "no error, no pull");
     for bin in [0, first + 1, 624] {
-        let difference = fit.mean()[bin] - observed[bin];
+        let difference = fit.mean[bin] - observed[bin];
         let counting = difference / observed[bin].sqrt();
         assert_eq!(pulls.counting[bin], Some(counting));
-        let full = difference / (fit.posterior().variance(bin) + fit.mean()[bin]).sqrt();
+        let full = difference / (fit.posterior.variance(bin) + fit.mean[bin]).sqrt();
         assert!((pulls.full[bin].unwrap() - full).abs() < 1e-14);
     }
     let n = hidden.iter().filter(|h| **h).count();
@@ -304,7 +304,7 @@ fn the_weight_of_an_event_is_a_unit() {
             PlaneFit::new(&grid, &c.counts, &c.variances, &hole, &settings).unwrap()
         };
         let (a, b) = (fit(&one), fit(&heavy));
-        assert_eq!((a.event_weight(), b.event_weight()), (1.0, 2.5));
+        assert_eq!((a.event_weight, b.event_weight), (1.0, 2.5));
         assert!((2.5 * a.hole().value / b.hole().value - 1.0).abs() < 1e-6);
         assert!((2.5 * a.hole().error / b.hole().error - 1.0).abs() < 1e-6);
         // pulls have no unit
@@ -317,7 +317,7 @@ fn the_weight_of_an_event_is_a_unit() {
             assert!((x.width / y.width - 1.0).abs() < 1e-6);
             assert!((x.mean - y.mean).abs() < 1e-6);
         }
-        let (rounds, settled) = a.noise_rounds();
+        let (rounds, settled) = a.noise_rounds;
         assert!(settled, "{rounds} rounds");
         assert_eq!(rounds > 0, noise == Noise::Predicted);
     }
@@ -341,21 +341,21 @@ fn negative_weights_fit_and_negative_means_are_cut_and_counted() {
     };
     let settings = PlaneSettings::default();
     let fit = PlaneFit::new(&grid, &counts, &variances, &hole, &settings).unwrap();
-    let below = fit.posterior().mean().iter().filter(|m| **m < 0.0).count();
+    let below = fit.posterior.mean().iter().filter(|m| **m < 0.0).count();
     assert!(below > 0);
-    assert_eq!(fit.clipped(), below);
-    assert_eq!(fit.mean().iter().filter(|m| **m == 0.0).count(), below);
+    assert_eq!(fit.clipped, below);
+    assert_eq!(fit.mean.iter().filter(|m| **m == 0.0).count(), below);
     let key = Key::from_seed(1);
     for (bin, weight) in fit.draw_weights(key, 0).into_iter().enumerate() {
-        if fit.mean()[bin] == 0.0 {
+        if fit.mean[bin] == 0.0 {
             assert_eq!(weight, 0.0);
         } else {
-            assert!((weight - fit.draw(key, 0)[bin] / fit.mean()[bin]).abs() < 1e-12);
+            assert!((weight - fit.draw(key, 0)[bin] / fit.mean[bin]).abs() < 1e-12);
         }
     }
     let sampler = fit.sampler().unwrap();
     for index in 0..20_000 {
-        assert!(fit.mean()[sampler.sample(key, index).bin] > 0.0);
+        assert!(fit.mean[sampler.sample(key, index).bin] > 0.0);
     }
 }
 
@@ -368,7 +368,7 @@ fn draws_of_the_plane_spread_as_its_error_says() {
     let bins: Vec<usize> = (0..625).filter(|b| hidden[*b]).collect();
     let sum = |g| -> f64 {
         let weights = fit.draw_weights(key, g);
-        bins.iter().map(|b| weights[*b] * fit.mean()[*b]).sum()
+        bins.iter().map(|b| weights[*b] * fit.mean[*b]).sum()
     };
     let sums: Vec<f64> = (0..2000).map(sum).collect();
     let (width, hole) = (deviation(&sums), fit.hole());
@@ -445,7 +445,7 @@ fn settings_are_read_as_written() {
 
 /// Holds that what cannot be done is refused, in these words.
 #[track_caller]
-fn refused<T>(found: Result<T, PlaneError>, words: &str) {
+fn refused<T>(found: Result<T, ProcessError>, words: &str) {
     contains(&found.err().expect(words).to_string(), [words]);
 }
 

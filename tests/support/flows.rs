@@ -9,8 +9,8 @@ use sideband::training::{
     Task, TrainingSample, TrainingSettings, train_local,
 };
 use sideband_networks::{
-    Compute, EVALUATION_CHUNK, Flow, FlowConfig, FlowSampler, FlowStep, Kernels, Network,
-    NetworkConfig, Objective, OptimizerConfig, Predictor, Row,
+    Compute, EVALUATION_CHUNK, FlowConfig, FlowSampler, FlowStep, Kernels, Network, NetworkConfig,
+    Objective, OptimizerConfig, Predictor, Row,
 };
 use std::sync::{Arc, Mutex};
 
@@ -235,8 +235,7 @@ impl Ensemble {
         let (d, c) = (config.features, config.context);
         let scaling = self.members[0].about.features.inputs();
         let compute = cpu(kernels);
-        let sampler =
-            FlowSampler::new(&compute, &Flow::new(config.clone()), &scaling, &self.rows());
+        let sampler = FlowSampler::new(&compute, config, &scaling, &self.rows());
         let n = context.len() / c;
         let noise: Vec<f32> = (0..n * d).map(|_| random.normal() as f32).collect();
         let pieces: Vec<Vec<f32>> = noise

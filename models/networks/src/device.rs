@@ -7,7 +7,7 @@
 //! | `wgpu`, `wgpu:N`, `wgpu:cpu` | WebGPU over Vulkan, Metal or DirectX 12 | feature `wgpu` |
 //! | `cuda`, `cuda:N` | CUDA | feature `cuda` |
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Int, Tensor, TensorData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,11 +27,7 @@ pub enum DeviceError {
         "device `{name}` needs the cargo feature `{feature}`, which this binary was built without; \
          build with `cargo build --release --features {feature}` or choose another device"
     )]
-    NotCompiled {
-        name: String,
-        /// The cargo feature that is missing.
-        feature: &'static str,
-    },
+    NotCompiled { name: String, feature: String },
     /// The backend is there, the hardware or driver is not.
     #[error(
         "device `{name}` cannot be opened: {reason}; `sideband devices` lists what this machine offers"
@@ -45,7 +41,6 @@ pub enum DeviceError {
 impl DeviceError {
     /// Whether the device ran out of memory: the backends say so in a panic's
     /// words only.
-    #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
         let Self::Failed { reason, .. } = self else {
             return false;
@@ -87,11 +82,8 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// Opens a device by name and runs one small operation on it.
-    ///
-    /// # Errors
-    /// [`DeviceError`] if the name is unknown, the backend is not compiled in,
-    /// or the hardware does not answer.
+    /// Opens a device by name and runs one small operation on it. Fails if the name
+    /// is unknown, the backend is not compiled in, or the hardware does not answer.
     pub fn open(name: &str) -> Result<Self, DeviceError> {
         let (family, index) = match name.split_once(':') {
             Some((family, index)) => (family, Some(index)),
@@ -101,80 +93,57 @@ impl Compute {
         if index.is_some_and(|i| i.parse::<u16>().is_err() && !(family == "wgpu" && i == "cpu")) {
             return Err(unknown());
         }
-        let (device, is_cpu) = match (family, index) {
-            ("cpu", None) => (Device::flex(), true),
-            ("ndarray", None) => (ndarray_device(name)?, true),
-            ("wgpu", _) => (wgpu_device(name, index)?, false),
-            ("cuda", _) => (cuda_device(name, index)?, false),
+        let device = match (family, index) {
+            ("cpu", None) => Device::flex(),
+            ("ndarray", None) | ("wgpu" | "cuda", _) => backend(name, family, index)?,
             _ => return Err(unknown()),
         };
         let compute = Self {
             name: name.to_owned(),
             device,
-            is_cpu,
+            is_cpu: matches!(family, "cpu" | "ndarray"),
             kernels: Kernels::default(),
         };
-        let probe = compute.guard(|| {
-            burn::tensor::Tensor::<1>::from_floats([1.0, 2.0], &compute.device)
-                .sum()
-                .into_scalar::<f32>()
-        });
-        match probe {
-            Ok(sum) if (sum - 3.0).abs() < 1e-6 => Ok(compute),
-            Ok(sum) => Err(DeviceError::Unavailable {
-                name: name.to_owned(),
-                reason: format!("1 + 2 gave {sum}"),
-            }),
-            Err(DeviceError::Failed { name, reason }) => {
-                Err(DeviceError::Unavailable { name, reason })
-            }
-            Err(other) => Err(other),
-        }
+        let sum = || compute.tensor(vec![1.0, 2.0], [2]).sum();
+        let probe = quiet(|| sum().into_scalar::<f32>());
+        let reason = match probe {
+            Ok(sum) if (sum - 3.0).abs() < 1e-6 => return Ok(compute),
+            Ok(sum) => format!("1 + 2 gave {sum}"),
+            Err(reason) => reason,
+        };
+        Err(unavailable(name, reason))
     }
 
     /// The same device with other implementations.
-    #[must_use]
     pub fn with_kernels(self, kernels: Kernels) -> Self {
         Self { kernels, ..self }
     }
 
-    /// Whether one member may use several threads: where a batch is computed in
-    /// blocks whose sums have one order, whatever the threads. burn's own CPU
-    /// operations promise no order.
-    #[must_use]
-    pub fn splits_batches(&self) -> bool {
-        self.has_host_kernels()
-    }
-
     /// Whether networks are computed by hand-written code on the host: on the
-    /// default CPU backend, if fused operations are wanted.
-    pub(crate) fn has_host_kernels(&self) -> bool {
+    /// default CPU backend, if fused operations are wanted. One member may use several
+    /// threads there: a batch is computed in blocks whose sums have one order,
+    /// whatever the threads. burn's own CPU operations promise no order.
+    pub fn has_host_kernels(&self) -> bool {
         self.name == "cpu" && self.kernels == Kernels::Fused
     }
 
     /// Which implementations are wanted.
-    #[must_use]
     pub fn kernels(&self) -> Kernels {
         self.kernels
     }
 
     /// The name it was opened by.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Whether the device is this machine's processor driven by threads of the
     /// program, in which case a block is a few members and a thread trains it.
-    #[must_use]
     pub fn is_cpu(&self) -> bool {
         self.is_cpu
     }
 
-    /// Runs `work`, turning a panic of the backend (lost device, out of
-    /// memory) into an error.
-    ///
-    /// # Errors
+    /// Runs `work`, turning a panic of the backend (lost device, out of memory) into a
     /// [`DeviceError::Failed`] with what the backend said.
     pub fn guard<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
         quiet(work).map_err(|reason| DeviceError::Failed {
@@ -185,6 +154,25 @@ impl Compute {
 
     pub(crate) fn device(&self) -> &Device {
         &self.device
+    }
+
+    pub(crate) fn tensor<const R: usize>(&self, values: Vec<f32>, shape: [usize; R]) -> Tensor<R> {
+        Tensor::from_data(TensorData::new(values, shape), &self.device)
+    }
+
+    pub(crate) fn index(&self, places: Vec<i32>) -> Tensor<1, Int> {
+        let count = places.len();
+        Tensor::from_data(TensorData::new(places, [count]), &self.device)
+    }
+
+    /// Rows of one width, `[E, width]`.
+    pub(crate) fn pack<'a>(
+        &self,
+        rows: impl ExactSizeIterator<Item = &'a [f32]>,
+        width: usize,
+    ) -> Tensor<2> {
+        let shape = [rows.len(), width];
+        self.tensor(rows.flatten().copied().collect(), shape)
     }
 }
 
@@ -200,45 +188,35 @@ pub struct DeviceInfo {
 }
 
 /// Every device this binary can name on this machine, usable or not.
-#[must_use]
 pub fn list_devices() -> Vec<DeviceInfo> {
     ["cpu", "ndarray", "wgpu", "cuda"]
         .into_iter()
-        .map(|name| match Compute::open(name) {
-            Ok(compute) => DeviceInfo {
+        .map(|name| {
+            let opened = Compute::open(name);
+            DeviceInfo {
                 name: name.to_owned(),
-                description: describe(&compute),
-                usable: true,
-            },
-            Err(error) => DeviceInfo {
-                name: name.to_owned(),
-                description: error.to_string(),
-                usable: false,
-            },
+                usable: opened.is_ok(),
+                description: match opened {
+                    Ok(compute) => describe(&compute),
+                    Err(error) => error.to_string(),
+                },
+            }
         })
         .collect()
 }
 
 /// The instruction set that the CPU backend's matrix products use here.
-#[must_use]
 pub fn cpu_kernel() -> &'static str {
     #[cfg(any(target_arch = "x86_64", target_arch = "x86"))]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return "AVX-512";
-        }
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            return "AVX2 + FMA";
-        }
-        "SSE"
+    if std::is_x86_feature_detected!("avx512f") {
+        return "AVX-512";
+    } else if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+        return "AVX2 + FMA";
     }
-    #[cfg(target_arch = "aarch64")]
-    {
-        "NEON"
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "x86", target_arch = "aarch64")))]
-    {
-        "scalar"
+    match std::env::consts::ARCH {
+        "x86_64" | "x86" => "SSE",
+        "aarch64" => "NEON",
+        _ => "scalar",
     }
 }
 
@@ -253,10 +231,8 @@ fn describe(compute: &Compute) -> String {
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn gpu_identity(compute: &Compute) -> String {
-    quiet(|| compute.device.identity())
-        .ok()
-        .flatten()
-        .map_or_else(|| "available".to_owned(), |identity| identity.name)
+    let identity = quiet(|| compute.device.identity()).ok().flatten();
+    identity.map_or_else(|| "available".to_owned(), |identity| identity.name)
 }
 
 #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
@@ -264,69 +240,52 @@ fn gpu_identity(_: &Compute) -> String {
     "available".to_owned()
 }
 
-#[cfg(feature = "ndarray")]
-#[expect(clippy::unnecessary_wraps, reason = "one signature for all backends")]
-fn ndarray_device(_: &str) -> Result<Device, DeviceError> {
-    #[expect(deprecated, reason = "kept until upstream removes it")]
-    Ok(Device::ndarray())
-}
-
-#[cfg(not(feature = "ndarray"))]
-fn ndarray_device(name: &str) -> Result<Device, DeviceError> {
+/// The device of a backend that is a cargo feature of its own name.
+#[allow(
+    unused_variables,
+    reason = "the number is for the backends that have one"
+)]
+fn backend(name: &str, family: &str, index: Option<&str>) -> Result<Device, DeviceError> {
+    #[cfg(feature = "ndarray")]
+    if family == "ndarray" {
+        #[expect(deprecated, reason = "kept until upstream removes it")]
+        return Ok(Device::ndarray());
+    }
+    #[cfg(feature = "wgpu")]
+    if family == "wgpu" {
+        use burn::tensor::DeviceKind;
+        let kind = match index {
+            None => DeviceKind::DefaultDevice,
+            Some("cpu") => DeviceKind::Cpu,
+            Some(i) => DeviceKind::DiscreteGpu(i.parse().unwrap_or(0)),
+        };
+        return quiet(|| Device::wgpu(kind)).map_err(|reason| unavailable(name, reason));
+    }
+    #[cfg(feature = "cuda")]
+    if family == "cuda" {
+        let index: usize = index.and_then(|i| i.parse().ok()).unwrap_or(0);
+        return quiet(|| Device::cuda(index)).map_err(|reason| unavailable(name, reason));
+    }
     Err(DeviceError::NotCompiled {
         name: name.to_owned(),
-        feature: "ndarray",
+        feature: family.to_owned(),
     })
 }
 
-#[cfg(feature = "wgpu")]
-fn wgpu_device(name: &str, index: Option<&str>) -> Result<Device, DeviceError> {
-    use burn::tensor::DeviceKind;
-    let kind = match index {
-        None => DeviceKind::DefaultDevice,
-        Some("cpu") => DeviceKind::Cpu,
-        Some(i) => DeviceKind::DiscreteGpu(i.parse().unwrap_or(0)),
-    };
-    quiet(|| Device::wgpu(kind)).map_err(|reason| DeviceError::Unavailable {
+fn unavailable(name: &str, reason: String) -> DeviceError {
+    DeviceError::Unavailable {
         name: name.to_owned(),
         reason,
-    })
-}
-
-#[cfg(not(feature = "wgpu"))]
-fn wgpu_device(name: &str, _: Option<&str>) -> Result<Device, DeviceError> {
-    Err(DeviceError::NotCompiled {
-        name: name.to_owned(),
-        feature: "wgpu",
-    })
-}
-
-#[cfg(feature = "cuda")]
-fn cuda_device(name: &str, index: Option<&str>) -> Result<Device, DeviceError> {
-    let index: usize = index.and_then(|i| i.parse().ok()).unwrap_or(0);
-    quiet(|| Device::cuda(index)).map_err(|reason| DeviceError::Unavailable {
-        name: name.to_owned(),
-        reason,
-    })
-}
-
-#[cfg(not(feature = "cuda"))]
-fn cuda_device(name: &str, _: Option<&str>) -> Result<Device, DeviceError> {
-    Err(DeviceError::NotCompiled {
-        name: name.to_owned(),
-        feature: "cuda",
-    })
+    }
 }
 
 /// Catches a panic and returns its message. The hook still prints it where one
 /// is installed; the binary installs one that stays silent for backends.
 fn quiet<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
-        payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()))
-            .unwrap_or_else(|| "the backend gave no reason".to_owned())
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied());
+        text.unwrap_or("the backend gave no reason").to_owned()
     })
 }
 
@@ -350,23 +309,19 @@ mod tests {
     #[test]
     fn names_that_do_not_exist_are_refused() {
         for name in ["gpu", "cpu:1", "cuda:x", "wgpu:-1", "", "cuda:0:1"] {
-            assert!(
-                matches!(Compute::open(name), Err(DeviceError::Unknown(_))),
-                "{name}"
-            );
+            let refused = matches!(Compute::open(name), Err(DeviceError::Unknown(_)));
+            assert!(refused, "{name}");
         }
     }
 
     #[test]
     fn a_panic_of_the_backend_becomes_an_error() {
         let compute = Compute::open("cpu").expect("the CPU is always there");
-        let error = compute
-            .guard(|| -> () { std::panic::resume_unwind(Box::new("out of memory".to_owned())) })
-            .expect_err("it panicked");
-        assert!(error.to_string().contains("out of memory"));
-        assert!(error.is_out_of_memory());
-        let other = compute
-            .guard(|| -> () { std::panic::resume_unwind(Box::new("shape mismatch".to_owned())) });
-        assert!(!other.expect_err("it panicked").is_out_of_memory());
+        for (words, of_memory) in [("out of memory", true), ("shape mismatch", false)] {
+            let panic = || std::panic::resume_unwind(Box::new(words.to_owned()));
+            let error = compute.guard::<()>(panic).expect_err("it panicked");
+            assert!(error.to_string().contains(words));
+            assert_eq!(error.is_out_of_memory(), of_memory);
+        }
     }
 }

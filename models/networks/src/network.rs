@@ -1,16 +1,19 @@
-//! A member's network, whatever its kind, as the stack sees it: packed
-//! parameters and running statistics, and one output for each row.
+//! A member's network, whatever its kind: packed parameters and running statistics, and
+//! one output for each row, which is log r(x) of a classifier and log p(x|c) of a flow.
 //!
-//! The output is log r(x) for a classifier ([`Mlp`]) and log p(x|c) for a flow
-//! ([`Flow`]).
+//! The kinds are told apart in one place, [`NetworkConfig`]. Each computes by hand on
+//! the host ([`HostNetwork`]) and by tensor operations elsewhere ([`DeviceNetwork`]).
 
 use crate::device::Compute;
-use crate::flow::{Flow, FlowConfig, FlowOnDevice};
-use crate::mlp::{Mlp, MlpConfig};
-use crate::stack::Layout;
+use crate::flow::{self, FlowConfig};
+use crate::mlp::{self, MlpConfig};
+use crate::objective::Objective;
+use crate::stack::{Layout, Row};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use sideband_numerics::random::Key;
+use std::fmt::Debug;
+use std::sync::Arc;
 
 /// Shape of one network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,32 +26,27 @@ pub enum NetworkConfig {
 }
 
 impl NetworkConfig {
-    /// Columns of the table that the network reads.
-    #[must_use]
-    pub fn columns(&self) -> usize {
+    fn kind(&self) -> &dyn Kind {
         match self {
-            Self::Flow(flow) => flow.features.saturating_add(flow.context),
-            Self::Mlp(mlp) => mlp.inputs,
+            Self::Flow(flow) => flow,
+            Self::Mlp(mlp) => mlp,
         }
+    }
+
+    /// Columns of the table that the network reads.
+    pub fn columns(&self) -> usize {
+        self.kind().columns()
     }
 
     /// Number of a member's parameters, none if there are more than anything
     /// could hold: for files whose configuration nobody vouches for.
-    #[must_use]
     pub fn checked_size(&self) -> Option<usize> {
-        match self {
-            Self::Flow(flow) => flow.checked_size(),
-            Self::Mlp(mlp) => mlp.checked_size(),
-        }
+        self.kind().checked_size()
     }
 
     /// Probability to drop a hidden unit in training.
-    #[must_use]
     pub fn dropout(&self) -> f64 {
-        match self {
-            Self::Flow(flow) => flow.dropout,
-            Self::Mlp(mlp) => mlp.dropout,
-        }
+        self.kind().dropout()
     }
 }
 
@@ -64,159 +62,180 @@ impl From<FlowConfig> for NetworkConfig {
     }
 }
 
+pub(crate) trait Kind {
+    fn columns(&self) -> usize;
+    fn checked_size(&self) -> Option<usize>;
+    fn dropout(&self) -> f64;
+
+    fn layouts(&self) -> [Layout; 2];
+
+    /// Number of values that one event leaves in memory in a training step.
+    fn activations(&self) -> usize;
+
+    /// Widths of the layers on which dropout acts, in the order of the masks.
+    fn dropout_widths(&self) -> Vec<usize>;
+
+    fn on_host(&self) -> Arc<dyn HostNetwork>;
+    fn on_device(&self, compute: &Compute) -> Arc<dyn DeviceNetwork>;
+}
+
 /// A network as a function of packed parameters; holds no tensor.
 #[derive(Clone, Debug)]
 pub struct Network {
     config: NetworkConfig,
-    kind: Kind,
-}
-
-/// What kind of network it is.
-#[derive(Clone, Debug)]
-pub(crate) enum Kind {
-    Flow(Flow),
-    Mlp(Mlp),
+    parameters: Layout,
+    statistics: Layout,
 }
 
 impl Network {
     /// The network of a configuration.
-    #[must_use]
     pub fn new(config: impl Into<NetworkConfig>) -> Self {
         let config = config.into();
-        let kind = match &config {
-            NetworkConfig::Flow(flow) => Kind::Flow(Flow::new(flow.clone())),
-            NetworkConfig::Mlp(mlp) => Kind::Mlp(Mlp::new(mlp.clone())),
-        };
-        Self { config, kind }
+        let [parameters, statistics] = config.kind().layouts();
+        Self {
+            config,
+            parameters,
+            statistics,
+        }
     }
 
     /// The configuration.
-    #[must_use]
     pub fn config(&self) -> &NetworkConfig {
         &self.config
     }
 
-    pub(crate) fn kind(&self) -> &Kind {
-        &self.kind
-    }
-
     /// Names, shapes and places of a member's trained parameters.
-    #[must_use]
     pub fn parameters(&self) -> &Layout {
-        match &self.kind {
-            Kind::Flow(flow) => flow.parameters(),
-            Kind::Mlp(mlp) => mlp.parameters(),
-        }
+        &self.parameters
     }
 
     /// Names, shapes and places of what a member has beside its trained
     /// parameters: running statistics, fixed permutations.
-    #[must_use]
     pub fn statistics(&self) -> &Layout {
-        match &self.kind {
-            Kind::Flow(flow) => flow.statistics(),
-            Kind::Mlp(mlp) => mlp.statistics(),
+        &self.statistics
+    }
+
+    /// A member before its first step, a pure function of its key.
+    pub fn initial(&self, key: Key) -> Row {
+        Row {
+            parameters: self.parameters.initial(key),
+            statistics: self.statistics.initial(key.with(u64::MAX)),
         }
-    }
-
-    /// Initial parameters of one member, a pure function of its key.
-    #[must_use]
-    pub fn initial_parameters(&self, key: Key) -> Vec<f32> {
-        self.parameters().initial(key)
-    }
-
-    /// Statistics of one member before its first step, a pure function of its
-    /// key.
-    #[must_use]
-    pub fn initial_statistics(&self, key: Key) -> Vec<f32> {
-        self.statistics().initial(key.with(u64::MAX))
     }
 
     /// Number of values that one event leaves in memory in a training step.
-    #[must_use]
     pub fn activations(&self) -> usize {
-        match &self.kind {
-            Kind::Flow(flow) => flow.activations(),
-            Kind::Mlp(mlp) => mlp.activations(),
-        }
+        self.config.kind().activations()
     }
 
-    /// Widths of the layers on which dropout acts, in the order of the masks.
-    #[must_use]
+    /// Widths of the layers on which dropout acts, in the order of the masks; none
+    /// without dropout.
     pub(crate) fn dropout_widths(&self) -> Vec<usize> {
         if self.config.dropout() == 0.0 {
             return Vec::new();
         }
-        match &self.config {
-            NetworkConfig::Flow(flow) => vec![flow.hidden; flow.couplings() * flow.blocks],
-            NetworkConfig::Mlp(mlp) => mlp.hidden.clone(),
-        }
+        self.config.kind().dropout_widths()
+    }
+
+    pub(crate) fn on_host(&self) -> Arc<dyn HostNetwork> {
+        self.config.kind().on_host()
+    }
+
+    pub(crate) fn on_device(&self, compute: &Compute) -> Arc<dyn DeviceNetwork> {
+        self.config.kind().on_device(compute)
     }
 }
 
-/// The result of a forward pass in training.
-pub(crate) struct TrainingOutput {
-    /// Output `[E, B, 1]`.
-    pub output: Tensor<3>,
-    /// New running statistics, in the layout's order, each `[E, 1, W]`.
-    pub statistics: Vec<Tensor<3>>,
+/// A network that computes its training step and its output by hand.
+pub(crate) trait HostNetwork: Debug + Send + Sync {
+    /// Number of values in a row of inputs: the columns of the table, and behind
+    /// them ones up to this number.
+    fn stride(&self) -> usize;
+
+    /// One training batch of one member: L = sum over rows of `coefficient * loss`.
+    /// Writes dL/d parameters into `gradient` `[P]` and the new running statistics
+    /// into the member's row; returns L.
+    fn gradient(
+        &self,
+        scratch: &mut Scratch,
+        member: &mut Row,
+        batch: &Batch,
+        gradient: &mut [f32],
+    ) -> f32;
+
+    /// Output of rows `x` `[n, stride]` into `output` `[n]`: log r(x), or log p(x|c) of
+    /// a flow. With running statistics and without dropout.
+    fn output(&self, scratch: &mut Scratch, member: &Row, x: &[f32], output: &mut [f32]);
 }
 
-/// A network with what a device needs to compute it by tensor operations.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a> {
+    /// Inputs `[B, stride]`; the first half is source.
+    pub(crate) x: &'a [f32],
+    /// Coefficient of each row in the loss, `[B]`; the division by the batch is in it.
+    pub(crate) coefficients: &'a [f32],
+    /// A mask `[B, W]` of 0 or 1/(1 - dropout) for every layer with dropout, one after
+    /// the other; empty without dropout.
+    pub(crate) masks: &'a [f32],
+    /// Loss of a row; a flow's is its likelihood.
+    pub(crate) objective: Objective,
+}
+
+/// Memory that a thread keeps between calls, for networks of any kind and shape.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    pub(crate) flow: flow::Scratch,
+    pub(crate) mlp: mlp::Scratch,
+}
+
+impl Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scratch")
+    }
+}
+
+/// A network that is computed by tensor operations, all members at once.
+pub(crate) trait DeviceNetwork: Debug + Send + Sync {
+    /// Output `[E, B, 1]` of rows `x` `[1 or E, B, D]`: in training with the batch's
+    /// statistics and with dropout, without it with running statistics.
+    fn forward(
+        &self,
+        members: &Unpacked,
+        x: Tensor<3>,
+        training: Option<&mut Training>,
+    ) -> Tensor<3>;
+}
+
+/// Members' parameters and running statistics, one tensor `[E, rows, cols]` each.
 #[derive(Clone, Debug)]
-pub(crate) struct DeviceNetwork {
-    network: Network,
-    engine: Engine,
+pub(crate) struct Unpacked {
+    pub(crate) parameters: Vec<Tensor<3>>,
+    pub(crate) statistics: Vec<Tensor<3>>,
 }
 
-#[derive(Clone, Debug)]
-enum Engine {
-    Mlp(Mlp),
-    Flow(Box<FlowOnDevice>),
-}
-
-impl DeviceNetwork {
-    pub(crate) fn new(compute: &Compute, network: &Network) -> Self {
-        let engine = match &network.kind {
-            Kind::Mlp(mlp) => Engine::Mlp(mlp.clone()),
-            Kind::Flow(flow) => Engine::Flow(Box::new(FlowOnDevice::new(compute, flow))),
+impl Unpacked {
+    pub(crate) fn new(compute: &Compute, network: &Network, rows: &[Row]) -> Self {
+        let unpack = |layout: &Layout, pick: fn(&Row) -> &[f32]| match layout.len() {
+            0 => Vec::new(),
+            width => layout.unpack(&compute.pack(rows.iter().map(pick), width)),
         };
         Self {
-            network: network.clone(),
-            engine,
+            parameters: unpack(&network.parameters, |row| &row.parameters),
+            statistics: unpack(&network.statistics, |row| &row.statistics),
         }
     }
+}
 
-    pub(crate) fn network(&self) -> &Network {
-        &self.network
-    }
+/// What a forward pass needs and leaves in training.
+pub(crate) struct Training<'a> {
+    /// A scaled dropout mask `[E, B, W]` a layer with dropout, or none.
+    pub(crate) masks: &'a [Tensor<3>],
+    /// New running statistics, in the layout's order, each `[E, 1, W]`.
+    pub(crate) statistics: Vec<Tensor<3>>,
+}
 
-    /// Forward pass in training. `parameters`: one tensor `[E, rows, cols]` a
-    /// parameter; `x`: `[1 or E, B, D]`; `masks`: a scaled dropout mask
-    /// `[E, B, W]` a layer with dropout, or none.
-    pub(crate) fn train(
-        &self,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
-        x: Tensor<3>,
-        masks: &[Tensor<3>],
-    ) -> TrainingOutput {
-        match &self.engine {
-            Engine::Mlp(mlp) => mlp.train(parameters, statistics, x, masks),
-            Engine::Flow(flow) => flow.train(parameters, statistics, x, masks),
-        }
-    }
-
-    /// Forward pass with running statistics and without dropout.
-    pub(crate) fn evaluate(
-        &self,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
-        x: Tensor<3>,
-    ) -> Tensor<3> {
-        match &self.engine {
-            Engine::Mlp(mlp) => mlp.evaluate(parameters, statistics, x),
-            Engine::Flow(flow) => flow.evaluate(parameters, statistics, x),
-        }
-    }
+/// The stacked linear layer, `x W + b` for every member. `x`: `[1 or E, B, in]`,
+/// `weight`: `[E, in, out]`, `bias`: `[E, 1, out]`; result `[E, B, out]`.
+pub(crate) fn linear(x: Tensor<3>, weight: Tensor<3>, bias: Tensor<3>) -> Tensor<3> {
+    x.matmul(weight) + bias
 }

@@ -14,6 +14,7 @@
 //! The third, the negative log-likelihood `sum c (-log p)`, is that of a flow,
 //! whose output is log p itself.
 
+use crate::lanes;
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,21 +44,16 @@ impl Objective {
     }
 
     /// The loss of one row in f64, for checks. `sign`: +1 source, -1 target.
-    #[must_use]
     pub fn value(self, q: f64, sign: f64) -> f64 {
         match self {
             Self::Exponential => (0.5 * sign * q).exp(),
-            Self::CrossEntropy => {
-                let z = sign * q;
-                z.max(0.0) + (-z.abs()).exp().ln_1p()
-            }
+            Self::CrossEntropy => lanes::softplus(sign * q).0,
             Self::Likelihood => -q,
         }
     }
 
     /// What the loss of positive weights cannot fall below: less means that
     /// negative weights dominate somewhere. A log-density has no such bound.
-    #[must_use]
     pub fn lower_bound(self) -> f64 {
         match self {
             Self::Exponential | Self::CrossEntropy => 0.0,
@@ -66,7 +62,6 @@ impl Objective {
     }
 
     /// Classes of events that the loss compares.
-    #[must_use]
     pub fn classes(self) -> usize {
         match self {
             Self::Exponential | Self::CrossEntropy => 2,

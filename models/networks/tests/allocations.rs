@@ -5,11 +5,10 @@
 //! raises them says why. What is left are the packing buffers of the matrix products, whose
 //! sizes follow the instruction set: the figures are those of AVX-512, others may need twice
 //! as much.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use sideband_networks::{
     Activation, Batches, Compute, FlowConfig, FlowStep, InputScaling, MemberState, MlpConfig,
-    Network, NetworkConfig, Objective, OptimizerConfig, Row, Stack, StackConfig, Table, cpu_kernel,
+    Network, NetworkConfig, Objective, Stack, StackConfig, Table, cpu_kernel,
 };
 use sideband_numerics::random::Key;
 
@@ -24,18 +23,8 @@ fn step(network: NetworkConfig, objective: Objective) -> (f64, f64) {
     let mut stream = key.stream();
     let features = (0..4 * BATCH * columns).map(|_| 2.0 * stream.uniform() as f32 - 1.0);
     let table = Table::new(&compute, features.collect(), columns);
-    let shape = Network::new(network.clone());
-    let start = MemberState::start(Row {
-        parameters: shape.initial_parameters(key),
-        statistics: shape.initial_statistics(key),
-    });
-    let config = StackConfig {
-        network,
-        objective,
-        optimizer: OptimizerConfig::default(),
-        gradient_clip: None,
-        l2: 0.0,
-    };
+    let start = MemberState::start(Network::new(network.clone()).initial(key));
+    let config = StackConfig::new(network, objective);
     let inputs = InputScaling::identity(columns);
     let mut stack = Stack::new(&compute, config, &[start], &[inputs]);
     let size = (STEPS * BATCH) as u64;
@@ -49,48 +38,31 @@ fn step(network: NetworkConfig, objective: Objective) -> (f64, f64) {
         dropout_keys: vec![key],
         first_steps: vec![0],
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .unwrap();
-    pool.install(|| {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let info = pool.unwrap().install(|| {
         stack.train(&table, &batches);
-        let info = allocation_counter::measure(|| stack.train(&table, &batches));
-        let steps = STEPS as f64;
-        (
-            info.count_total as f64 / steps,
-            info.bytes_total as f64 / steps,
-        )
-    })
+        allocation_counter::measure(|| stack.train(&table, &batches))
+    });
+    let [count, bytes] = [info.count_total, info.bytes_total].map(|n| n as f64 / STEPS as f64);
+    (count, bytes)
 }
 
-fn check(what: &str, found: (f64, f64), limit: (f64, f64)) {
-    println!(
-        "{what}: {:.1} allocations, {:.0} bytes a step",
-        found.0, found.1
-    );
-    let tolerance = if cpu_kernel().contains("512") {
-        1.1
-    } else {
-        2.0
+fn check(what: &str, (count, bytes): (f64, f64), limit: (f64, f64)) {
+    println!("{what}: {count:.1} allocations, {bytes:.0} bytes a step");
+    let tolerance = match cpu_kernel().contains("512") {
+        true => 1.1,
+        false => 2.0,
     };
     assert!(
-        found.0 <= tolerance * limit.0 && found.1 <= tolerance * limit.1,
-        "{what}: {:.1} allocations and {:.0} bytes a step, more than {tolerance} times {limit:?}",
-        found.0,
-        found.1
+        count <= tolerance * limit.0 && bytes <= tolerance * limit.1,
+        "{what}: {count:.1} allocations and {bytes:.0} bytes a step, more than {tolerance} times \
+         {limit:?}"
     );
 }
 
 #[test]
 fn a_step_of_the_classifier() {
-    let network = MlpConfig {
-        inputs: 12,
-        hidden: vec![50; 3],
-        activation: Activation::Relu,
-        dropout: 0.0,
-        batch_norm: false,
-    };
+    let network = MlpConfig::new(12, &[50; 3], Activation::Relu);
     let found = step(network.into(), Objective::Exponential);
     check("12-50-50-50-1", found, (65.0, 1_007_124.0));
 }

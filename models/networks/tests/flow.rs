@@ -1,15 +1,11 @@
 //! Flows on every backend that is compiled in: against nflows, hand-written against
 //! tensor operations, in a stack and alone, there and back.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
-#[path = "support/nflows.rs"]
-mod nflows;
-
+use super::nflows;
 use serde_json::Value;
 use sideband_networks::{
-    Batches, Compute, EvaluationRows, Flow, FlowConfig, FlowSampler, FlowStep, InputScaling,
-    Kernels, MemberState, Network, NetworkConfig, Objective, OptimizerConfig, Predictor, Row,
-    Stack, StackConfig, Table,
+    Batches, Compute, EvaluationRows, FlowConfig, FlowSampler, FlowStep, InputScaling, Kernels,
+    MemberState, Network, Objective, Predictor, Row, Stack, StackConfig, Table,
 };
 use sideband_numerics::random::Key;
 
@@ -18,62 +14,49 @@ const GOLDEN: &str = include_str!("data/golden/flow_small.json");
 const WEIGHTS: &[u8] = include_bytes!("data/golden/flow_small.safetensors");
 
 fn devices() -> Vec<Compute> {
-    let mut names = vec!["cpu"];
-    if cfg!(feature = "ndarray") {
-        names.push("ndarray");
-    }
-    if cfg!(feature = "wgpu") {
-        names.push("wgpu");
-    }
-    if cfg!(feature = "cuda") {
-        names.push("cuda");
-    }
-    let open = |name: &str| Compute::open(name).unwrap();
-    let mut list: Vec<Compute> = names.iter().map(|name| open(name)).collect();
+    let features = [
+        ("cpu", true),
+        ("ndarray", cfg!(feature = "ndarray")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    let names = features.into_iter().filter(|(_, is_compiled)| *is_compiled);
+    let mut list: Vec<Compute> = names
+        .map(|(name, _)| Compute::open(name).unwrap())
+        .collect();
     // the other implementation where there are two
-    list.push(open("cpu").with_kernels(Kernels::Plain));
-    if cfg!(feature = "wgpu") {
-        list.push(open("wgpu").with_kernels(Kernels::Plain));
-    }
+    let both = list
+        .iter()
+        .filter(|device| matches!(device.name(), "cpu" | "wgpu"));
+    let plain: Vec<_> = both
+        .map(|device| device.clone().with_kernels(Kernels::Plain))
+        .collect();
+    list.extend(plain);
     list
 }
 
-fn matrix(value: &Value) -> Vec<Vec<f64>> {
-    let row = |v: &Value| {
-        v.as_array()
-            .unwrap()
-            .iter()
-            .map(|x| x.as_f64().unwrap())
-            .collect()
-    };
-    value.as_array().unwrap().iter().map(row).collect()
+fn name(compute: &Compute) -> String {
+    format!("{} {:?}", compute.name(), compute.kernels())
 }
 
-fn list(value: &Value) -> Vec<f64> {
-    value
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|x| x.as_f64().unwrap())
-        .collect()
+/// Numbers of nested lists, one after the other.
+fn numbers(value: &Value) -> Vec<f64> {
+    match value {
+        Value::Array(values) => values.iter().flat_map(numbers).collect(),
+        value => vec![value.as_f64().unwrap()],
+    }
 }
 
 #[test]
 fn log_densities_are_those_of_nflows() {
     let golden: Value = serde_json::from_str(GOLDEN).unwrap();
     let config: FlowConfig = serde_json::from_str(nflows::CONFIG).unwrap();
-    let (x, context) = (
-        matrix(&golden["eval"]["x"]),
-        matrix(&golden["eval"]["context"]),
-    );
-    let expected = list(&golden["eval"]["log_prob"]);
-    let rows: Vec<f32> = x
-        .iter()
-        .zip(&context)
-        .flat_map(|(x, c)| x.iter().chain(c))
-        .map(|v| *v as f32)
-        .collect();
-    let columns = config.features + config.context;
+    let [x, context, expected] = ["x", "context", "log_prob"].map(|k| numbers(&golden["eval"][k]));
+    let (d, c) = (config.features, config.context);
+    let rows = x.chunks(d).zip(context.chunks(c));
+    let rows = rows.flat_map(|(x, c)| x.iter().chain(c)).map(|v| *v as f32);
+    let rows: Vec<f32> = rows.collect();
+    let columns = d + c;
     let network = Network::new(config);
     let (parameters, statistics) = nflows::rows(&nflows::state(WEIGHTS));
     let row = Row {
@@ -87,13 +70,8 @@ fn log_densities_are_those_of_nflows() {
         for (i, (found, expected)) in found.iter().zip(&expected).enumerate() {
             // far in the tails log p is some thousands, of which f32 has 1e-7
             let allowed = 1e-4 * (1.0 + 1e-2 * expected.abs());
-            let difference = (f64::from(*found) - expected).abs();
-            assert!(
-                difference < allowed,
-                "{} {:?} row {i}: {found} {expected}",
-                compute.name(),
-                compute.kernels()
-            );
+            let is_close = (f64::from(*found) - expected).abs() < allowed;
+            assert!(is_close, "{} row {i}: {found} {expected}", name(&compute));
         }
     }
 }
@@ -112,51 +90,33 @@ fn config(features: usize, context: usize, bins: usize) -> FlowConfig {
     }
 }
 
-fn stack_config(flow: &FlowConfig) -> StackConfig {
-    StackConfig {
-        network: NetworkConfig::Flow(flow.clone()),
-        objective: Objective::Likelihood,
-        optimizer: OptimizerConfig::default(),
-        gradient_clip: None,
-        l2: 1e-4,
-    }
-}
-
-fn start(flow: &FlowConfig, member: u64) -> Row {
-    let network = Network::new(flow.clone());
-    let key = Key::from_seed(5).with(member);
-    Row {
-        parameters: network.initial_parameters(key),
-        statistics: network.initial_statistics(key),
-    }
-}
-
 const ROWS: usize = 300;
 const BATCH: usize = 48;
 
 fn events(columns: usize) -> Vec<f32> {
     let mut stream = Key::from_seed(9).stream();
-    (0..ROWS * columns)
-        .map(|_| (4.0 * stream.uniform() - 2.0 + stream.uniform().powi(3)) as f32)
-        .collect()
+    let mut value = || (4.0 * stream.uniform() - 2.0 + stream.uniform().powi(3)) as f32;
+    (0..ROWS * columns).map(|_| value()).collect()
 }
 
 /// Trains the given members for some steps; their rows.
 fn train(compute: &Compute, flow: &FlowConfig, members: &[u64], steps: usize) -> Vec<Row> {
     let columns = flow.features + flow.context;
     let table = Table::new(compute, events(columns), columns);
-    let states: Vec<MemberState> = members
-        .iter()
-        .map(|m| MemberState::start(start(flow, *m)))
-        .collect();
+    let network = Network::new(flow.clone());
+    let start = |m: &u64| MemberState::start(network.initial(Key::from_seed(5).with(*m)));
+    let states: Vec<MemberState> = members.iter().map(start).collect();
     let scalings = vec![InputScaling::identity(columns); members.len()];
-    let mut stack = Stack::new(compute, stack_config(flow), &states, &scalings);
+    let config = StackConfig {
+        l2: 1e-4,
+        ..StackConfig::new(flow.clone(), Objective::Likelihood)
+    };
+    let mut stack = Stack::new(compute, config, &states, &scalings);
     let mut rows = Vec::new();
     for step in 0..steps {
         for member in members {
-            let order = Key::from_seed(*member)
-                .with(step as u64)
-                .permutation(ROWS as u32);
+            let key = Key::from_seed(*member).with(step as u64);
+            let order = key.permutation(ROWS as u32);
             rows.extend(order.into_iter().take(BATCH).map(|r| r as i32));
         }
     }
@@ -198,17 +158,13 @@ fn training_is_the_same_by_hand_and_by_autodiff() {
                 let far = pairs.filter(|(a, b)| (**a - **b).abs() > 4e-3).count();
                 // Adam makes whole steps of a gradient that is rounding alone: on a
                 // GPU, which rounds otherwise, a few parameters may go their own way
-                let allowed = if compute.is_cpu() {
-                    0
-                } else {
-                    found.parameters.len() / 50
+                let allowed = match compute.is_cpu() {
+                    true => 0,
+                    false => found.parameters.len() / 50,
                 };
-                assert!(
-                    far <= allowed && p < 4.1e-2 && s < 1e-2,
-                    "{} {:?}, {flow:?}: {far} parameters, {p} {s}",
-                    compute.name(),
-                    compute.kernels()
-                );
+                let is_close = far <= allowed && p < 4.1e-2 && s < 1e-2;
+                let name = name(&compute);
+                assert!(is_close, "{name}, {flow:?}: {far} parameters, {p} {s}");
             }
         }
     }
@@ -240,15 +196,9 @@ fn samples_have_the_density_that_they_were_drawn_from() {
     let rows = train(&cpu, &flow, &[1, 2], 30);
     let n = 700;
     let mut stream = Key::from_seed(4).stream();
-    let noise: Vec<f32> = (0..n * 4)
-        .map(|_| {
-            let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
-            (radius * (std::f64::consts::TAU * stream.uniform()).cos()) as f32
-        })
-        .collect();
-    let context: Vec<f32> = (0..n * 2)
-        .map(|_| (2.0 * stream.uniform() - 1.0) as f32)
-        .collect();
+    let noise: Vec<f32> = (0..n * 4).map(|_| stream.normal() as f32).collect();
+    let mut context = || (2.0 * stream.uniform() - 1.0) as f32;
+    let context: Vec<f32> = (0..n * 2).map(|_| context()).collect();
     let scaling = InputScaling {
         shift: vec![0.5, -1.0, 0.0, 2.0, 0.1, 0.2],
         factor: vec![2.0, 0.5, 1.0, 4.0, 1.5, 0.7],
@@ -256,33 +206,26 @@ fn samples_have_the_density_that_they_were_drawn_from() {
     let network = Network::new(flow.clone());
     let mut reference: Option<(Vec<f32>, Vec<f32>)> = None;
     for compute in devices() {
-        let sampler = FlowSampler::new(&compute, &Flow::new(flow.clone()), &scaling, &rows);
+        let sampler = FlowSampler::new(&compute, &flow, &scaling, &rows);
         let x = sampler.sample(&noise, &context);
         assert_eq!(x.len(), 2 * n * 4);
         // rows of the first member with their context
-        let table: Vec<f32> = x[..n * 4]
-            .chunks(4)
-            .zip(context.chunks(2))
-            .flat_map(|(x, c)| x.iter().chain(c).copied().collect::<Vec<f32>>())
-            .collect();
+        let pairs = x[..n * 4].chunks(4).zip(context.chunks(2));
+        let table: Vec<f32> = pairs.flat_map(|(x, c)| [x, c].concat()).collect();
         assert_eq!(table.len(), n * columns);
         let predictor = Predictor::new(&compute, &network, &scaling, &rows[..1]);
         let log_p = predictor.output(&table);
         let (x0, l0) = reference.get_or_insert((x.clone(), log_p.clone()));
-        let close = |a: &[f32], b: &[f32], allowed: f32| {
-            let scale = |v: &f32| allowed * (1.0 + v.abs());
-            a.iter()
-                .zip(b)
-                .filter(|(a, b)| (**a - **b).abs() > scale(a))
-                .count()
+        let far = |a: &[f32], b: &[f32], allowed: f32| {
+            let is_far = |(a, b): &(&f32, &f32)| (*a - *b).abs() > allowed * (1.0 + a.abs());
+            a.iter().zip(b).filter(is_far).count()
         };
         // a bin edge within rounding may send a point to either side
-        let (far_x, far_l) = (close(x0, &x, 2e-3), close(l0, &log_p, 5e-3));
+        let (far_x, far_l) = (far(x0, &x, 2e-3), far(l0, &log_p, 5e-3));
         assert!(
             far_x + far_l <= n / 100,
-            "{} {:?}: {far_x} {far_l}",
-            compute.name(),
-            compute.kernels()
+            "{}: {far_x} {far_l}",
+            name(&compute)
         );
         // the way back: noise from the trace's other end
         let trace = sampler.trace(0, &noise, &context);

@@ -1,10 +1,9 @@
 //! The fully connected network by hand and by tensor operations: the same step
 //! and the same output.
-#![allow(missing_docs, clippy::unwrap_used)]
 
 use sideband_networks::{
     Activation, Batches, Compute, EvaluationRows, InputScaling, Kernels, MemberState, MlpConfig,
-    Network, Objective, OptimizerConfig, Predictor, Row, Stack, StackConfig, Table,
+    Network, Objective, OptimizerConfig, Predictor, Stack, StackConfig, Table,
 };
 use sideband_numerics::random::Key;
 
@@ -12,20 +11,7 @@ const ROWS: usize = 3000;
 const BATCH: usize = 700;
 
 fn config(hidden: &[usize], activation: Activation, objective: Objective) -> StackConfig {
-    StackConfig {
-        network: MlpConfig {
-            inputs: 5,
-            hidden: hidden.to_vec(),
-            activation,
-            dropout: 0.0,
-            batch_norm: false,
-        }
-        .into(),
-        objective,
-        optimizer: OptimizerConfig::default(),
-        gradient_clip: None,
-        l2: 0.0,
-    }
+    StackConfig::new(MlpConfig::new(5, hidden, activation), objective)
 }
 
 fn features() -> Vec<f32> {
@@ -44,14 +30,13 @@ fn scaling() -> InputScaling {
 fn batches(steps: usize) -> Batches {
     let key = Key::from_seed(3);
     let size = (steps * BATCH) as u64;
+    let coefficient = |i| f32::from(key.with(1).poisson_one(i)) / 350.0;
     Batches {
         steps,
         rows: (0..size)
             .map(|i| (key.at(i) % ROWS as u64) as i32)
             .collect(),
-        coefficients: (0..size)
-            .map(|i| f32::from(key.with(1).poisson_one(i)) / 350.0)
-            .collect(),
+        coefficients: (0..size).map(coefficient).collect(),
         learning_rates: vec![1e-2],
         dropout_keys: vec![key.with(2)],
         first_steps: vec![0],
@@ -62,15 +47,10 @@ fn device(kernels: Kernels) -> Compute {
     Compute::open("cpu").unwrap().with_kernels(kernels)
 }
 
-/// State after some steps.
 fn train(kernels: Kernels, config: &StackConfig, steps: usize) -> MemberState {
     let compute = device(kernels);
     let network = Network::new(config.network.clone());
-    let key = Key::from_seed(7);
-    let start = MemberState::start(Row {
-        parameters: network.initial_parameters(key),
-        statistics: network.initial_statistics(key),
-    });
+    let start = MemberState::start(network.initial(Key::from_seed(7)));
     let table = Table::new(&compute, features(), 5);
     let mut stack = Stack::new(&compute, config.clone(), &[start], &[scaling()]);
     stack.train(&table, &batches(steps));
@@ -83,9 +63,8 @@ fn evaluate(kernels: Kernels, config: &StackConfig, state: &MemberState) -> (f64
     let table = Table::new(&compute, features(), 5);
     let members = std::slice::from_ref(state);
     let stack = Stack::new(&compute, config.clone(), members, &[scaling()]);
-    let list: Vec<_> = (0..ROWS as u32)
-        .map(|row| (row, 1e-3, if row % 2 == 0 { 1.0 } else { -1.0 }))
-        .collect();
+    let row = |row| (row, 1e-3, if row % 2 == 0 { 1.0 } else { -1.0 });
+    let list = (0..ROWS as u32).map(row).collect();
     let rows = EvaluationRows::new(&compute, &table, &[list], &[scaling()]);
     let loss = stack.evaluate(&[0], &table, &rows)[0];
     let network = Network::new(config.network.clone());
@@ -148,11 +127,9 @@ fn batch_norm_dropout_decay_and_clipping() {
     for (dropout, batch_norm) in [(0.2, false), (0.0, true), (0.2, true)] {
         let mut config = config(&[20, 12], Activation::Silu, Objective::CrossEntropy);
         config.network = MlpConfig {
-            inputs: 5,
-            hidden: vec![20, 12],
-            activation: Activation::Silu,
             dropout,
             batch_norm,
+            ..MlpConfig::new(5, &[20, 12], Activation::Silu)
         }
         .into();
         check(&config);

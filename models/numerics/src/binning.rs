@@ -1,18 +1,6 @@
 //! Bin edges in one dimension.
 
-use thiserror::Error;
-
-/// Edges that cannot be used.
-#[derive(Debug, Error, Clone, PartialEq)]
-#[allow(missing_docs, reason = "the messages say what the fields are")]
-pub enum BinningError {
-    /// Fewer than two edges.
-    #[error("{0} edges; at least 2 are needed")]
-    TooFew(usize),
-    /// Not increasing, or not finite.
-    #[error("edge {index} ({value}) is not a finite number above the edge before it")]
-    NotIncreasing { index: usize, value: f64 },
-}
+use crate::NumericsError;
 
 /// Strictly increasing, finite bin edges. Values below the first and above the
 /// last edge count in the end bins.
@@ -20,39 +8,36 @@ pub enum BinningError {
 pub struct Edges(Vec<f64>);
 
 impl Edges {
-    /// Checks edges.
-    ///
-    /// # Errors
-    /// [`BinningError`] if they are fewer than two, not finite or not increasing.
-    pub fn new(edges: Vec<f64>) -> Result<Self, BinningError> {
+    /// Checks edges. Fails if they are fewer than two, not finite or not increasing.
+    pub fn new(edges: Vec<f64>) -> Result<Self, NumericsError> {
         if edges.len() < 2 {
-            return Err(BinningError::TooFew(edges.len()));
+            return Err(NumericsError::TooFewEdges(edges.len()));
         }
         for (index, value) in edges.iter().copied().enumerate() {
             if !value.is_finite() || (index > 0 && value <= edges[index - 1]) {
-                return Err(BinningError::NotIncreasing { index, value });
+                return NumericsError::other(format!(
+                    "edge {index} ({value}) is not a finite number above the edge before it"
+                ));
             }
         }
         Ok(Self(edges))
     }
 
-    /// `bins` bins of equal width.
-    ///
-    /// # Errors
-    /// [`BinningError`] if the range is empty or not finite.
-    pub fn uniform(bins: usize, low: f64, high: f64) -> Result<Self, BinningError> {
+    /// `bins` bins of equal width. Fails if the range is empty or not finite.
+    pub fn uniform(bins: usize, low: f64, high: f64) -> Result<Self, NumericsError> {
         let width = (high - low) / bins.max(1) as f64;
         let mut edges: Vec<f64> = (0..bins).map(|i| low + width * i as f64).collect();
         edges.push(high);
         Self::new(edges)
     }
 
-    /// At most `bins` bins of equal content between the extreme finite values;
-    /// a column of few distinct values gets one bin a value.
-    ///
-    /// # Errors
-    /// [`BinningError`] if fewer than two distinct finite values exist.
-    pub fn quantiles(values: impl Iterator<Item = f64>, bins: usize) -> Result<Self, BinningError> {
+    /// At most `bins` bins of equal content between the extreme finite values; a
+    /// column of few distinct values gets one bin a value. Fails if fewer than two
+    /// distinct finite values exist.
+    pub fn quantiles(
+        values: impl Iterator<Item = f64>,
+        bins: usize,
+    ) -> Result<Self, NumericsError> {
         let mut sorted: Vec<f64> = values.filter(|v| v.is_finite()).collect();
         sorted.sort_unstable_by(f64::total_cmp);
         // more are of no interest
@@ -66,7 +51,7 @@ impl Edges {
             }
         }
         if distinct.len() < 2 {
-            return Err(BinningError::TooFew(distinct.len()));
+            return Err(NumericsError::TooFewEdges(distinct.len()));
         }
         if distinct.len() <= bins {
             let mut edges = vec![distinct[0] - 0.5 * (distinct[1] - distinct[0])];
@@ -82,19 +67,16 @@ impl Edges {
     }
 
     /// The edges, one more than bins.
-    #[must_use]
     pub fn values(&self) -> &[f64] {
         &self.0
     }
 
     /// Number of bins.
-    #[must_use]
     pub fn bins(&self) -> usize {
         self.0.len() - 1
     }
 
     /// Bin of a value; none for NaN.
-    #[must_use]
     pub fn find(&self, value: f64) -> Option<usize> {
         if value.is_nan() {
             return None;
@@ -111,19 +93,14 @@ mod tests {
     #[test]
     fn values_outside_count_in_the_end_bins() {
         let edges = Edges::new(vec![0.0, 1.0, 3.0]).unwrap();
-        let found: Vec<_> = [-5.0, 0.0, 0.99, 1.0, 3.0, f64::INFINITY, f64::NAN]
-            .into_iter()
-            .map(|v| edges.find(v))
-            .collect();
-        assert_eq!(
-            found,
-            [Some(0), Some(0), Some(0), Some(1), Some(1), Some(1), None]
-        );
+        let values = [-5.0, 0.0, 0.99, 1.0, 3.0, f64::INFINITY, f64::NAN];
+        let bins = [Some(0), Some(0), Some(0), Some(1), Some(1), Some(1), None];
+        assert_eq!(values.map(|value| edges.find(value)), bins);
     }
 
     #[test]
     fn bad_edges_are_refused() {
-        assert_eq!(Edges::new(vec![1.0]), Err(BinningError::TooFew(1)));
+        assert_eq!(Edges::new(vec![1.0]), Err(NumericsError::TooFewEdges(1)));
         assert!(Edges::new(vec![0.0, 0.0]).is_err());
         assert!(Edges::new(vec![0.0, f64::NAN]).is_err());
         assert!(Edges::quantiles([3.0; 10].into_iter(), 4).is_err());
@@ -137,10 +114,8 @@ mod tests {
         for i in 0..1000 {
             counts[edges.find(f64::from(i)).unwrap()] += 1;
         }
-        assert!(
-            counts.iter().all(|c| (*c - 250_i32).abs() <= 2),
-            "{counts:?}"
-        );
+        let equal = counts.iter().all(|c| (*c - 250_i32).abs() <= 2);
+        assert!(equal, "{counts:?}");
         let integers = Edges::quantiles([4.0, 5.0, 4.0, 6.0, 5.0].into_iter(), 10).unwrap();
         assert_eq!(integers.values(), [3.5, 4.5, 5.5, 6.5]);
     }

@@ -13,36 +13,32 @@
 //! a negative number is inf or NaN; every comparison with NaN is false (`!=` too), and
 //! NaN is not true.
 //!
+//! Functions are `log` (natural), `log10`, `log2`, `exp`, `sqrt`, `abs`, `sign`, `sin`,
+//! `cos`, `tan`, `asin`, `acos`, `atan`, `sinh`, `cosh`, `tanh`, `asinh`, `floor`, `ceil`,
+//! `round` (halves away from zero), `min(a, b)` and `max(a, b)` (NaN if either is),
+//! `atan2(y, x)` and `hypot(a, b)`; the constant is `pi`.
+//!
 //! The text is split into words, the words become a tree, and the tree is computed
 //! over any kind of value: columns here, functions with derivatives in a likelihood.
 
 mod floats;
 mod grammar;
 mod lane;
-mod number;
-mod operators;
-mod tokens;
 mod tree;
 
+pub use floats::is_true;
+pub use grammar::{is_plain_name, is_single_word, words_of, written};
+pub use lane::{Lane, Problem};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-
-pub use floats::is_true;
-use grammar::Parsed;
-pub use lane::{Lane, Problem};
-pub use number::Number;
-pub use operators::{Binary, Unary};
-pub use tokens::{is_plain_name, words_of};
-pub use tokens::{is_single_word, written};
-pub use tree::{Fault, Value};
+use tree::Tree;
+pub use tree::{Binary, Fault, Number, Unary, Value};
 
 /// Longest expression, in bytes.
-pub const MAX_LENGTH: usize = 4096;
+const MAX_LENGTH: usize = 4096;
 /// Deepest nesting of parentheses, functions, signs and powers.
-pub const MAX_DEPTH: usize = 64;
-/// Each function an expression may call: name, number of arguments, meaning.
-pub const FUNCTIONS: &[(&str, usize, &str)] = &operators::FUNCTIONS;
+const MAX_DEPTH: usize = 64;
 
 /// Columns printed around the place of an error in a long expression.
 const SHOWN_AROUND: usize = 60;
@@ -52,12 +48,8 @@ const LEAST_SIMILARITY: f64 = 0.7;
 /// A parsed expression over named variables. Cheap to clone, free of state.
 #[derive(Clone)]
 pub struct Expression {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    text: String,
-    parsed: Parsed,
+    text: Arc<str>,
+    tree: Arc<Tree>,
 }
 
 impl Expression {
@@ -70,24 +62,19 @@ impl Expression {
             );
             return Err(ExpressionError::at(text, 0..0, message));
         }
-        let tokens = tokens::tokenize(text)?;
-        let inner = Inner {
-            text: text.to_owned(),
-            parsed: grammar::parse(text, &tokens)?,
-        };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let tree = Arc::new(grammar::parse(text)?);
+        let text = text.into();
+        Ok(Self { text, tree })
     }
 
     /// The names used, each once, in the order of their first appearance.
     pub fn variables(&self) -> &[String] {
-        &self.inner.parsed.variables
+        &self.tree.variables
     }
 
     /// The text that was parsed.
     pub fn text(&self) -> &str {
-        &self.inner.text
+        &self.text
     }
 
     /// Evaluates for one row of floating-point numbers; `values` in the order of
@@ -105,30 +92,25 @@ impl Expression {
         if variables.len() != self.variables().len() {
             return Err(None);
         }
-        self.inner.parsed.tree.evaluate(variables).map_err(Some)
+        self.tree.evaluate(variables).map_err(Some)
     }
 
     /// The operator or function at which something cannot be computed.
     pub fn word_of<P>(&self, fault: &Fault<P>) -> Range<usize> {
-        self.inner.parsed.tree.steps[fault.step].word.clone()
+        self.tree.steps[fault.step].word.clone()
     }
 
     /// All the text that is computed where something cannot be.
     pub fn span_of_fault<P>(&self, fault: &Fault<P>) -> Range<usize> {
-        self.inner.parsed.tree.steps[fault.step].span.clone()
+        self.tree.steps[fault.step].span.clone()
     }
 
     /// The first or second operand at which something cannot be computed: its place in
     /// the text and its variables, by number.
     pub fn operand_of<P>(&self, fault: &Fault<P>, second: bool) -> (Range<usize>, Vec<usize>) {
-        let tree = &self.inner.parsed.tree;
+        let tree = &self.tree;
         let operand = tree.operands(fault.step)[usize::from(second)];
         (tree.steps[operand].span.clone(), tree.variables_of(operand))
-    }
-
-    /// Names that are taken for constants, and where each first stands.
-    pub fn constants(&self) -> &[(&'static str, Range<usize>)] {
-        &self.inner.parsed.constants
     }
 
     /// The complaint about a constant whose name `is_taken`, if there is one.
@@ -137,7 +119,7 @@ impl Expression {
         what: &str,
         is_taken: impl Fn(&str) -> bool,
     ) -> Option<ExpressionError> {
-        let mut constants = self.constants().iter();
+        let mut constants = self.tree.constants.iter();
         let (name, span) = constants.find(|(name, _)| is_taken(name))?;
         let message = format!(
             "`{name}` is a constant here and also {what}: write {{{name}}} for the latter, or \
@@ -148,15 +130,15 @@ impl Expression {
 
     /// Where `variable` first stands in the text.
     pub fn span_of(&self, variable: &str) -> Range<usize> {
-        let parsed = &self.inner.parsed;
-        let index = parsed.variables.iter().position(|name| name == variable);
-        index.map_or(0..self.text().len(), |index| parsed.spans[index].clone())
+        let mut named = self.variables().iter().zip(&self.tree.spans);
+        let found = named.find(|(name, _)| *name == variable);
+        found.map_or(0..self.text().len(), |(_, span)| span.clone())
     }
 }
 
 impl fmt::Debug for Expression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Expression").field(&self.inner.text).finish()
+        f.debug_tuple("Expression").field(&self.text).finish()
     }
 }
 
@@ -188,15 +170,11 @@ impl ExpressionError {
         name: &str,
         candidates: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let hint = match nearest(name, candidates) {
-            Some(near) => format!("; did you mean `{}`?", written(near)),
-            None => String::new(),
-        };
-        Self::about_variable(
-            expression,
-            name,
-            format!("there is no column `{name}`{hint}"),
-        )
+        let near = nearest(name, candidates).map(written);
+        let hint = near.map(|near| format!("; did you mean `{near}`?"));
+        let hint = hint.unwrap_or_default();
+        let message = format!("there is no column `{name}`{hint}");
+        Self::about_variable(expression, name, message)
     }
 
     /// A complaint about `variable`, at its place.
@@ -208,34 +186,23 @@ impl ExpressionError {
 impl fmt::Display for ExpressionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Line breaks and tabs would part the caret from its place.
-        let shown: Vec<char> = self
-            .text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let plain = |c: char| if c.is_control() { ' ' } else { c };
+        let shown: Vec<char> = self.text.chars().map(plain).collect();
         let place = |byte: usize| {
-            self.text
-                .char_indices()
-                .take_while(|&(i, _)| i < byte)
-                .count()
+            let before = self.text.char_indices();
+            before.take_while(|&(i, _)| i < byte).count()
         };
         let (start, end) = (place(self.span.start), place(self.span.end));
         let from = start.saturating_sub(SHOWN_AROUND);
         let to = shown.len().min(start + SHOWN_AROUND);
-        let (left, right) = (
-            if from > 0 { "..." } else { "" },
-            if to < shown.len() { "..." } else { "" },
-        );
+        let left = if from > 0 { "..." } else { "" };
+        let right = if to < shown.len() { "..." } else { "" };
         let line: String = shown[from..to].iter().collect();
         let carets = end.min(to).saturating_sub(start).max(1);
         writeln!(f, "{}", self.message)?;
         writeln!(f, "    {left}{line}{right}")?;
-        write!(
-            f,
-            "    {}{}",
-            " ".repeat(left.len() + start - from),
-            "^".repeat(carets)
-        )
+        let indent = " ".repeat(left.len() + start - from);
+        write!(f, "    {indent}{}", "^".repeat(carets))
     }
 }
 
@@ -251,6 +218,3 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let best = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
     (best.0 >= LEAST_SIMILARITY).then_some(best.1)
 }
-
-#[cfg(test)]
-mod tests;

@@ -11,14 +11,14 @@
 //! of its Random123 library.
 
 use rand::rand_core::Infallible;
+use std::f64::consts::TAU;
 
 const ROTATIONS: [u32; 8] = [13, 15, 26, 6, 17, 29, 16, 24];
 const SKEIN_PARITY: u32 = 0x1BD1_1BDA;
 
 /// Threefry-2x32-20: encrypts the 64-bit `counter` under the 64-bit `key`.
-#[must_use]
 #[inline]
-pub fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
+fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
     let schedule = [key[0], key[1], SKEIN_PARITY ^ key[0] ^ key[1]];
     let mut x0 = counter[0].wrapping_add(schedule[0]);
     let mut x1 = counter[1].wrapping_add(schedule[1]);
@@ -57,26 +57,22 @@ impl std::fmt::Display for Key {
 
 impl Key {
     /// The root key of a seed.
-    #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         Self(threefry2x32(split(seed), [0x5349_4445, 0x4241_4E44]))
     }
 
     /// The key of one branch below this one: an independent stream a word.
-    #[must_use]
     pub fn with(self, word: u64) -> Self {
         Self(threefry2x32(self.0, split(word)))
     }
 
     /// 64 random bits at `counter`.
-    #[must_use]
     #[inline]
     pub fn at(self, counter: u64) -> u64 {
         join(threefry2x32(self.0, split(counter)))
     }
 
     /// Uniform number in [0, 1) at `counter`, with 53 random bits.
-    #[must_use]
     #[inline]
     pub fn uniform(self, counter: u64) -> f64 {
         (self.at(counter) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
@@ -85,7 +81,6 @@ impl Key {
     /// Poisson number of mean one at `counter`, by inversion of the
     /// distribution function; cut off at 18, beyond which the probability is
     /// below 2^-53.
-    #[must_use]
     #[inline]
     pub fn poisson_one(self, counter: u64) -> u8 {
         let u = self.uniform(counter);
@@ -100,8 +95,13 @@ impl Key {
         k
     }
 
+    /// Standard normal number at `counter`, which takes two uniform ones.
+    pub fn normal(self, counter: u64) -> f64 {
+        let uniform = [2 * counter, 2 * counter + 1].map(|counter| self.uniform(counter));
+        box_muller(uniform)[0]
+    }
+
     /// A stream that counts upwards from zero.
-    #[must_use]
     pub fn stream(self) -> Stream {
         Stream {
             key: self,
@@ -114,7 +114,6 @@ impl Key {
     ///
     /// # Panics
     /// Never: `n` rows are addressed by `u32`, larger sets are split before.
-    #[must_use]
     pub fn permutation(self, n: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..n).collect();
         for i in (1..n as usize).rev() {
@@ -139,6 +138,58 @@ impl Stream {
         let value = self.key.uniform(self.counter);
         self.counter += 1;
         value
+    }
+
+    /// The next two uniform numbers as two independent standard normal ones.
+    pub fn normal_pair(&mut self) -> [f64; 2] {
+        box_muller([self.uniform(), self.uniform()])
+    }
+
+    /// The first of [`normal_pair`](Self::normal_pair).
+    pub fn normal(&mut self) -> f64 {
+        self.normal_pair()[0]
+    }
+}
+
+/// Two independent standard normal numbers of two uniform ones in [0, 1) (Box and
+/// Muller, Ann. Math. Stat. 29 (1958) 610).
+fn box_muller([u, v]: [f64; 2]) -> [f64; 2] {
+    let radius = (-2.0 * (1.0 - u).ln()).sqrt();
+    let (sin, cos) = (TAU * v).sin_cos();
+    [radius * cos, radius * sin]
+}
+
+/// FNV-1a of 64 bits: the standard library promises no hash that stays the same.
+pub fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// 2^64 / golden ratio, the increment of SplitMix64.
+pub const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The finaliser of SplitMix64 (Steele, Lea and Flood 2014), a bijection.
+pub fn mix(z: u64) -> u64 {
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+/// SplitMix64 from a state: another generator than [`Stream`], for the data of tests.
+#[derive(Clone, Debug)]
+pub struct SplitMix64(pub u64);
+
+impl SplitMix64 {
+    /// The next 64 bits.
+    pub fn bits(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(GOLDEN_GAMMA);
+        mix(self.0)
+    }
+
+    /// The next uniform number in [0, 1).
+    pub fn uniform(&mut self) -> f64 {
+        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 
@@ -186,6 +237,21 @@ mod tests {
         for (key, counter, expected) in cases {
             assert_eq!(threefry2x32(key, counter), expected);
         }
+    }
+
+    #[test]
+    fn hashes_and_splitmix_have_their_published_values() {
+        let published = [
+            ("", 0xcbf2_9ce4_8422_2325),
+            ("a", 0xaf63_dc4c_8601_ec8c),
+            ("foobar", 0x8594_4171_f739_67e8),
+        ];
+        for (text, hash) in published {
+            assert_eq!(fnv1a(text.as_bytes()), hash);
+        }
+        let mut numbers = SplitMix64(1_234_567);
+        assert_eq!(numbers.bits(), 6_457_827_717_110_365_317);
+        assert_eq!(numbers.bits(), 3_203_168_211_198_807_973);
     }
 
     #[test]

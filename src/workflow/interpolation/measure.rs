@@ -16,7 +16,7 @@ use crate::workflow::apply::in_threads;
 use crate::workflow::distributions::{Component, Correlations, compare};
 use crate::workflow::metrics::{observed, of_members, yields};
 use indexmap::IndexMap;
-use sideband_networks::{Compute, EVALUATION_CHUNK, Flow, FlowSampler, NetworkConfig, Row};
+use sideband_networks::{Compute, EVALUATION_CHUNK, FlowSampler, NetworkConfig, Row};
 
 /// Somebody asked to stop, or the time is over.
 pub(super) fn interrupted() -> Error {
@@ -64,9 +64,9 @@ pub(in crate::workflow) fn predict(
     let NetworkConfig::Flow(flow) = &plan.settings.network else {
         unreachable!("an interpolation's network is a flow");
     };
-    let (flow, scaling) = (Flow::new(flow.clone()), plan.scaling.inputs());
+    let scaling = plan.scaling.inputs();
     let compute = bench.compute;
-    let sampler = compute.guard(|| FlowSampler::new(compute, &flow, &scaling, &rows))?;
+    let sampler = compute.guard(|| FlowSampler::new(compute, flow, &scaling, &rows))?;
     let mut sums = SampleSums::new(plan, &drawn, members.len());
     let path = directory.predictions().join("samples.parquet");
     let at_once = if compute.is_cpu() {

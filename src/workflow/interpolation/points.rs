@@ -6,7 +6,7 @@ use crate::error::{Error, Kind, Result};
 use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::training::Interrupt;
 use crate::workflow::apply::in_threads;
-use sideband_processes::{PlaneCounts, PlaneError, PlaneFit, PullSummary, Pulls};
+use sideband_processes::{PlaneCounts, PlaneFit, ProcessError, PullSummary, Pulls};
 
 /// A drawn point of the plane.
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ fn draw_category(
         Some((category, value)) => format!("{} = {value}", category.column),
         None => "all events".to_owned(),
     };
-    let named = |e: PlaneError| {
+    let named = |e: ProcessError| {
         let text = format!("the Gaussian process of {label}: {e}");
         Error::new(Kind::NoResult, text)
     };
@@ -144,12 +144,12 @@ fn draw_category(
     let all = all.filter(|row| plan.is_in_box(*row) && of_category(row));
     let everything = grid.fill(all.map(event)).map_err(named)?;
     let shown = !plan.blinding.is_closed();
-    let hidden = fit.hidden();
+    let hidden = &fit.hidden;
     // what is observed, bin by bin: whole bins where the holes may be looked at
     let compared = if shown { &everything } else { &filled };
     let pulls = fit.pulls(&compared.counts, &compared.variances);
     let pulls = pulls.map_err(named)?;
-    let (fitted, integral) = (fit.fitted(), fit.hole());
+    let (fitted, integral) = (&fit.fitted, fit.hole());
     let in_holes = everything.counts.iter().zip(hidden);
     let in_holes = in_holes.filter(|(_, h)| **h).map(|(v, _)| v);
     let scales = fitted.kernel.length_scales();
@@ -163,7 +163,7 @@ fn draw_category(
         length_scales: [scales[0], scales[1]],
         log_marginal_likelihood: fitted.log_marginal,
         starts: [fitted.starts, fitted.starts_converged],
-        negative_bins: fit.clipped(),
+        negative_bins: fit.clipped,
         empty_bins: empty_bins(&fit, &filled),
         hole: HoleMetrics {
             predicted: integral.value,
@@ -189,8 +189,8 @@ const MANY: f64 = 20.0;
 /// Bins of the fit without events whose neighbours have many: an edge of the events,
 /// which a smooth density does not describe.
 fn empty_bins(fit: &PlaneFit, filled: &PlaneCounts) -> usize {
-    let [nx, ny] = fit.grid().axes().each_ref().map(|axis| axis.bins());
-    let hidden = fit.hidden();
+    let [nx, ny] = fit.grid.axes().each_ref().map(|axis| axis.bins());
+    let hidden = &fit.hidden;
     // effective numbers: weights may be anything
     let effective = |bin: usize| match filled.variances[bin] {
         v if v > 0.0 => filled.counts[bin].powi(2) / v,
@@ -227,12 +227,12 @@ fn pull_metrics(pulls: &Pulls, hidden: &[bool], inside: bool) -> PullMetrics {
 /// What is drawn of the plane.
 fn figure(plan: &Plan, fit: &PlaneFit, filled: &PlaneCounts, pulls: &Pulls) -> PlaneFigure {
     let plane = &plan.interpolation().plane;
-    let [x, y] = fit.grid().axes();
+    let [x, y] = fit.grid.axes();
     fn lines<T>(width: usize, bins: usize, of: impl Fn(usize) -> T) -> Vec<Vec<T>> {
         let line = |first| (first..first + width).map(&of).collect();
         (0..bins).step_by(width).map(line).collect()
     }
-    let (bins, width, hidden) = (fit.grid().bins(), y.bins(), fit.hidden());
+    let (bins, width, hidden) = (fit.grid.bins(), y.bins(), &fit.hidden);
     let is_shown = |b: usize| !plan.blinding.is_closed() || !hidden[b];
     let labels = plane.labels.clone();
     PlaneFigure {
@@ -240,8 +240,8 @@ fn figure(plan: &Plan, fit: &PlaneFit, filled: &PlaneCounts, pulls: &Pulls) -> P
         x_edges: x.values().to_vec(),
         y_edges: y.values().to_vec(),
         input: lines(width, bins, |b| (!hidden[b]).then_some(filled.counts[b])),
-        prediction: lines(width, bins, |b| fit.mean()[b]),
-        error: lines(width, bins, |b| fit.posterior().variance(b).max(0.0).sqrt()),
+        prediction: lines(width, bins, |b| fit.mean[b]),
+        error: lines(width, bins, |b| fit.posterior.variance(b).max(0.0).sqrt()),
         pull: lines(width, bins, |b| pulls.full[b].filter(|_| is_shown(b))),
     }
 }

@@ -1,23 +1,32 @@
 //! The flow in tensor operations, all members of a stack at once.
 
-use super::layout::{Flow, FlowConfig, FlowStep};
-use super::{DIAGONAL_MINIMUM, NORM_EPSILON, NORM_MOMENTUM};
+use super::{DIAGONAL_MINIMUM, FlowConfig, FlowStep, NORM_EPSILON, NORM_MOMENTUM};
 use crate::device::{Compute, Kernels};
-use crate::network::TrainingOutput;
+use crate::network::{DeviceNetwork, Training, Unpacked, linear};
 use crate::objective::softplus;
-use crate::spline::{self, Direction, Implementation, SplineConfig};
-use crate::stack::linear;
-use burn::tensor::{Int, Tensor, TensorData, activation};
+use crate::spline::{Direction, Implementation, SplineConfig};
+use burn::tensor::{Int, Tensor, activation};
 
 /// A flow with the constant tensors that its steps select with.
 #[derive(Clone, Debug)]
-pub(crate) struct FlowOnDevice {
+pub(super) struct FlowOnDevice {
     config: FlowConfig,
+    places: Vec<Place>,
     spline: SplineConfig,
     kernels: Kernels,
     /// Features of a coupling of even and of odd number.
     divisions: [Division; 2],
     matrices: Matrices,
+}
+
+/// A step and its places in the lists of unpacked tensors.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    step: FlowStep,
+    parameter: usize,
+    statistic: usize,
+    /// Number among the steps of its kind.
+    number: usize,
 }
 
 /// Which features a coupling transforms, which it passes on, and how both
@@ -40,34 +49,16 @@ struct Matrices {
     counting: Tensor<3>,
 }
 
-/// How batch norms get their mean and variance.
-enum Norm<'a> {
-    /// From the batch; new running statistics are kept.
-    Training(&'a mut Vec<Tensor<3>>),
-    /// From the running statistics.
-    Evaluation,
-}
-
 impl FlowOnDevice {
-    pub(crate) fn new(compute: &Compute, flow: &Flow) -> Self {
-        let config = flow.config().clone();
-        let device = compute.device();
-        let index = |list: Vec<usize>| -> Tensor<1, Int> {
-            let count = list.len();
-            let list: Vec<i32> = list.into_iter().map(|k| k as i32).collect();
-            Tensor::from_data(TensorData::new(list, [count]), device)
-        };
+    pub(super) fn new(compute: &Compute, config: &FlowConfig) -> Self {
+        let index = |list: Vec<usize>| compute.index(list.into_iter().map(|k| k as i32).collect());
         let divisions = [0, 1].map(|coupling| {
             let [transformed, identity] = config.division(coupling);
-            let place = |k: usize| {
-                let of = |list: &[usize]| list.iter().position(|other| *other == k);
-                of(&transformed)
-                    .or_else(|| of(&identity).map(|at| at + transformed.len()))
-                    .expect("a feature is transformed or passed on")
-            };
-            let merged = (0..config.features).map(place).collect();
+            let row = [transformed.clone(), identity.clone()].concat();
+            let place = |k| row.iter().position(|other| *other == k);
+            let place = |k| place(k).expect("a feature is transformed or passed on");
             Division {
-                merged: index(merged),
+                merged: index((0..config.features).map(place).collect()),
                 identity: (!identity.is_empty()).then(|| index(identity)),
                 transformed: index(transformed),
             }
@@ -76,28 +67,23 @@ impl FlowOnDevice {
         let triangle = d * d.saturating_sub(1) / 2;
         let entries = |inside: fn(usize, usize) -> bool, diagonal: fn(usize) -> usize| {
             let mut next = 0;
-            let mut list = Vec::with_capacity(d * d);
-            for row in 0..d {
-                for column in 0..d {
-                    list.push(if row == column {
-                        triangle + 1 + diagonal(row)
-                    } else if inside(row, column) {
-                        next += 1;
-                        next - 1
-                    } else {
-                        triangle
-                    });
+            let place = |cell: usize| match (cell / d, cell % d) {
+                (row, column) if row == column => triangle + 1 + diagonal(row),
+                (row, column) if inside(row, column) => {
+                    next += 1;
+                    next - 1
                 }
-            }
-            index(list)
+                _ => triangle,
+            };
+            index((0..d * d).map(place).collect())
         };
-        let counting: Vec<f32> = (0..d).map(|k| k as f32).collect();
         Self {
             matrices: Matrices {
                 lower: entries(|row, column| row > column, |_| 0),
                 upper: entries(|row, column| row < column, |k| k),
-                counting: Tensor::from_data(TensorData::new(counting, [1, d, 1]), device),
+                counting: compute.tensor((0..d).map(|k| k as f32).collect(), [1, d, 1]),
             },
+            places: places(config),
             divisions,
             spline: SplineConfig {
                 bins: config.bins,
@@ -105,100 +91,7 @@ impl FlowOnDevice {
                 scale: (config.hidden as f64).sqrt(),
             },
             kernels: compute.kernels(),
-            config,
-        }
-    }
-
-    /// Log-densities of a batch with its own batch norm statistics.
-    pub(crate) fn train(
-        &self,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
-        x: Tensor<3>,
-        masks: &[Tensor<3>],
-    ) -> TrainingOutput {
-        let mut updated = Vec::with_capacity(statistics.len());
-        let norm = Norm::Training(&mut updated);
-        // plain rows have no inner tensor for the statistics to be taken from
-        let output = self.log_prob(parameters, statistics, x.autodiff(), masks, norm);
-        TrainingOutput {
-            output,
-            statistics: updated,
-        }
-    }
-
-    /// Log-densities with running statistics, `[E, B, 1]`.
-    pub(crate) fn evaluate(
-        &self,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
-        x: Tensor<3>,
-    ) -> Tensor<3> {
-        self.log_prob(parameters, statistics, x, &[], Norm::Evaluation)
-    }
-
-    /// `x`: `[1 or E, B, D + C]`, as the conditioner's masks by coupling and block.
-    fn log_prob(
-        &self,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
-        x: Tensor<3>,
-        masks: &[Tensor<3>],
-        mut norm: Norm<'_>,
-    ) -> Tensor<3> {
-        let config = &self.config;
-        let (context, mut x) = self.divide(x);
-        let mut parameters = parameters.iter().cloned();
-        let mut statistics = statistics.iter().cloned();
-        let mut masks = masks.iter();
-        let mut log_det: Option<Tensor<3>> = None;
-        let mut add = |term: Tensor<3>| {
-            log_det = Some(match log_det.take() {
-                Some(sum) => sum + term,
-                None => term,
-            });
-        };
-        let mut couplings = 0;
-        for step in &config.steps {
-            let mut take = || parameters.next().expect("the layout has every parameter");
-            let mut known = || statistics.next().expect("the layout has every statistic");
-            match step {
-                FlowStep::BatchNorm => {
-                    let (gain, shift) = (take(), take());
-                    let running = [known(), known()];
-                    let (y, term) = batch_norm(x, gain, shift, running, &mut norm);
-                    x = y;
-                    add(term);
-                }
-                FlowStep::Linear => {
-                    let packed = [take(), take(), take()];
-                    let bias = take();
-                    let permutation = known();
-                    if let Norm::Training(updated) = &mut norm {
-                        updated.push(permutation.clone());
-                    }
-                    let (matrix, term) = self.matrices.matrix(packed, permutation);
-                    x = x.matmul(matrix) + bias;
-                    add(term);
-                }
-                FlowStep::Coupling => {
-                    let division = &self.divisions[couplings % 2];
-                    couplings += 1;
-                    let (passed, theta) =
-                        self.condition(division, &x, context.as_ref(), &mut take, &mut masks);
-                    let moved = x.select(2, division.transformed.clone());
-                    let moved = expand(moved, theta.dims()[0]);
-                    let (moved, term) = self.spline(Direction::Forward, moved, theta);
-                    x = division.merge(moved, passed);
-                    add(term.sum_dim(2));
-                }
-            }
-        }
-        let norm = 0.5 * config.features as f64 * std::f64::consts::TAU.ln();
-        let base = x.square().sum_dim(2) * -0.5 - norm;
-        match log_det {
-            Some(sum) => base + sum,
-            None => base,
+            config: config.clone(),
         }
     }
 
@@ -206,73 +99,30 @@ impl FlowOnDevice {
     /// `inverses`: inverse matrices of the linear steps, `[E, D, D]`, in their order.
     pub(super) fn sample(
         &self,
-        parameters: &[Tensor<3>],
-        statistics: &[Tensor<3>],
+        members: &Unpacked,
         inverses: &[Tensor<3>],
         z: Tensor<3>,
         context: Option<&Tensor<3>>,
     ) -> Tensor<3> {
-        let config = &self.config;
-        let mut places = Vec::with_capacity(config.steps.len());
-        let (mut parameter, mut statistic, mut linears, mut couplings) = (0, 0, 0, 0);
-        for step in &config.steps {
-            places.push((parameter, statistic, linears, couplings));
-            match step {
-                FlowStep::BatchNorm => (parameter, statistic) = (parameter + 2, statistic + 2),
-                FlowStep::Linear => {
-                    (parameter, statistic) = (parameter + 4, statistic + 1);
-                    linears += 1;
-                }
-                FlowStep::Coupling => {
-                    let block = 4 + 2 * usize::from(config.context > 0);
-                    parameter += 4 + config.blocks * block;
-                    couplings += 1;
-                }
-            }
-        }
-        let members = parameters.first().map_or(1, |p| p.dims()[0]);
-        let mut x = expand(z, members);
-        for (step, (parameter, statistic, linears, couplings)) in
-            config.steps.iter().zip(places).rev()
-        {
-            let own = &parameters[parameter..];
-            match step {
+        let count = members.parameters.first().map_or(1, |p| p.dims()[0]);
+        let mut x = expand(z, count);
+        for place in self.places.iter().rev() {
+            let own = &members.parameters[place.parameter..];
+            let known = &members.statistics[place.statistic..];
+            x = match place.step {
                 FlowStep::BatchNorm => {
                     let scale = softplus(own[0].clone()) + NORM_EPSILON;
-                    let deviation = (statistics[statistic + 1].clone() + NORM_EPSILON).sqrt();
-                    let mean = statistics[statistic].clone();
-                    x = (x - own[1].clone()) * (deviation / scale) + mean;
+                    let deviation = (known[1].clone() + NORM_EPSILON).sqrt();
+                    (x - own[1].clone()) * (deviation / scale) + known[0].clone()
                 }
-                FlowStep::Linear => {
-                    x = (x - own[3].clone()).matmul(inverses[linears].clone());
-                }
+                FlowStep::Linear => (x - own[3].clone()).matmul(inverses[place.number].clone()),
                 FlowStep::Coupling => {
-                    let division = &self.divisions[couplings % 2];
-                    let mut next = own.iter().cloned();
-                    let mut take = || next.next().expect("the layout has every parameter");
-                    let (passed, theta) =
-                        self.condition(division, &x, context, &mut take, &mut [].iter());
-                    let moved = x.select(2, division.transformed.clone());
-                    let moved = expand(moved, theta.dims()[0]);
-                    let (moved, _) = self.spline(Direction::Inverse, moved, theta);
-                    x = division.merge(moved, passed);
+                    self.couple(Direction::Inverse, place, own, x, context, &[])
+                        .0
                 }
-            }
+            };
         }
         x
-    }
-
-    fn spline(
-        &self,
-        direction: Direction,
-        x: Tensor<3>,
-        theta: Tensor<3>,
-    ) -> (Tensor<3>, Tensor<3>) {
-        match (self.kernels, direction) {
-            (Kernels::Plain, _) => Implementation::Plain.apply(&self.spline, direction, x, theta),
-            (Kernels::Fused, Direction::Forward) => spline::forward(&self.spline, x, theta),
-            (Kernels::Fused, Direction::Inverse) => spline::inverse(&self.spline, x, theta),
-        }
     }
 
     /// Context and features of rows `[1 or E, B, D + C]`.
@@ -282,40 +132,59 @@ impl FlowOnDevice {
         (context, x.narrow(2, 0, d))
     }
 
-    /// The features that are passed on, and the splines' parameters
-    /// `[E, B, T (3K - 1)]`.
-    fn condition<'a>(
+    /// Rows after a coupling, and the logarithms of the derivatives `[E, B, T]`.
+    fn couple(
         &self,
-        division: &Division,
+        direction: Direction,
+        place: &Place,
+        own: &[Tensor<3>],
+        x: Tensor<3>,
+        context: Option<&Tensor<3>>,
+        masks: &[Tensor<3>],
+    ) -> (Tensor<3>, Tensor<3>) {
+        let division = &self.divisions[place.number % 2];
+        let identity = division.identity.as_ref();
+        let passed = identity.map(|index| x.clone().select(2, index.clone()));
+        let theta = self.condition(passed.as_ref(), &x, context, own, masks);
+        let moved = x.select(2, division.transformed.clone());
+        let moved = expand(moved, theta.dims()[0]);
+        let implementation = match self.kernels {
+            Kernels::Plain => Implementation::Plain,
+            Kernels::Fused => Implementation::of(&moved),
+        };
+        let (moved, log_slope) = implementation.apply(&self.spline, direction, moved, theta);
+        (division.merge(moved, passed), log_slope)
+    }
+
+    /// The splines' parameters `[E, B, T (3K - 1)]`, from the features that are passed on.
+    fn condition(
+        &self,
+        passed: Option<&Tensor<3>>,
         x: &Tensor<3>,
         context: Option<&Tensor<3>>,
-        take: &mut dyn FnMut() -> Tensor<3>,
-        masks: &mut impl Iterator<Item = &'a Tensor<3>>,
-    ) -> (Option<Tensor<3>>, Tensor<3>) {
-        let passed = division
-            .identity
-            .as_ref()
-            .map(|index| x.clone().select(2, index.clone()));
-        let inputs: Vec<Tensor<3>> = match (&passed, context) {
+        own: &[Tensor<3>],
+        masks: &[Tensor<3>],
+    ) -> Tensor<3> {
+        let mut own = own.iter().cloned();
+        let mut take = || own.next().expect("the layout has every parameter");
+        let inputs = match (passed, context) {
             (Some(passed), Some(context)) => {
                 // rows are common to all members before the first coupling
                 let members = passed.dims()[0].max(context.dims()[0]);
-                [passed, context].map(|t| expand(t.clone(), members)).into()
+                let inputs = [passed, context].map(|t| expand(t.clone(), members));
+                Tensor::cat(inputs.into(), 2)
             }
-            (Some(one), None) | (None, Some(one)) => vec![one.clone()],
-            (None, None) => Vec::new(),
-        };
-        let inputs = if inputs.is_empty() {
-            let [members, batch, _] = x.dims();
-            Tensor::zeros([members, batch, 0], &x.device())
-        } else {
-            Tensor::cat(inputs, 2)
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => {
+                let [members, batch, _] = x.dims();
+                Tensor::zeros([members, batch, 0], &x.device())
+            }
         };
         let mut h = linear(inputs, take(), take());
-        for _ in 0..self.config.blocks {
+        for block in 0..self.config.blocks {
             let t = linear(activation::relu(h.clone()), take(), take());
             let t = activation::relu(t);
-            let t = match masks.next() {
+            let t = match masks.get(block) {
                 Some(mask) => t * mask.clone(),
                 None => t,
             };
@@ -326,8 +195,81 @@ impl FlowOnDevice {
             };
             h = h + t;
         }
-        (passed, linear(h, take(), take()))
+        linear(h, take(), take())
     }
+}
+
+impl DeviceNetwork for FlowOnDevice {
+    fn forward(
+        &self,
+        members: &Unpacked,
+        x: Tensor<3>,
+        mut training: Option<&mut Training>,
+    ) -> Tensor<3> {
+        // plain rows have no inner tensor for the statistics to be taken from
+        let x = if training.is_some() { x.autodiff() } else { x };
+        let (context, mut x) = self.divide(x);
+        let mut log_det: Option<Tensor<3>> = None;
+        for place in &self.places {
+            let own = &members.parameters[place.parameter..];
+            let known = &members.statistics[place.statistic..];
+            let term;
+            (x, term) = match place.step {
+                FlowStep::BatchNorm => batch_norm(x, own, known, training.as_deref_mut()),
+                FlowStep::Linear => {
+                    let permutation = known[0].clone();
+                    if let Some(training) = &mut training {
+                        training.statistics.push(permutation.clone());
+                    }
+                    let (matrix, term) = self.matrices.matrix(own, permutation);
+                    (x.matmul(matrix) + own[3].clone(), term)
+                }
+                FlowStep::Coupling => {
+                    let masks = training.as_ref().map_or(&[][..], |t| t.masks);
+                    let masks = masks.get(place.number * self.config.blocks..);
+                    let masks = masks.unwrap_or_default();
+                    let context = context.as_ref();
+                    let forward = Direction::Forward;
+                    let (x, log_slope) = self.couple(forward, place, own, x, context, masks);
+                    (x, log_slope.sum_dim(2))
+                }
+            };
+            log_det = Some(match log_det {
+                Some(sum) => sum + term,
+                None => term,
+            });
+        }
+        let norm = 0.5 * self.config.features as f64 * std::f64::consts::TAU.ln();
+        let base = x.square().sum_dim(2) * -0.5 - norm;
+        match log_det {
+            Some(sum) => base + sum,
+            None => base,
+        }
+    }
+}
+
+/// Where the tensors of every step are.
+fn places(config: &FlowConfig) -> Vec<Place> {
+    let (mut parameter, mut statistic, mut numbers) = (0, 0, [0; 3]);
+    let place = |step: &FlowStep| {
+        let block = 4 + 2 * usize::from(config.context > 0);
+        let (parameters, statistics) = match step {
+            FlowStep::BatchNorm => (2, 2),
+            FlowStep::Linear => (4, 1),
+            FlowStep::Coupling => (4 + config.blocks * block, 0),
+        };
+        let place = Place {
+            step: *step,
+            parameter,
+            statistic,
+            number: numbers[*step as usize],
+        };
+        numbers[*step as usize] += 1;
+        parameter += parameters;
+        statistic += statistics;
+        place
+    };
+    config.steps.iter().map(place).collect()
 }
 
 fn expand(tensor: Tensor<3>, members: usize) -> Tensor<3> {
@@ -354,17 +296,16 @@ impl Matrices {
     /// The matrix `[E, D, D]` that acts on rows from the right, `P U^T L^T`, and
     /// the log-determinant `[E, 1, 1]`. `packed`: lower and upper entries,
     /// unconstrained diagonal.
-    fn matrix(&self, packed: [Tensor<3>; 3], permutation: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-        let [lower, upper, diagonal] = packed;
+    fn matrix(&self, packed: &[Tensor<3>], permutation: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let [lower, upper, diagonal] = [0, 1, 2].map(|part| packed[part].clone());
         let diagonal = softplus(diagonal) + DIAGONAL_MINIMUM;
         let [members, _, d] = diagonal.dims();
         let constant = |value: f32| Tensor::<3>::full([members, 1, 1], value, &diagonal.device());
         let (zero, one) = (constant(0.0), constant(1.0));
         let log_det = diagonal.clone().log().sum_dim(2);
         let square = |parts: Vec<Tensor<3>>, places: &Tensor<1, Int>| {
-            Tensor::cat(parts, 2)
-                .select(2, places.clone())
-                .reshape([members, d, d])
+            let cells = Tensor::cat(parts, 2).select(2, places.clone());
+            cells.reshape([members, d, d])
         };
         let (lower_parts, upper_parts) = if d > 1 {
             (vec![lower, zero.clone(), one], vec![upper, zero, diagonal])
@@ -374,44 +315,39 @@ impl Matrices {
         let lower = square(lower_parts, &self.lower);
         let upper = square(upper_parts, &self.upper);
         // row i of the permutation matrix has its one where permutation = i
-        let distance =
-            permutation.expand([members, d, d]) - self.counting.clone().expand([members, d, d]);
+        let square = [members, d, d];
+        let distance = permutation.expand(square) - self.counting.clone().expand(square);
         let order = distance.abs().lower_elem(0.5).float();
-        let matrix = order
-            .matmul(upper.swap_dims(1, 2))
-            .matmul(lower.swap_dims(1, 2));
-        (matrix, log_det)
+        let matrix = order.matmul(upper.swap_dims(1, 2));
+        (matrix.matmul(lower.swap_dims(1, 2)), log_det)
     }
 }
 
-/// Normalised rows and the log-determinant `[E, 1, 1]`.
+/// Normalised rows and the log-determinant `[E, 1, 1]`: in training by the batch's own
+/// mean and variance, without by the running ones.
 fn batch_norm(
     x: Tensor<3>,
-    gain: Tensor<3>,
-    shift: Tensor<3>,
-    running: [Tensor<3>; 2],
-    norm: &mut Norm<'_>,
+    own: &[Tensor<3>],
+    running: &[Tensor<3>],
+    training: Option<&mut Training>,
 ) -> (Tensor<3>, Tensor<3>) {
+    let (gain, shift) = (own[0].clone(), own[1].clone());
     let scale = softplus(gain) + NORM_EPSILON;
-    let (centred, variance) = match norm {
-        Norm::Training(updated) => {
+    let (centred, variance) = match training {
+        Some(training) => {
             let batch = x.dims()[1] as f64;
             let mean = x.clone().sum_dim(1) / batch;
             let centred = x - mean.clone();
             let variance = centred.clone().square().sum_dim(1) / (batch - 1.0).max(1.0);
-            let [old_mean, old_variance] = running;
-            let members = old_mean.dims()[0];
-            let mix = |old: Tensor<3>, new: Tensor<3>| {
-                old * (1.0 - NORM_MOMENTUM) + expand(new, members) * NORM_MOMENTUM
-            };
-            updated.push(mix(old_mean, mean.inner()));
-            updated.push(mix(old_variance, variance.clone().inner()));
+            let members = running[0].dims()[0];
+            for (old, new) in running.iter().zip([mean.inner(), variance.clone().inner()]) {
+                let mixed = old.clone() * (1.0 - NORM_MOMENTUM);
+                let mixed = mixed + expand(new, members) * NORM_MOMENTUM;
+                training.statistics.push(mixed);
+            }
             (centred, variance)
         }
-        Norm::Evaluation => {
-            let [mean, variance] = running;
-            (x - mean, variance)
-        }
+        None => (x - running[0].clone(), running[1].clone()),
     };
     let variance = variance + NORM_EPSILON;
     let log_det = (scale.clone().log() - variance.clone().log() * 0.5).sum_dim(2);

@@ -6,7 +6,7 @@
 //! the gradient has two and needs no node. Nothing is kept for the gradient but
 //! the operands: computing the bin again is cheaper than storing it.
 
-use super::{Constants, Direction, SplineConfig};
+use super::{Direction, SplineConfig};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -23,12 +23,8 @@ pub(super) fn apply(
     theta: Tensor<3>,
 ) -> (Tensor<3>, Tensor<3>) {
     let shape = x.dims();
-    let packed = <Dispatch as Spline>::spline(
-        x.into_dispatch(),
-        theta.into_dispatch(),
-        Constants::new(config),
-        direction,
-    );
+    let packed =
+        <Dispatch as Spline>::spline(x.into_dispatch(), theta.into_dispatch(), *config, direction);
     let packed = Tensor::<4>::from_dispatch(packed);
     let part = |index| packed.clone().narrow(0, index, 1).reshape(shape);
     (part(0), part(1))
@@ -47,7 +43,7 @@ pub(super) trait Spline: Backend {
     fn spline(
         x: FloatTensor<Self>,
         theta: FloatTensor<Self>,
-        constants: Constants,
+        config: SplineConfig,
         direction: Direction,
     ) -> FloatTensor<Self>;
 }
@@ -56,12 +52,12 @@ pub(super) trait Spline: Backend {
 #[backend_extension(Cube, Fusion)]
 pub(super) trait SplineGradient: Backend {
     /// From the gradient `[2, E, B, T]` at the result to those at `x` and `theta`.
-    #[fusion(meta = |x, theta, _gradient, _constants, _direction| (x.clone(), theta.clone()))]
+    #[fusion(meta = |x, theta, _gradient, _config, _direction| (x.clone(), theta.clone()))]
     fn spline_gradient(
         x: FloatTensor<Self>,
         theta: FloatTensor<Self>,
         gradient: FloatTensor<Self>,
-        constants: Constants,
+        config: SplineConfig,
         direction: Direction,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
 }
@@ -70,14 +66,14 @@ impl<B: Spline + SplineGradient, C: CheckpointStrategy> Spline for Autodiff<B, C
     fn spline(
         x: FloatTensor<Self>,
         theta: FloatTensor<Self>,
-        constants: Constants,
+        config: SplineConfig,
         direction: Direction,
     ) -> FloatTensor<Self> {
         #[derive(Debug)]
         struct SplineBackward;
 
         impl<B: SplineGradient> Backward<B, 2> for SplineBackward {
-            type State = (FloatTensor<B>, FloatTensor<B>, Constants, Direction);
+            type State = (FloatTensor<B>, FloatTensor<B>, SplineConfig, Direction);
 
             fn backward(
                 self,
@@ -87,9 +83,8 @@ impl<B: Spline + SplineGradient, C: CheckpointStrategy> Spline for Autodiff<B, C
             ) {
                 let [x_node, theta_node] = ops.parents;
                 let gradient = gradients.consume::<B>(&ops.node);
-                let (x, theta, constants, direction) = ops.state;
-                let (for_x, for_theta) =
-                    B::spline_gradient(x, theta, gradient, constants, direction);
+                let (x, theta, config, direction) = ops.state;
+                let (for_x, for_theta) = B::spline_gradient(x, theta, gradient, config, direction);
                 if let Some(node) = x_node {
                     gradients.register::<B>(node.id, for_x);
                 }
@@ -100,22 +95,17 @@ impl<B: Spline + SplineGradient, C: CheckpointStrategy> Spline for Autodiff<B, C
         }
 
         let nodes = [x.node(), theta.node()];
-        match SplineBackward
-            .prepare::<C>(nodes)
-            .compute_bound()
-            .stateful()
-        {
+        let backward = SplineBackward.prepare::<C>(nodes);
+        match backward.compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
                 let (x, theta) = (x.primitive().clone(), theta.primitive().clone());
-                let out = B::spline(x.clone(), theta.clone(), constants, direction);
-                prepared.finish((x, theta, constants, direction), out)
+                let out = B::spline(x.clone(), theta.clone(), config, direction);
+                prepared.finish((x, theta, config, direction), out)
             }
-            OpsKind::UnTracked(prepared) => prepared.finish(B::spline(
-                x.into_primitive(),
-                theta.into_primitive(),
-                constants,
-                direction,
-            )),
+            OpsKind::UnTracked(prepared) => {
+                let (x, theta) = (x.into_primitive(), theta.into_primitive());
+                prepared.finish(B::spline(x, theta, config, direction))
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use sideband_numerics::random::Key;
+use std::ops::Range;
 
 /// One parameter matrix of a member.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,8 +32,7 @@ pub enum Initial {
 
 impl ParameterSpec {
     /// Weight `[inputs, outputs]` and bias `[1, outputs]` of a linear layer.
-    #[must_use]
-    pub fn linear(name: &str, inputs: usize, outputs: usize) -> [Self; 2] {
+    pub(crate) fn linear(name: &str, inputs: usize, outputs: usize) -> [Self; 2] {
         let spread = (inputs.max(1) as f32).sqrt().recip();
         let spec = |part: &str, rows, decays| Self {
             name: format!("{name}.{part}"),
@@ -43,18 +43,8 @@ impl ParameterSpec {
         [spec("weight", inputs, true), spec("bias", 1, false)]
     }
 
-    /// The same with other initial values of weight and bias.
-    #[must_use]
-    pub fn linear_within(name: &str, inputs: usize, outputs: usize, spread: f32) -> [Self; 2] {
-        Self::linear(name, inputs, outputs).map(|spec| Self {
-            initial: Initial::Uniform(spread),
-            ..spec
-        })
-    }
-
     /// Gain and shift of a batch norm.
-    #[must_use]
-    pub fn batch_norm(name: &str, width: usize) -> [Self; 2] {
+    pub(crate) fn batch_norm(name: &str, width: usize) -> [Self; 2] {
         [
             Self::constant(&format!("{name}.gain"), width, 1.0),
             Self::constant(&format!("{name}.shift"), width, 0.0),
@@ -62,8 +52,7 @@ impl ParameterSpec {
     }
 
     /// Running mean and variance of a batch norm.
-    #[must_use]
-    pub fn running(name: &str, width: usize) -> [Self; 2] {
+    pub(crate) fn running(name: &str, width: usize) -> [Self; 2] {
         [
             Self::constant(&format!("{name}.mean"), width, 0.0),
             Self::constant(&format!("{name}.variance"), width, 1.0),
@@ -71,14 +60,12 @@ impl ParameterSpec {
     }
 
     /// A row of equal values, on which no decay acts.
-    #[must_use]
-    pub fn constant(name: &str, width: usize, value: f32) -> Self {
+    pub(crate) fn constant(name: &str, width: usize, value: f32) -> Self {
         Self::row(name, width, Initial::Constant(value))
     }
 
     /// A row of values on which no decay acts.
-    #[must_use]
-    pub fn row(name: &str, width: usize, initial: Initial) -> Self {
+    pub(crate) fn row(name: &str, width: usize, initial: Initial) -> Self {
         Self {
             name: name.to_owned(),
             shape: [1, width],
@@ -106,19 +93,17 @@ impl Layout {
     }
 
     /// Number of values a member, `P`.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is no parameter.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// The parameters in order, each with its place in the row.
-    pub fn iter(&self) -> impl Iterator<Item = (&ParameterSpec, std::ops::Range<usize>)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&ParameterSpec, Range<usize>)> {
         self.specs.iter().scan(0, |start, spec| {
             let range = *start..*start + spec.len();
             *start = range.end;
@@ -126,7 +111,6 @@ impl Layout {
         })
     }
 
-    /// Initial values of one member.
     pub(crate) fn initial(&self, key: Key) -> Vec<f32> {
         let mut row = Vec::with_capacity(self.len);
         for (index, spec) in self.specs.iter().enumerate() {
@@ -149,37 +133,29 @@ impl Layout {
 
     /// 1 where L2 and weight decay act, 0 elsewhere.
     pub(crate) fn decay_mask(&self) -> Vec<f32> {
-        self.specs
-            .iter()
-            .flat_map(|spec| std::iter::repeat_n(f32::from(u8::from(spec.decays)), spec.len()))
-            .collect()
+        let of = |spec: &ParameterSpec| {
+            std::iter::repeat_n(f32::from(u8::from(spec.decays)), spec.len())
+        };
+        self.specs.iter().flat_map(of).collect()
     }
 
     /// One tensor `[E, rows, cols]` a parameter out of packed rows `[E, P]`.
     pub(crate) fn unpack(&self, packed: &Tensor<2>) -> Vec<Tensor<3>> {
-        let members = packed.dims()[0];
-        self.iter()
-            .map(|(spec, range)| {
-                packed.clone().narrow(1, range.start, range.len()).reshape([
-                    members,
-                    spec.shape[0],
-                    spec.shape[1],
-                ])
-            })
-            .collect()
+        let part = |(spec, range): (&ParameterSpec, Range<usize>)| {
+            let [rows, columns] = spec.shape;
+            let part = packed.clone().narrow(1, range.start, range.len());
+            part.reshape([packed.dims()[0], rows, columns])
+        };
+        self.iter().map(part).collect()
     }
 
     /// Packed rows `[E, P]` of one tensor `[E, rows, cols]` a parameter.
     pub(crate) fn pack(&self, tensors: Vec<Tensor<3>>) -> Tensor<2> {
-        let rows = tensors
-            .into_iter()
-            .zip(&self.specs)
-            .map(|(tensor, spec)| {
-                let members = tensor.dims()[0];
-                tensor.reshape([members, spec.len()])
-            })
-            .collect();
-        Tensor::cat(rows, 1)
+        let row = |(tensor, spec): (Tensor<3>, &ParameterSpec)| {
+            let members = tensor.dims()[0];
+            tensor.reshape([members, spec.len()])
+        };
+        Tensor::cat(tensors.into_iter().zip(&self.specs).map(row).collect(), 1)
     }
 }
 

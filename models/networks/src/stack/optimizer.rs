@@ -14,7 +14,8 @@
 //! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
 //! tests hold all three to PyTorch 2.
 
-use crate::host::simd::F;
+use super::MemberState;
+use crate::lanes::F;
 use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -110,7 +111,6 @@ impl Default for Clock {
 
 impl Clock {
     /// Steps made.
-    #[must_use]
     pub fn steps(&self) -> u64 {
         self.step
     }
@@ -170,11 +170,10 @@ impl OptimizerConfig {
 
     /// One update of all rows. `p`, `m`, `v`, `gradient`: `[E, P]`;
     /// `coefficients`: `[E, 4]`; `decay_mask`: `[1, P]` if weights shrink.
-    pub(crate) fn update(
+    pub(super) fn update(
         &self,
         p: Tensor<2>,
-        m: &mut Tensor<2>,
-        v: &mut Tensor<2>,
+        [m, v]: [&mut Tensor<2>; 2],
         gradient: Tensor<2>,
         coefficients: &Tensor<2>,
         decay_mask: Option<&Tensor<2>>,
@@ -200,13 +199,11 @@ impl OptimizerConfig {
 const PIECE: usize = 1 << 16;
 
 impl OptimizerConfig {
-    /// One update of one member's row, `[P]`: the same in one pass over the memory.
+    /// One update of one member, the same in one pass over the memory.
     /// `decay_mask`: not read if weights do not shrink.
-    pub(crate) fn update_row(
+    pub(super) fn update_member(
         &self,
-        p: &mut [f32],
-        m: &mut [f32],
-        v: &mut [f32],
+        member: &mut MemberState,
         gradient: &[f32],
         coefficients: Coefficients,
         decay_mask: &[f32],
@@ -217,34 +214,27 @@ impl OptimizerConfig {
         };
         let arch = Arch::new();
         let mask = if self.shrinks() { decay_mask } else { &[] };
-        let work = |(i, (((p, m), v), gradient)): (usize, RowPiece)| {
-            let mask = mask.get(i * PIECE..).unwrap_or_default();
+        let work = |(i, (p, m, v, gradient)): (usize, (_, _, _, &[f32]))| {
             arch.dispatch(Piece {
                 update,
-                p,
-                m,
-                v,
+                row: [p, m, v],
                 gradient,
-                mask,
+                mask: mask.get(i * PIECE..).unwrap_or_default(),
             });
         };
+        let p = member.row.parameters.as_mut_slice();
+        let m = member.first_moment.as_mut_slice();
+        let v = member.second_moment.as_mut_slice();
         if p.len() > PIECE && rayon::current_num_threads() > 1 {
-            let moments = p.par_chunks_mut(PIECE).zip(m.par_chunks_mut(PIECE));
-            let rows = moments.zip(v.par_chunks_mut(PIECE));
-            let rows = rows.zip(gradient.par_chunks(PIECE));
-            rows.enumerate().for_each(work);
+            let [p, m, v] = [p, m, v].map(|values| values.par_chunks_mut(PIECE));
+            let pieces = (p, m, v, gradient.par_chunks(PIECE)).into_par_iter();
+            pieces.enumerate().for_each(work);
         } else {
-            let rows = p.chunks_mut(PIECE).zip(m.chunks_mut(PIECE));
-            let rows = rows.zip(v.chunks_mut(PIECE)).zip(gradient.chunks(PIECE));
-            rows.enumerate().for_each(work);
+            work((0, (p, m, v, gradient)));
         }
     }
 }
 
-/// Parameters, both moments and the gradient of a piece of a row.
-type RowPiece<'a> = (((&'a mut [f32], &'a mut [f32]), &'a mut [f32]), &'a [f32]);
-
-/// The numbers of one update.
 #[derive(Clone, Copy)]
 struct Update {
     constants: (f64, f64, f64, f64),
@@ -254,9 +244,8 @@ struct Update {
 /// A piece of a row to be updated.
 struct Piece<'a> {
     update: Update,
-    p: &'a mut [f32],
-    m: &'a mut [f32],
-    v: &'a mut [f32],
+    /// Parameters and both moments.
+    row: [&'a mut [f32]; 3],
     gradient: &'a [f32],
     /// Where weights shrink, or empty.
     mask: &'a [f32],
@@ -268,13 +257,13 @@ impl WithSimd for Piece<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         const LANES: usize = 16;
-        let len = self.p.len();
+        let [p, m, v] = self.row;
+        let len = p.len();
         let whole = len - len % LANES;
         for at in (0..whole).step_by(S::F32_LANES) {
             let mask = (!self.mask.is_empty()).then(|| &self.mask[at..]);
-            let (p, m) = (&mut self.p[at..], &mut self.m[at..]);
-            self.update
-                .apply(simd, p, m, &mut self.v[at..], &self.gradient[at..], mask);
+            let row = [&mut p[at..], &mut m[at..], &mut v[at..]];
+            self.update.apply(simd, row, &self.gradient[at..], mask);
         }
         // the last values in registers of their own, so that each is computed alike
         let last = |values: &[f32]| {
@@ -284,17 +273,16 @@ impl WithSimd for Piece<'_> {
             lanes[..count].copy_from_slice(&values[..count]);
             lanes
         };
-        let (mut p, mut m, mut v) = (last(self.p), last(self.m), last(self.v));
+        let mut tails = [&*p, &*m, &*v].map(last);
         let (gradient, mask) = (last(self.gradient), last(self.mask));
         for at in (0..len - whole).step_by(S::F32_LANES) {
             let mask = (!self.mask.is_empty()).then_some(&mask[at..]);
-            let (p, m) = (&mut p[at..], &mut m[at..]);
-            self.update
-                .apply(simd, p, m, &mut v[at..], &gradient[at..], mask);
+            let row = tails.each_mut().map(|tail| &mut tail[at..]);
+            self.update.apply(simd, row, &gradient[at..], mask);
         }
-        self.p[whole..].copy_from_slice(&p[..len - whole]);
-        self.m[whole..].copy_from_slice(&m[..len - whole]);
-        self.v[whole..].copy_from_slice(&v[..len - whole]);
+        for (values, tail) in [p, m, v].into_iter().zip(tails) {
+            values[whole..].copy_from_slice(&tail[..len - whole]);
+        }
     }
 }
 
@@ -304,9 +292,7 @@ impl Update {
     fn apply<S: Simd>(
         &self,
         simd: S,
-        p: &mut [f32],
-        m: &mut [f32],
-        v: &mut [f32],
+        [p, m, v]: [&mut [f32]; 3],
         gradient: &[f32],
         mask: Option<&[f32]>,
     ) {
@@ -324,7 +310,7 @@ impl Update {
         if let Some(mask) = mask {
             x = x - x * (F::load(simd, mask) * F::splat(simd, shrink));
         }
-        (x - direction.divided_by(denominator)).store(p);
+        (x - direction / denominator).store(p);
     }
 }
 
@@ -332,7 +318,7 @@ impl Update {
 mod tests {
     use super::*;
     use crate::device::Compute;
-    use burn::tensor::TensorData;
+    use crate::stack::{Row, download};
 
     /// Six steps on a made-up sequence of gradients; PyTorch 2.15.0 in f64, with
     /// epsilon 1e-8, learning rate 0.01 and AdamW's weight decay 0.1. The second
@@ -340,48 +326,36 @@ mod tests {
     #[test]
     fn updates_are_those_of_pytorch() {
         let (beta1, beta2, epsilon) = (0.9, 0.999, 1e-8);
-        let cases = [
-            (
-                OptimizerConfig::default(),
-                [0.992_119_111_147, -1.976_466_402_375, 0.446_170_874_933],
-            ),
-            (
-                OptimizerConfig::Adamw {
-                    beta1,
-                    beta2,
-                    epsilon,
-                    weight_decay: 0.1,
-                },
-                [0.986_177_235_819, -1.964_609_627_148, 0.443_315_621_912],
-            ),
-            (
-                OptimizerConfig::Nadam {
-                    beta1,
-                    beta2,
-                    epsilon,
-                },
-                [0.998_461_873_815, -2.005_978_491_831, 0.433_660_077_878],
-            ),
+        let adamw = OptimizerConfig::Adamw {
+            beta1,
+            beta2,
+            epsilon,
+            weight_decay: 0.1,
+        };
+        let nadam = OptimizerConfig::Nadam {
+            beta1,
+            beta2,
+            epsilon,
+        };
+        let numbers = [
+            [0.992_119_111_147, -1.976_466_402_375, 0.446_170_874_933],
+            [0.986_177_235_819, -1.964_609_627_148, 0.443_315_621_912],
+            [0.998_461_873_815, -2.005_978_491_831, 0.433_660_077_878],
         ];
-        for (optimizer, expected) in cases {
+        let optimizers = [OptimizerConfig::default(), adamw, nadam];
+        for (optimizer, expected) in optimizers.into_iter().zip(numbers) {
             let rows = [run(&optimizer), run_row(&optimizer)].concat();
             for (found, expected) in rows.iter().zip(expected.iter().cycle()) {
-                assert!(
-                    (f64::from(*found) - expected).abs() < 2e-6,
-                    "{optimizer:?}: {found} {expected}"
-                );
+                let is_close = (f64::from(*found) - expected).abs() < 2e-6;
+                assert!(is_close, "{optimizer:?}: {found} {expected}");
             }
         }
     }
 
     fn gradient(t: i32) -> [f32; 3] {
+        let sign = if t % 2 == 0 { 0.3 } else { -0.3 };
         let t = t as f32;
-        let sign = if t as i32 % 2 == 0 { 1.0 } else { -1.0 };
-        [
-            0.3 * sign * (t + 1.0),
-            -1.0 + 0.5 * t,
-            0.02 * (t + 1.0).powi(2),
-        ]
+        [sign * (t + 1.0), -1.0 + 0.5 * t, 0.02 * (t + 1.0).powi(2)]
     }
 
     /// Parameters of both members after six steps of each.
@@ -389,7 +363,7 @@ mod tests {
         let compute = Compute::open("cpu").expect("the CPU is always there");
         let tensor = |rows: Vec<f32>, width: usize| {
             let shape = [rows.len() / width, width];
-            Tensor::<2>::from_data(TensorData::new(rows, shape), compute.device())
+            compute.tensor(rows, shape)
         };
         let start = [1.0, -2.0, 0.5];
         let mut p = tensor([start, start].concat(), 3);
@@ -409,24 +383,15 @@ mod tests {
                 v = second(v, [0.0; 3]);
             }
             let gradients = tensor([gradient(t), gradient(t - 2)].concat(), 3);
-            let coefficients: Vec<f32> = clocks
-                .iter_mut()
-                .flat_map(|clock| optimizer.tick(clock, 0.01))
-                .collect();
+            let ticks = clocks.iter_mut().map(|clock| optimizer.tick(clock, 0.01));
+            let coefficients = tensor(ticks.flatten().collect(), 4);
             let shrink = optimizer.shrinks().then_some(&mask);
-            p = optimizer.update(
-                p,
-                &mut m,
-                &mut v,
-                gradients,
-                &tensor(coefficients, 4),
-                shrink,
-            );
+            p = optimizer.update(p, [&mut m, &mut v], gradients, &coefficients, shrink);
             if t == 5 {
-                first = values(p.clone().narrow(0, 0, 1));
+                first = download(p.clone().narrow(0, 0, 1));
             }
         }
-        first.extend(values(p.narrow(0, 1, 1)));
+        first.extend(download(p.narrow(0, 1, 1)));
         first
     }
 
@@ -434,22 +399,17 @@ mod tests {
     /// registers and one that is not.
     fn run_row(optimizer: &OptimizerConfig) -> Vec<f32> {
         let repeated = |values: [f32; 3]| values.repeat(37);
-        let mut p = repeated([1.0, -2.0, 0.5]);
-        let (mut m, mut v) = (vec![0.0; p.len()], vec![0.0; p.len()]);
-        let mask = vec![1.0; p.len()];
+        let mut member = MemberState::start(Row {
+            parameters: repeated([1.0, -2.0, 0.5]),
+            statistics: Vec::new(),
+        });
+        let mask = repeated([1.0; 3]);
         let mut clock = Clock::default();
         for t in 0..6 {
             let coefficients = optimizer.tick(&mut clock, 0.01);
             let gradient = repeated(gradient(t));
-            optimizer.update_row(&mut p, &mut m, &mut v, &gradient, coefficients, &mask);
+            optimizer.update_member(&mut member, &gradient, coefficients, &mask);
         }
-        p
-    }
-
-    fn values(tensor: Tensor<2>) -> Vec<f32> {
-        tensor
-            .into_data()
-            .try_into_vec::<f32>()
-            .expect("f32 tensor")
+        member.row.parameters
     }
 }

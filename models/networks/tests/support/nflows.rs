@@ -4,7 +4,6 @@
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 
-/// The flow's `FlowConfig`.
 pub(crate) const CONFIG: &str = r#"{
     "features": 6, "context": 5, "bins": 4, "bound": 3.0, "hidden": 16, "blocks": 1, "dropout": 0.0,
     "steps": ["batch_norm", "linear", "coupling", "batch_norm", "linear", "coupling"]

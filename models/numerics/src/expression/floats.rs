@@ -1,29 +1,21 @@
-//! One `f64` for all rows, or one for each. Whole chunks are computed at once, which
+//! One value for all rows, or one for each, and what `f64` computes of it. Whole chunks are computed at once, which
 //! makes the cost of walking the tree vanish, and an intermediate result that nobody
 //! else holds is overwritten in place.
 
+use super::tree::{Binary, Unary};
 use std::sync::Arc;
 
-use super::operators::{Binary, Unary};
-
-/// A number for all rows, or one for each.
+/// A value for all rows, or one for each.
 #[derive(Clone, Debug)]
-pub(super) enum Floats {
-    Same(f64),
-    Each(Arc<Vec<f64>>),
+pub(super) enum Rows<T> {
+    Same(T),
+    Each(Arc<Vec<T>>),
 }
 
-impl Floats {
-    /// The values of `rows` rows.
-    pub(super) fn into_rows(self, rows: usize) -> Arc<Vec<f64>> {
-        match self {
-            Self::Same(value) => Arc::new(vec![value; rows]),
-            Self::Each(values) => values,
-        }
-    }
+pub(super) type Floats = Rows<f64>;
 
-    /// The value of a row.
-    pub(super) fn at(&self, row: usize) -> f64 {
+impl<T: Copy> Rows<T> {
+    pub(super) fn at(&self, row: usize) -> T {
         match self {
             Self::Same(value) => *value,
             Self::Each(values) => values[row],
@@ -31,9 +23,48 @@ impl Floats {
     }
 
     /// Every value; one for all rows where they are the same.
-    pub(super) fn values(&self) -> &[f64] {
+    pub(super) fn values(&self) -> &[T] {
         match self {
             Self::Same(value) => std::slice::from_ref(value),
+            Self::Each(values) => values,
+        }
+    }
+
+    /// How many rows there are, if they differ.
+    pub(super) fn count(&self) -> Option<usize> {
+        match self {
+            Self::Same(_) => None,
+            Self::Each(values) => Some(values.len()),
+        }
+    }
+
+    pub(super) fn map_each<U>(&self, f: impl Fn(T) -> U) -> Rows<U> {
+        match self {
+            Self::Same(value) => Rows::Same(f(*value)),
+            Self::Each(values) => Rows::Each(Arc::new(values.iter().map(|&x| f(x)).collect())),
+        }
+    }
+
+    /// The same of every value, each with its row if they differ.
+    pub(super) fn try_map<U, E>(
+        &self,
+        f: impl Fn(Option<usize>, T) -> Result<U, E>,
+    ) -> Result<Rows<U>, E> {
+        Ok(match self {
+            Self::Same(value) => Rows::Same(f(None, *value)?),
+            Self::Each(values) => {
+                let values = values.iter().enumerate();
+                let values = values.map(|(row, &value)| f(Some(row), value));
+                Rows::Each(Arc::new(values.collect::<Result<_, _>>()?))
+            }
+        })
+    }
+}
+
+impl Floats {
+    pub(super) fn into_rows(self, rows: usize) -> Arc<Vec<f64>> {
+        match self {
+            Self::Same(value) => Arc::new(vec![value; rows]),
             Self::Each(values) => values,
         }
     }
@@ -62,20 +93,17 @@ impl Floats {
             (Self::Same(x), b) => b.map(|y| f(x, y)),
             (Self::Each(mut a), Self::Each(mut b)) => {
                 if let Some(own) = Arc::get_mut(&mut a) {
-                    own.iter_mut()
-                        .zip(b.iter())
-                        .for_each(|(x, &y)| *x = f(*x, y));
+                    let rows = own.iter_mut().zip(b.iter());
+                    rows.for_each(|(x, &y)| *x = f(*x, y));
                     return Self::Each(a);
                 }
                 if let Some(own) = Arc::get_mut(&mut b) {
-                    own.iter_mut()
-                        .zip(a.iter())
-                        .for_each(|(y, &x)| *y = f(x, *y));
+                    let rows = own.iter_mut().zip(a.iter());
+                    rows.for_each(|(y, &x)| *y = f(x, *y));
                     return Self::Each(b);
                 }
-                Self::Each(Arc::new(
-                    a.iter().zip(b.iter()).map(|(&x, &y)| f(x, y)).collect(),
-                ))
+                let rows = a.iter().zip(b.iter());
+                Self::Each(Arc::new(rows.map(|(&x, &y)| f(x, y)).collect()))
             }
         }
     }

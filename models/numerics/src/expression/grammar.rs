@@ -1,4 +1,5 @@
-//! The grammar: checks the order of the words and makes the tree of them.
+//! The words of an expression, where each stands, and the grammar that makes a tree of
+//! them: every complaint points at its place.
 //!
 //! ```text
 //! or      = and   { "||" and }
@@ -15,48 +16,238 @@
 //! So `-x^2` is `-(x^2)` and `a^b^c` is `a^(b^c)`, as in mathematics, Python and
 //! Fortran. Chained comparisons are refused: in C `50 < m < 200` is always true.
 
+use super::tree::{CONSTANTS, Call, FUNCTIONS, Node, Number, Tree, function};
+use super::tree::{LEVEL_EQUALITY, LEVEL_ORDER, LEVEL_POWER, OPERATORS, Operator, Unary};
+use super::{ExpressionError, MAX_DEPTH, nearest};
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::number::Number;
-use super::operators::{
-    CONSTANTS, Call, LEVEL_EQUALITY, LEVEL_ORDER, LEVEL_POWER, Operator, Unary, call,
-};
-use super::tokens::{Token, Word, unknown_function};
-use super::tree::{Node, Tree};
-use super::{ExpressionError, MAX_DEPTH};
-
-/// A tree, and the names behind its numbered variables.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    pub(super) tree: Tree,
-    pub(super) variables: Vec<String>,
-    /// Where each variable first stands in the text.
-    pub(super) spans: Vec<Range<usize>>,
-    /// Names that were taken for constants, and where.
-    pub(super) constants: Vec<(&'static str, Range<usize>)>,
+#[derive(Clone, Debug, PartialEq)]
+enum Word {
+    Number(Number),
+    /// A bare name: a column, a definition, a function or a constant.
+    Name(String),
+    /// A name in braces: always a column or a definition.
+    Quoted(String),
+    Operator(Operator),
+    Not,
+    Open,
+    Close,
+    Comma,
 }
 
-/// Checks a whole expression and makes its tree.
-pub(super) fn parse(text: &str, tokens: &[Token]) -> Result<Parsed, ExpressionError> {
+#[derive(Clone, Debug, PartialEq)]
+struct Token {
+    word: Word,
+    span: Range<usize>,
+}
+
+/// Spellings of other languages, and what to write here instead.
+const FOREIGN_SYMBOLS: [(&str, &str); 9] = [
+    ("===", "`==`"),
+    ("**", "`^`"),
+    ("<>", "`!=`"),
+    ("=<", "`<=`"),
+    ("=>", "`>=`"),
+    ("=", "`==`"),
+    ("&", "`&&`"),
+    ("|", "`||`"),
+    ("~", "`!`"),
+];
+
+const FOREIGN_WORDS: [(&str, &str); 3] = [("and", "`&&`"), ("or", "`||`"), ("not", "`!`")];
+
+/// Splits `text` into tokens; the first thing that is no token is the error.
+fn tokenize(text: &str) -> Result<Vec<Token>, ExpressionError> {
+    let mut tokens = Vec::new();
+    let mut at = 0;
+    while let Some(first) = text[at..].chars().next() {
+        if first.is_whitespace() {
+            at += first.len_utf8();
+            continue;
+        }
+        let (word, length) = next_word(text, at, first)?;
+        tokens.push(Token {
+            word,
+            span: at..at + length,
+        });
+        at += length;
+    }
+    Ok(tokens)
+}
+
+/// Whether a text is nothing but a name or a number, part of one or not.
+pub fn is_single_word(text: &str) -> bool {
+    matches!(tokenize(text).as_deref(), Ok([_])) || text.chars().all(is_name_part)
+}
+
+/// The words of a text, and for each whether it is a bare name; none if it is no
+/// expression.
+pub fn words_of(text: &str) -> Vec<(bool, Range<usize>)> {
+    let tokens = tokenize(text).unwrap_or_default();
+    let word = |token: Token| (matches!(token.word, Word::Name(_)), token.span);
+    tokens.into_iter().map(word).collect()
+}
+
+fn next_word(text: &str, at: usize, first: char) -> Result<(Word, usize), ExpressionError> {
+    let rest = &text[at..];
+    let error =
+        |length: usize, message: String| Err(ExpressionError::at(text, at..at + length, message));
+    // `&&`, `||` and `==` are prefixes of nothing foreign but `===`.
+    let mut operators = OPERATORS.iter();
+    let native = operators.find(|operator| rest.starts_with(operator.symbol));
+    let mut symbols = FOREIGN_SYMBOLS.iter();
+    if let Some((symbol, instead)) = symbols.find(|(symbol, _)| rest.starts_with(symbol))
+        && native.is_none_or(|operator| operator.symbol.len() < symbol.len())
+    {
+        let message = format!("`{symbol}` is no operator here; write {instead}");
+        return error(symbol.len(), message);
+    }
+    if let Some(operator) = native {
+        return Ok((Word::Operator(*operator), operator.symbol.len()));
+    }
+    match first {
+        '!' => Ok((Word::Not, 1)),
+        '(' => Ok((Word::Open, 1)),
+        ')' => Ok((Word::Close, 1)),
+        ',' => Ok((Word::Comma, 1)),
+        '{' => match rest[1..].split_once('}') {
+            Some((name, _)) if !name.trim().is_empty() => {
+                Ok((Word::Quoted(name.trim().to_owned()), name.len() + 2))
+            }
+            _ => {
+                let message = "`{` starts a column name and has no closing `}` after a name";
+                error(1, message.to_owned())
+            }
+        },
+        _ if first.is_ascii_digit() || first == '.' => number(text, at),
+        _ if is_name_start(first) => name(text, at),
+        _ => error(first.len_utf8(), format!("unexpected character `{first}`")),
+    }
+}
+
+fn is_name_start(c: char) -> bool {
+    c == '_' || c.is_alphabetic()
+}
+
+/// Whether `name` can be written in an expression without braces.
+pub fn is_plain_name(name: &str) -> bool {
+    name.chars().next().is_some_and(is_name_start)
+        && name.chars().all(is_name_part)
+        && foreign_word(name).is_none()
+        && !CONSTANTS.iter().any(|(constant, _)| name == *constant)
+}
+
+/// `name` as an expression has it: in braces where it is no plain name.
+pub fn written(name: &str) -> String {
+    match is_plain_name(name) {
+        true => name.to_owned(),
+        false => format!("{{{name}}}"),
+    }
+}
+
+fn is_name_part(c: char) -> bool {
+    c == '_' || c == '.' || c.is_ascii_digit() || c.is_alphabetic()
+}
+
+/// What to write instead of a word of another language.
+fn foreign_word(name: &str) -> Option<&'static str> {
+    let mut words = FOREIGN_WORDS.iter();
+    let found = words.find(|(word, _)| name.eq_ignore_ascii_case(word))?;
+    Some(found.1)
+}
+
+fn name(text: &str, at: usize) -> Result<(Word, usize), ExpressionError> {
+    let rest = &text[at..];
+    let length = rest.find(|c: char| !is_name_part(c)).unwrap_or(rest.len());
+    let name = &rest[..length];
+    let Some(instead) = foreign_word(name) else {
+        return Ok((Word::Name(name.to_owned()), length));
+    };
+    let message = format!(
+        "`{name}` is no operator here; write {instead}, or {{{name}}} for a column of this name"
+    );
+    Err(ExpressionError::at(text, at..at + length, message))
+}
+
+/// Digits with an optional point and exponent: `3`, `.5`, `2.`, `1.5e-3`.
+fn number(text: &str, at: usize) -> Result<(Word, usize), ExpressionError> {
+    let bytes = &text.as_bytes()[at..];
+    let digits = |from: usize| {
+        let rest = bytes[from..].iter();
+        rest.take_while(|b| b.is_ascii_digit()).count()
+    };
+    let mut length = digits(0);
+    if bytes.get(length) == Some(&b'.') {
+        length += 1 + digits(length + 1);
+    }
+    if matches!(bytes.get(length), Some(b'e' | b'E')) {
+        let sign = usize::from(matches!(bytes.get(length + 1), Some(b'+' | b'-')));
+        let exponent = digits(length + 1 + sign);
+        if exponent > 0 {
+            length += 1 + sign + exponent;
+        }
+    }
+    let rest = &text[at..];
+    let written = &rest[..length];
+    // What sticks to a number (`2x`, `1.2.3`) belongs to the complaint.
+    let end = rest[length..].find(|c: char| !is_name_part(c));
+    let end = end.map_or(rest.len(), |stuck| length + stuck);
+    let message = if end > length {
+        format!("`{}` is neither a number nor a name", &rest[..end])
+    } else if written.bytes().all(|b| b.is_ascii_digit()) {
+        match written.parse() {
+            Ok(value) => return Ok((Word::Number(Number::Integer(value)), length)),
+            Err(_) => format!(
+                "this integer is too large to be exact; where it may be rounded, write `{written}.`"
+            ),
+        }
+    } else {
+        match written.parse::<f64>() {
+            Ok(value) if value.is_finite() => {
+                return Ok((Word::Number(Number::Real(value)), length));
+            }
+            Ok(_) => "this number is too large".to_owned(),
+            Err(_) => format!("`{written}` is not a number"),
+        }
+    };
+    Err(ExpressionError::at(text, at..at + end, message))
+}
+
+/// The complaint about a name that is followed by `(` but is no function.
+fn unknown_function(text: &str, span: Range<usize>, name: &str) -> ExpressionError {
+    let known = || FUNCTIONS.iter().map(|(name, _)| *name);
+    let hint = match name {
+        "ln" => "; the natural logarithm is `log`".to_owned(),
+        "pow" => "; write `a ^ b`".to_owned(),
+        "sqr" => "; write `x ^ 2`".to_owned(),
+        "fabs" => "; write `abs`".to_owned(),
+        "if" | "where" => "; write `(condition) * a + !(condition) * b`".to_owned(),
+        _ => match nearest(name, known()) {
+            Some(near) => format!("; did you mean `{near}`?"),
+            None => format!("; there are: {}", known().collect::<Vec<_>>().join(", ")),
+        },
+    };
+    ExpressionError::at(text, span, format!("unknown function `{name}`{hint}"))
+}
+
+/// Splits a whole expression into words, checks their order and makes the tree.
+pub(super) fn parse(text: &str) -> Result<Tree, ExpressionError> {
+    let tokens = tokenize(text)?;
     let mut parser = Parser {
         text,
-        tokens,
+        tokens: &tokens,
         next: 0,
         depth: 0,
         known: HashMap::new(),
-        out: Parsed::default(),
+        tree: Tree::default(),
     };
     if tokens.is_empty() {
-        return Err(ExpressionError::at(
-            text,
-            0..text.len(),
-            "the expression is empty".into(),
-        ));
+        return Err(parser.error(0..text.len(), "the expression is empty"));
     }
     parser.level(1)?;
     match parser.peek() {
-        None => Ok(parser.out),
+        None => Ok(parser.tree),
         Some(token) => Err(parser.unexpected(token)),
     }
 }
@@ -67,7 +258,7 @@ struct Parser<'a> {
     next: usize,
     depth: usize,
     known: HashMap<String, usize>,
-    out: Parsed,
+    tree: Tree,
 }
 
 impl<'a> Parser<'a> {
@@ -75,62 +266,56 @@ impl<'a> Parser<'a> {
         self.tokens.get(self.next)
     }
 
-    fn peek_operator(&self) -> Option<Operator> {
+    /// The operator that comes next, if it is one of this level.
+    fn operator(&self, level: u8) -> Option<Operator> {
         match self.peek()?.word {
-            Word::Operator(operator) => Some(operator),
+            Word::Operator(operator) if operator.level == level => Some(operator),
             _ => None,
         }
+    }
+
+    fn before(&self) -> Option<&'a Token> {
+        self.tokens.get(self.next.checked_sub(1)?)
     }
 
     fn error(&self, span: Range<usize>, message: impl Into<String>) -> ExpressionError {
         ExpressionError::at(self.text, span, message.into())
     }
 
-    fn end(&self) -> Range<usize> {
-        let end = self.text.trim_end().len();
-        end..end
-    }
-
     /// Where something was expected and is not: the next token or the end.
     fn missing_operand(&self) -> ExpressionError {
-        let before = match self.next.checked_sub(1).and_then(|i| self.tokens.get(i)) {
+        let before = match self.before() {
             Some(token) => format!("after `{}`", &self.text[token.span.clone()]),
             None => "at the start".to_owned(),
         };
-        let span = self
-            .peek()
-            .map_or_else(|| self.end(), |token| token.span.clone());
+        let end = self.text.trim_end().len();
+        let span = self.peek().map_or(end..end, |token| token.span.clone());
         self.error(span, format!("a value is missing {before}"))
     }
 
     /// A token that cannot stand after a complete value.
     fn unexpected(&self, token: &Token) -> ExpressionError {
-        let written = &self.text[token.span.clone()];
-        let before = self.next.checked_sub(1).and_then(|i| self.tokens.get(i));
-        match &token.word {
-            Word::Close => self.error(token.span.clone(), "this `)` has no `(` before it"),
-            Word::Comma => self.error(
-                token.span.clone(),
-                "a comma only separates the two arguments of a function",
-            ),
-            _ => {
-                if let Some(Token {
-                    word: Word::Name(name),
-                    span,
-                }) = before
-                    && call(name).is_some()
-                {
-                    let message = format!(
-                        "the function `{name}` takes its argument in parentheses: `{name}(...)`"
-                    );
-                    return self.error(span.clone(), message);
-                }
-                self.error(
-                    token.span.clone(),
-                    format!("an operator is missing before `{written}`"),
-                )
+        let span = token.span.clone();
+        let message = match (&token.word, self.before()) {
+            (Word::Close, _) => "this `)` has no `(` before it".to_owned(),
+            (Word::Comma, _) => "a comma only separates the two arguments of a function".to_owned(),
+            (_, Some(before)) if self.is_function(before) => {
+                let name = &self.text[before.span.clone()];
+                let message = format!(
+                    "the function `{name}` takes its argument in parentheses: `{name}(...)`"
+                );
+                return self.error(before.span.clone(), message);
             }
-        }
+            _ => format!(
+                "an operator is missing before `{}`",
+                &self.text[span.clone()]
+            ),
+        };
+        self.error(span, message)
+    }
+
+    fn is_function(&self, token: &Token) -> bool {
+        matches!(&token.word, Word::Name(name) if function(name).is_some())
     }
 
     fn deeper(&mut self, span: &Range<usize>) -> Result<(), ExpressionError> {
@@ -148,20 +333,15 @@ impl<'a> Parser<'a> {
         }
         self.level(level + 1)?;
         let mut chained = false;
-        while let Some(operator) = self
-            .peek_operator()
-            .filter(|operator| operator.level == level)
-        {
+        while let Some(operator) = self.operator(level) {
             let word = self.tokens[self.next].span.clone();
             if chained && (level == LEVEL_ORDER || level == LEVEL_EQUALITY) {
-                return Err(self.error(
-                    word,
-                    "comparisons cannot be chained; write `a < b && b < c`",
-                ));
+                let message = "comparisons cannot be chained; write `a < b && b < c`";
+                return Err(self.error(word, message));
             }
             chained = true;
             self.next += 1;
-            let left = self.out.tree.last();
+            let left = self.tree.last();
             self.level(level + 1)?;
             self.binary(operator, left, word);
         }
@@ -170,10 +350,10 @@ impl<'a> Parser<'a> {
 
     /// Adds the operator between the value that ended with step `left` and the last.
     fn binary(&mut self, operator: Operator, left: usize, word: Range<usize>) {
-        let tree = &mut self.out.tree;
-        let right = tree.last();
-        let span = tree.steps[left].span.start..tree.steps[right].span.end;
-        tree.binary(operator.binary, left, word, span);
+        let steps = &self.tree.steps;
+        let span = steps[left].span.start..steps[self.tree.last()].span.end;
+        let node = Node::Binary(operator.binary);
+        self.tree.operation(node, left, word, span);
     }
 
     fn unary(&mut self) -> Result<(), ExpressionError> {
@@ -188,9 +368,10 @@ impl<'a> Parser<'a> {
         self.deeper(&token.span)?;
         self.unary()?;
         if let Some(operation) = operation {
-            let tree = &mut self.out.tree;
-            let span = token.span.start..tree.steps[tree.last()].span.end;
-            tree.unary(operation, token.span.clone(), span);
+            let last = self.tree.last();
+            let span = token.span.start..self.tree.steps[last].span.end;
+            let node = Node::Unary(operation);
+            self.tree.operation(node, last, token.span.clone(), span);
         }
         self.depth -= 1;
         Ok(())
@@ -198,19 +379,15 @@ impl<'a> Parser<'a> {
 
     fn power(&mut self) -> Result<(), ExpressionError> {
         self.value()?;
-        let Some(operator) = self
-            .peek_operator()
-            .filter(|operator| operator.level == LEVEL_POWER)
-        else {
-            return Ok(());
-        };
-        let word = self.tokens[self.next].span.clone();
-        self.next += 1;
-        self.deeper(&word)?;
-        let left = self.out.tree.last();
-        self.unary()?;
-        self.binary(operator, left, word);
-        self.depth -= 1;
+        if let Some(operator) = self.operator(LEVEL_POWER) {
+            let word = self.tokens[self.next].span.clone();
+            self.next += 1;
+            self.deeper(&word)?;
+            let left = self.tree.last();
+            self.unary()?;
+            self.binary(operator, left, word);
+            self.depth -= 1;
+        }
         Ok(())
     }
 
@@ -227,19 +404,13 @@ impl<'a> Parser<'a> {
                 self.depth -= 1;
             }
             Word::Name(name) => {
-                let called = matches!(
-                    self.tokens.get(self.next + 1),
-                    Some(Token {
-                        word: Word::Open,
-                        ..
-                    })
-                );
-                if called {
+                let next = self.tokens.get(self.next + 1);
+                if next.is_some_and(|next| next.word == Word::Open) {
                     return self.call(name, &token.span);
                 }
                 match CONSTANTS.iter().find(|(constant, _)| constant == name) {
                     Some(&(constant, value)) => {
-                        self.out.constants.push((constant, token.span.clone()));
+                        self.tree.constants.push((constant, token.span.clone()));
                         self.number(Number::Real(value), &token.span);
                     }
                     None => self.variable(name, &token.span),
@@ -254,45 +425,38 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self, value: Number, span: &Range<usize>) {
         self.next += 1;
-        self.out.tree.leaf(Node::Number(value), span.clone());
+        self.tree.leaf(Node::Number(value), span.clone());
     }
 
     fn variable(&mut self, name: &str, span: &Range<usize>) {
         self.next += 1;
-        let fresh = self.out.variables.len();
+        let fresh = self.tree.variables.len();
         let index = *self.known.entry(name.to_owned()).or_insert(fresh);
         if index == fresh {
-            self.out.variables.push(name.to_owned());
-            self.out.spans.push(span.clone());
+            self.tree.variables.push(name.to_owned());
+            self.tree.spans.push(span.clone());
         }
-        self.out.tree.leaf(Node::Variable(index), span.clone());
+        self.tree.leaf(Node::Variable(index), span.clone());
     }
 
     fn call(&mut self, name: &str, span: &Range<usize>) -> Result<(), ExpressionError> {
-        let function = call(name).ok_or_else(|| unknown_function(self.text, span.clone(), name))?;
-        let arguments = function.arguments();
+        let call = function(name).ok_or_else(|| unknown_function(self.text, span.clone(), name))?;
+        let (node, arguments) = match call {
+            Call::One(unary) => (Node::Unary(unary), 1),
+            Call::Two(binary) => (Node::Binary(binary), 2),
+        };
         let open = self.tokens[self.next + 1].span.clone();
         self.next += 2;
         self.deeper(span)?;
         let mut found = 1;
         self.level(1)?;
-        let first = self.out.tree.last();
-        while let Some(Token {
-            word: Word::Comma,
-            span: comma,
-        }) = self.peek()
-        {
+        let first = self.tree.last();
+        while let Some(comma) = self.peek().filter(|token| token.word == Word::Comma) {
             found += 1;
             if found > arguments {
-                let plural = if arguments == 1 {
-                    "argument"
-                } else {
-                    "arguments"
-                };
-                return Err(self.error(
-                    comma.clone(),
-                    format!("`{name}` takes {arguments} {plural}"),
-                ));
+                let plural = if arguments == 1 { "" } else { "s" };
+                let message = format!("`{name}` takes {arguments} argument{plural}");
+                return Err(self.error(comma.span.clone(), message));
             }
             self.next += 1;
             self.level(1)?;
@@ -300,24 +464,17 @@ impl<'a> Parser<'a> {
         self.close(&open)?;
         let whole = span.start..self.tokens[self.next - 1].span.end;
         if found < arguments {
-            return Err(self.error(
-                whole,
-                format!("`{name}` takes {arguments} arguments, found {found}"),
-            ));
+            let message = format!("`{name}` takes {arguments} arguments, found {found}");
+            return Err(self.error(whole, message));
         }
-        match function {
-            Call::One(unary) => self.out.tree.unary(unary, span.clone(), whole),
-            Call::Two(binary) => self.out.tree.binary(binary, first, span.clone(), whole),
-        }
+        self.tree.operation(node, first, span.clone(), whole);
         self.depth -= 1;
         Ok(())
     }
 
     fn close(&mut self, open: &Range<usize>) -> Result<(), ExpressionError> {
         match self.peek() {
-            Some(Token {
-                word: Word::Close, ..
-            }) => {
+            Some(token) if token.word == Word::Close => {
                 self.next += 1;
                 Ok(())
             }

@@ -6,18 +6,14 @@
 //! result. An integer that would have to be rounded, and integer arithmetic beyond
 //! `i128`, is a [`Problem`] with its row.
 
+use super::floats::{Floats, Rows, is_true, truth};
+use super::tree::{Binary, Number, Unary, Value, exact};
+use arrow_buffer::NullBuffer;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use arrow_buffer::NullBuffer;
-
-use super::floats::{Floats, is_true, truth};
-use super::number::{Number, exact};
-use super::operators::{Binary, Unary};
-use super::tree::Value;
-
 /// Every integer up to here is an `f64`.
-pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// One value for all rows, or one for each.
 #[derive(Clone, Debug)]
@@ -35,11 +31,7 @@ enum Values {
     Wide(Integers),
 }
 
-#[derive(Clone, Debug)]
-enum Integers {
-    Same(i128),
-    Each(Arc<Vec<i128>>),
-}
+type Integers = Rows<i128>;
 
 /// Why a lane cannot be computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,11 +127,8 @@ impl Lane {
         let Self { values, nulls } = self;
         let values = match values {
             Values::Wide(integers) => {
-                let rounded = (0..rows).map(|row| match is_null(nulls.as_ref(), Some(row)) {
-                    true => f64::NAN,
-                    false => integers.at(row) as f64,
-                });
-                return Arc::new(rounded.collect());
+                let rounded = |row| or_nan(nulls.as_ref(), row, integers.at(row));
+                return Arc::new((0..rows).map(rounded).collect());
             }
             other => other,
         };
@@ -247,9 +236,11 @@ impl Value for Lane {
                 Values::Whole(x, limit)
             }
             (Unary::Floor | Unary::Ceil | Unary::Round, Values::Wide(x)) => Values::Wide(x),
-            (Unary::Negative, Values::Wide(x)) => x.map(nulls.as_ref(), i128::checked_neg)?,
-            (Unary::Abs, Values::Wide(x)) => x.map(nulls.as_ref(), i128::checked_abs)?,
-            (Unary::Sign, Values::Wide(x)) => x.map(nulls.as_ref(), |x| Some(x.signum()))?,
+            (Unary::Negative, Values::Wide(x)) => {
+                x.checked(nulls.as_ref(), |_, x| x.checked_neg())?
+            }
+            (Unary::Abs, Values::Wide(x)) => x.checked(nulls.as_ref(), |_, x| x.checked_abs())?,
+            (Unary::Sign, Values::Wide(x)) => x.checked(nulls.as_ref(), |_, x| Some(x.signum()))?,
             (_, values) => Values::Real(values.into_real(nulls.as_ref(), false)?.unary(operation)),
         };
         Ok(Self::of(values, nulls))
@@ -276,18 +267,10 @@ impl Values {
             Self::Real(x) | Self::Whole(x, _) => return Ok(x),
             Self::Wide(integers) => integers,
         };
-        let convert = |row: Option<usize>, value: i128| match exact(value) {
+        integers.try_map(|row, value| match exact(value) {
             Some(x) => Ok(x),
             None if is_null(nulls, row) => Ok(f64::NAN),
             None => Err(Problem::Inexact { second, row, value }),
-        };
-        Ok(match integers {
-            Integers::Same(value) => Floats::Same(convert(None, value)?),
-            Integers::Each(values) => {
-                let values = values.iter().enumerate();
-                let values = values.map(|(row, &value)| convert(Some(row), value));
-                Floats::Each(Arc::new(values.collect::<Result<_, _>>()?))
-            }
         })
     }
 
@@ -295,10 +278,7 @@ impl Values {
     fn truths(self) -> Floats {
         match self {
             Self::Real(x) | Self::Whole(x, _) => x,
-            Self::Wide(Integers::Same(x)) => Floats::Same(truth(x != 0)),
-            Self::Wide(Integers::Each(values)) => {
-                Floats::Each(Arc::new(values.iter().map(|&x| truth(x != 0)).collect()))
-            }
+            Self::Wide(integers) => integers.map_each(|x| truth(x != 0)),
         }
     }
 
@@ -306,12 +286,7 @@ impl Values {
     fn into_integers(self) -> Integers {
         match self {
             Self::Wide(integers) => integers,
-            Self::Real(Floats::Same(x)) | Self::Whole(Floats::Same(x), _) => {
-                Integers::Same(x as i128)
-            }
-            Self::Real(Floats::Each(x)) | Self::Whole(Floats::Each(x), _) => {
-                Integers::Each(Arc::new(x.iter().map(|&x| x as i128).collect()))
-            }
+            Self::Real(x) | Self::Whole(x, _) => x.map_each(|x| x as i128),
         }
     }
 
@@ -319,17 +294,15 @@ impl Values {
     fn has_zero(&self) -> bool {
         match self {
             Self::Real(x) | Self::Whole(x, _) => x.values().contains(&0.0),
-            Self::Wide(Integers::Same(x)) => *x == 0,
-            Self::Wide(Integers::Each(values)) => values.contains(&0),
+            Self::Wide(integers) => integers.values().contains(&0),
         }
     }
 
     /// How many rows there are, if they differ.
     fn rows(&self) -> Option<usize> {
         match self {
-            Self::Real(Floats::Each(x)) | Self::Whole(Floats::Each(x), _) => Some(x.len()),
-            Self::Wide(Integers::Each(x)) => Some(x.len()),
-            _ => None,
+            Self::Real(x) | Self::Whole(x, _) => x.count(),
+            Self::Wide(integers) => integers.count(),
         }
     }
 
@@ -354,13 +327,6 @@ impl Values {
 }
 
 impl Integers {
-    fn at(&self, row: usize) -> i128 {
-        match self {
-            Self::Same(value) => *value,
-            Self::Each(values) => values[row],
-        }
-    }
-
     /// As `f64` if all that are not null are small enough.
     fn shrunk(self, nulls: Option<&NullBuffer>) -> Values {
         const LIMIT: u128 = EXACT as u128;
@@ -376,56 +342,36 @@ impl Integers {
                 if limit > LIMIT {
                     return Values::Wide(Self::Each(values));
                 }
-                let small = |(row, &x): (usize, &i128)| match is_null(nulls, Some(row)) {
-                    true => f64::NAN,
-                    false => x as f64,
-                };
-                let values = values.iter().enumerate().map(small).collect();
+                let rows = values.iter().enumerate();
+                let values = rows.map(|(row, &x)| or_nan(nulls, row, x)).collect();
                 Values::Whole(Floats::Each(Arc::new(values)), limit as f64)
             }
             same => Values::Wide(same),
         }
     }
 
-    fn map(
+    fn checked(
         self,
         nulls: Option<&NullBuffer>,
-        f: impl Fn(i128) -> Option<i128>,
+        f: impl Fn(Option<usize>, i128) -> Option<i128>,
     ) -> Result<Values, Problem> {
-        let apply = |row: Option<usize>, x| match f(x) {
+        let values = self.try_map(|row, x| match f(row, x) {
             Some(value) => Ok(value),
             None if is_null(nulls, row) => Ok(0),
             None => Err(Problem::Overflow { row }),
-        };
-        let integers = match self {
-            Self::Same(x) => Self::Same(apply(None, x)?),
-            Self::Each(values) => {
-                let values = values.iter().enumerate();
-                let values = values.map(|(row, &x)| apply(Some(row), x));
-                Self::Each(Arc::new(values.collect::<Result<_, _>>()?))
-            }
-        };
-        Ok(integers.shrunk(nulls))
+        })?;
+        Ok(values.shrunk(nulls))
     }
 
-    fn zip(
+    fn checked_with(
         self,
         other: Self,
         nulls: Option<&NullBuffer>,
         f: impl Fn(i128, i128) -> Option<i128>,
     ) -> Result<Values, Problem> {
         match (self, other) {
-            (a, Self::Same(y)) => a.map(nulls, |x| f(x, y)),
-            (Self::Same(x), b) => b.map(nulls, |y| f(x, y)),
-            (Self::Each(a), b @ Self::Each(_)) => {
-                let apply = |(row, &x): (usize, &i128)| match f(x, b.at(row)) {
-                    Some(value) => Ok(value),
-                    None if is_null(nulls, Some(row)) => Ok(0),
-                    None => Err(Problem::Overflow { row: Some(row) }),
-                };
-                let values = a.iter().enumerate().map(apply);
-                Ok(Self::Each(Arc::new(values.collect::<Result<_, _>>()?)).shrunk(nulls))
-            }
+            (Self::Same(x), b) => b.checked(nulls, |_, y| f(x, y)),
+            (a, b) => a.checked(nulls, |row, x| f(x, b.at(row.unwrap_or(0)))),
         }
     }
 }
@@ -445,6 +391,13 @@ fn is_null(nulls: Option<&NullBuffer>, row: Option<usize>) -> bool {
     match (nulls, row) {
         (Some(nulls), Some(row)) => nulls.is_null(row),
         _ => false,
+    }
+}
+
+fn or_nan(nulls: Option<&NullBuffer>, row: usize, value: i128) -> f64 {
+    match is_null(nulls, Some(row)) {
+        true => f64::NAN,
+        false => value as f64,
     }
 }
 
@@ -490,7 +443,8 @@ fn integer(
         // Null where the divisor is 0.
         _ => |x, y| Some(x.checked_rem(y).unwrap_or(0)),
     };
-    a.into_integers().zip(b.into_integers(), nulls, compute)
+    a.into_integers()
+        .checked_with(b.into_integers(), nulls, compute)
 }
 
 /// The operation in `f64`, or its operands again.

@@ -1,27 +1,17 @@
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use super::*;
+use crate::random::SplitMix64;
 
 fn value(text: &str, variables: &[(&str, f64)]) -> f64 {
     let expression = Expression::parse(text).unwrap();
-    let values: Vec<f64> = expression
-        .variables()
-        .iter()
-        .map(|name| variables.iter().find(|(known, _)| known == name).unwrap().1)
-        .collect();
+    let find = |name: &String| variables.iter().find(|(known, _)| known == name).unwrap().1;
+    let values: Vec<f64> = expression.variables().iter().map(find).collect();
     expression.eval(&values)
 }
 
 #[test]
 fn precedence_and_associativity() {
-    let v = [
-        ("a", 7.0),
-        ("b", 2.0),
-        ("c", 3.0),
-        ("x", 3.0),
-        ("min_x", 5.0),
-        ("jet.pt", 4.0),
-    ];
+    let letters = [("a", 7.0), ("b", 2.0), ("c", 3.0), ("x", 3.0)];
+    let v = [&letters[..], &[("min_x", 5.0), ("jet.pt", 4.0)]].concat();
     let table: &[(&str, f64)] = &[
         ("-x^2", -9.0),
         ("(-x)^2", 9.0),
@@ -65,10 +55,8 @@ fn precedence_and_associativity() {
     ];
     for &(text, expected) in table {
         let got = value(text, &v);
-        assert!(
-            (got - expected).abs() < 1e-12,
-            "{text}: {got}, expected {expected}"
-        );
+        let error = (got - expected).abs();
+        assert!(error < 1e-12, "{text}: {got}, expected {expected}");
     }
 }
 
@@ -102,20 +90,10 @@ fn chunks_and_single_rows_agree_and_columns_stay_untouched() {
 /// Random expressions, evaluated by a direct recursion while they are written.
 #[test]
 fn random_expressions_agree_with_direct_evaluation() {
-    struct Random(u64);
-    impl Random {
-        fn below(&mut self, n: u64) -> u64 {
-            self.0 = self
-                .0
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            (self.0 >> 33) % n
-        }
-    }
     // Returns the text, its value, its precedence level (9 = atom), and whether it is
     // an integer, which has no -0.
     type Written = (String, f64, u8, bool);
-    fn write(random: &mut Random, depth: u32) -> Written {
+    fn write(random: &mut SplitMix64, depth: u32) -> Written {
         let wrap = |(text, value, level, whole): Written, least: u8| {
             if level < least {
                 (format!("({text})"), value, whole)
@@ -124,13 +102,13 @@ fn random_expressions_agree_with_direct_evaluation() {
             }
         };
         let zero = |value: f64, whole: bool| if whole { value + 0.0 } else { value };
-        let pick = if depth == 0 { 0 } else { random.below(10) };
+        let pick = if depth == 0 { 0 } else { random.bits() % 10 };
         match pick {
-            0 | 1 => match random.below(3) {
+            0 | 1 => match random.bits() % 3 {
                 0 => ("x".into(), 1.5, 9, false),
                 1 => ("y".into(), -0.75, 9, false),
                 _ => {
-                    let n = random.below(9) as f64 / 2.0;
+                    let n = (random.bits() % 9) as f64 / 2.0;
                     (format!("{n}"), n, 9, n.fract() == 0.0)
                 }
             },
@@ -141,16 +119,9 @@ fn random_expressions_agree_with_direct_evaluation() {
             3 => {
                 let (a, x, _, p) = write(random, depth - 1);
                 let (b, y, _, q) = write(random, depth - 1);
-                (
-                    format!("min({a}, {b})"),
-                    if x.is_nan() || y.is_nan() {
-                        f64::NAN
-                    } else {
-                        x.min(y)
-                    },
-                    9,
-                    p && q,
-                )
+                let is_nan = x.is_nan() || y.is_nan();
+                let least = if is_nan { f64::NAN } else { x.min(y) };
+                (format!("min({a}, {b})"), least, 9, p && q)
             }
             4 => {
                 let (a, x, _, whole) = write(random, depth - 1);
@@ -161,15 +132,10 @@ fn random_expressions_agree_with_direct_evaluation() {
                 (format!("{a}^2"), x * x, 8, false)
             }
             _ => {
-                let (symbol, level) = [
-                    ("+", 5),
-                    ("-", 5),
-                    ("*", 6),
-                    ("/", 6),
-                    ("<", 4),
-                    ("&&", 2),
-                    ("||", 1),
-                ][random.below(7) as usize];
+                let levels = [5, 5, 6, 6, 4, 2, 1];
+                let symbols = ["+", "-", "*", "/", "<", "&&", "||"];
+                let number = (random.bits() % 7) as usize;
+                let (symbol, level) = (symbols[number], levels[number]);
                 let least_left = if level == 4 { 5 } else { level };
                 let (a, x, p) = wrap(write(random, depth - 1), least_left);
                 let (b, y, q) = wrap(write(random, depth - 1), level + 1);
@@ -193,17 +159,15 @@ fn random_expressions_agree_with_direct_evaluation() {
             }
         }
     }
-    let mut random = Random(7);
+    let mut random = SplitMix64(7);
     for _ in 0..3000 {
         let (text, expected, ..) = write(&mut random, 6);
         if text.len() > MAX_LENGTH {
             continue;
         }
         let got = value(&text, &[("x", 1.5), ("y", -0.75)]);
-        assert!(
-            got == expected || (got.is_nan() && expected.is_nan()),
-            "{text}: {got}, expected {expected}"
-        );
+        let equal = got == expected || (got.is_nan() && expected.is_nan());
+        assert!(equal, "{text}: {got}, expected {expected}");
     }
 }
 
@@ -249,12 +213,7 @@ fn errors_point_at_their_place() {
     for &(text, message, place) in table {
         let error = Expression::parse(text).unwrap_err();
         assert!(error.message.contains(message), "{text}: {}", error.message);
-        assert_eq!(
-            &text[error.span.clone()],
-            place,
-            "{text}: {}",
-            error.message
-        );
+        assert_eq!(&text[error.span.clone()], place, "{text}: {error}");
         assert!(error.to_string().lines().count() == 3);
     }
 }
@@ -275,10 +234,8 @@ fn the_caret_stands_under_the_place() {
 fn unknown_columns_name_the_nearest() {
     let expression = Expression::parse("log(m_hh1) > 3").unwrap();
     let error = ExpressionError::unknown_column(&expression, "m_hh1", ["pt", "m_h1", "eta"]);
-    assert_eq!(
-        error.message,
-        "there is no column `m_hh1`; did you mean `m_h1`?"
-    );
+    let message = "there is no column `m_hh1`; did you mean `m_h1`?";
+    assert_eq!(error.message, message);
     assert_eq!(error.span, 4..9);
 }
 
@@ -286,27 +243,15 @@ fn unknown_columns_name_the_nearest() {
 fn length_and_depth_are_bounded() {
     let deep = |n: usize| format!("{}x{}", "(".repeat(n), ")".repeat(n));
     assert!(Expression::parse(&deep(MAX_DEPTH)).is_ok());
-    for text in [
-        deep(MAX_DEPTH + 1),
-        deep(2000),
-        format!("{}x", "-".repeat(4000)),
-        "2^".repeat(2000) + "2",
-    ] {
-        assert!(
-            Expression::parse(&text)
-                .unwrap_err()
-                .message
-                .contains("nested")
-        );
+    let complaint = |text: &str| Expression::parse(text).unwrap_err().message;
+    let signs = format!("{}x", "-".repeat(4000));
+    let powers = "2^".repeat(2000) + "2";
+    for text in [deep(MAX_DEPTH + 1), deep(2000), signs, powers] {
+        assert!(complaint(&text).contains("nested"));
     }
     let long = vec!["a"; 2048].join("+");
     assert_eq!(Expression::parse(&long).unwrap().eval(&[1.0]), 2048.0);
-    assert!(
-        Expression::parse(&(long + "+a+a"))
-            .unwrap_err()
-            .message
-            .contains("at most 4096")
-    );
+    assert!(complaint(&(long + "+a+a")).contains("at most 4096"));
 }
 
 #[test]
@@ -330,11 +275,9 @@ fn integers_are_exact_or_refused_with_their_row() {
     let of = |text: &str| {
         let expression = Expression::parse(text).unwrap();
         let columns = [whole(&[2, BIG, -BIG]), Lane::real(vec![0.5; 3], None)];
-        let lanes: Vec<Lane> = expression
-            .variables()
-            .iter()
-            .map(|name| columns[usize::from(name == "f")].clone())
-            .collect();
+        let lanes = expression.variables().iter();
+        let lanes = lanes.map(|name| columns[usize::from(name == "f")].clone());
+        let lanes: Vec<Lane> = lanes.collect();
         let lane = expression.evaluate(&lanes).map_err(|fault| fault.unwrap());
         lane.map(|lane| lane.into_rows(3).unwrap().to_vec())
     };
@@ -377,28 +320,10 @@ fn integers_are_exact_or_refused_with_their_row() {
 #[test]
 fn integers_and_floats_compare_without_rounding() {
     const LIMIT: i128 = 1 << 53;
-    let floats = [
-        f64::NEG_INFINITY,
-        -1e39,
-        -2.5,
-        -2.0,
-        0.0,
-        0.5,
-        9_007_199_254_740_992.0,
-        1e39,
-        f64::INFINITY,
-    ];
-    let integers = [
-        i128::MIN,
-        -3,
-        -2,
-        0,
-        1,
-        LIMIT - 1,
-        LIMIT,
-        LIMIT + 1,
-        i128::MAX,
-    ];
+    let (limit, infinity) = (LIMIT as f64, f64::INFINITY);
+    let floats = [-infinity, -1e39, -2.5, -2.0, 0.0, 0.5, limit, 1e39, infinity];
+    let small = [i128::MIN, -3, -2, 0, 1];
+    let integers = [&small[..], &[LIMIT - 1, LIMIT, LIMIT + 1, i128::MAX]].concat();
     // Twice the number, as a fraction of integers; beyond i128 by sign.
     let less = |x: i128, y: f64| match y {
         y if y.abs() >= 2.0_f64.powi(126) => y > 0.0,
@@ -408,10 +333,8 @@ fn integers_and_floats_compare_without_rounding() {
         for y in floats {
             let order = Number::Integer(x).order(Number::Real(y)).unwrap();
             assert_eq!(order.is_lt(), less(x, y), "{x} {y}");
-            assert_eq!(
-                order.reverse(),
-                Number::Real(y).order(Number::Integer(x)).unwrap()
-            );
+            let other = Number::Real(y).order(Number::Integer(x)).unwrap();
+            assert_eq!(order.reverse(), other);
         }
         assert_eq!(Number::Integer(x).order(Number::Real(f64::NAN)), None);
     }

@@ -1,10 +1,218 @@
-//! A parsed expression: a tree in the order in which it is computed, every operand
-//! before its operator. It is evaluated over any kind of value.
+//! What an expression computes with, and the tree that it is: numbers, operators and
+//! functions, in the order in which they are computed, every operand before its
+//! operator. It is evaluated over any kind of value.
 
+use serde::{Serialize, Serializer};
+use std::cmp::Ordering;
+use std::fmt;
 use std::ops::Range;
 
-use super::number::Number;
-use super::operators::{Binary, Unary};
+/// A number: an integer is exact.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// An integer.
+    Integer(i128),
+    /// A number with a point or an exponent.
+    Real(f64),
+}
+
+impl Number {
+    /// As `f64`; nothing if it would have to be rounded.
+    pub fn to_f64(self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => exact(value),
+            Self::Real(value) => Some(value),
+        }
+    }
+
+    /// How it compares with another, without rounding; nothing for NaN.
+    pub fn order(self, other: Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Real(x), Self::Real(y)) => x.partial_cmp(&y),
+            (Self::Integer(x), Self::Integer(y)) => Some(x.cmp(&y)),
+            (Self::Integer(x), Self::Real(y)) => order(x, y),
+            (Self::Real(x), Self::Integer(y)) => order(y, x).map(Ordering::reverse),
+        }
+    }
+}
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Real(value) => fmt::Display::fmt(value, f),
+        }
+    }
+}
+
+impl Serialize for Number {
+    /// As a number; an integer beyond 64 bits as a text, since readers would round it.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::Real(value) => serializer.serialize_f64(value),
+            Self::Integer(value) => match (i64::try_from(value), u64::try_from(value)) {
+                (Ok(value), _) => serializer.serialize_i64(value),
+                (_, Ok(value)) => serializer.serialize_u64(value),
+                _ => serializer.collect_str(&value),
+            },
+        }
+    }
+}
+
+/// How an integer compares with a number that may lie between integers.
+fn order(x: i128, y: f64) -> Option<Ordering> {
+    if y.is_nan() {
+        return None;
+    }
+    // The conversion saturates, and is exact for whole numbers within i128.
+    let whole = y.trunc();
+    let limit = i128::MAX as f64;
+    if whole >= limit {
+        return Some(Ordering::Less);
+    }
+    if whole < -limit {
+        return Some(Ordering::Greater);
+    }
+    let rest = 0.0_f64.partial_cmp(&(y - whole))?;
+    Some(x.cmp(&(whole as i128)).then(rest))
+}
+
+/// The `f64` that is this integer, if there is one.
+pub(super) fn exact(value: i128) -> Option<f64> {
+    let x = value as f64;
+    // 2^127 is no i128, and the conversion back saturates.
+    (x < i128::MAX as f64 && x as i128 == value).then_some(x)
+}
+
+/// An operator or a function of one argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Unary {
+    Negative,
+    Not,
+    Log,
+    Log10,
+    Log2,
+    Exp,
+    Sqrt,
+    Abs,
+    Sin,
+    Cos,
+    Tan,
+    Asin,
+    Acos,
+    Atan,
+    Sinh,
+    Cosh,
+    Tanh,
+    Asinh,
+    Floor,
+    Ceil,
+    Round,
+    Sign,
+}
+
+/// An operator or a function of two arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Binary {
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    LessEqual,
+    GreaterEqual,
+    Less,
+    Greater,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+    Power,
+    Min,
+    Max,
+    Atan2,
+    Hypot,
+}
+
+/// An operator between two values; `level` is its precedence, loosest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Operator {
+    pub(super) symbol: &'static str,
+    pub(super) level: u8,
+    pub(super) binary: Binary,
+}
+
+pub(super) const LEVEL_EQUALITY: u8 = 3;
+pub(super) const LEVEL_ORDER: u8 = 4;
+pub(super) const LEVEL_POWER: u8 = 7;
+
+const fn operator(symbol: &'static str, level: u8, binary: Binary) -> Operator {
+    Operator {
+        symbol,
+        level,
+        binary,
+    }
+}
+
+/// Every operator between two values, two-character symbols before their prefixes.
+pub(super) const OPERATORS: [Operator; 14] = [
+    operator("||", 1, Binary::Or),
+    operator("&&", 2, Binary::And),
+    operator("==", LEVEL_EQUALITY, Binary::Equal),
+    operator("!=", LEVEL_EQUALITY, Binary::NotEqual),
+    operator("<=", LEVEL_ORDER, Binary::LessEqual),
+    operator(">=", LEVEL_ORDER, Binary::GreaterEqual),
+    operator("<", LEVEL_ORDER, Binary::Less),
+    operator(">", LEVEL_ORDER, Binary::Greater),
+    operator("+", 5, Binary::Add),
+    operator("-", 5, Binary::Subtract),
+    operator("*", 6, Binary::Multiply),
+    operator("/", 6, Binary::Divide),
+    operator("%", 6, Binary::Remainder),
+    operator("^", LEVEL_POWER, Binary::Power),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    One(Unary),
+    Two(Binary),
+}
+
+pub(super) const FUNCTIONS: [(&str, Call); 24] = [
+    ("log", Call::One(Unary::Log)),
+    ("log10", Call::One(Unary::Log10)),
+    ("log2", Call::One(Unary::Log2)),
+    ("exp", Call::One(Unary::Exp)),
+    ("sqrt", Call::One(Unary::Sqrt)),
+    ("abs", Call::One(Unary::Abs)),
+    ("sin", Call::One(Unary::Sin)),
+    ("cos", Call::One(Unary::Cos)),
+    ("tan", Call::One(Unary::Tan)),
+    ("asin", Call::One(Unary::Asin)),
+    ("acos", Call::One(Unary::Acos)),
+    ("atan", Call::One(Unary::Atan)),
+    ("sinh", Call::One(Unary::Sinh)),
+    ("cosh", Call::One(Unary::Cosh)),
+    ("tanh", Call::One(Unary::Tanh)),
+    ("asinh", Call::One(Unary::Asinh)),
+    ("floor", Call::One(Unary::Floor)),
+    ("ceil", Call::One(Unary::Ceil)),
+    ("round", Call::One(Unary::Round)),
+    ("sign", Call::One(Unary::Sign)),
+    ("min", Call::Two(Binary::Min)),
+    ("max", Call::Two(Binary::Max)),
+    ("atan2", Call::Two(Binary::Atan2)),
+    ("hypot", Call::Two(Binary::Hypot)),
+];
+
+pub(super) const CONSTANTS: [(&str, f64); 1] = [("pi", std::f64::consts::PI)];
+
+pub(super) fn function(name: &str) -> Option<Call> {
+    let known = FUNCTIONS.iter().find(|(known, _)| *known == name)?;
+    Some(known.1)
+}
 
 /// A kind of value that expressions can be computed with.
 pub trait Value: Clone {
@@ -36,18 +244,23 @@ pub(super) enum Node {
 pub(super) struct Step {
     pub(super) node: Node,
     /// Place of the first step of the part of the tree below.
-    pub(super) first: usize,
+    first: usize,
     /// The operator, function or value in the text.
     pub(super) word: Range<usize>,
     /// All that is computed here, in the text.
     pub(super) span: Range<usize>,
 }
 
-/// Steps of a whole expression; the last one is its value. The grammar puts the
-/// operands of every operator before it.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// Steps of a whole expression, and the names behind its numbered variables. The
+/// last step is its value; the grammar puts the operands of every operator before it.
+#[derive(Debug, Default)]
 pub(super) struct Tree {
     pub(super) steps: Vec<Step>,
+    pub(super) variables: Vec<String>,
+    /// Where each variable first stands in the text.
+    pub(super) spans: Vec<Range<usize>>,
+    /// Names that were taken for constants, and where.
+    pub(super) constants: Vec<(&'static str, Range<usize>)>,
 }
 
 /// An operation that cannot be done, at a step.
@@ -59,39 +272,26 @@ pub struct Fault<P> {
 }
 
 impl Tree {
-    /// Adds a value of the text.
     pub(super) fn leaf(&mut self, node: Node, word: Range<usize>) {
-        self.steps.push(Step {
-            node,
-            first: self.steps.len(),
-            span: word.clone(),
-            word,
-        });
+        self.push(node, self.steps.len(), word.clone(), word);
     }
 
-    /// Adds an operation on what was added last; `span` is all of its text.
-    pub(super) fn unary(&mut self, unary: Unary, word: Range<usize>, span: Range<usize>) {
-        let below = self.steps.last().map_or(0, |step| step.first);
-        self.steps.push(Step {
-            node: Node::Unary(unary),
-            first: below,
-            word,
-            span,
-        });
-    }
-
-    /// Adds an operation on the two values added last, the first of which ended with
-    /// step `left`.
-    pub(super) fn binary(
+    /// Adds an operation on what was added last, one value or two, the first of which
+    /// ended with step `left`; `span` is all of its text.
+    pub(super) fn operation(
         &mut self,
-        binary: Binary,
+        node: Node,
         left: usize,
         word: Range<usize>,
         span: Range<usize>,
     ) {
+        self.push(node, self.steps[left].first, word, span);
+    }
+
+    fn push(&mut self, node: Node, first: usize, word: Range<usize>, span: Range<usize>) {
         self.steps.push(Step {
-            node: Node::Binary(binary),
-            first: self.steps[left].first,
+            node,
+            first,
             word,
             span,
         });

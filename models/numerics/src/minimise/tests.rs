@@ -1,13 +1,13 @@
 use super::*;
 
-/// A function, its start, its bounds, and where its minimum lies.
-struct Case {
-    name: &'static str,
-    function: fn(&[f64], &mut [f64]) -> f64,
-    start: &'static [f64],
-    bounds: Option<(&'static [f64], &'static [f64])>,
-    minimum: &'static [f64],
-}
+/// Name, function, start, bounds (none if empty), and where the minimum lies.
+type Case = (
+    &'static str,
+    fn(&[f64], &mut [f64]) -> f64,
+    &'static [f64],
+    [&'static [f64]; 2],
+    &'static [f64],
+);
 
 const INF: f64 = f64::INFINITY;
 
@@ -58,71 +58,7 @@ fn beside_a_gradient_wall(x: &[f64], g: &mut [f64]) -> f64 {
     }
 }
 
-const CASES: [Case; 9] = [
-    Case {
-        name: "inside",
-        function: bowl,
-        start: &[9.0, -9.0, 4.0],
-        bounds: None,
-        minimum: &[0.0, 1.0, 2.0],
-    },
-    Case {
-        name: "one bound, half open",
-        function: bowl,
-        start: &[9.0, -9.0],
-        bounds: Some((&[2.0, -INF], &[INF, INF])),
-        minimum: &[2.0, 0.75],
-    },
-    Case {
-        name: "corner",
-        function: bowl,
-        start: &[3.0, 3.0],
-        bounds: Some((&[1.0, 2.0], &[4.0, 4.0])),
-        minimum: &[1.0, 2.0],
-    },
-    Case {
-        name: "fixed parameter",
-        function: bowl,
-        start: &[7.0, 5.0],
-        bounds: Some((&[-4.0, 5.0], &[4.0, 5.0])),
-        minimum: &[-1.0, 5.0],
-    },
-    Case {
-        name: "start outside of the bounds",
-        function: bowl,
-        start: &[100.0, -100.0],
-        bounds: Some((&[-1.0, -1.0], &[3.0, 3.0])),
-        minimum: &[0.0, 1.0],
-    },
-    Case {
-        name: "valley",
-        function: rosenbrock,
-        start: &[-1.2, 1.0, -1.2, 1.0, -1.2, 1.0],
-        bounds: None,
-        minimum: &[1.0; 6],
-    },
-    Case {
-        name: "valley, cut off",
-        function: rosenbrock,
-        start: &[-1.2, 1.0],
-        bounds: Some((&[-2.0, -2.0], &[0.5, 2.0])),
-        minimum: &[0.5, 0.25],
-    },
-    Case {
-        name: "beside a wall",
-        function: beside_a_wall,
-        start: &[3.0],
-        bounds: None,
-        minimum: &[1e-3],
-    },
-    Case {
-        name: "beside a wall of the gradient",
-        function: beside_a_gradient_wall,
-        start: &[3.0],
-        bounds: None,
-        minimum: &[1e-3],
-    },
-];
+const FREE: [&[f64]; 2] = [&[], &[]];
 
 fn settings() -> MinimiseSettings {
     MinimiseSettings {
@@ -133,40 +69,50 @@ fn settings() -> MinimiseSettings {
 
 #[test]
 fn minima_are_found_and_known_as_such() {
-    for case in CASES {
-        let bounds = case.bounds.map_or_else(
-            || Bounds::none(case.start.len()),
-            |(lower, upper)| Bounds::new(lower.to_vec(), upper.to_vec()).unwrap(),
-        );
+    let half_open: [&[f64]; 2] = [&[2.0, -INF], &[INF, INF]];
+    let corner: [&[f64]; 2] = [&[1.0, 2.0], &[4.0, 4.0]];
+    let fixed: [&[f64]; 2] = [&[-4.0, 5.0], &[4.0, 5.0]];
+    let around: [&[f64]; 2] = [&[-1.0, -1.0], &[3.0, 3.0]];
+    let valley: &[f64] = &[-1.2, 1.0, -1.2, 1.0, -1.2, 1.0];
+    let cut: [&[f64]; 2] = [&[-2.0, -2.0], &[0.5, 2.0]];
+    let (wall, gradient_wall) = (beside_a_wall, beside_a_gradient_wall);
+    let cases: [Case; 9] = [
+        ("inside", bowl, &[9.0, -9.0, 4.0], FREE, &[0.0, 1.0, 2.0]),
+        ("half open", bowl, &[9.0, -9.0], half_open, &[2.0, 0.75]),
+        ("corner", bowl, &[3.0, 3.0], corner, &[1.0, 2.0]),
+        ("fixed", bowl, &[7.0, 5.0], fixed, &[-1.0, 5.0]),
+        ("from outside", bowl, &[100.0, -100.0], around, &[0.0, 1.0]),
+        ("valley", rosenbrock, valley, FREE, &[1.0; 6]),
+        ("cut off", rosenbrock, &valley[..2], cut, &[0.5, 0.25]),
+        ("beside a wall", wall, &[3.0], FREE, &[1e-3]),
+        ("wall of the gradient", gradient_wall, &[3.0], FREE, &[1e-3]),
+    ];
+    for (name, of, start, [lower, upper], minimum) in cases {
+        let bounds = match lower {
+            [] => Bounds::none(start.len()),
+            _ => Bounds::new(lower.to_vec(), upper.to_vec()).unwrap(),
+        };
         let mut walls = 0;
         let function = |x: &[f64], g: &mut [f64]| {
-            let value = (case.function)(x, g);
+            let value = of(x, g);
             walls += u32::from(!(value.is_finite() && g[0].is_finite()));
             for (x, (lower, upper)) in x.iter().zip(bounds.lower().iter().zip(bounds.upper())) {
                 assert!(lower <= x && x <= upper);
             }
             value
         };
-        let found = minimise(function, case.start, &bounds, &settings()).unwrap();
-        assert_eq!(
-            found.outcome,
-            Outcome::Converged,
-            "{}: {found:?}",
-            case.name
-        );
-        assert!(found.projected_gradient <= 1e-7, "{}", case.name);
-        for (x, expected) in found.point.iter().zip(case.minimum) {
-            assert!((x - expected).abs() < 1e-6, "{}: {found:?}", case.name);
+        let found = minimise(function, start, &bounds, &settings()).unwrap();
+        assert_eq!(found.outcome, Outcome::Converged, "{name}: {found:?}");
+        assert!(found.projected_gradient <= 1e-7, "{name}");
+        for (x, expected) in found.point.iter().zip(minimum) {
+            assert!((x - expected).abs() < 1e-6, "{name}: {found:?}");
         }
         // the cases beside a wall do meet it
-        assert_eq!(walls > 0, case.name.contains("wall"), "{}", case.name);
-        let mut gradient = vec![0.0; case.start.len()];
-        let value = (case.function)(&found.point, &mut gradient);
-        assert_eq!(found.value, value, "{}", case.name);
-        assert_eq!(
-            found.projected_gradient,
-            bounds.projected_gradient(&found.point, &gradient)
-        );
+        assert_eq!(walls > 0, name.contains("wall"), "{name}");
+        let mut gradient = vec![0.0; start.len()];
+        assert_eq!(found.value, of(&found.point, &mut gradient), "{name}");
+        let projected = bounds.projected_gradient(&found.point, &gradient);
+        assert_eq!(found.projected_gradient, projected);
     }
 }
 
@@ -239,57 +185,40 @@ fn the_deeper_of_two_valleys_wins() {
 
 #[test]
 fn unusable_questions_are_refused() {
-    let ask = |starts: &[Vec<f64>], settings: &MinimiseSettings| {
-        minimise_from(bowl, starts, &Bounds::none(2), settings).map(|all| all.converged())
-    };
-    let one = vec![vec![0.0, 0.0]];
-    assert_eq!(ask(&one, &settings()), Ok(1));
-    assert_eq!(ask(&[], &settings()), Err(MinimiseError::NoStart));
-    assert!(matches!(
-        ask(&[vec![0.0]], &settings()),
-        Err(MinimiseError::Length {
-            found: 1,
-            expected: 2,
-            ..
-        })
-    ));
-    assert!(matches!(
-        ask(&[vec![0.0; 2], vec![0.0, f64::NAN]], &settings()),
-        Err(MinimiseError::Start {
-            start: 1,
-            index: 1,
-            ..
-        })
-    ));
-    for tolerance in [0.0, -1.0, f64::NAN, INF] {
+    let ask = |starts: &[&[f64]], gradient_tolerance: f64, memory: usize| {
         let settings = MinimiseSettings {
-            gradient_tolerance: tolerance,
+            gradient_tolerance,
+            memory,
             ..settings()
         };
-        assert!(matches!(
-            ask(&one, &settings),
-            Err(MinimiseError::Setting {
-                name: "gradient_tolerance",
-                ..
-            })
-        ));
-    }
-    let forgetful = MinimiseSettings {
-        memory: 0,
-        ..settings()
+        let starts: Vec<Vec<f64>> = starts.iter().map(|start| start.to_vec()).collect();
+        let ends = minimise_from(bowl, &starts, &Bounds::none(2), &settings);
+        ends.map(|all| all.converged())
+            .map_err(|error| error.to_string())
     };
-    assert!(matches!(
-        ask(&one, &forgetful),
-        Err(MinimiseError::Setting { name: "memory", .. })
-    ));
-    assert!(matches!(
-        Bounds::new(vec![0.0], vec![]),
-        Err(MinimiseError::Length { .. })
-    ));
+    let one: &[&[f64]] = &[&[0.0, 0.0]];
+    assert_eq!(ask(one, 1e-7, 10), Ok(1));
+    let nan: &[f64] = &[0.0, f64::NAN];
+    let too_short = "a start has 1 values; the function has 2 parameters";
+    let no_number = "start 1, parameter 1: NaN is not a finite number";
+    let mut cases = vec![
+        (ask(&[], 1e-7, 10), "no start; at least one is needed"),
+        (ask(&[&[0.0]], 1e-7, 10), too_short),
+        (ask(&[&[0.0; 2], nan], 1e-7, 10), no_number),
+        (ask(one, 1e-7, 0), "memory is 0; at least 1 is needed"),
+    ];
+    for tolerance in [0.0, -1.0, f64::NAN, INF] {
+        cases.push((ask(one, tolerance, 10), "gradient_tolerance is"));
+    }
+    let bounds = |lower: &[f64], upper: &[f64]| {
+        let bounds = Bounds::new(lower.to_vec(), upper.to_vec());
+        bounds.map(|b| b.len()).map_err(|error| error.to_string())
+    };
+    cases.push((bounds(&[0.0], &[]), "upper bounds has 0 values"));
     for (lower, upper) in [(1.0, 0.0), (f64::NAN, 1.0), (INF, INF), (-INF, -INF)] {
-        assert!(matches!(
-            Bounds::new(vec![lower], vec![upper]),
-            Err(MinimiseError::Bounds { index: 0, .. })
-        ));
+        cases.push((bounds(&[lower], &[upper]), "parameter 0: bounds"));
+    }
+    for (found, message) in cases {
+        assert!(found.unwrap_err().starts_with(message), "{message}");
     }
 }

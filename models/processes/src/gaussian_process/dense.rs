@@ -1,42 +1,32 @@
 //! A Gaussian process on any points, by the Cholesky factor of its covariance.
 
-use super::error::{GpError, check_data, check_finite};
-use super::factor::{Factor, add_square, column, mirror};
-use super::hyperparameters::Marginal;
-use super::kernel::{LogMarginal, SquaredExponential};
-use super::posterior::Posterior;
+use super::posterior::{Factor, Posterior, add_square, column, mirror};
+use super::{LogMarginal, Marginal, SquaredExponential};
+use super::{check_data, check_finite, check_length, wrong_length};
+use crate::ProcessError;
 use faer::Mat;
 
 /// Points, targets and noise variances.
 #[derive(Clone, Debug)]
 pub struct DenseProcess {
     dimensions: usize,
-    /// Coordinates, a point after another.
     points: Vec<f64>,
     targets: Vec<f64>,
     noise: Vec<f64>,
 }
 
 impl DenseProcess {
-    /// Checks data: `points` holds `dimensions` coordinates a point, `targets`
-    /// have zero mean, `noise` are variances.
-    ///
-    /// # Errors
-    /// [`GpError`] for fewer than two points, values that are not finite,
-    /// variances that are not positive, and lengths that do not match.
+    /// Checks data: `points` holds `dimensions` coordinates a point, `targets` have
+    /// zero mean, `noise` are variances. Fails for fewer than two points, values that
+    /// are not finite, variances that are not positive, and lengths that do not
+    /// match.
     pub fn new(
         dimensions: usize,
         points: Vec<f64>,
         targets: Vec<f64>,
         noise: Vec<f64>,
-    ) -> Result<Self, GpError> {
-        if points.len() != dimensions * targets.len() {
-            return Err(GpError::Length {
-                what: "coordinates",
-                found: points.len(),
-                expected: dimensions * targets.len(),
-            });
-        }
+    ) -> Result<Self, ProcessError> {
+        check_length("coordinates", points.len(), dimensions * targets.len())?;
         check_data(&targets, &noise, targets.len())?;
         check_finite("coordinate", &points)?;
         Ok(Self {
@@ -56,7 +46,7 @@ impl DenseProcess {
     }
 
     /// K (lower triangle) and the factor of K + S.
-    fn factorise(&self, kernel: &SquaredExponential) -> Result<(Mat<f64>, Factor), GpError> {
+    fn factorise(&self, kernel: &SquaredExponential) -> Result<(Mat<f64>, Factor), ProcessError> {
         kernel.check_dimensions(self.dimensions)?;
         let n = self.len();
         let mut k = Mat::zeros(n, n);
@@ -69,33 +59,25 @@ impl DenseProcess {
         for (i, noise) in self.noise.iter().enumerate() {
             a[(i, i)] += noise;
         }
-        let factor = Factor::new(&a, kernel.amplitude()).map_err(|jitter| GpError::Singular {
-            points: n,
-            amplitude: kernel.amplitude(),
-            length_scales: kernel.length_scales().to_vec(),
-            noise: self.noise.iter().copied().fold(f64::INFINITY, f64::min),
-            jitter,
-        })?;
-        Ok((k, factor))
+        let smallest = self.noise.iter().copied().fold(f64::INFINITY, f64::min);
+        let factor = Factor::new(&a, kernel.amplitude());
+        Ok((
+            k,
+            factor.map_err(|jitter| kernel.singular(n, smallest, jitter))?,
+        ))
     }
 
-    /// The posterior at `points` (coordinates, a point after another).
-    ///
-    /// # Errors
-    /// [`GpError`] if a coordinate is not finite, lengths do not match, or a
-    /// covariance is singular.
+    /// The posterior at `points` (coordinates, a point after another). Fails if a
+    /// coordinate is not finite, lengths do not match, or a covariance is singular.
     pub fn posterior(
         &self,
         kernel: &SquaredExponential,
         points: &[f64],
-    ) -> Result<Posterior, GpError> {
+    ) -> Result<Posterior, ProcessError> {
         let d = self.dimensions;
         if d == 0 || !points.len().is_multiple_of(d) {
-            return Err(GpError::Length {
-                what: "coordinates",
-                found: points.len(),
-                expected: points.len().next_multiple_of(d.max(1)),
-            });
+            let whole = points.len().next_multiple_of(d.max(1));
+            return Err(wrong_length("coordinates", points.len(), whole));
         }
         check_finite("coordinate", points)?;
         let (_, factor) = self.factorise(kernel)?;
@@ -104,30 +86,18 @@ impl DenseProcess {
 
         let mut cross = Mat::from_fn(n, m, |i, j| kernel.value(self.point(i), at(j)));
         let a = factor.solve(&self.targets);
-        let mean = (0..m)
-            .map(|j| {
-                cross
-                    .col_as_slice(j)
-                    .iter()
-                    .zip(&a)
-                    .map(|(k, a)| k * a)
-                    .sum()
-            })
-            .collect();
+        let mean = |j| {
+            let column = cross.col_as_slice(j).iter().zip(&a);
+            column.map(|(k, a)| k * a).sum()
+        };
+        let mean = (0..m).map(mean).collect();
         // S* = K** - V^T V with V = L^-1 K(X,X*)
         factor.solve_lower(cross.as_mut());
         let mut covariance = Mat::from_fn(m, m, |i, j| kernel.value(at(i), at(j)));
         add_square(covariance.as_mut(), -1.0, cross.as_ref().transpose());
         mirror(&mut covariance);
-        Posterior::from_covariance(mean, covariance, kernel.amplitude()).map_err(|jitter| {
-            GpError::Singular {
-                points: m,
-                amplitude: kernel.amplitude(),
-                length_scales: kernel.length_scales().to_vec(),
-                noise: 0.0,
-                jitter,
-            }
-        })
+        Posterior::from_covariance(mean, covariance, kernel.amplitude())
+            .map_err(|jitter| kernel.singular(m, 0.0, jitter))
     }
 }
 
@@ -136,7 +106,7 @@ impl Marginal for DenseProcess {
         self.dimensions
     }
 
-    fn log_marginal(&self, kernel: &SquaredExponential) -> Result<LogMarginal, GpError> {
+    fn log_marginal(&self, kernel: &SquaredExponential) -> Result<LogMarginal, ProcessError> {
         let (k, factor) = self.factorise(kernel)?;
         let n = self.len();
         let mut half = column(&self.targets);
@@ -155,10 +125,8 @@ impl Marginal for DenseProcess {
             for i in j + 1..n {
                 let weight = (a[i] * a[j] - inverse[i]) * k[i];
                 gradient[0] += weight;
-                for (g, (x, y)) in gradient[1..]
-                    .iter_mut()
-                    .zip(self.point(i).iter().zip(self.point(j)))
-                {
+                let coordinates = self.point(i).iter().zip(self.point(j));
+                for (g, (x, y)) in gradient[1..].iter_mut().zip(coordinates) {
                     *g += weight * (x - y) * (x - y);
                 }
             }

@@ -15,19 +15,28 @@
 //! with its root. A missing point is one of infinite noise. s is not a product,
 //! but B^T s B still falls into two small matrix products, over iy and then ix.
 //!
-//! Derivatives: `tr(A^-1 dK) = 2 c tr(M^-1 B^T s dB)`, dB from [`Axis`].
+//! Derivatives: `tr(A^-1 dK) = 2 c tr(M^-1 B^T s dB)`. An axis has
+//! `K = U Lambda U^T = L L^T` with `L = U sqrt(Lambda)`. The derivative of the
+//! root by log l solves `dK = dL L^T + L dL^T`:
+//!
+//! ```text
+//! dL = U X,   X_ab = (U^T dK U)_ab / (sqrt(lambda_a) + sqrt(lambda_b))
+//! ```
+//!
+//! which divides small numbers by small ones of the same size, never by less.
 //!
 //! The numbers are those of [`DenseProcess`](super::DenseProcess): what is left
 //! out of K is below 1e-12 of the smallest noise variance a column, or below the
 //! rounding of Kx and Ky themselves.
 
-use super::axis::{Axis, pair, product};
-use super::error::{GpError, check_data, check_finite};
-use super::factor::Factor;
-use super::hyperparameters::Marginal;
-use super::kernel::{LogMarginal, SquaredExponential};
-use super::posterior::Posterior;
-use faer::{Mat, MatRef};
+use super::posterior::{Factor, Posterior};
+use super::{LogMarginal, Marginal, SquaredExponential, check_data, check_finite};
+use crate::{ProcessError, fail};
+use faer::diag::Diag;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::{ComputeEigenvectors, self_adjoint_evd, self_adjoint_evd_scratch};
+use faer::linalg::matmul::matmul;
+use faer::{Accum, Mat, MatRef, Par, Spec};
 
 /// Columns of B whose squared length is below this, in units of the smallest
 /// noise variance over c, are left out. A thousand of them change log p by less
@@ -52,19 +61,16 @@ pub struct GridProcess {
 }
 
 impl GridProcess {
-    /// Checks data: `points` are the grid points that have a target (zero mean)
-    /// and a noise variance, in the same order.
-    ///
-    /// # Errors
-    /// [`GpError`] for fewer than two points, a point that is not on the grid or
-    /// comes twice, values that are not finite, variances that are not positive,
-    /// and lengths that do not match.
+    /// Checks data: `points` are the grid points that have a target (zero mean) and a
+    /// noise variance, in the same order. Fails for fewer than two points, a point
+    /// that is not on the grid or comes twice, values that are not finite, variances
+    /// that are not positive, and lengths that do not match.
     pub fn new(
         axes: [Vec<f64>; 2],
         points: &[usize],
         targets: &[f64],
         noise: &[f64],
-    ) -> Result<Self, GpError> {
+    ) -> Result<Self, ProcessError> {
         check_data(targets, noise, points.len())?;
         for axis in &axes {
             check_finite("coordinate", axis)?;
@@ -81,12 +87,13 @@ impl GridProcess {
         for ((point, target), noise) in points.iter().zip(targets).zip(noise) {
             match process.precision.get_mut(*point) {
                 Some(precision) if *precision == 0.0 => *precision = 1.0 / noise,
-                Some(_) => return Err(GpError::Twice { point: *point }),
+                Some(_) => {
+                    return fail(format!(
+                        "point {point} of the grid is given twice; add its events up first"
+                    ));
+                }
                 None => {
-                    return Err(GpError::OffGrid {
-                        point: *point,
-                        points: all,
-                    });
+                    return fail(format!("point {point} is not on a grid of {all} points"));
                 }
             }
             process.targets[*point] = *target;
@@ -95,34 +102,18 @@ impl GridProcess {
     }
 
     /// Points of the grid, missing ones too.
-    #[must_use]
-    pub fn len(&self) -> usize {
+    pub(super) fn points(&self) -> usize {
         self.precision.len()
     }
 
-    /// Whether the grid has no point.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.precision.is_empty()
+    pub(super) fn singular(&self, kernel: &SquaredExponential, jitter: f64) -> ProcessError {
+        kernel.singular(self.observed, self.smallest_noise, jitter)
     }
 
-    pub(super) fn singular(&self, kernel: &SquaredExponential, jitter: f64) -> GpError {
-        GpError::Singular {
-            points: self.observed,
-            amplitude: kernel.amplitude(),
-            length_scales: kernel.length_scales().to_vec(),
-            noise: self.smallest_noise,
-            jitter,
-        }
-    }
-
-    /// The posterior at every point of the grid, missing or not.
-    ///
-    /// # Errors
-    /// [`GpError`] if the kernel has not two length scales, or its covariance is
-    /// singular.
-    pub fn posterior(&self, kernel: &SquaredExponential) -> Result<Posterior, GpError> {
-        let (mean, root) = State::new(self, kernel)?.mean_and_root(kernel);
+    /// The posterior at every point of the grid, missing or not. Fails if the kernel
+    /// has not two length scales, or its covariance is singular.
+    pub fn posterior(&self, kernel: &SquaredExponential) -> Result<Posterior, ProcessError> {
+        let (mean, root) = GridState::new(self, kernel)?.mean_and_root(kernel);
         Ok(Posterior::from_root(mean, root))
     }
 }
@@ -132,8 +123,8 @@ impl Marginal for GridProcess {
         2
     }
 
-    fn log_marginal(&self, kernel: &SquaredExponential) -> Result<LogMarginal, GpError> {
-        let state = State::new(self, kernel)?;
+    fn log_marginal(&self, kernel: &SquaredExponential) -> Result<LogMarginal, ProcessError> {
+        let state = GridState::new(self, kernel)?;
         let c = kernel.amplitude();
         let [x, y] = &state.axes;
         let [nx, ny] = [self.axes[0].len(), self.axes[1].len()];
@@ -145,14 +136,8 @@ impl Marginal for GridProcess {
         });
         // 1/2 a^T dK a = sqrt(c) (dB^T a) . u
         let moved = [
-            product(
-                product(x.slope.transpose(), a.transpose()).as_ref(),
-                y.root.as_ref(),
-            ),
-            product(
-                product(x.root.transpose(), a.transpose()).as_ref(),
-                y.slope.as_ref(),
-            ),
+            product_of(x.slope.transpose(), a.transpose(), y.root.as_ref()),
+            product_of(x.root.transpose(), a.transpose(), y.slope.as_ref()),
         ];
         let inverse = state.factor.inverse();
         let traces = state.traces(self, &inverse);
@@ -160,12 +145,8 @@ impl Marginal for GridProcess {
         let length: f64 = state.u.iter().map(|u| u * u).sum();
         let mut gradient = vec![0.5 * (length - (state.columns.len() as f64 - trace_inverse))];
         for (moved, trace) in moved.iter().zip(traces) {
-            let along: f64 = state
-                .columns
-                .iter()
-                .zip(&state.u)
-                .map(|((i, j), u)| moved[(*i, *j)] * u)
-                .sum();
+            let columns = state.columns.iter().zip(&state.u);
+            let along: f64 = columns.map(|(place, u)| moved[*place] * u).sum();
             gradient.push(c.sqrt() * along - c * trace);
         }
         Ok(LogMarginal {
@@ -177,7 +158,7 @@ impl Marginal for GridProcess {
 }
 
 /// Everything that value, gradient and posterior at one kernel share.
-pub(super) struct State {
+pub(super) struct GridState {
     axes: [Axis; 2],
     pairs: [[Mat<f64>; 2]; 2],
     /// The columns of B as (i, j).
@@ -189,8 +170,11 @@ pub(super) struct State {
     fitted: Vec<f64>,
 }
 
-impl State {
-    pub(super) fn new(process: &GridProcess, kernel: &SquaredExponential) -> Result<Self, GpError> {
+impl GridState {
+    pub(super) fn new(
+        process: &GridProcess,
+        kernel: &SquaredExponential,
+    ) -> Result<Self, ProcessError> {
         kernel.check_dimensions(2)?;
         let c = kernel.amplitude();
         let singular = |jitter: f64| process.singular(kernel, jitter);
@@ -203,10 +187,10 @@ impl State {
         let axes = [axis(0)?, axis(1)?];
         let [x, y] = &axes;
         let negligible = NEGLIGIBLE * process.smallest_noise / c;
-        let columns: Vec<(usize, usize)> = (0..x.eigenvalues.len())
-            .flat_map(|i| (0..y.eigenvalues.len()).map(move |j| (i, j)))
-            .filter(|(i, j)| x.eigenvalues[*i] * y.eigenvalues[*j] > negligible)
-            .collect();
+        let (x_values, y_values) = (&x.eigenvalues, &y.eigenvalues);
+        let all = (0..x_values.len()).flat_map(|i| (0..y_values.len()).map(move |j| (i, j)));
+        let kept = all.filter(|(i, j)| x_values[*i] * y_values[*j] > negligible);
+        let columns: Vec<(usize, usize)> = kept.collect();
 
         let pairs = axes.each_ref().map(Axis::pairs);
         let gram = gram(process, &pairs[0][0], &pairs[1][0]);
@@ -226,23 +210,14 @@ impl State {
             let p = ix * ny + iy;
             process.precision[p] * process.targets[p]
         });
-        let right = product(
-            product(x.root.transpose(), weighted.as_ref()).as_ref(),
-            y.root.as_ref(),
-        );
-        let right: Vec<f64> = columns
-            .iter()
-            .map(|(i, j)| c.sqrt() * right[(*i, *j)])
-            .collect();
-        let u = factor.solve(&right);
+        let right = product_of(x.root.transpose(), weighted.as_ref(), y.root.as_ref());
+        let right = columns.iter().map(|place| c.sqrt() * right[*place]);
+        let u = factor.solve(&right.collect::<Vec<f64>>());
         let mut square = Mat::<f64>::zeros(x.root.ncols(), y.root.ncols());
-        for (value, (i, j)) in u.iter().zip(&columns) {
-            square[(*i, *j)] = c.sqrt() * value;
+        for (value, place) in u.iter().zip(&columns) {
+            square[*place] = c.sqrt() * value;
         }
-        let fitted = product(
-            product(x.root.as_ref(), square.as_ref()).as_ref(),
-            y.root.transpose(),
-        );
+        let fitted = product_of(x.root.as_ref(), square.as_ref(), y.root.transpose());
         let fitted = (0..nx * ny).map(|p| fitted[(p / ny, p % ny)]).collect();
         Ok(Self {
             axes,
@@ -256,18 +231,16 @@ impl State {
 
     /// log p(y|X).
     pub(super) fn log_marginal(&self, process: &GridProcess) -> f64 {
-        let data = process.targets.iter().zip(&process.precision);
-        let weighted: f64 = data
-            .zip(&self.fitted)
-            .map(|((target, s), fitted)| s * (target - fitted).powi(2))
-            .sum();
+        let data = process
+            .targets
+            .iter()
+            .zip(&process.precision)
+            .zip(&self.fitted);
+        let squares = data.map(|((target, s), fitted)| s * (target - fitted).powi(2));
         let length: f64 = self.u.iter().map(|u| u * u).sum();
-        let n = process.observed as f64;
-        -0.5 * (weighted
-            + length
-            + self.factor.log_determinant()
-            + process.log_noise
-            + n * (2.0 * std::f64::consts::PI).ln())
+        let constant = process.observed as f64 * (2.0 * std::f64::consts::PI).ln();
+        let determinant = self.factor.log_determinant();
+        -0.5 * (squares.sum::<f64>() + length + determinant + process.log_noise + constant)
     }
 
     /// Posterior mean on the whole grid, and a root of the covariance:
@@ -304,12 +277,11 @@ impl State {
             }
         }
         [gram(process, dx, y), gram(process, x, dy)].map(|slopes| {
-            (0..slopes.ncols())
-                .map(|k| {
-                    let (s, w) = (slopes.col_as_slice(k), weights.col_as_slice(k));
-                    s.iter().zip(w).map(|(s, w)| s * w).sum::<f64>()
-                })
-                .sum()
+            let column = |k| {
+                let (s, w) = (slopes.col_as_slice(k), weights.col_as_slice(k));
+                s.iter().zip(w).map(|(s, w)| s * w).sum::<f64>()
+            };
+            (0..slopes.ncols()).map(column).sum()
         })
     }
 }
@@ -321,4 +293,92 @@ fn gram(process: &GridProcess, x: &Mat<f64>, y: &Mat<f64>) -> Mat<f64> {
     let precision = MatRef::from_column_major_slice(&process.precision, ny, nx);
     let inner = product(precision.transpose(), y.as_ref());
     product(x.transpose(), inner.as_ref())
+}
+
+/// a b c, from the left.
+fn product_of(a: MatRef<'_, f64>, b: MatRef<'_, f64>, c: MatRef<'_, f64>) -> Mat<f64> {
+    product(product(a, b).as_ref(), c)
+}
+
+/// The root of an axis's kernel matrix, and its derivative.
+struct Axis {
+    /// Eigenvalues above rounding, falling.
+    eigenvalues: Vec<f64>,
+    /// L: eigenvectors times roots of eigenvalues, [points, rank].
+    root: Mat<f64>,
+    /// dL / d log l, [points, rank].
+    slope: Mat<f64>,
+}
+
+impl Axis {
+    /// None if the eigenvalues cannot be found.
+    fn new(coordinates: &[f64], length_scale: f64) -> Option<Self> {
+        let n = coordinates.len();
+        let squared =
+            |i: usize, j: usize| ((coordinates[i] - coordinates[j]) / length_scale).powi(2);
+        let kernel = Mat::from_fn(n, n, |i, j| (-0.5 * squared(i, j)).exp());
+        let slope = Mat::from_fn(n, n, |i, j| kernel[(i, j)] * squared(i, j));
+
+        let mut eigenvalues = Diag::<f64>::zeros(n);
+        let mut vectors = Mat::<f64>::zeros(n, n);
+        let scratch =
+            self_adjoint_evd_scratch::<f64>(n, ComputeEigenvectors::Yes, Par::Seq, Spec::default());
+        self_adjoint_evd(
+            kernel.as_ref(),
+            eigenvalues.as_mut(),
+            Some(vectors.as_mut()),
+            Par::Seq,
+            MemStack::new(&mut MemBuffer::new(scratch)),
+            Spec::default(),
+        )
+        .ok()?;
+        // rising, as computed; rounding may leave the smallest below zero
+        let roots: Vec<f64> = (0..n).map(|k| eigenvalues[k].max(0.0).sqrt()).collect();
+        let rounding = 4.0 * f64::EPSILON * eigenvalues[n - 1];
+        let falling = (0..n).rev();
+        let kept: Vec<usize> = falling.filter(|k| eigenvalues[*k] > rounding).collect();
+
+        let turned = product(slope.as_ref(), vectors.as_ref());
+        let turned = product(vectors.transpose(), turned.as_ref());
+        let x = Mat::from_fn(n, kept.len(), |a, k| {
+            turned[(a, kept[k])] / (roots[a] + roots[kept[k]])
+        });
+        Some(Self {
+            eigenvalues: kept.iter().map(|k| eigenvalues[*k]).collect(),
+            root: Mat::from_fn(n, kept.len(), |p, k| vectors[(p, kept[k])] * roots[kept[k]]),
+            slope: product(vectors.as_ref(), x.as_ref()),
+        })
+    }
+
+    /// Products of two columns of L at every point, [points, pairs i >= i'], and
+    /// half their derivatives.
+    fn pairs(&self) -> [Mat<f64>; 2] {
+        let (n, r) = (self.root.nrows(), self.root.ncols());
+        let mut products = [(); 2].map(|()| Mat::<f64>::zeros(n, r * (r + 1) / 2));
+        for i in 0..r {
+            let (l_i, d_i) = (self.root.col_as_slice(i), self.slope.col_as_slice(i));
+            for k in 0..=i {
+                let (l_k, d_k) = (self.root.col_as_slice(k), self.slope.col_as_slice(k));
+                let [values, slopes] = products.each_mut().map(|m| m.col_as_slice_mut(pair(i, k)));
+                for p in 0..n {
+                    values[p] = l_i[p] * l_k[p];
+                    slopes[p] = 0.5 * (l_i[p] * d_k[p] + d_i[p] * l_k[p]);
+                }
+            }
+        }
+        products
+    }
+}
+
+/// Where the pair (i, k) lies among all pairs.
+fn pair(i: usize, k: usize) -> usize {
+    let (high, low) = if i >= k { (i, k) } else { (k, i) };
+    high * (high + 1) / 2 + low
+}
+
+/// a b, on one thread.
+fn product(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Mat<f64> {
+    let mut c = Mat::zeros(a.nrows(), b.ncols());
+    matmul(c.as_mut(), Accum::Replace, a, b, 1.0, Par::Seq);
+    c
 }

@@ -1,7 +1,15 @@
-//! A multivariate normal posterior and draws from it.
+//! A multivariate normal posterior and draws from it, by Cholesky factors on one thread.
 
-use super::factor::{Factor, add_square, mirror};
-use faer::Mat;
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{
+    LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
+};
+use faer::linalg::cholesky::llt::inverse::{inverse, inverse_scratch};
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::linalg::triangular_solve::{
+    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
+};
+use faer::{Accum, Mat, MatMut, MatRef, Par, Spec};
 use sideband_numerics::random::Key;
 
 /// Mean and covariance of the process, without noise, at some points.
@@ -48,7 +56,6 @@ impl Posterior {
     }
 
     /// The same in other units: `offset + scale * f`.
-    #[must_use]
     pub fn rescaled(mut self, offset: f64, scale: f64) -> Self {
         for mean in &mut self.mean {
             *mean = offset + scale * *mean;
@@ -59,62 +66,41 @@ impl Posterior {
         self
     }
 
-    /// Number of points.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.mean.len()
-    }
-
-    /// Whether there is no point.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.mean.is_empty()
-    }
-
     /// Mean of every point.
-    #[must_use]
     pub fn mean(&self) -> &[f64] {
         &self.mean
     }
 
     /// Variance of a point; rounding below zero is zero.
-    #[must_use]
     pub fn variance(&self, i: usize) -> f64 {
         self.covariance[(i, i)].max(0.0)
     }
 
     /// Covariance of two points.
-    #[must_use]
     pub fn covariance(&self, i: usize, j: usize) -> f64 {
         self.covariance[(i, j)]
     }
 
     /// What was added to the diagonal to draw.
-    #[must_use]
     pub fn jitter(&self) -> f64 {
         self.jitter
     }
 
     /// Variance of the sum over `points`, with their covariance.
-    #[must_use]
     pub fn variance_of_sum(&self, points: &[usize]) -> f64 {
-        let sum: f64 = points
-            .iter()
-            .map(|j| {
-                let column = self.covariance.col_as_slice(*j);
-                points.iter().map(|i| column[*i]).sum::<f64>()
-            })
-            .sum();
-        sum.max(0.0)
+        let column = |j: &usize| -> f64 {
+            let column = self.covariance.col_as_slice(*j);
+            points.iter().map(|i| column[*i]).sum()
+        };
+        points.iter().map(column).sum::<f64>().max(0.0)
     }
 
     /// Draw number `index`: mean + root xi, a pure function of key and index.
-    #[must_use]
     pub fn draw(&self, key: Key, index: u64) -> Vec<f64> {
         let key = key.with(index);
         let mut drawn = self.mean.clone();
         for j in 0..self.root.ncols() {
-            let xi = normal(key, j as u64);
+            let xi = key.normal(j as u64);
             for (d, r) in drawn.iter_mut().zip(self.root.col_as_slice(j)) {
                 *d += xi * r;
             }
@@ -123,8 +109,115 @@ impl Posterior {
     }
 }
 
-/// Standard normal number at `counter`, by Box and Muller.
-fn normal(key: Key, counter: u64) -> f64 {
-    let radius = (-2.0 * (1.0 - key.uniform(2 * counter)).ln()).sqrt();
-    radius * (std::f64::consts::TAU * key.uniform(2 * counter + 1)).cos()
+/// What is added to the diagonal, in units of the scale, if the matrix is not
+/// positive definite in f64: nothing first, then more and more. The rounding of
+/// a sum of n squares is n 2^-53 of the scale, 1e-13 for a thousand points.
+const JITTER: [f64; 4] = [0.0, 1e-13, 1e-11, 1e-9];
+
+/// A = L L^T, with what had to be added to the diagonal of A.
+pub(super) struct Factor {
+    /// L; above its diagonal lie leftovers of A.
+    lower: Mat<f64>,
+    pub(super) jitter: f64,
+}
+
+impl Factor {
+    /// Factorises the lower triangle of `matrix`, whose elements carry the
+    /// rounding of numbers of size `scale`. The error is the largest jitter that
+    /// did not help.
+    pub(super) fn new(matrix: &Mat<f64>, scale: f64) -> Result<Self, f64> {
+        let n = matrix.nrows();
+        for relative in JITTER {
+            let jitter = relative * scale;
+            let mut lower = matrix.clone();
+            if jitter > 0.0 {
+                for i in 0..n {
+                    lower[(i, i)] += jitter;
+                }
+            }
+            let scratch = cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
+            let mut memory = MemBuffer::new(scratch);
+            let done = cholesky_in_place(
+                lower.as_mut(),
+                LltRegularization::default(),
+                Par::Seq,
+                MemStack::new(&mut memory),
+                Spec::default(),
+            );
+            // a NaN passes the test of the pivots
+            if done.is_ok() && (0..n).all(|i| lower[(i, i)].is_finite()) {
+                return Ok(Self { lower, jitter });
+            }
+        }
+        Err(JITTER[JITTER.len() - 1] * scale)
+    }
+
+    /// L, with zeros above the diagonal.
+    fn lower_triangle(&self) -> Mat<f64> {
+        let n = self.lower.nrows();
+        Mat::from_fn(n, n, |i, j| if i >= j { self.lower[(i, j)] } else { 0.0 })
+    }
+
+    /// log |A|.
+    pub(super) fn log_determinant(&self) -> f64 {
+        let n = self.lower.nrows();
+        2.0 * (0..n).map(|i| self.lower[(i, i)].ln()).sum::<f64>()
+    }
+
+    /// L^-1 B, in place.
+    pub(super) fn solve_lower(&self, right: MatMut<'_, f64>) {
+        solve_lower_triangular_in_place(self.lower.as_ref(), right, Par::Seq);
+    }
+
+    /// L^-T B, in place.
+    pub(super) fn solve_upper(&self, right: MatMut<'_, f64>) {
+        solve_upper_triangular_in_place(self.lower.as_ref().transpose(), right, Par::Seq);
+    }
+
+    /// A^-1 b.
+    pub(super) fn solve(&self, right: &[f64]) -> Vec<f64> {
+        let mut x = column(right);
+        self.solve_lower(x.as_mut());
+        self.solve_upper(x.as_mut());
+        x.col_as_slice(0).to_vec()
+    }
+
+    /// The lower triangle of A^-1.
+    pub(super) fn inverse(&self) -> Mat<f64> {
+        let n = self.lower.nrows();
+        let mut result = Mat::zeros(n, n);
+        let mut memory = MemBuffer::new(inverse_scratch::<f64>(n, Par::Seq));
+        let stack = MemStack::new(&mut memory);
+        inverse(result.as_mut(), self.lower.as_ref(), Par::Seq, stack);
+        result
+    }
+}
+
+/// A column of numbers as a matrix.
+pub(super) fn column(values: &[f64]) -> Mat<f64> {
+    MatRef::from_column_major_slice(values, values.len(), 1).to_owned()
+}
+
+/// `sum + weight * root root^T` in the lower triangle of `sum`.
+pub(super) fn add_square(mut sum: MatMut<'_, f64>, weight: f64, root: MatRef<'_, f64>) {
+    matmul(
+        sum.as_mut(),
+        BlockStructure::TriangularLower,
+        Accum::Add,
+        root,
+        BlockStructure::Rectangular,
+        root.transpose(),
+        BlockStructure::Rectangular,
+        weight,
+        Par::Seq,
+    );
+}
+
+/// Copies the lower triangle into the upper one.
+pub(super) fn mirror(matrix: &mut Mat<f64>) {
+    for j in 1..matrix.ncols() {
+        for i in 0..j {
+            matrix[(i, j)] = matrix[(j, i)];
+        }
+    }
 }

@@ -6,8 +6,8 @@
 //! that grow on both sides of the centre. In X_HH the term is
 //! `|m - c|/(r m) = |1 - c/m|/r`, which falls below c and grows above it.
 
-use super::error::PlaneError;
 use super::grid::{PlaneGrid, Rectangle};
+use crate::{ProcessError, fail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,11 +47,9 @@ pub enum Hole {
 fn default_centre() -> [f64; 2] {
     [124.0, 117.0]
 }
-
 fn default_resolution() -> f64 {
     0.1
 }
-
 fn default_below() -> f64 {
     1.6
 }
@@ -68,63 +66,52 @@ impl Default for Hole {
 }
 
 impl Hole {
-    /// Checks the parameters, and that the plane suits the kind.
-    ///
-    /// # Errors
-    /// [`PlaneError::Hole`] and [`PlaneError::NotPositive`].
-    pub fn check(&self, grid: &PlaneGrid) -> Result<(), PlaneError> {
-        let positive = |what, value: f64| {
-            if value.is_finite() && value > 0.0 {
-                Ok(())
-            } else {
-                Err(PlaneError::Hole {
-                    what,
-                    value,
-                    expected: "a finite number above 0",
-                })
-            }
+    /// Fails for parameters that are none, and if the plane does not suit the kind.
+    pub fn check(&self, grid: &PlaneGrid) -> Result<(), ProcessError> {
+        let wrong = |what: &str, value: f64, expected: &str| {
+            fail(format!("hole: {what} is {value}; {expected} is expected"))
         };
+        let positive = |what, value: f64| match value.is_finite() && value > 0.0 {
+            true => Ok(()),
+            false => wrong(what, value, "a finite number above 0"),
+        };
+        const CENTRE: [&str; 2] = ["centre in m1", "centre in m2"];
         match *self {
             Self::XHh {
                 centre,
                 resolution,
                 below,
             } => {
-                positive("centre in m1", centre[0])?;
-                positive("centre in m2", centre[1])?;
+                positive(CENTRE[0], centre[0])?;
+                positive(CENTRE[1], centre[1])?;
                 positive("resolution", resolution)?;
                 positive("below", below)?;
                 for (axis, edges) in ["m1", "m2"].into_iter().zip(grid.axes()) {
                     let low = edges.values()[0];
                     if low <= 0.0 {
-                        return Err(PlaneError::NotPositive { axis, low });
+                        return fail(format!(
+                            "the plane begins at {axis} = {low} GeV, but X_HH is defined for \
+                             positive masses only: move the box, or use a hole of kind `circle` \
+                             or `box`"
+                        ));
                     }
                 }
                 Ok(())
             }
             Self::Circle { centre, radius } => {
-                for (what, value) in ["centre in m1", "centre in m2"].into_iter().zip(centre) {
-                    if !value.is_finite() {
-                        return Err(PlaneError::Hole {
-                            what,
-                            value,
-                            expected: "a finite number",
-                        });
-                    }
+                if let Some(k) = centre.iter().position(|c| !c.is_finite()) {
+                    return wrong(CENTRE[k], centre[k], "a finite number");
                 }
                 positive("radius", radius)
             }
             Self::Box { m1, m2 } => {
-                for (what, [low, high]) in [("width in m1", m1), ("width in m2", m2)] {
-                    positive(what, high - low)?;
-                }
-                Ok(())
+                positive("width in m1", m1[1] - m1[0])?;
+                positive("width in m2", m2[1] - m2[0])
             }
         }
     }
 
     /// Whether a point lies in the region.
-    #[must_use]
     pub fn contains(&self, m1: f64, m2: f64) -> bool {
         self.overlaps(&Rectangle {
             m1: [m1, m1],
@@ -133,7 +120,6 @@ impl Hole {
     }
 
     /// Whether any point of the closed rectangle lies in the region.
-    #[must_use]
     pub fn overlaps(&self, rectangle: &Rectangle) -> bool {
         let Rectangle { m1, m2 } = *rectangle;
         let sides = [m1, m2];
@@ -175,11 +161,9 @@ impl Hole {
     }
 
     /// Which bins of the plane it touches.
-    #[must_use]
     pub fn touched(&self, grid: &PlaneGrid) -> Vec<bool> {
-        (0..grid.bins())
-            .map(|bin| self.overlaps(&grid.rectangle(bin)))
-            .collect()
+        let touched = |bin| self.overlaps(&grid.rectangle(bin));
+        (0..grid.bins()).map(touched).collect()
     }
 }
 
@@ -323,12 +307,10 @@ mod tests {
     fn unusable_holes_say_why() {
         let plane = PlaneGrid::new([80.0, 170.0], [80.0, 170.0], [5, 5]).unwrap();
         let low = PlaneGrid::new([0.0, 90.0], [80.0, 170.0], [5, 5]).unwrap();
-        assert_eq!(
-            Hole::default().check(&low),
-            Err(PlaneError::NotPositive {
-                axis: "m1",
-                low: 0.0
-            })
+        let message = Hole::default().check(&low).unwrap_err().to_string();
+        assert!(
+            message.starts_with("the plane begins at m1 = 0 GeV"),
+            "{message}"
         );
         for hole in kinds() {
             assert_eq!(hole.check(&plane), Ok(()));
@@ -350,10 +332,8 @@ mod tests {
                 m2: [1.0, 2.0],
             },
         ] {
-            assert!(
-                matches!(wrong.check(&plane), Err(PlaneError::Hole { .. })),
-                "{wrong:?}"
-            );
+            let message = wrong.check(&plane).unwrap_err().to_string();
+            assert!(message.starts_with("hole: "), "{wrong:?}: {message}");
         }
     }
 }

@@ -9,13 +9,9 @@
 //! arXiv:1705.07057.
 
 use super::tile::{self, TILE};
-use crate::host::Buffer;
-use crate::host::simd::{F, softplus};
+use crate::flow::{NORM_EPSILON, NORM_MOMENTUM};
+use crate::lanes::{Buffer, F, softplus};
 use pulp::{Arch, Simd, WithSimd};
-
-const MIN_GAIN: f64 = 1e-5;
-const EPSILON: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
 
 /// y = (x - centre) factor + offset, feature by feature.
 #[derive(Default)]
@@ -27,8 +23,9 @@ pub(super) struct BatchNorm {
     gain: Vec<f64>,
     slope: Vec<f64>,
     narrow: Vec<f64>,
-    /// Logarithm of the determinant.
     pub(super) log_det: f64,
+    /// Events of the batch.
+    events: usize,
 }
 
 /// Sums over the events of a lane, each `[D, TILE]`.
@@ -40,7 +37,6 @@ pub(super) struct Sums {
 }
 
 impl BatchNorm {
-    /// Reads a step's parameters `[gain, shift]`.
     pub(super) fn read(&mut self, parameters: &[f32]) {
         let (gain, shift) = parameters.split_at(parameters.len() / 2);
         self.offset.clear();
@@ -49,12 +45,11 @@ impl BatchNorm {
         self.slope.clear();
         for theta in gain.iter().map(|gain| f64::from(*gain)) {
             let (value, slope) = softplus(theta);
-            self.gain.push(value + MIN_GAIN);
+            self.gain.push(value + NORM_EPSILON);
             self.slope.push(slope);
         }
     }
 
-    /// Normalises by given means and variances.
     fn set(&mut self, mean: &[f32], variance: impl Iterator<Item = f64>) {
         self.centre.clear();
         self.centre.extend_from_slice(mean);
@@ -62,7 +57,7 @@ impl BatchNorm {
         self.narrow.clear();
         self.log_det = 0.0;
         for (gain, variance) in self.gain.iter().zip(variance) {
-            let narrow = (variance + EPSILON).sqrt().recip();
+            let narrow = (variance + NORM_EPSILON).sqrt().recip();
             self.narrow.push(narrow);
             self.factor.push((gain * narrow) as f32);
             self.log_det += (gain * narrow).ln();
@@ -87,14 +82,12 @@ impl BatchNorm {
         sums: &mut Sums,
     ) {
         let d = self.gain.len();
+        self.events = events;
         let (running_mean, running_variance) = statistics.split_at_mut(d);
         tile::clear_padding(x, d, events, |_| 0.0);
         let first = sums.first.zeros(d * TILE);
         for tile in x.chunks_exact(d * TILE) {
-            arch.dispatch(AddTo {
-                from: tile,
-                to: first,
-            });
+            self.dispatch(arch, tile, Pass::Sum(first));
         }
         sums.values.clear();
         let lanes = first.chunks_exact(TILE);
@@ -103,18 +96,16 @@ impl BatchNorm {
         tile::clear_padding(x, d, events, |feature| sums.values[feature]);
         let second = sums.second.zeros(d * TILE);
         for tile in x.chunks_exact(d * TILE) {
-            arch.dispatch(AddSquares {
-                from: tile,
-                mean: &sums.values,
-                to: second,
-            });
+            let to = &mut *second;
+            let mean = &sums.values;
+            self.dispatch(arch, tile, Pass::Squares { mean, to });
         }
         let unbiased = events.saturating_sub(1).max(1) as f64;
         let variance = |feature: usize| {
             f64::from(tile::sum(&second[feature * TILE..(feature + 1) * TILE])) / unbiased
         };
         let update = |running: &mut f32, value: f64| {
-            *running = ((1.0 - MOMENTUM) * f64::from(*running) + MOMENTUM * value) as f32;
+            *running = ((1.0 - NORM_MOMENTUM) * f64::from(*running) + NORM_MOMENTUM * value) as f32;
         };
         for feature in 0..d {
             update(&mut running_mean[feature], f64::from(sums.values[feature]));
@@ -126,11 +117,8 @@ impl BatchNorm {
     /// Replaces the map by its inverse.
     pub(super) fn invert(&mut self) {
         std::mem::swap(&mut self.centre, &mut self.offset);
-        for (factor, (gain, narrow)) in self
-            .factor
-            .iter_mut()
-            .zip(self.gain.iter().zip(&self.narrow))
-        {
+        let scales = self.gain.iter().zip(&self.narrow);
+        for (factor, (gain, narrow)) in self.factor.iter_mut().zip(scales) {
             *factor = (gain * narrow).recip() as f32;
         }
         self.log_det = -self.log_det;
@@ -138,39 +126,37 @@ impl BatchNorm {
 
     /// `to = (x - centre) factor + offset` for one tile `[D, TILE]`.
     pub(super) fn apply(&self, arch: Arch, x: &[f32], to: &mut [f32]) {
-        arch.dispatch(Affine { norm: self, x, to });
+        self.dispatch(arch, x, Pass::Affine(to));
+    }
+
+    fn dispatch(&self, arch: Arch, x: &[f32], pass: Pass) {
+        let norm = self;
+        arch.dispatch(Tile { norm, x, pass });
     }
 
     /// Gradient of a batch normalised by its own moments: replaces that by y by
     /// that by x, and writes that by the parameters. `by_log_det`: gradient by
     /// the log-determinant, summed over the batch.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a batch and the places of its gradients"
-    )]
     pub(super) fn backward(
         &self,
         arch: Arch,
         x: &[f32],
-        events: usize,
         by_log_det: f64,
         gradient: &mut [f32],
         sums: &mut Sums,
         by_parameters: &mut [f32],
     ) {
-        let d = self.gain.len();
+        let (d, events) = (self.gain.len(), self.events);
         let (first, second) = (sums.first.zeros(d * TILE), sums.second.zeros(d * TILE));
-        for (x, by_y) in x
-            .chunks_exact(d * TILE)
-            .zip(gradient.chunks_exact(d * TILE))
-        {
-            arch.dispatch(AddGradients {
-                norm: self,
-                x,
+        let tiles = x.chunks_exact(d * TILE);
+        for (x, by_y) in tiles.clone().zip(gradient.chunks_exact(d * TILE)) {
+            let (plain, scaled) = (&mut *first, &mut *second);
+            let pass = Pass::Gradients {
                 by_y,
-                plain: first,
-                scaled: second,
-            });
+                plain,
+                scaled,
+            };
+            self.dispatch(arch, x, pass);
         }
         // by_x = factor by_y + constant + slope (x - mean)
         sums.values.clear();
@@ -186,153 +172,92 @@ impl BatchNorm {
             let slope = -(gain * scaled + by_log_det) * narrow * narrow / unbiased;
             sums.values.extend([constant as f32, slope as f32]);
         }
-        for (x, gradient) in x
-            .chunks_exact(d * TILE)
-            .zip(gradient.chunks_exact_mut(d * TILE))
-        {
-            arch.dispatch(ThroughNorm {
-                norm: self,
-                x,
-                terms: &sums.values,
-                gradient,
-            });
+        for (x, gradient) in tiles.zip(gradient.chunks_exact_mut(d * TILE)) {
+            let terms = &sums.values;
+            self.dispatch(arch, x, Pass::Through { terms, gradient });
         }
         tile::clear_padding(gradient, d, events, |_| 0.0);
     }
 }
 
-/// Adds a tile to lane sums.
-struct AddTo<'a> {
-    from: &'a [f32],
-    to: &'a mut [f32],
+/// What is done with a tile x `[D, TILE]`, lane by lane.
+enum Pass<'a> {
+    /// Adds x.
+    Sum(&'a mut [f32]),
+    /// Adds `(x - mean)^2`.
+    Squares { mean: &'a [f32], to: &'a mut [f32] },
+    /// Sets to `(x - centre) factor + offset`.
+    Affine(&'a mut [f32]),
+    /// Adds by_y, and by_y (x - mean).
+    Gradients {
+        by_y: &'a [f32],
+        plain: &'a mut [f32],
+        scaled: &'a mut [f32],
+    },
+    /// Replaces by_y by `factor by_y + constant + slope (x - mean)`. `terms`: constant and
+    /// slope, feature by feature.
+    Through {
+        terms: &'a [f32],
+        gradient: &'a mut [f32],
+    },
 }
 
-impl WithSimd for AddTo<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self.from.chunks_exact(S::F32_LANES);
-        for (from, to) in rows.zip(self.to.chunks_exact_mut(S::F32_LANES)) {
-            (F::load(simd, to) + F::load(simd, from)).store(to);
-        }
-    }
-}
-
-/// Adds `(from - mean)^2` to lane sums.
-struct AddSquares<'a> {
-    from: &'a [f32],
-    mean: &'a [f32],
-    to: &'a mut [f32],
-}
-
-impl WithSimd for AddSquares<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self
-            .from
-            .chunks_exact(TILE)
-            .zip(self.to.chunks_exact_mut(TILE));
-        for ((from, to), mean) in rows.zip(self.mean) {
-            let mean = F::splat(simd, *mean);
-            for lane in (0..TILE).step_by(S::F32_LANES) {
-                let centred = F::load(simd, &from[lane..]) - mean;
-                let to = &mut to[lane..];
-                centred.mul_add(centred, F::load(simd, to)).store(to);
-            }
-        }
-    }
-}
-
-/// (x - centre) factor + offset.
-struct Affine<'a> {
+struct Tile<'a> {
     norm: &'a BatchNorm,
     x: &'a [f32],
-    to: &'a mut [f32],
+    pass: Pass<'a>,
 }
 
-impl WithSimd for Affine<'_> {
+impl WithSimd for Tile<'_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self
-            .x
-            .chunks_exact(TILE)
-            .zip(self.to.chunks_exact_mut(TILE));
-        for (feature, (x, to)) in rows.enumerate() {
-            let centre = F::splat(simd, self.norm.centre[feature]);
-            let factor = F::splat(simd, self.norm.factor[feature]);
-            let offset = F::splat(simd, self.norm.offset[feature]);
-            for lane in (0..TILE).step_by(S::F32_LANES) {
-                let y = (F::load(simd, &x[lane..]) - centre).mul_add(factor, offset);
-                y.store(&mut to[lane..]);
+        let of = |values: &[f32], at: usize| F::splat(simd, values[at / TILE]);
+        let load = |values: &[f32], at: usize| F::load(simd, &values[at..]);
+        let (norm, x) = (self.norm, self.x);
+        let registers = (0..x.len()).step_by(S::F32_LANES);
+        match self.pass {
+            Pass::Sum(to) => {
+                for at in registers {
+                    (load(to, at) + load(x, at)).store(&mut to[at..]);
+                }
             }
-        }
-    }
-}
-
-/// Adds by_y, and by_y (x - mean), to lane sums.
-struct AddGradients<'a> {
-    norm: &'a BatchNorm,
-    x: &'a [f32],
-    by_y: &'a [f32],
-    plain: &'a mut [f32],
-    scaled: &'a mut [f32],
-}
-
-impl WithSimd for AddGradients<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self.x.chunks_exact(TILE).zip(self.by_y.chunks_exact(TILE));
-        let plain = self.plain.chunks_exact_mut(TILE);
-        let sums = plain.zip(self.scaled.chunks_exact_mut(TILE));
-        for (feature, ((x, by_y), (plain, scaled))) in rows.zip(sums).enumerate() {
-            let centre = F::splat(simd, self.norm.centre[feature]);
-            for lane in (0..TILE).step_by(S::F32_LANES) {
-                let by_y = F::load(simd, &by_y[lane..]);
-                let centred = F::load(simd, &x[lane..]) - centre;
-                let (plain, scaled) = (&mut plain[lane..], &mut scaled[lane..]);
-                (F::load(simd, plain) + by_y).store(plain);
-                by_y.mul_add(centred, F::load(simd, scaled)).store(scaled);
+            Pass::Squares { mean, to } => {
+                for at in registers {
+                    let centred = load(x, at) - of(mean, at);
+                    let sum = centred.mul_add(centred, load(to, at));
+                    sum.store(&mut to[at..]);
+                }
             }
-        }
-    }
-}
-
-/// factor by_y + constant + slope (x - mean) in place of by_y.
-struct ThroughNorm<'a> {
-    norm: &'a BatchNorm,
-    x: &'a [f32],
-    /// Constant and slope, feature by feature.
-    terms: &'a [f32],
-    gradient: &'a mut [f32],
-}
-
-impl WithSimd for ThroughNorm<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let rows = self
-            .x
-            .chunks_exact(TILE)
-            .zip(self.gradient.chunks_exact_mut(TILE));
-        for (feature, (x, gradient)) in rows.enumerate() {
-            let centre = F::splat(simd, self.norm.centre[feature]);
-            let factor = F::splat(simd, self.norm.factor[feature]);
-            let constant = F::splat(simd, self.terms[2 * feature]);
-            let slope = F::splat(simd, self.terms[2 * feature + 1]);
-            for lane in (0..TILE).step_by(S::F32_LANES) {
-                let centred = F::load(simd, &x[lane..]) - centre;
-                let gradient = &mut gradient[lane..];
-                let by_y = F::load(simd, gradient);
-                by_y.mul_add(factor, centred.mul_add(slope, constant))
-                    .store(gradient);
+            Pass::Affine(to) => {
+                for at in registers {
+                    let centred = load(x, at) - of(&norm.centre, at);
+                    let y = centred.mul_add(of(&norm.factor, at), of(&norm.offset, at));
+                    y.store(&mut to[at..]);
+                }
+            }
+            Pass::Gradients {
+                by_y,
+                plain,
+                scaled,
+            } => {
+                for at in registers {
+                    let (centred, by_y) = (load(x, at) - of(&norm.centre, at), load(by_y, at));
+                    (load(plain, at) + by_y).store(&mut plain[at..]);
+                    let sum = by_y.mul_add(centred, load(scaled, at));
+                    sum.store(&mut scaled[at..]);
+                }
+            }
+            Pass::Through { terms, gradient } => {
+                for at in registers {
+                    let term = |part: usize| F::splat(simd, terms[2 * (at / TILE) + part]);
+                    let centred = load(x, at) - of(&norm.centre, at);
+                    let by_y = load(gradient, at);
+                    let by_x =
+                        by_y.mul_add(of(&norm.factor, at), centred.mul_add(term(1), term(0)));
+                    by_x.store(&mut gradient[at..]);
+                }
             }
         }
     }

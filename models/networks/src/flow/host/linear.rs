@@ -6,14 +6,10 @@
 
 use super::matmul::{Accumulate, Factor, Start};
 use super::tile::{self, TILE};
-use crate::host::Buffer;
-use crate::host::simd::{F, softplus};
+use crate::flow::DIAGONAL_MINIMUM;
+use crate::lanes::{Buffer, F, softplus};
 use pulp::{Arch, Simd, WithSimd};
 
-/// Added to the diagonal, so that its determinant stays away from zero.
-const MIN_DIAGONAL: f64 = 1e-3;
-
-/// Number of parameters.
 pub(super) fn parameters(features: usize) -> usize {
     features * features.saturating_sub(1) + 2 * features
 }
@@ -60,22 +56,20 @@ impl Linear {
         self.slope.clear();
         self.permutation.clear();
         self.bias.clear();
-        self.permutation
-            .extend(permutation.iter().map(|index| *index as usize));
+        let permutation = permutation.iter().map(|index| *index as usize);
+        self.permutation.extend(permutation);
         self.bias.extend_from_slice(bias);
         self.log_det = 0.0;
         let (mut below, mut above) = (lower.iter(), upper.iter());
         for (row, theta) in diagonal.iter().enumerate() {
             let (entry, slope) = softplus(f64::from(*theta));
-            let entry = entry + MIN_DIAGONAL;
+            let entry = entry + DIAGONAL_MINIMUM;
             self.slope.push(slope);
             self.log_det += entry.ln();
             self.lower[row * d + row] = 1.0;
             self.upper[row * d + row] = entry;
-            for (to, value) in self.lower[row * d..]
-                .iter_mut()
-                .zip(below.by_ref().take(row))
-            {
+            let left = below.by_ref().take(row);
+            for (to, value) in self.lower[row * d..].iter_mut().zip(left) {
                 *to = f64::from(*value);
             }
             let right = above.by_ref().take(d - row - 1);
@@ -87,15 +81,13 @@ impl Linear {
         self.matrix.resize(d * d, 0.0);
         for row in 0..d {
             for column in 0..d {
-                let sum: f64 = (0..=row.min(column))
-                    .map(|k| self.lower[row * d + k] * self.upper[k * d + column])
-                    .sum();
+                let term = |k: usize| self.lower[row * d + k] * self.upper[k * d + column];
+                let sum: f64 = (0..=row.min(column)).map(term).sum();
                 self.matrix[row * d + self.permutation[column]] = sum as f32;
             }
         }
     }
 
-    /// Replaces the map by its inverse.
     pub(super) fn invert(&mut self) {
         let d = self.features;
         let mut column = std::mem::take(&mut self.slope);
@@ -131,10 +123,17 @@ impl Linear {
         self.log_det = -self.log_det;
     }
 
+    /// M as it acts on rows from the right.
+    pub(super) fn transposed(&self) -> Vec<f32> {
+        let d = self.features;
+        let cell = |cell: usize| self.matrix[cell % d * d + cell / d];
+        (0..d * d).map(cell).collect()
+    }
+
     /// `to = M x + b` for one tile `[D, TILE]`.
     pub(super) fn apply(&self, arch: Arch, x: &[f32], to: &mut [f32]) {
         arch.dispatch(Accumulate {
-            factor: Factor::by_row(&self.matrix, self.features),
+            factor: Factor::ByRow(&self.matrix, self.features),
             terms: self.features,
             lanes: x,
             columns: TILE,
@@ -144,7 +143,6 @@ impl Linear {
         });
     }
 
-    /// Begins the sums of a batch.
     pub(super) fn begin(&self, sums: &mut Sums) {
         sums.matrix.zeros(self.features * self.features * TILE);
         sums.bias.zeros(self.features * TILE);
@@ -168,7 +166,7 @@ impl Linear {
             bias: sums.bias.get(d * TILE),
         });
         arch.dispatch(Accumulate {
-            factor: Factor::by_term(&self.matrix, d),
+            factor: Factor::ByTerm(&self.matrix, d),
             terms: d,
             lanes: gradient,
             columns: TILE,

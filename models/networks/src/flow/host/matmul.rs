@@ -1,4 +1,5 @@
-//! Matrix products of one tile, all by one kernel.
+//! Matrix products of one tile, all by one kernel, and what is done to their elements
+//! while they are in registers: the element-wise steps of the conditioner.
 //!
 //! `C[r, :] = start + sum_k A(k, r) B[k, :]`: rows of `B` lie on lanes, single
 //! values of `A` are broadcast, and a block of `C` stays in registers over the
@@ -7,38 +8,16 @@
 //! `k` for every element, whatever the block it is computed in.
 
 use super::tile::TILE;
-use crate::host::simd::F;
+use crate::lanes::F;
 use pulp::{Simd, WithSimd};
 
-/// The broadcast matrix.
+/// The broadcast matrix and its stride.
 #[derive(Clone, Copy)]
-pub(super) struct Factor<'a> {
-    values: &'a [f32],
-    order: Order,
-}
-
-impl<'a> Factor<'a> {
+pub(super) enum Factor<'a> {
     /// `A(k, r)` is at `k * stride + r`.
-    pub(super) fn by_term(values: &'a [f32], stride: usize) -> Self {
-        Self {
-            values,
-            order: Order::ByTerm(stride),
-        }
-    }
-
+    ByTerm(&'a [f32], usize),
     /// `A(k, r)` is at `r * stride + k`.
-    pub(super) fn by_row(values: &'a [f32], stride: usize) -> Self {
-        Self {
-            values,
-            order: Order::ByRow(stride),
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Order {
-    ByTerm(usize),
-    ByRow(usize),
+    ByRow(&'a [f32], usize),
 }
 
 /// A tile's activations `[TILE, out] = A W + bias`, handed to an epilogue.
@@ -60,7 +39,6 @@ pub(super) trait Epilogue {
     fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>);
 }
 
-/// How an accumulated product begins.
 #[derive(Clone, Copy)]
 pub(super) enum Start<'a> {
     /// With what `to` holds.
@@ -99,11 +77,11 @@ fn block<S: Simd, const R: usize, const N: usize>(
     let (lanes, columns, column) = lanes;
     let lanes = S::as_simd_f32s(lanes).0;
     let (stride, mut at) = (columns / S::F32_LANES, column / S::F32_LANES);
-    match factor.order {
-        Order::ByTerm(step) => {
+    match factor {
+        Factor::ByTerm(values, step) => {
             for k in 0..terms {
                 let row = &lanes[at..at + N];
-                let values = &factor.values[k * step + first..k * step + first + R];
+                let values = &values[k * step + first..k * step + first + R];
                 for r in 0..R {
                     let value = F::splat(simd, values[r]);
                     for n in 0..N {
@@ -113,10 +91,10 @@ fn block<S: Simd, const R: usize, const N: usize>(
                 at += stride;
             }
         }
-        Order::ByRow(step) => {
+        Factor::ByRow(all, step) => {
             let mut values: [&[f32]; R] = [&[]; R];
             for (r, values) in values.iter_mut().enumerate() {
-                *values = &factor.values[(first + r) * step..][..terms];
+                *values = &all[(first + r) * step..][..terms];
             }
             for k in 0..terms {
                 let row = &lanes[at..at + N];
@@ -272,6 +250,123 @@ impl WithSimd for ColumnSum<'_> {
             }
             let total = F::load(simd, &self.to[column..]);
             (total + ((sums[0] + sums[1]) + (sums[2] + sums[3]))).store(&mut self.to[column..]);
+        }
+    }
+}
+
+/// dropout(relu(v)).
+pub(super) struct Dropping<'a> {
+    pub(super) mask: Option<&'a [f32]>,
+    pub(super) to: &'a mut [f32],
+}
+
+impl Epilogue for Dropping<'_> {
+    #[inline(always)]
+    fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>) {
+        let mut value = relu(simd, value);
+        if let Some(mask) = self.mask {
+            value = value * F::load(simd, &mask[at..]);
+        }
+        value.store(&mut self.to[at..]);
+    }
+}
+
+/// sigmoid(v).
+pub(super) struct Gating<'a>(pub(super) &'a mut [f32]);
+
+impl Epilogue for Gating<'_> {
+    #[inline(always)]
+    fn store<S: Simd>(&mut self, _: S, at: usize, value: F<S>) {
+        value.sigmoid().store(&mut self.0[at..]);
+    }
+}
+
+/// h + gate v and v itself, or v where no h was before; and the relu of the sum where a
+/// block follows.
+pub(super) struct Adding<'a> {
+    pub(super) gate: Option<&'a [f32]>,
+    /// v, if there was an h.
+    pub(super) update: Option<&'a mut [f32]>,
+    pub(super) hidden: &'a mut [f32],
+    pub(super) entry: Option<&'a mut [f32]>,
+}
+
+impl Epilogue for Adding<'_> {
+    #[inline(always)]
+    fn store<S: Simd>(&mut self, simd: S, at: usize, value: F<S>) {
+        let mut sum = value;
+        if let Some(update) = &mut self.update {
+            value.store(&mut update[at..]);
+            let hidden = F::load(simd, &self.hidden[at..]);
+            sum = match self.gate {
+                Some(gate) => value.mul_add(F::load(simd, &gate[at..]), hidden),
+                None => hidden + value,
+            };
+        }
+        sum.store(&mut self.hidden[at..]);
+        if let Some(entry) = &mut self.entry {
+            relu(simd, sum).store(&mut entry[at..]);
+        }
+    }
+}
+
+/// A gradient: through a dropout and a relu, if they were, and added to another one or
+/// alone.
+pub(super) struct Through<'a> {
+    pub(super) mask: Option<&'a [f32]>,
+    /// The relu's result.
+    pub(super) alive: Option<&'a [f32]>,
+    pub(super) added: bool,
+    pub(super) to: &'a mut [f32],
+}
+
+impl Epilogue for Through<'_> {
+    #[inline(always)]
+    fn store<S: Simd>(&mut self, simd: S, at: usize, mut value: F<S>) {
+        if let Some(mask) = self.mask {
+            value = value * F::load(simd, &mask[at..]);
+        }
+        if let Some(alive) = self.alive {
+            let alive = F::load(simd, &alive[at..]).gt(F::splat(simd, 0.0));
+            value = alive.keep(value);
+        }
+        if self.added {
+            value = F::load(simd, &self.to[at..]) + value;
+        }
+        value.store(&mut self.to[at..]);
+    }
+}
+
+#[inline(always)]
+fn relu<S: Simd>(simd: S, value: F<S>) -> F<S> {
+    // this order of the arguments keeps a NaN
+    F::splat(simd, 0.0).max(value)
+}
+
+/// Gradient of `update * sigmoid(v)` by `update` and by v.
+pub(super) struct ThroughGate<'a> {
+    pub(super) by_hidden: &'a [f32],
+    pub(super) update: &'a [f32],
+    /// sigmoid(v)
+    pub(super) gate: &'a [f32],
+    pub(super) by_update: &'a mut [f32],
+    pub(super) by_gate: &'a mut [f32],
+    pub(super) columns: usize,
+}
+
+impl WithSimd for ThroughGate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let one = F::splat(simd, 1.0);
+        for at in (0..TILE * self.columns).step_by(S::F32_LANES) {
+            let gradient = F::load(simd, &self.by_hidden[at..]);
+            let gate = F::load(simd, &self.gate[at..]);
+            let by_update = gradient * gate;
+            by_update.store(&mut self.by_update[at..]);
+            let by_gate = by_update * F::load(simd, &self.update[at..]) * (one - gate);
+            by_gate.store(&mut self.by_gate[at..]);
         }
     }
 }

@@ -84,12 +84,10 @@ impl Reference<'_> {
         let mut coupling = 0;
         for step in &self.config.steps {
             match step {
-                FlowStep::BatchNorm => self.batch_norm(
-                    parameters.take(2 * d),
-                    statistics.take(2 * d),
-                    &mut z,
-                    &mut log_det,
-                ),
+                FlowStep::BatchNorm => {
+                    let (own, running) = (parameters.take(2 * d), statistics.take(2 * d));
+                    self.batch_norm(own, running, &mut z, &mut log_det);
+                }
                 FlowStep::Linear => {
                     let permutation = statistics.take(d);
                     self.linear(&mut parameters, permutation, &mut z, &mut log_det);
@@ -101,10 +99,10 @@ impl Reference<'_> {
             }
         }
         let constant = 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln();
-        let log_prob = z
-            .iter()
-            .zip(&log_det)
-            .map(|(z, log_det)| log_det - constant - 0.5 * z.iter().map(|z| z * z).sum::<f64>());
+        let log_prob = z.iter().zip(&log_det).map(|(z, log_det)| {
+            let squares: f64 = z.iter().map(|z| z * z).sum();
+            log_det - constant - 0.5 * squares
+        });
         let log_prob = log_prob.collect();
         (z, log_prob)
     }
@@ -141,11 +139,8 @@ impl Reference<'_> {
         let d = self.config.features;
         let lower = parameters.take(d * (d - 1) / 2);
         let upper = parameters.take(d * (d - 1) / 2);
-        let diagonal: Vec<f64> = parameters
-            .take(d)
-            .iter()
-            .map(|v| softplus(*v) + 1e-3)
-            .collect();
+        let diagonal = parameters.take(d).iter();
+        let diagonal: Vec<f64> = diagonal.map(|v| softplus(*v) + 1e-3).collect();
         let bias = parameters.take(d);
         for (z, log_det) in z.iter_mut().zip(log_det) {
             let x: Vec<f64> = permutation.iter().map(|p| z[*p as usize]).collect();
@@ -175,12 +170,8 @@ impl Reference<'_> {
         log_det: &mut [f64],
     ) {
         let config = self.config;
-        let (d, c, h, blocks) = (
-            config.features,
-            config.context,
-            config.hidden,
-            config.blocks,
-        );
+        let (d, c, h) = (config.features, config.context, config.hidden);
+        let blocks = config.blocks;
         let each = 3 * config.bins - 1;
         let transformed: Vec<usize> = (0..d).filter(|k| k % 2 == number % 2).collect();
         let passed: Vec<usize> = (0..d).filter(|k| k % 2 != number % 2).collect();

@@ -6,7 +6,7 @@
 //! neither needs a gather; what passes from one to the other is transposed here.
 //! The last tile is filled up with rows of zero.
 
-use crate::host::simd::F;
+use crate::lanes::F;
 use pulp::{Simd, WithSimd};
 
 /// Events a tile: two registers of AVX-512, and a tile's activations of 32

@@ -4,13 +4,14 @@
 
 use gemm::{Parallelism, gemm};
 
-/// A row-major matrix whose rows may be longer than its columns.
+/// A matrix, row by row or turned.
 #[derive(Clone, Copy)]
 pub(super) struct Matrix<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
-    stride: usize,
+    row_stride: usize,
+    column_stride: usize,
 }
 
 impl<'a> Matrix<'a> {
@@ -24,31 +25,11 @@ impl<'a> Matrix<'a> {
             values,
             rows: values.len() / stride,
             columns,
-            stride,
-        }
-    }
-
-    fn factor(&self) -> Factor<'a> {
-        Factor {
-            values: self.values,
-            rows: self.rows,
-            columns: self.columns,
-            row_stride: self.stride,
+            row_stride: stride,
             column_stride: 1,
         }
     }
-}
 
-/// A matrix in either order.
-struct Factor<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
-}
-
-impl Factor<'_> {
     fn transposed(self) -> Self {
         Self {
             rows: self.columns,
@@ -79,41 +60,33 @@ enum Held {
 
 /// `to = input weight`, one value a column of `weight` in every row of `to`.
 pub(super) fn forward(input: Matrix, weight: Matrix, to: &mut [f32], stride: usize) {
-    multiply(input.factor(), weight.factor(), to, stride, Held::Replaced);
+    multiply(input, weight, to, stride, Held::Replaced);
 }
 
 /// `to = by_result weight^T`.
 pub(super) fn input_gradient(by_result: Matrix, weight: Matrix, to: &mut [f32], stride: usize) {
-    let weight = weight.factor().transposed();
-    multiply(by_result.factor(), weight, to, stride, Held::Replaced);
+    multiply(by_result, weight.transposed(), to, stride, Held::Replaced);
 }
 
 /// `to += input^T by_result`, for as many columns of `input` from `first` on as
 /// `to` has rows.
 pub(super) fn add_weight_gradient(input: Matrix, first: usize, by_result: Matrix, to: &mut [f32]) {
     let columns = by_result.columns;
-    let input = input
-        .factor()
-        .columns_from(first, to.len() / columns.max(1));
-    multiply(
-        input.transposed(),
-        by_result.factor(),
-        to,
-        columns,
-        Held::Added,
-    );
+    let rows = to.len() / columns.max(1);
+    let input = input.columns_from(first, rows).transposed();
+    multiply(input, by_result, to, columns, Held::Added);
 }
 
 #[expect(
     unsafe_code,
     reason = "gemm takes pointers; every index is checked before"
 )]
-fn multiply(a: Factor, b: Factor, to: &mut [f32], stride: usize, held: Held) {
+fn multiply(a: Matrix, b: Matrix, to: &mut [f32], stride: usize, held: Held) {
     let last = |rows: usize, row_stride: usize, columns: usize, column_stride: usize| {
         let last = |count: usize, stride: usize| count.saturating_sub(1).checked_mul(stride);
         last(rows, row_stride)?.checked_add(last(columns, column_stride)?)
     };
-    let inside = |m: &Factor| {
+    let inside = |m: &Matrix| {
         let last = last(m.rows, m.row_stride, m.columns, m.column_stride);
         last.is_some_and(|last| last < m.values.len())
     };

@@ -3,18 +3,15 @@
 //!
 //! What is compared with tensor operations is in `tests/mlp.rs`.
 
-use super::{HostMlp, Scratch};
-use crate::activation::Activation;
-use crate::host::Batch;
-use crate::mlp::{Mlp, MlpConfig};
+use crate::mlp::{Activation, EPSILON, MlpConfig};
+use crate::network::{Batch, Network, Scratch};
 use crate::objective::Objective;
-use crate::stack::batch_norm::EPSILON;
+use crate::stack::Row;
 use sideband_numerics::random::Key;
 
 struct Case {
     config: MlpConfig,
-    parameters: Vec<f32>,
-    statistics: Vec<f32>,
+    member: Row,
     x: Vec<f32>,
     coefficients: Vec<f32>,
     masks: Vec<f32>,
@@ -24,7 +21,6 @@ struct Case {
 impl Case {
     fn new(config: MlpConfig, objective: Objective, rows: usize) -> Self {
         let key = Key::from_seed(29);
-        let mlp = Mlp::new(config.clone());
         let mut stream = key.with(1).stream();
         let mut uniform = |low: f64, high: f64| (low + (high - low) * stream.uniform()) as f32;
         let x = (0..rows * (config.inputs + 1)).map(|i| {
@@ -34,51 +30,37 @@ impl Case {
         let x = x.collect();
         let kept = (1.0 - config.dropout).recip() as f32;
         let units: usize = config.hidden.iter().sum();
-        let cells = if config.dropout > 0.0 {
-            rows * units
-        } else {
-            0
-        };
+        let cells = rows * units * usize::from(config.dropout > 0.0);
         let masks = (0..cells).map(|_| match uniform(0.0, 1.0) {
             u if f64::from(u) < config.dropout => 0.0,
             _ => kept,
         });
         let masks = masks.collect();
         // one weight in ten is negative
-        let coefficients = (0..rows)
-            .map(|_| uniform(-0.1, 0.9) / rows as f32)
-            .collect();
+        let coefficients = (0..rows).map(|_| uniform(-0.1, 0.9) / rows as f32);
         Self {
-            parameters: mlp.parameters().initial(key),
-            statistics: mlp.statistics().initial(key),
+            coefficients: coefficients.collect(),
+            member: Network::new(config.clone()).initial(key),
             x,
-            coefficients,
             masks,
             objective,
             config,
         }
     }
 
-    /// Loss, gradient and new statistics by the code under test.
-    fn gradient(&self) -> (f32, Vec<f32>, Vec<f32>) {
-        let mut gradient = vec![f32::NAN; self.parameters.len()];
-        let mut statistics = self.statistics.clone();
+    /// Loss and gradient by the code under test.
+    fn gradient(&self) -> (f32, Vec<f32>) {
+        let mut gradient = vec![f32::NAN; self.member.parameters.len()];
         let batch = Batch {
             x: &self.x,
             coefficients: &self.coefficients,
             masks: &self.masks,
             objective: self.objective,
         };
-        let network = HostMlp::new(&self.config);
-        let mut scratch = Scratch::default();
-        let loss = network.gradient(
-            &mut scratch,
-            &self.parameters,
-            &mut statistics,
-            &batch,
-            &mut gradient,
-        );
-        (loss, gradient, statistics)
+        let network = Network::new(self.config.clone()).on_host();
+        let (mut scratch, mut member) = (Scratch::default(), self.member.clone());
+        let loss = network.gradient(&mut scratch, &mut member, &batch, &mut gradient);
+        (loss, gradient)
     }
 
     /// The network's outputs in f64, in training.
@@ -91,17 +73,9 @@ impl Case {
             rest = behind;
             own
         };
-        let mut x: Vec<Vec<f64>> = self
-            .x
-            .chunks(self.config.inputs + 1)
-            .map(|row| {
-                row[..self.config.inputs]
-                    .iter()
-                    .copied()
-                    .map(f64::from)
-                    .collect()
-            })
-            .collect();
+        let inputs = self.config.inputs;
+        let row = |row: &[f32]| row[..inputs].iter().copied().map(f64::from).collect();
+        let mut x: Vec<Vec<f64>> = self.x.chunks(inputs + 1).map(row).collect();
         for width in self.config.hidden.iter().copied() {
             x = linear(&x, take(x[0].len() * width), take(width));
             if self.config.batch_norm {
@@ -117,10 +91,7 @@ impl Case {
             }
         }
         let last = x[0].len();
-        linear(&x, take(last), take(1))
-            .into_iter()
-            .flatten()
-            .collect()
+        linear(&x, take(last), take(1)).concat()
     }
 
     fn loss(&self, parameters: &[f64]) -> f64 {
@@ -135,13 +106,15 @@ impl Case {
     }
 
     fn check(&self) {
-        let exact: Vec<f64> = self.parameters.iter().copied().map(f64::from).collect();
-        let (loss, gradient, _) = self.gradient();
+        let what = format!("{:?} {:?}", self.config, self.objective);
+        let exact = self.member.parameters.iter().copied();
+        let exact: Vec<f64> = exact.map(f64::from).collect();
+        let (loss, gradient) = self.gradient();
         let expected = self.loss(&exact);
+        let error = (f64::from(loss) - expected).abs();
         assert!(
-            (f64::from(loss) - expected).abs() < 2e-6 * (1.0 + expected.abs()),
-            "{:?}: loss {loss}, expected {expected}",
-            self.config
+            error < 2e-6 * (1.0 + expected.abs()),
+            "{what}: {loss}, {expected}"
         );
         let size = gradient.iter().fold(0.0f32, |a, b| a.max(b.abs()));
         for (i, found) in gradient.iter().enumerate() {
@@ -153,12 +126,9 @@ impl Case {
                 self.loss(&parameters)
             };
             let expected = (moved(h) - moved(-h)) / (2.0 * h);
-            assert!(
-                (f64::from(*found) - expected).abs() < 3e-5 * f64::from(size),
-                "{:?} {:?} parameter {i}: {found}, expected {expected}",
-                self.config,
-                self.objective
-            );
+            let error = (f64::from(*found) - expected).abs();
+            let close = error < 3e-5 * f64::from(size);
+            assert!(close, "{what} parameter {i}: {found}, expected {expected}");
         }
     }
 }
@@ -169,9 +139,8 @@ fn linear(x: &[Vec<f64>], weight: &[f64], bias: &[f64]) -> Vec<Vec<f64>> {
             let weights = weight.iter().skip(unit).step_by(bias.len());
             x.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>()
         };
-        (0..bias.len())
-            .map(|unit| terms(unit) + bias[unit])
-            .collect()
+        let units = 0..bias.len();
+        units.map(|unit| terms(unit) + bias[unit]).collect()
     });
     rows.collect()
 }
@@ -206,27 +175,27 @@ fn normal_distribution(x: f64) -> f64 {
     0.5 + h / 3.0 * (density(0.0) + inner.sum::<f64>() + density(x))
 }
 
-fn config(activation: Activation, hidden: &[usize]) -> MlpConfig {
-    MlpConfig {
-        inputs: 3,
-        hidden: hidden.to_vec(),
-        activation,
-        dropout: 0.0,
-        batch_norm: false,
-    }
-}
-
 #[test]
 fn gradients_are_central_differences_of_the_network_in_f64() {
     for activation in Activation::ALL {
         for objective in [Objective::Exponential, Objective::CrossEntropy] {
-            Case::new(config(activation, &[5, 17]), objective, 70).check();
+            Case::new(MlpConfig::new(3, &[5, 17], activation), objective, 70).check();
         }
     }
     // more than one block, the last one not full, source and target in one of them
-    Case::new(config(Activation::Silu, &[4]), Objective::Exponential, 600).check();
+    Case::new(
+        MlpConfig::new(3, &[4], Activation::Silu),
+        Objective::Exponential,
+        600,
+    )
+    .check();
     // logistic regression
-    Case::new(config(Activation::Relu, &[]), Objective::CrossEntropy, 33).check();
+    Case::new(
+        MlpConfig::new(3, &[], Activation::Relu),
+        Objective::CrossEntropy,
+        33,
+    )
+    .check();
 }
 
 #[test]
@@ -235,7 +204,7 @@ fn gradients_with_batch_norm_and_dropout_are_central_differences() {
         let config = MlpConfig {
             dropout,
             batch_norm,
-            ..config(Activation::Tanh, &[6, 4])
+            ..MlpConfig::new(3, &[6, 4], Activation::Tanh)
         };
         Case::new(config, Objective::CrossEntropy, 300).check();
     }
@@ -245,40 +214,37 @@ fn gradients_with_batch_norm_and_dropout_are_central_differences() {
 fn activations_are_those_of_f64_everywhere() {
     let points: Vec<f64> = (-4000..=4000).map(|i| f64::from(i) * 0.005).collect();
     for activation in Activation::ALL {
-        let network = HostMlp::new(&MlpConfig {
-            inputs: 1,
-            ..config(activation, &[1])
-        });
+        let network = Network::new(MlpConfig::new(1, &[1], activation)).on_host();
         let x: Vec<f32> = points.iter().flat_map(|x| [*x as f32, 1.0]).collect();
         let mut output = vec![f32::NAN; points.len()];
-        let identity = [1.0, 0.0, 1.0, 0.0];
-        network.output(&mut Scratch::default(), &identity, &[], &x, &mut output);
+        let identity = Row {
+            parameters: vec![1.0, 0.0, 1.0, 0.0],
+            statistics: Vec::new(),
+        };
+        network.output(&mut Scratch::default(), &identity, &x, &mut output);
         for (x, found) in points.iter().zip(&output) {
             let x = f64::from(*x as f32);
-            let expected = if x.abs() > 12.0 && activation == Activation::Gelu {
-                x.max(0.0)
-            } else {
-                function(activation)(x)
+            let expected = match activation {
+                Activation::Gelu if x.abs() > 12.0 => x.max(0.0),
+                _ => function(activation)(x),
             };
-            assert!(
-                (f64::from(*found) - expected).abs() < 3e-7 * (1.0 + expected.abs()),
-                "{activation:?}({x}) = {found}, expected {expected}"
-            );
+            let close = (f64::from(*found) - expected).abs() < 3e-7 * (1.0 + expected.abs());
+            assert!(close, "{activation:?}({x}) = {found}, expected {expected}");
         }
     }
 }
 
 #[test]
 fn numbers_do_not_depend_on_the_threads() {
-    let config = config(Activation::Silu, &[300, 20]);
+    let config = MlpConfig::new(3, &[300, 20], Activation::Silu);
     let case = Case::new(config.clone(), Objective::Exponential, 2500);
     let on = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         pool.expect("threads can be made").install(|| {
             let mut output = vec![f32::NAN; 2500];
-            let network = HostMlp::new(&config);
+            let network = Network::new(config.clone()).on_host();
             let mut scratch = Scratch::default();
-            network.output(&mut scratch, &case.parameters, &[], &case.x, &mut output);
+            network.output(&mut scratch, &case.member, &case.x, &mut output);
             (case.gradient(), output)
         })
     };
@@ -288,15 +254,15 @@ fn numbers_do_not_depend_on_the_threads() {
 
 #[test]
 fn an_infinite_loss_and_a_nan_are_not_hidden() {
-    let config = config(Activation::Relu, &[4]);
+    let config = MlpConfig::new(3, &[4], Activation::Relu);
     let mut case = Case::new(config, Objective::Exponential, 64);
-    let bias = case.parameters.len() - 1;
+    let bias = case.member.parameters.len() - 1;
     case.coefficients.fill(1.0);
-    case.parameters[bias] = 200.0;
+    case.member.parameters[bias] = 200.0;
     assert_eq!(case.gradient().0, f32::INFINITY);
-    case.parameters[bias] = f32::NAN;
+    case.member.parameters[bias] = f32::NAN;
     assert!(case.gradient().0.is_nan());
-    case.parameters[bias] = 0.0;
-    case.parameters[0] = f32::NAN;
+    case.member.parameters[bias] = 0.0;
+    case.member.parameters[0] = f32::NAN;
     assert!(case.gradient().0.is_nan());
 }

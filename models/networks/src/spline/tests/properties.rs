@@ -1,9 +1,8 @@
 //! What holds for any spline: a bijection with its derivative, identity tails,
 //! finite at the extremes, and nobody's business but the member's.
 
-use super::{Case, DIRECTIONS, Engine, cases, engines, exact, host, worse};
-use crate::Compute;
-use crate::spline::{Direction, Implementation, SplineConfig, forward, inverse};
+use super::{Case, DIRECTIONS, backends, cases, engines, everywhere, exact, worse};
+use crate::spline::{Direction, Implementation};
 use burn::tensor::{DType, Tensor};
 
 /// The derivative of the result by autodiff, against the reported log.
@@ -59,11 +58,9 @@ fn inverse_undoes_forward() {
                 assert!(log_error < 1e-2, "{}: {log_error}", engine.name);
             }
         }
-        eprintln!(
-            "{}: inverse of forward {largest:.1}, {without_knots:.1} eps",
-            engine.name
-        );
-        assert!(largest < 2.0, "{}: {largest}", engine.name);
+        let name = engine.name;
+        eprintln!("{name}: inverse of forward {largest:.1}, {without_knots:.1} eps");
+        assert!(largest < 2.0, "{name}: {largest}");
     }
 }
 
@@ -93,26 +90,22 @@ fn ends_and_knots_are_met() {
         for bins in [2, 3, 4, 5, 8, 16] {
             // theta = 0: equal bins, slopes 1e-3 + ln 2 at the inner knots
             let mut case = Case::random(bins, 3.0, [1, bins + 1, 1], 0.0, 1);
-            case.x = (0..=bins)
-                .map(|j| f64::from((6.0 * j as f64 / bins as f64 - 3.0) as f32))
-                .collect();
+            let knot = |j| f64::from((6.0 * j as f64 / bins as f64 - 3.0) as f32);
+            case.x = (0..=bins).map(knot).collect();
             for direction in DIRECTIONS {
                 let found = case.run(&engine, direction);
                 assert!(found.is_finite(), "{}", engine.name);
                 assert_eq!((found.value[0], found.value[bins]), (-3.0, 3.0));
                 for (j, x) in case.x.iter().enumerate() {
                     assert!((found.value[j] - x).abs() < 4e-6, "{}", engine.name);
-                    let slope: f64 = if j == 0 || j == bins {
-                        1.0
-                    } else {
-                        1e-3 + std::f64::consts::LN_2
+                    let is_inner = j != 0 && j != bins;
+                    let slope = 1e-3 + std::f64::consts::LN_2;
+                    let slope = if is_inner { slope.ln() } else { 0.0 };
+                    let expected = match direction {
+                        Direction::Forward => slope,
+                        Direction::Inverse => -slope,
                     };
-                    let sign = if direction == Direction::Forward {
-                        1.0
-                    } else {
-                        -1.0
-                    };
-                    assert!((found.log_det[j] - sign * slope.ln()).abs() < 1e-4);
+                    assert!((found.log_det[j] - expected).abs() < 1e-4);
                 }
             }
         }
@@ -132,11 +125,8 @@ fn extreme_parameters_stay_finite() {
                     let found = case.run(&engine, direction);
                     assert!(found.is_finite(), "{} {size}", engine.name);
                     let outside = |(x, y): (&f64, &f64)| x.abs() <= 3.0 && y.abs() > 3.0;
-                    assert!(
-                        !case.x.iter().zip(&found.value).any(outside),
-                        "{} {size} {direction:?}",
-                        engine.name
-                    );
+                    let any = case.x.iter().zip(&found.value).any(outside);
+                    assert!(!any, "{} {size} {direction:?}", engine.name);
                 }
             }
         }
@@ -161,9 +151,8 @@ fn a_nan_stays_visible() {
         for (which, case) in cases.iter().enumerate() {
             for direction in DIRECTIONS {
                 let found = case.run_without_gradient(&engine, direction);
-                for (x, (value, log_det)) in
-                    case.x.iter().zip(found.value.iter().zip(&found.log_det))
-                {
+                let values = found.value.iter().zip(&found.log_det);
+                for (x, (value, log_det)) in case.x.iter().zip(values) {
                     let seen = value.is_nan() || log_det.is_nan();
                     let tail = x.abs() > 3.0;
                     assert_eq!(seen, !tail, "{} {which} {direction:?} {x}", engine.name);
@@ -175,80 +164,51 @@ fn a_nan_stays_visible() {
 
 #[test]
 fn a_member_does_not_notice_its_company() {
-    for engine in engines() {
+    everywhere(|engine, case, direction| {
         if !engine.compute.is_cpu() {
-            continue;
+            return;
         }
-        for case in cases() {
-            let [members, batch, values] = case.shape;
-            for direction in DIRECTIONS {
-                let together = case.run(&engine, direction);
-                for member in 0..members {
-                    let part = |numbers: &[f64]| {
-                        let width = numbers.len() / members;
-                        numbers[member * width..(member + 1) * width].to_vec()
-                    };
-                    let alone = Case {
-                        config: case.config.clone(),
-                        shape: [1, batch, values],
-                        x: part(&case.x),
-                        theta: part(&case.theta),
-                        for_value: part(&case.for_value),
-                        for_log_det: part(&case.for_log_det),
-                    }
-                    .run(&engine, direction);
-                    assert_eq!(alone.value, part(&together.value), "{}", engine.name);
-                    assert_eq!(alone.log_det, part(&together.log_det), "{}", engine.name);
-                    assert_eq!(alone.for_x, part(&together.for_x), "{}", engine.name);
-                    assert_eq!(
-                        alone.for_theta,
-                        part(&together.for_theta),
-                        "{}",
-                        engine.name
-                    );
-                }
+        let [members, batch, values] = case.shape;
+        let together = case.run(engine, direction);
+        for member in 0..members {
+            let part = |numbers: &[f64]| {
+                let width = numbers.len() / members;
+                numbers[member * width..(member + 1) * width].to_vec()
+            };
+            let alone = Case {
+                config: case.config.clone(),
+                shape: [1, batch, values],
+                x: part(&case.x),
+                theta: part(&case.theta),
+                for_value: part(&case.for_value),
+                for_log_det: part(&case.for_log_det),
+            };
+            let alone = alone.run(engine, direction);
+            for (alone, together) in [
+                (&alone.value, &together.value),
+                (&alone.log_det, &together.log_det),
+                (&alone.for_x, &together.for_x),
+                (&alone.for_theta, &together.for_theta),
+            ] {
+                assert_eq!(*alone, part(together), "{}", engine.name);
             }
         }
-    }
+    });
 }
-
-type Evaluate = fn(&SplineConfig, Tensor<3>, Tensor<3>) -> (Tensor<3>, Tensor<3>);
 
 #[test]
 fn the_backend_and_number_type_choose_the_implementation() {
-    for name in ["cpu", "ndarray", "wgpu", "cuda"] {
-        let Ok(compute) = Compute::open(name) else {
-            continue;
-        };
-        let expected = match name {
+    for compute in backends() {
+        let expected = match compute.name() {
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             "wgpu" | "cuda" => Implementation::Fused,
             _ => Implementation::Plain,
         };
         for shape in [[1, 1, 1], [25, 64, 3]] {
             let tensor = Tensor::<3>::zeros(shape, (compute.device(), DType::F32));
+            let name = compute.name();
             assert_eq!(Implementation::of(&tensor), expected, "{name}");
             assert_eq!(Implementation::of(&tensor.autodiff()), expected, "{name}");
-        }
-        let engine = Engine {
-            name: name.to_owned(),
-            compute,
-            implementation: expected,
-            dtype: DType::F32,
-        };
-        let case = &cases()[6];
-        for (direction, evaluate) in [
-            (Direction::Forward, forward as Evaluate),
-            (Direction::Inverse, inverse),
-        ] {
-            let found = case.run_without_gradient(&engine, direction);
-            let (x, theta) = (
-                case.tensor(&engine, &case.x),
-                case.tensor(&engine, &case.theta),
-            );
-            let (value, log_det) = evaluate(&case.config, x, theta);
-            assert_eq!(found.value, host(value), "{name}");
-            assert_eq!(found.log_det, host(log_det), "{name}");
         }
     }
     let double = Tensor::<3>::zeros([1, 1, 1], (exact().compute.device(), DType::F64));

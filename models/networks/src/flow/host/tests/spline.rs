@@ -3,12 +3,24 @@
 use super::super::reference;
 use super::super::spline::{Backward, Map, Spline};
 use super::super::tile::TILE;
-use super::{architectures, normals};
+use super::{architectures, normals, wide};
 use pulp::Arch;
 use serde_json::Value;
 use sideband_numerics::random::Key;
 
 const EPS: f64 = f32::EPSILON as f64;
+
+impl Spline {
+    /// Row `i` of theta `[n, 3K - 1]`.
+    fn theta<'a>(&self, theta: &'a [f32], i: usize) -> &'a [f32] {
+        &theta[i * self.parameters()..][..self.parameters()]
+    }
+
+    /// y and ln dy/dx in f64.
+    fn exact(&self, theta: &[f32], x: f64) -> (f64, f64) {
+        reference::spline(x, &wide(theta), self.bins, self.bound, self.scale)
+    }
+}
 
 /// Values of many points, each with its own theta `[n, 3K - 1]`.
 struct Points {
@@ -67,17 +79,6 @@ fn backward(spline: Spline, theta: &[f32], x: &[f32], by: [&[f32]; 2]) -> (Vec<f
     (by_x, by_theta)
 }
 
-fn exact(spline: Spline, theta: &[f32], x: f32) -> (f64, f64) {
-    let theta: Vec<f64> = theta.iter().map(|v| f64::from(*v)).collect();
-    reference::spline(
-        f64::from(x),
-        &theta,
-        spline.bins,
-        spline.bound,
-        spline.scale,
-    )
-}
-
 /// nflows 0.14, `unconstrained_rational_quadratic_spline`.
 struct Golden {
     spline: Spline,
@@ -111,15 +112,11 @@ fn golden() -> [Golden; 2] {
         };
         let parts = ["widths", "heights", "derivatives"].map(|part| floats(&file[part]));
         let n = file["x"].as_array().unwrap().len();
-        let theta = (0..n).flat_map(|i| {
-            let [w, h, d] = [bins, bins, bins - 1];
-            let row = [
-                &parts[0][i * w..][..w],
-                &parts[1][i * h..][..h],
-                &parts[2][i * d..][..d],
-            ];
-            row.concat()
-        });
+        let row = |i: usize| {
+            let parts = parts.iter().zip([bins, bins, bins - 1]);
+            parts.flat_map(move |(part, width)| part[i * width..][..width].to_vec())
+        };
+        let theta = (0..n).flat_map(row);
         Golden {
             spline,
             theta: theta.collect(),
@@ -130,25 +127,18 @@ fn golden() -> [Golden; 2] {
 
 #[test]
 fn values_of_nflows() {
-    for Golden {
-        spline,
-        theta,
-        file,
-    } in golden()
-    {
+    for golden in golden() {
+        let (spline, file) = (golden.spline, &golden.file);
         let check = |points: &Points, x: &str, [value, log]: [&str; 2], sign: f64| {
             let [x, value, log] = [x, value, log].map(|name| numbers(&file[name]));
             for i in 0..x.len() {
                 // the domain's point: for the inverse the result
                 let at = if sign > 0.0 { x[i] } else { value[i] };
-                let theta = &theta[i * spline.parameters()..][..spline.parameters()];
-                let unit = Unit::of(spline, theta, at);
+                let unit = Unit::of(spline, spline.theta(&golden.theta, i), at);
                 let slope = (sign * unit.slope.ln()).exp();
                 let error = (f64::from(points.value[i]) - value[i]).abs();
-                assert!(
-                    error <= 4.0 * EPS * spline.bound * (1.0 + slope),
-                    "{i}: {error}"
-                );
+                let tolerance = 4.0 * EPS * spline.bound * (1.0 + slope);
+                assert!(error <= tolerance, "{i}: {error}");
                 let error = (f64::from(points.log_slope[i]) - log[i]).abs();
                 let shift = unit.bend * if sign > 0.0 { 1.0 } else { 1.0 + slope };
                 let tolerance = 4.0 * EPS * (1.0 + spline.bound * (shift + unit.narrow));
@@ -156,9 +146,9 @@ fn values_of_nflows() {
             }
         };
         for arch in architectures() {
-            let forward = map::<false>(arch, spline, &theta, &floats(&file["x"]));
+            let forward = map::<false>(arch, spline, &golden.theta, &floats(&file["x"]));
             check(&forward, "x", ["forward", "forward_logabsdet"], 1.0);
-            let inverse = map::<true>(arch, spline, &theta, &floats(&file["y"]));
+            let inverse = map::<true>(arch, spline, &golden.theta, &floats(&file["y"]));
             check(&inverse, "y", ["inverse", "inverse_logabsdet"], -1.0);
         }
     }
@@ -176,14 +166,14 @@ struct Unit {
 
 impl Unit {
     fn of(spline: Spline, theta: &[f32], x: f64) -> Self {
-        let theta: Vec<f64> = theta.iter().map(|v| f64::from(*v)).collect();
-        let log = |x| reference::spline(x, &theta, spline.bins, spline.bound, spline.scale).1;
+        let log = |x| spline.exact(theta, x).1;
         let bends = [-1.0, 1.0].map(|side| (log(x + side * 1e-5) - log(x)).abs() / 1e-5);
         let least = |theta: &[f64]| {
             let terms = theta.iter().map(|t| (t * spline.scale).exp());
             let (least, sum) = terms.fold((f64::MAX, 0.0), |(l, s), t| (l.min(t), s + t));
             2.0 * spline.bound * (least / sum).max(1e-3)
         };
+        let theta = wide(theta);
         let (widths, heights) = theta[..2 * spline.bins].split_at(spline.bins);
         Self {
             slope: log(x).exp(),
@@ -195,25 +185,20 @@ impl Unit {
 
 #[test]
 fn gradients_of_nflows() {
-    for Golden {
-        spline,
-        theta,
-        file,
-    } in golden()
-    {
+    for golden in golden() {
+        let (spline, theta, file) = (golden.spline, &golden.theta, &golden.file);
         let x = floats(&file["x"]);
         let vjp = &file["vjp"];
         let by = [floats(&vjp["cot_output"]), floats(&vjp["cot_logabsdet"])];
-        let (by_x, by_theta) = backward(spline, &theta, &x, [&by[0], &by[1]]);
+        let (by_x, by_theta) = backward(spline, theta, &x, [&by[0], &by[1]]);
         let bins = spline.bins;
         let expected = ["dwidths", "dheights", "dderivatives"].map(|part| numbers(&vjp[part]));
         let mut compared = 0;
         for (i, x) in x.iter().enumerate() {
-            let theta = &theta[i * spline.parameters()..][..spline.parameters()];
-            if near_knot(spline, theta, *x) {
+            if near_knot(spline, spline.theta(theta, i), *x) {
                 continue;
             }
-            let found = &by_theta[i * spline.parameters()..][..spline.parameters()];
+            let found = spline.theta(&by_theta, i);
             let (softmaxes, derivatives) = found.split_at(2 * bins);
             let found = [&softmaxes[..bins], &softmaxes[bins..], derivatives];
             let mut pairs = vec![(by_x[i], numbers(&vjp["dx"])[i])];
@@ -232,18 +217,15 @@ fn gradients_of_nflows() {
     }
 }
 
-/// Whether x is within 1e-5 of a knot, where either bin may receive the gradient.
+/// Whether x is within 1e-5 of a knot, where either bin may receive the gradient: the
+/// slope's derivative jumps there.
 fn near_knot(spline: Spline, theta: &[f32], x: f32) -> bool {
-    let theta: Vec<f64> = theta.iter().map(|v| f64::from(*v)).collect();
-    let log = |x: f64| {
-        let [a, b] = [x - 2e-5, x + 2e-5].map(|x| {
-            let slope = |x| reference::spline(x, &theta, spline.bins, spline.bound, spline.scale).1;
-            (slope(x + 1e-6) - slope(x - 1e-6)) / 2e-6
-        });
-        (a - b).abs() / (1.0 + a.abs())
-    };
-    // the slope's derivative jumps at a knot
-    log(f64::from(x)) > 0.05
+    let log = |x| spline.exact(theta, x).1;
+    let [a, b] = [-2e-5, 2e-5].map(|side| {
+        let x = f64::from(x) + side;
+        (log(x + 1e-6) - log(x - 1e-6)) / 2e-6
+    });
+    (a - b).abs() / (1.0 + a.abs()) > 0.05
 }
 
 /// Steep, flat and narrow splines, and points in, at the ends of and beyond them.
@@ -287,12 +269,9 @@ fn inverse_of_forward_is_the_input() {
                 let slope = f64::from(forward.log_slope[i]).exp();
                 let size = |v: f64| v.abs().max(spline.bound);
                 let tolerance = 16.0 * EPS * (size(f64::from(x)) + size(y) / slope);
-                let error = (f64::from(back.value[i]) - f64::from(x)).abs();
-                assert!(
-                    error <= tolerance,
-                    "{arch:?} {i}: {x} -> {y} -> {}",
-                    back.value[i]
-                );
+                let back = f64::from(back.value[i]);
+                let is_close = (back - f64::from(x)).abs() <= tolerance;
+                assert!(is_close, "{arch:?} {i}: {x} -> {y} -> {back}");
             }
             assert!(inside > 20_000);
         }
@@ -305,16 +284,12 @@ fn map_and_slope_agree_with_f64_and_rise() {
         let (spline, theta, x) = hard(bins, 8_000);
         let forward = map::<false>(Arch::new(), spline, &theta, &x);
         for (i, x) in x.iter().copied().enumerate() {
-            let theta = &theta[i * spline.parameters()..][..spline.parameters()];
-            let (y, _) = exact(spline, theta, x);
+            let (y, _) = spline.exact(spline.theta(&theta, i), f64::from(x));
             let slope = f64::from(forward.log_slope[i]).exp();
             let tolerance = 16.0 * EPS * (y.abs().max(3.0) + slope * f64::from(x.abs().max(3.0)));
-            let error = (f64::from(forward.value[i]) - y).abs();
-            assert!(
-                error <= tolerance,
-                "{i}: {x} -> {} for {y}",
-                forward.value[i]
-            );
+            let found = f64::from(forward.value[i]);
+            let is_close = (found - y).abs() <= tolerance;
+            assert!(is_close, "{i}: {x} -> {found} for {y}");
             assert!(forward.log_slope[i].is_finite());
         }
         // one spline over its whole domain
@@ -330,20 +305,15 @@ fn logarithm_of_the_slope_is_that_of_differences() {
     let (spline, theta, x) = hard(4, 2_000);
     let forward = map::<false>(Arch::new(), spline, &theta, &x);
     for (i, x) in x.iter().copied().enumerate() {
-        let theta = &theta[i * spline.parameters()..][..spline.parameters()];
         if x.abs() > 2.99 {
             continue;
         }
-        let theta: Vec<f64> = theta.iter().map(|v| f64::from(*v)).collect();
-        let y = |x: f64| reference::spline(x, &theta, 4, 3.0, 1.0).0;
+        let y = |x: f64| spline.exact(spline.theta(&theta, i), x).0;
         let (x, h) = (f64::from(x), 1e-7);
         let difference = ((y(x + h) - y(x - h)) / (2.0 * h)).ln();
-        let error = (f64::from(forward.log_slope[i]) - difference).abs();
-        assert!(
-            error < 2e-3,
-            "{i} at {x}: {} for {difference}",
-            forward.log_slope[i]
-        );
+        let found = f64::from(forward.log_slope[i]);
+        let is_close = (found - difference).abs() < 2e-3;
+        assert!(is_close, "{i} at {x}: {found} for {difference}");
     }
 }
 
@@ -358,8 +328,7 @@ fn gradient_of_a_tail_is_the_identity_and_all_are_finite() {
         for (i, x) in x.iter().enumerate() {
             if x.abs() > 3.0 {
                 assert_eq!(by_x[i], by_y[i]);
-                let row = &by_theta[i * spline.parameters()..][..spline.parameters()];
-                assert!(row.iter().all(|v| *v == 0.0));
+                assert!(spline.theta(&by_theta, i).iter().all(|v| *v == 0.0));
             }
         }
     }

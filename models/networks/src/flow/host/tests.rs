@@ -1,0 +1,285 @@
+//! Tests of the flow on the host, and the random members they share.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod golden;
+mod gradient;
+mod spline;
+
+use super::HostFlow;
+use super::reference::Reference;
+use super::tile::{self, TILE, Transpose};
+use crate::flow::{FlowConfig, FlowStep};
+use crate::lanes::F;
+use crate::network::{Batch, HostNetwork, Network, Scratch};
+use crate::objective::Objective;
+use crate::stack::Row;
+use pulp::{Arch, Simd, WithSimd};
+use sideband_numerics::random::Key;
+
+/// The instruction sets of this machine.
+fn architectures() -> Vec<Arch> {
+    let mut found = vec![Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    {
+        found.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        found.extend(pulp::x86::V4::try_new().map(Arch::V4));
+    }
+    found
+}
+
+fn normals(key: Key, n: usize) -> Vec<f32> {
+    let mut stream = key.stream();
+    (0..n).map(|_| stream.normal() as f32).collect()
+}
+
+fn wide(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|v| f64::from(*v)).collect()
+}
+
+/// A flow, a member with random parameters and a batch.
+struct Case {
+    config: FlowConfig,
+    flow: HostFlow,
+    member: Row,
+    x: Vec<f32>,
+    coefficients: Vec<f32>,
+    masks: Vec<f32>,
+}
+
+impl Case {
+    /// `sizes`: D, C, K, H, blocks.
+    fn new(sizes: [usize; 5], steps: &[FlowStep], events: usize, dropout: f64) -> Self {
+        let [features, context, bins, hidden, blocks] = sizes;
+        let config = FlowConfig {
+            features,
+            context,
+            steps: steps.to_vec(),
+            bins,
+            bound: 2.5,
+            hidden,
+            blocks,
+            dropout,
+        };
+        let flow = HostFlow::new(&config);
+        let places = Network::new(config.clone());
+        let key = Key::from_seed(17);
+        let spread = (hidden as f32).sqrt().recip();
+        let parameters = normals(key.with(0), places.parameters().len());
+        let parameters = parameters.iter().map(|v| v * spread).collect();
+        let mut statistics = Vec::new();
+        for (i, step) in steps.iter().enumerate() {
+            let key = key.with(1).with(i as u64);
+            match step {
+                FlowStep::BatchNorm => {
+                    statistics.extend(normals(key, features));
+                    let squares = normals(key.with(1), features).into_iter();
+                    statistics.extend(squares.map(|v| 0.3 + v * v));
+                }
+                FlowStep::Linear => {
+                    let order = key.permutation(features as u32);
+                    statistics.extend(order.iter().map(|v| *v as f32));
+                }
+                FlowStep::Coupling => {}
+            }
+        }
+        assert_eq!(statistics.len(), places.statistics().len());
+        let couplings = steps.iter().filter(|s| **s == FlowStep::Coupling).count();
+        let cells = couplings * blocks * events * hidden * usize::from(dropout > 0.0);
+        let mut stream = key.with(2).stream();
+        let kept = (1.0 - dropout).recip() as f32;
+        let mut is_dropped = || stream.uniform() < dropout;
+        let cell = |_| if is_dropped() { 0.0 } else { kept };
+        let masks = (0..cells).map(cell).collect();
+        let mut stream = key.with(3).stream();
+        // one weight in ten is negative
+        let coefficients = (0..events).map(|_| (stream.uniform() - 0.1) as f32 / events as f32);
+        Self {
+            x: normals(key.with(4), events * (features + context)),
+            coefficients: coefficients.collect(),
+            config,
+            flow,
+            member: Row {
+                parameters,
+                statistics,
+            },
+            masks,
+        }
+    }
+
+    fn gradient(&self) -> (f32, Vec<f32>, Vec<f32>) {
+        self.gradient_with(&mut Scratch::default())
+    }
+
+    fn gradient_with(&self, scratch: &mut Scratch) -> (f32, Vec<f32>, Vec<f32>) {
+        let mut gradient = vec![f32::NAN; self.member.parameters.len()];
+        let mut member = self.member.clone();
+        let batch = batch(&self.x, &self.coefficients, &self.masks);
+        let loss = (self.flow).gradient(scratch, &mut member, &batch, &mut gradient);
+        (loss, gradient, member.statistics)
+    }
+
+    /// The same member and batch in f64.
+    fn reference(&self, training: bool) -> Reference<'_> {
+        let row = self.config.features + self.config.context;
+        Reference {
+            config: &self.config,
+            parameters: wide(&self.member.parameters),
+            statistics: wide(&self.member.statistics),
+            x: self.x.chunks_exact(row).map(wide).collect(),
+            masks: &self.masks,
+            training,
+        }
+    }
+
+    fn log_prob(&self, x: &[f32]) -> Vec<f32> {
+        let mut out = vec![f32::NAN; x.len() / self.flow.stride()];
+        let mut scratch = Scratch::default();
+        self.flow.output(&mut scratch, &self.member, x, &mut out);
+        out
+    }
+
+    fn sample(&self, z: &[f32], context: &[f32]) -> Vec<f32> {
+        let mut out = vec![f32::NAN; z.len()];
+        let mut scratch = Scratch::default().flow;
+        (self.flow).sample(&mut scratch, &self.member, z, context, &mut out);
+        out
+    }
+}
+
+fn batch<'a>(x: &'a [f32], coefficients: &'a [f32], masks: &'a [f32]) -> Batch<'a> {
+    Batch {
+        x,
+        coefficients,
+        masks,
+        objective: Objective::Likelihood,
+    }
+}
+
+/// Two rounds of all steps.
+const TWICE: [FlowStep; 6] = {
+    use FlowStep::{BatchNorm, Coupling, Linear};
+    [BatchNorm, Linear, Coupling, BatchNorm, Linear, Coupling]
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Function {
+    Exp,
+    Ln,
+    Recip,
+    Sigmoid,
+    Softplus,
+    SoftplusSlope,
+}
+
+struct Apply<'a> {
+    function: Function,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    fn with_simd<S: Simd>(self, simd: S) {
+        let xs = self.x.chunks_exact(S::F32_LANES);
+        for (x, out) in xs.zip(self.out.chunks_exact_mut(S::F32_LANES)) {
+            let x = F::load(simd, x);
+            let value = match self.function {
+                Function::Exp => x.exp(),
+                Function::Ln => x.ln(),
+                Function::Recip => x.recip(),
+                Function::Sigmoid => x.sigmoid(),
+                Function::Softplus => x.softplus().0,
+                Function::SoftplusSlope => x.softplus().1,
+            };
+            value.store(out);
+        }
+    }
+}
+
+fn apply(arch: Arch, function: Function, x: &[f32]) -> Vec<f32> {
+    let mut result = vec![0.0; x.len()];
+    let out = &mut result;
+    arch.dispatch(Apply { function, x, out });
+    result
+}
+
+/// `n` numbers from `from` to `to`, dense in the bits of f32.
+fn bits(from: f32, to: f32, n: usize) -> Vec<f32> {
+    let (from, to) = (from.to_bits(), to.to_bits());
+    let step = f64::from(to - from) / (n - 1) as f64;
+    let bits = (0..n).map(|i| from + (i as f64 * step) as u32);
+    bits.map(f32::from_bits).collect()
+}
+
+#[test]
+fn functions_agree_with_f64() {
+    let n = 1 << 18;
+    let positive = bits(1e-30, 80.0, n / 2);
+    let negative = positive.iter().map(|x| -x);
+    let both: Vec<f32> = positive.iter().copied().chain(negative).collect();
+    let normal = bits(f32::MIN_POSITIVE, 4e37, n);
+    let sigmoid = |x: f64| (1.0 + (-x).exp()).recip();
+    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
+    type Exact<'a> = &'a dyn Fn(f64) -> f64;
+    // largest error in units of eps = 2^-23 times the exact value
+    let cases: [(Function, &[f32], Exact, f64); 6] = [
+        (Function::Exp, &both, &f64::exp, 1.5),
+        (Function::Ln, &normal, &f64::ln, 1.5),
+        (Function::Recip, &normal, &f64::recip, 1.5),
+        (Function::Sigmoid, &both, &sigmoid, 3.0),
+        (Function::Softplus, &both, &softplus, 4.0),
+        (Function::SoftplusSlope, &both, &sigmoid, 3.0),
+    ];
+    for (function, x, exact, tolerance) in cases {
+        for arch in architectures() {
+            let found = apply(arch, function, x);
+            let errors = x.iter().zip(&found).map(|(x, value)| {
+                let exact = exact(f64::from(*x));
+                (f64::from(*value) - exact).abs() / exact.abs() / f64::from(f32::EPSILON)
+            });
+            let worst = errors.zip(x).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+            assert!(worst.0 <= tolerance, "{function:?} {arch:?}: {worst:?}");
+        }
+    }
+}
+
+#[test]
+fn exponential_of_very_negative_numbers_is_tiny_and_nan_stays() {
+    let x = [-1e30, -200.0, f32::NEG_INFINITY, f32::NAN].repeat(4);
+    for arch in architectures() {
+        let out = apply(arch, Function::Exp, &x);
+        assert!(out[..3].iter().all(|v| (0.0..2e-38).contains(v)), "{out:?}");
+        assert!(out[3].is_nan());
+    }
+}
+
+#[test]
+fn transposition() {
+    for columns in [16, 32, 48] {
+        let from: Vec<f32> = (0..TILE * columns).map(|i| i as f32).collect();
+        for arch in architectures() {
+            let mut turned = vec![f32::NAN; from.len()];
+            let (from, to) = (&from, &mut turned);
+            arch.dispatch(Transpose { from, to, columns });
+            for (i, value) in turned.iter().enumerate() {
+                assert_eq!(*value, from[i % TILE * columns + i / TILE], "{arch:?} {i}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_go_to_tiles_and_back() {
+    let (n, width) = (TILE + 5, 3);
+    let rows: Vec<f32> = (0..n * width).map(|i| i as f32 + 1.0).collect();
+    let mut back = vec![0.0; rows.len()];
+    for first in [0, TILE] {
+        let mut tile = vec![f32::NAN; width * TILE];
+        tile::gather(&rows, width, 0..width, first, &mut tile);
+        tile::scatter(&tile, width, first, &mut back);
+        let mut empty = tile.chunks_exact(TILE).map(|lanes| &lanes[5..]);
+        assert!(first == 0 || empty.all(|lanes| lanes == [0.0; TILE - 5]));
+    }
+    assert_eq!(rows, back);
+}

@@ -1,0 +1,199 @@
+//! The member axis: a stack of members in training, whatever computes it.
+
+mod data;
+mod host;
+mod layout;
+mod optimizer;
+mod predict;
+mod tensors;
+
+use crate::device::Compute;
+use crate::network::NetworkConfig;
+use crate::objective::Objective;
+use data::Rows;
+pub use data::{Batches, EVALUATION_CHUNK, EvaluationRows, InputScaling, Table};
+use host::HostStack;
+pub use layout::{Initial, Layout, ParameterSpec};
+pub use optimizer::{Clock, OptimizerConfig};
+pub use predict::Predictor;
+use tensors::TensorStack;
+pub(crate) use tensors::download;
+
+/// What all members of a stack have in common.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// Shape of a network.
+    pub network: NetworkConfig,
+    /// Loss that is minimised.
+    pub objective: Objective,
+    /// Optimizer and its constants.
+    pub optimizer: OptimizerConfig,
+    /// Largest norm of a member's gradient; larger ones are scaled down.
+    pub gradient_clip: Option<f64>,
+    /// L2 penalty `beta sum w^2` of the loss, on weights and not on biases.
+    pub l2: f64,
+}
+
+impl StackConfig {
+    /// Adam with its usual constants, no clipping and no penalty.
+    pub fn new(network: impl Into<NetworkConfig>, objective: Objective) -> Self {
+        Self {
+            network: network.into(),
+            objective,
+            optimizer: OptimizerConfig::default(),
+            gradient_clip: None,
+            l2: 0.0,
+        }
+    }
+}
+
+/// A member outside a stack: its packed parameters and running statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Parameters, in the order of [`Network::parameters`](crate::Network::parameters).
+    pub parameters: Vec<f32>,
+    /// Running statistics, in the order of [`Network::statistics`](crate::Network::statistics).
+    pub statistics: Vec<f32>,
+}
+
+/// A member at some point of its training: all that its next step depends on,
+/// but for its data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberState {
+    /// Parameters and running statistics.
+    pub row: Row,
+    /// Those that are remembered as the best.
+    pub best: Row,
+    /// Running first moment of the gradient, `[P]`.
+    pub first_moment: Vec<f32>,
+    /// Running second moment of the gradient, `[P]`.
+    pub second_moment: Vec<f32>,
+    /// Sum of batch losses since they were last taken.
+    pub loss: f32,
+    /// The optimizer's clock.
+    pub clock: Clock,
+}
+
+impl MemberState {
+    /// A member before its first step.
+    pub fn start(row: Row) -> Self {
+        Self {
+            first_moment: vec![0.0; row.parameters.len()],
+            second_moment: vec![0.0; row.parameters.len()],
+            best: row.clone(),
+            row,
+            loss: 0.0,
+            clock: Clock::default(),
+        }
+    }
+}
+
+/// Members in training on one device.
+///
+/// On the CPU a network is computed by hand, one member after the other, since
+/// small layers spend their time between tensor operations; elsewhere, and with
+/// [`Kernels::Plain`](crate::Kernels), all members take part in each tensor
+/// operation. The rule knows the device alone, so a member's numbers do not
+/// depend on its neighbours.
+#[derive(Debug)]
+pub struct Stack(Box<dyn Engine>);
+
+/// What computes a stack; see [`Stack`].
+trait Engine: std::fmt::Debug + Send {
+    fn members(&self) -> usize;
+    fn train(&mut self, table: &Table, batches: &Batches, batch: usize);
+    fn take_losses(&mut self, taken: &[bool]) -> Vec<f64>;
+    fn largest_parameters(&self) -> Vec<f32>;
+    fn evaluate(&self, members: &[usize], table: &Table, rows: &Rows) -> Vec<f64>;
+    fn keep_best(&mut self, improved: &[bool]);
+    fn best(&self, member: usize) -> Row;
+    fn state(&self, member: usize) -> MemberState;
+    fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling);
+    fn retain(&mut self, keep: &[bool]);
+}
+
+impl Stack {
+    /// Puts members on the device, each with the standardisation of its inputs.
+    ///
+    /// # Panics
+    /// If there is not one standardisation a member.
+    pub fn new(
+        compute: &Compute,
+        config: StackConfig,
+        members: &[MemberState],
+        inputs: &[InputScaling],
+    ) -> Self {
+        assert_eq!(members.len(), inputs.len(), "one standardisation a member");
+        if compute.has_host_kernels() {
+            return Self(Box::new(HostStack::new(config, members, inputs)));
+        }
+        Self(Box::new(TensorStack::new(compute, config, members, inputs)))
+    }
+
+    /// Number of members, `E`.
+    pub fn members(&self) -> usize {
+        self.0.members()
+    }
+
+    /// Trains all members for `batches.steps` steps.
+    ///
+    /// # Panics
+    /// If the batches are not those of this many members, the table is another
+    /// device's, or the backend fails ([`Compute::guard`] turns the latter into an
+    /// error).
+    pub fn train(&mut self, table: &Table, batches: &Batches) {
+        let members = self.members();
+        let batch = batches.rows.len() / (batches.steps * members).max(1);
+        assert_eq!(
+            batches.rows.len(),
+            batches.steps * members * batch,
+            "batches are [S, E, B]"
+        );
+        self.0.train(table, batches, batch);
+    }
+
+    /// Sum of the batch losses of the members where `taken`, since they were
+    /// last taken; the others' go on. `[E]`, 0 where not taken.
+    pub fn take_losses(&mut self, taken: &[bool]) -> Vec<f64> {
+        self.0.take_losses(taken)
+    }
+
+    /// Largest absolute parameter of each member, `[E]`.
+    pub fn largest_parameters(&self) -> Vec<f32> {
+        self.0.largest_parameters()
+    }
+
+    /// Loss of the given members on rows of theirs, without dropout and with
+    /// running statistics. `rows`: one list for all of them or one each.
+    ///
+    /// # Panics
+    /// If the rows are another device's.
+    pub fn evaluate(&self, members: &[usize], table: &Table, rows: &EvaluationRows) -> Vec<f64> {
+        self.0.evaluate(members, table, &rows.0)
+    }
+
+    /// Remembers the present parameters of the members where `improved`.
+    pub fn keep_best(&mut self, improved: &[bool]) {
+        self.0.keep_best(improved);
+    }
+
+    /// The remembered parameters of one member.
+    pub fn best(&self, member: usize) -> Row {
+        self.0.best(member)
+    }
+
+    /// Where a member stands.
+    pub fn state(&self, member: usize) -> MemberState {
+        self.0.state(member)
+    }
+
+    /// Puts a member in the place of another.
+    pub fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling) {
+        self.0.replace(member, state, inputs);
+    }
+
+    /// Lets the members leave for which `keep` is false.
+    pub fn retain(&mut self, keep: &[bool]) {
+        self.0.retain(keep);
+    }
+}
