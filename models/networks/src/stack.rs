@@ -95,11 +95,10 @@ impl MemberState {
 /// [`Kernels::Plain`](crate::Kernels), all members take part in each tensor
 /// operation. The rule knows the device alone, so a member's numbers do not
 /// depend on its neighbours.
-#[derive(Debug)]
 pub struct Stack(Box<dyn Engine>);
 
 /// What computes a stack; see [`Stack`].
-trait Engine: std::fmt::Debug + Send {
+trait Engine: Send {
     fn members(&self) -> usize;
     fn train(&mut self, table: &Table, batches: &Batches, batch: usize);
     fn take_losses(&mut self, taken: &[bool]) -> Vec<f64>;
