@@ -79,10 +79,8 @@ pub(super) struct HostTable {
 }
 
 impl Table {
-    /// Copies row-major features `[N, D]` to the device.
-    ///
-    /// # Panics
-    /// If `features` does not hold whole rows: the caller made the matrix.
+    /// Copies row-major features `[N, D]` to the device. Panics if they are not whole
+    /// rows: the caller made the matrix.
     pub fn new(compute: &Compute, features: Vec<f32>, columns: usize) -> Self {
         assert!(features.len().is_multiple_of(columns), "rows are whole");
         if compute.has_host_kernels() {
