@@ -12,7 +12,6 @@ use crate::stack::{Layout, Row};
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use sideband_numerics::random::Key;
-use std::fmt::Debug;
 use std::sync::Arc;
 
 /// Shape of one network.
@@ -147,7 +146,7 @@ impl Network {
 }
 
 /// A network that computes its training step and its output by hand.
-pub(crate) trait HostNetwork: Debug + Send + Sync {
+pub(crate) trait HostNetwork: Send + Sync {
     /// Number of values in a row of inputs: the columns of the table, and behind
     /// them ones up to this number.
     fn stride(&self) -> usize;
@@ -188,14 +187,8 @@ pub(crate) struct Scratch {
     pub(crate) mlp: mlp::Scratch,
 }
 
-impl Debug for Scratch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Scratch")
-    }
-}
-
 /// A network that is computed by tensor operations, all members at once.
-pub(crate) trait DeviceNetwork: Debug + Send + Sync {
+pub(crate) trait DeviceNetwork: Send + Sync {
     /// Output `[E, B, 1]` of rows `x` `[1 or E, B, D]`: in training with the batch's
     /// statistics and with dropout, without it with running statistics.
     fn forward(

@@ -95,11 +95,10 @@ impl MemberState {
 /// [`Kernels::Plain`](crate::Kernels), all members take part in each tensor
 /// operation. The rule knows the device alone, so a member's numbers do not
 /// depend on its neighbours.
-#[derive(Debug)]
 pub struct Stack(Box<dyn Engine>);
 
 /// What computes a stack; see [`Stack`].
-trait Engine: std::fmt::Debug + Send {
+trait Engine: Send {
     fn members(&self) -> usize;
     fn train(&mut self, table: &Table, batches: &Batches, batch: usize);
     fn take_losses(&mut self, taken: &[bool]) -> Vec<f64>;
@@ -113,10 +112,8 @@ trait Engine: std::fmt::Debug + Send {
 }
 
 impl Stack {
-    /// Puts members on the device, each with the standardisation of its inputs.
-    ///
-    /// # Panics
-    /// If there is not one standardisation a member.
+    /// Puts members on the device, each with the standardisation of its inputs. Panics
+    /// if there is not one a member.
     pub fn new(
         compute: &Compute,
         config: StackConfig,
@@ -135,20 +132,14 @@ impl Stack {
         self.0.members()
     }
 
-    /// Trains all members for `batches.steps` steps.
-    ///
-    /// # Panics
-    /// If the batches are not those of this many members, the table is another
-    /// device's, or the backend fails ([`Compute::guard`] turns the latter into an
-    /// error).
+    /// Trains all members for `batches.steps` steps. Panics if the batches are not those
+    /// of this many members, the table is another device's, or the backend fails
+    /// ([`Compute::guard`] turns the latter into an error).
     pub fn train(&mut self, table: &Table, batches: &Batches) {
         let members = self.members();
         let batch = batches.rows.len() / (batches.steps * members).max(1);
-        assert_eq!(
-            batches.rows.len(),
-            batches.steps * members * batch,
-            "batches are [S, E, B]"
-        );
+        let size = batches.steps * members * batch;
+        assert_eq!(batches.rows.len(), size, "batches are [S, E, B]");
         self.0.train(table, batches, batch);
     }
 
@@ -164,10 +155,8 @@ impl Stack {
     }
 
     /// Loss of the given members on rows of theirs, without dropout and with
-    /// running statistics. `rows`: one list for all of them or one each.
-    ///
-    /// # Panics
-    /// If the rows are another device's.
+    /// running statistics. `rows`: one list for all of them or one each; panics if they
+    /// are another device's.
     pub fn evaluate(&self, members: &[usize], table: &Table, rows: &EvaluationRows) -> Vec<f64> {
         self.0.evaluate(members, table, &rows.0)
     }

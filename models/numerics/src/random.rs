@@ -111,9 +111,6 @@ impl Key {
 
     /// A permutation of `0..n`, uniform over all of them up to the generator
     /// (Fisher-Yates).
-    ///
-    /// # Panics
-    /// Never: `n` rows are addressed by `u32`, larger sets are split before.
     pub fn permutation(self, n: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..n).collect();
         for i in (1..n as usize).rev() {

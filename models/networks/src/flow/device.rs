@@ -8,7 +8,6 @@ use crate::spline::{Direction, Implementation, SplineConfig};
 use burn::tensor::{Int, Tensor, activation};
 
 /// A flow with the constant tensors that its steps select with.
-#[derive(Clone, Debug)]
 pub(super) struct FlowOnDevice {
     config: FlowConfig,
     places: Vec<Place>,
@@ -20,7 +19,6 @@ pub(super) struct FlowOnDevice {
 }
 
 /// A step and its places in the lists of unpacked tensors.
-#[derive(Clone, Copy, Debug)]
 struct Place {
     step: FlowStep,
     parameter: usize,
@@ -31,7 +29,6 @@ struct Place {
 
 /// Which features a coupling transforms, which it passes on, and how both
 /// become a row again.
-#[derive(Clone, Debug)]
 struct Division {
     transformed: Tensor<1, Int>,
     identity: Option<Tensor<1, Int>>,
@@ -39,7 +36,6 @@ struct Division {
 }
 
 /// Places of the packed triangles' entries in a matrix.
-#[derive(Clone, Debug)]
 struct Matrices {
     /// `[D * D]` into (entries, 0, 1).
     lower: Tensor<1, Int>,

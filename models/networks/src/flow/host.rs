@@ -34,7 +34,6 @@ use std::ops::Range;
 use tile::TILE;
 
 /// A flow as the places of its parameters; see [`FlowConfig`].
-#[derive(Clone, Debug)]
 pub(crate) struct HostFlow {
     /// The instruction set, the widest of this machine.
     arch: Arch,
@@ -49,7 +48,6 @@ pub(crate) struct HostFlow {
 }
 
 /// One step and its places in the rows of the member.
-#[derive(Clone, Debug)]
 struct Step {
     kind: FlowStep,
     /// Number among the steps of its kind.

@@ -9,7 +9,6 @@ use crate::stack::{EVALUATION_CHUNK, InputScaling, Row, download};
 use burn::tensor::Tensor;
 
 /// Trained flows on a device.
-#[derive(Debug)]
 pub struct FlowSampler {
     compute: Compute,
     config: FlowConfig,
@@ -20,7 +19,6 @@ pub struct FlowSampler {
     stack: Option<DeviceFlows>,
 }
 
-#[derive(Debug)]
 struct DeviceFlows {
     flow: FlowOnDevice,
     members: Unpacked,

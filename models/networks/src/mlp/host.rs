@@ -41,7 +41,6 @@ const BLOCKS: usize = 8;
 const PIECE: usize = 512;
 
 /// A network as the places of its parameters; see [`MlpConfig`].
-#[derive(Clone, Debug)]
 pub(crate) struct HostMlp {
     /// The instruction set, the widest of this machine.
     arch: Arch,
@@ -53,7 +52,6 @@ pub(crate) struct HostMlp {
 }
 
 /// A linear layer with what follows it.
-#[derive(Clone, Debug)]
 struct Layer {
     inputs: usize,
     width: usize,

@@ -4,7 +4,6 @@
 use crate::device::Compute;
 use burn::tensor::{Int, Tensor};
 use sideband_numerics::random::Key;
-use std::sync::Arc;
 
 /// A member's standardisation of its inputs: `(x - shift) * factor`, a feature
 /// each. It acts on the device, so that ensembles with different means and
@@ -67,30 +66,25 @@ impl DeviceScaling {
 }
 
 /// Features of all rows as they were read, `[N, D]`, where they are used.
-#[derive(Clone, Debug)]
 pub struct Table(Place);
 
-#[derive(Clone, Debug)]
 enum Place {
     Host(HostTable),
     Device(Box<Tensor<2>>),
 }
 
-#[derive(Clone, Debug)]
 pub(super) struct HostTable {
-    values: Arc<Vec<f32>>,
+    values: Vec<f32>,
     columns: usize,
 }
 
 impl Table {
-    /// Copies row-major features `[N, D]` to the device.
-    ///
-    /// # Panics
-    /// If `features` does not hold whole rows: the caller made the matrix.
+    /// Copies row-major features `[N, D]` to the device. Panics if they are not whole
+    /// rows: the caller made the matrix.
     pub fn new(compute: &Compute, features: Vec<f32>, columns: usize) -> Self {
         assert!(features.len().is_multiple_of(columns), "rows are whole");
         if compute.has_host_kernels() {
-            let values = Arc::new(features);
+            let values = features;
             return Self(Place::Host(HostTable { values, columns }));
         }
         let rows = features.len() / columns;
@@ -205,10 +199,8 @@ pub const EVALUATION_CHUNK: usize = 2048;
 
 /// Rows on which a loss is evaluated, where they are used: summed so that a member's
 /// number does not depend on its neighbours.
-#[derive(Clone, Debug)]
 pub struct EvaluationRows(pub(super) Rows);
 
-#[derive(Clone, Debug)]
 pub(super) enum Rows {
     /// Lists and standardisations, one for all members or one a member.
     Host(Vec<(Vec<Weighted>, InputScaling)>),
@@ -221,7 +213,6 @@ type Weighted = (u32, f32, f32);
 
 /// Rows of a fixed number, those behind the last one with coefficient 0: the device
 /// sums a chunk, the host adds the chunks in f64.
-#[derive(Clone, Debug)]
 pub(super) struct Chunk {
     /// `[1, chunk, D]` when all members share the rows; else gathered.
     shared: Option<Tensor<3>>,

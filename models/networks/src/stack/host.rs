@@ -8,24 +8,18 @@ use std::sync::Arc;
 
 const EVALUATED: usize = 2048;
 
-#[derive(Debug)]
 pub(super) struct HostStack {
     config: StackConfig,
     network: Arc<dyn HostNetwork>,
     dropout_widths: Vec<usize>,
-    members: Vec<Member>,
+    states: Vec<MemberState>,
+    inputs: Vec<InputScaling>,
     /// Where L2 or weight decay act, `[P]`; empty without either.
     decay_mask: Vec<f32>,
     scratch: Scratch,
     x: Vec<f32>,
     masks: Vec<f32>,
     gradient: Vec<f32>,
-}
-
-#[derive(Debug)]
-struct Member {
-    state: MemberState,
-    inputs: InputScaling,
 }
 
 impl HostStack {
@@ -37,14 +31,11 @@ impl HostStack {
         let network = Network::new(config.network.clone());
         let parameters = network.parameters();
         let decays = config.l2 != 0.0 || config.optimizer.shrinks();
-        let members = members.iter().zip(inputs).map(|(state, inputs)| Member {
-            state: state.clone(),
-            inputs: inputs.clone(),
-        });
         Self {
             network: network.on_host(),
             dropout_widths: network.dropout_widths(),
-            members: members.collect(),
+            states: members.to_vec(),
+            inputs: inputs.to_vec(),
             decay_mask: decays.then(|| parameters.decay_mask()).unwrap_or_default(),
             scratch: Scratch::default(),
             x: Vec::new(),
@@ -55,7 +46,7 @@ impl HostStack {
     }
 
     fn step(&mut self, member: usize, coefficients: &[f32], learning_rate: f64) {
-        let state = &mut self.members[member].state;
+        let state = &mut self.states[member];
         let batch = Batch {
             x: &self.x,
             coefficients,
@@ -89,15 +80,15 @@ impl HostStack {
 
 impl Engine for HostStack {
     fn members(&self) -> usize {
-        self.members.len()
+        self.states.len()
     }
 
     fn train(&mut self, table: &Table, batches: &Batches, batch: usize) {
         let table = table.host();
-        for member in 0..self.members.len() {
+        for member in 0..self.states.len() {
             for step in 0..batches.steps {
-                let first = (step * self.members.len() + member) * batch;
-                let inputs = &self.members[member].inputs;
+                let first = (step * self.states.len() + member) * batch;
+                let inputs = &self.inputs[member];
                 let rows = batches.rows[first..first + batch].iter();
                 let rows = rows.map(|row| *row as usize);
                 table.gather(rows, inputs, self.network.stride(), &mut self.x);
@@ -114,20 +105,20 @@ impl Engine for HostStack {
     }
 
     fn take_losses(&mut self, taken: &[bool]) -> Vec<f64> {
-        let take = |(member, taken): (&mut Member, &bool)| match taken {
-            true => f64::from(std::mem::take(&mut member.state.loss)),
+        let take = |(state, taken): (&mut MemberState, &bool)| match taken {
+            true => f64::from(std::mem::take(&mut state.loss)),
             false => 0.0,
         };
-        self.members.iter_mut().zip(taken).map(take).collect()
+        self.states.iter_mut().zip(taken).map(take).collect()
     }
 
     fn largest_parameters(&self) -> Vec<f32> {
-        let largest = |member: &Member| {
-            let sizes = member.state.row.parameters.iter().map(|p| p.abs());
+        let largest = |state: &MemberState| {
+            let sizes = state.row.parameters.iter().map(|p| p.abs());
             // a NaN is the largest of all
             sizes.fold(0.0, |a, b| if a > b || a.is_nan() { a } else { b })
         };
-        self.members.iter().map(largest).collect()
+        self.states.iter().map(largest).collect()
     }
 
     fn evaluate(&self, members: &[usize], table: &Table, rows: &Rows) -> Vec<f64> {
@@ -136,7 +127,7 @@ impl Engine for HostStack {
         };
         let (mut scratch, mut x, mut output) = (Scratch::default(), Vec::new(), Vec::new());
         let mut loss = |(place, member): (usize, &usize)| -> f64 {
-            let row = &self.members[*member].state.row;
+            let row = &self.states[*member].row;
             let (list, inputs) = &rows[place.min(rows.len() - 1)];
             let chunks = list.chunks(EVALUATED).map(|chunk| {
                 let numbers = chunk.iter().map(|(row, _, _)| *row as usize);
@@ -157,29 +148,29 @@ impl Engine for HostStack {
     }
 
     fn keep_best(&mut self, improved: &[bool]) {
-        let improved = self.members.iter_mut().zip(improved);
-        for (member, _) in improved.filter(|(_, improved)| **improved) {
-            member.state.best.clone_from(&member.state.row);
+        let states = self.states.iter_mut().zip(improved);
+        for (state, _) in states.filter(|(_, improved)| **improved) {
+            state.best.clone_from(&state.row);
         }
     }
 
     fn best(&self, member: usize) -> Row {
-        self.members[member].state.best.clone()
+        self.states[member].best.clone()
     }
 
     fn state(&self, member: usize) -> MemberState {
-        self.members[member].state.clone()
+        self.states[member].clone()
     }
 
     fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling) {
-        self.members[member] = Member {
-            state: state.clone(),
-            inputs: inputs.clone(),
-        };
+        self.states[member] = state.clone();
+        self.inputs[member] = inputs.clone();
     }
 
     fn retain(&mut self, keep: &[bool]) {
-        let mut keep = keep.iter().copied();
-        self.members.retain(|_| keep.next().unwrap_or(false));
+        let mut stay = keep.iter().copied();
+        self.states.retain(|_| stay.next().unwrap_or(false));
+        let mut stay = keep.iter().copied();
+        self.inputs.retain(|_| stay.next().unwrap_or(false));
     }
 }

@@ -7,14 +7,12 @@ use crate::network::{DeviceNetwork, HostNetwork, Network, Scratch, Unpacked};
 use std::sync::Arc;
 
 /// Trained members on a device.
-#[derive(Clone, Debug)]
 pub struct Predictor {
     columns: usize,
     members: usize,
     engine: Engine,
 }
 
-#[derive(Clone, Debug)]
 enum Engine {
     Host {
         network: Arc<dyn HostNetwork>,

@@ -7,7 +7,6 @@ use crate::network::{DeviceNetwork, Network, Training, Unpacked};
 use burn::tensor::{Bool, Tensor, TensorData};
 use std::sync::Arc;
 
-#[derive(Debug)]
 pub(super) struct TensorStack {
     config: StackConfig,
     network: Network,

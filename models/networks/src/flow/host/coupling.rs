@@ -48,7 +48,6 @@ struct Block {
 }
 
 /// One coupling, as the places of its parameters.
-#[derive(Clone, Debug)]
 pub(super) struct Coupling {
     transformed: Vec<usize>,
     passed: Vec<usize>,

@@ -16,9 +16,6 @@ pub(super) struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     /// `values` are whole rows of length `stride`, of which the first `columns` count.
-    ///
-    /// # Panics
-    /// If they are not.
     pub(super) fn new(values: &'a [f32], columns: usize, stride: usize) -> Self {
         assert!(columns <= stride && stride > 0 && values.len().is_multiple_of(stride));
         Self {
