@@ -85,10 +85,10 @@ fn inspect_of_a_file_counts_what_is_odd_in_it() {
     let place = Workplace::new();
     place.edit("source.parquet", |columns| {
         columns.change("pt", |row, pt| match row {
-            3 => Some(f64::NAN),
-            4 => Some(f64::INFINITY),
-            5 => Some(0.0),
-            _ => Some(pt),
+            3 => f64::NAN,
+            4 => f64::INFINITY,
+            5 => 0.0,
+            _ => pt,
         });
     });
     let inspect = |more: &[&str]| place.sideband(&[&["inspect"], more].concat()).exits(0);
@@ -462,9 +462,8 @@ fn arrow_files_give_the_same_members_as_parquet() {
     }
     place.run("parquet", &[]).exits(0);
     let paths = ["source", "target"].map(|role| format!("data.{role}.path={role}.arrow"));
-    place
-        .run("arrow", &paths.each_ref().map(String::as_str))
-        .exits(0);
+    let paths = paths.each_ref().map(String::as_str);
+    place.run("arrow", &paths).exits(0);
     same_results(&place, "parquet", "arrow", &RESULTS[1..]);
 }
 
@@ -667,12 +666,8 @@ const LONG: [&str; 5] = [
 fn interrupted_by_ctrl_c_a_run_stops_and_goes_on_later() {
     let place = Workplace::new();
     place.run("whole", &LONG).exits(0);
-    let endless = [
-        "training.epochs=100000",
-        "training.patience=100000",
-        "device.threads=2",
-    ];
-    let endless = [&LONG[..], &endless].concat();
+    let endless = ["training.epochs=100000", "training.patience=100000"];
+    let endless = [&LONG[..], &endless, &["device.threads=2"]].concat();
     let stop = |mut child: Running, signal: &str| {
         child.signal(signal);
         child.end().exits(130)
