@@ -577,32 +577,19 @@ fn predicts_as_the_run(place: &Workplace, out: &str, file: &str) {
 #[test]
 fn every_choice_of_network_and_optimizer_runs() {
     let place = Workplace::new();
-    let choices: [&[&str]; 5] = [
-        &[
-            "model.dropout=0.2",
-            "model.batch_norm=true",
-            "training.optimizer={kind='nadam'}",
-            "training.schedule={kind='plateau', factor=0.5, patience=1}",
-        ],
-        &[
-            "model.activation=silu",
-            "training.optimizer={kind='adamw', weight_decay=0.01}",
-            "training.schedule={kind='cosine', epochs=2}",
-        ],
-        &[
-            "training.schedule={kind='exponential', decay=0.9}",
-            "training.gradient_clip=1.0",
-        ],
-        &[
-            "model.hidden=[]",
-            "training.l2=1e-4",
-            "ensemble.bootstrap=false",
-        ],
-        &["training.normalise=yield", "report.classifier_members=1"],
+    let choices = [
+        "model.dropout=0.2 model.batch_norm=true training.optimizer={kind='nadam'} \
+         training.schedule={kind='plateau',factor=0.5,patience=1}",
+        "model.activation=silu training.optimizer={kind='adamw',weight_decay=0.01} \
+         training.schedule={kind='cosine',epochs=2}",
+        "training.schedule={kind='exponential',decay=0.9} training.gradient_clip=1.0",
+        "model.hidden=[] training.l2=1e-4 ensemble.bootstrap=false",
+        "training.normalise=yield report.classifier_members=1",
     ];
     for (number, settings) in choices.iter().enumerate() {
         let out = format!("out_{number}");
-        place.run(&out, settings).exits(0);
+        let settings: Vec<&str> = settings.split(' ').collect();
+        place.run(&out, &settings).exits(0);
         predicts_as_the_run(&place, &out, "source.parquet");
     }
     let auc = &place.json("out_4/metrics.json")["regions"]["sr"]["auc"];
