@@ -1,5 +1,6 @@
 //! What an evaluation of the unbinned likelihood takes from the allocator; see
-//! `models/networks/tests/allocations.rs` for why, and for training steps.
+//! `models/networks/tests/allocations.rs` for why, and for training steps. Allocations
+//! are counted by thread: tests beside this one do not matter.
 
 use sideband_likelihood::{
     Coefficient, Events, Interpolation, Parameter, Process, ProcessEvents, Rate, RateResponse,

@@ -126,7 +126,7 @@ fn prepare(place: &Workplace, step: &str) -> Prepared {
         }
         ["value", file, column, row, value] => {
             let (changed, value): (usize, f64) = (row.parse().unwrap(), value.parse().unwrap());
-            let other = |row, x| Some(if row == changed { value } else { x });
+            let other = |row, x| if row == changed { value } else { x };
             place.edit(file, |c| c.change(column, other));
         }
         ["fill", file, column, value] => {

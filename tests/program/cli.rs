@@ -85,10 +85,10 @@ fn inspect_of_a_file_counts_what_is_odd_in_it() {
     let place = Workplace::new();
     place.edit("source.parquet", |columns| {
         columns.change("pt", |row, pt| match row {
-            3 => Some(f64::NAN),
-            4 => Some(f64::INFINITY),
-            5 => Some(0.0),
-            _ => Some(pt),
+            3 => f64::NAN,
+            4 => f64::INFINITY,
+            5 => 0.0,
+            _ => pt,
         });
     });
     let inspect = |more: &[&str]| place.sideband(&[&["inspect"], more].concat()).exits(0);
@@ -462,9 +462,8 @@ fn arrow_files_give_the_same_members_as_parquet() {
     }
     place.run("parquet", &[]).exits(0);
     let paths = ["source", "target"].map(|role| format!("data.{role}.path={role}.arrow"));
-    place
-        .run("arrow", &paths.each_ref().map(String::as_str))
-        .exits(0);
+    let paths = paths.each_ref().map(String::as_str);
+    place.run("arrow", &paths).exits(0);
     same_results(&place, "parquet", "arrow", &RESULTS[1..]);
 }
 
@@ -578,32 +577,19 @@ fn predicts_as_the_run(place: &Workplace, out: &str, file: &str) {
 #[test]
 fn every_choice_of_network_and_optimizer_runs() {
     let place = Workplace::new();
-    let choices: [&[&str]; 5] = [
-        &[
-            "model.dropout=0.2",
-            "model.batch_norm=true",
-            "training.optimizer={kind='nadam'}",
-            "training.schedule={kind='plateau', factor=0.5, patience=1}",
-        ],
-        &[
-            "model.activation=silu",
-            "training.optimizer={kind='adamw', weight_decay=0.01}",
-            "training.schedule={kind='cosine', epochs=2}",
-        ],
-        &[
-            "training.schedule={kind='exponential', decay=0.9}",
-            "training.gradient_clip=1.0",
-        ],
-        &[
-            "model.hidden=[]",
-            "training.l2=1e-4",
-            "ensemble.bootstrap=false",
-        ],
-        &["training.normalise=yield", "report.classifier_members=1"],
+    let choices = [
+        "model.dropout=0.2 model.batch_norm=true training.optimizer={kind='nadam'} \
+         training.schedule={kind='plateau',factor=0.5,patience=1}",
+        "model.activation=silu training.optimizer={kind='adamw',weight_decay=0.01} \
+         training.schedule={kind='cosine',epochs=2}",
+        "training.schedule={kind='exponential',decay=0.9} training.gradient_clip=1.0",
+        "model.hidden=[] training.l2=1e-4 ensemble.bootstrap=false",
+        "training.normalise=yield report.classifier_members=1",
     ];
     for (number, settings) in choices.iter().enumerate() {
         let out = format!("out_{number}");
-        place.run(&out, settings).exits(0);
+        let settings: Vec<&str> = settings.split(' ').collect();
+        place.run(&out, &settings).exits(0);
         predicts_as_the_run(&place, &out, "source.parquet");
     }
     let auc = &place.json("out_4/metrics.json")["regions"]["sr"]["auc"];
@@ -667,12 +653,8 @@ const LONG: [&str; 5] = [
 fn interrupted_by_ctrl_c_a_run_stops_and_goes_on_later() {
     let place = Workplace::new();
     place.run("whole", &LONG).exits(0);
-    let endless = [
-        "training.epochs=100000",
-        "training.patience=100000",
-        "device.threads=2",
-    ];
-    let endless = [&LONG[..], &endless].concat();
+    let endless = ["training.epochs=100000", "training.patience=100000"];
+    let endless = [&LONG[..], &endless, &["device.threads=2"]].concat();
     let stop = |mut child: Running, signal: &str| {
         child.signal(signal);
         child.end().exits(130)

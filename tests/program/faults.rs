@@ -134,10 +134,8 @@ fn killed_in_the_middle_of_a_member_it_goes_on_from_its_checkpoint() {
     // one more; a member begun anew would cost tens
     let (needed, trained) = (2 * EPOCHS, epochs(&place, "out"));
     let allowed = needed..=needed + 2 * kills.len();
-    assert!(
-        allowed.contains(&trained),
-        "{trained} epochs, not {allowed:?}"
-    );
+    let is_allowed = allowed.contains(&trained);
+    assert!(is_allowed, "{trained} epochs, not {allowed:?}");
     assert!(checkpoints(&place, "out").is_empty());
 }
 
@@ -158,12 +156,8 @@ fn without_any_checkpoint_a_member_begins_anew() {
 fn sigterm_saves_every_member_where_it_stands() {
     let place = Workplace::new();
     // long enough that on a busy machine, too, a member stands when the signal comes
-    let long = [
-        "training.epochs=4000",
-        "training.patience=4000",
-        "device.threads=2",
-    ];
-    let two = with(&SLOW, &long);
+    let long = ["training.epochs=4000", "training.patience=4000"];
+    let two = with(&with(&SLOW, &long), &["device.threads=2"]);
     place.run("whole", &two).exits(0);
     // by time alone, and far away: what is found was written at the signal
     let two = with(&two, &["executor.checkpoint_epochs=0"]);

@@ -54,10 +54,8 @@ fn a_reweighting_of_version_0_1_is_read_by_every_command() {
     );
     assert_eq!(old.len(), new.len());
     let mut pairs = old.iter().zip(&new);
-    assert!(
-        pairs.all(|(a, b)| (a - b).abs() < 1e-5 * b),
-        "{old:?} {new:?}"
-    );
+    let is_same = pairs.all(|(a, b)| (a - b).abs() < 1e-5 * b);
+    assert!(is_same, "{old:?} {new:?}");
     is_extended(&place, run, run);
 }
 
@@ -76,11 +74,8 @@ fn a_measurement_of_version_0_1_is_read_by_every_command() {
     };
     let old = mu(&frozen("measurement", "run"));
     let place = is_read("measurement", "run", "run/ensembles/S", "measures mu");
-    assert!(
-        (mu(&place) / old - 1.0).abs() < 1e-4,
-        "{} {old}",
-        mu(&place)
-    );
+    let new = mu(&place);
+    assert!((new / old - 1.0).abs() < 1e-4, "{new} {old}");
     is_extended(&place, "run", "run/ensembles/S");
 }
 

@@ -88,10 +88,9 @@ fn likelihood_and_gradient_at_fixed_parameters_are_those_of_scikit_learn() {
         }
         // at scikit-learn's optimum the gradient is its leftover: absolute
         let golden = &h.golden.fitted;
+        let best = kernel(golden.amplitude, &golden.length_scales);
         for (what, process) in both(&h) {
-            let found = process
-                .log_marginal(&kernel(golden.amplitude, &golden.length_scales))
-                .unwrap();
+            let found = process.log_marginal(&best).unwrap();
             assert!(relative(found.value, golden.log_marginal) < 1e-11, "{what}");
             for (g, expected) in found.gradient.iter().zip(&golden.gradient) {
                 assert!((g - expected).abs() < 1e-8, "{what}: {g} {expected}");
@@ -106,10 +105,8 @@ fn the_fit_ends_where_that_of_scikit_learn_does() {
         let h = histogram(name);
         let settings = settings(Amplitude::Fitted([1e-3, 1e3]), [1.0, 500.0], 2);
         let golden = &h.golden.fitted;
-        for found in [
-            fit(&h.grid, &settings).unwrap(),
-            fit(&h.dense, &settings).unwrap(),
-        ] {
+        for found in [fit(&h.grid, &settings), fit(&h.dense, &settings)] {
+            let found = found.unwrap();
             assert!(found.converged && found.projected_gradient < 1e-4);
             assert_eq!(found.at_bound, [false, false]);
             assert!(found.starts_agreeing >= 2, "{found:?}");
@@ -162,9 +159,8 @@ fn gradients_are_the_differences_of_the_likelihood() {
         let n = 30;
         let points = (0..n * d).map(|i| 10.0 * key.uniform(i as u64)).collect();
         let targets = (0..n).map(|i| noise(key.with(1), i as u64)).collect();
-        let variances = (0..n)
-            .map(|i| 0.01 + 0.1 * key.with(2).uniform(i as u64))
-            .collect();
+        let variance = |i| 0.01 + 0.1 * key.with(2).uniform(i as u64);
+        let variances = (0..n).map(variance).collect();
         let dense = DenseProcess::new(d, points, targets, variances).unwrap();
         let kernels = [(0.3, 0.4), (1.0, 2.0), (4.0, 30.0)].map(|(c, l)| {
             let scales: Vec<f64> = (0..d).map(|k| l * (1.0 + 0.3 * k as f64)).collect();
@@ -253,12 +249,13 @@ fn a_grid_and_its_points_are_one_process() {
 #[test]
 fn the_low_rank_leaves_nothing_out() {
     let h = histogram("a");
-    for kernel in [
-        kernel(1.0, &[108.3, 50.6]),
-        kernel(1.0, &[3.6, 3.6]),
-        kernel(0.5, &[8.0, 400.0]),
-        kernel(100.0, &[500.0, 500.0]),
+    for (c, scales) in [
+        (1.0, [108.3, 50.6]),
+        (1.0, [3.6, 3.6]),
+        (0.5, [8.0, 400.0]),
+        (100.0, [500.0; 2]),
     ] {
+        let kernel = kernel(c, &scales);
         agree("whole plane", 1e-10, &h.grid, &h.dense, &kernel);
         let grid = h.grid.posterior(&kernel).unwrap();
         let dense = h.dense.posterior(&kernel, &h.centres).unwrap();

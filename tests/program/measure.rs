@@ -135,19 +135,13 @@ fn says_how_far_it_is(place: &Workplace) {
 #[test]
 fn the_training_sample_is_a_nuisance_parameter_and_toys_know_the_truth() {
     let place = place().with("out", &MADE);
-    let settings = [
-        "measurement.finite_sample_members=2",
-        "measurement.finite_sample_points=4",
-        "measurement.renormalise=true",
-        "measurement.calibration=isotonic",
-        "measurement.aggregate=mean_log",
-        "systematics.shape.density_interpolation=code4",
-        "toys.events=truth",
-        "toys.nuisance.shape=1.0",
-        "measurement.limit={}",
-        "measurement.contours=[{parameters=['mu', 'shape'], points=7}]",
-        "measurement.correlations=[{parameters=['rate', 'shape'], coefficient=0.4}]",
-    ];
+    let settings = "measurement.finite_sample_members=2 measurement.finite_sample_points=4 \
+                    measurement.renormalise=true measurement.calibration=isotonic \
+                    measurement.aggregate=mean_log toys.events=truth toys.nuisance.shape=1.0 \
+                    systematics.shape.density_interpolation=code4 measurement.limit={} \
+                    measurement.contours=[{parameters=['mu','shape'],points=7}] \
+                    measurement.correlations=[{parameters=['rate','shape'],coefficient=0.4}]";
+    let settings: Vec<&str> = settings.split(' ').collect();
     let done = measure(&place, "out", &settings).exits(0);
     let result = result_of(&place, "out");
     limits_and_regions_are_there(&place, done, &result);

@@ -111,7 +111,11 @@ impl Columns {
 
     /// Other values, by row and what was there (NaN where null), as f64; null where none.
     #[track_caller]
-    pub fn change(&mut self, name: &str, mut change: impl FnMut(usize, f64) -> Option<f64>) {
+    pub fn change<X: Into<Option<f64>>>(
+        &mut self,
+        name: &str,
+        mut change: impl FnMut(usize, f64) -> X,
+    ) {
         let old = self.numbers(name).into_iter().enumerate();
         let new = doubles(old.map(|(row, x)| change(row, x)));
         self.set(name, new);

@@ -1,5 +1,5 @@
-//! Ensembles of flows, trained in this process on made-up events, as what they
-//! are of: densities and samplers in the units of the events.
+//! Ensembles that are trained in this process on made-up events, and flows among them as
+//! what they are: densities and samplers in the units of the events.
 
 use super::Numbers;
 use rayon::prelude::*;

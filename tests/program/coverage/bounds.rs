@@ -2,14 +2,13 @@
 //! Half of the toys on the bound are fitted there and have t = 0, so that the asymptotic
 //! intervals cover more than they say; critical values from toys do not.
 
-use super::{LEVELS, throw};
+use super::{LEVELS, belt, histogram_model, throw};
 use crate::support::is_full;
 use sideband::toys::Toy;
 use sideband::truth::Truth;
 use sideband_likelihood::fit::{FitSettings, Search, fit};
-use sideband_likelihood::histogram::{Factor, HistogramChannel, HistogramModel, Template};
-use sideband_likelihood::neyman::{Belt, Statistic};
-use sideband_likelihood::toys::{ToyRecord, coverage, fit_toy, poisson, randomised, toy_set};
+use sideband_likelihood::histogram::{Factor, HistogramChannel, Template};
+use sideband_likelihood::toys::{ToyRecord, coverage, fit_toy, poisson, randomised};
 use sideband_likelihood::{Coefficient, Interpolation, Parameter, RateResponse};
 
 const BACKGROUND: [f64; 5] = [220.0, 160.0, 90.0, 45.0, 20.0];
@@ -62,15 +61,6 @@ impl Counts {
         }
     }
 
-    fn model(&self, counts: Vec<f64>, parameters: Vec<Parameter>) -> HistogramModel {
-        HistogramModel {
-            parameters,
-            fixed: Vec::new(),
-            channels: vec![self.channel.with_observed(counts).unwrap()],
-            constraints: Vec::new(),
-        }
-    }
-
     fn settings() -> FitSettings {
         FitSettings {
             searches: vec![Search {
@@ -83,7 +73,8 @@ impl Counts {
 
     /// The error of `x` on the data expected at one.
     fn error(&self) -> f64 {
-        let model = self.model(self.channel.expected(&[1.0, 0.0]), self.parameters.clone());
+        let expected = self.channel.expected(&[1.0, 0.0]);
+        let model = histogram_model(&self.channel, expected, self.parameters.clone());
         let best = fit(&model.likelihood(), &Self::settings()).unwrap();
         best.error(0).unwrap()
     }
@@ -91,14 +82,12 @@ impl Counts {
     fn toy(&self, at: f64, toy: Toy) -> ToyRecord {
         let truth = [at, 0.0];
         let mut stream = toy.key.with(0).stream();
-        let counts = self.channel.expected(&truth);
-        let counts: Vec<f64> = counts
-            .iter()
-            .map(|mean| poisson(*mean, &mut stream) as f64)
-            .collect();
+        let counts = self.channel.expected(&truth).into_iter();
+        let counts = counts.map(|mean| poisson(mean, &mut stream) as f64);
+        let counts: Vec<f64> = counts.collect();
         let parameters = randomised(&self.parameters, &truth, toy.key.with(1));
         let events = counts.iter().sum::<f64>() as u64;
-        let model = self.model(counts, parameters);
+        let model = histogram_model(&self.channel, counts, parameters);
         let fitted = fit_toy(&model.likelihood(), &Self::settings(), 0, &truth).unwrap();
         ToyRecord {
             point: toy.point,
@@ -124,12 +113,7 @@ fn intervals_at_a_bound_cover() {
         let measure = |truth: &Truth, toy| counts.toy(truth.mu, toy);
         let of_belt = throw(measure, 12, toys, &truths);
         let records = throw(measure, 11, toys, &truths);
-        let sets: Vec<_> = truths
-            .iter()
-            .zip(&of_belt)
-            .map(|(truth, records)| toy_set(truth.mu, records))
-            .collect();
-        let belt = Belt::new(&sets, &LEVELS, Statistic::TwoSided).unwrap();
+        let belt = belt(&truths, &of_belt);
         let what = if interferes { "x^2 S + x I" } else { "x S" };
         println!(
             "| {what}, errors inside | t < 1 | t < 4 | belt 68.27 % | belt 95.45 % | on the bound |"

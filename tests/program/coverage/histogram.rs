@@ -1,13 +1,12 @@
 //! What a histogram of one observable says of the data sets of an [`Experiment`].
 
+use super::histogram_model;
 use sideband::toys::Toy;
 use sideband::truth::{Count, DIMENSIONS, Experiment, Point, Process, Side, Truth};
+use sideband_likelihood::Interpolation;
 use sideband_likelihood::fit::{FitSettings, fit};
-use sideband_likelihood::histogram::{
-    Factor, HistogramChannel, HistogramModel, Modifier, Template,
-};
+use sideband_likelihood::histogram::{Factor, HistogramChannel, Modifier, Template};
 use sideband_likelihood::toys::{ToyRecord, fit_toy, randomised};
-use sideband_likelihood::{Interpolation, Parameter};
 use sideband_numerics::random::Key;
 
 /// Places of the parameters of an experiment: `sqrt(mu)` and the shape.
@@ -44,9 +43,8 @@ impl Binning {
     fn counts(&self, events: &[Point]) -> Vec<f64> {
         let mut counts = vec![0.0; BINS];
         for x in events {
-            counts[self
-                .edges
-                .partition_point(|edge| *edge <= x[self.observable])] += 1.0;
+            let bin = self.edges.partition_point(|e| *e <= x[self.observable]);
+            counts[bin] += 1.0;
         }
         counts
     }
@@ -107,20 +105,11 @@ impl<'a> HistogramAnalysis<'a> {
         self.binning.observable
     }
 
-    fn likelihood(&self, counts: Vec<f64>, parameters: Vec<Parameter>) -> HistogramModel {
-        HistogramModel {
-            parameters,
-            fixed: Vec::new(),
-            channels: vec![self.channel.with_observed(counts).unwrap()],
-            constraints: Vec::new(),
-        }
-    }
-
     /// Error of `mu` on the data expected at `mu`, with the nuisance parameters.
     pub(super) fn expected_error(&self, mu: f64) -> f64 {
         let at = [mu.sqrt(), 0.0, 0.0];
         let parameters = self.experiment.parameters().to_vec();
-        let model = self.likelihood(self.channel.expected(&at), parameters);
+        let model = histogram_model(&self.channel, self.channel.expected(&at), parameters);
         let fit = fit(&model.likelihood(), self.experiment.settings()).unwrap();
         2.0 * mu.sqrt() * fit.error(KAPPA).unwrap()
     }
@@ -135,7 +124,8 @@ impl<'a> HistogramAnalysis<'a> {
             .unwrap();
         let at = [truth.mu.sqrt(), truth.shape, truth.rate];
         let parameters = randomised(self.experiment.parameters(), &at, toy.key.with(AUXILIARY));
-        let model = self.likelihood(self.binning.counts(&events), parameters);
+        let counts = self.binning.counts(&events);
+        let model = histogram_model(&self.channel, counts, parameters);
         let mut fitted = fit_toy(&model.likelihood(), settings, KAPPA, &at).unwrap();
         let kappa = fitted.fitted[KAPPA];
         fitted.fitted[KAPPA] = kappa * kappa;

@@ -12,11 +12,14 @@ use crate::support::is_full;
 use histogram::HistogramAnalysis;
 use sideband::toys::{Chunks, Study, Toy};
 use sideband::truth::{Experiment, Interference, InterferenceConfig, Process, Truth};
+use sideband_likelihood::Parameter;
+use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
 use sideband_likelihood::neyman::{Belt, Statistic};
-use sideband_likelihood::toys::{PointReport, ToyRecord, coverage, toy_set};
-use std::fs::{self, File};
+use sideband_likelihood::toys::{Coverage, PointReport, ToyRecord, coverage, toy_set};
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 const LEVELS: [f64; 2] = [0.6827, 0.9545];
@@ -29,9 +32,8 @@ struct Folder(PathBuf);
 
 impl Chunks for Folder {
     fn list(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.0)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
+        let name = |entry: io::Result<DirEntry>| Ok(entry?.file_name().display().to_string());
+        fs::read_dir(&self.0)?.map(name).collect()
     }
 
     fn open(&self, name: &str) -> io::Result<File> {
@@ -69,10 +71,8 @@ fn throw(
     let toy = |toy: Toy| measure(&truths[toy.point as usize], toy);
     study.run(&chunks, toy, || false).unwrap();
     let number = toys as f64 * truths.len() as f64;
-    println!(
-        "{:.0} toys a second",
-        number / start.elapsed().as_secs_f64()
-    );
+    let seconds = start.elapsed().as_secs_f64();
+    println!("{:.0} toys a second", number / seconds);
     study.read(&chunks).unwrap()
 }
 
@@ -83,83 +83,93 @@ fn truths() -> Vec<Truth> {
     at([0.0, 0.0]).chain(at([1.0, -1.0])).collect()
 }
 
-#[test]
-fn intervals_of_exact_ratios_cover() {
+/// Where it is, for a row of a table.
+fn cell(truth: &Truth) -> String {
+    format!("{} | {:+}, {:+}", truth.mu, truth.shape, truth.rate)
+}
+
+fn cells(covered: &[Coverage]) -> String {
+    let cell = |c: &Coverage| format!("{:.4} ({:+.1})", c.counted.value, c.pull);
+    covered.iter().map(cell).collect::<Vec<_>>().join(" | ")
+}
+
+/// Toys at each point.
+fn toys() -> u64 {
+    if is_full() { 20_000 } else { 250 }
+}
+
+/// Toys with exact density ratios, of a seed.
+fn exact(seed: u64, truths: &[Truth]) -> Vec<Vec<ToyRecord>> {
     let experiment = experiment();
     let measure = |truth: &Truth, toy| experiment.toy(truth, toy).unwrap();
-    let toys = if is_full() { 20_000 } else { 250 };
-    let nominal: Vec<Truth> = MUS.iter().map(|mu| Truth::nominal(*mu)).collect();
-    let sets = throw(measure, 2, toys, &nominal);
-    let sets: Vec<_> = MUS
-        .iter()
-        .zip(&sets)
-        .map(|(mu, r)| toy_set(*mu, r))
-        .collect();
-    let belt = Belt::new(&sets, &LEVELS, Statistic::TwoSided).unwrap();
-    let truths = truths();
-    let records = throw(measure, 1, toys, &truths);
+    throw(measure, seed, toys(), truths)
+}
+
+/// At the points of the study, once for all tests.
+static EXACT: LazyLock<Vec<Vec<ToyRecord>>> = LazyLock::new(|| exact(1, &truths()));
+
+/// A belt of critical values from toys.
+fn belt(truths: &[Truth], records: &[Vec<ToyRecord>]) -> Belt {
+    let sets = truths.iter().zip(records);
+    let sets: Vec<_> = sets.map(|(truth, r)| toy_set(truth.mu, r)).collect();
+    Belt::new(&sets, &LEVELS, Statistic::TwoSided).unwrap()
+}
+
+/// One channel of bins, as it counts.
+fn histogram_model(
+    channel: &HistogramChannel,
+    counts: Vec<f64>,
+    parameters: Vec<Parameter>,
+) -> HistogramModel {
+    HistogramModel {
+        parameters,
+        fixed: Vec::new(),
+        channels: vec![channel.with_observed(counts).unwrap()],
+        constraints: Vec::new(),
+    }
+}
+
+#[test]
+fn intervals_of_exact_ratios_cover() {
+    let nominal = MUS.map(Truth::nominal);
+    let belt = belt(&nominal, &exact(2, &nominal));
     println!(
         "| mu | shape, rate | t < 1 | t < 4 | belt 68.27 % | belt 95.45 % | bias | pull shape | pull rate |"
     );
     println!("|---|---|---|---|---|---|---|---|---|");
-    for (i, (truth, records)) in truths.iter().zip(&records).enumerate() {
+    for (i, (truth, records)) in truths().iter().zip(&*EXACT).enumerate() {
         let report = PointReport::new(records, &LEVELS).unwrap();
         assert_eq!(report.failed, 0, "{truth:?}");
         for covered in &report.asymptotic {
             assert!(covered.pull.abs() < PULL, "{truth:?}: {covered:?}");
         }
         let critical = &belt.points()[i % MUS.len()].critical;
-        let by_belt: Vec<_> = LEVELS
-            .iter()
-            .zip(critical)
-            .map(|(level, c)| coverage(records, *level, c.toys.value).unwrap())
-            .collect();
+        let by_belt = LEVELS.iter().zip(critical);
+        let by_belt = by_belt.map(|(level, c)| coverage(records, *level, c.toys.value).unwrap());
+        let by_belt: Vec<_> = by_belt.collect();
         for covered in &by_belt {
             // the belt's own toys are as many
-            assert!(
-                covered.pull.abs() < 2f64.sqrt() * PULL,
-                "{truth:?}: {covered:?}"
-            );
+            let is_covered = covered.pull.abs() < 2f64.sqrt() * PULL;
+            assert!(is_covered, "{truth:?}: {covered:?}");
         }
         for (name, pull) in ["shape", "rate"].iter().zip(&report.pulls[1..]) {
             let mean = pull.mean / pull.mean_error;
             let width = (pull.width - 1.0) / pull.width_error;
             // the likelihood is not quite a parabola: 0.06 and 5 % at 2000 events
-            assert!(
-                mean.abs() < PULL || pull.mean.abs() < 0.1,
-                "{name} {truth:?}: {pull:?}"
-            );
-            assert!(
-                width.abs() < PULL || (pull.width - 1.0).abs() < 0.08,
-                "{name} {truth:?}: {pull:?}"
-            );
+            let is_centred = mean.abs() < PULL || pull.mean.abs() < 0.1;
+            let is_unit = width.abs() < PULL || (pull.width - 1.0).abs() < 0.08;
+            assert!(is_centred && is_unit, "{name} {truth:?}: {pull:?}");
         }
         let error = 1.0 / (report.toys as f64).sqrt();
-        assert!(
-            report.relative_bias[0].abs() < 0.2 + PULL * error,
-            "{truth:?}: {}",
-            report.relative_bias[0]
-        );
-        let line = |c: &sideband_likelihood::toys::Coverage| {
-            format!("{:.4} ({:+.1})", c.counted.value, c.pull)
-        };
-        let pull = |k: usize| {
-            let p = &report.pulls[k];
-            format!("{:+.3}, {:.3}", p.mean, p.width)
-        };
-        println!(
-            "| {} | {:+}, {:+} | {} | {} | {} | {} | {:+.3} | {} | {} |",
-            truth.mu,
-            truth.shape,
-            truth.rate,
-            line(&report.asymptotic[0]),
-            line(&report.asymptotic[1]),
-            line(&by_belt[0]),
-            line(&by_belt[1]),
-            report.relative_bias[0],
-            pull(1),
-            pull(2),
-        );
+        let bias = report.relative_bias[0];
+        assert!(bias.abs() < 0.2 + PULL * error, "{truth:?}: {bias}");
+        let pulls = report.pulls[1..].iter();
+        let pulls: Vec<String> = pulls
+            .map(|p| format!("{:+.3}, {:.3}", p.mean, p.width))
+            .collect();
+        let (asymptotic, by_belt) = (cells(&report.asymptotic), cells(&by_belt));
+        let (at, pulls) = (cell(truth), pulls.join(" | "));
+        println!("| {at} | {asymptotic} | {by_belt} | {bias:+.3} | {pulls} |");
     }
 }
 
@@ -169,9 +179,8 @@ fn intervals_of_exact_ratios_cover() {
 fn intervals_do_not_cover_without_normalisation() {
     let bare = experiment().without_normalisation();
     let truth = [Truth {
-        mu: 1.0,
         shape: 1.0,
-        rate: 0.0,
+        ..Truth::nominal(1.0)
     }];
     let measure = |truth: &Truth, toy| bare.toy(truth, toy).unwrap();
     let records = throw(measure, 3, if is_full() { 2000 } else { 100 }, &truth);
@@ -184,42 +193,24 @@ fn intervals_do_not_cover_without_normalisation() {
 /// all six gain.
 #[test]
 fn a_histogram_knows_less() {
-    let experiment = experiment();
-    let truths = truths();
-    let histogram = HistogramAnalysis::of_all(&experiment)
-        .into_iter()
-        .min_by(|a, b| a.expected_error(1.0).total_cmp(&b.expected_error(1.0)))
-        .unwrap();
-    let (toys, exact_toys) = if is_full() {
-        (20_000, 2000)
-    } else {
-        (250, 250)
-    };
-    let records = throw(|truth, toy| histogram.toy(truth, toy), 1, toys, &truths);
-    let exact = |truth: &Truth, toy| experiment.toy(truth, toy).unwrap();
-    let exact = throw(exact, 1, exact_toys, &truths);
+    let (experiment, truths) = (experiment(), truths());
+    let all = HistogramAnalysis::of_all(&experiment).into_iter();
+    let error = |analysis: &HistogramAnalysis<'_>| analysis.expected_error(1.0);
+    let histogram = all.min_by(|a, b| error(a).total_cmp(&error(b))).unwrap();
+    let measure = |truth: &Truth, toy| histogram.toy(truth, toy);
+    let records = throw(measure, 1, toys(), &truths);
     println!("observable x{}", histogram.observable() + 1);
     println!(
         "| mu | shape, rate | t < 1 | t < 4 | bias | spread of mu | to exact ratios | failed |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for ((truth, records), exact) in truths.iter().zip(&records).zip(&exact) {
+    for ((truth, records), exact) in truths.iter().zip(&records).zip(&*EXACT) {
         let report = PointReport::new(records, &LEVELS).unwrap();
-        let [one, two] = [&report.asymptotic[0], &report.asymptotic[1]];
         let width = report.fitted[0].width;
         let gain = width / PointReport::new(exact, &LEVELS).unwrap().fitted[0].width;
-        println!(
-            "| {} | {:+}, {:+} | {:.4} ({:+.1}) | {:.4} ({:+.1}) | {:+.3} | {width:.3} | {gain:.2} | {} |",
-            truth.mu,
-            truth.shape,
-            truth.rate,
-            one.counted.value,
-            one.pull,
-            two.counted.value,
-            two.pull,
-            report.relative_bias[0],
-            report.failed,
-        );
+        let (at, asymptotic) = (cell(truth), cells(&report.asymptotic));
+        let (bias, failed) = (report.relative_bias[0], report.failed);
+        println!("| {at} | {asymptotic} | {bias:+.3} | {width:.3} | {gain:.2} | {failed} |");
         assert_eq!(report.failed, 0, "{truth:?}");
         for covered in &report.asymptotic {
             assert!(covered.pull.abs() < PULL, "{truth:?}: {covered:?}");

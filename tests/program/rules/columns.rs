@@ -68,7 +68,7 @@ fn measurement() -> Workplace {
     let place = Workplace::measurement(2, SIMULATED, [60.0, 400.0], [0.0, 450.0]);
     for file in ["S.parquet", "B.parquet", "obs.parquet"] {
         place.edit(file, |columns| {
-            columns.change("z", |_, z| Some((10.0 * z).round() / 10.0));
+            columns.change("z", |_, z| (10.0 * z).round() / 10.0);
         });
     }
     place
@@ -94,9 +94,9 @@ fn values_on_an_edge_belong_to_the_bin_above_and_infinite_ones_to_the_end_bins()
     let place = measurement();
     place.edit("S.parquet", |columns| {
         columns.change("z", |row, z| match row {
-            1..30 => Some(f64::INFINITY),
-            30..50 => Some(f64::NEG_INFINITY),
-            _ => Some(z),
+            1..30 => f64::INFINITY,
+            30..50 => f64::NEG_INFINITY,
+            _ => z,
         });
     });
     let done = place.run("out", &[]).exits(0);
@@ -126,11 +126,8 @@ fn an_observable_without_a_value_is_refused_or_dropped_from_everything() {
     assert_templates(&place, |z| !z.is_nan());
     done.says(["samples.B: 20 events"]);
     let lost = &losses(&place.json("out/measurement.json"), "samples.B")[0];
-    assert_eq!(
-        (lost.kind.as_str(), lost.events),
-        ("observable", 20),
-        "{lost:?}"
-    );
+    assert_eq!(lost.kind, "observable");
+    assert_eq!(lost.events, 20);
     assert!((lost.weight - 20.0 * BACKGROUND_WEIGHT).abs() < 1e-9);
     place.plan(&[DROP]).exits(0).says(["samples.B: 20 events"]);
 }
@@ -144,7 +141,7 @@ fn distributions_are_of_the_files_own_numbers() {
             let mut random = Numbers::new(9);
             // doubles that no f32 holds, many of them on edges
             let mut tenth = || (10.0 * (random.normal() + shift)).round() / 10.0;
-            columns.change("pt", |_, _| Some(tenth()));
+            columns.change("pt", |_, _| tenth());
             let mut fine = || 1.0 + 0.001 * (random.normal() * 3.0).round();
             columns.set("fine", doubles((0..columns.len()).map(|_| fine())));
         });
@@ -324,10 +321,8 @@ fn predict_writes_a_row_for_every_row() {
         place.sideband(&[&arguments, more].concat())
     };
     let done = predict(&[]).exits(0);
-    assert_eq!(
-        done.stdout,
-        "300 events in p.parquet, 3 of them without a prediction (null)\n"
-    );
+    let said = "300 events in p.parquet, 3 of them without a prediction (null)\n";
+    assert_eq!(done.stdout, said);
     done.warns(["3 events have no prediction: `pt`"]);
     assert_nulls(&place, 300, |i| [0, 5, 9].contains(&i));
     for (missing, said, instead) in [
@@ -355,7 +350,7 @@ fn predict_knows_where_an_interpolation_ends() {
             7 => None,
             _ => Some(m),
         });
-        columns.change("m2", |row, m| Some(if row == 9 { f64::MAX } else { m }));
+        columns.change("m2", |row, m| if row == 9 { f64::MAX } else { m });
     });
     let done = place.predict("out", "plane.parquet", "p.parquet");
     done.warns(["outside the plane"]);
@@ -365,11 +360,8 @@ fn predict_knows_where_an_interpolation_ends() {
     for row in [3, 4, 7, 9] {
         assert!(nominal.is_null(row), "row {row}");
     }
-    assert!(
-        nominal.null_count() < nominal.len() / 2,
-        "{}",
-        nominal.null_count()
-    );
+    let without = nominal.null_count();
+    assert!(without < nominal.len() / 2, "{without}");
 }
 
 #[test]

@@ -239,9 +239,7 @@ fn a_histogram_without_signal_has_no_curve() {
     let place = place(SIGNAL, BACKGROUND);
     place.edit("S.parquet", |columns| {
         let region = columns.numbers("reg");
-        columns.change("w", |row, w| {
-            Some(w * f64::from(u8::from(region[row] == 0.0)))
-        });
+        columns.change("w", |row, w| if region[row] == 0.0 { w } else { 0.0 });
     });
     let (result, done) = measured(&place, "out", &[], 0);
     let scan = &result["scans"]["mu"];
@@ -291,7 +289,7 @@ fn signed_weights_have_a_limit_and_toys() {
     // a fifth of the weights is negative, the sum as before
     place.edit("B.parquet", |columns| {
         let sign = |row: usize| if row % 10 < 2 { -1.0 } else { 1.0 };
-        columns.change("w", |row, w| Some(sign(row) * w / 0.6));
+        columns.change("w", |row, w| sign(row) * w / 0.6);
     });
     let grid = "toys.grid=[0.5, 1.0, 1.5]";
     let settings = [LIMIT, grid, "toys.number=120", TWO_MEMBERS];

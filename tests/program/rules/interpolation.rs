@@ -131,7 +131,7 @@ fn advice_is_not_what_is_set_already() {
     let place = plane(3000);
     // the events end within the box, where no selection says so
     place.edit("t.parquet", |columns| {
-        columns.change("m1", |_, m| Some(if m > 7.5 { m - 7.5 } else { m }));
+        columns.change("m1", |_, m| if m > 7.5 { m - 7.5 } else { m });
     });
     let done = place.run("out", &["interpolation.predict=box"]).exits(0);
     let advised = "noise = \"predicted\"";

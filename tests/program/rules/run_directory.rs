@@ -47,7 +47,7 @@ fn foreign_members_are_refused_before_any_is_copied() {
     let place = Workplace::new();
     let settings = ["ensemble.members=3"];
     place.run("out", &settings).exits(0);
-    place.run("twin", &settings).exits(0);
+    copy(&place.path("out"), &place.path("twin"));
     let other = Workplace::new();
     other.put("source.parquet", &reweighting(11, 0, 400, 0.0));
     other.put("target.parquet", &reweighting(12, 1 << 32, 400, 0.5));
@@ -58,10 +58,8 @@ fn foreign_members_are_refused_before_any_is_copied() {
     }
     let before = tree(&place.path("out"));
     let refused = |others: &[&str], part: &str| {
-        let done = place
-            .sideband(&[&["merge", "out"], others].concat())
-            .exits(4);
-        done.warns([part]);
+        let done = place.sideband(&[&["merge", "out"], others].concat());
+        done.exits(4).warns([part]);
         assert!(tree(&place.path("out")) == before, "{others:?}");
     };
     refused(&["other"], "other data");
@@ -192,10 +190,8 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
         let lines = text.lines().map(str::to_owned);
         lines.filter(|line| !line.starts_with("re")).collect()
     };
-    assert_eq!(
-        verdicts(&again.stdout),
-        verdicts(&SHIPPED_MEASUREMENT.done.stdout)
-    );
+    let made = verdicts(&SHIPPED_MEASUREMENT.done.stdout);
+    assert_eq!(verdicts(&again.stdout), made);
     let now = tree(&place.path("out"));
     for (name, bytes) in &whole {
         if !name.starts_with("samples") {
@@ -542,19 +538,20 @@ fn only_jobs_of_the_run_itself_are_cancelled() {
 #[test]
 fn options_are_read_as_the_batch_system_reads_them() {
     let place = Workplace::new();
-    for setting in [
-        "executor.slurm.options=[\"--exclude=n --array=1\"]",
-        "executor.slurm.options=[\"--outp=x\"]",
-        "executor.slurm.options=[\"-Ha1\"]",
-        "executor.slurm.options=[\"--wrap true\"]",
-        "executor.slurm.options=[\"--exclude=n\\n#SBATCH --array=1\"]",
-        "executor.slurm.setup=[\"#PBS -o x\"]",
-        "executor.htcondor.options=[\"queue = 5\"]",
-        "executor.htcondor.options=[\"+Cmd = \\\"/bin/true\\\"\"]",
-        "executor.htcondor.options=[\"include : f = x\"]",
-        "executor.htcondor.options=[\"rank = 1 \\\\\"]",
+    for (key, option) in [
+        ("slurm.options", "--exclude=n --array=1"),
+        ("slurm.options", "--outp=x"),
+        ("slurm.options", "-Ha1"),
+        ("slurm.options", "--wrap true"),
+        ("slurm.options", "--exclude=n\n#SBATCH --array=1"),
+        ("slurm.setup", "#PBS -o x"),
+        ("htcondor.options", "queue = 5"),
+        ("htcondor.options", "+Cmd = \"/bin/true\""),
+        ("htcondor.options", "include : f = x"),
+        ("htcondor.options", "rank = 1 \\"),
     ] {
-        let done = place.run("out", &[setting]).exits(3);
+        let setting = format!("executor.{key}=[{option:?}]");
+        let done = place.run("out", &[&setting]).exits(3);
         done.warns(["executor."]);
     }
 }

@@ -16,9 +16,7 @@ use std::path::Path;
 fn move_signal_region(place: &Workplace, by: f64) {
     place.edit_both(|columns| {
         let mass = columns.numbers("mass");
-        columns.change("pt", |row, pt| {
-            Some(if mass[row] > 0.7 { pt + by } else { pt })
-        });
+        columns.change("pt", |row, pt| if mass[row] > 0.7 { pt + by } else { pt });
     });
 }
 
@@ -74,10 +72,8 @@ fn a_spread_that_hides_everything_is_no_agreement() {
     let reason = outside.reasons.keys().next().unwrap();
     assert!(reason.starts_with("pt above"), "{reason}");
     done.says(["lie outside of what was trained"]);
-    contains(
-        &place.text("out/report.html"),
-        ["outside of what was trained"],
-    );
+    let page = place.text("out/report.html");
+    contains(&page, ["outside of what was trained"]);
 }
 
 /// Two equal samples, of which the target has more events in the signal region.
@@ -87,13 +83,11 @@ fn with_more_in_signal_region(factor: f64) -> Workplace {
         let mut numbers = Numbers::new(seed);
         let n = cr + sr;
         let mut normal = || singles((0..n).map(|_| numbers.normal()).collect::<Vec<_>>());
+        let mass = doubles((0..n).map(|i| if i < cr { 0.1 } else { 0.9 }));
         Columns::numbered(first, n)
             .with("pt", normal())
             .with("eta", normal())
-            .with(
-                "mass",
-                doubles((0..n).map(|i| if i < cr { 0.1 } else { 0.9 })),
-            )
+            .with("mass", mass)
             .with("weight", doubles(vec![1.0; n]))
     };
     let observed = (300.0 * factor) as usize;
@@ -315,7 +309,7 @@ fn a_feature_that_tells_the_classes_apart_is_named() {
     for role in ["source", "target"] {
         let place = Workplace::new();
         place.edit(&format!("{role}.parquet"), |columns| {
-            columns.change("pt", |_, _| Some(0.0));
+            columns.change("pt", |_, _| 0.0);
         });
         let done = place.plan(&[]);
         assert!(matches!(done.exit, Some(3 | 4)), "{done:?}");
