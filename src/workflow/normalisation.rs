@@ -12,7 +12,7 @@
 //! events with the training region, B has the variance sum w^2 of the weights after
 //! reweighting.
 
-use super::distributions::Component;
+use super::metrics::Component;
 
 /// Counting errors of the training region.
 #[derive(Clone, Debug, PartialEq)]
