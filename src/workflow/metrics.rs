@@ -18,12 +18,15 @@ pub(super) fn of_members(
     failed: &[u32],
     replicas: usize,
 ) -> Metrics {
-    let count = |outcome: Outcome| {
-        let ended = members.iter().filter(|m| m.about.outcome == outcome);
-        ended.count()
+    let about = || members.iter().map(|m| &m.about);
+    let count = |outcome: Outcome| about().filter(|a| a.outcome == outcome).count();
+    let epochs: usize = about().map(|a| a.history.validation.len()).sum();
+    let at_best = |pick: fn(&History) -> &[f64]| -> Vec<f64> {
+        let best = about().filter_map(|a| pick(&a.history).get(a.history.best_epoch));
+        best.copied().collect()
     };
-    let epochs = members.iter().map(|m| m.about.history.validation.len());
-    let epochs: usize = epochs.sum();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let validation = at_best(|h| &h.validation);
     Metrics {
         format: METRICS_FORMAT,
         experiment: plan.config.experiment.name.clone(),
@@ -41,26 +44,15 @@ pub(super) fn of_members(
             epoch_limit: count(Outcome::EpochLimit),
             mean_epochs: epochs as f64 / members.len().max(1) as f64,
         },
-        loss: loss_summary(members),
+        loss: LossSummary {
+            validation_mean: mean(&validation),
+            validation_spread: relative_spread(&validation) * mean(&validation),
+            training_mean: mean(&at_best(|h| &h.training)),
+        },
         losses: plan.samples.iter().map(|s| s.losses.clone()).collect(),
         regions: IndexMap::new(),
         planes: IndexMap::new(),
         interpolation: None,
-    }
-}
-
-fn loss_summary(members: &[Member]) -> LossSummary {
-    let at_best = |pick: fn(&History) -> &[f64]| -> Vec<f64> {
-        let histories = members.iter().map(|m| &m.about.history);
-        let losses = histories.filter_map(|h| pick(h).get(h.best_epoch).copied());
-        losses.collect()
-    };
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let validation = at_best(|h| &h.validation);
-    LossSummary {
-        validation_mean: mean(&validation),
-        validation_spread: relative_spread(&validation) * mean(&validation),
-        training_mean: mean(&at_best(|h| &h.training)),
     }
 }
 
@@ -136,13 +128,13 @@ pub(super) struct Component {
 /// What an error is made of.
 #[derive(Clone, Debug)]
 enum Variations {
-    /// Equally likely predictions: their covariance.
     Draws(EnsembleHistogram),
-    /// Predictions one standard deviation away, each for a source of its own.
     Shifts(Vec<Vec<f64>>),
-    /// A covariance that is known.
-    Covariance(Vec<Vec<f64>>),
+    Covariance(Matrix),
 }
+
+/// Rows of columns, such as a covariance `[bins][bins]`.
+pub(super) type Matrix = Vec<Vec<f64>>;
 
 impl Component {
     fn new(name: impl Into<Cow<'static, str>>, variations: Variations) -> Self {
@@ -150,20 +142,23 @@ impl Component {
         Self { name, variations }
     }
 
+    /// Of equally likely predictions: their covariance.
     pub(super) fn draws(name: &'static str, draws: EnsembleHistogram) -> Self {
         Self::new(name, Variations::Draws(draws))
     }
 
+    /// Of predictions one standard deviation away, each for a source of its own.
     pub(super) fn shifts(name: impl Into<Cow<'static, str>>, shifts: Vec<Vec<f64>>) -> Self {
         Self::new(name, Variations::Shifts(shifts))
     }
 
-    pub(super) fn known(name: &'static str, covariance: Vec<Vec<f64>>) -> Self {
+    /// Of a covariance that is known.
+    pub(super) fn known(name: &'static str, covariance: Matrix) -> Self {
         Self::new(name, Variations::Covariance(covariance))
     }
 
     /// Covariance between bins of a prediction `nominal`.
-    pub(super) fn covariance(&self, nominal: &[f64]) -> Vec<Vec<f64>> {
+    pub(super) fn covariance(&self, nominal: &[f64]) -> Matrix {
         match &self.variations {
             Variations::Draws(draws) => draws.covariance(),
             Variations::Shifts(shifts) => outer(shifts, nominal),
@@ -172,73 +167,57 @@ impl Component {
     }
 
     /// The same of predictions that are each scaled to `total`.
-    fn shape_covariance(&self, nominal: &[f64], total: f64) -> Vec<Vec<f64>> {
+    fn shape_covariance(&self, nominal: &[f64], total: f64) -> Matrix {
         let factor = |values: &[f64]| total / values.iter().sum::<f64>();
-        let scaled = |values: &[f64]| -> Vec<f64> {
+        let scaled = |values: &Vec<f64>| -> Vec<f64> {
             let factor = factor(values);
             values.iter().map(|v| v * factor).collect()
         };
         match &self.variations {
             Variations::Draws(draws) => {
-                let of = |d| factor(draws.member(d));
-                let factors: Vec<f64> = (0..draws.members()).map(of).collect();
-                draws.scaled(&factors).covariance()
+                let factors = (0..draws.members()).map(|d| factor(draws.member(d)));
+                draws.scaled(&factors.collect::<Vec<f64>>()).covariance()
             }
             Variations::Shifts(shifts) => {
-                let shifts: Vec<Vec<f64>> = shifts.iter().map(|s| scaled(s)).collect();
-                outer(&shifts, &scaled(nominal))
+                let shifts: Vec<Vec<f64>> = shifts.iter().map(scaled).collect();
+                outer(&shifts, &scaled(&nominal.to_vec()))
             }
             Variations::Covariance(covariance) => project(covariance, nominal, total),
         }
     }
 }
 
-fn zeros(bins: usize) -> Vec<Vec<f64>> {
-    vec![vec![0.0; bins]; bins]
+pub(super) fn square(bins: usize, entry: impl Fn(usize, usize) -> f64) -> Matrix {
+    let line = |i| (0..bins).map(|k| entry(i, k)).collect();
+    (0..bins).map(line).collect()
 }
 
 pub(super) fn add(to: &mut [Vec<f64>], other: &[Vec<f64>]) {
-    for (line, other) in to.iter_mut().zip(other) {
-        for (entry, value) in line.iter_mut().zip(other) {
-            *entry += value;
-        }
-    }
+    let lines = to.iter_mut().zip(other);
+    let entries = lines.flat_map(|(line, other)| line.iter_mut().zip(other));
+    entries.for_each(|(entry, value)| *entry += value);
 }
 
-fn outer(shifts: &[Vec<f64>], nominal: &[f64]) -> Vec<Vec<f64>> {
-    let mut covariance = zeros(nominal.len());
-    for shift in shifts {
-        let delta: Vec<f64> = shift.iter().zip(nominal).map(|(s, n)| s - n).collect();
-        for (line, a) in covariance.iter_mut().zip(&delta) {
-            for (entry, b) in line.iter_mut().zip(&delta) {
-                *entry += a * b;
-            }
-        }
-    }
-    covariance
+fn outer(shifts: &[Vec<f64>], nominal: &[f64]) -> Matrix {
+    square(nominal.len(), |i, k| {
+        let product = |shift: &Vec<f64>| (shift[i] - nominal[i]) * (shift[k] - nominal[k]);
+        shifts.iter().map(product).fold(0.0, |sum, x| sum + x)
+    })
 }
 
 /// J C J^T with J the derivative of `total x / sum(x)`: the covariance of scaled
 /// predictions to first order.
-fn project(covariance: &[Vec<f64>], nominal: &[f64], total: f64) -> Vec<Vec<f64>> {
+fn project(covariance: &[Vec<f64>], nominal: &[f64], total: f64) -> Matrix {
     let sum: f64 = nominal.iter().sum();
     let bins = nominal.len();
     let j = |i: usize, k: usize| {
         let unit = f64::from(u8::from(i == k));
         total / sum * (unit - nominal[i] / sum)
     };
-    let half: Vec<Vec<f64>> = (0..bins)
-        .map(|i| {
-            let line = |l: usize| (0..bins).map(|k| j(i, k) * covariance[k][l]).sum();
-            (0..bins).map(line).collect()
-        })
-        .collect();
-    (0..bins)
-        .map(|i| {
-            let entry = |m: usize| (0..bins).map(|l| half[i][l] * j(m, l)).sum();
-            (0..bins).map(entry).collect()
-        })
-        .collect()
+    let half = square(bins, |i, l| {
+        (0..bins).map(|k| j(i, k) * covariance[k][l]).sum()
+    });
+    square(bins, |i, m| (0..bins).map(|l| half[i][l] * j(m, l)).sum())
 }
 
 /// Square roots of the diagonal.
@@ -252,10 +231,10 @@ fn deviations(covariance: &[Vec<f64>]) -> Vec<f64> {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Correlations {
     /// Of the source scaled as a whole: its normalisation.
-    pub before: Option<Vec<Vec<f64>>>,
+    pub before: Option<Matrix>,
     /// Of the prediction with the observation and its normalisation, where they share
     /// events.
-    pub after: Option<Vec<Vec<f64>>>,
+    pub after: Option<Matrix>,
 }
 
 /// All numbers of one distribution in one region. `before`: the source scaled as a
@@ -271,7 +250,7 @@ pub(super) fn compare(
     let bins = after.values.len();
     let of = |c: &Component| c.covariance(&after.values);
     let each: Vec<_> = components.iter().map(of).collect();
-    let mut covariance = zeros(bins);
+    let mut covariance = square(bins, |_, _| 0.0);
     each.iter().for_each(|part| add(&mut covariance, part));
     let mut of_difference = covariance.clone();
     if let Some(shared) = &correlations.after {
@@ -289,18 +268,15 @@ pub(super) fn compare(
     // of the prediction scaled to the observation: with all errors, and with its own alone
     let shape = |is_whole: bool| -> Option<Chi2> {
         let total = observed.as_ref()?.total();
-        let mut covariance = zeros(bins);
-        for part in components.iter().filter(|_| is_whole) {
-            add(
-                &mut covariance,
-                &part.shape_covariance(&after.values, total),
-            );
+        let mut covariance = square(bins, |_, _| 0.0);
+        for component in components.iter().filter(|_| is_whole) {
+            let part = component.shape_covariance(&after.values, total);
+            add(&mut covariance, &part);
         }
         let covariance = is_whole.then_some(&covariance[..]);
         test(&after.scaled(total / after.total()), covariance, 1)
     };
-    let component =
-        |(c, part): (&Component, &Vec<Vec<f64>>)| (c.name.to_string(), deviations(part));
+    let component = |(c, part): (&Component, &Matrix)| (c.name.to_string(), deviations(part));
     VariableMetrics {
         label: variable.label.clone(),
         is_input: variable.is_input,
@@ -344,10 +320,7 @@ mod tests {
         }
         let exact = Component::draws("members", histogram.clone());
         let known = Component::known("members", histogram.covariance());
-        let (a, b) = (
-            exact.shape_covariance(&nominal, 50.0),
-            known.shape_covariance(&nominal, 50.0),
-        );
+        let [a, b] = [exact, known].map(|c| c.shape_covariance(&nominal, 50.0));
         for (a, b) in a.iter().flatten().zip(b.iter().flatten()) {
             assert!((a - b).abs() < 2e-5, "{a} {b}");
         }
