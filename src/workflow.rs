@@ -10,7 +10,6 @@ mod calibrate;
 mod campaign;
 mod classifier;
 mod comparison;
-mod distributions;
 mod ensemble;
 mod grow;
 mod interpolation;

@@ -27,7 +27,7 @@ pub struct ComparisonRow {
 }
 
 /// One method in one region.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MethodMetrics {
     /// Predicted events.
     pub predicted: f64,

@@ -173,7 +173,7 @@ pub struct AucPair {
 }
 
 /// One distribution in one region.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VariableMetrics {
     /// Axis label.
     pub label: String,

@@ -15,8 +15,8 @@
 //! nominal reweighting of the first row, or without a reweighting the interpolation of the
 //! first row. They depend on its data alone, and not on which ensembles are there already.
 
-use super::distributions::{Component, Correlations, Variable, compare};
-use super::plan::{Plan, region_index};
+use super::metrics::{Component, Correlations, compare};
+use super::plan::{Plan, Variable, region_index};
 use super::sample::Sample;
 use crate::error::{Error, Result};
 use crate::report::EnsembleEnd;
@@ -32,6 +32,9 @@ use sideband_numerics::Edges;
 
 /// What is known, or why it is not.
 type Known<T> = Result<T, String>;
+
+/// The reweighting in the row that tells the error of its non-closure, and that row.
+type NonClosure<'a> = Known<(&'a str, MethodMetrics)>;
 
 /// An ensemble's result, and how it is called.
 #[derive(Clone, Copy)]
@@ -60,15 +63,18 @@ pub(super) fn compare_methods(
         ends,
     };
     let reweighting = config.reweighting.as_ref();
-    let source = reweighting.and_then(|r| Some((r, r.nonclosure.as_deref()?)));
-    let non_closure = source.map(|(r, row)| comparison.non_closure(r, row));
-    let names = experiment.axes.get(&config.rows)?;
+    let source = reweighting.and_then(|r| Some((r, r.nonclosure.as_ref()?)));
+    let non_closure = source.map(|(r, row)| {
+        let method = comparison.reweighting(r, row)?.method(None)?;
+        Ok((row.as_str(), method))
+    });
     let row = |name: &String| {
         let is_own = source.is_some_and(|(_, row)| row == name);
         let extra = non_closure.as_ref().filter(|_| !is_own);
         (name.clone(), comparison.row(name, extra))
     };
-    let rows: IndexMap<String, ComparisonRow> = names.iter().map(row).collect();
+    let names = experiment.axes.get(&config.rows)?.iter();
+    let rows: IndexMap<String, ComparisonRow> = names.map(row).collect();
     let is_any = rows.values().any(|row| !row.methods.is_empty());
     is_any.then(|| ComparisonMetrics {
         region: config.region.clone(),
@@ -111,7 +117,7 @@ impl<'a> Comparison<'a> {
         }
     }
 
-    fn row(&self, name: &str, non_closure: Option<&Known<NonClosure>>) -> ComparisonRow {
+    fn row(&self, name: &str, non_closure: Option<&NonClosure<'_>>) -> ComparisonRow {
         let config = self.config;
         let (mut made, mut observed) = (Vec::new(), None);
         if let Some(reweighting) = &config.reweighting {
@@ -172,7 +178,7 @@ impl<'a> Comparison<'a> {
         &self,
         of: NamedResult<'a>,
         expected: &[(&str, &str)],
-        make: impl Fn(&str, &VariableMetrics, &mut Vec<MissingError>) -> Known<VariableMetrics>,
+        make: impl Fn(&Variable, &VariableMetrics, &mut Vec<MissingError>) -> Known<VariableMetrics>,
     ) -> Known<Compared<'a>> {
         let region = of.region(&self.config.region)?;
         let components = &region.yields.components;
@@ -196,7 +202,8 @@ impl<'a> Comparison<'a> {
             if !wanted.is_empty() && !wanted.contains(name) {
                 continue;
             }
-            match make(name, v, &mut missing) {
+            let axis = variable(name, v);
+            match axis.and_then(|axis| make(&axis, v, &mut missing)) {
                 Ok(made) => _ = variables.insert(name.clone(), made),
                 Err(reason) => missing.push(MissingError::new("all", Some(name), reason)),
             }
@@ -274,21 +281,13 @@ impl<'a> Comparison<'a> {
             let shift = nominal.iter().map(|n| n * (1.0 + relative)).collect();
             vec![Component::shifts("normalisation", vec![shift])]
         };
-        let mut compared = self.compared(of, &[], |name, v, missing| {
-            let variable = variable(name, v)?;
+        let mut compared = self.compared(of, &[], |axis, v, missing| {
             let before = v.before.as_ref();
             let before = before.ok_or("it has no histogram of the source as a whole")?;
             let components = scaling(&before.values);
-            let components = finite(components, &before.values, Some(name), missing);
+            let components = finite(components, &before.values, Some(&axis.name), missing);
             let (observed, alone) = (v.observed.clone(), Correlations::default());
-            Ok(compare(
-                &variable,
-                None,
-                before,
-                &components,
-                observed,
-                &alone,
-            ))
+            Ok(compare(axis, None, before, &components, observed, &alone))
         })?;
         if yields.before_stat.is_none() {
             let missing = MissingError::new("statistical", None, EARLIER);
@@ -296,24 +295,6 @@ impl<'a> Comparison<'a> {
         }
         let statistical = yields.before_stat.unwrap_or(0.0);
         self.method(compared, [value, statistical], scaling(&[value]))
-    }
-
-    fn non_closure(&self, reweighting: &'a ReweightingComparison, row: &str) -> Known<NonClosure> {
-        let method = self.reweighting(reweighting, row)?.method(None)?;
-        let total = match (method.difference, method.difference_error) {
-            (Some(difference), Some(error)) => beyond(difference / 100.0, error / 100.0)
-                .ok_or_else(|| format!("that of row {row} is not a finite number")),
-            _ => Err(format!(
-                "row {row} is blind, or nothing is observed or predicted in it"
-            )),
-        };
-        let variables = method.variables.iter();
-        let variables = variables.map(|(name, v)| (name.clone(), non_closure_bins(row, v)));
-        Ok(NonClosure {
-            row: row.to_owned(),
-            total,
-            variables: variables.collect(),
-        })
     }
 }
 
@@ -383,24 +364,9 @@ fn of_distribution(v: &VariableMetrics) -> Vec<Component> {
     list
 }
 
-/// Relative error a bin from the non-closure of one row: of the yield, and of each
-/// distribution; or why there is none.
-struct NonClosure {
-    row: String,
-    total: Known<f64>,
-    variables: IndexMap<String, Known<NonClosureBins>>,
-}
-
-/// Of one distribution.
-struct NonClosureBins {
-    edges: Vec<f64>,
-    /// Smoothed; none where neither the bin nor its neighbours are known.
-    relative: Vec<Option<f64>>,
-    /// Bins in which nothing is observed or predicted.
-    empty: Vec<usize>,
-}
-
-fn non_closure_bins(row: &str, v: &VariableMetrics) -> Known<NonClosureBins> {
+/// What the non-closure of a row is beyond its errors, a bin of a distribution; none where
+/// nothing is observed or predicted.
+fn excess(row: &str, v: &VariableMetrics) -> Known<Vec<Option<f64>>> {
     let observed = v.observed.as_ref();
     let observed = observed.ok_or_else(|| format!("row {row} is blind"))?;
     let of = |bin: usize| -> Option<f64> {
@@ -412,13 +378,7 @@ fn non_closure_bins(row: &str, v: &VariableMetrics) -> Known<NonClosureBins> {
             + (v.after.variances[bin] + v.spread[bin].powi(2)) / (p * p);
         beyond(p / n - 1.0, p / n * variance.sqrt())
     };
-    let excess: Vec<Option<f64>> = (0..observed.values.len()).map(of).collect();
-    let empty = excess.iter().enumerate().filter(|(_, e)| e.is_none());
-    Ok(NonClosureBins {
-        edges: v.edges.clone(),
-        relative: smooth(&excess),
-        empty: empty.map(|(bin, _)| bin).collect(),
-    })
+    Ok((0..observed.values.len()).map(of).collect())
 }
 
 /// What a deviation is more than its error explains, in quadrature; none if it is
@@ -447,131 +407,132 @@ struct ReweightingRow<'a> {
     quadrants: &'a [String],
 }
 
-/// Bins of a region in an ensemble's result, or why they cannot be had.
-type Pick<'p> = &'p dyn Fn(&NamedResult<'_>, &str) -> Known<Vec<f64>>;
-
 impl ReweightingRow<'_> {
-    fn method(&self, non_closure: Option<&Known<NonClosure>>) -> Known<MethodMetrics> {
+    fn method(&self, non_closure: Option<&NonClosure<'_>>) -> Known<MethodMetrics> {
         let expected = [("members", EARLIER), ("normalisation", EARLIER)];
-        let make = |name: &str, v: &VariableMetrics, missing: &mut Vec<MissingError>| {
-            let variable = variable(name, v)?;
-            let components = self.of_variable(name, v, non_closure, missing);
+        let make = |axis: &Variable, v: &VariableMetrics, missing: &mut Vec<MissingError>| {
+            let (of, nominal) = (Some((axis.name.as_str(), v)), &v.after.values);
+            let mut list = of_distribution(v);
+            self.add_errors(of, nominal, non_closure, &mut list, missing);
+            let list = finite(list, nominal, Some(&axis.name), missing);
             let (before, observed) = (v.before.as_ref(), v.observed.clone());
             let alone = Correlations::default();
-            Ok(compare(
-                &variable,
-                before,
-                &v.after,
-                &components,
-                observed,
-                &alone,
-            ))
+            Ok(compare(axis, before, &v.after, &list, observed, &alone))
         };
         let mut compared = self.comparison.compared(self.nominal, &expected, make)?;
         let (y, missing) = (compared.yields, &mut compared.missing);
-        let pick = |of: &NamedResult<'_>, region: &str| Ok(vec![of.region(region)?.yields.after]);
         let mut components = of_result(y);
-        let shift = self.control_region(&[y.after], &pick);
-        keep(&mut components, missing, "control_region", None, shift);
-        let shift = non_closure.map(|known| {
-            let relative = known.as_ref()?.total.clone()?;
-            Ok(vec![vec![y.after * (1.0 + relative)]])
-        });
-        keep(&mut components, missing, "nonclosure", None, shift);
+        self.add_errors(None, &[y.after], non_closure, &mut components, missing);
         let yields = [y.after, y.after_stat];
         self.comparison.method(compared, yields, components)
     }
 
-    /// All components of one distribution; what cannot be had is said.
-    fn of_variable(
+    /// Adds the errors that are not in the ensemble's own result, or why they cannot be had:
+    /// to a distribution's, or to those of the yield.
+    fn add_errors(
         &self,
-        name: &str,
-        v: &VariableMetrics,
-        non_closure: Option<&Known<NonClosure>>,
+        distribution: Option<(&str, &VariableMetrics)>,
+        nominal: &[f64],
+        non_closure: Option<&NonClosure<'_>>,
+        components: &mut Vec<Component>,
         missing: &mut Vec<MissingError>,
-    ) -> Vec<Component> {
-        let pick = |of: &NamedResult<'_>, region: &str| {
-            let other = of.region(region)?.variables.get(name);
-            let other = other
-                .ok_or_else(|| format!("{name} is no distribution of ensemble {}", of.name))?;
-            if other.edges != v.edges {
-                let text = format!("the edges of {name} are others in ensemble {}", of.name);
-                return Err(text);
+    ) {
+        let name = distribution.map(|(name, _)| name);
+        let of_region = self.variation.as_ref().map(|variation| {
+            let variation = variation.as_ref()?;
+            self.control_region(variation, distribution, nominal)
+        });
+        let of_closure = non_closure.map(|known| {
+            let (row, method) = known.as_ref()?;
+            match distribution {
+                Some((name, v)) => non_closure_shifts(row, method, name, v, missing),
+                None => Ok(vec![vec![nominal[0] * (1.0 + total_excess(row, method)?)]]),
             }
-            Ok(other.after.values.clone())
-        };
-        let mut components = of_distribution(v);
-        let (nominal, variable) = (&v.after.values, Some(name));
-        let shifts = self.control_region(nominal, &pick);
-        keep(&mut components, missing, "control_region", variable, shifts);
-        let shifts = non_closure.map(|known| non_closure_shifts(known, name, v, missing));
-        keep(&mut components, missing, "nonclosure", variable, shifts);
-        finite(components, nominal, variable, missing)
+        });
+        for (component, shifts) in [("control_region", of_region), ("nonclosure", of_closure)] {
+            match shifts {
+                None => {}
+                Some(Ok(shifts)) => components.push(Component::shifts(component, shifts)),
+                Some(Err(reason)) => missing.push(MissingError::new(component, name, reason)),
+            }
+        }
     }
 
-    /// The prediction with the variation in the nominal's place, a quadrant each;
-    /// none if no variation was asked for.
-    fn control_region(&self, nominal: &[f64], pick: Pick<'_>) -> Option<Known<Vec<Vec<f64>>>> {
-        let variation = match self.variation.as_ref()? {
-            Ok(variation) => variation,
-            Err(reason) => return Some(Err(reason.clone())),
-        };
-        // without quadrants the whole region changes at once
-        let whole = std::slice::from_ref(&self.comparison.config.region);
-        let quadrants = match self.quadrants {
-            [] => whole,
-            some => some,
+    /// The prediction with the variation in the nominal's place, a quadrant each.
+    fn control_region(
+        &self,
+        variation: &NamedResult<'_>,
+        distribution: Option<(&str, &VariableMetrics)>,
+        nominal: &[f64],
+    ) -> Known<Vec<Vec<f64>>> {
+        let bins = |of: &NamedResult<'_>, region: &str| -> Known<Vec<f64>> {
+            let region = of.region(region)?;
+            let Some((name, v)) = distribution else {
+                return Ok(vec![region.yields.after]);
+            };
+            let other = region.variables.get(name);
+            let ensemble = of.name;
+            let other =
+                other.ok_or_else(|| format!("{name} is no distribution of ensemble {ensemble}"))?;
+            match other.edges == v.edges {
+                true => Ok(other.after.values.clone()),
+                false => Err(format!(
+                    "the edges of {name} are others in ensemble {ensemble}"
+                )),
+            }
         };
         let shift = |quadrant: &String| -> Known<Vec<f64>> {
-            let old = pick(&self.nominal, quadrant)?;
-            let new = pick(variation, quadrant)?;
+            let (old, new) = (bins(&self.nominal, quadrant)?, bins(variation, quadrant)?);
             let bins = nominal.iter().zip(old.iter().zip(&new));
             Ok(bins.map(|(n, (old, new))| n - old + new).collect())
         };
-        Some(quadrants.iter().map(shift).collect())
+        // without quadrants the whole region changes at once
+        let whole = std::slice::from_ref(&self.comparison.config.region);
+        let quadrants = if self.quadrants.is_empty() {
+            whole
+        } else {
+            self.quadrants
+        };
+        quadrants.iter().map(shift).collect()
     }
 }
 
-/// Adds the component of these shifts, or why it cannot be had; `None`: not asked for.
-fn keep(
-    components: &mut Vec<Component>,
-    missing: &mut Vec<MissingError>,
-    name: &'static str,
-    variable: Option<&str>,
-    shifts: Option<Known<Vec<Vec<f64>>>>,
-) {
-    match shifts {
-        None => {}
-        Some(Ok(shifts)) => components.push(Component::shifts(name, shifts)),
-        Some(Err(reason)) => missing.push(MissingError::new(name, variable, reason)),
+/// Relative error of a yield from the non-closure of a row.
+fn total_excess(row: &str, method: &MethodMetrics) -> Known<f64> {
+    match (method.difference, method.difference_error) {
+        (Some(difference), Some(error)) => beyond(difference / 100.0, error / 100.0)
+            .ok_or_else(|| format!("that of row {row} is not a finite number")),
+        _ => Err(format!(
+            "row {row} is blind, or nothing is observed or predicted in it"
+        )),
     }
 }
 
-/// One shift a bin, since nothing says how bins hang together; bins that are empty in
-/// the row of the non-closure are said.
+/// A distribution with the relative error of the non-closure of a row: one shift a bin, since
+/// nothing says how bins hang together; bins that are empty in that row are said.
 fn non_closure_shifts(
-    known: &Known<NonClosure>,
+    row: &str,
+    method: &MethodMetrics,
     name: &str,
     v: &VariableMetrics,
     missing: &mut Vec<MissingError>,
 ) -> Known<Vec<Vec<f64>>> {
-    let known = known.as_ref().map_err(Clone::clone)?;
-    let (row, bins) = (&known.row, known.variables.get(name));
-    let bins = bins.ok_or_else(|| format!("{name} is no distribution of row {row}"))?;
-    let bins = bins.as_ref().map_err(Clone::clone)?;
-    if bins.edges != v.edges {
+    let known = method.variables.get(name);
+    let known = known.ok_or_else(|| format!("{name} is no distribution of row {row}"))?;
+    let excess = excess(row, known)?;
+    if known.edges != v.edges {
         return Err(format!("the edges of {name} are others in row {row}"));
     }
-    let empty = bins.empty.iter().copied();
+    let relative = smooth(&excess);
+    let empty = (0..excess.len()).filter(|bin| excess[*bin].is_none());
     let (filled, unknown): (Vec<usize>, Vec<usize>) =
-        empty.partition(|bin| bins.relative[*bin].is_some());
+        empty.partition(|bin| relative[*bin].is_some());
     let nothing = format!("nothing is observed or predicted there in row {row}");
     let taken = format!("{nothing}; that of the neighbouring bins is taken");
     for (bins, reason) in [(filled, taken), (unknown, nothing)] {
         if !bins.is_empty() {
-            let mut error = MissingError::new("nonclosure", Some(name), reason);
-            error.bins = bins;
-            missing.push(error);
+            let error = MissingError::new("nonclosure", Some(name), reason);
+            missing.push(MissingError { bins, ..error });
         }
     }
     let shift = |(bin, relative): (usize, &Option<f64>)| {
@@ -579,7 +540,7 @@ fn non_closure_shifts(
         shifted[bin] *= 1.0 + relative.unwrap_or(0.0);
         shifted
     };
-    Ok(bins.relative.iter().enumerate().map(shift).collect())
+    Ok(relative.iter().enumerate().map(shift).collect())
 }
 
 /// Edges by the distribution's name.
@@ -715,35 +676,28 @@ mod tests {
         assert_eq!(smoothed[5..], [None, None]);
     }
 
+    fn histogram(values: [f64; 3], variances: [f64; 3]) -> Histogram {
+        Histogram {
+            values: values.to_vec(),
+            variances: variances.to_vec(),
+        }
+    }
+
     fn distribution() -> VariableMetrics {
-        let nominal = vec![10.0, 20.0];
-        let normalisation = vec![1.0, 2.0];
-        // members: 0.25 and 1 on the diagonal, -0.1 beside it
-        let covariance = vec![vec![1.25, 1.9], vec![1.9, 5.0]];
+        // members: 0.25, 1 and 4 on the diagonal, -0.1 beside it
+        let covariance = [[1.25, 1.9, 2.9], [1.9, 5.0, 5.9], [2.9, 5.9, 13.0]];
+        let components = [
+            ("members", [0.5, 1.0, 2.0]),
+            ("normalisation", [1.0, 2.0, 3.0]),
+        ];
         VariableMetrics {
-            label: "x".to_owned(),
-            is_input: true,
-            log: false,
-            edges: vec![0.0, 1.0, 2.0],
-            observed: None,
-            before: None,
-            after: Histogram {
-                values: nominal,
-                variances: vec![1.0, 2.0],
-            },
-            spread: vec![1.25f64.sqrt(), 5f64.sqrt()],
-            covariance,
-            components: [
-                ("members".to_owned(), vec![0.5, 1.0]),
-                ("normalisation".to_owned(), normalisation),
-            ]
-            .into(),
-            chi2_before: None,
-            chi2_after: None,
-            chi2_after_covariance: None,
-            chi2_shape_statistical: None,
-            chi2_shape: None,
-            sensitivity: None,
+            edges: vec![0.0, 1.0, 2.0, 3.0],
+            after: histogram([10.0, 20.0, 30.0], [1.0, 2.0, 3.0]),
+            covariance: covariance.map(|line| line.to_vec()).to_vec(),
+            components: components
+                .map(|(name, errors)| (name.to_owned(), errors.to_vec()))
+                .into(),
+            ..VariableMetrics::default()
         }
     }
 
@@ -772,25 +726,35 @@ mod tests {
     #[test]
     fn non_closure_of_other_edges_is_missing() {
         let v = distribution();
-        let of = |edges: Vec<f64>| NonClosureBins {
-            edges,
-            relative: vec![Some(0.1), None],
-            empty: vec![1],
-        };
-        let with = |edges: Vec<f64>| {
-            Ok(NonClosure {
-                row: "b".to_owned(),
-                total: Ok(0.1),
-                variables: [("x".to_owned(), Ok(of(edges)))].into(),
-            })
+        // 10 % beyond no errors; nothing is observed in the other bins
+        let of = |edges: Vec<f64>| {
+            let known = VariableMetrics {
+                edges,
+                observed: Some(histogram([10.0, 0.0, 0.0], [0.0; 3])),
+                after: histogram([11.0, 1.0, 1.0], [0.0; 3]),
+                spread: vec![0.0; 3],
+                ..VariableMetrics::default()
+            };
+            MethodMetrics {
+                variables: [("x".to_owned(), known)].into(),
+                ..MethodMetrics::default()
+            }
         };
         let mut missing = Vec::new();
-        let other = with(vec![0.0, 1.5, 2.0]);
-        assert!(non_closure_shifts(&other, "x", &v, &mut missing).is_err());
-        let same = with(v.edges.clone());
-        let shifts = non_closure_shifts(&same, "x", &v, &mut missing).unwrap();
-        assert_eq!(shifts, [[11.0, 20.0], [10.0, 20.0]]);
-        assert_eq!(missing.len(), 1);
-        assert_eq!(missing[0].bins, [1]);
+        let other = of(vec![0.0, 1.5, 2.0, 3.0]);
+        assert!(non_closure_shifts("b", &other, "x", &v, &mut missing).is_err());
+        let same = of(v.edges.clone());
+        let shifts = non_closure_shifts("b", &same, "x", &v, &mut missing).unwrap();
+        for (bin, up) in [1.1, 1.1, 1.0].into_iter().enumerate() {
+            let mut expected = [10.0, 20.0, 30.0];
+            expected[bin] *= up;
+            let pairs = shifts[bin].iter().zip(expected);
+            assert!(
+                pairs.clone().all(|(a, b)| (a - b).abs() < 1e-12),
+                "{shifts:?}"
+            );
+        }
+        let bins: Vec<_> = missing.into_iter().map(|m| m.bins).collect();
+        assert_eq!(bins, [[1], [2]]);
     }
 }

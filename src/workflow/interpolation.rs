@@ -18,8 +18,7 @@ mod points;
 mod sampled;
 mod transform;
 
-use super::distributions::report_columns;
-use super::plan::Plan;
+use super::plan::{Plan, report_columns};
 use super::sample::Wanted;
 use crate::error::{Error, Result};
 use crate::events::{ColumnInfo, Compiled, Resolver};

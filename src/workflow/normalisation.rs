@@ -12,7 +12,7 @@
 //! events with the training region, B has the variance sum w^2 of the weights after
 //! reweighting.
 
-use super::distributions::Component;
+use super::metrics::{Component, Matrix, square};
 
 /// Counting errors of the training region.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,13 +60,11 @@ impl Normalisation {
     /// What correlates a prediction with its observation and its own normalisation
     /// where both are of the training region's events: to be added to the covariance
     /// of their difference. `shared`: squared weights of shared events a bin.
-    pub(super) fn correlation(&self, nominal: &[f64], shared: &[f64]) -> Vec<Vec<f64>> {
+    pub(super) fn correlation(&self, nominal: &[f64], shared: &[f64]) -> Matrix {
         let share = |bin: usize| nominal[bin] / self.target;
-        let bins = 0..nominal.len();
-        let entry = |b: usize, c: usize| -share(b) * shared[c] - share(c) * shared[b];
-        bins.clone()
-            .map(|b| bins.clone().map(|c| entry(b, c)).collect())
-            .collect()
+        square(nominal.len(), |b, c| {
+            -share(b) * shared[c] - share(c) * shared[b]
+        })
     }
 }
 

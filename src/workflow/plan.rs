@@ -1,18 +1,18 @@
 //! The plan: the configuration checked against the data, whole, before any
 //! training.
 
-use super::distributions::{Variable, report_columns, variables};
 use super::interpolation::{self, Plane};
 use super::sample::{Sample, SampleSpec, Wanted, inputs};
 use crate::closure::WeightSummary;
 use crate::error::{Error, Result};
 use crate::events::{Loss, LossKind, memory};
-use crate::settings::{Blinding, Config, Method, SampleRole, Split};
+use crate::settings::{Bins, Blinding, Config, Method, SampleRole, Split};
 use crate::training::{
     ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, StreamSource, Streams, Task,
     TrainingSample, TrainingSettings,
 };
 use sideband_networks::{MlpConfig, Network};
+use sideband_numerics::{Edges, NumericsError};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -411,6 +411,90 @@ impl Plan {
         }
         Ok(Some(stream))
     }
+}
+
+/// One distribution.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Variable {
+    /// Name in keys.
+    pub name: String,
+    /// Axis label.
+    pub label: String,
+    /// Whether networks see it.
+    pub is_input: bool,
+    /// Logarithmic event axis.
+    pub log: bool,
+    /// Bin edges.
+    pub edges: Edges,
+}
+
+/// (name, expression) of the columns that the distributions need.
+pub(super) fn report_columns(config: &Config) -> Vec<(String, String)> {
+    let mut columns = Vec::new();
+    for v in &config.report.variables {
+        let text = v.expression.as_ref().unwrap_or(&v.name);
+        columns.push((v.name.clone(), text.clone()));
+    }
+    for plane in &config.report.planes {
+        columns.push((format!("{}:x", plane.name), plane.x.clone()));
+        columns.push((format!("{}:y", plane.name), plane.y.clone()));
+    }
+    columns
+}
+
+/// All distributions, with edges from the source where the config gives none.
+pub(super) fn variables(
+    config: &Config,
+    inputs: &[(String, String)],
+    source: &Sample,
+) -> Result<Vec<Variable>> {
+    let mut list = Vec::new();
+    for v in &config.report.variables {
+        let wrong = |e| cannot_be_binned("report.variables", &v.name, &e);
+        let edges = match &v.bins {
+            Bins::Edges(edges) => Edges::new(edges.clone()).map_err(wrong)?,
+            Bins::Number(bins) => {
+                let values = source.column(&v.name).unwrap_or_default();
+                Edges::quantiles(values.iter().copied(), *bins).map_err(wrong)?
+            }
+        };
+        list.push(Variable {
+            name: v.name.clone(),
+            label: v.label.clone().unwrap_or_else(|| v.name.clone()),
+            is_input: false,
+            log: v.log,
+            edges,
+        });
+    }
+    for (k, (name, _)) in inputs.iter().enumerate() {
+        let rows = source.table.len();
+        let mut all = memory::reserved(rows).map_err(|e| e.at_key("data.source"))?;
+        all.extend((0..rows).map(source.feature(k, name)));
+        let edges = Edges::quantiles(all.into_iter(), config.report.bins)
+            .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
+        list.push(Variable {
+            name: name.clone(),
+            label: config.features.labels.get(name).unwrap_or(name).clone(),
+            is_input: true,
+            log: false,
+            edges,
+        });
+    }
+    Ok(list)
+}
+
+fn cannot_be_binned(key: &str, name: &str, error: &NumericsError) -> Error {
+    let reason = match error {
+        NumericsError::TooFewEdges(0) => {
+            "no event of the source has a finite value of it".to_owned()
+        }
+        NumericsError::TooFewEdges(1) => {
+            "it has one value in the source; give edges with `bins = [..]`, or leave it out"
+                .to_owned()
+        }
+        other => other.to_string(),
+    };
+    Error::config_at(key, format!("`{name}` cannot be binned: {reason}"))
 }
 
 /// Whether the weights of a class add up to something positive.

@@ -4,10 +4,11 @@
 use super::Workbench;
 use super::apply::{Applier, Combiner, Predicted, Replicas};
 use super::classifier::{ClassifierClass, closure_auc};
-use super::distributions::{Component, Correlations, Variable, add, compare};
-use super::metrics::{observed, of_members, relative_spread, values, yields};
+use super::metrics::{
+    Component, Correlations, add, compare, observed, of_members, relative_spread, values, yields,
+};
 use super::normalisation::Normalisation;
-use super::plan::Plan;
+use super::plan::{Plan, Variable};
 use super::predictions::{PREDICTIONS, PredictionWriter};
 use super::sample::Sample;
 use super::support::outside;

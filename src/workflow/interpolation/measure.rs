@@ -13,8 +13,7 @@ use crate::rundir::RunDirectory;
 use crate::training::{Fold, Member};
 use crate::workflow::Workbench;
 use crate::workflow::apply::in_threads;
-use crate::workflow::distributions::{Component, Correlations, compare};
-use crate::workflow::metrics::{observed, of_members, yields};
+use crate::workflow::metrics::{Component, Correlations, compare, observed, of_members, yields};
 use indexmap::IndexMap;
 use sideband_networks::{Compute, EVALUATION_CHUNK, FlowSampler, NetworkConfig, Row};
 
