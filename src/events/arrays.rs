@@ -1,6 +1,6 @@
 //! The arrays of a table in the making, with room for events that several
-//! threads fill at once: each has a [`Room`] of its own. Rooms that were not
-//! filled leave gaps, which [`Arrays::close_up`] removes.
+//! threads fill at once: each has a [`EventRoom`] of its own. Rooms that were not
+//! filled leave gaps, which [`EventArrays::close_up`] removes.
 
 use crate::error::{Error, Result};
 use std::mem;
@@ -15,7 +15,7 @@ use super::table::{EventTable, IdColumn, Ids, ScanReport};
 /// Arrays for `room` events. What has not been written is 0, and costs no memory
 /// where the system gives zeroed pages on first use.
 #[derive(Debug)]
-pub(super) struct Arrays {
+pub(super) struct EventArrays {
     width: usize,
     room: usize,
     features: Vec<f32>,
@@ -25,11 +25,10 @@ pub(super) struct Arrays {
     words: Vec<Vec<u64>>,
 }
 
-/// The part of [`Arrays`] that one thread fills.
+/// The part of [`EventArrays`] that one thread fills.
 #[derive(Debug)]
-pub(super) struct Room<'a> {
+pub(super) struct EventRoom<'a> {
     width: usize,
-    /// How many events there is room for.
     pub(super) events: usize,
     /// Row-major.
     pub(super) features: &'a mut [f32],
@@ -42,7 +41,7 @@ fn counts(request: &ScanRequest) -> [usize; 2] {
     [1 + request.columns.len(), 2 + request.id_columns().len()]
 }
 
-impl Arrays {
+impl EventArrays {
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self> {
         let (width, [numbers, words]) = (request.features.len(), counts(request));
         let numbers = (0..numbers).map(|_| memory::zeros(room, 1));
@@ -56,7 +55,6 @@ impl Arrays {
         })
     }
 
-    /// How many events there is room for.
     pub(super) fn room(&self) -> usize {
         self.room
     }
@@ -81,8 +79,8 @@ impl Arrays {
     }
 
     /// The arrays from event number `start` on.
-    pub(super) fn room_from(&mut self, start: usize) -> Room<'_> {
-        Room {
+    pub(super) fn room_from(&mut self, start: usize) -> EventRoom<'_> {
+        EventRoom {
             width: self.width,
             events: self.room - start,
             features: &mut self.features[start * self.width..],
@@ -142,11 +140,11 @@ impl Arrays {
     }
 }
 
-impl<'a> Room<'a> {
+impl<'a> EventRoom<'a> {
     /// Parts with the room for the first `events`, which this then lacks.
-    pub(super) fn split_first(&mut self, events: usize) -> Room<'a> {
+    pub(super) fn split_first(&mut self, events: usize) -> EventRoom<'a> {
         self.events -= events;
-        Room {
+        EventRoom {
             width: self.width,
             events,
             features: split_first(&mut self.features, events * self.width),
@@ -201,7 +199,7 @@ fn split_each<'a, T>(arrays: &mut [&'a mut [T]], length: usize) -> Vec<&'a mut [
 
 /// What is counted while rows are read.
 #[derive(Clone, Debug)]
-pub(super) struct Counts {
+pub(super) struct ScanCounts {
     pub(super) rows_read: u64,
     pub(super) rows_dropped: u64,
     /// Events in the table.
@@ -273,7 +271,7 @@ struct Lost {
     first: Option<(usize, u64)>,
 }
 
-impl Counts {
+impl ScanCounts {
     pub(super) fn new(request: &ScanRequest) -> Self {
         let slots = Slots {
             flags: request.flags.len(),
@@ -290,7 +288,6 @@ impl Counts {
         }
     }
 
-    /// Counts a row.
     pub(super) fn lose(&mut self, reason: Reason, file: usize, row: u64, weight: f64) {
         let lost = &mut self.lost[self.slots.place(reason)];
         let finite = weight.is_finite();

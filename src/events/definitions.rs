@@ -22,14 +22,10 @@ use sideband_numerics::expression::{
 /// Most layers of definitions upon definitions.
 pub(crate) const MAX_LAYERS: usize = 32;
 
-/// A derived column that is always offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Builtin {
-    /// The column's name.
     pub name: &'static str,
-    /// How it is computed.
     pub expression: &'static str,
-    /// What it means.
     pub meaning: &'static str,
 }
 

@@ -157,7 +157,6 @@ impl EventFile {
         Ok(())
     }
 
-    /// The error for content that contradicts itself.
     pub(super) fn corrupt(&self, place: impl Display, message: impl Display) -> Error {
         corrupt(&self.path, place, message)
     }
@@ -223,7 +222,6 @@ fn caught<T>(place: &str, decode: impl FnOnce() -> Result<T, Fault>) -> Result<T
     })
 }
 
-/// What a panic said.
 pub(super) fn reason(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     said.or_else(|| panic.downcast_ref::<String>().cloned())

@@ -12,7 +12,7 @@ use ::glob::Pattern;
 const MAX_FOUND: usize = 1 << 17;
 
 /// One part of a pattern, between slashes.
-enum Part {
+enum PatternPart {
     /// A name as it is, `..` and the root among them.
     Name(PathBuf),
     /// A name with wildcards.
@@ -50,7 +50,7 @@ pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>> {
     Ok(search.found.into_iter().collect())
 }
 
-fn parts(pattern: &str) -> Result<Vec<Part>> {
+fn parts(pattern: &str) -> Result<Vec<PatternPart>> {
     let bad = |e| Error::config(format!("`{pattern}` is not a valid file pattern: {e}"));
     Pattern::new(pattern).map_err(bad)?;
     let mut parts = Vec::new();
@@ -58,11 +58,11 @@ fn parts(pattern: &str) -> Result<Vec<Part>> {
         let text = component.as_os_str().to_string_lossy();
         parts.push(match component {
             Component::CurDir => continue,
-            Component::Normal(_) if text == "**" => Part::Any,
+            Component::Normal(_) if text == "**" => PatternPart::Any,
             Component::Normal(_) if text.contains(['*', '?', '[']) => {
-                Part::Some(Pattern::new(&text).map_err(bad)?)
+                PatternPart::Some(Pattern::new(&text).map_err(bad)?)
             }
-            _ => Part::Name(component.as_os_str().into()),
+            _ => PatternPart::Name(component.as_os_str().into()),
         });
     }
     Ok(parts)
@@ -70,7 +70,7 @@ fn parts(pattern: &str) -> Result<Vec<Part>> {
 
 struct Search<'a> {
     pattern: &'a str,
-    parts: Vec<Part>,
+    parts: Vec<PatternPart>,
     /// Real directories with the part that is matched in them.
     seen: HashSet<(PathBuf, usize)>,
     found: BTreeSet<PathBuf>,
@@ -88,7 +88,7 @@ impl Search<'_> {
                 }
                 continue;
             };
-            if let Part::Name(name) = part {
+            if let PatternPart::Name(name) = part {
                 waiting.push_back((path.join(name), at + 1));
                 continue;
             }
@@ -104,7 +104,7 @@ impl Search<'_> {
                 continue;
             }
             self.limit(self.seen.len(), "directories")?;
-            if let Part::Any = part {
+            if let PatternPart::Any = part {
                 waiting.push_back((path.clone(), at + 1));
             }
             let mut names = names(folder)?;
@@ -112,12 +112,12 @@ impl Search<'_> {
             for name in names {
                 let below = path.join(&name);
                 match part {
-                    Part::Some(pattern) if pattern.matches(&name.to_string_lossy()) => {
+                    PatternPart::Some(pattern) if pattern.matches(&name.to_string_lossy()) => {
                         waiting.push_back((below, at + 1));
                     }
-                    Part::Any if below.is_dir() => waiting.push_back((below, at)),
+                    PatternPart::Any if below.is_dir() => waiting.push_back((below, at)),
                     // the last part: everything below
-                    Part::Any if at + 1 == self.parts.len() => {
+                    PatternPart::Any if at + 1 == self.parts.len() => {
                         waiting.push_back((below, at + 1));
                     }
                     _ => {}

@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
-use super::arrays::{Arrays, Counts};
+use super::arrays::{EventArrays, ScanCounts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
 use super::file::{EventFile, Part};
@@ -233,7 +233,6 @@ impl Hidden {
         Self::rejected(self.selections.clone())
     }
 
-    /// Whether hidden rows are gone.
     pub(super) fn rejects(&self) -> bool {
         matches!(self.treatment, Treatment::Reject) && !self.selections.is_empty()
     }
@@ -253,7 +252,7 @@ impl Hidden {
 }
 
 /// A request that has been checked against the files.
-pub(super) struct Plan<'a> {
+pub(super) struct ScanPlan<'a> {
     pub(super) files: &'a [EventFile],
     pub(super) request: &'a ScanRequest,
     /// Columns that expressions need as `f64`: all but features as they are.
@@ -275,7 +274,6 @@ impl Dataset {
     }
 }
 
-/// A part of one of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Job {
     /// Place of the file in the list.
@@ -296,7 +294,7 @@ impl Job {
     }
 }
 
-impl<'a> Plan<'a> {
+impl<'a> ScanPlan<'a> {
     /// Checks the request; nothing is read.
     pub(super) fn new(dataset: &'a Dataset, request: &'a ScanRequest) -> Result<Self> {
         if request.flags.len() > MAX_FLAGS {
@@ -335,8 +333,7 @@ impl<'a> Plan<'a> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
     }
 
-    /// Names what was taken.
-    pub(super) fn table(&self, arrays: Arrays, counts: &Counts) -> EventTable {
+    pub(super) fn table(&self, arrays: EventArrays, counts: &ScanCounts) -> EventTable {
         let path = |index: usize| self.files[index].path.display().to_string();
         let report = counts.report(self.request, path);
         arrays.into_table(counts.events, report, self.request, &self.signs, self.seed)

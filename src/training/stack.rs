@@ -229,11 +229,9 @@ fn retain<T>(list: &mut Vec<T>, keep: &[bool]) {
 /// What a stack reads while it trains, and the members that keep step.
 type Streamed<'a> = (Feed<'a>, Vec<Follower>);
 
-/// One member in training.
 struct Slot {
     unit: Unit,
     attempt: u32,
-    /// Steps made.
     step: u64,
     /// Its rows, where they are in memory.
     batches: Option<MemberBatches>,
@@ -280,7 +278,6 @@ impl Slot {
     }
 }
 
-/// How a stack ended.
 pub(super) enum StackEnd {
     /// The ledger had nothing more.
     Empty,
@@ -291,7 +288,6 @@ pub(super) enum StackEnd {
     Interrupted,
 }
 
-/// A thread that trains stacks.
 pub(super) struct StackWorker<'a> {
     pub name: &'a str,
     pub context: &'a StackContext<'a>,

@@ -90,7 +90,6 @@ impl Outcome {
     }
 }
 
-/// Losses of each epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Mean of the batch losses, with the member's bootstrap weights.
@@ -160,28 +159,18 @@ impl FeatureScaling {
 /// What a member file says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberFile {
-    /// Version of the format.
     pub format: u32,
-    /// Seed of the ensemble.
     pub seed: u64,
-    /// Name of the ensemble.
     pub ensemble: String,
-    /// Number of the member, from 0.
     pub member: u32,
-    /// Number of attempts before this one.
     pub attempt: u32,
-    /// How the training ended.
     pub outcome: Outcome,
-    /// Loss that was minimised.
     pub objective: Objective,
-    /// Shape of the network.
     pub network: NetworkConfig,
-    /// Inputs and their standardisation.
     pub features: FeatureScaling,
     /// Factor that brings the reweighted source to the target's yield in the
     /// training region: the weight is `normalisation * exp(output)`.
     pub normalisation: f64,
-    /// Losses of each epoch.
     pub history: History,
     /// SHA-256 of the parameters and running statistics, little-endian f32, and
     /// then of this text with an empty digest.
@@ -300,25 +289,17 @@ fn digest(about: &MemberFile, row: &Row) -> String {
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointFile {
-    /// Version of the format.
     pub format: u32,
-    /// Seed of the ensemble.
     pub seed: u64,
-    /// Name of the ensemble.
     pub ensemble: String,
-    /// Number of the member, from 0.
     pub member: u32,
-    /// Number of attempts before this one.
     pub attempt: u32,
-    /// Losses of each epoch that is over.
     pub history: History,
     /// Sum of batch losses in the present epoch.
     pub loss: f32,
     /// The optimizer's clock: also the place in the order of batches.
     pub clock: Clock,
-    /// Shape of the network.
     pub network: NetworkConfig,
-    /// Inputs and their standardisation.
     pub features: FeatureScaling,
     /// SHA-256 of the tensors, little-endian f32, and then of this text with an
     /// empty digest.

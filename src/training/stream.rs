@@ -37,7 +37,6 @@ pub(crate) fn is_streamed(
     }
 }
 
-/// Events of one class in a window.
 #[derive(Debug, Default)]
 struct Window {
     features: Vec<f32>,
@@ -55,7 +54,6 @@ struct Windows {
     skip: u64,
     rest: EventTable,
     next: usize,
-    /// Features of an event.
     width: usize,
 }
 
@@ -88,7 +86,6 @@ impl Windows {
         })
     }
 
-    /// The next `size` events.
     fn window(&mut self, size: usize) -> Result<Window> {
         let mut window = Window::default();
         // also for the copy of both classes that goes to the device
@@ -150,7 +147,6 @@ pub(super) struct Feed<'a> {
     scale: [f64; 2],
     size: usize,
     round: u64,
-    /// Steps made by every member.
     step: u64,
 }
 
@@ -268,7 +264,6 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// A window holds whole steps.
 fn window_size(window: usize, settings: &TrainingSettings) -> usize {
     let half = settings.batch / 2;
     (window / half).max(1) * half

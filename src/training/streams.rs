@@ -24,7 +24,6 @@ enum Purpose {
     Noise = 11,
 }
 
-/// The streams of one ensemble.
 #[derive(Clone, Copy, Debug)]
 pub struct Streams {
     root: Key,
@@ -32,7 +31,6 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Streams of the ensemble called `ensemble` under a seed.
     pub fn new(seed: u64, ensemble: &str) -> Self {
         Self {
             root: Key::from_seed(seed),
@@ -47,7 +45,6 @@ impl Streams {
             .with((u64::from(attempt) << 32) | u64::from(member))
     }
 
-    /// Key of a member's initial weights.
     pub fn initial(self, member: u32, attempt: u32) -> Key {
         self.member(member, attempt, Purpose::Initial)
     }
@@ -59,7 +56,6 @@ impl Streams {
             .with(pass)
     }
 
-    /// Key of a member's dropout masks.
     pub fn dropout(self, member: u32, attempt: u32) -> Key {
         self.member(member, attempt, Purpose::Dropout)
     }

@@ -87,7 +87,7 @@ fn room_that_is_short_is_made_longer() {
     let dataset = three_files(directory.path());
     for selection in ["1", "x % 3 == 0"] {
         let request = request(&dataset, selection);
-        let plan = Plan::new(&dataset, &request).unwrap();
+        let plan = ScanPlan::new(&dataset, &request).unwrap();
         let whole = dataset.scan(&request, None).unwrap();
         for room_bytes in [0, 100_000, 5_000_000] {
             let waves = in_threads(1, || {
@@ -120,15 +120,18 @@ fn counted_events_have_just_the_room_they_need() {
     let dataset = three_files(directory.path());
     let mut request = counted_request(&dataset);
     let uncounted = |request: &ScanRequest| {
-        let plan = Plan::new(&dataset, request).unwrap();
+        let plan = ScanPlan::new(&dataset, request).unwrap();
         let jobs = dataset.jobs();
         let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
         scan.run(&jobs, None).unwrap()
     };
     let parts = |request: &ScanRequest| {
-        let plan = Plan::new(&dataset, request).unwrap();
+        let plan = ScanPlan::new(&dataset, request).unwrap();
         let selection = selection(&plan).unwrap();
-        counted(&dataset.jobs(), &Plan::new(&dataset, &selection).unwrap())
+        counted(
+            &dataset.jobs(),
+            &ScanPlan::new(&dataset, &selection).unwrap(),
+        )
     };
     let table = dataset.scan(&request, None).unwrap();
     assert_eq!(table, uncounted(&request));
@@ -154,9 +157,9 @@ fn a_selection_that_needs_many_columns_is_not_read_twice() {
     let dataset = three_files(directory.path());
     let mut request = counted_request(&dataset);
     request.features.pop();
-    assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_some());
+    assert!(selection(&ScanPlan::new(&dataset, &request).unwrap()).is_some());
     request.features.pop();
-    assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_none());
+    assert!(selection(&ScanPlan::new(&dataset, &request).unwrap()).is_none());
     // Nothing to count where every row is taken.
     let resolver = Resolver::new(dataset.columns(), []).unwrap();
     let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
@@ -164,7 +167,7 @@ fn a_selection_that_needs_many_columns_is_not_read_twice() {
         features: ["a", "b", "c", "d"].map(named).to_vec(),
         ..ScanRequest::new(Hidden::nothing())
     };
-    assert!(selection(&Plan::new(&dataset, &all).unwrap()).is_none());
+    assert!(selection(&ScanPlan::new(&dataset, &all).unwrap()).is_none());
 }
 
 #[test]
@@ -172,9 +175,12 @@ fn a_file_that_grows_between_counting_and_reading_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let request = counted_request(&dataset);
-    let plan = Plan::new(&dataset, &request).unwrap();
+    let plan = ScanPlan::new(&dataset, &request).unwrap();
     let selection = selection(&plan).unwrap();
-    let mut jobs = counted(&dataset.jobs(), &Plan::new(&dataset, &selection).unwrap());
+    let mut jobs = counted(
+        &dataset.jobs(),
+        &ScanPlan::new(&dataset, &selection).unwrap(),
+    );
     jobs[0].events -= 1;
     let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err();
@@ -187,7 +193,7 @@ fn rows_beyond_any_memory_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let request = request(&dataset, "1");
-    let plan = Plan::new(&dataset, &request).unwrap();
+    let plan = ScanPlan::new(&dataset, &request).unwrap();
     let mut jobs = dataset.jobs();
     jobs[1].part.rows = u64::MAX;
     jobs[1].events = usize::MAX;
