@@ -3,6 +3,7 @@
 //! filled leave gaps, which [`EventArrays::close_up`] removes.
 
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
 use std::mem;
 
 use bytemuck::Zeroable;
@@ -198,67 +199,27 @@ fn split_each<'a, T>(arrays: &mut [&'a mut [T]], length: usize) -> Vec<&'a mut [
 }
 
 /// What is counted while rows are read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct ScanCounts {
     pub(super) rows_read: u64,
     pub(super) rows_dropped: u64,
     /// Events in the table.
     pub(super) events: usize,
-    /// Rows that are missing somewhere, by the places of [`Slots`].
-    lost: Vec<Lost>,
-    slots: Slots,
-}
-
-/// Where each reason has its count: what may be undecided, then what a row may lack,
-/// then what is only counted.
-#[derive(Clone, Copy, Debug)]
-struct Slots {
-    flags: usize,
-    features: usize,
-    categories: usize,
-    columns: usize,
+    /// Rows that are missing somewhere.
+    lost: BTreeMap<Reason, Lost>,
 }
 
 /// A reason why a row is missing somewhere, with its place in the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
     Selection,
     Flag(usize),
-    Feature(usize),
     Category(usize),
+    Feature(usize),
     /// No value in a column.
     Column(usize),
     /// An infinite value in a column.
     Infinite(usize),
-}
-
-impl Slots {
-    fn len(self) -> usize {
-        1 + self.flags + self.features + self.categories + 2 * self.columns
-    }
-
-    fn place(self, reason: Reason) -> usize {
-        let features = 1 + self.flags;
-        let categories = features + self.features;
-        let columns = categories + self.categories;
-        match reason {
-            Reason::Selection => 0,
-            Reason::Flag(i) => 1 + i,
-            Reason::Feature(i) => features + i,
-            Reason::Category(i) => categories + i,
-            Reason::Column(i) => columns + i,
-            Reason::Infinite(i) => columns + self.columns + i,
-        }
-    }
-
-    fn all(self) -> impl Iterator<Item = Reason> {
-        std::iter::once(Reason::Selection)
-            .chain((0..self.flags).map(Reason::Flag))
-            .chain((0..self.categories).map(Reason::Category))
-            .chain((0..self.features).map(Reason::Feature))
-            .chain((0..self.columns).map(Reason::Column))
-            .chain((0..self.columns).map(Reason::Infinite))
-    }
 }
 
 /// Rows that are missing somewhere for one reason.
@@ -272,24 +233,8 @@ struct Lost {
 }
 
 impl ScanCounts {
-    pub(super) fn new(request: &ScanRequest) -> Self {
-        let slots = Slots {
-            flags: request.flags.len(),
-            features: request.features.len(),
-            categories: request.categories.len(),
-            columns: request.columns.len(),
-        };
-        Self {
-            rows_read: 0,
-            rows_dropped: 0,
-            events: 0,
-            lost: vec![Lost::default(); slots.len()],
-            slots,
-        }
-    }
-
     pub(super) fn lose(&mut self, reason: Reason, file: usize, row: u64, weight: f64) {
-        let lost = &mut self.lost[self.slots.place(reason)];
+        let lost = self.lost.entry(reason).or_default();
         let finite = weight.is_finite();
         lost.weights.push(if finite { weight } else { 0.0 });
         lost.first.get_or_insert((file, row));
@@ -300,7 +245,8 @@ impl ScanCounts {
         self.rows_read += next.rows_read;
         self.rows_dropped += next.rows_dropped;
         self.events += next.events;
-        for (to, from) in self.lost.iter_mut().zip(&next.lost) {
+        for (reason, from) in &next.lost {
+            let to = self.lost.entry(*reason).or_default();
             to.weights.extend_from_slice(&from.weights);
             to.first = to.first.or(from.first);
         }
@@ -312,41 +258,33 @@ impl ScanCounts {
         request: &ScanRequest,
         path: impl Fn(usize) -> String,
     ) -> ScanReport {
-        let losses = self.all().filter(|(_, lost)| !lost.weights.is_empty());
+        let loss = |(&reason, lost): (&Reason, &Lost)| Loss {
+            kind: kind(reason, request),
+            name: name(reason, request),
+            events: lost.weights.len() as u64,
+            weight: lost.weights.iter().sum(),
+            first: lost.first.map(|(file, row)| (path(file), row)),
+        };
         ScanReport {
             rows_read: self.rows_read,
             rows_selected: self.events as u64,
             rows_dropped: self.rows_dropped,
-            losses: losses
-                .map(|(reason, lost)| Loss {
-                    kind: kind(reason, request),
-                    name: name(reason, request),
-                    events: lost.weights.len() as u64,
-                    weight: lost.weights.iter().sum(),
-                    first: lost.first.map(|(file, row)| (path(file), row)),
-                })
-                .collect(),
+            losses: self.lost.iter().map(loss).collect(),
             duplicate_ids: 0,
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = (Reason, &Lost)> {
-        let reasons = self.slots.all();
-        reasons.map(|reason| (reason, &self.lost[self.slots.place(reason)]))
-    }
-
     /// What rows lack that must be there: reason, rows, file and row of the first.
     fn lacking(&self, request: &ScanRequest) -> impl Iterator<Item = (Reason, u64, usize, u64)> {
-        self.all()
-            .filter(|(reason, _)| match reason {
-                Reason::Feature(_) | Reason::Category(_) => true,
-                Reason::Column(k) => request.matters(*k).is_some(),
-                _ => false,
-            })
-            .filter_map(|(reason, lost)| {
-                let (file, row) = lost.first?;
-                Some((reason, lost.weights.len() as u64, file, row))
-            })
+        let must_be = |reason: &Reason| match reason {
+            Reason::Feature(_) | Reason::Category(_) => true,
+            Reason::Column(k) => request.matters(*k).is_some(),
+            _ => false,
+        };
+        self.lost.iter().filter_map(move |(reason, lost)| {
+            let (file, row) = lost.first.filter(|_| must_be(reason))?;
+            Some((*reason, lost.weights.len() as u64, file, row))
+        })
     }
 
     /// The first row that lacks something, and the first that it lacks: its name, place

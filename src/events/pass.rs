@@ -119,7 +119,7 @@ impl<'a> Scan<'a> {
         Ok(Self {
             plan,
             arrays: EventArrays::new(plan.request, events.min(room))?,
-            counts: ScanCounts::new(plan.request),
+            counts: ScanCounts::default(),
         })
     }
 
@@ -161,7 +161,7 @@ impl<'a> Scan<'a> {
             .collect();
         let read = |(place, (&job, room)): (usize, (&Job, EventRoom<'_>))| {
             if place > first_failed.load(Ordering::Relaxed) {
-                return Ok(ScanCounts::new(self.plan.request));
+                return Ok(ScanCounts::default());
             }
             let counts = read_job(self.plan, job, room, progress);
             if counts.is_err() {
@@ -208,7 +208,7 @@ fn read_job(
     mut room: EventRoom<'_>,
     progress: Option<&(dyn Fn(u64) + Sync)>,
 ) -> Result<ScanCounts> {
-    let mut counts = ScanCounts::new(plan.request);
+    let mut counts = ScanCounts::default();
     plan.read(job, |batch, first_row| {
         plan.take(&mut room, &mut counts, job.file, batch, first_row)?;
         if let Some(progress) = progress {

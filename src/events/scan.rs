@@ -175,15 +175,11 @@ impl ScanRequest {
 #[derive(Clone, Debug)]
 pub struct Hidden {
     pub(super) selections: Vec<Compiled>,
-    treatment: Treatment,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Treatment {
-    /// Gone before anything else, and never counted.
-    Reject,
-    /// Kept with a flag, outside of the closed regions.
-    Mark { closed: u64, watched: u64 },
+    /// Whether they are gone before anything else, and never counted. Otherwise they are
+    /// kept with a flag, outside of the closed regions.
+    is_rejected: bool,
+    closed: u64,
+    watched: u64,
 }
 
 impl Hidden {
@@ -195,8 +191,8 @@ impl Hidden {
     /// Rows that are gone before anything is counted.
     pub fn rejected(selections: Vec<Compiled>) -> Self {
         Self {
-            selections,
-            treatment: Treatment::Reject,
+            is_rejected: true,
+            ..Self::marked(selections)
         }
     }
 
@@ -204,28 +200,23 @@ impl Hidden {
     pub fn marked(selections: Vec<Compiled>) -> Self {
         Self {
             selections,
-            treatment: Treatment::Mark {
-                closed: 0,
-                watched: 0,
-            },
+            is_rejected: false,
+            closed: 0,
+            watched: 0,
         }
     }
 
     /// The same, with hidden rows taken out of the regions of a mask.
-    pub fn closing(mut self, regions: u64) -> Self {
-        if let Treatment::Mark { closed, .. } = &mut self.treatment {
-            *closed = regions;
-        }
-        self
+    #[must_use]
+    pub fn closing(self, closed: u64) -> Self {
+        Self { closed, ..self }
     }
 
     /// The same, with the flag [`HIDDEN_IN_WATCHED`] for hidden rows that one of the
     /// regions of a mask selects, closed or not.
-    pub fn watching(mut self, regions: u64) -> Self {
-        if let Treatment::Mark { watched, .. } = &mut self.treatment {
-            *watched = regions;
-        }
-        self
+    #[must_use]
+    pub fn watching(self, watched: u64) -> Self {
+        Self { watched, ..self }
     }
 
     /// The same selections, with their rows gone.
@@ -234,20 +225,16 @@ impl Hidden {
     }
 
     pub(super) fn rejects(&self) -> bool {
-        matches!(self.treatment, Treatment::Reject) && !self.selections.is_empty()
+        self.is_rejected && !self.selections.is_empty()
     }
 
     /// The flags of a hidden row that is kept, from those of its regions.
     pub(super) fn flags(&self, regions: u64) -> u64 {
-        let Treatment::Mark { closed, watched } = self.treatment else {
-            return regions;
-        };
-        let seen = if regions & watched == 0 {
-            0
-        } else {
-            HIDDEN_IN_WATCHED
-        };
-        regions & !closed | HIDDEN | seen
+        let is_seen = regions & self.watched != 0;
+        match self.is_rejected {
+            true => regions,
+            false => regions & !self.closed | HIDDEN | HIDDEN_IN_WATCHED * u64::from(is_seen),
+        }
     }
 }
 

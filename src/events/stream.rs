@@ -286,7 +286,7 @@ impl Reader {
         let new_piece = || -> Result<Piece> {
             Ok(Piece {
                 arrays: EventArrays::new(&self.request, rows.min(self.chunk_rows))?,
-                counts: ScanCounts::new(&self.request),
+                counts: ScanCounts::default(),
             })
         };
         let mut piece = new_piece()?;

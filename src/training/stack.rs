@@ -117,9 +117,8 @@ impl<'a> StackContext<'a> {
     }
 
     fn initial(&self, unit: Unit, attempt: u32) -> Row {
-        let key = self.ensembles[unit.task]
-            .streams
-            .initial(unit.member, attempt);
+        let streams = self.ensembles[unit.task].streams;
+        let key = streams.initial(unit.member, attempt);
         Row {
             parameters: self.network.initial_parameters(key),
             statistics: self.network.initial_statistics(key),
@@ -148,13 +147,11 @@ impl<'a> StackContext<'a> {
                 Some(rows) => stack.evaluate(&members, &self.table, rows),
                 None => {
                     let (sample, settings) = (ensemble.task.sample, ensemble.task.settings);
-                    let lists: Vec<_> = members
-                        .iter()
-                        .map(|place| {
-                            let member = slots[*place].unit.member;
-                            validation_rows(sample, settings, ensemble.streams, member)
-                        })
-                        .collect();
+                    let rows = |place: &usize| {
+                        let member = slots[*place].unit.member;
+                        validation_rows(sample, settings, ensemble.streams, member)
+                    };
+                    let lists: Vec<_> = members.iter().map(rows).collect();
                     let inputs = vec![ensemble.inputs.clone(); members.len()];
                     let rows = EvaluationRows::new(self.compute, &self.table, &lists, &inputs);
                     stack.evaluate(&members, &self.table, &rows)
