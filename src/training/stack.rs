@@ -87,11 +87,9 @@ impl<'a> StackContext<'a> {
         let ensemble = &self.ensembles[unit.task];
         let task = ensemble.task;
         let found = found.filter(|c| {
-            let about = &c.about;
-            about.seed == task.seed
-                && about.ensemble == task.ensemble
-                && about.member == unit.member
-                && c.suits(self.network, task.features)
+            let whose = (c.about.seed, &*c.about.ensemble, c.about.member);
+            let is_own = whose == (task.seed, task.ensemble, unit.member);
+            is_own && c.suits(self.network, task.features)
         });
         let attempt = found.as_ref().map_or(attempt, |c| c.about.attempt);
         // a stream's batches are made by its feed
@@ -101,10 +99,10 @@ impl<'a> StackContext<'a> {
         });
         let (history, state) = match found {
             Some(checkpoint) => (checkpoint.about.history, checkpoint.state),
-            None => (
-                History::default(),
-                MemberState::start(self.initial(unit, attempt)),
-            ),
+            None => {
+                let start = MemberState::start(self.initial(unit, attempt));
+                (History::default(), start)
+            }
         };
         let slot = Slot {
             unit,
@@ -172,29 +170,24 @@ impl<'a> StackContext<'a> {
         mut states: Vec<MemberState>,
         taken: &Taken<'_>,
     ) -> Result<(Vec<MemberState>, Option<Streamed<'a>>)> {
-        let Some((task, step, first)) = active.first().and_then(|slot| {
-            let task = self.ensembles[slot.unit.task].task;
-            task.stream.map(|_| (task, slot.step, slot.unit.task))
-        }) else {
+        let first = active.first().map(|slot| (slot.unit.task, slot.step));
+        let Some((number, step)) = first else {
             return Ok((states, None));
         };
-        let keep: Vec<bool> = active
-            .iter()
-            .map(|slot| slot.step == step && slot.unit.task == first)
-            .collect();
+        let task = self.ensembles[number].task;
+        let Some(source) = task.stream else {
+            return Ok((states, None));
+        };
+        let keeps = |slot: &Slot| slot.step == step && slot.unit.task == number;
+        let keep: Vec<bool> = active.iter().map(keeps).collect();
         for (slot, _) in active.iter().zip(&keep).filter(|(_, keep)| !**keep) {
             taken.give_back(slot.unit);
         }
         retain(active, &keep);
         retain(&mut states, &keep);
-        let Some(source) = task.stream else {
-            return Ok((states, None));
-        };
         let feed = Feed::new(self.compute, task, source, step)?;
-        let followers = active
-            .iter()
-            .map(|slot| feed.follower(slot.unit.member, slot.attempt))
-            .collect();
+        let follower = |slot: &Slot| Follower::new(slot.unit.member, slot.attempt);
+        let followers = active.iter().map(follower).collect();
         Ok((states, Some((feed, followers))))
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array};
 
-use super::super::tests::{Form, batch_of, says, write};
-use super::super::{Compiled, Hidden, Resolver};
+use super::super::Hidden;
+use super::super::tests::{Form, batch_of, named, resolver, says, write};
 use super::*;
 
 /// Rows of the row groups of each file; the third is longer than a part.
@@ -38,16 +38,14 @@ fn three_files(directory: &Path) -> Dataset {
 }
 
 fn request(dataset: &Dataset, selection: &str) -> ScanRequest {
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let compile = |text: &str| -> Compiled { resolver.compile(text).unwrap() };
-    let named = |text: &str| (text.to_owned(), compile(text));
+    let resolver = resolver(dataset);
     ScanRequest {
-        selection: Some(compile(selection)),
+        selection: Some(resolver.compile(selection).unwrap()),
         // Five: one more than are written at once.
-        features: ["x", "2 * x", "x + 1", "-x", "x"].map(named).to_vec(),
-        columns: vec![named("x / 2")],
-        flags: vec![named("x % 2 == 0")],
-        weight: Some(compile("x + 0.5")),
+        features: named(&resolver, &["x", "2 * x", "x + 1", "-x", "x"]),
+        columns: named(&resolver, &["x / 2"]),
+        flags: named(&resolver, &["x % 2 == 0"]),
+        weight: Some(resolver.compile("x + 0.5").unwrap()),
         ..ScanRequest::new(Hidden::nothing())
     }
 }
@@ -102,13 +100,12 @@ fn room_that_is_short_is_made_longer() {
 
 /// The same data with few columns in the selection, so that events are counted.
 fn counted_request(dataset: &Dataset) -> ScanRequest {
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
+    let resolver = resolver(dataset);
     ScanRequest {
         selection: Some(resolver.compile("x % 7 != 0").unwrap()),
         hidden: Hidden::rejected(vec![resolver.compile("x > 500 && x < 30000").unwrap()]),
-        features: ["a", "b", "c", "d"].map(named).to_vec(),
-        flags: vec![named("x % 2 == 0"), named("x < 10")],
+        features: named(&resolver, &["a", "b", "c", "d"]),
+        flags: named(&resolver, &["x % 2 == 0", "x < 10"]),
         require_any_flag: true,
         ..ScanRequest::new(Hidden::nothing())
     }
@@ -140,9 +137,7 @@ fn counted_events_have_just_the_room_they_need() {
     assert!(parts(&request).iter().any(|part| part.events == 0));
 
     // Rows that lack a feature are counted all the same; their gaps are closed.
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let e = ("e".to_owned(), resolver.compile("e").unwrap());
-    request.features.push(e);
+    request.features.extend(named(&resolver(&dataset), &["e"]));
     request.on_missing = OnMissing::Drop;
     let fewer = dataset.scan(&request, None).unwrap();
     assert_eq!(fewer, uncounted(&request));
@@ -161,10 +156,8 @@ fn a_selection_that_needs_many_columns_is_not_read_twice() {
     request.features.pop();
     assert!(selection(&ScanPlan::new(&dataset, &request).unwrap()).is_none());
     // Nothing to count where every row is taken.
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
     let all = ScanRequest {
-        features: ["a", "b", "c", "d"].map(named).to_vec(),
+        features: named(&resolver(&dataset), &["a", "b", "c", "d"]),
         ..ScanRequest::new(Hidden::nothing())
     };
     assert!(selection(&ScanPlan::new(&dataset, &all).unwrap()).is_none());
@@ -230,9 +223,8 @@ fn the_error_is_that_of_the_first_bad_row() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let mut request = request(&dataset, "1");
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     // Not finite in most row groups; first in row 1001.
-    request.weight = Some(resolver.compile("log(1001 - x)").unwrap());
+    request.weight = Some(resolver(&dataset).compile("log(1001 - x)").unwrap());
     for threads in [1, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let error = pool.unwrap().install(|| dataset.scan(&request, None));
