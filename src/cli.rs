@@ -107,34 +107,24 @@ fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         let text = row.get(c).map_or("", String::as_str);
         terminal::escape_line(text).into_owned()
     };
-    let width: Vec<usize> = (0..columns)
-        .map(|c| {
-            rows.iter()
-                .map(|r| cell(r, c).chars().count())
-                .chain([header[c].chars().count()])
-                .max()
-                .unwrap_or(0)
-        })
-        .collect();
-    let is_number: Vec<bool> = (0..columns)
-        .map(|c| {
-            rows.iter()
-                .all(|r| cell(r, c).starts_with(|x: char| x.is_ascii_digit() || "-–".contains(x)))
-        })
-        .collect();
+    let length = |text: &str| text.chars().count();
+    let width = |c: usize| {
+        let cells = rows.iter().map(|r| length(&cell(r, c)));
+        cells.fold(length(header[c]), usize::max)
+    };
+    let width: Vec<usize> = (0..columns).map(width).collect();
+    let starts_number = |c: char| c.is_ascii_digit() || "-–".contains(c);
+    let is_number = |c: usize| rows.iter().all(|r| cell(r, c).starts_with(starts_number));
+    let is_number: Vec<bool> = (0..columns).map(is_number).collect();
     let line = |cells: Vec<String>| -> String {
-        let padded: Vec<String> = cells
-            .iter()
-            .enumerate()
-            .map(|(c, text)| {
-                let fill = " ".repeat(width[c].saturating_sub(text.chars().count()));
-                if is_number[c] {
-                    fill + text
-                } else {
-                    text.clone() + &fill
-                }
-            })
-            .collect();
+        let pad = |(c, text): (usize, &String)| {
+            let fill = " ".repeat(width[c].saturating_sub(length(text)));
+            match is_number[c] {
+                true => fill + text,
+                false => text.clone() + &fill,
+            }
+        };
+        let padded: Vec<String> = cells.iter().enumerate().map(pad).collect();
         padded.join("  ").trim_end().to_owned()
     };
     let mut lines = vec![line(header.iter().map(|h| (*h).to_owned()).collect())];

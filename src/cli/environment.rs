@@ -30,11 +30,8 @@ pub(super) fn check() -> Result<()> {
         };
         let own = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         // if there are threads already, the variable had no effect
-        if rayon::ThreadPoolBuilder::new()
-            .num_threads(own)
-            .build_global()
-            .is_ok()
-        {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(own);
+        if pool.build_global().is_ok() {
             terminal::say(&format!(
                 "{name}={threads} is more than {THREADS} threads and is passed over: {own} threads"
             ));

@@ -149,7 +149,7 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
 }
 
 /// How far one ensemble has come.
-struct Row {
+struct EnsembleProgress {
     name: String,
     members: u32,
     there: u32,
@@ -171,7 +171,7 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(&experiment)) {
         let members = spec.config.ensemble.members;
         let manifest = directory.manifest()?;
-        rows.push(Row {
+        rows.push(EnsembleProgress {
             name: spec.name.clone(),
             members,
             there: directory.count_members(members) as u32,
@@ -255,7 +255,7 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
     Ok(Exit::Ok)
 }
 
-impl Row {
+impl EnsembleProgress {
     fn cells(&self, is_worked_on: bool) -> Vec<String> {
         let state = match self.state {
             None => "not begun",

@@ -53,7 +53,6 @@ pub(super) fn options(out: &Path, unblind: bool, quiet: bool) -> RunOptions {
     }
 }
 
-/// Adds members to a run.
 pub(super) fn extend(arguments: &ExtendArguments) -> Done {
     let root = go_to(&arguments.run)?;
     let options = options(root.path(), arguments.unblind, arguments.training.quiet);
@@ -67,7 +66,6 @@ pub(super) fn extend(arguments: &ExtendArguments) -> Done {
     print_ended(&ended, &interrupt)
 }
 
-/// Takes over the members of other runs.
 pub(super) fn merge(arguments: &MergeArguments) -> Done {
     // the paths as they stay true in another folder
     let open = |path: &PathBuf| {
@@ -134,7 +132,6 @@ pub(super) fn cancel(run: &Path) -> Done {
     print(&format!("{jobs} jobs cancelled"))
 }
 
-/// Applies the ensemble of a run to other events.
 pub(super) fn predict(arguments: &PredictArguments) -> Done {
     let options = PredictOptions {
         data: arguments.data.clone(),
@@ -181,7 +178,6 @@ fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrup
     print_ended(&ended, interrupt)
 }
 
-/// Says how a measurement ended.
 fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     let Some(result) = &measured.result else {
         return print_ended(&measured.training, interrupt);
@@ -322,7 +318,6 @@ fn is_no_result(end: &EnsembleEnd) -> bool {
     verdict == Some(VerdictState::NotFinite)
 }
 
-/// Says how one ensemble ended.
 fn print_ensemble(end: &EnsembleEnd) -> Done {
     if let Some(error) = &end.error {
         print(&format!("error   {error}"))?;

@@ -1,8 +1,9 @@
 //! The arrays of a table in the making, with room for events that several
-//! threads fill at once: each has a [`Room`] of its own. Rooms that were not
-//! filled leave gaps, which [`Arrays::close_up`] removes.
+//! threads fill at once: each has a [`EventRoom`] of its own. Rooms that were not
+//! filled leave gaps, which [`EventArrays::close_up`] removes.
 
 use crate::error::{Error, Result};
+use std::collections::BTreeMap;
 use std::mem;
 
 use bytemuck::Zeroable;
@@ -15,7 +16,7 @@ use super::table::{EventTable, IdColumn, Ids, ScanReport};
 /// Arrays for `room` events. What has not been written is 0, and costs no memory
 /// where the system gives zeroed pages on first use.
 #[derive(Debug)]
-pub(super) struct Arrays {
+pub(super) struct EventArrays {
     width: usize,
     room: usize,
     features: Vec<f32>,
@@ -25,11 +26,10 @@ pub(super) struct Arrays {
     words: Vec<Vec<u64>>,
 }
 
-/// The part of [`Arrays`] that one thread fills.
+/// The part of [`EventArrays`] that one thread fills.
 #[derive(Debug)]
-pub(super) struct Room<'a> {
+pub(super) struct EventRoom<'a> {
     width: usize,
-    /// How many events there is room for.
     pub(super) events: usize,
     /// Row-major.
     pub(super) features: &'a mut [f32],
@@ -42,7 +42,7 @@ fn counts(request: &ScanRequest) -> [usize; 2] {
     [1 + request.columns.len(), 2 + request.id_columns().len()]
 }
 
-impl Arrays {
+impl EventArrays {
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self> {
         let (width, [numbers, words]) = (request.features.len(), counts(request));
         let numbers = (0..numbers).map(|_| memory::zeros(room, 1));
@@ -56,7 +56,6 @@ impl Arrays {
         })
     }
 
-    /// How many events there is room for.
     pub(super) fn room(&self) -> usize {
         self.room
     }
@@ -81,8 +80,8 @@ impl Arrays {
     }
 
     /// The arrays from event number `start` on.
-    pub(super) fn room_from(&mut self, start: usize) -> Room<'_> {
-        Room {
+    pub(super) fn room_from(&mut self, start: usize) -> EventRoom<'_> {
+        EventRoom {
             width: self.width,
             events: self.room - start,
             features: &mut self.features[start * self.width..],
@@ -142,11 +141,11 @@ impl Arrays {
     }
 }
 
-impl<'a> Room<'a> {
+impl<'a> EventRoom<'a> {
     /// Parts with the room for the first `events`, which this then lacks.
-    pub(super) fn split_first(&mut self, events: usize) -> Room<'a> {
+    pub(super) fn split_first(&mut self, events: usize) -> EventRoom<'a> {
         self.events -= events;
-        Room {
+        EventRoom {
             width: self.width,
             events,
             features: split_first(&mut self.features, events * self.width),
@@ -200,67 +199,27 @@ fn split_each<'a, T>(arrays: &mut [&'a mut [T]], length: usize) -> Vec<&'a mut [
 }
 
 /// What is counted while rows are read.
-#[derive(Clone, Debug)]
-pub(super) struct Counts {
+#[derive(Clone, Debug, Default)]
+pub(super) struct ScanCounts {
     pub(super) rows_read: u64,
     pub(super) rows_dropped: u64,
     /// Events in the table.
     pub(super) events: usize,
-    /// Rows that are missing somewhere, by the places of [`Slots`].
-    lost: Vec<Lost>,
-    slots: Slots,
-}
-
-/// Where each reason has its count: what may be undecided, then what a row may lack,
-/// then what is only counted.
-#[derive(Clone, Copy, Debug)]
-struct Slots {
-    flags: usize,
-    features: usize,
-    categories: usize,
-    columns: usize,
+    /// Rows that are missing somewhere.
+    lost: BTreeMap<Reason, Lost>,
 }
 
 /// A reason why a row is missing somewhere, with its place in the request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
     Selection,
     Flag(usize),
-    Feature(usize),
     Category(usize),
+    Feature(usize),
     /// No value in a column.
     Column(usize),
     /// An infinite value in a column.
     Infinite(usize),
-}
-
-impl Slots {
-    fn len(self) -> usize {
-        1 + self.flags + self.features + self.categories + 2 * self.columns
-    }
-
-    fn place(self, reason: Reason) -> usize {
-        let features = 1 + self.flags;
-        let categories = features + self.features;
-        let columns = categories + self.categories;
-        match reason {
-            Reason::Selection => 0,
-            Reason::Flag(i) => 1 + i,
-            Reason::Feature(i) => features + i,
-            Reason::Category(i) => categories + i,
-            Reason::Column(i) => columns + i,
-            Reason::Infinite(i) => columns + self.columns + i,
-        }
-    }
-
-    fn all(self) -> impl Iterator<Item = Reason> {
-        std::iter::once(Reason::Selection)
-            .chain((0..self.flags).map(Reason::Flag))
-            .chain((0..self.categories).map(Reason::Category))
-            .chain((0..self.features).map(Reason::Feature))
-            .chain((0..self.columns).map(Reason::Column))
-            .chain((0..self.columns).map(Reason::Infinite))
-    }
 }
 
 /// Rows that are missing somewhere for one reason.
@@ -273,26 +232,9 @@ struct Lost {
     first: Option<(usize, u64)>,
 }
 
-impl Counts {
-    pub(super) fn new(request: &ScanRequest) -> Self {
-        let slots = Slots {
-            flags: request.flags.len(),
-            features: request.features.len(),
-            categories: request.categories.len(),
-            columns: request.columns.len(),
-        };
-        Self {
-            rows_read: 0,
-            rows_dropped: 0,
-            events: 0,
-            lost: vec![Lost::default(); slots.len()],
-            slots,
-        }
-    }
-
-    /// Counts a row.
+impl ScanCounts {
     pub(super) fn lose(&mut self, reason: Reason, file: usize, row: u64, weight: f64) {
-        let lost = &mut self.lost[self.slots.place(reason)];
+        let lost = self.lost.entry(reason).or_default();
         let finite = weight.is_finite();
         lost.weights.push(if finite { weight } else { 0.0 });
         lost.first.get_or_insert((file, row));
@@ -303,7 +245,8 @@ impl Counts {
         self.rows_read += next.rows_read;
         self.rows_dropped += next.rows_dropped;
         self.events += next.events;
-        for (to, from) in self.lost.iter_mut().zip(&next.lost) {
+        for (reason, from) in &next.lost {
+            let to = self.lost.entry(*reason).or_default();
             to.weights.extend_from_slice(&from.weights);
             to.first = to.first.or(from.first);
         }
@@ -315,41 +258,33 @@ impl Counts {
         request: &ScanRequest,
         path: impl Fn(usize) -> String,
     ) -> ScanReport {
-        let losses = self.all().filter(|(_, lost)| !lost.weights.is_empty());
+        let loss = |(&reason, lost): (&Reason, &Lost)| Loss {
+            kind: kind(reason, request),
+            name: name(reason, request),
+            events: lost.weights.len() as u64,
+            weight: lost.weights.iter().sum(),
+            first: lost.first.map(|(file, row)| (path(file), row)),
+        };
         ScanReport {
             rows_read: self.rows_read,
             rows_selected: self.events as u64,
             rows_dropped: self.rows_dropped,
-            losses: losses
-                .map(|(reason, lost)| Loss {
-                    kind: kind(reason, request),
-                    name: name(reason, request),
-                    events: lost.weights.len() as u64,
-                    weight: lost.weights.iter().sum(),
-                    first: lost.first.map(|(file, row)| (path(file), row)),
-                })
-                .collect(),
+            losses: self.lost.iter().map(loss).collect(),
             duplicate_ids: 0,
         }
     }
 
-    fn all(&self) -> impl Iterator<Item = (Reason, &Lost)> {
-        let reasons = self.slots.all();
-        reasons.map(|reason| (reason, &self.lost[self.slots.place(reason)]))
-    }
-
     /// What rows lack that must be there: reason, rows, file and row of the first.
     fn lacking(&self, request: &ScanRequest) -> impl Iterator<Item = (Reason, u64, usize, u64)> {
-        self.all()
-            .filter(|(reason, _)| match reason {
-                Reason::Feature(_) | Reason::Category(_) => true,
-                Reason::Column(k) => request.matters(*k).is_some(),
-                _ => false,
-            })
-            .filter_map(|(reason, lost)| {
-                let (file, row) = lost.first?;
-                Some((reason, lost.weights.len() as u64, file, row))
-            })
+        let must_be = |reason: &Reason| match reason {
+            Reason::Feature(_) | Reason::Category(_) => true,
+            Reason::Column(k) => request.matters(*k).is_some(),
+            _ => false,
+        };
+        self.lost.iter().filter_map(move |(reason, lost)| {
+            let (file, row) = lost.first.filter(|_| must_be(reason))?;
+            Some((*reason, lost.weights.len() as u64, file, row))
+        })
     }
 
     /// The first row that lacks something, and the first that it lacks: its name, place

@@ -76,7 +76,6 @@ impl ColumnChunk {
         self.columns.insert(name.into(), lane);
     }
 
-    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows
     }

@@ -24,7 +24,6 @@ const BLOCK: usize = 1 << 18;
 /// Age of a file's last change above which its time tells it from a later one.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// A column of the files.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct ColumnInfo {
     pub name: String,
@@ -38,9 +37,7 @@ pub struct ColumnInfo {
 /// One input file as a result remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FileRecord {
-    /// The path as it was opened.
     pub path: String,
-    /// Size.
     pub bytes: u64,
     /// Number of rows; none where it would tell how many events are hidden.
     #[serde(default, skip_serializing_if = "Option::is_none")]

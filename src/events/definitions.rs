@@ -22,14 +22,10 @@ use sideband_numerics::expression::{
 /// Most layers of definitions upon definitions.
 pub(crate) const MAX_LAYERS: usize = 32;
 
-/// A derived column that is always offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Builtin {
-    /// The column's name.
     pub name: &'static str,
-    /// How it is computed.
     pub expression: &'static str,
-    /// What it means.
     pub meaning: &'static str,
 }
 
@@ -172,13 +168,12 @@ impl Resolver {
             let expression = parse(text, &columns, || format!("definition `{name}`"))?;
             parsed.insert(name.clone(), (expression, false));
         }
-        refuse_cycles(&parsed)?;
         let mut resolver = Self {
             columns,
             definitions: BTreeMap::new(),
         };
         for name in parsed.keys() {
-            resolver.define(name, &parsed)?;
+            resolver.define(name, &parsed, &mut Vec::new())?;
         }
         Ok(resolver)
     }
@@ -193,17 +188,15 @@ impl Resolver {
     pub fn compile(&self, text: &str) -> Result<Compiled> {
         let here = || "expression".to_owned();
         let expression = parse(text, &self.columns, here)?;
-        let formula = self
-            .resolve(&expression, &[])
-            .map_err(|unusable| match unusable {
-                Some(Unusable { place, error }) => {
-                    Error::config(error.to_string()).at(place.unwrap_or_else(here))
-                }
-                None => too_deep(text),
-            })?;
+        let wrong = |unusable| match unusable {
+            Some(Unusable { place, error }) => {
+                Error::config(error.to_string()).at(place.unwrap_or_else(here))
+            }
+            None => too_deep(text),
+        };
+        let formula = self.resolve(&expression, &[]).map_err(wrong)?;
         let mut columns = BTreeSet::new();
-        let mut seen = BTreeSet::new();
-        collect_columns(&formula, &mut columns, &mut seen);
+        collect_columns(&formula, &mut columns, &mut BTreeSet::new());
         Ok(Compiled {
             formula,
             columns: columns.into_iter().collect(),
@@ -218,18 +211,31 @@ impl Resolver {
             .map(|(name, found)| (name.as_str(), found.expression.text(), found.builtin))
     }
 
-    /// Compiles `name` after what it rests on. No circles here, so it ends;
-    /// [`refuse_cycles`] has bounded the depth.
-    fn define(&mut self, name: &str, parsed: &BTreeMap<String, (Expression, bool)>) -> Result<()> {
-        if self.definitions.contains_key(name) {
-            return Ok(());
+    /// Compiles `name` after what it rests on, depth first; a name met again on its own
+    /// path closes a circle.
+    fn define<'a>(
+        &mut self,
+        name: &'a str,
+        parsed: &'a BTreeMap<String, (Expression, bool)>,
+        path: &mut Vec<&'a str>,
+    ) -> Result<()> {
+        if let Some(start) = path.iter().position(|&earlier| earlier == name) {
+            let circle = [&path[start..], &[name]].concat().join(" -> ");
+            let text = format!("definitions go round in a circle: {circle}");
+            return Err(Error::config(text));
         }
-        let Some((expression, builtin)) = parsed.get(name) else {
+        let is_known = self.definitions.contains_key(name);
+        let Some((expression, builtin)) = parsed.get(name).filter(|_| !is_known) else {
             return Ok(());
         };
-        for variable in expression.variables() {
-            self.define(variable, parsed)?;
+        path.push(name);
+        if path.len() > MAX_LAYERS {
+            return Err(too_deep(path[0]));
         }
+        for variable in expression.variables() {
+            self.define(variable, parsed, path)?;
+        }
+        path.pop();
         let known: Vec<&str> = parsed.keys().map(String::as_str).collect();
         let formula = match self.resolve(expression, &known) {
             Ok(formula) => Ok(formula),
@@ -266,9 +272,8 @@ impl Resolver {
             if let Some(column) = self.columns.get(name) {
                 if !column.numeric {
                     let message = format!("column `{name}` is {}, not a number", column.type_name);
-                    return Err(Some(here(ExpressionError::about_variable(
-                        expression, name, message,
-                    ))));
+                    let error = ExpressionError::about_variable(expression, name, message);
+                    return Err(Some(here(error)));
                 }
                 inputs.push(Input::Column(name.clone()));
                 continue;
@@ -397,41 +402,6 @@ fn too_deep(name: &str) -> Error {
     Error::config(format!(
         "definition `{name}` rests on more than {MAX_LAYERS} layers of other definitions"
     ))
-}
-
-/// Depth-first search; a name met again on its own path closes a circle.
-fn refuse_cycles(parsed: &BTreeMap<String, (Expression, bool)>) -> Result<()> {
-    fn visit<'a>(
-        name: &'a str,
-        parsed: &'a BTreeMap<String, (Expression, bool)>,
-        path: &mut Vec<&'a str>,
-        done: &mut BTreeSet<&'a str>,
-    ) -> Result<()> {
-        if let Some(start) = path.iter().position(|&earlier| earlier == name) {
-            let circle = [&path[start..], &[name]].concat().join(" -> ");
-            return Err(Error::config(format!(
-                "definitions go round in a circle: {circle}"
-            )));
-        }
-        let Some((expression, _)) = parsed.get(name).filter(|_| !done.contains(name)) else {
-            return Ok(());
-        };
-        path.push(name);
-        if path.len() > MAX_LAYERS {
-            return Err(too_deep(path[0]));
-        }
-        for variable in expression.variables() {
-            visit(variable, parsed, path, done)?;
-        }
-        path.pop();
-        done.insert(name);
-        Ok(())
-    }
-    let mut done = BTreeSet::new();
-    for name in parsed.keys() {
-        visit(name, parsed, &mut Vec::new(), &mut done)?;
-    }
-    Ok(())
 }
 
 fn collect_columns(formula: &Formula, columns: &mut BTreeSet<String>, seen: &mut BTreeSet<u64>) {

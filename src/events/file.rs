@@ -46,8 +46,11 @@ pub(super) struct EventFile {
     content: Content,
 }
 
+/// What a file holds, its schema and its parts.
+pub(super) type Opened = (Content, SchemaRef, Vec<Part>);
+
 #[derive(Debug)]
-enum Content {
+pub(super) enum Content {
     Parquet(ParquetFile),
     Ipc(IpcFile),
 }
@@ -76,30 +79,20 @@ impl EventFile {
         let bytes = file.metadata().map_err(&io)?.len();
         let mut first = Vec::new();
         (&file).take(8).read_to_end(&mut first).map_err(io)?;
-        let corrupt = |fault: Fault| corrupt(path, fault.place, fault.message);
-        let (content, schema, parts) = match first.as_slice() {
-            [b'P', b'A', b'R', b'1', ..] => {
-                let (content, schema, parts) =
-                    caught("footer", || ParquetFile::open(&file, bytes)).map_err(corrupt)?;
-                (Content::Parquet(content), schema, parts)
-            }
-            [b'A', b'R', b'R', b'O', b'W', b'1', ..] => {
-                let (content, schema, parts) =
-                    caught("footer", || IpcFile::open_file(file, bytes)).map_err(corrupt)?;
-                (Content::Ipc(content), schema, parts)
-            }
-            [0xff, 0xff, 0xff, 0xff, ..] => {
-                let (content, schema, parts) =
-                    caught("stream header", || IpcFile::open_stream(file, bytes))
-                        .map_err(corrupt)?;
-                (Content::Ipc(content), schema, parts)
-            }
-            _ => {
-                let found = describe(&first);
-                let text = format!("neither Parquet nor Arrow IPC; {found}");
-                return Err(Error::data(text).at(path.display()));
-            }
+        let is = |magic: &[u8]| first.starts_with(magic);
+        let opened = if is(b"PAR1") {
+            caught("footer", || ParquetFile::open(&file, bytes))
+        } else if is(b"ARROW1") {
+            caught("footer", || IpcFile::open_file(file, bytes))
+        } else if is(&[0xff; 4]) {
+            caught("stream header", || IpcFile::open_stream(file, bytes))
+        } else {
+            let found = describe(&first);
+            let text = format!("neither Parquet nor Arrow IPC; {found}");
+            return Err(Error::data(text).at(path.display()));
         };
+        let corrupt = |fault: Fault| corrupt(path, fault.place, fault.message);
+        let (content, schema, parts) = opened.map_err(corrupt)?;
         refuse_duplicates(path, &schema)?;
         let rows = parts.iter().map(|part| part.rows).sum();
         Ok(Self {
@@ -157,7 +150,6 @@ impl EventFile {
         Ok(())
     }
 
-    /// The error for content that contradicts itself.
     pub(super) fn corrupt(&self, place: impl Display, message: impl Display) -> Error {
         corrupt(&self.path, place, message)
     }
@@ -203,11 +195,9 @@ fn open_regular(path: &Path) -> Result<File> {
     };
     let metadata = std::fs::metadata(path).map_err(io("look at"))?;
     if !metadata.is_file() {
+        let all = path.join("*.parquet");
         let hint = match metadata.is_dir() {
-            true => format!(
-                "; to read all files in it write {}",
-                path.join("*.parquet").display()
-            ),
+            true => format!("; to read all files in it write {}", all.display()),
             false => String::new(),
         };
         return Err(Error::data(format!("not a regular file{hint}")).at(path.display()));
@@ -223,7 +213,6 @@ fn caught<T>(place: &str, decode: impl FnOnce() -> Result<T, Fault>) -> Result<T
     })
 }
 
-/// What a panic said.
 pub(super) fn reason(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
     said.or_else(|| panic.downcast_ref::<String>().cloned())
@@ -232,11 +221,8 @@ pub(super) fn reason(panic: &(dyn Any + Send)) -> String {
 
 fn refuse_duplicates(path: &Path, schema: &Schema) -> Result<()> {
     let mut names = HashSet::new();
-    match schema
-        .fields()
-        .iter()
-        .find(|field| !names.insert(field.name()))
-    {
+    let mut fields = schema.fields().iter();
+    match fields.find(|field| !names.insert(field.name())) {
         Some(field) => {
             let text = format!("two columns are called `{}`", field.name());
             Err(Error::data(text).at(path.display()))

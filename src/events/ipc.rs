@@ -18,7 +18,7 @@ use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, RecordBatch as 
 use arrow::ipc::{root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 
-use super::file::{Fault, Part, reopen};
+use super::file::{Content, Fault, Opened, Part, reopen};
 
 /// `ARROW1` and two bytes of padding at the start of a file.
 const FILE_HEADER: u64 = 8;
@@ -46,8 +46,6 @@ struct Batch {
     dictionaries: usize,
 }
 
-type Opened = (IpcFile, SchemaRef, Vec<Part>);
-
 impl IpcFile {
     pub(super) fn open_file(mut file: File, bytes: u64) -> Result<Opened, Fault> {
         let fault = |message: &str| Fault::at("footer", message);
@@ -57,9 +55,8 @@ impl IpcFile {
         let trailer = read_at(&mut file, bytes, bytes - FILE_TRAILER, FILE_TRAILER)?;
         let (length, magic) = trailer.split_at(4);
         if magic != b"ARROW1" {
-            return Err(fault(
-                "the file does not end with ARROW1; it was cut off or never finished",
-            ));
+            let message = "the file does not end with ARROW1; it was cut off or never finished";
+            return Err(fault(message));
         }
         let length = u64::from(le_u32(length));
         let start = (bytes - FILE_TRAILER)
@@ -73,19 +70,16 @@ impl IpcFile {
         let dictionaries: Vec<Block> = footer.dictionaries().iter().flatten().copied().collect();
         let all = dictionaries.len();
         let blocks = footer.recordBatches().into_iter().flatten();
-        let batches = blocks
-            .map(|&block| Batch {
-                block,
-                dictionaries: all,
-            })
-            .collect();
-        let version = footer.version();
+        let batch = |&block: &Block| Batch {
+            block,
+            dictionaries: all,
+        };
         let ipc = Self {
             schema,
-            version,
+            version: footer.version(),
             bytes,
             dictionaries,
-            batches,
+            batches: blocks.map(batch).collect(),
         };
         ipc.count_rows(&mut file)
     }
@@ -101,10 +95,9 @@ impl IpcFile {
             .ok_or_else(|| fault("the stream does not start with a schema"))?;
         let schema =
             Arc::new(try_fb_to_schema(schema).map_err(|error| Fault::at("schema", error))?);
-        let version = message.version();
         let mut ipc = Self {
             schema,
-            version,
+            version: message.version(),
             bytes,
             dictionaries: Vec::new(),
             batches: Vec::new(),
@@ -112,12 +105,10 @@ impl IpcFile {
         while let Some((metadata, body)) = next_message(&mut file, bytes, at)? {
             let place = || format!("message at byte {at}");
             let message = root_as_message(&metadata).map_err(|error| Fault::at(place(), error))?;
-            let end = u64::try_from(message.bodyLength())
-                .ok()
-                .and_then(|length| body.checked_add(length));
-            let end = end
-                .filter(|&end| end <= bytes)
-                .ok_or_else(|| Fault::at(place(), "it is cut off"))?;
+            let length = u64::try_from(message.bodyLength()).ok();
+            let end = length.and_then(|length| body.checked_add(length));
+            let end = end.filter(|&end| end <= bytes);
+            let end = end.ok_or_else(|| Fault::at(place(), "it is cut off"))?;
             let header = i32::try_from(body - at).map_err(|error| Fault::at(place(), error))?;
             let offset = i64::try_from(at).map_err(|error| Fault::at(place(), error))?;
             let block = Block::new(offset, header, message.bodyLength());
@@ -162,7 +153,7 @@ impl IpcFile {
                 .ok_or_else(|| Fault::at(place(), "the number of rows overflows"))?;
         }
         let schema = Arc::clone(&self.schema);
-        Ok((self, schema, parts))
+        Ok((Content::Ipc(self), schema, parts))
     }
 
     pub(super) fn read(
@@ -180,13 +171,8 @@ impl IpcFile {
             .batches
             .get(part.group)
             .ok_or_else(|| Fault::at(&place, "there is no such batch"))?;
-        let coded = |&&index: &&usize| {
-            matches!(
-                self.schema.field(index).data_type(),
-                DataType::Dictionary(..)
-            )
-        };
-        if wanted.iter().any(|index| coded(&index)) {
+        let mut types = wanted.iter().map(|&k| self.schema.field(k).data_type());
+        if types.any(|of| matches!(of, DataType::Dictionary(..))) {
             for block in &self.dictionaries[..batch.dictionaries] {
                 let buffer = self.block(&mut file, block, &place)?;
                 decoder
@@ -246,12 +232,10 @@ fn check_buffers(batch: &BatchHeader<'_>, content: &[u8]) -> Result<(), String> 
     for buffer in batch.buffers().iter().flatten() {
         let start = usize::try_from(buffer.offset()).ok();
         let length = usize::try_from(buffer.length()).ok();
-        let end = start
-            .zip(length)
-            .and_then(|(start, length)| start.checked_add(length));
-        let bytes = start
-            .zip(end)
-            .and_then(|(start, end)| content.get(start..end));
+        let bytes = start.zip(length).and_then(|(start, length)| {
+            let end = start.checked_add(length)?;
+            content.get(start..end)
+        });
         let bytes = bytes.ok_or("a buffer lies outside the message")?;
         if let Some(size) = bytes.first_chunk::<8>().filter(|_| packed) {
             let size = i64::from_le_bytes(*size);
@@ -269,11 +253,7 @@ fn check_buffers(batch: &BatchHeader<'_>, content: &[u8]) -> Result<(), String> 
 
 /// The message behind its length, with or without the continuation mark.
 fn message_in(bytes: &[u8]) -> Result<Message<'_>, String> {
-    let skip = if bytes.starts_with(&CONTINUATION) {
-        8
-    } else {
-        4
-    };
+    let skip = 4 + 4 * usize::from(bytes.starts_with(&CONTINUATION));
     let message = bytes.get(skip..).ok_or("the message is too short")?;
     root_as_message(message).map_err(|error| error.to_string())
 }
@@ -292,17 +272,16 @@ fn next_message(file: &mut File, bytes: u64, at: u64) -> Result<Option<(Vec<u8>,
     }
     match u64::from(le_u32(length)) {
         0 => Ok(None),
-        length => Ok(Some((
-            read_at(file, bytes, at + 8, length)?,
-            at + 8 + length,
-        ))),
+        length => {
+            let message = read_at(file, bytes, at + 8, length)?;
+            Ok(Some((message, at + 8 + length)))
+        }
     }
 }
 
 fn le_u32(bytes: &[u8]) -> u32 {
-    bytes
-        .first_chunk()
-        .map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    let first = bytes.first_chunk();
+    first.map_or(0, |bytes| u32::from_le_bytes(*bytes))
 }
 
 /// `length` bytes from `start`, if the file has them.

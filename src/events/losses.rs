@@ -66,11 +66,9 @@ impl LossKind {
 /// Events of a sample that are missing somewhere for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Loss {
-    /// Why.
     pub kind: LossKind,
     /// The input, column or region; a key of the configuration once a sample is read.
     pub name: String,
-    /// How many.
     pub events: u64,
     /// Sum of their weights, as far as they are finite.
     pub weight: f64,
@@ -79,14 +77,11 @@ pub struct Loss {
     pub first: Option<(String, u64)>,
 }
 
-/// All losses of a sample.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Losses {
     /// Where the configuration has the sample: `data.target`, `samples.S`.
     pub sample: String,
-    /// Events that were read and kept.
     pub events: u64,
-    /// Sum of their weights.
     pub weight: f64,
     /// What is missing, by reason; empty if nothing is.
     pub lost: Vec<Loss>,
@@ -109,7 +104,6 @@ impl Losses {
         lost.find(|loss| loss.kind.is_limited() && self.share(loss) > limit)
     }
 
-    /// One sentence a loss.
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
         self.lost.iter().map(|loss| self.sentence(loss))
     }

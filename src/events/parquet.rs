@@ -4,14 +4,13 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 
-use super::file::{BATCH_ROWS, Fault, Part, reopen};
+use super::file::{BATCH_ROWS, Content, Fault, Opened, Part, reopen};
 
 /// Row groups longer than this are read by several threads. Each of them skips
 /// to its rows page by page, so much smaller parts would not pay.
@@ -24,7 +23,7 @@ pub(super) struct ParquetFile {
 }
 
 impl ParquetFile {
-    pub(super) fn open(file: &File, bytes: u64) -> Result<(Self, SchemaRef, Vec<Part>), Fault> {
+    pub(super) fn open(file: &File, bytes: u64) -> Result<Opened, Fault> {
         let footer = |error: parquet::errors::ParquetError| Fault::at("footer", error);
         let metadata =
             ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(footer)?;
@@ -42,17 +41,14 @@ impl ParquetFile {
                 let inside = start >= 0
                     && column.compressed_size() >= 0
                     && end.is_some_and(|end| u64::try_from(end).is_ok_and(|end| end <= bytes));
+                let (name, values) = (column.column_path(), column.num_values());
                 if !inside {
-                    let message = format!("column {} lies outside the file", column.column_path());
+                    let message = format!("column {name} lies outside the file");
                     return Err(Fault::at(place(), message));
                 }
                 let leaf = column.column_descr();
-                if leaf.max_rep_level() == 0 && column.num_values() != row_group.num_rows() {
-                    let message = format!(
-                        "column {} has {} values for {rows} rows",
-                        column.column_path(),
-                        column.num_values()
-                    );
+                if leaf.max_rep_level() == 0 && values != row_group.num_rows() {
+                    let message = format!("column {name} has {values} values for {rows} rows");
                     return Err(Fault::at(place(), message));
                 }
             }
@@ -62,13 +58,11 @@ impl ParquetFile {
                 .ok_or_else(|| Fault::at(place(), "the number of rows overflows"))?;
         }
         if i64::try_from(first_row) != Ok(metadata.metadata().file_metadata().num_rows()) {
-            return Err(Fault::at(
-                "footer",
-                "the row groups do not add up to the number of rows",
-            ));
+            let message = "the row groups do not add up to the number of rows";
+            return Err(Fault::at("footer", message));
         }
         let schema = Arc::clone(metadata.schema());
-        Ok((Self { metadata }, schema, parts))
+        Ok((Content::Parquet(Self { metadata }), schema, parts))
     }
 
     /// Bytes of the largest of the `wanted` columns of a row group, as the file gives
@@ -92,17 +86,15 @@ impl ParquetFile {
         let place = || format!("row group {}", part.group);
         let descriptor = self.metadata.metadata().file_metadata().schema_descr();
         let count = |rows: u64| usize::try_from(rows).map_err(|error| Fault::at(place(), error));
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(
-            reopen(path)?,
-            self.metadata.clone(),
-        )
-        .with_projection(ProjectionMask::roots(descriptor, wanted.iter().copied()))
-        .with_row_groups(vec![part.group])
-        .with_offset(count(part.offset)?)
-        .with_limit(count(part.rows)?)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|error| Fault::at(place(), error))?;
+        let (file, metadata) = (reopen(path)?, self.metadata.clone());
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+            .with_projection(ProjectionMask::roots(descriptor, wanted.iter().copied()))
+            .with_row_groups(vec![part.group])
+            .with_offset(count(part.offset)?)
+            .with_limit(count(part.rows)?)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(|error| Fault::at(place(), error))?;
         for batch in reader {
             if !visit(batch.map_err(|error| Fault::at(place(), error))?) {
                 break;
@@ -139,10 +131,8 @@ mod tests {
             split(2, 10, rows, &mut parts);
             let mut next = 0;
             for part in &parts {
-                assert_eq!(
-                    (part.group, part.offset, part.first_row),
-                    (2, next, 10 + next)
-                );
+                let place = (part.group, part.offset, part.first_row);
+                assert_eq!(place, (2, next, 10 + next));
                 assert!(part.rows > 0 && part.rows <= PART_ROWS);
                 next += part.rows;
             }

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::prelude::*;
 
-use super::arrays::{Arrays, Counts, Room};
+use super::arrays::{EventArrays, EventRoom, ScanCounts};
 use super::dataset::Dataset;
-use super::scan::{Job, OnMissing, Plan, ScanRequest};
+use super::scan::{Job, OnMissing, ScanPlan, ScanRequest};
 use super::table::{EventTable, IdSpec};
 
 /// Parts for each thread, so that all have work until the end.
@@ -37,10 +37,10 @@ impl Dataset {
         request: &ScanRequest,
         progress: Option<&(dyn Fn(u64) + Sync)>,
     ) -> Result<EventTable> {
-        let plan = Plan::new(self, request)?;
+        let plan = ScanPlan::new(self, request)?;
         let parts = merged(&self.jobs(), least_parts());
         let parts = match selection(&plan) {
-            Some(selection) => counted(&parts, &Plan::new(self, &selection)?),
+            Some(selection) => counted(&parts, &ScanPlan::new(self, &selection)?),
             None => parts,
         };
         Scan::new(&plan, &parts, ROOM_BYTES)?.run(&parts, progress)
@@ -52,7 +52,7 @@ fn least_parts() -> usize {
 }
 
 /// What is to be read to count the events of `plan`, if that is little.
-fn selection(plan: &Plan<'_>) -> Option<ScanRequest> {
+fn selection(plan: &ScanPlan<'_>) -> Option<ScanRequest> {
     let whole = plan.request;
     let selection = ScanRequest {
         selection: whole.selection.clone(),
@@ -69,7 +69,7 @@ fn selection(plan: &Plan<'_>) -> Option<ScanRequest> {
 
 /// The parts with the number of events that `selection` leaves of each. What cannot
 /// be counted is left as it is: reading it will say why.
-fn counted(parts: &[Job], selection: &Plan<'_>) -> Vec<Job> {
+fn counted(parts: &[Job], selection: &ScanPlan<'_>) -> Vec<Job> {
     let count = |&part: &Job| {
         let mut events = 0;
         let read = selection.read(part, |batch, first_row| {
@@ -104,23 +104,22 @@ fn merged(jobs: &[Job], least: usize) -> Vec<Job> {
     longer
 }
 
-/// A scan on its way.
 struct Scan<'a> {
-    plan: &'a Plan<'a>,
-    arrays: Arrays,
-    counts: Counts,
+    plan: &'a ScanPlan<'a>,
+    arrays: EventArrays,
+    counts: ScanCounts,
 }
 
 impl<'a> Scan<'a> {
     /// With room for the events of `jobs`, but at most `room_bytes` to begin with.
-    fn new(plan: &'a Plan<'a>, jobs: &[Job], room_bytes: usize) -> Result<Self> {
+    fn new(plan: &'a ScanPlan<'a>, jobs: &[Job], room_bytes: usize) -> Result<Self> {
         let events = jobs.iter().map(|job| job.events);
         let events = events.fold(0, usize::saturating_add);
-        let room = room_bytes / Arrays::event_bytes(plan.request);
+        let room = room_bytes / EventArrays::event_bytes(plan.request);
         Ok(Self {
             plan,
-            arrays: Arrays::new(plan.request, events.min(room))?,
-            counts: Counts::new(plan.request),
+            arrays: EventArrays::new(plan.request, events.min(room))?,
+            counts: ScanCounts::default(),
         })
     }
 
@@ -156,13 +155,13 @@ impl<'a> Scan<'a> {
         let first_failed = AtomicUsize::new(usize::MAX);
         let to = self.counts.events;
         let mut room = self.arrays.room_from(to);
-        let rooms: Vec<Room<'_>> = jobs
+        let rooms: Vec<EventRoom<'_>> = jobs
             .iter()
             .map(|job| room.split_first(job.events))
             .collect();
-        let read = |(place, (&job, room)): (usize, (&Job, Room<'_>))| {
+        let read = |(place, (&job, room)): (usize, (&Job, EventRoom<'_>))| {
             if place > first_failed.load(Ordering::Relaxed) {
-                return Ok(Counts::new(self.plan.request));
+                return Ok(ScanCounts::default());
             }
             let counts = read_job(self.plan, job, room, progress);
             if counts.is_err() {
@@ -170,7 +169,7 @@ impl<'a> Scan<'a> {
             }
             counts
         };
-        let parts: Vec<Result<Counts>> = jobs
+        let parts: Vec<Result<ScanCounts>> = jobs
             .par_iter()
             .zip(rooms)
             .enumerate()
@@ -203,14 +202,13 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Reads a part into its room.
 fn read_job(
-    plan: &Plan<'_>,
+    plan: &ScanPlan<'_>,
     job: Job,
-    mut room: Room<'_>,
+    mut room: EventRoom<'_>,
     progress: Option<&(dyn Fn(u64) + Sync)>,
-) -> Result<Counts> {
-    let mut counts = Counts::new(plan.request);
+) -> Result<ScanCounts> {
+    let mut counts = ScanCounts::default();
     plan.read(job, |batch, first_row| {
         plan.take(&mut room, &mut counts, job.file, batch, first_row)?;
         if let Some(progress) = progress {
@@ -223,7 +221,7 @@ fn read_job(
 
 /// Events in two rows of one file have different keys; see
 /// `event_key` of `table.rs`.
-fn keys_are_unique(plan: &Plan<'_>) -> bool {
+fn keys_are_unique(plan: &ScanPlan<'_>) -> bool {
     plan.request.id == IdSpec::FileRow && plan.files.len() == 1
 }
 

@@ -8,7 +8,7 @@
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
-use super::arrays::{Arrays, Counts};
+use super::arrays::{EventArrays, ScanCounts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
 use super::file::{EventFile, Part};
@@ -175,15 +175,11 @@ impl ScanRequest {
 #[derive(Clone, Debug)]
 pub struct Hidden {
     pub(super) selections: Vec<Compiled>,
-    treatment: Treatment,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Treatment {
-    /// Gone before anything else, and never counted.
-    Reject,
-    /// Kept with a flag, outside of the closed regions.
-    Mark { closed: u64, watched: u64 },
+    /// Whether they are gone before anything else, and never counted. Otherwise they are
+    /// kept with a flag, outside of the closed regions.
+    is_rejected: bool,
+    closed: u64,
+    watched: u64,
 }
 
 impl Hidden {
@@ -195,8 +191,8 @@ impl Hidden {
     /// Rows that are gone before anything is counted.
     pub fn rejected(selections: Vec<Compiled>) -> Self {
         Self {
-            selections,
-            treatment: Treatment::Reject,
+            is_rejected: true,
+            ..Self::marked(selections)
         }
     }
 
@@ -204,28 +200,23 @@ impl Hidden {
     pub fn marked(selections: Vec<Compiled>) -> Self {
         Self {
             selections,
-            treatment: Treatment::Mark {
-                closed: 0,
-                watched: 0,
-            },
+            is_rejected: false,
+            closed: 0,
+            watched: 0,
         }
     }
 
     /// The same, with hidden rows taken out of the regions of a mask.
-    pub fn closing(mut self, regions: u64) -> Self {
-        if let Treatment::Mark { closed, .. } = &mut self.treatment {
-            *closed = regions;
-        }
-        self
+    #[must_use]
+    pub fn closing(self, closed: u64) -> Self {
+        Self { closed, ..self }
     }
 
     /// The same, with the flag [`HIDDEN_IN_WATCHED`] for hidden rows that one of the
     /// regions of a mask selects, closed or not.
-    pub fn watching(mut self, regions: u64) -> Self {
-        if let Treatment::Mark { watched, .. } = &mut self.treatment {
-            *watched = regions;
-        }
-        self
+    #[must_use]
+    pub fn watching(self, watched: u64) -> Self {
+        Self { watched, ..self }
     }
 
     /// The same selections, with their rows gone.
@@ -233,27 +224,22 @@ impl Hidden {
         Self::rejected(self.selections.clone())
     }
 
-    /// Whether hidden rows are gone.
     pub(super) fn rejects(&self) -> bool {
-        matches!(self.treatment, Treatment::Reject) && !self.selections.is_empty()
+        self.is_rejected && !self.selections.is_empty()
     }
 
     /// The flags of a hidden row that is kept, from those of its regions.
     pub(super) fn flags(&self, regions: u64) -> u64 {
-        let Treatment::Mark { closed, watched } = self.treatment else {
-            return regions;
-        };
-        let seen = if regions & watched == 0 {
-            0
-        } else {
-            HIDDEN_IN_WATCHED
-        };
-        regions & !closed | HIDDEN | seen
+        let is_seen = regions & self.watched != 0;
+        match self.is_rejected {
+            true => regions,
+            false => regions & !self.closed | HIDDEN | HIDDEN_IN_WATCHED * u64::from(is_seen),
+        }
     }
 }
 
 /// A request that has been checked against the files.
-pub(super) struct Plan<'a> {
+pub(super) struct ScanPlan<'a> {
     pub(super) files: &'a [EventFile],
     pub(super) request: &'a ScanRequest,
     /// Columns that expressions need as `f64`: all but features as they are.
@@ -275,7 +261,6 @@ impl Dataset {
     }
 }
 
-/// A part of one of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Job {
     /// Place of the file in the list.
@@ -296,7 +281,7 @@ impl Job {
     }
 }
 
-impl<'a> Plan<'a> {
+impl<'a> ScanPlan<'a> {
     /// Checks the request; nothing is read.
     pub(super) fn new(dataset: &'a Dataset, request: &'a ScanRequest) -> Result<Self> {
         if request.flags.len() > MAX_FLAGS {
@@ -335,8 +320,7 @@ impl<'a> Plan<'a> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
     }
 
-    /// Names what was taken.
-    pub(super) fn table(&self, arrays: Arrays, counts: &Counts) -> EventTable {
+    pub(super) fn table(&self, arrays: EventArrays, counts: &ScanCounts) -> EventTable {
         let path = |index: usize| self.files[index].path.display().to_string();
         let report = counts.report(self.request, path);
         arrays.into_table(counts.events, report, self.request, &self.signs, self.seed)

@@ -20,10 +20,10 @@ use std::thread::{Builder, JoinHandle};
 
 use arrow::record_batch::RecordBatch;
 
-use super::arrays::{Arrays, Counts};
+use super::arrays::{EventArrays, ScanCounts};
 use super::dataset::Dataset;
 use super::file::reason;
-use super::scan::{OnMissing, Plan, ScanRequest};
+use super::scan::{OnMissing, ScanPlan, ScanRequest};
 use super::table::EventTable;
 
 use order::{Cursor, Turn};
@@ -110,7 +110,7 @@ impl Dataset {
         order: &PartOrder,
         options: StreamOptions,
     ) -> Result<EventStream> {
-        Plan::new(self, request)?;
+        ScanPlan::new(self, request)?;
         let mut cursor = Cursor::new(order, self.jobs())?;
         let (position, skip) = cursor.start(order.position(), request.takes_every_row())?;
         let chunk_rows = options.chunk_rows.max(1);
@@ -230,23 +230,19 @@ impl Drop for EventStream {
     }
 }
 
-/// What a thread hands over.
-type Message = Result<Chunk>;
+type Message = Result<StreamChunk>;
 
 /// Some of the events of a part. Every part has at least one chunk.
 #[derive(Debug)]
-struct Chunk {
+struct StreamChunk {
     table: EventTable,
-    /// Whether it is the last chunk of its part.
     ends_part: bool,
-    /// Whether it is the last chunk of the last part of a pass.
     ends_pass: bool,
 }
 
-/// A chunk in the making.
 struct Piece {
-    arrays: Arrays,
-    counts: Counts,
+    arrays: EventArrays,
+    counts: ScanCounts,
 }
 
 /// A thread that reads its share of the parts into its queue.
@@ -276,7 +272,7 @@ impl Reader {
     }
 
     fn read(&self) -> Result<()> {
-        let plan = Plan::new(&self.dataset, &self.request)?;
+        let plan = ScanPlan::new(&self.dataset, &self.request)?;
         for (place, turn) in self.cursor.clone().enumerate() {
             if place % self.threads == self.turn {
                 self.read_part(&plan, turn?)?;
@@ -285,12 +281,12 @@ impl Reader {
         Ok(())
     }
 
-    fn read_part(&self, plan: &Plan<'_>, turn: Turn) -> Result<()> {
+    fn read_part(&self, plan: &ScanPlan<'_>, turn: Turn) -> Result<()> {
         let rows = usize::try_from(turn.job.part.rows).unwrap_or(usize::MAX);
         let new_piece = || -> Result<Piece> {
             Ok(Piece {
-                arrays: Arrays::new(&self.request, rows.min(self.chunk_rows))?,
-                counts: Counts::new(&self.request),
+                arrays: EventArrays::new(&self.request, rows.min(self.chunk_rows))?,
+                counts: ScanCounts::default(),
             })
         };
         let mut piece = new_piece()?;
@@ -314,7 +310,7 @@ impl Reader {
 
     fn take(
         &self,
-        plan: &Plan<'_>,
+        plan: &ScanPlan<'_>,
         piece: &mut Piece,
         turn: Turn,
         batch: &RecordBatch,
@@ -338,8 +334,14 @@ impl Reader {
     }
 
     /// Hands a chunk over, and waits until there is room for it.
-    fn send(&self, plan: &Plan<'_>, piece: Piece, ends_part: bool, ends_pass: bool) -> Result<()> {
-        let chunk = Chunk {
+    fn send(
+        &self,
+        plan: &ScanPlan<'_>,
+        piece: Piece,
+        ends_part: bool,
+        ends_pass: bool,
+    ) -> Result<()> {
+        let chunk = StreamChunk {
             table: plan.table(piece.arrays, &piece.counts),
             ends_part,
             ends_pass,

@@ -17,23 +17,17 @@ use sideband_numerics::expression::Number;
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub(crate) struct ColumnSummary {
     pub name: String,
-    /// Its type in the first file.
     pub type_name: String,
     /// Rows, with or without a value.
     pub rows: u64,
     /// Smallest finite value; none if no value is finite.
     pub min: Option<Number>,
-    /// Largest finite value.
     pub max: Option<Number>,
     /// Mean of the finite values, that of large integers rounded.
     pub mean: Option<f64>,
-    /// Rows without a value.
     pub nulls: u64,
-    /// Rows that hold NaN.
     pub nans: u64,
-    /// Rows that hold plus or minus infinity.
     pub infinities: u64,
-    /// Rows that hold 0.
     pub zeros: u64,
     /// Rows below 0, minus infinity included.
     pub negatives: u64,

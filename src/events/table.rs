@@ -40,7 +40,6 @@ pub struct EventTable {
 pub struct ScanReport {
     /// Rows in the files, wanted or not, but for hidden ones.
     pub rows_read: u64,
-    /// Rows in the table: `N`.
     pub rows_selected: u64,
     /// Selected rows that lack a feature, a category or an observable, each once:
     /// left out, or marked if they are kept.
@@ -148,17 +147,14 @@ pub struct Ids {
     pub(super) seed: u64,
     /// None if events are told apart by their places.
     pub(super) columns: Vec<IdColumn>,
-    /// `[N]`, see [`Ids::place`].
     pub(super) places: Vec<u64>,
 }
 
 impl Ids {
-    /// `N`.
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there is no event.
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
@@ -195,7 +191,6 @@ impl Ids {
         self.values(event).fold(self.seed, extend_key)
     }
 
-    /// The keys of all events.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         (0..self.len()).map(|event| self.key(event))
     }
@@ -244,7 +239,6 @@ impl Ids {
 /// Bits of [`Ids::place`] that are the row.
 const ROW_BITS: u32 = 40;
 
-/// See [`Ids::place`].
 pub(super) fn place_of(file: usize, row: u64) -> u64 {
     (file as u64) << ROW_BITS | row
 }

@@ -9,11 +9,11 @@ use arrow::array::{Array as _, ArrayRef, AsArray as _};
 use arrow::datatypes::Float32Type;
 use arrow::record_batch::RecordBatch;
 
-use super::arrays::{Counts, Reason, Room};
+use super::arrays::{EventRoom, Reason, ScanCounts};
 use super::chunk::{ColumnChunk, to_bits, to_lane};
 use super::definitions::Compiled;
 use super::file::EventFile;
-use super::scan::{HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing, Plan};
+use super::scan::{HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing, ScanPlan};
 use super::table::place_of;
 use sideband_numerics::expression::is_true;
 
@@ -25,19 +25,19 @@ const TILE_EVENTS: usize = 256;
 const OF_HIDDEN: u64 = HIDDEN | HIDDEN_IN_WATCHED;
 
 /// A batch of rows of a file.
-struct Rows<'a> {
+struct BatchRows<'a> {
     file: &'a EventFile,
     batch: &'a RecordBatch,
     /// Place of the first row in the file.
     first_row: u64,
 }
 
-impl Plan<'_> {
+impl ScanPlan<'_> {
     /// Puts the rows of a batch that the request wants into `room`.
     pub(super) fn take(
         &self,
-        room: &mut Room<'_>,
-        counts: &mut Counts,
+        room: &mut EventRoom<'_>,
+        counts: &mut ScanCounts,
         file_index: usize,
         batch: &RecordBatch,
         first_row: u64,
@@ -193,8 +193,8 @@ impl Plan<'_> {
         file_index: usize,
         batch: &'a RecordBatch,
         first_row: u64,
-    ) -> Result<(Rows<'a>, ColumnChunk)> {
-        let rows = Rows {
+    ) -> Result<(BatchRows<'a>, ColumnChunk)> {
+        let rows = BatchRows {
             file: &self.files[file_index],
             batch,
             first_row,
@@ -267,7 +267,6 @@ impl Plan<'_> {
 /// Which rows of a chunk a request wants.
 struct Selected {
     rows: Vec<u32>,
-    /// Of every row.
     flags: Vec<u64>,
     /// Rows that are not gone for being hidden.
     visible: u64,
@@ -294,7 +293,7 @@ fn has_nan(values: &[f64]) -> bool {
     values.iter().fold(false, |any, x| any | x.is_nan())
 }
 
-impl Rows<'_> {
+impl BatchRows<'_> {
     fn column(&self, name: &str) -> Result<&ArrayRef> {
         self.batch
             .column_by_name(name)

@@ -195,18 +195,15 @@ pub(super) fn says(error: impl ToString, text: &str) {
 }
 
 fn refused(path: &Path) -> String {
-    Dataset::open(&[path.display().to_string()], Path::new("/"))
-        .unwrap_err()
-        .to_string()
+    let dataset = Dataset::open(&[path.display().to_string()], Path::new("/"));
+    dataset.unwrap_err().to_string()
 }
 
-fn resolver(dataset: &Dataset) -> Resolver {
+pub(super) fn resolver(dataset: &Dataset) -> Resolver {
     Resolver::new(dataset.columns(), []).unwrap()
 }
 
-fn named(resolver: &Resolver, texts: &[&str]) -> Vec<(String, Compiled)> {
-    texts
-        .iter()
-        .map(|text| ((*text).to_owned(), resolver.compile(text).unwrap()))
-        .collect()
+pub(super) fn named(resolver: &Resolver, texts: &[&str]) -> Vec<(String, Compiled)> {
+    let compiled = |text: &&str| ((*text).to_owned(), resolver.compile(text).unwrap());
+    texts.iter().map(compiled).collect()
 }

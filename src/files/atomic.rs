@@ -64,7 +64,6 @@ impl Staged {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Its place.
     pub fn path(&self) -> &Path {
         &self.path
     }

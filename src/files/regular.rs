@@ -121,17 +121,20 @@ pub(crate) fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// What is in a folder; nothing if it is not there.
+fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    match fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| Ok(entry?.path())).collect(),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(e),
+    }
+}
+
 /// The first thing in a folder, or the folder itself, that is neither a regular
 /// file nor a folder, nor a link to one of them; with what it is. A folder that
 /// is not there has none. Not deeper than the folder.
 pub(crate) fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'static str)>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    for entry in entries {
-        let path = entry?.path();
+    for path in entries(folder)? {
         // gone since, or a link to nothing
         let Ok(about) = fs::metadata(&path) else {
             continue;
@@ -146,15 +149,8 @@ pub(crate) fn find_irregular(folder: &Path) -> io::Result<Option<(PathBuf, &'sta
 /// The first symbolic link to a folder in a folder. A folder that is not there has
 /// none.
 pub(crate) fn find_linked_folder(folder: &Path) -> io::Result<Option<PathBuf>> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(e) => return Err(e),
-    };
-    let is_link = |entry: &fs::DirEntry| {
-        entry.file_type().is_ok_and(|kind| kind.is_symlink()) && entry.path().is_dir()
-    };
-    Ok(entries.flatten().find(is_link).map(|entry| entry.path()))
+    let is_link = |path: &PathBuf| path.is_symlink() && path.is_dir();
+    Ok(entries(folder)?.into_iter().find(is_link))
 }
 
 /// Makes a folder if it is not there. One that is a symbolic link is refused:

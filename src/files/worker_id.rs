@@ -33,7 +33,6 @@ pub(crate) struct WorkerId {
     count: u64,
 }
 
-/// What is known about a worker's process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Liveness {
     /// It runs on this host.
@@ -45,7 +44,6 @@ pub(crate) enum Liveness {
 }
 
 impl WorkerId {
-    /// A new name for this process.
     pub(crate) fn unique() -> Self {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         static START: OnceLock<u64> = OnceLock::new();
@@ -64,7 +62,6 @@ impl WorkerId {
         }
     }
 
-    /// Reads a name; `None` if it is not one.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.rsplitn(5, '-');
         let count = parts.next()?.parse().ok()?;
@@ -83,12 +80,10 @@ impl WorkerId {
         (clean_host(&id.host) == id.host && id.to_string() == text).then_some(id)
     }
 
-    /// Name of the host, cut and cleaned.
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Number of the process on its host.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
     }
@@ -117,7 +112,6 @@ impl fmt::Display for WorkerId {
     }
 }
 
-/// Name of this host for people.
 fn host_name() -> String {
     let name = fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| fs::read_to_string("/etc/hostname"))
@@ -156,7 +150,6 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     })
 }
 
-/// A process of this host.
 enum Process {
     Running { start: u64 },
     Ended,
@@ -228,7 +221,6 @@ pub(crate) struct ServerClock {
 }
 
 impl ServerClock {
-    /// The clock of a folder's server.
     pub(crate) fn new(folder: &Path) -> Self {
         Self {
             probe: folder.join(".clock"),
@@ -236,7 +228,6 @@ impl ServerClock {
         }
     }
 
-    /// Looks at the clock.
     pub(crate) fn measure(&self) -> io::Result<()> {
         let file = regular::edit_or_create(&self.probe, OpenOptions::new().write(true))?;
         let time = touch(&file)?;

@@ -21,9 +21,7 @@ pub(super) struct MemberBatches {
     classes: Vec<MemberClass>,
 }
 
-/// A class as a member sees it.
 struct MemberClass {
-    /// Table rows.
     rows: Vec<u32>,
     /// Coefficient of each row in a batch's loss.
     coefficients: Vec<f32>,

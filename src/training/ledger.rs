@@ -151,17 +151,13 @@ impl<'a> Taken<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct SlotReport<'a> {
     pub ensemble: &'a str,
-    /// Its number.
     pub member: u32,
-    /// Attempts before this one.
     pub attempt: u32,
-    /// Epochs that are over.
     pub epochs: u32,
     /// Its last training loss; NaN before the first epoch is over.
     pub training: f64,
     /// Its last validation loss; NaN before the first epoch is over.
     pub validation: f64,
-    /// Whether its epoch has just ended.
     pub ended: bool,
 }
 
@@ -202,7 +198,6 @@ impl Interrupt {
         let _ = self.0.compare_exchange(0, Self::BY_TIME, order, order);
     }
 
-    /// Whether somebody asked to stop.
     pub(crate) fn is_raised(&self) -> bool {
         self.0.load(Ordering::SeqCst) != 0
     }

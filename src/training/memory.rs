@@ -24,12 +24,10 @@ const GPU_STACK: usize = 128;
 const ENOUGH: f64 = 1e11;
 /// Share of a device's memory that is planned with.
 const SHARE: f64 = 0.8;
-/// Copies of a member's parameters.
 const PARAMETER_COPIES: u64 = 8;
 /// Steps whose batches are prepared at once, at most.
 const PREPARED_STEPS: u64 = 64;
 
-/// Bytes that training takes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct MemoryModel {
     /// On the device, whatever the number of members.
@@ -44,7 +42,6 @@ pub(crate) struct MemoryModel {
 }
 
 impl MemoryModel {
-    /// Of an ensemble.
     pub(crate) fn new(task: &Task<'_>) -> Self {
         let (sample, settings) = (task.sample, task.settings);
         let network = Network::new(settings.network.clone());

@@ -128,14 +128,9 @@ mod tests {
         let (shared, member) = (settings(Split::Shared), settings(Split::Member));
         let mut differ = 0;
         for event in 0..2000 {
-            assert_eq!(
-                shared.fold(streams, 0, event),
-                shared.fold(streams, 9, event)
-            );
-            let (a, b) = (
-                member.fold(streams, 0, event),
-                member.fold(streams, 9, event),
-            );
+            let of = |s: SplitSettings| [0, 9].map(|m| s.fold(streams, m, event));
+            let ([first, last], [a, b]) = (of(shared), of(member));
+            assert_eq!(first, last);
             assert_eq!(a == Fold::HeldOut, b == Fold::HeldOut);
             differ += usize::from(a != b);
         }
@@ -155,13 +150,9 @@ mod tests {
         let streams = Streams::new(5, "e");
         let s = settings(Split::Folds);
         for event in 0..500 {
-            let out = (0..4).filter(|m| s.holds_out(streams, *m, event)).count();
-            assert_eq!(out, 1);
-            assert!(
-                (0..4).all(|m| {
-                    s.holds_out(streams, m, event) == s.holds_out(streams, m + 4, event)
-                })
-            );
+            let out = |m| s.holds_out(streams, m, event);
+            assert_eq!((0..4).filter(|m| out(*m)).count(), 1);
+            assert!((0..4).all(|m| out(m) == out(m + 4)));
         }
     }
 }

@@ -87,11 +87,9 @@ impl<'a> StackContext<'a> {
         let ensemble = &self.ensembles[unit.task];
         let task = ensemble.task;
         let found = found.filter(|c| {
-            let about = &c.about;
-            about.seed == task.seed
-                && about.ensemble == task.ensemble
-                && about.member == unit.member
-                && c.suits(self.network, task.features)
+            let whose = (c.about.seed, &*c.about.ensemble, c.about.member);
+            let is_own = whose == (task.seed, task.ensemble, unit.member);
+            is_own && c.suits(self.network, task.features)
         });
         let attempt = found.as_ref().map_or(attempt, |c| c.about.attempt);
         // a stream's batches are made by its feed
@@ -101,10 +99,10 @@ impl<'a> StackContext<'a> {
         });
         let (history, state) = match found {
             Some(checkpoint) => (checkpoint.about.history, checkpoint.state),
-            None => (
-                History::default(),
-                MemberState::start(self.initial(unit, attempt)),
-            ),
+            None => {
+                let start = MemberState::start(self.initial(unit, attempt));
+                (History::default(), start)
+            }
         };
         let slot = Slot {
             unit,
@@ -117,7 +115,7 @@ impl<'a> StackContext<'a> {
     }
 
     fn initial(&self, unit: Unit, attempt: u32) -> Row {
-        let streams = &self.ensembles[unit.task].streams;
+        let streams = self.ensembles[unit.task].streams;
         self.network.initial(streams.initial(unit.member, attempt))
     }
 
@@ -143,13 +141,11 @@ impl<'a> StackContext<'a> {
                 Some(rows) => stack.evaluate(&members, &self.table, rows),
                 None => {
                     let (sample, settings) = (ensemble.task.sample, ensemble.task.settings);
-                    let lists: Vec<_> = members
-                        .iter()
-                        .map(|place| {
-                            let member = slots[*place].unit.member;
-                            validation_rows(sample, settings, ensemble.streams, member)
-                        })
-                        .collect();
+                    let rows = |place: &usize| {
+                        let member = slots[*place].unit.member;
+                        validation_rows(sample, settings, ensemble.streams, member)
+                    };
+                    let lists: Vec<_> = members.iter().map(rows).collect();
                     let inputs = vec![ensemble.inputs.clone(); members.len()];
                     let rows = EvaluationRows::new(self.compute, &self.table, &lists, &inputs);
                     stack.evaluate(&members, &self.table, &rows)
@@ -170,29 +166,24 @@ impl<'a> StackContext<'a> {
         mut states: Vec<MemberState>,
         taken: &Taken<'_>,
     ) -> Result<(Vec<MemberState>, Option<Streamed<'a>>)> {
-        let Some((task, step, first)) = active.first().and_then(|slot| {
-            let task = self.ensembles[slot.unit.task].task;
-            task.stream.map(|_| (task, slot.step, slot.unit.task))
-        }) else {
+        let first = active.first().map(|slot| (slot.unit.task, slot.step));
+        let Some((number, step)) = first else {
             return Ok((states, None));
         };
-        let keep: Vec<bool> = active
-            .iter()
-            .map(|slot| slot.step == step && slot.unit.task == first)
-            .collect();
+        let task = self.ensembles[number].task;
+        let Some(source) = task.stream else {
+            return Ok((states, None));
+        };
+        let keeps = |slot: &Slot| slot.step == step && slot.unit.task == number;
+        let keep: Vec<bool> = active.iter().map(keeps).collect();
         for (slot, _) in active.iter().zip(&keep).filter(|(_, keep)| !**keep) {
             taken.give_back(slot.unit);
         }
         retain(active, &keep);
         retain(&mut states, &keep);
-        let Some(source) = task.stream else {
-            return Ok((states, None));
-        };
         let feed = Feed::new(self.compute, task, source, step)?;
-        let followers = active
-            .iter()
-            .map(|slot| feed.follower(slot.unit.member, slot.attempt))
-            .collect();
+        let follower = |slot: &Slot| Follower::new(slot.unit.member, slot.attempt);
+        let followers = active.iter().map(follower).collect();
         Ok((states, Some((feed, followers))))
     }
 
@@ -224,11 +215,9 @@ fn retain<T>(list: &mut Vec<T>, keep: &[bool]) {
 /// What a stack reads while it trains, and the members that keep step.
 type Streamed<'a> = (Feed<'a>, Vec<Follower>);
 
-/// One member in training.
 struct Slot {
     unit: Unit,
     attempt: u32,
-    /// Steps made.
     step: u64,
     /// Its rows, where they are in memory.
     batches: Option<MemberBatches>,
@@ -275,7 +264,6 @@ impl Slot {
     }
 }
 
-/// How a stack ended.
 pub(super) enum StackEnd {
     /// The ledger had nothing more.
     Empty,
@@ -286,7 +274,6 @@ pub(super) enum StackEnd {
     Interrupted,
 }
 
-/// A thread that trains stacks.
 pub(super) struct StackWorker<'a> {
     pub name: &'a str,
     pub context: &'a StackContext<'a>,

@@ -90,7 +90,6 @@ impl Outcome {
     }
 }
 
-/// Losses of each epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Mean of the batch losses, with the member's bootstrap weights.
@@ -160,28 +159,18 @@ impl FeatureScaling {
 /// What a member file says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberFile {
-    /// Version of the format.
     pub format: u32,
-    /// Seed of the ensemble.
     pub seed: u64,
-    /// Name of the ensemble.
     pub ensemble: String,
-    /// Number of the member, from 0.
     pub member: u32,
-    /// Number of attempts before this one.
     pub attempt: u32,
-    /// How the training ended.
     pub outcome: Outcome,
-    /// Loss that was minimised.
     pub objective: Objective,
-    /// Shape of the network.
     pub network: NetworkConfig,
-    /// Inputs and their standardisation.
     pub features: FeatureScaling,
     /// Factor that brings the reweighted source to the target's yield in the
     /// training region: the weight is `normalisation * exp(output)`.
     pub normalisation: f64,
-    /// Losses of each epoch.
     pub history: History,
     /// SHA-256 of the parameters and running statistics, little-endian f32, and
     /// then of this text with an empty digest.
@@ -239,9 +228,9 @@ impl Member {
 fn parse(bytes: &[u8]) -> Result<Member, String> {
     let about: MemberFile = about_of(bytes)?;
     if about.format != FORMAT {
+        let format = about.format;
         return Err(format!(
-            "its format is {}, this program reads {FORMAT}",
-            about.format
+            "its format is {format}, this program reads {FORMAT}"
         ));
     }
     let found = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
@@ -249,15 +238,9 @@ fn parse(bytes: &[u8]) -> Result<Member, String> {
     if weights.ok_or("its network is impossible")? > 4 * bytes.len() {
         return Err("its network is larger than the file".to_owned());
     }
-    let inputs = about.network.columns();
-    if [
-        about.features.expressions.len(),
-        about.features.mean.len(),
-        about.features.scale.len(),
-    ]
-    .iter()
-    .any(|n| *n != inputs)
-    {
+    let (inputs, f) = (about.network.columns(), &about.features);
+    let lengths = [f.expressions.len(), f.mean.len(), f.scale.len()];
+    if lengths.iter().any(|n| *n != inputs) {
         return Err("its features do not match its network".to_owned());
     }
     let network = Network::new(about.network.clone());
@@ -300,25 +283,17 @@ fn digest(about: &MemberFile, row: &Row) -> String {
 /// What a checkpoint says beside its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointFile {
-    /// Version of the format.
     pub format: u32,
-    /// Seed of the ensemble.
     pub seed: u64,
-    /// Name of the ensemble.
     pub ensemble: String,
-    /// Number of the member, from 0.
     pub member: u32,
-    /// Number of attempts before this one.
     pub attempt: u32,
-    /// Losses of each epoch that is over.
     pub history: History,
     /// Sum of batch losses in the present epoch.
     pub loss: f32,
     /// The optimizer's clock: also the place in the order of batches.
     pub clock: Clock,
-    /// Shape of the network.
     pub network: NetworkConfig,
-    /// Inputs and their standardisation.
     pub features: FeatureScaling,
     /// SHA-256 of the tensors, little-endian f32, and then of this text with an
     /// empty digest.
@@ -368,10 +343,8 @@ impl Checkpoint {
 
     /// Writes the newest checkpoint of a member; the one before stays beside it.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let list: Vec<(&str, Vec<usize>, &[f32])> = state_parts(&self.state)
-            .into_iter()
-            .map(|(name, values)| (name, vec![values.len()], values))
-            .collect();
+        let list = state_parts(&self.state);
+        let list = list.map(|(name, values)| (name, vec![values.len()], values));
         let bytes = to_bytes(&list, &self.about).map_err(corrupt(path))?;
         let failed = |error| Error::io(path, &error);
         atomic::write_with(path, failed, |file| {
@@ -407,12 +380,9 @@ impl Checkpoint {
     pub(super) fn suits(&self, network: &Network, features: &FeatureScaling) -> bool {
         let (p, s) = (network.parameters().len(), network.statistics().len());
         let sizes = [p, s, p, s, p, p];
-        self.about.network == *network.config()
-            && self.about.features.is_same(features)
-            && state_parts(&self.state)
-                .iter()
-                .zip(sizes)
-                .all(|((_, values), size)| values.len() == size)
+        let lengths = state_parts(&self.state).map(|(_, values)| values.len());
+        let is_same = self.about.network == *network.config();
+        is_same && self.about.features.is_same(features) && lengths == sizes
     }
 }
 

@@ -8,7 +8,7 @@
 //! So a member's result is a function of (data, config, seed, member), where the
 //! window is part of the configuration: events far apart in a file meet in one
 //! batch only as far as the order of row groups brings them together. What all
-//! members of a block read is read once, and they keep step.
+//! members of a stack read is read once, and they keep step.
 //!
 //! A share of the events, drawn by key, stays in memory for validation; the
 //! others train, those of the validation fold too.
@@ -37,7 +37,6 @@ pub(crate) fn is_streamed(
     }
 }
 
-/// Events of one class in a window.
 #[derive(Debug, Default)]
 struct Window {
     features: Vec<f32>,
@@ -55,7 +54,6 @@ struct Windows {
     skip: u64,
     rest: EventTable,
     next: usize,
-    /// Features of an event.
     width: usize,
 }
 
@@ -70,12 +68,12 @@ impl Windows {
     ) -> Result<Self> {
         let of = &source.classes[class];
         let parts = of.dataset.parts() as u32;
-        let order =
-            PartOrder::passes(move |pass| streams.part_order(class, pass).permutation(parts))
-                .starting_at(StreamPosition {
-                    pass: start / of.rows,
-                    event: 0,
-                });
+        let start_pass = StreamPosition {
+            pass: start / of.rows,
+            event: 0,
+        };
+        let order = move |pass| streams.part_order(class, pass).permutation(parts);
+        let order = PartOrder::passes(order).starting_at(start_pass);
         Ok(Self {
             stream: of.dataset.stream(&of.request, &order, source.options)?,
             settings: settings.clone(),
@@ -88,7 +86,6 @@ impl Windows {
         })
     }
 
-    /// The next `size` events.
     fn window(&mut self, size: usize) -> Result<Window> {
         let mut window = Window::default();
         // also for the copy of both classes that goes to the device
@@ -129,7 +126,7 @@ impl Windows {
     }
 }
 
-/// A member that keeps step with the others of its block.
+/// A member that keeps step with the others of its stack.
 pub(super) struct Follower {
     member: u32,
     attempt: u32,
@@ -137,7 +134,17 @@ pub(super) struct Follower {
     order: [Vec<u32>; 2],
 }
 
-/// What a streaming block trains on at present.
+impl Follower {
+    pub(super) fn new(member: u32, attempt: u32) -> Self {
+        Self {
+            member,
+            attempt,
+            order: Default::default(),
+        }
+    }
+}
+
+/// What a streaming stack trains on at present.
 pub(super) struct Feed<'a> {
     settings: &'a TrainingSettings,
     streams: Streams,
@@ -150,12 +157,11 @@ pub(super) struct Feed<'a> {
     scale: [f64; 2],
     size: usize,
     round: u64,
-    /// Steps made by every member.
     step: u64,
 }
 
 impl<'a> Feed<'a> {
-    /// The feed of a block whose members have made `step` steps.
+    /// The feed of a stack whose members have made `step` steps.
     pub(super) fn new(
         compute: &'a Compute,
         task: &Task<'a>,
@@ -187,14 +193,6 @@ impl<'a> Feed<'a> {
             round,
             step,
         })
-    }
-
-    pub(super) fn follower(&self, member: u32, attempt: u32) -> Follower {
-        Follower {
-            member,
-            attempt,
-            order: Default::default(),
-        }
     }
 
     fn steps_a_round(&self) -> u64 {
@@ -268,7 +266,6 @@ impl<'a> Feed<'a> {
     }
 }
 
-/// A window holds whole steps.
 fn window_size(window: usize, settings: &TrainingSettings) -> usize {
     let half = settings.batch / 2;
     (window / half).max(1) * half

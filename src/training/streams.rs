@@ -24,7 +24,6 @@ enum Purpose {
     Noise = 11,
 }
 
-/// The streams of one ensemble.
 #[derive(Clone, Copy, Debug)]
 pub struct Streams {
     root: Key,
@@ -32,7 +31,6 @@ pub struct Streams {
 }
 
 impl Streams {
-    /// Streams of the ensemble called `ensemble` under a seed.
     pub fn new(seed: u64, ensemble: &str) -> Self {
         Self {
             root: Key::from_seed(seed),
@@ -41,13 +39,10 @@ impl Streams {
     }
 
     fn member(self, member: u32, attempt: u32, purpose: Purpose) -> Key {
-        self.root
-            .with(purpose as u64)
-            .with(self.ensemble)
-            .with((u64::from(attempt) << 32) | u64::from(member))
+        let number = (u64::from(attempt) << 32) | u64::from(member);
+        self.common(purpose).with(number)
     }
 
-    /// Key of a member's initial weights.
     pub fn initial(self, member: u32, attempt: u32) -> Key {
         self.member(member, attempt, Purpose::Initial)
     }
@@ -59,7 +54,6 @@ impl Streams {
             .with(pass)
     }
 
-    /// Key of a member's dropout masks.
     pub fn dropout(self, member: u32, attempt: u32) -> Key {
         self.member(member, attempt, Purpose::Dropout)
     }
@@ -84,31 +78,29 @@ impl Streams {
         self.root.with(Purpose::Sample as u64).uniform(event)
     }
 
+    /// A key for all members.
+    fn common(self, purpose: Purpose) -> Key {
+        self.root.with(purpose as u64).with(self.ensemble)
+    }
+
     /// Key of the order of one class's row groups in one pass over its files.
     pub fn part_order(self, class: usize, pass: u64) -> Key {
-        self.root
-            .with(Purpose::Parts as u64)
-            .with(self.ensemble)
-            .with(class as u64)
-            .with(pass)
+        self.common(Purpose::Parts).with(class as u64).with(pass)
     }
 
     /// Key of a category's Gaussian process: starting points, posterior draws.
     pub fn plane(self, category: u64) -> Key {
-        let key = self.root.with(Purpose::Plane as u64);
-        key.with(self.ensemble).with(category)
+        self.common(Purpose::Plane).with(category)
     }
 
     /// Key of a category's points in the plane.
     pub fn points(self, category: u64) -> Key {
-        let key = self.root.with(Purpose::Points as u64);
-        key.with(self.ensemble).with(category)
+        self.common(Purpose::Points).with(category)
     }
 
     /// Key of the noise of a point in the plane, the same for all members.
     pub fn noise(self, category: u64, point: u64) -> Key {
-        let key = self.root.with(Purpose::Noise as u64);
-        key.with(self.ensemble).with(category).with(point)
+        self.common(Purpose::Noise).with(category).with(point)
     }
 
     /// Uniform number in [0, 1) that decides whether an event validates; one
@@ -137,13 +129,8 @@ mod tests {
         let a = Streams::new(1, "nominal");
         let b = Streams::new(1, "jes_up");
         let events: Vec<u64> = (0..200).map(|e| e * 7919).collect();
-        let of = |s: Streams, m| {
-            events
-                .iter()
-                .copied()
-                .map(s.bootstrap(m))
-                .collect::<Vec<_>>()
-        };
+        let of =
+            |s: Streams, m| -> Vec<u8> { events.iter().copied().map(s.bootstrap(m)).collect() };
         assert_eq!(of(a, 3), of(b, 3));
         assert_ne!(of(a, 3), of(a, 4));
         assert_ne!(of(a, 3), of(Streams::new(2, "nominal"), 3));

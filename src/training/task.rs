@@ -87,7 +87,6 @@ impl TrainingSettings {
 /// One class as it lies in its files.
 #[derive(Clone, Debug)]
 pub struct ClassSource {
-    /// The files.
     pub dataset: Arc<Dataset>,
     /// What is read of them: inputs, weights and keys in the training region.
     pub request: Arc<ScanRequest>,
@@ -95,7 +94,6 @@ pub struct ClassSource {
     pub share: f64,
     /// Events that are trained on.
     pub rows: u64,
-    /// Sum of their weights.
     pub weight: f64,
     /// Sum of the weights of all events of the training region.
     pub total: f64,
@@ -104,11 +102,9 @@ pub struct ClassSource {
 /// Both classes of an ensemble, and how they are read.
 #[derive(Clone, Debug)]
 pub struct StreamSource {
-    /// Source and target.
     pub classes: [ClassSource; 2],
     /// Events of a window, `W`.
     pub window: usize,
-    /// How much is read ahead.
     pub options: StreamOptions,
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array};
 
-use super::super::tests::{Form, batch_of, says, write};
-use super::super::{Compiled, Hidden, Resolver};
+use super::super::Hidden;
+use super::super::tests::{Form, batch_of, named, resolver, says, write};
 use super::*;
 
 /// Rows of the row groups of each file; the third is longer than a part.
@@ -38,16 +38,14 @@ fn three_files(directory: &Path) -> Dataset {
 }
 
 fn request(dataset: &Dataset, selection: &str) -> ScanRequest {
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let compile = |text: &str| -> Compiled { resolver.compile(text).unwrap() };
-    let named = |text: &str| (text.to_owned(), compile(text));
+    let resolver = resolver(dataset);
     ScanRequest {
-        selection: Some(compile(selection)),
+        selection: Some(resolver.compile(selection).unwrap()),
         // Five: one more than are written at once.
-        features: ["x", "2 * x", "x + 1", "-x", "x"].map(named).to_vec(),
-        columns: vec![named("x / 2")],
-        flags: vec![named("x % 2 == 0")],
-        weight: Some(compile("x + 0.5")),
+        features: named(&resolver, &["x", "2 * x", "x + 1", "-x", "x"]),
+        columns: named(&resolver, &["x / 2"]),
+        flags: named(&resolver, &["x % 2 == 0"]),
+        weight: Some(resolver.compile("x + 0.5").unwrap()),
         ..ScanRequest::new(Hidden::nothing())
     }
 }
@@ -87,7 +85,7 @@ fn room_that_is_short_is_made_longer() {
     let dataset = three_files(directory.path());
     for selection in ["1", "x % 3 == 0"] {
         let request = request(&dataset, selection);
-        let plan = Plan::new(&dataset, &request).unwrap();
+        let plan = ScanPlan::new(&dataset, &request).unwrap();
         let whole = dataset.scan(&request, None).unwrap();
         for room_bytes in [0, 100_000, 5_000_000] {
             let waves = in_threads(1, || {
@@ -102,13 +100,12 @@ fn room_that_is_short_is_made_longer() {
 
 /// The same data with few columns in the selection, so that events are counted.
 fn counted_request(dataset: &Dataset) -> ScanRequest {
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
+    let resolver = resolver(dataset);
     ScanRequest {
         selection: Some(resolver.compile("x % 7 != 0").unwrap()),
         hidden: Hidden::rejected(vec![resolver.compile("x > 500 && x < 30000").unwrap()]),
-        features: ["a", "b", "c", "d"].map(named).to_vec(),
-        flags: vec![named("x % 2 == 0"), named("x < 10")],
+        features: named(&resolver, &["a", "b", "c", "d"]),
+        flags: named(&resolver, &["x % 2 == 0", "x < 10"]),
         require_any_flag: true,
         ..ScanRequest::new(Hidden::nothing())
     }
@@ -120,15 +117,18 @@ fn counted_events_have_just_the_room_they_need() {
     let dataset = three_files(directory.path());
     let mut request = counted_request(&dataset);
     let uncounted = |request: &ScanRequest| {
-        let plan = Plan::new(&dataset, request).unwrap();
+        let plan = ScanPlan::new(&dataset, request).unwrap();
         let jobs = dataset.jobs();
         let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
         scan.run(&jobs, None).unwrap()
     };
     let parts = |request: &ScanRequest| {
-        let plan = Plan::new(&dataset, request).unwrap();
+        let plan = ScanPlan::new(&dataset, request).unwrap();
         let selection = selection(&plan).unwrap();
-        counted(&dataset.jobs(), &Plan::new(&dataset, &selection).unwrap())
+        counted(
+            &dataset.jobs(),
+            &ScanPlan::new(&dataset, &selection).unwrap(),
+        )
     };
     let table = dataset.scan(&request, None).unwrap();
     assert_eq!(table, uncounted(&request));
@@ -137,9 +137,7 @@ fn counted_events_have_just_the_room_they_need() {
     assert!(parts(&request).iter().any(|part| part.events == 0));
 
     // Rows that lack a feature are counted all the same; their gaps are closed.
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let e = ("e".to_owned(), resolver.compile("e").unwrap());
-    request.features.push(e);
+    request.features.extend(named(&resolver(&dataset), &["e"]));
     request.on_missing = OnMissing::Drop;
     let fewer = dataset.scan(&request, None).unwrap();
     assert_eq!(fewer, uncounted(&request));
@@ -154,17 +152,15 @@ fn a_selection_that_needs_many_columns_is_not_read_twice() {
     let dataset = three_files(directory.path());
     let mut request = counted_request(&dataset);
     request.features.pop();
-    assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_some());
+    assert!(selection(&ScanPlan::new(&dataset, &request).unwrap()).is_some());
     request.features.pop();
-    assert!(selection(&Plan::new(&dataset, &request).unwrap()).is_none());
+    assert!(selection(&ScanPlan::new(&dataset, &request).unwrap()).is_none());
     // Nothing to count where every row is taken.
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
-    let named = |text: &str| (text.to_owned(), resolver.compile(text).unwrap());
     let all = ScanRequest {
-        features: ["a", "b", "c", "d"].map(named).to_vec(),
+        features: named(&resolver(&dataset), &["a", "b", "c", "d"]),
         ..ScanRequest::new(Hidden::nothing())
     };
-    assert!(selection(&Plan::new(&dataset, &all).unwrap()).is_none());
+    assert!(selection(&ScanPlan::new(&dataset, &all).unwrap()).is_none());
 }
 
 #[test]
@@ -172,9 +168,12 @@ fn a_file_that_grows_between_counting_and_reading_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let request = counted_request(&dataset);
-    let plan = Plan::new(&dataset, &request).unwrap();
+    let plan = ScanPlan::new(&dataset, &request).unwrap();
     let selection = selection(&plan).unwrap();
-    let mut jobs = counted(&dataset.jobs(), &Plan::new(&dataset, &selection).unwrap());
+    let mut jobs = counted(
+        &dataset.jobs(),
+        &ScanPlan::new(&dataset, &selection).unwrap(),
+    );
     jobs[0].events -= 1;
     let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err();
@@ -187,7 +186,7 @@ fn rows_beyond_any_memory_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let request = request(&dataset, "1");
-    let plan = Plan::new(&dataset, &request).unwrap();
+    let plan = ScanPlan::new(&dataset, &request).unwrap();
     let mut jobs = dataset.jobs();
     jobs[1].part.rows = u64::MAX;
     jobs[1].events = usize::MAX;
@@ -224,9 +223,8 @@ fn the_error_is_that_of_the_first_bad_row() {
     let directory = tempfile::tempdir().unwrap();
     let dataset = three_files(directory.path());
     let mut request = request(&dataset, "1");
-    let resolver = Resolver::new(dataset.columns(), []).unwrap();
     // Not finite in most row groups; first in row 1001.
-    request.weight = Some(resolver.compile("log(1001 - x)").unwrap());
+    request.weight = Some(resolver(&dataset).compile("log(1001 - x)").unwrap());
     for threads in [1, 4] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
         let error = pool.unwrap().install(|| dataset.scan(&request, None));

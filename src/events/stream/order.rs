@@ -20,12 +20,12 @@ pub struct StreamPosition {
 /// are read: one pass or endlessly many. Rows of a part keep their order.
 #[derive(Clone)]
 pub struct PartOrder {
-    kind: Kind,
+    kind: Sequence,
     start: StreamPosition,
 }
 
 #[derive(Clone)]
-enum Kind {
+enum Sequence {
     Files,
     Given(Arc<[u32]>),
     Passes(Arc<dyn Fn(u64) -> Vec<u32> + Send + Sync>),
@@ -34,20 +34,20 @@ enum Kind {
 impl PartOrder {
     /// One pass in the order of the files, as in a scan.
     pub fn files() -> Self {
-        Kind::Files.into()
+        Sequence::Files.into()
     }
 
     /// One pass over these parts: a permutation, or a selection of parts, each
     /// at most once.
     pub fn given(parts: Vec<u32>) -> Self {
-        Kind::Given(parts.into()).into()
+        Sequence::Given(parts.into()).into()
     }
 
     /// Pass after pass, pass `p` in the order `order(p)`, without an end. Every
     /// thread calls `order`, so it must depend on `p` only; and some time
     /// before the pass begins. At least one part a pass.
     pub fn passes(order: impl Fn(u64) -> Vec<u32> + Send + Sync + 'static) -> Self {
-        Kind::Passes(Arc::new(order)).into()
+        Sequence::Passes(Arc::new(order)).into()
     }
 
     /// Leaves out what lies before `start`. Where the request takes every row,
@@ -64,12 +64,12 @@ impl PartOrder {
     }
 
     pub(super) fn is_endless(&self) -> bool {
-        matches!(self.kind, Kind::Passes(_))
+        matches!(self.kind, Sequence::Passes(_))
     }
 }
 
-impl From<Kind> for PartOrder {
-    fn from(kind: Kind) -> Self {
+impl From<Sequence> for PartOrder {
+    fn from(kind: Sequence) -> Self {
         Self {
             kind,
             start: StreamPosition::default(),
@@ -80,7 +80,7 @@ impl From<Kind> for PartOrder {
 /// The parts one after the other, over all passes.
 #[derive(Clone)]
 pub(super) struct Cursor {
-    kind: Kind,
+    kind: Sequence,
     jobs: Arc<[Job]>,
     /// The pass after that of `list`.
     next_pass: u64,
@@ -89,7 +89,6 @@ pub(super) struct Cursor {
     failed: bool,
 }
 
-/// A part whose turn it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
     pub(super) job: Job,
@@ -152,7 +151,6 @@ impl Cursor {
         Ok(Some(Turn { job, ends_pass }))
     }
 
-    /// The parts of a pass; `None` after the last pass.
     fn list_of(&self, pass: u64) -> Result<Option<Vec<u32>>> {
         let parts = self.jobs.len();
         let bad = |what: String| {
@@ -160,13 +158,13 @@ impl Cursor {
             Error::data(what).at(order)
         };
         let list = match &self.kind {
-            Kind::Files | Kind::Given(_) if pass > 0 => return Ok(None),
-            Kind::Files => {
+            Sequence::Files | Sequence::Given(_) if pass > 0 => return Ok(None),
+            Sequence::Files => {
                 let end = u32::try_from(parts).map_err(|_| bad("too many parts".to_owned()))?;
                 return Ok(Some((0..end).collect()));
             }
-            Kind::Given(list) => list.to_vec(),
-            Kind::Passes(order) => order(pass),
+            Sequence::Given(list) => list.to_vec(),
+            Sequence::Passes(order) => order(pass),
         };
         if list.is_empty() {
             return Err(bad("it is empty".to_owned()));
