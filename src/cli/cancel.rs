@@ -4,28 +4,21 @@
 use super::options::CancelArguments;
 use super::run::go_to;
 use super::{Done, print};
-use crate::batch::htcondor::Htcondor;
-use crate::batch::slurm::Slurm;
-use crate::batch::system::cancel as cancel_jobs;
+use crate::batch::{batch_system, cancel as cancel_jobs};
 use crate::error::Error;
-use crate::settings::ExecutorKind;
+use crate::training::Interrupt;
 
 pub(super) fn cancel(arguments: &CancelArguments) -> Done {
     let root = go_to(&arguments.run)?;
     let experiment = root.experiment()?;
     let config = &experiment.common().executor;
-    let (name, folder) = (&experiment.common().experiment.name, root.batch());
+    let (name, folder) = (&experiment.common().experiment.name, root.join("batch"));
     root.check_links()?;
-    let jobs = match config.kind {
-        ExecutorKind::Slurm => cancel_jobs(&Slurm::new(config.slurm.clone())?, name, &folder)?,
-        ExecutorKind::Htcondor => {
-            cancel_jobs(&Htcondor::new(config.htcondor.clone())?, name, &folder)?
-        }
-        ExecutorKind::Local => {
-            return Err(Error::usage(
-                "the run is not in a batch system; stop it where it was started (Ctrl-C)",
-            ));
-        }
+    let Some(system) = batch_system(config, &Interrupt::default()) else {
+        return Err(Error::usage(
+            "the run is not in a batch system; stop it where it was started (Ctrl-C)",
+        ));
     };
+    let jobs = cancel_jobs(&*system, name, &folder)?;
     print(&format!("{jobs} jobs cancelled"))
 }

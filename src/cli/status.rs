@@ -51,11 +51,11 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
             state: manifest.map(|m| m.state),
         });
     }
-    let workers: Vec<(WorkerStatus, Duration)> = read_workers(&root.workers())
+    let workers: Vec<(WorkerStatus, Duration)> = read_workers(&root.join("workers"))
         .into_iter()
         .filter(|(worker, age)| *age < stale && !worker.is_gone())
         .collect();
-    let claims = holders(&root.claims(), stale).unwrap_or_default();
+    let claims = holders(&root.join("claims"), stale).unwrap_or_default();
     let measurement = match experiment.measurement {
         Some(_) => Some(MeasurementProgress::read(&root, &experiment)?),
         None => None,
@@ -102,8 +102,8 @@ pub(super) fn status(arguments: &StatusArguments) -> Done {
             worker.events_per_second * 1e-6,
             duration(age.as_secs_f64())
         ))?;
-        for block in &worker.blocks {
-            print(&format!("  {}: {}", block.name, describe(block)))?;
+        for stack in &worker.stacks {
+            print(&format!("  {}: {}", stack.name, describe(stack)))?;
         }
     }
     let lost: Vec<String> = claims

@@ -9,14 +9,13 @@
 use super::store::{FeatureScaling, History, corrupt};
 use super::tensors;
 use crate::error::{Error, OnFile, Result};
+use crate::files::formats::CHECKPOINT;
 use crate::files::{atomic, regular};
 use safetensors::tensor::SafeTensors;
 use serde::{Deserialize, Serialize};
 use sideband_networks::{Clock, MemberState, Network, NetworkConfig, Row};
 use std::path::{Path, PathBuf};
 
-/// Version of the checkpoints' format.
-const FORMAT: u32 = 1;
 /// Largest checkpoint that is read.
 const MAX_BYTES: u64 = 1 << 32;
 
@@ -85,7 +84,7 @@ impl Checkpoint {
     /// A checkpoint of the present format, with the digest of its tensors.
     #[must_use]
     pub fn new(mut about: CheckpointFile, state: MemberState) -> Self {
-        about.format = FORMAT;
+        about.format = CHECKPOINT.written;
         about.sha256 = digest(&about, &state);
         Self { about, state }
     }
@@ -134,9 +133,7 @@ impl Checkpoint {
 fn read(path: &Path) -> Result<Checkpoint, String> {
     let bytes = regular::read(path, MAX_BYTES).map_err(|e| e.to_string())?;
     let about: CheckpointFile = tensors::about(&bytes)?;
-    if about.format != FORMAT {
-        return Err(format!("format {}", about.format));
-    }
+    CHECKPOINT.check(about.format)?;
     let found = SafeTensors::deserialize(&bytes).map_err(|e| e.to_string())?;
     let values = |name: &str| tensors::values(&found, name).map(|(_, values)| values);
     let state = MemberState {

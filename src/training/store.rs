@@ -7,6 +7,7 @@
 
 use super::tensors;
 use crate::error::{Error, Kind, OnFile, Result};
+use crate::files::formats::MEMBER;
 use crate::files::{atomic, regular};
 use crate::settings::words;
 use safetensors::tensor::SafeTensors;
@@ -17,8 +18,6 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
-/// Version of the member files' format.
-const FORMAT: u32 = 2;
 /// Largest member file that is read.
 const MAX_BYTES: u64 = 1 << 30;
 
@@ -188,7 +187,7 @@ impl Member {
     /// A member of the present format, with the digest of its parameters.
     #[must_use]
     pub fn new(mut about: MemberFile, row: Row) -> Self {
-        about.format = FORMAT;
+        about.format = MEMBER.written;
         about.sha256 = digest(&about, &row);
         Self { about, row }
     }
@@ -226,12 +225,8 @@ impl Member {
 
 fn parse(bytes: &[u8]) -> Result<Member, String> {
     let about: MemberFile = tensors::about(bytes)?;
-    if about.format != FORMAT {
-        return Err(format!(
-            "its format is {}, this program reads {FORMAT}",
-            about.format
-        ));
-    }
+    let known = MEMBER.check(about.format);
+    known.map_err(|reason| format!("it {reason}"))?;
     let found = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let weights = about.network.checked_size();
     if weights.ok_or("its network is impossible")? > 4 * bytes.len() {

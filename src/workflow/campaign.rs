@@ -138,7 +138,7 @@ pub(crate) fn run(
     }
     campaign.close(&ended, started)?;
     if ended.state != State::Interrupted {
-        log.collect(&campaign.root.logs());
+        log.collect(&campaign.root.join("logs"));
     }
     log.event(
         "end",
@@ -213,7 +213,7 @@ impl<'a> Campaign<'a> {
             prepared.settle(say)?;
         }
         if experiment.is_matrix {
-            campaign.root.write_experiment(experiment)?;
+            campaign.root.write_config(&experiment.table)?;
         }
         Ok(campaign)
     }
@@ -324,7 +324,7 @@ impl<'a> Campaign<'a> {
     }
 
     fn log(&self, notes: Vec<String>) -> Result<RunLog> {
-        let path = self.root.log_path();
+        let path = self.root.join("log.jsonl");
         let log = RunLog::open(&path).on(&path)?;
         for note in notes {
             log.event("note", json!({ "text": note }));

@@ -4,23 +4,17 @@
 use super::campaign::{Campaign, open_devices};
 use super::pipeline::{Prepared, RunOptions, plan, threads};
 use super::planned::Planned;
-use crate::batch::htcondor::Htcondor;
-use crate::batch::slurm::Slurm;
-use crate::batch::system::FollowSettings;
-use crate::batch::{
-    Block, Executor, Local, Monitor, Queue, RunLedger, Work, block_members, blocks,
-};
+use crate::batch::{Block, Monitor, RunLedger, Work, batch_system, blocks, train_in_batch};
 use crate::error::{Error, OnFile, Result};
 use crate::files::WorkerId;
-use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile};
-use crate::settings::{DeviceConfig, ExecutorKind};
+use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile, WorkerStatus};
+use crate::settings::DeviceConfig;
 use crate::training::{
     ClassRows, Inputs, Interrupt, Resources, StreamSource, Task, TrainingSample, Unit, train_local,
 };
 use serde_json::json;
 use sideband_networks::Compute;
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,20 +22,12 @@ use std::time::Duration;
 pub(super) fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -> Result<()> {
     let training = Training { campaign, log, say };
     let config = &campaign.experiment.common().executor;
-    let follow = FollowSettings {
-        poll: Duration::from_secs_f64(config.poll_seconds),
-        resubmissions: config.resubmissions,
-        ..FollowSettings::default()
-    };
-    match config.kind {
-        ExecutorKind::Local => Local.execute(&training),
-        ExecutorKind::Slurm => {
-            let system = Slurm::new(config.slurm.clone())?;
-            Queue::new(system.stopped_by(campaign.interrupt), follow).execute(&training)
-        }
-        ExecutorKind::Htcondor => {
-            let system = Htcondor::new(config.htcondor.clone())?;
-            Queue::new(system.stopped_by(campaign.interrupt), follow).execute(&training)
+    let missing = campaign.missing();
+    match batch_system(config, campaign.interrupt) {
+        None => training.train(&missing),
+        Some(system) => {
+            let run = campaign.root.path();
+            train_in_batch(&*system, run, campaign.experiment, &missing, &training)
         }
     }
 }
@@ -102,8 +88,8 @@ pub(crate) fn work(
     wanted.dedup();
     let campaign = Campaign::of(&experiment, &wanted, options, interrupt, devices, &|_| {})?;
     let name = WorkerId::unique();
-    let path = root.logs().join(format!("{name}.jsonl"));
-    let log = crate::files::regular::make_folder(&root.logs())
+    let path = root.join("logs").join(format!("{name}.jsonl"));
+    let log = crate::files::regular::make_folder(&root.join("logs"))
         .and_then(|()| RunLog::open(&path))
         .on(path)?;
     let training = Training {
@@ -140,22 +126,6 @@ struct Training<'a> {
 }
 
 impl Work for Training<'_> {
-    fn run(&self) -> &Path {
-        self.campaign.root.path()
-    }
-
-    fn name(&self) -> &str {
-        &self.campaign.experiment.common().experiment.name
-    }
-
-    fn missing(&self) -> Vec<u32> {
-        self.campaign.missing()
-    }
-
-    fn block_members(&self) -> usize {
-        block_members(self.campaign.experiment)
-    }
-
     fn is_done(&self, block: u32) -> bool {
         self.units(block)
             .all(|unit| !self.campaign.is_missing(unit))
@@ -187,14 +157,17 @@ impl Work for Training<'_> {
         self.log.event("note", json!({ "text": text }));
         (self.say)(text);
     }
+}
 
+impl Training<'_> {
+    /// Trains blocks in this process, beside others that may do the same.
     fn train(&self, numbers: &[u32]) -> Result<()> {
         let campaign = self.campaign;
         let config = &campaign.experiment.common().executor;
         let stale = Duration::from_secs_f64(config.stale_seconds);
-        let folder = campaign.root.claims();
+        let folder = campaign.root.join("claims");
         let claims = Claims::open(&folder, stale).on(&folder)?;
-        let worker = WorkerFile::create(&campaign.root.workers(), claims.worker()).ok();
+        let worker = WorkerFile::create(&campaign.root.join("workers"), claims.worker()).ok();
         let wanted: Vec<&Block> = campaign
             .blocks
             .iter()
@@ -214,8 +187,9 @@ impl Work for Training<'_> {
             &progress,
             campaign.interrupt,
             self.log,
-            (worker.as_ref(), claims.worker()),
-            (campaign.device_names(), limit),
+            worker.as_ref(),
+            WorkerStatus::new(claims.worker(), campaign.device_names()),
+            limit,
             &count,
         );
         let mut families: Vec<usize> = wanted.iter().map(|block| block.family).collect();
@@ -236,9 +210,7 @@ impl Work for Training<'_> {
         monitor.close();
         result
     }
-}
 
-impl Training<'_> {
     fn units(&self, block: u32) -> impl Iterator<Item = Unit> {
         let block = self.campaign.blocks.get(block as usize);
         block
@@ -300,10 +272,7 @@ impl Training<'_> {
             claims,
             prepared.iter().map(|p| &p.directory).collect(),
             blocks,
-            (
-                Duration::from_secs_f64(executor.checkpoint_seconds),
-                executor.checkpoint_epochs,
-            ),
+            executor,
             &interrupted,
         );
         let resources = Resources {

@@ -108,7 +108,7 @@ pub(crate) fn predict(
         writer.finish()
     })?;
     let figures = FigureData::new(plan, &sampler, &drawn, &sums.corner).of(Kind::Config)?;
-    directory.write_compact(&directory.figure_data(), &figures)?;
+    directory.write_compact(&directory.join("figures.json"), &figures)?;
     metrics(plan, members, failed, &drawn, sums)
 }
 
