@@ -1,6 +1,7 @@
 //! Files that are whole or not there, and nothing that is no file: the leaf that writes.
 
 pub(crate) mod atomic;
+pub(crate) mod formats;
 mod json;
 pub(crate) mod regular;
 pub(crate) mod terminal;

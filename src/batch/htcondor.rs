@@ -7,24 +7,19 @@
 //! Each schedd has a queue of its own; a job's number is kept with the name of its
 //! schedd (`123@schedd`), so that a coordinator on another machine finds it.
 
-use super::system::{
-    Activity, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission, TaskState, call,
-    no_answer, path_text, refused,
-};
-use crate::error::{Context, Kind, OnFile, Result};
-use crate::files::atomic;
-use crate::settings::{HtcondorSettings, check_line, check_value};
-use crate::training::Interrupt;
+use super::calls::{Cluster, arguments, is_number, no_answer, path_text, write_script};
+use super::jobs::{Submission, split};
+use super::{Activity, BatchJob, BatchSystem, Cause, Ending, TaskState};
+use crate::error::Result;
+use crate::settings::{HtcondorSettings, check_value};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 /// Longest wait for `condor_q`, `condor_rm`, `condor_history`.
 const ASK: Duration = Duration::from_secs(90);
-/// Longest wait for `condor_submit`.
-const SUBMIT: Duration = Duration::from_secs(180);
 /// Time between SIGTERM and SIGKILL of an evicted job, s.
 const VACATE_SECONDS: u32 = 120;
 /// So many starts of a job, then the coordinator decides whether it goes on.
@@ -47,60 +42,33 @@ const MAY_PASS: [&str; 7] = [
     "Failed to commit",
 ];
 /// HTCondor, by its commands.
-#[derive(Clone, Debug)]
-pub(crate) struct Htcondor {
-    settings: HtcondorSettings,
-    interrupt: Interrupt,
-}
+pub(super) type Htcondor = Cluster<HtcondorSettings>;
 
 impl Htcondor {
-    /// HTCondor with these settings.
-    pub(crate) fn new(settings: HtcondorSettings) -> Result<Self> {
-        settings.check()?;
-        Ok(Self {
-            settings,
-            interrupt: Interrupt::default(),
-        })
-    }
-
-    /// The same, leaving its commands when somebody asks to stop.
-    #[must_use]
-    pub(crate) fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
-        self.interrupt = interrupt.clone();
-        self
-    }
-
-    fn ask(&self, command: &mut Command) -> Result<Said> {
-        call(command, Patience::ask(ASK, &self.interrupt))
-    }
-
     /// Asks a schedd for jobs.
     fn query(&self, schedd: Option<&str>, which: &[&str], attributes: &str) -> Result<Vec<Value>> {
-        let said = self.ask(command_on("condor_q", schedd).args(which).args([
-            "-json",
-            "-attributes",
-            attributes,
-        ]))?;
+        let mut command = command_on("condor_q", schedd);
+        let said = self.ask(
+            ASK,
+            command
+                .args(which)
+                .args(["-json", "-attributes", attributes]),
+        )?;
         match parse_jobs(&said.out) {
             Some(jobs) if said.ok => Ok(jobs),
             _ => Err(no_answer("condor_q", said.reason())),
         }
     }
 
-    /// The text of a submit description.
-    fn description(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
+    /// The lines of a submit description.
+    fn description(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<Vec<String>> {
         let settings = &self.settings;
         let folder = literal(path_text(job.folder)?);
         let output = format!("{folder}/job_{:04}_$(block).out", submission.number);
-        let mut arguments = format!("worker {} --block $(block)", argument(path_text(job.run)?));
-        if let Some(seconds) = settings.max_seconds {
-            arguments.push_str(&format!(" --time-limit {seconds}"));
-        }
-        for extra in job.arguments {
-            check_line("arguments", extra)?;
-            arguments.push(' ');
-            arguments.push_str(&argument(extra));
-        }
+        let limit = settings.max_seconds;
+        let limit = limit.map_or_else(String::new, |seconds| format!(" --time-limit {seconds}"));
+        let run = argument(path_text(job.run)?);
+        let more = arguments(job, argument)?;
         let mut lines = vec![
             format!(
                 "# Submission {} of a run: a job a block.",
@@ -110,7 +78,7 @@ impl Htcondor {
             format!("executable = {}", literal(path_text(job.program)?)),
             "transfer_executable = false".to_owned(),
             "should_transfer_files = NO".to_owned(),
-            format!("arguments = \"{arguments}\""),
+            format!("arguments = \"worker {run} --block $(block){limit}{more}\""),
             format!("initialdir = {}", literal(path_text(job.working)?)),
             format!("output = {output}"),
             format!("error = {output}"),
@@ -138,8 +106,7 @@ impl Htcondor {
         lines.push("queue block from (".to_owned());
         lines.extend(submission.blocks.iter().map(u32::to_string));
         lines.push(")".to_owned());
-        lines.push(String::new());
-        Ok(lines.join("\n"))
+        Ok(lines)
     }
 }
 
@@ -154,14 +121,6 @@ fn argument(text: &str) -> String {
     format!("'{text}'")
 }
 
-/// A number as in `jobs.json`: the cluster, and its schedd if it is known.
-fn split(id: &str) -> (&str, Option<&str>) {
-    match id.split_once('@') {
-        Some((cluster, schedd)) => (cluster, Some(schedd)),
-        None => (id, None),
-    }
-}
-
 fn command_on(name: &str, schedd: Option<&str>) -> Command {
     let mut command = Command::new(name);
     if let Some(schedd) = schedd {
@@ -170,12 +129,18 @@ fn command_on(name: &str, schedd: Option<&str>) -> Command {
     command
 }
 
-/// The name of a job's schedd, from an id `schedd#123.0#time`.
-fn schedd_of(jobs: &[Value]) -> Option<String> {
-    let id = jobs.first()?.get("GlobalJobId")?.as_str()?;
-    let (schedd, _) = id.split_once('#')?;
-    check_value("schedd", schedd, "_.-@:").ok()?;
-    Some(schedd.to_owned())
+/// The number of a job with the name of its schedd, from an id `schedd#123.0#time`.
+fn with_schedd(cluster: impl Display, jobs: &[Value]) -> String {
+    let id = jobs
+        .first()
+        .and_then(|job| job.get("GlobalJobId")?.as_str());
+    let schedd = id
+        .and_then(|id| id.split_once('#'))
+        .map(|(schedd, _)| schedd);
+    match schedd.filter(|name| check_value("schedd", name, "_.-@:").is_ok()) {
+        Some(schedd) => format!("{cluster}@{schedd}"),
+        None => cluster.to_string(),
+    }
 }
 
 impl BatchSystem for Htcondor {
@@ -188,93 +153,56 @@ impl BatchSystem for Htcondor {
     }
 
     fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
-        let text = self.description(job, submission)?;
         let file = job.folder.join(format!("job_{:04}.sub", submission.number));
-        atomic::write(&file, text.as_bytes())
-            .on(&file)
-            .of(Kind::Internal)?;
-        let said = call(
-            Command::new("condor_submit")
-                .arg("-terse")
-                .arg(&file)
-                .current_dir(job.folder),
-            Patience::submit(SUBMIT, &self.interrupt),
-        )?;
-        let Some(cluster) = parse_cluster(&said.out).filter(|_| said.ok) else {
-            let may_pass = said.ok || MAY_PASS.iter().any(|text| said.err.contains(text));
-            return Err(if may_pass {
-                no_answer("condor_submit", said.reason())
-            } else {
-                refused("condor_submit", said.reason())
-            });
-        };
+        write_script(&file, &self.description(job, submission)?)?;
+        let mut command = Command::new("condor_submit");
+        command.arg("-terse").arg(&file);
+        let cluster = self.submit_by(&mut command, job, &MAY_PASS, parse_cluster)?;
         // without an answer the schedd of this machine is asked later on
-        let schedd = self
-            .query(None, &[&cluster], "GlobalJobId")
-            .ok()
-            .and_then(|jobs| schedd_of(&jobs));
-        Ok(match schedd {
-            Some(schedd) => format!("{cluster}@{schedd}"),
-            None => cluster,
-        })
+        let jobs = self.query(None, &[&cluster], "GlobalJobId");
+        Ok(with_schedd(cluster, &jobs.unwrap_or_default()))
     }
 
     fn find(&self, name: &str) -> Result<Option<String>> {
         let constraint = format!("JobBatchName == \"{name}\"");
         let jobs = self.query(None, &["-constraint", &constraint], "ClusterId,GlobalJobId")?;
-        let Some(cluster) = jobs.first().and_then(|job| job.get("ClusterId")?.as_u64()) else {
-            return Ok(None);
-        };
-        Ok(Some(match schedd_of(&jobs) {
-            Some(schedd) => format!("{cluster}@{schedd}"),
-            None => cluster.to_string(),
-        }))
+        let cluster = jobs.first().and_then(|job| job.get("ClusterId")?.as_u64());
+        Ok(cluster.map(|cluster| with_schedd(cluster, &jobs)))
     }
 
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
-        let mut schedds: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-        for id in submissions.iter().filter_map(|s| s.id.as_deref()) {
-            let (cluster, schedd) = split(id);
-            schedds.entry(schedd).or_default().push(cluster);
-        }
-        let mut jobs = BTreeMap::new();
-        for (schedd, clusters) in schedds {
-            jobs.insert(schedd, self.query(schedd, &clusters, ATTRIBUTES)?);
-        }
-        Ok(submissions
-            .iter()
-            .map(|submission| {
-                let (_, schedd) = split(submission.id.as_deref().unwrap_or_default());
-                let jobs = jobs.get(&schedd).map_or(&[][..], Vec::as_slice);
-                tasks(jobs, submission)
-            })
-            .collect())
+    fn alive(
+        &self,
+        schedd: Option<&str>,
+        submissions: &[&Submission],
+    ) -> Result<Vec<Vec<TaskState>>> {
+        let clusters: Vec<&str> = submissions.iter().filter_map(|s| s.job()).collect();
+        let jobs = self.query(schedd, &clusters, ATTRIBUTES)?;
+        Ok(submissions.iter().map(|s| tasks(&jobs, s)).collect())
     }
 
     fn endings(&self, submission: &Submission, blocks: &[u32]) -> Vec<Ending> {
-        let Some(id) = &submission.id else {
+        let (Some(cluster), schedd) = (submission.job(), submission.place()) else {
             return Vec::new();
         };
-        let (cluster, schedd) = split(id);
         // nothing depends on whether it answers
-        let said = self.ask(
-            command_on("condor_history", schedd)
-                .args([cluster, "-json", "-attributes", ATTRIBUTES, "-limit"])
-                .arg(submission.blocks.len().max(blocks.len()).to_string()),
-        );
+        let mut command = command_on("condor_history", schedd);
+        command.args([cluster, "-json", "-attributes", ATTRIBUTES, "-limit"]);
+        let limit = submission.blocks.len().max(blocks.len());
+        let said = self.ask(ASK, command.arg(limit.to_string()));
         let jobs = said.ok().and_then(|said| parse_jobs(&said.out));
         endings(&jobs.unwrap_or_default(), submission)
     }
 
     fn output(&self, job: &BatchJob<'_>, submission: &Submission, block: u32) -> PathBuf {
-        job.folder
-            .join(format!("job_{:04}_{block}.out", submission.number))
+        let name = format!("job_{:04}_{block}.out", submission.number);
+        job.folder.join(name)
     }
 
     fn cancel_command(&self, submission: &Submission) -> String {
-        match submission.id.as_deref().map(split) {
-            Some((cluster, None)) => format!("condor_rm {cluster}"),
-            Some((cluster, Some(schedd))) => format!("condor_rm -name {schedd} {cluster}"),
+        let schedd = submission.place();
+        let schedd = schedd.map_or_else(String::new, |name| format!("-name {name} "));
+        match submission.job() {
+            Some(cluster) => format!("condor_rm {schedd}{cluster}"),
             None => format!(
                 "condor_rm -constraint 'JobBatchName == \"{}\"'",
                 submission.name
@@ -283,10 +211,7 @@ impl BatchSystem for Htcondor {
     }
 
     fn cancel(&self, submission: &Submission) -> Result<()> {
-        let (id, schedd) = match submission.id.as_deref().map(split) {
-            Some((cluster, schedd)) => (Some(cluster), schedd),
-            None => (None, None),
-        };
+        let (id, schedd) = (submission.job(), submission.place());
         let mut constraint = format!("JobBatchName == \"{}\"", submission.name);
         if let Some(cluster) = id {
             constraint.push_str(&format!(" && ClusterId == {cluster}"));
@@ -302,26 +227,21 @@ impl BatchSystem for Htcondor {
         if !jobs.iter().any(is_own) {
             return Ok(());
         }
-        let said = self.ask(
-            command_on("condor_rm", schedd)
-                .arg("-constraint")
-                .arg(format!("{constraint} && {BLOCK} =!= undefined")),
-        )?;
+        constraint.push_str(&format!(" && {BLOCK} =!= undefined"));
+        let mut command = command_on("condor_rm", schedd);
+        let said = self.ask(ASK, command.args(["-constraint", &constraint]))?;
         // no such job: "Couldn't find/remove all jobs matching constraint"
-        if said.ok || said.reason().contains("Couldn't find") {
-            return Ok(());
+        match said.ok || said.reason().contains("Couldn't find") {
+            true => Ok(()),
+            false => Err(no_answer("condor_rm", said.reason())),
         }
-        Err(no_answer("condor_rm", said.reason()))
     }
 
     fn is_id(&self, id: &str) -> bool {
         let (cluster, schedd) = split(id);
-        is_number(cluster) && schedd.is_none_or(|s| check_value("schedd", s, "_.-@:").is_ok())
+        let is_schedd = |name| check_value("schedd", name, "_.-@:").is_ok() && !id.contains(';');
+        is_number(cluster) && schedd.is_none_or(is_schedd)
     }
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// The cluster of `123.0 - 123.9`.
@@ -376,34 +296,27 @@ fn tasks(jobs: &[Value], submission: &Submission) -> Vec<TaskState> {
 }
 
 fn endings(jobs: &[Value], submission: &Submission) -> Vec<Ending> {
-    let number = |job: &Value, key: &str| {
-        job.get(key)
-            .and_then(Value::as_i64)
-            .and_then(|n| i32::try_from(n).ok())
-    };
-    jobs.iter()
-        .filter_map(|job| {
-            let block = block_of(job, submission)?;
-            let removed = job.get("JobStatus").and_then(Value::as_u64) == Some(3);
-            let by_signal = job.get("ExitBySignal").and_then(Value::as_bool) == Some(true);
+    let ending = |job: &Value| {
+        let block = block_of(job, submission)?;
+        if job.get("JobStatus").and_then(Value::as_u64) == Some(3) {
             let reason = job.get("RemoveReason").and_then(Value::as_str);
-            Some(Ending {
+            return Some(Ending {
                 block,
-                exit: number(job, "ExitCode").filter(|_| !removed && !by_signal),
-                signal: number(job, "ExitSignal").filter(|_| !removed && by_signal),
-                state: if removed {
-                    format!("removed: {}", reason.unwrap_or("no reason given"))
-                } else {
-                    String::new()
-                },
-                cause: if removed {
-                    Cause::Person
-                } else {
-                    Cause::Program
-                },
-            })
+                state: format!("removed: {}", reason.unwrap_or("no reason given")),
+                cause: Cause::Person,
+                ..Ending::default()
+            });
+        }
+        let number = |key| i32::try_from(job.get(key)?.as_i64()?).ok();
+        let by_signal = job.get("ExitBySignal").and_then(Value::as_bool) == Some(true);
+        Some(Ending {
+            block,
+            exit: number("ExitCode").filter(|_| !by_signal),
+            signal: number("ExitSignal").filter(|_| by_signal),
+            ..Ending::default()
         })
-        .collect()
+    };
+    jobs.iter().filter_map(ending).collect()
 }
 
 #[cfg(test)]

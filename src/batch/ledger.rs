@@ -7,11 +7,13 @@
 
 use super::blocks::Block;
 use crate::error::Result;
+use crate::files::lock;
 use crate::rundir::{Claim, Claims, RunDirectory};
+use crate::settings::ExecutorConfig;
 use crate::training::{Checkpoint, Ledger, Member, Unit};
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 /// Time between two looks at blocks that others work on.
@@ -24,14 +26,14 @@ pub(crate) struct RunLedger<'a> {
     ensembles: Vec<&'a RunDirectory>,
     /// Units of each block, by task.
     blocks: Vec<Block>,
-    save_every: Duration,
-    save_epochs: u32,
-    state: Mutex<State>,
+    /// How often members are saved.
+    config: &'a ExecutorConfig,
+    state: Mutex<ClaimedUnits>,
     interrupted: &'a (dyn Fn() -> bool + Sync),
 }
 
 #[derive(Default)]
-struct State {
+struct ClaimedUnits {
     /// Claimed members that nobody in this process works on.
     queue: VecDeque<Unit>,
     /// Members that a thread of this process works on.
@@ -45,22 +47,27 @@ impl<'a> RunLedger<'a> {
         claims: &'a Claims,
         ensembles: Vec<&'a RunDirectory>,
         blocks: Vec<Block>,
-        (save_every, save_epochs): (Duration, u32),
+        config: &'a ExecutorConfig,
         interrupted: &'a (dyn Fn() -> bool + Sync),
     ) -> Self {
         Self {
             claims,
             ensembles,
             blocks,
-            save_every,
-            save_epochs,
+            config,
             state: Mutex::default(),
             interrupted,
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ClaimedUnits> {
+        lock(&self.state)
+    }
+
+    fn units(&self) -> impl Iterator<Item = Unit> {
+        self.blocks
+            .iter()
+            .flat_map(|block| block.units.iter().copied())
     }
 
     fn path(&self, unit: Unit) -> PathBuf {
@@ -76,14 +83,10 @@ impl<'a> RunLedger<'a> {
     }
 
     /// Claims the next block in which something is missing.
-    fn claim(&self, state: &mut State) {
+    fn claim(&self, state: &mut ClaimedUnits) {
         for (place, block) in self.blocks.iter().enumerate() {
-            let missing: Vec<Unit> = block
-                .units
-                .iter()
-                .copied()
-                .filter(|unit| self.is_missing(*unit) && !state.active.contains(unit))
-                .collect();
+            let is_open = |unit: &Unit| self.is_missing(*unit) && !state.active.contains(unit);
+            let missing: Vec<Unit> = block.units.iter().copied().filter(is_open).collect();
             if missing.is_empty() {
                 continue;
             }
@@ -99,10 +102,8 @@ impl<'a> RunLedger<'a> {
                 Ok(claim) => claim,
                 Err(_) => None,
             };
-            let missing = missing.into_iter();
-            state
-                .queue
-                .extend(missing.filter(|unit| self.is_missing(*unit)));
+            let missing = missing.into_iter().filter(|unit| self.is_missing(*unit));
+            state.queue.extend(missing);
             match claim {
                 Some(claim) if !state.queue.is_empty() => state.claimed.push((place, claim)),
                 Some(claim) => drop(claim.finish()),
@@ -134,8 +135,7 @@ impl Ledger for RunLedger<'_> {
     }
 
     fn missing(&self) -> usize {
-        let units = self.blocks.iter().flat_map(|block| &block.units);
-        units.filter(|unit| self.is_missing(**unit)).count()
+        self.units().filter(|unit| self.is_missing(*unit)).count()
     }
 
     fn give_back(&self, unit: Unit) {
@@ -145,11 +145,7 @@ impl Ledger for RunLedger<'_> {
     }
 
     fn wait(&self) -> bool {
-        let open = self
-            .blocks
-            .iter()
-            .any(|block| block.units.iter().any(|unit| self.is_missing(*unit)));
-        if !open || (self.interrupted)() {
+        if !self.units().any(|unit| self.is_missing(unit)) || (self.interrupted)() {
             return false;
         }
         std::thread::sleep(LOOK_EVERY);
@@ -165,11 +161,11 @@ impl Ledger for RunLedger<'_> {
     }
 
     fn save_every(&self) -> Duration {
-        self.save_every
+        Duration::from_secs_f64(self.config.checkpoint_seconds)
     }
 
     fn save_epochs(&self) -> u32 {
-        self.save_epochs
+        self.config.checkpoint_epochs
     }
 
     fn finish(&self, unit: Unit, member: &Member) -> Result<()> {

@@ -2,12 +2,12 @@
 //! who started it, `log.jsonl` for later, and the worker's own file for
 //! `sideband status` in another shell or on another machine.
 
-use crate::files::WorkerId;
-use crate::rundir::{BlockStatus, Progress, RunLog, WorkerFile, WorkerStatus, now};
+use crate::files::lock;
+use crate::rundir::{Progress, RunLog, StackStatus, WorkerFile, WorkerStatus, now};
 use crate::training::{Interrupt, Member, Observer, Outcome, SlotReport};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Time between two states of the worker's file and of the bar.
@@ -20,41 +20,38 @@ pub(crate) struct Monitor<'a> {
     log: &'a RunLog,
     worker: Option<&'a WorkerFile>,
     about: WorkerStatus,
+    epoch_limit: u32,
     /// Members that are there, wherever they were trained.
     count: &'a (dyn Fn() -> u64 + Sync),
-    epoch_limit: u32,
-    state: Mutex<State>,
+    state: Mutex<MonitorState>,
 }
 
-struct State {
+struct MonitorState {
     started: Instant,
     told: Instant,
     rows: u64,
     /// Epochs of finished members, and how many they are.
     epochs: (u64, u64),
-    blocks: BTreeMap<String, BlockState>,
+    stacks: BTreeMap<String, StackState>,
 }
 
-struct BlockState {
+struct StackState {
     began: Instant,
     rows: u64,
-    ensemble: String,
-    members: Vec<u32>,
-    epochs: (u32, u32),
-    /// 16, 50 and 84 % of the members' last validation losses.
-    losses: Option<[f64; 3]>,
-    /// Epochs that ended in this block, summed over members, since it began.
+    /// Epochs that ended in this stack, summed over members, since it began.
     ended: u64,
+    status: StackStatus,
 }
 
 impl<'a> Monitor<'a> {
-    /// A monitor that tells all of them.
+    /// A monitor that tells all of them; `about`: what does not change of this worker.
     pub(crate) fn new(
         progress: &'a Progress,
         interrupt: &'a Interrupt,
         log: &'a RunLog,
-        (worker, id): (Option<&'a WorkerFile>, &WorkerId),
-        (device, epoch_limit): (String, u32),
+        worker: Option<&'a WorkerFile>,
+        about: WorkerStatus,
+        epoch_limit: u32,
         count: &'a (dyn Fn() -> u64 + Sync),
     ) -> Self {
         let begin = Instant::now();
@@ -63,52 +60,40 @@ impl<'a> Monitor<'a> {
             interrupt,
             log,
             worker,
-            about: WorkerStatus {
-                worker: id.to_string(),
-                host: id.host().to_owned(),
-                pid: id.pid(),
-                device,
-                started: now(),
-                ..WorkerStatus::default()
-            },
-            count,
+            about,
             epoch_limit,
-            state: Mutex::new(State {
+            count,
+            state: Mutex::new(MonitorState {
                 started: begin,
                 told: begin,
                 rows: 0,
                 epochs: (0, 0),
-                blocks: BTreeMap::new(),
+                stacks: BTreeMap::new(),
             }),
         }
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, state: &State, finished: bool) {
+    fn tell(&self, state: &MonitorState, finished: bool) {
         let rate = state.rows as f64 / state.started.elapsed().as_secs_f64().max(1e-3);
-        let expected = state.expected_epochs(self.epoch_limit);
-        let blocks: Vec<BlockStatus> = state
-            .blocks
-            .iter()
-            .map(|(name, block)| block.status(name, expected))
-            .collect();
-        for block in &blocks {
-            self.progress.block(&block.name, Some(describe(block)));
+        // epochs that a member probably takes: the mean of those finished, or the limit
+        let expected = match state.epochs {
+            (_, 0) => f64::from(self.epoch_limit),
+            (sum, count) => sum as f64 / count as f64,
+        };
+        let stacks = state.stacks.values().map(|stack| stack.status(expected));
+        let stacks: Vec<StackStatus> = stacks.collect();
+        for stack in &stacks {
+            self.progress.stack(&stack.name, Some(describe(stack)));
         }
-        self.progress.set(
-            (self.count)(),
-            &format!("{:.2} M member-events/s", rate * 1e-6),
-        );
+        let speed = format!("{:.2} M member-events/s", rate * 1e-6);
+        self.progress.set((self.count)(), &speed);
         if let Some(worker) = self.worker {
             worker.write(&WorkerStatus {
                 updated: now(),
                 uptime_seconds: self.progress.seconds(),
                 finished,
                 events_per_second: rate,
-                blocks,
+                stacks,
                 ..self.about.clone()
             });
         }
@@ -116,69 +101,51 @@ impl<'a> Monitor<'a> {
 
     /// Tells the last state.
     pub(crate) fn close(&self) {
-        let mut state = self.state();
-        state.blocks.clear();
+        let mut state = lock(&self.state);
+        state.stacks.clear();
         self.tell(&state, true);
         self.progress.close();
     }
 }
 
-impl State {
-    /// Epochs that a member probably takes: the mean of those finished, or the
-    /// limit.
-    fn expected_epochs(&self, limit: u32) -> f64 {
-        let (sum, count) = self.epochs;
-        if count == 0 {
-            f64::from(limit)
-        } else {
-            sum as f64 / count as f64
-        }
-    }
-}
-
-impl BlockState {
-    fn status(&self, name: &str, expected: f64) -> BlockStatus {
+impl StackState {
+    fn status(&self, expected: f64) -> StackStatus {
         let seconds = self.began.elapsed().as_secs_f64().max(1e-3);
-        let members = self.members.len().max(1) as f64;
+        let members = self.status.members.len().max(1) as f64;
         let epoch_seconds = (self.ended > 0).then(|| seconds / (self.ended as f64 / members));
-        BlockStatus {
-            name: name.to_owned(),
-            ensemble: self.ensemble.clone(),
-            members: self.members.clone(),
-            epoch_min: self.epochs.0,
-            epoch_max: self.epochs.1,
-            loss_quantiles: self.losses,
+        let epochs_left = (expected - f64::from(self.status.epoch_min)).max(0.0);
+        StackStatus {
             events_per_second: self.rows as f64 / seconds,
-            seconds_left: epoch_seconds.map(|s| s * (expected - f64::from(self.epochs.0)).max(0.0)),
+            seconds_left: epoch_seconds.map(|s| s * epochs_left),
+            ..self.status.clone()
         }
     }
 }
 
-/// A block in one line.
-pub(crate) fn describe(block: &BlockStatus) -> String {
-    let members = match block.members.as_slice() {
+/// A stack in one line.
+pub(crate) fn describe(stack: &StackStatus) -> String {
+    let members = match stack.members.as_slice() {
         [one] => format!("member {one}"),
         list => format!("{} members", list.len()),
     };
-    let epochs = if block.epoch_min == block.epoch_max {
-        format!("epoch {}", block.epoch_min)
+    let epochs = if stack.epoch_min == stack.epoch_max {
+        format!("epoch {}", stack.epoch_min)
     } else {
-        format!("epochs {}–{}", block.epoch_min, block.epoch_max)
+        format!("epochs {}–{}", stack.epoch_min, stack.epoch_max)
     };
-    let loss = match block.loss_quantiles {
-        Some([low, middle, high]) if block.members.len() > 1 => {
+    let loss = match stack.loss_quantiles {
+        Some([low, middle, high]) if stack.members.len() > 1 => {
             format!(", loss {middle:.5} [{low:.5}, {high:.5}]")
         }
         Some([_, middle, _]) => format!(", loss {middle:.5}"),
         None => String::new(),
     };
-    let left = block
-        .seconds_left
-        .map_or_else(String::new, |s| format!(", about {} left", duration(s)));
+    let left = stack.seconds_left;
+    let left = left.map_or_else(String::new, |s| format!(", about {} left", duration(s)));
     format!(
         "{}, {members}, {epochs}{loss}, {:.2} M events/s{left}",
-        block.ensemble,
-        block.events_per_second * 1e-6
+        stack.ensemble,
+        stack.events_per_second * 1e-6
     )
 }
 
@@ -193,11 +160,8 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 fn quantiles(slots: &[SlotReport<'_>]) -> Option<[f64; 3]> {
-    let mut losses: Vec<f64> = slots
-        .iter()
-        .map(|slot| slot.validation)
-        .filter(|loss| loss.is_finite())
-        .collect();
+    let losses = slots.iter().map(|slot| slot.validation);
+    let mut losses: Vec<f64> = losses.filter(|loss| loss.is_finite()).collect();
     losses.sort_by(f64::total_cmp);
     let last = losses.len().checked_sub(1)?;
     Some([0.16, 0.5, 0.84].map(|q| losses[(q * last as f64).round() as usize]))
@@ -208,11 +172,11 @@ impl Observer for Monitor<'_> {
         self.interrupt.is_raised()
     }
 
-    fn trained(&self, block: &str, rows: u64) {
-        let mut state = self.state();
+    fn trained(&self, stack: &str, rows: u64) {
+        let mut state = lock(&self.state);
         state.rows += rows;
-        if let Some(block) = state.blocks.get_mut(block) {
-            block.rows += rows;
+        if let Some(stack) = state.stacks.get_mut(stack) {
+            stack.rows += rows;
         }
         if state.told.elapsed() >= TELL_EVERY {
             state.told = Instant::now();
@@ -220,7 +184,7 @@ impl Observer for Monitor<'_> {
         }
     }
 
-    fn epoch(&self, block: &str, slots: &[SlotReport<'_>]) {
+    fn epoch(&self, name: &str, slots: &[SlotReport<'_>]) {
         for slot in slots.iter().filter(|slot| slot.ended) {
             self.log.event(
                 "epoch",
@@ -234,38 +198,39 @@ impl Observer for Monitor<'_> {
                 }),
             );
         }
-        let mut state = self.state();
-        let (Some(first), Some(least), Some(most)) = (
-            slots.first(),
-            slots.iter().map(|slot| slot.epochs).min(),
-            slots.iter().map(|slot| slot.epochs).max(),
-        ) else {
-            state.blocks.remove(block);
+        let mut state = lock(&self.state);
+        let epochs = || slots.iter().map(|slot| slot.epochs);
+        let (Some(first), Some(epoch_min), Some(epoch_max)) =
+            (slots.first(), epochs().min(), epochs().max())
+        else {
+            state.stacks.remove(name);
             drop(state);
-            self.progress.block(block, None);
+            self.progress.stack(name, None);
             return;
         };
-        let now = state
-            .blocks
-            .entry(block.to_owned())
-            .or_insert_with(|| BlockState {
-                began: Instant::now(),
-                rows: 0,
-                ensemble: String::new(),
-                members: Vec::new(),
-                epochs: (0, 0),
-                losses: None,
-                ended: 0,
-            });
-        now.ensemble = if slots.iter().all(|slot| slot.ensemble == first.ensemble) {
-            first.ensemble.to_owned()
+        let is_one = slots.iter().all(|slot| slot.ensemble == first.ensemble);
+        let ensemble = if is_one {
+            first.ensemble
         } else {
-            "several ensembles".to_owned()
+            "several ensembles"
         };
-        now.members = slots.iter().map(|slot| slot.member).collect();
-        now.epochs = (least, most);
-        now.losses = quantiles(slots);
-        now.ended += slots.iter().filter(|slot| slot.ended).count() as u64;
+        let stack = state.stacks.entry(name.to_owned());
+        let stack = stack.or_insert_with(|| StackState {
+            began: Instant::now(),
+            rows: 0,
+            ended: 0,
+            status: StackStatus::default(),
+        });
+        stack.ended += slots.iter().filter(|slot| slot.ended).count() as u64;
+        stack.status = StackStatus {
+            name: name.to_owned(),
+            ensemble: ensemble.to_owned(),
+            members: slots.iter().map(|slot| slot.member).collect(),
+            epoch_min,
+            epoch_max,
+            loss_quantiles: quantiles(slots),
+            ..StackStatus::default()
+        };
     }
 
     fn failed(&self, ensemble: &str, member: u32, outcome: Outcome, again: bool) {
@@ -289,9 +254,10 @@ impl Observer for Monitor<'_> {
 
     fn finished(&self, member: &Member) {
         let about = &member.about;
+        let losses = &about.history.validation;
         {
-            let mut state = self.state();
-            state.epochs.0 += about.history.validation.len() as u64;
+            let mut state = lock(&self.state);
+            state.epochs.0 += losses.len() as u64;
             state.epochs.1 += 1;
         }
         self.log.event(
@@ -301,9 +267,9 @@ impl Observer for Monitor<'_> {
                 "member": about.member,
                 "attempt": about.attempt,
                 "outcome": about.outcome,
-                "epochs": about.history.validation.len(),
+                "epochs": losses.len(),
                 "best_epoch": about.history.best_epoch,
-                "validation_loss": about.history.validation.get(about.history.best_epoch),
+                "validation_loss": losses.get(about.history.best_epoch),
                 "normalisation": about.normalisation,
             }),
         );

@@ -13,36 +13,23 @@
 //! ended in the last minutes, and `scontrol show job` for exit codes. Accounting
 //! (`sacct`) is asked only for what these no longer know, and may be missing.
 
-use super::system::{
-    Activity, BatchJob, BatchSystem, Cause, Ending, Patience, Said, Submission, TaskState, call,
-    compress, no_answer, path_text, refused,
-};
-use crate::error::{Context, Kind, OnFile, Result};
-use crate::files::atomic;
-use crate::settings::{SlurmSettings, TimeLimit, check_line, check_value};
-use crate::training::Interrupt;
-use std::collections::{BTreeMap, BTreeSet};
+use super::calls::{Cluster, Said, arguments, is_number, no_answer, path_text, write_script};
+use super::jobs::{Submission, compress, expand, split};
+use super::{Activity, BatchJob, BatchSystem, Cause, Ending, TaskState};
+use crate::error::Result;
+use crate::settings::{SlurmSettings, TimeLimit, check_value};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 /// Longest wait for `squeue`, `scontrol`, `sacct`, `scancel`.
 const ASK: Duration = Duration::from_secs(60);
-/// Longest wait for `sbatch`, which repeats by itself while a controller is busy.
-const SUBMIT: Duration = Duration::from_secs(180);
 /// Variables of the environment that give `sbatch` a site's or a person's defaults,
 /// and the settings that are meant where they are given. All others of `SBATCH_`
 /// are taken away: they would win over the job's script.
-const DEFAULTS: [&str; 8] = [
-    "ACCOUNT",
-    "PARTITION",
-    "QOS",
-    "CONSTRAINT",
-    "CLUSTER_CONSTRAINT",
-    "CLUSTERS",
-    "RESERVATION",
-    "WCKEY",
-];
+const DEFAULTS: &str =
+    "ACCOUNT PARTITION QOS CONSTRAINT CLUSTER_CONSTRAINT CLUSTERS RESERVATION WCKEY";
 /// What `sbatch` says where the job may or may not have been accepted.
 const MAY_PASS: [&str; 8] = [
     "timed out",
@@ -55,56 +42,17 @@ const MAY_PASS: [&str; 8] = [
     "Protocol authentication error",
 ];
 
-impl SlurmSettings {
-    /// The settings that the variables of [`DEFAULTS`] would win over.
-    fn replaces(&self, default: &str) -> bool {
-        match default {
-            "ACCOUNT" => self.account.is_some(),
-            "PARTITION" => self.partition.is_some(),
-            "QOS" => self.qos.is_some(),
-            "CONSTRAINT" => self.constraint.is_some(),
-            _ => false,
-        }
-    }
-}
-
 /// Slurm, by its commands.
-#[derive(Clone, Debug)]
-pub(crate) struct Slurm {
-    settings: SlurmSettings,
-    interrupt: Interrupt,
-}
+pub(super) type Slurm = Cluster<SlurmSettings>;
 
 impl Slurm {
-    /// Slurm with these settings.
-    pub(crate) fn new(settings: SlurmSettings) -> Result<Self> {
-        settings.check()?;
-        Ok(Self {
-            settings,
-            interrupt: Interrupt::default(),
-        })
-    }
-
-    /// The same, leaving its commands when somebody asks to stop.
-    #[must_use]
-    pub(crate) fn stopped_by(mut self, interrupt: &Interrupt) -> Self {
-        self.interrupt = interrupt.clone();
-        self
-    }
-
-    fn ask(&self, command: &mut Command) -> Result<Said> {
-        call(command, Patience::ask(ASK, &self.interrupt))
-    }
-
     /// A command without what the user's environment would add to it.
     fn command(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         for (key, _) in std::env::vars_os() {
             let Some(text) = key.to_str() else { continue };
             let is_taken_away = match text.split_once('_') {
-                Some(("SBATCH", default)) => {
-                    !DEFAULTS.contains(&default) || self.settings.replaces(default)
-                }
+                Some(("SBATCH", default)) => self.is_taken_away(default),
                 Some(("SQUEUE" | "SACCT" | "SCANCEL" | "SCONTROL", _)) => true,
                 _ => text == "SLURM_HINT",
             };
@@ -113,6 +61,20 @@ impl Slurm {
             }
         }
         command
+    }
+
+    /// Whether a variable of `SBATCH_` is no default of a site or a person, or a setting
+    /// replaces it.
+    fn is_taken_away(&self, default: &str) -> bool {
+        let settings = &self.settings;
+        let replaced = match default {
+            "ACCOUNT" => &settings.account,
+            "PARTITION" => &settings.partition,
+            "QOS" => &settings.qos,
+            "CONSTRAINT" => &settings.constraint,
+            _ => &None,
+        };
+        replaced.is_some() || !DEFAULTS.split(' ').any(|known| known == default)
     }
 
     /// A command about a job, on its cluster.
@@ -124,8 +86,8 @@ impl Slurm {
         command
     }
 
-    /// The text of a job script.
-    fn script(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
+    /// The lines of a job script.
+    fn script(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<Vec<String>> {
         let settings = &self.settings;
         let mut lines = vec![
             "#!/bin/bash".to_owned(),
@@ -171,33 +133,30 @@ impl Slurm {
             shell(path_text(job.run)?),
             submission.base
         );
-        for argument in job.arguments {
-            check_line("arguments", argument)?;
-            worker.push(' ');
-            worker.push_str(&shell(argument));
-        }
+        worker.push_str(&arguments(job, shell)?);
         lines.push(worker);
-        lines.push(String::new());
-        Ok(lines.join("\n"))
+        Ok(lines)
+    }
+
+    /// What `squeue` says of jobs at a place; that there are none is an answer.
+    fn squeue(&self, place: Option<&str>, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command_on("squeue", place);
+        let said = self.ask(ASK, command.arg("--noheader").args(arguments))?;
+        done("squeue", said)
+    }
+}
+
+/// What a command said that is done, or found nothing left to do.
+fn done(name: &str, said: Said) -> Result<String> {
+    match said.ok || said.err.contains("Invalid job id") {
+        true => Ok(said.out),
+        false => Err(no_answer(name, said.reason())),
     }
 }
 
 /// A word that a shell takes as it is.
 fn shell(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-/// A number as in `jobs.json`: the job, and its cluster if there are several.
-fn split(id: &str) -> (&str, Option<&str>) {
-    match id.split_once(';') {
-        Some((job, cluster)) => (job, Some(cluster)),
-        None => (id, None),
-    }
-}
-
-/// Whether it is said that there is no such job, which is an answer.
-fn is_gone(said: &Said) -> bool {
-    said.err.contains("Invalid job id")
 }
 
 impl BatchSystem for Slurm {
@@ -210,170 +169,107 @@ impl BatchSystem for Slurm {
     }
 
     fn submit(&self, job: &BatchJob<'_>, submission: &Submission) -> Result<String> {
-        let text = self.script(job, submission)?;
         let script = job.folder.join(format!("job_{:04}.sh", submission.number));
-        atomic::write(&script, text.as_bytes())
-            .on(&script)
-            .of(Kind::Internal)?;
-        let tasks: Vec<_> = submission
+        write_script(&script, &self.script(job, submission)?)?;
+        let tasks = submission
             .blocks
             .iter()
-            .map(|block| block - submission.base)
-            .collect();
+            .map(|block| block - submission.base);
+        let tasks: Vec<u32> = tasks.collect();
         // in file names Slurm replaces %A, %a and others
         let folder = path_text(job.folder)?.replace('%', "%%");
         let output = format!("{folder}/job_{:04}_%a.out", submission.number);
-        let said = call(
-            self.command("sbatch")
-                .args(["--parsable", "--ignore-pbs"])
-                .arg(format!("--array={}", compress(&tasks)))
-                .arg(format!("--output={output}"))
-                .arg(format!("--error={output}"))
-                .arg(&script)
-                .current_dir(job.folder),
-            Patience::submit(SUBMIT, &self.interrupt),
-        )?;
-        if let Some(id) = parse_id(&said.out).filter(|_| said.ok) {
-            return Ok(id);
-        }
-        let may_pass = said.ok || MAY_PASS.iter().any(|text| said.err.contains(text));
-        Err(if may_pass {
-            no_answer("sbatch", said.reason())
-        } else {
-            refused("sbatch", said.reason())
-        })
+        let mut command = self.command("sbatch");
+        command
+            .args(["--parsable", "--ignore-pbs"])
+            .arg(format!("--array={}", compress(&tasks)))
+            .arg(format!("--output={output}"))
+            .arg(format!("--error={output}"))
+            .arg(&script);
+        self.submit_by(&mut command, job, &MAY_PASS, parse_id)
     }
 
     fn find(&self, name: &str) -> Result<Option<String>> {
-        let mut command = self.command("squeue");
-        command
-            .args(["--noheader", "--states=all", "--format=%F"])
-            .arg(format!("--name={name}"));
-        if let Some(user) = user() {
-            command.arg(format!("--user={user}"));
-        }
-        let said = self.ask(&mut command)?;
-        if !said.ok {
-            return Err(no_answer("squeue", said.reason()));
-        }
-        Ok(said
-            .out
-            .lines()
-            .map(str::trim)
-            .find(|line| is_number(line))
-            .map(ToOwned::to_owned))
+        let name = format!("--name={name}");
+        let user = user().map(|user| format!("--user={user}"));
+        let mut arguments = vec!["--states=all", "--format=%F", &name];
+        arguments.extend(user.as_deref());
+        let out = self.squeue(None, &arguments)?;
+        let mut lines = out.lines().map(str::trim);
+        Ok(lines.find(|line| is_number(line)).map(ToOwned::to_owned))
     }
 
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
-        let mut clusters: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
-        for id in submissions.iter().filter_map(|s| s.id.as_deref()) {
-            let (job, cluster) = split(id);
-            clusters.entry(cluster).or_default().push(job);
-        }
-        let mut texts = BTreeMap::new();
-        for (cluster, jobs) in clusters {
-            let said = self.ask(
-                self.command_on("squeue", cluster)
-                    .args(["--noheader", "--array", "--states=all"])
-                    .arg(format!("--jobs={}", jobs.join(",")))
-                    .arg("--format=%i|%j|%T|%r"),
-            )?;
-            if !said.ok && !is_gone(&said) {
-                return Err(no_answer("squeue", said.reason()));
-            }
-            texts.insert(cluster, said.out);
-        }
-        Ok(submissions
-            .iter()
-            .map(|submission| {
-                let (job, cluster) = split(submission.id.as_deref().unwrap_or_default());
-                let text = texts.get(&cluster).map_or("", String::as_str);
-                parse_squeue(text, job, submission)
-            })
-            .collect())
+    fn alive(
+        &self,
+        cluster: Option<&str>,
+        submissions: &[&Submission],
+    ) -> Result<Vec<Vec<TaskState>>> {
+        let jobs: Vec<&str> = submissions.iter().filter_map(|s| s.job()).collect();
+        let jobs = format!("--jobs={}", jobs.join(","));
+        let format = "--format=%i|%j|%T|%r";
+        let out = self.squeue(cluster, &["--array", "--states=all", &jobs, format])?;
+        Ok(submissions.iter().map(|s| parse_squeue(&out, s)).collect())
     }
 
     fn endings(&self, submission: &Submission, blocks: &[u32]) -> Vec<Ending> {
-        let Some(id) = &submission.id else {
+        let (Some(job), cluster) = (submission.job(), submission.place()) else {
             return Vec::new();
         };
-        let (job, cluster) = split(id);
         // nothing depends on whether either answers
-        let mut endings = self
-            .ask(
-                self.command_on("scontrol", cluster)
-                    .args(["--oneliner", "show", "job", job]),
-            )
-            .map(|said| parse_scontrol(&said.out, submission))
-            .unwrap_or_default();
-        if blocks
-            .iter()
-            .any(|block| !endings.iter().any(|e| e.block == *block))
-        {
-            let said = self.ask(
-                self.command_on("sacct", cluster)
-                    .args(["--noheader", "--parsable2", "--allocations"])
-                    .args(["--format=JobID,State,ExitCode", "--jobs", job]),
-            );
-            for ending in said
-                .map(|said| parse_sacct(&said.out, job, submission))
-                .unwrap_or_default()
-            {
-                if !endings.iter().any(|e| e.block == ending.block) {
-                    endings.push(ending);
-                }
+        let mut command = self.command_on("scontrol", cluster);
+        let said = self.ask(ASK, command.args(["--oneliner", "show", "job", job]));
+        let endings = said.map(|said| parse_scontrol(&said.out, submission));
+        let mut endings = endings.unwrap_or_default();
+        let is_known = |endings: &[Ending], block| endings.iter().any(|e| e.block == block);
+        if blocks.iter().all(|block| is_known(&endings, *block)) {
+            return endings;
+        }
+        let mut command = self.command_on("sacct", cluster);
+        let said = self.ask(
+            ASK,
+            command
+                .args(["--noheader", "--parsable2", "--allocations"])
+                .args(["--format=JobID,State,ExitCode", "--jobs", job]),
+        );
+        let more = said.map(|said| parse_sacct(&said.out, submission));
+        for ending in more.unwrap_or_default() {
+            if !is_known(&endings, ending.block) {
+                endings.push(ending);
             }
         }
         endings
     }
 
     fn output(&self, job: &BatchJob<'_>, submission: &Submission, block: u32) -> PathBuf {
-        job.folder.join(format!(
-            "job_{:04}_{}.out",
-            submission.number,
-            block.saturating_sub(submission.base)
-        ))
+        let task = block.saturating_sub(submission.base);
+        let name = format!("job_{:04}_{task}.out", submission.number);
+        job.folder.join(name)
     }
 
     fn cancel_command(&self, submission: &Submission) -> String {
-        match submission.id.as_deref().map(split) {
-            Some((job, None)) => format!("scancel {job}"),
-            Some((job, Some(cluster))) => format!("scancel --clusters={cluster} {job}"),
+        let cluster = submission.place();
+        let cluster = cluster.map_or_else(String::new, |c| format!("--clusters={c} "));
+        match submission.job() {
+            Some(job) => format!("scancel {cluster}{job}"),
             None => format!("scancel --name={}", submission.name),
         }
     }
 
     fn cancel(&self, submission: &Submission) -> Result<()> {
-        let (id, cluster) = match submission.id.as_deref().map(split) {
-            Some((job, cluster)) => (Some(job), cluster),
-            None => (None, None),
-        };
-        // what the record says is nothing before the queue itself says it, too
-        let mut command = self.command_on("squeue", cluster);
-        command
-            .args(["--noheader", "--format=%i|%j|%T|%r|%U"])
-            .arg(format!("--name={}", submission.name));
-        if let Some(job) = id {
-            command.arg(format!("--jobs={job}"));
-        }
+        let (id, cluster) = (submission.job(), submission.place());
+        let name = format!("--name={}", submission.name);
+        let job = id.map(|job| format!("--jobs={job}"));
         let user = user();
-        if let Some(user) = &user {
-            command.arg(format!("--user={user}"));
-        }
-        let said = self.ask(&mut command)?;
-        if !said.ok && !is_gone(&said) {
-            return Err(no_answer("squeue", said.reason()));
-        }
-        for job in own_jobs(&said.out, id, &submission.name, user.as_deref()) {
+        let own = user.as_ref().map(|user| format!("--user={user}"));
+        // what the record says is nothing before the queue itself says it, too
+        let mut arguments = vec!["--format=%i|%j|%T|%r|%U", &name];
+        arguments.extend(job.as_deref());
+        arguments.extend(own.as_deref());
+        let out = self.squeue(cluster, &arguments)?;
+        for job in own_jobs(&out, id, &submission.name, user.as_deref()) {
             let mut command = self.command_on("scancel", cluster);
-            command.arg(format!("--name={}", submission.name));
-            if let Some(user) = &user {
-                command.arg(format!("--user={user}"));
-            }
-            let said = self.ask(command.arg(&job))?;
-            if !said.ok && !is_gone(&said) {
-                return Err(no_answer("scancel", said.reason()));
-            }
+            let said = self.ask(ASK, command.arg(&name).args(&own).arg(&job))?;
+            done("scancel", said)?;
         }
         Ok(())
     }
@@ -417,61 +313,49 @@ fn own_jobs(text: &str, id: Option<&str>, name: &str, user: Option<&str>) -> Vec
     jobs.into_iter().collect()
 }
 
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
 /// The number that `sbatch --parsable` says, `123` or `123;cluster`; sites let it
 /// say more before.
 fn parse_id(out: &str) -> Option<String> {
     let id = out.lines().map(str::trim).rfind(|l| !l.is_empty())?;
     let (job, cluster) = split(id);
-    let sound = is_number(job) && cluster.is_none_or(|c| check_value("cluster", c, "_.-").is_ok());
+    let is_cluster = |name| check_value("cluster", name, "_.-").is_ok() && !id.contains('@');
+    let sound = is_number(job) && cluster.is_none_or(is_cluster);
     sound.then(|| id.to_owned())
 }
 
 /// The blocks of `123_4` or `123_[4-9]`, if 123 is this job and they are its.
-fn blocks_of(text: &str, job: &str, submission: &Submission) -> Vec<u32> {
-    let Some(tasks) = text
-        .trim()
-        .strip_prefix(job)
-        .and_then(|rest| rest.strip_prefix('_'))
-    else {
+fn blocks_of(text: &str, submission: &Submission) -> Vec<u32> {
+    let job = submission.job().unwrap_or_default();
+    let tasks = text.trim().strip_prefix(job);
+    let Some(tasks) = tasks.and_then(|rest| rest.strip_prefix('_')) else {
         return Vec::new();
     };
     let tasks = tasks.trim_start_matches('[').trim_end_matches(']');
-    let tasks = super::system::expand(tasks).unwrap_or_default();
-    tasks
-        .iter()
-        .filter_map(|task| submission.base.checked_add(*task))
+    let tasks = expand(tasks).unwrap_or_default().into_iter();
+    let blocks = tasks.filter_map(|task| submission.base.checked_add(task));
+    blocks
         .filter(|block| submission.blocks.contains(block))
         .collect()
 }
 
 /// Tasks of a job in lines `123_4|name|PENDING|reason`; other lines are left out,
 /// and jobs of another name: a controller that lost its state counts anew.
-fn parse_squeue(text: &str, job: &str, submission: &Submission) -> Vec<TaskState> {
+fn parse_squeue(text: &str, submission: &Submission) -> Vec<TaskState> {
     let mut tasks = Vec::new();
     for line in text.lines() {
-        let mut fields = line.splitn(4, '|');
-        let (Some(id), Some(name), Some(state)) = (fields.next(), fields.next(), fields.next())
+        let fields: Vec<&str> = line.splitn(4, '|').collect();
+        let [id, name, state, rest @ ..] = fields.as_slice() else {
+            continue;
+        };
+        let reason = rest.first().map_or("", |reason| reason.trim());
+        let Some(activity) = activity(state.trim(), reason).filter(|_| *name == submission.name)
         else {
             continue;
         };
-        if name != submission.name {
-            continue;
-        }
-        let reason = fields.next().unwrap_or_default().trim();
-        let Some(activity) = activity(state.trim(), reason) else {
-            continue;
-        };
-        let reason = if matches!(reason, "None" | "(null)" | "Priority" | "Resources") {
-            ""
-        } else {
-            reason
-        };
+        let is_said = !["None", "(null)", "Priority", "Resources"].contains(&reason);
+        let reason = if is_said { reason } else { "" };
         tasks.extend(
-            blocks_of(id, job, submission)
+            blocks_of(id, submission)
                 .into_iter()
                 .map(|block| TaskState {
                     block,
@@ -537,43 +421,30 @@ fn ending(block: u32, state: &str, reason: &str, code: &str) -> Option<Ending> {
 
 /// How tasks ended, of `scontrol --oneliner show job`.
 fn parse_scontrol(text: &str, submission: &Submission) -> Vec<Ending> {
-    let mut endings = Vec::new();
-    for line in text.lines() {
+    let of_line = |line: &str| {
         let field = |key: &str| {
-            line.split_whitespace()
-                .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
-                .unwrap_or_default()
+            let mut words = line.split_whitespace();
+            let value = words.find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            value.unwrap_or_default()
         };
-        if field("JobName") != submission.name {
-            continue;
-        }
-        let Ok(task) = field("ArrayTaskId").parse::<u32>() else {
-            continue;
-        };
-        let Some(block) = submission.base.checked_add(task) else {
-            continue;
-        };
-        endings.extend(ending(
-            block,
-            field("JobState"),
-            field("Reason"),
-            field("ExitCode"),
-        ));
-    }
-    endings
+        let task: u32 = field("ArrayTaskId").parse().ok()?;
+        let block = submission.base.checked_add(task)?;
+        let ending = ending(block, field("JobState"), field("Reason"), field("ExitCode"));
+        ending.filter(|_| field("JobName") == submission.name)
+    };
+    text.lines().filter_map(of_line).collect()
 }
 
 /// How tasks ended, of lines `123_4|FAILED|1:0`.
-fn parse_sacct(text: &str, job: &str, submission: &Submission) -> Vec<Ending> {
+fn parse_sacct(text: &str, submission: &Submission) -> Vec<Ending> {
     let mut endings = Vec::new();
     for line in text.lines() {
         let fields: Vec<_> = line.split('|').collect();
         let [id, state, code] = fields.as_slice() else {
             continue;
         };
-        for block in blocks_of(id, job, submission) {
-            endings.extend(ending(block, state, "", code));
-        }
+        let blocks = blocks_of(id, submission).into_iter();
+        endings.extend(blocks.filter_map(|block| ending(block, state, "", code)));
     }
     endings
 }

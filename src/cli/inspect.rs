@@ -187,11 +187,11 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
             state: manifest.map(|m| m.state),
         });
     }
-    let workers: Vec<(WorkerStatus, Duration)> = read_workers(&root.workers())
+    let workers: Vec<(WorkerStatus, Duration)> = read_workers(&root.join("workers"))
         .into_iter()
         .filter(|(worker, age)| *age < stale && !worker.is_gone())
         .collect();
-    let claims = holders(&root.claims(), stale).unwrap_or_default();
+    let claims = holders(&root.join("claims"), stale).unwrap_or_default();
     let measurement = experiment.measurement.as_ref();
     let measurement = measurement.map(|_| MeasurementProgress::read(&root, &experiment));
     let measurement = measurement.transpose()?;
@@ -237,8 +237,8 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
             worker.events_per_second * 1e-6,
             duration(age.as_secs_f64())
         ))?;
-        for block in &worker.blocks {
-            print(&format!("  {}: {}", block.name, describe(block)))?;
+        for stack in &worker.stacks {
+            print(&format!("  {}: {}", stack.name, describe(stack)))?;
         }
     }
     let lost: Vec<String> = claims

@@ -6,9 +6,7 @@ use super::options::{
     TrainingArguments, WorkerArguments,
 };
 use super::{Done, Exit, print};
-use crate::batch::htcondor::Htcondor;
-use crate::batch::slurm::Slurm;
-use crate::batch::system::cancel as cancel_jobs;
+use crate::batch::{batch_system, cancel as cancel_jobs};
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::terminal::{self, say};
 use crate::measurement::{
@@ -18,7 +16,7 @@ use crate::report::page::Status;
 use crate::report::{EnsembleEnd, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{RunDirectory, State};
-use crate::settings::{ExecutorKind, Experiment, load_experiment};
+use crate::settings::{Experiment, load_experiment};
 use crate::training::Interrupt;
 use crate::workflow::{
     Ended, PredictOptions, RunOptions, WorkOptions, extend as extend_run, merge as merge_runs,
@@ -117,18 +115,13 @@ pub(super) fn cancel(run: &Path) -> Done {
     let root = go_to(run)?;
     let experiment = root.experiment()?;
     let config = &experiment.common().executor;
-    let (name, folder) = (&experiment.common().experiment.name, root.batch());
-    let jobs = match config.kind {
-        ExecutorKind::Slurm => cancel_jobs(&Slurm::new(config.slurm.clone())?, name, &folder)?,
-        ExecutorKind::Htcondor => {
-            cancel_jobs(&Htcondor::new(config.htcondor.clone())?, name, &folder)?
-        }
-        ExecutorKind::Local => {
-            return Err(Error::usage(
-                "the run is not in a batch system; stop it where it was started (Ctrl-C)",
-            ));
-        }
+    let (name, folder) = (&experiment.common().experiment.name, root.join("batch"));
+    let Some(system) = batch_system(config, &Interrupt::default()) else {
+        return Err(Error::usage(
+            "the run is not in a batch system; stop it where it was started (Ctrl-C)",
+        ));
     };
+    let jobs = cancel_jobs(&*system, name, &folder)?;
     print(&format!("{jobs} jobs cancelled"))
 }
 

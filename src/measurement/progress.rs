@@ -3,6 +3,7 @@
 use super::pipeline::RESULT;
 use super::result::MeasurementResult;
 use crate::error::{Error, Result};
+use crate::files::formats::MEASUREMENT;
 use crate::files::from_text;
 use crate::rundir::{RunDirectory, State};
 use crate::settings::Experiment;
@@ -143,9 +144,11 @@ pub(crate) fn read_result(root: &RunDirectory) -> Result<Option<MeasurementResul
         return Ok(None);
     }
     let text = root.read(&path)?;
-    let result = from_text(&text).map_err(|e| {
-        let reason = format!("not readable: {e}; run the measurement again");
+    let wrong = |reason: String| {
+        let reason = format!("not readable: {reason}; run the measurement again");
         Error::data_at(path.display(), reason)
-    })?;
+    };
+    let result: MeasurementResult = from_text(&text).map_err(|e| wrong(e.to_string()))?;
+    MEASUREMENT.check(result.format).map_err(wrong)?;
     Ok(Some(result))
 }

@@ -2,6 +2,7 @@
 
 use super::trust::RatioTrust;
 use crate::events::Losses;
+use crate::files::formats::MEASUREMENT;
 use crate::rundir::InputFiles;
 use crate::settings::TestStatistic;
 use indexmap::IndexMap;
@@ -10,7 +11,7 @@ use sideband_likelihood::Normalisation;
 use sideband_likelihood::neyman;
 
 /// Version of the file.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = MEASUREMENT.written;
 
 /// The whole of `measurement.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

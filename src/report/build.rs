@@ -9,8 +9,9 @@ use super::page::{Page, PageFigure, Section, Table, render};
 use super::verdict::{short, verdict};
 use crate::closure::Auc;
 use crate::error::OnFile;
+use crate::files::formats::METRICS;
 use crate::plot::PlotError;
-use crate::results::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
+use crate::results::{AucPair, FigureData, Metrics, RegionMetrics, judge};
 use crate::rundir::{Manifest, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf, Method};
 use crate::training::Member;
@@ -36,12 +37,8 @@ pub fn read_metrics(directory: &RunDirectory) -> Result<Metrics, ReportError> {
         return Err(unfinished("it has no metrics.json"));
     }
     let Head { format } = directory.read_json(&path)?;
-    if format != METRICS_FORMAT {
-        return Err(unfinished(&format!(
-            "{} has format {format}, this program writes {METRICS_FORMAT}",
-            path.display()
-        )));
-    }
+    let known = METRICS.check(format);
+    known.map_err(|reason| unfinished(&format!("{} {reason}", path.display())))?;
     directory.read_json(&path)
 }
 
@@ -58,7 +55,7 @@ struct Head {
 pub(crate) fn read_figure_data(
     directory: &RunDirectory,
 ) -> Result<Option<FigureData>, ReportError> {
-    let path = directory.figure_data();
+    let path = directory.join("figures.json");
     if !path.exists() {
         return Ok(None);
     }

@@ -5,11 +5,12 @@ use super::judgement::Verdict;
 use super::support::{OutsideMetrics, Support};
 use crate::closure::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use crate::events::Losses;
+use crate::files::formats::METRICS;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 /// Version of the file.
-pub(crate) const METRICS_FORMAT: u32 = 3;
+pub(crate) const METRICS_FORMAT: u32 = METRICS.written;
 
 /// The whole of `metrics.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,6 @@
 //! `log.jsonl`: what happened when, one JSON object a line.
 
-use crate::files::regular;
-use crate::files::{Liveness, WorkerId};
+use crate::files::{Liveness, WorkerId, lock, regular};
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -46,10 +45,7 @@ impl RunLog {
             let Ok(mut from) = regular::edit(&path).and_then(|_| File::open(&path)) else {
                 continue;
             };
-            let mut file = self
-                .file
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut file = lock(&self.file);
             if io::copy(&mut from, &mut *file).is_ok() {
                 let _ = std::fs::remove_file(&path);
             }
@@ -63,10 +59,7 @@ impl RunLog {
         if let (Value::Object(line), Value::Object(fields)) = (&mut line, fields) {
             line.extend(fields);
         }
-        let mut file = self
-            .file
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut file = lock(&self.file);
         // in one piece, so that those of other processes do not get in between
         let _ = file.write_all(format!("{line}\n").as_bytes());
     }

@@ -1,32 +1,32 @@
 //! Status for people, on stderr: bars on a terminal, timed lines elsewhere.
 
-use crate::files::terminal;
+use crate::files::{lock, terminal};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-/// Most blocks that have a line of their own.
+/// Most stacks that have a line of their own.
 const LINES: usize = 16;
 
-/// Status of a run: one bar for the whole and one line an active block.
+/// Status of a run: one bar for the whole and one line an active stack.
 #[derive(Debug)]
 pub(crate) struct Progress {
     started: Instant,
     bars: Option<(MultiProgress, ProgressBar)>,
-    state: Mutex<State>,
+    state: Mutex<ProgressState>,
     quiet: bool,
 }
 
 #[derive(Debug)]
-struct State {
+struct ProgressState {
     total: u64,
     done: u64,
     last_line: Instant,
-    blocks: BTreeMap<String, (Option<ProgressBar>, String)>,
+    stacks: BTreeMap<String, (Option<ProgressBar>, String)>,
 }
 
 impl Progress {
@@ -51,11 +51,11 @@ impl Progress {
         Self {
             started: now,
             bars,
-            state: Mutex::new(State {
+            state: Mutex::new(ProgressState {
                 total,
                 done,
                 last_line: now,
-                blocks: BTreeMap::new(),
+                stacks: BTreeMap::new(),
             }),
             quiet,
         }
@@ -79,10 +79,6 @@ impl Progress {
         self
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Says a line.
     pub(crate) fn say(&self, text: &str) {
         if self.quiet {
@@ -96,7 +92,7 @@ impl Progress {
 
     /// So many members are finished; `rate`: what the whole does, in words.
     pub(crate) fn set(&self, done: u64, rate: &str) {
-        let mut state = self.state();
+        let mut state = lock(&self.state);
         state.done = done;
         if let Some((_, bar)) = &self.bars {
             if bar.position() != done {
@@ -110,7 +106,7 @@ impl Progress {
         }
         state.last_line = Instant::now();
         let lines: Vec<String> = state
-            .blocks
+            .stacks
             .iter()
             .take(LINES)
             .map(|(name, (_, text))| format!("  {name}: {text}"))
@@ -121,18 +117,18 @@ impl Progress {
         lines.iter().for_each(|text| self.say(text));
     }
 
-    /// What a block does; nothing when it is over.
-    pub(crate) fn block(&self, name: &str, text: Option<String>) {
-        let mut state = self.state();
+    /// What a stack does; nothing when it is over.
+    pub(crate) fn stack(&self, name: &str, text: Option<String>) {
+        let mut state = lock(&self.state);
         let name = &*terminal::escape_line(name);
         let Some(text) = text.map(|t| terminal::escape_line(&t).into_owned()) else {
-            if let Some((Some(bar), _)) = state.blocks.remove(name) {
+            if let Some((Some(bar), _)) = state.stacks.remove(name) {
                 bar.finish_and_clear();
             }
             return;
         };
-        let room = state.blocks.len() < LINES;
-        let (bar, last) = state.blocks.entry(name.to_owned()).or_insert_with(|| {
+        let room = state.stacks.len() < LINES;
+        let (bar, last) = state.stacks.entry(name.to_owned()).or_insert_with(|| {
             let bar = self.bars.as_ref().filter(|_| room).map(|(bars, _)| {
                 let bar = bars.add(ProgressBar::new_spinner());
                 if let Ok(style) = ProgressStyle::with_template("  {prefix}: {wide_msg}") {
@@ -151,8 +147,8 @@ impl Progress {
 
     /// Takes the bars away.
     pub(crate) fn close(&self) {
-        let mut state = self.state();
-        for (bar, _) in std::mem::take(&mut state.blocks).into_values() {
+        let mut state = lock(&self.state);
+        for (bar, _) in std::mem::take(&mut state.stacks).into_values() {
             bar.inspect(ProgressBar::finish_and_clear);
         }
         if let Some((_, bar)) = &self.bars {

@@ -5,8 +5,8 @@
 //! in order. Nothing depends on it: a write that fails is not repeated, a file
 //! that cannot be read is passed over, and nothing is synced to disk.
 
-use crate::files::regular;
-use crate::files::{Liveness, ServerClock, WorkerId, is_gone, lock};
+use super::now;
+use crate::files::{Liveness, ServerClock, WorkerId, is_gone, lock, regular};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -42,17 +42,18 @@ pub(crate) struct WorkerStatus {
     pub uptime_seconds: f64,
     /// Whether it has nothing left to do.
     pub finished: bool,
-    /// Member-events per second, all blocks together.
+    /// Member-events per second, all stacks together.
     #[serde(deserialize_with = "number")]
     pub events_per_second: f64,
-    /// The blocks that it is at.
-    pub blocks: Vec<BlockStatus>,
+    /// What its threads or devices are at.
+    #[serde(rename = "blocks")]
+    pub stacks: Vec<StackStatus>,
 }
 
-/// What a worker says about a block that it is at.
+/// What a worker says about a stack in training.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct BlockStatus {
+pub(crate) struct StackStatus {
     /// Its thread or device, such as `train-0` or `cuda:0`.
     pub name: String,
     pub ensemble: String,
@@ -68,11 +69,24 @@ pub(crate) struct BlockStatus {
     /// Member-events per second.
     #[serde(deserialize_with = "number")]
     pub events_per_second: f64,
-    /// Estimated time to the end of the block, s.
+    /// Estimated time to the end of the stack, s.
     pub seconds_left: Option<f64>,
 }
 
 impl WorkerStatus {
+    /// Of a worker that starts.
+    #[must_use]
+    pub(crate) fn new(id: &WorkerId, device: String) -> Self {
+        Self {
+            worker: id.to_string(),
+            host: id.host().to_owned(),
+            pid: id.pid(),
+            device,
+            started: now(),
+            ..Self::default()
+        }
+    }
+
     /// Whether it is seen from here that its process has ended.
     #[must_use]
     pub(crate) fn is_gone(&self) -> bool {
@@ -198,18 +212,14 @@ mod tests {
 
     fn status(id: &WorkerId) -> WorkerStatus {
         WorkerStatus {
-            worker: id.to_string(),
-            host: id.host().to_owned(),
-            pid: id.pid(),
-            device: "cpu".to_owned(),
-            blocks: vec![BlockStatus {
+            stacks: vec![StackStatus {
                 name: "train-0".to_owned(),
                 members: vec![3, 4],
                 loss_quantiles: Some([0.1, 0.2, 0.3]),
                 seconds_left: Some(1.5),
-                ..BlockStatus::default()
+                ..StackStatus::default()
             }],
-            ..WorkerStatus::default()
+            ..WorkerStatus::new(id, "cpu".to_owned())
         }
     }
 
@@ -247,14 +257,14 @@ mod tests {
         let file = WorkerFile::create(folder.path(), &id).unwrap();
         let mut said = status(&id);
         said.events_per_second = f64::INFINITY;
-        said.blocks[0].loss_quantiles = Some([0.1, 0.2, f64::NAN]);
-        said.blocks[0].seconds_left = Some(f64::NAN);
+        said.stacks[0].loss_quantiles = Some([0.1, 0.2, f64::NAN]);
+        said.stacks[0].seconds_left = Some(f64::NAN);
         file.write(&said);
         let (read, _) = read_all(folder.path()).remove(0);
         assert!(read.events_per_second.is_nan());
-        let losses = read.blocks[0].loss_quantiles.unwrap();
+        let losses = read.stacks[0].loss_quantiles.unwrap();
         assert!(losses[1] == 0.2 && losses[2].is_nan());
-        assert_eq!(read.blocks[0].seconds_left, None);
+        assert_eq!(read.stacks[0].seconds_left, None);
     }
 
     #[test]

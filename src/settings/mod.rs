@@ -38,8 +38,8 @@ pub(crate) use measurement::{
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
-    Bins, Combine, Config, DeviceConfig, ExecutorKind, Method, MissingPolicy, PlaneConfig,
-    SampleConfig, StreamConfig,
+    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, MissingPolicy,
+    PlaneConfig, SampleConfig, StreamConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

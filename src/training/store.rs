@@ -12,6 +12,7 @@
 //! in all three cases.
 
 use crate::error::{Error, Kind, OnFile, Result};
+use crate::files::formats::{CHECKPOINT, MEMBER};
 use crate::files::{atomic, from_text, regular, to_text};
 use crate::settings::words;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -26,12 +27,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Version of the member files' format.
-const FORMAT: u32 = 2;
 /// Largest member file that is read.
 const MAX_BYTES: u64 = 1 << 30;
-/// Version of the checkpoints' format.
-const CHECKPOINT_FORMAT: u32 = 1;
 /// Largest checkpoint that is read.
 const MAX_CHECKPOINT_BYTES: u64 = 1 << 32;
 /// Key of the text among the header's metadata.
@@ -189,7 +186,7 @@ pub struct Member {
 impl Member {
     /// A member of the present format, with the digest of its parameters.
     pub fn new(mut about: MemberFile, row: Row) -> Self {
-        about.format = FORMAT;
+        about.format = MEMBER.written;
         about.sha256 = digest(&about, &row);
         Self { about, row }
     }
@@ -227,12 +224,8 @@ impl Member {
 
 fn parse(bytes: &[u8]) -> Result<Member, String> {
     let about: MemberFile = about_of(bytes)?;
-    if about.format != FORMAT {
-        let format = about.format;
-        return Err(format!(
-            "its format is {format}, this program reads {FORMAT}"
-        ));
-    }
+    let known = MEMBER.check(about.format);
+    known.map_err(|reason| format!("it {reason}"))?;
     let found = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
     let weights = about.network.checked_size();
     if weights.ok_or("its network is impossible")? > 4 * bytes.len() {
@@ -336,7 +329,7 @@ fn previous(path: &Path) -> PathBuf {
 impl Checkpoint {
     /// A checkpoint of the present format, with the digest of its tensors.
     pub fn new(mut about: CheckpointFile, state: MemberState) -> Self {
-        about.format = CHECKPOINT_FORMAT;
+        about.format = CHECKPOINT.written;
         about.sha256 = state_digest(&about, &state);
         Self { about, state }
     }
@@ -389,9 +382,7 @@ impl Checkpoint {
 fn read_checkpoint(path: &Path) -> Result<Checkpoint, String> {
     let bytes = regular::read(path, MAX_CHECKPOINT_BYTES).map_err(|e| e.to_string())?;
     let about: CheckpointFile = about_of(&bytes)?;
-    if about.format != CHECKPOINT_FORMAT {
-        return Err(format!("format {}", about.format));
-    }
+    CHECKPOINT.check(about.format)?;
     let found = SafeTensors::deserialize(&bytes).map_err(|e| e.to_string())?;
     let values = |name: &str| tensor(&found, name).map(|(_, values)| values);
     let state = MemberState {

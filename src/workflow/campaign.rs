@@ -126,7 +126,7 @@ pub(crate) fn run(
     ends.sort_by_key(place);
     let ended = campaign.ended(ends, started)?;
     if ended.state != State::Interrupted {
-        log.collect(&campaign.root.logs());
+        log.collect(&campaign.root.join("logs"));
     }
     log.event(
         "end",
@@ -204,7 +204,7 @@ impl<'a> Campaign<'a> {
             run.settle(say)?;
         }
         if experiment.is_matrix {
-            campaign.root.write_experiment(experiment)?;
+            campaign.root.write_config(&experiment.table)?;
         }
         Ok(campaign)
     }
@@ -324,7 +324,7 @@ impl<'a> Campaign<'a> {
     }
 
     fn log(&self, notes: Vec<String>) -> Result<RunLog> {
-        let path = self.root.log_path();
+        let path = self.root.join("log.jsonl");
         let log = RunLog::open(&path).on(&path)?;
         for note in notes {
             log.event("note", json!({ "text": note }));

@@ -150,7 +150,7 @@ impl EnsembleRun {
                 "{above} members above ensemble.members = {} are set aside in {}; they are taken \
                  back when the number grows",
                 config.ensemble.members,
-                directory.aside().display()
+                directory.join("aside").display()
             ));
         }
         Ok(())
@@ -453,7 +453,7 @@ fn enough(
         "{} of {requested} members succeeded, ensemble.minimum asks for {needed}; see `failed` in \
          {}. Lower training.learning_rate or set training.gradient_clip",
         usable.len(),
-        directory.manifest_path().display()
+        directory.join("manifest.json").display()
     );
     Err(Error::new(Kind::Partial, text))
 }

@@ -4,23 +4,18 @@
 use super::campaign::{Campaign, open_devices};
 use super::ensemble::{EnsembleRun, RunOptions, plan, threads};
 use super::plan::Plan;
-use crate::batch::htcondor::Htcondor;
-use crate::batch::slurm::Slurm;
-use crate::batch::system::FollowSettings;
-use crate::batch::{
-    Block, Executor, Local, Monitor, Queue, RunLedger, Work, block_members, blocks,
-};
+use crate::batch::{Block, Monitor, RunLedger, Work, batch_system, blocks, train_in_batch};
 use crate::error::{Error, OnFile, Result};
 use crate::files::{WorkerId, regular};
-use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile};
-use crate::settings::{Config, ExecutorKind};
+use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile, WorkerStatus};
+use crate::settings::Config;
 use crate::training::{
     ClassRows, Inputs, Interrupt, Resources, Task, TrainingSample, Unit, train_local,
 };
 use serde_json::json;
 use sideband_networks::Compute;
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -28,20 +23,12 @@ use std::time::{Duration, UNIX_EPOCH};
 pub(super) fn train(campaign: &Campaign<'_>, log: &RunLog, say: &dyn Fn(&str)) -> Result<()> {
     let training = Training { campaign, log, say };
     let config = &campaign.experiment.common().executor;
-    let follow = FollowSettings {
-        poll: Duration::from_secs_f64(config.poll_seconds),
-        resubmissions: config.resubmissions,
-        ..FollowSettings::default()
-    };
-    match config.kind {
-        ExecutorKind::Local => Local.execute(&training),
-        ExecutorKind::Slurm => {
-            let system = Slurm::new(config.slurm.clone())?;
-            Queue::new(system.stopped_by(campaign.interrupt), follow).execute(&training)
-        }
-        ExecutorKind::Htcondor => {
-            let system = Htcondor::new(config.htcondor.clone())?;
-            Queue::new(system.stopped_by(campaign.interrupt), follow).execute(&training)
+    let missing = campaign.missing();
+    match batch_system(config, campaign.interrupt) {
+        None => training.train(&missing),
+        Some(system) => {
+            let run = campaign.root.path();
+            train_in_batch(&*system, run, campaign.experiment, &missing, &training)
         }
     }
 }
@@ -116,8 +103,9 @@ pub(crate) fn work(
         .collect();
     places.dedup();
     let campaign = Campaign::of(&experiment, &places, options, interrupt, devices, &|_| {})?;
-    let path = root.logs().join(format!("{}.jsonl", WorkerId::unique()));
-    let log = regular::make_folder(&root.logs()).and_then(|()| RunLog::open(&path));
+    let logs = root.join("logs");
+    let path = logs.join(format!("{}.jsonl", WorkerId::unique()));
+    let log = regular::make_folder(&logs).and_then(|()| RunLog::open(&path));
     let training = Training {
         campaign: &campaign,
         log: &log.on(path)?,
@@ -142,22 +130,6 @@ struct Training<'a> {
 }
 
 impl Work for Training<'_> {
-    fn run(&self) -> &Path {
-        self.campaign.root.path()
-    }
-
-    fn name(&self) -> &str {
-        &self.campaign.experiment.common().experiment.name
-    }
-
-    fn missing(&self) -> Vec<u32> {
-        self.campaign.missing()
-    }
-
-    fn block_members(&self) -> usize {
-        block_members(self.campaign.experiment)
-    }
-
     fn is_done(&self, block: u32) -> bool {
         self.units(block)
             .all(|unit| !self.campaign.is_missing(unit))
@@ -189,14 +161,17 @@ impl Work for Training<'_> {
         self.log.event("note", json!({ "text": text }));
         (self.say)(text);
     }
+}
 
+impl Training<'_> {
+    /// Trains blocks in this process, beside others that may do the same.
     fn train(&self, numbers: &[u32]) -> Result<()> {
         let campaign = self.campaign;
         let config = &campaign.experiment.common().executor;
         let stale = Duration::from_secs_f64(config.stale_seconds);
-        let folder = campaign.root.claims();
+        let folder = campaign.root.join("claims");
         let claims = Claims::open(&folder, stale).on(&folder)?;
-        let worker = WorkerFile::create(&campaign.root.workers(), claims.worker()).ok();
+        let worker = WorkerFile::create(&campaign.root.join("workers"), claims.worker()).ok();
         let wanted = campaign.blocks.iter();
         let wanted = wanted.filter(|block| numbers.contains(&block.number));
         let wanted: Vec<&Block> = wanted.collect();
@@ -214,8 +189,9 @@ impl Work for Training<'_> {
             &progress,
             campaign.interrupt,
             self.log,
-            (worker.as_ref(), claims.worker()),
-            (campaign.device_names(), limit),
+            worker.as_ref(),
+            WorkerStatus::new(claims.worker(), campaign.device_names()),
+            limit,
             &count,
         );
         let families: BTreeSet<usize> = wanted.iter().map(|block| block.family).collect();
@@ -231,9 +207,7 @@ impl Work for Training<'_> {
         monitor.close();
         result
     }
-}
 
-impl Training<'_> {
     fn units(&self, block: u32) -> impl Iterator<Item = Unit> {
         let block = self.campaign.blocks.get(block as usize).into_iter();
         block.flat_map(|block| block.units.iter().copied())
@@ -282,10 +256,7 @@ impl Training<'_> {
             claims,
             runs.iter().map(|run| &run.directory).collect(),
             blocks.collect(),
-            (
-                Duration::from_secs_f64(executor.checkpoint_seconds),
-                executor.checkpoint_epochs,
-            ),
+            executor,
             &interrupted,
         );
         let resources = resources(config, &campaign.devices);

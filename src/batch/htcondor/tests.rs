@@ -1,7 +1,7 @@
 //! Submit descriptions, and what HTCondor's commands say.
 
 use super::*;
-use crate::error::Result;
+use crate::training::Interrupt;
 use serde_json::json;
 use std::path::Path;
 
@@ -16,15 +16,13 @@ fn submission() -> Submission {
 }
 
 fn description(settings: HtcondorSettings, run: &str) -> Result<String> {
-    let job = BatchJob {
-        program: Path::new("/opt/side band/sideband"),
-        run: Path::new(run),
-        working: Path::new("/data"),
-        folder: Path::new("/data/my $run/batch"),
-        name: "run",
-        arguments: &["--threads".to_owned(), "4".to_owned()],
+    let arguments = ["--threads", "4"].map(ToOwned::to_owned);
+    let job = BatchJob::of_test(run, Path::new("/data/my $run/batch"), &arguments);
+    let htcondor = Htcondor {
+        settings,
+        interrupt: Interrupt::default(),
     };
-    Htcondor::new(settings)?.description(&job, &submission())
+    Ok(htcondor.description(&job, &submission())?.join("\n") + "\n")
 }
 
 #[test]
@@ -44,7 +42,7 @@ executable = /opt/side band/sideband
 transfer_executable = false
 should_transfer_files = NO
 arguments = "worker '/data/it''s my ""$(DOLLAR)run""' --block $(block) --time-limit 3600 '--threads' '4'"
-initialdir = /data
+initialdir = /data/$(DOLLAR)HOME
 output = /data/my $(DOLLAR)run/batch/job_0003_$(block).out
 error = /data/my $(DOLLAR)run/batch/job_0003_$(block).out
 log = /data/my $(DOLLAR)run/batch/job_0003.log
@@ -64,46 +62,28 @@ queue block from (
 )
 "#;
     assert_eq!(text, expected);
-}
-
-#[test]
-fn settings_that_would_be_read_as_more_are_refused() {
-    type Change = fn(&mut HtcondorSettings);
-    let wrong: [(&str, Change); 10] = [
-        ("cpus", |s| s.cpus = 0),
-        ("memory_mib", |s| s.memory_mib = Some(0)),
-        ("max_seconds", |s| s.max_seconds = Some(0)),
-        ("requirements", |s| s.requirements = Some("a\nqueue".into())),
-        ("requirements", |s| s.requirements = Some("a \\".into())),
-        ("options", |s| s.options = vec!["queue 10".into()]),
-        ("options", |s| {
-            s.options = vec!["include command : id".into()]
-        }),
-        ("options", |s| {
-            s.options = vec!["Executable = /bin/sh".into()]
-        }),
-        ("options", |s| s.options = vec!["+SidebandBlock = 1".into()]),
-        ("options", |s| s.options = vec!["a = b\nqueue".into()]),
-    ];
-    for (key, change) in wrong {
-        let mut settings = HtcondorSettings::default();
-        change(&mut settings);
-        let error = settings.check().unwrap_err().to_string();
-        assert!(error.starts_with(&format!("executor.{key}:")), "{error}");
-    }
     assert!(description(HtcondorSettings::default(), "relative").is_err());
 }
 
 #[test]
 fn numbers_of_jobs_are_read() {
-    assert_eq!(parse_cluster("123.0 - 123.9\n").as_deref(), Some("123"));
-    assert_eq!(parse_cluster("note\n7.0\n").as_deref(), Some("7"));
-    for nonsense in ["", "1 job(s) submitted to cluster 5.", "a.b", "12", ".0"] {
-        assert_eq!(parse_cluster(nonsense), None, "{nonsense}");
+    for (text, cluster) in [
+        ("123.0 - 123.9\n", Some("123")),
+        ("note\n7.0\n", Some("7")),
+        ("", None),
+        ("1 job(s) submitted to cluster 5.", None),
+        ("a.b", None),
+        ("12", None),
+        (".0", None),
+    ] {
+        assert_eq!(parse_cluster(text).as_deref(), cluster, "{text}");
     }
-    let jobs = [json!({"GlobalJobId": "s1@host.org#123.0#1600000000"})];
-    assert_eq!(schedd_of(&jobs).as_deref(), Some("s1@host.org"));
-    assert_eq!(schedd_of(&[json!({"GlobalJobId": "a b#1"})]), None);
+    for (id, expected) in [
+        ("s1@host.org#123.0#1600000000", "123@s1@host.org"),
+        ("a b#1", "123"),
+    ] {
+        assert_eq!(with_schedd(123, &[json!({ "GlobalJobId": id })]), expected);
+    }
     assert_eq!(split("123@s1@host.org"), ("123", Some("s1@host.org")));
 }
 
@@ -176,67 +156,4 @@ fn htcondors_own_parser_takes_the_description() {
     };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{said}");
-}
-
-#[test]
-fn options_are_read_as_condor_submit_reads_them() {
-    let check = |option: &str| {
-        let settings = HtcondorSettings {
-            options: vec![option.to_owned()],
-            ..HtcondorSettings::default()
-        };
-        settings.check()
-    };
-    for good in [
-        "+MaxRuntime = 7200",
-        "+JobFlavour = \"tomorrow\"",
-        "MY.SendCredential = True",
-        "accounting_group = higgs",
-        "concurrency_limits=a:1",
-        "rank = Memory",
-        "environment = \"A=1\"",
-        "periodic_remove = NumJobStarts > 5",
-        "getenv = true",
-    ] {
-        assert!(check(good).is_ok(), "{good}");
-    }
-    for wrong in [
-        "queue",
-        "queue 5",
-        "queue = 5",
-        "Queue\t= 5",
-        "executable = /bin/true",
-        "EXECUTABLE=/bin/true",
-        "+Cmd = \"/bin/true\"",
-        "My.Cmd = \"/bin/true\"",
-        "cmd = /bin/true",
-        "Args = x",
-        "+Iwd = \"/\"",
-        "+JobBatchName = \"x\"",
-        "JobBatchName = x",
-        "+SidebandBlock = 3",
-        "stdout = x",
-        "+Out = \"x\"",
-        "JobUniverse = 7",
-        "request_cpus = 8",
-        "RequestCpus = 8",
-        "+RequestCpus = 8",
-        "block = 7",
-        "DOLLAR = x",
-        "include : file = x",
-        "include = x",
-        "if = true",
-        "use feature : a=b",
-        "foo @=end",
-        "foo@=end",
-        "+ = 3",
-        "my. = 3",
-        "a.b = 3",
-        "rank = Memory \\",
-        "rank = Memory\nqueue",
-        "-name = x",
-        "# a = b",
-    ] {
-        assert!(check(wrong).is_err(), "{wrong}");
-    }
 }

@@ -2,112 +2,87 @@
 //! (`_get_argument`), and of these options by the rules of `getopt_long`: names may
 //! be cut short, letters may be put together, values may be attached.
 
+use super::has_word;
+
 /// Long options that are the executor's own, and those that print and end.
-const OWN_LONG: [&str; 18] = [
-    "array",
-    "job-name",
-    "output",
-    "error",
-    "open-mode",
-    "chdir",
-    "workdir",
-    "signal",
-    "requeue",
-    "no-requeue",
-    "parsable",
-    "wait",
-    "wrap",
-    "test-only",
-    "help",
-    "usage",
-    "version",
-    "ignore-pbs",
-];
+const OWN_LONG: &str = "array job-name output error open-mode chdir workdir signal requeue \
+    no-requeue parsable wait wrap test-only help usage version ignore-pbs";
 /// Letters of the same.
 const OWN_SHORT: &str = "aJoeDWhuV";
 /// Letters without a value.
 const FLAG_SHORT: &str = "bHIkOQRsv";
 /// Long options without a value, or with one behind `=` alone.
-const FLAG_LONG: [&str; 17] = [
-    "contiguous",
-    "exclusive",
-    "get-user-env",
-    "hold",
-    "immediate",
-    "nice",
-    "no-kill",
-    "no-rotate",
-    "overcommit",
-    "oversubscribe",
-    "propagate",
-    "quiet",
-    "reboot",
-    "share",
-    "spread-job",
-    "use-min-nodes",
-    "verbose",
-];
+const FLAG_LONG: &str = "contiguous exclusive get-user-env hold immediate nice no-kill no-rotate \
+    overcommit oversubscribe propagate quiet reboot share spread-job use-min-nodes verbose";
 const OWN: &str = "is an option that the program sets itself";
 
-/// A setting that has an option of its own.
-pub(super) struct Keyed {
+/// An option that a setting gives.
+pub(super) struct SlurmOption {
     pub(super) long: &'static str,
     pub(super) short: Option<char>,
-    pub(super) reason: &'static str,
+    /// The setting.
+    pub(super) key: &'static str,
+}
+
+impl SlurmOption {
+    fn reason(&self) -> String {
+        format!("is given by executor.slurm.{}", self.key)
+    }
 }
 
 /// Whether an entry is options of `sbatch`, none of which the executor sets itself
-/// or a setting gives (`keyed`); else why not.
-pub(super) fn check(entry: &str, keyed: &[Keyed]) -> Result<(), &'static str> {
+/// or a setting gives; else why not.
+pub(super) fn check(entry: &str, given: &[SlurmOption]) -> Result<(), String> {
     let words = words(entry)?;
     if words.is_empty() {
-        return Err("has no option in it");
+        return Err("has no option in it".to_owned());
     }
     let mut takes_value = false;
     for word in &words {
         if !word.starts_with('-') || word == "-" {
             if !std::mem::take(&mut takes_value) {
                 return Err(
-                    "has a word that neither begins with - as options of sbatch do nor is the \
-                     value of one",
+                    "has a word that neither begins with - as options of sbatch do nor is \
+                            the value of one"
+                        .to_owned(),
                 );
             }
         } else if let Some(long) = word.strip_prefix("--") {
-            takes_value = check_long(long, keyed)?;
+            takes_value = check_long(long, given)?;
         } else {
-            takes_value = check_short(&word[1..], keyed)?;
+            takes_value = check_short(&word[1..], given)?;
         }
     }
     Ok(())
 }
 
 /// Whether a value may follow as a word.
-fn check_long(text: &str, keyed: &[Keyed]) -> Result<bool, &'static str> {
+fn check_long(text: &str, given: &[SlurmOption]) -> Result<bool, String> {
     let (name, value) = match text.split_once('=') {
         Some((name, value)) => (name, Some(value)),
         None => (text, None),
     };
     if name.is_empty() {
-        return Err("ends the options");
+        return Err("ends the options".to_owned());
     }
     // a name cut short stands for the one that begins so
-    if OWN_LONG.iter().any(|own| own.starts_with(name)) {
-        return Err(OWN);
+    if OWN_LONG.split_whitespace().any(|own| own.starts_with(name)) {
+        return Err(OWN.to_owned());
     }
-    if let Some(set) = keyed.iter().find(|key| key.long.starts_with(name)) {
-        return Err(set.reason);
+    match given.iter().find(|option| option.long.starts_with(name)) {
+        Some(option) => Err(option.reason()),
+        None => Ok(value.is_none() && !has_word(FLAG_LONG, name)),
     }
-    Ok(value.is_none() && !FLAG_LONG.contains(&name))
 }
 
 /// Letters behind one `-`, of which the first with a value takes the rest.
-fn check_short(letters: &str, keyed: &[Keyed]) -> Result<bool, &'static str> {
+fn check_short(letters: &str, given: &[SlurmOption]) -> Result<bool, String> {
     for (place, letter) in letters.char_indices() {
         if OWN_SHORT.contains(letter) {
-            return Err(OWN);
+            return Err(OWN.to_owned());
         }
-        if let Some(set) = keyed.iter().find(|key| key.short == Some(letter)) {
-            return Err(set.reason);
+        if let Some(option) = given.iter().find(|option| option.short == Some(letter)) {
+            return Err(option.reason());
         }
         if !FLAG_SHORT.contains(letter) {
             return Ok(place + letter.len_utf8() == letters.len());
@@ -117,7 +92,7 @@ fn check_short(letters: &str, keyed: &[Keyed]) -> Result<bool, &'static str> {
 }
 
 /// The words of a line behind `#SBATCH`.
-fn words(line: &str) -> Result<Vec<String>, &'static str> {
+fn words(line: &str) -> Result<Vec<String>, String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
@@ -146,10 +121,10 @@ fn words(line: &str) -> Result<Vec<String>, &'static str> {
         word.get_or_insert_default().push(c);
     }
     if quote.is_some() {
-        return Err("has a quote that does not end");
+        return Err("has a quote that does not end".to_owned());
     }
     if escaped {
-        return Err("ends with \\, which would take in more");
+        return Err("ends with \\, which would take in more".to_owned());
     }
     words.extend(word);
     Ok(words)
@@ -159,87 +134,36 @@ fn words(line: &str) -> Result<Vec<String>, &'static str> {
 mod tests {
     use super::*;
 
-    const KEYED: [Keyed; 1] = [Keyed {
-        long: "cpus-per-task",
-        short: Some('c'),
-        reason: "is cpus",
-    }];
-
     #[test]
     fn options_are_read_as_sbatch_reads_them() {
-        for good in [
-            "--exclude=node[1-3]",
-            "--exclude node1",
-            "-x node1",
-            "-xnode1",
-            "--gres=gpu:a100:1",
-            "--mail-type=END --mail-user=a@b",
-            "-H",
-            "-HQ",
-            "--wait-all-nodes=1",
-            "--comment='a --wrap=b'",
-            "--comment=a\\ --array=1",
-            "--licenses=x # --array=1",
-            "--export=NONE",
-            "--dependency=singleton",
-            "-M one",
-            "--exclusive",
-            "--exclusive=user",
-        ] {
-            assert_eq!(check(good, &KEYED), Ok(()), "{good}");
+        let given = [SlurmOption {
+            long: "cpus-per-task",
+            short: Some('c'),
+            key: "cpus",
+        }];
+        let of = |list: &'static str| list.split(" | ").map(|o| (o, check(o, &given)));
+        let good = "--exclude=node[1-3] | --exclude node1 | -x node1 | -xnode1 | \
+            --gres=gpu:a100:1 | --mail-type=END --mail-user=a@b | -H | -HQ | --wait-all-nodes=1 | \
+            --comment='a --wrap=b' | --comment=a\\ --array=1 | --licenses=x # --array=1 | \
+            --export=NONE | --dependency=singleton | -M one | --exclusive | --exclusive=user";
+        for (option, checked) in of(good) {
+            assert_eq!(checked, Ok(()), "{option}");
         }
-        for own in [
-            "--array=1-3",
-            "--array 1-3",
-            "--arr=1",
-            "-a1",
-            "-a 1",
-            "-Ha1",
-            "-QHW",
-            "--exclude=n --array=1",
-            "--exclude n -a1",
-            "'--array=1'",
-            "--\"array\"=1",
-            "\\--array=1",
-            "--ar\\ray=1",
-            "-o x",
-            "-ox",
-            "--output=x",
-            "--outp x",
-            "--err=x",
-            "-e x",
-            "--wrap=true",
-            "--wr true",
-            "--no-requeue",
-            "--no-req",
-            "-J x",
-            "--job=x",
-            "-D /",
-            "--chdir=/",
-            "--test-only",
-            "--help",
-            "-h",
-            "-V",
-            "--w",
-        ] {
-            assert_eq!(check(own, &KEYED), Err(OWN), "{own}");
+        let own = "--array=1-3 | --array 1-3 | --arr=1 | -a1 | -a 1 | -Ha1 | -QHW | \
+            --exclude=n --array=1 | --exclude n -a1 | '--array=1' | --\"array\"=1 | \\--array=1 | \
+            --ar\\ray=1 | -o x | -ox | --output=x | --outp x | --err=x | -e x | --wrap=true | \
+            --wr true | --no-requeue | --no-req | -J x | --job=x | -D / | --chdir=/ | \
+            --test-only | --help | -h | -V | --w";
+        for (option, checked) in of(own) {
+            assert_eq!(checked.unwrap_err(), OWN, "{option}");
         }
-        for key in ["-c 4", "-c4", "-Hc4", "--cpus-per-task=4", "--cpus=4"] {
-            assert_eq!(check(key, &KEYED), Err("is cpus"), "{key}");
+        for (option, checked) in of("-c 4 | -c4 | -Hc4 | --cpus-per-task=4 | --cpus=4") {
+            assert_eq!(checked.unwrap_err(), given[0].reason(), "{option}");
         }
-        for wrong in [
-            "exclude=n",
-            "--exclude=n more",
-            "-H word",
-            "--exclusive word",
-            "--",
-            "-- x",
-            "--exclude='n",
-            "--exclude=n\\",
-            "# nothing",
-            "-",
-        ] {
-            assert!(check(wrong, &KEYED).is_err(), "{wrong}");
+        let wrong = "exclude=n | --exclude=n more | -H word | --exclusive word | -- | -- x | \
+            --exclude='n | --exclude=n\\ | # nothing | -";
+        for (option, checked) in of(wrong) {
+            assert!(checked.is_err(), "{option}");
         }
     }
 }

@@ -94,7 +94,7 @@ pub(in crate::workflow) fn predict(
         },
     )?;
     let figures = figure_data(plan, &sampler, &drawn, &sums.corner);
-    directory.write_compact(&directory.figure_data(), &figures)?;
+    directory.write_compact(&directory.join("figures.json"), &figures)?;
     sums.metrics(of_members(plan, members, failed, members.len()))
 }
 

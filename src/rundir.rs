@@ -27,10 +27,10 @@
 //! nothing is written through a symbolic link ([`regular`](crate::files::regular)).
 
 mod claims;
-mod closing;
 mod directory;
 mod log;
 mod manifest;
+mod outputs;
 mod progress;
 mod workers;
 
@@ -43,4 +43,4 @@ pub(crate) use manifest::{
     DeviceRecord, InputChange, InputFiles, Inputs, OutputRecord, State, VersionRecord,
 };
 pub(crate) use progress::Progress;
-pub(crate) use workers::{BlockStatus, WorkerFile, WorkerStatus, read_all as read_workers};
+pub(crate) use workers::{StackStatus, WorkerFile, WorkerStatus, read_all as read_workers};

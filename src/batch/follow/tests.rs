@@ -1,18 +1,14 @@
 //! A batch system of a few lines, and what a coordinator does with it.
 
-use super::follow::chunks;
-use super::ledger::Ledger;
+use super::super::calls::{call, no_answer, path_text, refused};
+use super::super::jobs::expand;
 use super::*;
-use crate::error::{Error, Kind, Result};
 use crate::settings::check_value;
 use crate::training::Interrupt;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::process::Command;
-use std::time::Instant;
-
-/// Name of the run.
-const NAME: &str = "my run; rm -rf $HOME";
+use tempfile::TempDir;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -34,6 +30,7 @@ type FakeJob = (String, String, BTreeMap<u32, (Fate, u32)>);
 
 #[derive(Default)]
 struct Fake {
+    folder: Option<TempDir>,
     fates: RefCell<BTreeMap<u32, Vec<Fate>>>,
     jobs: RefCell<Vec<FakeJob>>,
     done: RefCell<BTreeSet<u32>>,
@@ -46,7 +43,8 @@ struct Fake {
     refusals: Cell<u32>,
     /// Nothing is said about any job.
     swallows: Cell<bool>,
-    largest: Cell<u32>,
+    /// It is called so.
+    is_other: Cell<bool>,
     submitted: RefCell<Vec<Vec<u32>>>,
     cancelled: RefCell<Vec<String>>,
     said: RefCell<Vec<String>>,
@@ -58,18 +56,56 @@ impl Fake {
     fn new(fates: &[(u32, &[Fate])]) -> Self {
         let fates = fates.iter().map(|(b, f)| (*b, f.to_vec())).collect();
         Self {
+            folder: Some(tempfile::tempdir().unwrap()),
             fates: RefCell::new(fates),
-            largest: Cell::new(1000),
             ..Self::default()
         }
     }
 
-    fn said(&self, text: &str) -> bool {
-        self.said.borrow().iter().any(|line| line.contains(text))
+    fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
     }
 
-    fn no_answer() -> Error {
-        no_answer("queue", "controller is restarting")
+    fn job(&self) -> BatchJob<'_> {
+        BatchJob::of_test("/data/run", self.folder(), &[])
+    }
+
+    fn follow(&self, blocks: &[u32]) -> Result<Vec<u32>> {
+        let settings = FollowSettings {
+            poll: MS,
+            resubmissions: 2,
+            patience: 300 * MS,
+        };
+        follow(self, &self.job(), blocks, settings, self)
+    }
+
+    /// All blocks are done at the end.
+    fn ends(&self, blocks: &[u32]) {
+        assert_eq!(self.follow(blocks).unwrap(), [0; 0]);
+    }
+
+    fn fails(&self, blocks: &[u32]) -> String {
+        self.follow(blocks).unwrap_err().to_string()
+    }
+
+    /// Follows its blocks for so many polls; those that are open.
+    fn interrupted_after(&self, polls: u32, blocks: &[u32]) -> Vec<u32> {
+        self.interrupt_after.set(Some(self.polls.get() + polls));
+        let open = self.follow(blocks).unwrap();
+        self.interrupt_after.set(None);
+        open
+    }
+
+    fn cancel(&self) -> Result<usize> {
+        cancel(self, self.job().name, self.folder())
+    }
+
+    fn file(&self) -> JobsFile {
+        JobsFile::open(self.folder(), self, self.job().name).unwrap()
+    }
+
+    fn said(&self, text: &str) -> bool {
+        self.said.borrow().iter().any(|line| line.contains(text))
     }
 
     fn take(counter: &Cell<u32>) -> bool {
@@ -81,10 +117,10 @@ impl Fake {
 
 impl BatchSystem for Fake {
     fn name(&self) -> &'static str {
-        "fake"
+        if self.is_other.get() { "other" } else { "fake" }
     }
     fn largest_array(&self) -> u32 {
-        self.largest.get()
+        1000
     }
     fn submit(&self, _: &BatchJob<'_>, submission: &Submission) -> Result<String> {
         if Self::take(&self.refusals) {
@@ -100,36 +136,34 @@ impl BatchSystem for Fake {
             };
             (*block, (fate, 0))
         });
+        let tasks = tasks.collect();
         let id = (100 + self.jobs.borrow().len()).to_string();
-        self.jobs
-            .borrow_mut()
-            .push((submission.name.clone(), id.clone(), tasks.collect()));
+        let job = (submission.name.clone(), id.clone(), tasks);
+        self.jobs.borrow_mut().push(job);
         self.submitted.borrow_mut().push(submission.blocks.clone());
-        if Self::take(&self.timeouts) || self.swallows.get() {
-            return Err(Self::no_answer());
+        match Self::take(&self.timeouts) || self.swallows.get() {
+            true => Err(no_answer("queue", "controller is restarting")),
+            false => Ok(id),
         }
-        Ok(id)
     }
     fn find(&self, name: &str) -> Result<Option<String>> {
-        if self.swallows.get() {
-            return Ok(None);
-        }
         let jobs = self.jobs.borrow();
-        Ok(jobs.iter().find(|j| j.0 == name).map(|j| j.1.clone()))
+        let known = jobs
+            .iter()
+            .find(|job| job.0 == name && !self.swallows.get());
+        Ok(known.map(|job| job.1.clone()))
     }
-    fn alive(&self, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
+    fn alive(&self, _: Option<&str>, submissions: &[&Submission]) -> Result<Vec<Vec<TaskState>>> {
         self.polls.set(self.polls.get() + 1);
         if Self::take(&self.silent) {
-            return Err(Self::no_answer());
+            return Err(no_answer("queue", "controller is restarting"));
         }
         let mut jobs = self.jobs.borrow_mut();
         let mut all = Vec::new();
         for submission in submissions {
             let mut states = Vec::new();
-            for (_, id, tasks) in jobs.iter_mut() {
-                if Some(&*id) != submission.id.as_ref() {
-                    continue;
-                }
+            let own = |job: &&mut FakeJob| Some(&job.1) == submission.id.as_ref();
+            for (_, _, tasks) in jobs.iter_mut().filter(own) {
                 tasks.retain(|block, (fate, polls)| {
                     *polls += 1;
                     let activity = match fate {
@@ -164,16 +198,14 @@ impl BatchSystem for Fake {
     }
     fn endings(&self, _: &Submission, blocks: &[u32]) -> Vec<Ending> {
         let ended = self.ended.borrow();
-        blocks
-            .iter()
-            .filter_map(|block| {
-                Some(Ending {
-                    block: *block,
-                    exit: Some(*ended.get(block)?),
-                    ..Ending::default()
-                })
+        let ending = |block: &u32| {
+            Some(Ending {
+                block: *block,
+                exit: Some(*ended.get(block)?),
+                ..Ending::default()
             })
-            .collect()
+        };
+        blocks.iter().filter_map(ending).collect()
     }
     fn output(&self, job: &BatchJob<'_>, submission: &Submission, block: u32) -> PathBuf {
         job.folder
@@ -191,7 +223,7 @@ impl BatchSystem for Fake {
     }
 }
 
-impl Watcher for Fake {
+impl Work for Fake {
     fn is_done(&self, block: u32) -> bool {
         let late = self.late.borrow().get(&block).copied();
         self.done.borrow().contains(&block) || late.is_some_and(|at| self.polls.get() >= at)
@@ -200,34 +232,12 @@ impl Watcher for Fake {
         self.progress.borrow().get(&block).copied().unwrap_or(0)
     }
     fn interrupted(&self) -> bool {
-        self.interrupt_after
-            .get()
-            .is_some_and(|n| self.polls.get() >= n)
+        let limit = self.interrupt_after.get();
+        limit.is_some_and(|n| self.polls.get() >= n)
     }
     fn say(&self, text: &str) {
         self.said.borrow_mut().push(text.to_owned());
     }
-}
-
-fn run(fake: &Fake, folder: &Path, blocks: &[u32]) -> Result<Followed> {
-    let job = BatchJob {
-        program: Path::new("/opt/sideband"),
-        run: Path::new("/data/run"),
-        working: Path::new("/data"),
-        folder,
-        name: NAME,
-        arguments: &[],
-    };
-    let settings = FollowSettings {
-        poll: MS,
-        resubmissions: 2,
-        patience: 300 * MS,
-    };
-    follow(fake, &job, blocks, &settings, fake)
-}
-
-fn jobs(folder: &Path) -> Ledger {
-    Ledger::open(folder, "fake").unwrap()
 }
 
 #[test]
@@ -266,17 +276,13 @@ fn indices_stay_below_the_size_of_arrays() {
 
 #[test]
 fn blocks_are_followed_to_their_end() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[
         (0, &[Fate::Works(2)]),
         (1, &[Fate::Works(3)]),
         (2000, &[Fate::Late(1)]),
     ]);
     fake.done.borrow_mut().insert(7);
-    assert_eq!(
-        run(&fake, folder.path(), &[0, 1, 7, 2000]).unwrap(),
-        Followed::Done
-    );
+    fake.ends(&[0, 1, 7, 2000]);
     assert_eq!(*fake.submitted.borrow(), [vec![0, 1], vec![2000]]);
     let name = &fake.jobs.borrow()[0].0;
     assert!(name.starts_with("my_run__rm_-rf__HOME-"), "{name}");
@@ -284,53 +290,46 @@ fn blocks_are_followed_to_their_end() {
 
 #[test]
 fn files_that_show_late_are_waited_for() {
-    let folder = tempfile::tempdir().unwrap();
     // gone at the first poll, done at the second
     let fake = Fake::new(&[(0, &[Fate::Late(1)])]);
-    run(&fake, folder.path(), &[0]).unwrap();
+    fake.ends(&[0]);
     assert_eq!(fake.submitted.borrow().len(), 1);
-    assert!(jobs(folder.path()).jobs.is_empty());
+    assert!(fake.file().jobs.is_empty());
 }
 
 #[test]
 fn lost_blocks_are_submitted_again() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[
         (3, &[Fate::Exits(70, 0), Fate::Exits(1, 0), Fate::Works(1)]),
         (4, &[Fate::Works(1)]),
     ]);
-    run(&fake, folder.path(), &[3, 4]).unwrap();
+    fake.ends(&[3, 4]);
     assert_eq!(*fake.submitted.borrow(), [vec![3, 4], vec![3], vec![3]]);
     assert!(fake.said("block 3 ended without finishing (ended with exit code 70), try 1 of 2"));
 }
 
 #[test]
 fn stops_with_progress_are_free_and_others_are_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let stops: Vec<Fate> = (0..10).map(|_| Fate::Exits(75, 1)).collect();
-    let fate = [stops, vec![Fate::Exits(130, 1), Fate::Works(0)]].concat();
-    let fake = Fake::new(&[(0, &fate)]);
-    run(&fake, folder.path(), &[0]).unwrap();
+    let mut fates = vec![Fate::Exits(75, 1); 10];
+    fates.extend([Fate::Exits(130, 1), Fate::Works(0)]);
+    let fake = Fake::new(&[(0, &fates)]);
+    fake.ends(&[0]);
     assert_eq!(fake.submitted.borrow().len(), 12);
 
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Exits(75, 0)])]);
-    assert!(run(&fake, folder.path(), &[0]).is_err());
+    fake.fails(&[0]);
     assert_eq!(fake.submitted.borrow().len(), 3);
 }
 
 #[test]
 fn giving_up_names_blocks_and_outputs_and_lets_the_others_finish() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("3_5.out"), "one\nout of memory\n").unwrap();
     let fake = Fake::new(&[
         (5, &[Fate::Exits(1, 0)]),
         (6, &[Fate::Exits(3, 0)]),
         (7, &[Fate::Works(40)]),
     ]);
-    let error = run(&fake, folder.path(), &[5, 6, 7])
-        .unwrap_err()
-        .to_string();
+    fs::write(fake.folder().join("3_5.out"), "one\nout of memory\n").unwrap();
+    let error = fake.fails(&[5, 6, 7]);
     assert!(fake.is_done(7));
     // a wrong configuration is final, others are tried three times
     assert_eq!(*fake.submitted.borrow(), [vec![5, 6, 7], vec![5], vec![5]]);
@@ -348,112 +347,90 @@ fn giving_up_names_blocks_and_outputs_and_lets_the_others_finish() {
 
 #[test]
 fn a_second_coordinator_adopts_live_jobs() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[
         (0, &[Fate::Works(20)]),
         (1, &[Fate::Works(1)]),
         (2, &[Fate::Works(1)]),
     ]);
-    fake.interrupt_after.set(Some(3));
-    let Followed::Interrupted { open, jobs } = run(&fake, folder.path(), &[0, 1]).unwrap() else {
-        unreachable!()
-    };
-    assert_eq!((open, jobs), (vec![0], vec!["100".to_owned()]));
+    assert_eq!(fake.interrupted_after(3, &[0, 1]), [0]);
     assert!(fake.said("run the same command again to follow them"));
     assert!(fake.said("cancel 100"));
-    fake.interrupt_after.set(None);
-    assert_eq!(
-        run(&fake, folder.path(), &[0, 1, 2]).unwrap(),
-        Followed::Done
-    );
+    fake.ends(&[0, 1, 2]);
     assert_eq!(*fake.submitted.borrow(), [vec![0, 1], vec![2]]);
     assert!(fake.said("following fake job 100"));
 }
 
 #[test]
 fn a_submission_that_timed_out_but_was_accepted_is_found() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Works(3)])]);
     fake.timeouts.set(1);
-    run(&fake, folder.path(), &[0]).unwrap();
+    fake.ends(&[0]);
     assert_eq!(fake.submitted.borrow().len(), 1);
     assert!(fake.said("job 100 was accepted"));
 }
 
 #[test]
 fn a_submission_that_never_was_is_made_again() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Works(3)])]);
     // a coordinator was killed between writing down and submitting
-    let mut ledger = jobs(folder.path());
-    ledger.next = 2;
-    ledger.jobs.push(Submission {
+    let mut file = fake.file();
+    file.next = 2;
+    file.jobs.push(Submission {
         number: 1,
-        name: super::ledger::job_name(NAME, &ledger.tag, 1),
+        name: job_name(fake.job().name, &file.tag, 1),
         id: None,
         base: 0,
         blocks: vec![0],
     });
-    ledger.save(folder.path()).unwrap();
-    run(&fake, folder.path(), &[0]).unwrap();
+    file.save().unwrap();
+    fake.ends(&[0]);
     assert_eq!(fake.submitted.borrow().len(), 1);
     assert!(fake.jobs.borrow()[0].0.ends_with("-2"));
 }
 
 #[test]
 fn a_silent_batch_system_is_no_end_of_tasks() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Works(2)])]);
     fake.silent.set(4);
-    assert_eq!(run(&fake, folder.path(), &[0]).unwrap(), Followed::Done);
+    fake.ends(&[0]);
     assert_eq!(fake.submitted.borrow().len(), 1);
     assert!(fake.said("fake does not answer (queue: controller is restarting)"));
 }
 
 #[test]
 fn a_batch_system_that_stays_silent_is_given_up() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Works(2)])]);
     fake.silent.set(u32::MAX);
-    let error = run(&fake, folder.path(), &[0]).unwrap_err().to_string();
+    let error = fake.fails(&[0]);
     assert!(error.contains("no answer from fake"), "{error}");
-    assert_eq!(
-        jobs(folder.path()).jobs.len(),
-        1,
-        "its job is not forgotten"
-    );
+    assert_eq!(fake.file().jobs.len(), 1, "its job is not forgotten");
 }
 
 #[test]
 fn refusals_are_errors_only_where_nothing_runs() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Works(1)])]);
     fake.refusals.set(1);
-    let error = run(&fake, folder.path(), &[0]).unwrap_err().to_string();
+    let error = fake.fails(&[0]);
     assert!(
         error.contains("refused the job: no such partition"),
         "{error}"
     );
-    assert!(jobs(folder.path()).jobs.is_empty());
+    assert!(fake.file().jobs.is_empty());
 
     let fake = Fake::new(&[
         (0, &[Fate::Works(9)]),
         (1, &[Fate::Exits(1, 0), Fate::Works(1)]),
     ]);
-    fake.interrupt_after.set(Some(1));
-    run(&fake, folder.path(), &[0, 1]).unwrap();
-    fake.interrupt_after.set(None);
+    fake.interrupted_after(1, &[0, 1]);
     fake.refusals.set(2);
-    assert_eq!(run(&fake, folder.path(), &[0, 1]).unwrap(), Followed::Done);
+    fake.ends(&[0, 1]);
     assert!(fake.said("trying again as others end"));
 }
 
 #[test]
 fn held_tasks_are_alive_and_said() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(0, &[Fate::Held])]);
-    fake.interrupt_after.set(Some(6));
-    run(&fake, folder.path(), &[0]).unwrap();
+    fake.interrupted_after(6, &[0]);
     assert_eq!(fake.submitted.borrow().len(), 1);
     assert!(fake.said("blocks 0 are held: because; they wait until somebody releases"));
     let said = fake.said.borrow();
@@ -461,55 +438,43 @@ fn held_tasks_are_alive_and_said() {
 }
 
 #[test]
-fn all_jobs_of_a_run_can_be_cancelled() {
-    let folder = tempfile::tempdir().unwrap();
+fn jobs_of_a_run_are_cancelled_and_those_of_others_refused() {
     let fake = Fake::new(&[(0, &[Fate::Held]), (1000, &[Fate::Held])]);
-    fake.interrupt_after.set(Some(2));
-    run(&fake, folder.path(), &[0, 1000]).unwrap();
-    assert_eq!(cancel(&fake, NAME, folder.path()).unwrap(), 2);
-    assert_eq!(fake.cancelled.borrow().len(), 2);
-    assert!(jobs(folder.path()).jobs.is_empty());
-}
-
-#[test]
-fn records_that_cannot_be_of_the_run_are_refused_before_anything_is_cancelled() {
-    let folder = tempfile::tempdir().unwrap();
-    let fake = Fake::new(&[(0, &[Fate::Held]), (1000, &[Fate::Held])]);
-    fake.interrupt_after.set(Some(2));
-    run(&fake, folder.path(), &[0, 1000]).unwrap();
-    let path = folder.path().join("jobs.json");
+    fake.interrupted_after(2, &[0, 1000]);
+    let path = fake.folder().join("jobs.json");
     let good = fs::read_to_string(&path).unwrap();
-    let ledger = jobs(folder.path());
-    let (name, tag) = (&ledger.jobs[0].name, &ledger.tag);
+    let file = fake.file();
+    let (name, tag) = (file.jobs[0].name.as_str(), file.tag.as_str());
     for (old, new) in [
-        (name.as_str(), "thesis-fit"),
-        (name.as_str(), ""),
-        (name.as_str(), "*"),
-        (name.as_str(), "--me"),
+        (name, "thesis-fit"),
+        (name, ""),
+        (name, "*"),
+        (name, "--me"),
         ("\"100\"", "\"-u root\""),
         ("\"100\"", "\"--user=me\""),
         ("\"100\"", "\"100,101\""),
         ("\"100\"", "\"100 101\""),
         ("\"100\"", "\"\""),
-        (tag.as_str(), "x\\\"; rm"),
+        (tag, "x\\\"; rm"),
     ] {
         fs::write(&path, good.replacen(old, new, 1)).unwrap();
-        assert!(cancel(&fake, NAME, folder.path()).is_err(), "{old} {new}");
-        assert!(run(&fake, folder.path(), &[0]).is_err(), "{old} {new}");
+        assert!(fake.cancel().is_err(), "{old} {new}");
+        assert!(fake.follow(&[0]).is_err(), "{old} {new}");
     }
     fs::write(&path, &good).unwrap();
-    assert!(cancel(&fake, "another run", folder.path()).is_err());
+    assert!(cancel(&fake, "another run", fake.folder()).is_err());
     assert!(fake.cancelled.borrow().is_empty());
-    assert_eq!(cancel(&fake, NAME, folder.path()).unwrap(), 2);
+    assert_eq!(fake.cancel().unwrap(), 2);
+    assert_eq!(fake.cancelled.borrow().len(), 2);
+    assert!(fake.file().jobs.is_empty());
 }
 
 #[test]
 fn submissions_that_nobody_knows_are_counted() {
-    let folder = tempfile::tempdir().unwrap();
     let fake = Fake::new(&[(3, &[Fate::Works(1)])]);
     // accepted perhaps, and in no queue that is looked at
     fake.swallows.set(true);
-    let error = run(&fake, folder.path(), &[3]).unwrap_err().to_string();
+    let error = fake.fails(&[3]);
     assert!(
         error.contains("submitted 3 times, and fake gave no number"),
         "{error}"
@@ -534,11 +499,8 @@ fn an_interruption_ends_what_is_waited_for_and_all_that_it_started() {
             std::thread::sleep(200 * MS);
             flag.raise();
         });
-        call(
-            &mut command,
-            Patience::ask(Duration::from_secs(60), &interrupt),
-        )
-        .unwrap_err()
+        let limit = Duration::from_secs(60);
+        call(&mut command, limit, Duration::ZERO, &interrupt).unwrap_err()
     });
     assert!(start.elapsed() < Duration::from_secs(2), "{error}");
     std::thread::sleep(3200 * MS);
@@ -546,18 +508,16 @@ fn an_interruption_ends_what_is_waited_for_and_all_that_it_started() {
 }
 
 #[test]
-fn a_damaged_or_foreign_ledger_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_damaged_or_foreign_record_is_refused() {
     let fake = Fake::new(&[(0, &[Fate::Held])]);
-    fake.interrupt_after.set(Some(1));
-    run(&fake, folder.path(), &[0]).unwrap();
-    let error = Ledger::open(folder.path(), "slurm")
-        .unwrap_err()
-        .to_string();
-    assert!(error.contains("has jobs of fake, not of slurm"), "{error}");
+    fake.interrupted_after(1, &[0]);
+    fake.is_other.set(true);
+    let error = fake.fails(&[0]);
+    assert!(error.contains("has jobs of fake, not of other"), "{error}");
+    fake.is_other.set(false);
     for text in ["", "{}", "[1]", "{\"format\": 2"] {
-        fs::write(folder.path().join("jobs.json"), text).unwrap();
-        let error = run(&fake, folder.path(), &[0]).unwrap_err().to_string();
+        fs::write(fake.folder().join("jobs.json"), text).unwrap();
+        let error = fake.fails(&[0]);
         assert!(error.contains("then delete the file"), "{error}");
     }
 }
@@ -565,22 +525,18 @@ fn a_damaged_or_foreign_ledger_is_refused() {
 #[test]
 fn commands_have_a_time_limit() {
     let start = Instant::now();
-    let interrupt = Interrupt::default();
-    let patience = |limit| Patience::ask(limit, &interrupt);
-    let slow = call(Command::new("sleep").arg("60"), patience(50 * MS)).unwrap_err();
+    let ask =
+        |command: &mut Command, limit| call(command, limit, Duration::ZERO, &Interrupt::default());
+    let slow = ask(Command::new("sleep").arg("60"), 50 * MS).unwrap_err();
     assert_eq!(slow.kind(), Kind::NoAnswer, "{slow}");
     assert!(start.elapsed() < Duration::from_secs(30));
-    let missing = call(&mut Command::new("no-such-command-here"), patience(MS)).unwrap_err();
+    let missing = ask(&mut Command::new("no-such-command-here"), MS).unwrap_err();
     assert_eq!(missing.kind(), Kind::Internal);
-    assert!(
-        missing.to_string().starts_with("cannot start "),
-        "{missing}"
-    );
-    let said = call(
-        Command::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]),
-        patience(Duration::from_secs(30)),
-    )
-    .unwrap();
+    let text = missing.to_string();
+    assert!(text.starts_with("cannot start "), "{text}");
+    let mut command = Command::new("sh");
+    command.args(["-c", "echo out; echo err >&2; exit 3"]);
+    let said = ask(&mut command, Duration::from_secs(30)).unwrap();
     assert!(!said.ok && said.out == "out\n" && said.reason() == "err");
 }
 
