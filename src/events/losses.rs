@@ -110,37 +110,30 @@ impl Losses {
 
     /// What one of the losses means, in a sentence.
     pub fn sentence(&self, loss: &Loss) -> String {
-        let name = &loss.name;
+        use LossKind as Kind;
+        let (name, asked) = (&loss.name, " (data.on_missing)");
+        let shared = "they share its folds and bootstrap weights";
         let what = match loss.kind {
-            LossKind::Selection => {
-                format!("are not selected because `{name}` has no value for them")
-            }
-            LossKind::Region => {
-                format!("are not in the region because `{name}` has no value for them")
-            }
-            LossKind::Input => {
-                format!("were dropped because `{name}` is missing or not finite (data.on_missing)")
-            }
-            LossKind::Category => format!(
-                "were dropped because their value of `{name}` is missing or none of those listed \
-                 (data.on_missing)"
+            Kind::Selection => format!("are not selected because `{name}` has no value for them"),
+            Kind::Region => format!("are not in the region because `{name}` has no value for them"),
+            Kind::Input => format!("were dropped because `{name}` is missing or not finite{asked}"),
+            Kind::Category => format!(
+                "were dropped because their value of `{name}` is missing or none of those \
+                 listed{asked}"
             ),
-            LossKind::Observable => {
-                format!("were dropped because `{name}` has no value for them (data.on_missing)")
+            Kind::Observable => {
+                format!("were dropped because `{name}` has no value for them{asked}")
             }
-            LossKind::Variable => {
-                format!("are in no bin of `{name}`, which has no value for them")
-            }
-            LossKind::Infinite => {
-                format!("are in an end bin of `{name}`, which is infinite for them")
-            }
-            LossKind::Id => "have the id of an earlier event; they share its folds and bootstrap \
-                             weights. Give more id columns, or a namespace for each sample"
-                .to_owned(),
-            LossKind::SharedId => "have the id of a source event; they share its folds and \
-                                   bootstrap weights. If they are other events, set \
-                                   data.target.namespace"
-                .to_owned(),
+            Kind::Variable => format!("are in no bin of `{name}`, which has no value for them"),
+            Kind::Infinite => format!("are in an end bin of `{name}`, which is infinite for them"),
+            Kind::Id => format!(
+                "have the id of an earlier event; {shared}. Give more id columns, or a namespace \
+                 for each sample"
+            ),
+            Kind::SharedId => format!(
+                "have the id of a source event; {shared}. If they are other events, set \
+                 data.target.namespace"
+            ),
         };
         let first = loss.first.as_ref();
         let first = first.map(|(file, row)| format!("; first on row {row} of {file}"));
@@ -193,10 +186,8 @@ mod tests {
         assert_eq!(dropped.share(&dropped.lost[0]), 0.1);
         assert!(dropped.beyond(0.0).is_none());
         let text = dropped.sentences().next().unwrap_or_default();
-        assert!(
-            text.contains("10 events (10.00 %, sum of weights 5) were dropped"),
-            "{text}"
-        );
+        let expected = "10 events (10.00 %, sum of weights 5) were dropped";
+        assert!(text.contains(expected), "{text}");
         assert!(text.ends_with("first on row 3 of t.parquet."), "{text}");
         for kind in [LossKind::Selection, LossKind::Region, LossKind::Variable] {
             assert!(losses(kind, 10).beyond(0.05).is_some());

@@ -39,26 +39,18 @@ pub(crate) struct ColumnSummary {
 /// Summarises every numeric column of the first file, over all files, in the
 /// order of the schema. Other files must have them too.
 pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
-    let columns: Vec<_> = dataset
-        .columns()
-        .iter()
-        .filter(|column| column.numeric)
-        .collect();
-    let names: BTreeSet<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+    let columns = dataset.columns().iter().filter(|column| column.numeric);
+    let columns = columns.map(|column| ColumnSummary {
+        name: column.name.clone(),
+        type_name: column.type_name.clone(),
+        ..ColumnSummary::default()
+    });
+    let empty: Vec<ColumnSummary> = columns.collect();
+    let names: BTreeSet<&str> = empty.iter().map(|column| column.name.as_str()).collect();
     let projections = dataset.projections(&names)?;
-    let jobs: Vec<_> = dataset
-        .event_files()
-        .iter()
-        .zip(&projections)
+    let files = dataset.event_files().iter().zip(&projections);
+    let jobs: Vec<_> = files
         .flat_map(|(file, wanted)| file.parts.iter().map(move |&part| (file, wanted, part)))
-        .collect();
-    let empty: Vec<_> = columns
-        .iter()
-        .map(|column| ColumnSummary {
-            name: column.name.clone(),
-            type_name: column.type_name.clone(),
-            ..ColumnSummary::default()
-        })
         .collect();
     let summarise_part = |&(file, wanted, part): &(&EventFile, &Vec<usize>, _)| {
         let mut summaries = empty.clone();

@@ -49,16 +49,14 @@ fn request(dataset: &Dataset) -> Arc<ScanRequest> {
 }
 
 /// `n` rows that hold their number in `x`, in row groups of `group` rows.
-fn numbered(path: &Path, n: usize, group: usize) -> Arc<Dataset> {
-    let batches: Vec<_> = (0..n)
-        .step_by(group)
-        .map(|first| {
-            let rows = first..n.min(first + group);
-            batch_of(&[("x", floats(&rows.map(|i| i as f64).collect::<Vec<_>>()))])
-        })
-        .collect();
-    write(path, Form::ParquetPlain, &batches);
-    Arc::new(open(path))
+fn numbered(n: usize, group: usize) -> (TempDir, Arc<Dataset>) {
+    let batch = |first: usize| {
+        let x: Vec<f64> = (first..n.min(first + group)).map(|i| i as f64).collect();
+        batch_of(&[("x", floats(&x))])
+    };
+    let batches: Vec<_> = (0..n).step_by(group).map(batch).collect();
+    let (directory, dataset) = written(Form::ParquetPlain, &batches);
+    (directory, Arc::new(dataset))
 }
 
 fn of_x(dataset: &Dataset, selection: Option<&str>) -> Arc<ScanRequest> {
@@ -130,8 +128,7 @@ fn places_tell_events_apart_whatever_is_selected() {
 
 #[test]
 fn parts_come_in_the_order_asked_for() {
-    let (_directory, path) = folder();
-    let dataset = numbered(&path, 10_500, 1000);
+    let (_directory, dataset) = numbered(10_500, 1000);
     assert_eq!(dataset.parts(), 11);
     let request = of_x(&dataset, None);
     let order = vec![10, 3, 0, 9, 7];
@@ -157,8 +154,7 @@ fn parts_come_in_the_order_asked_for() {
 
 #[test]
 fn passes_follow_each_other_and_start_anywhere() {
-    let (_directory, path) = folder();
-    let dataset = numbered(&path, 5300, 1000);
+    let (_directory, dataset) = numbered(5300, 1000);
     let parts = dataset.parts();
     for selection in [None, Some("x < 900 || x > 2100")] {
         let request = of_x(&dataset, selection);
@@ -208,8 +204,7 @@ fn passes_follow_each_other_and_start_anywhere() {
 
 #[test]
 fn whole_parts_are_passed_over_unread_where_every_row_counts() {
-    let (_directory, path) = folder();
-    let dataset = numbered(&path, 6000, 1000);
+    let (_directory, dataset) = numbered(6000, 1000);
     let start = at(0, 4500);
     let order = PartOrder::files().starting_at(start);
     for (selection, read) in [(None, 2000), (Some("1"), 6000)] {
@@ -305,8 +300,7 @@ fn write_long(path: &Path, batch: &RecordBatch) {
 
 #[test]
 fn threads_end_with_their_stream() {
-    let (_directory, path) = folder();
-    let dataset = numbered(&path, 300_000, 50_000);
+    let (_directory, dataset) = numbered(300_000, 50_000);
     // Nothing is selected, so that no thread is ever stopped by a full queue.
     let nothing = of_x(&dataset, Some("x < 0 || x > 299998"));
     let order = PartOrder::passes(turned(dataset.parts()));
@@ -342,21 +336,23 @@ fn until_error(mut stream: EventStream) -> (Vec<f32>, String) {
 
 #[test]
 fn errors_come_at_their_place() {
-    let (_directory, path) = folder();
     let bad = |i: usize| match i {
         2345 | 2346 => f64::NAN,
         _ => 1.0,
     };
-    let batches: Vec<_> = (0..6)
-        .map(|group| {
-            let rows = || group * 1000..(group + 1) * 1000;
-            let x = floats(&rows().map(|i| i as f64).collect::<Vec<_>>());
-            let w = floats(&rows().map(bad).collect::<Vec<_>>());
-            batch_of(&[("x", x), ("w", w)])
-        })
-        .collect();
-    write(&path, Form::ParquetPlain, &batches);
-    let dataset = Arc::new(open(&path));
+    let batch = |group: usize| {
+        let column = |value: &dyn Fn(usize) -> f64| {
+            floats(
+                &(group * 1000..(group + 1) * 1000)
+                    .map(value)
+                    .collect::<Vec<_>>(),
+            )
+        };
+        batch_of(&[("x", column(&|i| i as f64)), ("w", column(&bad))])
+    };
+    let batches: Vec<_> = (0..6).map(batch).collect();
+    let (_directory, dataset) = written(Form::ParquetPlain, &batches);
+    let dataset = Arc::new(dataset);
     let resolver = resolver(&dataset);
     let lacking = Arc::new(ScanRequest {
         features: named(&resolver, &["x", "x * w", "w"]),
@@ -425,8 +421,7 @@ fn a_corrupt_group_ends_the_stream_where_it_lies() {
 
 #[test]
 fn a_panic_of_the_order_is_an_error() {
-    let (_directory, path) = folder();
-    let dataset = numbered(&path, 100, 100);
+    let (_directory, dataset) = numbered(100, 100);
     let order = PartOrder::passes(|pass| match pass {
         0..3 => vec![0],
         _ => panic!("no order for {pass}"),
