@@ -16,9 +16,8 @@ use super::pipeline::{NORMALISATION, Study};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::result::{ScanResult, ToysResult};
 use crate::error::{Context, Error, Kind, Result};
-use crate::files::atomic;
 use crate::settings::{Measurement, ToyEvents, ToysConfig};
-use crate::toys::{Chunks, Study as ToyStudy};
+use crate::toys::ToyStudy;
 use crate::truth::{Count, DIMENSIONS, Point, Process, Truth};
 use report::report;
 use sha2::{Digest, Sha256};
@@ -26,9 +25,6 @@ use sideband_likelihood::fit::Fit;
 use sideband_likelihood::toys::{AsimovPool, reference_weights};
 use sideband_likelihood::{Sample, UnbinnedChannel};
 use sideband_numerics::random::Key;
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
 use thrower::Thrower;
 
 /// Toys of a file.
@@ -37,25 +33,6 @@ const CHUNK: u64 = 200;
 const TRUTH_POOL: usize = 200_000;
 /// The word that branches the pool off the seed.
 const POOL: u64 = 0x504F_4F4C;
-
-/// Toys in a folder of the run directory.
-struct Folder(PathBuf);
-
-impl Chunks for Folder {
-    fn list(&self) -> io::Result<Vec<String>> {
-        std::fs::read_dir(&self.0)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
-    }
-
-    fn open(&self, name: &str) -> io::Result<File> {
-        crate::files::regular::open(&self.0.join(name))
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        atomic::write(&self.0.join(name), bytes)
-    }
-}
 
 /// Events that toys are thrown from, and what they are worth at each point.
 struct Pool {
@@ -145,10 +122,10 @@ impl Toys<'_> {
             chunk: CHUNK,
         };
         // toys of another likelihood stay where they are
-        let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
+        let folder = study.root.path().join(TOYS_FOLDER).join(&digest);
         take_back(study.root, &digest)?;
-        let is_there = crate::files::regular::make_folder(&folder.0);
-        is_there.at(Kind::Internal, folder.0.display())?;
+        let is_there = crate::files::regular::make_folder(&folder);
+        is_there.at(Kind::Internal, folder.display())?;
         let progress = ToyFolder {
             folder: digest,
             parameter: study.measurement.measurement.interest[0].clone(),

@@ -2,7 +2,7 @@
 //! against their statistics, and pseudo-experiments of it.
 
 use super::super::*;
-use crate::toys::Study;
+use crate::toys::ToyStudy;
 use rayon::prelude::*;
 use sideband_likelihood::Likelihood;
 use sideband_likelihood::fit::fit;
@@ -18,8 +18,8 @@ fn truth(mu: f64, shape: f64, rate: f64) -> Truth {
     Truth { mu, shape, rate }
 }
 
-fn study(toys: u64) -> Study {
-    Study {
+fn study(toys: u64) -> ToyStudy {
+    ToyStudy {
         name: "interference".into(),
         seed: 20_26,
         parameters: ["mu", "shape", "rate"].map(String::from).to_vec(),

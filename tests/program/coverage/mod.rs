@@ -9,13 +9,10 @@ mod bounds;
 mod histogram;
 
 use histogram::HistogramAnalysis;
-use sideband::toys::{Chunks, Study, Toy};
+use sideband::toys::{Toy, ToyStudy};
 use sideband::truth::{Experiment, Interference, InterferenceConfig, Process, Truth};
 use sideband_likelihood::neyman::{Belt, Statistic};
 use sideband_likelihood::toys::{PointReport, ToyRecord, coverage, toy_set};
-use std::fs::{self, File};
-use std::io;
-use std::path::PathBuf;
 use std::time::Instant;
 
 const LEVELS: [f64; 2] = [0.6827, 0.9545];
@@ -25,25 +22,6 @@ const PULL: f64 = 4.2;
 
 fn is_full() -> bool {
     std::env::var("SIDEBAND_STUDY").is_ok_and(|study| study == "full")
-}
-
-/// Chunks in a folder.
-struct Folder(PathBuf);
-
-impl Chunks for Folder {
-    fn list(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(&self.0)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
-    }
-
-    fn open(&self, name: &str) -> io::Result<File> {
-        File::open(self.0.join(name))
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        fs::write(self.0.join(name), bytes)
-    }
 }
 
 fn experiment() -> Experiment {
@@ -58,7 +36,7 @@ fn throw(
     toys: u64,
     truths: &[Truth],
 ) -> Vec<Vec<ToyRecord>> {
-    let study = Study {
+    let study = ToyStudy {
         name: "coverage of the interference model".into(),
         seed,
         parameters: ["mu", "shape", "rate"].map(String::from).to_vec(),
@@ -67,16 +45,15 @@ fn throw(
         chunk: 100,
     };
     let folder = tempfile::tempdir().unwrap();
-    let chunks = Folder(folder.path().to_owned());
     let start = Instant::now();
     let toy = |toy: Toy| measure(&truths[toy.point as usize], toy);
-    study.run(&chunks, toy, || false).unwrap();
+    study.run(folder.path(), toy, || false).unwrap();
     let number = toys as f64 * truths.len() as f64;
     println!(
         "{:.0} toys a second",
         number / start.elapsed().as_secs_f64()
     );
-    study.read(&chunks).unwrap()
+    study.read(folder.path()).unwrap()
 }
 
 /// The points of the study: every `mu` at two points of the nuisance parameters.
