@@ -3,12 +3,12 @@
 use super::analyse::{Analyst, largest_difference};
 use super::columns::Source;
 use super::events::Events;
-use super::generate::model;
 use super::likelihoods::impossible;
 use super::model::{Builder, Parameters};
 use super::pipeline::Study;
 use super::result::ScanResult;
 use crate::error::Result;
+use crate::truth;
 use indexmap::IndexMap;
 use sideband_likelihood::Likelihood;
 use sideband_likelihood::histogram::HistogramModel;
@@ -44,28 +44,27 @@ impl Study<'_> {
         is_observed: bool,
         scans: &mut IndexMap<String, ScanResult>,
     ) -> Result<()> {
-        let points = |events: &Events| events.points(self.measurement);
-        let (Some(config), Some(points), Some(pool)) = (
-            &self.measurement.generate,
-            points(events),
-            points(reference),
-        ) else {
+        let Some(config) = &self.measurement.generate else {
             return Ok(());
         };
-        let truth = model(config)?;
+        if !self.measurement.is_known_truth() {
+            return Ok(());
+        }
+        let world = truth::open(config.model)?;
+        let world = world.as_ref();
         let parameters = Parameters::new(self.measurement, None);
         let source = Source {
             measurement: self.measurement,
             parameters: &parameters,
             plan: self.plan,
         };
-        let columns = source.exact(&truth, &points, events.weights.clone())?;
+        let columns = source.exact(world, &events.features, events.weights.clone())?;
         let exact = Builder {
             measurement: self.measurement,
             plan: self.plan,
             parameters: &parameters,
         };
-        let pool = source.exact(&truth, &pool, reference.weights.clone())?;
+        let pool = source.exact(world, &reference.features, reference.weights.clone())?;
         let pool = pool.sample()?;
         // the channels with bins are those of the learned curve
         let histograms = exact.histograms(&self.asked(events, is_observed))?;

@@ -5,9 +5,9 @@ use super::model::{Parameters, code, no_likelihood};
 use super::plan::Plan;
 use super::ratios::{Ratio, RatioColumn};
 use crate::closure::Recalibration;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::settings::{Measurement, RatioName};
-use crate::truth::{Interference, Nuisance, Point, Process, Side};
+use crate::truth::World;
 use indexmap::IndexMap;
 use sideband_likelihood::Interpolation;
 use sideband_likelihood::{Events, ProcessEvents, ResponseEvents, Sample, Storage};
@@ -187,50 +187,14 @@ impl Source<'_> {
         })
     }
 
-    /// The exact ratios of the model with known truth.
+    /// The exact ratios of the model with known truth, of events `[n, D]`.
     pub(super) fn exact(
         &self,
-        model: &Interference,
-        points: &[Point],
+        world: &dyn World,
+        features: &[f32],
         weights: Vec<f64>,
     ) -> Result<Columns> {
-        let process = |name: &str| {
-            let known = Process::ALL.into_iter().find(|p| p.name() == name);
-            known.ok_or_else(|| {
-                Error::key(
-                    Kind::Config,
-                    format!("samples.{name}"),
-                    "the generated model has the processes S, SBI and B",
-                )
-            })
-        };
         let reference = &self.measurement.measurement.reference;
-        let reference: Vec<Process> = reference
-            .iter()
-            .map(|name| process(name))
-            .collect::<Result<_, _>>()?;
-        self.collect(weights, |name| {
-            Ok(match name {
-                RatioName::Process(name) => {
-                    let process = process(name)?;
-                    let ratio = |x| model.ratio(process, &reference, x);
-                    points.iter().map(ratio).collect()
-                }
-                RatioName::Varied {
-                    process: name,
-                    systematic,
-                    up,
-                } => {
-                    let nuisance = match systematic.as_str() {
-                        "shape" => Nuisance::Shape,
-                        _ => Nuisance::Rate,
-                    };
-                    let side = if *up { Side::Up } else { Side::Down };
-                    let process = process(name)?;
-                    let response = |x| model.response(process, nuisance, side, x);
-                    points.iter().map(response).collect()
-                }
-            })
-        })
+        self.collect(weights, |name| world.exact_ratio(name, reference, features))
     }
 }

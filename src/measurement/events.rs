@@ -9,7 +9,6 @@ use crate::error::{Error, Kind, Result};
 use crate::events::Losses;
 use crate::settings::{Measurement, SampleConfig};
 use crate::training::Streams;
-use crate::truth::{DIMENSIONS, Point};
 use crate::workflow::Sample;
 
 /// Events with weights.
@@ -55,15 +54,6 @@ impl Events {
             templates: Vec::new(),
             losses: None,
         }
-    }
-
-    /// Points of the model with known truth, if the inputs are its observables.
-    pub(super) fn points(&self, measurement: &Measurement) -> Option<Vec<Point>> {
-        measurement.is_known_truth().then(|| {
-            let rows = self.features.chunks_exact(DIMENSIONS);
-            rows.map(|row| std::array::from_fn(|i| f64::from(row[i])))
-                .collect()
-        })
     }
 }
 

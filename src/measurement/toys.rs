@@ -9,7 +9,6 @@ use super::asimov::asimov_weights;
 use super::columns::{Columns, Ratios, Source};
 use super::events::{Events, unseen};
 use super::files::take_back;
-use super::generate::model;
 use super::likelihoods::Likelihoods;
 use super::model::{Builder, no_likelihood};
 use super::pipeline::{NORMALISATION, Study};
@@ -18,7 +17,8 @@ use super::result::{ScanResult, ToysResult};
 use crate::error::{Context, Error, Kind, Result};
 use crate::settings::{Measurement, ToyEvents, ToysConfig};
 use crate::toys::ToyStudy;
-use crate::truth::{Count, DIMENSIONS, Point, Process, Truth};
+use crate::truth::{self, World};
+use indexmap::IndexMap;
 use report::report;
 use sha2::{Digest, Sha256};
 use sideband_likelihood::fit::Fit;
@@ -49,22 +49,11 @@ struct PoolPoint {
     pool: AsimovPool,
 }
 
-/// The truth that toys are thrown at, for one value of the parameter of interest.
-fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth> {
-    let mut at = Truth::nominal(value);
-    for (name, x) in &config.nuisance {
-        match name.as_str() {
-            "shape" => at.shape = *x,
-            "rate" => at.rate = *x,
-            _ => {
-                return Err(Error::key(
-                    Kind::Config,
-                    format!("toys.nuisance.{name}"),
-                    "is no nuisance parameter of the model; it has shape and rate",
-                ));
-            }
-        }
-    }
+/// The point that toys from the truth are thrown at, for one value of the parameter of
+/// interest.
+fn truth_at(world: &dyn World, config: &ToysConfig, value: f64) -> Result<IndexMap<String, f64>> {
+    let mut at = world.point("toys.nuisance", true, &config.nuisance)?;
+    at[0] = value;
     Ok(at)
 }
 
@@ -74,12 +63,10 @@ pub(super) fn check(measurement: &Measurement) -> Result<()> {
         return Ok(());
     };
     if config.events == ToyEvents::Truth {
-        let truth = model(generate)?;
+        let world = truth::open(generate.model)?;
         for value in &config.grid {
-            let (at, none) = (truth_at(config, *value)?, Count::Fixed(0));
-            truth
-                .sample_at(&at, none, Key::from_seed(0))
-                .key(Kind::Config, "toys.nuisance")?;
+            let at = truth_at(world.as_ref(), config, *value)?;
+            world.check(&at).key(Kind::Config, "toys.nuisance")?;
         }
     }
     Ok(())
@@ -277,43 +264,23 @@ impl Toys<'_> {
                 "the truth is not known",
             ));
         };
-        let truth = model(generate)?;
-        let reference: Vec<Process> = Process::ALL
-            .into_iter()
-            .filter(|p| {
-                let names = &measurement.measurement.reference;
-                names.iter().any(|name| name == p.name())
-            })
-            .collect();
-        let total: f64 = reference.iter().map(|p| truth.events(*p)).sum();
+        let world = truth::open(generate.model)?;
+        let world = world.as_ref();
+        let reference = &measurement.measurement.reference;
         let key = Key::from_seed(measurement.experiment.seed).with(POOL);
-        let mut drawn: Vec<Point> = Vec::new();
-        for process in &reference {
-            let share = truth.events(*process) / total;
-            let n = (share * TRUTH_POOL as f64).round() as usize;
-            drawn.extend(truth.sample(*process, n, key.with(*process as u64)));
-        }
-        let features: Vec<f32> = drawn.iter().flatten().map(|x| *x as f32).collect();
         // what the networks see is rounded; the truth is that of the rounded event
-        let rounded: Vec<Point> = features
-            .chunks_exact(DIMENSIONS)
-            .map(|row| std::array::from_fn(|i| f64::from(row[i])))
-            .collect();
-        let ones = vec![1.0; rounded.len()];
+        let features = world.reference_events(reference, TRUTH_POOL, key);
+        let width = study.reader.columns();
+        let ones = vec![1.0; features.len() / width];
         let columns = if config.exact {
-            source.exact(&truth, &rounded, ones.clone())?
+            source.exact(world, &features, ones.clone())?
         } else {
             source.learned(self.ratios, &features, ones.clone())?
         };
         let normalising = match (config.exact, study.is_renormalised()) {
             (_, false) => None,
             (false, true) => self.normalising()?,
-            (true, true) => {
-                let step = rounded.len().div_ceil(NORMALISATION);
-                let some: Vec<Point> = rounded.iter().copied().step_by(step).collect();
-                let weights = vec![1.0; some.len()];
-                Some(source.exact(&truth, &some, weights)?.sample()?)
-            }
+            (true, true) => Some(columns.thinned(NORMALISATION).sample()?),
         };
         let channel = self
             .builder()
@@ -321,17 +288,9 @@ impl Toys<'_> {
         let interest = analyst.interest()[0];
         let mut points = Vec::new();
         for value in &config.grid {
-            let at = truth_at(config, *value)?;
-            let expected = truth.expected(&at).key(Kind::Config, "toys")?;
-            let mut ratios = Vec::with_capacity(rounded.len());
-            for x in &rounded {
-                let intensity = truth.intensity(&at, x).key(Kind::Config, "toys")?;
-                let density: f64 = reference
-                    .iter()
-                    .map(|p| truth.events(*p) * truth.density(*p, x))
-                    .sum();
-                ratios.push(intensity / expected / (density / total));
-            }
+            let at = truth_at(world, config, *value)?;
+            let found = world.expectation(&at, reference, &features);
+            let (expected, ratios) = found.key(Kind::Config, "toys")?;
             let weights = reference_weights(&ratios, &ones, expected).map_err(no_likelihood)?;
             let mut coordinates: Vec<f64> = made.list().iter().map(|p| p.nominal).collect();
             coordinates[interest] = analyst.parameters.coordinate(interest, *value);

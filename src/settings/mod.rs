@@ -29,8 +29,8 @@ pub(crate) use interpolation::REBUILT;
 pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedPart, Transform};
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GenerateConfig, GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig,
-    RUN_PREFIX, RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+    GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig, RUN_PREFIX,
+    RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{EnsembleSpec, Experiment, load_experiment, parse};
