@@ -1,11 +1,10 @@
 //! How far a measurement has come, from its run directory alone.
 
-use super::pipeline::RESULT;
-use super::result::MeasurementResult;
+use super::result::{MeasurementResult, RESULT};
 use crate::error::{Error, Kind, Result};
 use crate::files::from_text;
 use crate::rundir::{RunDirectory, State};
-use crate::settings::Experiment;
+use crate::settings::{EnsembleSpec, Experiment};
 use crate::toys::finished_toys;
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +63,7 @@ impl MeasurementProgress {
     /// Looks into a run directory.
     pub(crate) fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self> {
         let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
-        let ratio = |(spec, directory): (&crate::settings::EnsembleSpec, RunDirectory)| {
+        let ratio = |(spec, directory): (&EnsembleSpec, RunDirectory)| {
             let of = spec.config.ensemble.members;
             let state = directory.manifest()?.map(|m| m.state);
             Ok(RatioProgress {
@@ -82,7 +81,6 @@ impl MeasurementProgress {
     }
 
     /// In words, a line each.
-    #[must_use]
     pub(crate) fn lines(&self) -> Vec<String> {
         let complete = self.ratios.iter().filter(|r| r.is_complete).count();
         let members: u64 = self.ratios.iter().map(|r| r.members).sum();
@@ -98,11 +96,7 @@ impl MeasurementProgress {
                 toys.done, toys.of, toys.parameter, toys.value
             ));
         }
-        let result = if self.has_result {
-            "measurement.json"
-        } else {
-            "none yet"
-        };
+        let result = if self.has_result { RESULT } else { "none yet" };
         lines.push(format!("result   {result}"));
         lines
     }
