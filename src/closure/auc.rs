@@ -18,7 +18,6 @@ pub struct Auc {
 /// 837): with placement v of each event (fraction of the other class on its
 /// side), var = sum w^2 (v - AUC)^2 / (sum w)^2 for each class, added. None if a
 /// class has no positive sum of weights or a score is not finite.
-#[must_use]
 pub(crate) fn auc(source: &[(f64, f64)], target: &[(f64, f64)]) -> Option<Auc> {
     let sum = |class: &[(f64, f64)]| class.iter().map(|(_, w)| w).sum::<f64>();
     let (total_source, total_target) = (sum(source), sum(target));

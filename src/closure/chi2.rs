@@ -22,7 +22,6 @@ pub struct Chi2 {
 /// Bins without any variance are left out. `fixed` is the number of parameters
 /// of the prediction that the same data fixed (1 for its normalisation). None
 /// if no degree of freedom is left or V is not positive definite.
-#[must_use]
 pub(crate) fn chi2(
     observed: &[f64],
     predicted: &[f64],
@@ -30,9 +29,7 @@ pub(crate) fn chi2(
     covariance: Option<&[Vec<f64>]>,
     fixed: usize,
 ) -> Option<Chi2> {
-    let bins: Vec<usize> = (0..observed.len())
-        .filter(|b| variances[*b] > 0.0)
-        .collect();
+    let bins = with_variance(variances);
     let ndf = bins.len().checked_sub(fixed).filter(|n| *n > 0)?;
     let difference = |b: usize| observed[b] - predicted[b];
     let chi2 = match covariance {
@@ -41,17 +38,17 @@ pub(crate) fn chi2(
             .map(|b| difference(*b).powi(2) / variances[*b])
             .sum(),
         Some(covariance) => {
-            let n = bins.len();
-            let v = Mat::<f64>::from_fn(n, n, |i, j| {
-                let diagonal = if i == j { variances[bins[i]] } else { 0.0 };
-                covariance[bins[i]][bins[j]] + diagonal
-            });
-            let d = Mat::<f64>::from_fn(n, 1, |i, _| difference(bins[i]));
-            let solved = v.llt(Side::Lower).ok()?.solve(&d);
-            (0..n).map(|i| d[(i, 0)] * solved[(i, 0)]).sum::<f64>()
+            let d = Mat::<f64>::from_fn(bins.len(), 1, |i, _| difference(bins[i]));
+            products(&bins, variances, covariance, &d)?[0]
         }
     };
     Chi2::new(chi2, ndf)
+}
+
+fn with_variance(variances: &[f64]) -> Vec<usize> {
+    (0..variances.len())
+        .filter(|b| variances[*b] > 0.0)
+        .collect()
 }
 
 impl Chi2 {
@@ -72,37 +69,41 @@ impl Chi2 {
 ///
 /// A test whose threshold lies above this number cannot fail, whatever is observed
 /// between nothing and twice the prediction. None as in [`chi2`].
-#[must_use]
 pub(crate) fn sensitivity(
     predicted: &[f64],
     variances: &[f64],
     covariance: &[Vec<f64>],
 ) -> Option<f64> {
-    let bins: Vec<usize> = (0..predicted.len())
-        .filter(|b| variances[*b] > 0.0)
-        .collect();
+    let bins = with_variance(variances);
     let n = bins.len();
     if n == 0 {
         return None;
     }
-    let v = Mat::<f64>::from_fn(n, n, |i, j| {
-        let diagonal = if i == j { variances[bins[i]] } else { 0.0 };
-        covariance[bins[i]][bins[j]] + diagonal
-    });
-    let solver = v.llt(Side::Lower).ok()?;
     // column 0: the whole prediction; the others: one bin each
     let deviations = Mat::<f64>::from_fn(n, n + 1, |i, j| {
         let is_wrong = j == 0 || j == i + 1;
         if is_wrong { predicted[bins[i]] } else { 0.0 }
     });
-    let solved = solver.solve(&deviations);
-    let of = |j: usize| -> f64 {
-        (0..n)
-            .map(|i| deviations[(i, j)] * solved[(i, j)])
-            .sum::<f64>()
-    };
-    let most = (0..=n).map(of).fold(0.0, f64::max);
+    let all = products(&bins, variances, covariance, &deviations)?;
+    let most = all.into_iter().fold(0.0, f64::max);
     most.is_finite().then_some(most)
+}
+
+/// d^T V^-1 d of every column of `d`, over some bins.
+fn products(
+    bins: &[usize],
+    variances: &[f64],
+    covariance: &[Vec<f64>],
+    d: &Mat<f64>,
+) -> Option<Vec<f64>> {
+    let n = bins.len();
+    let v = Mat::<f64>::from_fn(n, n, |i, j| {
+        let diagonal = if i == j { variances[bins[i]] } else { 0.0 };
+        covariance[bins[i]][bins[j]] + diagonal
+    });
+    let solved = v.llt(Side::Lower).ok()?.solve(d);
+    let product = |j: usize| (0..n).map(|i| d[(i, j)] * solved[(i, j)]).sum();
+    Some((0..d.ncols()).map(product).collect())
 }
 
 #[cfg(test)]

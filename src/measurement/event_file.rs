@@ -1,26 +1,139 @@
-//! Weights, ratios and responses of events in a Parquet file, read block after block at
-//! every evaluation of a likelihood: for data that would not fit in memory beside the
-//! rest of a measurement.
+//! Ratios of the events that are measured: in memory, or in a Parquet file that is read
+//! block after block at every evaluation of a likelihood, for data that would not fit in
+//! memory beside the rest of a measurement.
 //!
 //! Columns are `event.weight`, `S` for the ratio of process `S` to the reference, and
 //! `S.shape.down`, `S.shape.up` for its responses, all f64. A row group is a block.
 
-use super::columns::{Columns, ProcessColumns, ResponseColumns};
+use super::events::Events;
+use super::model::{Analysis, no_likelihood};
+use super::ratios::{Columns, ProcessColumns, Ratios, Response, ResponseColumns};
 use crate::error::{Context, Error, Kind, Result};
+use crate::files::regular;
+use crate::rundir::RunDirectory;
+use crate::settings::side;
 use arrow::array::{Array, Float64Array};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sideband_likelihood::{EventSource, Interpolation, Sample};
+use sideband_likelihood::{
+    EventSource, Parameter, Sample, StreamError, StreamedChannel, Term, UnbinnedChannel,
+};
 use std::fmt::Display;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+/// The file of events that are streamed.
+pub(super) const EVENTS: &str = "events.parquet";
 /// Events of a block: enough to keep many threads busy, a few megabytes a ratio.
-pub(super) const BLOCK: usize = 1 << 17;
+const BLOCK: usize = 1 << 17;
 /// The column of weights; no process may have this name.
 const WEIGHT: &str = "event.weight";
+
+/// Events with their ratios.
+pub(super) enum Evaluated {
+    Memory(Columns),
+    File(EventFile),
+}
+
+/// Events in a file, with what its columns mean: processes and what they respond to.
+#[derive(Clone, Debug)]
+pub(super) struct EventFile {
+    path: PathBuf,
+    processes: Arc<Vec<(String, Vec<Response>)>>,
+    /// Why it could not be read.
+    failed: Arc<OnceLock<Error>>,
+}
+
+/// What the events add to the likelihood.
+pub(super) struct EventTerm {
+    pub term: Arc<dyn Term>,
+    /// The channel, over the events or, if they are streamed, over those of the reference.
+    pub channel: UnbinnedChannel,
+    /// The streamed events, and why they could not be read.
+    streamed: Option<(Arc<StreamedChannel<EventFile>>, Arc<OnceLock<Error>>)>,
+}
+
+impl Analysis<'_> {
+    /// The learned ratios of events that are measured.
+    pub(super) fn evaluate(
+        &self,
+        ratios: &Ratios,
+        events: &Events,
+        root: &RunDirectory,
+    ) -> Result<Evaluated> {
+        if events.len() <= self.measurement.measurement.stream_above {
+            let columns = self.learned(ratios, &events.features, events.weights.clone())?;
+            return Ok(Evaluated::Memory(columns));
+        }
+        let processes = self.plan.processes.iter();
+        let processes = processes.map(|p| (p.name.clone(), self.responses(&p.name)));
+        let width = events.features.len() / events.len();
+        let features = events.features.chunks(BLOCK * width);
+        let blocks = features.zip(events.weights.chunks(BLOCK));
+        let blocks =
+            blocks.map(|(features, weights)| self.learned(ratios, features, weights.to_vec()));
+        let file = EventFile::write(&root.path().join(EVENTS), processes.collect(), blocks)?;
+        Ok(Evaluated::File(file))
+    }
+}
+
+impl Evaluated {
+    /// The term of the events, of the model of `over_pool` and its parameters. The density is
+    /// divided by its integral over `normalising`, where it is.
+    pub(super) fn term(
+        &self,
+        over_pool: UnbinnedChannel,
+        normalising: Option<Sample>,
+        parameters: &[Parameter],
+    ) -> Result<EventTerm> {
+        let file = match self {
+            Self::Memory(columns) => {
+                let channel = over_pool.with_sample(columns.sample()?);
+                let channel = channel.map_err(no_likelihood)?;
+                return Ok(EventTerm {
+                    term: Arc::new(channel.clone()),
+                    channel,
+                    streamed: None,
+                });
+            }
+            Self::File(file) => file.clone(),
+        };
+        let failed = Arc::clone(&file.failed);
+        let (processes, policy) = (over_pool.processes().to_vec(), over_pool.policy());
+        let mut streamed =
+            StreamedChannel::new(processes, file, parameters, policy).map_err(|e| match e {
+                StreamError::Source(e) => e,
+                other => no_likelihood(other),
+            })?;
+        if let Some(pool) = normalising {
+            streamed = streamed.with_renormalisation(pool).map_err(no_likelihood)?;
+        }
+        let streamed = Arc::new(streamed);
+        Ok(EventTerm {
+            term: Arc::clone(&streamed) as Arc<dyn Term>,
+            channel: over_pool,
+            streamed: Some((streamed, failed)),
+        })
+    }
+}
+
+impl EventTerm {
+    /// Events whose density is below the barrier at a point.
+    pub(super) fn count_not_positive(&self, at: &[f64]) -> Result<usize> {
+        match &self.streamed {
+            Some((streamed, _)) => streamed.try_count_not_positive(at),
+            None => Ok(self.channel.count_not_positive(at)),
+        }
+    }
+
+    /// Why the likelihood of these events had no value, if a file could not be read.
+    pub(super) fn unread(&self) -> Option<&Error> {
+        self.streamed.as_ref().and_then(|(_, failed)| failed.get())
+    }
+}
 
 /// A file of events, or a batch of it, that cannot be decoded.
 fn damaged<E: Display>(path: &Path) -> impl Fn(E) -> Error {
@@ -30,120 +143,59 @@ fn damaged<E: Display>(path: &Path) -> impl Fn(E) -> Error {
     }
 }
 
-/// A process of which a file has the ratios.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct FileProcess {
-    /// Its name, which is that of its column.
-    pub name: String,
-    /// What its density responds to.
-    pub responses: Vec<FileResponse>,
+/// Name of the column of one side of a response.
+fn side_name(process: &str, response: &Response, up: bool) -> String {
+    format!("{process}.{}.{}", response.name, side(up))
 }
 
-/// A response of which a file has both sides.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct FileResponse {
-    /// The systematic uncertainty.
-    pub name: String,
-    /// Place of its parameter in the model.
-    pub parameter: usize,
-    /// How it is interpolated.
-    pub interpolation: Interpolation,
-}
-
-/// Events in a file, with what their columns mean.
-#[derive(Clone, Debug)]
-pub(super) struct EventFile {
-    path: PathBuf,
-    processes: Arc<Vec<FileProcess>>,
-}
-
-impl FileProcess {
-    fn side(&self, response: &FileResponse, up: bool) -> String {
-        format!(
-            "{}.{}.{}",
-            self.name,
-            response.name,
-            crate::settings::side(up)
-        )
-    }
-}
-
-/// Names and values of the columns of a block, in the order of the file.
-fn named<'a>(
-    processes: &'a [FileProcess],
-    block: &'a Columns,
-) -> impl Iterator<Item = (String, &'a Vec<f64>)> {
-    let both = processes.iter().zip(&block.processes);
-    let rest = both.flat_map(|(process, columns)| {
-        let responses = process.responses.iter().zip(&columns.responses);
-        let sides = responses.flat_map(|(response, columns)| {
-            [
-                (process.side(response, false), &columns.low),
-                (process.side(response, true), &columns.high),
-            ]
-        });
-        std::iter::once((process.name.clone(), &columns.ratio)).chain(sides)
-    });
-    std::iter::once((WEIGHT.to_owned(), &block.weights)).chain(rest)
-}
-
-/// Writes blocks of events, a row group each; there is at least one.
-pub(super) struct EventWriter {
-    path: PathBuf,
-    processes: Arc<Vec<FileProcess>>,
-    file: Option<File>,
-    writer: Option<ArrowWriter<File>>,
-}
-
-impl EventWriter {
-    /// A new file in place of what is there.
-    pub(super) fn create(path: &Path, processes: Vec<FileProcess>) -> Result<Self> {
+impl EventFile {
+    /// Writes blocks of events in place of what is there, a row group each.
+    fn write(
+        path: &Path,
+        processes: Vec<(String, Vec<Response>)>,
+        blocks: impl Iterator<Item = Result<Columns>>,
+    ) -> Result<Self> {
         // what lies there may be a link, which is not followed
         let file = match std::fs::remove_file(path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
             _ => File::create_new(path),
         };
         let file = file.at(Kind::Data, path.display())?;
+        let mut names = vec![WEIGHT.to_owned()];
+        for (process, responses) in &processes {
+            names.push(process.clone());
+            let sides = responses
+                .iter()
+                .flat_map(|response| [(response, false), (response, true)]);
+            names.extend(sides.map(|(response, up)| side_name(process, response, up)));
+        }
+        let fields = names.into_iter();
+        let fields: Vec<Field> = fields
+            .map(|name| Field::new(name, DataType::Float64, false))
+            .collect();
+        let schema = Arc::new(Schema::new(fields));
+        let mut writer =
+            ArrowWriter::try_new(file, Arc::clone(&schema), None).map_err(damaged(path))?;
+        for block in blocks {
+            let block = block?;
+            let columns = block
+                .list()
+                .into_iter()
+                .map(|column| -> Arc<dyn Array> { Arc::new(Float64Array::from(column.clone())) });
+            let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
+            writer
+                .write(&batch.map_err(damaged(path))?)
+                .and_then(|()| writer.flush())
+                .map_err(damaged(path))?;
+        }
+        writer.close().map_err(damaged(path))?;
         Ok(Self {
             path: path.to_owned(),
             processes: Arc::new(processes),
-            file: Some(file),
-            writer: None,
+            failed: Arc::default(),
         })
     }
 
-    /// Adds a block.
-    pub(super) fn write(&mut self, block: &Columns) -> Result<()> {
-        let path = &self.path;
-        let columns = named(&self.processes, block).map(|(name, values)| {
-            let values: Arc<dyn Array> = Arc::new(Float64Array::from(values.clone()));
-            (name, values)
-        });
-        let batch = RecordBatch::try_from_iter(columns).map_err(damaged(path))?;
-        if let Some(file) = self.file.take() {
-            let writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(damaged(path))?;
-            self.writer = Some(writer);
-        }
-        if let Some(writer) = &mut self.writer {
-            writer.write(&batch).map_err(damaged(path))?;
-            writer.flush().map_err(damaged(path))?;
-        }
-        Ok(())
-    }
-
-    /// Ends the file.
-    pub(super) fn finish(self) -> Result<EventFile> {
-        if let Some(writer) = self.writer {
-            writer.close().map_err(damaged(&self.path))?;
-        }
-        Ok(EventFile {
-            path: self.path,
-            processes: self.processes,
-        })
-    }
-}
-
-impl EventFile {
     /// The numbers of a column of a block.
     fn column(&self, batch: &RecordBatch, name: &str) -> Result<Vec<f64>> {
         let array = batch.column_by_name(name);
@@ -164,16 +216,17 @@ impl EventFile {
             weights: self.column(batch, WEIGHT)?,
             processes: Vec::new(),
         };
-        for process in self.processes.iter() {
+        for (process, responses) in self.processes.iter() {
             let mut columns = ProcessColumns {
-                ratio: self.column(batch, &process.name)?,
+                ratio: self.column(batch, process)?,
                 responses: Vec::new(),
             };
-            for response in &process.responses {
+            for response in responses {
+                let side = |up| self.column(batch, &side_name(process, response, up));
                 columns.responses.push(ResponseColumns {
                     parameter: response.parameter,
-                    low: self.column(batch, &process.side(response, false))?,
-                    high: self.column(batch, &process.side(response, true))?,
+                    low: side(false)?,
+                    high: side(true)?,
                     interpolation: response.interpolation,
                 });
             }
@@ -182,14 +235,10 @@ impl EventFile {
         let place = format!("{}, after {row} events", self.path.display());
         block.sample().at(Kind::Data, place)
     }
-}
 
-impl EventSource for EventFile {
-    type Error = Error;
-
-    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<()> {
+    fn read(&self, visit: &mut dyn FnMut(&Sample)) -> Result<()> {
         let path = &self.path;
-        let file = crate::files::regular::open(path).at(Kind::Data, path.display())?;
+        let file = regular::open(path).at(Kind::Data, path.display())?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file)
             .and_then(|reader| reader.with_batch_size(BLOCK).build())
             .map_err(damaged(path))?;
@@ -203,30 +252,35 @@ impl EventSource for EventFile {
     }
 }
 
+impl EventSource for EventFile {
+    type Error = Error;
+
+    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<()> {
+        self.read(visit).inspect_err(|error| {
+            // the first reason is kept
+            let _ = self.failed.set(error.clone());
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sideband_likelihood::{
-        Coefficient, NotPositive, Parameter, Process, Rate, StreamedChannel, Term, UnbinnedChannel,
-    };
+    use sideband_likelihood::{Coefficient, Interpolation, NotPositive, Process, Rate};
 
     const EVENTS: usize = 1000;
 
-    fn processes() -> Vec<FileProcess> {
-        let response = |name: &str, parameter, interpolation| FileResponse {
+    fn processes() -> Vec<(String, Vec<Response>)> {
+        let response = |name: &str, parameter, interpolation| Response {
             name: name.to_owned(),
             parameter,
             interpolation,
         };
-        let process = |name: &str, responses| FileProcess {
-            name: name.to_owned(),
-            responses,
-        };
         let shape = response("shape", 1, Interpolation::Code4p);
         let tail = response("tail", 2, Interpolation::Code4);
         vec![
-            process("S", vec![shape.clone(), tail]),
-            process("weight", vec![shape]),
+            ("S".to_owned(), vec![shape.clone(), tail]),
+            ("weight".to_owned(), vec![shape]),
         ]
     }
 
@@ -237,9 +291,9 @@ mod tests {
                 .map(|row| low + (high - low) * number(row, k))
                 .collect()
         };
-        let process = |(j, process): (usize, &FileProcess)| ProcessColumns {
+        let process = |(j, (_, responses)): (usize, &(String, Vec<Response>))| ProcessColumns {
             ratio: column(10 * j, 0.2, 2.0),
-            responses: (process.responses.iter().enumerate())
+            responses: (responses.iter().enumerate())
                 .map(|(k, r)| ResponseColumns {
                     parameter: r.parameter,
                     low: column(10 * j + 2 * k + 1, 0.8, 1.0),
@@ -254,30 +308,15 @@ mod tests {
         }
     }
 
-    fn rows(all: &Columns, rows: std::ops::Range<usize>) -> Columns {
-        let some = |column: &Vec<f64>| column[rows.clone()].to_vec();
-        let response = |r: &ResponseColumns| ResponseColumns {
-            low: some(&r.low),
-            high: some(&r.high),
-            ..*r
-        };
-        let process = |p: &ProcessColumns| ProcessColumns {
-            ratio: some(&p.ratio),
-            responses: p.responses.iter().map(response).collect(),
-        };
-        Columns {
-            weights: some(&all.weights),
-            processes: all.processes.iter().map(process).collect(),
-        }
-    }
-
     fn file(folder: &Path) -> EventFile {
-        let all = columns();
-        let mut writer = EventWriter::create(&folder.join("events.parquet"), processes()).unwrap();
-        for block in [0..1, 1..300, 300..EVENTS] {
-            writer.write(&rows(&all, block)).unwrap();
-        }
-        writer.finish().unwrap()
+        let blocks = [0..1, 1..300, 300..EVENTS];
+        let blocks = blocks.map(|rows| Ok(columns().each(|column| column[rows.clone()].to_vec())));
+        EventFile::write(
+            &folder.join("events.parquet"),
+            processes(),
+            blocks.into_iter(),
+        )
+        .unwrap()
     }
 
     fn parameters() -> Vec<Parameter> {
@@ -287,14 +326,12 @@ mod tests {
     }
 
     fn model() -> Vec<Process> {
-        let process = |(text, nominal): (&str, f64)| Process {
-            name: text.to_owned(),
-            rate: Rate::new(
-                Coefficient::parse(text, &["mu", "shape", "tail"]).unwrap(),
-                nominal,
-                Vec::new(),
-            )
-            .unwrap(),
+        let process = |(text, nominal): (&str, f64)| {
+            let coefficient = Coefficient::parse(text, &["mu", "shape", "tail"]).unwrap();
+            Process {
+                name: text.to_owned(),
+                rate: Rate::new(coefficient, nominal, Vec::new()).unwrap(),
+            }
         };
         [("mu", 300.0), ("1 - 0.1*mu", 500.0)].map(process).to_vec()
     }
@@ -317,32 +354,30 @@ mod tests {
         let memory = memory.with_policy(policy).unwrap();
         let streamed =
             || StreamedChannel::new(model(), file(folder.path()), &parameters(), policy).unwrap();
-        let pairs: [(Box<dyn Term>, UnbinnedChannel); 2] = [
-            (Box::new(streamed()), memory.clone()),
+        let normalised = memory
+            .clone()
+            .with_reference(whole.clone())
+            .and_then(UnbinnedChannel::with_renormalisation);
+        for (streamed, memory) in [
+            (streamed(), &memory),
             (
-                Box::new(streamed().with_renormalisation(whole.clone()).unwrap()),
-                memory
-                    .with_reference(whole)
-                    .and_then(UnbinnedChannel::with_renormalisation)
-                    .unwrap(),
+                streamed().with_renormalisation(whole).unwrap(),
+                &normalised.unwrap(),
             ),
-        ];
-        for (streamed, memory) in &pairs {
+        ] {
             for at in [[1.0, 0.0, 0.0], [0.3, 1.4, -0.6], [4.0, -2.0, 0.9]] {
-                let (found, expected) = (all(streamed.as_ref(), &at), all(memory, &at));
-                for (found, expected) in found.iter().zip(&expected) {
+                let both = all(&streamed, &at).into_iter().zip(all(memory, &at));
+                for (found, expected) in both {
                     let scale = 1e-12 * expected.abs().max(1.0);
-                    assert!(
-                        (found - expected).abs() <= scale,
-                        "{at:?}: {found} {expected}"
-                    );
+                    let text = format!("{at:?}: {found} {expected}");
+                    assert!((found - expected).abs() <= scale, "{text}");
                 }
             }
         }
         // densities below the barrier are counted in both
         let at = [4.9, -9.0, 9.0];
         let count = streamed().try_count_not_positive(&at).unwrap();
-        assert_eq!(count, pairs[0].1.count_not_positive(&at));
+        assert_eq!(count, memory.count_not_positive(&at));
     }
 
     #[test]
@@ -351,16 +386,28 @@ mod tests {
         let good = file(folder.path());
         let complaint = |file: &EventFile| file.visit(&mut |_| {}).unwrap_err().to_string();
         let mut other = processes();
-        other[1].name = "B".to_owned();
+        other[1].0 = "B".to_owned();
         let other = EventFile {
             processes: Arc::new(other),
-            ..good.clone()
+            ..file(folder.path())
         };
         assert!(complaint(&other).contains("no column `B` of f64"));
+        // a term says why it has no value
+        let columns = columns();
+        let channel = UnbinnedChannel::new(model(), columns.sample().unwrap(), &parameters());
+        let evaluated = Evaluated::File(good.clone());
+        let term = evaluated
+            .term(channel.unwrap(), None, &parameters())
+            .unwrap();
+        assert!(term.term.value(&[1.0, 0.0, 0.0]).is_finite() && term.unread().is_none());
         let bytes = std::fs::read(&good.path).unwrap();
         std::fs::write(&good.path, &bytes[..bytes.len() / 2]).unwrap();
-        assert!(complaint(&good).contains("run the measurement again"));
+        assert!(term.term.value(&[1.0, 0.0, 0.0]).is_nan());
+        let unread = term.unread().unwrap().to_string();
+        assert!(unread.contains("run the measurement again"), "{unread}");
         std::fs::remove_file(&good.path).unwrap();
         assert!(complaint(&good).contains("events.parquet"));
+        // the first reason is kept
+        assert_eq!(term.unread().unwrap().to_string(), unread);
     }
 }

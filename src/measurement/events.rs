@@ -3,13 +3,10 @@
 
 use super::plan::Plan;
 use super::samples::{Reader, Template};
-use super::trust::split;
-use super::twins::check_observed;
 use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::settings::{Measurement, SampleConfig};
-use crate::training::Streams;
-use crate::truth::{DIMENSIONS, Point};
+use crate::training::{SplitSettings, Streams};
 use crate::workflow::Sample;
 
 /// Events with weights.
@@ -45,31 +42,30 @@ impl Events {
             rows.map(|row| self.weights[row]).sum()
         };
         let scale = sum(&mut (0..self.len())) / sum(&mut rows.iter().copied());
+        let features = |row: &usize| &self.features[row * columns..(row + 1) * columns];
         Self {
-            features: rows
-                .iter()
-                .flat_map(|row| &self.features[row * columns..(row + 1) * columns])
-                .copied()
-                .collect(),
+            features: rows.iter().flat_map(features).copied().collect(),
             weights: rows.iter().map(|row| scale * self.weights[*row]).collect(),
-            templates: Vec::new(),
-            losses: None,
+            ..Self::default()
         }
-    }
-
-    /// Points of the model with known truth, if the inputs are its observables.
-    pub(super) fn points(&self, measurement: &Measurement) -> Option<Vec<Point>> {
-        measurement.is_known_truth().then(|| {
-            let rows = self.features.chunks_exact(DIMENSIONS);
-            rows.map(|row| std::array::from_fn(|i| f64::from(row[i])))
-                .collect()
-        })
     }
 }
 
 /// Every how many of `events` are taken so that there are at most `n`.
 pub(super) fn step(events: usize, n: usize) -> usize {
     events.div_ceil(n.max(1)).max(1)
+}
+
+/// How events are divided for all ratios.
+pub(super) fn split(measurement: &Measurement) -> (SplitSettings, Streams) {
+    let t = &measurement.training;
+    let settings = SplitSettings {
+        split: t.split,
+        held_out: t.held_out,
+        validation: t.validation,
+        folds: t.folds,
+    };
+    (settings, Streams::new(measurement.experiment.seed, ""))
 }
 
 /// What stands in the way of a fit to the observed events: the region of the likelihood
@@ -86,41 +82,29 @@ pub(super) fn withheld(measurement: &Measurement, plan: &Plan) -> Option<String>
 /// upper limit is asked for, whose expected values need none.
 ///
 /// # Errors
-/// `Kind::Config` where a fit needs events that may not be looked at.
-pub(super) fn observed(
-    measurement: &Measurement,
-    reader: &Reader<'_>,
-    plan: &Plan,
-) -> Result<Option<Events>> {
-    let Some(sample) = measurement.observed_sample() else {
+/// [`Kind::Config`] where a fit needs events that may not be looked at.
+pub(super) fn observed(reader: &Reader<'_>, plan: &Plan) -> Result<Option<Events>> {
+    let measurement = reader.measurement;
+    let Some(mut sample) = measurement.observed_sample() else {
         return Ok(None);
     };
     if let Some((key, region)) = plan.hidden.first() {
         if measurement.measurement.limit.is_some() {
             return Ok(None);
         }
-        return Err(Error::config_at(
-            key,
-            format!(
-                "events of it are in the blind region `{region}`: a fit to the observed events \
-                 would need those that are hidden. Take [observed] out to see what is expected \
-                 (Asimov data), ask for measurement.limit, which then gives the expected limit \
-                 alone, or open the region with --unblind"
-            ),
-        ));
+        let text = format!(
+            "events of it are in the blind region `{region}`: a fit to the observed events would \
+             need those that are hidden. Take [observed] out to see what is expected (Asimov \
+             data), ask for measurement.limit, which then gives the expected limit alone, or open \
+             the region with --unblind"
+        );
+        return Err(Error::config_at(key, text));
     }
-    let mut sample = sample;
     // copies are told by their ids, where the files have them
-    if let Some(id) = observed_id(measurement, reader, &sample)? {
+    if let Some(id) = observed_id(reader, &sample)? {
         sample.id = id;
     }
     let sample = reader.read_observed(&sample)?;
-    check_observed(&sample, || {
-        let reference = measurement.reference();
-        let reference = reference
-            .ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))?;
-        reader.read("measurement.reference", &reference)
-    })?;
     let mut events = Events {
         templates: reader.templates(&sample),
         losses: Some(sample.losses.clone()),
@@ -130,21 +114,15 @@ pub(super) fn observed(
         events.push(&sample, row, 1.0);
     }
     if events.len() == 0 {
-        return Err(Error::data_at(
-            "observed",
-            "no event is in the region that is measured without bins",
-        ));
+        let text = "no event is in the region that is measured without bins";
+        return Err(Error::data_at("observed", text));
     }
     Ok(Some(events))
 }
 
 /// The columns that name an event in the samples, if the observed files have all of them.
-fn observed_id(
-    measurement: &Measurement,
-    reader: &Reader<'_>,
-    sample: &SampleConfig,
-) -> Result<Option<Vec<String>>> {
-    let Some(reference) = measurement.reference() else {
+fn observed_id(reader: &Reader<'_>, sample: &SampleConfig) -> Result<Option<Vec<String>>> {
+    let Some(reference) = reader.measurement.reference() else {
         return Ok(None);
     };
     let columns = reader.column_names("observed", sample)?;
@@ -154,21 +132,13 @@ fn observed_id(
 
 /// Events of a process that no network has seen, weighted to `rate`.
 pub(super) fn unseen(
-    measurement: &Measurement,
     reader: &Reader<'_>,
     process: &str,
     rate: f64,
     into: &mut Events,
 ) -> Result<()> {
-    let place = format!("samples.{process}");
-    let sample = measurement
-        .sample(process)
-        .ok_or_else(|| Error::config_at(&place, "is not there"))?;
-    let sample = reader.read(&place, &sample)?;
-    let (split, streams) = (
-        split(measurement),
-        Streams::new(measurement.experiment.seed, ""),
-    );
+    let sample = reader.read_process(process)?;
+    let (split, streams) = split(reader.measurement);
     let rows: Vec<usize> = reader
         .selected(&sample)
         .filter(|row| split.holds_out(streams, 0, sample.table.ids.key(*row)))
@@ -176,14 +146,12 @@ pub(super) fn unseen(
     let weights = &sample.table.weights;
     let sum: f64 = rows.iter().map(|row| weights[*row]).sum();
     if sum <= 0.0 {
-        return Err(Error::data_at(
-            place,
-            format!(
-                "the {} events that no network has seen have weights that add up to {sum}; raise \
-                 training.held_out",
-                rows.len()
-            ),
-        ));
+        let text = format!(
+            "the {} events that no network has seen have weights that add up to {sum}; raise \
+             training.held_out",
+            rows.len()
+        );
+        return Err(Error::data_at(format!("samples.{process}"), text));
     }
     for row in rows {
         into.push(&sample, row, weights[row] * rate / sum);
@@ -192,16 +160,10 @@ pub(super) fn unseen(
 }
 
 /// Events of the reference that no network has seen.
-pub(super) fn reference(
-    measurement: &Measurement,
-    reader: &Reader<'_>,
-    plan: &Plan,
-) -> Result<Events> {
+pub(super) fn reference(reader: &Reader<'_>, plan: &Plan) -> Result<Events> {
     let mut events = Events::default();
-    for name in &measurement.measurement.reference {
-        let process = plan.processes.iter().find(|p| p.name == *name);
-        let sum = process.map_or(0.0, |p| p.sum);
-        unseen(measurement, reader, name, sum, &mut events)?;
+    for name in &reader.measurement.measurement.reference {
+        unseen(reader, name, plan.sum(name).unwrap_or(0.0), &mut events)?;
     }
     Ok(events)
 }

@@ -1,14 +1,16 @@
-//! The files of a result: one set, written beside the former one and put in its place.
+//! The files of a result: one set, written beside the former one and put in its place; and
+//! the files that it was made of, with their digests.
 //!
 //! `measurement.json` names them all and is moved last: where it is, they are its own. What
 //! a former result had and this one has not is removed.
 
-use super::evaluated::EVENTS;
-use super::pipeline::RESULT;
+use super::event_file::EVENTS;
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
+use super::result::RESULT;
 use crate::error::{Error, OnFile, Result};
+use crate::events::FileRecord;
 use crate::files::{Liveness, WorkerId};
-use crate::rundir::RunDirectory;
+use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -20,6 +22,8 @@ const STAGE: &str = ".result-";
 const FORMER: &str = ".former-measurement.json";
 /// Folder of the toys of former likelihoods, by the same names.
 const FORMER_TOYS: &str = "former_toys";
+/// Characters of a digest in words.
+const SHORT: usize = 12;
 /// Files of results whose record names none.
 const KNOWN: [&str; 10] = [
     "page.json",
@@ -97,21 +101,19 @@ fn named(record: &Path) -> Vec<String> {
     all.map(ToOwned::to_owned).collect()
 }
 
-/// What of a result is written in its place, and not in the set's folder.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct InPlace {
-    /// Toys are asked for.
-    pub toys: bool,
-    /// The ratios of the events are streamed from a file.
-    pub events: bool,
-}
-
-/// Puts a set in the place of the former one.
+/// Puts a set in the place of the former one. `has_toys`, `has_events`: whether toys are asked
+/// for and the ratios of the events are streamed from a file, which are written in their place
+/// and not in the set's folder.
 ///
 /// # Errors
 /// If a file cannot be moved: then there is no `measurement.json`, and running again makes
 /// the set anew.
-pub(super) fn publish(root: &RunDirectory, stage: &RunDirectory, in_place: InPlace) -> Result<()> {
+pub(super) fn publish(
+    root: &RunDirectory,
+    stage: &RunDirectory,
+    has_toys: bool,
+    has_events: bool,
+) -> Result<()> {
     let at = |name: &str| root.path().join(name);
     let new = names(stage.path())?;
     let mut old: BTreeSet<String> = KNOWN.map(ToOwned::to_owned).into();
@@ -123,7 +125,7 @@ pub(super) fn publish(root: &RunDirectory, stage: &RunDirectory, in_place: InPla
     for name in old.iter().filter(|name| !new.contains(name)) {
         remove(&at(name))?;
     }
-    if !in_place.events {
+    if !has_events {
         remove(&at(EVENTS))?;
     }
     let plots = root.plots();
@@ -131,7 +133,7 @@ pub(super) fn publish(root: &RunDirectory, stage: &RunDirectory, in_place: InPla
     for name in new.iter().filter(|name| *name != RESULT) {
         fs::rename(stage.path().join(name), at(name)).on(&at(name))?;
     }
-    put_toys_aside(root, in_place.toys)?;
+    put_toys_aside(root, has_toys)?;
     fs::rename(stage.path().join(RESULT), at(RESULT)).on(&at(RESULT))?;
     remove(&at(FORMER))?;
     // it is empty now
@@ -182,17 +184,85 @@ fn put_toys_aside(root: &RunDirectory, has_toys: bool) -> Result<()> {
 
 /// Takes toys of a likelihood back that were put aside, by the name of their folder.
 pub(super) fn take_back(root: &RunDirectory, name: &str) -> Result<()> {
-    let (from, to) = (
-        root.path().join(FORMER_TOYS).join(name),
-        root.path().join(TOYS_FOLDER).join(name),
-    );
+    let [former, folder] = [FORMER_TOYS, TOYS_FOLDER].map(|f| root.path().join(f));
+    let (from, to) = (former.join(name), folder.join(name));
     if to.exists() || !from.is_dir() {
         return Ok(());
     }
-    let folder = root.path().join(TOYS_FOLDER);
     fs::create_dir_all(&folder).on(&folder)?;
     fs::rename(&from, &to).on(&to)?;
     // stays if there is something in it
-    let _ = fs::remove_dir(root.path().join(FORMER_TOYS));
+    let _ = fs::remove_dir(former);
     Ok(())
+}
+
+/// Refuses files that are others than when the run began.
+pub(super) fn check_unchanged(before: &InputFiles, after: &InputFiles) -> Result<()> {
+    for (key, files) in after {
+        if let Some(earlier) = before.get(key).filter(|earlier| !same(earlier, files)) {
+            let text = format!(
+                "the files changed while the program read them ({}, then {}); run again when they \
+                 are complete",
+                words(earlier),
+                words(files)
+            );
+            return Err(Error::data_at(format!("{key}.path"), text));
+        }
+    }
+    Ok(())
+}
+
+/// Puts the files of a result on record in the manifest, beside what changed since the
+/// results before it, which comes back in words.
+pub(super) fn record_inputs(root: &RunDirectory, files: &InputFiles) -> Result<Vec<String>> {
+    let Some(mut manifest) = root.manifest()? else {
+        return Ok(Vec::new());
+    };
+    let inputs = &mut manifest.inputs;
+    for (key, files) in files {
+        let earlier = inputs.files.get(key);
+        if let Some(before) = earlier.filter(|earlier| !same(earlier, files)) {
+            inputs.changes.push(InputChange {
+                key: key.clone(),
+                at: now(),
+                before: before.clone(),
+            });
+        }
+    }
+    inputs.files.clone_from(files);
+    let said = inputs.changes.iter().filter_map(|change| {
+        let files = files.get(&change.key)?;
+        (!same(&change.before, files)).then(|| {
+            format!(
+                "{}: the files changed ({}): an earlier result in this directory was of {}, this \
+                 one is of {}",
+                change.key,
+                change.at,
+                words(&change.before),
+                words(files)
+            )
+        })
+    });
+    let said = said.collect();
+    root.write_manifest(&manifest)?;
+    Ok(said)
+}
+
+/// Whether contents are the same, wherever the files lie.
+fn same(one: &[FileRecord], other: &[FileRecord]) -> bool {
+    one.iter()
+        .map(|file| &file.sha256)
+        .eq(other.iter().map(|file| &file.sha256))
+}
+
+/// Rows and digests.
+fn words(files: &[FileRecord]) -> String {
+    let one = |file: &FileRecord| {
+        let digest = file.sha256.get(..SHORT).unwrap_or(&file.sha256);
+        let rows = file
+            .rows
+            .map_or_else(String::new, |rows| format!("{rows} rows, "));
+        format!("{}: {rows}sha256 {digest}", file.path)
+    };
+    files.iter().map(one).collect::<Vec<_>>().join("; ")
 }

@@ -1,19 +1,16 @@
 //! The parameters of a measurement, and its likelihood.
 
-use super::columns::Columns;
-use super::plan::{Plan, ProcessPlan};
+use super::plan::{Plan, ProcessPlan, code, shape_code};
+use super::samples::{Binned, Template, binned};
 use crate::error::{Context, Error, Kind, Result};
-use crate::settings::{
-    Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, NotPositiveConfig,
-};
+use crate::settings::{Coordinate, FINITE_SAMPLE, Measurement, NotPositiveConfig};
 use sideband_likelihood::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
 use sideband_likelihood::{
-    Coefficient, Constraint, CorrelatedPrior, Interpolation, Model, Parameter, Rate, RateResponse,
-    Role, Spline, Term,
+    Coefficient, Constraint, CorrelatedPrior, Model, NotPositive, Parameter, Process, Rate,
+    RateResponse, Role, Sample, Spline, Term, UnbinnedChannel,
 };
-use sideband_likelihood::{NotPositive, Process, Sample, UnbinnedChannel};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -51,34 +48,29 @@ impl Parameters {
                 Coordinate::Linear => x,
                 Coordinate::Sqrt => x.sqrt(),
             };
-            let is_interest = measurement.measurement.interest.contains(name);
+            let role = match measurement.measurement.interest.contains(name) {
+                true => Role::Interest,
+                false => Role::Nuisance,
+            };
             let parameter = Parameter {
                 name: name.clone(),
-                role: if is_interest {
-                    Role::Interest
-                } else {
-                    Role::Nuisance
-                },
+                role,
                 nominal: inner(p.nominal),
                 bounds: (inner(p.bounds[0]), inner(p.bounds[1])),
                 constraint: p
                     .constraint
                     .map(|[centre, width]| Constraint { centre, width }),
             };
-            let label = p.label.clone().unwrap_or_else(|| name.clone());
-            all.push(parameter, p.fit, label);
+            all.push(parameter, p.fit, p.label.as_ref());
         }
         for (name, systematic) in &measurement.systematics {
-            let label = systematic.label.clone().unwrap_or_else(|| name.clone());
-            all.push(Parameter::nuisance(name), Coordinate::Linear, label);
+            let parameter = Parameter::nuisance(name);
+            all.push(parameter, Coordinate::Linear, systematic.label.as_ref());
         }
         if all.finite_sample.is_some() {
             let label = "finite training sample".to_owned();
-            all.push(
-                Parameter::nuisance(FINITE_SAMPLE),
-                Coordinate::Linear,
-                label,
-            );
+            let parameter = Parameter::nuisance(FINITE_SAMPLE);
+            all.push(parameter, Coordinate::Linear, Some(&label));
         }
         // what is wrong with them is said by `check`
         all.prior = all.correlations(measurement).ok().flatten().map(Arc::new);
@@ -111,15 +103,20 @@ impl Parameters {
         Ok(Some(prior))
     }
 
-    fn push(&mut self, parameter: Parameter, coordinate: Coordinate, label: String) {
+    fn push(&mut self, parameter: Parameter, coordinate: Coordinate, label: Option<&String>) {
+        self.labels.push(label.unwrap_or(&parameter.name).clone());
         self.list.push(parameter);
         self.coordinates.push(coordinate);
-        self.labels.push(label);
     }
 
     /// Place of a parameter.
     pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.list.iter().position(|p| p.name == name)
+    }
+
+    /// The nominal point, in the fit's coordinates.
+    pub(super) fn nominal(&self) -> Vec<f64> {
+        self.list.iter().map(|p| p.nominal).collect()
     }
 
     /// What a fit's coordinate is as a value of the parameter.
@@ -195,31 +192,18 @@ impl Parameters {
     }
 }
 
-/// The interpolation that the configuration names.
-pub(super) fn code(code: InterpolationCode) -> Interpolation {
-    match code {
-        InterpolationCode::Code0 => Interpolation::Code0,
-        InterpolationCode::Code1 => Interpolation::Code1,
-        InterpolationCode::Code4 => Interpolation::Code4,
-        InterpolationCode::Code4p => Interpolation::Code4p,
-    }
-}
-
-/// How the shape of a histogram is interpolated where densities of events are by `density`:
-/// by the same code if that adds terms, which is then exact. Codes 1 and 4 multiply event by
-/// event, which bins cannot know: bins have code 4p, as in pyhf.
-pub(super) fn shape_code(density: InterpolationCode) -> Interpolation {
-    let code = code(density);
-    if code.is_factor() {
-        Interpolation::Code4p
-    } else {
-        code
-    }
+/// What is read of a measurement, and its parameters: likelihoods are made of it, and looked
+/// at in its units.
+#[derive(Clone, Copy)]
+pub(super) struct Analysis<'a> {
+    pub measurement: &'a Measurement,
+    pub plan: &'a Plan,
+    pub parameters: &'a Parameters,
 }
 
 /// A histogram that is asked for.
 #[derive(Clone, Debug)]
-pub(super) struct Histogram {
+pub(super) struct HistogramRequest {
     pub name: String,
     /// Its place among the plan's templates.
     pub number: usize,
@@ -229,11 +213,24 @@ pub(super) struct Histogram {
     pub statistical: bool,
 }
 
-/// What makes likelihoods of a measurement's model.
-pub(super) struct Builder<'a> {
-    pub measurement: &'a Measurement,
-    pub plan: &'a Plan,
-    pub parameters: &'a Parameters,
+impl HistogramRequest {
+    /// All of a measurement, with the observed contents if there are some. `is_fitted`:
+    /// without that of the region that is measured without bins.
+    pub(super) fn all(
+        measurement: &Measurement,
+        observed: &[Template],
+        is_fitted: bool,
+    ) -> Vec<Self> {
+        let histograms = binned(measurement).into_iter().enumerate();
+        let wanted = histograms.filter(|(_, histogram)| histogram.is_fitted || !is_fitted);
+        let of = |(number, histogram): (usize, Binned<'_>)| Self {
+            name: histogram.name.to_owned(),
+            number,
+            observed: observed.get(number).map(|t| t.contents.clone()),
+            statistical: histogram.statistical,
+        };
+        wanted.map(of).collect()
+    }
 }
 
 /// The likelihood cannot be made of what was trained.
@@ -242,7 +239,20 @@ pub(super) fn no_likelihood(e: impl Display) -> Error {
     Error::new(Kind::Likelihood, text)
 }
 
-impl Builder<'_> {
+/// The likelihood of channels, the events without bins as a term. Histograms may have appended
+/// parameters.
+pub(super) fn model(
+    parameters: Vec<Parameter>,
+    unbinned: Arc<dyn Term>,
+    histograms: Vec<HistogramChannel>,
+    prior: Option<Arc<CorrelatedPrior>>,
+) -> Model {
+    let histograms = histograms.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
+    let terms = std::iter::once(unbinned).chain(histograms);
+    Model::new(parameters, terms.collect()).with_prior(prior)
+}
+
+impl Analysis<'_> {
     /// The processes with their rates.
     pub(super) fn processes(&self) -> Result<Vec<Process>> {
         let of = |process: &ProcessPlan| {
@@ -258,7 +268,7 @@ impl Builder<'_> {
     /// events of the reference, for the normalisation.
     pub(super) fn unbinned(
         &self,
-        events: &Columns,
+        events: Sample,
         reference: Option<&Sample>,
         parameters: &[Parameter],
     ) -> Result<UnbinnedChannel> {
@@ -266,7 +276,7 @@ impl Builder<'_> {
             NotPositiveConfig::Error => NotPositive::Error,
             NotPositiveConfig::Barrier => NotPositive::Barrier { relative: BARRIER },
         };
-        let mut channel = UnbinnedChannel::new(self.processes()?, events.sample()?, parameters)
+        let mut channel = UnbinnedChannel::new(self.processes()?, events, parameters)
             .and_then(|c| c.with_policy(policy))
             .map_err(no_likelihood)?;
         if let Some(reference) = reference {
@@ -282,18 +292,14 @@ impl Builder<'_> {
 
     /// Histograms, by their places among the plan's templates, as a model: for the
     /// statistical error of their bins it has parameters that are appended.
-    pub(super) fn histograms(&self, asked: &[Histogram]) -> Result<HistogramModel> {
+    pub(super) fn histograms(&self, asked: &[HistogramRequest]) -> Result<HistogramModel> {
         let mut parameters = self.parameters.list.clone();
         let mut fixed = self.fixed();
         let mut parts = Vec::new();
         for histogram in asked {
             let of = |process| self.template(process, histogram.number);
-            let mut templates: Vec<HistogramTemplate> = self
-                .plan
-                .processes
-                .iter()
-                .map(of)
-                .collect::<Result<_, _>>()?;
+            let processes = self.plan.processes.iter();
+            let mut templates = processes.map(of).collect::<Result<Vec<_>>>()?;
             if histogram.statistical {
                 let idle = self.add_statistical(histogram, &mut templates, &mut parameters);
                 fixed.extend(idle.into_iter().map(|place| (place, 1.0)));
@@ -301,12 +307,10 @@ impl Builder<'_> {
             parts.push(templates);
         }
         let nominal: Vec<f64> = parameters.iter().map(|p| p.nominal).collect();
-        let build = |(histogram, templates): (&Histogram, Vec<HistogramTemplate>)| {
+        let build = |(histogram, templates): (&HistogramRequest, Vec<HistogramTemplate>)| {
             let bins = templates[0].nominal.len();
-            let counts = histogram
-                .observed
-                .clone()
-                .unwrap_or_else(|| vec![0.0; bins]);
+            let counts = histogram.observed.clone();
+            let counts = counts.unwrap_or_else(|| vec![0.0; bins]);
             let channel =
                 HistogramChannel::new(&histogram.name, templates, counts, parameters.len())?;
             match histogram.observed {
@@ -315,19 +319,17 @@ impl Builder<'_> {
             }
         };
         let channels = asked.iter().zip(parts).map(build);
-        let channels = channels
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(no_likelihood)?;
+        let channels = channels.collect::<Result<_, _>>();
         Ok(HistogramModel {
+            channels: channels.map_err(no_likelihood)?,
             parameters,
             fixed,
-            channels,
             constraints: Vec::new(),
         })
     }
 
     /// Parameters that no fit moves, at their nominal values.
-    fn fixed(&self) -> Vec<(usize, f64)> {
+    pub(super) fn fixed(&self) -> Vec<(usize, f64)> {
         let names = self.measurement.measurement.fixed.iter();
         names
             .filter_map(|name| self.parameters.place(name))
@@ -336,15 +338,14 @@ impl Builder<'_> {
     }
 
     fn template(&self, process: &ProcessPlan, number: usize) -> Result<HistogramTemplate> {
-        let scaled = |t: &super::samples::Template| -> Vec<f64> {
-            t.contents.iter().map(|x| process.scale * x).collect()
-        };
+        let scaled =
+            |bins: &[f64]| -> Vec<f64> { bins.iter().map(|x| process.scale * x).collect() };
         let coefficient = self
             .parameters
             .coefficient(self.measurement, &process.name)?;
         let mut template = HistogramTemplate {
             name: process.name.clone(),
-            nominal: scaled(&process.templates[number]),
+            nominal: scaled(&process.templates[number].contents),
             factors: vec![Factor::Coefficient(coefficient)],
             modifiers: Vec::new(),
         };
@@ -354,9 +355,7 @@ impl Builder<'_> {
                 continue;
             };
             let config = &self.measurement.systematics[systematic];
-            let fixed = config.rates.contains_key(&process.name);
-            let nominal = &process.templates[number];
-            let effect = varied.in_channel(nominal, number, (config.shape, fixed));
+            let effect = varied.in_channel(process, number, config);
             if let Some([low, high]) = effect.rates {
                 template.factors.push(Factor::Response(RateResponse {
                     parameter,
@@ -366,8 +365,7 @@ impl Builder<'_> {
                 }));
             }
             if let Some(sides) = effect.shapes {
-                let [low, high] =
-                    sides.map(|side| side.iter().map(|x| process.scale * x).collect());
+                let [low, high] = sides.map(|side| scaled(&side));
                 template.modifiers.push(Modifier::Shape {
                     parameter,
                     low,
@@ -385,12 +383,12 @@ impl Builder<'_> {
     /// measure nothing, come back: they are fixed.
     fn add_statistical(
         &self,
-        histogram: &Histogram,
+        histogram: &HistogramRequest,
         templates: &mut [HistogramTemplate],
         parameters: &mut Vec<Parameter>,
     ) -> Vec<usize> {
         let (name, number) = (&histogram.name, histogram.number);
-        let nominal: Vec<f64> = self.parameters.list.iter().map(|p| p.nominal).collect();
+        let nominal = self.parameters.nominal();
         let bins = templates[0].nominal.len();
         let first = parameters.len();
         let mut idle = Vec::new();
@@ -431,26 +429,5 @@ impl Builder<'_> {
             });
         }
         idle
-    }
-
-    /// The likelihood of channels. Histograms may have appended parameters.
-    pub(super) fn model(
-        parameters: Vec<Parameter>,
-        unbinned: Option<UnbinnedChannel>,
-        histograms: Vec<HistogramChannel>,
-    ) -> Model {
-        let unbinned = unbinned.map(|c| Arc::new(c) as Arc<dyn Term>);
-        Self::model_of(parameters, unbinned, histograms)
-    }
-
-    /// The likelihood of channels, the events without bins as a term.
-    pub(super) fn model_of(
-        parameters: Vec<Parameter>,
-        unbinned: Option<Arc<dyn Term>>,
-        histograms: Vec<HistogramChannel>,
-    ) -> Model {
-        let unbinned = unbinned.into_iter();
-        let histograms = histograms.into_iter().map(|c| Arc::new(c) as Arc<dyn Term>);
-        Model::new(parameters, unbinned.chain(histograms).collect())
     }
 }

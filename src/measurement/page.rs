@@ -1,80 +1,72 @@
 //! The page of a measurement, its figures and files.
 
-mod best_fit;
-mod curves;
-pub(super) mod export;
-mod favours;
-mod limit;
-mod nuisances;
+mod sections;
+mod sheet;
 mod toys;
-mod trust;
-mod verdict;
+mod words;
 
-pub(crate) use verdict::verdict;
+pub(super) use sheet::Sheet;
+pub(crate) use words::verdict;
 
 use super::events::Events;
-use super::likelihoods::Likelihoods;
-use super::pipeline::{RESULT, Study};
 use super::progress::read_result;
-use super::result::MeasurementResult;
+use super::result::{MeasurementResult, RESULT};
 use super::tables;
 use crate::error::{Error, OnFile, Result};
 use crate::files::regular::make_folder;
-use crate::plot::{Figure, PlotError};
-use crate::report::page::{Page, PageFigure, Section, render};
-use crate::report::{numbers, plot_error};
+use crate::plot::Figure;
+use crate::report::page::{Page, Section, render};
+use crate::report::{EnsembleEnd, numbers, plot_error};
 use crate::rundir::RunDirectory;
-use sideband_likelihood::UnbinnedChannel;
 use sideband_likelihood::fit::Fit;
+use sideband_likelihood::{Parameter, UnbinnedChannel};
 
 /// What the page is rendered from.
 const PAGE: &str = "page.json";
 
-/// Writes everything. `events`, `channel`: the reference that no network has seen. A figure
-/// that cannot be drawn is a note in the result: it ends no measurement.
-pub(super) fn write(
-    study: &Study<'_>,
-    result: &mut MeasurementResult,
-    made: &Likelihoods,
-    best: &Fit,
-    (events, channel): (&Events, &UnbinnedChannel),
-) -> Result<()> {
-    let root = &study.output;
-    let plots = root.plots();
-    make_folder(&plots).on(&plots)?;
-    tables::write(root, result)?;
-    let mut sections = vec![
-        best_fit::parameters(study, result)?,
-        curves::curves(study, result)?,
-        curves::regions(study, result)?,
-        limit::section(study, result)?,
-        toys::section(study, result)?,
-        nuisances::nuisances(study, result)?,
-        favours::favours(study, made, best, events, channel)?,
-        trust::trust(study, result)?,
-        files(&result.export.text),
-    ];
-    if let Ok(mut undrawn) = study.undrawn.lock() {
-        result.notes.append(&mut undrawn);
+impl Sheet<'_> {
+    /// Draws the sections of the page. `inputs`: their names; `pool`: the reference that no
+    /// network has seen. A figure that cannot be drawn is noted: it ends no measurement.
+    pub(super) fn sections(
+        &mut self,
+        inputs: &[&str],
+        fitted: (&[Parameter], &Fit),
+        pool: (&Events, &UnbinnedChannel),
+    ) -> Result<Vec<Section>> {
+        let plots = self.output.plots();
+        make_folder(&plots).on(&plots)?;
+        let mut sections = vec![
+            self.best_fit()?,
+            self.curves()?,
+            self.regions()?,
+            self.limit()?,
+            self.toys()?,
+            self.nuisances()?,
+            self.favours(inputs, fitted, pool)?,
+            self.trust()?,
+            files(&self.result.export.text),
+        ];
+        // what was not asked for has no heading
+        sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
+        Ok(sections)
     }
-    let result = &*result;
-    // what was not asked for has no heading
-    sections.retain(|s| !(s.text.is_empty() && s.tables.is_empty() && s.figures.is_empty()));
-    let page = Page {
-        title: study
-            .measurement
-            .report
-            .title
-            .clone()
-            .unwrap_or_else(|| study.measurement.experiment.name.clone()),
-        subtitle: study.measurement.experiment.description.clone(),
-        verdict: verdict(result),
-        facts: facts(study, result),
-        sections,
-        footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
-    };
-    root.write_compact(&root.path().join(PAGE), &page)?;
-    root.write(&root.report_path(), render(&page).as_bytes())
+
+    /// Writes the page and the tables beside it.
+    pub(super) fn write(&self, sections: Vec<Section>, ensembles: &[EnsembleEnd]) -> Result<()> {
+        let (root, measurement) = (self.output, self.analysis.measurement);
+        tables::write(root, self.result)?;
+        let title = measurement.report.title.as_ref();
+        let page = Page {
+            title: title.unwrap_or(&measurement.experiment.name).clone(),
+            subtitle: measurement.experiment.description.clone(),
+            verdict: verdict(self.result),
+            facts: facts(self.result, ensembles),
+            sections,
+            footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
+        };
+        root.write_compact(&root.path().join(PAGE), &page)?;
+        root.write(&root.report_path(), render(&page).as_bytes())
+    }
 }
 
 /// Draws page, figures and tables of a result anew, from what is in the run directory: reads
@@ -121,74 +113,34 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
     }
 }
 
-/// A figure, saved beside the page; none, with a note, if it cannot be drawn.
-fn figure(
-    study: &Study<'_>,
-    name: &str,
-    caption: &str,
-    drawn: Result<Figure, PlotError>,
-) -> Result<Option<PageFigure>> {
-    let both = drawn.and_then(|drawn| {
-        let png = drawn.to_png()?;
-        Ok((drawn, png))
-    });
-    let (drawn, png) = match both {
-        Ok(both) => both,
-        Err(error) => {
-            if let Ok(mut undrawn) = study.undrawn.lock() {
-                undrawn.push(format!("the figure {name} is not drawn: {error}"));
-            }
-            return Ok(None);
-        }
-    };
-    let path = |ending: &str| study.output.plots().join(format!("{name}.{ending}"));
-    study.output.write(&path("svg"), drawn.svg.as_bytes())?;
-    study.output.write(&path("png"), &png)?;
-    Ok(Some(PageFigure {
-        name: name.to_owned(),
-        svg: drawn.svg,
-        caption: caption.to_owned(),
-    }))
-}
-
-fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)> {
-    let networks: u32 = study
-        .ensembles
-        .iter()
-        .map(|e| e.config.ensemble.members)
-        .sum();
+fn facts(result: &MeasurementResult, ensembles: &[EnsembleEnd]) -> Vec<(String, String)> {
+    let networks = ensembles.iter().map(|e| e.config.ensemble.members);
     let normalisation = result.checks.normalisation.map_or_else(
         || "not known".to_owned(),
-        |n| verdict::with_error(n.integral, Some(n.error), false),
+        |n| words::with_error(n.integral, Some(n.error), false),
     );
     let mut facts = vec![
-        ("data".to_owned(), result.data.clone()),
+        ("data", result.data.clone()),
         (
-            "events without bins".to_owned(),
+            "events without bins",
             format!(
                 "{} (sum of weights {})",
                 result.events,
                 numbers::number(result.weight)
             ),
         ),
+        ("expected at the best fit", numbers::number(result.expected)),
         (
-            "expected at the best fit".to_owned(),
-            numbers::number(result.expected),
+            "networks",
+            format!("{} in {} ensembles", networks.sum::<u32>(), ensembles.len()),
         ),
+        ("integral of the density at the best fit", normalisation),
         (
-            "networks".to_owned(),
-            format!("{networks} in {} ensembles", study.ensembles.len()),
-        ),
-        (
-            "integral of the density at the best fit".to_owned(),
-            normalisation,
-        ),
-        (
-            "densities below the barrier".to_owned(),
+            "densities below the barrier",
             result.checks.not_positive.to_string(),
         ),
         (
-            "fit and scans".to_owned(),
+            "fit and scans",
             format!(
                 "{:.2} s, projected gradient {:.1e}",
                 result.fit.seconds, result.fit.gradient
@@ -197,14 +149,17 @@ fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)>
     ];
     if let Some(finite) = &result.finite_sample {
         facts.push((
-            "error from the finite training sample".to_owned(),
+            "error from the finite training sample",
             format!(
                 "{:.4} at {:.4}, from {} bootstrapped members and {} others",
                 finite.error, finite.value, finite.members[0], finite.members[1]
             ),
         ));
     }
+    let facts = facts.into_iter();
     facts
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn files(export: &str) -> Section {

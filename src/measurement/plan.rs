@@ -1,17 +1,16 @@
-//! A measurement whose configuration fits its samples: everything that can be known
+//! A measurement whose configuration fits its samples: everything that can be known of them
 //! before anything is trained.
 
-use super::model::{code, shape_code};
 use super::samples::{Reader, Template};
-use super::support::Support;
-use super::twins::check_varied;
 use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::report::numbers::{percent, significant};
 use crate::rundir::InputFiles;
-use crate::settings::{Measurement, SampleConfig};
+use crate::settings::{InterpolationCode, Measurement, SampleConfig, SystematicConfig, side};
 use crate::workflow::Sample;
 use indexmap::IndexMap;
+use sideband_likelihood::Interpolation;
+use sideband_numerics::Edges;
 use std::collections::HashSet;
 
 /// Share of a process's weight without reference events around that is accepted.
@@ -20,6 +19,10 @@ const LOST: f64 = 0.01;
 const LARGE_RESPONSE: f64 = 1.5;
 /// Largest factor between the rates of a varied sample and the nominal one.
 const LARGEST_RESPONSE: f64 = 20.0;
+/// Inputs whose pairs are looked at: all pairs of many say little more.
+const SUPPORT_INPUTS: usize = 24;
+/// Cells along an input.
+const CELLS: usize = 12;
 
 /// What is known of a process.
 #[derive(Clone, Debug)]
@@ -64,6 +67,10 @@ pub(super) struct ChannelEffect {
     pub shapes: Option<[Vec<f64>; 2]>,
 }
 
+fn sum(template: &Template) -> f64 {
+    template.contents.iter().sum()
+}
+
 impl VariedPlan {
     /// Whether the varied samples, if there are any, have a rate relative to the nominal one
     /// in a channel, or no events there at all.
@@ -71,33 +78,33 @@ impl VariedPlan {
         let Some(sides) = &self.templates else {
             return true;
         };
-        let all = [nominal, &sides[0][number], &sides[1][number]];
+        let sides = [&sides[0][number], &sides[1][number]];
         let is_empty = |t: &Template| t.variances.iter().all(|v| *v == 0.0);
-        let sums = all.map(|t| t.contents.iter().sum::<f64>());
-        let fine = |k: usize| {
-            let ratio = sums[k] / sums[0];
+        let is_fine = |side: &Template| {
+            let ratio = sum(side) / sum(nominal);
             ratio.is_finite() && ratio > 0.0
         };
-        all.iter().all(|t| is_empty(t)) || (fine(1) && fine(2))
+        (is_empty(nominal) && sides.iter().all(|t| is_empty(t))) || sides.iter().all(|t| is_fine(t))
     }
 
-    /// What it does in the channel `number`: factors on the rate and, with `shape`, bins of
-    /// the nominal sum, as in the channel without bins. `fixed`: the rates are those of the
-    /// configuration, whatever the samples say. Samples that have no ratio of sums there
-    /// vary the bins as they are.
+    /// What it does in the channel `number`: factors on the rate and, if the shape varies, bins
+    /// of the nominal sum, as in the channel without bins. If the configuration has rates of
+    /// the process, they are those, whatever the samples say. Samples that have no ratio of
+    /// sums there vary the bins as they are.
     pub(super) fn in_channel(
         &self,
-        nominal: &Template,
+        process: &ProcessPlan,
         number: usize,
-        (shape, fixed): (bool, bool),
+        config: &SystematicConfig,
     ) -> ChannelEffect {
+        let nominal = &process.templates[number];
+        let (shape, fixed) = (config.shape, config.rates.contains_key(&process.name));
         let Some(sides) = &self.templates else {
             return ChannelEffect {
                 rates: Some(self.rates),
                 shapes: None,
             };
         };
-        let sum = |t: &Template| t.contents.iter().sum::<f64>();
         let sides = [&sides[0][number], &sides[1][number]];
         let ratios = sides.map(|side| sum(side) / sum(nominal));
         if ratios
@@ -117,6 +124,26 @@ impl VariedPlan {
             rates: Some(if fixed { self.rates } else { ratios }),
             shapes: shape.then(|| [scaled(0), scaled(1)]),
         }
+    }
+}
+
+/// The interpolation that the configuration names.
+pub(super) fn code(code: InterpolationCode) -> Interpolation {
+    match code {
+        InterpolationCode::Code0 => Interpolation::Code0,
+        InterpolationCode::Code1 => Interpolation::Code1,
+        InterpolationCode::Code4 => Interpolation::Code4,
+        InterpolationCode::Code4p => Interpolation::Code4p,
+    }
+}
+
+/// How the shape of a histogram is interpolated where densities of events are by `density`:
+/// by the same code if that adds terms, which is then exact. Codes 1 and 4 multiply event by
+/// event, which bins cannot know: bins have code 4p, as in pyhf.
+pub(super) fn shape_code(density: InterpolationCode) -> Interpolation {
+    match code(density) {
+        code if code.is_factor() => Interpolation::Code4p,
+        code => code,
     }
 }
 
@@ -149,110 +176,99 @@ impl Plan {
         let own = self.varied.iter().filter(move |((_, p), _)| p == process);
         own.map(|((systematic, _), varied)| (systematic, varied))
     }
-}
 
-/// Keeps what is missing of a sample, and says so.
-pub(super) fn note_losses(sample: &Sample, losses: &mut Vec<Losses>, notes: &mut Vec<String>) {
-    notes.extend(sample.losses.sentences());
-    losses.push(sample.losses.clone());
+    /// Sum of weights of a process, in the region that is measured without bins.
+    pub(super) fn sum(&self, process: &str) -> Option<f64> {
+        let found = self.processes.iter().find(|p| p.name == process);
+        found.map(|p| p.sum)
+    }
+
+    /// Keeps what is missing of a sample, and says so.
+    pub(super) fn note_losses(&mut self, losses: &Losses) {
+        self.notes.extend(losses.sentences());
+        self.losses.push(losses.clone());
+    }
 }
 
 /// Reads all samples and checks that the model can be made of them.
-pub(super) fn plan(
-    measurement: &Measurement,
-    reader: &Reader<'_>,
-    say: &dyn Fn(&str),
-) -> Result<Plan> {
-    let (mut notes, mut losses) = (two_codes(measurement), Vec::new());
+pub(super) fn plan(reader: &Reader<'_>, say: &dyn Fn(&str)) -> Result<Plan> {
+    let measurement = reader.measurement;
     let names = &measurement.measurement.reference;
     let mut references = Vec::with_capacity(names.len());
     for name in names {
-        references.push(read(reader, measurement, name)?);
+        references.push(nominal(reader, name)?);
     }
     check_ids(&references, names)?;
-    let unseen = references.iter().map(|r| unseen(reader, r));
-    let allowed = LOST + 2.0 * unseen.fold(0.0, f64::max);
-    let mut processes = Vec::new();
-    let mut varied = IndexMap::new();
-    let mut hidden = IndexMap::new();
+    let by_chance = references.iter().map(|r| lost_by_chance(reader, r));
+    let allowed = LOST + 2.0 * by_chance.fold(0.0, f64::max);
+    let mut plan = Plan {
+        processes: Vec::new(),
+        varied: IndexMap::new(),
+        reference: 0.0,
+        hidden: IndexMap::new(),
+        files: InputFiles::default(),
+        losses: Vec::new(),
+        notes: two_codes(measurement),
+    };
     for name in measurement.samples.keys() {
-        let place = names.iter().position(|n| n == name);
         let own;
-        let sample = match place {
+        let sample = match names.iter().position(|n| n == name) {
             Some(place) => &references[place],
             None => {
-                own = read(reader, measurement, name)?;
+                own = nominal(reader, name)?;
                 &own
             }
         };
-        hidden.extend(reader.hidden(sample));
-        let process = process(reader, measurement, name, sample)?;
-        let of_reference: Vec<&Sample> = references.iter().collect();
+        plan.hidden.extend(reader.hidden(sample));
+        let process = process(reader, name, sample)?;
         let place = format!("samples.{name}");
-        check_support(reader, &of_reference, sample, &place, allowed)?;
+        check_support(reader, &references, sample, &place, allowed)?;
         for (systematic, config) in &measurement.systematics {
-            let key = (systematic.clone(), name.clone());
-            let fixed = config.rates.get(name);
-            let has_samples = config.samples.contains_key(name);
-            let plan = match (has_samples, fixed) {
-                (true, _) => {
-                    let nominal = (&process, sample);
-                    vary(
-                        reader,
-                        measurement,
-                        (systematic, name),
-                        nominal,
-                        fixed,
-                        allowed,
-                        &mut |sample| note_losses(sample, &mut losses, &mut notes),
-                    )?
-                }
-                (false, Some(rates)) => VariedPlan {
-                    rates: *rates,
+            let fixed = config.rates.get(name).copied();
+            let varied = if config.samples.contains_key(name) {
+                let nominal = (&process, sample);
+                let mut varied = vary(reader, systematic, nominal, allowed, &mut plan)?;
+                varied.rates = fixed.unwrap_or(varied.rates);
+                varied
+            } else if let Some(rates) = fixed {
+                VariedPlan {
+                    rates,
                     sums: None,
                     templates: None,
-                },
-                (false, None) => continue,
+                }
+            } else {
+                continue;
             };
             let large = |rate: &&f64| !(1.0 / LARGE_RESPONSE..=LARGE_RESPONSE).contains(*rate);
-            if let Some(rate) = plan.rates.iter().find(large) {
-                notes.push(format!(
+            if let Some(rate) = varied.rates.iter().find(large) {
+                plan.notes.push(format!(
                     "systematics.{systematic}: the rate of {name} changes by a factor of {rate:.3} \
                      within one standard deviation; is it the right sample?"
                 ));
             }
-            varied.insert(key, plan);
+            let key = (systematic.clone(), name.clone());
+            plan.varied.insert(key, varied);
         }
+        let error = process.sum_error / process.sum;
         say(&format!(
             "sample {name}: {} events, rate {} +- {}",
             process.events,
             significant(process.rate(), 5),
-            percent(process.sum_error / process.sum)
+            percent(error)
         ));
-        note_losses(sample, &mut losses, &mut notes);
+        plan.note_losses(&sample.losses);
         if process.sum_error > 0.05 * process.sum {
-            notes.push(format!(
+            plan.notes.push(format!(
                 "samples.{name}: its rate is known to {:.0} % only, from {} events",
                 100.0 * process.sum_error / process.sum,
                 process.events
             ));
         }
-        processes.push(process);
+        plan.processes.push(process);
     }
-    let reference = names
-        .iter()
-        .filter_map(|name| processes.iter().find(|p| p.name == *name))
-        .map(|p| p.sum)
-        .sum();
-    Ok(Plan {
-        processes,
-        varied,
-        reference,
-        hidden,
-        files: reader.files(),
-        losses,
-        notes,
-    })
+    plan.reference = names.iter().filter_map(|name| plan.sum(name)).sum();
+    plan.files = reader.files();
+    Ok(plan)
 }
 
 /// Systematic uncertainties whose events and bins cannot have one interpolation of the shape.
@@ -261,10 +277,8 @@ fn two_codes(measurement: &Measurement) -> Vec<String> {
     let systematics = measurement.systematics.iter().filter(|_| has_bins);
     let differ = systematics.filter_map(|(name, s)| {
         let has_shape = s.shape && !s.samples.is_empty();
-        let (event, bin) = (
-            code(s.density_interpolation),
-            shape_code(s.density_interpolation),
-        );
+        let event = code(s.density_interpolation);
+        let bin = shape_code(s.density_interpolation);
         (has_shape && event != bin).then(|| {
             format!(
                 "systematics.{name}: the shape of events without bins is interpolated by {}, that \
@@ -285,202 +299,245 @@ fn check_ids(references: &[Sample], names: &[String]) -> Result<()> {
         let keys = sample.table.ids.keys();
         let double = keys.filter(|key| !seen.insert(*key)).count();
         if double > 0 {
-            return Err(Error::data_at(
-                format!("samples.{name}.id"),
-                format!(
-                    "{double} events have the id of an event of another sample of the reference; \
-                     the samples of a reference are read as one: add a column that tells them apart"
-                ),
-            ));
+            let text = format!(
+                "{double} events have the id of an event of another sample of the reference; the \
+                 samples of a reference are read as one: add a column that tells them apart"
+            );
+            return Err(Error::data_at(format!("samples.{name}.id"), text));
         }
     }
     Ok(())
 }
 
-fn read(reader: &Reader<'_>, measurement: &Measurement, name: &str) -> Result<Sample> {
-    let config = measurement
-        .sample(name)
-        .ok_or_else(|| Error::config_at("samples", format!("there is no {name}")))?;
-    checked(reader, &format!("samples.{name}"), &config)
+fn nominal(reader: &Reader<'_>, name: &str) -> Result<Sample> {
+    let sample = reader.read_process(name)?;
+    check(reader, &format!("samples.{name}"), sample)
 }
 
-/// Reads a sample and looks at its weights and ids.
-fn checked(reader: &Reader<'_>, place: &str, config: &SampleConfig) -> Result<Sample> {
-    let sample = reader.read(place, config)?;
+/// Looks at ids and weights of a sample.
+fn check(reader: &Reader<'_>, place: &str, sample: Sample) -> Result<Sample> {
+    let wrong = |key: &str, text| Err(Error::data_at(key, text));
+    let report = &sample.table.report;
     let selected = reader.selected(&sample).count();
     if selected == 0 {
-        return Err(Error::data_at(
-            place,
-            format!(
-                "none of the {} rows is in the region that is measured; widen its selection or \
-                 check the files",
-                sample.table.report.rows_read
-            ),
-        ));
+        let text = format!(
+            "none of the {} rows is in the region that is measured; widen its selection or check \
+             the files",
+            report.rows_read
+        );
+        return wrong(place, text);
     }
-    let duplicates = sample.table.report.duplicate_ids;
-    if duplicates > 0 {
-        return Err(Error::data_at(
-            format!("{place}.id"),
-            format!(
-                "{duplicates} events have the id of an earlier event of the sample: each would \
-                 be trained and tested on at once; give columns that name an event uniquely"
-            ),
-        ));
+    if report.duplicate_ids > 0 {
+        let text = format!(
+            "{} events have the id of an earlier event of the sample: each would be trained and \
+             tested on at once; give columns that name an event uniquely",
+            report.duplicate_ids
+        );
+        return wrong(&format!("{place}.id"), text);
     }
     if let Some((one, other, events)) = reader.overlap(&sample) {
-        return Err(Error::config_at(
-            &one,
-            format!(
-                "{events} events of {place} are in its region and in that of {other}: they would \
-                 count twice; exclude one by the other's selection"
-            ),
-        ));
+        let text = format!(
+            "{events} events of {place} are in its region and in that of {other}: they would \
+             count twice; exclude one by the other's selection"
+        );
+        return Err(Error::config_at(one, text));
     }
-    if reader
+    let mut weights = reader
         .selected(&sample)
-        .all(|row| sample.table.weights[row] == 0.0)
-    {
-        return Err(Error::data_at(
-            format!("{place}.weight"),
-            format!("all of the {selected} weights in the region are zero"),
-        ));
+        .map(|row| sample.table.weights[row]);
+    if weights.all(|weight| weight == 0.0) {
+        let text = format!("all of the {selected} weights in the region are zero");
+        return wrong(&format!("{place}.weight"), text);
     }
+    drop(weights);
     Ok(sample)
 }
 
-fn process(
-    reader: &Reader<'_>,
-    measurement: &Measurement,
-    name: &str,
-    sample: &Sample,
-) -> Result<ProcessPlan> {
+fn process(reader: &Reader<'_>, name: &str, sample: &Sample) -> Result<ProcessPlan> {
     let weights = || reader.selected(sample).map(|row| sample.table.weights[row]);
     let sum: f64 = weights().sum();
     if sum <= 0.0 || !sum.is_finite() {
-        return Err(Error::data_at(
-            format!("samples.{name}.weight"),
-            format!("the weights in the region add up to {sum}; a rate is above zero"),
-        ));
+        let text = format!("the weights in the region add up to {sum}; a rate is above zero");
+        let key = format!("samples.{name}.weight");
+        return Err(Error::data_at(key, text));
     }
     Ok(ProcessPlan {
         name: name.to_owned(),
         sum,
         sum_error: weights().map(|w| w * w).sum::<f64>().sqrt(),
         events: weights().count(),
-        scale: measurement.samples[name].scale,
+        scale: reader.measurement.samples[name].scale,
         templates: reader.templates(sample),
     })
 }
 
-/// Rows of a sample's inputs in the region, with their weights. All pairs of many inputs
-/// say little more than those of the first.
-fn rows<'s>(
-    reader: &'s Reader<'_>,
-    sample: &'s Sample,
-) -> Box<dyn Iterator<Item = (&'s [f32], f64)> + 's> {
-    let columns = support_columns(reader);
-    Box::new(reader.selected(sample).map(move |row| {
-        let weight = sample.table.weights[row];
-        (&sample.features(row)[..columns], weight)
-    }))
+/// Reads the two sides of a systematic uncertainty. Their rates are those of the samples.
+fn vary(
+    reader: &Reader<'_>,
+    systematic: &str,
+    (nominal, nominal_sample): (&ProcessPlan, &Sample),
+    allowed: f64,
+    plan: &mut Plan,
+) -> Result<VariedPlan> {
+    let (measurement, name) = (reader.measurement, nominal.name.as_str());
+    let place = |up| format!("systematics.{systematic}.samples.{name}.{}", side(up));
+    let mut read = |up| {
+        let place = place(up);
+        let config: SampleConfig = measurement
+            .varied(name, systematic, up)
+            .ok_or_else(|| Error::config_at(&place, "is not there"))?;
+        let sample = check(reader, &place, reader.read(&place, &config)?)?;
+        reader.check_varied(nominal_sample, &sample, &place, name)?;
+        plan.note_losses(&sample.losses);
+        let rows = reader.selected(&sample);
+        let sum: f64 = rows.map(|row| sample.table.weights[row]).sum();
+        let templates = reader.templates(&sample);
+        if measurement.systematics[systematic].shape {
+            let nominal = std::slice::from_ref(nominal_sample);
+            check_support(reader, nominal, &sample, &place, allowed)?;
+        }
+        Ok::<_, Error>((sum, templates))
+    };
+    let [(down, down_templates), (up, up_templates)] = [read(false)?, read(true)?];
+    let sums = [down, up];
+    for (sum, up) in sums.into_iter().zip([false, true]) {
+        let factor = sum / nominal.sum;
+        if !(1.0 / LARGEST_RESPONSE..=LARGEST_RESPONSE).contains(&factor) {
+            let text = format!(
+                "its weights add up to {sum:.6}, the nominal ones to {:.6}: a factor of \
+                 {factor:.4} is no variation. Is it the sample of another process, or with other \
+                 weights?",
+                nominal.sum
+            );
+            return Err(Error::data_at(place(up), text));
+        }
+    }
+    Ok(VariedPlan {
+        rates: sums.map(|sum| sum / nominal.sum),
+        sums: Some(sums),
+        templates: Some([down_templates, up_templates]),
+    })
 }
 
-fn support_columns(reader: &Reader<'_>) -> usize {
-    reader.columns().min(24)
+/// Calls a function with inputs and weight of events.
+type Rows<'a> = &'a dyn Fn(&mut dyn FnMut(&[f32], f64));
+
+/// Inputs and weights of a sample in the region.
+fn rows(reader: &Reader<'_>, sample: &Sample, visit: &mut dyn FnMut(&[f32], f64)) {
+    for row in reader.selected(sample) {
+        visit(sample.features(row), sample.table.weights[row]);
+    }
 }
 
 /// What half of a sample loses where the other half has no event: that much is chance.
-fn unseen(reader: &Reader<'_>, sample: &Sample) -> f64 {
-    let columns = support_columns(reader);
-    let half = |first: usize| rows(reader, sample).skip(first).step_by(2);
-    let even = || -> Box<dyn Iterator<Item = &[f32]> + '_> { Box::new(half(0).map(|r| r.0)) };
-    let odd = || -> Box<dyn Iterator<Item = (&[f32], f64)> + '_> { Box::new(half(1)) };
-    let lost = Support::new(columns, even, odd).lost(columns, odd());
-    lost.map_or(0.0, |lost| lost.share)
+fn lost_by_chance(reader: &Reader<'_>, sample: &Sample) -> f64 {
+    let half = |first: usize, visit: &mut dyn FnMut(&[f32], f64)| {
+        let mut number = 0;
+        rows(reader, sample, &mut |row, weight| {
+            if number % 2 == first {
+                visit(row, weight);
+            }
+            number += 1;
+        });
+    };
+    let (even, odd): (Rows<'_>, Rows<'_>) = (&|visit| half(0, visit), &|visit| half(1, visit));
+    let lost = lost(reader.names().len(), even, odd);
+    lost.map_or(0.0, |(share, _)| share)
 }
 
 /// Whether the denominators of a ratio have events wherever its numerator has.
 fn check_support(
     reader: &Reader<'_>,
-    references: &[&Sample],
+    references: &[Sample],
     sample: &Sample,
     place: &str,
     allowed: f64,
 ) -> Result<()> {
-    let columns = support_columns(reader);
-    let inside = || -> Box<dyn Iterator<Item = &[f32]> + '_> {
-        Box::new(references.iter().flat_map(|r| rows(reader, r).map(|r| r.0)))
-    };
-    let own = || rows(reader, sample);
-    let support = Support::new(columns, inside, own);
-    match support.lost(columns, own()) {
-        Some(lost) if lost.share > allowed => {
-            let names = reader.names();
-            let [i, j] = lost.features.map(|k| names[k].clone());
-            Err(Error::data_at(
-                place,
-                format!(
-                    "{:.1} % of it lie where no event of the ratio's denominator is, seen in {i} \
-                     and {j}: no ratio exists there. Choose a reference that covers it, or exclude \
-                     that part by the region's selection",
-                    100.0 * lost.share
-                ),
-            ))
+    let names = reader.names();
+    let reference: Rows<'_> = &|visit| references.iter().for_each(|r| rows(reader, r, visit));
+    match lost(names.len(), reference, &|visit| rows(reader, sample, visit)) {
+        Some((share, [i, j])) if share > allowed => {
+            let text = format!(
+                "{:.1} % of it lie where no event of the ratio's denominator is, seen in {} and \
+                 {}: no ratio exists there. Choose a reference that covers it, or exclude that \
+                 part by the region's selection",
+                100.0 * share,
+                names[i],
+                names[j]
+            );
+            Err(Error::data_at(place, text))
         }
         _ => Ok(()),
     }
 }
 
-fn vary(
-    reader: &Reader<'_>,
-    measurement: &Measurement,
-    (systematic, name): (&str, &str),
-    (nominal, nominal_sample): (&ProcessPlan, &Sample),
-    fixed: Option<&[f64; 2]>,
-    allowed: f64,
-    seen: &mut dyn FnMut(&Sample),
-) -> Result<VariedPlan> {
-    let mut sums = [0.0; 2];
-    let mut templates: [Vec<Template>; 2] = Default::default();
-    let mut places = [String::new(), String::new()];
-    for (number, up) in [false, true].into_iter().enumerate() {
-        let place = format!(
-            "systematics.{systematic}.samples.{name}.{}",
-            crate::settings::side(up)
-        );
-        let config = measurement
-            .varied(name, systematic, up)
-            .ok_or_else(|| Error::config_at(&place, "is not there"))?;
-        let sample = checked(reader, &place, &config)?;
-        check_varied(reader, nominal_sample, &sample, &place, name)?;
-        seen(&sample);
-        let rows = reader.selected(&sample);
-        sums[number] = rows.map(|row| sample.table.weights[row]).sum();
-        templates[number] = reader.templates(&sample);
-        if measurement.systematics[systematic].shape {
-            check_support(reader, &[nominal_sample], &sample, &place, allowed)?;
+/// The largest share, over pairs of inputs, of a process's weight in cells that the
+/// reference leaves empty, and the pair. Cells lie between the extremes of both.
+fn lost(columns: usize, reference: Rows<'_>, process: Rows<'_>) -> Option<(f64, [usize; 2])> {
+    let columns = columns.min(SUPPORT_INPUTS);
+    let first = |i| (i + 1..columns).map(move |j| [i, j]);
+    // one input alone is a pair with itself
+    let alone = (columns == 1).then_some([0, 0]);
+    let pairs: Vec<[usize; 2]> = (0..columns).flat_map(first).chain(alone).collect();
+    let mut range = vec![(f64::INFINITY, f64::NEG_INFINITY); columns];
+    let mut widen = |row: &[f32], _: f64| {
+        for (range, x) in range.iter_mut().zip(row) {
+            let x = f64::from(*x);
+            *range = (range.0.min(x), range.1.max(x));
         }
-        places[number] = place;
-    }
-    for (sum, place) in sums.iter().zip(&places) {
-        let factor = sum / nominal.sum;
-        let limits = 1.0 / LARGEST_RESPONSE..=LARGEST_RESPONSE;
-        if !limits.contains(&factor) {
-            return Err(Error::data_at(
-                place,
-                format!(
-                    "its weights add up to {sum:.6}, the nominal ones to {:.6}: a factor of \
-                     {factor:.4} is no variation. Is it the sample of another process, or with \
-                     other weights?",
-                    nominal.sum
-                ),
-            ));
+    };
+    reference(&mut widen);
+    process(&mut widen);
+    let edges = range.into_iter();
+    let edges: Vec<Option<Edges>> = edges
+        .map(|(low, high)| Edges::uniform(CELLS, low, high).ok())
+        .collect();
+    let cell = |row: &[f32], [i, j]: [usize; 2]| {
+        let along = |k: usize| edges[k].as_ref()?.find(f64::from(row[k]));
+        Some(along(i)? * CELLS + along(j)?)
+    };
+    let mut occupied = vec![vec![false; CELLS * CELLS]; pairs.len()];
+    reference(&mut |row, _| {
+        for (occupied, pair) in occupied.iter_mut().zip(&pairs) {
+            if let Some(cell) = cell(row, *pair) {
+                occupied[cell] = true;
+            }
         }
+    });
+    let mut outside = vec![0.0; pairs.len()];
+    let mut total = 0.0;
+    process(&mut |row, weight| {
+        total += weight.abs();
+        for ((outside, occupied), pair) in outside.iter_mut().zip(&occupied).zip(&pairs) {
+            if cell(row, *pair).is_some_and(|cell| !occupied[cell]) {
+                *outside += weight.abs();
+            }
+        }
+    });
+    let worst = outside.into_iter().zip(pairs);
+    let (lost, pair) = worst.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (total > 0.0).then(|| (lost / total, pair))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_in_two_dimensions_is_found_though_each_has_none() {
+        let grid = |f: fn(i32, i32) -> bool, weight: f64| {
+            move |visit: &mut dyn FnMut(&[f32], f64)| {
+                for i in 0..40 {
+                    let inside = (0..40).filter(|j| f(i, *j));
+                    inside.for_each(|j| visit(&[i as f32, j as f32], weight));
+                }
+            }
+        };
+        let reference = grid(|i, j| (i < 20) == (j < 20), 1.0);
+        let process = grid(|i, j| i < 20 || j < 30, 2.0);
+        let (share, _) = lost(2, &reference, &process).unwrap();
+        // 20 x 20 of 1400 without the cells that the border goes through
+        assert!((0.4..0.6).contains(&share), "{share}");
+        assert_eq!(lost(2, &reference, &reference).unwrap().0, 0.0);
     }
-    Ok(VariedPlan {
-        rates: fixed.copied().unwrap_or(sums.map(|sum| sum / nominal.sum)),
-        sums: Some(sums),
-        templates: Some(templates),
-    })
 }

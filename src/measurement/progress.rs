@@ -1,12 +1,11 @@
 //! How far a measurement has come, from its run directory alone.
 
-use super::pipeline::RESULT;
-use super::result::MeasurementResult;
+use super::result::{MeasurementResult, RESULT};
 use crate::error::{Error, Result};
 use crate::files::formats::MEASUREMENT;
 use crate::files::from_text;
 use crate::rundir::{RunDirectory, State};
-use crate::settings::Experiment;
+use crate::settings::{EnsembleSpec, Experiment};
 use crate::toys::finished_toys;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +64,7 @@ impl MeasurementProgress {
     /// Looks into a run directory.
     pub(crate) fn read(root: &RunDirectory, experiment: &Experiment) -> Result<Self> {
         let ensembles = experiment.ensembles.iter().zip(root.ensembles(experiment));
-        let ratio = |(spec, directory): (&crate::settings::EnsembleSpec, RunDirectory)| {
+        let ratio = |(spec, directory): (&EnsembleSpec, RunDirectory)| {
             let of = spec.config.ensemble.members;
             let state = directory.manifest()?.map(|m| m.state);
             Ok(RatioProgress {
@@ -83,7 +82,6 @@ impl MeasurementProgress {
     }
 
     /// In words, a line each.
-    #[must_use]
     pub(crate) fn lines(&self) -> Vec<String> {
         let complete = self.ratios.iter().filter(|r| r.is_complete).count();
         let members: u64 = self.ratios.iter().map(|r| r.members).sum();
@@ -99,11 +97,7 @@ impl MeasurementProgress {
                 toys.done, toys.of, toys.parameter, toys.value
             ));
         }
-        let result = if self.has_result {
-            "measurement.json"
-        } else {
-            "none yet"
-        };
+        let result = if self.has_result { RESULT } else { "none yet" };
         lines.push(format!("result   {result}"));
         lines
     }
@@ -121,13 +115,7 @@ fn toys(root: &RunDirectory) -> Result<Vec<ToyProgress>> {
     let text = root.read(&path)?;
     let asked: ToyFolder = from_text(&text).map_err(damaged)?;
     let folder = root.path().join(TOYS_FOLDER).join(&asked.folder);
-    // before the first file there may be no folder
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names: Vec<String> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    let names = names.iter().map(String::as_str);
-    let done = finished_toys(names, asked.values.len() as u32, asked.toys);
+    let done = finished_toys(&folder, asked.values.len() as u32, asked.toys);
     let point = |(value, done): (&f64, u64)| ToyProgress {
         parameter: asked.parameter.clone(),
         value: *value,

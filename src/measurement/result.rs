@@ -1,8 +1,9 @@
 //! `measurement.json`: every number of a measurement, under documented keys.
 
-use super::trust::RatioTrust;
+use crate::closure::{Auc, CalibrationPoint};
 use crate::events::Losses;
 use crate::files::formats::MEASUREMENT;
+use crate::report::page::Status;
 use crate::rundir::InputFiles;
 use crate::settings::TestStatistic;
 use indexmap::IndexMap;
@@ -10,8 +11,12 @@ use serde::{Deserialize, Serialize};
 use sideband_likelihood::Normalisation;
 use sideband_likelihood::neyman;
 
-/// Version of the file.
+/// The file of all numbers.
+pub(super) const RESULT: &str = "measurement.json";
+/// Its version.
 pub(super) const FORMAT: u32 = MEASUREMENT.written;
+/// Levels of intervals, and where t crosses them.
+pub(super) const LEVELS: [(f64, f64); 2] = [(0.6827, 1.0), (0.9545, 4.0)];
 
 /// The whole of `measurement.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +77,18 @@ pub struct MeasurementResult {
     pub notes: Vec<String>,
 }
 
+impl MeasurementResult {
+    /// What is known of a parameter.
+    pub(super) fn parameter(&self, name: &str) -> Option<&ParameterResult> {
+        self.fit.parameters.iter().find(|p| p.name == name)
+    }
+
+    /// How a parameter is called in plots.
+    pub(super) fn label<'a>(&'a self, name: &'a str) -> &'a str {
+        self.parameter(name).map_or(name, |p| &p.label)
+    }
+}
+
 /// Whether there is a workspace of the histograms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExportResult {
@@ -106,7 +123,7 @@ pub struct FitResult {
 }
 
 /// A parameter at the best fit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ParameterResult {
     pub name: String,
     /// Label for plots.
@@ -252,7 +269,7 @@ pub struct ClsPoint {
 }
 
 /// Confidence regions of two parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContourResult {
     pub parameters: [String; 2],
     /// Their labels for plots.
@@ -375,4 +392,38 @@ pub struct ToyPoint {
     /// t of every toy, for the figure; the files of toys have them.
     #[serde(skip)]
     pub t: Vec<f64>,
+}
+
+/// What is known of a trained ratio.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RatioTrust {
+    /// Its name: a process, or `process.systematic.side`.
+    pub name: String,
+    /// Members that it is made of.
+    pub members: usize,
+    /// Mean of r over source events, which should be one, and its statistical error.
+    pub integral: [f64; 2],
+    /// Calibration curve.
+    pub calibration: Vec<CalibrationPoint>,
+    /// p-value of its chi2.
+    pub calibration_p: Option<f64>,
+    /// AUC of a fresh classifier of the reweighted source against the target.
+    pub closure: Option<Auc>,
+    /// Distributions of features that do not close, of all.
+    pub open_features: [usize; 2],
+    /// Cross-entropy on held-out less that on training events, and its error.
+    pub overtraining: [f64; 2],
+    /// Separation: ln 2 less the cross-entropy on held-out events.
+    pub separation: f64,
+    /// Share of events whose |log r| is larger than the logarithm of the effective
+    /// number of training events.
+    pub saturated: f64,
+    /// Largest |log r|.
+    pub largest: f64,
+    /// Median relative spread of the members.
+    pub spread: f64,
+    /// What to think of it.
+    pub status: Status,
+    /// Why.
+    pub reasons: Vec<String>,
 }

@@ -1,27 +1,60 @@
-//! The samples of a measurement, read one after the other.
+//! The samples of a measurement, read one after the other, and events that are in them
+//! twice.
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::events::{Dataset, HIDDEN};
+use crate::files::lock;
 use crate::rundir::InputFiles;
 use crate::settings::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
 use crate::workflow::{Sample, SampleSpec, Wanted, inputs};
 use sideband_numerics::Edges;
-use std::cell::RefCell;
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::path::Path;
+use std::sync::Mutex;
 
-/// Reads samples with all that a measurement wants of their events.
-pub(super) struct Reader<'a> {
-    run: &'a Path,
-    config: Config,
-    wanted: Wanted,
-    /// Key of the observable, place of the region, bins.
-    channels: Vec<(String, usize, Edges)>,
-    /// Place of the region that is measured without bins.
-    region: usize,
-    /// What may be looked at of the observed events.
-    blinding: Blinding,
-    /// The files that were read, by the configuration's key.
-    files: RefCell<InputFiles>,
+/// Share of a varied sample's events that may have the inputs of another event by chance.
+const CHANCE: f64 = 0.01;
+/// Values of an event below which equal ones may be chance in a few events.
+const FEW_VALUES: usize = 2;
+
+/// A histogram of the configuration; its place among all is that of its templates.
+pub(super) struct Binned<'a> {
+    /// Its region, of the one without bins, or its channel.
+    pub name: &'a str,
+    /// Its table in the configuration.
+    pub key: String,
+    region: &'a str,
+    pub observable: &'a str,
+    pub edges: &'a [f64],
+    pub statistical: bool,
+    /// Whether the fit has it, and not the comparison beside it alone.
+    pub is_fitted: bool,
+}
+
+/// The histogram of the region that is measured without bins, if there is one, and those of
+/// `[channels]`.
+pub(super) fn binned(measurement: &Measurement) -> Vec<Binned<'_>> {
+    let own = measurement.measurement.histogram.iter().map(|h| Binned {
+        name: &measurement.training.region,
+        key: "measurement.histogram".to_owned(),
+        region: &measurement.training.region,
+        observable: &h.observable,
+        edges: &h.bins,
+        statistical: false,
+        is_fitted: false,
+    });
+    let channels = measurement.channels.iter().map(|(name, channel)| Binned {
+        name,
+        key: format!("channels.{name}"),
+        region: &channel.region,
+        observable: &channel.observable,
+        edges: &channel.bins,
+        statistical: channel.statistical,
+        is_fitted: true,
+    });
+    own.chain(channels).collect()
 }
 
 /// Contents and variances of a histogram.
@@ -31,38 +64,45 @@ pub(super) struct Template {
     pub variances: Vec<f64>,
 }
 
+/// Reads samples with all that a measurement wants of their events.
+pub(super) struct Reader<'a> {
+    pub measurement: &'a Measurement,
+    run: &'a Path,
+    config: Config,
+    wanted: Wanted,
+    /// Key of the observable, place of the region, bins.
+    histograms: Vec<(String, usize, Edges)>,
+    /// Keys and places of the regions that the likelihood is of; the first is measured
+    /// without bins.
+    fitted: Vec<(String, usize)>,
+    /// What may be looked at of the observed events.
+    pub blinding: Blinding,
+    /// The files that were read, by the configuration's key.
+    files: Mutex<InputFiles>,
+}
+
 impl<'a> Reader<'a> {
-    /// A reader for samples like `like`.
-    pub(super) fn new(
-        measurement: &Measurement,
-        like: &SampleConfig,
-        run: &'a Path,
-        unblind: bool,
-    ) -> Result<Self> {
-        let mut config = measurement.ensemble_config(like.clone(), like.clone());
+    pub(super) fn new(measurement: &'a Measurement, run: &'a Path, unblind: bool) -> Result<Self> {
+        let like = reference_sample(measurement)?;
+        let mut config = measurement.ensemble_config(like.clone(), like);
         config.regions.clone_from(&measurement.regions);
-        let region = config.regions.get_index_of(&measurement.training.region);
-        let mut columns = Vec::new();
-        let (mut channels, mut needed) = (Vec::new(), Vec::new());
-        let own = measurement.measurement.histogram.iter();
-        let own = own.map(|h| {
-            let key = "measurement.histogram.observable".to_owned();
-            (key, &measurement.training.region, &h.observable, &h.bins)
-        });
-        let others = measurement.channels.iter();
-        let others = others.map(|(name, c)| {
-            let key = format!("channels.{name}.observable");
-            (key, &c.region, &c.observable, &c.bins)
-        });
-        for (key, name, observable, bins) in own.chain(others) {
-            columns.push((key.clone(), observable.clone()));
-            let place = config.regions.get_index_of(name).unwrap_or(0);
-            let edges = Edges::new(bins.clone());
-            let edges = edges.of(Kind::Internal)?;
-            needed.push((columns.len() - 1, place));
-            channels.push((key, place, edges));
+        let place = |region: &str| config.regions.get_index_of(region).unwrap_or(0);
+        let unbinned = place(&measurement.training.region);
+        let mut fitted = vec![("training.region".to_owned(), unbinned)];
+        let (mut histograms, mut columns, mut needed) = (Vec::new(), Vec::new(), Vec::new());
+        for (number, histogram) in binned(measurement).into_iter().enumerate() {
+            let key = format!("{}.observable", histogram.key);
+            let region = place(histogram.region);
+            columns.push((key.clone(), histogram.observable.to_owned()));
+            needed.push((number, region));
+            let edges = Edges::new(histogram.edges.to_vec()).of(Kind::Internal)?;
+            histograms.push((key, region, edges));
+            if histogram.is_fitted {
+                fitted.push((format!("{}.region", histogram.key), region));
+            }
         }
         Ok(Self {
+            measurement,
             run,
             wanted: Wanted {
                 features: inputs(&config),
@@ -73,9 +113,9 @@ impl<'a> Reader<'a> {
             },
             blinding: Blinding::new(&config.regions, unblind),
             config,
-            channels,
-            region: region.unwrap_or(0),
-            files: RefCell::default(),
+            histograms,
+            fitted,
+            files: Mutex::default(),
         })
     }
 
@@ -92,60 +132,40 @@ impl<'a> Reader<'a> {
         self.load(place, sample, SampleRole::Simulation)
     }
 
-    /// Reads the observed events, but for those of blind regions.
+    /// Reads the events of a process.
+    pub(super) fn read_process(&self, name: &str) -> Result<Sample> {
+        let place = format!("samples.{name}");
+        let sample = self.measurement.sample(name);
+        let sample = sample.ok_or_else(|| Error::config_at(&place, "is not there"))?;
+        self.read(&place, &sample)
+    }
+
+    /// Reads the observed events, but for those of blind regions, and refuses them if some
+    /// are there twice. Without ids, events of equal values are copies where simulated ones
+    /// have none.
     pub(super) fn read_observed(&self, sample: &SampleConfig) -> Result<Sample> {
-        self.load("observed", sample, SampleRole::Data)
-    }
-
-    /// What may be looked at of the observed events.
-    pub(super) fn blinding(&self) -> &Blinding {
-        &self.blinding
-    }
-
-    /// Regions of the likelihood whose observed events are not all to be looked at: each
-    /// one's key, and the blind region. A region is concerned if it is blind, or if
-    /// simulated events of it are in a blind one.
-    pub(super) fn hidden(&self, sample: &Sample) -> Vec<(String, String)> {
-        let blind: Vec<(usize, &str)> = self.blinding.blind_regions().collect();
-        if !self.blinding.is_closed() {
-            return Vec::new();
+        let observed = self.load("observed", sample, SampleRole::Data)?;
+        let found = copies(&observed, usize::MAX);
+        if found == 0 {
+            return Ok(observed);
         }
-        let names = |flags: u64| {
-            let own = blind.iter().filter(|(number, _)| flags >> number & 1 == 1);
-            own.map(|(_, name)| *name).collect::<Vec<_>>()
-        };
-        let mut found = Vec::new();
-        for (key, region) in self.fitted() {
-            let hidden = sample.in_region(region).map(|row| sample.table.flags[row]);
-            let shared = hidden
-                .filter(|flags| flags & HIDDEN != 0)
-                .fold(0, |all, flags| all | flags);
-            let itself = if self.blinding.shows(region) {
-                0
-            } else {
-                1 << region
-            };
-            if shared | itself == 0 {
-                continue;
+        let values = observed.table.n_features + observed.table.columns.len();
+        let by_id = !observed.ids_by_row;
+        if !by_id {
+            let simulated = reference_sample(self.measurement)?;
+            let simulated = self.read("measurement.reference", &simulated)?;
+            let by_chance = copies(&simulated, observed.table.len());
+            if by_chance > 0 || (values < FEW_VALUES && found < 3) {
+                return Ok(observed);
             }
-            // a selection that is null selects no region by name
-            let own = names(shared | itself);
-            let of = if own.is_empty() { names(u64::MAX) } else { own };
-            found.push((key, of.join(" and ")));
         }
-        found
-    }
-
-    /// Keys and places of the regions that the likelihood is of.
-    fn fitted(&self) -> Vec<(String, usize)> {
-        let others = self
-            .channels
-            .iter()
-            .filter(|(key, ..)| key.starts_with("channels."));
-        let others =
-            others.map(|(key, region, _)| (key.replace(".observable", ".region"), *region));
-        let unbinned = ("training.region".to_owned(), self.region);
-        std::iter::once(unbinned).chain(others).collect()
+        let how = if by_id { "id and " } else { "" };
+        let text = format!(
+            "{found} of {} events are there twice: {how}all inputs and observables are those of \
+             an earlier event; remove the copies from the files",
+            observed.table.len()
+        );
+        Err(Error::data_at("observed", text))
     }
 
     fn load(&self, place: &str, sample: &SampleConfig, whose: SampleRole) -> Result<Sample> {
@@ -154,13 +174,11 @@ impl<'a> Reader<'a> {
         let twice = Dataset::named_twice(&sample.path.to_list(), base)
             .map_err(|e| e.at_key(format!("{place}.path")))?;
         if let Some(file) = twice {
-            return Err(Error::data_at(
-                format!("{place}.path"),
-                format!(
-                    "{} is named twice; its events would count once: name every file once",
-                    file.display()
-                ),
-            ));
+            let text = format!(
+                "{} is named twice; its events would count once: name every file once",
+                file.display()
+            );
+            return Err(Error::data_at(format!("{place}.path"), text));
         }
         let spec = SampleSpec {
             role: "target",
@@ -176,74 +194,156 @@ impl<'a> Reader<'a> {
                 file.path = format!("{RUN_PREFIX}{}", own.display());
             }
         }
-        self.files.borrow_mut().insert(place.to_owned(), files);
+        lock(&self.files).insert(place.to_owned(), files);
         Ok(read)
     }
 
     /// The files that were read so far.
     pub(super) fn files(&self) -> InputFiles {
-        self.files.borrow().clone()
-    }
-
-    /// Number of inputs.
-    pub(super) fn columns(&self) -> usize {
-        self.wanted.features.len()
+        lock(&self.files).clone()
     }
 
     /// Names of the inputs.
-    pub(super) fn names(&self) -> Vec<String> {
-        self.wanted.features.iter().map(|f| f.0.clone()).collect()
+    pub(super) fn names(&self) -> Vec<&str> {
+        let features = self.wanted.features.iter();
+        features.map(|f| f.0.as_str()).collect()
     }
 
     /// Events of a sample in the region that is measured without bins.
     pub(super) fn selected<'s>(&self, sample: &'s Sample) -> impl Iterator<Item = usize> + 's {
-        sample.in_region(self.region)
+        sample.in_region(self.fitted[0].1)
+    }
+
+    /// Regions of the likelihood whose observed events are not all to be looked at: each
+    /// one's key, and the blind region. A region is concerned if it is blind, or if
+    /// simulated events of it are in a blind one.
+    pub(super) fn hidden(&self, sample: &Sample) -> Vec<(String, String)> {
+        let blind: Vec<(usize, &str)> = self.blinding.blind_regions().collect();
+        if !self.blinding.is_closed() {
+            return Vec::new();
+        }
+        let names = |flags: u64| {
+            let own = blind.iter().filter(|(number, _)| flags >> number & 1 == 1);
+            own.map(|(_, name)| *name).collect::<Vec<_>>()
+        };
+        let mut found = Vec::new();
+        for (key, region) in &self.fitted {
+            let flags = sample.in_region(*region).map(|row| sample.table.flags[row]);
+            let shared = flags
+                .filter(|flags| flags & HIDDEN != 0)
+                .fold(0, |all, flags| all | flags);
+            let is_shown = self.blinding.shows(*region);
+            let itself = if is_shown { 0 } else { 1 << region };
+            if shared | itself == 0 {
+                continue;
+            }
+            // a selection that is null selects no region by name
+            let own = names(shared | itself);
+            let of = if own.is_empty() { names(u64::MAX) } else { own };
+            found.push((key.clone(), of.join(" and ")));
+        }
+        found
     }
 
     /// Events that two channels of the likelihood have in common: the keys of both, and
     /// how many.
-    pub(super) fn overlap(&self, sample: &Sample) -> Option<(String, String, usize)> {
-        let all = self.fitted();
-        for (i, (key, region)) in all.iter().enumerate() {
-            for (other, earlier) in &all[..i] {
+    pub(super) fn overlap(&self, sample: &Sample) -> Option<(&str, &str, usize)> {
+        for (i, (key, region)) in self.fitted.iter().enumerate() {
+            for (other, earlier) in &self.fitted[..i] {
                 let both = |row: &usize| sample.table.flags[*row] >> earlier & 1 == 1;
                 let events = sample.in_region(*region).filter(both).count();
                 if events > 0 {
-                    return Some((key.clone(), other.clone(), events));
+                    return Some((key, other, events));
                 }
             }
         }
         None
     }
 
-    /// The histogram of the region that is measured without bins, if there is one.
-    pub(super) fn has_own_histogram(measurement: &Measurement) -> bool {
-        measurement.measurement.histogram.is_some()
+    /// Histograms of a sample, in the order of [`binned`].
+    pub(super) fn templates(&self, sample: &Sample) -> Vec<Template> {
+        let template = |(key, region, edges): &(String, usize, Edges)| {
+            let mut template = Template {
+                contents: vec![0.0; edges.bins()],
+                variances: vec![0.0; edges.bins()],
+            };
+            let Some(values) = sample.column(key) else {
+                return template;
+            };
+            for row in sample.in_region(*region) {
+                // none is NaN: such events are refused or dropped while reading
+                if let Some(bin) = edges.find(values[row]) {
+                    let weight = sample.table.weights[row];
+                    template.contents[bin] += weight;
+                    template.variances[bin] += weight * weight;
+                }
+            }
+            template
+        };
+        self.histograms.iter().map(template).collect()
     }
 
-    /// Histograms of a sample in all channels: first that of the region that is
-    /// measured without bins, if it has one, then those of `[channels]`.
-    pub(super) fn templates(&self, sample: &Sample) -> Vec<Template> {
-        self.channels
-            .iter()
-            .map(|(key, region, edges)| {
-                let mut template = Template {
-                    contents: vec![0.0; edges.bins()],
-                    variances: vec![0.0; edges.bins()],
-                };
-                let Some(values) = sample.column(key) else {
-                    return template;
-                };
-                for row in sample.in_region(*region) {
-                    // none is NaN: such events are refused or dropped while reading
-                    if let Some(bin) = edges.find(values[row]) {
-                        let weight = sample.table.weights[row];
-                        template.contents[bin] += weight;
-                        template.variances[bin] += weight * weight;
-                    }
-                }
-                template
-            })
-            .collect()
+    /// Refuses events of a varied sample that are nominal events under another id: a network
+    /// would be trained and tested on them at once.
+    pub(super) fn check_varied(
+        &self,
+        nominal: &Sample,
+        varied: &Sample,
+        place: &str,
+        process: &str,
+    ) -> Result<()> {
+        // none where several events have these values
+        let mut known: HashMap<u64, Option<u64>> = HashMap::new();
+        for row in self.selected(nominal) {
+            let key = nominal.table.ids.key(row);
+            known
+                .entry(fingerprint(nominal, row))
+                .and_modify(|id| *id = id.filter(|id| *id == key))
+                .or_insert(Some(key));
+        }
+        let (mut all, mut other) = (0_usize, 0_usize);
+        for row in self.selected(varied) {
+            all += 1;
+            if let Some(Some(id)) = known.get(&fingerprint(varied, row)) {
+                other += usize::from(*id != varied.table.ids.key(row));
+            }
+        }
+        if other as f64 <= CHANCE * all as f64 {
+            return Ok(());
+        }
+        let text = format!(
+            "{other} of its {all} events have all inputs and observables of an event of \
+             samples.{process} and another id: they are the same events, which would be trained \
+             and tested on at once; write the ids of the nominal sample"
+        );
+        Err(Error::data_at(format!("{place}.path"), text))
     }
+}
+
+fn reference_sample(measurement: &Measurement) -> Result<SampleConfig> {
+    let reference = measurement.reference();
+    reference.ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))
+}
+
+/// What tells events apart that have no id: their inputs and observables.
+fn fingerprint(sample: &Sample, row: usize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for x in sample.features(row) {
+        x.to_bits().hash(&mut hasher);
+    }
+    for (_, values) in &sample.table.columns {
+        values[row].to_bits().hash(&mut hasher);
+    }
+    sample.table.flags[row].hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Events with the values of an earlier one, of at most `first` rows; with ids, of those
+/// with its id as well.
+fn copies(sample: &Sample, first: usize) -> usize {
+    let mut seen = HashSet::new();
+    let rows = 0..sample.table.len().min(first);
+    let id = |row: usize| (!sample.ids_by_row).then(|| sample.table.ids.key(row));
+    rows.filter(|row| !seen.insert((fingerprint(sample, *row), id(*row))))
+        .count()
 }

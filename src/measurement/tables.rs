@@ -1,6 +1,6 @@
 //! Curves, pulls and ratios as Parquet.
 
-use super::result::{ClsPoint, ContourResult, LimitResult, MeasurementResult};
+use super::result::{ContourResult, LimitResult, MeasurementResult, ParameterResult, RatioTrust};
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::atomic;
 use crate::rundir::RunDirectory;
@@ -10,12 +10,13 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use std::sync::Arc;
 
-fn text(values: Vec<String>) -> ArrayRef {
-    Arc::new(StringArray::from(values))
+/// A column of a table, by what it has of each row.
+fn text<R>(rows: &[R], of: impl Fn(&R) -> String) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values(rows.iter().map(of)))
 }
 
-fn numbers(values: Vec<Option<f64>>) -> ArrayRef {
-    Arc::new(Float64Array::from(values))
+fn numbers<R>(rows: &[R], of: impl Fn(&R) -> Option<f64>) -> ArrayRef {
+    Arc::new(Float64Array::from_iter(rows.iter().map(of)))
 }
 
 fn save(root: &RunDirectory, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<()> {
@@ -37,154 +38,100 @@ fn save(root: &RunDirectory, name: &str, columns: Vec<(&str, ArrayRef)>) -> Resu
 pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     curves(root, result)?;
     pulls(root, result)?;
-    ratios(root, result)?;
+    ratios(root, &result.ratios)?;
     if let Some(limit) = &result.limit {
-        save(root, "limit.parquet", limit_columns(limit))?;
+        limits(root, limit)?;
     }
-    if result.contours.is_empty() {
-        return Ok(());
+    match result.contours.as_slice() {
+        [] => Ok(()),
+        all => contours(root, all),
     }
-    contours(root, &result.contours)
 }
 
-fn limit_columns(limit: &LimitResult) -> Vec<(&'static str, ArrayRef)> {
-    let column =
-        |of: &dyn Fn(&ClsPoint) -> Option<f64>| numbers(limit.curve.iter().map(of).collect());
-    let names = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
-    let expected = names.into_iter().enumerate();
-    let expected = expected.map(|(k, name)| (name, column(&|p| Some(p.expected[k]))));
-    let first = [
-        ("value", column(&|p| Some(p.value))),
-        ("observed", column(&|p| p.observed)),
+fn limits(root: &RunDirectory, limit: &LimitResult) -> Result<()> {
+    let mut columns = vec![
+        ("value", numbers(&limit.curve, |p| Some(p.value))),
+        ("observed", numbers(&limit.curve, |p| p.observed)),
     ];
-    first.into_iter().chain(expected).collect()
+    let names = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
+    for (k, name) in names.into_iter().enumerate() {
+        columns.push((name, numbers(&limit.curve, |p| Some(p.expected[k]))));
+    }
+    save(root, "limit.parquet", columns)
 }
 
 /// A row a point: the parameters, their values, and t, null where the fit failed.
 fn contours(root: &RunDirectory, all: &[ContourResult]) -> Result<()> {
-    let mut names: [Vec<String>; 2] = Default::default();
-    let mut values: [Vec<Option<f64>>; 2] = Default::default();
-    let mut t = Vec::new();
+    let mut points = Vec::new();
     for contour in all {
         for (x, row) in contour.values[0].iter().zip(&contour.t) {
-            for (y, found) in contour.values[1].iter().zip(row) {
-                for k in 0..2 {
-                    names[k].push(contour.parameters[k].clone());
-                    values[k].push(Some([*x, *y][k]));
-                }
-                t.push(*found);
+            for (y, t) in contour.values[1].iter().zip(row) {
+                points.push((&contour.parameters, [*x, *y], *t));
             }
         }
     }
-    let [first, second] = names;
-    let [x, y] = values;
     let columns = vec![
-        ("first", text(first)),
-        ("second", text(second)),
-        ("first_value", numbers(x)),
-        ("second_value", numbers(y)),
-        ("t", numbers(t)),
+        ("first", text(&points, |p| p.0[0].clone())),
+        ("second", text(&points, |p| p.0[1].clone())),
+        ("first_value", numbers(&points, |p| Some(p.1[0]))),
+        ("second_value", numbers(&points, |p| Some(p.1[1]))),
+        ("t", numbers(&points, |p| p.2)),
     ];
     save(root, "contours.parquet", columns)
 }
 
 fn curves(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
-    let points: Vec<(String, String, [f64; 2])> = result
-        .scans
-        .iter()
-        .flat_map(|(parameter, scan)| {
-            scan.curves.iter().flat_map(move |(name, curve)| {
-                let point = move |p: &[f64; 2]| (parameter.clone(), name.clone(), *p);
-                curve.points.iter().map(point)
-            })
-        })
-        .collect();
-    let column = |i: usize| numbers(points.iter().map(|p| Some(p.2[i])).collect());
-    let curves = vec![
-        (
-            "parameter",
-            text(points.iter().map(|p| p.0.clone()).collect()),
-        ),
-        ("curve", text(points.iter().map(|p| p.1.clone()).collect())),
-        ("value", column(0)),
-        ("t", column(1)),
+    let mut points = Vec::new();
+    for (parameter, scan) in &result.scans {
+        for (name, curve) in &scan.curves {
+            points.extend(curve.points.iter().map(|p| (parameter, name, *p)));
+        }
+    }
+    let columns = vec![
+        ("parameter", text(&points, |p| p.0.clone())),
+        ("curve", text(&points, |p| p.1.clone())),
+        ("value", numbers(&points, |p| Some(p.2[0]))),
+        ("t", numbers(&points, |p| Some(p.2[1]))),
     ];
-    save(root, "curves.parquet", curves)
+    save(root, "curves.parquet", columns)
 }
 
 fn pulls(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     let all = &result.fit.parameters;
-    let mut pulls = vec![
-        ("name", text(all.iter().map(|p| p.name.clone()).collect())),
-        (
-            "value",
-            numbers(all.iter().map(|p| Some(p.value)).collect()),
-        ),
-        ("error", numbers(all.iter().map(|p| p.error).collect())),
-        (
-            "error_down",
-            numbers(all.iter().map(|p| p.error_down).collect()),
-        ),
-        (
-            "error_up",
-            numbers(all.iter().map(|p| p.error_up).collect()),
-        ),
-        (
-            "pull",
-            numbers(all.iter().map(|p| p.pull.map(|x| x.0)).collect()),
-        ),
-        (
-            "pull_error",
-            numbers(all.iter().map(|p| p.pull.and_then(|x| x.1)).collect()),
-        ),
-    ];
-    let names: Vec<String> = result
-        .impacts
-        .keys()
-        .map(|name| format!("impact_on_{name}"))
+    let impacts = result.impacts.iter();
+    let impacts: Vec<(String, ArrayRef)> = impacts
+        .map(|(name, impacts)| {
+            let of = |p: &ParameterResult| {
+                let found = impacts.ranking.iter().find(|i| i.name == p.name);
+                found.and_then(|i| i.post_fit)
+            };
+            (format!("impact_on_{name}"), numbers(all, of))
+        })
         .collect();
-    for (name, impacts) in names.iter().zip(result.impacts.values()) {
-        let of = |p: &super::result::ParameterResult| {
-            let found = impacts.ranking.iter().find(|i| i.name == p.name);
-            found.and_then(|i| i.post_fit)
-        };
-        pulls.push((name, numbers(all.iter().map(of).collect())));
-    }
-    save(root, "pulls.parquet", pulls)
+    let mut columns = vec![
+        ("name", text(all, |p| p.name.clone())),
+        ("value", numbers(all, |p| Some(p.value))),
+        ("error", numbers(all, |p| p.error)),
+        ("error_down", numbers(all, |p| p.error_down)),
+        ("error_up", numbers(all, |p| p.error_up)),
+        ("pull", numbers(all, |p| p.pull.map(|x| x.0))),
+        ("pull_error", numbers(all, |p| p.pull.and_then(|x| x.1))),
+    ];
+    let impacts = impacts.iter();
+    columns.extend(impacts.map(|(name, column)| (name.as_str(), Arc::clone(column))));
+    save(root, "pulls.parquet", columns)
 }
 
-fn ratios(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
-    let all = &result.ratios;
-    let ratios = vec![
-        ("name", text(all.iter().map(|r| r.name.clone()).collect())),
-        (
-            "integral",
-            numbers(all.iter().map(|r| Some(r.integral[0])).collect()),
-        ),
-        (
-            "integral_error",
-            numbers(all.iter().map(|r| Some(r.integral[1])).collect()),
-        ),
-        (
-            "calibration_p",
-            numbers(all.iter().map(|r| r.calibration_p).collect()),
-        ),
-        (
-            "auc_after",
-            numbers(all.iter().map(|r| r.closure.map(|a| a.value)).collect()),
-        ),
-        (
-            "overtraining",
-            numbers(all.iter().map(|r| Some(r.overtraining[0])).collect()),
-        ),
-        (
-            "saturated",
-            numbers(all.iter().map(|r| Some(r.saturated)).collect()),
-        ),
-        (
-            "spread",
-            numbers(all.iter().map(|r| Some(r.spread)).collect()),
-        ),
+fn ratios(root: &RunDirectory, all: &[RatioTrust]) -> Result<()> {
+    let columns = vec![
+        ("name", text(all, |r| r.name.clone())),
+        ("integral", numbers(all, |r| Some(r.integral[0]))),
+        ("integral_error", numbers(all, |r| Some(r.integral[1]))),
+        ("calibration_p", numbers(all, |r| r.calibration_p)),
+        ("auc_after", numbers(all, |r| r.closure.map(|a| a.value))),
+        ("overtraining", numbers(all, |r| Some(r.overtraining[0]))),
+        ("saturated", numbers(all, |r| Some(r.saturated))),
+        ("spread", numbers(all, |r| Some(r.spread))),
     ];
-    save(root, "ratios.parquet", ratios)
+    save(root, "ratios.parquet", columns)
 }

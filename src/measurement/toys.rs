@@ -1,36 +1,36 @@
 //! Pseudo-experiments of a measurement: the distribution of the test statistic, the
 //! belt, coverage.
 
-mod report;
-mod thrower;
-
-use super::analyse::Analyst;
-use super::asimov::asimov_weights;
-use super::columns::{Columns, Ratios, Source};
 use super::events::{Events, unseen};
 use super::files::take_back;
-use super::generate::model;
-use super::likelihoods::Likelihoods;
-use super::model::{Builder, no_likelihood};
-use super::pipeline::{NORMALISATION, Study};
+use super::likelihoods::{Likelihoods, asimov_weights};
+use super::model::{Analysis, model, no_likelihood};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
-use super::result::{ScanResult, ToysResult};
+use super::ratios::{Columns, Ratios};
+use super::result::{LEVELS, ScanResult, ToyPoint, ToysResult};
+use super::samples::Reader;
 use crate::error::{Context, Error, Kind, Result};
-use crate::files::atomic;
-use crate::settings::{Measurement, ToyEvents, ToysConfig};
-use crate::toys::{Chunks, Study as ToyStudy};
-use crate::truth::{Count, DIMENSIONS, Point, Process, Truth};
-use report::report;
+use crate::files::regular;
+use crate::rundir::RunDirectory;
+use crate::settings::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
+use crate::toys::{Toy, ToyStudy};
+use crate::training::Interrupt;
+use crate::truth::{self, World};
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
-use sideband_likelihood::fit::Fit;
-use sideband_likelihood::toys::{AsimovPool, reference_weights};
-use sideband_likelihood::{Sample, UnbinnedChannel};
+use sideband_likelihood::fit::{Fit, FitSettings};
+use sideband_likelihood::histogram::HistogramChannel;
+use sideband_likelihood::neyman::{Belt, Statistic};
+use sideband_likelihood::toys::{
+    AsimovPool, PointReport, ToyRecord, fit_toy, poisson, randomised, reference_weights, toy_set,
+};
+use sideband_likelihood::{Constraint, Model, Sample, UnbinnedChannel};
 use sideband_numerics::random::Key;
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
-use thrower::Thrower;
+use std::sync::Arc;
 
+/// Reference events that normalise the density in fits that are many: of members and of
+/// toys.
+pub(super) const NORMALISATION: usize = 10_000;
 /// Toys of a file.
 const CHUNK: u64 = 200;
 /// Events of the reference that toys from the truth are thrown from.
@@ -38,24 +38,10 @@ const TRUTH_POOL: usize = 200_000;
 /// The word that branches the pool off the seed.
 const POOL: u64 = 0x504F_4F4C;
 
-/// Toys in a folder of the run directory.
-struct Folder(PathBuf);
-
-impl Chunks for Folder {
-    fn list(&self) -> io::Result<Vec<String>> {
-        std::fs::read_dir(&self.0)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
-    }
-
-    fn open(&self, name: &str) -> io::Result<File> {
-        crate::files::regular::open(&self.0.join(name))
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        atomic::write(&self.0.join(name), bytes)
-    }
-}
+/// Branches of a toy's key.
+const THROWN: u64 = 1;
+const AUXILIARY: u64 = 2;
+const COUNTS: u64 = 3;
 
 /// Events that toys are thrown from, and what they are worth at each point.
 struct Pool {
@@ -72,21 +58,11 @@ struct PoolPoint {
     pool: AsimovPool,
 }
 
-/// The truth that toys are thrown at, for one value of the parameter of interest.
-fn truth_at(config: &ToysConfig, value: f64) -> Result<Truth> {
-    let mut at = Truth::nominal(value);
-    for (name, x) in &config.nuisance {
-        match name.as_str() {
-            "shape" => at.shape = *x,
-            "rate" => at.rate = *x,
-            _ => {
-                return Err(Error::config_at(
-                    format!("toys.nuisance.{name}"),
-                    "is no nuisance parameter of the model; it has shape and rate",
-                ));
-            }
-        }
-    }
+/// The point that toys from the truth are thrown at, for one value of the parameter of
+/// interest.
+fn truth_at(world: &dyn World, config: &ToysConfig, value: f64) -> Result<IndexMap<String, f64>> {
+    let mut at = world.point("toys.nuisance", true, &config.nuisance)?;
+    at[0] = value;
     Ok(at)
 }
 
@@ -96,12 +72,10 @@ pub(super) fn check(measurement: &Measurement) -> Result<()> {
         return Ok(());
     };
     if config.events == ToyEvents::Truth {
-        let truth = model(generate)?;
+        let world = truth::open(generate.model)?;
         for value in &config.grid {
-            let (at, none) = (truth_at(config, *value)?, Count::Fixed(0));
-            truth
-                .sample_at(&at, none, Key::from_seed(0))
-                .key(Kind::Config, "toys.nuisance")?;
+            let at = truth_at(world.as_ref(), config, *value)?;
+            world.check(&at).key(Kind::Config, "toys.nuisance")?;
         }
     }
     Ok(())
@@ -109,97 +83,148 @@ pub(super) fn check(measurement: &Measurement) -> Result<()> {
 
 /// What pseudo-experiments are made of.
 pub(super) struct Toys<'a> {
-    pub study: &'a Study<'a>,
+    pub analysis: Analysis<'a>,
     pub config: &'a ToysConfig,
+    pub reader: &'a Reader<'a>,
     pub ratios: &'a Ratios,
-    pub source: &'a Source<'a>,
     pub made: &'a Likelihoods,
-    pub analyst: &'a Analyst<'a>,
-    /// The best fit to the events.
     pub best: &'a Fit,
-    /// Events of the reference that no network has seen.
-    pub reference: &'a Events,
+    /// Events of the reference that no network has seen, and their ratios.
+    pub reference: (&'a Events, &'a Columns),
 }
 
 impl Toys<'_> {
     /// Throws, fits and reports all pseudo-experiments of the configuration.
-    pub(super) fn report(&self, scan: Option<&ScanResult>) -> Result<ToysResult> {
-        let (study, config, made, analyst) = (self.study, self.config, self.made, self.analyst);
-        let interest = analyst.interest()[0];
+    pub(super) fn report(
+        &self,
+        scan: Option<&ScanResult>,
+        root: &RunDirectory,
+        interrupt: &Interrupt,
+        say: &dyn Fn(&str),
+    ) -> Result<ToysResult> {
+        let (config, measurement) = (self.config, self.analysis.measurement);
         let pool = match config.events {
             ToyEvents::Simulated => self.simulated()?,
             ToyEvents::Truth => self.truth()?,
         };
-        let digest = digest(study, analyst, &pool);
-        let parameters: Vec<String> = made.list().iter().map(|p| p.name.clone()).collect();
-        let toy_study = ToyStudy {
+        let digest = digest(self.analysis, &pool);
+        let parameters = self.made.parameters().iter();
+        let study = ToyStudy {
             name: format!(
                 "{}, {:?} events, {digest}",
-                study.measurement.experiment.name, config.events
+                measurement.experiment.name, config.events
             ),
-            seed: study.measurement.experiment.seed,
-            parameters,
+            seed: measurement.experiment.seed,
+            parameters: parameters.map(|p| p.name.clone()).collect(),
             points: config.grid.len() as u32,
             toys: u64::from(config.number),
             chunk: CHUNK,
         };
         // toys of another likelihood stay where they are
-        let folder = Folder(study.root.path().join(TOYS_FOLDER).join(&digest));
-        take_back(study.root, &digest)?;
-        let is_there = crate::files::regular::make_folder(&folder.0);
-        is_there.at(Kind::Internal, folder.0.display())?;
+        let all = root.path().join(TOYS_FOLDER);
+        let folder = all.join(&digest);
+        take_back(root, &digest)?;
+        regular::make_folder(&folder).at(Kind::Internal, folder.display())?;
         let progress = ToyFolder {
             folder: digest,
-            parameter: study.measurement.measurement.interest[0].clone(),
+            parameter: measurement.measurement.interest[0].clone(),
             values: config.grid.clone(),
-            toys: toy_study.toys,
+            toys: study.toys,
         };
-        study
-            .root
-            .write_json(&study.root.path().join(TOYS), &progress)?;
-        (study.say)(&format!(
+        root.write_json(&root.path().join(TOYS), &progress)?;
+        say(&format!(
             "throwing {} toys at each of {} values",
             config.number,
             config.grid.len()
         ));
-        let settings = analyst.settings();
-        let thrower = Thrower {
-            pool: &pool,
-            histograms: made.channels(),
-            parameters: made.list(),
-            prior: analyst.parameters.prior.as_ref(),
-            settings: &settings,
-            interest,
-            is_truth: config.events == ToyEvents::Truth,
-        };
-        let stop = || study.interrupt.is_raised();
-        toy_study
-            .run(&folder, |toy| thrower.toy(toy), stop)
-            .map_err(|e| wrong(study, e))?;
-        let records = toy_study.read(&folder).map_err(|e| wrong(study, e))?;
-        report(config, analyst, interest, &pool, &records, scan)
+        let settings = self.analysis.settings();
+        let throw = |toy| self.throw(&pool, &settings, toy);
+        let thrown = study.run(&folder, throw, || interrupt.is_raised());
+        let records = thrown.and_then(|()| study.read(&folder));
+        let records = records.map_err(|error| match error.kind() {
+            Kind::Interrupted => {
+                let text = "interrupted; run the same command again to go on";
+                Error::new(interrupt.kind(), text)
+            }
+            Kind::Data => error.at_key(all.display()),
+            _ => error.at(all.display()),
+        });
+        report(config, self.analysis, &pool, &records?, scan)
     }
 
-    fn builder(&self) -> Builder<'_> {
-        Builder {
-            measurement: self.study.measurement,
-            plan: self.study.plan,
-            parameters: self.analyst.parameters,
+    /// Throws and fits a toy; a fit that fails is a record too.
+    fn throw(&self, pool: &Pool, settings: &FitSettings, toy: Toy) -> ToyRecord {
+        let point = &pool.points[toy.point as usize];
+        let thrown = point.pool.throw(toy.key.with(THROWN));
+        let mut record = ToyRecord {
+            point: toy.point,
+            toy: toy.number,
+            events: thrown.events(),
+            converged: false,
+            t: f64::NAN,
+            truth: point.truth.clone(),
+            fitted: vec![f64::NAN; point.truth.len()],
+            errors: vec![f64::NAN; point.truth.len()],
+        };
+        let channel = pool.channel.select(&thrown.rows, &thrown.weights()).ok();
+        let model = channel.and_then(|channel| self.thrown(channel, point, toy.key));
+        let interest = self.analysis.interest()[0];
+        let fitted = model.map(|model| fit_toy(&model, settings, interest, &point.truth));
+        if let Some(Ok(fitted)) = fitted {
+            record.converged = fitted.converged;
+            record.t = fitted.t;
+            record.fitted = fitted.fitted;
+            record.errors = fitted.errors;
         }
+        record
+    }
+
+    /// The likelihood of thrown events, with auxiliary measurements and counts thrown as well.
+    fn thrown(&self, channel: UnbinnedChannel, point: &PoolPoint, key: Key) -> Option<Model> {
+        let prior = self.analysis.parameters.prior.as_ref();
+        let parameters = self.made.parameters();
+        let mut parameters = randomised(parameters, &point.truth, key.with(AUXILIARY));
+        if let Some(prior) = prior {
+            prior.correlate(&mut parameters, &point.truth);
+        }
+        if self.config.events == ToyEvents::Truth {
+            // the training is what it is: its parameter is not thrown
+            for parameter in parameters.iter_mut().filter(|p| p.name == FINITE_SAMPLE) {
+                parameter.constraint = Some(Constraint {
+                    centre: 0.0,
+                    width: 1.0,
+                });
+            }
+        }
+        let counts = |(number, channel): (usize, &HistogramChannel)| {
+            let mut stream = key.with(COUNTS).with(number as u64).stream();
+            let expected = channel.expected(&point.truth).into_iter();
+            let counts = expected.map(|mean| poisson(mean.max(0.0), &mut stream) as f64);
+            channel.with_observed(counts.collect()).ok()
+        };
+        let histograms = self.made.channels.iter().enumerate().map(counts);
+        let histograms = histograms.collect::<Option<Vec<_>>>()?;
+        let prior = prior.cloned();
+        Some(model(parameters, Arc::new(channel), histograms, prior))
     }
 
     /// Learned ratios of events.
     fn learned(&self, events: &Events) -> Result<Columns> {
         let weights = events.weights.clone();
-        self.source.learned(self.ratios, &events.features, weights)
+        self.analysis
+            .learned(self.ratios, &events.features, weights)
     }
 
-    /// Some events of the reference, which divide the density by its integral.
-    fn normalising(&self) -> Result<Option<Sample>> {
-        if !self.study.is_renormalised() {
+    /// Some events of the reference, which divide the density by its integral; `exact`: with
+    /// these ratios.
+    fn normalising(&self, exact: Option<&Columns>) -> Result<Option<Sample>> {
+        if !self.analysis.measurement.measurement.renormalise {
             return Ok(None);
         }
-        let columns = self.learned(&self.reference.thinned(NORMALISATION))?;
+        let columns = match exact {
+            Some(columns) => columns.thinned(NORMALISATION),
+            None => self.learned(&self.reference.0.thinned(NORMALISATION))?,
+        };
         Ok(Some(columns.sample()?))
     }
 
@@ -209,34 +234,29 @@ impl Toys<'_> {
     /// of positive weights that is worth most events.
     fn simulated(&self) -> Result<Pool> {
         let is_negative = |events: &Events| events.weights.iter().any(|w| *w < 0.0);
-        if !is_negative(self.reference) {
-            let columns = self.learned(self.reference)?;
-            let relative = vec![1.0; self.reference.len()];
-            return self.thrown_from(&columns, &self.reference.weights, &relative, None);
+        let (reference, columns) = self.reference;
+        if !is_negative(reference) {
+            let relative = vec![1.0; reference.len()];
+            return self.thrown_from(columns, &reference.weights, &relative, None);
         }
-        let measurement = self.study.measurement;
         let mut found: Option<(f64, Pool)> = None;
         let mut tried = Vec::new();
-        for (number, process) in self.study.plan.processes.iter().enumerate() {
+        for (number, process) in self.analysis.plan.processes.iter().enumerate() {
             let mut events = Events::default();
-            let name = &process.name;
-            let (reader, sum) = (&self.study.reader, process.sum);
-            if sum <= 0.0 || unseen(measurement, reader, name, sum, &mut events).is_err() {
+            let (name, sum) = (&process.name, process.sum);
+            if sum <= 0.0 || unseen(self.reader, name, sum, &mut events).is_err() {
                 continue;
             }
-            tried.push(name.clone());
+            tried.push(name.as_str());
             if is_negative(&events) {
                 continue;
             }
             let columns = self.learned(&events)?;
-            let relative = columns.processes[number].ratio.clone();
-            let pool = self.thrown_from(&columns, &events.weights, &relative, Some(name))?;
-            let worth = |pool: &Pool| {
-                let points = pool.points.iter();
-                let each = points.map(|p| p.pool.duplicates().effective_events);
-                each.fold(f64::INFINITY, f64::min)
-            };
-            let worth = worth(&pool);
+            let relative = &columns.processes[number].ratio;
+            let pool = self.thrown_from(&columns, &events.weights, relative, Some(name))?;
+            let points = pool.points.iter();
+            let worth = points.map(|p| p.pool.duplicates().effective_events);
+            let worth = worth.fold(f64::INFINITY, f64::min);
             if found.as_ref().is_none_or(|(most, _)| worth > *most) {
                 found = Some((worth, pool));
             }
@@ -261,24 +281,20 @@ impl Toys<'_> {
         relative: &[f64],
         source: Option<&String>,
     ) -> Result<Pool> {
-        let normalising = self.normalising()?;
-        let list = self.made.list();
-        let channel = self
-            .builder()
-            .unbinned(columns, normalising.as_ref(), list)?;
+        let analysis = self.analysis;
+        let normalising = self.normalising(None)?;
+        let parameters = self.made.parameters();
+        let channel = analysis.unbinned(columns.sample()?, normalising.as_ref(), parameters)?;
         let weights: Vec<f64> = weights.iter().zip(relative).map(|(w, r)| w / r).collect();
-        let analyst = self.analyst;
-        let interest = analyst.interest()[0];
-        let mut points = Vec::new();
-        for value in &self.config.grid {
-            let at = analyst.parameters.coordinate(interest, *value);
-            let truth = analyst.profiled(&self.made.model, self.best, interest, at)?;
+        let interest = analysis.interest()[0];
+        let point = |value: &f64| {
+            let at = analysis.parameters.coordinate(interest, *value);
+            let truth = analysis.profiled(&self.made.model, self.best, interest, at)?;
             let weights = asimov_weights(&channel, &weights, &truth)?;
-            points.push(PoolPoint {
-                truth,
-                pool: AsimovPool::new(&weights).map_err(no_likelihood)?,
-            });
-        }
+            let pool = AsimovPool::new(&weights).map_err(no_likelihood)?;
+            Ok(PoolPoint { truth, pool })
+        };
+        let points = self.config.grid.iter().map(point).collect::<Result<_>>()?;
         Ok(Pool {
             channel,
             points,
@@ -289,80 +305,44 @@ impl Toys<'_> {
     /// New events of the true reference with the weights that the true density gives them:
     /// neither the training samples nor the learned ratios decide what is thrown.
     fn truth(&self) -> Result<Pool> {
-        let (study, config, made, analyst) = (self.study, self.config, self.made, self.analyst);
-        let source = self.source;
-        let measurement = study.measurement;
+        let (config, made, analysis) = (self.config, self.made, self.analysis);
+        let measurement = analysis.measurement;
         let Some(generate) = &measurement.generate else {
-            return Err(Error::config_at("toys.events", "the truth is not known"));
+            let text = "the truth is not known";
+            return Err(Error::config_at("toys.events", text));
         };
-        let truth = model(generate)?;
-        let reference: Vec<Process> = Process::ALL
-            .into_iter()
-            .filter(|p| {
-                let names = &measurement.measurement.reference;
-                names.iter().any(|name| name == p.name())
-            })
-            .collect();
-        let total: f64 = reference.iter().map(|p| truth.events(*p)).sum();
+        let world = truth::open(generate.model)?;
+        let world = world.as_ref();
+        let reference = &measurement.measurement.reference;
         let key = Key::from_seed(measurement.experiment.seed).with(POOL);
-        let mut drawn: Vec<Point> = Vec::new();
-        for process in &reference {
-            let share = truth.events(*process) / total;
-            let n = (share * TRUTH_POOL as f64).round() as usize;
-            drawn.extend(truth.sample(*process, n, key.with(*process as u64)));
-        }
-        let features: Vec<f32> = drawn.iter().flatten().map(|x| *x as f32).collect();
         // what the networks see is rounded; the truth is that of the rounded event
-        let rounded: Vec<Point> = features
-            .chunks_exact(DIMENSIONS)
-            .map(|row| std::array::from_fn(|i| f64::from(row[i])))
-            .collect();
-        let ones = vec![1.0; rounded.len()];
-        let columns = if config.exact {
-            source.exact(&truth, &rounded, ones.clone())?
-        } else {
-            source.learned(self.ratios, &features, ones.clone())?
+        let features = world.reference_events(reference, TRUTH_POOL, key);
+        let ones = vec![1.0; features.len() / self.reader.names().len()];
+        let columns = match config.exact {
+            true => analysis.exact(world, &features, ones.clone())?,
+            false => analysis.learned(self.ratios, &features, ones.clone())?,
         };
-        let normalising = match (config.exact, study.is_renormalised()) {
-            (_, false) => None,
-            (false, true) => self.normalising()?,
-            (true, true) => {
-                let step = rounded.len().div_ceil(NORMALISATION);
-                let some: Vec<Point> = rounded.iter().copied().step_by(step).collect();
-                let weights = vec![1.0; some.len()];
-                Some(source.exact(&truth, &some, weights)?.sample()?)
-            }
-        };
-        let channel = self
-            .builder()
-            .unbinned(&columns, normalising.as_ref(), made.list())?;
-        let interest = analyst.interest()[0];
-        let mut points = Vec::new();
-        for value in &config.grid {
-            let at = truth_at(config, *value)?;
-            let expected = truth.expected(&at).key(Kind::Config, "toys")?;
-            let mut ratios = Vec::with_capacity(rounded.len());
-            for x in &rounded {
-                let intensity = truth.intensity(&at, x).key(Kind::Config, "toys")?;
-                let density: f64 = reference
-                    .iter()
-                    .map(|p| truth.events(*p) * truth.density(*p, x))
-                    .sum();
-                ratios.push(intensity / expected / (density / total));
-            }
+        let normalising = self.normalising(config.exact.then_some(&columns))?;
+        let sample = columns.sample()?;
+        let channel = analysis.unbinned(sample, normalising.as_ref(), made.parameters())?;
+        let interest = analysis.interest()[0];
+        let point = |value: &f64| {
+            let at = truth_at(world, config, *value)?;
+            let found = world.expectation(&at, reference, &features);
+            let (expected, ratios) = found.key(Kind::Config, "toys")?;
             let weights = reference_weights(&ratios, &ones, expected).map_err(no_likelihood)?;
-            let mut coordinates: Vec<f64> = made.list().iter().map(|p| p.nominal).collect();
-            coordinates[interest] = analyst.parameters.coordinate(interest, *value);
+            let nominal = made.parameters().iter().map(|p| p.nominal);
+            let mut truth: Vec<f64> = nominal.collect();
+            truth[interest] = analysis.parameters.coordinate(interest, *value);
             for (name, x) in &config.nuisance {
-                if let Some(place) = made.parameter(name) {
-                    coordinates[place] = *x;
+                if let Some(place) = analysis.parameters.place(name) {
+                    truth[place] = *x;
                 }
             }
-            points.push(PoolPoint {
-                truth: coordinates,
-                pool: AsimovPool::new(&weights).map_err(no_likelihood)?,
-            });
-        }
+            let pool = AsimovPool::new(&weights).map_err(no_likelihood)?;
+            Ok(PoolPoint { truth, pool })
+        };
+        let points = config.grid.iter().map(point).collect::<Result<_>>()?;
         Ok(Pool {
             channel,
             points,
@@ -371,31 +351,20 @@ impl Toys<'_> {
     }
 }
 
-fn wrong(study: &Study<'_>, error: Error) -> Error {
-    let folder = study.root.path().join(TOYS_FOLDER);
-    match error.kind() {
-        Kind::Interrupted => {
-            let text = "interrupted; run the same command again to go on";
-            Error::new(study.interrupt.kind(), text)
-        }
-        Kind::Data => error.at_key(folder.display()),
-        _ => error.at(folder.display()),
-    }
-}
-
 /// What the toys depend on beside their number, as a name: toys of another likelihood
 /// are never mixed with these.
-fn digest(study: &Study<'_>, analyst: &Analyst<'_>, pool: &Pool) -> String {
-    let m = study.measurement;
+fn digest(analysis: Analysis<'_>, pool: &Pool) -> String {
+    let m = analysis.measurement;
     let mut hash = Sha256::new();
     hash.update(m.likelihood_identity());
     let mut numbers = |values: &[f64]| values.iter().for_each(|x| hash.update(x.to_le_bytes()));
-    for process in &study.plan.processes {
+    for process in &analysis.plan.processes {
         numbers(&[process.rate()]);
         process.templates.iter().for_each(|t| numbers(&t.contents));
     }
-    study.plan.varied.values().for_each(|v| numbers(&v.rates));
-    let finite = analyst.parameters.finite_sample.iter();
+    let varied = analysis.plan.varied.values();
+    varied.for_each(|v| numbers(&v.rates));
+    let finite = analysis.parameters.finite_sample.iter();
     let nodes = finite.flat_map(|spline| spline.nodes());
     nodes.for_each(|(x, y)| numbers(&[*x, *y]));
     for point in &pool.points {
@@ -406,4 +375,113 @@ fn digest(study: &Study<'_>, analyst: &Analyst<'_>, pool: &Pool) -> String {
     }
     let bytes = hash.finalize();
     bytes.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// What the toys of all values say of the fit, and the belt they make.
+fn report(
+    config: &ToysConfig,
+    analysis: Analysis<'_>,
+    pool: &Pool,
+    records: &[Vec<ToyRecord>],
+    scan: Option<&ScanResult>,
+) -> Result<ToysResult> {
+    let interest = analysis.interest()[0];
+    let levels = LEVELS.map(|(level, _)| level);
+    let mut points = Vec::new();
+    for ((value, records), point) in config.grid.iter().zip(records).zip(&pool.points) {
+        let report = PointReport::new(records, &levels).of(Kind::NotMeasured)?;
+        let good = || records.iter().filter(|r| r.converged);
+        let value_of = |r: &ToyRecord| analysis.parameters.value(interest, r.fitted[interest]);
+        let reported: Vec<f64> = good().map(value_of).collect();
+        let n = reported.len() as f64;
+        let mean = reported.iter().sum::<f64>() / n;
+        let square = reported.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+        let spread = (reported.len() > 1).then(|| (square / (n - 1.0)).sqrt());
+        let on_bound = good().filter(|r| r.errors.get(interest) == Some(&0.0));
+        let duplicates = point.pool.duplicates();
+        points.push(ToyPoint {
+            value: *value,
+            toys: report.toys,
+            failed: report.failed,
+            events: point.pool.expected(),
+            coverage: (report.asymptotic.iter())
+                .map(|c| [c.counted.value, c.counted.low, c.counted.high])
+                .collect(),
+            fitted: (mean, spread),
+            bias: spread
+                .filter(|s| *s > 0.0)
+                .map(|spread| (mean - value) / spread),
+            pulls: (report.pulls.iter())
+                .map(|p| [p.mean, p.mean_error, p.width, p.width_error])
+                .map(|p| p.iter().all(|x| x.is_finite()).then_some(p))
+                .collect(),
+            at_bound: on_bound.count() as f64 / n,
+            largest_weight: duplicates.largest_weight,
+            duplicates: duplicates.share,
+            common_shift: duplicates.common_shift,
+            t: toy_set(*value, records).t,
+        });
+    }
+    let sets = config.grid.iter().zip(records);
+    let sets: Vec<_> = sets.map(|(value, r)| toy_set(*value, r)).collect();
+    // a level that there are too few toys for withholds no other
+    let mut no_belt = Vec::new();
+    let mut possible = Vec::new();
+    for level in levels {
+        match Belt::new(&sets, &[level], Statistic::TwoSided) {
+            Ok(_) => possible.push(level),
+            Err(error) => no_belt.push(format!("{:.2} %: {error}", 100.0 * level)),
+        }
+    }
+    let belt = match possible.as_slice() {
+        [] => None,
+        levels => Belt::new(&sets, levels, Statistic::TwoSided).ok(),
+    };
+    let curve: Vec<(f64, f64)> = scan
+        .and_then(|scan| scan.curves.get("profiled"))
+        .map(|curve| curve.points.iter().map(|p| (p[0], p[1])).collect())
+        .unwrap_or_default();
+    let mut no_sets = Vec::new();
+    let mut confidence_sets = Vec::new();
+    if let Some(belt) = &belt {
+        for level in belt.levels() {
+            match belt.confidence_set(*level, &curve) {
+                Ok(set) => confidence_sets.push(set),
+                Err(error) => no_sets.push(format!("{:.2} %: {error}", 100.0 * level)),
+            }
+        }
+    }
+    let joined = |reasons: Vec<String>| (!reasons.is_empty()).then(|| reasons.join("; "));
+    Ok(ToysResult {
+        warning: shared_pool(analysis.measurement, config, pool),
+        points,
+        sets: confidence_sets,
+        no_sets: joined(no_sets),
+        no_belt: joined(no_belt),
+        belt: belt.map(|belt| belt.points().to_vec()).unwrap_or_default(),
+    })
+}
+
+/// What toys have in common because their pool is finite, where that is worst, and what to
+/// change.
+fn shared_pool(measurement: &Measurement, config: &ToysConfig, pool: &Pool) -> Option<String> {
+    let m = &measurement.measurement;
+    let points = config.grid.iter().zip(&pool.points);
+    let all = points.map(|(value, point)| (value, point.pool.duplicates()));
+    let (value, worst) = all.max_by(|a, b| a.1.common_shift.total_cmp(&b.1.common_shift))?;
+    let change = match config.events {
+        ToyEvents::Simulated => format!(
+            ": give samples.{} more events, or raise training.held_out",
+            match &pool.source {
+                Some(process) => process.clone(),
+                None => m.reference.join(" and samples."),
+            }
+        ),
+        ToyEvents::Truth => String::new(),
+    };
+    let warning = worst.warning()?;
+    Some(format!(
+        "toys at {} = {value}: {warning}{change}",
+        m.interest[0]
+    ))
 }

@@ -1,16 +1,17 @@
 //! Whether a ratio can be trusted: looked at on events that no network has seen.
 
-use super::ratios::{Ratio, RatioColumn};
+use super::events::split;
+use super::ratios::{Ensembles, Ratio, RatioColumn, Ratios};
+use super::result::RatioTrust;
 use super::samples::Reader;
-use crate::closure::{Auc, CalibrationPoint, Recalibration, shared_calibration};
+use crate::closure::{CalibrationPoint, Recalibration, shared_calibration};
 use crate::error::Result;
 use crate::report::numbers;
 use crate::report::page::Status;
-use crate::results::Metrics;
-use crate::settings::{CalibrationMethod, Measurement};
-use crate::training::{Fold, SplitSettings, Streams};
+use crate::results::{Metrics, VariableMetrics};
+use crate::settings::CalibrationMethod;
+use crate::training::Fold;
 use crate::workflow::Sample;
-use serde::{Deserialize, Serialize};
 use statrs::distribution::{ChiSquared, ContinuousCDF};
 use std::collections::HashMap;
 
@@ -23,42 +24,9 @@ const PULL: f64 = 3.0;
 /// Share of events beyond what the sample supports that is worth a warning.
 const SATURATED: f64 = 0.01;
 
-/// What is known of a trained ratio.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct RatioTrust {
-    /// Its name: a process, or `process.systematic.side`.
-    pub name: String,
-    /// Members that it is made of.
-    pub members: usize,
-    /// Mean of r over source events, which should be one, and its statistical error.
-    pub integral: [f64; 2],
-    /// Calibration curve.
-    pub calibration: Vec<CalibrationPoint>,
-    /// p-value of its chi2.
-    pub calibration_p: Option<f64>,
-    /// AUC of a fresh classifier of the reweighted source against the target.
-    pub closure: Option<Auc>,
-    /// Distributions of features that do not close, of all.
-    pub open_features: [usize; 2],
-    /// Cross-entropy on held-out less that on training events, and its error.
-    pub overtraining: [f64; 2],
-    /// Separation: ln 2 less the cross-entropy on held-out events.
-    pub separation: f64,
-    /// Share of events whose |log r| is larger than the logarithm of the effective
-    /// number of training events.
-    pub saturated: f64,
-    /// Largest |log r|.
-    pub largest: f64,
-    /// Median relative spread of the members.
-    pub spread: f64,
-    /// What to think of it.
-    pub status: Status,
-    /// Why.
-    pub reasons: Vec<String>,
-}
-
 /// log r and weights of one class, by fold.
 struct Class {
+    /// Training, validation, unseen.
     folds: [Vec<(f64, f64)>; 3],
     /// Keys of the events that no network has seen.
     held_out: Vec<u64>,
@@ -66,22 +34,12 @@ struct Class {
 }
 
 impl Class {
-    fn new(
-        reader: &Reader<'_>,
-        sample: &Sample,
-        ratio: &Ratio,
-        measurement: &Measurement,
-    ) -> Result<Self> {
-        let split = split(measurement);
-        let streams = Streams::new(measurement.experiment.seed, "");
+    fn new(reader: &Reader<'_>, sample: &Sample, ratio: &Ratio) -> Result<Self> {
+        let (split, streams) = split(reader.measurement);
         let rows: Vec<usize> = reader.selected(sample).collect();
-        let features: Vec<f32> = rows
-            .iter()
-            .flat_map(|row| sample.features(*row))
-            .copied()
-            .collect();
-        let aggregate = measurement.measurement.aggregate;
-        let RatioColumn { log, spread, .. } = ratio.at(&features, aggregate, false)?;
+        let features = rows.iter().flat_map(|row| sample.features(*row));
+        let features: Vec<f32> = features.copied().collect();
+        let RatioColumn { log, spread, .. } = ratio.at(&features, false)?;
         let mut folds: [Vec<(f64, f64)>; 3] = Default::default();
         let mut held_out = Vec::new();
         for (row, log_r) in rows.into_iter().zip(log) {
@@ -110,28 +68,42 @@ impl Class {
     }
 }
 
-/// How events are divided for all ratios.
-pub(super) fn split(measurement: &Measurement) -> SplitSettings {
-    let t = &measurement.training;
-    SplitSettings {
-        split: t.split,
-        held_out: t.held_out,
-        validation: t.validation,
-        folds: t.folds,
+/// Opens and examines all ratios.
+pub(super) fn examine(
+    ensembles: &Ensembles<'_>,
+    reader: &Reader<'_>,
+    say: &dyn Fn(&str),
+) -> Result<(Ratios, Vec<RatioTrust>)> {
+    let mut ratios = Ratios::new();
+    let mut all = Vec::new();
+    for name in reader.measurement.ratios() {
+        let Some([source, target]) = reader.measurement.sides(&name) else {
+            continue;
+        };
+        let text = name.to_string();
+        say(&format!("examining {text}"));
+        let metrics = ensembles.end(&text)?.metrics.as_ref();
+        let ratio = ensembles.open(&name, "")?;
+        let source = reader.read("measurement.reference", &source)?;
+        let target = reader.read(&format!("samples of {text}"), &target)?;
+        let (trust, map) = trust(&text, reader, [&source, &target], &ratio, metrics)?;
+        all.push(trust);
+        ratios.insert(name, (ratio, map));
     }
+    Ok((ratios, all))
 }
 
 /// Looks at a ratio, and recalibrates it on validation events if that is asked for.
-pub(super) fn examine(
+fn trust(
     name: &str,
     reader: &Reader<'_>,
     [source, target]: [&Sample; 2],
     ratio: &Ratio,
-    measurement: &Measurement,
     metrics: Option<&Metrics>,
 ) -> Result<(RatioTrust, Recalibration)> {
-    let mut source = Class::new(reader, source, ratio, measurement)?;
-    let mut target = Class::new(reader, target, ratio, measurement)?;
+    let measurement = reader.measurement;
+    let mut source = Class::new(reader, source, ratio)?;
+    let mut target = Class::new(reader, target, ratio)?;
     let (s, t) = (&source.folds[1], &target.folds[1]);
     let map = match measurement.measurement.calibration {
         CalibrationMethod::None => Recalibration::None,
@@ -151,14 +123,14 @@ pub(super) fn examine(
     spread.sort_by(f32::total_cmp);
     let region = metrics.and_then(|m| m.regions.get(&measurement.training.region));
     let features = region.map_or([0, 0], |region| {
-        let p = |v: &crate::results::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
+        let p = |v: &VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
         let all = region.variables.values().filter_map(p);
         let open = all.clone().filter(|p| *p < measurement.report.p_value);
         [open.count(), all.count()]
     });
     let mut trust = RatioTrust {
         name: name.to_owned(),
-        members: ratio.members(),
+        members: ratio.members.len(),
         integral: integral(held_out[0]),
         calibration_p: p_value(&curve),
         calibration: curve,
@@ -199,10 +171,8 @@ fn joined(source: &Class, target: &Class) -> Vec<(f64, [f64; 2])> {
 fn integral(source: &[(f64, f64)]) -> [f64; 2] {
     let total: f64 = source.iter().map(|(_, w)| w).sum();
     let mean = source.iter().map(|(l, w)| w * l.exp()).sum::<f64>() / total;
-    let variance: f64 = source
-        .iter()
-        .map(|(l, w)| (w * (l.exp() - mean)).powi(2))
-        .sum();
+    let squares = source.iter().map(|(l, w)| (w * (l.exp() - mean)).powi(2));
+    let variance: f64 = squares.sum();
     [mean, variance.sqrt() / total.abs()]
 }
 
@@ -213,10 +183,8 @@ fn cross_entropy(classes: [&[(f64, f64)]; 2]) -> [f64; 2] {
         let total: f64 = class.iter().map(|(_, w)| w).sum();
         let loss = |log_r: f64| (sign * log_r).max(0.0) + (-log_r.abs()).exp().ln_1p();
         let mean = class.iter().map(|(l, w)| w * loss(*l)).sum::<f64>() / total;
-        let square: f64 = class
-            .iter()
-            .map(|(l, w)| (w * (loss(*l) - mean)).powi(2))
-            .sum();
+        let squares = class.iter().map(|(l, w)| (w * (loss(*l) - mean)).powi(2));
+        let square: f64 = squares.sum();
         value += 0.5 * mean;
         variance += 0.25 * square / (total * total);
     }
@@ -247,94 +215,61 @@ impl RatioTrust {
             Status::Warning => 2,
             Status::Bad => 3,
         };
-        let mut say = |status: Status, reason: String| {
-            if rank(status) > rank(self.status) {
+        let mut say = |holds: bool, status: Status, reason: String| {
+            if holds && rank(status) > rank(self.status) {
                 self.status = status;
             }
-            self.reasons.push(reason);
+            self.reasons.extend(holds.then_some(reason));
         };
         let [integral, error] = self.integral;
         let [over, over_error] = self.overtraining;
         let numbers = [integral, error, over, over_error, self.separation];
-        if numbers.iter().any(|x| !x.is_finite()) {
-            say(
-                Status::Bad,
-                "a number of it is not finite: the ratio is not finite everywhere, or there are no \
-                 unseen events"
-                    .to_owned(),
-            );
-        }
-        if self.calibration_p.is_none() {
-            say(
-                Status::Untested,
-                "its calibration could not be tested: too few unseen events".to_owned(),
-            );
-        }
-        if self.open_features[1] == 0 {
-            say(
-                Status::Untested,
-                "no distribution of a feature could be tested".to_owned(),
-            );
-        }
-        if self
-            .closure
-            .is_some_and(|auc| !auc.error.is_finite() || auc.error <= 0.0)
-        {
-            say(Status::Untested, "the AUC has no error".to_owned());
-        }
-        if self.members == 1 {
-            say(
-                Status::Untested,
-                "one member: its spread is not known".to_owned(),
-            );
-        }
-        if integral.is_finite() && (integral - 1.0).abs() > PULL * error {
-            say(
-                Status::Warning,
-                format!(
-                    "integral {} is not one",
-                    numbers::joined(integral, &[error], " +- ")
-                ),
-            );
-        }
-        if let Some(found) = self.calibration_p.filter(|found| *found < p) {
-            say(Status::Warning, format!("calibration: p = {found:.1e}"));
-        }
-        if let Some(auc) = self.closure
-            && auc.error > 0.0
-            && (auc.value - 0.5).abs() > PULL * auc.error
-        {
-            say(
-                Status::Warning,
-                format!(
-                    "a fresh classifier still tells reweighted source from target: AUC {}",
-                    numbers::joined(auc.value, &[auc.error], " +- ")
-                ),
-            );
-        }
+        let bad = "a number of it is not finite: the ratio is not finite everywhere, or there are \
+                   no unseen events";
+        let is_bad = numbers.iter().any(|x| !x.is_finite());
+        say(is_bad, Status::Bad, bad.to_owned());
         let [open, all] = self.open_features;
+        let auc = self.closure;
+        let has_error = auc.is_none_or(|auc| auc.error.is_finite() && auc.error > 0.0);
+        for (holds, reason) in [
+            (
+                self.calibration_p.is_none(),
+                "its calibration could not be tested: too few unseen events",
+            ),
+            (all == 0, "no distribution of a feature could be tested"),
+            (!has_error, "the AUC has no error"),
+            (self.members == 1, "one member: its spread is not known"),
+        ] {
+            say(holds, Status::Untested, reason.to_owned());
+        }
+        let warn = Status::Warning;
+        let is_off = integral.is_finite() && (integral - 1.0).abs() > PULL * error;
+        let text = numbers::joined(integral, &[error], " +- ");
+        say(is_off, warn, format!("integral {text} is not one"));
+        if let Some(found) = self.calibration_p {
+            say(found < p, warn, format!("calibration: p = {found:.1e}"));
+        }
+        if let Some(auc) = auc {
+            let is_told = auc.error > 0.0 && (auc.value - 0.5).abs() > PULL * auc.error;
+            let text = numbers::joined(auc.value, &[auc.error], " +- ");
+            let told = "a fresh classifier still tells reweighted source from target";
+            say(is_told, warn, format!("{told}: AUC {text}"));
+        }
         // by chance one of 1/p distributions is open
-        if open as f64 > 1.0 + p * all as f64 {
-            say(
-                Status::Warning,
-                format!("{open} of {all} distributions do not close"),
-            );
-        }
-        if over > PULL * over_error && over > 0.1 * self.separation {
-            say(
-                Status::Warning,
-                format!("over-trained: cross-entropy {over:.1e} higher on unseen events"),
-            );
-        }
-        if self.saturated > SATURATED {
-            say(
-                Status::Warning,
-                format!(
-                    "{:.1} % of events have a |log r| that the sample cannot support",
-                    100.0 * self.saturated
-                ),
-            );
-        }
+        let is_open = open as f64 > 1.0 + p * all as f64;
+        say(
+            is_open,
+            warn,
+            format!("{open} of {all} distributions do not close"),
+        );
+        let is_over = over > PULL * over_error && over > 0.1 * self.separation;
+        let text = format!("over-trained: cross-entropy {over:.1e} higher on unseen events");
+        say(is_over, warn, text);
+        let text = format!(
+            "{:.1} % of events have a |log r| that the sample cannot support",
+            100.0 * self.saturated
+        );
+        say(self.saturated > SATURATED, warn, text);
     }
 }
 

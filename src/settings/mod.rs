@@ -32,8 +32,8 @@ pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedP
 pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GenerateConfig, GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig,
-    RUN_PREFIX, RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+    GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig, RUN_PREFIX,
+    RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};

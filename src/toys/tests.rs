@@ -1,35 +1,11 @@
 //! Studies: the same toys however they are run, killed, grown.
 
 use super::*;
-use crate::error::Kind;
-use sideband_likelihood::toys::{ToyRecord, normal_pair, poisson};
-use std::fs::{self, File};
-use std::io;
-use std::path::Path;
+use sideband_likelihood::toys::{normal_pair, poisson};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-struct Folder<'a>(&'a Path);
-
-impl Chunks for Folder<'_> {
-    fn list(&self) -> io::Result<Vec<String>> {
-        fs::read_dir(self.0)?
-            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-            .collect()
-    }
-
-    fn open(&self, name: &str) -> io::Result<File> {
-        File::open(self.0.join(name))
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let temporary = self.0.join(format!("{name}.tmp"));
-        fs::write(&temporary, bytes)?;
-        fs::rename(temporary, self.0.join(name))
-    }
-}
-
-fn study(toys: u64, chunk: u64) -> Study {
-    Study {
+fn study(toys: u64, chunk: u64) -> ToyStudy {
+    ToyStudy {
         name: "a test".into(),
         seed: 4,
         parameters: vec!["mu".into(), "shape".into()],
@@ -54,7 +30,7 @@ fn throw(toy: Toy) -> ToyRecord {
     }
 }
 
-fn all(study: &Study) -> Vec<Vec<ToyRecord>> {
+fn all(study: &ToyStudy) -> Vec<Vec<ToyRecord>> {
     let point = |p| (0..study.toys).map(|t| throw(study.toy(p, t))).collect();
     (0..study.points).map(point).collect()
 }
@@ -62,82 +38,67 @@ fn all(study: &Study) -> Vec<Vec<ToyRecord>> {
 #[test]
 fn toys_do_not_depend_on_chunks_threads_or_how_the_study_grew() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let one = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .unwrap();
+    let [once, grown] = folders.each_ref().map(tempfile::TempDir::path);
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let whole = study(25, 10);
-    one.install(|| whole.run(&Folder(folders[0].path()), throw, || false))
+    one.unwrap()
+        .install(|| whole.run(once, throw, || false))
         .unwrap();
-    let grown = Folder(folders[1].path());
     for toys in [4, 9, 25] {
-        study(toys, 7).run(&grown, throw, || false).unwrap();
-        let read = study(toys, 7).read(&grown).unwrap();
+        study(toys, 7).run(grown, throw, || false).unwrap();
+        let read = study(toys, 7).read(grown).unwrap();
         assert!(read.iter().all(|point| point.len() as u64 == toys));
+        assert_eq!(finished_toys(grown, 3, toys), [toys; 3]);
     }
-    assert_eq!(whole.read(&Folder(folders[0].path())).unwrap(), all(&whole));
-    assert_eq!(whole.read(&grown).unwrap(), all(&whole));
+    assert_eq!(whole.read(once).unwrap(), all(&whole));
+    assert_eq!(whole.read(grown).unwrap(), all(&whole));
     // fewer toys are the first ones
-    assert_eq!(study(5, 7).read(&grown).unwrap(), all(&study(5, 7)));
+    assert_eq!(study(5, 7).read(grown).unwrap(), all(&study(5, 7)));
 }
 
 #[test]
 fn a_stopped_study_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let chunks = Folder(folder.path());
+    let folder = folder.path();
     let study = study(40, 5);
     let thrown = AtomicUsize::new(0);
     let counted = |toy| {
         thrown.fetch_add(1, Ordering::Relaxed);
         throw(toy)
     };
-    let stopped = study.run(&chunks, counted, || thrown.load(Ordering::Relaxed) >= 61);
+    let stopped = study.run(folder, counted, || thrown.load(Ordering::Relaxed) >= 61);
     assert_eq!(stopped.unwrap_err().kind(), Kind::Interrupted);
-    let kept: usize = study.read(&chunks).unwrap().iter().map(Vec::len).sum();
+    let kept: usize = study.read(folder).unwrap().iter().map(Vec::len).sum();
     assert!(kept > 0 && kept < 120 && kept.is_multiple_of(5), "{kept}");
-    fs::write(
-        folder
-            .path()
-            .join("toys-0000-00000000-00000005.parquet.9-9.tmp"),
-        b"half",
-    )
-    .unwrap();
+    let half = folder.join("toys-0000-00000000-00000005.parquet.9-9.tmp");
+    fs::write(half, b"half").unwrap();
     thrown.store(0, Ordering::Relaxed);
-    study.run(&chunks, counted, || false).unwrap();
+    study.run(folder, counted, || false).unwrap();
     assert_eq!(thrown.load(Ordering::Relaxed), 120 - kept);
-    assert_eq!(study.read(&chunks).unwrap(), all(&study));
-    study.run(&chunks, |_| unreachable!(), || false).unwrap();
+    assert_eq!(study.read(folder).unwrap(), all(&study));
+    study.run(folder, |_| unreachable!(), || false).unwrap();
 }
 
 #[test]
 fn toys_of_another_study_are_not_mixed_in() {
     let folder = tempfile::tempdir().unwrap();
-    let chunks = Folder(folder.path());
-    study(5, 5).run(&chunks, throw, || false).unwrap();
-    let mut other = study(9, 5);
-    other.seed = 5;
-    let message = other.run(&chunks, throw, || false).unwrap_err().to_string();
-    assert!(
-        message.contains("a test, seed 4, expected a test, seed 5"),
-        "{message}"
-    );
-    other.seed = 4;
-    other.parameters.push("rate".into());
-    let message = other.read(&chunks).unwrap_err().to_string();
+    let folder = folder.path();
+    study(5, 5).run(folder, throw, || false).unwrap();
+    let complaint = |change: &dyn Fn(&mut ToyStudy)| {
+        let mut study = study(9, 5);
+        change(&mut study);
+        study.run(folder, throw, || false).unwrap_err().to_string()
+    };
+    let message = complaint(&|study| study.seed = 5);
+    let expected = "a test, seed 4, expected a test, seed 5";
+    assert!(message.contains(expected), "{message}");
+    let message = complaint(&|study| study.parameters.push("rate".into()));
     assert!(message.contains("no column `rate_true`"), "{message}");
-    fs::write(
-        folder.path().join("toys-0000-00000005-00000009.parquet"),
-        b"broken",
-    )
-    .unwrap();
-    let message = study(9, 5)
-        .run(&chunks, throw, || false)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        message.starts_with("toys in toys-0000-00000005-00000009.parquet"),
-        "{message}"
-    );
+    let broken = folder.join("toys-0000-00000005-00000009.parquet");
+    fs::write(broken, b"broken").unwrap();
+    let message = complaint(&|_| {});
+    let expected = "toys in toys-0000-00000005-00000009.parquet";
+    assert!(message.starts_with(expected), "{message}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The densities, rates and responses of the interference model.
 
+use super::config::{FINITE, ensure};
 use super::gaussian::{Gaussian, Point, Wave};
 use super::{InterferenceConfig, Lobe, UpDown};
 use crate::error::{Error, Result};
@@ -97,6 +98,22 @@ impl Truth {
             rate: 0.0,
         }
     }
+
+    /// Whether the density is known exactly there.
+    fn check(&self) -> Result<()> {
+        let expected =
+            "a finite number that is not negative: the coefficients hold its square root";
+        ensure("mu", &[self.mu], expected, |mu| mu >= 0.0 && mu.is_finite())?;
+        ensure("rate", &[self.rate], FINITE, f64::is_finite)?;
+        if [-1.0, 0.0, 1.0].contains(&self.shape) {
+            return Ok(());
+        }
+        Err(Error::config(format!(
+            "interference model: the shape parameter is {}, where the density is not known \
+             exactly; choose -1, 0 or +1",
+            self.shape
+        )))
+    }
 }
 
 /// `(1 + tilt h) (signal |A_S|^2 + background (|A_B|^2 + incoherent) + interference I)`.
@@ -144,7 +161,7 @@ impl Interference {
     /// # Errors
     /// A number outside its domain, by its key.
     pub fn new(config: InterferenceConfig) -> Result<Self> {
-        super::check::config(&config)?;
+        config.check()?;
         let gaussian = |lobe: &Lobe| Gaussian::new(lobe.mean, lobe.width);
         let wave = |vector, phase| Wave { vector, phase };
         let mut model = Self {
@@ -296,21 +313,9 @@ impl Interference {
         Ok(self.of(&self.at(truth)?, x))
     }
 
-    /// The score `d log(nu p) / d mu` at nominal nuisance parameters, the locally
-    /// most powerful observable; `mu > 0`.
-    #[must_use]
-    pub fn score(&self, mu: f64, x: &Point) -> f64 {
-        let root = mu.sqrt();
-        let parts = self.parts(x);
-        let slope = parts.signal + 0.5 * parts.interference / root;
-        let intensity =
-            mu * parts.signal + parts.background + parts.incoherent + root * parts.interference;
-        slope / intensity
-    }
-
     /// `f_j(mu) G_j G'_j`.
     fn factors(&self, truth: &Truth) -> Result<[f64; 3]> {
-        super::check::truth(truth)?;
+        truth.check()?;
         let f = Self::coefficients(truth.mu);
         Ok(std::array::from_fn(|j| {
             let factor = |nuisance, a| {

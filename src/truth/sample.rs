@@ -14,6 +14,7 @@ use crate::error::Result;
 use rayon::prelude::*;
 use sideband_likelihood::toys::{normal_pair, poisson};
 use sideband_numerics::random::{Key, Stream};
+use std::ops::Range;
 
 /// Fewer events than this are drawn by one thread.
 const GRAIN: usize = 4096;
@@ -132,7 +133,7 @@ impl Interference {
     pub(super) fn draw(
         &self,
         composition: &Composition,
-        range: std::ops::Range<usize>,
+        range: Range<usize>,
         key: Key,
     ) -> Vec<Point> {
         let envelope = Envelope::new(self, composition);

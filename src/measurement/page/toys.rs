@@ -1,48 +1,135 @@
 //! Pseudo-experiments on the page: belt, coverage, one distribution of t.
 
-use super::super::analyse::LEVELS;
-use super::super::pipeline::Study;
-use super::super::result::{MeasurementResult, ToyPoint, ToysResult};
-use super::figure;
-use super::verdict::{number, with_error};
+use super::super::result::{LEVELS, ToyPoint, ToysResult};
+use super::sheet::{Sheet, section, table};
+use super::words::{dash, number, with_error};
 use crate::error::Result;
 use crate::plot::{
     Belt, BeltLevel, BeltPoint, Coverage, CoverageMethod, CoveragePoint, TDistribution, TQuantile,
 };
 use crate::report::numbers;
-use crate::report::page::{PageFigure, Section, Table};
-use sideband_likelihood::neyman;
-use sideband_likelihood::neyman::EdgeKind;
+use crate::report::page::{Section, Table};
+use sideband_likelihood::neyman::{self, EdgeKind};
 
-/// The belt, what toys say of the fit, and one distribution of t.
-pub(super) fn section(study: &Study<'_>, result: &MeasurementResult) -> Result<Section> {
-    let mut section = Section {
-        title: "Pseudo-experiments".to_owned(),
-        ..Section::default()
-    };
-    let Some(found) = &result.toys else {
-        return Ok(section);
-    };
-    let name = &study.measurement.measurement.interest[0];
-    let label = result.fit.parameters.iter().find(|p| p.name == *name);
-    let label = label.map_or(name, |p| &p.label);
-    section.tables.push(coverage_table(found, label));
-    let warning = found.warning.iter();
-    section
-        .text
-        .extend(warning.map(|w| format!("Warning: {w}.")));
-    let reasons = [("belt", &found.no_belt), ("set", &found.no_sets)];
-    for (what, reason) in reasons {
-        let text = |reason| format!("There is no {what} at {reason}.");
-        section.text.extend(reason.as_ref().map(text));
+impl Sheet<'_> {
+    /// The belt, what toys say of the fit, and one distribution of t.
+    pub(super) fn toys(&mut self) -> Result<Section> {
+        let mut section = section("Pseudo-experiments");
+        let Some(found) = &self.result.toys else {
+            return Ok(section);
+        };
+        let label = self
+            .result
+            .label(&self.analysis.measurement.measurement.interest[0]);
+        section.tables.push(coverage_table(found, label));
+        let warning = found.warning.iter();
+        section
+            .text
+            .extend(warning.map(|w| format!("Warning: {w}.")));
+        for (what, reason) in [("belt", &found.no_belt), ("set", &found.no_sets)] {
+            let text = |reason| format!("There is no {what} at {reason}.");
+            section.text.extend(reason.as_ref().map(text));
+        }
+        if !found.belt.is_empty() {
+            self.belt(&mut section, found, label)?;
+            section.text.extend(found.sets.iter().map(toys_set_text));
+        }
+        self.coverage(&mut section, found, label)?;
+        self.t_distribution(&mut section, found, label)?;
+        Ok(section)
     }
-    if !found.belt.is_empty() {
-        section.figures.extend(belt(study, result, found, label)?);
-        section.text.extend(found.sets.iter().map(toys_set_text));
+
+    fn coverage(&mut self, section: &mut Section, found: &ToysResult, label: &str) -> Result<()> {
+        let points = |k: usize| -> Vec<CoveragePoint> {
+            let point = |p: &ToyPoint| {
+                let [value, low, high] = p.coverage[k];
+                CoveragePoint {
+                    parameter: p.value,
+                    coverage: value,
+                    errors: (value - low, high - value),
+                }
+            };
+            found.points.iter().map(point).collect()
+        };
+        let drawn = Coverage {
+            title: self.label(),
+            x_label: label.to_owned(),
+            levels: LEVELS.map(|(level, _)| level).to_vec(),
+            tolerances: Vec::new(),
+            methods: vec![CoverageMethod {
+                label: "asymptotic intervals".to_owned(),
+                points: (0..LEVELS.len()).map(points).collect(),
+            }],
+            notes: Vec::new(),
+        };
+        let caption = "Share of toys whose interval from t < 1 and t < 4 holds the true value.";
+        self.add(section, "coverage", caption, drawn.draw())
     }
-    section.figures.extend(coverage(study, found, label)?);
-    section.figures.extend(t_distribution(study, found, label)?);
-    Ok(section)
+
+    fn t_distribution(
+        &mut self,
+        section: &mut Section,
+        found: &ToysResult,
+        label: &str,
+    ) -> Result<()> {
+        let middle = &found.points[found.points.len() / 2];
+        let critical = found.belt.iter().find(|p| p.mu == middle.value);
+        let critical = critical.into_iter().flat_map(|point| &point.critical);
+        let quantiles = critical.map(|c| TQuantile {
+            level: c.toys.probability,
+            value: c.toys.value,
+            error: 0.5 * (c.toys.high - c.toys.low),
+            asymptotic: c.asymptotic,
+        });
+        let drawn = TDistribution {
+            title: self.label(),
+            x_label: String::new(),
+            toys: middle.t.clone(),
+            quantiles: quantiles.collect(),
+            observed: None,
+            notes: vec![format!("{label} = {:.3}", middle.value)],
+        };
+        let caption =
+            "Test statistic of the toys at one value against its asymptotic distribution.";
+        self.add(section, "t_distribution", caption, drawn.draw())
+    }
+
+    fn belt(&mut self, section: &mut Section, found: &ToysResult, label: &str) -> Result<()> {
+        let levels = LEVELS.iter().filter_map(|(level, t)| {
+            let point = |p: &neyman::BeltPoint| {
+                let mut toys = p.critical.iter().map(|c| c.toys);
+                let toys = toys.find(|toys| toys.probability == *level)?;
+                Some(BeltPoint {
+                    parameter: p.mu,
+                    quantile: toys.value,
+                    errors: (toys.value - toys.low, toys.high - toys.value),
+                })
+            };
+            let points: Vec<BeltPoint> = found.belt.iter().filter_map(point).collect();
+            let set = found.sets.iter().find(|s| s.level == *level);
+            let intervals = set.into_iter().flat_map(|s| &s.intervals);
+            (!points.is_empty()).then(|| BeltLevel {
+                level: *level,
+                points,
+                asymptotic: Some(*t),
+                intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
+            })
+        });
+        let name = &self.analysis.measurement.measurement.interest[0];
+        let scan = self.result.scans.get(name);
+        let curve = scan.and_then(|s| s.curves.get("profiled"));
+        let observed = curve.iter().flat_map(|c| &c.points);
+        let drawn = Belt {
+            title: self.label(),
+            x_label: label.to_owned(),
+            y_label: String::new(),
+            levels: levels.collect(),
+            observed: observed.map(|p| (p[0], p[1])).collect(),
+            notes: Vec::new(),
+        };
+        let caption = "Quantiles of t from toys, the observed curve, and the confidence sets.";
+        self.add(section, "belt", caption, drawn.draw())
+    }
 }
 
 fn coverage_table(found: &ToysResult, label: &str) -> Table {
@@ -55,10 +142,7 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
         let covered = |c: &[f64; 3]| format!("{:.4} [{:.4}, {:.4}]", c[0], c[1], c[2]);
         row.extend(p.coverage.iter().map(covered));
         row.push(with_error(p.fitted.0, p.fitted.1, false));
-        row.push(
-            p.bias
-                .map_or_else(|| "–".to_owned(), |bias| format!("{bias:+.3}")),
-        );
+        row.push(dash(p.bias, |bias| format!("{bias:+.3}")));
         row.push(numbers::percent(p.at_bound));
         row.push(numbers::percent(p.duplicates));
         row.push(numbers::significant(p.common_shift, 3));
@@ -68,16 +152,16 @@ fn coverage_table(found: &ToysResult, label: &str) -> Table {
         label, "toys", "events", "68.27 %", "95.45 %", "fitted", "bias", "at bound", "copies",
         "shared",
     ];
-    Table {
-        caption: format!(
+    table(
+        format!(
             "Toys by {label}: coverage of the asymptotic intervals with its binomial error, mean \
              and standard deviation of the fitted value, bias in standard deviations, share at a \
              bound, share of events that a toy has more than once, fluctuation of the pool that \
              all toys share in standard deviations."
         ),
-        header: header.map(ToOwned::to_owned).to_vec(),
-        rows: rows.collect(),
-    }
+        &header,
+        rows,
+    )
 }
 
 fn toys_set_text(set: &neyman::ConfidenceSet) -> String {
@@ -95,108 +179,4 @@ fn toys_set_text(set: &neyman::ConfidenceSet) -> String {
         100.0 * set.level,
         intervals.join(" ∪ ")
     )
-}
-
-fn coverage(study: &Study<'_>, found: &ToysResult, label: &str) -> Result<Option<PageFigure>> {
-    let points = |k: usize| -> Vec<CoveragePoint> {
-        let point = |p: &ToyPoint| {
-            let [value, low, high] = p.coverage[k];
-            CoveragePoint {
-                parameter: p.value,
-                coverage: value,
-                errors: (value - low, high - value),
-            }
-        };
-        found.points.iter().map(point).collect()
-    };
-    let drawn = Coverage {
-        title: study.measurement.report.data_label.clone(),
-        x_label: label.to_owned(),
-        levels: LEVELS.map(|(level, _)| level).to_vec(),
-        tolerances: Vec::new(),
-        methods: vec![CoverageMethod {
-            label: "asymptotic intervals".to_owned(),
-            points: (0..LEVELS.len()).map(points).collect(),
-        }],
-        notes: Vec::new(),
-    }
-    .draw();
-    let caption = "Share of toys whose interval from t < 1 and t < 4 holds the true value.";
-    figure(study, "coverage", caption, drawn)
-}
-
-fn t_distribution(
-    study: &Study<'_>,
-    found: &ToysResult,
-    label: &str,
-) -> Result<Option<PageFigure>> {
-    let middle = &found.points[found.points.len() / 2];
-    let critical = found.belt.iter().find(|p| p.mu == middle.value);
-    let quantiles = critical.into_iter().flat_map(|point| {
-        point.critical.iter().map(|c| TQuantile {
-            level: c.toys.probability,
-            value: c.toys.value,
-            error: 0.5 * (c.toys.high - c.toys.low),
-            asymptotic: c.asymptotic,
-        })
-    });
-    let drawn = TDistribution {
-        title: study.measurement.report.data_label.clone(),
-        x_label: String::new(),
-        toys: middle.t.clone(),
-        quantiles: quantiles.collect(),
-        observed: None,
-        notes: vec![format!("{label} = {:.3}", middle.value)],
-    }
-    .draw();
-    let caption = "Test statistic of the toys at one value against its asymptotic distribution.";
-    figure(study, "t_distribution", caption, drawn)
-}
-
-fn belt(
-    study: &Study<'_>,
-    result: &MeasurementResult,
-    found: &ToysResult,
-    label: &str,
-) -> Result<Option<PageFigure>> {
-    let name = &study.measurement.measurement.interest[0];
-    let curve = result
-        .scans
-        .get(name)
-        .and_then(|s| s.curves.get("profiled"));
-    let of = |p: &neyman::BeltPoint, level: f64| {
-        let toys = p.critical.iter().map(|c| c.toys);
-        toys.into_iter().find(|toys| toys.probability == level)
-    };
-    let levels = LEVELS.iter().filter_map(|(level, t)| {
-        let point = |p: &neyman::BeltPoint| {
-            let toys = of(p, *level)?;
-            Some(BeltPoint {
-                parameter: p.mu,
-                quantile: toys.value,
-                errors: (toys.value - toys.low, toys.high - toys.value),
-            })
-        };
-        let points: Vec<BeltPoint> = found.belt.iter().filter_map(point).collect();
-        let set = found.sets.iter().find(|s| s.level == *level);
-        let intervals = set.into_iter().flat_map(|s| &s.intervals);
-        (!points.is_empty()).then(|| BeltLevel {
-            level: *level,
-            points,
-            asymptotic: Some(*t),
-            intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
-        })
-    });
-    let observed = curve.map(|c| c.points.iter().map(|p| (p[0], p[1])).collect());
-    let drawn = Belt {
-        title: study.measurement.report.data_label.clone(),
-        x_label: label.to_owned(),
-        y_label: String::new(),
-        levels: levels.collect(),
-        observed: observed.unwrap_or_default(),
-        notes: Vec::new(),
-    }
-    .draw();
-    let caption = "Quantiles of t from toys, the observed curve, and the confidence sets.";
-    figure(study, "belt", caption, drawn)
 }

@@ -10,15 +10,12 @@ mod histogram;
 
 use crate::support::is_full;
 use histogram::HistogramAnalysis;
-use sideband::toys::{Chunks, Study, Toy};
+use sideband::toys::{Toy, ToyStudy};
 use sideband::truth::{Experiment, Interference, InterferenceConfig, Process, Truth};
 use sideband_likelihood::Parameter;
 use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
 use sideband_likelihood::neyman::{Belt, Statistic};
 use sideband_likelihood::toys::{Coverage, PointReport, ToyRecord, coverage, toy_set};
-use std::fs::{self, DirEntry, File};
-use std::io;
-use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Instant;
 
@@ -26,24 +23,6 @@ const LEVELS: [f64; 2] = [0.6827, 0.9545];
 const MUS: [f64; 5] = [0.25, 0.5, 1.0, 1.5, 2.0];
 /// A test among some forty numbers fails by chance once in 1e3 seeds beyond this.
 const PULL: f64 = 4.2;
-
-/// Chunks in a folder.
-struct Folder(PathBuf);
-
-impl Chunks for Folder {
-    fn list(&self) -> io::Result<Vec<String>> {
-        let name = |entry: io::Result<DirEntry>| Ok(entry?.file_name().display().to_string());
-        fs::read_dir(&self.0)?.map(name).collect()
-    }
-
-    fn open(&self, name: &str) -> io::Result<File> {
-        File::open(self.0.join(name))
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        fs::write(self.0.join(name), bytes)
-    }
-}
 
 fn experiment() -> Experiment {
     let model = Interference::new(InterferenceConfig::default()).unwrap();
@@ -57,7 +36,7 @@ fn throw(
     toys: u64,
     truths: &[Truth],
 ) -> Vec<Vec<ToyRecord>> {
-    let study = Study {
+    let study = ToyStudy {
         name: "coverage of the interference model".into(),
         seed,
         parameters: ["mu", "shape", "rate"].map(String::from).to_vec(),
@@ -66,14 +45,13 @@ fn throw(
         chunk: 100,
     };
     let folder = tempfile::tempdir().unwrap();
-    let chunks = Folder(folder.path().to_owned());
     let start = Instant::now();
     let toy = |toy: Toy| measure(&truths[toy.point as usize], toy);
-    study.run(&chunks, toy, || false).unwrap();
+    study.run(folder.path(), toy, || false).unwrap();
     let number = toys as f64 * truths.len() as f64;
     let seconds = start.elapsed().as_secs_f64();
     println!("{:.0} toys a second", number / seconds);
-    study.read(&chunks).unwrap()
+    study.read(folder.path()).unwrap()
 }
 
 /// The points of the study: every `mu` at two points of the nuisance parameters.

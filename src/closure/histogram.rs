@@ -1,4 +1,5 @@
-//! Histograms, of one set of weights and of an ensemble of them.
+//! Histograms, of one set of weights and of an ensemble of them, and what weights are
+//! worth.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,7 +60,6 @@ pub(crate) struct EnsembleHistogram {
 
 impl EnsembleHistogram {
     /// Empty contents of `members` members.
-    #[must_use]
     pub(crate) fn new(members: usize, bins: usize) -> Self {
         Self {
             bins,
@@ -73,19 +73,16 @@ impl EnsembleHistogram {
     }
 
     /// Number of members.
-    #[must_use]
     pub(crate) fn members(&self) -> usize {
         self.contents.len().checked_div(self.bins).unwrap_or(0)
     }
 
     /// Contents of one member.
-    #[must_use]
     pub(crate) fn member(&self, member: usize) -> &[f64] {
         &self.contents[member * self.bins..(member + 1) * self.bins]
     }
 
     /// Each member times its own factor.
-    #[must_use]
     pub(crate) fn scaled(&self, factors: &[f64]) -> Self {
         let contents = self
             .contents
@@ -100,7 +97,6 @@ impl EnsembleHistogram {
     }
 
     /// Mean over members a bin: the nominal prediction.
-    #[must_use]
     pub(crate) fn mean(&self) -> Vec<f64> {
         let members = self.members() as f64;
         (0..self.bins)
@@ -109,7 +105,6 @@ impl EnsembleHistogram {
     }
 
     /// Covariance over members between bins (with E - 1; 0 for one member).
-    #[must_use]
     pub(crate) fn covariance(&self) -> Vec<Vec<f64>> {
         let members = self.members();
         let mean = self.mean();
@@ -133,6 +128,51 @@ impl EnsembleHistogram {
 
     fn column(&self, bin: usize) -> impl Iterator<Item = f64> {
         self.contents.iter().skip(bin).step_by(self.bins).copied()
+    }
+}
+
+/// Summary of event weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WeightSummary {
+    /// Number of events.
+    pub events: usize,
+    /// Sum of weights.
+    pub sum: f64,
+    /// Square root of the sum of squared weights.
+    pub error: f64,
+    /// Effective sample size (sum w)^2 / sum w^2.
+    pub effective: f64,
+    /// Largest weight.
+    pub largest: f64,
+    /// Its share of the sum.
+    pub largest_share: f64,
+    /// Number of negative weights.
+    pub negative: usize,
+}
+
+impl WeightSummary {
+    /// Summary of weights.
+    #[must_use]
+    pub fn of(weights: impl Iterator<Item = f64>) -> Self {
+        let mut s = Self::default();
+        let mut square = 0.0;
+        for w in weights {
+            s.events += 1;
+            s.sum += w;
+            square += w * w;
+            if s.events == 1 || w > s.largest {
+                s.largest = w;
+            }
+            s.negative += usize::from(w < 0.0);
+        }
+        s.error = square.sqrt();
+        if square > 0.0 {
+            s.effective = s.sum * s.sum / square;
+        }
+        if s.sum != 0.0 {
+            s.largest_share = s.largest / s.sum;
+        }
+        s
     }
 }
 
@@ -162,5 +202,17 @@ mod tests {
         let mut h = EnsembleHistogram::new(1, 1);
         h.fill(0, 0, 2.0);
         assert_eq!(h.covariance(), [[0.0]]);
+    }
+
+    #[test]
+    fn effective_size_of_equal_and_of_one_large_weight() {
+        let equal = WeightSummary::of([2.0; 50].into_iter());
+        assert_eq!((equal.events, equal.effective), (50, 50.0));
+        let spiked = WeightSummary::of([1.0, 1.0, 98.0].into_iter());
+        assert!(spiked.effective < 1.1);
+        assert_eq!(spiked.largest_share, 0.98);
+        let signed = WeightSummary::of([3.0, -1.0].into_iter());
+        assert_eq!((signed.sum, signed.negative), (2.0, 1));
+        assert_eq!(WeightSummary::of(std::iter::empty()).effective, 0.0);
     }
 }

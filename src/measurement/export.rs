@@ -1,27 +1,43 @@
 //! Histograms as files: templates, and a pyhf workspace that is the model of the fit.
 
-use super::super::likelihoods::Likelihoods;
-use super::super::model::{Builder, Parameters, code, shape_code};
-use super::super::pipeline::Study;
-use super::super::plan::ProcessPlan;
-use super::super::result::ExportResult;
+use super::likelihoods::Likelihoods;
+use super::model::{Analysis, Parameters};
+use super::plan::{ProcessPlan, code, shape_code};
+use super::result::ExportResult;
+use super::samples::binned;
 use crate::error::Result;
-use crate::settings::FINITE_SAMPLE;
-use serde_json::{Value, json};
+use crate::rundir::RunDirectory;
+use crate::settings::{Coordinate, FINITE_SAMPLE};
+use serde_json::{Map, Value, json};
+use sideband_likelihood::fit::Fit;
 use sideband_likelihood::histogram::HistogramModel;
-use sideband_likelihood::workspace;
-use sideband_likelihood::workspace::{ReferencePoint, Settings};
-use sideband_likelihood::{Likelihood as _, Model};
+use sideband_likelihood::workspace::{self, ReferencePoint, Settings};
+use sideband_likelihood::{Likelihood as _, Model, Parameter};
 use std::collections::HashMap;
 
 const WORKSPACE: &str = "workspace.json";
 /// What pyhf needs beside it, and this program's numbers.
 const POINTS: &str = "workspace_points.json";
 
+/// A fitted point by the names of its parameters, every one as itself.
+pub(super) fn named(
+    analysis: Analysis<'_>,
+    parameters: &[Parameter],
+    best: &Fit,
+) -> HashMap<String, f64> {
+    let value = |p: &Parameter, x: f64| match analysis.parameters.place(&p.name) {
+        Some(place) => analysis.parameters.value(place, x),
+        None => x,
+    };
+    let all = parameters.iter().zip(&best.point);
+    all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
+}
+
 /// Histograms as a pyhf workspace, or why they cannot be one. `best`: fitted points, every
 /// parameter as itself.
-pub(in super::super) fn export(
-    study: &Study<'_>,
+pub(super) fn export(
+    analysis: Analysis<'_>,
+    output: &RunDirectory,
     made: &Likelihoods,
     best: &[HashMap<String, f64>],
 ) -> Result<ExportResult> {
@@ -31,8 +47,8 @@ pub(in super::super) fn export(
             ..ExportResult::default()
         });
     };
-    let output = &study.output;
-    output.write_json(&output.path().join("templates.json"), &templates(study))?;
+    let path = |name: &str| output.path().join(name);
+    output.write_json(&path("templates.json"), &templates(analysis))?;
     let none = |reason: String, is_wrong: bool| ExportResult {
         text: format!(
             "templates.json has the histograms of all processes and variations. There is no \
@@ -42,26 +58,25 @@ pub(in super::super) fn export(
         is_wrong,
         is_written: false,
     };
-    let exported = match own_units(study, made, fitted) {
+    let exported = match own_units(analysis, made, fitted) {
         Ok(model) => model,
         Err(reason) => return Ok(none(reason, false)),
     };
-    let name = &study.measurement.experiment.name;
+    let name = &analysis.measurement.experiment.name;
     let (file, settings) = match workspace::export(&exported, name) {
         Ok(both) => both,
         Err(error) => return Ok(none(error.to_string(), false)),
     };
-    let path = output.path().join(WORKSPACE);
-    output.write_json(&path, &file)?;
+    let workspace = path(WORKSPACE);
+    output.write_json(&workspace, &file)?;
+    let prior = analysis.parameters.prior.clone();
     let points = Points {
-        parameters: made.parameters(),
-        fitted: fitted
-            .likelihood()
-            .with_prior(made.parameters().prior.clone()),
+        parameters: analysis.parameters,
+        fitted: fitted.likelihood().with_prior(prior),
         best,
     };
-    if let Err(difference) = points.compare(&output.read(&path)?, settings, &exported) {
-        let _ = std::fs::remove_file(&path);
+    if let Err(difference) = points.compare(&output.read(&workspace)?, settings, &exported) {
+        let _ = std::fs::remove_file(&workspace);
         let reason = format!("the file is not the model that was fitted: {difference}");
         return Ok(none(reason, true));
     }
@@ -69,7 +84,7 @@ pub(in super::super) fn export(
         "modifier_settings": settings.to_json(),
         "points": points.reference(&exported, &file),
     });
-    output.write_json(&output.path().join(POINTS), &value)?;
+    output.write_json(&path(POINTS), &value)?;
     Ok(ExportResult {
         is_written: true,
         reason: None,
@@ -80,16 +95,16 @@ pub(in super::super) fn export(
              modifier_settings that pyhf needs and this program's numbers, which \
              scripts/check_workspace.py compares with those of pyhf. templates.json has the \
              histograms alone.",
-            coordinates(study)
+            coordinates(analysis)
         ),
     })
 }
 
 /// What a reader must know of parameters that are fitted in another coordinate.
-fn coordinates(study: &Study<'_>) -> String {
-    let parameters = study.measurement.parameters.iter();
+fn coordinates(analysis: Analysis<'_>) -> String {
+    let parameters = analysis.measurement.parameters.iter();
     let names: Vec<&str> = parameters
-        .filter(|(_, p)| p.fit != crate::settings::Coordinate::Linear)
+        .filter(|(_, p)| p.fit != Coordinate::Linear)
         .map(|(name, _)| name.as_str())
         .collect();
     match names.is_empty() {
@@ -100,29 +115,28 @@ fn coordinates(study: &Study<'_>) -> String {
 
 /// The fitted model with every parameter as itself, or why it cannot be told.
 fn own_units(
-    study: &Study<'_>,
+    analysis: Analysis<'_>,
     made: &Likelihoods,
     fitted: &HistogramModel,
 ) -> Result<HistogramModel, String> {
-    if made.parameters().prior.is_some() {
-        return Err(
-            "a workspace has no correlated auxiliary measurements (measurement.correlations)"
-                .to_owned(),
-        );
+    if analysis.parameters.prior.is_some() {
+        let text = "a workspace has no correlated auxiliary measurements \
+                    (measurement.correlations)";
+        return Err(text.to_owned());
     }
     if fitted.parameters.iter().any(|p| p.name == FINITE_SAMPLE) {
         return Err(format!(
             "the parameter {FINITE_SAMPLE} moves the coefficients, which a workspace cannot say"
         ));
     }
-    let plain = study.measurement.in_own_units();
-    let parameters = Parameters::new(&plain, None);
-    let builder = Builder {
-        measurement: &plain,
-        plan: study.plan,
-        parameters: &parameters,
+    let measurement = &analysis.measurement.in_own_units();
+    let parameters = &Parameters::new(measurement, None);
+    let plain = Analysis {
+        measurement,
+        parameters,
+        ..analysis
     };
-    builder.histograms(&made.asked).map_err(|e| e.to_string())
+    plain.histograms(&made.asked).map_err(|e| e.to_string())
 }
 
 /// Where the file is compared with the fit.
@@ -193,62 +207,57 @@ impl Points<'_> {
 }
 
 /// Histograms of all processes and variations by channel.
-fn templates(study: &Study<'_>) -> Value {
-    let m = study.measurement;
-    let own = m.measurement.histogram.iter();
-    let own = own.map(|h| (&m.training.region, &h.observable, &h.bins));
-    let others = m.channels.iter();
-    let others = others.map(|(name, c)| (name, &c.observable, &c.bins));
-    let all = own.chain(others).enumerate();
-    let channel = |(number, (name, observable, edges)): (usize, (&String, &String, &Vec<f64>))| {
-        let processes = study.plan.processes.iter();
-        let processes: serde_json::Map<String, Value> = processes
-            .map(|p| (p.name.clone(), process(study, p, number)))
+fn templates(analysis: Analysis<'_>) -> Value {
+    let channels = binned(analysis.measurement).into_iter().enumerate();
+    let channels = channels.map(|(number, channel)| {
+        let processes = analysis.plan.processes.iter();
+        let processes: Map<String, Value> = processes
+            .map(|p| (p.name.clone(), process(analysis, p, number)))
             .collect();
-        let value = json!({ "observable": observable, "edges": edges, "processes": processes });
-        (name.clone(), value)
-    };
-    Value::Object(all.map(channel).collect())
+        let value = json!({
+            "observable": channel.observable,
+            "edges": channel.edges,
+            "processes": processes,
+        });
+        (channel.name.to_owned(), value)
+    });
+    Value::Object(channels.collect())
 }
 
 /// One process in one channel: its bins, their errors, and what every systematic uncertainty
 /// does to them at -1 and +1, with the codes between.
-fn process(study: &Study<'_>, p: &ProcessPlan, number: usize) -> Value {
-    let m = study.measurement;
+fn process(analysis: Analysis<'_>, p: &ProcessPlan, number: usize) -> Value {
+    let m = analysis.measurement;
     let scaled = |t: &[f64]| t.iter().map(|x| p.scale * x).collect::<Vec<f64>>();
     let nominal = &p.templates[number];
-    let varied = study.plan.of_process(&p.name).map(|(systematic, varied)| {
+    let varied = analysis.plan.of_process(&p.name);
+    let varied = varied.map(|(systematic, varied)| {
         let config = &m.systematics[systematic];
-        let kind = (config.shape, config.rates.contains_key(&p.name));
-        let effect = varied.in_channel(nominal, number, kind);
-        let mut value = serde_json::Map::new();
+        let effect = varied.in_channel(p, number, config);
+        let mut value = Map::new();
+        let mut insert = |key: &str, x: Value| value.insert(key.to_owned(), x);
         if let Some(rates) = effect.rates {
-            value.insert("rates".to_owned(), json!(rates));
-            let interpolation = json!(code(config.interpolation));
-            value.insert("interpolation".to_owned(), interpolation);
+            insert("rates", json!(rates));
+            insert("interpolation", json!(code(config.interpolation)));
         }
         if let Some([low, high]) = effect.shapes {
             let [down, up] = effect.rates.unwrap_or([1.0, 1.0]);
             let full = |side: &[f64], rate: f64| -> Vec<f64> {
                 scaled(side).iter().map(|x| rate * x).collect()
             };
-            value.insert("down".to_owned(), json!(full(&low, down)));
-            value.insert("up".to_owned(), json!(full(&high, up)));
-            let interpolation = json!(shape_code(config.density_interpolation));
-            value.insert("shape_interpolation".to_owned(), interpolation);
+            insert("down", json!(full(&low, down)));
+            insert("up", json!(full(&high, up)));
+            let code = shape_code(config.density_interpolation);
+            insert("shape_interpolation", json!(code));
         }
         (systematic.clone(), Value::Object(value))
     });
-    let varied: serde_json::Map<String, Value> = varied.collect();
-    let errors: Vec<f64> = nominal
-        .variances
-        .iter()
-        .map(|v| p.scale * v.sqrt())
-        .collect();
+    let varied: Map<String, Value> = varied.collect();
+    let errors = nominal.variances.iter().map(|v| p.scale * v.sqrt());
     json!({
         "coefficient": m.samples[&p.name].coefficient,
         "contents": scaled(&nominal.contents),
-        "errors": errors,
+        "errors": errors.collect::<Vec<f64>>(),
         "systematics": varied,
     })
 }

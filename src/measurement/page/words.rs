@@ -1,7 +1,12 @@
-//! What to conclude of a measurement, in lines.
+//! Numbers of a measurement in words, and what to conclude of it.
 
 use super::super::result::{IntervalSet, LimitResult, MeasurementResult, ParameterResult};
 use crate::report::page::{Status, Verdict};
+
+/// What there is of something in words, or a dash.
+pub(super) fn dash<T>(x: Option<T>, words: impl Fn(T) -> String) -> String {
+    x.map_or_else(|| "–".to_owned(), words)
+}
 
 /// A parameter with its errors; no error is ever shown as zero.
 pub(super) fn asymmetric(p: &ParameterResult) -> String {
@@ -52,59 +57,40 @@ pub(super) fn set_text(set: &IntervalSet) -> String {
 }
 
 /// What to conclude of a measurement.
-#[must_use]
 pub(crate) fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
     let mut lines = Vec::new();
+    let mut say = |status, text| lines.push(Verdict { status, text });
     for p in result.fit.parameters.iter().filter(|p| p.is_interest) {
-        let sets = result
-            .scans
-            .get(&p.name)
-            .and_then(|s| s.intervals.get("profiled"));
-        let sets: Vec<String> = sets
-            .into_iter()
-            .flatten()
-            .map(|s| format!("{:.2} %: {}", 100.0 * s.level, set_text(s)))
-            .collect();
-        let found = match &p.not_measured {
-            Some(why) => format!("{} is not measured: {why}", p.label),
-            None => format!("{} = {}; {}", p.label, asymmetric(p), sets.join("; ")),
-        };
-        lines.push(Verdict {
-            status: match p.not_measured {
-                Some(_) => Status::Bad,
-                None => Status::Info,
-            },
-            text: found,
-        });
-        let difference = result.scans.get(&p.name).and_then(|s| s.largest_difference);
-        if let Some(difference) = difference {
-            lines.push(Verdict {
-                status: if difference < 0.5 {
-                    Status::Good
-                } else {
-                    Status::Warning
-                },
-                text: format!(
-                    "{}: learned and exact t differ by at most {difference:.3} where t < 9",
-                    p.label
-                ),
-            });
+        let scan = result.scans.get(&p.name);
+        if let Some(why) = &p.not_measured {
+            say(Status::Bad, format!("{} is not measured: {why}", p.label));
+        } else {
+            let sets = scan.and_then(|s| s.intervals.get("profiled"));
+            let sets = sets.into_iter().flatten();
+            let sets = sets.map(|s| format!("{:.2} %: {}", 100.0 * s.level, set_text(s)));
+            let sets: Vec<String> = sets.collect();
+            let text = format!("{} = {}; {}", p.label, asymmetric(p), sets.join("; "));
+            say(Status::Info, text);
+        }
+        if let Some(difference) = scan.and_then(|s| s.largest_difference) {
+            let status = match difference < 0.5 {
+                true => Status::Good,
+                false => Status::Warning,
+            };
+            let text = format!(
+                "{}: learned and exact t differ by at most {difference:.3} where t < 9",
+                p.label
+            );
+            say(status, text);
         }
     }
-    if let Some(limit) = &result.limit {
-        let of = |p: &&ParameterResult| p.name == limit.parameter;
-        let parameter = result.fit.parameters.iter().find(of);
-        let label = parameter.map_or(&limit.parameter, |p| &p.label);
-        lines.extend(limit_text(limit, label).map(|text| Verdict {
-            status: Status::Info,
-            text,
-        }));
+    if let Some(limit) = &result.limit
+        && let Some(text) = limit_text(limit, result.label(&limit.parameter))
+    {
+        say(Status::Info, text);
     }
     for note in &result.notes {
-        lines.push(Verdict {
-            status: Status::Warning,
-            text: note.clone(),
-        });
+        say(Status::Warning, note.clone());
     }
     lines
 }
@@ -112,9 +98,6 @@ pub(crate) fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
 /// An upper limit in words, of what there is of it.
 pub(super) fn limit_text(limit: &LimitResult, label: &str) -> Option<String> {
     let level = 100.0 * limit.confidence_level;
-    let observed = limit
-        .observed
-        .map(|x| format!("{label} < {} at {level} % CL (CLs)", number(x)));
     let expected = limit.expected.map(|[lowest, low, median, high, highest]| {
         let end = |x: Option<f64>| x.map_or_else(|| "none".to_owned(), number);
         format!(
@@ -126,12 +109,13 @@ pub(super) fn limit_text(limit: &LimitResult, label: &str) -> Option<String> {
             end(highest)
         )
     });
-    match (observed, expected) {
-        (Some(observed), Some(expected)) => Some(format!("{observed}; {expected}")),
-        (Some(observed), None) => Some(format!("{observed}; no expected limit")),
-        (None, Some(expected)) => Some(format!(
-            "no observed upper limit on {label} at {level} % CL (CLs); {expected}"
-        )),
+    let observed = match limit.observed {
+        Some(x) => format!("{label} < {} at {level} % CL (CLs)", number(x)),
+        None => format!("no observed upper limit on {label} at {level} % CL (CLs)"),
+    };
+    match (limit.observed, expected) {
         (None, None) => None,
+        (_, Some(expected)) => Some(format!("{observed}; {expected}")),
+        (_, None) => Some(format!("{observed}; no expected limit")),
     }
 }

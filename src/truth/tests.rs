@@ -1,8 +1,12 @@
 //! The closed forms against quadrature and Monte Carlo, the sampler against both.
 
-use super::super::*;
+use super::*;
+use crate::settings::GeneratedModel;
+use arrow::array::{Array, Float32Array, Float64Array, Int64Array};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
 use sideband_numerics::random::Key;
+use std::collections::HashSet;
 
 const REFERENCE: [Process; 2] = [Process::S, Process::Sbi];
 
@@ -12,6 +16,24 @@ fn model() -> Interference {
 
 fn key(word: u64) -> Key {
     Key::from_seed(20_26).with(word)
+}
+
+fn truth(mu: f64, shape: f64, rate: f64) -> Truth {
+    Truth { mu, shape, rate }
+}
+
+/// Whether the mean of `f` over events is as expected within four of its standard errors,
+/// which comes back.
+fn has_mean(
+    expected: f64,
+    events: &[Point],
+    f: impl Fn(&Point) -> f64 + Sync + Send,
+    what: &str,
+) -> f64 {
+    let (found, error) = mean(events, f);
+    let text = format!("{what}: {found} +- {error}, expected {expected}");
+    assert!((found - expected).abs() < 4.0 * error, "{text}");
+    error
 }
 
 /// Mean of `f` and its standard error.
@@ -30,6 +52,12 @@ fn reference_events(model: &Interference, n: usize) -> Vec<Point> {
     let mut events = model.sample(Process::S, of_s, key(1));
     events.extend(model.sample(Process::Sbi, n - of_s, key(2)));
     events
+}
+
+/// Density of that mixture, times its events, which come first.
+fn reference(model: &Interference, x: &Point) -> (f64, f64) {
+    let terms = REFERENCE.map(|k| (model.events(k), model.events(k) * model.density(k, x)));
+    (terms[0].0 + terms[1].0, terms[0].1 + terms[1].1)
 }
 
 /// `integral of sqrt(N_a N_b) exp(i (k x + phase))` in one dimension, by the
@@ -171,19 +199,12 @@ fn every_ratio_has_mean_one_over_the_reference() {
     let model = model();
     let events = reference_events(&model, 60_000);
     for process in Process::ALL {
-        let (r, error) = mean(&events, |x| model.ratio(process, &REFERENCE, x));
-        assert!(
-            (r - 1.0).abs() < 4.0 * error && error < 0.01,
-            "{process:?}: {r} +- {error}"
-        );
+        let of = |x: &Point| model.ratio(process, &REFERENCE, x);
+        assert!(has_mean(1.0, &events, of, process.name()) < 0.01);
         let x = &events[0];
-        let density: f64 = REFERENCE
-            .iter()
-            .map(|k| model.events(*k) * model.density(*k, x))
-            .sum();
-        let total: f64 = REFERENCE.iter().map(|k| model.events(*k)).sum();
+        let (total, density) = reference(&model, x);
         let expected = model.density(process, x) * total / density;
-        assert!((model.ratio(process, &REFERENCE, x) / expected - 1.0).abs() < 1e-13);
+        assert!((of(x) / expected - 1.0).abs() < 1e-13);
     }
 }
 
@@ -194,15 +215,9 @@ fn every_response_has_mean_one_under_its_process() {
         let events = model.sample(process, 40_000, key(5));
         for side in [Side::Up, Side::Down] {
             let of = |x: &Point| model.response(process, Nuisance::Shape, side, x);
-            let (g, error) = mean(&events, of);
-            assert!(
-                (g - 1.0).abs() < 4.0 * error && error < 1e-3,
-                "{g} +- {error}"
-            );
-            assert_eq!(
-                model.response(process, Nuisance::Rate, side, &events[0]),
-                1.0
-            );
+            assert!(has_mean(1.0, &events, of, process.name()) < 1e-3);
+            let flat = model.response(process, Nuisance::Rate, side, &events[0]);
+            assert_eq!(flat, 1.0);
         }
     }
 }
@@ -228,7 +243,7 @@ fn grid() -> Vec<Truth> {
     let mut grid = Vec::new();
     for mu in [0.0, 0.1, 0.5, 1.0, 2.0, 4.0] {
         for shape in [-1.0, 0.0, 1.0] {
-            grid.extend([-1.0, 0.0, 1.0].map(|rate| Truth { mu, shape, rate }));
+            grid.extend([-1.0, 0.0, 1.0].map(|rate| truth(mu, shape, rate)));
         }
     }
     grid
@@ -258,21 +273,13 @@ fn intensity_is_the_mixture_and_positive() {
 fn expected_events_are_the_integral_of_the_intensity() {
     let model = model();
     let events = reference_events(&model, 40_000);
-    let total: f64 = REFERENCE.iter().map(|k| model.events(*k)).sum();
     for truth in grid() {
         let over_reference = |x: &Point| {
-            let sum: f64 = REFERENCE
-                .iter()
-                .map(|k| model.events(*k) * model.density(*k, x))
-                .sum();
-            model.intensity(&truth, x).unwrap() * total / sum
+            let (total, density) = reference(&model, x);
+            model.intensity(&truth, x).unwrap() * total / density
         };
-        let (nu, error) = mean(&events, over_reference);
         let expected = model.expected(&truth).unwrap();
-        assert!(
-            (nu - expected).abs() < 4.0 * error,
-            "{truth:?}: {nu} +- {error}, {expected}"
-        );
+        has_mean(expected, &events, over_reference, &format!("{truth:?}"));
     }
 }
 
@@ -280,57 +287,26 @@ fn expected_events_are_the_integral_of_the_intensity() {
 fn data_sets_follow_the_intensity_at_their_parameters() {
     let model = model();
     let n = 40_000;
-    let truth = Truth {
-        mu: 2.0,
-        shape: 1.0,
-        rate: -1.0,
-    };
+    let truth = truth(2.0, 1.0, -1.0);
     let data = model.sample_at(&truth, Count::Fixed(n), key(6)).unwrap();
     let base = model.sample(Process::Sbi, n, key(7));
     let nu = model.expected(&truth).unwrap();
     let weight =
         |x: &Point| model.intensity(&truth, x).unwrap() / nu / model.density(Process::Sbi, x);
-    let score = |x: &Point| model.score(1.0, x);
+    let ratio = |x: &Point| model.ratio(Process::S, &REFERENCE, x);
     for test in 0..3 {
-        let f = |x: &Point| [score(x), score(x).powi(2), x[0] * x[1]][test];
+        let f = |x: &Point| [ratio(x), ratio(x).powi(2), x[0] * x[1]][test];
         let (found, e1) = mean(&data, f);
         let (expected, e2) = mean(&base, |x| weight(x) * f(x));
-        assert!(
-            (found - expected).abs() < 4.0 * e1.hypot(e2),
-            "{test}: {found} {expected}"
-        );
+        let away = (found - expected).abs();
+        assert!(away < 4.0 * e1.hypot(e2), "{test}: {found} {expected}");
     }
     // numbers of events: Poisson around the expectation
-    let counts: Vec<f64> = (0..200)
-        .map(|t| {
-            model
-                .sample_at(&truth, Count::Poisson, key(8).with(t))
-                .unwrap()
-                .len() as f64
-        })
-        .collect();
-    let average = counts.iter().sum::<f64>() / 200.0;
-    assert!(
-        (average - nu).abs() < 4.0 * (nu / 200.0).sqrt(),
-        "{average} {nu}"
-    );
-}
-
-#[test]
-fn the_score_is_the_derivative_of_the_log_intensity() {
-    let model = model();
-    for x in model.sample(Process::Sbi, 50, key(9)) {
-        for mu in [0.3, 1.0, 2.5] {
-            let log = |mu: f64| model.intensity(&Truth::nominal(mu), &x).unwrap().ln();
-            let h = 1e-4;
-            let slope = (8.0 * (log(mu + h) - log(mu - h)) - log(mu + 2.0 * h) + log(mu - 2.0 * h))
-                / (12.0 * h);
-            assert!(
-                (model.score(mu, &x) - slope).abs() < 1e-8 * (1.0 + slope.abs()),
-                "{mu}"
-            );
-        }
-    }
+    let count = |t| model.sample_at(&truth, Count::Poisson, key(8).with(t));
+    let counts: Vec<usize> = (0..200).map(|t| count(t).unwrap().len()).collect();
+    let average = counts.iter().sum::<usize>() as f64 / 200.0;
+    let away = (average - nu).abs();
+    assert!(away < 4.0 * (nu / 200.0).sqrt(), "{average} {nu}");
 }
 
 #[test]
@@ -378,87 +354,58 @@ fn without_interference_the_first_observable_knows_all() {
 fn an_event_depends_on_its_number_alone() {
     let model = model();
     let many = model.sample(Process::Sbi, 9000, key(12));
-    let one = rayon::ThreadPoolBuilder::new()
-        .num_threads(1)
-        .build()
-        .unwrap();
-    let few = one.install(|| model.sample(Process::Sbi, 100, key(12)));
-    assert_eq!(many[..100], few[..]);
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let few = || model.sample(Process::Sbi, 100, key(12));
+    assert_eq!(many[..100], one.unwrap().install(few)[..]);
     assert_ne!(many[0], model.sample(Process::Sbi, 1, key(13))[0]);
-}
-
-fn refused(change: impl FnOnce(&mut InterferenceConfig)) -> String {
-    let mut config = InterferenceConfig::default();
-    change(&mut config);
-    Interference::new(config).unwrap_err().to_string()
 }
 
 #[test]
 fn numbers_outside_their_domain_are_named() {
-    let cases = [
+    type Change = fn(&mut InterferenceConfig);
+    let cases: [(Change, &str); 7] = [
         (
-            refused(|c| c.signal.events = 0.0),
+            |c| c.signal.events = 0.0,
             "signal.events is 0, expected a positive",
         ),
+        (|c| c.incoherent.width[2] = -1.0, "incoherent.width is -1"),
         (
-            refused(|c| c.incoherent.width[2] = -1.0),
-            "incoherent.width is -1",
-        ),
-        (
-            refused(|c| c.coherence = 1.1),
+            |c| c.coherence = 1.1,
             "coherence is 1.1, expected a number from 0 to 1",
         ),
+        (|c| c.shape.size.down = -1.0, "shape.size.down is -1"),
         (
-            refused(|c| c.shape.size.down = -1.0),
-            "shape.size.down is -1",
-        ),
-        (
-            refused(|c| c.rate.background.up = f64::NAN),
+            |c| c.rate.background.up = f64::NAN,
             "rate.background.up is NaN",
         ),
-        (refused(|c| c.wave[0] = f64::INFINITY), "wave is inf"),
+        (|c| c.wave[0] = f64::INFINITY, "wave is inf"),
         (
-            refused(|c| c.shape.wave = [0.0; DIMENSIONS]),
+            |c| c.shape.wave = [0.0; DIMENSIONS],
             "spread of shape.wave . x is 0",
         ),
     ];
-    for (found, expected) in cases {
+    for (change, expected) in cases {
+        let mut config = InterferenceConfig::default();
+        change(&mut config);
+        let found = Interference::new(config).unwrap_err().to_string();
         assert!(found.contains(expected), "{found}");
     }
-    let model = model();
-    let at = |mu, shape, rate| {
-        let error = model.sample_at(&Truth { mu, shape, rate }, Count::Poisson, key(0));
-        error.unwrap_err().to_string()
-    };
-    assert!(at(-0.5, 0.0, 0.0).contains("mu is -0.5"));
-    assert!(at(1.0, 0.5, 0.0).contains("shape parameter is 0.5"));
-    assert!(at(1.0, 0.0, f64::NAN).contains("rate is NaN"));
-}
-
-#[test]
-fn rates_that_turn_the_intensity_negative_are_refused() {
-    let mut config = InterferenceConfig::default();
-    config.rate.background = UpDown { up: 2.0, down: 0.5 };
-    let model = Interference::new(config).unwrap();
-    let truth = |mu, rate| Truth {
-        mu,
-        shape: 0.0,
-        rate,
-    };
-    let error = model.expected(&truth(4.0, 1.0)).err();
-    assert!(error.is_none());
-    let error = model.sample_at(&truth(4.0, 1.0), Count::Fixed(1), key(0));
-    assert!(
-        error
-            .unwrap_err()
-            .to_string()
-            .contains("negative for some events")
-    );
-    assert!(
-        model
-            .sample_at(&truth(4.0, 0.0), Count::Fixed(1), key(0))
-            .is_ok()
-    );
+    // rates alone cannot make up for a background that goes another way
+    let mut unlike = InterferenceConfig::default();
+    unlike.rate.background = UpDown { up: 2.0, down: 0.5 };
+    let unlike = Interference::new(unlike).unwrap();
+    assert!(unlike.expected(&truth(4.0, 0.0, 1.0)).is_ok());
+    for (model, at, expected) in [
+        (&model(), truth(-0.5, 0.0, 0.0), "mu is -0.5"),
+        (&model(), truth(1.0, 0.5, 0.0), "shape parameter is 0.5"),
+        (&model(), truth(1.0, 0.0, f64::NAN), "rate is NaN"),
+        (&unlike, truth(4.0, 0.0, 1.0), "negative for some events"),
+    ] {
+        let found = model.sample_at(&at, Count::Fixed(1), key(0)).unwrap_err();
+        assert!(found.to_string().contains(expected), "{found}");
+    }
+    let fine = unlike.sample_at(&truth(4.0, 0.0, 0.0), Count::Fixed(1), key(0));
+    assert!(fine.is_ok());
 }
 
 #[test]
@@ -468,8 +415,8 @@ fn the_intensity_is_positive_where_fits_go() {
         let mu = (0.1 * f64::from(step)).powi(2);
         for rate in [-2.0, -1.0, -0.3, 0.6, 1.0, 2.0] {
             for shape in [-1.0, 0.0, 1.0] {
-                let truth = Truth { mu, shape, rate };
-                assert!(model.intensity(&truth, &[0.5; DIMENSIONS]).unwrap() > 0.0);
+                let intensity = model.intensity(&truth(mu, shape, rate), &[0.5; DIMENSIONS]);
+                assert!(intensity.unwrap() > 0.0);
             }
         }
     }
@@ -477,37 +424,36 @@ fn the_intensity_is_positive_where_fits_go() {
 
 #[test]
 fn samples_are_written_as_they_are_drawn() {
-    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
     let model = model();
-    let mut ids = std::collections::HashSet::new();
-    let mut names = std::collections::HashSet::new();
-    for sample in Sample::all() {
-        let file = tempfile::tempfile().unwrap();
-        model.write_sample(&file, sample, 700, key(14)).unwrap();
-        names.insert(sample.file_name());
+    let world = open(GeneratedModel::Interference).unwrap();
+    let names = world.files();
+    let mut ids = HashSet::new();
+    for (number, name) in names.iter().enumerate() {
+        let mut file = tempfile::tempfile().unwrap();
+        world.write(&mut file, number, 700, key(14)).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         let mut weights = 0.0;
         for batch in reader.build().unwrap() {
             let batch = batch.unwrap();
             assert_eq!(batch.num_columns(), 8);
-            let column = |name: &str| batch.column_by_name(name).unwrap().clone();
-            let id = column("event_id");
-            let id = id
-                .as_any()
-                .downcast_ref::<arrow::array::Int64Array>()
-                .unwrap();
+            let column = |name: &str| batch.column_by_name(name).unwrap().as_any();
+            let id: &Int64Array = column("event_id").downcast_ref().unwrap();
             ids.extend(id.values().iter().copied());
-            let weight = column("weight");
-            let weight = weight
-                .as_any()
-                .downcast_ref::<arrow::array::Float64Array>()
-                .unwrap();
+            let weight: &Float64Array = column("weight").downcast_ref().unwrap();
             weights += weight.values().iter().sum::<f64>();
-            assert!(column("x6").as_any().is::<arrow::array::Float32Array>());
+            assert!(column("x6").is::<Float32Array>());
         }
-        let expected = model.sample_events(sample);
+        let of = |p: &Process| name.starts_with(&format!("{}_", p.name()));
+        let process = Process::ALL[number / 3];
+        let rates = model.rates(process, Nuisance::Shape);
+        let rate = match (of(&process), name.contains("_up")) {
+            (false, _) => 1.0,
+            (true, true) => rates.up,
+            (true, false) => rates.down,
+        };
+        let expected = model.events(process) * rate;
         assert!((weights / expected - 1.0).abs() < 1e-12);
     }
     assert_eq!((ids.len(), names.len()), (6300, 9));
-    assert!(names.contains("SBI_shape_down.parquet"));
+    assert_eq!(names[5], "SBI_shape_down.parquet");
 }

@@ -18,17 +18,14 @@
 //! It has the structure of off-shell Higgs boson production (the ATLAS
 //! Collaboration, arXiv:2412.01600), not its numbers.
 
-mod check;
 mod config;
 mod experiment;
 mod gaussian;
 mod model;
-mod quadrature;
 mod sample;
-mod write;
-
 #[cfg(test)]
 mod tests;
+mod world;
 
 pub use config::InterferenceConfig;
 pub(crate) use config::{Lobe, UpDown};
@@ -37,4 +34,4 @@ pub use gaussian::{DIMENSIONS, Point};
 pub(crate) use model::Nuisance;
 pub use model::{Interference, Process, Side, Truth};
 pub use sample::Count;
-pub(crate) use write::{Sample, write_events};
+pub(crate) use world::{World, open};

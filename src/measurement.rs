@@ -6,42 +6,48 @@
 //!             -> trust report, ratios of the observed events
 //!             -> likelihood -> fit, scan, impacts, toys -> result and page
 //! ```
+//!
+//! What is read (settings, plan, parameters) is one value, `Analysis`, that everything is made
+//! of; a file names only those above it in the list of modules.
 
-mod alone;
-mod analyse;
-mod asimov;
-mod beside;
-mod bins;
-mod columns;
-mod describe;
-mod evaluated;
-mod event_file;
-mod events;
-mod files;
-mod finite_sample;
 mod generate;
-mod inputs;
-mod known;
-mod likelihoods;
-mod limits;
-mod model;
-mod notes;
-mod page;
-mod pipeline;
-mod plan;
-mod progress;
-mod ratios;
 mod result;
-mod rules;
 mod samples;
-mod support;
-mod tables;
-mod toys;
-mod trust;
-mod twins;
 
-pub(crate) use describe::describe as describe_measurement;
+mod plan;
+
+mod events;
+mod model;
+
+mod rules;
+
+mod event_file;
+mod ratios;
+
+mod likelihoods;
+mod trust;
+
+mod analyse;
+mod impacts;
+mod limits;
+mod scans;
+
+mod finite_sample;
+mod progress;
+
+mod files;
+
+mod toys;
+
+mod export;
+mod notes;
+mod tables;
+
+mod page;
+
+mod pipeline;
+
 pub(crate) use page::{redraw as redraw_measurement, verdict as measurement_verdict};
-pub(crate) use pipeline::{Measured, measure};
+pub(crate) use pipeline::{Measured, describe as describe_measurement, measure};
 pub(crate) use progress::{MeasurementProgress, read_result};
 pub use result::MeasurementResult;

@@ -1,0 +1,13 @@
+//! Statistics in f64: numbers in, numbers out, no network in sight.
+//!
+//! Event weights may be negative; each item says what it makes of them.
+
+mod auc;
+mod calibration;
+mod chi2;
+mod histogram;
+
+pub(crate) use auc::{Auc, auc};
+pub(crate) use calibration::{CalibrationPoint, Recalibration, calibration, shared_calibration};
+pub(crate) use chi2::{Chi2, chi2, sensitivity};
+pub(crate) use histogram::{EnsembleHistogram, Histogram, WeightSummary};

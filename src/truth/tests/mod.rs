@@ -1,4 +1,0 @@
-//! The interference model and its measurement.
-
-mod experiment;
-mod model;
