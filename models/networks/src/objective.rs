@@ -60,14 +60,6 @@ impl Objective {
             Self::Likelihood => f64::NEG_INFINITY,
         }
     }
-
-    /// Classes of events that the loss compares.
-    pub fn classes(self) -> usize {
-        match self {
-            Self::Exponential | Self::CrossEntropy => 2,
-            Self::Likelihood => 1,
-        }
-    }
 }
 
 /// log(1 + exp(x)) without overflow: max(x, 0) + log1p(exp(-|x|)).

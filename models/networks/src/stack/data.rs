@@ -92,22 +92,6 @@ impl Table {
         Self(Place::Device(Box::new(tensor)))
     }
 
-    /// Number of rows, `N`.
-    pub fn rows(&self) -> usize {
-        match &self.0 {
-            Place::Host(table) => table.values.len() / table.columns,
-            Place::Device(x) => x.dims()[0],
-        }
-    }
-
-    /// Number of features, `D`.
-    pub fn columns(&self) -> usize {
-        match &self.0 {
-            Place::Host(table) => table.columns,
-            Place::Device(x) => x.dims()[1],
-        }
-    }
-
     pub(super) fn host(&self) -> &HostTable {
         match &self.0 {
             Place::Host(table) => table,

@@ -198,13 +198,10 @@ impl Lane {
                 let known = |nulls: &Option<NullBuffer>, row| {
                     nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row))
                 };
-                let decides = |nulls: &Option<NullBuffer>, x: &Floats, row| {
-                    known(nulls, row) && is_true(x.at(row)) == decisive
-                };
                 let is_known = |row| {
-                    known(own, row) && known(other, row)
-                        || decides(own, &a, row)
-                        || decides(other, &b, row)
+                    let (own, other) = (known(own, row), known(other, row));
+                    let decides = |x: &Floats| is_true(x.at(row)) == decisive;
+                    own && other || own && decides(&a) || other && decides(&b)
                 };
                 Some((0..rows).map(is_known).collect::<Vec<bool>>().into())
             }
