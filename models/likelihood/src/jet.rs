@@ -44,14 +44,14 @@ impl Jet {
     }
 
     /// Multiplies by `u`, a function of parameter `i`, given with two derivatives.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn multiply(&mut self, i: usize, [value, slope, curvature]: [f64; 3]) {
         self.multiply_by(&[i], value, &[slope], &[curvature]);
     }
 
     /// Multiplies by a function of the parameters `places`, each once: its value, gradient
     /// and Hessian.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn multiply_by(
         &mut self,
         places: &[usize],

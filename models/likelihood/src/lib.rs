@@ -1,5 +1,37 @@
 //! Likelihoods of measurements: from per-event density ratios and histograms to
 //! intervals. Numbers in, numbers out: nothing here knows of files or networks.
+//!
+//! Counts in two bins, fitted, with the error and the interval of the signal strength:
+//!
+//! ```
+//! use sideband_likelihood::fit::{FitSettings, fit, minos};
+//! use sideband_likelihood::histogram::{Factor, HistogramChannel, Template};
+//! use sideband_likelihood::{Error, Model, Parameter};
+//! use std::sync::Arc;
+//!
+//! # fn main() -> Result<(), Error> {
+//! let template = |name: &str, nominal: [f64; 2], factors| Template {
+//!     name: name.to_owned(),
+//!     nominal: nominal.to_vec(),
+//!     factors,
+//!     modifiers: Vec::new(),
+//! };
+//! let signal = template("signal", [2.0, 8.0], vec![Factor::Parameter(0)]);
+//! let background = template("background", [50.0, 20.0], Vec::new());
+//! let channel = HistogramChannel::new("SR", vec![signal, background], vec![55.0, 31.0], 1)?;
+//! let mu = Parameter::interest("mu", 1.0, (0.0, 10.0));
+//! let model = Model::new(vec![mu], vec![Arc::new(channel)]);
+//!
+//! let settings = FitSettings::default();
+//! let best = fit(&model, &settings)?;
+//! assert!((best.point[0] - 1.415).abs() < 1e-3);
+//! assert!(best.error(0).is_some_and(|error| (error - 0.690).abs() < 1e-3));
+//! let [down, up] = minos(&model, &settings, &best, 0, 1.0)?.errors();
+//! assert!(down.is_some_and(|down| (down + 0.651).abs() < 1e-3));
+//! assert!(up.is_some_and(|up| (up - 0.729).abs() < 1e-3));
+//! # Ok(())
+//! # }
+//! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
 pub mod asymptotic;

@@ -439,11 +439,15 @@ impl Mixture {
         rates: &[f64],
         at: &[f64],
     ) -> Result<Jet, S::Error> {
-        let mut all = Jet::constant(0.0, self.layout.dimension(), ORDER);
+        let mut all: Option<Jet> = None;
         source.visit(&mut |block| {
             let block = sums::weighted::<ORDER>(block, self.transform, rates, at);
-            all.add_scaled(1.0, &block);
+            match &mut all {
+                Some(all) => all.add_scaled(1.0, &block),
+                None => all = Some(block),
+            }
         })?;
+        let mut all = all.unwrap_or_default();
         all.value = -all.value;
         let derivatives = all.gradient.iter_mut().chain(&mut all.hessian);
         derivatives.for_each(|x| *x = -*x);
