@@ -32,6 +32,18 @@ struct Workbench<'a> {
     say: &'a dyn Fn(&str),
 }
 
+/// An ensemble that is trained, and what makes its result.
+#[derive(Clone, Copy)]
+struct TrainedEnsemble<'a> {
+    plan: &'a Plan,
+    bench: Workbench<'a>,
+    /// Those that can be used.
+    members: &'a [crate::training::Member],
+    /// Numbers of the others.
+    failed: &'a [u32],
+    directory: &'a crate::rundir::RunDirectory,
+}
+
 pub(crate) use apply::Applier;
 pub(crate) use calibrate::{Estimate, estimate};
 pub(crate) use campaign::{Ended, redo_matrix, run};

@@ -5,7 +5,7 @@ use super::apply::Replicas;
 use super::comparison::CommonEdges;
 use super::plan::Plan;
 use super::sample::Sample;
-use super::{Workbench, interpolation, reweight};
+use super::{TrainedEnsemble, Workbench, interpolation, reweight};
 use crate::error::{Error, Kind, Result};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
@@ -279,15 +279,16 @@ impl EnsembleRun {
             )))
         };
         is_mine()?;
+        let trained = TrainedEnsemble {
+            plan,
+            bench,
+            members: &usable,
+            failed: &manifest.failed,
+            directory,
+        };
         let predicted = match &plan.plane {
-            None => Ok(reweight::predict(
-                plan,
-                bench,
-                &usable,
-                &manifest.failed,
-                directory,
-            )?),
-            Some(_) => interpolation::predict(plan, bench, &usable, &manifest.failed, directory),
+            None => Ok(reweight::predict(trained)?),
+            Some(_) => interpolation::predict(trained),
         };
         let mut metrics = match predicted {
             Ok(metrics) if !bench.interrupt.is_raised() => metrics,

@@ -1,23 +1,20 @@
 //! What the metrics of every method have in common: the members, and predictions against
 //! observations with every error that bins have in common.
 
+use super::TrainedEnsemble;
 use super::plan::{Plan, Variable};
 use super::sample::Sample;
 use crate::closure::{Chi2, EnsembleHistogram, Histogram, WeightSummary, chi2, sensitivity};
 use crate::results::{
     LossSummary, METRICS_FORMAT, MemberSummary, Metrics, VariableMetrics, Verdict, YieldMetrics,
 };
-use crate::training::{History, Member, Outcome};
+use crate::training::{History, Outcome};
 use indexmap::IndexMap;
 use std::borrow::Cow;
 
 /// The metrics of an ensemble, without those of its events.
-pub(super) fn of_members(
-    plan: &Plan,
-    members: &[Member],
-    failed: &[u32],
-    replicas: usize,
-) -> Metrics {
+pub(super) fn of_members(trained: TrainedEnsemble<'_>, replicas: usize) -> Metrics {
+    let TrainedEnsemble { plan, members, .. } = trained;
     let about = || members.iter().map(|m| &m.about);
     let count = |outcome: Outcome| about().filter(|a| a.outcome == outcome).count();
     let epochs: usize = about().map(|a| a.history.validation.len()).sum();
@@ -39,7 +36,7 @@ pub(super) fn of_members(
             requested: plan.config.ensemble.members,
             usable: members.len(),
             replicas,
-            failed: failed.to_vec(),
+            failed: trained.failed.to_vec(),
             converged: count(Outcome::Converged),
             epoch_limit: count(Outcome::EpochLimit),
             mean_epochs: epochs as f64 / members.len().max(1) as f64,

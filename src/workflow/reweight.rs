@@ -1,7 +1,6 @@
 //! A ratio of two samples applied: from the events' weights to the files of predictions and
 //! to every number of `metrics.json`.
 
-use super::Workbench;
 use super::apply::{Applier, Combiner, Predicted, Replicas};
 use super::classifier::{ClassifierClass, closure_auc};
 use super::metrics::{
@@ -12,6 +11,7 @@ use super::plan::{Plan, Variable};
 use super::predictions::{PREDICTIONS, PredictionWriter};
 use super::sample::Sample;
 use super::support::outside;
+use super::{TrainedEnsemble, Workbench};
 use crate::closure::{CalibrationPoint, EnsembleHistogram, Histogram, WeightSummary, calibration};
 use crate::error::{Context, Kind, Result};
 use crate::events::{EventTable, HIDDEN, PartOrder};
@@ -20,7 +20,6 @@ use crate::results::{
     AucPair, Metrics, PlaneMetrics, RegionMetrics, Support, VariableMetrics, YieldMetrics,
     yield_test,
 };
-use crate::rundir::RunDirectory;
 use crate::settings::{Method, PlaneConfig};
 use crate::training::Member;
 use indexmap::IndexMap;
@@ -34,41 +33,31 @@ const CALIBRATION_BINS: usize = 12;
 const FIXED: f64 = 0.5;
 
 /// Predicts, measures and writes.
-pub(super) fn predict(
-    plan: &Plan,
-    bench: Workbench<'_>,
-    members: &[Member],
-    failed: &[u32],
-    directory: &RunDirectory,
-) -> Result<Metrics> {
+pub(super) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metrics> {
+    let TrainedEnsemble { plan, members, .. } = trained;
+    let (compute, threads) = (trained.bench.compute, trained.bench.threads);
     let ensemble = AppliedEnsemble {
-        plan,
-        applier: Applier::new(
-            bench.compute,
-            bench.threads,
-            &plan.network(),
-            &plan.scaling,
-            members,
-        )?,
+        applier: Applier::new(compute, threads, &plan.network(), &plan.scaling, members)?,
         replicas: Replicas::new(plan.settings.split, plan.streams, members),
+        plan,
         members,
     };
-    let unnormalised =
-        1.0 / (members.iter().map(|m| m.about.normalisation).sum::<f64>() / members.len() as f64);
+    let normalisations = members.iter().map(|m| m.about.normalisation);
+    let unnormalised = 1.0 / (normalisations.sum::<f64>() / members.len() as f64);
     let mut sums = SourceSums::new(plan, &ensemble.replicas);
     let (mut combiner, mut raw_combiner) = (ensemble.combiner(), ensemble.combiner());
-    let (source, target) = (plan.source(), plan.target());
+    let (source, target, training) = (plan.source(), plan.target(), sums.trained);
     let mut raw = vec![0.0; members.len()];
-    let path = |name: &str| directory.predictions().join(name);
+    let path = |name: &str| trained.directory.predictions().join(name);
     ensemble.apply(source, Some(&path("source.parquet")), &mut |row, ratios| {
-        let weight = source.table.weights[row];
-        let (key, trained) = (source.table.ids.key(row), source.is_in(row, sums.trained));
+        let (weight, key) = (source.table.weights[row], source.table.ids.key(row));
+        let in_training = source.is_in(row, training);
         for ((raw, ratio), member) in raw.iter_mut().zip(ratios).zip(members) {
             *raw = weight * ratio / (member.about.normalisation * unnormalised);
         }
-        let (_, raw) = raw_combiner.event(&raw, key, trained);
+        let (_, raw) = raw_combiner.event(&raw, key, in_training);
         let weights: Vec<f64> = ratios.iter().map(|r| r * weight).collect();
-        let (event, replicas) = combiner.event(&weights, key, trained);
+        let (event, replicas) = combiner.event(&weights, key, in_training);
         sums.push(event, replicas, raw);
     })?;
     // nominal weight per unit input weight of every target event
@@ -77,12 +66,12 @@ pub(super) fn predict(
     let is_written = plan.config.experiment.method == Method::Ratio;
     let path = is_written.then(|| path("target.parquet"));
     ensemble.apply(target, path.as_deref(), &mut |row, ratios| {
-        let trained = target.is_in(row, sums.trained);
-        let (event, _) = combiner.event(ratios, target.table.ids.key(row), trained);
+        let (key, in_training) = (target.table.ids.key(row), target.is_in(row, training));
+        let (event, _) = combiner.event(ratios, key, in_training);
         target_ratios.push(event.nominal);
     })?;
-    let of_members = of_members(plan, members, failed, ensemble.replicas.len());
-    sums.metrics(of_members, &target_ratios, bench)
+    let of_members = of_members(trained, ensemble.replicas.len());
+    sums.metrics(of_members, &target_ratios, trained.bench)
 }
 
 /// What makes a prediction file.
@@ -93,56 +82,51 @@ struct AppliedEnsemble<'a> {
     members: &'a [Member],
 }
 
+/// Takes the members' ratios of an event, by its row.
+type Take<'a> = &'a mut dyn FnMut(usize, &[f64]);
+
 impl AppliedEnsemble<'_> {
     fn combiner(&self) -> Combiner<'_> {
         Combiner::new(&self.replicas, self.plan.config.ensemble.combine)
     }
 
-    /// Predicts the events of a sample, wherever they are: gives those in memory to `take`,
-    /// with the members' ratios, and writes all of them to a file, if there is one.
-    fn apply(
-        &self,
-        sample: &Sample,
-        file: Option<&Path>,
-        take: &mut dyn FnMut(usize, &[f64]),
-    ) -> Result<()> {
-        let Some(path) = file else {
-            return self.give(sample, take);
+    /// Predicts the events of a sample, wherever they are: gives those in memory to `take`
+    /// and writes all of them to a file, if there is one.
+    fn apply(&self, sample: &Sample, file: Option<&Path>, take: Take<'_>) -> Result<()> {
+        let give = |take: Take<'_>| {
+            let features = &sample.table.features;
+            self.applier.for_each(features, |row, ratios| {
+                take(row, ratios);
+                Ok(())
+            })
         };
+        let Some(path) = file else {
+            return give(take);
+        };
+        let regions = self.plan.config.regions.keys();
         let unwritten = |e| PREDICTIONS.unwritten(&e);
         atomic::write_with(path, unwritten, |file| {
-            let regions = self.plan.config.regions.keys();
-            let mut writer =
-                PredictionWriter::new(file, &sample.table, regions, self.members, false)?;
-            match &sample.streamed {
-                None => self.append(&mut writer, &sample.table, take)?,
-                Some(all) => {
-                    self.give(sample, take)?;
-                    let (dataset, order) = (&all.training.dataset, PartOrder::files());
-                    let chunks = dataset.stream(&all.request, &order, all.options);
-                    for chunk in chunks.of(Kind::Internal)? {
-                        let chunk = chunk.of(Kind::Internal)?;
-                        self.append(&mut writer, &chunk, &mut |_, _| {})?;
-                    }
-                }
+            let (table, members) = (&sample.table, self.members);
+            let mut writer = PredictionWriter::new(file, table, regions, members, false)?;
+            let Some(all) = &sample.streamed else {
+                self.write(&mut writer, table, take)?;
+                return writer.finish();
+            };
+            give(take)?;
+            let (dataset, order) = (&all.training.dataset, PartOrder::files());
+            let chunks = dataset.stream(&all.request, &order, all.options);
+            for chunk in chunks.of(Kind::Internal)? {
+                self.write(&mut writer, &chunk.of(Kind::Internal)?, &mut |_, _| {})?;
             }
             writer.finish()
         })
     }
 
-    fn give(&self, sample: &Sample, take: &mut dyn FnMut(usize, &[f64])) -> Result<()> {
-        self.applier
-            .for_each(&sample.table.features, |row, ratios| {
-                take(row, ratios);
-                Ok(())
-            })
-    }
-
-    fn append<W: Write + Send>(
+    fn write<W: Write + Send>(
         &self,
         writer: &mut PredictionWriter<W>,
         table: &EventTable,
-        take: &mut dyn FnMut(usize, &[f64]),
+        take: Take<'_>,
     ) -> Result<()> {
         let method = self.plan.config.experiment.method;
         let (trained, yields) = (self.plan.training_region(), training_yields(self.plan));
@@ -250,7 +234,9 @@ enum Overlap {
 }
 
 /// The events of a region that enter its numbers.
-struct RegionRows {
+struct RegionRows<'a> {
+    all: &'a SourceSums<'a>,
+    normalisation: &'a Normalisation,
     source: Vec<usize>,
     /// None where they are blind.
     target: Option<Vec<usize>>,
@@ -370,27 +356,27 @@ impl<'a> SourceSums<'a> {
         let support = Support::of(plan);
         let mut regions = IndexMap::new();
         for ((index, name, shown), sums) in plan.regions().zip(&self.regions) {
-            let rows = self.rows(index, shown, normalisation.target);
+            let rows = self.rows(index, shown, &normalisation);
+            let weights = WeightSummary::of(rows.source.iter().map(|i| self.nominal[*i]));
+            let variables = plan.variables.iter().zip(&sums.variables);
+            let variables = variables.map(|(v, sums)| (v.name.clone(), rows.variable(v, sums)));
+            let weighted = rows.source.iter().map(|i| {
+                let weight = plan.source().table.weights[*i];
+                (plan.source().features(*i), weight, self.nominal[*i])
+            });
             let mut region = RegionMetrics {
                 label: plan.label(name),
                 trained: index == self.trained,
                 blind: !shown,
                 source_events: rows.source.len(),
                 target_events: rows.target.as_ref().map(Vec::len),
-                weights: WeightSummary::of(rows.source.iter().map(|i| self.nominal[*i])),
+                outside: outside(&support, weighted),
+                yields: rows.yields(sums, &weights),
+                weights,
                 weight_distribution: self.weight_distribution(&rows.source),
+                variables: variables.collect(),
                 ..RegionMetrics::default()
             };
-            region.yields = self.yields(sums, &normalisation, &rows, &region.weights);
-            for (k, v) in plan.variables.iter().enumerate() {
-                let metrics = self.variable(v, &sums.variables[k], &normalisation, &rows);
-                region.variables.insert(v.name.clone(), metrics);
-            }
-            let weighted = rows.source.iter().map(|i| {
-                let weight = plan.source().table.weights[*i];
-                (plan.source().features(*i), weight, self.nominal[*i])
-            });
-            region.outside = outside(&support, weighted);
             if let Some(target) = &rows.target {
                 region.calibration = self.calibration(&rows.source, target, target_ratios);
                 if plan.config.report.classifier_members > 0 {
@@ -400,12 +386,14 @@ impl<'a> SourceSums<'a> {
             }
             regions.insert(name.to_owned(), region);
         }
+        let planes = plan.config.report.planes.iter().zip(&self.planes);
+        let planes = planes.map(|(config, p)| (config.name.clone(), p.metrics(plan, config)));
         Ok(Metrics {
             training_yields: training_yields(plan),
             training_errors: training_errors(plan),
             support: Some(support),
             regions,
-            planes: self.planes(),
+            planes: planes.collect(),
             ..of_members
         })
     }
@@ -430,9 +418,13 @@ impl<'a> SourceSums<'a> {
         }
     }
 
-    /// The events of a region, and how they hang together with the training region's,
-    /// where the target has the sum of weights `total`.
-    fn rows(&self, region: usize, shown: bool, total: f64) -> RegionRows {
+    /// The events of a region, and how they hang together with the training region's.
+    fn rows<'s>(
+        &'s self,
+        region: usize,
+        shown: bool,
+        normalisation: &'s Normalisation,
+    ) -> RegionRows<'s> {
         let rows = |sample: &Sample| -> Vec<usize> {
             let all = sample.in_region(region);
             all.filter(|i| self.enters(sample, *i)).collect()
@@ -444,77 +436,21 @@ impl<'a> SourceSums<'a> {
         let mut observed = of_target.iter().flatten();
         let is_apart = shared.count() == 0 && !observed.any(|i| target.is_in(*i, self.trained));
         RegionRows {
-            overlap: if is_apart {
-                Overlap::None
-            } else if weight > FIXED * total {
-                Overlap::Fixed
-            } else {
-                Overlap::Some
+            overlap: match is_apart {
+                true => Overlap::None,
+                false if weight > FIXED * normalisation.target => Overlap::Fixed,
+                false => Overlap::Some,
             },
             source: of_source,
             target: of_target,
+            all: self,
+            normalisation,
         }
-    }
-
-    fn yields(
-        &self,
-        sums: &ReweightedRegion,
-        normalisation: &Normalisation,
-        rows: &RegionRows,
-        weights: &WeightSummary,
-    ) -> YieldMetrics {
-        let (source, target) = (self.plan.source(), self.plan.target());
-        let squares = |sample: &Sample, rows: &[usize], weights: &[f64]| -> f64 {
-            let shared = rows.iter().filter(|i| sample.is_in(**i, self.trained));
-            shared.map(|i| weights[*i].powi(2)).sum()
-        };
-        let of_target = &target.table.weights;
-        let found = rows.target.as_ref();
-        let shared = squares(source, &rows.source, &self.nominal) * normalisation.shares[0]
-            + found.map_or(0.0, |rows| squares(target, rows, of_target)) * normalisation.shares[1];
-        let found = found.map(|rows| WeightSummary::of(rows.iter().map(|i| of_target[*i])));
-        let nominal = [weights.sum];
-        let components = self.components(&sums.total, normalisation, rows.overlap, &nominal);
-        let correlation = match rows.overlap {
-            Overlap::Some => normalisation.correlation(&nominal, &[shared])[0][0],
-            Overlap::None | Overlap::Fixed => 0.0,
-        };
-        let before = rows.source.iter().map(|i| self.before(*i));
-        let before = WeightSummary::of(before);
-        let mut yields = YieldMetrics {
-            before: Some(before.sum),
-            before_stat: Some(before.error),
-            raw_relative_spread: relative_spread(&sums.raw),
-            is_fixed: rows.overlap == Overlap::Fixed,
-            ..yields(found, [weights.sum, weights.error], &components)
-        };
-        let unit = normalisation.target_variance / normalisation.target;
-        yield_test(&mut yields, correlation, unit);
-        yields
     }
 
     /// Weight of a source event, scaled as a whole.
     fn before(&self, row: usize) -> f64 {
         self.plan.source().table.weights[row] * self.before_factor
-    }
-
-    /// Members and normalisation. Replicas that are resampled are each brought to their
-    /// own resampling of the source, where the region has no events of it.
-    fn components(
-        &self,
-        members: &EnsembleHistogram,
-        normalisation: &Normalisation,
-        overlap: Overlap,
-        nominal: &[f64],
-    ) -> [Component; 2] {
-        let factors = normalisation.factors.as_ref();
-        let factors = factors.filter(|_| overlap == Overlap::None);
-        let members = match factors {
-            Some(factors) => members.scaled(factors),
-            None => members.clone(),
-        };
-        let of_counts = normalisation.component(nominal, factors.is_some());
-        [Component::draws("members", members), of_counts]
     }
 
     /// Distribution of log10 of the nominal weight over the source's as a whole.
@@ -530,46 +466,6 @@ impl<'a> SourceSums<'a> {
             }
         }
         (edges, counts)
-    }
-
-    fn variable(
-        &self,
-        variable: &Variable,
-        sums: &ReweightedVariable,
-        normalisation: &Normalisation,
-        rows: &RegionRows,
-    ) -> VariableMetrics {
-        let (plan, target) = (self.plan, self.plan.target());
-        let found = rows.target.as_ref();
-        let found = found.map(|rows| observed(plan, variable, rows));
-        let after = &sums.after.values;
-        let before = &sums.before.values;
-        let mut of_before = normalisation.before(before).covariance(before);
-        let mut correlations = Correlations::default();
-        if rows.overlap == Overlap::Some {
-            let shared = rows.target.iter().flatten().copied();
-            let shared: Vec<usize> = shared.filter(|i| target.is_in(*i, self.trained)).collect();
-            let observed = observed(plan, variable, &shared).variances;
-            let [source, target] = normalisation.shares;
-            let correlation = |nominal: &[f64], of_source: &[f64]| {
-                let pairs = observed.iter().zip(of_source);
-                let together: Vec<f64> = pairs.map(|(o, s)| target * o + source * s).collect();
-                normalisation.correlation(nominal, &together)
-            };
-            add(&mut of_before, &correlation(before, &sums.shared[0]));
-            correlations.after = Some(correlation(after, &sums.shared[1]));
-        }
-        correlations.before = Some(of_before);
-        let components = self.components(&sums.members, normalisation, rows.overlap, after);
-        let before = Some(&sums.before);
-        compare(
-            variable,
-            before,
-            &sums.after,
-            &components,
-            found,
-            &correlations,
-        )
     }
 
     /// Calibration of the ratio within a region, where it is normalised so that
@@ -616,13 +512,79 @@ impl<'a> SourceSums<'a> {
         let pair = before.zip(after);
         Ok(pair.map(|(before, after)| AucPair { before, after }))
     }
+}
 
-    fn planes(&self) -> IndexMap<String, PlaneMetrics> {
-        let configs = self.plan.config.report.planes.iter();
-        let planes = configs.zip(&self.planes);
-        let metrics =
-            planes.map(|(config, plane)| (config.name.clone(), plane.metrics(self.plan, config)));
-        metrics.collect()
+impl RegionRows<'_> {
+    fn yields(&self, sums: &ReweightedRegion, weights: &WeightSummary) -> YieldMetrics {
+        let (all, normalisation) = (self.all, self.normalisation);
+        let (source, target) = (all.plan.source(), all.plan.target());
+        let squares = |sample: &Sample, rows: &[usize], weights: &[f64]| -> f64 {
+            let shared = rows.iter().filter(|i| sample.is_in(**i, all.trained));
+            shared.map(|i| weights[*i].powi(2)).sum()
+        };
+        let of_target = &target.table.weights;
+        let found = self.target.as_ref();
+        let shared = squares(source, &self.source, &all.nominal) * normalisation.shares[0]
+            + found.map_or(0.0, |rows| squares(target, rows, of_target)) * normalisation.shares[1];
+        let found = found.map(|rows| WeightSummary::of(rows.iter().map(|i| of_target[*i])));
+        let nominal = [weights.sum];
+        let correlation = match self.overlap {
+            Overlap::Some => normalisation.correlation(&nominal, &[shared])[0][0],
+            Overlap::None | Overlap::Fixed => 0.0,
+        };
+        let components = self.components(&sums.total, &nominal);
+        let before = WeightSummary::of(self.source.iter().map(|i| all.before(*i)));
+        let mut yields = YieldMetrics {
+            before: Some(before.sum),
+            before_stat: Some(before.error),
+            raw_relative_spread: relative_spread(&sums.raw),
+            is_fixed: self.overlap == Overlap::Fixed,
+            ..yields(found, [weights.sum, weights.error], &components)
+        };
+        let unit = normalisation.target_variance / normalisation.target;
+        yield_test(&mut yields, correlation, unit);
+        yields
+    }
+
+    /// Members and normalisation. Replicas that are resampled are each brought to their
+    /// own resampling of the source, where the region has no events of it.
+    fn components(&self, members: &EnsembleHistogram, nominal: &[f64]) -> [Component; 2] {
+        let factors = self.normalisation.factors.as_ref();
+        let factors = factors.filter(|_| self.overlap == Overlap::None);
+        let scaled = factors.map(|factors| members.scaled(factors));
+        let members = scaled.unwrap_or_else(|| members.clone());
+        let of_counts = self.normalisation.component(nominal, factors.is_some());
+        [Component::draws("members", members), of_counts]
+    }
+
+    fn variable(&self, variable: &Variable, sums: &ReweightedVariable) -> VariableMetrics {
+        let (all, normalisation) = (self.all, self.normalisation);
+        let (plan, target) = (all.plan, all.plan.target());
+        let found = self.target.as_ref();
+        let found = found.map(|rows| observed(plan, variable, rows));
+        let (before, after) = (&sums.before.values, &sums.after.values);
+        let mut of_before = normalisation.before(before).covariance(before);
+        let mut of_after = None;
+        if self.overlap == Overlap::Some {
+            let shared = self.target.iter().flatten().copied();
+            let shared: Vec<usize> = shared.filter(|i| target.is_in(*i, all.trained)).collect();
+            let observed = observed(plan, variable, &shared).variances;
+            let [source, target] = normalisation.shares;
+            let correlation = |nominal: &[f64], of_source: &[f64]| {
+                let pairs = observed.iter().zip(of_source);
+                let together: Vec<f64> = pairs.map(|(o, s)| target * o + source * s).collect();
+                normalisation.correlation(nominal, &together)
+            };
+            add(&mut of_before, &correlation(before, &sums.shared[0]));
+            of_after = Some(correlation(after, &sums.shared[1]));
+        }
+        let correlations = Correlations {
+            before: Some(of_before),
+            after: of_after,
+        };
+        let components = self.components(&sums.members, after);
+        let (before, after) = (Some(&sums.before), &sums.after);
+        compare(variable, before, after, &components, found, &correlations)
     }
 }
 

@@ -9,9 +9,8 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::events::{Loss, LossKind, Losses};
 use crate::files::atomic;
 use crate::results::{InterpolationMetrics, Metrics, RegionMetrics, yield_test};
-use crate::rundir::RunDirectory;
-use crate::training::{Fold, Member};
-use crate::workflow::Workbench;
+use crate::training::Fold;
+use crate::workflow::TrainedEnsemble;
 use crate::workflow::apply::in_threads;
 use crate::workflow::metrics::{Component, Correlations, compare, observed, of_members, yields};
 use indexmap::IndexMap;
@@ -40,13 +39,14 @@ const CHUNK: usize = EVALUATION_CHUNK;
 const CORNER_EVENTS: usize = 4000;
 
 /// Draws, predicts, measures and writes.
-pub(in crate::workflow) fn predict(
-    plan: &Plan,
-    bench: Workbench<'_>,
-    members: &[Member],
-    failed: &[u32],
-    directory: &RunDirectory,
-) -> Result<Metrics> {
+pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metrics> {
+    let TrainedEnsemble {
+        plan,
+        bench,
+        members,
+        directory,
+        ..
+    } = trained;
     let interpolation = plan.interpolation();
     (bench.say)(&format!(
         "{} Gaussian process(es), {} points each",
@@ -95,7 +95,7 @@ pub(in crate::workflow) fn predict(
     )?;
     let figures = figure_data(plan, &sampler, &drawn, &sums.corner);
     directory.write_compact(&directory.join("figures.json"), &figures)?;
-    sums.metrics(of_members(plan, members, failed, members.len()))
+    sums.metrics(of_members(trained, members.len()))
 }
 
 /// Draws features for one chunk of points.
