@@ -144,27 +144,6 @@ fn check_length(what: &str, found: usize, expected: usize) -> Result<(), PlotErr
 }
 
 #[cfg(test)]
-mod oddities;
-
+mod examples;
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn edges_must_rise_and_be_finite() {
-        assert!(check_edges("x", &[0.0, 1.0, 2.0]).is_ok());
-        for bad in [&[][..], &[1.0], &[0.0, 0.0], &[0.0, f64::NAN], &[2.0, 1.0]] {
-            assert!(check_edges("x", bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn an_error_says_where_and_what() {
-        let error = check_edges("edges of m_{HH}", &[0.0, 2.0, 1.0]).expect_err("edges fall");
-        assert_eq!(
-            error.to_string(),
-            "edges of m_{HH}: edge 2 (1) is not above edge 1 (2); \
-             expected at least two finite edges in rising order"
-        );
-    }
-}
+mod tests;
