@@ -4,13 +4,13 @@
 //! shade goes with the square root of the density, so that tails are seen.
 //! Bins are as fine as the number of events and the size of the file allow.
 
-use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 
+use super::PlotError;
 use super::axes::Axis;
 use super::canvas::Canvas;
-use super::canvas::compact::outline;
+use super::check;
 use super::panel::Panel;
-use super::{PlotError, check_length};
 
 /// Shades of a map.
 const LEVELS: usize = 8;
@@ -31,46 +31,28 @@ const MARGIN: f64 = 0.04;
 const STRETCH: f64 = 0.5;
 
 /// Events in several variables.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sample {
     /// Name in the legend, or above the column.
     pub label: String,
     /// One list a variable, `[D][N]`; an event with a value that is not finite
     /// is left out where that variable is drawn.
     pub values: Vec<Vec<f64>>,
-    /// Weights `[N]`, of either sign; empty means one each.
-    #[serde(default)]
-    pub weights: Vec<f64>,
 }
 
 impl Sample {
-    /// Number of events.
     pub(super) fn events(&self) -> usize {
         self.values.first().map_or(0, Vec::len)
     }
 
-    /// Weight of an event.
-    pub(super) fn weight(&self, event: usize) -> f64 {
-        self.weights.get(event).copied().unwrap_or(1.0)
-    }
-
-    /// Checks that there are `variables` lists of one length, and weights for them.
+    /// Checks that there are `variables` lists of one length.
     pub(super) fn check(&self, variables: usize) -> Result<(), PlotError> {
         let label = &self.label;
-        check_length(
-            &format!("variables of \"{label}\""),
-            self.values.len(),
-            variables,
-        )?;
-        for (variable, values) in self.values.iter().enumerate() {
-            let what = format!("variable {variable} of \"{label}\"");
-            check_length(&what, values.len(), self.events())?;
-        }
-        if self.weights.is_empty() {
-            return Ok(());
-        }
-        let what = format!("weights of \"{label}\"");
-        check_length(&what, self.weights.len(), self.events())
+        let what = format!("variables of \"{label}\"");
+        check::length(&what, self.values.len(), variables)?;
+        let lists = self.values.iter().enumerate();
+        let named = lists.map(|(i, values)| (format!("variable {i} of \"{label}\""), values));
+        check::lengths(named, self.events())
     }
 }
 
@@ -181,27 +163,22 @@ fn maps_with(clouds: &[Cloud<'_>], bins: usize) -> Vec<Map> {
     clouds.iter().zip(&densities).map(map).collect()
 }
 
-/// Weight in each bin, row after row, as part of all weight within the panel.
+/// Events in each bin, row after row, as part of all within the panel.
 fn density(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
     let mut weights = vec![0.0; bins * bins];
     let of = |variable: usize| cloud.sample.values.get(variable);
     let (Some(xs), Some(ys)) = (of(cloud.variables.0), of(cloud.variables.1)) else {
         return weights;
     };
-    let mut sum = 0.0;
-    for (event, (x, y)) in xs.iter().zip(ys).enumerate() {
-        let weight = cloud.sample.weight(event);
+    let mut sum: f64 = 0.0;
+    for (x, y) in xs.iter().zip(ys) {
         let (column, row) = (bin(&cloud.panel.x, *x, bins), bin(&cloud.panel.y, *y, bins));
-        if let (Some(column), Some(row), true) = (column, row, weight.is_finite()) {
-            weights[row * bins + column] += weight;
-            sum += weight;
+        if let (Some(column), Some(row)) = (column, row) {
+            weights[row * bins + column] += 1.0;
+            sum += 1.0;
         }
     }
-    for weight in &mut weights {
-        // Weights that sum to nothing have no density.
-        *weight = if sum > 0.0 { *weight / sum } else { 0.0 };
-    }
-    weights
+    weights.iter().map(|weight| weight / sum.max(1.0)).collect()
 }
 
 /// The density above which the densest events lie; unlike the highest it does
@@ -273,13 +250,121 @@ fn bulk(values: &[f64]) -> Option<(f64, f64)> {
     Some((quantile(SHOWN.0), quantile(SHOWN.1)))
 }
 
+/// East, south, west, north: steps along the outline.
+const STEPS: [(i64, i64); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
+
+/// Outline of the cells that are `true` in a grid of `columns`, row after row,
+/// as SVG path data in units of cells. Cells that touch at a corner only stay apart.
+fn outline(inside: &[bool], columns: usize) -> String {
+    let mut path = String::new();
+    if columns == 0 {
+        return path;
+    }
+    let mut edges = Edges::around(inside, columns);
+    for start in 0..edges.leaving.len() {
+        // In reading order the first corner of a loop is its upper left one,
+        // from which the outline goes east, or south around a hole.
+        while let Some(first) = (0..4).find(|way| edges.has(start, *way)) {
+            let (x, y) = (start % edges.width, start / edges.width);
+            let _ = write!(path, "M{x} {y}");
+            edges.follow(start, first, &mut path);
+        }
+    }
+    path
+}
+
+/// Directed edges between cells inside and outside, the inside on the right hand.
+struct Edges {
+    /// Bit `way` of a corner: an edge leaves in that direction of [`STEPS`].
+    leaving: Vec<u8>,
+    /// Corners in a row.
+    width: usize,
+}
+
+impl Edges {
+    fn around(inside: &[bool], columns: usize) -> Self {
+        let rows = inside.len() / columns;
+        let width = columns + 1;
+        let mut leaving = vec![0u8; width * (rows + 1)];
+        let is_inside = |column: i64, row: i64| {
+            let within = column >= 0 && row >= 0 && column < columns as i64 && row < rows as i64;
+            within && inside[row as usize * columns + column as usize]
+        };
+        for row in 0..rows {
+            for column in 0..columns {
+                let (x, y) = (column as i64, row as i64);
+                if !is_inside(x, y) {
+                    continue;
+                }
+                let corner = row * width + column;
+                let sides = [
+                    (corner, (x, y - 1)),
+                    (corner + 1, (x + 1, y)),
+                    (corner + width + 1, (x, y + 1)),
+                    (corner + width, (x - 1, y)),
+                ];
+                for (way, (from, (x, y))) in sides.into_iter().enumerate() {
+                    if !is_inside(x, y) {
+                        leaving[from] |= 1 << way;
+                    }
+                }
+            }
+        }
+        Self { leaving, width }
+    }
+
+    fn has(&self, corner: usize, way: usize) -> bool {
+        self.leaving[corner] & (1 << way) != 0
+    }
+
+    /// Writes one closed loop and removes its edges.
+    fn follow(&mut self, start: usize, first: usize, path: &mut String) {
+        let (mut corner, mut way, mut length) = (start, first, 0);
+        loop {
+            self.leaving[corner] &= !(1 << way);
+            length += 1;
+            let (dx, dy) = STEPS[way];
+            corner = (corner as i64 + dx + dy * self.width as i64) as usize;
+            if corner == start {
+                break;
+            }
+            // To the right first: around a corner that two cells share.
+            let turns = [(way + 1) % 4, way, (way + 3) % 4];
+            let Some(next) = turns.into_iter().find(|way| self.has(corner, *way)) else {
+                break;
+            };
+            if next != way {
+                write_step(path, way, length);
+                length = 0;
+            }
+            way = next;
+        }
+        // The last side is drawn by closing.
+        path.push('z');
+    }
+}
+
+fn write_step(path: &mut String, way: usize, length: i64) {
+    let (dx, dy) = STEPS[way];
+    let _ = match dx {
+        0 => write!(path, "v{}", dy * length),
+        _ => write!(path, "h{}", dx * length),
+    };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::axes::Scale;
+
+    fn sample(values: [Vec<f64>; 2]) -> Sample {
+        Sample {
+            values: values.to_vec(),
+            ..Sample::default()
+        }
+    }
 
     fn cloud(sample: &Sample) -> Cloud<'_> {
-        let axis = Axis::new(Scale::Linear, 0.0, 2.0, (0.0, 100.0));
+        let axis = Axis::linear(0.0, 2.0).over((0.0, 100.0));
         Cloud {
             sample,
             variables: (0, 1),
@@ -291,20 +376,13 @@ mod tests {
 
     #[test]
     fn densities_are_parts_of_what_is_shown() {
-        let sample = Sample {
-            values: vec![
-                vec![0.5, 0.5, 1.5, 9.0, f64::NAN],
-                vec![0.5, 1.5, 2.0, 0.5, 0.5],
-            ],
-            weights: vec![1.0, 3.0, 4.0, 1.0, 1.0],
-            ..Sample::default()
-        };
-        assert_eq!(density(&cloud(&sample), 2), [0.125, 0.0, 0.375, 0.5]);
-        let negative = Sample {
-            weights: vec![-1.0; 5],
-            ..sample
-        };
-        assert_eq!(density(&cloud(&negative), 2), [0.0; 4]);
+        let sample = sample([
+            vec![0.5, 0.5, 0.5, 1.5, 9.0, f64::NAN],
+            vec![0.5, 1.5, 1.2, 2.0, 0.5, 0.5],
+        ]);
+        assert_eq!(density(&cloud(&sample), 2), [0.25, 0.0, 0.5, 0.25]);
+        let none = Sample::default();
+        assert_eq!(density(&cloud(&none), 2), [0.0; 4]);
     }
 
     #[test]
@@ -333,13 +411,8 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             f64::from(state >> 8) / f64::from(1 << 23)
         };
-        let sample = Sample {
-            values: vec![
-                (0..6000).map(|_| next()).collect(),
-                (0..6000).map(|_| next()).collect(),
-            ],
-            ..Sample::default()
-        };
+        let mut list = || (0..6000).map(|_| next()).collect();
+        let sample = sample([list(), list()]);
         let clouds = vec![cloud(&sample); 132];
         let maps = maps(&clouds, 60);
         let bytes: usize = maps.iter().flat_map(|m| &m.layers).map(|l| l.1.len()).sum();
@@ -356,5 +429,77 @@ mod tests {
         let (_, wide) = range(&[&values], &[&[5e6]]);
         assert!(wide > high && wide < 1600.0, "{wide}");
         assert_eq!(range(&[&[f64::NAN], &[]], &[]), (-0.04, 1.04));
+    }
+
+    fn grid(rows: &[&str]) -> (Vec<bool>, usize) {
+        let cells = rows.iter().flat_map(|row| row.chars().map(|c| c == '#'));
+        (cells.collect(), rows[0].len())
+    }
+
+    fn path(rows: &[&str]) -> String {
+        let (cells, columns) = grid(rows);
+        outline(&cells, columns)
+    }
+
+    #[test]
+    fn outlines_go_around_regions_and_holes() {
+        assert_eq!(path(&["..", ".."]), "");
+        assert_eq!(path(&["#"]), "M0 0h1v1h-1z");
+        assert_eq!(path(&["##.", "##.", "..."]), "M0 0h2v2h-2z");
+        assert_eq!(path(&["###", "#.#", "###"]), "M0 0h3v3h-3zM1 1v1h1v-1z");
+        assert_eq!(path(&["#.", ".#"]), "M0 0h1v1h-1zM1 1h1v1h-1z");
+        assert_eq!(path(&["#.", "##"]), "M0 0h1v1h1v1h-2z");
+        assert_eq!(outline(&[], 0), "");
+    }
+
+    /// Cells whose centre a loop encloses, by the even-odd rule, from the path alone.
+    fn filled(path: &str, columns: usize, rows: usize) -> Vec<bool> {
+        let mut inside = vec![false; columns * rows];
+        for part in path.split('z').filter(|part| !part.is_empty()) {
+            let mut numbers = part
+                .trim_start_matches('M')
+                .split(|c: char| c == ' ' || c.is_alphabetic())
+                .map(|number| number.parse::<i64>().expect("a whole number"));
+            let (mut x, mut y) = (numbers.next().expect("x"), numbers.next().expect("y"));
+            let start = (x, y);
+            let mut toggle = |x: i64, from: i64, to: i64| {
+                for row in from.min(to)..from.max(to) {
+                    for column in x..columns as i64 {
+                        let cell = &mut inside[(row * columns as i64 + column) as usize];
+                        *cell = !*cell;
+                    }
+                }
+            };
+            let letters: Vec<char> = part.chars().filter(|c| matches!(c, 'h' | 'v')).collect();
+            for (letter, step) in letters.into_iter().zip(numbers) {
+                if letter == 'h' {
+                    x += step;
+                } else {
+                    toggle(x, y, y + step);
+                    y += step;
+                }
+            }
+            // Closing is one straight side.
+            assert!(x == start.0 || y == start.1, "{path}");
+            toggle(x, y, start.1);
+        }
+        inside
+    }
+
+    #[test]
+    fn outlines_of_any_pattern_enclose_exactly_its_cells() {
+        let (columns, rows) = (9, 7);
+        let mut state = 12_345u32;
+        for density in [10, 30, 50, 70, 90] {
+            for _ in 0..40 {
+                let cells: Vec<bool> = (0..columns * rows)
+                    .map(|_| {
+                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        (state >> 16) % 100 < density
+                    })
+                    .collect();
+                assert_eq!(filled(&outline(&cells, columns), columns, rows), cells);
+            }
+        }
     }
 }

@@ -116,7 +116,6 @@ pub(super) fn comparison(values: &[f64], variant: usize) -> Comparison {
             prediction(PredictionStyle::After, values),
         ],
         notes: vec![label(); 3],
-        divide_by_width: false,
     }
 }
 
@@ -137,7 +136,6 @@ pub(super) fn methods(values: &[f64], variant: usize) -> Methods {
         observed: (variant < 2).then(|| series(values)),
         predictions: vec![prediction(values), prediction(&vec![10.0; values.len()])],
         notes: vec![label(); 3],
-        divide_by_width: false,
     }
 }
 
@@ -154,8 +152,6 @@ pub(super) fn calibration(values: &[f64]) -> Calibration {
         groups: vec![(label(), vec![point]), (String::new(), Vec::new())],
         x_label: label(),
         y_label: label(),
-        log: false,
-        notes: Vec::new(),
     }
 }
 
@@ -171,7 +167,6 @@ pub(super) fn cls_scan(values: &[f64], variant: usize) -> ClsScan {
         x_label: label(),
         points: values.iter().enumerate().map(point).collect(),
         alpha: 0.05,
-        notes: Vec::new(),
     }
 }
 
@@ -192,7 +187,6 @@ pub(super) fn coverage(values: &[f64], variant: usize) -> Coverage {
         levels: vec![values[0], 0.9545],
         tolerances: Vec::new(),
         methods: vec![method; [1, 9][variant]],
-        notes: Vec::new(),
     }
 }
 
@@ -211,10 +205,8 @@ pub(super) fn belt(values: &[f64]) -> Belt {
     Belt {
         title: label(),
         x_label: label(),
-        y_label: String::new(),
         levels: vec![level; 3],
         observed: values.iter().map(|value| (*value, *value)).collect(),
-        notes: Vec::new(),
     }
 }
 
@@ -233,12 +225,8 @@ pub(super) fn likelihood_curve(values: &[f64], variant: usize) -> LikelihoodCurv
     LikelihoodCurve {
         title: label(),
         x_label: label(),
-        y_label: String::new(),
         curves: vec![curve(points(0.0)), curve(swapped), curve(points(0.3))],
-        critical: Vec::new(),
         reference: [None, Some(0), Some(1)][variant],
-        y_max: Some(12.0),
-        notes: Vec::new(),
     }
 }
 
@@ -251,10 +239,8 @@ pub(super) fn t_distribution(values: &[f64]) -> TDistribution {
     };
     TDistribution {
         title: label(),
-        x_label: String::new(),
         toys: values.to_vec(),
         quantiles: vec![quantile; 3],
-        observed: None,
         notes: vec![label()],
     }
 }
@@ -271,7 +257,6 @@ pub(super) fn profile_contours(values: &[f64]) -> ProfileContours {
         x,
         levels: vec![(0.6827, 2.3), (values[0], 6.18)],
         best_fit: (values[0], values[1]),
-        notes: Vec::new(),
     }
 }
 
@@ -293,7 +278,6 @@ pub(super) fn impacts(values: &[f64], variant: usize) -> Impacts {
         parameter: label(),
         rows: (0..[1, 25, 60][variant]).map(row).collect(),
         first_rank: [1, 999, 1][variant],
-        notes: Vec::new(),
     }
 }
 
@@ -307,7 +291,6 @@ pub(super) fn residuals(values: &[f64]) -> Residuals {
     };
     Residuals {
         title: label(),
-        x_label: String::new(),
         methods: vec![label(); 2],
         rows: vec![row; 3],
     }
@@ -321,10 +304,7 @@ pub(super) fn pulls(values: &[f64]) -> Pulls {
     Pulls {
         title: label(),
         x_label: label(),
-        counted: "Bins".to_owned(),
         groups: vec![group; 7],
-        normalised: true,
-        notes: Vec::new(),
     }
 }
 
@@ -336,9 +316,7 @@ pub(super) fn distribution(values: &[f64], variant: usize) -> Distribution {
         title: label(),
         edges: edges(values.len()),
         series: vec![(label(), values.to_vec()); 20],
-        log_x: false,
         log_y: variant == 1,
-        notes: Vec::new(),
     }
 }
 
@@ -374,8 +352,6 @@ pub(super) fn plane(values: &[f64], variant: usize) -> Plane {
         values: vec![values.to_vec(), vec![1.0, 2.0, 3.0]],
         z_label: label(),
         diverging: variant == 1,
-        center: 0.0,
-        log_z: false,
         z_range: None,
         contours: vec![contour(&[]), contour(&border)],
     }
@@ -395,8 +371,6 @@ pub(super) fn favour(values: &[f64], variant: usize) -> Favour {
         weights: [Vec::new(), values.to_vec()][variant].clone(),
         tested: label(),
         reference: label(),
-        fewest: None,
-        reach: None,
     }
 }
 
@@ -433,7 +407,6 @@ fn sample(variables: &[&[f64]]) -> Sample {
     Sample {
         label: label(),
         values: variables.iter().map(|list| list.to_vec()).collect(),
-        weights: Vec::new(),
     }
 }
 
@@ -447,7 +420,6 @@ pub(super) fn corner(values: &[f64]) -> Corner {
         variables: vec![label(); 3],
         data: sample(&variables),
         samples: sample(&variables),
-        highlight: Vec::new(),
     }
 }
 

@@ -1,21 +1,20 @@
-//! What stands inside the top of a panel: brand, data label, notes, legend;
-//! and how far the y axis must reach so that nothing drawn runs into them.
-
-pub(super) mod strip;
+//! The head of a figure: brand, title, notes and legend, inside the top of a panel or in
+//! rows above it; and how far the y axis must reach so that nothing drawn runs into it.
 
 use super::axes::{Axis, Scale};
-use super::canvas::{Anchor, Canvas, Stroke, Type};
-use super::shapes::Marker;
+use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
+use super::marks::Marker;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
-use super::symbols::Symbol;
 use super::text;
 
+/// Brand and title, where they stand above a frame.
+pub(super) const HEADER: f64 = 40.0;
 /// Most entries of a legend; more are counted in a last line.
 const MAX_ENTRIES: usize = 12;
 /// Width of a legend's symbols.
 const KEY_WIDTH: f64 = 30.0;
-/// Space between symbol and label.
-const KEY_GAP: f64 = 9.0;
+/// From the left end of an entry to its label.
+const LABEL_AT: f64 = KEY_WIDTH + 9.0;
 /// Height of a legend's line, in em.
 const LINE_EM: f64 = 1.5;
 /// Part of the panel's width a legend may take.
@@ -28,6 +27,9 @@ const FREE_HEIGHT: f64 = 0.94;
 const LEAST_HEIGHT: f64 = 0.3;
 /// The legend moves to the left if that makes the axis this much shorter.
 const MOVE_GAIN: f64 = 0.85;
+/// Free space between two columns of a legend above a frame, and most of them.
+const COLUMN_GAP: f64 = 22.0;
+const MAX_COLUMNS: usize = 3;
 
 /// The symbol of a legend entry.
 #[derive(Debug, Clone)]
@@ -36,51 +38,64 @@ pub(super) enum Key<'a> {
     Point(Marker<'a>),
     /// A point without an error.
     Symbol(Marker<'a>),
-    /// A symbol with an error bar, and its radius.
-    Shape(Symbol, f64),
     Line(Stroke<'a>),
     /// An open bar.
     Frame(Stroke<'a>),
-    /// Filled area: fill and opacity.
-    Area(String, f64),
-    /// A line on a filled area.
-    LineOnArea(Stroke<'a>, String, f64),
+    Area(Fill<'a>),
+    LineOnArea(Stroke<'a>, Fill<'a>),
 }
+
+/// The second line of an entry stands below it without a symbol.
+pub(super) const BLANK: Key<'static> = Key::Area(Fill("none", 0.0));
 
 /// One line of a legend.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
-    /// What it is.
     pub(super) label: String,
-    /// How it looks.
     pub(super) key: Key<'a>,
 }
 
-/// Everything inside the top of a panel.
-#[derive(Debug, Clone)]
-pub(super) struct Topping<'a> {
-    /// Brand, title and notes stand here; otherwise only the legend.
-    pub(super) branded: bool,
+impl<'a> Entry<'a> {
+    pub(super) fn new(label: impl Into<String>, key: Key<'a>) -> Self {
+        let label = label.into();
+        Self { label, key }
+    }
+}
+
+/// Brand, title, notes and legend.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Head<'a> {
     /// The line after the brand, for example "simulation, SR".
-    pub(super) title: String,
+    pub(super) title: &'a str,
     /// Small lines below.
     pub(super) notes: Vec<String>,
-    /// The legend.
     pub(super) entries: Vec<Entry<'a>>,
 }
 
-/// The highest value drawn over a range of pixels; what the axis has to make room for.
+/// The highest value drawn over a range of x; what the axis has to make room for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Peak {
-    /// First pixel.
     pub(super) from: f64,
-    /// Last pixel.
     pub(super) to: f64,
-    /// Highest value.
     pub(super) top: f64,
 }
 
-/// Where the parts of a topping go.
+impl Peak {
+    /// Peaks of a histogram.
+    pub(super) fn of_bins<'a>(
+        edges: &'a [f64],
+        tops: impl IntoIterator<Item = f64> + 'a,
+    ) -> impl Iterator<Item = Self> + 'a {
+        let peak = |(bin, top): (&[f64], f64)| Self {
+            from: bin[0],
+            to: bin[1],
+            top,
+        };
+        edges.windows(2).zip(tops).map(peak)
+    }
+}
+
+/// Where the parts of a head inside a panel go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Placement {
     /// Upper end of the y axis.
@@ -97,18 +112,16 @@ struct Block {
     height: f64,
 }
 
-impl Default for Topping<'_> {
-    fn default() -> Self {
-        Self {
-            branded: true,
-            title: String::new(),
-            notes: Vec::new(),
-            entries: Vec::new(),
-        }
-    }
+/// Brand and title on a base line.
+pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64) {
+    canvas.text(at, BRAND, Type::new(BRAND_SIZE, Anchor::Start).bold());
+    let x = at.0 + text::width(BRAND, BRAND_SIZE, true) + 10.0;
+    let kind = Type::new(LEGEND_SIZE, Anchor::Start);
+    canvas.fitted((x, at.1), title, kind, end - x);
 }
 
-impl Topping<'_> {
+/// Inside the top of a panel, with the brand, title and notes or with the legend alone.
+impl Head<'_> {
     /// Finds the emptier corner for the legend and the end of the y axis that
     /// leaves everything free, for a panel `height` pixels high over `x`.
     pub(super) fn place(
@@ -117,10 +130,15 @@ impl Topping<'_> {
         height: f64,
         (scale, low): (Scale, f64),
         peaks: &[Peak],
+        is_branded: bool,
     ) -> Placement {
         let room = x.length() - 2.0 * INSET;
         let legend_width = self.legend_width().min(LEGEND_SHARE * room);
-        let legend_height = self.legend_height();
+        let legend_height = self.shown() as f64 * LINE_EM * LEGEND_SIZE;
+        let (heading_width, heading_height) = match is_branded {
+            true => self.heading_size(),
+            false => (0.0, 0.0),
+        };
         let beside = room - legend_width - if legend_width > 0.0 { INSET } else { 0.0 };
         let right = x.end - INSET - legend_width;
         let block = |from: f64, width: f64, height: f64| Block {
@@ -129,141 +147,191 @@ impl Topping<'_> {
             height: height + CLEARANCE,
         };
         let heading = |width: f64| {
-            let natural = self.heading_width().min(width);
-            block(x.start + INSET, natural, INSET + self.heading_height())
+            block(
+                x.start + INSET,
+                heading_width.min(width),
+                INSET + heading_height,
+            )
         };
         let at_right = [
             heading(beside),
             block(right, legend_width, INSET + legend_height),
         ];
-        let below = INSET + self.heading_height() + 10.0;
+        let below = INSET + heading_height + 10.0;
         let at_left = [
             heading(room),
             block(x.start + INSET, legend_width, below + legend_height),
         ];
-        let high_right = upper_end(height, scale, low, peaks, &at_right);
-        let high_left = upper_end(height, scale, low, peaks, &at_left);
+        let end = |blocks| upper_end(x, height, (scale, low), peaks, blocks);
+        let (high_right, high_left) = (end(&at_right), end(&at_left));
         let span = |high: f64| scale.warp(high) - scale.warp(low);
-        if span(high_left) < MOVE_GAIN * span(high_right) {
-            return Placement {
-                high: high_left,
-                legend_at: (x.start + INSET, below),
-                legend_width,
-                heading_width: room,
-            };
-        }
-        Placement {
+        let at_right = Placement {
             high: high_right,
             legend_at: (right, INSET),
             legend_width,
             heading_width: beside,
+        };
+        match span(high_left) < MOVE_GAIN * span(high_right) {
+            true => Placement {
+                high: high_left,
+                legend_at: (x.start + INSET, below),
+                heading_width: room,
+                ..at_right
+            },
+            false => at_right,
         }
     }
 
     /// Draws it into the panel whose top left corner is `corner`.
-    pub(super) fn draw(&self, canvas: &mut Canvas, corner: (f64, f64), placement: &Placement) {
-        if self.branded {
+    pub(super) fn draw_inside(
+        &self,
+        canvas: &mut Canvas,
+        corner: (f64, f64),
+        placement: &Placement,
+        is_branded: bool,
+    ) {
+        if is_branded {
             self.heading(canvas, corner, placement.heading_width);
         }
         let (x, y) = (placement.legend_at.0, corner.1 + placement.legend_at.1);
-        let size = LEGEND_SIZE;
-        for (index, entry) in self.entries.iter().enumerate() {
-            let base = y + (index as f64 * LINE_EM + 0.9) * size;
-            if index == MAX_ENTRIES {
-                let more = format!("and {} more", self.entries.len() - MAX_ENTRIES);
-                let at = (x + KEY_WIDTH + KEY_GAP, base);
-                canvas.text(at, &more, Type::new(size, Anchor::Start));
-                break;
-            }
-            entry.key.draw(canvas, (x, base - 0.36 * size));
-            let room = placement.legend_width - KEY_WIDTH - KEY_GAP;
-            let (label, size) = text::fit(&entry.label, size, false, room);
-            let at = (x + KEY_WIDTH + KEY_GAP, base);
-            canvas.text(at, &label, Type::new(size, Anchor::Start));
+        for index in 0..self.shown() {
+            let base = y + (index as f64 * LINE_EM + 0.9) * LEGEND_SIZE;
+            self.draw_entry(canvas, index, (x, base), placement.legend_width);
         }
     }
 
     fn heading(&self, canvas: &mut Canvas, corner: (f64, f64), width: f64) {
         let (x, mut y) = (corner.0 + INSET, corner.1 + INSET + 0.8 * BRAND_SIZE);
-        let brand = Type {
-            bold: true,
-            ..Type::new(BRAND_SIZE, Anchor::Start)
-        };
-        canvas.text((x, y), BRAND, brand);
-        let title = std::iter::once((&self.title, LEGEND_SIZE));
-        let notes = self.notes.iter().map(|note| (note, NOTE_SIZE));
+        canvas.text((x, y), BRAND, Type::new(BRAND_SIZE, Anchor::Start).bold());
+        let title = std::iter::once((self.title, LEGEND_SIZE));
+        let notes = self.written_notes().map(|note| (note, NOTE_SIZE));
         for (line, size) in title.chain(notes).filter(|(line, _)| !line.is_empty()) {
             y += LINE_EM * size;
-            let (line, size) = text::fit(line, size, false, width);
-            canvas.text((x, y), &line, Type::new(size, Anchor::Start));
+            canvas.fitted((x, y), line, Type::new(size, Anchor::Start), width);
         }
     }
 
-    fn heading_width(&self) -> f64 {
-        if !self.branded {
-            return 0.0;
-        }
+    fn heading_size(&self) -> (f64, f64) {
         let brand = text::width(BRAND, BRAND_SIZE, true);
-        let title = text::width(&self.title, LEGEND_SIZE, false);
-        self.notes
-            .iter()
-            .map(|note| text::width(note, NOTE_SIZE, false))
-            .fold(brand.max(title), f64::max)
-    }
-
-    fn heading_height(&self) -> f64 {
-        if !self.branded {
-            return 0.0;
-        }
-        let title = if self.title.is_empty() {
-            0.0
-        } else {
-            LINE_EM * LEGEND_SIZE
-        };
-        let notes = self.notes.iter().filter(|note| !note.is_empty()).count();
-        0.9 * BRAND_SIZE + title + notes as f64 * LINE_EM * NOTE_SIZE
+        let title = text::width(self.title, LEGEND_SIZE, false);
+        let notes = self.notes.iter();
+        let notes = notes.map(|note| text::width(note, NOTE_SIZE, false));
+        let titles = usize::from(!self.title.is_empty()) as f64;
+        let written = self.written_notes().count() as f64;
+        let lines = titles * LINE_EM * LEGEND_SIZE + written * LINE_EM * NOTE_SIZE;
+        let width = notes.fold(brand.max(title), f64::max);
+        (width, 0.9 * BRAND_SIZE + lines)
     }
 
     fn legend_width(&self) -> f64 {
-        let labels = self.entries.iter().take(MAX_ENTRIES);
-        labels
-            .map(|entry| text::width(&entry.label, LEGEND_SIZE, false) + KEY_WIDTH + KEY_GAP)
-            .fold(0.0, f64::max)
+        let entries = self.entries.iter().take(MAX_ENTRIES);
+        entries.map(Entry::width).fold(0.0, f64::max)
+    }
+}
+
+/// In rows above a frame, for drawings that leave no corner of it free.
+impl Head<'_> {
+    /// Pixels it takes from the top of the sheet, between two pixels.
+    pub(super) fn height(&self, (left, right): (f64, f64)) -> f64 {
+        let rows = self.rows(self.columns(right - left).len());
+        let notes = self.written_notes().count();
+        HEADER - 8.0 + LINE_EM * (NOTE_SIZE * notes as f64 + LEGEND_SIZE * rows as f64) + 8.0
     }
 
-    fn legend_height(&self) -> f64 {
-        self.entries.len().min(MAX_ENTRIES + 1) as f64 * LINE_EM * LEGEND_SIZE
+    /// Draws it from the top of the sheet, between two pixels.
+    pub(super) fn draw_above(&self, canvas: &mut Canvas, (left, right): (f64, f64)) {
+        heading(canvas, (left, HEADER - 12.0), self.title, right);
+        let mut y = HEADER - 8.0;
+        for note in self.written_notes() {
+            y += LINE_EM * NOTE_SIZE;
+            let kind = Type::new(NOTE_SIZE, Anchor::Start);
+            canvas.fitted((left, y - 0.4 * NOTE_SIZE), note, kind, right - left);
+        }
+        let columns = self.columns(right - left);
+        for index in 0..self.shown() {
+            let (row, column) = (index / columns.len(), index % columns.len());
+            let before: f64 = columns[..column].iter().sum();
+            let x = left + before + column as f64 * COLUMN_GAP;
+            let base = y + (row as f64 * LINE_EM + 1.1) * LEGEND_SIZE;
+            self.draw_entry(canvas, index, (x, base), columns[column]);
+        }
+    }
+
+    /// Widths of the columns: as few rows as fit, in as few columns as those need.
+    fn columns(&self, room: f64) -> Vec<f64> {
+        let fits = |widths: &Vec<f64>| {
+            let gaps = COLUMN_GAP * (widths.len() - 1) as f64;
+            widths.iter().sum::<f64>() + gaps <= room
+        };
+        let choices = (1..=MAX_COLUMNS).map(|count| self.widths(count));
+        let best = choices.filter(fits).min_by_key(|w| self.rows(w.len()));
+        best.unwrap_or_else(|| vec![room])
+    }
+
+    /// Widths of a number of columns, each as wide as its widest entry.
+    fn widths(&self, count: usize) -> Vec<f64> {
+        let mut widths = vec![0.0f64; count];
+        for (index, entry) in self.entries.iter().take(self.shown()).enumerate() {
+            let width = &mut widths[index % count];
+            *width = width.max(entry.width());
+        }
+        widths
+    }
+
+    fn rows(&self, columns: usize) -> usize {
+        self.shown().div_ceil(columns.max(1))
+    }
+}
+
+impl Head<'_> {
+    fn written_notes(&self) -> impl Iterator<Item = &str> {
+        let notes = self.notes.iter().map(String::as_str);
+        notes.filter(|note| !note.is_empty())
+    }
+
+    /// Entries that get a place; the last of too many says how many are left out.
+    fn shown(&self) -> usize {
+        self.entries.len().min(MAX_ENTRIES + 1)
+    }
+
+    /// Draws an entry from its left end on a base line.
+    fn draw_entry(&self, canvas: &mut Canvas, index: usize, (x, base): (f64, f64), width: f64) {
+        let kind = Type::new(LEGEND_SIZE, Anchor::Start);
+        let at = (x + LABEL_AT, base);
+        if index == MAX_ENTRIES {
+            let more = format!("and {} more", self.entries.len() - MAX_ENTRIES);
+            return canvas.text(at, &more, kind);
+        }
+        let Entry { label, key } = &self.entries[index];
+        key.draw(canvas, (x, base - 0.36 * LEGEND_SIZE));
+        canvas.fitted(at, label, kind, width - LABEL_AT);
+    }
+}
+
+impl Entry<'_> {
+    fn width(&self) -> f64 {
+        text::width(&self.label, LEGEND_SIZE, false) + LABEL_AT
     }
 }
 
 impl Key<'_> {
     /// Draws the symbol; `at` is its left end, half way up.
     fn draw(&self, canvas: &mut Canvas, (x, y): (f64, f64)) {
-        let line = |canvas: &mut Canvas, stroke| canvas.line((x, y), (x + KEY_WIDTH, y), stroke);
-        let area = |canvas: &mut Canvas, fill: &str, opacity| {
-            canvas.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), fill, opacity);
-        };
+        let (middle, end) = (x + KEY_WIDTH / 2.0, x + KEY_WIDTH);
+        let line = |canvas: &mut Canvas, stroke| canvas.line((x, y), (end, y), stroke);
+        let area = |canvas: &mut Canvas, fill| canvas.rect((x, y - 6.0), (end, y + 6.0), fill);
         match self {
             Self::Point(marker) => {
-                let centre = x + KEY_WIDTH / 2.0;
                 let bar = Stroke::solid(marker.colour, 1.4);
-                canvas.line((centre, y - 8.0), (centre, y + 8.0), bar);
-                marker.draw(canvas, (centre, y));
+                canvas.line((middle, y - 8.0), (middle, y + 8.0), bar);
+                marker.draw(canvas, (middle, y));
             }
-            Self::Shape(symbol, radius) => {
-                let centre = x + KEY_WIDTH / 2.0;
-                let bar = Stroke::solid(symbol.colour, 1.4);
-                canvas.line((centre, y - 8.0), (centre, y + 8.0), bar);
-                symbol.draw(canvas, (centre, y), *radius);
-            }
-            Self::Symbol(marker) => marker.draw(canvas, (x + KEY_WIDTH / 2.0, y)),
+            Self::Symbol(marker) => marker.draw(canvas, (middle, y)),
             Self::Line(stroke) => line(canvas, *stroke),
-            Self::Frame(stroke) => {
-                canvas.outline((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), *stroke);
-            }
-            Self::Area(fill, opacity) => area(canvas, fill, *opacity),
-            Self::LineOnArea(stroke, fill, opacity) => {
-                area(canvas, fill, *opacity);
+            Self::Frame(stroke) => canvas.outline((x, y - 6.0), (end, y + 6.0), *stroke),
+            Self::Area(fill) => area(canvas, *fill),
+            Self::LineOnArea(stroke, fill) => {
+                area(canvas, *fill);
                 line(canvas, *stroke);
             }
         }
@@ -271,7 +339,13 @@ impl Key<'_> {
 }
 
 /// Lowest upper end of the y axis that keeps every peak below every block above it.
-fn upper_end(height: f64, scale: Scale, low: f64, peaks: &[Peak], blocks: &[Block]) -> f64 {
+fn upper_end(
+    x: &Axis,
+    height: f64,
+    (scale, low): (Scale, f64),
+    peaks: &[Peak],
+    blocks: &[Block; 2],
+) -> f64 {
     let bottom = scale.warp(low);
     let mut end = f64::NEG_INFINITY;
     for peak in peaks {
@@ -279,18 +353,12 @@ fn upper_end(height: f64, scale: Scale, low: f64, peaks: &[Peak], blocks: &[Bloc
         if !top.is_finite() {
             continue;
         }
-        let free = blocks
-            .iter()
-            .filter(|block| block.from < peak.to && peak.from < block.to)
-            .map(|block| (1.0 - block.height / height).max(LEAST_HEIGHT))
-            .fold(FREE_HEIGHT, f64::min);
-        end = end.max(bottom + (top - bottom) / free);
+        let (from, to) = (x.at(peak.from), x.at(peak.to));
+        let above = blocks.iter().filter(|b| b.from < to && from < b.to);
+        let free = above.map(|block| (1.0 - block.height / height).max(LEAST_HEIGHT));
+        end = end.max(bottom + (top - bottom) / free.fold(FREE_HEIGHT, f64::min));
     }
-    if end > bottom {
-        scale.unwarp(end)
-    } else {
-        scale.unwarp(bottom + 1.0)
-    }
+    scale.unwarp(if end > bottom { end } else { bottom + 1.0 })
 }
 
 #[cfg(test)]
@@ -298,36 +366,28 @@ mod tests {
     use super::*;
     use crate::plot::style::INK;
 
-    fn topping() -> Topping<'static> {
+    fn head(labels: &[&str]) -> Head<'static> {
         let key = Key::Line(Stroke::solid(INK, 1.0));
-        let entry = Entry {
-            label: "observed".to_owned(),
-            key,
-        };
-        Topping {
-            title: "simulation".to_owned(),
-            entries: vec![entry; 4],
-            ..Topping::default()
+        let entry = |label: &&str| Entry::new(*label, key.clone());
+        Head {
+            title: "simulation",
+            notes: Vec::new(),
+            entries: labels.iter().map(entry).collect(),
         }
     }
 
-    fn peaks(tops: &[f64]) -> Vec<Peak> {
-        let width = 500.0 / tops.len() as f64;
-        let peak = |(index, top): (usize, &f64)| Peak {
-            from: index as f64 * width,
-            to: (index as f64 + 1.0) * width,
-            top: *top,
-        };
-        tops.iter().enumerate().map(peak).collect()
+    fn place(scale: Scale, low: f64, tops: &[f64]) -> Placement {
+        let x = Axis::new(Scale::Linear, 0.0, tops.len() as f64, (0.0, 500.0));
+        let edges: Vec<f64> = (0..=tops.len()).map(|edge| edge as f64).collect();
+        let peaks: Vec<Peak> = Peak::of_bins(&edges, tops.iter().copied()).collect();
+        head(&["observed"; 4]).place(&x, 300.0, (scale, low), &peaks, true)
     }
 
     #[test]
     fn the_legend_goes_where_the_spectrum_is_low() {
-        let x = Axis::new(Scale::Linear, 0.0, 1.0, (0.0, 500.0));
-        let place = |tops: &[f64]| topping().place(&x, 300.0, (Scale::Linear, 0.0), &peaks(tops));
-        let falling = place(&[10.0, 8.0, 2.0, 1.0]);
+        let falling = place(Scale::Linear, 0.0, &[10.0, 8.0, 2.0, 1.0]);
         assert!(falling.legend_at.0 > 250.0);
-        let rising = place(&[1.0, 2.0, 6.0, 10.0]);
+        let rising = place(Scale::Linear, 0.0, &[1.0, 2.0, 6.0, 10.0]);
         assert!(rising.legend_at.0 < 250.0);
         // The peak under the legend's corner stays below it.
         assert!(rising.high < 12.0, "{}", rising.high);
@@ -335,10 +395,41 @@ mod tests {
 
     #[test]
     fn nothing_drawn_leaves_a_usable_end() {
-        let x = Axis::new(Scale::Log, 1.0, 10.0, (0.0, 500.0));
         for tops in [&[][..], &[f64::NAN], &[-3.0]] {
-            let placement = topping().place(&x, 300.0, (Scale::Log, 1.0), &peaks(tops));
-            assert!(placement.high > 1.0);
+            assert!(place(Scale::Log, 1.0, tops).high > 1.0);
         }
+    }
+
+    #[test]
+    fn entries_share_rows_as_far_as_they_fit() {
+        let columns = |labels: &[&str], room| head(labels).columns(room).len();
+        assert_eq!(columns(&["a", "b", "c"], 500.0), 3);
+        assert_eq!(columns(&["a"; 4], 500.0), 2, "two full rows");
+        assert_eq!(columns(&["a"; 9], 1e4), MAX_COLUMNS);
+        let long = "a label of many letters, ".repeat(2);
+        let wide = ["a", &long, "c", &long];
+        assert_eq!(columns(&wide, 500.0), 2, "one wide column");
+        assert_eq!(columns(&[&long, "a", "c", &long], 500.0), 1);
+        assert_eq!(columns(&[&long.repeat(3)], 500.0), 1);
+    }
+
+    #[test]
+    fn the_height_counts_rows_and_notes() {
+        let height = |labels: &[&str]| head(labels).height((0.0, 500.0));
+        assert_eq!(height(&["a", "b", "c"]), height(&["a"]));
+        assert!(height(&["a"; 5]) > height(&["a"]) && height(&["a"]) > height(&[]));
+        let mut noted = head(&["a"]);
+        noted.notes = vec![String::new(), "note".to_owned()];
+        let more = noted.height((0.0, 500.0)) - height(&["a"]);
+        assert!((more - LINE_EM * NOTE_SIZE).abs() < 1e-9);
+    }
+
+    #[test]
+    fn too_many_entries_are_counted() {
+        let mut canvas = Canvas::new(400.0, 400.0);
+        head(&["entry"; 20]).draw_above(&mut canvas, (10.0, 390.0));
+        let svg = canvas.finish().svg;
+        assert_eq!(svg.matches(">entry<").count(), MAX_ENTRIES);
+        assert!(svg.contains(">and 8 more<"));
     }
 }

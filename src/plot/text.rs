@@ -18,14 +18,10 @@ const SHRINK_LIMIT: f64 = 0.72;
 /// Width of a character where the font gives no answer, in em.
 const FALLBACK_ADVANCE: f64 = 0.64;
 
-/// Where a run of text sits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// On the line.
     Base,
-    /// Lowered.
     Sub,
-    /// Raised.
     Sup,
 }
 
@@ -34,7 +30,6 @@ pub(crate) enum Level {
 pub(crate) struct Run {
     /// The characters, not escaped.
     pub(crate) text: String,
-    /// Where they sit.
     pub(crate) level: Level,
 }
 
@@ -65,7 +60,6 @@ pub(crate) fn parse(label: &str) -> Vec<Run> {
     runs
 }
 
-/// The next opening of a script, and which kind.
 fn next_script(text: &str) -> Option<(usize, Level)> {
     let sub = text.find("_{").map(|at| (at, Level::Sub));
     let sup = text.find("^{").map(|at| (at, Level::Sup));
@@ -100,10 +94,9 @@ pub(super) fn stacking(runs: &[Run], size: f64, bold: bool) -> Vec<f64> {
 }
 
 fn run_width(run: &Run, size: f64, bold: bool) -> f64 {
-    let scale = if run.level == Level::Base {
-        1.0
-    } else {
-        SCRIPT_SCALE
+    let scale = match run.level {
+        Level::Base => 1.0,
+        Level::Sub | Level::Sup => SCRIPT_SCALE,
     };
     advance_em(&run.text, bold) * size * scale
 }
@@ -145,14 +138,8 @@ fn cut(label: &str, size: f64, bold: bool, room: f64) -> String {
         let mut part = String::new();
         let mut full = true;
         for letter in run.text.chars() {
-            let step = run_width(
-                &Run {
-                    text: letter.to_string(),
-                    level: run.level,
-                },
-                size,
-                bold,
-            );
+            let (text, level) = (letter.to_string(), run.level);
+            let step = run_width(&Run { text, level }, size, bold);
             if step > left {
                 full = false;
                 break;
@@ -219,11 +206,8 @@ mod tests {
     fn widths_follow_the_font() {
         // DejaVu Sans 2.37, hmtx: "0" advances 1303 of 2048 units.
         let zero = 1303.0 / 2048.0 * 100.0;
-        assert!(
-            (width("0", 100.0, false) - zero).abs() < 0.5,
-            "{}",
-            width("0", 100.0, false)
-        );
+        let found = width("0", 100.0, false);
+        assert!((found - zero).abs() < 0.5, "{found}");
         assert!(width("Sideband", 20.0, true) > width("Sideband", 20.0, false));
         assert!(width("m_{HH}", 20.0, false) < width("mHH", 20.0, false));
     }
@@ -231,10 +215,7 @@ mod tests {
     #[test]
     fn a_superscript_stands_above_its_subscript() {
         let plain = width("p_{T}", 20.0, false);
-        let (both, wide) = (
-            width("p_{T}^{j} x", 20.0, false),
-            width("p_{T} x", 20.0, false),
-        );
+        let [both, wide] = ["p_{T}^{j} x", "p_{T} x"].map(|text| width(text, 20.0, false));
         assert!((both - wide).abs() < 0.1, "{both} {wide}");
         assert!(width("p_{T}^{lead}", 20.0, false) > plain);
     }

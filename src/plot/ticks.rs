@@ -13,21 +13,16 @@ const SMALL_POWER: i32 = -4;
 /// Free space between two labels on a horizontal axis, in pixels.
 const LABEL_GAP: f64 = 16.0;
 
-/// One tick.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {
-    /// Pixel along the axis.
     pub(super) at: f64,
     /// Its number, in label markup; minor ticks mostly have none.
     pub(super) label: Option<String>,
-    /// Long or short.
     pub(super) major: bool,
 }
 
-/// All ticks of an axis.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Ticks {
-    /// Ticks in rising order.
     pub(super) ticks: Vec<Tick>,
     /// Power of ten that all labels have been divided by.
     pub(super) power: Option<i32>,
@@ -36,9 +31,7 @@ pub(super) struct Ticks {
 /// Which way labels stand beside each other, and how high they are.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Direction {
-    /// Labels side by side: widths count.
     Horizontal(f64),
-    /// Labels above each other: heights count.
     Vertical(f64),
 }
 
@@ -64,15 +57,15 @@ impl Axis {
         loop {
             let ticks = self.with_step(step, power);
             if fits(&ticks, direction) || step.size() > span {
-                return Ticks { ticks, power };
+                return ticks;
             }
             step = step.next();
         }
     }
 
-    fn with_step(&self, step: Step, power: Option<i32>) -> Vec<Tick> {
+    fn with_step(&self, step: Step, power: Option<i32>) -> Ticks {
         let minor = step.size() / f64::from(step.minors());
-        let decimals = (power.unwrap_or(0) - step.decade()).clamp(0, 15) as usize;
+        let decimals = (power.unwrap_or(0) - step.decade).clamp(0, 15) as usize;
         let unit = 10f64.powi(power.unwrap_or(0));
         let slack = 1e-6;
         let first = (self.low / minor - slack).ceil();
@@ -92,7 +85,7 @@ impl Axis {
                 major,
             });
         }
-        ticks
+        Ticks { ticks, power }
     }
 
     fn log_ticks(&self, direction: Direction) -> Ticks {
@@ -157,9 +150,9 @@ impl Axis {
                     });
                 }
             }
-            let labelled = ticks.iter().filter(|tick| tick.label.is_some()).count();
-            if labelled >= 2 && fits(&ticks, direction) {
-                return Ticks { ticks, power: None };
+            let ticks = Ticks { ticks, power: None };
+            if ticks.numbered().count() >= 2 && fits(&ticks, direction) {
+                return ticks;
             }
         }
         self.linear_ticks(direction)
@@ -176,38 +169,25 @@ struct Step {
 impl Step {
     fn at_least(raw: f64) -> Self {
         let decade = raw.log10().floor() as i32;
-        let factor = match raw / 10f64.powi(decade) {
-            mantissa if mantissa <= 1.0 => 1,
-            mantissa if mantissa <= 2.0 => 2,
-            mantissa if mantissa <= 5.0 => 5,
-            _ => {
-                return Self {
-                    factor: 1,
-                    decade: decade + 1,
-                };
-            }
-        };
+        let mantissa = raw / 10f64.powi(decade);
+        let factor = [1, 2, 5].into_iter().find(|f| mantissa <= f64::from(*f));
+        factor.map_or(Self::new(1, decade + 1), |factor| Self::new(factor, decade))
+    }
+
+    const fn new(factor: u8, decade: i32) -> Self {
         Self { factor, decade }
     }
 
     fn next(self) -> Self {
-        let Self { factor, decade } = self;
-        match factor {
-            1 => Self { factor: 2, decade },
-            2 => Self { factor: 5, decade },
-            _ => Self {
-                factor: 1,
-                decade: decade + 1,
-            },
+        match self.factor {
+            1 => Self::new(2, self.decade),
+            2 => Self::new(5, self.decade),
+            _ => Self::new(1, self.decade + 1),
         }
     }
 
     fn size(self) -> f64 {
         f64::from(self.factor) * 10f64.powi(self.decade)
-    }
-
-    fn decade(self) -> i32 {
-        self.decade
     }
 
     /// Parts a step is divided into by minor ticks.
@@ -216,19 +196,30 @@ impl Step {
     }
 }
 
+impl Ticks {
+    /// The label of the axis, with the power that its numbers have been divided by.
+    pub(super) fn scaled(&self, label: &str) -> String {
+        match self.power {
+            Some(power) => format!("{label} / 10^{{{}}}", fixed(f64::from(power), 0)),
+            None => label.to_owned(),
+        }
+    }
+
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (&Tick, &str)> + Clone {
+        let ticks = self.ticks.iter();
+        ticks.filter_map(|tick| Some((tick, tick.label.as_deref()?)))
+    }
+}
+
 /// Whether labels keep clear of each other.
-fn fits(ticks: &[Tick], direction: Direction) -> bool {
-    let labelled: Vec<(f64, &str)> = ticks
-        .iter()
-        .filter_map(|tick| Some((tick.at, tick.label.as_deref()?)))
-        .collect();
-    labelled.windows(2).all(|pair| {
-        let distance = (pair[1].0 - pair[0].0).abs();
+fn fits(ticks: &Ticks, direction: Direction) -> bool {
+    let mut pairs = ticks.numbered().zip(ticks.numbered().skip(1));
+    pairs.all(|((a, first), (b, second))| {
+        let distance = (b.at - a.at).abs();
         match direction {
             Direction::Vertical(size) => distance >= size * 1.5,
             Direction::Horizontal(size) => {
-                let widths =
-                    text::width(pair[0].1, size, false) + text::width(pair[1].1, size, false);
+                let widths = text::width(first, size, false) + text::width(second, size, false);
                 distance >= widths / 2.0 + LABEL_GAP
             }
         }
@@ -272,9 +263,8 @@ mod tests {
     fn labels(axis: Axis) -> Vec<String> {
         let ticks = axis.ticks(Direction::Horizontal(14.0));
         ticks
-            .ticks
-            .into_iter()
-            .filter_map(|tick| tick.label)
+            .numbered()
+            .map(|(_, label)| label.to_owned())
             .collect()
     }
 

@@ -404,7 +404,6 @@ fn residuals(
     });
     let drawn = Residuals {
         title: data_label.to_owned(),
-        x_label: String::new(),
         methods: methods
             .iter()
             .map(|(_, label)| (*label).to_owned())
@@ -495,7 +494,6 @@ fn distributions(
             }),
             predictions: predictions.collect(),
             notes: notes.collect(),
-            divide_by_width: false,
         }
         .draw();
         let caption = format!(

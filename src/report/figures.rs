@@ -85,7 +85,6 @@ pub(super) fn comparison(
         }))
         .collect(),
         notes,
-        divide_by_width: false,
     }
     .draw()
 }
@@ -140,8 +139,6 @@ pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Result<Figure, 
         groups,
         x_label: "Predicted fraction r / (1 + r)".to_owned(),
         y_label: "Observed fraction".to_owned(),
-        log: false,
-        notes: Vec::new(),
     }
     .draw()
 }
@@ -164,9 +161,7 @@ pub(super) fn weights(config: &Config, metrics: &Metrics) -> Result<Figure, Plot
             .values()
             .map(|r| (r.label.clone(), r.weight_distribution.1.clone()))
             .collect(),
-        log_x: false,
         log_y: true,
-        notes: Vec::new(),
     }
     .draw()
 }
@@ -239,8 +234,6 @@ pub(super) fn planes(
             values,
             z_label: z_label.to_owned(),
             diverging: pulls,
-            center: 0.0,
-            log_z: false,
             z_range: pulls.then_some((-4.0, 4.0)),
             contours: contours.clone(),
         }

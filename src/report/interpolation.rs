@@ -276,10 +276,7 @@ fn all_pulls(config: &Config, interpolation: &InterpolationMetrics) -> Result<Na
     let figure = Pulls {
         title: config.report.data_label.clone(),
         x_label: "(Predicted − observed) / error".to_owned(),
-        counted: "Bins".to_owned(),
         groups,
-        normalised: true,
-        notes: Vec::new(),
     }
     .draw();
     Ok(Named {
@@ -296,7 +293,6 @@ fn sample(label: &str, values: &[Vec<f32>]) -> Sample {
     Sample {
         label: label.to_owned(),
         values: values.iter().map(column).collect(),
-        weights: Vec::new(),
     }
 }
 
@@ -315,7 +311,6 @@ fn flow(
         variables: data.labels[..shown].to_vec(),
         data: sample(target, &data.observed[..shown]),
         samples: sample("Interpolation", &data.sampled[..shown]),
-        highlight: Vec::new(),
     };
     figures.push(Named {
         name: vec!["corner".to_owned()],

@@ -8,9 +8,6 @@ use super::verdict::{set_text, with_error};
 use crate::plot::{LikelihoodCurve, ProfileContours, ScanCurve};
 use crate::report::page::{PageFigure, Section, Table};
 
-/// Largest t that is drawn.
-const HIGHEST: f64 = 12.0;
-
 /// Names of curves for people, in the order in which they are drawn.
 const CURVES: [(&str, &str); 4] = [
     ("profiled", "learned ratios, profiled"),
@@ -106,12 +103,8 @@ fn curve(
     let drawn = LikelihoodCurve {
         title: study.measurement.report.data_label.clone(),
         x_label: label.to_owned(),
-        y_label: String::new(),
         curves: curves.into_iter().map(|(_, c)| c).collect(),
-        critical: Vec::new(),
         reference,
-        y_max: Some(HIGHEST),
-        notes: Vec::new(),
     }
     .draw();
     let caption = "Twice the negative log-likelihood above its minimum.";
@@ -152,7 +145,6 @@ fn region(study: &Study<'_>, found: &ContourResult) -> Result<Option<PageFigure>
         t: found.t.iter().map(column).collect(),
         levels: found.levels.iter().map(|l| (l.level, l.t)).collect(),
         best_fit: found.best.into(),
-        notes: Vec::new(),
     }
     .draw();
     let name = format!("contour_{}", found.parameters.join("-"));

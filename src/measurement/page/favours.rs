@@ -75,8 +75,6 @@ pub(super) fn favours(
         weights,
         tested: format!("{interest} = {:.2}", value(&tested)),
         reference: format!("{interest} = {:.2}", value(&best.point)),
-        fewest: None,
-        reach: None,
     };
     let caption = "Mean of −2 log p(x|tested)/p(x|best fit) of events of the reference, weighted \
                    to the best fit, over the two inputs that correlate most with it.";

@@ -58,7 +58,6 @@ pub(super) fn section(
             x_label: label.clone(),
             points: limit.curve.iter().map(point).collect(),
             alpha: 1.0 - limit.confidence_level,
-            notes: Vec::new(),
         }
         .draw();
         let caption = "CLs, observed and as expected without signal; what lies below the line is \

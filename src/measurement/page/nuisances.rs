@@ -49,7 +49,6 @@ pub(super) fn nuisances(
                 parameter: label.to_owned(),
                 rows: rows.collect(),
                 first_rank: number * ROWS + 1,
-                notes: Vec::new(),
             }
             .draw();
             let caption = "Pulls with post-fit errors, and impacts: filled by refit with the \

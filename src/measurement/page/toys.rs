@@ -125,7 +125,6 @@ fn coverage(
             label: "asymptotic intervals".to_owned(),
             points: (0..LEVELS.len()).map(points).collect(),
         }],
-        notes: Vec::new(),
     }
     .draw();
     let caption = "Share of toys whose interval from t < 1 and t < 4 holds the true value.";
@@ -149,10 +148,8 @@ fn t_distribution(
     });
     let drawn = TDistribution {
         title: study.measurement.report.data_label.clone(),
-        x_label: String::new(),
         toys: middle.t.clone(),
         quantiles: quantiles.collect(),
-        observed: None,
         notes: vec![format!("{label} = {:.3}", middle.value)],
     }
     .draw();
@@ -198,10 +195,8 @@ fn belt(
     let drawn = Belt {
         title: study.measurement.report.data_label.clone(),
         x_label: label.to_owned(),
-        y_label: String::new(),
         levels: levels.collect(),
         observed: observed.unwrap_or_default(),
-        notes: Vec::new(),
     }
     .draw();
     let caption = "Quantiles of t from toys, the observed curve, and the confidence sets.";

@@ -87,8 +87,6 @@ pub(super) fn trust(
             groups,
             x_label: "predicted fraction r / (1 + r)".to_owned(),
             y_label: "observed fraction".to_owned(),
-            log: false,
-            notes: Vec::new(),
         }
         .draw();
         let caption = "Calibration of the ratios, the least calibrated first, six at most.";

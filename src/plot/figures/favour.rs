@@ -4,26 +4,19 @@
 //! Where it is positive (red) events favour the reference value, where it is
 //! negative (blue) the tested one. Bins with few events are left grey.
 
-use serde::{Deserialize, Serialize};
+use super::plane::{BESIDE_BAR, Plane};
+use super::*;
 
-use super::canvas::{Anchor, Type};
-use super::plane::{Plane, beside_bar};
-use super::style::NOTE_SIZE;
-use super::text;
-use super::{Figure, PlotError, check_edges, check_length};
-
-/// Fewest events of a bin that is shown unless told otherwise.
+/// Fewest events of a bin that is shown.
 const FEWEST: usize = 10;
+/// Room for the labels above and below the colour bar.
+const LABEL_ROOM: f64 = 98.0;
 
 /// Events with their log likelihood ratio in the plane of two observables.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Favour {
-    /// Line after the brand.
-    #[serde(default)]
     pub title: String,
-    /// Label of the first observable.
     pub x_label: String,
-    /// Label of the second observable.
     pub y_label: String,
     /// `nx + 1` rising edges.
     pub x_edges: Vec<f64>,
@@ -36,18 +29,11 @@ pub(crate) struct Favour {
     /// −2 log p(x|tested)/p(x|reference) `[N]`; events where it is not finite are left out.
     pub values: Vec<f64>,
     /// Weights `[N]`, of either sign; empty means one each.
-    #[serde(default)]
     pub weights: Vec<f64>,
     /// The tested hypothesis, for example "μ = 2".
     pub tested: String,
     /// The hypothesis it is compared with, for example "μ = 1".
     pub reference: String,
-    /// Fewest events of a bin that is shown; `None` means 10.
-    #[serde(default)]
-    pub fewest: Option<usize>,
-    /// Largest size of the colour bar; `None` takes it from the bins.
-    #[serde(default)]
-    pub reach: Option<f64>,
 }
 
 /// Sums of one bin.
@@ -64,14 +50,21 @@ impl Favour {
     /// # Errors
     /// [`PlotError`] if edges do not rise, lists differ in length, or no bin has enough events.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
-        self.check()?;
-        let values = self.means();
-        if values.iter().flatten().all(|value| !value.is_finite()) {
-            return Err(PlotError::Empty {
-                what: format!("map of {} against {}", self.tested, self.reference),
-                expected: format!("bin with {} events and a positive weight", self.fewest()),
-            });
-        }
+        check::edges(&self.x_label, &self.x_edges)?;
+        check::edges(&self.y_label, &self.y_edges)?;
+        let weights = Some(&self.weights).filter(|weights| !weights.is_empty());
+        let lists = [
+            (format!("values of {}", self.y_label), &self.y),
+            ("log likelihood ratios".to_owned(), &self.values),
+        ];
+        let weights = weights.map(|weights| ("weights of the events".to_owned(), weights));
+        check::lengths(lists.into_iter().chain(weights), self.x.len())?;
+        let values = self.means(FEWEST);
+        let hypotheses = (&self.tested, &self.reference);
+        let what = format!("map of {} against {}", hypotheses.0, hypotheses.1);
+        let bin = format!("bin with {FEWEST} events and a positive weight");
+        let is_drawable = values.iter().flatten().any(|value| value.is_finite());
+        check::drawable(is_drawable, &what, &bin)?;
         let plane = Plane {
             title: self.full_title(&values),
             x_label: self.x_label.clone(),
@@ -81,55 +74,36 @@ impl Favour {
             values,
             z_label: format!(
                 "Mean of −2 log p(x|{}) / p(x|{})",
-                self.tested, self.reference
+                hypotheses.0, hypotheses.1
             ),
             diverging: true,
-            center: 0.0,
-            log_z: false,
-            z_range: self.reach.map(|reach| (-reach.abs(), reach.abs())),
+            z_range: None,
             contours: Vec::new(),
         };
-        let (end, above, below) = beside_bar();
+        let (end, above, below) = BESIDE_BAR;
         let mut canvas = plane.drawing(end - LABEL_ROOM - 10.0)?;
-        for (y, hypothesis) in [(above, &self.reference), (below, &self.tested)] {
+        for (y, hypothesis) in [(above, hypotheses.1), (below, hypotheses.0)] {
             let label = format!("favours {hypothesis}");
-            let (label, size) = text::fit(&label, NOTE_SIZE, false, LABEL_ROOM);
-            canvas.text((end, y), &label, Type::new(size, Anchor::End));
+            let kind = Type::new(NOTE_SIZE, Anchor::End);
+            canvas.fitted((end, y), &label, kind, LABEL_ROOM);
         }
         Ok(canvas.finish())
     }
 
-    fn check(&self) -> Result<(), PlotError> {
-        check_edges(&format!("edges of {}", self.x_label), &self.x_edges)?;
-        check_edges(&format!("edges of {}", self.y_label), &self.y_edges)?;
-        let events = self.x.len();
-        check_length(&format!("values of {}", self.y_label), self.y.len(), events)?;
-        check_length("log likelihood ratios", self.values.len(), events)?;
-        if self.weights.is_empty() {
-            return Ok(());
-        }
-        check_length("weights of the events", self.weights.len(), events)
-    }
-
     /// The title, and what grey bins mean if there are any.
     fn full_title(&self, values: &[Vec<f64>]) -> String {
-        if values.iter().flatten().all(|value| value.is_finite()) {
-            return self.title.clone();
+        let has_grey = values.iter().flatten().any(|value| !value.is_finite());
+        let grey = format!("grey: fewer than {FEWEST} events");
+        match (has_grey, self.title.as_str()) {
+            (false, title) => title.to_owned(),
+            (true, "") => grey,
+            (true, title) => format!("{title}; {grey}"),
         }
-        let grey = format!("grey: fewer than {} events", self.fewest());
-        match self.title.as_str() {
-            "" => grey,
-            title => format!("{title}; {grey}"),
-        }
-    }
-
-    fn fewest(&self) -> usize {
-        self.fewest.unwrap_or(FEWEST).max(1)
     }
 
     /// Means `[nx][ny]`; not a number for bins with too few events, or whose
     /// weights do not sum to more than zero.
-    fn means(&self) -> Vec<Vec<f64>> {
+    fn means(&self, fewest: usize) -> Vec<Vec<f64>> {
         let (nx, ny) = (self.x_edges.len() - 1, self.y_edges.len() - 1);
         let mut bins = vec![vec![Bin::default(); ny]; nx];
         for (event, value) in self.values.iter().enumerate() {
@@ -137,12 +111,13 @@ impl Favour {
             let column = bin(&self.x_edges, self.x[event]);
             let row = bin(&self.y_edges, self.y[event]);
             if let (Some(i), Some(j), true) = (column, row, (weight * value).is_finite()) {
-                bins[i][j].events += 1;
-                bins[i][j].weight += weight;
-                bins[i][j].weighted += weight * value;
+                let bin = &mut bins[i][j];
+                bin.events += 1;
+                bin.weight += weight;
+                bin.weighted += weight * value;
             }
         }
-        let mean = |bin: &Bin| match bin.events >= self.fewest() && bin.weight > 0.0 {
+        let mean = |bin: &Bin| match bin.events >= fewest && bin.weight > 0.0 {
             true => bin.weighted / bin.weight,
             false => f64::NAN,
         };
@@ -150,9 +125,6 @@ impl Favour {
         bins.iter().map(column).collect()
     }
 }
-
-/// Room for the labels above and below the colour bar.
-const LABEL_ROOM: f64 = 98.0;
 
 /// Bin of a value, the last one closed; none outside.
 fn bin(edges: &[f64], value: f64) -> Option<usize> {
@@ -167,33 +139,23 @@ fn bin(edges: &[f64], value: f64) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::examples;
 
-    fn favour() -> Favour {
-        Favour {
-            title: String::new(),
-            x_label: "x".to_owned(),
-            y_label: "y".to_owned(),
+    #[test]
+    fn means_are_weighted() {
+        let mut favour = Favour {
             x_edges: vec![0.0, 1.0, 2.0],
             y_edges: vec![0.0, 1.0],
             x: vec![0.5, 0.5, 1.5, 2.0, f64::NAN, 5.0],
             y: vec![0.5, 1.0, 0.0, 0.5, 0.5, 0.5],
             values: vec![1.0, 4.0, -2.0, f64::INFINITY, 1.0, 1.0],
             weights: vec![1.0, 2.0, 1.0, 1.0, 1.0, 1.0],
-            tested: "μ = 2".to_owned(),
-            reference: "μ = 1".to_owned(),
-            fewest: Some(1),
-            reach: None,
-        }
-    }
-
-    #[test]
-    fn means_are_weighted() {
-        assert_eq!(favour().means(), [[3.0], [-2.0]]);
-        let negative = Favour {
-            weights: vec![1.0, -2.0, 1.0, 1.0, 1.0, 1.0],
-            ..favour()
+            ..examples::favour(&[], 0)
         };
-        let means = negative.means();
+        assert_eq!(favour.means(1), [[3.0], [-2.0]]);
+        assert!(favour.means(2)[1][0].is_nan());
+        favour.weights[1] = -2.0;
+        let means = favour.means(1);
         assert!(means[0][0].is_nan() && means[1][0] == -2.0);
     }
 
@@ -206,25 +168,9 @@ mod tests {
 
     #[test]
     fn the_map_says_what_its_signs_mean() {
-        let svg = favour().draw().expect("two bins").svg;
+        let mut favour = examples::favour(&[0.2; 10], 0);
+        (favour.tested, favour.reference) = ("μ = 2".to_owned(), "μ = 1".to_owned());
+        let svg = favour.draw().expect("a bin of ten").svg;
         assert!(svg.contains("favours μ = 1") && svg.contains("favours μ = 2"));
-    }
-
-    #[test]
-    fn too_few_events_and_wrong_lists_are_errors() {
-        let few = Favour {
-            fewest: None,
-            ..favour()
-        };
-        assert_eq!(
-            few.draw().expect_err("few events").to_string(),
-            "map of μ = 2 against μ = 1: nothing to draw; \
-             give at least one bin with 10 events and a positive weight"
-        );
-        let short = Favour {
-            values: vec![0.0],
-            ..favour()
-        };
-        assert!(matches!(short.draw(), Err(PlotError::Length { .. })));
     }
 }

@@ -1,0 +1,132 @@
+//! Calibration: what was predicted against what was observed.
+//!
+//! Perfect calibration lies on the diagonal. The panel below shows the
+//! difference observed − predicted.
+
+use super::*;
+
+/// Space beyond the outermost points, in axis lengths.
+const MARGIN: f64 = 0.05;
+/// The line of perfect calibration.
+const PERFECT: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
+
+/// Predicted against observed values, in groups.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Calibration {
+    pub title: String,
+    /// Names and points of the groups.
+    pub groups: Vec<(String, Vec<Point>)>,
+    /// The prediction.
+    pub x_label: String,
+    /// The observation.
+    pub y_label: String,
+}
+
+/// One calibration point.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Point {
+    /// Mean prediction.
+    pub predicted: f64,
+    pub observed: f64,
+    /// Error of the observation (one standard deviation).
+    pub error: f64,
+    /// Ends of the interval of predictions.
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Calibration {
+    /// Draws the figure.
+    ///
+    /// # Errors
+    /// [`PlotError::Empty`] if there is no group.
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
+        let what = format!("calibration of {}", self.x_label);
+        check::drawable(!self.groups.is_empty(), &what, "group")?;
+        let x = self.axis();
+        let diagonal = vec![(x.low, x.low), (x.high, x.high)];
+        let mut main = vec![Mark::Line(diagonal, PERFECT)];
+        let mut lower = vec![Mark::level(0.0, PERFECT)];
+        let (mut peaks, mut differences, mut entries) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, (label, points)) in self.groups.iter().enumerate() {
+            let marker = marker(index);
+            entries.push(Entry::new(label, Key::Point(marker)));
+            let mut below = Vec::new();
+            for p in points.iter().filter(|p| p.is_placed()) {
+                let (from, to) = p.interval();
+                let top = p.observed + size(p.error);
+                peaks.push(Peak { from, to, top });
+                let across = vec![(from, p.observed), (to, p.observed)];
+                let stroke = Stroke::solid(marker.colour, 1.4).faded(0.6);
+                main.push(Mark::Line(across, stroke));
+                let dot = Dot::at(p.predicted, p.observed, (p.error, p.error));
+                main.push(Mark::Errors(vec![dot], marker, 1.4));
+                let (y, error) = (p.observed - p.predicted, p.error.abs());
+                below.push(Dot::at(p.predicted, y, (error, error)));
+                differences.push((y, error));
+            }
+            lower.push(Mark::Ratios(below, marker, true));
+        }
+        entries.push(Entry::new("perfect", Key::Line(PERFECT)));
+        let (low, high) = (x.low, x.high);
+        let y = Y::Clear {
+            scale: Scale::Linear,
+            low,
+            high,
+            peaks,
+        };
+        let reach = ratio::reach(&differences);
+        let chart = Chart {
+            head: Head {
+                title: &self.title,
+                notes: Vec::new(),
+                entries,
+            },
+            layout: Layout::Inside {
+                height: 640.0,
+                lower: 0.26,
+            },
+            x_label: &self.x_label,
+            x,
+            rows: vec![
+                Row::new(&self.y_label, y, main),
+                Row::new("Obs. − pred.", Y::Axis(Axis::linear(-reach, reach)), lower),
+            ],
+        };
+        Ok(chart.draw())
+    }
+
+    /// The common range of both axes.
+    fn axis(&self) -> Axis {
+        let points = self.groups.iter().flat_map(|(_, points)| points);
+        let values = points
+            .filter(|p| p.is_placed())
+            .flat_map(|p| [p.predicted, p.observed, p.low, p.high]);
+        let (low, high) = ends(values.filter(|value| value.is_finite()));
+        if low > high {
+            return Axis::linear(0.0, 1.0);
+        }
+        let margin = MARGIN * (high - low);
+        Axis::linear(low - margin, high + margin)
+    }
+}
+
+impl Point {
+    fn is_placed(&self) -> bool {
+        self.predicted.is_finite() && self.observed.is_finite()
+    }
+
+    /// The interval of predictions; the point itself if it has none.
+    fn interval(&self) -> (f64, f64) {
+        let end = |end: f64| if end.is_finite() { end } else { self.predicted };
+        (end(self.low), end(self.high))
+    }
+}
+
+/// Colour of a group; the second round of colours is hollow.
+fn marker(group: usize) -> Marker<'static> {
+    Marker {
+        filled: (group / PALETTE.len()).is_multiple_of(2),
+        ..Marker::dot(PALETTE[group % PALETTE.len()], 3.6)
+    }
+}

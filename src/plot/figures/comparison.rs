@@ -1,0 +1,247 @@
+//! Observed events against predictions, with their ratio below.
+//!
+//! The main figure of a background estimate. The light band of a prediction is
+//! its statistical error and its other errors (members, normalisation, plane) in quadrature,
+//! `sqrt(stat^2 + spread^2)`; the hatched band is the spread alone.
+
+use super::*;
+use layers::DATA;
+
+const HEIGHT: f64 = 600.0;
+/// A logarithmic axis starts this much below the smallest content.
+const LOG_FOOT: f64 = 0.4;
+/// Opacities of the total band and of the hatching.
+const BAND_OPACITY: f64 = 0.25;
+const HATCH_OPACITY: f64 = 0.75;
+
+/// A comparison of observed and predicted histograms.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Comparison {
+    /// Line below the brand, for example "simulation, SR".
+    pub title_left: String,
+    pub x_label: String,
+    pub y_label: String,
+    pub log_y: bool,
+    /// `n + 1` rising bin edges.
+    pub edges: Vec<f64>,
+    /// Observed events; `None` is a blinded figure.
+    pub observed: Option<Series>,
+    /// Predictions. The first one [`PredictionStyle::After`] is the ratio's reference,
+    /// else the first.
+    pub predictions: Vec<Prediction>,
+    /// Small lines below the title, for example a χ².
+    pub notes: Vec<String>,
+}
+
+/// Observed contents with errors (one standard deviation), `[n]` each.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Series {
+    pub label: String,
+    pub values: Vec<f64>,
+    pub errors: Vec<f64>,
+}
+
+/// A predicted histogram.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Prediction {
+    pub label: String,
+    /// Contents, `[n]`.
+    pub values: Vec<f64>,
+    /// Statistical errors (one standard deviation), `[n]`.
+    pub stat_errors: Vec<f64>,
+    /// Standard deviation over the ensemble's members, `[n]`.
+    pub spread: Option<Vec<f64>>,
+    pub style: PredictionStyle,
+}
+
+/// The role of a prediction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PredictionStyle {
+    /// Before the correction: orange, dashed.
+    Before,
+    /// After the correction: blue, the reference of the ratio.
+    After,
+}
+
+impl Series {
+    /// Its lists and their names.
+    pub(super) fn lists(&self) -> [(String, &Vec<f64>); 2] {
+        let named = |list: &str| format!("observed {list}");
+        [
+            (named("values"), &self.values),
+            (named("errors"), &self.errors),
+        ]
+    }
+}
+
+impl Comparison {
+    /// Draws the figure.
+    ///
+    /// # Errors
+    /// [`PlotError`] if edges do not rise, a list has the wrong length, or
+    /// there is neither an observation nor a prediction.
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
+        check::edges(&self.x_label, &self.edges)?;
+        let observed = self.observed.iter();
+        let lists = observed.clone().flat_map(Series::lists);
+        let lists = lists.chain(self.predictions.iter().flat_map(Prediction::lists));
+        check::lengths(lists, self.edges.len() - 1)?;
+        let is_drawable = self.observed.is_some() || !self.predictions.is_empty();
+        let what = format!("comparison in {}", self.x_label);
+        check::drawable(is_drawable, &what, "prediction or observation")?;
+        let drawn: Vec<Layer<'_>> = self.predictions.iter().map(Prediction::layer).collect();
+        let mut canvas = Canvas::new(WIDTH, HEIGHT);
+        let hatches: Vec<String> = drawn
+            .iter()
+            .map(|p| canvas.hatch(p.stroke.colour))
+            .collect();
+        let mut main = Vec::new();
+        for (index, layer) in drawn.iter().enumerate() {
+            main.extend(self.bands(layer, index, &hatches[index], None));
+        }
+        main.push(Mark::level(0.0, Stroke::solid(GREY, 0.8)));
+        main.extend(drawn.iter().rev().map(|layer| layer.steps(&self.edges)));
+        let points = |o: &Series| layers::observed(&self.edges, self.log_y, &o.values, &o.errors);
+        main.extend(observed.clone().map(points));
+        let histograms = drawn.iter().map(|p| (&*p.values, &*p.errors));
+        let histograms = histograms.chain(observed.map(|o| (&*o.values, &*o.errors)));
+        let y = layers::y_axis(&self.edges, histograms, self.log_y.then_some(LOG_FOOT));
+        let chart = Chart {
+            head: self.head(&drawn, &hatches),
+            layout: Layout::Inside {
+                height: HEIGHT,
+                lower: 0.3,
+            },
+            x_label: &self.x_label,
+            x: Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]),
+            rows: vec![Row::new(&self.y_label, y, main), self.ratios(&drawn)],
+        };
+        Ok(chart.draw_on(canvas))
+    }
+
+    /// Index of the prediction that ratios are relative to.
+    fn reference(&self) -> usize {
+        let after = |prediction: &Prediction| prediction.style == PredictionStyle::After;
+        self.predictions.iter().position(after).unwrap_or(0)
+    }
+
+    fn head<'a>(&'a self, drawn: &[Layer<'a>], hatches: &'a [String]) -> Head<'a> {
+        let observed = self.observed.iter();
+        let observed = observed.map(|o| Entry::new(&o.label, Key::Point(DATA)));
+        let predicted = self.predictions.iter().zip(drawn);
+        let predicted = predicted.map(|(p, layer)| Entry::new(&p.label, layer.key()));
+        let mut entries: Vec<Entry<'a>> = observed.chain(predicted).collect();
+        if let Some(first) = self.predictions.iter().position(|p| p.spread.is_some()) {
+            entries.push(Entry::new("all errors", Key::Area(drawn[first].fill())));
+            let hatched = Key::Area(Fill(&hatches[first], HATCH_OPACITY));
+            entries.push(Entry::new("all but statistical", hatched));
+        }
+        Head {
+            title: &self.title_left,
+            notes: self.notes.clone(),
+            entries,
+        }
+    }
+
+    /// Total and spread bands, about the contents or relative to a reference.
+    fn bands<'a>(
+        &'a self,
+        layer: &Layer<'a>,
+        index: usize,
+        hatch: &'a str,
+        reference: Option<&[f64]>,
+    ) -> impl Iterator<Item = Mark<'a>> {
+        let band = |half: &[f64], fill| layer.band(&self.edges, half, fill, reference);
+        let total = layer.has_band().then(|| band(&layer.errors, layer.fill()));
+        let spread = self.predictions[index].spread.as_ref();
+        let spread = spread.map(|spread| band(spread, Fill(hatch, HATCH_OPACITY)));
+        total.into_iter().chain(spread)
+    }
+
+    /// The lower panel: observed over predicted, or, while the observation is
+    /// blinded, predictions over the reference.
+    fn ratios(&self, drawn: &[Layer<'static>]) -> Row<'_> {
+        let index = self.reference();
+        let reference = drawn.get(index).cloned();
+        let points = |layer: &Layer<'_>| -> Vec<Dot> {
+            let (values, errors) = match (&self.observed, &reference) {
+                (Some(o), _) => {
+                    let sizes: Vec<f64> = o.errors.iter().map(|error| error.abs()).collect();
+                    (over(&o.values, &layer.values), over(&sizes, &layer.values))
+                }
+                (None, Some(r)) => (over(&layer.values, &r.values), vec![0.0; r.values.len()]),
+                (None, None) => return Vec::new(),
+            };
+            Dot::in_bins(&self.edges, 0.5, &values, &errors).collect()
+        };
+        let points: Vec<Vec<Dot>> = drawn.iter().map(points).collect();
+        let ends = reference
+            .as_ref()
+            .map(|r| r.ends(&r.errors, Some(&r.values)));
+        let axis = ratio::axis(&points.concat(), &ends.unwrap_or_default().concat());
+        let mut marks = Vec::new();
+        if let Some(reference) = reference {
+            marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
+                let hatch = canvas.hatch(reference.stroke.colour);
+                for mark in self.bands(&reference, index, &hatch, Some(&reference.values)) {
+                    mark.draw(canvas, panel);
+                }
+            })));
+        }
+        marks.push(Mark::level(1.0, Stroke::solid(GREY, 1.2)));
+        for (other, (layer, dots)) in drawn.iter().zip(&points).enumerate().rev() {
+            if self.observed.is_none() {
+                let ratios = dots.iter().map(|dot| dot.y).collect();
+                marks.push(Mark::Steps(&self.edges, ratios, layer.stroke));
+            } else if other != index {
+                let marker = Marker {
+                    filled: false,
+                    ..Marker::dot(layer.stroke.colour, 3.2)
+                };
+                marks.push(Mark::Ratios(dots.clone(), marker, false));
+            }
+        }
+        let (label, remark) = match (&self.observed, drawn.is_empty()) {
+            (None, _) => ("Ratio", "blinded"),
+            (_, true) => ("Obs. / pred.", "no prediction"),
+            _ => ("Obs. / pred.", ""),
+        };
+        if self.observed.is_some() {
+            let dots = points.get(index).cloned().unwrap_or_default();
+            marks.push(Mark::Ratios(dots, DATA, true));
+        }
+        marks.push(Mark::Remark(remark));
+        Row::new(label, Y::Axis(axis), marks)
+    }
+}
+
+impl Prediction {
+    /// Its lists and their names.
+    fn lists(&self) -> impl Iterator<Item = (String, &Vec<f64>)> {
+        let named = |list: &str| format!("{list} of \"{}\"", self.label);
+        let values = [
+            (named("values"), &self.values),
+            (named("stat_errors"), &self.stat_errors),
+        ];
+        let spread = self.spread.iter();
+        values
+            .into_iter()
+            .chain(spread.map(move |list| (named("spread"), list)))
+    }
+
+    fn layer(&self) -> Layer<'static> {
+        let spread = |bin: usize| self.spread.as_ref().map_or(0.0, |spread| size(spread[bin]));
+        let errors = self.stat_errors.iter().enumerate();
+        Layer {
+            values: self.values.clone(),
+            errors: errors
+                .map(|(bin, stat)| size(*stat).hypot(spread(bin)))
+                .collect(),
+            stroke: match self.style {
+                PredictionStyle::Before => Stroke::solid(ORANGE, 1.8).dashed("6 3"),
+                PredictionStyle::After => Stroke::solid(BLUE, 2.0),
+            },
+            opacity: BAND_OPACITY,
+        }
+    }
+}

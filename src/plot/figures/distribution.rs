@@ -1,0 +1,84 @@
+//! Histograms laid over each other, for example of event weights.
+
+use super::*;
+
+/// Opacity of the area under the first histogram.
+const AREA_OPACITY: f64 = 0.18;
+/// A logarithmic axis starts this much below the smallest content.
+const LOG_FOOT: f64 = 0.5;
+
+/// Histograms that share a binning.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Distribution {
+    pub x_label: String,
+    pub y_label: String,
+    pub title: String,
+    /// `n + 1` rising bin edges.
+    pub edges: Vec<f64>,
+    /// Names and contents, `[n]` each.
+    pub series: Vec<(String, Vec<f64>)>,
+    pub log_y: bool,
+}
+
+impl Distribution {
+    /// Draws the figure.
+    ///
+    /// # Errors
+    /// [`PlotError`] if edges do not rise, a histogram has the wrong length or
+    /// there is none.
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
+        let what = format!("distribution of {}", self.x_label);
+        check::rising(&what, &self.edges)?;
+        check::drawable(!self.series.is_empty(), &what, "series")?;
+        let lists = self.series.iter();
+        let named = lists.map(|(label, values)| (format!("values of \"{label}\""), values));
+        let bins = self.edges.len() - 1;
+        check::lengths(named, bins)?;
+        let none = vec![0.0; bins];
+        let contents = self.series.iter().map(|(_, values)| (&**values, &*none));
+        let y = layers::y_axis(&self.edges, contents, self.log_y.then_some(LOG_FOOT));
+        let floor = match y {
+            Y::Clear { low, .. } if self.log_y => low,
+            _ => 0.0,
+        };
+        let first = self.series[0].1.clone();
+        let area = look(0).area(AREA_OPACITY);
+        let mut marks = vec![Mark::StepBand(
+            &self.edges,
+            [vec![floor; bins], first],
+            area,
+        )];
+        let series = self.series.iter().enumerate();
+        let steps = |(n, (_, values)): (usize, &(String, Vec<f64>))| {
+            Mark::Steps(&self.edges, values.clone(), look(n))
+        };
+        marks.extend(series.clone().rev().map(steps));
+        let entry = |(n, (label, _)): (usize, &(String, Vec<f64>))| {
+            let key = match n {
+                0 => Key::LineOnArea(look(0), area),
+                _ => Key::Line(look(n)),
+            };
+            Entry::new(label, key)
+        };
+        let chart = Chart {
+            head: Head {
+                title: &self.title,
+                notes: Vec::new(),
+                entries: series.map(entry).collect(),
+            },
+            layout: Layout::Inside {
+                height: 480.0,
+                lower: 0.0,
+            },
+            x_label: &self.x_label,
+            x: Axis::linear(self.edges[0], self.edges[bins]),
+            rows: vec![Row::new(&self.y_label, y, marks)],
+        };
+        Ok(chart.draw())
+    }
+}
+
+/// Colour and dash of the n-th histogram.
+fn look(index: usize) -> Stroke<'static> {
+    series_look(index, 1.8)
+}
