@@ -14,186 +14,189 @@ const LABELS: f64 = 66.0;
 
 /// A sheet of panels.
 pub(super) struct Chart<'a> {
-    pub(super) head: Head<'a>,
-    pub(super) layout: Layout,
-    pub(super) x_label: &'a str,
-    pub(super) x: Axis,
-    pub(super) rows: Vec<Row<'a>>,
+    head: Head<'a>,
+    place: Place,
+    /// Right margin.
+    right: f64,
+    /// Bottom and top of each panel, in pixels.
+    pixels: Vec<(f64, f64)>,
+    x_label: &'a str,
+    x: Axis,
+    rows: Vec<(Option<&'a str>, Y, Vec<Mark<'a>>)>,
 }
 
-/// Where the head and the panels go.
-pub(super) enum Layout {
-    /// The head above panels of these heights, so far from each other, with room for
-    /// labels of levels if there are any.
-    Above {
-        heights: Vec<f64>,
-        between: f64,
-        has_labels: bool,
-    },
-    /// The head in the first panel of a sheet of this height; the second one takes a part.
-    Inside { height: f64, lower: f64 },
-    /// The title above the panel of a sheet of this height, the legend in it.
-    Split { height: f64 },
-}
-
-/// One panel of a chart. Without a label of its y axis it has no ticks there, and nothing
-/// is cut off: what it shows has names.
-pub(super) struct Row<'a> {
-    y_label: Option<&'a str>,
-    pub(super) y: Y,
-    marks: Vec<Mark<'a>>,
+/// Where the head goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Above the panels.
+    Above,
+    /// In the first panel.
+    Inside,
+    /// The title above, the legend in the panel.
+    Split,
 }
 
 /// The y axis of a panel.
 pub(super) enum Y {
     Axis(Axis),
-    /// From `low` to where the head is clear of all peaks, at least to `high`.
-    Clear {
-        scale: Scale,
-        low: f64,
-        high: f64,
-        peaks: Vec<Peak>,
-    },
+    Clear(Clear),
 }
 
-impl Y {
-    pub(super) const fn clear(scale: Scale, low: f64, peaks: Vec<Peak>) -> Self {
+/// A y axis from `low` to where the head is clear of all peaks, at least to `high`.
+pub(super) struct Clear {
+    pub(super) scale: Scale,
+    pub(super) low: f64,
+    high: f64,
+    pub(super) peaks: Vec<Peak>,
+}
+
+impl Clear {
+    pub(super) const fn new(scale: Scale, low: f64, peaks: Vec<Peak>) -> Self {
         let high = f64::NEG_INFINITY;
-        Self::Clear {
+        Self {
             scale,
             low,
             high,
             peaks,
         }
     }
-}
 
-impl Layout {
-    pub(super) const fn above(heights: Vec<f64>, between: f64, has_labels: bool) -> Self {
-        Self::Above {
-            heights,
-            between,
-            has_labels,
-        }
+    pub(super) fn at_least(self, high: f64) -> Self {
+        Self { high, ..self }
     }
 }
 
-impl<'a> Row<'a> {
-    pub(super) const fn new(y_label: &'a str, y: Y, marks: Vec<Mark<'a>>) -> Self {
+impl From<Axis> for Y {
+    fn from(axis: Axis) -> Self {
+        Self::Axis(axis)
+    }
+}
+
+impl From<Clear> for Y {
+    fn from(clear: Clear) -> Self {
+        Self::Clear(clear)
+    }
+}
+
+impl<'a> Chart<'a> {
+    /// Panels of these heights, so far from each other, below the head.
+    pub(super) fn below(head: Head<'a>, heights: &[f64], between: f64) -> Self {
+        Self::new(head, Place::Above, RIGHT).panels(heights, between)
+    }
+
+    /// The same with room for labels of levels right of the panels.
+    pub(super) fn labelled(head: Head<'a>, heights: &[f64], between: f64) -> Self {
+        Self::new(head, Place::Above, LABELS).panels(heights, between)
+    }
+
+    /// The head in the first panel of a sheet of this height; the second one takes a part.
+    pub(super) fn around(head: Head<'a>, height: f64, lower: f64) -> Self {
+        let bottom = height - BOTTOM;
+        let split = bottom - lower * (bottom - TOP);
         Self {
-            y_label: Some(y_label),
-            y,
-            marks,
+            pixels: vec![(split, TOP), (bottom, split + GAP)],
+            ..Self::new(head, Place::Inside, RIGHT)
         }
     }
 
-    /// A panel whose rows have names.
-    pub(super) fn named(marks: Vec<Mark<'a>>) -> Self {
+    /// The title above the panel of a sheet of this height, the legend in it.
+    pub(super) fn split(head: Head<'a>, height: f64) -> Self {
         Self {
-            y_label: None,
-            y: Y::Axis(Axis::linear(0.0, 1.0)),
-            marks,
+            pixels: vec![(height - BOTTOM, HEADER)],
+            ..Self::new(head, Place::Split, RIGHT)
         }
     }
-}
 
-impl Chart<'_> {
+    fn new(head: Head<'a>, place: Place, right: f64) -> Self {
+        Self {
+            head,
+            place,
+            right,
+            pixels: Vec::new(),
+            x_label: "",
+            x: Axis::linear(0.0, 1.0),
+            rows: Vec::new(),
+        }
+    }
+
+    fn panels(mut self, heights: &[f64], between: f64) -> Self {
+        let mut top = self.head.height(self.strip());
+        for height in heights {
+            self.pixels.push((top + height, top));
+            top += height + between;
+        }
+        self
+    }
+
+    /// The x axis of all panels.
+    pub(super) fn x(self, x_label: &'a str, axis: Axis) -> Self {
+        let x = axis.over((LEFT, WIDTH - self.right));
+        Self { x_label, x, ..self }
+    }
+
+    /// The next panel.
+    pub(super) fn row(mut self, label: &'a str, y: impl Into<Y>, marks: Vec<Mark<'a>>) -> Self {
+        self.rows.push((Some(label), y.into(), marks));
+        self
+    }
+
+    /// A panel whose rows have names instead of a y axis, of which nothing is cut off.
+    pub(super) fn named_row(mut self, marks: Vec<Mark<'a>>) -> Self {
+        self.rows.push((None, Axis::linear(0.0, 1.0).into(), marks));
+        self
+    }
+
     pub(super) fn draw(&self) -> Figure {
-        let height = match &self.layout {
-            Layout::Above { .. } => self.pixels().last().map_or(0.0, |row| row.0) + BOTTOM,
-            Layout::Inside { height, .. } | Layout::Split { height } => *height,
-        };
-        self.draw_on(Canvas::new(WIDTH, height))
+        let bottom = self.pixels[self.rows.len().max(1) - 1].0;
+        self.draw_on(Canvas::new(WIDTH, bottom + BOTTOM))
     }
 
     /// Draws on a sheet that has its hatchings already.
     pub(super) fn draw_on(&self, mut canvas: Canvas) -> Figure {
-        let x = self.x.over((LEFT, WIDTH - self.right()));
-        let is_inside = !matches!(self.layout, Layout::Above { .. });
-        let is_branded = matches!(self.layout, Layout::Inside { .. });
-        for (index, (row, pixels)) in self.rows.iter().zip(self.pixels()).enumerate() {
-            let mut placement = None;
-            let y = match &row.y {
-                Y::Axis(axis) => axis.over(pixels),
-                Y::Clear {
-                    scale,
-                    low,
-                    high,
-                    peaks,
-                } => {
+        let is_branded = self.place == Place::Inside;
+        for (index, (row, pixels)) in self.rows.iter().zip(&self.pixels).enumerate() {
+            let (y_label, y, marks) = row;
+            let (y, placement) = match y {
+                Y::Axis(axis) => (axis.over(*pixels), None),
+                Y::Clear(clear) => {
                     let height = pixels.0 - pixels.1;
-                    let place = self
-                        .head
-                        .place(&x, height, (*scale, *low), peaks, is_branded);
-                    let high = place.high.max(*high);
-                    placement = Some(place);
-                    Axis::new(*scale, *low, high, pixels)
+                    let place = self.head.place(&self.x, height, clear, is_branded);
+                    let high = place.high.max(clear.high);
+                    let y = Axis::new(clear.scale, clear.low, high, *pixels);
+                    (y, Some(place))
                 }
             };
-            let panel = Panel { x, y };
-            match row.y_label {
-                Some(_) => panel.draw(&mut canvas, &row.marks),
-                None => row.marks.iter().for_each(|m| m.draw(&mut canvas, &panel)),
+            let panel = Panel { x: self.x, y };
+            match y_label {
+                Some(_) => panel.draw(&mut canvas, marks),
+                None => marks.iter().for_each(|mark| mark.draw(&mut canvas, &panel)),
             }
             let is_last = index + 1 == self.rows.len();
-            panel.frame(&mut canvas, is_last.then_some(self.x_label), row.y_label);
-            if let Some(placement) = placement {
-                let corner = (x.start, pixels.1);
-                self.head
-                    .draw_inside(&mut canvas, corner, &placement, is_branded);
+            panel.frame(&mut canvas, is_last.then_some(self.x_label), *y_label);
+            if let Some(place) = placement {
+                let corner = (self.x.start, pixels.1);
+                let head = &self.head;
+                head.draw_inside(&mut canvas, corner, &place, is_branded);
             }
         }
-        if !is_inside {
-            self.head.draw_above(&mut canvas, self.strip());
-        } else if !is_branded {
-            heading(
-                &mut canvas,
-                (x.start, HEADER - 12.0),
-                self.head.title,
-                x.end,
-            );
+        match self.place {
+            Place::Above => self.head.draw_above(&mut canvas, self.strip()),
+            Place::Inside => {}
+            Place::Split => {
+                let at = (self.x.start, HEADER - 12.0);
+                heading(&mut canvas, at, self.head.title, self.x.end);
+            }
         }
         canvas.finish()
     }
 
-    /// Right margin.
-    fn right(&self) -> f64 {
-        match self.layout {
-            Layout::Above {
-                has_labels: true, ..
-            } => LABELS,
-            _ => RIGHT,
-        }
-    }
-
     /// Ends of what stands above; it may reach over the labels.
     fn strip(&self) -> (f64, f64) {
-        match self.right() {
-            LABELS => (LEFT, WIDTH - 10.0),
-            right => (LEFT, WIDTH - right),
-        }
-    }
-
-    /// Bottom and top of each panel.
-    fn pixels(&self) -> Vec<(f64, f64)> {
-        match &self.layout {
-            Layout::Above {
-                heights, between, ..
-            } => {
-                let mut top = self.head.height(self.strip());
-                let row = |height: &f64| {
-                    let pixels = (top + height, top);
-                    top += height + between;
-                    pixels
-                };
-                heights.iter().map(row).collect()
-            }
-            Layout::Inside { height, lower } => {
-                let bottom = height - BOTTOM;
-                let split = bottom - lower * (bottom - TOP);
-                vec![(split, TOP), (bottom, split + GAP)]
-            }
-            Layout::Split { height } => vec![(height - BOTTOM, HEADER)],
-        }
+        let right = if self.right == LABELS {
+            10.0
+        } else {
+            self.right
+        };
+        (LEFT, WIDTH - right)
     }
 }

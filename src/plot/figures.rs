@@ -2,7 +2,7 @@
 
 use super::axes::{Axis, Scale};
 use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
-use super::chart::{Chart, Layout, Row, Y};
+use super::chart::{Chart, Clear};
 use super::colours::ColourMap;
 use super::density::{self, Cloud, Ramp, Sample};
 use super::grid::{self, Side};

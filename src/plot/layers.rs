@@ -3,7 +3,7 @@
 
 use super::axes::Scale;
 use super::canvas::{Fill, Stroke};
-use super::chart::Y;
+use super::chart::Clear;
 use super::legend::{Key, Peak};
 use super::marks::{Dot, Mark, Marker, size};
 use super::style::INK;
@@ -86,7 +86,7 @@ pub(super) fn y_axis<'a>(
     edges: &[f64],
     histograms: impl IntoIterator<Item = (&'a [f64], &'a [f64])>,
     log: Option<f64>,
-) -> Y {
+) -> Clear {
     let mut peaks = Vec::new();
     let (mut lowest, mut smallest, mut top) = (0.0f64, f64::INFINITY, 0.0f64);
     for (values, errors) in histograms {
@@ -109,7 +109,7 @@ pub(super) fn y_axis<'a>(
         // Room below the lowest bar only if contents are negative.
         None => (Scale::Linear, 1.1 * lowest),
     };
-    Y::clear(scale, low, peaks)
+    Clear::new(scale, low, peaks)
 }
 
 /// Ratios, not a number unless the denominator is positive: no prediction, no ratio.

@@ -1,8 +1,9 @@
 //! The head of a figure: brand, title, notes and legend, inside the top of a panel or in
 //! rows above it; and how far the y axis must reach so that nothing drawn runs into it.
 
-use super::axes::{Axis, Scale};
+use super::axes::Axis;
 use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
+use super::chart::Clear;
 use super::marks::Marker;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
 use super::text;
@@ -63,13 +64,33 @@ impl<'a> Entry<'a> {
 }
 
 /// Brand, title, notes and legend.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Head<'a> {
     /// The line after the brand, for example "simulation, SR".
     pub(super) title: &'a str,
     /// Small lines below.
     pub(super) notes: Vec<String>,
     pub(super) entries: Vec<Entry<'a>>,
+}
+
+impl<'a> Head<'a> {
+    pub(super) fn new(title: &'a str, entries: Vec<Entry<'a>>) -> Self {
+        Self {
+            title,
+            notes: Vec::new(),
+            entries,
+        }
+    }
+
+    pub(super) fn noted(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// With a note on how many of all have no fit, if there are any.
+    pub(super) fn counted(self, missing: usize, all: usize, what: &str) -> Self {
+        let note = || format!("{missing} of {all} {what} without a fit, left out");
+        self.noted((missing > 0).then(note).into_iter().collect())
+    }
 }
 
 /// The highest value drawn over a range of x; what the axis has to make room for.
@@ -128,8 +149,7 @@ impl Head<'_> {
         &self,
         x: &Axis,
         height: f64,
-        (scale, low): (Scale, f64),
-        peaks: &[Peak],
+        clear: &Clear,
         is_branded: bool,
     ) -> Placement {
         let room = x.length() - 2.0 * INSET;
@@ -162,8 +182,9 @@ impl Head<'_> {
             heading(room),
             block(x.start + INSET, legend_width, below + legend_height),
         ];
-        let end = |blocks| upper_end(x, height, (scale, low), peaks, blocks);
+        let end = |blocks| upper_end(x, height, clear, blocks);
         let (high_right, high_left) = (end(&at_right), end(&at_left));
+        let (scale, low) = (clear.scale, clear.low);
         let span = |high: f64| scale.warp(high) - scale.warp(low);
         let at_right = Placement {
             high: high_right,
@@ -339,16 +360,11 @@ impl Key<'_> {
 }
 
 /// Lowest upper end of the y axis that keeps every peak below every block above it.
-fn upper_end(
-    x: &Axis,
-    height: f64,
-    (scale, low): (Scale, f64),
-    peaks: &[Peak],
-    blocks: &[Block; 2],
-) -> f64 {
-    let bottom = scale.warp(low);
+fn upper_end(x: &Axis, height: f64, clear: &Clear, blocks: &[Block; 2]) -> f64 {
+    let scale = clear.scale;
+    let bottom = scale.warp(clear.low);
     let mut end = f64::NEG_INFINITY;
-    for peak in peaks {
+    for peak in &clear.peaks {
         let top = scale.warp(peak.top);
         if !top.is_finite() {
             continue;
@@ -364,23 +380,21 @@ fn upper_end(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plot::axes::Scale;
     use crate::plot::style::INK;
 
     fn head(labels: &[&str]) -> Head<'static> {
         let key = Key::Line(Stroke::solid(INK, 1.0));
         let entry = |label: &&str| Entry::new(*label, key.clone());
-        Head {
-            title: "simulation",
-            notes: Vec::new(),
-            entries: labels.iter().map(entry).collect(),
-        }
+        Head::new("simulation", labels.iter().map(entry).collect())
     }
 
     fn place(scale: Scale, low: f64, tops: &[f64]) -> Placement {
         let x = Axis::new(Scale::Linear, 0.0, tops.len() as f64, (0.0, 500.0));
         let edges: Vec<f64> = (0..=tops.len()).map(|edge| edge as f64).collect();
-        let peaks: Vec<Peak> = Peak::of_bins(&edges, tops.iter().copied()).collect();
-        head(&["observed"; 4]).place(&x, 300.0, (scale, low), &peaks, true)
+        let peaks = Peak::of_bins(&edges, tops.iter().copied()).collect();
+        let clear = Clear::new(scale, low, peaks);
+        head(&["observed"; 4]).place(&x, 300.0, &clear, true)
     }
 
     #[test]

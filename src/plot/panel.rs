@@ -26,6 +26,10 @@ pub(super) struct Panel {
 }
 
 impl Panel {
+    pub(super) const fn new(x: Axis, y: Axis) -> Self {
+        Self { x, y }
+    }
+
     /// Pixels of a point.
     pub(super) fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (self.x.at(x), self.y.at(y))

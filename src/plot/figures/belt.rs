@@ -65,22 +65,16 @@ impl Belt {
         let (low, high) = self.x_range();
         let x = Axis::linear(low, high);
         let lanes = LANE * self.levels.len() as f64;
-        let y = Y::Axis(Axis::linear(0.0, self.t_end()));
-        let chart = Chart {
-            head: self.head(),
-            layout: Layout::above(vec![370.0, lanes], GAP, true),
-            x_label: &self.x_label,
-            x,
-            rows: vec![
-                Row::new("t_{μ}", y, self.marks(&x)),
-                // The highest level at the bottom.
-                Row::named(vec![Mark::Drawn(Box::new(|canvas, panel| {
-                    for (index, level) in self.levels.iter().enumerate() {
-                        level.draw_lane(canvas, panel, index);
-                    }
-                }))]),
-            ],
-        };
+        let bars = Mark::Drawn(Box::new(|canvas, panel| {
+            // The highest level at the bottom.
+            for (index, level) in self.levels.iter().enumerate() {
+                level.draw_lane(canvas, panel, index);
+            }
+        }));
+        let chart = Chart::labelled(self.head(), &[370.0, lanes], GAP)
+            .x(&self.x_label, x)
+            .row("t_{μ}", Axis::linear(0.0, self.t_end()), self.marks(&x))
+            .named_row(vec![bars]);
         Ok(chart.draw())
     }
 
@@ -150,12 +144,7 @@ impl Belt {
         if missing < all {
             entries.push(Entry::new("observed", Key::Line(OBSERVED)));
         }
-        let note = || format!("{missing} of {all} observed points without a fit, left out");
-        Head {
-            title: &self.title,
-            notes: (missing > 0).then(note).into_iter().collect(),
-            entries,
-        }
+        Head::new(&self.title, entries).counted(missing, all, "observed points")
     }
 }
 

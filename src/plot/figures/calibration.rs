@@ -68,31 +68,12 @@ impl Calibration {
             lower.push(Mark::Ratios(below, marker, true));
         }
         entries.push(Entry::new("perfect", Key::Line(PERFECT)));
-        let (low, high) = (x.low, x.high);
-        let y = Y::Clear {
-            scale: Scale::Linear,
-            low,
-            high,
-            peaks,
-        };
+        let y = Clear::new(Scale::Linear, x.low, peaks).at_least(x.high);
         let reach = ratio::reach(&differences);
-        let chart = Chart {
-            head: Head {
-                title: &self.title,
-                notes: Vec::new(),
-                entries,
-            },
-            layout: Layout::Inside {
-                height: 640.0,
-                lower: 0.26,
-            },
-            x_label: &self.x_label,
-            x,
-            rows: vec![
-                Row::new(&self.y_label, y, main),
-                Row::new("Obs. − pred.", Y::Axis(Axis::linear(-reach, reach)), lower),
-            ],
-        };
+        let chart = Chart::around(Head::new(&self.title, entries), 640.0, 0.26)
+            .x(&self.x_label, x)
+            .row(&self.y_label, y, main)
+            .row("Obs. − pred.", Axis::linear(-reach, reach), lower);
         Ok(chart.draw())
     }
 

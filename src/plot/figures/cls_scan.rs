@@ -66,21 +66,12 @@ impl ClsScan {
         let expected = Entry::new("expected without signal", Key::Line(EXPECTED));
         let bands = BANDS.iter().rev();
         let bands = bands.map(|(label, fill, _)| Entry::new(*label, Key::Area(*fill)));
-        let chart = Chart {
-            head: Head {
-                title: &self.title,
-                notes: Vec::new(),
-                entries: observed
-                    .into_iter()
-                    .chain([expected])
-                    .chain(bands)
-                    .collect(),
-            },
-            layout: Layout::above(vec![400.0], 0.0, true),
-            x_label: &self.x_label,
-            x: Axis::linear(points[0].parameter, points[points.len() - 1].parameter),
-            rows: vec![Row::new("CL_{s}", Y::Axis(Axis::linear(0.0, 1.05)), marks)],
-        };
+        let entries = observed.into_iter().chain([expected]).chain(bands);
+        let head = Head::new(&self.title, entries.collect());
+        let (first, last) = (points[0].parameter, points[points.len() - 1].parameter);
+        let chart = Chart::labelled(head, &[400.0], 0.0)
+            .x(&self.x_label, Axis::linear(first, last))
+            .row("CL_{s}", Axis::linear(0.0, 1.05), marks);
         Ok(chart.draw())
     }
 }

@@ -106,16 +106,12 @@ impl Comparison {
         let histograms = drawn.iter().map(|p| (&*p.values, &*p.errors));
         let histograms = histograms.chain(observed.map(|o| (&*o.values, &*o.errors)));
         let y = layers::y_axis(&self.edges, histograms, self.log_y.then_some(LOG_FOOT));
-        let chart = Chart {
-            head: self.head(&drawn, &hatches),
-            layout: Layout::Inside {
-                height: HEIGHT,
-                lower: 0.3,
-            },
-            x_label: &self.x_label,
-            x: Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]),
-            rows: vec![Row::new(&self.y_label, y, main), self.ratios(&drawn)],
-        };
+        let x = Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]);
+        let (label, lower_axis, lower) = self.ratios(&drawn);
+        let chart = Chart::around(self.head(&drawn, &hatches), HEIGHT, 0.3)
+            .x(&self.x_label, x)
+            .row(&self.y_label, y, main)
+            .row(label, lower_axis, lower);
         Ok(chart.draw_on(canvas))
     }
 
@@ -136,11 +132,7 @@ impl Comparison {
             let hatched = Key::Area(Fill(&hatches[first], HATCH_OPACITY));
             entries.push(Entry::new("all but statistical", hatched));
         }
-        Head {
-            title: &self.title_left,
-            notes: self.notes.clone(),
-            entries,
-        }
+        Head::new(&self.title_left, entries).noted(self.notes.clone())
     }
 
     /// Total and spread bands, about the contents or relative to a reference.
@@ -160,7 +152,7 @@ impl Comparison {
 
     /// The lower panel: observed over predicted, or, while the observation is
     /// blinded, predictions over the reference.
-    fn ratios(&self, drawn: &[Layer<'static>]) -> Row<'_> {
+    fn ratios(&self, drawn: &[Layer<'static>]) -> (&str, Axis, Vec<Mark<'_>>) {
         let index = self.reference();
         let reference = drawn.get(index).cloned();
         let points = |layer: &Layer<'_>| -> Vec<Dot> {
@@ -211,7 +203,7 @@ impl Comparison {
             marks.push(Mark::Ratios(dots, DATA, true));
         }
         marks.push(Mark::Remark(remark));
-        Row::new(label, Y::Axis(axis), marks)
+        (label, axis, marks)
     }
 }
 

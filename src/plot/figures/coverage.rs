@@ -73,25 +73,21 @@ impl Coverage {
         check::drawable(!parameters.is_empty(), &what, "level with a finite point")?;
         let (step, (low, high)) = (step(&parameters), ends(parameters));
         let methods = self.methods.iter().enumerate();
-        let points = |(n, m): (usize, &CoverageMethod)| {
+        let method = |(n, m): (usize, &CoverageMethod)| {
             Entry::new(&m.label, Key::Point(Marker::of_method(n, RADIUS)))
         };
         let nominal = match self.tolerances.is_empty() {
             true => Key::Line(NOMINAL),
             false => Key::LineOnArea(NOMINAL, BAND),
         };
-        let nominal = Entry::new("nominal", nominal);
-        let chart = Chart {
-            head: Head {
-                title: &self.title,
-                notes: Vec::new(),
-                entries: methods.map(points).chain([nominal]).collect(),
-            },
-            layout: Layout::above(vec![210.0; count], 18.0, true),
-            x_label: &self.x_label,
-            x: Axis::linear(low - MARGIN * step, high + MARGIN * step),
-            rows: (0..count).map(|level| self.row(level, step)).collect(),
-        };
+        let entries = methods.map(method).chain([Entry::new("nominal", nominal)]);
+        let head = Head::new(&self.title, entries.collect());
+        let x = Axis::linear(low - MARGIN * step, high + MARGIN * step);
+        let mut chart = Chart::labelled(head, &vec![210.0; count], 18.0).x(&self.x_label, x);
+        for level in 0..count {
+            let (y, marks) = self.panel(level, step);
+            chart = chart.row("Coverage [%]", y, marks);
+        }
         Ok(chart.draw())
     }
 
@@ -112,8 +108,8 @@ impl Coverage {
         ((method as f64 + 0.5) / count - 0.5) * SPREAD * step
     }
 
-    /// A panel in per cent.
-    fn row(&self, level: usize, step: f64) -> Row<'_> {
+    /// Axis and marks of a panel, in per cent.
+    fn panel(&self, level: usize, step: f64) -> (Axis, Vec<Mark<'_>>) {
         let nominal = 100.0 * self.levels[level];
         let tolerance = 100.0 * size(self.tolerances.get(level).copied().unwrap_or(0.0));
         let band = (nominal - tolerance, nominal + tolerance);
@@ -136,8 +132,7 @@ impl Coverage {
             marks.push(Mark::Errors(dots, marker, 1.5));
         }
         let margin = (0.12 * (high - low)).max(0.5);
-        let y = Y::Axis(Axis::linear(low - margin, high + margin));
-        Row::new("Coverage [%]", y, marks)
+        (Axis::linear(low - margin, high + margin), marks)
     }
 }
 
@@ -172,9 +167,7 @@ mod tests {
         figure.tolerances = vec![0.1, 0.0];
         figure.methods[0].points[0][0].coverage = 0.9;
         figure.methods[0].points[0][0].errors = (0.01, 0.01);
-        let Y::Axis(y) = figure.row(0, 1.0).y else {
-            panic!("an axis that is given");
-        };
+        let (y, _) = figure.panel(0, 1.0);
         assert!(y.low < 58.27 && y.high > 91.0);
         assert!(figure.draw().expect("a point").svg.contains("68.27 %"));
     }

@@ -37,10 +37,7 @@ impl Distribution {
         let none = vec![0.0; bins];
         let contents = self.series.iter().map(|(_, values)| (&**values, &*none));
         let y = layers::y_axis(&self.edges, contents, self.log_y.then_some(LOG_FOOT));
-        let floor = match y {
-            Y::Clear { low, .. } if self.log_y => low,
-            _ => 0.0,
-        };
+        let floor = if self.log_y { y.low } else { 0.0 };
         let first = self.series[0].1.clone();
         let area = look(0).area(AREA_OPACITY);
         let mut marks = vec![Mark::StepBand(
@@ -60,20 +57,10 @@ impl Distribution {
             };
             Entry::new(label, key)
         };
-        let chart = Chart {
-            head: Head {
-                title: &self.title,
-                notes: Vec::new(),
-                entries: series.map(entry).collect(),
-            },
-            layout: Layout::Inside {
-                height: 480.0,
-                lower: 0.0,
-            },
-            x_label: &self.x_label,
-            x: Axis::linear(self.edges[0], self.edges[bins]),
-            rows: vec![Row::new(&self.y_label, y, marks)],
-        };
+        let head = Head::new(&self.title, series.map(entry).collect());
+        let chart = Chart::around(head, 480.0, 0.0)
+            .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
+            .row(&self.y_label, y, marks);
         Ok(chart.draw())
     }
 }

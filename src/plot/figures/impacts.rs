@@ -154,12 +154,8 @@ impl Impacts {
             entries.push(Entry::new("−1σ, pre-fit", Key::Frame(open(DOWN))));
         }
         let hidden = self.rows.len() - self.shown().len();
-        let note = || format!("and {hidden} more parameters");
-        Head {
-            title: &self.title,
-            notes: (hidden > 0).then(note).into_iter().collect(),
-            entries,
-        }
+        let note = (hidden > 0).then(|| format!("and {hidden} more parameters"));
+        Head::new(&self.title, entries).noted(note.into_iter().collect())
     }
 }
 

@@ -58,15 +58,15 @@ impl LikelihoodCurve {
             (low, high) if low == high => (low - 0.5, high + 0.5),
             range => range,
         };
-        let mut rows = vec![self.main_row()];
-        rows.extend(self.reference.map(|reference| self.lower_row(reference)));
-        let chart = Chart {
-            head: self.head(),
-            layout: Layout::above([370.0, 140.0][..rows.len()].to_vec(), GAP, true),
-            x_label: &self.x_label,
-            x: Axis::linear(low, high),
-            rows,
-        };
+        let (y, marks) = self.main_panel();
+        let heights = &[370.0, 140.0][..1 + usize::from(self.reference.is_some())];
+        let mut chart = Chart::labelled(self.head(), heights, GAP)
+            .x(&self.x_label, Axis::linear(low, high))
+            .row("t = −2 Δ log L", y, marks);
+        if let Some(reference) = self.reference {
+            let (y, marks) = self.lower_panel(reference);
+            chart = chart.row("t − t_{ref}", y, marks);
+        }
         Ok(chart.draw())
     }
 
@@ -76,7 +76,7 @@ impl LikelihoodCurve {
         points.copied().filter(is_finite)
     }
 
-    fn main_row(&self) -> Row<'_> {
+    fn main_panel(&self) -> (Axis, Vec<Mark<'_>>) {
         let mut marks = vec![Mark::level(0.0, ZERO)];
         marks.extend(LEVELS.map(|(t, level)| Mark::Level(t, LEVEL, percent(level))));
         for (index, curve) in self.curves.iter().enumerate().rev() {
@@ -91,11 +91,11 @@ impl LikelihoodCurve {
         let lowest = self.finite().fold(0.0f64, |low, (_, t)| low.min(t));
         let low = lowest.max(-0.5 * HIGHEST);
         let y = Axis::linear(low - FOOT * (HIGHEST - low), HIGHEST);
-        Row::new("t = −2 Δ log L", Y::Axis(y), marks)
+        (y, marks)
     }
 
     /// Differences to the reference, where the main panel shows the curve.
-    fn lower_row(&self, reference: usize) -> Row<'_> {
+    fn lower_panel(&self, reference: usize) -> (Axis, Vec<Mark<'_>>) {
         let base = &self.curves[reference].points;
         let difference = |&(x, t): &(f64, f64)| match t <= HIGHEST {
             true => (x, t - interpolate(base, x)),
@@ -114,7 +114,7 @@ impl LikelihoodCurve {
                 marks.extend(line(points, look(index)));
             }
         }
-        Row::new("t − t_{ref}", Y::Axis(Axis::linear(-reach, reach)), marks)
+        (Axis::linear(-reach, reach), marks)
     }
 
     fn head(&self) -> Head<'_> {
@@ -131,12 +131,7 @@ impl LikelihoodCurve {
         }
         let all: usize = self.curves.iter().map(|curve| curve.points.len()).sum();
         let missing = all - self.finite().count();
-        let note = || format!("{missing} of {all} points without a fit, left out");
-        Head {
-            title: &self.title,
-            notes: (missing > 0).then(note).into_iter().collect(),
-            entries,
-        }
+        Head::new(&self.title, entries).counted(missing, all, "points")
     }
 }
 
@@ -220,9 +215,7 @@ mod tests {
     #[test]
     fn the_axis_shows_both_levels() {
         let figure = examples::likelihood_curve(&[0.0, 900.0], 0);
-        let Y::Axis(y) = figure.main_row().y else {
-            panic!("an axis that is given");
-        };
+        let (y, _) = figure.main_panel();
         assert!(y.low < 0.0 && y.high == HIGHEST);
     }
 

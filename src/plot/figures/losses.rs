@@ -87,29 +87,16 @@ impl LossCurves {
             top: self.highest(epoch, epochs, (low, high)),
         };
         let peaks = (0..epochs).map(peak).collect();
-        let y = Y::Clear {
-            scale: Scale::Linear,
-            low,
-            high,
-            peaks,
-        };
+        let y = Clear::new(Scale::Linear, low, peaks).at_least(high);
         let mut marks = self.member_lines();
         marks.extend(self.summary_lines(summary));
         marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
             self.draw_rug(canvas, panel, epochs);
         })));
         let title = self.heading();
-        let chart = Chart {
-            head: Head {
-                title: &title,
-                notes: Vec::new(),
-                entries: self.entries(),
-            },
-            layout: Layout::Split { height: 480.0 },
-            x_label: "Epoch",
-            x: Axis::linear(0.5, epochs as f64 + 0.5),
-            rows: vec![Row::new(&self.y_label, y, marks)],
-        };
+        let chart = Chart::split(Head::new(&title, self.entries()), 480.0)
+            .x("Epoch", Axis::linear(0.5, epochs as f64 + 0.5))
+            .row(&self.y_label, y, marks);
         Ok(chart.draw())
     }
 

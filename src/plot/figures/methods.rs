@@ -84,19 +84,12 @@ impl Methods {
         main.extend(seen.as_ref().map(points));
         let histograms = drawn.iter().chain(&seen).map(|p| (&*p.values, &*p.errors));
         let y = layers::y_axis(&self.edges, histograms, self.log_y.then_some(LOG_FOOT));
-        let chart = Chart {
-            head: self.head(&drawn),
-            layout: Layout::Inside {
-                height: 620.0,
-                lower: 0.34,
-            },
-            x_label: &self.x_label,
-            x: Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]),
-            rows: vec![
-                Row::new(&self.y_label, y, main),
-                self.ratios(&drawn, seen.as_ref()),
-            ],
-        };
+        let x = Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]);
+        let (label, lower_axis, lower) = self.ratios(&drawn, seen.as_ref());
+        let chart = Chart::around(self.head(&drawn), 620.0, 0.34)
+            .x(&self.x_label, x)
+            .row(&self.y_label, y, main)
+            .row(label, lower_axis, lower);
         Ok(chart.draw())
     }
 
@@ -129,16 +122,16 @@ impl Methods {
             )),
             None => notes.push("blinded".to_owned()),
         }
-        Head {
-            title: &self.title,
-            notes,
-            entries,
-        }
+        Head::new(&self.title, entries).noted(notes)
     }
 
     /// The lower panel: each prediction over the observation or, while that is
     /// blinded, over the first prediction.
-    fn ratios(&self, drawn: &[Layer<'static>], observed: Option<&Layer<'_>>) -> Row<'_> {
+    fn ratios(
+        &self,
+        drawn: &[Layer<'static>],
+        observed: Option<&Layer<'_>>,
+    ) -> (&str, Axis, Vec<Mark<'_>>) {
         let reference = observed.unwrap_or(&drawn[0]);
         let slots = drawn.len() + 1;
         let points = drawn.iter().enumerate();
@@ -176,7 +169,7 @@ impl Methods {
             let marker = Marker::of_method(method, SYMBOL_RADIUS);
             marks.extend(has_errors.then_some(Mark::Ratios(dots, marker, true)));
         }
-        Row::new(label, Y::Axis(axis), marks)
+        (label, axis, marks)
     }
 
     /// A prediction over the reference, each method at its own place in the bin.

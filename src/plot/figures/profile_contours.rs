@@ -35,17 +35,9 @@ impl ProfileContours {
         check::rising(&format!("values of {}", self.y_label), &self.y)?;
         check::columns("t", &self.t, (self.x.len(), self.y.len()))?;
         let axis = |values: &[f64]| Axis::linear(values[0], values[values.len() - 1]);
-        let chart = Chart {
-            head: self.head(),
-            layout: Layout::above(vec![440.0], 0.0, false),
-            x_label: &self.x_label,
-            x: axis(&self.x),
-            rows: vec![Row::new(
-                &self.y_label,
-                Y::Axis(axis(&self.y)),
-                self.marks(),
-            )],
-        };
+        let chart = Chart::below(self.head(), &[440.0], 0.0)
+            .x(&self.x_label, axis(&self.x))
+            .row(&self.y_label, axis(&self.y), self.marks());
         Ok(chart.draw())
     }
 
@@ -79,13 +71,9 @@ impl ProfileContours {
         let best = Entry::new("best fit", Key::Symbol(BEST));
         let failed = self.t.iter().flatten().filter(|t| !t.is_finite()).count();
         let all = self.x.len() * self.y.len();
-        let note = || format!("{failed} of {all} points without a fit, left out");
         let levels = self.levels.iter().enumerate().map(line);
-        Head {
-            title: &self.title,
-            notes: (failed > 0).then(note).into_iter().collect(),
-            entries: levels.chain([best]).collect(),
-        }
+        let head = Head::new(&self.title, levels.chain([best]).collect());
+        head.counted(failed, all, "points")
     }
 }
 

@@ -84,24 +84,9 @@ impl Pulls {
         marks.push(Mark::Line(curve, NORMAL));
         let decimals = usize::from(width < 1.0) + usize::from(width < 0.5);
         let y_label = format!("Fraction of bins / {}", fixed(width, decimals));
-        let chart = Chart {
-            head: Head {
-                title: &self.title,
-                notes: Vec::new(),
-                entries,
-            },
-            layout: Layout::Inside {
-                height: 480.0,
-                lower: 0.0,
-            },
-            x_label: &self.x_label,
-            x: Axis::linear(-REACH, REACH),
-            rows: vec![Row::new(
-                &y_label,
-                Y::clear(Scale::Linear, 0.0, peaks),
-                marks,
-            )],
-        };
+        let chart = Chart::around(Head::new(&self.title, entries), 480.0, 0.0)
+            .x(&self.x_label, Axis::linear(-REACH, REACH))
+            .row(&y_label, Clear::new(Scale::Linear, 0.0, peaks), marks);
         Ok(chart.draw())
     }
 }

@@ -91,16 +91,10 @@ impl TDistribution {
         let high = 2.5 * highest.max(1.0);
         let y = Axis::new(Scale::Log, LOW, high, (0.0, 1.0));
         let y_label = format!("Toys / {}", fixed(binned.edges[1], 2));
-        let chart = Chart {
-            head: self.head(&binned),
-            layout: Layout::above(vec![340.0, 120.0], GAP, false),
-            x_label: "t_{μ}",
-            x: Axis::linear(0.0, binned.end()),
-            rows: vec![
-                Row::new(&y_label, Y::Axis(y), main),
-                Row::new("Toys / χ^{2}", Y::Axis(lower_axis), lower),
-            ],
-        };
+        let chart = Chart::below(self.head(&binned), &[340.0, 120.0], GAP)
+            .x("t_{μ}", Axis::linear(0.0, binned.end()))
+            .row(&y_label, y, main)
+            .row("Toys / χ^{2}", lower_axis, lower);
         Ok(chart.draw())
     }
 
@@ -168,11 +162,8 @@ impl TDistribution {
             let key = Key::Line(quantile_look(0).dashed(ASYMPTOTIC_DASH));
             entries.push(Entry::new("χ^{2} quantile", key));
         }
-        Head {
-            title: &self.title,
-            notes: [self.notes.clone(), self.remarks(binned)].concat(),
-            entries,
-        }
+        let notes = [self.notes.clone(), self.remarks(binned)];
+        Head::new(&self.title, entries).noted(notes.concat())
     }
 
     /// What the histogram does not show.
