@@ -16,7 +16,7 @@ pub(crate) mod numbers;
 mod verdict;
 
 pub use build::read_metrics;
-pub(crate) use build::{ReportError, read_figure_data, settings_text, write};
+pub(crate) use build::{ReportError, read_figure_data, save, settings_text, write};
 pub use matrix::EnsembleSummary;
 pub(crate) use matrix::{EnsembleEnd, write_matrix};
 pub(crate) use verdict::verdict;

@@ -21,9 +21,8 @@ use super::result::MeasurementResult;
 use super::tables;
 use crate::files::regular::make_folder;
 use crate::plot::{Figure, PlotError};
-use crate::report::ReportError;
-use crate::report::numbers;
 use crate::report::page::{Page, PageFigure, Section, render};
+use crate::report::{self, ReportError, numbers};
 use crate::rundir::{DirectoryError, RunDirectory};
 use sideband_likelihood::UnbinnedChannel;
 use sideband_likelihood::fit::Fit;
@@ -105,21 +104,13 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult, MeasureEr
         source,
     })?;
     for drawn in page.sections.iter().flat_map(|section| &section.figures) {
-        let failed = |source| ReportError::Plot {
-            name: drawn.name.clone(),
-            source,
-        };
-        let figure = Figure {
-            svg: drawn.svg.clone(),
-        };
         // the file may be somebody else's, and a name lead out of the run
         if drawn.name.contains(['/', '\\', '\0']) || drawn.name.starts_with('.') {
             let reason = format!("{:?} is no name of a figure", drawn.name);
             return Err(missing(PAGE, reason));
         }
-        let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
-        root.write(&path("png"), &figure.to_png().map_err(failed)?)?;
-        root.write(&path("svg"), figure.svg.as_bytes())?;
+        let svg = drawn.svg.clone();
+        report::save(root, &drawn.name, &Figure { svg })?;
     }
     tables::write(root, &result)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;
@@ -140,27 +131,29 @@ fn figure(
     caption: &str,
     drawn: Result<Figure, PlotError>,
 ) -> Result<Option<PageFigure>, MeasureError> {
-    let both = drawn.and_then(|drawn| {
-        let png = drawn.to_png()?;
-        Ok((drawn, png))
-    });
-    let (drawn, png) = match both {
-        Ok(both) => both,
-        Err(error) => {
-            if let Ok(mut undrawn) = study.undrawn.lock() {
-                undrawn.push(format!("the figure {name} is not drawn: {error}"));
-            }
-            return Ok(None);
-        }
-    };
-    let path = |ending: &str| study.output.plots().join(format!("{name}.{ending}"));
-    study.output.write(&path("svg"), drawn.svg.as_bytes())?;
-    study.output.write(&path("png"), &png)?;
-    Ok(Some(PageFigure {
+    let named = |source| ReportError::Plot {
         name: name.to_owned(),
-        svg: drawn.svg,
-        caption: caption.to_owned(),
-    }))
+        source,
+    };
+    let saved = drawn.map_err(named).and_then(|drawn| {
+        report::save(&study.output, name, &drawn)?;
+        Ok(drawn)
+    });
+    match saved {
+        Ok(drawn) => Ok(Some(PageFigure {
+            name: name.to_owned(),
+            svg: drawn.svg,
+            caption: caption.to_owned(),
+            ..PageFigure::default()
+        })),
+        Err(ReportError::Plot { source, .. }) => {
+            if let Ok(mut undrawn) = study.undrawn.lock() {
+                undrawn.push(format!("the figure {name} is not drawn: {source}"));
+            }
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn facts(study: &Study<'_>, result: &MeasurementResult) -> Vec<(String, String)> {

@@ -1,17 +1,15 @@
 //! The report's page and files from a run's metrics and members.
 
-use super::figures::{self, Named};
-use super::interpolation;
-use super::losses;
 use super::names::file_names;
-use super::numbers::{number, percent, significant, with_error};
+use super::numbers::{known, number, p_value, percent, significant, with_error};
 use super::page::{Page, PageFigure, Section, Table, render};
-use super::verdict::{short, verdict};
-use crate::closure::Auc;
-use crate::plot::PlotError;
+use super::verdict::verdict;
+use super::{figures, interpolation, losses};
+use crate::closure::{Auc, Chi2};
+use crate::plot::{Figure, PlotError};
 use crate::results::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
 use crate::rundir::{DirectoryError, Manifest, RunDirectory};
-use crate::settings::{Blinding, Config, Method};
+use crate::settings::{Blinding, Config};
 use crate::training::Member;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
@@ -58,49 +56,86 @@ struct Head {
 }
 
 /// What figures need beside the metrics; only interpolations have it.
-///
-/// # Errors
-/// [`ReportError`] if it is damaged.
 pub(crate) fn read_figure_data(
     directory: &RunDirectory,
 ) -> Result<Option<FigureData>, ReportError> {
     let path = directory.figure_data();
-    if !path.exists() {
-        return Ok(None);
-    }
-    Ok(Some(directory.read_json(&path)?))
+    Ok(match path.exists() {
+        true => Some(directory.read_json(&path)?),
+        false => None,
+    })
 }
 
 /// The settings that decide what a report looks like, as text.
-#[must_use]
 pub(crate) fn settings_text(config: &Config) -> String {
+    let regions = config.regions.values();
     let labels = (
         config.data.source_label(),
         config.data.target_label(),
         &config.features.labels,
-        config
-            .regions
-            .values()
-            .map(|r| &r.label)
-            .collect::<Vec<_>>(),
+        regions.map(|r| &r.label).collect::<Vec<_>>(),
         &config.experiment.description,
     );
     let prediction = config.interpolation.as_ref().map(|i| {
         let text = toml::to_string(i).unwrap_or_default();
         format!("\n{text}")
     });
-    format!(
-        "{}{}\n# {labels:?}\n",
-        toml::to_string(&config.report).unwrap_or_default(),
-        prediction.unwrap_or_default()
-    )
+    let report = toml::to_string(&config.report).unwrap_or_default();
+    format!("{report}{}\n# {labels:?}\n", prediction.unwrap_or_default())
+}
+
+/// A figure of the page, named after `parts` by [`save_figures`].
+pub(super) fn figure(
+    parts: &[&str],
+    caption: impl Into<String>,
+    drawn: Result<Figure, PlotError>,
+) -> Result<PageFigure, ReportError> {
+    let name = parts.join(" ");
+    let drawn = drawn.map_err(|source| ReportError::Plot { name, source })?;
+    Ok(PageFigure {
+        parts: parts.iter().map(|part| (*part).to_owned()).collect(),
+        svg: drawn.svg,
+        caption: caption.into(),
+        ..PageFigure::default()
+    })
+}
+
+/// Writes a figure into the run's plots, as SVG and PNG.
+pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure) -> Result<(), ReportError> {
+    let png = figure.to_png().map_err(|source| {
+        let name = name.to_owned();
+        ReportError::Plot { name, source }
+    })?;
+    let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
+    root.write(&path("svg"), figure.svg.as_bytes())?;
+    Ok(root.write(&path("png"), &png)?)
+}
+
+/// Names all figures of a page and writes them; gives their files, by their path in the run.
+pub(super) fn save_figures(
+    root: &RunDirectory,
+    sections: &mut [Section],
+) -> Result<BTreeSet<String>, ReportError> {
+    let path = root.plots();
+    std::fs::create_dir_all(&path).map_err(|source| DirectoryError::Io { path, source })?;
+    let figures = sections.iter_mut().flat_map(|section| &mut section.figures);
+    let mut figures: Vec<&mut PageFigure> = figures.collect();
+    let parts: Vec<Vec<String>> = figures.iter().map(|figure| figure.parts.clone()).collect();
+    for (figure, name) in figures.iter_mut().zip(file_names(&parts)) {
+        figure.name = name;
+    }
+    figures.par_iter().try_for_each(|figure| {
+        let svg = figure.svg.clone();
+        save(root, &figure.name, &Figure { svg })
+    })?;
+    let files = |figure: &&mut PageFigure| {
+        ["svg", "png"].map(|ending| format!("plots/{}.{ending}", figure.name))
+    };
+    Ok(figures.iter().flat_map(files).collect())
 }
 
 /// Draws all figures and the page into the run directory; gives the files of the
 /// figures, by their path in it.
-///
-/// # Errors
-/// [`ReportError`]
 pub(crate) fn write(
     directory: &RunDirectory,
     config: &Config,
@@ -109,57 +144,16 @@ pub(crate) fn write(
     members: &[Member],
 ) -> Result<BTreeSet<String>, ReportError> {
     let data = read_figure_data(directory)?;
-    let sections = sections(config, metrics, members, data.as_ref())?;
-    let figures: Vec<&Named> = sections.iter().flat_map(|(_, figures)| figures).collect();
-    let parts: Vec<Vec<String>> = figures.iter().map(|named| named.name.clone()).collect();
-    let names = file_names(&parts);
-    let plots = directory.plots();
-    std::fs::create_dir_all(&plots).map_err(|source| DirectoryError::Io {
-        path: plots.clone(),
-        source,
-    })?;
-    figures
-        .par_iter()
-        .zip(&names)
-        .try_for_each(|(named, name)| {
-            let plot = |source| ReportError::Plot {
-                name: name.clone(),
-                source,
-            };
-            let path = directory.plots().join(format!("{name}.svg"));
-            directory.write(&path, named.figure.svg.as_bytes())?;
-            let png = named.figure.to_png().map_err(plot)?;
-            Ok::<(), ReportError>(directory.write(&path.with_extension("png"), &png)?)
-        })?;
-    let mut drawn = BTreeSet::from(["plots/report.toml".to_owned()]);
-    for name in &names {
-        drawn.extend(["svg", "png"].map(|ending| format!("plots/{name}.{ending}")));
-    }
-    let mut names = names.into_iter();
+    let mut sections = sections(config, metrics, members, data.as_ref())?;
+    let mut drawn = save_figures(directory, &mut sections)?;
+    drawn.insert("plots/report.toml".to_owned());
+    let title = config.report.title.clone();
     let page = Page {
-        title: config
-            .report
-            .title
-            .clone()
-            .unwrap_or_else(|| config.experiment.name.clone()),
+        title: title.unwrap_or_else(|| config.experiment.name.clone()),
         subtitle: config.experiment.description.clone(),
         verdict: verdict(metrics, config),
         facts: facts(config, manifest, metrics),
-        sections: sections
-            .into_iter()
-            .map(|(mut section, figures)| {
-                section.figures = figures
-                    .into_iter()
-                    .zip(names.by_ref())
-                    .map(|(f, name)| PageFigure {
-                        name,
-                        svg: f.figure.svg,
-                        caption: f.caption,
-                    })
-                    .collect();
-                section
-            })
-            .collect(),
+        sections,
         footer: vec![
             "Light band: statistical error and the errors that bins have in common in quadrature; \
              hatched: the latter alone. χ² uses their full covariance."
@@ -185,345 +179,245 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         format!("{}{more} ({} files{rows})", names.join(", "), list.len())
     };
     let m = &metrics.members;
-    let source = &manifest.inputs.source;
-    let source = (!source.is_empty()).then(|| fact("Source", files(source)));
+    let members = format!(
+        "{} of {}, {:.0} epochs on average",
+        m.usable, m.requested, m.mean_epochs
+    );
+    let (device, versions) = (&manifest.device, &manifest.versions);
+    let (threads, platform) = (device.threads, &versions.platform);
+    let revision = versions.git_revision.as_ref();
+    let revision = revision.map_or_else(String::new, |r| format!(" ({r})"));
+    let (sideband, burn) = (&versions.sideband, &versions.burn);
     let mut facts = vec![
         fact("Method", config.experiment.method.describe().to_owned()),
-        fact(
-            "Members",
-            format!(
-                "{} of {}, {:.0} epochs on average",
-                m.usable, m.requested, m.mean_epochs
-            ),
-        ),
+        fact("Members", members),
         fact("Seed", manifest.seed.to_string()),
-        fact("Target", files(&manifest.inputs.target)),
+    ];
+    if !manifest.inputs.source.is_empty() {
+        facts.push(fact("Source", files(&manifest.inputs.source)));
+    }
+    facts.push(fact("Target", files(&manifest.inputs.target)));
+    let hidden = Blinding::new(&config.regions, manifest.unblind).describe();
+    facts.extend(hidden.map(|text| fact("Blind", text)));
+    facts.extend([
         fact(
             "Device",
-            format!(
-                "{}, {} threads, {}",
-                manifest.device.name, manifest.device.threads, manifest.versions.platform
-            ),
+            format!("{}, {threads} threads, {platform}", device.name),
         ),
         fact(
             "Program",
-            format!(
-                "sideband {}{}, burn {}",
-                manifest.versions.sideband,
-                manifest
-                    .versions
-                    .git_revision
-                    .as_ref()
-                    .map_or_else(String::new, |r| format!(" ({r})")),
-                manifest.versions.burn
-            ),
+            format!("sideband {sideband}{revision}, burn {burn}"),
         ),
         fact("Started", manifest.started.clone()),
         fact("Wall time", format!("{:.1} s", manifest.wall_seconds)),
-    ];
-    let hidden = Blinding::new(&config.regions, manifest.unblind).describe();
-    // behind the target, and before it
-    facts.splice(4..4, hidden.map(|text| fact("Blind", text)));
-    facts.splice(3..3, source);
+    ]);
     facts
 }
-
-type SectionWithFigures = (Section, Vec<Named>);
 
 fn sections(
     config: &Config,
     metrics: &Metrics,
     members: &[Member],
     data: Option<&FigureData>,
-) -> Result<Vec<SectionWithFigures>, ReportError> {
-    let overview = match &metrics.interpolation {
+) -> Result<Vec<Section>, ReportError> {
+    let mut list = vec![match &metrics.interpolation {
         Some(_) => interpolation::summary(metrics),
         None => summary(config, metrics),
-    };
-    let mut list = vec![(overview, Vec::new())];
+    }];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
     // what was not trained on comes first
     regions.sort_by_key(|(_, r)| r.trained);
     for (name, region) in regions {
         list.push(region_section(config, name, region)?);
     }
-    let mut figures = Vec::new();
+    let mut planes = Section::new("Planes");
     for (name, plane) in &metrics.planes {
-        let drawn = figures::planes(config, name, plane);
-        figures.extend(drawn.map_err(plot_error(name))?);
+        planes.figures.extend(figures::planes(config, name, plane)?);
+        if plane.outside != [0.0; 2] {
+            let [observed, predicted] = plane.outside.map(number);
+            planes = planes.text(format!(
+                "{name}: {observed} of the observed and {predicted} of the predicted \
+                 events lie outside and are in no bin."
+            ));
+        }
     }
-    if !figures.is_empty() {
-        list.push((
-            Section {
-                title: "Planes".to_owned(),
-                text: metrics
-                    .planes
-                    .iter()
-                    .filter(|(_, plane)| plane.outside != [0.0; 2])
-                    .map(|(name, plane)| {
-                        let [observed, predicted] = plane.outside.map(number);
-                        format!(
-                            "{name}: {observed} of the observed and {predicted} of the predicted \
-                             events lie outside and are in no bin."
-                        )
-                    })
-                    .collect(),
-                ..Section::default()
-            },
-            figures,
-        ));
+    if !planes.figures.is_empty() {
+        list.push(planes);
     }
     list.extend(interpolation::sections(config, metrics, data)?);
     if metrics.interpolation.is_none() {
-        list.push(ratio_section(config, metrics)?);
+        let mut ratio = Section::new("Ratio and weights");
+        if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
+            ratio.figures.push(figures::calibration(config, metrics)?);
+        }
+        ratio.figures.push(figures::weights(config, metrics)?);
+        list.push(ratio);
     }
     list.push(training_section(config, metrics, members)?);
-    list.push((losses::section(&metrics.losses), Vec::new()));
+    list.push(losses::section(&metrics.losses));
     Ok(list)
 }
 
-pub(super) fn plot_error(name: &str) -> impl FnOnce(PlotError) -> ReportError {
-    let name = name.to_owned();
-    move |source| ReportError::Plot { name, source }
-}
-
 fn summary(config: &Config, metrics: &Metrics) -> Section {
-    let texts = |list: &[&str]| list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
     let judgement = judge(metrics, config);
-    let rows = metrics
-        .regions
-        .iter()
-        .map(|(name, r)| {
-            let y = &r.yields;
-            let pair = |v: Option<f64>, e: Option<f64>, none: &str| match (v, e) {
-                (Some(v), Some(e)) => with_error(v, e),
-                (Some(v), None) => number(v),
-                _ => none.to_owned(),
-            };
-            let auc = |pick: fn(AucPair) -> Auc| {
-                let value = r.auc.map(pick).map(|a| with_error(a.value, a.error));
-                value.unwrap_or_else(|| "–".to_owned())
-            };
-            let component = |name: &str| {
-                let error = y.components.get(name);
-                error.map_or_else(|| "–".to_owned(), |e| number(*e))
-            };
-            vec![
-                r.label.clone() + if r.trained { " (held out)" } else { "" },
-                pair(y.observed, y.observed_error, "blinded"),
-                pair(y.before, y.before_stat, "–"),
-                number(y.after),
-                number(y.after_stat),
-                component("members"),
-                component("normalisation"),
-                pair(y.ratio, y.ratio_error, "–"),
-                auc(|a| a.before),
-                auc(|a| a.after),
-                if r.blind {
-                    "blinded".to_owned()
-                } else {
-                    judgement.regions[name].state.words().to_owned()
-                },
-            ]
-        })
-        .collect();
-    let weights = metrics
-        .regions
-        .values()
-        .map(|r| {
-            let w = &r.weights;
-            vec![
-                r.label.clone(),
-                r.source_events.to_string(),
-                number(w.effective),
-                number(w.largest),
-                percent(w.largest_share),
-                percent(r.yields.raw_relative_spread),
-                r.yields
-                    .components
-                    .get("members")
-                    .filter(|_| r.yields.after != 0.0)
-                    .map_or_else(|| "–".to_owned(), |e| percent(e / r.yields.after)),
-            ]
-        })
-        .collect();
-    let outside = metrics
-        .regions
-        .values()
-        .map(|r| {
-            vec![
-                r.label.clone(),
-                r.outside.events.to_string(),
-                percent(r.outside.share),
-                percent(r.outside.predicted_share),
-                r.outside.words(),
-            ]
-        })
-        .collect();
-    Section {
-        title: "Summary".to_owned(),
-        text: vec![
+    let dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
+    let yields = metrics.regions.iter().map(|(name, r)| {
+        let y = &r.yields;
+        let auc = |pick: fn(AucPair) -> Auc| {
+            let auc = r.auc.map(pick);
+            dash(auc.map(|a| with_error(a.value, a.error)))
+        };
+        let component = |name: &str| dash(y.components.get(name).map(|e| number(*e)));
+        vec![
+            r.label.clone() + if r.trained { " (held out)" } else { "" },
+            known(y.observed, y.observed_error, "blinded"),
+            known(y.before, y.before_stat, "–"),
+            number(y.after),
+            number(y.after_stat),
+            component("members"),
+            component("normalisation"),
+            known(y.ratio, y.ratio_error, "–"),
+            auc(|a| a.before),
+            auc(|a| a.after),
+            match r.blind {
+                true => "blinded".to_owned(),
+                false => judgement.regions[name].state.words().to_owned(),
+            },
+        ]
+    });
+    let weights = metrics.regions.values().map(|r| {
+        let w = &r.weights;
+        let members = r.yields.components.get("members");
+        let members = members.filter(|_| r.yields.after != 0.0);
+        vec![
+            r.label.clone(),
+            r.source_events.to_string(),
+            number(w.effective),
+            number(w.largest),
+            percent(w.largest_share),
+            percent(r.yields.raw_relative_spread),
+            dash(members.map(|e| percent(e / r.yields.after))),
+        ]
+    });
+    let outside = metrics.regions.values().map(|r| {
+        vec![
+            r.label.clone(),
+            r.outside.events.to_string(),
+            percent(r.outside.share),
+            percent(r.outside.predicted_share),
+            r.outside.words(),
+        ]
+    });
+    let yields_header = [
+        "Region",
+        "Observed",
+        "Before",
+        "After",
+        "± statistical",
+        "± members",
+        "± normalisation",
+        "After / observed",
+        "AUC before",
+        "AUC after",
+        "Verdict",
+    ];
+    let weights_header = [
+        "Region",
+        "Source events",
+        "Effective",
+        "Largest weight",
+        "Its share",
+        "Spread of yield, raw",
+        "Spread, normalised",
+    ];
+    let outside_header = [
+        "Region",
+        "Events",
+        "Share of the source",
+        "Share of the prediction",
+        "Reasons",
+    ];
+    Section::new("Summary")
+        .text(
             "AUC is that of a fresh classifier of source against target; 0.5 means that nothing \
-             tells them apart, and a perfect reweighting gives 0.5 within the error."
-                .to_owned(),
+             tells them apart, and a perfect reweighting gives 0.5 within the error.",
+        )
+        .text(
             "Members: standard deviation over replicas, each normalised to its own resampling of \
              the source in the training region. Normalisation: counting error of the target there, \
-             and of the source where replicas are not resampled."
-                .to_owned(),
-        ],
-        tables: vec![
-            Table {
-                caption: "Yields, and the errors of the prediction.".to_owned(),
-                header: texts(&[
-                    "Region",
-                    "Observed",
-                    "Before",
-                    "After",
-                    "± statistical",
-                    "± members",
-                    "± normalisation",
-                    "After / observed",
-                    "AUC before",
-                    "AUC after",
-                    "Verdict",
-                ]),
-                rows,
-            },
-            Table {
-                caption: "Weights. Effective events: (sum w)² / sum w².".to_owned(),
-                header: texts(&[
-                    "Region",
-                    "Source events",
-                    "Effective",
-                    "Largest weight",
-                    "Its share",
-                    "Spread of yield, raw",
-                    "Spread, normalised",
-                ]),
-                rows: weights,
-            },
-            Table {
-                caption:
-                    "Events to be predicted outside of what was trained: beyond the values of \
-                          the training region's events, or in a category without any."
-                        .to_owned(),
-                header: texts(&[
-                    "Region",
-                    "Events",
-                    "Share of the source",
-                    "Share of the prediction",
-                    "Reasons",
-                ]),
-                rows: outside,
-            },
-        ],
-        ..Section::default()
-    }
+             and of the source where replicas are not resampled.",
+        )
+        .table(Table::new(
+            "Yields, and the errors of the prediction.",
+            yields_header,
+            yields,
+        ))
+        .table(Table::new(
+            "Weights. Effective events: (sum w)² / sum w².",
+            weights_header,
+            weights,
+        ))
+        .table(Table::new(
+            "Events to be predicted outside of what was trained: beyond the values of \
+             the training region's events, or in a category without any.",
+            outside_header,
+            outside,
+        ))
 }
 
 fn region_section(
     config: &Config,
     name: &str,
     region: &RegionMetrics,
-) -> Result<SectionWithFigures, ReportError> {
-    let mut figures = Vec::new();
-    let mut rows = Vec::new();
-    for (key, v) in &region.variables {
-        let file = vec![name.to_owned(), key.clone()];
-        let figure = figures::comparison(config, region, v).map_err(plot_error(&file.join(" ")))?;
-        figures.push(Named {
-            name: file,
-            caption: format!(
-                "{}{}.",
-                v.label,
-                if v.is_input || config.experiment.method == Method::Interpolate {
-                    ""
-                } else {
-                    ", which no network sees"
-                }
-            ),
-            figure,
-        });
-        let cell = |c: Option<crate::closure::Chi2>| {
-            c.map_or_else(
-                || "–".to_owned(),
-                |c| format!("{} / {}", significant(c.chi2, 3), c.ndf),
-            )
-        };
-        rows.push(vec![
+) -> Result<Section, ReportError> {
+    let variables = region.variables.iter();
+    let drawn = variables.map(|(key, v)| figures::comparison(config, (name, region), (key, v)));
+    let mut figures = drawn.collect::<Result<Vec<_>, _>>()?;
+    let cell = |chi2: Option<Chi2>| {
+        let text = chi2.map(|c| format!("{} / {}", significant(c.chi2, 3), c.ndf));
+        text.unwrap_or_else(|| "–".to_owned())
+    };
+    let rows = region.variables.values().map(|v| {
+        let p = v.chi2_after_covariance.map(|c| p_value(c.p_value));
+        vec![
             v.label.clone(),
             cell(v.chi2_before),
             cell(v.chi2_after),
             cell(v.chi2_after_covariance),
-            v.chi2_after_covariance
-                .map_or_else(|| "–".to_owned(), |c| short(c.p_value)),
+            p.unwrap_or_else(|| "–".to_owned()),
             cell(v.chi2_shape),
-        ]);
-    }
+        ]
+    });
     if let Some((key, v)) = region.variables.iter().find(|(_, v)| !v.is_input) {
-        let file = vec![name.to_owned(), key.clone(), "correlation".to_owned()];
-        let figure =
-            figures::correlation(config, region, v).map_err(plot_error(&file.join(" ")))?;
-        figures.push(Named {
-            name: file,
-            caption: format!("Correlation over members between bins of {}.", v.label),
-            figure,
-        });
+        figures.push(figures::correlation(config, (name, region), (key, v))?);
     }
     let held_out = if region.trained {
         ", held-out events"
     } else {
         ""
     };
-    let section = Section {
-        title: format!("Region {}{held_out}", region.label),
+    let header = [
+        "Distribution",
+        "Before",
+        "After",
+        "After, with covariance",
+        "p",
+        "Shape, with covariance",
+    ];
+    let caption = "χ² / ndf of prediction against observation.";
+    Ok(Section {
         anchor: format!("region-{name}"),
-        tables: vec![Table {
-            caption: "χ² / ndf of prediction against observation.".to_owned(),
-            header: [
-                "Distribution",
-                "Before",
-                "After",
-                "After, with covariance",
-                "p",
-                "Shape, with covariance",
-            ]
-            .map(ToOwned::to_owned)
-            .to_vec(),
-            rows,
-        }],
-        ..Section::default()
-    };
-    Ok((section, figures))
-}
-
-fn ratio_section(config: &Config, metrics: &Metrics) -> Result<SectionWithFigures, ReportError> {
-    let mut figures = Vec::new();
-    if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
-        figures.push(Named {
-            name: vec!["calibration".to_owned()],
-            caption: "Calibration of the nominal ratio: a perfect one lies on the diagonal."
-                .to_owned(),
-            figure: figures::calibration(config, metrics).map_err(plot_error("calibration"))?,
-        });
-    }
-    figures.push(Named {
-        name: vec!["weights".to_owned()],
-        caption: "Nominal weights of the source's events.".to_owned(),
-        figure: figures::weights(config, metrics).map_err(plot_error("weights"))?,
-    });
-    let section = Section {
-        title: "Ratio and weights".to_owned(),
-        ..Section::default()
-    };
-    Ok((section, figures))
+        ..Section::new(format!("Region {}{held_out}", region.label))
+            .table(Table::new(caption, header, rows))
+            .figures(figures)
+    })
 }
 
 fn training_section(
     config: &Config,
     metrics: &Metrics,
     members: &[Member],
-) -> Result<SectionWithFigures, ReportError> {
+) -> Result<Section, ReportError> {
     let m = &metrics.members;
     let loss = &metrics.loss;
     let text = format!(
@@ -536,18 +430,6 @@ fn training_section(
         with_error(loss.validation_mean, loss.validation_spread),
         significant(loss.training_mean, 6)
     );
-    let figure = figures::losses(config, members).map_err(plot_error("losses"))?;
-    let section = Section {
-        title: "Training".to_owned(),
-        text: vec![text],
-        ..Section::default()
-    };
-    let losses = Named {
-        name: vec!["losses".to_owned()],
-        caption: "Losses of all members; validation with nominal weights, training with each \
-                  member's bootstrap weights."
-            .to_owned(),
-        figure,
-    };
-    Ok((section, vec![losses]))
+    let drawn = figures::losses(config, members)?;
+    Ok(Section::new("Training").text(text).figures(vec![drawn]))
 }

@@ -38,33 +38,22 @@ pub(super) fn section(losses: &[Losses]) -> Section {
         lost.collect()
     };
     let rows: Vec<Vec<String>> = losses.iter().flat_map(row).collect();
-    let kept = losses.iter().map(|sample| {
+    let mut section = Section::new("Events that are missing");
+    section.text.extend(losses.iter().map(|sample| {
+        let (events, weight) = (sample.events, number(sample.weight));
         format!(
-            "{}: {} events kept, sum of weights {}.",
-            sample.sample,
-            sample.events,
-            number(sample.weight)
+            "{}: {events} events kept, sum of weights {weight}.",
+            sample.sample
         )
-    });
-    let text = match rows.is_empty() {
-        true => Some("No event was dropped, is without a bin or without a region.".to_owned()),
-        false => None,
-    };
-    let header = ["sample", "key", "what", "events", "share", "sum of weights"];
-    let table = Table {
-        caption: "Events that are not where one would look for them, by reason; one that lacks \
-                  two things counts twice."
-            .to_owned(),
-        header: header.map(ToOwned::to_owned).to_vec(),
-        rows,
-    };
-    Section {
-        title: "Events that are missing".to_owned(),
-        text: kept.chain(text).collect(),
-        tables: (!table.rows.is_empty())
-            .then_some(table)
-            .into_iter()
-            .collect(),
-        ..Section::default()
+    }));
+    if rows.is_empty() {
+        return section.text("No event was dropped, is without a bin or without a region.");
     }
+    let header = ["sample", "key", "what", "events", "share", "sum of weights"];
+    section.table(Table::new(
+        "Events that are not where one would look for them, by reason; one that lacks \
+         two things counts twice.",
+        header,
+        rows,
+    ))
 }

@@ -1,7 +1,7 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::losses;
-use super::numbers::{percent, with_error, with_errors};
+use super::numbers::{p_value, percent, with_error, with_errors};
 use super::page::{Status, Verdict};
 use crate::results;
 use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
@@ -15,7 +15,6 @@ const SMALL_SAMPLE_FRACTION: f64 = 0.05;
 const NOTED: f64 = 0.001;
 
 /// The verdict on a result: the whole first, then region by region.
-#[must_use]
 pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
@@ -31,7 +30,7 @@ pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     }
     for (name, region) in metrics.regions.iter().filter(|(_, r)| r.blind) {
         let is_finite = judgement.regions[name].state != VerdictState::NotFinite;
-        lines.push(line(
+        lines.push(Verdict::new(
             if is_finite { Status::Info } else { Status::Bad },
             format!(
                 "{name}: blinded; predicted {} (statistical, and ensemble with normalisation)",
@@ -83,7 +82,7 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
             of(whole.state)
         ),
         VerdictState::Untested if metrics.regions.values().all(|r| r.blind) => {
-            return line(
+            return Verdict::new(
                 Status::Info,
                 format!("All of the {target} is blinded: closure cannot be judged."),
             );
@@ -107,7 +106,7 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
             format!("The {prediction} agrees with the {target}{tail}")
         }
     };
-    line(status(whole.state), text)
+    Verdict::new(status(whole.state), text)
 }
 
 fn is_trained_alone(metrics: &Metrics) -> bool {
@@ -163,7 +162,7 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
         .filter_map(|v| Some((&v.label, p(v)?)))
         .min_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((worst, p)) = worst {
-        text += &format!("; least probable is {worst} (p = {})", short(p));
+        text += &format!("; least probable is {worst} (p = {})", p_value(p));
     }
     if let Some(auc) = region.auc {
         text += &format!(
@@ -178,20 +177,20 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
     if region.yields.is_fixed {
         text += ", fixed by its own events";
     } else if let Some(chi2) = region.yields.chi2 {
-        text += &format!(" (p = {})", short(chi2.p_value));
+        text += &format!(" (p = {})", p_value(chi2.p_value));
     }
     let unsaid: Vec<&str> = verdict.reasons.iter().map(String::as_str).collect();
     if verdict.state != VerdictState::Closes && !unsaid.is_empty() {
         text += &format!("; {}", unsaid.join("; "));
     }
-    line(status(verdict.state), text + ".")
+    Verdict::new(status(verdict.state), text + ".")
 }
 
 fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let mut lines = Vec::new();
     let m = &metrics.members;
     if !m.failed.is_empty() {
-        lines.push(line(
+        lines.push(Verdict::new(
             Status::Warning,
             format!(
                 "{} of {} members failed; the result stands on {}.",
@@ -202,7 +201,7 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         ));
     }
     if m.epoch_limit > 0 {
-        lines.push(line(
+        lines.push(Verdict::new(
             Status::Warning,
             format!(
                 "{} of {} members reached the largest number of epochs before they converged: \
@@ -212,13 +211,13 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         ));
     }
     if m.replicas == 1 {
-        lines.push(line(
+        lines.push(Verdict::new(
             Status::Warning,
             "There is one replica and so no spread: the errors are without that of the networks."
                 .to_owned(),
         ));
     } else if m.replicas < 10 {
-        lines.push(line(
+        lines.push(Verdict::new(
             Status::Warning,
             format!(
                 "The spread is that of {} replicas; covariances want tens of them.",
@@ -228,11 +227,11 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     }
     let losses = losses::sentences(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
-    lines.extend(losses.map(|text| line(Status::Warning, text)));
+    lines.extend(losses.map(|text| Verdict::new(Status::Warning, text)));
     for (name, region) in &metrics.regions {
         let outside = &region.outside;
         if outside.largest_share() > NOTED {
-            lines.push(line(
+            lines.push(Verdict::new(
                 Status::Warning,
                 format!(
                     "{name}: {} events, {} of the prediction, lie outside of what was trained \
@@ -246,7 +245,7 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     }
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
-            lines.push(line(
+            lines.push(Verdict::new(
                 Status::Warning,
                 format!(
                     "{name}: one event carries {} of the prediction.",
@@ -270,7 +269,7 @@ fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
              the prediction lacks them.",
             interpolation.dropped
         );
-        lines.push(line(Status::Warning, text));
+        lines.push(Verdict::new(Status::Warning, text));
     }
     for (number, category) in interpolation.categories.iter().enumerate() {
         let name = category
@@ -279,7 +278,7 @@ fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         if let Some([mean, _]) = category.outside.with_error
             && mean.abs() > PLANE_PULL
         {
-            lines.push(line(
+            lines.push(Verdict::new(
                 Status::Warning,
                 format!(
                     "mass plane {name}: outside the holes the Gaussian process lies {mean:+.2} errors a \
@@ -289,13 +288,13 @@ fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ));
         }
         if category.starts[1] == 0 {
-            lines.push(line(
+            lines.push(Verdict::new(
                 Status::Warning,
                 format!("mass plane {name}: no start of the fit converged."),
             ));
         }
         if category.negative_bins > 0 {
-            lines.push(line(
+            lines.push(Verdict::new(
                 Status::Warning,
                 format!(
                     "mass plane {name}: {} bins are predicted below zero and taken as zero.",
@@ -336,21 +335,4 @@ fn plane_advice(category: &CategoryMetrics, config: &Config) -> String {
     let open = options.into_iter().find(|(is_open, _)| *is_open);
     open.map_or("use coarser bins or a smaller box", |(_, text)| text)
         .to_owned()
-}
-
-fn line(status: Status, text: String) -> Verdict {
-    Verdict { status, text }
-}
-
-/// A p-value in few characters.
-pub(super) fn short(p: f64) -> String {
-    if p == 0.0 {
-        "0".to_owned()
-    } else if p < 1e-3 {
-        format!("{p:.0e}")
-    } else if p < 0.1 {
-        format!("{p:.3}")
-    } else {
-        format!("{p:.2}")
-    }
 }
