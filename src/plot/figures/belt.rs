@@ -19,7 +19,6 @@ const ASYMPTOTIC: Stroke<'_> = Stroke::solid(GREY, 1.3).dashed("6 4");
 const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.9);
 
 /// A belt and what was observed.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Belt {
     pub title: String,
     /// The parameter, with its unit.
@@ -31,7 +30,7 @@ pub(crate) struct Belt {
 }
 
 /// The belt of one confidence level.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct BeltLevel {
     /// Confidence level, for example 0.6827.
     pub level: f64,
@@ -44,7 +43,7 @@ pub(crate) struct BeltLevel {
 }
 
 /// The quantile of t at one value of the parameter.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct BeltPoint {
     pub parameter: f64,
     /// Quantile of t.
@@ -54,10 +53,7 @@ pub(crate) struct BeltPoint {
 }
 
 impl Belt {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if no level has a finite quantile.
+    /// Draws the figure; an error if no level has a finite quantile.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("belt of {}", self.x_label);
         let is_drawable = self.levels.iter().any(|l| l.finite().next().is_some());

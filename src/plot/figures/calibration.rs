@@ -11,7 +11,6 @@ const MARGIN: f64 = 0.05;
 const PERFECT: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
 
 /// Predicted against observed values, in groups.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Calibration {
     pub title: String,
     /// Names and points of the groups.
@@ -23,7 +22,6 @@ pub(crate) struct Calibration {
 }
 
 /// One calibration point.
-#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Point {
     /// Mean prediction.
     pub predicted: f64,
@@ -36,10 +34,7 @@ pub(crate) struct Point {
 }
 
 impl Calibration {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if there is no group.
+    /// Draws the figure; an error if there is no group.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("calibration of {}", self.x_label);
         check::drawable(!self.groups.is_empty(), &what, "group")?;

@@ -12,7 +12,6 @@ const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.6);
 const EXPECTED: Stroke<'_> = Stroke::solid(INK, 1.4).dashed("7 4");
 
 /// A scan of CLs.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ClsScan {
     pub title: String,
     /// The parameter, with its unit.
@@ -24,7 +23,6 @@ pub(crate) struct ClsScan {
 }
 
 /// CLs at one value of the parameter.
-#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ClsScanPoint {
     pub parameter: f64,
     /// None where the data are hidden.
@@ -34,10 +32,7 @@ pub(crate) struct ClsScanPoint {
 }
 
 impl ClsScan {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if fewer than two points are finite.
+    /// Draws the figure; an error if fewer than two points are finite.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let is_finite = |p: &&ClsScanPoint| {
             let all = p.expected.iter().chain([&p.parameter]);

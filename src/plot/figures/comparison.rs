@@ -15,7 +15,6 @@ const BAND_OPACITY: f64 = 0.25;
 const HATCH_OPACITY: f64 = 0.75;
 
 /// A comparison of observed and predicted histograms.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Comparison {
     /// Line below the brand, for example "simulation, SR".
     pub title_left: String,
@@ -34,7 +33,6 @@ pub(crate) struct Comparison {
 }
 
 /// Observed contents with errors (one standard deviation), `[n]` each.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Series {
     pub label: String,
     pub values: Vec<f64>,
@@ -42,7 +40,6 @@ pub(crate) struct Series {
 }
 
 /// A predicted histogram.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Prediction {
     pub label: String,
     /// Contents, `[n]`.
@@ -75,11 +72,8 @@ impl Series {
 }
 
 impl Comparison {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if edges do not rise, a list has the wrong length, or
-    /// there is neither an observation nor a prediction.
+    /// Draws the figure; an error if edges do not rise, a list has the wrong length, or there is
+    /// neither an observation nor a prediction.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.edges)?;
         let observed = self.observed.iter();

@@ -40,7 +40,6 @@ const AREA: Fill<'_> = Fill(BLUE, 0.25);
 const POINT: Marker<'_> = Marker::dot(INK, 1.5);
 
 /// Pairs of variables, data against samples.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Corner {
     pub title: String,
     /// Labels of the variables, `[D]`.
@@ -62,11 +61,8 @@ struct Grid {
 }
 
 impl Corner {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if there are fewer than 2 or more than 12 variables, or a
-    /// list has the wrong length.
+    /// Draws the figure; an error if there are fewer than 2 or more than 12 variables, or a list
+    /// has the wrong length.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let count = self.variables.len();
         let allowed = count.clamp(VARIABLES.0, VARIABLES.1);

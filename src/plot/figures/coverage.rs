@@ -15,7 +15,6 @@ const NOMINAL: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
 const BAND: Fill<'_> = Fill(INK, 0.13);
 
 /// Coverage of several methods.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Coverage {
     pub title: String,
     /// The true value of the parameter.
@@ -29,7 +28,7 @@ pub(crate) struct Coverage {
 }
 
 /// Coverage of one method.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct CoverageMethod {
     pub label: String,
     /// Points, one list a level.
@@ -37,7 +36,7 @@ pub(crate) struct CoverageMethod {
 }
 
 /// Coverage at one true value.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct CoveragePoint {
     /// True value of the parameter.
     pub parameter: f64,
@@ -55,10 +54,8 @@ impl CoverageMethod {
 }
 
 impl Coverage {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if there is no level or no finite point, or a list has the wrong length.
+    /// Draws the figure; an error if there is no level or no finite point, or a list has the wrong
+    /// length.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let count = self.levels.len();
         for method in &self.methods {

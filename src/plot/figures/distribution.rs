@@ -8,7 +8,6 @@ const AREA_OPACITY: f64 = 0.18;
 const LOG_FOOT: f64 = 0.5;
 
 /// Histograms that share a binning.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Distribution {
     pub x_label: String,
     pub y_label: String,
@@ -21,11 +20,8 @@ pub(crate) struct Distribution {
 }
 
 impl Distribution {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if edges do not rise, a histogram has the wrong length or
-    /// there is none.
+    /// Draws the figure; an error if edges do not rise, a histogram has the wrong length or there
+    /// is none.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("distribution of {}", self.x_label);
         check::rising(&what, &self.edges)?;

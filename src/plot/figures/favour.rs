@@ -13,7 +13,6 @@ const FEWEST: usize = 10;
 const LABEL_ROOM: f64 = 98.0;
 
 /// Events with their log likelihood ratio in the plane of two observables.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Favour {
     pub title: String,
     pub x_label: String,
@@ -45,10 +44,8 @@ struct Bin {
 }
 
 impl Favour {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if edges do not rise, lists differ in length, or no bin has enough events.
+    /// Draws the figure; an error if edges do not rise, lists differ in length, or no bin has
+    /// enough events.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.x_edges)?;
         check::edges(&self.y_label, &self.y_edges)?;

@@ -31,7 +31,6 @@ const PIXELS_A_BIN: f64 = 2.5;
 const MOST: (usize, usize) = (20, 14);
 
 /// The steps of a flow.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FlowSteps {
     pub title: String,
     /// Labels of the variables, `[D]`.
@@ -45,11 +44,8 @@ pub(crate) struct FlowSteps {
 }
 
 impl FlowSteps {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if there is no row or no stage, a pair names no variable,
-    /// lists have the wrong length, or there are more than 20 rows or 14 columns.
+    /// Draws the figure; an error if there is no row or no stage, a pair names no variable, lists
+    /// have the wrong length, or there are more than 20 rows or 14 columns.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let columns = self.checked_columns()?;
         let count = columns.len() as f64;

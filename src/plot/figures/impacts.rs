@@ -38,7 +38,6 @@ const STRIPE: Fill<'_> = Fill(INK, 0.04);
 const PULL: Marker<'_> = Marker::dot(INK, 3.4);
 
 /// A page of the ranking.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Impacts {
     pub title: String,
     /// The parameter of interest, for the label "Δμ" and with its unit.
@@ -50,7 +49,7 @@ pub(crate) struct Impacts {
 }
 
 /// One nuisance parameter.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct ImpactRow {
     pub name: String,
     /// (fitted value − central value) / width of the constraint.
@@ -66,10 +65,7 @@ pub(crate) struct ImpactRow {
 }
 
 impl Impacts {
-    /// Draws the figure, the first row on top.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if there is no row.
+    /// Draws the figure, the first row on top; an error if there is no row.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("impacts on {}", self.parameter);
         check::drawable(!self.rows.is_empty(), &what, "nuisance parameter")?;

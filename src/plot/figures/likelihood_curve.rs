@@ -18,7 +18,6 @@ const ZERO: Stroke<'_> = Stroke::solid(GREY, 0.8);
 const LEVEL: Stroke<'_> = Stroke::solid(GREY, 1.2).dashed("5 4");
 
 /// Curves of −2 Δ log L.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LikelihoodCurve {
     pub title: String,
     /// The parameter, with its unit.
@@ -30,7 +29,6 @@ pub(crate) struct LikelihoodCurve {
 }
 
 /// One likelihood scanned over the parameter.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ScanCurve {
     pub label: String,
     /// Parameter and t, in rising order of the parameter; t not finite where the fit failed.
@@ -40,11 +38,8 @@ pub(crate) struct ScanCurve {
 }
 
 impl LikelihoodCurve {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if no curve has a finite point, [`PlotError::Length`]
-    /// if `reference` is no curve.
+    /// Draws the figure; an error if no curve has a finite point, an error if `reference` is no
+    /// curve.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("likelihood curve of {}", self.x_label);
         let is_drawable = self.finite().next().is_some();

@@ -37,7 +37,6 @@ const TRAIN: Stroke<'_> = Stroke::solid(INK, 1.6).dashed("6 4");
 const AREA: Fill<'_> = Fill(BLUE, 0.25);
 
 /// Losses of all members of an ensemble.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct LossCurves {
     /// Members, in any order.
     pub members: Vec<Member>,
@@ -46,7 +45,6 @@ pub(crate) struct LossCurves {
 }
 
 /// Losses of one member.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Member {
     /// Training loss after each epoch.
     pub train: Vec<f64>,
@@ -68,10 +66,7 @@ struct Summary {
 }
 
 impl LossCurves {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if no member has a single epoch.
+    /// Draws the figure; an error if no member has a single epoch.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let lengths = self.members.iter();
         let lengths = lengths.map(|m| m.validation.len().max(m.train.len()));

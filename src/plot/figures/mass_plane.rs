@@ -28,7 +28,7 @@ const FINEST: usize = 48;
 
 /// Input, prediction, error and pulls of a fit in a plane. All values are
 /// `[nx][ny]`; not finite means no value.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct MassPlane {
     pub title: String,
     pub x_label: String,
@@ -65,10 +65,7 @@ struct Part<'a> {
 }
 
 impl MassPlane {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if edges do not rise or a list is not `nx` by `ny`.
+    /// Draws the figure; an error if edges do not rise or a list is not `nx` by `ny`.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.x_edges)?;
         check::edges(&self.y_label, &self.y_edges)?;

@@ -12,7 +12,6 @@ const NUMBER_CELL: f64 = 24.0;
 const LABEL_PITCH: f64 = 1.15;
 
 /// A matrix of correlation coefficients.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CorrelationMatrix {
     pub title: String,
     /// One label a row: names, or bins such as "300-350".
@@ -33,10 +32,8 @@ struct Cells {
 }
 
 impl CorrelationMatrix {
-    /// Draws the figure, first row on top.
-    ///
-    /// # Errors
-    /// [`PlotError`] if there are no labels or `values` is not square.
+    /// Draws the figure, first row on top; an error if there are no labels or `values` is not
+    /// square.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let count = self.labels.len();
         check::drawable(count > 0, "correlation matrix", "row")?;

@@ -28,7 +28,6 @@ const SYMBOL_RADIUS: f64 = 2.6;
 const LEAST_SLOT: f64 = 5.5;
 
 /// One distribution, several predictions.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Methods {
     pub title: String,
     pub x_label: String,
@@ -45,7 +44,6 @@ pub(crate) struct Methods {
 }
 
 /// What one method predicts.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct MethodPrediction {
     pub label: String,
     /// Contents, `[n]`.
@@ -57,11 +55,8 @@ pub(crate) struct MethodPrediction {
 }
 
 impl Methods {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if edges do not rise, a list has the wrong length, or there
-    /// is no prediction or more than four.
+    /// Draws the figure; an error if edges do not rise, a list has the wrong length, or there is no
+    /// prediction or more than four.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.edges)?;
         let count = self.predictions.len();

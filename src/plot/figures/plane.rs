@@ -20,7 +20,6 @@ const SPAN: (f64, f64) = (0.002, 0.998);
 const MANY_CELLS: usize = 500;
 
 /// A map of a quantity over two variables.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Plane {
     pub title: String,
     pub x_label: String,
@@ -42,7 +41,6 @@ pub(crate) struct Plane {
 }
 
 /// A labelled line in the plane.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Contour {
     /// Written at its uppermost point; may be empty.
     pub label: String,
@@ -53,10 +51,7 @@ pub(crate) struct Contour {
 }
 
 impl Plane {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if edges do not rise or `values` is not `nx` by `ny`.
+    /// Draws the figure; an error if edges do not rise or `values` is not `nx` by `ny`.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         Ok(self.drawing(WIDTH - 10.0)?.finish())
     }

@@ -7,7 +7,6 @@ const AREA_OPACITY: f64 = 0.14;
 const BEST: Marker<'_> = Marker::dot(INK, 4.0);
 
 /// Regions of two parameters.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct ProfileContours {
     pub title: String,
     /// The first parameter, with its unit.
@@ -25,10 +24,7 @@ pub(crate) struct ProfileContours {
 }
 
 impl ProfileContours {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if there are fewer than two values of a parameter or `t` is not
+    /// Draws the figure; an error if there are fewer than two values of a parameter or `t` is not
     /// `nx` by `ny`.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::rising(&format!("values of {}", self.x_label), &self.x)?;

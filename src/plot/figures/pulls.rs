@@ -18,7 +18,6 @@ const COLOURS: [&str; 4] = [BLUE, ORANGE, ALTERNATIVES[0], GREY];
 const NORMAL: Stroke<'_> = Stroke::solid(GREY, 1.8).dashed("6 4");
 
 /// Distributions of pulls, as fractions of each group.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pulls {
     pub title: String,
     /// What was divided by what.
@@ -28,7 +27,7 @@ pub(crate) struct Pulls {
 }
 
 /// Pulls of one group.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct PullGroup {
     pub label: String,
     /// One pull a bin; what is not finite is left out and counts nowhere.
@@ -46,10 +45,7 @@ struct Moments {
 }
 
 impl Pulls {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if there is no group.
+    /// Draws the figure; an error if there is no group.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let what = format!("distribution of {}", self.x_label);
         check::drawable(!self.groups.is_empty(), &what, "group of pulls")?;

@@ -34,7 +34,6 @@ const RULE: Stroke<'_> = Stroke::solid("#c9cad0", 0.8);
 const BAND: Fill<'_> = Fill(INK, 0.13);
 
 /// Residuals of methods in regions.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Residuals {
     pub title: String,
     /// Names of the methods.
@@ -44,7 +43,7 @@ pub(crate) struct Residuals {
 }
 
 /// One region.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct ResidualRow {
     pub label: String,
     /// One residual a method.
@@ -54,7 +53,7 @@ pub(crate) struct ResidualRow {
 }
 
 /// 1 − predicted/observed of a method in a region.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct Residual {
     /// In per cent; not finite if there is none.
     pub value: f64,
@@ -71,11 +70,8 @@ struct Placed<'a> {
 }
 
 impl Residuals {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError`] if there is no method or no row, more than 12
-    /// methods, or a row does not have one residual a method.
+    /// Draws the figure; an error if there is no method or no row, more than 12 methods, or a row
+    /// does not have one residual a method.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let count = self.methods.len();
         check::drawable(count > 0, "residuals", "method")?;

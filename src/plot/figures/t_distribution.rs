@@ -22,7 +22,6 @@ const EXPECTED: Stroke<'_> = Stroke::solid(BLUE, 1.8);
 const ASYMPTOTIC_DASH: &str = "4 4";
 
 /// t of toys at one value of the parameter.
-#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct TDistribution {
     pub title: String,
     /// t of each toy; not finite where a fit failed.
@@ -34,7 +33,7 @@ pub(crate) struct TDistribution {
 }
 
 /// A quantile of t.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Clone)]
 pub(crate) struct TQuantile {
     /// Probability below it, for example 0.6827.
     pub level: f64,
@@ -54,10 +53,7 @@ struct Binned {
 }
 
 impl TDistribution {
-    /// Draws the figure.
-    ///
-    /// # Errors
-    /// [`PlotError::Empty`] if no toy has a finite t.
+    /// Draws the figure; an error if no toy has a finite t.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let is_drawable = self.finite().next().is_some();
         let what = "distribution of t_{μ}";
