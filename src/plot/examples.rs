@@ -2,75 +2,46 @@
 
 use super::*;
 
-/// A figure of the table.
-pub(super) struct Example {
-    pub(super) name: &'static str,
-    /// Lengths of the list it is made of.
-    pub(super) lengths: &'static [usize],
-    /// Kinds of it: logarithmic, blinded, of few or many rows.
-    pub(super) variants: usize,
-    /// Whether any values draw it.
-    pub(super) is_total: bool,
-    pub(super) draw: fn(&[f64], usize) -> Result<Figure, PlotError>,
-}
+/// Draws a figure made of a list of values, in one of its variants.
+type Draw = fn(&[f64], usize) -> Result<Figure, PlotError>;
 
-const fn example(
-    name: &'static str,
-    (lengths, variants): (&'static [usize], usize),
-    is_total: bool,
-    draw: fn(&[f64], usize) -> Result<Figure, PlotError>,
-) -> Example {
-    Example {
-        name,
-        lengths,
-        variants,
-        is_total,
-        draw,
-    }
-}
-
-/// All figures.
-pub(super) const FIGURES: [Example; 20] = [
-    example("belt", (&[1, 5], 1), false, |v, _| belt(v).draw()),
-    example("calibration", (&[2], 1), false, |v, _| {
-        calibration(v).draw()
-    }),
-    example("cls_scan", (&[1, 7], 2), false, |v, k| {
-        cls_scan(v, k).draw()
-    }),
-    example("comparison", (&[1, 13, 40], 3), true, |v, k| {
+/// All figures: the lengths of the lists they are made of, how many variants they have
+/// (logarithmic, blinded, few rows or many), and whether any values draw them.
+pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 20] = [
+    ("belt", &[1, 5], 1, false, |v, _| belt(v).draw()),
+    ("calibration", &[2], 1, false, |v, _| calibration(v).draw()),
+    ("cls_scan", &[1, 7], 2, false, |v, k| cls_scan(v, k).draw()),
+    ("comparison", &[1, 13, 40], 3, true, |v, k| {
         comparison(v, k).draw()
     }),
-    example("corner", (&[0, 1, 12], 1), true, |v, _| corner(v).draw()),
-    example("coverage", (&[4], 2), false, |v, k| coverage(v, k).draw()),
-    example("distribution", (&[4, 40], 2), true, |v, k| {
+    ("corner", &[0, 1, 12], 1, true, |v, _| corner(v).draw()),
+    ("coverage", &[4], 2, false, |v, k| coverage(v, k).draw()),
+    ("distribution", &[4, 40], 2, true, |v, k| {
         distribution(v, k).draw()
     }),
-    example("favour", (&[60], 2), false, |v, k| favour(v, k).draw()),
-    example("flow_steps", (&[0, 1, 12], 1), true, |v, _| {
+    ("favour", &[60], 2, false, |v, k| favour(v, k).draw()),
+    ("flow_steps", &[0, 1, 12], 1, true, |v, _| {
         flow_steps(v).draw()
     }),
-    example("impacts", (&[5], 3), true, |v, k| impacts(v, k).draw()),
-    example("likelihood_curve", (&[1, 2, 7], 3), false, |v, k| {
+    ("impacts", &[5], 3, true, |v, k| impacts(v, k).draw()),
+    ("likelihood_curve", &[1, 2, 7], 3, false, |v, k| {
         likelihood_curve(v, k).draw()
     }),
-    example("losses", (&[0, 1, 2, 12], 3), false, |v, k| {
+    ("losses", &[0, 1, 2, 12], 3, false, |v, k| {
         losses(v, k).draw()
     }),
-    example("mass_plane", (&[3], 2), true, |v, k| {
-        mass_plane(v, k).draw()
-    }),
-    example("matrix", (&[4, 40], 1), true, |v, _| matrix(v).draw()),
-    example("methods", (&[1, 13, 40], 3), true, |v, k| {
+    ("mass_plane", &[3], 2, true, |v, k| mass_plane(v, k).draw()),
+    ("matrix", &[4, 40], 1, true, |v, _| matrix(v).draw()),
+    ("methods", &[1, 13, 40], 3, true, |v, k| {
         methods(v, k).draw()
     }),
-    example("plane", (&[3], 2), true, |v, k| plane(v, k).draw()),
-    example("profile_contours", (&[2, 6], 1), true, |v, _| {
+    ("plane", &[3], 2, true, |v, k| plane(v, k).draw()),
+    ("profile_contours", &[2, 6], 1, true, |v, _| {
         profile_contours(v).draw()
     }),
-    example("pulls", (&[0, 1, 12], 1), true, |v, _| pulls(v).draw()),
-    example("residuals", (&[2], 1), true, |v, _| residuals(v).draw()),
-    example("t_distribution", (&[6], 1), false, |v, _| {
+    ("pulls", &[0, 1, 12], 1, true, |v, _| pulls(v).draw()),
+    ("residuals", &[2], 1, true, |v, _| residuals(v).draw()),
+    ("t_distribution", &[6], 1, false, |v, _| {
         t_distribution(v).draw()
     }),
 ];
