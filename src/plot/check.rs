@@ -37,13 +37,14 @@ pub(super) fn length(what: &str, found: usize, expected: usize) -> Result<(), Pl
     })
 }
 
-/// Checks the lengths of named lists.
-pub(super) fn lengths<'a>(
-    lists: impl IntoIterator<Item = (String, &'a Vec<f64>)>,
+/// Checks the lengths of lists, which `name` makes known.
+pub(super) fn lengths<'a, T>(
+    lists: impl IntoIterator<Item = (T, &'a Vec<f64>)>,
+    name: impl Fn(T) -> String,
     expected: usize,
 ) -> Result<(), PlotError> {
     let mut lists = lists.into_iter();
-    lists.try_for_each(|(what, list)| length(&what, list.len(), expected))
+    lists.try_for_each(|(what, list)| length(&name(what), list.len(), expected))
 }
 
 /// Checks that there are not more than can be told apart.

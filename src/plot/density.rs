@@ -51,8 +51,11 @@ impl Sample {
         let what = format!("variables of \"{label}\"");
         check::length(&what, self.values.len(), variables)?;
         let lists = self.values.iter().enumerate();
-        let named = lists.map(|(i, values)| (format!("variable {i} of \"{label}\""), values));
-        check::lengths(named, self.events())
+        check::lengths(
+            lists,
+            |i| format!("variable {i} of \"{label}\""),
+            self.events(),
+        )
     }
 }
 

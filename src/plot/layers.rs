@@ -6,10 +6,12 @@ use super::canvas::{Fill, Stroke};
 use super::chart::Clear;
 use super::legend::{Key, Peak};
 use super::marks::{Dot, Mark, Marker, size};
-use super::style::INK;
+use super::style::{GREY, INK};
 
 /// Contents below this part of the largest do not stretch a logarithmic axis.
 const LOG_REACH: f64 = 1e-7;
+/// A logarithmic axis starts at this part of the smallest content.
+const LOG_FOOT: f64 = 0.4;
 /// The look of observed points.
 pub(super) const DATA: Marker<'static> = Marker::dot(INK, 3.4);
 
@@ -24,7 +26,7 @@ pub(super) struct Layer<'a> {
 }
 
 impl<'a> Layer<'a> {
-    pub(super) fn steps(&self, edges: &'a [f64]) -> Mark<'a> {
+    fn steps(&self, edges: &'a [f64]) -> Mark<'a> {
         Mark::Steps(edges, self.values.clone(), self.stroke)
     }
 
@@ -68,16 +70,30 @@ impl<'a> Layer<'a> {
     }
 }
 
-/// Observed points in the middle of the bins, without those that a logarithmic axis lacks.
-pub(super) fn observed<'a>(
-    edges: &[f64],
+/// The main panel: bands, the lines of their histograms, and observed contents and errors
+/// as points, without those that a logarithmic axis lacks.
+pub(super) fn main_panel<'a>(
+    edges: &'a [f64],
     is_log: bool,
-    values: &[f64],
-    errors: &[f64],
-) -> Mark<'a> {
-    let dots = Dot::in_bins(edges, 0.5, values, errors);
-    let shown = dots.filter(|dot| dot.y.is_finite() && (!is_log || dot.y > 0.0));
-    Mark::Errors(shown.collect(), DATA, 1.4)
+    bands: Vec<Mark<'a>>,
+    drawn: &[Layer<'a>],
+    observed: Option<(&[f64], &[f64])>,
+) -> (Clear, Vec<Mark<'a>>) {
+    let mut marks = bands;
+    marks.push(Mark::level(0.0, Stroke::solid(GREY, 0.8)));
+    marks.extend(drawn.iter().rev().map(|layer| layer.steps(edges)));
+    marks.extend(observed.map(|(values, errors)| {
+        let dots = Dot::in_bins(edges, 0.5, values, errors);
+        let shown = dots.filter(|dot| dot.y.is_finite() && (!is_log || dot.y > 0.0));
+        Mark::Errors(shown.collect(), DATA, 1.4)
+    }));
+    let histograms = drawn.iter().map(|p| (&*p.values, &*p.errors));
+    let y = y_axis(
+        edges,
+        histograms.chain(observed),
+        is_log.then_some(LOG_FOOT),
+    );
+    (y, marks)
 }
 
 /// The y axis that shows histograms, given as contents and errors, below the head. A

@@ -138,13 +138,19 @@ impl<'a> Marker<'a> {
         }
     }
 
+    /// White inside, if so.
+    pub(super) const fn hollow(self, is_hollow: bool) -> Self {
+        let filled = !is_hollow;
+        Self { filled, ..self }
+    }
+
     /// Look of the n-th method; the second round of colours is hollow.
     pub(super) fn of_method(method: usize, radius: f64) -> Self {
         let round = METHOD_COLOURS.len();
+        let dot = Self::dot(METHOD_COLOURS[method % round], radius);
         Self {
             shape: SHAPES[method % round],
-            filled: (method / round).is_multiple_of(2),
-            ..Self::dot(METHOD_COLOURS[method % round], radius)
+            ..dot.hollow(method / round % 2 == 1)
         }
     }
 

@@ -177,10 +177,7 @@ fn colour(level: usize) -> &'static str {
 
 /// Points of the n-th level, hollow for every second.
 fn marker(level: usize) -> Marker<'static> {
-    Marker {
-        filled: level.is_multiple_of(2),
-        ..Marker::dot(colour(level), 3.4)
-    }
+    Marker::dot(colour(level), 3.4).hollow(level % 2 == 1)
 }
 
 #[cfg(test)]

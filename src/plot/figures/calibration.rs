@@ -101,8 +101,6 @@ impl Point {
 
 /// Colour of a group; the second round of colours is hollow.
 fn marker(group: usize) -> Marker<'static> {
-    Marker {
-        filled: (group / PALETTE.len()).is_multiple_of(2),
-        ..Marker::dot(PALETTE[group % PALETTE.len()], 3.6)
-    }
+    let round = PALETTE.len();
+    Marker::dot(PALETTE[group % round], 3.6).hollow(group / round % 2 == 1)
 }

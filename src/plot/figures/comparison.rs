@@ -8,8 +8,6 @@ use super::*;
 use layers::DATA;
 
 const HEIGHT: f64 = 600.0;
-/// A logarithmic axis starts this much below the smallest content.
-const LOG_FOOT: f64 = 0.4;
 /// Opacities of the total band and of the hatching.
 const BAND_OPACITY: f64 = 0.25;
 const HATCH_OPACITY: f64 = 0.75;
@@ -61,13 +59,10 @@ pub(crate) enum PredictionStyle {
 }
 
 impl Series {
-    /// Its lists and their names.
-    pub(super) fn lists(&self) -> [(String, &Vec<f64>); 2] {
-        let named = |list: &str| format!("observed {list}");
-        [
-            (named("values"), &self.values),
-            (named("errors"), &self.errors),
-        ]
+    /// Checks its lengths.
+    pub(super) fn check(&self, bins: usize) -> Result<(), PlotError> {
+        let lists = [("values", &self.values), ("errors", &self.errors)];
+        check::lengths(lists, |list| format!("observed {list}"), bins)
     }
 }
 
@@ -76,34 +71,29 @@ impl Comparison {
     /// neither an observation nor a prediction.
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.edges)?;
-        let observed = self.observed.iter();
-        let lists = observed.clone().flat_map(Series::lists);
-        let lists = lists.chain(self.predictions.iter().flat_map(Prediction::lists));
-        check::lengths(lists, self.edges.len() - 1)?;
+        let bins = self.edges.len() - 1;
+        self.observed.iter().try_for_each(|o| o.check(bins))?;
+        for p in &self.predictions {
+            let lists = [("values", &p.values), ("stat_errors", &p.stat_errors)];
+            let spread = p.spread.iter().map(|spread| ("spread", spread));
+            let name = |list| format!("{list} of \"{}\"", p.label);
+            check::lengths(lists.into_iter().chain(spread), name, bins)?;
+        }
         let is_drawable = self.observed.is_some() || !self.predictions.is_empty();
         let what = format!("comparison in {}", self.x_label);
         check::drawable(is_drawable, &what, "prediction or observation")?;
         let drawn: Vec<Layer<'_>> = self.predictions.iter().map(Prediction::layer).collect();
         let mut canvas = Canvas::new(WIDTH, HEIGHT);
-        let hatches: Vec<String> = drawn
-            .iter()
-            .map(|p| canvas.hatch(p.stroke.colour))
-            .collect();
-        let mut main = Vec::new();
-        for (index, layer) in drawn.iter().enumerate() {
-            main.extend(self.bands(layer, index, &hatches[index], None));
-        }
-        main.push(Mark::level(0.0, Stroke::solid(GREY, 0.8)));
-        main.extend(drawn.iter().rev().map(|layer| layer.steps(&self.edges)));
-        let points = |o: &Series| layers::observed(&self.edges, self.log_y, &o.values, &o.errors);
-        main.extend(observed.clone().map(points));
-        let histograms = drawn.iter().map(|p| (&*p.values, &*p.errors));
-        let histograms = histograms.chain(observed.map(|o| (&*o.values, &*o.errors)));
-        let y = layers::y_axis(&self.edges, histograms, self.log_y.then_some(LOG_FOOT));
-        let x = Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]);
+        let hatch = |p: &Layer<'_>| canvas.hatch(p.stroke.colour);
+        let hatches: Vec<String> = drawn.iter().map(hatch).collect();
+        let bands = drawn.iter().zip(&hatches).enumerate();
+        let bands = bands.flat_map(|(n, (layer, hatch))| self.bands(layer, n, hatch, None));
+        let observed = self.observed.as_ref().map(|o| (&*o.values, &*o.errors));
+        let (y, main) =
+            layers::main_panel(&self.edges, self.log_y, bands.collect(), &drawn, observed);
         let (label, lower_axis, lower) = self.ratios(&drawn);
         let chart = Chart::around(self.head(&drawn, &hatches), HEIGHT, 0.3)
-            .x(&self.x_label, x)
+            .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
             .row(&self.y_label, y, main)
             .row(label, lower_axis, lower);
         Ok(chart.draw_on(canvas))
@@ -161,10 +151,9 @@ impl Comparison {
             Dot::in_bins(&self.edges, 0.5, &values, &errors).collect()
         };
         let points: Vec<Vec<Dot>> = drawn.iter().map(points).collect();
-        let ends = reference
-            .as_ref()
-            .map(|r| r.ends(&r.errors, Some(&r.values)));
-        let axis = ratio::axis(&points.concat(), &ends.unwrap_or_default().concat());
+        let band = |r: &Layer<'_>| r.ends(&r.errors, Some(&r.values)).concat();
+        let band = reference.as_ref().map(band);
+        let axis = ratio::axis(&points.concat(), &band.unwrap_or_default());
         let mut marks = Vec::new();
         if let Some(reference) = reference {
             marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
@@ -180,10 +169,7 @@ impl Comparison {
                 let ratios = dots.iter().map(|dot| dot.y).collect();
                 marks.push(Mark::Steps(&self.edges, ratios, layer.stroke));
             } else if other != index {
-                let marker = Marker {
-                    filled: false,
-                    ..Marker::dot(layer.stroke.colour, 3.2)
-                };
+                let marker = Marker::dot(layer.stroke.colour, 3.2).hollow(true);
                 marks.push(Mark::Ratios(dots.clone(), marker, false));
             }
         }
@@ -202,27 +188,13 @@ impl Comparison {
 }
 
 impl Prediction {
-    /// Its lists and their names.
-    fn lists(&self) -> impl Iterator<Item = (String, &Vec<f64>)> {
-        let named = |list: &str| format!("{list} of \"{}\"", self.label);
-        let values = [
-            (named("values"), &self.values),
-            (named("stat_errors"), &self.stat_errors),
-        ];
-        let spread = self.spread.iter();
-        values
-            .into_iter()
-            .chain(spread.map(move |list| (named("spread"), list)))
-    }
-
     fn layer(&self) -> Layer<'static> {
         let spread = |bin: usize| self.spread.as_ref().map_or(0.0, |spread| size(spread[bin]));
-        let errors = self.stat_errors.iter().enumerate();
+        let stat = self.stat_errors.iter().enumerate();
+        let total = stat.map(|(bin, stat)| size(*stat).hypot(spread(bin)));
         Layer {
             values: self.values.clone(),
-            errors: errors
-                .map(|(bin, stat)| size(*stat).hypot(spread(bin)))
-                .collect(),
+            errors: total.collect(),
             stroke: match self.style {
                 PredictionStyle::Before => Stroke::solid(ORANGE, 1.8).dashed("6 3"),
                 PredictionStyle::After => Stroke::solid(BLUE, 2.0),

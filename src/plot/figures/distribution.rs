@@ -26,10 +26,9 @@ impl Distribution {
         let what = format!("distribution of {}", self.x_label);
         check::rising(&what, &self.edges)?;
         check::drawable(!self.series.is_empty(), &what, "series")?;
-        let lists = self.series.iter();
-        let named = lists.map(|(label, values)| (format!("values of \"{label}\""), values));
+        let lists = self.series.iter().map(|(label, values)| (label, values));
         let bins = self.edges.len() - 1;
-        check::lengths(named, bins)?;
+        check::lengths(lists, |label| format!("values of \"{label}\""), bins)?;
         let none = vec![0.0; bins];
         let contents = self.series.iter().map(|(_, values)| (&**values, &*none));
         let y = layers::y_axis(&self.edges, contents, self.log_y.then_some(LOG_FOOT));

@@ -49,13 +49,17 @@ impl Favour {
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.x_edges)?;
         check::edges(&self.y_label, &self.y_edges)?;
-        let weights = Some(&self.weights).filter(|weights| !weights.is_empty());
-        let lists = [
-            (format!("values of {}", self.y_label), &self.y),
-            ("log likelihood ratios".to_owned(), &self.values),
-        ];
-        let weights = weights.map(|weights| ("weights of the events".to_owned(), weights));
-        check::lengths(lists.into_iter().chain(weights), self.x.len())?;
+        let name = format!("values of {}", self.y_label);
+        let lists = [(&*name, &self.y), ("log likelihood ratios", &self.values)];
+        let weights = [("weights of the events", &self.weights)];
+        let weights = weights
+            .into_iter()
+            .filter(|(_, weights)| !weights.is_empty());
+        check::lengths(
+            lists.into_iter().chain(weights),
+            str::to_owned,
+            self.x.len(),
+        )?;
         let values = self.means(FEWEST);
         let hypotheses = (&self.tested, &self.reference);
         let what = format!("map of {} against {}", hypotheses.0, hypotheses.1);

@@ -39,8 +39,11 @@ impl CorrelationMatrix {
         check::drawable(count > 0, "correlation matrix", "row")?;
         check::length("rows of the correlation matrix", self.values.len(), count)?;
         let rows = self.values.iter().enumerate();
-        let named = rows.map(|(i, row)| (format!("row {i} of the correlation matrix"), row));
-        check::lengths(named, count)?;
+        check::lengths(
+            rows,
+            |i| format!("row {i} of the correlation matrix"),
+            count,
+        )?;
         let rough = (WIDTH - BAR_MARGIN - self.widest(13.0).min(MAX_LABEL) - 24.0) / count as f64;
         let size = (0.7 * rough).clamp(9.5, 13.0);
         // The longest label sets the size of all.

@@ -14,8 +14,6 @@ use super::*;
 
 /// Most predictions that stay apart.
 const MOST: usize = 4;
-/// A logarithmic axis starts this much below the smallest content.
-const LOG_FOOT: f64 = 0.4;
 /// Opacities of the predictions' bands and of the observation's.
 const BAND_OPACITY: f64 = 0.2;
 const OBSERVED_OPACITY: f64 = 0.22;
@@ -63,26 +61,24 @@ impl Methods {
         let what = format!("predictions of {}", self.x_label);
         check::drawable(count > 0, &what, "prediction")?;
         check::at_most(&what, count, MOST)?;
-        let predicted = self.predictions.iter().flat_map(MethodPrediction::lists);
-        let observed = self.observed.iter().flat_map(Series::lists);
-        check::lengths(predicted.chain(observed), self.edges.len() - 1)?;
-        let drawn = self.predictions.iter().enumerate();
-        let drawn: Vec<Layer<'_>> = drawn.map(|(n, p)| layer(&p.values, &p.errors, n)).collect();
+        let bins = self.edges.len() - 1;
+        for p in &self.predictions {
+            let lists = [("values", &p.values), ("errors", &p.errors)];
+            check::lengths(lists, |list| format!("{list} of \"{}\"", p.label), bins)?;
+        }
+        self.observed.iter().try_for_each(|o| o.check(bins))?;
+        let predictions = self.predictions.iter().enumerate();
+        let drawn = predictions.map(|(n, p)| layer(&p.values, &p.errors, n));
+        let drawn: Vec<Layer<'_>> = drawn.collect();
         let observed = self.observed.as_ref();
-        let seen = observed.map(|o| layer(&o.values, &o.errors, 0));
+        let observed = observed.map(|o| layer(&o.values, &o.errors, 0));
         let band = |p: &Layer<'static>| p.band(&self.edges, &p.errors, p.fill(), None);
-        let mut main: Vec<Mark<'_>> = drawn.iter().map(band).collect();
-        main.push(Mark::level(0.0, Stroke::solid(GREY, 0.8)));
-        main.extend(drawn.iter().rev().map(|layer| layer.steps(&self.edges)));
-        let points =
-            |o: &Layer<'_>| layers::observed(&self.edges, self.log_y, &o.values, &o.errors);
-        main.extend(seen.as_ref().map(points));
-        let histograms = drawn.iter().chain(&seen).map(|p| (&*p.values, &*p.errors));
-        let y = layers::y_axis(&self.edges, histograms, self.log_y.then_some(LOG_FOOT));
-        let x = Axis::linear(self.edges[0], self.edges[self.edges.len() - 1]);
-        let (label, lower_axis, lower) = self.ratios(&drawn, seen.as_ref());
+        let bands = drawn.iter().map(band).collect();
+        let seen = observed.as_ref().map(|o| (&*o.values, &*o.errors));
+        let (y, main) = layers::main_panel(&self.edges, self.log_y, bands, &drawn, seen);
+        let (label, lower_axis, lower) = self.ratios(&drawn, observed.as_ref());
         let chart = Chart::around(self.head(&drawn), 620.0, 0.34)
-            .x(&self.x_label, x)
+            .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
             .row(&self.y_label, y, main)
             .row(label, lower_axis, lower);
         Ok(chart.draw())
@@ -173,17 +169,6 @@ impl Methods {
         let [values, errors] =
             [&layer.values, &layer.errors].map(|list| over(list, &reference.values));
         Dot::in_bins(&self.edges, place, &values, &errors).collect()
-    }
-}
-
-impl MethodPrediction {
-    /// Its lists and their names.
-    fn lists(&self) -> [(String, &Vec<f64>); 2] {
-        let named = |list: &str| format!("{list} of \"{}\"", self.label);
-        [
-            (named("values"), &self.values),
-            (named("errors"), &self.errors),
-        ]
     }
 }
 
