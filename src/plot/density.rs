@@ -126,11 +126,8 @@ impl Map {
         let bins = self.bins as f64;
         let cell = ((x.end - x.start) / bins, (y.end - y.start) / bins);
         let layers = self.layers.iter();
-        canvas.regions(
-            (x.start, y.start),
-            cell,
-            layers.map(|(level, path)| (self.ramp.colour(*level), path.as_str())),
-        );
+        let layers = layers.map(|(level, path)| (self.ramp.colour(*level), path.as_str()));
+        canvas.regions((x.start, y.start), cell, layers);
     }
 }
 
@@ -168,20 +165,20 @@ fn maps_with(clouds: &[Cloud<'_>], bins: usize) -> Vec<Map> {
 
 /// Events in each bin, row after row, as part of all within the panel.
 fn density(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
-    let mut weights = vec![0.0; bins * bins];
-    let of = |variable: usize| cloud.sample.values.get(variable);
-    let (Some(xs), Some(ys)) = (of(cloud.variables.0), of(cloud.variables.1)) else {
-        return weights;
-    };
+    let mut counts = vec![0.0; bins * bins];
+    let list = |variable: usize| cloud.sample.values.get(variable).into_iter().flatten();
     let mut sum: f64 = 0.0;
-    for (x, y) in xs.iter().zip(ys) {
-        let (column, row) = (bin(&cloud.panel.x, *x, bins), bin(&cloud.panel.y, *y, bins));
-        if let (Some(column), Some(row)) = (column, row) {
-            weights[row * bins + column] += 1.0;
+    for (x, y) in list(cloud.variables.0).zip(list(cloud.variables.1)) {
+        let Panel {
+            x: columns,
+            y: rows,
+        } = &cloud.panel;
+        if let (Some(i), Some(j)) = (bin(columns, *x, bins), bin(rows, *y, bins)) {
+            counts[j * bins + i] += 1.0;
             sum += 1.0;
         }
     }
-    weights.iter().map(|weight| weight / sum.max(1.0)).collect()
+    counts.iter().map(|count| count / sum.max(1.0)).collect()
 }
 
 /// The density above which the densest events lie; unlike the highest it does
@@ -229,11 +226,8 @@ pub(super) fn range(leading: &[&[f64]], others: &[&[f64]]) -> (f64, f64) {
     };
     let (low, high) = match (join(leading), join(others)) {
         (Some((low, high)), Some((below, above))) => {
-            let reach = STRETCH * (high - low);
-            (
-                low.min(below.max(low - reach)),
-                high.max(above.min(high + reach)),
-            )
+            let (least, most) = (low - STRETCH * (high - low), high + STRETCH * (high - low));
+            (low.min(below.max(least)), high.max(above.min(most)))
         }
         (Some(range), None) | (None, Some(range)) => range,
         (None, None) => (0.0, 1.0),
@@ -259,11 +253,9 @@ const STEPS: [(i64, i64); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
 /// Outline of the cells that are `true` in a grid of `columns`, row after row,
 /// as SVG path data in units of cells. Cells that touch at a corner only stay apart.
 fn outline(inside: &[bool], columns: usize) -> String {
+    let rows = inside.len().checked_div(columns).unwrap_or(0);
+    let mut edges = Edges::around(inside, columns, rows);
     let mut path = String::new();
-    if columns == 0 {
-        return path;
-    }
-    let mut edges = Edges::around(inside, columns);
     for start in 0..edges.leaving.len() {
         // In reading order the first corner of a loop is its upper left one,
         // from which the outline goes east, or south around a hole.
@@ -285,32 +277,22 @@ struct Edges {
 }
 
 impl Edges {
-    fn around(inside: &[bool], columns: usize) -> Self {
-        let rows = inside.len() / columns;
+    fn around(inside: &[bool], columns: usize, rows: usize) -> Self {
         let width = columns + 1;
         let mut leaving = vec![0u8; width * (rows + 1)];
-        let is_inside = |column: i64, row: i64| {
-            let within = column >= 0 && row >= 0 && column < columns as i64 && row < rows as i64;
-            within && inside[row as usize * columns + column as usize]
-        };
-        for row in 0..rows {
-            for column in 0..columns {
-                let (x, y) = (column as i64, row as i64);
-                if !is_inside(x, y) {
-                    continue;
-                }
-                let corner = row * width + column;
-                let sides = [
-                    (corner, (x, y - 1)),
-                    (corner + 1, (x + 1, y)),
-                    (corner + width + 1, (x, y + 1)),
-                    (corner + width, (x - 1, y)),
-                ];
-                for (way, (from, (x, y))) in sides.into_iter().enumerate() {
-                    if !is_inside(x, y) {
-                        leaving[from] |= 1 << way;
-                    }
-                }
+        // What lies left of the first column or above the first row wraps to a huge number.
+        let is_inside = |x: usize, y: usize| x < columns && y < rows && inside[y * columns + x];
+        let cells = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
+        for (x, y) in cells.filter(|(x, y)| is_inside(*x, *y)) {
+            let corner = y * width + x;
+            let sides = [
+                (corner, (x, y.wrapping_sub(1))),
+                (corner + 1, (x + 1, y)),
+                (corner + width + 1, (x, y + 1)),
+                (corner + width, (x.wrapping_sub(1), y)),
+            ];
+            for (way, (from, (x, y))) in sides.into_iter().enumerate() {
+                leaving[from] |= u8::from(!is_inside(x, y)) << way;
             }
         }
         Self { leaving, width }
@@ -328,16 +310,17 @@ impl Edges {
             length += 1;
             let (dx, dy) = STEPS[way];
             corner = (corner as i64 + dx + dy * self.width as i64) as usize;
-            if corner == start {
-                break;
-            }
             // To the right first: around a corner that two cells share.
             let turns = [(way + 1) % 4, way, (way + 3) % 4];
-            let Some(next) = turns.into_iter().find(|way| self.has(corner, *way)) else {
+            let next = turns.into_iter().find(|way| self.has(corner, *way));
+            let Some(next) = next.filter(|_| corner != start) else {
                 break;
             };
             if next != way {
-                write_step(path, way, length);
+                let _ = match dx {
+                    0 => write!(path, "v{}", dy * length),
+                    _ => write!(path, "h{}", dx * length),
+                };
                 length = 0;
             }
             way = next;
@@ -345,14 +328,6 @@ impl Edges {
         // The last side is drawn by closing.
         path.push('z');
     }
-}
-
-fn write_step(path: &mut String, way: usize, length: i64) {
-    let (dx, dy) = STEPS[way];
-    let _ = match dx {
-        0 => write!(path, "v{}", dy * length),
-        _ => write!(path, "h{}", dx * length),
-    };
 }
 
 #[cfg(test)]
@@ -374,6 +349,15 @@ mod tests {
             panel: Panel { x: axis, y: axis },
             ramp: Ramp::Observed,
             scale: 0,
+        }
+    }
+
+    /// Numbers between 0 and 1.
+    fn noise() -> impl FnMut() -> f64 {
+        let mut state = 1u32;
+        move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1 << 24)
         }
     }
 
@@ -409,12 +393,8 @@ mod tests {
 
     #[test]
     fn many_maps_of_noise_stay_within_the_budget() {
-        let mut state = 1u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(state >> 8) / f64::from(1 << 23)
-        };
-        let mut list = || (0..6000).map(|_| next()).collect();
+        let mut next = noise();
+        let mut list = || (0..6000).map(|_| 2.0 * next()).collect();
         let sample = sample([list(), list()]);
         let clouds = vec![cloud(&sample); 132];
         let maps = maps(&clouds, 60);
@@ -434,57 +414,50 @@ mod tests {
         assert_eq!(range(&[&[f64::NAN], &[]], &[]), (-0.04, 1.04));
     }
 
-    fn grid(rows: &[&str]) -> (Vec<bool>, usize) {
-        let cells = rows.iter().flat_map(|row| row.chars().map(|c| c == '#'));
-        (cells.collect(), rows[0].len())
-    }
-
-    fn path(rows: &[&str]) -> String {
-        let (cells, columns) = grid(rows);
-        outline(&cells, columns)
-    }
-
     #[test]
     fn outlines_go_around_regions_and_holes() {
-        assert_eq!(path(&["..", ".."]), "");
-        assert_eq!(path(&["#"]), "M0 0h1v1h-1z");
-        assert_eq!(path(&["##.", "##.", "..."]), "M0 0h2v2h-2z");
-        assert_eq!(path(&["###", "#.#", "###"]), "M0 0h3v3h-3zM1 1v1h1v-1z");
-        assert_eq!(path(&["#.", ".#"]), "M0 0h1v1h-1zM1 1h1v1h-1z");
-        assert_eq!(path(&["#.", "##"]), "M0 0h1v1h1v1h-2z");
+        for (rows, expected) in [
+            (&["..", ".."][..], ""),
+            (&["#"], "M0 0h1v1h-1z"),
+            (&["##.", "##.", "..."], "M0 0h2v2h-2z"),
+            (&["###", "#.#", "###"], "M0 0h3v3h-3zM1 1v1h1v-1z"),
+            (&["#.", ".#"], "M0 0h1v1h-1zM1 1h1v1h-1z"),
+            (&["#.", "##"], "M0 0h1v1h1v1h-2z"),
+        ] {
+            let cells: Vec<bool> = rows.concat().chars().map(|c| c == '#').collect();
+            assert_eq!(outline(&cells, rows[0].len()), expected);
+        }
         assert_eq!(outline(&[], 0), "");
     }
 
     /// Cells whose centre a loop encloses, by the even-odd rule, from the path alone.
     fn filled(path: &str, columns: usize, rows: usize) -> Vec<bool> {
         let mut inside = vec![false; columns * rows];
-        for part in path.split('z').filter(|part| !part.is_empty()) {
-            let mut numbers = part
-                .trim_start_matches('M')
-                .split(|c: char| c == ' ' || c.is_alphabetic())
-                .map(|number| number.parse::<i64>().expect("a whole number"));
-            let (mut x, mut y) = (numbers.next().expect("x"), numbers.next().expect("y"));
-            let start = (x, y);
-            let mut toggle = |x: i64, from: i64, to: i64| {
-                for row in from.min(to)..from.max(to) {
-                    for column in x..columns as i64 {
-                        let cell = &mut inside[(row * columns as i64 + column) as usize];
-                        *cell = !*cell;
-                    }
-                }
-            };
-            let letters: Vec<char> = part.chars().filter(|c| matches!(c, 'h' | 'v')).collect();
-            for (letter, step) in letters.into_iter().zip(numbers) {
-                if letter == 'h' {
-                    x += step;
+        for part in path.split_terminator('z') {
+            let words = part[1..].replace('h', " h ").replace('v', " v ");
+            let words: Vec<&str> = words.split(' ').collect();
+            let number = |word: &str| word.parse::<i64>().expect("a whole number");
+            let mut corners = vec![(number(words[0]), number(words[1]))];
+            for step in words[2..].chunks(2) {
+                let ((x, y), by) = (corners[corners.len() - 1], number(step[1]));
+                corners.push(if step[0] == "h" {
+                    (x + by, y)
                 } else {
-                    toggle(x, y, y + step);
-                    y += step;
-                }
+                    (x, y + by)
+                });
             }
             // Closing is one straight side.
-            assert!(x == start.0 || y == start.1, "{path}");
-            toggle(x, y, start.1);
+            corners.push(corners[0]);
+            for side in corners.windows(2) {
+                let ((x, from), (end, to)) = (side[0], side[1]);
+                assert!(x == end || from == to, "{path}");
+                let crossed = (from.min(to)..from.max(to)).filter(|_| x == end);
+                for (row, column) in
+                    crossed.flat_map(|row| (x..columns as i64).map(move |c| (row, c)))
+                {
+                    inside[row as usize * columns + column as usize] ^= true;
+                }
+            }
         }
         inside
     }
@@ -492,15 +465,10 @@ mod tests {
     #[test]
     fn outlines_of_any_pattern_enclose_exactly_its_cells() {
         let (columns, rows) = (9, 7);
-        let mut state = 12_345u32;
-        for density in [10, 30, 50, 70, 90] {
+        let mut next = noise();
+        for density in [0.1, 0.3, 0.5, 0.7, 0.9] {
             for _ in 0..40 {
-                let cells: Vec<bool> = (0..columns * rows)
-                    .map(|_| {
-                        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-                        (state >> 16) % 100 < density
-                    })
-                    .collect();
+                let cells: Vec<bool> = (0..columns * rows).map(|_| next() < density).collect();
                 assert_eq!(filled(&outline(&cells, columns), columns, rows), cells);
             }
         }

@@ -8,7 +8,7 @@ use super::examples::*;
 use super::*;
 
 /// Values that break careless axes, logarithms and ratios.
-const ODD: [f64; 12] = [
+pub(super) const ODD: [f64; 12] = [
     0.0,
     1.0,
     -1.0,
