@@ -3,10 +3,8 @@
 //! An axis can be built from any two numbers. What is not usable (not finite,
 //! empty, not positive on a logarithmic axis) is replaced by a range that is.
 
-/// Largest magnitude an axis shows; keeps differences finite.
-const HUGE: f64 = 1e300;
-/// Smallest positive end of a logarithmic axis.
-const TINY: f64 = 1e-300;
+const HUGE: f64 = 1e300; // largest magnitude an axis shows; keeps differences finite
+const TINY: f64 = 1e-300; // smallest positive end of a logarithmic axis
 /// How far outside the axis a value may be drawn, in axis lengths; the rest is clipped anyway.
 const OVERSHOOT: f64 = 4.0;
 /// How values spread along an axis.

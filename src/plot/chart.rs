@@ -9,8 +9,7 @@ use super::marks::Mark;
 use super::panel::Panel;
 use super::style::{BOTTOM, GAP, LEFT, RIGHT, TOP, WIDTH};
 
-/// Right margin of a chart with labels beside its levels.
-const LABELS: f64 = 66.0;
+const LABELS: f64 = 66.0; // right margin of a chart with labels beside its levels
 
 /// A sheet of panels.
 pub(super) struct Chart<'a> {

@@ -32,10 +32,8 @@ const BLUE_WHITE_RED: [[u8; 3]; 9] = [
     [178, 24, 43],
 ];
 
-/// Number of distinct colours; fine enough that no step is seen.
-const LEVELS: usize = 128;
-/// Width of a colour bar.
-const BAR_WIDTH: f64 = 20.0;
+const LEVELS: usize = 128; // number of distinct colours; fine enough that no step is seen
+const BAR_WIDTH: f64 = 20.0; // width of a colour bar
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColourMap {

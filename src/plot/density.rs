@@ -12,21 +12,15 @@ use super::canvas::Canvas;
 use super::check;
 use super::panel::Panel;
 
-/// Shades of a map.
-const LEVELS: usize = 8;
-/// Most bytes all maps of a figure may take.
-const BUDGET: usize = 230_000;
-/// Fewest bins along an axis.
-const FEWEST_BINS: usize = 4;
+const LEVELS: usize = 8; // shades of a map
+const BUDGET: usize = 230_000; // most bytes all maps of a figure may take
+const FEWEST_BINS: usize = 4; // fewest bins along an axis
 /// Bins along an axis, in fourth roots of the number of events: in two variables
 /// the best width of bins falls with that power (Scott, Biometrika 66 (1979) 605).
 const BINS: f64 = 3.4;
-/// Part of the events that the darkest shade is for.
-const DARKEST: f64 = 0.1;
-/// Quantiles of each list that a range shows.
-const SHOWN: (f64, f64) = (0.004, 0.996);
-/// Space beyond them, in lengths of the range.
-const MARGIN: f64 = 0.04;
+const DARKEST: f64 = 0.1; // part of the events that the darkest shade is for
+const SHOWN: (f64, f64) = (0.004, 0.996); // quantiles of each list that a range shows
+const MARGIN: f64 = 0.04; // space beyond them, in lengths of the range
 /// How far a list that does not lead may stretch the range, in lengths of the range.
 const STRETCH: f64 = 0.5;
 

@@ -7,20 +7,16 @@ use super::style::INK;
 use super::text;
 use super::ticks::{Direction, Tick, Ticks};
 
-/// Distance of numbers from the frame.
-const NUMBERS_OFF: f64 = 5.0;
+const NUMBERS_OFF: f64 = 5.0; // distance of numbers from the frame
 /// Free space between two numbers in a row, in lengths of the axis, and its ends in pixels.
 const NUMBER_GAP: (f64, f64, f64) = (0.055, 7.0, 16.0);
-/// Distance of two numbers above each other, in em.
-const NUMBER_PITCH: f64 = 1.5;
+const NUMBER_PITCH: f64 = 1.5; // distance of two numbers above each other, in em
 /// How far a number may reach over the ends of its axis; panels stand close.
 const OVERHANG: f64 = 2.0;
-/// Shortest side with ticks between the numbers.
-const MINOR_TICKS: f64 = 100.0;
+const MINOR_TICKS: f64 = 100.0; // shortest side with ticks between the numbers
 /// Distances of ticks to try, in em, closest first.
 const PITCHES: [f64; 7] = [1.2, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0];
-/// Fewest numbers that make a scale.
-const ENOUGH: usize = 2;
+const ENOUGH: usize = 2; // fewest numbers that make a scale
 
 /// A side of a panel: under the x axis, left of the y axis, or right of the frame for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,10 +10,8 @@ use super::style::{GREY, INK};
 
 /// Contents below this part of the largest do not stretch a logarithmic axis.
 const LOG_REACH: f64 = 1e-7;
-/// A logarithmic axis starts at this part of the smallest content.
-const LOG_FOOT: f64 = 0.4;
-/// The look of observed points.
-pub(super) const DATA: Marker<'static> = Marker::dot(INK, 3.4);
+const LOG_FOOT: f64 = 0.4; // a logarithmic axis starts at this part of the smallest content
+pub(super) const DATA: Marker<'static> = Marker::dot(INK, 3.4); // the look of observed points
 
 /// A histogram, the half widths of its band, and how it looks.
 #[derive(Debug, Clone, PartialEq)]

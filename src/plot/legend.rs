@@ -8,20 +8,13 @@ use super::marks::Marker;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
 use super::text;
 
-/// Brand and title, where they stand above a frame.
-pub(super) const HEADER: f64 = 40.0;
-/// Most entries of a legend; more are counted in a last line.
-const MAX_ENTRIES: usize = 12;
-/// Width of a legend's symbols.
-const KEY_WIDTH: f64 = 30.0;
-/// From the left end of an entry to its label.
-const LABEL_AT: f64 = KEY_WIDTH + 9.0;
-/// Height of a legend's line, in em.
-const LINE_EM: f64 = 1.5;
-/// Part of the panel's width a legend may take.
-const LEGEND_SHARE: f64 = 0.5;
-/// Space between text and what is drawn below it.
-const CLEARANCE: f64 = 10.0;
+pub(super) const HEADER: f64 = 40.0; // brand and title, where they stand above a frame
+const MAX_ENTRIES: usize = 12; // most entries of a legend; more are counted in a last line
+const KEY_WIDTH: f64 = 30.0; // width of a legend's symbols
+const LABEL_AT: f64 = KEY_WIDTH + 9.0; // from the left end of an entry to its label
+const LINE_EM: f64 = 1.5; // height of a legend's line, in em
+const LEGEND_SHARE: f64 = 0.5; // part of the panel's width a legend may take
+const CLEARANCE: f64 = 10.0; // space between text and what is drawn below it
 /// Highest point of what is drawn where there is no text above, as part of the panel.
 const FREE_HEIGHT: f64 = 0.94;
 /// Least part of the panel left to the drawing, whatever stands on top.

@@ -4,8 +4,7 @@ use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
 use super::panel::Panel;
 use super::style::{ALTERNATIVES, BLUE, GREY, NOTE_SIZE, ORANGE};
 
-/// Distance of labels right of the frame from it.
-const BESIDE: f64 = 6.0;
+const BESIDE: f64 = 6.0; // distance of labels right of the frame from it
 
 /// Colours of methods, in order of use: apart for colour-blind readers.
 pub(super) const METHOD_COLOURS: [&str; 4] = [BLUE, ORANGE, ALTERNATIVES[0], ALTERNATIVES[3]];

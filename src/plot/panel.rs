@@ -7,12 +7,9 @@ use super::style::{AXIS_SIZE, INK, LEFT, MAJOR, MINOR, RIGHT, TICK_SIZE};
 use super::text;
 use super::ticks::{Direction, Ticks, fixed};
 
-/// Base line of the numbers below a panel, from its frame.
-const NUMBERS_BELOW: f64 = 19.0;
-/// Base line of the axis label below a panel, from its frame.
-const LABEL_BELOW: f64 = 44.0;
-/// Distance of the numbers left of a panel from its frame.
-const NUMBERS_LEFT: f64 = 7.0;
+const NUMBERS_BELOW: f64 = 19.0; // base line of the numbers below a panel, from its frame
+const LABEL_BELOW: f64 = 44.0; // base line of the axis label below a panel, from its frame
+const NUMBERS_LEFT: f64 = 7.0; // distance of the numbers left of a panel from its frame
 /// Base line of the rotated axis label, from the left edge of the sheet.
 const LABEL_LEFT: f64 = 24.0;
 

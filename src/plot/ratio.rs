@@ -12,14 +12,12 @@ const RANGES: [(f64, f64); 5] = [
     (0.0, 3.3),
     (0.0, 5.5),
 ];
-/// The widest of them.
-const WIDEST: (f64, f64) = RANGES[RANGES.len() - 1];
+const WIDEST: (f64, f64) = RANGES[RANGES.len() - 1]; // the widest of them
 /// The narrowest range is for closure at the per-cent level: everything must fit.
 const NARROW: usize = 0;
 /// Part of the points that must be inside a wider range; the others get arrows.
 const INSIDE_SHARE: f64 = 0.85;
-/// Points with a larger relative error do not widen the range.
-const TELLING_ERROR: f64 = 0.5;
+const TELLING_ERROR: f64 = 0.5; // points with a larger relative error do not widen the range
 
 /// Chooses the axis of a ratio panel from what it will show.
 pub(super) fn axis(points: &[Dot], bands: &[f64]) -> Axis {

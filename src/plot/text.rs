@@ -7,16 +7,12 @@ use std::sync::LazyLock;
 
 use ab_glyph::{Font, FontRef};
 
-/// Size of lowered and raised text, relative to the line.
-pub(super) const SCRIPT_SCALE: f64 = 0.72;
-/// Fall of a subscript, in em of the line.
-pub(super) const SUBSCRIPT_DROP: f64 = 0.25;
-/// Rise of a superscript, in em of the line.
-pub(super) const SUPERSCRIPT_RISE: f64 = 0.43;
+pub(super) const SCRIPT_SCALE: f64 = 0.72; // size of lowered and raised text, relative to the line
+pub(super) const SUBSCRIPT_DROP: f64 = 0.25; // fall of a subscript, in em of the line
+pub(super) const SUPERSCRIPT_RISE: f64 = 0.43; // rise of a superscript, in em of the line
 /// Smallest size a label shrinks to before it is cut, relative to its own.
 const SHRINK_LIMIT: f64 = 0.72;
-/// Width of a character where the font gives no answer, in em.
-const FALLBACK_ADVANCE: f64 = 0.64;
+const FALLBACK_ADVANCE: f64 = 0.64; // width of a character where the font gives no answer, in em
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {

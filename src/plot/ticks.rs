@@ -6,12 +6,9 @@
 use super::axes::{Axis, Scale};
 use super::text;
 
-/// Numbers from 10 to this power on share a power of ten.
-const LARGE_POWER: i32 = 5;
-/// Numbers of 10 to this power and below share a power of ten.
-const SMALL_POWER: i32 = -4;
-/// Free space between two labels on a horizontal axis, in pixels.
-const LABEL_GAP: f64 = 16.0;
+const LARGE_POWER: i32 = 5; // numbers from 10 to this power on share a power of ten
+const SMALL_POWER: i32 = -4; // numbers of 10 to this power and below share a power of ten
+const LABEL_GAP: f64 = 16.0; // free space between two labels on a horizontal axis, in pixels
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Tick {

@@ -6,14 +6,10 @@
 
 use super::*;
 
-/// Height of the bar of one confidence set with the space about it.
-const LANE: f64 = 21.0;
-/// Highest of what the belt needs, in parts of the main panel.
-const BELT_SHARE: f64 = 0.66;
-/// Opacity of a confidence set in the main panel.
-const SET_OPACITY: f64 = 0.16;
-/// Space beyond the outermost points, in lengths of the axis.
-const MARGIN: f64 = 0.03;
+const LANE: f64 = 21.0; // height of the bar of one confidence set with the space about it
+const BELT_SHARE: f64 = 0.66; // highest of what the belt needs, in parts of the main panel
+const SET_OPACITY: f64 = 0.16; // opacity of a confidence set in the main panel
+const MARGIN: f64 = 0.03; // space beyond the outermost points, in lengths of the axis
 /// Quantiles by Wilks' theorem.
 const ASYMPTOTIC: Stroke<'_> = Stroke::solid(GREY, 1.3).dashed("6 4");
 const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.9);

@@ -5,8 +5,7 @@
 
 use super::*;
 
-/// Space beyond the outermost points, in axis lengths.
-const MARGIN: f64 = 0.05;
+const MARGIN: f64 = 0.05; // space beyond the outermost points, in axis lengths
 /// The line of perfect calibration.
 const PERFECT: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
 

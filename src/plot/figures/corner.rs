@@ -6,34 +6,20 @@
 
 use super::*;
 
-/// Fewest and most variables.
-const VARIABLES: (usize, usize) = (2, 12);
-/// Width of the panels together that their size aims at.
-const PANELS: f64 = 760.0;
-/// Smallest and largest side of a panel.
-const SIDE: (f64, f64) = (78.0, 240.0);
-/// Space between panels.
+const VARIABLES: (usize, usize) = (2, 12); // fewest and most variables
+const PANELS: f64 = 760.0; // width of the panels together that their size aims at
+const SIDE: (f64, f64) = (78.0, 240.0); // smallest and largest side of a panel
 const GAP: f64 = 7.0;
-/// Left and right margin: numbers and label.
-const SIDE_MARGIN: f64 = 66.0;
-/// Brand and title.
-const HEADER: f64 = 44.0;
-/// Height of a line of the legend.
-const LEGEND_LINE: f64 = 24.0;
-/// Symbols of a legend's entry.
-const KEYS: f64 = 44.0;
-/// Space between two entries on a line.
-const ENTRY_GAP: f64 = 26.0;
-/// Bottom margin: numbers and label.
-const BELOW: f64 = 48.0;
-/// Pixels of the smallest bin of a map.
-const PIXELS_A_BIN: f64 = 2.5;
-/// Pixels of the smallest bin of a histogram.
-const PIXELS_A_STEP: f64 = 5.0;
-/// Most bins of a histogram.
+const SIDE_MARGIN: f64 = 66.0; // left and right margin: numbers and label
+const HEADER: f64 = 44.0; // brand and title
+const LEGEND_LINE: f64 = 24.0; // height of a line of the legend
+const KEYS: f64 = 44.0; // symbols of a legend's entry
+const ENTRY_GAP: f64 = 26.0; // space between two entries on a line
+const BELOW: f64 = 48.0; // bottom margin: numbers and label
+const PIXELS_A_BIN: f64 = 2.5; // pixels of the smallest bin of a map
+const PIXELS_A_STEP: f64 = 5.0; // pixels of the smallest bin of a histogram
 const MOST_STEPS: usize = 40;
-/// Part of a diagonal panel that its highest bin takes.
-const FULL: f64 = 0.9;
+const FULL: f64 = 0.9; // part of a diagonal panel that its highest bin takes
 /// The samples' histogram and the area under it, the data's points.
 const LINE: Stroke<'_> = Stroke::solid(BLUE, 1.4);
 const AREA: Fill<'_> = Fill(BLUE, 0.25);

@@ -8,7 +8,6 @@ use super::*;
 const SPREAD: f64 = 0.6;
 /// Space beyond the outermost values of the parameter, in smallest distances.
 const MARGIN: f64 = 0.6;
-/// Radius of symbols.
 const RADIUS: f64 = 4.0;
 /// The nominal level and the band about it.
 const NOMINAL: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");

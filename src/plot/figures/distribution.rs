@@ -2,10 +2,8 @@
 
 use super::*;
 
-/// Opacity of the area under the first histogram.
-const AREA_OPACITY: f64 = 0.18;
-/// A logarithmic axis starts this much below the smallest content.
-const LOG_FOOT: f64 = 0.5;
+const AREA_OPACITY: f64 = 0.18; // opacity of the area under the first histogram
+const LOG_FOOT: f64 = 0.5; // a logarithmic axis starts this much below the smallest content
 
 /// Histograms that share a binning.
 pub(crate) struct Distribution {

@@ -7,10 +7,8 @@
 use super::plane::{BESIDE_BAR, Plane};
 use super::*;
 
-/// Fewest events of a bin that is shown.
-const FEWEST: usize = 10;
-/// Room for the labels above and below the colour bar.
-const LABEL_ROOM: f64 = 98.0;
+const FEWEST: usize = 10; // fewest events of a bin that is shown
+const LABEL_ROOM: f64 = 98.0; // room for the labels above and below the colour bar
 
 /// Events with their log likelihood ratio in the plane of two observables.
 pub(crate) struct Favour {

@@ -13,22 +13,14 @@ const LEAST_WIDTH: f64 = 420.0;
 /// Left margin: numbers and the label of the row.
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 14.0;
-/// Brand and title, then the names of the columns.
-const HEADER: f64 = 72.0;
-/// Space between columns.
-const GAP: f64 = 14.0;
-/// Further space before the data.
-const DATA_GAP: f64 = 14.0;
-/// Space below a row: numbers and label.
-const BELOW: f64 = 46.0;
-/// Smallest and largest side of a panel.
-const SIDE: (f64, f64) = (84.0, 190.0);
-/// Sizes of labels and numbers.
-const SIZES: (f64, f64) = (14.5, 12.0);
-/// Pixels of the smallest bin.
-const PIXELS_A_BIN: f64 = 2.5;
-/// Most rows and columns: more could not be read.
-const MOST: (usize, usize) = (20, 14);
+const HEADER: f64 = 72.0; // brand and title, then the names of the columns
+const GAP: f64 = 14.0; // space between columns
+const DATA_GAP: f64 = 14.0; // further space before the data
+const BELOW: f64 = 46.0; // space below a row: numbers and label
+const SIDE: (f64, f64) = (84.0, 190.0); // smallest and largest side of a panel
+const SIZES: (f64, f64) = (14.5, 12.0); // sizes of labels and numbers
+const PIXELS_A_BIN: f64 = 2.5; // pixels of the smallest bin
+const MOST: (usize, usize) = (20, 14); // most rows and columns: more could not be read
 
 /// The steps of a flow.
 pub(crate) struct FlowSteps {

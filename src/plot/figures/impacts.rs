@@ -8,25 +8,19 @@
 use super::*;
 
 const WIDTH: f64 = 800.0;
-/// Height of a row.
 const PITCH: f64 = 22.0;
-/// Most rows; the caller makes several figures of more.
-const MAX_ROWS: usize = 30;
+const MAX_ROWS: usize = 30; // most rows; the caller makes several figures of more
 /// Left edge of the ranks, and of the names behind them.
 const RANKS: f64 = 10.0;
 const NAMES: f64 = 40.0;
-/// Widest column of names.
-const MAX_NAME: f64 = 270.0;
-/// Space between the rows and the frame, for the ticks.
-const PADDING: f64 = 7.0;
+const MAX_NAME: f64 = 270.0; // widest column of names
+const PADDING: f64 = 7.0; // space between the rows and the frame, for the ticks
 /// Free space between the two panels, for the outermost numbers of their axes.
 const BETWEEN: f64 = 26.0;
-/// Part of the panels' width that the pulls take.
-const PULL_SHARE: f64 = 0.46;
+const PULL_SHARE: f64 = 0.46; // part of the panels' width that the pulls take
 /// Pulls that the axis shows at least and at most; arrows stand for those beyond.
 const PULL_REACH: (f64, f64) = (2.2, 5.2);
-/// Half of a bar's height, in rows.
-const HALF_BAR: f64 = 0.34;
+const HALF_BAR: f64 = 0.34; // half of a bar's height, in rows
 /// Colours of a move up and of a move down.
 const UP: &str = ORANGE;
 const DOWN: &str = BLUE;

@@ -10,8 +10,7 @@ use super::*;
 const LEVELS: [(f64, f64); 2] = [(1.0, 0.6827), (4.0, 0.9545)];
 /// Upper end of the y axis; curves rise beyond it and are cut off by the frame.
 const HIGHEST: f64 = 12.0;
-/// Space below t = 0 for the marks of best fits, in lengths of the axis.
-const FOOT: f64 = 0.045;
+const FOOT: f64 = 0.045; // space below t = 0 for the marks of best fits, in lengths of the axis
 /// How far the lower axis reaches beyond the outermost number on it.
 const REACH_BEYOND: f64 = 1.1;
 const ZERO: Stroke<'_> = Stroke::solid(GREY, 0.8);

@@ -8,27 +8,22 @@
 
 use super::*;
 
-/// Most members drawn as single lines; the statistics take all.
-const MAX_LINES: usize = 150;
-/// Most points of a line.
-const MAX_POINTS: usize = 300;
-/// Part of the panel under the curves that the best epochs take.
-const RUG_SHARE: f64 = 0.14;
+const MAX_LINES: usize = 150; // most members drawn as single lines; the statistics take all
+const MAX_POINTS: usize = 300; // most points of a line
+const RUG_SHARE: f64 = 0.14; // part of the panel under the curves that the best epochs take
 /// Most bins of the best epochs' histogram.
 const RUG_BINS: usize = 60;
 const RUG: Fill<'_> = Fill(INK, 0.45);
 /// The band's lower and upper quantile: one standard deviation of a normal.
 const BAND: (f64, f64) = (0.16, 0.84);
-/// Quantiles of all losses that the y axis must show.
-const SHOWN: (f64, f64) = (0.0, 0.95);
+const SHOWN: (f64, f64) = (0.0, 0.95); // quantiles of all losses that the y axis must show
 /// How far above the range a late stray curve still moves the legend, in ranges.
 const STRAY: f64 = 0.3;
 /// How far below the validation losses the training loss still stretches the range.
 const OVERFIT: f64 = 1.0;
 /// Part of the members that must be in training for their median to mean something.
 const LEAST_ACTIVE: f64 = 0.05;
-/// First part of the training that does not set the y range.
-const WARM_UP: f64 = 0.04;
+const WARM_UP: f64 = 0.04; // first part of the training that does not set the y range
 /// A member, one that failed, the medians of the validation and the training loss.
 const MEMBER: Stroke<'_> = Stroke::solid(GREY, 0.8);
 const FAILED: Stroke<'_> = Stroke::solid(RED, 1.0);

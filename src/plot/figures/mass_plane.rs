@@ -9,20 +9,13 @@ use super::plane::{draw_border, from_zero, span};
 use super::*;
 use std::ops::Range;
 
-/// Side of a panel.
-const SIDE: f64 = 300.0;
-/// Room right of a panel for its colour bar with numbers and label.
-const BAR_ROOM: f64 = 112.0;
-/// Distance of the colour bar from the frame.
-const BAR_GAP: f64 = 12.0;
-/// Height of the line above each panel.
-const CAPTION: f64 = 26.0;
-/// Space between the two rows.
-const ROW_GAP: f64 = 16.0;
-/// Quantiles that colours span, against single hot bins.
-const SPAN: (f64, f64) = (0.005, 0.995);
-/// Least and most reach of the colours of pulls.
-const PULL_REACH: (f64, f64) = (3.0, 10.0);
+const SIDE: f64 = 300.0; // side of a panel
+const BAR_ROOM: f64 = 112.0; // room right of a panel for its colour bar with numbers and label
+const BAR_GAP: f64 = 12.0; // distance of the colour bar from the frame
+const CAPTION: f64 = 26.0; // height of the line above each panel
+const ROW_GAP: f64 = 16.0; // space between the two rows
+const SPAN: (f64, f64) = (0.005, 0.995); // quantiles that colours span, against single hot bins
+const PULL_REACH: (f64, f64) = (3.0, 10.0); // least and most reach of the colours of pulls
 /// Most bins along an axis that are drawn; finer planes are averaged in blocks.
 const FINEST: usize = 48;
 

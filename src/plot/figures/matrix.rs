@@ -4,12 +4,9 @@ use super::plane::{BAR_GAP, BAR_MARGIN};
 use super::*;
 
 const TOP: f64 = HEADER;
-/// Most room for labels, left and below.
-const MAX_LABEL: f64 = 180.0;
-/// Smallest cell that shows its number.
-const NUMBER_CELL: f64 = 24.0;
-/// Smallest distance between labels, in em.
-const LABEL_PITCH: f64 = 1.15;
+const MAX_LABEL: f64 = 180.0; // most room for labels, left and below
+const NUMBER_CELL: f64 = 24.0; // smallest cell that shows its number
+const LABEL_PITCH: f64 = 1.15; // smallest distance between labels, in em
 
 /// A matrix of correlation coefficients.
 pub(crate) struct CorrelationMatrix {

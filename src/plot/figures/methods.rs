@@ -12,15 +12,13 @@
 use super::comparison::Series;
 use super::*;
 
-/// Most predictions that stay apart.
-const MOST: usize = 4;
+const MOST: usize = 4; // most predictions that stay apart
 /// Opacities of the predictions' bands and of the observation's.
 const BAND_OPACITY: f64 = 0.2;
 const OBSERVED_OPACITY: f64 = 0.22;
 /// Room for a label of the legend: half the panel less its symbol.
 const LABEL_ROOM: f64 = (WIDTH - LEFT - RIGHT - 2.0 * INSET) / 2.0 - 39.0;
-/// Radius of the symbols in the ratio panel.
-const SYMBOL_RADIUS: f64 = 2.6;
+const SYMBOL_RADIUS: f64 = 2.6; // radius of the symbols in the ratio panel
 /// Least width of a bin for each method and one more, in pixels; below, the ratio
 /// panel has bands instead of symbols.
 const LEAST_SLOT: f64 = 5.5;

@@ -5,19 +5,15 @@
 
 use super::*;
 
-/// Height of the figure.
 const HEIGHT: f64 = 560.0;
-/// Right margin: colour bar, its numbers and label.
-pub(super) const BAR_MARGIN: f64 = 118.0;
-/// Distance of the colour bar from the frame.
-pub(super) const BAR_GAP: f64 = 14.0;
+pub(super) const BAR_MARGIN: f64 = 118.0; // right margin: colour bar, its numbers and label
+pub(super) const BAR_GAP: f64 = 14.0; // distance of the colour bar from the frame
 /// Where text about the ends of the colour bar goes: the right end of its lines, and
 /// the base lines above and below the bar.
 pub(super) const BESIDE_BAR: (f64, f64, f64) = (WIDTH - 8.0, HEADER - 12.0, HEIGHT - BOTTOM + 38.0);
 /// Quantiles that the colours span if there are many cells, against single hot ones.
 const SPAN: (f64, f64) = (0.002, 0.998);
-/// Fewest cells for which single ones may leave the colour range.
-const MANY_CELLS: usize = 500;
+const MANY_CELLS: usize = 500; // fewest cells for which single ones may leave the colour range
 
 /// A map of a quantity over two variables.
 pub(crate) struct Plane {

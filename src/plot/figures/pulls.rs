@@ -3,15 +3,12 @@
 
 use super::*;
 
-/// Ends of the x axis; pulls beyond count in the end bins.
-const REACH: f64 = 5.0;
+const REACH: f64 = 5.0; // ends of the x axis; pulls beyond count in the end bins
 /// Bins for few, for some and for many pulls: widths 1, 1/2 and 1/4.
 const BINS: [usize; 3] = [10, 20, 40];
 /// Pulls in the smallest group from which the next finer bins are used.
 const ENOUGH: [usize; 2] = [30, 400];
-/// Opacity of the area under a histogram.
-const AREA_OPACITY: f64 = 0.2;
-/// Points of the normal curve.
+const AREA_OPACITY: f64 = 0.2; // opacity of the area under a histogram
 const CURVE_POINTS: usize = 121;
 /// Colours of the groups' histograms.
 const COLOURS: [&str; 4] = [BLUE, ORANGE, ALTERNATIVES[0], GREY];

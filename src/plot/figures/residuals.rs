@@ -6,32 +6,20 @@
 use super::*;
 
 const WIDTH: f64 = 720.0;
-/// Height of a line of the legend.
-const LEGEND_LINE: f64 = 23.0;
-/// From the left end of a legend's entry to its label.
-const LABEL_AT: f64 = 24.0;
-/// Height of one method in a row.
-const SLOT: f64 = 19.0;
-/// Space above and below the methods of a row.
-const ROW_MARGIN: f64 = 7.0;
-/// Least and most room for the regions' names.
-const NAMES: (f64, f64) = (70.0, 210.0);
-/// Least and most room for the numbers on the right.
-const VALUES: (f64, f64) = (50.0, 130.0);
-/// Outer margin.
+const LEGEND_LINE: f64 = 23.0; // height of a line of the legend
+const LABEL_AT: f64 = 24.0; // from the left end of a legend's entry to its label
+const SLOT: f64 = 19.0; // height of one method in a row
+const ROW_MARGIN: f64 = 7.0; // space above and below the methods of a row
+const NAMES: (f64, f64) = (70.0, 210.0); // least and most room for the regions' names
+const VALUES: (f64, f64) = (50.0, 130.0); // least and most room for the numbers on the right
 const MARGIN: f64 = 14.0;
-/// Most symbols drawn; further rows are counted in a last line.
-const MOST_SLOTS: usize = 240;
-/// Most methods in a row.
-const MOST_METHODS: usize = 12;
+const MOST_SLOTS: usize = 240; // most symbols drawn; further rows are counted in a last line
+const MOST_METHODS: usize = 12; // most methods in a row
 /// How many times the reach of the bulk the axis follows a point further out.
 const FOLLOWED: f64 = 2.0;
-/// Radius of the symbols.
 const RADIUS: f64 = 4.0;
-/// Lines between rows.
-const RULE: Stroke<'_> = Stroke::solid("#c9cad0", 0.8);
-/// The observation's error.
-const BAND: Fill<'_> = Fill(INK, 0.13);
+const RULE: Stroke<'_> = Stroke::solid("#c9cad0", 0.8); // lines between rows
+const BAND: Fill<'_> = Fill(INK, 0.13); // the observation's error
 
 /// Residuals of methods in regions.
 pub(crate) struct Residuals {

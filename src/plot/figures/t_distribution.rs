@@ -6,20 +6,15 @@ use statrs::function::erf::erfc;
 
 /// End of the axis at least and at most; toys beyond count in the last bin.
 const REACH: (f64, f64) = (9.0, 25.0);
-/// Bins for few and for many toys.
-const BINS: [usize; 2] = [18, 36];
-/// Toys from which the finer bins are used.
-const MANY: usize = 2000;
-/// Lower end of the y axis, below a single toy.
-const LOW: f64 = 0.4;
-/// Values of t this far below zero are no rounding.
-const NEGATIVE: f64 = -1e-6;
+const BINS: [usize; 2] = [18, 36]; // bins for few and for many toys
+const MANY: usize = 2000; // toys from which the finer bins are used
+const LOW: f64 = 0.4; // lower end of the y axis, below a single toy
+const NEGATIVE: f64 = -1e-6; // values of t this far below zero are no rounding
 /// Opacity of the error band of a quantile.
 const BAND_OPACITY: f64 = 0.2;
 const TOYS: Marker<'_> = Marker::dot(INK, 3.0);
 const EXPECTED: Stroke<'_> = Stroke::solid(BLUE, 1.8);
-/// Dash of the quantiles of χ².
-const ASYMPTOTIC_DASH: &str = "4 4";
+const ASYMPTOTIC_DASH: &str = "4 4"; // dash of the quantiles of χ²
 
 /// t of toys at one value of the parameter.
 pub(crate) struct TDistribution {
