@@ -165,7 +165,7 @@ impl<'a> Chart<'a> {
                     (y, Some(place))
                 }
             };
-            let panel = Panel { x: self.x, y };
+            let panel = Panel::new(self.x, y);
             match y_label {
                 Some(_) => panel.draw(&mut canvas, marks),
                 None => marks.iter().for_each(|mark| mark.draw(&mut canvas, &panel)),

@@ -28,17 +28,32 @@ pub(super) enum Side {
 
 /// Numbers and label of one side.
 pub(super) struct Scale<'a> {
-    pub(super) side: Side,
-    pub(super) label: &'a str,
-    /// From the frame to the base line of the label.
-    pub(super) off: f64,
-    /// Sizes of label and numbers.
-    pub(super) sizes: (f64, f64),
-    /// Most width of a number beside the panel.
-    pub(super) room: f64,
+    side: Side,
+    label: &'a str,
+    off: f64,
+    sizes: (f64, f64),
+    room: f64,
 }
 
-impl Scale<'_> {
+impl<'a> Scale<'a> {
+    /// The base line of the label lies `off` from the frame; sizes are those of label and
+    /// numbers; a number beside the panel takes at most `room`.
+    pub(super) const fn new(
+        side: Side,
+        label: &'a str,
+        off: f64,
+        sizes: (f64, f64),
+        room: f64,
+    ) -> Self {
+        Self {
+            side,
+            label,
+            off,
+            sizes,
+            room,
+        }
+    }
+
     /// Writes the numbers and, in the middle of the side, the label.
     pub(super) fn draw(&self, canvas: &mut Canvas, panel: &Panel) {
         self.draw_numbers(canvas, panel);
@@ -75,7 +90,7 @@ impl Scale<'_> {
         canvas.fitted(at, &label, kind, axis.length());
     }
 
-    fn axis<'a>(&self, panel: &'a Panel) -> &'a Axis {
+    fn axis<'b>(&self, panel: &'b Panel) -> &'b Axis {
         match self.side {
             Side::Below => &panel.x,
             Side::Left | Side::Right => &panel.y,

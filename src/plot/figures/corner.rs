@@ -173,14 +173,8 @@ impl Corner {
             (column == last && row < last, Side::Right, y, 56.0),
         ];
         for (_, side, label, off) in scales.into_iter().filter(|(is_shown, ..)| *is_shown) {
-            let scale = grid::Scale {
-                side,
-                label,
-                off,
-                sizes: ((1.25 * size).max(12.5), size),
-                room: 40.0,
-            };
-            scale.draw(canvas, &panel);
+            let sizes = ((1.25 * size).max(12.5), size);
+            grid::Scale::new(side, label, off, sizes, 40.0).draw(canvas, &panel);
         }
     }
 }
@@ -215,14 +209,12 @@ impl Grid {
         let step = self.side + GAP;
         let left = SIDE_MARGIN + column as f64 * step;
         let top = self.top + row as f64 * step;
-        let axis = |variable: usize| {
+        let [x, y] = [column, row].map(|variable| {
             let (low, high) = self.ranges[variable];
             Axis::linear(low, high)
-        };
-        Panel {
-            x: axis(column).over((left, left + self.side)),
-            y: axis(row).over((top + self.side, top)),
-        }
+        });
+        let (right, bottom) = (left + self.side, top + self.side);
+        Panel::new(x.over((left, right)), y.over((bottom, top)))
     }
 }
 

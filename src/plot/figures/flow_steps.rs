@@ -98,10 +98,10 @@ impl FlowSteps {
                 clouds.push(Cloud {
                     sample,
                     variables: (*x, *y),
-                    panel: Panel {
-                        x: axis(*x).over((left, left + side)),
-                        y: axis(*y).over((top + side, top)),
-                    },
+                    panel: Panel::new(
+                        axis(*x).over((left, left + side)),
+                        axis(*y).over((top + side, top)),
+                    ),
                     ramp,
                     scale: row * self.stages.len() + alike,
                 });
@@ -128,12 +128,8 @@ impl FlowSteps {
         end: f64,
     ) {
         let (x, y) = self.pairs[row];
-        let scale = |side, variable: usize, off| grid::Scale {
-            side,
-            label: &self.variables[variable],
-            off,
-            sizes: SIZES,
-            room: 36.0,
+        let scale = |side, variable: usize, off| {
+            grid::Scale::new(side, &self.variables[variable], off, SIZES, 36.0)
         };
         let below = scale(Side::Below, x, 36.0);
         grid::frame(canvas, panel, SIZES.1, true);

@@ -95,15 +95,12 @@ impl Impacts {
         let left = NAMES + names.fold(60.0, f64::max).min(MAX_NAME) + 12.0;
         let room = WIDTH - RIGHT - left - BETWEEN;
         let middle = left + PULL_SHARE * room;
-        let panel = |reach: f64, ends| Panel {
-            x: Axis::linear(-reach, reach).over(ends),
-            y: Axis::linear(0.0, 1.0).over(pixels),
-        };
-        let pull_ends = (left, middle);
+        let y = Axis::linear(0.0, 1.0).over(pixels);
         [
-            panel(self.pull_reach(), pull_ends),
-            panel(self.impact_reach(), (middle + BETWEEN, WIDTH - RIGHT)),
+            (self.pull_reach(), (left, middle)),
+            (self.impact_reach(), (middle + BETWEEN, WIDTH - RIGHT)),
         ]
+        .map(|(reach, ends)| Panel::new(Axis::linear(-reach, reach).over(ends), y))
     }
 
     fn pull_reach(&self) -> f64 {

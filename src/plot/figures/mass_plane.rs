@@ -30,11 +30,9 @@ pub(crate) struct MassPlane {
     pub x_edges: Vec<f64>,
     /// `ny + 1` rising edges.
     pub y_edges: Vec<f64>,
-    /// Observed events.
     pub observed: Vec<Vec<f64>>,
     /// Bins the fit used; the others are hatched in the first panel.
     pub fitted: Vec<Vec<bool>>,
-    /// Predicted events.
     pub predicted: Vec<Vec<f64>>,
     /// Error of the prediction.
     pub error: Vec<Vec<f64>>,
@@ -74,39 +72,28 @@ impl MassPlane {
         let mut canvas = Canvas::new(width, height);
         let x = Axis::linear(self.x_edges[0], self.x_edges[nx]);
         let y = Axis::linear(self.y_edges[0], self.y_edges[ny]);
-        let scale = |side, label, off, room| grid::Scale {
-            side,
-            label,
-            off,
-            sizes: (AXIS_SIZE, TICK_SIZE),
-            room,
-        };
+        let sizes = (AXIS_SIZE, TICK_SIZE);
+        let y_scale = grid::Scale::new(Side::Left, &self.y_label, 56.0, sizes, 50.0);
+        let x_scale = grid::Scale::new(Side::Below, &self.x_label, 44.0, sizes, SIDE);
         for (index, part) in self.parts(&cells).iter().enumerate() {
             let (column, row) = (index % 2, index / 2);
             let left = LEFT + column as f64 * (SIDE + BAR_ROOM);
             let top = HEADER + CAPTION + row as f64 * (CAPTION + SIDE + ROW_GAP);
-            let panel = Panel {
-                x: x.over((left, left + SIDE)),
-                y: y.over((top + SIDE, top)),
-            };
+            let panel = Panel::new(x.over((left, left + SIDE)), y.over((top + SIDE, top)));
             self.draw_part(&mut canvas, &panel, part, &cells, index == 0);
             if column == 0 {
-                scale(Side::Left, &self.y_label, 56.0, 50.0).draw(&mut canvas, &panel);
+                y_scale.draw(&mut canvas, &panel);
             }
             if row == 1 {
-                scale(Side::Below, &self.x_label, 44.0, SIDE).draw(&mut canvas, &panel);
+                x_scale.draw(&mut canvas, &panel);
             }
         }
-        let title = match cells.block {
-            (1, 1) => self.title.clone(),
-            (x, y) => format!("{} (drawn in blocks of {x} × {y} bins)", self.title),
+        let title = match (cells.block, self.title.as_str()) {
+            ((1, 1), title) => title.to_owned(),
+            ((x, y), "") => format!("(drawn in blocks of {x} × {y} bins)"),
+            ((x, y), title) => format!("{title} (drawn in blocks of {x} × {y} bins)"),
         };
-        let title = if self.title.is_empty() {
-            title.trim_start()
-        } else {
-            &title
-        };
-        heading(&mut canvas, (LEFT, HEADER - 12.0), title, width - 10.0);
+        heading(&mut canvas, (LEFT, HEADER - 12.0), &title, width - 10.0);
         Ok(canvas.finish())
     }
 
@@ -170,8 +157,8 @@ impl MassPlane {
             }
         });
         grid::frame(canvas, panel, TICK_SIZE, true);
-        part.map
-            .bar(canvas, panel.x.end + BAR_GAP, &z, part.bar_label);
+        let left = panel.x.end + BAR_GAP;
+        part.map.bar(canvas, left, &z, part.bar_label);
         let at = (panel.x.start, panel.y.end - 9.0);
         let kind = Type::new(LEGEND_SIZE, Anchor::Start);
         canvas.fitted(at, part.caption, kind, SIDE + BAR_ROOM - 12.0);
@@ -191,20 +178,15 @@ impl MassPlane {
 
     /// Writes the name in the middle of a region's border.
     fn name_region(&self, canvas: &mut Canvas, Panel { x, y }: &Panel, region: &[(f64, f64)]) {
-        let placed = region
-            .iter()
-            .map(|at| (x.at_clamped(at.0), y.at_clamped(at.1)));
+        let placed = region.iter();
+        let placed = placed.map(|at| (x.at_clamped(at.0), y.at_clamped(at.1)));
         let finite = placed.filter(|(x, y)| x.is_finite() && y.is_finite());
         let (left, right) = ends(finite.clone().map(|at| at.0));
         let (top, bottom) = ends(finite.map(|at| at.1));
         let at = ((left + right) / 2.0, (top + bottom) / 2.0);
         let kind = Type::new(LEGEND_SIZE, Anchor::Middle).with_halo();
-        canvas.centred(
-            at,
-            &self.region_label,
-            kind,
-            (right - left - 12.0).max(40.0),
-        );
+        let room = (right - left - 12.0).max(40.0);
+        canvas.centred(at, &self.region_label, kind, room);
     }
 }
 
@@ -221,7 +203,6 @@ struct Cells {
 }
 
 impl Cells {
-    /// Cells for a plane with these edges.
     fn of(x_edges: &[f64], y_edges: &[f64]) -> Self {
         let coarse = |edges: &[f64]| {
             let block = (edges.len() - 1).div_ceil(FINEST);

@@ -60,10 +60,9 @@ impl Plane {
         let (nx, ny) = (self.x_edges.len() - 1, self.y_edges.len() - 1);
         check::columns("the plane", &self.values, (nx, ny))?;
         let (right, bottom) = (WIDTH - BAR_MARGIN, HEIGHT - BOTTOM);
-        let panel = Panel {
-            x: Axis::linear(self.x_edges[0], self.x_edges[nx]).over((LEFT, right)),
-            y: Axis::linear(self.y_edges[0], self.y_edges[ny]).over((bottom, HEADER)),
-        };
+        let x = Axis::linear(self.x_edges[0], self.x_edges[nx]).over((LEFT, right));
+        let y = Axis::linear(self.y_edges[0], self.y_edges[ny]).over((bottom, HEADER));
+        let panel = Panel::new(x, y);
         let (low, high) = self.z_range.unwrap_or_else(|| self.colour_range());
         let z = Axis::linear(low, high).over((bottom, HEADER));
         let map = match self.diverging {

@@ -82,10 +82,8 @@ impl Residuals {
         let numbers = rows.iter().flat_map(|row| &row.values);
         let numbers = numbers.map(|residual| text::width(&residual.written(), NOTE_SIZE, false));
         let values = numbers.fold(0.0, f64::max).clamp(VALUES.0, VALUES.1) + 16.0;
-        let panel = Panel {
-            x: axis(rows).over((left, WIDTH - values - MARGIN)),
-            y: Axis::linear(0.0, 1.0).over((bottom, top)),
-        };
+        let x = axis(rows).over((left, WIDTH - values - MARGIN));
+        let panel = Panel::new(x, Axis::linear(0.0, 1.0).over((bottom, top)));
         let hidden = self.rows.len() - rows.len();
         let below = if hidden > 0 { 24.0 } else { 0.0 };
         let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM + below);
@@ -102,14 +100,8 @@ impl Residuals {
             row.draw_points(&mut canvas, &panel, y);
         }
         grid::frame(&mut canvas, &panel, TICK_SIZE, false);
-        let scale = grid::Scale {
-            side: Side::Below,
-            label: "1 − predicted / observed [%]",
-            off: 44.0,
-            sizes: (AXIS_SIZE, TICK_SIZE),
-            room: panel.x.length(),
-        };
-        scale.draw(&mut canvas, &panel);
+        let (label, sizes) = ("1 − predicted / observed [%]", (AXIS_SIZE, TICK_SIZE));
+        grid::Scale::new(Side::Below, label, 44.0, sizes, 0.0).draw(&mut canvas, &panel);
         if hidden > 0 {
             let more = format!("and {hidden} more regions");
             let at = (MARGIN, bottom + BOTTOM + 8.0);
