@@ -156,7 +156,6 @@ pub(super) fn coverage(values: &[f64], variant: usize) -> Coverage {
         title: label(),
         x_label: label(),
         levels: vec![values[0], 0.9545],
-        tolerances: Vec::new(),
         methods: vec![method; [1, 9][variant]],
     }
 }
@@ -170,7 +169,7 @@ pub(super) fn belt(values: &[f64]) -> Belt {
     let level = BeltLevel {
         level: values[0],
         points: values.iter().enumerate().map(point).collect(),
-        asymptotic: Some(values[0]),
+        asymptotic: values[0],
         intervals: values.windows(2).map(|pair| (pair[0], pair[1])).collect(),
     };
     Belt {
@@ -190,7 +189,7 @@ pub(super) fn likelihood_curve(values: &[f64], variant: usize) -> LikelihoodCurv
     let curve = |points: Vec<(f64, f64)>| ScanCurve {
         label: label(),
         points,
-        best_fit: values.first().copied(),
+        best_fit: values[0],
     };
     let swapped = points(0.0).into_iter().map(|(x, t)| (t, x)).collect();
     LikelihoodCurve {
@@ -311,7 +310,6 @@ pub(super) fn plane(values: &[f64], variant: usize) -> Plane {
     let contour = |points: &[(f64, f64)]| Contour {
         label: label(),
         points: points.to_vec(),
-        closed: true,
     };
     let border = [(f64::NAN, 0.0), (0.0, 1e300), (1.0, 1.0)];
     Plane {
@@ -403,6 +401,6 @@ pub(super) fn flow_steps(values: &[f64]) -> FlowSteps {
         variables: vec![label(); 2],
         pairs: vec![(0, 1), (1, 1)],
         stages: vec![odd.clone(), swapped.clone(), odd],
-        data: Some(swapped),
+        data: swapped,
     }
 }

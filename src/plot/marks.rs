@@ -22,8 +22,6 @@ pub(super) enum Mark<'a> {
     Segments(Vec<[(f64, f64); 2]>, Stroke<'a>),
     /// All between two values of x.
     Column((f64, f64), Fill<'a>),
-    /// All between two values of y.
-    Across((f64, f64), Fill<'a>),
     /// A line across, and what is written beside it right of the frame.
     Level(f64, Stroke<'a>, String),
     /// A line from bottom to top.
@@ -227,9 +225,6 @@ impl Mark<'_> {
             }
             Self::Column((low, high), fill) => {
                 canvas.rect((x.at(*low), y.start), (x.at(*high), y.end), *fill);
-            }
-            Self::Across((low, high), fill) => {
-                canvas.rect((x.start, y.at(*low)), (x.end, y.at(*high)), *fill);
             }
             Self::Level(level, stroke, _) if y.shows(*level) => {
                 let at = y.at(*level);

@@ -253,7 +253,6 @@ fn hh_borders() -> Vec<Contour> {
     let contour = |label: &str, points| Contour {
         label: label.to_owned(),
         points,
-        closed: true,
     };
     // (m - c) / (0.1 m) = 1.6 cos a
     let signal = |c, s| (124.0 / (1.0 - 0.16 * c), 117.0 / (1.0 - 0.16 * s));

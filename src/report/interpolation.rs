@@ -289,7 +289,7 @@ fn flow(
             stages: stages
                 .map(|(label, values)| sample(label, values))
                 .collect(),
-            data: Some(sample("Training events", &data.training)),
+            data: sample("Training events", &data.training),
         };
         let caption = "One member, step by step from noise to prediction, in standardised units, \
                        for points in the holes; the training events lie outside of them.";

@@ -94,7 +94,7 @@ fn curve(
             let curve = ScanCurve {
                 label: words.to_owned(),
                 points,
-                best_fit: Some(curve.best),
+                best_fit: curve.best,
             };
             (key, curve)
         })

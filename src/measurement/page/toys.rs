@@ -120,7 +120,6 @@ fn coverage(
         title: study.measurement.report.data_label.clone(),
         x_label: label.to_owned(),
         levels: LEVELS.map(|(level, _)| level).to_vec(),
-        tolerances: Vec::new(),
         methods: vec![CoverageMethod {
             label: "asymptotic intervals".to_owned(),
             points: (0..LEVELS.len()).map(points).collect(),
@@ -187,7 +186,7 @@ fn belt(
         (!points.is_empty()).then(|| BeltLevel {
             level: *level,
             points,
-            asymptotic: Some(*t),
+            asymptotic: *t,
             intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
         })
     });

@@ -33,7 +33,7 @@ pub(crate) struct BeltLevel {
     /// Quantiles from toys, in rising order of the parameter.
     pub points: Vec<BeltPoint>,
     /// The quantile by Wilks' theorem, for example 1.
-    pub asymptotic: Option<f64>,
+    pub asymptotic: f64,
     /// Intervals of the confidence set; an infinite end reaches to the frame.
     pub intervals: Vec<(f64, f64)>,
 }
@@ -85,7 +85,7 @@ impl Belt {
     fn t_end(&self) -> f64 {
         let tops = self.levels.iter().flat_map(|level| {
             let quantiles = level.finite().map(|p| p.quantile + size(p.errors.1));
-            quantiles.chain(level.asymptotic)
+            quantiles.chain([level.asymptotic])
         });
         tops.filter(|top| top.is_finite()).fold(1.0, f64::max) / BELT_SHARE
     }
@@ -99,11 +99,10 @@ impl Belt {
                 marks.push(Mark::Column(set, Fill(colour(index), SET_OPACITY)));
             }
         }
-        for level in &self.levels {
+        marks.extend(self.levels.iter().map(|level| {
             let label = percent(level.level);
-            let asymptotic = level.asymptotic.map(|t| Mark::Level(t, ASYMPTOTIC, label));
-            marks.extend(asymptotic);
-        }
+            Mark::Level(level.asymptotic, ASYMPTOTIC, label)
+        }));
         marks.push(Mark::Line(self.observed.clone(), OBSERVED));
         for (index, level) in self.levels.iter().enumerate() {
             let points = level.points.iter().map(|p| (p.parameter, p.quantile));
@@ -127,9 +126,7 @@ impl Belt {
             let label = format!("{} quantile, toys", percent(level.level));
             entries.push(Entry::new(label, Key::Point(marker(index))));
         }
-        if self.levels.iter().any(|level| level.asymptotic.is_some()) {
-            entries.push(Entry::new("asymptotic", Key::Line(ASYMPTOTIC)));
-        }
+        entries.push(Entry::new("asymptotic", Key::Line(ASYMPTOTIC)));
         let all = self.observed.len();
         let fitted = self.observed.iter().filter(|(x, t)| (x + t).is_finite());
         let missing = all - fitted.count();

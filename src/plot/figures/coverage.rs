@@ -9,9 +9,7 @@ const SPREAD: f64 = 0.6;
 /// Space beyond the outermost values of the parameter, in smallest distances.
 const MARGIN: f64 = 0.6;
 const RADIUS: f64 = 4.0;
-/// The nominal level and the band about it.
-const NOMINAL: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
-const BAND: Fill<'_> = Fill(INK, 0.13);
+const NOMINAL: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4"); // the nominal level
 
 /// Coverage of several methods.
 pub(crate) struct Coverage {
@@ -20,9 +18,6 @@ pub(crate) struct Coverage {
     pub x_label: String,
     /// Nominal confidence levels, one panel each from the top.
     pub levels: Vec<f64>,
-    /// Half widths of a band about each level, for example three binomial
-    /// errors; empty for none.
-    pub tolerances: Vec<f64>,
     pub methods: Vec<CoverageMethod>,
 }
 
@@ -61,9 +56,6 @@ impl Coverage {
             let what = format!("levels of \"{}\"", method.label);
             check::length(&what, method.points.len(), count)?;
         }
-        if !self.tolerances.is_empty() {
-            check::length("tolerances of the coverage", self.tolerances.len(), count)?;
-        }
         let parameters = self.parameters();
         let what = format!("coverage against {}", self.x_label);
         check::drawable(!parameters.is_empty(), &what, "level with a finite point")?;
@@ -72,11 +64,8 @@ impl Coverage {
         let method = |(n, m): (usize, &CoverageMethod)| {
             Entry::new(&m.label, Key::Point(Marker::of_method(n, RADIUS)))
         };
-        let nominal = match self.tolerances.is_empty() {
-            true => Key::Line(NOMINAL),
-            false => Key::LineOnArea(NOMINAL, BAND),
-        };
-        let entries = methods.map(method).chain([Entry::new("nominal", nominal)]);
+        let nominal = Entry::new("nominal", Key::Line(NOMINAL));
+        let entries = methods.map(method).chain([nominal]);
         let head = Head::new(&self.title, entries.collect());
         let x = Axis::linear(low - MARGIN * step, high + MARGIN * step);
         let mut chart = Chart::labelled(head, &vec![210.0; count], 18.0).x(&self.x_label, x);
@@ -107,13 +96,9 @@ impl Coverage {
     /// Axis and marks of a panel, in per cent.
     fn panel(&self, level: usize, step: f64) -> (Axis, Vec<Mark<'_>>) {
         let nominal = 100.0 * self.levels[level];
-        let tolerance = 100.0 * size(self.tolerances.get(level).copied().unwrap_or(0.0));
-        let band = (nominal - tolerance, nominal + tolerance);
-        let mut marks = vec![
-            Mark::Across(band, BAND),
-            Mark::Level(nominal, NOMINAL, percent(self.levels[level])),
-        ];
-        let (mut low, mut high) = band;
+        let label = percent(self.levels[level]);
+        let mut marks = vec![Mark::Level(nominal, NOMINAL, label)];
+        let (mut low, mut high) = (nominal, nominal);
         for (index, method) in self.methods.iter().enumerate() {
             let dot = |p: &CoveragePoint| {
                 let errors = (100.0 * size(p.errors.0), 100.0 * size(p.errors.1));
@@ -157,14 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn the_axis_holds_points_nominal_and_band() {
+    fn the_axis_holds_points_and_the_nominal_level() {
         let mut figure = examples::coverage(&[0.0; 4], 0);
         figure.levels[0] = 0.6827;
-        figure.tolerances = vec![0.1, 0.0];
         figure.methods[0].points[0][0].coverage = 0.9;
         figure.methods[0].points[0][0].errors = (0.01, 0.01);
         let (y, _) = figure.panel(0, 1.0);
-        assert!(y.low < 58.27 && y.high > 91.0);
+        assert!(y.low < 68.27 && y.high > 91.0);
         assert!(figure.draw().expect("a point").svg.contains("68.27 %"));
     }
 }

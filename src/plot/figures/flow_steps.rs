@@ -31,8 +31,8 @@ pub(crate) struct FlowSteps {
     pub pairs: Vec<(usize, usize)>,
     /// Columns, from noise to prediction; their labels stand above.
     pub stages: Vec<Sample>,
-    /// The last column; `None` if nothing was observed or it is blinded.
-    pub data: Option<Sample>,
+    /// The last column.
+    pub data: Sample,
 }
 
 impl FlowSteps {
@@ -41,7 +41,7 @@ impl FlowSteps {
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
         let columns = self.checked_columns()?;
         let count = columns.len() as f64;
-        let gaps = (count - 1.0) * GAP + if self.data.is_some() { DATA_GAP } else { 0.0 };
+        let gaps = (count - 1.0) * GAP + DATA_GAP;
         let side = ((WIDTH - LEFT - RIGHT - gaps) / count).clamp(SIDE.0, SIDE.1);
         let end = LEFT + count * side + gaps;
         let width = (end + RIGHT).max(LEAST_WIDTH);
@@ -73,7 +73,7 @@ impl FlowSteps {
         let is_within = self.pairs.iter().all(|(x, y)| *x.max(y) < count);
         let pair = format!("pair within the {count} variables in each row");
         check::drawable(is_within, what, &pair)?;
-        let columns: Vec<&Sample> = self.stages.iter().chain(&self.data).collect();
+        let columns: Vec<&Sample> = self.stages.iter().chain([&self.data]).collect();
         columns.iter().try_for_each(|sample| sample.check(count))?;
         check::at_most(&format!("rows of the {what}"), self.pairs.len(), MOST.0)?;
         check::at_most(&format!("columns of the {what}"), columns.len(), MOST.1)?;
@@ -113,7 +113,7 @@ impl FlowSteps {
     /// Range of a variable: noise, prediction and data whole, the rest as far as it goes.
     fn range<'a>(&'a self, variable: usize) -> (f64, f64) {
         let of = |sample: &'a Sample| sample.values[variable].as_slice();
-        let ends = [self.stages.first(), self.stages.last(), self.data.as_ref()];
+        let ends = [self.stages.first(), self.stages.last(), Some(&self.data)];
         let ends: Vec<&[f64]> = ends.into_iter().flatten().map(of).collect();
         let between: Vec<&[f64]> = self.stages.iter().map(of).collect();
         density::range(&ends, &between)
@@ -170,7 +170,7 @@ mod tests {
             variables: ["a", "b", "c"].map(str::to_owned).to_vec(),
             pairs: vec![(0, 1), (2, 1)],
             stages: stages.map(|(label, scale)| sample(label, scale)).to_vec(),
-            data: Some(sample("data", 2.0)),
+            data: sample("data", 2.0),
         }
     }
 

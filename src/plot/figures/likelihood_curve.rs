@@ -33,7 +33,7 @@ pub(crate) struct ScanCurve {
     /// Parameter and t, in rising order of the parameter; t not finite where the fit failed.
     pub points: Vec<(f64, f64)>,
     /// Value of the parameter at the minimum.
-    pub best_fit: Option<f64>,
+    pub best_fit: f64,
 }
 
 impl LikelihoodCurve {
@@ -75,10 +75,10 @@ impl LikelihoodCurve {
         marks.extend(LEVELS.map(|(t, level)| Mark::Level(t, LEVEL, percent(level))));
         for (index, curve) in self.curves.iter().enumerate().rev() {
             marks.extend(line(curve.points.clone(), look(index)));
-            if let Some(best) = curve.best_fit.filter(|best| best.is_finite()) {
-                let t = interpolate(&curve.points, best);
-                let at = (best, if t.is_finite() { t } else { 0.0 });
-                marks.push(Mark::Points(vec![at], marker(look(index).colour)));
+            if curve.best_fit.is_finite() {
+                let t = interpolate(&curve.points, curve.best_fit);
+                let best = (curve.best_fit, if t.is_finite() { t } else { 0.0 });
+                marks.push(Mark::Points(vec![best], marker(look(index).colour)));
             }
         }
         // A curve far below zero has another minimum; it must not flatten the others.
@@ -120,9 +120,7 @@ impl LikelihoodCurve {
             };
             entries.push(Entry::new(label, Key::Line(look(index))));
         }
-        if self.curves.iter().any(|curve| curve.best_fit.is_some()) {
-            entries.push(Entry::new("best fit", Key::Symbol(marker(INK))));
-        }
+        entries.push(Entry::new("best fit", Key::Symbol(marker(INK))));
         let all: usize = self.curves.iter().map(|curve| curve.points.len()).sum();
         let missing = all - self.finite().count();
         Head::new(&self.title, entries).counted(missing, all, "points")

@@ -40,10 +40,8 @@ pub(crate) struct Plane {
 pub(crate) struct Contour {
     /// Written at its uppermost point; may be empty.
     pub label: String,
-    /// Points in the units of the axes.
+    /// Points of a closed line, in the units of the axes.
     pub points: Vec<(f64, f64)>,
-    /// Join the last point with the first.
-    pub closed: bool,
 }
 
 impl Plane {
@@ -84,9 +82,7 @@ impl Plane {
             map.cells(canvas, cells);
             for contour in &self.contours {
                 let mut points = contour.points.clone();
-                if contour.closed {
-                    points.extend(contour.points.first());
-                }
+                points.extend(contour.points.first());
                 draw_border(canvas, &panel, points);
             }
         });
