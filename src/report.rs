@@ -9,7 +9,6 @@ mod build;
 mod comparison;
 mod figures;
 mod interpolation;
-mod losses;
 mod matrix;
 mod names;
 pub(crate) mod numbers;

@@ -6,14 +6,13 @@ use super::chart::{Chart, Clear};
 use super::colours::ColourMap;
 use super::density::{self, Cloud, Ramp, Sample};
 use super::grid::{self, Side};
-use super::isolines;
 use super::layers::{Layer, over};
 use super::legend::{BLANK, Entry, HEADER, Head, Key, Peak, heading};
 use super::marks::{Dot, METHOD_COLOURS, METHOD_DASHES, Mark, Marker, size};
 use super::panel::Panel;
 use super::style::*;
 use super::ticks::fixed;
-use super::{Figure, PlotError, check, colours, layers, ratio, text};
+use super::{Figure, PlotError, check, colours, layers, text};
 
 pub(super) mod belt;
 pub(super) mod calibration;

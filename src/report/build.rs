@@ -4,8 +4,9 @@ use super::names::file_names;
 use super::numbers::{known, number, p_value, percent, significant, with_error};
 use super::page::{Page, PageFigure, Section, Table, render};
 use super::verdict::verdict;
-use super::{figures, interpolation, losses};
+use super::{figures, interpolation};
 use crate::closure::{Auc, Chi2};
+use crate::events::{FileRecord, Losses};
 use crate::plot::{Figure, PlotError};
 use crate::results::{AucPair, FigureData, METRICS_FORMAT, Metrics, RegionMetrics, judge};
 use crate::rundir::{DirectoryError, Manifest, RunDirectory};
@@ -29,6 +30,9 @@ pub enum ReportError {
     #[error(transparent)]
     Directory(#[from] DirectoryError),
 }
+
+/// What a part of the report is, or why there is none.
+pub(super) type Drawn<T> = Result<T, ReportError>;
 
 /// Reads `metrics.json` of a run.
 ///
@@ -56,9 +60,7 @@ struct Head {
 }
 
 /// What figures need beside the metrics; only interpolations have it.
-pub(crate) fn read_figure_data(
-    directory: &RunDirectory,
-) -> Result<Option<FigureData>, ReportError> {
+pub(crate) fn read_figure_data(directory: &RunDirectory) -> Drawn<Option<FigureData>> {
     let path = directory.figure_data();
     Ok(match path.exists() {
         true => Some(directory.read_json(&path)?),
@@ -89,7 +91,7 @@ pub(super) fn figure(
     parts: &[&str],
     caption: impl Into<String>,
     drawn: Result<Figure, PlotError>,
-) -> Result<PageFigure, ReportError> {
+) -> Drawn<PageFigure> {
     let name = parts.join(" ");
     let drawn = drawn.map_err(|source| ReportError::Plot { name, source })?;
     Ok(PageFigure {
@@ -101,7 +103,7 @@ pub(super) fn figure(
 }
 
 /// Writes a figure into the run's plots, as SVG and PNG.
-pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure) -> Result<(), ReportError> {
+pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure) -> Drawn<()> {
     let png = figure.to_png().map_err(|source| {
         let name = name.to_owned();
         ReportError::Plot { name, source }
@@ -115,7 +117,7 @@ pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure) -> Result<(
 pub(super) fn save_figures(
     root: &RunDirectory,
     sections: &mut [Section],
-) -> Result<BTreeSet<String>, ReportError> {
+) -> Drawn<BTreeSet<String>> {
     let path = root.plots();
     std::fs::create_dir_all(&path).map_err(|source| DirectoryError::Io { path, source })?;
     let figures = sections.iter_mut().flat_map(|section| &mut section.figures);
@@ -142,7 +144,7 @@ pub(crate) fn write(
     manifest: &Manifest,
     metrics: &Metrics,
     members: &[Member],
-) -> Result<BTreeSet<String>, ReportError> {
+) -> Drawn<BTreeSet<String>> {
     let data = read_figure_data(directory)?;
     let mut sections = sections(config, metrics, members, data.as_ref())?;
     let mut drawn = save_figures(directory, &mut sections)?;
@@ -171,7 +173,7 @@ pub(crate) fn write(
 
 fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String, String)> {
     let fact = |name: &str, value: String| (name.to_owned(), value);
-    let files = |list: &[crate::events::FileRecord]| {
+    let files = |list: &[FileRecord]| {
         let rows: Option<u64> = list.iter().map(|f| f.rows).sum();
         let rows = rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
@@ -219,7 +221,7 @@ fn sections(
     metrics: &Metrics,
     members: &[Member],
     data: Option<&FigureData>,
-) -> Result<Vec<Section>, ReportError> {
+) -> Drawn<Vec<Section>> {
     let mut list = vec![match &metrics.interpolation {
         Some(_) => interpolation::summary(metrics),
         None => summary(config, metrics),
@@ -254,7 +256,7 @@ fn sections(
         list.push(ratio);
     }
     list.push(training_section(config, metrics, members)?);
-    list.push(losses::section(&metrics.losses));
+    list.push(missing_section(&metrics.losses));
     Ok(list)
 }
 
@@ -365,11 +367,7 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
         ))
 }
 
-fn region_section(
-    config: &Config,
-    name: &str,
-    region: &RegionMetrics,
-) -> Result<Section, ReportError> {
+fn region_section(config: &Config, name: &str, region: &RegionMetrics) -> Drawn<Section> {
     let variables = region.variables.iter();
     let drawn = variables.map(|(key, v)| figures::comparison(config, (name, region), (key, v)));
     let mut figures = drawn.collect::<Result<Vec<_>, _>>()?;
@@ -413,11 +411,7 @@ fn region_section(
     })
 }
 
-fn training_section(
-    config: &Config,
-    metrics: &Metrics,
-    members: &[Member],
-) -> Result<Section, ReportError> {
+fn training_section(config: &Config, metrics: &Metrics, members: &[Member]) -> Drawn<Section> {
     let m = &metrics.members;
     let loss = &metrics.loss;
     let text = format!(
@@ -432,4 +426,40 @@ fn training_section(
     );
     let drawn = figures::losses(config, members)?;
     Ok(Section::new("Training").text(text).figures(vec![drawn]))
+}
+
+/// A table of all losses, and of all samples that have none.
+fn missing_section(losses: &[Losses]) -> Section {
+    let row = |sample: &Losses| -> Vec<Vec<String>> {
+        let lost = sample.lost.iter().map(|loss| {
+            vec![
+                sample.sample.clone(),
+                loss.name.clone(),
+                loss.kind.describe().to_owned(),
+                loss.events.to_string(),
+                percent(sample.share(loss)),
+                number(loss.weight),
+            ]
+        });
+        lost.collect()
+    };
+    let rows: Vec<Vec<String>> = losses.iter().flat_map(row).collect();
+    let mut section = Section::new("Events that are missing");
+    section.text.extend(losses.iter().map(|sample| {
+        let (events, weight) = (sample.events, number(sample.weight));
+        format!(
+            "{}: {events} events kept, sum of weights {weight}.",
+            sample.sample
+        )
+    }));
+    if rows.is_empty() {
+        return section.text("No event was dropped, is without a bin or without a region.");
+    }
+    let header = ["sample", "key", "what", "events", "share", "sum of weights"];
+    section.table(Table::new(
+        "Events that are not where one would look for them, by reason; one that lacks \
+         two things counts twice.",
+        header,
+        rows,
+    ))
 }

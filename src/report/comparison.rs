@@ -1,7 +1,7 @@
 //! Regions and methods side by side: `comparison.json`, the same as CSV and LaTeX
 //! tables, figures, and a section of the matrix's page.
 
-use super::build::{ReportError, figure, save_figures};
+use super::build::{Drawn, figure, save_figures};
 use super::figures::joined as title;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
@@ -32,7 +32,7 @@ pub(super) fn write(
     root: &RunDirectory,
     comparison: &ComparisonMetrics,
     data_label: &str,
-) -> Result<Vec<Section>, ReportError> {
+) -> Drawn<Vec<Section>> {
     root.write_json(&root.path().join("comparison.json"), comparison)?;
     let csv = root.path().join("comparison.csv");
     root.write(&csv, csv_table(comparison).as_bytes())?;
@@ -305,7 +305,7 @@ fn escape(name: &str) -> String {
     text
 }
 
-fn residuals(comparison: &ComparisonMetrics, data_label: &str) -> Result<PageFigure, ReportError> {
+fn residuals(comparison: &ComparisonMetrics, data_label: &str) -> Drawn<PageFigure> {
     let methods = present(comparison);
     let rows = comparison.rows.iter().map(|(name, row)| {
         let observed = row.observed.unwrap_or(f64::NAN);
@@ -337,11 +337,7 @@ fn residuals(comparison: &ComparisonMetrics, data_label: &str) -> Result<PageFig
 }
 
 /// Figures of a row, in the order of its methods' distributions.
-fn distributions(
-    name: &str,
-    row: &ComparisonRow,
-    data_label: &str,
-) -> Result<Vec<PageFigure>, ReportError> {
+fn distributions(name: &str, row: &ComparisonRow, data_label: &str) -> Drawn<Vec<PageFigure>> {
     let mut variables: Vec<&String> = Vec::new();
     for variable in row.methods.values().flat_map(|m| m.variables.keys()) {
         if !variables.contains(&variable) {

@@ -1,6 +1,6 @@
 //! Metrics into figures.
 
-use super::build::{ReportError, figure};
+use super::build::{Drawn, figure};
 use super::numbers::{p_value, significant, trimmed};
 use super::page::PageFigure;
 use crate::plot::{
@@ -31,7 +31,7 @@ pub(super) fn comparison(
     config: &Config,
     (name, region): (&str, &RegionMetrics),
     (key, v): (&str, &VariableMetrics),
-) -> Result<PageFigure, ReportError> {
+) -> Drawn<PageFigure> {
     let source = config.data.source_label();
     let is_interpolated = config.experiment.method == Method::Interpolate;
     let mut notes = Vec::new();
@@ -84,10 +84,7 @@ pub(super) fn comparison(
 }
 
 /// Losses of all members.
-pub(super) fn losses(
-    config: &Config,
-    members: &[training::Member],
-) -> Result<PageFigure, ReportError> {
+pub(super) fn losses(config: &Config, members: &[training::Member]) -> Drawn<PageFigure> {
     let member = |m: &training::Member| Member {
         train: m.about.history.training.clone(),
         validation: m.about.history.validation.clone(),
@@ -111,7 +108,7 @@ pub(super) fn losses(
 }
 
 /// Calibration curves of all regions.
-pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Result<PageFigure, ReportError> {
+pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Drawn<PageFigure> {
     let point = |p: &crate::closure::CalibrationPoint| Point {
         predicted: p.predicted,
         observed: p.observed,
@@ -136,7 +133,7 @@ pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Result<PageFigu
 }
 
 /// Distribution of the weights.
-pub(super) fn weights(config: &Config, metrics: &Metrics) -> Result<PageFigure, ReportError> {
+pub(super) fn weights(config: &Config, metrics: &Metrics) -> Drawn<PageFigure> {
     let regions = metrics.regions.values();
     let edges = regions
         .clone()
@@ -165,7 +162,7 @@ pub(super) fn correlation(
     config: &Config,
     (name, region): (&str, &RegionMetrics),
     (key, v): (&str, &VariableMetrics),
-) -> Result<PageFigure, ReportError> {
+) -> Drawn<PageFigure> {
     let c = &v.covariance;
     let cell = |i: usize, j: usize| {
         let product = c[i][i] * c[j][j];
@@ -191,11 +188,7 @@ pub(super) fn correlation(
 }
 
 /// Predicted events and pulls over a plane.
-pub(super) fn planes(
-    config: &Config,
-    name: &str,
-    plane: &PlaneMetrics,
-) -> Result<[PageFigure; 2], ReportError> {
+pub(super) fn planes(config: &Config, name: &str, plane: &PlaneMetrics) -> Drawn<[PageFigure; 2]> {
     let draw = |values: Vec<Vec<f64>>, z_label: &str, diverging: bool| {
         Plane {
             title: config.report.data_label.clone(),

@@ -1,7 +1,7 @@
 //! The page's part on an interpolation: mass planes, pulls, the flow step by step,
 //! features against each other.
 
-use super::build::{ReportError, figure};
+use super::build::{Drawn, figure};
 use super::figures::{joined, turn};
 use super::numbers::{decimals_of, fixed, known, significant, with_error};
 use super::page::{PageFigure, Section, Table};
@@ -20,7 +20,7 @@ pub(super) fn sections(
     config: &Config,
     metrics: &Metrics,
     data: Option<&FigureData>,
-) -> Result<Vec<Section>, ReportError> {
+) -> Drawn<Vec<Section>> {
     let Some(interpolation) = &metrics.interpolation else {
         return Ok(Vec::new());
     };
@@ -91,7 +91,7 @@ fn name(config: &Config, category: &CategoryMetrics) -> String {
     }
 }
 
-fn planes(config: &Config, interpolation: &InterpolationMetrics) -> Result<Section, ReportError> {
+fn planes(config: &Config, interpolation: &InterpolationMetrics) -> Drawn<Section> {
     let categories = &interpolation.categories;
     let fits = categories.iter().map(|category| {
         let hole = &category.hole;
@@ -124,8 +124,7 @@ fn planes(config: &Config, interpolation: &InterpolationMetrics) -> Result<Secti
     });
     let drawn = categories.iter().enumerate();
     let drawn = drawn.map(|(number, category)| plane(config, category, number));
-    let figures: Result<Vec<PageFigure>, ReportError> =
-        drawn.chain([all_pulls(config, interpolation)]).collect();
+    let figures: Drawn<Vec<_>> = drawn.chain([all_pulls(config, interpolation)]).collect();
     let fits_header = [
         "category",
         "events outside",
@@ -161,11 +160,7 @@ fn planes(config: &Config, interpolation: &InterpolationMetrics) -> Result<Secti
         .figures(figures?))
 }
 
-fn plane(
-    config: &Config,
-    category: &CategoryMetrics,
-    number: usize,
-) -> Result<PageFigure, ReportError> {
+fn plane(config: &Config, category: &CategoryMetrics, number: usize) -> Drawn<PageFigure> {
     let p = &category.plane;
     let label = name(config, category);
     let holes = config.interpolation.iter().flat_map(|i| &i.plane.holes);
@@ -222,10 +217,7 @@ fn border(hole: &Hole) -> Vec<(f64, f64)> {
     }
 }
 
-fn all_pulls(
-    config: &Config,
-    interpolation: &InterpolationMetrics,
-) -> Result<PageFigure, ReportError> {
+fn all_pulls(config: &Config, interpolation: &InterpolationMetrics) -> Drawn<PageFigure> {
     let categories = interpolation.categories.iter();
     let outside = categories
         .clone()
@@ -263,7 +255,7 @@ fn flow(
     config: &Config,
     interpolation: &InterpolationMetrics,
     data: &FigureData,
-) -> Result<Section, ReportError> {
+) -> Drawn<Section> {
     let target = config.data.target_label();
     let count = data.labels.len();
     let shown = count.min(FEATURES);

@@ -1,8 +1,8 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
-use super::losses;
 use super::numbers::{p_value, percent, with_error, with_errors};
 use super::page::{Status, Verdict};
+use crate::events::Losses;
 use crate::results;
 use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
 use crate::settings::{Config, Method};
@@ -225,7 +225,7 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
             ),
         ));
     }
-    let losses = losses::sentences(metrics).into_iter();
+    let losses = missing(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
     lines.extend(losses.map(|text| Verdict::new(Status::Warning, text)));
     for (name, region) in &metrics.regions {
@@ -335,4 +335,21 @@ fn plane_advice(category: &CategoryMetrics, config: &Config) -> String {
     let open = options.into_iter().find(|(is_open, _)| *is_open);
     open.map_or("use coarser bins or a smaller box", |(_, text)| text)
         .to_owned()
+}
+
+/// What is missing in a result, one sentence each.
+fn missing(metrics: &Metrics) -> Vec<String> {
+    let mut list: Vec<String> = metrics.losses.iter().flat_map(Losses::sentences).collect();
+    if let Some(interpolation) = &metrics.interpolation {
+        if interpolation.dropped > 0 {
+            list.push(format!(
+                "{} samples of all members had features that are not finite and were dropped.",
+                interpolation.dropped
+            ));
+        }
+        list.extend(interpolation.without_value.iter().map(|(name, samples)| {
+            format!("{samples} samples of all members have no value of {name} and are in none of its bins.")
+        }));
+    }
+    list
 }

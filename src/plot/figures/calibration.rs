@@ -63,7 +63,7 @@ impl Calibration {
         }
         entries.push(Entry::new("perfect", Key::Line(PERFECT)));
         let y = Clear::new(Scale::Linear, x.low, peaks).at_least(x.high);
-        let reach = ratio::reach(&differences);
+        let reach = layers::reach(&differences);
         let chart = Chart::around(Head::new(&self.title, entries), 640.0, 0.26)
             .x(&self.x_label, x)
             .row(&self.y_label, y, main)

@@ -153,7 +153,7 @@ impl Comparison {
         let points: Vec<Vec<Dot>> = drawn.iter().map(points).collect();
         let band = |r: &Layer<'_>| r.ends(&r.errors, Some(&r.values)).concat();
         let band = reference.as_ref().map(band);
-        let axis = ratio::axis(&points.concat(), &band.unwrap_or_default());
+        let axis = layers::ratio_axis(&points.concat(), &band.unwrap_or_default());
         let mut marks = Vec::new();
         if let Some(reference) = reference {
             marks.push(Mark::Drawn(Box::new(move |canvas, panel| {

@@ -127,7 +127,7 @@ impl Methods {
         let points = points.map(|(method, layer)| self.dots(layer, method, reference));
         let points: Vec<Vec<Dot>> = points.collect();
         let ends = reference.ends(&reference.errors, Some(&reference.values));
-        let axis = ratio::axis(&points.concat(), &ends.concat());
+        let axis = layers::ratio_axis(&points.concat(), &ends.concat());
         let (label, fill) = match observed {
             Some(_) => ("Pred. / obs.", Fill(INK, OBSERVED_OPACITY)),
             None => ("Ratio", look(0).area(BAND_OPACITY)),

@@ -219,7 +219,7 @@ fn axis(rows: &[ResidualRow]) -> Axis {
     let finite = pairs.iter().filter(|(value, _)| value.is_finite());
     let reaches = finite.map(|(value, error)| value.abs() + error);
     let furthest = reaches.fold(0.0, f64::max);
-    let bulk = ratio::reach(&pairs);
+    let bulk = layers::reach(&pairs);
     let reach = (1.08 * furthest).min(FOLLOWED * bulk).max(bulk * 0.8);
     let reach = if reach.is_finite() { reach } else { bulk };
     Axis::linear(-reach, reach)

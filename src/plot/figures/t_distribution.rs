@@ -74,7 +74,7 @@ impl TDistribution {
             EXPECTED,
         ));
         main.push(Mark::Errors(toys.collect(), TOYS, 1.3));
-        let lower_axis = ratio::axis(&ratios, &[]);
+        let lower_axis = layers::ratio_axis(&ratios, &[]);
         let mut lower = self.quantile_marks();
         lower.push(Mark::level(1.0, EXPECTED));
         lower.push(Mark::Ratios(ratios, TOYS, true));
