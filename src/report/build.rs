@@ -310,35 +310,6 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
             r.outside.words(),
         ]
     });
-    let yields_header = [
-        "Region",
-        "Observed",
-        "Before",
-        "After",
-        "± statistical",
-        "± members",
-        "± normalisation",
-        "After / observed",
-        "AUC before",
-        "AUC after",
-        "Verdict",
-    ];
-    let weights_header = [
-        "Region",
-        "Source events",
-        "Effective",
-        "Largest weight",
-        "Its share",
-        "Spread of yield, raw",
-        "Spread, normalised",
-    ];
-    let outside_header = [
-        "Region",
-        "Events",
-        "Share of the source",
-        "Share of the prediction",
-        "Reasons",
-    ];
     Section::new("Summary")
         .text(
             "AUC is that of a fresh classifier of source against target; 0.5 means that nothing \
@@ -351,18 +322,20 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
         )
         .table(Table::new(
             "Yields, and the errors of the prediction.",
-            yields_header,
+            "Region | Observed | Before | After | ± statistical | ± members | ± normalisation | \
+             After / observed | AUC before | AUC after | Verdict",
             yields,
         ))
         .table(Table::new(
             "Weights. Effective events: (sum w)² / sum w².",
-            weights_header,
+            "Region | Source events | Effective | Largest weight | Its share | \
+             Spread of yield, raw | Spread, normalised",
             weights,
         ))
         .table(Table::new(
             "Events to be predicted outside of what was trained: beyond the values of \
              the training region's events, or in a category without any.",
-            outside_header,
+            "Region | Events | Share of the source | Share of the prediction | Reasons",
             outside,
         ))
 }
@@ -394,14 +367,8 @@ fn region_section(config: &Config, name: &str, region: &RegionMetrics) -> Drawn<
     } else {
         ""
     };
-    let header = [
-        "Distribution",
-        "Before",
-        "After",
-        "After, with covariance",
-        "p",
-        "Shape, with covariance",
-    ];
+    let header =
+        "Distribution | Before | After | After, with covariance | p | Shape, with covariance";
     let caption = "χ² / ndf of prediction against observation.";
     Ok(Section {
         anchor: format!("region-{name}"),
@@ -455,11 +422,10 @@ fn missing_section(losses: &[Losses]) -> Section {
     if rows.is_empty() {
         return section.text("No event was dropped, is without a bin or without a region.");
     }
-    let header = ["sample", "key", "what", "events", "share", "sum of weights"];
     section.table(Table::new(
         "Events that are not where one would look for them, by reason; one that lacks \
          two things counts twice.",
-        header,
+        "sample | key | what | events | share | sum of weights",
         rows,
     ))
 }

@@ -62,12 +62,8 @@ pub(super) fn write(
 
 fn yields(comparison: &ComparisonMetrics) -> Table {
     let methods = present(comparison);
-    let mut header = vec!["region", "observed"];
-    header.extend(
-        methods
-            .iter()
-            .flat_map(|(_, label)| [label, "1 − pred/obs [%]"]),
-    );
+    let pair = |(_, label): &(_, &str)| format!(" | {label} | 1 − pred/obs [%]");
+    let columns: String = methods.iter().map(pair).collect();
     let rows = comparison.rows.iter().map(|(name, row)| {
         let observed = row.observed.zip(row.observed_error);
         let observed = observed.map_or_else(|| "blinded".to_owned(), |(n, e)| with_error(n, e));
@@ -82,7 +78,7 @@ fn yields(comparison: &ComparisonMetrics) -> Table {
         }
         cells
     });
-    Table::new("Yields.", header, rows)
+    Table::new("Yields.", &format!("region | observed{columns}"), rows)
 }
 
 fn difference(method: &MethodMetrics) -> Option<(f64, f64)> {
@@ -105,15 +101,18 @@ fn errors(comparison: &ComparisonMetrics) -> Table {
             rows.push(vec![name.clone(), label.to_owned(), all, parts.join(", ")]);
         }
     }
-    let header = ["region", "method", "all", "of which"];
-    Table::new("Errors of the yields.", header, rows)
+    Table::new(
+        "Errors of the yields.",
+        "region | method | all | of which",
+        rows,
+    )
 }
 
 /// What was asked for and is in none of the numbers.
 fn missing(comparison: &ComparisonMetrics) -> Option<Table> {
     let rows = comparison.missing().into_iter().map(|line| vec![line]);
     let caption = "Asked for, and not part of the numbers above.";
-    Some(Table::new(caption, ["what and why"], rows)).filter(|table| !table.rows.is_empty())
+    Some(Table::new(caption, "what and why", rows)).filter(|table| !table.rows.is_empty())
 }
 
 /// The observation with the digits of its error, or of the predictions' where they
@@ -160,12 +159,12 @@ fn shapes(comparison: &ComparisonMetrics) -> Table {
         }
         cells
     });
-    Table::new(
-        "χ²/(bins − 1) of the shapes, the prediction scaled to the observation: with \
-         statistical errors alone, as published, and in brackets with all errors.",
+    let caption = "χ²/(bins − 1) of the shapes, the prediction scaled to the observation: with \
+                   statistical errors alone, as published, and in brackets with all errors.";
+    Table {
         header,
-        rows,
-    )
+        ..Table::new(caption, "", rows)
+    }
 }
 
 /// One line a region, method and distribution; the yields under `yield`. What is

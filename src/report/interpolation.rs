@@ -41,15 +41,13 @@ pub(super) fn summary(metrics: &Metrics) -> Section {
         }
     }
     let words = |name: &&String| match name.as_str() {
-        "gp" => "± Gaussian process".to_owned(),
-        "normalisation" => "± events outside".to_owned(),
-        other => format!("± {other}"),
+        "gp" => " | ± Gaussian process".to_owned(),
+        "normalisation" => " | ± events outside".to_owned(),
+        other => format!(" | ± {other}"),
     };
-    let mut header = ["Region", "Observed", "Predicted", "± sampling"]
-        .map(str::to_owned)
-        .to_vec();
-    header.extend(components.iter().map(words));
-    header.push("Predicted / observed".to_owned());
+    let errors: String = components.iter().map(words).collect();
+    let header =
+        format!("Region | Observed | Predicted | ± sampling{errors} | Predicted / observed");
     let rows = regions.map(|region| {
         let y = &region.yields;
         let error = |name: &&String| y.components.get(*name).copied();
@@ -77,7 +75,7 @@ pub(super) fn summary(metrics: &Metrics) -> Section {
         )
         .table(Table::new(
             "Yields, and the errors of the prediction.",
-            header,
+            &header,
             rows,
         ))
 }
@@ -125,23 +123,6 @@ fn planes(config: &Config, interpolation: &InterpolationMetrics) -> Drawn<Sectio
     let drawn = categories.iter().enumerate();
     let drawn = drawn.map(|(number, category)| plane(config, category, number));
     let figures: Drawn<Vec<_>> = drawn.chain([all_pulls(config, interpolation)]).collect();
-    let fits_header = [
-        "category",
-        "events outside",
-        "length scale x",
-        "length scale y",
-        "amplitude",
-        "starts converged",
-        "predicted in the hole",
-        "observed",
-    ];
-    let pulls_header = [
-        "category",
-        "outside, published",
-        "outside, with error",
-        "inside, published",
-        "inside, with error",
-    ];
     Ok(Section::new("Mass planes")
         .text(
             "Bins that touch a hole are left out of the fit. Inside, the pulls with the error of \
@@ -149,12 +130,14 @@ fn planes(config: &Config, interpolation: &InterpolationMetrics) -> Drawn<Sectio
         )
         .table(Table::new(
             "Gaussian processes. Hole: all bins that touch it.",
-            fits_header,
+            "category | events outside | length scale x | length scale y | amplitude | \
+             starts converged | predicted in the hole | observed",
             fits,
         ))
         .table(Table::new(
             "Pulls a bin: mean, width. Published: (prediction − observed) / √observed.",
-            pulls_header,
+            "category | outside, published | outside, with error | inside, published | \
+             inside, with error",
             pulls,
         ))
         .figures(figures?))

@@ -49,23 +49,15 @@ pub(crate) fn write_matrix<E: Display>(
     };
     sections.push(Section::new("Ensembles").table(Table::new(
         "Each ensemble has a directory and a report of its own.",
-        ["ensemble", "members", "failed", "mean epochs", "report"],
+        "ensemble | members | failed | mean epochs | report",
         ends.iter().map(member_row),
     )));
     for name in config.regions.keys() {
         let rows = ends.iter().filter_map(|end| region_row(end, name));
-        let header = [
-            "ensemble",
-            "observed",
-            "predicted",
-            "predicted / observed",
-            "AUC after",
-            "verdict",
-        ];
         let table = Table::new(
             "Errors: statistical, spread over members, and counting of what the prediction is \
              normalised to, for the ratio those of the observed events as well. AUC 0.5 is closed.",
-            header,
+            "ensemble | observed | predicted | predicted / observed | AUC after | verdict",
             rows,
         );
         if !table.rows.is_empty() {

@@ -126,14 +126,15 @@ impl Section {
 }
 
 impl Table {
-    pub(crate) fn new<T: Into<String>>(
+    /// The headings stand in one text, " | " between two.
+    pub(crate) fn new(
         caption: &str,
-        header: impl IntoIterator<Item = T>,
+        header: &str,
         rows: impl IntoIterator<Item = Vec<String>>,
     ) -> Self {
         Self {
             caption: caption.to_owned(),
-            header: header.into_iter().map(Into::into).collect(),
+            header: header.split(" | ").map(str::to_owned).collect(),
             rows: rows.into_iter().collect(),
         }
     }
