@@ -52,7 +52,7 @@ pub(super) struct Fill<'a>(pub(super) &'a str, pub(super) f64);
 
 /// Which end of a text its position means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
+enum Anchor {
     Start,
     Middle,
     End,
@@ -73,8 +73,20 @@ pub(super) struct Type<'a> {
 }
 
 impl<'a> Type<'a> {
-    /// Regular black text.
-    pub(super) const fn new(size: f64, anchor: Anchor) -> Self {
+    /// Regular black text that starts at its position.
+    pub(super) const fn start(size: f64) -> Self {
+        Self::anchored(size, Anchor::Start)
+    }
+
+    pub(super) const fn middle(size: f64) -> Self {
+        Self::anchored(size, Anchor::Middle)
+    }
+
+    pub(super) const fn end(size: f64) -> Self {
+        Self::anchored(size, Anchor::End)
+    }
+
+    const fn anchored(size: f64, anchor: Anchor) -> Self {
         Type {
             size,
             bold: false,

@@ -2,7 +2,7 @@
 //! colours, and the bar that says what these mean.
 
 use super::axes::Axis;
-use super::canvas::{Anchor, Canvas, Stroke, Type};
+use super::canvas::{Canvas, Stroke, Type};
 use super::style::{AXIS_SIZE, INK, MAJOR, MINOR, TICK_SIZE};
 use super::ticks::Direction;
 
@@ -91,13 +91,13 @@ impl ColourMap {
             let (from, to) = ((right, tick.at), (right - length, tick.at));
             canvas.line(from, to, Stroke::solid(INK, 1.0));
             if let Some(number) = &tick.label {
-                let kind = Type::new(TICK_SIZE, Anchor::Start);
-                let width = canvas.centred((right + 6.0, tick.at), number, kind, 52.0);
+                let width =
+                    canvas.centred((right + 6.0, tick.at), number, Type::start(TICK_SIZE), 52.0);
                 widest = widest.max(width);
             }
         }
         canvas.outline((left, z.end), (right, z.start), Stroke::solid(INK, 1.2));
-        let kind = Type::new(AXIS_SIZE, Anchor::End).rotated(-90.0);
+        let kind = Type::end(AXIS_SIZE).rotated(-90.0);
         let at = (right + 6.0 + widest + AXIS_SIZE + 2.0, z.end);
         canvas.fitted(at, &ticks.scaled(label), kind, z.length());
     }

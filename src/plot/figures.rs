@@ -1,7 +1,7 @@
 //! One file a figure. Each begins with `use super::*`: this is what figures are made of.
 
 use super::axes::{Axis, Scale};
-use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
+use super::canvas::{Canvas, Fill, Stroke, Type};
 use super::chart::{Chart, Clear};
 use super::colours::ColourMap;
 use super::density::{self, Cloud, Ramp, Sample};

@@ -1,7 +1,7 @@
 //! Panels in a grid: small type, and numbers and labels where the figure wants them.
 
 use super::axes::Axis;
-use super::canvas::{Anchor, Canvas, Stroke, Type};
+use super::canvas::{Canvas, Stroke, Type};
 use super::panel::Panel;
 use super::style::INK;
 use super::text;
@@ -65,15 +65,15 @@ impl<'a> Scale<'a> {
         let (size, room) = (self.sizes.1, self.room - NUMBERS_OFF);
         let below = panel.y.start + size + NUMBERS_OFF;
         for (tick, label) in self.ticks(panel).numbered() {
-            let (x, anchor) = match self.side {
+            let (x, kind) = match self.side {
                 Side::Below => {
-                    canvas.text((tick.at, below), label, Type::new(size, Anchor::Middle));
+                    canvas.text((tick.at, below), label, Type::middle(size));
                     continue;
                 }
-                Side::Left => (panel.x.start - NUMBERS_OFF, Anchor::End),
-                Side::Right => (panel.x.end + NUMBERS_OFF, Anchor::Start),
+                Side::Left => (panel.x.start - NUMBERS_OFF, Type::end(size)),
+                Side::Right => (panel.x.end + NUMBERS_OFF, Type::start(size)),
             };
-            canvas.centred((x, tick.at), label, Type::new(size, anchor), room);
+            canvas.centred((x, tick.at), label, kind, room);
         }
     }
 
@@ -86,7 +86,7 @@ impl<'a> Scale<'a> {
             Side::Right => ((panel.x.end + self.off, middle), -90.0),
         };
         let label = self.ticks(panel).scaled(self.label);
-        let kind = Type::new(self.sizes.0, Anchor::Middle).rotated(rotation);
+        let kind = Type::middle(self.sizes.0).rotated(rotation);
         canvas.fitted(at, &label, kind, axis.length());
     }
 

@@ -2,7 +2,7 @@
 //! rows above it; and how far the y axis must reach so that nothing drawn runs into it.
 
 use super::axes::Axis;
-use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
+use super::canvas::{Canvas, Fill, Stroke, Type};
 use super::chart::Clear;
 use super::marks::Marker;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
@@ -128,10 +128,9 @@ struct Block {
 
 /// Brand and title on a base line.
 pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64) {
-    canvas.text(at, BRAND, Type::new(BRAND_SIZE, Anchor::Start).bold());
+    canvas.text(at, BRAND, Type::start(BRAND_SIZE).bold());
     let x = at.0 + text::width(BRAND, BRAND_SIZE, true) + 10.0;
-    let kind = Type::new(LEGEND_SIZE, Anchor::Start);
-    canvas.fitted((x, at.1), title, kind, end - x);
+    canvas.fitted((x, at.1), title, Type::start(LEGEND_SIZE), end - x);
 }
 
 /// Inside the top of a panel, with the brand, title and notes or with the legend alone.
@@ -216,12 +215,12 @@ impl Head<'_> {
 
     fn heading(&self, canvas: &mut Canvas, corner: (f64, f64), width: f64) {
         let (x, mut y) = (corner.0 + INSET, corner.1 + INSET + 0.8 * BRAND_SIZE);
-        canvas.text((x, y), BRAND, Type::new(BRAND_SIZE, Anchor::Start).bold());
+        canvas.text((x, y), BRAND, Type::start(BRAND_SIZE).bold());
         let title = std::iter::once((self.title, LEGEND_SIZE));
         let notes = self.written_notes().map(|note| (note, NOTE_SIZE));
         for (line, size) in title.chain(notes).filter(|(line, _)| !line.is_empty()) {
             y += LINE_EM * size;
-            canvas.fitted((x, y), line, Type::new(size, Anchor::Start), width);
+            canvas.fitted((x, y), line, Type::start(size), width);
         }
     }
 
@@ -258,7 +257,7 @@ impl Head<'_> {
         let mut y = HEADER - 8.0;
         for note in self.written_notes() {
             y += LINE_EM * NOTE_SIZE;
-            let kind = Type::new(NOTE_SIZE, Anchor::Start);
+            let kind = Type::start(NOTE_SIZE);
             canvas.fitted((left, y - 0.4 * NOTE_SIZE), note, kind, right - left);
         }
         let columns = self.columns(right - left);
@@ -310,7 +309,7 @@ impl Head<'_> {
 
     /// Draws an entry from its left end on a base line.
     fn draw_entry(&self, canvas: &mut Canvas, index: usize, (x, base): (f64, f64), width: f64) {
-        let kind = Type::new(LEGEND_SIZE, Anchor::Start);
+        let kind = Type::start(LEGEND_SIZE);
         let at = (x + LABEL_AT, base);
         if index == MAX_ENTRIES {
             let more = format!("and {} more", self.entries.len() - MAX_ENTRIES);

@@ -1,6 +1,6 @@
 //! What stands inside a panel, as data in units of its axes, and how it is drawn.
 
-use super::canvas::{Anchor, Canvas, Fill, Stroke, Type};
+use super::canvas::{Canvas, Fill, Stroke, Type};
 use super::panel::Panel;
 use super::style::{ALTERNATIVES, BLUE, GREY, NOTE_SIZE, ORANGE};
 
@@ -195,10 +195,10 @@ impl Mark<'_> {
         match self {
             Self::Level(level, _, label) if y.shows(*level) => {
                 let at = (x.end + BESIDE, y.at(*level) + 0.36 * NOTE_SIZE);
-                canvas.text(at, label, Type::new(NOTE_SIZE, Anchor::Start));
+                canvas.text(at, label, Type::start(NOTE_SIZE));
             }
             Self::Remark(words) => {
-                let kind = Type::new(17.0, Anchor::Middle).coloured(GREY).with_halo();
+                let kind = Type::middle(17.0).coloured(GREY).with_halo();
                 canvas.text(((x.start + x.end) / 2.0, y.start - 14.0), words, kind);
             }
             _ => {}

@@ -1,7 +1,7 @@
 //! A panel: two axes, the frame with ticks on all four sides, the labels.
 
 use super::axes::Axis;
-use super::canvas::{Anchor, Canvas, Stroke, Type};
+use super::canvas::{Canvas, Stroke, Type};
 use super::marks::Mark;
 use super::style::{AXIS_SIZE, INK, LEFT, MAJOR, MINOR, RIGHT, TICK_SIZE};
 use super::text;
@@ -65,15 +65,14 @@ impl Panel {
         canvas.outline(a, b, Stroke::solid(INK, 1.4));
         if let (Some(ticks), Some(label)) = (&y_ticks, y_label) {
             self.y_numbers(canvas, ticks);
-            let kind = Type::new(AXIS_SIZE, Anchor::End).rotated(-90.0);
+            let kind = Type::end(AXIS_SIZE).rotated(-90.0);
             canvas.fitted((LABEL_LEFT, self.y.end), label, kind, self.y.length());
         }
         if let Some(label) = x_label {
             self.x_numbers(canvas, &x_ticks);
             let at = (self.x.end, self.y.start + LABEL_BELOW);
             let room = self.x.length() + LEFT / 2.0;
-            let kind = Type::new(AXIS_SIZE, Anchor::End);
-            canvas.fitted(at, &x_ticks.scaled(label), kind, room);
+            canvas.fitted(at, &x_ticks.scaled(label), Type::end(AXIS_SIZE), room);
         }
     }
 
@@ -101,7 +100,7 @@ impl Panel {
             // The last number must not be cut off by the edge of the sheet.
             let half = text::width(label, TICK_SIZE, false) / 2.0;
             let x = tick.at.min(self.x.end + RIGHT - half - 1.0);
-            canvas.text((x, y), label, Type::new(TICK_SIZE, Anchor::Middle));
+            canvas.text((x, y), label, Type::middle(TICK_SIZE));
         }
     }
 
@@ -109,12 +108,11 @@ impl Panel {
         let room = self.x.start - LABEL_LEFT - NUMBERS_LEFT - 6.0;
         let x = self.x.start - NUMBERS_LEFT;
         for (tick, label) in ticks.numbered() {
-            canvas.centred((x, tick.at), label, Type::new(TICK_SIZE, Anchor::End), room);
+            canvas.centred((x, tick.at), label, Type::end(TICK_SIZE), room);
         }
         if let Some(power) = ticks.power {
             let label = format!("×10^{{{}}}", fixed(f64::from(power), 0));
-            let kind = Type::new(TICK_SIZE, Anchor::Start);
-            canvas.text((x, self.y.end - 8.0), &label, kind);
+            canvas.text((x, self.y.end - 8.0), &label, Type::start(TICK_SIZE));
         }
     }
 }

@@ -158,8 +158,7 @@ impl BeltLevel {
             canvas.rect(corners.0, corners.1, Fill(colour(index), 1.0));
         }
         let at = (x.start - 7.0, top + 0.5 * LANE + 0.36 * NOTE_SIZE);
-        let kind = Type::new(NOTE_SIZE, Anchor::End);
-        canvas.text(at, &percent(self.level), kind);
+        canvas.text(at, &percent(self.level), Type::end(NOTE_SIZE));
     }
 }
 

@@ -199,7 +199,7 @@ impl Grid {
                     canvas.line(from, to, LINE);
                 }
             }
-            let kind = Type::new(LEGEND_SIZE, Anchor::Start);
+            let kind = Type::start(LEGEND_SIZE);
             canvas.centred((x + KEYS, *y), label, kind, end - x - KEYS);
         }
     }

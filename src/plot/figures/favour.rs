@@ -83,8 +83,7 @@ impl Favour {
         let mut canvas = plane.drawing(end - LABEL_ROOM - 10.0)?;
         for (y, hypothesis) in [(above, hypotheses.1), (below, hypotheses.0)] {
             let label = format!("favours {hypothesis}");
-            let kind = Type::new(NOTE_SIZE, Anchor::End);
-            canvas.fitted((end, y), &label, kind, LABEL_ROOM);
+            canvas.fitted((end, y), &label, Type::end(NOTE_SIZE), LABEL_ROOM);
         }
         Ok(canvas.finish())
     }

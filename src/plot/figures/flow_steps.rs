@@ -56,7 +56,7 @@ impl FlowSteps {
             if row == 0 {
                 let x = cloud.panel.x;
                 let at = ((x.start + x.end) / 2.0, HEADER - 9.0);
-                let kind = Type::new(SIZES.0, Anchor::Middle);
+                let kind = Type::middle(SIZES.0);
                 canvas.fitted(at, &columns[column].label, kind, side + GAP - 4.0);
             }
         }

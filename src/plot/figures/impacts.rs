@@ -121,10 +121,10 @@ impl Impacts {
 
     /// Writes the rank and the name of a row, which end at the frame.
     fn write_name(&self, canvas: &mut Canvas, row: usize, (end, y): (f64, f64)) {
-        let kind = Type::new(LEGEND_SIZE, Anchor::End);
+        let kind = Type::end(LEGEND_SIZE);
         let name = &self.rows[row].name;
         canvas.centred((end - 8.0, y), name, kind, end - NAMES - 8.0);
-        let kind = Type::new(NOTE_SIZE, Anchor::End).coloured(GREY);
+        let kind = Type::end(NOTE_SIZE).coloured(GREY);
         let at = (NAMES - 8.0, y + 0.36 * NOTE_SIZE);
         canvas.text(at, &(self.first_rank + row).to_string(), kind);
     }
@@ -171,7 +171,7 @@ impl ImpactRow {
 
     fn draw_pull(&self, canvas: &mut Canvas, x: &Axis, y: f64) {
         if let Some(value) = &self.unconstrained {
-            let kind = Type::new(NOTE_SIZE, Anchor::Middle).with_halo();
+            let kind = Type::middle(NOTE_SIZE).with_halo();
             canvas.centred((x.at(0.0), y), value, kind, x.length() - 12.0);
         } else if self.pull.is_finite() {
             let (down, up) = self.errors();

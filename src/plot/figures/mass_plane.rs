@@ -160,7 +160,7 @@ impl MassPlane {
         let left = panel.x.end + BAR_GAP;
         part.map.bar(canvas, left, &z, part.bar_label);
         let at = (panel.x.start, panel.y.end - 9.0);
-        let kind = Type::new(LEGEND_SIZE, Anchor::Start);
+        let kind = Type::start(LEGEND_SIZE);
         canvas.fitted(at, part.caption, kind, SIDE + BAR_ROOM - 12.0);
     }
 
@@ -184,7 +184,7 @@ impl MassPlane {
         let (left, right) = ends(finite.clone().map(|at| at.0));
         let (top, bottom) = ends(finite.map(|at| at.1));
         let at = ((left + right) / 2.0, (top + bottom) / 2.0);
-        let kind = Type::new(LEGEND_SIZE, Anchor::Middle).with_halo();
+        let kind = Type::middle(LEGEND_SIZE).with_halo();
         let room = (right - left - 12.0).max(40.0);
         canvas.centred(at, &self.region_label, kind, room);
     }

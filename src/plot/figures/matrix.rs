@@ -98,7 +98,7 @@ impl CorrelationMatrix {
                 let colour = if is_light { INK } else { "#ffffff" };
                 let [x, y] =
                     [(cells.left, j), (TOP, i)].map(|(at, k)| at + (k as f64 + 0.5) * side);
-                let kind = Type::new(size, Anchor::Middle).coloured(colour);
+                let kind = Type::middle(size).coloured(colour);
                 canvas.centred((x, y), &fixed(*value, decimals), kind, side - 6.0);
             }
         }
@@ -112,10 +112,10 @@ impl CorrelationMatrix {
         for (index, label) in self.labels.iter().enumerate().step_by(stride) {
             let (label, size) = text::fit(label, size, false, MAX_LABEL);
             let middle = (index as f64 + 0.5) * side;
-            let end = Type::new(size, Anchor::End);
+            let end = Type::end(size);
             canvas.text((left - 7.0, TOP + middle + 0.36 * size), &label, end);
             let (at, kind) = match is_flat {
-                true => ((0.0, size + 6.0), Type::new(size, Anchor::Middle)),
+                true => ((0.0, size + 6.0), Type::middle(size)),
                 false => ((0.36 * size, 7.0), end.rotated(-90.0)),
             };
             canvas.text((left + middle + at.0, bottom + at.1), &label, kind);

@@ -161,6 +161,6 @@ impl Contour {
         let x = x.clamp(panel.x.start + half, panel.x.end - half);
         let is_below = y - 7.0 - size < panel.y.end;
         let y = if is_below { y + size + 6.0 } else { y - 7.0 };
-        canvas.text((x, y), &label, Type::new(size, Anchor::Middle).with_halo());
+        canvas.text((x, y), &label, Type::middle(size).with_halo());
     }
 }

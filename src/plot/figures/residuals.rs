@@ -105,7 +105,7 @@ impl Residuals {
         if hidden > 0 {
             let more = format!("and {hidden} more regions");
             let at = (MARGIN, bottom + BOTTOM + 8.0);
-            canvas.text(at, &more, Type::new(NOTE_SIZE, Anchor::Start));
+            canvas.text(at, &more, Type::start(NOTE_SIZE));
         }
         heading(&mut canvas, (MARGIN, 27.0), &self.title, WIDTH - MARGIN);
         for entry in legend {
@@ -150,7 +150,7 @@ impl Placed<'_> {
             }
             None => canvas.rect((x, y - 6.0), (x + 18.0, y + 6.0), BAND),
         }
-        let kind = Type::new(LEGEND_SIZE, Anchor::Start);
+        let kind = Type::start(LEGEND_SIZE);
         let room = WIDTH - MARGIN - x - LABEL_AT;
         canvas.centred((x + LABEL_AT, y), self.label, kind, room);
     }
@@ -165,13 +165,13 @@ impl ResidualRow {
             canvas.rect((from, top), (to, bottom), BAND);
         }
         let at = (panel.x.start - 10.0, (top + bottom) / 2.0);
-        let kind = Type::new(LEGEND_SIZE, Anchor::End);
+        let kind = Type::end(LEGEND_SIZE);
         canvas.centred(at, &self.label, kind, panel.x.start - MARGIN - 12.0);
     }
 
     /// Symbols with errors and their numbers, one method below the other.
     fn draw_points(&self, canvas: &mut Canvas, panel: &Panel, top: f64) {
-        let kind = Type::new(NOTE_SIZE, Anchor::End);
+        let kind = Type::end(NOTE_SIZE);
         for (method, residual) in self.values.iter().enumerate() {
             let y = top + ROW_MARGIN + (method as f64 + 0.5) * SLOT;
             let marker = Marker::of_method(method, RADIUS);
