@@ -7,7 +7,6 @@ const HUGE: f64 = 1e300; // largest magnitude an axis shows; keeps differences f
 const TINY: f64 = 1e-300; // smallest positive end of a logarithmic axis
 /// How far outside the axis a value may be drawn, in axis lengths; the rest is clipped anyway.
 const OVERSHOOT: f64 = 4.0;
-/// How values spread along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
     Linear,
@@ -86,7 +85,6 @@ impl Axis {
         position.clamp(-OVERSHOOT, 1.0 + OVERSHOOT)
     }
 
-    /// Whether the axis shows a value.
     pub(super) fn shows(&self, value: f64) -> bool {
         value >= self.low && value <= self.high
     }

@@ -10,7 +10,6 @@ use super::Figure;
 use super::style::{FONT, INK};
 use super::text::{self, Level, SCRIPT_SCALE, SUBSCRIPT_DROP, SUPERSCRIPT_RISE};
 
-/// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Stroke<'a> {
     pub(super) colour: &'a str,
@@ -22,7 +21,6 @@ pub(super) struct Stroke<'a> {
 }
 
 impl<'a> Stroke<'a> {
-    /// A solid, opaque line.
     pub(super) const fn solid(colour: &'a str, width: f64) -> Self {
         Self {
             colour,
@@ -58,7 +56,6 @@ enum Anchor {
     End,
 }
 
-/// How text is set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Type<'a> {
     /// Pixels an em.
@@ -114,7 +111,6 @@ impl<'a> Type<'a> {
     }
 }
 
-/// An SVG document under construction.
 #[derive(Debug)]
 pub(super) struct Canvas {
     width: f64,
@@ -125,7 +121,6 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// An empty white sheet.
     pub(super) fn new(width: f64, height: f64) -> Self {
         Self {
             width,
@@ -136,7 +131,6 @@ impl Canvas {
         }
     }
 
-    /// A straight line.
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke<'_>) {
         self.polyline(&[from, to], stroke);
     }
@@ -159,7 +153,6 @@ impl Canvas {
         }
     }
 
-    /// A filled rectangle given by two corners.
     pub(super) fn rect(&mut self, a: (f64, f64), b: (f64, f64), fill: Fill<'_>) {
         self.polygon(&corners(a, b), fill);
     }
@@ -176,12 +169,10 @@ impl Canvas {
         ));
     }
 
-    /// A rectangle's outline.
     pub(super) fn outline(&mut self, a: (f64, f64), b: (f64, f64), stroke: Stroke<'_>) {
         self.open_path(&(path_data(&corners(a, b)) + "Z"), stroke);
     }
 
-    /// A circle, filled and outlined.
     pub(super) fn circle(&mut self, at: (f64, f64), radius: f64, fill: &str, stroke: Stroke<'_>) {
         if is_finite(&at) {
             let [x, y, r] = [at.0, at.1, radius].map(number);
@@ -311,7 +302,6 @@ impl Canvas {
         self.push(format_args!("</g>\n"));
     }
 
-    /// The finished document.
     pub(super) fn finish(self) -> Figure {
         let (width, height) = (number(self.width), number(self.height));
         let mut svg = format!(

@@ -11,7 +11,6 @@ use super::style::{BOTTOM, GAP, LEFT, RIGHT, TOP, WIDTH};
 
 const LABELS: f64 = 66.0; // right margin of a chart with labels beside its levels
 
-/// A sheet of panels.
 pub(super) struct Chart<'a> {
     head: Head<'a>,
     place: Place,
@@ -24,7 +23,6 @@ pub(super) struct Chart<'a> {
     rows: Vec<(Option<&'a str>, Y, Vec<Mark<'a>>)>,
 }
 
-/// Where the head goes.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
     /// Above the panels.
@@ -35,7 +33,6 @@ enum Place {
     Split,
 }
 
-/// The y axis of a panel.
 pub(super) enum Y {
     Axis(Axis),
     Clear(Clear),
@@ -127,13 +124,11 @@ impl<'a> Chart<'a> {
         self
     }
 
-    /// The x axis of all panels.
     pub(super) fn x(self, x_label: &'a str, axis: Axis) -> Self {
         let x = axis.over((LEFT, WIDTH - self.right));
         Self { x_label, x, ..self }
     }
 
-    /// The next panel.
     pub(super) fn row(mut self, label: &'a str, y: impl Into<Y>, marks: Vec<Mark<'a>>) -> Self {
         self.rows.push((Some(label), y.into(), marks));
         self

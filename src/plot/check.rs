@@ -25,7 +25,6 @@ pub(super) fn edges(label: &str, edges: &[f64]) -> Result<(), PlotError> {
     rising(&format!("edges of {label}"), edges)
 }
 
-/// Checks the length of one list.
 pub(super) fn length(what: &str, found: usize, expected: usize) -> Result<(), PlotError> {
     if found == expected {
         return Ok(());

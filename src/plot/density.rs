@@ -24,7 +24,6 @@ const MARGIN: f64 = 0.04; // space beyond them, in lengths of the range
 /// How far a list that does not lead may stretch the range, in lengths of the range.
 const STRETCH: f64 = 0.5;
 
-/// Events in several variables.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sample {
     /// Name in the legend, or above the column.
@@ -53,7 +52,6 @@ impl Sample {
     }
 }
 
-/// Shades of one hue, from nearly white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ramp {
     /// Greys, for what was observed.
@@ -83,7 +81,6 @@ impl Ramp {
         format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
     }
 
-    /// A shade for a legend.
     pub(super) fn middle(self) -> String {
         self.colour(LEVELS / 2)
     }
@@ -114,7 +111,6 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// Draws it over the whole panel.
     pub(super) fn draw(&self, canvas: &mut Canvas) {
         let Panel { x, y } = self.panel;
         let bins = self.bins as f64;
@@ -346,7 +342,6 @@ mod tests {
         }
     }
 
-    /// Numbers between 0 and 1.
     fn noise() -> impl FnMut() -> f64 {
         let mut state = 1u32;
         move || {

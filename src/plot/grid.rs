@@ -26,7 +26,6 @@ pub(super) enum Side {
     Right,
 }
 
-/// Numbers and label of one side.
 pub(super) struct Scale<'a> {
     side: Side,
     label: &'a str,

@@ -74,7 +74,6 @@ impl<'a> Layer<'a> {
         self.errors.iter().any(|half| *half > 0.0)
     }
 
-    /// Its symbol in a legend.
     pub(super) fn key(&self) -> Key<'a> {
         match self.has_band() {
             true => Key::LineOnArea(self.stroke, self.fill()),

@@ -25,7 +25,6 @@ const MOVE_GAIN: f64 = 0.85;
 const COLUMN_GAP: f64 = 22.0;
 const MAX_COLUMNS: usize = 3;
 
-/// The symbol of a legend entry.
 #[derive(Debug, Clone)]
 pub(super) enum Key<'a> {
     /// A point with an error bar.
@@ -42,7 +41,6 @@ pub(super) enum Key<'a> {
 /// The second line of an entry stands below it without a symbol.
 pub(super) const BLANK: Key<'static> = Key::Area(Fill("none", 0.0));
 
-/// One line of a legend.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
     pub(super) label: String,
@@ -56,7 +54,6 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// Brand, title, notes and legend.
 #[derive(Debug, Clone)]
 pub(super) struct Head<'a> {
     /// The line after the brand, for example "simulation, SR".
@@ -95,7 +92,6 @@ pub(super) struct Peak {
 }
 
 impl Peak {
-    /// Peaks of a histogram.
     pub(super) fn of_bins<'a>(
         edges: &'a [f64],
         tops: impl IntoIterator<Item = f64> + 'a,

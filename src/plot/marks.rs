@@ -97,7 +97,6 @@ pub(super) fn size(error: f64) -> f64 {
     if error.is_finite() { error.abs() } else { 0.0 }
 }
 
-/// Shape of a symbol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     Circle,
@@ -114,7 +113,6 @@ const SHAPES: [Shape; 4] = [
     Shape::Diamond,
 ];
 
-/// The look of points.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Marker<'a> {
     pub(super) shape: Shape,
@@ -125,7 +123,6 @@ pub(super) struct Marker<'a> {
 }
 
 impl<'a> Marker<'a> {
-    /// A filled circle.
     pub(super) const fn dot(colour: &'a str, radius: f64) -> Self {
         Self {
             shape: Shape::Circle,

@@ -27,7 +27,6 @@ impl Panel {
         Self { x, y }
     }
 
-    /// Pixels of a point.
     pub(super) fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (self.x.at(x), self.y.at(y))
     }
@@ -37,7 +36,6 @@ impl Panel {
         ((self.x.start, self.y.end), (self.x.end, self.y.start))
     }
 
-    /// Draws inside the frame only.
     pub(super) fn clipped(&self, canvas: &mut Canvas, draw: impl FnOnce(&mut Canvas)) {
         let (a, b) = self.corners();
         canvas.clipped(a, b, draw);

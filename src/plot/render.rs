@@ -18,7 +18,6 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// Rasterises an SVG document on white.
 pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let options = usvg::Options {
         fontdb: Arc::clone(&FONTS),

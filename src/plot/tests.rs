@@ -90,7 +90,6 @@ fn odd_edges_give_a_picture_or_an_error() {
     }
 }
 
-/// A figure with a change.
 fn changed<T>(mut figure: T, change: impl FnOnce(&mut T)) -> T {
     change(&mut figure);
     figure

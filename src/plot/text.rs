@@ -21,7 +21,6 @@ pub(crate) enum Level {
     Sup,
 }
 
-/// Text that shares one level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
     /// The characters, not escaped.
@@ -97,7 +96,6 @@ fn run_width(run: &Run, size: f64, bold: bool) -> f64 {
     advance_em(&run.text, bold) * size * scale
 }
 
-/// Advance of plain text in em.
 fn advance_em(text: &str, bold: bool) -> f64 {
     static FONTS: LazyLock<[Option<FontRef<'static>>; 2]> = LazyLock::new(|| {
         [dejavu::sans::regular(), dejavu::sans::bold()]

@@ -159,7 +159,6 @@ impl Ticks {
     }
 }
 
-/// Whether labels keep clear of each other.
 fn fits(ticks: &Ticks, direction: Direction) -> bool {
     let mut pairs = ticks.numbered().zip(ticks.numbered().skip(1));
     pairs.all(|((a, first), (b, second))| {

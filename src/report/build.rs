@@ -395,7 +395,6 @@ fn training_section(config: &Config, metrics: &Metrics, members: &[Member]) -> D
     Ok(Section::new("Training").text(text).figures(vec![drawn]))
 }
 
-/// A table of all losses, and of all samples that have none.
 fn missing_section(losses: &[Losses]) -> Section {
     let row = |sample: &Losses| -> Vec<Vec<String>> {
         let lost = sample.lost.iter().map(|loss| {

@@ -83,7 +83,6 @@ pub(super) fn comparison(
     figure(&[name, key], format!("{}{unseen}.", v.label), drawn)
 }
 
-/// Losses of all members.
 pub(super) fn losses(config: &Config, members: &[training::Member]) -> Drawn<PageFigure> {
     let member = |m: &training::Member| Member {
         train: m.about.history.training.clone(),
@@ -107,7 +106,6 @@ pub(super) fn losses(config: &Config, members: &[training::Member]) -> Drawn<Pag
     figure(&["losses"], caption, drawn)
 }
 
-/// Calibration curves of all regions.
 pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Drawn<PageFigure> {
     let point = |p: &crate::closure::CalibrationPoint| Point {
         predicted: p.predicted,
@@ -132,7 +130,6 @@ pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Drawn<PageFigur
     figure(&["calibration"], caption, drawn)
 }
 
-/// Distribution of the weights.
 pub(super) fn weights(config: &Config, metrics: &Metrics) -> Drawn<PageFigure> {
     let regions = metrics.regions.values();
     let edges = regions
@@ -232,7 +229,7 @@ pub(super) fn planes(config: &Config, name: &str, plane: &PlaneMetrics) -> Drawn
     ])
 }
 
-/// Points of a closed line, by the cosine and sine of an angle that goes round in `steps`.
+/// Points of a closed line by cosine and sine of an angle, in steps of three degrees.
 pub(super) fn turn(
     angles: impl Iterator<Item = i32>,
     at: impl Fn(f64, f64) -> (f64, f64),

@@ -31,7 +31,6 @@ pub(super) fn sections(
     Ok(list)
 }
 
-/// Yields with every error apart.
 pub(super) fn summary(metrics: &Metrics) -> Section {
     let mut components: Vec<&String> = Vec::new();
     let regions = metrics.regions.values();

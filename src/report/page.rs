@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::plot::text::{self, Level};
 
-/// Everything on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Page {
     /// Heading, and title of the window.
@@ -26,7 +25,6 @@ pub(crate) struct Page {
     pub footer: Vec<String>,
 }
 
-/// One conclusion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Verdict {
     pub status: Status,
@@ -293,7 +291,6 @@ fn rich(label: &str) -> Markup {
     }
 }
 
-/// The same text without its markup.
 fn plain(label: &str) -> String {
     text::parse(label).into_iter().map(|run| run.text).collect()
 }

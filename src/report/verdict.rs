@@ -44,7 +44,6 @@ pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     lines
 }
 
-/// The status of a state.
 fn status(state: VerdictState) -> Status {
     match state {
         VerdictState::Closes => Status::Good,

@@ -14,7 +14,6 @@ const MARGIN: f64 = 0.03; // space beyond the outermost points, in lengths of th
 const ASYMPTOTIC: Stroke<'_> = Stroke::solid(GREY, 1.3).dashed("6 4");
 const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.9);
 
-/// A belt and what was observed.
 pub(crate) struct Belt {
     pub title: String,
     /// The parameter, with its unit.
@@ -25,7 +24,6 @@ pub(crate) struct Belt {
     pub observed: Vec<(f64, f64)>,
 }
 
-/// The belt of one confidence level.
 #[derive(Clone)]
 pub(crate) struct BeltLevel {
     /// Confidence level, for example 0.6827.
@@ -162,7 +160,6 @@ impl BeltLevel {
     }
 }
 
-/// Colour of the n-th level.
 fn colour(level: usize) -> &'static str {
     METHOD_COLOURS[level % METHOD_COLOURS.len()]
 }

@@ -9,7 +9,6 @@ const MARGIN: f64 = 0.05; // space beyond the outermost points, in axis lengths
 /// The line of perfect calibration.
 const PERFECT: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
 
-/// Predicted against observed values, in groups.
 pub(crate) struct Calibration {
     pub title: String,
     /// Names and points of the groups.
@@ -20,7 +19,6 @@ pub(crate) struct Calibration {
     pub y_label: String,
 }
 
-/// One calibration point.
 pub(crate) struct Point {
     /// Mean prediction.
     pub predicted: f64,

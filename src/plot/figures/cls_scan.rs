@@ -11,7 +11,6 @@ const BANDS: [(&str, Fill<'_>, usize); 2] = [
 const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.6);
 const EXPECTED: Stroke<'_> = Stroke::solid(INK, 1.4).dashed("7 4");
 
-/// A scan of CLs.
 pub(crate) struct ClsScan {
     pub title: String,
     /// The parameter, with its unit.

@@ -12,7 +12,6 @@ const HEIGHT: f64 = 600.0;
 const BAND_OPACITY: f64 = 0.25;
 const HATCH_OPACITY: f64 = 0.75;
 
-/// A comparison of observed and predicted histograms.
 pub(crate) struct Comparison {
     /// Line below the brand, for example "simulation, SR".
     pub title_left: String,
@@ -37,7 +36,6 @@ pub(crate) struct Series {
     pub errors: Vec<f64>,
 }
 
-/// A predicted histogram.
 pub(crate) struct Prediction {
     pub label: String,
     /// Contents, `[n]`.
@@ -49,7 +47,6 @@ pub(crate) struct Prediction {
     pub style: PredictionStyle,
 }
 
-/// The role of a prediction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PredictionStyle {
     /// Before the correction: orange, dashed.
@@ -59,7 +56,6 @@ pub(crate) enum PredictionStyle {
 }
 
 impl Series {
-    /// Checks its lengths.
     pub(super) fn check(&self, bins: usize) -> Result<(), PlotError> {
         let lists = [("values", &self.values), ("errors", &self.errors)];
         check::lengths(lists, |list| format!("observed {list}"), bins)

@@ -11,7 +11,6 @@ const MARGIN: f64 = 0.6;
 const RADIUS: f64 = 4.0;
 const NOMINAL: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4"); // the nominal level
 
-/// Coverage of several methods.
 pub(crate) struct Coverage {
     pub title: String,
     /// The true value of the parameter.
@@ -21,7 +20,6 @@ pub(crate) struct Coverage {
     pub methods: Vec<CoverageMethod>,
 }
 
-/// Coverage of one method.
 #[derive(Clone)]
 pub(crate) struct CoverageMethod {
     pub label: String,

@@ -5,7 +5,6 @@ use super::*;
 const AREA_OPACITY: f64 = 0.18; // opacity of the area under the first histogram
 const LOG_FOOT: f64 = 0.5; // a logarithmic axis starts this much below the smallest content
 
-/// Histograms that share a binning.
 pub(crate) struct Distribution {
     pub x_label: String,
     pub y_label: String,
@@ -58,7 +57,6 @@ impl Distribution {
     }
 }
 
-/// Colour and dash of the n-th histogram.
 fn look(index: usize) -> Stroke<'static> {
     series_look(index, 1.8)
 }

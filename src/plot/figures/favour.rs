@@ -33,7 +33,6 @@ pub(crate) struct Favour {
     pub reference: String,
 }
 
-/// Sums of one bin.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bin {
     events: usize,

@@ -22,7 +22,6 @@ const SIZES: (f64, f64) = (14.5, 12.0); // sizes of labels and numbers
 const PIXELS_A_BIN: f64 = 2.5; // pixels of the smallest bin
 const MOST: (usize, usize) = (20, 14); // most rows and columns: more could not be read
 
-/// The steps of a flow.
 pub(crate) struct FlowSteps {
     pub title: String,
     /// Labels of the variables, `[D]`.
@@ -64,7 +63,6 @@ impl FlowSteps {
         Ok(canvas.finish())
     }
 
-    /// Stages and data.
     fn checked_columns(&self) -> Result<Vec<&Sample>, PlotError> {
         let what = "steps of the flow";
         check::drawable(!self.stages.is_empty(), what, "stage")?;

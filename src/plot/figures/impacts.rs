@@ -31,7 +31,6 @@ const ONE: Stroke<'_> = Stroke::solid(GREY, 0.9).dashed("4 4");
 const STRIPE: Fill<'_> = Fill(INK, 0.04);
 const PULL: Marker<'_> = Marker::dot(INK, 3.4);
 
-/// A page of the ranking.
 pub(crate) struct Impacts {
     pub title: String,
     /// The parameter of interest, for the label "Δμ" and with its unit.
@@ -42,7 +41,6 @@ pub(crate) struct Impacts {
     pub first_rank: usize,
 }
 
-/// One nuisance parameter.
 #[derive(Clone)]
 pub(crate) struct ImpactRow {
     pub name: String,
@@ -219,7 +217,6 @@ fn furthest(ends: impl Iterator<Item = f64>) -> f64 {
     sizes.fold(0.0, f64::max)
 }
 
-/// Outline of a bar before the fit.
 const fn open(colour: &str) -> Stroke<'_> {
     Stroke::solid(colour, 1.3)
 }

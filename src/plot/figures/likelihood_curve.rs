@@ -16,7 +16,6 @@ const REACH_BEYOND: f64 = 1.1;
 const ZERO: Stroke<'_> = Stroke::solid(GREY, 0.8);
 const LEVEL: Stroke<'_> = Stroke::solid(GREY, 1.2).dashed("5 4");
 
-/// Curves of −2 Δ log L.
 pub(crate) struct LikelihoodCurve {
     pub title: String,
     /// The parameter, with its unit.
@@ -127,12 +126,10 @@ impl LikelihoodCurve {
     }
 }
 
-/// Line of the n-th curve.
 fn look(curve: usize) -> Stroke<'static> {
     series_look(curve, 1.9)
 }
 
-/// Mark of a best fit.
 const fn marker(colour: &str) -> Marker<'_> {
     Marker::dot(colour, 3.6)
 }

@@ -31,7 +31,6 @@ const MEDIAN: Stroke<'_> = Stroke::solid(BLUE, 2.4);
 const TRAIN: Stroke<'_> = Stroke::solid(INK, 1.6).dashed("6 4");
 const AREA: Fill<'_> = Fill(BLUE, 0.25);
 
-/// Losses of all members of an ensemble.
 pub(crate) struct LossCurves {
     /// Members, in any order.
     pub members: Vec<Member>,
@@ -39,7 +38,6 @@ pub(crate) struct LossCurves {
     pub title: String,
 }
 
-/// Losses of one member.
 pub(crate) struct Member {
     /// Training loss after each epoch.
     pub train: Vec<f64>,

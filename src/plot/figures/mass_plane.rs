@@ -46,7 +46,6 @@ pub(crate) struct MassPlane {
     pub regions: Vec<Vec<(f64, f64)>>,
 }
 
-/// One of the four panels.
 struct Part<'a> {
     caption: &'a str,
     bar_label: &'a str,
@@ -221,7 +220,6 @@ impl Cells {
         }
     }
 
-    /// Bins of a drawn cell.
     fn bins(&self, i: usize, j: usize) -> impl Iterator<Item = (usize, usize)> {
         let range =
             |cell: usize, block: usize, bins: usize| (cell * block)..((cell + 1) * block).min(bins);

@@ -8,7 +8,6 @@ const MAX_LABEL: f64 = 180.0; // most room for labels, left and below
 const NUMBER_CELL: f64 = 24.0; // smallest cell that shows its number
 const LABEL_PITCH: f64 = 1.15; // smallest distance between labels, in em
 
-/// A matrix of correlation coefficients.
 pub(crate) struct CorrelationMatrix {
     pub title: String,
     /// One label a row: names, or bins such as "300-350".
@@ -19,7 +18,6 @@ pub(crate) struct CorrelationMatrix {
     pub z_label: String,
 }
 
-/// Where the cells are.
 struct Cells {
     left: f64,
     /// Width and height of a cell.

@@ -39,7 +39,6 @@ pub(crate) struct Methods {
     pub notes: Vec<String>,
 }
 
-/// What one method predicts.
 pub(crate) struct MethodPrediction {
     pub label: String,
     /// Contents, `[n]`.
@@ -180,7 +179,6 @@ fn layer(values: &[f64], errors: &[f64], method: usize) -> Layer<'static> {
     }
 }
 
-/// Line of the n-th method.
 fn look(method: usize) -> Stroke<'static> {
     let width = if method == 0 { 2.0 } else { 1.8 };
     let round = METHOD_COLOURS.len();

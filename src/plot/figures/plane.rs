@@ -15,7 +15,6 @@ pub(super) const BESIDE_BAR: (f64, f64, f64) = (WIDTH - 8.0, HEADER - 12.0, HEIG
 const SPAN: (f64, f64) = (0.002, 0.998);
 const MANY_CELLS: usize = 500; // fewest cells for which single ones may leave the colour range
 
-/// A map of a quantity over two variables.
 pub(crate) struct Plane {
     pub title: String,
     pub x_label: String,

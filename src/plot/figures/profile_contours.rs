@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 const AREA_OPACITY: f64 = 0.14;
 const BEST: Marker<'_> = Marker::dot(INK, 4.0);
 
-/// Regions of two parameters.
 pub(crate) struct ProfileContours {
     pub title: String,
     /// The first parameter, with its unit.
@@ -74,7 +73,6 @@ impl ProfileContours {
     }
 }
 
-/// Line of the n-th level.
 fn look(level: usize) -> Stroke<'static> {
     series_look(level, 2.0)
 }

@@ -23,7 +23,6 @@ pub(crate) struct Pulls {
     pub groups: Vec<PullGroup>,
 }
 
-/// Pulls of one group.
 #[derive(Clone)]
 pub(crate) struct PullGroup {
     pub label: String,
@@ -141,7 +140,6 @@ impl Moments {
     }
 }
 
-/// Density of the unit normal.
 fn normal(value: f64) -> f64 {
     (-0.5 * value * value).exp() / (2.0 * std::f64::consts::PI).sqrt()
 }

@@ -21,7 +21,6 @@ const RADIUS: f64 = 4.0;
 const RULE: Stroke<'_> = Stroke::solid("#c9cad0", 0.8); // lines between rows
 const BAND: Fill<'_> = Fill(INK, 0.13); // the observation's error
 
-/// Residuals of methods in regions.
 pub(crate) struct Residuals {
     pub title: String,
     /// Names of the methods.
@@ -30,7 +29,6 @@ pub(crate) struct Residuals {
     pub rows: Vec<ResidualRow>,
 }
 
-/// One region.
 #[derive(Clone)]
 pub(crate) struct ResidualRow {
     pub label: String,
@@ -157,7 +155,6 @@ impl Placed<'_> {
 }
 
 impl ResidualRow {
-    /// Name and band.
     fn draw_ground(&self, canvas: &mut Canvas, panel: &Panel, (top, bottom): (f64, f64)) {
         let half = size(self.observed_error);
         if half > 0.0 {
@@ -202,7 +199,6 @@ impl ResidualRow {
 }
 
 impl Residual {
-    /// Value and error as text.
     fn written(&self) -> String {
         let error = size(self.error);
         match error > 0.0 {
@@ -225,7 +221,6 @@ fn axis(rows: &[ResidualRow]) -> Axis {
     Axis::linear(-reach, reach)
 }
 
-/// A number of per cent.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size < 99.95 => fixed(value, 1),

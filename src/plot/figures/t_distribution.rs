@@ -27,7 +27,6 @@ pub(crate) struct TDistribution {
     pub notes: Vec<String>,
 }
 
-/// A quantile of t.
 #[derive(Clone)]
 pub(crate) struct TQuantile {
     /// Probability below it, for example 0.6827.
