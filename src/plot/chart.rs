@@ -14,7 +14,6 @@ const LABELS: f64 = 66.0; // right margin of a chart with labels beside its leve
 pub(super) struct Chart<'a> {
     head: Head<'a>,
     place: Place,
-    /// Right margin.
     right: f64,
     /// Bottom and top of each panel, in pixels.
     pixels: Vec<(f64, f64)>,
@@ -25,9 +24,7 @@ pub(super) struct Chart<'a> {
 
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
-    /// Above the panels.
     Above,
-    /// In the first panel.
     Inside,
     /// The title above, the legend in the panel.
     Split,

@@ -89,12 +89,10 @@ impl Ramp {
 /// Two variables of a sample, and where they will be drawn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cloud<'a> {
-    /// The events.
     pub(super) sample: &'a Sample,
     /// Indices of the variables along x and y.
     pub(super) variables: (usize, usize),
     pub(super) panel: Panel,
-    /// Colours.
     pub(super) ramp: Ramp,
     /// Clouds of the same scale share what the darkest shade means.
     pub(super) scale: usize,

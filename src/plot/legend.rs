@@ -58,7 +58,6 @@ impl<'a> Entry<'a> {
 pub(super) struct Head<'a> {
     /// The line after the brand, for example "simulation, SR".
     pub(super) title: &'a str,
-    /// Small lines below.
     pub(super) notes: Vec<String>,
     pub(super) entries: Vec<Entry<'a>>,
 }
@@ -108,7 +107,6 @@ impl Peak {
 /// Where the parts of a head inside a panel go.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Placement {
-    /// Upper end of the y axis.
     pub(super) high: f64,
     legend_at: (f64, f64),
     legend_width: f64,

@@ -24,7 +24,6 @@ pub(super) enum Mark<'a> {
     Column((f64, f64), Fill<'a>),
     /// A line across, and what is written beside it right of the frame.
     Level(f64, Stroke<'a>, String),
-    /// A line from bottom to top.
     Upright(f64, Stroke<'a>),
     /// The outline of a histogram: edges and contents.
     Steps(&'a [f64], Vec<f64>, Stroke<'a>),

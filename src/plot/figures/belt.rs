@@ -26,7 +26,6 @@ pub(crate) struct Belt {
 
 #[derive(Clone)]
 pub(crate) struct BeltLevel {
-    /// Confidence level, for example 0.6827.
     pub level: f64,
     /// Quantiles from toys, in rising order of the parameter.
     pub points: Vec<BeltPoint>,
@@ -40,7 +39,6 @@ pub(crate) struct BeltLevel {
 #[derive(Clone)]
 pub(crate) struct BeltPoint {
     pub parameter: f64,
-    /// Quantile of t.
     pub quantile: f64,
     /// Downward and upward error from the number of toys.
     pub errors: (f64, f64),

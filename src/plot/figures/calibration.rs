@@ -11,11 +11,8 @@ const PERFECT: Stroke<'_> = Stroke::solid(GREY, 1.4).dashed("6 4");
 
 pub(crate) struct Calibration {
     pub title: String,
-    /// Names and points of the groups.
     pub groups: Vec<(String, Vec<Point>)>,
-    /// The prediction.
     pub x_label: String,
-    /// The observation.
     pub y_label: String,
 }
 

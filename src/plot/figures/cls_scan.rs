@@ -15,7 +15,6 @@ pub(crate) struct ClsScan {
     pub title: String,
     /// The parameter, with its unit.
     pub x_label: String,
-    /// Points in rising order of the parameter.
     pub points: Vec<ClsScanPoint>,
     /// One minus the confidence level.
     pub alpha: f64,

@@ -38,7 +38,6 @@ pub(crate) struct Series {
 
 pub(crate) struct Prediction {
     pub label: String,
-    /// Contents, `[n]`.
     pub values: Vec<f64>,
     /// Statistical errors (one standard deviation), `[n]`.
     pub stat_errors: Vec<f64>,

@@ -40,7 +40,6 @@ pub(crate) struct Corner {
 struct Grid {
     ranges: Vec<(f64, f64)>,
     side: f64,
-    /// Upper end of the first row.
     top: f64,
     /// Labels of the legend and where their symbols begin, data first.
     legend: [(String, (f64, f64)); 2],

@@ -23,18 +23,15 @@ pub(crate) struct Coverage {
 #[derive(Clone)]
 pub(crate) struct CoverageMethod {
     pub label: String,
-    /// Points, one list a level.
     pub points: Vec<Vec<CoveragePoint>>,
 }
 
 /// Coverage at one true value.
 #[derive(Clone)]
 pub(crate) struct CoveragePoint {
-    /// True value of the parameter.
     pub parameter: f64,
     /// Part of the toys whose interval contains it, between 0 and 1.
     pub coverage: f64,
-    /// Downward and upward error.
     pub errors: (f64, f64),
 }
 

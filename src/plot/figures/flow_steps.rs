@@ -30,7 +30,6 @@ pub(crate) struct FlowSteps {
     pub pairs: Vec<(usize, usize)>,
     /// Columns, from noise to prediction; their labels stand above.
     pub stages: Vec<Sample>,
-    /// The last column.
     pub data: Sample,
 }
 

@@ -31,7 +31,6 @@ pub(crate) struct ScanCurve {
     pub label: String,
     /// Parameter and t, in rising order of the parameter; t not finite where the fit failed.
     pub points: Vec<(f64, f64)>,
-    /// Value of the parameter at the minimum.
     pub best_fit: f64,
 }
 

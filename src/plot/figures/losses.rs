@@ -32,16 +32,13 @@ const TRAIN: Stroke<'_> = Stroke::solid(INK, 1.6).dashed("6 4");
 const AREA: Fill<'_> = Fill(BLUE, 0.25);
 
 pub(crate) struct LossCurves {
-    /// Members, in any order.
     pub members: Vec<Member>,
     pub y_label: String,
     pub title: String,
 }
 
 pub(crate) struct Member {
-    /// Training loss after each epoch.
     pub train: Vec<f64>,
-    /// Validation loss after each epoch.
     pub validation: Vec<f64>,
     /// Index into `validation` of the epoch that was kept.
     pub best_epoch: usize,

@@ -34,15 +34,12 @@ pub(crate) struct MassPlane {
     /// Bins the fit used; the others are hatched in the first panel.
     pub fitted: Vec<Vec<bool>>,
     pub predicted: Vec<Vec<f64>>,
-    /// Error of the prediction.
     pub error: Vec<Vec<f64>>,
     /// Pulls, of the bins that may be looked at.
     pub pull: Vec<Vec<f64>>,
     /// Label of the pulls' colour bar: what was divided by what.
     pub pull_label: String,
-    /// Name of each region.
     pub region_label: String,
-    /// Borders of the regions, in the units of the axes.
     pub regions: Vec<Vec<(f64, f64)>>,
 }
 
@@ -192,7 +189,6 @@ impl MassPlane {
 /// The cells of a plane as they are drawn: its bins, or blocks of them if there
 /// are more than a picture shows and a file should hold.
 struct Cells {
-    /// Edges of the drawn cells.
     x_edges: Vec<f64>,
     y_edges: Vec<f64>,
     /// Bins along x and y, as given.

@@ -14,7 +14,6 @@ pub(crate) struct CorrelationMatrix {
     pub labels: Vec<String>,
     /// Coefficients `[n][n]` between -1 and 1; not finite means none.
     pub values: Vec<Vec<f64>>,
-    /// Label of the colour bar.
     pub z_label: String,
 }
 
@@ -22,7 +21,6 @@ struct Cells {
     left: f64,
     /// Width and height of a cell.
     side: f64,
-    /// Size of the labels.
     size: f64,
 }
 

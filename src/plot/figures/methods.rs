@@ -35,13 +35,11 @@ pub(crate) struct Methods {
     pub observed: Option<Series>,
     /// One to four predictions; the first is the reference while blinded.
     pub predictions: Vec<MethodPrediction>,
-    /// Small lines below the title.
     pub notes: Vec<String>,
 }
 
 pub(crate) struct MethodPrediction {
     pub label: String,
-    /// Contents, `[n]`.
     pub values: Vec<f64>,
     /// Total errors (one standard deviation), `[n]`.
     pub errors: Vec<f64>,

@@ -25,7 +25,6 @@ pub(crate) struct Plane {
     pub y_edges: Vec<f64>,
     /// Values `[nx][ny]`; not finite means no value.
     pub values: Vec<Vec<f64>>,
-    /// Label of the colour bar.
     pub z_label: String,
     /// Blue-white-red about zero instead of dark to bright.
     pub diverging: bool,

@@ -23,9 +23,7 @@ const BAND: Fill<'_> = Fill(INK, 0.13); // the observation's error
 
 pub(crate) struct Residuals {
     pub title: String,
-    /// Names of the methods.
     pub methods: Vec<String>,
-    /// Regions, the first on top.
     pub rows: Vec<ResidualRow>,
 }
 

@@ -21,9 +21,7 @@ pub(crate) struct TDistribution {
     pub title: String,
     /// t of each toy; not finite where a fit failed.
     pub toys: Vec<f64>,
-    /// Quantiles to mark.
     pub quantiles: Vec<TQuantile>,
-    /// Small lines below the title.
     pub notes: Vec<String>,
 }
 
@@ -31,7 +29,6 @@ pub(crate) struct TDistribution {
 pub(crate) struct TQuantile {
     /// Probability below it, for example 0.6827.
     pub level: f64,
-    /// The quantile of the toys.
     pub value: f64,
     /// Its error (one standard deviation).
     pub error: f64,
