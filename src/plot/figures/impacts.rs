@@ -187,28 +187,28 @@ impl ImpactRow {
         }
     }
 
-    /// Bars of the impacts. Where both directions move the parameter of interest
-    /// to the same side each takes half of the row, so that neither hides the other.
     fn draw_impact(&self, canvas: &mut Canvas, x: &Axis, y: f64) {
-        let (top, bottom) = (y - HALF_BAR * PITCH, y + HALF_BAR * PITCH);
-        let zero = x.at(0.0);
-        let bars = |(down, up): (f64, f64)| {
-            let (end, start) = if down * up > 0.0 {
-                (y, y)
-            } else {
-                (bottom, top)
-            };
-            let bars = [(up, UP, top, end), (down, DOWN, start, bottom)];
-            let finite = bars.into_iter().filter(|bar| bar.0.is_finite());
-            finite.map(|(value, colour, top, end)| ((zero, top), (x.at(value), end), colour))
-        };
-        for (from, to, colour) in bars(self.post_fit) {
-            canvas.rect(from, to, Fill(colour, 1.0));
+        for (value, colour, [top, bottom]) in bars(self.post_fit, y) {
+            canvas.rect((x.at(0.0), top), (x.at(value), bottom), Fill(colour, 1.0));
         }
-        for (from, to, colour) in self.pre_fit.into_iter().flat_map(bars) {
-            canvas.outline(from, to, open(colour));
+        for (value, colour, [top, bottom]) in self.pre_fit.into_iter().flat_map(|p| bars(p, y)) {
+            canvas.outline((x.at(0.0), top), (x.at(value), bottom), open(colour));
         }
     }
+}
+
+/// Ends, colours, tops and bottoms of the bars of a row about `y`. Where both directions
+/// move the parameter of interest to the same side each takes half of the row, so that
+/// neither hides the other.
+fn bars((down, up): (f64, f64), y: f64) -> impl Iterator<Item = (f64, &'static str, [f64; 2])> {
+    let (top, bottom) = (y - HALF_BAR * PITCH, y + HALF_BAR * PITCH);
+    let (end, start) = if down * up > 0.0 {
+        (y, y)
+    } else {
+        (bottom, top)
+    };
+    let bars = [(up, UP, [top, end]), (down, DOWN, [start, bottom])];
+    bars.into_iter().filter(|(value, ..)| value.is_finite())
 }
 
 /// Largest size of what is finite.
@@ -254,33 +254,14 @@ mod tests {
         assert!(!far.draw().expect("rows").svg.contains("NaN"));
     }
 
-    /// Upper and lower end of the bars, in order up, down, of a row centred at 50.
-    fn bars(post_fit: (f64, f64)) -> Vec<(f64, f64)> {
-        let axis = Axis::linear(-1.0, 1.0).over((0.0, 100.0));
-        let mut canvas = Canvas::new(100.0, 100.0);
-        impacts(0.0, post_fit).rows[0].draw_impact(&mut canvas, &axis, 50.0);
-        let svg = canvas.finish().svg;
-        let paths = svg
-            .lines()
-            .filter_map(|line| line.strip_prefix("<path d=\"M"));
-        let ends = |path: &str| {
-            let corners = path.split(['Z', 'L']);
-            let heights = corners.filter_map(|corner| corner.split(' ').nth(1)?.parse().ok());
-            let heights: Vec<f64> = heights.collect();
-            (heights[0], heights[2])
-        };
-        paths.map(ends).collect()
-    }
-
     #[test]
     fn impacts_to_one_side_share_the_row() {
-        // The document has hundredths.
-        let round = |at: f64| (100.0 * at).round() / 100.0;
+        let ends = |impact| bars(impact, 50.0).map(|bar| bar.2).collect::<Vec<_>>();
         let half = HALF_BAR * PITCH;
-        let whole = (round(50.0 - half), round(50.0 + half));
-        assert_eq!(bars((-0.1, 0.1)), [whole, whole]);
-        assert_eq!(bars((0.2, 0.1)), [(whole.0, 50.0), (50.0, whole.1)]);
-        assert_eq!(bars((f64::NAN, 0.1)), [whole]);
+        let (top, bottom) = (50.0 - half, 50.0 + half);
+        assert_eq!(ends((-0.1, 0.1)), [[top, bottom]; 2]);
+        assert_eq!(ends((0.2, 0.1)), [[top, 50.0], [50.0, bottom]]);
+        assert_eq!(ends((f64::NAN, 0.1)), [[top, bottom]]);
     }
 
     #[test]

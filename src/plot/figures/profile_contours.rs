@@ -189,52 +189,41 @@ mod tests {
     use super::*;
     use crate::plot::examples;
 
-    fn grid(n: usize) -> Vec<f64> {
-        (0..n)
-            .map(|i| -2.0 + 4.0 * i as f64 / (n - 1) as f64)
-            .collect()
-    }
-
-    fn values(x: &[f64], f: impl Fn(f64, f64) -> f64) -> Vec<Vec<f64>> {
-        let column = |a: &f64| x.iter().map(|b| f(*a, *b)).collect();
-        x.iter().map(column).collect()
+    /// Lines of a function over a square, of which one value can be missing.
+    fn lines(
+        value: impl Fn(f64, f64) -> f64,
+        missing: Option<(usize, usize)>,
+        level: f64,
+    ) -> Vec<Line> {
+        let x: Vec<f64> = (0..41).map(|i| f64::from(i) / 10.0 - 2.0).collect();
+        let column = |a: &f64| x.iter().map(|b| value(*a, *b)).collect();
+        let mut values: Vec<Vec<f64>> = x.iter().map(column).collect();
+        if let Some((i, j)) = missing {
+            values[i][j] = f64::NAN;
+        }
+        let (y, values) = (&x, &values);
+        Grid { x: &x, y, values }.lines(level)
     }
 
     #[test]
     fn a_cone_has_circles() {
-        let x = grid(41);
-        let values = values(&x, |a, b| (a * a + b * b).sqrt());
-        let grid = Grid {
-            x: &x,
-            y: &x,
-            values: &values,
-        };
-        let lines = grid.lines(1.5);
-        assert_eq!(lines.len(), 1);
-        assert_eq!(lines[0].first(), lines[0].last());
-        for (a, b) in &lines[0] {
+        let cone = |a: f64, b: f64| (a * a + b * b).sqrt();
+        let circles = lines(cone, None, 1.5);
+        assert_eq!(circles.len(), 1);
+        assert_eq!(circles[0].first(), circles[0].last());
+        for (a, b) in &circles[0] {
             assert!((a.hypot(*b) - 1.5).abs() < 2e-3, "{a} {b}");
         }
         // a circle that the frame cuts at its four corners alone
-        assert_eq!(grid.lines(2.4).len(), 4);
-        assert!(grid.lines(9.0).is_empty());
+        assert_eq!(lines(cone, None, 2.4).len(), 4);
+        assert!(lines(cone, None, 9.0).is_empty());
     }
 
     #[test]
     fn two_minima_have_two_lines_and_cells_without_a_value_none() {
-        let x = grid(41);
-        let mut values = values(&x, |a, b| ((a.abs() - 1.0).powi(2) + b * b).sqrt());
-        let of = |values: &[Vec<f64>]| {
-            Grid {
-                x: &x,
-                y: &x,
-                values,
-            }
-            .lines(0.5)
-        };
-        assert_eq!(of(&values).len(), 2);
-        values[2 + 8][20 + 5] = f64::NAN;
-        let cut = of(&values);
+        let minima = |a: f64, b: f64| ((a.abs() - 1.0).powi(2) + b * b).sqrt();
+        assert_eq!(lines(minima, None, 0.5).len(), 2);
+        let cut = lines(minima, Some((10, 25)), 0.5);
         assert_eq!(cut.len(), 2);
         let closed = |line: &&Line| line.first() == line.last();
         assert_eq!(cut.iter().filter(closed).count(), 1);
