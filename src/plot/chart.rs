@@ -9,12 +9,11 @@ use super::marks::Mark;
 use super::panel::Panel;
 use super::style::{BOTTOM, GAP, LEFT, RIGHT, TOP, WIDTH};
 
-const LABELS: f64 = 66.0; // right margin of a chart with labels beside its levels
-
+/// A sheet of panels.
 pub(super) struct Chart<'a> {
     head: Head<'a>,
-    place: Place,
-    right: f64,
+    /// Ends of the head where it stands above the panels; it may reach over labels.
+    strip: Option<(f64, f64)>,
     /// Bottom and top of each panel, in pixels.
     pixels: Vec<(f64, f64)>,
     x_label: &'a str,
@@ -22,15 +21,7 @@ pub(super) struct Chart<'a> {
     rows: Vec<(Option<&'a str>, Y, Vec<Mark<'a>>)>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Place {
-    Above,
-    Inside,
-    /// The title above, the legend in the panel.
-    Split,
-}
-
-pub(super) enum Y {
+enum Y {
     Axis(Axis),
     Clear(Clear),
 }
@@ -59,81 +50,78 @@ impl Clear {
     }
 }
 
-impl From<Axis> for Y {
-    fn from(axis: Axis) -> Self {
-        Self::Axis(axis)
-    }
-}
-
-impl From<Clear> for Y {
-    fn from(clear: Clear) -> Self {
-        Self::Clear(clear)
-    }
-}
-
 impl<'a> Chart<'a> {
     /// Panels of these heights, so far from each other, below the head.
     pub(super) fn below(head: Head<'a>, heights: &[f64], between: f64) -> Self {
-        Self::new(head, Place::Above, RIGHT).panels(heights, between)
+        Self::panels(head, (RIGHT, RIGHT), heights, between)
     }
 
     /// The same with room for labels of levels right of the panels.
     pub(super) fn labelled(head: Head<'a>, heights: &[f64], between: f64) -> Self {
-        Self::new(head, Place::Above, LABELS).panels(heights, between)
+        Self::panels(head, (66.0, 10.0), heights, between)
     }
 
     /// The head in the first panel of a sheet of this height; the second one takes a part.
     pub(super) fn around(head: Head<'a>, height: f64, lower: f64) -> Self {
         let bottom = height - BOTTOM;
         let split = bottom - lower * (bottom - TOP);
-        Self {
-            pixels: vec![(split, TOP), (bottom, split + GAP)],
-            ..Self::new(head, Place::Inside, RIGHT)
-        }
+        Self::new(head, RIGHT, vec![(split, TOP), (bottom, split + GAP)])
     }
 
     /// The title above the panel of a sheet of this height, the legend in it.
-    pub(super) fn split(head: Head<'a>, height: f64) -> Self {
+    pub(super) fn split(mut head: Head<'a>, height: f64) -> Self {
+        head.is_above = true;
+        Self::new(head, RIGHT, vec![(height - BOTTOM, HEADER)])
+    }
+
+    /// Right margins are those of the panels and of the head.
+    fn panels(head: Head<'a>, right: (f64, f64), heights: &[f64], between: f64) -> Self {
+        let strip = (LEFT, WIDTH - right.1);
+        let mut top = head.height(strip);
+        let panel = |height: &f64| {
+            let pixels = (top + height, top);
+            top += height + between;
+            pixels
+        };
+        let pixels = heights.iter().map(panel).collect();
         Self {
-            pixels: vec![(height - BOTTOM, HEADER)],
-            ..Self::new(head, Place::Split, RIGHT)
+            strip: Some(strip),
+            ..Self::new(head, right.0, pixels)
         }
     }
 
-    fn new(head: Head<'a>, place: Place, right: f64) -> Self {
+    fn new(head: Head<'a>, right: f64, pixels: Vec<(f64, f64)>) -> Self {
         Self {
             head,
-            place,
-            right,
-            pixels: Vec::new(),
+            strip: None,
+            pixels,
             x_label: "",
-            x: Axis::linear(0.0, 1.0),
+            x: Axis::linear(0.0, 1.0).over((LEFT, WIDTH - right)),
             rows: Vec::new(),
         }
     }
 
-    fn panels(mut self, heights: &[f64], between: f64) -> Self {
-        let mut top = self.head.height(self.strip());
-        for height in heights {
-            self.pixels.push((top + height, top));
-            top += height + between;
-        }
-        self
-    }
-
+    /// The axis of all panels.
     pub(super) fn x(self, x_label: &'a str, axis: Axis) -> Self {
-        let x = axis.over((LEFT, WIDTH - self.right));
+        let x = axis.over((self.x.start, self.x.end));
         Self { x_label, x, ..self }
     }
 
-    pub(super) fn row(mut self, label: &'a str, y: impl Into<Y>, marks: Vec<Mark<'a>>) -> Self {
-        self.rows.push((Some(label), y.into(), marks));
+    pub(super) fn row(mut self, label: &'a str, y: Axis, marks: Vec<Mark<'a>>) -> Self {
+        self.rows.push((Some(label), Y::Axis(y), marks));
+        self
+    }
+
+    /// A panel with the head in it.
+    pub(super) fn head_row(mut self, label: &'a str, y: Clear, marks: Vec<Mark<'a>>) -> Self {
+        self.rows.push((Some(label), Y::Clear(y), marks));
         self
     }
 
     /// A panel whose rows have names instead of a y axis, of which nothing is cut off.
     pub(super) fn named_row(mut self, marks: Vec<Mark<'a>>) -> Self {
-        self.rows.push((None, Axis::linear(0.0, 1.0).into(), marks));
+        self.rows
+            .push((None, Y::Axis(Axis::linear(0.0, 1.0)), marks));
         self
     }
 
@@ -144,14 +132,12 @@ impl<'a> Chart<'a> {
 
     /// Draws on a sheet that has its hatchings already.
     pub(super) fn draw_on(&self, mut canvas: Canvas) -> Figure {
-        let is_branded = self.place == Place::Inside;
         for (index, (row, pixels)) in self.rows.iter().zip(&self.pixels).enumerate() {
             let (y_label, y, marks) = row;
             let (y, placement) = match y {
                 Y::Axis(axis) => (axis.over(*pixels), None),
                 Y::Clear(clear) => {
-                    let height = pixels.0 - pixels.1;
-                    let place = self.head.place(&self.x, height, clear, is_branded);
+                    let place = self.head.place(&self.x, pixels.0 - pixels.1, clear);
                     let high = place.high.max(clear.high);
                     let y = Axis::new(clear.scale, clear.low, high, *pixels);
                     (y, Some(place))
@@ -165,29 +151,16 @@ impl<'a> Chart<'a> {
             let is_last = index + 1 == self.rows.len();
             panel.frame(&mut canvas, is_last.then_some(self.x_label), *y_label);
             if let Some(place) = placement {
-                let corner = (self.x.start, pixels.1);
-                let head = &self.head;
-                head.draw_inside(&mut canvas, corner, &place, is_branded);
+                self.head
+                    .draw_inside(&mut canvas, (self.x.start, pixels.1), &place);
             }
         }
-        match self.place {
-            Place::Above => self.head.draw_above(&mut canvas, self.strip()),
-            Place::Inside => {}
-            Place::Split => {
-                let at = (self.x.start, HEADER - 12.0);
-                heading(&mut canvas, at, self.head.title, self.x.end);
-            }
+        if let Some(strip) = self.strip {
+            self.head.draw_above(&mut canvas, strip);
+        } else if self.head.is_above {
+            let at = (self.x.start, HEADER - 12.0);
+            heading(&mut canvas, at, self.head.title, self.x.end);
         }
         canvas.finish()
-    }
-
-    /// Ends of what stands above; it may reach over the labels.
-    fn strip(&self) -> (f64, f64) {
-        let right = if self.right == LABELS {
-            10.0
-        } else {
-            self.right
-        };
-        (LEFT, WIDTH - right)
     }
 }

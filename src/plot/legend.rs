@@ -60,6 +60,8 @@ pub(super) struct Head<'a> {
     pub(super) title: &'a str,
     pub(super) notes: Vec<String>,
     pub(super) entries: Vec<Entry<'a>>,
+    /// The title stands above the panel though the legend is in it.
+    pub(super) is_above: bool,
 }
 
 impl<'a> Head<'a> {
@@ -68,6 +70,7 @@ impl<'a> Head<'a> {
             title,
             notes: Vec::new(),
             entries,
+            is_above: false,
         }
     }
 
@@ -113,13 +116,6 @@ pub(super) struct Placement {
     heading_width: f64,
 }
 
-/// A rectangle hanging from the top of the panel.
-struct Block {
-    from: f64,
-    to: f64,
-    height: f64,
-}
-
 /// Brand and title on a base line.
 pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64) {
     canvas.text(at, BRAND, Type::start(BRAND_SIZE).bold());
@@ -131,79 +127,54 @@ pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64
 impl Head<'_> {
     /// Finds the emptier corner for the legend and the end of the y axis that
     /// leaves everything free, for a panel `height` pixels high over `x`.
-    pub(super) fn place(
-        &self,
-        x: &Axis,
-        height: f64,
-        clear: &Clear,
-        is_branded: bool,
-    ) -> Placement {
-        let room = x.length() - 2.0 * INSET;
+    pub(super) fn place(&self, x: &Axis, height: f64, clear: &Clear) -> Placement {
+        let (left, room) = (x.start + INSET, x.length() - 2.0 * INSET);
         let legend_width = self.legend_width().min(LEGEND_SHARE * room);
         let legend_height = self.shown() as f64 * LINE_EM * LEGEND_SIZE;
-        let (heading_width, heading_height) = match is_branded {
-            true => self.heading_size(),
-            false => (0.0, 0.0),
+        let (width, heading_height) = match self.is_above {
+            true => (0.0, 0.0),
+            false => self.heading_size(),
         };
         let beside = room - legend_width - if legend_width > 0.0 { INSET } else { 0.0 };
-        let right = x.end - INSET - legend_width;
-        let block = |from: f64, width: f64, height: f64| Block {
-            from: from - CLEARANCE,
-            to: from + width + CLEARANCE,
-            height: height + CLEARANCE,
-        };
-        let heading = |width: f64| {
-            block(
-                x.start + INSET,
-                heading_width.min(width),
-                INSET + heading_height,
+        let block = |from: f64, width: f64, height: f64| {
+            (
+                from - CLEARANCE,
+                from + width + CLEARANCE,
+                height + CLEARANCE,
             )
         };
-        let at_right = [
-            heading(beside),
-            block(right, legend_width, INSET + legend_height),
+        let corners = [
+            (x.end - INSET - legend_width, INSET, beside),
+            (left, INSET + heading_height + 10.0, room),
         ];
-        let below = INSET + heading_height + 10.0;
-        let at_left = [
-            heading(room),
-            block(x.start + INSET, legend_width, below + legend_height),
-        ];
-        let end = |blocks| upper_end(x, height, clear, blocks);
-        let (high_right, high_left) = (end(&at_right), end(&at_left));
-        let (scale, low) = (clear.scale, clear.low);
-        let span = |high: f64| scale.warp(high) - scale.warp(low);
-        let at_right = Placement {
-            high: high_right,
-            legend_at: (right, INSET),
-            legend_width,
-            heading_width: beside,
-        };
-        match span(high_left) < MOVE_GAIN * span(high_right) {
-            true => Placement {
-                high: high_left,
-                legend_at: (x.start + INSET, below),
-                heading_width: room,
-                ..at_right
-            },
+        let [at_right, at_left] = corners.map(|(legend_x, legend_y, heading_width)| {
+            let blocks = [
+                block(left, width.min(heading_width), INSET + heading_height),
+                block(legend_x, legend_width, legend_y + legend_height),
+            ];
+            Placement {
+                high: upper_end(x, height, clear, blocks),
+                legend_at: (legend_x, legend_y),
+                legend_width,
+                heading_width,
+            }
+        });
+        let span = |p: &Placement| clear.scale.warp(p.high) - clear.scale.warp(clear.low);
+        match span(&at_left) < MOVE_GAIN * span(&at_right) {
+            true => at_left,
             false => at_right,
         }
     }
 
     /// Draws it into the panel whose top left corner is `corner`.
-    pub(super) fn draw_inside(
-        &self,
-        canvas: &mut Canvas,
-        corner: (f64, f64),
-        placement: &Placement,
-        is_branded: bool,
-    ) {
-        if is_branded {
-            self.heading(canvas, corner, placement.heading_width);
+    pub(super) fn draw_inside(&self, canvas: &mut Canvas, corner: (f64, f64), place: &Placement) {
+        if !self.is_above {
+            self.heading(canvas, corner, place.heading_width);
         }
-        let (x, y) = (placement.legend_at.0, corner.1 + placement.legend_at.1);
+        let (x, y) = (place.legend_at.0, corner.1 + place.legend_at.1);
         for index in 0..self.shown() {
             let base = y + (index as f64 * LINE_EM + 0.9) * LEGEND_SIZE;
-            self.draw_entry(canvas, index, (x, base), placement.legend_width);
+            self.draw_entry(canvas, index, (x, base), place.legend_width);
         }
     }
 
@@ -345,8 +316,9 @@ impl Key<'_> {
     }
 }
 
-/// Lowest upper end of the y axis that keeps every peak below every block above it.
-fn upper_end(x: &Axis, height: f64, clear: &Clear, blocks: &[Block; 2]) -> f64 {
+/// Lowest upper end of the y axis that keeps every peak below every block above it; a block
+/// hangs from the top between two pixels, by a height.
+fn upper_end(x: &Axis, height: f64, clear: &Clear, blocks: [(f64, f64, f64); 2]) -> f64 {
     let scale = clear.scale;
     let bottom = scale.warp(clear.low);
     let mut end = f64::NEG_INFINITY;
@@ -356,8 +328,8 @@ fn upper_end(x: &Axis, height: f64, clear: &Clear, blocks: &[Block; 2]) -> f64 {
             continue;
         }
         let (from, to) = (x.at(peak.from), x.at(peak.to));
-        let above = blocks.iter().filter(|b| b.from < to && from < b.to);
-        let free = above.map(|block| (1.0 - block.height / height).max(LEAST_HEIGHT));
+        let above = blocks.iter().filter(|block| block.0 < to && from < block.1);
+        let free = above.map(|block| (1.0 - block.2 / height).max(LEAST_HEIGHT));
         end = end.max(bottom + (top - bottom) / free.fold(FREE_HEIGHT, f64::min));
     }
     scale.unwarp(if end > bottom { end } else { bottom + 1.0 })
@@ -380,7 +352,7 @@ mod tests {
         let edges: Vec<f64> = (0..=tops.len()).map(|edge| edge as f64).collect();
         let peaks = Peak::of_bins(&edges, tops.iter().copied()).collect();
         let clear = Clear::new(scale, low, peaks);
-        head(&["observed"; 4]).place(&x, 300.0, &clear, true)
+        head(&["observed"; 4]).place(&x, 300.0, &clear)
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Calibration {
         let reach = layers::reach(&differences);
         let chart = Chart::around(Head::new(&self.title, entries), 640.0, 0.26)
             .x(&self.x_label, x)
-            .row(&self.y_label, y, main)
+            .head_row(&self.y_label, y, main)
             .row("Obs. − pred.", Axis::linear(-reach, reach), lower);
         Ok(chart.draw())
     }

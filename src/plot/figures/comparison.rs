@@ -89,7 +89,7 @@ impl Comparison {
         let (label, lower_axis, lower) = self.ratios(&drawn);
         let chart = Chart::around(self.head(&drawn, &hatches), HEIGHT, 0.3)
             .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
-            .row(&self.y_label, y, main)
+            .head_row(&self.y_label, y, main)
             .row(label, lower_axis, lower);
         Ok(chart.draw_on(canvas))
     }

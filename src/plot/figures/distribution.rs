@@ -52,7 +52,7 @@ impl Distribution {
         let head = Head::new(&self.title, series.map(entry).collect());
         let chart = Chart::around(head, 480.0, 0.0)
             .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
-            .row(&self.y_label, y, marks);
+            .head_row(&self.y_label, y, marks);
         Ok(chart.draw())
     }
 }

@@ -81,7 +81,7 @@ impl LossCurves {
         let title = self.heading();
         let chart = Chart::split(Head::new(&title, self.entries()), 480.0)
             .x("Epoch", Axis::linear(0.5, epochs as f64 + 0.5))
-            .row(&self.y_label, y, marks);
+            .head_row(&self.y_label, y, marks);
         Ok(chart.draw())
     }
 

@@ -74,7 +74,7 @@ impl Methods {
         let (label, lower_axis, lower) = self.ratios(&drawn, observed.as_ref());
         let chart = Chart::around(self.head(&drawn), 620.0, 0.34)
             .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
-            .row(&self.y_label, y, main)
+            .head_row(&self.y_label, y, main)
             .row(label, lower_axis, lower);
         Ok(chart.draw())
     }

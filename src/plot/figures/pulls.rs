@@ -78,7 +78,7 @@ impl Pulls {
         let y_label = format!("Fraction of bins / {}", fixed(width, decimals));
         let chart = Chart::around(Head::new(&self.title, entries), 480.0, 0.0)
             .x(&self.x_label, Axis::linear(-REACH, REACH))
-            .row(&y_label, Clear::new(Scale::Linear, 0.0, peaks), marks);
+            .head_row(&y_label, Clear::new(Scale::Linear, 0.0, peaks), marks);
         Ok(chart.draw())
     }
 }
