@@ -161,31 +161,9 @@ pub(crate) fn render(page: &Page) -> String {
                     h1 { (rich(&page.title)) }
                     @if !page.subtitle.is_empty() { p.subtitle { (rich(&page.subtitle)) } }
                 }
-                @if !page.verdict.is_empty() {
-                    section.verdict aria-label="Verdict" {
-                        @for line in &page.verdict {
-                            @let (class, word) = line.status.shown();
-                            p class=(class) {
-                                span.status { (word) }
-                                span { (rich(&line.text)) }
-                            }
-                        }
-                    }
-                }
-                @if !page.facts.is_empty() {
-                    dl.facts {
-                        @for (name, value) in &page.facts {
-                            div { dt { (rich(name)) } dd { (rich(value)) } }
-                        }
-                    }
-                }
-                @if page.sections.len() > 1 {
-                    nav aria-label="Contents" {
-                        @for (section, anchor) in page.sections.iter().zip(&anchors) {
-                            a href={ "#" (anchor) } { (rich(&section.title)) }
-                        }
-                    }
-                }
+                (verdict(&page.verdict))
+                (facts(&page.facts))
+                (contents(&page.sections, &anchors))
                 main {
                     @for (section, anchor) in page.sections.iter().zip(&anchors) {
                         (body(section, anchor, &mut names))
@@ -198,6 +176,45 @@ pub(crate) fn render(page: &Page) -> String {
         }
     };
     document.into_string()
+}
+
+fn verdict(verdict: &[Verdict]) -> Markup {
+    html! {
+        @if !verdict.is_empty() {
+            section.verdict aria-label="Verdict" {
+                @for line in verdict {
+                    p class=(line.status.class()) {
+                        span.status { (line.status.word()) }
+                        span { (rich(&line.text)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn facts(facts: &[(String, String)]) -> Markup {
+    html! {
+        @if !facts.is_empty() {
+            dl.facts {
+                @for (name, value) in facts {
+                    div { dt { (rich(name)) } dd { (rich(value)) } }
+                }
+            }
+        }
+    }
+}
+
+fn contents(sections: &[Section], anchors: &[String]) -> Markup {
+    html! {
+        @if sections.len() > 1 {
+            nav aria-label="Contents" {
+                @for (section, anchor) in sections.iter().zip(anchors) {
+                    a href={ "#" (anchor) } { (rich(&section.title)) }
+                }
+            }
+        }
+    }
 }
 
 fn body(section: &Section, anchor: &str, names: &mut Names) -> Markup {
@@ -298,14 +315,23 @@ fn is_number(cell: &str) -> bool {
 }
 
 impl Status {
-    /// Its class, and a word, so that it does not hang on the colour.
-    fn shown(self) -> (&'static str, &'static str) {
+    fn class(self) -> &'static str {
         match self {
-            Self::Good => ("good", "Good"),
-            Self::Warning => ("warning", "Check"),
-            Self::Bad => ("bad", "Problem"),
-            Self::Untested => ("warning", "Untested"),
-            Self::Info => ("info", "Note"),
+            Self::Good => "good",
+            Self::Warning | Self::Untested => "warning",
+            Self::Bad => "bad",
+            Self::Info => "info",
+        }
+    }
+
+    /// The status in a word, so that it does not hang on the colour.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "Good",
+            Self::Warning => "Check",
+            Self::Bad => "Problem",
+            Self::Untested => "Untested",
+            Self::Info => "Note",
         }
     }
 }
