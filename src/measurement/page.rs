@@ -16,7 +16,7 @@ use crate::error::{Error, OnFile, Result};
 use crate::files::regular::make_folder;
 use crate::plot::Figure;
 use crate::report::page::{Page, Section, render};
-use crate::report::{EnsembleEnd, numbers, plot_error};
+use crate::report::{self, EnsembleEnd, numbers, plot_error};
 use crate::rundir::RunDirectory;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::{Parameter, UnbinnedChannel};
@@ -94,12 +94,8 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
             let reason = format!("{:?} is no name of a figure", drawn.name);
             return Err(missing(PAGE, reason));
         }
-        let path = |ending: &str| plots.join(format!("{}.{ending}", drawn.name));
-        root.write(
-            &path("png"),
-            &figure.to_png().map_err(plot_error(&drawn.name))?,
-        )?;
-        root.write(&path("svg"), figure.svg.as_bytes())?;
+        let png = figure.to_png().map_err(plot_error(&drawn.name))?;
+        report::save(root, &drawn.name, &figure, &png)?;
     }
     tables::write(root, &result)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;

@@ -3,27 +3,17 @@
 //! An axis can be built from any two numbers. What is not usable (not finite,
 //! empty, not positive on a logarithmic axis) is replaced by a range that is.
 
-/// Largest magnitude an axis shows; keeps differences finite.
-const HUGE: f64 = 1e300;
-/// Smallest positive end of a logarithmic axis.
-const TINY: f64 = 1e-300;
+const HUGE: f64 = 1e300; // largest magnitude an axis shows; keeps differences finite
+const TINY: f64 = 1e-300; // smallest positive end of a logarithmic axis
 /// How far outside the axis a value may be drawn, in axis lengths; the rest is clipped anyway.
 const OVERSHOOT: f64 = 4.0;
-/// How values spread along an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scale {
-    /// Equal differences, equal lengths.
     Linear,
-    /// Equal ratios, equal lengths.
     Log,
 }
 
 impl Scale {
-    /// `Log` if `log`.
-    pub(super) const fn from_log(log: bool) -> Self {
-        if log { Self::Log } else { Self::Linear }
-    }
-
     /// The coordinate in which the axis is uniform; not finite where there is none.
     pub(super) fn warp(self, value: f64) -> f64 {
         match self {
@@ -33,7 +23,6 @@ impl Scale {
         }
     }
 
-    /// Inverse of [`Self::warp`].
     pub(super) fn unwarp(self, value: f64) -> f64 {
         match self {
             Self::Linear => value,
@@ -45,15 +34,11 @@ impl Scale {
 /// A range of values laid over a range of pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
-    /// Linear or logarithmic.
     pub(super) scale: Scale,
-    /// Value at `start`.
     pub(super) low: f64,
-    /// Value at `end`.
     pub(super) high: f64,
     /// First pixel; for a vertical axis the lower end.
     pub(super) start: f64,
-    /// Last pixel.
     pub(super) end: f64,
 }
 
@@ -68,6 +53,16 @@ impl Axis {
             start,
             end,
         }
+    }
+
+    /// The linear axis over a usable range near `[low, high]`, yet without pixels.
+    pub(super) fn linear(low: f64, high: f64) -> Self {
+        Self::new(Scale::Linear, low, high, (0.0, 1.0))
+    }
+
+    /// The same axis laid over other pixels.
+    pub(super) const fn over(self, (start, end): (f64, f64)) -> Self {
+        Self { start, end, ..self }
     }
 
     /// Pixel of a value; values far outside end up somewhat outside.
@@ -90,24 +85,19 @@ impl Axis {
         position.clamp(-OVERSHOOT, 1.0 + OVERSHOOT)
     }
 
-    /// Whether the axis shows a value.
     pub(super) fn shows(&self, value: f64) -> bool {
         value >= self.low && value <= self.high
     }
 
-    /// Length in pixels.
     pub(super) fn length(&self) -> f64 {
         (self.end - self.start).abs()
     }
 }
 
 fn usable_range(scale: Scale, low: f64, high: f64) -> (f64, f64) {
-    let clean = |value: f64, otherwise: f64| {
-        if value.is_finite() {
-            value.clamp(-HUGE, HUGE)
-        } else {
-            otherwise
-        }
+    let clean = |value: f64, otherwise: f64| match value.is_finite() {
+        true => value.clamp(-HUGE, HUGE),
+        false => otherwise,
     };
     let (mut low, mut high) = (clean(low, 0.0), clean(high, 1.0));
     if low > high {

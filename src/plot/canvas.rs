@@ -4,20 +4,15 @@
 //! clipping, dashes nor scripts, all of which these figures need; so the
 //! document is written here. A primitive with a coordinate that is not finite is left out.
 
-pub(super) mod compact;
-
 use std::fmt::Write as _;
 
 use super::Figure;
 use super::style::{FONT, INK};
 use super::text::{self, Level, SCRIPT_SCALE, SUBSCRIPT_DROP, SUPERSCRIPT_RISE};
 
-/// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Stroke<'a> {
-    /// Colour, `#rrggbb`.
     pub(super) colour: &'a str,
-    /// Width in SVG units.
     pub(super) width: f64,
     /// SVG dash pattern; empty for a solid line.
     pub(super) dash: &'a str,
@@ -26,7 +21,6 @@ pub(super) struct Stroke<'a> {
 }
 
 impl<'a> Stroke<'a> {
-    /// A solid, opaque line.
     pub(super) const fn solid(colour: &'a str, width: f64) -> Self {
         Self {
             colour,
@@ -36,45 +30,60 @@ impl<'a> Stroke<'a> {
         }
     }
 
-    /// The same line, dashed.
     pub(super) const fn dashed(self, dash: &'a str) -> Self {
         Self { dash, ..self }
     }
 
-    /// The same line, translucent.
     pub(super) const fn faded(self, opacity: f64) -> Self {
         Self { opacity, ..self }
     }
+
+    /// What fills an area that belongs to the line.
+    pub(super) const fn area(self, opacity: f64) -> Fill<'a> {
+        Fill(self.colour, opacity)
+    }
 }
+
+/// How an area is filled: a colour or what [`Canvas::hatch`] gave, and an opacity.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Fill<'a>(pub(super) &'a str, pub(super) f64);
 
 /// Which end of a text its position means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Anchor {
-    /// The beginning.
+enum Anchor {
     Start,
-    /// The centre.
     Middle,
     End,
 }
 
-/// How text is set.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Type<'a> {
     /// Pixels an em.
-    pub(super) size: f64,
-    /// Bold or regular.
-    pub(super) bold: bool,
-    pub(super) colour: &'a str,
-    pub(super) anchor: Anchor,
+    size: f64,
+    bold: bool,
+    colour: &'a str,
+    anchor: Anchor,
     /// Rotation about the anchor in degrees, clockwise.
-    pub(super) rotation: f64,
+    rotation: f64,
     /// White rim, for text on a picture.
-    pub(super) halo: bool,
+    halo: bool,
 }
 
-impl Type<'_> {
-    /// Regular black text.
-    pub(super) const fn new(size: f64, anchor: Anchor) -> Self {
+impl<'a> Type<'a> {
+    /// Regular black text that starts at its position.
+    pub(super) const fn start(size: f64) -> Self {
+        Self::anchored(size, Anchor::Start)
+    }
+
+    pub(super) const fn middle(size: f64) -> Self {
+        Self::anchored(size, Anchor::Middle)
+    }
+
+    pub(super) const fn end(size: f64) -> Self {
+        Self::anchored(size, Anchor::End)
+    }
+
+    const fn anchored(size: f64, anchor: Anchor) -> Self {
         Type {
             size,
             bold: false,
@@ -84,9 +93,24 @@ impl Type<'_> {
             halo: false,
         }
     }
+
+    pub(super) const fn bold(self) -> Self {
+        Self { bold: true, ..self }
+    }
+
+    pub(super) const fn coloured(self, colour: &'a str) -> Self {
+        Self { colour, ..self }
+    }
+
+    pub(super) const fn rotated(self, rotation: f64) -> Self {
+        Self { rotation, ..self }
+    }
+
+    pub(super) const fn with_halo(self) -> Self {
+        Self { halo: true, ..self }
+    }
 }
 
-/// An SVG document under construction.
 #[derive(Debug)]
 pub(super) struct Canvas {
     width: f64,
@@ -97,7 +121,6 @@ pub(super) struct Canvas {
 }
 
 impl Canvas {
-    /// An empty white sheet.
     pub(super) fn new(width: f64, height: f64) -> Self {
         Self {
             width,
@@ -108,89 +131,61 @@ impl Canvas {
         }
     }
 
-    /// A straight line.
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64), stroke: Stroke<'_>) {
         self.polyline(&[from, to], stroke);
     }
 
     /// A connected line; it breaks where a point is not finite.
     pub(super) fn polyline(&mut self, points: &[(f64, f64)], stroke: Stroke<'_>) {
-        for piece in points.split(|(x, y)| !(x.is_finite() && y.is_finite())) {
-            if piece.len() < 2 {
-                continue;
-            }
-            let path = path_data(piece);
-            let attributes = stroke_attributes(stroke);
+        let pieces = points.split(|point| !is_finite(point));
+        for piece in pieces.filter(|piece| piece.len() > 1) {
+            self.open_path(&path_data(piece), stroke);
+        }
+    }
+
+    /// A filled shape without outline.
+    pub(super) fn polygon(&mut self, points: &[(f64, f64)], Fill(fill, opacity): Fill<'_>) {
+        if points.len() >= 3 && points.iter().all(is_finite) {
+            let (path, opacity) = (path_data(points), number(opacity));
             self.push(format_args!(
-                "<path d=\"{path}\" fill=\"none\"{attributes}/>\n"
+                "<path d=\"{path}Z\" fill=\"{fill}\" fill-opacity=\"{opacity}\"/>\n"
             ));
         }
     }
 
-    /// A filled shape without outline. `fill` is a colour or what [`Self::hatch`] gave.
-    pub(super) fn polygon(&mut self, points: &[(f64, f64)], fill: &str, opacity: f64) {
-        if points.len() < 3
-            || points
-                .iter()
-                .any(|(x, y)| !(x.is_finite() && y.is_finite()))
-        {
-            return;
-        }
-        let path = path_data(points);
-        let opacity = number(opacity);
-        self.push(format_args!(
-            "<path d=\"{path}Z\" fill=\"{fill}\" fill-opacity=\"{opacity}\"/>\n"
-        ));
+    pub(super) fn rect(&mut self, a: (f64, f64), b: (f64, f64), fill: Fill<'_>) {
+        self.polygon(&corners(a, b), fill);
     }
 
-    /// A filled rectangle given by two corners.
-    pub(super) fn rect(&mut self, a: (f64, f64), b: (f64, f64), fill: &str, opacity: f64) {
-        self.polygon(&[a, (b.0, a.1), b, (a.0, b.1)], fill, opacity);
-    }
-
-    /// Many rectangles of one colour as one crisp path; corners as in [`Self::rect`].
-    pub(super) fn cells(&mut self, rectangles: &[[f64; 4]], fill: &str) {
-        let mut path = String::new();
-        for [x0, y0, x1, y1] in rectangles {
-            let _ = write!(
-                path,
-                "M{} {}H{}V{}H{}Z",
-                number(*x0),
-                number(*y0),
-                number(*x1),
-                number(*y1),
-                number(*x0)
-            );
-        }
+    /// Many rectangles of one colour as one crisp path; each two corners.
+    pub(super) fn cells(&mut self, rectangles: &[[(f64, f64); 2]], fill: &str) {
+        let cell = |[(x0, y0), (x1, y1)]: &[(f64, f64); 2]| {
+            let [x0, y0, x1, y1] = [*x0, *y0, *x1, *y1].map(number);
+            format!("M{x0} {y0}H{x1}V{y1}H{x0}Z")
+        };
+        let path: String = rectangles.iter().map(cell).collect();
         self.push(format_args!(
             "<path d=\"{path}\" fill=\"{fill}\" shape-rendering=\"crispEdges\"/>\n"
         ));
     }
 
-    /// A rectangle's outline.
     pub(super) fn outline(&mut self, a: (f64, f64), b: (f64, f64), stroke: Stroke<'_>) {
-        let attributes = stroke_attributes(stroke);
-        let path = path_data(&[a, (b.0, a.1), b, (a.0, b.1)]);
-        self.push(format_args!(
-            "<path d=\"{path}Z\" fill=\"none\"{attributes}/>\n"
-        ));
+        self.open_path(&(path_data(&corners(a, b)) + "Z"), stroke);
     }
 
-    /// A circle, filled and outlined.
     pub(super) fn circle(&mut self, at: (f64, f64), radius: f64, fill: &str, stroke: Stroke<'_>) {
-        if !(at.0.is_finite() && at.1.is_finite()) {
-            return;
+        if is_finite(&at) {
+            let [x, y, r] = [at.0, at.1, radius].map(number);
+            let attributes = stroke_attributes(stroke);
+            self.push(format_args!(
+                "<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\" fill=\"{fill}\"{attributes}/>\n"
+            ));
         }
-        let (x, y, r) = (number(at.0), number(at.1), number(radius));
-        let attributes = stroke_attributes(stroke);
-        self.push(format_args!(
-            "<circle cx=\"{x}\" cy=\"{y}\" r=\"{r}\" fill=\"{fill}\"{attributes}/>\n"
-        ));
     }
 
     /// Text with markup, its base line at `at`.
     pub(super) fn text(&mut self, at: (f64, f64), label: &str, kind: Type<'_>) {
-        if label.is_empty() || !(at.0.is_finite() && at.1.is_finite()) {
+        if label.is_empty() || !is_finite(&at) {
             return;
         }
         let (x, y) = (number(at.0), number(at.1));
@@ -204,11 +199,8 @@ impl Canvas {
             attributes.push_str(" font-weight=\"bold\"");
         }
         if kind.rotation != 0.0 {
-            let _ = write!(
-                attributes,
-                " transform=\"rotate({} {x} {y})\"",
-                number(kind.rotation)
-            );
+            let angle = number(kind.rotation);
+            let _ = write!(attributes, " transform=\"rotate({angle} {x} {y})\"");
         }
         if kind.halo {
             attributes.push_str(
@@ -221,6 +213,25 @@ impl Canvas {
             "<text x=\"{x}\" y=\"{y}\" font-size=\"{size}\" fill=\"{colour}\" \
              xml:space=\"preserve\"{attributes}>{spans}</text>\n"
         ));
+    }
+
+    /// Text made to fit `room` pixels, its base line at `at`; gives its width.
+    pub(super) fn fitted(&mut self, at: (f64, f64), label: &str, kind: Type<'_>, room: f64) -> f64 {
+        let (label, size) = text::fit(label, kind.size, kind.bold, room);
+        self.text(at, &label, Type { size, ..kind });
+        text::width(&label, size, kind.bold)
+    }
+
+    /// Text made to fit `room` pixels, half way up at `at`; gives its width.
+    pub(super) fn centred(
+        &mut self,
+        (x, y): (f64, f64),
+        label: &str,
+        kind: Type<'_>,
+        room: f64,
+    ) -> f64 {
+        let (_, size) = text::fit(label, kind.size, kind.bold, room);
+        self.fitted((x, y + 0.36 * size), label, kind, room)
     }
 
     /// Diagonal hatching in one colour; the result is a fill.
@@ -240,7 +251,7 @@ impl Canvas {
     pub(super) fn clipped(&mut self, a: (f64, f64), b: (f64, f64), draw: impl FnOnce(&mut Self)) {
         self.ids += 1;
         let id = format!("clip{}", self.ids);
-        let path = path_data(&[a, (b.0, a.1), b, (a.0, b.1)]);
+        let path = path_data(&corners(a, b));
         let _ = writeln!(
             self.definitions,
             "<clipPath id=\"{id}\"><path d=\"{path}Z\"/></clipPath>"
@@ -250,7 +261,47 @@ impl Canvas {
         self.push(format_args!("</g>\n"));
     }
 
-    /// The finished document.
+    /// Separate lines, from and to, of one look as one path.
+    pub(super) fn segments(&mut self, segments: &[[(f64, f64); 2]], stroke: Stroke<'_>) {
+        let mut path = String::new();
+        for [from, to] in segments.iter().filter(|ends| ends.iter().all(is_finite)) {
+            let (x, y) = (number(to.0 - from.0), number(to.1 - from.1));
+            let _ = write!(path, "M{} {}", number(from.0), number(from.1));
+            path += &match (x.as_str(), y.as_str()) {
+                ("0", _) => format!("v{y}"),
+                (_, "0") => format!("h{x}"),
+                _ => format!("l{x} {y}"),
+            };
+        }
+        if !path.is_empty() {
+            self.open_path(&path, stroke);
+        }
+    }
+
+    /// Fills outlines in units of cells, the first at the bottom. `corner` is the
+    /// pixel of the grid's origin, `cell` the width and height of a cell; a
+    /// negative height lets rows rise.
+    pub(super) fn regions<'a>(
+        &mut self,
+        corner: (f64, f64),
+        cell: (f64, f64),
+        layers: impl Iterator<Item = (String, &'a str)>,
+    ) {
+        if !(is_finite(&corner) && is_finite(&cell)) {
+            return;
+        }
+        let (x, y) = (number(corner.0), number(corner.1));
+        // Hundredths are too coarse for a factor.
+        self.push(format_args!(
+            "<g transform=\"translate({x} {y}) scale({:.5} {:.5})\">\n",
+            cell.0, cell.1
+        ));
+        for (fill, path) in layers {
+            self.push(format_args!("<path d=\"{path}\" fill=\"{fill}\"/>\n"));
+        }
+        self.push(format_args!("</g>\n"));
+    }
+
     pub(super) fn finish(self) -> Figure {
         let (width, height) = (number(self.width), number(self.height));
         let mut svg = format!(
@@ -269,10 +320,25 @@ impl Canvas {
         Figure { svg }
     }
 
+    fn open_path(&mut self, path: &str, stroke: Stroke<'_>) {
+        let attributes = stroke_attributes(stroke);
+        self.push(format_args!(
+            "<path d=\"{path}\" fill=\"none\"{attributes}/>\n"
+        ));
+    }
+
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
         // Writing to a String cannot fail.
         let _ = self.body.write_fmt(element);
     }
+}
+
+fn is_finite(point: &(f64, f64)) -> bool {
+    point.0.is_finite() && point.1.is_finite()
+}
+
+fn corners(a: (f64, f64), b: (f64, f64)) -> [(f64, f64); 4] {
+    [a, (b.0, a.1), b, (a.0, b.1)]
 }
 
 /// Text with its scripts as shifted spans.
@@ -309,23 +375,15 @@ fn spans(label: &str, size: f64, bold: bool) -> String {
 fn path_data(points: &[(f64, f64)]) -> String {
     let mut path = String::with_capacity(points.len() * 12);
     for (index, (x, y)) in points.iter().enumerate() {
-        let _ = write!(
-            path,
-            "{}{} {}",
-            if index == 0 { 'M' } else { 'L' },
-            number(*x),
-            number(*y)
-        );
+        let letter = if index == 0 { 'M' } else { 'L' };
+        let _ = write!(path, "{letter}{} {}", number(*x), number(*y));
     }
     path
 }
 
 fn stroke_attributes(stroke: Stroke<'_>) -> String {
-    let mut attributes = format!(
-        " stroke=\"{}\" stroke-width=\"{}\"",
-        stroke.colour,
-        number(stroke.width)
-    );
+    let (colour, width) = (stroke.colour, number(stroke.width));
+    let mut attributes = format!(" stroke=\"{colour}\" stroke-width=\"{width}\"");
     if !stroke.dash.is_empty() {
         let _ = write!(attributes, " stroke-dasharray=\"{}\"", stroke.dash);
     }
@@ -356,13 +414,7 @@ mod tests {
     #[test]
     fn lines_break_at_missing_points() {
         let mut canvas = Canvas::new(10.0, 10.0);
-        let points = [
-            (0.0, 0.0),
-            (1.0, 1.0),
-            (2.0, f64::NAN),
-            (3.0, 1.0),
-            (4.0, 1.0),
-        ];
+        let points = [0.0, 1.0, f64::NAN, 3.0, 4.0].map(|y| (1.0, y));
         canvas.polyline(&points, Stroke::solid(INK, 1.0));
         let svg = canvas.finish().svg;
         assert_eq!(svg.matches("<path").count(), 2);
@@ -376,5 +428,21 @@ mod tests {
             "p<tspan dy=\"2.5\" font-size=\"7.2\">T</tspan>\
              <tspan dy=\"-2.5\" font-size=\"10\">&lt;</tspan>"
         );
+    }
+
+    #[test]
+    fn segments_share_a_path() {
+        let mut canvas = Canvas::new(10.0, 10.0);
+        let lines = [
+            [(1.0, 2.0), (1.0, 5.5)],
+            [(3.0, 4.0), (2.0, 4.0)],
+            [(0.0, f64::NAN), (1.0, 1.0)],
+            [(0.0, 0.0), (1.0, 2.0)],
+        ];
+        canvas.segments(&lines, Stroke::solid(INK, 1.0));
+        canvas.segments(&lines[2..3], Stroke::solid(INK, 1.0));
+        let svg = canvas.finish().svg;
+        assert!(svg.contains("d=\"M1 2v3.5M3 4h-1M0 0l1 2\""), "{svg}");
+        assert_eq!(svg.matches("<path").count(), 1);
     }
 }

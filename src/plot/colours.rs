@@ -1,4 +1,10 @@
-//! Colour maps: viridis for amounts, blue-white-red for differences.
+//! Colour maps: viridis for amounts, blue-white-red for differences; cells in their
+//! colours, and the bar that says what these mean.
+
+use super::axes::Axis;
+use super::canvas::{Canvas, Stroke, Type};
+use super::style::{AXIS_SIZE, INK, MAJOR, MINOR, TICK_SIZE};
+use super::ticks::Direction;
 
 /// Viridis (van der Walt and Smith, matplotlib 2.0) at nine equal steps.
 const VIRIDIS: [[u8; 3]; 9] = [
@@ -26,8 +32,8 @@ const BLUE_WHITE_RED: [[u8; 3]; 9] = [
     [178, 24, 43],
 ];
 
-/// Number of distinct colours; fine enough that no step is seen.
-pub(super) const LEVELS: usize = 128;
+const LEVELS: usize = 128; // number of distinct colours; fine enough that no step is seen
+const BAR_WIDTH: f64 = 20.0; // width of a colour bar
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ColourMap {
@@ -38,8 +44,7 @@ pub(super) enum ColourMap {
 }
 
 impl ColourMap {
-    /// Colour of a level below [`LEVELS`].
-    pub(super) fn colour(self, level: usize) -> String {
+    fn colour(self, level: usize) -> String {
         let [red, green, blue] = self.rgb(level);
         format!("#{red:02x}{green:02x}{blue:02x}")
     }
@@ -49,6 +54,52 @@ impl ColourMap {
         let [red, green, blue] = self.rgb(level).map(f64::from);
         // Rec. 709 luma, in display values; good enough for a choice of two.
         0.2126 * red + 0.7152 * green + 0.0722 * blue > 130.0
+    }
+
+    /// Draws cells, two corners each, in the colours of their levels.
+    pub(super) fn cells(
+        self,
+        canvas: &mut Canvas,
+        cells: impl Iterator<Item = (Option<usize>, [(f64, f64); 2])>,
+    ) {
+        // One path a colour keeps large maps small.
+        let mut by_level: Vec<Vec<[(f64, f64); 2]>> = vec![Vec::new(); LEVELS];
+        for (level, corners) in cells {
+            if let Some(level) = level {
+                by_level[level].push(corners);
+            }
+        }
+        let filled = by_level.iter().enumerate();
+        for (level, cells) in filled.filter(|(_, cells)| !cells.is_empty()) {
+            canvas.cells(cells, &self.colour(level));
+        }
+    }
+
+    /// A colour bar over the pixels of `z`, its numbers on the right.
+    pub(super) fn bar(self, canvas: &mut Canvas, left: f64, z: &Axis, label: &str) {
+        let right = left + BAR_WIDTH;
+        let height = (z.end - z.start) / LEVELS as f64;
+        for level in 0..LEVELS {
+            let bottom = z.start + level as f64 * height;
+            let cell = [(left, bottom), (right, bottom + height)];
+            canvas.cells(&[cell], &self.colour(level));
+        }
+        let ticks = z.ticks(Direction::Vertical(TICK_SIZE));
+        let mut widest: f64 = 0.0;
+        for tick in &ticks.ticks {
+            let length = if tick.major { MAJOR } else { MINOR } * 0.6;
+            let (from, to) = ((right, tick.at), (right - length, tick.at));
+            canvas.line(from, to, Stroke::solid(INK, 1.0));
+            if let Some(number) = &tick.label {
+                let width =
+                    canvas.centred((right + 6.0, tick.at), number, Type::start(TICK_SIZE), 52.0);
+                widest = widest.max(width);
+            }
+        }
+        canvas.outline((left, z.end), (right, z.start), Stroke::solid(INK, 1.2));
+        let kind = Type::end(AXIS_SIZE).rotated(-90.0);
+        let at = (right + 6.0 + widest + AXIS_SIZE + 2.0, z.end);
+        canvas.fitted(at, &ticks.scaled(label), kind, z.length());
     }
 
     fn rgb(self, level: usize) -> [u8; 3] {
@@ -68,9 +119,11 @@ impl ColourMap {
     }
 }
 
-/// Level of a position between 0 and 1; positions outside take the ends.
-pub(super) fn level(position: f64) -> usize {
-    ((position.clamp(0.0, 1.0) * LEVELS as f64) as usize).min(LEVELS - 1)
+/// Level of a value on the axis of the colours; what is outside takes the ends, what is
+/// not finite has none.
+pub(super) fn level(z: &Axis, value: f64) -> Option<usize> {
+    let level = (z.fraction(value).clamp(0.0, 1.0) * LEVELS as f64) as usize;
+    value.is_finite().then_some(level.min(LEVELS - 1))
 }
 
 #[cfg(test)]
@@ -88,8 +141,7 @@ mod tests {
 
     #[test]
     fn levels_cover_the_unit_interval() {
-        assert_eq!(level(-1.0), 0);
-        assert_eq!(level(f64::NAN), 0);
-        assert_eq!(level(1.0), LEVELS - 1);
+        let levels = [-1.0, f64::NAN, 1.0].map(|value| level(&Axis::linear(0.0, 1.0), value));
+        assert_eq!(levels, [Some(0), None, Some(LEVELS - 1)]);
     }
 }

@@ -4,77 +4,54 @@
 //! shade goes with the square root of the density, so that tails are seen.
 //! Bins are as fine as the number of events and the size of the file allow.
 
-use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
 
+use super::PlotError;
 use super::axes::Axis;
 use super::canvas::Canvas;
-use super::canvas::compact::outline;
+use super::check;
 use super::panel::Panel;
-use super::{PlotError, check_length};
 
-/// Shades of a map.
-const LEVELS: usize = 8;
-/// Most bytes all maps of a figure may take.
-const BUDGET: usize = 230_000;
-/// Fewest bins along an axis.
-const FEWEST_BINS: usize = 4;
+const LEVELS: usize = 8; // shades of a map
+const BUDGET: usize = 230_000; // most bytes all maps of a figure may take
+const FEWEST_BINS: usize = 4; // fewest bins along an axis
 /// Bins along an axis, in fourth roots of the number of events: in two variables
 /// the best width of bins falls with that power (Scott, Biometrika 66 (1979) 605).
 const BINS: f64 = 3.4;
-/// Part of the events that the darkest shade is for.
-const DARKEST: f64 = 0.1;
-/// Quantiles of each list that a range shows.
-const SHOWN: (f64, f64) = (0.004, 0.996);
-/// Space beyond them, in lengths of the range.
-const MARGIN: f64 = 0.04;
+const DARKEST: f64 = 0.1; // part of the events that the darkest shade is for
+const SHOWN: (f64, f64) = (0.004, 0.996); // quantiles of each list that a range shows
+const MARGIN: f64 = 0.04; // space beyond them, in lengths of the range
 /// How far a list that does not lead may stretch the range, in lengths of the range.
 const STRETCH: f64 = 0.5;
 
-/// Events in several variables.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Sample {
     /// Name in the legend, or above the column.
     pub label: String,
     /// One list a variable, `[D][N]`; an event with a value that is not finite
     /// is left out where that variable is drawn.
     pub values: Vec<Vec<f64>>,
-    /// Weights `[N]`, of either sign; empty means one each.
-    #[serde(default)]
-    pub weights: Vec<f64>,
 }
 
 impl Sample {
-    /// Number of events.
     pub(super) fn events(&self) -> usize {
         self.values.first().map_or(0, Vec::len)
     }
 
-    /// Weight of an event.
-    pub(super) fn weight(&self, event: usize) -> f64 {
-        self.weights.get(event).copied().unwrap_or(1.0)
-    }
-
-    /// Checks that there are `variables` lists of one length, and weights for them.
+    /// Checks that there are `variables` lists of one length.
     pub(super) fn check(&self, variables: usize) -> Result<(), PlotError> {
         let label = &self.label;
-        check_length(
-            &format!("variables of \"{label}\""),
-            self.values.len(),
-            variables,
-        )?;
-        for (variable, values) in self.values.iter().enumerate() {
-            let what = format!("variable {variable} of \"{label}\"");
-            check_length(&what, values.len(), self.events())?;
-        }
-        if self.weights.is_empty() {
-            return Ok(());
-        }
-        let what = format!("weights of \"{label}\"");
-        check_length(&what, self.weights.len(), self.events())
+        let what = format!("variables of \"{label}\"");
+        check::length(&what, self.values.len(), variables)?;
+        let lists = self.values.iter().enumerate();
+        check::lengths(
+            lists,
+            |i| format!("variable {i} of \"{label}\""),
+            self.events(),
+        )
     }
 }
 
-/// Shades of one hue, from nearly white.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ramp {
     /// Greys, for what was observed.
@@ -104,7 +81,6 @@ impl Ramp {
         format!("#{:02x}{:02x}{:02x}", mix(0), mix(1), mix(2))
     }
 
-    /// A shade for a legend.
     pub(super) fn middle(self) -> String {
         self.colour(LEVELS / 2)
     }
@@ -113,12 +89,10 @@ impl Ramp {
 /// Two variables of a sample, and where they will be drawn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cloud<'a> {
-    /// The events.
     pub(super) sample: &'a Sample,
     /// Indices of the variables along x and y.
     pub(super) variables: (usize, usize),
     pub(super) panel: Panel,
-    /// Colours.
     pub(super) ramp: Ramp,
     /// Clouds of the same scale share what the darkest shade means.
     pub(super) scale: usize,
@@ -135,17 +109,13 @@ pub(super) struct Map {
 }
 
 impl Map {
-    /// Draws it over the whole panel.
     pub(super) fn draw(&self, canvas: &mut Canvas) {
         let Panel { x, y } = self.panel;
         let bins = self.bins as f64;
         let cell = ((x.end - x.start) / bins, (y.end - y.start) / bins);
         let layers = self.layers.iter();
-        canvas.regions(
-            (x.start, y.start),
-            cell,
-            layers.map(|(level, path)| (self.ramp.colour(*level), path.as_str())),
-        );
+        let layers = layers.map(|(level, path)| (self.ramp.colour(*level), path.as_str()));
+        canvas.regions((x.start, y.start), cell, layers);
     }
 }
 
@@ -181,27 +151,22 @@ fn maps_with(clouds: &[Cloud<'_>], bins: usize) -> Vec<Map> {
     clouds.iter().zip(&densities).map(map).collect()
 }
 
-/// Weight in each bin, row after row, as part of all weight within the panel.
+/// Events in each bin, row after row, as part of all within the panel.
 fn density(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
-    let mut weights = vec![0.0; bins * bins];
-    let of = |variable: usize| cloud.sample.values.get(variable);
-    let (Some(xs), Some(ys)) = (of(cloud.variables.0), of(cloud.variables.1)) else {
-        return weights;
-    };
-    let mut sum = 0.0;
-    for (event, (x, y)) in xs.iter().zip(ys).enumerate() {
-        let weight = cloud.sample.weight(event);
-        let (column, row) = (bin(&cloud.panel.x, *x, bins), bin(&cloud.panel.y, *y, bins));
-        if let (Some(column), Some(row), true) = (column, row, weight.is_finite()) {
-            weights[row * bins + column] += weight;
-            sum += weight;
+    let mut counts = vec![0.0; bins * bins];
+    let list = |variable: usize| cloud.sample.values.get(variable).into_iter().flatten();
+    let mut sum: f64 = 0.0;
+    for (x, y) in list(cloud.variables.0).zip(list(cloud.variables.1)) {
+        let Panel {
+            x: columns,
+            y: rows,
+        } = &cloud.panel;
+        if let (Some(i), Some(j)) = (bin(columns, *x, bins), bin(rows, *y, bins)) {
+            counts[j * bins + i] += 1.0;
+            sum += 1.0;
         }
     }
-    for weight in &mut weights {
-        // Weights that sum to nothing have no density.
-        *weight = if sum > 0.0 { *weight / sum } else { 0.0 };
-    }
-    weights
+    counts.iter().map(|count| count / sum.max(1.0)).collect()
 }
 
 /// The density above which the densest events lie; unlike the highest it does
@@ -249,11 +214,8 @@ pub(super) fn range(leading: &[&[f64]], others: &[&[f64]]) -> (f64, f64) {
     };
     let (low, high) = match (join(leading), join(others)) {
         (Some((low, high)), Some((below, above))) => {
-            let reach = STRETCH * (high - low);
-            (
-                low.min(below.max(low - reach)),
-                high.max(above.min(high + reach)),
-            )
+            let (least, most) = (low - STRETCH * (high - low), high + STRETCH * (high - low));
+            (low.min(below.max(least)), high.max(above.min(most)))
         }
         (Some(range), None) | (None, Some(range)) => range,
         (None, None) => (0.0, 1.0),
@@ -273,13 +235,102 @@ fn bulk(values: &[f64]) -> Option<(f64, f64)> {
     Some((quantile(SHOWN.0), quantile(SHOWN.1)))
 }
 
+/// East, south, west, north: steps along the outline.
+const STEPS: [(i64, i64); 4] = [(1, 0), (0, 1), (-1, 0), (0, -1)];
+
+/// Outline of the cells that are `true` in a grid of `columns`, row after row,
+/// as SVG path data in units of cells. Cells that touch at a corner only stay apart.
+fn outline(inside: &[bool], columns: usize) -> String {
+    let rows = inside.len().checked_div(columns).unwrap_or(0);
+    let mut edges = Edges::around(inside, columns, rows);
+    let mut path = String::new();
+    for start in 0..edges.leaving.len() {
+        // In reading order the first corner of a loop is its upper left one,
+        // from which the outline goes east, or south around a hole.
+        while let Some(first) = (0..4).find(|way| edges.has(start, *way)) {
+            let (x, y) = (start % edges.width, start / edges.width);
+            let _ = write!(path, "M{x} {y}");
+            edges.follow(start, first, &mut path);
+        }
+    }
+    path
+}
+
+/// Directed edges between cells inside and outside, the inside on the right hand.
+struct Edges {
+    /// Bit `way` of a corner: an edge leaves in that direction of [`STEPS`].
+    leaving: Vec<u8>,
+    /// Corners in a row.
+    width: usize,
+}
+
+impl Edges {
+    fn around(inside: &[bool], columns: usize, rows: usize) -> Self {
+        let width = columns + 1;
+        let mut leaving = vec![0u8; width * (rows + 1)];
+        // What lies left of the first column or above the first row wraps to a huge number.
+        let is_inside = |x: usize, y: usize| x < columns && y < rows && inside[y * columns + x];
+        let cells = (0..rows).flat_map(|y| (0..columns).map(move |x| (x, y)));
+        for (x, y) in cells.filter(|(x, y)| is_inside(*x, *y)) {
+            let corner = y * width + x;
+            let sides = [
+                (corner, (x, y.wrapping_sub(1))),
+                (corner + 1, (x + 1, y)),
+                (corner + width + 1, (x, y + 1)),
+                (corner + width, (x.wrapping_sub(1), y)),
+            ];
+            for (way, (from, (x, y))) in sides.into_iter().enumerate() {
+                leaving[from] |= u8::from(!is_inside(x, y)) << way;
+            }
+        }
+        Self { leaving, width }
+    }
+
+    fn has(&self, corner: usize, way: usize) -> bool {
+        self.leaving[corner] & (1 << way) != 0
+    }
+
+    /// Writes one closed loop and removes its edges.
+    fn follow(&mut self, start: usize, first: usize, path: &mut String) {
+        let (mut corner, mut way, mut length) = (start, first, 0);
+        loop {
+            self.leaving[corner] &= !(1 << way);
+            length += 1;
+            let (dx, dy) = STEPS[way];
+            corner = (corner as i64 + dx + dy * self.width as i64) as usize;
+            // To the right first: around a corner that two cells share.
+            let turns = [(way + 1) % 4, way, (way + 3) % 4];
+            let next = turns.into_iter().find(|way| self.has(corner, *way));
+            let Some(next) = next.filter(|_| corner != start) else {
+                break;
+            };
+            if next != way {
+                let _ = match dx {
+                    0 => write!(path, "v{}", dy * length),
+                    _ => write!(path, "h{}", dx * length),
+                };
+                length = 0;
+            }
+            way = next;
+        }
+        // The last side is drawn by closing.
+        path.push('z');
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::axes::Scale;
+
+    fn sample(values: [Vec<f64>; 2]) -> Sample {
+        Sample {
+            values: values.to_vec(),
+            ..Sample::default()
+        }
+    }
 
     fn cloud(sample: &Sample) -> Cloud<'_> {
-        let axis = Axis::new(Scale::Linear, 0.0, 2.0, (0.0, 100.0));
+        let axis = Axis::linear(0.0, 2.0).over((0.0, 100.0));
         Cloud {
             sample,
             variables: (0, 1),
@@ -289,22 +340,23 @@ mod tests {
         }
     }
 
+    fn noise() -> impl FnMut() -> f64 {
+        let mut state = 1u32;
+        move || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            f64::from(state >> 8) / f64::from(1 << 24)
+        }
+    }
+
     #[test]
     fn densities_are_parts_of_what_is_shown() {
-        let sample = Sample {
-            values: vec![
-                vec![0.5, 0.5, 1.5, 9.0, f64::NAN],
-                vec![0.5, 1.5, 2.0, 0.5, 0.5],
-            ],
-            weights: vec![1.0, 3.0, 4.0, 1.0, 1.0],
-            ..Sample::default()
-        };
-        assert_eq!(density(&cloud(&sample), 2), [0.125, 0.0, 0.375, 0.5]);
-        let negative = Sample {
-            weights: vec![-1.0; 5],
-            ..sample
-        };
-        assert_eq!(density(&cloud(&negative), 2), [0.0; 4]);
+        let sample = sample([
+            vec![0.5, 0.5, 0.5, 1.5, 9.0, f64::NAN],
+            vec![0.5, 1.5, 1.2, 2.0, 0.5, 0.5],
+        ]);
+        assert_eq!(density(&cloud(&sample), 2), [0.25, 0.0, 0.5, 0.25]);
+        let none = Sample::default();
+        assert_eq!(density(&cloud(&none), 2), [0.0; 4]);
     }
 
     #[test]
@@ -328,18 +380,9 @@ mod tests {
 
     #[test]
     fn many_maps_of_noise_stay_within_the_budget() {
-        let mut state = 1u32;
-        let mut next = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(state >> 8) / f64::from(1 << 23)
-        };
-        let sample = Sample {
-            values: vec![
-                (0..6000).map(|_| next()).collect(),
-                (0..6000).map(|_| next()).collect(),
-            ],
-            ..Sample::default()
-        };
+        let mut next = noise();
+        let mut list = || (0..6000).map(|_| 2.0 * next()).collect();
+        let sample = sample([list(), list()]);
         let clouds = vec![cloud(&sample); 132];
         let maps = maps(&clouds, 60);
         let bytes: usize = maps.iter().flat_map(|m| &m.layers).map(|l| l.1.len()).sum();
@@ -356,5 +399,65 @@ mod tests {
         let (_, wide) = range(&[&values], &[&[5e6]]);
         assert!(wide > high && wide < 1600.0, "{wide}");
         assert_eq!(range(&[&[f64::NAN], &[]], &[]), (-0.04, 1.04));
+    }
+
+    #[test]
+    fn outlines_go_around_regions_and_holes() {
+        for (rows, expected) in [
+            (&["..", ".."][..], ""),
+            (&["#"], "M0 0h1v1h-1z"),
+            (&["##.", "##.", "..."], "M0 0h2v2h-2z"),
+            (&["###", "#.#", "###"], "M0 0h3v3h-3zM1 1v1h1v-1z"),
+            (&["#.", ".#"], "M0 0h1v1h-1zM1 1h1v1h-1z"),
+            (&["#.", "##"], "M0 0h1v1h1v1h-2z"),
+        ] {
+            let cells: Vec<bool> = rows.concat().chars().map(|c| c == '#').collect();
+            assert_eq!(outline(&cells, rows[0].len()), expected);
+        }
+        assert_eq!(outline(&[], 0), "");
+    }
+
+    /// Cells whose centre a loop encloses, by the even-odd rule, from the path alone.
+    fn filled(path: &str, columns: usize, rows: usize) -> Vec<bool> {
+        let mut inside = vec![false; columns * rows];
+        for part in path.split_terminator('z') {
+            let words = part[1..].replace('h', " h ").replace('v', " v ");
+            let words: Vec<&str> = words.split(' ').collect();
+            let number = |word: &str| word.parse::<i64>().expect("a whole number");
+            let mut corners = vec![(number(words[0]), number(words[1]))];
+            for step in words[2..].chunks(2) {
+                let ((x, y), by) = (corners[corners.len() - 1], number(step[1]));
+                corners.push(if step[0] == "h" {
+                    (x + by, y)
+                } else {
+                    (x, y + by)
+                });
+            }
+            // Closing is one straight side.
+            corners.push(corners[0]);
+            for side in corners.windows(2) {
+                let ((x, from), (end, to)) = (side[0], side[1]);
+                assert!(x == end || from == to, "{path}");
+                let crossed = (from.min(to)..from.max(to)).filter(|_| x == end);
+                for (row, column) in
+                    crossed.flat_map(|row| (x..columns as i64).map(move |c| (row, c)))
+                {
+                    inside[row as usize * columns + column as usize] ^= true;
+                }
+            }
+        }
+        inside
+    }
+
+    #[test]
+    fn outlines_of_any_pattern_enclose_exactly_its_cells() {
+        let (columns, rows) = (9, 7);
+        let mut next = noise();
+        for density in [0.1, 0.3, 0.5, 0.7, 0.9] {
+            for _ in 0..40 {
+                let cells: Vec<bool> = (0..columns * rows).map(|_| next() < density).collect();
+                assert_eq!(filled(&outline(&cells, columns), columns, rows), cells);
+            }
+        }
     }
 }

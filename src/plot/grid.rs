@@ -1,41 +1,108 @@
 //! Panels in a grid: small type, and numbers and labels where the figure wants them.
 
 use super::axes::Axis;
-use super::canvas::{Anchor, Canvas, Stroke, Type};
+use super::canvas::{Canvas, Stroke, Type};
 use super::panel::Panel;
-use super::style::{BRAND, BRAND_SIZE, INK, LEGEND_SIZE};
+use super::style::INK;
 use super::text;
-use super::ticks::{Direction, Tick, Ticks, fixed};
+use super::ticks::{Direction, Tick, Ticks};
 
-/// Distance of numbers from the frame.
-const NUMBERS_OFF: f64 = 5.0;
+const NUMBERS_OFF: f64 = 5.0; // distance of numbers from the frame
 /// Free space between two numbers in a row, in lengths of the axis, and its ends in pixels.
 const NUMBER_GAP: (f64, f64, f64) = (0.055, 7.0, 16.0);
-/// Distance of two numbers above each other, in em.
-const NUMBER_PITCH: f64 = 1.5;
+const NUMBER_PITCH: f64 = 1.5; // distance of two numbers above each other, in em
 /// How far a number may reach over the ends of its axis; panels stand close.
 const OVERHANG: f64 = 2.0;
-/// Shortest side with ticks between the numbers.
-const MINOR_TICKS: f64 = 100.0;
+const MINOR_TICKS: f64 = 100.0; // shortest side with ticks between the numbers
 /// Distances of ticks to try, in em, closest first.
 const PITCHES: [f64; 7] = [1.2, 1.5, 2.0, 3.0, 4.5, 7.0, 10.0];
-/// Fewest numbers that make a scale.
-const ENOUGH: usize = 2;
+const ENOUGH: usize = 2; // fewest numbers that make a scale
 
-/// A side of a panel.
+/// A side of a panel: under the x axis, left of the y axis, or right of the frame for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Under the x axis.
     Below,
-    /// Left of the y axis.
     Left,
-    /// Right of the frame, for the y axis.
     Right,
+}
+
+pub(super) struct Scale<'a> {
+    side: Side,
+    label: &'a str,
+    off: f64,
+    sizes: (f64, f64),
+    room: f64,
+}
+
+impl<'a> Scale<'a> {
+    /// The base line of the label lies `off` from the frame; sizes are those of label and
+    /// numbers; a number beside the panel takes at most `room`.
+    pub(super) const fn new(
+        side: Side,
+        label: &'a str,
+        off: f64,
+        sizes: (f64, f64),
+        room: f64,
+    ) -> Self {
+        Self {
+            side,
+            label,
+            off,
+            sizes,
+            room,
+        }
+    }
+
+    /// Writes the numbers and, in the middle of the side, the label.
+    pub(super) fn draw(&self, canvas: &mut Canvas, panel: &Panel) {
+        self.draw_numbers(canvas, panel);
+        self.draw_label(canvas, panel);
+    }
+
+    /// Numbers that do not reach over the ends of the side.
+    pub(super) fn draw_numbers(&self, canvas: &mut Canvas, panel: &Panel) {
+        let (size, room) = (self.sizes.1, self.room - NUMBERS_OFF);
+        let below = panel.y.start + size + NUMBERS_OFF;
+        for (tick, label) in self.ticks(panel).numbered() {
+            let (x, kind) = match self.side {
+                Side::Below => {
+                    canvas.text((tick.at, below), label, Type::middle(size));
+                    continue;
+                }
+                Side::Left => (panel.x.start - NUMBERS_OFF, Type::end(size)),
+                Side::Right => (panel.x.end + NUMBERS_OFF, Type::start(size)),
+            };
+            canvas.centred((x, tick.at), label, kind, room);
+        }
+    }
+
+    pub(super) fn draw_label(&self, canvas: &mut Canvas, panel: &Panel) {
+        let axis = self.axis(panel);
+        let middle = (axis.start + axis.end) / 2.0;
+        let (at, rotation) = match self.side {
+            Side::Below => ((middle, panel.y.start + self.off), 0.0),
+            Side::Left => ((panel.x.start - self.off, middle), -90.0),
+            Side::Right => ((panel.x.end + self.off, middle), -90.0),
+        };
+        let label = self.ticks(panel).scaled(self.label);
+        let kind = Type::middle(self.sizes.0).rotated(rotation);
+        canvas.fitted(at, &label, kind, axis.length());
+    }
+
+    fn axis<'b>(&self, panel: &'b Panel) -> &'b Axis {
+        match self.side {
+            Side::Below => &panel.x,
+            Side::Left | Side::Right => &panel.y,
+        }
+    }
+
+    fn ticks(&self, panel: &Panel) -> Ticks {
+        ticks(self.axis(panel), self.sizes.1, self.side != Side::Below)
+    }
 }
 
 /// Frame and ticks without numbers; `y_ticks` off where y has no numbers anywhere.
 pub(super) fn frame(canvas: &mut Canvas, panel: &Panel, size: f64, y_ticks: bool) {
-    let stroke = Stroke::solid(INK, 0.8);
     let length = |tick: &Tick, side: f64| {
         let major = (0.03 * side).clamp(3.0, 7.0);
         if tick.major { major } else { 0.55 * major }
@@ -43,11 +110,8 @@ pub(super) fn frame(canvas: &mut Canvas, panel: &Panel, size: f64, y_ticks: bool
     let (x, y) = (panel.x, panel.y);
     let shown = |side: f64| move |tick: &&Tick| tick.major || side >= MINOR_TICKS;
     let mut marks = Vec::new();
-    for tick in ticks(&x, size, false)
-        .ticks
-        .iter()
-        .filter(shown(x.length()))
-    {
+    let x_axis = ticks(&x, size, false).ticks;
+    for tick in x_axis.iter().filter(shown(x.length())) {
         let length = length(tick, y.length());
         marks.push([(tick.at, y.start), (tick.at, y.start - length)]);
         marks.push([(tick.at, y.end), (tick.at, y.end + length)]);
@@ -58,79 +122,9 @@ pub(super) fn frame(canvas: &mut Canvas, panel: &Panel, size: f64, y_ticks: bool
         marks.push([(x.start, tick.at), (x.start + length, tick.at)]);
         marks.push([(x.end, tick.at), (x.end - length, tick.at)]);
     }
-    canvas.segments(&marks, stroke);
+    canvas.segments(&marks, Stroke::solid(INK, 0.8));
     let (a, b) = panel.corners();
     canvas.outline(a, b, Stroke::solid(INK, 1.1));
-}
-
-/// Numbers along one side, none wider than `room` beside the panel, and none
-/// that reaches over its ends.
-pub(super) fn numbers(canvas: &mut Canvas, panel: &Panel, side: Side, size: f64, room: f64) {
-    let axis = axis(panel, side);
-    for tick in &ticks(&axis, size, side != Side::Below).ticks {
-        let Some(label) = &tick.label else { continue };
-        let (label, size) = match side {
-            Side::Below => (label.clone(), size),
-            Side::Left | Side::Right => text::fit(label, size, false, room - NUMBERS_OFF),
-        };
-        let half = 0.36 * size;
-        let (at, anchor) = match side {
-            Side::Below => (
-                (tick.at, panel.y.start + size + NUMBERS_OFF),
-                Anchor::Middle,
-            ),
-            Side::Left => ((panel.x.start - NUMBERS_OFF, tick.at + half), Anchor::End),
-            Side::Right => ((panel.x.end + NUMBERS_OFF, tick.at + half), Anchor::Start),
-        };
-        canvas.text(at, &label, Type::new(size, anchor));
-    }
-}
-
-/// Label of an axis in the middle of one side, `off` pixels from the frame to its base line.
-pub(super) fn label(
-    canvas: &mut Canvas,
-    panel: &Panel,
-    (side, off): (Side, f64),
-    label: &str,
-    (size, numbers): (f64, f64),
-) {
-    let axis = axis(panel, side);
-    let label = match ticks(&axis, numbers, side != Side::Below).power {
-        Some(power) => format!("{label} / 10^{{{}}}", fixed(f64::from(power), 0)),
-        None => label.to_owned(),
-    };
-    let (label, size) = text::fit(&label, size, false, axis.length());
-    let middle = (axis.start + axis.end) / 2.0;
-    let (at, rotation) = match side {
-        Side::Below => ((middle, panel.y.start + off), 0.0),
-        Side::Left => ((panel.x.start - off, middle), -90.0),
-        Side::Right => ((panel.x.end + off, middle), -90.0),
-    };
-    let kind = Type {
-        rotation,
-        ..Type::new(size, Anchor::Middle)
-    };
-    canvas.text(at, &label, kind);
-}
-
-/// Brand and title on a base line; gives the pixel where they end.
-pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64) -> f64 {
-    let brand = Type {
-        bold: true,
-        ..Type::new(BRAND_SIZE, Anchor::Start)
-    };
-    canvas.text(at, BRAND, brand);
-    let x = at.0 + text::width(BRAND, BRAND_SIZE, true) + 10.0;
-    let (title, size) = text::fit(title, LEGEND_SIZE, false, end - x);
-    canvas.text((x, at.1), &title, Type::new(size, Anchor::Start));
-    x + text::width(&title, size, false)
-}
-
-fn axis(panel: &Panel, side: Side) -> Axis {
-    match side {
-        Side::Below => panel.x,
-        Side::Left | Side::Right => panel.y,
-    }
 }
 
 /// As many ticks as their numbers leave room for. A small panel gets more than
@@ -151,7 +145,7 @@ fn ticks(axis: &Axis, size: f64, vertical: bool) -> Ticks {
     let clear = |ticks: &&Ticks| clear(ticks, axis.length(), size, vertical);
     let ticks = PITCHES.map(with);
     let thin: Vec<Ticks> = ticks.iter().flat_map(thinned).collect();
-    let enough = |ticks: &&Ticks| numbered(ticks) >= ENOUGH;
+    let enough = |ticks: &&Ticks| ticks.numbered().count() >= ENOUGH;
     // Two numbers are a scale; one is better than none, and none better than a heap.
     let choices = ticks.iter().chain(&thin).filter(enough);
     let rest = ticks.iter().chain(&thin);
@@ -161,29 +155,20 @@ fn ticks(axis: &Axis, size: f64, vertical: bool) -> Ticks {
 
 /// The same ticks with every second number, once with zero if there is one.
 fn thinned(ticks: &Ticks) -> [Ticks; 2] {
-    let is_zero = |label: &str| label.parse::<f64>() == Ok(0.0);
-    let labels = ticks.ticks.iter().filter_map(|tick| tick.label.as_deref());
-    let zero = labels.clone().position(is_zero);
+    let is_zero = |(_, label): (&Tick, &str)| label.parse::<f64>() == Ok(0.0);
     // Without a zero the choice with more numbers comes first.
-    let first = zero.unwrap_or(0) % 2;
+    let first = ticks.numbered().position(is_zero).unwrap_or(0) % 2;
     [first, 1 - first].map(|parity| {
         let mut thinned = ticks.clone();
         let labelled = thinned.ticks.iter_mut().filter(|tick| tick.label.is_some());
-        for (index, tick) in labelled.enumerate() {
-            if index % 2 != parity {
-                tick.label = None;
-            }
+        for (_, tick) in labelled
+            .enumerate()
+            .filter(|(index, _)| index % 2 != parity)
+        {
+            tick.label = None;
         }
         thinned
     })
-}
-
-fn numbered(ticks: &Ticks) -> usize {
-    ticks
-        .ticks
-        .iter()
-        .filter(|tick| tick.label.is_some())
-        .count()
 }
 
 /// Half of what a tick's number takes along the axis.
@@ -197,39 +182,31 @@ fn half_extent(tick: &Tick, size: f64, vertical: bool) -> f64 {
 
 /// Whether the numbers keep clear of each other at their real size.
 fn clear(ticks: &Ticks, length: f64, size: f64, vertical: bool) -> bool {
-    let labelled = ticks.ticks.iter().filter(|tick| tick.label.is_some());
-    let labelled: Vec<(f64, f64)> = labelled
-        .map(|tick| (tick.at, half_extent(tick, size, vertical)))
-        .collect();
+    let half = |tick| half_extent(tick, size, vertical);
     let (part, least, most) = NUMBER_GAP;
     let gap = (part * length).clamp(least, most);
-    labelled.windows(2).all(|pair| {
+    let mut pairs = ticks.numbered().zip(ticks.numbered().skip(1));
+    pairs.all(|((a, _), (b, _))| {
         let needed = match vertical {
             true => NUMBER_PITCH * size,
-            false => pair[0].1 + pair[1].1 + gap,
+            false => half(a) + half(b) + gap,
         };
-        (pair[1].0 - pair[0].0).abs() >= needed
+        (b.at - a.at).abs() >= needed
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::axes::Scale;
 
     #[test]
     fn small_panels_have_two_numbers_that_do_not_touch() {
-        for (low, high) in [
-            (-3.1, 3.1),
-            (0.0, 1.0),
-            (-2.4, 2.6),
-            (280.0, 1020.0),
-            (30.0, 690.0),
-        ] {
-            let axis = Axis::new(Scale::Linear, low, high, (0.0, 84.0));
+        let ranges = [(-3.1, 3.1), (0.0, 1.0), (-2.4, 2.6), (280.0, 1020.0)];
+        for (low, high) in ranges.into_iter().chain([(30.0, 690.0)]) {
+            let axis = Axis::linear(low, high).over((0.0, 84.0));
             let ticks = ticks(&axis, 11.0, false);
             assert!(clear(&ticks, 84.0, 11.0, false), "{low} {high}");
-            assert!(numbered(&ticks) >= 2, "{low} {high}");
+            assert!(ticks.numbered().count() >= 2, "{low} {high}");
         }
     }
 }

@@ -1,32 +1,33 @@
 //! A panel: two axes, the frame with ticks on all four sides, the labels.
 
 use super::axes::Axis;
-use super::canvas::{Anchor, Canvas, Stroke, Type};
+use super::canvas::{Canvas, Stroke, Type};
+use super::marks::Mark;
 use super::style::{AXIS_SIZE, INK, LEFT, MAJOR, MINOR, RIGHT, TICK_SIZE};
 use super::text;
-use super::ticks::{Direction, Ticks};
+use super::ticks::{Direction, Ticks, fixed};
 
-/// Base line of the numbers below a panel, from its frame.
-const NUMBERS_BELOW: f64 = 19.0;
-/// Base line of the axis label below a panel, from its frame.
-const LABEL_BELOW: f64 = 44.0;
-/// Distance of the numbers left of a panel from its frame.
-const NUMBERS_LEFT: f64 = 7.0;
+const NUMBERS_BELOW: f64 = 19.0; // base line of the numbers below a panel, from its frame
+const LABEL_BELOW: f64 = 44.0; // base line of the axis label below a panel, from its frame
+const NUMBERS_LEFT: f64 = 7.0; // distance of the numbers left of a panel from its frame
 /// Base line of the rotated axis label, from the left edge of the sheet.
 const LABEL_LEFT: f64 = 24.0;
 
 /// A rectangle of the sheet with its axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Panel {
-    /// Horizontal axis, pixels from left to right.
+    /// Pixels from left to right.
     pub(super) x: Axis,
-    /// Vertical axis, pixels from bottom to top.
+    /// Pixels from bottom to top.
     pub(super) y: Axis,
 }
 
 impl Panel {
-    /// Pixels of a point.
-    pub(super) fn at(&self, x: f64, y: f64) -> (f64, f64) {
+    pub(super) const fn new(x: Axis, y: Axis) -> Self {
+        Self { x, y }
+    }
+
+    pub(super) fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (self.x.at(x), self.y.at(y))
     }
 
@@ -35,50 +36,45 @@ impl Panel {
         ((self.x.start, self.y.end), (self.x.end, self.y.start))
     }
 
-    /// Draws inside the frame only.
     pub(super) fn clipped(&self, canvas: &mut Canvas, draw: impl FnOnce(&mut Canvas)) {
         let (a, b) = self.corners();
         canvas.clipped(a, b, draw);
     }
 
-    /// A horizontal line across the panel.
-    pub(super) fn level(&self, canvas: &mut Canvas, y: f64, stroke: Stroke<'_>) {
-        if self.y.shows(y) {
-            let y = self.y.at(y);
-            canvas.line((self.x.start, y), (self.x.end, y), stroke);
+    /// Draws marks inside the frame, the first at the bottom, and what is written beside it.
+    pub(super) fn draw(&self, canvas: &mut Canvas, marks: &[Mark<'_>]) {
+        self.clipped(canvas, |canvas| {
+            for mark in marks {
+                mark.draw(canvas, self);
+            }
+        });
+        for mark in marks {
+            mark.write(canvas, self);
         }
     }
 
-    /// Frame, ticks and numbers; without `x_numbers` for a panel that stands on another.
-    pub(super) fn frame(&self, canvas: &mut Canvas, x_label: Option<&str>, y_label: &str) {
+    /// Frame, ticks and numbers; without an `x_label` for a panel that stands on another,
+    /// without a `y_label` for one whose rows have names instead of numbers.
+    pub(super) fn frame(&self, canvas: &mut Canvas, x_label: Option<&str>, y_label: Option<&str>) {
         let x_ticks = self.x.ticks(Direction::Horizontal(TICK_SIZE));
-        let y_ticks = self.y.ticks(Direction::Vertical(TICK_SIZE));
-        self.tick_marks(canvas, &x_ticks, &y_ticks);
+        let y_ticks = y_label.map(|_| self.y.ticks(Direction::Vertical(TICK_SIZE)));
+        self.tick_marks(canvas, &x_ticks, y_ticks.as_ref());
         let (a, b) = self.corners();
         canvas.outline(a, b, Stroke::solid(INK, 1.4));
-        self.y_numbers(canvas, &y_ticks);
-        self.y_label(canvas, y_label);
+        if let (Some(ticks), Some(label)) = (&y_ticks, y_label) {
+            self.y_numbers(canvas, ticks);
+            let kind = Type::end(AXIS_SIZE).rotated(-90.0);
+            canvas.fitted((LABEL_LEFT, self.y.end), label, kind, self.y.length());
+        }
         if let Some(label) = x_label {
             self.x_numbers(canvas, &x_ticks);
-            self.x_label(canvas, &x_ticks, label);
+            let at = (self.x.end, self.y.start + LABEL_BELOW);
+            let room = self.x.length() + LEFT / 2.0;
+            canvas.fitted(at, &x_ticks.scaled(label), Type::end(AXIS_SIZE), room);
         }
     }
 
-    /// Frame with ticks along x alone, for a panel whose rows have names instead of numbers.
-    pub(super) fn frame_of_rows(&self, canvas: &mut Canvas, x_label: &str) {
-        let x_ticks = self.x.ticks(Direction::Horizontal(TICK_SIZE));
-        let no_ticks = Ticks {
-            ticks: Vec::new(),
-            power: None,
-        };
-        self.tick_marks(canvas, &x_ticks, &no_ticks);
-        let (a, b) = self.corners();
-        canvas.outline(a, b, Stroke::solid(INK, 1.4));
-        self.x_numbers(canvas, &x_ticks);
-        self.x_label(canvas, &x_ticks, x_label);
-    }
-
-    fn tick_marks(&self, canvas: &mut Canvas, x_ticks: &Ticks, y_ticks: &Ticks) {
+    fn tick_marks(&self, canvas: &mut Canvas, x_ticks: &Ticks, y_ticks: Option<&Ticks>) {
         // A short panel gets short ticks.
         let scale = (self.y.length() / 250.0).clamp(0.6, 1.0);
         let stroke = Stroke::solid(INK, 1.0);
@@ -88,7 +84,7 @@ impl Panel {
             canvas.line((tick.at, bottom), (tick.at, bottom - length), stroke);
             canvas.line((tick.at, top), (tick.at, top + length), stroke);
         }
-        for tick in &y_ticks.ticks {
+        for tick in y_ticks.iter().flat_map(|ticks| &ticks.ticks) {
             let length = if tick.major { MAJOR } else { MINOR };
             let (left, right) = (self.x.start, self.x.end);
             canvas.line((left, tick.at), (left + length, tick.at), stroke);
@@ -98,51 +94,23 @@ impl Panel {
 
     fn x_numbers(&self, canvas: &mut Canvas, ticks: &Ticks) {
         let y = self.y.start + NUMBERS_BELOW;
-        for tick in &ticks.ticks {
-            if let Some(label) = &tick.label {
-                // The last number must not be cut off by the edge of the sheet.
-                let half = text::width(label, TICK_SIZE, false) / 2.0;
-                let x = tick.at.min(self.x.end + RIGHT - half - 1.0);
-                canvas.text((x, y), label, Type::new(TICK_SIZE, Anchor::Middle));
-            }
+        for (tick, label) in ticks.numbered() {
+            // The last number must not be cut off by the edge of the sheet.
+            let half = text::width(label, TICK_SIZE, false) / 2.0;
+            let x = tick.at.min(self.x.end + RIGHT - half - 1.0);
+            canvas.text((x, y), label, Type::middle(TICK_SIZE));
         }
     }
 
     fn y_numbers(&self, canvas: &mut Canvas, ticks: &Ticks) {
         let room = self.x.start - LABEL_LEFT - NUMBERS_LEFT - 6.0;
-        for tick in &ticks.ticks {
-            if let Some(label) = &tick.label {
-                let (label, size) = text::fit(label, TICK_SIZE, false, room);
-                let at = (self.x.start - NUMBERS_LEFT, tick.at + 0.36 * size);
-                canvas.text(at, &label, Type::new(size, Anchor::End));
-            }
+        let x = self.x.start - NUMBERS_LEFT;
+        for (tick, label) in ticks.numbered() {
+            canvas.centred((x, tick.at), label, Type::end(TICK_SIZE), room);
         }
         if let Some(power) = ticks.power {
-            let label = format!("×10^{{{}}}", super::ticks::fixed(f64::from(power), 0));
-            let at = (self.x.start - NUMBERS_LEFT, self.y.end - 8.0);
-            canvas.text(at, &label, Type::new(TICK_SIZE, Anchor::Start));
+            let label = format!("×10^{{{}}}", fixed(f64::from(power), 0));
+            canvas.text((x, self.y.end - 8.0), &label, Type::start(TICK_SIZE));
         }
-    }
-
-    fn x_label(&self, canvas: &mut Canvas, ticks: &Ticks, label: &str) {
-        let label = match ticks.power {
-            Some(power) => format!(
-                "{label} / 10^{{{}}}",
-                super::ticks::fixed(f64::from(power), 0)
-            ),
-            None => label.to_owned(),
-        };
-        let (label, size) = text::fit(&label, AXIS_SIZE, false, self.x.length() + LEFT / 2.0);
-        let at = (self.x.end, self.y.start + LABEL_BELOW);
-        canvas.text(at, &label, Type::new(size, Anchor::End));
-    }
-
-    fn y_label(&self, canvas: &mut Canvas, label: &str) {
-        let (label, size) = text::fit(label, AXIS_SIZE, false, self.y.length());
-        let kind = Type {
-            rotation: -90.0,
-            ..Type::new(size, Anchor::End)
-        };
-        canvas.text((LABEL_LEFT, self.y.end), &label, kind);
     }
 }

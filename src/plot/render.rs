@@ -7,8 +7,7 @@ use resvg::{tiny_skia, usvg};
 
 use super::PlotError;
 
-/// Pixels of the PNG for one unit of the SVG.
-const SCALE: f32 = 2.0;
+const SCALE: f32 = 2.0; // pixels of the PNG for one unit of the SVG
 
 /// DejaVu Sans, regular and bold, parsed once.
 static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
@@ -19,7 +18,6 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-/// Rasterises an SVG document on white.
 pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let options = usvg::Options {
         fontdb: Arc::clone(&FONTS),

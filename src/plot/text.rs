@@ -8,34 +8,23 @@ use std::sync::LazyLock;
 use skrifa::instance::{LocationRef, Size};
 use skrifa::{FontRef, MetadataProvider as _};
 
-/// Size of lowered and raised text, relative to the line.
-pub(super) const SCRIPT_SCALE: f64 = 0.72;
-/// Fall of a subscript, in em of the line.
-pub(super) const SUBSCRIPT_DROP: f64 = 0.25;
-/// Rise of a superscript, in em of the line.
-pub(super) const SUPERSCRIPT_RISE: f64 = 0.43;
+pub(super) const SCRIPT_SCALE: f64 = 0.72; // size of lowered and raised text, relative to the line
+pub(super) const SUBSCRIPT_DROP: f64 = 0.25; // fall of a subscript, in em of the line
+pub(super) const SUPERSCRIPT_RISE: f64 = 0.43; // rise of a superscript, in em of the line
 /// Smallest size a label shrinks to before it is cut, relative to its own.
 const SHRINK_LIMIT: f64 = 0.72;
-/// Width of a character where the font gives no answer, in em.
-const FALLBACK_ADVANCE: f64 = 0.64;
+const FALLBACK_ADVANCE: f64 = 0.64; // width of a character where the font gives no answer, in em
 
-/// Where a run of text sits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// On the line.
     Base,
-    /// Lowered.
     Sub,
-    /// Raised.
     Sup,
 }
 
-/// Text that shares one level.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Run {
     /// The characters, not escaped.
     pub(crate) text: String,
-    /// Where they sit.
     pub(crate) level: Level,
 }
 
@@ -66,7 +55,6 @@ pub(crate) fn parse(label: &str) -> Vec<Run> {
     runs
 }
 
-/// The next opening of a script, and which kind.
 fn next_script(text: &str) -> Option<(usize, Level)> {
     let sub = text.find("_{").map(|at| (at, Level::Sub));
     let sup = text.find("^{").map(|at| (at, Level::Sup));
@@ -101,15 +89,13 @@ pub(super) fn stacking(runs: &[Run], size: f64, bold: bool) -> Vec<f64> {
 }
 
 fn run_width(run: &Run, size: f64, bold: bool) -> f64 {
-    let scale = if run.level == Level::Base {
-        1.0
-    } else {
-        SCRIPT_SCALE
+    let scale = match run.level {
+        Level::Base => 1.0,
+        Level::Sub | Level::Sup => SCRIPT_SCALE,
     };
     advance_em(&run.text, bold) * size * scale
 }
 
-/// Advance of plain text in em.
 fn advance_em(text: &str, bold: bool) -> f64 {
     static FONTS: LazyLock<[Option<FontRef<'static>>; 2]> = LazyLock::new(|| {
         [dejavu::sans::regular(), dejavu::sans::bold()].map(|bytes| FontRef::new(bytes).ok())
@@ -151,14 +137,8 @@ fn cut(label: &str, size: f64, bold: bool, room: f64) -> String {
         let mut part = String::new();
         let mut full = true;
         for letter in run.text.chars() {
-            let step = run_width(
-                &Run {
-                    text: letter.to_string(),
-                    level: run.level,
-                },
-                size,
-                bold,
-            );
+            let (text, level) = (letter.to_string(), run.level);
+            let step = run_width(&Run { text, level }, size, bold);
             if step > left {
                 full = false;
                 break;
@@ -201,23 +181,14 @@ mod tests {
 
     #[test]
     fn markup_splits_at_scripts_only() {
-        let run = |text: &str, level| Run {
-            text: text.to_owned(),
-            level,
+        let split = |label| {
+            let runs = parse(label).into_iter();
+            runs.map(|run| format!("{:?} {:?} ", run.level, run.text))
+                .collect::<String>()
         };
-        assert_eq!(
-            parse("p_{T}^{lead} [GeV]"),
-            [
-                run("p", Level::Base),
-                run("T", Level::Sub),
-                run("lead", Level::Sup),
-                run(" [GeV]", Level::Base)
-            ]
-        );
-        assert_eq!(
-            parse("m_jj x^2 a_{open"),
-            [run("m_jj x^2 a_{open", Level::Base)]
-        );
+        let found = split("p_{T}^{lead} [GeV]");
+        assert_eq!(found, r#"Base "p" Sub "T" Sup "lead" Base " [GeV]" "#);
+        assert_eq!(split("m_jj x^2 a_{open"), r#"Base "m_jj x^2 a_{open" "#);
         assert!(parse("").is_empty());
     }
 
@@ -225,11 +196,8 @@ mod tests {
     fn widths_follow_the_font() {
         // DejaVu Sans 2.37, hmtx: "0" advances 1303 of 2048 units.
         let zero = 1303.0 / 2048.0 * 100.0;
-        assert!(
-            (width("0", 100.0, false) - zero).abs() < 0.5,
-            "{}",
-            width("0", 100.0, false)
-        );
+        let found = width("0", 100.0, false);
+        assert!((found - zero).abs() < 0.5, "{found}");
         assert!(width("Sideband", 20.0, true) > width("Sideband", 20.0, false));
         assert!(width("m_{HH}", 20.0, false) < width("mHH", 20.0, false));
     }
@@ -237,10 +205,7 @@ mod tests {
     #[test]
     fn a_superscript_stands_above_its_subscript() {
         let plain = width("p_{T}", 20.0, false);
-        let (both, wide) = (
-            width("p_{T}^{j} x", 20.0, false),
-            width("p_{T} x", 20.0, false),
-        );
+        let [both, wide] = ["p_{T}^{j} x", "p_{T} x"].map(|text| width(text, 20.0, false));
         assert!((both - wide).abs() < 0.1, "{both} {wide}");
         assert!(width("p_{T}^{lead}", 20.0, false) > plain);
     }

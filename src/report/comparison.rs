@@ -1,17 +1,14 @@
 //! Regions and methods side by side: `comparison.json`, the same as CSV and LaTeX
 //! tables, figures, and a section of the matrix's page.
 
-use super::build::{ReportError, plot_error};
-use super::names::file_names;
+use super::build::{figure, save_figures};
+use super::figures::joined as title;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
-use crate::error::OnFile;
-use crate::plot::{
-    Figure, MethodPrediction, Methods, PlotError, Residual, ResidualRow, Residuals, Series,
-};
+use crate::error::Result;
+use crate::plot::{MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series};
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::rundir::RunDirectory;
-use indexmap::IndexMap;
 use std::fmt::Write as _;
 
 /// The methods in the order of the tables, with their names for people.
@@ -21,16 +18,9 @@ const METHODS: [(&str, &str); 3] = [
     ("abcd", "ABCD"),
 ];
 
-/// File name of the figure of all rows.
-const RESIDUALS: &str = "residuals";
-
 fn present(comparison: &ComparisonMetrics) -> Vec<(&'static str, &'static str)> {
-    let has = |key: &str| {
-        comparison
-            .rows
-            .values()
-            .any(|r| r.methods.contains_key(key))
-    };
+    let rows = comparison.rows.values();
+    let has = |key: &str| rows.clone().any(|r| r.methods.contains_key(key));
     METHODS.into_iter().filter(|(key, _)| has(key)).collect()
 }
 
@@ -43,49 +33,38 @@ pub(super) fn write(
     root: &RunDirectory,
     comparison: &ComparisonMetrics,
     data_label: &str,
-) -> Result<Vec<Section>, ReportError> {
-    let plots = root.plots();
-    std::fs::create_dir_all(&plots).on(&plots)?;
+) -> Result<Vec<Section>> {
     root.write_json(&root.path().join("comparison.json"), comparison)?;
     let csv = root.path().join("comparison.csv");
     root.write(&csv, csv_table(comparison).as_bytes())?;
     let tex = root.path().join("comparison.tex");
     root.write(&tex, latex(comparison).as_bytes())?;
+    let mut tables = vec![yields(comparison), errors(comparison), shapes(comparison)];
+    tables.extend(missing(comparison));
     let mut sections = vec![Section {
-        title: "Methods side by side".to_owned(),
-        text: vec![
-            "1 − predicted / observed in %, with all errors of the method and that of the \
-             observation. Reweighting: statistics, ensemble, control region, non-closure of the \
-             row that is named for it. Interpolation: sampling, members, Gaussian process, \
-             statistics of the events outside. ABCD: the source as a whole, scaled by the ratio of \
-             yields in the training region."
-                .to_owned(),
-        ],
-        tables: [yields(comparison), errors(comparison), shapes(comparison)]
-            .into_iter()
-            .chain(missing(comparison))
-            .collect(),
-        figures: vec![residuals(root, comparison, data_label)?],
-        ..Section::default()
+        tables,
+        ..Section::new("Methods side by side")
+            .text(
+                "1 − predicted / observed in %, with all errors of the method and that of the \
+                 observation. Reweighting: statistics, ensemble, control region, non-closure of \
+                 the row that is named for it. Interpolation: sampling, members, Gaussian \
+                 process, statistics of the events outside. ABCD: the source as a whole, scaled \
+                 by the ratio of yields in the training region.",
+            )
+            .figures(vec![residuals(comparison, data_label)?])
     }];
-    let names = figure_names(comparison);
     for (name, row) in &comparison.rows {
-        sections.push(Section {
-            title: format!("{name}: distributions"),
-            figures: distributions(root, &names, name, row, data_label)?,
-            ..Section::default()
-        });
+        let figures = distributions(name, row, data_label)?;
+        sections.push(Section::new(format!("{name}: distributions")).figures(figures));
     }
+    save_figures(root, &mut sections)?;
     Ok(sections)
 }
 
 fn yields(comparison: &ComparisonMetrics) -> Table {
     let methods = present(comparison);
-    let mut header = vec!["region".to_owned(), "observed".to_owned()];
-    for (_, label) in &methods {
-        header.push((*label).to_owned());
-        header.push("1 − pred/obs [%]".to_owned());
-    }
+    let pair = |(_, label): &(_, &str)| format!(" | {label} | 1 − pred/obs [%]");
+    let columns: String = methods.iter().map(pair).collect();
     let rows = comparison.rows.iter().map(|(name, row)| {
         let observed = row.observed.zip(row.observed_error);
         let observed = observed.map_or_else(|| "blinded".to_owned(), |(n, e)| with_error(n, e));
@@ -93,19 +72,18 @@ fn yields(comparison: &ComparisonMetrics) -> Table {
         for (key, _) in &methods {
             let method = row.methods.get(*key);
             cells.push(dash(method.map(|m| with_error(m.predicted, m.error))));
-            cells.push(dash(method.and_then(difference)));
+            let difference = method.and_then(difference);
+            cells.push(dash(
+                difference.map(|(value, error)| with_error(value, error)),
+            ));
         }
         cells
     });
-    Table {
-        caption: "Yields.".to_owned(),
-        rows: rows.collect(),
-        header,
-    }
+    Table::new("Yields.", &format!("region | observed{columns}"), rows)
 }
 
-fn difference(method: &MethodMetrics) -> Option<String> {
-    Some(with_error(method.difference?, method.difference_error?))
+fn difference(method: &MethodMetrics) -> Option<(f64, f64)> {
+    method.difference.zip(method.difference_error)
 }
 
 fn errors(comparison: &ComparisonMetrics) -> Table {
@@ -115,40 +93,27 @@ fn errors(comparison: &ComparisonMetrics) -> Table {
             let Some(method) = row.methods.get(key) else {
                 continue;
             };
+            let share = |error: f64| percent(error / method.predicted);
             let part = |(name, error): (&String, &f64)| {
-                let share = percent(error / method.predicted);
-                format!("{} {share}", name.replace('_', " "))
+                format!("{} {}", name.replace('_', " "), share(*error))
             };
             let parts: Vec<String> = method.errors.iter().map(part).collect();
-            rows.push(vec![
-                name.clone(),
-                label.to_owned(),
-                percent(method.error / method.predicted),
-                parts.join(", "),
-            ]);
+            let all = share(method.error);
+            rows.push(vec![name.clone(), label.to_owned(), all, parts.join(", ")]);
         }
     }
-    Table {
-        caption: "Errors of the yields.".to_owned(),
-        header: ["region", "method", "all", "of which"]
-            .map(ToOwned::to_owned)
-            .to_vec(),
+    Table::new(
+        "Errors of the yields.",
+        "region | method | all | of which",
         rows,
-    }
+    )
 }
 
 /// What was asked for and is in none of the numbers.
 fn missing(comparison: &ComparisonMetrics) -> Option<Table> {
-    let rows: Vec<Vec<String>> = comparison
-        .missing()
-        .into_iter()
-        .map(|line| vec![line])
-        .collect();
-    (!rows.is_empty()).then(|| Table {
-        caption: "Asked for, and not part of the numbers above.".to_owned(),
-        header: vec!["what and why".to_owned()],
-        rows,
-    })
+    let rows = comparison.missing().into_iter().map(|line| vec![line]);
+    let caption = "Asked for, and not part of the numbers above.";
+    Some(Table::new(caption, "what and why", rows)).filter(|table| !table.rows.is_empty())
 }
 
 /// The observation with the digits of its error, or of the predictions' where they
@@ -157,11 +122,8 @@ fn observed_cell(row: &ComparisonRow) -> String {
     let Some(observed) = row.observed else {
         return "--".to_owned();
     };
-    let errors: Vec<f64> = row
-        .observed_error
-        .into_iter()
-        .chain(row.methods.values().map(|m| m.error))
-        .collect();
+    let methods = row.methods.values().map(|m| m.error);
+    let errors: Vec<f64> = row.observed_error.into_iter().chain(methods).collect();
     let digits = decimals_of(&errors);
     digits.map_or_else(|| significant(observed, 4), |d| fixed(observed, d))
 }
@@ -169,10 +131,8 @@ fn observed_cell(row: &ComparisonRow) -> String {
 /// Distributions of any row, in the order of the first that has them.
 fn variables(comparison: &ComparisonMetrics) -> Vec<(String, String)> {
     let mut list: Vec<(String, String)> = Vec::new();
-    let methods = comparison
-        .rows
-        .values()
-        .flat_map(|row| row.methods.values());
+    let rows = comparison.rows.values();
+    let methods = rows.flat_map(|row| row.methods.values());
     for (name, v) in methods.flat_map(|m| &m.variables) {
         if !list.iter().any(|(known, _)| known == name) {
             list.push((name.clone(), v.label.clone()));
@@ -192,24 +152,19 @@ fn shapes(comparison: &ComparisonMetrics) -> Table {
         for row in comparison.rows.values() {
             for (key, _) in &methods {
                 let shape = row.methods.get(*key).map(|m| m.shape(&variable));
-                cells.push(dash(shape.and_then(|s| match s {
-                    [Some(alone), Some(all)] => Some(format!(
-                        "{} ({})",
-                        significant(alone, 3),
-                        significant(all, 3)
-                    )),
-                    _ => None,
+                let both = shape.and_then(|[alone, all]| alone.zip(all));
+                cells.push(dash(both.map(|(alone, all)| {
+                    format!("{} ({})", significant(alone, 3), significant(all, 3))
                 })));
             }
         }
         cells
     });
+    let caption = "χ²/(bins − 1) of the shapes, the prediction scaled to the observation: with \
+                   statistical errors alone, as published, and in brackets with all errors.";
     Table {
-        caption: "χ²/(bins − 1) of the shapes, the prediction scaled to the observation: with \
-                  statistical errors alone, as published, and in brackets with all errors."
-            .to_owned(),
-        rows: rows.collect(),
         header,
+        ..Table::new(caption, "", rows)
     }
 }
 
@@ -233,17 +188,16 @@ fn csv_table(comparison: &ComparisonMetrics) -> String {
     for (name, row) in &comparison.rows {
         let observed = [row.observed, row.observed_error];
         for (method, why) in &row.missing {
-            let [n, error] = observed;
-            let numbers = [n, error, None, None, None, None, None, None];
+            let mut numbers = [None; 8];
+            numbers[..2].copy_from_slice(&observed);
             line([name, method, "yield"], numbers, why);
         }
         for (method_name, method) in &row.methods {
             let missing = |variable: Option<&str>| {
                 let of = method.missing.iter();
                 let of = of.filter(|m| m.variable.as_deref() == variable);
-                of.map(MissingError::describe)
-                    .collect::<Vec<_>>()
-                    .join("; ")
+                let reasons: Vec<String> = of.map(MissingError::describe).collect();
+                reasons.join("; ")
             };
             let numbers = [
                 row.observed,
@@ -292,33 +246,26 @@ fn latex(comparison: &ComparisonMetrics) -> String {
         let mut cells = vec![escape(name), observed_cell(row)];
         for (key, _) in &methods {
             let method = row.methods.get(*key);
-            let pair = |value, error| format!("${}$", joined(value, &[error], " \\pm "));
-            let value = |m: &MethodMetrics| pair(m.predicted, m.error);
-            cells.push(method.map_or_else(|| "--".to_owned(), value));
-            let difference = method.and_then(|m| Some((m.difference?, m.difference_error?)));
-            let text = |(d, e)| pair(d, e);
-            cells.push(difference.map_or_else(|| "--".to_owned(), text));
+            let pair = |(value, error)| format!("${}$", joined(value, &[error], " \\pm "));
+            let pairs = [
+                method.map(|m| (m.predicted, m.error)),
+                method.and_then(difference),
+            ];
+            cells.extend(pairs.map(|both| both.map_or_else(|| "--".to_owned(), pair)));
         }
         line(&mut text, &cells);
     }
     text.push_str("\\hline\n\\end{tabular}\n\n\\begin{tabular}{l");
     text.push_str(&" r".repeat(methods.len() * comparison.rows.len()));
     text.push_str("}\n\\hline\n");
-    let groups = comparison.rows.keys();
-    let groups = groups.map(|name| {
-        format!(
-            "\\multicolumn{{{}}}{{c}}{{{}}}",
-            methods.len(),
-            escape(name)
-        )
-    });
-    let first: Vec<String> = std::iter::once(String::new()).chain(groups).collect();
+    let mut first = vec![String::new()];
+    let mut second = vec!["$\\chi^2/(\\mathrm{bins}-1)$".to_owned()];
+    for name in comparison.rows.keys() {
+        let (count, name) = (methods.len(), escape(name));
+        first.push(format!("\\multicolumn{{{count}}}{{c}}{{{name}}}"));
+        second.extend(methods.iter().map(|(_, label)| (*label).to_owned()));
+    }
     line(&mut text, &first);
-    let labels = methods.iter().map(|(_, label)| (*label).to_owned());
-    let labels = labels.cycle().take(methods.len() * comparison.rows.len());
-    let second: Vec<String> = std::iter::once("$\\chi^2/(\\mathrm{bins}-1)$".to_owned())
-        .chain(labels)
-        .collect();
     line(&mut text, &second);
     text.push_str("\\hline\n");
     for (variable, _) in variables(comparison) {
@@ -358,51 +305,25 @@ fn escape(name: &str) -> String {
     text
 }
 
-/// Draws a figure into the run's plots.
-fn figure(
-    root: &RunDirectory,
-    name: &str,
-    caption: String,
-    drawn: Result<Figure, PlotError>,
-) -> Result<PageFigure, ReportError> {
-    let drawn = drawn.map_err(plot_error(name))?;
-    let png = drawn.to_png().map_err(plot_error(name))?;
-    let path = root.plots().join(format!("{name}.svg"));
-    root.write(&path, drawn.svg.as_bytes())?;
-    root.write(&path.with_extension("png"), &png)?;
-    Ok(PageFigure {
-        name: name.to_owned(),
-        svg: drawn.svg,
-        caption,
-    })
-}
-
-fn residuals(
-    root: &RunDirectory,
-    comparison: &ComparisonMetrics,
-    data_label: &str,
-) -> Result<PageFigure, ReportError> {
+fn residuals(comparison: &ComparisonMetrics, data_label: &str) -> Result<PageFigure> {
     let methods = present(comparison);
     let rows = comparison.rows.iter().map(|(name, row)| {
         let observed = row.observed.unwrap_or(f64::NAN);
-        let residual = |key: &str| {
-            let method = row.methods.get(key);
-            let none = || (f64::NAN, f64::NAN);
-            let (value, error) = method.map_or_else(none, |m| {
-                let value = m.difference.unwrap_or(f64::NAN);
-                (value, 100.0 * m.error / observed)
-            });
-            Residual { value, error }
+        let residual = |(key, _): &(&str, _)| {
+            let method = row.methods.get(*key);
+            Residual {
+                value: method.and_then(|m| m.difference).unwrap_or(f64::NAN),
+                error: method.map_or(f64::NAN, |m| 100.0 * m.error / observed),
+            }
         };
         ResidualRow {
             label: name.clone(),
-            values: methods.iter().map(|(key, _)| residual(key)).collect(),
+            values: methods.iter().map(residual).collect(),
             observed_error: row.observed_error.map_or(0.0, |e| 100.0 * e / observed),
         }
     });
     let drawn = Residuals {
         title: data_label.to_owned(),
-        x_label: String::new(),
         methods: methods
             .iter()
             .map(|(_, label)| (*label).to_owned())
@@ -412,80 +333,50 @@ fn residuals(
     .draw();
     let caption = "1 − predicted / observed with the errors of the prediction; the band is the \
                    statistical error of the observation.";
-    figure(root, RESIDUALS, caption.to_owned(), drawn)
+    figure(&["residuals"], caption, drawn)
 }
 
-/// Distributions of a row, in the order of its methods.
-fn of_row(row: &ComparisonRow) -> Vec<&String> {
+/// Figures of a row, in the order of its methods' distributions.
+fn distributions(name: &str, row: &ComparisonRow, data_label: &str) -> Result<Vec<PageFigure>> {
     let mut variables: Vec<&String> = Vec::new();
     for variable in row.methods.values().flat_map(|m| m.variables.keys()) {
         if !variables.contains(&variable) {
             variables.push(variable);
         }
     }
-    variables
-}
-
-/// File names of the figures of rows and distributions.
-fn figure_names(comparison: &ComparisonMetrics) -> IndexMap<Vec<String>, String> {
-    let rows = comparison.rows.iter();
-    let parts: Vec<Vec<String>> = rows
-        .flat_map(|(name, row)| {
-            let variables = of_row(row).into_iter();
-            variables.map(move |variable| vec![name.clone(), variable.clone()])
-        })
-        .chain(std::iter::once(vec![RESIDUALS.to_owned()]))
-        .collect();
-    let names = file_names(&parts);
-    parts.into_iter().zip(names).collect()
-}
-
-fn distributions(
-    root: &RunDirectory,
-    names: &IndexMap<Vec<String>, String>,
-    name: &str,
-    row: &ComparisonRow,
-    data_label: &str,
-) -> Result<Vec<PageFigure>, ReportError> {
-    let variables = of_row(row);
     let mut figures = Vec::new();
     for variable in variables {
-        let of_methods: Vec<_> = METHODS
-            .into_iter()
-            .filter_map(|(key, label)| {
-                let method = row.methods.get(key)?;
-                Some((label, method, method.variables.get(variable)?))
-            })
-            .collect();
-        let Some((_, _, first)) = of_methods.first() else {
+        let of_methods = METHODS.into_iter().filter_map(|(key, label)| {
+            let method = row.methods.get(key)?;
+            Some((label, method, method.variables.get(variable)?))
+        });
+        let Some((_, _, first)) = of_methods.clone().next() else {
             continue;
         };
         // bins of other edges are other bins
         let edges = &first.edges;
-        let others = of_methods.iter().filter(|(_, _, v)| v.edges != *edges);
+        let others = of_methods.clone().filter(|(_, _, v)| v.edges != *edges);
         let notes = others.map(|(label, ..)| format!("{label}: other edges, not drawn"));
-        let drawn = of_methods.iter().filter(|(_, _, v)| v.edges == *edges);
+        let drawn = of_methods.clone().filter(|(_, _, v)| v.edges == *edges);
         let predictions = drawn.map(|(label, method, v)| {
             let all = v.after.variances.iter().zip(&v.spread);
+            let [alone, shape] = method.shape(variable);
+            let goodness = alone.zip(shape).map(|(alone, all)| {
+                format!("χ²/bin {}, {}", significant(alone, 3), significant(all, 3))
+            });
             MethodPrediction {
-                label: (*label).to_owned(),
+                label: label.to_owned(),
                 values: v.after.values.clone(),
                 errors: all.map(|(variance, s)| (variance + s * s).sqrt()).collect(),
-                goodness: match method.shape(variable) {
-                    [Some(alone), Some(all)] => {
-                        format!("χ²/bin {}, {}", significant(alone, 3), significant(all, 3))
-                    }
-                    _ => String::new(),
-                },
+                goodness: goodness.unwrap_or_default(),
             }
         });
-        let title = [data_label, name].into_iter().filter(|s| !s.is_empty());
         let drawn = Methods {
-            title: title.collect::<Vec<_>>().join(", "),
+            title: title(&[data_label, name]),
             x_label: first.label.clone(),
             y_label: "Events".to_owned(),
             log_y: first.log,
-            edges: first.edges.clone(),
+            edges: edges.clone(),
             observed: first.observed.as_ref().map(|h| Series {
                 label: "Observed".to_owned(),
                 values: h.values.clone(),
@@ -493,15 +384,13 @@ fn distributions(
             }),
             predictions: predictions.collect(),
             notes: notes.collect(),
-            divide_by_width: false,
         }
         .draw();
         let caption = format!(
             "{} in {name}, bands with all errors of a method.",
             first.label
         );
-        let file = &names[&vec![name.to_owned(), variable.clone()]];
-        figures.push(figure(root, file, caption, drawn)?);
+        figures.push(figure(&[name, variable], caption, drawn)?);
     }
     Ok(figures)
 }

@@ -24,25 +24,19 @@ fn decimals(number: f64, digits: i32) -> Option<i32> {
 
 /// Decimals of a value with these errors: two significant digits of the smallest that
 /// is not zero.
-#[must_use]
 pub(crate) fn decimals_of(errors: &[f64]) -> Option<i32> {
     errors.iter().filter_map(|e| decimals(*e, 2)).max()
 }
 
 /// A number with so many decimals; digits before the point are never rounded away.
-#[must_use]
 pub(crate) fn fixed(number: f64, decimals: i32) -> String {
     format!("{number:.*}", decimals.clamp(0, 300) as usize)
 }
 
 /// A number with so many significant digits.
-#[must_use]
 pub(crate) fn significant(number: f64, digits: i32) -> String {
     match decimals(number, digits) {
-        Some(_) if number.abs() >= LONG => {
-            format!("{number:.*e}", (digits - 1).max(0) as usize)
-        }
-        Some(d) if d > DECIMALS + digits - 1 => {
+        Some(d) if number.abs() >= LONG || d > DECIMALS + digits - 1 => {
             format!("{number:.*e}", (digits - 1).max(0) as usize)
         }
         Some(d) => fixed(number, d),
@@ -52,25 +46,49 @@ pub(crate) fn significant(number: f64, digits: i32) -> String {
 }
 
 /// A number that has no error: four significant digits.
-#[must_use]
 pub(crate) fn number(number: f64) -> String {
     significant(number, 4)
 }
 
 /// `value ± error ± error`, with two digits of the smallest error that is not zero.
-#[must_use]
 pub(crate) fn with_errors(value: f64, errors: &[f64]) -> String {
     joined(value, errors, " ± ")
 }
 
+/// A value and its error, as far as there are any; `none` in place of no value.
+pub(crate) fn known(value: Option<f64>, error: Option<f64>, none: &str) -> String {
+    match (value, error) {
+        (Some(value), Some(error)) => with_error(value, error),
+        (Some(value), None) => number(value),
+        (None, _) => none.to_owned(),
+    }
+}
+
+/// A number of at most four significant digits, without zeros at its end.
+pub(crate) fn trimmed(x: f64) -> String {
+    let text = number(x);
+    match text.contains('.') && !text.contains('e') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// A p-value in few characters.
+pub(crate) fn p_value(p: f64) -> String {
+    match p {
+        0.0 => "0".to_owned(),
+        _ if p < 1e-3 => format!("{p:.0e}"),
+        _ if p < 0.1 => format!("{p:.3}"),
+        _ => format!("{p:.2}"),
+    }
+}
+
 /// `value ± error`.
-#[must_use]
 pub(crate) fn with_error(value: f64, error: f64) -> String {
     with_errors(value, &[error])
 }
 
 /// The same with another sign between the two.
-#[must_use]
 pub(crate) fn joined(value: f64, errors: &[f64], sign: &str) -> String {
     let all = std::iter::once(&value).chain(errors);
     if all.clone().any(|x| x.is_finite() && x.abs() >= LONG) {
@@ -78,14 +96,8 @@ pub(crate) fn joined(value: f64, errors: &[f64], sign: &str) -> String {
         return texts.join(sign);
     }
     let Some(d) = decimals_of(errors) else {
-        let zero = |e: &f64| {
-            if *e == 0.0 {
-                "0".to_owned()
-            } else {
-                e.to_string()
-            }
-        };
-        let errors: Vec<String> = errors.iter().map(zero).collect();
+        // -0 is written without its sign
+        let errors: Vec<String> = errors.iter().map(|e| (e + 0.0).to_string()).collect();
         return format!("{}{sign}{}", significant(value, 5), errors.join(sign));
     };
     let texts = |scale: f64, d: i32| {
@@ -104,7 +116,6 @@ pub(crate) fn joined(value: f64, errors: &[f64], sign: &str) -> String {
 }
 
 /// A fraction in %, with two significant digits.
-#[must_use]
 pub(crate) fn percent(fraction: f64) -> String {
     format!("{} %", significant(100.0 * fraction, 2))
 }

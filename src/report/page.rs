@@ -1,17 +1,15 @@
 //! One self-contained HTML page: verdict, facts, tables and figures.
 //!
-//! Text takes the labels' markup, `p_{T}` and `10^{3}`. Nothing is loaded from anywhere: the style is inline and the figures are
-//! inlined SVG, so the file can be mailed, archived and printed. Identifiers
-//! inside figures are prefixed, since all figures share the page's namespace.
+//! Text takes the labels' markup, `p_{T}` and `10^{3}`. Nothing is loaded from anywhere: the
+//! style is inline and the figures are inlined SVG, so the file can be mailed, archived and
+//! printed. Identifiers inside figures are prefixed, since all figures share the page's
+//! namespace.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
 use crate::plot::text::{self, Level};
 
-mod stylesheet;
-
-/// Everything on the page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Page {
     /// Heading, and title of the window.
@@ -22,18 +20,14 @@ pub(crate) struct Page {
     pub verdict: Vec<Verdict>,
     /// Names and values: version, data, date, seeds.
     pub facts: Vec<(String, String)>,
-    /// The body.
     pub sections: Vec<Section>,
     /// Lines at the end.
     pub footer: Vec<String>,
 }
 
-/// One conclusion.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Verdict {
-    /// How it is meant.
     pub status: Status,
-    /// What it says.
     pub text: String,
 }
 
@@ -64,10 +58,10 @@ pub(crate) struct Section {
     /// Paragraphs.
     #[serde(default)]
     pub text: Vec<String>,
-    /// Tables, after the text.
+    /// After the text.
     #[serde(default)]
     pub tables: Vec<Table>,
-    /// Figures, after the tables.
+    /// After the tables.
     #[serde(default)]
     pub figures: Vec<PageFigure>,
 }
@@ -88,26 +82,70 @@ pub(crate) struct Table {
 pub(crate) struct PageFigure {
     /// Short name, also the figure's anchor.
     pub name: String,
+    /// What it is named after, region and variable, say, until it has a name.
+    #[serde(skip)]
+    pub parts: Vec<String>,
     /// The SVG document. It is inlined as it is: only pass what this crate drew.
     pub svg: String,
     /// Text below.
     pub caption: String,
 }
 
+impl Verdict {
+    pub(crate) fn new(status: Status, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { status, text }
+    }
+}
+
+impl Section {
+    pub(crate) fn new(title: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            ..Self::default()
+        }
+    }
+
+    /// With one more paragraph.
+    pub(crate) fn text(mut self, paragraph: impl Into<String>) -> Self {
+        self.text.push(paragraph.into());
+        self
+    }
+
+    /// With one more table.
+    pub(crate) fn table(mut self, table: Table) -> Self {
+        self.tables.push(table);
+        self
+    }
+
+    pub(crate) fn figures(self, figures: Vec<PageFigure>) -> Self {
+        Self { figures, ..self }
+    }
+}
+
+impl Table {
+    /// The headings stand in one text, " | " between two.
+    pub(crate) fn new(
+        caption: &str,
+        header: &str,
+        rows: impl IntoIterator<Item = Vec<String>>,
+    ) -> Self {
+        Self {
+            caption: caption.to_owned(),
+            header: header.split(" | ").map(str::to_owned).collect(),
+            rows: rows.into_iter().collect(),
+        }
+    }
+}
+
 /// Writes the page as one HTML document.
 pub(crate) fn render(page: &Page) -> String {
     let mut names = Names::default();
-    let anchors: Vec<String> = page
-        .sections
-        .iter()
-        .map(|section| {
-            names.unique(if section.anchor.is_empty() {
-                &section.title
-            } else {
-                &section.anchor
-            })
-        })
-        .collect();
+    let mut anchor = |section: &Section| match section.anchor.as_str() {
+        "" => names.unique(&section.title),
+        anchor => names.unique(anchor),
+    };
+    let anchors: Vec<String> = page.sections.iter().map(&mut anchor).collect();
     let document = html! {
         (DOCTYPE)
         html lang="en" {
@@ -116,7 +154,7 @@ pub(crate) fn render(page: &Page) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="generator" content="Sideband";
                 title { (plain(&page.title)) }
-                style { (PreEscaped(stylesheet::CSS)) }
+                style { (PreEscaped(include_str!("page.css"))) }
             }
             body {
                 header {
@@ -197,9 +235,7 @@ fn body(section: &Section, anchor: &str, names: &mut Names) -> Markup {
 fn table(table: &Table) -> Markup {
     let lengths = table.rows.iter().map(Vec::len).chain([table.header.len()]);
     let columns = lengths.max().unwrap_or(0);
-    let numeric: Vec<bool> = (0..columns)
-        .map(|column| table.is_numeric(column))
-        .collect();
+    let numeric: Vec<bool> = (0..columns).map(|n| table.is_numeric(n)).collect();
     let cell = |row: &[String], column: usize| row.get(column).cloned().unwrap_or_default();
     html! {
         div.table {
@@ -228,10 +264,9 @@ fn table(table: &Table) -> Markup {
 
 fn figure(figure: &PageFigure, names: &mut Names) -> Markup {
     let anchor = names.unique(&format!("figure-{}", figure.name));
-    let label = if figure.caption.is_empty() {
-        &figure.name
-    } else {
-        &figure.caption
+    let label = match figure.caption.as_str() {
+        "" => &figure.name,
+        caption => caption,
     };
     html! {
         figure id=(anchor) {
@@ -256,7 +291,6 @@ fn rich(label: &str) -> Markup {
     }
 }
 
-/// The same text without its markup.
 fn plain(label: &str) -> String {
     text::parse(label).into_iter().map(|run| run.text).collect()
 }
@@ -264,11 +298,8 @@ fn plain(label: &str) -> String {
 impl Table {
     /// Whether every filled cell of a column reads as a number, with at least one.
     fn is_numeric(&self, column: usize) -> bool {
-        let mut cells = self
-            .rows
-            .iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.trim());
+        let cells = self.rows.iter().filter_map(|row| row.get(column));
+        let mut cells = cells.map(|cell| cell.trim());
         let blank = |cell: &str| matches!(cell, "" | "-" | "–" | "—" | "n/a");
         cells.clone().any(|cell| !blank(cell)) && cells.all(|cell| blank(cell) || is_number(cell))
     }
@@ -287,9 +318,8 @@ impl Status {
     fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
-            Self::Warning => "warning",
+            Self::Warning | Self::Untested => "warning",
             Self::Bad => "bad",
-            Self::Untested => "warning",
             Self::Info => "info",
         }
     }
@@ -313,19 +343,12 @@ struct Names(Vec<String>);
 impl Names {
     /// An anchor made from `text` that no other part of the page has.
     fn unique(&mut self, text: &str) -> String {
-        let plain = |c: char| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_lowercase()
-            } else {
-                '-'
-            }
-        };
-        let slug: String = text.chars().map(plain).collect();
-        let words: Vec<&str> = slug.split('-').filter(|word| !word.is_empty()).collect();
-        let slug = if words.is_empty() {
-            "part".to_owned()
-        } else {
-            words.join("-")
+        let text = text.to_ascii_lowercase();
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+        let slug = match words.is_empty() {
+            true => "part".to_owned(),
+            false => words.join("-"),
         };
         let mut name = slug.clone();
         let mut count = 2;
@@ -359,21 +382,16 @@ mod tests {
             name: name.to_owned(),
             svg: svg.to_owned(),
             caption: "a < b".to_owned(),
+            ..PageFigure::default()
         }
     }
 
     fn page() -> Page {
-        let section = |title: &str| Section {
-            title: title.to_owned(),
-            figures: vec![figure("m_HH"), figure("m HH")],
-            ..Section::default()
-        };
+        let figures = vec![figure("m_HH"), figure("m HH")];
+        let section = |title: &str| Section::new(title).figures(figures.clone());
         Page {
             title: "<script>alert(1)</script>".to_owned(),
-            verdict: vec![Verdict {
-                status: Status::Bad,
-                text: "5 > 3 & so on".to_owned(),
-            }],
+            verdict: vec![Verdict::new(Status::Bad, "5 > 3 & so on")],
             sections: vec![section("Closure"), section("Closure")],
             ..Page::default()
         }
@@ -389,20 +407,14 @@ mod tests {
     #[test]
     fn identifiers_are_unique_and_references_follow() {
         let html = render(&page());
-        let mut ids: Vec<&str> = html
-            .split(" id=\"")
-            .skip(1)
-            .filter_map(|rest| rest.split('"').next())
-            .collect();
+        let ids = html.split(" id=\"").skip(1);
+        let mut ids: Vec<&str> = ids.filter_map(|rest| rest.split('"').next()).collect();
         let count = ids.len();
         ids.sort_unstable();
         ids.dedup();
         assert_eq!((ids.len(), count), (10, 10));
-        for reference in html
-            .split("url(#")
-            .skip(1)
-            .filter_map(|rest| rest.split(')').next())
-        {
+        let references = html.split("url(#").skip(1);
+        for reference in references.filter_map(|rest| rest.split(')').next()) {
             assert!(ids.contains(&reference), "{reference}");
         }
         assert!(!html.contains("<?xml"));

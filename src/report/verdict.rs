@@ -1,8 +1,8 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
-use super::losses;
-use super::numbers::{percent, with_error, with_errors};
+use super::numbers::{p_value, percent, with_error, with_errors};
 use super::page::{Status, Verdict};
+use crate::events::Losses;
 use crate::results;
 use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
 use crate::settings::{Config, Method};
@@ -15,7 +15,6 @@ const SMALL_SAMPLE_FRACTION: f64 = 0.05;
 const NOTED: f64 = 0.001;
 
 /// The verdict on a result: the whole first, then region by region.
-#[must_use]
 pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
@@ -30,23 +29,21 @@ pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         lines.push(region_line(name, region, &judgement.regions[name]));
     }
     for (name, region) in metrics.regions.iter().filter(|(_, r)| r.blind) {
-        let is_finite = judgement.regions[name].state != VerdictState::NotFinite;
-        lines.push(line(
-            if is_finite { Status::Info } else { Status::Bad },
-            format!(
-                "{name}: blinded; predicted {} (statistical, and ensemble with normalisation)",
-                with_errors(
-                    region.yields.after,
-                    &[region.yields.after_stat, region.yields.after_spread]
-                )
-            ),
-        ));
+        let status = match judgement.regions[name].state {
+            VerdictState::NotFinite => Status::Bad,
+            _ => Status::Info,
+        };
+        let y = &region.yields;
+        let predicted = with_errors(y.after, &[y.after_stat, y.after_spread]);
+        let errors = "statistical, and ensemble with normalisation";
+        let text = format!("{name}: blinded; predicted {predicted} ({errors})");
+        lines.push(Verdict::new(status, text));
     }
-    lines.extend(warnings(metrics, config));
+    let warnings = warnings(metrics, config).into_iter();
+    lines.extend(warnings.map(|text| Verdict::new(Status::Warning, text)));
     lines
 }
 
-/// The status of a state.
 fn status(state: VerdictState) -> Status {
     match state {
         VerdictState::Closes => Status::Good,
@@ -68,30 +65,30 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
         let names: Vec<&str> = concerned.map(|(name, _)| name.as_str()).collect();
         names.join(", ")
     };
+    let reasons = whole.reasons.join("; ");
+    let regions = of(whole.state);
     let text = match whole.state {
-        VerdictState::NotFinite => format!(
-            "The {prediction} is not finite in {}: this is no result. {}. See the features there \
-             against those of the training region.",
-            match of(whole.state) {
-                none if none.is_empty() => "the mass plane".to_owned(),
-                regions => regions,
-            },
-            whole.reasons.join("; ")
-        ),
-        VerdictState::Open => format!(
-            "The {prediction} does not agree with the {target} in {}.",
-            of(whole.state)
-        ),
+        VerdictState::NotFinite => {
+            let place = if regions.is_empty() {
+                "the mass plane"
+            } else {
+                &regions
+            };
+            format!(
+                "The {prediction} is not finite in {place}: this is no result. {reasons}. See \
+                 the features there against those of the training region."
+            )
+        }
+        VerdictState::Open => {
+            format!("The {prediction} does not agree with the {target} in {regions}.")
+        }
         VerdictState::Untested if metrics.regions.values().all(|r| r.blind) => {
-            return line(
-                Status::Info,
-                format!("All of the {target} is blinded: closure cannot be judged."),
-            );
+            let text = format!("All of the {target} is blinded: closure cannot be judged.");
+            return Verdict::new(Status::Info, text);
         }
         VerdictState::Untested => format!(
-            "Whether the {prediction} agrees with the {target} could not be tested in {}: {}.",
-            of(whole.state),
-            whole.reasons.join("; ")
+            "Whether the {prediction} agrees with the {target} could not be tested in \
+             {regions}: {reasons}."
         ),
         VerdictState::Closes => {
             let already = judged(metrics).all(|(name, region)| {
@@ -107,7 +104,7 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
             format!("The {prediction} agrees with the {target}{tail}")
         }
     };
-    line(status(whole.state), text)
+    Verdict::new(status(whole.state), text)
 }
 
 fn is_trained_alone(metrics: &Metrics) -> bool {
@@ -141,36 +138,26 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
     let tested = distributions(region, verdict);
     let failed = |name: &&String| verdict.failed.contains(*name);
     let open = region.variables.keys().filter(failed).count();
-    let mut text = format!(
-        "{name}{}: {} of {tested} distributions agree",
-        if region.trained {
-            " (held-out events of the training region)"
-        } else {
-            ""
-        },
-        tested - open,
-    );
+    let held_out = match region.trained {
+        true => " (held-out events of the training region)",
+        false => "",
+    };
+    let agree = tested - open;
+    let mut text = format!("{name}{held_out}: {agree} of {tested} distributions agree");
     if region.yields.before.is_some() {
-        text += &format!(
-            " after reweighting, {} before",
-            closed_before(region, verdict)
-        );
+        let before = closed_before(region, verdict);
+        text += &format!(" after reweighting, {before} before");
     }
     let p = |v: &results::VariableMetrics| v.chi2_after_covariance.map(|c| c.p_value);
-    let worst = region
-        .variables
-        .values()
-        .filter_map(|v| Some((&v.label, p(v)?)))
-        .min_by(|a, b| a.1.total_cmp(&b.1));
+    let tested = region.variables.values();
+    let tested = tested.filter_map(|v| Some((&v.label, p(v)?)));
+    let worst = tested.min_by(|a, b| a.1.total_cmp(&b.1));
     if let Some((worst, p)) = worst {
-        text += &format!("; least probable is {worst} (p = {})", short(p));
+        text += &format!("; least probable is {worst} (p = {})", p_value(p));
     }
     if let Some(auc) = region.auc {
-        text += &format!(
-            "; AUC {} after, {} before (0.5 is closed)",
-            with_error(auc.after.value, auc.after.error),
-            with_error(auc.before.value, auc.before.error)
-        );
+        let [after, before] = [auc.after, auc.before].map(|a| with_error(a.value, a.error));
+        text += &format!("; AUC {after} after, {before} before (0.5 is closed)");
     }
     if let (Some(ratio), Some(error)) = (region.yields.ratio, region.yields.ratio_error) {
         text += &format!("; predicted / observed {}", with_error(ratio, error));
@@ -178,80 +165,59 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
     if region.yields.is_fixed {
         text += ", fixed by its own events";
     } else if let Some(chi2) = region.yields.chi2 {
-        text += &format!(" (p = {})", short(chi2.p_value));
+        text += &format!(" (p = {})", p_value(chi2.p_value));
     }
-    let unsaid: Vec<&str> = verdict.reasons.iter().map(String::as_str).collect();
-    if verdict.state != VerdictState::Closes && !unsaid.is_empty() {
-        text += &format!("; {}", unsaid.join("; "));
+    if verdict.state != VerdictState::Closes && !verdict.reasons.is_empty() {
+        text += &format!("; {}", verdict.reasons.join("; "));
     }
-    line(status(verdict.state), text + ".")
+    Verdict::new(status(verdict.state), text + ".")
 }
 
-fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
+fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
     let mut lines = Vec::new();
     let m = &metrics.members;
-    if !m.failed.is_empty() {
-        lines.push(line(
-            Status::Warning,
-            format!(
-                "{} of {} members failed; the result stands on {}.",
-                m.failed.len(),
-                m.requested,
-                m.usable
-            ),
+    let (failed, usable) = (m.failed.len(), m.usable);
+    if failed > 0 {
+        let all = m.requested;
+        lines.push(format!(
+            "{failed} of {all} members failed; the result stands on {usable}."
         ));
     }
     if m.epoch_limit > 0 {
-        lines.push(line(
-            Status::Warning,
-            format!(
-                "{} of {} members reached the largest number of epochs before they converged: \
-                 raise training.epochs.",
-                m.epoch_limit, m.usable
-            ),
+        lines.push(format!(
+            "{} of {usable} members reached the largest number of epochs before they converged: \
+             raise training.epochs.",
+            m.epoch_limit
         ));
     }
-    if m.replicas == 1 {
-        lines.push(line(
-            Status::Warning,
+    match m.replicas {
+        1 => lines.push(
             "There is one replica and so no spread: the errors are without that of the networks."
                 .to_owned(),
-        ));
-    } else if m.replicas < 10 {
-        lines.push(line(
-            Status::Warning,
-            format!(
-                "The spread is that of {} replicas; covariances want tens of them.",
-                m.replicas
-            ),
-        ));
+        ),
+        few if few < 10 => lines.push(format!(
+            "The spread is that of {few} replicas; covariances want tens of them."
+        )),
+        _ => {}
     }
-    let losses = losses::sentences(metrics).into_iter();
     lines.extend(plane_warnings(metrics, config));
-    lines.extend(losses.map(|text| line(Status::Warning, text)));
+    lines.extend(missing(metrics));
     for (name, region) in &metrics.regions {
         let outside = &region.outside;
         if outside.largest_share() > NOTED {
-            lines.push(line(
-                Status::Warning,
-                format!(
-                    "{name}: {} events, {} of the prediction, lie outside of what was trained \
-                     ({}).",
-                    outside.events,
-                    percent(outside.largest_share()),
-                    outside.words()
-                ),
+            let (share, words) = (percent(outside.largest_share()), outside.words());
+            lines.push(format!(
+                "{name}: {} events, {share} of the prediction, lie outside of what was trained \
+                 ({words}).",
+                outside.events
             ));
         }
     }
     for (name, region) in &metrics.regions {
         if region.weights.largest_share > SMALL_SAMPLE_FRACTION {
-            lines.push(line(
-                Status::Warning,
-                format!(
-                    "{name}: one event carries {} of the prediction.",
-                    percent(region.weights.largest_share)
-                ),
+            let share = percent(region.weights.largest_share);
+            lines.push(format!(
+                "{name}: one event carries {share} of the prediction."
             ));
         }
     }
@@ -259,48 +225,37 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
 }
 
 /// What the Gaussian processes do not describe.
-fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
+fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
     let Some(interpolation) = &metrics.interpolation else {
         return Vec::new();
     };
     let mut lines = Vec::new();
     if interpolation.dropped > 0 {
-        let text = format!(
+        lines.push(format!(
             "{} sampled events of all members have features that are not finite and are dropped: \
              the prediction lacks them.",
             interpolation.dropped
-        );
-        lines.push(line(Status::Warning, text));
+        ));
     }
     for (number, category) in interpolation.categories.iter().enumerate() {
-        let name = category
-            .value
-            .map_or_else(|| number.to_string(), |value| value.to_string());
+        let value = category.value.map(|value| value.to_string());
+        let name = value.unwrap_or_else(|| number.to_string());
         if let Some([mean, _]) = category.outside.with_error
             && mean.abs() > PLANE_PULL
         {
-            lines.push(line(
-                Status::Warning,
-                format!(
-                    "mass plane {name}: outside the holes the Gaussian process lies {mean:+.2} errors a \
-                     bin from the events; {}.",
-                    plane_advice(category, config)
-                ),
+            let advice = plane_advice(category, config);
+            lines.push(format!(
+                "mass plane {name}: outside the holes the Gaussian process lies {mean:+.2} errors \
+                 a bin from the events; {advice}."
             ));
         }
         if category.starts[1] == 0 {
-            lines.push(line(
-                Status::Warning,
-                format!("mass plane {name}: no start of the fit converged."),
-            ));
+            lines.push(format!("mass plane {name}: no start of the fit converged."));
         }
         if category.negative_bins > 0 {
-            lines.push(line(
-                Status::Warning,
-                format!(
-                    "mass plane {name}: {} bins are predicted below zero and taken as zero.",
-                    category.negative_bins
-                ),
+            let bins = category.negative_bins;
+            lines.push(format!(
+                "mass plane {name}: {bins} bins are predicted below zero and taken as zero."
             ));
         }
     }
@@ -319,9 +274,10 @@ fn plane_advice(category: &CategoryMetrics, config: &Config) -> String {
             category.empty_bins
         );
     }
+    let is_observed = fit.noise == Noise::Observed;
     let options = [
         (
-            fit.noise == Noise::Observed,
+            is_observed,
             "set interpolation.plane.fit.noise = \"predicted\"",
         ),
         (
@@ -338,19 +294,19 @@ fn plane_advice(category: &CategoryMetrics, config: &Config) -> String {
         .to_owned()
 }
 
-fn line(status: Status, text: String) -> Verdict {
-    Verdict { status, text }
-}
-
-/// A p-value in few characters.
-pub(super) fn short(p: f64) -> String {
-    if p == 0.0 {
-        "0".to_owned()
-    } else if p < 1e-3 {
-        format!("{p:.0e}")
-    } else if p < 0.1 {
-        format!("{p:.3}")
-    } else {
-        format!("{p:.2}")
+/// What is missing in a result, one sentence each.
+fn missing(metrics: &Metrics) -> Vec<String> {
+    let mut list: Vec<String> = metrics.losses.iter().flat_map(Losses::sentences).collect();
+    if let Some(interpolation) = &metrics.interpolation {
+        if interpolation.dropped > 0 {
+            list.push(format!(
+                "{} samples of all members had features that are not finite and were dropped.",
+                interpolation.dropped
+            ));
+        }
+        list.extend(interpolation.without_value.iter().map(|(name, samples)| {
+            format!("{samples} samples of all members have no value of {name} and are in none of its bins.")
+        }));
     }
+    list
 }

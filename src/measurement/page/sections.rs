@@ -20,8 +20,6 @@ use sideband_likelihood::{Parameter, UnbinnedChannel};
 
 /// Largest number of parameters whose correlations are drawn.
 const CORRELATIONS: usize = 30;
-/// Largest t that is drawn.
-const HIGHEST: f64 = 12.0;
 /// Rows of one figure of impacts.
 const ROWS: usize = 25;
 /// Cells along an axis of the map of events.
@@ -183,18 +181,14 @@ impl Sheet<'_> {
             curves.push(ScanCurve {
                 label: (*words).to_owned(),
                 points,
-                best_fit: Some(curve.best),
+                best_fit: curve.best,
             });
         }
         let drawn = LikelihoodCurve {
             title: self.label(),
             x_label: label.to_owned(),
-            y_label: String::new(),
             curves,
-            critical: Vec::new(),
             reference,
-            y_max: Some(HIGHEST),
-            notes: Vec::new(),
         };
         let caption = "Twice the negative log-likelihood above its minimum.";
         self.add(section, file, caption, drawn.draw())
@@ -228,7 +222,6 @@ impl Sheet<'_> {
             t: found.t.iter().map(column).collect(),
             levels: found.levels.iter().map(|l| (l.level, l.t)).collect(),
             best_fit: found.best.into(),
-            notes: Vec::new(),
         };
         let name = format!("contour_{}", found.parameters.join("-"));
         let caption = "Profile likelihood of two parameters; the borders are those of chi-square \
@@ -274,7 +267,6 @@ impl Sheet<'_> {
                 x_label: label.to_owned(),
                 points: points.collect(),
                 alpha: 1.0 - limit.confidence_level,
-                notes: Vec::new(),
             };
             let caption = "CLs, observed and as expected without signal; what lies below the line \
                            is excluded.";
@@ -297,7 +289,6 @@ impl Sheet<'_> {
                     parameter: label.to_owned(),
                     rows: rows.collect(),
                     first_rank: number * ROWS + 1,
-                    notes: Vec::new(),
                 };
                 let caption = "Pulls with post-fit errors, and impacts: filled by refit with the \
                                parameter moved by its post-fit error, open for its pre-fit error.";
@@ -385,8 +376,6 @@ impl Sheet<'_> {
             weights,
             tested: value(&tested),
             reference: value(&best.point),
-            fewest: None,
-            reach: None,
         };
         let caption = "Mean of −2 log p(x|tested)/p(x|best fit) of events of the reference, \
                        weighted to the best fit, over the two inputs that correlate most with it.";
@@ -464,8 +453,6 @@ impl Sheet<'_> {
                 groups,
                 x_label: "predicted fraction r / (1 + r)".to_owned(),
                 y_label: "observed fraction".to_owned(),
-                log: false,
-                notes: Vec::new(),
             };
             let caption = "Calibration of the ratios, the least calibrated first, six at most.";
             self.add(&mut section, "calibration", caption, drawn.draw())?;

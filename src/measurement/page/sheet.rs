@@ -4,7 +4,10 @@ use super::super::model::Analysis;
 use super::super::result::MeasurementResult;
 use crate::error::Result;
 use crate::plot::{Figure, PlotError};
-use crate::report::page::{PageFigure, Section, Table};
+use crate::report::{
+    self,
+    page::{PageFigure, Section, Table},
+};
 use crate::rundir::RunDirectory;
 
 /// What sections are made of.
@@ -44,8 +47,8 @@ impl<'a> Sheet<'a> {
         caption: &str,
         drawn: Result<Figure, PlotError>,
     ) -> Result<()> {
-        let both = drawn.and_then(|drawn| Ok((drawn.to_png()?, drawn.svg)));
-        let (png, svg) = match both {
+        let both = drawn.and_then(|drawn| Ok((drawn.to_png()?, drawn)));
+        let (png, figure) = match both {
             Ok(both) => both,
             Err(error) => {
                 let text = format!("the figure {name} is not drawn: {error}");
@@ -53,13 +56,12 @@ impl<'a> Sheet<'a> {
                 return Ok(());
             }
         };
-        let path = |ending: &str| self.output.plots().join(format!("{name}.{ending}"));
-        self.output.write(&path("svg"), svg.as_bytes())?;
-        self.output.write(&path("png"), &png)?;
+        report::save(self.output, name, &figure, &png)?;
         section.figures.push(PageFigure {
             name: name.to_owned(),
-            svg,
+            svg: figure.svg,
             caption: caption.to_owned(),
+            ..PageFigure::default()
         });
         Ok(())
     }

@@ -55,12 +55,10 @@ impl Sheet<'_> {
             title: self.label(),
             x_label: label.to_owned(),
             levels: LEVELS.map(|(level, _)| level).to_vec(),
-            tolerances: Vec::new(),
             methods: vec![CoverageMethod {
                 label: "asymptotic intervals".to_owned(),
                 points: (0..LEVELS.len()).map(points).collect(),
             }],
-            notes: Vec::new(),
         };
         let caption = "Share of toys whose interval from t < 1 and t < 4 holds the true value.";
         self.add(section, "coverage", caption, drawn.draw())
@@ -83,10 +81,8 @@ impl Sheet<'_> {
         });
         let drawn = TDistribution {
             title: self.label(),
-            x_label: String::new(),
             toys: middle.t.clone(),
             quantiles: quantiles.collect(),
-            observed: None,
             notes: vec![format!("{label} = {:.3}", middle.value)],
         };
         let caption =
@@ -111,7 +107,7 @@ impl Sheet<'_> {
             (!points.is_empty()).then(|| BeltLevel {
                 level: *level,
                 points,
-                asymptotic: Some(*t),
+                asymptotic: *t,
                 intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
             })
         });
@@ -122,10 +118,8 @@ impl Sheet<'_> {
         let drawn = Belt {
             title: self.label(),
             x_label: label.to_owned(),
-            y_label: String::new(),
             levels: levels.collect(),
             observed: observed.map(|p| (p[0], p[1])).collect(),
-            notes: Vec::new(),
         };
         let caption = "Quantiles of t from toys, the observed curve, and the confidence sets.";
         self.add(section, "belt", caption, drawn.draw())

@@ -1,0 +1,93 @@
+//! Figures in the style of the field: white ground, black frame, ticks inside.
+//!
+//! A figure is a plain struct in [`figures`] with one method, `draw`, that gives a
+//! [`Figure`] or says in a [`PlotError`] what is wrong with its input: it checks, turns its
+//! lists into marks, and hands them to a chart. Values that are not finite are left out of
+//! the drawing, never an error: a diverged member or an empty bin must not cost the reader
+//! the rest of the picture.
+//!
+//! Labels take simple markup: `p_{T}` lowers, `10^{3}` raises.
+
+mod axes;
+mod canvas;
+mod chart;
+mod check;
+mod colours;
+mod density;
+mod figures;
+mod grid;
+mod layers;
+mod legend;
+mod marks;
+mod panel;
+mod render;
+mod style;
+pub(crate) mod text;
+mod ticks;
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+pub(crate) use density::Sample;
+pub(crate) use figures::belt::{Belt, BeltLevel, BeltPoint};
+pub(crate) use figures::calibration::{Calibration, Point};
+pub(crate) use figures::cls_scan::{ClsScan, ClsScanPoint};
+pub(crate) use figures::comparison::{Comparison, Prediction, PredictionStyle, Series};
+pub(crate) use figures::corner::Corner;
+pub(crate) use figures::coverage::{Coverage, CoverageMethod, CoveragePoint};
+pub(crate) use figures::distribution::Distribution;
+pub(crate) use figures::favour::Favour;
+pub(crate) use figures::flow_steps::FlowSteps;
+pub(crate) use figures::impacts::{ImpactRow, Impacts};
+pub(crate) use figures::likelihood_curve::{LikelihoodCurve, ScanCurve};
+pub(crate) use figures::losses::{LossCurves, Member};
+pub(crate) use figures::mass_plane::MassPlane;
+pub(crate) use figures::matrix::CorrelationMatrix;
+pub(crate) use figures::methods::{MethodPrediction, Methods};
+pub(crate) use figures::plane::{Contour, Plane};
+pub(crate) use figures::profile_contours::ProfileContours;
+pub(crate) use figures::pulls::{PullGroup, Pulls};
+pub(crate) use figures::residuals::{Residual, ResidualRow, Residuals};
+pub(crate) use figures::t_distribution::{TDistribution, TQuantile};
+
+/// A finished figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Figure {
+    /// A complete SVG document, without an XML declaration, fit to be inlined.
+    pub svg: String,
+}
+
+impl Figure {
+    /// Rasterises the figure at twice its nominal size, in embedded DejaVu Sans.
+    ///
+    /// # Errors
+    /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
+    pub(crate) fn to_png(&self) -> Result<Vec<u8>, PlotError> {
+        render::png(&self.svg)
+    }
+}
+
+/// Why a figure could not be drawn.
+#[derive(Debug, Error, Clone, PartialEq)]
+pub(crate) enum PlotError {
+    /// Bin edges that are no binning.
+    #[error("{what}: {found}; expected at least two finite edges in rising order")]
+    Edges { what: String, found: String },
+    /// A list of the wrong length.
+    #[error("{what}: found {found} entries, expected {expected}")]
+    Length {
+        what: String,
+        found: usize,
+        expected: usize,
+    },
+    /// A figure without anything to show.
+    #[error("{what}: nothing to draw; give at least one {expected}")]
+    Empty { what: String, expected: String },
+    /// SVG to PNG failed.
+    #[error("rendering PNG: {0}")]
+    Render(String),
+}

@@ -1,0 +1,21 @@
+//! The report of a run: figures, tables, verdict, one page.
+//!
+//! [`plot`](crate::plot) and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
+//! out. The rest turns metrics into them.
+
+pub(crate) mod page;
+
+mod build;
+mod comparison;
+mod figures;
+mod interpolation;
+mod matrix;
+mod names;
+pub(crate) mod numbers;
+mod verdict;
+
+pub use build::read_metrics;
+pub(crate) use build::{plot_error, read_figure_data, save, unfinished, write};
+pub use matrix::EnsembleSummary;
+pub(crate) use matrix::{EnsembleEnd, write_matrix};
+pub(crate) use verdict::verdict;
