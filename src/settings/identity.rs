@@ -212,7 +212,8 @@ mod tests {
 
     const TEXT: &str = r#"
         experiment = { name = "t", method = "reweight" }
-        data = { source = { path = "a" }, target = { path = "b" } }
+        data.source.path = "a"
+        data.target.path = "b"
         data.define = { spare = "x*2", used = "y+w" }
         regions.cr = { selection = "x > 1" }
         features = { inputs = ["x"] }

@@ -2,7 +2,7 @@
 //! prediction is made.
 
 use super::ranges::{Checked, ensure, ensure_known};
-use super::raw::Config;
+use super::raw::{Config, count};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -45,10 +45,10 @@ pub struct InterpolationConfig {
     #[serde(default)]
     pub flow: FlowSettings,
     /// Points drawn from each category's Gaussian process.
-    #[serde(default = "default_samples")]
+    #[serde(default = "count::<100_000>")]
     pub samples: usize,
     /// Draws from the posterior of each Gaussian process, which become its error.
-    #[serde(default = "default_draws")]
+    #[serde(default = "count::<50>")]
     pub posterior_draws: usize,
     /// Which part of the plane is predicted.
     #[serde(default)]
@@ -56,13 +56,6 @@ pub struct InterpolationConfig {
     /// Regions that are predicted; all but the training region if empty.
     #[serde(default)]
     pub regions: Vec<String>,
-}
-
-fn default_samples() -> usize {
-    100_000
-}
-fn default_draws() -> usize {
-    50
 }
 
 /// `[interpolation.plane]`
@@ -78,7 +71,7 @@ pub struct MassPlaneConfig {
     /// Lowest and highest value, vertically.
     pub y_range: [f64; 2],
     /// Bins along each axis.
-    #[serde(default = "default_bins")]
+    #[serde(default = "count::<25>")]
     pub bins: usize,
     /// Parts that are cut out of the fit and of the training; they may overlap. Every
     /// event and bin of the box lies in one of them or in the training region.
@@ -89,10 +82,6 @@ pub struct MassPlaneConfig {
     /// Axis labels.
     #[serde(default)]
     pub labels: Option<[String; 2]>,
-}
-
-fn default_bins() -> usize {
-    25
 }
 
 /// `[interpolation.category]`

@@ -7,7 +7,7 @@ mod likelihood;
 mod model;
 mod ratios;
 
-use likelihood::default_finite_sample_points;
+use likelihood::FINITE_SAMPLE_POINTS;
 pub(crate) use likelihood::{
     Aggregate, CalibrationMethod, ContourConfig, LikelihoodConfig, LimitConfig, NotPositiveConfig,
     TestStatistic, ToyEvents, ToysConfig,

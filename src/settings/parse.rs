@@ -264,61 +264,46 @@ fn rounded_integer(path: &str, value: &Value) -> Option<Misfit> {
 
 /// Turns the reader's words into ours.
 fn explain(whole: &Value, path: &str, message: &str) -> Error {
-    let quoted = |text: &str| -> Vec<String> {
-        text.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(ToOwned::to_owned)
-            .collect()
-    };
-    let table = |path: &str| {
-        if path == "." || path.is_empty() {
-            "top level".to_owned()
-        } else {
-            path.to_owned()
-        }
+    let place = |path: &str| match path {
+        "" | "." => "top level".to_owned(),
+        path => path.to_owned(),
     };
     let message = message.trim();
-    if let Some(rest) = message.strip_prefix("unknown field ") {
-        let mut names = quoted(rest).into_iter();
-        let key = names.next().unwrap_or_default();
-        let allowed: Vec<String> = names.collect();
+    let mut quoted = message.split('`').skip(1).step_by(2);
+    let name = quoted.next().unwrap_or_default();
+    if message.starts_with("unknown field ") {
+        let allowed: Vec<String> = quoted.map(ToOwned::to_owned).collect();
         // the path of an unknown key ends in the key itself
-        let parent = path
-            .strip_suffix(&key)
-            .map_or(path, |p| p.trim_end_matches('.'));
-        let near = nearest(&key, allowed.iter().map(String::as_str));
+        let parent = path.strip_suffix(name);
+        let parent = parent.map_or(path, |p| p.trim_end_matches('.'));
+        let near = nearest(name, allowed.iter().map(String::as_str));
         let near = near.map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
-        let allowed = list(&allowed);
-        let reason = format!("unknown key `{key}`{near}; allowed are {allowed}");
-        return Error::config_at(table(parent), reason);
+        let allowed = allowed.join("`, `");
+        let reason = format!("unknown key `{name}`{near}; allowed are `{allowed}`");
+        return Error::config_at(place(parent), reason);
     }
-    if let Some(rest) = message.strip_prefix("missing field ") {
-        let key = quoted(rest).into_iter().next().unwrap_or_default();
-        return missing(&table(path), &key);
+    if message.starts_with("missing field ") {
+        return missing(&place(path), name);
     }
-    if let Some(rest) = message.strip_prefix("unknown variant ") {
-        let mut names = quoted(rest).into_iter();
-        let found = names.next().unwrap_or_default();
-        let allowed: Vec<String> = names.map(|n| format!("\"{n}\"")).collect();
-        let names = allowed.iter().map(String::as_str);
-        let hint = nearest(&format!("\"{found}\""), names)
-            .map_or_else(String::new, |n| format!(" (did you mean {n}?)"));
-        let allowed = format!("one of {}{hint}", allowed.join(", "));
-        return not_allowed(path, format!("\"{found}\""), allowed);
+    if message.starts_with("unknown variant ") {
+        let allowed: Vec<String> = quoted.map(|n| format!("\"{n}\"")).collect();
+        let found = format!("\"{name}\"");
+        let near = nearest(&found, allowed.iter().map(String::as_str));
+        let near = near.map_or_else(String::new, |n| format!(" (did you mean {n}?)"));
+        let allowed = format!("one of {}{near}", allowed.join(", "));
+        return not_allowed(path, found, allowed);
     }
-    for kind in ["invalid type: ", "invalid value: "] {
-        if let Some((found, allowed)) = message
-            .strip_prefix(kind)
-            .and_then(|rest| rest.split_once(", expected "))
-        {
-            let found = lookup(whole, path).map_or_else(|| found.to_owned(), describe);
-            return not_allowed(path, found, plain(allowed));
-        }
-    }
-    match lookup(whole, path) {
-        Some(value) => not_allowed(&table(path), describe(value), message),
-        None => Error::config_at(table(path), message),
+    let found = lookup(whole, path).map(describe);
+    let other = ["invalid type: ", "invalid value: "]
+        .iter()
+        .find_map(|kind| {
+            let (found, allowed) = message.strip_prefix(kind)?.split_once(", expected ")?;
+            Some((found.to_owned(), plain(allowed)))
+        });
+    match (other, found) {
+        (Some((words, allowed)), found) => not_allowed(path, found.unwrap_or(words), allowed),
+        (None, Some(found)) => not_allowed(&place(path), found, message),
+        (None, None) => Error::config_at(place(path), message),
     }
 }
 
@@ -335,18 +320,19 @@ fn plain(expected: &str) -> String {
     }
 }
 
-fn lookup<'a>(whole: &'a Value, path: &str) -> Option<&'a Value> {
+/// The value at a path such as `report.variables[0].name`.
+pub(super) fn lookup<'a>(whole: &'a Value, path: &str) -> Option<&'a Value> {
     path.split('.').try_fold(whole, |value, key| {
         let (key, indices) = key.split_once('[').unwrap_or((key, ""));
-        let mut value = if key.is_empty() {
+        let value = if key.is_empty() {
             value
         } else {
             value.get(key)?
         };
-        for index in indices.split('[').filter(|i| !i.is_empty()) {
-            value = value.get(index.trim_end_matches(']').parse::<usize>().ok()?)?;
-        }
-        Some(value)
+        let mut indices = indices.split('[').filter(|i| !i.is_empty());
+        indices.try_fold(value, |value, index| {
+            value.get(index.trim_end_matches(']').parse::<usize>().ok()?)
+        })
     })
 }
 
@@ -358,14 +344,6 @@ fn describe(value: &Value) -> String {
         other => other.to_string(),
     };
     text.chars().take(120).collect()
-}
-
-fn list(names: &[String]) -> String {
-    names
-        .iter()
-        .map(|n| format!("`{n}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 /// Puts `a.b.c=value` into the table. The value is TOML; what is not TOML is

@@ -13,6 +13,15 @@ use serde::{Deserialize, Serialize};
 use sideband_networks::{Activation, Kernels, Objective, OptimizerConfig};
 use std::path::Path;
 
+/// A default.
+pub(super) fn count<const N: usize>() -> usize {
+    N
+}
+
+fn number<const N: u32>() -> u32 {
+    N
+}
+
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -468,14 +477,14 @@ pub struct TrainingConfig {
     /// Region whose events are trained on.
     pub region: String,
     /// Rows of a batch, half of each class.
-    #[serde(default = "default_batch")]
+    #[serde(default = "count::<1024>")]
     pub batch: usize,
     /// Largest number of epochs; an epoch is one pass over the larger class.
-    #[serde(default = "default_epochs")]
+    #[serde(default = "number::<200>")]
     pub epochs: u32,
     /// Epochs without improvement on the validation fold after which a member
     /// stops.
-    #[serde(default = "default_patience")]
+    #[serde(default = "number::<15>")]
     pub patience: u32,
     /// Fraction of events that decides when to stop.
     #[serde(default = "default_fraction")]
@@ -487,7 +496,7 @@ pub struct TrainingConfig {
     #[serde(default)]
     pub split: Split,
     /// Number of folds with `split = "folds"`.
-    #[serde(default = "default_folds")]
+    #[serde(default = "number::<5>")]
     pub folds: u32,
     /// What the two sums of the loss are divided by.
     #[serde(default)]
@@ -508,30 +517,15 @@ pub struct TrainingConfig {
     #[serde(default)]
     pub l2: f64,
     /// Further attempts of a member that diverges, each from a new stream.
-    #[serde(default = "default_retries")]
+    #[serde(default = "number::<1>")]
     pub retries: u32,
 }
 
-fn default_batch() -> usize {
-    1024
-}
-fn default_epochs() -> u32 {
-    200
-}
-fn default_patience() -> u32 {
-    15
-}
 fn default_fraction() -> f64 {
     0.2
 }
-fn default_folds() -> u32 {
-    5
-}
 fn default_learning_rate() -> f64 {
     1e-3
-}
-fn default_retries() -> u32 {
-    1
 }
 
 /// `[ensemble]`
@@ -650,7 +644,7 @@ pub struct PlaneConfig {
     /// Lowest and highest value, vertically.
     pub y_range: [f64; 2],
     /// Bins along each axis.
-    #[serde(default = "default_plane_bins")]
+    #[serde(default = "count::<25>")]
     pub bins: usize,
     /// Axis labels.
     #[serde(default)]
@@ -661,8 +655,4 @@ pub struct PlaneConfig {
     /// Draws the SR and CR borders of the HH -> 4b mass plane.
     #[serde(default)]
     pub hh_borders: bool,
-}
-
-fn default_plane_bins() -> usize {
-    25
 }

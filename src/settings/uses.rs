@@ -4,83 +4,47 @@
 //! What a file shares between the ensembles of a matrix may be used by some of them
 //! alone; a key that none of them uses is refused, unless it says what is so anyway.
 
-use super::parse::Experiment;
+use super::parse::{Experiment, lookup};
 use super::raw::{Config, Method};
+use super::training::Split;
 use crate::error::{Context, Error, Kind, Result};
-use crate::settings::Split;
 use sideband_numerics::expression::written;
 use std::collections::BTreeSet;
-use toml::{Table, Value};
+use toml::Value;
 
-/// A key that is not used by every configuration.
+/// Settings that not every configuration uses.
 struct Use {
-    key: &'static str,
-    /// Whether a configuration uses it.
+    keys: &'static str,
+    /// Whether a configuration uses them.
     by: fn(&Config) -> bool,
     /// The same in words.
     words: &'static str,
 }
 
-fn has_source(config: &Config) -> bool {
-    config.experiment.method != Method::Interpolate
-}
-
-fn interpolates(config: &Config) -> bool {
-    config.experiment.method == Method::Interpolate
-}
-
-fn has_folds(config: &Config) -> bool {
-    config.training.split == Split::Folds
-}
-
-fn has_fraction(config: &Config) -> bool {
-    config.training.split != Split::Folds
-}
-
-const OF_RATIOS: &str = "`method = \"reweight\"` and `\"ratio\"`";
-
-const USES: &[Use] = &[
-    of_ratios("data.source"),
-    of_ratios("data.stream"),
-    of_ratios("features.inputs"),
-    of_ratios("features.one_hot"),
-    of_ratios("features.labels"),
-    of_ratios("model.hidden"),
-    of_ratios("model.activation"),
-    of_ratios("model.dropout"),
-    of_ratios("model.batch_norm"),
-    of_ratios("training.normalise"),
-    of_ratios("ensemble.combine"),
-    of_ratios("report.bins"),
-    of_ratios("report.planes"),
-    of_ratios("report.classifier_members"),
+const USES: [Use; 4] = [
     Use {
-        key: "interpolation",
-        by: interpolates,
+        keys: "data.source data.stream features.inputs features.one_hot features.labels \
+               model.hidden model.activation model.dropout model.batch_norm training.normalise \
+               ensemble.combine report.bins report.planes report.classifier_members",
+        by: |config| config.experiment.method != Method::Interpolate,
+        words: "`method = \"reweight\"` and `\"ratio\"`",
+    },
+    Use {
+        keys: "interpolation",
+        by: |config| config.experiment.method == Method::Interpolate,
         words: "`method = \"interpolate\"`",
     },
     Use {
-        key: "training.folds",
-        by: has_folds,
+        keys: "training.folds",
+        by: |config| config.training.split == Split::Folds,
         words: "`training.split = \"folds\"`",
     },
     Use {
-        key: "training.held_out",
-        by: has_fraction,
+        keys: "training.held_out",
+        by: |config| config.training.split != Split::Folds,
         words: "`training.split = \"shared\"` and `\"member\"`",
     },
 ];
-
-const fn of_ratios(key: &'static str) -> Use {
-    Use {
-        key,
-        by: has_source,
-        words: OF_RATIOS,
-    }
-}
-
-/// Values that say of a key that it is not used.
-const OFF: &[(&str, i64)] = &[("report.classifier_members", 0)];
 
 /// A configuration with nothing but what must be there.
 const SMALLEST: &str = "experiment = { name = \"x\", method = \"reweight\" }
@@ -88,28 +52,23 @@ data = { target = { path = \"x\" } }
 regions = { x = { selection = \"1\" } }
 training = { region = \"x\" }";
 
-fn lookup<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-    let (first, rest) = key.split_once('.').unwrap_or((key, ""));
-    let value = table.get(first)?;
-    match (rest, value) {
-        ("", value) => Some(value),
-        (rest, Value::Table(inner)) => lookup(inner, rest),
-        _ => None,
-    }
-}
-
 impl Experiment {
     /// Whether every setting has an effect on one of the ensembles.
     pub fn check_uses(&self) -> Result<()> {
         let top = "top level";
         let smallest: Config = toml::from_str(SMALLEST).key(Kind::Config, top)?;
-        let smallest = Table::try_from(&smallest).key(Kind::Config, top)?;
+        let smallest = Value::try_from(&smallest).key(Kind::Config, top)?;
         for spec in &self.ensembles {
-            let written = Table::try_from(&spec.config).key(Kind::Config, top)?;
-            for Use { key, by, words } in USES {
-                let value = lookup(&written, key);
-                let is_said = value != lookup(&smallest, key) && !is_off(key, value);
-                if is_said && !self.ensembles.iter().any(|e| by(&e.config)) {
+            let config = Value::try_from(&spec.config).key(Kind::Config, top)?;
+            let unused = |of: &&Use| !self.ensembles.iter().any(|e| (of.by)(&e.config));
+            for Use { keys, words, .. } in USES.iter().filter(unused) {
+                for key in keys.split_whitespace() {
+                    let value = lookup(&config, key);
+                    // a zero says that it is not used
+                    let is_off = value == Some(&Value::Integer(0)) && key.ends_with("_members");
+                    if value == lookup(&smallest, key) || is_off {
+                        continue;
+                    }
                     let found = value.map_or_else(String::new, |v| match v {
                         Value::Table(_) => "a table".to_owned(),
                         other => other.to_string(),
@@ -149,12 +108,6 @@ impl Experiment {
     }
 }
 
-fn is_off(key: &str, value: Option<&Value>) -> bool {
-    let off = OFF.iter().filter(|(k, _)| *k == key);
-    off.map(|(_, number)| Value::Integer(*number))
-        .any(|off| value == Some(&off))
-}
-
 /// Words that may be names of columns.
 pub(crate) fn words(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !c.is_alphanumeric() && c != '_')
@@ -169,37 +122,12 @@ mod tests {
     use super::*;
 
     /// Keys that every method uses, whole tables by their names.
-    const ALWAYS: &[&str] = &[
-        "experiment",
-        "matrix",
-        "device",
-        "executor",
-        "comparison",
-        "regions",
-        "data.target",
-        "data.define",
-        "data.on_missing",
-        "data.max_loss",
-        "training.region",
-        "training.batch",
-        "training.epochs",
-        "training.patience",
-        "training.validation",
-        "training.split",
-        "training.optimizer",
-        "training.learning_rate",
-        "training.schedule",
-        "training.gradient_clip",
-        "training.l2",
-        "training.retries",
-        "ensemble.members",
-        "ensemble.bootstrap",
-        "ensemble.minimum",
-        "report.title",
-        "report.data_label",
-        "report.variables",
-        "report.p_value",
-    ];
+    const ALWAYS: &str = "experiment matrix device executor comparison regions data.target \
+        data.define data.on_missing data.max_loss training.region training.batch training.epochs \
+        training.patience training.validation training.split training.optimizer \
+        training.learning_rate training.schedule training.gradient_clip training.l2 \
+        training.retries ensemble.members ensemble.bootstrap ensemble.minimum report.title \
+        report.data_label report.variables report.p_value";
 
     /// A new key must be said to be used by all, or by whom.
     #[test]
@@ -209,9 +137,11 @@ mod tests {
             let all = of["properties"].as_object().expect("a table");
             all.keys().cloned().collect()
         };
+        let keys = USES.map(|of| of.keys).join(" ") + " " + ALWAYS;
+        let keys: BTreeSet<&str> = keys.split_whitespace().collect();
+        let known = |key: &str| keys.contains(key);
         let mut found = 0;
         for table in properties(&schema) {
-            let known = |key: &str| ALWAYS.contains(&key) || USES.iter().any(|u| u.key == key);
             if known(&table) {
                 continue;
             }

@@ -1,8 +1,8 @@
 //! Values of a measurement that no run could use and that depend on each other.
 
 use super::{
-    Coordinate, FINITE_SAMPLE, InterpolationCode, Measurement, TestStatistic, ToyEvents,
-    default_finite_sample_points,
+    Coordinate, FINITE_SAMPLE, FINITE_SAMPLE_POINTS, InterpolationCode, Measurement, TestStatistic,
+    ToyEvents,
 };
 use crate::settings::check::ensure_shared;
 use crate::settings::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
@@ -279,7 +279,7 @@ impl Measurement {
             ensure_region(&format!("channels.{key}.region"), &channel.region)?;
         }
         ensure(
-            members > 0 || m.finite_sample_points == default_finite_sample_points(),
+            members > 0 || m.finite_sample_points == FINITE_SAMPLE_POINTS,
             "measurement.finite_sample_points",
             m.finite_sample_points,
             "left out without `finite_sample_members`, whose error they would be points of",

@@ -1,8 +1,12 @@
 //! Tables of the likelihood: how it is made, what is asked of it, pseudo-experiments.
 
+use super::super::raw::count;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// The default of `finite_sample_points`.
+pub(super) const FINITE_SAMPLE_POINTS: usize = 9;
 
 /// `[measurement]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,20 +35,20 @@ pub struct LikelihoodConfig {
     pub finite_sample_members: u32,
     /// Values of the first parameter of interest at which that error is found, over the
     /// range of the scan; between them it is interpolated. 1 = at the best fit alone.
-    #[serde(default = "default_finite_sample_points")]
+    #[serde(default = "count::<FINITE_SAMPLE_POINTS>")]
     pub finite_sample_points: usize,
     /// Parameters and systematic uncertainties, or `finite_sample`, that no fit moves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fixed: Vec<String>,
     /// Observed events above which their ratios are kept in a file and read block after
     /// block at every evaluation, in place of memory.
-    #[serde(default = "default_stream_above")]
+    #[serde(default = "count::<5_000_000>")]
     pub stream_above: usize,
     /// Correlations of auxiliary measurements, by pairs; the others are independent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub correlations: Vec<CorrelationConfig>,
     /// Points of the profile scan of each parameter of interest.
-    #[serde(default = "default_points")]
+    #[serde(default = "count::<41>")]
     pub scan_points: usize,
     /// Range of the scan by parameter; if absent, four errors around the best fit, or as far
     /// as t is of interest where that is not what the errors say.
@@ -111,7 +115,7 @@ pub struct ContourConfig {
     #[serde(default = "default_confidence_levels")]
     pub confidence_levels: Vec<f64>,
     /// Points along each of the two.
-    #[serde(default = "default_contour_points")]
+    #[serde(default = "count::<31>")]
     pub points: usize,
     /// Ranges by parameter; as wide as the outermost region is if absent.
     #[serde(default)]
@@ -120,22 +124,6 @@ pub struct ContourConfig {
 
 fn default_confidence_levels() -> Vec<f64> {
     vec![0.6827, 0.9545]
-}
-
-fn default_contour_points() -> usize {
-    31
-}
-
-pub(super) fn default_finite_sample_points() -> usize {
-    9
-}
-
-fn default_stream_above() -> usize {
-    5_000_000
-}
-
-fn default_points() -> usize {
-    41
 }
 
 /// `[measurement.histogram]`

@@ -1,6 +1,6 @@
 //! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
 
-use super::super::raw::{MissingPolicy, OneOrMany, max_loss};
+use super::super::raw::{MissingPolicy, OneOrMany, count, max_loss};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ pub struct GenerateConfig {
     /// Which model.
     pub model: GeneratedModel,
     /// Events of each sample.
-    #[serde(default = "default_generated")]
+    #[serde(default = "count::<100_000>")]
     pub events: usize,
     /// Seed of the samples; that of the experiment if absent.
     #[serde(default)]
@@ -21,10 +21,6 @@ pub struct GenerateConfig {
     /// if a parameter is not named, no file if absent.
     #[serde(default)]
     pub observed: Option<IndexMap<String, f64>>,
-}
-
-fn default_generated() -> usize {
-    100_000
 }
 
 /// Models with known truth.
