@@ -233,7 +233,7 @@ impl Hidden {
         let is_seen = regions & self.watched != 0;
         match self.is_rejected {
             true => regions,
-            false => regions & !self.closed | HIDDEN | HIDDEN_IN_WATCHED * u64::from(is_seen),
+            false => (regions & !self.closed) | HIDDEN | (HIDDEN_IN_WATCHED * u64::from(is_seen)),
         }
     }
 }

@@ -53,8 +53,11 @@ pub(super) struct EventTerm {
     /// The channel, over the events or, if they are streamed, over those of the reference.
     pub channel: UnbinnedChannel,
     /// The streamed events, and why they could not be read.
-    streamed: Option<(Arc<StreamedChannel<EventFile>>, Arc<OnceLock<Error>>)>,
+    streamed: Option<Streamed>,
 }
+
+/// A channel that reads its events, and why it could not.
+type Streamed = (Arc<StreamedChannel<EventFile>>, Arc<OnceLock<Error>>);
 
 impl Analysis<'_> {
     /// The learned ratios of events that are measured.

@@ -120,7 +120,7 @@ pub(super) fn publish(
     old.extend(named(&at(FORMER)));
     old.extend(named(&at(RESULT)));
     if at(RESULT).is_file() {
-        fs::rename(at(RESULT), at(FORMER)).on(&at(RESULT))?;
+        fs::rename(at(RESULT), at(FORMER)).on(at(RESULT))?;
     }
     for name in old.iter().filter(|name| !new.contains(name)) {
         remove(&at(name))?;
@@ -131,10 +131,10 @@ pub(super) fn publish(
     let plots = root.plots();
     fs::create_dir_all(&plots).on(&plots)?;
     for name in new.iter().filter(|name| *name != RESULT) {
-        fs::rename(stage.path().join(name), at(name)).on(&at(name))?;
+        fs::rename(stage.path().join(name), at(name)).on(at(name))?;
     }
     put_toys_aside(root, has_toys)?;
-    fs::rename(stage.path().join(RESULT), at(RESULT)).on(&at(RESULT))?;
+    fs::rename(stage.path().join(RESULT), at(RESULT)).on(at(RESULT))?;
     remove(&at(FORMER))?;
     // it is empty now
     let _ = fs::remove_dir_all(stage.path());

@@ -37,8 +37,11 @@ pub(super) enum Mark<'a> {
     /// Words at the foot.
     Remark(&'a str),
     /// Whatever needs pixels.
-    Drawn(Box<dyn Fn(&mut Canvas, &Panel) + 'a>),
+    Drawn(Box<Drawing<'a>>),
 }
+
+/// Draws into a panel.
+pub(super) type Drawing<'a> = dyn Fn(&mut Canvas, &Panel) + 'a;
 
 /// A value with its error, at a part of a bin or at a value of x.
 #[derive(Debug, Clone, Copy, PartialEq)]

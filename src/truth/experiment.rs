@@ -203,9 +203,8 @@ fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>> 
 /// Events of unit weight, from their ratios and responses by process.
 fn sample(events: impl Iterator<Item = ([f64; 3], [UpDown; 3])>) -> Result<Sample> {
     let events: Vec<_> = events.collect();
-    let column = |of: &dyn Fn(&([f64; 3], [UpDown; 3])) -> f64| -> Vec<f64> {
-        events.iter().map(of).collect()
-    };
+    type Columns<'a> = &'a dyn Fn(&([f64; 3], [UpDown; 3])) -> f64;
+    let column = |of: Columns<'_>| -> Vec<f64> { events.iter().map(of).collect() };
     let columns: [[Vec<f64>; 3]; 3] = std::array::from_fn(|j| {
         let (down, up) = (column(&|e| e.1[j].down), column(&|e| e.1[j].up));
         [column(&|e| e.0[j]), down, up]

@@ -527,16 +527,16 @@ fn the_band_covers_the_true_contents() {
     println!("applied to 10 N events, % of the true content:");
     println!("bin   true   nominal - true   from set to set   spread   stat (N events)");
     for (bin, truth) in truth.iter().enumerate() {
-        let percent = |pick: &dyn Fn(&Contents) -> f64| -> Vec<f64> {
-            large.iter().map(|c| 100.0 * pick(c) / truth).collect()
+        let percent = |pick: fn(&Contents, usize) -> f64| -> Vec<f64> {
+            large.iter().map(|c| 100.0 * pick(c, bin) / truth).collect()
         };
-        let nominal = percent(&|c| c.nominal[bin]);
+        let nominal = percent(|c, bin| c.nominal[bin]);
         println!(
             "{bin:3} {truth:7.0} {:+16.2} {:17.2} {:8.2} {:8.2}",
             mean(&nominal) - 100.0,
             deviation(&nominal),
-            mean(&percent(&|c| c.spread[bin])),
-            mean(&percent(&|c| c.stat[bin])) * (LARGE as f64).sqrt(),
+            mean(percent(|c, bin| c.spread[bin])),
+            mean(percent(|c, bin| c.stat[bin])) * (LARGE as f64).sqrt(),
         );
     }
     println!(

@@ -58,7 +58,7 @@ fn empty_and_contradictory_schemas() {
     }
     let twice = batch_of(&["x", "x"].map(|name| (name, floats(&[1.0]))));
     for form in [Form::ParquetSnappy, Form::IpcFile] {
-        write(&path, form, &[twice.clone()]);
+        write(&path, form, std::slice::from_ref(&twice));
         assert!(refused(&path).contains("two columns are called `x`"));
     }
 }

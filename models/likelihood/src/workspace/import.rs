@@ -316,8 +316,8 @@ impl Reader<'_> {
                     nominal: vec![0.0; bins],
                 });
                 sums.samples.push(sample);
-                for bin in 0..bins {
-                    sums.squares[bin] += sigma[bin] * sigma[bin];
+                for (bin, sigma) in sigma.iter().enumerate() {
+                    sums.squares[bin] += sigma * sigma;
                     sums.nominal[bin] += template.nominal[bin];
                 }
             }

@@ -36,7 +36,10 @@ impl HostStack {
             dropout_widths: network.dropout_widths(),
             states: members.to_vec(),
             inputs: inputs.to_vec(),
-            decay_mask: decays.then(|| parameters.decay_mask()).unwrap_or_default(),
+            decay_mask: match decays {
+                true => parameters.decay_mask(),
+                false => Vec::new(),
+            },
             scratch: Scratch::default(),
             x: Vec::new(),
             masks: Vec::new(),

@@ -13,6 +13,7 @@ pub struct Predictor {
     engine: Engine,
 }
 
+#[allow(clippy::large_enum_variant, reason = "one a predictor")]
 enum Engine {
     Host {
         network: Arc<dyn HostNetwork>,

@@ -201,7 +201,7 @@ impl Lane {
                 let is_known = |row| {
                     let (own, other) = (known(own, row), known(other, row));
                     let decides = |x: &Floats| is_true(x.at(row)) == decisive;
-                    own && other || own && decides(&a) || other && decides(&b)
+                    own && (other || decides(&a)) || other && decides(&b)
                 };
                 Some((0..rows).map(is_known).collect::<Vec<bool>>().into())
             }

@@ -8,7 +8,8 @@ use crate::{Interpolation, NotPositive, Sample, Storage, StreamedChannel, Term, 
 
 #[test]
 fn samples_with_bad_numbers_or_of_a_bad_form_are_refused_with_their_place() {
-    let cases: [(fn(&mut Data), &str); 11] = [
+    type Case = (fn(&mut Data), &'static str);
+    let cases: [Case; 11] = [
         (
             |data| (data.ratios[1][7], data.ratios[1][20]) = (-0.5, f64::NAN),
             "the ratio of process 1 has 2 events whose value is not finite and at least 0, the \

@@ -78,7 +78,8 @@ fn what_a_workspace_cannot_say_is_refused() {
     let multiplied = with_coefficient("mu", false, Interpolation::Code4);
     let words = "parameter `a`: interpolation Code4";
     assert_refused(export(&multiplied, "m"), words);
-    let changes: [(fn(&mut HistogramModel), &str); 4] = [
+    type Change = (fn(&mut HistogramModel), &'static str);
+    let changes: [Change; 4] = [
         (
             |model| model.parameters[1].constraint.as_mut().unwrap().width = 2.0,
             "constraint of width 1",

@@ -176,7 +176,7 @@ fn a_member_does_not_notice_its_company() {
                 numbers[member * width..(member + 1) * width].to_vec()
             };
             let alone = Case {
-                config: case.config.clone(),
+                config: case.config,
                 shape: [1, batch, values],
                 x: part(&case.x),
                 theta: part(&case.theta),
