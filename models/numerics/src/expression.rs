@@ -53,7 +53,7 @@ pub struct Expression {
 }
 
 impl Expression {
-    /// Parses `text`; at most [`MAX_LENGTH`] bytes, nested at most [`MAX_DEPTH`] deep.
+    /// Parses `text`; at most 4096 bytes, nested at most 64 deep.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         if text.len() > MAX_LENGTH {
             let message = format!(
