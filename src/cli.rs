@@ -10,6 +10,7 @@ mod plan;
 mod run;
 
 pub(crate) use exit::Exit;
+pub(crate) use run::run_quietly;
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::{terminal, to_text};

@@ -36,7 +36,7 @@ pub(crate) use density::Sample;
 pub(crate) use figures::belt::{Belt, BeltLevel, BeltPoint};
 pub(crate) use figures::calibration::{Calibration, Point};
 pub(crate) use figures::cls_scan::{ClsScan, ClsScanPoint};
-pub(crate) use figures::comparison::{Comparison, Prediction, PredictionStyle, Series};
+pub use figures::comparison::{Comparison, Prediction, PredictionStyle, Series};
 pub(crate) use figures::corner::Corner;
 pub(crate) use figures::coverage::{Coverage, CoverageMethod, CoveragePoint};
 pub(crate) use figures::distribution::Distribution;
@@ -56,7 +56,7 @@ pub(crate) use figures::t_distribution::{TDistribution, TQuantile};
 
 /// A finished figure.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Figure {
+pub struct Figure {
     /// A complete SVG document, without an XML declaration, fit to be inlined.
     pub svg: String,
 }
@@ -66,14 +66,15 @@ impl Figure {
     ///
     /// # Errors
     /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
-    pub(crate) fn to_png(&self) -> Result<Vec<u8>, PlotError> {
+    pub fn to_png(&self) -> Result<Vec<u8>, PlotError> {
         render::png(&self.svg)
     }
 }
 
 /// Why a figure could not be drawn.
 #[derive(Debug, Error, Clone, PartialEq)]
-pub(crate) enum PlotError {
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum PlotError {
     /// Bin edges that are no binning.
     #[error("{what}: {found}; expected at least two finite edges in rising order")]
     Edges { what: String, found: String },

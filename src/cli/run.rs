@@ -171,6 +171,16 @@ fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrup
     print_ended(&ended, interrupt)
 }
 
+/// Runs an experiment without a word, for users of the library.
+pub(crate) fn run_quietly(experiment: &Experiment, out: &Path) -> Result<RunDirectory> {
+    let (options, interrupt) = (options(out, false, true), Interrupt::default());
+    let ended = match &experiment.measurement {
+        Some(measurement) => measure(experiment, measurement, &options, &interrupt)?.training,
+        None => run_experiment(experiment, &options, &interrupt)?,
+    };
+    Ok(ended.directory)
+}
+
 fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     let Some(result) = &measured.result else {
         return print_ended(&measured.training, interrupt);

@@ -12,11 +12,16 @@ const HEIGHT: f64 = 600.0;
 const BAND_OPACITY: f64 = 0.25;
 const HATCH_OPACITY: f64 = 0.75;
 
-pub(crate) struct Comparison {
+/// Observed events against predictions, with their ratio below.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
     /// Line below the brand, for example "simulation, SR".
     pub title_left: String,
+    /// Label of the binned variable, with its unit.
     pub x_label: String,
+    /// Label of the contents.
     pub y_label: String,
+    /// Whether the axis of the contents is logarithmic.
     pub log_y: bool,
     /// `n + 1` rising bin edges.
     pub edges: Vec<f64>,
@@ -30,24 +35,34 @@ pub(crate) struct Comparison {
 }
 
 /// Observed contents with errors (one standard deviation), `[n]` each.
-pub(crate) struct Series {
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Its name in the legend.
     pub label: String,
+    /// Contents of the bins, `[n]`.
     pub values: Vec<f64>,
+    /// Their errors, `[n]`.
     pub errors: Vec<f64>,
 }
 
-pub(crate) struct Prediction {
+/// A prediction with its errors.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Its name in the legend.
     pub label: String,
+    /// Contents of the bins, `[n]`.
     pub values: Vec<f64>,
     /// Statistical errors (one standard deviation), `[n]`.
     pub stat_errors: Vec<f64>,
     /// Standard deviation over the ensemble's members, `[n]`.
     pub spread: Option<Vec<f64>>,
+    /// How it is drawn.
     pub style: PredictionStyle,
 }
 
+/// How a prediction is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PredictionStyle {
+pub enum PredictionStyle {
     /// Before the correction: orange, dashed.
     Before,
     /// After the correction: blue, the reference of the ratio.
@@ -62,9 +77,12 @@ impl Series {
 }
 
 impl Comparison {
-    /// Draws the figure; an error if edges do not rise, a list has the wrong length, or there is
-    /// neither an observation nor a prediction.
-    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
+    /// Draws the figure.
+    ///
+    /// # Errors
+    /// Edges do not rise, a list has the wrong length, or there is neither an observation nor a
+    /// prediction.
+    pub fn draw(&self) -> Result<Figure, PlotError> {
         check::edges(&self.x_label, &self.edges)?;
         let bins = self.edges.len() - 1;
         self.observed.iter().try_for_each(|o| o.check(bins))?;
