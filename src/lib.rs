@@ -107,7 +107,9 @@ use std::path::Path;
 /// folder. Blind regions stay closed, and a run that was begun in `directory` goes on.
 ///
 /// # Errors
-/// Says what to change. Members finished before it are kept.
+/// What would end the command with another exit code than 0: also a result of fewer members
+/// than were asked for, or with a part missing, which then lies in `directory`
+/// ([`RunDirectory::open`]). Members finished before it are kept.
 pub fn run(configuration: &str, settings: &[String], directory: &Path) -> Result<RunDirectory> {
     let experiment = settings::parse_experiment(configuration, settings)?;
     cli::run_quietly(&experiment, directory)

@@ -171,13 +171,31 @@ fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrup
     print_ended(&ended, interrupt)
 }
 
-/// Runs an experiment without a word, for users of the library.
+/// Runs an experiment without a word, for users of the library. What the command would end
+/// with another exit code than 0 is an error.
 pub(crate) fn run_quietly(experiment: &Experiment, out: &Path) -> Result<RunDirectory> {
     let (options, interrupt) = (options(out, false, true), Interrupt::default());
-    let ended = match &experiment.measurement {
-        Some(measurement) => measure(experiment, measurement, &options, &interrupt)?.training,
-        None => run_experiment(experiment, &options, &interrupt)?,
+    let (ended, is_whole) = match &experiment.measurement {
+        Some(measurement) => {
+            let measured = measure(experiment, measurement, &options, &interrupt)?;
+            let is_whole = measured.is_whole && measured.result.is_some();
+            (measured.training, is_whole)
+        }
+        None => (run_experiment(experiment, &options, &interrupt)?, true),
     };
+    let place = ended.directory.path().display();
+    if ended.ensembles.iter().any(is_no_result) {
+        return Err(
+            Error::data("numbers of the result are not finite; its report says where").at(place),
+        );
+    }
+    if ended.state != State::Complete || !is_whole {
+        let failed = ended.ensembles.iter().find_map(|end| end.error.as_ref());
+        let why = failed.map_or_else(String::new, |error| format!(": {error}"));
+        let text =
+            format!("members failed or a part of the result is missing{why}; see its report");
+        return Err(Error::new(Kind::Partial, text).at(place));
+    }
     Ok(ended.directory)
 }
 

@@ -737,6 +737,30 @@ fn spoil(path: &Path) {
     Member::new(about, row).write(path).unwrap();
 }
 
+/// What the command ends with another exit code than 0 is no result that a caller of the
+/// library takes for whole.
+#[test]
+fn the_library_does_not_pass_a_partial_result_over() {
+    let place = Workplace::new();
+    let file = |key: &str| {
+        format!(
+            "data.{key}.path={:?}",
+            place.path(&format!("{key}.parquet"))
+        )
+    };
+    let mut settings = vec![file("source"), file("target")];
+    settings.extend(["ensemble.members=4", "ensemble.minimum=0.5"].map(str::to_owned));
+    let text = place.text("config.toml");
+    let run = || sideband::run(&text, &settings, &place.path("out"));
+    assert_eq!(run().unwrap().path(), place.path("out"));
+    spoil(&place.member("out", 1));
+    place.remove("out/metrics.json");
+    let error = run().unwrap_err();
+    assert_eq!(error.kind(), sideband::error::Kind::Partial);
+    assert!(error.to_string().contains("members failed"), "{error}");
+    assert!(place.has("out/metrics.json"));
+}
+
 #[test]
 fn a_diverged_member_makes_the_result_partial() {
     let place = Workplace::new();
