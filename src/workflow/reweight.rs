@@ -8,14 +8,13 @@ use super::metrics::{
 };
 use super::normalisation::Normalisation;
 use super::plan::{Plan, Variable};
-use super::predictions::{PREDICTIONS, PredictionWriter};
+use super::predictions::PredictionWriter;
 use super::sample::Sample;
 use super::support::outside;
 use super::{TrainedEnsemble, Workbench};
 use crate::closure::{CalibrationPoint, EnsembleHistogram, Histogram, WeightSummary, calibration};
 use crate::error::{Context, Kind, Result};
 use crate::events::{EventTable, HIDDEN, PartOrder};
-use crate::files::atomic;
 use crate::results::{
     AucPair, Metrics, PlaneMetrics, RegionMetrics, Support, VariableMetrics, YieldMetrics,
     yield_test,
@@ -24,7 +23,6 @@ use crate::settings::{Method, PlaneConfig};
 use crate::training::Member;
 use indexmap::IndexMap;
 use sideband_numerics::Edges;
-use std::io::Write;
 use std::path::Path;
 
 const CALIBRATION_BINS: usize = 12;
@@ -104,27 +102,24 @@ impl AppliedEnsemble<'_> {
             return give(take);
         };
         let regions = self.plan.config.regions.keys();
-        let unwritten = |e| PREDICTIONS.unwritten(&e);
-        atomic::write_with(path, unwritten, |file| {
-            let (table, members) = (&sample.table, self.members);
-            let mut writer = PredictionWriter::new(file, table, regions, members, false)?;
-            let Some(all) = &sample.streamed else {
-                self.write(&mut writer, table, take)?;
-                return writer.finish();
-            };
-            give(take)?;
-            let (dataset, order) = (&all.training.dataset, PartOrder::files());
-            let chunks = dataset.stream(&all.request, &order, all.options);
-            for chunk in chunks.of(Kind::Internal)? {
-                self.write(&mut writer, &chunk.of(Kind::Internal)?, &mut |_, _| {})?;
-            }
-            writer.finish()
-        })
+        let (table, members) = (&sample.table, self.members);
+        let mut writer = PredictionWriter::new(path, table, regions, members, false)?;
+        let Some(all) = &sample.streamed else {
+            self.write(&mut writer, table, take)?;
+            return writer.finish();
+        };
+        give(take)?;
+        let (dataset, order) = (&all.training.dataset, PartOrder::files());
+        let chunks = dataset.stream(&all.request, &order, all.options);
+        for chunk in chunks.of(Kind::Internal)? {
+            self.write(&mut writer, &chunk.of(Kind::Internal)?, &mut |_, _| {})?;
+        }
+        writer.finish()
     }
 
-    fn write<W: Write + Send>(
+    fn write(
         &self,
-        writer: &mut PredictionWriter<W>,
+        writer: &mut PredictionWriter,
         table: &EventTable,
         take: Take<'_>,
     ) -> Result<()> {
