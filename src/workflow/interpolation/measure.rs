@@ -126,12 +126,7 @@ pub(super) fn noise(plan: &Plan, point: DrawnPoint) -> impl Iterator<Item = f32>
     let mut stream = key.stream();
     let features = plan.interpolation().variables.len();
     (0..features.div_ceil(2))
-        .flat_map(move |_| {
-            // Box and Muller; 1 - u is never 0
-            let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
-            let angle = std::f64::consts::TAU * stream.uniform();
-            [(radius * angle.cos()) as f32, (radius * angle.sin()) as f32]
-        })
+        .flat_map(move |_| stream.normal_pair().map(|z| z as f32))
         .take(features)
 }
 
