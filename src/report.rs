@@ -15,7 +15,7 @@ pub(crate) mod numbers;
 mod verdict;
 
 pub use build::read_metrics;
-pub(crate) use build::{plot_error, read_figure_data, save, unfinished, write};
+pub(crate) use build::{read_figure_data, save, save_svg, unfinished, write};
 pub use matrix::EnsembleSummary;
 pub(crate) use matrix::{EnsembleEnd, write_matrix};
 pub(crate) use verdict::verdict;

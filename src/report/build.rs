@@ -25,7 +25,7 @@ pub(crate) fn unfinished(reason: &str) -> Error {
 }
 
 /// A figure cannot be drawn.
-pub(crate) fn plot_error(name: &str) -> impl Fn(PlotError) -> Error {
+fn plot_error(name: &str) -> impl Fn(PlotError) -> Error {
     move |error| Error::internal(format!("figure {name}: {error}"))
 }
 
@@ -74,7 +74,16 @@ pub(super) fn figure(
     })
 }
 
-/// Writes a figure into the run's plots, as SVG and PNG.
+/// Writes the figure of an SVG into the run's plots, as SVG and PNG.
+pub(crate) fn save_svg(root: &RunDirectory, name: &str, svg: &str) -> Result<()> {
+    let figure = Figure {
+        svg: svg.to_owned(),
+    };
+    let png = figure.to_png().map_err(plot_error(name))?;
+    save(root, name, &figure, &png)
+}
+
+/// Writes a figure that is drawn into the run's plots, as SVG and PNG.
 pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure, png: &[u8]) -> Result<()> {
     let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
     root.write(&path("svg"), figure.svg.as_bytes())?;
@@ -94,13 +103,8 @@ pub(super) fn save_figures(
     for (figure, name) in figures.iter_mut().zip(file_names(&parts)) {
         figure.name = name;
     }
-    figures.par_iter().try_for_each(|figure| {
-        let drawn = Figure {
-            svg: figure.svg.clone(),
-        };
-        let png = drawn.to_png().map_err(plot_error(&figure.name))?;
-        save(root, &figure.name, &drawn, &png)
-    })?;
+    let save = |figure: &&mut PageFigure| save_svg(root, &figure.name, &figure.svg);
+    figures.par_iter().try_for_each(save)?;
     let files = |figure: &&mut PageFigure| {
         ["svg", "png"].map(|ending| format!("plots/{}.{ending}", figure.name))
     };
