@@ -13,7 +13,8 @@
 //! whose block is still not done, has ended without finishing (shared file systems
 //! show files late). A poll that fails says nothing about any task.
 
-use super::jobs::{JobsFile, Submission, chunks, compress, job_name};
+use super::jobs::{JobsFile, chunks, job_name};
+use super::submission::{Submission, compress};
 use super::{Activity, BatchJob, BatchSystem, Cause, Ending, TaskState, Work, block_members};
 use crate::error::{Context, Error, Kind, OnFile, Result};
 use crate::files::regular;

@@ -16,8 +16,8 @@
 //! first row. They depend on its data alone, and not on which ensembles are there already.
 
 use super::metrics::{Component, Correlations, compare};
-use super::plan::{Plan, Variable, region_index};
-use super::sample::Sample;
+use super::plan::{Plan, Variable};
+use super::sample::{Sample, region_index};
 use crate::error::{Error, Result};
 use crate::report::EnsembleEnd;
 use crate::results::{

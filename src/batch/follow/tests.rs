@@ -1,7 +1,7 @@
 //! A batch system of a few lines, and what a coordinator does with it.
 
 use super::super::calls::{call, no_answer, path_text, refused};
-use super::super::jobs::expand;
+use super::super::submission::expand;
 use super::*;
 use crate::settings::check_value;
 use crate::training::Interrupt;

@@ -7,12 +7,13 @@
 //! hold 0. So a histogram of a member column is that member's prediction and a
 //! histogram of `nominal` their mean. There is no `median`: over members it is 0.
 
+use super::plane::Plane;
 use super::points::{DrawnPoint, DrawnPoints};
-use super::{Plan, Plane};
 use crate::error::Result;
 use crate::events::ColumnChunk;
 use crate::settings::{CandidatesConfig, REBUILT};
 use crate::training::Member;
+use crate::workflow::plan::Plan;
 use crate::workflow::predictions::{
     Format, TableWriter, member_fields, region_columns, region_fields,
 };
