@@ -3,7 +3,7 @@
 use super::apply::{Applier, Combiner, Replicas};
 use super::ensemble::{is_result, threads};
 use super::interpolation::in_box;
-use super::plan::split_settings;
+use super::members::split_settings;
 use super::predictions::PredictionWriter;
 use super::reweight::column_factor;
 use super::sample::categories;

@@ -1,7 +1,8 @@
 //! Submits blocks, follows them, and decides what becomes of a lost one.
 
 use super::words::{FailedBlock, given_up};
-use crate::batch::jobs::{JobsFile, Submission, chunks, compress, job_name};
+use crate::batch::jobs::{JobsFile, chunks, job_name};
+use crate::batch::submission::{Submission, compress};
 use crate::batch::{Activity, BatchJob, BatchSystem, Cause, Ending, TaskState, Work};
 use crate::error::{Error, Kind, Result};
 use std::collections::{BTreeMap, BTreeSet};

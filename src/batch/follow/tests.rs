@@ -3,7 +3,8 @@
 use super::words::{FailedBlock, given_up};
 use super::*;
 use crate::batch::calls::{call, no_answer, path_text, refused};
-use crate::batch::jobs::{Submission, chunks, compress, expand, job_name};
+use crate::batch::jobs::{chunks, job_name};
+use crate::batch::submission::{Submission, compress, expand};
 use crate::batch::{Activity, Ending, TaskState};
 use crate::settings::check_value;
 use crate::training::Interrupt;

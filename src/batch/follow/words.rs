@@ -1,6 +1,6 @@
 //! What a coordinator says of tasks and of the blocks that it gives up.
 
-use crate::batch::jobs::compress;
+use crate::batch::submission::compress;
 use crate::batch::{Activity, Ending};
 use crate::error::Error;
 use crate::files::regular;

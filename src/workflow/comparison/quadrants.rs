@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::settings::{EnsembleSpec, Experiment};
-use crate::workflow::plan::{Plan, region_index};
-use crate::workflow::sample::Sample;
+use crate::workflow::plan::Plan;
+use crate::workflow::sample::{Sample, region_index};
 
 /// Whether every event of the compared region is in exactly one quadrant, and every
 /// event of a quadrant in the region: each is varied once and nothing else is.

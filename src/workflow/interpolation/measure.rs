@@ -1,8 +1,7 @@
 //! From trained flows to predicted events and every number of `metrics.json`.
 
-use super::Plan;
 use super::figures::figure_data;
-use super::points::{DrawnPoint, DrawnPoints, draw};
+use super::points::{DRAWING, DrawnPoints, draw, interrupted, noise};
 use super::sampled::{MemberChunk, SampleWriter, SampledChunk};
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
 use crate::error::{Context, Error, Kind, Result};
@@ -12,13 +11,9 @@ use crate::training::Fold;
 use crate::workflow::TrainedEnsemble;
 use crate::workflow::apply::in_threads;
 use crate::workflow::metrics::{Component, Correlations, compare, observed, of_members, yields};
+use crate::workflow::plan::Plan;
 use indexmap::IndexMap;
 use sideband_networks::{Compute, EVALUATION_CHUNK, FlowSampler, NetworkConfig, Row};
-
-/// Somebody asked to stop, or the time is over.
-pub(super) fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted while samples were drawn")
-}
 
 /// More sampled events are lost than may be.
 fn lost(what: &str, limit: f64) -> Error {
@@ -29,8 +24,6 @@ fn lost(what: &str, limit: f64) -> Error {
     );
     Error::new(Kind::NoSamples, text)
 }
-
-pub(super) const DRAWING: &str = "drawing the samples";
 
 /// Points that go through the flows at once.
 const CHUNK: usize = EVALUATION_CHUNK;
@@ -117,17 +110,6 @@ fn sample(
         first,
         members: members.collect::<Result<_>>()?,
     })
-}
-
-/// Standard normal noise `[D]` of a point: the same for every member, so that
-/// their spread is that of the networks and not of the sampling.
-pub(super) fn noise(plan: &Plan, point: DrawnPoint) -> impl Iterator<Item = f32> {
-    let key = plan.streams.noise(point.category as u64, point.index);
-    let mut stream = key.stream();
-    let features = plan.interpolation().variables.len();
-    (0..features.div_ceil(2))
-        .flat_map(move |_| stream.normal_pair().map(|z| z as f32))
-        .take(features)
 }
 
 /// Sums over all samples.

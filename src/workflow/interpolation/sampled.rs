@@ -7,13 +7,14 @@
 //! hold 0. So a histogram of a member column is that member's prediction and a
 //! histogram of `nominal` their mean. There is no `median`: over members it is 0.
 
+use super::plane::Plane;
 use super::points::{DrawnPoint, DrawnPoints};
-use super::{Plan, Plane};
 use crate::error::Result;
 use crate::events::ColumnChunk;
 use crate::files::Sink;
 use crate::settings::{CandidatesConfig, REBUILT};
 use crate::training::Member;
+use crate::workflow::plan::Plan;
 use crate::workflow::predictions::{member_fields, region_columns, region_fields};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};

@@ -8,6 +8,7 @@ use crate::Interpolation;
 use crate::error::{Error, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -321,6 +322,30 @@ fn gather<T: Stored>(from: &[T], columns: usize, rows: &[usize]) -> Vec<T> {
         }
     }
     to
+}
+
+/// Events in blocks. A block should have at least some ten thousand events, to keep
+/// all threads busy.
+pub trait EventSource: Send + Sync {
+    /// Why a block cannot be had.
+    type Error: std::error::Error;
+
+    /// Calls `visit` with every block, always the same ones in the same order and
+    /// with the same processes and responses.
+    ///
+    /// # Errors
+    /// If a block cannot be had.
+    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), Self::Error>;
+}
+
+/// One block, in memory.
+impl EventSource for Sample {
+    type Error = Infallible;
+
+    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), Infallible> {
+        visit(self);
+        Ok(())
+    }
 }
 
 /// Events from which many samples are drawn, stored by row: a selected event is one piece of
