@@ -12,6 +12,7 @@ mod identity;
 mod interpolation;
 mod matrix;
 mod measurement;
+mod mistakes;
 mod parse;
 mod ranges;
 mod raw;
