@@ -102,14 +102,14 @@ impl OutputRecord {
     pub fn of(path: &Path) -> io::Result<Self> {
         let mut file = regular::open(path)?;
         let mut hasher = crc32fast::Hasher::new();
-        let mut block = vec![0; 1 << 18];
+        let mut buffer = vec![0; 1 << 18];
         let mut bytes = 0;
         loop {
-            let count = file.read(&mut block)?;
+            let count = file.read(&mut buffer)?;
             if count == 0 {
                 break;
             }
-            hasher.update(&block[..count]);
+            hasher.update(&buffer[..count]);
             bytes += count as u64;
         }
         Ok(Self {
