@@ -33,14 +33,12 @@ pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedP
 pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig, RUN_PREFIX,
-    RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+    GeneratedModel, InterpolationCode, LimitConfig, Measurement, RUN_PREFIX, RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
-    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, MissingPolicy,
-    PlaneConfig, SampleConfig, StreamConfig,
+    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, PlaneConfig, SampleConfig, StreamConfig, TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

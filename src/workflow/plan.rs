@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::events::{Loss, LossKind, memory};
 use crate::settings::{Bins, Blinding, Config, Method, SampleRole, Split};
 use crate::training::{
-    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, StreamSource, Streams, Task,
-    TrainingSample, TrainingSettings,
+    ClassRows, FeatureScaling, Fold, Inputs, StreamSource, Streams, Task, TrainingSample,
+    TrainingSettings,
 };
 use sideband_networks::{MlpConfig, Network};
 use sideband_numerics::{Edges, NumericsError};
@@ -570,17 +570,7 @@ pub(super) fn training_settings(config: &Config, inputs: usize) -> TrainingSetti
         patience: t.patience,
         retries: t.retries,
         bootstrap: config.ensemble.bootstrap,
-        split: split_settings(config),
-    }
-}
-
-pub(super) fn split_settings(config: &Config) -> SplitSettings {
-    let t = &config.training;
-    SplitSettings {
-        split: t.split,
-        held_out: t.held_out,
-        validation: t.validation,
-        folds: t.folds,
+        split: t.into(),
     }
 }
 

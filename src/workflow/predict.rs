@@ -3,7 +3,6 @@
 use super::apply::{Applier, Combiner, Replicas};
 use super::ensemble::{is_result, threads};
 use super::interpolation::in_box;
-use super::plan::split_settings;
 use super::predictions::{PREDICTIONS, PredictionWriter};
 use super::reweight::column_factor;
 use super::sample::categories;
@@ -118,7 +117,7 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
     let applier = Applier::new(&compute, threads, &network, scaling, &members)?;
     let streams = Streams::new(about.seed, &about.ensemble);
     // new events are outside the training region, whatever their ids
-    let replicas = Replicas::new(split_settings(&config), streams, &members);
+    let replicas = Replicas::new((&config.training).into(), streams, &members);
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
