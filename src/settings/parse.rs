@@ -360,7 +360,7 @@ pub(super) mod tests {
             (SMALL, "nonsense", "expected key.path=value"),
             ("a = ", "b=1", "not valid TOML"),
             ("", "b.c=1", "unknown key `b`"),
-            ("", "data.define.b='1'", "`experiment` is missing"),
+            ("", "device.threads=1", "`experiment` is missing"),
         ] {
             let error = parse(text, &[setting]).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
