@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, OnFile, Result};
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord, now,
+    DeviceRecord, Manifest, Progress, RunDirectory, RunInputs, RunLog, RunState, VersionRecord, now,
 };
 use crate::settings::{Config, DeviceConfig, ExecutorKind, Experiment};
 use crate::training::{Interrupt, Unit};
@@ -24,7 +24,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Complete, partial or interrupted: the worst of the ensembles.
-    pub state: State,
+    pub state: RunState,
     /// The run directory.
     pub directory: RunDirectory,
     pub ensembles: Vec<EnsembleEnd>,
@@ -109,7 +109,7 @@ pub(crate) fn run(
     for run in &campaign.ensembles {
         let mut end = campaign.conclude(run, bench, started)?;
         // a member that was damaged since is trained anew, once
-        if end.state == State::Interrupted
+        if end.state == RunState::Interrupted
             && !interrupt.is_raised()
             && options.only.is_none()
             && !campaign.missing().is_empty()
@@ -125,7 +125,7 @@ pub(crate) fn run(
     };
     ends.sort_by_key(place);
     let ended = campaign.ended(ends, started)?;
-    if ended.state != State::Interrupted {
+    if ended.state != RunState::Interrupted {
         log.collect(&campaign.root.join("logs"));
     }
     log.event(
@@ -150,11 +150,11 @@ pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Resul
     }
     let compared = compare_methods(experiment, &ensembles);
     write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
-    let is_partial = ensembles.iter().any(|end| end.state == State::Partial);
+    let is_partial = ensembles.iter().any(|end| end.state == RunState::Partial);
     Ok(Ended {
         state: match is_partial {
-            true => State::Partial,
-            false => State::Complete,
+            true => RunState::Partial,
+            false => RunState::Complete,
         },
         directory: root.clone(),
         ensembles,
@@ -279,13 +279,13 @@ impl<'a> Campaign<'a> {
     /// How all of it ended. Writes the page of a matrix, and its manifest; an ensemble
     /// alone has written its own.
     fn ended(&self, ensembles: Vec<EnsembleEnd>, started: Instant) -> Result<Ended> {
-        let has = |state: State| ensembles.iter().any(|e| e.state == state);
-        let state = if has(State::Interrupted) {
-            State::Interrupted
-        } else if has(State::Partial) || ensembles.iter().any(|e| e.error.is_some()) {
-            State::Partial
+        let has = |state: RunState| ensembles.iter().any(|e| e.state == state);
+        let state = if has(RunState::Interrupted) {
+            RunState::Interrupted
+        } else if has(RunState::Partial) || ensembles.iter().any(|e| e.error.is_some()) {
+            RunState::Partial
         } else {
-            State::Complete
+            RunState::Complete
         };
         let mut compared = None;
         if self.experiment.is_matrix {
@@ -338,12 +338,12 @@ impl<'a> Campaign<'a> {
     }
 
     /// The manifest of what is under way.
-    fn manifest(&self, config: &Config, inputs: Inputs) -> Manifest {
+    fn manifest(&self, config: &Config, inputs: RunInputs) -> Manifest {
         // for one who goes on elsewhere
         let folder = std::env::current_dir().ok();
         Manifest {
             format: 1,
-            state: State::Running,
+            state: RunState::Running,
             seed: config.experiment.seed,
             unblind: self.options.unblind,
             base: folder.map(|folder| folder.display().to_string()),
@@ -480,7 +480,7 @@ impl<'a> Campaign<'a> {
                 say(&format!("error: {error}"));
                 Ok(EnsembleEnd {
                     error: Some(error),
-                    ..run.ended(State::Partial, None)
+                    ..run.ended(RunState::Partial, None)
                 })
             }
             other => other,

@@ -63,7 +63,7 @@ pub(crate) struct PredictOptions {
 
 /// What was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Prediction {
+pub(crate) struct PredictSummary {
     /// Rows: every selected one.
     pub events: usize,
     /// Rows without a prediction, which are null.
@@ -77,7 +77,7 @@ pub(crate) struct Prediction {
 /// The events are taken as ones that no member has seen: every member predicts
 /// each of them. One that lacks an input, or lies outside of what the ensemble was made
 /// for, has a row without a prediction.
-pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction> {
+pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<PredictSummary> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory.manifest()?.filter(is_result);
@@ -143,7 +143,7 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
         writer.finish()
     });
     write.map_err(|e| e.at(options.out.display()))?;
-    Ok(Prediction {
+    Ok(PredictSummary {
         events: table.len(),
         without,
         reasons,
