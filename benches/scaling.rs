@@ -140,7 +140,7 @@ fn step(point: &Point, device: &str) -> f64 {
         ClassRows::consecutive(first, vec![1.0; half], keys)
     };
     let inputs = Arc::new(Inputs::new(values, features));
-    let sample = TrainingSample::new(inputs, class(0), class(half));
+    let sample = TrainingSample::of(inputs, vec![class(0), class(half)]);
     let settings = TrainingSettings {
         network: MlpConfig {
             inputs: features,

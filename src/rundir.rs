@@ -40,7 +40,7 @@ pub(crate) use log::RunLog;
 pub(crate) use log::now;
 pub use manifest::Manifest;
 pub(crate) use manifest::{
-    DeviceRecord, InputChange, InputFiles, Inputs, OutputRecord, State, VersionRecord,
+    DeviceRecord, InputChange, InputFiles, OutputRecord, RunInputs, RunState, VersionRecord,
 };
 pub(crate) use progress::Progress;
 pub(crate) use workers::{StackStatus, WorkerFile, WorkerStatus, read_all as read_workers};

@@ -13,6 +13,7 @@ mod identity;
 mod interpolation;
 mod matrix;
 mod measurement;
+mod mistakes;
 mod parse;
 mod ranges;
 mod raw;
@@ -33,14 +34,14 @@ pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedP
 pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig, RatioName,
-    SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+    GeneratedModel, InterpolationCode, LimitConfig, Measurement, RatioName, SystematicConfig,
+    TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
-    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, MissingPolicy,
-    PlaneConfig, RUN_PREFIX, SampleConfig, StreamConfig,
+    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, PlaneConfig,
+    RUN_PREFIX, SampleConfig, StreamConfig, TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

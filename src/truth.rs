@@ -29,9 +29,9 @@ mod world;
 
 pub use config::InterferenceConfig;
 pub(crate) use config::{Lobe, UpDown};
-pub use experiment::Experiment;
+pub use experiment::ExactMeasurement;
 pub use gaussian::{DIMENSIONS, Point};
 pub(crate) use model::Nuisance;
-pub use model::{Interference, Process, Side, Truth};
+pub use model::{Interference, Side, TrueProcess, Truth};
 pub use sample::Count;
 pub(crate) use world::{World, open};

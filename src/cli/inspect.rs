@@ -12,7 +12,7 @@ use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
-use crate::rundir::{RunDirectory, State, WorkerStatus, holders, read_workers};
+use crate::rundir::{RunDirectory, RunState, WorkerStatus, holders, read_workers};
 use crate::settings::{Experiment, Measurement};
 use serde_json::json;
 use sideband_numerics::Number;
@@ -118,11 +118,11 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
     }
     let config = directory.config()?;
     let state = match manifest.state {
-        State::Running => "running, or killed: run the same command again to go on",
-        State::Interrupted => "interrupted: run the same command again to go on",
-        State::Partial if !has_result => "ended without a result: too few members succeeded",
-        State::Partial => "finished, with fewer members than asked for",
-        State::Complete => "complete",
+        RunState::Running => "running, or killed: run the same command again to go on",
+        RunState::Interrupted => "interrupted: run the same command again to go on",
+        RunState::Partial if !has_result => "ended without a result: too few members succeeded",
+        RunState::Partial => "finished, with fewer members than asked for",
+        RunState::Complete => "complete",
     };
     let there = (0..config.ensemble.members)
         .filter(|m| directory.member(*m).is_file() && !manifest.failed.contains(m))
@@ -141,7 +141,7 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         manifest.started,
         manifest.wall_seconds
     ))?;
-    if has_result && matches!(manifest.state, State::Complete | State::Partial) {
+    if has_result && matches!(manifest.state, RunState::Complete | RunState::Partial) {
         for line in verdict(&read_metrics(&directory)?, &config) {
             print(&format!("         {}", line.text))?;
         }
@@ -156,7 +156,7 @@ struct EnsembleProgress {
     there: u32,
     failed: usize,
     begun: usize,
-    state: Option<State>,
+    state: Option<RunState>,
     /// What its result says, if there is one.
     verdict: Option<Verdict>,
 }
@@ -182,7 +182,7 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
                 .count(),
             verdict: manifest
                 .as_ref()
-                .filter(|m| matches!(m.state, State::Complete | State::Partial))
+                .filter(|m| matches!(m.state, RunState::Complete | RunState::Partial))
                 .and_then(|_| read_metrics(&directory).ok())
                 .map(|metrics| metrics.verdict),
             state: manifest.map(|m| m.state),
@@ -260,12 +260,12 @@ impl EnsembleProgress {
     fn cells(&self, is_worked_on: bool) -> Vec<String> {
         let state = match self.state {
             None => "not begun",
-            Some(State::Running) if is_worked_on => "running",
-            Some(State::Running) => "nobody works on it in this moment",
-            Some(State::Interrupted) if is_worked_on => "running",
-            Some(State::Interrupted) => "interrupted",
-            Some(State::Partial) => "finished, with fewer members than asked for",
-            Some(State::Complete) => "complete",
+            Some(RunState::Running) if is_worked_on => "running",
+            Some(RunState::Running) => "nobody works on it in this moment",
+            Some(RunState::Interrupted) if is_worked_on => "running",
+            Some(RunState::Interrupted) => "interrupted",
+            Some(RunState::Partial) => "finished, with fewer members than asked for",
+            Some(RunState::Complete) => "complete",
         };
         vec![
             self.name.clone(),

@@ -16,7 +16,7 @@ use crate::measurement::{
 use crate::report::page::Status;
 use crate::report::{EnsembleEnd, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
-use crate::rundir::{RunDirectory, State};
+use crate::rundir::{RunDirectory, RunState};
 use crate::settings::{Experiment, load_experiment};
 use crate::training::Interrupt;
 use crate::workflow::{
@@ -190,7 +190,7 @@ pub(crate) fn run_quietly(experiment: &Experiment, out: &Path) -> Result<RunDire
             Error::data("numbers of the result are not finite; its report says where").at(place),
         );
     }
-    if ended.state != State::Complete || !is_whole {
+    if ended.state != RunState::Complete || !is_whole {
         let failed = ended.ensembles.iter().find_map(|end| end.error.as_ref());
         let why = failed.map_or_else(String::new, |error| format!(": {error}"));
         let text =
@@ -206,7 +206,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     };
     print_measurement(result, &measured.training.directory)?;
     Ok(match measured.training.state {
-        State::Complete if measured.is_whole => Exit::Ok,
+        RunState::Complete if measured.is_whole => Exit::Ok,
         _ => Exit::Partial,
     })
 }
@@ -287,7 +287,7 @@ fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     }
     let compared = ended.compared.as_ref();
     for line in compared
-        .filter(|_| ended.state != State::Interrupted)
+        .filter(|_| ended.state != RunState::Interrupted)
         .map(ComparisonMetrics::missing)
         .unwrap_or_default()
     {
@@ -301,14 +301,14 @@ fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
         }
     }
     match ended.state {
-        State::Interrupted if ended.is_part && !interrupt.is_raised() => {
+        RunState::Interrupted if ended.is_part && !interrupt.is_raised() => {
             print(&format!(
                 "the members asked for are in {path}; the result is left to `merge`, or to a run \
                  without --only"
             ))?;
             Ok(Exit::Ok)
         }
-        State::Interrupted | State::Running => {
+        RunState::Interrupted | RunState::Running => {
             let exit = exit_of_part(interrupt);
             let why = match exit {
                 Exit::TimeLimit => "time limit reached",
@@ -321,8 +321,8 @@ fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
             Ok(exit)
         }
         _ if ended.ensembles.iter().any(is_no_result) => Ok(Exit::Data),
-        State::Partial => Ok(Exit::Partial),
-        State::Complete => Ok(Exit::Ok),
+        RunState::Partial => Ok(Exit::Partial),
+        RunState::Complete => Ok(Exit::Ok),
     }
 }
 

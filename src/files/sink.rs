@@ -1,4 +1,4 @@
-//! Parquet files: of one compression and one size of row groups, whole or not there.
+//! Parquet files: one size of row groups, one compression or none, whole or not there.
 
 use super::atomic::Staged;
 use crate::error::{Context, Error, Kind, Result, hint};
@@ -34,20 +34,29 @@ impl Sink {
         name: impl Into<String>,
         schema: impl Into<SchemaRef>,
     ) -> Result<Self> {
-        let (name, schema) = (name.into(), schema.into());
+        let level = ZstdLevel::try_new(1).unwrap_or_default();
+        Self::with(path, name.into(), schema.into(), Compression::ZSTD(level))
+    }
+
+    /// One that is read again and again, as fast as that goes: it is not compressed.
+    pub(crate) fn create_plain(
+        path: &Path,
+        name: impl Into<String>,
+        schema: impl Into<SchemaRef>,
+    ) -> Result<Self> {
+        let plain = Compression::UNCOMPRESSED;
+        Self::with(path, name.into(), schema.into(), plain)
+    }
+
+    fn with(path: &Path, name: String, schema: SchemaRef, how: Compression) -> Result<Self> {
         let (staged, file) = Staged::create(path).map_err(|e| refused(&name, &e.into()))?;
-        let of_level = |level| {
-            // numbers of events hardly repeat: a dictionary costs time and saves nothing
-            WriterProperties::builder()
-                .set_compression(Compression::ZSTD(level))
-                .set_dictionary_enabled(false)
-                .set_max_row_group_row_count(Some(ROW_GROUP))
-                .build()
-        };
-        let writer = ZstdLevel::try_new(1)
-            .and_then(|level| {
-                ArrowWriter::try_new(file, Arc::clone(&schema), Some(of_level(level)))
-            })
+        // numbers of events hardly repeat: a dictionary costs time and saves nothing
+        let properties = WriterProperties::builder()
+            .set_compression(how)
+            .set_dictionary_enabled(false)
+            .set_max_row_group_row_count(Some(ROW_GROUP))
+            .build();
+        let writer = ArrowWriter::try_new(file, Arc::clone(&schema), Some(properties))
             .map_err(|e| refused(&name, &e))?;
         Ok(Self {
             writer,

@@ -54,7 +54,7 @@ impl WorkerId {
             token: host_token().unwrap_or(0),
             pid,
             start: *START.get_or_init(|| match process(pid) {
-                Process::Running { start } => start,
+                ProcessState::Running { start } => start,
                 _ => SystemTime::now()
                     .duration_since(UNIX_EPOCH)
                     .map_or(0, |d| d.as_secs()),
@@ -96,9 +96,9 @@ impl WorkerId {
             return Liveness::Unknown;
         }
         match process(self.pid) {
-            Process::Running { start } if start == self.start => Liveness::Alive,
-            Process::Running { .. } | Process::Ended => Liveness::Gone,
-            Process::Unknown => Liveness::Unknown,
+            ProcessState::Running { start } if start == self.start => Liveness::Alive,
+            ProcessState::Running { .. } | ProcessState::Ended => Liveness::Gone,
+            ProcessState::Unknown => Liveness::Unknown,
         }
     }
 }
@@ -144,37 +144,37 @@ fn host_token() -> Option<u64> {
     })
 }
 
-enum Process {
+enum ProcessState {
     Running { start: u64 },
     Ended,
     Unknown,
 }
 
-fn process(pid: u32) -> Process {
+fn process(pid: u32) -> ProcessState {
     match fs::read(format!("/proc/{pid}/stat")) {
         Ok(text) => parse_stat(&text),
         // where other users' processes are hidden, the first one is, too, and a
         // process that is not seen may well run
-        Err(e) if is_gone(&e) && Path::new("/proc/1/stat").exists() => Process::Ended,
-        Err(_) => Process::Unknown,
+        Err(e) if is_gone(&e) && Path::new("/proc/1/stat").exists() => ProcessState::Ended,
+        Err(_) => ProcessState::Unknown,
     }
 }
 
 /// State and start (fields 3 and 22) of `/proc/<pid>/stat`; field 2, the name
 /// in parentheses, may hold anything.
-fn parse_stat(text: &[u8]) -> Process {
+fn parse_stat(text: &[u8]) -> ProcessState {
     let text = String::from_utf8_lossy(text);
     let Some((_, text)) = text.rsplit_once(')') else {
-        return Process::Unknown;
+        return ProcessState::Unknown;
     };
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next();
     if matches!(state, Some("Z" | "X" | "x")) {
-        return Process::Ended;
+        return ProcessState::Ended;
     }
     match fields.nth(18).and_then(|f| f.parse().ok()) {
-        Some(start) => Process::Running { start },
-        None => Process::Unknown,
+        Some(start) => ProcessState::Running { start },
+        None => ProcessState::Unknown,
     }
 }
 
@@ -276,7 +276,7 @@ impl WorkerId {
     /// As this one, of another process of this host.
     pub(crate) fn with_process(mut self, pid: u32) -> Self {
         self.pid = pid;
-        if let Process::Running { start } = process(pid) {
+        if let ProcessState::Running { start } = process(pid) {
             self.start = start;
         }
         self
@@ -340,10 +340,10 @@ mod tests {
         let tail = "S 1 ".to_owned() + &"0 ".repeat(17) + "4711 9";
         let text = [b"7 (a) R \xff(b) ".as_slice(), tail.as_bytes()].concat();
         let running = parse_stat(&text);
-        assert!(matches!(running, Process::Running { start: 4711 }));
-        assert!(matches!(parse_stat(b"7 (a) Z 1"), Process::Ended));
-        assert!(matches!(parse_stat(b"7 (a) S 1"), Process::Unknown));
-        assert!(matches!(parse_stat(b""), Process::Unknown));
+        assert!(matches!(running, ProcessState::Running { start: 4711 }));
+        assert!(matches!(parse_stat(b"7 (a) Z 1"), ProcessState::Ended));
+        assert!(matches!(parse_stat(b"7 (a) S 1"), ProcessState::Unknown));
+        assert!(matches!(parse_stat(b""), ProcessState::Unknown));
     }
 
     #[test]

@@ -9,11 +9,11 @@
 use super::model::Analysis;
 use super::result::{FitResult, ParameterResult};
 use crate::error::{Error, Kind, Result};
-use crate::settings::{Coordinate, InterpolationCode, SystematicConfig};
+use crate::settings::{Coordinate, SystematicConfig};
 use sideband_likelihood::fit::{
     End, Fit, FitSettings, ScanPoint, ScanSettings, Search, State, fit, minos, scan,
 };
-use sideband_likelihood::{Error as FitError, Likelihood, Parameter, Role};
+use sideband_likelihood::{Error as FitError, Interpolation, Likelihood, Parameter, Role};
 use std::fmt::Display;
 use std::time::Instant;
 
@@ -61,8 +61,8 @@ impl Analysis<'_> {
     fn hint(&self) -> &'static str {
         let m = self.measurement;
         let is_factor = |s: &SystematicConfig| {
-            let codes = [InterpolationCode::Code1, InterpolationCode::Code4];
-            s.shape && !s.samples.is_empty() && codes.contains(&s.density_interpolation)
+            let code = Interpolation::from(s.density_interpolation);
+            s.shape && !s.samples.is_empty() && code.is_factor()
         };
         if !m.measurement.renormalise && m.systematics.values().any(is_factor) {
             "; densities interpolated by codes 1 and 4 do not integrate to one: try \

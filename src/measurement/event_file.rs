@@ -168,7 +168,7 @@ impl EventFile {
         let fields: Vec<Field> = fields
             .map(|name| Field::new(name, DataType::Float64, false))
             .collect();
-        let mut sink = Sink::create(path, path.to_string_lossy(), Schema::new(fields))?;
+        let mut sink = Sink::create_plain(path, path.to_string_lossy(), Schema::new(fields))?;
         for block in blocks {
             let block = block?;
             let columns = block

@@ -58,13 +58,7 @@ pub(super) fn step(events: usize, n: usize) -> usize {
 
 /// How events are divided for all ratios.
 pub(super) fn split(measurement: &Measurement) -> (SplitSettings, Streams) {
-    let t = &measurement.training;
-    let settings = SplitSettings {
-        split: t.split,
-        held_out: t.held_out,
-        validation: t.validation,
-        folds: t.folds,
-    };
+    let settings = SplitSettings::from(&measurement.training);
     (settings, Streams::new(measurement.experiment.seed, ""))
 }
 

@@ -2,7 +2,7 @@
 
 use super::likelihoods::Likelihoods;
 use super::model::{Analysis, Parameters};
-use super::plan::{ProcessPlan, code, shape_code};
+use super::plan::{ProcessPlan, shape_code};
 use super::result::ExportResult;
 use super::samples::binned;
 use crate::error::Result;
@@ -238,7 +238,7 @@ fn process(analysis: Analysis<'_>, p: &ProcessPlan, number: usize) -> Value {
         let mut insert = |key: &str, x: Value| value.insert(key.to_owned(), x);
         if let Some(rates) = effect.rates {
             insert("rates", json!(rates));
-            insert("interpolation", json!(code(config.interpolation)));
+            insert("interpolation", json!(config.interpolation));
         }
         if let Some([low, high]) = effect.shapes {
             let [down, up] = effect.rates.unwrap_or([1.0, 1.0]);

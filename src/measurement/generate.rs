@@ -27,14 +27,14 @@ const DATA: u64 = 2;
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     #[serde(flatten)]
-    settings: Settings,
+    settings: GenerateSettings,
     /// The samples as they were written; an earlier program has not noted them.
     files: Option<BTreeMap<String, OutputRecord>>,
 }
 
 /// What samples are generated with.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Settings {
+struct GenerateSettings {
     model: GeneratedModel,
     parameters: Value,
     events: usize,
@@ -68,7 +68,7 @@ pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)
     let key = "generate.observed";
     let observed = config.observed.as_ref();
     let observed = observed.map(|values| world.point(key, false, values));
-    let settings = Settings {
+    let settings = GenerateSettings {
         model: config.model,
         parameters: world.settings()?,
         events: config.events,

@@ -5,7 +5,7 @@ use super::likelihoods::Data;
 use super::model::Analysis;
 use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResult};
 use crate::error::{Error, Kind, Result};
-use crate::settings::{ContourConfig, LimitConfig, TestStatistic};
+use crate::settings::{ContourConfig, LimitConfig};
 use rayon::prelude::*;
 use sideband_likelihood::asymptotic::{Asymptotics, CLs, DataSet, UpperStatistic};
 use sideband_likelihood::fit::{Fit, contour, reach};
@@ -103,10 +103,7 @@ impl Analysis<'_> {
         if result.reason.is_some() {
             return (result, None);
         }
-        let statistic = match config.test_stat {
-            TestStatistic::Q => UpperStatistic::Q,
-            TestStatistic::Qtilde => UpperStatistic::QTilde,
-        };
+        let statistic = config.test_stat.into();
         let none = self.parameters.coordinate(place, 0.0);
         let tests = Asymptotics::new(data, place, none, &self.settings());
         let both = tests.and_then(|tests| {

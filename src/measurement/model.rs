@@ -1,21 +1,18 @@
 //! The parameters of a measurement, and its likelihood.
 
-use super::plan::{Plan, ProcessPlan, code, shape_code};
+use super::plan::{Plan, ProcessPlan, shape_code};
 use super::samples::{Binned, Template, binned};
 use crate::error::{Context, Error, Kind, Result};
-use crate::settings::{Coordinate, FINITE_SAMPLE, Measurement, NotPositiveConfig};
+use crate::settings::{Coordinate, FINITE_SAMPLE, Measurement};
 use sideband_likelihood::histogram::{
     Factor, HistogramChannel, HistogramModel, Modifier, Template as HistogramTemplate,
 };
 use sideband_likelihood::{
-    Coefficient, Constraint, CorrelatedPrior, Model, NotPositive, Parameter, Process, Rate,
-    RateResponse, Role, Sample, Spline, Term, UnbinnedChannel,
+    Coefficient, Constraint, CorrelatedPrior, Model, Parameter, Process, Rate, RateResponse, Role,
+    Sample, Spline, Term, UnbinnedChannel,
 };
 use std::fmt::Display;
 use std::sync::Arc;
-
-/// Density below which the logarithm goes on linearly, in units of the reference.
-const BARRIER: f64 = 1e-3;
 
 /// The parameters of a measurement.
 #[derive(Clone, Debug)]
@@ -183,7 +180,7 @@ impl Parameters {
                 parameter: self.place(systematic)?,
                 low: varied.rates[0],
                 high: varied.rates[1],
-                interpolation: code(measurement.systematics[systematic].interpolation),
+                interpolation: measurement.systematics[systematic].interpolation.into(),
             })
         });
         let coefficient = self.coefficient(measurement, &process.name)?;
@@ -272,18 +269,15 @@ impl Analysis<'_> {
         reference: Option<&Sample>,
         parameters: &[Parameter],
     ) -> Result<UnbinnedChannel> {
-        let policy = match self.measurement.measurement.not_positive {
-            NotPositiveConfig::Error => NotPositive::Error,
-            NotPositiveConfig::Barrier => NotPositive::Barrier { relative: BARRIER },
-        };
+        let settings = &self.measurement.measurement;
         let mut channel = UnbinnedChannel::new(self.processes()?, events, parameters)
-            .and_then(|c| c.with_policy(policy))
+            .and_then(|c| c.with_policy(settings.not_positive.into()))
             .map_err(no_likelihood)?;
         if let Some(reference) = reference {
             channel = channel
                 .with_reference(reference.clone())
                 .map_err(no_likelihood)?;
-            if self.measurement.measurement.renormalise {
+            if settings.renormalise {
                 channel = channel.with_renormalisation().map_err(no_likelihood)?;
             }
         }
@@ -361,7 +355,7 @@ impl Analysis<'_> {
                     parameter,
                     low,
                     high,
-                    interpolation: code(config.interpolation),
+                    interpolation: config.interpolation.into(),
                 }));
             }
             if let Some(sides) = effect.shapes {

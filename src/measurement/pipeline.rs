@@ -22,7 +22,7 @@ use super::toys::{NORMALISATION, Toys};
 use super::trust::examine;
 use crate::error::{Error, Kind, Result};
 use crate::report::numbers::joined;
-use crate::rundir::{Progress, RunDirectory, State};
+use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::{Experiment, Measurement};
 use crate::training::Interrupt;
 use crate::workflow::{Ended, RunOptions, run};
@@ -65,7 +65,7 @@ pub(crate) fn measure(
     // a run that is refused changes nothing
     root.close_again(options.unblind)?;
     let training = run(experiment, options, interrupt)?;
-    if training.state == State::Interrupted || interrupt.is_raised() {
+    if training.state == RunState::Interrupted || interrupt.is_raised() {
         return Ok(Measured {
             training,
             result: None,

@@ -127,21 +127,11 @@ impl VariedPlan {
     }
 }
 
-/// The interpolation that the configuration names.
-pub(super) fn code(code: InterpolationCode) -> Interpolation {
-    match code {
-        InterpolationCode::Code0 => Interpolation::Code0,
-        InterpolationCode::Code1 => Interpolation::Code1,
-        InterpolationCode::Code4 => Interpolation::Code4,
-        InterpolationCode::Code4p => Interpolation::Code4p,
-    }
-}
-
 /// How the shape of a histogram is interpolated where densities of events are by `density`:
 /// by the same code if that adds terms, which is then exact. Codes 1 and 4 multiply event by
 /// event, which bins cannot know: bins have code 4p, as in pyhf.
 pub(super) fn shape_code(density: InterpolationCode) -> Interpolation {
-    match code(density) {
+    match Interpolation::from(density) {
         code if code.is_factor() => Interpolation::Code4p,
         code => code,
     }
@@ -277,7 +267,7 @@ fn two_codes(measurement: &Measurement) -> Vec<String> {
     let systematics = measurement.systematics.iter().filter(|_| has_bins);
     let differ = systematics.filter_map(|(name, s)| {
         let has_shape = s.shape && !s.samples.is_empty();
-        let event = code(s.density_interpolation);
+        let event = Interpolation::from(s.density_interpolation);
         let bin = shape_code(s.density_interpolation);
         (has_shape && event != bin).then(|| {
             format!(

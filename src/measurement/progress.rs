@@ -4,7 +4,7 @@ use super::result::{MeasurementResult, RESULT};
 use crate::error::{Error, Result};
 use crate::files::formats::MEASUREMENT;
 use crate::files::from_text;
-use crate::rundir::{RunDirectory, State};
+use crate::rundir::{RunDirectory, RunState};
 use crate::settings::{EnsembleSpec, Experiment};
 use crate::toys::finished_toys;
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ impl MeasurementProgress {
                 name: spec.name.clone(),
                 members: directory.count_members(of),
                 of,
-                is_complete: state == Some(State::Complete),
+                is_complete: state == Some(RunState::Complete),
             })
         };
         Ok(Self {

@@ -3,7 +3,6 @@
 
 use super::events::step;
 use super::model::{Analysis, no_likelihood};
-use super::plan::code;
 use crate::closure::{Recalibration, median, moments};
 use crate::error::Result;
 use crate::report::EnsembleEnd;
@@ -258,7 +257,7 @@ impl Analysis<'_> {
             Some(Response {
                 name: name.clone(),
                 parameter: self.parameters.place(name)?,
-                interpolation: code(s.density_interpolation),
+                interpolation: s.density_interpolation.into(),
             })
         };
         own.filter_map(response).collect()

@@ -2,13 +2,13 @@
 
 use super::comparison;
 use super::numbers::{known, with_error};
-use super::page::{Page, Section, Status, Table, Verdict, render};
+use super::page::{Page, PageVerdict, Section, Status, Table, render};
 use super::verdict::verdict;
 use crate::error::{Error, Result};
 use crate::results::{
     AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
 };
-use crate::rundir::{RunDirectory, State};
+use crate::rundir::{RunDirectory, RunState};
 use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ pub(crate) struct EnsembleEnd {
     pub config: Config,
     pub directory: RunDirectory,
     /// Complete, partial or interrupted.
-    pub state: State,
+    pub state: RunState,
     /// The numbers, if there are any.
     pub metrics: Option<Metrics>,
     /// Why there are none, if not for an interruption.
@@ -78,7 +78,7 @@ pub(crate) fn write_matrix(
     Ok(())
 }
 
-fn conclusion(end: &EnsembleEnd) -> Verdict {
+fn conclusion(end: &EnsembleEnd) -> PageVerdict {
     let (status, text) = match (&end.metrics, &end.error) {
         (_, Some(error)) => (Status::Bad, error.to_string()),
         (Some(metrics), None) => {
@@ -87,7 +87,7 @@ fn conclusion(end: &EnsembleEnd) -> Verdict {
         }
         (None, None) => (Status::Warning, "not finished".to_owned()),
     };
-    Verdict::new(status, format!("{}: {text}", end.name))
+    PageVerdict::new(status, format!("{}: {text}", end.name))
 }
 
 fn member_row(end: &EnsembleEnd) -> Vec<String> {
@@ -124,7 +124,7 @@ fn region_row(end: &EnsembleEnd, name: &str) -> Option<Vec<String>> {
 #[derive(Debug, Deserialize, Serialize)]
 pub struct EnsembleSummary {
     /// How it ended.
-    pub state: State,
+    pub state: RunState,
     /// What it says as a whole; none without a result.
     pub verdict: Option<crate::results::Verdict>,
     /// Its members.
@@ -156,7 +156,7 @@ fn summary(end: &EnsembleEnd) -> EnsembleSummary {
     };
     let metrics = end.metrics.as_ref();
     EnsembleSummary {
-        state: end.error.as_ref().map_or(end.state, |_| State::Partial),
+        state: end.error.as_ref().map_or(end.state, |_| RunState::Partial),
         verdict: metrics.map(|m| m.verdict.clone()),
         members: metrics.map(|m| m.members.clone()),
         regions: metrics.map(|m| m.regions.iter().map(of).collect()),

@@ -17,7 +17,7 @@ pub(crate) struct Page {
     /// Line below the heading.
     pub subtitle: String,
     /// What to conclude, in plain words; shown first.
-    pub verdict: Vec<Verdict>,
+    pub verdict: Vec<PageVerdict>,
     /// Names and values: version, data, date, seeds.
     pub facts: Vec<(String, String)>,
     pub sections: Vec<Section>,
@@ -26,7 +26,7 @@ pub(crate) struct Page {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Verdict {
+pub(crate) struct PageVerdict {
     pub status: Status,
     pub text: String,
 }
@@ -91,7 +91,7 @@ pub(crate) struct PageFigure {
     pub caption: String,
 }
 
-impl Verdict {
+impl PageVerdict {
     pub(crate) fn new(status: Status, text: impl Into<String>) -> Self {
         let text = text.into();
         Self { status, text }
@@ -178,7 +178,7 @@ pub(crate) fn render(page: &Page) -> String {
     document.into_string()
 }
 
-fn verdict(verdict: &[Verdict]) -> Markup {
+fn verdict(verdict: &[PageVerdict]) -> Markup {
     html! {
         @if !verdict.is_empty() {
             section.verdict aria-label="Verdict" {
@@ -391,7 +391,7 @@ mod tests {
         let section = |title: &str| Section::new(title).figures(figures.clone());
         Page {
             title: "<script>alert(1)</script>".to_owned(),
-            verdict: vec![Verdict::new(Status::Bad, "5 > 3 & so on")],
+            verdict: vec![PageVerdict::new(Status::Bad, "5 > 3 & so on")],
             sections: vec![section("Closure"), section("Closure")],
             ..Page::default()
         }

@@ -1,7 +1,7 @@
 //! What closes and what does not, in words; the rules are [`judge`]'s.
 
 use super::numbers::{p_value, percent, with_error, with_errors};
-use super::page::{Status, Verdict};
+use super::page::{PageVerdict, Status};
 use crate::events::Losses;
 use crate::results;
 use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
@@ -15,7 +15,7 @@ const SMALL_SAMPLE_FRACTION: f64 = 0.05;
 const NOTED: f64 = 0.001;
 
 /// The verdict on a result: the whole first, then region by region.
-pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
+pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<PageVerdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
         Method::Reweight | Method::Ratio | Method::Measure => {
@@ -37,10 +37,10 @@ pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<Verdict> {
         let predicted = with_errors(y.after, &[y.after_stat, y.after_spread]);
         let errors = "statistical, and ensemble with normalisation";
         let text = format!("{name}: blinded; predicted {predicted} ({errors})");
-        lines.push(Verdict::new(status, text));
+        lines.push(PageVerdict::new(status, text));
     }
     let warnings = warnings(metrics, config).into_iter();
-    lines.extend(warnings.map(|text| Verdict::new(Status::Warning, text)));
+    lines.extend(warnings.map(|text| PageVerdict::new(Status::Warning, text)));
     lines
 }
 
@@ -52,7 +52,12 @@ fn status(state: VerdictState) -> Status {
     }
 }
 
-fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &str) -> Verdict {
+fn overall(
+    metrics: &Metrics,
+    judgement: &Judgement,
+    prediction: &str,
+    target: &str,
+) -> PageVerdict {
     let whole = &judgement.whole;
     let of = |state: VerdictState| -> String {
         let regions = judgement.regions.iter();
@@ -84,7 +89,7 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
         }
         VerdictState::Untested if metrics.regions.values().all(|r| r.blind) => {
             let text = format!("All of the {target} is blinded: closure cannot be judged.");
-            return Verdict::new(Status::Info, text);
+            return PageVerdict::new(Status::Info, text);
         }
         VerdictState::Untested => format!(
             "Whether the {prediction} agrees with the {target} could not be tested in \
@@ -104,7 +109,7 @@ fn overall(metrics: &Metrics, judgement: &Judgement, prediction: &str, target: &
             format!("The {prediction} agrees with the {target}{tail}")
         }
     };
-    Verdict::new(status(whole.state), text)
+    PageVerdict::new(status(whole.state), text)
 }
 
 fn is_trained_alone(metrics: &Metrics) -> bool {
@@ -134,7 +139,7 @@ fn closed_before(region: &RegionMetrics, verdict: &results::Verdict) -> usize {
     region.variables.values().filter(closes).count()
 }
 
-fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -> Verdict {
+fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -> PageVerdict {
     let tested = distributions(region, verdict);
     let failed = |name: &&String| verdict.failed.contains(*name);
     let open = region.variables.keys().filter(failed).count();
@@ -170,7 +175,7 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
     if verdict.state != VerdictState::Closes && !verdict.reasons.is_empty() {
         text += &format!("; {}", verdict.reasons.join("; "));
     }
-    Verdict::new(status(verdict.state), text + ".")
+    PageVerdict::new(status(verdict.state), text + ".")
 }
 
 fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! Opening a run directory: new, to be finished, or refused.
 
-use super::manifest::{Inputs, Manifest};
+use super::manifest::{Manifest, RunInputs};
 use crate::error::{Error, OnFile, Result};
 use crate::events::FileRecord;
 use crate::files::formats::RUN_DIRECTORY;
@@ -28,7 +28,7 @@ impl RunDirectory {
     /// # Errors
     /// Also if it holds a run of another configuration or of other data; the difference
     /// is in the message.
-    pub(crate) fn create(path: &Path, config: &Config, inputs: &Inputs) -> Result<Self> {
+    pub(crate) fn create(path: &Path, config: &Config, inputs: &RunInputs) -> Result<Self> {
         let directory = Self::folder(path.to_owned());
         let is_run = directory.is_run()?;
         if is_run {
@@ -387,7 +387,7 @@ impl RunDirectory {
     ///
     /// # Errors
     /// With the difference, if it is not.
-    pub(crate) fn same_inputs(&self, inputs: &Inputs) -> Result<()> {
+    pub(crate) fn same_inputs(&self, inputs: &RunInputs) -> Result<()> {
         let Some(manifest) = self.manifest()? else {
             return Ok(());
         };
@@ -396,7 +396,7 @@ impl RunDirectory {
             let name = name.display();
             format!("{role}: {name} {} bytes, sha256 {}\n", f.bytes, f.sha256)
         };
-        let list = |inputs: &Inputs| -> String {
+        let list = |inputs: &RunInputs| -> String {
             let source = inputs.source.iter().map(|f| line("source", f));
             source
                 .chain(inputs.target.iter().map(|f| line("target", f)))
@@ -507,7 +507,7 @@ mod tests {
     fn a_changed_configuration_is_refused_with_the_difference() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");
-        let inputs = Inputs::default();
+        let inputs = RunInputs::default();
         RunDirectory::create(&path, &config(&["training.batch=32"]), &inputs).unwrap();
         // before anything is trained, all may change
         let directory = RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
@@ -529,7 +529,7 @@ mod tests {
     #[test]
     fn members_above_the_number_are_set_aside_and_taken_back() {
         let folder = tempfile::tempdir().unwrap();
-        let inputs = Inputs::default();
+        let inputs = RunInputs::default();
         let path = folder.path().join("run");
         let directory = RunDirectory::create(&path, &config(&[]), &inputs).unwrap();
         let notes = directory.members().join("member_0009.txt");
@@ -549,7 +549,7 @@ mod tests {
 
     #[test]
     fn many_begin_one_run_at_once() {
-        let (config, inputs) = (config(&[]), Inputs::default());
+        let (config, inputs) = (config(&[]), RunInputs::default());
         for _ in 0..100 {
             let folder = tempfile::tempdir().unwrap();
             let begin = || {
@@ -569,7 +569,7 @@ mod tests {
     fn a_folder_with_other_things_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("thesis.tex"), "x").unwrap();
-        let inputs = Inputs::default();
+        let inputs = RunInputs::default();
         let error = RunDirectory::create(folder.path(), &config(&[]), &inputs).unwrap_err();
         assert_eq!(error.kind(), Kind::Config);
         assert!(

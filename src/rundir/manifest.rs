@@ -10,7 +10,7 @@ use std::path::Path;
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum RunState {
     /// It is under way, or was killed.
     Running,
     /// It was asked to stop.
@@ -74,7 +74,7 @@ pub struct InputChange {
 
 /// Input files of both samples, or those of a measurement.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
+pub struct RunInputs {
     pub source: Vec<FileRecord>,
     pub target: Vec<FileRecord>,
     /// Of a measurement: all that its result depends on.
@@ -115,7 +115,7 @@ pub struct Manifest {
     /// Version of the run directory.
     pub format: u32,
     /// How far the run has come.
-    pub state: State,
+    pub state: RunState,
     /// Seed of every random number.
     pub seed: u64,
     /// Whether blind regions were open.
@@ -128,7 +128,7 @@ pub struct Manifest {
     /// What computed.
     pub device: DeviceRecord,
     /// Input files.
-    pub inputs: Inputs,
+    pub inputs: RunInputs,
     /// Events of each sample that are missing somewhere, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losses: Vec<Losses>,

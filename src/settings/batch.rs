@@ -75,7 +75,7 @@ fn check_positive(key: &str, value: Option<u64>) -> Result<()> {
 
 /// A time limit of a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "minutes, or a text such as \"12:00:00\"")]
 pub enum TimeLimit {
     /// Minutes.
     Minutes(u32),

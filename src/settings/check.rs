@@ -1,7 +1,7 @@
 //! Values of a configuration that no run could use and that depend on each other, found
 //! before any file is opened.
 
-use super::parse::missing;
+use super::ranges::missing;
 use super::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
 use super::raw::{Bins, Config, Method};
 use super::training::{Schedule, Split};

@@ -9,8 +9,8 @@ mod ratios;
 
 use likelihood::FINITE_SAMPLE_POINTS;
 pub(crate) use likelihood::{
-    Aggregate, CalibrationMethod, ContourConfig, LikelihoodConfig, LimitConfig, NotPositiveConfig,
-    TestStatistic, ToyEvents, ToysConfig,
+    Aggregate, CalibrationMethod, ContourConfig, LikelihoodConfig, LimitConfig, TestStatistic,
+    ToyEvents, ToysConfig,
 };
 pub(crate) use model::{
     ChannelConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode, ObservedConfig,

@@ -4,11 +4,14 @@
 use super::comparison::ComparisonConfig;
 use super::matrix::{EnsembleSpec, Misfit, expand};
 use super::measurement::Measurement;
-use super::ranges::not_allowed;
+use super::mistakes::explain;
+use super::ranges::{lookup, not_allowed};
 use super::raw::{AxisValue, Config};
 use crate::error::{Context, Error, Kind, Result};
 use indexmap::IndexMap;
-use sideband_numerics::expression::nearest;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::path::Path;
@@ -22,11 +25,6 @@ const RENAMED: [(&str, &str); 2] = [
     ("device.block", "device.stack"),
     ("executor.members", "executor.block"),
 ];
-
-/// A key that must be there.
-pub(super) fn missing(path: &str, key: &str) -> Error {
-    Error::config_at(path, format!("key `{key}` is missing"))
-}
 
 /// One file: one ensemble, or a matrix of them.
 #[derive(Clone, Debug, PartialEq)]
@@ -137,7 +135,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
     if method.and_then(Value::as_str) == Some("measure") {
         return parse_measurement(table, renamed);
     }
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize, JsonSchema)]
     struct Axes {
         #[serde(default)]
         matrix: IndexMap<String, Vec<AxisValue>>,
@@ -216,19 +214,18 @@ impl Experiment {
     }
 }
 
-fn deserialize<T: serde::de::DeserializeOwned>(table: Table) -> Result<T> {
+fn deserialize<T: DeserializeOwned + JsonSchema>(table: Table) -> Result<T> {
     read_table(table).map_err(|(_, error)| error)
 }
 
-fn read_table<T: serde::de::DeserializeOwned>(table: Table) -> Result<T, Misfit> {
+fn read_table<T: DeserializeOwned + JsonSchema>(table: Table) -> Result<T, Misfit> {
     let whole = Value::Table(table.clone());
     if let Some((path, error)) = rounded_integer("", &whole) {
         return Err((path, error));
     }
     serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
-        let path = error.path().to_string();
-        let explained = explain(&whole, &path, error.inner().message());
-        (path, explained)
+        let words = error.inner().message().trim();
+        explain::<T>(&whole, &error.path().to_string(), words)
     })
 }
 
@@ -258,93 +255,9 @@ fn rounded_integer(path: &str, value: &Value) -> Option<Misfit> {
     }
 }
 
-/// Turns the reader's words into ours.
-fn explain(whole: &Value, path: &str, message: &str) -> Error {
-    let place = |path: &str| match path {
-        "" | "." => "top level".to_owned(),
-        path => path.to_owned(),
-    };
-    let message = message.trim();
-    let mut quoted = message.split('`').skip(1).step_by(2);
-    let name = quoted.next().unwrap_or_default();
-    if message.starts_with("unknown field ") {
-        let allowed: Vec<String> = quoted.map(ToOwned::to_owned).collect();
-        // the path of an unknown key ends in the key itself
-        let parent = path.strip_suffix(name);
-        let parent = parent.map_or(path, |p| p.trim_end_matches('.'));
-        let near = nearest(name, allowed.iter().map(String::as_str));
-        let near = near.map_or_else(String::new, |n| format!(", did you mean `{n}`?"));
-        let allowed = allowed.join("`, `");
-        let reason = format!("unknown key `{name}`{near}; allowed are `{allowed}`");
-        return Error::config_at(place(parent), reason);
-    }
-    if message.starts_with("missing field ") {
-        return missing(&place(path), name);
-    }
-    if message.starts_with("unknown variant ") {
-        let allowed: Vec<String> = quoted.map(|n| format!("\"{n}\"")).collect();
-        let found = format!("\"{name}\"");
-        let near = nearest(&found, allowed.iter().map(String::as_str));
-        let near = near.map_or_else(String::new, |n| format!(" (did you mean {n}?)"));
-        let allowed = format!("one of {}{near}", allowed.join(", "));
-        return not_allowed(path, found, allowed);
-    }
-    let found = lookup(whole, path).map(describe);
-    let other = ["invalid type: ", "invalid value: "]
-        .iter()
-        .find_map(|kind| {
-            let (found, allowed) = message.strip_prefix(kind)?.split_once(", expected ")?;
-            Some((found.to_owned(), plain(allowed)))
-        });
-    match (other, found) {
-        (Some((words, allowed)), found) => not_allowed(path, found.unwrap_or(words), allowed),
-        (None, Some(found)) => not_allowed(&place(path), found, message),
-        (None, None) => Error::config_at(place(path), message),
-    }
-}
-
-/// What the reader expected, without its names of types.
-fn plain(expected: &str) -> String {
-    match expected {
-        "u32" => format!("a whole number from 0 to {}", u32::MAX),
-        "usize" | "u64" => "a whole number that is not negative".to_owned(),
-        "f64" => "a number".to_owned(),
-        "a sequence" => "a list".to_owned(),
-        "a map" => "a table".to_owned(),
-        structure if structure.starts_with("struct ") => "a table".to_owned(),
-        other => other.to_owned(),
-    }
-}
-
-/// The value at a path such as `report.variables[0].name`.
-pub(super) fn lookup<'a>(whole: &'a Value, path: &str) -> Option<&'a Value> {
-    path.split('.').try_fold(whole, |value, key| {
-        let (key, indices) = key.split_once('[').unwrap_or((key, ""));
-        let value = if key.is_empty() {
-            value
-        } else {
-            value.get(key)?
-        };
-        let mut indices = indices.split('[').filter(|i| !i.is_empty());
-        indices.try_fold(value, |value, index| {
-            value.get(index.trim_end_matches(']').parse::<usize>().ok()?)
-        })
-    })
-}
-
-fn describe(value: &Value) -> String {
-    let text = match value {
-        Value::Table(_) => "a table".to_owned(),
-        Value::String(text) => format!("the text {text:?}"),
-        Value::Array(list) if list.len() > 8 => format!("a list of {} values", list.len()),
-        other => other.to_string(),
-    };
-    text.chars().take(120).collect()
-}
-
 /// Puts `a.b.c=value` into the table. The value is TOML; what is not TOML is
 /// taken as text.
-fn set(table: &mut Table, setting: &str, notes: &mut BTreeSet<String>) -> Result<()> {
+pub(super) fn set(table: &mut Table, setting: &str, notes: &mut BTreeSet<String>) -> Result<()> {
     let wrong = || {
         Error::usage(format!(
             "--set {setting}: expected key.path=value, for example --set ensemble.members=10 or \
@@ -417,43 +330,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_with_their_place_and_what_is_allowed() {
-        for (setting, parts) in [
-            (
-                "training.bacth=3",
-                &["`training`: unknown key `bacth`, did you mean `batch`?"][..],
-            ),
-            (
-                "trainig.batch=3",
-                &["unknown key `trainig`, did you mean `training`?"],
-            ),
-            (
-                "training.optimizer={kind='adam', betta1=0.5}",
-                &["did you mean `beta1`?"],
-            ),
-            ("data.source.weigth=w", &["`data.source`", "`weight`"]),
-            (
-                "training.batch=\"many\"",
-                &[
-                    "`training.batch`: found the text \"many\"; allowed is a whole number that \
-                     is not negative",
-                ],
-            ),
-            (
-                "model.activation=rellu",
-                &[
-                    "`model.activation`: found \"rellu\"; allowed is one of",
-                    "did you mean \"relu\"?",
-                ],
-            ),
-            ("features.inputs=[1, 2]", &["features.inputs[0]"]),
-            ("nonsense", &["expected key.path=value"]),
+    fn what_is_no_configuration_at_all_is_said() {
+        for (text, setting, part) in [
+            (SMALL, "nonsense", "expected key.path=value"),
+            ("a = ", "b=1", "not valid TOML"),
+            ("", "b.c=1", "unknown key `b`"),
+            ("", "device.threads=1", "`experiment` is missing"),
         ] {
-            let text = parse(SMALL, &[setting]).unwrap_err().to_string();
-            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
-        }
-        for (text, part) in [("a = ", "not valid TOML"), ("", "`experiment` is missing")] {
-            let error = parse(text, &[]).unwrap_err().to_string();
+            let error = parse(text, &[setting]).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
     }

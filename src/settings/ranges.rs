@@ -97,6 +97,27 @@ measurement.contours.#.points          | [5, 501]
 toys.number                            | [50, 10000000]
 ";
 
+/// A key that must be there.
+pub(super) fn missing(path: &str, key: &str) -> Error {
+    Error::config_at(path, format!("key `{key}` is missing"))
+}
+
+/// The value at a path such as `report.variables[0].name`.
+pub(super) fn lookup<'a>(whole: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').try_fold(whole, |value, key| {
+        let (key, indices) = key.split_once('[').unwrap_or((key, ""));
+        let value = if key.is_empty() {
+            value
+        } else {
+            value.get(key)?
+        };
+        let mut indices = indices.split('[').filter(|i| !i.is_empty());
+        indices.try_fold(value, |value, index| {
+            value.get(index.trim_end_matches(']').parse::<usize>().ok()?)
+        })
+    })
+}
+
 /// A value that is not allowed at a key.
 pub(super) fn not_allowed(path: &str, found: impl Display, allowed: impl Display) -> Error {
     Error::config_at(path, format!("found {found}; allowed is {allowed}"))

@@ -4,9 +4,8 @@
 use super::comparison::ComparisonConfig;
 use super::defaults::{count, max_loss, number};
 use super::interpolation::InterpolationConfig;
-use crate::settings::HtcondorSettings;
-use crate::settings::SlurmSettings;
-use crate::settings::{Normalise, Schedule, Split};
+use super::{HtcondorSettings, Normalise, Schedule, SlurmSettings, Split};
+use crate::events::OnMissing;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -302,6 +301,15 @@ pub enum MissingPolicy {
     Error,
     /// Leave them out and report how many.
     Drop,
+}
+
+impl From<MissingPolicy> for OnMissing {
+    fn from(policy: MissingPolicy) -> Self {
+        match policy {
+            MissingPolicy::Error => Self::Error,
+            MissingPolicy::Drop => Self::Drop,
+        }
+    }
 }
 
 /// `[data.source]`, `[data.target]`

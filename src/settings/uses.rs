@@ -4,7 +4,8 @@
 //! What a file shares between the ensembles of a matrix may be used by some of them
 //! alone; a key that none of them uses is refused, unless it says what is so anyway.
 
-use super::parse::{Experiment, lookup};
+use super::parse::Experiment;
+use super::ranges::lookup;
 use super::raw::{Config, Method};
 use super::training::Split;
 use crate::error::{Context, Error, Kind, Result};

@@ -89,7 +89,7 @@ pub fn train_local(
 /// One training thread, with those that help it.
 struct Worker<'a> {
     name: String,
-    /// Threads that its tensor operations and blocks of rows run on. More than one
+    /// Threads that its tensor operations and tiles of rows run on. More than one
     /// only where a member's numbers do not depend on it.
     pool: usize,
     context: &'a StackContext<'a>,

@@ -103,26 +103,10 @@ pub struct TrainingSample {
 }
 
 impl TrainingSample {
-    /// A sample of two classes whose rows are in `inputs`.
+    /// Source and target, or the target alone, with rows in `inputs`.
     ///
     /// # Panics
-    /// If a row is not.
-    pub fn new(inputs: Arc<Inputs>, source: ClassRows, target: ClassRows) -> Self {
-        Self::of(inputs, vec![source, target])
-    }
-
-    /// A sample whose density is learned.
-    ///
-    /// # Panics
-    /// If a row is not in `inputs`.
-    pub fn density(inputs: Arc<Inputs>, target: ClassRows) -> Self {
-        Self::of(inputs, vec![target])
-    }
-
-    /// The same classes with rows of another matrix.
-    ///
-    /// # Panics
-    /// If a row is not in `inputs`.
+    /// If a row is not in them.
     pub fn of(inputs: Arc<Inputs>, classes: Vec<ClassRows>) -> Self {
         let rows = inputs.len();
         let inside = |class: &ClassRows| class.rows.iter().all(|row| (*row as usize) < rows);

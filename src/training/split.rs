@@ -5,7 +5,7 @@
 //! and an event is predicted by the members that did not see it.
 
 use super::streams::Streams;
-use crate::settings::Split;
+use crate::settings::{Split, TrainingConfig};
 
 /// The division of an ensemble's events.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,17 @@ pub struct SplitSettings {
     pub validation: f64,
     /// Number of folds (`folds`).
     pub folds: u32,
+}
+
+impl From<&TrainingConfig> for SplitSettings {
+    fn from(training: &TrainingConfig) -> Self {
+        Self {
+            split: training.split,
+            held_out: training.held_out,
+            validation: training.validation,
+            folds: training.folds,
+        }
+    }
 }
 
 /// What an event is to a member.

@@ -8,14 +8,14 @@
 //! nodes: `E_j[f(h)] = sum_m w_jm f(h_m)`.
 
 use super::gaussian::{Gaussian, Point, Wave};
-use super::{Count, Interference, Lobe, Nuisance, Process, Truth, UpDown};
+use super::{Count, Interference, Lobe, Nuisance, TrueProcess, Truth, UpDown};
 use crate::error::{Context, Kind, Result};
 use crate::toys::Toy;
 use sideband_likelihood::fit::{FitSettings, Search};
 use sideband_likelihood::toys::{ToyRecord, fit_toy, randomised};
 use sideband_likelihood::{
-    Coefficient, Events, Interpolation, Model, Parameter, ProcessEvents, Rate, RateResponse,
-    ResponseEvents, Sample, Storage, UnbinnedChannel,
+    Coefficient, Events, Interpolation, Model, Parameter, Process, ProcessEvents, Rate,
+    RateResponse, ResponseEvents, Sample, Storage, UnbinnedChannel,
 };
 use std::f64::consts::{FRAC_PI_2, PI};
 use std::sync::Arc;
@@ -50,22 +50,22 @@ const LEAST_NODES: usize = 32;
 /// divided by their integral, unless
 /// [`without_normalisation`](Self::without_normalisation).
 #[derive(Clone, Debug)]
-pub struct Experiment {
+pub struct ExactMeasurement {
     model: Interference,
-    reference: Vec<Process>,
-    processes: Vec<sideband_likelihood::Process>,
+    reference: Vec<TrueProcess>,
+    processes: Vec<Process>,
     parameters: Vec<Parameter>,
     settings: FitSettings,
     normalisation: Option<Sample>,
 }
 
-impl Experiment {
+impl ExactMeasurement {
     /// The measurement of `model` with ratios to the mixture `reference`, of which the
     /// result does not depend.
     ///
     /// # Errors
     /// Rates that are none.
-    pub fn new(model: Interference, reference: Vec<Process>) -> Result<Self> {
+    pub fn new(model: Interference, reference: Vec<TrueProcess>) -> Result<Self> {
         let search = Search {
             parameter: KAPPA,
             points: SEARCHED,
@@ -109,7 +109,7 @@ impl Experiment {
     /// Signal, signal with background and interference, background, with coefficients
     /// and rates in `kappa`, shape and rate.
     #[must_use]
-    pub fn processes(&self) -> &[sideband_likelihood::Process] {
+    pub fn processes(&self) -> &[Process] {
         &self.processes
     }
 
@@ -176,9 +176,9 @@ impl Experiment {
 }
 
 /// Coefficients and rates of the three processes.
-fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>> {
+fn processes(model: &Interference) -> Result<Vec<Process>> {
     let texts = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
-    let process = |(process, text): (Process, &str)| {
+    let process = |(process, text): (TrueProcess, &str)| {
         let coefficient = Coefficient::parse(text, &["mu", "shape", "rate"]);
         let coefficient = coefficient.of(Kind::Likelihood)?.with_square(KAPPA);
         let response = |(parameter, nuisance)| {
@@ -192,12 +192,16 @@ fn processes(model: &Interference) -> Result<Vec<sideband_likelihood::Process>> 
         };
         let responses = [(SHAPE, Nuisance::Shape), (RATE, Nuisance::Rate)].map(response);
         let rate = Rate::new(coefficient, model.events(process), responses.to_vec());
-        Ok(sideband_likelihood::Process {
+        Ok(Process {
             name: process.name().to_owned(),
             rate: rate.of(Kind::Likelihood)?,
         })
     };
-    Process::ALL.into_iter().zip(texts).map(process).collect()
+    TrueProcess::ALL
+        .into_iter()
+        .zip(texts)
+        .map(process)
+        .collect()
 }
 
 /// Events of unit weight, from their ratios and responses by process.
@@ -276,12 +280,12 @@ mod tests {
     use sideband_likelihood::toys::{AsimovPool, PointReport, reference_weights};
     use sideband_numerics::random::Key;
 
-    fn experiment(reference: &[Process]) -> Experiment {
+    fn experiment(reference: &[TrueProcess]) -> ExactMeasurement {
         let model = Interference::new(InterferenceConfig::default()).unwrap();
-        Experiment::new(model, reference.to_vec()).unwrap()
+        ExactMeasurement::new(model, reference.to_vec()).unwrap()
     }
 
-    impl Experiment {
+    impl ExactMeasurement {
         fn data(&self, [mu, shape, rate]: [f64; 3], key: Key) -> Vec<Point> {
             let at = Truth { mu, shape, rate };
             self.model.sample_at(&at, Count::Poisson, key).unwrap()
@@ -312,7 +316,7 @@ mod tests {
         for config in [InterferenceConfig::default(), flat, narrow] {
             let model = Interference::new(config).unwrap();
             let rule = response_rule(&model);
-            for (j, process) in Process::ALL.into_iter().enumerate() {
+            for (j, process) in TrueProcess::ALL.into_iter().enumerate() {
                 let sum = |f: &dyn Fn(f64) -> f64| -> f64 {
                     rule.iter().map(|(w, g)| w[j] * f(g[j].up)).sum()
                 };
@@ -337,7 +341,7 @@ mod tests {
 
     #[test]
     fn differences_of_the_likelihood_are_those_of_the_exact_densities() {
-        let experiment = experiment(&[Process::S, Process::Sbi]);
+        let experiment = experiment(&[TrueProcess::S, TrueProcess::Sbi]);
         let model = experiment.model();
         let data = experiment.data([1.5, 1.0, 0.4], Key::from_seed(1));
         let exact = |[mu, shape, rate]: [f64; 3]| {
@@ -361,7 +365,8 @@ mod tests {
 
     #[test]
     fn the_best_fit_does_not_depend_on_the_reference() {
-        let references: [&[Process]; 3] = [&Process::ALL, &[Process::Sbi], &[Process::B]];
+        let references: [&[TrueProcess]; 3] =
+            [&TrueProcess::ALL, &[TrueProcess::Sbi], &[TrueProcess::B]];
         let data = experiment(references[0]).data([0.6, 0.0, 0.0], Key::from_seed(2));
         let [first, others @ ..] = references.map(|reference| {
             let experiment = experiment(reference);
@@ -384,7 +389,7 @@ mod tests {
 
     /// Variance over data sets of the slope of the likelihood by the shape parameter, and
     /// mean of its curvature without the constraint: equal for a density, the information.
-    fn information(experiment: &Experiment, shape: f64) -> (f64, f64) {
+    fn information(experiment: &ExactMeasurement, shape: f64) -> (f64, f64) {
         let one = |number: u64| {
             let data = experiment.data([1.0, shape, 0.0], Key::from_seed(3).with(number));
             let (mut gradient, mut hessian) = ([0.0; 3], [0.0; 9]);
@@ -402,7 +407,7 @@ mod tests {
 
     #[test]
     fn without_normalisation_the_curvature_is_not_the_information() {
-        let normalised = experiment(&[Process::Sbi]);
+        let normalised = experiment(&[TrueProcess::Sbi]);
         let bare = normalised.clone().without_normalisation();
         // four standard errors of a variance
         let error = 4.0 * (2.0 / DATA_SETS as f64).sqrt();
@@ -417,7 +422,7 @@ mod tests {
 
     #[test]
     fn toys_cover_and_pull_as_they_must() {
-        let experiment = experiment(&[Process::S, Process::Sbi]);
+        let experiment = experiment(&[TrueProcess::S, TrueProcess::Sbi]);
         let study = study(160);
         let at = Truth {
             mu: 1.0,
@@ -443,17 +448,17 @@ mod tests {
 
     #[test]
     fn toys_of_a_pool_are_those_of_the_truth() {
-        let experiment = experiment(&[Process::Sbi]);
+        let experiment = experiment(&[TrueProcess::Sbi]);
         let model = experiment.model();
         let n = 30_000;
-        let pool = model.sample(Process::Sbi, n, Key::from_seed(4));
+        let pool = model.sample(TrueProcess::Sbi, n, Key::from_seed(4));
         let truth = Truth::nominal(1.5);
         let expected = model.expected(&truth).unwrap();
         let ratio = |x: &Point| {
-            model.intensity(&truth, x).unwrap() / expected / model.density(Process::Sbi, x)
+            model.intensity(&truth, x).unwrap() / expected / model.density(TrueProcess::Sbi, x)
         };
         let ratios: Vec<f64> = pool.iter().map(ratio).collect();
-        let weights = vec![model.events(Process::Sbi) / n as f64; n];
+        let weights = vec![model.events(TrueProcess::Sbi) / n as f64; n];
         let weights = reference_weights(&ratios, &weights, expected).unwrap();
         let asimov = AsimovPool::new(&weights).unwrap();
         assert!(asimov.duplicates().largest_weight < 0.2);

@@ -9,7 +9,7 @@ use sideband_likelihood::Interpolation;
 
 /// A process of the mixture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Process {
+pub enum TrueProcess {
     /// Signal alone, `|A_S|^2`.
     S,
     /// Signal, background and their interference at `mu = 1`:
@@ -19,7 +19,7 @@ pub enum Process {
     B,
 }
 
-impl Process {
+impl TrueProcess {
     /// All of them, in the order of every table.
     pub const ALL: [Self; 3] = [Self::S, Self::Sbi, Self::B];
 
@@ -216,11 +216,11 @@ impl Interference {
 
     /// `nu_j`: nominal expected events of a process.
     #[must_use]
-    pub fn events(&self, process: Process) -> f64 {
+    pub fn events(&self, process: TrueProcess) -> f64 {
         self.events[process as usize]
     }
 
-    /// `f_j(mu)` in the order of [`Process::ALL`]: `mu - sqrt(mu)`, `sqrt(mu)`,
+    /// `f_j(mu)` in the order of [`TrueProcess::ALL`]: `mu - sqrt(mu)`, `sqrt(mu)`,
     /// `1 - sqrt(mu)`.
     #[must_use]
     pub fn coefficients(mu: f64) -> [f64; 3] {
@@ -230,7 +230,7 @@ impl Interference {
 
     /// `G_j(+1)` and `G_j(-1)`.
     #[must_use]
-    pub fn rates(&self, process: Process, nuisance: Nuisance) -> UpDown {
+    pub fn rates(&self, process: TrueProcess, nuisance: Nuisance) -> UpDown {
         match nuisance {
             Nuisance::Shape => {
                 let shape = &self.config.shape;
@@ -241,16 +241,16 @@ impl Interference {
                 }
             }
             Nuisance::Rate => match process {
-                Process::S => self.config.rate.signal,
-                Process::Sbi => self.config.rate.together,
-                Process::B => self.config.rate.background,
+                TrueProcess::S => self.config.rate.signal,
+                TrueProcess::Sbi => self.config.rate.together,
+                TrueProcess::B => self.config.rate.background,
             },
         }
     }
 
     /// `g_j(x, +-1) = p_j(x | +-1) / p_j(x)`; 1 for the rate-only parameter.
     #[must_use]
-    pub fn response(&self, process: Process, nuisance: Nuisance, side: Side, x: &Point) -> f64 {
+    pub fn response(&self, process: TrueProcess, nuisance: Nuisance, side: Side, x: &Point) -> f64 {
         match nuisance {
             Nuisance::Rate => 1.0,
             Nuisance::Shape => side.of(self.responses(x)[process as usize]),
@@ -259,22 +259,22 @@ impl Interference {
 
     /// `p_j(x)`.
     #[must_use]
-    pub fn density(&self, process: Process, x: &Point) -> f64 {
+    pub fn density(&self, process: TrueProcess, x: &Point) -> f64 {
         self.of(&process.composition(), x) / self.events(process)
     }
 
     /// `r_j(x) = p_j(x) / p_ref(x)` with
     /// `p_ref = sum_k nu_k p_k / sum_k nu_k` over `reference`, which must not be empty.
     #[must_use]
-    pub fn ratio(&self, process: Process, reference: &[Process], x: &Point) -> f64 {
+    pub fn ratio(&self, process: TrueProcess, reference: &[TrueProcess], x: &Point) -> f64 {
         self.ratios(reference, x)[process as usize]
     }
 
-    /// [`ratio`](Self::ratio) of every process, in the order of [`Process::ALL`].
+    /// [`ratio`](Self::ratio) of every process, in the order of [`TrueProcess::ALL`].
     #[must_use]
-    pub fn ratios(&self, reference: &[Process], x: &Point) -> [f64; 3] {
+    pub fn ratios(&self, reference: &[TrueProcess], x: &Point) -> [f64; 3] {
         let parts = self.parts(x);
-        let sums = Process::ALL.map(|process| parts.sum(&process.composition()));
+        let sums = TrueProcess::ALL.map(|process| parts.sum(&process.composition()));
         let total: f64 = reference.iter().map(|k| self.events(*k)).sum();
         let density = reference.iter().map(|k| sums[*k as usize]).sum::<f64>() / total;
         std::array::from_fn(|j| sums[j] / self.events[j] / density)
@@ -319,7 +319,7 @@ impl Interference {
         let f = Self::coefficients(truth.mu);
         Ok(std::array::from_fn(|j| {
             let factor = |nuisance, a| {
-                let UpDown { up, down } = self.rates(Process::ALL[j], nuisance);
+                let UpDown { up, down } = self.rates(TrueProcess::ALL[j], nuisance);
                 Interpolation::Code4.relative(a, down, up)[0]
             };
             let shape = factor(Nuisance::Shape, truth.shape);
@@ -355,7 +355,7 @@ impl Interference {
     }
 
     /// The composition of one process, at one side of the shape variation or nominal.
-    pub(super) fn of_process(&self, process: Process, side: Option<Side>) -> Composition {
+    pub(super) fn of_process(&self, process: TrueProcess, side: Option<Side>) -> Composition {
         Composition {
             tilt: side.map_or(0.0, |side| side.of(self.config.shape.size)),
             ..process.composition()

@@ -9,7 +9,7 @@
 
 use super::gaussian::{Gaussian, Point};
 use super::model::Composition;
-use super::{Interference, Process, Side, Truth};
+use super::{Interference, Side, TrueProcess, Truth};
 use crate::error::Result;
 use rayon::prelude::*;
 use sideband_likelihood::toys::poisson;
@@ -101,13 +101,19 @@ impl Interference {
     /// `n` events of a process: event `i` is a function of `(key, i)`, whatever `n`
     /// and the number of threads.
     #[must_use]
-    pub fn sample(&self, process: Process, n: usize, key: Key) -> Vec<Point> {
+    pub fn sample(&self, process: TrueProcess, n: usize, key: Key) -> Vec<Point> {
         self.draw(&self.of_process(process, None), 0..n, key)
     }
 
     /// As [`sample`](Self::sample), from `p_j(x | shape = +-1)`.
     #[must_use]
-    pub fn sample_varied(&self, process: Process, side: Side, n: usize, key: Key) -> Vec<Point> {
+    pub fn sample_varied(
+        &self,
+        process: TrueProcess,
+        side: Side,
+        n: usize,
+        key: Key,
+    ) -> Vec<Point> {
         self.draw(&self.of_process(process, Some(side)), 0..n, key)
     }
 

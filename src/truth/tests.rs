@@ -9,7 +9,7 @@ use sideband_numerics::random::Key;
 use std::collections::HashSet;
 use std::fs::File;
 
-const REFERENCE: [Process; 2] = [Process::S, Process::Sbi];
+const REFERENCE: [TrueProcess; 2] = [TrueProcess::S, TrueProcess::Sbi];
 
 fn model() -> Interference {
     Interference::new(InterferenceConfig::default()).unwrap()
@@ -50,8 +50,8 @@ fn mean(events: &[Point], f: impl Fn(&Point) -> f64 + Sync + Send) -> (f64, f64)
 fn reference_events(model: &Interference, n: usize) -> Vec<Point> {
     let [s, sbi] = REFERENCE.map(|p| model.events(p));
     let of_s = (n as f64 * s / (s + sbi)).round() as usize;
-    let mut events = model.sample(Process::S, of_s, key(1));
-    events.extend(model.sample(Process::Sbi, n - of_s, key(2)));
+    let mut events = model.sample(TrueProcess::S, of_s, key(1));
+    events.extend(model.sample(TrueProcess::Sbi, n - of_s, key(2)));
     events
 }
 
@@ -110,7 +110,7 @@ fn integral(
 /// Events of a process with observable `d` in a range, times `1 + size h` if tilted.
 fn events_in(
     config: &InterferenceConfig,
-    process: Process,
+    process: TrueProcess,
     size: f64,
     bin: (usize, (f64, f64)),
 ) -> f64 {
@@ -132,9 +132,9 @@ fn events_in(
     let s = lobe(&config.signal);
     let b = lobe(&config.background) + lobe(&config.incoherent);
     match process {
-        Process::S => s,
-        Process::B => b,
-        Process::Sbi => s + b + beat(),
+        TrueProcess::S => s,
+        TrueProcess::B => b,
+        TrueProcess::Sbi => s + b + beat(),
     }
 }
 
@@ -145,7 +145,7 @@ fn integrals_agree_with_quadrature() {
         InterferenceConfig::without_interference(),
     ] {
         let model = Interference::new(config.clone()).unwrap();
-        for process in Process::ALL {
+        for process in TrueProcess::ALL {
             let whole = (0, WHOLE);
             let events = events_in(&config, process, 0.0, whole);
             assert!((model.events(process) / events - 1.0).abs() < 1e-11);
@@ -168,9 +168,9 @@ fn sampled_histograms_have_the_marginal_densities() {
     let n = 60_000;
     let edges: Vec<f64> = (0..=20).map(|i| -4.0 + 0.4 * f64::from(i)).collect();
     for (process, side) in [
-        (Process::Sbi, None),
-        (Process::S, Some(Side::Up)),
-        (Process::B, Some(Side::Down)),
+        (TrueProcess::Sbi, None),
+        (TrueProcess::S, Some(Side::Up)),
+        (TrueProcess::B, Some(Side::Down)),
     ] {
         let events = match side {
             None => model.sample(process, n, key(3)),
@@ -199,7 +199,7 @@ fn sampled_histograms_have_the_marginal_densities() {
 fn every_ratio_has_mean_one_over_the_reference() {
     let model = model();
     let events = reference_events(&model, 60_000);
-    for process in Process::ALL {
+    for process in TrueProcess::ALL {
         let of = |x: &Point| model.ratio(process, &REFERENCE, x);
         assert!(has_mean(1.0, &events, of, process.name()) < 0.01);
         let x = &events[0];
@@ -212,7 +212,7 @@ fn every_ratio_has_mean_one_over_the_reference() {
 #[test]
 fn every_response_has_mean_one_under_its_process() {
     let model = model();
-    for process in Process::ALL {
+    for process in TrueProcess::ALL {
         let events = model.sample(process, 40_000, key(5));
         for side in [Side::Up, Side::Down] {
             let of = |x: &Point| model.response(process, Nuisance::Shape, side, x);
@@ -227,7 +227,7 @@ fn every_response_has_mean_one_under_its_process() {
 fn mixture(model: &Interference, truth: &Truth, x: &Point) -> f64 {
     let f = Interference::coefficients(truth.mu);
     let side = |a: f64| (a != 0.0).then_some(if a > 0.0 { Side::Up } else { Side::Down });
-    let term = |process: Process| {
+    let term = |process: TrueProcess| {
         let rate = |nuisance, a| side(a).map_or(1.0, |s| s.of(model.rates(process, nuisance)));
         let g = side(truth.shape).map_or(1.0, |s| model.response(process, Nuisance::Shape, s, x));
         f[process as usize]
@@ -237,7 +237,7 @@ fn mixture(model: &Interference, truth: &Truth, x: &Point) -> f64 {
             * rate(Nuisance::Shape, truth.shape)
             * rate(Nuisance::Rate, truth.rate)
     };
-    Process::ALL.into_iter().map(term).sum()
+    TrueProcess::ALL.into_iter().map(term).sum()
 }
 
 fn grid() -> Vec<Truth> {
@@ -264,10 +264,10 @@ fn intensity_is_the_mixture_and_positive() {
     }
     let nominal = Truth::nominal(1.0);
     for x in &events {
-        let sbi = model.events(Process::Sbi) * model.density(Process::Sbi, x);
+        let sbi = model.events(TrueProcess::Sbi) * model.density(TrueProcess::Sbi, x);
         assert!((model.intensity(&nominal, x).unwrap() / sbi - 1.0).abs() < 1e-12);
     }
-    assert!((model.expected(&nominal).unwrap() - model.events(Process::Sbi)).abs() < 1e-9);
+    assert!((model.expected(&nominal).unwrap() - model.events(TrueProcess::Sbi)).abs() < 1e-9);
 }
 
 #[test]
@@ -290,11 +290,11 @@ fn data_sets_follow_the_intensity_at_their_parameters() {
     let n = 40_000;
     let truth = truth(2.0, 1.0, -1.0);
     let data = model.sample_at(&truth, Count::Fixed(n), key(6)).unwrap();
-    let base = model.sample(Process::Sbi, n, key(7));
+    let base = model.sample(TrueProcess::Sbi, n, key(7));
     let nu = model.expected(&truth).unwrap();
     let weight =
-        |x: &Point| model.intensity(&truth, x).unwrap() / nu / model.density(Process::Sbi, x);
-    let ratio = |x: &Point| model.ratio(Process::S, &REFERENCE, x);
+        |x: &Point| model.intensity(&truth, x).unwrap() / nu / model.density(TrueProcess::Sbi, x);
+    let ratio = |x: &Point| model.ratio(TrueProcess::S, &REFERENCE, x);
     for test in 0..3 {
         let f = |x: &Point| [ratio(x), ratio(x).powi(2), x[0] * x[1]][test];
         let (found, e1) = mean(&data, f);
@@ -315,34 +315,37 @@ fn ratios_are_bounded_and_interference_is_destructive() {
     let model = model();
     let total: f64 = REFERENCE.iter().map(|k| model.events(*k)).sum();
     let mut negative = 0.0;
-    for process in Process::ALL {
+    for process in TrueProcess::ALL {
         // |A_S|^2 + |A_S + A_B|^2 >= |A_B|^2 / 2, so B is at most twice the reference
-        let bound = total / model.events(process) * if process == Process::B { 2.0 } else { 1.0 };
+        let bound =
+            total / model.events(process) * if process == TrueProcess::B { 2.0 } else { 1.0 };
         let events = model.sample(process, 20_000, key(10));
         for x in &events {
             let r = model.ratio(process, &REFERENCE, x);
             assert!(r > 0.0 && r <= bound, "{process:?}: {r}");
         }
         assert!(bound < 20.0);
-        if process == Process::Sbi {
+        if process == TrueProcess::Sbi {
             let of = |p, x: &Point| model.events(p) * model.density(p, x);
-            let below = |x: &&Point| of(Process::Sbi, x) < of(Process::S, x) + of(Process::B, x);
+            let below = |x: &&Point| {
+                of(TrueProcess::Sbi, x) < of(TrueProcess::S, x) + of(TrueProcess::B, x)
+            };
             negative = events.iter().filter(below).count() as f64 / 20_000.0;
         }
     }
     assert!(negative > 0.5, "{negative}");
-    let [s, sbi, b] = Process::ALL.map(|p| model.events(p));
+    let [s, sbi, b] = TrueProcess::ALL.map(|p| model.events(p));
     assert!(sbi < 0.85 * (s + b));
 }
 
 #[test]
 fn without_interference_the_first_observable_knows_all() {
     let model = Interference::new(InterferenceConfig::without_interference()).unwrap();
-    let events = model.sample(Process::Sbi, 500, key(11));
+    let events = model.sample(TrueProcess::Sbi, 500, key(11));
     for x in &events {
         let mut other = events[0];
         other[0] = x[0];
-        for process in Process::ALL {
+        for process in TrueProcess::ALL {
             let r = |x: &Point| model.ratio(process, &REFERENCE, x);
             assert!((r(x) / r(&other) - 1.0).abs() < 1e-11);
             let g = |x: &Point| model.response(process, Nuisance::Shape, Side::Up, x);
@@ -354,11 +357,11 @@ fn without_interference_the_first_observable_knows_all() {
 #[test]
 fn an_event_depends_on_its_number_alone() {
     let model = model();
-    let many = model.sample(Process::Sbi, 9000, key(12));
+    let many = model.sample(TrueProcess::Sbi, 9000, key(12));
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let few = || model.sample(Process::Sbi, 100, key(12));
+    let few = || model.sample(TrueProcess::Sbi, 100, key(12));
     assert_eq!(many[..100], one.unwrap().install(few)[..]);
-    assert_ne!(many[0], model.sample(Process::Sbi, 1, key(13))[0]);
+    assert_ne!(many[0], model.sample(TrueProcess::Sbi, 1, key(13))[0]);
 }
 
 #[test]
@@ -445,8 +448,8 @@ fn samples_are_written_as_they_are_drawn() {
             weights += weight.values().iter().sum::<f64>();
             assert!(column("x6").is::<Float32Array>());
         }
-        let of = |p: &Process| name.starts_with(&format!("{}_", p.name()));
-        let process = Process::ALL[number / 3];
+        let of = |p: &TrueProcess| name.starts_with(&format!("{}_", p.name()));
+        let process = TrueProcess::ALL[number / 3];
         let rates = model.rates(process, Nuisance::Shape);
         let rate = match (of(&process), name.contains("_up")) {
             (false, _) => 1.0,

@@ -2,7 +2,7 @@
 //! and the interference model's answers.
 
 use super::gaussian::{DIMENSIONS, Point};
-use super::{Count, Interference, InterferenceConfig, Nuisance, Process, Side, Truth};
+use super::{Count, Interference, InterferenceConfig, Nuisance, Side, TrueProcess, Truth};
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::Sink;
 use crate::settings::{GeneratedModel, RatioName};
@@ -120,22 +120,22 @@ fn points(features: &[f32]) -> impl Iterator<Item = Point> {
     rows.map(|row| std::array::from_fn(|i| f64::from(row[i])))
 }
 
-fn process(name: &str) -> Result<Process> {
-    let known = Process::ALL.into_iter().find(|p| p.name() == name);
+fn process(name: &str) -> Result<TrueProcess> {
+    let known = TrueProcess::ALL.into_iter().find(|p| p.name() == name);
     let text = "the generated model has the processes S, SBI and B";
     known.ok_or_else(|| Error::config_at(format!("samples.{name}"), text))
 }
 
-fn among(names: &[String]) -> Vec<Process> {
-    let all = Process::ALL.into_iter();
+fn among(names: &[String]) -> Vec<TrueProcess> {
+    let all = TrueProcess::ALL.into_iter();
     all.filter(|p| names.iter().any(|name| name == p.name()))
         .collect()
 }
 
 /// Process and side of a file: three of each process.
-fn contents(number: usize) -> (Process, Option<Side>) {
+fn contents(number: usize) -> (TrueProcess, Option<Side>) {
     let sides = [None, Some(Side::Up), Some(Side::Down)];
-    (Process::ALL[number / 3], sides[number % 3])
+    (TrueProcess::ALL[number / 3], sides[number % 3])
 }
 
 impl World for Interference {
@@ -164,7 +164,7 @@ impl World for Interference {
             };
             format!("{}{side}.parquet", process.name())
         };
-        (0..3 * Process::ALL.len()).map(name).collect()
+        (0..3 * TrueProcess::ALL.len()).map(name).collect()
     }
 
     fn write(&self, path: &Path, number: usize, n: usize, key: Key) -> Result<()> {
@@ -205,7 +205,7 @@ impl World for Interference {
         features: &[f32],
     ) -> Result<Vec<f64>> {
         let names = reference.iter();
-        let reference: Vec<Process> = names.map(|name| process(name)).collect::<Result<_>>()?;
+        let reference: Vec<TrueProcess> = names.map(|name| process(name)).collect::<Result<_>>()?;
         Ok(match name {
             RatioName::Process(name) => {
                 let process = process(name)?;

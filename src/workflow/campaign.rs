@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, OnFile, Result};
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, Inputs, Manifest, RunDirectory, RunLog, State, VersionRecord, now,
+    DeviceRecord, Manifest, RunDirectory, RunInputs, RunLog, RunState, VersionRecord, now,
 };
 use crate::settings::{Config, DeviceConfig, Experiment};
 use crate::training::{Interrupt, Unit};
@@ -21,7 +21,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Ended {
     /// Complete, partial or interrupted: the worst of the ensembles.
-    pub state: State,
+    pub state: RunState,
     /// The run directory.
     pub directory: RunDirectory,
     pub ensembles: Vec<EnsembleEnd>,
@@ -148,13 +148,13 @@ impl<'a> Campaign<'a> {
     /// How all of it ended. Writes the page of a matrix, and its manifest; an ensemble
     /// alone has written its own.
     pub(super) fn ended(&self, ensembles: Vec<EnsembleEnd>, started: Instant) -> Result<Ended> {
-        let has = |state: State| ensembles.iter().any(|e| e.state == state);
-        let state = if has(State::Interrupted) {
-            State::Interrupted
-        } else if has(State::Partial) || ensembles.iter().any(|e| e.error.is_some()) {
-            State::Partial
+        let has = |state: RunState| ensembles.iter().any(|e| e.state == state);
+        let state = if has(RunState::Interrupted) {
+            RunState::Interrupted
+        } else if has(RunState::Partial) || ensembles.iter().any(|e| e.error.is_some()) {
+            RunState::Partial
         } else {
-            State::Complete
+            RunState::Complete
         };
         let mut compared = None;
         if self.experiment.is_matrix {
@@ -207,12 +207,12 @@ impl<'a> Campaign<'a> {
     }
 
     /// The manifest of what is under way.
-    fn manifest(&self, config: &Config, inputs: Inputs) -> Manifest {
+    fn manifest(&self, config: &Config, inputs: RunInputs) -> Manifest {
         // for one who goes on elsewhere
         let folder = std::env::current_dir().ok();
         Manifest {
             format: 1,
-            state: State::Running,
+            state: RunState::Running,
             seed: config.experiment.seed,
             unblind: self.options.unblind,
             base: folder.map(|folder| folder.display().to_string()),
@@ -349,7 +349,7 @@ impl<'a> Campaign<'a> {
                 say(&format!("error: {error}"));
                 Ok(EnsembleEnd {
                     error: Some(error),
-                    ..run.ended(State::Partial, None)
+                    ..run.ended(RunState::Partial, None)
                 })
             }
             other => other,

@@ -9,7 +9,7 @@ use super::{TrainedEnsemble, Workbench, interpolation, reweight};
 use crate::error::{Error, Kind, Result};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
-use crate::rundir::{Inputs, Manifest, OutputRecord, RunDirectory, State, now};
+use crate::rundir::{Manifest, OutputRecord, RunDirectory, RunInputs, RunState, now};
 use crate::settings::{Config, EnsembleSpec, IdentityOf, Method};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +36,7 @@ pub(crate) struct RunOptions {
 pub(super) struct EnsembleRun {
     pub spec: EnsembleSpec,
     pub directory: RunDirectory,
-    pub inputs: Inputs,
+    pub inputs: RunInputs,
     /// Members that are to be trained.
     pub missing: Vec<u32>,
     /// Whether the result that is there, if any, is of this configuration.
@@ -84,7 +84,7 @@ fn describe(sample: &Sample, say: &dyn Fn(&str)) {
 pub(super) fn close(
     directory: &RunDirectory,
     manifest: &mut Manifest,
-    state: State,
+    state: RunState,
     started: Instant,
 ) -> Result<()> {
     manifest.state = state;
@@ -105,10 +105,10 @@ impl EnsembleRun {
             let sample = plan.samples.iter().find(|s| s.role == role);
             sample.map(|s| s.files.clone()).unwrap_or_default()
         };
-        let inputs = Inputs {
+        let inputs = RunInputs {
             source: files("source"),
             target: files("target"),
-            ..Inputs::default()
+            ..RunInputs::default()
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;
         directory.take_back(spec.config.ensemble.members)?;
@@ -140,7 +140,7 @@ impl EnsembleRun {
             && let Some(mut manifest) = directory.manifest()?
         {
             // first: a result that is complete is that of the configuration
-            manifest.state = State::Running;
+            manifest.state = RunState::Running;
             directory.write_manifest(&manifest)?;
         }
         directory.write_config(config)?;
@@ -205,7 +205,7 @@ impl EnsembleRun {
         Ok(Some(self.ended(earlier.state, Some(metrics))))
     }
 
-    pub(super) fn ended(&self, state: State, metrics: Option<Metrics>) -> EnsembleEnd {
+    pub(super) fn ended(&self, state: RunState, metrics: Option<Metrics>) -> EnsembleEnd {
         EnsembleEnd {
             name: self.spec.name.clone(),
             config: self.spec.config.clone(),
@@ -224,8 +224,13 @@ impl EnsembleRun {
     ) -> Result<EnsembleEnd> {
         let is_there = |m: &u32| self.directory.member(*m).exists();
         manifest.members = (0..self.requested()).filter(is_there).collect();
-        close(&self.directory, &mut manifest, State::Interrupted, started)?;
-        Ok(self.ended(State::Interrupted, None))
+        close(
+            &self.directory,
+            &mut manifest,
+            RunState::Interrupted,
+            started,
+        )?;
+        Ok(self.ended(RunState::Interrupted, None))
     }
 
     /// Applies the ensemble and writes its result; interrupted if members are
@@ -247,15 +252,15 @@ impl EnsembleRun {
         manifest.failed = failed.iter().map(|m| m.about.member).collect();
         let close = |manifest: &mut Manifest, state| close(directory, manifest, state, started);
         let interrupted = |manifest: &mut Manifest| {
-            close(manifest, State::Interrupted)?;
-            Ok(self.ended(State::Interrupted, None))
+            close(manifest, RunState::Interrupted)?;
+            Ok(self.ended(RunState::Interrupted, None))
         };
         if !is_whole || bench.interrupt.is_raised() {
             return interrupted(&mut manifest);
         }
         let state = match failed.is_empty() {
-            true => State::Complete,
-            false => State::Partial,
+            true => RunState::Complete,
+            false => RunState::Partial,
         };
         if let Err(error) = enough(plan, &usable, &failed, directory) {
             // an earlier result, of fewer members, is none of this ensemble
@@ -264,7 +269,7 @@ impl EnsembleRun {
             }
             directory.retire(&self.outputs, &BTreeMap::new());
             manifest.outputs.clear();
-            close(&mut manifest, State::Partial)?;
+            close(&mut manifest, RunState::Partial)?;
             return Err(error);
         }
         say(&format!("applying {} members", usable.len()));
@@ -295,7 +300,7 @@ impl EnsembleRun {
             Ok(_) => return interrupted(&mut manifest),
             Err(error) if error.kind() == Kind::Interrupted => return interrupted(&mut manifest),
             Err(error) => {
-                close(&mut manifest, State::Partial)?;
+                close(&mut manifest, RunState::Partial)?;
                 return Err(error);
             }
         };
@@ -313,7 +318,7 @@ impl EnsembleRun {
 
 /// Whether a manifest is of a result.
 pub(super) fn is_result(manifest: &Manifest) -> bool {
-    matches!(manifest.state, State::Complete | State::Partial)
+    matches!(manifest.state, RunState::Complete | RunState::Partial)
 }
 
 /// Writes down the files of a result, with the figures that were `drawn`, and

@@ -1,7 +1,7 @@
 //! How members are trained, as the configuration says.
 
 use crate::settings::{Config, InterpolationConfig, Method};
-use crate::training::{SplitSettings, TrainingSettings};
+use crate::training::TrainingSettings;
 use sideband_networks::{FlowConfig, MlpConfig, NetworkConfig};
 
 /// How members with so many inputs are trained.
@@ -31,17 +31,7 @@ pub(super) fn training_settings(config: &Config, inputs: usize) -> TrainingSetti
         patience: t.patience,
         retries: t.retries,
         bootstrap: config.ensemble.bootstrap,
-        split: split_settings(config),
-    }
-}
-
-pub(super) fn split_settings(config: &Config) -> SplitSettings {
-    let t = &config.training;
-    SplitSettings {
-        split: t.split,
-        held_out: t.held_out,
-        validation: t.validation,
-        folds: t.folds,
+        split: t.into(),
     }
 }
 

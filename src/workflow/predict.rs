@@ -3,7 +3,6 @@
 use super::apply::{Applier, Combiner, Replicas};
 use super::ensemble::{is_result, threads};
 use super::interpolation::in_box;
-use super::members::split_settings;
 use super::predictions::PredictionWriter;
 use super::reweight::column_factor;
 use super::sample::categories;
@@ -64,7 +63,7 @@ pub(crate) struct PredictOptions {
 
 /// What was written.
 #[derive(Clone, Debug)]
-pub(crate) struct Prediction {
+pub(crate) struct PredictSummary {
     /// Rows: every selected one.
     pub events: usize,
     /// Rows without a prediction, which are null.
@@ -78,7 +77,7 @@ pub(crate) struct Prediction {
 /// The events are taken as ones that no member has seen: every member predicts
 /// each of them. One that lacks an input, or lies outside of what the ensemble was made
 /// for, has a row without a prediction.
-pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction> {
+pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<PredictSummary> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory.manifest()?.filter(is_result);
@@ -118,7 +117,7 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
     let applier = Applier::new(&compute, threads, &network, scaling, &members)?;
     let streams = Streams::new(about.seed, &about.ensemble);
     // new events are outside the training region, whatever their ids
-    let replicas = Replicas::new(split_settings(&config), streams, &members);
+    let replicas = Replicas::new((&config.training).into(), streams, &members);
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
@@ -143,7 +142,7 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
         writer.finish()
     };
     write().map_err(|e| e.at(options.out.display()))?;
-    Ok(Prediction {
+    Ok(PredictSummary {
         events: table.len(),
         without,
         reasons,

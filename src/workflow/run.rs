@@ -7,7 +7,7 @@ use super::ensemble::{RunOptions, redo_report, threads};
 use super::training::train;
 use crate::error::{Error, Result};
 use crate::report::{EnsembleEnd, write_matrix};
-use crate::rundir::{Progress, RunDirectory, State};
+use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::{ExecutorKind, Experiment};
 use crate::training::Interrupt;
 use serde_json::json;
@@ -88,7 +88,7 @@ pub(crate) fn run(
     for run in &campaign.ensembles {
         let mut end = campaign.conclude(run, bench, started)?;
         // a member that was damaged since is trained anew, once
-        if end.state == State::Interrupted
+        if end.state == RunState::Interrupted
             && !interrupt.is_raised()
             && options.only.is_none()
             && !campaign.missing().is_empty()
@@ -104,7 +104,7 @@ pub(crate) fn run(
     };
     ends.sort_by_key(place);
     let ended = campaign.ended(ends, started)?;
-    if ended.state != State::Interrupted {
+    if ended.state != RunState::Interrupted {
         log.collect(&campaign.root.join("logs"));
     }
     log.event(
@@ -129,11 +129,11 @@ pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Resul
     }
     let compared = compare_methods(experiment, &ensembles);
     write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
-    let is_partial = ensembles.iter().any(|end| end.state == State::Partial);
+    let is_partial = ensembles.iter().any(|end| end.state == RunState::Partial);
     Ok(Ended {
         state: match is_partial {
-            true => State::Partial,
-            false => State::Complete,
+            true => RunState::Partial,
+            false => RunState::Complete,
         },
         directory: root.clone(),
         ensembles,

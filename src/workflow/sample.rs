@@ -4,9 +4,9 @@ use super::members::training_settings;
 use crate::error::{Error, Result};
 use crate::events::{
     BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
-    Loss, LossKind, Losses, OnMissing, PartOrder, Resolver, ScanRequest, StreamOptions,
+    Loss, LossKind, Losses, PartOrder, Resolver, ScanRequest, StreamOptions,
 };
-use crate::settings::{Blinding, Config, MissingPolicy, SampleConfig, SampleRole, StreamConfig};
+use crate::settings::{Blinding, Config, SampleConfig, SampleRole, StreamConfig};
 use crate::training::{ClassSource, Streams, is_streamed};
 use sideband_numerics::expression::written;
 use std::collections::BTreeSet;
@@ -181,10 +181,7 @@ impl SampleSpec<'_> {
                 true => IdSpec::FileRow,
                 false => IdSpec::Columns(sample.id.clone()),
             },
-            on_missing: match config.data.on_missing {
-                MissingPolicy::Error => OnMissing::Error,
-                MissingPolicy::Drop => OnMissing::Drop,
-            },
+            on_missing: config.data.on_missing.into(),
             ..ScanRequest::new(hidden)
         };
         if let Some(text) = &sample.selection {

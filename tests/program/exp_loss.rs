@@ -62,7 +62,7 @@ fn train(objective: Objective, events: usize) -> (f64, Vec<f64>) {
     let (mut x, source) = class("meanA", "covA", 0);
     let (target_x, target) = class("meanB", "covB", 1);
     x.extend(target_x);
-    let sample = TrainingSample::new(Arc::new(Inputs::new(x, 3)), source, target);
+    let sample = TrainingSample::of(Arc::new(Inputs::new(x, 3)), vec![source, target]);
     let network = MlpConfig {
         inputs: 3,
         hidden: vec![32, 32],

@@ -7,18 +7,14 @@ use faer::{Mat, Side};
 use sideband_numerics::random::Key;
 use sideband_processes::gaussian_process::{GridProcess, SquaredExponential};
 use sideband_processes::{
-    Hole, Noise, PlaneCounts, PlaneFit, PlaneGrid, PlaneGridConfig, PlaneSampler, PlaneSettings,
-    ProcessError,
+    Hole, Noise, PlaneCounts, PlaneFit, PlaneGrid, PlaneSampler, PlaneSettings, ProcessError,
 };
 use statrs::distribution::{ChiSquared, ContinuousCDF, DiscreteCDF, Poisson};
 
 /// A plane of the published box with fewer bins.
 fn plane(bins: usize) -> PlaneGrid {
-    let config = PlaneGridConfig {
-        bins: [bins, bins],
-        ..PlaneGridConfig::default()
-    };
-    config.grid().unwrap()
+    let [m1, m2] = [124.0, 117.0].map(|m| [1.05 * m - 45.0, 1.05 * m + 45.0]);
+    PlaneGrid::new(m1, m2, [bins, bins]).unwrap()
 }
 
 /// Draws from the prior: a Gaussian process of mean zero and variance one.

@@ -121,7 +121,7 @@ impl Job {
         let keys: Vec<u64> = (0..inputs.len() as u64).collect();
         let events = ClassRows::consecutive(0, vec![1.0; keys.len()], keys);
         Self {
-            sample: TrainingSample::density(Arc::new(inputs), events),
+            sample: TrainingSample::of(Arc::new(inputs), vec![events]),
             scaling,
             settings,
         }

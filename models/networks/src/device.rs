@@ -121,7 +121,7 @@ impl Compute {
 
     /// Whether networks are computed by hand-written code on the host: on the
     /// default CPU backend, if fused operations are wanted. One member may use several
-    /// threads there: a batch is computed in blocks whose sums have one order,
+    /// threads there: a batch is computed in tiles whose sums have one order,
     /// whatever the threads. burn's own CPU operations promise no order.
     pub fn has_host_kernels(&self) -> bool {
         self.name == "cpu" && self.kernels == Kernels::Fused
@@ -138,7 +138,7 @@ impl Compute {
     }
 
     /// Whether the device is this machine's processor driven by threads of the
-    /// program, in which case a block is a few members and a thread trains it.
+    /// program, in which case a stack is a few members and a thread trains it.
     pub fn is_cpu(&self) -> bool {
         self.is_cpu
     }

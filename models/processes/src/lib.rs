@@ -26,8 +26,8 @@ pub mod gaussian_process;
 mod mass_plane;
 
 pub use mass_plane::{
-    Hole, Integral, Noise, PlaneCounts, PlaneFit, PlaneGrid, PlaneGridConfig, PlaneSample,
-    PlaneSampler, PlaneSettings, PullSummary, Pulls, Rectangle,
+    Hole, Integral, Noise, PlaneCounts, PlaneFit, PlaneGrid, PlaneSample, PlaneSampler,
+    PlaneSettings, PullSummary, Pulls, Rectangle,
 };
 use sideband_numerics::NumericsError;
 use thiserror::Error;

@@ -2,9 +2,9 @@
 //! and samples of its mean everywhere.
 //!
 //! ```text
-//! PlaneGridConfig -> PlaneGrid -> PlaneCounts -+
-//!                                       Hole --+-> PlaneFit -> PlaneSampler
-//!                              PlaneSettings --+          \--> Pulls, Integral, draws
+//! PlaneGrid -> PlaneCounts -+
+//!                   Hole ---+-> PlaneFit -> PlaneSampler
+//!          PlaneSettings ---+          \--> Pulls, Integral, draws
 //! ```
 //!
 //! Paper: ATLAS, HH -> 4b, the published choices are the defaults: 25 x 25 bins
@@ -17,7 +17,7 @@ mod hole;
 
 use crate::{ProcessError, fail};
 pub use fit::{Integral, Noise, PlaneFit, PlaneSettings, PullSummary, Pulls};
-pub use grid::{PlaneCounts, PlaneGrid, PlaneGridConfig, PlaneSample, PlaneSampler, Rectangle};
+pub use grid::{PlaneCounts, PlaneGrid, PlaneSample, PlaneSampler, Rectangle};
 pub use hole::Hole;
 
 fn check_length(what: &str, found: usize, bins: usize) -> Result<(), ProcessError> {

@@ -1,7 +1,7 @@
 //! Numbers of a measurement in words, and what to conclude of it.
 
 use super::super::result::{IntervalSet, LimitResult, MeasurementResult, ParameterResult};
-use crate::report::page::{Status, Verdict};
+use crate::report::page::{PageVerdict, Status};
 
 /// What there is of something in words, or a dash.
 pub(super) fn dash<T>(x: Option<T>, words: impl Fn(T) -> String) -> String {
@@ -57,9 +57,9 @@ pub(super) fn set_text(set: &IntervalSet) -> String {
 }
 
 /// What to conclude of a measurement.
-pub(crate) fn verdict(result: &MeasurementResult) -> Vec<Verdict> {
+pub(crate) fn verdict(result: &MeasurementResult) -> Vec<PageVerdict> {
     let mut lines = Vec::new();
-    let mut say = |status, text| lines.push(Verdict { status, text });
+    let mut say = |status, text| lines.push(PageVerdict { status, text });
     for p in result.fit.parameters.iter().filter(|p| p.is_interest) {
         let scan = result.scans.get(&p.name);
         if let Some(why) = &p.not_measured {

@@ -4,6 +4,8 @@ use super::super::defaults::count;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sideband_likelihood::NotPositive;
+use sideband_likelihood::asymptotic::UpperStatistic;
 
 /// The default of `finite_sample_points`.
 pub(super) const FINITE_SAMPLE_POINTS: usize = 9;
@@ -105,6 +107,15 @@ pub enum TestStatistic {
     Q,
 }
 
+impl From<TestStatistic> for UpperStatistic {
+    fn from(statistic: TestStatistic) -> Self {
+        match statistic {
+            TestStatistic::Qtilde => Self::QTilde,
+            TestStatistic::Q => Self::Q,
+        }
+    }
+}
+
 /// `[[measurement.contours]]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -171,6 +182,17 @@ pub enum NotPositiveConfig {
     Barrier,
     /// The fit stops and names the event.
     Error,
+}
+
+impl From<NotPositiveConfig> for NotPositive {
+    fn from(policy: NotPositiveConfig) -> Self {
+        /// Density below which the logarithm goes on linearly, in units of the reference.
+        const BARRIER: f64 = 1e-3;
+        match policy {
+            NotPositiveConfig::Barrier => Self::Barrier { relative: BARRIER },
+            NotPositiveConfig::Error => Self::Error,
+        }
+    }
 }
 
 /// `[toys]`

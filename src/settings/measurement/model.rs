@@ -5,6 +5,7 @@ use super::super::raw::{MissingPolicy, OneOrMany};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sideband_likelihood::Interpolation;
 
 /// `[generate]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -172,6 +173,17 @@ pub enum InterpolationCode {
     Code4,
     /// Polynomial inside, linear outside.
     Code4p,
+}
+
+impl From<InterpolationCode> for Interpolation {
+    fn from(code: InterpolationCode) -> Self {
+        match code {
+            InterpolationCode::Code0 => Self::Code0,
+            InterpolationCode::Code1 => Self::Code1,
+            InterpolationCode::Code4 => Self::Code4,
+            InterpolationCode::Code4p => Self::Code4p,
+        }
+    }
 }
 
 /// The samples of a systematic uncertainty for one process.

@@ -1,8 +1,8 @@
-//! What a histogram of one observable says of the data sets of an [`Experiment`].
+//! What a histogram of one observable says of the data sets of an [`ExactMeasurement`].
 
 use super::histogram_model;
 use sideband::toys::Toy;
-use sideband::truth::{Count, DIMENSIONS, Experiment, Point, Process, Side, Truth};
+use sideband::truth::{Count, DIMENSIONS, ExactMeasurement, Point, Side, TrueProcess, Truth};
 use sideband_likelihood::Interpolation;
 use sideband_likelihood::fit::{FitSettings, fit};
 use sideband_likelihood::histogram::{Factor, HistogramChannel, Modifier, Template};
@@ -53,20 +53,20 @@ impl Binning {
 /// The same model, nuisance parameters and truth as those of an experiment, measured
 /// with a histogram of one observable instead of every event's density.
 pub(super) struct HistogramAnalysis<'a> {
-    experiment: &'a Experiment,
+    experiment: &'a ExactMeasurement,
     binning: Binning,
     channel: HistogramChannel,
 }
 
 impl<'a> HistogramAnalysis<'a> {
     /// One of every observable, with templates from simulated events.
-    pub(super) fn of_all(experiment: &'a Experiment) -> Vec<Self> {
+    pub(super) fn of_all(experiment: &'a ExactMeasurement) -> Vec<Self> {
         let model = experiment.model();
         let key = Key::from_seed(7);
-        let mixture = model.sample(Process::Sbi, SIMULATED, key.with(0));
+        let mixture = model.sample(TrueProcess::Sbi, SIMULATED, key.with(0));
         let binnings: Vec<Binning> = (0..DIMENSIONS).map(|k| Binning::new(k, &mixture)).collect();
         let mut templates = vec![Vec::new(); DIMENSIONS];
-        for (k, process) in Process::ALL.into_iter().enumerate() {
+        for (k, process) in TrueProcess::ALL.into_iter().enumerate() {
             let key = key.with(1 + k as u64);
             let nominal = model.sample(process, SIMULATED, key.with(0));
             let varied = |side, word| model.sample_varied(process, side, SIMULATED, key.with(word));
@@ -114,7 +114,7 @@ impl<'a> HistogramAnalysis<'a> {
         2.0 * mu.sqrt() * fit.error(KAPPA).unwrap()
     }
 
-    /// The pseudo-experiment that [`Experiment::toy`] makes, measured with its histogram.
+    /// The pseudo-experiment that [`ExactMeasurement::toy`] makes, measured with its histogram.
     pub(super) fn toy(&self, truth: &Truth, toy: Toy) -> ToyRecord {
         let settings: &FitSettings = self.experiment.settings();
         let events = self

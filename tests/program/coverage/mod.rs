@@ -11,7 +11,7 @@ mod histogram;
 use crate::support::is_full;
 use histogram::HistogramAnalysis;
 use sideband::toys::{Toy, ToyStudy};
-use sideband::truth::{Experiment, Interference, InterferenceConfig, Process, Truth};
+use sideband::truth::{ExactMeasurement, Interference, InterferenceConfig, TrueProcess, Truth};
 use sideband_likelihood::Parameter;
 use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
 use sideband_likelihood::neyman::{Belt, Statistic};
@@ -24,9 +24,9 @@ const MUS: [f64; 5] = [0.25, 0.5, 1.0, 1.5, 2.0];
 /// A test among some forty numbers fails by chance once in 1e3 seeds beyond this.
 const PULL: f64 = 4.2;
 
-fn experiment() -> Experiment {
+fn experiment() -> ExactMeasurement {
     let model = Interference::new(InterferenceConfig::default()).unwrap();
-    Experiment::new(model, vec![Process::S, Process::Sbi]).unwrap()
+    ExactMeasurement::new(model, vec![TrueProcess::S, TrueProcess::Sbi]).unwrap()
 }
 
 /// Toys at every one of `truths`, each made and measured by `measure`.

@@ -307,14 +307,7 @@ fn circles_are_made_of_names_and_not_of_doors() {
 }
 
 /// Files that take from each other all the same, with the reason.
-const CIRCLES: [(&[&str], &str); 3] = [
-    (&["events/arrays.rs", "events/scan.rs"], "being cut"),
-    (&["events/dataset.rs", "events/definitions.rs"], "being cut"),
-    (
-        &["events/file.rs", "events/ipc.rs", "events/parquet.rs"],
-        "being cut",
-    ),
-];
+const CIRCLES: [(&[&str], &str); 0] = [];
 
 #[test]
 fn files_take_from_each_other_in_one_direction() {

@@ -7,12 +7,12 @@
 //! and one for its parameters' gradient, and no pass over the memory besides
 //! these but the activation's.
 //!
-//! Rows are taken in blocks of a few hundred, whose activations stay in the second-level
-//! cache from the first layer to the last and back. A block knows nothing of the
-//! others until the parameters' gradients are summed, in the order of the blocks:
-//! the blocks of a pass run on all threads of the caller's pool, and the numbers do
+//! Rows are taken in tiles of a few hundred, whose activations stay in the second-level
+//! cache from the first layer to the last and back. A tile knows nothing of the
+//! others until the parameters' gradients are summed, in the order of the tiles:
+//! the tiles of a pass run on all threads of the caller's pool, and the numbers do
 //! not depend on how many those are. Batch norm mixes rows, so with it the batch
-//! is one block.
+//! is one tile.
 
 mod layer;
 mod product;
@@ -29,14 +29,14 @@ use pulp::Arch;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Rows of a block, and of one of a network whose weights fill the second-level
-/// cache by themselves: each block reads and packs all of them.
-const BLOCK: usize = 256;
-const WIDE_BLOCK: usize = 512;
+/// Rows of a tile, and of one of a network whose weights fill the second-level
+/// cache by themselves: each tile reads and packs all of them.
+const TILE: usize = 256;
+const WIDE_TILE: usize = 512;
 /// Parameters of a wide layer.
 const WIDE: usize = 1 << 18;
-/// Blocks that are in memory at once: enough to share between threads.
-const BLOCKS: usize = 8;
+/// Tiles that are in memory at once: enough to share between threads.
+const TILES: usize = 8;
 /// Rows of a weight matrix whose gradient is one piece of work.
 const PIECE: usize = 512;
 
@@ -46,7 +46,7 @@ pub(crate) struct HostMlp {
     arch: Arch,
     activation: Activation,
     batch_norm: bool,
-    block: usize,
+    tile: usize,
     hidden: Vec<Layer>,
     output: Layer,
 }
@@ -66,22 +66,22 @@ struct Layer {
 /// Memory that a thread keeps between calls, for networks of any shape.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    blocks: Vec<Block>,
+    tiles: Vec<Tile>,
 }
 
 impl Scratch {
-    fn reserve(&mut self, blocks: usize) -> &mut [Block] {
-        if self.blocks.len() < blocks {
-            self.blocks.resize_with(blocks, Block::default);
+    fn reserve(&mut self, tiles: usize) -> &mut [Tile] {
+        if self.tiles.len() < tiles {
+            self.tiles.resize_with(tiles, Tile::default);
         }
-        &mut self.blocks[..blocks]
+        &mut self.tiles[..tiles]
     }
 }
 
-/// A block's memory. Buffers of a hidden layer are `[rows, width + 1]`: its last
+/// A tile's memory. Buffers of a hidden layer are `[rows, width + 1]`: its last
 /// column is the one that multiplies the next layer's bias.
 #[derive(Default)]
-struct Block {
+struct Tile {
     /// Which rows of the batch these are.
     rows: Range<usize>,
     values: Vec<Buffer>,
@@ -96,7 +96,7 @@ struct Block {
     loss: f64,
 }
 
-impl Block {
+impl Tile {
     /// Gradient by the result of a layer's product.
     fn by_result(&self, layer: &Layer, number: usize) -> Matrix<'_> {
         let (rows, stride) = (self.rows.len(), layer.width + 1);
@@ -141,7 +141,7 @@ impl HostMlp {
             arch: Arch::new(),
             activation: config.activation,
             batch_norm: config.batch_norm,
-            block: if wide { WIDE_BLOCK } else { BLOCK },
+            tile: if wide { WIDE_TILE } else { TILE },
             hidden,
             output,
         }
@@ -151,7 +151,7 @@ impl HostMlp {
         self.hidden.iter().chain([&self.output])
     }
 
-    /// What a layer was given in a block, with its column of one; `x`: that of the block.
+    /// What a layer was given in a tile, with its column of one; `x`: that of the tile.
     fn input<'a>(&self, values: &'a [Buffer], rows: usize, x: &'a [f32]) -> Matrix<'a> {
         let stride = self.layers().nth(values.len()).map_or(0, |l| l.inputs) + 1;
         let input = match values.last() {
@@ -161,44 +161,44 @@ impl HostMlp {
         Matrix::new(input, stride, stride)
     }
 
-    /// The rows of a block in a batch.
-    fn rows<'a>(&self, block: &Block, batch: &Batch<'a>) -> &'a [f32] {
-        &batch.x[block.rows.start * self.stride()..block.rows.end * self.stride()]
+    /// The rows of a tile in a batch.
+    fn rows<'a>(&self, tile: &Tile, batch: &Batch<'a>) -> &'a [f32] {
+        &batch.x[tile.rows.start * self.stride()..tile.rows.end * self.stride()]
     }
 
-    /// Forward and backward through one block, all but the parameters' gradients.
-    fn train_block(&self, block: &mut Block, member: &Row, batch: &Batch) {
-        self.forward(block, member, self.rows(block, batch), Some(batch));
+    /// Forward and backward through one tile, all but the parameters' gradients.
+    fn train_tile(&self, tile: &mut Tile, member: &Row, batch: &Batch) {
+        self.forward(tile, member, self.rows(tile, batch), Some(batch));
         let half = batch.coefficients.len() / 2;
-        block.loss = layer::loss_gradient(
+        tile.loss = layer::loss_gradient(
             self.arch,
             batch.objective,
-            half.clamp(block.rows.start, block.rows.end) - block.rows.start,
-            &batch.coefficients[block.rows.clone()],
-            &mut block.output,
+            half.clamp(tile.rows.start, tile.rows.end) - tile.rows.start,
+            &batch.coefficients[tile.rows.clone()],
+            &mut tile.output,
         );
-        self.backward(block, &member.parameters, batch);
+        self.backward(tile, &member.parameters, batch);
     }
 
-    /// Fills the block's `values`, `slopes` and `output`. `x`: `[rows, D + 1]`; without a
+    /// Fills the tile's `values`, `slopes` and `output`. `x`: `[rows, D + 1]`; without a
     /// batch by running statistics and without dropout.
-    fn forward(&self, block: &mut Block, member: &Row, x: &[f32], training: Option<&Batch>) {
-        let (rows, layers) = (block.rows.len(), self.hidden.len());
-        block.values.resize_with(layers, Buffer::default);
-        block.slopes.resize_with(layers, Buffer::default);
-        block.norms.resize_with(layers, Norm::default);
+    fn forward(&self, tile: &mut Tile, member: &Row, x: &[f32], training: Option<&Batch>) {
+        let (rows, layers) = (tile.rows.len(), self.hidden.len());
+        tile.values.resize_with(layers, Buffer::default);
+        tile.slopes.resize_with(layers, Buffer::default);
+        tile.norms.resize_with(layers, Norm::default);
         let mut place = 0;
         for (number, layer) in self.hidden.iter().enumerate() {
             let stride = layer.width + 1;
             let len = rows * stride;
-            let (before, after) = block.values.split_at_mut(number);
+            let (before, after) = tile.values.split_at_mut(number);
             let input = self.input(before, rows, x);
             let value = after[0].get(whole(len));
             let weight = &member.parameters[layer.weight.clone()];
             let weight = Matrix::new(weight, layer.width, layer.width);
             product::forward(input, weight, &mut value[..len], stride);
             if self.batch_norm {
-                let norm = &mut block.norms[number];
+                let norm = &mut tile.norms[number];
                 let affine = &member.parameters[layer.norm.clone()];
                 let running = &member.statistics[layer.statistics.clone()];
                 match training {
@@ -210,7 +210,7 @@ impl HostMlp {
                 let value = &mut *value;
                 self.arch.dispatch(Elements::Bend { below, value });
             } else {
-                let slope = block.slopes[number].get(whole(len));
+                let slope = tile.slopes[number].get(whole(len));
                 self.arch.dispatch(Elements::Activate {
                     activation: self.activation,
                     value: &mut *value,
@@ -219,7 +219,7 @@ impl HostMlp {
                 if let Some(batch) = training.filter(|batch| !batch.masks.is_empty()) {
                     let cells = batch.coefficients.len() * layer.width;
                     let masks = &batch.masks[place..place + cells];
-                    let own = block.rows.start * layer.width..block.rows.end * layer.width;
+                    let own = tile.rows.start * layer.width..tile.rows.end * layer.width;
                     drop_units(&masks[own], layer.width, value, slope);
                     place += cells;
                 }
@@ -228,9 +228,9 @@ impl HostMlp {
                 row[layer.width] = 1.0;
             }
         }
-        let input = self.input(&block.values, rows, x);
+        let input = self.input(&tile.values, rows, x);
         let weight = Matrix::new(&member.parameters[self.output.weight.clone()], 1, 1);
-        product::forward(input, weight, &mut block.output.get(whole(rows))[..rows], 1);
+        product::forward(input, weight, &mut tile.output.get(whole(rows))[..rows], 1);
     }
 
     /// Where derivatives are those of a [`Elements::Bend`], which the values tell: not with dropout,
@@ -243,45 +243,45 @@ impl HostMlp {
     }
 
     /// From the gradient by the output to those by every layer's result.
-    fn backward(&self, block: &mut Block, parameters: &[f32], batch: &Batch) {
-        let rows = block.rows.len();
+    fn backward(&self, tile: &mut Tile, parameters: &[f32], batch: &Batch) {
+        let rows = tile.rows.len();
         for number in (0..self.hidden.len()).rev() {
             let layer = &self.hidden[number];
             let next = self.hidden.get(number + 1).unwrap_or(&self.output);
             let stride = layer.width + 1;
             let len = rows * stride;
-            let (slopes, after) = block.slopes.split_at_mut(number + 1);
+            let (slopes, after) = tile.slopes.split_at_mut(number + 1);
             let by_next = match after.first() {
                 Some(after) => {
                     let stride = next.width + 1;
                     Matrix::new(after.held(rows * stride), next.width, stride)
                 }
-                None => Matrix::new(block.output.held(rows), 1, 1),
+                None => Matrix::new(tile.output.held(rows), 1, 1),
             };
             let weight = &parameters[next.weight.clone()][..next.inputs * next.width];
             let weight = Matrix::new(weight, next.width, next.width);
             let to = slopes[number].get(whole(len));
             if let Some(below) = self.bend(Some(batch)) {
                 product::input_gradient(by_next, weight, &mut to[..len], stride);
-                let value = block.values[number].held(whole(len));
+                let value = tile.values[number].held(whole(len));
                 let to = &mut *to;
                 self.arch.dispatch(Elements::BendBack { below, value, to });
             } else {
-                let factor = block.by_input.get(whole(len));
+                let factor = tile.by_input.get(whole(len));
                 product::input_gradient(by_next, weight, &mut factor[..len], stride);
                 let to = &mut *to;
                 self.arch.dispatch(Elements::Multiply { factor, to });
             }
             if self.batch_norm {
                 let affine = &parameters[layer.norm.clone()];
-                block.norms[number].backward(affine, &mut to[..len], rows);
+                tile.norms[number].backward(affine, &mut to[..len], rows);
             }
         }
     }
 
-    /// Adds the gradients of all weights, the sum over the rows of `block`s: input
+    /// Adds the gradients of all weights, the sum over the rows of `tile`s: input
     /// transposed times the gradient by the layer's result.
-    fn add_gradients(&self, blocks: &[Block], batch: &Batch, gradient: &mut [f32]) {
+    fn add_gradients(&self, tiles: &[Tile], batch: &Batch, gradient: &mut [f32]) {
         struct Piece<'a> {
             layer: usize,
             first: usize,
@@ -301,10 +301,10 @@ impl HostMlp {
         }
         for_each(&mut pieces, |piece| {
             let layer = self.layers().nth(piece.layer).expect("it is one of them");
-            for block in blocks {
-                let before = &block.values[..piece.layer];
-                let input = self.input(before, block.rows.len(), self.rows(block, batch));
-                let by_result = block.by_result(layer, piece.layer);
+            for tile in tiles {
+                let before = &tile.values[..piece.layer];
+                let input = self.input(before, tile.rows.len(), self.rows(tile, batch));
+                let by_result = tile.by_result(layer, piece.layer);
                 product::add_weight_gradient(input, piece.first, by_result, piece.to);
             }
         });
@@ -324,21 +324,21 @@ impl HostNetwork for HostMlp {
         gradient: &mut [f32],
     ) -> f32 {
         let rows = batch.coefficients.len();
-        let size = if self.batch_norm { rows } else { self.block };
-        let blocks = rows.div_ceil(size.max(1));
+        let size = if self.batch_norm { rows } else { self.tile };
+        let tiles = rows.div_ceil(size.max(1));
         gradient.fill(0.0);
         let mut loss = 0.0;
-        for first in (0..blocks).step_by(BLOCKS) {
-            let count = BLOCKS.min(blocks - first);
+        for first in (0..tiles).step_by(TILES) {
+            let count = TILES.min(tiles - first);
             let group = scratch.of::<Scratch>().reserve(count);
-            for (i, block) in group.iter_mut().enumerate() {
+            for (i, tile) in group.iter_mut().enumerate() {
                 let start = (first + i) * size;
-                block.rows = start..rows.min(start + size);
+                tile.rows = start..rows.min(start + size);
             }
             let old: &Row = member;
-            for_each(group, |block| self.train_block(block, old, batch));
+            for_each(group, |tile| self.train_tile(tile, old, batch));
             self.add_gradients(group, batch, gradient);
-            loss += group.iter().map(|block| block.loss).sum::<f64>();
+            loss += group.iter().map(|tile| tile.loss).sum::<f64>();
             for (number, layer) in self.hidden.iter().enumerate().filter(|_| self.batch_norm) {
                 let norm = &group[0].norms[number];
                 member.statistics[layer.statistics.clone()].copy_from_slice(&norm.running);
@@ -349,16 +349,16 @@ impl HostNetwork for HostMlp {
     }
 
     fn output(&self, scratch: &mut kind::Scratch, member: &Row, x: &[f32], output: &mut [f32]) {
-        let blocks = x.chunks(self.block * self.stride());
-        let mut chunks = blocks.zip(output.chunks_mut(self.block)).peekable();
+        let tiles = x.chunks(self.tile * self.stride());
+        let mut chunks = tiles.zip(output.chunks_mut(self.tile)).peekable();
         while chunks.peek().is_some() {
-            let mut group: Vec<_> = chunks.by_ref().take(BLOCKS).collect();
-            let blocks = scratch.of::<Scratch>().reserve(group.len());
-            let mut work: Vec<_> = blocks.iter_mut().zip(&mut group).collect();
-            for_each(&mut work, |(block, (x, output))| {
-                block.rows = 0..output.len();
-                self.forward(block, member, x, None);
-                output.copy_from_slice(block.output.held(output.len()));
+            let mut group: Vec<_> = chunks.by_ref().take(TILES).collect();
+            let tiles = scratch.of::<Scratch>().reserve(group.len());
+            let mut work: Vec<_> = tiles.iter_mut().zip(&mut group).collect();
+            for_each(&mut work, |(tile, (x, output))| {
+                tile.rows = 0..output.len();
+                self.forward(tile, member, x, None);
+                output.copy_from_slice(tile.output.held(output.len()));
             });
         }
     }

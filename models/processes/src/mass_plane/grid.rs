@@ -2,8 +2,6 @@
 
 use super::{NOT_NEGATIVE, check_length, wrong_bin};
 use crate::{ProcessError, fail};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use sideband_numerics::Edges;
 use sideband_numerics::random::Key;
 
@@ -14,39 +12,6 @@ pub struct Rectangle {
     pub m1: [f64; 2],
     /// In m2.
     pub m2: [f64; 2],
-}
-
-/// Bins of the mass plane, as written in a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct PlaneGridConfig {
-    /// Centre (m1, m2) in GeV.
-    pub centre: [f64; 2],
-    /// Full width in m1 and m2, in GeV.
-    pub width: [f64; 2],
-    /// Number of bins in m1 and m2.
-    pub bins: [usize; 2],
-}
-
-impl Default for PlaneGridConfig {
-    fn default() -> Self {
-        Self {
-            centre: [1.05 * 124.0, 1.05 * 117.0],
-            width: [90.0, 90.0],
-            bins: [25, 25],
-        }
-    }
-}
-
-impl PlaneGridConfig {
-    /// The grid. Fails if an axis has no bin or no width.
-    pub fn grid(&self) -> Result<PlaneGrid, ProcessError> {
-        let range = |k: usize| {
-            let half = 0.5 * self.width[k];
-            [self.centre[k] - half, self.centre[k] + half]
-        };
-        PlaneGrid::new(range(0), range(1), self.bins)
-    }
 }
 
 /// Bins of equal width in m1 and m2; a bin holds its lower edges.
@@ -237,22 +202,6 @@ impl PlaneSampler {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_default_is_the_published_box() {
-        let grid = PlaneGridConfig::default().grid().unwrap();
-        assert_eq!(grid.bins(), 625);
-        let corner = grid.rectangle(0);
-        assert!((corner.m1[0] - 85.2).abs() < 1e-12);
-        assert!((corner.m2[0] - 77.85).abs() < 1e-12);
-        assert!((corner.m1[1] - corner.m1[0] - 3.6).abs() < 1e-12);
-        let last = grid.rectangle(624);
-        assert!((last.m1[1] - 175.2).abs() < 1e-12);
-        assert!((last.m2[1] - 167.85).abs() < 1e-12);
-        let empty: PlaneGridConfig = toml::from_str("").unwrap();
-        assert_eq!(empty, PlaneGridConfig::default());
-        assert!(toml::from_str::<PlaneGridConfig>("edge = 90.0").is_err());
-    }
 
     #[test]
     fn bins_hold_their_lower_edges_and_nothing_from_beyond() {

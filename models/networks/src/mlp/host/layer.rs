@@ -229,7 +229,7 @@ fn tanh<S: Simd>(simd: S, x: F<S>) -> (F<S>, F<S>) {
 /// Above this, e^x is no f32.
 const OVERFLOW: f32 = 88.72;
 
-/// Sum of `coefficient * loss(q)` over the rows of a block; replaces `q` `[rows]` by
+/// Sum of `coefficient * loss(q)` over the rows of a tile; replaces `q` `[rows]` by
 /// the derivative. The first `sources` rows are source, the others target.
 pub(super) fn loss_gradient(
     arch: Arch,

@@ -183,7 +183,7 @@ fn gradients_are_central_differences_of_the_network_in_f64() {
             Case::new(MlpConfig::new(3, &[5, 17], activation), objective, 70).check();
         }
     }
-    // more than one block, the last one not full, source and target in one of them
+    // more than one tile, the last one not full, source and target in one of them
     Case::new(
         MlpConfig::new(3, &[4], Activation::Silu),
         Objective::Exponential,
