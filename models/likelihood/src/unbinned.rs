@@ -21,7 +21,6 @@
 mod channel;
 mod kernel;
 mod sample;
-mod simd;
 mod streamed;
 mod sums;
 #[cfg(test)]

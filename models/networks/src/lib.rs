@@ -52,9 +52,9 @@
 //! # Ok::<(), sideband_networks::DeviceError>(())
 //! ```
 
+mod buffer;
 mod device;
 mod flow;
-mod lanes;
 mod mlp;
 mod network;
 mod objective;
