@@ -1,7 +1,7 @@
 //! Studies: the same toys however they are run, killed, grown.
 
 use super::*;
-use sideband_likelihood::toys::{normal_pair, poisson};
+use sideband_likelihood::toys::poisson;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn study(toys: u64, chunk: u64) -> ToyStudy {
@@ -17,7 +17,7 @@ fn study(toys: u64, chunk: u64) -> ToyStudy {
 
 fn throw(toy: Toy) -> ToyRecord {
     let mut stream = toy.key.stream();
-    let [a, b] = normal_pair(&mut stream);
+    let [a, b] = stream.normal_pair();
     ToyRecord {
         point: toy.point,
         toy: toy.number,

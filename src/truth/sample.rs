@@ -12,7 +12,7 @@ use super::model::Composition;
 use super::{Interference, Process, Side, Truth};
 use crate::error::Result;
 use rayon::prelude::*;
-use sideband_likelihood::toys::{normal_pair, poisson};
+use sideband_likelihood::toys::poisson;
 use sideband_numerics::random::{Key, Stream};
 use std::ops::Range;
 
@@ -92,7 +92,7 @@ impl<'a> Envelope<'a> {
 fn normals(stream: &mut Stream) -> Point {
     let mut z = Point::default();
     for pair in z.chunks_exact_mut(2) {
-        pair.copy_from_slice(&normal_pair(stream));
+        pair.copy_from_slice(&stream.normal_pair());
     }
     z
 }

@@ -13,7 +13,7 @@ pub use pool::{AsimovPool, Duplicates, Thrown, reference_weights};
 
 use crate::fit::{Fit, FitSettings, State, fit, refit};
 use crate::{Error, Likelihood, Parameter};
-use sideband_numerics::random::{Key, Stream};
+use sideband_numerics::random::Key;
 
 /// The result of one pseudo-experiment. `[n]` are the parameters of the fit, the
 /// parameter of interest first.
@@ -106,14 +106,6 @@ fn is_deeper(fit: &Fit, than: &Fit) -> bool {
     fit.is_converged() && (!than.is_converged() || fit.nll < than.nll)
 }
 
-/// Two independent unit normal numbers (Box and Muller, Ann. Math. Stat. 29 (1958)
-/// 610).
-pub fn normal_pair(stream: &mut Stream) -> [f64; 2] {
-    let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
-    let (sin, cos) = (std::f64::consts::TAU * stream.uniform()).sin_cos();
-    [radius * cos, radius * sin]
-}
-
 /// The parameters with new outcomes of their auxiliary measurements,
 /// `a0 ~ Normal(a, delta)` at the values `truth`, `[n]`, that the toy is thrown at.
 /// The outcome of parameter `k` is a function of `(key, k)`; parameters without
@@ -122,7 +114,7 @@ pub fn randomised(parameters: &[Parameter], truth: &[f64], key: Key) -> Vec<Para
     let mut parameters = parameters.to_vec();
     for (k, (parameter, at)) in parameters.iter_mut().zip(truth).enumerate() {
         if let Some(constraint) = &mut parameter.constraint {
-            let [z, _] = normal_pair(&mut key.with(k as u64).stream());
+            let z = key.with(k as u64).stream().normal();
             constraint.centre = at + constraint.width * z;
         }
     }

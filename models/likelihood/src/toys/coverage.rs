@@ -146,7 +146,6 @@ pub fn toy_set(mu: f64, records: &[ToyRecord]) -> ToySet {
 
 #[cfg(test)]
 mod tests {
-    use super::super::normal_pair;
     use super::*;
     use crate::support::assert_near;
     use sideband_numerics::random::Key;
@@ -155,7 +154,7 @@ mod tests {
     fn gaussian(n: u64, error: f64) -> Vec<ToyRecord> {
         let key = Key::from_seed(1);
         let toy = |number| {
-            let [a, b] = normal_pair(&mut key.with(number).stream());
+            let [a, b] = key.with(number).stream().normal_pair();
             ToyRecord {
                 point: 0,
                 toy: number,
