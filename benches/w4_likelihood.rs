@@ -21,29 +21,15 @@ use sideband_likelihood::{
     ProcessEvents, Rate, RateResponse, ResponseEvents, Sample, Storage, StreamedChannel, Term,
     UnbinnedChannel,
 };
-use sideband_numerics::random::Key;
+use sideband_numerics::random::{Key, SplitMix64};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// SplitMix64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn uniform(&mut self) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn column(&mut self, n: usize, low: f64, high: f64) -> Vec<f64> {
-        (0..n)
-            .map(|_| low + (high - low) * self.uniform())
-            .collect()
-    }
+fn column(numbers: &mut SplitMix64, n: usize, low: f64, high: f64) -> Vec<f64> {
+    let number = |_| low + (high - low) * numbers.uniform();
+    (0..n).map(number).collect()
 }
 
 const COEFFICIENTS: [&str; 3] = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
@@ -64,17 +50,17 @@ struct Inputs {
 
 impl Inputs {
     fn random(events: usize, processes: usize, nuisances: usize) -> Self {
-        let mut numbers = Numbers(7);
+        let mut numbers = SplitMix64(7);
         let pairs = processes * nuisances;
         Self {
             nuisances,
             expected: vec![events as f64; processes],
             rates: vec![[0.97, 1.04]; pairs],
             ratios: (0..processes)
-                .map(|_| numbers.column(events, 0.5, 1.5))
+                .map(|_| column(&mut numbers, events, 0.5, 1.5))
                 .collect(),
             densities: (0..pairs)
-                .map(|_| [0, 1].map(|_| numbers.column(events, 0.96, 1.04)))
+                .map(|_| [0, 1].map(|_| column(&mut numbers, events, 0.96, 1.04)))
                 .collect(),
         }
     }

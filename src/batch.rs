@@ -10,18 +10,17 @@ mod jobs;
 mod ledger;
 mod monitor;
 mod slurm;
+mod submission;
 
 pub(crate) use blocks::{Block, block_members, blocks};
+pub(crate) use calls::batch_system;
 pub(crate) use follow::{cancel, train_in_batch};
 pub(crate) use ledger::RunLedger;
 pub(crate) use monitor::{Monitor, describe, duration};
 
 use crate::error::Result;
-use crate::settings::{ExecutorConfig, ExecutorKind};
-use crate::training::Interrupt;
-use calls::Cluster;
-use jobs::Submission;
 use std::path::{Path, PathBuf};
+use submission::Submission;
 
 /// The work of a run, as the coordinator of a batch system sees it.
 pub(crate) trait Work {
@@ -88,25 +87,6 @@ pub(crate) trait BatchSystem {
     /// Cancels what is left of a job, also one whose number is not known; only what
     /// the system itself says is of this name, number and user.
     fn cancel(&self, submission: &Submission) -> Result<()>;
-}
-
-/// The batch system that a configuration names; none where this process trains itself. Its
-/// commands are left when somebody asks to stop.
-pub(crate) fn batch_system(
-    config: &ExecutorConfig,
-    interrupt: &Interrupt,
-) -> Option<Box<dyn BatchSystem>> {
-    match config.kind {
-        ExecutorKind::Local => None,
-        ExecutorKind::Slurm => Some(Box::new(Cluster {
-            settings: config.slurm.clone(),
-            interrupt: interrupt.clone(),
-        })),
-        ExecutorKind::Htcondor => Some(Box::new(Cluster {
-            settings: config.htcondor.clone(),
-            interrupt: interrupt.clone(),
-        })),
-    }
 }
 
 /// What is run, the same for every block.

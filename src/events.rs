@@ -34,6 +34,7 @@ mod tests;
 
 pub(crate) use chunk::ColumnChunk;
 pub use dataset::Dataset;
+pub(crate) use dataset::in_blocks;
 pub(crate) use dataset::{ColumnInfo, FileRecord};
 pub(crate) use definitions::BUILTINS;
 pub use definitions::{Compiled, Resolver};

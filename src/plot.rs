@@ -53,23 +53,7 @@ pub(crate) use figures::profile_contours::ProfileContours;
 pub(crate) use figures::pulls::{PullGroup, Pulls};
 pub(crate) use figures::residuals::{Residual, ResidualRow, Residuals};
 pub(crate) use figures::t_distribution::{TDistribution, TQuantile};
-
-/// A finished figure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figure {
-    /// A complete SVG document, without an XML declaration, fit to be inlined.
-    pub svg: String,
-}
-
-impl Figure {
-    /// Rasterises the figure at twice its nominal size, in embedded DejaVu Sans.
-    ///
-    /// # Errors
-    /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
-    pub fn to_png(&self) -> Result<Vec<u8>, PlotError> {
-        render::png(&self.svg)
-    }
-}
+pub use render::Figure;
 
 /// Why a figure could not be drawn.
 #[derive(Debug, Error, Clone, PartialEq)]

@@ -12,10 +12,12 @@ mod interpolation;
 mod matrix;
 mod names;
 pub(crate) mod numbers;
+mod plots;
 mod verdict;
 
 pub use build::read_metrics;
-pub(crate) use build::{plot_error, read_figure_data, save, unfinished, write};
+pub(crate) use build::{read_figure_data, unfinished, write};
 pub use matrix::EnsembleSummary;
 pub(crate) use matrix::{EnsembleEnd, write_matrix};
+pub(crate) use plots::{save, save_svg};
 pub(crate) use verdict::verdict;

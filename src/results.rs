@@ -6,6 +6,7 @@ mod interpolation;
 mod judgement;
 mod metrics;
 mod support;
+mod verdict;
 
 pub use comparison::ComparisonMetrics;
 pub(crate) use comparison::{ComparisonRow, MethodMetrics, MissingError};
@@ -13,12 +14,12 @@ pub use interpolation::FigureData;
 pub(crate) use interpolation::{
     CategoryMetrics, HoleMetrics, InterpolationMetrics, PlaneFigure, PullMetrics,
 };
-pub use judgement::VerdictState;
-pub(crate) use judgement::yield_test;
-pub(crate) use judgement::{Judgement, Verdict, judge};
+pub(crate) use judgement::{Judgement, judge, yield_test};
 pub(crate) use metrics::METRICS_FORMAT;
 pub use metrics::Metrics;
 pub(crate) use metrics::{
     AucPair, LossSummary, MemberSummary, PlaneMetrics, RegionMetrics, VariableMetrics, YieldMetrics,
 };
 pub(crate) use support::{Categories, InputRange, OutsideMetrics, Support};
+pub(crate) use verdict::Verdict;
+pub use verdict::VerdictState;

@@ -8,6 +8,7 @@ mod batch;
 mod blinding;
 mod check;
 mod comparison;
+mod defaults;
 mod identity;
 mod interpolation;
 mod matrix;
@@ -32,14 +33,14 @@ pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedP
 pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig, RUN_PREFIX,
-    RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+    GeneratedModel, InterpolationCode, LimitConfig, Measurement, NotPositiveConfig, RatioName,
+    SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, MissingPolicy,
-    PlaneConfig, SampleConfig, StreamConfig,
+    PlaneConfig, RUN_PREFIX, SampleConfig, StreamConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

@@ -6,15 +6,11 @@
 mod tests;
 
 use crate::error::{Context, Error, Kind, Result};
-use crate::files::{atomic, regular};
+use crate::files::{Sink, regular};
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, UInt32Array, UInt64Array};
-use arrow::datatypes::{Field, Schema};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::WriterProperties;
 use rayon::prelude::*;
 use sideband_likelihood::toys::ToyRecord;
 use sideband_numerics::random::Key;
@@ -151,9 +147,12 @@ impl ToyStudy {
                     Error::new(Kind::Interrupted, format!("stopped; {kept}"))
                 };
                 let (file, records) = (chunk.name(), records.ok_or_else(stopped)?);
-                self.encode(&records)
-                    .and_then(|bytes| Ok(atomic::write(&folder.join(&file), &bytes)?))
-                    .at(Kind::Internal, format!("cannot write toys to {file}"))
+                let name = format!("cannot write toys to {file}");
+                let batch = self.encode(&records).at(Kind::Internal, &name)?;
+                let mut sink = Sink::create(&folder.join(&file), name, batch.schema())?;
+                sink.note(STUDY, self.label());
+                sink.write(&batch)?;
+                sink.finish()
             })
     }
 
@@ -209,10 +208,9 @@ impl ToyStudy {
         format!("{}, seed {}", self.name, self.seed)
     }
 
-    /// The records as one row group of a Parquet file: `point` (u32), `toy`, `events`
-    /// (u64), `converged`, `t`, and `<name>_true`, `<name>_fitted`, `<name>_error` (f64)
-    /// for each parameter.
-    fn encode(&self, records: &[ToyRecord]) -> Result<Vec<u8>, AnyError> {
+    /// The records as columns: `point` (u32), `toy`, `events` (u64), `converged`, `t`, and
+    /// `<name>_true`, `<name>_fitted`, `<name>_error` (f64) for each parameter.
+    fn encode(&self, records: &[ToyRecord]) -> Result<RecordBatch, ArrowError> {
         let toys = |of: fn(&ToyRecord) -> u64| -> ArrayRef {
             Arc::new(UInt64Array::from_iter_values(records.iter().map(of)))
         };
@@ -236,21 +234,7 @@ impl ToyStudy {
             ];
             columns.extend(columns_of(parameter).into_iter().zip(values));
         }
-        let field =
-            |(name, array): &(String, ArrayRef)| Field::new(name, array.data_type().clone(), false);
-        let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
-        let arrays = columns.into_iter().map(|(_, array)| array).collect();
-        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
-        let study = KeyValue::new(STUDY.to_owned(), self.label());
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-            .set_key_value_metadata(Some(vec![study]))
-            .build();
-        let mut bytes = Vec::new();
-        let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties))?;
-        writer.write(&batch)?;
-        writer.close()?;
-        Ok(bytes)
+        RecordBatch::try_from_iter(columns)
     }
 
     /// The records of a file.

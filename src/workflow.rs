@@ -13,12 +13,14 @@ mod comparison;
 mod ensemble;
 mod grow;
 mod interpolation;
+mod members;
 mod metrics;
 mod normalisation;
 mod plan;
 mod predict;
 mod predictions;
 mod reweight;
+mod run;
 mod sample;
 mod support;
 mod training;
@@ -46,10 +48,11 @@ struct TrainedEnsemble<'a> {
 
 pub(crate) use apply::Applier;
 pub(crate) use calibrate::{Estimate, estimate};
-pub(crate) use campaign::{Ended, redo_matrix, run};
+pub(crate) use campaign::Ended;
 pub(crate) use ensemble::{RunOptions, redo_report};
 pub(crate) use grow::{extend, merge};
 pub(crate) use plan::Plan;
 pub(crate) use predict::{PredictOptions, predict};
+pub(crate) use run::{redo_matrix, run};
 pub(crate) use sample::{Sample, SampleSpec, Wanted, inputs};
 pub(crate) use training::{WorkOptions, work};

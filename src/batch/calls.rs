@@ -1,9 +1,9 @@
 //! Commands of batch systems, and what may be said to them.
 
-use super::BatchJob;
+use super::{BatchJob, BatchSystem};
 use crate::error::{Context, Error, Kind, OnFile, Result};
 use crate::files::{atomic, terminal};
-use crate::settings::check_line;
+use crate::settings::{ExecutorConfig, ExecutorKind, check_line};
 use crate::training::Interrupt;
 use std::fmt::Display;
 use std::io::{self, Read};
@@ -25,6 +25,25 @@ pub(super) struct Cluster<S> {
     pub settings: S,
     /// Raised by who asks to stop.
     pub interrupt: Interrupt,
+}
+
+/// The batch system that a configuration names; none where this process trains itself. Its
+/// commands are left when somebody asks to stop.
+pub(crate) fn batch_system(
+    config: &ExecutorConfig,
+    interrupt: &Interrupt,
+) -> Option<Box<dyn BatchSystem>> {
+    match config.kind {
+        ExecutorKind::Local => None,
+        ExecutorKind::Slurm => Some(Box::new(Cluster {
+            settings: config.slurm.clone(),
+            interrupt: interrupt.clone(),
+        })),
+        ExecutorKind::Htcondor => Some(Box::new(Cluster {
+            settings: config.htcondor.clone(),
+            interrupt: interrupt.clone(),
+        })),
+    }
 }
 
 impl<S> Cluster<S> {

@@ -8,7 +8,7 @@
 //! schedd (`123@schedd`), so that a coordinator on another machine finds it.
 
 use super::calls::{Cluster, arguments, is_number, no_answer, path_text, write_script};
-use super::jobs::{Submission, split};
+use super::submission::{Submission, split};
 use super::{Activity, BatchJob, BatchSystem, Cause, Ending, TaskState};
 use crate::error::Result;
 use crate::settings::{HtcondorSettings, check_value};

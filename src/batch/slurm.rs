@@ -14,7 +14,7 @@
 //! (`sacct`) is asked only for what these no longer know, and may be missing.
 
 use super::calls::{Cluster, Said, arguments, is_number, no_answer, path_text, write_script};
-use super::jobs::{Submission, compress, expand, split};
+use super::submission::{Submission, compress, expand, split};
 use super::{Activity, BatchJob, BatchSystem, Cause, Ending, TaskState};
 use crate::error::Result;
 use crate::settings::{SlurmSettings, TimeLimit, check_value};

@@ -2,7 +2,8 @@
 //! panics of decoders and backends are caught where they happen and become
 //! errors there; none of them is printed.
 
-use super::{Done, Exit};
+use super::exit::Exit;
+use super::out::Done;
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, set_hook};
 use std::sync::{Mutex, PoisonError};

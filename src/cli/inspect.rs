@@ -2,7 +2,8 @@
 //! directory and nothing else, so that it works in another shell and on another machine.
 //! The age of a sign of life is by the file server's clock, for which it touches a file.
 
-use super::{Done, Exit, print, print_json, table};
+use super::exit::Exit;
+use super::out::{Done, print, print_json, table};
 use crate::batch::{describe, duration};
 use crate::error::{Context, Error, Kind};
 use crate::events::{Dataset, summarise};

@@ -1,8 +1,9 @@
 //! `sideband plan`
 
+use super::exit::Exit;
 use super::options::PlanArguments;
+use super::out::{Done, print, table};
 use super::run::{options, resolve};
-use super::{Done, Exit, print, table};
 use crate::batch::duration;
 use crate::error::{Error, Result};
 use crate::measurement::describe_measurement;

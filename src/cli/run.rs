@@ -1,11 +1,12 @@
 //! What trains, and what makes or draws a result: `sideband run`, `extend`, `merge`,
 //! `worker`, `cancel`, `predict` and `report`.
 
+use super::exit::Exit;
 use super::options::{
     ConfigArguments, ExtendArguments, MergeArguments, PredictArguments, RunArguments,
     TrainingArguments, WorkerArguments,
 };
-use super::{Done, Exit, print};
+use super::out::{Done, print};
 use crate::batch::{batch_system, cancel as cancel_jobs};
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::terminal::{self, say};

@@ -269,19 +269,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn read(mut file: File) -> std::io::Result<(String, u64)> {
+fn read(file: File) -> std::io::Result<(String, u64)> {
     let mut hasher = Sha256::new();
+    let bytes = in_blocks(file, |block| hasher.update(block))?;
+    let hash = hasher.finalize();
+    let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((hex, bytes))
+}
+
+/// Gives the rest of a file to `take`, block by block; how many bytes that are.
+pub(crate) fn in_blocks(mut file: File, mut take: impl FnMut(&[u8])) -> std::io::Result<u64> {
     let mut block = vec![0; BLOCK];
     let mut bytes = 0;
     loop {
         let count = file.read(&mut block)?;
         if count == 0 {
-            break;
+            return Ok(bytes);
         }
-        hasher.update(&block[..count]);
+        take(&block[..count]);
         bytes += count as u64;
     }
-    let hash = hasher.finalize();
-    let hex = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((hex, bytes))
 }

@@ -9,6 +9,7 @@ use crate::error::Result;
 use std::ops::Range;
 
 use rayon::prelude::*;
+use sideband_numerics::random::{GOLDEN_GAMMA, fnv1a, mix};
 
 use super::losses::Loss;
 use super::memory;
@@ -243,11 +244,6 @@ pub(super) fn place_of(file: usize, row: u64) -> u64 {
     (file as u64) << ROW_BITS | row
 }
 
-const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
-/// 2^64 / golden ratio, the increment of splitmix64.
-const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-
 /// The key of an event: `h = mix(fnv1a_64(namespace))`, then for each value
 /// `h = mix((h xor value) + 0x9e3779b97f4a7c15)`, where `mix` is the finaliser
 /// of splitmix64 (Steele, Lea, Flood 2014) and arithmetic wraps. Each step is a
@@ -264,21 +260,12 @@ pub(crate) fn event_key(namespace: &str, values: &[u64]) -> u64 {
 
 /// The part of [`event_key`] that only depends on the namespace.
 pub(super) fn namespace_seed(namespace: &str) -> u64 {
-    let hash = namespace.bytes().fold(FNV_OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
-    });
-    mix(hash)
+    mix(fnv1a(namespace.as_bytes()))
 }
 
 /// One more value into the key.
 fn extend_key(key: u64, value: u64) -> u64 {
     mix((key ^ value).wrapping_add(GOLDEN_GAMMA))
-}
-
-fn mix(mut z: u64) -> u64 {
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

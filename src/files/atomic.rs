@@ -50,7 +50,7 @@ impl Staged {
 
     /// A new file of a name that no other process or thread uses, in the same folder.
     /// It is made exclusively: a link that lies there under its name is not followed.
-    fn create(path: &Path) -> io::Result<(Self, File)> {
+    pub(super) fn create(path: &Path) -> io::Result<(Self, File)> {
         for _ in 0..8 {
             let temporary = temporary_name(path);
             match File::create_new(&temporary) {

@@ -6,6 +6,7 @@
 //! agree about the time.
 
 use super::regular;
+use sideband_numerics::random::fnv1a;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -140,13 +141,6 @@ fn host_token() -> Option<u64> {
         // copies of a virtual machine may share the boot, seldom the name
         let (space, host) = (space.as_os_str().as_encoded_bytes(), host_name());
         Some(fnv1a(&[&boot, space, host.as_bytes()].concat()))
-    })
-}
-
-/// FNV-1a: the standard library promises no hash that stays the same.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, &byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }
 

@@ -3,25 +3,23 @@
 //! memory beside the rest of a measurement.
 //!
 //! Columns are `event.weight`, `S` for the ratio of process `S` to the reference, and
-//! `S.shape.down`, `S.shape.up` for its responses, all f64. A row group is a block.
+//! `S.shape.down`, `S.shape.up` for its responses, all f64.
 
 use super::events::Events;
 use super::model::{Analysis, no_likelihood};
 use super::ratios::{Columns, ProcessColumns, Ratios, Response, ResponseColumns};
 use crate::error::{Context, Error, Kind, Result};
-use crate::files::regular;
+use crate::files::{Sink, regular};
 use crate::rundir::RunDirectory;
 use crate::settings::side;
-use arrow::array::{Array, Float64Array};
+use arrow::array::{Array, ArrayRef, Float64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sideband_likelihood::{
     EventSource, Parameter, Sample, StreamError, StreamedChannel, Term, UnbinnedChannel,
 };
 use std::fmt::Display;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -152,18 +150,12 @@ fn side_name(process: &str, response: &Response, up: bool) -> String {
 }
 
 impl EventFile {
-    /// Writes blocks of events in place of what is there, a row group each.
+    /// Writes blocks of events in place of what is there.
     fn write(
         path: &Path,
         processes: Vec<(String, Vec<Response>)>,
         blocks: impl Iterator<Item = Result<Columns>>,
     ) -> Result<Self> {
-        // what lies there may be a link, which is not followed
-        let file = match std::fs::remove_file(path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
-            _ => File::create_new(path),
-        };
-        let file = file.at(Kind::Data, path.display())?;
         let mut names = vec![WEIGHT.to_owned()];
         for (process, responses) in &processes {
             names.push(process.clone());
@@ -176,22 +168,16 @@ impl EventFile {
         let fields: Vec<Field> = fields
             .map(|name| Field::new(name, DataType::Float64, false))
             .collect();
-        let schema = Arc::new(Schema::new(fields));
-        let mut writer =
-            ArrowWriter::try_new(file, Arc::clone(&schema), None).map_err(damaged(path))?;
+        let mut sink = Sink::create(path, path.to_string_lossy(), Schema::new(fields))?;
         for block in blocks {
             let block = block?;
             let columns = block
                 .list()
                 .into_iter()
-                .map(|column| -> Arc<dyn Array> { Arc::new(Float64Array::from(column.clone())) });
-            let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect());
-            writer
-                .write(&batch.map_err(damaged(path))?)
-                .and_then(|()| writer.flush())
-                .map_err(damaged(path))?;
+                .map(|column| -> ArrayRef { Arc::new(Float64Array::from(column.clone())) });
+            sink.push(columns.collect())?;
         }
-        writer.close().map_err(damaged(path))?;
+        sink.finish()?;
         Ok(Self {
             path: path.to_owned(),
             processes: Arc::new(processes),

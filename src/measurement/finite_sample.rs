@@ -15,6 +15,7 @@ use super::likelihoods::{AsimovData, Likelihoods};
 use super::model::Analysis;
 use super::ratios::{Columns, Ensembles};
 use super::result::{FiniteSample, FiniteSamplePoint};
+use crate::closure::moments;
 use crate::error::{Context, Error, Kind, Result};
 use crate::settings::Coordinate;
 use rayon::prelude::*;
@@ -159,7 +160,12 @@ impl Trainings<'_> {
             nodes.iter().map(best).collect()
         });
         let found = fits.collect::<Result<Vec<Vec<[f64; 2]>>>>()?;
-        let at = |node: usize| [0, 1].map(|k| variance(found.iter().map(|fits| fits[node][k])));
+        let at = |node: usize| {
+            [0, 1].map(|k| {
+                let values: Vec<f64> = found.iter().map(|fits| fits[node][k]).collect();
+                moments(&values).1
+            })
+        };
         Ok(((0..nodes.len()).map(at).collect(), members))
     }
 }
@@ -214,13 +220,4 @@ fn half_width(analysis: Analysis<'_>, place: usize, at: f64, error: f64) -> f64 
         Coordinate::Sqrt if error > at => ends[1] - analysis.reported(place, at),
         Coordinate::Sqrt => 0.5 * (ends[1] - ends[0]),
     }
-}
-
-fn variance(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let n = values.clone().count() as f64;
-    if n < 2.0 {
-        return 0.0;
-    }
-    let mean = values.clone().sum::<f64>() / n;
-    values.map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0)
 }

@@ -10,7 +10,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sideband_numerics::random::Key;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
 /// Folder of generated samples in the run directory.
@@ -115,20 +114,12 @@ pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)
         config.events
     ));
     let seed = Key::from_seed(settings.seed);
-    let write = |name: &str, fill: &dyn Fn(&mut File) -> Result<()>| {
-        let path = folder.join(name);
-        let failed = |e| Error::io(&path, &e).of(Kind::Internal);
-        atomic::write_with(&path, failed, |file| {
-            fill(file).map_err(|e| e.at(path.display()))
-        })
-    };
     for (number, name) in names[..samples].iter().enumerate() {
-        let key = seed.with(SAMPLES);
-        write(name, &|file| world.write(file, number, config.events, key))?;
+        let (path, key) = (folder.join(name), seed.with(SAMPLES));
+        world.write(&path, number, config.events, key)?;
     }
     if let Some(point) = &settings.observed {
-        let key = seed.with(DATA);
-        write(OBSERVED, &|file| world.write_data(file, point, key))?;
+        world.write_data(&folder.join(OBSERVED), point, seed.with(DATA))?;
     }
     let mut files = BTreeMap::new();
     for name in names {

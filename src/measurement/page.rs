@@ -14,9 +14,8 @@ use super::result::{MeasurementResult, RESULT};
 use super::tables;
 use crate::error::{Error, OnFile, Result};
 use crate::files::regular::make_folder;
-use crate::plot::Figure;
 use crate::report::page::{Page, Section, render};
-use crate::report::{self, EnsembleEnd, numbers, plot_error};
+use crate::report::{self, EnsembleEnd, numbers};
 use crate::rundir::RunDirectory;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::{Parameter, UnbinnedChannel};
@@ -86,16 +85,12 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
     let plots = root.plots();
     make_folder(&plots).on(&plots)?;
     for drawn in page.sections.iter().flat_map(|section| &section.figures) {
-        let figure = Figure {
-            svg: drawn.svg.clone(),
-        };
         // the file may be somebody else's, and a name lead out of the run
         if drawn.name.contains(['/', '\\', '\0']) || drawn.name.starts_with('.') {
             let reason = format!("{:?} is no name of a figure", drawn.name);
             return Err(missing(PAGE, reason));
         }
-        let png = figure.to_png().map_err(plot_error(&drawn.name))?;
-        report::save(root, &drawn.name, &figure, &png)?;
+        report::save_svg(root, &drawn.name, &drawn.svg)?;
     }
     tables::write(root, &result)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;

@@ -4,7 +4,7 @@
 use super::events::step;
 use super::model::{Analysis, no_likelihood};
 use super::plan::code;
-use crate::closure::Recalibration;
+use crate::closure::{Recalibration, median, moments};
 use crate::error::Result;
 use crate::report::EnsembleEnd;
 use crate::settings::{Aggregate, FIXED_SUFFIX, RatioName};
@@ -140,28 +140,15 @@ fn combine(ratios: &[f64], aggregate: Aggregate, scratch: &mut Vec<f64>) -> f64 
     match aggregate {
         Aggregate::Mean => ratios.iter().sum::<f64>() / n,
         Aggregate::MeanLog => (ratios.iter().map(|r| r.ln()).sum::<f64>() / n).exp(),
-        Aggregate::Median => {
-            scratch.clear();
-            scratch.extend_from_slice(ratios);
-            scratch.sort_by(f64::total_cmp);
-            let middle = scratch.len() / 2;
-            if scratch.len() % 2 == 1 {
-                scratch[middle]
-            } else {
-                0.5 * (scratch[middle - 1] + scratch[middle])
-            }
-        }
+        Aggregate::Median => median(ratios, scratch),
     }
 }
 
 fn relative_spread(ratios: &[f64]) -> f64 {
-    if ratios.len() < 2 {
-        return 0.0;
+    match moments(ratios) {
+        (mean, variance) if ratios.len() > 1 => variance.sqrt() / mean,
+        _ => 0.0,
     }
-    let n = ratios.len() as f64;
-    let mean = ratios.iter().sum::<f64>() / n;
-    let variance = ratios.iter().map(|r| (r - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    variance.sqrt() / mean
 }
 
 /// What is known of events under one process.

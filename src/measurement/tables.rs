@@ -1,13 +1,11 @@
 //! Curves, pulls and ratios as Parquet.
 
 use super::result::{ContourResult, LimitResult, MeasurementResult, ParameterResult, RatioTrust};
-use crate::error::{Context, Error, Kind, Result};
-use crate::files::atomic;
+use crate::error::{Context, Kind, Result};
+use crate::files::Sink;
 use crate::rundir::RunDirectory;
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::errors::ParquetError;
 use std::sync::Arc;
 
 /// A column of a table, by what it has of each row.
@@ -22,15 +20,9 @@ fn numbers<R>(rows: &[R], of: impl Fn(&R) -> Option<f64>) -> ArrayRef {
 fn save(root: &RunDirectory, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<()> {
     let path = root.path().join(name);
     let batch = RecordBatch::try_from_iter(columns).at(Kind::Internal, path.display())?;
-    let failed = |e| Error::io(&path, &e).of(Kind::Internal);
-    atomic::write_with(&path, failed, |file| {
-        let write = || -> Result<_, ParquetError> {
-            let mut writer = ArrowWriter::try_new(file, batch.schema(), None)?;
-            writer.write(&batch)?;
-            writer.close()
-        };
-        write().map(|_| ()).at(Kind::Internal, path.display())
-    })
+    let mut sink = Sink::create(&path, path.to_string_lossy(), batch.schema())?;
+    sink.write(&batch)?;
+    sink.finish()
 }
 
 /// Writes `curves.parquet`, `pulls.parquet` and `ratios.parquet`, and `limit.parquet` and

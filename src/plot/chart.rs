@@ -2,9 +2,9 @@
 //! to the topmost, with brand, notes and legend above them or in the first.
 
 use super::Figure;
-use super::axes::{Axis, Scale};
+use super::axes::Axis;
 use super::canvas::Canvas;
-use super::legend::{HEADER, Head, Peak, heading};
+use super::legend::{Clear, HEADER, Head, heading};
 use super::marks::Mark;
 use super::panel::Panel;
 use super::style::{BOTTOM, GAP, LEFT, RIGHT, TOP, WIDTH};
@@ -24,30 +24,6 @@ pub(super) struct Chart<'a> {
 enum Y {
     Axis(Axis),
     Clear(Clear),
-}
-
-/// A y axis from `low` to where the head is clear of all peaks, at least to `high`.
-pub(super) struct Clear {
-    pub(super) scale: Scale,
-    pub(super) low: f64,
-    high: f64,
-    pub(super) peaks: Vec<Peak>,
-}
-
-impl Clear {
-    pub(super) const fn new(scale: Scale, low: f64, peaks: Vec<Peak>) -> Self {
-        let high = f64::NEG_INFINITY;
-        Self {
-            scale,
-            low,
-            high,
-            peaks,
-        }
-    }
-
-    pub(super) fn at_least(self, high: f64) -> Self {
-        Self { high, ..self }
-    }
 }
 
 impl<'a> Chart<'a> {

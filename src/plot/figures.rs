@@ -2,12 +2,12 @@
 
 use super::axes::{Axis, Scale};
 use super::canvas::{Canvas, Fill, Stroke, Type};
-use super::chart::{Chart, Clear};
+use super::chart::Chart;
 use super::colours::ColourMap;
 use super::density::{self, Cloud, Ramp, Sample};
 use super::grid::{self, Side};
 use super::layers::{Layer, over};
-use super::legend::{BLANK, Entry, HEADER, Head, Key, Peak, heading};
+use super::legend::{BLANK, Clear, Entry, HEADER, Head, Key, Peak, heading};
 use super::marks::{Dot, METHOD_COLOURS, METHOD_DASHES, Mark, Marker, size};
 use super::panel::Panel;
 use super::style::*;

@@ -3,8 +3,7 @@
 
 use super::axes::{Axis, Scale};
 use super::canvas::{Fill, Stroke};
-use super::chart::Clear;
-use super::legend::{Key, Peak};
+use super::legend::{Clear, Key, Peak};
 use super::marks::{Dot, Mark, Marker, size};
 use super::style::{GREY, INK};
 

@@ -1,9 +1,8 @@
 //! The head of a figure: brand, title, notes and legend, inside the top of a panel or in
 //! rows above it; and how far the y axis must reach so that nothing drawn runs into it.
 
-use super::axes::Axis;
+use super::axes::{Axis, Scale};
 use super::canvas::{Canvas, Fill, Stroke, Type};
-use super::chart::Clear;
 use super::marks::Marker;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
 use super::text;
@@ -104,6 +103,30 @@ impl Peak {
             top,
         };
         edges.windows(2).zip(tops).map(peak)
+    }
+}
+
+/// A y axis from `low` to where the head is clear of all peaks, at least to `high`.
+pub(super) struct Clear {
+    pub(super) scale: Scale,
+    pub(super) low: f64,
+    pub(super) high: f64,
+    pub(super) peaks: Vec<Peak>,
+}
+
+impl Clear {
+    pub(super) const fn new(scale: Scale, low: f64, peaks: Vec<Peak>) -> Self {
+        let high = f64::NEG_INFINITY;
+        Self {
+            scale,
+            low,
+            high,
+            peaks,
+        }
+    }
+
+    pub(super) fn at_least(self, high: f64) -> Self {
+        Self { high, ..self }
     }
 }
 

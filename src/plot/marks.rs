@@ -183,6 +183,20 @@ impl<'a> Marker<'a> {
     }
 }
 
+impl Panel {
+    /// Draws marks inside the frame, the first at the bottom, and what is written beside it.
+    pub(super) fn draw(&self, canvas: &mut Canvas, marks: &[Mark<'_>]) {
+        self.clipped(canvas, |canvas| {
+            for mark in marks {
+                mark.draw(canvas, self);
+            }
+        });
+        for mark in marks {
+            mark.write(canvas, self);
+        }
+    }
+}
+
 impl Mark<'_> {
     /// A line across without a label.
     pub(super) const fn level(y: f64, stroke: Stroke<'_>) -> Mark<'_> {

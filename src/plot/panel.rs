@@ -2,7 +2,6 @@
 
 use super::axes::Axis;
 use super::canvas::{Canvas, Stroke, Type};
-use super::marks::Mark;
 use super::style::{AXIS_SIZE, INK, LEFT, MAJOR, MINOR, RIGHT, TICK_SIZE};
 use super::text;
 use super::ticks::{Direction, Ticks, fixed};
@@ -39,18 +38,6 @@ impl Panel {
     pub(super) fn clipped(&self, canvas: &mut Canvas, draw: impl FnOnce(&mut Canvas)) {
         let (a, b) = self.corners();
         canvas.clipped(a, b, draw);
-    }
-
-    /// Draws marks inside the frame, the first at the bottom, and what is written beside it.
-    pub(super) fn draw(&self, canvas: &mut Canvas, marks: &[Mark<'_>]) {
-        self.clipped(canvas, |canvas| {
-            for mark in marks {
-                mark.draw(canvas, self);
-            }
-        });
-        for mark in marks {
-            mark.write(canvas, self);
-        }
     }
 
     /// Frame, ticks and numbers; without an `x_label` for a panel that stands on another,

@@ -1,4 +1,4 @@
-//! SVG to PNG with resvg, in the embedded font alone, so that a figure looks
+//! A finished figure, SVG, and PNG with resvg, in the embedded font alone, so that it looks
 //! the same on a laptop and on a batch node without any fonts.
 
 use std::sync::{Arc, LazyLock};
@@ -9,6 +9,23 @@ use super::PlotError;
 
 const SCALE: f32 = 2.0; // pixels of the PNG for one unit of the SVG
 
+/// A finished figure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure {
+    /// A complete SVG document, without an XML declaration, fit to be inlined.
+    pub svg: String,
+}
+
+impl Figure {
+    /// Rasterises the figure at twice its nominal size, in embedded DejaVu Sans.
+    ///
+    /// # Errors
+    /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
+    pub fn to_png(&self) -> Result<Vec<u8>, PlotError> {
+        png(&self.svg)
+    }
+}
+
 /// DejaVu Sans, regular and bold, parsed once.
 static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
@@ -18,7 +35,7 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-pub(super) fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
+fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
     let options = usvg::Options {
         fontdb: Arc::clone(&FONTS),
         ..usvg::Options::default()

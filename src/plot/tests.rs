@@ -3,6 +3,7 @@
 //! error, and never as a panic.
 
 use resvg::usvg::roxmltree;
+use sideband_numerics::random::fnv1a;
 
 use super::examples::*;
 use super::*;
@@ -173,11 +174,6 @@ fn what_is_wrong_is_said() {
 /// figures_are_drawn_as_before` writes the table anew.
 #[test]
 fn figures_are_drawn_as_before() {
-    let digest = |text: &str| {
-        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        })
-    };
     let mut lines = String::new();
     for (name, lengths, variants, _, draw) in FIGURES {
         for length in lengths {
@@ -186,7 +182,10 @@ fn figures_are_drawn_as_before() {
                 let values: Vec<f64> = (0..*length).map(value).collect();
                 let drawn = draw(&values, variant);
                 let text = drawn.map_or_else(|error| error.to_string(), |figure| figure.svg);
-                lines += &format!("{name} {length} {variant} {:016x}\n", digest(&text));
+                lines += &format!(
+                    "{name} {length} {variant} {:016x}\n",
+                    fnv1a(text.as_bytes())
+                );
             }
         }
     }

@@ -1,20 +1,18 @@
 //! The report's page and files from a run's metrics and members.
 
-use super::names::file_names;
 use super::numbers::{known, number, p_value, percent, significant, with_error};
-use super::page::{Page, PageFigure, Section, Table, render};
+use super::page::{Page, Section, Table, render};
+use super::plots::save_figures;
 use super::verdict::verdict;
 use super::{figures, interpolation};
 use crate::closure::{Auc, Chi2};
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, Result};
 use crate::events::{FileRecord, Losses};
 use crate::files::formats::METRICS;
-use crate::plot::{Figure, PlotError};
 use crate::results::{AucPair, FigureData, Metrics, RegionMetrics, judge};
 use crate::rundir::{Manifest, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf};
 use crate::training::Member;
-use rayon::prelude::*;
 use std::collections::BTreeSet;
 
 /// The run has no result to report.
@@ -22,11 +20,6 @@ pub(crate) fn unfinished(reason: &str) -> Error {
     Error::data(format!(
         "this run has no result to report: {reason}; run its configuration again"
     ))
-}
-
-/// A figure cannot be drawn.
-pub(crate) fn plot_error(name: &str) -> impl Fn(PlotError) -> Error {
-    move |error| Error::internal(format!("figure {name}: {error}"))
 }
 
 /// Reads `metrics.json` of a run.
@@ -57,54 +50,6 @@ pub(crate) fn read_figure_data(directory: &RunDirectory) -> Result<Option<Figure
         true => Some(directory.read_json(&path)?),
         false => None,
     })
-}
-
-/// A figure of the page, named after `parts` by [`save_figures`].
-pub(super) fn figure(
-    parts: &[&str],
-    caption: impl Into<String>,
-    drawn: Result<Figure, PlotError>,
-) -> Result<PageFigure> {
-    let drawn = drawn.map_err(plot_error(&parts.join(" ")))?;
-    Ok(PageFigure {
-        parts: parts.iter().map(|part| (*part).to_owned()).collect(),
-        svg: drawn.svg,
-        caption: caption.into(),
-        ..PageFigure::default()
-    })
-}
-
-/// Writes a figure into the run's plots, as SVG and PNG.
-pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure, png: &[u8]) -> Result<()> {
-    let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
-    root.write(&path("svg"), figure.svg.as_bytes())?;
-    root.write(&path("png"), png)
-}
-
-/// Names all figures of a page and writes them; gives their files, by their path in the run.
-pub(super) fn save_figures(
-    root: &RunDirectory,
-    sections: &mut [Section],
-) -> Result<BTreeSet<String>> {
-    let path = root.plots();
-    std::fs::create_dir_all(&path).on(&path)?;
-    let figures = sections.iter_mut().flat_map(|section| &mut section.figures);
-    let mut figures: Vec<&mut PageFigure> = figures.collect();
-    let parts: Vec<Vec<String>> = figures.iter().map(|figure| figure.parts.clone()).collect();
-    for (figure, name) in figures.iter_mut().zip(file_names(&parts)) {
-        figure.name = name;
-    }
-    figures.par_iter().try_for_each(|figure| {
-        let drawn = Figure {
-            svg: figure.svg.clone(),
-        };
-        let png = drawn.to_png().map_err(plot_error(&figure.name))?;
-        save(root, &figure.name, &drawn, &png)
-    })?;
-    let files = |figure: &&mut PageFigure| {
-        ["svg", "png"].map(|ending| format!("plots/{}.{ending}", figure.name))
-    };
-    Ok(figures.iter().flat_map(files).collect())
 }
 
 /// Draws all figures and the page into the run directory; gives the files of the

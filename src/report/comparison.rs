@@ -1,10 +1,10 @@
 //! Regions and methods side by side: `comparison.json`, the same as CSV and LaTeX
 //! tables, figures, and a section of the matrix's page.
 
-use super::build::{figure, save_figures};
 use super::figures::joined as title;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
+use super::plots::{figure, save_figures};
 use crate::error::Result;
 use crate::plot::{MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series};
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};

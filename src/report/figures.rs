@@ -1,8 +1,8 @@
 //! Metrics into figures.
 
-use super::build::figure;
 use super::numbers::{p_value, significant, trimmed};
 use super::page::PageFigure;
+use super::plots::figure;
 use crate::error::Result;
 use crate::plot::{
     Calibration, Comparison, Contour, CorrelationMatrix, Distribution, LossCurves, Member, Plane,

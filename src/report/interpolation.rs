@@ -1,10 +1,10 @@
 //! The page's part on an interpolation: mass planes, pulls, the flow step by step,
 //! features against each other.
 
-use super::build::figure;
 use super::figures::{joined, turn};
 use super::numbers::{decimals_of, fixed, known, significant, with_error};
 use super::page::{PageFigure, Section, Table};
+use super::plots::figure;
 use crate::error::Result;
 use crate::plot::{Corner, FlowSteps, MassPlane, PullGroup, Pulls, Sample};
 use crate::results::{CategoryMetrics, FigureData, InterpolationMetrics, Metrics};

@@ -1,8 +1,8 @@
 //! `metrics.json`: every number of a result, under documented keys.
 
 use super::interpolation::InterpolationMetrics;
-use super::judgement::Verdict;
 use super::support::{OutsideMetrics, Support};
+use super::verdict::Verdict;
 use crate::closure::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use crate::events::Losses;
 use crate::files::formats::METRICS;

@@ -1,10 +1,10 @@
 //! `manifest.json`: how a result was made.
 
-use crate::events::{FileRecord, Losses};
+use crate::events::{FileRecord, Losses, in_blocks};
 use crate::files::regular;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
 /// How far a run has come.
@@ -100,18 +100,8 @@ impl OutputRecord {
     /// # Errors
     /// What the file system said, or that it is no regular file.
     pub fn of(path: &Path) -> io::Result<Self> {
-        let mut file = regular::open(path)?;
         let mut hasher = crc32fast::Hasher::new();
-        let mut block = vec![0; 1 << 18];
-        let mut bytes = 0;
-        loop {
-            let count = file.read(&mut block)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&block[..count]);
-            bytes += count as u64;
-        }
+        let bytes = in_blocks(regular::open(path)?, |block| hasher.update(block))?;
         Ok(Self {
             bytes,
             crc32: hasher.finalize(),

@@ -3,7 +3,7 @@
 mod options;
 
 use crate::error::{Error, Result};
-use options::SlurmOption;
+use options::{SlurmOption, has_word};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -22,10 +22,6 @@ const OWN_COMMANDS: &str = "universe jobuniverse executable cmd transferexecutab
 /// parts of this one.
 const STATEMENTS: &str = "queue if elif else endif include use warning block dollar cluster \
     process step row item itemindex node submitfile";
-
-fn has_word(list: &str, word: &str) -> bool {
-    list.split_whitespace().any(|known| known == word)
-}
 
 /// A setting that cannot be given to the batch system.
 fn refused(key: &str, value: impl Display, reason: impl Display) -> Error {

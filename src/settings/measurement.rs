@@ -30,9 +30,6 @@ use serde::{Deserialize, Serialize};
 /// Name of the parameter for the finite training sample.
 pub(crate) const FINITE_SAMPLE: &str = "finite_sample";
 
-/// What a path begins with that is meant from the run directory.
-pub(crate) const RUN_PREFIX: &str = "run:";
-
 /// A measurement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,6 +4,7 @@
 use super::comparison::ComparisonConfig;
 use super::matrix::{EnsembleSpec, Misfit, expand};
 use super::measurement::Measurement;
+use super::ranges::not_allowed;
 use super::raw::{AxisValue, Config};
 use crate::error::{Context, Error, Kind, Result};
 use indexmap::IndexMap;
@@ -21,11 +22,6 @@ const RENAMED: [(&str, &str); 2] = [
     ("device.block", "device.stack"),
     ("executor.members", "executor.block"),
 ];
-
-/// A value that is not allowed at a key.
-pub(super) fn not_allowed(path: &str, found: impl Display, allowed: impl Display) -> Error {
-    Error::config_at(path, format!("found {found}; allowed is {allowed}"))
-}
 
 /// A key that must be there.
 pub(super) fn missing(path: &str, key: &str) -> Error {

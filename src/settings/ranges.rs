@@ -13,8 +13,7 @@
 //! `:` is not named in messages. What is not there is not checked; what depends on more than
 //! one key is in the `check` of the tables.
 
-use super::parse::not_allowed;
-use crate::error::{Context, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use serde::Serialize;
 use std::fmt::{Debug, Display};
 use toml::Value;
@@ -97,6 +96,12 @@ measurement.contours.#.confidence_levels | count [1, 4] & each (0, 1) & rising
 measurement.contours.#.points          | [5, 501]
 toys.number                            | [50, 10000000]
 ";
+
+/// A value that is not allowed at a key.
+pub(super) fn not_allowed(path: &str, found: impl Display, allowed: impl Display) -> Error {
+    Error::config_at(path, format!("found {found}; allowed is {allowed}"))
+}
+
 /// A value is as it has to be.
 pub(super) type Checked = Result<()>;
 

@@ -2,8 +2,8 @@
 //! makes sense.
 
 use super::comparison::ComparisonConfig;
+use super::defaults::{count, max_loss, number};
 use super::interpolation::InterpolationConfig;
-use super::measurement::RUN_PREFIX;
 use crate::settings::HtcondorSettings;
 use crate::settings::SlurmSettings;
 use crate::settings::{Normalise, Schedule, Split};
@@ -13,14 +13,8 @@ use serde::{Deserialize, Serialize};
 use sideband_networks::{Activation, Kernels, Objective, OptimizerConfig};
 use std::path::Path;
 
-/// A default.
-pub(super) fn count<const N: usize>() -> usize {
-    N
-}
-
-fn number<const N: u32>() -> u32 {
-    N
-}
+/// What a path begins with that is meant from the run directory.
+pub(crate) const RUN_PREFIX: &str = "run:";
 
 /// One experiment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -271,11 +265,6 @@ pub struct DataConfig {
     /// larger than memory. Without it they are all held in memory.
     #[serde(default)]
     pub stream: Option<StreamConfig>,
-}
-
-/// The default of `data.max_loss`.
-pub(crate) fn max_loss() -> f64 {
-    0.05
 }
 
 /// `[data.stream]`

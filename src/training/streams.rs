@@ -5,7 +5,7 @@
 //! samples which share events share replicas (a replica is a member, or the members
 //! that predict out of fold together); folds on (seed, event).
 
-use sideband_numerics::random::Key;
+use sideband_numerics::random::{Key, fnv1a};
 
 /// What a random number is for. The numbers are part of the format: a change
 /// makes other ensembles of the same seed.
@@ -113,11 +113,9 @@ impl Streams {
     }
 }
 
-/// The word of an ensemble's name in a key (FNV-1a, 64 bits).
+/// The word of an ensemble's name in a key.
 pub(crate) fn ensemble_word(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    fnv1a(name.as_bytes())
 }
 
 #[cfg(test)]

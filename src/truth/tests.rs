@@ -7,6 +7,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
 use sideband_numerics::random::Key;
 use std::collections::HashSet;
+use std::fs::File;
 
 const REFERENCE: [Process; 2] = [Process::S, Process::Sbi];
 
@@ -427,11 +428,12 @@ fn samples_are_written_as_they_are_drawn() {
     let model = model();
     let world = open(GeneratedModel::Interference).unwrap();
     let names = world.files();
+    let folder = tempfile::tempdir().unwrap();
     let mut ids = HashSet::new();
     for (number, name) in names.iter().enumerate() {
-        let mut file = tempfile::tempfile().unwrap();
-        world.write(&mut file, number, 700, key(14)).unwrap();
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let path = folder.path().join(name);
+        world.write(&path, number, 700, key(14)).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         let mut weights = 0.0;
         for batch in reader.build().unwrap() {
             let batch = batch.unwrap();

@@ -4,21 +4,18 @@
 use super::gaussian::{DIMENSIONS, Point};
 use super::{Count, Interference, InterferenceConfig, Nuisance, Process, Side, Truth};
 use crate::error::{Context, Error, Kind, Result};
+use crate::files::Sink;
 use crate::settings::{GeneratedModel, RatioName};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::record_batch::RecordBatch;
 use indexmap::IndexMap;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::WriterProperties;
 use serde_json::Value;
 use sideband_numerics::random::Key;
-use std::fs::File;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Events drawn and written at once.
-const ROW_GROUP: usize = 65_536;
+const CHUNK: usize = 65_536;
 
 /// A model whose samples are drawn from closed-form densities, with which learned ratios are
 /// compared. Points are values of its parameters by name; features are `[n, D]` as its files
@@ -39,10 +36,10 @@ pub(crate) trait World {
     /// Writes `n` events of the file of this number. Files of one `key` are independent of
     /// each other; no two events of them have one id, for fewer than 2^32 events each. The
     /// weights add up to the expected events.
-    fn write(&self, file: &mut File, number: usize, n: usize, key: Key) -> Result<()>;
+    fn write(&self, path: &Path, number: usize, n: usize, key: Key) -> Result<()>;
 
     /// Writes a data set: a Poisson number of events at a point, each of weight one.
-    fn write_data(&self, file: &mut File, at: &IndexMap<String, f64>, key: Key) -> Result<()>;
+    fn write_data(&self, path: &Path, at: &IndexMap<String, f64>, key: Key) -> Result<()>;
 
     /// About `n` events of a sum of processes.
     fn reference_events(&self, reference: &[String], n: usize, key: Key) -> Vec<f32>;
@@ -170,25 +167,25 @@ impl World for Interference {
         (0..3 * Process::ALL.len()).map(name).collect()
     }
 
-    fn write(&self, file: &mut File, number: usize, n: usize, key: Key) -> Result<()> {
+    fn write(&self, path: &Path, number: usize, n: usize, key: Key) -> Result<()> {
         let (process, side) = contents(number);
         let composition = self.of_process(process, side);
         let key = key.with(number as u64);
         let rate = |side: Side| side.of(self.rates(process, Nuisance::Shape));
         let weight = self.events(process) * side.map_or(1.0, rate) / n as f64;
-        let groups = (0..n).step_by(ROW_GROUP).map(|first| {
-            let range = first..n.min(first + ROW_GROUP);
+        let chunks = (0..n).step_by(CHUNK).map(|first| {
+            let range = first..n.min(first + CHUNK);
             let events = self.draw(&composition, range.clone(), key);
             let id = |i: usize| (((number as u64) << 32) + i as u64) as i64;
             columns(&events, range.map(id).collect(), weight)
         });
-        write(file, groups)
+        write(path, chunks)
     }
 
-    fn write_data(&self, file: &mut File, at: &IndexMap<String, f64>, key: Key) -> Result<()> {
+    fn write_data(&self, path: &Path, at: &IndexMap<String, f64>, key: Key) -> Result<()> {
         let events = self.sample_at(&truth(at), Count::Poisson, key)?;
         let ids = (0..events.len() as i64).collect();
-        write(file, std::iter::once(columns(&events, ids, 1.0)))
+        write(path, std::iter::once(columns(&events, ids, 1.0)))
     }
 
     fn reference_events(&self, reference: &[String], n: usize, key: Key) -> Vec<f32> {
@@ -253,27 +250,17 @@ impl World for Interference {
     }
 }
 
-/// Groups of rows as one Parquet file: `x1` to `x6` (f32), `event_id` (i64), `weight` (f64).
-fn write(output: &mut File, groups: impl Iterator<Item = Vec<ArrayRef>>) -> Result<()> {
-    let write = || -> Result<(), Box<dyn std::error::Error>> {
-        let mut fields: Vec<Field> = (1..=DIMENSIONS)
-            .map(|i| Field::new(format!("x{i}"), DataType::Float32, false))
-            .collect();
-        fields.push(Field::new("event_id", DataType::Int64, false));
-        fields.push(Field::new("weight", DataType::Float64, false));
-        let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(3)?))
-            .build();
-        let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties))?;
-        for columns in groups {
-            writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns)?)?;
-            writer.flush()?;
-        }
-        writer.close()?;
-        Ok(())
-    };
-    write().at(Kind::Internal, "interference model: cannot write a sample")
+/// Chunks of rows as one Parquet file: `x1` to `x6` (f32), `event_id` (i64), `weight` (f64).
+fn write(path: &Path, chunks: impl Iterator<Item = Vec<ArrayRef>>) -> Result<()> {
+    let feature = |i| Field::new(format!("x{i}"), DataType::Float32, false);
+    let mut fields: Vec<Field> = (1..=DIMENSIONS).map(feature).collect();
+    fields.push(Field::new("event_id", DataType::Int64, false));
+    fields.push(Field::new("weight", DataType::Float64, false));
+    let mut sink = Sink::create(path, path.to_string_lossy(), Schema::new(fields))?;
+    for columns in chunks {
+        sink.push(columns)?;
+    }
+    sink.finish()
 }
 
 fn columns(events: &[Point], ids: Vec<i64>, weight: f64) -> Vec<ArrayRef> {

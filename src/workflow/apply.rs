@@ -5,6 +5,7 @@
 //! members that together predict every event by one which did not see it; an
 //! event outside the training region gets the mean of the k.
 
+use crate::closure::{median, moments};
 use crate::error::{Context, Error, Kind, Result};
 use crate::settings::Combine;
 use crate::training::{FeatureScaling, Member, SplitSettings, Streams};
@@ -184,22 +185,8 @@ pub(super) struct Predicted {
 
 /// Mean, standard deviation (with n - 1) and median of replica weights.
 fn summarise(weights: &[f64], combine: Combine, scratch: &mut Vec<f64>) -> Predicted {
-    let n = weights.len() as f64;
-    let mean = weights.iter().sum::<f64>() / n;
-    let variance = if weights.len() > 1 {
-        weights.iter().map(|w| (w - mean).powi(2)).sum::<f64>() / (n - 1.0)
-    } else {
-        0.0
-    };
-    scratch.clear();
-    scratch.extend_from_slice(weights);
-    let middle = scratch.len() / 2;
-    let (below, upper, _) = scratch.select_nth_unstable_by(middle, f64::total_cmp);
-    let lower = below.iter().copied().max_by(f64::total_cmp);
-    let median = match lower {
-        Some(lower) if weights.len().is_multiple_of(2) => 0.5 * (lower + *upper),
-        _ => *upper,
-    };
+    let (mean, variance) = moments(weights);
+    let median = median(weights, scratch);
     Predicted {
         nominal: match combine {
             Combine::Mean => mean,

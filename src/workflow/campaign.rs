@@ -1,22 +1,19 @@
-//! A whole run: all ensembles of an experiment, trained by an executor, each
-//! brought to its result.
+//! All ensembles of an experiment: what is there of them, and each brought to its result.
 
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
-use super::ensemble::{EnsembleRun, RunOptions, close, plan, redo_report, threads};
-use super::training::train;
+use super::ensemble::{EnsembleRun, RunOptions, close, plan, threads};
 use crate::batch::{Block, blocks};
 use crate::error::{Error, Kind, OnFile, Result};
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, Inputs, Manifest, Progress, RunDirectory, RunLog, State, VersionRecord, now,
+    DeviceRecord, Inputs, Manifest, RunDirectory, RunLog, State, VersionRecord, now,
 };
-use crate::settings::{Config, DeviceConfig, ExecutorKind, Experiment};
+use crate::settings::{Config, DeviceConfig, Experiment};
 use crate::training::{Interrupt, Unit};
 use serde_json::json;
 use sideband_networks::{Compute, cpu_kernel};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -34,134 +31,6 @@ pub(crate) struct Ended {
     pub is_matrix: bool,
     /// Whether it was asked for some members only, and has them.
     pub is_part: bool,
-}
-
-/// Trains what is missing, applies the ensembles and writes the result.
-///
-/// # Errors
-/// Members finished before it are kept, and running again goes on.
-pub(crate) fn run(
-    experiment: &Experiment,
-    options: &RunOptions,
-    interrupt: &Interrupt,
-) -> Result<Ended> {
-    let started = Instant::now();
-    let notes = RefCell::new(Vec::new());
-    let voice = Progress::lines(options.quiet);
-    let say = |text: &str| {
-        notes.borrow_mut().push(text.to_owned());
-        voice.say(text);
-    };
-    let is_local = experiment.common().executor.kind == ExecutorKind::Local;
-    if options.only.is_some() && !is_local {
-        return Err(Error::usage(
-            "--only trains in this process; leave it out, or use --executor local",
-        ));
-    }
-    let devices = match open_devices(experiment, &experiment.common().device) {
-        // a login node need not have what the nodes have
-        Err(error) if !is_local => {
-            say(&format!("{error}; the result is computed on the CPU here"));
-            vec![Compute::open("cpu")?]
-        }
-        devices => devices?,
-    };
-    if let Some(range) = &options.only {
-        let ensembles = experiment.ensembles.iter();
-        let members = ensembles.map(|e| e.config.ensemble.members);
-        let there = members.max().unwrap_or(0).saturating_sub(1);
-        if *range.end() > there {
-            let (first, last) = range.clone().into_inner();
-            return Err(Error::usage(format!(
-                "--only {first}-{last}: the last member is {there}"
-            )));
-        }
-    }
-    let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
-    let mut ends: Vec<EnsembleEnd> = Vec::new();
-    for run in std::mem::take(&mut campaign.ensembles) {
-        match run.finished(options.unblind, campaign.edges.as_ref())? {
-            Some(end) => ends.push(end),
-            None => campaign.ensembles.push(run),
-        }
-    }
-    if campaign.ensembles.is_empty() {
-        let ended = campaign.ended(ends, started)?;
-        say("everything is there already; nothing to do");
-        return Ok(ended);
-    }
-    campaign.started = started;
-    campaign.root.close_again(options.unblind)?;
-    for run in &campaign.ensembles {
-        run.directory.close_again(options.unblind)?;
-    }
-    let log = campaign.log(notes.take())?;
-    campaign.begin(&log)?;
-    if !campaign.missing().is_empty() {
-        train(&campaign, &log, &say)?;
-    }
-    let bench = Workbench {
-        compute: &campaign.devices[0],
-        threads: threads(experiment.common()),
-        interrupt,
-        say: &say,
-    };
-    for run in &campaign.ensembles {
-        let mut end = campaign.conclude(run, bench, started)?;
-        // a member that was damaged since is trained anew, once
-        if end.state == State::Interrupted
-            && !interrupt.is_raised()
-            && options.only.is_none()
-            && !campaign.missing().is_empty()
-        {
-            train(&campaign, &log, &say)?;
-            end = campaign.conclude(run, bench, started)?;
-        }
-        ends.push(end);
-    }
-    let place = |end: &EnsembleEnd| {
-        let mut all = experiment.ensembles.iter();
-        all.position(|e| e.name == end.name)
-    };
-    ends.sort_by_key(place);
-    let ended = campaign.ended(ends, started)?;
-    if ended.state != State::Interrupted {
-        log.collect(&campaign.root.join("logs"));
-    }
-    log.event(
-        "end",
-        json!({ "state": ended.state, "seconds": started.elapsed().as_secs_f64() }),
-    );
-    Ok(ended)
-}
-
-/// Draws the reports of all ensembles of a matrix anew, and their page, tables and
-/// comparison: from members and metrics, without events.
-pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended> {
-    let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
-    for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
-        let name = &spec.name;
-        let end = redo_report(directory.path());
-        let end = end.map_err(|e| e.at(format!("ensemble {name}")))?;
-        ensembles.push(EnsembleEnd {
-            name: name.clone(),
-            ..end
-        });
-    }
-    let compared = compare_methods(experiment, &ensembles);
-    write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
-    let is_partial = ensembles.iter().any(|end| end.state == State::Partial);
-    Ok(Ended {
-        state: match is_partial {
-            true => State::Partial,
-            false => State::Complete,
-        },
-        directory: root.clone(),
-        ensembles,
-        compared,
-        is_matrix: true,
-        is_part: false,
-    })
 }
 
 /// Opens devices, with the kernels of an experiment.
@@ -278,7 +147,7 @@ impl<'a> Campaign<'a> {
 
     /// How all of it ended. Writes the page of a matrix, and its manifest; an ensemble
     /// alone has written its own.
-    fn ended(&self, ensembles: Vec<EnsembleEnd>, started: Instant) -> Result<Ended> {
+    pub(super) fn ended(&self, ensembles: Vec<EnsembleEnd>, started: Instant) -> Result<Ended> {
         let has = |state: State| ensembles.iter().any(|e| e.state == state);
         let state = if has(State::Interrupted) {
             State::Interrupted
@@ -323,7 +192,7 @@ impl<'a> Campaign<'a> {
         write_matrix(&self.root, ensembles, compared, &page)
     }
 
-    fn log(&self, notes: Vec<String>) -> Result<RunLog> {
+    pub(super) fn log(&self, notes: Vec<String>) -> Result<RunLog> {
         let path = self.root.join("log.jsonl");
         let log = RunLog::open(&path).on(&path)?;
         for note in notes {
@@ -384,7 +253,7 @@ impl<'a> Campaign<'a> {
     }
 
     /// Writes that the run is under way.
-    fn begin(&self, log: &RunLog) -> Result<()> {
+    pub(super) fn begin(&self, log: &RunLog) -> Result<()> {
         for run in &self.ensembles {
             let mut manifest = self.ensemble_manifest(run);
             let is_there = |m: &u32| !run.missing.contains(m);
@@ -446,7 +315,7 @@ impl<'a> Campaign<'a> {
             .collect()
     }
 
-    fn conclude(
+    pub(super) fn conclude(
         &self,
         run: &EnsembleRun,
         bench: Workbench<'_>,

@@ -1,7 +1,8 @@
 //! Runs that grow: more members, and the members of other runs.
 
-use super::campaign::{Ended, run};
+use super::campaign::Ended;
 use super::ensemble::{RunOptions, is_result};
+use super::run::run;
 use crate::error::{Error, OnFile, Result};
 use crate::rundir::RunDirectory;
 use crate::settings::{EnsembleSpec, Experiment};

@@ -4,7 +4,9 @@
 use super::TrainedEnsemble;
 use super::plan::{Plan, Variable};
 use super::sample::Sample;
-use crate::closure::{Chi2, EnsembleHistogram, Histogram, WeightSummary, chi2, sensitivity};
+use crate::closure::{
+    Chi2, EnsembleHistogram, Histogram, WeightSummary, chi2, moments, sensitivity,
+};
 use crate::results::{
     LossSummary, METRICS_FORMAT, MemberSummary, Metrics, VariableMetrics, Verdict, YieldMetrics,
 };
@@ -55,13 +57,10 @@ pub(super) fn of_members(trained: TrainedEnsemble<'_>, replicas: usize) -> Metri
 
 /// Standard deviation over mean; 0 where there is none.
 pub(super) fn relative_spread(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    if values.len() < 2 || mean == 0.0 {
-        return 0.0;
+    match moments(values) {
+        (mean, variance) if values.len() > 1 && mean != 0.0 => variance.sqrt() / mean,
+        _ => 0.0,
     }
-    let variance = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    variance.sqrt() / mean
 }
 
 /// Observation and prediction of a region, with the errors that its events have in common.

@@ -2,16 +2,19 @@
 //! training.
 
 use super::interpolation::{self, Plane};
-use super::sample::{Sample, SampleSpec, Wanted, inputs};
+use super::members::training_settings;
+use super::sample::{
+    Sample, SampleSpec, Wanted, blind_overlap, inputs, region_index, report_columns,
+};
 use crate::closure::WeightSummary;
 use crate::error::{Error, Result};
 use crate::events::{Loss, LossKind, memory};
 use crate::settings::{Bins, Blinding, Config, Method, SampleRole, Split};
 use crate::training::{
-    ClassRows, FeatureScaling, Fold, Inputs, SplitSettings, StreamSource, Streams, Task,
-    TrainingSample, TrainingSettings,
+    ClassRows, FeatureScaling, Fold, Inputs, StreamSource, Streams, Task, TrainingSample,
+    TrainingSettings,
 };
-use sideband_networks::{MlpConfig, Network};
+use sideband_networks::Network;
 use sideband_numerics::{Edges, NumericsError};
 use std::path::Path;
 use std::sync::Arc;
@@ -428,20 +431,6 @@ pub(crate) struct Variable {
     pub edges: Edges,
 }
 
-/// (name, expression) of the columns that the distributions need.
-pub(super) fn report_columns(config: &Config) -> Vec<(String, String)> {
-    let mut columns = Vec::new();
-    for v in &config.report.variables {
-        let text = v.expression.as_ref().unwrap_or(&v.name);
-        columns.push((v.name.clone(), text.clone()));
-    }
-    for plane in &config.report.planes {
-        columns.push((format!("{}:x", plane.name), plane.x.clone()));
-        columns.push((format!("{}:y", plane.name), plane.y.clone()));
-    }
-    columns
-}
-
 /// All distributions, with edges from the source where the config gives none.
 pub(super) fn variables(
     config: &Config,
@@ -508,18 +497,6 @@ fn has_weight(role: &str, sum: f64) -> Result<()> {
     Err(Error::data_at(format!("data.{role}.weight"), reason))
 }
 
-/// A blind region that reaches into the training region; `events` are in both, no number
-/// of target events.
-pub(super) fn blind_overlap(blind: &str, config: &Config, events: &str) -> Error {
-    let training = &config.training.region;
-    let reason = format!(
-        "{events} are in this blind region and in the training region `{training}`; without their \
-         target events nothing can be learned there. Exclude the blind region from the training \
-         region's selection"
-    );
-    Error::config_at(format!("regions.{blind}"), reason)
-}
-
 /// Target events whose key a source event has as well.
 fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>> {
     let keys = source.table.ids.sorted_keys();
@@ -536,52 +513,6 @@ fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>> {
         weight: 0.0,
         first: None,
     }))
-}
-
-pub(super) fn region_index(config: &Config, name: &str) -> usize {
-    let index = config.regions.get_index_of(name);
-    index.expect("the configuration was checked to name a region")
-}
-
-/// How members with so many inputs are trained.
-pub(super) fn training_settings(config: &Config, inputs: usize) -> TrainingSettings {
-    let (m, t) = (&config.model, &config.training);
-    TrainingSettings {
-        network: match &config.interpolation {
-            Some(of) if config.experiment.method == Method::Interpolate => interpolation::flow(of),
-            _ => MlpConfig {
-                inputs,
-                hidden: m.hidden.clone(),
-                activation: m.activation,
-                dropout: m.dropout,
-                batch_norm: m.batch_norm,
-            }
-            .into(),
-        },
-        objective: config.experiment.method.objective(),
-        normalise: t.normalise,
-        optimizer: t.optimizer,
-        learning_rate: t.learning_rate,
-        schedule: t.schedule,
-        gradient_clip: t.gradient_clip,
-        l2: t.l2,
-        batch: t.batch,
-        epochs: t.epochs,
-        patience: t.patience,
-        retries: t.retries,
-        bootstrap: config.ensemble.bootstrap,
-        split: split_settings(config),
-    }
-}
-
-pub(super) fn split_settings(config: &Config) -> SplitSettings {
-    let t = &config.training;
-    SplitSettings {
-        split: t.split,
-        held_out: t.held_out,
-        validation: t.validation,
-        folds: t.folds,
-    }
 }
 
 /// A built-in column is computed for both samples, or read from both.

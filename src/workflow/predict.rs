@@ -3,8 +3,8 @@
 use super::apply::{Applier, Combiner, Replicas};
 use super::ensemble::{is_result, threads};
 use super::interpolation::in_box;
-use super::plan::split_settings;
-use super::predictions::{PREDICTIONS, PredictionWriter};
+use super::members::split_settings;
+use super::predictions::PredictionWriter;
 use super::reweight::column_factor;
 use super::sample::categories;
 use super::support::outside;
@@ -13,7 +13,7 @@ use crate::events::{
     Category, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing, Resolver,
     ScanRequest,
 };
-use crate::files::{atomic, output};
+use crate::files::output;
 use crate::report::read_metrics;
 use crate::results::Support;
 use crate::rundir::{Manifest, RunDirectory};
@@ -122,10 +122,9 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
-    let unwritten = |e| PREDICTIONS.unwritten(&e);
-    let write = atomic::write_with(&out, unwritten, |file| {
+    let write = || {
         let no_regions = std::iter::empty();
-        let mut writer = PredictionWriter::new(file, &table, no_regions, &members, without > 0)?;
+        let mut writer = PredictionWriter::new(&out, &table, no_regions, &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
             if lacks(row) {
@@ -142,8 +141,8 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<Prediction
             writer.push(&table, row, Some((event, &scaled)))
         })?;
         writer.finish()
-    });
-    write.map_err(|e| e.at(options.out.display()))?;
+    };
+    write().map_err(|e| e.at(options.out.display()))?;
     Ok(Prediction {
         events: table.len(),
         without,

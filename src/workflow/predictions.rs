@@ -1,96 +1,22 @@
 //! The files of predictions: a row an event, a column a member.
 
 use super::apply::Predicted;
-use crate::error::{Context, Error, Kind, Result, hint};
+use crate::error::{Context, Kind, Result};
 use crate::events::{EventTable, IdColumn};
+use crate::files::Sink;
 use crate::training::Member;
 use arrow::array::{ArrayRef, BooleanArray, Float32Array, Float64Array, Int64Array, UInt64Array};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::record_batch::RecordBatch;
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
-use std::io::Write;
 use std::mem::take;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Rows that are handed to the writer at once.
 const CHUNK_ROWS: usize = 8192;
 
-/// How a file of predictions is written, and what it is called in messages.
-#[derive(Clone, Copy)]
-pub(super) struct Format {
-    pub name: &'static str,
-    /// Rows of a row group.
-    pub row_group: usize,
-    pub zstd_level: i32,
-    pub dictionary: bool,
-}
-
-/// Of predictions for events; a row group bounds the writer's memory at 4 bytes a row and
-/// member.
-pub(super) const PREDICTIONS: Format = Format {
-    name: "cannot write predictions",
-    row_group: 1 << 16,
-    zstd_level: 1,
-    dictionary: false,
-};
-
-impl Format {
-    /// The file system refused the file.
-    pub(super) fn unwritten(self, error: &std::io::Error) -> Error {
-        Error::internal(format!("{}: {error}{}", self.name, hint(error)))
-    }
-
-    fn refused(self, error: &ParquetError) -> Error {
-        let hint = match error {
-            ParquetError::External(source) => source.downcast_ref().map_or("", hint),
-            _ => "",
-        };
-        Error::internal(format!("{}: {error}{hint}", self.name))
-    }
-}
-
-/// A Parquet file that grows by chunks of rows.
-pub(super) struct TableWriter<W: Write + Send> {
-    writer: ArrowWriter<W>,
-    schema: Arc<Schema>,
-    format: Format,
-}
-
-impl<W: Write + Send> TableWriter<W> {
-    pub(super) fn new(output: W, fields: Vec<Field>, format: Format) -> Result<Self> {
-        let refused = |e| format.refused(&e);
-        let level = ZstdLevel::try_new(format.zstd_level).map_err(refused)?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_dictionary_enabled(format.dictionary)
-            .set_max_row_group_row_count(Some(format.row_group))
-            .build();
-        let schema = Arc::new(Schema::new(fields));
-        let writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties));
-        Ok(Self {
-            writer: writer.map_err(refused)?,
-            schema,
-            format,
-        })
-    }
-
-    /// Appends rows: a column a field.
-    pub(super) fn write(&mut self, columns: Vec<ArrayRef>) -> Result<()> {
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns);
-        let batch = batch.at(Kind::Internal, self.format.name)?;
-        let written = self.writer.write(&batch);
-        written.map_err(|e| self.format.refused(&e))
-    }
-
-    pub(super) fn finish(self) -> Result<()> {
-        let closed = self.writer.close();
-        closed.map_or_else(|e| Err(self.format.refused(&e)), |_| Ok(()))
-    }
-}
+/// What errors of the file of predictions begin with.
+const UNWRITTEN: &str = "cannot write predictions";
 
 /// Whether an event is in each of these regions.
 pub(super) fn region_fields<'a>(
@@ -115,8 +41,8 @@ pub(super) fn member_fields(members: &[Member], has_nulls: bool) -> impl Iterato
 
 /// Writes predictions row by row: id columns, the regions (if any), `weight`
 /// (the event's own), `nominal`, `spread`, `median`, and `member_NNN`.
-pub(super) struct PredictionWriter<W: Write + Send> {
-    writer: TableWriter<W>,
+pub(super) struct PredictionWriter {
+    sink: Sink,
     regions: usize,
     /// Whether events may have no prediction.
     has_nulls: bool,
@@ -130,11 +56,11 @@ pub(super) struct PredictionWriter<W: Write + Send> {
     predicted: Vec<bool>,
 }
 
-impl<W: Write + Send> PredictionWriter<W> {
+impl PredictionWriter {
     /// A writer of events that are named like those of `table`; `has_nulls`: some of
     /// them have no prediction.
     pub(super) fn new<'a>(
-        output: W,
+        path: &Path,
         table: &EventTable,
         regions: impl Iterator<Item = &'a String> + Clone,
         members: &[Member],
@@ -155,7 +81,7 @@ impl<W: Write + Send> PredictionWriter<W> {
         fields.extend(["nominal", "spread", "median"].map(number));
         fields.extend(member_fields(members, has_nulls));
         Ok(Self {
-            writer: TableWriter::new(output, fields, PREDICTIONS)?,
+            sink: Sink::create(path, UNWRITTEN, Schema::new(fields))?,
             regions: regions.count(),
             has_nulls,
             ids,
@@ -210,17 +136,17 @@ impl<W: Write + Send> PredictionWriter<W> {
         let nulls = self.has_nulls.then(|| NullBuffer::from(predicted));
         for column in &mut self.numbers {
             let array = Float64Array::try_new(take(column).into(), nulls.clone());
-            columns.push(Arc::new(array.at(Kind::Internal, PREDICTIONS.name)?));
+            columns.push(Arc::new(array.at(Kind::Internal, UNWRITTEN)?));
         }
         for column in &mut self.members {
             let array = Float32Array::try_new(take(column).into(), nulls.clone());
-            columns.push(Arc::new(array.at(Kind::Internal, PREDICTIONS.name)?));
+            columns.push(Arc::new(array.at(Kind::Internal, UNWRITTEN)?));
         }
-        self.writer.write(columns)
+        self.sink.push(columns)
     }
 
     pub(super) fn finish(mut self) -> Result<()> {
         self.flush()?;
-        self.writer.finish()
+        self.sink.finish()
     }
 }

@@ -1,6 +1,6 @@
 //! One sample of events, opened and read as the configuration says.
 
-use super::plan::{region_index, training_settings};
+use super::members::training_settings;
 use crate::error::{Error, Result};
 use crate::events::{
     BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
@@ -88,6 +88,20 @@ pub(crate) fn inputs(config: &Config) -> Vec<(String, String)> {
     all.map(|text| (text.clone(), text)).collect()
 }
 
+/// (name, expression) of the columns that the distributions need.
+pub(super) fn report_columns(config: &Config) -> Vec<(String, String)> {
+    let mut columns = Vec::new();
+    for v in &config.report.variables {
+        let text = v.expression.as_ref().unwrap_or(&v.name);
+        columns.push((v.name.clone(), text.clone()));
+    }
+    for plane in &config.report.planes {
+        columns.push((format!("{}:x", plane.name), plane.x.clone()));
+        columns.push((format!("{}:y", plane.name), plane.y.clone()));
+    }
+    columns
+}
+
 /// What each one-hot column can be: its name in messages, its expression, the values.
 pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
     let of = |(column, values): (&String, &Vec<f64>)| {
@@ -95,6 +109,24 @@ pub(crate) fn categories(config: &Config) -> Vec<(String, String, Vec<f64>)> {
         (key, written(column), values.clone())
     };
     config.features.one_hot.iter().map(of).collect()
+}
+
+/// The number of a region.
+pub(super) fn region_index(config: &Config, name: &str) -> usize {
+    let index = config.regions.get_index_of(name);
+    index.expect("the configuration was checked to name a region")
+}
+
+/// A blind region that reaches into the training region; `events` are in both, no number
+/// of target events.
+pub(super) fn blind_overlap(blind: &str, config: &Config, events: &str) -> Error {
+    let training = &config.training.region;
+    let reason = format!(
+        "{events} are in this blind region and in the training region `{training}`; without their \
+         target events nothing can be learned there. Exclude the blind region from the training \
+         region's selection"
+    );
+    Error::config_at(format!("regions.{blind}"), reason)
 }
 
 /// A sample of the configuration.

@@ -54,9 +54,9 @@ impl Support {
         for (input, x) in self.inputs.iter().zip(features) {
             let (name, x) = (&input.name, f64::from(*x));
             if x < input.min {
-                reasons.push(format!("{name} below {}", input.min));
+                reasons.push(format!("{name} below {}", input.min as f32));
             } else if x > input.max {
-                reasons.push(format!("{name} above {}", input.max));
+                reasons.push(format!("{name} above {}", input.max as f32));
             }
         }
         let mut first = self.inputs.len();

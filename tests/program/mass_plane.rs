@@ -12,11 +12,6 @@ use sideband_processes::{
 };
 use statrs::distribution::{ChiSquared, ContinuousCDF, DiscreteCDF, Poisson};
 
-fn normal(key: Key, counter: u64) -> f64 {
-    let radius = (-2.0 * (1.0 - key.uniform(2 * counter)).ln()).sqrt();
-    radius * (std::f64::consts::TAU * key.uniform(2 * counter + 1)).cos()
-}
-
 /// A plane of the published box with fewer bins.
 fn plane(bins: usize) -> PlaneGrid {
     let config = PlaneGridConfig {
@@ -49,7 +44,7 @@ impl Prior {
     fn draw(&self, key: Key) -> Vec<f64> {
         let [x, y] = &self.roots;
         let z = Mat::from_fn(x.nrows(), y.nrows(), |i, j| {
-            normal(key, (i * y.nrows() + j) as u64)
+            key.normal((i * y.nrows() + j) as u64)
         });
         let f = x * z * y.transpose();
         let bins = 0..f.nrows() * f.ncols();
@@ -86,7 +81,7 @@ fn errors_are_right_where_the_kernel_is_known() {
         let variance = |bin: &usize| 0.1 + 0.4 * key.with(1).uniform(*bin as u64);
         let noise: Vec<f64> = visible.iter().map(variance).collect();
         let target =
-            |(bin, v): (&usize, &f64)| truth[*bin] + v.sqrt() * normal(key.with(2), *bin as u64);
+            |(bin, v): (&usize, &f64)| truth[*bin] + v.sqrt() * key.with(2).normal(*bin as u64);
         let targets: Vec<f64> = visible.iter().zip(&noise).map(target).collect();
         let process = GridProcess::new(grid.centres(), &visible, &targets, &noise).unwrap();
         let posterior = process.posterior(&kernel).unwrap();
@@ -135,7 +130,7 @@ fn study(counts: Counts, settings: &PlaneSettings) -> Study {
         let truth = truth.map(|f| (60.0 * (1.0 + 0.25 * f)).max(1.0));
         let truth: Vec<f64> = truth.collect();
         let count = |(bin, t): (usize, &f64)| match counts {
-            Counts::Gaussian => t + t.sqrt() * normal(key.with(2), bin as u64),
+            Counts::Gaussian => t + t.sqrt() * key.with(2).normal(bin as u64),
             Counts::Poisson => {
                 let u = key.with(2).uniform(bin as u64);
                 Poisson::new(*t).unwrap().inverse_cdf(u) as f64

@@ -8,6 +8,7 @@ use arrow::ipc::writer::FileWriter;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sideband_numerics::random::SplitMix64;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,25 +16,21 @@ use std::sync::Arc;
 /// Events of each sample of [`reweighting`].
 pub const EVENTS: usize = 400;
 
-/// Seeded numbers (SplitMix64).
-pub struct Numbers(u64);
+/// Seeded numbers.
+pub struct Numbers(SplitMix64);
 
 impl Numbers {
     pub fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(SplitMix64(seed))
     }
 
     pub fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     /// Uniform in [0, 1).
     pub fn uniform(&mut self) -> f64 {
-        (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.uniform()
     }
 
     /// Standard normal (Box and Muller).

@@ -1,6 +1,10 @@
 //! Likelihoods of measurements: from per-event density ratios and histograms to
 //! intervals. Numbers in, numbers out: nothing here knows of files or networks.
 //!
+//! Modules are public where they are half of a name: a [`fit::ConfidenceSet`] is no
+//! [`neyman::ConfidenceSet`], [`asymptotic::Limits`] are no [`workspace::Limits`], and
+//! [`histogram::Factor`] or [`toys::coverage`] say too little alone.
+//!
 //! Counts in two bins, fitted, with the error and the interval of the signal strength:
 //!
 //! ```

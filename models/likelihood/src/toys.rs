@@ -114,8 +114,7 @@ pub fn randomised(parameters: &[Parameter], truth: &[f64], key: Key) -> Vec<Para
     let mut parameters = parameters.to_vec();
     for (k, (parameter, at)) in parameters.iter_mut().zip(truth).enumerate() {
         if let Some(constraint) = &mut parameter.constraint {
-            let z = key.with(k as u64).stream().normal();
-            constraint.centre = at + constraint.width * z;
+            constraint.centre = at + constraint.width * key.with(k as u64).normal(0);
         }
     }
     parameters

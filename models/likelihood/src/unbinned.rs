@@ -20,6 +20,7 @@
 
 mod channel;
 mod kernel;
+mod places;
 mod sample;
 mod streamed;
 mod sums;
@@ -27,5 +28,5 @@ mod sums;
 pub(crate) mod tests;
 
 pub use channel::{Normalisation, NotPositive, Process, UnbinnedChannel};
-pub use sample::{Events, Pool, ProcessEvents, ResponseEvents, Sample, Storage};
-pub use streamed::{EventSource, StreamError, StreamedChannel};
+pub use sample::{EventSource, Events, Pool, ProcessEvents, ResponseEvents, Sample, Storage};
+pub use streamed::{StreamError, StreamedChannel};

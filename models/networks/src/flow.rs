@@ -17,16 +17,13 @@ mod device;
 mod host;
 mod sampler;
 
-use crate::device::Compute;
-use crate::network::{DeviceNetwork, HostNetwork, Kind};
-use crate::stack::{Initial, Layout, ParameterSpec};
-use device::FlowOnDevice;
-use host::HostFlow;
-pub(crate) use host::Scratch;
+use crate::kind::Kind;
+use crate::layout::{Initial, Layout, ParameterSpec};
+pub(crate) use device::FlowOnDevice;
+pub(crate) use host::HostFlow;
 pub use sampler::FlowSampler;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Added to the variance of a batch norm, and to the softplus that is its scale.
 const NORM_EPSILON: f64 = 1e-5;
@@ -183,14 +180,6 @@ impl Kind for FlowConfig {
 
     fn dropout_widths(&self) -> Vec<usize> {
         vec![self.hidden; self.couplings() * self.blocks]
-    }
-
-    fn on_host(&self) -> Arc<dyn HostNetwork> {
-        Arc::new(HostFlow::new(self))
-    }
-
-    fn on_device(&self, compute: &Compute) -> Arc<dyn DeviceNetwork> {
-        Arc::new(FlowOnDevice::new(compute, self))
     }
 }
 

@@ -55,6 +55,8 @@
 mod buffer;
 mod device;
 mod flow;
+mod kind;
+mod layout;
 mod mlp;
 mod network;
 mod objective;
@@ -63,10 +65,11 @@ mod stack;
 
 pub use device::{Compute, DeviceError, DeviceInfo, Kernels, cpu_kernel, list_devices};
 pub use flow::{FlowConfig, FlowSampler, FlowStep};
+pub use layout::{Initial, Layout, ParameterSpec, Row};
 pub use mlp::{Activation, MlpConfig};
 pub use network::{Network, NetworkConfig};
 pub use objective::Objective;
 pub use stack::{
-    Batches, Clock, EVALUATION_CHUNK, EvaluationRows, Initial, InputScaling, Layout, MemberState,
-    OptimizerConfig, ParameterSpec, Predictor, Row, Stack, StackConfig, Table,
+    Batches, Clock, EVALUATION_CHUNK, EvaluationRows, InputScaling, MemberState, OptimizerConfig,
+    Predictor, Stack, StackConfig, Table,
 };

@@ -3,16 +3,13 @@
 
 mod host;
 
-use crate::device::Compute;
-use crate::network::{DeviceNetwork, HostNetwork, Kind, Training, Unpacked, linear};
+use crate::kind::{DeviceNetwork, Kind, Training, Unpacked, linear};
+use crate::layout::{Layout, ParameterSpec};
 use crate::objective::softplus;
-use crate::stack::{Layout, ParameterSpec};
 use burn::tensor::{Tensor, activation};
-use host::HostMlp;
-pub(crate) use host::Scratch;
+pub(crate) use host::HostMlp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
 
 /// Added to the variance of a batch norm, and weight of a batch in its running
 /// statistics: PyTorch's defaults.
@@ -130,14 +127,6 @@ impl Kind for MlpConfig {
 
     fn dropout_widths(&self) -> Vec<usize> {
         self.hidden.clone()
-    }
-
-    fn on_host(&self) -> Arc<dyn HostNetwork> {
-        Arc::new(HostMlp::new(self))
-    }
-
-    fn on_device(&self, _: &Compute) -> Arc<dyn DeviceNetwork> {
-        Arc::new(self.clone())
     }
 }
 

@@ -22,6 +22,7 @@
 //!
 //! Axes: `E` members, `B` batch, `T` transformed values, `K` bins.
 
+mod form;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod fused;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -31,40 +32,7 @@ mod tests;
 
 use burn::tensor::Tensor;
 use burn::tensor::activation::{softmax, softplus_with_threshold};
-
-/// Least width and least height of a bin, as a share of the whole interval.
-pub(crate) const MIN_BIN: f64 = 1e-3;
-
-/// Least derivative at an inner knot.
-pub(crate) const MIN_DERIVATIVE: f64 = 1e-3;
-
-/// The form of a spline; the parameters are tensors.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct SplineConfig {
-    /// Bins, `K >= 2`.
-    pub(crate) bins: usize,
-    /// Half the interval, `B > 0`; the identity beyond.
-    pub(crate) bound: f64,
-    /// Divides the widths and heights before their softmax; `sqrt(H)` behind a
-    /// conditioner of `H` hidden units keeps a fresh spline near the identity.
-    pub(crate) scale: f64,
-}
-
-impl SplineConfig {
-    /// Free parameters of a transformed value, `3K - 1`.
-    pub(crate) fn parameters(&self) -> usize {
-        3 * self.bins - 1
-    }
-}
-
-/// Which way the spline is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    /// From the data to the latent value.
-    Forward,
-    /// From the latent value to the data.
-    Inverse,
-}
+pub(crate) use form::{Direction, MIN_BIN, MIN_DERIVATIVE, SplineConfig};
 
 /// Which of the two implementations evaluates a spline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,92 +1,22 @@
 //! The member axis: a stack of members in training, whatever computes it.
 
 mod data;
+mod engine;
 mod host;
-mod layout;
 mod optimizer;
 mod predict;
 mod tensors;
 
 use crate::device::Compute;
-use crate::network::NetworkConfig;
-use crate::objective::Objective;
-use data::Rows;
+use crate::layout::Row;
 pub use data::{Batches, EVALUATION_CHUNK, EvaluationRows, InputScaling, Table};
+use engine::Engine;
+pub use engine::{MemberState, StackConfig};
 use host::HostStack;
-pub use layout::{Initial, Layout, ParameterSpec};
 pub use optimizer::{Clock, OptimizerConfig};
 pub use predict::Predictor;
 use tensors::TensorStack;
 pub(crate) use tensors::download;
-
-/// What all members of a stack have in common.
-#[derive(Clone, Debug)]
-pub struct StackConfig {
-    /// Shape of a network.
-    pub network: NetworkConfig,
-    /// Loss that is minimised.
-    pub objective: Objective,
-    /// Optimizer and its constants.
-    pub optimizer: OptimizerConfig,
-    /// Largest norm of a member's gradient; larger ones are scaled down.
-    pub gradient_clip: Option<f64>,
-    /// L2 penalty `beta sum w^2` of the loss, on weights and not on biases.
-    pub l2: f64,
-}
-
-impl StackConfig {
-    /// Adam with its usual constants, no clipping and no penalty.
-    pub fn new(network: impl Into<NetworkConfig>, objective: Objective) -> Self {
-        Self {
-            network: network.into(),
-            objective,
-            optimizer: OptimizerConfig::default(),
-            gradient_clip: None,
-            l2: 0.0,
-        }
-    }
-}
-
-/// A member outside a stack: its packed parameters and running statistics.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// Parameters, in the order of [`Network::parameters`](crate::Network::parameters).
-    pub parameters: Vec<f32>,
-    /// Running statistics, in the order of [`Network::statistics`](crate::Network::statistics).
-    pub statistics: Vec<f32>,
-}
-
-/// A member at some point of its training: all that its next step depends on,
-/// but for its data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MemberState {
-    /// Parameters and running statistics.
-    pub row: Row,
-    /// Those that are remembered as the best.
-    pub best: Row,
-    /// Running first moment of the gradient, `[P]`.
-    pub first_moment: Vec<f32>,
-    /// Running second moment of the gradient, `[P]`.
-    pub second_moment: Vec<f32>,
-    /// Sum of batch losses since they were last taken.
-    pub loss: f32,
-    /// The optimizer's clock.
-    pub clock: Clock,
-}
-
-impl MemberState {
-    /// A member before its first step.
-    pub fn start(row: Row) -> Self {
-        Self {
-            first_moment: vec![0.0; row.parameters.len()],
-            second_moment: vec![0.0; row.parameters.len()],
-            best: row.clone(),
-            row,
-            loss: 0.0,
-            clock: Clock::default(),
-        }
-    }
-}
 
 /// Members in training on one device.
 ///
@@ -96,20 +26,6 @@ impl MemberState {
 /// operation. The rule knows the device alone, so a member's numbers do not
 /// depend on its neighbours.
 pub struct Stack(Box<dyn Engine>);
-
-/// What computes a stack; see [`Stack`].
-trait Engine: Send {
-    fn members(&self) -> usize;
-    fn train(&mut self, table: &Table, batches: &Batches, batch: usize);
-    fn take_losses(&mut self, taken: &[bool]) -> Vec<f64>;
-    fn largest_parameters(&self) -> Vec<f32>;
-    fn evaluate(&self, members: &[usize], table: &Table, rows: &Rows) -> Vec<f64>;
-    fn keep_best(&mut self, improved: &[bool]);
-    fn best(&self, member: usize) -> Row;
-    fn state(&self, member: usize) -> MemberState;
-    fn replace(&mut self, member: usize, state: &MemberState, inputs: &InputScaling);
-    fn retain(&mut self, keep: &[bool]);
-}
 
 impl Stack {
     /// Puts members on the device, each with the standardisation of its inputs. Panics

@@ -1,13 +1,19 @@
 //! A batch system of a few lines, and what a coordinator does with it.
 
-use super::super::calls::{call, no_answer, path_text, refused};
-use super::super::jobs::expand;
+use super::words::{FailedBlock, given_up};
 use super::*;
+use crate::batch::calls::{call, no_answer, path_text, refused};
+use crate::batch::jobs::{chunks, job_name};
+use crate::batch::submission::{Submission, compress, expand};
+use crate::batch::{Activity, Ending, TaskState};
 use crate::settings::check_value;
 use crate::training::Interrupt;
 use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 use tempfile::TempDir;
 
 const MS: Duration = Duration::from_millis(1);

@@ -2,8 +2,6 @@
 //! (`_get_argument`), and of these options by the rules of `getopt_long`: names may
 //! be cut short, letters may be put together, values may be attached.
 
-use super::has_word;
-
 /// Long options that are the executor's own, and those that print and end.
 const OWN_LONG: &str = "array job-name output error open-mode chdir workdir signal requeue \
     no-requeue parsable wait wrap test-only help usage version ignore-pbs";
@@ -15,6 +13,11 @@ const FLAG_SHORT: &str = "bHIkOQRsv";
 const FLAG_LONG: &str = "contiguous exclusive get-user-env hold immediate nice no-kill no-rotate \
     overcommit oversubscribe propagate quiet reboot share spread-job use-min-nodes verbose";
 const OWN: &str = "is an option that the program sets itself";
+
+/// Whether a list of words has one.
+pub(super) fn has_word(list: &str, word: &str) -> bool {
+    list.split_whitespace().any(|known| known == word)
+}
 
 /// An option that a setting gives.
 pub(super) struct SlurmOption {

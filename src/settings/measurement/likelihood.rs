@@ -1,6 +1,6 @@
 //! Tables of the likelihood: how it is made, what is asked of it, pseudo-experiments.
 
-use super::super::raw::count;
+use super::super::defaults::count;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,7 @@
 //! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
 
-use super::super::raw::{MissingPolicy, OneOrMany, count, max_loss};
+use super::super::defaults::{count, max_loss};
+use super::super::raw::{MissingPolicy, OneOrMany};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

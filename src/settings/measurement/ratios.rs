@@ -2,9 +2,9 @@
 
 use super::super::matrix::EnsembleSpec;
 use super::super::raw::{
-    Config, DataConfig, ExperimentConfig, Method, OneOrMany, RegionConfig, SampleConfig,
+    Config, DataConfig, ExperimentConfig, Method, OneOrMany, RUN_PREFIX, RegionConfig, SampleConfig,
 };
-use super::{Coordinate, Measurement, ProcessConfig, RUN_PREFIX, SideConfig, SystematicConfig};
+use super::{Coordinate, Measurement, ProcessConfig, SideConfig, SystematicConfig};
 use crate::error::Result;
 use indexmap::IndexMap;
 use std::fmt;

@@ -6,12 +6,11 @@
 //! are scaled to the events of the training region. Events that a selection leaves
 //! out of both would be predicted as if there were none of their kind.
 
-use super::{Plan, hidden_bins, in_box, in_holes, resolver, settings, wrong};
+use super::plane::{hidden_bins, in_box, in_holes, listed, resolver, unlisted, wrong};
 use crate::error::{Error, Result};
-use crate::events::{BUILTINS, ColumnChunk, Compiled, memory};
-use crate::settings::{Config, InterpolationConfig, PredictedPart};
-use crate::workflow::plan::{blind_overlap, region_index};
-use crate::workflow::sample::{count, has_column};
+use crate::events::{ColumnChunk, Compiled};
+use crate::workflow::plan::Plan;
+use crate::workflow::sample::{count, region_index};
 use sideband_processes::Rectangle;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,121 +19,6 @@ use std::path::Path;
 const TRIED: [f64; 5] = [1e-6, 0.25, 0.5, 0.75, 1.0 - 1e-6];
 /// Definitions that are opened to find the terms of a selection.
 const DEPTH: usize = 32;
-/// Bytes of a drawn point and of what a member makes of it.
-const SAMPLE_BYTES: usize = 128;
-
-/// Checks that need no events, or only count them.
-pub(super) fn before_reading(config: &Config, base: &Path) -> Result<()> {
-    let interpolation = settings(config);
-    let categories = interpolation.categories().len();
-    let all = interpolation.samples.saturating_mul(categories);
-    memory::room_for(all, SAMPLE_BYTES).map_err(|_| {
-        let reason = format!("there is no memory for {all} samples; lower it");
-        wrong("samples", reason)
-    })?;
-    check_expressions(config, base)?;
-    check_regions(config, base)
-}
-
-/// A variable that is a column of the data too must be that column, and a derived
-/// column must stand for one: selections act on both.
-fn check_expressions(config: &Config, base: &Path) -> Result<()> {
-    let interpolation = settings(config);
-    let has_column = |name: &str| has_column(&config.data.target, base, name);
-    for (i, variable) in interpolation.variables.iter().enumerate() {
-        let name = &variable.name;
-        let other = variable.expression.as_ref().filter(|e| *e != name);
-        if other.is_some() && has_column(name)? {
-            let reason = format!(
-                "`{name}` is a column of the data and means something else there; give the \
-                 variable another name"
-            );
-            return Err(wrong(&format!("variables[{i}].name"), reason));
-        }
-    }
-    for name in interpolation.derived.keys() {
-        let is_builtin = BUILTINS.iter().any(|builtin| builtin.name == name);
-        if is_builtin && !has_column(name)? {
-            let reason = format!(
-                "`{name}` is no column of the data, where it is computed as the built-in column of \
-                 this name; give the derived column another name"
-            );
-            return Err(wrong(&format!("derived.{name}"), reason));
-        }
-    }
-    Ok(())
-}
-
-/// Whether predicted regions keep to what is predicted and to the listed
-/// categories, and blind ones out of the training region; events are counted and
-/// not read, so that it holds for blind regions too.
-///
-/// # Errors
-/// With the number of events; of blind ones it is not said how many.
-fn check_regions(config: &Config, base: &Path) -> Result<()> {
-    let interpolation = settings(config);
-    let count = |texts: &[&str]| count(config, &config.data.target, base, texts);
-    let training = &config.regions[&config.training.region].selection;
-    for (name, region) in config.regions.iter().filter(|(_, r)| r.blind) {
-        if count(&[&region.selection, training])? > 0 {
-            return Err(blind_overlap(name, config, "target events"));
-        }
-    }
-    let mut predicted = in_box(interpolation);
-    if interpolation.predict == PredictedPart::Holes {
-        predicted = format!("{predicted} && ({})", in_holes(interpolation));
-    }
-    let outside = format!("!({predicted})");
-    let other = listed(interpolation).map(|text| format!("!({text})"));
-    // one pass where all is well
-    let either = match &other {
-        Some(other) => format!("({outside}) || ({other})"),
-        None => outside.clone(),
-    };
-    for name in interpolation.predicted(config) {
-        let region = &config.regions[name];
-        let selection = region.selection.as_str();
-        let number = |events: u64| match region.blind {
-            true => String::new(),
-            false => format!("{events} "),
-        };
-        if count(&[selection, &either])? == 0 {
-            continue;
-        }
-        let events = count(&[selection, &outside])?;
-        if events > 0 {
-            let reason = format!(
-                "{}events of region {name} lie outside the predicted part of the plane; \
-                 shrink the region, leave it out, or set interpolation.predict = \"box\"",
-                number(events)
-            );
-            return Err(wrong("regions", reason));
-        }
-        let Some(other) = &other else { continue };
-        let events = count(&[selection, other])?;
-        if events > 0 {
-            return Err(unlisted("region", name, &number(events)));
-        }
-    }
-    Ok(())
-}
-
-/// Events whose category is not listed: how many, with a space behind it.
-fn unlisted(what: &str, name: &str, events: &str) -> Error {
-    let reason = format!(
-        "{events}events of {what} {name} have another category; list its value or exclude them"
-    );
-    wrong("category.values", reason)
-}
-
-/// Whether an event's category is listed, as an expression; none without categories.
-fn listed(interpolation: &InterpolationConfig) -> Option<String> {
-    let category = interpolation.category.as_ref()?;
-    let each = |value: &f64| format!("({}) == {value:?}", category.column);
-    let each: Vec<String> = category.values.iter().map(each).collect();
-    Some(each.join(" || "))
-}
-
 fn wrong_region(training: &str, what: &str) -> Error {
     let reason = format!(
         "{what} lie in the box, in no hole and not in the training region `{training}`: the \

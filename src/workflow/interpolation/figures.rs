@@ -1,9 +1,8 @@
 //! What is kept of sampled events for figures.
 
-use super::Plan;
-use super::measure::noise;
-use super::points::DrawnPoints;
+use super::points::{DrawnPoints, noise};
 use crate::results::FigureData;
+use crate::workflow::plan::Plan;
 use sideband_networks::FlowSampler;
 
 /// Points that are followed through the flow.

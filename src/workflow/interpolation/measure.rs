@@ -1,25 +1,19 @@
 //! From trained flows to predicted events and every number of `metrics.json`.
 
-use super::Plan;
 use super::figures::figure_data;
-use super::points::{DrawnPoint, DrawnPoints, draw};
-use super::sampled::{MemberChunk, SAMPLES, SampleWriter, SampledChunk};
+use super::points::{DRAWING, DrawnPoints, draw, interrupted, noise};
+use super::sampled::{MemberChunk, SampleWriter, SampledChunk};
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
 use crate::error::{Context, Error, Kind, Result};
 use crate::events::{Loss, LossKind, Losses};
-use crate::files::atomic;
 use crate::results::{InterpolationMetrics, Metrics, RegionMetrics, yield_test};
 use crate::training::Fold;
 use crate::workflow::TrainedEnsemble;
 use crate::workflow::apply::in_threads;
 use crate::workflow::metrics::{Component, Correlations, compare, observed, of_members, yields};
+use crate::workflow::plan::Plan;
 use indexmap::IndexMap;
 use sideband_networks::{Compute, EVALUATION_CHUNK, FlowSampler, NetworkConfig, Row};
-
-/// Somebody asked to stop, or the time is over.
-pub(super) fn interrupted() -> Error {
-    Error::new(Kind::Interrupted, "interrupted while samples were drawn")
-}
 
 /// More sampled events are lost than may be.
 fn lost(what: &str, limit: f64) -> Error {
@@ -30,8 +24,6 @@ fn lost(what: &str, limit: f64) -> Error {
     );
     Error::new(Kind::NoSamples, text)
 }
-
-pub(super) const DRAWING: &str = "drawing the samples";
 
 /// Points that go through the flows at once.
 const CHUNK: usize = EVALUATION_CHUNK;
@@ -73,26 +65,20 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
     } else {
         1
     };
-    atomic::write_with(
-        &path,
-        |e| SAMPLES.unwritten(&e),
-        |file| {
-            let mut writer = SampleWriter::new(file, plan, members)?;
-            // chunk by chunk, and in the order of the points
-            let firsts: Vec<usize> = (0..drawn.points.len()).step_by(CHUNK).collect();
-            for group in firsts.chunks(at_once) {
-                if bench.interrupt.is_raised() {
-                    return Err(interrupted());
-                }
-                let work = |first: &usize| sample(plan, compute, &sampler, &drawn, *first);
-                for chunk in in_threads(DRAWING, group, work)? {
-                    sums.add(&chunk);
-                    writer.push(&drawn, &chunk)?;
-                }
-            }
-            writer.finish()
-        },
-    )?;
+    let mut writer = SampleWriter::new(&path, plan, members)?;
+    // chunk by chunk, and in the order of the points
+    let firsts: Vec<usize> = (0..drawn.points.len()).step_by(CHUNK).collect();
+    for group in firsts.chunks(at_once) {
+        if bench.interrupt.is_raised() {
+            return Err(interrupted());
+        }
+        let work = |first: &usize| sample(plan, compute, &sampler, &drawn, *first);
+        for chunk in in_threads(DRAWING, group, work)? {
+            sums.add(&chunk);
+            writer.push(&drawn, &chunk)?;
+        }
+    }
+    writer.finish()?;
     let figures = figure_data(plan, &sampler, &drawn, &sums.corner);
     directory.write_compact(&directory.join("figures.json"), &figures)?;
     sums.metrics(of_members(trained, members.len()))
@@ -124,22 +110,6 @@ fn sample(
         first,
         members: members.collect::<Result<_>>()?,
     })
-}
-
-/// Standard normal noise `[D]` of a point: the same for every member, so that
-/// their spread is that of the networks and not of the sampling.
-pub(super) fn noise(plan: &Plan, point: DrawnPoint) -> impl Iterator<Item = f32> {
-    let key = plan.streams.noise(point.category as u64, point.index);
-    let mut stream = key.stream();
-    let features = plan.interpolation().variables.len();
-    (0..features.div_ceil(2))
-        .flat_map(move |_| {
-            // Box and Muller; 1 - u is never 0
-            let radius = (-2.0 * (1.0 - stream.uniform()).ln()).sqrt();
-            let angle = std::f64::consts::TAU * stream.uniform();
-            [(radius * angle.cos()) as f32, (radius * angle.sin()) as f32]
-        })
-        .take(features)
 }
 
 /// Sums over all samples.

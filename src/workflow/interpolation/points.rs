@@ -1,12 +1,19 @@
 //! The mass plane of each category, and the points that are drawn from it.
 
-use super::measure::{DRAWING, interrupted};
-use super::{Plan, hidden_bins};
+use super::plane::hidden_bins;
 use crate::error::{Error, Kind, Result};
 use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::training::Interrupt;
 use crate::workflow::apply::in_threads;
+use crate::workflow::plan::Plan;
 use sideband_processes::{PlaneCounts, PlaneFit, ProcessError, PullSummary, Pulls};
+
+pub(super) const DRAWING: &str = "drawing the samples";
+
+/// Somebody asked to stop, or the time is over.
+pub(super) fn interrupted() -> Error {
+    Error::new(Kind::Interrupted, "interrupted while samples were drawn")
+}
 
 /// A drawn point of the plane.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +26,17 @@ pub(super) struct DrawnPoint {
     pub bin: usize,
     /// m1, m2.
     pub masses: [f64; 2],
+}
+
+/// Standard normal noise `[D]` of a point: the same for every member, so that
+/// their spread is that of the networks and not of the sampling.
+pub(super) fn noise(plan: &Plan, point: DrawnPoint) -> impl Iterator<Item = f32> {
+    let key = plan.streams.noise(point.category as u64, point.index);
+    let mut stream = key.stream();
+    let features = plan.interpolation().variables.len();
+    (0..features.div_ceil(2))
+        .flat_map(move |_| stream.normal_pair().map(|z| z as f32))
+        .take(features)
 }
 
 /// All points that are predicted, and what they weigh.

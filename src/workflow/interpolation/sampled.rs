@@ -7,18 +7,18 @@
 //! hold 0. So a histogram of a member column is that member's prediction and a
 //! histogram of `nominal` their mean. There is no `median`: over members it is 0.
 
+use super::plane::Plane;
 use super::points::{DrawnPoint, DrawnPoints};
-use super::{Plan, Plane};
 use crate::error::Result;
 use crate::events::ColumnChunk;
+use crate::files::Sink;
 use crate::settings::{CandidatesConfig, REBUILT};
 use crate::training::Member;
-use crate::workflow::predictions::{
-    Format, TableWriter, member_fields, region_columns, region_fields,
-};
+use crate::workflow::plan::Plan;
+use crate::workflow::predictions::{member_fields, region_columns, region_fields};
 use arrow::array::{ArrayRef, Float32Array, Float64Array, UInt32Array, UInt64Array};
-use arrow::datatypes::{DataType, Field};
-use std::io::Write;
+use arrow::datatypes::{DataType, Field, Schema};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Everything of one chunk of points, member after member.
@@ -179,25 +179,17 @@ fn four_vectors(
     result
 }
 
-/// The file of samples.
-pub(super) const SAMPLES: Format = Format {
-    name: "predictions/samples.parquet",
-    row_group: 1 << 18,
-    zstd_level: 3,
-    dictionary: true,
-};
-
 /// Writes chunks as they come.
-pub(super) struct SampleWriter<W: Write + Send> {
-    writer: TableWriter<W>,
+pub(super) struct SampleWriter {
+    sink: Sink,
     /// Place of the category among the columns.
     category: Option<usize>,
     regions: usize,
     members: usize,
 }
 
-impl<W: Write + Send> SampleWriter<W> {
-    pub(super) fn new(output: W, plan: &Plan, members: &[Member]) -> Result<Self> {
+impl SampleWriter {
+    pub(super) fn new(path: &Path, plan: &Plan, members: &[Member]) -> Result<Self> {
         let plane = plan.plane();
         // a category is a value of the configuration, and is written as it is there
         let category = plan.interpolation().category.as_ref().map(|_| 2);
@@ -219,7 +211,7 @@ impl<W: Write + Send> SampleWriter<W> {
         fields.extend(["weight", "nominal", "spread"].map(number));
         fields.extend(member_fields(members, false));
         Ok(Self {
-            writer: TableWriter::new(output, fields, SAMPLES)?,
+            sink: Sink::create(path, "predictions/samples.parquet", Schema::new(fields))?,
             category,
             regions: plane.regions.len(),
             members: members.len(),
@@ -267,13 +259,13 @@ impl<W: Write + Send> SampleWriter<W> {
                     false => Arc::clone(&nothing),
                 });
             }
-            self.writer.write(columns)?;
+            self.sink.push(columns)?;
         }
         Ok(())
     }
 
     pub(super) fn finish(self) -> Result<()> {
-        self.writer.finish()
+        self.sink.finish()
     }
 }
 

@@ -12,8 +12,10 @@
 //! million times: the usual step costs one small Cholesky factorisation.
 
 mod kinks;
+mod place;
 mod step;
 
+pub(super) use place::Place;
 pub(super) use step::scales;
 
 use super::matrix::dot;
@@ -57,45 +59,6 @@ impl std::ops::AddAssign for Evaluations {
     fn add_assign(&mut self, other: Self) {
         self.gradients += other.gradients;
         self.hessians += other.hessians;
-    }
-}
-
-/// A point with the likelihood's derivatives.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Place {
-    /// The point, `[n]`.
-    pub(super) point: Vec<f64>,
-    /// Negative log-likelihood.
-    pub(super) value: f64,
-    /// Its gradient, `[n]`.
-    pub(super) gradient: Vec<f64>,
-    /// Its Hessian, `[n, n]`.
-    pub(super) hessian: Vec<f64>,
-}
-
-impl Place {
-    /// Evaluates a likelihood.
-    pub(super) fn at(likelihood: &dyn Likelihood, point: Vec<f64>) -> Self {
-        let n = point.len();
-        let mut place = Self {
-            point,
-            value: f64::NAN,
-            gradient: vec![0.0; n],
-            hessian: vec![0.0; n * n],
-        };
-        place.evaluate(likelihood);
-        place
-    }
-
-    fn evaluate(&mut self, likelihood: &dyn Likelihood) {
-        self.value = likelihood.hessian(&self.point, &mut self.gradient, &mut self.hessian);
-    }
-
-    /// Whether value and derivatives are finite.
-    fn is_finite(&self) -> bool {
-        self.value.is_finite()
-            && self.gradient.iter().all(|g| g.is_finite())
-            && self.hessian.iter().all(|h| h.is_finite())
     }
 }
 

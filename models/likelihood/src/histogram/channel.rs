@@ -1,7 +1,7 @@
 //! The likelihood of one histogram.
 
+use super::poisson::{half_deviance, saturated};
 use super::template::{Place, Scale, Shape, Template};
-use super::{half_deviance, saturated};
 use crate::error::{Error, ensure};
 use crate::{Jet, Term};
 use std::sync::Arc;

@@ -1,6 +1,6 @@
 //! The values of mu that an observation does not exclude.
 
-use super::{ToyQuantile, check_grid};
+use super::quantile::ToyQuantile;
 use crate::error::{Error, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -201,4 +201,22 @@ fn slope(curve: &[(f64, f64)], at: usize) -> f64 {
     let bend = (right - left) / (curve[middle + 1].0 - curve[middle - 1].0);
     let tilt = left + bend * (curve[middle].0 - curve[middle - 1].0);
     tilt + 2.0 * bend * (curve[at].0 - curve[middle].0)
+}
+
+/// Checks that the values of a grid are finite, increasing and at least two.
+pub(super) fn check_grid(what: &str, grid: impl Iterator<Item = f64>) -> Result<(), Error> {
+    let grid: Vec<f64> = grid.collect();
+    let falls = |pair: &&[f64]| pair[0] >= pair[1];
+    let problem = if grid.len() < 2 {
+        format!("{} values", grid.len())
+    } else if let Some(bad) = grid.iter().find(|mu| !mu.is_finite()) {
+        format!("mu = {bad}")
+    } else if let Some(pair) = grid.windows(2).find(falls) {
+        format!("mu = {} is followed by {}", pair[0], pair[1])
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(format!(
+        "{what}: {problem}; at least two finite values in increasing order are needed"
+    )))
 }

@@ -1,8 +1,7 @@
 //! Events of one channel and the mixture that describes them, as a term of a likelihood.
 
 use super::kernel::Transform;
-use super::sample::{Layout, Sample};
-use super::streamed::EventSource;
+use super::sample::{EventSource, Layout, Sample};
 use super::sums;
 use crate::error::{Error, ensure};
 use crate::{Jet, Parameter, Rate, Term};

@@ -9,8 +9,8 @@
 //!   a parameter, `sum_j v_j P_j d_jk d_jl` for two parameters, and with `g''/g`
 //!   instead of `d^2` for a parameter with itself.
 
+use super::places::{ROW, Sums};
 use super::sample::{LANES, Layout, Response, Stored};
-use super::sums::{ROW, Sums};
 use crate::Interpolation;
 use crate::interpolation::EndWeights;
 use sideband_numerics::lanes::{Simd, WithSimd, double::F};

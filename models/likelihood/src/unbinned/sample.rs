@@ -8,6 +8,7 @@ use crate::Interpolation;
 use crate::error::{Error, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -315,6 +316,30 @@ fn logs<T: Stored>(events: &Events<'_>) -> Arc<Vec<T>> {
     let responses = events.processes.iter().flat_map(|p| &p.responses);
     let columns: Vec<&[f64]> = responses.flat_map(|r| [r.low, r.high]).collect();
     interleave(&columns, events.weights.len(), f64::ln).into()
+}
+
+/// Events in blocks. A block should have at least some ten thousand events, to keep
+/// all threads busy.
+pub trait EventSource: Send + Sync {
+    /// Why a block cannot be had.
+    type Error: std::error::Error;
+
+    /// Calls `visit` with every block, always the same ones in the same order and
+    /// with the same processes and responses.
+    ///
+    /// # Errors
+    /// If a block cannot be had.
+    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), Self::Error>;
+}
+
+/// One block, in memory.
+impl EventSource for Sample {
+    type Error = Infallible;
+
+    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), Infallible> {
+        visit(self);
+        Ok(())
+    }
 }
 
 /// Events from which many samples are drawn, stored by row: a selected event is one piece of

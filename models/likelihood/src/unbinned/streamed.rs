@@ -2,35 +2,10 @@
 //! block at every evaluation.
 
 use super::channel::{Mixture, NotPositive, Process, absolute_weight, check, check_reference};
-use super::sample::Sample;
+use super::sample::{EventSource, Sample};
 use crate::error::Error;
 use crate::{Parameter, Term};
-use std::convert::Infallible;
 use std::sync::Arc;
-
-/// Events in blocks. A block should have at least some ten thousand events, to keep
-/// all threads busy.
-pub trait EventSource: Send + Sync {
-    /// Why a block cannot be had.
-    type Error: std::error::Error;
-
-    /// Calls `visit` with every block, always the same ones in the same order and
-    /// with the same processes and responses.
-    ///
-    /// # Errors
-    /// If a block cannot be had.
-    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), Self::Error>;
-}
-
-/// One block, in memory.
-impl EventSource for Sample {
-    type Error = Infallible;
-
-    fn visit(&self, visit: &mut dyn FnMut(&Sample)) -> Result<(), Infallible> {
-        visit(self);
-        Ok(())
-    }
-}
 
 /// Why a streamed channel cannot be built.
 #[derive(Debug, thiserror::Error)]

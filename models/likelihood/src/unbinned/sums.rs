@@ -1,93 +1,17 @@
 //! Sums over the events of a sample, in parallel and always in the same order.
 
 use super::kernel::{Accumulate, Densities, Factor, Point, Scratch, Transform};
+use super::places::{ROW, Sums};
 use super::sample::{LANES, Layout, Logs, Sample, Stored};
 use crate::Jet;
 use rayon::prelude::*;
-use sideband_numerics::lanes::{dispatch, double::WIDEST};
+use sideband_numerics::lanes::dispatch;
 
-/// Partial sums that are kept beside each other: the lanes of the widest register.
-pub(super) const ROW: usize = WIDEST;
 /// Chunks of a block. A block is summed by one thread and the blocks are added in
 /// their order, so that the result does not depend on the number of threads.
 const BLOCK: usize = 16;
 /// Events times responses below which one thread is faster than several.
 const PARALLEL_FROM: usize = 1 << 17;
-
-/// The places of the sums: rows of [`ROW`] partial sums.
-pub(super) struct Sums {
-    processes: usize,
-    responses: usize,
-    dimension: usize,
-    /// Per process the first row of its second derivatives, and its first response.
-    within: Vec<(usize, usize)>,
-    rows: usize,
-}
-
-impl Sums {
-    pub(super) fn new(layout: &Layout) -> Self {
-        let (processes, responses) = (layout.processes.len(), layout.responses.len());
-        let dimension = layout.dimension();
-        let mut rows = 1 + processes + responses + triangle(dimension);
-        let mut within = Vec::with_capacity(processes);
-        for range in &layout.processes {
-            within.push((rows, range.start));
-            rows += triangle(range.len());
-        }
-        Self {
-            processes,
-            responses,
-            dimension,
-            within,
-            rows,
-        }
-    }
-
-    /// The number of rows for derivatives up to `order`.
-    fn rows(&self, order: usize) -> usize {
-        match order {
-            0 => 1,
-            1 => 1 + self.processes + self.responses,
-            _ => self.rows,
-        }
-    }
-
-    #[inline(always)]
-    pub(super) fn row<'a>(&self, sums: &'a mut [f64], row: usize) -> &'a mut [f64] {
-        &mut sums[row * ROW..(row + 1) * ROW]
-    }
-
-    /// First derivative by a rate.
-    #[inline(always)]
-    pub(super) fn rate(&self, process: usize) -> usize {
-        1 + process
-    }
-
-    /// First derivative by the parameter of a response, for a rate of 1.
-    #[inline(always)]
-    pub(super) fn response(&self, response: usize) -> usize {
-        1 + self.processes + response
-    }
-
-    /// `w phi'' q_a q_b`, `a >= b`.
-    #[inline(always)]
-    pub(super) fn outer(&self, a: usize, b: usize) -> usize {
-        1 + self.processes + self.responses + triangle(a) + b
-    }
-
-    /// Second derivative by the parameters of two responses `k >= l` of a process, for
-    /// a rate of 1.
-    #[inline(always)]
-    pub(super) fn within(&self, process: usize, k: usize, l: usize) -> usize {
-        let (row, first) = self.within[process];
-        row + triangle(k - first) + (l - first)
-    }
-}
-
-/// Entries of a triangle with its diagonal.
-const fn triangle(n: usize) -> usize {
-    n * (n + 1) / 2
-}
 
 /// `sum_i w_i phi(q_i)` over the events of a sample for rates `[J]` at a point `[n]`, with
 /// its derivatives by `[v_1.., alpha_1..]`, rates and slots.
@@ -130,7 +54,7 @@ fn hessian(layout: &Layout, places: &Sums, rates: &[f64], sums: &[f64]) -> Vec<f
             all[b * dimension + a] += x;
         }
     };
-    for a in 0..places.dimension {
+    for a in 0..dimension {
         for b in 0..=a {
             add(a, b, sums[places.outer(a, b)]);
         }

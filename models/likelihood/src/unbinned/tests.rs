@@ -9,6 +9,7 @@ use crate::{
     Coefficient, Events, Interpolation, NotPositive, Parameter, Process, ProcessEvents, Rate,
     RateResponse, ResponseEvents, Sample, Storage, UnbinnedChannel,
 };
+use sideband_numerics::random::SplitMix64;
 
 const EVENTS: usize = 300;
 const NUISANCES: usize = 10;
@@ -16,17 +17,11 @@ const SHAPES: usize = 8;
 const COEFFICIENTS: [&str; 3] = ["mu - sqrt(mu)", "sqrt(mu)", "1 - sqrt(mu)"];
 const BARRIER: NotPositive = NotPositive::Barrier { relative: 1e-3 };
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Numbers(u64);
+struct Numbers(SplitMix64);
 
 impl Numbers {
     fn uniform(&mut self, low: f64, high: f64) -> f64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        let u = ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64;
-        low + (high - low) * u
+        low + (high - low) * self.0.uniform()
     }
 
     fn column(&mut self, n: usize, low: f64, high: f64) -> Vec<f64> {
@@ -49,7 +44,7 @@ pub(crate) struct Data {
 
 impl Data {
     fn new(events: usize) -> Self {
-        let mut numbers = Numbers(2024);
+        let mut numbers = Numbers(SplitMix64(2024));
         let weights = numbers.column(events, -0.2, 1.8);
         let ratios = (0..3).map(|_| numbers.column(events, 0.3, 1.7));
         let mut ratios: Vec<Vec<f64>> = ratios.collect();
@@ -146,7 +141,7 @@ pub(crate) fn parameters() -> Vec<Parameter> {
 
 /// Points with nuisance parameters at 0, at the ends, between and beyond them.
 fn points() -> Vec<Vec<f64>> {
-    let mut numbers = Numbers(5);
+    let mut numbers = Numbers(SplitMix64(5));
     let mut points = vec![vec![1.0; NUISANCES + 1], vec![0.0; NUISANCES + 1]];
     points[1][0] = 1.2;
     points[0][1] = -1.0;

@@ -2,13 +2,13 @@
 
 use super::{DIAGONAL_MINIMUM, FlowConfig, FlowStep, NORM_EPSILON, NORM_MOMENTUM};
 use crate::device::{Compute, Kernels};
-use crate::network::{DeviceNetwork, Training, Unpacked, linear};
+use crate::kind::{DeviceNetwork, Training, Unpacked, linear};
 use crate::objective::softplus;
 use crate::spline::{Direction, Implementation, SplineConfig};
 use burn::tensor::{Int, Tensor, activation};
 
 /// A flow with the constant tensors that its steps select with.
-pub(super) struct FlowOnDevice {
+pub(crate) struct FlowOnDevice {
     config: FlowConfig,
     places: Vec<Place>,
     spline: SplineConfig,
@@ -46,7 +46,7 @@ struct Matrices {
 }
 
 impl FlowOnDevice {
-    pub(super) fn new(compute: &Compute, config: &FlowConfig) -> Self {
+    pub(crate) fn new(compute: &Compute, config: &FlowConfig) -> Self {
         let index = |list: Vec<usize>| compute.index(list.into_iter().map(|k| k as i32).collect());
         let divisions = [0, 1].map(|coupling| {
             let [transformed, identity] = config.division(coupling);

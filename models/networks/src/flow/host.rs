@@ -24,8 +24,8 @@ mod tile;
 
 use super::{FlowConfig, FlowStep};
 use crate::buffer::Buffer;
-use crate::network::{self, Batch, HostNetwork};
-use crate::stack::Row;
+use crate::kind::{self, Batch, HostNetwork};
+use crate::layout::Row;
 use batch_norm::BatchNorm;
 use coupling::{Coupling, Given};
 use linear::Linear;
@@ -80,7 +80,7 @@ pub(crate) struct Scratch {
 }
 
 impl HostFlow {
-    pub(super) fn new(config: &FlowConfig) -> Self {
+    pub(crate) fn new(config: &FlowConfig) -> Self {
         let d = config.features;
         let (mut parameters, mut statistics, mut padded) = (0, 0, 0);
         let mut couplings = Vec::new();
@@ -292,8 +292,8 @@ impl HostNetwork for HostFlow {
         self.features + self.context
     }
 
-    fn output(&self, scratch: &mut network::Scratch, member: &Row, x: &[f32], output: &mut [f32]) {
-        let scratch = &mut scratch.flow;
+    fn output(&self, scratch: &mut kind::Scratch, member: &Row, x: &[f32], output: &mut [f32]) {
+        let scratch: &mut Scratch = scratch.of();
         let (d, c) = (self.features, self.context);
         let mut constant = self.prepare(scratch, member);
         constant -= 0.5 * d as f64 * (2.0 * std::f64::consts::PI).ln();
@@ -316,13 +316,13 @@ impl HostNetwork for HostFlow {
 
     fn gradient(
         &self,
-        scratch: &mut network::Scratch,
+        scratch: &mut kind::Scratch,
         member: &mut Row,
         batch: &Batch,
         gradient: &mut [f32],
     ) -> f32 {
         let arch = self.arch;
-        let scratch = &mut scratch.flow;
+        let scratch: &mut Scratch = scratch.of();
         let (d, c, events) = (self.features, self.context, batch.coefficients.len());
         let tiles = events.div_ceil(TILE);
         let len = tiles * d * TILE;

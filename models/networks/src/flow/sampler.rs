@@ -1,11 +1,13 @@
 //! Trained flows that draw features for given contexts.
 
 use super::device::FlowOnDevice;
-use super::host::HostFlow;
+use super::host::{HostFlow, Scratch};
 use super::{FlowConfig, FlowStep};
 use crate::device::Compute;
-use crate::network::{Network, Scratch, Unpacked};
-use crate::stack::{EVALUATION_CHUNK, InputScaling, Row, download};
+use crate::kind::Unpacked;
+use crate::layout::Row;
+use crate::network::Network;
+use crate::stack::{EVALUATION_CHUNK, InputScaling, download};
 use burn::tensor::Tensor;
 
 /// Trained flows on a device.
@@ -46,7 +48,7 @@ impl FlowSampler {
             let linears = steps.filter(|step| **step == FlowStep::Linear).count();
             DeviceFlows {
                 flow: FlowOnDevice::new(compute, config),
-                members: Unpacked::new(compute, &Network::new(config.clone()), rows),
+                members: Network::new(config.clone()).unpacked(compute, rows),
                 inverses: (0..linears).map(of_step).collect(),
             }
         });
@@ -75,7 +77,7 @@ impl FlowSampler {
                 let host = HostFlow::new(&self.config);
                 let mut scratch = Scratch::default();
                 for (row, out) in self.rows.iter().zip(x.chunks_mut(noise.len().max(1))) {
-                    host.sample(&mut scratch.flow, row, noise, &context, out);
+                    host.sample(&mut scratch, row, noise, &context, out);
                 }
             }
             Some(stack) => self.sample_stack(stack, noise, &context, &mut x),
@@ -117,7 +119,7 @@ impl FlowSampler {
         let host = HostFlow::new(&self.config);
         let context = self.standardise(context);
         let mut scratch = Scratch::default();
-        host.trace(&mut scratch.flow, &self.rows[member], noise, &context)
+        host.trace(&mut scratch, &self.rows[member], noise, &context)
     }
 
     fn standardise(&self, context: &[f32]) -> Vec<f32> {

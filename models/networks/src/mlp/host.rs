@@ -21,8 +21,8 @@ mod tests;
 
 use super::{Activation, MlpConfig};
 use crate::buffer::Buffer;
-use crate::network::{self, Batch, HostNetwork};
-use crate::stack::Row;
+use crate::kind::{self, Batch, HostNetwork};
+use crate::layout::Row;
 use layer::{Elements, Norm, below_zero};
 use product::Matrix;
 use rayon::prelude::*;
@@ -111,7 +111,7 @@ fn whole(len: usize) -> usize {
 }
 
 impl HostMlp {
-    pub(super) fn new(config: &MlpConfig) -> Self {
+    pub(crate) fn new(config: &MlpConfig) -> Self {
         let (mut parameters, mut statistics) = (0, 0);
         let advance = |place: &mut usize, len: usize| {
             *place += len;
@@ -314,7 +314,7 @@ impl HostNetwork for HostMlp {
 
     fn gradient(
         &self,
-        scratch: &mut network::Scratch,
+        scratch: &mut kind::Scratch,
         member: &mut Row,
         batch: &Batch,
         gradient: &mut [f32],
@@ -326,7 +326,7 @@ impl HostNetwork for HostMlp {
         let mut loss = 0.0;
         for first in (0..blocks).step_by(BLOCKS) {
             let count = BLOCKS.min(blocks - first);
-            let group = scratch.mlp.reserve(count);
+            let group = scratch.of::<Scratch>().reserve(count);
             for (i, block) in group.iter_mut().enumerate() {
                 let start = (first + i) * size;
                 block.rows = start..rows.min(start + size);
@@ -344,12 +344,12 @@ impl HostNetwork for HostMlp {
         loss as f32
     }
 
-    fn output(&self, scratch: &mut network::Scratch, member: &Row, x: &[f32], output: &mut [f32]) {
+    fn output(&self, scratch: &mut kind::Scratch, member: &Row, x: &[f32], output: &mut [f32]) {
         let blocks = x.chunks(self.block * self.stride());
         let mut chunks = blocks.zip(output.chunks_mut(self.block)).peekable();
         while chunks.peek().is_some() {
             let mut group: Vec<_> = chunks.by_ref().take(BLOCKS).collect();
-            let blocks = scratch.mlp.reserve(group.len());
+            let blocks = scratch.of::<Scratch>().reserve(group.len());
             let mut work: Vec<_> = blocks.iter_mut().zip(&mut group).collect();
             for_each(&mut work, |(block, (x, output))| {
                 block.rows = 0..output.len();

@@ -6,7 +6,7 @@
 //! the gradient has two and needs no node. Nothing is kept for the gradient but
 //! the operands: computing the bin again is cheaper than storing it.
 
-use super::{Direction, SplineConfig};
+use super::form::{Direction, SplineConfig};
 use burn::backend::autodiff::Autodiff;
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;

@@ -2,8 +2,10 @@
 //! hand-written pass and one pass of the optimizer over the member's row.
 
 use super::data::{Batches, InputScaling, Rows, Table};
-use super::{Engine, MemberState, Row, StackConfig};
-use crate::network::{Batch, HostNetwork, Network, Scratch};
+use super::engine::{Engine, MemberState, StackConfig};
+use crate::kind::{Batch, HostNetwork, Scratch};
+use crate::layout::Row;
+use crate::network::Network;
 use std::sync::Arc;
 
 const EVALUATED: usize = 2048;
@@ -77,7 +79,14 @@ impl HostStack {
         }
         let optimizer = &self.config.optimizer;
         let coefficients = optimizer.tick(&mut state.clock, learning_rate);
-        optimizer.update_member(state, &self.gradient, coefficients, &self.decay_mask);
+        let parameters = &mut state.row.parameters;
+        let row = [
+            parameters,
+            &mut state.first_moment,
+            &mut state.second_moment,
+        ];
+        let row = row.map(Vec::as_mut_slice);
+        optimizer.update_member(row, &self.gradient, coefficients, &self.decay_mask);
     }
 }
 

@@ -14,7 +14,6 @@
 //! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
 //! tests hold all three to PyTorch 2.
 
-use super::MemberState;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -199,11 +198,11 @@ impl OptimizerConfig {
 const PIECE: usize = 1 << 16;
 
 impl OptimizerConfig {
-    /// One update of one member, the same in one pass over the memory.
-    /// `decay_mask`: not read if weights do not shrink.
+    /// One update of one member's parameters and two moments, the same in one pass over
+    /// the memory. `decay_mask`: not read if weights do not shrink.
     pub(super) fn update_member(
         &self,
-        member: &mut MemberState,
+        [p, m, v]: [&mut [f32]; 3],
         gradient: &[f32],
         coefficients: Coefficients,
         decay_mask: &[f32],
@@ -221,9 +220,6 @@ impl OptimizerConfig {
                 mask: mask.get(i * PIECE..).unwrap_or_default(),
             });
         };
-        let p = member.row.parameters.as_mut_slice();
-        let m = member.first_moment.as_mut_slice();
-        let v = member.second_moment.as_mut_slice();
         if p.len() > PIECE && rayon::current_num_threads() > 1 {
             let [p, m, v] = [p, m, v].map(|values| values.par_chunks_mut(PIECE));
             let pieces = (p, m, v, gradient.par_chunks(PIECE)).into_par_iter();
@@ -316,7 +312,7 @@ impl Update {
 mod tests {
     use super::*;
     use crate::device::Compute;
-    use crate::stack::{Row, download};
+    use crate::stack::download;
 
     /// Six steps on a made-up sequence of gradients; PyTorch 2.15.0 in f64, with
     /// epsilon 1e-8, learning rate 0.01 and AdamW's weight decay 0.1. The second
@@ -397,17 +393,16 @@ mod tests {
     /// registers and one that is not.
     fn run_row(optimizer: &OptimizerConfig) -> Vec<f32> {
         let repeated = |values: [f32; 3]| values.repeat(37);
-        let mut member = MemberState::start(Row {
-            parameters: repeated([1.0, -2.0, 0.5]),
-            statistics: Vec::new(),
-        });
+        let mut p = repeated([1.0, -2.0, 0.5]);
+        let (mut m, mut v) = (repeated([0.0; 3]), repeated([0.0; 3]));
         let mask = repeated([1.0; 3]);
         let mut clock = Clock::default();
         for t in 0..6 {
             let coefficients = optimizer.tick(&mut clock, 0.01);
             let gradient = repeated(gradient(t));
-            optimizer.update_member(&mut member, &gradient, coefficients, &mask);
+            let row = [&mut p, &mut m, &mut v].map(Vec::as_mut_slice);
+            optimizer.update_member(row, &gradient, coefficients, &mask);
         }
-        member.row.parameters
+        p
     }
 }

@@ -1,9 +1,11 @@
 //! Trained members applied to events.
 
 use super::data::{DeviceScaling, EVALUATION_CHUNK, InputScaling};
-use super::{Row, download};
+use super::tensors::download;
 use crate::device::Compute;
-use crate::network::{DeviceNetwork, HostNetwork, Network, Scratch, Unpacked};
+use crate::kind::{DeviceNetwork, HostNetwork, Scratch, Unpacked};
+use crate::layout::Row;
+use crate::network::Network;
 use std::sync::Arc;
 
 /// Trained members on a device.
@@ -50,9 +52,7 @@ impl Predictor {
                 compute: compute.clone(),
                 network: network.on_device(compute),
                 scaling: DeviceScaling::new(compute, std::slice::from_ref(scaling)),
-                groups: groups
-                    .map(|rows| Unpacked::new(compute, network, rows))
-                    .collect(),
+                groups: groups.map(|rows| network.unpacked(compute, rows)).collect(),
             }
         };
         Self {

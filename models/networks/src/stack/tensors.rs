@@ -1,9 +1,12 @@
 //! A stack of members in training by tensor operations: one step for all of them.
 
 use super::data::{Batches, DeviceScaling, InputScaling, Rows, Table, gather};
-use super::{Clock, Engine, MemberState, Row, StackConfig};
+use super::engine::{Engine, MemberState, StackConfig};
+use super::optimizer::Clock;
 use crate::device::Compute;
-use crate::network::{DeviceNetwork, Network, Training, Unpacked};
+use crate::kind::{DeviceNetwork, Training, Unpacked};
+use crate::layout::Row;
+use crate::network::Network;
 use burn::tensor::{Bool, Tensor, TensorData};
 use std::sync::Arc;
 

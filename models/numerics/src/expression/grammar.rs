@@ -16,11 +16,14 @@
 //! So `-x^2` is `-(x^2)` and `a^b^c` is `a^(b^c)`, as in mathematics, Python and
 //! Fortran. Chained comparisons are refused: in C `50 < m < 200` is always true.
 
+use super::error::{ExpressionError, nearest};
 use super::tree::{CONSTANTS, Call, FUNCTIONS, Node, Number, Tree, function};
 use super::tree::{LEVEL_EQUALITY, LEVEL_ORDER, LEVEL_POWER, OPERATORS, Operator, Unary};
-use super::{ExpressionError, MAX_DEPTH, nearest};
 use std::collections::HashMap;
 use std::ops::Range;
+
+/// Deepest nesting of parentheses, functions, signs and powers.
+pub(super) const MAX_DEPTH: usize = 64;
 
 #[derive(Clone, Debug, PartialEq)]
 enum Word {

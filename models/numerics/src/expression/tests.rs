@@ -1,3 +1,4 @@
+use super::grammar::MAX_DEPTH;
 use super::*;
 use crate::random::SplitMix64;
 
@@ -321,7 +322,9 @@ fn integers_are_exact_or_refused_with_their_row() {
 fn integers_and_floats_compare_without_rounding() {
     const LIMIT: i128 = 1 << 53;
     let (limit, infinity) = (LIMIT as f64, f64::INFINITY);
-    let floats = [-infinity, -1e39, -2.5, -2.0, 0.0, 0.5, limit, 1e39, infinity];
+    let floats = [
+        -infinity, -1e39, -2.5, -2.0, 0.0, 0.5, limit, 1e39, infinity,
+    ];
     let small = [i128::MIN, -3, -2, 0, 1];
     let integers = [&small[..], &[LIMIT - 1, LIMIT, LIMIT + 1, i128::MAX]].concat();
     // Twice the number, as a fraction of integers; beyond i128 by sign.

@@ -1,6 +1,6 @@
 //! One step: the quadratic model minimised within a radius and the bounds.
 
-use super::Place;
+use super::place::Place;
 use crate::fit::matrix::{cholesky, dot, eigen, length, solve};
 use sideband_numerics::minimise::Bounds;
 

@@ -2,7 +2,7 @@
 //! defined.
 
 use super::samples::Blocks;
-use super::{BARRIER, Data, EVENTS, Numbers, parameters, points};
+use super::{BARRIER, Data, EVENTS, Numbers, SplitMix64, parameters, points};
 use crate::support::{assert_near, assert_refused};
 use crate::{Interpolation, NotPositive, Sample, Storage, StreamedChannel, Term, UnbinnedChannel};
 
@@ -110,7 +110,7 @@ fn streams_whose_blocks_differ_are_refused() {
 /// anything but one response, `+-size`, and a second that is `correlation` times it.
 fn reference(events: usize, size: f64, correlation: f64) -> Data {
     let mut data = Data::new(events);
-    let mut numbers = Numbers(11);
+    let mut numbers = Numbers(SplitMix64(11));
     let signs: Vec<f64> = (0..events)
         .map(|_| numbers.uniform(-1.0, 1.0).signum())
         .collect();

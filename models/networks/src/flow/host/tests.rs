@@ -10,9 +10,10 @@ use super::HostFlow;
 use super::reference::Reference;
 use super::tile::{self, TILE, Transpose};
 use crate::flow::{FlowConfig, FlowStep};
-use crate::network::{Batch, HostNetwork, Network, Scratch};
+use crate::kind::{Batch, HostNetwork, Scratch};
+use crate::layout::Row;
+use crate::network::Network;
 use crate::objective::Objective;
-use crate::stack::Row;
 use serde_json::Value;
 use sideband_numerics::lanes::instruction_sets;
 use sideband_numerics::random::Key;
@@ -130,7 +131,7 @@ impl Case {
 
     fn sample(&self, z: &[f32], context: &[f32]) -> Vec<f32> {
         let mut out = vec![f32::NAN; z.len()];
-        let mut scratch = Scratch::default().flow;
+        let mut scratch = super::Scratch::default();
         (self.flow).sample(&mut scratch, &self.member, z, context, &mut out);
         out
     }
@@ -235,7 +236,7 @@ fn densities_noise_and_samples_of_nflows() {
     close(&out, &floats(&golden["log_prob"]), 2e-6, "log_prob");
 
     let mut noise = vec![0.0; 300];
-    let scratch = &mut scratch.flow;
+    let scratch: &mut super::Scratch = scratch.of();
     flow.prepare(scratch, &member);
     for first in (0..50).step_by(TILE) {
         tile::gather(&x, 11, 0..6, first, scratch.variables.get(6 * TILE));

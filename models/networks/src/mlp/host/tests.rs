@@ -3,10 +3,11 @@
 //!
 //! What is compared with tensor operations is in `tests/mlp.rs`.
 
+use crate::kind::{Batch, Scratch};
+use crate::layout::Row;
 use crate::mlp::{Activation, EPSILON, MlpConfig};
-use crate::network::{Batch, Network, Scratch};
+use crate::network::Network;
 use crate::objective::Objective;
-use crate::stack::Row;
 use sideband_numerics::random::Key;
 
 struct Case {

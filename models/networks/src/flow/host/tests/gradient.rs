@@ -3,7 +3,7 @@
 
 use super::{Case, TWICE, normals};
 use crate::flow::FlowStep;
-use crate::network::Scratch;
+use crate::kind::Scratch;
 use sideband_numerics::lanes::instruction_sets;
 use sideband_numerics::random::Key;
 
@@ -261,7 +261,7 @@ fn the_trace_ends_with_the_sample() {
     let n = 40;
     let z = normals(Key::from_seed(6), n * 6);
     let context = normals(Key::from_seed(7), n * 5);
-    let mut scratch = Scratch::default().flow;
+    let mut scratch = crate::flow::host::Scratch::default();
     let trace = (case.flow).trace(&mut scratch, &case.member, &z, &context);
     assert_eq!(trace.len(), TWICE.len() + 1);
     assert_eq!(trace[0], z);

@@ -1,4 +1,4 @@
-//! Where each parameter lies in a member's packed row.
+//! A member's packed row, and where each parameter lies in it.
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -77,6 +77,15 @@ impl ParameterSpec {
     fn len(&self) -> usize {
         self.shape[0] * self.shape[1]
     }
+}
+
+/// A member outside a stack: its packed parameters and running statistics.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Parameters, in the order of [`Network::parameters`](crate::Network::parameters).
+    pub parameters: Vec<f32>,
+    /// Running statistics, in the order of [`Network::statistics`](crate::Network::statistics).
+    pub statistics: Vec<f32>,
 }
 
 /// All parameters of a member, one after the other in one row of length `P`.
