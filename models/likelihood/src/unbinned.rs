@@ -22,7 +22,6 @@ mod channel;
 mod kernel;
 mod places;
 mod sample;
-mod simd;
 mod streamed;
 mod sums;
 #[cfg(test)]

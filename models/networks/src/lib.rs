@@ -52,10 +52,10 @@
 //! # Ok::<(), sideband_networks::DeviceError>(())
 //! ```
 
+mod buffer;
 mod device;
 mod flow;
 mod kind;
-mod lanes;
 mod layout;
 mod mlp;
 mod network;

@@ -14,10 +14,10 @@
 //! The third, the negative log-likelihood `sum c (-log p)`, is that of a flow,
 //! whose output is log p itself.
 
-use crate::lanes;
 use burn::tensor::Tensor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sideband_numerics::lanes::double;
 
 /// Which loss is minimised.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ impl Objective {
     pub fn value(self, q: f64, sign: f64) -> f64 {
         match self {
             Self::Exponential => (0.5 * sign * q).exp(),
-            Self::CrossEntropy => lanes::softplus(sign * q).0,
+            Self::CrossEntropy => double::softplus(sign * q).0,
             Self::Likelihood => -q,
         }
     }

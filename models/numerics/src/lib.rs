@@ -1,5 +1,6 @@
 //! What the fitted models and the program share of numbers: keyed random streams,
-//! expressions over named variables, binnings, minimisers. f64 throughout.
+//! expressions over named variables, binnings, minimisers, in f64, and the lanes of kernels
+//! in f64 and f32.
 //!
 //! ```
 //! use sideband_numerics::Expression;
@@ -15,6 +16,7 @@
 
 mod binning;
 pub mod expression;
+pub mod lanes;
 pub mod minimise;
 pub mod random;
 

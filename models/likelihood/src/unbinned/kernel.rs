@@ -11,10 +11,9 @@
 
 use super::places::{ROW, Sums};
 use super::sample::{LANES, Layout, Response, Stored};
-use super::simd::F;
 use crate::Interpolation;
 use crate::interpolation::EndWeights;
-use pulp::{Simd, WithSimd};
+use sideband_numerics::lanes::{Simd, WithSimd, double::F};
 
 /// The function of the density whose weighted sum is wanted.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -389,8 +388,8 @@ fn first_order<S: Simd>(
             sum = sum + weighted;
             *product = weighted.lanes();
         }
-        let to = &mut S::as_mut_simd_f64s(places.row(sums, places.rate(j))).0[0];
-        *to = (F::of(simd, *to) + sum).lanes();
+        let row = places.row(sums, places.rate(j));
+        (F::load(simd, row) + sum).store(row);
         for k in layout.processes[j].clone() {
             let slope = column::<S>(&scratch.slopes, k);
             dot::<S>(simd, product, slope, places.row(sums, places.response(k)));
@@ -469,8 +468,8 @@ fn within_process<S: Simd>(
             diagonal = weight.mul_add(F::of(simd, curvature[lane]), diagonal);
             *to = (weight * F::of(simd, slope[lane])).lanes();
         }
-        let to = &mut S::as_mut_simd_f64s(places.row(sums, places.within(process, k, k))).0[0];
-        *to = (F::of(simd, *to) + diagonal).lanes();
+        let row = places.row(sums, places.within(process, k, k));
+        (F::load(simd, row) + diagonal).store(row);
         for l in responses.start..k {
             let other = column::<S>(&scratch.slopes, l);
             dot::<S>(
@@ -486,10 +485,9 @@ fn within_process<S: Simd>(
 /// Adds the products of two columns to a row of sums.
 #[inline(always)]
 fn dot<S: Simd>(simd: S, a: &[S::f64s], b: &[S::f64s], row: &mut [f64]) {
-    let to = &mut S::as_mut_simd_f64s(row).0[0];
-    let mut sum = F::of(simd, *to);
+    let mut sum = F::load(simd, row);
     for (a, b) in a.iter().zip(b) {
         sum = F::of(simd, *a).mul_add(F::of(simd, *b), sum);
     }
-    *to = sum.lanes();
+    sum.store(row);
 }

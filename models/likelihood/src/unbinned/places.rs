@@ -1,9 +1,10 @@
 //! Where the sums over events lie, with their derivatives.
 
 use super::sample::Layout;
+use sideband_numerics::lanes::double::WIDEST;
 
 /// Partial sums that are kept beside each other: the lanes of the widest register.
-pub(super) const ROW: usize = 8;
+pub(super) const ROW: usize = WIDEST;
 
 /// The places of the sums: rows of [`ROW`] partial sums.
 pub(super) struct Sums {

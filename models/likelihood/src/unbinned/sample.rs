@@ -244,19 +244,30 @@ impl Sample {
     /// if a weight is not finite, or all are zero.
     pub fn select(&self, rows: &[usize], weights: &[f64]) -> Result<Self, Error> {
         check_selection(self.events, rows, weights)?;
-        let responses = 2 * self.layout.responses.len();
-        let mut densities = gather(&self.densities, self.stride() / LANES, rows);
-        Self::set_weights(&mut densities, &self.layout, weights);
-        let logs = match &self.logs {
-            Logs::Double(logs) => Logs::Double(gather(logs, responses, rows).into()),
-            Logs::Single(logs) => Logs::Single(gather(logs, responses, rows).into()),
+        let from = (&self.layout, self.densities.as_slice(), &self.logs);
+        Ok(Self::selected::<false>(from, rows, weights))
+    }
+
+    /// Events `rows` with `weights`, from densities and logarithms as a sample has them or
+    /// `BY_ROW` as a pool has them.
+    fn selected<const BY_ROW: bool>(
+        (layout, densities, logs): (&Arc<Layout>, &[f64], &Logs),
+        rows: &[usize],
+        weights: &[f64],
+    ) -> Self {
+        let columns = 2 * layout.responses.len();
+        let mut densities = gather::<_, BY_ROW>(densities, layout.stride() / LANES, rows);
+        Self::set_weights(&mut densities, layout, weights);
+        let logs = match logs {
+            Logs::Double(logs) => Logs::Double(gather::<_, BY_ROW>(logs, columns, rows).into()),
+            Logs::Single(logs) => Logs::Single(gather::<_, BY_ROW>(logs, columns, rows).into()),
         };
-        Ok(Self {
-            layout: Arc::clone(&self.layout),
+        Self {
+            layout: Arc::clone(layout),
             events: rows.len(),
             densities: densities.into(),
             logs,
-        })
+        }
     }
 
     /// Length of a chunk of `densities`.
@@ -305,23 +316,6 @@ fn logs<T: Stored>(events: &Events<'_>) -> Arc<Vec<T>> {
     let responses = events.processes.iter().flat_map(|p| &p.responses);
     let columns: Vec<&[f64]> = responses.flat_map(|r| [r.low, r.high]).collect();
     interleave(&columns, events.weights.len(), f64::ln).into()
-}
-
-/// The events `rows` of `[N/LANES, columns, LANES]`, in the same form.
-fn gather<T: Stored>(from: &[T], columns: usize, rows: &[usize]) -> Vec<T> {
-    let stride = columns * LANES;
-    let mut to = vec![T::default(); rows.len().div_ceil(LANES) * stride];
-    let last = rows[rows.len() - 1];
-    for (chunk, to) in to.chunks_exact_mut(stride.max(1)).enumerate() {
-        for lane in 0..LANES {
-            let row = *rows.get(chunk * LANES + lane).unwrap_or(&last);
-            let from = &from[row / LANES * stride + row % LANES..];
-            for column in 0..columns {
-                to[column * LANES + lane] = from[column * LANES];
-            }
-        }
-    }
-    to
 }
 
 /// Events in blocks. A block should have at least some ten thousand events, to keep
@@ -388,19 +382,8 @@ impl Pool {
     /// Those of [`Sample::select`].
     pub fn select(&self, rows: &[usize], weights: &[f64]) -> Result<Sample, Error> {
         check_selection(self.events, rows, weights)?;
-        let columns = 2 * self.layout.responses.len();
-        let mut densities = by_column(&self.densities, 1 + self.layout.processes.len(), rows);
-        Sample::set_weights(&mut densities, &self.layout, weights);
-        let logs = match &self.logs {
-            Logs::Double(logs) => Logs::Double(by_column(logs, columns, rows).into()),
-            Logs::Single(logs) => Logs::Single(by_column(logs, columns, rows).into()),
-        };
-        Ok(Sample {
-            layout: Arc::clone(&self.layout),
-            events: rows.len(),
-            densities: densities.into(),
-            logs,
-        })
+        let from = (&self.layout, self.densities.as_slice(), &self.logs);
+        Ok(Sample::selected::<true>(from, rows, weights))
     }
 }
 
@@ -416,18 +399,22 @@ fn by_row<T: Stored>(from: &[T], columns: usize, events: usize) -> Vec<T> {
     to
 }
 
-/// The `rows` of `[N, columns]` as `[N/LANES, columns, LANES]`; the last one is
-/// repeated.
-fn by_column<T: Stored>(from: &[T], columns: usize, rows: &[usize]) -> Vec<T> {
+/// The events `rows` as `[N/LANES, columns, LANES]`, the last one repeated, from that form
+/// or `BY_ROW` from `[N, columns]`.
+fn gather<T: Stored, const BY_ROW: bool>(from: &[T], columns: usize, rows: &[usize]) -> Vec<T> {
     let stride = columns * LANES;
     let mut to = vec![T::default(); rows.len().div_ceil(LANES) * stride];
     let last = rows[rows.len() - 1];
+    let step = if BY_ROW { 1 } else { LANES };
     for (to, rows) in to.chunks_exact_mut(stride.max(1)).zip(rows.chunks(LANES)) {
-        let first = |lane: usize| *rows.get(lane).unwrap_or(&last) * columns;
+        let first = |lane: usize| match *rows.get(lane).unwrap_or(&last) {
+            row if BY_ROW => row * columns,
+            row => row / LANES * stride + row % LANES,
+        };
         let firsts: [usize; LANES] = std::array::from_fn(first);
         for (column, to) in to.chunks_exact_mut(LANES).enumerate() {
             for (to, first) in to.iter_mut().zip(firsts) {
-                *to = from[first + column];
+                *to = from[first + column * step];
             }
         }
     }

@@ -4,8 +4,8 @@ use super::kernel::{Accumulate, Densities, Factor, Point, Scratch, Transform};
 use super::places::{ROW, Sums};
 use super::sample::{LANES, Layout, Logs, Sample, Stored};
 use crate::Jet;
-use pulp::Arch;
 use rayon::prelude::*;
+use sideband_numerics::lanes::dispatch;
 
 /// Chunks of a block. A block is summed by one thread and the blocks are added in
 /// their order, so that the result does not depend on the number of threads.
@@ -88,14 +88,13 @@ fn blocks<T: Stored, const ORDER: usize>(
     point: &Point<'_>,
     transform: Transform,
 ) -> Vec<f64> {
-    let arch = Arch::new();
     let layout = point.layout;
     let rows = Sums::new(layout).rows(ORDER);
     let (each, stride) = (sample.stride(), 2 * layout.responses.len() * LANES);
     let chunks = sample.densities.len() / each;
     let one = |scratch: &mut Scratch, (block, sums): (usize, &mut [f64])| {
         let (first, last) = (block * BLOCK, chunks.min((block + 1) * BLOCK));
-        arch.dispatch(Accumulate::<T, ORDER> {
+        dispatch(Accumulate::<T, ORDER> {
             point,
             transform,
             densities: &sample.densities[first * each..last * each],
@@ -147,14 +146,13 @@ pub(super) fn densities(sample: &Sample, rates: &[f64], at: &[f64]) -> Vec<f64> 
 }
 
 fn chunk_densities<T: Stored>(sample: &Sample, logs: &[T], point: &Point<'_>) -> Vec<f64> {
-    let arch = Arch::new();
     let (each, stride) = (sample.stride(), 2 * point.layout.responses.len() * LANES);
     let mut q = vec![0.0; sample.densities.len() / each * LANES];
     let chunks = q.par_chunks_mut(LANES).enumerate().with_min_len(BLOCK);
     chunks.for_each_init(
         || Scratch::new(point.layout, 0),
         |scratch, (chunk, to)| {
-            arch.dispatch(Densities {
+            dispatch(Densities {
                 point,
                 densities: &sample.densities[chunk * each..(chunk + 1) * each],
                 logs: &logs[chunk * stride..(chunk + 1) * stride],

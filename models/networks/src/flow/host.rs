@@ -23,13 +23,13 @@ mod tests;
 mod tile;
 
 use super::{FlowConfig, FlowStep};
+use crate::buffer::Buffer;
 use crate::kind::{self, Batch, HostNetwork};
-use crate::lanes::Buffer;
 use crate::layout::Row;
 use batch_norm::BatchNorm;
 use coupling::{Coupling, Given};
 use linear::Linear;
-use pulp::Arch;
+use sideband_numerics::lanes::Arch;
 use std::ops::Range;
 use tile::TILE;
 

@@ -20,13 +20,13 @@ mod product;
 mod tests;
 
 use super::{Activation, MlpConfig};
+use crate::buffer::Buffer;
 use crate::kind::{self, Batch, HostNetwork};
-use crate::lanes::Buffer;
 use crate::layout::Row;
 use layer::{Elements, Norm, below_zero};
 use product::Matrix;
-use pulp::Arch;
 use rayon::prelude::*;
+use sideband_numerics::lanes::{dispatch, single::WIDEST};
 use std::ops::Range;
 
 /// Rows of a tile, and of one of a network whose weights fill the second-level
@@ -42,8 +42,6 @@ const PIECE: usize = 512;
 
 /// A network as the places of its parameters; see [`MlpConfig`].
 pub(crate) struct HostMlp {
-    /// The instruction set, the widest of this machine.
-    arch: Arch,
     activation: Activation,
     batch_norm: bool,
     tile: usize,
@@ -109,7 +107,7 @@ impl Tile {
 
 /// Length of a buffer of whole registers.
 fn whole(len: usize) -> usize {
-    len.next_multiple_of(16)
+    len.next_multiple_of(WIDEST)
 }
 
 impl HostMlp {
@@ -138,7 +136,6 @@ impl HostMlp {
         let output = layer(1, false);
         let wide = hidden.iter().any(|layer| layer.weight.len() > WIDE);
         Self {
-            arch: Arch::new(),
             activation: config.activation,
             batch_norm: config.batch_norm,
             tile: if wide { WIDE_TILE } else { TILE },
@@ -171,7 +168,6 @@ impl HostMlp {
         self.forward(tile, member, self.rows(tile, batch), Some(batch));
         let half = batch.coefficients.len() / 2;
         tile.loss = layer::loss_gradient(
-            self.arch,
             batch.objective,
             half.clamp(tile.rows.start, tile.rows.end) - tile.rows.start,
             &batch.coefficients[tile.rows.clone()],
@@ -208,10 +204,10 @@ impl HostMlp {
             }
             if let Some(below) = self.bend(training) {
                 let value = &mut *value;
-                self.arch.dispatch(Elements::Bend { below, value });
+                dispatch(Elements::Bend { below, value });
             } else {
                 let slope = tile.slopes[number].get(whole(len));
-                self.arch.dispatch(Elements::Activate {
+                dispatch(Elements::Activate {
                     activation: self.activation,
                     value: &mut *value,
                     slope: &mut *slope,
@@ -265,12 +261,12 @@ impl HostMlp {
                 product::input_gradient(by_next, weight, &mut to[..len], stride);
                 let value = tile.values[number].held(whole(len));
                 let to = &mut *to;
-                self.arch.dispatch(Elements::BendBack { below, value, to });
+                dispatch(Elements::BendBack { below, value, to });
             } else {
                 let factor = tile.by_input.get(whole(len));
                 product::input_gradient(by_next, weight, &mut factor[..len], stride);
                 let to = &mut *to;
-                self.arch.dispatch(Elements::Multiply { factor, to });
+                dispatch(Elements::Multiply { factor, to });
             }
             if self.batch_norm {
                 let affine = &parameters[layer.norm.clone()];

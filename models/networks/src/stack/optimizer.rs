@@ -14,12 +14,12 @@
 //! arXiv:1711.05101; Dozat (2016), in PyTorch's form with momentum decay. The
 //! tests hold all three to PyTorch 2.
 
-use crate::lanes::F;
 use burn::tensor::Tensor;
-use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sideband_numerics::lanes::single::{F, WIDEST};
+use sideband_numerics::lanes::{Simd, WithSimd, dispatch};
 
 /// Momentum decay of NAdam, PyTorch's default.
 const NADAM_MOMENTUM_DECAY: f64 = 4e-3;
@@ -211,10 +211,9 @@ impl OptimizerConfig {
             constants: self.constants(),
             coefficients,
         };
-        let arch = Arch::new();
         let mask = if self.shrinks() { decay_mask } else { &[] };
         let work = |(i, (p, m, v, gradient)): (usize, (_, _, _, &[f32]))| {
-            arch.dispatch(Piece {
+            dispatch(Piece {
                 update,
                 row: [p, m, v],
                 gradient,
@@ -252,10 +251,9 @@ impl WithSimd for Piece<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        const LANES: usize = 16;
         let [p, m, v] = self.row;
         let len = p.len();
-        let whole = len - len % LANES;
+        let whole = len - len % WIDEST;
         for at in (0..whole).step_by(S::F32_LANES) {
             let mask = (!self.mask.is_empty()).then(|| &self.mask[at..]);
             let row = [&mut p[at..], &mut m[at..], &mut v[at..]];
@@ -263,7 +261,7 @@ impl WithSimd for Piece<'_> {
         }
         // the last values in registers of their own, so that each is computed alike
         let last = |values: &[f32]| {
-            let mut lanes = [0.0; LANES];
+            let mut lanes = [0.0; WIDEST];
             let values = values.get(whole..).unwrap_or_default();
             let count = values.len().min(len - whole);
             lanes[..count].copy_from_slice(&values[..count]);

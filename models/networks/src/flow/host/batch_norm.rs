@@ -9,9 +9,9 @@
 //! arXiv:1705.07057.
 
 use super::tile::{self, TILE};
+use crate::buffer::Buffer;
 use crate::flow::{NORM_EPSILON, NORM_MOMENTUM};
-use crate::lanes::{Buffer, F, softplus};
-use pulp::{Arch, Simd, WithSimd};
+use sideband_numerics::lanes::{Arch, Simd, WithSimd, double::softplus, single::F};
 
 /// y = (x - centre) factor + offset, feature by feature.
 #[derive(Default)]

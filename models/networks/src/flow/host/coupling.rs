@@ -17,9 +17,9 @@ use super::matmul::{Accumulate, ColumnSum, Dense, Epilogue, Factor, Start};
 use super::matmul::{Adding, Dropping, Gating, Through, ThroughGate};
 use super::spline::{Backward, Map, Spline};
 use super::tile::{self, PAD, TILE, Transpose};
+use crate::buffer::Buffer;
 use crate::flow::FlowConfig;
-use crate::lanes::Buffer;
-use pulp::Arch;
+use sideband_numerics::lanes::Arch;
 
 /// A matrix `[rows, H]`, or a bias with one row.
 #[derive(Clone, Copy, Debug)]

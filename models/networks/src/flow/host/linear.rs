@@ -6,9 +6,9 @@
 
 use super::matmul::{Accumulate, Factor, Start};
 use super::tile::{self, TILE};
+use crate::buffer::Buffer;
 use crate::flow::DIAGONAL_MINIMUM;
-use crate::lanes::{Buffer, F, softplus};
-use pulp::{Arch, Simd, WithSimd};
+use sideband_numerics::lanes::{Arch, Simd, WithSimd, double::softplus, single::F};
 
 pub(super) fn parameters(features: usize) -> usize {
     features * features.saturating_sub(1) + 2 * features

@@ -8,8 +8,7 @@
 //! `k` for every element, whatever the block it is computed in.
 
 use super::tile::TILE;
-use crate::lanes::F;
-use pulp::{Simd, WithSimd};
+use sideband_numerics::lanes::{Simd, WithSimd, single::F};
 
 /// The broadcast matrix and its stride.
 #[derive(Clone, Copy)]

@@ -11,9 +11,9 @@
 //! without cancellation (see [`Bin::inverse`]).
 
 use super::tile::TILE;
-use crate::lanes::{F, M};
 use crate::spline::{MIN_BIN, MIN_DERIVATIVE};
-use pulp::{Simd, WithSimd};
+use sideband_numerics::lanes::single::{F, M};
+use sideband_numerics::lanes::{Simd, WithSimd};
 
 /// What all splines of a flow have in common.
 #[derive(Clone, Copy, Debug)]

@@ -11,24 +11,12 @@ use super::reference::Reference;
 use super::tile::{self, TILE, Transpose};
 use crate::flow::{FlowConfig, FlowStep};
 use crate::kind::{Batch, HostNetwork, Scratch};
-use crate::lanes::F;
 use crate::layout::Row;
 use crate::network::Network;
 use crate::objective::Objective;
-use pulp::{Arch, Simd, WithSimd};
 use serde_json::Value;
+use sideband_numerics::lanes::instruction_sets;
 use sideband_numerics::random::Key;
-
-/// The instruction sets of this machine.
-fn architectures() -> Vec<Arch> {
-    let mut found = vec![Arch::Scalar];
-    #[cfg(target_arch = "x86_64")]
-    {
-        found.extend(pulp::x86::V3::try_new().map(Arch::V3));
-        found.extend(pulp::x86::V4::try_new().map(Arch::V4));
-    }
-    found
-}
 
 fn normals(key: Key, n: usize) -> Vec<f32> {
     let mut stream = key.stream();
@@ -164,104 +152,11 @@ const TWICE: [FlowStep; 6] = {
     [BatchNorm, Linear, Coupling, BatchNorm, Linear, Coupling]
 };
 
-#[derive(Clone, Copy, Debug)]
-enum Function {
-    Exp,
-    Ln,
-    Recip,
-    Sigmoid,
-    Softplus,
-    SoftplusSlope,
-}
-
-struct Apply<'a> {
-    function: Function,
-    x: &'a [f32],
-    out: &'a mut [f32],
-}
-
-impl WithSimd for Apply<'_> {
-    type Output = ();
-
-    fn with_simd<S: Simd>(self, simd: S) {
-        let xs = self.x.chunks_exact(S::F32_LANES);
-        for (x, out) in xs.zip(self.out.chunks_exact_mut(S::F32_LANES)) {
-            let x = F::load(simd, x);
-            let value = match self.function {
-                Function::Exp => x.exp(),
-                Function::Ln => x.ln(),
-                Function::Recip => x.recip(),
-                Function::Sigmoid => x.sigmoid(),
-                Function::Softplus => x.softplus().0,
-                Function::SoftplusSlope => x.softplus().1,
-            };
-            value.store(out);
-        }
-    }
-}
-
-fn apply(arch: Arch, function: Function, x: &[f32]) -> Vec<f32> {
-    let mut result = vec![0.0; x.len()];
-    let out = &mut result;
-    arch.dispatch(Apply { function, x, out });
-    result
-}
-
-/// `n` numbers from `from` to `to`, dense in the bits of f32.
-fn bits(from: f32, to: f32, n: usize) -> Vec<f32> {
-    let (from, to) = (from.to_bits(), to.to_bits());
-    let step = f64::from(to - from) / (n - 1) as f64;
-    let bits = (0..n).map(|i| from + (i as f64 * step) as u32);
-    bits.map(f32::from_bits).collect()
-}
-
-#[test]
-fn functions_agree_with_f64() {
-    let n = 1 << 18;
-    let positive = bits(1e-30, 80.0, n / 2);
-    let negative = positive.iter().map(|x| -x);
-    let both: Vec<f32> = positive.iter().copied().chain(negative).collect();
-    let normal = bits(f32::MIN_POSITIVE, 4e37, n);
-    let sigmoid = |x: f64| (1.0 + (-x).exp()).recip();
-    let softplus = |x: f64| x.max(0.0) + (-x.abs()).exp().ln_1p();
-    type Exact<'a> = &'a dyn Fn(f64) -> f64;
-    // largest error in units of eps = 2^-23 times the exact value
-    let cases: [(Function, &[f32], Exact, f64); 6] = [
-        (Function::Exp, &both, &f64::exp, 1.5),
-        (Function::Ln, &normal, &f64::ln, 1.5),
-        (Function::Recip, &normal, &f64::recip, 1.5),
-        (Function::Sigmoid, &both, &sigmoid, 3.0),
-        (Function::Softplus, &both, &softplus, 4.0),
-        (Function::SoftplusSlope, &both, &sigmoid, 3.0),
-    ];
-    for (function, x, exact, tolerance) in cases {
-        for arch in architectures() {
-            let found = apply(arch, function, x);
-            let errors = x.iter().zip(&found).map(|(x, value)| {
-                let exact = exact(f64::from(*x));
-                (f64::from(*value) - exact).abs() / exact.abs() / f64::from(f32::EPSILON)
-            });
-            let worst = errors.zip(x).max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
-            assert!(worst.0 <= tolerance, "{function:?} {arch:?}: {worst:?}");
-        }
-    }
-}
-
-#[test]
-fn exponential_of_very_negative_numbers_is_tiny_and_nan_stays() {
-    let x = [-1e30, -200.0, f32::NEG_INFINITY, f32::NAN].repeat(4);
-    for arch in architectures() {
-        let out = apply(arch, Function::Exp, &x);
-        assert!(out[..3].iter().all(|v| (0.0..2e-38).contains(v)), "{out:?}");
-        assert!(out[3].is_nan());
-    }
-}
-
 #[test]
 fn transposition() {
     for columns in [16, 32, 48] {
         let from: Vec<f32> = (0..TILE * columns).map(|i| i as f32).collect();
-        for arch in architectures() {
+        for arch in instruction_sets() {
             let mut turned = vec![f32::NAN; from.len()];
             let (from, to) = (&from, &mut turned);
             arch.dispatch(Transpose { from, to, columns });

@@ -6,15 +6,15 @@
 //! neither needs a gather; what passes from one to the other is transposed here.
 //! The last tile is filled up with rows of zero.
 
-use crate::lanes::F;
-use pulp::{Simd, WithSimd};
+use sideband_numerics::lanes::single::{F, WIDEST};
+use sideband_numerics::lanes::{Simd, WithSimd};
 
 /// Events a tile: two registers of AVX-512, and a tile's activations of 32
 /// hidden units fit the first-level cache.
 pub(super) const TILE: usize = 32;
 
 /// Hidden widths are padded to a multiple of this number of lanes.
-pub(super) const PAD: usize = 16;
+pub(super) const PAD: usize = WIDEST;
 
 /// Rows `first..` of `rows` `[n, stride]`, columns `columns`, as `[columns, TILE]`;
 /// zero beyond the last row.

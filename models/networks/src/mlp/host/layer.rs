@@ -1,10 +1,11 @@
 //! What happens to a layer's product: batch norm, activation with its derivative, and
 //! the loss of the output.
 
-use crate::lanes::{Buffer, F};
+use crate::buffer::Buffer;
 use crate::mlp::{Activation, EPSILON, MOMENTUM};
 use crate::objective::Objective;
-use pulp::{Arch, Simd, WithSimd};
+use sideband_numerics::lanes::single::{F, WIDEST};
+use sideband_numerics::lanes::{Simd, WithSimd, dispatch};
 
 /// The batch norm between a layer's product and its activation, in a training step; see
 /// [`batch_norm`](crate::mlp::batch_norm) for what it computes. Matrices are
@@ -232,7 +233,6 @@ const OVERFLOW: f32 = 88.72;
 /// Sum of `coefficient * loss(q)` over the rows of a tile; replaces `q` `[rows]` by
 /// the derivative. The first `sources` rows are source, the others target.
 pub(super) fn loss_gradient(
-    arch: Arch,
     objective: Objective,
     sources: usize,
     coefficients: &[f32],
@@ -243,7 +243,7 @@ pub(super) fn loss_gradient(
     let (source, target) = q.split_at_mut(sources);
     let (by_source, by_target) = coefficients.split_at(sources);
     let of = |q, coefficients, half_sign| {
-        arch.dispatch(Rows {
+        dispatch(Rows {
             objective,
             half_sign,
             coefficients,
@@ -286,14 +286,13 @@ impl WithSimd for Rows<'_> {
 impl Rows<'_> {
     #[inline(always)]
     fn each<S: Simd>(self, simd: S, loss: impl Fn(F<S>) -> (F<S>, F<S>)) -> f64 {
-        const LANES: usize = 16;
         let mut sum = 0.0;
-        let coefficients = self.coefficients.chunks(LANES);
-        for (coefficients, q) in coefficients.zip(self.q.chunks_mut(LANES)) {
-            let (mut c, mut x) = ([0.0; LANES], [0.0; LANES]);
+        let coefficients = self.coefficients.chunks(WIDEST);
+        for (coefficients, q) in coefficients.zip(self.q.chunks_mut(WIDEST)) {
+            let (mut c, mut x) = ([0.0; WIDEST], [0.0; WIDEST]);
             c[..q.len()].copy_from_slice(coefficients);
             x[..q.len()].copy_from_slice(q);
-            for first in (0..LANES).step_by(S::F32_LANES) {
+            for first in (0..WIDEST).step_by(S::F32_LANES) {
                 let coefficient = F::load(simd, &c[first..]);
                 let (value, slope) = loss(F::load(simd, &x[first..]));
                 (coefficient * value).store(&mut c[first..]);

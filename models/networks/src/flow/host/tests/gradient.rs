@@ -1,9 +1,10 @@
 //! Gradients against differences of a plain f64 flow, and at extreme inputs; rows do not
 //! know their neighbours; densities and samples belong together.
 
-use super::{Case, TWICE, architectures, normals};
+use super::{Case, TWICE, normals};
 use crate::flow::FlowStep;
 use crate::kind::Scratch;
+use sideband_numerics::lanes::instruction_sets;
 use sideband_numerics::random::Key;
 
 impl Case {
@@ -150,7 +151,7 @@ fn the_same_batch_gives_the_same_gradient_whatever_came_before() {
 fn instruction_sets_agree() {
     let mut case = Case::new([6, 5, 4, 20, 2], &TWICE, 70, 0.1);
     let mut results = Vec::new();
-    for arch in architectures() {
+    for arch in instruction_sets() {
         case.flow.arch = arch;
         results.push((case.gradient(), case.log_prob(&case.x)));
     }
@@ -181,7 +182,7 @@ fn densities_are_those_of_f64() {
 #[test]
 fn a_parameter_that_is_not_a_number_is_seen() {
     let mut case = Case::new([3, 1, 3, 5, 1], &TWICE, 70, 0.2);
-    for arch in architectures() {
+    for arch in instruction_sets() {
         case.flow.arch = arch;
         for i in 0..case.member.parameters.len() {
             let value = std::mem::replace(&mut case.member.parameters[i], f32::NAN);

@@ -3,9 +3,9 @@
 use super::super::reference;
 use super::super::spline::{Backward, Map, Spline};
 use super::super::tile::TILE;
-use super::{architectures, normals, wide};
-use pulp::Arch;
+use super::{normals, wide};
 use serde_json::Value;
+use sideband_numerics::lanes::{Arch, dispatch, instruction_sets};
 use sideband_numerics::random::Key;
 
 const EPS: f64 = f32::EPSILON as f64;
@@ -63,7 +63,7 @@ fn backward(spline: Spline, theta: &[f32], x: &[f32], by: [&[f32]; 2]) -> (Vec<f
     for first in (0..x.len()).step_by(TILE) {
         let mut theta = lanes(theta, width, first);
         let mut gradient = lanes(by[0], 1, first);
-        Arch::new().dispatch(Backward {
+        dispatch(Backward {
             spline,
             transformed: &[0],
             theta: &mut theta,
@@ -145,7 +145,7 @@ fn values_of_nflows() {
                 assert!(error <= tolerance, "{i}: {error} {tolerance}");
             }
         };
-        for arch in architectures() {
+        for arch in instruction_sets() {
             let forward = map::<false>(arch, spline, &golden.theta, &floats(&file["x"]));
             check(&forward, "x", ["forward", "forward_logabsdet"], 1.0);
             let inverse = map::<true>(arch, spline, &golden.theta, &floats(&file["y"]));
@@ -251,7 +251,7 @@ fn hard(bins: usize, n: usize) -> (Spline, Vec<f32>, Vec<f32>) {
 fn inverse_of_forward_is_the_input() {
     for bins in [2, 4, 8] {
         let (spline, theta, x) = hard(bins, 40_000);
-        for arch in architectures() {
+        for arch in instruction_sets() {
             let forward = map::<false>(arch, spline, &theta, &x);
             let back = map::<true>(arch, spline, &theta, &forward.value);
             let mut inside = 0;

@@ -1,27 +1,14 @@
-//! Lanes of f32 with operators, the elementary functions on them, and the memory of
-//! kernels.
-//!
-//! A kernel is written once over [`F`] and compiled for every instruction set
-//! of [`pulp::Arch`]; the set is chosen at run time. Every lane does the same
-//! operations in the same order on all of them, so that a lane's result
-//! depends neither on its neighbours nor on the width of the register.
+//! Lanes of f32 and the elementary functions on them.
 //!
 //! `exp` and `ln` follow the reductions and polynomials of Cephes (Moshier,
 //! `expf.c` and `logf.c`); their relative error is below 1.5 x 2^-23 on their
-//! domain. They divide by [`F::recip`]: the divider would take longer than the rest
-//! of the function.
+//! domain. They divide by [`F::recip`] and not by `/`, which rounds once: the divider would
+//! take longer than the rest of the function.
 
-use pulp::Simd;
-use std::ops::{Add, Div, Mul, Neg, Sub};
+use super::Simd;
 
-/// One register of f32 lanes.
-#[derive(Clone, Copy)]
-pub(crate) struct F<S: Simd>(S, S::f32s);
-
-/// One register of truth values.
-#[derive(Clone, Copy)]
-pub(crate) struct M<S: Simd>(S, S::m32s);
-
+/// Lanes of the widest register.
+pub const WIDEST: usize = 16;
 /// 2^23 + 2^22: adding it rounds a small number to an integer, which is then in
 /// the low bits of the sum.
 const ROUND: f32 = 12_582_912.0;
@@ -32,94 +19,16 @@ const EXP_FLOOR: f32 = -87.0;
 const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 
+registers! {
+    f32: f32s, m32s;
+    splat_f32s, as_simd_f32s, as_mut_simd_f32s, and_m32s, select_f32s;
+    mul_add_e_f32s, max_f32s, min_f32s, neg_f32s;
+    abs = abs_f32s, sqrt = sqrt_f32s;
+    ge = greater_than_or_equal_f32s, gt = greater_than_f32s, le = less_than_or_equal_f32s, eq = equal_f32s;
+    Add add = add_f32s, Sub sub = sub_f32s, Mul mul = mul_f32s, Div div = div_f32s;
+}
+
 impl<S: Simd> F<S> {
-    #[inline(always)]
-    pub(crate) fn splat(simd: S, value: f32) -> Self {
-        Self(simd, simd.splat_f32s(value))
-    }
-
-    /// The first lanes of a slice.
-    #[inline(always)]
-    pub(crate) fn load(simd: S, from: &[f32]) -> Self {
-        Self(simd, S::as_simd_f32s(from).0[0])
-    }
-
-    /// Into the first lanes of a slice.
-    #[inline(always)]
-    pub(crate) fn store(self, to: &mut [f32]) {
-        S::as_mut_simd_f32s(to).0[0] = self.1;
-    }
-
-    #[inline(always)]
-    pub(crate) fn of(simd: S, lanes: S::f32s) -> Self {
-        Self(simd, lanes)
-    }
-
-    #[inline(always)]
-    pub(crate) fn lanes(self) -> S::f32s {
-        self.1
-    }
-
-    /// `self * factor + term`, rounded once where the machine can.
-    #[inline(always)]
-    pub(crate) fn mul_add(self, factor: Self, term: Self) -> Self {
-        Self(self.0, self.0.mul_add_e_f32s(self.1, factor.1, term.1))
-    }
-
-    /// The larger one; `other` where `self` is smaller or either is not a number.
-    #[inline(always)]
-    pub(crate) fn max(self, other: Self) -> Self {
-        if S::IS_SCALAR {
-            // pulp's maximum of a single number drops a NaN
-            return self.gt(other).select(self, other);
-        }
-        Self(self.0, self.0.max_f32s(self.1, other.1))
-    }
-
-    /// The smaller one; `other` where `self` is larger or either is not a number.
-    #[inline(always)]
-    pub(crate) fn min(self, other: Self) -> Self {
-        if S::IS_SCALAR {
-            return other.gt(self).select(self, other);
-        }
-        Self(self.0, self.0.min_f32s(self.1, other.1))
-    }
-
-    #[inline(always)]
-    pub(crate) fn abs(self) -> Self {
-        Self(self.0, self.0.abs_f32s(self.1))
-    }
-
-    #[inline(always)]
-    pub(crate) fn sqrt(self) -> Self {
-        Self(self.0, self.0.sqrt_f32s(self.1))
-    }
-
-    #[inline(always)]
-    pub(crate) fn ge(self, other: Self) -> M<S> {
-        M(self.0, self.0.greater_than_or_equal_f32s(self.1, other.1))
-    }
-
-    #[inline(always)]
-    pub(crate) fn gt(self, other: Self) -> M<S> {
-        M(self.0, self.0.greater_than_f32s(self.1, other.1))
-    }
-
-    #[inline(always)]
-    pub(crate) fn le(self, other: Self) -> M<S> {
-        M(self.0, self.0.less_than_or_equal_f32s(self.1, other.1))
-    }
-
-    #[inline(always)]
-    pub(crate) fn eq(self, other: Self) -> M<S> {
-        M(self.0, self.0.equal_f32s(self.1, other.1))
-    }
-
-    #[inline(always)]
-    fn constant(self, value: f32) -> Self {
-        Self::splat(self.0, value)
-    }
-
     #[inline(always)]
     fn bits(self) -> S::u32s {
         self.0.transmute_u32s_f32s(self.1)
@@ -144,7 +53,7 @@ impl<S: Simd> F<S> {
     /// 2^-23: the exponent negated in integers (5% off), then a step of second
     /// and a step of third order.
     #[inline(always)]
-    pub(crate) fn recip(self) -> Self {
+    pub fn recip(self) -> Self {
         let simd = self.0;
         let one = self.constant(1.0);
         let bits = simd.sub_u32s(simd.splat_u32s(0x7EF3_1000), self.bits());
@@ -157,17 +66,11 @@ impl<S: Simd> F<S> {
 
     /// e^x for x up to 88; x below -87 counts as -87.
     #[inline(always)]
-    pub(crate) fn exp(self) -> Self {
+    pub fn exp(self) -> Self {
         let simd = self.0;
         // this order of the arguments keeps a NaN
         let x = self.constant(EXP_FLOOR).max(self);
-        let shifted = x.mul_add(
-            self.constant(std::f32::consts::LOG2_E),
-            self.constant(ROUND),
-        );
-        let n = shifted - self.constant(ROUND);
-        let r = n.mul_add(self.constant(-LN_2_HIGH), x);
-        let r = n.mul_add(self.constant(-LN_2_LOW), r);
+        let (shifted, r) = x.reduced();
         let tail = r.polynomial([
             1.987_569_1e-4,
             1.398_199_9e-3,
@@ -183,7 +86,7 @@ impl<S: Simd> F<S> {
 
     /// ln x of a positive normal number.
     #[inline(always)]
-    pub(crate) fn ln(self) -> Self {
+    pub fn ln(self) -> Self {
         let simd = self.0;
         // x = 2^e m with m in [sqrt(1/2), sqrt 2)
         const HALF_ROOT: u32 = 0x3F35_04F3;
@@ -216,7 +119,7 @@ impl<S: Simd> F<S> {
     /// the last place, also where they are small: with z = e/(2 + e) and
     /// e = e^-|x|, ln(1 + e) = 2 artanh(z).
     #[inline(always)]
-    pub(crate) fn softplus(self) -> (Self, Self) {
+    pub fn softplus(self) -> (Self, Self) {
         let (one, two, zero) = (self.constant(1.0), self.constant(2.0), self.constant(0.0));
         let e = (-self.abs()).exp();
         let z = e * (e + two).recip();
@@ -231,7 +134,7 @@ impl<S: Simd> F<S> {
     /// Distribution function and density of the standard normal distribution. The
     /// former has an absolute error below 2e-7 (Abramowitz and Stegun, 7.1.26).
     #[inline(always)]
-    pub(crate) fn normal(self) -> (Self, Self) {
+    pub fn normal(self) -> (Self, Self) {
         let (one, zero) = (self.constant(1.0), self.constant(0.0));
         let size = self.abs();
         let exponential = (self * self * self.constant(-0.5)).exp();
@@ -254,7 +157,7 @@ impl<S: Simd> F<S> {
     /// tanh x: by its series near zero (Cephes, `tanhf.c`), where the exponential
     /// would cancel.
     #[inline(always)]
-    pub(crate) fn tanh(self) -> Self {
+    pub fn tanh(self) -> Self {
         let (one, zero) = (self.constant(1.0), self.constant(0.0));
         let size = self.abs();
         let square = self * self;
@@ -275,88 +178,9 @@ impl<S: Simd> F<S> {
 
     /// 1/(1 + e^-x).
     #[inline(always)]
-    pub(crate) fn sigmoid(self) -> Self {
+    pub fn sigmoid(self) -> Self {
         let e = (-self.abs()).exp();
         let larger = (e + self.constant(1.0)).recip();
         self.ge(self.constant(0.0)).select(larger, e * larger)
-    }
-}
-
-/// ln(1 + e^theta) and its derivative in f64.
-pub(crate) fn softplus(theta: f64) -> (f64, f64) {
-    let value = theta.max(0.0) + (-theta.abs()).exp().ln_1p();
-    (value, (1.0 + (-theta).exp()).recip())
-}
-
-impl<S: Simd> M<S> {
-    #[inline(always)]
-    pub(crate) fn and(self, other: Self) -> Self {
-        Self(self.0, self.0.and_m32s(self.1, other.1))
-    }
-
-    /// Lane by lane `yes` where true, `no` elsewhere.
-    #[inline(always)]
-    pub(crate) fn select(self, yes: F<S>, no: F<S>) -> F<S> {
-        F(self.0, self.0.select_f32s(self.1, yes.1, no.1))
-    }
-
-    /// `value` where true, zero elsewhere, whatever `value` is.
-    #[inline(always)]
-    pub(crate) fn keep(self, value: F<S>) -> F<S> {
-        self.select(value, F::splat(self.0, 0.0))
-    }
-}
-
-/// The operators on two registers; division is rounded once, unlike
-/// multiplication by [`F::recip`].
-macro_rules! operators {
-    ($($name:ident $function:ident $of_lanes:ident),*) => {$(
-        impl<S: Simd> $name for F<S> {
-            type Output = Self;
-            #[inline(always)]
-            fn $function(self, other: Self) -> Self {
-                Self(self.0, self.0.$of_lanes(self.1, other.1))
-            }
-        }
-    )*};
-}
-
-operators!(Add add add_f32s, Sub sub sub_f32s, Mul mul mul_f32s, Div div div_f32s);
-
-impl<S: Simd> Neg for F<S> {
-    type Output = Self;
-    #[inline(always)]
-    fn neg(self) -> Self {
-        Self(self.0, self.0.neg_f32s(self.1))
-    }
-}
-
-/// Values a cache line.
-const LINE: usize = 16;
-
-/// Memory on a cache line's boundary that is kept between calls.
-#[derive(Default)]
-pub(crate) struct Buffer(Vec<f32>);
-
-impl Buffer {
-    /// `len` values, whatever they were before.
-    pub(crate) fn get(&mut self, len: usize) -> &mut [f32] {
-        if self.0.len() < len + LINE {
-            self.0 = vec![0.0; len + LINE];
-        }
-        let skip = self.0.as_ptr().align_offset(64).min(LINE);
-        &mut self.0[skip..skip + len]
-    }
-
-    /// The first `len` values of what [`get`](Self::get) gave.
-    pub(crate) fn held(&self, len: usize) -> &[f32] {
-        let skip = self.0.as_ptr().align_offset(64).min(LINE);
-        &self.0[skip..skip + len]
-    }
-
-    pub(crate) fn zeros(&mut self, len: usize) -> &mut [f32] {
-        let values = self.get(len);
-        values.fill(0.0);
-        values
     }
 }
