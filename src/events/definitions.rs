@@ -13,8 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::chunk::ColumnChunk;
-use super::dataset::ColumnInfo;
+use super::chunk::{ColumnChunk, ColumnInfo};
 use sideband_numerics::expression::{
     Expression, ExpressionError, Fault, Lane, Problem, is_plain_name, words_of,
 };

@@ -194,7 +194,7 @@ impl<'a> Scan<'a> {
             let path = |index: usize| plan.files[index].path.display().to_string();
             self.counts.refuse_missing(plan.request, path)?;
         }
-        let mut table = plan.table(self.arrays, &self.counts);
+        let mut table = self.arrays.into_table(plan, &self.counts);
         if !keys_are_unique(plan) {
             table.report.duplicate_ids = table.ids.duplicates()?;
         }

@@ -8,11 +8,11 @@
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
-use super::arrays::{EventArrays, ScanCounts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
-use super::file::{EventFile, Part};
-use super::table::{EventTable, IdSpec, namespace_seed};
+use super::file::EventFile;
+use super::part::Part;
+use super::table::{IdSpec, namespace_seed};
 use arrow::record_batch::RecordBatch;
 
 /// Most regions a scan can tell apart; the other bits of a row's flags say what it lacks
@@ -247,8 +247,9 @@ pub(super) struct ScanPlan<'a> {
     /// What is read of each file.
     projections: Vec<Vec<usize>>,
     /// Whether the id columns have signs.
-    signs: Vec<bool>,
-    seed: u64,
+    pub(super) signs: Vec<bool>,
+    /// That of the events' keys.
+    pub(super) seed: u64,
 }
 
 impl Dataset {
@@ -318,11 +319,5 @@ impl<'a> ScanPlan<'a> {
         visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
     ) -> Result<()> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
-    }
-
-    pub(super) fn table(&self, arrays: EventArrays, counts: &ScanCounts) -> EventTable {
-        let path = |index: usize| self.files[index].path.display().to_string();
-        let report = counts.report(self.request, path);
-        arrays.into_table(counts.events, report, self.request, &self.signs, self.seed)
     }
 }
