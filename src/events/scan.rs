@@ -41,7 +41,7 @@ pub enum OnMissing {
 }
 
 /// An integer or a label of an event that must be one of those that are listed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Category {
     /// What it is called in messages.
     pub name: String,
@@ -52,8 +52,8 @@ pub struct Category {
     pub inputs: std::ops::Range<usize>,
 }
 
-/// What to read from a [`Dataset`].
-#[derive(Clone, Debug)]
+/// What to read from a [`Dataset`]. Equal requests find the same in equal files.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScanRequest {
     /// Rows where this is true (not 0, not NaN) are selected; all without it.
     pub selection: Option<Compiled>,
@@ -180,6 +180,15 @@ pub struct Hidden {
     is_rejected: bool,
     closed: u64,
     watched: u64,
+}
+
+/// To hide nothing is the same in whatever way.
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Self) -> bool {
+        let how = |of: &Self| (of.is_rejected, of.closed, of.watched);
+        let hides_nothing = self.selections.is_empty();
+        self.selections == other.selections && (hides_nothing || how(self) == how(other))
+    }
 }
 
 impl Hidden {

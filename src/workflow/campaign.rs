@@ -4,6 +4,7 @@
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
 use super::ensemble::{EnsembleRun, RunOptions, close, plan, redo_report, threads};
+use super::sample::Sample;
 use super::training::train;
 use crate::batch::{Block, blocks};
 use crate::error::{Error, Kind, OnFile, Result};
@@ -106,16 +107,18 @@ pub(crate) fn run(
         interrupt,
         say: &say,
     };
+    let mut earlier = Vec::new();
     for run in &campaign.ensembles {
-        let mut end = campaign.conclude(run, bench, started)?;
+        let mut end = campaign.conclude(run, bench, started, &mut earlier)?;
         // a member that was damaged since is trained anew, once
         if end.state == State::Interrupted
             && !interrupt.is_raised()
             && options.only.is_none()
             && !campaign.missing().is_empty()
         {
+            earlier.clear();
             train(&campaign, &log, &say)?;
-            end = campaign.conclude(run, bench, started)?;
+            end = campaign.conclude(run, bench, started, &mut earlier)?;
         }
         ends.push(end);
     }
@@ -235,6 +238,7 @@ impl<'a> Campaign<'a> {
         let mut ensembles = Vec::with_capacity(wanted.len());
         let reference = CommonEdges::reference(experiment);
         let mut edges = None;
+        let mut earlier = Vec::new();
         for place in wanted.iter().copied() {
             let spec = &experiment.ensembles[place];
             if interrupt.is_raised() && !ensembles.is_empty() {
@@ -246,7 +250,7 @@ impl<'a> Campaign<'a> {
                 Some(root) => root.ensemble(&spec.name).path().to_owned(),
                 None => options.out.clone(),
             };
-            let run = plan(spec, options, quiet).and_then(|plan| {
+            let run = plan(spec, options, std::mem::take(&mut earlier), quiet).and_then(|plan| {
                 check_quadrants(experiment, spec, &plan)?;
                 if reference == Some(place) {
                     edges = Some(CommonEdges::of(&plan));
@@ -259,7 +263,7 @@ impl<'a> Campaign<'a> {
             };
             if is_matrix {
                 // read again when its turn comes: all of them may not fit
-                run.plan = None;
+                earlier = run.plan.take().map_or_else(Vec::new, |plan| plan.samples);
             }
             ensembles.push(run);
         }
@@ -446,11 +450,14 @@ impl<'a> Campaign<'a> {
             .collect()
     }
 
+    /// Brings an ensemble to its result. `earlier` has samples of the one before, and
+    /// then its own.
     fn conclude(
         &self,
         run: &EnsembleRun,
         bench: Workbench<'_>,
         started: Instant,
+        earlier: &mut Vec<Sample>,
     ) -> Result<EnsembleEnd> {
         let is_matrix = self.experiment.is_matrix;
         let say = |text: &str| match is_matrix {
@@ -462,19 +469,22 @@ impl<'a> Campaign<'a> {
         if self.interrupt.is_raised() || run.count() < u64::from(run.requested()) {
             return run.interrupted(manifest, started);
         }
-        let mut read;
+        let mut read = None;
         let plan = match &run.plan {
             Some(plan) => plan,
             None => {
-                read = plan(&run.spec, self.options, &|_| {})?;
+                let samples = std::mem::take(earlier);
+                let read = read.insert(plan(&run.spec, self.options, samples, &|_| {})?);
                 if let Some(edges) = &self.edges {
-                    edges.give_to(&mut read);
+                    edges.give_to(read);
                 }
-                &read
+                &*read
             }
         };
         let kept = [Kind::Partial, Kind::NoResult, Kind::NoSamples];
-        match run.conclude(plan, bench, manifest, started) {
+        let ended = run.conclude(plan, bench, manifest, started);
+        *earlier = read.map_or_else(Vec::new, |plan| plan.samples);
+        match ended {
             // the other ensembles do not suffer from it
             Err(error) if is_matrix && kept.contains(&error.kind()) => {
                 say(&format!("error: {error}"));

@@ -271,8 +271,9 @@ fn share(runs: &[&EnsembleRun], campaign: &Campaign<'_>) -> Result<Vec<Plan>> {
     // (class, place in the files) -> row of the matrix
     let mut rows: HashMap<(usize, u64), u32> = HashMap::new();
     let mut plans = Vec::with_capacity(runs.len());
+    let mut earlier = Vec::new();
     for run in runs {
-        let mut plan = plan(&run.spec, campaign.options, &|_| {})?;
+        let mut plan = plan(&run.spec, campaign.options, earlier, &|_| {})?;
         let own = Arc::clone(plan.training.inputs());
         if inputs.columns() == 0 {
             inputs = Inputs::new(Vec::new(), own.columns());
@@ -284,7 +285,7 @@ fn share(runs: &[&EnsembleRun], campaign: &Campaign<'_>) -> Result<Vec<Plan>> {
                 *row = *shared.or_insert_with(|| inputs.push(own.row(*row as usize)) as u32);
             }
         }
-        plan.samples.clear();
+        earlier = std::mem::take(&mut plan.samples);
         plan.training = TrainingSample::of(Arc::default(), Vec::new());
         plans.push((plan, classes));
     }
