@@ -22,6 +22,7 @@ mod ipc;
 mod losses;
 pub(crate) mod memory;
 mod parquet;
+mod part;
 mod pass;
 mod scan;
 mod stream;
@@ -32,10 +33,9 @@ mod take;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use chunk::ColumnChunk;
+pub(crate) use chunk::{ColumnChunk, ColumnInfo};
 pub use dataset::Dataset;
-pub(crate) use dataset::in_blocks;
-pub(crate) use dataset::{ColumnInfo, FileRecord};
+pub(crate) use dataset::{FileRecord, in_blocks};
 pub(crate) use definitions::BUILTINS;
 pub use definitions::{Compiled, Resolver};
 pub use losses::LossKind;

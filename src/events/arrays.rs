@@ -10,7 +10,7 @@ use bytemuck::Zeroable;
 
 use super::losses::{Loss, LossKind};
 use super::memory;
-use super::scan::ScanRequest;
+use super::scan::{ScanPlan, ScanRequest};
 use super::table::{EventTable, IdColumn, Ids, ScanReport};
 
 /// Arrays for `room` events. What has not been written is 0, and costs no memory
@@ -106,16 +106,10 @@ impl EventArrays {
         });
     }
 
-    /// Names the arrays and cuts them to what was counted. `signs` and `seed` are
-    /// those of the ids.
-    pub(super) fn into_table(
-        mut self,
-        events: usize,
-        report: ScanReport,
-        request: &ScanRequest,
-        signs: &[bool],
-        seed: u64,
-    ) -> EventTable {
+    /// Names the arrays and cuts them to what was counted.
+    pub(super) fn into_table(mut self, plan: &ScanPlan<'_>, counts: &ScanCounts) -> EventTable {
+        let (request, events) = (plan.request, counts.events);
+        let path = |index: usize| plan.files[index].path.display().to_string();
         cut(&mut self.features, events * self.width);
         self.numbers.iter_mut().for_each(|array| cut(array, events));
         self.words.iter_mut().for_each(|array| cut(array, events));
@@ -123,7 +117,7 @@ impl EventArrays {
         let weights = numbers.next().unwrap_or_default();
         let [flags, places] = [(); 2].map(|()| words.next().unwrap_or_default());
         let names = request.columns.iter().map(|(name, _)| name.clone());
-        let id_names = request.id_columns().iter().cloned().zip(signs);
+        let id_names = request.id_columns().iter().cloned().zip(&plan.signs);
         let id_column = |((name, &signed), bits)| IdColumn { name, signed, bits };
         EventTable {
             n_features: self.width,
@@ -132,11 +126,11 @@ impl EventArrays {
             columns: names.zip(numbers).collect(),
             flags,
             ids: Ids {
-                seed,
+                seed: plan.seed,
                 columns: id_names.zip(words).map(id_column).collect(),
                 places,
             },
-            report,
+            report: counts.report(request, path),
         }
     }
 }
@@ -253,11 +247,7 @@ impl ScanCounts {
     }
 
     /// What was counted, by the names of the request; `path` is that of a file.
-    pub(super) fn report(
-        &self,
-        request: &ScanRequest,
-        path: impl Fn(usize) -> String,
-    ) -> ScanReport {
+    fn report(&self, request: &ScanRequest, path: impl Fn(usize) -> String) -> ScanReport {
         let loss = |(&reason, lost): (&Reason, &Lost)| Loss {
             kind: kind(reason, request),
             name: name(reason, request),

@@ -20,6 +20,16 @@ const DECIMAL_DIGITS: u8 = 38;
 /// Bits of the integers that are all exact as `f64`.
 const EXACT_BITS: u32 = 53;
 
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct ColumnInfo {
+    pub name: String,
+    /// Its Arrow type in the first file, such as `Float32`.
+    pub type_name: String,
+    /// Whether expressions can use it: integers, floats, decimals, booleans,
+    /// and dictionaries of them.
+    pub numeric: bool,
+}
+
 /// Columns of equal length, by name. Definitions evaluated on the chunk stay in
 /// it, so that a definition used by ten features costs one evaluation.
 #[derive(Debug, Default)]

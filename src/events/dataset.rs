@@ -13,7 +13,7 @@ use arrow::datatypes::DataType;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::chunk::integer_sign;
+use super::chunk::{ColumnInfo, integer_sign};
 use super::definitions::Compiled;
 use super::file::{EventFile, cannot, is_numeric};
 use super::glob::find;
@@ -23,16 +23,6 @@ use sideband_numerics::expression::nearest;
 const BLOCK: usize = 1 << 18;
 /// Age of a file's last change above which its time tells it from a later one.
 const SETTLED: Duration = Duration::from_secs(2);
-
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct ColumnInfo {
-    pub name: String,
-    /// Its Arrow type in the first file, such as `Float32`.
-    pub type_name: String,
-    /// Whether expressions can use it: integers, floats, decimals, booleans,
-    /// and dictionaries of them.
-    pub numeric: bool,
-}
 
 /// One input file as a result remembers it.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

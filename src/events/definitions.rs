@@ -13,8 +13,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::chunk::ColumnChunk;
-use super::dataset::ColumnInfo;
+use super::chunk::{ColumnChunk, ColumnInfo};
+use sha2::{Digest as _, Sha256};
 use sideband_numerics::expression::{
     Expression, ExpressionError, Fault, Lane, Problem, is_plain_name, words_of,
 };
@@ -113,6 +113,8 @@ struct Unusable {
 struct Formula {
     /// Tells formulas apart in the memory of a chunk.
     id: u64,
+    /// Digest of the text and of what its names mean: the same in every resolver.
+    meaning: [u8; 32],
     expression: Expression,
     inputs: Vec<Input>,
     /// Longest chain of definitions below.
@@ -132,6 +134,13 @@ enum Input {
 pub struct Compiled {
     formula: Arc<Formula>,
     columns: Arc<[String]>,
+}
+
+/// Equal ones have equal values on equal columns, whatever compiled them.
+impl PartialEq for Compiled {
+    fn eq(&self, other: &Self) -> bool {
+        self.formula.meaning == other.formula.meaning
+    }
 }
 
 impl Resolver {
@@ -313,12 +322,30 @@ impl Resolver {
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Formula {
             id,
+            meaning: meaning(expression, &inputs),
             expression: expression.clone(),
             inputs,
             layers,
             builtins,
         }))
     }
+}
+
+fn meaning(expression: &Expression, inputs: &[Input]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    let mut add = |kind: u8, bytes: &[u8]| {
+        hasher.update([kind]);
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(0, expression.text().as_bytes());
+    for input in inputs {
+        match input {
+            Input::Column(name) => add(1, name.as_bytes()),
+            Input::Formula(formula) => add(2, &formula.meaning),
+        }
+    }
+    hasher.finalize().into()
 }
 
 /// Parses a text in which no column may be meant that is not.

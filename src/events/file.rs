@@ -18,22 +18,7 @@ use arrow::record_batch::RecordBatch;
 use super::ipc::IpcFile;
 use super::memory;
 use super::parquet::ParquetFile;
-
-/// Rows handled at once: columns of this length stay in the processor's cache
-/// while an expression is evaluated on them.
-pub(super) const BATCH_ROWS: usize = 8192;
-
-/// A contiguous range of rows that is read by one thread.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Part {
-    /// Place of the first row in the file.
-    pub(super) first_row: u64,
-    pub(super) rows: u64,
-    /// Row group (Parquet) or record batch (Arrow) that holds the rows.
-    pub(super) group: usize,
-    /// Place of the first row in the group.
-    pub(super) offset: u64,
-}
+use super::part::{BATCH_ROWS, Fault, Part};
 
 /// An opened and checked event file.
 #[derive(Debug)]
@@ -46,29 +31,11 @@ pub(super) struct EventFile {
     content: Content,
 }
 
-/// What a file holds, its schema and its parts.
-pub(super) type Opened = (Content, SchemaRef, Vec<Part>);
-
+/// What is known of a file by its format.
 #[derive(Debug)]
-pub(super) enum Content {
+enum Content {
     Parquet(ParquetFile),
     Ipc(IpcFile),
-}
-
-/// What a decoder reports; the path is added here.
-#[derive(Debug)]
-pub(super) struct Fault {
-    pub(super) place: String,
-    pub(super) message: String,
-}
-
-impl Fault {
-    pub(super) fn at(place: impl Into<String>, message: impl ToString) -> Self {
-        Self {
-            place: place.into(),
-            message: message.to_string(),
-        }
-    }
 }
 
 impl EventFile {
@@ -80,12 +47,14 @@ impl EventFile {
         let mut first = Vec::new();
         (&file).take(8).read_to_end(&mut first).map_err(io)?;
         let is = |magic: &[u8]| first.starts_with(magic);
+        let of_ipc = |(file, schema, parts)| (Content::Ipc(file), schema, parts);
         let opened = if is(b"PAR1") {
-            caught("footer", || ParquetFile::open(&file, bytes))
+            let opened = caught("footer", || ParquetFile::open(&file, bytes));
+            opened.map(|(file, schema, parts)| (Content::Parquet(file), schema, parts))
         } else if is(b"ARROW1") {
-            caught("footer", || IpcFile::open_file(file, bytes))
+            caught("footer", || IpcFile::open_file(file, bytes)).map(of_ipc)
         } else if is(&[0xff; 4]) {
-            caught("stream header", || IpcFile::open_stream(file, bytes))
+            caught("stream header", || IpcFile::open_stream(file, bytes)).map(of_ipc)
         } else {
             let found = describe(&first);
             let text = format!("neither Parquet nor Arrow IPC; {found}");
@@ -169,11 +138,6 @@ pub(super) fn is_numeric(data_type: &DataType) -> bool {
         DataType::Dictionary(_, value) => is_numeric(value),
         other => other.is_numeric(),
     }
-}
-
-/// Opens a file to be read again later; the file may have changed meanwhile.
-pub(super) fn reopen(path: &Path) -> Result<File, Fault> {
-    File::open(path).map_err(|error| Fault::at("file", error))
 }
 
 /// The operating system refused to do something with a file.

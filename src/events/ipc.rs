@@ -18,7 +18,7 @@ use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, RecordBatch as 
 use arrow::ipc::{root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 
-use super::file::{Content, Fault, Opened, Part, reopen};
+use super::part::{Fault, Opened, Part, reopen};
 
 /// `ARROW1` and two bytes of padding at the start of a file.
 const FILE_HEADER: u64 = 8;
@@ -47,7 +47,7 @@ struct Batch {
 }
 
 impl IpcFile {
-    pub(super) fn open_file(mut file: File, bytes: u64) -> Result<Opened, Fault> {
+    pub(super) fn open_file(mut file: File, bytes: u64) -> Result<Opened<Self>, Fault> {
         let fault = |message: &str| Fault::at("footer", message);
         if bytes < FILE_HEADER + FILE_TRAILER {
             return Err(fault("the file is too short"));
@@ -84,7 +84,7 @@ impl IpcFile {
         ipc.count_rows(&mut file)
     }
 
-    pub(super) fn open_stream(mut file: File, bytes: u64) -> Result<Opened, Fault> {
+    pub(super) fn open_stream(mut file: File, bytes: u64) -> Result<Opened<Self>, Fault> {
         let fault = |message: &str| Fault::at("stream header", message);
         let (metadata, mut at) =
             next_message(&mut file, bytes, 0)?.ok_or_else(|| fault("the stream is empty"))?;
@@ -127,7 +127,7 @@ impl IpcFile {
         ipc.count_rows(&mut file)
     }
 
-    fn count_rows(self, file: &mut File) -> Result<Opened, Fault> {
+    fn count_rows(self, file: &mut File) -> Result<Opened<Self>, Fault> {
         let mut parts = Vec::with_capacity(self.batches.len());
         let mut first_row = 0_u64;
         for (group, batch) in self.batches.iter().enumerate() {
@@ -153,7 +153,7 @@ impl IpcFile {
                 .ok_or_else(|| Fault::at(place(), "the number of rows overflows"))?;
         }
         let schema = Arc::clone(&self.schema);
-        Ok((Content::Ipc(self), schema, parts))
+        Ok((self, schema, parts))
     }
 
     pub(super) fn read(

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 
-use super::file::{BATCH_ROWS, Content, Fault, Opened, Part, reopen};
+use super::part::{BATCH_ROWS, Fault, Opened, Part, reopen};
 
 /// Row groups longer than this are read by several threads. Each of them skips
 /// to its rows page by page, so much smaller parts would not pay.
@@ -23,7 +23,7 @@ pub(super) struct ParquetFile {
 }
 
 impl ParquetFile {
-    pub(super) fn open(file: &File, bytes: u64) -> Result<Opened, Fault> {
+    pub(super) fn open(file: &File, bytes: u64) -> Result<Opened<Self>, Fault> {
         let footer = |error: parquet::errors::ParquetError| Fault::at("footer", error);
         let metadata =
             ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(footer)?;
@@ -62,7 +62,7 @@ impl ParquetFile {
             return Err(Fault::at("footer", message));
         }
         let schema = Arc::clone(metadata.schema());
-        Ok((Content::Parquet(Self { metadata }), schema, parts))
+        Ok((Self { metadata }, schema, parts))
     }
 
     /// Bytes of the largest of the `wanted` columns of a row group, as the file gives

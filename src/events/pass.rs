@@ -45,6 +45,17 @@ impl Dataset {
         };
         Scan::new(&plan, &parts, ROOM_BYTES)?.run(&parts, progress)
     }
+
+    /// How many events a request asks for, whether they lack something or not; none of
+    /// them is kept.
+    pub(crate) fn count(&self, request: &ScanRequest) -> Result<u64> {
+        let plan = ScanPlan::new(self, request)?;
+        let parts = merged(&self.jobs(), least_parts());
+        let counts = parts.par_iter().with_max_len(1);
+        let counts: Vec<Result<usize>> = counts.map(|&part| count(&plan, part)).collect();
+        let each = counts.into_iter();
+        each.map(|events| events.map(|events| events as u64)).sum()
+    }
 }
 
 fn least_parts() -> usize {
@@ -67,21 +78,24 @@ fn selection(plan: &ScanPlan<'_>) -> Option<ScanRequest> {
     (few && !whole.takes_every_row()).then_some(selection)
 }
 
+/// How many events of a part there are.
+fn count(plan: &ScanPlan<'_>, part: Job) -> Result<usize> {
+    let mut events = 0;
+    plan.read(part, |batch, first_row| {
+        events += plan.count(part.file, batch, first_row)?;
+        Ok(())
+    })?;
+    Ok(events)
+}
+
 /// The parts with the number of events that `selection` leaves of each. What cannot
 /// be counted is left as it is: reading it will say why.
 fn counted(parts: &[Job], selection: &ScanPlan<'_>) -> Vec<Job> {
-    let count = |&part: &Job| {
-        let mut events = 0;
-        let read = selection.read(part, |batch, first_row| {
-            events += selection.count(part.file, batch, first_row)?;
-            Ok(())
-        });
-        Job {
-            events: read.map_or(part.events, |()| events),
-            ..part
-        }
+    let counted = |&part: &Job| Job {
+        events: count(selection, part).unwrap_or(part.events),
+        ..part
     };
-    parts.par_iter().with_max_len(1).map(count).collect()
+    parts.par_iter().with_max_len(1).map(counted).collect()
 }
 
 /// Puts parts of a row group that follow each other together, up to [`JOB_PARTS`],
@@ -194,7 +208,7 @@ impl<'a> Scan<'a> {
             let path = |index: usize| plan.files[index].path.display().to_string();
             self.counts.refuse_missing(plan.request, path)?;
         }
-        let mut table = plan.table(self.arrays, &self.counts);
+        let mut table = self.arrays.into_table(plan, &self.counts);
         if !keys_are_unique(plan) {
             table.report.duplicate_ids = table.ids.duplicates()?;
         }

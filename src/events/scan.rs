@@ -8,11 +8,11 @@
 use crate::error::{Error, Result};
 use std::collections::BTreeSet;
 
-use super::arrays::{EventArrays, ScanCounts};
 use super::dataset::Dataset;
 use super::definitions::Compiled;
-use super::file::{EventFile, Part};
-use super::table::{EventTable, IdSpec, namespace_seed};
+use super::file::EventFile;
+use super::part::Part;
+use super::table::{IdSpec, namespace_seed};
 use arrow::record_batch::RecordBatch;
 
 /// Most regions a scan can tell apart; the other bits of a row's flags say what it lacks
@@ -41,7 +41,7 @@ pub enum OnMissing {
 }
 
 /// An integer or a label of an event that must be one of those that are listed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Category {
     /// What it is called in messages.
     pub name: String,
@@ -52,8 +52,8 @@ pub struct Category {
     pub inputs: std::ops::Range<usize>,
 }
 
-/// What to read from a [`Dataset`].
-#[derive(Clone, Debug)]
+/// What to read from a [`Dataset`]. Equal requests find the same in equal files.
+#[derive(Clone, Debug, PartialEq)]
 pub struct ScanRequest {
     /// Rows where this is true (not 0, not NaN) are selected; all without it.
     pub selection: Option<Compiled>,
@@ -182,6 +182,15 @@ pub struct Hidden {
     watched: u64,
 }
 
+/// To hide nothing is the same in whatever way.
+impl PartialEq for Hidden {
+    fn eq(&self, other: &Self) -> bool {
+        let how = |of: &Self| (of.is_rejected, of.closed, of.watched);
+        let hides_nothing = self.selections.is_empty();
+        self.selections == other.selections && (hides_nothing || how(self) == how(other))
+    }
+}
+
 impl Hidden {
     /// Hides nothing: of simulated events, and of what the user asks about by name.
     pub fn nothing() -> Self {
@@ -247,8 +256,9 @@ pub(super) struct ScanPlan<'a> {
     /// What is read of each file.
     projections: Vec<Vec<usize>>,
     /// Whether the id columns have signs.
-    signs: Vec<bool>,
-    seed: u64,
+    pub(super) signs: Vec<bool>,
+    /// That of the events' keys.
+    pub(super) seed: u64,
 }
 
 impl Dataset {
@@ -318,11 +328,5 @@ impl<'a> ScanPlan<'a> {
         visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
     ) -> Result<()> {
         self.files[job.file].read(job.part, &self.projections[job.file], visit)
-    }
-
-    pub(super) fn table(&self, arrays: EventArrays, counts: &ScanCounts) -> EventTable {
-        let path = |index: usize| self.files[index].path.display().to_string();
-        let report = counts.report(self.request, path);
-        arrays.into_table(counts.events, report, self.request, &self.signs, self.seed)
     }
 }

@@ -342,7 +342,7 @@ impl Reader {
         ends_pass: bool,
     ) -> Result<()> {
         let chunk = StreamChunk {
-            table: plan.table(piece.arrays, &piece.counts),
+            table: piece.arrays.into_table(plan, &piece.counts),
             ends_part,
             ends_pass,
         };

@@ -6,7 +6,7 @@ use crate::events::{Dataset, HIDDEN};
 use crate::files::lock;
 use crate::rundir::InputFiles;
 use crate::settings::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
-use crate::workflow::{Sample, SampleSpec, Wanted, inputs};
+use crate::workflow::{OpenSample, Sample, SampleSpec, Wanted, inputs, read_samples};
 use sideband_numerics::Edges;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -132,6 +132,22 @@ impl<'a> Reader<'a> {
         self.load(place, sample, SampleRole::Simulation)
     }
 
+    /// Reads two simulated samples. What they have in common with `earlier` ones is not
+    /// read again.
+    pub(super) fn read_pair(
+        &self,
+        pair: [(&str, &SampleConfig); 2],
+        earlier: Vec<Sample>,
+    ) -> Result<Vec<Sample>> {
+        let open = |(place, sample)| self.open(place, sample, SampleRole::Simulation);
+        let opened = pair.map(open).into_iter().collect();
+        let read = read_samples(opened, earlier)?;
+        for ((place, _), sample) in pair.iter().zip(&read) {
+            self.record(place, sample);
+        }
+        Ok(read)
+    }
+
     /// Reads the events of a process.
     pub(super) fn read_process(&self, name: &str) -> Result<Sample> {
         let place = format!("samples.{name}");
@@ -169,6 +185,17 @@ impl<'a> Reader<'a> {
     }
 
     fn load(&self, place: &str, sample: &SampleConfig, whose: SampleRole) -> Result<Sample> {
+        let read = self.open(place, sample, whose)?.read(None)?;
+        self.record(place, &read);
+        Ok(read)
+    }
+
+    fn open(
+        &self,
+        place: &str,
+        sample: &SampleConfig,
+        whose: SampleRole,
+    ) -> Result<OpenSample<'_>> {
         let sample = sample.in_run(self.run);
         let base = Path::new("");
         let twice = Dataset::named_twice(&sample.path.to_list(), base)
@@ -186,8 +213,12 @@ impl<'a> Reader<'a> {
             sample: &sample,
             whose,
         };
-        let read = Sample::load(&spec, &self.config, &self.wanted, &self.blinding, base)?;
-        let mut files = read.files.clone();
+        spec.open(&self.config, &self.wanted, &self.blinding, base)
+    }
+
+    /// Keeps the files of a sample that was read.
+    fn record(&self, place: &str, sample: &Sample) {
+        let mut files = sample.files.clone();
         for file in &mut files {
             // the same in whichever directory the run is
             if let Ok(own) = Path::new(&file.path).strip_prefix(self.run) {
@@ -195,7 +226,6 @@ impl<'a> Reader<'a> {
             }
         }
         lock(&self.files).insert(place.to_owned(), files);
-        Ok(read)
     }
 
     /// The files that were read so far.

@@ -76,6 +76,7 @@ pub(super) fn examine(
 ) -> Result<(Ratios, Vec<RatioTrust>)> {
     let mut ratios = Ratios::new();
     let mut all = Vec::new();
+    let mut samples = Vec::new();
     for name in reader.measurement.ratios() {
         let Some([source, target]) = reader.measurement.sides(&name) else {
             continue;
@@ -84,9 +85,13 @@ pub(super) fn examine(
         say(&format!("examining {text}"));
         let metrics = ensembles.end(&text)?.metrics.as_ref();
         let ratio = ensembles.open(&name, "")?;
-        let source = reader.read("measurement.reference", &source)?;
-        let target = reader.read(&format!("samples of {text}"), &target)?;
-        let (trust, map) = trust(&text, reader, [&source, &target], &ratio, metrics)?;
+        let place = format!("samples of {text}");
+        let pair = [
+            ("measurement.reference", &source),
+            (place.as_str(), &target),
+        ];
+        samples = reader.read_pair(pair, samples)?;
+        let (trust, map) = trust(&text, reader, &samples, &ratio, metrics)?;
         all.push(trust);
         ratios.insert(name, (ratio, map));
     }
@@ -97,13 +102,13 @@ pub(super) fn examine(
 fn trust(
     name: &str,
     reader: &Reader<'_>,
-    [source, target]: [&Sample; 2],
+    samples: &[Sample],
     ratio: &Ratio,
     metrics: Option<&Metrics>,
 ) -> Result<(RatioTrust, Recalibration)> {
     let measurement = reader.measurement;
-    let mut source = Class::new(reader, source, ratio)?;
-    let mut target = Class::new(reader, target, ratio)?;
+    let mut source = Class::new(reader, &samples[0], ratio)?;
+    let mut target = Class::new(reader, &samples[1], ratio)?;
     let (s, t) = (&source.folds[1], &target.folds[1]);
     let map = match measurement.measurement.calibration {
         CalibrationMethod::None => Recalibration::None,

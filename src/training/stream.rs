@@ -13,7 +13,7 @@
 //! A share of the events, drawn by key, stays in memory for validation; the
 //! others train, those of the validation fold too.
 
-use super::split::Fold;
+use super::split::{Fold, SplitSettings};
 use super::streams::Streams;
 use super::task::{StreamSource, Task, TrainingSettings};
 use crate::error::Result;
@@ -24,13 +24,8 @@ use sideband_numerics::random::Key;
 
 /// Whether an event of the training region is trained on by a streaming
 /// ensemble.
-pub(crate) fn is_streamed(
-    settings: &TrainingSettings,
-    streams: Streams,
-    share: f64,
-    key: u64,
-) -> bool {
-    match settings.split.fold(streams, 0, key) {
+pub(crate) fn is_streamed(split: SplitSettings, streams: Streams, share: f64, key: u64) -> bool {
+    match split.fold(streams, 0, key) {
         Fold::Training => true,
         Fold::Validation => streams.sample(key) >= share,
         Fold::HeldOut => false,
@@ -105,7 +100,7 @@ impl Windows {
             let (row, table) = (self.next, &self.rest);
             self.next += 1;
             let key = table.ids.key(row);
-            if !is_streamed(&self.settings, self.streams, self.share, key) {
+            if !is_streamed(self.settings.split, self.streams, self.share, key) {
                 continue;
             }
             if self.skip > 0 {

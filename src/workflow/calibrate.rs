@@ -90,8 +90,9 @@ pub(crate) fn estimate(
     let mut rates: Vec<(usize, f64)> = Vec::new();
     let mut resident_bytes = None;
     let mut ensembles = Vec::new();
+    let mut earlier = Vec::new();
     for (place, spec) in experiment.ensembles.iter().enumerate() {
-        let plan = plan(spec, options, &|_| {})?;
+        let plan = plan(spec, options, earlier, &|_| {})?;
         check_quadrants(experiment, spec, &plan)?;
         visit(&plan);
         let (config, resources) = (&spec.config, resources(&spec.config, &devices));
@@ -151,6 +152,7 @@ pub(crate) fn estimate(
             rate,
             seconds: [first, last].map(|epochs| f64::from(epochs) * epoch / rate),
         });
+        earlier = plan.samples;
     }
     Ok(Estimate {
         ensembles,

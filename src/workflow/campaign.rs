@@ -3,18 +3,23 @@
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
 use super::ensemble::{EnsembleRun, RunOptions, close, plan, threads};
+use super::plan::Plan;
+use super::sample::Sample;
+use super::training::FamilyPlans;
 use crate::batch::{Block, blocks};
 use crate::error::{Error, Kind, OnFile, Result};
+use crate::files::lock;
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
     DeviceRecord, Manifest, RunDirectory, RunInputs, RunLog, RunState, VersionRecord, now,
 };
-use crate::settings::{Config, DeviceConfig, Experiment};
+use crate::settings::{Config, DeviceConfig, EnsembleSpec, ExecutorKind, Experiment, IdentityOf};
 use crate::training::{Interrupt, Unit};
 use serde_json::json;
 use sideband_networks::{Compute, cpu_kernel};
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Instant;
 
 /// How a run ended.
@@ -54,6 +59,8 @@ pub(super) struct Campaign<'a> {
     /// Edges that all ensembles of a comparison have in common.
     pub edges: Option<CommonEdges>,
     pub blocks: Vec<Block>,
+    /// Plans for the training that the checks have made.
+    pub(super) checked: Mutex<Vec<Plan>>,
     pub started: Instant,
 }
 
@@ -67,7 +74,9 @@ impl<'a> Campaign<'a> {
         say: &dyn Fn(&str),
     ) -> Result<Self> {
         let all: Vec<usize> = (0..experiment.ensembles.len()).collect();
-        let campaign = Self::of(experiment, &all, options, interrupt, devices, say)?;
+        let is_local = experiment.common().executor.kind == ExecutorKind::Local;
+        let trains = is_local && options.only.is_none();
+        let campaign = Self::of(experiment, &all, options, interrupt, devices, say, trains)?;
         // nothing of an earlier configuration is changed before all of it holds
         for run in &campaign.ensembles {
             run.settle(say)?;
@@ -79,7 +88,8 @@ impl<'a> Campaign<'a> {
     }
 
     /// The same for some of the ensembles, by their place; for one who helps, and
-    /// leaves the configuration as it is.
+    /// leaves the configuration as it is. `trains`: all that is missing is
+    /// trained in this process.
     pub(super) fn of(
         experiment: &'a Experiment,
         wanted: &[usize],
@@ -87,6 +97,7 @@ impl<'a> Campaign<'a> {
         interrupt: &'a Interrupt,
         devices: Vec<Compute>,
         say: &dyn Fn(&str),
+        trains: bool,
     ) -> Result<Self> {
         let is_matrix = experiment.is_matrix;
         let create_root = || RunDirectory::create_root(&options.out, experiment);
@@ -104,6 +115,9 @@ impl<'a> Campaign<'a> {
         let mut ensembles = Vec::with_capacity(wanted.len());
         let reference = CommonEdges::reference(experiment);
         let mut edges = None;
+        let mut earlier = Vec::new();
+        let gathers = trains && can_gather(experiment, wanted, root.as_ref());
+        let mut family = gathers.then(FamilyPlans::default);
         for place in wanted.iter().copied() {
             let spec = &experiment.ensembles[place];
             if interrupt.is_raised() && !ensembles.is_empty() {
@@ -115,7 +129,7 @@ impl<'a> Campaign<'a> {
                 Some(root) => root.ensemble(&spec.name).path().to_owned(),
                 None => options.out.clone(),
             };
-            let run = plan(spec, options, quiet).and_then(|plan| {
+            let run = plan(spec, options, std::mem::take(&mut earlier), quiet).and_then(|plan| {
                 check_quadrants(experiment, spec, &plan)?;
                 if reference == Some(place) {
                     edges = Some(CommonEdges::of(&plan));
@@ -126,9 +140,12 @@ impl<'a> Campaign<'a> {
                 true => run.map_err(|error| error.at(format!("ensemble {}", spec.name)))?,
                 false => run?,
             };
-            if is_matrix {
+            if is_matrix && let Some(plan) = run.plan.take() {
                 // read again when its turn comes: all of them may not fit
-                run.plan = None;
+                earlier = match &mut family {
+                    Some(family) => family.add(plan),
+                    None => plan.samples,
+                };
             }
             ensembles.push(run);
         }
@@ -141,6 +158,7 @@ impl<'a> Campaign<'a> {
             ensembles,
             edges,
             blocks: blocks(experiment),
+            checked: Mutex::new(family.map_or_else(Vec::new, FamilyPlans::finish)),
             started: Instant::now(),
         })
     }
@@ -300,6 +318,13 @@ impl<'a> Campaign<'a> {
         })
     }
 
+    /// Plans for the training of ensembles, if the checks have made them; once.
+    pub(super) fn checked(&self, runs: &[&EnsembleRun]) -> Option<Vec<Plan>> {
+        let mut plans = std::mem::take(&mut *lock(&self.checked));
+        plans.retain(|plan| runs.iter().any(|run| run.spec.name == plan.ensemble));
+        (plans.len() == runs.len()).then_some(plans)
+    }
+
     /// Whether a member is to be trained here.
     pub(super) fn wants(&self, member: u32) -> bool {
         let only = self.options.only.as_ref();
@@ -315,11 +340,14 @@ impl<'a> Campaign<'a> {
             .collect()
     }
 
+    /// Brings an ensemble to its result. `earlier` has samples of the one before, and
+    /// then its own.
     pub(super) fn conclude(
         &self,
         run: &EnsembleRun,
         bench: Workbench<'_>,
         started: Instant,
+        earlier: &mut Vec<Sample>,
     ) -> Result<EnsembleEnd> {
         let is_matrix = self.experiment.is_matrix;
         let say = |text: &str| match is_matrix {
@@ -331,19 +359,22 @@ impl<'a> Campaign<'a> {
         if self.interrupt.is_raised() || run.count() < u64::from(run.requested()) {
             return run.interrupted(manifest, started);
         }
-        let mut read;
+        let mut read = None;
         let plan = match &run.plan {
             Some(plan) => plan,
             None => {
-                read = plan(&run.spec, self.options, &|_| {})?;
+                let samples = std::mem::take(earlier);
+                let read = read.insert(plan(&run.spec, self.options, samples, &|_| {})?);
                 if let Some(edges) = &self.edges {
-                    edges.give_to(&mut read);
+                    edges.give_to(read);
                 }
-                &read
+                &*read
             }
         };
         let kept = [Kind::Partial, Kind::NoResult, Kind::NoSamples];
-        match run.conclude(plan, bench, manifest, started) {
+        let ended = run.conclude(plan, bench, manifest, started);
+        *earlier = read.map_or_else(Vec::new, |plan| plan.samples);
+        match ended {
             // the other ensembles do not suffer from it
             Err(error) if is_matrix && kept.contains(&error.kind()) => {
                 say(&format!("error: {error}"));
@@ -355,4 +386,20 @@ impl<'a> Campaign<'a> {
             other => other,
         }
     }
+}
+
+/// Whether the training events of all ensembles can be gathered while they are checked, with
+/// no more in memory than later: of one family, whose matrix is that of the training, and
+/// without members so far, which are read beside a plan.
+fn can_gather(experiment: &Experiment, wanted: &[usize], root: Option<&RunDirectory>) -> bool {
+    let Some(root) = root else {
+        return false;
+    };
+    let all: Vec<&EnsembleSpec> = wanted.iter().map(|i| &experiment.ensembles[*i]).collect();
+    let family = |spec: &EnsembleSpec| spec.config.identity(IdentityOf::Family);
+    let has_members = |spec: &&EnsembleSpec| {
+        let members = spec.config.ensemble.members;
+        root.ensemble(&spec.name).count_members(members) > 0
+    };
+    !all.iter().any(has_members) && all.windows(2).all(|two| family(two[0]) == family(two[1]))
 }

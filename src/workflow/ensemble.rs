@@ -47,13 +47,20 @@ pub(super) struct EnsembleRun {
     pub plan: Option<Plan>,
 }
 
-/// Reads the data of an ensemble and checks all of it.
-pub(super) fn plan(spec: &EnsembleSpec, options: &RunOptions, say: &dyn Fn(&str)) -> Result<Plan> {
+/// Reads the data of an ensemble and checks all of it; what `earlier` samples, of another
+/// ensemble, have in common with its own is not read again.
+pub(super) fn plan(
+    spec: &EnsembleSpec,
+    options: &RunOptions,
+    earlier: Vec<Sample>,
+    say: &dyn Fn(&str),
+) -> Result<Plan> {
     let config = spec.config.in_run(&options.out);
     let samples = config.data.samples();
     let files: Vec<String> = samples.map(|(_, s)| s.path.to_list().join(", ")).collect();
     say(&format!("reading {}", files.join(" and ")));
-    let plan = Plan::new(&spec.name, config, &options.base, options.unblind)?;
+    let (base, unblind) = (&options.base, options.unblind);
+    let plan = Plan::new(&spec.name, config, base, unblind, earlier)?;
     plan.samples.iter().for_each(|sample| describe(sample, say));
     Ok(plan)
 }

@@ -4,7 +4,7 @@
 use super::interpolation::{self, Plane};
 use super::members::training_settings;
 use super::sample::{
-    Sample, SampleSpec, Wanted, blind_overlap, inputs, region_index, report_columns,
+    Sample, SampleSpec, Wanted, blind_overlap, inputs, read_samples, region_index, report_columns,
 };
 use crate::closure::WeightSummary;
 use crate::error::{Error, Result};
@@ -46,8 +46,15 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// Reads the data and checks everything that a run needs. `unblind`: look at target
-    /// events of blind regions.
-    pub(crate) fn new(ensemble: &str, config: Config, base: &Path, unblind: bool) -> Result<Self> {
+    /// events of blind regions. `earlier`: samples of another plan, of which what is the
+    /// same is not read again.
+    pub(crate) fn new(
+        ensemble: &str,
+        config: Config,
+        base: &Path,
+        unblind: bool,
+        earlier: Vec<Sample>,
+    ) -> Result<Self> {
         let blinding = Blinding::new(&config.regions, unblind);
         let plane = match config.experiment.method {
             Method::Interpolate => Some(Plane::new(&config, &blinding, base)?),
@@ -72,19 +79,20 @@ impl Plan {
         });
         let target = &config.data.target;
         let target = ("target", "data.target", target, SampleRole::Data);
-        let load = |(role, place, sample, whose)| {
+        let open = |(role, place, sample, whose)| {
             let spec = SampleSpec {
                 role,
                 place,
                 sample,
                 whose,
             };
-            Sample::load(&spec, &config, &wanted, &blinding, base)
+            spec.open(&config, &wanted, &blinding, base)
         };
-        let samples = source.into_iter().chain([target]).map(load);
+        let opened = source.into_iter().chain([target]).map(open);
+        let samples = read_samples(opened.collect(), earlier)?;
         let mut plan = Self {
             ensemble: ensemble.to_owned(),
-            samples: samples.collect::<Result<_>>()?,
+            samples,
             settings: training_settings(&config, wanted.features.len()),
             streams: Streams::new(config.experiment.seed, ensemble),
             scaling: FeatureScaling::default(),

@@ -6,6 +6,7 @@ use super::comparison::compare_methods;
 use super::ensemble::{RunOptions, redo_report, threads};
 use super::training::train;
 use crate::error::{Error, Result};
+use crate::files::lock;
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::{ExecutorKind, Experiment};
@@ -79,22 +80,25 @@ pub(crate) fn run(
     if !campaign.missing().is_empty() {
         train(&campaign, &log, &say)?;
     }
+    lock(&campaign.checked).clear();
     let bench = Workbench {
         compute: &campaign.devices[0],
         threads: threads(experiment.common()),
         interrupt,
         say: &say,
     };
+    let mut earlier = Vec::new();
     for run in &campaign.ensembles {
-        let mut end = campaign.conclude(run, bench, started)?;
+        let mut end = campaign.conclude(run, bench, started, &mut earlier)?;
         // a member that was damaged since is trained anew, once
         if end.state == RunState::Interrupted
             && !interrupt.is_raised()
             && options.only.is_none()
             && !campaign.missing().is_empty()
         {
+            earlier.clear();
             train(&campaign, &log, &say)?;
-            end = campaign.conclude(run, bench, started)?;
+            end = campaign.conclude(run, bench, started, &mut earlier)?;
         }
         ends.push(end);
     }

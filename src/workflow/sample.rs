@@ -1,13 +1,12 @@
 //! One sample of events, opened and read as the configuration says.
 
-use super::members::training_settings;
 use crate::error::{Error, Result};
 use crate::events::{
     BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
     Loss, LossKind, Losses, PartOrder, Resolver, ScanRequest, StreamOptions,
 };
 use crate::settings::{Blinding, Config, SampleConfig, SampleRole, StreamConfig};
-use crate::training::{ClassSource, Streams, is_streamed};
+use crate::training::{ClassSource, SplitSettings, Streams, is_streamed};
 use sideband_numerics::expression::written;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,6 +34,31 @@ pub(crate) struct Sample {
     pub(super) stored: BTreeSet<&'static str>,
     /// All events, if the table has only a share of them.
     pub streamed: Option<StreamedEvents>,
+    /// What was asked of the files.
+    request: ScanRequest,
+    drawing: Option<Drawing>,
+}
+
+/// A sample whose files are open and known, before its events are read.
+pub(crate) struct OpenSample<'a> {
+    role: &'static str,
+    place: String,
+    ids_by_row: bool,
+    config: &'a Config,
+    dataset: Dataset,
+    files: Vec<FileRecord>,
+    request: ScanRequest,
+    drawing: Option<Drawing>,
+}
+
+/// By what a share of the events is drawn, and the others are told apart.
+#[derive(Clone, Debug, PartialEq)]
+struct Drawing {
+    stream: StreamConfig,
+    seed: u64,
+    /// Number of the training region.
+    region: usize,
+    split: SplitSettings,
 }
 
 /// The events of a sample that is larger than memory.
@@ -142,6 +166,39 @@ pub(crate) struct SampleSpec<'a> {
 }
 
 impl SampleSpec<'_> {
+    /// Opens its files, and checks what is to be read of them.
+    pub(crate) fn open<'a>(
+        &self,
+        config: &'a Config,
+        wanted: &Wanted,
+        blinding: &Blinding,
+        base: &Path,
+    ) -> Result<OpenSample<'a>> {
+        let at_path = |e: Error| e.at_key(format!("{}.path", self.place));
+        let dataset = Dataset::open(&self.sample.path.to_list(), base).map_err(at_path)?;
+        let request = self.request(config, wanted, blinding, &dataset)?;
+        let mut files = dataset.digest().map_err(at_path)?;
+        if self.whose == SampleRole::Data && blinding.is_closed() {
+            files.iter_mut().for_each(|file| file.rows = None);
+        }
+        let drawing = config.data.stream.as_ref().map(|stream| Drawing {
+            stream: stream.clone(),
+            seed: config.experiment.seed,
+            region: region_index(config, &config.training.region),
+            split: (&config.training).into(),
+        });
+        Ok(OpenSample {
+            role: self.role,
+            place: self.place.to_owned(),
+            ids_by_row: self.sample.id.is_empty(),
+            config,
+            dataset,
+            files,
+            request,
+            drawing,
+        })
+    }
+
     /// What is to be read of its files.
     fn request(
         &self,
@@ -239,30 +296,49 @@ impl SampleSpec<'_> {
     }
 }
 
-impl Sample {
-    /// Opens, checks and reads a sample.
-    pub(crate) fn load(
-        spec: &SampleSpec<'_>,
-        config: &Config,
-        wanted: &Wanted,
-        blinding: &Blinding,
-        base: &Path,
-    ) -> Result<Self> {
-        let place = spec.place;
-        let at_path = |e: Error| e.at_key(format!("{place}.path"));
-        let dataset = Dataset::open(&spec.sample.path.to_list(), base).map_err(at_path)?;
-        let request = spec.request(config, wanted, blinding, &dataset)?;
-        let computed = request.builtins();
+/// Reads samples, one after the other. Of `earlier` ones it takes over those that have the
+/// same events; the others are gone before anything is read.
+///
+/// # Errors
+/// What is wrong with the first sample, then with the next.
+pub(crate) fn read_samples(
+    opened: Vec<Result<OpenSample<'_>>>,
+    mut earlier: Vec<Sample>,
+) -> Result<Vec<Sample>> {
+    let known = opened.iter().map(|open| {
+        let open = open.as_ref().ok()?;
+        let place = earlier.iter().position(|sample| open.is_of(sample))?;
+        Some(earlier.swap_remove(place))
+    });
+    let known: Vec<Option<Sample>> = known.collect();
+    drop(earlier);
+    let both = opened.into_iter().zip(known);
+    both.map(|(open, known)| open?.read(known)).collect()
+}
+
+impl OpenSample<'_> {
+    /// Whether reading it would give the events of `earlier`.
+    fn is_of(&self, earlier: &Sample) -> bool {
+        self.files == earlier.files
+            && self.request == earlier.request
+            && self.drawing == earlier.drawing
+    }
+
+    /// Reads the events, unless they are known: of an earlier sample that has the same.
+    pub(crate) fn read(self, known: Option<Sample>) -> Result<Sample> {
+        let (config, place) = (self.config, self.place.as_str());
+        let computed = self.request.builtins();
         let names = BUILTINS.iter().map(|builtin| builtin.name);
-        let is_stored = |name: &&str| dataset.columns().iter().any(|column| column.name == *name);
+        let columns = self.dataset.columns();
+        let is_stored = |name: &&str| columns.iter().any(|column| column.name == *name);
         let stored = names.filter(is_stored).collect();
-        let mut files = dataset.digest().map_err(at_path)?;
-        if spec.whose == SampleRole::Data && blinding.is_closed() {
-            files.iter_mut().for_each(|file| file.rows = None);
-        }
-        let read = match &config.data.stream {
-            None => dataset.scan(&request, None).map(|table| (table, None)),
-            Some(stream) => draw(Arc::new(dataset), request, config, stream),
+        let read = match (known, &self.drawing) {
+            (Some(known), _) => Ok((known.table, known.streamed)),
+            (None, None) => {
+                let table = self.dataset.scan(&self.request, None);
+                table.map(|table| (table, None))
+            }
+            (None, Some(drawing)) => draw(Arc::new(self.dataset), &self.request, drawing),
         };
         let (table, streamed) = read.map_err(|e| e.at_key(place))?;
         let losses = losses(place, config, &table, streamed.as_ref());
@@ -274,18 +350,22 @@ impl Sample {
                 config.data.max_loss
             )));
         }
-        Ok(Self {
-            role: spec.role,
-            files,
+        Ok(Sample {
+            role: self.role,
+            files: self.files,
             losses,
             table,
-            ids_by_row: spec.sample.id.is_empty(),
+            ids_by_row: self.ids_by_row,
             computed,
             stored,
             streamed,
+            request: self.request,
+            drawing: self.drawing,
         })
     }
+}
 
+impl Sample {
     /// Inputs of an event, as they were read.
     pub(crate) fn features(&self, row: usize) -> &[f32] {
         let width = self.table.n_features;
@@ -415,8 +495,7 @@ pub(super) fn count(
         id: IdSpec::FileRow,
         ..ScanRequest::new(Hidden::nothing())
     };
-    let table = dataset.scan(&request, None).map_err(wrong)?;
-    Ok(table.len() as u64)
+    dataset.count(&request).map_err(wrong)
 }
 
 /// Whether the files of a sample have a column.
@@ -430,15 +509,13 @@ pub(super) fn has_column(sample: &SampleConfig, base: &Path, name: &str) -> Resu
 /// weights that stand for all of them, and what the rest adds up to.
 fn draw(
     dataset: Arc<Dataset>,
-    request: ScanRequest,
-    config: &Config,
-    stream: &StreamConfig,
+    request: &ScanRequest,
+    drawing: &Drawing,
 ) -> Result<(EventTable, Option<StreamedEvents>)> {
+    let (stream, region) = (&drawing.stream, drawing.region);
     let share = (stream.sample as f64 / dataset.rows().max(1) as f64).min(1.0);
-    let region = region_index(config, &config.training.region);
-    let settings = training_settings(config, request.features.len());
     // the same for every ensemble: neither folds nor this draw know its name
-    let streams = Streams::new(config.experiment.seed, "");
+    let streams = Streams::new(drawing.seed, "");
     // a pass over the files has no more chunks than this
     let chunks = usize::try_from(dataset.rows()).unwrap_or(usize::MAX) / CHUNK_ROWS;
     let chunks = chunks.saturating_add(dataset.parts());
@@ -480,7 +557,7 @@ fn draw(
         in_training: vec![0; request.flags.len()],
         options,
     };
-    let request = Arc::new(request);
+    let request = Arc::new(request.clone());
     for chunk in dataset.stream(&request, &PartOrder::files(), everything)? {
         let chunk = chunk?;
         all.events += chunk.len() as u64;
@@ -499,7 +576,7 @@ fn draw(
             if flags >> region & 1 == 1 && flags & HIDDEN == 0 {
                 let (training, weight) = (&mut all.training, chunk.weights[row]);
                 training.total += weight;
-                if is_streamed(&settings, streams, share, key) {
+                if is_streamed(drawing.split, streams, share, key) {
                     training.rows += 1;
                     training.weight += weight;
                 }
@@ -514,3 +591,6 @@ fn draw(
     table.weights.iter_mut().for_each(|w| *w /= share);
     Ok((table, Some(all)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
 use super::campaign::{Campaign, open_devices};
 use super::ensemble::{EnsembleRun, RunOptions, plan, threads};
 use super::plan::Plan;
+use super::sample::Sample;
 use crate::batch::{Block, Monitor, RunLedger, Work, batch_system, blocks, train_in_batch};
 use crate::error::{Error, OnFile, Result};
 use crate::files::{WorkerId, regular};
@@ -102,7 +103,16 @@ pub(crate) fn work(
         .flat_map(|block| block.units.iter().map(|unit| unit.task))
         .collect();
     places.dedup();
-    let campaign = Campaign::of(&experiment, &places, options, interrupt, devices, &|_| {})?;
+    let say = |_: &str| {};
+    let campaign = Campaign::of(
+        &experiment,
+        &places,
+        options,
+        interrupt,
+        devices,
+        &say,
+        true,
+    )?;
     let logs = root.join("logs");
     let path = logs.join(format!("{}.jsonl", WorkerId::unique()));
     let log = regular::make_folder(&logs).and_then(|()| RunLog::open(&path));
@@ -234,7 +244,10 @@ impl Training<'_> {
         let tasks: Vec<Task<'_>> = match &first.plan {
             Some(plan) => vec![plan.task()],
             None => {
-                read = share(&runs, campaign)?;
+                read = match campaign.checked(&runs) {
+                    Some(plans) => plans,
+                    None => share(&runs, campaign)?,
+                };
                 read.iter().map(Plan::task).collect()
             }
         };
@@ -264,34 +277,53 @@ impl Training<'_> {
     }
 }
 
-/// Plans of ensembles, read one after the other: without their samples, but with their
-/// training events in one matrix, each event once however many ensembles use it.
+/// Plans of ensembles, read one after the other, for their training.
 fn share(runs: &[&EnsembleRun], campaign: &Campaign<'_>) -> Result<Vec<Plan>> {
-    let mut inputs = Inputs::default();
-    // (class, place in the files) -> row of the matrix
-    let mut rows: HashMap<(usize, u64), u32> = HashMap::new();
-    let mut plans = Vec::with_capacity(runs.len());
+    let mut family = FamilyPlans::default();
+    let mut earlier = Vec::new();
     for run in runs {
-        let mut plan = plan(&run.spec, campaign.options, &|_| {})?;
+        let plan = plan(&run.spec, campaign.options, earlier, &|_| {})?;
+        earlier = family.add(plan);
+    }
+    Ok(family.finish())
+}
+
+/// Plans of a family without their samples, but with their training events in one matrix,
+/// each event once however many ensembles use it.
+#[derive(Default)]
+pub(super) struct FamilyPlans {
+    inputs: Inputs,
+    /// (class, place in the files) -> row of the matrix
+    rows: HashMap<(usize, u64), u32>,
+    plans: Vec<(Plan, Vec<ClassRows>)>,
+}
+
+impl FamilyPlans {
+    /// Adds an ensemble's plan; its samples are left.
+    pub(super) fn add(&mut self, mut plan: Plan) -> Vec<Sample> {
         let own = Arc::clone(plan.training.inputs());
-        if inputs.columns() == 0 {
-            inputs = Inputs::new(Vec::new(), own.columns());
+        if self.inputs.columns() == 0 {
+            self.inputs = Inputs::new(Vec::new(), own.columns());
         }
         let mut classes = plan.training.classes().to_vec();
         for (number, (class, places)) in classes.iter_mut().zip(plan.places()).enumerate() {
             for (row, place) in class.rows.iter_mut().zip(places) {
-                let shared = rows.entry((number, place));
-                *row = *shared.or_insert_with(|| inputs.push(own.row(*row as usize)) as u32);
+                let shared = self.rows.entry((number, place));
+                *row = *shared.or_insert_with(|| self.inputs.push(own.row(*row as usize)) as u32);
             }
         }
-        plan.samples.clear();
+        let samples = std::mem::take(&mut plan.samples);
         plan.training = TrainingSample::of(Arc::default(), Vec::new());
-        plans.push((plan, classes));
+        self.plans.push((plan, classes));
+        samples
     }
-    let inputs = Arc::new(inputs);
-    let of_matrix = |(plan, classes): (Plan, Vec<ClassRows>)| Plan {
-        training: TrainingSample::of(Arc::clone(&inputs), classes),
-        ..plan
-    };
-    Ok(plans.into_iter().map(of_matrix).collect())
+
+    pub(super) fn finish(self) -> Vec<Plan> {
+        let inputs = Arc::new(self.inputs);
+        let of_matrix = |(plan, classes): (Plan, Vec<ClassRows>)| Plan {
+            training: TrainingSample::of(Arc::clone(&inputs), classes),
+            ..plan
+        };
+        self.plans.into_iter().map(of_matrix).collect()
+    }
 }

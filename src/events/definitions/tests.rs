@@ -179,3 +179,23 @@ fn an_unused_definition_for_other_data_is_no_error() {
     let resolver = Resolver::new(&columns(&["a"]), &definitions(&[("d", "elsewhere")])).unwrap();
     assert!(resolver.compile("a").is_ok());
 }
+
+#[test]
+fn equal_expressions_mean_the_same() {
+    let compiled = |user: &[(&str, &str)], text: &str| {
+        let resolver = Resolver::new(&columns(&["x", "y"]), &definitions(user));
+        resolver.unwrap().compile(text).unwrap()
+    };
+    let first = compiled(&[("a", "b + 1"), ("b", "2 * x")], "a > y");
+    assert_eq!(first, compiled(&[("b", "2 * x"), ("a", "b + 1")], "a > y"));
+    for (user, text) in [
+        (&[("a", "b + 1"), ("b", "3 * x")][..], "a > y"),
+        (&[("a", "b + 1"), ("b", "2 * x")], "a >  y"),
+        (&[("a", "y"), ("b", "2 * x")], "a > y"),
+    ] {
+        assert_ne!(first, compiled(user, text), "{user:?}, {text}");
+    }
+    // a column is not a definition of its name
+    let of_column = Resolver::new(&columns(&["a", "y"]), &definitions(&[]));
+    assert_ne!(first, of_column.unwrap().compile("a > y").unwrap());
+}
