@@ -24,7 +24,7 @@ use crate::buffer::Buffer;
 use crate::kind::{self, Batch, HostNetwork};
 use crate::layout::Row;
 use layer::{Elements, Norm, below_zero};
-use product::Matrix;
+use product::View;
 use rayon::prelude::*;
 use sideband_numerics::lanes::{dispatch, single::WIDEST};
 use std::ops::Range;
@@ -45,12 +45,12 @@ pub(crate) struct HostMlp {
     activation: Activation,
     batch_norm: bool,
     block: usize,
-    hidden: Vec<Layer>,
-    output: Layer,
+    hidden: Vec<LinearLayer>,
+    output: LinearLayer,
 }
 
 /// A linear layer with what follows it.
-struct Layer {
+struct LinearLayer {
     inputs: usize,
     width: usize,
     /// Weight and bias, `[inputs + 1, width]`.
@@ -64,13 +64,13 @@ struct Layer {
 /// Memory that a thread keeps between calls, for networks of any shape.
 #[derive(Default)]
 pub(crate) struct Scratch {
-    blocks: Vec<Block>,
+    blocks: Vec<RowBlock>,
 }
 
 impl Scratch {
-    fn reserve(&mut self, blocks: usize) -> &mut [Block] {
+    fn reserve(&mut self, blocks: usize) -> &mut [RowBlock] {
         if self.blocks.len() < blocks {
-            self.blocks.resize_with(blocks, Block::default);
+            self.blocks.resize_with(blocks, RowBlock::default);
         }
         &mut self.blocks[..blocks]
     }
@@ -79,7 +79,7 @@ impl Scratch {
 /// A block's memory. Buffers of a hidden layer are `[rows, width + 1]`: its last
 /// column is the one that multiplies the next layer's bias.
 #[derive(Default)]
-struct Block {
+struct RowBlock {
     /// Which rows of the batch these are.
     rows: Range<usize>,
     values: Vec<Buffer>,
@@ -94,13 +94,13 @@ struct Block {
     loss: f64,
 }
 
-impl Block {
+impl RowBlock {
     /// Gradient by the result of a layer's product.
-    fn by_result(&self, layer: &Layer, number: usize) -> Matrix<'_> {
+    fn by_result(&self, layer: &LinearLayer, number: usize) -> View<'_> {
         let (rows, stride) = (self.rows.len(), layer.width + 1);
         match self.slopes.get(number) {
-            Some(slopes) => Matrix::new(slopes.held(rows * stride), layer.width, stride),
-            None => Matrix::new(self.output.held(rows), 1, 1),
+            Some(slopes) => View::new(slopes.held(rows * stride), layer.width, stride),
+            None => View::new(self.output.held(rows), 1, 1),
         }
     }
 }
@@ -120,7 +120,7 @@ impl HostMlp {
         let mut inputs = config.inputs;
         let mut layer = |width: usize, normalised: bool| {
             let moments = if normalised { 2 * width } else { 0 };
-            let layer = Layer {
+            let layer = LinearLayer {
                 inputs,
                 width,
                 weight: advance(&mut parameters, (inputs + 1) * width),
@@ -132,7 +132,7 @@ impl HostMlp {
         };
         let hidden = config.hidden.iter();
         let hidden = hidden.map(|width| layer(*width, config.batch_norm));
-        let hidden: Vec<Layer> = hidden.collect();
+        let hidden: Vec<LinearLayer> = hidden.collect();
         let output = layer(1, false);
         let wide = hidden.iter().any(|layer| layer.weight.len() > WIDE);
         Self {
@@ -144,27 +144,27 @@ impl HostMlp {
         }
     }
 
-    fn layers(&self) -> impl Iterator<Item = &Layer> {
+    fn layers(&self) -> impl Iterator<Item = &LinearLayer> {
         self.hidden.iter().chain([&self.output])
     }
 
     /// What a layer was given in a block, with its column of one; `x`: that of the block.
-    fn input<'a>(&self, values: &'a [Buffer], rows: usize, x: &'a [f32]) -> Matrix<'a> {
+    fn input<'a>(&self, values: &'a [Buffer], rows: usize, x: &'a [f32]) -> View<'a> {
         let stride = self.layers().nth(values.len()).map_or(0, |l| l.inputs) + 1;
         let input = match values.last() {
             Some(before) => before.held(rows * stride),
             None => x,
         };
-        Matrix::new(input, stride, stride)
+        View::new(input, stride, stride)
     }
 
     /// The rows of a block in a batch.
-    fn rows<'a>(&self, block: &Block, batch: &Batch<'a>) -> &'a [f32] {
+    fn rows<'a>(&self, block: &RowBlock, batch: &Batch<'a>) -> &'a [f32] {
         &batch.x[block.rows.start * self.stride()..block.rows.end * self.stride()]
     }
 
     /// Forward and backward through one block, all but the parameters' gradients.
-    fn train_block(&self, block: &mut Block, member: &Row, batch: &Batch) {
+    fn train_block(&self, block: &mut RowBlock, member: &Row, batch: &Batch) {
         self.forward(block, member, self.rows(block, batch), Some(batch));
         let half = batch.coefficients.len() / 2;
         block.loss = layer::loss_gradient(
@@ -178,7 +178,7 @@ impl HostMlp {
 
     /// Fills the block's `values`, `slopes` and `output`. `x`: `[rows, D + 1]`; without a
     /// batch by running statistics and without dropout.
-    fn forward(&self, block: &mut Block, member: &Row, x: &[f32], training: Option<&Batch>) {
+    fn forward(&self, block: &mut RowBlock, member: &Row, x: &[f32], training: Option<&Batch>) {
         let (rows, layers) = (block.rows.len(), self.hidden.len());
         block.values.resize_with(layers, Buffer::default);
         block.slopes.resize_with(layers, Buffer::default);
@@ -191,7 +191,7 @@ impl HostMlp {
             let input = self.input(before, rows, x);
             let value = after[0].get(whole(len));
             let weight = &member.parameters[layer.weight.clone()];
-            let weight = Matrix::new(weight, layer.width, layer.width);
+            let weight = View::new(weight, layer.width, layer.width);
             product::forward(input, weight, &mut value[..len], stride);
             if self.batch_norm {
                 let norm = &mut block.norms[number];
@@ -225,7 +225,7 @@ impl HostMlp {
             }
         }
         let input = self.input(&block.values, rows, x);
-        let weight = Matrix::new(&member.parameters[self.output.weight.clone()], 1, 1);
+        let weight = View::new(&member.parameters[self.output.weight.clone()], 1, 1);
         product::forward(input, weight, &mut block.output.get(whole(rows))[..rows], 1);
     }
 
@@ -239,7 +239,7 @@ impl HostMlp {
     }
 
     /// From the gradient by the output to those by every layer's result.
-    fn backward(&self, block: &mut Block, parameters: &[f32], batch: &Batch) {
+    fn backward(&self, block: &mut RowBlock, parameters: &[f32], batch: &Batch) {
         let rows = block.rows.len();
         for number in (0..self.hidden.len()).rev() {
             let layer = &self.hidden[number];
@@ -250,12 +250,12 @@ impl HostMlp {
             let by_next = match after.first() {
                 Some(after) => {
                     let stride = next.width + 1;
-                    Matrix::new(after.held(rows * stride), next.width, stride)
+                    View::new(after.held(rows * stride), next.width, stride)
                 }
-                None => Matrix::new(block.output.held(rows), 1, 1),
+                None => View::new(block.output.held(rows), 1, 1),
             };
             let weight = &parameters[next.weight.clone()][..next.inputs * next.width];
-            let weight = Matrix::new(weight, next.width, next.width);
+            let weight = View::new(weight, next.width, next.width);
             let to = slopes[number].get(whole(len));
             if let Some(below) = self.bend(Some(batch)) {
                 product::input_gradient(by_next, weight, &mut to[..len], stride);
@@ -277,8 +277,8 @@ impl HostMlp {
 
     /// Adds the gradients of all weights, the sum over the rows of `block`s: input
     /// transposed times the gradient by the layer's result.
-    fn add_gradients(&self, blocks: &[Block], batch: &Batch, gradient: &mut [f32]) {
-        struct Piece<'a> {
+    fn add_gradients(&self, blocks: &[RowBlock], batch: &Batch, gradient: &mut [f32]) {
+        struct WeightPiece<'a> {
             layer: usize,
             first: usize,
             to: &'a mut [f32],
@@ -289,7 +289,7 @@ impl HostMlp {
             let (weight, behind) = rest.split_at_mut(layer.weight.len());
             rest = &mut behind[layer.norm.len()..];
             let parts = weight.chunks_mut(PIECE * layer.width.max(1)).enumerate();
-            pieces.extend(parts.map(|(part, to)| Piece {
+            pieces.extend(parts.map(|(part, to)| WeightPiece {
                 layer: number,
                 first: part * PIECE,
                 to,
