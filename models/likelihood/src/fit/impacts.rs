@@ -84,7 +84,7 @@ pub fn impacts(
     best: &Fit,
     asked: &ImpactSettings,
 ) -> Result<Vec<Impacts>, Error> {
-    let table = Table::new(likelihood, best.checked()?, asked)?;
+    let table = ImpactTable::new(likelihood, best.checked()?, asked)?;
     let moved = table.nuisances.par_iter();
     let moved: Result<Vec<Moved>, Error> = moved.map(|k| table.refits(settings, *k)).collect();
     let moved = moved?;
@@ -110,7 +110,7 @@ impl Impact {
 type Moved = [Option<Vec<f64>>; 2];
 
 /// What all impacts are made of.
-struct Table<'a> {
+struct ImpactTable<'a> {
     likelihood: &'a dyn Likelihood,
     best: &'a Fit,
     asked: &'a ImpactSettings,
@@ -119,7 +119,7 @@ struct Table<'a> {
     ranges: Vec<f64>,
 }
 
-impl<'a> Table<'a> {
+impl<'a> ImpactTable<'a> {
     fn new(
         likelihood: &'a dyn Likelihood,
         best: &'a Fit,

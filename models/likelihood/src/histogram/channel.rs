@@ -1,7 +1,7 @@
 //! The likelihood of one histogram.
 
 use super::poisson::{half_deviance, saturated};
-use super::template::{Place, Scale, Shape, Template};
+use super::template::{ChannelPlace, Template, TemplateScale, TemplateShape};
 use crate::error::{Error, ensure};
 use crate::{Jet, Term};
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use std::sync::Arc;
 /// Cheap to clone: data sets of the same model share the templates.
 #[derive(Clone)]
 pub struct HistogramChannel {
-    prediction: Arc<Prediction>,
+    prediction: Arc<ChannelPrediction>,
     observed: Vec<f64>,
 }
 
-struct Prediction {
+struct ChannelPrediction {
     name: String,
     bins: usize,
     parameters: usize,
     templates: Vec<Template>,
-    compiled: Vec<(Scale, Shape)>,
+    compiled: Vec<(TemplateScale, TemplateShape)>,
 }
 
 impl HistogramChannel {
@@ -52,8 +52,8 @@ impl HistogramChannel {
             })?;
             template.check(name, bins, parameters)?;
         }
-        let compile = |t: &Template| (Scale::new(&t.factors), Shape::new(t));
-        let prediction = Prediction {
+        let compile = |t: &Template| (TemplateScale::new(&t.factors), TemplateShape::new(t));
+        let prediction = ChannelPrediction {
             name: name.to_owned(),
             bins,
             parameters,
@@ -72,7 +72,7 @@ impl HistogramChannel {
     /// # Errors
     /// If their number differs, or one is negative or not finite.
     pub fn with_observed(&self, observed: Vec<f64>) -> Result<Self, Error> {
-        let place = Place {
+        let place = ChannelPlace {
             name: format!("channel `{}`, the observation", self.prediction.name),
             bins: self.prediction.bins,
             parameters: self.prediction.parameters,
@@ -122,7 +122,7 @@ impl HistogramChannel {
 }
 
 /// Sums over the bins of one template that its common factor needs.
-struct Sums {
+struct TemplateSums {
     /// `sum_b c_b S_b` with `c_b = 1 - n_b / lambda_b`.
     content: f64,
     /// Its gradient in the common parameters of the shape.
@@ -133,17 +133,17 @@ struct Sums {
 struct Jets {
     scales: Vec<Jet>,
     shapes: Vec<Jet>,
-    sums: Vec<Sums>,
+    sums: Vec<TemplateSums>,
 }
 
-impl Prediction {
+impl ChannelPrediction {
     fn jets(&self, at: &[f64], second: bool) -> Jets {
-        let scale = |(scale, _): &(Scale, Shape)| {
+        let scale = |(scale, _): &(TemplateScale, TemplateShape)| {
             let mut jet = Jet::default();
             scale.jet(at, second, &mut jet);
             jet
         };
-        let sums = |(_, shape): &(Scale, Shape)| Sums {
+        let sums = |(_, shape): &(TemplateScale, TemplateShape)| TemplateSums {
             content: 0.0,
             slope: vec![0.0; shape.parameters.len()],
         };

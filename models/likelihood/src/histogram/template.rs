@@ -66,14 +66,14 @@ pub enum Modifier {
 const LARGEST: f64 = 1e100;
 
 /// Where in a channel an error is.
-pub(super) struct Place {
+pub(super) struct ChannelPlace {
     /// Channel, and sample with modifier, or the observation.
     pub(super) name: String,
     pub(super) bins: usize,
     pub(super) parameters: usize,
 }
 
-impl Place {
+impl ChannelPlace {
     fn length(&self, values: usize) -> Result<(), Error> {
         let (name, bins) = (&self.name, self.bins);
         ensure(values == bins, || {
@@ -129,7 +129,7 @@ impl Template {
 
     /// Checks all but what the sum of templates must fulfil.
     pub(super) fn check(&self, channel: &str, bins: usize, parameters: usize) -> Result<(), Error> {
-        let place = |what: &str| Place {
+        let place = |what: &str| ChannelPlace {
             name: format!("channel `{channel}`, sample `{}`{what}", self.name),
             bins,
             parameters,
@@ -154,7 +154,7 @@ impl Template {
 }
 
 impl Factor {
-    fn check(&self, place: &Place) -> Result<(), Error> {
+    fn check(&self, place: &ChannelPlace) -> Result<(), Error> {
         match self {
             Self::Parameter(parameter) => place.parameter(*parameter),
             Self::Coefficient(f) => f.places().iter().try_for_each(|p| place.parameter(*p)),
@@ -169,7 +169,7 @@ impl Factor {
 }
 
 impl Modifier {
-    fn check(&self, nominal: &[f64], place: &Place) -> Result<(), Error> {
+    fn check(&self, nominal: &[f64], place: &ChannelPlace) -> Result<(), Error> {
         match self {
             Self::PerBin { parameters } => {
                 place.length(parameters.len())?;
@@ -201,14 +201,14 @@ impl Modifier {
 }
 
 /// The factor common to all bins, `F`, of its own parameters.
-pub(super) struct Scale {
+pub(super) struct TemplateScale {
     /// The parameters, as places in the model.
     pub(super) parameters: Vec<usize>,
     /// Each factor with the places, among these, of its parameters.
     factors: Vec<(Vec<usize>, Factor)>,
 }
 
-impl Scale {
+impl TemplateScale {
     pub(super) fn new(factors: &[Factor]) -> Self {
         let mut parameters = Vec::new();
         let mut compile = |factor: &Factor| {
@@ -293,7 +293,7 @@ impl Variation {
 /// Content of the bins without the common factor, `S_b`.
 ///
 /// Its parameters in bin `b` are those common to all bins, then those of the bin.
-pub(super) struct Shape {
+pub(super) struct TemplateShape {
     nominal: Vec<f64>,
     /// The common parameters, as places in the model.
     pub(super) parameters: Vec<usize>,
@@ -302,7 +302,7 @@ pub(super) struct Shape {
     per_bin: Vec<Vec<usize>>,
 }
 
-impl Shape {
+impl TemplateShape {
     pub(super) fn new(template: &Template) -> Self {
         let mut shape = Self {
             nominal: template.nominal.clone(),

@@ -42,11 +42,11 @@ pub(super) struct Point<'a> {
     /// `v_j`.
     pub(super) rates: &'a [f64],
     /// One per response.
-    pub(super) factors: Vec<Factor>,
+    pub(super) factors: Vec<ResponseFactor>,
 }
 
 /// A response at the point.
-pub(super) enum Factor {
+pub(super) enum ResponseFactor {
     /// Exactly 1.
     One,
     /// `low^-alpha`.
@@ -57,7 +57,7 @@ pub(super) enum Factor {
     Linear(EndWeights),
 }
 
-impl Factor {
+impl ResponseFactor {
     /// At `alpha`; a factor of 1 has no derivatives, so that it is used only if
     /// just the `value` is wanted.
     pub(super) fn new(response: &Response, alpha: f64, value: bool) -> Self {
@@ -286,16 +286,16 @@ fn products<S: Simd, T: Stored, const ORDER: usize>(
             };
             let factor = &point.factors[k];
             match factor {
-                Factor::One => (),
-                Factor::Low(alpha) => {
+                ResponseFactor::One => (),
+                ResponseFactor::Low(alpha) => {
                     let low = T::widen(low, narrow_low);
                     exponential::<S, ORDER>(simd, S::as_simd_f64s(low).0, *alpha, -1.0, to);
                 }
-                Factor::High(alpha) => {
+                ResponseFactor::High(alpha) => {
                     let high = T::widen(high, narrow_high);
                     exponential::<S, ORDER>(simd, S::as_simd_f64s(high).0, *alpha, 1.0, to);
                 }
-                Factor::Linear(weights) => {
+                ResponseFactor::Linear(weights) => {
                     let low = S::as_simd_f64s(T::widen(low, narrow_low)).0;
                     let high = S::as_simd_f64s(T::widen(high, narrow_high)).0;
                     code4::<S, ORDER>(simd, low, high, weights, to);

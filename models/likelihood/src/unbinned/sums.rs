@@ -1,6 +1,6 @@
 //! Sums over the events of a sample, in parallel and always in the same order.
 
-use super::kernel::{Accumulate, Densities, Factor, Point, Scratch, Transform};
+use super::kernel::{Accumulate, Densities, Point, ResponseFactor, Scratch, Transform};
 use super::places::{ROW, Sums};
 use super::sample::{LANES, Layout, Logs, Sample, Stored};
 use crate::Jet;
@@ -73,7 +73,7 @@ fn hessian(layout: &Layout, places: &Sums, rates: &[f64], sums: &[f64]) -> Vec<f
 
 fn point<'a>(layout: &'a Layout, rates: &'a [f64], at: &[f64], value: bool) -> Point<'a> {
     let responses = layout.responses.iter();
-    let factors = responses.map(|r| Factor::new(r, at[layout.slots[r.slot]], value));
+    let factors = responses.map(|r| ResponseFactor::new(r, at[layout.slots[r.slot]], value));
     Point {
         layout,
         rates,

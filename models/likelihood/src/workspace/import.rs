@@ -102,7 +102,7 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Er
     }
     unique("channel", channels.iter().map(|c| c.name.as_str()))?;
     let mut observed = check_observations(observations, &channels)?;
-    let mut reader = Reader {
+    let mut reader = ChannelReader {
         options,
         sets: Sets::default(),
         staterrors: BTreeMap::new(),
@@ -192,7 +192,7 @@ struct StatError {
 }
 
 /// Turns channels into templates.
-struct Reader<'a> {
+struct ChannelReader<'a> {
     options: &'a ImportOptions,
     sets: Sets,
     /// One parameter a bin and channel, its uncertainty the quadratic sum over the samples
@@ -202,7 +202,7 @@ struct Reader<'a> {
     channels: Vec<(String, Vec<Template>)>,
 }
 
-impl Reader<'_> {
+impl ChannelReader<'_> {
     fn channel(&mut self, channel: schema::Channel) -> Result<(), Error> {
         let schema::Channel { name, samples } = channel;
         let none = || empty(&format!("channel `{name}` has no sample"));

@@ -117,7 +117,7 @@ impl Sets {
             unused: Vec::new(),
         };
         for (name, set) in &self.sets {
-            let settings = Settings {
+            let settings = SetSettings {
                 measurement: &measurement.name,
                 name,
                 set,
@@ -143,7 +143,7 @@ impl Sets {
 }
 
 /// A set with what the measurement says of it.
-struct Settings<'a> {
+struct SetSettings<'a> {
     measurement: &'a str,
     name: &'a str,
     set: &'a Set,
@@ -151,7 +151,7 @@ struct Settings<'a> {
     interest: bool,
 }
 
-impl<'a> Settings<'a> {
+impl<'a> SetSettings<'a> {
     fn build(&self, built: &mut Built) -> Result<(), Error> {
         let kind = self.set.kind;
         let inits = self.list("inits", |given| &given.inits)?;

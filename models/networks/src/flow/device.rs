@@ -10,7 +10,7 @@ use burn::tensor::{Int, Tensor, activation};
 /// A flow with the constant tensors that its steps select with.
 pub(crate) struct FlowOnDevice {
     config: FlowConfig,
-    places: Vec<Place>,
+    places: Vec<DeviceStep>,
     spline: SplineConfig,
     kernels: Kernels,
     /// Features of a coupling of even and of odd number.
@@ -19,7 +19,7 @@ pub(crate) struct FlowOnDevice {
 }
 
 /// A step and its places in the lists of unpacked tensors.
-struct Place {
+struct DeviceStep {
     step: FlowStep,
     parameter: usize,
     statistic: usize,
@@ -132,7 +132,7 @@ impl FlowOnDevice {
     fn couple(
         &self,
         direction: Direction,
-        place: &Place,
+        place: &DeviceStep,
         own: &[Tensor<3>],
         x: Tensor<3>,
         context: Option<&Tensor<3>>,
@@ -245,7 +245,7 @@ impl DeviceNetwork for FlowOnDevice {
 }
 
 /// Where the tensors of every step are.
-fn places(config: &FlowConfig) -> Vec<Place> {
+fn places(config: &FlowConfig) -> Vec<DeviceStep> {
     let (mut parameter, mut statistic, mut numbers) = (0, 0, [0; 3]);
     let place = |step: &FlowStep| {
         let block = 4 + 2 * usize::from(config.context > 0);
@@ -254,7 +254,7 @@ fn places(config: &FlowConfig) -> Vec<Place> {
             FlowStep::Linear => (4, 1),
             FlowStep::Coupling => (4 + config.blocks * block, 0),
         };
-        let place = Place {
+        let place = DeviceStep {
             step: *step,
             parameter,
             statistic,

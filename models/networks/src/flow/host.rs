@@ -41,14 +41,14 @@ pub(crate) struct HostFlow {
     context: usize,
     hidden: usize,
     blocks: usize,
-    steps: Vec<Step>,
+    steps: Vec<HostStep>,
     couplings: Vec<Coupling>,
     /// Length of the padded weights.
     padded: usize,
 }
 
 /// One step and its places in the rows of the member.
-struct Step {
+struct HostStep {
     kind: FlowStep,
     /// Number among the steps of its kind.
     number: usize,
@@ -75,8 +75,8 @@ pub(crate) struct Scratch {
     gradient: Buffer,
     other: Buffer,
     work: coupling::Work,
-    linear_sums: linear::Sums,
-    norm_sums: batch_norm::Sums,
+    linear_sums: linear::LinearSums,
+    norm_sums: batch_norm::NormSums,
 }
 
 impl HostFlow {
@@ -101,7 +101,7 @@ impl HostFlow {
                     lengths
                 }
             };
-            steps.push(Step {
+            steps.push(HostStep {
                 kind,
                 number: advance(&mut numbers[kind as usize], 1).start,
                 parameters: advance(&mut parameters, lengths[0]),
@@ -167,7 +167,7 @@ impl HostFlow {
             .steps
             .iter()
             .filter(|step| step.kind == FlowStep::Linear);
-        let inverse = |step: &Step| {
+        let inverse = |step: &HostStep| {
             let (parameters, order) = (step.parameters.clone(), step.statistics.clone());
             let mut linear = Linear::default();
             let order = &member.statistics[order];
@@ -238,7 +238,7 @@ impl HostFlow {
     }
 
     /// Takes the tile in `scratch.variables` through one step.
-    fn step<const INVERSE: bool>(&self, step: &Step, scratch: &mut Scratch, member: &Row) {
+    fn step<const INVERSE: bool>(&self, step: &HostStep, scratch: &mut Scratch, member: &Row) {
         let arch = self.arch;
         let len = self.features * TILE;
         let x = scratch.variables.get(len);
@@ -341,7 +341,7 @@ impl HostNetwork for HostFlow {
             parameters,
             statistics,
         } = member;
-        let given = |step: &Step, tile: usize| Given {
+        let given = |step: &HostStep, tile: usize| Given {
             arch,
             parameters: &parameters[step.parameters.clone()],
             padded: &padded[step.padded.clone()],

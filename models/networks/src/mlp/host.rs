@@ -24,7 +24,7 @@ use crate::buffer::Buffer;
 use crate::kind::{self, Batch, HostNetwork};
 use crate::layout::Row;
 use layer::{Elements, Norm, below_zero};
-use product::Matrix;
+use product::View;
 use rayon::prelude::*;
 use sideband_numerics::lanes::{dispatch, single::WIDEST};
 use std::ops::Range;
@@ -45,12 +45,12 @@ pub(crate) struct HostMlp {
     activation: Activation,
     batch_norm: bool,
     tile: usize,
-    hidden: Vec<Layer>,
-    output: Layer,
+    hidden: Vec<LinearLayer>,
+    output: LinearLayer,
 }
 
 /// A linear layer with what follows it.
-struct Layer {
+struct LinearLayer {
     inputs: usize,
     width: usize,
     /// Weight and bias, `[inputs + 1, width]`.
@@ -96,11 +96,11 @@ struct Tile {
 
 impl Tile {
     /// Gradient by the result of a layer's product.
-    fn by_result(&self, layer: &Layer, number: usize) -> Matrix<'_> {
+    fn by_result(&self, layer: &LinearLayer, number: usize) -> View<'_> {
         let (rows, stride) = (self.rows.len(), layer.width + 1);
         match self.slopes.get(number) {
-            Some(slopes) => Matrix::new(slopes.held(rows * stride), layer.width, stride),
-            None => Matrix::new(self.output.held(rows), 1, 1),
+            Some(slopes) => View::new(slopes.held(rows * stride), layer.width, stride),
+            None => View::new(self.output.held(rows), 1, 1),
         }
     }
 }
@@ -120,7 +120,7 @@ impl HostMlp {
         let mut inputs = config.inputs;
         let mut layer = |width: usize, normalised: bool| {
             let moments = if normalised { 2 * width } else { 0 };
-            let layer = Layer {
+            let layer = LinearLayer {
                 inputs,
                 width,
                 weight: advance(&mut parameters, (inputs + 1) * width),
@@ -132,7 +132,7 @@ impl HostMlp {
         };
         let hidden = config.hidden.iter();
         let hidden = hidden.map(|width| layer(*width, config.batch_norm));
-        let hidden: Vec<Layer> = hidden.collect();
+        let hidden: Vec<LinearLayer> = hidden.collect();
         let output = layer(1, false);
         let wide = hidden.iter().any(|layer| layer.weight.len() > WIDE);
         Self {
@@ -144,18 +144,18 @@ impl HostMlp {
         }
     }
 
-    fn layers(&self) -> impl Iterator<Item = &Layer> {
+    fn layers(&self) -> impl Iterator<Item = &LinearLayer> {
         self.hidden.iter().chain([&self.output])
     }
 
     /// What a layer was given in a tile, with its column of one; `x`: that of the tile.
-    fn input<'a>(&self, values: &'a [Buffer], rows: usize, x: &'a [f32]) -> Matrix<'a> {
+    fn input<'a>(&self, values: &'a [Buffer], rows: usize, x: &'a [f32]) -> View<'a> {
         let stride = self.layers().nth(values.len()).map_or(0, |l| l.inputs) + 1;
         let input = match values.last() {
             Some(before) => before.held(rows * stride),
             None => x,
         };
-        Matrix::new(input, stride, stride)
+        View::new(input, stride, stride)
     }
 
     /// The rows of a tile in a batch.
@@ -191,7 +191,7 @@ impl HostMlp {
             let input = self.input(before, rows, x);
             let value = after[0].get(whole(len));
             let weight = &member.parameters[layer.weight.clone()];
-            let weight = Matrix::new(weight, layer.width, layer.width);
+            let weight = View::new(weight, layer.width, layer.width);
             product::forward(input, weight, &mut value[..len], stride);
             if self.batch_norm {
                 let norm = &mut tile.norms[number];
@@ -225,7 +225,7 @@ impl HostMlp {
             }
         }
         let input = self.input(&tile.values, rows, x);
-        let weight = Matrix::new(&member.parameters[self.output.weight.clone()], 1, 1);
+        let weight = View::new(&member.parameters[self.output.weight.clone()], 1, 1);
         product::forward(input, weight, &mut tile.output.get(whole(rows))[..rows], 1);
     }
 
@@ -250,12 +250,12 @@ impl HostMlp {
             let by_next = match after.first() {
                 Some(after) => {
                     let stride = next.width + 1;
-                    Matrix::new(after.held(rows * stride), next.width, stride)
+                    View::new(after.held(rows * stride), next.width, stride)
                 }
-                None => Matrix::new(tile.output.held(rows), 1, 1),
+                None => View::new(tile.output.held(rows), 1, 1),
             };
             let weight = &parameters[next.weight.clone()][..next.inputs * next.width];
-            let weight = Matrix::new(weight, next.width, next.width);
+            let weight = View::new(weight, next.width, next.width);
             let to = slopes[number].get(whole(len));
             if let Some(below) = self.bend(Some(batch)) {
                 product::input_gradient(by_next, weight, &mut to[..len], stride);

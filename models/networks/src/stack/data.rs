@@ -66,9 +66,9 @@ impl DeviceScaling {
 }
 
 /// Features of all rows as they were read, `[N, D]`, where they are used.
-pub struct Table(Place);
+pub struct Table(TablePlace);
 
-enum Place {
+enum TablePlace {
     Host(HostTable),
     Device(Box<Tensor<2>>),
 }
@@ -85,24 +85,24 @@ impl Table {
         assert!(features.len().is_multiple_of(columns), "rows are whole");
         if compute.has_host_kernels() {
             let values = features;
-            return Self(Place::Host(HostTable { values, columns }));
+            return Self(TablePlace::Host(HostTable { values, columns }));
         }
         let rows = features.len() / columns;
         let tensor = compute.tensor(features, [rows, columns]);
-        Self(Place::Device(Box::new(tensor)))
+        Self(TablePlace::Device(Box::new(tensor)))
     }
 
     pub(super) fn host(&self) -> &HostTable {
         match &self.0 {
-            Place::Host(table) => table,
-            Place::Device(_) => unreachable!("a stack's table is made for its device"),
+            TablePlace::Host(table) => table,
+            TablePlace::Device(_) => unreachable!("a stack's table is made for its device"),
         }
     }
 
     pub(super) fn tensor(&self) -> &Tensor<2> {
         match &self.0 {
-            Place::Device(x) => x,
-            Place::Host(_) => unreachable!("a stack's table is made for its device"),
+            TablePlace::Device(x) => x,
+            TablePlace::Host(_) => unreachable!("a stack's table is made for its device"),
         }
     }
 }

@@ -213,7 +213,7 @@ impl OptimizerConfig {
         };
         let mask = if self.shrinks() { decay_mask } else { &[] };
         let work = |(i, (p, m, v, gradient)): (usize, (_, _, _, &[f32]))| {
-            dispatch(Piece {
+            dispatch(RowPiece {
                 update,
                 row: [p, m, v],
                 gradient,
@@ -237,7 +237,7 @@ struct Update {
 }
 
 /// A piece of a row to be updated.
-struct Piece<'a> {
+struct RowPiece<'a> {
     update: Update,
     /// Parameters and both moments.
     row: [&'a mut [f32]; 3],
@@ -246,7 +246,7 @@ struct Piece<'a> {
     mask: &'a [f32],
 }
 
-impl WithSimd for Piece<'_> {
+impl WithSimd for RowPiece<'_> {
     type Output = ();
 
     #[inline(always)]

@@ -1,6 +1,6 @@
 //! A Gaussian process on any points, by the Cholesky factor of its covariance.
 
-use super::posterior::{Factor, Posterior, add_square, column, mirror};
+use super::posterior::{Cholesky, Posterior, add_square, column, mirror};
 use super::{LogMarginal, Marginal, SquaredExponential};
 use super::{check_data, check_finite, check_length, wrong_length};
 use crate::ProcessError;
@@ -46,7 +46,7 @@ impl DenseProcess {
     }
 
     /// K (lower triangle) and the factor of K + S.
-    fn factorise(&self, kernel: &SquaredExponential) -> Result<(Mat<f64>, Factor), ProcessError> {
+    fn factorise(&self, kernel: &SquaredExponential) -> Result<(Mat<f64>, Cholesky), ProcessError> {
         kernel.check_dimensions(self.dimensions)?;
         let n = self.len();
         let mut k = Mat::zeros(n, n);
@@ -60,7 +60,7 @@ impl DenseProcess {
             a[(i, i)] += noise;
         }
         let smallest = self.noise.iter().copied().fold(f64::INFINITY, f64::min);
-        let factor = Factor::new(&a, kernel.amplitude());
+        let factor = Cholesky::new(&a, kernel.amplitude());
         Ok((
             k,
             factor.map_err(|jitter| kernel.singular(n, smallest, jitter))?,

@@ -29,7 +29,7 @@
 //! out of K is below 1e-12 of the smallest noise variance a column, or below the
 //! rounding of Kx and Ky themselves.
 
-use super::posterior::{Factor, Posterior};
+use super::posterior::{Cholesky, Posterior};
 use super::{LogMarginal, Marginal, SquaredExponential, check_data, check_finite};
 use crate::{ProcessError, fail};
 use faer::diag::Diag;
@@ -164,7 +164,7 @@ pub(super) struct GridState {
     /// The columns of B as (i, j).
     columns: Vec<(usize, usize)>,
     /// The factor of M.
-    factor: Factor,
+    factor: Cholesky,
     u: Vec<f64>,
     /// mu = sqrt(c) B u on the whole grid.
     fitted: Vec<f64>,
@@ -203,7 +203,7 @@ impl GridState {
             column[b] += 1.0;
         }
         let scale = (0..columns.len()).map(|k| m[(k, k)]).fold(1.0, f64::max);
-        let factor = Factor::new(&m, scale).map_err(singular)?;
+        let factor = Cholesky::new(&m, scale).map_err(singular)?;
 
         let [nx, ny] = [process.axes[0].len(), process.axes[1].len()];
         let weighted = Mat::from_fn(nx, ny, |ix, iy| {

@@ -32,7 +32,7 @@ impl Posterior {
         covariance: Mat<f64>,
         scale: f64,
     ) -> Result<Self, f64> {
-        let factor = Factor::new(&covariance, scale)?;
+        let factor = Cholesky::new(&covariance, scale)?;
         Ok(Self {
             mean,
             covariance,
@@ -115,13 +115,13 @@ impl Posterior {
 const JITTER: [f64; 4] = [0.0, 1e-13, 1e-11, 1e-9];
 
 /// A = L L^T, with what had to be added to the diagonal of A.
-pub(super) struct Factor {
+pub(super) struct Cholesky {
     /// L; above its diagonal lie leftovers of A.
     lower: Mat<f64>,
     pub(super) jitter: f64,
 }
 
-impl Factor {
+impl Cholesky {
     /// Factorises the lower triangle of `matrix`, whose elements carry the
     /// rounding of numbers of size `scale`. The error is the largest jitter that
     /// did not help.

@@ -175,7 +175,7 @@ impl PlaneFit {
         let one_event = event_weight * event_weight;
         let noise: Vec<f64> = variances.iter().map(|v| v.max(one_event)).collect();
 
-        let data = Data {
+        let data = PlaneData {
             axes: grid.centres(),
             visible,
             counts,
@@ -296,7 +296,7 @@ impl PlaneFit {
     }
 }
 
-struct Data {
+struct PlaneData {
     axes: [Vec<f64>; 2],
     visible: Vec<usize>,
     counts: Vec<f64>,
@@ -310,7 +310,7 @@ struct Round {
     posterior: Posterior,
 }
 
-impl Data {
+impl PlaneData {
     /// The fit with these noise variances, in events squared.
     fn fit(&self, noise: &[f64], settings: &FitSettings) -> Result<Round, ProcessError> {
         let fit = || {

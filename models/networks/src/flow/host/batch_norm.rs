@@ -30,7 +30,7 @@ pub(super) struct BatchNorm {
 
 /// Sums over the events of a lane, each `[D, TILE]`.
 #[derive(Default)]
-pub(super) struct Sums {
+pub(super) struct NormSums {
     first: Buffer,
     second: Buffer,
     values: Vec<f32>,
@@ -79,7 +79,7 @@ impl BatchNorm {
         x: &mut [f32],
         events: usize,
         statistics: &mut [f32],
-        sums: &mut Sums,
+        sums: &mut NormSums,
     ) {
         let d = self.gain.len();
         self.events = events;
@@ -143,7 +143,7 @@ impl BatchNorm {
         x: &[f32],
         by_log_det: f64,
         gradient: &mut [f32],
-        sums: &mut Sums,
+        sums: &mut NormSums,
         by_parameters: &mut [f32],
     ) {
         let (d, events) = (self.gain.len(), self.events);

@@ -15,7 +15,7 @@
 
 use super::matmul::{Accumulate, ColumnSum, Dense, Epilogue, Factor, Start};
 use super::matmul::{Adding, Dropping, Gating, Through, ThroughGate};
-use super::spline::{Backward, Map, Spline};
+use super::spline::{Backward, HostSpline, Map};
 use super::tile::{self, PAD, TILE, Transpose};
 use crate::buffer::Buffer;
 use crate::flow::FlowConfig;
@@ -58,7 +58,7 @@ pub(super) struct Coupling {
     width: usize,
     /// Values of theta, `T (3K - 1)`.
     outputs: usize,
-    spline: Spline,
+    spline: HostSpline,
     input: Layer,
     blocks: Vec<Block>,
     /// The output's weight, `[H, outputs]` in the parameters and transposed,
@@ -119,7 +119,7 @@ impl Coupling {
     /// The coupling with a number among the couplings of a flow.
     pub(super) fn new(config: &FlowConfig, number: usize) -> Self {
         let [transformed, passed] = config.division(number);
-        let spline = Spline {
+        let spline = HostSpline {
             bins: config.bins,
             bound: config.bound,
             scale: (config.hidden as f64).sqrt().recip(),

@@ -34,7 +34,7 @@ pub(super) struct Linear {
 /// Sums of a gradient over the events of a lane: by M `[D, D, TILE]` and by b
 /// `[D, TILE]`.
 #[derive(Default)]
-pub(super) struct Sums {
+pub(super) struct LinearSums {
     matrix: Buffer,
     bias: Buffer,
     values: Vec<f64>,
@@ -143,7 +143,7 @@ impl Linear {
         });
     }
 
-    pub(super) fn begin(&self, sums: &mut Sums) {
+    pub(super) fn begin(&self, sums: &mut LinearSums) {
         sums.matrix.zeros(self.features * self.features * TILE);
         sums.bias.zeros(self.features * TILE);
     }
@@ -156,7 +156,7 @@ impl Linear {
         x: &[f32],
         gradient: &[f32],
         to: &mut [f32],
-        sums: &mut Sums,
+        sums: &mut LinearSums,
     ) {
         let d = self.features;
         arch.dispatch(Outer {
@@ -178,7 +178,7 @@ impl Linear {
 
     /// Writes the gradient by the parameters. `by_log_det`: gradient by the
     /// logarithm of the determinant, summed over the batch.
-    pub(super) fn finish(&self, sums: &mut Sums, by_log_det: f64, gradient: &mut [f32]) {
+    pub(super) fn finish(&self, sums: &mut LinearSums, by_log_det: f64, gradient: &mut [f32]) {
         let d = self.features;
         let by_matrix = &mut sums.values;
         by_matrix.clear();

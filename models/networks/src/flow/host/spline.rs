@@ -6,9 +6,9 @@
 //! waits for another. Outside +-B the map is the identity; inputs are clamped
 //! into the domain first, so that what is not selected is finite too.
 //!
-//! Source: Durkan et al., arXiv:1906.04032: equation 4 is [`Bin::forward`], its
+//! Source: Durkan et al., arXiv:1906.04032: equation 4 is [`SplineBin::forward`], its
 //! derivative equation 5; the inverse solves their equations 6 to 8 in a form
-//! without cancellation (see [`Bin::inverse`]).
+//! without cancellation (see [`SplineBin::inverse`]).
 
 use super::tile::TILE;
 use crate::spline::{MIN_BIN, MIN_DERIVATIVE};
@@ -17,7 +17,7 @@ use sideband_numerics::lanes::{Simd, WithSimd};
 
 /// What all splines of a flow have in common.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Spline {
+pub(super) struct HostSpline {
     /// `K`.
     pub(super) bins: usize,
     /// `B`.
@@ -27,7 +27,7 @@ pub(super) struct Spline {
 }
 
 #[derive(Clone, Copy)]
-struct Bin<S: Simd> {
+struct SplineBin<S: Simd> {
     /// Left and right knot.
     x: [F<S>; 2],
     y: [F<S>; 2],
@@ -37,7 +37,7 @@ struct Bin<S: Simd> {
 }
 
 /// What the gradient needs beside the bin.
-struct Place<S: Simd> {
+struct BinTerms<S: Simd> {
     index: F<S>,
     /// The softmax's terms of the bin itself and of all bins to its left.
     own: [F<S>; 2],
@@ -46,7 +46,7 @@ struct Place<S: Simd> {
 }
 
 /// A spline at one point: eq. 4 and its parts.
-struct Point<S: Simd> {
+struct SplinePoint<S: Simd> {
     t: F<S>,
     u: F<S>,
     s: F<S>,
@@ -59,10 +59,10 @@ struct Point<S: Simd> {
     m: F<S>,
 }
 
-impl<S: Simd> Bin<S> {
+impl<S: Simd> SplineBin<S> {
     /// Equation 4 at x within the bin.
     #[inline(always)]
-    fn point(&self, simd: S, x: F<S>) -> Point<S> {
+    fn point(&self, simd: S, x: F<S>) -> SplinePoint<S> {
         let (zero, one) = (F::splat(simd, 0.0), F::splat(simd, 1.0));
         let width_recip = (self.x[1] - self.x[0]).recip();
         // here and below the order of the arguments keeps a NaN
@@ -71,7 +71,7 @@ impl<S: Simd> Bin<S> {
     }
 
     #[inline(always)]
-    fn at(&self, simd: S, t: F<S>, width_recip: F<S>) -> Point<S> {
+    fn at(&self, simd: S, t: F<S>, width_recip: F<S>) -> SplinePoint<S> {
         let one = F::splat(simd, 1.0);
         let height = self.y[1] - self.y[0];
         let s = height * width_recip;
@@ -83,7 +83,7 @@ impl<S: Simd> Bin<S> {
         let den_recip = den.recip();
         let ratio = (s * t).mul_add(t, self.d[0] * u) * den_recip;
         let m = (self.d[1] * t).mul_add(t, (self.d[0] * rest).mul_add(rest, s * two_u));
-        Point {
+        SplinePoint {
             t,
             u,
             s,
@@ -128,7 +128,7 @@ impl<S: Simd> Bin<S> {
     }
 }
 
-impl<S: Simd> Point<S> {
+impl<S: Simd> SplinePoint<S> {
     /// ln dy/dx, equation 5.
     #[inline(always)]
     fn log_slope(&self) -> F<S> {
@@ -137,7 +137,7 @@ impl<S: Simd> Point<S> {
     }
 }
 
-impl Spline {
+impl HostSpline {
     pub(super) fn parameters(&self) -> usize {
         3 * self.bins - 1
     }
@@ -169,7 +169,7 @@ impl Spline {
         theta: &mut [f32],
         lane: usize,
         value: F<S>,
-    ) -> (Bin<S>, Place<S>) {
+    ) -> (SplineBin<S>, BinTerms<S>) {
         let bins = self.bins;
         let (widths, rest) = theta.split_at_mut(bins * TILE);
         let (heights, derivatives) = rest.split_at_mut(bins * TILE);
@@ -188,13 +188,13 @@ impl Spline {
 
         let mut knot = [-end, -end];
         let mut cumulative = [zero, zero];
-        let mut bin = Bin {
+        let mut bin = SplineBin {
             x: [zero; 2],
             y: [zero; 2],
             d: [one; 2],
             slope: [zero; 2],
         };
-        let mut place = Place {
+        let mut place = BinTerms {
             index: zero,
             own: [zero; 2],
             left: [zero; 2],
@@ -283,7 +283,7 @@ fn pick<S: Simd>(mask: M<S>, yes: [F<S>; 2], no: [F<S>; 2]) -> [F<S>; 2] {
 /// Maps the transformed features of a tile in place and adds the logarithm of
 /// the derivative to `log_det`; the inverse map where `INVERSE`.
 pub(super) struct Map<'a, const INVERSE: bool> {
-    pub(super) spline: Spline,
+    pub(super) spline: HostSpline,
     pub(super) transformed: &'a [usize],
     /// `[T (3K - 1), TILE]`; overwritten.
     pub(super) theta: &'a mut [f32],
@@ -321,7 +321,7 @@ impl<const INVERSE: bool> WithSimd for Map<'_, INVERSE> {
 /// Gradient by x and by theta. Of the knots only the two of the point's own bin matter;
 /// behind the softmax they are the terms of the bins to the left, which share one
 /// gradient, and of the bin itself.
-impl Spline {
+impl HostSpline {
     /// Gradient of one register of events: `theta` is replaced by the gradient
     /// by theta, the gradient by x returned. `by_y`, `by_log`: gradients by y
     /// and by ln dy/dx.
@@ -412,7 +412,7 @@ impl Spline {
 /// Gradient of [`Map`] (forward): replaces theta and the gradient by the mapped
 /// features by the gradients before the map.
 pub(super) struct Backward<'a> {
-    pub(super) spline: Spline,
+    pub(super) spline: HostSpline,
     pub(super) transformed: &'a [usize],
     /// `[T (3K - 1), TILE]`: theta, afterwards the gradient by it.
     pub(super) theta: &'a mut [f32],

@@ -243,7 +243,7 @@ pub(super) fn loss_gradient(
     let (source, target) = q.split_at_mut(sources);
     let (by_source, by_target) = coefficients.split_at(sources);
     let of = |q, coefficients, half_sign| {
-        dispatch(Rows {
+        dispatch(LossRows {
             objective,
             half_sign,
             coefficients,
@@ -253,14 +253,14 @@ pub(super) fn loss_gradient(
     of(source, by_source, 0.5) + of(target, by_target, -0.5)
 }
 
-struct Rows<'a> {
+struct LossRows<'a> {
     objective: Objective,
     half_sign: f32,
     coefficients: &'a [f32],
     q: &'a mut [f32],
 }
 
-impl WithSimd for Rows<'_> {
+impl WithSimd for LossRows<'_> {
     type Output = f64;
 
     #[inline(always)]
@@ -283,7 +283,7 @@ impl WithSimd for Rows<'_> {
     }
 }
 
-impl Rows<'_> {
+impl LossRows<'_> {
     #[inline(always)]
     fn each<S: Simd>(self, simd: S, loss: impl Fn(F<S>) -> (F<S>, F<S>)) -> f64 {
         let mut sum = 0.0;

@@ -6,7 +6,7 @@ use gemm::{Parallelism, gemm};
 
 /// A matrix, row by row or turned.
 #[derive(Clone, Copy)]
-pub(super) struct Matrix<'a> {
+pub(super) struct View<'a> {
     values: &'a [f32],
     rows: usize,
     columns: usize,
@@ -14,7 +14,7 @@ pub(super) struct Matrix<'a> {
     column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> View<'a> {
     /// `values` are whole rows of length `stride`, of which the first `columns` count.
     pub(super) fn new(values: &'a [f32], columns: usize, stride: usize) -> Self {
         assert!(columns <= stride && stride > 0 && values.len().is_multiple_of(stride));
@@ -56,18 +56,18 @@ enum Held {
 }
 
 /// `to = input weight`, one value a column of `weight` in every row of `to`.
-pub(super) fn forward(input: Matrix, weight: Matrix, to: &mut [f32], stride: usize) {
+pub(super) fn forward(input: View, weight: View, to: &mut [f32], stride: usize) {
     multiply(input, weight, to, stride, Held::Replaced);
 }
 
 /// `to = by_result weight^T`.
-pub(super) fn input_gradient(by_result: Matrix, weight: Matrix, to: &mut [f32], stride: usize) {
+pub(super) fn input_gradient(by_result: View, weight: View, to: &mut [f32], stride: usize) {
     multiply(by_result, weight.transposed(), to, stride, Held::Replaced);
 }
 
 /// `to += input^T by_result`, for as many columns of `input` from `first` on as
 /// `to` has rows.
-pub(super) fn add_weight_gradient(input: Matrix, first: usize, by_result: Matrix, to: &mut [f32]) {
+pub(super) fn add_weight_gradient(input: View, first: usize, by_result: View, to: &mut [f32]) {
     let columns = by_result.columns;
     let rows = to.len() / columns.max(1);
     let input = input.columns_from(first, rows).transposed();
@@ -78,12 +78,12 @@ pub(super) fn add_weight_gradient(input: Matrix, first: usize, by_result: Matrix
     unsafe_code,
     reason = "gemm takes pointers; every index is checked before"
 )]
-fn multiply(a: Matrix, b: Matrix, to: &mut [f32], stride: usize, held: Held) {
+fn multiply(a: View, b: View, to: &mut [f32], stride: usize, held: Held) {
     let last = |rows: usize, row_stride: usize, columns: usize, column_stride: usize| {
         let last = |count: usize, stride: usize| count.saturating_sub(1).checked_mul(stride);
         last(rows, row_stride)?.checked_add(last(columns, column_stride)?)
     };
-    let inside = |m: &Matrix| {
+    let inside = |m: &View| {
         let last = last(m.rows, m.row_stride, m.columns, m.column_stride);
         last.is_some_and(|last| last < m.values.len())
     };

@@ -1,7 +1,7 @@
 //! Splines alone: nflows' numbers, round trips, tails and knots.
 
 use super::super::reference;
-use super::super::spline::{Backward, Map, Spline};
+use super::super::spline::{Backward, HostSpline, Map};
 use super::super::tile::TILE;
 use super::{normals, wide};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use sideband_numerics::random::Key;
 
 const EPS: f64 = f32::EPSILON as f64;
 
-impl Spline {
+impl HostSpline {
     /// Row `i` of theta `[n, 3K - 1]`.
     fn theta<'a>(&self, theta: &'a [f32], i: usize) -> &'a [f32] {
         &theta[i * self.parameters()..][..self.parameters()]
@@ -35,7 +35,7 @@ fn lanes(rows: &[f32], width: usize, first: usize) -> Vec<f32> {
     (0..width * TILE).map(|i| rows[place(i)]).collect()
 }
 
-fn map<const INVERSE: bool>(arch: Arch, spline: Spline, theta: &[f32], x: &[f32]) -> Points {
+fn map<const INVERSE: bool>(arch: Arch, spline: HostSpline, theta: &[f32], x: &[f32]) -> Points {
     let (mut value, mut log_slope) = (Vec::new(), Vec::new());
     for first in (0..x.len()).step_by(TILE) {
         let mut theta = lanes(theta, spline.parameters(), first);
@@ -57,7 +57,7 @@ fn map<const INVERSE: bool>(arch: Arch, spline: Spline, theta: &[f32], x: &[f32]
 }
 
 /// Gradients by x `[n]` and by theta `[n, 3K - 1]` of `by_y y + by_log ln dy/dx`.
-fn backward(spline: Spline, theta: &[f32], x: &[f32], by: [&[f32]; 2]) -> (Vec<f32>, Vec<f32>) {
+fn backward(spline: HostSpline, theta: &[f32], x: &[f32], by: [&[f32]; 2]) -> (Vec<f32>, Vec<f32>) {
     let width = spline.parameters();
     let (mut by_x, mut by_theta) = (Vec::new(), Vec::new());
     for first in (0..x.len()).step_by(TILE) {
@@ -81,7 +81,7 @@ fn backward(spline: Spline, theta: &[f32], x: &[f32], by: [&[f32]; 2]) -> (Vec<f
 
 /// nflows 0.14, `unconstrained_rational_quadratic_spline`.
 struct Golden {
-    spline: Spline,
+    spline: HostSpline,
     theta: Vec<f32>,
     file: Value,
 }
@@ -105,7 +105,7 @@ fn golden() -> [Golden; 2] {
     .map(|text| {
         let file: Value = serde_json::from_str(text).unwrap();
         let bins = file["K"].as_u64().unwrap() as usize;
-        let spline = Spline {
+        let spline = HostSpline {
             bins,
             bound: file["tail_bound"].as_f64().unwrap(),
             scale: 1.0,
@@ -165,7 +165,7 @@ struct Unit {
 }
 
 impl Unit {
-    fn of(spline: Spline, theta: &[f32], x: f64) -> Self {
+    fn of(spline: HostSpline, theta: &[f32], x: f64) -> Self {
         let log = |x| spline.exact(theta, x).1;
         let bends = [-1.0, 1.0].map(|side| (log(x + side * 1e-5) - log(x)).abs() / 1e-5);
         let least = |theta: &[f64]| {
@@ -219,7 +219,7 @@ fn gradients_of_nflows() {
 
 /// Whether x is within 1e-5 of a knot, where either bin may receive the gradient: the
 /// slope's derivative jumps there.
-fn near_knot(spline: Spline, theta: &[f32], x: f32) -> bool {
+fn near_knot(spline: HostSpline, theta: &[f32], x: f32) -> bool {
     let log = |x| spline.exact(theta, x).1;
     let [a, b] = [-2e-5, 2e-5].map(|side| {
         let x = f64::from(x) + side;
@@ -229,8 +229,8 @@ fn near_knot(spline: Spline, theta: &[f32], x: f32) -> bool {
 }
 
 /// Steep, flat and narrow splines, and points in, at the ends of and beyond them.
-fn hard(bins: usize, n: usize) -> (Spline, Vec<f32>, Vec<f32>) {
-    let spline = Spline {
+fn hard(bins: usize, n: usize) -> (HostSpline, Vec<f32>, Vec<f32>) {
+    let spline = HostSpline {
         bins,
         bound: 3.0,
         scale: 1.0,
