@@ -11,6 +11,7 @@ mod campaign;
 mod classifier;
 mod comparison;
 mod ensemble;
+mod family;
 mod grow;
 mod interpolation;
 mod members;

@@ -3,9 +3,9 @@
 use super::Workbench;
 use super::comparison::{CommonEdges, check_quadrants, compare_methods};
 use super::ensemble::{EnsembleRun, RunOptions, close, plan, threads};
+use super::family::FamilyPlans;
 use super::plan::Plan;
 use super::sample::Sample;
-use super::training::FamilyPlans;
 use crate::batch::{Block, blocks};
 use crate::error::{Error, Kind, OnFile, Result};
 use crate::files::lock;

@@ -63,8 +63,8 @@ pub(crate) struct Scratch(Option<Box<dyn Any + Send>>);
 impl Scratch {
     /// As one kind has it; made anew if another kind had it.
     pub(crate) fn of<T: Any + Default + Send>(&mut self) -> &mut T {
-        let held = self.0.take().and_then(|held| held.downcast().ok());
-        let held = self.0.insert(held.unwrap_or_else(Box::<T>::default));
+        let held = self.0.take().and_then(|held| held.downcast::<T>().ok());
+        let held = self.0.insert(held.unwrap_or_default());
         held.downcast_mut().expect("it is of this type")
     }
 }
