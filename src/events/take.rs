@@ -411,7 +411,9 @@ fn add_features(to: &mut [f32], features: &[Cow<'_, [f32]>], rows: &[u32]) {
             if let [a, b, c, d] = columns {
                 let (a, b, c, d) = (&**a, &**b, &**c, &**d);
                 for (event, row) in events {
-                    event[..4].copy_from_slice(&[a[row], b[row], c[row], d[row]]);
+                    if let Some(to) = event.first_chunk_mut() {
+                        *to = [a[row], b[row], c[row], d[row]];
+                    }
                 }
             } else {
                 for (event, row) in events {
