@@ -1,5 +1,6 @@
 //! Parquet to training arrays, beside `scripts/peers/read_parquet.py`, which makes
-//! the file and says what is selected and what the checksum is.
+//! the file and says what is selected and what the checksum is; with `--whole` all
+//! columns of all events, of a ROOT file beside `scripts/peers/read_root.py`.
 //!
 //!     scripts/peers/read_parquet.py make events.parquet
 //!     cargo bench --bench read_parquet -- events.parquet [--threads 2] [--rounds 5]
@@ -29,6 +30,7 @@ fn main() {
         place.map_or(default, |place| arguments[place + 1].parse().unwrap())
     };
     let (threads, rounds) = (option("--threads", 2), option("--rounds", 5));
+    let whole = arguments.iter().any(|argument| argument == "--whole");
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
@@ -38,7 +40,7 @@ fn main() {
     for _ in 0..rounds {
         drop(last.take());
         let (start, cpu_start) = (Instant::now(), cpu_ticks());
-        last = Some(pool.install(|| read(file)));
+        last = Some(pool.install(|| read(file, whole)));
         seconds.push(start.elapsed().as_secs_f64());
         let ticks = cpu_ticks().zip(cpu_start).map(|(end, start)| end - start);
         cpu_seconds.push(ticks.map(|ticks| ticks as f64 / 100.0));
@@ -60,11 +62,19 @@ fn main() {
     println!("{line}");
 }
 
-fn read(file: &str) -> EventTable {
+fn read(file: &str, whole: bool) -> EventTable {
     let dataset = Dataset::open(&[file.to_owned()], Path::new("")).unwrap();
     let resolver = Resolver::new(dataset.columns(), &BTreeMap::new()).unwrap();
     let named =
         |text: &str| -> (String, Compiled) { (text.to_owned(), resolver.compile(text).unwrap()) };
+    if whole {
+        let names = dataset.columns().iter().map(|column| named(&column.name));
+        let request = ScanRequest {
+            features: names.collect(),
+            ..ScanRequest::new(Hidden::nothing())
+        };
+        return dataset.scan(&request, None).unwrap();
+    }
     let request = ScanRequest {
         selection: Some(resolver.compile("in_region && x0 > -1").unwrap()),
         features: (0..12).map(|d| named(&format!("x{d}"))).collect(),

@@ -12,6 +12,8 @@ usage
   generate_collisions.py merge --out OUT
       shuffle the parts into OUT/out/{qcd_2b,qcd_3b,qcd_4b,hh_4b,ttbar}.parquet
       and write OUT/out/merge_report.json
+  With --jets, gen keeps all jets above 25 GeV as lists and the events outside the mass box too,
+  and merge writes OUT/out/{jets_3b,jets_4b}.parquet, in turns of both classes' streams.
 
 streams
   qcd       bb + jets; gives the 2b, 3b and 4b events in their natural proportion
@@ -26,7 +28,8 @@ chain of one event
   2. anti-kT jets with R = 0.4; energy scale factor and Gaussian pT smearing; pT > 40 GeV, |eta| < 2.5.
   3. flavour of a jet from B or D hadrons within dR < 0.3; b tag drawn at random by flavour. One
      draw an event: no event is used twice, so the files are statistically independent.
-  4. four Higgs-candidate (HC) jets, paired by the smallest dR; features.
+  4. four Higgs-candidate (HC) jets, paired by the smallest dR; features. With --jets they are made
+     of the rounded jets that are written: momenta with mantissas of 12 bits.
 
 speed
   Events that cannot give four jets of pT > 40 GeV are vetoed early: QCD events inside the shower
@@ -52,14 +55,19 @@ PTMIN, ETAMAX, R = 40.0, 2.5, 0.4
 PTHATMIN = 60.0
 PARTON_PT = 38.0  # shower-level (15 GeV) jet threshold of the QCD filter
 G2BB = 10  # g->bb kernel factor in 'qcdheavy' (weights ignored on purpose)
-NJMAX = 8  # jets kept per event
+NJMAX = 8  # jets above PTMIN kept per event
+OTHER_PT, NJLIST = 25.0, 16  # with --jets: threshold and number of the jets in the lists
+MANTISSA = 12  # with --jets: bits of a momentum
 HH_MASS = [900, 750, 600, 500, 450, 400, 360, 320, 280]  # X masses, and their fractions
 HH_FRAC = [0.03, 0.06, 0.11, 0.14, 0.18, 0.20, 0.16, 0.08, 0.04]
 
 
 # ----------------------------------------------------------------------------- generation hooks
-def make_hook(pythia8mc, stream, rng):
-    """The early veto of a stream. hook.flags: pz of particle 5 -> (tags drawn already, >= 4 heavy quarks)."""
+def make_hook(pythia8mc, stream, rng, box):
+    """The early veto of a stream, within the mass plane if `box`.
+
+    hook.flags: pz of particle 5 -> (tags drawn already, >= 4 heavy quarks).
+    """
     eb2 = EFF[5] ** 2
     heavymode = stream == "qcdheavy"
     eb = EFF[5]
@@ -147,7 +155,7 @@ def make_hook(pythia8mc, stream, rng):
                 return True
             # same pairing as in the analysis; wide window of the mass plane
             best = None
-            for (a, b), (c, d) in PAIRINGS:
+            for (a, b), (c, d) in PAIRINGS if box else ():
                 r = []
                 for x, y in ((K[a], K[b]), (K[c], K[d])):
                     P = [x[k] + y[k] for k in (3, 4, 5, 6)]
@@ -163,7 +171,7 @@ def make_hook(pythia8mc, stream, rng):
                 lead = max(r)
                 if best is None or lead[1] < best[0]:
                     best = (lead[1], r[0][2], r[1][2])
-            if not (43 < best[1] < 220 and 43 < best[2] < 220):
+            if box and not (43 < best[1] < 220 and 43 < best[2] < 220):
                 return True
             pre = nball == 2
             if heavymode and nball == 4:
@@ -280,22 +288,28 @@ def ptep(p):
     return pt, np.arcsinh(p[..., 2] / np.maximum(pt, 1e-6)), np.arctan2(p[..., 1], p[..., 0])
 
 
-def cluster(ak, fastjet, b, rng):
-    """-> pt, eta, phi, m, flavour: (n_events, NJMAX), pT sorted, zero padded; only pT>PTMIN jets."""
+def rounded(values):
+    """Single precision with MANTISSA bits, so that files are short."""
+    bits = np.asarray(values, np.float32).view(np.uint32).astype(np.uint64)
+    drop = 23 - MANTISSA
+    bits = (bits + (1 << (drop - 1))) >> drop << drop
+    return bits.astype(np.uint32).view(np.float32).astype(float)
+
+
+def cluster(ak, fastjet, b, rng, lists):
+    """-> pt, eta, phi, m, flavour: (n_events, NJMAX), pT sorted, zero padded; only pT>PTMIN jets.
+
+    With `lists` also the first five of all jets above OTHER_PT, NJLIST of them, rounded.
+    """
+    low, width = (15.0, NJLIST + 6) if lists else (22.0, 14)
     pr = b.prt
     px, py, pz, e = pr.p.px, pr.p.py, pr.p.pz, pr.p.e
     sel = (pr.status > 0) & (abs(pz) < 11.0 * np.hypot(px, py))  # |eta| < ~3.1
     px, py, pz, e, pid = px[sel], py[sel], pz[sel], e[sel], abs(pr.id[sel])
     vec = ak.zip({"px": px, "py": py, "pz": pz, "E": e}, with_name="Momentum4D")
     jd = fastjet.JetDefinition(fastjet.antikt_algorithm, R)
-    jets = fastjet.ClusterSequence(vec, jd).inclusive_jets(min_pt=22.0)
-    q = (
-        pad(ak, jets.px, 14, 0),
-        pad(ak, jets.py, 14, 0),
-        pad(ak, jets.pz, 14, 0),
-        pad(ak, jets.E, 14, 0),
-    )
-    P = np.stack(q, -1)
+    jets = fastjet.ClusterSequence(vec, jd).inclusive_jets(min_pt=low)
+    P = np.stack([pad(ak, v, width, 0) for v in (jets.px, jets.py, jets.pz, jets.E)], -1)
     m = mass(P)
     pt, eta, phi = ptep(P)
     # heavy hadrons (undecayed, so they are final particles)
@@ -313,14 +327,17 @@ def cluster(ak, fastjet, b, rng):
         flav[hit & (pt > 0)] = fl
     s = JES * np.clip(1 + JER * rng.standard_normal(pt.shape), 0.5, 1.5)  # calibration + smearing
     pt, m = pt * s, m * s
-    ok = (pt > PTMIN) & (np.abs(eta) < ETAMAX)
+    if lists:
+        pt, eta, phi, m = (rounded(v) for v in (pt, eta, phi, m))
+    ok = (pt > (OTHER_PT if lists else PTMIN)) & (np.abs(eta) < ETAMAX)
     key = np.where(ok, pt, 0)
     o = np.argsort(-key, 1, kind="stable")
     pt, eta, phi, m, flav, key = (np.take_along_axis(v, o, 1) for v in (pt, eta, phi, m, flav, key))
-    good = key > 0
+    good = key > PTMIN
     nj = good.sum(1)
     z = lambda v: np.where(good, v, 0)[:, :NJMAX]
-    return z(pt), z(eta), z(phi), z(m), z(flav).astype(int), nj
+    every = [np.where(key > 0, v, 0)[:, :NJLIST] for v in (pt, eta, phi, m, flav)]
+    return (z(pt), z(eta), z(phi), z(m), z(flav).astype(int), nj), every if lists else None
 
 
 PAIRINGS = (((0, 1), (2, 3)), ((0, 2), (1, 3)), ((0, 3), (1, 2)))
@@ -425,6 +442,9 @@ def analyse(pt, eta, phi, m, flav, nj, pre, rng):
         for nm, v in (("pt", jpt), ("eta", jeta), ("phi", jphi), ("m", jm)):
             col[f"j{k + 1}_{nm}"] = v[:, k]
     col = {k: v.astype(np.float32) for k, v in col.items()}
+    # places of the candidates' jets, and of the tagged ones, among all jets
+    col["h1_jets"], col["h2_jets"] = (np.take_along_axis(o, I, 1) for I in (I1, I2))
+    col["tags"] = tag
     for k in range(4):
         col[f"j{k + 1}_is_tagged"] = jt[:, k].astype(np.uint8)
         col[f"j{k + 1}_flav"] = jf[:, k].astype(np.uint8)
@@ -437,6 +457,28 @@ def analyse(pt, eta, phi, m, flav, nj, pre, rng):
     col["trig_bucket"] = buck
     col["year"] = rng.choice(np.array([2016, 2017, 2018], np.uint16), n, p=[0.26, 0.31, 0.43])
     return col, idx, cut
+
+
+# Columns of the sample with jets, beside the lists.
+KEPT = ["log_pt2", "log_pt4", "log_dr1", "log_dr2", "avg_abs_eta", "log_pt_hh", "dr_hh", "dphi_h1",
+        "dphi_h2", "x_wt", "m_h1", "m_h2", "m_hh", "n_btag", "n_jets", "trig_bucket", "year",
+        "event_id", "heavy4"]  # fmt: skip
+
+
+def with_lists(pa, columns):
+    """A table of the columns; jets as lists, padding left out."""
+    n = len(columns["event_id"])
+    there = columns["jet_pt"] > 0
+    ends = np.concatenate([[0], np.cumsum(there.sum(1))]).astype(np.int32)
+    kinds = {"jet_tag": bool, "jet_flav": np.uint8}
+    made = {}
+    for name in ("jet_pt", "jet_eta", "jet_phi", "jet_m", "jet_tag", "jet_flav"):
+        flat = columns[name][there].astype(kinds.get(name, np.float32))
+        made[name] = pa.ListArray.from_arrays(pa.array(ends), pa.array(flat))
+    for name in ("h1_jets", "h2_jets"):
+        flat = pa.array(columns[name].astype(np.uint8).reshape(2 * n))
+        made[name] = pa.FixedSizeListArray.from_arrays(flat, 2)
+    return pa.table(made | {name: columns[name] for name in KEPT})
 
 
 def gen(a):
@@ -467,7 +509,8 @@ def gen(a):
         if buf:
             d = {k: np.concatenate([x[k] for x in buf]) for k in buf[0]}
             f = f"{a.out}/parts/{a.stream}_{a.seed}_{part}.parquet"
-            pq.write_table(pa.table(d), f + ".tmp", compression="zstd")
+            t = with_lists(pa, d) if a.jets else pa.table(d)
+            pq.write_table(t, f + ".tmp", compression="zstd")
             os.replace(f + ".tmp", f)
             part += 1
             buf, nbuf = [], 0
@@ -477,7 +520,7 @@ def gen(a):
         json.dump(tot, open(f"{a.out}/parts/{a.stream}_{a.seed}.json", "w"), indent=1)
 
     for im, (mX, frac) in enumerate(runs):
-        hook = make_hook(pythia8mc, a.stream, rng)
+        hook = make_hook(pythia8mc, a.stream, rng, not a.jets)
         py = make_pythia(pythia8mc, a.stream, a.seed + 1000 * im, mX, hook, a.xml)
         goal = a.target * frac
         got = 0
@@ -498,9 +541,18 @@ def gen(a):
                 fl = [x for x in fl if x is not None]
             pre = np.array([x[0] for x in fl])
             heavy = np.array([x[1] for x in fl])
-            r = cluster(ak, fastjet, b, rng)
+            r, every = cluster(ak, fastjet, b, rng, a.jets)
             col, idx, cut = analyse(*r, pre, rng)
             k = (col["m_h1"] > 50) & (col["m_h1"] < 200) & (col["m_h2"] > 50) & (col["m_h2"] < 200)
+            tags = col.pop("tags")
+            if a.jets:
+                k = col["n_btag"] >= 3
+                for name, v in zip(("pt", "eta", "phi", "m", "flav"), every):
+                    col[f"jet_{name}"] = v[idx]
+                col["jet_tag"] = np.zeros(col["jet_pt"].shape, bool)
+                col["jet_tag"][:, :NJMAX] = tags
+            else:
+                del col["h1_jets"], col["h2_jets"]
             if a.stream in ("hh", "qcdheavy"):
                 k &= col["n_btag"] >= 4
             cut["plane"] = int(k.sum())
@@ -563,6 +615,24 @@ def merge(a):
         B = B.append_column("source", pa.array(srcB))
     rng = np.random.default_rng(7)
     rep = {"counters": rep0}
+    if a.jets:
+        rows = lambda t: t.take(pa.array(rng.permutation(len(t))))
+        ge4 = lambda t: t.filter(pc.greater_equal(t["n_btag"], pa.scalar(4, pa.uint8())))
+        both = [A] + ([B] if B is not None else [])
+        classes = {
+            "jets_3b": A.filter(pc.equal(A["n_btag"], pa.scalar(3, pa.uint8()))),
+            "jets_4b": pa.concat_tables([ge4(t) for t in both]),
+        }
+        for name, t in classes.items():
+            t = rows(t)
+            t = t.slice(0, min(len(t), a.events)) if a.events else t
+            t = t.append_column("weight", pa.array(np.ones(len(t), np.float32)))
+            f = f"{a.out}/out/{name}.parquet"
+            pq.write_table(t, f, compression="zstd", compression_level=19, row_group_size=131072)
+            rep[name] = {"rows": len(t), "bytes": os.path.getsize(f)}
+        json.dump(rep, open(f"{a.out}/out/merge_report.json", "w"), indent=1)
+        print(json.dumps(rep, indent=1))
+        return
 
     def write(name, t):
         t = t.take(pa.array(rng.permutation(len(t))))
@@ -599,6 +669,8 @@ if __name__ == "__main__":
     ap.add_argument(
         "--xml", default="", help="Pythia8 xmldoc folder (default: the one of the wheel)"
     )
+    ap.add_argument("--jets", action="store_true", help="keep all jets, as lists")
+    ap.add_argument("--events", type=int, default=0, help="merge --jets: most events a class")
     ap.add_argument("--out", default=".")
     a = ap.parse_args()
     {"gen": gen, "merge": merge}[a.cmd](a)

@@ -1,6 +1,6 @@
 //! Event files into arrays.
 //!
-//! [`Dataset`] opens Parquet and Arrow IPC files. A [`Resolver`] turns texts
+//! [`Dataset`] opens Parquet, Arrow IPC and ROOT files. A [`Resolver`] turns texts
 //! such as `in_cr1 && x_wt > 1.5` into [`Compiled`] expressions over their
 //! columns, the user's definitions and the [`BUILTINS`]. [`Dataset::scan`] then
 //! makes one pass over the files and returns an [`EventTable`]: features,
@@ -24,6 +24,7 @@ pub(crate) mod memory;
 mod parquet;
 mod part;
 mod pass;
+mod root;
 mod scan;
 mod stream;
 mod summary;

@@ -47,7 +47,7 @@ pub(super) enum Command {
     Devices,
     /// Summarise a data file, or a run directory.
     Inspect {
-        /// A Parquet or Arrow IPC file, a glob, or a run directory.
+        /// A Parquet, Arrow IPC or ROOT file, a glob, or a run directory.
         #[arg(value_name = "PATH")]
         path: String,
         /// As JSON.
@@ -207,7 +207,7 @@ pub(super) struct PredictArguments {
     /// A finished run directory.
     #[arg(value_name = "RUN")]
     pub run: PathBuf,
-    /// Parquet or Arrow IPC files, or globs.
+    /// Parquet, Arrow IPC or ROOT files, or globs.
     #[arg(value_name = "DATA", required = true)]
     pub data: Vec<String>,
     /// The Parquet file to write.

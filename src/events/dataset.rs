@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 use super::chunk::{ColumnInfo, integer_sign};
 use super::definitions::Compiled;
 use super::file::{EventFile, cannot, is_numeric};
-use super::glob::find;
+use super::glob::{find, split_tree};
 use sideband_numerics::expression::nearest;
 
 /// Bytes hashed at once.
@@ -36,6 +36,23 @@ pub struct FileRecord {
     pub sha256: String,
 }
 
+/// Files, by what they are and not by their names, with the trees that are wanted of them.
+#[derive(Default)]
+struct Seen(BTreeMap<PathBuf, Vec<Option<String>>>);
+
+impl Seen {
+    /// Whether it is new. A file without a tree's name has one tree, whose name may be said
+    /// elsewhere.
+    fn insert(&mut self, path: &Path, tree: Option<&str>) -> bool {
+        let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let known = self.0.entry(real).or_default();
+        let same = |other: &Option<String>| other.as_deref().zip(tree).is_none_or(|(a, b)| a == b);
+        let is_new = !known.iter().any(same);
+        known.push(tree.map(str::to_owned));
+        is_new
+    }
+}
+
 /// Opened event files, sorted by path. The events are read by
 /// [`Dataset::scan`], [`Dataset::stream`] and [`summarise`](super::summarise).
 #[derive(Debug)]
@@ -50,20 +67,21 @@ fn no_patterns() -> Error {
 
 impl Dataset {
     /// Finds and opens the files of `patterns`: paths or globs, relative to
-    /// `base`. The format is recognised by content. Only what describes the
-    /// files is read.
+    /// `base`. The format is recognised by content; of a ROOT file with several
+    /// trees it says which, `file.root:Events`. Only what describes the files is
+    /// read.
     pub fn open(patterns: &[String], base: &Path) -> Result<Self> {
         let mut paths = BTreeSet::new();
         for pattern in patterns {
-            paths.extend(find(pattern, base)?);
+            let (pattern, tree) = split_tree(pattern, base);
+            paths.extend(find(pattern, base)?.into_iter().map(|path| (path, tree)));
         }
         let mut files: Vec<EventFile> = Vec::with_capacity(paths.len());
-        let mut real_paths = BTreeSet::new();
-        for path in paths {
+        let mut seen = Seen::default();
+        for (path, tree) in paths {
             // The same file under two names would count its events twice.
-            let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-            if real_paths.insert(real) {
-                files.push(EventFile::open(&path)?);
+            if seen.insert(&path, tree) {
+                files.push(EventFile::open(&path, tree)?);
             }
         }
         let first = files.first().ok_or_else(no_patterns)?;
@@ -87,11 +105,11 @@ impl Dataset {
     /// # Errors
     /// As [`Dataset::open`], where a pattern means no file.
     pub fn named_twice(patterns: &[String], base: &Path) -> Result<Option<PathBuf>> {
-        let mut seen = BTreeSet::new();
+        let mut seen = Seen::default();
         for pattern in patterns {
+            let (pattern, tree) = split_tree(pattern, base);
             for path in find(pattern, base)? {
-                let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-                if !seen.insert(real) {
+                if !seen.insert(&path, tree) {
                     return Ok(Some(path));
                 }
             }
@@ -180,7 +198,7 @@ impl Dataset {
                 return Err(file.corrupt("end", message));
             }
             Ok(FileRecord {
-                path: file.path.display().to_string(),
+                path: file.name(),
                 bytes,
                 rows: Some(file.rows),
                 sha256,

@@ -19,11 +19,17 @@ use super::ipc::IpcFile;
 use super::memory;
 use super::parquet::ParquetFile;
 use super::part::{BATCH_ROWS, Fault, Part};
+use super::root::RootFile;
+
+/// How a ROOT file begins.
+const ROOT: &[u8] = b"root";
 
 /// An opened and checked event file.
 #[derive(Debug)]
 pub(super) struct EventFile {
     pub(super) path: PathBuf,
+    /// Which tree of a ROOT file, if that was said.
+    pub(super) tree: Option<String>,
     pub(super) bytes: u64,
     pub(super) rows: u64,
     pub(super) schema: SchemaRef,
@@ -36,11 +42,13 @@ pub(super) struct EventFile {
 enum Content {
     Parquet(ParquetFile),
     Ipc(IpcFile),
+    Root(RootFile),
 }
 
 impl EventFile {
-    /// Reads what describes the file, not the events.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    /// Reads what describes the file, not the events; of a ROOT file that of a tree, which
+    /// need not be said if it is the only one.
+    pub(super) fn open(path: &Path, tree: Option<&str>) -> Result<Self> {
         let file = open_regular(path)?;
         let io = cannot("read", path);
         let bytes = file.metadata().map_err(&io)?.len();
@@ -48,6 +56,10 @@ impl EventFile {
         (&file).take(8).read_to_end(&mut first).map_err(io)?;
         let is = |magic: &[u8]| first.starts_with(magic);
         let of_ipc = |(file, schema, parts)| (Content::Ipc(file), schema, parts);
+        if let Some(tree) = tree.filter(|_| !is(ROOT)) {
+            let text = format!("it is no ROOT file, so that there is no tree `{tree}` in it");
+            return Err(Error::data(text).at(path.display()));
+        }
         let opened = if is(b"PAR1") {
             let opened = caught("footer", || ParquetFile::open(&file, bytes));
             opened.map(|(file, schema, parts)| (Content::Parquet(file), schema, parts))
@@ -55,9 +67,12 @@ impl EventFile {
             caught("footer", || IpcFile::open_file(file, bytes)).map(of_ipc)
         } else if is(&[0xff; 4]) {
             caught("stream header", || IpcFile::open_stream(file, bytes)).map(of_ipc)
+        } else if is(ROOT) {
+            let opened = caught("list of objects", || RootFile::open(file, bytes, tree));
+            opened.map(|(file, schema, parts)| (Content::Root(file), schema, parts))
         } else {
             let found = describe(&first);
-            let text = format!("neither Parquet nor Arrow IPC; {found}");
+            let text = format!("neither Parquet, Arrow IPC nor ROOT; {found}");
             return Err(Error::data(text).at(path.display()));
         };
         let corrupt = |fault: Fault| corrupt(path, fault.place, fault.message);
@@ -66,6 +81,7 @@ impl EventFile {
         let rows = parts.iter().map(|part| part.rows).sum();
         Ok(Self {
             path: path.to_owned(),
+            tree: tree.map(str::to_owned),
             bytes,
             rows,
             schema,
@@ -83,9 +99,12 @@ impl EventFile {
         wanted: &[usize],
         mut visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
     ) -> Result<()> {
-        if let Content::Parquet(content) = &self.content {
-            memory::bytes(content.largest(part.group, wanted), &self.path)?;
-        }
+        let largest = match &self.content {
+            Content::Parquet(content) => content.largest(part.group, wanted),
+            Content::Root(content) => content.largest(part, wanted),
+            Content::Ipc(_) => 0,
+        };
+        memory::bytes(largest, &self.path)?;
         let mut seen = 0;
         let mut refused = None;
         let mut each = |batch: RecordBatch| {
@@ -106,6 +125,7 @@ impl EventFile {
         let result = caught("rows", || match &self.content {
             Content::Parquet(content) => content.read(&self.path, part, wanted, &mut each),
             Content::Ipc(content) => content.read(&self.path, part, wanted, &mut each),
+            Content::Root(content) => content.read(&self.path, part, wanted, &mut each),
         });
         if let Some(error) = refused {
             return Err(error);
@@ -119,6 +139,15 @@ impl EventFile {
         Ok(())
     }
 
+    /// Its path, and the tree if that was said.
+    pub(super) fn name(&self) -> String {
+        let path = self.path.display();
+        match &self.tree {
+            Some(tree) => format!("{path}:{tree}"),
+            None => path.to_string(),
+        }
+    }
+
     pub(super) fn corrupt(&self, place: impl Display, message: impl Display) -> Error {
         corrupt(&self.path, place, message)
     }
@@ -127,6 +156,7 @@ impl EventFile {
         match self.content {
             Content::Parquet(_) => "row group",
             Content::Ipc(_) => "record batch",
+            Content::Root(_) => "cluster",
         }
     }
 }
@@ -200,7 +230,6 @@ fn describe(first: &[u8]) -> String {
     let known = match first {
         [] => return "the file is empty".to_owned(),
         [b'P', b'A', b'R', b'E', ..] => "an encrypted Parquet file",
-        [b'r', b'o', b'o', b't', ..] => "a ROOT file; convert it, for example with uproot",
         [0x89, b'H', b'D', b'F', ..] => "an HDF5 file; convert it to Parquet",
         [b'P', b'K', 3, 4, ..] => "a zip archive or .npz; convert it to Parquet",
         [0x1f, 0x8b, ..] => "a gzip archive; unpack it",

@@ -21,6 +21,17 @@ enum PatternPart {
     Any,
 }
 
+/// A path or glob, and behind it the tree that is meant of ROOT files: `x.root:Events`.
+/// What exists under the very name has no tree in it.
+pub(super) fn split_tree<'a>(pattern: &'a str, base: &Path) -> (&'a str, Option<&'a str>) {
+    const EXTENSION: &str = ".root:";
+    let at = pattern.rfind(EXTENSION).map(|at| at + EXTENSION.len());
+    match at.filter(|&at| at < pattern.len() && !base.join(pattern).exists()) {
+        Some(at) => (&pattern[..at - 1], Some(&pattern[at..])),
+        None => (pattern, None),
+    }
+}
+
 /// The files that a path or glob means, relative to `base`, in order. What exists under
 /// the very name is meant by it, even if it looks like a glob. A directory that several
 /// links lead to is looked into under the first of its names.
@@ -193,6 +204,21 @@ mod tests {
         assert_eq!(bad.kind(), Kind::Config);
         let text = bad.to_string();
         assert!(text.contains("not a valid file pattern"), "{text}");
+    }
+
+    #[test]
+    fn a_tree_stands_behind_the_file() {
+        let directory = folder("a.root b.root:x");
+        for (pattern, parts) in [
+            ("a.root", ("a.root", None)),
+            ("a.root:Events", ("a.root", Some("Events"))),
+            ("*.root:deep/Events;2", ("*.root", Some("deep/Events;2"))),
+            ("a.root:", ("a.root:", None)),
+            ("b.root:x", ("b.root:x", None)),
+            ("c.parquet:x", ("c.parquet:x", None)),
+        ] {
+            assert_eq!(split_tree(pattern, directory.path()), parts);
+        }
     }
 
     #[cfg(unix)]

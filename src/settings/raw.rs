@@ -316,8 +316,9 @@ impl From<MissingPolicy> for OnMissing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleConfig {
-    /// Parquet or Arrow IPC files: a path, a glob, or a list of them, relative
-    /// to the folder where the program runs.
+    /// Parquet, Arrow IPC or ROOT files: a path, a glob, or a list of them, relative
+    /// to the folder where the program runs. Of a ROOT file with several trees it says
+    /// which: `events.root:Events`.
     pub path: OneOrMany,
     /// Which events are used; an expression over columns.
     #[serde(default)]

@@ -45,7 +45,7 @@ fn wrong(key: &str) -> impl Fn(Error) -> Error {
 /// What is predicted, and where it goes.
 #[derive(Clone, Debug)]
 pub(crate) struct PredictOptions {
-    /// Parquet or Arrow files, or globs.
+    /// Parquet, Arrow IPC or ROOT files, or globs.
     pub data: Vec<String>,
     /// The file to write.
     pub out: PathBuf,

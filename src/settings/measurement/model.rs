@@ -92,7 +92,7 @@ pub enum Coordinate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessConfig {
-    /// Parquet or Arrow IPC files; `run:...` is meant from the run directory.
+    /// Parquet, Arrow IPC or ROOT files; `run:...` is meant from the run directory.
     pub path: OneOrMany,
     /// Which events are used; an expression over columns.
     #[serde(default)]
@@ -225,7 +225,7 @@ pub struct ChannelConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ObservedConfig {
-    /// Parquet or Arrow IPC files.
+    /// Parquet, Arrow IPC or ROOT files.
     pub path: OneOrMany,
     /// Which events are used.
     #[serde(default)]

@@ -1,0 +1,351 @@
+//! ROOT files: TTree and RNTuple as columns of numbers, arrays and lists, by their formats
+//! alone. Read only; what a file says of itself is held against what is there.
+//!
+//! From the bytes upwards: `cursor` and `codec`, the `container` with its folders and keys,
+//! `objects` as ROOT writes them; a `tree` and its `branches`; an `ntuple`, its `fields` and
+//! their `encoding`; both give Arrow arrays of `number`s.
+
+mod branches;
+mod codec;
+mod container;
+mod cursor;
+mod encoding;
+mod fields;
+mod ntuple;
+mod number;
+mod objects;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs::File;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+
+use super::part::{Fault, Opened, Part};
+use container::{Object, Source};
+use ntuple::Ntuple;
+use tree::{TREE, Tree};
+
+/// Why no expression can use a column, in its field's metadata.
+pub(super) const UNUSABLE: &str = "unusable";
+const NTUPLE: &str = "ROOT::RNTuple";
+const TREES: [&str; 3] = [TREE, "TNtuple", "TNtupleD"];
+/// Rows of a part: shorter clusters are put together, and what is longer is cut where
+/// baskets begin.
+const LEAST_ROWS: u64 = 1 << 15;
+const MOST_ROWS: u64 = 1 << 18;
+
+/// A tree or RNTuple of a file, opened.
+#[derive(Debug)]
+pub(super) struct RootFile {
+    bytes: u64,
+    schema: SchemaRef,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    Tree(Vec<Option<branches::Content>>),
+    Ntuple {
+        ntuple: Ntuple,
+        columns: Vec<Option<fields::Content>>,
+        /// The clusters of each part.
+        groups: Vec<Range<usize>>,
+    },
+}
+
+/// The trees and RNTuples of a file, by their newest cycle.
+fn tables(source: &Source) -> Result<Vec<Object>, Fault> {
+    let objects = source
+        .objects()
+        .map_err(|e| Fault::at("list of objects", e))?;
+    let is_table = |object: &Object| {
+        let class = object.key.class.as_str();
+        TREES.contains(&class) || class == NTUPLE
+    };
+    Ok(objects.into_iter().filter(is_table).collect())
+}
+
+/// Of each name the table with the highest cycle.
+fn newest(tables: Vec<Object>) -> BTreeMap<String, Object> {
+    let mut newest: BTreeMap<String, Object> = BTreeMap::new();
+    for object in tables {
+        let known = newest.get(&object.path).map(|known| known.key.cycle);
+        if known.is_none_or(|known| known < object.key.cycle) {
+            newest.insert(object.path.clone(), object);
+        }
+    }
+    newest
+}
+
+/// The table that `name` means, `folder/name` or `folder/name;cycle`; the only one without.
+fn choose(tables: Vec<Object>, name: Option<&str>) -> Result<Object, Fault> {
+    if let Some(name) = name
+        && let Some((path, cycle)) = name.rsplit_once(';')
+    {
+        let is_meant =
+            |object: &&Object| object.path == path && object.key.cycle.to_string() == cycle;
+        if let Some(object) = tables.iter().find(is_meant) {
+            return Ok(object.clone());
+        }
+    }
+    let mut newest = newest(tables);
+    let names: Vec<String> = newest.keys().cloned().collect();
+    let fault = |text: String| Err(Fault::at("list of objects", text));
+    match name {
+        Some(name) => match newest.remove(name) {
+            Some(object) => Ok(object),
+            None if names.is_empty() => fault("it holds no tree and no RNTuple".to_owned()),
+            None => fault(format!("no tree `{name}`; there is {}", names.join(", "))),
+        },
+        None => match (newest.pop_first(), names.len()) {
+            (Some((_, object)), 1) => Ok(object),
+            (None, _) => fault("it holds no tree and no RNTuple".to_owned()),
+            _ => fault(format!(
+                "it holds {} trees: {}; write which behind the path, as in \
+                 `file.root:{}`",
+                names.len(),
+                names.join(", "),
+                names[0]
+            )),
+        },
+    }
+}
+
+/// A table of a ROOT file, for a first look.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct TableSummary {
+    pub name: String,
+    pub class: String,
+    pub rows: u64,
+    pub columns: usize,
+}
+
+/// All tables of a ROOT file, by name.
+pub(super) fn summaries(file: File, bytes: u64) -> Result<Vec<TableSummary>, Fault> {
+    let source = Source::new(file, bytes);
+    let tables = newest(tables(&source)?).into_values();
+    let summary = |object: Object| {
+        let (_, fields, parts) = read_table(&source, &object)?;
+        Ok(TableSummary {
+            name: object.path,
+            class: object.key.class,
+            rows: parts.iter().map(|part| part.rows).sum(),
+            columns: fields.len(),
+        })
+    };
+    tables.map(summary).collect()
+}
+
+impl RootFile {
+    pub(super) fn open(file: File, bytes: u64, name: Option<&str>) -> Result<Opened<Self>, Fault> {
+        let source = Source::new(file, bytes);
+        let object = choose(tables(&source)?, name)?;
+        let (content, fields, parts) = read_table(&source, &object)?;
+        let schema = Arc::new(Schema::new(fields));
+        let file = Self {
+            bytes,
+            schema: Arc::clone(&schema),
+            content,
+        };
+        Ok((file, schema, parts))
+    }
+
+    /// Bytes of the `wanted` columns of a part as they are in the file, and unpacked where
+    /// that is known.
+    pub(super) fn largest(&self, part: Part, wanted: &[usize]) -> usize {
+        let (first, end) = (part.first_row, part.first_row + part.rows);
+        let bytes = wanted.iter().map(|&place| match &self.content {
+            Content::Tree(columns) => {
+                let column = columns.get(place).and_then(Option::as_ref);
+                column.map_or(0, |column| column.bytes(first, end))
+            }
+            Content::Ntuple { .. } => 0,
+        });
+        usize::try_from(bytes.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
+    }
+
+    pub(super) fn read(
+        &self,
+        path: &Path,
+        part: Part,
+        wanted: &[usize],
+        visit: &mut dyn FnMut(RecordBatch) -> bool,
+    ) -> Result<(), Fault> {
+        let source = Source::reopen(path, self.bytes)?;
+        let arrays = self.arrays(&source, part, wanted);
+        let fault = |error: String| Fault::at(format!("cluster {}", part.group), error);
+        let arrays = arrays.map_err(fault)?;
+        let schema = self.schema.project(wanted);
+        let schema = schema.map_err(|error| fault(error.to_string()))?;
+        let rows = usize::try_from(part.rows).map_err(|error| fault(error.to_string()))?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let batch = RecordBatch::try_new_with_options(Arc::new(schema), arrays, &options);
+        visit(batch.map_err(|error| fault(error.to_string()))?);
+        Ok(())
+    }
+
+    fn arrays(
+        &self,
+        source: &Source,
+        part: Part,
+        wanted: &[usize],
+    ) -> Result<Vec<ArrayRef>, String> {
+        let unusable = |&place: &usize| format!("column `{}`", self.schema.field(place).name());
+        match &self.content {
+            Content::Tree(columns) => {
+                let columns = wanted.iter().map(|place| {
+                    let column = columns.get(*place).and_then(Option::as_ref);
+                    column.ok_or_else(|| unusable(place))
+                });
+                let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+                branches::read(source, &columns, part.first_row, part.first_row + part.rows)
+            }
+            Content::Ntuple {
+                ntuple,
+                columns,
+                groups,
+            } => {
+                let columns = wanted.iter().map(|place| {
+                    let column = columns.get(*place).and_then(Option::as_ref);
+                    column.ok_or_else(|| unusable(place))
+                });
+                let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
+                let clusters = groups.get(part.group).cloned();
+                let clusters = clusters.and_then(|group| ntuple.clusters.get(group));
+                fields::read(source, ntuple, &columns, clusters.unwrap_or(&[]))
+            }
+        }
+    }
+}
+
+type Read = (Content, Vec<Field>, Vec<Part>);
+
+/// What describes a table.
+fn read_table(source: &Source, object: &Object) -> Result<Read, Fault> {
+    let read = match object.key.class.as_str() {
+        NTUPLE => Ntuple::read(source, &object.key).and_then(of_ntuple),
+        _ => Tree::read(source, &object.key).and_then(|tree| of_tree(&tree)),
+    };
+    read.map_err(|error| Fault::at(format!("`{}`", object.path), error))
+}
+
+fn of_tree(tree: &Tree) -> Result<Read, String> {
+    let (mut fields, mut contents) = (Vec::new(), Vec::new());
+    for column in branches::columns(tree) {
+        let data_type = column.content.as_ref().map_err(String::clone);
+        let data_type = data_type.and_then(branches::Content::data_type);
+        fields.push(field(column.name, &data_type));
+        contents.push(column.content.ok().filter(|_| data_type.is_ok()));
+    }
+    let parts = parts(&cuts(tree.entries, &contents));
+    Ok((Content::Tree(contents), fields, parts))
+}
+
+fn of_ntuple(ntuple: Ntuple) -> Result<Read, String> {
+    let (mut fields, mut contents) = (Vec::new(), Vec::new());
+    for column in fields::columns(&ntuple) {
+        let data_type = column.content.as_ref().map_err(String::clone);
+        let data_type = data_type.and_then(fields::Content::data_type);
+        fields.push(field(column.name, &data_type));
+        contents.push(column.content.ok().filter(|_| data_type.is_ok()));
+    }
+    let mut next = 0_u64;
+    let mut groups: Vec<Range<usize>> = Vec::new();
+    let mut ends = vec![0];
+    for (place, cluster) in ntuple.clusters.iter().enumerate() {
+        if cluster.first != next {
+            return Err(format!(
+                "cluster {place} begins at {} and not {next}",
+                cluster.first
+            ));
+        }
+        next = next
+            .checked_add(cluster.entries)
+            .ok_or("absurdly many entries")?;
+        let begin = groups.last().map_or(0, |group| group.end);
+        let is_last = place + 1 == ntuple.clusters.len();
+        if next - ends[ends.len() - 1] >= LEAST_ROWS || is_last && next > ends[ends.len() - 1] {
+            groups.push(begin..place + 1);
+            ends.push(next);
+        }
+    }
+    let content = Content::Ntuple {
+        ntuple,
+        columns: contents,
+        groups,
+    };
+    Ok((content, fields, parts(&ends)))
+}
+
+/// A column that can be used, or none with the reason.
+fn field(name: String, data_type: &Result<DataType, String>) -> Field {
+    match data_type {
+        Ok(data_type) => Field::new(name, data_type.clone(), false),
+        Err(reason) => {
+            let why = HashMap::from([(UNUSABLE.to_owned(), reason.clone())]);
+            Field::new(name, DataType::Null, true).with_metadata(why)
+        }
+    }
+}
+
+/// The rows at which a tree is cut, with 0 and all of them: where the baskets of all
+/// columns begin, and within what is too long where those of the most divided one do.
+fn cuts(entries: u64, columns: &[Option<branches::Content>]) -> Vec<u64> {
+    let begins = |column: &branches::Content| -> BTreeSet<u64> {
+        column.baskets().iter().map(|basket| basket.first).collect()
+    };
+    let mut usable = columns.iter().flatten();
+    let Some(first) = usable.next() else {
+        return vec![0, entries];
+    };
+    let (mut common, mut finest) = (begins(first), begins(first));
+    for column in usable {
+        let own = begins(column);
+        common.retain(|row| own.contains(row));
+        if own.len() > finest.len() {
+            finest = own;
+        }
+    }
+    let mut cuts = vec![0];
+    let mut last = 0;
+    for row in common
+        .into_iter()
+        .filter(|&row| row < entries)
+        .chain([entries])
+    {
+        if row - last >= LEAST_ROWS || row == entries && row > last {
+            if row - last > MOST_ROWS {
+                let inside = finest.range(last + 1..row);
+                for &begin in inside {
+                    if begin - last >= MOST_ROWS {
+                        cuts.push(begin);
+                        last = begin;
+                    }
+                }
+            }
+            cuts.push(row);
+            last = row;
+        }
+    }
+    cuts
+}
+
+fn parts(cuts: &[u64]) -> Vec<Part> {
+    let pairs = cuts.windows(2).enumerate();
+    let part = |(group, pair): (usize, &[u64])| Part {
+        first_row: pair[0],
+        rows: pair[1] - pair[0],
+        group,
+        offset: 0,
+    };
+    pairs.map(part).filter(|part| part.rows > 0).collect()
+}
+
+#[cfg(test)]
+mod tests;

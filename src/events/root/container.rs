@@ -1,0 +1,184 @@
+//! The file as a container: its header, its folders, the keys in them, and the bytes
+//! behind a key.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::Path;
+
+use super::codec::unpacked;
+use super::cursor::Cursor;
+use crate::events::part::{Fault, reopen};
+
+/// A file above this version has places of 64 bits in its header, a key or folder above
+/// [`WIDE_KEY`] in itself.
+const WIDE_FILE: u32 = 1_000_000;
+const WIDE_KEY: u16 = 1000;
+/// Folders in folders, and objects in all of them, at most.
+const MAX_DEPTH: usize = 32;
+const MAX_OBJECTS: usize = 1 << 20;
+
+/// The bytes of a file, read where they are asked for.
+#[derive(Debug)]
+pub(super) struct Source {
+    file: File,
+    bytes: u64,
+}
+
+/// What stands before an object.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    /// Place of the key, its length with the object behind it, and without.
+    pub(super) place: u64,
+    pub(super) length: u64,
+    pub(super) header: usize,
+    /// Length of the object when it is unpacked.
+    pub(super) unpacked: usize,
+    pub(super) cycle: u16,
+    pub(super) class: String,
+    pub(super) name: String,
+}
+
+/// An object of a file, whose name is that of its folders and its own.
+#[derive(Clone, Debug)]
+pub(super) struct Object {
+    pub(super) path: String,
+    pub(super) key: Key,
+}
+
+impl Source {
+    pub(super) fn new(file: File, bytes: u64) -> Self {
+        Self { file, bytes }
+    }
+
+    pub(super) fn reopen(path: &Path, bytes: u64) -> Result<Self, Fault> {
+        Ok(Self::new(reopen(path)?, bytes))
+    }
+
+    /// `length` bytes from `start`, if the file has them.
+    pub(super) fn read(&self, start: u64, length: u64) -> Result<Vec<u8>, String> {
+        let ends = || format!("the file ends before byte {}", start.saturating_add(length));
+        if start.checked_add(length).is_none_or(|end| end > self.bytes) {
+            return Err(ends());
+        }
+        let io = |error: std::io::Error| error.to_string();
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(start)).map_err(io)?;
+        let mut buffer = Vec::new();
+        let count = file.take(length).read_to_end(&mut buffer).map_err(io)?;
+        match u64::try_from(count) == Ok(length) {
+            true => Ok(buffer),
+            false => Err(ends()),
+        }
+    }
+
+    /// At most `length` bytes from `start`.
+    fn read_up_to(&self, start: u64, length: u64) -> Result<Vec<u8>, String> {
+        let rest = self.bytes.saturating_sub(start);
+        self.read(start, length.min(rest))
+    }
+
+    /// The object behind a key, unpacked, and the key's header before it as it is.
+    pub(super) fn object(&self, key: &Key) -> Result<Vec<u8>, String> {
+        let bytes = self.read(key.place, key.length)?;
+        let packed = bytes.get(key.header..).ok_or("a key without an object")?;
+        Ok(unpacked(packed, key.unpacked)?.into_owned())
+    }
+
+    /// All objects of the file that are no folders, in the order of the folders; of an
+    /// object that was written several times, all cycles.
+    pub(super) fn objects(&self) -> Result<Vec<Object>, String> {
+        let header = self.read_up_to(0, 64)?;
+        let mut header = Cursor::new(&header);
+        header.skip(4)?;
+        let version = header.u32()?;
+        let begin = header.place(false)?;
+        let wide = version >= WIDE_FILE;
+        // the end of the file, the list of free places
+        header.skip(if wide { 16 } else { 8 })?;
+        header.skip(8)?;
+        let name = header.size()? as u64;
+        let mut found = Walk::default();
+        let place = begin.checked_add(name).ok_or("a folder outside the file")?;
+        found.folder(self, place, "", 0)?;
+        Ok(found.objects)
+    }
+}
+
+#[derive(Default)]
+struct Walk {
+    objects: Vec<Object>,
+    seen: BTreeSet<u64>,
+}
+
+impl Walk {
+    /// The objects of the folder whose record is at `place`.
+    fn folder(&mut self, of: &Source, place: u64, path: &str, depth: usize) -> Result<(), String> {
+        if depth > MAX_DEPTH || !self.seen.insert(place) {
+            return Err(format!("the folder \"{path}\" lies in itself"));
+        }
+        let record = of.read_up_to(place, 64)?;
+        let mut record = Cursor::new(&record);
+        let wide = record.u16()? > WIDE_KEY;
+        record.skip(8)?;
+        let length = record.size()? as u64;
+        record.skip(4)?;
+        record.skip(if wide { 16 } else { 8 })?;
+        let list = record.place(wide)?;
+        if list == 0 || length == 0 {
+            return Ok(());
+        }
+        let bytes = of.read(list, length)?;
+        let mut keys = Cursor::new(&bytes);
+        let list = Key::read(&mut keys)?;
+        keys.seek(list.header)?;
+        for _ in 0..keys.size()? {
+            let key = Key::read(&mut keys)?;
+            let inside = match path {
+                "" => key.name.clone(),
+                path => format!("{path}/{}", key.name),
+            };
+            match key.class.as_str() {
+                "TDirectory" | "TDirectoryFile" => {
+                    let place = key.place.checked_add(key.header as u64);
+                    let place = place.ok_or("a folder outside the file")?;
+                    self.folder(of, place, &inside, depth + 1)?;
+                }
+                _ => self.objects.push(Object { path: inside, key }),
+            }
+            if self.objects.len() > MAX_OBJECTS {
+                return Err(format!("more than {MAX_OBJECTS} objects"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Key {
+    /// The key at the cursor, which stands behind its header then.
+    pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
+        let length = cursor.size()? as u64;
+        let wide = cursor.u16()? > WIDE_KEY;
+        let unpacked = cursor.size()?;
+        cursor.skip(4)?;
+        let header = usize::from(cursor.u16()?);
+        let cycle = cursor.u16()?;
+        let place = cursor.place(wide)?;
+        cursor.place(wide)?;
+        let class = cursor.text()?;
+        let name = cursor.text()?;
+        cursor.text()?;
+        if header as u64 > length {
+            return Err(format!("the key of `{name}` is longer than its object"));
+        }
+        Ok(Self {
+            place,
+            length,
+            header,
+            unpacked,
+            cycle,
+            class,
+            name,
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! How the elements of a page are written: split into their bytes, as differences, with the
+//! sign at the end, in few bits.
+
+use super::ntuple::ColumnRecord;
+use super::number::Number;
+
+/// How a column of an RNTuple is turned into plain little-endian numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Encoding {
+    Bit,
+    /// As they are.
+    Plain(Number),
+    /// All first bytes, then all second ones.
+    Split(Number),
+    /// Split, and 0, -1, 1, -2 as 0, 1, 2, 3.
+    ZigZag(Number),
+    /// Ends of lists in 4 or 8 bytes.
+    Index(usize),
+    /// Split, and each less the one before.
+    Delta(usize),
+    Half,
+    SplitHalf,
+    /// The upper bits of a float.
+    Truncated(usize),
+    /// Steps of a range.
+    Quantised(usize, f64, f64),
+}
+
+impl Encoding {
+    pub(super) fn of(column: &ColumnRecord) -> Option<Self> {
+        use Number::{F32, F64, I8, I16, I32, I64, U8, U16, U32, U64};
+        let bits = column.bits;
+        let found = match column.kind {
+            0x00 => Self::Bit,
+            0x01 | 0x04 => Self::Plain(U8),
+            0x02 | 0x03 => Self::Plain(I8),
+            0x05 => Self::Plain(I16),
+            0x06 => Self::Plain(U16),
+            0x07 => Self::Plain(I32),
+            0x08 => Self::Plain(U32),
+            0x09 => Self::Plain(I64),
+            0x0a => Self::Plain(U64),
+            0x0b => Self::Half,
+            0x0c => Self::Plain(F32),
+            0x0d => Self::Plain(F64),
+            0x0e => Self::Index(4),
+            0x0f => Self::Index(8),
+            0x11 => Self::ZigZag(I16),
+            0x12 => Self::Split(U16),
+            0x13 => Self::ZigZag(I32),
+            0x14 => Self::Split(U32),
+            0x15 => Self::ZigZag(I64),
+            0x16 => Self::Split(U64),
+            0x17 => Self::SplitHalf,
+            0x18 => Self::Split(F32),
+            0x19 => Self::Split(F64),
+            0x1a => Self::Delta(4),
+            0x1b => Self::Delta(8),
+            0x1c if (10..=31).contains(&bits) => return Some(Self::Truncated(bits)),
+            0x1d if (1..=32).contains(&bits) => {
+                let (low, high) = column.range?;
+                return Some(Self::Quantised(bits, low, high));
+            }
+            _ => return None,
+        };
+        (found.bits() == bits).then_some(found)
+    }
+
+    /// What it becomes.
+    pub(super) fn number(self) -> Number {
+        match self {
+            Self::Bit => Number::Bool,
+            Self::Plain(number) | Self::Split(number) | Self::ZigZag(number) => number,
+            Self::Index(_) | Self::Delta(_) => Number::U64,
+            Self::Half | Self::SplitHalf | Self::Truncated(_) | Self::Quantised(..) => Number::F32,
+        }
+    }
+
+    pub(super) fn is_index(self) -> bool {
+        matches!(self, Self::Index(_) | Self::Delta(_))
+    }
+
+    fn bits(self) -> usize {
+        match self {
+            Self::Bit => 1,
+            Self::Plain(number) | Self::Split(number) | Self::ZigZag(number) => 8 * number.size(),
+            Self::Index(size) | Self::Delta(size) => 8 * size,
+            Self::Half | Self::SplitHalf => 16,
+            Self::Truncated(bits) | Self::Quantised(bits, ..) => bits,
+        }
+    }
+}
+
+/// The plain numbers of a page, whose length is that of its `elements`.
+pub(super) fn decode(encoding: Encoding, page: &[u8], elements: usize) -> Result<Vec<u8>, String> {
+    if elements.saturating_mul(encoding.bits()).div_ceil(8) != page.len() {
+        return Err(format!("{} bytes for {elements} elements", page.len()));
+    }
+    Ok(match encoding {
+        Encoding::Plain(_) => page.to_vec(),
+        Encoding::Bit => bits(page, 1, elements).map(|bit| bit as u8).collect(),
+        Encoding::Split(number) => joined(page, number.size()),
+        Encoding::ZigZag(number) => zigzag(page, number.size()),
+        Encoding::Index(size) => ends(page, size, false),
+        Encoding::Delta(size) => ends(&joined(page, size), size, true),
+        Encoding::Half => halves(page),
+        Encoding::SplitHalf => halves(&joined(page, 2)),
+        Encoding::Truncated(width) => {
+            let floats = bits(page, width, elements).map(|bits| bits << (32 - width));
+            floats.flat_map(u32::to_le_bytes).collect()
+        }
+        Encoding::Quantised(width, low, high) => {
+            let steps = (u64::MAX >> (64 - width)) as f64;
+            let number = |step: u32| (low + f64::from(step) * (high - low) / steps) as f32;
+            let numbers = bits(page, width, elements).map(number);
+            numbers.flat_map(f32::to_le_bytes).collect()
+        }
+    })
+}
+
+/// Elements of `size` bytes from all first bytes, all second bytes and so on.
+fn joined(page: &[u8], size: usize) -> Vec<u8> {
+    fn of<const N: usize>(page: &[u8]) -> Vec<u8> {
+        let count = page.len() / N;
+        let mut out = vec![[0; N]; count];
+        for (place, bytes) in page.chunks_exact(count.max(1)).take(N).enumerate() {
+            for (element, &byte) in out.iter_mut().zip(bytes) {
+                element[place] = byte;
+            }
+        }
+        out.into_flattened()
+    }
+    match size {
+        2 => of::<2>(page),
+        4 => of::<4>(page),
+        _ => of::<8>(page),
+    }
+}
+
+fn zigzag(page: &[u8], size: usize) -> Vec<u8> {
+    let joined = joined(page, size);
+    macro_rules! signed {
+        ($type:ty) => {{
+            let words = joined
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&b| <$type>::from_le_bytes(b));
+            let signed = words.map(|word| (word >> 1) ^ (word & 1).wrapping_neg());
+            signed.flat_map(<$type>::to_le_bytes).collect()
+        }};
+    }
+    match size {
+        2 => signed!(u16),
+        4 => signed!(u32),
+        _ => signed!(u64),
+    }
+}
+
+/// Ends of lists as 64 bits, from differences or as they are.
+fn ends(page: &[u8], size: usize, from_differences: bool) -> Vec<u8> {
+    let mut sum = 0_u64;
+    let mut end = |word: u64| {
+        sum = match from_differences {
+            true => sum.wrapping_add(word),
+            false => word,
+        };
+        sum.to_le_bytes()
+    };
+    match size {
+        4 => {
+            let words = page.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b));
+            words.flat_map(|word| end(word.into())).collect()
+        }
+        _ => {
+            let words = page.as_chunks().0.iter().map(|&b| u64::from_le_bytes(b));
+            words.flat_map(end).collect()
+        }
+    }
+}
+
+/// `count` numbers of `width` bits, at most 32, the lowest bits first.
+fn bits(page: &[u8], width: usize, count: usize) -> impl Iterator<Item = u32> + '_ {
+    (0..count).map(move |place| {
+        let (start, shift) = (place * width / 8, place * width % 8);
+        let bytes = page[start..].iter().take(5).rev();
+        let word = bytes.fold(0_u64, |word, &byte| word << 8 | u64::from(byte));
+        (word >> shift & (u64::MAX >> (64 - width))) as u32
+    })
+}
+
+/// Floats from half ones.
+fn halves(page: &[u8]) -> Vec<u8> {
+    let halves = page.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b));
+    halves.flat_map(|half| single(half).to_le_bytes()).collect()
+}
+
+/// IEEE 754: one bit of sign, five of the exponent, ten of the fraction.
+fn single(half: u16) -> f32 {
+    let (exponent, fraction) = (i32::from(half >> 10 & 0x1f), f32::from(half & 0x3ff));
+    let size = match exponent {
+        0 => fraction * 2_f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        _ => (1.0 + fraction / 1024.0) * 2_f32.powi(exponent - 15),
+    };
+    if half >> 15 == 1 { -size } else { size }
+}

@@ -1,0 +1,347 @@
+//! Which columns an RNTuple's fields are, and their values from its pages.
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
+use rayon::prelude::*;
+use twox_hash::XxHash3_64;
+
+use super::codec::unpacked;
+use super::container::Source;
+use super::encoding::{Encoding, decode};
+use super::ntuple::{Cluster, FieldRecord, Ntuple, Page, Role};
+use super::number::{Number, Order, fixed, fixed_type, list, list_type};
+
+/// Collections in collections, at most.
+const MAX_DEPTH: usize = 8;
+/// Elements of a column before it was there, at most: nothing in the file stands for them.
+const MAX_DEFERRED: usize = 1 << 28;
+
+/// A column of an RNTuple.
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    /// How it is read, or why it is not.
+    pub(super) content: Result<Content, String>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Content {
+    number: Number,
+    /// From the event to the number.
+    levels: Vec<Level>,
+    /// Its representations; offsets of a collection that is counted have none of their own.
+    values: Vec<usize>,
+    counts: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Level {
+    /// A collection with its ends.
+    List(Vec<usize>),
+    Fixed(usize),
+}
+
+/// The columns of an RNTuple, in its order.
+pub(super) fn columns(ntuple: &Ntuple) -> Vec<Column> {
+    let mut is_parent = vec![false; ntuple.fields.len()];
+    for (place, field) in ntuple.fields.iter().enumerate() {
+        if field.parent != place
+            && let Some(parent) = is_parent.get_mut(field.parent)
+        {
+            *parent = true;
+        }
+    }
+    let leaves = ntuple.fields.iter().enumerate();
+    let leaves = leaves.filter(|(place, field)| field.role == Role::Other || !is_parent[*place]);
+    let column = |(place, field): (usize, &FieldRecord)| {
+        let (name, content) = match way(ntuple, place) {
+            Ok(way) => (name(ntuple, &way), content(ntuple, &way)),
+            Err(text) => (field.name.clone(), Err(text)),
+        };
+        Column { name, content }
+    };
+    leaves.map(column).collect()
+}
+
+/// The fields from an outermost one to `place`.
+fn way(ntuple: &Ntuple, place: usize) -> Result<Vec<usize>, String> {
+    let mut way = vec![place];
+    let mut at = place;
+    loop {
+        let parent = ntuple.fields[at].parent;
+        if parent == at {
+            way.reverse();
+            return Ok(way);
+        }
+        if parent >= ntuple.fields.len() || way.len() > 4 * MAX_DEPTH {
+            return Err("its fields lie in each other without end".to_owned());
+        }
+        way.push(parent);
+        at = parent;
+    }
+}
+
+/// The names of the fields but for what only holds the items of a collection.
+fn name(ntuple: &Ntuple, way: &[usize]) -> String {
+    let mut name = String::new();
+    let mut inside = None;
+    for &place in way {
+        let field = &ntuple.fields[place];
+        let is_item = inside.is_some_and(|role| role != Role::Record);
+        inside = Some(field.role);
+        if is_item {
+            continue;
+        }
+        if !name.is_empty() {
+            name.push('.');
+        }
+        name += &field.name;
+    }
+    name
+}
+
+fn content(ntuple: &Ntuple, way: &[usize]) -> Result<Content, String> {
+    let mut levels = Vec::new();
+    let Some((&last, around)) = way.split_last() else {
+        return Err("no field".to_owned());
+    };
+    let leaf = &ntuple.fields[last];
+    let unknown = || Err(format!("a field of type `{}`", leaf.type_name));
+    for &place in around {
+        let field = &ntuple.fields[place];
+        match (field.role, field.repeats) {
+            (Role::Record, None) => {}
+            (Role::Collection, None) => levels.push(Level::List(field.columns.clone())),
+            (Role::Leaf, Some(length)) => levels.push(Level::Fixed(size(length)?)),
+            _ => return unknown(),
+        }
+    }
+    if leaf.role != Role::Leaf || levels.len() > MAX_DEPTH {
+        return unknown();
+    }
+    if let Some(length) = leaf.repeats {
+        levels.push(Level::Fixed(size(length)?));
+    }
+    let mut kinds = leaf.columns.iter().map(|&column| &ntuple.columns[column]);
+    let mut representations = std::collections::BTreeSet::new();
+    let each_once = kinds
+        .clone()
+        .all(|column| representations.insert(column.representation));
+    let Some(first) = kinds.next().filter(|_| each_once) else {
+        return unknown();
+    };
+    let Some(encoding) = Encoding::of(first) else {
+        return unknown();
+    };
+    let counts = encoding.is_index();
+    if counts && !leaf.type_name.starts_with("ROOT::RNTupleCardinality<") {
+        return unknown();
+    }
+    let encodings = leaf
+        .columns
+        .iter()
+        .map(|&column| Encoding::of(&ntuple.columns[column]));
+    if !encodings
+        .into_iter()
+        .all(|e| e.is_some_and(|e| e.number() == encoding.number()))
+    {
+        return unknown();
+    }
+    Ok(Content {
+        number: encoding.number(),
+        levels,
+        values: leaf.columns.clone(),
+        counts,
+    })
+}
+
+fn size(length: u64) -> Result<usize, String> {
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| i32::try_from(length).is_ok());
+    length.ok_or_else(|| "an array of absurd length".to_owned())
+}
+
+impl Content {
+    pub(super) fn data_type(&self) -> Result<DataType, String> {
+        let number = self.number.data_type();
+        self.levels
+            .iter()
+            .rev()
+            .try_fold(number, |inside, level| match level {
+                Level::List(_) => Ok(list_type(inside)),
+                Level::Fixed(length) => fixed_type(inside, *length),
+            })
+    }
+}
+
+/// The packed pages of a column in a cluster, for `elements` of it.
+struct Pages {
+    column: usize,
+    pages: Vec<(Page, Vec<u8>)>,
+}
+
+/// The rows of some clusters, column by column.
+pub(super) fn read(
+    source: &Source,
+    ntuple: &Ntuple,
+    columns: &[&Content],
+    clusters: &[Cluster],
+) -> Result<Vec<ArrayRef>, String> {
+    let mut arrays: Vec<Vec<ArrayRef>> = columns.iter().map(|_| Vec::new()).collect();
+    for cluster in clusters {
+        let mut packed = Vec::new();
+        for content in columns {
+            let mut own = Vec::new();
+            let lists = content.levels.iter().filter_map(|level| match level {
+                Level::List(columns) => Some(columns),
+                Level::Fixed(_) => None,
+            });
+            for representations in lists.chain([&content.values]) {
+                own.push(load(source, cluster, representations)?);
+            }
+            packed.push(own);
+        }
+        let decoded = columns.par_iter().zip(packed).with_max_len(1);
+        let decoded = decoded.map(|(content, pages)| content.array(ntuple, cluster, &pages));
+        let decoded: Vec<ArrayRef> = decoded.collect::<Result<_, String>>()?;
+        for (all, array) in arrays.iter_mut().zip(decoded) {
+            all.push(array);
+        }
+    }
+    let whole = |pieces: Vec<ArrayRef>| {
+        let pieces: Vec<&dyn arrow::array::Array> = pieces.iter().map(AsRef::as_ref).collect();
+        arrow::compute::concat(&pieces).map_err(|error| error.to_string())
+    };
+    arrays.into_iter().map(whole).collect()
+}
+
+/// The pages of the representation that a cluster has.
+fn load(source: &Source, cluster: &Cluster, of: &[usize]) -> Result<Pages, String> {
+    let mut there = of.iter().filter_map(|&column| {
+        let pages = cluster.columns.get(column)?.as_ref()?;
+        Some((column, pages))
+    });
+    let Some((column, pages)) = there.next() else {
+        // A column that came later has no pages in the clusters before.
+        let column = of.first().copied().ok_or("a field without a column")?;
+        let pages = Vec::new();
+        return Ok(Pages { column, pages });
+    };
+    let mut packed = Vec::new();
+    for &page in pages {
+        let sum = if page.checked { 8 } else { 0 };
+        let length = page.at.length.saturating_add(sum);
+        packed.push((page, source.read(page.at.start, length)?));
+    }
+    Ok(Pages {
+        column,
+        pages: packed,
+    })
+}
+
+impl Content {
+    /// The array of a cluster's entries.
+    fn array(
+        &self,
+        ntuple: &Ntuple,
+        cluster: &Cluster,
+        pages: &[Pages],
+    ) -> Result<ArrayRef, String> {
+        let mut count = usize::try_from(cluster.entries).map_err(|e| e.to_string())?;
+        let mut pages = pages.iter();
+        let mut next = || pages.next().ok_or("a field without a column");
+        let mut around = Vec::new();
+        for level in &self.levels {
+            match level {
+                Level::List(_) => {
+                    let lengths = lengths(ntuple, next()?, count)?;
+                    count = lengths.iter().sum();
+                    around.push(Around::List(lengths));
+                }
+                Level::Fixed(length) => {
+                    count = count
+                        .checked_mul(*length)
+                        .ok_or("an array of absurd length")?;
+                    around.push(Around::Fixed(*length));
+                }
+            }
+        }
+        let values = next()?;
+        let items = if self.counts {
+            let lengths = lengths(ntuple, values, count)?;
+            let bytes: Vec<[u8; 8]> = lengths.iter().map(|&n| (n as u64).to_le_bytes()).collect();
+            self.number
+                .array(std::iter::once(bytes.as_flattened()), Order::Little)
+        } else {
+            let pieces = decoded(ntuple, values, count)?;
+            self.number
+                .array(pieces.iter().map(Vec::as_slice), Order::Little)
+        };
+        around
+            .into_iter()
+            .rev()
+            .try_fold(items, |items, around| match around {
+                Around::List(lengths) => list(lengths.into_iter(), items),
+                Around::Fixed(length) => fixed(length, items),
+            })
+    }
+}
+
+enum Around {
+    List(Vec<usize>),
+    Fixed(usize),
+}
+
+/// The lengths of `count` lists, from their ends.
+fn lengths(ntuple: &Ntuple, pages: &Pages, count: usize) -> Result<Vec<usize>, String> {
+    let mut lengths = Vec::new();
+    let mut before = 0_u64;
+    for bytes in decoded(ntuple, pages, count)? {
+        for &word in bytes.as_chunks().0 {
+            let end = u64::from_le_bytes(word);
+            let length = end.checked_sub(before).and_then(|n| u32::try_from(n).ok());
+            lengths.push(length.ok_or("a list of absurd length")? as usize);
+            before = end;
+        }
+    }
+    Ok(lengths)
+}
+
+/// Page by page the little-endian bytes of `count` elements.
+fn decoded(ntuple: &Ntuple, pages: &Pages, count: usize) -> Result<Vec<Vec<u8>>, String> {
+    let record = &ntuple.columns[pages.column];
+    let encoding = Encoding::of(record).ok_or("a column of an unknown type")?;
+    let mut out = Vec::new();
+    let there = pages.pages.iter().map(|(page, _)| page.elements);
+    let there = there.fold(0, usize::saturating_add);
+    match count.checked_sub(there) {
+        Some(0) => {}
+        Some(before) if record.deferred && before <= MAX_DEFERRED => {
+            let bytes = before * encoding.number().size();
+            let mut zeros = Vec::new();
+            zeros.try_reserve_exact(bytes).map_err(|e| e.to_string())?;
+            zeros.resize(bytes, 0);
+            out.push(zeros);
+        }
+        _ => return Err(format!("{there} elements in place of {count}")),
+    }
+    for (page, bytes) in &pages.pages {
+        let packed = match page.checked {
+            true => {
+                let (packed, sum) = bytes.split_last_chunk().ok_or("a page without checksum")?;
+                if XxHash3_64::oneshot(packed) != u64::from_le_bytes(*sum) {
+                    return Err(format!("the page at byte {} is damaged", page.at.start));
+                }
+                packed
+            }
+            false => bytes,
+        };
+        let bits = page.elements.checked_mul(record.bits);
+        let length = bits.ok_or("a page of absurd length")?.div_ceil(8);
+        let at = |e: String| format!("page at byte {}: {e}", page.at.start);
+        let bytes = unpacked(packed, length).map_err(at)?;
+        out.push(decode(encoding, &bytes, page.elements).map_err(at)?);
+    }
+    Ok(out)
+}

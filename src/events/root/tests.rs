@@ -1,0 +1,291 @@
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use arrow::array::{Array, AsArray as _};
+use arrow::datatypes::Float64Type;
+use serde::Deserialize;
+use sideband_numerics::random::Key;
+
+use super::*;
+use crate::events::part::Fault;
+
+/// What `scripts/make_root.py` found in a column with uproot.
+#[derive(Deserialize)]
+struct Expected {
+    kind: String,
+    values: usize,
+    sum: String,
+    lengths: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Table {
+    entries: u64,
+    columns: BTreeMap<String, Expected>,
+}
+
+type Contents = BTreeMap<String, BTreeMap<String, Table>>;
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/root")
+}
+
+fn contents() -> Contents {
+    let text = std::fs::read_to_string(folder().join("contents.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+fn open(path: &Path, name: Option<&str>) -> Result<Opened<RootFile>, Fault> {
+    let file = File::open(path).unwrap();
+    let bytes = file.metadata().unwrap().len();
+    RootFile::open(file, bytes, name)
+}
+
+/// All rows of the columns that can be read, by name.
+fn read(path: &Path, name: Option<&str>) -> Result<(u64, BTreeMap<String, ArrayRef>), Fault> {
+    let (root, schema, parts) = open(path, name)?;
+    let fields = schema.fields().iter().enumerate();
+    let usable = fields.filter(|(_, field)| *field.data_type() != DataType::Null);
+    let wanted: Vec<usize> = usable.map(|(place, _)| place).collect();
+    let mut batches = Vec::new();
+    for part in &parts {
+        root.read(path, *part, &wanted, &mut |batch| {
+            batches.push(batch);
+            true
+        })?;
+    }
+    let rows = parts.iter().map(|part| part.rows).sum();
+    let schema = Arc::new(schema.project(&wanted).unwrap());
+    let whole = arrow::compute::concat_batches(&schema, &batches).unwrap();
+    assert_eq!(whole.num_rows() as u64, rows);
+    let named = schema.fields().iter().zip(whole.columns());
+    let named = named.map(|(field, array)| (field.name().clone(), Arc::clone(array)));
+    Ok((rows, named.collect()))
+}
+
+/// The numbers of a column with the lengths of its outermost lists.
+fn flat(array: &ArrayRef) -> (ArrayRef, Option<Vec<usize>>) {
+    match array.data_type() {
+        DataType::List(_) => {
+            let lists = array.as_list::<i32>();
+            let lengths = lists.offsets().lengths().collect();
+            (flat(lists.values()).0, Some(lengths))
+        }
+        DataType::FixedSizeList(_, length) => {
+            let lists = array.as_fixed_size_list();
+            let lengths = vec![*length as usize; lists.len()];
+            (flat(lists.values()).0, Some(lengths))
+        }
+        _ => (Arc::clone(array), None),
+    }
+}
+
+fn weighted<T: From<u16> + std::ops::Mul<Output = T> + std::iter::Sum>(
+    values: impl Iterator<Item = T>,
+) -> T {
+    let places = (0..1000_u16).map(|place| place + 1).cycle();
+    values
+        .zip(places)
+        .map(|(value, weight)| T::from(weight) * value)
+        .sum()
+}
+
+/// Whether a column is what uproot has read of it.
+fn check(array: &ArrayRef, expected: &Expected, what: &str) {
+    let (values, lengths) = flat(array);
+    let kind = values.data_type().to_string().to_lowercase();
+    let kind = kind.trim_end_matches("ean");
+    assert_eq!(
+        (kind, values.len()),
+        (&*expected.kind, expected.values),
+        "{what}"
+    );
+    if values.data_type().is_floating() {
+        let values = arrow::compute::cast(&values, &DataType::Float64).unwrap();
+        let values = values
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .copied();
+        let size: f64 = weighted(values.clone().map(f64::abs));
+        let sum: f64 = expected.sum.parse().unwrap();
+        assert!((weighted(values) - sum).abs() <= 1e-12 * size, "{what}");
+    } else {
+        let wide = DataType::Decimal128(38, 0);
+        let values = match values.data_type() {
+            DataType::Boolean => arrow::compute::cast(&values, &DataType::Int8).unwrap(),
+            _ => values,
+        };
+        let values = arrow::compute::cast(&values, &wide).unwrap();
+        let values = values.as_primitive::<arrow::datatypes::Decimal128Type>();
+        assert_eq!(
+            weighted(values.values().iter().copied()).to_string(),
+            expected.sum,
+            "{what}"
+        );
+    }
+    let lengths =
+        lengths.map(|lengths| weighted(lengths.into_iter().map(|n| n as u64)).to_string());
+    assert_eq!(lengths, expected.lengths, "{what}");
+}
+
+#[test]
+fn columns_are_what_uproot_reads() {
+    for (file, tables) in contents() {
+        for (name, table) in tables {
+            let (rows, columns) = read(&folder().join(&file), Some(&name)).unwrap();
+            assert_eq!(rows, table.entries, "{file}, {name}");
+            let unusable = if file == "root_tree.root" {
+                &["half", "single", "parts"][..]
+            } else {
+                &[]
+            };
+            let readable = |column: &&String| !unusable.contains(&column.as_str());
+            for column in table.columns.keys().filter(readable) {
+                let expected = &table.columns[column];
+                let what = format!("{file}, {name}, {column}");
+                let array = columns
+                    .get(column)
+                    .unwrap_or_else(|| panic!("{what} is not there"));
+                check(array, expected, &what);
+            }
+        }
+    }
+}
+
+/// What uproot reads as something else, and what nothing can be computed with.
+#[test]
+fn trees_of_root_itself() {
+    let path = folder().join("root_tree.root");
+    let (_, columns) = read(&path, Some("Events")).unwrap();
+    let of = |name: &str| {
+        columns[name]
+            .as_primitive::<arrow::datatypes::Float32Type>()
+            .value(7)
+    };
+    assert_eq!(of("pair.a"), 3.5);
+    let b = columns["pair.b"].as_primitive::<arrow::datatypes::Int32Type>();
+    assert_eq!(b.value(7), -7);
+    let (_, schema, _) = open(&path, Some("Events")).unwrap();
+    let why = |name: &str| schema.field_with_name(name).unwrap().metadata()[UNUSABLE].clone();
+    for (column, words) in [
+        ("text", "a text"),
+        ("parts", "vector<vector<float> >"),
+        ("half", "TLeafF16"),
+        ("single", "TLeafD32"),
+    ] {
+        assert!(why(column).contains(words), "{}", why(column));
+    }
+}
+
+#[test]
+fn a_tree_is_found_by_its_name() {
+    let path = folder().join("folders.root");
+    let rows = |name: &str| read(&path, Some(name)).map(|(rows, _)| rows);
+    for (name, expected) in [
+        ("Events", 7),
+        ("Events;1", 5),
+        ("deep/er/Events", 3),
+        ("Empty", 0),
+    ] {
+        assert_eq!(rows(name).unwrap(), expected, "{name}");
+    }
+    let refused = |name| open(&path, name).unwrap_err().message;
+    let text = refused(Some("events"));
+    assert_eq!(
+        text,
+        "no tree `events`; there is Empty, Events, Runs, deep/er/Events"
+    );
+    let text = refused(None);
+    assert!(
+        text.contains("it holds 4 trees: Empty, Events, Runs, deep/er/Events"),
+        "{text}"
+    );
+    let text = refused(Some("Events;3"));
+    assert!(text.starts_with("no tree `Events;3`"), "{text}");
+    let only = folder().join("tree_zlib.root");
+    assert_eq!(read(&only, None).unwrap().0, 241);
+}
+
+#[test]
+fn clusters_are_put_together_and_cut() {
+    let basket = |first, end| tree::Basket {
+        place: 0,
+        length: 0,
+        first,
+        end,
+    };
+    let column = |ends: &[u64]| {
+        let mut first = 0;
+        let baskets = ends
+            .iter()
+            .map(|&end| basket(std::mem::replace(&mut first, end), end));
+        Some(branches::Content::of_baskets(baskets.collect()))
+    };
+    let long = 3 * MOST_ROWS;
+    for (columns, entries, expected) in [
+        (vec![], 10, vec![0, 10]),
+        (vec![column(&[])], 0, vec![0]),
+        (vec![column(&[1000, 2000, 3000])], 3000, vec![0, 3000]),
+        (
+            vec![column(&[40_000, 50_000, 90_000])],
+            90_000,
+            vec![0, 40_000, 90_000],
+        ),
+        (
+            vec![column(&[40_000, 90_000]), column(&[50_000, 90_000])],
+            90_000,
+            vec![0, 90_000],
+        ),
+        (
+            vec![column(&[long]), column(&[MOST_ROWS + 5, long - 1, long])],
+            long,
+            vec![0, MOST_ROWS + 5, long - 1, long],
+        ),
+    ] {
+        assert_eq!(cuts(entries, &columns), expected);
+    }
+}
+
+/// Whatever is changed in a file, reading it ends with its events or with a fault.
+#[test]
+fn damaged_files_are_faults() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("damaged.root");
+    let mut stream = Key::from_seed(17).stream();
+    let mut faults = 0;
+    let files = [
+        "tree_none.root",
+        "tree_zstd.root",
+        "ntuple_none.root",
+        "ntuple_lz4.root",
+    ];
+    for (file, round) in files
+        .iter()
+        .flat_map(|file| (0..100).map(move |round| (file, round)))
+    {
+        let mut bytes = std::fs::read(folder().join(file)).unwrap();
+        let length = bytes.len();
+        let mut below = |n: usize| (stream.uniform() * n as f64) as usize;
+        match round % 4 {
+            0 => bytes.truncate(below(length)),
+            1 => bytes[below(length)] ^= 1 << below(8),
+            // the descriptions are at the beginning and the end
+            2 => {
+                let place = length - 1 - below(length / 4);
+                bytes[place] = below(256) as u8;
+            }
+            _ => {
+                let place = below(length - 8);
+                bytes[place..place + 4].copy_from_slice(&[0x7f, 0xff, 0xff, below(256) as u8]);
+            }
+        }
+        std::fs::write(&path, bytes).unwrap();
+        let ended = std::panic::catch_unwind(|| read(&path, None));
+        let ended = ended.unwrap_or_else(|_| panic!("{file}, round {round}: a panic"));
+        faults += usize::from(ended.is_err());
+    }
+    assert!(faults > 100, "{faults}");
+}
