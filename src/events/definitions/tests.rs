@@ -9,7 +9,10 @@ fn columns(names: &[&str]) -> Vec<ColumnInfo> {
             true => "Utf8".into(),
             false => "Float32".into(),
         },
-        numeric: !name.starts_with("text"),
+        shape: match name.starts_with("text") {
+            true => Err("it holds text".into()),
+            false => Ok(Shape::NUMBER),
+        },
     };
     names.iter().map(info).collect()
 }
