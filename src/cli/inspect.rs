@@ -27,11 +27,19 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     let data = |e: Error| e.at_key(pattern);
     let dataset = Dataset::open(&[pattern.to_owned()], Path::new("")).map_err(data)?;
     let columns = summarise(&dataset).map_err(data)?;
+    let unusable = dataset.columns().iter().filter_map(|column| {
+        let why = column.shape.as_ref().err()?;
+        Some([&column.name, &column.type_name, why])
+    });
     if as_json {
+        let unusable = unusable.map(
+            |[name, type_name, why]| json!({ "name": name, "type_name": type_name, "why": why }),
+        );
         let value = json!({
             "files": dataset.files().map(|f| f.display().to_string()).collect::<Vec<_>>(),
             "rows": dataset.rows(),
             "columns": columns,
+            "unusable": unusable.collect::<Vec<_>>(),
         });
         return print_json(&value);
     }
@@ -41,12 +49,21 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
         Some(integer) => integer.to_string(),
     };
     let mut rows = Vec::new();
+    let mut lists = Vec::new();
     for c in &columns {
         let mean = number(c.mean.map(Number::Real));
         let texts = [&c.name, &c.type_name, &number(c.min), &mean, &number(c.max)];
         let counts = [c.nulls, c.nans, c.infinities, c.zeros, c.negatives];
         let counts = counts.iter().map(u64::to_string);
         rows.push(texts.into_iter().cloned().chain(counts).collect());
+        lists.extend(c.lengths.as_ref().map(|lengths| {
+            let length = |length: Option<u64>| number(length.map(|l| Number::Integer(l.into())));
+            let mean = number(lengths.mean.map(Number::Real));
+            let [shortest, longest] = [lengths.min, lengths.max].map(length);
+            let counts = [lengths.nulls, lengths.elements].map(|count| count.to_string());
+            let cells = [c.name.clone(), shortest, mean, longest];
+            cells.into_iter().chain(counts).collect::<Vec<_>>()
+        }));
     }
     print(&format!(
         "{} rows in {} file(s)\n",
@@ -56,7 +73,20 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     let header = [
         "column", "type", "min", "mean", "max", "null", "NaN", "inf", "zero", "negative",
     ];
-    print(&table(&header, &rows))
+    print(&table(&header, &rows))?;
+    if !lists.is_empty() {
+        let header = ["list", "shortest", "mean", "longest", "null", "elements"];
+        print("\nLengths of lists, whose elements are summarised above:\n")?;
+        print(&table(&header, &lists))?;
+    }
+    let unusable: Vec<Vec<String>> = unusable
+        .map(|texts| texts.map(Clone::clone).into())
+        .collect();
+    if !unusable.is_empty() {
+        print("\nColumns that no expression can use:\n")?;
+        print(&table(&["column", "type", "why"], &unusable))?;
+    }
+    Ok(Exit::Ok)
 }
 
 /// Describes a measurement: its model, how far it has come, and what it found.

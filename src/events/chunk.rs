@@ -1,33 +1,36 @@
-//! Columns as what is computed with here: a few thousand rows of numbers, made from Arrow
-//! arrays, with what was derived from them; the bits of 64-bit integers for event ids.
+//! Columns as what is computed with here: a few thousand rows of numbers or of lists of
+//! numbers, made from Arrow arrays, with what was derived from them; the bits of 64-bit
+//! integers for event ids.
 
 use crate::error::{Error, Result};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, GenericListArray, OffsetSizeTrait, PrimitiveArray};
 use arrow::buffer::NullBuffer;
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type,
     Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use sideband_numerics::expression::Lane;
+use sideband_numerics::expression::{Column, Lane, Lists, Shape};
 
 /// Digits of the widest decimal that `i128` holds.
 const DECIMAL_DIGITS: u8 = 38;
 /// Bits of the integers that are all exact as `f64`.
 const EXACT_BITS: u32 = 53;
+/// Most levels of lists in lists.
+const MAX_DEPTH: usize = 4;
 
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ColumnInfo {
     pub name: String,
     /// Its Arrow type in the first file, such as `Float32`.
     pub type_name: String,
-    /// Whether expressions can use it: integers, floats, decimals, booleans,
-    /// and dictionaries of them.
-    pub numeric: bool,
+    /// What expressions see of it, or why they cannot use it. Of use are integers, floats,
+    /// decimals, booleans, dictionaries of them, and lists of all these.
+    pub shape: Result<Shape, String>,
 }
 
 /// Columns of equal length, by name. Definitions evaluated on the chunk stay in
@@ -37,8 +40,8 @@ pub struct ColumnChunk {
     rows: usize,
     /// The file that the rows come from, and the place of the first of them in it.
     origin: Option<(PathBuf, u64)>,
-    columns: HashMap<String, Lane>,
-    derived: RefCell<HashMap<u64, Lane>>,
+    columns: HashMap<String, Column>,
+    derived: RefCell<HashMap<u64, Column>>,
 }
 
 impl ColumnChunk {
@@ -77,35 +80,137 @@ impl ColumnChunk {
                 self.rows
             )));
         }
-        self.insert_lane(name, Lane::real(values, None));
+        self.insert_column(name, Column::Numbers(Lane::real(values, None)));
         Ok(())
     }
 
-    /// Adds a column of as many values as the chunk has rows.
-    pub(super) fn insert_lane(&mut self, name: impl Into<String>, lane: Lane) {
-        self.columns.insert(name.into(), lane);
+    /// Adds a column of as many numbers or lists as the chunk has rows.
+    pub(super) fn insert_column(&mut self, name: impl Into<String>, column: Column) {
+        self.columns.insert(name.into(), column);
     }
 
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    pub(super) fn column(&self, name: &str) -> Option<Lane> {
+    pub(super) fn column(&self, name: &str) -> Option<Column> {
         self.columns.get(name).cloned()
     }
 
-    pub(super) fn derived(&self, id: u64) -> Option<Lane> {
+    pub(super) fn derived(&self, id: u64) -> Option<Column> {
         self.derived.borrow().get(&id).cloned()
     }
 
-    pub(super) fn keep_derived(&self, id: u64, lane: Lane) {
-        self.derived.borrow_mut().insert(id, lane);
+    pub(super) fn keep_derived(&self, id: u64, column: Column) {
+        self.derived.borrow_mut().insert(id, column);
     }
 }
 
-/// The values of a numeric column. Integers of every width, booleans and decimals
+/// What expressions see of columns of a type, or why they cannot use them.
+pub(super) fn shape_of(data_type: &DataType) -> Result<Shape, String> {
+    let (mut depth, mut innermost) = (0, data_type);
+    while let DataType::List(inner)
+    | DataType::LargeList(inner)
+    | DataType::FixedSizeList(inner, _) = innermost
+    {
+        depth += 1;
+        innermost = inner.data_type();
+    }
+    let of = "lists of ".repeat(depth.min(1));
+    let unusable = |what: &str, instead: &str| Err(format!("it holds {of}{what}; {instead}"));
+    if depth > MAX_DEPTH {
+        return Err(format!(
+            "it holds lists nested {depth} deep; at most {MAX_DEPTH} levels can be used"
+        ));
+    }
+    let as_number = "write a number for each";
+    match innermost {
+        number if is_number(number) => Ok(Shape {
+            depth,
+            truths: depth > 0 && is_truth(number),
+        }),
+        DataType::Dictionary(..) | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+            unusable("text", as_number)
+        }
+        DataType::Struct(_) => unusable("records", "write a column for each of their fields"),
+        DataType::Map(..) | DataType::Union(..) => unusable("mixed values", as_number),
+        DataType::ListView(_) | DataType::LargeListView(_) => {
+            unusable("views of lists", "write them as lists")
+        }
+        DataType::RunEndEncoded(..) => unusable("runs of values", "write every value"),
+        DataType::Null => unusable("nothing but null", "leave it out"),
+        time if time.is_temporal() => unusable("times", "write seconds as a number"),
+        _ => unusable("bytes", as_number),
+    }
+}
+
+fn is_number(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Boolean => true,
+        DataType::Dictionary(_, value) => is_number(value),
+        other => other.is_numeric(),
+    }
+}
+
+/// Whether it holds booleans, in lists or not.
+fn is_truth(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
+            is_truth(inner.data_type())
+        }
+        DataType::Dictionary(_, value) => is_truth(value),
+        other => *other == DataType::Boolean,
+    }
+}
+
+/// A column of a type that has a [shape](shape_of).
+pub(super) fn to_column(array: &ArrayRef) -> Result<Column, String> {
+    match array.data_type() {
+        DataType::List(_) => lists(array.as_list::<i32>()),
+        DataType::LargeList(_) => lists(array.as_list::<i64>()),
+        DataType::FixedSizeList(_, size) => {
+            let lists = array.as_fixed_size_list();
+            let size = usize::try_from(*size).map_err(|error| error.to_string())?;
+            let bounds = (0..=lists.len()).map(|row| row.saturating_mul(size));
+            to_lists(bounds.collect(), lists.nulls(), lists.values())
+        }
+        _ => to_lane(array).map(Column::Numbers),
+    }
+}
+
+fn lists<O: OffsetSizeTrait>(array: &GenericListArray<O>) -> Result<Column, String> {
+    let bounds = array.value_offsets().iter().map(|bound| bound.as_usize());
+    to_lists(bounds.collect(), array.nulls(), array.values())
+}
+
+/// Lists of those `values` that lie between the first and the last of the bounds.
+fn to_lists(
+    mut bounds: Vec<usize>,
+    nulls: Option<&NullBuffer>,
+    values: &ArrayRef,
+) -> Result<Column, String> {
+    let wrong = || "the lists do not lie in their values".to_owned();
+    let (start, end) = bounds.first().zip(bounds.last()).ok_or_else(wrong)?;
+    let (start, end) = (*start, *end);
+    if start > end || end > values.len() {
+        return Err(wrong());
+    }
+    let values = values.slice(start, end - start);
+    for bound in &mut bounds {
+        *bound = bound.checked_sub(start).ok_or_else(wrong)?;
+    }
+    let lists = Lists::new(
+        bounds,
+        nulls.cloned(),
+        to_column(&values)?,
+        is_truth(values.data_type()),
+    );
+    lists.map(Column::Lists).ok_or_else(wrong)
+}
+
+/// The values of a column of numbers. Integers of every width, booleans and decimals
 /// without a fraction stay exact; what has a fraction is rounded to `f64`.
-pub(super) fn to_lane(array: &ArrayRef) -> Result<Lane, String> {
+fn to_lane(array: &ArrayRef) -> Result<Lane, String> {
     /// All integers of a type, which are at most 2^`bits` in size.
     macro_rules! small {
         ($type:ty, $bits:literal) => {{

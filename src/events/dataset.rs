@@ -13,11 +13,12 @@ use arrow::datatypes::DataType;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::chunk::{ColumnInfo, integer_sign};
+use super::chunk::{ColumnInfo, integer_sign, shape_of};
 use super::definitions::Compiled;
-use super::file::{EventFile, cannot, is_numeric};
+use super::file::{EventFile, cannot};
 use super::glob::{find, split_tree};
-use sideband_numerics::expression::nearest;
+use super::root::UNUSABLE;
+use sideband_numerics::expression::{Shape, nearest};
 
 /// Bytes hashed at once.
 const BLOCK: usize = 1 << 18;
@@ -88,7 +89,10 @@ impl Dataset {
         let columns = first.schema.fields().iter().map(|field| ColumnInfo {
             name: field.name().clone(),
             type_name: field.data_type().to_string(),
-            numeric: is_numeric(field.data_type()),
+            shape: match field.metadata().get(UNUSABLE) {
+                Some(reason) => Err(reason.clone()),
+                None => shape_of(field.data_type()),
+            },
         });
         let columns = columns.collect();
         if files.iter().all(|file| file.rows == 0) {
@@ -145,13 +149,23 @@ impl Dataset {
     }
 
     /// For each file, the places of `names` in its schema, in rising order.
-    /// Every file must have them, with numbers in them.
+    /// Every file must have them, with numbers in them or lists of numbers, as the first.
     pub(super) fn projections(&self, names: &BTreeSet<&str>) -> Result<Vec<Vec<usize>>> {
+        let shape = |name: &str| {
+            let column = self.columns.iter().find(|column| column.name == name);
+            let shape = column.and_then(|column| column.shape.as_ref().ok());
+            shape.copied().unwrap_or(Shape::NUMBER)
+        };
         self.files
             .iter()
             .map(|file| {
-                let number = |data_type: &DataType| is_numeric(data_type).then_some(());
-                let place = |name: &&str| self.require(file, name, "a number", number);
+                let place = |name: &&str| {
+                    let wanted = shape(name);
+                    self.require(file, name, &wanted.to_string(), |data_type| {
+                        let found = shape_of(data_type).ok()?;
+                        (found.depth == wanted.depth).then_some(())
+                    })
+                };
                 let places = names.iter().map(|name| Ok(place(name)?.0));
                 let mut places = places.collect::<Result<Vec<_>>>()?;
                 places.sort_unstable();

@@ -6,6 +6,9 @@
 //! Where a text means something beside a column, as `pi` and `a-b` do in a file with
 //! columns of these names, it is refused: the column is `{pi}`, `{a-b}`. A function's
 //! name means the function before a parenthesis, and a column anywhere else.
+//!
+//! Columns and definitions may be lists; what is asked for is a number for every event,
+//! which is found out before anything is read.
 
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -16,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::chunk::{ColumnChunk, ColumnInfo};
 use sha2::{Digest as _, Sha256};
 use sideband_numerics::expression::{
-    Expression, ExpressionError, Fault, Lane, Problem, is_plain_name, words_of,
+    Column, Expression, ExpressionError, Fault, Lane, Problem, Shape, is_plain_name, words_of,
 };
 
 /// Most layers of definitions upon definitions.
@@ -117,6 +120,8 @@ struct Formula {
     meaning: [u8; 32],
     expression: Expression,
     inputs: Vec<Input>,
+    /// What it has for every row.
+    shape: Shape,
     /// Longest chain of definitions below.
     layers: usize,
     /// Names of the built-in columns below.
@@ -192,7 +197,7 @@ impl Resolver {
         self.columns.contains_key(name) || definition.is_some_and(|found| !found.builtin)
     }
 
-    /// Compiles an expression over columns and definitions.
+    /// Compiles an expression over columns and definitions, with a number for every row.
     pub fn compile(&self, text: &str) -> Result<Compiled> {
         let here = || "expression".to_owned();
         let expression = parse(text, &self.columns, here)?;
@@ -203,6 +208,10 @@ impl Resolver {
             None => too_deep(text),
         };
         let formula = self.resolve(&expression, &[]).map_err(wrong)?;
+        if formula.shape.depth > 0 {
+            let error = expression.refuse_list(formula.shape);
+            return Err(Error::config(error.to_string()).at(here()));
+        }
         let mut columns = BTreeSet::new();
         collect_columns(&formula, &mut columns, &mut BTreeSet::new());
         Ok(Compiled {
@@ -273,17 +282,21 @@ impl Resolver {
         more_names: &[&str],
     ) -> Result<Arc<Formula>, Option<Unusable>> {
         let mut inputs = Vec::with_capacity(expression.variables().len());
+        let mut shapes = Vec::with_capacity(expression.variables().len());
         let mut layers = 0;
         let mut builtins = BTreeSet::new();
         let here = |error| Unusable { place: None, error };
         for name in expression.variables() {
             if let Some(column) = self.columns.get(name) {
-                if !column.numeric {
-                    let message = format!("column `{name}` is {}, not a number", column.type_name);
-                    let error = ExpressionError::about_variable(expression, name, message);
-                    return Err(Some(here(error)));
-                }
+                let shape = column.shape.as_ref().map_err(|why| {
+                    let of = &column.type_name;
+                    let message = format!("column `{name}` is {of}, not a number: {why}");
+                    Some(here(ExpressionError::about_variable(
+                        expression, name, message,
+                    )))
+                })?;
                 inputs.push(Input::Column(name.clone()));
+                shapes.push(*shape);
                 continue;
             }
             let known = self.definitions.get(name);
@@ -295,6 +308,7 @@ impl Resolver {
                 Some(Ok(formula)) => {
                     layers = layers.max(formula.layers + 1);
                     builtins.extend(&formula.builtins);
+                    shapes.push(formula.shape);
                     inputs.push(Input::Formula(formula.clone()));
                 }
                 Some(Err(unusable)) => return Err(Some(unusable.clone())),
@@ -318,6 +332,8 @@ impl Resolver {
         if let Some(error) = ambiguous(expression.text(), columns) {
             return Err(Some(here(error)));
         }
+        let shape = expression.shape(&shapes);
+        let shape = shape.map_err(|error| Some(here(error)))?;
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Formula {
@@ -325,6 +341,7 @@ impl Resolver {
             meaning: meaning(expression, &inputs),
             expression: expression.clone(),
             inputs,
+            shape,
             layers,
             builtins,
         }))
@@ -474,37 +491,45 @@ impl Compiled {
     /// # Errors
     /// If an integer would have to be rounded, or a column is not in the chunk.
     pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>> {
-        let values = self.formula.eval(chunk)?.into_rows(chunk.rows());
+        let values = self.formula.numbers(chunk)?.into_rows(chunk.rows());
         values.map_err(|problem| self.formula.refused(chunk, None, problem))
     }
 
     /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be.
     pub(super) fn eval_condition(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>> {
-        let values = self.formula.eval(chunk)?.into_condition();
+        let values = self.formula.numbers(chunk)?.into_condition();
         let values = values.into_rows(chunk.rows());
         values.map_err(|problem| self.formula.refused(chunk, None, problem))
     }
 }
 
 impl Formula {
+    /// The values of one that has a number for every row.
+    fn numbers(&self, chunk: &ColumnChunk) -> Result<Lane> {
+        self.eval(chunk)?.into_numbers().ok_or_else(|| {
+            let error = self.expression.refuse_list(self.shape);
+            Error::data(error.to_string())
+        })
+    }
+
     /// Recursion is bounded by [`MAX_LAYERS`].
-    fn eval(&self, chunk: &ColumnChunk) -> Result<Lane> {
-        let mut lanes = Vec::with_capacity(self.inputs.len());
+    fn eval(&self, chunk: &ColumnChunk) -> Result<Column> {
+        let mut columns = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
-            lanes.push(match input {
+            columns.push(match input {
                 Input::Column(name) => chunk.column(name).ok_or_else(|| self.not_in_chunk(name))?,
                 Input::Formula(formula) => match chunk.derived(formula.id) {
-                    Some(lane) => lane,
+                    Some(column) => column,
                     None => {
-                        let lane = formula.eval(chunk)?;
-                        chunk.keep_derived(formula.id, lane.clone());
-                        lane
+                        let column = formula.eval(chunk)?;
+                        chunk.keep_derived(formula.id, column.clone());
+                        column
                     }
                 },
             });
         }
         self.expression
-            .evaluate(&lanes)
+            .evaluate(&columns)
             .map_err(|fault| match fault {
                 Some(fault) => self.refused(chunk, Some(&fault), fault.problem),
                 None => self.not_in_chunk(""),
@@ -518,17 +543,26 @@ impl Formula {
         ))
     }
 
-    /// The complaint about integers that cannot be computed with; without a `fault`,
-    /// about the value of the whole expression.
+    /// The complaint about rows that cannot be computed with; without a `fault`, about the
+    /// value of the whole expression.
     fn refused(
         &self,
         chunk: &ColumnChunk,
         fault: Option<&Fault<Problem>>,
         problem: Problem,
     ) -> Error {
-        let everything = || {
-            let all = 0..self.inputs.len();
-            (0..self.expression.text().len(), all.collect())
+        if let Some(error) = fault.and_then(|fault| self.expression.misuse(fault)) {
+            return Error::data(error.to_string());
+        }
+        let text = self.expression.text();
+        let all: Vec<usize> = (0..self.inputs.len()).collect();
+        let whole = match fault {
+            Some(fault) => self.expression.span_of_fault(fault),
+            None => 0..text.len(),
+        };
+        let operand = |second| match fault {
+            Some(fault) => self.expression.operand_of(fault, second),
+            None => (0..text.len(), all.clone()),
         };
         let place = |row: Option<usize>| match row {
             Some(row) => format!(" on {}", chunk.place_of(row)),
@@ -536,11 +570,10 @@ impl Formula {
         };
         let (span, message) = match problem {
             Problem::Inexact { second, row, value } => {
-                let operand = fault.map(|fault| self.expression.operand_of(fault, second));
-                let (span, variables): (_, Vec<usize>) = operand.unwrap_or_else(everything);
+                let (span, variables) = operand(second);
                 let message = format!(
                     "{} {value}{}: as a floating-point number this integer would be rounded; \
-                     integers are exact in + - * %, min, max, abs and comparisons, with one \
+                     integers are exact in + - * %, min, max, abs, sum and comparisons, with one \
                      another: compare them, or subtract a large one first",
                     self.named(&variables),
                     place(row)
@@ -548,17 +581,36 @@ impl Formula {
                 (span, message)
             }
             Problem::Overflow { row } => {
-                let span = fault.map(|fault| self.expression.span_of_fault(fault));
-                let all: Vec<usize> = (0..self.inputs.len()).collect();
                 let message = format!(
                     "{} too large{}: the result is beyond every integer (2^127)",
                     self.named(&all),
                     place(row)
                 );
-                (span.unwrap_or(0..self.expression.text().len()), message)
+                (whole, message)
             }
+            Problem::Lengths { row, lengths } => {
+                let [first, second] = [false, true].map(|second| &text[operand(second).0]);
+                let message = format!(
+                    "the lists `{first}` and `{second}` have {} and {} elements{}: element by \
+                     element, they must be equally long",
+                    lengths[0],
+                    lengths[1],
+                    place(Some(row))
+                );
+                (whole, message)
+            }
+            Problem::NoPlace { row, value } => {
+                let (span, _) = operand(true);
+                let message = format!(
+                    "`{}` is {value}{}: elements are counted 0, 1, 2",
+                    &text[span.clone()],
+                    place(row)
+                );
+                (span, message)
+            }
+            Problem::NotList | Problem::NotMask => (whole, "it is of no such list".to_owned()),
         };
-        Error::data(ExpressionError::at(self.expression.text(), span, message).to_string())
+        Error::data(ExpressionError::at(text, span, message).to_string())
     }
 
     /// Inputs by their names, and the columns that definitions rest on.

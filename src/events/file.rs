@@ -12,7 +12,7 @@ use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::ipc::IpcFile;
@@ -158,15 +158,6 @@ impl EventFile {
             Content::Ipc(_) => "record batch",
             Content::Root(_) => "cluster",
         }
-    }
-}
-
-/// Whether a column can be used in expressions.
-pub(super) fn is_numeric(data_type: &DataType) -> bool {
-    match data_type {
-        DataType::Boolean => true,
-        DataType::Dictionary(_, value) => is_numeric(value),
-        other => other.is_numeric(),
     }
 }
 

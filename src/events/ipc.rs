@@ -172,7 +172,7 @@ impl IpcFile {
             .get(part.group)
             .ok_or_else(|| Fault::at(&place, "there is no such batch"))?;
         let mut types = wanted.iter().map(|&k| self.schema.field(k).data_type());
-        if types.any(|of| matches!(of, DataType::Dictionary(..))) {
+        if types.any(has_dictionary) {
             for block in &self.dictionaries[..batch.dictionaries] {
                 let buffer = self.block(&mut file, block, &place)?;
                 decoder
@@ -223,6 +223,15 @@ impl IpcFile {
             check_buffers(&batch, content).map_err(|message| Fault::at(place, message))?;
         }
         Ok(Buffer::from_vec(bytes))
+    }
+}
+
+fn has_dictionary(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::List(inner) | DataType::LargeList(inner) | DataType::FixedSizeList(inner, _) => {
+            has_dictionary(inner.data_type())
+        }
+        other => matches!(other, DataType::Dictionary(..)),
     }
 }
 

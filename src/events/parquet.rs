@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -15,6 +16,8 @@ use super::part::{BATCH_ROWS, Fault, Opened, Part, reopen};
 /// Row groups longer than this are read by several threads. Each of them skips
 /// to its rows page by page, so much smaller parts would not pay.
 const PART_ROWS: u64 = 1 << 17;
+/// Bytes of a number that is computed with.
+const VALUE_BYTES: i64 = 8;
 
 /// A Parquet file whose footer has been read.
 #[derive(Debug)]
@@ -66,14 +69,25 @@ impl ParquetFile {
     }
 
     /// Bytes of the largest of the `wanted` columns of a row group, as the file gives
-    /// them: pages are unpacked whole.
+    /// them: pages are unpacked whole. What a few bytes of a file stand for can be many
+    /// values where rows are lists, in one row or as what null lists of a fixed size hold.
     pub(super) fn largest(&self, group: usize, wanted: &[usize]) -> usize {
         let metadata = self.metadata.metadata();
         let descriptor = metadata.file_metadata().schema_descr();
         let columns = metadata.row_group(group).columns().iter().enumerate();
         let read = columns.filter(|(k, _)| wanted.contains(&descriptor.get_column_root_idx(*k)));
-        let largest = read.map(|(_, column)| column.uncompressed_size()).max();
-        usize::try_from(largest.unwrap_or(0)).unwrap_or(0)
+        let bytes = read.map(|(_, column)| {
+            let values = match column.column_descr().max_rep_level() {
+                0 => 0,
+                _ => column.num_values().saturating_mul(VALUE_BYTES),
+            };
+            column.uncompressed_size().max(values)
+        });
+        let bytes = usize::try_from(bytes.max().unwrap_or(0)).unwrap_or(0);
+        let schema = self.metadata.schema();
+        let types = wanted.iter().map(|&place| schema.field(place).data_type());
+        let padded = types.map(|data_type| fixed_size(data_type).saturating_mul(BATCH_ROWS));
+        bytes.max(padded.max().unwrap_or(0))
     }
 
     pub(super) fn read(
@@ -101,6 +115,18 @@ impl ParquetFile {
             }
         }
         Ok(())
+    }
+}
+
+/// Bytes of the numbers of a row that is a list of a fixed size.
+fn fixed_size(data_type: &DataType) -> usize {
+    match data_type {
+        DataType::List(inner) | DataType::LargeList(inner) => fixed_size(inner.data_type()),
+        DataType::FixedSizeList(inner, size) => {
+            let size = usize::try_from(*size).unwrap_or(0);
+            size.saturating_mul(fixed_size(inner.data_type()).max(size_of::<f64>()))
+        }
+        _ => 0,
     }
 }
 

@@ -8,18 +8,22 @@ use std::collections::BTreeSet;
 use arrow::array::{Array as _, ArrayRef};
 use rayon::prelude::*;
 
-use super::chunk::to_lane;
+use super::chunk::to_column;
 use super::dataset::Dataset;
 use super::file::EventFile;
-use sideband_numerics::expression::Number;
+use sideband_numerics::expression::{Column, Lane, Lists, Number};
 
-/// One numeric column over all files.
+/// One column of numbers over all files, or of lists of numbers: of these, every number
+/// of every list.
 #[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
 pub(crate) struct ColumnSummary {
     pub name: String,
     pub type_name: String,
     /// Rows, with or without a value.
     pub rows: u64,
+    /// How long the lists are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Lengths>,
     /// Smallest finite value; none if no value is finite.
     pub min: Option<Number>,
     pub max: Option<Number>,
@@ -36,10 +40,26 @@ pub(crate) struct ColumnSummary {
     finite: u64,
 }
 
-/// Summarises every numeric column of the first file, over all files, in the
-/// order of the schema. Other files must have them too.
+/// How long the lists of a column are.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize)]
+pub(crate) struct Lengths {
+    /// None if all lists are null.
+    pub min: Option<u64>,
+    pub max: Option<u64>,
+    pub mean: Option<f64>,
+    /// Rows that have no list.
+    pub nulls: u64,
+    /// Elements of all lists.
+    pub elements: u64,
+    #[serde(skip)]
+    lists: u64,
+}
+
+/// Summarises every column of numbers or lists of numbers of the first file, over all
+/// files, in the order of the schema. Other files must have them too.
 pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
-    let columns = dataset.columns().iter().filter(|column| column.numeric);
+    let columns = dataset.columns().iter();
+    let columns = columns.filter(|column| column.shape.is_ok());
     let columns = columns.map(|column| ColumnSummary {
         name: column.name.clone(),
         type_name: column.type_name.clone(),
@@ -80,12 +100,23 @@ pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
 
 impl ColumnSummary {
     fn add(&mut self, array: &ArrayRef) -> Result<(), String> {
-        let lane = to_lane(array)?;
-        let range = lane.range();
-        let values = lane.rounded(array.len());
-        let nulls = array.logical_nulls().map_or(0, |nulls| nulls.null_count());
+        let column = to_column(array)?;
+        if let Column::Lists(lists) = &column {
+            self.lengths.get_or_insert_default().add(lists);
+        }
+        let numbers = column.numbers().clone();
+        self.merge(&Self {
+            rows: array.len() as u64,
+            ..Self::of(numbers)
+        });
+        Ok(())
+    }
+
+    fn of(lane: Lane) -> Self {
+        let (range, nulls) = (lane.range(), lane.null_count());
+        let values = lane.rows().unwrap_or(0);
+        let values = lane.rounded(values);
         let mut part = Self {
-            rows: values.len() as u64,
             nulls: nulls as u64,
             min: range.map(|[min, _]| min),
             max: range.map(|[_, max]| max),
@@ -106,11 +137,13 @@ impl ColumnSummary {
         }
         part.nans = u64::saturating_sub(not_numbers, part.nulls);
         part.mean = (part.finite > 0).then(|| sum / part.finite as f64);
-        self.merge(&part);
-        Ok(())
+        part
     }
 
     fn merge(&mut self, other: &Self) {
+        if let Some(lengths) = &other.lengths {
+            self.lengths.get_or_insert_default().merge(lengths);
+        }
         if let Some(mean) = other.mean {
             let is = |than: Option<Number>, found: Option<Number>, wanted: Ordering| {
                 let order = found.zip(than).and_then(|(found, than)| found.order(than));
@@ -132,5 +165,35 @@ impl ColumnSummary {
         self.infinities += other.infinities;
         self.zeros += other.zeros;
         self.negatives += other.negatives;
+    }
+}
+
+impl Lengths {
+    fn add(&mut self, lists: &Lists) {
+        for length in lists.lengths() {
+            let part = match length {
+                None => Self {
+                    nulls: 1,
+                    ..Self::default()
+                },
+                Some(length) => Self {
+                    min: Some(length as u64),
+                    max: Some(length as u64),
+                    lists: 1,
+                    elements: length as u64,
+                    ..Self::default()
+                },
+            };
+            self.merge(&part);
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.min = self.min.into_iter().chain(other.min).min();
+        self.max = self.max.max(other.max);
+        self.nulls += other.nulls;
+        self.lists += other.lists;
+        self.elements += other.elements;
+        self.mean = (self.lists > 0).then(|| self.elements as f64 / self.lists as f64);
     }
 }

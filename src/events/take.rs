@@ -10,7 +10,7 @@ use arrow::datatypes::Float32Type;
 use arrow::record_batch::RecordBatch;
 
 use super::arrays::{EventRoom, Reason, ScanCounts};
-use super::chunk::{ColumnChunk, to_bits, to_lane};
+use super::chunk::{ColumnChunk, to_bits, to_column};
 use super::definitions::Compiled;
 use super::file::EventFile;
 use super::scan::{HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing, ScanPlan};
@@ -317,8 +317,8 @@ impl BatchRows<'_> {
     /// Adds a column to the chunk, unless it is there.
     fn convert(&self, name: &str, chunk: &mut ColumnChunk) -> Result<()> {
         if chunk.column(name).is_none() {
-            let lane = to_lane(self.column(name)?).map_err(|message| self.corrupt(message))?;
-            chunk.insert_lane(name, lane);
+            let column = to_column(self.column(name)?).map_err(|message| self.corrupt(message))?;
+            chunk.insert_column(name, column);
         }
         Ok(())
     }

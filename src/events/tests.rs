@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod lists;
 mod reading;
 mod refusals;
 mod streaming;
@@ -62,7 +63,8 @@ pub(super) const FORMS: [Form; 7] = [
 /// | `coded` dictionary of i64 | 10 (i % 3) |
 /// | `id` u64 | 2^63 + i |
 /// | `run` i64 | -1 - i / 1000 |
-/// | `label` text, `list` | not numbers |
+/// | `list` of i32 | i, i + 1, ..: i % 4 of them |
+/// | `label` text | not numbers |
 pub(super) fn batch(first: usize, rows: usize) -> RecordBatch {
     let range = || first..first + rows;
     let x: Float32Array = range().map(|i| i as f32 / 4.0).collect();
@@ -76,7 +78,7 @@ pub(super) fn batch(first: usize, rows: usize) -> RecordBatch {
     let id: UInt64Array = range().map(|i| (1 << 63) + i as u64).collect();
     let run: Int64Array = range().map(|i| -1 - (i / 1000) as i64).collect();
     let label = range().map(|i| format!("event {i}"));
-    let list = range().map(|i| Some(vec![Some(i as i32)]));
+    let list = range().map(|i| Some((i..i + i % 4).map(|x| Some(x as i32))));
     batch_of(&[
         ("x", Arc::new(x)),
         ("y", Arc::new(Float64Array::from_iter(y))),

@@ -11,7 +11,7 @@ pub use spline::Spline;
 
 use crate::Jet;
 use sideband_numerics::expression::{
-    Binary, Expression, ExpressionError, Number, Unary, Value, nearest,
+    Binary, Expression, ExpressionError, Fold, Number, Unary, Value, nearest,
 };
 use std::fmt;
 use std::sync::Arc;
@@ -31,7 +31,8 @@ impl Coefficient {
     ///
     /// # Errors
     /// If the text is no expression, names something that is no parameter, or uses
-    /// what has no derivative: comparisons, logic, rounding, `%`, `atan2`, `hypot`.
+    /// what has no derivative: comparisons, logic, rounding, `%`, `atan2`, `hypot`; or is
+    /// of lists.
     pub fn parse<S: AsRef<str>>(text: &str, parameters: &[S]) -> Result<Self, ExpressionError> {
         let expression = Expression::parse(text)?;
         let is_parameter = |name: &str| parameters.iter().any(|known| known.as_ref() == name);
@@ -183,6 +184,8 @@ enum Unfit {
     Rough,
     /// An integer that would be rounded.
     Inexact,
+    /// What is of lists.
+    List,
 }
 
 impl Value for Tree {
@@ -213,6 +216,14 @@ impl Value for Tree {
             _ => Err(Unfit::Rough),
         }
     }
+
+    fn fold(_: Fold, _: Self) -> Result<Self, Unfit> {
+        Err(Unfit::List)
+    }
+
+    fn index(_: Self, _: Self) -> Result<Self, Unfit> {
+        Err(Unfit::List)
+    }
 }
 
 impl Tree {
@@ -226,6 +237,7 @@ impl Tree {
             let span = span.unwrap_or(0..text.len());
             let why = match fault.map(|fault| fault.problem) {
                 Some(Unfit::Inexact) => "as a floating-point number it would be rounded",
+                Some(Unfit::List) => "a parameter is a number, and no list of them",
                 _ => "a coefficient must have derivatives",
             };
             let message = format!("`{}` cannot be used here: {why}", &text[span.clone()]);
@@ -406,3 +418,6 @@ fn power(x: f64, n: f64) -> [f64; 3] {
     };
     [x.powf(n), term(n, n - 1.0), term(n * (n - 1.0), n - 2.0)]
 }
+
+#[cfg(test)]
+mod tests;

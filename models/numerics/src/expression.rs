@@ -18,15 +18,33 @@
 //! `round` (halves away from zero), `min(a, b)` and `max(a, b)` (NaN if either is),
 //! `atan2(y, x)` and `hypot(a, b)`; the constant is `pi`.
 //!
+//! A variable may be a list of numbers for every row, or a list of lists. Operators and
+//! functions are then of each element; a number goes with every element, lists of a row go
+//! with each other and must be equally long. `jet_pt[0]` is the first element, and null where
+//! there is none. Places are counted from 0; below zero there is none either, since files
+//! have -1 for an object that is not there, and a constant below zero is refused. `jet_pt[jet_eta < 2.5]` is the list of the elements for which that is true. One
+//! number of a list are `len`, `sum`, `min`, `max`, `argmin`, `argmax` (place of the first
+//! of the smallest or largest), `any`, `all`, `count` (how many are true). Without
+//! elements `len`, `sum`, `count` and `any` are 0, `all` is 1, the others null. A null
+//! element counts for `len`; `any` and `all` are null unless another element decides; the
+//! others are null, and so is a list that is selected by a null. NaN makes `sum`, `min` and
+//! `max` NaN and `argmin` and `argmax` null. A null list stays null. Of lists of lists
+//! brackets open the outermost, `list_of_lists[0]`, functions the innermost: `sum` of a list
+//! of lists is a list.
+//!
 //! The text is split into words, the words become a tree, and the tree is computed
 //! over any kind of value: columns here, functions with derivatives in a likelihood.
 
+mod column;
 mod error;
 mod floats;
 mod grammar;
 mod lane;
+mod misuse;
+mod segments;
 mod tree;
 
+pub use column::{Column, Lists, Shape};
 pub use error::{ExpressionError, nearest};
 pub use floats::is_true;
 pub use grammar::{is_plain_name, is_single_word, words_of, written};
@@ -35,7 +53,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use tree::Tree;
-pub use tree::{Binary, Fault, Number, Unary, Value};
+pub use tree::{Binary, Fault, Fold, Number, Unary, Value};
 
 /// Longest expression, in bytes.
 const MAX_LENGTH: usize = 4096;
@@ -158,3 +176,6 @@ impl ExpressionError {
         Self::at(expression.text(), expression.span_of(variable), message)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,13 @@ fn columns(names: &[&str]) -> Vec<ColumnInfo> {
             true => "Utf8".into(),
             false => "Float32".into(),
         },
-        numeric: !name.starts_with("text"),
+        shape: match name.starts_with("text") {
+            true => Err("it holds text".into()),
+            false => Ok(Shape {
+                depth: name.matches("list").count(),
+                truths: false,
+            }),
+        },
     };
     names.iter().map(info).collect()
 }
@@ -194,6 +200,19 @@ fn equal_expressions_mean_the_same() {
         (&[("a", "y"), ("b", "2 * x")], "a > y"),
     ] {
         assert_ne!(first, compiled(user, text), "{user:?}, {text}");
+    }
+    let of_list = |user: &[(&str, &str)], text: &str| {
+        let resolver = Resolver::new(&columns(&["list", "y"]), &definitions(user));
+        resolver.unwrap().compile(text).unwrap()
+    };
+    let good = [("good", "list > y")];
+    assert_eq!(of_list(&good, "count(good)"), of_list(&good, "count(good)"));
+    for (user, text) in [
+        (&good, "any(good)"),
+        (&good, "good[0]"),
+        (&[("good", "list[list > y]")], "count(good)"),
+    ] {
+        assert_ne!(of_list(&good, "count(good)"), of_list(user, text), "{text}");
     }
     // a column is not a definition of its name
     let of_column = Resolver::new(&columns(&["a", "y"]), &definitions(&[]));

@@ -91,7 +91,7 @@ fn collect(branches: &[Branch], around: &str, entries: u64, found: &mut Vec<(Str
         }
         if branch.leaves.is_empty() {
             let class = branch.element.as_ref().map_or("", |element| &element.class);
-            let content = Err(format!("a branch of class `{class}`"));
+            let content = Err(format!("it is a branch of class `{class}`"));
             let name = name.to_owned();
             found.push((path, Column { name, content }));
         }
@@ -129,17 +129,17 @@ fn of_leaves(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<(Number, Lay
     let mut stride = 0_usize;
     for leaf in &branch.leaves {
         if leaf.counted && branch.leaves.len() > 1 {
-            return Err("a list beside other leaves of its branch".to_owned());
+            return Err("it is a list beside other leaves of its branch".to_owned());
         }
         let size = leaf_number(leaf)?.size().checked_mul(leaf.length);
         let size = size.and_then(|size| stride.checked_add(size));
-        stride = size.ok_or("an entry of absurd length")?;
+        stride = size.ok_or("its entries have an absurd length")?;
     }
     let number = leaf_number(leaf)?;
     if leaf.counted {
         return match leaf.length {
             1 => Ok((number, Layout::List { header: 0 })),
-            _ => Err(format!("a list of arrays, `{}`", leaf.title)),
+            _ => Err(format!("it holds lists of arrays, `{}`", leaf.title)),
         };
     }
     let layout = Layout::Fixed {
@@ -173,7 +173,7 @@ fn of_element(element: &Element, leaf: &Leaf) -> Result<(Number, Layout), String
             let stride = number.size().checked_mul(leaf.length);
             let layout = Layout::Fixed {
                 offset: 0,
-                stride: stride.ok_or("an entry of absurd length")?,
+                stride: stride.ok_or("its entries have an absurd length")?,
                 dimensions: dimensions(leaf),
             };
             Ok((number, layout))
@@ -181,7 +181,7 @@ fn of_element(element: &Element, leaf: &Leaf) -> Result<(Number, Layout), String
         (0, streamer) if let Some(number) = streamed(streamer - 40) => lists(number, 1),
         (31 | 41, streamer) if let Some(number) = streamed(streamer) => lists(number, 0),
         (0, _) if let Some(number) = inside(class) => lists(number, VECTOR_HEADER),
-        _ => Err(format!("a branch of class `{class}`")),
+        _ => Err(format!("it is a branch of class `{class}`")),
     }
 }
 
@@ -216,8 +216,8 @@ fn leaf_number(leaf: &Leaf) -> Result<Number, String> {
         ("TLeafL" | "TLeafG", true) => Number::U64,
         ("TLeafF", _) => Number::F32,
         ("TLeafD", _) => Number::F64,
-        ("TLeafC", _) => return Err("a text".to_owned()),
-        (class, _) => return Err(format!("a leaf of class `{class}`")),
+        ("TLeafC", _) => return Err("it holds text; write a number for each".to_owned()),
+        (class, _) => return Err(format!("it is a leaf of class `{class}`")),
     })
 }
 

@@ -106,7 +106,7 @@ fn content(ntuple: &Ntuple, way: &[usize]) -> Result<Content, String> {
         return Err("no field".to_owned());
     };
     let leaf = &ntuple.fields[last];
-    let unknown = || Err(format!("a field of type `{}`", leaf.type_name));
+    let unknown = || Err(format!("it is a field of type `{}`", leaf.type_name));
     for &place in around {
         let field = &ntuple.fields[place];
         match (field.role, field.repeats) {
@@ -159,7 +159,7 @@ fn size(length: u64) -> Result<usize, String> {
     let length = usize::try_from(length)
         .ok()
         .filter(|&length| i32::try_from(length).is_ok());
-    length.ok_or_else(|| "an array of absurd length".to_owned())
+    length.ok_or_else(|| "its arrays have an absurd length".to_owned())
 }
 
 impl Content {

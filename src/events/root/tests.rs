@@ -171,7 +171,7 @@ fn trees_of_root_itself() {
     let (_, schema, _) = open(&path, Some("Events")).unwrap();
     let why = |name: &str| schema.field_with_name(name).unwrap().metadata()[UNUSABLE].clone();
     for (column, words) in [
-        ("text", "a text"),
+        ("text", "it holds text"),
         ("parts", "vector<vector<float> >"),
         ("half", "TLeafF16"),
         ("single", "TLeafD32"),

@@ -81,6 +81,7 @@ fn try_everything(path: &Path) -> Result<()> {
     let resolver = Resolver::new(dataset.columns(), [])?;
     let request = ScanRequest {
         features: vec![("x".to_owned(), resolver.compile("x + coded")?)],
+        columns: vec![("list".to_owned(), resolver.compile("max(list)")?)],
         id: IdSpec::Columns(vec!["id".into()]),
         on_missing: OnMissing::Drop,
         ..ScanRequest::new(Hidden::nothing())

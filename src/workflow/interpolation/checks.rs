@@ -321,15 +321,15 @@ fn unwrapped(text: &str) -> &str {
     unwrapped(inner)
 }
 
-/// The parts between `&&` outside all parentheses; all of it if an `||` is there.
+/// The parts between `&&` outside all parentheses and brackets; all of it if an `||` is there.
 fn split(text: &str) -> Vec<&str> {
     let (mut depth, mut start) = (0i64, 0);
     let mut parts = Vec::new();
     let bytes = text.as_bytes();
     for (i, pair) in bytes.windows(2).enumerate() {
         match pair[0] {
-            b'(' => depth += 1,
-            b')' => depth -= 1,
+            b'(' | b'[' => depth += 1,
+            b')' | b']' => depth -= 1,
             _ if depth > 0 => {}
             _ if pair == b"||" => return vec![text],
             _ if pair == b"&&" => {
@@ -360,6 +360,7 @@ mod tests {
             ("a && b || c", vec!["a && b || c"]),
             ("(a) && (b)", vec!["a", "b"]),
             ("!(a && b)", vec!["!(a && b)"]),
+            ("x[a && b] > 1 && c", vec!["x[a && b] > 1", "c"]),
             ("ring && x", vec!["a + b > 2 || c", "a > 1", "x"]),
         ] {
             assert_eq!(terms_of(text, &definitions, DEPTH), expected, "{text}");

@@ -7,7 +7,7 @@ use crate::settings::{Blinding, Config, InterpolationConfig, PredictedPart, REBU
 use crate::workflow::sample::{
     Wanted, blind_overlap, count, has_column, region_index, report_columns,
 };
-use sideband_numerics::expression::written;
+use sideband_numerics::expression::{Shape, written};
 use sideband_processes::{Hole, PlaneGrid};
 use std::fmt::Display;
 use std::path::Path;
@@ -235,7 +235,7 @@ pub(super) fn resolver<'a>(
     let column = |name: &String| ColumnInfo {
         name: name.clone(),
         type_name: "Float64".to_owned(),
-        numeric: true,
+        shape: Ok(Shape::NUMBER),
     };
     let columns: Vec<ColumnInfo> = names.iter().map(column).collect();
     Resolver::new(

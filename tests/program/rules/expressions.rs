@@ -2,9 +2,11 @@
 
 use crate::support::events::reweighting;
 use crate::support::{Columns, Done, Numbers, Workplace, contains, doubles, integers};
-use arrow::array::{BooleanArray, Decimal128Array, Int32Array, UInt64Array};
+use arrow::array::{
+    Array, BooleanArray, Decimal128Array, Int32Array, ListArray, StringArray, UInt64Array,
+};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Float64Type};
 use sideband::error::Result;
 use sideband::events::{Dataset, EventTable, Hidden, LossKind, Resolver, ScanRequest};
 use std::cmp::Ordering;
@@ -643,6 +645,78 @@ fn inspect_prints_integers_as_they_are() {
     done.says(ranges.map(|end| end.to_string()));
     let done = place.sideband(&inspect[..2]).exits(0);
     done.says(["1152921504606846995"]);
+}
+
+/// Numbers in lists, behind another one each.
+fn lists(numbers: &[f64]) -> Arc<dyn Array> {
+    let lists = numbers.iter().map(|x| Some([Some(x - 1.0), Some(*x)]));
+    Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(lists))
+}
+
+/// What is taken out of lists is what was put into them, in every key and command.
+#[test]
+fn lists_are_computed_with_from_the_plan_to_a_prediction() {
+    let place = Workplace::new();
+    place.edit_both(|columns| {
+        for name in ["pt", "mass", "weight"] {
+            let numbers = columns.numbers(name);
+            columns.set(&format!("{name}s"), lists(&numbers));
+        }
+    });
+    let of_lists = [
+        "data.define={ last = 'len(pts) - 1', heavy = 'masses[masses > 0.7]' }",
+        "data.source.weight='weights[1]'",
+        "data.target.weight='max(weights)'",
+        "features.inputs=['pts[last]', 'eta']",
+        "regions.cr.selection='len(heavy) == 0'",
+        "regions.sr.selection='any(masses > 0.7)'",
+    ];
+    let streamed = ["data.stream.window=64"];
+    for (number, more) in [&[][..], &streamed[..]].into_iter().enumerate() {
+        let with_lists = [&of_lists[..], more].concat();
+        let predicted = [more, &with_lists[..]].map(|settings| {
+            let run = format!("{}-{number}", settings.len());
+            place.run(&run, settings);
+            let out = format!("{run}.parquet");
+            place.predict(&run, "target.parquet", &out);
+            let table = place.events(&out);
+            ["weight", "member_0000", "member_0001"].map(|name| table.numbers(name))
+        });
+        assert_eq!(predicted[0], predicted[1], "{more:?}");
+    }
+    let list = "features.inputs=['pts', 'eta']";
+    place.refuses(&[list], &["features.inputs[0]", "`max(pts)`"]);
+    let unequal = "regions.cr.selection='any(pts > masses[masses > 0.7])'";
+    let done = place.plan(&[unequal]).fails();
+    done.warns([
+        "`pts`",
+        "`masses[masses > 0.7]`",
+        "on row ",
+        "source.parquet",
+    ]);
+}
+
+#[test]
+fn inspect_lists_every_column() {
+    let place = Workplace::with_events(20);
+    place.edit("source.parquet", |columns| {
+        let numbers = columns.numbers("pt");
+        columns.set("pts", lists(&numbers));
+        let names = (0..20).map(|row| format!("{row}"));
+        columns.set("name", Arc::new(StringArray::from_iter_values(names)));
+    });
+    let seen = place.sideband(&["inspect", "source.parquet", "--json"]);
+    let seen = seen.exits(0).json();
+    let columns = seen["columns"].as_array().unwrap();
+    let pts = columns.iter().find(|column| column["name"] == "pts");
+    let lengths = &pts.unwrap()["lengths"];
+    assert_eq!(
+        (&lengths["min"], &lengths["elements"]),
+        (&2.into(), &40.into())
+    );
+    assert_eq!(seen["unusable"][0]["name"], "name");
+    let done = place.sideband(&["inspect", "source.parquet"]).exits(0);
+    done.says(["shortest", "Utf8", "it holds text; write a number for each"]);
 }
 
 #[test]

@@ -306,6 +306,34 @@ fn circles_are_made_of_names_and_not_of_doors() {
     assert_eq!(found([&front, "use super::A;", b]), round);
 }
 
+/// A file that no `mod` declares is not built, and its tests are not run.
+#[test]
+fn every_file_is_declared() {
+    let crates = fs::read_dir(root().join("models")).unwrap();
+    let crates = crates.map(|entry| entry.unwrap().path().join("src"));
+    for folder in crates.chain([root().join("src")]) {
+        let files = tree(&folder);
+        let declares = |of: PathBuf, name: &str| {
+            let code = files
+                .get(&of)
+                .map(|bytes| code_of(&String::from_utf8_lossy(bytes), true));
+            code.is_some_and(|code| names_of(&code).1.contains(&name))
+        };
+        let sources = files
+            .keys()
+            .filter(|file| file.extension() == Some("rs".as_ref()));
+        for file in sources {
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            let above = file.parent().unwrap();
+            let declared = match above.parent() {
+                Some(_) => declares(above.with_extension("rs"), name),
+                None => ["lib", "main"].contains(&name) || declares("lib.rs".into(), name),
+            };
+            assert!(declared, "{}: {}", folder.display(), file.display());
+        }
+    }
+}
+
 /// Files that take from each other all the same, with the reason.
 const CIRCLES: [(&[&str], &str); 0] = [];
 

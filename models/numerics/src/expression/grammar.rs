@@ -9,7 +9,8 @@
 //! sum     = term  { ("+" | "-") term }
 //! term    = unary { ("*" | "/" | "%") unary }
 //! unary   = ("-" | "+" | "!") unary | power
-//! power   = value [ "^" unary ]
+//! power   = element [ "^" unary ]
+//! element = value { "[" or "]" }
 //! value   = number | name | "{" name "}" | "(" or ")" | function "(" or [ "," or ] ")"
 //! ```
 //!
@@ -36,6 +37,8 @@ enum Word {
     Not,
     Open,
     Close,
+    OpenBracket,
+    CloseBracket,
     Comma,
 }
 
@@ -113,6 +116,8 @@ fn next_word(text: &str, at: usize, first: char) -> Result<(Word, usize), Expres
         '!' => Ok((Word::Not, 1)),
         '(' => Ok((Word::Open, 1)),
         ')' => Ok((Word::Close, 1)),
+        '[' => Ok((Word::OpenBracket, 1)),
+        ']' => Ok((Word::CloseBracket, 1)),
         ',' => Ok((Word::Comma, 1)),
         '{' => match rest[1..].split_once('}') {
             Some((name, _)) if !name.trim().is_empty() => {
@@ -225,6 +230,8 @@ fn unknown_function(text: &str, span: Range<usize>, name: &str) -> ExpressionErr
         "pow" => "; write `a ^ b`".to_owned(),
         "sqr" => "; write `x ^ 2`".to_owned(),
         "fabs" => "; write `abs`".to_owned(),
+        "size" | "length" => "; write `len`".to_owned(),
+        "mean" | "average" => "; write `sum(x) / len(x)`".to_owned(),
         "if" | "where" => "; write `(condition) * a + !(condition) * b`".to_owned(),
         _ => match nearest(name, known()) {
             Some(near) => format!("; did you mean `{near}`?"),
@@ -301,6 +308,7 @@ impl<'a> Parser<'a> {
         let span = token.span.clone();
         let message = match (&token.word, self.before()) {
             (Word::Close, _) => "this `)` has no `(` before it".to_owned(),
+            (Word::CloseBracket, _) => "this `]` has no `[` before it".to_owned(),
             (Word::Comma, _) => "a comma only separates the two arguments of a function".to_owned(),
             (_, Some(before)) if self.is_function(before) => {
                 let name = &self.text[before.span.clone()];
@@ -334,6 +342,7 @@ impl<'a> Parser<'a> {
         if level == LEVEL_POWER {
             return self.unary();
         }
+        let start = self.start();
         self.level(level + 1)?;
         let mut chained = false;
         while let Some(operator) = self.operator(level) {
@@ -346,17 +355,21 @@ impl<'a> Parser<'a> {
             self.next += 1;
             let left = self.tree.last();
             self.level(level + 1)?;
-            self.binary(operator, left, word);
+            let node = Node::Binary(operator.binary);
+            self.tree.operation(node, left, word, start..self.end());
         }
         Ok(())
     }
 
-    /// Adds the operator between the value that ended with step `left` and the last.
-    fn binary(&mut self, operator: Operator, left: usize, word: Range<usize>) {
-        let steps = &self.tree.steps;
-        let span = steps[left].span.start..steps[self.tree.last()].span.end;
-        let node = Node::Binary(operator.binary);
-        self.tree.operation(node, left, word, span);
+    /// Where the next word starts.
+    fn start(&self) -> usize {
+        self.peek()
+            .map_or(self.text.len(), |token| token.span.start)
+    }
+
+    /// Where the last word ended.
+    fn end(&self) -> usize {
+        self.before().map_or(0, |token| token.span.end)
     }
 
     fn unary(&mut self) -> Result<(), ExpressionError> {
@@ -372,23 +385,44 @@ impl<'a> Parser<'a> {
         self.unary()?;
         if let Some(operation) = operation {
             let last = self.tree.last();
-            let span = token.span.start..self.tree.steps[last].span.end;
-            let node = Node::Unary(operation);
-            self.tree.operation(node, last, token.span.clone(), span);
+            let (word, span) = (token.span.clone(), token.span.start..self.end());
+            self.tree
+                .operation(Node::Unary(operation), last, word, span);
         }
         self.depth -= 1;
         Ok(())
     }
 
     fn power(&mut self) -> Result<(), ExpressionError> {
-        self.value()?;
+        let start = self.start();
+        self.element()?;
         if let Some(operator) = self.operator(LEVEL_POWER) {
             let word = self.tokens[self.next].span.clone();
             self.next += 1;
             self.deeper(&word)?;
             let left = self.tree.last();
             self.unary()?;
-            self.binary(operator, left, word);
+            let node = Node::Binary(operator.binary);
+            self.tree.operation(node, left, word, start..self.end());
+            self.depth -= 1;
+        }
+        Ok(())
+    }
+
+    fn element(&mut self) -> Result<(), ExpressionError> {
+        let start = self.start();
+        self.value()?;
+        while let Some(open) = self.peek()
+            && open.word == Word::OpenBracket
+        {
+            self.next += 1;
+            self.deeper(&open.span)?;
+            let left = self.tree.last();
+            self.level(1)?;
+            self.close(&open.span, &Word::CloseBracket)?;
+            let end = self.end();
+            let word = open.span.start..end;
+            self.tree.operation(Node::Index, left, word, start..end);
             self.depth -= 1;
         }
         Ok(())
@@ -403,7 +437,7 @@ impl<'a> Parser<'a> {
                 self.next += 1;
                 self.deeper(&token.span)?;
                 self.level(1)?;
-                self.close(&token.span)?;
+                self.close(&token.span, &Word::Close)?;
                 self.depth -= 1;
             }
             Word::Name(name) => {
@@ -419,9 +453,12 @@ impl<'a> Parser<'a> {
                     None => self.variable(name, &token.span),
                 }
             }
-            Word::Operator(_) | Word::Not | Word::Close | Word::Comma => {
-                return Err(self.missing_operand());
-            }
+            Word::Operator(_)
+            | Word::Not
+            | Word::Close
+            | Word::OpenBracket
+            | Word::CloseBracket
+            | Word::Comma => return Err(self.missing_operand()),
         }
         Ok(())
     }
@@ -444,9 +481,9 @@ impl<'a> Parser<'a> {
 
     fn call(&mut self, name: &str, span: &Range<usize>) -> Result<(), ExpressionError> {
         let call = function(name).ok_or_else(|| unknown_function(self.text, span.clone(), name))?;
-        let (node, arguments) = match call {
-            Call::One(unary) => (Node::Unary(unary), 1),
-            Call::Two(binary) => (Node::Binary(binary), 2),
+        let arguments = match call {
+            Call::One(_) | Call::Fold(_) => 1,
+            Call::Two(_) | Call::FoldOrTwo(..) => 2,
         };
         let open = self.tokens[self.next + 1].span.clone();
         self.next += 2;
@@ -464,25 +501,36 @@ impl<'a> Parser<'a> {
             self.next += 1;
             self.level(1)?;
         }
-        self.close(&open)?;
-        let whole = span.start..self.tokens[self.next - 1].span.end;
-        if found < arguments {
-            let message = format!("`{name}` takes {arguments} arguments, found {found}");
-            return Err(self.error(whole, message));
-        }
+        self.close(&open, &Word::Close)?;
+        let whole = span.start..self.end();
+        let node = match (call, found) {
+            (Call::One(unary), _) => Node::Unary(unary),
+            (Call::Fold(fold), _) | (Call::FoldOrTwo(fold, _), 1) => Node::Fold(fold),
+            (Call::Two(_), 1) => {
+                let message = format!("`{name}` takes {arguments} arguments, found {found}");
+                return Err(self.error(whole, message));
+            }
+            (Call::Two(binary) | Call::FoldOrTwo(_, binary), _) => Node::Binary(binary),
+        };
         self.tree.operation(node, first, span.clone(), whole);
         self.depth -= 1;
         Ok(())
     }
 
-    fn close(&mut self, open: &Range<usize>) -> Result<(), ExpressionError> {
+    /// Takes the word that closes what `open` opened.
+    fn close(&mut self, open: &Range<usize>, closing: &Word) -> Result<(), ExpressionError> {
         match self.peek() {
-            Some(token) if token.word == Word::Close => {
+            Some(token) if token.word == *closing => {
                 self.next += 1;
                 Ok(())
             }
-            None => Err(self.error(open.clone(), "this `(` is never closed")),
-            Some(token) => Err(self.unexpected(token)),
+            Some(token) if !matches!(token.word, Word::Close | Word::CloseBracket) => {
+                Err(self.unexpected(token))
+            }
+            _ => {
+                let message = format!("this `{}` is never closed", &self.text[open.clone()]);
+                Err(self.error(open.clone(), message))
+            }
         }
     }
 }

@@ -7,34 +7,34 @@
 //! `i128`, is a [`Problem`] with its row.
 
 use super::floats::{Floats, Rows, is_true, truth};
-use super::tree::{Binary, Number, Unary, Value, exact};
+use super::tree::{Binary, Fold, Number, Unary, Value, exact};
 use arrow_buffer::NullBuffer;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Every integer up to here is an `f64`.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// One value for all rows, or one for each.
 #[derive(Clone, Debug)]
 pub struct Lane {
-    values: Values,
+    pub(super) values: Values,
     /// Rows without a value; what `values` has there means nothing.
-    nulls: Option<NullBuffer>,
+    pub(super) nulls: Option<NullBuffer>,
 }
 
 #[derive(Clone, Debug)]
-enum Values {
+pub(super) enum Values {
     Real(Floats),
     /// Integers, each at most `limit` in size, which is at most [`EXACT`]; no -0.
     Whole(Floats, f64),
     Wide(Integers),
 }
 
-type Integers = Rows<i128>;
+pub(super) type Integers = Rows<i128>;
 
-/// Why a lane cannot be computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why something cannot be computed.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Problem {
     /// An integer that no `f64` is, where one is needed.
     Inexact {
@@ -50,6 +50,24 @@ pub enum Problem {
         /// The row, if it is not the same for all.
         row: Option<usize>,
     },
+    /// Two lists of a row that have not as many elements.
+    Lengths {
+        /// The row.
+        row: usize,
+        /// Those of the first and of the second operand.
+        lengths: [usize; 2],
+    },
+    /// What is in brackets is no place: not whole, or a constant below zero.
+    NoPlace {
+        /// The row, if it is not the same for all.
+        row: Option<usize>,
+        /// What it is.
+        value: f64,
+    },
+    /// A number where a list is needed.
+    NotList,
+    /// A list in brackets that selects nothing: not of truths, or nested more deeply.
+    NotMask,
 }
 
 impl Lane {
@@ -69,9 +87,19 @@ impl Lane {
         Self::of(integers.shrunk(nulls.as_ref()), nulls)
     }
 
-    fn of(values: Values, nulls: Option<NullBuffer>) -> Self {
+    pub(super) fn of(values: Values, nulls: Option<NullBuffer>) -> Self {
         let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
         Self { values, nulls }
+    }
+
+    /// How many rows there are, if they differ.
+    pub fn rows(&self) -> Option<usize> {
+        self.values.rows()
+    }
+
+    /// How many rows are null.
+    pub fn null_count(&self) -> usize {
+        self.nulls.as_ref().map_or(0, NullBuffer::null_count)
     }
 
     /// The values of `rows` rows as `f64`, NaN where null.
@@ -255,6 +283,14 @@ impl Value for Lane {
             _ => Self::arithmetic(operation, left, right),
         }
     }
+
+    fn fold(_: Fold, _: Self) -> Result<Self, Problem> {
+        Err(Problem::NotList)
+    }
+
+    fn index(_: Self, _: Self) -> Result<Self, Problem> {
+        Err(Problem::NotList)
+    }
 }
 
 impl Values {
@@ -272,7 +308,7 @@ impl Values {
     }
 
     /// Numbers that are true where these are.
-    fn truths(self) -> Floats {
+    pub(super) fn truths(self) -> Floats {
         match self {
             Self::Real(x) | Self::Whole(x, _) => x,
             Self::Wide(integers) => integers.map_each(|x| truth(x != 0)),
@@ -280,7 +316,7 @@ impl Values {
     }
 
     /// Integers of any size; 0 for what is none.
-    fn into_integers(self) -> Integers {
+    pub(super) fn into_integers(self) -> Integers {
         match self {
             Self::Wide(integers) => integers,
             Self::Real(x) | Self::Whole(x, _) => x.map_each(|x| x as i128),
@@ -303,7 +339,7 @@ impl Values {
         }
     }
 
-    fn at(&self, row: usize) -> Number {
+    pub(super) fn at(&self, row: usize) -> Number {
         match self {
             Self::Real(x) | Self::Whole(x, _) => Number::Real(x.at(row)),
             Self::Wide(integers) => Number::Integer(integers.at(row)),
@@ -311,7 +347,7 @@ impl Values {
     }
 
     /// The bound on the size of integers, after a look at them.
-    fn tightened(self) -> Self {
+    pub(super) fn tightened(self) -> Self {
         match self {
             Self::Whole(x, _) => {
                 let size = |most: f64, x: &f64| if x.abs() > most { x.abs() } else { most };
@@ -325,7 +361,7 @@ impl Values {
 
 impl Integers {
     /// As `f64` if all that are not null are small enough.
-    fn shrunk(self, nulls: Option<&NullBuffer>) -> Values {
+    pub(super) fn shrunk(self, nulls: Option<&NullBuffer>) -> Values {
         const LIMIT: u128 = EXACT as u128;
         match self {
             Self::Same(value) if value.unsigned_abs() <= LIMIT => {
@@ -384,7 +420,7 @@ fn compared(operation: Binary, order: Option<Ordering>) -> bool {
     })
 }
 
-fn is_null(nulls: Option<&NullBuffer>, row: Option<usize>) -> bool {
+pub(super) fn is_null(nulls: Option<&NullBuffer>, row: Option<usize>) -> bool {
     match (nulls, row) {
         (Some(nulls), Some(row)) => nulls.is_null(row),
         _ => false,

@@ -1,3 +1,5 @@
+mod lists;
+
 use super::grammar::MAX_DEPTH;
 use super::*;
 use crate::random::SplitMix64;
@@ -202,7 +204,18 @@ fn errors_point_at_their_place() {
         ("1e999", "too large", "1e999"),
         (".", "not a number", "."),
         ("50 < m < 200", "cannot be chained", "<"),
-        ("min(a)", "takes 2 arguments, found 1", "min(a)"),
+        ("hypot(a)", "takes 2 arguments, found 1", "hypot(a)"),
+        ("max(a, b, c)", "takes 2 arguments", ","),
+        ("sum(a, b)", "takes 1 argument", ","),
+        ("mean(a)", "write `sum(x) / len(x)`", "mean"),
+        ("a[", "missing after `[`", ""),
+        ("a[]", "missing after `[`", "]"),
+        ("a[0", "`[` is never closed", "["),
+        ("a[(0]", "`(` is never closed", "("),
+        ("a[0, 1]", "a comma only", ","),
+        ("a 0]", "operator is missing before `0`", "0"),
+        ("a]", "has no `[`", "]"),
+        ("[0]", "missing at the start", "["),
         ("abs(a, b)", "takes 1 argument", ","),
         ("a, b", "a comma only", ","),
         ("log x", "in parentheses", "log"),
@@ -247,7 +260,8 @@ fn length_and_depth_are_bounded() {
     let complaint = |text: &str| Expression::parse(text).unwrap_err().message;
     let signs = format!("{}x", "-".repeat(4000));
     let powers = "2^".repeat(2000) + "2";
-    for text in [deep(MAX_DEPTH + 1), deep(2000), signs, powers] {
+    let brackets = "x[".repeat(1000) + "0";
+    for text in [deep(MAX_DEPTH + 1), deep(2000), signs, powers, brackets] {
         assert!(complaint(&text).contains("nested"));
     }
     let long = vec!["a"; 2048].join("+");

@@ -136,6 +136,46 @@ pub enum Binary {
     Hypot,
 }
 
+impl Binary {
+    /// Whether its result is 1 or 0.
+    pub(super) fn is_truth(self) -> bool {
+        matches!(
+            self,
+            Self::Or
+                | Self::And
+                | Self::Equal
+                | Self::NotEqual
+                | Self::LessEqual
+                | Self::GreaterEqual
+                | Self::Less
+                | Self::Greater
+        )
+    }
+}
+
+/// A function that makes one number of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Fold {
+    Len,
+    Sum,
+    Min,
+    Max,
+    ArgMin,
+    ArgMax,
+    Any,
+    All,
+    /// How many are true.
+    Count,
+}
+
+impl Fold {
+    /// Whether its result is 1 or 0.
+    pub(super) fn is_truth(self) -> bool {
+        matches!(self, Self::Any | Self::All)
+    }
+}
+
 /// An operator between two values; `level` is its precedence, loosest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Operator {
@@ -178,9 +218,12 @@ pub(super) const OPERATORS: [Operator; 14] = [
 pub(super) enum Call {
     One(Unary),
     Two(Binary),
+    Fold(Fold),
+    /// Of one argument, which is a list, or of two.
+    FoldOrTwo(Fold, Binary),
 }
 
-pub(super) const FUNCTIONS: [(&str, Call); 24] = [
+pub(super) const FUNCTIONS: [(&str, Call); 31] = [
     ("log", Call::One(Unary::Log)),
     ("log10", Call::One(Unary::Log10)),
     ("log2", Call::One(Unary::Log2)),
@@ -201,10 +244,17 @@ pub(super) const FUNCTIONS: [(&str, Call); 24] = [
     ("ceil", Call::One(Unary::Ceil)),
     ("round", Call::One(Unary::Round)),
     ("sign", Call::One(Unary::Sign)),
-    ("min", Call::Two(Binary::Min)),
-    ("max", Call::Two(Binary::Max)),
+    ("min", Call::FoldOrTwo(Fold::Min, Binary::Min)),
+    ("max", Call::FoldOrTwo(Fold::Max, Binary::Max)),
     ("atan2", Call::Two(Binary::Atan2)),
     ("hypot", Call::Two(Binary::Hypot)),
+    ("len", Call::Fold(Fold::Len)),
+    ("sum", Call::Fold(Fold::Sum)),
+    ("argmin", Call::Fold(Fold::ArgMin)),
+    ("argmax", Call::Fold(Fold::ArgMax)),
+    ("any", Call::Fold(Fold::Any)),
+    ("all", Call::Fold(Fold::All)),
+    ("count", Call::Fold(Fold::Count)),
 ];
 
 pub(super) const CONSTANTS: [(&str, f64); 1] = [("pi", std::f64::consts::PI)];
@@ -227,6 +277,12 @@ pub trait Value: Clone {
 
     /// An operation on two values.
     fn binary(operation: Binary, left: Self, right: Self) -> Result<Self, Self::Problem>;
+
+    /// One number of the innermost list.
+    fn fold(operation: Fold, of: Self) -> Result<Self, Self::Problem>;
+
+    /// The element of a list at a place, or the elements where a mask is true.
+    fn index(of: Self, at: Self) -> Result<Self, Self::Problem>;
 }
 
 /// What is done in a node of the tree.
@@ -237,6 +293,8 @@ pub(super) enum Node {
     Variable(usize),
     Unary(Unary),
     Binary(Binary),
+    Fold(Fold),
+    Index,
 }
 
 /// A node and where it stands.
@@ -315,6 +373,11 @@ impl Tree {
                     let right = values.pop().expect(COMPLETE);
                     V::binary(operation, values.pop().expect(COMPLETE), right)
                 }
+                Node::Fold(operation) => V::fold(operation, values.pop().expect(COMPLETE)),
+                Node::Index => {
+                    let at = values.pop().expect(COMPLETE);
+                    V::index(values.pop().expect(COMPLETE), at)
+                }
             };
             let fault = |problem| Fault {
                 step: place,
@@ -328,8 +391,8 @@ impl Tree {
     /// The steps that make the operands of a step, the last of each.
     pub(super) fn operands(&self, step: usize) -> [usize; 2] {
         match self.steps[step].node {
-            Node::Binary(_) => [self.steps[step - 1].first - 1, step - 1],
-            Node::Unary(_) => [step - 1; 2],
+            Node::Binary(_) | Node::Index => [self.steps[step - 1].first - 1, step - 1],
+            Node::Unary(_) | Node::Fold(_) => [step - 1; 2],
             Node::Number(_) | Node::Variable(_) => [step; 2],
         }
     }
