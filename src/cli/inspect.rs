@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::out::{Done, print, print_json, table};
 use crate::batch::{describe, duration};
 use crate::error::{Context, Error, Kind};
-use crate::events::{Dataset, summarise};
+use crate::events::{Dataset, TableSummary, summarise, tables};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
@@ -25,6 +25,11 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
         return inspect_run(path, as_json);
     }
     let data = |e: Error| e.at_key(pattern);
+    if path.is_file()
+        && let Some(tables) = tables(path).map_err(data)?
+    {
+        return inspect_tables(pattern, &tables, as_json);
+    }
     let dataset = Dataset::open(&[pattern.to_owned()], Path::new("")).map_err(data)?;
     let columns = summarise(&dataset).map_err(data)?;
     let unusable = dataset.columns().iter().filter_map(|column| {
@@ -85,6 +90,29 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     if !unusable.is_empty() {
         print("\nColumns that no expression can use:\n")?;
         print(&table(&["column", "type", "why"], &unusable))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Lists what a ROOT file with several trees holds.
+fn inspect_tables(pattern: &str, tables: &[TableSummary], as_json: bool) -> Done {
+    if as_json {
+        return print_json(&json!({ "file": pattern, "tables": tables }));
+    }
+    let row = |t: &TableSummary| {
+        let counts = [t.rows.to_string(), t.columns.to_string()];
+        [t.name.clone(), t.class.clone()]
+            .into_iter()
+            .chain(counts)
+            .collect()
+    };
+    let rows: Vec<Vec<String>> = tables.iter().map(row).collect();
+    print(&table(&["tree", "class", "rows", "columns"], &rows))?;
+    if let Some(first) = tables.first() {
+        print(&format!(
+            "\nOne of them: sideband inspect {pattern}:{}",
+            first.name
+        ))?;
     }
     Ok(Exit::Ok)
 }

@@ -19,7 +19,7 @@ use super::ipc::IpcFile;
 use super::memory;
 use super::parquet::ParquetFile;
 use super::part::{BATCH_ROWS, Fault, Part};
-use super::root::RootFile;
+use super::root::{RootFile, TableSummary, summaries};
 
 /// How a ROOT file begins.
 const ROOT: &[u8] = b"root";
@@ -159,6 +159,22 @@ impl EventFile {
             Content::Root(_) => "cluster",
         }
     }
+}
+
+/// The tables of a ROOT file; none of other files, and where it has one alone.
+pub(crate) fn tables(path: &Path) -> Result<Option<Vec<TableSummary>>> {
+    let mut file = open_regular(path)?;
+    let io = cannot("read", path);
+    let bytes = file.metadata().map_err(&io)?.len();
+    let mut first = Vec::new();
+    let read = (&mut file).take(ROOT.len() as u64).read_to_end(&mut first);
+    read.map_err(io)?;
+    if first != ROOT {
+        return Ok(None);
+    }
+    let found = caught("list of objects", || summaries(file, bytes));
+    let found = found.map_err(|fault| corrupt(path, fault.place, fault.message))?;
+    Ok(Some(found).filter(|tables| tables.len() != 1))
 }
 
 /// The operating system refused to do something with a file.
