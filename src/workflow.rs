@@ -48,7 +48,7 @@ struct TrainedEnsemble<'a> {
 }
 
 pub(crate) use apply::Applier;
-pub(crate) use calibrate::{Estimate, estimate};
+pub(crate) use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub(crate) use campaign::Ended;
 pub(crate) use ensemble::{RunOptions, redo_report};
 pub(crate) use grow::{extend, merge};

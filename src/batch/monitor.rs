@@ -2,6 +2,7 @@
 //! who started it, `log.jsonl` for later, and the worker's own file for
 //! `sideband status` in another shell or on another machine.
 
+use crate::error::counted;
 use crate::files::lock;
 use crate::rundir::{Progress, RunLog, StackStatus, WorkerFile, WorkerStatus, now};
 use crate::training::{Interrupt, Member, Observer, Outcome, SlotReport};
@@ -239,8 +240,10 @@ impl Observer for Monitor<'_> {
             json!({ "ensemble": ensemble, "member": member, "outcome": outcome, "again": again }),
         );
         let what = match outcome {
-            Outcome::Diverged { epoch } => format!("diverged after {epoch} epochs"),
-            Outcome::Unbounded { epoch } => format!("lost its bound after {epoch} epochs"),
+            Outcome::Diverged { epoch } => format!("diverged after {}", counted(epoch, "epoch")),
+            Outcome::Unbounded { epoch } => {
+                format!("lost its bound after {}", counted(epoch, "epoch"))
+            }
             Outcome::Converged | Outcome::EpochLimit => return,
         };
         let then = if again {

@@ -6,14 +6,14 @@ use super::options::{
     ConfigArguments, ExtendArguments, MergeArguments, PredictArguments, RunArguments,
     TrainingArguments, WorkerArguments,
 };
-use super::out::{Done, print};
+use super::out::{Done, print, print_verdict};
 use crate::batch::{batch_system, cancel as cancel_jobs};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use crate::files::terminal::{self, say};
 use crate::measurement::{
     Measured, MeasurementResult, measure, measurement_verdict, redraw_measurement,
 };
-use crate::report::page::Status;
+use crate::report::page::{PageVerdict, Status};
 use crate::report::{EnsembleEnd, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{RunDirectory, RunState};
@@ -27,18 +27,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Width of the first column of what is said of a result.
+const COLUMN: usize = 7;
+
 pub(super) fn run(arguments: &RunArguments) -> Done {
     let experiment = resolve(&arguments.config)?;
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("runs").join(&experiment.common().experiment.name));
+    let out = run_directory(arguments.out.as_ref(), &experiment);
     let options = RunOptions {
         only: arguments.only.clone().map(|r| r.0),
         ..options(&out, arguments.config.unblind, arguments.training.quiet)
     };
     let interrupt = stop_on_signal(&arguments.training)?;
     to_result(&experiment, &options, &interrupt)
+}
+
+/// The run directory of an experiment.
+pub(super) fn run_directory(out: Option<&PathBuf>, experiment: &Experiment) -> PathBuf {
+    let own = || Path::new("runs").join(&experiment.common().experiment.name);
+    out.cloned().unwrap_or_else(own)
 }
 
 /// How a run is done whose data paths start from this folder.
@@ -76,9 +82,11 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
     let root = go_to(&arguments.run)?;
     let merged = merge_runs(&root, &others)?;
     print(&format!(
-        "{} members taken over, {} were there and are equal, {} were there and differ, \
-         {} are missing",
-        merged.taken, merged.equal, merged.different, merged.missing
+        "{} taken over, {} there and equal, {} there and different, {} missing",
+        counted(merged.taken, "member"),
+        merged.equal,
+        merged.different,
+        merged.missing
     ))?;
     if merged.missing > 0 {
         print("run the configuration into this directory to train what is missing")?;
@@ -123,7 +131,7 @@ pub(super) fn cancel(run: &Path) -> Done {
         ));
     };
     let jobs = cancel_jobs(&*system, name, &folder)?;
-    print(&format!("{jobs} jobs cancelled"))
+    print(&format!("{} cancelled", counted(jobs, "job")))
 }
 
 pub(super) fn predict(arguments: &PredictArguments) -> Done {
@@ -144,8 +152,8 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         0 => String::new(),
         n => format!(", {n} of them without a prediction (null)"),
     };
-    let (events, out) = (done.events, arguments.out.display());
-    print(&format!("{events} events in {out}{without}"))
+    let (events, out) = (counted(done.events, "event"), arguments.out.display());
+    print(&format!("{events} in {out}{without}"))
 }
 
 /// Draws what is there anew. It neither trains nor fits.
@@ -213,26 +221,13 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 
 /// Says what a measurement found and where it lies.
 fn print_measurement(result: &MeasurementResult, directory: &RunDirectory) -> Done {
-    for line in measurement_verdict(result) {
-        print(&format!("{} {}", mark(line.status), line.text))?;
-    }
+    print_verdict(&measurement_verdict(result), COLUMN)?;
     print_places(directory)
 }
 
 fn print_places(directory: &RunDirectory) -> Done {
     print(&format!("result  {}", directory.path().display()))?;
     print(&format!("report  {}", directory.report_path().display()))
-}
-
-/// How a conclusion is meant, in a word.
-fn mark(status: Status) -> &'static str {
-    match status {
-        Status::Good => "closes ",
-        Status::Warning => "check  ",
-        Status::Bad => "OPEN   ",
-        Status::Untested => "UNTESTED",
-        Status::Info => "note   ",
-    }
 }
 
 /// The experiment with what the command line puts on top of it.
@@ -280,19 +275,21 @@ fn go_to(run: &Path) -> Result<RunDirectory> {
 fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     let path = ended.directory.path().display();
     for end in &ended.ensembles {
-        if ended.is_matrix {
+        let has_ended = end.metrics.is_some() || end.error.is_some();
+        if ended.is_matrix && has_ended {
             print(&format!("{}:", end.name))?;
         }
         print_ensemble(end)?;
     }
     let compared = ended.compared.as_ref();
-    for line in compared
+    let missing = compared
         .filter(|_| ended.state != RunState::Interrupted)
         .map(ComparisonMetrics::missing)
-        .unwrap_or_default()
-    {
-        print(&format!("check   comparison, {line}"))?;
-    }
+        .unwrap_or_default();
+    let missing = missing
+        .into_iter()
+        .map(|line| PageVerdict::new(Status::Warning, format!("comparison, {line}")));
+    print_verdict(&missing.collect::<Vec<_>>(), COLUMN)?;
     if ended.is_matrix {
         print(&format!("run     {path}"))?;
         let report = ended.directory.report_path();
@@ -342,14 +339,12 @@ fn is_no_result(end: &EnsembleEnd) -> bool {
 
 fn print_ensemble(end: &EnsembleEnd) -> Done {
     if let Some(error) = &end.error {
-        print(&format!("error   {error}"))?;
+        print_verdict(&[PageVerdict::new(Status::Bad, error.to_string())], COLUMN)?;
     }
     let Some(metrics) = &end.metrics else {
         return Ok(Exit::Ok);
     };
-    for line in verdict(metrics, &end.config) {
-        print(&format!("{} {}", mark(line.status), line.text))?;
-    }
+    print_verdict(&verdict(metrics, &end.config), COLUMN)?;
     let exit = print_places(&end.directory)?;
     Ok(if is_no_result(end) { Exit::Data } else { exit })
 }

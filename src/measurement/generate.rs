@@ -1,6 +1,6 @@
 //! Samples of a model with known truth, written into the run directory.
 
-use crate::error::{Context, Error, Kind, OnFile, Result};
+use crate::error::{Context, Error, Kind, OnFile, Result, counted};
 use crate::files::{atomic, regular};
 use crate::rundir::OutputRecord;
 use crate::settings::{GeneratedModel, Measurement};
@@ -110,8 +110,9 @@ pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)
         return Ok(());
     }
     say(&format!(
-        "generating {samples} samples of {} events",
-        config.events
+        "generating {} of {}",
+        counted(samples, "sample"),
+        counted(config.events, "event")
     ));
     let seed = Key::from_seed(settings.seed);
     for (number, name) in names[..samples].iter().enumerate() {

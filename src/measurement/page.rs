@@ -12,7 +12,7 @@ use super::events::Events;
 use super::progress::read_result;
 use super::result::{MeasurementResult, RESULT};
 use super::tables;
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, OnFile, Result, counted};
 use crate::files::regular::make_folder;
 use crate::report::page::{Page, Section, render};
 use crate::report::{self, EnsembleEnd, numbers};
@@ -121,10 +121,10 @@ fn facts(result: &MeasurementResult, ensembles: &[EnsembleEnd]) -> Vec<(String, 
             ),
         ),
         ("expected at the best fit", numbers::number(result.expected)),
-        (
-            "networks",
-            format!("{} in {} ensembles", networks.sum::<u32>(), ensembles.len()),
-        ),
+        ("networks", {
+            let ensembles = counted(ensembles.len(), "ensemble");
+            format!("{} in {ensembles}", networks.sum::<u32>())
+        }),
         ("integral of the density at the best fit", normalisation),
         (
             "densities below the barrier",

@@ -20,7 +20,7 @@ use super::rules::{check_bins, check_rates};
 use super::samples::Reader;
 use super::toys::{NORMALISATION, Toys};
 use super::trust::examine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, counted};
 use crate::report::numbers::joined;
 use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::{Experiment, Measurement};
@@ -125,7 +125,7 @@ fn prepare(reader: &Reader<'_>, parameters: &Parameters, say: &dyn Fn(&str)) -> 
     let events = observed(reader, &plan)?;
     let mut templates = Vec::new();
     if let Some(events) = events {
-        say(&format!("observed: {} events", events.len()));
+        say(&format!("observed: {}", counted(events.len(), "event")));
         events.losses.iter().for_each(|l| plan.note_losses(l));
         templates = events.templates;
     }
@@ -156,9 +156,9 @@ pub(crate) fn describe(measurement: &Measurement, run: &Path, unblind: bool) -> 
     )];
     for process in &plan.processes {
         lines.push(format!(
-            "{}: {} events, rate {}, times {}",
+            "{}: {}, rate {}, times {}",
             process.name,
-            process.events,
+            counted(process.events, "event"),
             joined(process.rate(), &[process.scale * process.sum_error], " +- "),
             measurement.samples[&process.name].coefficient
         ));
@@ -189,7 +189,10 @@ pub(crate) fn describe(measurement: &Measurement, run: &Path, unblind: bool) -> 
     let networks = ratios as u64 * u64::from(measurement.ensemble.members + second);
     let ensembles = if second > 0 { 2 * ratios } else { ratios };
     lines.push(format!(
-        "{ratios} ratios: {ensembles} ensembles, {networks} networks\n\n"
+        "{}: {}, {}\n\n",
+        counted(ratios, "ratio"),
+        counted(ensembles, "ensemble"),
+        counted(networks, "network")
     ));
     lines.extend(plan.notes);
     Ok(lines.join("\n"))

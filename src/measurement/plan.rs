@@ -2,7 +2,7 @@
 //! before anything is trained.
 
 use super::samples::{Reader, Template};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::events::Losses;
 use crate::report::numbers::{percent, significant};
 use crate::rundir::InputFiles;
@@ -241,8 +241,8 @@ pub(super) fn plan(reader: &Reader<'_>, say: &dyn Fn(&str)) -> Result<Plan> {
         }
         let error = process.sum_error / process.sum;
         say(&format!(
-            "sample {name}: {} events, rate {} +- {}",
-            process.events,
+            "sample {name}: {}, rate {} +- {}",
+            counted(process.events, "event"),
             significant(process.rate(), 5),
             percent(error)
         ));

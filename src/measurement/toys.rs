@@ -9,7 +9,7 @@ use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::ratios::{Columns, Ratios};
 use super::result::{LEVELS, ScanResult, ToyPoint, ToysResult};
 use super::samples::Reader;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use crate::files::regular;
 use crate::rundir::RunDirectory;
 use crate::settings::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
@@ -133,9 +133,9 @@ impl Toys<'_> {
         };
         root.write_json(&root.path().join(TOYS), &progress)?;
         say(&format!(
-            "throwing {} toys at each of {} values",
-            config.number,
-            config.grid.len()
+            "throwing {} at each of {}",
+            counted(config.number, "toy"),
+            counted(config.grid.len(), "value")
         ));
         let settings = self.analysis.settings();
         let throw = |toy| self.throw(&pool, &settings, toy);

@@ -218,7 +218,7 @@ impl RatioTrust {
             Status::Good | Status::Info => 0,
             Status::Untested => 1,
             Status::Warning => 2,
-            Status::Bad => 3,
+            Status::Open | Status::Bad => 3,
         };
         let mut say = |holds: bool, status: Status, reason: String| {
             if holds && rank(status) > rank(self.status) {

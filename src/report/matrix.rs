@@ -4,7 +4,7 @@ use super::comparison;
 use super::numbers::{known, with_error};
 use super::page::{Page, PageVerdict, Section, Status, Table, render};
 use super::verdict::verdict;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::results::{
     AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
 };
@@ -65,7 +65,7 @@ pub(crate) fn write_matrix(
     }
     let page = Page {
         title: config.experiment.name.clone(),
-        subtitle: format!("{} ensembles", ends.len()),
+        subtitle: counted(ends.len(), "ensemble"),
         verdict: ends.iter().map(conclusion).collect(),
         facts: Vec::new(),
         sections,

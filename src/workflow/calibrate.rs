@@ -7,7 +7,8 @@ use super::plan::Plan;
 use super::training::resources;
 use crate::batch::{Block, blocks};
 use crate::error::Result;
-use crate::settings::Experiment;
+use crate::rundir::RunDirectory;
+use crate::settings::{EnsembleSpec, Experiment, IdentityOf};
 use crate::training::{
     List, Member, MemoryModel, Observer, stack_size, steps_per_epoch, train_local,
 };
@@ -42,9 +43,33 @@ pub(crate) struct EnsembleEstimate {
     pub model_bytes: u64,
     /// Member-events per second, measured.
     pub rate: f64,
-    /// Seconds, if every member stops as early as it may, and if none stops
-    /// before the last epoch.
-    pub seconds: [f64; 2],
+    /// Seconds, if every member stops as early as it may, if it takes as many epochs as is
+    /// likely, and if none stops before the last epoch.
+    pub seconds: [f64; 3],
+    /// Members of an earlier run whose median number of epochs is the likely one.
+    pub like: usize,
+}
+
+/// Epochs that members of this ensemble took in an earlier run, in rising order.
+fn earlier_epochs(earlier: Option<&(RunDirectory, Experiment)>, spec: &EnsembleSpec) -> Vec<usize> {
+    let Some((root, experiment)) = earlier else {
+        return Vec::new();
+    };
+    let member = |config: &crate::settings::Config| config.identity(IdentityOf::Member);
+    let mut pairs = experiment.ensembles.iter().zip(root.ensembles(experiment));
+    let like = pairs.find(|(there, _)| {
+        there.name == spec.name && member(&there.config) == member(&spec.config)
+    });
+    let Some((there, directory)) = like else {
+        return Vec::new();
+    };
+    let members = (0..there.config.ensemble.members).filter_map(|n| {
+        let member = Member::read(&directory.member(n)).ok()?;
+        Some(member.about.history.validation.len())
+    });
+    let mut epochs: Vec<usize> = members.collect();
+    epochs.sort_unstable();
+    epochs
 }
 
 /// Counts rows for a second and then stops the training.
@@ -78,13 +103,15 @@ impl Observer for TrainingClock {
 }
 
 /// Reads every ensemble, checks it, and trains one of each family for a second.
-/// `visit` gets each plan.
+/// `earlier`: a run whose members may say how many epochs they take; `visit` gets each plan.
 pub(crate) fn estimate(
     experiment: &Experiment,
     options: &RunOptions,
     measure: bool,
+    earlier: Option<&RunDirectory>,
     visit: &mut dyn FnMut(&Plan),
 ) -> Result<Estimate> {
+    let trained = earlier.and_then(|root| Some((root.clone(), root.experiment().ok()?)));
     let devices = open_devices(experiment, &experiment.common().device)?;
     let blocks = blocks(experiment);
     let mut rates: Vec<(usize, f64)> = Vec::new();
@@ -128,6 +155,16 @@ pub(crate) fn estimate(
         let epoch = (steps_per_epoch(&task) * config.training.batch) as f64 * rounds as f64;
         let last = config.training.epochs;
         let first = (config.training.patience + 1).min(last);
+        let epochs = earlier_epochs(trained.as_ref(), spec);
+        // else as if the best epoch came after as many as the patience has
+        let likely = match epochs.get(epochs.len() / 2) {
+            Some(median) => *median as u32,
+            None => config
+                .training
+                .patience
+                .saturating_mul(2)
+                .clamp(first, last),
+        };
         let classes = task.sample.classes().len();
         let events = match &plan.stream {
             Some(stream) => [0, 1].map(|class: usize| stream.classes[class].rows),
@@ -150,7 +187,8 @@ pub(crate) fn estimate(
                 + windows
                 + at_once as u64 * model.host_member,
             rate,
-            seconds: [first, last].map(|epochs| f64::from(epochs) * epoch / rate),
+            seconds: [first, likely, last].map(|epochs| f64::from(epochs) * epoch / rate),
+            like: epochs.len(),
         });
         earlier = plan.samples;
     }

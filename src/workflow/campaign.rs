@@ -7,7 +7,7 @@ use super::family::FamilyPlans;
 use super::plan::Plan;
 use super::sample::Sample;
 use crate::batch::{Block, blocks};
-use crate::error::{Error, Kind, OnFile, Result};
+use crate::error::{Error, Kind, OnFile, Result, counted};
 use crate::files::lock;
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
@@ -108,8 +108,8 @@ impl<'a> Campaign<'a> {
         };
         if is_matrix {
             say(&format!(
-                "checking {} ensembles against their data",
-                experiment.ensembles.len()
+                "checking {} against the data",
+                counted(experiment.ensembles.len(), "ensemble")
             ));
         }
         let mut ensembles = Vec::with_capacity(wanted.len());

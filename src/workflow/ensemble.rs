@@ -6,7 +6,7 @@ use super::comparison::CommonEdges;
 use super::plan::Plan;
 use super::sample::Sample;
 use super::{TrainedEnsemble, Workbench, interpolation, reweight};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{Manifest, OutputRecord, RunDirectory, RunInputs, RunState, now};
@@ -76,8 +76,11 @@ fn describe(sample: &Sample, say: &dyn Fn(&str)) {
             (all.events, kept)
         }
     };
-    let files = sample.files.len();
-    say(&format!("{role}: {events} events in {files} file(s){kept}"));
+    let (events, files) = (
+        counted(events, "event"),
+        counted(sample.files.len(), "file"),
+    );
+    say(&format!("{role}: {events} in {files}{kept}"));
     if sample.ids_by_row {
         say(&format!(
             "{role}: no data.{role}.id, events are named by file and row: \
@@ -154,9 +157,11 @@ impl EnsembleRun {
         let above = directory.set_aside(config.ensemble.members)?;
         if above > 0 {
             say(&format!(
-                "{above} members above ensemble.members = {} are set aside in {}; they are taken \
-                 back when the number grows",
+                "{} above ensemble.members = {} {} set aside in {}, to be taken back when the \
+                 number grows",
+                counted(above, "member"),
                 config.ensemble.members,
+                agreeing(above as u64, "is", "are"),
                 directory.join("aside").display()
             ));
         }
@@ -279,7 +284,7 @@ impl EnsembleRun {
             close(&mut manifest, RunState::Partial)?;
             return Err(error);
         }
-        say(&format!("applying {} members", usable.len()));
+        say(&format!("applying {}", counted(usable.len(), "member")));
         let is_mine = || -> Result<()> {
             if directory.has_result_of(&self.spec.config)? {
                 return Ok(());
@@ -454,16 +459,17 @@ fn enough(
     }
     let is_unbounded = |m: &&Member| matches!(m.about.outcome, Outcome::Unbounded { .. });
     let unbounded = failed.iter().filter(is_unbounded).count();
+    let all = counted(requested, "member");
     if unbounded * 2 > failed.len() {
         let text = format!(
-            "the loss of {unbounded} of {requested} members fell below zero: negative event \
+            "the loss of {unbounded} of {all} fell below zero: negative event \
              weights dominate somewhere in the inputs' space, where no density ratio exists. Use \
              coarser inputs, merge samples so that their sum is positive, or drop the weights"
         );
         return Err(Error::new(Kind::NoResult, text));
     }
     let text = format!(
-        "{} of {requested} members succeeded, ensemble.minimum asks for {needed}; see `failed` in \
+        "{} of {all} succeeded, ensemble.minimum asks for {needed}; see `failed` in \
          {}. Lower training.learning_rate or set training.gradient_clip",
         usable.len(),
         directory.join("manifest.json").display()

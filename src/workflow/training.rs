@@ -6,7 +6,7 @@ use super::ensemble::{EnsembleRun, RunOptions, plan, threads};
 use super::family::FamilyPlans;
 use super::plan::Plan;
 use crate::batch::{Block, Monitor, RunLedger, Work, batch_system, blocks, train_in_batch};
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, OnFile, Result, counted};
 use crate::files::{WorkerId, regular};
 use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile, WorkerStatus};
 use crate::settings::Config;
@@ -186,8 +186,8 @@ impl Training<'_> {
         let (total, done) = (campaign.total(), campaign.count());
         let progress = Progress::new(total, done, campaign.options.quiet).since(campaign.started);
         progress.say(&format!(
-            "training {} members on {}",
-            (total - done).min(members as u64),
+            "training {} on {}",
+            counted((total - done).min(members as u64), "member"),
             campaign.device_names()
         ));
         let count = || campaign.count();

@@ -5,8 +5,8 @@
 use crate::support::events::EVENTS;
 use crate::support::workplace::{REWEIGHTING, copy, differing, modified, set, tree};
 use crate::support::{
-    Numbers, Running, Workplace, configuration, list, same_results, shipped_configurations,
-    wait_until,
+    Numbers, Running, Workplace, configuration, doubles, list, same_results,
+    shipped_configurations, wait_until,
 };
 use arrow::array::{Array as _, BooleanArray};
 use serde_json::{Value, json};
@@ -27,11 +27,14 @@ const RESULTS: [&str; 4] = [
 fn help_version_and_usage_errors() {
     let place = Workplace::new();
     let help = place.sideband(&["--help"]).exits(0);
-    let commands = "run plan devices inspect predict report schema completions";
+    let commands = "run plan status extend merge cancel worker devices inspect predict report \
+                    schema completions";
     for command in commands.split(' ') {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command}");
         let own = place.sideband(&[command, "--help"]).exits(0);
-        assert!(own.stdout.contains("Usage: sideband") && own.stderr.is_empty());
+        assert!(own.stderr.is_empty());
+        let example = format!("Example:\n  sideband {command}");
+        own.says(["Usage: sideband", &example]);
     }
     help.says(["Exit codes: 0 ok, 2 usage, 3 config, 4 data"]);
     let version = place.sideband(&["--version"]).exits(0).stdout;
@@ -77,7 +80,10 @@ fn devices_lists_the_cpu_as_usable() {
     let cpu = lines.find(|line| line.starts_with("cpu")).unwrap();
     assert!(cpu.contains("yes") && cpu.contains("burn-flex"), "{cpu}");
     assert_eq!(done.stderr, "");
-    done.says(["ndarray", "wgpu", "cuda"]);
+    let width = done.stdout.lines().map(|line| line.chars().count()).max();
+    assert!(width <= Some(100), "{}", done.stdout);
+    assert!(!done.stdout.contains("cargo"), "{}", done.stdout);
+    done.says(["ndarray", "wgpu", "cuda", "this binary was built with cpu"]);
 }
 
 #[test]
@@ -90,9 +96,13 @@ fn inspect_of_a_file_counts_what_is_odd_in_it() {
             5 => 0.0,
             _ => pt,
         });
+        columns.set("run", doubles(vec![51_539_607_580.0; columns.len()]));
     });
     let inspect = |more: &[&str]| place.sideband(&[&["inspect"], more].concat()).exits(0);
-    inspect(&["source.parquet"]).begins("400 rows in 1 file(s)");
+    let text = inspect(&["source.parquet"]).begins("400 rows in 1 file");
+    let run = text.stdout.lines().find(|line| line.starts_with("run "));
+    let run = run.unwrap_or_default();
+    assert_eq!(run.matches(" 51539607580 ").count(), 3, "{run}");
     let value = inspect(&["source.parquet", "--json"]).json();
     assert_eq!(value["rows"], 400);
     assert_eq!(value["files"][0], "source.parquet");
@@ -101,7 +111,90 @@ fn inspect_of_a_file_counts_what_is_odd_in_it() {
     for odd in ["nans", "infinities", "zeros"] {
         assert_eq!(pt[odd], 1, "{odd}");
     }
-    inspect(&["*.parquet"]).begins("800 rows in 2 file(s)");
+    inspect(&["*.parquet"]).begins("800 rows in 2 files");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_once() {
+    let done = Workplace::new().sideband(&["inspect", "x.root"]).exits(4);
+    assert_eq!(done.stderr.matches("x.root").count(), 1, "{}", done.stderr);
+}
+
+/// Numbers and their nouns agree, whatever there is one of.
+#[test]
+fn one_is_said_in_the_singular() {
+    let place = Workplace::new();
+    let one = ["ensemble.members=1", "device.threads=1"];
+    let run = place.run("out", &one).exits(0);
+    let ask = |command| place.sideband(&[command, "out"]).exits(0).stdout;
+    let plan = place.plan(&one).exits(0).stdout;
+    let all = [run.stdout, run.stderr, ask("status"), ask("inspect"), plan];
+    let nouns = "members threads files events ensembles epochs replicas inputs";
+    for text in all.into_iter().chain([place.text("out/report.html")]) {
+        for noun in nouns.split(' ') {
+            let found = text.match_indices(&format!("1 {noun}"));
+            let mut found =
+                found.filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_ascii_digit()));
+            assert_eq!(found.next(), None, "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_terminal_says_in_plain_words_what_the_page_says() {
+    let place = Workplace::new();
+    let labels = "features.labels={pt='p_{T}', eta='p_{T}'}";
+    let run = place.run("out", &[labels]).exits(0);
+    let about = place.sideband(&["inspect", "out"]).exits(0);
+    for text in [&run.stdout, &about.stdout] {
+        assert!(text.contains("least probable is pT"), "{text}");
+    }
+    let page = place.text("out/report.html");
+    let verdict = run.stdout.split("result  ").next().unwrap_or_default();
+    assert!(verdict.lines().count() >= 3, "{verdict}");
+    for word in verdict.lines().filter_map(|line| line.split(' ').next()) {
+        let said = format!("<span class=\"status\">{word}</span>");
+        assert!(page.contains(&said), "{word} in {verdict}");
+    }
+}
+
+#[test]
+fn an_interrupted_matrix_says_nothing_of_what_has_no_result() {
+    let place = Workplace::new();
+    let settings = [
+        "matrix.m=['a', 'b']",
+        "experiment.description=${m}",
+        "training.epochs=100000",
+        "training.patience=100000",
+    ];
+    let run = [
+        &Workplace::run_arguments("out", &settings)[..],
+        &["--time-limit", "1"],
+    ]
+    .concat();
+    let done = place.sideband(&run).exits(75);
+    let mut lines = done.stdout.lines();
+    assert!(lines.all(|line| !line.ends_with(':')), "{}", done.stdout);
+}
+
+#[test]
+fn a_plan_without_a_measurement_has_no_empty_figures() {
+    let place = Workplace::trained();
+    let bare = place.plan(&[]).exits(0).stdout;
+    for part in ["M events/s", "time", "not measured", "0.00"] {
+        assert!(!bare.contains(part), "{part} in {bare}");
+    }
+    let plan = |more: &[&str]| place.sideband(&[&["plan", "config.toml"], more].concat());
+    let measured = plan(&[]).exits(0);
+    let measured = measured.says(["at least", "at most", "of twice the patience in epochs"]);
+    measured.says(["M events/s"]);
+    let like = plan(&["--out", "out"]).exits(0);
+    like.says(["of the median of 2 members that are there in epochs"]);
+    // those of another plan say nothing
+    let other = [&["--out", "out"][..], &set(&["training.batch=32"])].concat();
+    plan(&other)
+        .exits(0)
+        .says(["of twice the patience in epochs"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::figures::figure_data;
 use super::points::{DRAWING, DrawnPoints, draw, interrupted, noise};
 use super::sampled::{MemberChunk, SampleWriter, SampledChunk};
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Loss, LossKind, Losses};
 use crate::results::{InterpolationMetrics, Metrics, RegionMetrics, yield_test};
 use crate::training::Fold;
@@ -41,15 +41,15 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
     } = trained;
     let interpolation = plan.interpolation();
     (bench.say)(&format!(
-        "{} Gaussian process(es), {} points each",
-        interpolation.categories().len(),
-        interpolation.samples
+        "{}, {} each",
+        counted(interpolation.categories().len(), "Gaussian process"),
+        counted(interpolation.samples, "point")
     ));
     let drawn = draw(plan, bench.threads, bench.interrupt)?;
     (bench.say)(&format!(
-        "{} points through {} flows",
-        drawn.points.len(),
-        members.len()
+        "{} through {}",
+        counted(drawn.points.len(), "point"),
+        counted(members.len(), "flow")
     ));
     let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
     let NetworkConfig::Flow(flow) = &plan.settings.network else {
