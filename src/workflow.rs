@@ -33,6 +33,16 @@ struct Workbench<'a> {
     threads: usize,
     interrupt: &'a crate::training::Interrupt,
     say: &'a dyn Fn(&str),
+    progress: &'a crate::rundir::Progress,
+    /// What stages begin with: the ensemble's name where there are several.
+    of: &'a str,
+}
+
+impl<'a> Workbench<'a> {
+    /// Begins a part of the work, of so many steps.
+    fn stage(&self, what: &str, steps: u64) -> crate::rundir::Stage<'a> {
+        self.progress.stage(&format!("{}{what}", self.of), steps)
+    }
 }
 
 /// An ensemble that is trained, and what makes its result.

@@ -4,7 +4,7 @@
 
 use super::exit::Exit;
 use super::out::{Done, print, print_json, print_verdict, table};
-use crate::batch::{describe, duration};
+use crate::batch::describe;
 use crate::error::{Context, Error, Kind, counted};
 use crate::events::{Dataset, summarise};
 use crate::files::to_value;
@@ -12,7 +12,7 @@ use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
-use crate::rundir::{RunDirectory, RunState, WorkerStatus, holders, read_workers};
+use crate::rundir::{RunDirectory, RunState, WorkerStatus, duration, holders, read_workers};
 use crate::settings::{Experiment, Measurement};
 use serde_json::json;
 use sideband_numerics::Number;

@@ -16,7 +16,7 @@ use crate::measurement::{
 use crate::report::page::{PageVerdict, Status};
 use crate::report::{EnsembleEnd, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
-use crate::rundir::{RunDirectory, RunState};
+use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::{Experiment, load_experiment};
 use crate::training::Interrupt;
 use crate::workflow::{
@@ -144,7 +144,7 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         device: arguments.device.clone(),
         unblind: arguments.unblind,
     };
-    let done = predict_events(&arguments.run, &options)?;
+    let done = predict_events(&arguments.run, &options, &Progress::new(false))?;
     for reason in &done.reasons {
         terminal::say(&format!("warning: {reason}"));
     }
@@ -160,14 +160,16 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
 pub(super) fn report(run: &Path) -> Done {
     let root = RunDirectory::open(run)?;
     let experiment = root.experiment()?;
+    let progress = Progress::new(false);
     if experiment.measurement.is_some() {
         root.check_links()?;
-        return print_measurement(&redraw_measurement(&root)?, &root);
+        return print_measurement(&redraw_measurement(&root, &progress)?, &root);
     }
     if experiment.is_matrix {
-        return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
+        let ended = redo_matrix(&root, &experiment, &progress)?;
+        return print_ended(&ended, &Interrupt::default());
     }
-    print_ensemble(&redo_report(run)?)
+    print_ensemble(&redo_report(run, &progress)?)
 }
 
 /// Trains what is missing, makes the result, and says how it ended.

@@ -11,9 +11,9 @@ use super::result::{LEVELS, ScanResult, ToyPoint, ToysResult};
 use super::samples::Reader;
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::files::regular;
-use crate::rundir::RunDirectory;
+use crate::rundir::{Progress, RunDirectory};
 use crate::settings::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
-use crate::toys::{Toy, ToyStudy};
+use crate::toys::{Toy, ToyStudy, finished_toys};
 use crate::training::Interrupt;
 use crate::truth::{self, World};
 use indexmap::IndexMap;
@@ -100,7 +100,7 @@ impl Toys<'_> {
         scan: Option<&ScanResult>,
         root: &RunDirectory,
         interrupt: &Interrupt,
-        say: &dyn Fn(&str),
+        progress: &Progress,
     ) -> Result<ToysResult> {
         let (config, measurement) = (self.config, self.analysis.measurement);
         let pool = match config.events {
@@ -125,21 +125,31 @@ impl Toys<'_> {
         let folder = all.join(&digest);
         take_back(root, &digest)?;
         regular::make_folder(&folder).at(Kind::Internal, folder.display())?;
-        let progress = ToyFolder {
+        let asked = ToyFolder {
             folder: digest,
             parameter: measurement.measurement.interest[0].clone(),
             values: config.grid.clone(),
             toys: study.toys,
         };
-        root.write_json(&root.path().join(TOYS), &progress)?;
-        say(&format!(
+        root.write_json(&root.path().join(TOYS), &asked)?;
+        progress.say(&format!(
             "throwing {} at each of {}",
             counted(config.number, "toy"),
             counted(config.grid.len(), "value")
         ));
         let settings = self.analysis.settings();
-        let throw = |toy| self.throw(&pool, &settings, toy);
+        let there: u64 = finished_toys(&folder, study.points, study.toys)
+            .iter()
+            .sum();
+        let all_toys = u64::from(study.points) * study.toys;
+        let stage = progress.stage("throwing", all_toys.saturating_sub(there));
+        let throw = |toy| {
+            let record = self.throw(&pool, &settings, toy);
+            stage.add(1);
+            record
+        };
         let thrown = study.run(&folder, throw, || interrupt.is_raised());
+        drop(stage);
         let records = thrown.and_then(|()| study.read(&folder));
         let records = records.map_err(|error| match error.kind() {
             Kind::Interrupted => {

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::report::numbers;
 use crate::report::page::Status;
 use crate::results::{Metrics, VariableMetrics};
+use crate::rundir::Progress;
 use crate::settings::CalibrationMethod;
 use crate::training::Fold;
 use crate::workflow::Sample;
@@ -72,17 +73,19 @@ impl Class {
 pub(super) fn examine(
     ensembles: &Ensembles<'_>,
     reader: &Reader<'_>,
-    say: &dyn Fn(&str),
+    progress: &Progress,
 ) -> Result<(Ratios, Vec<RatioTrust>)> {
     let mut ratios = Ratios::new();
     let mut all = Vec::new();
     let mut samples = Vec::new();
-    for name in reader.measurement.ratios() {
+    let names = reader.measurement.ratios();
+    let stage = progress.stage("examining", names.len() as u64);
+    for name in names {
         let Some([source, target]) = reader.measurement.sides(&name) else {
             continue;
         };
         let text = name.to_string();
-        say(&format!("examining {text}"));
+        progress.say(&format!("examining {text}"));
         let metrics = ensembles.end(&text)?.metrics.as_ref();
         let ratio = ensembles.open(&name, "")?;
         let place = format!("samples of {text}");
@@ -94,6 +97,7 @@ pub(super) fn examine(
         let (trust, map) = trust(&text, reader, &samples, &ratio, metrics)?;
         all.push(trust);
         ratios.insert(name, (ratio, map));
+        stage.add(1);
     }
     Ok((ratios, all))
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result, counted};
 use crate::events::{FileRecord, Losses};
 use crate::files::formats::METRICS;
 use crate::results::{AucPair, FigureData, Metrics, RegionMetrics, judge};
-use crate::rundir::{Manifest, RunDirectory};
+use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf};
 use crate::training::Member;
 use std::collections::BTreeSet;
@@ -60,10 +60,11 @@ pub(crate) fn write(
     manifest: &Manifest,
     metrics: &Metrics,
     members: &[Member],
+    progress: &Progress,
 ) -> Result<BTreeSet<String>> {
     let data = read_figure_data(directory)?;
     let mut sections = sections(config, metrics, members, data.as_ref())?;
-    let mut drawn = save_figures(directory, &mut sections)?;
+    let mut drawn = save_figures(directory, &mut sections, progress)?;
     drawn.insert("plots/report.toml".to_owned());
     let title = config.report.title.clone();
     let page = Page {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result, counted};
 use crate::results::{
     AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
 };
-use crate::rundir::{RunDirectory, RunState};
+use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
@@ -37,13 +37,14 @@ pub(crate) fn write_matrix(
     ends: &[EnsembleEnd],
     compared: Option<&ComparisonMetrics>,
     page_path: &Path,
+    progress: &Progress,
 ) -> Result<()> {
     let Some(first) = ends.first() else {
         return Ok(());
     };
     let config = &first.config;
     let mut sections = match compared {
-        Some(compared) => comparison::write(root, compared, &config.report.data_label)?,
+        Some(compared) => comparison::write(root, compared, &config.report.data_label, progress)?,
         None => Vec::new(),
     };
     sections.push(Section::new("Ensembles").table(Table::new(

@@ -9,7 +9,7 @@ use super::{TrainedEnsemble, Workbench, interpolation, reweight};
 use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
-use crate::rundir::{Manifest, OutputRecord, RunDirectory, RunInputs, RunState, now};
+use crate::rundir::{Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunState, now};
 use crate::settings::{Config, EnsembleSpec, IdentityOf, Method};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
@@ -322,7 +322,14 @@ impl EnsembleRun {
         close(&mut manifest, state)?;
         say("drawing the report");
         let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
-        let drawn = report::write(directory, &plan.config, &manifest, &metrics, &histories)?;
+        let drawn = report::write(
+            directory,
+            &plan.config,
+            &manifest,
+            &metrics,
+            &histories,
+            bench.progress,
+        )?;
         record(directory, &mut manifest, &self.outputs, &drawn)?;
         Ok(self.ended(state, Some(metrics)))
     }
@@ -349,7 +356,7 @@ fn record(
 }
 
 /// Draws the report of an ensemble anew from its members and metrics.
-pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd> {
+pub(crate) fn redo_report(path: &Path, progress: &Progress) -> Result<EnsembleEnd> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;
     let config = directory.config()?;
@@ -367,7 +374,7 @@ pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd> {
     let members = manifest.members.iter().chain(&manifest.failed);
     let members = members.map(|m| Member::read(&directory.member(*m)));
     let members: Vec<Member> = members.collect::<Result<_>>()?;
-    let drawn = report::write(&directory, &config, &manifest, &metrics, &members)?;
+    let drawn = report::write(&directory, &config, &manifest, &metrics, &members, progress)?;
     let earlier = manifest.outputs.clone();
     if !earlier.is_empty() {
         record(&directory, &mut manifest, &earlier, &drawn)?;

@@ -15,7 +15,7 @@ use crate::events::{
 use crate::files::output;
 use crate::report::read_metrics;
 use crate::results::Support;
-use crate::rundir::{Manifest, RunDirectory};
+use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, InterpolationConfig, Method, SampleRole};
 use crate::training::{Member, MemberFile, Streams};
 use sideband_networks::{Compute, Network};
@@ -77,7 +77,11 @@ pub(crate) struct PredictSummary {
 /// The events are taken as ones that no member has seen: every member predicts
 /// each of them. One that lacks an input, or lies outside of what the ensemble was made
 /// for, has a row without a prediction.
-pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<PredictSummary> {
+pub(crate) fn predict(
+    run: &Path,
+    options: &PredictOptions,
+    progress: &Progress,
+) -> Result<PredictSummary> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory.manifest()?.filter(is_result);
@@ -121,11 +125,13 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<PredictSum
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
+    let stage = progress.stage("applying", table.len() as u64);
     let write = || {
         let no_regions = std::iter::empty();
         let mut writer = PredictionWriter::new(&out, &table, no_regions, &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
+            stage.row(row);
             if lacks(row) {
                 return writer.push(&table, row, None);
             }

@@ -100,14 +100,14 @@ pub(crate) fn work(
         .flat_map(|block| block.units.iter().map(|unit| unit.task))
         .collect();
     places.dedup();
-    let say = |_: &str| {};
+    let voice: (&dyn Fn(&str), _) = (&|_| {}, &Progress::new(true));
     let campaign = Campaign::of(
         &experiment,
         &places,
         options,
         interrupt,
         devices,
-        &say,
+        voice,
         true,
     )?;
     let logs = root.join("logs");
@@ -184,13 +184,14 @@ impl Training<'_> {
         let wanted: Vec<&Block> = wanted.collect();
         let members: usize = wanted.iter().map(|block| block.units.len()).sum();
         let (total, done) = (campaign.total(), campaign.count());
-        let progress = Progress::new(total, done, campaign.options.quiet).since(campaign.started);
+        let progress = Progress::new(campaign.options.quiet).since(campaign.started);
         progress.say(&format!(
             "training {} on {}",
             counted((total - done).min(members as u64), "member"),
             campaign.device_names()
         ));
-        let count = || campaign.count();
+        progress.train(total, done);
+        let count = || [campaign.count(), total];
         let limit = campaign.experiment.common().training.epochs;
         let monitor = Monitor::new(
             &progress,

@@ -356,6 +356,38 @@ fn quiet_is_quiet_and_still_gives_the_result() {
     }
 }
 
+/// Bars with the time that is left, from training to figures; a run without a terminal has
+/// lines alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_what_is_under_way() {
+    let place = Workplace::new();
+    let program = env!("CARGO_BIN_EXE_sideband");
+    let mut script = std::process::Command::new("script");
+    let run = format!("{program} run config.toml --set report.classifier_members=5");
+    let script = script
+        .args(["-qec", &run, "/dev/null"])
+        .env("TERM", "xterm");
+    let Ok(output) = script.current_dir(place.path("")).output() else {
+        println!("skipped, there is no `script` here that lends a terminal");
+        return;
+    };
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for stage in ["training [", "applying [", "classifying [", "drawing ["] {
+        assert!(shown.contains(stage), "no {stage} in {shown}");
+    }
+    assert!(
+        shown.contains("… left") && !shown.contains("0s left"),
+        "{shown}"
+    );
+    let done = place
+        .run("lines", &["report.classifier_members=5"])
+        .exits(0);
+    for bar in ["applying [", "\u{1b}["] {
+        assert!(!done.stderr.contains(bar), "{}", done.stderr);
+    }
+}
+
 #[test]
 fn predictions_have_ids_nominal_spread_and_members() {
     let place = Workplace::new();

@@ -45,7 +45,7 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
         counted(interpolation.categories().len(), "Gaussian process"),
         counted(interpolation.samples, "point")
     ));
-    let drawn = draw(plan, bench.threads, bench.interrupt)?;
+    let drawn = draw(plan, bench)?;
     (bench.say)(&format!(
         "{} through {}",
         counted(drawn.points.len(), "point"),
@@ -66,6 +66,7 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
         1
     };
     let mut writer = SampleWriter::new(&path, plan, members)?;
+    let stage = bench.stage("sampling", drawn.points.len() as u64);
     // chunk by chunk, and in the order of the points
     let firsts: Vec<usize> = (0..drawn.points.len()).step_by(CHUNK).collect();
     for group in firsts.chunks(at_once) {
@@ -77,7 +78,9 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
             sums.add(&chunk);
             writer.push(&drawn, &chunk)?;
         }
+        stage.add((group.len() * CHUNK) as u64);
     }
+    drop(stage);
     writer.finish()?;
     let figures = figure_data(plan, &sampler, &drawn, &sums.corner);
     directory.write_compact(&directory.join("figures.json"), &figures)?;

@@ -5,9 +5,10 @@ use crate::closure::{CalibrationPoint, Histogram, WeightSummary, calibration};
 use crate::error::Result;
 use crate::events::HIDDEN;
 use crate::results::{AucPair, Metrics, PlaneMetrics, RegionMetrics, Support};
+use crate::rundir::Stage;
 use crate::settings::PlaneConfig;
 use crate::workflow::Workbench;
-use crate::workflow::classifier::{ClassifierClass, closure_auc};
+use crate::workflow::classifier::{ClassifierClass, closure_auc, trainings};
 use crate::workflow::plan::Plan;
 use crate::workflow::support::outside;
 use indexmap::IndexMap;
@@ -26,6 +27,9 @@ impl SourceSums<'_> {
         let normalisation = self.normalisation();
         let support = Support::of(plan);
         let mut regions = IndexMap::new();
+        let shown = plan.regions().filter(|(.., shown)| *shown).count() as u64;
+        let trainings = 2 * shown * trainings(plan);
+        let stage = (trainings > 0).then(|| bench.stage("classifying", trainings));
         for ((index, name, shown), sums) in plan.regions().zip(&self.regions) {
             let rows = self.rows(index, shown, &normalisation);
             let weights = WeightSummary::of(rows.source.iter().map(|i| self.nominal[*i]));
@@ -50,8 +54,9 @@ impl SourceSums<'_> {
             };
             if let Some(target) = &rows.target {
                 region.calibration = self.calibration(&rows.source, target, target_ratios);
-                if plan.config.report.classifier_members > 0 {
+                if let Some(stage) = &stage {
                     (bench.say)(&format!("classifier of source against target in {name}"));
+                    let bench = (bench, stage);
                     region.auc = self.auc_pair(name, &rows.source, target, bench)?;
                 }
             }
@@ -113,7 +118,7 @@ impl SourceSums<'_> {
         name: &str,
         source: &[usize],
         target: &[usize],
-        bench: Workbench<'_>,
+        (bench, stage): (Workbench<'_>, &Stage<'_>),
     ) -> Result<Option<AucPair>> {
         let plan = self.plan;
         let of_target = &plan.target().table.weights;
@@ -121,7 +126,7 @@ impl SourceSums<'_> {
         let run = |what: &str, weights: &[f64]| {
             let of_source = ClassifierClass::new(plan.source(), source, weights);
             let name = format!("closure/{name}/{what}");
-            closure_auc(plan, bench, &name, &of_source, &of_target)
+            closure_auc(plan, (bench, stage), &name, &of_source, &of_target)
         };
         let before = run("before", &plan.source().table.weights)?;
         let after = run("after", &self.nominal)?;
