@@ -35,9 +35,10 @@ mod tests;
 
 pub(crate) use chunk::{ColumnChunk, ColumnInfo};
 pub use dataset::Dataset;
-pub(crate) use dataset::{FileRecord, in_blocks};
+pub(crate) use dataset::{FileRecord, in_blocks, same_contents};
 pub(crate) use definitions::BUILTINS;
 pub use definitions::{Compiled, Resolver};
+pub(crate) use glob::{found, within};
 pub use losses::LossKind;
 pub(crate) use losses::{Loss, Losses};
 pub(crate) use scan::{Category, HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing};

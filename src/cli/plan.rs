@@ -10,19 +10,22 @@ use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use crate::rundir::{RunDirectory, duration};
 use crate::settings::{Experiment, Split};
 use crate::training::Streams;
-use crate::workflow::{EnsembleEstimate, Estimate, Plan, estimate};
+use crate::workflow::{EnsembleEstimate, Estimate, Plan, RunOptions, estimate};
 use sideband_networks::NetworkConfig;
 use std::path::Path;
 use tempfile::TempDir;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
-    let experiment = resolve(&arguments.config)?;
-    let folder = Folder::of(&experiment)?;
+    let (experiment, folder) = resolve(&arguments.config)?;
+    let run = Folder::of(&experiment)?;
+    let options = RunOptions {
+        folder,
+        ..options(run.path(), arguments.config.unblind, true)
+    };
     if let Some(measurement) = &experiment.measurement {
-        let unblind = arguments.config.unblind;
-        print(&describe_measurement(measurement, folder.path(), unblind)?)?;
+        let (places, unblind) = (options.places(), options.unblind);
+        print(&describe_measurement(measurement, places, unblind)?)?;
     }
-    let options = options(folder.path(), arguments.config.unblind, true);
     let mut texts = Vec::new();
     let is_matrix = experiment.is_matrix;
     // one that cannot be read says nothing; `run` will say why

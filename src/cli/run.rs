@@ -17,7 +17,7 @@ use crate::report::page::{PageVerdict, Status};
 use crate::report::{EnsembleEnd, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{Progress, RunDirectory, RunState};
-use crate::settings::{Experiment, load_experiment};
+use crate::settings::{Experiment, Places, load_experiment};
 use crate::training::Interrupt;
 use crate::workflow::{
     Ended, PredictOptions, RunOptions, WorkOptions, extend as extend_run, merge as merge_runs,
@@ -31,10 +31,11 @@ use std::time::Duration;
 const COLUMN: usize = 7;
 
 pub(super) fn run(arguments: &RunArguments) -> Done {
-    let experiment = resolve(&arguments.config)?;
+    let (experiment, folder) = resolve(&arguments.config)?;
     let out = run_directory(arguments.out.as_ref(), &experiment);
     let options = RunOptions {
         only: arguments.only.clone().map(|r| r.0),
+        folder,
         ..options(&out, arguments.config.unblind, arguments.training.quiet)
     };
     let interrupt = stop_on_signal(&arguments.training)?;
@@ -47,11 +48,11 @@ pub(super) fn run_directory(out: Option<&PathBuf>, experiment: &Experiment) -> P
     out.cloned().unwrap_or_else(own)
 }
 
-/// How a run is done whose data paths start from this folder.
+/// How a run is done whose data paths start from the working directory.
 pub(super) fn options(out: &Path, unblind: bool, quiet: bool) -> RunOptions {
     RunOptions {
         out: out.to_owned(),
-        base: PathBuf::new(),
+        folder: PathBuf::new(),
         unblind,
         quiet,
         only: None,
@@ -59,8 +60,11 @@ pub(super) fn options(out: &Path, unblind: bool, quiet: bool) -> RunOptions {
 }
 
 pub(super) fn extend(arguments: &ExtendArguments) -> Done {
-    let root = go_to(&arguments.run)?;
-    let options = options(root.path(), arguments.unblind, arguments.training.quiet);
+    let (root, folder) = go_to(&arguments.run)?;
+    let options = RunOptions {
+        folder,
+        ..options(root.path(), arguments.unblind, arguments.training.quiet)
+    };
     let interrupt = stop_on_signal(&arguments.training)?;
     let ended = extend_run(&root, arguments.members, &options, &interrupt)?;
     let experiment = root.experiment()?;
@@ -79,7 +83,7 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
     };
     let others = arguments.others.iter().map(open);
     let others = others.collect::<Result<Vec<_>>>()?;
-    let root = go_to(&arguments.run)?;
+    let (root, folder) = go_to(&arguments.run)?;
     let merged = merge_runs(&root, &others)?;
     print(&format!(
         "{} taken over, {} there and equal, {} there and different, {} missing",
@@ -92,15 +96,21 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
         print("run the configuration into this directory to train what is missing")?;
         return Ok(Exit::Partial);
     }
-    let options = options(root.path(), arguments.unblind, arguments.training.quiet);
+    let options = RunOptions {
+        folder,
+        ..options(root.path(), arguments.unblind, arguments.training.quiet)
+    };
     let interrupt = stop_on_signal(&arguments.training)?;
     to_result(&root.experiment()?, &options, &interrupt)
 }
 
 /// Trains a block; idempotent, shares nothing with others but the run directory.
 pub(super) fn worker(arguments: &WorkerArguments) -> Done {
-    let root = go_to(&arguments.run)?;
-    let options = options(root.path(), false, arguments.training.quiet);
+    let (root, folder) = go_to(&arguments.run)?;
+    let options = RunOptions {
+        folder,
+        ..options(root.path(), false, arguments.training.quiet)
+    };
     let interrupt = stop_on_signal(&arguments.training)?;
     let wanted = WorkOptions {
         block: arguments.block,
@@ -121,7 +131,7 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
 
 /// Ends a run's jobs in a batch system; what is finished or saved stays.
 pub(super) fn cancel(run: &Path) -> Done {
-    let root = go_to(run)?;
+    let (root, _) = go_to(run)?;
     let experiment = root.experiment()?;
     let config = &experiment.common().executor;
     let (name, folder) = (&experiment.common().experiment.name, root.join("batch"));
@@ -184,8 +194,16 @@ fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrup
 
 /// Runs an experiment without a word, for users of the library. What the command would end
 /// with another exit code than 0 is an error.
-pub(crate) fn run_quietly(experiment: &Experiment, out: &Path) -> Result<RunDirectory> {
-    let (options, interrupt) = (options(out, false, true), Interrupt::default());
+pub(crate) fn run_quietly(
+    experiment: &Experiment,
+    folder: &Path,
+    out: &Path,
+) -> Result<RunDirectory> {
+    let options = RunOptions {
+        folder: folder.to_owned(),
+        ..options(out, false, true)
+    };
+    let interrupt = Interrupt::default();
     let (ended, is_whole) = match &experiment.measurement {
         Some(measurement) => {
             let measured = measure(experiment, measurement, &options, &interrupt)?;
@@ -232,8 +250,9 @@ fn print_places(directory: &RunDirectory) -> Done {
     print(&format!("report  {}", directory.report_path().display()))
 }
 
-/// The experiment with what the command line puts on top of it.
-pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
+/// The experiment with what the command line puts on top of it, and the folder from which its
+/// paths start.
+pub(super) fn resolve(arguments: &ConfigArguments) -> Result<(Experiment, PathBuf)> {
     let mut settings = arguments.set.clone();
     if let Some(device) = &arguments.device {
         settings.push(format!("device.name={device:?}"));
@@ -244,12 +263,33 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
     let experiment = load_experiment(&arguments.config, &settings)?;
     experiment.check_uses()?;
     experiment.renamed.iter().for_each(|note| say(note));
-    Ok(experiment)
+    let places = Places {
+        folder: folder_of(&arguments.config),
+        ..Places::default()
+    };
+    let notes = places.notes(&experiment)?;
+    notes.iter().for_each(|note| say(note));
+    Ok((experiment, places.folder))
 }
 
-/// Opens a run and goes to the folder it was started in, from which its data
-/// paths start.
-fn go_to(run: &Path) -> Result<RunDirectory> {
+/// The folder from which the paths of a configuration start: its own, or of one in a run
+/// directory that of the one that the run was started with.
+fn folder_of(config: &Path) -> PathBuf {
+    let own = config.parent().unwrap_or(Path::new(""));
+    let of_run = || {
+        let is_runs = config.file_name()? == "config.toml";
+        let run = RunDirectory::open(&Path::new(".").join(own)).ok();
+        let run = run.filter(|_| is_runs)?;
+        let manifest = run.manifest().ok()??;
+        let folder = Path::new(&manifest.base?).join(manifest.folder.unwrap_or_default());
+        folder.is_dir().then_some(folder)
+    };
+    of_run().unwrap_or_else(|| own.to_owned())
+}
+
+/// Opens a run and goes to the folder it was started in; gives that of its configuration, from
+/// which its data paths start.
+fn go_to(run: &Path) -> Result<(RunDirectory, PathBuf)> {
     let path = std::path::absolute(run).at(Kind::Data, run.display())?;
     let root = RunDirectory::open(&path)?;
     root.check_links()?;
@@ -260,7 +300,9 @@ fn go_to(run: &Path) -> Result<RunDirectory> {
             matrix.display()
         )));
     }
-    if let Some(base) = root.manifest()?.and_then(|m| m.base) {
+    let manifest = root.manifest()?;
+    let folder = manifest.as_ref().and_then(|m| m.folder.clone());
+    if let Some(base) = manifest.and_then(|m| m.base) {
         let base = PathBuf::from(base);
         std::env::set_current_dir(&base).map_err(|e| {
             Error::data(format!(
@@ -270,7 +312,7 @@ fn go_to(run: &Path) -> Result<RunDirectory> {
             ))
         })?;
     }
-    Ok(root)
+    Ok((root, folder.map(PathBuf::from).unwrap_or_default()))
 }
 
 /// Says how a run ended: verdicts and where the result lies.

@@ -23,13 +23,12 @@ use super::trust::examine;
 use crate::error::{Error, Kind, Result, counted};
 use crate::report::numbers::joined;
 use crate::rundir::{Progress, RunDirectory, RunState};
-use crate::settings::{Experiment, Measurement};
+use crate::settings::{Experiment, Measurement, Places};
 use crate::training::Interrupt;
 use crate::workflow::{Ended, RunOptions, run};
 use indexmap::IndexMap;
 use sideband_likelihood::fit::Fit;
 use sideband_networks::Compute;
-use std::path::Path;
 use std::time::Instant;
 
 /// How a measurement ended.
@@ -59,7 +58,7 @@ pub(crate) fn measure(
     parameters.check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
     generate(measurement, root.path(), &progress)?;
-    let reader = Reader::new(measurement, &options.out, options.unblind)?;
+    let reader = Reader::new(measurement, options.places(), options.unblind)?;
     let plan = prepare(&reader, &parameters, &progress)?;
     // a run that is refused changes nothing
     root.close_again(options.unblind)?;
@@ -140,13 +139,13 @@ fn prepare(reader: &Reader<'_>, parameters: &Parameters, progress: &Progress) ->
 }
 
 /// A measurement's model in words, after all checks that need no training. Samples are
-/// generated into `run` if the configuration asks for that.
-pub(crate) fn describe(measurement: &Measurement, run: &Path, unblind: bool) -> Result<String> {
+/// generated into the run directory if the configuration asks for that.
+pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool) -> Result<String> {
     let parameters = Parameters::new(measurement, None);
     parameters.check(measurement)?;
     let quiet = Progress::new(true);
-    generate(measurement, run, &quiet)?;
-    let reader = Reader::new(measurement, run, unblind)?;
+    generate(measurement, &places.run, &quiet)?;
+    let reader = Reader::new(measurement, places, unblind)?;
     let plan = prepare(&reader, &parameters, &quiet)?;
     let mut lines = vec![format!(
         "measures {} without bins in {}, against the reference {}",

@@ -2,7 +2,7 @@
 //! belt, coverage.
 
 use super::events::{Events, unseen};
-use super::files::take_back;
+use super::files::{FORMER_TOYS, take_back};
 use super::likelihoods::{Likelihoods, asimov_weights};
 use super::model::{Analysis, model, no_likelihood};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
@@ -107,7 +107,7 @@ impl Toys<'_> {
             ToyEvents::Simulated => self.simulated()?,
             ToyEvents::Truth => self.truth()?,
         };
-        let digest = digest(self.analysis, &pool);
+        let digest = self.folder(&pool, root);
         let parameters = self.made.parameters().iter();
         let study = ToyStudy {
             name: format!(
@@ -160,6 +160,30 @@ impl Toys<'_> {
             _ => error.at(all.display()),
         });
         report(config, self.analysis, &pool, &records?, scan)
+    }
+
+    /// Name of the folder of the toys: by the contents of the files; by their paths where
+    /// toys were thrown under such a name.
+    fn folder(&self, pool: &Pool, root: &RunDirectory) -> String {
+        let (measurement, plan) = (self.analysis.measurement, self.analysis.plan);
+        // the observed events are in what is profiled on them
+        let simulated = plan.files.iter().filter(|(key, _)| *key != "observed");
+        let files = simulated.flat_map(|(key, files)| {
+            let digests = files.iter().map(|file| file.sha256.as_str());
+            std::iter::once(key.as_str()).chain(digests)
+        });
+        let mut identity = measurement.without_paths().likelihood_identity();
+        identity.extend(files);
+        let name = digest(self.analysis, pool, &identity);
+        let former = digest(self.analysis, pool, &measurement.likelihood_identity());
+        let is_there = |name: &str| {
+            let mut folders = [TOYS_FOLDER, FORMER_TOYS].into_iter();
+            folders.any(|folder| root.join(folder).join(name).is_dir())
+        };
+        match is_there(&former) && !is_there(&name) {
+            true => former,
+            false => name,
+        }
     }
 
     /// Throws and fits a toy; a fit that fails is a record too.
@@ -362,11 +386,10 @@ impl Toys<'_> {
 }
 
 /// What the toys depend on beside their number, as a name: toys of another likelihood
-/// are never mixed with these.
-fn digest(analysis: Analysis<'_>, pool: &Pool) -> String {
-    let m = analysis.measurement;
+/// are never mixed with these. `identity`: of the configuration.
+fn digest(analysis: Analysis<'_>, pool: &Pool, identity: &str) -> String {
     let mut hash = Sha256::new();
-    hash.update(m.likelihood_identity());
+    hash.update(identity);
     let mut numbers = |values: &[f64]| values.iter().for_each(|x| hash.update(x.to_le_bytes()));
     for process in &analysis.plan.processes {
         numbers(&[process.rate()]);

@@ -396,6 +396,14 @@ impl RunDirectory {
         let Some(manifest) = self.manifest()? else {
             return Ok(());
         };
+        // wherever they lie and whatever they are called
+        let digests = |files: &[FileRecord]| -> Vec<String> {
+            files.iter().map(|file| file.sha256.clone()).collect()
+        };
+        let contents = |i: &RunInputs| [&i.source, &i.target].map(|files| digests(files));
+        if contents(&manifest.inputs) == contents(inputs) {
+            return Ok(());
+        }
         let line = |role: &str, f: &FileRecord| {
             let name = Path::new(&f.path).file_name().unwrap_or_default();
             let name = name.display();
@@ -407,9 +415,9 @@ impl RunDirectory {
                 .chain(inputs.target.iter().map(|f| line("target", f)))
                 .collect()
         };
-        let difference = difference(&list(&manifest.inputs), &list(inputs));
+        let mut difference = difference(&list(&manifest.inputs), &list(inputs));
         if difference.is_empty() {
-            return Ok(());
+            difference = "  the same files in another order of their paths\n".to_owned();
         }
         Err(Error::data(format!(
             "{} was made from other data:\n{difference}its members cannot be used; choose another \

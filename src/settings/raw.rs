@@ -10,7 +10,6 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sideband_networks::{Activation, Kernels, Objective, OptimizerConfig};
-use std::path::Path;
 
 /// What a path begins with that is meant from the run directory.
 pub(crate) const RUN_PREFIX: &str = "run:";
@@ -316,8 +315,8 @@ impl From<MissingPolicy> for OnMissing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleConfig {
-    /// Parquet or Arrow IPC files: a path, a glob, or a list of them, relative
-    /// to the folder where the program runs.
+    /// Parquet or Arrow IPC files: a path, a glob, or a list of them, from the folder
+    /// of the configuration.
     pub path: OneOrMany,
     /// Which events are used; an expression over columns.
     #[serde(default)]
@@ -371,35 +370,6 @@ pub struct RegionConfig {
     /// How the region is called in plots.
     #[serde(default)]
     pub label: Option<String>,
-}
-
-impl SampleConfig {
-    /// The same with paths that are meant from the run directory written out.
-    #[must_use]
-    pub fn in_run(&self, run: &Path) -> Self {
-        let place = |path: String| match path.strip_prefix(RUN_PREFIX) {
-            Some(inside) => run.join(inside).display().to_string(),
-            None => path,
-        };
-        Self {
-            path: match &self.path {
-                OneOrMany::One(path) => OneOrMany::One(place(path.clone())),
-                OneOrMany::Many(list) => OneOrMany::Many(list.iter().cloned().map(place).collect()),
-            },
-            ..self.clone()
-        }
-    }
-}
-
-impl Config {
-    /// The same with paths that are meant from the run directory written out.
-    #[must_use]
-    pub fn in_run(&self, run: &Path) -> Self {
-        let mut config = self.clone();
-        let samples = config.data.samples_mut();
-        samples.for_each(|sample| *sample = sample.in_run(run));
-        config
-    }
 }
 
 impl DataConfig {

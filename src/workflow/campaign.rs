@@ -237,13 +237,16 @@ impl<'a> Campaign<'a> {
     /// The manifest of what is under way.
     fn manifest(&self, config: &Config, inputs: RunInputs) -> Manifest {
         // for one who goes on elsewhere
-        let folder = std::env::current_dir().ok();
+        let base = std::env::current_dir().ok();
         Manifest {
             format: 1,
             state: RunState::Running,
             seed: config.experiment.seed,
             unblind: self.options.unblind,
-            base: folder.map(|folder| folder.display().to_string()),
+            base: base.map(|base| base.display().to_string()),
+            folder: Some(&self.options.folder)
+                .filter(|folder| !folder.as_os_str().is_empty())
+                .map(|folder| folder.display().to_string()),
             versions: VersionRecord::current(),
             device: DeviceRecord {
                 name: self.device_names(),

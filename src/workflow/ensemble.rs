@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunState, now};
-use crate::settings::{Config, EnsembleSpec, IdentityOf, Method};
+use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,8 +21,9 @@ use std::time::Instant;
 pub(crate) struct RunOptions {
     /// The run directory.
     pub out: PathBuf,
-    /// Folder that relative data paths start from.
-    pub base: PathBuf,
+    /// Folder of the configuration, from which its paths start; the working directory if it
+    /// is empty.
+    pub folder: PathBuf,
     /// Look at target events of blind regions.
     pub unblind: bool,
     /// No status on stderr.
@@ -30,6 +31,16 @@ pub(crate) struct RunOptions {
     /// Members that are trained here; all without it. Without the others there
     /// is no result.
     pub only: Option<std::ops::RangeInclusive<u32>>,
+}
+
+impl RunOptions {
+    /// Where the paths of the configuration start.
+    pub(crate) fn places(&self) -> Places {
+        Places {
+            run: self.out.clone(),
+            folder: self.folder.clone(),
+        }
+    }
 }
 
 /// An ensemble whose configuration fits its data, and what of it is there.
@@ -55,12 +66,11 @@ pub(super) fn plan(
     earlier: Vec<Sample>,
     say: &dyn Fn(&str),
 ) -> Result<Plan> {
-    let config = spec.config.in_run(&options.out);
+    let config = options.places().config(&spec.config)?;
     let samples = config.data.samples();
     let files: Vec<String> = samples.map(|(_, s)| s.path.to_list().join(", ")).collect();
     say(&format!("reading {}", files.join(" and ")));
-    let (base, unblind) = (&options.base, options.unblind);
-    let plan = Plan::new(&spec.name, config, base, unblind, earlier)?;
+    let plan = Plan::new(&spec.name, config, options.unblind, earlier)?;
     plan.samples.iter().for_each(|sample| describe(sample, say));
     Ok(plan)
 }

@@ -25,5 +25,6 @@ mod known_density;
 mod known_truth;
 mod mass_plane;
 mod measure;
+mod paths;
 mod rules;
 mod stream;
