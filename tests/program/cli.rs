@@ -699,6 +699,42 @@ fn predicts_as_the_run(place: &Workplace, out: &str, file: &str) {
     assert_eq!(new.get("nominal"), run.get("nominal"), "{out}");
 }
 
+/// More members by `run` are an extension, all or nothing; fewer are a result of some, and
+/// `extend`, which takes none away, says so.
+#[test]
+fn a_run_grows_and_shrinks_by_its_number_of_members() {
+    let place = Workplace::trained();
+    let first = place.members("out");
+    // what is refused leaves the run as it was
+    let files = tree(&place.path("out"));
+    let wrong = ["ensemble.members=4", "training.batch=32"];
+    place.run("out", &wrong).exits(3);
+    assert!(tree(&place.path("out")) == files);
+    let four = ["ensemble.members=4"];
+    let done = place.run("out", &four).exits(0);
+    done.warns(["training 2 members"]);
+    assert!(differing(&first, &place.members("out")).is_empty());
+    place.run("fresh", &four).exits(0);
+    same_results(&place, "fresh", "out", &RESULTS);
+    let fewer = place.sideband(&["extend", "out", "--members", "3"]);
+    let advice = fewer.exits(2).stderr;
+    assert!(advice.contains("the run has 4 members already"), "{advice}");
+    assert!(advice.contains("--set ensemble.members=3"), "{advice}");
+    let three = [
+        "run",
+        "out/config.toml",
+        "--out",
+        "out",
+        "--set",
+        "ensemble.members=3",
+    ];
+    let done = place.sideband(&three).exits(0);
+    done.warns(["1 member above ensemble.members = 3 is set aside"]);
+    assert_eq!(place.json("out/metrics.json")["members"]["requested"], 3);
+    place.run("out", &four).exits(0).warns_not("training");
+    same_results(&place, "fresh", "out", &RESULTS);
+}
+
 #[test]
 fn every_choice_of_network_and_optimizer_runs() {
     let place = Workplace::new();
