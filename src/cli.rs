@@ -3,7 +3,9 @@
 
 mod crash;
 mod environment;
+mod example;
 mod exit;
+mod init;
 mod inspect;
 mod options;
 mod out;
@@ -41,6 +43,8 @@ pub fn main() -> Exit {
         crash::guard(|| match &options.command {
             Command::Run(arguments) => run::run(arguments),
             Command::Plan(arguments) => plan::plan(arguments),
+            Command::Init(arguments) => init::init(arguments),
+            Command::Example(arguments) => example::example(arguments),
             Command::Status { run, json } => inspect::status(run, *json),
             Command::Extend(arguments) => run::extend(arguments),
             Command::Merge(arguments) => run::merge(arguments),

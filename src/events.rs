@@ -44,6 +44,6 @@ pub(crate) use losses::{Loss, Losses};
 pub(crate) use scan::{Category, HIDDEN, HIDDEN_IN_WATCHED, LACKS, OnMissing};
 pub use scan::{Hidden, ScanRequest};
 pub(crate) use stream::{EventStream, PartOrder, StreamOptions, StreamPosition};
-pub(crate) use summary::summarise;
+pub(crate) use summary::{ColumnSummary, summarise};
 pub use table::EventTable;
 pub(crate) use table::{IdColumn, IdSpec};

@@ -37,6 +37,15 @@ pub(super) enum Command {
         "sideband plan my.toml --members --no-calibration"
     ))]
     Plan(PlanArguments),
+    /// Write a configuration that runs, from a look at files of events.
+    #[command(after_help = example!(
+        "sideband init data/2b.parquet data/4b.parquet",
+        "sideband init 'data/2b_*.parquet' data/4b.parquet --out my.toml"
+    ))]
+    Init(InitArguments),
+    /// Write a shipped configuration with its data; without a name, list them.
+    #[command(after_help = example!("sideband example quickstart"))]
+    Example(ExampleArguments),
     /// Say how far a run has come, also while it is under way elsewhere.
     #[command(after_help = example!("sideband status runs/my", "sideband status runs/my --json"))]
     Status {
@@ -190,6 +199,30 @@ pub(super) struct PlanArguments {
     /// Do not train for a second to measure the time.
     #[arg(long)]
     pub no_calibration: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    /// Two samples, what is reweighted and what it shall become, each a Parquet or Arrow IPC file
+    /// or a glob in quotes; or one sample with a column that tells two classes apart.
+    #[arg(value_name = "DATA", required = true)]
+    pub data: Vec<String>,
+    /// The configuration to write.
+    #[arg(long, value_name = "FILE", default_value = "sideband.toml")]
+    pub out: PathBuf,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExampleArguments {
+    /// Name of the example.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// The folder to write to; the name if absent.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

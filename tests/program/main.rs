@@ -27,4 +27,5 @@ mod mass_plane;
 mod measure;
 mod paths;
 mod rules;
+mod start;
 mod stream;
