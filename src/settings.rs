@@ -43,7 +43,7 @@ pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use places::{Places, relative};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, PlaneConfig,
-    RUN_PREFIX, SampleConfig, StreamConfig, TrainingConfig,
+    RUN_PREFIX, RankBy, SampleConfig, StreamConfig, TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

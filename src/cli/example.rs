@@ -47,11 +47,12 @@ macro_rules! example {
 
 const TWO: &[(&str, &[u8])] = shipped!("qcd_2b", "qcd_4b");
 
-static EXAMPLES: [Example; 8] = [
+static EXAMPLES: [Example; 9] = [
     example!("quickstart", TWO),
     example!("blinded", TWO),
     example!("ratio", TWO),
     example!("matrix", TWO),
+    example!("scan", TWO),
     example!("mass_plane", shipped!("qcd_4b")),
     example!("interpolation", shipped!("qcd_2b", "qcd_3b", "qcd_4b")),
     example!("interference", shipped!()),

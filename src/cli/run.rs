@@ -14,7 +14,7 @@ use crate::measurement::{
     Measured, MeasurementResult, measure, measurement_verdict, redraw_measurement,
 };
 use crate::report::page::{PageVerdict, Status};
-use crate::report::{EnsembleEnd, verdict};
+use crate::report::{EnsembleEnd, best, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
 use crate::rundir::{Progress, RunDirectory, RunState};
 use crate::settings::{Experiment, Places, load_experiment};
@@ -27,6 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Ensembles of a ranking that are named on the terminal.
+const RANKED: usize = 3;
 /// Width of the first column of what is said of a result.
 const COLUMN: usize = 7;
 
@@ -333,7 +335,12 @@ fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     let missing = missing
         .into_iter()
         .map(|line| PageVerdict::new(Status::Warning, format!("comparison, {line}")));
-    print_verdict(&missing.collect::<Vec<_>>(), COLUMN)?;
+    let has_ended = ended.state != RunState::Interrupted;
+    let ranked = has_ended.then(|| best(&ended.ensembles, RANKED));
+    let ranked = ranked
+        .flatten()
+        .map(|line| PageVerdict::new(Status::Info, line));
+    print_verdict(&missing.chain(ranked).collect::<Vec<_>>(), COLUMN)?;
     if ended.is_matrix {
         print(&format!("run     {path}"))?;
         let report = ended.directory.report_path();

@@ -167,8 +167,10 @@ fn sections(
         if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
             ratio.figures.push(figures::calibration(config, metrics)?);
         }
-        ratio.figures.push(figures::weights(config, metrics)?);
-        list.push(ratio);
+        if !metrics.regions.is_empty() {
+            ratio.figures.push(figures::weights(config, metrics)?);
+            list.push(ratio);
+        }
     }
     list.push(training_section(config, metrics, members)?);
     list.push(missing_section(&metrics.losses));

@@ -1,32 +1,19 @@
 //! The page of a matrix of ensembles: one table for all members, one a region.
 
-use super::comparison;
+use super::end::EnsembleEnd;
 use super::numbers::{known, with_error};
 use super::page::{Page, PageVerdict, Section, Status, Table, render};
+use super::ranking::Score;
 use super::verdict::verdict;
-use crate::error::{Error, Result, counted};
+use super::{comparison, ranking};
+use crate::error::{Result, counted};
 use crate::results::{
     AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
 };
 use crate::rundir::{Progress, RunDirectory, RunState};
-use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// How one ensemble ended.
-#[derive(Debug)]
-pub(crate) struct EnsembleEnd {
-    pub name: String,
-    pub config: Config,
-    pub directory: RunDirectory,
-    /// Complete, partial or interrupted.
-    pub state: RunState,
-    /// The numbers, if there are any.
-    pub metrics: Option<Metrics>,
-    /// Why there are none, if not for an interruption.
-    pub error: Option<Error>,
-}
 
 /// Writes the page and `summary.json` of the whole run from its ensembles.
 ///
@@ -47,6 +34,7 @@ pub(crate) fn write_matrix(
         Some(compared) => comparison::write(root, compared, &config.report.data_label, progress)?,
         None => Vec::new(),
     };
+    sections.extend(ranking::section(ends));
     sections.push(Section::new("Ensembles").table(Table::new(
         "Each ensemble has a directory and a report of its own.",
         "ensemble | members | failed | mean epochs | report",
@@ -73,7 +61,9 @@ pub(crate) fn write_matrix(
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
     root.write(page_path, render(&page).as_bytes())?;
-    let summaries = ends.iter().map(|end| (&end.name, summary(end)));
+    let scores = ranking::of(ends);
+    let summaries = ends.iter().zip(scores);
+    let summaries = summaries.map(|(end, score)| (&end.name, summary(end, score)));
     let summaries: IndexMap<&String, EnsembleSummary> = summaries.collect();
     root.write_json(&root.path().join("summary.json"), &summaries)?;
     Ok(())
@@ -132,6 +122,9 @@ pub struct EnsembleSummary {
     pub members: Option<MemberSummary>,
     /// Its regions.
     pub regions: Option<IndexMap<String, RegionSummary>>,
+    /// How good it is by `report.rank_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
     /// Why there is no result.
     pub error: Option<String>,
 }
@@ -146,7 +139,7 @@ pub struct RegionSummary {
     pub auc: Option<AucPair>,
 }
 
-fn summary(end: &EnsembleEnd) -> EnsembleSummary {
+fn summary(end: &EnsembleEnd, score: Option<Score>) -> EnsembleSummary {
     let of = |(name, region): (&String, &RegionMetrics)| {
         let summary = RegionSummary {
             verdict: region.verdict.clone(),
@@ -161,6 +154,7 @@ fn summary(end: &EnsembleEnd) -> EnsembleSummary {
         verdict: metrics.map(|m| m.verdict.clone()),
         members: metrics.map(|m| m.members.clone()),
         regions: metrics.map(|m| m.regions.iter().map(of).collect()),
+        score,
         error: end.error.as_ref().map(ToString::to_string),
     }
 }

@@ -89,6 +89,9 @@ fn overall(
         VerdictState::Open => {
             format!("The {prediction} does not agree with the {target} in {regions}.")
         }
+        VerdictState::Untested if metrics.regions.is_empty() => {
+            format!("Closure cannot be judged: {reasons}.")
+        }
         VerdictState::Untested if metrics.regions.values().all(|r| r.blind) => {
             let text = format!("All of the {target} is blinded: closure cannot be judged.");
             return PageVerdict::new(Status::Info, text);
@@ -211,6 +214,15 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
         )),
         _ => {}
     }
+    let untested = config.regions.keys().filter(|name| {
+        config.experiment.method != Method::Interpolate && !metrics.regions.contains_key(*name)
+    });
+    lines.extend(untested.map(|name| {
+        format!(
+            "{name}: training.held_out is 0, so that no event is left to test it with; its \
+             diagnostics are left out."
+        )
+    }));
     lines.extend(plane_warnings(metrics, config));
     lines.extend(missing(metrics));
     for (name, region) in &metrics.regions {

@@ -43,6 +43,7 @@ impl Config {
             IdentityOf::Family => config.family(),
             IdentityOf::Result => {
                 config.forget_where_files_lie();
+                config.report.rank_by = None;
                 config.device = DeviceConfig::default();
                 config.executor = ExecutorConfig::default();
                 toml_text(&config)
@@ -59,7 +60,11 @@ impl Config {
                 let prediction = config.interpolation.as_ref();
                 let prediction =
                     prediction.map_or_else(String::new, |i| format!("\n{}", toml_text(i)));
-                format!("{}{prediction}\n# {labels:?}\n", toml_text(&config.report))
+                let report = ReportConfig {
+                    rank_by: None,
+                    ..config.report.clone()
+                };
+                format!("{}{prediction}\n# {labels:?}\n", toml_text(&report))
             }
         }
     }
@@ -264,6 +269,7 @@ mod tests {
             ("data.define.another=\"z\"", &[Family, Result]),
             ("data.define.spare=\"x*3\"", &[Family, Result]),
             ("report.bins=3", &[Result, Report]),
+            ("report.rank_by={kind='auc', region='cr'}", &[]),
             ("executor.block=3", &[]),
             ("device.threads=3", &[]),
             ("regions.cr.selection=\"x > 2\"", &[Member, Result]),

@@ -210,7 +210,8 @@ pub enum ExecutorKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "a number, a text, true or false, or a table with a `name` and such values"
+    expecting = "a number, a text, true or false, or a table with a `name` and such values or \
+                 lists of them"
 )]
 pub enum AxisValue {
     /// A value that is its own name.
@@ -221,8 +222,21 @@ pub enum AxisValue {
         name: String,
         /// What `${axis.key}` stands for.
         #[serde(flatten)]
-        fields: IndexMap<String, Scalar>,
+        fields: IndexMap<String, FieldValue>,
     },
+}
+
+/// What goes with the name of a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a number, a text, true or false, or a list of them"
+)]
+pub enum FieldValue {
+    /// One value.
+    One(Scalar),
+    /// A list, such as the widths of layers.
+    List(Vec<Scalar>),
 }
 
 /// A single value.
@@ -456,7 +470,8 @@ pub struct TrainingConfig {
     /// Fraction of events that decides when to stop.
     #[serde(default = "default_fraction")]
     pub validation: f64,
-    /// Fraction of events that no member sees, kept for the diagnostics.
+    /// Fraction of events that no member sees, kept for the diagnostics of the training
+    /// region; 0 = none, which are left out then.
     #[serde(default = "default_fraction")]
     pub held_out: f64,
     /// How events are divided into folds.
@@ -486,6 +501,14 @@ pub struct TrainingConfig {
     /// Further attempts of a member that diverges, each from a new stream.
     #[serde(default = "number::<1>")]
     pub retries: u32,
+}
+
+impl TrainingConfig {
+    /// Whether events are kept from training, to test the training region with.
+    #[must_use]
+    pub(crate) fn holds_out(&self) -> bool {
+        self.split == Split::Folds || self.held_out > 0.0
+    }
 }
 
 fn default_fraction() -> f64 {
@@ -551,6 +574,30 @@ pub struct ReportConfig {
     pub classifier_members: u32,
     /// Significance below which a distribution counts as not closed.
     pub p_value: f64,
+    /// What the ensembles of a matrix are ranked by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank_by: Option<RankBy>,
+}
+
+/// What the ensembles of a matrix are ranked by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RankBy {
+    /// The loss on held-out events of the training region.
+    HeldOutLoss,
+    /// How far the AUC of the fresh classifier is from 0.5.
+    Auc {
+        /// The region.
+        region: String,
+    },
+    /// The mean chi2 / ndf of distributions, with statistical errors alone.
+    Chi2 {
+        /// The region.
+        region: String,
+        /// One distribution in place of all.
+        #[serde(default)]
+        variable: Option<String>,
+    },
 }
 
 impl Default for ReportConfig {
@@ -563,6 +610,7 @@ impl Default for ReportConfig {
             planes: Vec::new(),
             classifier_members: 10,
             p_value: 0.01,
+            rank_by: None,
         }
     }
 }

@@ -984,6 +984,78 @@ fn results_at_the_edge_can_be_written_and_read_again() {
     }
 }
 
+/// Values of any kind vary along axes, and the page puts the ensembles in order by what is
+/// asked for, without computing anything anew.
+#[test]
+fn a_scan_of_numbers_and_lists_is_ranked() {
+    let place = Workplace::new();
+    let scan = [
+        "matrix.rate=[0.001, 0.03]",
+        "matrix.net=[{name='one', hidden=[8]}, {name='two', hidden=[6, 4]}]",
+        "training.learning_rate=${rate}",
+        "model.hidden=${net.hidden}",
+    ];
+    let run = |by: &str| {
+        let by = format!("report.rank_by={by}");
+        place.run("out", &[&scan[..], &[&by]].concat()).exits(0)
+    };
+    let done = run("{kind='held_out_loss'}").says(["note    Held-out loss: 1. rate="]);
+    let places = || -> Vec<(String, Value)> {
+        let summary = place.json("out/summary.json");
+        let all = summary.as_object().unwrap().iter();
+        all.map(|(name, about)| (name.clone(), about["score"].clone()))
+            .collect()
+    };
+    let by_loss = places();
+    assert_eq!(by_loss.len(), 4);
+    let mut losses = Vec::new();
+    for (name, score) in &by_loss {
+        let own = place.json(&format!("out/ensembles/{name}/metrics.json"));
+        assert_eq!(
+            own["loss"]["held_out"],
+            json!([score["value"], score["error"]])
+        );
+        losses.push((
+            score["value"].as_f64().unwrap(),
+            score["place"].as_u64().unwrap(),
+        ));
+    }
+    losses.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let order: Vec<u64> = losses.iter().map(|(_, place)| *place).collect();
+    assert_eq!(order, [1, 2, 3, 4], "{losses:?}");
+    let best = by_loss
+        .iter()
+        .find(|(_, score)| score["place"] == 1)
+        .unwrap();
+    done.says([format!("1. {}, {:.2}", best.0, losses[0].0)]);
+    let again = run("{kind='chi2', region='sr', variable='pt'}");
+    again
+        .warns(["nothing to do"])
+        .says(["χ² / ndf of pt in sr: 1. rate="]);
+    assert!(places() != by_loss);
+    let page = place.text("out/report.html");
+    assert!(page.contains("Ranking") && page.contains("Behind the first"));
+    run("{kind='auc', region='sr'}").warns(["nothing to do"]);
+    place.says_in("out/report.html", "is not ranked: no AUC");
+}
+
+/// With nothing held out the training region has no diagnostics, which is said.
+#[test]
+fn all_events_of_the_training_region_can_be_trained_on() {
+    let place = Workplace::new();
+    let all = ["training.held_out=0.0"];
+    let said = "cr: training.held_out is 0";
+    place.run("out", &all).exits(0).says([said]);
+    let regions = &place.json("out/metrics.json")["regions"];
+    assert!(regions.get("cr").is_none() && regions["sr"]["verdict"]["state"] != "untested");
+    place.says_in("out/report.html", said);
+    place.run("out", &all).exits(0).warns(["nothing to do"]);
+    place.predict("out", "target.parquet", "new.parquet");
+    place.configure(&[("[regions.sr]\nselection = \"mass > 0.7\"\n", "")]);
+    let done = place.run("alone", &all).exits(0);
+    done.says(["untested Closure cannot be judged"]);
+}
+
 #[test]
 fn two_devices_train_the_members_of_one() {
     let place = Workplace::new();
