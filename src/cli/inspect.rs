@@ -31,11 +31,14 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     }
     let dataset = Dataset::open(&[pattern.to_owned()], Path::new(""))?;
     let columns = summarise(&dataset)?;
+    let others = dataset.columns().iter().filter(|column| !column.numeric);
     if as_json {
+        let others = others.map(|c| json!({ "name": c.name, "type_name": c.type_name }));
         let value = json!({
             "files": dataset.files().map(|f| f.display().to_string()).collect::<Vec<_>>(),
             "rows": dataset.rows(),
             "columns": columns,
+            "others": others.collect::<Vec<_>>(),
         });
         return print_json(&value);
     }
@@ -59,7 +62,17 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     let header = [
         "column", "type", "min", "mean", "max", "null", "NaN", "inf", "zero", "negative",
     ];
-    print(&table(&header, &rows))
+    print(&table(&header, &rows))?;
+    let others: Vec<String> = others
+        .map(|c| format!("{} ({})", c.name, c.type_name))
+        .collect();
+    match others.is_empty() {
+        true => Ok(Exit::Ok),
+        false => print(&format!(
+            "\nno numbers, which no expression can use: {}",
+            others.join(", ")
+        )),
+    }
 }
 
 /// Describes a measurement: its model, how far it has come, and what it found.

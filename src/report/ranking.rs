@@ -21,7 +21,7 @@ pub struct Score {
 }
 
 /// Scores by the places of the ensembles, and why the others have none.
-pub(super) fn scores(ends: &[EnsembleEnd], by: &RankBy) -> Vec<Result<Score, String>> {
+fn scores(ends: &[EnsembleEnd], by: &RankBy) -> Vec<Result<Score, String>> {
     let score = |end: &EnsembleEnd| match &end.metrics {
         Some(metrics) => score(metrics, by),
         None => Err("no result".to_owned()),

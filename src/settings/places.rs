@@ -4,7 +4,7 @@
 
 use super::parse::Experiment;
 use super::raw::{Config, OneOrMany, RUN_PREFIX, SampleConfig};
-use crate::error::{Error, Kind, OnFile, Result};
+use crate::error::{Error, OnFile, Result};
 use crate::events::{found, same_contents, within};
 use indexmap::IndexMap;
 use std::path::{Component, Path, PathBuf};
@@ -74,14 +74,11 @@ impl Places {
         if there.is_empty() {
             return Ok(Meaning::Former);
         }
-        Err(Error::new(
-            Kind::Config,
-            format!(
-                "it means {own}, from the folder of the configuration, and there is another \
-                 `{path}` in the working directory, from which paths once started: write one of \
-                 the two as an absolute path, or move one away"
-            ),
-        ))
+        Err(Error::config(format!(
+            "it means {own}, from the folder of the configuration, and there is another `{path}` \
+             in the working directory, from which paths once started: write one of the two as an \
+             absolute path, or move one away"
+        )))
     }
 
     fn is_working_directory(&self) -> bool {

@@ -100,14 +100,14 @@ pub(crate) fn work(
         .flat_map(|block| block.units.iter().map(|unit| unit.task))
         .collect();
     places.dedup();
-    let voice: (&dyn Fn(&str), _) = (&|_| {}, &Progress::new(true));
+    let (say, progress) = (|_: &str| {}, Progress::new(true));
     let campaign = Campaign::of(
         &experiment,
         &places,
         options,
         interrupt,
         devices,
-        voice,
+        (&say, &progress),
         true,
     )?;
     let logs = root.join("logs");
