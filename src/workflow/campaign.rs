@@ -80,7 +80,7 @@ impl<'a> Campaign<'a> {
         let campaign = Self::of(experiment, &all, options, interrupt, devices, voice, trains)?;
         // nothing of an earlier configuration is changed before all of it holds
         for run in &campaign.ensembles {
-            run.settle(say)?;
+            run.settle(options, say)?;
         }
         if experiment.is_matrix {
             campaign.root.write_config(&experiment.table)?;
@@ -236,17 +236,14 @@ impl<'a> Campaign<'a> {
 
     /// The manifest of what is under way.
     fn manifest(&self, config: &Config, inputs: RunInputs) -> Manifest {
-        // for one who goes on elsewhere
-        let base = std::env::current_dir().ok();
+        let [base, folder] = self.options.origin();
         Manifest {
             format: 1,
             state: RunState::Running,
             seed: config.experiment.seed,
             unblind: self.options.unblind,
-            base: base.map(|base| base.display().to_string()),
-            folder: Some(&self.options.folder)
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .map(|folder| folder.display().to_string()),
+            base,
+            folder,
             versions: VersionRecord::current(),
             device: DeviceRecord {
                 name: self.device_names(),

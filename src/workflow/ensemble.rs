@@ -41,6 +41,15 @@ impl RunOptions {
             folder: self.folder.clone(),
         }
     }
+
+    /// The working directory and the configuration's folder in it, as a manifest has them for
+    /// one who goes on elsewhere.
+    pub(super) fn origin(&self) -> [Option<String>; 2] {
+        let base = std::env::current_dir().ok();
+        let folder = Some(&self.folder).filter(|folder| !folder.as_os_str().is_empty());
+        let text = |path: &Path| path.display().to_string();
+        [base.as_deref().map(text), folder.map(|folder| text(folder))]
+    }
 }
 
 /// An ensemble whose configuration fits its data, and what of it is there.
@@ -154,14 +163,19 @@ impl EnsembleRun {
 
     /// Makes the configuration that of the directory, once everything holds. What
     /// an earlier one had more is set aside.
-    pub(super) fn settle(&self, say: &dyn Fn(&str)) -> Result<()> {
+    pub(super) fn settle(&self, options: &RunOptions, say: &dyn Fn(&str)) -> Result<()> {
         let (directory, config) = (&self.directory, &self.spec.config);
-        if !self.has_its_result
-            && let Some(mut manifest) = directory.manifest()?
-        {
-            // first: a result that is complete is that of the configuration
-            manifest.state = RunState::Running;
-            directory.write_manifest(&manifest)?;
+        if let Some(former) = directory.manifest()? {
+            let mut manifest = former.clone();
+            // its paths start from there
+            [manifest.base, manifest.folder] = options.origin();
+            if !self.has_its_result {
+                // first: a result that is complete is that of the configuration
+                manifest.state = RunState::Running;
+            }
+            if manifest != former {
+                directory.write_manifest(&manifest)?;
+            }
         }
         directory.write_config(config)?;
         let above = directory.set_aside(config.ensemble.members)?;

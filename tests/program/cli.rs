@@ -190,7 +190,7 @@ fn an_interrupted_matrix_says_nothing_of_what_has_no_result() {
 fn a_plan_without_a_measurement_has_no_empty_figures() {
     let place = Workplace::trained();
     let bare = place.plan(&[]).exits(0).stdout;
-    for part in ["M events/s", "time", "not measured", "0.00"] {
+    for part in ["M events/s", "time", "not measured"] {
         assert!(!bare.contains(part), "{part} in {bare}");
     }
     let plan = |more: &[&str]| place.sideband(&[&["plan", "config.toml"], more].concat());

@@ -91,6 +91,21 @@ fn paths_from_the_working_directory_are_found_with_a_note() {
     within(&place, "configs", &["extend", "../out", "--members", "3"]).exits(0);
 }
 
+/// The text of the configuration and the folder that it is meant from change together, also
+/// where nothing else is to be done.
+#[test]
+fn a_configuration_that_moved_is_that_of_the_run() {
+    let place = Workplace::trained();
+    fs::create_dir(place.path("configs")).unwrap();
+    let text = place.text("config.toml");
+    place.remove("config.toml");
+    let text = text.replace("path = \"", "path = \"../");
+    place.write("configs/c.toml", text);
+    let done = place.sideband(&["run", "configs/c.toml", "--out", "out"]);
+    done.exits(0).warns(["nothing to do"]);
+    within(&place, "configs", &["extend", "../out", "--members", "3"]).exits(0);
+}
+
 #[test]
 fn a_path_of_two_meanings_is_refused_if_the_files_differ() {
     let place = Workplace::new();
