@@ -7,9 +7,7 @@ use super::ranking::Score;
 use super::verdict::verdict;
 use super::{comparison, ranking};
 use crate::error::{Result, counted};
-use crate::results::{
-    AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
-};
+use crate::results::{AucPair, ComparisonMetrics, MemberSummary, RegionMetrics, YieldMetrics};
 use crate::rundir::{Progress, RunDirectory, RunState};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};

@@ -43,7 +43,7 @@ impl Places {
 
     /// The same of a whole configuration.
     pub(crate) fn config(&self, config: &Config) -> Result<Config> {
-        let at = |role: &str| move |error: Error| error.at_key(format!("data.{role}.path"));
+        let at = |role: &'static str| move |error: Error| error.at_key(format!("data.{role}.path"));
         let data = &config.data;
         let source = data.source.as_ref().map(|source| self.sample(source));
         let mut placed = config.clone();

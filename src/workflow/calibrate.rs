@@ -74,16 +74,26 @@ fn earlier_epochs(earlier: Option<&(RunDirectory, Experiment)>, spec: &EnsembleS
 
 /// Counts rows for a second and then stops the training.
 struct TrainingClock {
-    state: Mutex<(Option<Instant>, u64)>,
+    state: Mutex<Counted>,
     started: Instant,
 }
 
+/// Rows that were trained: all, and those since the warm-up ended.
+#[derive(Default)]
+struct Counted {
+    all: u64,
+    warm: Option<(Instant, u64)>,
+}
+
 impl TrainingClock {
+    /// Rows a second; from the start if training was over before it was warm.
     fn rate(&self) -> f64 {
-        let (begin, rows) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        begin.map_or(0.0, |begin| {
-            rows as f64 / begin.elapsed().as_secs_f64().max(1e-3)
-        })
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (begin, rows) = match state.warm {
+            Some((begin, rows)) if rows > 0 => (begin, rows),
+            _ => (self.started, state.all),
+        };
+        rows as f64 / begin.elapsed().as_secs_f64().max(1e-3)
     }
 }
 
@@ -93,9 +103,10 @@ impl Observer for TrainingClock {
     }
     fn trained(&self, _: &str, rows: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.0 {
-            Some(_) => state.1 += rows,
-            None if self.started.elapsed() >= WARM_UP => state.0 = Some(Instant::now()),
+        state.all += rows;
+        match &mut state.warm {
+            Some((_, warm)) => *warm += rows,
+            None if self.started.elapsed() >= WARM_UP => state.warm = Some((Instant::now(), 0)),
             None => {}
         }
     }
@@ -140,7 +151,7 @@ pub(crate) fn estimate(
             None if !measure => 0.0,
             None => {
                 let clock = TrainingClock {
-                    state: Mutex::new((None, 0)),
+                    state: Mutex::default(),
                     started: Instant::now(),
                 };
                 let ledger = List::new(0..at_once as u32, |_: &Member| Ok(()));

@@ -141,7 +141,8 @@ fn one_is_said_in_the_singular() {
     let nouns = "members threads files events ensembles epochs replicas inputs";
     for text in all.into_iter().chain([place.text("out/report.html")]) {
         for noun in nouns.split(' ') {
-            let found = text.match_indices(&format!("1 {noun}"));
+            let one = format!("1 {noun}");
+            let found = text.match_indices(&one);
             let mut found =
                 found.filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_ascii_digit()));
             assert_eq!(found.next(), None, "{text}");
