@@ -39,6 +39,10 @@ def wall(command):
 def quickstart(folder, members, scratch):
     out = pathlib.Path(tempfile.mkdtemp(dir=scratch)) / "run"
     settings = ["--set", f"ensemble.members={members}", "--quiet", "--out", str(out)]
+    # builds before paths started from the configuration's folder find them as well
+    for role, name in [("source", "qcd_2b"), ("target", "qcd_4b")]:
+        path = ROOT / f"tests/data/collisions/{name}.parquet"
+        settings += ["--set", f"data.{role}.path={json.dumps(str(path))}"]
     return wall([folder / "sideband", "run", "configs/quickstart.toml", *settings])
 
 

@@ -172,7 +172,7 @@ EXPECTED = {
     "84": [has(r"8\.76|8\.8 ")],
     "85": [pairs_equal],
     "86": [has("^my o"), lacks("PAR1")],
-    "87": [lacks("^closes  (The|sr)"), has("^OPEN")],
+    "87": [lacks("^closes  (The|sr)"), has("^open")],
     "88": [REFUSED, has(r"\bsum\b")],
     "89": [has(r"^nominal +2 +2 "), lacks("5000 members", "cannot be used")],
     "91": [has(r"manifest"), lacks(r"---\nerror: out/members")],

@@ -16,7 +16,7 @@ pub(crate) use blocks::{Block, block_members, blocks};
 pub(crate) use calls::batch_system;
 pub(crate) use follow::{cancel, train_in_batch};
 pub(crate) use ledger::RunLedger;
-pub(crate) use monitor::{Monitor, describe, duration};
+pub(crate) use monitor::{Monitor, describe};
 
 use crate::error::Result;
 use std::path::{Path, PathBuf};

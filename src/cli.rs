@@ -3,7 +3,9 @@
 
 mod crash;
 mod environment;
+mod example;
 mod exit;
+mod init;
 mod inspect;
 mod options;
 mod out;
@@ -16,8 +18,11 @@ pub(crate) use run::run_quietly;
 use crate::files::terminal;
 use clap::{CommandFactory, Parser};
 use options::{Command, Options};
-use out::{Done, print, print_as_it_is, table};
-use sideband_networks::{DeviceInfo, list_devices};
+use out::{Done, print, print_as_it_is, table, wrapped};
+use sideband_networks::{backends, list_devices};
+
+/// Longest line of a description of a device.
+const DESCRIPTION: usize = 80;
 
 /// Parses the arguments, does what they say, and gives the exit code.
 pub fn main() -> Exit {
@@ -38,6 +43,8 @@ pub fn main() -> Exit {
         crash::guard(|| match &options.command {
             Command::Run(arguments) => run::run(arguments),
             Command::Plan(arguments) => plan::plan(arguments),
+            Command::Init(arguments) => init::init(arguments),
+            Command::Example(arguments) => example::example(arguments),
             Command::Status { run, json } => inspect::status(run, *json),
             Command::Extend(arguments) => run::extend(arguments),
             Command::Merge(arguments) => run::merge(arguments),
@@ -61,12 +68,20 @@ pub fn main() -> Exit {
 }
 
 fn devices() -> Done {
-    let row = |d: DeviceInfo| {
-        let usable = if d.usable { "yes" } else { "no" };
-        vec![d.name, usable.to_owned(), d.description]
-    };
-    let rows: Vec<Vec<String>> = list_devices().into_iter().map(row).collect();
-    print(&table(&["device", "usable", "what"], &rows))
+    let mut rows = Vec::new();
+    for device in list_devices() {
+        let usable = if device.usable { "yes" } else { "no" };
+        let mut first = [device.name, usable.to_owned()];
+        for line in wrapped(&device.description, DESCRIPTION) {
+            let [name, usable] = std::mem::take(&mut first);
+            rows.push(vec![name, usable, line]);
+        }
+    }
+    print(&table(&["device", "usable", "what"], &rows))?;
+    print(&format!(
+        "\nthis binary was built with {}",
+        backends().join(", ")
+    ))
 }
 
 fn completions(shell: clap_complete::Shell) -> Done {

@@ -181,6 +181,22 @@ impl<T> OnFile<T> for io::Result<T> {
     }
 }
 
+/// So many of something: "1 member", "2 members".
+pub(crate) fn counted(number: impl Display, noun: &str) -> String {
+    let number = number.to_string();
+    let ending = match noun.as_bytes() {
+        _ if number == "1" => "",
+        [.., b's' | b'x'] | [.., b'c', b'h'] => "es",
+        _ => "s",
+    };
+    format!("{number} {noun}{ending}")
+}
+
+/// The verb or pronoun for one, or for another number of things.
+pub(crate) fn agreeing<'a>(number: u64, one: &'a str, many: &'a str) -> &'a str {
+    if number == 1 { one } else { many }
+}
+
 /// What to do about an error of the file system.
 #[must_use]
 pub(crate) fn hint(error: &io::Error) -> &'static str {
@@ -192,5 +208,24 @@ pub(crate) fn hint(error: &io::Error) -> &'static str {
             "; choose a folder that can be written to with --out"
         }
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_no_plural() {
+        for (number, noun, words) in [
+            (0, "file", "0 files"),
+            (1, "file", "1 file"),
+            (2, "batch", "2 batches"),
+            (3, "Gaussian process", "3 Gaussian processes"),
+        ] {
+            assert_eq!(counted(number, noun), words);
+        }
+        assert_eq!(agreeing(1, "lies", "lie"), "lies");
+        assert_eq!(agreeing(0, "lies", "lie"), "lie");
     }
 }

@@ -33,10 +33,12 @@
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let text = std::fs::read_to_string("configs/quickstart.toml")?;
+//! use std::path::Path;
+//!
+//! let file = Path::new("configs/quickstart.toml");
 //! let few = ["ensemble.members=2", "training.epochs=2", "report.classifier_members=0"];
 //! let folder = tempfile::tempdir()?;
-//! let run = sideband::run(&text, &few.map(str::to_owned), &folder.path().join("run"))?;
+//! let run = sideband::run_file(file, &few.map(str::to_owned), &folder.path().join("run"))?;
 //! let metrics = sideband::report::read_metrics(&run)?;
 //! assert_eq!(metrics.members.requested, 2);
 //! # Ok(())
@@ -112,5 +114,19 @@ use std::path::Path;
 /// ([`RunDirectory::open`]). Members finished before it are kept.
 pub fn run(configuration: &str, settings: &[String], directory: &Path) -> Result<RunDirectory> {
     let experiment = settings::parse_experiment(configuration, settings)?;
-    cli::run_quietly(&experiment, directory)
+    cli::run_quietly(&experiment, Path::new(""), directory)
+}
+
+/// The same of a file, from whose folder its paths start.
+///
+/// # Errors
+/// As [`run`], and what keeps the file from being read.
+pub fn run_file(
+    configuration: &Path,
+    settings: &[String],
+    directory: &Path,
+) -> Result<RunDirectory> {
+    let experiment = settings::load_experiment(configuration, settings)?;
+    let folder = configuration.parent().unwrap_or(Path::new(""));
+    cli::run_quietly(&experiment, folder, directory)
 }

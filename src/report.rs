@@ -7,17 +7,22 @@ pub(crate) mod page;
 
 mod build;
 mod comparison;
+mod end;
 mod figures;
 mod interpolation;
 mod matrix;
 mod names;
 pub(crate) mod numbers;
 mod plots;
+mod ranking;
 mod verdict;
 
 pub use build::read_metrics;
 pub(crate) use build::{read_figure_data, unfinished, write};
+pub(crate) use end::EnsembleEnd;
 pub use matrix::EnsembleSummary;
-pub(crate) use matrix::{EnsembleEnd, write_matrix};
+pub(crate) use matrix::write_matrix;
 pub(crate) use plots::{save, save_svg};
+pub use ranking::Score;
+pub(crate) use ranking::best;
 pub(crate) use verdict::verdict;

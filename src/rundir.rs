@@ -42,5 +42,5 @@ pub use manifest::Manifest;
 pub(crate) use manifest::{
     DeviceRecord, InputChange, InputFiles, OutputRecord, RunInputs, RunState, VersionRecord,
 };
-pub(crate) use progress::Progress;
+pub(crate) use progress::{Progress, Stage, duration};
 pub(crate) use workers::{StackStatus, WorkerFile, WorkerStatus, read_all as read_workers};

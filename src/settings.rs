@@ -15,6 +15,7 @@ mod matrix;
 mod measurement;
 mod mistakes;
 mod parse;
+mod places;
 mod ranges;
 mod raw;
 mod training;
@@ -39,9 +40,10 @@ pub(crate) use measurement::{
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
+pub(crate) use places::{Places, relative};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, PlaneConfig,
-    RUN_PREFIX, SampleConfig, StreamConfig, TrainingConfig,
+    RUN_PREFIX, RankBy, SampleConfig, StreamConfig, TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

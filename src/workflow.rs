@@ -33,6 +33,16 @@ struct Workbench<'a> {
     threads: usize,
     interrupt: &'a crate::training::Interrupt,
     say: &'a dyn Fn(&str),
+    progress: &'a crate::rundir::Progress,
+    /// What stages begin with: the ensemble's name where there are several.
+    of: &'a str,
+}
+
+impl<'a> Workbench<'a> {
+    /// Begins a part of the work, of so many steps.
+    fn stage(&self, what: &str, steps: u64) -> crate::rundir::Stage<'a> {
+        self.progress.stage(&format!("{}{what}", self.of), steps)
+    }
 }
 
 /// An ensemble that is trained, and what makes its result.
@@ -48,7 +58,7 @@ struct TrainedEnsemble<'a> {
 }
 
 pub(crate) use apply::Applier;
-pub(crate) use calibrate::{Estimate, estimate};
+pub(crate) use calibrate::{EnsembleEstimate, Estimate, estimate};
 pub(crate) use campaign::Ended;
 pub(crate) use ensemble::{RunOptions, redo_report};
 pub(crate) use grow::{extend, merge};

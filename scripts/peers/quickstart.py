@@ -24,6 +24,7 @@ from common import setup, torch_threads, versions
 
 BEGIN = time.perf_counter()
 ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "configs/quickstart.toml"
 LAYERS = (50, 50, 50)
 # What the configuration leaves at its default.
 DEFAULTS = {
@@ -50,7 +51,7 @@ def read(path, inputs, selected):
     import numpy as np
     import pyarrow.parquet
 
-    table = pyarrow.parquet.read_table(ROOT / path)
+    table = pyarrow.parquet.read_table(CONFIG.parent / path)
     table = table.filter(selected)
     features = np.stack([column(table, name) for name in inputs], 1).astype(np.float32)
     return features, table["weight"].to_numpy().astype(np.float32), in_sideband(table)
@@ -178,7 +179,7 @@ def main():
     torch = torch_threads(arguments)
     import numpy as np
 
-    with (ROOT / "configs/quickstart.toml").open("rb") as file:
+    with CONFIG.open("rb") as file:
         config = tomllib.load(file)
     settings = DEFAULTS | config["training"]
     torch.manual_seed(arguments.seed)

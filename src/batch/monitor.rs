@@ -2,8 +2,9 @@
 //! who started it, `log.jsonl` for later, and the worker's own file for
 //! `sideband status` in another shell or on another machine.
 
+use crate::error::counted;
 use crate::files::lock;
-use crate::rundir::{Progress, RunLog, StackStatus, WorkerFile, WorkerStatus, now};
+use crate::rundir::{Progress, RunLog, StackStatus, WorkerFile, WorkerStatus, duration, now};
 use crate::training::{Interrupt, Member, Observer, Outcome, SlotReport};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -21,8 +22,8 @@ pub(crate) struct Monitor<'a> {
     worker: Option<&'a WorkerFile>,
     about: WorkerStatus,
     epoch_limit: u32,
-    /// Members that are there, wherever they were trained.
-    count: &'a (dyn Fn() -> u64 + Sync),
+    /// Members that are there, wherever they were trained, and those that are asked for.
+    count: &'a (dyn Fn() -> [u64; 2] + Sync),
     state: Mutex<MonitorState>,
 }
 
@@ -32,6 +33,8 @@ struct MonitorState {
     rows: u64,
     /// Epochs of finished members, and how many they are.
     epochs: (u64, u64),
+    /// Epochs that ended here, of whatever member.
+    ended: u64,
     stacks: BTreeMap<String, StackState>,
 }
 
@@ -40,7 +43,35 @@ struct StackState {
     rows: u64,
     /// Epochs that ended in this stack, summed over members, since it began.
     ended: u64,
+    /// Epochs of its members, summed.
+    epochs: u64,
     status: StackStatus,
+}
+
+impl MonitorState {
+    /// Epochs that a member probably takes: the mean of those finished, or the limit.
+    fn expected(&self, limit: u32) -> f64 {
+        match self.epochs {
+            (_, 0) => f64::from(limit),
+            (sum, count) => sum as f64 / count as f64,
+        }
+    }
+
+    /// How long it takes until no member is missing, in words.
+    fn left(&self, missing: u64, limit: u32, elapsed: f64) -> String {
+        if self.ended == 0 {
+            return "… left".to_owned();
+        }
+        let running: u64 = self.stacks.values().map(|stack| stack.epochs).sum();
+        let rest = (missing as f64 * self.expected(limit) - running as f64).max(0.0);
+        let how = if self.epochs.1 == 0 {
+            "at most"
+        } else {
+            "about"
+        };
+        let seconds = elapsed * rest / self.ended as f64;
+        format!("{how} {} left", duration(seconds))
+    }
 }
 
 impl<'a> Monitor<'a> {
@@ -52,7 +83,7 @@ impl<'a> Monitor<'a> {
         worker: Option<&'a WorkerFile>,
         about: WorkerStatus,
         epoch_limit: u32,
-        count: &'a (dyn Fn() -> u64 + Sync),
+        count: &'a (dyn Fn() -> [u64; 2] + Sync),
     ) -> Self {
         let begin = Instant::now();
         Self {
@@ -68,25 +99,25 @@ impl<'a> Monitor<'a> {
                 told: begin,
                 rows: 0,
                 epochs: (0, 0),
+                ended: 0,
                 stacks: BTreeMap::new(),
             }),
         }
     }
 
     fn tell(&self, state: &MonitorState, finished: bool) {
-        let rate = state.rows as f64 / state.started.elapsed().as_secs_f64().max(1e-3);
-        // epochs that a member probably takes: the mean of those finished, or the limit
-        let expected = match state.epochs {
-            (_, 0) => f64::from(self.epoch_limit),
-            (sum, count) => sum as f64 / count as f64,
-        };
+        let elapsed = state.started.elapsed().as_secs_f64().max(1e-3);
+        let rate = state.rows as f64 / elapsed;
+        let expected = state.expected(self.epoch_limit);
         let stacks = state.stacks.values().map(|stack| stack.status(expected));
         let stacks: Vec<StackStatus> = stacks.collect();
         for stack in &stacks {
             self.progress.stack(&stack.name, Some(describe(stack)));
         }
-        let speed = format!("{:.2} M member-events/s", rate * 1e-6);
-        self.progress.set((self.count)(), &speed);
+        let [done, total] = (self.count)();
+        let left = state.left(total.saturating_sub(done), self.epoch_limit, elapsed);
+        let about = format!("{left}, {:.2} M member-events/s", rate * 1e-6);
+        self.progress.set(done, &about);
         if let Some(worker) = self.worker {
             worker.write(&WorkerStatus {
                 updated: now(),
@@ -149,16 +180,6 @@ pub(crate) fn describe(stack: &StackStatus) -> String {
     )
 }
 
-/// Seconds for people.
-pub(crate) fn duration(seconds: f64) -> String {
-    let whole = seconds.round().clamp(0.0, 1e9) as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole / 60 % 60),
-    }
-}
-
 fn quantiles(slots: &[SlotReport<'_>]) -> Option<[f64; 3]> {
     let losses = slots.iter().map(|slot| slot.validation);
     let mut losses: Vec<f64> = losses.filter(|loss| loss.is_finite()).collect();
@@ -219,9 +240,12 @@ impl Observer for Monitor<'_> {
             began: Instant::now(),
             rows: 0,
             ended: 0,
+            epochs: 0,
             status: StackStatus::default(),
         });
-        stack.ended += slots.iter().filter(|slot| slot.ended).count() as u64;
+        let ended = slots.iter().filter(|slot| slot.ended).count() as u64;
+        stack.ended += ended;
+        stack.epochs = epochs().map(u64::from).sum();
         stack.status = StackStatus {
             name: name.to_owned(),
             ensemble: ensemble.to_owned(),
@@ -231,6 +255,7 @@ impl Observer for Monitor<'_> {
             loss_quantiles: quantiles(slots),
             ..StackStatus::default()
         };
+        state.ended += ended;
     }
 
     fn failed(&self, ensemble: &str, member: u32, outcome: Outcome, again: bool) {
@@ -239,8 +264,10 @@ impl Observer for Monitor<'_> {
             json!({ "ensemble": ensemble, "member": member, "outcome": outcome, "again": again }),
         );
         let what = match outcome {
-            Outcome::Diverged { epoch } => format!("diverged after {epoch} epochs"),
-            Outcome::Unbounded { epoch } => format!("lost its bound after {epoch} epochs"),
+            Outcome::Diverged { epoch } => format!("diverged after {}", counted(epoch, "epoch")),
+            Outcome::Unbounded { epoch } => {
+                format!("lost its bound after {}", counted(epoch, "epoch"))
+            }
             Outcome::Converged | Outcome::EpochLimit => return,
         };
         let then = if again {
@@ -278,5 +305,45 @@ impl Observer for Monitor<'_> {
     fn say(&self, text: &str) {
         self.log.event("note", json!({ "text": text }));
         self.progress.say(text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(ended: u64, finished: (u64, u64), running: u64) -> MonitorState {
+        let now = Instant::now();
+        let stack = StackState {
+            began: now,
+            rows: 0,
+            ended,
+            epochs: running,
+            status: StackStatus::default(),
+        };
+        MonitorState {
+            started: now,
+            told: now,
+            rows: 0,
+            epochs: finished,
+            ended,
+            stacks: BTreeMap::from([("a".to_owned(), stack)]),
+        }
+    }
+
+    /// Before a member has ended nobody knows how many epochs one takes; it is never no time.
+    #[test]
+    fn time_that_is_left_is_no_guess_of_nothing() {
+        for (state, missing, expected) in [
+            (state(0, (0, 0), 0), 8, "… left"),
+            // 8 x 100 epochs less the 10 that are done, at one a second
+            (state(10, (0, 0), 10), 8, "at most 13 min 10 s left"),
+            (state(50, (40, 2), 10), 3, "about 10 s left"),
+            (state(50, (40, 2), 0), 0, "about 0 s left"),
+        ] {
+            let elapsed = state.ended as f64;
+            let elapsed = if state.epochs.1 > 0 { 10.0 } else { elapsed };
+            assert_eq!(state.left(missing, 100, elapsed), expected);
+        }
     }
 }

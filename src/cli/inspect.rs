@@ -3,35 +3,39 @@
 //! The age of a sign of life is by the file server's clock, for which it touches a file.
 
 use super::exit::Exit;
-use super::out::{Done, print, print_json, table};
-use crate::batch::{describe, duration};
-use crate::error::{Context, Error, Kind};
+use super::out::{Done, print, print_json, print_verdict, table};
+use crate::batch::describe;
+use crate::error::{Context, Error, Kind, counted};
 use crate::events::{Dataset, TableSummary, summarise, tables};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
-use crate::rundir::{RunDirectory, RunState, WorkerStatus, holders, read_workers};
+use crate::rundir::{RunDirectory, RunState, WorkerStatus, duration, holders, read_workers};
 use crate::settings::{Experiment, Measurement};
 use serde_json::json;
 use sideband_numerics::Number;
 use std::path::Path;
 use std::time::Duration;
 
+/// Whole numbers below this are written without a point.
+const WHOLE: f64 = 1e15;
+/// Width of the first column of what is said of a run.
+const COLUMN: usize = 8;
+
 pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     let path = Path::new(pattern);
     if path.is_dir() {
         return inspect_run(path, as_json);
     }
-    let data = |e: Error| e.at_key(pattern);
     if path.is_file()
-        && let Some(tables) = tables(path).map_err(data)?
+        && let Some(tables) = tables(path)?
     {
         return inspect_tables(pattern, &tables, as_json);
     }
-    let dataset = Dataset::open(&[pattern.to_owned()], Path::new("")).map_err(data)?;
-    let columns = summarise(&dataset).map_err(data)?;
+    let dataset = Dataset::open(&[pattern.to_owned()], Path::new(""))?;
+    let columns = summarise(&dataset)?;
     let unusable = dataset.columns().iter().filter_map(|column| {
         let why = column.shape.as_ref().err()?;
         Some([&column.name, &column.type_name, why])
@@ -50,6 +54,8 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     }
     let number = |v: Option<Number>| match v {
         None => "–".to_owned(),
+        // numbers of things and of events are whole, in whatever type
+        Some(Number::Real(v)) if v.fract() == 0.0 && v.abs() < WHOLE => format!("{:.0}", v + 0.0),
         Some(Number::Real(v)) => significant(v, 7),
         Some(integer) => integer.to_string(),
     };
@@ -70,11 +76,8 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
             cells.into_iter().chain(counts).collect::<Vec<_>>()
         }));
     }
-    print(&format!(
-        "{} rows in {} file(s)\n",
-        dataset.rows(),
-        dataset.files().count()
-    ))?;
+    let files = counted(dataset.files().count(), "file");
+    print(&format!("{} in {files}\n", counted(dataset.rows(), "row")))?;
     let header = [
         "column", "type", "min", "mean", "max", "null", "NaN", "inf", "zero", "negative",
     ];
@@ -150,10 +153,10 @@ fn inspect_measurement(
         print(&format!("varied   {}", list.join(", ")))?;
     }
     print(&progress.lines().join("\n"))?;
-    for line in result.iter().flat_map(measurement_verdict) {
-        print(&format!("         {}", line.text))?;
+    match &result {
+        Some(result) => print_verdict(&measurement_verdict(result), COLUMN),
+        None => Ok(Exit::Ok),
     }
-    Ok(Exit::Ok)
 }
 
 fn inspect_run(path: &Path, as_json: bool) -> Done {
@@ -187,22 +190,20 @@ fn inspect_run(path: &Path, as_json: bool) -> Done {
         .count();
     print(&format!(
         "{}: {}\nstate    {state}\nmembers  {there} of {}, {} failed\nseed     {}\ndevice   {}, \
-         {} threads\nprogram  sideband {}\nstarted  {}, {:.1} s",
+         {}\nprogram  sideband {}\nstarted  {}, {:.1} s",
         config.experiment.name,
         config.experiment.method.describe(),
         config.ensemble.members,
         manifest.failed.len(),
         manifest.seed,
         manifest.device.name,
-        manifest.device.threads,
+        counted(manifest.device.threads, "thread"),
         manifest.versions.sideband,
         manifest.started,
         manifest.wall_seconds
     ))?;
     if has_result && matches!(manifest.state, RunState::Complete | RunState::Partial) {
-        for line in verdict(&read_metrics(&directory)?, &config) {
-            print(&format!("         {}", line.text))?;
-        }
+        print_verdict(&verdict(&read_metrics(&directory)?, &config), COLUMN)?;
     }
     Ok(Exit::Ok)
 }
@@ -274,8 +275,9 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
         .iter()
         .fold((0, 0), |(a, b), r| (a + r.there, b + r.members));
     print(&format!(
-        "{}: {there} of {total} members\n",
-        experiment.common().experiment.name
+        "{}: {there} of {}\n",
+        experiment.common().experiment.name,
+        counted(total, "member")
     ))?;
     let cells: Vec<Vec<String>> = rows
         .iter()

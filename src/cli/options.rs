@@ -4,6 +4,13 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
 
+/// Examples at the end of a command's help.
+macro_rules! example {
+    ($($line:literal),+) => {
+        concat!("Example:", $("\n  ", $line),+)
+    };
+}
+
 /// Deep ensembles for backgrounds and likelihood ratios in particle physics.
 ///
 /// Exit codes: 0 ok, 2 usage, 3 config, 4 data, 5 device, 6 partial result,
@@ -18,11 +25,29 @@ pub(super) struct Options {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Train what is missing and write the result.
+    #[command(after_help = example!(
+        "sideband run my.toml        (again: goes on, or says that everything is there)",
+        "sideband run my.toml --set ensemble.members=10 --set training.batch=512 --out runs/small"
+    ))]
     Run(RunArguments),
     /// Check a configuration against its data and print the plan; writes nothing,
     /// and trains for a second to measure the time.
+    #[command(after_help = example!(
+        "sideband plan my.toml",
+        "sideband plan my.toml --members --no-calibration"
+    ))]
     Plan(PlanArguments),
+    /// Write a configuration that runs, from a look at files of events.
+    #[command(after_help = example!(
+        "sideband init data/2b.parquet data/4b.parquet",
+        "sideband init 'data/2b_*.parquet' data/4b.parquet --out my.toml"
+    ))]
+    Init(InitArguments),
+    /// Write a shipped configuration with its data; without a name, list them.
+    #[command(after_help = example!("sideband example quickstart"))]
+    Example(ExampleArguments),
     /// Say how far a run has come, also while it is under way elsewhere.
+    #[command(after_help = example!("sideband status runs/my", "sideband status runs/my --json"))]
     Status {
         /// A run directory.
         #[arg(value_name = "RUN")]
@@ -32,20 +57,30 @@ pub(super) enum Command {
         json: bool,
     },
     /// Add members to a run; those that are there stay as they are.
+    #[command(after_help = example!("sideband extend runs/my --members 200"))]
     Extend(ExtendArguments),
     /// Take over the members of other runs of the same plan.
+    #[command(after_help = example!("sideband merge runs/my /other/machine/runs/my"))]
     Merge(MergeArguments),
     /// End a run's jobs in a batch system; what is finished or saved stays.
+    #[command(after_help = example!("sideband cancel runs/my"))]
     Cancel {
         /// A run directory.
         #[arg(value_name = "RUN")]
         run: PathBuf,
     },
     /// Train a block of a run's members; what batch systems start.
+    #[command(after_help = example!("sideband worker runs/my --device cuda:1"))]
     Worker(WorkerArguments),
     /// List the devices that this binary can use here.
+    #[command(after_help = example!("sideband devices"))]
     Devices,
     /// Summarise a data file, or a run directory.
+    #[command(after_help = example!(
+        "sideband inspect data/4b.parquet",
+        "sideband inspect 'data/*.parquet' --json",
+        "sideband inspect runs/my"
+    ))]
     Inspect {
         /// A Parquet, Arrow IPC or ROOT file, a glob, or a run directory.
         #[arg(value_name = "PATH")]
@@ -55,16 +90,24 @@ pub(super) enum Command {
         json: bool,
     },
     /// Apply the ensemble of a run to other events.
+    #[command(after_help = example!(
+        "sideband predict runs/my data/2b_*.parquet --out weights.parquet"
+    ))]
     Predict(PredictArguments),
     /// Draw the report of a run anew.
+    #[command(after_help = example!("sideband report runs/my"))]
     Report {
         /// A finished run directory.
         #[arg(value_name = "RUN")]
         run: PathBuf,
     },
     /// Print the JSON Schema of the configuration.
+    #[command(after_help = example!("sideband schema > sideband.schema.json"))]
     Schema,
     /// Print a completion script.
+    #[command(after_help = example!(
+        "sideband completions bash > ~/.local/share/bash-completion/completions/sideband"
+    ))]
     Completions {
         /// bash, elvish, fish, powershell or zsh.
         #[arg(value_name = "SHELL")]
@@ -77,7 +120,8 @@ pub(super) struct ConfigArguments {
     /// The configuration, TOML.
     #[arg(value_name = "CONFIG")]
     pub config: PathBuf,
-    /// Put a value on top of the configuration; may be given many times.
+    /// Put a value on top of the configuration, such as ensemble.members=10; may be given many
+    /// times.
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// Device, on top of `device.name`: cpu, ndarray, wgpu[:N], cuda[:N], or
@@ -145,12 +189,40 @@ impl std::str::FromStr for MemberRange {
 pub(super) struct PlanArguments {
     #[command(flatten)]
     pub config: ConfigArguments,
+    /// A run directory, such as runs/<experiment.name>, the default: members of the same plan
+    /// that are there say how many epochs one takes. It stays as it is.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// List every member with its block and key.
     #[arg(long)]
     pub members: bool,
     /// Do not train for a second to measure the time.
     #[arg(long)]
     pub no_calibration: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArguments {
+    /// Two samples, what is reweighted and what it shall become, each a Parquet or Arrow IPC file
+    /// or a glob in quotes; or one sample with a column that tells two classes apart.
+    #[arg(value_name = "DATA", required = true)]
+    pub data: Vec<String>,
+    /// The configuration to write.
+    #[arg(long, value_name = "FILE", default_value = "sideband.toml")]
+    pub out: PathBuf,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExampleArguments {
+    /// Name of the example.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// The folder to write to; the name if absent.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 use super::exit::Exit;
 use crate::error::{Context, Error, Kind, Result};
 use crate::files::{terminal, to_text};
+use crate::report::page::{PageVerdict, plain};
 use std::io::Write;
 
 /// How a command ends.
@@ -11,6 +12,15 @@ pub(super) type Done = Result<Exit>;
 /// Prints a result, after which all is well.
 pub(super) fn print(text: &str) -> Done {
     print_as_it_is(&terminal::escape(text))
+}
+
+/// Prints conclusions, each behind its word in a column of this width.
+pub(super) fn print_verdict(lines: &[PageVerdict], column: usize) -> Done {
+    for line in lines {
+        let (word, text) = (line.status.word(), plain(&line.text));
+        print(&format!("{word:column$} {text}"))?;
+    }
+    Ok(Exit::Ok)
 }
 
 /// Prints a result as JSON.
@@ -29,6 +39,23 @@ pub(super) fn print_as_it_is(text: &str) -> Done {
         // a reader that has seen enough is no error
         _ => Ok(Exit::Ok),
     }
+}
+
+/// A text in lines of at most so many characters, broken between words.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let length = |text: &str| text.chars().count();
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if length(line) + 1 + length(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// A table of texts, columns aligned; numbers to the right.

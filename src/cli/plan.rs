@@ -3,32 +3,38 @@
 use super::exit::Exit;
 use super::options::PlanArguments;
 use super::out::{Done, print, table};
-use super::run::{options, resolve};
-use crate::batch::duration;
-use crate::error::{Error, Result};
+use super::run::{options, resolve, run_directory};
+use crate::error::{Error, Result, agreeing, counted};
 use crate::measurement::describe_measurement;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
+use crate::rundir::{RunDirectory, duration};
 use crate::settings::{Experiment, Split};
 use crate::training::Streams;
-use crate::workflow::{Estimate, Plan, estimate};
+use crate::workflow::{EnsembleEstimate, Estimate, Plan, RunOptions, estimate};
 use sideband_networks::NetworkConfig;
 use std::path::Path;
 use tempfile::TempDir;
 
 pub(super) fn plan(arguments: &PlanArguments) -> Done {
-    let experiment = resolve(&arguments.config)?;
-    let folder = Folder::of(&experiment)?;
+    let (experiment, folder) = resolve(&arguments.config)?;
+    let run = Folder::of(&experiment)?;
+    let options = RunOptions {
+        folder,
+        ..options(run.path(), arguments.config.unblind, true)
+    };
     if let Some(measurement) = &experiment.measurement {
-        let unblind = arguments.config.unblind;
-        print(&describe_measurement(measurement, folder.path(), unblind)?)?;
+        let (places, unblind) = (options.places(), options.unblind);
+        print(&describe_measurement(measurement, places, unblind)?)?;
     }
-    let options = options(folder.path(), arguments.config.unblind, true);
     let mut texts = Vec::new();
     let is_matrix = experiment.is_matrix;
+    // one that cannot be read says nothing; `run` will say why
+    let earlier = RunDirectory::open(&run_directory(arguments.out.as_ref(), &experiment)).ok();
     let estimate = estimate(
         &experiment,
         &options,
         !arguments.no_calibration,
+        earlier.as_ref(),
         &mut |plan| {
             if !is_matrix || texts.is_empty() {
                 texts.push(describe(plan));
@@ -97,41 +103,28 @@ impl Folder {
 
 fn describe_estimate(estimate: &Estimate) -> String {
     let mib = |bytes: u64| format!("{:.0}", bytes as f64 / f64::from(1 << 20));
-    let mut rows: Vec<Vec<String>> = estimate
-        .ensembles
-        .iter()
-        .map(|e| {
-            let blocks = estimate.blocks.iter().filter(|b| b.family == e.family);
-            let time = match e.rate > 0.0 {
-                true => format!("{} to {}", duration(e.seconds[0]), duration(e.seconds[1])),
-                false => "not measured".to_owned(),
-            };
-            vec![
-                e.name.clone(),
-                e.members.to_string(),
-                e.family.to_string(),
-                blocks.count().to_string(),
-                e.events[0].to_string(),
-                e.events[1].to_string(),
-                mib(e.model_bytes),
-                format!("{:.2}", e.rate * 1e-6),
-                time,
-            ]
-        })
-        .collect();
-    if rows.len() > 1 {
-        let sum = |k: usize| estimate.ensembles.iter().map(|e| e.seconds[k]).sum::<f64>();
-        let members: u32 = estimate.ensembles.iter().map(|e| e.members).sum();
-        let mut total = vec![String::new(); 9];
-        total[0] = "all".to_owned();
-        total[1] = members.to_string();
-        total[3] = estimate.blocks.len().to_string();
-        if estimate.ensembles.iter().all(|e| e.rate > 0.0) {
-            total[8] = format!("{} to {}", duration(sum(0)), duration(sum(1)));
+    let list = &estimate.ensembles;
+    let is_measured = list.iter().all(|e| e.rate > 0.0);
+    let times = |[least, likely, most]: [f64; 3]| [likely, least, most].map(duration);
+    let row = |e: &EnsembleEstimate| {
+        let blocks = estimate.blocks.iter().filter(|b| b.family == e.family);
+        let mut row = vec![
+            e.name.clone(),
+            e.members.to_string(),
+            e.family.to_string(),
+            blocks.count().to_string(),
+            e.events[0].to_string(),
+            e.events[1].to_string(),
+            mib(e.model_bytes),
+        ];
+        if is_measured {
+            row.push(format!("{:.2}", e.rate * 1e-6));
+            row.extend(times(e.seconds));
         }
-        rows.push(total);
-    }
-    let header = [
+        row
+    };
+    let mut rows: Vec<Vec<String>> = list.iter().map(row).collect();
+    let mut header = vec![
         "ensemble",
         "members",
         "family",
@@ -139,20 +132,44 @@ fn describe_estimate(estimate: &Estimate) -> String {
         "source",
         "target",
         "MiB",
-        "M events/s",
-        "time",
     ];
-    let resident = estimate.resident_bytes.map_or_else(String::new, |bytes| {
-        format!(
-            "\n\nmemory of the program while it was measured: {} MiB",
-            mib(bytes)
-        )
-    });
-    format!(
-        "{}{resident}\ntime: from the earliest stop that the patience allows to the last epoch, on \
-         this machine as it is now",
-        table(&header, &rows)
-    )
+    if is_measured {
+        header.extend(["M events/s", "time", "at least", "at most"]);
+    }
+    if rows.len() > 1 {
+        let members: u32 = list.iter().map(|e| e.members).sum();
+        let mut total = vec![String::new(); header.len()];
+        total[0] = "all".to_owned();
+        total[1] = members.to_string();
+        total[3] = estimate.blocks.len().to_string();
+        if is_measured {
+            let sum = |k: usize| list.iter().map(|e| e.seconds[k]).sum::<f64>();
+            total.truncate(header.len() - 3);
+            total.extend(times([0, 1, 2].map(sum)));
+        }
+        rows.push(total);
+    }
+    let mut text = table(&header, &rows);
+    if let Some(bytes) = estimate.resident_bytes {
+        let mib = mib(bytes);
+        text += &format!("\n\nmemory of the program while it was measured: {mib} MiB");
+    }
+    if is_measured {
+        let like: usize = list.iter().map(|e| e.like).sum();
+        let likely = match like {
+            0 => "twice the patience".to_owned(),
+            like => format!(
+                "the median of {} that {} there",
+                counted(like, "member"),
+                agreeing(like as u64, "is", "are")
+            ),
+        };
+        text += &format!(
+            "\ntime: of {likely} in epochs; at least: of the earliest stop that the patience \
+             allows; at most: of the last epoch; on this machine as it is now"
+        );
+    }
+    text
 }
 
 fn describe(plan: &Plan) -> String {
@@ -190,7 +207,10 @@ fn describe(plan: &Plan) -> String {
         })
         .collect();
     let shape = match plan.network().config() {
-        NetworkConfig::Mlp(mlp) => format!("{} inputs, hidden {:?}", mlp.inputs, mlp.hidden),
+        NetworkConfig::Mlp(mlp) => {
+            let inputs = counted(mlp.inputs, "input");
+            format!("{inputs}, hidden {:?}", mlp.hidden)
+        }
         NetworkConfig::Flow(flow) => format!(
             "flow of {} features given {}, {} steps, splines of {} bins, conditioners of {} units",
             flow.features,

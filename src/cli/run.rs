@@ -6,18 +6,18 @@ use super::options::{
     ConfigArguments, ExtendArguments, MergeArguments, PredictArguments, RunArguments,
     TrainingArguments, WorkerArguments,
 };
-use super::out::{Done, print};
+use super::out::{Done, print, print_verdict};
 use crate::batch::{batch_system, cancel as cancel_jobs};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use crate::files::terminal::{self, say};
 use crate::measurement::{
     Measured, MeasurementResult, measure, measurement_verdict, redraw_measurement,
 };
-use crate::report::page::Status;
-use crate::report::{EnsembleEnd, verdict};
+use crate::report::page::{PageVerdict, Status};
+use crate::report::{EnsembleEnd, best, verdict};
 use crate::results::{ComparisonMetrics, VerdictState};
-use crate::rundir::{RunDirectory, RunState};
-use crate::settings::{Experiment, load_experiment};
+use crate::rundir::{Progress, RunDirectory, RunState};
+use crate::settings::{Experiment, Places, load_experiment};
 use crate::training::Interrupt;
 use crate::workflow::{
     Ended, PredictOptions, RunOptions, WorkOptions, extend as extend_run, merge as merge_runs,
@@ -27,25 +27,34 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Ensembles of a ranking that are named on the terminal.
+const RANKED: usize = 3;
+/// Width of the first column of what is said of a result.
+const COLUMN: usize = 7;
+
 pub(super) fn run(arguments: &RunArguments) -> Done {
-    let experiment = resolve(&arguments.config)?;
-    let out = arguments
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("runs").join(&experiment.common().experiment.name));
+    let (experiment, folder) = resolve(&arguments.config)?;
+    let out = run_directory(arguments.out.as_ref(), &experiment);
     let options = RunOptions {
         only: arguments.only.clone().map(|r| r.0),
+        folder,
         ..options(&out, arguments.config.unblind, arguments.training.quiet)
     };
     let interrupt = stop_on_signal(&arguments.training)?;
     to_result(&experiment, &options, &interrupt)
 }
 
-/// How a run is done whose data paths start from this folder.
+/// The run directory of an experiment.
+pub(super) fn run_directory(out: Option<&PathBuf>, experiment: &Experiment) -> PathBuf {
+    let own = || Path::new("runs").join(&experiment.common().experiment.name);
+    out.cloned().unwrap_or_else(own)
+}
+
+/// How a run is done whose data paths start from the working directory.
 pub(super) fn options(out: &Path, unblind: bool, quiet: bool) -> RunOptions {
     RunOptions {
         out: out.to_owned(),
-        base: PathBuf::new(),
+        folder: PathBuf::new(),
         unblind,
         quiet,
         only: None,
@@ -53,8 +62,11 @@ pub(super) fn options(out: &Path, unblind: bool, quiet: bool) -> RunOptions {
 }
 
 pub(super) fn extend(arguments: &ExtendArguments) -> Done {
-    let root = go_to(&arguments.run)?;
-    let options = options(root.path(), arguments.unblind, arguments.training.quiet);
+    let (root, folder) = go_to(&arguments.run)?;
+    let options = RunOptions {
+        folder,
+        ..options(root.path(), arguments.unblind, arguments.training.quiet)
+    };
     let interrupt = stop_on_signal(&arguments.training)?;
     let ended = extend_run(&root, arguments.members, &options, &interrupt)?;
     let experiment = root.experiment()?;
@@ -73,26 +85,34 @@ pub(super) fn merge(arguments: &MergeArguments) -> Done {
     };
     let others = arguments.others.iter().map(open);
     let others = others.collect::<Result<Vec<_>>>()?;
-    let root = go_to(&arguments.run)?;
+    let (root, folder) = go_to(&arguments.run)?;
     let merged = merge_runs(&root, &others)?;
     print(&format!(
-        "{} members taken over, {} were there and are equal, {} were there and differ, \
-         {} are missing",
-        merged.taken, merged.equal, merged.different, merged.missing
+        "{} taken over, {} there and equal, {} there and different, {} missing",
+        counted(merged.taken, "member"),
+        merged.equal,
+        merged.different,
+        merged.missing
     ))?;
     if merged.missing > 0 {
         print("run the configuration into this directory to train what is missing")?;
         return Ok(Exit::Partial);
     }
-    let options = options(root.path(), arguments.unblind, arguments.training.quiet);
+    let options = RunOptions {
+        folder,
+        ..options(root.path(), arguments.unblind, arguments.training.quiet)
+    };
     let interrupt = stop_on_signal(&arguments.training)?;
     to_result(&root.experiment()?, &options, &interrupt)
 }
 
 /// Trains a block; idempotent, shares nothing with others but the run directory.
 pub(super) fn worker(arguments: &WorkerArguments) -> Done {
-    let root = go_to(&arguments.run)?;
-    let options = options(root.path(), false, arguments.training.quiet);
+    let (root, folder) = go_to(&arguments.run)?;
+    let options = RunOptions {
+        folder,
+        ..options(root.path(), false, arguments.training.quiet)
+    };
     let interrupt = stop_on_signal(&arguments.training)?;
     let wanted = WorkOptions {
         block: arguments.block,
@@ -113,7 +133,7 @@ pub(super) fn worker(arguments: &WorkerArguments) -> Done {
 
 /// Ends a run's jobs in a batch system; what is finished or saved stays.
 pub(super) fn cancel(run: &Path) -> Done {
-    let root = go_to(run)?;
+    let (root, _) = go_to(run)?;
     let experiment = root.experiment()?;
     let config = &experiment.common().executor;
     let (name, folder) = (&experiment.common().experiment.name, root.join("batch"));
@@ -123,7 +143,7 @@ pub(super) fn cancel(run: &Path) -> Done {
         ));
     };
     let jobs = cancel_jobs(&*system, name, &folder)?;
-    print(&format!("{jobs} jobs cancelled"))
+    print(&format!("{} cancelled", counted(jobs, "job")))
 }
 
 pub(super) fn predict(arguments: &PredictArguments) -> Done {
@@ -136,7 +156,7 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         device: arguments.device.clone(),
         unblind: arguments.unblind,
     };
-    let done = predict_events(&arguments.run, &options)?;
+    let done = predict_events(&arguments.run, &options, &Progress::new(false))?;
     for reason in &done.reasons {
         terminal::say(&format!("warning: {reason}"));
     }
@@ -144,22 +164,24 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
         0 => String::new(),
         n => format!(", {n} of them without a prediction (null)"),
     };
-    let (events, out) = (done.events, arguments.out.display());
-    print(&format!("{events} events in {out}{without}"))
+    let (events, out) = (counted(done.events, "event"), arguments.out.display());
+    print(&format!("{events} in {out}{without}"))
 }
 
 /// Draws what is there anew. It neither trains nor fits.
 pub(super) fn report(run: &Path) -> Done {
     let root = RunDirectory::open(run)?;
     let experiment = root.experiment()?;
+    let progress = Progress::new(false);
     if experiment.measurement.is_some() {
         root.check_links()?;
-        return print_measurement(&redraw_measurement(&root)?, &root);
+        return print_measurement(&redraw_measurement(&root, &progress)?, &root);
     }
     if experiment.is_matrix {
-        return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
+        let ended = redo_matrix(&root, &experiment, &progress)?;
+        return print_ended(&ended, &Interrupt::default());
     }
-    print_ensemble(&redo_report(run)?)
+    print_ensemble(&redo_report(run, &progress)?)
 }
 
 /// Trains what is missing, makes the result, and says how it ended.
@@ -174,8 +196,16 @@ fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrup
 
 /// Runs an experiment without a word, for users of the library. What the command would end
 /// with another exit code than 0 is an error.
-pub(crate) fn run_quietly(experiment: &Experiment, out: &Path) -> Result<RunDirectory> {
-    let (options, interrupt) = (options(out, false, true), Interrupt::default());
+pub(crate) fn run_quietly(
+    experiment: &Experiment,
+    folder: &Path,
+    out: &Path,
+) -> Result<RunDirectory> {
+    let options = RunOptions {
+        folder: folder.to_owned(),
+        ..options(out, false, true)
+    };
+    let interrupt = Interrupt::default();
     let (ended, is_whole) = match &experiment.measurement {
         Some(measurement) => {
             let measured = measure(experiment, measurement, &options, &interrupt)?;
@@ -213,9 +243,7 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
 
 /// Says what a measurement found and where it lies.
 fn print_measurement(result: &MeasurementResult, directory: &RunDirectory) -> Done {
-    for line in measurement_verdict(result) {
-        print(&format!("{} {}", mark(line.status), line.text))?;
-    }
+    print_verdict(&measurement_verdict(result), COLUMN)?;
     print_places(directory)
 }
 
@@ -224,19 +252,9 @@ fn print_places(directory: &RunDirectory) -> Done {
     print(&format!("report  {}", directory.report_path().display()))
 }
 
-/// How a conclusion is meant, in a word.
-fn mark(status: Status) -> &'static str {
-    match status {
-        Status::Good => "closes ",
-        Status::Warning => "check  ",
-        Status::Bad => "OPEN   ",
-        Status::Untested => "UNTESTED",
-        Status::Info => "note   ",
-    }
-}
-
-/// The experiment with what the command line puts on top of it.
-pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
+/// The experiment with what the command line puts on top of it, and the folder from which its
+/// paths start.
+pub(super) fn resolve(arguments: &ConfigArguments) -> Result<(Experiment, PathBuf)> {
     let mut settings = arguments.set.clone();
     if let Some(device) = &arguments.device {
         settings.push(format!("device.name={device:?}"));
@@ -247,12 +265,33 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<Experiment> {
     let experiment = load_experiment(&arguments.config, &settings)?;
     experiment.check_uses()?;
     experiment.renamed.iter().for_each(|note| say(note));
-    Ok(experiment)
+    let places = Places {
+        folder: folder_of(&arguments.config),
+        ..Places::default()
+    };
+    let notes = places.notes(&experiment)?;
+    notes.iter().for_each(|note| say(note));
+    Ok((experiment, places.folder))
 }
 
-/// Opens a run and goes to the folder it was started in, from which its data
-/// paths start.
-fn go_to(run: &Path) -> Result<RunDirectory> {
+/// The folder from which the paths of a configuration start: its own, or of one in a run
+/// directory that of the one that the run was started with.
+fn folder_of(config: &Path) -> PathBuf {
+    let own = config.parent().unwrap_or(Path::new(""));
+    let of_run = || {
+        let is_runs = config.file_name()? == "config.toml";
+        let run = RunDirectory::open(&Path::new(".").join(own)).ok();
+        let run = run.filter(|_| is_runs)?;
+        let manifest = run.manifest().ok()??;
+        let folder = Path::new(&manifest.base?).join(manifest.folder.unwrap_or_default());
+        folder.is_dir().then_some(folder)
+    };
+    of_run().unwrap_or_else(|| own.to_owned())
+}
+
+/// Opens a run and goes to the folder it was started in; gives that of its configuration, from
+/// which its data paths start.
+fn go_to(run: &Path) -> Result<(RunDirectory, PathBuf)> {
     let path = std::path::absolute(run).at(Kind::Data, run.display())?;
     let root = RunDirectory::open(&path)?;
     root.check_links()?;
@@ -263,7 +302,9 @@ fn go_to(run: &Path) -> Result<RunDirectory> {
             matrix.display()
         )));
     }
-    if let Some(base) = root.manifest()?.and_then(|m| m.base) {
+    let manifest = root.manifest()?;
+    let folder = manifest.as_ref().and_then(|m| m.folder.clone());
+    if let Some(base) = manifest.and_then(|m| m.base) {
         let base = PathBuf::from(base);
         std::env::set_current_dir(&base).map_err(|e| {
             Error::data(format!(
@@ -273,26 +314,33 @@ fn go_to(run: &Path) -> Result<RunDirectory> {
             ))
         })?;
     }
-    Ok(root)
+    Ok((root, folder.map(PathBuf::from).unwrap_or_default()))
 }
 
 /// Says how a run ended: verdicts and where the result lies.
 fn print_ended(ended: &Ended, interrupt: &Interrupt) -> Done {
     let path = ended.directory.path().display();
     for end in &ended.ensembles {
-        if ended.is_matrix {
+        let has_ended = end.metrics.is_some() || end.error.is_some();
+        if ended.is_matrix && has_ended {
             print(&format!("{}:", end.name))?;
         }
         print_ensemble(end)?;
     }
     let compared = ended.compared.as_ref();
-    for line in compared
+    let missing = compared
         .filter(|_| ended.state != RunState::Interrupted)
         .map(ComparisonMetrics::missing)
-        .unwrap_or_default()
-    {
-        print(&format!("check   comparison, {line}"))?;
-    }
+        .unwrap_or_default();
+    let missing = missing
+        .into_iter()
+        .map(|line| PageVerdict::new(Status::Warning, format!("comparison, {line}")));
+    let has_ended = ended.state != RunState::Interrupted;
+    let ranked = has_ended.then(|| best(&ended.ensembles, RANKED));
+    let ranked = ranked
+        .flatten()
+        .map(|line| PageVerdict::new(Status::Info, line));
+    print_verdict(&missing.chain(ranked).collect::<Vec<_>>(), COLUMN)?;
     if ended.is_matrix {
         print(&format!("run     {path}"))?;
         let report = ended.directory.report_path();
@@ -342,14 +390,12 @@ fn is_no_result(end: &EnsembleEnd) -> bool {
 
 fn print_ensemble(end: &EnsembleEnd) -> Done {
     if let Some(error) = &end.error {
-        print(&format!("error   {error}"))?;
+        print_verdict(&[PageVerdict::new(Status::Bad, error.to_string())], COLUMN)?;
     }
     let Some(metrics) = &end.metrics else {
         return Ok(Exit::Ok);
     };
-    for line in verdict(metrics, &end.config) {
-        print(&format!("{} {}", mark(line.status), line.text))?;
-    }
+    print_verdict(&verdict(metrics, &end.config), COLUMN)?;
     let exit = print_places(&end.directory)?;
     Ok(if is_no_result(end) { Exit::Data } else { exit })
 }

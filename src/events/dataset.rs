@@ -299,6 +299,22 @@ fn read(file: File) -> std::io::Result<(String, u64)> {
     Ok((hex, bytes))
 }
 
+/// Whether files are the same, one after the other, or copies of each other.
+pub(crate) fn same_contents(one: &[PathBuf], other: &[PathBuf]) -> Result<bool> {
+    let is_same = |a: &PathBuf, b: &PathBuf| -> Result<bool> {
+        if a.canonicalize().ok() == b.canonicalize().ok() {
+            return Ok(true);
+        }
+        let bytes = |path: &PathBuf| path.metadata().map(|about| about.len()).ok();
+        let digest = |path: &PathBuf| sha256(path).map_err(cannot("read", path));
+        Ok(a.is_file() && b.is_file() && bytes(a) == bytes(b) && digest(a)? == digest(b)?)
+    };
+    let mut pairs = one.iter().zip(other);
+    let differing: Result<bool> =
+        pairs.try_fold(false, |differs, (a, b)| Ok(differs || !is_same(a, b)?));
+    Ok(one.len() == other.len() && !differing?)
+}
+
 /// Gives the rest of a file to `take`, block by block; how many bytes that are.
 pub(crate) fn in_blocks(mut file: File, mut take: impl FnMut(&[u8])) -> std::io::Result<u64> {
     let mut block = vec![0; BLOCK];

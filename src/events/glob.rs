@@ -11,6 +11,9 @@ use ::glob::Pattern;
 /// Most files that a pattern may mean, and most directories that are looked into for it.
 const MAX_FOUND: usize = 1 << 17;
 
+/// What makes a path a pattern.
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+
 /// One part of a pattern, between slashes.
 enum PatternPart {
     /// A name as it is, `..` and the root among them.
@@ -37,7 +40,7 @@ pub(super) fn split_tree<'a>(pattern: &'a str, base: &Path) -> (&'a str, Option<
 /// links lead to is looked into under the first of its names.
 pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>> {
     let path = base.join(pattern);
-    let is_glob = pattern.contains(['*', '?', '[']);
+    let is_glob = pattern.contains(WILDCARDS);
     if !is_glob || path.is_file() {
         return Ok(vec![path]);
     }
@@ -59,6 +62,24 @@ pub(super) fn find(pattern: &str, base: &Path) -> Result<Vec<PathBuf>> {
     Ok(search.found.into_iter().collect())
 }
 
+/// The files of it that are there; nothing of a pattern that is none.
+pub(crate) fn found(pattern: &str, base: &Path) -> Vec<PathBuf> {
+    let (pattern, _) = split_tree(pattern, base);
+    let mut all = find(pattern, base).unwrap_or_default();
+    all.retain(|path| path.exists());
+    all
+}
+
+/// A pattern that is meant from `base` as one that is meant from where `base` itself is.
+pub(crate) fn within(base: &Path, pattern: &str) -> String {
+    let folder = base.display().to_string();
+    let folder = match pattern.contains(WILDCARDS) {
+        true => Pattern::escape(&folder),
+        false => folder,
+    };
+    Path::new(&folder).join(pattern).display().to_string()
+}
+
 fn parts(pattern: &str) -> Result<Vec<PatternPart>> {
     let bad = |e| Error::config(format!("`{pattern}` is not a valid file pattern: {e}"));
     Pattern::new(pattern).map_err(bad)?;
@@ -68,7 +89,7 @@ fn parts(pattern: &str) -> Result<Vec<PatternPart>> {
         parts.push(match component {
             Component::CurDir => continue,
             Component::Normal(_) if text == "**" => PatternPart::Any,
-            Component::Normal(_) if text.contains(['*', '?', '[']) => {
+            Component::Normal(_) if text.contains(WILDCARDS) => {
                 PatternPart::Some(Pattern::new(&text).map_err(bad)?)
             }
             _ => PatternPart::Name(component.as_os_str().into()),

@@ -4,6 +4,7 @@
 //! Every such event is counted by reason, with its weight. What a blind region hides
 //! is no loss and is in no count.
 
+use crate::error::{agreeing, counted};
 use serde::{Deserialize, Serialize};
 
 /// Why events are missing somewhere.
@@ -112,26 +113,42 @@ impl Losses {
     pub fn sentence(&self, loss: &Loss) -> String {
         use LossKind as Kind;
         let (name, asked) = (&loss.name, " (data.on_missing)");
-        let shared = "they share its folds and bootstrap weights";
+        let of = |one, many| agreeing(loss.events, one, many);
+        let (are, were, them) = (of("is", "are"), of("was", "were"), of("it", "them"));
+        let have = of("has", "have");
+        let shared = of(
+            "it shares its folds and bootstrap weights",
+            "they share its folds and bootstrap weights",
+        );
         let what = match loss.kind {
-            Kind::Selection => format!("are not selected because `{name}` has no value for them"),
-            Kind::Region => format!("are not in the region because `{name}` has no value for them"),
-            Kind::Input => format!("were dropped because `{name}` is missing or not finite{asked}"),
+            Kind::Selection => {
+                format!("{are} not selected because `{name}` has no value for {them}")
+            }
+            Kind::Region => {
+                format!("{are} not in the region because `{name}` has no value for {them}")
+            }
+            Kind::Input => {
+                format!("{were} dropped because `{name}` is missing or not finite{asked}")
+            }
             Kind::Category => format!(
-                "were dropped because their value of `{name}` is missing or none of those \
+                "{were} dropped because the value of `{name}` is missing or none of those \
                  listed{asked}"
             ),
             Kind::Observable => {
-                format!("were dropped because `{name}` has no value for them{asked}")
+                format!("{were} dropped because `{name}` has no value for {them}{asked}")
             }
-            Kind::Variable => format!("are in no bin of `{name}`, which has no value for them"),
-            Kind::Infinite => format!("are in an end bin of `{name}`, which is infinite for them"),
+            Kind::Variable => {
+                format!("{are} in no bin of `{name}`, which has no value for {them}")
+            }
+            Kind::Infinite => {
+                format!("{are} in an end bin of `{name}`, which is infinite for {them}")
+            }
             Kind::Id => format!(
-                "have the id of an earlier event; {shared}. Give more id columns, or a namespace \
+                "{have} the id of an earlier event; {shared}. Give more id columns, or a namespace \
                  for each sample"
             ),
             Kind::SharedId => format!(
-                "have the id of a source event; {shared}. If they are other events, set \
+                "{have} the id of a source event; {shared}. If they are other events, set \
                  data.target.namespace"
             ),
         };
@@ -142,9 +159,9 @@ impl Losses {
             _ => format!(", sum of weights {}", short(loss.weight)),
         };
         format!(
-            "{}: {} events ({:.2} %{weight}) {what}{}.",
+            "{}: {} ({:.2} %{weight}) {what}{}.",
             self.sample,
-            loss.events,
+            counted(loss.events, "event"),
             100.0 * self.share(loss),
             first.unwrap_or_default()
         )

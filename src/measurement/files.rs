@@ -21,7 +21,7 @@ const STAGE: &str = ".result-";
 /// The former record while the sets are exchanged.
 const FORMER: &str = ".former-measurement.json";
 /// Folder of the toys of former likelihoods, by the same names.
-const FORMER_TOYS: &str = "former_toys";
+pub(super) const FORMER_TOYS: &str = "former_toys";
 /// Characters of a digest in words.
 const SHORT: usize = 12;
 /// Files of results whose record names none.

@@ -17,6 +17,7 @@ use super::ratios::{Columns, Ensembles};
 use super::result::{FiniteSample, FiniteSamplePoint};
 use crate::closure::moments;
 use crate::error::{Context, Error, Kind, Result};
+use crate::rundir::Progress;
 use crate::settings::Coordinate;
 use rayon::prelude::*;
 use sideband_likelihood::fit::{Fit, FitSettings, State, fit};
@@ -42,6 +43,7 @@ pub(super) struct Trainings<'a> {
     pub pool: &'a Events,
     /// Their ratios.
     pub columns: &'a Columns,
+    pub progress: &'a Progress,
 }
 
 impl Trainings<'_> {
@@ -152,12 +154,15 @@ impl Trainings<'_> {
     ) -> Result<(Vec<[f64; 2]>, usize)> {
         let logs = self.ensembles.member_logs(&self.pool.features, is_fixed)?;
         let members = logs.values().map(Vec::len).min().unwrap_or(0);
+        let stage = self.progress.stage("fitting members", members as u64);
         let fits = (0..members).into_par_iter().map(|member| {
             let weights = self.pool.weights.clone();
             let columns = self.analysis.of_member(&logs, member, weights)?;
             let channel = self.over_pool(&columns)?;
             let best = |node| best_fit(self.analysis, &channel, node, place);
-            nodes.iter().map(best).collect()
+            let fits: Result<Vec<[f64; 2]>> = nodes.iter().map(best).collect();
+            stage.add(1);
+            fits
         });
         let found = fits.collect::<Result<Vec<Vec<[f64; 2]>>>>()?;
         let at = |node: usize| {

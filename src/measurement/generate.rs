@@ -1,8 +1,8 @@
 //! Samples of a model with known truth, written into the run directory.
 
-use crate::error::{Context, Error, Kind, OnFile, Result};
+use crate::error::{Context, Error, Kind, OnFile, Result, counted};
 use crate::files::{atomic, regular};
-use crate::rundir::OutputRecord;
+use crate::rundir::{OutputRecord, Progress};
 use crate::settings::{GeneratedModel, Measurement};
 use crate::truth;
 use indexmap::IndexMap;
@@ -60,7 +60,7 @@ fn differences(path: &str, there: &Value, now: &Value, found: &mut Vec<String>) 
 }
 
 /// Writes the samples that are not there yet into a run directory.
-pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)) -> Result<()> {
+pub(super) fn generate(measurement: &Measurement, run: &Path, progress: &Progress) -> Result<()> {
     let Some(config) = &measurement.generate else {
         return Ok(());
     };
@@ -109,14 +109,17 @@ pub(super) fn generate(measurement: &Measurement, run: &Path, say: &dyn Fn(&str)
     if there.as_ref().is_some_and(is_whole) {
         return Ok(());
     }
-    say(&format!(
-        "generating {samples} samples of {} events",
-        config.events
+    progress.say(&format!(
+        "generating {} of {}",
+        counted(samples, "sample"),
+        counted(config.events, "event")
     ));
     let seed = Key::from_seed(settings.seed);
+    let stage = progress.stage("generating", samples as u64);
     for (number, name) in names[..samples].iter().enumerate() {
         let (path, key) = (folder.join(name), seed.with(SAMPLES));
         world.write(&path, number, config.events, key)?;
+        stage.add(1);
     }
     if let Some(point) = &settings.observed {
         world.write_data(&folder.join(OBSERVED), point, seed.with(DATA))?;

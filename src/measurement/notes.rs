@@ -1,6 +1,7 @@
 //! What the user should know of a result.
 
 use super::result::MeasurementResult;
+use crate::error::{agreeing, counted};
 use crate::report::numbers::joined;
 use crate::report::page::Status;
 
@@ -48,7 +49,11 @@ pub(super) fn add_notes(result: &mut MeasurementResult) {
     let bad = result.ratios.iter().filter(|r| r.status != Status::Good);
     let bad = bad.count();
     if bad > 0 {
-        notes.push(format!("{bad} of {ratios} ratios want a look"));
+        let verb = agreeing(bad as u64, "wants", "want");
+        notes.push(format!(
+            "{bad} of {} {verb} a look",
+            counted(ratios, "ratio")
+        ));
     }
     result.notes.extend(notes);
     result.missing.extend(missing);
@@ -96,8 +101,8 @@ fn density(result: &MeasurementResult, notes: &mut Vec<String>) {
     }
     if checks.not_positive > 0 {
         notes.push(format!(
-            "the density of {} events is below the barrier at the best fit",
-            checks.not_positive
+            "the density of {} is below the barrier at the best fit",
+            counted(checks.not_positive, "event")
         ));
     }
 }
@@ -111,8 +116,9 @@ fn scans(result: &MeasurementResult, notes: &mut Vec<String>) {
         );
         if !scan.failed.is_empty() {
             notes.push(format!(
-                "{} points of the scan of {name} failed and are not drawn",
-                scan.failed.len()
+                "{} of the scan of {name} failed and {} not drawn",
+                counted(scan.failed.len(), "point"),
+                agreeing(scan.failed.len() as u64, "is", "are")
             ));
         }
         if !scan.deeper_at.is_empty() {
@@ -152,7 +158,9 @@ fn limit_and_contours(
         let failed = contour.t.iter().flatten().filter(|t| t.is_none()).count();
         if failed > 0 {
             notes.push(format!(
-                "{failed} points of the contour of {names} failed and are not drawn"
+                "{} of the contour of {names} failed and {} not drawn",
+                counted(failed, "point"),
+                agreeing(failed as u64, "is", "are")
             ));
         }
         if let Some([x, y]) = contour.deeper_at {

@@ -12,11 +12,11 @@ use super::events::Events;
 use super::progress::read_result;
 use super::result::{MeasurementResult, RESULT};
 use super::tables;
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, OnFile, Result, counted};
 use crate::files::regular::make_folder;
 use crate::report::page::{Page, Section, render};
 use crate::report::{self, EnsembleEnd, numbers};
-use crate::rundir::RunDirectory;
+use crate::rundir::{Progress, RunDirectory};
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::{Parameter, UnbinnedChannel};
 
@@ -70,7 +70,7 @@ impl Sheet<'_> {
 
 /// Draws page, figures and tables of a result anew, from what is in the run directory: reads
 /// no events and fits nothing.
-pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
+pub(crate) fn redraw(root: &RunDirectory, progress: &Progress) -> Result<MeasurementResult> {
     let again = "run the measurement again, which makes it anew";
     let missing = |name: &str, reason: String| {
         let path = root.path().join(name);
@@ -84,13 +84,16 @@ pub(crate) fn redraw(root: &RunDirectory) -> Result<MeasurementResult> {
         serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
     let plots = root.plots();
     make_folder(&plots).on(&plots)?;
-    for drawn in page.sections.iter().flat_map(|section| &section.figures) {
+    let figures: Vec<_> = page.sections.iter().flat_map(|s| &s.figures).collect();
+    let stage = progress.stage("drawing", figures.len() as u64);
+    for drawn in figures {
         // the file may be somebody else's, and a name lead out of the run
         if drawn.name.contains(['/', '\\', '\0']) || drawn.name.starts_with('.') {
             let reason = format!("{:?} is no name of a figure", drawn.name);
             return Err(missing(PAGE, reason));
         }
         report::save_svg(root, &drawn.name, &drawn.svg)?;
+        stage.add(1);
     }
     tables::write(root, &result)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;
@@ -121,10 +124,10 @@ fn facts(result: &MeasurementResult, ensembles: &[EnsembleEnd]) -> Vec<(String, 
             ),
         ),
         ("expected at the best fit", numbers::number(result.expected)),
-        (
-            "networks",
-            format!("{} in {} ensembles", networks.sum::<u32>(), ensembles.len()),
-        ),
+        ("networks", {
+            let ensembles = counted(ensembles.len(), "ensemble");
+            format!("{} in {ensembles}", networks.sum::<u32>())
+        }),
         ("integral of the density at the best fit", normalisation),
         (
             "densities below the barrier",

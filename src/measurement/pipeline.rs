@@ -20,16 +20,15 @@ use super::rules::{check_bins, check_rates};
 use super::samples::Reader;
 use super::toys::{NORMALISATION, Toys};
 use super::trust::examine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, counted};
 use crate::report::numbers::joined;
 use crate::rundir::{Progress, RunDirectory, RunState};
-use crate::settings::{Experiment, Measurement};
+use crate::settings::{Experiment, Measurement, Places};
 use crate::training::Interrupt;
 use crate::workflow::{Ended, RunOptions, run};
 use indexmap::IndexMap;
 use sideband_likelihood::fit::Fit;
 use sideband_networks::Compute;
-use std::path::Path;
 use std::time::Instant;
 
 /// How a measurement ended.
@@ -54,14 +53,13 @@ pub(crate) fn measure(
     options: &RunOptions,
     interrupt: &Interrupt,
 ) -> Result<Measured> {
-    let voice = Progress::lines(options.quiet);
-    let say = |text: &str| voice.say(text);
+    let progress = Progress::new(options.quiet);
     let parameters = Parameters::new(measurement, None);
     parameters.check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
-    generate(measurement, root.path(), &say)?;
-    let reader = Reader::new(measurement, &options.out, options.unblind)?;
-    let plan = prepare(&reader, &parameters, &say)?;
+    generate(measurement, root.path(), &progress)?;
+    let reader = Reader::new(measurement, options.places(), options.unblind)?;
+    let plan = prepare(&reader, &parameters, &progress)?;
     // a run that is refused changes nothing
     root.close_again(options.unblind)?;
     let training = run(experiment, options, interrupt)?;
@@ -97,7 +95,7 @@ pub(crate) fn measure(
         root: &root,
         output: files::stage(&root)?,
         interrupt,
-        say: &say,
+        progress: &progress,
     };
     let result = study.conclude();
     if result.is_err() {
@@ -113,9 +111,9 @@ pub(crate) fn measure(
 }
 
 /// Reads all samples and checks everything that can be checked before training.
-fn prepare(reader: &Reader<'_>, parameters: &Parameters, say: &dyn Fn(&str)) -> Result<Plan> {
+fn prepare(reader: &Reader<'_>, parameters: &Parameters, progress: &Progress) -> Result<Plan> {
     let measurement = reader.measurement;
-    let mut plan = plan(reader, say)?;
+    let mut plan = plan(reader, progress)?;
     check_rates(&Analysis {
         measurement,
         plan: &plan,
@@ -125,7 +123,7 @@ fn prepare(reader: &Reader<'_>, parameters: &Parameters, say: &dyn Fn(&str)) -> 
     let events = observed(reader, &plan)?;
     let mut templates = Vec::new();
     if let Some(events) = events {
-        say(&format!("observed: {} events", events.len()));
+        progress.say(&format!("observed: {}", counted(events.len(), "event")));
         events.losses.iter().for_each(|l| plan.note_losses(l));
         templates = events.templates;
     }
@@ -141,13 +139,14 @@ fn prepare(reader: &Reader<'_>, parameters: &Parameters, say: &dyn Fn(&str)) -> 
 }
 
 /// A measurement's model in words, after all checks that need no training. Samples are
-/// generated into `run` if the configuration asks for that.
-pub(crate) fn describe(measurement: &Measurement, run: &Path, unblind: bool) -> Result<String> {
+/// generated into the run directory if the configuration asks for that.
+pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool) -> Result<String> {
     let parameters = Parameters::new(measurement, None);
     parameters.check(measurement)?;
-    generate(measurement, run, &|_| {})?;
-    let reader = Reader::new(measurement, run, unblind)?;
-    let plan = prepare(&reader, &parameters, &|_| {})?;
+    let quiet = Progress::new(true);
+    generate(measurement, &places.run, &quiet)?;
+    let reader = Reader::new(measurement, places, unblind)?;
+    let plan = prepare(&reader, &parameters, &quiet)?;
     let mut lines = vec![format!(
         "measures {} without bins in {}, against the reference {}",
         measurement.measurement.interest.join(" and "),
@@ -156,9 +155,9 @@ pub(crate) fn describe(measurement: &Measurement, run: &Path, unblind: bool) -> 
     )];
     for process in &plan.processes {
         lines.push(format!(
-            "{}: {} events, rate {}, times {}",
+            "{}: {}, rate {}, times {}",
             process.name,
-            process.events,
+            counted(process.events, "event"),
             joined(process.rate(), &[process.scale * process.sum_error], " +- "),
             measurement.samples[&process.name].coefficient
         ));
@@ -189,7 +188,10 @@ pub(crate) fn describe(measurement: &Measurement, run: &Path, unblind: bool) -> 
     let networks = ratios as u64 * u64::from(measurement.ensemble.members + second);
     let ensembles = if second > 0 { 2 * ratios } else { ratios };
     lines.push(format!(
-        "{ratios} ratios: {ensembles} ensembles, {networks} networks\n\n"
+        "{}: {}, {}\n\n",
+        counted(ratios, "ratio"),
+        counted(ensembles, "ensemble"),
+        counted(networks, "network")
     ));
     lines.extend(plan.notes);
     Ok(lines.join("\n"))
@@ -236,16 +238,17 @@ struct Study<'a> {
     /// Where the files of the result are written before they are put in their place.
     output: RunDirectory,
     interrupt: &'a Interrupt,
-    say: &'a dyn Fn(&str),
+    progress: &'a Progress,
 }
 
 impl Study<'_> {
     fn conclude(&self) -> Result<MeasurementResult> {
-        let (base, reader, say) = (self.analysis, self.reader, self.say);
+        let (base, reader, progress) = (self.analysis, self.reader, self.progress);
         let (measurement, plan) = (base.measurement, base.plan);
         let asked = &measurement.measurement;
-        let (ratios, trust) = examine(&self.ensembles, reader, say)?;
-        say("evaluating the ratios");
+        let (ratios, trust) = examine(&self.ensembles, reader, progress)?;
+        progress.say("evaluating the ratios");
+        let stage = progress.stage("evaluating", 0);
         let observed = observed(reader, plan)?;
         let is_observed = observed.is_some();
         let events = match observed {
@@ -255,11 +258,12 @@ impl Study<'_> {
         let pool = reference(reader, plan)?;
         let columns = base.evaluate(&ratios, &events, self.root)?;
         let pool_columns = base.learned(&ratios, &pool.features, pool.weights.clone())?;
+        drop(stage);
         let mut remarks = self.remarks()?;
         let (finite, curve) = match asked.finite_sample_members {
             0 => None,
             _ => {
-                say("finite training sample: fits of every member");
+                progress.say("finite training sample: fits of every member");
                 let pool = (&pool, &pool_columns);
                 let found = self.finite_sample(&events, &columns, pool);
                 remarks.without(found, "no error of the finite training sample")?
@@ -275,7 +279,8 @@ impl Study<'_> {
         let channel = &made.events.channel;
         let over_pool = channel.with_sample(pool_columns.sample()?);
         let over_pool = over_pool.map_err(no_likelihood)?;
-        say("fitting");
+        progress.say("fitting");
+        let stage = progress.stage("fitting", 0);
         let started = Instant::now();
         let mut best = analysis.best(&made.model).map_err(|e| made.reason(e))?;
         let mut scans = IndexMap::new();
@@ -300,6 +305,7 @@ impl Study<'_> {
                 events.len()
             )),
         }
+        drop(stage);
         let mut thrown = None;
         if let Some(config) = &measurement.toys {
             let toys = Toys {
@@ -318,7 +324,7 @@ impl Study<'_> {
                     let text = format!("{name} is not measured: {why}");
                     Err(Error::new(Kind::NotMeasured, text))
                 }
-                None => toys.report(scans.get(name), self.root, self.interrupt, say),
+                None => toys.report(scans.get(name), self.root, self.interrupt, progress),
             };
             thrown = remarks.without(found, "no toys")?;
         }
@@ -430,6 +436,7 @@ impl Study<'_> {
             made: &Likelihoods::new(self.analysis, events, columns, pool_columns)?,
             pool: &pool.thinned(NORMALISATION),
             columns: &pool_columns.thinned(NORMALISATION),
+            progress: self.progress,
         };
         trainings.error()
     }
@@ -444,7 +451,8 @@ impl Study<'_> {
     ) -> Option<LimitResult> {
         let asked = &analysis.measurement.measurement;
         let config = asked.limit.as_ref()?;
-        (self.say)("upper limit");
+        self.progress.say("upper limit");
+        let _stage = self.progress.stage("upper limit", 0);
         let name = config.poi.as_ref().unwrap_or(&asked.interest[0]);
         let curve = scans.get(name).and_then(|s| s.curves.get("profiled"));
         let points = curve.iter().flat_map(|c| &c.points);
@@ -463,7 +471,9 @@ impl Study<'_> {
     ) -> Vec<ContourResult> {
         let contours = analysis.measurement.measurement.contours.iter();
         let contours = contours.map(|config| {
-            (self.say)(&format!("contour of {}", config.parameters.join(" and ")));
+            let what = format!("contour of {}", config.parameters.join(" and "));
+            self.progress.say(&what);
+            let _stage = self.progress.stage(&what, 0);
             analysis.regions(config, &data.model, (best, found))
         });
         contours.collect()
@@ -478,6 +488,7 @@ impl Study<'_> {
         pool: (&Events, &sideband_likelihood::UnbinnedChannel),
     ) -> Result<()> {
         let output = &self.output;
+        let _stage = self.progress.stage("drawing", 0);
         let mut sheet = Sheet::new(analysis, result, output);
         let fitted = (made.parameters(), best);
         let sections = sheet.sections(&self.reader.names(), fitted, pool)?;

@@ -2,10 +2,10 @@
 //! before anything is trained.
 
 use super::samples::{Reader, Template};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::events::Losses;
 use crate::report::numbers::{percent, significant};
-use crate::rundir::InputFiles;
+use crate::rundir::{InputFiles, Progress};
 use crate::settings::{InterpolationCode, Measurement, SampleConfig, SystematicConfig, side};
 use crate::workflow::Sample;
 use indexmap::IndexMap;
@@ -181,7 +181,7 @@ impl Plan {
 }
 
 /// Reads all samples and checks that the model can be made of them.
-pub(super) fn plan(reader: &Reader<'_>, say: &dyn Fn(&str)) -> Result<Plan> {
+pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
     let measurement = reader.measurement;
     let names = &measurement.measurement.reference;
     let mut references = Vec::with_capacity(names.len());
@@ -240,9 +240,9 @@ pub(super) fn plan(reader: &Reader<'_>, say: &dyn Fn(&str)) -> Result<Plan> {
             plan.varied.insert(key, varied);
         }
         let error = process.sum_error / process.sum;
-        say(&format!(
-            "sample {name}: {} events, rate {} +- {}",
-            process.events,
+        progress.say(&format!(
+            "sample {name}: {}, rate {} +- {}",
+            counted(process.events, "event"),
             significant(process.rate(), 5),
             percent(error)
         ));

@@ -1,7 +1,7 @@
 //! How far a measurement has come, from its run directory alone.
 
 use super::result::{MeasurementResult, RESULT};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::files::formats::MEASUREMENT;
 use crate::files::from_text;
 use crate::rundir::{RunDirectory, RunState};
@@ -87,8 +87,9 @@ impl MeasurementProgress {
         let members: u64 = self.ratios.iter().map(|r| r.members).sum();
         let of: u64 = self.ratios.iter().map(|r| u64::from(r.of)).sum();
         let mut lines = vec![format!(
-            "ratios   {complete} of {} complete, {members} of {of} members",
-            self.ratios.len()
+            "ratios   {complete} of {} complete, {members} of {}",
+            self.ratios.len(),
+            counted(of, "member")
         )];
         for (number, toys) in self.toys.iter().enumerate() {
             let head = if number == 0 { "toys" } else { "" };

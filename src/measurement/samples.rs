@@ -5,7 +5,9 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::events::{Dataset, HIDDEN};
 use crate::files::lock;
 use crate::rundir::InputFiles;
-use crate::settings::{Blinding, Config, Measurement, RUN_PREFIX, SampleConfig, SampleRole};
+use crate::settings::{
+    Blinding, Config, Measurement, Places, RUN_PREFIX, SampleConfig, SampleRole,
+};
 use crate::workflow::{OpenSample, Sample, SampleSpec, Wanted, inputs, read_samples};
 use sideband_numerics::Edges;
 use std::collections::hash_map::DefaultHasher;
@@ -67,7 +69,7 @@ pub(super) struct Template {
 /// Reads samples with all that a measurement wants of their events.
 pub(super) struct Reader<'a> {
     pub measurement: &'a Measurement,
-    run: &'a Path,
+    places: Places,
     config: Config,
     wanted: Wanted,
     /// Key of the observable, place of the region, bins.
@@ -82,7 +84,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(measurement: &'a Measurement, run: &'a Path, unblind: bool) -> Result<Self> {
+    pub(super) fn new(measurement: &'a Measurement, places: Places, unblind: bool) -> Result<Self> {
         let like = reference_sample(measurement)?;
         let mut config = measurement.ensemble_config(like.clone(), like);
         config.regions.clone_from(&measurement.regions);
@@ -103,7 +105,7 @@ impl<'a> Reader<'a> {
         }
         Ok(Self {
             measurement,
-            run,
+            places,
             wanted: Wanted {
                 features: inputs(&config),
                 columns,
@@ -121,7 +123,7 @@ impl<'a> Reader<'a> {
 
     /// Names of the columns of a sample's files.
     pub(super) fn column_names(&self, place: &str, sample: &SampleConfig) -> Result<Vec<String>> {
-        let sample = sample.in_run(self.run);
+        let sample = self.placed(place, sample)?;
         let dataset = Dataset::open(&sample.path.to_list(), Path::new(""))
             .map_err(|e| e.at_key(format!("{place}.path")))?;
         Ok(dataset.columns().iter().map(|c| c.name.clone()).collect())
@@ -196,7 +198,7 @@ impl<'a> Reader<'a> {
         sample: &SampleConfig,
         whose: SampleRole,
     ) -> Result<OpenSample<'_>> {
-        let sample = sample.in_run(self.run);
+        let sample = self.placed(place, sample)?;
         let base = Path::new("");
         let twice = Dataset::named_twice(&sample.path.to_list(), base)
             .map_err(|e| e.at_key(format!("{place}.path")))?;
@@ -213,7 +215,13 @@ impl<'a> Reader<'a> {
             sample: &sample,
             whose,
         };
-        spec.open(&self.config, &self.wanted, &self.blinding, base)
+        spec.open(&self.config, &self.wanted, &self.blinding)
+    }
+
+    /// The sample with its paths as the working directory has them.
+    fn placed(&self, place: &str, sample: &SampleConfig) -> Result<SampleConfig> {
+        let placed = self.places.sample(sample);
+        placed.map_err(|e| e.at_key(format!("{place}.path")))
     }
 
     /// Keeps the files of a sample that was read.
@@ -221,7 +229,7 @@ impl<'a> Reader<'a> {
         let mut files = sample.files.clone();
         for file in &mut files {
             // the same in whichever directory the run is
-            if let Ok(own) = Path::new(&file.path).strip_prefix(self.run) {
+            if let Ok(own) = Path::new(&file.path).strip_prefix(&self.places.run) {
                 file.path = format!("{RUN_PREFIX}{}", own.display());
             }
         }

@@ -2,18 +2,18 @@
 //! belt, coverage.
 
 use super::events::{Events, unseen};
-use super::files::take_back;
+use super::files::{FORMER_TOYS, take_back};
 use super::likelihoods::{Likelihoods, asimov_weights};
 use super::model::{Analysis, model, no_likelihood};
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
 use super::ratios::{Columns, Ratios};
 use super::result::{LEVELS, ScanResult, ToyPoint, ToysResult};
 use super::samples::Reader;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use crate::files::regular;
-use crate::rundir::RunDirectory;
+use crate::rundir::{Progress, RunDirectory};
 use crate::settings::{FINITE_SAMPLE, Measurement, ToyEvents, ToysConfig};
-use crate::toys::{Toy, ToyStudy};
+use crate::toys::{Toy, ToyStudy, finished_toys};
 use crate::training::Interrupt;
 use crate::truth::{self, World};
 use indexmap::IndexMap;
@@ -100,14 +100,14 @@ impl Toys<'_> {
         scan: Option<&ScanResult>,
         root: &RunDirectory,
         interrupt: &Interrupt,
-        say: &dyn Fn(&str),
+        progress: &Progress,
     ) -> Result<ToysResult> {
         let (config, measurement) = (self.config, self.analysis.measurement);
         let pool = match config.events {
             ToyEvents::Simulated => self.simulated()?,
             ToyEvents::Truth => self.truth()?,
         };
-        let digest = digest(self.analysis, &pool);
+        let digest = self.folder(&pool, root);
         let parameters = self.made.parameters().iter();
         let study = ToyStudy {
             name: format!(
@@ -125,21 +125,31 @@ impl Toys<'_> {
         let folder = all.join(&digest);
         take_back(root, &digest)?;
         regular::make_folder(&folder).at(Kind::Internal, folder.display())?;
-        let progress = ToyFolder {
+        let asked = ToyFolder {
             folder: digest,
             parameter: measurement.measurement.interest[0].clone(),
             values: config.grid.clone(),
             toys: study.toys,
         };
-        root.write_json(&root.path().join(TOYS), &progress)?;
-        say(&format!(
-            "throwing {} toys at each of {} values",
-            config.number,
-            config.grid.len()
+        root.write_json(&root.path().join(TOYS), &asked)?;
+        progress.say(&format!(
+            "throwing {} at each of {}",
+            counted(config.number, "toy"),
+            counted(config.grid.len(), "value")
         ));
         let settings = self.analysis.settings();
-        let throw = |toy| self.throw(&pool, &settings, toy);
+        let there: u64 = finished_toys(&folder, study.points, study.toys)
+            .iter()
+            .sum();
+        let all_toys = u64::from(study.points) * study.toys;
+        let stage = progress.stage("throwing", all_toys.saturating_sub(there));
+        let throw = |toy| {
+            let record = self.throw(&pool, &settings, toy);
+            stage.add(1);
+            record
+        };
         let thrown = study.run(&folder, throw, || interrupt.is_raised());
+        drop(stage);
         let records = thrown.and_then(|()| study.read(&folder));
         let records = records.map_err(|error| match error.kind() {
             Kind::Interrupted => {
@@ -150,6 +160,30 @@ impl Toys<'_> {
             _ => error.at(all.display()),
         });
         report(config, self.analysis, &pool, &records?, scan)
+    }
+
+    /// Name of the folder of the toys: by the contents of the files; by their paths where
+    /// toys were thrown under such a name.
+    fn folder(&self, pool: &Pool, root: &RunDirectory) -> String {
+        let (measurement, plan) = (self.analysis.measurement, self.analysis.plan);
+        // the observed events are in what is profiled on them
+        let simulated = plan.files.iter().filter(|(key, _)| *key != "observed");
+        let files = simulated.flat_map(|(key, files)| {
+            let digests = files.iter().map(|file| file.sha256.as_str());
+            std::iter::once(key.as_str()).chain(digests)
+        });
+        let mut identity = measurement.without_paths().likelihood_identity();
+        identity.extend(files);
+        let name = digest(self.analysis, pool, &identity);
+        let former = digest(self.analysis, pool, &measurement.likelihood_identity());
+        let is_there = |name: &str| {
+            let mut folders = [TOYS_FOLDER, FORMER_TOYS].into_iter();
+            folders.any(|folder| root.join(folder).join(name).is_dir())
+        };
+        match is_there(&former) && !is_there(&name) {
+            true => former,
+            false => name,
+        }
     }
 
     /// Throws and fits a toy; a fit that fails is a record too.
@@ -352,11 +386,10 @@ impl Toys<'_> {
 }
 
 /// What the toys depend on beside their number, as a name: toys of another likelihood
-/// are never mixed with these.
-fn digest(analysis: Analysis<'_>, pool: &Pool) -> String {
-    let m = analysis.measurement;
+/// are never mixed with these. `identity`: of the configuration.
+fn digest(analysis: Analysis<'_>, pool: &Pool, identity: &str) -> String {
     let mut hash = Sha256::new();
-    hash.update(m.likelihood_identity());
+    hash.update(identity);
     let mut numbers = |values: &[f64]| values.iter().for_each(|x| hash.update(x.to_le_bytes()));
     for process in &analysis.plan.processes {
         numbers(&[process.rate()]);

@@ -6,11 +6,11 @@ use super::plots::save_figures;
 use super::verdict::verdict;
 use super::{figures, interpolation};
 use crate::closure::{Auc, Chi2};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::events::{FileRecord, Losses};
 use crate::files::formats::METRICS;
 use crate::results::{AucPair, FigureData, Metrics, RegionMetrics, judge};
-use crate::rundir::{Manifest, RunDirectory};
+use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf};
 use crate::training::Member;
 use std::collections::BTreeSet;
@@ -60,10 +60,11 @@ pub(crate) fn write(
     manifest: &Manifest,
     metrics: &Metrics,
     members: &[Member],
+    progress: &Progress,
 ) -> Result<BTreeSet<String>> {
     let data = read_figure_data(directory)?;
     let mut sections = sections(config, metrics, members, data.as_ref())?;
-    let mut drawn = save_figures(directory, &mut sections)?;
+    let mut drawn = save_figures(directory, &mut sections, progress)?;
     drawn.insert("plots/report.toml".to_owned());
     let title = config.report.title.clone();
     let page = Page {
@@ -91,10 +92,11 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
     let fact = |name: &str, value: String| (name.to_owned(), value);
     let files = |list: &[FileRecord]| {
         let rows: Option<u64> = list.iter().map(|f| f.rows).sum();
-        let rows = rows.map_or_else(String::new, |rows| format!(", {rows} rows"));
+        let rows = rows.map_or_else(String::new, |rows| format!(", {}", counted(rows, "row")));
         let names: Vec<&str> = list.iter().take(3).map(|f| f.path.as_str()).collect();
         let more = if list.len() > 3 { ", …" } else { "" };
-        format!("{}{more} ({} files{rows})", names.join(", "), list.len())
+        let files = counted(list.len(), "file");
+        format!("{}{more} ({files}{rows})", names.join(", "))
     };
     let m = &metrics.members;
     let members = format!(
@@ -102,7 +104,7 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
         m.usable, m.requested, m.mean_epochs
     );
     let (device, versions) = (&manifest.device, &manifest.versions);
-    let (threads, platform) = (device.threads, &versions.platform);
+    let (threads, platform) = (counted(device.threads, "thread"), &versions.platform);
     let revision = versions.git_revision.as_ref();
     let revision = revision.map_or_else(String::new, |r| format!(" ({r})"));
     let (sideband, burn) = (&versions.sideband, &versions.burn);
@@ -118,10 +120,7 @@ fn facts(config: &Config, manifest: &Manifest, metrics: &Metrics) -> Vec<(String
     let hidden = Blinding::new(&config.regions, manifest.unblind).describe();
     facts.extend(hidden.map(|text| fact("Blind", text)));
     facts.extend([
-        fact(
-            "Device",
-            format!("{}, {threads} threads, {platform}", device.name),
-        ),
+        fact("Device", format!("{}, {threads}, {platform}", device.name)),
         fact(
             "Program",
             format!("sideband {sideband}{revision}, burn {burn}"),
@@ -168,8 +167,10 @@ fn sections(
         if metrics.regions.values().any(|r| !r.calibration.is_empty()) {
             ratio.figures.push(figures::calibration(config, metrics)?);
         }
-        ratio.figures.push(figures::weights(config, metrics)?);
-        list.push(ratio);
+        if !metrics.regions.is_empty() {
+            ratio.figures.push(figures::weights(config, metrics)?);
+            list.push(ratio);
+        }
     }
     list.push(training_section(config, metrics, members)?);
     list.push(missing_section(&metrics.losses));
@@ -298,9 +299,9 @@ fn training_section(config: &Config, metrics: &Metrics, members: &[Member]) -> R
     let m = &metrics.members;
     let loss = &metrics.loss;
     let text = format!(
-        "{} members can be used: {} stopped early, {} reached the largest number of epochs; {} \
+        "{} can be used: {} stopped early, {} reached the largest number of epochs; {} \
          failed. Validation loss {} over members at their best epochs, training loss {} there.",
-        m.usable,
+        counted(m.usable, "member"),
         m.converged,
         m.epoch_limit,
         m.failed.len(),
@@ -328,11 +329,8 @@ fn missing_section(losses: &[Losses]) -> Section {
     let rows: Vec<Vec<String>> = losses.iter().flat_map(row).collect();
     let mut section = Section::new("Events that are missing");
     section.text.extend(losses.iter().map(|sample| {
-        let (events, weight) = (sample.events, number(sample.weight));
-        format!(
-            "{}: {events} events kept, sum of weights {weight}.",
-            sample.sample
-        )
+        let (events, weight) = (counted(sample.events, "event"), number(sample.weight));
+        format!("{}: {events} kept, sum of weights {weight}.", sample.sample)
     }));
     if rows.is_empty() {
         return section.text("No event was dropped, is without a bin or without a region.");

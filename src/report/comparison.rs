@@ -8,7 +8,7 @@ use super::plots::{figure, save_figures};
 use crate::error::Result;
 use crate::plot::{MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series};
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
-use crate::rundir::RunDirectory;
+use crate::rundir::{Progress, RunDirectory};
 use std::fmt::Write as _;
 
 /// The methods in the order of the tables, with their names for people.
@@ -33,6 +33,7 @@ pub(super) fn write(
     root: &RunDirectory,
     comparison: &ComparisonMetrics,
     data_label: &str,
+    progress: &Progress,
 ) -> Result<Vec<Section>> {
     root.write_json(&root.path().join("comparison.json"), comparison)?;
     let csv = root.path().join("comparison.csv");
@@ -57,7 +58,7 @@ pub(super) fn write(
         let figures = distributions(name, row, data_label)?;
         sections.push(Section::new(format!("{name}: distributions")).figures(figures));
     }
-    save_figures(root, &mut sections)?;
+    save_figures(root, &mut sections, progress)?;
     Ok(sections)
 }
 

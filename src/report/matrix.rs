@@ -1,32 +1,17 @@
 //! The page of a matrix of ensembles: one table for all members, one a region.
 
-use super::comparison;
+use super::end::EnsembleEnd;
 use super::numbers::{known, with_error};
 use super::page::{Page, PageVerdict, Section, Status, Table, render};
+use super::ranking::Score;
 use super::verdict::verdict;
-use crate::error::{Error, Result};
-use crate::results::{
-    AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
-};
-use crate::rundir::{RunDirectory, RunState};
-use crate::settings::Config;
+use super::{comparison, ranking};
+use crate::error::{Result, counted};
+use crate::results::{AucPair, ComparisonMetrics, MemberSummary, RegionMetrics, YieldMetrics};
+use crate::rundir::{Progress, RunDirectory, RunState};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-
-/// How one ensemble ended.
-#[derive(Debug)]
-pub(crate) struct EnsembleEnd {
-    pub name: String,
-    pub config: Config,
-    pub directory: RunDirectory,
-    /// Complete, partial or interrupted.
-    pub state: RunState,
-    /// The numbers, if there are any.
-    pub metrics: Option<Metrics>,
-    /// Why there are none, if not for an interruption.
-    pub error: Option<Error>,
-}
 
 /// Writes the page and `summary.json` of the whole run from its ensembles.
 ///
@@ -37,15 +22,17 @@ pub(crate) fn write_matrix(
     ends: &[EnsembleEnd],
     compared: Option<&ComparisonMetrics>,
     page_path: &Path,
+    progress: &Progress,
 ) -> Result<()> {
     let Some(first) = ends.first() else {
         return Ok(());
     };
     let config = &first.config;
     let mut sections = match compared {
-        Some(compared) => comparison::write(root, compared, &config.report.data_label)?,
+        Some(compared) => comparison::write(root, compared, &config.report.data_label, progress)?,
         None => Vec::new(),
     };
+    sections.extend(ranking::section(ends));
     sections.push(Section::new("Ensembles").table(Table::new(
         "Each ensemble has a directory and a report of its own.",
         "ensemble | members | failed | mean epochs | report",
@@ -65,14 +52,16 @@ pub(crate) fn write_matrix(
     }
     let page = Page {
         title: config.experiment.name.clone(),
-        subtitle: format!("{} ensembles", ends.len()),
+        subtitle: counted(ends.len(), "ensemble"),
         verdict: ends.iter().map(conclusion).collect(),
         facts: Vec::new(),
         sections,
         footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
     };
     root.write(page_path, render(&page).as_bytes())?;
-    let summaries = ends.iter().map(|end| (&end.name, summary(end)));
+    let scores = ranking::of(ends);
+    let summaries = ends.iter().zip(scores);
+    let summaries = summaries.map(|(end, score)| (&end.name, summary(end, score)));
     let summaries: IndexMap<&String, EnsembleSummary> = summaries.collect();
     root.write_json(&root.path().join("summary.json"), &summaries)?;
     Ok(())
@@ -131,6 +120,9 @@ pub struct EnsembleSummary {
     pub members: Option<MemberSummary>,
     /// Its regions.
     pub regions: Option<IndexMap<String, RegionSummary>>,
+    /// How good it is by `report.rank_by`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
     /// Why there is no result.
     pub error: Option<String>,
 }
@@ -145,7 +137,7 @@ pub struct RegionSummary {
     pub auc: Option<AucPair>,
 }
 
-fn summary(end: &EnsembleEnd) -> EnsembleSummary {
+fn summary(end: &EnsembleEnd, score: Option<Score>) -> EnsembleSummary {
     let of = |(name, region): (&String, &RegionMetrics)| {
         let summary = RegionSummary {
             verdict: region.verdict.clone(),
@@ -160,6 +152,7 @@ fn summary(end: &EnsembleEnd) -> EnsembleSummary {
         verdict: metrics.map(|m| m.verdict.clone()),
         members: metrics.map(|m| m.members.clone()),
         regions: metrics.map(|m| m.regions.iter().map(of).collect()),
+        score,
         error: end.error.as_ref().map(ToString::to_string),
     }
 }

@@ -9,6 +9,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
 use crate::plot::text::{self, Level};
+use crate::results::VerdictState;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Page {
@@ -39,7 +40,9 @@ pub enum Status {
     Good,
     /// Look at this before use.
     Warning,
-    /// Do not use as it is.
+    /// It was tested and is not as it should be.
+    Open,
+    /// There is no result, or none to be used.
     Bad,
     /// Nothing says whether it is as it should be.
     Untested,
@@ -291,7 +294,8 @@ fn rich(label: &str) -> Markup {
     }
 }
 
-fn plain(label: &str) -> String {
+/// The same text where nothing can be lowered or raised: in an attribute, on a terminal.
+pub(crate) fn plain(label: &str) -> String {
     text::parse(label).into_iter().map(|run| run.text).collect()
 }
 
@@ -319,19 +323,21 @@ impl Status {
         match self {
             Self::Good => "good",
             Self::Warning | Self::Untested => "warning",
-            Self::Bad => "bad",
+            Self::Open | Self::Bad => "bad",
             Self::Info => "info",
         }
     }
 
-    /// The status in a word, so that it does not hang on the colour.
-    fn word(self) -> &'static str {
+    /// The status in a word, so that it does not hang on the colour; the same on the page and
+    /// on the terminal, and that of a verdict where it is one.
+    pub(crate) fn word(self) -> &'static str {
         match self {
-            Self::Good => "Good",
-            Self::Warning => "Check",
-            Self::Bad => "Problem",
-            Self::Untested => "Untested",
-            Self::Info => "Note",
+            Self::Good => VerdictState::Closes.words(),
+            Self::Open => VerdictState::Open.words(),
+            Self::Untested => VerdictState::Untested.words(),
+            Self::Warning => "check",
+            Self::Bad => "failed",
+            Self::Info => "note",
         }
     }
 }

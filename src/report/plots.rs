@@ -4,7 +4,7 @@ use super::names::file_names;
 use super::page::{PageFigure, Section};
 use crate::error::{Error, OnFile, Result};
 use crate::plot::{Figure, PlotError};
-use crate::rundir::RunDirectory;
+use crate::rundir::{Progress, RunDirectory};
 use rayon::prelude::*;
 use std::collections::BTreeSet;
 
@@ -48,6 +48,7 @@ pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure, png: &[u8])
 pub(super) fn save_figures(
     root: &RunDirectory,
     sections: &mut [Section],
+    progress: &Progress,
 ) -> Result<BTreeSet<String>> {
     let path = root.plots();
     std::fs::create_dir_all(&path).on(&path)?;
@@ -57,7 +58,11 @@ pub(super) fn save_figures(
     for (figure, name) in figures.iter_mut().zip(file_names(&parts)) {
         figure.name = name;
     }
-    let save = |figure: &&mut PageFigure| save_svg(root, &figure.name, &figure.svg);
+    let stage = progress.stage("drawing", figures.len() as u64);
+    let save = |figure: &&mut PageFigure| {
+        stage.add(1);
+        save_svg(root, &figure.name, &figure.svg)
+    };
     figures.par_iter().try_for_each(save)?;
     let files = |figure: &&mut PageFigure| {
         ["svg", "png"].map(|ending| format!("plots/{}.{ending}", figure.name))

@@ -2,6 +2,7 @@
 
 use super::numbers::{p_value, percent, with_error, with_errors};
 use super::page::{PageVerdict, Status};
+use crate::error::{agreeing, counted};
 use crate::events::Losses;
 use crate::results;
 use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
@@ -47,7 +48,8 @@ pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<PageVerdict> {
 fn status(state: VerdictState) -> Status {
     match state {
         VerdictState::Closes => Status::Good,
-        VerdictState::Open | VerdictState::NotFinite => Status::Bad,
+        VerdictState::Open => Status::Open,
+        VerdictState::NotFinite => Status::Bad,
         VerdictState::Untested => Status::Untested,
     }
 }
@@ -86,6 +88,9 @@ fn overall(
         }
         VerdictState::Open => {
             format!("The {prediction} does not agree with the {target} in {regions}.")
+        }
+        VerdictState::Untested if metrics.regions.is_empty() => {
+            format!("Closure cannot be judged: {reasons}.")
         }
         VerdictState::Untested if metrics.regions.values().all(|r| r.blind) => {
             let text = format!("All of the {target} is blinded: closure cannot be judged.");
@@ -148,7 +153,9 @@ fn region_line(name: &str, region: &RegionMetrics, verdict: &results::Verdict) -
         false => "",
     };
     let agree = tested - open;
-    let mut text = format!("{name}{held_out}: {agree} of {tested} distributions agree");
+    let of = counted(tested, "distribution");
+    let verb = agreeing(agree as u64, "agrees", "agree");
+    let mut text = format!("{name}{held_out}: {agree} of {of} {verb}");
     if region.yields.before.is_some() {
         let before = closed_before(region, verdict);
         text += &format!(" after reweighting, {before} before");
@@ -183,16 +190,18 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
     let m = &metrics.members;
     let (failed, usable) = (m.failed.len(), m.usable);
     if failed > 0 {
-        let all = m.requested;
+        let all = counted(m.requested, "member");
         lines.push(format!(
-            "{failed} of {all} members failed; the result stands on {usable}."
+            "{failed} of {all} failed; the result stands on {usable}."
         ));
     }
     if m.epoch_limit > 0 {
         lines.push(format!(
-            "{} of {usable} members reached the largest number of epochs before they converged: \
-             raise training.epochs.",
-            m.epoch_limit
+            "{} of {} reached the largest number of epochs before {} converged: raise \
+             training.epochs.",
+            m.epoch_limit,
+            counted(usable, "member"),
+            agreeing(m.epoch_limit as u64, "it", "they")
         ));
     }
     match m.replicas {
@@ -205,6 +214,15 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
         )),
         _ => {}
     }
+    let untested = config.regions.keys().filter(|name| {
+        config.experiment.method != Method::Interpolate && !metrics.regions.contains_key(*name)
+    });
+    lines.extend(untested.map(|name| {
+        format!(
+            "{name}: training.held_out is 0, so that no event is left to test it with; its \
+             diagnostics are left out."
+        )
+    }));
     lines.extend(plane_warnings(metrics, config));
     lines.extend(missing(metrics));
     for (name, region) in &metrics.regions {
@@ -212,9 +230,9 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
         if outside.largest_share() > NOTED {
             let (share, words) = (percent(outside.largest_share()), outside.words());
             lines.push(format!(
-                "{name}: {} events, {share} of the prediction, lie outside of what was trained \
-                 ({words}).",
-                outside.events
+                "{name}: {}, {share} of the prediction, {} outside of what was trained ({words}).",
+                counted(outside.events, "event"),
+                agreeing(outside.events, "lies", "lie")
             ));
         }
     }
@@ -260,7 +278,9 @@ fn plane_warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
         if category.negative_bins > 0 {
             let bins = category.negative_bins;
             lines.push(format!(
-                "mass plane {name}: {bins} bins are predicted below zero and taken as zero."
+                "mass plane {name}: {} {} predicted below zero and taken as zero.",
+                counted(bins, "bin"),
+                agreeing(bins as u64, "is", "are")
             ));
         }
     }

@@ -75,7 +75,11 @@ pub(crate) fn judge(metrics: &Metrics, config: &Config) -> Judgement {
     let planes = of_planes.iter().take(NAMED);
     reasons.extend(planes.map(|place| format!("interpolation: {place}")));
     if judged.is_empty() {
-        reasons.push("all regions are blind".to_owned());
+        let reason = match metrics.regions.is_empty() {
+            true => "nothing is held out of the training region, and there is no other",
+            false => "all regions are blind",
+        };
+        reasons.push(reason.to_owned());
     }
     let tested = |name: &&String| {
         matches!(

@@ -86,6 +86,10 @@ pub struct LossSummary {
     pub validation_spread: f64,
     /// Mean training loss at the same epoch.
     pub training_mean: f64,
+    /// Loss of the nominal ratio on the training region's held-out events, both classes at
+    /// equal weight, and its statistical error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_out: Option<[f64; 2]>,
 }
 
 /// What is known of one region.

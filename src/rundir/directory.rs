@@ -1,7 +1,7 @@
 //! Opening a run directory: new, to be finished, or refused.
 
 use super::manifest::{Manifest, RunInputs};
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, OnFile, Result, counted};
 use crate::events::FileRecord;
 use crate::files::formats::RUN_DIRECTORY;
 use crate::files::{ServerClock, atomic, regular};
@@ -137,9 +137,9 @@ impl RunDirectory {
         let mut experiment = self.experiment()?;
         if experiment.is_matrix {
             return Err(Error::usage(format!(
-                "{} holds {} ensembles; name the directory of one of them, such as {}",
+                "{} holds {}; name the directory of one of them, such as {}",
                 self.path.display(),
-                experiment.ensembles.len(),
+                counted(experiment.ensembles.len(), "ensemble"),
                 self.ensemble(&experiment.ensembles[0].name).path.display()
             )));
         }
@@ -172,7 +172,12 @@ impl RunDirectory {
         let directory = Self::folder(path.to_owned());
         directory.check_files()?;
         if !directory.join("config.toml").is_file() {
-            return Err(not_a_run(path));
+            let path = path.display();
+            return Err(Error::config(format!(
+                "{path} is not a run directory: it has no config.toml. A run directory is what \
+                 `sideband run` writes, such as runs/NAME; for the event files in a folder write \
+                 {path}/*.parquet"
+            )));
         }
         directory.manifest()?;
         Ok(directory)
@@ -391,6 +396,14 @@ impl RunDirectory {
         let Some(manifest) = self.manifest()? else {
             return Ok(());
         };
+        // wherever they lie and whatever they are called
+        let digests = |files: &[FileRecord]| -> Vec<String> {
+            files.iter().map(|file| file.sha256.clone()).collect()
+        };
+        let contents = |i: &RunInputs| [&i.source, &i.target].map(|files| digests(files));
+        if contents(&manifest.inputs) == contents(inputs) {
+            return Ok(());
+        }
         let line = |role: &str, f: &FileRecord| {
             let name = Path::new(&f.path).file_name().unwrap_or_default();
             let name = name.display();
@@ -402,9 +415,9 @@ impl RunDirectory {
                 .chain(inputs.target.iter().map(|f| line("target", f)))
                 .collect()
         };
-        let difference = difference(&list(&manifest.inputs), &list(inputs));
+        let mut difference = difference(&list(&manifest.inputs), &list(inputs));
         if difference.is_empty() {
-            return Ok(());
+            difference = "  the same files in another order of their paths\n".to_owned();
         }
         Err(Error::data(format!(
             "{} was made from other data:\n{difference}its members cannot be used; choose another \

@@ -120,9 +120,13 @@ pub struct Manifest {
     pub seed: u64,
     /// Whether blind regions were open.
     pub unblind: bool,
-    /// Folder that relative data paths start from.
+    /// Folder in which the run was started.
     #[serde(default)]
     pub base: Option<String>,
+    /// Folder of the configuration as it was named there, from which relative data paths
+    /// start; `base` itself if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<String>,
     /// Versions of everything that computes.
     pub versions: VersionRecord,
     /// What computed.

@@ -3,7 +3,7 @@
 
 use super::ranges::missing;
 use super::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
-use super::raw::{Bins, Config, Method};
+use super::raw::{Bins, Config, Method, RankBy};
 use super::training::{Schedule, Split};
 use crate::error::{Context, Kind};
 use sideband_networks::OptimizerConfig;
@@ -158,13 +158,8 @@ impl Config {
         let key = "training.held_out";
         let is_part = (0.0..0.9).contains(&t.held_out);
         match t.split {
-            // an interpolation is tested where it was not trained at all
-            Split::Shared if self.experiment.method == Method::Interpolate => {
-                ensure(is_part, key, t.held_out, "0, or a fraction below 0.9")?;
-            }
             Split::Shared | Split::Member => {
-                let allowed = "a fraction above 0 and below 0.9";
-                ensure(is_part && t.held_out > 0.0, key, t.held_out, allowed)?;
+                ensure(is_part, key, t.held_out, "0, or a fraction below 0.9")?;
             }
             Split::Folds => ensure(
                 t.folds >= 2 && t.folds <= self.ensemble.members && t.folds <= 1000,
@@ -203,6 +198,10 @@ impl Config {
     }
 
     fn check_report(&self) -> Checked {
+        if let Some(RankBy::Auc { region } | RankBy::Chi2 { region, .. }) = &self.report.rank_by {
+            let (key, known) = ("report.rank_by.region", self.regions.keys());
+            ensure_known(key, region, "a name under [regions]", known)?;
+        }
         let mut seen = HashSet::new();
         for (i, variable) in self.report.variables.iter().enumerate() {
             let path = format!("report.variables[{i}]");

@@ -3,7 +3,9 @@
 
 use super::interpolation::PredictedPart;
 use super::measurement::{LikelihoodConfig, Measurement};
-use super::raw::{Config, DeviceConfig, EnsembleConfig, ExecutorConfig, Method, ReportConfig};
+use super::raw::{
+    Config, DeviceConfig, EnsembleConfig, ExecutorConfig, Method, OneOrMany, ReportConfig,
+};
 use super::uses::words;
 use serde::Serialize;
 use sideband_processes::PlaneSettings;
@@ -12,7 +14,8 @@ use toml::{Table, Value};
 /// What depends on a configuration, each on a part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum IdentityOf {
-    /// The numbers of a member. Without threads, blocks, description and report; regions that
+    /// The numbers of a member. Without where files lie, which are compared by their contents,
+    /// threads, blocks, description and report; regions that
     /// are only looked at, definitions that nothing here uses, how many members there are and
     /// how they are combined. A line a key.
     Member,
@@ -39,6 +42,8 @@ impl Config {
             }
             IdentityOf::Family => config.family(),
             IdentityOf::Result => {
+                config.forget_where_files_lie();
+                config.report.rank_by = None;
                 config.device = DeviceConfig::default();
                 config.executor = ExecutorConfig::default();
                 toml_text(&config)
@@ -55,7 +60,11 @@ impl Config {
                 let prediction = config.interpolation.as_ref();
                 let prediction =
                     prediction.map_or_else(String::new, |i| format!("\n{}", toml_text(i)));
-                format!("{}{prediction}\n# {labels:?}\n", toml_text(&config.report))
+                let report = ReportConfig {
+                    rank_by: None,
+                    ..config.report.clone()
+                };
+                format!("{}{prediction}\n# {labels:?}\n", toml_text(&report))
             }
         }
     }
@@ -75,6 +84,7 @@ impl Config {
             ..EnsembleConfig::default()
         };
         self.data.max_loss = 0.0;
+        self.forget_where_files_lie();
         self.data
             .samples_mut()
             .for_each(|sample| sample.label = None);
@@ -86,6 +96,12 @@ impl Config {
             .values_mut()
             .for_each(|region| region.label = None);
         self.forget_unused_definitions();
+    }
+
+    /// The files themselves are compared by their contents.
+    fn forget_where_files_lie(&mut self) {
+        let samples = self.data.samples_mut();
+        samples.for_each(|sample| sample.path = OneOrMany::Many(Vec::new()));
     }
 
     fn family(mut self) -> String {
@@ -155,6 +171,27 @@ impl Config {
 }
 
 impl Measurement {
+    /// The same wherever the files lie, which are compared by their contents.
+    #[must_use]
+    pub(crate) fn without_paths(&self) -> Self {
+        let mut other = self.clone();
+        let none = || OneOrMany::Many(Vec::new());
+        for process in other.samples.values_mut() {
+            process.path = none();
+        }
+        let varied = other
+            .systematics
+            .values_mut()
+            .flat_map(|s| s.samples.values_mut());
+        for side in varied.flat_map(|varied| [&mut varied.up, &mut varied.down]) {
+            side.path = side.path.as_ref().map(|_| none());
+        }
+        if let Some(observed) = &mut other.observed {
+            observed.path = none();
+        }
+        other
+    }
+
     /// What the likelihood and its toys depend on, as a text: all but the questions that are
     /// asked of it.
     #[must_use]
@@ -232,6 +269,7 @@ mod tests {
             ("data.define.another=\"z\"", &[Family, Result]),
             ("data.define.spare=\"x*3\"", &[Family, Result]),
             ("report.bins=3", &[Result, Report]),
+            ("report.rank_by={kind='auc', region='cr'}", &[]),
             ("executor.block=3", &[]),
             ("device.threads=3", &[]),
             ("regions.cr.selection=\"x > 2\"", &[Member, Result]),
@@ -244,6 +282,7 @@ mod tests {
             ("data.define.x=\"z\"", &[Member, Family, Result]),
             ("training.epochs=3", &[Member, Result]),
             ("training.batch=32", &[Member, Family, Result]),
+            ("data.source.path=\"c\"", &[Family]),
         ] {
             for of in [Member, Family, Result, Report] {
                 let is_changed = identity(of, &[setting]) != identity(of, &[]);

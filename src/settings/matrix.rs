@@ -3,12 +3,13 @@
 //! An axis is a list of values; every combination is an ensemble of its own. In
 //! any text of the rest of the file `${year}` stands for the axis's value, and a
 //! text that is nothing else becomes the value itself, so that numbers and
-//! switches can vary too; where a text is wanted, it stays one. A value may be a
+//! switches can vary too, in any key; where a text is wanted, it stays one. A value may be a
 //! table with a name and fields: `{ name = "jes_up", weight = "w_jes_up" }` is
-//! `${variation}` and `${variation.weight}`. In an expression a value keeps its own
+//! `${variation}` and `${variation.weight}`. A field may be a list, which stands alone:
+//! `hidden = "${net.hidden}"`. In an expression a value keeps its own
 //! precedence: with `c = -3`, `${c}^2` is `(-3)^2`.
 
-use super::raw::{AxisValue, Config, Scalar};
+use super::raw::{AxisValue, Config, FieldValue, Scalar};
 use crate::error::{Error, Result};
 use indexmap::IndexMap;
 use sideband_numerics::expression::{Expression, is_single_word};
@@ -181,11 +182,20 @@ impl AxisValue {
             Self::Named { name, fields } => {
                 let own = (axis.to_owned(), Value::String(name.clone()));
                 let named =
-                    |(key, value): (&String, &Scalar)| (format!("{axis}.{key}"), value.value());
+                    |(key, value): (&String, &FieldValue)| (format!("{axis}.{key}"), value.value());
                 std::iter::once(own)
                     .chain(fields.iter().map(named))
                     .collect()
             }
+        }
+    }
+}
+
+impl FieldValue {
+    fn value(&self) -> Value {
+        match self {
+            Self::One(scalar) => scalar.value(),
+            Self::List(list) => Value::Array(list.iter().map(Scalar::value).collect()),
         }
     }
 }
@@ -299,6 +309,10 @@ impl Filler<'_> {
                 self.pasted.insert(path.to_owned());
                 return Ok(value.clone());
             }
+            if value.is_array() {
+                let reason = format!("${{{key}}} is a list, and has to stand alone");
+                return Err(wrong(path, reason));
+            }
             match is_expression(path) && needs_parentheses(&filled, &pasted, after) {
                 true => filled.push_str(&format!("({pasted})")),
                 false => filled.push_str(&pasted),
@@ -381,10 +395,12 @@ mod tests {
             year = [2016, 2018]
             variation = [{ name = "nominal", weight = "1" }, { name = "up", weight = "1.1 * w" }]
             rate = [1e-3]
+            net = [{ name = "small", hidden = [8, 4] }]
             [data.define]
             w_year = "x * (y == ${year}) * (${variation.weight})"
             [model]
             dropout = "${rate}"
+            hidden = "${net.hidden}"
             "#,
         )
         .unwrap();
@@ -392,15 +408,16 @@ mod tests {
         assert_eq!(
             names,
             [
-                "year=2016,variation=nominal,rate=0.001",
-                "year=2016,variation=up,rate=0.001",
-                "year=2018,variation=nominal,rate=0.001",
-                "year=2018,variation=up,rate=0.001",
+                "year=2016,variation=nominal,rate=0.001,net=small",
+                "year=2016,variation=up,rate=0.001,net=small",
+                "year=2018,variation=nominal,rate=0.001,net=small",
+                "year=2018,variation=up,rate=0.001,net=small",
             ]
         );
         let last = &ensembles[3].1;
         assert_eq!(last.data.define["w_year"], "x * (y == 2018) * (1.1 * w)");
         assert_eq!(last.model.dropout, 1e-3);
+        assert_eq!(last.model.hidden, [8, 4]);
         assert!(last.matrix.is_empty());
     }
 
@@ -439,6 +456,10 @@ mod tests {
             (
                 "[matrix]\nyear = [{value = 1}]\n[data.define]\na = '${year}'",
                 "matrix.year",
+            ),
+            (
+                "[matrix]\nn = [{name = 'a', h = [1, 2]}]\n[data.define]\na = 'x + ${n.h}'",
+                "stand alone",
             ),
         ] {
             let error = expand(more).unwrap_err();

@@ -154,6 +154,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
                 "experiment.name",
                 one.experiment.name == other.experiment.name,
             ),
+            ("report.rank_by", one.report.rank_by == other.report.rank_by),
         ] {
             if !is_common {
                 let reason = "is common to all ensembles of a matrix; take the ${...} out of it";

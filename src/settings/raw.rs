@@ -10,7 +10,6 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sideband_networks::{Activation, Kernels, Objective, OptimizerConfig};
-use std::path::Path;
 
 /// What a path begins with that is meant from the run directory.
 pub(crate) const RUN_PREFIX: &str = "run:";
@@ -211,7 +210,8 @@ pub enum ExecutorKind {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(
     untagged,
-    expecting = "a number, a text, true or false, or a table with a `name` and such values"
+    expecting = "a number, a text, true or false, or a table with a `name` and such values or \
+                 lists of them"
 )]
 pub enum AxisValue {
     /// A value that is its own name.
@@ -222,8 +222,21 @@ pub enum AxisValue {
         name: String,
         /// What `${axis.key}` stands for.
         #[serde(flatten)]
-        fields: IndexMap<String, Scalar>,
+        fields: IndexMap<String, FieldValue>,
     },
+}
+
+/// What goes with the name of a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(
+    untagged,
+    expecting = "a number, a text, true or false, or a list of them"
+)]
+pub enum FieldValue {
+    /// One value.
+    One(Scalar),
+    /// A list, such as the widths of layers.
+    List(Vec<Scalar>),
 }
 
 /// A single value.
@@ -316,9 +329,9 @@ impl From<MissingPolicy> for OnMissing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleConfig {
-    /// Parquet, Arrow IPC or ROOT files: a path, a glob, or a list of them, relative
-    /// to the folder where the program runs. Of a ROOT file with several trees it says
-    /// which: `events.root:Events`.
+    /// Parquet, Arrow IPC or ROOT files: a path, a glob, or a list of them, from the folder
+    /// of the configuration. Of a ROOT file with several trees it says which:
+    /// `events.root:Events`.
     pub path: OneOrMany,
     /// Which events are used; an expression over columns.
     #[serde(default)]
@@ -372,35 +385,6 @@ pub struct RegionConfig {
     /// How the region is called in plots.
     #[serde(default)]
     pub label: Option<String>,
-}
-
-impl SampleConfig {
-    /// The same with paths that are meant from the run directory written out.
-    #[must_use]
-    pub fn in_run(&self, run: &Path) -> Self {
-        let place = |path: String| match path.strip_prefix(RUN_PREFIX) {
-            Some(inside) => run.join(inside).display().to_string(),
-            None => path,
-        };
-        Self {
-            path: match &self.path {
-                OneOrMany::One(path) => OneOrMany::One(place(path.clone())),
-                OneOrMany::Many(list) => OneOrMany::Many(list.iter().cloned().map(place).collect()),
-            },
-            ..self.clone()
-        }
-    }
-}
-
-impl Config {
-    /// The same with paths that are meant from the run directory written out.
-    #[must_use]
-    pub fn in_run(&self, run: &Path) -> Self {
-        let mut config = self.clone();
-        let samples = config.data.samples_mut();
-        samples.for_each(|sample| *sample = sample.in_run(run));
-        config
-    }
 }
 
 impl DataConfig {
@@ -487,7 +471,8 @@ pub struct TrainingConfig {
     /// Fraction of events that decides when to stop.
     #[serde(default = "default_fraction")]
     pub validation: f64,
-    /// Fraction of events that no member sees, kept for the diagnostics.
+    /// Fraction of events that no member sees, kept for the diagnostics of the training
+    /// region; 0 = none, which are left out then.
     #[serde(default = "default_fraction")]
     pub held_out: f64,
     /// How events are divided into folds.
@@ -517,6 +502,14 @@ pub struct TrainingConfig {
     /// Further attempts of a member that diverges, each from a new stream.
     #[serde(default = "number::<1>")]
     pub retries: u32,
+}
+
+impl TrainingConfig {
+    /// Whether events are kept from training, to test the training region with.
+    #[must_use]
+    pub(crate) fn holds_out(&self) -> bool {
+        self.split == Split::Folds || self.held_out > 0.0
+    }
 }
 
 fn default_fraction() -> f64 {
@@ -582,6 +575,30 @@ pub struct ReportConfig {
     pub classifier_members: u32,
     /// Significance below which a distribution counts as not closed.
     pub p_value: f64,
+    /// What the ensembles of a matrix are ranked by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rank_by: Option<RankBy>,
+}
+
+/// What the ensembles of a matrix are ranked by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RankBy {
+    /// The loss on held-out events of the training region.
+    HeldOutLoss,
+    /// How far the AUC of the fresh classifier is from 0.5.
+    Auc {
+        /// The region.
+        region: String,
+    },
+    /// The mean chi2 / ndf of distributions, with statistical errors alone.
+    Chi2 {
+        /// The region.
+        region: String,
+        /// One distribution in place of all.
+        #[serde(default)]
+        variable: Option<String>,
+    },
 }
 
 impl Default for ReportConfig {
@@ -594,6 +611,7 @@ impl Default for ReportConfig {
             planes: Vec::new(),
             classifier_members: 10,
             p_value: 0.01,
+            rank_by: None,
         }
     }
 }

@@ -82,6 +82,11 @@ impl Experiment {
                 }
             }
         }
+        let rank_by = &self.common().report.rank_by;
+        if rank_by.is_some() && (!self.is_matrix || self.measurement.is_some()) {
+            let reason = "ranks the ensembles of a [matrix], and there is none; leave it out";
+            return Err(Error::config_at("report.rank_by", reason));
+        }
         self.check_labels()
     }
 
@@ -128,7 +133,7 @@ mod tests {
         training.patience training.validation training.split training.optimizer \
         training.learning_rate training.schedule training.gradient_clip training.l2 \
         training.retries ensemble.members ensemble.bootstrap ensemble.minimum report.title \
-        report.data_label report.variables report.p_value";
+        report.data_label report.variables report.p_value report.rank_by";
 
     /// A new key must be said to be used by all, or by whom.
     #[test]
@@ -174,6 +179,7 @@ mod tests {
         for (setting, key) in [
             ("training.folds=7", "training.folds"),
             ("features.labels={z='Z'}", "features.labels"),
+            ("report.rank_by={kind='held_out_loss'}", "report.rank_by"),
         ] {
             let text = message(&[setting]);
             assert!(text.contains(&format!("`{key}`")), "{text}");

@@ -7,7 +7,8 @@ use super::plan::Plan;
 use super::training::resources;
 use crate::batch::{Block, blocks};
 use crate::error::Result;
-use crate::settings::Experiment;
+use crate::rundir::RunDirectory;
+use crate::settings::{EnsembleSpec, Experiment, IdentityOf};
 use crate::training::{
     List, Member, MemoryModel, Observer, stack_size, steps_per_epoch, train_local,
 };
@@ -42,23 +43,57 @@ pub(crate) struct EnsembleEstimate {
     pub model_bytes: u64,
     /// Member-events per second, measured.
     pub rate: f64,
-    /// Seconds, if every member stops as early as it may, and if none stops
-    /// before the last epoch.
-    pub seconds: [f64; 2],
+    /// Seconds, if every member stops as early as it may, if it takes as many epochs as is
+    /// likely, and if none stops before the last epoch.
+    pub seconds: [f64; 3],
+    /// Members of an earlier run whose median number of epochs is the likely one.
+    pub like: usize,
+}
+
+/// Epochs that members of this ensemble took in an earlier run, in rising order.
+fn earlier_epochs(earlier: Option<&(RunDirectory, Experiment)>, spec: &EnsembleSpec) -> Vec<usize> {
+    let Some((root, experiment)) = earlier else {
+        return Vec::new();
+    };
+    let member = |config: &crate::settings::Config| config.identity(IdentityOf::Member);
+    let mut pairs = experiment.ensembles.iter().zip(root.ensembles(experiment));
+    let like = pairs.find(|(there, _)| {
+        there.name == spec.name && member(&there.config) == member(&spec.config)
+    });
+    let Some((there, directory)) = like else {
+        return Vec::new();
+    };
+    let members = (0..there.config.ensemble.members).filter_map(|n| {
+        let member = Member::read(&directory.member(n)).ok()?;
+        Some(member.about.history.validation.len())
+    });
+    let mut epochs: Vec<usize> = members.collect();
+    epochs.sort_unstable();
+    epochs
 }
 
 /// Counts rows for a second and then stops the training.
 struct TrainingClock {
-    state: Mutex<(Option<Instant>, u64)>,
+    state: Mutex<Counted>,
     started: Instant,
 }
 
+/// Rows that were trained: all, and those since the warm-up ended.
+#[derive(Default)]
+struct Counted {
+    all: u64,
+    warm: Option<(Instant, u64)>,
+}
+
 impl TrainingClock {
+    /// Rows a second; from the start if training was over before it was warm.
     fn rate(&self) -> f64 {
-        let (begin, rows) = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        begin.map_or(0.0, |begin| {
-            rows as f64 / begin.elapsed().as_secs_f64().max(1e-3)
-        })
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let (begin, rows) = match state.warm {
+            Some((begin, rows)) if rows > 0 => (begin, rows),
+            _ => (self.started, state.all),
+        };
+        rows as f64 / begin.elapsed().as_secs_f64().max(1e-3)
     }
 }
 
@@ -68,9 +103,10 @@ impl Observer for TrainingClock {
     }
     fn trained(&self, _: &str, rows: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.0 {
-            Some(_) => state.1 += rows,
-            None if self.started.elapsed() >= WARM_UP => state.0 = Some(Instant::now()),
+        state.all += rows;
+        match &mut state.warm {
+            Some((_, warm)) => *warm += rows,
+            None if self.started.elapsed() >= WARM_UP => state.warm = Some((Instant::now(), 0)),
             None => {}
         }
     }
@@ -78,13 +114,15 @@ impl Observer for TrainingClock {
 }
 
 /// Reads every ensemble, checks it, and trains one of each family for a second.
-/// `visit` gets each plan.
+/// `earlier`: a run whose members may say how many epochs they take; `visit` gets each plan.
 pub(crate) fn estimate(
     experiment: &Experiment,
     options: &RunOptions,
     measure: bool,
+    earlier: Option<&RunDirectory>,
     visit: &mut dyn FnMut(&Plan),
 ) -> Result<Estimate> {
+    let trained = earlier.and_then(|root| Some((root.clone(), root.experiment().ok()?)));
     let devices = open_devices(experiment, &experiment.common().device)?;
     let blocks = blocks(experiment);
     let mut rates: Vec<(usize, f64)> = Vec::new();
@@ -113,7 +151,7 @@ pub(crate) fn estimate(
             None if !measure => 0.0,
             None => {
                 let clock = TrainingClock {
-                    state: Mutex::new((None, 0)),
+                    state: Mutex::default(),
                     started: Instant::now(),
                 };
                 let ledger = List::new(0..at_once as u32, |_: &Member| Ok(()));
@@ -128,6 +166,16 @@ pub(crate) fn estimate(
         let epoch = (steps_per_epoch(&task) * config.training.batch) as f64 * rounds as f64;
         let last = config.training.epochs;
         let first = (config.training.patience + 1).min(last);
+        let epochs = earlier_epochs(trained.as_ref(), spec);
+        // else as if the best epoch came after as many as the patience has
+        let likely = match epochs.get(epochs.len() / 2) {
+            Some(median) => *median as u32,
+            None => config
+                .training
+                .patience
+                .saturating_mul(2)
+                .clamp(first, last),
+        };
         let classes = task.sample.classes().len();
         let events = match &plan.stream {
             Some(stream) => [0, 1].map(|class: usize| stream.classes[class].rows),
@@ -150,7 +198,8 @@ pub(crate) fn estimate(
                 + windows
                 + at_once as u64 * model.host_member,
             rate,
-            seconds: [first, last].map(|epochs| f64::from(epochs) * epoch / rate),
+            seconds: [first, likely, last].map(|epochs| f64::from(epochs) * epoch / rate),
+            like: epochs.len(),
         });
         earlier = plan.samples;
     }

@@ -7,12 +7,12 @@ use super::family::FamilyPlans;
 use super::plan::Plan;
 use super::sample::Sample;
 use crate::batch::{Block, blocks};
-use crate::error::{Error, Kind, OnFile, Result};
+use crate::error::{Error, Kind, OnFile, Result, counted};
 use crate::files::lock;
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, Manifest, RunDirectory, RunInputs, RunLog, RunState, VersionRecord, now,
+    DeviceRecord, Manifest, Progress, RunDirectory, RunInputs, RunLog, RunState, VersionRecord, now,
 };
 use crate::settings::{Config, DeviceConfig, EnsembleSpec, ExecutorKind, Experiment, IdentityOf};
 use crate::training::{Interrupt, Unit};
@@ -71,15 +71,16 @@ impl<'a> Campaign<'a> {
         options: &'a RunOptions,
         interrupt: &'a Interrupt,
         devices: Vec<Compute>,
-        say: &dyn Fn(&str),
+        voice: (&dyn Fn(&str), &Progress),
     ) -> Result<Self> {
+        let say = voice.0;
         let all: Vec<usize> = (0..experiment.ensembles.len()).collect();
         let is_local = experiment.common().executor.kind == ExecutorKind::Local;
         let trains = is_local && options.only.is_none();
-        let campaign = Self::of(experiment, &all, options, interrupt, devices, say, trains)?;
+        let campaign = Self::of(experiment, &all, options, interrupt, devices, voice, trains)?;
         // nothing of an earlier configuration is changed before all of it holds
         for run in &campaign.ensembles {
-            run.settle(say)?;
+            run.settle(options, say)?;
         }
         if experiment.is_matrix {
             campaign.root.write_config(&experiment.table)?;
@@ -96,7 +97,7 @@ impl<'a> Campaign<'a> {
         options: &'a RunOptions,
         interrupt: &'a Interrupt,
         devices: Vec<Compute>,
-        say: &dyn Fn(&str),
+        (say, progress): (&dyn Fn(&str), &Progress),
         trains: bool,
     ) -> Result<Self> {
         let is_matrix = experiment.is_matrix;
@@ -108,8 +109,8 @@ impl<'a> Campaign<'a> {
         };
         if is_matrix {
             say(&format!(
-                "checking {} ensembles against their data",
-                experiment.ensembles.len()
+                "checking {} against the data",
+                counted(experiment.ensembles.len(), "ensemble")
             ));
         }
         let mut ensembles = Vec::with_capacity(wanted.len());
@@ -118,6 +119,7 @@ impl<'a> Campaign<'a> {
         let mut earlier = Vec::new();
         let gathers = trains && can_gather(experiment, wanted, root.as_ref());
         let mut family = gathers.then(FamilyPlans::default);
+        let stage = is_matrix.then(|| progress.stage("checking", wanted.len() as u64));
         for place in wanted.iter().copied() {
             let spec = &experiment.ensembles[place];
             if interrupt.is_raised() && !ensembles.is_empty() {
@@ -148,7 +150,9 @@ impl<'a> Campaign<'a> {
                 };
             }
             ensembles.push(run);
+            stage.iter().for_each(|stage| stage.add(1));
         }
+        drop(stage);
         Ok(Self {
             root: root.map_or_else(create_root, Ok)?,
             experiment,
@@ -165,7 +169,12 @@ impl<'a> Campaign<'a> {
 
     /// How all of it ended. Writes the page of a matrix, and its manifest; an ensemble
     /// alone has written its own.
-    pub(super) fn ended(&self, ensembles: Vec<EnsembleEnd>, started: Instant) -> Result<Ended> {
+    pub(super) fn ended(
+        &self,
+        ensembles: Vec<EnsembleEnd>,
+        started: Instant,
+        progress: &Progress,
+    ) -> Result<Ended> {
         let has = |state: RunState| ensembles.iter().any(|e| e.state == state);
         let state = if has(RunState::Interrupted) {
             RunState::Interrupted
@@ -177,7 +186,7 @@ impl<'a> Campaign<'a> {
         let mut compared = None;
         if self.experiment.is_matrix {
             compared = compare_methods(self.experiment, &ensembles);
-            self.write_page(&ensembles, compared.as_ref())?;
+            self.write_page(&ensembles, compared.as_ref(), progress)?;
             close(&self.root, &mut self.root_manifest(), state, started)?;
         }
         Ok(Ended {
@@ -195,6 +204,7 @@ impl<'a> Campaign<'a> {
         &self,
         ensembles: &[EnsembleEnd],
         compared: Option<&ComparisonMetrics>,
+        progress: &Progress,
     ) -> Result<()> {
         let page = match self.experiment.measurement {
             Some(_) => self.root.path().join("ensembles.html"),
@@ -207,7 +217,7 @@ impl<'a> Campaign<'a> {
                 let _ = std::fs::remove_file(path);
             }
         }
-        write_matrix(&self.root, ensembles, compared, &page)
+        write_matrix(&self.root, ensembles, compared, &page, progress)
     }
 
     pub(super) fn log(&self, notes: Vec<String>) -> Result<RunLog> {
@@ -226,14 +236,14 @@ impl<'a> Campaign<'a> {
 
     /// The manifest of what is under way.
     fn manifest(&self, config: &Config, inputs: RunInputs) -> Manifest {
-        // for one who goes on elsewhere
-        let folder = std::env::current_dir().ok();
+        let [base, folder] = self.options.origin();
         Manifest {
             format: 1,
             state: RunState::Running,
             seed: config.experiment.seed,
             unblind: self.options.unblind,
-            base: folder.map(|folder| folder.display().to_string()),
+            base,
+            folder,
             versions: VersionRecord::current(),
             device: DeviceRecord {
                 name: self.device_names(),
@@ -354,7 +364,15 @@ impl<'a> Campaign<'a> {
             true => (bench.say)(&format!("{}: {text}", run.spec.name)),
             false => (bench.say)(text),
         };
-        let bench = Workbench { say: &say, ..bench };
+        let of = match is_matrix {
+            true => format!("{}: ", run.spec.name),
+            false => String::new(),
+        };
+        let bench = Workbench {
+            say: &say,
+            of: &of,
+            ..bench
+        };
         let manifest = self.ensemble_manifest(run);
         if self.interrupt.is_raised() || run.count() < u64::from(run.requested()) {
             return run.interrupted(manifest, started);

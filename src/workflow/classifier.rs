@@ -11,6 +11,7 @@ use super::plan::Plan;
 use super::sample::Sample;
 use crate::closure::{Auc, auc};
 use crate::error::{Context, Kind, Result};
+use crate::rundir::Stage;
 use crate::settings::{Normalise, Schedule, Split};
 use crate::training::{
     ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, SplitSettings, Streams, Task,
@@ -23,14 +24,27 @@ const FOLDS: u32 = 5;
 /// Events of a class below which it is not divided.
 const FEWEST: usize = 50;
 
-struct Quiet<'a>(&'a Interrupt);
+/// Counts trainings as steps of a stage.
+struct Counter<'a>(&'a Interrupt, &'a Stage<'a>);
 
-impl Observer for Quiet<'_> {
+impl Observer for Counter<'_> {
     fn interrupted(&self) -> bool {
         self.0.is_raised()
     }
     fn trained(&self, _: &str, _: u64) {}
-    fn finished(&self, _: &Member) {}
+    fn finished(&self, _: &Member) {
+        self.1.add(1);
+    }
+}
+
+/// Networks that are trained for one AUC.
+pub(super) fn trainings(plan: &Plan) -> u64 {
+    u64::from(members(plan))
+}
+
+fn members(plan: &Plan) -> u32 {
+    let members = plan.config.report.classifier_members;
+    members.next_multiple_of(FOLDS)
 }
 
 /// Events of one class for the classifier.
@@ -58,17 +72,17 @@ impl<'a> ClassifierClass<'a> {
 }
 
 /// AUC of source against target; none if interrupted, if a class is too small
-/// to be divided, or has no positive sum of weights.
+/// to be divided, or has no positive sum of weights. Every training is a step of the stage.
 pub(super) fn closure_auc(
     plan: &Plan,
-    bench: Workbench<'_>,
+    (bench, stage): (Workbench<'_>, &Stage<'_>),
     name: &str,
     source: &ClassifierClass<'_>,
     target: &ClassifierClass<'_>,
 ) -> Result<Option<Auc>> {
-    let members = plan.config.report.classifier_members;
-    let numbers: Vec<u32> = (0..members.next_multiple_of(FOLDS)).collect();
+    let numbers: Vec<u32> = (0..members(plan)).collect();
     if !source.is_divisible() || !target.is_divisible() {
+        stage.add(trainings(plan));
         return Ok(None);
     }
     let columns = plan.settings.network.columns();
@@ -123,6 +137,7 @@ pub(super) fn closure_auc(
         stream: None,
     };
     if check_folds(&task, &numbers).is_err() {
+        stage.add(trainings(plan));
         return Ok(None);
     }
     let trained = Mutex::new(Vec::new());
@@ -138,7 +153,7 @@ pub(super) fn closure_auc(
         device_memory: None,
     };
     let (tasks, ledger) = (std::slice::from_ref(&task), List::new(numbers, keep));
-    train_local(tasks, resources, &ledger, &Quiet(bench.interrupt)).of(Kind::Internal)?;
+    train_local(tasks, resources, &ledger, &Counter(bench.interrupt, stage)).of(Kind::Internal)?;
     drop(ledger);
     let mut trained = trained.into_inner().unwrap_or_else(PoisonError::into_inner);
     trained.retain(|m| m.about.outcome.is_usable());

@@ -6,11 +6,11 @@ use super::comparison::CommonEdges;
 use super::plan::Plan;
 use super::sample::Sample;
 use super::{TrainedEnsemble, Workbench, interpolation, reweight};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
-use crate::rundir::{Manifest, OutputRecord, RunDirectory, RunInputs, RunState, now};
-use crate::settings::{Config, EnsembleSpec, IdentityOf, Method};
+use crate::rundir::{Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunState, now};
+use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,8 +21,9 @@ use std::time::Instant;
 pub(crate) struct RunOptions {
     /// The run directory.
     pub out: PathBuf,
-    /// Folder that relative data paths start from.
-    pub base: PathBuf,
+    /// Folder of the configuration, from which its paths start; the working directory if it
+    /// is empty.
+    pub folder: PathBuf,
     /// Look at target events of blind regions.
     pub unblind: bool,
     /// No status on stderr.
@@ -30,6 +31,25 @@ pub(crate) struct RunOptions {
     /// Members that are trained here; all without it. Without the others there
     /// is no result.
     pub only: Option<std::ops::RangeInclusive<u32>>,
+}
+
+impl RunOptions {
+    /// Where the paths of the configuration start.
+    pub(crate) fn places(&self) -> Places {
+        Places {
+            run: self.out.clone(),
+            folder: self.folder.clone(),
+        }
+    }
+
+    /// The working directory and the configuration's folder in it, as a manifest has them for
+    /// one who goes on elsewhere.
+    pub(super) fn origin(&self) -> [Option<String>; 2] {
+        let base = std::env::current_dir().ok();
+        let folder = Some(&self.folder).filter(|folder| !folder.as_os_str().is_empty());
+        let text = |path: &Path| path.display().to_string();
+        [base.as_deref().map(text), folder.map(|folder| text(folder))]
+    }
 }
 
 /// An ensemble whose configuration fits its data, and what of it is there.
@@ -55,12 +75,11 @@ pub(super) fn plan(
     earlier: Vec<Sample>,
     say: &dyn Fn(&str),
 ) -> Result<Plan> {
-    let config = spec.config.in_run(&options.out);
+    let config = options.places().config(&spec.config)?;
     let samples = config.data.samples();
     let files: Vec<String> = samples.map(|(_, s)| s.path.to_list().join(", ")).collect();
     say(&format!("reading {}", files.join(" and ")));
-    let (base, unblind) = (&options.base, options.unblind);
-    let plan = Plan::new(&spec.name, config, base, unblind, earlier)?;
+    let plan = Plan::new(&spec.name, config, options.unblind, earlier)?;
     plan.samples.iter().for_each(|sample| describe(sample, say));
     Ok(plan)
 }
@@ -76,8 +95,11 @@ fn describe(sample: &Sample, say: &dyn Fn(&str)) {
             (all.events, kept)
         }
     };
-    let files = sample.files.len();
-    say(&format!("{role}: {events} events in {files} file(s){kept}"));
+    let (events, files) = (
+        counted(events, "event"),
+        counted(sample.files.len(), "file"),
+    );
+    say(&format!("{role}: {events} in {files}{kept}"));
     if sample.ids_by_row {
         say(&format!(
             "{role}: no data.{role}.id, events are named by file and row: \
@@ -141,22 +163,29 @@ impl EnsembleRun {
 
     /// Makes the configuration that of the directory, once everything holds. What
     /// an earlier one had more is set aside.
-    pub(super) fn settle(&self, say: &dyn Fn(&str)) -> Result<()> {
+    pub(super) fn settle(&self, options: &RunOptions, say: &dyn Fn(&str)) -> Result<()> {
         let (directory, config) = (&self.directory, &self.spec.config);
-        if !self.has_its_result
-            && let Some(mut manifest) = directory.manifest()?
-        {
-            // first: a result that is complete is that of the configuration
-            manifest.state = RunState::Running;
-            directory.write_manifest(&manifest)?;
+        if let Some(former) = directory.manifest()? {
+            let mut manifest = former.clone();
+            // its paths start from there
+            [manifest.base, manifest.folder] = options.origin();
+            if !self.has_its_result {
+                // first: a result that is complete is that of the configuration
+                manifest.state = RunState::Running;
+            }
+            if manifest != former {
+                directory.write_manifest(&manifest)?;
+            }
         }
         directory.write_config(config)?;
         let above = directory.set_aside(config.ensemble.members)?;
         if above > 0 {
             say(&format!(
-                "{above} members above ensemble.members = {} are set aside in {}; they are taken \
-                 back when the number grows",
+                "{} above ensemble.members = {} {} set aside in {}, to be taken back when the \
+                 number grows",
+                counted(above, "member"),
                 config.ensemble.members,
+                agreeing(above as u64, "is", "are"),
                 directory.join("aside").display()
             ));
         }
@@ -279,7 +308,7 @@ impl EnsembleRun {
             close(&mut manifest, RunState::Partial)?;
             return Err(error);
         }
-        say(&format!("applying {} members", usable.len()));
+        say(&format!("applying {}", counted(usable.len(), "member")));
         let is_mine = || -> Result<()> {
             if directory.has_result_of(&self.spec.config)? {
                 return Ok(());
@@ -317,7 +346,14 @@ impl EnsembleRun {
         close(&mut manifest, state)?;
         say("drawing the report");
         let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
-        let drawn = report::write(directory, &plan.config, &manifest, &metrics, &histories)?;
+        let drawn = report::write(
+            directory,
+            &plan.config,
+            &manifest,
+            &metrics,
+            &histories,
+            bench.progress,
+        )?;
         record(directory, &mut manifest, &self.outputs, &drawn)?;
         Ok(self.ended(state, Some(metrics)))
     }
@@ -344,7 +380,7 @@ fn record(
 }
 
 /// Draws the report of an ensemble anew from its members and metrics.
-pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd> {
+pub(crate) fn redo_report(path: &Path, progress: &Progress) -> Result<EnsembleEnd> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;
     let config = directory.config()?;
@@ -362,7 +398,7 @@ pub(crate) fn redo_report(path: &Path) -> Result<EnsembleEnd> {
     let members = manifest.members.iter().chain(&manifest.failed);
     let members = members.map(|m| Member::read(&directory.member(*m)));
     let members: Vec<Member> = members.collect::<Result<_>>()?;
-    let drawn = report::write(&directory, &config, &manifest, &metrics, &members)?;
+    let drawn = report::write(&directory, &config, &manifest, &metrics, &members, progress)?;
     let earlier = manifest.outputs.clone();
     if !earlier.is_empty() {
         record(&directory, &mut manifest, &earlier, &drawn)?;
@@ -454,16 +490,17 @@ fn enough(
     }
     let is_unbounded = |m: &&Member| matches!(m.about.outcome, Outcome::Unbounded { .. });
     let unbounded = failed.iter().filter(is_unbounded).count();
+    let all = counted(requested, "member");
     if unbounded * 2 > failed.len() {
         let text = format!(
-            "the loss of {unbounded} of {requested} members fell below zero: negative event \
+            "the loss of {unbounded} of {all} fell below zero: negative event \
              weights dominate somewhere in the inputs' space, where no density ratio exists. Use \
              coarser inputs, merge samples so that their sum is positive, or drop the weights"
         );
         return Err(Error::new(Kind::NoResult, text));
     }
     let text = format!(
-        "{} of {requested} members succeeded, ensemble.minimum asks for {needed}; see `failed` in \
+        "{} of {all} succeeded, ensemble.minimum asks for {needed}; see `failed` in \
          {}. Lower training.learning_rate or set training.gradient_clip",
         usable.len(),
         directory.join("manifest.json").display()

@@ -3,7 +3,7 @@
 use super::campaign::Ended;
 use super::ensemble::{RunOptions, is_result};
 use super::run::run;
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, OnFile, Result, counted};
 use crate::rundir::RunDirectory;
 use crate::settings::{EnsembleSpec, Experiment};
 use crate::training::{Interrupt, Member, MemberFile};
@@ -29,7 +29,12 @@ pub(crate) fn extend(
         // as many as there are: it was stopped before, and goes on
         if members < there && (has_result || directory.count_members(members) < members.into()) {
             return Err(Error::usage(format!(
-                "the run has {there} members already, --members {members} would take some away"
+                "the run has {} already, --members {members} would take some away; to have a \
+                 result of fewer, run {} with --out {} --set ensemble.members={members}: the others \
+                 are set aside, and taken back when the number grows",
+                counted(there, "member"),
+                root.join("config.toml").display(),
+                root.path().display()
             )));
         }
     }

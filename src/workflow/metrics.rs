@@ -47,6 +47,7 @@ pub(super) fn of_members(trained: TrainedEnsemble<'_>, replicas: usize) -> Metri
             validation_mean: mean(&validation),
             validation_spread: relative_spread(&validation) * mean(&validation),
             training_mean: mean(&at_best(|h| &h.training)),
+            held_out: None,
         },
         losses: plan.samples.iter().map(|s| s.losses.clone()).collect(),
         regions: IndexMap::new(),

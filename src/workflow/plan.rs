@@ -16,7 +16,6 @@ use crate::training::{
 };
 use sideband_networks::Network;
 use sideband_numerics::{Edges, NumericsError};
-use std::path::Path;
 use std::sync::Arc;
 
 /// An ensemble whose configuration fits its data, with the data.
@@ -51,13 +50,12 @@ impl Plan {
     pub(crate) fn new(
         ensemble: &str,
         config: Config,
-        base: &Path,
         unblind: bool,
         earlier: Vec<Sample>,
     ) -> Result<Self> {
         let blinding = Blinding::new(&config.regions, unblind);
         let plane = match config.experiment.method {
-            Method::Interpolate => Some(Plane::new(&config, &blinding, base)?),
+            Method::Interpolate => Some(Plane::new(&config, &blinding)?),
             Method::Reweight | Method::Ratio | Method::Measure => None,
         };
         let wanted = match &plane {
@@ -86,7 +84,7 @@ impl Plan {
                 sample,
                 whose,
             };
-            spec.open(&config, &wanted, &blinding, base)
+            spec.open(&config, &wanted, &blinding)
         };
         let opened = source.into_iter().chain([target]).map(open);
         let samples = read_samples(opened.collect(), earlier)?;
@@ -108,7 +106,7 @@ impl Plan {
         }
         plan.check_pair()?;
         plan.check_selections()?;
-        plan.check_plane(base)?;
+        plan.check_plane()?;
         plan.scaling = plan.standardise(&wanted.features)?;
         let is_plane = plan.plane.is_some();
         let binned = if is_plane { &[] } else { &wanted.features[..] };

@@ -7,7 +7,7 @@ use super::predictions::PredictionWriter;
 use super::reweight::column_factor;
 use super::sample::categories;
 use super::support::outside;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::events::{
     Category, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing, Resolver,
     ScanRequest,
@@ -15,7 +15,7 @@ use crate::events::{
 use crate::files::output;
 use crate::report::read_metrics;
 use crate::results::Support;
-use crate::rundir::{Manifest, RunDirectory};
+use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, InterpolationConfig, Method, SampleRole};
 use crate::training::{Member, MemberFile, Streams};
 use sideband_networks::{Compute, Network};
@@ -77,7 +77,11 @@ pub(crate) struct PredictSummary {
 /// The events are taken as ones that no member has seen: every member predicts
 /// each of them. One that lacks an input, or lies outside of what the ensemble was made
 /// for, has a row without a prediction.
-pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<PredictSummary> {
+pub(crate) fn predict(
+    run: &Path,
+    options: &PredictOptions,
+    progress: &Progress,
+) -> Result<PredictSummary> {
     let directory = RunDirectory::open(run)?;
     let config = directory.config()?;
     let manifest = directory.manifest()?.filter(is_result);
@@ -121,11 +125,13 @@ pub(crate) fn predict(run: &Path, options: &PredictOptions) -> Result<PredictSum
     let method = config.experiment.method;
     // they turn a weight into a ratio of densities
     let yields = metrics.training_yields;
+    let stage = progress.stage("applying", table.len() as u64);
     let write = || {
         let no_regions = std::iter::empty();
         let mut writer = PredictionWriter::new(&out, &table, no_regions, &members, without > 0)?;
         let mut combiner = Combiner::new(&replicas, config.ensemble.combine);
         applier.for_each(&table.features, |row, ratios| {
+            stage.row(row);
             if lacks(row) {
                 return writer.push(&table, row, None);
             }
@@ -172,8 +178,10 @@ fn mark_outside(config: &Config, table: &mut EventTable) -> Vec<String> {
         if outside > 0 {
             let plane = &interpolation.plane;
             reasons.push(format!(
-                "{outside} events have no prediction: they lie outside the plane of the \
-                 interpolation, {} in [{}, {}) and {} in [{}, {})",
+                "{} {} no prediction, outside the plane of the interpolation, {} in [{}, {}) and \
+                 {} in [{}, {})",
+                counted(outside, "event"),
+                agreeing(outside, "has", "have"),
                 plane.x,
                 plane.x_range[0],
                 plane.x_range[1],
@@ -185,8 +193,9 @@ fn mark_outside(config: &Config, table: &mut EventTable) -> Vec<String> {
     }
     if table.report.duplicate_ids > 0 {
         reasons.push(format!(
-            "{} events have the id of an earlier event",
-            table.report.duplicate_ids
+            "{} {} the id of an earlier event",
+            counted(table.report.duplicate_ids, "event"),
+            agreeing(table.report.duplicate_ids, "has", "have")
         ));
     }
     reasons
@@ -194,19 +203,24 @@ fn mark_outside(config: &Config, table: &mut EventTable) -> Vec<String> {
 
 /// A loss in words.
 fn reason(loss: &Loss) -> String {
-    let (events, name) = (loss.events, &loss.name);
+    let name = &loss.name;
+    let have = agreeing(loss.events, "has", "have");
     let first = loss.first.as_ref();
     let first = first.map(|(file, row)| format!("; first row {row} of {file}"));
     let what = match loss.kind {
-        LossKind::Selection => "are not written: --selection has no value for them".to_owned(),
+        LossKind::Selection => format!(
+            "{} not written: --selection has no value there",
+            agreeing(loss.events, "is", "are")
+        ),
         LossKind::Category => format!(
-            "have no prediction: `{name}` is missing or none of the values that the run was \
+            "{have} no prediction: `{name}` is missing or none of the values that the run was \
              trained on"
         ),
-        LossKind::Region => "have no place in the plane: its coordinates have no value".to_owned(),
-        _ => format!("have no prediction: `{name}` is missing or not finite"),
+        LossKind::Region => format!("{have} no place in the plane: its coordinates have no value"),
+        _ => format!("{have} no prediction: `{name}` is missing or not finite"),
     };
-    format!("{events} events {what}{}", first.unwrap_or_default())
+    let events = counted(loss.events, "event");
+    format!("{events} {what}{}", first.unwrap_or_default())
 }
 
 /// What turns a density of standardised features into one of the user's variables.
@@ -228,9 +242,10 @@ fn extrapolated(support: Option<&Support>, table: &EventTable) -> Option<String>
     let outside = outside(support?, weighted);
     (outside.events > 0).then(|| {
         format!(
-            "{} events ({:.1} % of the weight) lie outside of what the run was trained on: {}",
-            outside.events,
+            "{} ({:.1} % of the weight) {} outside of what the run was trained on: {}",
+            counted(outside.events, "event"),
             100.0 * outside.share,
+            agreeing(outside.events, "lies", "lie"),
             outside.words()
         )
     })

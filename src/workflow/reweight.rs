@@ -16,6 +16,7 @@ use super::sample::Sample;
 use crate::error::{Context, Kind, Result};
 use crate::events::{EventTable, PartOrder};
 use crate::results::Metrics;
+use crate::rundir::Stage;
 use crate::settings::Method;
 use crate::training::Member;
 use std::path::Path;
@@ -25,11 +26,13 @@ use sums::{SourceSums, training_yields};
 pub(super) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metrics> {
     let TrainedEnsemble { plan, members, .. } = trained;
     let (compute, threads) = (trained.bench.compute, trained.bench.threads);
+    let rows: u64 = plan.samples.iter().map(rows).sum();
     let ensemble = AppliedEnsemble {
         applier: Applier::new(compute, threads, &plan.network(), &plan.scaling, members)?,
         replicas: Replicas::new(plan.settings.split, plan.streams, members),
         plan,
         members,
+        stage: trained.bench.stage("applying", rows),
     };
     let normalisations = members.iter().map(|m| m.about.normalisation);
     let unnormalised = 1.0 / (normalisations.sum::<f64>() / members.len() as f64);
@@ -59,8 +62,16 @@ pub(super) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metrics> {
         let (event, _) = combiner.event(ratios, key, in_training);
         target_ratios.push(event.nominal);
     })?;
+    drop(ensemble.stage);
     let of_members = of_members(trained, ensemble.replicas.len());
     sums.metrics(of_members, &target_ratios, trained.bench)
+}
+
+/// Events of a sample that members are applied to; those in memory twice, if all are read from
+/// its files as well.
+fn rows(sample: &Sample) -> u64 {
+    let streamed = sample.streamed.as_ref().map_or(0, |all| all.events);
+    sample.table.len() as u64 + streamed
 }
 
 /// What makes a prediction file.
@@ -69,6 +80,8 @@ struct AppliedEnsemble<'a> {
     applier: Applier,
     replicas: Replicas,
     members: &'a [Member],
+    /// A step an event.
+    stage: Stage<'a>,
 }
 
 /// Takes the members' ratios of an event, by its row.
@@ -86,6 +99,7 @@ impl AppliedEnsemble<'_> {
             let features = &sample.table.features;
             self.applier.for_each(features, |row, ratios| {
                 take(row, ratios);
+                self.stage.row(row);
                 Ok(())
             })
         };
@@ -119,6 +133,7 @@ impl AppliedEnsemble<'_> {
         let mut combiner = self.combiner();
         self.applier.for_each(&table.features, |row, ratios| {
             take(row, ratios);
+            self.stage.row(row);
             let factor = column_factor(method, table.weights[row], yields);
             let scaled: Vec<f64> = ratios.iter().map(|r| r * factor).collect();
             let in_training = table.flags[row] >> trained & 1 == 1;

@@ -27,7 +27,7 @@ pub(crate) fn run(
 ) -> Result<Ended> {
     let started = Instant::now();
     let notes = RefCell::new(Vec::new());
-    let voice = Progress::lines(options.quiet);
+    let voice = Progress::new(options.quiet);
     let say = |text: &str| {
         notes.borrow_mut().push(text.to_owned());
         voice.say(text);
@@ -57,7 +57,7 @@ pub(crate) fn run(
             )));
         }
     }
-    let mut campaign = Campaign::new(experiment, options, interrupt, devices, &say)?;
+    let mut campaign = Campaign::new(experiment, options, interrupt, devices, (&say, &voice))?;
     let mut ends: Vec<EnsembleEnd> = Vec::new();
     for run in std::mem::take(&mut campaign.ensembles) {
         match run.finished(options.unblind, campaign.edges.as_ref())? {
@@ -66,7 +66,7 @@ pub(crate) fn run(
         }
     }
     if campaign.ensembles.is_empty() {
-        let ended = campaign.ended(ends, started)?;
+        let ended = campaign.ended(ends, started, &voice)?;
         say("everything is there already; nothing to do");
         return Ok(ended);
     }
@@ -86,6 +86,8 @@ pub(crate) fn run(
         threads: threads(experiment.common()),
         interrupt,
         say: &say,
+        progress: &voice,
+        of: "",
     };
     let mut earlier = Vec::new();
     for run in &campaign.ensembles {
@@ -107,7 +109,7 @@ pub(crate) fn run(
         all.position(|e| e.name == end.name)
     };
     ends.sort_by_key(place);
-    let ended = campaign.ended(ends, started)?;
+    let ended = campaign.ended(ends, started, &voice)?;
     if ended.state != RunState::Interrupted {
         log.collect(&campaign.root.join("logs"));
     }
@@ -120,11 +122,15 @@ pub(crate) fn run(
 
 /// Draws the reports of all ensembles of a matrix anew, and their page, tables and
 /// comparison: from members and metrics, without events.
-pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Result<Ended> {
+pub(crate) fn redo_matrix(
+    root: &RunDirectory,
+    experiment: &Experiment,
+    progress: &Progress,
+) -> Result<Ended> {
     let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
         let name = &spec.name;
-        let end = redo_report(directory.path());
+        let end = redo_report(directory.path(), progress);
         let end = end.map_err(|e| e.at(format!("ensemble {name}")))?;
         ensembles.push(EnsembleEnd {
             name: name.clone(),
@@ -132,7 +138,13 @@ pub(crate) fn redo_matrix(root: &RunDirectory, experiment: &Experiment) -> Resul
         });
     }
     let compared = compare_methods(experiment, &ensembles);
-    write_matrix(root, &ensembles, compared.as_ref(), &root.report_path())?;
+    write_matrix(
+        root,
+        &ensembles,
+        compared.as_ref(),
+        &root.report_path(),
+        progress,
+    )?;
     let is_partial = ensembles.iter().any(|end| end.state == RunState::Partial);
     Ok(Ended {
         state: match is_partial {

@@ -172,10 +172,9 @@ impl SampleSpec<'_> {
         config: &'a Config,
         wanted: &Wanted,
         blinding: &Blinding,
-        base: &Path,
     ) -> Result<OpenSample<'a>> {
         let at_path = |e: Error| e.at_key(format!("{}.path", self.place));
-        let dataset = Dataset::open(&self.sample.path.to_list(), base).map_err(at_path)?;
+        let dataset = Dataset::open(&self.sample.path.to_list(), Path::new("")).map_err(at_path)?;
         let request = self.request(config, wanted, blinding, &dataset)?;
         let mut files = dataset.digest().map_err(at_path)?;
         if self.whose == SampleRole::Data && blinding.is_closed() {
@@ -478,14 +477,9 @@ fn selects(flags: u64, training: usize) -> bool {
 /// Number of events of a sample for which all of the given expressions hold, blind or
 /// not: for checks that must see what nothing else may. What is said of blind events is
 /// whether there are any, and never the number.
-pub(super) fn count(
-    config: &Config,
-    sample: &SampleConfig,
-    base: &Path,
-    texts: &[&str],
-) -> Result<u64> {
+pub(super) fn count(config: &Config, sample: &SampleConfig, texts: &[&str]) -> Result<u64> {
     let wrong = |e: Error| e.at_key("data.target");
-    let dataset = Dataset::open(&sample.path.to_list(), base).map_err(wrong)?;
+    let dataset = Dataset::open(&sample.path.to_list(), Path::new("")).map_err(wrong)?;
     let resolver = Resolver::new(dataset.columns(), &config.data.define).map_err(wrong)?;
     let own = sample.selection.iter().map(String::as_str);
     let texts = own.chain(texts.iter().copied());
@@ -499,8 +493,8 @@ pub(super) fn count(
 }
 
 /// Whether the files of a sample have a column.
-pub(super) fn has_column(sample: &SampleConfig, base: &Path, name: &str) -> Result<bool> {
-    let dataset = Dataset::open(&sample.path.to_list(), base);
+pub(super) fn has_column(sample: &SampleConfig, name: &str) -> Result<bool> {
+    let dataset = Dataset::open(&sample.path.to_list(), Path::new(""));
     let dataset = dataset.map_err(|e| e.at_key("data.target.path"))?;
     Ok(dataset.columns().iter().any(|c| c.name == name))
 }

@@ -6,7 +6,7 @@ use super::ensemble::{EnsembleRun, RunOptions, plan, threads};
 use super::family::FamilyPlans;
 use super::plan::Plan;
 use crate::batch::{Block, Monitor, RunLedger, Work, batch_system, blocks, train_in_batch};
-use crate::error::{Error, OnFile, Result};
+use crate::error::{Error, OnFile, Result, counted};
 use crate::files::{WorkerId, regular};
 use crate::rundir::{Claims, Progress, RunDirectory, RunLog, WorkerFile, WorkerStatus};
 use crate::settings::Config;
@@ -100,14 +100,14 @@ pub(crate) fn work(
         .flat_map(|block| block.units.iter().map(|unit| unit.task))
         .collect();
     places.dedup();
-    let say = |_: &str| {};
+    let (say, progress) = (|_: &str| {}, Progress::new(true));
     let campaign = Campaign::of(
         &experiment,
         &places,
         options,
         interrupt,
         devices,
-        &say,
+        (&say, &progress),
         true,
     )?;
     let logs = root.join("logs");
@@ -184,13 +184,14 @@ impl Training<'_> {
         let wanted: Vec<&Block> = wanted.collect();
         let members: usize = wanted.iter().map(|block| block.units.len()).sum();
         let (total, done) = (campaign.total(), campaign.count());
-        let progress = Progress::new(total, done, campaign.options.quiet).since(campaign.started);
+        let progress = Progress::new(campaign.options.quiet).since(campaign.started);
         progress.say(&format!(
-            "training {} members on {}",
-            (total - done).min(members as u64),
+            "training {} on {}",
+            counted((total - done).min(members as u64), "member"),
             campaign.device_names()
         ));
-        let count = || campaign.count();
+        progress.train(total, done);
+        let count = || [campaign.count(), total];
         let limit = campaign.experiment.common().training.epochs;
         let monitor = Monitor::new(
             &progress,

@@ -5,14 +5,15 @@
 use crate::support::events::EVENTS;
 use crate::support::workplace::{REWEIGHTING, copy, differing, modified, set, tree};
 use crate::support::{
-    Numbers, Running, Workplace, configuration, list, same_results, shipped_configurations,
-    wait_until,
+    Numbers, Running, Workplace, configuration, doubles, list, same_results,
+    shipped_configurations, wait_until,
 };
-use arrow::array::{Array as _, BooleanArray};
+use arrow::array::{Array as _, BooleanArray, StringArray};
 use serde_json::{Value, json};
 use sideband::training::{Member, Outcome};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Files of a run that do not depend on when and where it ran.
@@ -27,11 +28,14 @@ const RESULTS: [&str; 4] = [
 fn help_version_and_usage_errors() {
     let place = Workplace::new();
     let help = place.sideband(&["--help"]).exits(0);
-    let commands = "run plan devices inspect predict report schema completions";
+    let commands = "run plan init example status extend merge cancel worker devices inspect predict report \
+                    schema completions";
     for command in commands.split(' ') {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command}");
         let own = place.sideband(&[command, "--help"]).exits(0);
-        assert!(own.stdout.contains("Usage: sideband") && own.stderr.is_empty());
+        assert!(own.stderr.is_empty());
+        let example = format!("Example:\n  sideband {command}");
+        own.says(["Usage: sideband", &example]);
     }
     help.says(["Exit codes: 0 ok, 2 usage, 3 config, 4 data"]);
     let version = place.sideband(&["--version"]).exits(0).stdout;
@@ -77,7 +81,10 @@ fn devices_lists_the_cpu_as_usable() {
     let cpu = lines.find(|line| line.starts_with("cpu")).unwrap();
     assert!(cpu.contains("yes") && cpu.contains("burn-flex"), "{cpu}");
     assert_eq!(done.stderr, "");
-    done.says(["ndarray", "wgpu", "cuda"]);
+    let width = done.stdout.lines().map(|line| line.chars().count()).max();
+    assert!(width <= Some(100), "{}", done.stdout);
+    assert!(!done.stdout.contains("cargo"), "{}", done.stdout);
+    done.says(["ndarray", "wgpu", "cuda", "this binary was built with cpu"]);
 }
 
 #[test]
@@ -90,18 +97,114 @@ fn inspect_of_a_file_counts_what_is_odd_in_it() {
             5 => 0.0,
             _ => pt,
         });
+        columns.set("run", doubles(vec![51_539_607_580.0; columns.len()]));
+        let words = std::iter::repeat_n("a", columns.len());
+        columns.set("word", Arc::new(StringArray::from_iter_values(words)));
     });
     let inspect = |more: &[&str]| place.sideband(&[&["inspect"], more].concat()).exits(0);
-    inspect(&["source.parquet"]).begins("400 rows in 1 file(s)");
+    let text = inspect(&["source.parquet"]).begins("400 rows in 1 file");
+    let text = text.says(["no numbers, which no expression can use: word (Utf8)"]);
+    let run = text.stdout.lines().find(|line| line.starts_with("run "));
+    let run = run.unwrap_or_default();
+    assert_eq!(run.matches(" 51539607580 ").count(), 3, "{run}");
     let value = inspect(&["source.parquet", "--json"]).json();
     assert_eq!(value["rows"], 400);
     assert_eq!(value["files"][0], "source.parquet");
+    assert_eq!(
+        value["others"],
+        json!([{ "name": "word", "type_name": "Utf8" }])
+    );
     let mut columns = list(&value["columns"]).iter();
     let pt = columns.find(|c| c["name"] == "pt").unwrap();
     for odd in ["nans", "infinities", "zeros"] {
         assert_eq!(pt[odd], 1, "{odd}");
     }
-    inspect(&["*.parquet"]).begins("800 rows in 2 file(s)");
+    let both = Workplace::new().sideband(&["inspect", "*.parquet"]);
+    both.exits(0).begins("800 rows in 2 files");
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named_once() {
+    let done = Workplace::new().sideband(&["inspect", "x.root"]).exits(4);
+    assert_eq!(done.stderr.matches("x.root").count(), 1, "{}", done.stderr);
+}
+
+/// Numbers and their nouns agree, whatever there is one of.
+#[test]
+fn one_is_said_in_the_singular() {
+    let place = Workplace::new();
+    let one = ["ensemble.members=1", "device.threads=1"];
+    let run = place.run("out", &one).exits(0);
+    let ask = |command| place.sideband(&[command, "out"]).exits(0).stdout;
+    let plan = place.plan(&one).exits(0).stdout;
+    let all = [run.stdout, run.stderr, ask("status"), ask("inspect"), plan];
+    let nouns = "members threads files events ensembles epochs replicas inputs";
+    for text in all.into_iter().chain([place.text("out/report.html")]) {
+        for noun in nouns.split(' ') {
+            let one = format!("1 {noun}");
+            let found = text.match_indices(&one);
+            let mut found =
+                found.filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_ascii_digit()));
+            assert_eq!(found.next(), None, "{text}");
+        }
+    }
+}
+
+#[test]
+fn the_terminal_says_in_plain_words_what_the_page_says() {
+    let place = Workplace::new();
+    let labels = "features.labels={pt='p_{T}', eta='p_{T}'}";
+    let run = place.run("out", &[labels]).exits(0);
+    let about = place.sideband(&["inspect", "out"]).exits(0);
+    for text in [&run.stdout, &about.stdout] {
+        assert!(text.contains("least probable is pT"), "{text}");
+    }
+    let page = place.text("out/report.html");
+    let verdict = run.stdout.split("result  ").next().unwrap_or_default();
+    assert!(verdict.lines().count() >= 3, "{verdict}");
+    for word in verdict.lines().filter_map(|line| line.split(' ').next()) {
+        let said = format!("<span class=\"status\">{word}</span>");
+        assert!(page.contains(&said), "{word} in {verdict}");
+    }
+}
+
+#[test]
+fn an_interrupted_matrix_says_nothing_of_what_has_no_result() {
+    let place = Workplace::new();
+    let settings = [
+        "matrix.m=['a', 'b']",
+        "experiment.description=${m}",
+        "training.epochs=100000",
+        "training.patience=100000",
+    ];
+    let run = [
+        &Workplace::run_arguments("out", &settings)[..],
+        &["--time-limit", "1"],
+    ]
+    .concat();
+    let done = place.sideband(&run).exits(75);
+    let mut lines = done.stdout.lines();
+    assert!(lines.all(|line| !line.ends_with(':')), "{}", done.stdout);
+}
+
+#[test]
+fn a_plan_without_a_measurement_has_no_empty_figures() {
+    let place = Workplace::trained();
+    let bare = place.plan(&[]).exits(0).stdout;
+    for part in ["M events/s", "time", "not measured"] {
+        assert!(!bare.contains(part), "{part} in {bare}");
+    }
+    let plan = |more: &[&str]| place.sideband(&[&["plan", "config.toml"], more].concat());
+    let measured = plan(&[]).exits(0);
+    let measured = measured.says(["at least", "at most", "of twice the patience in epochs"]);
+    measured.says(["M events/s"]);
+    let like = plan(&["--out", "out"]).exits(0);
+    like.says(["of the median of 2 members that are there in epochs"]);
+    // those of another plan say nothing
+    let other = [&["--out", "out"][..], &set(&["training.batch=32"])].concat();
+    plan(&other)
+        .exits(0)
+        .says(["of twice the patience in epochs"]);
 }
 
 #[test]
@@ -260,6 +363,38 @@ fn quiet_is_quiet_and_still_gives_the_result() {
         let done = place.run_quietly("out", &[]).exits(0);
         assert_eq!(done.stderr, "");
         done.says(["result  out"]);
+    }
+}
+
+/// Bars with the time that is left, from training to figures; a run without a terminal has
+/// lines alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_what_is_under_way() {
+    let place = Workplace::new();
+    let program = env!("CARGO_BIN_EXE_sideband");
+    let mut script = std::process::Command::new("script");
+    let run = format!("{program} run config.toml --set report.classifier_members=5");
+    let script = script
+        .args(["-qec", &run, "/dev/null"])
+        .env("TERM", "xterm");
+    let Ok(output) = script.current_dir(place.path("")).output() else {
+        println!("skipped, there is no `script` here that lends a terminal");
+        return;
+    };
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for stage in ["training [", "applying [", "classifying [", "drawing ["] {
+        assert!(shown.contains(stage), "no {stage} in {shown}");
+    }
+    assert!(
+        shown.contains("… left") && !shown.contains("0s left"),
+        "{shown}"
+    );
+    let done = place
+        .run("lines", &["report.classifier_members=5"])
+        .exits(0);
+    for bar in ["applying [", "\u{1b}["] {
+        assert!(!done.stderr.contains(bar), "{}", done.stderr);
     }
 }
 
@@ -574,6 +709,42 @@ fn predicts_as_the_run(place: &Workplace, out: &str, file: &str) {
     assert_eq!(new.get("nominal"), run.get("nominal"), "{out}");
 }
 
+/// More members by `run` are an extension, all or nothing; fewer are a result of some, and
+/// `extend`, which takes none away, says so.
+#[test]
+fn a_run_grows_and_shrinks_by_its_number_of_members() {
+    let place = Workplace::trained();
+    let first = place.members("out");
+    // what is refused leaves the run as it was
+    let files = tree(&place.path("out"));
+    let wrong = ["ensemble.members=4", "training.batch=32"];
+    place.run("out", &wrong).exits(3);
+    assert!(tree(&place.path("out")) == files);
+    let four = ["ensemble.members=4"];
+    let done = place.run("out", &four).exits(0);
+    done.warns(["training 2 members"]);
+    assert!(differing(&first, &place.members("out")).is_empty());
+    place.run("fresh", &four).exits(0);
+    same_results(&place, "fresh", "out", &RESULTS);
+    let fewer = place.sideband(&["extend", "out", "--members", "3"]);
+    let advice = fewer.exits(2).stderr;
+    assert!(advice.contains("the run has 4 members already"), "{advice}");
+    assert!(advice.contains("--set ensemble.members=3"), "{advice}");
+    let three = [
+        "run",
+        "out/config.toml",
+        "--out",
+        "out",
+        "--set",
+        "ensemble.members=3",
+    ];
+    let done = place.sideband(&three).exits(0);
+    done.warns(["1 member above ensemble.members = 3 is set aside"]);
+    assert_eq!(place.json("out/metrics.json")["members"]["requested"], 3);
+    place.run("out", &four).exits(0).warns_not("training");
+    same_results(&place, "fresh", "out", &RESULTS);
+}
+
 #[test]
 fn every_choice_of_network_and_optimizer_runs() {
     let place = Workplace::new();
@@ -821,6 +992,78 @@ fn results_at_the_edge_can_be_written_and_read_again() {
         place.sideband(&["inspect", &out]).exits(0);
         place.run(&out, settings).exits(0).warns(["nothing to do"]);
     }
+}
+
+/// Values of any kind vary along axes, and the page puts the ensembles in order by what is
+/// asked for, without computing anything anew.
+#[test]
+fn a_scan_of_numbers_and_lists_is_ranked() {
+    let place = Workplace::new();
+    let scan = [
+        "matrix.rate=[0.001, 0.03]",
+        "matrix.net=[{name='one', hidden=[8]}, {name='two', hidden=[6, 4]}]",
+        "training.learning_rate=${rate}",
+        "model.hidden=${net.hidden}",
+    ];
+    let run = |by: &str| {
+        let by = format!("report.rank_by={by}");
+        place.run("out", &[&scan[..], &[&by]].concat()).exits(0)
+    };
+    let done = run("{kind='held_out_loss'}").says(["note    Held-out loss: 1. rate="]);
+    let places = || -> Vec<(String, Value)> {
+        let summary = place.json("out/summary.json");
+        let all = summary.as_object().unwrap().iter();
+        all.map(|(name, about)| (name.clone(), about["score"].clone()))
+            .collect()
+    };
+    let by_loss = places();
+    assert_eq!(by_loss.len(), 4);
+    let mut losses = Vec::new();
+    for (name, score) in &by_loss {
+        let own = place.json(&format!("out/ensembles/{name}/metrics.json"));
+        assert_eq!(
+            own["loss"]["held_out"],
+            json!([score["value"], score["error"]])
+        );
+        losses.push((
+            score["value"].as_f64().unwrap(),
+            score["place"].as_u64().unwrap(),
+        ));
+    }
+    losses.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let order: Vec<u64> = losses.iter().map(|(_, place)| *place).collect();
+    assert_eq!(order, [1, 2, 3, 4], "{losses:?}");
+    let best = by_loss
+        .iter()
+        .find(|(_, score)| score["place"] == 1)
+        .unwrap();
+    done.says([format!("1. {}, ", best.0)]);
+    let again = run("{kind='chi2', region='sr', variable='pt'}");
+    again
+        .warns(["nothing to do"])
+        .says(["χ² / ndf of pt in sr: 1. rate="]);
+    assert!(places() != by_loss);
+    let page = place.text("out/report.html");
+    assert!(page.contains("Ranking") && page.contains("Behind the first"));
+    run("{kind='auc', region='sr'}").warns(["nothing to do"]);
+    place.says_in("out/report.html", "is not ranked: no AUC");
+}
+
+/// With nothing held out the training region has no diagnostics, which is said.
+#[test]
+fn all_events_of_the_training_region_can_be_trained_on() {
+    let place = Workplace::new();
+    let all = ["training.held_out=0.0"];
+    let said = "cr: training.held_out is 0";
+    place.run("out", &all).exits(0).says([said]);
+    let regions = &place.json("out/metrics.json")["regions"];
+    assert!(regions.get("cr").is_none() && regions["sr"]["yields"]["ratio"].is_number());
+    place.says_in("out/report.html", said);
+    place.run("out", &all).exits(0).warns(["nothing to do"]);
+    place.predict("out", "target.parquet", "new.parquet");
+    place.configure(&[("[regions.sr]\nselection = \"mass > 0.7\"\n", "")]);
+    let done = place.run("alone", &all).exits(0);
+    done.says(["untested Closure cannot be judged"]);
 }
 
 #[test]

@@ -349,7 +349,7 @@ fn parts_of_a_run_are_merged() {
     let done = place.sideband(&["merge", "a", "b"]).exits(6);
     done.says(["2 members taken over", "1 are missing"]);
     let done = place.sideband(&["merge", "a", "b", "c"]).exits(0);
-    done.says(["1 members taken over, 3 were there and are equal, 0 were there and differ"]);
+    done.says(["1 member taken over, 3 there and equal, 0 there and different"]);
     as_if_nothing_had_happened(&place, "a");
 }
 

@@ -25,6 +25,8 @@ mod known_density;
 mod known_truth;
 mod mass_plane;
 mod measure;
+mod paths;
 mod root_files;
 mod rules;
+mod start;
 mod stream;

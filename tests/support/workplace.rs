@@ -241,6 +241,12 @@ impl Workplace {
         self.write("config.toml", config);
     }
 
+    /// Holds that a file of the folder has a text.
+    #[track_caller]
+    pub fn says_in(&self, name: &str, text: &str) {
+        contains(&self.text(name), [text]);
+    }
+
     /// Columns of a Parquet file.
     pub fn events(&self, name: &str) -> Columns {
         Columns::read_parquet(&self.path(name))

@@ -24,10 +24,11 @@ pub enum DeviceError {
     Unknown(String),
     /// The backend is not in this binary.
     #[error(
-        "device `{name}` needs the cargo feature `{feature}`, which this binary was built without; \
-         build with `cargo build --release --features {feature}` or choose another device"
+        "device `{name}` needs a binary with the backend `{backend}`; this one was built with {}: \
+         choose such a device, or take another binary",
+        backends().join(", ")
     )]
-    NotCompiled { name: String, feature: String },
+    NotCompiled { name: String, backend: String },
     /// The backend is there, the hardware or driver is not.
     #[error(
         "device `{name}` cannot be opened: {reason}; `sideband devices` lists what this machine offers"
@@ -187,6 +188,18 @@ pub struct DeviceInfo {
     pub usable: bool,
 }
 
+/// The backends that this binary was built with, by the names of their devices.
+pub fn backends() -> Vec<&'static str> {
+    let built = [
+        ("cpu", true),
+        ("ndarray", cfg!(feature = "ndarray")),
+        ("wgpu", cfg!(feature = "wgpu")),
+        ("cuda", cfg!(feature = "cuda")),
+    ];
+    let built = built.into_iter().filter(|(_, is_built)| *is_built);
+    built.map(|(name, _)| name).collect()
+}
+
 /// Every device this binary can name on this machine, usable or not.
 pub fn list_devices() -> Vec<DeviceInfo> {
     ["cpu", "ndarray", "wgpu", "cuda"]
@@ -198,6 +211,8 @@ pub fn list_devices() -> Vec<DeviceInfo> {
                 usable: opened.is_ok(),
                 description: match opened {
                     Ok(compute) => describe(&compute),
+                    Err(DeviceError::NotCompiled { .. }) => "not in this binary".to_owned(),
+                    Err(DeviceError::Unavailable { reason, .. }) => reason,
                     Err(error) => error.to_string(),
                 },
             }
@@ -268,7 +283,7 @@ fn backend(name: &str, family: &str, index: Option<&str>) -> Result<Device, Devi
     }
     Err(DeviceError::NotCompiled {
         name: name.to_owned(),
-        feature: family.to_owned(),
+        backend: family.to_owned(),
     })
 }
 

@@ -63,7 +63,7 @@ mod objective;
 mod spline;
 mod stack;
 
-pub use device::{Compute, DeviceError, DeviceInfo, Kernels, cpu_kernel, list_devices};
+pub use device::{Compute, DeviceError, DeviceInfo, Kernels, backends, cpu_kernel, list_devices};
 pub use flow::{FlowConfig, FlowSampler, FlowStep};
 pub use layout::{Initial, Layout, ParameterSpec, Row};
 pub use mlp::{Activation, MlpConfig};

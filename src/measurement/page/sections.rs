@@ -401,7 +401,7 @@ impl Sheet<'_> {
         );
         let rows = result.ratios.iter().map(|r| {
             let words = match r.status {
-                Status::Good => "good".to_owned(),
+                Status::Good => r.status.word().to_owned(),
                 _ => r.reasons.join("; "),
             };
             vec![

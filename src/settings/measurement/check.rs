@@ -232,6 +232,12 @@ impl Measurement {
             self.training.split,
             ": all ratios leave the same events out",
         )?;
+        ensure(
+            self.training.held_out > 0.0,
+            "training.held_out",
+            self.training.held_out,
+            "a fraction above 0: the likelihood is made of events that no network has seen",
+        )?;
         let ensure_region = |path: &str, region: &str| {
             ensure_known(path, region, "a name under [regions]", self.regions.keys())
         };

@@ -92,7 +92,8 @@ pub enum Coordinate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessConfig {
-    /// Parquet, Arrow IPC or ROOT files; `run:...` is meant from the run directory.
+    /// Parquet, Arrow IPC or ROOT files, from the folder of the configuration; `run:...` is
+    /// meant from the run directory.
     pub path: OneOrMany,
     /// Which events are used; an expression over columns.
     #[serde(default)]

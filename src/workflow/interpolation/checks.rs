@@ -13,7 +13,6 @@ use crate::workflow::plan::Plan;
 use crate::workflow::sample::{count, region_index};
 use sideband_processes::Rectangle;
 use std::collections::BTreeMap;
-use std::path::Path;
 
 /// Where a bin is tried, as parts of its width.
 const TRIED: [f64; 5] = [1e-6, 0.25, 0.5, 0.75, 1.0 - 1e-6];
@@ -31,7 +30,7 @@ fn wrong_region(training: &str, what: &str) -> Error {
 
 impl Plan {
     /// Checks the events of an interpolation, once they are read.
-    pub(in crate::workflow) fn check_plane(&self, base: &Path) -> Result<()> {
+    pub(in crate::workflow) fn check_plane(&self) -> Result<()> {
         if self.plane.is_none() {
             return Ok(());
         }
@@ -45,7 +44,7 @@ impl Plan {
                 return Err(unlisted("region", name, &format!("{unknown} ")));
             }
         }
-        self.check_box(base)?;
+        self.check_box()?;
         self.check_bins()
     }
 
@@ -138,7 +137,7 @@ impl Plan {
     ///
     /// # Errors
     /// With the number of events of each category; of blind ones it is not said how many.
-    fn check_box(&self, base: &Path) -> Result<()> {
+    fn check_box(&self) -> Result<()> {
         let (config, interpolation) = (&self.config, self.interpolation());
         let training = &config.training.region;
         let region = self.training_region();
@@ -172,7 +171,7 @@ impl Plan {
         let listed = listed(interpolation).unwrap_or_else(|| "1".to_owned());
         for (name, blind) in config.regions.iter().filter(|(_, r)| r.blind) {
             let texts = [open.as_str(), &not_trained, &listed, &blind.selection];
-            if count(config, &config.data.target, base, &texts)? > 0 {
+            if count(config, &config.data.target, &texts)? > 0 {
                 let what = format!("events of the blind region {name}");
                 return Err(wrong_region(training, &what));
             }

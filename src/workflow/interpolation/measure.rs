@@ -4,7 +4,7 @@ use super::figures::figure_data;
 use super::points::{DRAWING, DrawnPoints, draw, interrupted, noise};
 use super::sampled::{MemberChunk, SampleWriter, SampledChunk};
 use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Loss, LossKind, Losses};
 use crate::results::{InterpolationMetrics, Metrics, RegionMetrics, yield_test};
 use crate::training::Fold;
@@ -41,15 +41,15 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
     } = trained;
     let interpolation = plan.interpolation();
     (bench.say)(&format!(
-        "{} Gaussian process(es), {} points each",
-        interpolation.categories().len(),
-        interpolation.samples
+        "{}, {} each",
+        counted(interpolation.categories().len(), "Gaussian process"),
+        counted(interpolation.samples, "point")
     ));
-    let drawn = draw(plan, bench.threads, bench.interrupt)?;
+    let drawn = draw(plan, bench)?;
     (bench.say)(&format!(
-        "{} points through {} flows",
-        drawn.points.len(),
-        members.len()
+        "{} through {}",
+        counted(drawn.points.len(), "point"),
+        counted(members.len(), "flow")
     ));
     let rows: Vec<Row> = members.iter().map(|m| m.row.clone()).collect();
     let NetworkConfig::Flow(flow) = &plan.settings.network else {
@@ -66,6 +66,7 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
         1
     };
     let mut writer = SampleWriter::new(&path, plan, members)?;
+    let stage = bench.stage("sampling", drawn.points.len() as u64);
     // chunk by chunk, and in the order of the points
     let firsts: Vec<usize> = (0..drawn.points.len()).step_by(CHUNK).collect();
     for group in firsts.chunks(at_once) {
@@ -77,7 +78,9 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
             sums.add(&chunk);
             writer.push(&drawn, &chunk)?;
         }
+        stage.add((group.len() * CHUNK) as u64);
     }
+    drop(stage);
     writer.finish()?;
     let figures = figure_data(plan, &sampler, &drawn, &sums.corner);
     directory.write_compact(&directory.join("figures.json"), &figures)?;

@@ -10,7 +10,6 @@ use crate::workflow::sample::{
 use sideband_numerics::expression::{Shape, written};
 use sideband_processes::{Hole, PlaneGrid};
 use std::fmt::Display;
-use std::path::Path;
 
 /// Names of the columns that the plan reads for itself.
 pub(super) const X: &str = "interpolation:x";
@@ -48,11 +47,7 @@ impl Plane {
     /// # Errors
     /// The key and what does not fit, such as an expression over columns that no sampled
     /// event has.
-    pub(in crate::workflow) fn new(
-        config: &Config,
-        blinding: &Blinding,
-        base: &Path,
-    ) -> Result<Self> {
+    pub(in crate::workflow) fn new(config: &Config, blinding: &Blinding) -> Result<Self> {
         let interpolation = settings(config);
         let names = names(interpolation);
         if let Some(candidates) = &interpolation.candidates {
@@ -78,7 +73,7 @@ impl Plane {
             let checked = hole.check(&grid);
             checked.map_err(|e| wrong(&format!("plane.holes[{i}]"), e))?;
         }
-        before_reading(config, base)?;
+        before_reading(config)?;
         let definitions = config.data.define.iter().chain(&interpolation.derived);
         let resolver = resolver(&names, definitions);
         let resolver = resolver.map_err(|e| e.at_key("interpolation.derived"))?;
@@ -116,7 +111,7 @@ impl Plane {
 }
 
 /// Checks that need no events, or only count them.
-fn before_reading(config: &Config, base: &Path) -> Result<()> {
+fn before_reading(config: &Config) -> Result<()> {
     let interpolation = settings(config);
     let categories = interpolation.categories().len();
     let all = interpolation.samples.saturating_mul(categories);
@@ -124,15 +119,15 @@ fn before_reading(config: &Config, base: &Path) -> Result<()> {
         let reason = format!("there is no memory for {all} samples; lower it");
         wrong("samples", reason)
     })?;
-    check_expressions(config, base)?;
-    check_regions(config, base)
+    check_expressions(config)?;
+    check_regions(config)
 }
 
 /// A variable that is a column of the data too must be that column, and a derived
 /// column must stand for one: selections act on both.
-fn check_expressions(config: &Config, base: &Path) -> Result<()> {
+fn check_expressions(config: &Config) -> Result<()> {
     let interpolation = settings(config);
-    let has_column = |name: &str| has_column(&config.data.target, base, name);
+    let has_column = |name: &str| has_column(&config.data.target, name);
     for (i, variable) in interpolation.variables.iter().enumerate() {
         let name = &variable.name;
         let other = variable.expression.as_ref().filter(|e| *e != name);
@@ -163,9 +158,9 @@ fn check_expressions(config: &Config, base: &Path) -> Result<()> {
 ///
 /// # Errors
 /// With the number of events; of blind ones it is not said how many.
-fn check_regions(config: &Config, base: &Path) -> Result<()> {
+fn check_regions(config: &Config) -> Result<()> {
     let interpolation = settings(config);
-    let count = |texts: &[&str]| count(config, &config.data.target, base, texts);
+    let count = |texts: &[&str]| count(config, &config.data.target, texts);
     let training = &config.regions[&config.training.region].selection;
     for (name, region) in config.regions.iter().filter(|(_, r)| r.blind) {
         if count(&[&region.selection, training])? > 0 {

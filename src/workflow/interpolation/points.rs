@@ -4,6 +4,7 @@ use super::plane::hidden_bins;
 use crate::error::{Error, Kind, Result};
 use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::training::Interrupt;
+use crate::workflow::Workbench;
 use crate::workflow::apply::in_threads;
 use crate::workflow::plan::Plan;
 use sideband_processes::{PlaneCounts, PlaneFit, ProcessError, PullSummary, Pulls};
@@ -66,18 +67,21 @@ pub(super) struct DrawnCategory {
 }
 
 /// Fits every category's plane and draws its points.
-pub(super) fn draw(plan: &Plan, threads: usize, interrupt: &Interrupt) -> Result<DrawnPoints> {
+pub(super) fn draw(plan: &Plan, bench: Workbench<'_>) -> Result<DrawnPoints> {
     let mut drawn = DrawnPoints {
         points: Vec::new(),
         categories: Vec::new(),
         plane_bins: plan.plane().grid.bins(),
     };
     let numbers: Vec<usize> = (0..plan.interpolation().categories().len()).collect();
-    for group in numbers.chunks(threads.max(1)) {
+    let stage = bench.stage("drawing points", numbers.len() as u64);
+    let interrupt = bench.interrupt;
+    for group in numbers.chunks(bench.threads.max(1)) {
         let work = |number: &usize| draw_category(plan, *number, interrupt);
         for (points, category) in in_threads(DRAWING, group, work)? {
             drawn.points.extend(points);
             drawn.categories.push(category);
+            stage.add(1);
         }
     }
     Ok(drawn)

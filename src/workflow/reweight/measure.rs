@@ -1,13 +1,15 @@
 //! All numbers of `metrics.json` from what the reweighted source adds up to.
 
+use super::region::RegionRows;
 use super::sums::{ReweightedPlane, SourceSums, training_errors, training_yields};
-use crate::closure::{CalibrationPoint, Histogram, WeightSummary, calibration};
+use crate::closure::{CalibrationPoint, Histogram, WeightSummary, calibration, class_loss};
 use crate::error::Result;
 use crate::events::HIDDEN;
 use crate::results::{AucPair, Metrics, PlaneMetrics, RegionMetrics, Support};
+use crate::rundir::Stage;
 use crate::settings::PlaneConfig;
 use crate::workflow::Workbench;
-use crate::workflow::classifier::{ClassifierClass, closure_auc};
+use crate::workflow::classifier::{ClassifierClass, closure_auc, trainings};
 use crate::workflow::plan::Plan;
 use crate::workflow::support::outside;
 use indexmap::IndexMap;
@@ -26,8 +28,20 @@ impl SourceSums<'_> {
         let normalisation = self.normalisation();
         let support = Support::of(plan);
         let mut regions = IndexMap::new();
+        let mut of_members = of_members;
+        let holds_out = plan.config.training.holds_out();
+        let shown = plan.regions().filter(|(.., shown)| *shown).count() as u64;
+        let trainings = 2 * shown * trainings(plan);
+        let stage = (trainings > 0).then(|| bench.stage("classifying", trainings));
         for ((index, name, shown), sums) in plan.regions().zip(&self.regions) {
             let rows = self.rows(index, shown, &normalisation);
+            if rows.source.is_empty() && !holds_out {
+                // all of its events are trained on
+                continue;
+            }
+            if index == self.trained {
+                of_members.loss.held_out = self.held_out_loss(&rows, target_ratios);
+            }
             let weights = WeightSummary::of(rows.source.iter().map(|i| self.nominal[*i]));
             let variables = plan.variables.iter().zip(&sums.variables);
             let variables = variables.map(|(v, sums)| (v.name.clone(), rows.variable(v, sums)));
@@ -50,8 +64,9 @@ impl SourceSums<'_> {
             };
             if let Some(target) = &rows.target {
                 region.calibration = self.calibration(&rows.source, target, target_ratios);
-                if plan.config.report.classifier_members > 0 {
+                if let Some(stage) = &stage {
                     (bench.say)(&format!("classifier of source against target in {name}"));
+                    let bench = (bench, stage);
                     region.auc = self.auc_pair(name, &rows.source, target, bench)?;
                 }
             }
@@ -108,12 +123,33 @@ impl SourceSums<'_> {
         calibration(&of_source, &of_target, CALIBRATION_BINS)
     }
 
+    /// Loss of the nominal ratio of densities on events that no member has seen, or with folds
+    /// out of fold.
+    fn held_out_loss(&self, rows: &RegionRows<'_>, target_ratios: &[f64]) -> Option<[f64; 2]> {
+        let plan = self.plan;
+        let [source, target] = training_yields(plan);
+        let shift = (source / target).ln();
+        let weights = &plan.source().table.weights;
+        let of_source = rows.source.iter().filter(|i| weights[**i] != 0.0);
+        let of_source: Vec<(f64, f64)> = of_source
+            .map(|i| ((self.nominal[*i] / weights[*i]).ln() + shift, weights[*i]))
+            .collect();
+        let weights = &plan.target().table.weights;
+        let of_target = rows.target.as_ref()?.iter();
+        let of_target: Vec<(f64, f64)> = of_target
+            .map(|i| (target_ratios[*i].ln() + shift, weights[*i]))
+            .collect();
+        let objective = plan.config.experiment.method.objective();
+        let loss = class_loss([&of_source, &of_target], |q| objective.value(q, 1.0));
+        loss.iter().all(|x| x.is_finite()).then_some(loss)
+    }
+
     fn auc_pair(
         &self,
         name: &str,
         source: &[usize],
         target: &[usize],
-        bench: Workbench<'_>,
+        (bench, stage): (Workbench<'_>, &Stage<'_>),
     ) -> Result<Option<AucPair>> {
         let plan = self.plan;
         let of_target = &plan.target().table.weights;
@@ -121,7 +157,7 @@ impl SourceSums<'_> {
         let run = |what: &str, weights: &[f64]| {
             let of_source = ClassifierClass::new(plan.source(), source, weights);
             let name = format!("closure/{name}/{what}");
-            closure_auc(plan, bench, &name, &of_source, &of_target)
+            closure_auc(plan, (bench, stage), &name, &of_source, &of_target)
         };
         let before = run("before", &plan.source().table.weights)?;
         let after = run("after", &self.nominal)?;

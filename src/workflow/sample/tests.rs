@@ -2,7 +2,6 @@
 
 use crate::settings::{Config, parse_experiment};
 use crate::workflow::Plan;
-use std::path::Path;
 
 const TEXT: &str = r#"
     experiment = { name = "t", method = "reweight" }
@@ -33,7 +32,6 @@ fn config(settings: &[&str]) -> Config {
 /// same numbers as one that reads all of its events.
 #[test]
 fn what_two_plans_have_in_common_is_read_once() {
-    let base = Path::new(env!("CARGO_MANIFEST_DIR"));
     let stream = "data.stream.sample=2000";
     for (first, second, common) in [
         (&[][..], &["training.epochs=3"][..], [true, true]),
@@ -51,9 +49,8 @@ fn what_two_plans_have_in_common_is_read_once() {
         (&[stream], &[stream, "training.epochs=3"], [true, true]),
         (&[stream], &[stream, "experiment.seed=5"], [false, false]),
     ] {
-        let plan = |name, settings, earlier| {
-            Plan::new(name, config(settings), base, false, earlier).unwrap()
-        };
+        let plan =
+            |name, settings, earlier| Plan::new(name, config(settings), false, earlier).unwrap();
         let mut marked = plan("first", first, Vec::new()).samples;
         for sample in &mut marked {
             sample.table.report.rows_read += 1;

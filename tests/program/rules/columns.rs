@@ -396,7 +396,7 @@ fn globs_look_into_each_directory_once() {
         symlink("../../a", place.path(&format!("a/b/round{k}"))).unwrap();
     }
     let done = place.sideband(&["inspect", "a/**/*.parquet"]).exits(0);
-    done.begins("800 rows in 2 file(s)");
+    done.begins("800 rows in 2 files");
     let source = "data.source.path=a/**/source.parquet";
     let target = "data.target.path=a/b/t*.parquet";
     place.run("out", &[source, target]).exits(0);

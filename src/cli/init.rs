@@ -1,0 +1,407 @@
+//! `sideband init`: a configuration that runs as it is, from a look at files of events.
+
+use super::options::InitArguments;
+use super::out::{Done, print};
+use crate::error::{Error, Kind, OnFile, Result, counted};
+use crate::events::{ColumnSummary, Dataset, summarise};
+use crate::files::{atomic, output};
+use crate::settings::{parse_experiment, relative};
+use crate::workflow::{RunOptions, estimate};
+use sideband_numerics::expression::written;
+use std::path::{Path, PathBuf};
+
+/// Names of columns that tell two classes apart, in the order of what is likely.
+const CLASSES: [&str; 8] = [
+    "label",
+    "target",
+    "class",
+    "is_target",
+    "is_signal",
+    "signal",
+    "y",
+    "type",
+];
+/// Names of columns that name an event, within a run and on their own.
+const WITHIN: [&str; 6] = [
+    "run",
+    "runnumber",
+    "run_number",
+    "lumi",
+    "luminosityblock",
+    "lumi_block",
+];
+const EVENTS: [&str; 7] = [
+    "event",
+    "evt",
+    "eventnumber",
+    "event_number",
+    "event_id",
+    "eventid",
+    "id",
+];
+/// Names of columns that say when events were recorded or how they are counted.
+const PERIODS: [&str; 4] = ["year", "era", "period", "entry"];
+/// Largest value over mean from which on a positive column is an input by its logarithm.
+const LONG_TAIL: f64 = 20.0;
+/// Spacing of `f32` over a column's range from which on it is too coarse.
+const COARSE: f64 = 1e-5;
+
+/// Files of one sample, and what is in them.
+struct Look {
+    patterns: Vec<String>,
+    dataset: Dataset,
+    columns: Vec<ColumnSummary>,
+}
+
+/// What the columns are for.
+#[derive(Default)]
+struct Found {
+    weight: Option<String>,
+    id: Vec<String>,
+    /// Expressions.
+    inputs: Vec<String>,
+    /// Columns that are no inputs, and why.
+    left: Vec<(String, &'static str)>,
+}
+
+pub(super) fn init(arguments: &InitArguments) -> Done {
+    let InitArguments { data, out, force } = arguments;
+    let looks = match data.as_slice() {
+        [_, _] => data.chunks(1).map(Look::new).collect::<Result<Vec<_>>>()?,
+        all => vec![Look::new(all)?],
+    };
+    let class = match looks.as_slice() {
+        [one] => Some(one.class()?),
+        _ => None,
+    };
+    let files = looks.iter().flat_map(|look| look.dataset.files());
+    let place = output(out, files)?;
+    if place.exists() && !force {
+        let out = out.display();
+        let text = format!("{out} is there already: name another file, or give --force");
+        return Err(Error::usage(text));
+    }
+    let found = Found::of(&looks, class);
+    let text = text(&looks, class, &found, &place)?;
+    atomic::write(&place, text.as_bytes()).on(&place)?;
+    print(&format!(
+        "written {}: {}, weight {}, id {}",
+        out.display(),
+        counted(found.inputs.len(), "input"),
+        found.weight.as_deref().unwrap_or("1"),
+        match found.id.as_slice() {
+            [] => "file and row".to_owned(),
+            id => id.join(" "),
+        }
+    ))?;
+    check(&text, &place).map_err(|error| {
+        error.map(|text| format!("{} is not yet one that runs: {text}", out.display()))
+    })?;
+    print(&format!("next    sideband plan {}", out.display()))
+}
+
+/// Whether the configuration fits its data, as `plan` asks.
+fn check(text: &str, place: &Path) -> Result<()> {
+    let experiment = parse_experiment(text, &[])?;
+    let options = RunOptions {
+        out: PathBuf::new(),
+        folder: place.parent().unwrap_or(Path::new("")).to_owned(),
+        unblind: false,
+        quiet: true,
+        only: None,
+    };
+    estimate(&experiment, &options, false, None, &mut |_| {}).map(drop)
+}
+
+impl Look {
+    fn new(patterns: &[String]) -> Result<Self> {
+        let dataset = Dataset::open(patterns, Path::new(""))?;
+        Ok(Self {
+            patterns: patterns.to_vec(),
+            columns: summarise(&dataset)?,
+            dataset,
+        })
+    }
+
+    fn column(&self, name: &str) -> Option<&ColumnSummary> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// The column that tells two classes apart, and the lower of its values.
+    fn class(&self) -> Result<(&str, f64)> {
+        let all = self.columns.iter().filter_map(|column| {
+            let [low, high] = range(column)?;
+            let is_class = is_complete(column) && high - low == 1.0 && has_two(column, low);
+            is_class.then_some((column.name.as_str(), low))
+        });
+        let all: Vec<(&str, f64)> = all.collect();
+        let named = CLASSES.iter().find_map(|name| {
+            let mut all = all.iter();
+            all.find(|(column, _)| column.to_lowercase() == *name)
+        });
+        match (named, all.as_slice()) {
+            (Some(class), _) | (None, [class]) => Ok(*class),
+            (None, []) => Err(Error::usage(
+                "one sample, and no column that tells two classes apart (whole numbers, two values \
+                 such as 0 and 1): name two samples, what is reweighted and what it shall become; a \
+                 pattern in quotes is one: 'data/2b_*.parquet' data/4b.parquet",
+            )),
+            (None, several) => {
+                let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
+                let names = names.join(", ");
+                Err(Error::usage(format!(
+                    "several columns could tell two classes apart: {names}; call the one that is \
+                     meant `label`, or name two samples"
+                )))
+            }
+        }
+    }
+}
+
+/// Smallest and largest value.
+fn range(column: &ColumnSummary) -> Option<[f64; 2]> {
+    Some([column.min?.to_f64()?, column.max?.to_f64()?])
+}
+
+fn is_complete(column: &ColumnSummary) -> bool {
+    column.nulls + column.nans + column.infinities == 0
+}
+
+fn is_integer(column: &ColumnSummary) -> bool {
+    column.type_name.starts_with("Int") || column.type_name.starts_with("UInt")
+}
+
+/// Whether values between `low` and `low + 1` are one of the two.
+fn has_two(column: &ColumnSummary, low: f64) -> bool {
+    let is_whole = is_integer(column) || column.type_name == "Boolean";
+    // of numbers from 0 to 1 the mean is the share of what is not 0 if that is all 1
+    let rows = column.rows as f64;
+    let above = column.mean.unwrap_or(f64::NAN) * rows;
+    is_whole || low == 0.0 && (above - (rows - column.zeros as f64)).abs() < 1e-6 * rows
+}
+
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    names.contains(&name.to_lowercase().as_str())
+}
+
+fn is_weight(name: &str) -> bool {
+    let name = name.to_lowercase();
+    let is_short = ["w", "wgt", "weights"].contains(&name.as_str());
+    is_short || name.ends_with("weight") || name.starts_with("weight_") || name.ends_with("_wgt")
+}
+
+impl Found {
+    fn of(looks: &[Look], class: Option<(&str, f64)>) -> Self {
+        let mut found = Self::default();
+        let names = looks[0].columns.iter().map(|column| &column.name);
+        for name in names {
+            let columns: Option<Vec<_>> = looks.iter().map(|look| look.column(name)).collect();
+            let Some(columns) = columns else {
+                found
+                    .left
+                    .push((name.clone(), "is in one of the samples alone"));
+                continue;
+            };
+            if class.is_some_and(|(class, _)| class == name.as_str()) {
+                continue;
+            }
+            found.sort(name, &columns);
+        }
+        // a run without an event names none
+        if !found.id.iter().any(|name| is_one_of(name, &EVENTS)) {
+            let runs = std::mem::take(&mut found.id).into_iter();
+            found
+                .left
+                .extend(runs.map(|name| (name, "names no event by itself")));
+        }
+        found
+    }
+
+    /// Gives a column, as it is in each of the samples, its use.
+    fn sort(&mut self, name: &str, columns: &[&ColumnSummary]) {
+        let is_complete = columns.iter().all(|column| is_complete(column));
+        let is_flag = columns[0].type_name == "Boolean";
+        let is_id = is_one_of(name, &EVENTS) || is_one_of(name, &WITHIN);
+        if is_weight(name) && is_complete && !is_flag {
+            return match &self.weight {
+                None => self.weight = Some(written(name)),
+                Some(_) => self.leave(name, "is perhaps another weight"),
+            };
+        }
+        if is_id && is_complete && columns.iter().all(|column| is_integer(column)) {
+            return self.id.push(name.to_owned());
+        }
+        let ranges: Option<Vec<[f64; 2]>> = columns.iter().map(|column| range(column)).collect();
+        let Some(ranges) = ranges else {
+            return self.leave(name, "has no number");
+        };
+        let low = ranges.iter().map(|r| r[0]).fold(f64::INFINITY, f64::min);
+        let high = ranges
+            .iter()
+            .map(|r| r[1])
+            .fold(f64::NEG_INFINITY, f64::max);
+        let largest = low.abs().max(high.abs());
+        let means = columns.iter().filter_map(|column| column.mean);
+        let is_apart = |two: &[[f64; 2]]| two[0][1] < two[1][0] || two[1][1] < two[0][0];
+        let tells = ranges.windows(2).any(is_apart) || ranges.iter().any(|r| r[0] == r[1]);
+        if !is_complete {
+            self.leave(name, "has rows without a number");
+        } else if low == high {
+            self.leave(name, "is the same everywhere");
+        } else if tells {
+            self.leave(
+                name,
+                "tells the samples apart by itself: no ratio exists in it",
+            );
+        } else if is_flag {
+            self.leave(name, "is a flag");
+        } else if is_id || is_one_of(name, &PERIODS) {
+            self.leave(name, "is no observable");
+        } else if largest * f64::from(f32::EPSILON) > COARSE * (high - low) {
+            self.leave(name, "has more digits than a network reads");
+        } else if low > 0.0 && high > LONG_TAIL * means.fold(0.0, f64::max) {
+            self.inputs.push(format!("log({})", written(name)));
+        } else {
+            self.inputs.push(written(name));
+        }
+    }
+
+    fn leave(&mut self, name: &str, why: &'static str) {
+        self.left.push((name.to_owned(), why));
+    }
+}
+
+/// A text as TOML has it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    match texts.as_slice() {
+        [one] => one.clone(),
+        all => format!("[{}]", all.join(", ")),
+    }
+}
+
+/// The tables of both samples.
+fn samples(
+    looks: &[Look],
+    class: Option<(&str, f64)>,
+    found: &Found,
+    folder: &Path,
+) -> Result<String> {
+    let working = Path::new(".").canonicalize().on(".")?;
+    let from_folder = |pattern: &String| match Path::new(pattern).is_absolute() {
+        true => pattern.clone(),
+        false => relative(folder, &working.join(pattern))
+            .display()
+            .to_string(),
+    };
+    let mut text = String::new();
+    for (number, (role, what)) in [
+        ("source", "what is reweighted"),
+        ("target", "what it shall become"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let look = looks.get(number).unwrap_or(&looks[0]);
+        let paths: Vec<String> = look.patterns.iter().map(from_folder).collect();
+        let rows = counted(look.dataset.rows(), "row");
+        let head = format!("[data.{role}]");
+        text += &format!(
+            "{head:28} # {what}; {rows} in all\npath = {}\n",
+            list(&paths)
+        );
+        if let Some((class, low)) = class {
+            let selection = format!("{} == {}", written(class), low + number as f64);
+            text += &format!("selection = {}\n", quoted(&selection));
+        }
+        if let Some(weight) = &found.weight {
+            text += &format!("weight = {}\n", quoted(weight));
+        }
+        if found.id.is_empty() {
+            text += "# no columns name an event: file and row do\n\n";
+            continue;
+        }
+        let id: Vec<String> = found.id.iter().map(|name| quoted(name)).collect();
+        text += &format!("id = [{}]\n\n", id.join(", "));
+    }
+    Ok(text)
+}
+
+/// The configuration, with what was found and why.
+fn text(looks: &[Look], class: Option<(&str, f64)>, found: &Found, place: &Path) -> Result<String> {
+    let folder = place.parent().unwrap_or(Path::new(""));
+    let stem = place.file_stem().unwrap_or_default().to_string_lossy();
+    let name: String = stem
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .take(64)
+        .collect();
+    if found.inputs.is_empty() {
+        let why = found
+            .left
+            .iter()
+            .map(|(name, why)| format!("`{name}` {why}"));
+        let why = why.collect::<Vec<_>>().join("; ");
+        return Err(Error::new(
+            Kind::Data,
+            format!("no column can be an input: {why}"),
+        ));
+    }
+    let inputs: String = found
+        .inputs
+        .iter()
+        .map(|input| format!("    {},\n", quoted(input)))
+        .collect();
+    let left: String = found
+        .left
+        .iter()
+        .map(|(name, why)| format!("#   {} {why}\n", quoted(name)))
+        .collect();
+    let left = match left.is_empty() {
+        true => String::new(),
+        false => format!("# No inputs are:\n{left}"),
+    };
+    let file = place.file_name().unwrap_or_default().display();
+    let samples = samples(looks, class, found, folder)?;
+    Ok(format!(
+        r#"# From a look at the files by `sideband init`. It runs as it is:
+#
+#     sideband plan {file}
+#     sideband run {file}
+#
+# `sideband schema` has every key; paths start from the folder of this file.
+
+[experiment]
+name = {name}
+method = "reweight"          # source events get weights that make them like the target's;
+                             # "ratio" learns the density ratio instead
+seed = 1
+
+{samples}# All events train, and a fifth of them, which no member sees, tests the result. In an analysis
+# the training region is one of several, and that of the signal is closed:
+#
+#   [regions.signal]
+#   selection = "mass > 110 && mass < 140"
+#   blind = true
+[regions.all]
+selection = "1"
+
+# Columns or expressions. Take out what regions are cut on and what the result is to be tested
+# with: [[report.variables]] shows the latter beside these.
+[features]
+inputs = [
+{inputs}]
+{left}
+[training]
+region = "all"
+
+[ensemble]
+members = 20                 # 100 for a result
+"#,
+        name = quoted(&name),
+    ))
+}
