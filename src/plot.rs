@@ -16,6 +16,7 @@ mod colours;
 mod density;
 mod figures;
 mod grid;
+mod heading;
 mod layers;
 mod legend;
 mod marks;
@@ -53,6 +54,7 @@ pub(crate) use figures::profile_contours::ProfileContours;
 pub(crate) use figures::pulls::{PullGroup, Pulls};
 pub(crate) use figures::residuals::{Residual, ResidualRow, Residuals};
 pub(crate) use figures::t_distribution::{TDistribution, TQuantile};
+pub use heading::ExperimentLabel;
 pub use render::Figure;
 
 /// Why a figure could not be drawn.

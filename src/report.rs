@@ -19,5 +19,5 @@ pub use build::read_metrics;
 pub(crate) use build::{read_figure_data, unfinished, write};
 pub use matrix::EnsembleSummary;
 pub(crate) use matrix::{EnsembleEnd, write_matrix};
-pub(crate) use plots::{save, save_svg};
+pub(crate) use plots::{experiment_label, save, save_figure};
 pub(crate) use verdict::verdict;

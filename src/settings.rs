@@ -41,7 +41,7 @@ pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, PlaneConfig,
-    RUN_PREFIX, SampleConfig, StreamConfig, TrainingConfig,
+    RUN_PREFIX, ReportConfig, SampleConfig, StreamConfig, TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

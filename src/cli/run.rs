@@ -152,14 +152,14 @@ pub(super) fn predict(arguments: &PredictArguments) -> Done {
 pub(super) fn report(run: &Path) -> Done {
     let root = RunDirectory::open(run)?;
     let experiment = root.experiment()?;
-    if experiment.measurement.is_some() {
+    if let Some(measurement) = &experiment.measurement {
         root.check_links()?;
-        return print_measurement(&redraw_measurement(&root)?, &root);
+        return print_measurement(&redraw_measurement(&root, measurement)?, &root);
     }
     if experiment.is_matrix {
         return print_ended(&redo_matrix(&root, &experiment)?, &Interrupt::default());
     }
-    print_ensemble(&redo_report(run)?)
+    print_ensemble(&redo_report(run, None)?)
 }
 
 /// Trains what is missing, makes the result, and says how it ended.

@@ -3,15 +3,15 @@
 
 use super::axes::{Axis, Scale};
 use super::canvas::{Canvas, Fill, Stroke, Type};
+use super::heading::{HEADER, LINE_EM, heading, inside};
 use super::marks::Marker;
+use super::panel::Panel;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
 use super::text;
 
-pub(super) const HEADER: f64 = 40.0; // brand and title, where they stand above a frame
 const MAX_ENTRIES: usize = 12; // most entries of a legend; more are counted in a last line
 const KEY_WIDTH: f64 = 30.0; // width of a legend's symbols
 const LABEL_AT: f64 = KEY_WIDTH + 9.0; // from the left end of an entry to its label
-const LINE_EM: f64 = 1.5; // height of a legend's line, in em
 const LEGEND_SHARE: f64 = 0.5; // part of the panel's width a legend may take
 const CLEARANCE: f64 = 10.0; // space between text and what is drawn below it
 /// Highest point of what is drawn where there is no text above, as part of the panel.
@@ -139,13 +139,6 @@ pub(super) struct Placement {
     heading_width: f64,
 }
 
-/// Brand and title on a base line.
-pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64) {
-    canvas.text(at, BRAND, Type::start(BRAND_SIZE).bold());
-    let x = at.0 + text::width(BRAND, BRAND_SIZE, true) + 10.0;
-    canvas.fitted((x, at.1), title, Type::start(LEGEND_SIZE), end - x);
-}
-
 /// Inside the top of a panel, with the brand, title and notes or with the legend alone.
 impl Head<'_> {
     /// Finds the emptier corner for the legend and the end of the y axis that
@@ -189,26 +182,22 @@ impl Head<'_> {
         }
     }
 
-    /// Draws it into the panel whose top left corner is `corner`.
-    pub(super) fn draw_inside(&self, canvas: &mut Canvas, corner: (f64, f64), place: &Placement) {
+    /// Draws it into the panel.
+    pub(super) fn draw_inside(&self, canvas: &mut Canvas, panel: &Panel, place: &Placement) {
+        let (corner, (end, _)) = panel.corners();
         if !self.is_above {
-            self.heading(canvas, corner, place.heading_width);
+            let title = std::iter::once((self.title, LEGEND_SIZE));
+            let notes = self.written_notes().map(|note| (note, NOTE_SIZE));
+            let lines = title
+                .chain(notes)
+                .map(|(line, size)| (line.to_owned(), size));
+            let room = (place.heading_width, panel.power_width());
+            inside(canvas, (corner, end), lines.collect(), room);
         }
         let (x, y) = (place.legend_at.0, corner.1 + place.legend_at.1);
         for index in 0..self.shown() {
             let base = y + (index as f64 * LINE_EM + 0.9) * LEGEND_SIZE;
             self.draw_entry(canvas, index, (x, base), place.legend_width);
-        }
-    }
-
-    fn heading(&self, canvas: &mut Canvas, corner: (f64, f64), width: f64) {
-        let (x, mut y) = (corner.0 + INSET, corner.1 + INSET + 0.8 * BRAND_SIZE);
-        canvas.text((x, y), BRAND, Type::start(BRAND_SIZE).bold());
-        let title = std::iter::once((self.title, LEGEND_SIZE));
-        let notes = self.written_notes().map(|note| (note, NOTE_SIZE));
-        for (line, size) in title.chain(notes).filter(|(line, _)| !line.is_empty()) {
-            y += LINE_EM * size;
-            canvas.fitted((x, y), line, Type::start(size), width);
         }
     }
 

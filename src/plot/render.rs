@@ -1,19 +1,50 @@
 //! A finished figure, SVG, and PNG with resvg, in the embedded font alone, so that it looks
 //! the same on a laptop and on a batch node without any fonts.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use resvg::{tiny_skia, usvg};
+use serde::{Deserialize, Serialize};
 
 use super::PlotError;
 
 const SCALE: f32 = 2.0; // pixels of the PNG for one unit of the SVG
 
 /// A finished figure.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
     /// A complete SVG document, without an XML declaration, fit to be inlined.
     pub svg: String,
+    #[serde(default)]
+    pub(super) heading: Option<Heading>,
+}
+
+/// The words at the top of a figure, which can be written anew.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Heading {
+    /// Bytes of the SVG document that they take.
+    pub(super) bytes: Range<usize>,
+    /// Width and height of the sheet.
+    pub(super) sheet: (f64, f64),
+    pub(super) place: Place,
+    /// Title and notes, and their sizes.
+    pub(super) lines: Vec<(String, f64)>,
+}
+
+/// Where a heading stands, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(super) enum Place {
+    /// In one line above all panels, from the base line's left end on.
+    Above { at: (f64, f64), end: f64 },
+    /// Inside the top of a panel, in lines of this room; above its frame words are `clear` of
+    /// the numbers that begin at its left corner.
+    Inside {
+        corner: (f64, f64),
+        end: f64,
+        room: f64,
+        clear: f64,
+    },
 }
 
 impl Figure {
@@ -26,11 +57,12 @@ impl Figure {
     }
 }
 
-/// DejaVu Sans, regular and bold, parsed once.
+/// DejaVu Sans, regular, bold and oblique, parsed once.
 static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());
     fonts.load_font_data(dejavu::sans::bold().to_vec());
+    fonts.load_font_data(dejavu::sans::oblique().to_vec());
     fonts.set_sans_serif_family("DejaVu Sans");
     Arc::new(fonts)
 });

@@ -27,7 +27,9 @@ pub(super) const ODD: [f64; 12] = [
 /// The SVG is well formed and holds no number that SVG does not know. (To
 /// rasterise each would take minutes and show no more.)
 fn must_render(name: &str, figure: Result<Figure, PlotError>) {
-    let Ok(Figure { svg }) = figure else { return };
+    let Ok(Figure { svg, .. }) = figure else {
+        return;
+    };
     for number in ["NaN", "\"inf", " inf", "-inf"] {
         assert!(!svg.contains(number), "{name}: {number} in {svg}");
     }

@@ -6,7 +6,9 @@ use super::numbers::{decimals_of, fixed, joined, percent, significant, with_erro
 use super::page::{PageFigure, Section, Table};
 use super::plots::{figure, save_figures};
 use crate::error::Result;
-use crate::plot::{MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series};
+use crate::plot::{
+    ExperimentLabel, MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series,
+};
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::rundir::RunDirectory;
 use std::fmt::Write as _;
@@ -33,6 +35,7 @@ pub(super) fn write(
     root: &RunDirectory,
     comparison: &ComparisonMetrics,
     data_label: &str,
+    label: &ExperimentLabel,
 ) -> Result<Vec<Section>> {
     root.write_json(&root.path().join("comparison.json"), comparison)?;
     let csv = root.path().join("comparison.csv");
@@ -57,7 +60,7 @@ pub(super) fn write(
         let figures = distributions(name, row, data_label)?;
         sections.push(Section::new(format!("{name}: distributions")).figures(figures));
     }
-    save_figures(root, &mut sections)?;
+    save_figures(root, &mut sections, label)?;
     Ok(sections)
 }
 

@@ -3,8 +3,10 @@
 use super::comparison;
 use super::numbers::{known, with_error};
 use super::page::{Page, PageVerdict, Section, Status, Table, render};
+use super::plots::experiment_label;
 use super::verdict::verdict;
 use crate::error::{Error, Result};
+use crate::plot::ExperimentLabel;
 use crate::results::{
     AucPair, ComparisonMetrics, MemberSummary, Metrics, RegionMetrics, YieldMetrics,
 };
@@ -43,7 +45,10 @@ pub(crate) fn write_matrix(
     };
     let config = &first.config;
     let mut sections = match compared {
-        Some(compared) => comparison::write(root, compared, &config.report.data_label)?,
+        Some(compared) => {
+            let label = common_label(ends, experiment_label(&config.report));
+            comparison::write(root, compared, &config.report.data_label, &label)?
+        }
         None => Vec::new(),
     };
     sections.push(Section::new("Ensembles").table(Table::new(
@@ -76,6 +81,21 @@ pub(crate) fn write_matrix(
     let summaries: IndexMap<&String, EnsembleSummary> = summaries.collect();
     root.write_json(&root.path().join("summary.json"), &summaries)?;
     Ok(())
+}
+
+/// The first ensemble's label, without what is not that of all.
+fn common_label(ends: &[EnsembleEnd], mut label: ExperimentLabel) -> ExperimentLabel {
+    for other in ends.iter().map(|end| experiment_label(&end.config.report)) {
+        let words = [
+            (&mut label.experiment, other.experiment),
+            (&mut label.status, other.status),
+            (&mut label.conditions, other.conditions),
+        ];
+        for (own, other) in words.into_iter().filter(|(own, other)| **own != *other) {
+            own.clear();
+        }
+    }
+    label
 }
 
 fn conclusion(end: &EnsembleEnd) -> PageVerdict {

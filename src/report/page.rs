@@ -9,8 +9,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
 use crate::plot::text::{self, Level};
+use crate::plot::{ExperimentLabel, Figure};
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Page {
     /// Heading, and title of the window.
     pub title: String,
@@ -48,7 +49,7 @@ pub enum Status {
 }
 
 /// A part of the page with its own heading.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
     /// Heading.
     pub title: String,
@@ -78,17 +79,29 @@ pub(crate) struct Table {
 }
 
 /// A figure on the page.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PageFigure {
     /// Short name, also the figure's anchor.
     pub name: String,
     /// What it is named after, region and variable, say, until it has a name.
     #[serde(skip)]
     pub parts: Vec<String>,
-    /// The SVG document. It is inlined as it is: only pass what this crate drew.
-    pub svg: String,
+    /// Its document is inlined as it is: only pass what this crate drew.
+    #[serde(flatten)]
+    pub drawn: Figure,
     /// Text below.
     pub caption: String,
+}
+
+impl Page {
+    /// The page with an experiment's label on its figures.
+    pub(crate) fn labelled(mut self, label: &ExperimentLabel) -> Self {
+        let sections = self.sections.iter_mut();
+        for figure in sections.flat_map(|section| &mut section.figures) {
+            figure.drawn = figure.drawn.labelled(label);
+        }
+        self
+    }
 }
 
 impl PageVerdict {
@@ -271,7 +284,7 @@ fn figure(figure: &PageFigure, names: &mut Names) -> Markup {
     html! {
         figure id=(anchor) {
             div.drawing role="img" aria-label=(plain(label)) {
-                (PreEscaped(with_own_identifiers(&figure.svg, &anchor)))
+                (PreEscaped(with_own_identifiers(&figure.drawn.svg, &anchor)))
             }
             @if !figure.caption.is_empty() { figcaption { (rich(&figure.caption)) } }
         }
@@ -378,12 +391,13 @@ mod tests {
     fn figure(name: &str) -> PageFigure {
         let svg = "<?xml version=\"1.0\"?><svg><clipPath id=\"clip1\"/>\
                    <g clip-path=\"url(#clip1)\"/></svg>";
-        PageFigure {
+        let mut figure = PageFigure {
             name: name.to_owned(),
-            svg: svg.to_owned(),
             caption: "a < b".to_owned(),
             ..PageFigure::default()
-        }
+        };
+        figure.drawn.svg = svg.to_owned();
+        figure
     }
 
     fn page() -> Page {

@@ -3,10 +3,25 @@
 use super::names::file_names;
 use super::page::{PageFigure, Section};
 use crate::error::{Error, OnFile, Result};
-use crate::plot::{Figure, PlotError};
+use crate::plot::{ExperimentLabel, Figure, PlotError};
 use crate::rundir::RunDirectory;
+use crate::settings::ReportConfig;
 use rayon::prelude::*;
 use std::collections::BTreeSet;
+
+/// Whose the figures of a configuration are.
+pub(crate) fn experiment_label(report: &ReportConfig) -> ExperimentLabel {
+    let luminosity = report.luminosity.as_ref();
+    let luminosity = luminosity.map(|quantity| quantity.in_words("fb^{−1}"));
+    let energy = report.com.as_ref();
+    let energy = energy.map(|quantity| format!("({})", quantity.in_words("TeV")));
+    let conditions: Vec<String> = luminosity.into_iter().chain(energy).collect();
+    ExperimentLabel {
+        experiment: report.experiment.clone().unwrap_or_default(),
+        status: report.status.clone().unwrap_or_default(),
+        conditions: conditions.join(" "),
+    }
+}
 
 /// A figure cannot be drawn.
 fn plot_error(name: &str) -> impl Fn(PlotError) -> Error {
@@ -22,32 +37,31 @@ pub(super) fn figure(
     let drawn = drawn.map_err(plot_error(&parts.join(" ")))?;
     Ok(PageFigure {
         parts: parts.iter().map(|part| (*part).to_owned()).collect(),
-        svg: drawn.svg,
+        drawn,
         caption: caption.into(),
         ..PageFigure::default()
     })
 }
 
-/// Writes the figure of an SVG into the run's plots, as SVG and PNG.
-pub(crate) fn save_svg(root: &RunDirectory, name: &str, svg: &str) -> Result<()> {
-    let figure = Figure {
-        svg: svg.to_owned(),
-    };
+/// Writes a figure into the run's plots, as SVG and PNG.
+pub(crate) fn save_figure(root: &RunDirectory, name: &str, figure: &Figure) -> Result<()> {
     let png = figure.to_png().map_err(plot_error(name))?;
-    save(root, name, &figure, &png)
+    save(root, name, figure, &png)
 }
 
-/// Writes a figure that is drawn into the run's plots, as SVG and PNG.
+/// Writes a figure whose PNG is made into the run's plots, as SVG and PNG.
 pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure, png: &[u8]) -> Result<()> {
     let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
     root.write(&path("svg"), figure.svg.as_bytes())?;
     root.write(&path("png"), png)
 }
 
-/// Names all figures of a page and writes them; gives their files, by their path in the run.
+/// Names all figures of a page, labels and writes them; gives their files, by their path in the
+/// run.
 pub(super) fn save_figures(
     root: &RunDirectory,
     sections: &mut [Section],
+    label: &ExperimentLabel,
 ) -> Result<BTreeSet<String>> {
     let path = root.plots();
     std::fs::create_dir_all(&path).on(&path)?;
@@ -56,11 +70,34 @@ pub(super) fn save_figures(
     let parts: Vec<Vec<String>> = figures.iter().map(|figure| figure.parts.clone()).collect();
     for (figure, name) in figures.iter_mut().zip(file_names(&parts)) {
         figure.name = name;
+        figure.drawn = figure.drawn.labelled(label);
     }
-    let save = |figure: &&mut PageFigure| save_svg(root, &figure.name, &figure.svg);
+    let save = |figure: &&mut PageFigure| save_figure(root, &figure.name, &figure.drawn);
     figures.par_iter().try_for_each(save)?;
     let files = |figure: &&mut PageFigure| {
         ["svg", "png"].map(|ending| format!("plots/{}.{ending}", figure.name))
     };
     Ok(figures.iter().flat_map(files).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_numbers_with_units_or_texts() {
+        for (settings, expected) in [
+            ("", ""),
+            ("luminosity = 138\ncom = 13.6", "138 fb^{−1} (13.6 TeV)"),
+            ("luminosity = 4.9", "4.9 fb^{−1}"),
+            ("com = '13 TeV'", "(13 TeV)"),
+            (
+                "luminosity = '1.6 nb^{−1}'\ncom = 'PbPb'",
+                "1.6 nb^{−1} (PbPb)",
+            ),
+        ] {
+            let report: ReportConfig = toml::from_str(settings).unwrap();
+            assert_eq!(experiment_label(&report).conditions, expected);
+        }
+    }
 }

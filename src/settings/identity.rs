@@ -20,7 +20,8 @@ pub(crate) enum IdentityOf {
     /// optimizer and batch. Not the selections, weights and regions, and not the number of
     /// epochs or the learning rate.
     Family,
-    /// The result of an ensemble: without where and how it is computed.
+    /// The result of an ensemble: without where and how it is computed, and what its figures
+    /// look like.
     Result,
     /// How the page and the figures of a result look. Kept in `plots/report.toml`.
     Report,
@@ -41,6 +42,7 @@ impl Config {
             IdentityOf::Result => {
                 config.device = DeviceConfig::default();
                 config.executor = ExecutorConfig::default();
+                config.report.forget_looks();
                 toml_text(&config)
             }
             IdentityOf::Report => {
@@ -232,6 +234,10 @@ mod tests {
             ("data.define.another=\"z\"", &[Family, Result]),
             ("data.define.spare=\"x*3\"", &[Family, Result]),
             ("report.bins=3", &[Result, Report]),
+            ("report.experiment=\"CMS\"", &[Report]),
+            ("report.status=\"Private Work\"", &[Report]),
+            ("report.luminosity=138", &[Report]),
+            ("report.com=\"pp, 13 TeV\"", &[Report]),
             ("executor.block=3", &[]),
             ("device.threads=3", &[]),
             ("regions.cr.selection=\"x > 2\"", &[Member, Result]),

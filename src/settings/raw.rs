@@ -570,6 +570,14 @@ pub struct ReportConfig {
     pub title: Option<String>,
     /// Words on the data, put on every plot.
     pub data_label: String,
+    /// Whose the figures are, in bold above each; "Sideband" if absent.
+    pub experiment: Option<String>,
+    /// In italics beside it: "Private Work", "Preliminary".
+    pub status: Option<String>,
+    /// Integrated luminosity, at the right above each figure: a number in fb^-1, or a text.
+    pub luminosity: Option<Quantity>,
+    /// Centre-of-mass energy beside it: a number in TeV, or a text.
+    pub com: Option<Quantity>,
     /// Distributions beside those of the inputs.
     pub variables: Vec<VariableConfig>,
     /// Bins of the inputs' distributions.
@@ -588,11 +596,51 @@ impl Default for ReportConfig {
         Self {
             title: None,
             data_label: String::new(),
+            experiment: None,
+            status: None,
+            luminosity: None,
+            com: None,
             variables: Vec::new(),
             bins: 15,
             planes: Vec::new(),
             classifier_members: 10,
             p_value: 0.01,
+        }
+    }
+}
+
+impl ReportConfig {
+    /// Forgets what changes neither numbers nor which figures there are.
+    pub(super) fn forget_looks(&mut self) {
+        self.take_looks(&Self::default());
+    }
+
+    /// Takes what figures look like from another table.
+    pub(crate) fn take_looks(&mut self, other: &Self) {
+        self.experiment.clone_from(&other.experiment);
+        self.status.clone_from(&other.status);
+        self.luminosity.clone_from(&other.luminosity);
+        self.com.clone_from(&other.com);
+    }
+}
+
+/// A number in a unit that goes without saying, or a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number or a text")]
+pub enum Quantity {
+    /// A number.
+    Number(f64),
+    /// A text, taken as it stands.
+    Text(String),
+}
+
+impl Quantity {
+    /// The number with its unit, or the text.
+    #[must_use]
+    pub(crate) fn in_words(&self, unit: &str) -> String {
+        match self {
+            Self::Number(number) => format!("{number} {unit}"),
+            Self::Text(text) => text.clone(),
         }
     }
 }

@@ -47,19 +47,24 @@ impl<'a> Sheet<'a> {
         caption: &str,
         drawn: Result<Figure, PlotError>,
     ) -> Result<()> {
-        let both = drawn.and_then(|drawn| Ok((drawn.to_png()?, drawn)));
-        let (png, figure) = match both {
-            Ok(both) => both,
+        let label = report::experiment_label(&self.analysis.measurement.report);
+        let labelled = drawn.and_then(|drawn| {
+            let labelled = drawn.labelled(&label);
+            Ok((labelled.to_png()?, labelled, drawn))
+        });
+        let (png, labelled, drawn) = match labelled {
+            Ok(all) => all,
             Err(error) => {
                 let text = format!("the figure {name} is not drawn: {error}");
                 self.undrawn.push(text);
                 return Ok(());
             }
         };
-        report::save(self.output, name, &figure, &png)?;
+        report::save(self.output, name, &labelled, &png)?;
+        // without the words, so that the page can be written with others
         section.figures.push(PageFigure {
             name: name.to_owned(),
-            svg: figure.svg,
+            drawn,
             caption: caption.to_owned(),
             ..PageFigure::default()
         });
