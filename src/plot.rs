@@ -13,6 +13,7 @@ mod canvas;
 mod chart;
 mod check;
 mod colours;
+mod curve;
 mod density;
 mod figures;
 mod grid;

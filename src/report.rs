@@ -8,6 +8,7 @@ pub(crate) mod page;
 mod build;
 mod comparison;
 mod figures;
+mod heights;
 mod interpolation;
 mod matrix;
 mod names;

@@ -40,7 +40,8 @@ pub(crate) use measurement::{
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use raw::{
-    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, Method, PlaneConfig,
+    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, HistogramStyle, Method,
+    PlaneConfig,
     RUN_PREFIX, ReportConfig, SampleConfig, StreamConfig, TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};

@@ -13,7 +13,7 @@ use super::marks::{Dot, METHOD_COLOURS, METHOD_DASHES, Mark, Marker, size};
 use super::panel::Panel;
 use super::style::*;
 use super::ticks::fixed;
-use super::{Figure, PlotError, check, colours, layers, text};
+use super::{Figure, PlotError, check, colours, curve, layers, text};
 
 pub(super) mod belt;
 pub(super) mod calibration;

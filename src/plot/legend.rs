@@ -35,6 +35,8 @@ pub(super) enum Key<'a> {
     Frame(Stroke<'a>),
     Area(Fill<'a>),
     LineOnArea(Stroke<'a>, Fill<'a>),
+    /// A symbol on what stands for the same elsewhere.
+    SymbolOn(Box<Key<'a>>, Marker<'a>),
 }
 
 /// The second line of an entry stands below it without a symbol.
@@ -323,6 +325,10 @@ impl Key<'_> {
             Self::LineOnArea(stroke, fill) => {
                 area(canvas, *fill);
                 line(canvas, *stroke);
+            }
+            Self::SymbolOn(key, marker) => {
+                key.draw(canvas, (x, y));
+                marker.draw(canvas, (middle, y));
             }
         }
     }

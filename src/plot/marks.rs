@@ -1,6 +1,7 @@
 //! What stands inside a panel, as data in units of its axes, and how it is drawn.
 
 use super::canvas::{Canvas, Fill, Stroke, Type};
+use super::curve;
 use super::panel::Panel;
 use super::style::{ALTERNATIVES, BLUE, GREY, NOTE_SIZE, ORANGE};
 
@@ -18,6 +19,8 @@ pub(super) enum Mark<'a> {
     /// The area within a closed line.
     Area(Vec<(f64, f64)>, Fill<'a>),
     Line(Vec<(f64, f64)>, Stroke<'a>),
+    /// A smooth line through points; one alone between gaps is a dot.
+    Curve(Vec<(f64, f64)>, Stroke<'a>),
     /// Separate lines, from and to.
     Segments(Vec<[(f64, f64); 2]>, Stroke<'a>),
     /// All between two values of x.
@@ -232,6 +235,16 @@ impl Mark<'_> {
             }
             Self::Area(points, fill) => canvas.polygon(&place(points), *fill),
             Self::Line(points, stroke) => canvas.polyline(&place(points), *stroke),
+            Self::Curve(points, stroke) => {
+                for run in curve::runs(points) {
+                    if let [alone] = *run {
+                        let rim = Stroke::solid(stroke.colour, 1.0);
+                        canvas.circle(panel.at(alone), 2.2, stroke.colour, rim);
+                    } else {
+                        canvas.polyline(&place(&curve::through(run)), *stroke);
+                    }
+                }
+            }
             Self::Segments(segments, stroke) => {
                 let lines = segments.iter().map(|ends| ends.map(|end| panel.at(end)));
                 canvas.segments(&lines.collect::<Vec<_>>(), *stroke);

@@ -47,7 +47,7 @@ pub(crate) fn write_matrix(
     let mut sections = match compared {
         Some(compared) => {
             let label = common_label(ends, experiment_label(&config.report));
-            comparison::write(root, compared, &config.report.data_label, &label)?
+            comparison::write(root, compared, &config.report, &label)?
         }
         None => Vec::new(),
     };

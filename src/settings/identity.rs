@@ -238,6 +238,8 @@ mod tests {
             ("report.status=\"Private Work\"", &[Report]),
             ("report.luminosity=138", &[Report]),
             ("report.com=\"pp, 13 TeV\"", &[Report]),
+            ("report.density=true", &[Report]),
+            ("report.style=\"filled\"", &[Report]),
             ("executor.block=3", &[]),
             ("device.threads=3", &[]),
             ("regions.cr.selection=\"x > 2\"", &[Member, Result]),

@@ -2,7 +2,7 @@
 //! makes sense.
 
 use super::comparison::ComparisonConfig;
-use super::defaults::{count, max_loss, number};
+use super::defaults::{count, is_default, max_loss, number};
 use super::interpolation::InterpolationConfig;
 use super::{HtcondorSettings, Normalise, Schedule, SlurmSettings, Split};
 use crate::events::OnMissing;
@@ -578,6 +578,12 @@ pub struct ReportConfig {
     pub luminosity: Option<Quantity>,
     /// Centre-of-mass energy beside it: a number in TeV, or a text.
     pub com: Option<Quantity>,
+    /// Events per unit of the variable in place of events a bin.
+    #[serde(skip_serializing_if = "is_default")]
+    pub density: bool,
+    /// How predictions are drawn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub style: HistogramStyle,
     /// Distributions beside those of the inputs.
     pub variables: Vec<VariableConfig>,
     /// Bins of the inputs' distributions.
@@ -600,6 +606,8 @@ impl Default for ReportConfig {
             status: None,
             luminosity: None,
             com: None,
+            density: false,
+            style: HistogramStyle::default(),
             variables: Vec::new(),
             bins: 15,
             planes: Vec::new(),
@@ -621,7 +629,21 @@ impl ReportConfig {
         self.status.clone_from(&other.status);
         self.luminosity.clone_from(&other.luminosity);
         self.com.clone_from(&other.com);
+        self.density = other.density;
+        self.style = other.style;
     }
+}
+
+/// How predictions are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistogramStyle {
+    /// As lines.
+    #[default]
+    Line,
+    /// The prediction that is compared with the observation as an area; where several methods
+    /// stand side by side, and would hide each other, as lines.
+    Filled,
 }
 
 /// A number in a unit that goes without saying, or a text.

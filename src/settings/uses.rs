@@ -129,7 +129,7 @@ mod tests {
         training.learning_rate training.schedule training.gradient_clip training.l2 \
         training.retries ensemble.members ensemble.bootstrap ensemble.minimum report.title \
         report.data_label report.experiment report.status report.luminosity report.com \
-        report.variables report.p_value";
+        report.density report.style report.variables report.p_value";
 
     /// A new key must be said to be used by all, or by whom.
     #[test]

@@ -19,8 +19,6 @@ const BAND: (f64, f64) = (0.16, 0.84);
 const SHOWN: (f64, f64) = (0.0, 0.95); // quantiles of all losses that the y axis must show
 /// How far above the range a late stray curve still moves the legend, in ranges.
 const STRAY: f64 = 0.3;
-/// How far below the validation losses the training loss still stretches the range.
-const OVERFIT: f64 = 1.0;
 /// Part of the members that must be in training for their median to mean something.
 const LEAST_ACTIVE: f64 = 0.05;
 const WARM_UP: f64 = 0.04; // first part of the training that does not set the y range
@@ -69,7 +67,7 @@ impl LossCurves {
         let peak = |epoch: usize| Peak {
             from: epoch as f64 + 0.5,
             to: epoch as f64 + 1.5,
-            top: self.highest(epoch, epochs, (low, high)),
+            top: self.highest(epoch, &summary.train, (low, high)),
         };
         let peaks = (0..epochs).map(peak).collect();
         let y = Clear::new(Scale::Linear, low, peaks).at_least(high);
@@ -93,14 +91,16 @@ impl LossCurves {
         self.members.iter().filter(|member| member.failed)
     }
 
-    /// Highest loss of an epoch that the legend must keep clear of. A curve
-    /// that leaves the range is cut off by the frame: early on, where all do,
-    /// at `high`; later, where few do, somewhat above.
-    fn highest(&self, epoch: usize, epochs: usize, (low, high): (f64, f64)) -> f64 {
-        let stray = if 2 * epoch < epochs { 0.0 } else { STRAY };
+    /// Highest loss of an epoch, and of the median in training, that the legend must keep clear
+    /// of. A curve that leaves the range is cut off by the frame: early on, where all do, at
+    /// `high`; later, where few do, somewhat above.
+    fn highest(&self, epoch: usize, train: &[f64], (low, high): (f64, f64)) -> f64 {
+        let stray = if 2 * epoch < train.len() { 0.0 } else { STRAY };
         let cap = high + stray * (high - low);
         let losses = self.sound().filter_map(|m| m.validation.get(epoch));
-        let finite = losses.filter(|loss| loss.is_finite());
+        let finite = losses
+            .chain(train.get(epoch))
+            .filter(|loss| loss.is_finite());
         finite.fold(f64::NEG_INFINITY, |top, loss| top.max(loss.min(cap)))
     }
 
@@ -147,8 +147,8 @@ impl LossCurves {
         let is_alone = typical - low > high - typical;
         let low = if is_alone { typical } else { low };
         let train = summary.train.iter().skip(skip).copied();
-        let train = train.filter(|loss| loss.is_finite()).fold(low, f64::min);
-        let axis = Axis::linear(train.max(low - OVERFIT * (high - low)), high);
+        let low = train.filter(|loss| loss.is_finite()).fold(low, f64::min);
+        let axis = Axis::linear(low, high);
         (axis.low, axis.high)
     }
 
@@ -296,6 +296,16 @@ mod tests {
         let curves = curves(&members);
         let (_, high) = curves.range(100, &curves.summary(100));
         assert!(high < 10.0, "{high}");
+    }
+
+    #[test]
+    fn the_frame_holds_the_median_in_training() {
+        let mut curves = curves(&[(1.0, 100); 3]);
+        for member in &mut curves.members {
+            member.train.iter_mut().for_each(|loss| *loss -= 40.0);
+        }
+        let (low, _) = curves.range(100, &curves.summary(100));
+        assert_eq!(low, curves.members[0].train[99]);
     }
 
     #[test]
