@@ -22,6 +22,7 @@ mod layers;
 mod legend;
 mod marks;
 mod panel;
+mod pdf;
 mod render;
 mod style;
 pub(crate) mod text;
@@ -75,7 +76,7 @@ pub enum PlotError {
     /// A figure without anything to show.
     #[error("{what}: nothing to draw; give at least one {expected}")]
     Empty { what: String, expected: String },
-    /// SVG to PNG failed.
-    #[error("rendering PNG: {0}")]
+    /// SVG to PNG or PDF failed.
+    #[error("rendering: {0}")]
     Render(String),
 }

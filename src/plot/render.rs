@@ -1,5 +1,5 @@
-//! A finished figure, SVG, and PNG with resvg, in the embedded font alone, so that it looks
-//! the same on a laptop and on a batch node without any fonts.
+//! A finished figure: SVG, and PNG with resvg and PDF of it, in the embedded font alone, so that
+//! it looks the same on a laptop and on a batch node without any fonts.
 
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
@@ -8,6 +8,7 @@ use resvg::{tiny_skia, usvg};
 use serde::{Deserialize, Serialize};
 
 use super::PlotError;
+use super::pdf::pdf;
 
 const SCALE: f32 = 2.0; // pixels of the PNG for one unit of the SVG
 
@@ -53,7 +54,25 @@ impl Figure {
     /// # Errors
     /// [`PlotError::Render`] if the SVG does not parse or the image cannot be encoded.
     pub fn to_png(&self) -> Result<Vec<u8>, PlotError> {
-        png(&self.svg)
+        png(&tree(&self.svg)?)
+    }
+
+    /// The figure as a page of its size, text as outlines of embedded DejaVu Sans.
+    ///
+    /// # Errors
+    /// [`PlotError::Render`] if the SVG does not parse.
+    pub fn to_pdf(&self) -> Result<Vec<u8>, PlotError> {
+        Ok(pdf(&tree(&self.svg)?))
+    }
+
+    /// The files of the figure by their endings, as far as it has them.
+    pub(crate) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>, PlotError> {
+        let tree = tree(&self.svg)?;
+        Ok(vec![
+            ("svg", self.svg.clone().into_bytes()),
+            ("png", png(&tree)?),
+            ("pdf", pdf(&tree)),
+        ])
     }
 }
 
@@ -67,13 +86,15 @@ static FONTS: LazyLock<Arc<usvg::fontdb::Database>> = LazyLock::new(|| {
     Arc::new(fonts)
 });
 
-fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
+fn tree(svg: &str) -> Result<usvg::Tree, PlotError> {
     let options = usvg::Options {
         fontdb: Arc::clone(&FONTS),
         ..usvg::Options::default()
     };
-    let tree = usvg::Tree::from_str(svg, &options)
-        .map_err(|error| PlotError::Render(error.to_string()))?;
+    usvg::Tree::from_str(svg, &options).map_err(|error| PlotError::Render(error.to_string()))
+}
+
+fn png(tree: &usvg::Tree) -> Result<Vec<u8>, PlotError> {
     let size = tree.size();
     let (width, height) = (
         (size.width() * SCALE).ceil() as u32,
@@ -83,7 +104,7 @@ fn png(svg: &str) -> Result<Vec<u8>, PlotError> {
         .ok_or_else(|| PlotError::Render(format!("image size {width} x {height}")))?;
     pixels.fill(tiny_skia::Color::WHITE);
     resvg::render(
-        &tree,
+        tree,
         tiny_skia::Transform::from_scale(SCALE, SCALE),
         &mut pixels.as_mut(),
     );
@@ -98,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_broken_document_is_an_error() {
-        assert!(matches!(png("<svg"), Err(PlotError::Render(_))));
+        assert!(matches!(tree("<svg"), Err(PlotError::Render(_))));
     }
 
     #[test]
@@ -108,8 +129,11 @@ mod tests {
             "></svg>",
             r##"><text x="5" y="20" font-family="DejaVu Sans" font-size="16">Hbb</text></svg>"##,
         );
-        let blank = png(blank).expect("a valid document");
-        let written = png(&written).expect("a valid document");
+        let [blank, written] = [blank, &written].map(|svg| {
+            tree(svg)
+                .and_then(|tree| png(&tree))
+                .expect("a valid document")
+        });
         assert!(
             written.len() > blank.len() + 100,
             "{} against {}",

@@ -43,17 +43,17 @@ pub(super) fn figure(
     })
 }
 
-/// Writes a figure into the run's plots, as SVG and PNG.
+/// Writes a figure into the run's plots.
 pub(crate) fn save_figure(root: &RunDirectory, name: &str, figure: &Figure) -> Result<()> {
-    let png = figure.to_png().map_err(plot_error(name))?;
-    save(root, name, figure, &png)
+    save(root, name, &figure.files().map_err(plot_error(name))?)
 }
 
-/// Writes a figure whose PNG is made into the run's plots, as SVG and PNG.
-pub(crate) fn save(root: &RunDirectory, name: &str, figure: &Figure, png: &[u8]) -> Result<()> {
-    let path = |ending: &str| root.plots().join(format!("{name}.{ending}"));
-    root.write(&path("svg"), figure.svg.as_bytes())?;
-    root.write(&path("png"), png)
+/// Writes files of a figure, by their endings, into the run's plots.
+pub(crate) fn save(root: &RunDirectory, name: &str, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    let mut files = files.iter();
+    files.try_for_each(|(ending, bytes)| {
+        root.write(&root.plots().join(format!("{name}.{ending}")), bytes)
+    })
 }
 
 /// Names all figures of a page, labels and writes them; gives their files, by their path in the
@@ -75,7 +75,7 @@ pub(super) fn save_figures(
     let save = |figure: &&mut PageFigure| save_figure(root, &figure.name, &figure.drawn);
     figures.par_iter().try_for_each(save)?;
     let files = |figure: &&mut PageFigure| {
-        ["svg", "png"].map(|ending| format!("plots/{}.{ending}", figure.name))
+        ["svg", "png", "pdf"].map(|ending| format!("plots/{}.{ending}", figure.name))
     };
     Ok(figures.iter().flat_map(files).collect())
 }

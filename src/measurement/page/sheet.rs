@@ -48,19 +48,16 @@ impl<'a> Sheet<'a> {
         drawn: Result<Figure, PlotError>,
     ) -> Result<()> {
         let label = report::experiment_label(&self.analysis.measurement.report);
-        let labelled = drawn.and_then(|drawn| {
-            let labelled = drawn.labelled(&label);
-            Ok((labelled.to_png()?, labelled, drawn))
-        });
-        let (png, labelled, drawn) = match labelled {
-            Ok(all) => all,
+        let both = drawn.and_then(|drawn| Ok((drawn.labelled(&label).files()?, drawn)));
+        let (files, drawn) = match both {
+            Ok(both) => both,
             Err(error) => {
                 let text = format!("the figure {name} is not drawn: {error}");
                 self.undrawn.push(text);
                 return Ok(());
             }
         };
-        report::save(self.output, name, &labelled, &png)?;
+        report::save(self.output, name, &files)?;
         // without the words, so that the page can be written with others
         section.figures.push(PageFigure {
             name: name.to_owned(),
