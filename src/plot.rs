@@ -21,6 +21,7 @@ mod heading;
 mod layers;
 mod legend;
 mod marks;
+mod numbers;
 mod panel;
 mod pdf;
 mod render;

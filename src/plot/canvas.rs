@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use super::Figure;
+use super::numbers::{Numbers, PanelNumbers};
 use super::render::{Heading, Place};
 use super::style::{FONT, INK};
 use super::text::{self, Level, SCRIPT_SCALE, SUBSCRIPT_DROP, SUPERSCRIPT_RISE};
@@ -129,6 +130,7 @@ pub(super) struct Canvas {
     body: String,
     ids: usize,
     heading: Option<Heading>,
+    numbers: Numbers,
 }
 
 impl Canvas {
@@ -140,6 +142,7 @@ impl Canvas {
             body: String::new(),
             ids: 0,
             heading: None,
+            numbers: Numbers::default(),
         }
     }
 
@@ -317,6 +320,11 @@ impl Canvas {
         self.push(format_args!("</g>\n"));
     }
 
+    /// Writes down what a panel shows.
+    pub(super) fn record(&mut self, panel: PanelNumbers) {
+        self.numbers.panels.push(panel);
+    }
+
     /// Draws what `draw` draws as the heading, in whose place other words can be written.
     pub(super) fn heading(
         &mut self,
@@ -334,7 +342,11 @@ impl Canvas {
         });
     }
 
-    pub(super) fn finish(self) -> Figure {
+    pub(super) fn finish(mut self) -> Figure {
+        if let Some(heading) = &self.heading {
+            let lines = heading.lines.iter().map(|(line, _)| line.clone());
+            self.numbers.heading = lines.filter(|line| !line.is_empty()).collect();
+        }
         let mut svg = opening((self.width, self.height), 0.0);
         if !self.definitions.is_empty() {
             let _ = writeln!(svg, "<defs>\n{}</defs>", self.definitions);
@@ -351,7 +363,11 @@ impl Canvas {
         });
         svg.push_str(&self.body);
         svg.push_str("</svg>\n");
-        Figure { svg, heading }
+        Figure {
+            svg,
+            heading,
+            numbers: self.numbers.to_json(),
+        }
     }
 
     /// What was drawn, as a part of another document.

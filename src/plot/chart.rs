@@ -7,6 +7,7 @@ use super::canvas::Canvas;
 use super::heading::{HEADER, heading};
 use super::legend::{Clear, Head};
 use super::marks::Mark;
+use super::numbers::PanelNumbers;
 use super::panel::Panel;
 use super::style::{BOTTOM, GAP, LEFT, RIGHT, TOP, WIDTH};
 
@@ -121,6 +122,12 @@ impl<'a> Chart<'a> {
                 }
             };
             let panel = Panel::new(self.x, y);
+            let drawn = self.head.lists(marks);
+            canvas.record(PanelNumbers::new(
+                self.x_label,
+                y_label.unwrap_or(""),
+                drawn,
+            ));
             match y_label {
                 Some(_) => panel.draw(&mut canvas, marks),
                 None => marks.iter().for_each(|mark| mark.draw(&mut canvas, &panel)),

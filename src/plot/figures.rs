@@ -10,6 +10,7 @@ use super::heading::{HEADER, heading};
 use super::layers::{Layer, over};
 use super::legend::{BLANK, Clear, Entry, Head, Key, Peak};
 use super::marks::{Dot, METHOD_COLOURS, METHOD_DASHES, Mark, Marker, size};
+use super::numbers::{Lists, PanelNumbers};
 use super::panel::Panel;
 use super::style::*;
 use super::ticks::fixed;

@@ -35,7 +35,11 @@ impl Figure {
         let heading = self.heading.as_ref();
         let heading = heading.filter(|_| *label != ExperimentLabel::default());
         let svg = heading.and_then(|heading| heading.exchanged(&self.svg, label));
-        svg.map_or_else(|| self.clone(), |svg| Self { svg, heading: None })
+        let mut figure = self.clone();
+        if let Some(svg) = svg {
+            (figure.svg, figure.heading) = (svg, None);
+        }
+        figure
     }
 }
 

@@ -4,7 +4,8 @@
 use super::axes::{Axis, Scale};
 use super::canvas::{Canvas, Fill, Stroke, Type};
 use super::heading::{HEADER, LINE_EM, heading, inside};
-use super::marks::Marker;
+use super::marks::{Look, Mark, Marker};
+use super::numbers::Lists;
 use super::panel::Panel;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
 use super::text;
@@ -83,6 +84,27 @@ impl<'a> Head<'a> {
     pub(super) fn counted(self, missing: usize, all: usize, what: &str) -> Self {
         let note = || format!("{missing} of {all} {what} without a fit, left out");
         self.noted((missing > 0).then(note).into_iter().collect())
+    }
+}
+
+impl Head<'_> {
+    /// The numbers of marks, each by the name that its look has in the legend.
+    pub(super) fn lists(&self, marks: &[Mark<'_>]) -> impl Iterator<Item = Lists> {
+        marks.iter().filter_map(|mark| {
+            let entry = mark.look().and_then(|look| {
+                let mut entries = self.entries.iter();
+                entries.find(|entry| entry.key.has(look))
+            });
+            let lists = mark.lists()?;
+            match (mark, entry) {
+                (Mark::Numbers(_), _) => Some(lists),
+                (_, Some(entry)) => Some(lists.labelled(&entry.label)),
+                // a line to guide the eye
+                (Mark::Level(_, _, beside), None) if beside.is_empty() => None,
+                (Mark::Level(_, _, beside), None) => Some(lists.labelled(beside)),
+                _ => Some(lists),
+            }
+        })
     }
 }
 
@@ -307,6 +329,19 @@ impl Entry<'_> {
 }
 
 impl Key<'_> {
+    /// Whether it stands for what looks so; fainter lines are the same.
+    fn has(&self, look: Look<'_>) -> bool {
+        match (self, look) {
+            (Self::Point(own) | Self::Symbol(own), Look::Symbol(marker)) => *own == marker,
+            (Self::Line(own) | Self::Frame(own), Look::Line(stroke))
+            | (Self::LineOnArea(own, _), Look::Line(stroke)) => own.faded(1.0) == stroke.faded(1.0),
+            (Self::Area(own) | Self::LineOnArea(_, own), Look::Area(fill)) => *own == fill,
+            (Self::SymbolOn(_, own), Look::Symbol(marker)) => *own == marker,
+            (Self::SymbolOn(key, _), look) => key.has(look),
+            _ => false,
+        }
+    }
+
     /// Draws the symbol; `at` is its left end, half way up.
     fn draw(&self, canvas: &mut Canvas, (x, y): (f64, f64)) {
         let (middle, end) = (x + KEY_WIDTH / 2.0, x + KEY_WIDTH);

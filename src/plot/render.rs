@@ -19,6 +19,10 @@ pub struct Figure {
     pub svg: String,
     #[serde(default)]
     pub(super) heading: Option<Heading>,
+    /// What is drawn as JSON: a list of panels, each with lists of edges, values, errors; empty
+    /// where an earlier version has drawn it.
+    #[serde(default)]
+    pub numbers: String,
 }
 
 /// The words at the top of a figure, which can be written anew.
@@ -65,14 +69,22 @@ impl Figure {
         Ok(pdf(&tree(&self.svg)?))
     }
 
+    pub(crate) fn has_numbers(&self) -> bool {
+        !self.numbers.is_empty()
+    }
+
     /// The files of the figure by their endings, as far as it has them.
     pub(crate) fn files(&self) -> Result<Vec<(&'static str, Vec<u8>)>, PlotError> {
         let tree = tree(&self.svg)?;
-        Ok(vec![
+        let mut files = vec![
             ("svg", self.svg.clone().into_bytes()),
             ("png", png(&tree)?),
             ("pdf", pdf(&tree)),
-        ])
+        ];
+        if self.has_numbers() {
+            files.push(("json", self.numbers.clone().into_bytes()));
+        }
+        Ok(files)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Text takes the labels' markup, `p_{T}` and `10^{3}`. Nothing is loaded from anywhere: the
 //! style is inline and the figures are inlined SVG, so the file can be mailed, archived and
-//! printed. Identifiers inside figures are prefixed, since all figures share the page's
+//! printed; a script, without which nothing is missing, copies tables. Links lead to the figures'
+//! files in the run directory. Identifiers inside figures are prefixed, since all figures share the page's
 //! namespace.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -185,6 +186,9 @@ pub(crate) fn render(page: &Page) -> String {
                 @if !page.footer.is_empty() {
                     footer { @for line in &page.footer { p { (rich(line)) } } }
                 }
+                @if page.sections.iter().any(|section| !section.tables.is_empty()) {
+                    script { (PreEscaped(include_str!("page.js"))) }
+                }
             }
         }
     };
@@ -286,9 +290,33 @@ fn figure(figure: &PageFigure, names: &mut Names) -> Markup {
             div.drawing role="img" aria-label=(plain(label)) {
                 (PreEscaped(with_own_identifiers(&figure.drawn.svg, &anchor)))
             }
-            @if !figure.caption.is_empty() { figcaption { (rich(&figure.caption)) } }
+            figcaption { (rich(&figure.caption)) (links(figure)) }
         }
     }
+}
+
+/// Links to the figure's files beside the page.
+fn links(figure: &PageFigure) -> Markup {
+    let endings = ["svg", "png", "pdf", "json"];
+    let has_numbers = figure.drawn.has_numbers();
+    let name = address(&figure.name);
+    html! {
+        span.files {
+            @for ending in endings.into_iter().filter(|ending| has_numbers || *ending != "json") {
+                " " a href={ "plots/" (name) "." (ending) } { (ending) }
+            }
+        }
+    }
+}
+
+/// A name as a part of an address.
+fn address(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let part = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    name.bytes().map(part).collect()
 }
 
 /// Text with the markup of figure labels: `p_{T}` lowers, `10^{3}` raises.
@@ -440,6 +468,24 @@ mod tests {
         for external in ["http://", "https://", "src=", "@import", "<link"] {
             assert!(!html.contains(external), "{external}");
         }
+    }
+
+    #[test]
+    fn figures_link_to_their_files_and_tables_can_be_copied() {
+        let mut page = page();
+        let figure = &mut page.sections[0].figures[0];
+        figure.name = "impacts_μ #1".to_owned();
+        let html = render(&page);
+        for ending in ["svg", "png", "pdf"] {
+            let link = format!("<a href=\"plots/impacts_%CE%BC%20%231.{ending}\">{ending}</a>");
+            assert!(html.contains(&link), "{link}");
+        }
+        assert!(!html.contains(".json\"") && !html.contains("<script"));
+        page.sections[0].tables.push(Table::new("", "a", []));
+        page.sections[0].figures[0].drawn.numbers = "{}".to_owned();
+        let html = render(&page);
+        assert_eq!(html.matches(".json\"").count(), 1);
+        assert_eq!(html.matches("<script").count(), 1);
     }
 
     #[test]

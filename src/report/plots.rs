@@ -43,17 +43,23 @@ pub(super) fn figure(
     })
 }
 
-/// Writes a figure into the run's plots.
-pub(crate) fn save_figure(root: &RunDirectory, name: &str, figure: &Figure) -> Result<()> {
+/// Writes a figure into the run's plots; gives its files, by their path in the run.
+pub(crate) fn save_figure(root: &RunDirectory, name: &str, figure: &Figure) -> Result<Vec<String>> {
     save(root, name, &figure.files().map_err(plot_error(name))?)
 }
 
 /// Writes files of a figure, by their endings, into the run's plots.
-pub(crate) fn save(root: &RunDirectory, name: &str, files: &[(&str, Vec<u8>)]) -> Result<()> {
-    let mut files = files.iter();
-    files.try_for_each(|(ending, bytes)| {
-        root.write(&root.plots().join(format!("{name}.{ending}")), bytes)
-    })
+pub(crate) fn save(
+    root: &RunDirectory,
+    name: &str,
+    files: &[(&str, Vec<u8>)],
+) -> Result<Vec<String>> {
+    let save = |(ending, bytes): &(&str, Vec<u8>)| {
+        let file = format!("plots/{name}.{ending}");
+        root.write(&root.join(&file), bytes)?;
+        Ok(file)
+    };
+    files.iter().map(save).collect()
 }
 
 /// Names all figures of a page, labels and writes them; gives their files, by their path in the
@@ -73,11 +79,8 @@ pub(super) fn save_figures(
         figure.drawn = figure.drawn.labelled(label);
     }
     let save = |figure: &&mut PageFigure| save_figure(root, &figure.name, &figure.drawn);
-    figures.par_iter().try_for_each(save)?;
-    let files = |figure: &&mut PageFigure| {
-        ["svg", "png", "pdf"].map(|ending| format!("plots/{}.{ending}", figure.name))
-    };
-    Ok(figures.iter().flat_map(files).collect())
+    let files: Vec<Vec<String>> = figures.par_iter().map(save).collect::<Result<_>>()?;
+    Ok(files.into_iter().flatten().collect())
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ const RUG_SHARE: f64 = 0.14; // part of the panel under the curves that the best
 /// Most bins of the best epochs' histogram.
 const RUG_BINS: usize = 60;
 const RUG: Fill<'_> = Fill(INK, 0.45);
+const BEST_EPOCHS: &str = "best epochs";
 /// The band's lower and upper quantile: one standard deviation of a normal.
 const BAND: (f64, f64) = (0.16, 0.84);
 const SHOWN: (f64, f64) = (0.0, 0.95); // quantiles of all losses that the y axis must show
@@ -73,8 +74,10 @@ impl LossCurves {
         let y = Clear::new(Scale::Linear, low, peaks).at_least(high);
         let mut marks = self.member_lines();
         marks.extend(self.summary_lines(summary));
-        marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
-            self.draw_rug(canvas, panel, epochs);
+        let rug = self.rug(epochs);
+        marks.push(Mark::Numbers(rug.numbers()));
+        marks.push(Mark::Drawn(Box::new(|canvas, panel| {
+            rug.draw(canvas, panel)
         })));
         let title = self.heading();
         let chart = Chart::split(Head::new(&title, self.entries()), 480.0)
@@ -167,7 +170,7 @@ impl LossCurves {
         if self.failed().next().is_some() {
             entries.push(Entry::new("failed member", Key::Line(FAILED)));
         }
-        entries.push(Entry::new("best epochs", Key::Area(RUG)));
+        entries.push(Entry::new(BEST_EPOCHS, Key::Area(RUG)));
         entries
     }
 
@@ -213,8 +216,7 @@ impl LossCurves {
         marks
     }
 
-    /// The histogram of best epochs along the bottom.
-    fn draw_rug(&self, canvas: &mut Canvas, Panel { x, y }: &Panel, epochs: usize) {
+    fn rug(&self, epochs: usize) -> Rug {
         let width = epochs.div_ceil(RUG_BINS).max(1);
         let mut counts = vec![0usize; epochs.div_ceil(width)];
         for member in self.sound() {
@@ -222,10 +224,36 @@ impl LossCurves {
                 *count += 1;
             }
         }
-        let most = counts.iter().copied().max().unwrap_or(0).max(1);
+        Rug { width, counts }
+    }
+}
+
+/// The histogram of best epochs.
+struct Rug {
+    /// Epochs in a bin.
+    width: usize,
+    counts: Vec<usize>,
+}
+
+impl Rug {
+    fn edge(&self, bin: usize) -> f64 {
+        (bin * self.width) as f64 + 0.5
+    }
+
+    fn numbers(&self) -> Lists {
+        let edges = (0..=self.counts.len()).map(|bin| self.edge(bin));
+        let values = self.counts.iter().map(|count| *count as f64);
+        let lists = Lists::new("histogram", BEST_EPOCHS).list("edges", edges);
+        lists.list("values", values)
+    }
+
+    /// Draws it along the bottom.
+    fn draw(&self, canvas: &mut Canvas, Panel { x, y }: &Panel) {
+        let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let reach = RUG_SHARE * 0.8 * y.length();
-        for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let [from, to] = [bin, bin + 1].map(|edge| x.at((edge * width) as f64 + 0.5));
+        let counts = self.counts.iter().enumerate();
+        for (bin, count) in counts.filter(|(_, count)| **count > 0) {
+            let [from, to] = [bin, bin + 1].map(|bin| x.at(self.edge(bin)));
             let top = y.start - reach * *count as f64 / most as f64;
             let gap = if to - from > 4.0 { 0.5 } else { 0.0 };
             canvas.rect((from + gap, y.start), (to - gap, top), RUG);
