@@ -322,7 +322,9 @@ impl Canvas {
 
     /// Writes down what a panel shows.
     pub(super) fn record(&mut self, panel: PanelNumbers) {
-        self.numbers.panels.push(panel);
+        if !panel.drawn.is_empty() {
+            self.numbers.panels.push(panel);
+        }
     }
 
     /// Draws what `draw` draws as the heading, in whose place other words can be written.

@@ -382,7 +382,7 @@ mod tests {
             vec![0.5, 0.5, 0.5, 1.5, 9.0, f64::NAN],
             vec![0.5, 1.5, 1.2, 2.0, 0.5, 0.5],
         ]);
-        let density = |sample| density(&counts(&cloud(sample), 2));
+        let density = |sample: &Sample| density(&counts(&cloud(sample), 2));
         assert_eq!(density(&sample), [0.25, 0.0, 0.5, 0.25]);
         assert_eq!(density(&Sample::default()), [0.0; 4]);
     }

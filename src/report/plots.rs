@@ -54,7 +54,7 @@ pub(crate) fn save(
     name: &str,
     files: &[(&str, Vec<u8>)],
 ) -> Result<Vec<String>> {
-    let save = |(ending, bytes): &(&str, Vec<u8>)| {
+    let save = |(ending, bytes): &(&str, Vec<u8>)| -> Result<String> {
         let file = format!("plots/{name}.{ending}");
         root.write(&root.join(&file), bytes)?;
         Ok(file)

@@ -76,8 +76,8 @@ impl LossCurves {
         marks.extend(self.summary_lines(summary));
         let rug = self.rug(epochs);
         marks.push(Mark::Numbers(rug.numbers()));
-        marks.push(Mark::Drawn(Box::new(|canvas, panel| {
-            rug.draw(canvas, panel)
+        marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
+            rug.draw(canvas, panel);
         })));
         let title = self.heading();
         let chart = Chart::split(Head::new(&title, self.entries()), 480.0)
