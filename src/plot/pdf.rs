@@ -363,7 +363,7 @@ mod tests {
             canvas.rect((20.0, 20.0), (40.0, 40.0), Fill(&hatch, 0.5));
         });
         canvas.cells(&[[(0.0, 0.0), (5.0, 5.0)]], "#00ff00");
-        canvas.text((50.0, 30.0), "H_{T}", Type::start(10.0).with_halo());
+        canvas.text((50.0, 30.0), "O_{T}", Type::start(10.0).with_halo());
         canvas.finish()
     }
 

@@ -91,7 +91,7 @@ fn common_label(ends: &[EnsembleEnd], mut label: ExperimentLabel) -> ExperimentL
             (&mut label.status, other.status),
             (&mut label.conditions, other.conditions),
         ];
-        for (own, other) in words.into_iter().filter(|(own, other)| **own != *other) {
+        for (own, _) in words.into_iter().filter(|(own, other)| **own != *other) {
             own.clear();
         }
     }
