@@ -13,13 +13,17 @@ mod canvas;
 mod chart;
 mod check;
 mod colours;
+mod curve;
 mod density;
 mod figures;
 mod grid;
+mod heading;
 mod layers;
 mod legend;
 mod marks;
+mod numbers;
 mod panel;
+mod pdf;
 mod render;
 mod style;
 pub(crate) mod text;
@@ -53,6 +57,7 @@ pub(crate) use figures::profile_contours::ProfileContours;
 pub(crate) use figures::pulls::{PullGroup, Pulls};
 pub(crate) use figures::residuals::{Residual, ResidualRow, Residuals};
 pub(crate) use figures::t_distribution::{TDistribution, TQuantile};
+pub use heading::ExperimentLabel;
 pub use render::Figure;
 
 /// Why a figure could not be drawn.
@@ -72,7 +77,7 @@ pub enum PlotError {
     /// A figure without anything to show.
     #[error("{what}: nothing to draw; give at least one {expected}")]
     Empty { what: String, expected: String },
-    /// SVG to PNG failed.
-    #[error("rendering PNG: {0}")]
+    /// SVG to PNG or PDF failed.
+    #[error("rendering: {0}")]
     Render(String),
 }

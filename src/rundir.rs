@@ -8,7 +8,7 @@
 //! | `checkpoints/` | members in training, while they are |
 //! | `predictions/source.parquet` | weights of every source event |
 //! | `metrics.json` | every number of the result |
-//! | `plots/` | the figures, SVG and PNG |
+//! | `plots/` | the figures, SVG, PNG and PDF, and their numbers as JSON |
 //! | `report.html` | the report, self-contained |
 //! | `log.jsonl` | what happened when, a JSON object a line |
 //! | `claims/` | which blocks of members a worker has taken ([`Claims`]) |

@@ -173,15 +173,15 @@ pub(super) fn report(run: &Path) -> Done {
     let root = RunDirectory::open(run)?;
     let experiment = root.experiment()?;
     let progress = Progress::new(false);
-    if experiment.measurement.is_some() {
+    if let Some(measurement) = &experiment.measurement {
         root.check_links()?;
-        return print_measurement(&redraw_measurement(&root, &progress)?, &root);
+        return print_measurement(&redraw_measurement(&root, measurement, &progress)?, &root);
     }
     if experiment.is_matrix {
         let ended = redo_matrix(&root, &experiment, &progress)?;
         return print_ended(&ended, &Interrupt::default());
     }
-    print_ensemble(&redo_report(run, &progress)?)
+    print_ensemble(&redo_report(run, None, &progress)?)
 }
 
 /// Trains what is missing, makes the result, and says how it ended.

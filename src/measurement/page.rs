@@ -17,6 +17,7 @@ use crate::files::regular::make_folder;
 use crate::report::page::{Page, Section, render};
 use crate::report::{self, EnsembleEnd, numbers};
 use crate::rundir::{Progress, RunDirectory};
+use crate::settings::Measurement;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::{Parameter, UnbinnedChannel};
 
@@ -64,13 +65,19 @@ impl Sheet<'_> {
             footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
         };
         root.write_compact(&root.path().join(PAGE), &page)?;
+        let label = report::experiment_label(&measurement.report);
+        let page = page.labelled(&label);
         root.write(&root.report_path(), render(&page).as_bytes())
     }
 }
 
-/// Draws page, figures and tables of a result anew, from what is in the run directory: reads
-/// no events and fits nothing.
-pub(crate) fn redraw(root: &RunDirectory, progress: &Progress) -> Result<MeasurementResult> {
+/// Draws page, figures and tables of a result anew, from what is in the run directory and with
+/// the words of its configuration: reads no events and fits nothing.
+pub(crate) fn redraw(
+    root: &RunDirectory,
+    measurement: &Measurement,
+    progress: &Progress,
+) -> Result<MeasurementResult> {
     let again = "run the measurement again, which makes it anew";
     let missing = |name: &str, reason: String| {
         let path = root.path().join(name);
@@ -82,17 +89,18 @@ pub(crate) fn redraw(root: &RunDirectory, progress: &Progress) -> Result<Measure
     let text = text.map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
     let page: Page =
         serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    let page = page.labelled(&report::experiment_label(&measurement.report));
     let plots = root.plots();
     make_folder(&plots).on(&plots)?;
     let figures: Vec<_> = page.sections.iter().flat_map(|s| &s.figures).collect();
     let stage = progress.stage("drawing", figures.len() as u64);
-    for drawn in figures {
+    for figure in figures {
         // the file may be somebody else's, and a name lead out of the run
-        if drawn.name.contains(['/', '\\', '\0']) || drawn.name.starts_with('.') {
-            let reason = format!("{:?} is no name of a figure", drawn.name);
+        if figure.name.contains(['/', '\\', '\0']) || figure.name.starts_with('.') {
+            let reason = format!("{:?} is no name of a figure", figure.name);
             return Err(missing(PAGE, reason));
         }
-        report::save_svg(root, &drawn.name, &drawn.svg)?;
+        report::save_figure(root, &figure.name, &figure.drawn)?;
         stage.add(1);
     }
     tables::write(root, &result)?;

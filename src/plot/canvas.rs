@@ -7,6 +7,8 @@
 use std::fmt::Write as _;
 
 use super::Figure;
+use super::numbers::{Numbers, PanelNumbers};
+use super::render::{Heading, Place};
 use super::style::{FONT, INK};
 use super::text::{self, Level, SCRIPT_SCALE, SUBSCRIPT_DROP, SUPERSCRIPT_RISE};
 
@@ -61,6 +63,7 @@ pub(super) struct Type<'a> {
     /// Pixels an em.
     size: f64,
     bold: bool,
+    italic: bool,
     colour: &'a str,
     anchor: Anchor,
     /// Rotation about the anchor in degrees, clockwise.
@@ -87,6 +90,7 @@ impl<'a> Type<'a> {
         Type {
             size,
             bold: false,
+            italic: false,
             colour: INK,
             anchor,
             rotation: 0.0,
@@ -96,6 +100,13 @@ impl<'a> Type<'a> {
 
     pub(super) const fn bold(self) -> Self {
         Self { bold: true, ..self }
+    }
+
+    pub(super) const fn italic(self) -> Self {
+        Self {
+            italic: true,
+            ..self
+        }
     }
 
     pub(super) const fn coloured(self, colour: &'a str) -> Self {
@@ -118,6 +129,8 @@ pub(super) struct Canvas {
     definitions: String,
     body: String,
     ids: usize,
+    heading: Option<Heading>,
+    numbers: Numbers,
 }
 
 impl Canvas {
@@ -128,6 +141,8 @@ impl Canvas {
             definitions: String::new(),
             body: String::new(),
             ids: 0,
+            heading: None,
+            numbers: Numbers::default(),
         }
     }
 
@@ -197,6 +212,9 @@ impl Canvas {
         }
         if kind.bold {
             attributes.push_str(" font-weight=\"bold\"");
+        }
+        if kind.italic {
+            attributes.push_str(" font-style=\"italic\"");
         }
         if kind.rotation != 0.0 {
             let angle = number(kind.rotation);
@@ -302,22 +320,61 @@ impl Canvas {
         self.push(format_args!("</g>\n"));
     }
 
-    pub(super) fn finish(self) -> Figure {
-        let (width, height) = (number(self.width), number(self.height));
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
-             viewBox=\"0 0 {width} {height}\" font-family=\"{FONT}\">\n"
-        );
+    /// Writes down what a panel shows.
+    pub(super) fn record(&mut self, panel: PanelNumbers) {
+        if !panel.drawn.is_empty() {
+            self.numbers.panels.push(panel);
+        }
+    }
+
+    /// Draws what `draw` draws as the heading, in whose place other words can be written.
+    pub(super) fn heading(
+        &mut self,
+        place: Place,
+        lines: Vec<(String, f64)>,
+        draw: impl FnOnce(&mut Self),
+    ) {
+        let start = self.body.len();
+        draw(self);
+        self.heading = Some(Heading {
+            bytes: start..self.body.len(),
+            sheet: (self.width, self.height),
+            place,
+            lines,
+        });
+    }
+
+    pub(super) fn finish(mut self) -> Figure {
+        if let Some(heading) = &self.heading {
+            let lines = heading.lines.iter().map(|(line, _)| line.clone());
+            self.numbers.heading = lines.filter(|line| !line.is_empty()).collect();
+        }
+        let mut svg = opening((self.width, self.height), 0.0);
         if !self.definitions.is_empty() {
             let _ = writeln!(svg, "<defs>\n{}</defs>", self.definitions);
         }
+        let (width, height) = (number(self.width), number(self.height));
         let _ = writeln!(
             svg,
             "<rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>"
         );
+        let heading = self.heading.map(|mut heading| {
+            heading.bytes.start += svg.len();
+            heading.bytes.end += svg.len();
+            heading
+        });
         svg.push_str(&self.body);
         svg.push_str("</svg>\n");
-        Figure { svg }
+        Figure {
+            svg,
+            heading,
+            numbers: self.numbers.to_json(),
+        }
+    }
+
+    /// What was drawn, as a part of another document.
+    pub(super) fn into_part(self) -> String {
+        self.body
     }
 
     fn open_path(&mut self, path: &str, stroke: Stroke<'_>) {
@@ -331,6 +388,15 @@ impl Canvas {
         // Writing to a String cannot fail.
         let _ = self.body.write_fmt(element);
     }
+}
+
+/// The beginning of a document of this width and height, and so much more above it.
+pub(super) fn opening((width, height): (f64, f64), above: f64) -> String {
+    let [width, height, top] = [width, height + above, -above].map(number);
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
+         viewBox=\"0 {top} {width} {height}\" font-family=\"{FONT}\">\n"
+    )
 }
 
 fn is_finite(point: &(f64, f64)) -> bool {

@@ -4,8 +4,10 @@
 use super::Figure;
 use super::axes::Axis;
 use super::canvas::Canvas;
-use super::legend::{Clear, HEADER, Head, heading};
+use super::heading::{HEADER, heading};
+use super::legend::{Clear, Head};
 use super::marks::Mark;
+use super::numbers::PanelNumbers;
 use super::panel::Panel;
 use super::style::{BOTTOM, GAP, LEFT, RIGHT, TOP, WIDTH};
 
@@ -120,6 +122,12 @@ impl<'a> Chart<'a> {
                 }
             };
             let panel = Panel::new(self.x, y);
+            let drawn = self.head.lists(marks);
+            canvas.record(PanelNumbers::new(
+                self.x_label,
+                y_label.unwrap_or(""),
+                drawn,
+            ));
             match y_label {
                 Some(_) => panel.draw(&mut canvas, marks),
                 None => marks.iter().for_each(|mark| mark.draw(&mut canvas, &panel)),
@@ -127,8 +135,7 @@ impl<'a> Chart<'a> {
             let is_last = index + 1 == self.rows.len();
             panel.frame(&mut canvas, is_last.then_some(self.x_label), *y_label);
             if let Some(place) = placement {
-                self.head
-                    .draw_inside(&mut canvas, (self.x.start, pixels.1), &place);
+                self.head.draw_inside(&mut canvas, &panel, &place);
             }
         }
         if let Some(strip) = self.strip {

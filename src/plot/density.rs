@@ -10,6 +10,7 @@ use super::PlotError;
 use super::axes::Axis;
 use super::canvas::Canvas;
 use super::check;
+use super::numbers::{Lists, PanelNumbers};
 use super::panel::Panel;
 
 const LEVELS: usize = 8; // shades of a map
@@ -104,8 +105,24 @@ pub(super) struct Map {
     panel: Panel,
     ramp: Ramp,
     bins: usize,
+    /// Events in each bin, row after row.
+    counts: Vec<f64>,
     /// Levels and outlines, palest first.
     layers: Vec<(usize, String)>,
+}
+
+impl Cloud<'_> {
+    /// The events of its map, in bins between the ends of both axes.
+    pub(super) fn numbers(&self, map: &Map, variables: &[String]) -> PanelNumbers {
+        let Panel { x, y } = self.panel;
+        let rows = map.counts.chunks(map.bins).map(<[f64]>::to_vec);
+        let lists = Lists::new("events", &self.sample.label)
+            .list("x_ends", [x.low, x.high])
+            .list("y_ends", [y.low, y.high])
+            .rows("rows", rows.collect());
+        let [x, y] = [self.variables.0, self.variables.1].map(|k| variables[k].as_str());
+        PanelNumbers::new(x, y, [lists])
+    }
 }
 
 impl Map {
@@ -136,26 +153,32 @@ pub(super) fn maps(clouds: &[Cloud<'_>], finest: usize) -> Vec<Map> {
 }
 
 fn maps_with(clouds: &[Cloud<'_>], bins: usize) -> Vec<Map> {
-    let densities: Vec<Vec<f64>> = clouds.iter().map(|cloud| density(cloud, bins)).collect();
+    let counted: Vec<Vec<f64>> = clouds.iter().map(|cloud| counts(cloud, bins)).collect();
+    let densities: Vec<Vec<f64>> = counted.iter().map(|counts| density(counts)).collect();
     let scales = clouds.iter().map(|cloud| cloud.scale).max().unwrap_or(0) + 1;
     let mut highest = vec![0.0f64; scales];
     for (cloud, density) in clouds.iter().zip(&densities) {
         highest[cloud.scale] = highest[cloud.scale].max(dense(density));
     }
-    let map = |(cloud, density): (&Cloud<'_>, &Vec<f64>)| Map {
+    let map = |((cloud, density), counts): ((&Cloud<'_>, &Vec<f64>), _)| Map {
         panel: cloud.panel,
         ramp: cloud.ramp,
         bins,
+        counts,
         layers: layers(density, highest[cloud.scale], bins),
     };
-    clouds.iter().zip(&densities).map(map).collect()
+    clouds
+        .iter()
+        .zip(&densities)
+        .zip(counted)
+        .map(map)
+        .collect()
 }
 
-/// Events in each bin, row after row, as part of all within the panel.
-fn density(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
+/// Events in each bin, row after row.
+fn counts(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
     let mut counts = vec![0.0; bins * bins];
     let list = |variable: usize| cloud.sample.values.get(variable).into_iter().flatten();
-    let mut sum: f64 = 0.0;
     for (x, y) in list(cloud.variables.0).zip(list(cloud.variables.1)) {
         let Panel {
             x: columns,
@@ -163,9 +186,14 @@ fn density(cloud: &Cloud<'_>, bins: usize) -> Vec<f64> {
         } = &cloud.panel;
         if let (Some(i), Some(j)) = (bin(columns, *x, bins), bin(rows, *y, bins)) {
             counts[j * bins + i] += 1.0;
-            sum += 1.0;
         }
     }
+    counts
+}
+
+/// The same as part of all within the panel.
+fn density(counts: &[f64]) -> Vec<f64> {
+    let sum: f64 = counts.iter().sum();
     counts.iter().map(|count| count / sum.max(1.0)).collect()
 }
 
@@ -354,9 +382,9 @@ mod tests {
             vec![0.5, 0.5, 0.5, 1.5, 9.0, f64::NAN],
             vec![0.5, 1.5, 1.2, 2.0, 0.5, 0.5],
         ]);
-        assert_eq!(density(&cloud(&sample), 2), [0.25, 0.0, 0.5, 0.25]);
-        let none = Sample::default();
-        assert_eq!(density(&cloud(&none), 2), [0.0; 4]);
+        let density = |sample: &Sample| density(&counts(&cloud(sample), 2));
+        assert_eq!(density(&sample), [0.25, 0.0, 0.5, 0.25]);
+        assert_eq!(density(&Sample::default()), [0.0; 4]);
     }
 
     #[test]

@@ -6,13 +6,15 @@ use super::chart::Chart;
 use super::colours::ColourMap;
 use super::density::{self, Cloud, Ramp, Sample};
 use super::grid::{self, Side};
+use super::heading::{HEADER, heading};
 use super::layers::{Layer, over};
-use super::legend::{BLANK, Clear, Entry, HEADER, Head, Key, Peak, heading};
+use super::legend::{BLANK, Clear, Entry, Head, Key, Peak};
 use super::marks::{Dot, METHOD_COLOURS, METHOD_DASHES, Mark, Marker, size};
+use super::numbers::{Lists, PanelNumbers};
 use super::panel::Panel;
 use super::style::*;
 use super::ticks::fixed;
-use super::{Figure, PlotError, check, colours, layers, text};
+use super::{Figure, PlotError, check, colours, curve, layers, text};
 
 pub(super) mod belt;
 pub(super) mod calibration;

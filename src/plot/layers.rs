@@ -42,6 +42,19 @@ impl<'a> Layer<'a> {
         Mark::Steps(edges, self.values.clone(), self.stroke)
     }
 
+    /// The area below it, also where a logarithmic axis ends above zero.
+    pub(super) fn area<'b>(&self, edges: &'b [f64], opacity: f64) -> Mark<'b>
+    where
+        'a: 'b,
+    {
+        let floor = vec![0.0; self.values.len()];
+        Mark::StepBand(
+            edges,
+            [floor, self.values.clone()],
+            self.stroke.area(opacity),
+        )
+    }
+
     /// A band of half widths, about the contents or relative to a reference.
     pub(super) fn band<'b>(
         &self,

@@ -3,15 +3,16 @@
 
 use super::axes::{Axis, Scale};
 use super::canvas::{Canvas, Fill, Stroke, Type};
-use super::marks::Marker;
+use super::heading::{HEADER, LINE_EM, heading, inside};
+use super::marks::{Look, Mark, Marker};
+use super::numbers::Lists;
+use super::panel::Panel;
 use super::style::{BRAND, BRAND_SIZE, INSET, LEGEND_SIZE, NOTE_SIZE};
 use super::text;
 
-pub(super) const HEADER: f64 = 40.0; // brand and title, where they stand above a frame
 const MAX_ENTRIES: usize = 12; // most entries of a legend; more are counted in a last line
 const KEY_WIDTH: f64 = 30.0; // width of a legend's symbols
 const LABEL_AT: f64 = KEY_WIDTH + 9.0; // from the left end of an entry to its label
-const LINE_EM: f64 = 1.5; // height of a legend's line, in em
 const LEGEND_SHARE: f64 = 0.5; // part of the panel's width a legend may take
 const CLEARANCE: f64 = 10.0; // space between text and what is drawn below it
 /// Highest point of what is drawn where there is no text above, as part of the panel.
@@ -35,6 +36,8 @@ pub(super) enum Key<'a> {
     Frame(Stroke<'a>),
     Area(Fill<'a>),
     LineOnArea(Stroke<'a>, Fill<'a>),
+    /// A symbol on what stands for the same elsewhere.
+    SymbolOn(Box<Key<'a>>, Marker<'a>),
 }
 
 /// The second line of an entry stands below it without a symbol.
@@ -81,6 +84,27 @@ impl<'a> Head<'a> {
     pub(super) fn counted(self, missing: usize, all: usize, what: &str) -> Self {
         let note = || format!("{missing} of {all} {what} without a fit, left out");
         self.noted((missing > 0).then(note).into_iter().collect())
+    }
+}
+
+impl Head<'_> {
+    /// The numbers of marks, each by the name that its look has in the legend.
+    pub(super) fn lists(&self, marks: &[Mark<'_>]) -> impl Iterator<Item = Lists> {
+        marks.iter().filter_map(|mark| {
+            let entry = mark.look().and_then(|look| {
+                let mut entries = self.entries.iter();
+                entries.find(|entry| entry.key.has(look))
+            });
+            let lists = mark.lists()?;
+            match (mark, entry) {
+                (Mark::Numbers(_), _) => Some(lists),
+                (_, Some(entry)) => Some(lists.labelled(&entry.label)),
+                // a line to guide the eye
+                (Mark::Level(_, _, beside), None) if beside.is_empty() => None,
+                (Mark::Level(_, _, beside), None) => Some(lists.labelled(beside)),
+                _ => Some(lists),
+            }
+        })
     }
 }
 
@@ -139,13 +163,6 @@ pub(super) struct Placement {
     heading_width: f64,
 }
 
-/// Brand and title on a base line.
-pub(super) fn heading(canvas: &mut Canvas, at: (f64, f64), title: &str, end: f64) {
-    canvas.text(at, BRAND, Type::start(BRAND_SIZE).bold());
-    let x = at.0 + text::width(BRAND, BRAND_SIZE, true) + 10.0;
-    canvas.fitted((x, at.1), title, Type::start(LEGEND_SIZE), end - x);
-}
-
 /// Inside the top of a panel, with the brand, title and notes or with the legend alone.
 impl Head<'_> {
     /// Finds the emptier corner for the legend and the end of the y axis that
@@ -189,26 +206,22 @@ impl Head<'_> {
         }
     }
 
-    /// Draws it into the panel whose top left corner is `corner`.
-    pub(super) fn draw_inside(&self, canvas: &mut Canvas, corner: (f64, f64), place: &Placement) {
+    /// Draws it into the panel.
+    pub(super) fn draw_inside(&self, canvas: &mut Canvas, panel: &Panel, place: &Placement) {
+        let (corner, (end, _)) = panel.corners();
         if !self.is_above {
-            self.heading(canvas, corner, place.heading_width);
+            let title = std::iter::once((self.title, LEGEND_SIZE));
+            let notes = self.written_notes().map(|note| (note, NOTE_SIZE));
+            let lines = title
+                .chain(notes)
+                .map(|(line, size)| (line.to_owned(), size));
+            let room = (place.heading_width, panel.power_width());
+            inside(canvas, (corner, end), lines.collect(), room);
         }
         let (x, y) = (place.legend_at.0, corner.1 + place.legend_at.1);
         for index in 0..self.shown() {
             let base = y + (index as f64 * LINE_EM + 0.9) * LEGEND_SIZE;
             self.draw_entry(canvas, index, (x, base), place.legend_width);
-        }
-    }
-
-    fn heading(&self, canvas: &mut Canvas, corner: (f64, f64), width: f64) {
-        let (x, mut y) = (corner.0 + INSET, corner.1 + INSET + 0.8 * BRAND_SIZE);
-        canvas.text((x, y), BRAND, Type::start(BRAND_SIZE).bold());
-        let title = std::iter::once((self.title, LEGEND_SIZE));
-        let notes = self.written_notes().map(|note| (note, NOTE_SIZE));
-        for (line, size) in title.chain(notes).filter(|(line, _)| !line.is_empty()) {
-            y += LINE_EM * size;
-            canvas.fitted((x, y), line, Type::start(size), width);
         }
     }
 
@@ -316,6 +329,19 @@ impl Entry<'_> {
 }
 
 impl Key<'_> {
+    /// Whether it stands for what looks so; fainter lines are the same.
+    fn has(&self, look: Look<'_>) -> bool {
+        match (self, look) {
+            (Self::Point(own) | Self::Symbol(own), Look::Symbol(marker)) => *own == marker,
+            (Self::Line(own) | Self::Frame(own), Look::Line(stroke))
+            | (Self::LineOnArea(own, _), Look::Line(stroke)) => own.faded(1.0) == stroke.faded(1.0),
+            (Self::Area(own) | Self::LineOnArea(_, own), Look::Area(fill)) => *own == fill,
+            (Self::SymbolOn(_, own), Look::Symbol(marker)) => *own == marker,
+            (Self::SymbolOn(key, _), look) => key.has(look),
+            _ => false,
+        }
+    }
+
     /// Draws the symbol; `at` is its left end, half way up.
     fn draw(&self, canvas: &mut Canvas, (x, y): (f64, f64)) {
         let (middle, end) = (x + KEY_WIDTH / 2.0, x + KEY_WIDTH);
@@ -334,6 +360,10 @@ impl Key<'_> {
             Self::LineOnArea(stroke, fill) => {
                 area(canvas, *fill);
                 line(canvas, *stroke);
+            }
+            Self::SymbolOn(key, marker) => {
+                key.draw(canvas, (x, y));
+                marker.draw(canvas, (middle, y));
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What stands inside a panel, as data in units of its axes, and how it is drawn.
 
 use super::canvas::{Canvas, Fill, Stroke, Type};
+use super::curve;
+use super::numbers::Lists;
 use super::panel::Panel;
 use super::style::{ALTERNATIVES, BLUE, GREY, NOTE_SIZE, ORANGE};
 
@@ -18,6 +20,8 @@ pub(super) enum Mark<'a> {
     /// The area within a closed line.
     Area(Vec<(f64, f64)>, Fill<'a>),
     Line(Vec<(f64, f64)>, Stroke<'a>),
+    /// A smooth line through points; one alone between gaps is a dot.
+    Curve(Vec<(f64, f64)>, Stroke<'a>),
     /// Separate lines, from and to.
     Segments(Vec<[(f64, f64); 2]>, Stroke<'a>),
     /// All between two values of x.
@@ -38,6 +42,16 @@ pub(super) enum Mark<'a> {
     Remark(&'a str),
     /// Whatever needs pixels.
     Drawn(Box<Drawing<'a>>),
+    /// The numbers of something that is drawn by pixels.
+    Numbers(Lists),
+}
+
+/// What tells marks apart, in a panel and in the legend.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Look<'a> {
+    Line(Stroke<'a>),
+    Area(Fill<'a>),
+    Symbol(Marker<'a>),
 }
 
 /// Draws into a panel.
@@ -81,6 +95,11 @@ impl Dot {
 
     fn x(&self, panel: &Panel) -> f64 {
         let [from, to] = self.bin.map(|x| panel.x.at(x));
+        from + self.part * (to - from)
+    }
+
+    fn value_of_x(&self) -> f64 {
+        let [from, to] = self.bin;
         from + self.part * (to - from)
     }
 
@@ -218,6 +237,65 @@ impl Mark<'_> {
         }
     }
 
+    /// What it draws, in units of the axes; none where that is words or pixels.
+    pub(super) fn lists(&self) -> Option<Lists> {
+        let new = |what| Lists::new(what, "");
+        let pairs = |what, points: &[(f64, f64)]| {
+            let (x, y) = (points.iter().map(|p| p.0), points.iter().map(|p| p.1));
+            new(what).list("x", x).list("y", y)
+        };
+        let binned = |what, edges: &[f64]| new(what).list("edges", edges.iter().copied());
+        Some(match self {
+            Self::Band(ends, _) => new("band")
+                .list("x", ends.iter().map(|end| end.0))
+                .list("low", ends.iter().map(|end| end.2))
+                .list("high", ends.iter().map(|end| end.1)),
+            Self::Area(points, _) => pairs("area", points),
+            Self::Line(points, _) | Self::Curve(points, _) => pairs("line", points),
+            Self::Segments(segments, _) => new("segments")
+                .list("x_from", segments.iter().map(|ends| ends[0].0))
+                .list("x_to", segments.iter().map(|ends| ends[1].0))
+                .list("y_from", segments.iter().map(|ends| ends[0].1))
+                .list("y_to", segments.iter().map(|ends| ends[1].1)),
+            Self::Column((low, high), _) => new("column").list("x", [*low, *high]),
+            Self::Level(y, ..) => new("level").list("y", [*y]),
+            Self::Upright(x, _) => new("upright").list("x", [*x]),
+            Self::Steps(edges, values, _) => {
+                binned("histogram", edges).list("values", values.iter().copied())
+            }
+            Self::StepBand(edges, [low, high], _) => binned("band", edges)
+                .list("low", low.iter().copied())
+                .list("high", high.iter().copied()),
+            Self::Points(points, _) => pairs("points", points),
+            Self::Errors(dots, ..) | Self::Ratios(dots, ..) => new("points")
+                .list("x", dots.iter().map(Dot::value_of_x))
+                .list("y", dots.iter().map(|dot| dot.y))
+                .list("down", dots.iter().map(|dot| dot.errors.0))
+                .list("up", dots.iter().map(|dot| dot.errors.1)),
+            Self::Numbers(lists) => lists.clone(),
+            Self::Remark(_) | Self::Drawn(_) => return None,
+        })
+    }
+
+    pub(super) fn look(&self) -> Option<Look<'_>> {
+        Some(match self {
+            Self::Band(_, fill)
+            | Self::Area(_, fill)
+            | Self::Column(_, fill)
+            | Self::StepBand(_, _, fill) => Look::Area(*fill),
+            Self::Line(_, stroke)
+            | Self::Curve(_, stroke)
+            | Self::Segments(_, stroke)
+            | Self::Level(_, stroke, _)
+            | Self::Upright(_, stroke)
+            | Self::Steps(_, _, stroke) => Look::Line(*stroke),
+            Self::Points(_, marker) | Self::Errors(_, marker, _) | Self::Ratios(_, marker, _) => {
+                Look::Symbol(*marker)
+            }
+            Self::Remark(_) | Self::Drawn(_) | Self::Numbers(_) => return None,
+        })
+    }
+
     pub(super) fn draw(&self, canvas: &mut Canvas, panel: &Panel) {
         let place = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
             points.iter().map(|point| panel.at(*point)).collect()
@@ -232,6 +310,16 @@ impl Mark<'_> {
             }
             Self::Area(points, fill) => canvas.polygon(&place(points), *fill),
             Self::Line(points, stroke) => canvas.polyline(&place(points), *stroke),
+            Self::Curve(points, stroke) => {
+                for run in curve::runs(points) {
+                    if let [alone] = *run {
+                        let rim = Stroke::solid(stroke.colour, 1.0);
+                        canvas.circle(panel.at(alone), 2.2, stroke.colour, rim);
+                    } else {
+                        canvas.polyline(&place(&curve::through(run)), *stroke);
+                    }
+                }
+            }
             Self::Segments(segments, stroke) => {
                 let lines = segments.iter().map(|ends| ends.map(|end| panel.at(end)));
                 canvas.segments(&lines.collect::<Vec<_>>(), *stroke);
@@ -247,7 +335,7 @@ impl Mark<'_> {
                 let at = x.at(*value);
                 canvas.line((at, y.start), (at, y.end), *stroke);
             }
-            Self::Level(..) | Self::Upright(..) | Self::Remark(_) => {}
+            Self::Level(..) | Self::Upright(..) | Self::Remark(_) | Self::Numbers(_) => {}
             Self::Steps(edges, values, stroke) => {
                 for run in runs(values) {
                     canvas.polyline(&place(&outline(edges, values, run)), *stroke);

@@ -95,9 +95,22 @@ impl Panel {
         for (tick, label) in ticks.numbered() {
             canvas.centred((x, tick.at), label, Type::end(TICK_SIZE), room);
         }
-        if let Some(power) = ticks.power {
-            let label = format!("×10^{{{}}}", fixed(f64::from(power), 0));
+        if let Some(label) = ticks.power.map(power) {
             canvas.text((x, self.y.end - 8.0), &label, Type::start(TICK_SIZE));
         }
     }
+
+    /// How far the power of ten above the y axis reaches over the panel, with some space.
+    pub(super) fn power_width(&self) -> f64 {
+        let label = self
+            .y
+            .ticks(Direction::Vertical(TICK_SIZE))
+            .power
+            .map(power);
+        label.map_or(0.0, |label| text::width(&label, TICK_SIZE, false))
+    }
+}
+
+fn power(power: i32) -> String {
+    format!("×10^{{{}}}", fixed(f64::from(power), 0))
 }

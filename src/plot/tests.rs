@@ -27,7 +27,9 @@ pub(super) const ODD: [f64; 12] = [
 /// The SVG is well formed and holds no number that SVG does not know. (To
 /// rasterise each would take minutes and show no more.)
 fn must_render(name: &str, figure: Result<Figure, PlotError>) {
-    let Ok(Figure { svg }) = figure else { return };
+    let Ok(Figure { svg, .. }) = figure else {
+        return;
+    };
     for number in ["NaN", "\"inf", " inf", "-inf"] {
         assert!(!svg.contains(number), "{name}: {number} in {svg}");
     }
@@ -89,6 +91,56 @@ fn odd_edges_give_a_picture_or_an_error() {
         assert!(plane.draw().is_ok(), "{nx} {ny}");
         must_render("mass plane", plane.draw());
     }
+}
+
+#[test]
+fn numbers_are_those_that_are_drawn() {
+    let numbers = |figure: &Figure| -> serde_json::Value {
+        serde_json::from_str(&figure.numbers).expect("valid JSON")
+    };
+    let values: Vec<f64> = (1..=60).map(f64::from).collect();
+    for (name, lengths, variants, _, draw) in FIGURES {
+        let length = lengths[lengths.len() - 1];
+        for figure in (0..variants).filter_map(|variant| draw(&values[..length], variant).ok()) {
+            let panels = numbers(&figure)["panels"].clone();
+            let panels = panels.as_array().expect("a list");
+            let is_full = |panel: &serde_json::Value| panel["drawn"][0].is_object();
+            assert!(!panels.is_empty() && panels.iter().all(is_full), "{name}");
+            assert_eq!(figure.labelled(&ExperimentLabel::default()), figure);
+        }
+    }
+    let mut figure = comparison(&[1.0, f64::NAN, 4.0], 0);
+    figure.title_left = "title".to_owned();
+    figure.observed.as_mut().expect("seen").label = "4b".to_owned();
+    for (prediction, label) in figure.predictions.iter_mut().zip(["before", "after"]) {
+        prediction.label = label.to_owned();
+    }
+    let numbers = numbers(&figure.draw().expect("a valid figure"));
+    assert_eq!(numbers["heading"][0], "title");
+    let drawn = |panel: usize, what: &str, label: &str| {
+        let lists = numbers["panels"][panel]["drawn"]
+            .as_array()
+            .expect("a list");
+        let mut found = lists
+            .iter()
+            .filter(|l| l["what"] == what && l["label"] == label);
+        found
+            .next()
+            .cloned()
+            .unwrap_or_else(|| panic!("{what} {label}: {lists:?}"))
+    };
+    let observed = drawn(0, "points", "4b");
+    let expected = serde_json::json!([[0.0, 2.0], [1.0, 4.0], [1.0, 4.0]]);
+    assert_eq!(
+        serde_json::json!([observed["x"], observed["y"], observed["up"]]),
+        expected
+    );
+    let after = drawn(0, "histogram", "after");
+    assert_eq!(after["edges"], serde_json::json!([-0.5, 0.5, 1.5, 2.5]));
+    assert_eq!(after["values"], serde_json::json!([1.0, "NaN", 4.0]));
+    // the points of ratios have names as well
+    let before = drawn(1, "points", "4b / before");
+    assert_eq!(before["y"], serde_json::json!([0.1, "NaN", 0.4]));
 }
 
 fn changed<T>(mut figure: T, change: impl FnOnce(&mut T)) -> T {

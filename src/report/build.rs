@@ -2,7 +2,7 @@
 
 use super::numbers::{known, number, p_value, percent, significant, with_error};
 use super::page::{Page, Section, Table, render};
-use super::plots::save_figures;
+use super::plots::{experiment_label, save_figures};
 use super::verdict::verdict;
 use super::{figures, interpolation};
 use crate::closure::{Auc, Chi2};
@@ -64,7 +64,8 @@ pub(crate) fn write(
 ) -> Result<BTreeSet<String>> {
     let data = read_figure_data(directory)?;
     let mut sections = sections(config, metrics, members, data.as_ref())?;
-    let mut drawn = save_figures(directory, &mut sections, progress)?;
+    let label = experiment_label(&config.report);
+    let mut drawn = save_figures(directory, &mut sections, &label, progress)?;
     drawn.insert("plots/report.toml".to_owned());
     let title = config.report.title.clone();
     let page = Page {

@@ -2,13 +2,17 @@
 //! tables, figures, and a section of the matrix's page.
 
 use super::figures::joined as title;
+use super::heights::Heights;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
 use super::plots::{figure, save_figures};
 use crate::error::Result;
-use crate::plot::{MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series};
+use crate::plot::{
+    ExperimentLabel, MethodPrediction, Methods, Residual, ResidualRow, Residuals, Series,
+};
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::rundir::{Progress, RunDirectory};
+use crate::settings::ReportConfig;
 use std::fmt::Write as _;
 
 /// The methods in the order of the tables, with their names for people.
@@ -32,7 +36,8 @@ fn dash(value: Option<String>) -> String {
 pub(super) fn write(
     root: &RunDirectory,
     comparison: &ComparisonMetrics,
-    data_label: &str,
+    report: &ReportConfig,
+    label: &ExperimentLabel,
     progress: &Progress,
 ) -> Result<Vec<Section>> {
     root.write_json(&root.path().join("comparison.json"), comparison)?;
@@ -52,13 +57,13 @@ pub(super) fn write(
                  process, statistics of the events outside. ABCD: the source as a whole, scaled \
                  by the ratio of yields in the training region.",
             )
-            .figures(vec![residuals(comparison, data_label)?])
+            .figures(vec![residuals(comparison, &report.data_label)?])
     }];
     for (name, row) in &comparison.rows {
-        let figures = distributions(name, row, data_label)?;
+        let figures = distributions(name, row, report)?;
         sections.push(Section::new(format!("{name}: distributions")).figures(figures));
     }
-    save_figures(root, &mut sections, progress)?;
+    save_figures(root, &mut sections, label, progress)?;
     Ok(sections)
 }
 
@@ -338,7 +343,11 @@ fn residuals(comparison: &ComparisonMetrics, data_label: &str) -> Result<PageFig
 }
 
 /// Figures of a row, in the order of its methods' distributions.
-fn distributions(name: &str, row: &ComparisonRow, data_label: &str) -> Result<Vec<PageFigure>> {
+fn distributions(
+    name: &str,
+    row: &ComparisonRow,
+    report: &ReportConfig,
+) -> Result<Vec<PageFigure>> {
     let mut variables: Vec<&String> = Vec::new();
     for variable in row.methods.values().flat_map(|m| m.variables.keys()) {
         if !variables.contains(&variable) {
@@ -356,32 +365,34 @@ fn distributions(name: &str, row: &ComparisonRow, data_label: &str) -> Result<Ve
         };
         // bins of other edges are other bins
         let edges = &first.edges;
+        let heights = Heights::new(edges, report.density);
         let others = of_methods.clone().filter(|(_, _, v)| v.edges != *edges);
         let notes = others.map(|(label, ..)| format!("{label}: other edges, not drawn"));
         let drawn = of_methods.clone().filter(|(_, _, v)| v.edges == *edges);
         let predictions = drawn.map(|(label, method, v)| {
             let all = v.after.variances.iter().zip(&v.spread);
+            let all = all.map(|(variance, s)| (variance + s * s).sqrt()).collect();
             let [alone, shape] = method.shape(variable);
             let goodness = alone.zip(shape).map(|(alone, all)| {
                 format!("χ²/bin {}, {}", significant(alone, 3), significant(all, 3))
             });
             MethodPrediction {
                 label: label.to_owned(),
-                values: v.after.values.clone(),
-                errors: all.map(|(variance, s)| (variance + s * s).sqrt()).collect(),
+                values: heights.of(v.after.values.clone()),
+                errors: heights.of(all),
                 goodness: goodness.unwrap_or_default(),
             }
         });
         let drawn = Methods {
-            title: title(&[data_label, name]),
+            title: title(&[&report.data_label, name]),
             x_label: first.label.clone(),
-            y_label: "Events".to_owned(),
+            y_label: heights.label(&first.label),
             log_y: first.log,
             edges: edges.clone(),
             observed: first.observed.as_ref().map(|h| Series {
                 label: "Observed".to_owned(),
-                values: h.values.clone(),
-                errors: h.errors(),
+                values: heights.of(h.values.clone()),
+                errors: heights.of(h.errors()),
             }),
             predictions: predictions.collect(),
             notes: notes.collect(),

@@ -1,5 +1,6 @@
 //! Metrics into figures.
 
+use super::heights::Heights;
 use super::numbers::{p_value, significant, trimmed};
 use super::page::PageFigure;
 use super::plots::figure;
@@ -9,7 +10,7 @@ use crate::plot::{
     Point, Prediction, PredictionStyle, Series,
 };
 use crate::results::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
-use crate::settings::{Config, Method};
+use crate::settings::{Config, HistogramStyle, Method};
 use crate::training;
 
 /// What is not empty, with commas.
@@ -45,33 +46,37 @@ pub(super) fn comparison(
             after.ndf
         ));
     }
+    let heights = Heights::new(&v.edges, config.report.density);
     let after = Prediction {
         label: match is_interpolated {
             true => "Interpolation".to_owned(),
             false => format!("{source}, reweighted"),
         },
-        values: v.after.values.clone(),
-        stat_errors: v.after.errors(),
-        spread: Some(v.spread.clone()),
-        style: PredictionStyle::After,
+        values: heights.of(v.after.values.clone()),
+        stat_errors: heights.of(v.after.errors()),
+        spread: Some(heights.of(v.spread.clone())),
+        style: match config.report.style {
+            HistogramStyle::Line => PredictionStyle::After,
+            HistogramStyle::Filled => PredictionStyle::Filled,
+        },
     };
     let before = v.before.iter().map(|before| Prediction {
         label: format!("{source}, as it is"),
-        values: before.values.clone(),
-        stat_errors: before.errors(),
+        values: heights.of(before.values.clone()),
+        stat_errors: heights.of(before.errors()),
         spread: None,
         style: PredictionStyle::Before,
     });
     let drawn = Comparison {
         title_left: title(config, region),
         x_label: v.label.clone(),
-        y_label: "Events".to_owned(),
+        y_label: heights.label(&v.label),
         log_y: v.log,
         edges: v.edges.clone(),
         observed: v.observed.as_ref().map(|h| Series {
             label: config.data.target_label().to_owned(),
-            values: h.values.clone(),
-            errors: h.errors(),
+            values: heights.of(h.values.clone()),
+            errors: heights.of(h.errors()),
         }),
         predictions: std::iter::once(after).chain(before).collect(),
         notes,

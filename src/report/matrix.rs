@@ -3,10 +3,12 @@
 use super::end::EnsembleEnd;
 use super::numbers::{known, with_error};
 use super::page::{Page, PageVerdict, Section, Status, Table, render};
+use super::plots::experiment_label;
 use super::ranking::Score;
 use super::verdict::verdict;
 use super::{comparison, ranking};
 use crate::error::{Result, counted};
+use crate::plot::ExperimentLabel;
 use crate::results::{AucPair, ComparisonMetrics, MemberSummary, RegionMetrics, YieldMetrics};
 use crate::rundir::{Progress, RunDirectory, RunState};
 use indexmap::IndexMap;
@@ -29,7 +31,10 @@ pub(crate) fn write_matrix(
     };
     let config = &first.config;
     let mut sections = match compared {
-        Some(compared) => comparison::write(root, compared, &config.report.data_label, progress)?,
+        Some(compared) => {
+            let label = common_label(ends, experiment_label(&config.report));
+            comparison::write(root, compared, &config.report, &label, progress)?
+        }
         None => Vec::new(),
     };
     sections.extend(ranking::section(ends));
@@ -65,6 +70,21 @@ pub(crate) fn write_matrix(
     let summaries: IndexMap<&String, EnsembleSummary> = summaries.collect();
     root.write_json(&root.path().join("summary.json"), &summaries)?;
     Ok(())
+}
+
+/// The first ensemble's label, without what is not that of all.
+fn common_label(ends: &[EnsembleEnd], mut label: ExperimentLabel) -> ExperimentLabel {
+    for other in ends.iter().map(|end| experiment_label(&end.config.report)) {
+        let words = [
+            (&mut label.experiment, other.experiment),
+            (&mut label.status, other.status),
+            (&mut label.conditions, other.conditions),
+        ];
+        for (own, _) in words.into_iter().filter(|(own, other)| **own != *other) {
+            own.clear();
+        }
+    }
+    label
 }
 
 fn conclusion(end: &EnsembleEnd) -> PageVerdict {

@@ -2,16 +2,18 @@
 //!
 //! Text takes the labels' markup, `p_{T}` and `10^{3}`. Nothing is loaded from anywhere: the
 //! style is inline and the figures are inlined SVG, so the file can be mailed, archived and
-//! printed. Identifiers inside figures are prefixed, since all figures share the page's
+//! printed; a script, without which nothing is missing, copies tables. Links lead to the figures'
+//! files in the run directory. Identifiers inside figures are prefixed, since all figures share the page's
 //! namespace.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::{Deserialize, Serialize};
 
 use crate::plot::text::{self, Level};
+use crate::plot::{ExperimentLabel, Figure};
 use crate::results::VerdictState;
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Page {
     /// Heading, and title of the window.
     pub title: String,
@@ -51,7 +53,7 @@ pub enum Status {
 }
 
 /// A part of the page with its own heading.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Section {
     /// Heading.
     pub title: String,
@@ -81,17 +83,29 @@ pub(crate) struct Table {
 }
 
 /// A figure on the page.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PageFigure {
     /// Short name, also the figure's anchor.
     pub name: String,
     /// What it is named after, region and variable, say, until it has a name.
     #[serde(skip)]
     pub parts: Vec<String>,
-    /// The SVG document. It is inlined as it is: only pass what this crate drew.
-    pub svg: String,
+    /// Its document is inlined as it is: only pass what this crate drew.
+    #[serde(flatten)]
+    pub drawn: Figure,
     /// Text below.
     pub caption: String,
+}
+
+impl Page {
+    /// The page with an experiment's label on its figures.
+    pub(crate) fn labelled(mut self, label: &ExperimentLabel) -> Self {
+        let sections = self.sections.iter_mut();
+        for figure in sections.flat_map(|section| &mut section.figures) {
+            figure.drawn = figure.drawn.labelled(label);
+        }
+        self
+    }
 }
 
 impl PageVerdict {
@@ -174,6 +188,9 @@ pub(crate) fn render(page: &Page) -> String {
                 }
                 @if !page.footer.is_empty() {
                     footer { @for line in &page.footer { p { (rich(line)) } } }
+                }
+                @if page.sections.iter().any(|section| !section.tables.is_empty()) {
+                    script { (PreEscaped(include_str!("page.js"))) }
                 }
             }
         }
@@ -274,11 +291,35 @@ fn figure(figure: &PageFigure, names: &mut Names) -> Markup {
     html! {
         figure id=(anchor) {
             div.drawing role="img" aria-label=(plain(label)) {
-                (PreEscaped(with_own_identifiers(&figure.svg, &anchor)))
+                (PreEscaped(with_own_identifiers(&figure.drawn.svg, &anchor)))
             }
-            @if !figure.caption.is_empty() { figcaption { (rich(&figure.caption)) } }
+            figcaption { (rich(&figure.caption)) (links(figure)) }
         }
     }
+}
+
+/// Links to the figure's files beside the page.
+fn links(figure: &PageFigure) -> Markup {
+    let endings = ["svg", "png", "pdf", "json"];
+    let has_numbers = figure.drawn.has_numbers();
+    let name = address(&figure.name);
+    html! {
+        span.files {
+            @for ending in endings.into_iter().filter(|ending| has_numbers || *ending != "json") {
+                " " a href={ "plots/" (name) "." (ending) } { (ending) }
+            }
+        }
+    }
+}
+
+/// A name as a part of an address.
+fn address(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    let part = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    name.bytes().map(part).collect()
 }
 
 /// Text with the markup of figure labels: `p_{T}` lowers, `10^{3}` raises.
@@ -384,12 +425,13 @@ mod tests {
     fn figure(name: &str) -> PageFigure {
         let svg = "<?xml version=\"1.0\"?><svg><clipPath id=\"clip1\"/>\
                    <g clip-path=\"url(#clip1)\"/></svg>";
-        PageFigure {
+        let mut figure = PageFigure {
             name: name.to_owned(),
-            svg: svg.to_owned(),
             caption: "a < b".to_owned(),
             ..PageFigure::default()
-        }
+        };
+        figure.drawn.svg = svg.to_owned();
+        figure
     }
 
     fn page() -> Page {
@@ -432,6 +474,24 @@ mod tests {
         for external in ["http://", "https://", "src=", "@import", "<link"] {
             assert!(!html.contains(external), "{external}");
         }
+    }
+
+    #[test]
+    fn figures_link_to_their_files_and_tables_can_be_copied() {
+        let mut page = page();
+        let figure = &mut page.sections[0].figures[0];
+        figure.name = "impacts_μ #1".to_owned();
+        let html = render(&page);
+        for ending in ["svg", "png", "pdf"] {
+            let link = format!("<a href=\"plots/impacts_%CE%BC%20%231.{ending}\">{ending}</a>");
+            assert!(html.contains(&link), "{link}");
+        }
+        assert!(!html.contains(".json\"") && !html.contains("<script"));
+        page.sections[0].tables.push(Table::new("", "a", []));
+        page.sections[0].figures[0].drawn.numbers = "{}".to_owned();
+        let html = render(&page);
+        assert_eq!(html.matches(".json\"").count(), 1);
+        assert_eq!(html.matches("<script").count(), 1);
     }
 
     #[test]

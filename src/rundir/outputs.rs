@@ -15,7 +15,7 @@ const OUTPUTS: [&str; 3] = ["metrics.json", "figures.json", "report.html"];
 /// Folders with files of a result, and the endings of those.
 const OUTPUT_FOLDERS: [(&str, &[&str]); 2] = [
     ("predictions", &["parquet"]),
-    ("plots", &["svg", "png", "toml"]),
+    ("plots", &["svg", "png", "pdf", "json", "toml"]),
 ];
 /// Further files that show numbers or pictures of a result.
 const SHOWN: &str = "ensembles.html summary.json comparison.json comparison.csv comparison.tex \

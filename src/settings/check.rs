@@ -3,7 +3,7 @@
 
 use super::ranges::missing;
 use super::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
-use super::raw::{Bins, Config, Method, RankBy};
+use super::raw::{Bins, Config, Method, Quantity, RankBy};
 use super::training::{Schedule, Split};
 use crate::error::{Context, Kind};
 use sideband_networks::OptimizerConfig;
@@ -202,6 +202,16 @@ impl Config {
             let (key, known) = ("report.rank_by.region", self.regions.keys());
             ensure_known(key, region, "a name under [regions]", known)?;
         }
+        let quantities = [
+            ("report.luminosity", &self.report.luminosity),
+            ("report.com", &self.report.com),
+        ];
+        for (key, quantity) in quantities {
+            if let Some(Quantity::Number(number)) = quantity {
+                let fine = number.is_finite() && *number > 0.0;
+                ensure(fine, key, number, "a number above 0, or a text")?;
+            }
+        }
         let mut seen = HashSet::new();
         for (i, variable) in self.report.variables.iter().enumerate() {
             let path = format!("report.variables[{i}]");
@@ -253,6 +263,7 @@ mod tests {
             ("=true", "regions.cr.blind"),
             ("=[]|=['x','x']", "features.inputs"),
             ("=0", "report.bins"),
+            ("=0|=-1.5|=inf", "report.luminosity"),
             ("={'a b'='1'}", "data.define"),
         ] {
             for value in settings.split('|') {

@@ -23,7 +23,8 @@ pub(crate) enum IdentityOf {
     /// optimizer and batch. Not the selections, weights and regions, and not the number of
     /// epochs or the learning rate.
     Family,
-    /// The result of an ensemble: without where and how it is computed.
+    /// The result of an ensemble: without where and how it is computed, and what its figures
+    /// look like.
     Result,
     /// How the page and the figures of a result look. Kept in `plots/report.toml`.
     Report,
@@ -46,6 +47,7 @@ impl Config {
                 config.report.rank_by = None;
                 config.device = DeviceConfig::default();
                 config.executor = ExecutorConfig::default();
+                config.report.forget_looks();
                 toml_text(&config)
             }
             IdentityOf::Report => {
@@ -270,6 +272,12 @@ mod tests {
             ("data.define.spare=\"x*3\"", &[Family, Result]),
             ("report.bins=3", &[Result, Report]),
             ("report.rank_by={kind='auc', region='cr'}", &[]),
+            ("report.experiment=\"CMS\"", &[Report]),
+            ("report.status=\"Private Work\"", &[Report]),
+            ("report.luminosity=138", &[Report]),
+            ("report.com=\"pp, 13 TeV\"", &[Report]),
+            ("report.density=true", &[Report]),
+            ("report.style=\"filled\"", &[Report]),
             ("executor.block=3", &[]),
             ("device.threads=3", &[]),
             ("regions.cr.selection=\"x > 2\"", &[Member, Result]),

@@ -2,7 +2,7 @@
 //! makes sense.
 
 use super::comparison::ComparisonConfig;
-use super::defaults::{count, max_loss, number};
+use super::defaults::{count, is_default, max_loss, number};
 use super::interpolation::InterpolationConfig;
 use super::{HtcondorSettings, Normalise, Schedule, SlurmSettings, Split};
 use crate::events::OnMissing;
@@ -564,6 +564,20 @@ pub struct ReportConfig {
     pub title: Option<String>,
     /// Words on the data, put on every plot.
     pub data_label: String,
+    /// Whose the figures are, in bold above each; "Sideband" if absent.
+    pub experiment: Option<String>,
+    /// In italics beside it: "Private Work", "Preliminary".
+    pub status: Option<String>,
+    /// Integrated luminosity, at the right above each figure: a number in fb^-1, or a text.
+    pub luminosity: Option<Quantity>,
+    /// Centre-of-mass energy beside it: a number in TeV, or a text.
+    pub com: Option<Quantity>,
+    /// Events per unit of the variable in place of events a bin.
+    #[serde(skip_serializing_if = "is_default")]
+    pub density: bool,
+    /// How predictions are drawn.
+    #[serde(skip_serializing_if = "is_default")]
+    pub style: HistogramStyle,
     /// Distributions beside those of the inputs.
     pub variables: Vec<VariableConfig>,
     /// Bins of the inputs' distributions.
@@ -606,12 +620,68 @@ impl Default for ReportConfig {
         Self {
             title: None,
             data_label: String::new(),
+            experiment: None,
+            status: None,
+            luminosity: None,
+            com: None,
+            density: false,
+            style: HistogramStyle::default(),
             variables: Vec::new(),
             bins: 15,
             planes: Vec::new(),
             classifier_members: 10,
             p_value: 0.01,
             rank_by: None,
+        }
+    }
+}
+
+impl ReportConfig {
+    /// Forgets what changes neither numbers nor which figures there are.
+    pub(super) fn forget_looks(&mut self) {
+        self.take_looks(&Self::default());
+    }
+
+    /// Takes what figures look like from another table.
+    pub(crate) fn take_looks(&mut self, other: &Self) {
+        self.experiment.clone_from(&other.experiment);
+        self.status.clone_from(&other.status);
+        self.luminosity.clone_from(&other.luminosity);
+        self.com.clone_from(&other.com);
+        self.density = other.density;
+        self.style = other.style;
+    }
+}
+
+/// How predictions are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HistogramStyle {
+    /// As lines.
+    #[default]
+    Line,
+    /// The prediction that is compared with the observation as an area; where several methods
+    /// stand side by side, and would hide each other, as lines.
+    Filled,
+}
+
+/// A number in a unit that goes without saying, or a text.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number or a text")]
+pub enum Quantity {
+    /// A number.
+    Number(f64),
+    /// A text, taken as it stands.
+    Text(String),
+}
+
+impl Quantity {
+    /// The number with its unit, or the text.
+    #[must_use]
+    pub(crate) fn in_words(&self, unit: &str) -> String {
+        match self {
+            Self::Number(number) => format!("{number} {unit}"),
+            Self::Text(text) => text.clone(),
         }
     }
 }

@@ -133,7 +133,8 @@ mod tests {
         training.patience training.validation training.split training.optimizer \
         training.learning_rate training.schedule training.gradient_clip training.l2 \
         training.retries ensemble.members ensemble.bootstrap ensemble.minimum report.title \
-        report.data_label report.variables report.p_value report.rank_by";
+        report.data_label report.experiment report.status report.luminosity report.com \
+         report.density report.style report.variables report.p_value report.rank_by";
 
     /// A new key must be said to be used by all, or by whom.
     #[test]

@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunState, now};
-use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places};
+use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places, ReportConfig};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -202,11 +202,13 @@ impl EnsembleRun {
         self.directory.count_members(self.requested())
     }
 
-    /// The result, if it is there and nothing would change it.
+    /// The result, if it is there and nothing would change it; drawn anew if it should look
+    /// otherwise.
     pub(super) fn finished(
         &self,
         unblind: bool,
         edges: Option<&CommonEdges>,
+        say: &dyn Fn(&str),
     ) -> Result<Option<EnsembleEnd>> {
         let (config, directory) = (&self.spec.config, &self.directory);
         let Some(earlier) = directory.manifest()? else {
@@ -235,8 +237,12 @@ impl EnsembleRun {
         // figures that cannot be drawn again are made anew
         let has_figures = report::read_figure_data(directory)
             .is_ok_and(|data| data.is_some() || config.experiment.method != Method::Interpolate);
-        if !report_is_current(directory, config) || !has_figures {
+        if !has_figures {
             return Ok(None);
+        }
+        if !report_is_current(directory, config) {
+            say("drawing the report");
+            redo_report(directory.path(), None)?;
         }
         Ok(Some(self.ended(earlier.state, Some(metrics))))
     }
@@ -379,11 +385,19 @@ fn record(
     directory.write_manifest(manifest)
 }
 
-/// Draws the report of an ensemble anew from its members and metrics.
-pub(crate) fn redo_report(path: &Path, progress: &Progress) -> Result<EnsembleEnd> {
+/// Draws the report of an ensemble anew from its members and metrics, with the looks of its own
+/// configuration or of another one's.
+pub(crate) fn redo_report(
+    path: &Path,
+    looks: Option<&ReportConfig>,
+    progress: &Progress,
+) -> Result<EnsembleEnd> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;
-    let config = directory.config()?;
+    let mut config = directory.config()?;
+    if let Some(looks) = looks {
+        config.report.take_looks(looks);
+    }
     let mut manifest = directory
         .manifest()?
         .filter(is_result)

@@ -60,7 +60,7 @@ pub(crate) fn run(
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, (&say, &voice))?;
     let mut ends: Vec<EnsembleEnd> = Vec::new();
     for run in std::mem::take(&mut campaign.ensembles) {
-        match run.finished(options.unblind, campaign.edges.as_ref())? {
+        match run.finished(options.unblind, campaign.edges.as_ref(), &say)? {
             Some(end) => ends.push(end),
             None => campaign.ensembles.push(run),
         }
@@ -130,7 +130,8 @@ pub(crate) fn redo_matrix(
     let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
         let name = &spec.name;
-        let end = redo_report(directory.path(), progress);
+        // the matrix's own file says what its figures look like
+        let end = redo_report(directory.path(), Some(&spec.config.report), progress);
         let end = end.map_err(|e| e.at(format!("ensemble {name}")))?;
         ensembles.push(EnsembleEnd {
             name: name.clone(),

@@ -332,7 +332,7 @@ fn a_run_writes_everything_and_says_where() {
         assert!(event["event"].is_string(), "{line}");
     }
     let plots = tree(&place.path("out/plots"));
-    for kind in ["svg", "png"] {
+    for kind in ["svg", "png", "pdf", "json"] {
         let is_of_kind = |path: &&PathBuf| path.extension().unwrap() == kind;
         assert!(plots.keys().filter(is_of_kind).count() > 3, "{kind}");
     }

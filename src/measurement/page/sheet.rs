@@ -47,8 +47,9 @@ impl<'a> Sheet<'a> {
         caption: &str,
         drawn: Result<Figure, PlotError>,
     ) -> Result<()> {
-        let both = drawn.and_then(|drawn| Ok((drawn.to_png()?, drawn)));
-        let (png, figure) = match both {
+        let label = report::experiment_label(&self.analysis.measurement.report);
+        let both = drawn.and_then(|drawn| Ok((drawn.labelled(&label).files()?, drawn)));
+        let (files, drawn) = match both {
             Ok(both) => both,
             Err(error) => {
                 let text = format!("the figure {name} is not drawn: {error}");
@@ -56,10 +57,11 @@ impl<'a> Sheet<'a> {
                 return Ok(());
             }
         };
-        report::save(self.output, name, &figure, &png)?;
+        report::save(self.output, name, &files)?;
+        // without the words, so that the page can be written with others
         section.figures.push(PageFigure {
             name: name.to_owned(),
-            svg: figure.svg,
+            drawn,
             caption: caption.to_owned(),
             ..PageFigure::default()
         });

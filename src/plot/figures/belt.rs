@@ -99,7 +99,7 @@ impl Belt {
             let label = percent(level.level);
             Mark::Level(level.asymptotic, ASYMPTOTIC, label)
         }));
-        marks.push(Mark::Line(self.observed.clone(), OBSERVED));
+        marks.push(Mark::Curve(self.observed.clone(), OBSERVED));
         for (index, level) in self.levels.iter().enumerate() {
             let points = level.points.iter().map(|p| (p.parameter, p.quantile));
             let dash = METHOD_DASHES[index % METHOD_DASHES.len()];

@@ -8,9 +8,10 @@ use super::*;
 use layers::DATA;
 
 const HEIGHT: f64 = 600.0;
-/// Opacities of the total band and of the hatching.
+/// Opacities of the total band, of the hatching and of the area below a filled prediction.
 const BAND_OPACITY: f64 = 0.25;
 const HATCH_OPACITY: f64 = 0.75;
+const AREA_OPACITY: f64 = 0.3;
 
 /// Observed events against predictions, with their ratio below.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,8 +28,7 @@ pub struct Comparison {
     pub edges: Vec<f64>,
     /// Observed events; `None` is a blinded figure.
     pub observed: Option<Series>,
-    /// Predictions. The first one [`PredictionStyle::After`] is the ratio's reference,
-    /// else the first.
+    /// Predictions. The first one after the correction is the ratio's reference, else the first.
     pub predictions: Vec<Prediction>,
     /// Small lines below the title, for example a χ².
     pub notes: Vec<String>,
@@ -67,6 +67,8 @@ pub enum PredictionStyle {
     Before,
     /// After the correction: blue, the reference of the ratio.
     After,
+    /// The same as a filled area.
+    Filled,
 }
 
 impl Series {
@@ -99,12 +101,15 @@ impl Comparison {
         let mut canvas = Canvas::new(WIDTH, HEIGHT);
         let hatch = |p: &Layer<'_>| canvas.hatch(p.stroke.colour);
         let hatches: Vec<String> = drawn.iter().map(hatch).collect();
+        let filled = self.predictions.iter().zip(&drawn);
+        let filled = filled.filter(|(p, _)| p.style == PredictionStyle::Filled);
+        let areas = filled.map(|(_, layer)| layer.area(&self.edges, AREA_OPACITY));
         let bands = drawn.iter().zip(&hatches).enumerate();
         let bands = bands.flat_map(|(n, (layer, hatch))| self.bands(layer, n, hatch, None));
+        let below = areas.chain(bands).collect();
         let observed = self.observed.as_ref().map(|o| (&*o.values, &*o.errors));
-        let (y, main) =
-            layers::main_panel(&self.edges, self.log_y, bands.collect(), &drawn, observed);
-        let (label, lower_axis, lower) = self.ratios(&drawn);
+        let (y, main) = layers::main_panel(&self.edges, self.log_y, below, &drawn, observed);
+        let (label, lower_axis, lower) = self.ratios(&drawn, &hatches);
         let chart = Chart::around(self.head(&drawn, &hatches), HEIGHT, 0.3)
             .x(&self.x_label, Axis::linear(self.edges[0], self.edges[bins]))
             .head_row(&self.y_label, y, main)
@@ -114,7 +119,7 @@ impl Comparison {
 
     /// Index of the prediction that ratios are relative to.
     fn reference(&self) -> usize {
-        let after = |prediction: &Prediction| prediction.style == PredictionStyle::After;
+        let after = |prediction: &Prediction| prediction.style != PredictionStyle::Before;
         self.predictions.iter().position(after).unwrap_or(0)
     }
 
@@ -122,13 +127,32 @@ impl Comparison {
         let observed = self.observed.iter();
         let observed = observed.map(|o| Entry::new(&o.label, Key::Point(DATA)));
         let predicted = self.predictions.iter().zip(drawn);
-        let predicted = predicted.map(|(p, layer)| Entry::new(&p.label, layer.key()));
+        let predicted = predicted.map(|(p, layer)| {
+            let key = match p.style {
+                PredictionStyle::Filled => {
+                    Key::LineOnArea(layer.stroke, layer.stroke.area(AREA_OPACITY))
+                }
+                _ => layer.key(),
+            };
+            Entry::new(&p.label, key)
+        });
         let mut entries: Vec<Entry<'a>> = observed.chain(predicted).collect();
         if let Some(first) = self.predictions.iter().position(|p| p.spread.is_some()) {
             entries.push(Entry::new("all errors", Key::Area(drawn[first].fill())));
             let hatched = Key::Area(Fill(&hatches[first], HATCH_OPACITY));
             entries.push(Entry::new("all but statistical", hatched));
         }
+        let ratios = self.observed.iter().flat_map(|o| {
+            let predicted = self.predictions.iter().zip(drawn).enumerate();
+            predicted.map(move |(index, (p, layer))| {
+                let key = match index == self.reference() {
+                    true => Key::Point(DATA),
+                    false => Key::Symbol(hollow(layer)),
+                };
+                Entry::new(format!("{} / {}", o.label, p.label), key)
+            })
+        });
+        entries.extend(ratios);
         Head::new(&self.title_left, entries).noted(self.notes.clone())
     }
 
@@ -149,7 +173,11 @@ impl Comparison {
 
     /// The lower panel: observed over predicted, or, while the observation is
     /// blinded, predictions over the reference.
-    fn ratios(&self, drawn: &[Layer<'static>]) -> (&str, Axis, Vec<Mark<'_>>) {
+    fn ratios<'a>(
+        &'a self,
+        drawn: &[Layer<'static>],
+        hatches: &'a [String],
+    ) -> (&'a str, Axis, Vec<Mark<'a>>) {
         let index = self.reference();
         let reference = drawn.get(index).cloned();
         let points = |layer: &Layer<'_>| -> Vec<Dot> {
@@ -169,12 +197,8 @@ impl Comparison {
         let axis = layers::ratio_axis(&points.concat(), &band.unwrap_or_default());
         let mut marks = Vec::new();
         if let Some(reference) = reference {
-            marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
-                let hatch = canvas.hatch(reference.stroke.colour);
-                for mark in self.bands(&reference, index, &hatch, Some(&reference.values)) {
-                    mark.draw(canvas, panel);
-                }
-            })));
+            let values = Some(&*reference.values);
+            marks.extend(self.bands(&reference, index, &hatches[index], values));
         }
         marks.push(Mark::level(1.0, Stroke::solid(GREY, 1.2)));
         for (other, (layer, dots)) in drawn.iter().zip(&points).enumerate().rev() {
@@ -182,8 +206,7 @@ impl Comparison {
                 let ratios = dots.iter().map(|dot| dot.y).collect();
                 marks.push(Mark::Steps(&self.edges, ratios, layer.stroke));
             } else if other != index {
-                let marker = Marker::dot(layer.stroke.colour, 3.2).hollow(true);
-                marks.push(Mark::Ratios(dots.clone(), marker, false));
+                marks.push(Mark::Ratios(dots.clone(), hollow(layer), false));
             }
         }
         let (label, remark) = match (&self.observed, drawn.is_empty()) {
@@ -210,9 +233,14 @@ impl Prediction {
             errors: total.collect(),
             stroke: match self.style {
                 PredictionStyle::Before => Stroke::solid(ORANGE, 1.8).dashed("6 3"),
-                PredictionStyle::After => Stroke::solid(BLUE, 2.0),
+                PredictionStyle::After | PredictionStyle::Filled => Stroke::solid(BLUE, 2.0),
             },
             opacity: BAND_OPACITY,
         }
     }
+}
+
+/// Points of a ratio to a prediction that is not the reference.
+const fn hollow<'a>(layer: &Layer<'a>) -> Marker<'a> {
+    Marker::dot(layer.stroke.colour, 3.2).hollow(true)
 }

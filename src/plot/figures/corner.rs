@@ -59,8 +59,10 @@ impl Corner {
         let width = panels + 2.0 * SIDE_MARGIN;
         let mut canvas = Canvas::new(width, grid.top + panels + BELOW);
         let clouds = self.clouds(&grid);
-        for map in density::maps(&clouds, (grid.side / PIXELS_A_BIN) as usize) {
+        let maps = density::maps(&clouds, (grid.side / PIXELS_A_BIN) as usize);
+        for (cloud, map) in clouds.iter().zip(&maps) {
             map.draw(&mut canvas);
+            canvas.record(cloud.numbers(map, &self.variables));
         }
         for variable in 0..count {
             self.draw_distribution(&mut canvas, &grid, variable);
@@ -155,6 +157,10 @@ impl Corner {
             Mark::Steps(&edges, heights, LINE),
             Mark::Errors(dots.filter(|dot| dot.y != 0.0).collect(), POINT, 1.0),
         ];
+        let labels = [&self.samples, &self.samples, &self.data];
+        let lists = marks.iter().filter_map(Mark::lists).zip(labels);
+        let lists = lists.map(|(lists, sample)| lists.labelled(&sample.label));
+        canvas.record(PanelNumbers::new(&self.variables[variable], "", lists));
         let y = Axis::linear(0.0, top / FULL).over((panel.y.start, panel.y.end));
         Panel { y, ..panel }.draw(canvas, &marks);
     }

@@ -50,6 +50,7 @@ impl FlowSteps {
         for (index, (cloud, map)) in clouds.iter().zip(&maps).enumerate() {
             let (row, column) = (index / columns.len(), index % columns.len());
             map.draw(&mut canvas);
+            canvas.record(cloud.numbers(map, &self.variables));
             self.surround(&mut canvas, &cloud.panel, (row, column), end);
             if row == 0 {
                 let x = cloud.panel.x;

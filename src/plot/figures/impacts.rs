@@ -68,6 +68,7 @@ impl Impacts {
         let bottom = top + PITCH * rows.len() as f64 + 2.0 * PADDING;
         let [pulls, impacts] = self.panels((bottom, top));
         let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM);
+        canvas.record(self.numbers());
         draw_ground(&mut canvas, [&pulls, &impacts], rows.len());
         for (index, row) in rows.iter().enumerate() {
             let y = top + PADDING + (index as f64 + 0.5) * PITCH;
@@ -80,6 +81,24 @@ impl Impacts {
         impacts.frame(&mut canvas, Some(&label), None);
         head.draw_above(&mut canvas, ends);
         Ok(canvas.finish())
+    }
+
+    fn numbers(&self) -> PanelNumbers {
+        let rows = self.shown().iter();
+        let names: Vec<String> = rows.clone().map(|row| row.name.clone()).collect();
+        let before = rows
+            .clone()
+            .map(|row| row.pre_fit.unwrap_or((f64::NAN, f64::NAN)));
+        let lists = Lists::new("impacts", "")
+            .words("names", &names)
+            .list("pull", rows.clone().map(|row| row.pull))
+            .list("pull_down", rows.clone().map(|row| row.pull_errors.0))
+            .list("pull_up", rows.clone().map(|row| row.pull_errors.1))
+            .list("post_fit_down", rows.clone().map(|row| row.post_fit.0))
+            .list("post_fit_up", rows.map(|row| row.post_fit.1))
+            .list("pre_fit_down", before.clone().map(|(down, _)| down))
+            .list("pre_fit_up", before.map(|(_, up)| up));
+        PanelNumbers::new(&format!("Δ{}", self.parameter), "", [lists])
     }
 
     fn shown(&self) -> &[ImpactRow] {

@@ -1,8 +1,9 @@
 //! The test statistic t = −2 Δ log L against a parameter, for several
 //! likelihoods, with the levels at which intervals are read off.
 //!
-//! A scan point whose fit failed has a value that is not finite: the line
-//! breaks there, and the number of such points is written above the frame.
+//! Between the points of a scan, and the best fit where t = 0, a curve is smooth. A point whose
+//! fit failed has a value that is not finite: the line breaks there, and the number of such
+//! points is written above the frame.
 
 use super::*;
 
@@ -72,9 +73,10 @@ impl LikelihoodCurve {
         let mut marks = vec![Mark::level(0.0, ZERO)];
         marks.extend(LEVELS.map(|(t, level)| Mark::Level(t, LEVEL, percent(level))));
         for (index, curve) in self.curves.iter().enumerate().rev() {
-            marks.extend(line(curve.points.clone(), look(index)));
+            let points = curve.knots();
+            let t = curve::at(&points, curve.best_fit);
+            marks.push(Mark::Curve(points, look(index)));
             if curve.best_fit.is_finite() {
-                let t = interpolate(&curve.points, curve.best_fit);
                 let best = (curve.best_fit, if t.is_finite() { t } else { 0.0 });
                 marks.push(Mark::Points(vec![best], marker(look(index).colour)));
             }
@@ -88,9 +90,9 @@ impl LikelihoodCurve {
 
     /// Differences to the reference, where the main panel shows the curve.
     fn lower_panel(&self, reference: usize) -> (Axis, Vec<Mark<'_>>) {
-        let base = &self.curves[reference].points;
+        let base = self.curves[reference].knots();
         let difference = |&(x, t): &(f64, f64)| match t <= HIGHEST {
-            true => (x, t - interpolate(base, x)),
+            true => (x, t - curve::at(&base, x)),
             false => (x, f64::NAN),
         };
         let curves = self.curves.iter();
@@ -103,7 +105,7 @@ impl LikelihoodCurve {
         let mut marks = vec![Mark::level(0.0, look(reference))];
         for (index, points) in differences.into_iter().enumerate().rev() {
             if index != reference {
-                marks.extend(line(points, look(index)));
+                marks.push(Mark::Curve(points, look(index)));
             }
         }
         (Axis::linear(-reach, reach), marks)
@@ -133,44 +135,25 @@ const fn marker(colour: &str) -> Marker<'_> {
     Marker::dot(colour, 3.6)
 }
 
-/// A line through the finite points; one between two failed ones is a dot.
-fn line(points: Vec<(f64, f64)>, stroke: Stroke<'static>) -> Vec<Mark<'static>> {
-    let runs = points.split(|point| !is_finite(point));
-    let mark = |run: &[(f64, f64)]| match *run {
-        [alone] => Mark::Drawn(Box::new(move |canvas, panel| {
-            let rim = Stroke::solid(stroke.colour, 1.0);
-            canvas.circle(panel.at(alone), 2.2, stroke.colour, rim);
-        })),
-        _ => Mark::Line(run.to_vec(), stroke),
-    };
-    runs.map(mark).collect()
-}
-
 fn is_finite((x, t): &(f64, f64)) -> bool {
     x.is_finite() && t.is_finite()
 }
 
-/// A curve at `x` by the parabola through the three nearest points, which is
-/// exact for a quadratic likelihood; not a number outside its points and in
-/// gaps that failed fits leave.
-fn interpolate(points: &[(f64, f64)], x: f64) -> f64 {
-    let covers = |run: &&[(f64, f64)]| {
-        run.iter().any(|(at, _)| *at <= x) && run.iter().any(|(at, _)| *at >= x)
-    };
-    let mut runs = points.split(|point| !is_finite(point));
-    let Some(run) = runs.find(covers) else {
-        return f64::NAN;
-    };
-    let mut near = run.to_vec();
-    near.sort_by(|a, b| (a.0 - x).abs().total_cmp(&(b.0 - x).abs()));
-    near.dedup_by(|a, b| a.0 == b.0);
-    near.truncate(3);
-    let term = |i: usize| {
-        let others = (0..near.len()).filter(|j| *j != i);
-        let weight = |j: usize| (x - near[j].0) / (near[i].0 - near[j].0);
-        near[i].1 * others.map(weight).product::<f64>()
-    };
-    (0..near.len()).map(term).sum()
+impl ScanCurve {
+    /// The points, and the best fit between two of them that lie above it.
+    fn knots(&self) -> Vec<(f64, f64)> {
+        let mut knots = self.points.clone();
+        let above = knots.iter().position(|(x, _)| *x >= self.best_fit);
+        let is_above = |(x, t): (f64, f64)| x != self.best_fit && t >= 0.0 && t.is_finite();
+        if let Some(above @ 1..) = above
+            && knots.len() >= curve::FEWEST
+            && is_above(knots[above - 1])
+            && is_above(knots[above])
+        {
+            knots.insert(above, (self.best_fit, 0.0));
+        }
+        knots
+    }
 }
 
 /// The next round number that a short axis about zero can be labelled for; 1 for zero.
@@ -208,19 +191,27 @@ mod tests {
     }
 
     #[test]
-    fn parabolas_are_interpolated_exactly() {
+    fn the_best_fit_is_on_its_curve() {
         let parabola = |x: f64| 3.0 * (x - 0.3) * (x - 0.3);
-        let xs = (0..6).map(|i| f64::from(i) * 0.4 - 1.0);
-        let points: Vec<(f64, f64)> = xs.map(|x| (x, parabola(x))).collect();
-        for x in [-1.0, -0.37, 0.2, 1.0] {
-            assert!((interpolate(&points, x) - parabola(x)).abs() < 1e-12, "{x}");
+        let points = (0..6).map(|i| f64::from(i) * 0.4 - 1.0);
+        let mut curve = ScanCurve {
+            label: String::new(),
+            points: points.map(|x| (x, parabola(x))).collect(),
+            best_fit: 0.3,
+        };
+        for x in [-1.0, -0.37, 0.25, 0.3, 1.0] {
+            assert!(
+                (curve::at(&curve.knots(), x) - parabola(x)).abs() < 1e-12,
+                "{x}"
+            );
         }
-        assert!(interpolate(&points, 1.1).is_nan() && interpolate(&[], 0.0).is_nan());
-        // Nothing is read off between two points with a failed one between them.
-        let failed = [(0.0, 0.0), (0.5, f64::NAN), (1.0, 1.0), (2.0, 2.0)];
-        assert!(interpolate(&failed, 0.7).is_nan());
-        assert_eq!(interpolate(&failed, 1.5), 1.5);
-        assert_eq!(interpolate(&[(1.0, 2.0)], 1.0), 2.0);
+        // Beyond the points, on one of them, beside a failed one, above a deeper one: as it is.
+        let on_one = curve.points[3].0;
+        for (best, t) in [(1.2, 0.0), (on_one, 0.0), (0.3, f64::NAN), (0.3, -0.1)] {
+            curve.best_fit = best;
+            curve.points[4].1 = t;
+            assert_eq!(curve.knots().len(), 6, "{best} {t}");
+        }
     }
 
     #[test]

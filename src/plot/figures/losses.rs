@@ -14,13 +14,12 @@ const RUG_SHARE: f64 = 0.14; // part of the panel under the curves that the best
 /// Most bins of the best epochs' histogram.
 const RUG_BINS: usize = 60;
 const RUG: Fill<'_> = Fill(INK, 0.45);
+const BEST_EPOCHS: &str = "best epochs";
 /// The band's lower and upper quantile: one standard deviation of a normal.
 const BAND: (f64, f64) = (0.16, 0.84);
 const SHOWN: (f64, f64) = (0.0, 0.95); // quantiles of all losses that the y axis must show
 /// How far above the range a late stray curve still moves the legend, in ranges.
 const STRAY: f64 = 0.3;
-/// How far below the validation losses the training loss still stretches the range.
-const OVERFIT: f64 = 1.0;
 /// Part of the members that must be in training for their median to mean something.
 const LEAST_ACTIVE: f64 = 0.05;
 const WARM_UP: f64 = 0.04; // first part of the training that does not set the y range
@@ -69,14 +68,16 @@ impl LossCurves {
         let peak = |epoch: usize| Peak {
             from: epoch as f64 + 0.5,
             to: epoch as f64 + 1.5,
-            top: self.highest(epoch, epochs, (low, high)),
+            top: self.highest(epoch, &summary.train, (low, high)),
         };
         let peaks = (0..epochs).map(peak).collect();
         let y = Clear::new(Scale::Linear, low, peaks).at_least(high);
         let mut marks = self.member_lines();
         marks.extend(self.summary_lines(summary));
+        let rug = self.rug(epochs);
+        marks.push(Mark::Numbers(rug.numbers()));
         marks.push(Mark::Drawn(Box::new(move |canvas, panel| {
-            self.draw_rug(canvas, panel, epochs);
+            rug.draw(canvas, panel);
         })));
         let title = self.heading();
         let chart = Chart::split(Head::new(&title, self.entries()), 480.0)
@@ -93,14 +94,16 @@ impl LossCurves {
         self.members.iter().filter(|member| member.failed)
     }
 
-    /// Highest loss of an epoch that the legend must keep clear of. A curve
-    /// that leaves the range is cut off by the frame: early on, where all do,
-    /// at `high`; later, where few do, somewhat above.
-    fn highest(&self, epoch: usize, epochs: usize, (low, high): (f64, f64)) -> f64 {
-        let stray = if 2 * epoch < epochs { 0.0 } else { STRAY };
+    /// Highest loss of an epoch, and of the median in training, that the legend must keep clear
+    /// of. A curve that leaves the range is cut off by the frame: early on, where all do, at
+    /// `high`; later, where few do, somewhat above.
+    fn highest(&self, epoch: usize, train: &[f64], (low, high): (f64, f64)) -> f64 {
+        let stray = if 2 * epoch < train.len() { 0.0 } else { STRAY };
         let cap = high + stray * (high - low);
         let losses = self.sound().filter_map(|m| m.validation.get(epoch));
-        let finite = losses.filter(|loss| loss.is_finite());
+        let finite = losses
+            .chain(train.get(epoch))
+            .filter(|loss| loss.is_finite());
         finite.fold(f64::NEG_INFINITY, |top, loss| top.max(loss.min(cap)))
     }
 
@@ -147,8 +150,8 @@ impl LossCurves {
         let is_alone = typical - low > high - typical;
         let low = if is_alone { typical } else { low };
         let train = summary.train.iter().skip(skip).copied();
-        let train = train.filter(|loss| loss.is_finite()).fold(low, f64::min);
-        let axis = Axis::linear(train.max(low - OVERFIT * (high - low)), high);
+        let low = train.filter(|loss| loss.is_finite()).fold(low, f64::min);
+        let axis = Axis::linear(low, high);
         (axis.low, axis.high)
     }
 
@@ -167,7 +170,7 @@ impl LossCurves {
         if self.failed().next().is_some() {
             entries.push(Entry::new("failed member", Key::Line(FAILED)));
         }
-        entries.push(Entry::new("best epochs", Key::Area(RUG)));
+        entries.push(Entry::new(BEST_EPOCHS, Key::Area(RUG)));
         entries
     }
 
@@ -213,8 +216,7 @@ impl LossCurves {
         marks
     }
 
-    /// The histogram of best epochs along the bottom.
-    fn draw_rug(&self, canvas: &mut Canvas, Panel { x, y }: &Panel, epochs: usize) {
+    fn rug(&self, epochs: usize) -> Rug {
         let width = epochs.div_ceil(RUG_BINS).max(1);
         let mut counts = vec![0usize; epochs.div_ceil(width)];
         for member in self.sound() {
@@ -222,10 +224,36 @@ impl LossCurves {
                 *count += 1;
             }
         }
-        let most = counts.iter().copied().max().unwrap_or(0).max(1);
+        Rug { width, counts }
+    }
+}
+
+/// The histogram of best epochs.
+struct Rug {
+    /// Epochs in a bin.
+    width: usize,
+    counts: Vec<usize>,
+}
+
+impl Rug {
+    fn edge(&self, bin: usize) -> f64 {
+        (bin * self.width) as f64 + 0.5
+    }
+
+    fn numbers(&self) -> Lists {
+        let edges = (0..=self.counts.len()).map(|bin| self.edge(bin));
+        let values = self.counts.iter().map(|count| *count as f64);
+        let lists = Lists::new("histogram", BEST_EPOCHS).list("edges", edges);
+        lists.list("values", values)
+    }
+
+    /// Draws it along the bottom.
+    fn draw(&self, canvas: &mut Canvas, Panel { x, y }: &Panel) {
+        let most = self.counts.iter().copied().max().unwrap_or(0).max(1);
         let reach = RUG_SHARE * 0.8 * y.length();
-        for (bin, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            let [from, to] = [bin, bin + 1].map(|edge| x.at((edge * width) as f64 + 0.5));
+        let counts = self.counts.iter().enumerate();
+        for (bin, count) in counts.filter(|(_, count)| **count > 0) {
+            let [from, to] = [bin, bin + 1].map(|bin| x.at(self.edge(bin)));
             let top = y.start - reach * *count as f64 / most as f64;
             let gap = if to - from > 4.0 { 0.5 } else { 0.0 };
             canvas.rect((from + gap, y.start), (to - gap, top), RUG);
@@ -296,6 +324,16 @@ mod tests {
         let curves = curves(&members);
         let (_, high) = curves.range(100, &curves.summary(100));
         assert!(high < 10.0, "{high}");
+    }
+
+    #[test]
+    fn the_frame_holds_the_median_in_training() {
+        let mut curves = curves(&[(1.0, 100); 3]);
+        for member in &mut curves.members {
+            member.train.iter_mut().for_each(|loss| *loss -= 40.0);
+        }
+        let (low, _) = curves.range(100, &curves.summary(100));
+        assert_eq!(low, curves.members[0].train[99]);
     }
 
     #[test]

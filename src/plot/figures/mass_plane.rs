@@ -76,6 +76,9 @@ impl MassPlane {
             let left = LEFT + column as f64 * (SIDE + BAR_ROOM);
             let top = HEADER + CAPTION + row as f64 * (CAPTION + SIDE + ROW_GAP);
             let panel = Panel::new(x.over((left, left + SIDE)), y.over((top + SIDE, top)));
+            let edges: [&[f64]; 2] = [&cells.x_edges, &cells.y_edges];
+            let shown = Lists::cells(part.caption, edges, &part.values);
+            canvas.record(PanelNumbers::new(&self.x_label, &self.y_label, [shown]));
             self.draw_part(&mut canvas, &panel, part, &cells, index == 0);
             if column == 0 {
                 y_scale.draw(&mut canvas, &panel);

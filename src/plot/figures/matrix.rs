@@ -49,6 +49,9 @@ impl CorrelationMatrix {
         let cells = Cells { left, side, size };
         let all = side * count as f64;
         let mut canvas = Canvas::new(WIDTH, TOP + all + margin + 10.0);
+        let lists = Lists::new("matrix", &self.z_label).words("rows", &self.labels);
+        let lists = lists.rows("values", self.values.clone());
+        canvas.record(PanelNumbers::new("", "", [lists]));
         let z = Axis::linear(-1.0, 1.0).over((TOP + all, TOP));
         self.draw_cells(&mut canvas, &cells, &z);
         let corners = ((left, TOP), (left + all, TOP + all));

@@ -90,12 +90,16 @@ impl Methods {
         // A long entry takes a second line rather than small type.
         let fits = |p: &MethodPrediction| text::width(&full(p), LEGEND_SIZE, false) <= LABEL_ROOM;
         let in_legend = self.predictions.iter().all(fits);
-        for (p, layer) in self.predictions.iter().zip(drawn) {
+        for (method, (p, layer)) in self.predictions.iter().zip(drawn).enumerate() {
+            let key = match self.is_dense() {
+                true => layer.key(),
+                false => Key::SymbolOn(Box::new(layer.key()), symbol(method)),
+            };
             if in_legend {
-                entries.push(Entry::new(full(p), layer.key()));
+                entries.push(Entry::new(full(p), key));
                 continue;
             }
-            entries.push(Entry::new(&p.label, layer.key()));
+            entries.push(Entry::new(&p.label, key));
             if !p.goodness.is_empty() {
                 entries.push(Entry::new(&p.goodness, BLANK));
             }
@@ -119,7 +123,6 @@ impl Methods {
         observed: Option<&Layer<'_>>,
     ) -> (&str, Axis, Vec<Mark<'_>>) {
         let reference = observed.unwrap_or(&drawn[0]);
-        let slots = drawn.len() + 1;
         let points = drawn.iter().enumerate();
         let points = points.map(|(method, layer)| self.dots(layer, method, reference));
         let points: Vec<Vec<Dot>> = points.collect();
@@ -133,14 +136,11 @@ impl Methods {
             Mark::StepBand(&self.edges, ends, fill),
             Mark::level(1.0, Stroke::solid(GREY, 1.2)),
         ];
-        let width = WIDTH - LEFT - RIGHT;
-        let is_dense = width < LEAST_SLOT * ((self.edges.len() - 1) * slots) as f64;
         for (method, dots) in points.into_iter().enumerate().rev() {
             // The reference's own errors are the band.
             let has_errors = observed.is_some() || method > 0;
             let values: Vec<f64> = dots.iter().map(|dot| dot.y).collect();
-            if is_dense {
-                // Bins are too narrow for a symbol of each method.
+            if self.is_dense() {
                 let ends: (Vec<f64>, Vec<f64>) = dots.iter().map(Dot::ends).unzip();
                 let band =
                     Mark::StepBand(&self.edges, ends.into(), look(method).area(BAND_OPACITY));
@@ -152,10 +152,15 @@ impl Methods {
             let bins = self.edges.windows(2).zip(values);
             let lines = bins.map(|(bin, y)| [(bin[0], y), (bin[1], y)]);
             marks.push(Mark::Segments(lines.collect(), look(method)));
-            let marker = Marker::of_method(method, SYMBOL_RADIUS);
-            marks.extend(has_errors.then_some(Mark::Ratios(dots, marker, true)));
+            marks.extend(has_errors.then_some(Mark::Ratios(dots, symbol(method), true)));
         }
         (label, axis, marks)
+    }
+
+    /// Whether bins are too narrow for a symbol of each method.
+    fn is_dense(&self) -> bool {
+        let slots = (self.edges.len() - 1) * (self.predictions.len() + 1);
+        WIDTH - LEFT - RIGHT < LEAST_SLOT * slots as f64
     }
 
     /// A prediction over the reference, each method at its own place in the bin.
@@ -175,6 +180,10 @@ fn layer(values: &[f64], errors: &[f64], method: usize) -> Layer<'static> {
         stroke: look(method),
         opacity: BAND_OPACITY,
     }
+}
+
+fn symbol(method: usize) -> Marker<'static> {
+    Marker::of_method(method, SYMBOL_RADIUS)
 }
 
 fn look(method: usize) -> Stroke<'static> {

@@ -66,6 +66,8 @@ impl Plane {
             false => ColourMap::Sequential,
         };
         let mut canvas = Canvas::new(WIDTH, HEIGHT);
+        let cells = Lists::cells(&self.z_label, [&self.x_edges, &self.y_edges], &self.values);
+        canvas.record(PanelNumbers::new(&self.x_label, &self.y_label, [cells]));
         panel.clipped(&mut canvas, |canvas| {
             let (a, b) = panel.corners();
             canvas.rect(a, b, Fill(EMPTY_CELL, 1.0));

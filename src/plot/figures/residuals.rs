@@ -18,6 +18,8 @@ const MOST_METHODS: usize = 12; // most methods in a row
 /// How many times the reach of the bulk the axis follows a point further out.
 const FOLLOWED: f64 = 2.0;
 const RADIUS: f64 = 4.0;
+const X_LABEL: &str = "1 − predicted / observed [%]";
+const OBSERVED: &str = "error of the observation";
 const RULE: Stroke<'_> = Stroke::solid("#c9cad0", 0.8); // lines between rows
 const BAND: Fill<'_> = Fill(INK, 0.13); // the observation's error
 
@@ -83,6 +85,7 @@ impl Residuals {
         let hidden = self.rows.len() - rows.len();
         let below = if hidden > 0 { 24.0 } else { 0.0 };
         let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM + below);
+        canvas.record(self.numbers(rows));
         let tops = (0..rows.len()).map(|index| top + index as f64 * row_height);
         for (row, y) in rows.iter().zip(tops.clone()) {
             row.draw_ground(&mut canvas, &panel, (y, y + row_height));
@@ -96,8 +99,8 @@ impl Residuals {
             row.draw_points(&mut canvas, &panel, y);
         }
         grid::frame(&mut canvas, &panel, TICK_SIZE, false);
-        let (label, sizes) = ("1 − predicted / observed [%]", (AXIS_SIZE, TICK_SIZE));
-        grid::Scale::new(Side::Below, label, 44.0, sizes, 0.0).draw(&mut canvas, &panel);
+        let sizes = (AXIS_SIZE, TICK_SIZE);
+        grid::Scale::new(Side::Below, X_LABEL, 44.0, sizes, 0.0).draw(&mut canvas, &panel);
         if hidden > 0 {
             let more = format!("and {hidden} more regions");
             let at = (MARGIN, bottom + BOTTOM + 8.0);
@@ -110,11 +113,24 @@ impl Residuals {
         Ok(canvas.finish())
     }
 
+    fn numbers(&self, rows: &[ResidualRow]) -> PanelNumbers {
+        let names: Vec<String> = rows.iter().map(|row| row.label.clone()).collect();
+        let methods = self.methods.iter().enumerate().map(|(method, label)| {
+            let residuals = rows.iter().map(|row| &row.values[method]);
+            let lists = Lists::new("points", label).words("regions", &names);
+            let lists = lists.list("x", residuals.clone().map(|residual| residual.value));
+            lists.list("error", residuals.map(|residual| residual.error))
+        });
+        let band = Lists::new("band", OBSERVED).words("regions", &names);
+        let band = band.list("error", rows.iter().map(|row| row.observed_error));
+        PanelNumbers::new(X_LABEL, "", methods.chain([band]))
+    }
+
     /// Entries of the legend in lines that fit.
     fn legend(&self, has_bands: bool) -> Vec<Placed<'_>> {
         let methods = self.methods.iter().enumerate();
         let methods = methods.map(|(method, label)| (Some(method), label.as_str()));
-        let band = has_bands.then_some((None, "error of the observation"));
+        let band = has_bands.then_some((None, OBSERVED));
         let (mut x, mut line) = (MARGIN, 0);
         let place = |(method, label)| {
             let room = WIDTH - 2.0 * MARGIN - LABEL_AT;

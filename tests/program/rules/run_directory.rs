@@ -122,6 +122,37 @@ fn what_harms_no_member_is_accepted_and_the_result_made_anew() {
     assert_eq!(place.members("out"), all);
 }
 
+#[test]
+fn other_words_on_figures_are_drawn_and_nothing_is_computed() {
+    let place = Workplace::trained();
+    let figure = || place.text("out/plots/losses.svg");
+    let (plain, metrics) = (figure(), place.read("out/metrics.json"));
+    let words = [
+        "report.experiment=\"CMS\"",
+        "report.status=\"Private Work\"",
+        "report.luminosity=138",
+        "report.com=13.6",
+    ];
+    let done = place.run("out", &words).exits(0);
+    done.warns(["drawing the report"]).warns_not("applying");
+    let page = place.text("out/report.html");
+    for word in [">CMS<", ">Private Work<", ">138 fb", "> (13.6 TeV)<"] {
+        assert!(figure().contains(word) && page.contains(word), "{word}");
+    }
+    assert!(!page.contains(">Sideband<"));
+    // by the run's own configuration
+    let config = place.text("out/config.toml");
+    place.write(
+        "out/config.toml",
+        config.replace("Private Work", "Preliminary"),
+    );
+    place.sideband(&["report", "out"]).exits(0);
+    assert!(figure().contains(">Preliminary<"));
+    place.run("out", &[]).exits(0).warns_not("applying");
+    assert_eq!(figure(), plain);
+    assert_eq!(place.read("out/metrics.json"), metrics);
+}
+
 // ---- one state
 
 #[test]
@@ -198,6 +229,15 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
             assert!(now.get(name) == Some(bytes), "{}", name.display());
         }
     }
+    // with other words, if the configuration has them
+    let mut config: toml::Table = place.text("out/config.toml").parse().unwrap();
+    let report = config.entry("report").or_insert(toml::Table::new().into());
+    let report = report.as_table_mut().unwrap();
+    report.insert("experiment".to_owned(), "CMS".into());
+    place.write("out/config.toml", config.to_string());
+    place.sideband(&["report", "out"]).exits(0);
+    let labelled = place.text("out/plots/likelihood_mu.svg");
+    assert!(labelled.contains(">CMS<") && !labelled.contains(">Sideband<"));
 }
 
 // ---- what lies in a run directory may be somebody else's
