@@ -685,7 +685,7 @@ fn lists_are_computed_with_from_the_plan_to_a_prediction() {
         assert_eq!(predicted[0], predicted[1], "{more:?}");
     }
     let list = "features.inputs=['pts', 'eta']";
-    place.refuses(&[list], &["features.inputs[0]", "`max(pts)`"]);
+    place.refuses(&[list], &["features.inputs", "`max(pts)`"]);
     let unequal = "regions.cr.selection='any(pts > masses[masses > 0.7])'";
     let done = place.plan(&[unequal]).fails();
     done.warns([
