@@ -658,9 +658,9 @@ fn lists(numbers: &[f64]) -> Arc<dyn Array> {
 fn lists_are_computed_with_from_the_plan_to_a_prediction() {
     let place = Workplace::new();
     place.edit_both(|columns| {
-        for name in ["pt", "mass", "weight"] {
-            let numbers = columns.numbers(name);
-            columns.set(&format!("{name}s"), lists(&numbers));
+        for [one, many] in [["pt", "pts"], ["mass", "masses"], ["weight", "weights"]] {
+            let numbers = columns.numbers(one);
+            columns.set(many, lists(&numbers));
         }
     });
     let of_lists = [
@@ -676,7 +676,7 @@ fn lists_are_computed_with_from_the_plan_to_a_prediction() {
         let with_lists = [&of_lists[..], more].concat();
         let predicted = [more, &with_lists[..]].map(|settings| {
             let run = format!("{}-{number}", settings.len());
-            place.run(&run, settings);
+            place.run(&run, settings).exits(0);
             let out = format!("{run}.parquet");
             place.predict(&run, "target.parquet", &out);
             let table = place.events(&out);
@@ -685,7 +685,7 @@ fn lists_are_computed_with_from_the_plan_to_a_prediction() {
         assert_eq!(predicted[0], predicted[1], "{more:?}");
     }
     let list = "features.inputs=['pts', 'eta']";
-    place.refuses(&[list], &["features.inputs[0]", "`max(pts)`"]);
+    place.refuses(&[list], &["features.inputs", "`max(pts)`"]);
     let unequal = "regions.cr.selection='any(pts > masses[masses > 0.7])'";
     let done = place.plan(&[unequal]).fails();
     done.warns([
