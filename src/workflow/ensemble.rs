@@ -208,7 +208,7 @@ impl EnsembleRun {
         &self,
         unblind: bool,
         edges: Option<&CommonEdges>,
-        say: &dyn Fn(&str),
+        (say, progress): (&dyn Fn(&str), &Progress),
     ) -> Result<Option<EnsembleEnd>> {
         let (config, directory) = (&self.spec.config, &self.directory);
         let Some(earlier) = directory.manifest()? else {
@@ -242,7 +242,7 @@ impl EnsembleRun {
         }
         if !report_is_current(directory, config) {
             say("drawing the report");
-            redo_report(directory.path(), None)?;
+            redo_report(directory.path(), None, progress)?;
         }
         Ok(Some(self.ended(earlier.state, Some(metrics))))
     }

@@ -60,7 +60,7 @@ pub(crate) fn run(
     let mut campaign = Campaign::new(experiment, options, interrupt, devices, (&say, &voice))?;
     let mut ends: Vec<EnsembleEnd> = Vec::new();
     for run in std::mem::take(&mut campaign.ensembles) {
-        match run.finished(options.unblind, campaign.edges.as_ref(), &say)? {
+        match run.finished(options.unblind, campaign.edges.as_ref(), (&say, &voice))? {
             Some(end) => ends.push(end),
             None => campaign.ensembles.push(run),
         }

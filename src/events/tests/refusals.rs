@@ -32,7 +32,10 @@ fn what_is_no_event_file_is_named() {
     let table: &[(&[u8], &str)] = &[
         (b"", "the file is empty"),
         (b"a,b\n1,2\n", "CSV"),
-        (b"root\0\0\xf7\x01aaaaaaa", "list of objects: the description ends"),
+        (
+            b"root\0\0\xf7\x01aaaaaaa",
+            "list of objects: the description ends",
+        ),
         (b"\x89HDF\r\n\x1a\n", "HDF5"),
         (b"\x01\x02\x03", "it starts with \"\\x01\\x02\\x03\": an"),
         (b"\x01\x02\x03", "an unknown format"),

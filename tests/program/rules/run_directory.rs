@@ -231,9 +231,11 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
     }
     // with other words, if the configuration has them
     let mut config: toml::Table = place.text("out/config.toml").parse().unwrap();
-    let report = config.entry("report").or_insert(toml::Table::new().into());
+    let none = toml::Value::Table(toml::Table::new());
+    let report = config.entry("report").or_insert(none);
+    let experiment = toml::Value::String("CMS".to_owned());
     let report = report.as_table_mut().unwrap();
-    report.insert("experiment".to_owned(), "CMS".into());
+    report.insert("experiment".to_owned(), experiment);
     place.write("out/config.toml", config.to_string());
     place.sideband(&["report", "out"]).exits(0);
     let labelled = place.text("out/plots/likelihood_mu.svg");

@@ -106,8 +106,14 @@ fn complaints_name_the_place_and_the_nearest_parameter() {
         ("1 -", "a value is missing"),
         ("mu > 1", "`>` cannot be used here"),
         ("floor(mu)", "`floor` cannot be used here"),
-        ("mu[0]", "`[0]` cannot be used here: a parameter is a number"),
-        ("max(mu) + 1", "`max` cannot be used here: a parameter is a number"),
+        (
+            "mu[0]",
+            "`[0]` cannot be used here: a parameter is a number",
+        ),
+        (
+            "max(mu) + 1",
+            "`max` cannot be used here: a parameter is a number",
+        ),
     ] {
         let message = Coefficient::parse(text, &NAMES).unwrap_err().to_string();
         assert!(message.contains(words), "{message}");
