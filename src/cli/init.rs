@@ -143,8 +143,8 @@ impl Look {
             (Some(class), _) | (None, [class]) => Ok(*class),
             (None, []) => Err(Error::usage(
                 "one sample, and no column that tells two classes apart (whole numbers, two values \
-                 such as 0 and 1): name two samples, what is reweighted and what it shall become; a \
-                 pattern in quotes is one: 'data/2b_*.parquet' data/4b.parquet",
+                 such as 0 and 1): name two samples, what is reweighted and what it shall become; \
+                 a pattern in quotes is one: 'data/2b_*.parquet' data/4b.parquet",
             )),
             (None, several) => {
                 let names: Vec<&str> = several.iter().map(|(name, _)| *name).collect();
@@ -381,8 +381,8 @@ method = "reweight"          # source events get weights that make them like the
                              # "ratio" learns the density ratio instead
 seed = 1
 
-{samples}# All events train, and a fifth of them, which no member sees, tests the result. In an analysis
-# the training region is one of several, and that of the signal is closed:
+{samples}# All events train, and a fifth of them, which no member sees, tests the result. In an
+# analysis the training region is one of several, and that of the signal is closed:
 #
 #   [regions.signal]
 #   selection = "mass > 110 && mass < 140"

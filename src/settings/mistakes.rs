@@ -279,8 +279,8 @@ report.planes=[{name='m', x='a', y='b', x_range=[1], y_range=[1, 2]}] -> `report
             ),
             (
                 "matrix.year=[[1]]",
-                "[1]; allowed is a number, a text, true or false, or a table with a `name` and such \
-                 values or lists of them",
+                "[1]; allowed is a number, a text, true or false, or a table with a `name` and \
+                 such values or lists of them",
             ),
             (
                 "executor.slurm.time=true",

@@ -30,8 +30,8 @@ pub(crate) fn extend(
         if members < there && (has_result || directory.count_members(members) < members.into()) {
             return Err(Error::usage(format!(
                 "the run has {} already, --members {members} would take some away; to have a \
-                 result of fewer, run {} with --out {} --set ensemble.members={members}: the others \
-                 are set aside, and taken back when the number grows",
+                 result of fewer, run {} with --out {} --set ensemble.members={members}: the \
+                 others are set aside, and taken back when the number grows",
                 counted(there, "member"),
                 root.join("config.toml").display(),
                 root.path().display()

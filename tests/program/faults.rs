@@ -347,7 +347,7 @@ fn parts_of_a_run_are_merged() {
     }
     only("a", "5-3").exits(2);
     let done = place.sideband(&["merge", "a", "b"]).exits(6);
-    done.says(["2 members taken over", "1 are missing"]);
+    done.says(["2 members taken over", "1 missing"]);
     let done = place.sideband(&["merge", "a", "b", "c"]).exits(0);
     done.says(["1 member taken over, 3 there and equal, 0 there and different"]);
     as_if_nothing_had_happened(&place, "a");
