@@ -92,8 +92,12 @@ impl Head<'_> {
     pub(super) fn lists(&self, marks: &[Mark<'_>]) -> impl Iterator<Item = Lists> {
         marks.iter().filter_map(|mark| {
             let entry = mark.look().and_then(|look| {
-                let mut entries = self.entries.iter();
-                entries.find(|entry| entry.key.has(look))
+                let mut entries = self.entries.iter().filter(|entry| entry.key.has(look));
+                match mark {
+                    // points that look like others have an entry of their own after them
+                    Mark::Ratios(..) => entries.next_back(),
+                    _ => entries.next(),
+                }
             });
             let lists = mark.lists()?;
             match (mark, entry) {

@@ -2,7 +2,7 @@
 
 use super::canvas::{Canvas, Fill, Stroke, Type};
 use super::curve;
-use super::numbers::Lists;
+use super::numbers::{Lists, POINTS};
 use super::panel::Panel;
 use super::style::{ALTERNATIVES, BLUE, GREY, NOTE_SIZE, ORANGE};
 
@@ -266,8 +266,8 @@ impl Mark<'_> {
             Self::StepBand(edges, [low, high], _) => binned("band", edges)
                 .list("low", low.iter().copied())
                 .list("high", high.iter().copied()),
-            Self::Points(points, _) => pairs("points", points),
-            Self::Errors(dots, ..) | Self::Ratios(dots, ..) => new("points")
+            Self::Points(points, _) => pairs(POINTS, points),
+            Self::Errors(dots, ..) | Self::Ratios(dots, ..) => new(POINTS)
                 .list("x", dots.iter().map(Dot::value_of_x))
                 .list("y", dots.iter().map(|dot| dot.y))
                 .list("down", dots.iter().map(|dot| dot.errors.0))

@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 
+pub(super) const POINTS: &str = "points";
+
 /// All of a figure's.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Numbers {
@@ -28,11 +30,21 @@ pub(super) struct PanelNumbers {
 }
 
 impl PanelNumbers {
+    /// Points of one name are one list, though they may be drawn one by one.
     pub(super) fn new(x: &str, y: &str, drawn: impl IntoIterator<Item = Lists>) -> Self {
+        let mut joined: Vec<Lists> = Vec::new();
+        for lists in drawn {
+            let is_named = lists.what == POINTS && !lists.label.is_empty();
+            let same = joined.iter().position(|known| known.is_like(&lists));
+            match same.filter(|_| is_named) {
+                Some(place) => joined[place].append(lists),
+                None => joined.push(lists),
+            }
+        }
         Self {
             x: x.to_owned(),
             y: y.to_owned(),
-            drawn: drawn.into_iter().collect(),
+            drawn: joined,
         }
     }
 }
@@ -92,6 +104,24 @@ impl Lists {
     pub(super) fn rows(mut self, name: &'static str, rows: Vec<Vec<f64>>) -> Self {
         self.columns.insert(name, Column::Rows(rows));
         self
+    }
+
+    /// Whether it has the name and the columns of another.
+    fn is_like(&self, other: &Self) -> bool {
+        let columns = self.columns.keys().eq(other.columns.keys());
+        (self.what, &self.label) == (other.what, &other.label) && columns
+    }
+
+    fn append(&mut self, other: Self) {
+        for (own, more) in self.columns.values_mut().zip(other.columns.into_values()) {
+            match (own, more) {
+                (Column::Numbers(own), Column::Numbers(more)) => own.extend(more),
+                (Column::Words(own), Column::Words(more)) => own.extend(more),
+                (Column::Rows(own), Column::Rows(more)) => own.extend(more),
+                // columns of one name are of one kind
+                _ => {}
+            }
+        }
     }
 
     /// With another label.

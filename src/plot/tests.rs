@@ -141,6 +141,7 @@ fn numbers_are_those_that_are_drawn() {
     // the points of ratios have names as well
     let before = drawn(1, "points", "4b / before");
     assert_eq!(before["y"], serde_json::json!([0.1, "NaN", 0.4]));
+    assert_eq!(drawn(1, "points", "4b / after")["y"][0], 1.0);
 }
 
 fn changed<T>(mut figure: T, change: impl FnOnce(&mut T)) -> T {
