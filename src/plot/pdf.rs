@@ -5,8 +5,7 @@
 use std::collections::BTreeSet;
 
 use miniz_oxide::deflate::compress_to_vec_zlib;
-use pdf_writer::types::{ColorSpaceOperand, LineCapStyle, LineJoinStyle, PaintType, TilingType};
-use pdf_writer::writers::Resources;
+use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref};
 use resvg::tiny_skia::{Path, PathSegment, Point};
 use resvg::usvg::{self, FillRule, LineCap, LineJoin, Node, Paint, PaintOrder, Transform};
@@ -17,14 +16,18 @@ const LEVEL: u8 = 6; // of the compression
 /// shine through.
 const SEAM: f32 = 0.4;
 
-/// The document of a tree. Knows what figures have: no images, gradients, masks or filters.
+/// The document of a tree. Knows what figures have: no images, gradients, masks or filters, and
+/// patterns of one stripe.
 pub(super) fn pdf(tree: &usvg::Tree) -> Vec<u8> {
     let size = tree.size();
     let (width, height) = (POINTS * size.width(), POINTS * size.height());
-    let to_page = Transform::from_row(POINTS, 0.0, 0.0, -POINTS, 0.0, height);
-    let mut painter = Painter::new();
-    painter.content.transform(matrix(to_page));
-    painter.nodes(tree.root(), to_page);
+    let mut painter = Painter {
+        content: Content::new(),
+        opacities: BTreeSet::new(),
+    };
+    let to_page = [POINTS, 0.0, 0.0, -POINTS, 0.0, height];
+    painter.content.transform(to_page);
+    painter.nodes(tree.root());
     painter.document(width, height)
 }
 
@@ -33,39 +36,21 @@ struct Painter {
     content: Content,
     /// In thousandths.
     opacities: BTreeSet<u16>,
-    tiles: Vec<Tile>,
-}
-
-/// The cell of a hatching.
-#[derive(PartialEq)]
-struct Tile {
-    content: Vec<u8>,
-    /// Corner and size.
-    cell: [f32; 4],
-    to_page: [f32; 6],
 }
 
 impl Painter {
-    fn new() -> Self {
-        Self {
-            content: Content::new(),
-            opacities: BTreeSet::new(),
-            tiles: Vec::new(),
-        }
-    }
-
-    fn nodes(&mut self, group: &usvg::Group, to_page: Transform) {
+    fn nodes(&mut self, group: &usvg::Group) {
         for node in group.children() {
             match node {
-                Node::Group(inner) => self.group(inner, to_page),
-                Node::Text(text) => self.group(text.flattened(), to_page),
-                Node::Path(path) => self.path(path, to_page),
+                Node::Group(inner) => self.group(inner),
+                Node::Text(text) => self.group(text.flattened()),
+                Node::Path(path) => self.path(path),
                 Node::Image(_) => {}
             }
         }
     }
 
-    fn group(&mut self, group: &usvg::Group, to_page: Transform) {
+    fn group(&mut self, group: &usvg::Group) {
         let transform = group.transform();
         self.content.save_state();
         if !transform.is_identity() {
@@ -77,27 +62,27 @@ impl Painter {
             self.content.clip_nonzero().end_path();
             clip = path.clip_path();
         }
-        self.nodes(group, to_page.pre_concat(transform));
+        self.nodes(group);
         self.content.restore_state();
     }
 
-    fn path(&mut self, path: &usvg::Path, to_page: Transform) {
+    fn path(&mut self, path: &usvg::Path) {
         if !path.is_visible() {
             return;
         }
         match path.paint_order() {
             PaintOrder::FillAndStroke => {
-                self.fill(path, to_page);
+                self.fill(path);
                 self.stroke(path);
             }
             PaintOrder::StrokeAndFill => {
                 self.stroke(path);
-                self.fill(path, to_page);
+                self.fill(path);
             }
         }
     }
 
-    fn fill(&mut self, path: &usvg::Path, to_page: Transform) {
+    fn fill(&mut self, path: &usvg::Path) {
         let bounds = path.data().bounds();
         let Some(fill) = path
             .fill()
@@ -116,11 +101,8 @@ impl Painter {
                 }
             }
             Paint::Pattern(pattern) => {
-                let name = self.tile(pattern, to_page);
-                let content = self
-                    .content
-                    .set_fill_color_space(ColorSpaceOperand::Pattern);
-                content.set_fill_pattern([], Name(name.as_bytes()));
+                self.hatch(path, pattern, fill.opacity().get());
+                return;
             }
             Paint::LinearGradient(_) | Paint::RadialGradient(_) => return,
         }
@@ -169,23 +151,34 @@ impl Painter {
         self.content.set_parameters(Name(name.as_bytes()));
     }
 
-    /// The name of a hatching's cell, each once.
-    fn tile(&mut self, pattern: &usvg::Pattern, to_page: Transform) -> String {
-        let mut painter = Self::new();
-        painter.nodes(pattern.root(), Transform::identity());
-        let rect = pattern.rect();
-        let tile = Tile {
-            content: painter.content.finish().into_vec(),
-            cell: [rect.x(), rect.y(), rect.width(), rect.height()],
-            to_page: matrix(to_page.pre_concat(pattern.transform())),
+    /// Stripes over an area: readers set the cells of a pattern apart, and leave out some where
+    /// they are small. None if the pattern is no stripe.
+    fn hatch(&mut self, area: &usvg::Path, cell: &usvg::Pattern, opacity: f32) -> Option<()> {
+        let stroke = stripe(cell.root())?.stroke()?;
+        let Paint::Color(colour) = stroke.paint() else {
+            return None;
         };
-        self.opacities.extend(painter.opacities);
-        let known = self.tiles.iter().position(|known| *known == tile);
-        let place = known.unwrap_or_else(|| {
-            self.tiles.push(tile);
-            self.tiles.len() - 1
-        });
-        tile_name(place)
+        let bounds = area.data().bounds();
+        let bounds = bounds.transform(cell.transform().invert()?)?;
+        let step = cell.rect().width();
+        let [first, last] = [bounds.left(), bounds.right()].map(|x| (x / step).floor() as i32);
+        let [red, green, blue] = rgb(*colour);
+        self.content.save_state();
+        trace(&mut self.content, area.data());
+        self.content.clip_nonzero().end_path();
+        self.content.transform(matrix(cell.transform()));
+        self.opacity(opacity);
+        self.content.set_fill_rgb(red, green, blue);
+        // the cell cuts off half of the stroke along its side
+        let width = rounded(0.5 * stroke.width().get());
+        let (y, height) = (rounded(bounds.top()), rounded(bounds.height()));
+        for line in first..=last {
+            let x = rounded(line as f32 * step);
+            self.content.rect(x, y, width, height);
+        }
+        self.content.fill_nonzero();
+        self.content.restore_state();
+        Some(())
     }
 
     fn document(self, width: f32, height: f32) -> Vec<u8> {
@@ -196,13 +189,6 @@ impl Painter {
         };
         let [catalog, pages, page, content] = [(); 4].map(|()| next());
         let states: Vec<(u16, Ref)> = self.opacities.iter().map(|n| (*n, next())).collect();
-        let tiles: Vec<(&Tile, Ref)> = self.tiles.iter().map(|tile| (tile, next())).collect();
-        let name_states = |resources: &mut Resources<'_>| {
-            let mut named = resources.ext_g_states();
-            for (thousandths, id) in &states {
-                named.pair(Name(state_name(*thousandths).as_bytes()), *id);
-            }
-        };
         let mut pdf = Pdf::new();
         pdf.catalog(catalog).pages(pages);
         pdf.pages(pages).kids([page]).count(1);
@@ -211,32 +197,17 @@ impl Painter {
         sheet.media_box(Rect::new(0.0, 0.0, width, height));
         sheet.group().transparency().color_space().device_rgb();
         let mut resources = sheet.resources();
-        name_states(&mut resources);
-        let mut patterns = resources.patterns();
-        for (place, (_, id)) in tiles.iter().enumerate() {
-            patterns.pair(Name(tile_name(place).as_bytes()), *id);
+        let mut named = resources.ext_g_states();
+        for (thousandths, id) in &states {
+            named.pair(Name(state_name(*thousandths).as_bytes()), *id);
         }
-        patterns.finish();
+        named.finish();
         resources.finish();
         sheet.finish();
         for (thousandths, id) in &states {
             let opacity = f32::from(*thousandths) / 1000.0;
             let mut state = pdf.ext_graphics(*id);
             state.stroking_alpha(opacity).non_stroking_alpha(opacity);
-        }
-        for (tile, id) in &tiles {
-            let [x, y, width, height] = tile.cell;
-            let bytes = compress_to_vec_zlib(&tile.content, LEVEL);
-            let mut pattern = pdf.tiling_pattern(*id, &bytes);
-            pattern.filter(Filter::FlateDecode);
-            pattern
-                .paint_type(PaintType::Colored)
-                .tiling_type(TilingType::NoDistortion)
-                .bbox(Rect::new(x, y, x + width, y + height))
-                .x_step(width)
-                .y_step(height)
-                .matrix(tile.to_page);
-            name_states(&mut pattern.resources());
         }
         let bytes = compress_to_vec_zlib(&self.content.finish(), LEVEL);
         pdf.stream(content, &bytes).filter(Filter::FlateDecode);
@@ -248,8 +219,14 @@ fn state_name(thousandths: u16) -> String {
     format!("a{thousandths}")
 }
 
-fn tile_name(place: usize) -> String {
-    format!("p{place}")
+/// The stroke in the cell of a hatching.
+fn stripe(group: &usvg::Group) -> Option<&usvg::Path> {
+    let mut nodes = group.children().iter();
+    nodes.find_map(|node| match node {
+        Node::Path(path) => Some(&**path),
+        Node::Group(inner) => stripe(inner),
+        Node::Text(_) | Node::Image(_) => None,
+    })
 }
 
 /// The outlines of all paths of a clip, as one.
@@ -334,23 +311,15 @@ mod tests {
     use crate::plot::examples;
     use miniz_oxide::inflate::decompress_to_vec_zlib;
 
-    /// The streams of a document, in their order.
-    fn streams(pdf: &[u8]) -> Vec<String> {
-        let find = |from: usize, word: &[u8]| {
-            let mut windows = pdf[from..].windows(word.len());
-            windows
-                .position(|window| window == word)
-                .map(|at| from + at)
+    /// The operators that paint the page.
+    fn page(pdf: &[u8]) -> String {
+        let find = |word: &[u8]| {
+            let at = pdf.windows(word.len()).position(|window| window == word);
+            at.expect("a stream")
         };
-        let (mut streams, mut from) = (Vec::new(), 0);
-        while let Some(start) = find(from, b"\nstream\n") {
-            let start = start + b"\nstream\n".len();
-            let end = find(start, b"\nendstream").unwrap();
-            let bytes = decompress_to_vec_zlib(&pdf[start..end]).unwrap();
-            streams.push(String::from_utf8(bytes).unwrap());
-            from = end;
-        }
-        streams
+        let start = find(b"\nstream\n") + b"\nstream\n".len();
+        let bytes = decompress_to_vec_zlib(&pdf[start..find(b"\nendstream")]).unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     fn drawn() -> Figure {
@@ -359,7 +328,6 @@ mod tests {
         let dashed = Stroke::solid("#ff0000", 2.0).dashed("6 3").faded(0.25);
         canvas.clipped((10.0, 5.0), (90.0, 45.0), |canvas| {
             canvas.line((0.0, 10.0), (100.0, 10.0), dashed);
-            canvas.rect((20.0, 20.0), (40.0, 40.0), Fill(&hatch, 0.5));
             canvas.rect((20.0, 20.0), (40.0, 40.0), Fill(&hatch, 0.5));
         });
         canvas.cells(&[[(0.0, 0.0), (5.0, 5.0)]], "#00ff00");
@@ -372,20 +340,15 @@ mod tests {
         let pdf = drawn().to_pdf().unwrap();
         let text = String::from_utf8_lossy(&pdf);
         assert!(text.starts_with("%PDF-1.7") && text.contains("/MediaBox [0 0 75 37.5]"));
-        assert_eq!(text.matches("/PatternType 1").count(), 1);
-        let [tile, page] = &streams(&pdf)[..] else {
-            panic!("{text}")
-        };
-        assert!(
-            tile.contains("0 0 1 RG") && tile.contains("2.2 w"),
-            "{tile}"
-        );
+        let page = page(&pdf);
         for part in [
             "0.75 0 0 -0.75 0 37.5 cm",
             "10 5 m\n90 5 l\n90 45 l\n10 45 l\nh\nW\nn",
             "/a250 gs\n1 0 0 RG\n2 w",
             "[6 3] 0 d",
-            "/Pattern cs\n/p0 scn\n/a500 gs",
+            "20 20 m\n40 20 l\n40 40 l\n20 40 l\nh\nW\nn\n",
+            "/a500 gs\n0 0 1 rg\n",
+            "1.1 28.284 re\n",
             "0 1 0 rg",
             "\nB\n",
         ] {
