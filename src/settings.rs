@@ -97,7 +97,9 @@ fn allow_placeholders(schema: &mut Value) {
 
 fn or_placeholder(schema: &mut Value) {
     let kind = &schema["type"];
-    let is_value = ["number", "integer", "boolean"].iter().any(|k| kind == k);
+    let is_value = ["number", "integer", "boolean", "array"]
+        .iter()
+        .any(|k| kind == k);
     // enumerations are referred to
     if is_value || schema.get("$ref").is_some() || schema.get("oneOf").is_some() {
         let text = json!({ "type": "string", "pattern": "\\$\\{[^}]+\\}" });

@@ -39,7 +39,7 @@ fn a_prediction_that_is_not_finite_is_no_result_and_can_be_read() {
     let place = Workplace::new();
     move_signal_region(&place, 2e5);
     let done = place.run("out", &TRAINED).exits(4);
-    assert!(done.stdout.starts_with("open"), "{}", done.stdout);
+    assert!(done.stdout.starts_with("failed"), "{}", done.stdout);
     done.says(["not finite in sr"]);
     let found = metrics(&place, "out");
     assert_eq!(found.verdict.state, VerdictState::NotFinite);
