@@ -523,7 +523,7 @@ fn two(word: &str, a: Cell, b: Cell) -> Result<Cell, Unequal> {
             "-" => x - y,
             "*" => x * y,
             "<" => f64::from(x < y),
-            "!=" => f64::from(x < y || x > y),
+            "!=" => f64::from(x.partial_cmp(&y).is_some_and(std::cmp::Ordering::is_ne)),
             _ if x.is_nan() || y.is_nan() => NAN,
             "min" => x.min(y),
             _ => x.max(y),
@@ -615,7 +615,7 @@ fn formula(random: &mut SplitMix64, depth: usize, fuel: u32) -> Formula {
     ];
     let boxed = |random: &mut SplitMix64, depth| Box::new(formula(random, depth, below));
     match choice {
-        0 | 1 if depth == 0 && random.bits() % 2 == 0 => {
+        0 | 1 if depth == 0 && random.bits().is_multiple_of(2) => {
             let (text, x) = pick(random, &[("0", 0.0), ("1", 1.0), ("2", 2.0), ("0.5", 0.5)]);
             Formula::Literal(text, x)
         }
