@@ -84,10 +84,12 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
     let found = Found::of(&looks, class);
     let text = text(&looks, class, &found, &place)?;
     atomic::write(&place, text.as_bytes()).on(&place)?;
+    let classes = class.map(|(column, _)| format!(", classes by {column}"));
     print(&format!(
-        "written {}: {}, weight {}, id {}",
+        "written {}: {}{}, weight {}, id {}",
         out.display(),
         counted(found.inputs.len(), "input"),
+        classes.unwrap_or_default(),
         found.weight.as_deref().unwrap_or("1"),
         match found.id.as_slice() {
             [] => "file and row".to_owned(),
@@ -132,6 +134,7 @@ impl Look {
         let all = self.columns.iter().filter_map(|column| {
             let [low, high] = range(column)?;
             let is_class = is_complete(column) && high - low == 1.0 && has_two(column, low);
+            let is_class = is_class && column.lengths.is_none();
             is_class.then_some((column.name.as_str(), low))
         });
         let all: Vec<(&str, f64)> = all.collect();
@@ -140,10 +143,12 @@ impl Look {
             all.find(|(column, _)| column.to_lowercase() == *name)
         });
         match (named, all.as_slice()) {
-            (Some(class), _) | (None, [class]) => Ok(*class),
-            (None, []) => Err(Error::usage(
+            (Some(class), _) => Ok(*class),
+            (None, [class]) if self.patterns.len() == 1 => Ok(*class),
+            (None, [] | [_]) => Err(Error::usage(
                 "one sample, and no column that tells two classes apart (whole numbers, two values \
-                 such as 0 and 1): name two samples, what is reweighted and what it shall become; \
+                 such as 0 and 1, called `label` or the like where there are several files): name \
+                 two samples, what is reweighted and what it shall become; \
                  a pattern in quotes is one: 'data/2b_*.parquet' data/4b.parquet",
             )),
             (None, several) => {
@@ -219,6 +224,12 @@ impl Found {
 
     /// Gives a column, as it is in each of the samples, its use.
     fn sort(&mut self, name: &str, columns: &[&ColumnSummary]) {
+        if columns.iter().any(|column| column.lengths.is_some()) {
+            return self.leave(
+                name,
+                "is a list: an element, a sum or a length of it could be one",
+            );
+        }
         let is_complete = columns.iter().all(|column| is_complete(column));
         let is_flag = columns[0].type_name == "Boolean";
         let is_id = is_one_of(name, &EVENTS) || is_one_of(name, &WITHIN);

@@ -45,6 +45,8 @@ impl Seen {
     /// Whether it is new. A file without a tree's name has one tree, whose name may be said
     /// elsewhere.
     fn insert(&mut self, path: &Path, tree: Option<&str>) -> bool {
+        // cycles of a tree are its older states
+        let tree = tree.and_then(|tree| tree.split(';').next());
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let known = self.0.entry(real).or_default();
         let same = |other: &Option<String>| other.as_deref().zip(tree).is_none_or(|(a, b)| a == b);

@@ -75,7 +75,10 @@ impl EventFile {
             let text = format!("neither Parquet, Arrow IPC nor ROOT; {found}");
             return Err(Error::data(text).at(path.display()));
         };
-        let corrupt = |fault: Fault| corrupt(path, fault.place, fault.message);
+        let corrupt = |fault: Fault| match fault.place.is_empty() {
+            true => Error::data(fault.message).at(path.display()),
+            false => corrupt(path, fault.place, fault.message),
+        };
         let (content, schema, parts) = opened.map_err(corrupt)?;
         refuse_duplicates(path, &schema)?;
         let rows = parts.iter().map(|part| part.rows).sum();

@@ -39,6 +39,8 @@ const TREES: [&str; 3] = [TREE, "TNtuple", "TNtupleD"];
 /// baskets begin.
 const LEAST_ROWS: u64 = 1 << 15;
 const MOST_ROWS: u64 = 1 << 18;
+/// Rows of a table, at most: a row's number has as many bits in an event's place.
+const ALL_ROWS: u64 = 1 << 40;
 
 /// A tree or RNTuple of a file, opened.
 #[derive(Debug)]
@@ -96,7 +98,8 @@ fn choose(tables: Vec<Object>, name: Option<&str>) -> Result<Object, Fault> {
     }
     let mut newest = newest(tables);
     let names: Vec<String> = newest.keys().cloned().collect();
-    let fault = |text: String| Err(Fault::at("list of objects", text));
+    // what is asked for is wrong, and not the file
+    let fault = |text: String| Err(Fault::at("", text));
     match name {
         Some(name) => match newest.remove(name) {
             Some(object) => Ok(object),
@@ -165,7 +168,20 @@ impl RootFile {
                 let column = columns.get(place).and_then(Option::as_ref);
                 column.map_or(0, |column| column.bytes(first, end))
             }
-            Content::Ntuple { .. } => 0,
+            Content::Ntuple {
+                ntuple,
+                columns,
+                groups,
+            } => {
+                let clusters = groups.get(part.group).cloned();
+                let clusters = clusters.and_then(|group| ntuple.clusters.get(group));
+                let column = columns.get(place).and_then(Option::as_ref);
+                let bytes = |column: &fields::Content| {
+                    let each = clusters.unwrap_or(&[]).iter().map(|c| column.bytes(c));
+                    each.fold(0, u64::saturating_add)
+                };
+                column.map_or(0, bytes)
+            }
         });
         usize::try_from(bytes.fold(0, u64::saturating_add)).unwrap_or(usize::MAX)
     }
@@ -243,6 +259,9 @@ fn of_tree(tree: &Tree) -> Result<Read, String> {
         fields.push(field(column.name, &data_type));
         contents.push(column.content.ok().filter(|_| data_type.is_ok()));
     }
+    if tree.entries > ALL_ROWS {
+        return Err(format!("it says that it has {} entries", tree.entries));
+    }
     let parts = parts(&cuts(tree.entries, &contents));
     Ok((Content::Tree(contents), fields, parts))
 }
@@ -267,6 +286,7 @@ fn of_ntuple(ntuple: Ntuple) -> Result<Read, String> {
         }
         next = next
             .checked_add(cluster.entries)
+            .filter(|&next| next <= ALL_ROWS)
             .ok_or("absurdly many entries")?;
         let begin = groups.last().map_or(0, |group| group.end);
         let is_last = place + 1 == ntuple.clusters.len();

@@ -294,11 +294,12 @@ pub(crate) fn yield_test(yields: &mut YieldMetrics, correlation: f64, unit: f64)
     let of_prediction = yields.after_stat.powi(2) + yields.after_spread.powi(2);
     if observed > 0.0 && after > 0.0 {
         let ratio = after / observed;
-        let relative = (error / observed).powi(2)
-            + of_prediction / after.powi(2)
-            + correlation / (after * observed);
+        let own = [error / observed, of_prediction.sqrt() / after];
+        let relative = own[0].powi(2) + own[1].powi(2) + correlation / (after * observed);
+        // what they share is at most all of the smaller one
+        let least = (own[0] - own[1]).powi(2);
         yields.ratio = Some(ratio);
-        yields.ratio_error = Some(ratio * relative.max(0.0).sqrt());
+        yields.ratio_error = Some(ratio * relative.max(least).sqrt());
     }
     if yields.is_fixed {
         return;
@@ -370,6 +371,12 @@ mod tests {
         let y = yields(400.0, 500.0, 50.0);
         let relative = (1.0 / 400.0 + 0.01 / 500.0 + 0.01_f64).sqrt();
         assert!((y.ratio_error.unwrap() - 1.25 * relative).abs() < 1e-12);
+        // what prediction and observation share leaves an error all the same
+        let mut shared = yields(1226.0, 2675.0, 1593.0);
+        shared.after_stat = 2168.0;
+        yield_test(&mut shared, -1e7, 1.0);
+        let [ratio, error] = [shared.ratio, shared.ratio_error].map(Option::unwrap);
+        assert!(error > 0.9 * ratio, "{error}");
         // nothing observed has the error of what was expected
         let chi2 = yields(0.0, 40.0, 0.0).chi2.unwrap();
         assert!((chi2.chi2 - 1600.0 / 40.4).abs() < 1e-9);

@@ -1,5 +1,6 @@
 //! Which columns a tree's branches are, and their values from its baskets.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
@@ -54,7 +55,7 @@ pub(super) fn columns(tree: &Tree) -> Vec<Column> {
         .collect();
     names.sort_unstable();
     let twice = names.windows(2).filter(|pair| pair[0] == pair[1]);
-    let twice: Vec<String> = twice.map(|pair| pair[0].to_owned()).collect();
+    let twice: BTreeSet<String> = twice.map(|pair| pair[0].to_owned()).collect();
     let named = found.into_iter().map(|(path, column)| Column {
         name: match twice.contains(&column.name) {
             true => path,
@@ -68,7 +69,9 @@ pub(super) fn columns(tree: &Tree) -> Vec<Column> {
 /// Adds the columns of branches with the path of each.
 fn collect(branches: &[Branch], around: &str, entries: u64, found: &mut Vec<(String, Column)>) {
     for branch in branches {
-        let name = branch.name.trim_end_matches('.');
+        // dimensions would be read as an index
+        let name = branch.name.split('[').next().unwrap_or_default();
+        let name = name.trim_end_matches('.');
         let path = match around {
             "" => name.to_owned(),
             around => format!("{around}/{name}"),
@@ -169,7 +172,7 @@ fn of_element(element: &Element, leaf: &Leaf) -> Result<(Number, Layout), String
             };
             Ok((number, layout))
         }
-        (0, streamer) if let Some(number) = streamed(streamer - 20) => {
+        (0, streamer) if let Some(number) = streamed(streamer.wrapping_sub(20)) => {
             let stride = number.size().checked_mul(leaf.length);
             let layout = Layout::Fixed {
                 offset: 0,
@@ -178,12 +181,21 @@ fn of_element(element: &Element, leaf: &Leaf) -> Result<(Number, Layout), String
             };
             Ok((number, layout))
         }
-        (0, streamer) if let Some(number) = streamed(streamer - 40) => lists(number, 1),
-        (31 | 41, streamer) if let Some(number) = streamed(streamer) => lists(number, 0),
+        (0, streamer) if let Some(number) = streamed(streamer.wrapping_sub(40)) => lists(number, 1),
+        // bits of a referenced object are longer than others
+        (31 | 41, streamer)
+            if streamer != BITS
+                && let Some(number) = streamed(streamer) =>
+        {
+            lists(number, 0)
+        }
         (0, _) if let Some(number) = inside(class) => lists(number, VECTOR_HEADER),
         _ => Err(format!("it is a branch of class `{class}`")),
     }
 }
+
+/// The code of an object's bits.
+const BITS: i32 = 15;
 
 /// The number of a code of `TVirtualStreamerInfo`.
 fn streamed(code: i32) -> Option<Number> {
@@ -347,7 +359,11 @@ impl Entries {
     fn unpack(basket: Basket, bytes: &[u8], first: u64, end: u64) -> Result<Self, String> {
         let mut cursor = Cursor::new(bytes);
         let key = Key::read(&mut cursor)?;
-        cursor.skip(10)?;
+        cursor.skip(6)?;
+        if cursor.i32()? < 0 {
+            // features of the basket
+            cursor.skip(1)?;
+        }
         let (entries, last) = (cursor.size()?, cursor.size()?);
         let expected = basket.end - basket.first;
         if entries as u64 != expected {

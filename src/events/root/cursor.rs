@@ -31,8 +31,12 @@ impl<'a> Cursor<'a> {
         self.bytes.len() - self.at
     }
 
-    /// Goes to a place, at the end at most.
+    /// Goes on to a place, at the end at most. Never back: what is read twice may be read
+    /// again and again.
     pub(super) fn seek(&mut self, at: usize) -> Result<(), String> {
+        if at < self.at {
+            return Err("an object is longer than it says".to_owned());
+        }
         if at > self.bytes.len() {
             return Err(self.ends());
         }

@@ -72,7 +72,9 @@ impl Encoding {
             Self::Bit => Number::Bool,
             Self::Plain(number) | Self::Split(number) | Self::ZigZag(number) => number,
             Self::Index(_) | Self::Delta(_) => Number::U64,
-            Self::Half | Self::SplitHalf | Self::Truncated(_) | Self::Quantised(..) => Number::F32,
+            Self::Half | Self::SplitHalf | Self::Truncated(_) => Number::F32,
+            // up to 32 bits of a range
+            Self::Quantised(..) => Number::F64,
         }
     }
 
@@ -111,9 +113,9 @@ pub(super) fn decode(encoding: Encoding, page: &[u8], elements: usize) -> Result
         }
         Encoding::Quantised(width, low, high) => {
             let steps = (u64::MAX >> (64 - width)) as f64;
-            let number = |step: u32| (low + f64::from(step) * (high - low) / steps) as f32;
+            let number = |step: u32| low + f64::from(step) * (high - low) / steps;
             let numbers = bits(page, width, elements).map(number);
-            numbers.flat_map(f32::to_le_bytes).collect()
+            numbers.flat_map(f64::to_le_bytes).collect()
         }
     })
 }

@@ -14,7 +14,7 @@ use super::number::{Number, Order, fixed, fixed_type, list, list_type};
 /// Collections in collections, at most.
 const MAX_DEPTH: usize = 8;
 /// Elements of a column before it was there, at most: nothing in the file stands for them.
-const MAX_DEFERRED: usize = 1 << 28;
+const MAX_DEFERRED: usize = 1 << 24;
 
 /// A column of an RNTuple.
 #[derive(Debug)]
@@ -55,12 +55,20 @@ pub(super) fn columns(ntuple: &Ntuple) -> Vec<Column> {
     let leaves = leaves.filter(|(place, field)| field.role == Role::Other || !is_parent[*place]);
     let column = |(place, field): (usize, &FieldRecord)| {
         let (name, content) = match way(ntuple, place) {
+            // one of the alternatives of a variant, which is a column itself
+            Ok(way) if is_inside_other(ntuple, &way) => return None,
             Ok(way) => (name(ntuple, &way), content(ntuple, &way)),
             Err(text) => (field.name.clone(), Err(text)),
         };
-        Column { name, content }
+        Some(Column { name, content })
     };
-    leaves.map(column).collect()
+    leaves.filter_map(column).collect()
+}
+
+fn is_inside_other(ntuple: &Ntuple, way: &[usize]) -> bool {
+    let around = way.split_last().map_or(&[][..], |(_, around)| around);
+    let mut roles = around.iter().map(|&place| ntuple.fields[place].role);
+    roles.any(|role| role == Role::Other)
 }
 
 /// The fields from an outermost one to `place`.
@@ -111,7 +119,13 @@ fn content(ntuple: &Ntuple, way: &[usize]) -> Result<Content, String> {
         let field = &ntuple.fields[place];
         match (field.role, field.repeats) {
             (Role::Record, None) => {}
-            (Role::Collection, None) => levels.push(Level::List(field.columns.clone())),
+            (Role::Collection, None) => {
+                let mut ends = field.columns.iter().map(|&column| &ntuple.columns[column]);
+                if !ends.all(|column| Encoding::of(column).is_some_and(Encoding::is_index)) {
+                    return unknown();
+                }
+                levels.push(Level::List(field.columns.clone()));
+            }
             (Role::Leaf, Some(length)) => levels.push(Level::Fixed(size(length)?)),
             _ => return unknown(),
         }
@@ -163,6 +177,19 @@ fn size(length: u64) -> Result<usize, String> {
 }
 
 impl Content {
+    /// Bytes of a cluster's elements when they are unpacked.
+    pub(super) fn bytes(&self, cluster: &Cluster) -> u64 {
+        let lists = self.levels.iter().filter_map(|level| match level {
+            Level::List(columns) => Some(columns),
+            Level::Fixed(_) => None,
+        });
+        let columns = lists.chain([&self.values]).flatten();
+        let pages = columns.filter_map(|&column| cluster.columns.get(column)?.as_ref());
+        let elements = pages.flatten().map(|page| page.elements as u64);
+        let elements = elements.fold(cluster.entries, u64::saturating_add);
+        elements.saturating_mul(size_of::<u64>() as u64)
+    }
+
     pub(super) fn data_type(&self) -> Result<DataType, String> {
         let number = self.number.data_type();
         self.levels

@@ -249,6 +249,17 @@ fn clusters_are_put_together_and_cut() {
     }
 }
 
+/// What was read would be read again, in each of the objects around it.
+#[test]
+fn an_object_that_says_less_than_it_is_ends_the_reading() {
+    let mut cursor = cursor::Cursor::new(&[0; 8]);
+    cursor.skip(6).unwrap();
+    assert!(cursor.seek(5).is_err());
+    cursor.seek(6).unwrap();
+    cursor.seek(8).unwrap();
+    assert!(cursor.seek(9).is_err());
+}
+
 /// Whatever is changed in a file, reading it ends with its events or with a fault.
 #[test]
 fn damaged_files_are_faults() {

@@ -278,7 +278,8 @@ fn leaf(reader: &mut Reader<'_>, class: &str, depth: usize) -> Result<Leaf, Stri
     let own = reader.header()?;
     let all = reader.header()?;
     let (name, title) = reader.named()?;
-    let length = reader.cursor.size()?;
+    // -1 where a member points to its numbers
+    let length = usize::try_from(reader.cursor.i32()?).unwrap_or(1);
     reader.cursor.skip(9)?;
     let unsigned = reader.cursor.u8()? != 0;
     let counted = match reader.pointer()? {
