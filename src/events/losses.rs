@@ -94,6 +94,8 @@ impl Losses {
         let all = match loss.kind {
             LossKind::Variable | LossKind::Infinite => self.events,
             kind if kind.is_of_ids() => self.events,
+            // they may be of another region, and there already
+            LossKind::Region => self.events.max(loss.events),
             _ => self.events + loss.events,
         };
         loss.events as f64 / all.max(1) as f64
