@@ -202,22 +202,15 @@ impl Config {
             let (key, known) = ("report.rank_by.region", self.regions.keys());
             ensure_known(key, region, "a name under [regions]", known)?;
         }
-        match &self.report.rank_by {
-            Some(RankBy::Auc { .. }) => {
-                let members = self.report.classifier_members;
-                let allowed = "1 or more, for a ranking by their AUC";
-                ensure(members > 0, "report.classifier_members", members, allowed)?;
-            }
-            Some(RankBy::Chi2 {
-                variable: Some(name),
-                ..
-            }) => {
-                let variables = self.report.variables.iter().map(|variable| &variable.name);
-                let known = self.features.inputs.iter().chain(variables);
-                let what = "an input or a name under [[report.variables]]";
-                ensure_known("report.rank_by.variable", name, what, known)?;
-            }
-            _ => {}
+        if let Some(RankBy::Chi2 {
+            variable: Some(name),
+            ..
+        }) = &self.report.rank_by
+        {
+            let variables = self.report.variables.iter().map(|variable| &variable.name);
+            let known = self.features.inputs.iter().chain(variables);
+            let what = "an input or a name under [[report.variables]]";
+            ensure_known("report.rank_by.variable", name, what, known)?;
         }
         let quantities = [
             ("report.luminosity", &self.report.luminosity),
