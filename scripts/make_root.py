@@ -11,6 +11,7 @@ all its values, as uproot reads them.
 """
 
 import json
+import os
 import pathlib
 import sys
 
@@ -144,7 +145,9 @@ def of_root(folder):
             flat.Write();
         }
     """)
-    ROOT.fill_vectors(str(folder / "root_tree.root"))
+    # ROOT writes the path into the file as it is given
+    os.chdir(folder)
+    ROOT.fill_vectors("root_tree.root")
     model = ROOT.RNTupleModel.Create()
     model.MakeField["float"]("x")
     model.MakeField["std::vector<float>"]("pt")
@@ -152,7 +155,7 @@ def of_root(folder):
     model.MakeField["bool"]("flag")
     model.MakeField["std::array<float, 3>"]("p")
     model.MakeField["std::int16_t"]("small")
-    with ROOT.RNTupleWriter.Recreate(model, "Events", str(folder / "root_ntuple.root")) as writer:
+    with ROOT.RNTupleWriter.Recreate(model, "Events", "root_ntuple.root") as writer:
         entry = writer.CreateEntry()
         for i in range(200):
             entry["x"] = 0.5 * i
@@ -206,6 +209,7 @@ def contents(path):
 def main():
     root = pathlib.Path(__file__).resolve().parent.parent
     folder = pathlib.Path(sys.argv[1]) if len(sys.argv) > 1 else root / "tests/data/root"
+    folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     of_uproot(folder)
     of_root(folder)
