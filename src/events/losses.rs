@@ -208,6 +208,12 @@ mod tests {
         let expected = "10 events (10.00 %, sum of weights 5) were dropped";
         assert!(text.contains(expected), "{text}");
         assert!(text.ends_with("first on row 3 of t.parquet."), "{text}");
+        // more than all that are there have no value for the region
+        assert_eq!(
+            losses(LossKind::Region, 45).share(&losses(LossKind::Region, 45).lost[0]),
+            0.5
+        );
+        assert!(losses(LossKind::Region, 180).beyond(0.99).is_some());
         for kind in [LossKind::Selection, LossKind::Region, LossKind::Variable] {
             assert!(losses(kind, 10).beyond(0.05).is_some());
             assert!(losses(kind, 10).beyond(0.2).is_none());

@@ -29,6 +29,7 @@ use arrow::record_batch::RecordBatch;
 use super::part::{Fault, Opened, Part};
 use container::{Object, Source};
 use ntuple::Ntuple;
+use number::Column;
 use tree::{TREE, Tree};
 
 /// Why no expression can use a column, in its field's metadata.
@@ -252,13 +253,7 @@ fn read_table(source: &Source, object: &Object) -> Result<Read, Fault> {
 }
 
 fn of_tree(tree: &Tree) -> Result<Read, String> {
-    let (mut fields, mut contents) = (Vec::new(), Vec::new());
-    for column in branches::columns(tree) {
-        let data_type = column.content.as_ref().map_err(String::clone);
-        let data_type = data_type.and_then(branches::Content::data_type);
-        fields.push(field(column.name, &data_type));
-        contents.push(column.content.ok().filter(|_| data_type.is_ok()));
-    }
+    let (fields, contents) = described(branches::columns(tree), branches::Content::data_type);
     if tree.entries > ALL_ROWS {
         return Err(format!("it says that it has {} entries", tree.entries));
     }
@@ -267,13 +262,7 @@ fn of_tree(tree: &Tree) -> Result<Read, String> {
 }
 
 fn of_ntuple(ntuple: Ntuple) -> Result<Read, String> {
-    let (mut fields, mut contents) = (Vec::new(), Vec::new());
-    for column in fields::columns(&ntuple) {
-        let data_type = column.content.as_ref().map_err(String::clone);
-        let data_type = data_type.and_then(fields::Content::data_type);
-        fields.push(field(column.name, &data_type));
-        contents.push(column.content.ok().filter(|_| data_type.is_ok()));
-    }
+    let (fields, contents) = described(fields::columns(&ntuple), fields::Content::data_type);
     let mut next = 0_u64;
     let mut groups: Vec<Range<usize>> = Vec::new();
     let mut ends = vec![0];
@@ -301,6 +290,20 @@ fn of_ntuple(ntuple: Ntuple) -> Result<Read, String> {
         groups,
     };
     Ok((content, fields, parts(&ends)))
+}
+
+/// The fields of columns, and how those that can be used are read.
+fn described<C>(
+    columns: Vec<Column<C>>,
+    data_type: impl Fn(&C) -> Result<DataType, String>,
+) -> (Vec<Field>, Vec<Option<C>>) {
+    let described = columns.into_iter().map(|column| {
+        let found = column.content.as_ref().map_err(String::clone);
+        let found = found.and_then(&data_type);
+        let content = column.content.ok().filter(|_| found.is_ok());
+        (field(column.name, &found), content)
+    });
+    described.unzip()
 }
 
 /// A column that can be used, or none with the reason.

@@ -101,7 +101,7 @@ pub(crate) fn predict(
         options,
         dataset: Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?,
     };
-    let mut table = events.read(&manifest)?;
+    let (mut table, hides) = events.read(&manifest)?;
     if table.is_empty() {
         let files = options.data.join(", ");
         return Err(Error::data(format!("no event of {files} is selected")));
@@ -112,6 +112,11 @@ pub(crate) fn predict(
     let lacks = |row: usize| table.flags[row] & LACKS != 0;
     let without = (0..table.len()).filter(|row| lacks(*row)).count();
     reasons.extend(extrapolated(metrics.support.as_ref(), &table));
+    if hides {
+        let text = "events of the target in the run's blind regions have no row, and are not \
+                    counted here; --unblind predicts them";
+        reasons.push(text.to_owned());
+    }
 
     let device = options.device.as_deref();
     let device = device.or_else(|| config.device.names().next());
@@ -313,8 +318,8 @@ impl NewEvents<'_> {
         })
     }
 
-    /// Reads them: a row for every selected row.
-    fn read(&self, manifest: &Manifest) -> Result<EventTable> {
+    /// Reads them, a row for every selected row; and whether blind ones are left out.
+    fn read(&self, manifest: &Manifest) -> Result<(EventTable, bool)> {
         let (config, options, about) = (self.config, self.options, self.about);
         let definitions = about.features.definitions.iter().map(|(k, v)| (k, v));
         let resolver = Resolver::new(self.dataset.columns(), definitions);
@@ -368,6 +373,7 @@ impl NewEvents<'_> {
             let compiled = compile("the run's features", text)?;
             request.features.push((text.clone(), compiled));
         }
-        self.dataset.scan(&request, None).map_err(wrong("DATA"))
+        let table = self.dataset.scan(&request, None).map_err(wrong("DATA"))?;
+        Ok((table, request.hidden != Hidden::nothing()))
     }
 }

@@ -10,19 +10,11 @@ use rayon::prelude::*;
 use super::codec::unpacked;
 use super::container::{Key, Source};
 use super::cursor::Cursor;
-use super::number::{Number, Order, fixed, fixed_type, list, list_type};
+use super::number::{Column, Number, Order, fixed, fixed_type, list, list_type};
 use super::tree::{Basket, Branch, Element, Leaf, Tree};
 
 /// Before the numbers of a `std::vector`: length, version, number of them.
 const VECTOR_HEADER: usize = 10;
-
-/// A column of a tree.
-#[derive(Debug)]
-pub(super) struct Column {
-    pub(super) name: String,
-    /// How it is read, or why it is not.
-    pub(super) content: Result<Content, String>,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Content {
@@ -45,7 +37,7 @@ enum Layout {
 }
 
 /// The columns of a tree, in its order.
-pub(super) fn columns(tree: &Tree) -> Vec<Column> {
+pub(super) fn columns(tree: &Tree) -> Vec<Column<Content>> {
     let mut found = Vec::new();
     collect(&tree.branches, "", tree.entries, &mut found);
     // A name that two branches have gets the names of those around it.
@@ -67,7 +59,12 @@ pub(super) fn columns(tree: &Tree) -> Vec<Column> {
 }
 
 /// Adds the columns of branches with the path of each.
-fn collect(branches: &[Branch], around: &str, entries: u64, found: &mut Vec<(String, Column)>) {
+fn collect(
+    branches: &[Branch],
+    around: &str,
+    entries: u64,
+    found: &mut Vec<(String, Column<Content>)>,
+) {
     for branch in branches {
         // dimensions would be read as an index
         let name = branch.name.split('[').next().unwrap_or_default();

@@ -9,20 +9,12 @@ use super::codec::unpacked;
 use super::container::Source;
 use super::encoding::{Encoding, decode};
 use super::ntuple::{Cluster, FieldRecord, Ntuple, Page, Role};
-use super::number::{Number, Order, fixed, fixed_type, list, list_type};
+use super::number::{Column, Number, Order, fixed, fixed_type, list, list_type};
 
 /// Collections in collections, at most.
 const MAX_DEPTH: usize = 8;
 /// Elements of a column before it was there, at most: nothing in the file stands for them.
 const MAX_DEFERRED: usize = 1 << 24;
-
-/// A column of an RNTuple.
-#[derive(Debug)]
-pub(super) struct Column {
-    pub(super) name: String,
-    /// How it is read, or why it is not.
-    pub(super) content: Result<Content, String>,
-}
 
 #[derive(Clone, Debug)]
 pub(super) struct Content {
@@ -42,7 +34,7 @@ enum Level {
 }
 
 /// The columns of an RNTuple, in its order.
-pub(super) fn columns(ntuple: &Ntuple) -> Vec<Column> {
+pub(super) fn columns(ntuple: &Ntuple) -> Vec<Column<Content>> {
     let mut is_parent = vec![false; ntuple.fields.len()];
     for (place, field) in ntuple.fields.iter().enumerate() {
         if field.parent != place

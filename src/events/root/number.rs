@@ -12,6 +12,14 @@ use arrow::datatypes::{
 /// The name of what a list holds, as Parquet and Arrow have it.
 const ITEM: &str = "item";
 
+/// A column of a tree or an RNTuple.
+#[derive(Debug)]
+pub(super) struct Column<C> {
+    pub(super) name: String,
+    /// How it is read, or why it is not.
+    pub(super) content: Result<C, String>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Number {
     Bool,

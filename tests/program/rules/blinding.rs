@@ -226,6 +226,8 @@ fn a_ratio_says_nothing_of_hidden_events() {
     // the source is no secret
     predict(&["source.parquet"], &[]).exits(0);
     assert_eq!(rows("p.parquet"), rows("source.parquet"));
+    let done = predict(&["target.parquet"], &[]).exits(0);
+    done.warns(["blind regions have no row"]);
     let both = predict(&["target.parquet", "source.parquet"], &[]).exits(2);
     both.warns(["--unblind"]);
 }
