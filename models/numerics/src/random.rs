@@ -10,6 +10,8 @@
 //! (SC'11), doi:10.1145/2063384.2063405; the tests hold it to the known answers
 //! of its Random123 library.
 
+use crate::lanes::{Simd, WithSimd, dispatch};
+use pulp::bytemuck;
 use rand::rand_core::Infallible;
 use std::f64::consts::TAU;
 
@@ -35,6 +37,56 @@ fn threefry2x32(key: [u32; 2], counter: [u32; 2]) -> [u32; 2] {
             .wrapping_add(injection as u32);
     }
     [x0, x1]
+}
+
+/// [`Key::at`] of consecutive counters, a counter a lane.
+struct Words<'a> {
+    key: [u32; 2],
+    first: u64,
+    to: &'a mut [u64],
+}
+
+impl WithSimd for Words<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let [a, b] = self.key;
+        let schedule = [a, b, SKEIN_PARITY ^ a ^ b];
+        let splat = |value: u32| simd.splat_u32s(value);
+        let mut first = self.first;
+        for to in self.to.chunks_mut(S::U32_LANES) {
+            let mut words = [splat(0); 2];
+            let [low, high] = words.each_mut().map(|words| -> &mut [u32] {
+                bytemuck::cast_slice_mut(std::slice::from_mut(words))
+            });
+            for (lane, (low, high)) in low.iter_mut().zip(high).enumerate() {
+                [*low, *high] = split(first.wrapping_add(lane as u64));
+            }
+            let [mut x0, mut x1] = words;
+            x0 = simd.add_u32s(x0, splat(schedule[0]));
+            x1 = simd.add_u32s(x1, splat(schedule[1]));
+            for group in 0..5 {
+                let offset = (group % 2) * 4;
+                for rotation in &ROTATIONS[offset..offset + 4] {
+                    x0 = simd.add_u32s(x0, x1);
+                    let left = simd.wrapping_dyn_shl_u32s(x1, splat(*rotation));
+                    let right = simd.wrapping_dyn_shr_u32s(x1, splat(32 - rotation));
+                    x1 = simd.xor_u32s(simd.or_u32s(left, right), x0);
+                }
+                let injection = group + 1;
+                let second = schedule[(injection + 1) % 3].wrapping_add(injection as u32);
+                x0 = simd.add_u32s(x0, splat(schedule[injection % 3]));
+                x1 = simd.add_u32s(x1, splat(second));
+            }
+            let [low, high]: [&[u32]; 2] =
+                [&x0, &x1].map(|words| bytemuck::cast_slice(std::slice::from_ref(words)));
+            for ((to, low), high) in to.iter_mut().zip(low).zip(high) {
+                *to = join([*low, *high]);
+            }
+            first = first.wrapping_add(S::U32_LANES as u64);
+        }
+    }
 }
 
 fn split(word: u64) -> [u32; 2] {
@@ -70,6 +122,15 @@ impl Key {
     #[inline]
     pub fn at(self, counter: u64) -> u64 {
         join(threefry2x32(self.0, split(counter)))
+    }
+
+    /// [`at`](Self::at) of the counters from `first` on, many at a time.
+    pub fn fill(self, first: u64, to: &mut [u64]) {
+        dispatch(Words {
+            key: self.0,
+            first,
+            to,
+        });
     }
 
     /// Uniform number in [0, 1) at `counter`, with 53 random bits.
@@ -215,6 +276,7 @@ impl rand::TryRng for Stream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lanes::instruction_sets;
 
     #[test]
     fn known_answers_of_random123() {
@@ -233,6 +295,28 @@ mod tests {
         ];
         for (key, counter, expected) in cases {
             assert_eq!(threefry2x32(key, counter), expected);
+        }
+    }
+
+    #[test]
+    fn many_words_are_those_of_one_at_a_time() {
+        let key = Key::from_seed(11);
+        // within the lower word, over its end, and over the end of all counters
+        for first in [0, 5, u64::from(u32::MAX) - 20, u64::MAX - 7] {
+            for count in [0, 1, 15, 16, 17, 100] {
+                let one = |i| key.at(first.wrapping_add(i));
+                let expected: Vec<u64> = (0..count).map(one).collect();
+                for arch in instruction_sets() {
+                    let mut to = vec![0; count as usize];
+                    let to_all = Words {
+                        key: key.0,
+                        first,
+                        to: &mut to,
+                    };
+                    arch.dispatch(to_all);
+                    assert_eq!(to, expected, "{arch:?}, {count} from {first}");
+                }
+            }
         }
     }
 

@@ -167,12 +167,17 @@ impl Batches {
         let keep = (1.0 / (1.0 - probability)) as f32;
         let number = self.first_steps[member] + step as u64;
         let key = self.dropout_keys[member].with(number).with(layer as u64);
-        let end = mask.len() + units;
-        for counter in 0..units.div_ceil(4) as u64 {
-            let word = key.at(counter);
-            for lane in 0..4.min(end - mask.len()) {
-                let dropped = (word >> (16 * lane)) & 0xFFFF < threshold;
-                mask.push(if dropped { 0.0 } else { keep });
+        let first = mask.len();
+        mask.resize(first + units, keep);
+        let mut words = [0; 256];
+        for (block, mask) in mask[first..].chunks_mut(4 * words.len()).enumerate() {
+            let words = &mut words[..mask.len().div_ceil(4)];
+            key.fill(256 * block as u64, words);
+            for (mask, word) in mask.chunks_mut(4).zip(words) {
+                for (lane, mask) in mask.iter_mut().enumerate() {
+                    let dropped = (*word >> (16 * lane)) & 0xFFFF < threshold;
+                    *mask = if dropped { 0.0 } else { keep };
+                }
             }
         }
     }

@@ -269,7 +269,7 @@ impl Coupling {
     }
 
     /// Maps the tile `x` `[D, TILE]` in place and adds to `log_det` `[TILE]`; the
-    /// inverse where `INVERSE`.
+    /// inverse, which leaves `log_det` as it is, where `INVERSE`.
     pub(super) fn map<'m, M, const INVERSE: bool>(
         &self,
         given: &Given<M>,

@@ -67,12 +67,6 @@ impl<S: Simd> SplineBin<S> {
         let width_recip = (self.x[1] - self.x[0]).recip();
         // here and below the order of the arguments keeps a NaN
         let t = one.min(zero.max((x - self.x[0]) * width_recip));
-        self.at(simd, t, width_recip)
-    }
-
-    #[inline(always)]
-    fn at(&self, simd: S, t: F<S>, width_recip: F<S>) -> SplinePoint<S> {
-        let one = F::splat(simd, 1.0);
         let height = self.y[1] - self.y[0];
         let s = height * width_recip;
         let rest = one - t;
@@ -103,18 +97,17 @@ impl<S: Simd> SplineBin<S> {
         (self.y[1].min(self.y[0].max(y)), p.log_slope())
     }
 
-    /// x and ln dx/dy.
+    /// x.
     ///
     /// With the distances a and b of y from the two knots, p = d0 b - d1 a and
     /// q = 4 s^2 a b, the root of equations 6-8 is t = 2sa/(2sa + p + sqrt(p^2 + q));
     /// for p < 0 the last two terms are q/(|p| + sqrt(p^2 + q)). Every sum has
     /// terms of one sign.
     #[inline(always)]
-    fn inverse(&self, simd: S, y: F<S>) -> (F<S>, F<S>) {
+    fn inverse(&self, simd: S, y: F<S>) -> F<S> {
         let zero = F::splat(simd, 0.0);
         let width = self.x[1] - self.x[0];
-        let width_recip = width.recip();
-        let s = (self.y[1] - self.y[0]) * width_recip;
+        let s = (self.y[1] - self.y[0]) * width.recip();
         let (a, b) = (zero.max(y - self.y[0]), zero.max(self.y[1] - y));
         let p = self.d[0] * b - self.d[1] * a;
         let (a, b) = (s * (a + a), s * (b + b));
@@ -123,8 +116,7 @@ impl<S: Simd> SplineBin<S> {
         let (above, other) = (rising.select(a, m), rising.select(m, b));
         let t = above * (above + other).recip();
         let x = t.mul_add(width, self.x[0]);
-        let x = self.x[1].min(self.x[0].max(x));
-        (x, -self.at(simd, t, width_recip).log_slope())
+        self.x[1].min(self.x[0].max(x))
     }
 }
 
@@ -281,7 +273,8 @@ fn pick<S: Simd>(mask: M<S>, yes: [F<S>; 2], no: [F<S>; 2]) -> [F<S>; 2] {
 }
 
 /// Maps the transformed features of a tile in place and adds the logarithm of
-/// the derivative to `log_det`; the inverse map where `INVERSE`.
+/// the derivative to `log_det`; the inverse map, without its derivative, which nobody
+/// asks for, where `INVERSE`.
 pub(super) struct Map<'a, const INVERSE: bool> {
     pub(super) spline: HostSpline,
     pub(super) transformed: &'a [usize],
@@ -289,7 +282,7 @@ pub(super) struct Map<'a, const INVERSE: bool> {
     pub(super) theta: &'a mut [f32],
     /// `[D, TILE]`.
     pub(super) x: &'a mut [f32],
-    /// `[TILE]`.
+    /// `[TILE]`; left as it is by the inverse.
     pub(super) log_det: &'a mut [f32],
 }
 
@@ -305,14 +298,15 @@ impl<const INVERSE: bool> WithSimd for Map<'_, INVERSE> {
                 let value = F::load(simd, &x[lane..]);
                 let (inside, clamped) = self.spline.clamp(simd, value);
                 let (bin, _) = self.spline.locate::<S, INVERSE>(simd, theta, lane, clamped);
-                let (mapped, log_slope) = if INVERSE {
+                let mapped = if INVERSE {
                     bin.inverse(simd, clamped)
                 } else {
-                    bin.forward(simd, clamped)
+                    let (mapped, log_slope) = bin.forward(simd, clamped);
+                    let log_det = &mut self.log_det[lane..];
+                    (F::load(simd, log_det) + inside.keep(log_slope)).store(log_det);
+                    mapped
                 };
                 inside.select(mapped, value).store(&mut x[lane..]);
-                let log_det = &mut self.log_det[lane..];
-                (F::load(simd, log_det) + inside.keep(log_slope)).store(log_det);
             }
         }
     }

@@ -129,7 +129,8 @@ fn golden() -> [Golden; 2] {
 fn values_of_nflows() {
     for golden in golden() {
         let (spline, file) = (golden.spline, &golden.file);
-        let check = |points: &Points, x: &str, [value, log]: [&str; 2], sign: f64| {
+        // the inverse has no slope of its own: that of the map at its result
+        let check = |points: &Points, slopes: &Points, [x, value, log]: [&str; 3], sign: f64| {
             let [x, value, log] = [x, value, log].map(|name| numbers(&file[name]));
             for i in 0..x.len() {
                 // the domain's point: for the inverse the result
@@ -139,7 +140,7 @@ fn values_of_nflows() {
                 let error = (f64::from(points.value[i]) - value[i]).abs();
                 let tolerance = 4.0 * EPS * spline.bound * (1.0 + slope);
                 assert!(error <= tolerance, "{i}: {error}");
-                let error = (f64::from(points.log_slope[i]) - log[i]).abs();
+                let error = (sign * f64::from(slopes.log_slope[i]) - log[i]).abs();
                 let shift = unit.bend * if sign > 0.0 { 1.0 } else { 1.0 + slope };
                 let tolerance = 4.0 * EPS * (1.0 + spline.bound * (shift + unit.narrow));
                 assert!(error <= tolerance, "{i}: {error} {tolerance}");
@@ -147,9 +148,20 @@ fn values_of_nflows() {
         };
         for arch in instruction_sets() {
             let forward = map::<false>(arch, spline, &golden.theta, &floats(&file["x"]));
-            check(&forward, "x", ["forward", "forward_logabsdet"], 1.0);
+            check(
+                &forward,
+                &forward,
+                ["x", "forward", "forward_logabsdet"],
+                1.0,
+            );
             let inverse = map::<true>(arch, spline, &golden.theta, &floats(&file["y"]));
-            check(&inverse, "y", ["inverse", "inverse_logabsdet"], -1.0);
+            let there = map::<false>(arch, spline, &golden.theta, &inverse.value);
+            check(
+                &inverse,
+                &there,
+                ["y", "inverse", "inverse_logabsdet"],
+                -1.0,
+            );
         }
     }
 }
@@ -261,7 +273,7 @@ fn inverse_of_forward_is_the_input() {
                     // the identity, to the bit
                     assert_eq!(forward.value[i], x);
                     assert_eq!(back.value[i], x);
-                    assert_eq!((forward.log_slope[i], back.log_slope[i]), (0.0, 0.0));
+                    assert_eq!(forward.log_slope[i], 0.0);
                     continue;
                 }
                 inside += 1;
