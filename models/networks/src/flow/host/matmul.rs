@@ -122,12 +122,23 @@ impl<E: Epilogue> Dense<'_, E> {
         for first in (0..TILE).step_by(R) {
             let lanes = (self.weight, self.columns, column);
             let sum = block(simd, [start; R], self.input, first, self.terms, lanes);
-            for (r, row) in sum.into_iter().enumerate() {
-                for (n, value) in row.into_iter().enumerate() {
-                    let at = (first + r) * self.columns + column + n * S::F32_LANES;
-                    self.epilogue.store(simd, at, value);
-                }
+            // written out: a loop over the rows would have the block in memory
+            macro_rules! store {
+                ($($r:literal)*) => {$(
+                    if $r < R {
+                        let at = (first + $r) * self.columns + column;
+                        self.store(simd, at, sum[$r]);
+                    }
+                )*};
             }
+            store!(0 1 2 3 4 5 6 7);
+        }
+    }
+
+    #[inline(always)]
+    fn store<S: Simd, const N: usize>(&mut self, simd: S, at: usize, row: [F<S>; N]) {
+        for (n, value) in row.into_iter().enumerate() {
+            self.epilogue.store(simd, at + n * S::F32_LANES, value);
         }
     }
 
