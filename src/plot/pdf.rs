@@ -3,15 +3,16 @@
 //! hold no date.
 
 use std::collections::BTreeSet;
+use std::io::Write as _;
 
-use miniz_oxide::deflate::compress_to_vec_zlib;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use pdf_writer::types::{LineCapStyle, LineJoinStyle};
 use pdf_writer::{Content, Filter, Finish as _, Name, Pdf, Rect, Ref};
 use resvg::tiny_skia::{Path, PathSegment, Point};
 use resvg::usvg::{self, FillRule, LineCap, LineJoin, Node, Paint, PaintOrder, Transform};
 
 const POINTS: f32 = 0.75; // points of the page for one unit of the SVG
-const LEVEL: u8 = 6; // of the compression
 /// Rim of cells that touch: where two are painted beside each other, readers let the ground
 /// shine through.
 const SEAM: f32 = 0.4;
@@ -209,7 +210,10 @@ impl Painter {
             let mut state = pdf.ext_graphics(*id);
             state.stroking_alpha(opacity).non_stroking_alpha(opacity);
         }
-        let bytes = compress_to_vec_zlib(&self.content.finish(), LEVEL);
+        let mut bytes = ZlibEncoder::new(Vec::new(), Compression::new(3));
+        let written = bytes.write_all(&self.content.finish());
+        let bytes = written.and_then(|()| bytes.finish());
+        let bytes = bytes.expect("memory takes every byte");
         pdf.stream(content, &bytes).filter(Filter::FlateDecode);
         pdf.finish()
     }
@@ -309,7 +313,7 @@ mod tests {
     use crate::plot::Figure;
     use crate::plot::canvas::{Canvas, Fill, Stroke, Type};
     use crate::plot::examples;
-    use miniz_oxide::inflate::decompress_to_vec_zlib;
+    use std::io::Read as _;
 
     /// The operators that paint the page.
     fn page(pdf: &[u8]) -> String {
@@ -318,8 +322,11 @@ mod tests {
             at.expect("a stream")
         };
         let start = find(b"\nstream\n") + b"\nstream\n".len();
-        let bytes = decompress_to_vec_zlib(&pdf[start..find(b"\nendstream")]).unwrap();
-        String::from_utf8(bytes).unwrap()
+        let compressed = &pdf[start..find(b"\nendstream")];
+        let mut text = String::new();
+        let mut content = flate2::read::ZlibDecoder::new(compressed);
+        content.read_to_string(&mut text).unwrap();
+        text
     }
 
     fn drawn() -> Figure {

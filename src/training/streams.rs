@@ -28,13 +28,24 @@ enum Purpose {
 pub struct Streams {
     root: Key,
     ensemble: u64,
+    // of purposes that are asked for every event
+    folds: Key,
+    validation: Key,
+    shared_validation: Key,
+    samples: Key,
 }
 
 impl Streams {
     pub fn new(seed: u64, ensemble: &str) -> Self {
+        let root = Key::from_seed(seed);
+        let validation = root.with(Purpose::Validation as u64);
         Self {
-            root: Key::from_seed(seed),
+            root,
             ensemble: ensemble_word(ensemble),
+            folds: root.with(Purpose::Fold as u64),
+            validation,
+            shared_validation: validation.with(0),
+            samples: root.with(Purpose::Sample as u64),
         }
     }
 
@@ -69,13 +80,13 @@ impl Streams {
 
     /// Uniform number in [0, 1) that decides an event's fold.
     pub fn fold(self, event: u64) -> f64 {
-        self.root.with(Purpose::Fold as u64).uniform(event)
+        self.folds.uniform(event)
     }
 
     /// Uniform number in [0, 1) that decides whether an event of data larger
     /// than memory stays in memory.
     pub fn sample(self, event: u64) -> f64 {
-        self.root.with(Purpose::Sample as u64).uniform(event)
+        self.samples.uniform(event)
     }
 
     /// A key for all members.
@@ -106,10 +117,11 @@ impl Streams {
     /// Uniform number in [0, 1) that decides whether an event validates; one
     /// for the ensemble, or one a member.
     pub fn validation(self, member: Option<u32>, event: u64) -> f64 {
-        self.root
-            .with(Purpose::Validation as u64)
-            .with(member.map_or(0, |m| u64::from(m) + 1))
-            .uniform(event)
+        let key = match member {
+            None => self.shared_validation,
+            Some(member) => self.validation.with(u64::from(member) + 1),
+        };
+        key.uniform(event)
     }
 }
 

@@ -174,10 +174,16 @@ impl Key {
     /// (Fisher-Yates).
     pub fn permutation(self, n: u32) -> Vec<u32> {
         let mut order: Vec<u32> = (0..n).collect();
-        for i in (1..n as usize).rev() {
-            // multiply-shift instead of a modulo: bias below 2^-32 * n / 2^32
-            let j = ((u128::from(self.at(i as u64)) * (i as u128 + 1)) >> 64) as usize;
-            order.swap(i, j);
+        let mut words = [0; 256];
+        for first in (0..n as usize).step_by(words.len()).rev() {
+            let words = &mut words[..(n as usize - first).min(256)];
+            self.fill(first as u64, words);
+            for (place, word) in words.iter().enumerate().rev() {
+                let i = first + place;
+                // multiply-shift instead of a modulo: bias below 2^-32 * n / 2^32
+                let j = ((u128::from(*word) * (i as u128 + 1)) >> 64) as usize;
+                order.swap(i, j);
+            }
         }
         order
     }
