@@ -82,6 +82,8 @@ def main():
     parser.add_argument("--only", action="append", choices=list(FIGURES))
     parser.add_argument("--phone", type=pathlib.Path, metavar="FOLDER")
     arguments = parser.parse_args()
+    if arguments.phone:
+        arguments.phone.mkdir(parents=True, exist_ok=True)
     for name in arguments.only or FIGURES:
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)

@@ -1,5 +1,6 @@
 //! How a user begins who has the program alone: `init` and `example`.
 
+use crate::support::workplace::set;
 use crate::support::{Workplace, contains, document, integers, root};
 use std::fs;
 
@@ -81,10 +82,7 @@ fn init_finds_the_column_that_tells_classes_apart() {
         "training.epochs=2",
         "report.classifier_members=0",
     ];
-    let run = [
-        &["run", "sideband.toml", "--out", "run"][..],
-        &crate::support::workplace::set(&small),
-    ];
+    let run = [&["run", "sideband.toml", "--out", "run"][..], &set(&small)];
     place.sideband(&run.concat()).exits(0);
     let one = place.sideband(&["init", "source.parquet", "--out", "one.toml"]);
     one.exits(2)
@@ -183,10 +181,7 @@ fn the_tutorial_goes_from_nanoaod_to_a_report_with_three_edits() {
         "training.epochs=3",
         "report.classifier_members=2",
     ];
-    let run = [
-        &["run", "my.toml", "--quiet"][..],
-        &crate::support::workplace::set(&small),
-    ];
+    let run = [&["run", "my.toml", "--quiet"][..], &set(&small)];
     let done = place.sideband(&run.concat()).exits(0);
     done.says(["signal: blinded; predicted", "runs/my/report.html"]);
     place.says_in("runs/my/report.html", "m<sub>12</sub>");

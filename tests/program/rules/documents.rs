@@ -469,11 +469,17 @@ fn links_of_documents_lead_somewhere() {
 }
 
 #[test]
-fn every_page_is_linked_from_the_readme() {
-    let readme = document("README.md");
-    let linked: BTreeSet<&str> = links(&readme).map(|(path, _)| path).collect();
-    for (name, _) in documents().iter().filter(|(name, _)| name != "README.md") {
-        assert!(linked.contains(name.as_str()), "{name}");
+fn every_page_is_linked_from_the_readme_and_the_list_of_pages() {
+    let [readme, list] = ["README.md", "docs/README.md"].map(document);
+    let [readme, list]: [BTreeSet<&str>; 2] =
+        [&readme, &list].map(|text| links(text).map(|(path, _)| path).collect());
+    for (name, _) in documents() {
+        assert!(
+            name == "README.md" || readme.contains(name.as_str()),
+            "{name}"
+        );
+        let page = name.strip_prefix("docs/").unwrap_or("README.md");
+        assert!(page == "README.md" || list.contains(page), "{name}");
     }
 }
 
