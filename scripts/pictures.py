@@ -27,7 +27,7 @@ FLAGS = """
 FIGURES = {
     "quickstart": [("sr_m_hh", "m_hh")],
     "interference": [("likelihood_mu", "interference")],
-    "tutorial": [("signal_m12", "tutorial")],
+    "tutorial": [("signal_mass", "tutorial")],
 }
 PAGES = {"quickstart": (1280, 2450)}
 

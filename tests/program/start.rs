@@ -184,7 +184,7 @@ fn the_tutorial_goes_from_nanoaod_to_a_report_with_three_edits() {
     let run = [&["run", "my.toml", "--quiet"][..], &set(&small)];
     let done = place.sideband(&run.concat()).exits(0);
     done.says(["signal: blinded; predicted", "runs/my/report.html"]);
-    place.says_in("runs/my/report.html", "m<sub>12</sub>");
-    assert!(place.has("runs/my/plots/validation_m12.pdf"));
+    place.says_in("runs/my/report.html", "m<sub>jets</sub>");
+    assert!(place.has("runs/my/plots/validation_mass.pdf"));
     assert!(place.has("runs/my/predictions/source.parquet"));
 }
