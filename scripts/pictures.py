@@ -29,7 +29,7 @@ FIGURES = {
     "interference": [("likelihood_mu", "interference")],
     "tutorial": [("signal_mass", "tutorial")],
 }
-PAGES = {"quickstart": (1280, 2450)}
+PAGES = {"quickstart": (1280, 2400)}
 
 
 def browser():
