@@ -64,8 +64,11 @@ def tutorial(program, folder):
     subprocess.run([program, "init", *files, "--out", "my.toml"], cwd=folder, check=True)
     text = (ROOT / "docs/tutorial.md").read_text()
     define, regions, features = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    all_events = '[regions.training]\nselection = "1"\n'
     config = (folder / "my.toml").read_text()
-    config = config.replace('[regions.training]\nselection = "1"\n', f"{define}\n{regions}")
+    if all_events not in config:
+        raise SystemExit("init writes another region than docs/tutorial.md says")
+    config = config.replace(all_events, f"{define}\n{regions}")
     config = re.sub(r"\[features\]\ninputs = \[.*?\]\n", lambda _: features, config, flags=re.DOTALL)
     (folder / "my.toml").write_text(config)
     settings = ["--set", "ensemble.members=100", "--unblind"]
