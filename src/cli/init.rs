@@ -40,7 +40,7 @@ const EVENTS: [&str; 7] = [
     "id",
 ];
 /// Names of columns that say when events were recorded or how they are counted.
-const PERIODS: [&str; 4] = ["year", "era", "period", "entry"];
+const PERIODS: [&str; 5] = ["year", "era", "period", "entry", "bunchcrossing"];
 /// Largest value over mean from which on a positive column is an input by its logarithm.
 const LONG_TAIL: f64 = 20.0;
 /// Spacing of `f32` over a column's range from which on it is too coarse.
@@ -398,7 +398,7 @@ seed = 1
 #   [regions.signal]
 #   selection = "mass > 110 && mass < 140"
 #   blind = true
-[regions.all]
+[regions.training]
 selection = "1"
 
 # Columns or expressions. Take out what regions are cut on and what the result is to be tested
@@ -408,7 +408,7 @@ inputs = [
 {inputs}]
 {left}
 [training]
-region = "all"
+region = "training"
 
 [ensemble]
 members = 20                 # 100 for a result

@@ -1,6 +1,7 @@
 //! How a user begins who has the program alone: `init` and `example`.
 
-use crate::support::{Workplace, contains, integers, root};
+use crate::support::workplace::set;
+use crate::support::{Workplace, contains, document, integers, root};
 use std::fs;
 
 /// A sample of the shipped collisions.
@@ -81,10 +82,7 @@ fn init_finds_the_column_that_tells_classes_apart() {
         "training.epochs=2",
         "report.classifier_members=0",
     ];
-    let run = [
-        &["run", "sideband.toml", "--out", "run"][..],
-        &crate::support::workplace::set(&small),
-    ];
+    let run = [&["run", "sideband.toml", "--out", "run"][..], &set(&small)];
     place.sideband(&run.concat()).exits(0);
     let one = place.sideband(&["init", "source.parquet", "--out", "one.toml"]);
     one.exits(2)
@@ -128,4 +126,65 @@ fn examples_run_where_there_is_nothing_but_the_program() {
         .sideband(&["example", "nothing"])
         .exits(2)
         .warns(["quickstart"]);
+}
+
+#[test]
+fn the_tutorial_goes_from_nanoaod_to_a_report_with_three_edits() {
+    let page = document("docs/tutorial.md");
+    let place = Workplace::with_configuration("");
+    for name in ["2b.root", "4b.root"] {
+        let path = root().join("tests/data/nanoaod").join(name);
+        fs::copy(path, place.path(name)).unwrap();
+    }
+    let init = [
+        "init",
+        "2b.root:Events",
+        "4b.root:Events",
+        "--out",
+        "my.toml",
+    ];
+    let done = place.sideband(&init).exits(0);
+    contains(&page, done.stdout.lines());
+
+    let blocks = page.split("```toml\n").skip(1);
+    let blocks: Vec<&str> = blocks
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    let [define, regions, features] = blocks[..] else {
+        panic!("{} edits", blocks.len());
+    };
+    let config = place.text("my.toml");
+    let all = "[regions.training]\nselection = \"1\"\n";
+    contains(&config, [all]);
+    let config = config.replace(all, &format!("{define}\n{regions}"));
+    let (before, rest) = config.split_once("[features]\n").unwrap();
+    let (_, after) = rest.split_once("]\n").unwrap();
+    place.write("my.toml", format!("{before}{features}{after}"));
+
+    let plan = ["plan", "my.toml", "--no-calibration"];
+    let done = place.sideband(&plan).exits(0);
+    let lines = done.stdout.lines();
+    let shown = lines.filter(|line| {
+        ["blind ", "members ", "network "]
+            .iter()
+            .any(|s| line.starts_with(s))
+    });
+    let shown: Vec<&str> = shown.collect();
+    assert_eq!(shown.len(), 3, "{}", done.stdout);
+    contains(&page, shown);
+    let mistake = ["--set", "data.define.ht=\"sum(ptt)\""];
+    let done = place.sideband(&[&plan[..], &mistake].concat()).exits(3);
+    done.warns(["`ht`", "`ptt`"]);
+
+    let small = [
+        "ensemble.members=3",
+        "training.epochs=3",
+        "report.classifier_members=2",
+    ];
+    let run = [&["run", "my.toml", "--quiet"][..], &set(&small)];
+    let done = place.sideband(&run.concat()).exits(0);
+    done.says(["signal: blinded; predicted", "runs/my/report.html"]);
+    place.says_in("runs/my/report.html", "m<sub>jets</sub>");
+    assert!(place.has("runs/my/plots/validation_mass.pdf"));
+    assert!(place.has("runs/my/predictions/source.parquet"));
 }

@@ -334,8 +334,8 @@ fn table(text: &str, header: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_commands_of_the_readme_are_those_of_the_program() {
-    let text = document("README.md");
+fn the_commands_of_the_documents_are_those_of_the_program() {
+    let text = document("docs/commands.md");
     let mut named = BTreeSet::new();
     for row in table(&text, "| command | what |") {
         let usage = row[0].trim_matches('`');
@@ -353,6 +353,12 @@ fn the_commands_of_the_readme_are_those_of_the_program() {
     let commands = commands.map(|line| line.split_whitespace().next().unwrap().to_owned());
     let commands: BTreeSet<String> = commands.filter(|name| name != "help").collect();
     assert_eq!(named, commands);
+    let short = table(&document("README.md"), "| command | what it does |");
+    assert!(short.len() > 4);
+    for row in short {
+        let command = row[0].split(' ').nth(1).unwrap().trim_end_matches('`');
+        assert!(commands.contains(command), "{command}");
+    }
 }
 
 #[test]
@@ -364,7 +370,7 @@ fn exit_codes_are_stated_as_they_are() {
     let codes: Vec<&str> = codes.map(|(_, code)| code.trim_end_matches(',')).collect();
     assert!(codes.len() >= 8, "{codes:?}");
     let help = Workplace::new().sideband(&["--help"]).exits(0).stdout;
-    for (name, text) in [("README.md", document("README.md")), ("--help", help)] {
+    for (name, text) in [("the page", document("docs/commands.md")), ("--help", help)] {
         let stated = text.split("Exit codes:").nth(1).unwrap();
         let stated = stated.split('.').next().unwrap();
         let numbers = stated.split(|c: char| !c.is_ascii_digit());
@@ -388,27 +394,93 @@ fn quoted(text: &str) -> Vec<String> {
     words
 }
 
-const DOCUMENTS: [&str; 3] = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+/// The documents with their texts: those beside the program, and all pages of `docs`.
+fn documents() -> Vec<(String, String)> {
+    let pages = std::fs::read_dir(root().join("docs")).unwrap();
+    let pages = pages.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let pages = pages.filter(|name| name.ends_with(".md"));
+    let pages = pages.map(|name| format!("docs/{name}"));
+    let others = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"];
+    let names = others.map(ToOwned::to_owned).into_iter().chain(pages);
+    let named = names.map(|name| {
+        let text = document(&name);
+        (name, text)
+    });
+    named.collect()
+}
 
 #[test]
 fn files_that_documents_name_are_there() {
     let mut checked = 0;
-    for name in DOCUMENTS {
-        let text = document(name);
-        let links = text.split("](").skip(1);
-        let links = links.map(|rest| rest.split(')').next().unwrap());
-        let links = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
-        let folders = "src/ models/ tests/ configs/ scripts/ benches/".split(' ');
+    for (name, text) in documents() {
+        let folders = "src/ models/ tests/ configs/ scripts/ benches/ docs/".split(' ');
         let quoted = quoted(&text);
         let paths = quoted.iter().map(String::as_str);
         let paths = paths.filter(|word| folders.clone().any(|f| word.starts_with(f)));
-        for path in links.chain(paths).flat_map(alternatives) {
+        for path in paths.flat_map(alternatives) {
             let exists = root().join(&path).exists();
             assert!(exists, "{name} names {path}, which is not there");
             checked += 1;
         }
     }
     assert!(checked > 40, "{checked}");
+}
+
+/// Links of a document: a path, from the document's own folder, and an anchor.
+fn links(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let links = text.split("](").skip(1);
+    let links = links.map(|rest| rest.split(')').next().unwrap());
+    let links = links.filter(|link| !link.contains("://"));
+    links.map(|link| link.split_once('#').unwrap_or((link, "")))
+}
+
+/// What a page calls its headings in links.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |heading: &str| {
+        let words = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = words
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn links_of_documents_lead_somewhere() {
+    let mut checked = 0;
+    for (name, text) in documents() {
+        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        for (path, anchor) in links(&text) {
+            let page = match path {
+                "" => root().join(&name),
+                path => root().join(folder).join(path),
+            };
+            assert!(page.exists(), "{name} links to {path}, which is not there");
+            if !anchor.is_empty() {
+                let known = anchors(&std::fs::read_to_string(page).unwrap());
+                assert!(known.contains(anchor), "{name}: {path} has no #{anchor}");
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 60, "{checked}");
+}
+
+#[test]
+fn every_page_is_linked_from_the_readme_and_the_list_of_pages() {
+    let [readme, list] = ["README.md", "docs/README.md"].map(document);
+    let [readme, list]: [BTreeSet<&str>; 2] =
+        [&readme, &list].map(|text| links(text).map(|(path, _)| path).collect());
+    for (name, _) in documents() {
+        assert!(
+            name == "README.md" || readme.contains(name.as_str()),
+            "{name}"
+        );
+        let page = name.strip_prefix("docs/").unwrap_or("README.md");
+        assert!(page == "README.md" || list.contains(page), "{name}");
+    }
 }
 
 /// `a/{b,c}` as `a/b` and `a/c`.
@@ -461,8 +533,7 @@ fn keys_that_documents_name_are_keys() {
     let keys = schema_keys();
     let tables: BTreeSet<&str> = keys.keys().filter_map(|k| k.split('.').next()).collect();
     let mut checked = 0;
-    for name in DOCUMENTS {
-        let text = document(name);
+    for (name, text) in documents() {
         for word in quoted(&text) {
             let path = word.split([' ', '=']).next().unwrap();
             let path = path.trim_matches(['[', ']']);
@@ -493,9 +564,9 @@ fn keys_that_documents_name_are_keys() {
 }
 
 #[test]
-fn a_run_directory_holds_what_the_readme_says() {
+fn a_run_directory_holds_what_its_page_says() {
     let place = Workplace::trained();
-    let text = document("README.md");
+    let text = document("docs/runs.md");
     // members in training, and who works on them, are gone at the end
     // of a measurement or an interpolation, and members beyond the number
     let others = "checkpoints/ claims/ figures.json comparison. samples.parquet page.json aside/";
