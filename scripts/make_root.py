@@ -102,6 +102,37 @@ def of_uproot(folder):
         file["Runs"] = {"genEventSumw": np.array([10.5, 20.25]), "run": np.array([1, 2])}
 
 
+def of_nano(folder):
+    """Simulated events in two files, each with the sum of its generator's weights."""
+    runs = [
+        {"run": [1, 1], "genEventCount": [300, 500], "genEventSumw": [150.5, 249.25]},
+        {"run": [1], "genEventCount": [2**53], "genEventSumw": [-99.75]},
+    ]
+    for number, about in enumerate(runs):
+        rng = np.random.default_rng(7 + number)
+        count = 400
+        columns = {
+            "run": np.ones(count, "u4"),
+            "luminosityBlock": np.ones(count, "u4"),
+            "event": np.arange(count, dtype="u8") + 1000 * number,
+            "genWeight": np.where(rng.random(count) < 0.2, -0.5, 1.5).astype("f4"),
+            "pt": rng.exponential(40.0, count).astype("f4"),
+            "eta": rng.normal(size=count).astype("f4"),
+        }
+        rows = len(about["run"])
+        about = {
+            "run": np.array(about["run"], "u4"),
+            "genEventCount": np.array(about["genEventCount"], "i8"),
+            "genEventSumw": np.array(about["genEventSumw"], "f8"),
+            "LHEScaleSumw": ak.Array([[0.5 + number, 1.0, 2.0]] * rows),
+        }
+        with uproot.recreate(folder / f"nano_{number + 1}.root") as file:
+            tree(file, "Events", [columns])
+            tree(file, "Runs", [about])
+            if number == 0:
+                tree(file, "Extra", [{"x": np.array([1.0])}])
+
+
 def of_root(folder):
     try:
         import ROOT
@@ -212,6 +243,7 @@ def main():
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     of_uproot(folder)
+    of_nano(folder)
     of_root(folder)
     found = {path.name: contents(path) for path in sorted(folder.glob("*.root"))}
     (folder / "contents.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -9,6 +9,7 @@ mod blinding;
 mod check;
 mod comparison;
 mod defaults;
+mod generator;
 mod identity;
 mod interpolation;
 mod matrix;
@@ -43,7 +44,8 @@ pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use places::{Places, relative};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, HistogramStyle, Method,
-    PlaneConfig, RUN_PREFIX, RankBy, ReportConfig, SampleConfig, StreamConfig, TrainingConfig,
+    PlaneConfig, RUN_PREFIX, RankBy, ReportConfig, SampleConfig, ScaleConfig, StreamConfig,
+    TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use uses::words;

@@ -41,6 +41,11 @@ const EVENTS: [&str; 7] = [
 ];
 /// Names of columns that say when events were recorded or how they are counted.
 const PERIODS: [&str; 5] = ["year", "era", "period", "entry", "bunchcrossing"];
+/// The tree, its column and the weight that make the weights of NanoAOD events a number of
+/// expected ones.
+const RUNS: &str = "Runs";
+const SUM_OF_WEIGHTS: &str = "genEventSumw";
+const GENERATOR_WEIGHT: &str = "genWeight";
 /// Largest value over mean from which on a positive column is an input by its logarithm.
 const LONG_TAIL: f64 = 20.0;
 /// Spacing of `f32` over a column's range from which on it is too coarse.
@@ -51,6 +56,8 @@ struct Look {
     patterns: Vec<String>,
     dataset: Dataset,
     columns: Vec<ColumnSummary>,
+    /// Whether the events have generator weights whose sum is known.
+    is_generated: bool,
 }
 
 /// What the columns are for.
@@ -84,13 +91,17 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
     let found = Found::of(&looks, class);
     let text = text(&looks, class, &found, &place)?;
     atomic::write(&place, text.as_bytes()).on(&place)?;
+    let is_generated = looks.iter().any(|look| look.is_generated);
     let classes = class.map(|(column, _)| format!(", classes by {column}"));
     print(&format!(
         "written {}: {}{}, weight {}, id {}",
         out.display(),
         counted(found.inputs.len(), "input"),
         classes.unwrap_or_default(),
-        found.weight.as_deref().unwrap_or("1"),
+        match is_generated {
+            true => GENERATOR_WEIGHT,
+            false => found.weight.as_deref().unwrap_or("1"),
+        },
         match found.id.as_slice() {
             [] => "file and row".to_owned(),
             id => id.join(" "),
@@ -99,6 +110,9 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
     check(&text, &place).map_err(|error| {
         error.map(|text| format!("{} is not yet one that runs: {text}", out.display()))
     })?;
+    if is_generated {
+        print("edit    cross sections and luminosity in [data.define]")?;
+    }
     print(&format!("next    sideband plan {}", out.display()))
 }
 
@@ -118,9 +132,12 @@ fn check(text: &str, place: &Path) -> Result<()> {
 impl Look {
     fn new(patterns: &[String]) -> Result<Self> {
         let dataset = Dataset::open(patterns, Path::new(""))?;
+        let columns = summarise(&dataset)?;
+        let mut weights = columns.iter().filter(|c| c.name == GENERATOR_WEIGHT);
         Ok(Self {
             patterns: patterns.to_vec(),
-            columns: summarise(&dataset)?,
+            is_generated: weights.any(is_complete) && dataset.has_in_tree(RUNS, SUM_OF_WEIGHTS),
+            columns,
             dataset,
         })
     }
@@ -199,7 +216,8 @@ impl Found {
     fn of(looks: &[Look], class: Option<(&str, f64)>) -> Self {
         let mut found = Self::default();
         let names = looks[0].columns.iter().map(|column| &column.name);
-        for name in names {
+        let is_generated = looks.iter().any(|look| look.is_generated);
+        for name in names.filter(|name| !is_generated || *name != GENERATOR_WEIGHT) {
             let columns: Option<Vec<_>> = looks.iter().map(|look| look.column(name)).collect();
             let Some(columns) = columns else {
                 found
@@ -329,7 +347,10 @@ fn samples(
             let selection = format!("{} == {}", written(class), low + number as f64);
             text += &format!("selection = {}\n", quoted(&selection));
         }
-        if let Some(weight) = &found.weight {
+        if look.is_generated {
+            let (weight, scale) = (quoted(GENERATOR_WEIGHT), scale(looks, role));
+            text += &format!("weight = {weight}\nscale = {}\n", quoted(&scale));
+        } else if let Some(weight) = &found.weight {
             text += &format!("weight = {}\n", quoted(weight));
         }
         if found.id.is_empty() {
@@ -340,6 +361,43 @@ fn samples(
         text += &format!("id = [{}]\n\n", id.join(", "));
     }
     Ok(text)
+}
+
+/// The name of a sample's cross section.
+fn cross_section(looks: &[Look], role: &str) -> String {
+    match looks.len() {
+        1 => "xsec".to_owned(),
+        _ => format!("xsec_{role}"),
+    }
+}
+
+/// What makes the weights of a sample those of expected events.
+fn scale(looks: &[Look], role: &str) -> String {
+    let xsec = cross_section(looks, role);
+    format!("{xsec} * lumi / sum({RUNS}.{SUM_OF_WEIGHTS})")
+}
+
+/// The constants of the samples' scales, for the user to fill in.
+fn constants(looks: &[Look]) -> String {
+    let roles = looks.iter().zip(["source", "target"]);
+    let roles: Vec<&str> = roles
+        .filter_map(|(look, role)| look.is_generated.then_some(role))
+        .collect();
+    if roles.is_empty() {
+        return String::new();
+    }
+    let line = |name: String, what: &str| format!("{:28} # write {what}\n", name + " = \"1\"");
+    let sections = roles.iter().map(|role| {
+        let what = match looks.len() {
+            1 => "the cross section of the sample, in pb".to_owned(),
+            _ => format!("the cross section of data.{role}, in pb"),
+        };
+        line(cross_section(looks, role), &what)
+    });
+    let sections: String = sections.collect();
+    let lumi = line("lumi".to_owned(), "the integrated luminosity, in pb^-1");
+    let head = "[data.define]                # of scales: xsec * lumi / sum of all weights\n";
+    format!("{head}{sections}{lumi}\n")
 }
 
 /// The configuration, with what was found and why.
@@ -377,7 +435,7 @@ fn text(looks: &[Look], class: Option<(&str, f64)>, found: &Found, place: &Path)
         false => format!("# No inputs are:\n{left}"),
     };
     let file = place.file_name().unwrap_or_default().display();
-    let samples = samples(looks, class, found, folder)?;
+    let samples = samples(looks, class, found, folder)? + &constants(looks);
     Ok(format!(
         r#"# From a look at the files by `sideband init`. It runs as it is:
 #

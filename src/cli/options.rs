@@ -288,7 +288,7 @@ pub(super) struct PredictArguments {
     /// Which events; an expression over columns.
     #[arg(long, value_name = "EXPRESSION")]
     pub selection: Option<String>,
-    /// Event weight; the configuration's for the source if absent. 1 for events
+    /// Event weight; the configuration's for the source if absent, times its scale. 1 for events
     /// without one.
     #[arg(long, value_name = "EXPRESSION")]
     pub weight: Option<String>,

@@ -225,10 +225,14 @@ fn describe(plan: &Plan) -> String {
         Split::Member => "validation drawn for each member (member 0 shown)".to_owned(),
         Split::Folds => format!("{} folds (member 0 shown)", config.training.folds),
     };
-    let has_losses = plan
-        .samples
-        .iter()
-        .any(|sample| !sample.losses.lost.is_empty());
+    let said = plan.samples.iter().flat_map(|sample| {
+        let scaled = sample.losses.scaled().into_iter();
+        scaled.chain(sample.losses.sentences())
+    });
+    let mut lost: String = said.map(|text| text + "\n").collect();
+    if !lost.is_empty() {
+        lost += "\n";
+    }
     let scaling = &plan.scaling;
     let inputs: Vec<Vec<String>> = scaling
         .expressions
@@ -269,13 +273,6 @@ fn describe(plan: &Plan) -> String {
             &["region", "sample", "events", "sum of weights", "negative"],
             &rows
         ),
-        lost = plan
-            .samples
-            .iter()
-            .flat_map(|sample| sample.losses.sentences())
-            .map(|text| text + "\n")
-            .chain(has_losses.then(|| "\n".to_owned()))
-            .collect::<String>(),
         features = table(&["input", "mean", "standard deviation"], &inputs),
     )
 }

@@ -271,6 +271,7 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<(Experiment, PathBu
     };
     let notes = places.notes(&experiment)?;
     notes.iter().for_each(|note| say(note));
+    experiment.unscaled().iter().for_each(|note| say(note));
     Ok((experiment, places.folder))
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
@@ -87,6 +88,26 @@ impl Dataset {
                 files.push(EventFile::open(&path, tree)?);
             }
         }
+        Self::of(files)
+    }
+
+    /// Another tree of the same files, each of which is opened once.
+    pub(super) fn tree(&self, name: &str) -> Result<Self> {
+        let mut seen = Seen::default();
+        let files = self.files.iter().map(|file| &file.path);
+        let files = files.filter(|path| seen.insert(path, Some(name)));
+        let files = files.map(|path| EventFile::open(path, Some(name)));
+        Self::of(files.collect::<Result<_>>()?)
+    }
+
+    /// Whether all files have a tree with a column.
+    pub(crate) fn has_in_tree(&self, tree: &str, column: &str) -> bool {
+        let has = |file: &EventFile| file.schema.fields().find(column).is_some();
+        let tree = self.tree(tree);
+        tree.is_ok_and(|tree| tree.files.iter().all(has))
+    }
+
+    fn of(files: Vec<EventFile>) -> Result<Self> {
         let first = files.first().ok_or_else(no_patterns)?;
         let columns = first.schema.fields().iter().map(|field| ColumnInfo {
             name: field.name().clone(),
@@ -174,6 +195,22 @@ impl Dataset {
                 Ok(places)
             })
             .collect()
+    }
+
+    /// Reads columns of all files, a batch after the other, each with its file and the place
+    /// of its first row there.
+    pub(super) fn read_columns(
+        &self,
+        names: &BTreeSet<&str>,
+        mut visit: impl FnMut(&EventFile, &RecordBatch, u64) -> Result<()>,
+    ) -> Result<()> {
+        let projections = self.projections(names)?;
+        for (file, wanted) in self.files.iter().zip(&projections) {
+            for part in &file.parts {
+                file.read(*part, wanted, |batch, first| visit(file, batch, first))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether an expression is a column whose values `f32` holds exactly, in all files.

@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::chunk::{ColumnChunk, ColumnInfo};
 use sha2::{Digest as _, Sha256};
 use sideband_numerics::expression::{
-    Column, Expression, ExpressionError, Fault, Lane, Problem, Shape, is_plain_name, words_of,
+    Column, Expression, ExpressionError, Fault, Fold, Lane, Lists, Problem, Shape, Value as _,
+    is_plain_name, words_of,
 };
 
 /// Most layers of definitions upon definitions.
@@ -493,6 +494,20 @@ impl Compiled {
     pub fn eval_chunk(&self, chunk: &ColumnChunk) -> Result<Arc<Vec<f64>>> {
         let values = self.formula.numbers(chunk)?.into_rows(chunk.rows());
         values.map_err(|problem| self.formula.refused(chunk, None, problem))
+    }
+
+    /// One number of the values of all rows of the chunk.
+    pub(super) fn fold_chunk(&self, fold: Fold, chunk: &ColumnChunk) -> Result<Column> {
+        let values = Column::Numbers(self.formula.numbers(chunk)?);
+        let list = Lists::new(vec![0, chunk.rows()], None, values, false);
+        let list = list.ok_or_else(|| self.formula.not_in_chunk(""))?;
+        let folded = Column::fold(fold, Column::Lists(list));
+        folded.map_err(|problem| self.refused(chunk, problem))
+    }
+
+    /// The complaint about values that cannot be computed with.
+    pub(super) fn refused(&self, chunk: &ColumnChunk, problem: Problem) -> Error {
+        self.formula.refused(chunk, None, problem)
     }
 
     /// As [`Self::eval_chunk`], for a condition, which an integer of any size may be.

@@ -84,6 +84,10 @@ pub struct Losses {
     pub sample: String,
     pub events: u64,
     pub weight: f64,
+    /// The factor of the configuration on the sample's weights, if it has one. It is in
+    /// `weight`, but in that of a measurement's sample, whose rate it multiplies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<f64>,
     /// What is missing, by reason; empty if nothing is.
     pub lost: Vec<Loss>,
 }
@@ -105,6 +109,12 @@ impl Losses {
     pub fn beyond(&self, limit: f64) -> Option<&Loss> {
         let mut lost = self.lost.iter();
         lost.find(|loss| loss.kind.is_limited() && self.share(loss) > limit)
+    }
+
+    /// What is on the weights, in a sentence.
+    pub fn scaled(&self) -> Option<String> {
+        let scale = self.scale?;
+        Some(format!("{}: weights are scaled by {scale:?}.", self.sample))
     }
 
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
@@ -189,6 +199,7 @@ mod tests {
             sample: "data.target".to_owned(),
             events: 90,
             weight: 45.0,
+            scale: None,
             lost: vec![Loss {
                 kind,
                 name: "x".to_owned(),

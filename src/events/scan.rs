@@ -74,6 +74,8 @@ pub struct ScanRequest {
     pub require_any_flag: bool,
     /// Event weight, finite on every selected row; 1 without it.
     pub weight: Option<Compiled>,
+    /// Factor on all weights, finite.
+    pub scale: f64,
     /// How events are identified.
     pub id: IdSpec,
     /// Told apart from equal ids of other samples by this; see
@@ -96,6 +98,7 @@ impl ScanRequest {
             flags: Vec::new(),
             require_any_flag: false,
             weight: None,
+            scale: 1.0,
             id: IdSpec::FileRow,
             id_namespace: String::new(),
             on_missing: OnMissing::Error,

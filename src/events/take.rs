@@ -49,11 +49,14 @@ impl ScanPlan<'_> {
         let (mut rows, mut flags) = (selected.rows, selected.flags);
         let weights = match &request.weight {
             Some(weight) if !(rows.is_empty() && selected.undecided.is_empty()) => {
-                Some(batch.weights(weight, &chunk, &rows)?)
+                Some(batch.weights(weight, request.scale, &chunk, &rows)?)
             }
             _ => None,
         };
-        let weight = |row: usize| weights.as_ref().map_or(1.0, |weights| weights[row]);
+        let weight = |row: usize| {
+            let own = weights.as_ref().map_or(1.0, |weights| weights[row]);
+            request.scale * own
+        };
         for (reason, row) in selected.undecided {
             let row = row as usize;
             counts.lose(reason, file_index, batch.row_in_file(row), weight(row));
@@ -103,8 +106,8 @@ impl ScanPlan<'_> {
         let (mut numbers, mut words) = (room.numbers.into_iter(), room.words.into_iter());
         if let Some(to) = numbers.next() {
             match &weights {
-                Some(weights) => gather(to, &rows, |row| weights[row]),
-                None => to.fill(1.0),
+                Some(weights) => gather(to, &rows, |row| request.scale * weights[row]),
+                None => to.fill(request.scale),
             }
         }
         for (k, (to, values)) in numbers.zip(&columns).enumerate() {
@@ -323,18 +326,19 @@ impl BatchRows<'_> {
         Ok(())
     }
 
-    /// The weights of all rows, finite on the wanted ones.
+    /// The weights of all rows, finite on the wanted ones when the factor `scale` is on them.
     fn weights(
         &self,
         weight: &Compiled,
+        scale: f64,
         chunk: &ColumnChunk,
         rows: &[u32],
     ) -> Result<Arc<Vec<f64>>> {
         let weights = weight.eval_chunk(chunk)?;
-        let bad = |&&row: &&u32| !weights[row as usize].is_finite();
+        let bad = |&&row: &&u32| !(scale * weights[row as usize]).is_finite();
         match rows.iter().find(bad) {
             Some(&row) => {
-                let weight = weights[row as usize];
+                let weight = scale * weights[row as usize];
                 Err(self.wrong(
                     row,
                     format!("the weight is {weight}; weights must be finite"),

@@ -124,7 +124,8 @@ fn prepare(reader: &Reader<'_>, parameters: &Parameters, progress: &Progress) ->
     let mut templates = Vec::new();
     if let Some(events) = events {
         progress.say(&format!("observed: {}", counted(events.len(), "event")));
-        events.losses.iter().for_each(|l| plan.note_losses(l));
+        let losses = events.losses.iter();
+        losses.for_each(|l| plan.note_losses(l, None));
         templates = events.templates;
     }
     let analysis = Analysis {
@@ -154,12 +155,15 @@ pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool)
         measurement.measurement.reference.join(" + ")
     )];
     for process in &plan.processes {
+        let scaled = reader.recorded(&process.name, process.scale);
+        let scaled = scaled.map(|scale| format!(", scaled by {scale:?}"));
         lines.push(format!(
-            "{}: {}, rate {}, times {}",
+            "{}: {}, rate {}, times {}{}",
             process.name,
             counted(process.events, "event"),
             joined(process.rate(), &[process.scale * process.sum_error], " +- "),
-            measurement.samples[&process.name].coefficient
+            measurement.samples[&process.name].coefficient,
+            scaled.unwrap_or_default()
         ));
     }
     for ((systematic, process), varied) in &plan.varied {

@@ -54,7 +54,8 @@ pub(super) struct VariedPlan {
     pub rates: [f64; 2],
     /// Sums of weights there, of the varied samples; none if only rates vary.
     pub sums: Option<[f64; 2]>,
-    /// Histograms in all channels; none if only rates vary.
+    /// Histograms in all channels, with the nominal sample's factor left out; none if only
+    /// rates vary.
     pub templates: Option<[Vec<Template>; 2]>,
 }
 
@@ -173,10 +174,13 @@ impl Plan {
         found.map(|p| p.sum)
     }
 
-    /// Keeps what is missing of a sample, and says so.
-    pub(super) fn note_losses(&mut self, losses: &Losses) {
+    /// Keeps what is missing of a sample, and says so; `scale` is on its rate.
+    pub(super) fn note_losses(&mut self, losses: &Losses, scale: Option<f64>) {
         self.notes.extend(losses.sentences());
-        self.losses.push(losses.clone());
+        self.losses.push(Losses {
+            scale,
+            ..losses.clone()
+        });
     }
 }
 
@@ -246,7 +250,7 @@ pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
             significant(process.rate(), 5),
             percent(error)
         ));
-        plan.note_losses(&sample.losses);
+        plan.note_losses(&sample.losses, reader.recorded(name, process.scale));
         if process.sum_error > 0.05 * process.sum {
             plan.notes.push(format!(
                 "samples.{name}: its rate is known to {:.0} % only, from {} events",
@@ -351,12 +355,15 @@ fn process(reader: &Reader<'_>, name: &str, sample: &Sample) -> Result<ProcessPl
         let key = format!("samples.{name}.weight");
         return Err(Error::data_at(key, text));
     }
+    let place = format!("samples.{name}");
+    let config = reader.measurement.sample(name);
+    let config = config.ok_or_else(|| Error::config_at(&place, "is not there"))?;
     Ok(ProcessPlan {
         name: name.to_owned(),
         sum,
         sum_error: weights().map(|w| w * w).sum::<f64>().sqrt(),
         events: weights().count(),
-        scale: reader.measurement.samples[name].scale,
+        scale: reader.factor(name, &place, &config)?,
         templates: reader.templates(sample),
     })
 }
@@ -378,19 +385,23 @@ fn vary(
             .ok_or_else(|| Error::config_at(&place, "is not there"))?;
         let sample = check(reader, &place, reader.read(&place, &config)?)?;
         reader.check_varied(nominal_sample, &sample, &place, name)?;
-        plan.note_losses(&sample.losses);
+        let scale = reader.factor(name, &place, &config)?;
+        plan.note_losses(&sample.losses, reader.recorded(name, scale));
         let rows = reader.selected(&sample);
         let sum: f64 = rows.map(|row| sample.table.weights[row]).sum();
-        let templates = reader.templates(&sample);
+        // the nominal sample's factor is on both
+        let factor = scale / nominal.scale;
+        let mut templates = reader.templates(&sample);
+        templates.iter_mut().for_each(|t| t.multiply(factor));
         if measurement.systematics[systematic].shape {
             let nominal = std::slice::from_ref(nominal_sample);
             check_support(reader, nominal, &sample, &place, allowed)?;
         }
-        Ok::<_, Error>((sum, templates))
+        Ok::<_, Error>((sum, factor, templates))
     };
-    let [(down, down_templates), (up, up_templates)] = [read(false)?, read(true)?];
-    let sums = [down, up];
-    for (sum, up) in sums.into_iter().zip([false, true]) {
+    let [down, up] = [read(false)?, read(true)?];
+    let scaled = [down.0 * down.1, up.0 * up.1];
+    for (sum, up) in scaled.into_iter().zip([false, true]) {
         let factor = sum / nominal.sum;
         if !(1.0 / LARGEST_RESPONSE..=LARGEST_RESPONSE).contains(&factor) {
             let text = format!(
@@ -403,9 +414,9 @@ fn vary(
         }
     }
     Ok(VariedPlan {
-        rates: sums.map(|sum| sum / nominal.sum),
-        sums: Some(sums),
-        templates: Some([down_templates, up_templates]),
+        rates: scaled.map(|sum| sum / nominal.sum),
+        sums: Some([down.0, up.0]),
+        templates: Some([down.2, up.2]),
     })
 }
 

@@ -6,9 +6,9 @@ use crate::events::{Dataset, HIDDEN};
 use crate::files::lock;
 use crate::rundir::InputFiles;
 use crate::settings::{
-    Blinding, Config, Measurement, Places, RUN_PREFIX, SampleConfig, SampleRole,
+    Blinding, Config, Measurement, Places, RUN_PREFIX, SampleConfig, SampleRole, ScaleConfig,
 };
-use crate::workflow::{OpenSample, Sample, SampleSpec, Wanted, inputs, read_samples};
+use crate::workflow::{OpenSample, Sample, SampleSpec, Wanted, factor, inputs, read_samples};
 use sideband_numerics::Edges;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -66,6 +66,14 @@ pub(super) struct Template {
     pub variances: Vec<f64>,
 }
 
+impl Template {
+    pub(super) fn multiply(&mut self, factor: f64) {
+        self.contents.iter_mut().for_each(|x| *x *= factor);
+        let square = factor * factor;
+        self.variances.iter_mut().for_each(|x| *x *= square);
+    }
+}
+
 /// Reads samples with all that a measurement wants of their events.
 pub(super) struct Reader<'a> {
     pub measurement: &'a Measurement,
@@ -121,12 +129,34 @@ impl<'a> Reader<'a> {
         })
     }
 
+    fn dataset(&self, place: &str, sample: &SampleConfig) -> Result<Dataset> {
+        let sample = self.placed(place, sample)?;
+        let dataset = Dataset::open(&sample.path.to_list(), Path::new(""));
+        dataset.map_err(|e| e.at_key(format!("{place}.path")))
+    }
+
     /// Names of the columns of a sample's files.
     pub(super) fn column_names(&self, place: &str, sample: &SampleConfig) -> Result<Vec<String>> {
-        let sample = self.placed(place, sample)?;
-        let dataset = Dataset::open(&sample.path.to_list(), Path::new(""))
-            .map_err(|e| e.at_key(format!("{place}.path")))?;
+        let dataset = self.dataset(place, sample)?;
         Ok(dataset.columns().iter().map(|c| c.name.clone()).collect())
+    }
+
+    /// The factor on the rate of a process as it is for the files of its sample at `place`,
+    /// the nominal or a varied one.
+    pub(super) fn factor(&self, process: &str, place: &str, sample: &SampleConfig) -> Result<f64> {
+        let scale = &self.measurement.samples[process].scale;
+        let found = factor(scale, &self.config, false, || self.dataset(place, sample));
+        let key = format!("samples.{process}.scale");
+        found.map_err(|e| match place.starts_with("samples.") {
+            true => e.at_key(key),
+            false => e.at_key(format!("{key} (in {place})")),
+        })
+    }
+
+    /// The same as it goes on record: none where the configuration has no such factor.
+    pub(super) fn recorded(&self, process: &str, factor: f64) -> Option<f64> {
+        let is_there = self.measurement.samples[process].scale != ScaleConfig::default();
+        is_there.then_some(factor)
     }
 
     /// Reads a simulated sample that the configuration has at `place`.

@@ -331,7 +331,12 @@ fn missing_section(losses: &[Losses]) -> Section {
     let mut section = Section::new("Events that are missing");
     section.text.extend(losses.iter().map(|sample| {
         let (events, weight) = (counted(sample.events, "event"), number(sample.weight));
-        format!("{}: {events} kept, sum of weights {weight}.", sample.sample)
+        let scaled = sample.scale.map(|scale| format!(", scaled by {scale:?}"));
+        let scaled = scaled.unwrap_or_default();
+        format!(
+            "{}: {events} kept, sum of weights {weight}{scaled}.",
+            sample.sample
+        )
     }));
     if rows.is_empty() {
         return section.text("No event was dropped, is without a bin or without a region.");

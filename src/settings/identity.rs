@@ -110,6 +110,7 @@ impl Config {
         for sample in self.data.samples_mut() {
             sample.selection = None;
             sample.weight = None;
+            sample.scale = None;
             sample.label = None;
         }
         self.forget_what_comes_after_training();

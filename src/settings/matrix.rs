@@ -327,12 +327,14 @@ impl Filler<'_> {
 /// Whether the text of a key is an expression over columns.
 fn is_expression(path: &str) -> bool {
     /// Beginnings and ends of such keys.
-    const KEYS: [(&str, &str); 14] = [
+    const KEYS: [(&str, &str); 16] = [
         ("data.define.", ""),
         ("data.source.selection", ""),
         ("data.source.weight", ""),
+        ("data.source.scale", ""),
         ("data.target.selection", ""),
         ("data.target.weight", ""),
+        ("data.target.scale", ""),
         ("regions.", ".selection"),
         ("features.inputs[", "]"),
         ("report.variables[", "].expression"),

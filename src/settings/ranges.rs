@@ -3,6 +3,7 @@
 //! | rule | who keeps it |
 //! |---|---|
 //! | `[0, 1)` | a number in the interval, or a list or table of that many entries |
+//! | `text or [0, 1)` | a text, or a number in the interval |
 //! | `count [1, 4]` | a list of so many entries |
 //! | `each [0, 1)` | a list of numbers in the interval |
 //! | `rising` | a list of finite numbers, each above the one before |
@@ -30,6 +31,10 @@ executor.resubmissions                 | [0, 1000]
 data.max_loss                          | [0, 1]         | a share from 0 to 1
 data.source.path                       | count [1, inf) | at least one path
 data.target.path                       | count [1, inf) | at least one path
+data.source.scale                      | text or (0, inf)
+                                       | a factor above 0, or an expression
+data.target.scale                      | text or (0, inf)
+                                       | a factor above 0, or an expression
 regions                                | [1, 32]        | 1 to 32 regions
 features.one_hot.*                     | count [1, inf) & each (-inf, inf) | a list of finite values
 model.hidden                           | count [0, 64] & each [1, 16384]
@@ -76,7 +81,8 @@ interpolation.flow.dropout             | [0, 0.95]
 generate.events                        | [1000, 100000000]
 parameters.*.bounds                    | rising         | two finite numbers, the lower one first
 samples                                | [2, 1000]      | 2 to 1000 processes
-samples.*.scale                        | (0, inf)       | a factor above 0
+samples.*.scale                        | text or (0, inf)
+                                       | a factor above 0, or an expression
 systematics.*.rates.*                  | each (0, inf)
                   | two factors above 0, at -1 and at +1: rates do not turn negative
 channels.*.bins                        | count [2, 10001] & rising
@@ -229,6 +235,9 @@ fn holds(rule: &str, value: &Value) -> bool {
     let numbers = || list.iter().map(|entry| number(entry).unwrap_or(f64::NAN));
     if let Some(interval) = rule.strip_prefix("count ") {
         return entries(value).is_none() || contains(interval, list.len() as f64);
+    }
+    if let Some(interval) = rule.strip_prefix("text or ") {
+        return value.is_str() || number(value).is_some_and(|x| contains(interval, x));
     }
     if let Some(interval) = rule.strip_prefix("each ") {
         return numbers().all(|x| contains(interval, x));

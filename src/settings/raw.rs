@@ -339,6 +339,10 @@ pub struct SampleConfig {
     /// Event weight; an expression over columns. 1 if absent.
     #[serde(default)]
     pub weight: Option<String>,
+    /// Factor on all weights, above 0: a number, or an expression over constants and sums of
+    /// columns of another tree of the ROOT files, `xsec * lumi / sum(Runs.genEventSumw)`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<ScaleConfig>,
     /// Integer columns that name an event. If absent, the file's place in the
     /// sorted list and the row in it.
     #[serde(default)]
@@ -350,6 +354,22 @@ pub struct SampleConfig {
     /// How the sample is called in plots.
     #[serde(default)]
     pub label: Option<String>,
+}
+
+/// A factor on the weights of a sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged, expecting = "a number or a text")]
+pub enum ScaleConfig {
+    /// A number.
+    Number(f64),
+    /// An expression over constants and sums of columns of another tree of the files.
+    Text(String),
+}
+
+impl Default for ScaleConfig {
+    fn default() -> Self {
+        Self::Number(1.0)
+    }
 }
 
 /// One text or a list of them.

@@ -106,7 +106,10 @@ fn describe(sample: &Sample, say: &dyn Fn(&str)) {
              adding or renaming files changes folds and bootstrap weights"
         ));
     }
-    sample.losses.sentences().for_each(|text| say(&text));
+    let scaled = sample.losses.scaled().into_iter();
+    scaled
+        .chain(sample.losses.sentences())
+        .for_each(|text| say(&text));
 }
 
 /// Writes how what a manifest is of has ended.

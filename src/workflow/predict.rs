@@ -51,7 +51,7 @@ pub(crate) struct PredictOptions {
     pub out: PathBuf,
     /// Which events; all without it.
     pub selection: Option<String>,
-    /// Event weight; the source's of the configuration without it.
+    /// Event weight; the source's of the configuration without it, times its scale.
     pub weight: Option<String>,
     /// Id columns, an empty list or name for file and row; the source's of the
     /// configuration without it.
@@ -318,6 +318,18 @@ impl NewEvents<'_> {
         })
     }
 
+    /// The factor on the weights of the sample that the run predicts with: the number that
+    /// its result has, whatever the files here add up to.
+    fn scale(&self, manifest: &Manifest) -> f64 {
+        let place = match &self.config.data.source {
+            Some(_) => "data.source",
+            None => "data.target",
+        };
+        let mut samples = manifest.losses.iter();
+        let sample = samples.find(|sample| sample.sample == place);
+        sample.and_then(|sample| sample.scale).unwrap_or(1.0)
+    }
+
     /// Reads them, a row for every selected row; and whether blind ones are left out.
     fn read(&self, manifest: &Manifest) -> Result<(EventTable, bool)> {
         let (config, options, about) = (self.config, self.options, self.about);
@@ -341,6 +353,9 @@ impl NewEvents<'_> {
             (None, Some(text)) => Some(compile(own, text)?),
             (None, None) => None,
         };
+        if options.weight.is_none() {
+            request.scale = self.scale(manifest);
+        }
         request.id = self.id(&sample.id)?;
         let mut listed = categories(config);
         if let Some(interpolation) = &config.interpolation {

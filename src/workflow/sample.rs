@@ -3,11 +3,12 @@
 use crate::error::{Error, Result};
 use crate::events::{
     BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
-    Loss, LossKind, Losses, PartOrder, Resolver, ScanRequest, StreamOptions,
+    Loss, LossKind, Losses, PartOrder, Resolver, Scale, ScanRequest, StreamOptions,
 };
-use crate::settings::{Blinding, Config, SampleConfig, SampleRole, StreamConfig};
+use crate::settings::{Blinding, Config, SampleConfig, SampleRole, ScaleConfig, StreamConfig};
 use crate::training::{ClassSource, SplitSettings, Streams, is_streamed};
 use sideband_numerics::expression::written;
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub(crate) struct OpenSample<'a> {
     dataset: Dataset,
     files: Vec<FileRecord>,
     request: ScanRequest,
+    /// Factor on the weights, if the configuration has one.
+    scale: Option<f64>,
     drawing: Option<Drawing>,
 }
 
@@ -193,6 +196,7 @@ impl SampleSpec<'_> {
             config,
             dataset,
             files,
+            scale: self.sample.scale.as_ref().map(|_| request.scale),
             request,
             drawing,
         })
@@ -246,6 +250,11 @@ impl SampleSpec<'_> {
         if let Some(text) = &sample.weight {
             request.weight = Some(compile(format!("{place}.weight"), text)?);
         }
+        if let Some(scale) = &sample.scale {
+            let is_hidden = self.whose == SampleRole::Data && blinding.is_closed();
+            let factor = factor(scale, config, is_hidden, || Ok(dataset));
+            request.scale = factor.map_err(|e| e.at_key(format!("{place}.scale")))?;
+        }
         for (name, text) in &wanted.flags {
             let compiled = compile(name.clone(), text)?;
             request.flags.push((name.clone(), compiled));
@@ -295,6 +304,28 @@ impl SampleSpec<'_> {
     }
 }
 
+/// The factor that a scale is for the events of a sample, whose files are opened if it depends
+/// on them. Of files with hidden events it may not: what they add up to would tell of these.
+pub(crate) fn factor<D: Borrow<Dataset>>(
+    scale: &ScaleConfig,
+    config: &Config,
+    is_hidden: bool,
+    open: impl FnOnce() -> Result<D>,
+) -> Result<f64> {
+    let text = match scale {
+        ScaleConfig::Number(number) => return Ok(*number),
+        ScaleConfig::Text(text) => text,
+    };
+    let scale = Scale::new(text, &config.data.define)?;
+    if scale.reads_files() && is_hidden {
+        return Err(Error::config(
+            "it depends on what is in the files, of which events of blind regions are hidden; \
+             write it as a number",
+        ));
+    }
+    scale.value(open()?.borrow())
+}
+
 /// Reads samples, one after the other. Of `earlier` ones it takes over those that have the
 /// same events; the others are gone before anything is read.
 ///
@@ -340,7 +371,10 @@ impl OpenSample<'_> {
             (None, Some(drawing)) => draw(Arc::new(self.dataset), &self.request, drawing),
         };
         let (table, streamed) = read.map_err(|e| e.at_key(place))?;
-        let losses = losses(place, config, &table, streamed.as_ref());
+        let losses = Losses {
+            scale: self.scale,
+            ..losses(place, config, &table, streamed.as_ref())
+        };
         if let Some(loss) = losses.beyond(config.data.max_loss) {
             return Err(Error::data(format!(
                 "{} That is more than data.max_loss = {}: mend the files, select such rows away, \
@@ -465,6 +499,7 @@ fn losses(
         sample: place.to_owned(),
         events: streamed.map_or(table.len() as u64, |all| all.events),
         weight: streamed.map_or_else(|| table.weights.iter().sum(), |all| all.weight),
+        scale: None,
         lost: own.chain(duplicates).collect(),
     }
 }

@@ -29,5 +29,6 @@ mod measure;
 mod paths;
 mod root_files;
 mod rules;
+mod scale;
 mod start;
 mod stream;

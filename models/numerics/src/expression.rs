@@ -126,6 +126,22 @@ impl Expression {
         (tree.steps[operand].span.clone(), tree.variables_of(operand))
     }
 
+    /// The functions that make one number of a list, each outside of all others such.
+    pub fn outer_folds(&self) -> Vec<OuterFold> {
+        let found = self.tree.outer_folds().into_iter();
+        let fold = |(step, fold): (usize, Fold)| {
+            let [of, _] = self.tree.operands(step);
+            let variables = self.tree.variables_of(of).into_iter();
+            OuterFold {
+                fold,
+                span: self.tree.steps[step].span.clone(),
+                of: self.tree.steps[of].span.clone(),
+                variables: variables.map(|k| self.variables()[k].clone()).collect(),
+            }
+        };
+        found.map(fold).collect()
+    }
+
     /// The complaint about a constant whose name `is_taken`, if there is one.
     pub fn hidden_by_constant(
         &self,
@@ -147,6 +163,19 @@ impl Expression {
         let found = named.find(|(name, _)| *name == variable);
         found.map_or(0..self.text().len(), |(_, span)| span.clone())
     }
+}
+
+/// A function that makes one number of a list, in no other such function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OuterFold {
+    /// Which it is.
+    pub fold: Fold,
+    /// All of it in the text.
+    pub span: Range<usize>,
+    /// What it is of, in the text.
+    pub of: Range<usize>,
+    /// The names used in that, each once.
+    pub variables: Vec<String>,
 }
 
 impl fmt::Debug for Expression {

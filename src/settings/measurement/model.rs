@@ -1,7 +1,7 @@
 //! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
 
 use super::super::defaults::{count, max_loss};
-use super::super::raw::{MissingPolicy, OneOrMany};
+use super::super::raw::{MissingPolicy, OneOrMany, ScaleConfig};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -111,9 +111,11 @@ pub struct ProcessConfig {
     /// f(parameters): what the nominal rate is multiplied with.
     #[serde(default = "default_coefficient")]
     pub coefficient: String,
-    /// Factor on the sum of weights.
-    #[serde(default = "one")]
-    pub scale: f64,
+    /// Factor on the sum of weights, above 0: a number, or an expression over constants and
+    /// sums of columns of another tree of the ROOT files, `xsec * lumi / sum(Runs.genEventSumw)`.
+    /// That of a varied sample is of its own files.
+    #[serde(default)]
+    pub scale: ScaleConfig,
     /// How the process is called in plots.
     #[serde(default)]
     pub label: Option<String>,
@@ -121,9 +123,6 @@ pub struct ProcessConfig {
 
 fn default_coefficient() -> String {
     "1".to_owned()
-}
-fn one() -> f64 {
-    1.0
 }
 
 /// `[systematics.NAME]`

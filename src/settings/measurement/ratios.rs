@@ -2,7 +2,8 @@
 
 use super::super::matrix::EnsembleSpec;
 use super::super::raw::{
-    Config, DataConfig, ExperimentConfig, Method, OneOrMany, RUN_PREFIX, RegionConfig, SampleConfig,
+    Config, DataConfig, ExperimentConfig, Method, OneOrMany, RUN_PREFIX, RegionConfig,
+    SampleConfig, ScaleConfig,
 };
 use super::{Coordinate, Measurement, ProcessConfig, SideConfig, SystematicConfig};
 use crate::error::Result;
@@ -61,7 +62,7 @@ impl Measurement {
             p.path == own(name, "")
                 && p.selection.is_none()
                 && p.weight.as_deref() == Some("weight")
-                && p.scale == 1.0
+                && p.scale == ScaleConfig::default()
         };
         let varied = |(systematic, s): (&String, &SystematicConfig)| {
             s.samples.iter().all(|(process, varied)| {
@@ -125,6 +126,8 @@ impl Measurement {
             path: p.path.clone(),
             selection: p.selection.clone(),
             weight: p.weight.clone(),
+            // a factor on the rate, which no ratio of densities depends on
+            scale: None,
             id: p.id.clone(),
             namespace: p.namespace.clone(),
             label: Some(p.label.clone().unwrap_or_else(|| process.to_owned())),
@@ -168,6 +171,7 @@ impl Measurement {
             path: o.path.clone(),
             selection: o.selection.clone(),
             weight: None,
+            scale: None,
             id: Vec::new(),
             namespace: "observed".to_owned(),
             label: Some("observed".to_owned()),

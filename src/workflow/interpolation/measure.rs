@@ -301,6 +301,7 @@ impl<'a> SampleSums<'a> {
             sample: "sampled events".to_owned(),
             events: self.kept.0,
             weight: self.kept.1,
+            scale: None,
             lost: regions.filter_map(loss).collect(),
         }
     }

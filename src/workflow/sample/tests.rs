@@ -41,6 +41,7 @@ fn what_two_plans_have_in_common_is_read_once() {
             [true, true],
         ),
         (&[], &["data.source.weight=2 * weight"], [false, true]),
+        (&[], &["data.source.scale=2"], [false, true]),
         (&[], &["data.target.selection=n_jets > 5"], [true, false]),
         (&[], &["data.define.cut=n_jets > 5"], [false, false]),
         (&[], &["regions.sr.blind=false"], [false, false]),
@@ -75,5 +76,36 @@ fn what_two_plans_have_in_common_is_read_once() {
         }
         assert_eq!(found.scaling, anew.scaling);
         assert_eq!(found.variables, anew.variables);
+    }
+}
+
+#[test]
+fn a_scale_is_on_every_weight_streamed_or_not() {
+    for stream in [None, Some("data.stream.sample=2000")] {
+        let sample = |scale: &str| {
+            let settings: Vec<&str> = stream.into_iter().chain([scale]).collect();
+            let plan = Plan::new("t", config(&settings), false, Vec::new()).unwrap();
+            plan.samples.into_iter().next().unwrap()
+        };
+        let (one, two) = (
+            sample("data.source.scale=1"),
+            sample("data.source.scale='8 / 4'"),
+        );
+        assert_eq!([one.losses.scale, two.losses.scale], [Some(1.0), Some(2.0)]);
+        assert_eq!(2.0 * one.losses.weight, two.losses.weight);
+        let doubled = one.table.weights.iter().map(|weight| 2.0 * weight);
+        assert_eq!(doubled.collect::<Vec<_>>(), two.table.weights);
+        let total = |sample: &crate::workflow::Sample| {
+            let streamed = sample.streamed.as_ref()?;
+            Some((
+                streamed.weight,
+                streamed.training.total,
+                streamed.training.weight,
+            ))
+        };
+        let (one, two) = (total(&one), total(&two));
+        let doubled = one.map(|(a, b, c)| (2.0 * a, 2.0 * b, 2.0 * c));
+        assert_eq!(doubled, two);
+        assert_eq!(two.is_some(), stream.is_some());
     }
 }

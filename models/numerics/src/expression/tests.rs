@@ -364,3 +364,20 @@ fn integers_that_do_not_fit_are_refused_as_they_are_written() {
     assert!(error.message.contains("too large to be exact"), "{error}");
     assert_eq!(value(&format!("x < {digits}."), &[("x", 1.0)]), 1.0);
 }
+
+#[test]
+fn outer_functions_of_lists_are_found_with_what_they_are_of() {
+    let text = "a * sum((b + c) * a) / max( {x y} ) + max(len(d[count(e)]), f)";
+    let expression = Expression::parse(text).unwrap();
+    let found = expression.outer_folds().into_iter().map(|outer| {
+        let [whole, of] = [outer.span, outer.of].map(|span| &text[span]);
+        (outer.fold, whole, of, outer.variables.join(" "))
+    });
+    let names = str::to_owned;
+    let expected = [
+        (Fold::Sum, "sum((b + c) * a)", "(b + c) * a", names("b c a")),
+        (Fold::Max, "max( {x y} )", "{x y}", names("x y")),
+        (Fold::Len, "len(d[count(e)])", "d[count(e)]", names("d e")),
+    ];
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}

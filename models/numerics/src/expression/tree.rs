@@ -397,6 +397,21 @@ impl Tree {
         }
     }
 
+    /// The folds that are below no other fold, with their steps, in the order of the text.
+    pub(super) fn outer_folds(&self) -> Vec<(usize, Fold)> {
+        let steps = self.steps.iter().enumerate();
+        let folds = steps.filter_map(|(place, step)| match step.node {
+            Node::Fold(fold) => Some((place, fold)),
+            _ => None,
+        });
+        let folds: Vec<(usize, Fold)> = folds.collect();
+        let is_outer = |(place, _): &&(usize, Fold)| {
+            let mut later = folds.iter().filter(|(other, _)| other > place);
+            later.all(|(other, _)| self.steps[*other].first > *place)
+        };
+        folds.iter().filter(is_outer).copied().collect()
+    }
+
     /// The variables below a step, each once.
     pub(super) fn variables_of(&self, step: usize) -> Vec<usize> {
         let mut found = Vec::new();
