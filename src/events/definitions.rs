@@ -19,7 +19,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::chunk::{ColumnChunk, ColumnInfo};
 use sha2::{Digest as _, Sha256};
 use sideband_numerics::expression::{
-    Column, Expression, ExpressionError, Fault, Lane, Problem, Shape, is_plain_name, words_of,
+    Column, Expression, ExpressionError, Fault, Lane, Problem, Shape, can_be_written,
+    is_plain_name, words_of,
 };
 
 /// Most layers of definitions upon definitions.
@@ -392,7 +393,7 @@ fn unwritten<'a>(
     columns: impl Iterator<Item = &'a str>,
 ) -> Option<ExpressionError> {
     let (name, place) = columns
-        .filter(|name| !is_plain_name(name))
+        .filter(|name| !is_plain_name(name) && can_be_written(name))
         .flat_map(|name| places(text, name).map(move |place| (name, place)))
         .filter(|(_, place)| {
             let inside = |at: usize| place.contains(&at);
