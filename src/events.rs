@@ -31,6 +31,7 @@ mod stream;
 mod summary;
 mod table;
 mod take;
+mod thrift;
 
 #[cfg(test)]
 mod tests;

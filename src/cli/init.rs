@@ -4,10 +4,12 @@ use super::options::InitArguments;
 use super::out::{Done, print};
 use crate::error::{Error, Kind, OnFile, Result, counted};
 use crate::events::{ColumnSummary, Dataset, summarise};
+use crate::files::terminal::escape_line;
 use crate::files::{atomic, output};
 use crate::settings::{parse_experiment, relative};
 use crate::workflow::{RunOptions, estimate};
 use sideband_numerics::expression::written;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// Names of columns that tell two classes apart, in the order of what is likely.
@@ -68,7 +70,7 @@ struct Found {
     /// Expressions.
     inputs: Vec<String>,
     /// Columns that are no inputs, and why.
-    left: Vec<(String, &'static str)>,
+    left: Vec<(String, Cow<'static, str>)>,
 }
 
 pub(super) fn init(arguments: &InitArguments) -> Done {
@@ -146,6 +148,14 @@ impl Look {
         self.columns.iter().find(|column| column.name == name)
     }
 
+    /// Why no expression can use a column, if it is there.
+    fn misfit(&self, name: &str) -> Option<String> {
+        let mut columns = self.dataset.columns().iter();
+        let column = columns.find(|column| column.name == name)?;
+        let why = column.shape.as_ref().err()?;
+        Some(why.strip_prefix("it ").unwrap_or(why).to_owned())
+    }
+
     /// The column that tells two classes apart, and the lower of its values.
     fn class(&self) -> Result<(&str, f64)> {
         let all = self.columns.iter().filter_map(|column| {
@@ -215,14 +225,16 @@ fn is_weight(name: &str) -> bool {
 impl Found {
     fn of(looks: &[Look], class: Option<(&str, f64)>) -> Self {
         let mut found = Self::default();
-        let names = looks[0].columns.iter().map(|column| &column.name);
         let is_generated = looks.iter().any(|look| look.is_generated);
+        let names = looks[0].dataset.columns().iter().map(|column| &column.name);
         for name in names.filter(|name| !is_generated || *name != GENERATOR_WEIGHT) {
+            if let Some(why) = looks.iter().find_map(|look| look.misfit(name)) {
+                found.leave(name, why);
+                continue;
+            }
             let columns: Option<Vec<_>> = looks.iter().map(|look| look.column(name)).collect();
             let Some(columns) = columns else {
-                found
-                    .left
-                    .push((name.clone(), "is in one of the samples alone"));
+                found.leave(name, "is in one of the samples alone");
                 continue;
             };
             if class.is_some_and(|(class, _)| class == name.as_str()) {
@@ -232,10 +244,9 @@ impl Found {
         }
         // a run without an event names none
         if !found.id.iter().any(|name| is_one_of(name, &EVENTS)) {
-            let runs = std::mem::take(&mut found.id).into_iter();
-            found
-                .left
-                .extend(runs.map(|name| (name, "names no event by itself")));
+            for name in std::mem::take(&mut found.id) {
+                found.leave(&name, "names no event by itself");
+            }
         }
         found
     }
@@ -295,8 +306,8 @@ impl Found {
         }
     }
 
-    fn leave(&mut self, name: &str, why: &'static str) {
-        self.left.push((name.to_owned(), why));
+    fn leave(&mut self, name: &str, why: impl Into<Cow<'static, str>>) {
+        self.left.push((name.to_owned(), why.into()));
     }
 }
 
@@ -428,13 +439,14 @@ fn text(looks: &[Look], class: Option<(&str, f64)>, found: &Found, place: &Path)
     let left: String = found
         .left
         .iter()
-        .map(|(name, why)| format!("#   {} {why}\n", quoted(name)))
+        .map(|(name, why)| format!("#   {}\n", escape_line(&format!("\"{name}\" {why}"))))
         .collect();
     let left = match left.is_empty() {
         true => String::new(),
         false => format!("# No inputs are:\n{left}"),
     };
-    let file = place.file_name().unwrap_or_default().display();
+    let file = place.file_name().unwrap_or_default().to_string_lossy();
+    let file = escape_line(&file);
     let samples = samples(looks, class, found, folder)? + &constants(looks);
     Ok(format!(
         r#"# From a look at the files by `sideband init`. It runs as it is:

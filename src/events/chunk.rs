@@ -113,6 +113,9 @@ pub(super) fn shape_of(data_type: &DataType) -> Result<Shape, String> {
     | DataType::LargeList(inner)
     | DataType::FixedSizeList(inner, _) = innermost
     {
+        if let DataType::FixedSizeList(_, ..=0) = innermost {
+            return Err("it holds lists without elements; leave it out".to_owned());
+        }
         depth += 1;
         innermost = inner.data_type();
     }

@@ -19,7 +19,7 @@ use super::definitions::Compiled;
 use super::file::{EventFile, cannot};
 use super::glob::{find, split_tree};
 use super::root::UNUSABLE;
-use sideband_numerics::expression::{Shape, nearest};
+use sideband_numerics::expression::{Shape, can_be_written, nearest};
 
 /// Bytes hashed at once.
 const BLOCK: usize = 1 << 18;
@@ -114,6 +114,9 @@ impl Dataset {
             type_name: field.data_type().to_string(),
             shape: match field.metadata().get(UNUSABLE) {
                 Some(reason) => Err(reason.clone()),
+                None if !can_be_written(field.name()) => {
+                    Err("it has a name that no expression can hold; rename it".to_owned())
+                }
                 None => shape_of(field.data_type()),
             },
         });

@@ -20,7 +20,7 @@ use super::chunk::{ColumnChunk, ColumnInfo};
 use sha2::{Digest as _, Sha256};
 use sideband_numerics::expression::{
     Column, Expression, ExpressionError, Fault, Fold, Lane, Lists, Problem, Shape, Value as _,
-    is_plain_name, words_of,
+    can_be_written, is_plain_name, words_of,
 };
 
 /// Most layers of definitions upon definitions.
@@ -393,7 +393,7 @@ fn unwritten<'a>(
     columns: impl Iterator<Item = &'a str>,
 ) -> Option<ExpressionError> {
     let (name, place) = columns
-        .filter(|name| !is_plain_name(name))
+        .filter(|name| !is_plain_name(name) && can_be_written(name))
         .flat_map(|name| places(text, name).map(move |place| (name, place)))
         .filter(|(_, place)| {
             let inside = |at: usize| place.contains(&at);

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use super::chunk::shape_of;
 use super::ipc::IpcFile;
 use super::memory;
 use super::parquet::ParquetFile;
@@ -35,6 +36,8 @@ pub(super) struct EventFile {
     pub(super) schema: SchemaRef,
     pub(super) parts: Vec<Part>,
     content: Content,
+    /// The column that is read where none is wanted, if one can be.
+    witness: Vec<usize>,
 }
 
 /// What is known of a file by its format.
@@ -82,6 +85,15 @@ impl EventFile {
         let (content, schema, parts) = opened.map_err(corrupt)?;
         refuse_duplicates(path, &schema)?;
         let rows = parts.iter().map(|part| part.rows).sum();
+        let usable = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .filter_map(|(place, field)| {
+                let shape = shape_of(field.data_type()).ok()?;
+                Some((shape.depth, place))
+            });
+        let witness = usable.min().map(|(_, place)| place);
         Ok(Self {
             path: path.to_owned(),
             tree: tree.map(str::to_owned),
@@ -90,18 +102,24 @@ impl EventFile {
             schema,
             parts,
             content,
+            witness: witness.into_iter().collect(),
         })
     }
 
     /// Reads the columns `wanted` (indices into the schema, rising) of one
     /// part, and hands them on in batches of at most [`BATCH_ROWS`] rows, each
-    /// with the place of its first row in the file. `visit` can stop it.
+    /// with the place of its first row in the file. `visit` can stop it. Where no column is
+    /// wanted one is read all the same: how many rows a file says to have is not trusted.
     pub(super) fn read(
         &self,
         part: Part,
         wanted: &[usize],
         mut visit: impl FnMut(&RecordBatch, u64) -> Result<()>,
     ) -> Result<()> {
+        let wanted: &[usize] = match wanted {
+            [] => &self.witness,
+            wanted => wanted,
+        };
         let largest = match &self.content {
             Content::Parquet(content) => content.largest(part.group, wanted),
             Content::Root(content) => content.largest(part, wanted),
@@ -164,7 +182,7 @@ impl EventFile {
     }
 }
 
-/// The tables of a ROOT file; none of other files, and where it has one alone.
+/// The tables of a ROOT file that has several.
 pub(crate) fn tables(path: &Path) -> Result<Option<Vec<TableSummary>>> {
     let mut file = open_regular(path)?;
     let io = cannot("read", path);
@@ -177,7 +195,7 @@ pub(crate) fn tables(path: &Path) -> Result<Option<Vec<TableSummary>>> {
     }
     let found = caught("list of objects", || summaries(file, bytes));
     let found = found.map_err(|fault| corrupt(path, fault.place, fault.message))?;
-    Ok(Some(found).filter(|tables| tables.len() != 1))
+    Ok(Some(found).filter(|tables| tables.len() > 1))
 }
 
 /// The operating system refused to do something with a file.

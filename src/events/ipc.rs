@@ -18,7 +18,7 @@ use arrow::ipc::{Block, Message, MessageHeader, MetadataVersion, RecordBatch as 
 use arrow::ipc::{root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 
-use super::part::{Fault, Opened, Part, reopen};
+use super::part::{Fault, Opened, Part, behind, reopen};
 
 /// `ARROW1` and two bytes of padding at the start of a file.
 const FILE_HEADER: u64 = 8;
@@ -148,9 +148,8 @@ impl IpcFile {
                     offset: 0,
                 });
             }
-            first_row = first_row
-                .checked_add(rows)
-                .ok_or_else(|| Fault::at(place(), "the number of rows overflows"))?;
+            let too_many = || Fault::at(place(), format!("it says that it has {rows} rows"));
+            first_row = behind(first_row, rows).ok_or_else(too_many)?;
         }
         let schema = Arc::clone(&self.schema);
         Ok((self, schema, parts))

@@ -11,7 +11,8 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 
-use super::part::{BATCH_ROWS, Fault, Opened, Part, reopen};
+use super::part::{BATCH_ROWS, Fault, Opened, Part, behind, reopen};
+use super::thrift;
 
 /// Row groups longer than this are read by several threads. Each of them skips
 /// to its rows page by page, so much smaller parts would not pay.
@@ -27,6 +28,7 @@ pub(super) struct ParquetFile {
 
 impl ParquetFile {
     pub(super) fn open(file: &File, bytes: u64) -> Result<Opened<Self>, Fault> {
+        thrift::check_depth(file, bytes)?;
         let footer = |error: parquet::errors::ParquetError| Fault::at("footer", error);
         let metadata =
             ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(footer)?;
@@ -55,10 +57,10 @@ impl ParquetFile {
                     return Err(Fault::at(place(), message));
                 }
             }
+            let too_many = || Fault::at(place(), format!("it says that it has {rows} rows"));
+            let end = behind(first_row, rows).ok_or_else(too_many)?;
             split(group, first_row, rows, &mut parts);
-            first_row = first_row
-                .checked_add(rows)
-                .ok_or_else(|| Fault::at(place(), "the number of rows overflows"))?;
+            first_row = end;
         }
         if i64::try_from(first_row) != Ok(metadata.metadata().file_metadata().num_rows()) {
             let message = "the row groups do not add up to the number of rows";

@@ -10,6 +10,16 @@ use arrow::datatypes::SchemaRef;
 /// while an expression is evaluated on them.
 pub(super) const BATCH_ROWS: usize = 8192;
 
+/// Rows of a file or table, at most: a row's number has as many bits in an event's place.
+pub(super) const ALL_ROWS: u64 = 1 << 40;
+
+/// The place behind `rows` more rows, if a file can have so many.
+pub(super) fn behind(first_row: u64, rows: u64) -> Option<u64> {
+    first_row
+        .checked_add(rows)
+        .filter(|&behind| behind <= ALL_ROWS)
+}
+
 /// A contiguous range of rows that is read by one thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Part {

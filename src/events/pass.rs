@@ -40,7 +40,7 @@ impl Dataset {
         let plan = ScanPlan::new(self, request)?;
         let parts = merged(&self.jobs(), least_parts());
         let parts = match selection(&plan) {
-            Some(selection) => counted(&parts, &ScanPlan::new(self, &selection)?),
+            Some(selection) => counted(&parts, &ScanPlan::new(self, &selection)?)?,
             None => parts,
         };
         Scan::new(&plan, &parts, ROOM_BYTES)?.run(&parts, progress)
@@ -88,14 +88,15 @@ fn count(plan: &ScanPlan<'_>, part: Job) -> Result<usize> {
     Ok(events)
 }
 
-/// The parts with the number of events that `selection` leaves of each. What cannot
-/// be counted is left as it is: reading it will say why.
-fn counted(parts: &[Job], selection: &ScanPlan<'_>) -> Vec<Job> {
-    let counted = |&part: &Job| Job {
-        events: count(selection, part).unwrap_or(part.events),
-        ..part
+/// The parts with the number of events that `selection` leaves of each. If several cannot be
+/// read, the error is that of the first.
+fn counted(parts: &[Job], selection: &ScanPlan<'_>) -> Result<Vec<Job>> {
+    let counted = |&part: &Job| {
+        let events = count(selection, part)?;
+        Ok(Job { events, ..part })
     };
-    parts.par_iter().with_max_len(1).map(counted).collect()
+    let counted: Vec<Result<Job>> = parts.par_iter().with_max_len(1).map(counted).collect();
+    counted.into_iter().collect()
 }
 
 /// Puts parts of a row group that follow each other together, up to [`JOB_PARTS`],

@@ -26,7 +26,7 @@ use arrow::array::{ArrayRef, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::part::{Fault, Opened, Part};
+use super::part::{ALL_ROWS, Fault, Opened, Part, behind};
 use container::{Object, Source};
 use ntuple::Ntuple;
 use number::Column;
@@ -40,8 +40,6 @@ const TREES: [&str; 3] = [TREE, "TNtuple", "TNtupleD"];
 /// baskets begin.
 const LEAST_ROWS: u64 = 1 << 15;
 const MOST_ROWS: u64 = 1 << 18;
-/// Rows of a table, at most: a row's number has as many bits in an event's place.
-const ALL_ROWS: u64 = 1 << 40;
 
 /// A tree or RNTuple of a file, opened.
 #[derive(Debug)]
@@ -273,10 +271,7 @@ fn of_ntuple(ntuple: Ntuple) -> Result<Read, String> {
                 cluster.first
             ));
         }
-        next = next
-            .checked_add(cluster.entries)
-            .filter(|&next| next <= ALL_ROWS)
-            .ok_or("absurdly many entries")?;
+        next = behind(next, cluster.entries).ok_or("absurdly many entries")?;
         let begin = groups.last().map_or(0, |group| group.end);
         let is_last = place + 1 == ntuple.clusters.len();
         if next - ends[ends.len() - 1] >= LEAST_ROWS || is_last && next > ends[ends.len() - 1] {

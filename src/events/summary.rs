@@ -4,6 +4,7 @@
 use crate::error::Result;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::atomic::{self, AtomicUsize};
 
 use arrow::array::{Array as _, ArrayRef};
 use rayon::prelude::*;
@@ -66,29 +67,43 @@ pub(crate) fn summarise(dataset: &Dataset) -> Result<Vec<ColumnSummary>> {
         ..ColumnSummary::default()
     });
     let empty: Vec<ColumnSummary> = columns.collect();
+    if empty.is_empty() {
+        return Ok(empty);
+    }
     let names: BTreeSet<&str> = empty.iter().map(|column| column.name.as_str()).collect();
     let projections = dataset.projections(&names)?;
     let files = dataset.event_files().iter().zip(&projections);
     let jobs: Vec<_> = files
         .flat_map(|(file, wanted)| file.parts.iter().map(move |&part| (file, wanted, part)))
         .collect();
-    let summarise_part = |&(file, wanted, part): &(&EventFile, &Vec<usize>, _)| {
-        let mut summaries = empty.clone();
-        file.read(part, wanted, |batch, first_row| {
-            for summary in &mut summaries {
-                let array = batch.column_by_name(&summary.name);
-                let array = array.ok_or("the column is not there".to_owned());
-                let counted = array.and_then(|array| summary.add(array));
-                counted.map_err(|message| {
-                    let place = format!("column `{}`, rows from {first_row}", summary.name);
-                    file.corrupt(place, message)
-                })?;
+    // nothing is looked at behind what cannot be read
+    let failed = AtomicUsize::new(usize::MAX);
+    let relaxed = atomic::Ordering::Relaxed;
+    let summarise_part =
+        |(number, &(file, wanted, part)): (usize, &(&EventFile, &Vec<usize>, _))| {
+            if failed.load(relaxed) < number {
+                return Ok(Vec::new());
             }
-            Ok(())
-        })?;
-        Ok(summaries)
-    };
-    let parts: Vec<Result<Vec<_>>> = jobs.par_iter().map(summarise_part).collect();
+            let mut summaries = empty.clone();
+            let read = file.read(part, wanted, |batch, first_row| {
+                for summary in &mut summaries {
+                    let array = batch.column_by_name(&summary.name);
+                    let array = array.ok_or("the column is not there".to_owned());
+                    let counted = array.and_then(|array| summary.add(array));
+                    counted.map_err(|message| {
+                        let place = format!("column `{}`, rows from {first_row}", summary.name);
+                        file.corrupt(place, message)
+                    })?;
+                }
+                Ok(())
+            });
+            if read.is_err() {
+                failed.fetch_min(number, relaxed);
+            }
+            read.map(|()| summaries)
+        };
+    let parts = jobs.par_iter().enumerate().map(summarise_part);
+    let parts: Vec<Result<Vec<_>>> = parts.collect();
     // In the order of the rows, so that sums round the same on every machine.
     let mut totals = empty.clone();
     for part in parts {

@@ -223,6 +223,17 @@ impl Config {
             }
         }
         let mut seen = HashSet::new();
+        for (i, plane) in self.report.planes.iter().enumerate() {
+            let path = format!("report.planes[{i}]");
+            let (is_new, key) = (seen.insert(&plane.name), format!("{path}.name"));
+            ensure(is_new, &key, &plane.name, "a name of its own")?;
+            for (key, [low, high]) in [("x_range", plane.x_range), ("y_range", plane.y_range)] {
+                let bins = Edges::uniform(plane.bins, low, high);
+                let words = "a range in which every bin has two finite ends that differ";
+                ensure(bins.is_ok(), &format!("{path}.{key}"), [low, high], words)?;
+            }
+        }
+        let mut seen = HashSet::new();
         for (i, variable) in self.report.variables.iter().enumerate() {
             let path = format!("report.variables[{i}]");
             let is_new = seen.insert(&variable.name);
@@ -281,6 +292,22 @@ mod tests {
                 let text = error.to_string();
                 assert!(text.starts_with(&format!("`{key}`: ")), "{value}: {text}");
             }
+        }
+        for (ranges, key) in [
+            ("x_range=[-1e308, 1e308], y_range=[0, 1]", "[0].x_range"),
+            (
+                "x_range=[0, 1], y_range=[1, 1.0000000000000002]",
+                "[0].y_range",
+            ),
+            ("x_range=[0, 1], y_range=[0, 1]", "[1].name"),
+        ] {
+            let plane = format!("{{name='p', x='a', y='b', {ranges}}}");
+            let setting = format!("report.planes=[{plane}, {plane}]");
+            let text = parse(SMALL, &[&setting]).unwrap_err().to_string();
+            assert!(
+                text.starts_with(&format!("`report.planes{key}`: ")),
+                "{text}"
+            );
         }
         let edges = "report.variables=[{name='m', bins=[1.0, 0.0]}]";
         let text = parse(SMALL, &[edges]).unwrap_err().to_string();

@@ -29,6 +29,17 @@ pub(super) fn explain<T: JsonSchema>(whole: &Value, path: &str, words: &str) -> 
     })
 }
 
+/// A list in the place of a table of a `T`: the reader would take what is in it for the
+/// table's values, in the order in which their keys are declared.
+pub(super) fn list_for_table<T: JsonSchema>(whole: &Value) -> Option<Misfit> {
+    let schema = schemars::schema_for!(T).to_value();
+    let search = Search {
+        schema: &schema,
+        at: "",
+    };
+    search.list_for_table(&schema, whole, "")
+}
+
 fn place(path: &str) -> &str {
     if path.is_empty() { "top level" } else { path }
 }
@@ -56,6 +67,28 @@ impl Search<'_> {
         match node["anyOf"].as_array().map(Vec::as_slice) {
             Some([inner, other]) if other["type"] == "null" => self.resolved(inner),
             _ => node,
+        }
+    }
+
+    fn list_for_table(&self, node: &Schema, value: &Value, path: &str) -> Option<Misfit> {
+        let node = self.resolved(node);
+        match value {
+            Value::Array(_) if is_table(node) => {
+                let error = not_allowed(place(path), describe(value), "a table");
+                Some((path.to_owned(), error))
+            }
+            Value::Array(list) => {
+                let below = |(i, value): (usize, &Value)| {
+                    self.list_for_table(&node["items"], value, &format!("{path}[{i}]"))
+                };
+                list.iter().enumerate().find_map(below)
+            }
+            Value::Table(table) => table.iter().find_map(|(key, value)| {
+                let inner = node["properties"].get(key);
+                let inner = inner.unwrap_or(&node["additionalProperties"]);
+                self.list_for_table(inner, value, &below(path, key))
+            }),
+            _ => None,
         }
     }
 
@@ -117,8 +150,7 @@ impl Search<'_> {
     fn in_table(&self, node: &Schema, table: &Table, path: &str) -> Option<Misfit> {
         let others = &node["additionalProperties"];
         let below = |(key, value): (&String, &Value)| {
-            let dot = if path.is_empty() { "" } else { "." };
-            let below = format!("{path}{dot}{key}");
+            let below = below(path, key);
             match node["properties"].get(key) {
                 Some(inner) => self.mistake(inner, value, &below),
                 None if *others != Schema::Bool(false) => self.mistake(others, value, &below),
@@ -152,6 +184,18 @@ impl Search<'_> {
             None => unknown_word(&tags, word, &format!("{path}.{tag}")),
         }
     }
+}
+
+/// The path of a key.
+fn below(path: &str, key: &str) -> String {
+    let dot = if path.is_empty() { "" } else { "." };
+    format!("{path}{dot}{key}")
+}
+
+/// Whether it is a table, of one kind or of several.
+fn is_table(node: &Schema) -> bool {
+    let node = node["oneOf"].get(0).unwrap_or(node);
+    node["type"].get(0).unwrap_or(&node["type"]) == "object"
 }
 
 /// Whether a key tells the kind of its table.
@@ -262,6 +306,34 @@ report.planes=[{name='m', x='a', y='b', x_range=[1], y_range=[1, 2]}] -> `report
                 let (_, again) = explain::<Config>(&whole, &at, "other words");
                 assert_eq!(again.to_string(), message);
             }
+        }
+    }
+
+    /// The reader would take them for the values of the table in the order of its keys.
+    #[test]
+    fn a_list_is_no_table() {
+        for (setting, path) in [
+            ("report=['title']", "report"),
+            ("device=[]", "device"),
+            ("training=['cr']", "training"),
+            ("model=[[8]]", "model"),
+            ("regions={cr=['1']}", "regions.cr"),
+            ("regions=[]", "regions"),
+            ("data.source=['x.parquet']", "data.source"),
+            (
+                "report.planes=[['p', 'x', 'y', [0, 1], [0, 1]]]",
+                "report.planes[0]",
+            ),
+            ("training.schedule=['constant']", "training.schedule"),
+            ("training.optimizer=[]", "training.optimizer"),
+            ("executor.slurm=[]", "executor.slurm"),
+        ] {
+            let message = parse(SMALL, &[setting]).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("`{path}`: found [")),
+                "{message}"
+            );
+            assert!(message.ends_with("]; allowed is a table"), "{message}");
         }
     }
 

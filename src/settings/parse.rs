@@ -4,7 +4,7 @@
 use super::comparison::ComparisonConfig;
 use super::matrix::{EnsembleSpec, Misfit, expand};
 use super::measurement::Measurement;
-use super::mistakes::explain;
+use super::mistakes::{explain, list_for_table};
 use super::ranges::{lookup, not_allowed};
 use super::raw::{AxisValue, Config};
 use crate::error::{Context, Error, Kind, Result};
@@ -142,6 +142,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
         #[serde(default)]
         comparison: Option<ComparisonConfig>,
     }
+    refuse_lists::<Config>(&table)?;
     let axes: Axes = deserialize(table.clone())?;
     let ensembles = expand(table.clone(), &axes.matrix, read_table::<Config>)?;
     ensembles.iter().try_for_each(|spec| spec.config.check())?;
@@ -185,6 +186,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
 
 /// A measurement is a matrix of ratios.
 fn parse_measurement(table: Table, renamed: Vec<String>) -> Result<Experiment> {
+    refuse_lists::<Measurement>(&table)?;
     let measurement: Measurement = deserialize(table.clone())?;
     measurement.check()?;
     Ok(Experiment {
@@ -217,6 +219,14 @@ impl Experiment {
 
 fn deserialize<T: DeserializeOwned + JsonSchema>(table: Table) -> Result<T> {
     read_table(table).map_err(|(_, error)| error)
+}
+
+/// Refuses lists in the place of tables.
+fn refuse_lists<T: JsonSchema>(table: &Table) -> Result<()> {
+    match list_for_table::<T>(&Value::Table(table.clone())) {
+        Some((_, error)) => Err(error),
+        None => Ok(()),
+    }
 }
 
 fn read_table<T: DeserializeOwned + JsonSchema>(table: Table) -> Result<T, Misfit> {

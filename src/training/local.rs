@@ -28,6 +28,9 @@ pub fn train_local(
         return Ok(());
     };
     let network = Network::new(first.settings.network.clone());
+    if resources.devices.iter().any(|compute| compute.is_cpu()) {
+        memory::MemoryModel::new(first).check_host()?;
+    }
     let stop = Interrupt::default();
     let contexts = resources
         .devices

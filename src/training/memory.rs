@@ -9,6 +9,7 @@
 //! plan` measures what it says on the machine at hand.
 
 use super::task::{Resources, Task};
+use crate::error::{Error, Result};
 use sideband_networks::{Compute, Network};
 
 /// Members of a stack on a CPU, one thread a stack: larger ones fall out of
@@ -67,6 +68,20 @@ impl MemoryModel {
     /// Bytes on the device with so many members at once.
     pub(crate) fn device_bytes(&self, members: usize) -> u64 {
         self.fixed + members as u64 * self.member
+    }
+
+    /// Whether a member fits into the program's memory, where a CPU trains it. The memory is
+    /// given back at once.
+    pub(super) fn check_host(&self) -> Result<()> {
+        let mut probe: Vec<u8> = Vec::new();
+        let bytes = usize::try_from(self.member).unwrap_or(usize::MAX);
+        probe.try_reserve_exact(bytes).map_err(|e| {
+            Error::config(format!(
+                "a member in training takes {} MiB, for which there is no memory ({e}); make the \
+                 network's layers or training.batch smaller",
+                self.member >> 20
+            ))
+        })
     }
 
     /// Most members that fit into a device's memory, at least one.
@@ -135,5 +150,21 @@ mod tests {
             ..model
         };
         assert_eq!(stack_size(0, false, None, wide), 5);
+    }
+
+    #[test]
+    fn a_member_beyond_all_memory_is_refused() {
+        let model = |member| MemoryModel {
+            fixed: 0,
+            member,
+            host_member: 0,
+            arithmetic: 0.0,
+        };
+        assert!(model(1 << 20).check_host().is_ok());
+        for member in [1 << 62, u64::MAX] {
+            let text = model(member).check_host().unwrap_err().to_string();
+            let words = format!("a member in training takes {} MiB", member >> 20);
+            assert!(text.starts_with(&words), "{text}");
+        }
     }
 }

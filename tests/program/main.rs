@@ -21,6 +21,7 @@ mod faults;
 mod flow_members;
 mod frozen;
 mod gaussian_process;
+mod hostile;
 mod jets;
 mod known_density;
 mod known_truth;

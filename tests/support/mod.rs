@@ -7,6 +7,7 @@ pub mod flows;
 pub mod golden;
 pub mod hole;
 pub mod program;
+pub mod root_file;
 pub mod statistics;
 pub mod workplace;
 

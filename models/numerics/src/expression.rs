@@ -47,7 +47,7 @@ mod tree;
 pub use column::{Column, Lists, Shape};
 pub use error::{ExpressionError, nearest};
 pub use floats::is_true;
-pub use grammar::{is_plain_name, is_single_word, words_of, written};
+pub use grammar::{can_be_written, is_plain_name, is_single_word, words_of, written};
 pub use lane::{Lane, Problem};
 use std::fmt;
 use std::ops::Range;

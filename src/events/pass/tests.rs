@@ -125,10 +125,8 @@ fn counted_events_have_just_the_room_they_need() {
     let parts = |request: &ScanRequest| {
         let plan = ScanPlan::new(&dataset, request).unwrap();
         let selection = selection(&plan).unwrap();
-        counted(
-            &dataset.jobs(),
-            &ScanPlan::new(&dataset, &selection).unwrap(),
-        )
+        let selection = ScanPlan::new(&dataset, &selection).unwrap();
+        counted(&dataset.jobs(), &selection).unwrap()
     };
     let table = dataset.scan(&request, None).unwrap();
     assert_eq!(table, uncounted(&request));
@@ -170,10 +168,8 @@ fn a_file_that_grows_between_counting_and_reading_is_an_error() {
     let request = counted_request(&dataset);
     let plan = ScanPlan::new(&dataset, &request).unwrap();
     let selection = selection(&plan).unwrap();
-    let mut jobs = counted(
-        &dataset.jobs(),
-        &ScanPlan::new(&dataset, &selection).unwrap(),
-    );
+    let selection = ScanPlan::new(&dataset, &selection).unwrap();
+    let mut jobs = counted(&dataset.jobs(), &selection).unwrap();
     jobs[0].events -= 1;
     let scan = Scan::new(&plan, &jobs, ROOM_BYTES).unwrap();
     let error = scan.run(&jobs, None).unwrap_err();

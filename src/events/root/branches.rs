@@ -8,11 +8,13 @@ use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
 use super::codec::unpacked;
-use super::container::{Key, Source};
+use super::container::{Key, MAX_NAME, Source};
 use super::cursor::Cursor;
 use super::number::{Column, Number, Order, fixed, fixed_type, list, list_type};
 use super::tree::{Basket, Branch, Element, Leaf, Tree};
 
+/// Dimensions of an array, at most; of more it is one list.
+const MAX_DIMENSIONS: usize = 8;
 /// Before the numbers of a `std::vector`: length, version, number of them.
 const VECTOR_HEADER: usize = 10;
 
@@ -71,6 +73,7 @@ fn collect(
         let name = name.trim_end_matches('.');
         let path = match around {
             "" => name.to_owned(),
+            around if around.len() > MAX_NAME => name.to_owned(),
             around => format!("{around}/{name}"),
         };
         if !branch.branches.is_empty() {
@@ -236,7 +239,9 @@ fn dimensions(leaf: &Leaf) -> Vec<usize> {
     let found = inside.map(|text| text.trim_end_matches(']').parse::<usize>());
     match found.collect::<Result<Vec<_>, _>>() {
         Ok(found)
-            if found.iter().try_fold(1, |n: usize, &d| n.checked_mul(d)) == Some(leaf.length) =>
+            if found.len() <= MAX_DIMENSIONS
+                && found.iter().try_fold(1, |n: usize, &d| n.checked_mul(d))
+                    == Some(leaf.length) =>
         {
             found
         }
@@ -372,7 +377,7 @@ impl Entries {
         let border = border.filter(|&border| border <= bytes.len());
         let inside = |row: u64| (row.clamp(basket.first, basket.end) - basket.first) as usize;
         Ok(Self {
-            border: border.ok_or("its entries are longer than it is")?,
+            border: border.ok_or("its entries end outside of it")?,
             bytes,
             header: key.header,
             count: entries,

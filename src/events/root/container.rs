@@ -17,6 +17,8 @@ const WIDE_KEY: u16 = 1000;
 /// Folders in folders, and objects in all of them, at most.
 const MAX_DEPTH: usize = 32;
 const MAX_OBJECTS: usize = 1 << 20;
+/// Bytes of a name with those of what it lies in, at most.
+pub(super) const MAX_NAME: usize = 1 << 10;
 
 /// The bytes of a file, read where they are asked for.
 #[derive(Debug)]
@@ -53,6 +55,11 @@ impl Source {
 
     pub(super) fn reopen(path: &Path, bytes: u64) -> Result<Self, Fault> {
         Ok(Self::new(reopen(path)?, bytes))
+    }
+
+    /// How long the file is.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// `length` bytes from `start`, if the file has them.
@@ -109,6 +116,8 @@ impl Source {
 struct Walk {
     objects: Vec<Object>,
     seen: BTreeSet<u64>,
+    /// Bytes of the folders' lists that were read.
+    lists: u64,
 }
 
 impl Walk {
@@ -127,6 +136,13 @@ impl Walk {
         let list = record.place(wide)?;
         if list == 0 || length == 0 {
             return Ok(());
+        }
+        self.lists = self.lists.saturating_add(length);
+        if self.lists > of.bytes {
+            return Err("the lists of its folders are longer than the file".to_owned());
+        }
+        if path.len() > MAX_NAME {
+            return Err(format!("a folder with a name of {} bytes", path.len()));
         }
         let bytes = of.read(list, length)?;
         let mut keys = Cursor::new(&bytes);

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use twox_hash::XxHash3_64;
 
 use super::codec::unpacked;
-use super::container::Source;
+use super::container::{MAX_NAME, Source};
 use super::encoding::{Encoding, decode};
 use super::ntuple::{Cluster, FieldRecord, Ntuple, Page, Role};
 use super::number::{Column, Number, Order, fixed, fixed_type, list, list_type};
@@ -49,12 +49,19 @@ pub(super) fn columns(ntuple: &Ntuple) -> Vec<Column<Content>> {
         let (name, content) = match way(ntuple, place) {
             // one of the alternatives of a variant, which is a column itself
             Ok(way) if is_inside_other(ntuple, &way) => return None,
-            Ok(way) => (name(ntuple, &way), content(ntuple, &way)),
+            Ok(way) => match name(ntuple, &way) {
+                name if name.len() > MAX_NAME => (field.name.clone(), Err(too_long(&name))),
+                name => (name, content(ntuple, &way)),
+            },
             Err(text) => (field.name.clone(), Err(text)),
         };
         Some(Column { name, content })
     };
     leaves.filter_map(column).collect()
+}
+
+fn too_long(name: &str) -> String {
+    format!("its name has {} bytes", name.len())
 }
 
 fn is_inside_other(ntuple: &Ntuple, way: &[usize]) -> bool {

@@ -111,11 +111,16 @@ impl Ntuple {
         let extension = Frame::read(&mut cursor)?;
         found.schema(&mut cursor)?;
         cursor.seek(extension.end)?;
+        let mut lists = 0_u64;
         items(&mut cursor, |cursor| {
             let record = Frame::read(cursor)?;
             cursor.skip(20)?;
             let length = cursor.u64_le()?;
             let place = locator(cursor)?;
+            lists = lists.saturating_add(place.length);
+            if lists > source.bytes() {
+                return Err("its lists of pages are longer than the file".to_owned());
+            }
             cursor.seek(record.end)?;
             found.group(&envelope(source, place, length, PAGE_LIST)?)
         })?;

@@ -103,8 +103,22 @@ impl Tree {
             reader.skip_class()?;
         }
         let branches = branches(&mut reader, 0)?;
+        if packed(&branches) > source.bytes() {
+            let text = "its baskets are longer than the file: they lie in other files or in each \
+                        other";
+            return Err(text.to_owned());
+        }
         Ok(Self { entries, branches })
     }
+}
+
+/// Bytes of all baskets in the file.
+fn packed(branches: &[Branch]) -> u64 {
+    let each = branches.iter().map(|branch| {
+        let own = branch.baskets.iter().map(|basket| basket.length);
+        own.fold(packed(&branch.branches), u64::saturating_add)
+    });
+    each.fold(0, u64::saturating_add)
 }
 
 fn branches(reader: &mut Reader<'_>, depth: usize) -> Result<Vec<Branch>, String> {

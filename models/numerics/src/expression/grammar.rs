@@ -154,6 +154,12 @@ pub fn written(name: &str) -> String {
     }
 }
 
+/// Whether there is a way to write `name` in an expression: braces end at the first `}`, and
+/// spaces around what is in them are left out.
+pub fn can_be_written(name: &str) -> bool {
+    !name.is_empty() && name.trim() == name && !name.contains('}')
+}
+
 fn is_name_part(c: char) -> bool {
     c == '_' || c == '.' || c.is_ascii_digit() || c.is_alphabetic()
 }
