@@ -1,5 +1,6 @@
 //! The page of a measurement, its figures and files.
 
+mod histograms;
 mod sections;
 mod sheet;
 mod toys;
@@ -9,6 +10,7 @@ pub(super) use sheet::Sheet;
 pub(crate) use words::verdict;
 
 use super::events::Events;
+use super::likelihoods::Likelihoods;
 use super::progress::read_result;
 use super::result::{MeasurementResult, RESULT};
 use super::tables;
@@ -18,8 +20,8 @@ use crate::report::page::{Page, Section, render};
 use crate::report::{self, EnsembleEnd, numbers};
 use crate::rundir::{Progress, RunDirectory};
 use crate::settings::Measurement;
+use sideband_likelihood::UnbinnedChannel;
 use sideband_likelihood::fit::Fit;
-use sideband_likelihood::{Parameter, UnbinnedChannel};
 
 /// What the page is rendered from.
 const PAGE: &str = "page.json";
@@ -30,19 +32,20 @@ impl Sheet<'_> {
     pub(super) fn sections(
         &mut self,
         inputs: &[&str],
-        fitted: (&[Parameter], &Fit),
+        (made, best): (&Likelihoods, &Fit),
         pool: (&Events, &UnbinnedChannel),
     ) -> Result<Vec<Section>> {
         let plots = self.output.plots();
         make_folder(&plots).on(&plots)?;
         let mut sections = vec![
             self.best_fit()?,
+            self.histograms(made, best)?,
             self.curves()?,
             self.regions()?,
             self.limit()?,
             self.toys()?,
             self.nuisances()?,
-            self.favours(inputs, fitted, pool)?,
+            self.favours(inputs, (made.parameters(), best), pool)?,
             self.trust()?,
             files(&self.result.export.text),
         ];
