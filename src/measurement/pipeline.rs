@@ -388,6 +388,7 @@ impl Study<'_> {
             measurement.toys.is_some(),
             has_events,
         )?;
+        files::record_settings(self.root, measurement.numbers())?;
         Ok(result)
     }
 
