@@ -56,6 +56,7 @@ pub(crate) use figures::plane::{Contour, Plane};
 pub(crate) use figures::profile_contours::ProfileContours;
 pub(crate) use figures::pulls::{PullGroup, Pulls};
 pub(crate) use figures::residuals::{Residual, ResidualRow, Residuals};
+pub(crate) use figures::stack::{Contribution, Stack};
 pub(crate) use figures::t_distribution::{TDistribution, TQuantile};
 pub use heading::ExperimentLabel;
 pub use render::Figure;

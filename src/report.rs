@@ -3,13 +3,13 @@
 //! [`plot`](crate::plot) and [`page`] are pure drawing: plain structs in, SVG, PNG and HTML
 //! out. The rest turns metrics into them.
 
+pub(crate) mod heights;
 pub(crate) mod page;
 
 mod build;
 mod comparison;
 mod end;
 mod figures;
-mod heights;
 mod interpolation;
 mod matrix;
 mod names;

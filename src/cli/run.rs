@@ -175,7 +175,10 @@ pub(super) fn report(run: &Path) -> Done {
     let progress = Progress::new(false);
     if let Some(measurement) = &experiment.measurement {
         root.check_links()?;
-        return print_measurement(&redraw_measurement(&root, measurement, &progress)?, &root);
+        return print_measurement(
+            &redraw_measurement(&root, &experiment, measurement, &progress)?,
+            &root,
+        );
     }
     if experiment.is_matrix {
         let ended = redo_matrix(&root, &experiment, &progress)?;
@@ -264,7 +267,9 @@ pub(super) fn resolve(arguments: &ConfigArguments) -> Result<(Experiment, PathBu
     }
     let experiment = load_experiment(&arguments.config, &settings)?;
     experiment.check_uses()?;
-    experiment.renamed.iter().for_each(|note| say(note));
+    let remarks = experiment.remarks();
+    let notes = experiment.renamed.iter().chain(&remarks);
+    notes.for_each(|note| say(note));
     let places = Places {
         folder: folder_of(&arguments.config),
         ..Places::default()

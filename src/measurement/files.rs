@@ -10,7 +10,7 @@ use super::result::RESULT;
 use crate::error::{Error, OnFile, Result};
 use crate::events::FileRecord;
 use crate::files::{Liveness, WorkerId};
-use crate::rundir::{InputChange, InputFiles, RunDirectory, now};
+use crate::rundir::{InputChange, InputFiles, Manifest, RunDirectory, now};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
@@ -246,6 +246,17 @@ pub(super) fn record_inputs(root: &RunDirectory, files: &InputFiles) -> Result<V
     let said = said.collect();
     root.write_manifest(&manifest)?;
     Ok(said)
+}
+
+/// Puts what the numbers of a result depend on, a line a key, on record in the manifest.
+pub(super) fn record_settings(root: &RunDirectory, settings: Vec<String>) -> Result<()> {
+    let Some(manifest) = root.manifest()? else {
+        return Ok(());
+    };
+    root.write_manifest(&Manifest {
+        settings,
+        ..manifest
+    })
 }
 
 /// Whether contents are the same, wherever the files lie.

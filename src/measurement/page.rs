@@ -1,5 +1,6 @@
 //! The page of a measurement, its figures and files.
 
+mod histograms;
 mod sections;
 mod sheet;
 mod toys;
@@ -9,6 +10,7 @@ pub(super) use sheet::Sheet;
 pub(crate) use words::verdict;
 
 use super::events::Events;
+use super::likelihoods::Likelihoods;
 use super::progress::read_result;
 use super::result::{MeasurementResult, RESULT};
 use super::tables;
@@ -17,9 +19,10 @@ use crate::files::regular::make_folder;
 use crate::report::page::{Page, Section, render};
 use crate::report::{self, EnsembleEnd, numbers};
 use crate::rundir::{Progress, RunDirectory};
-use crate::settings::Measurement;
+use crate::settings::{Experiment, Measurement};
+use crate::workflow::redo_matrix;
+use sideband_likelihood::UnbinnedChannel;
 use sideband_likelihood::fit::Fit;
-use sideband_likelihood::{Parameter, UnbinnedChannel};
 
 /// What the page is rendered from.
 const PAGE: &str = "page.json";
@@ -30,19 +33,20 @@ impl Sheet<'_> {
     pub(super) fn sections(
         &mut self,
         inputs: &[&str],
-        fitted: (&[Parameter], &Fit),
+        (made, best): (&Likelihoods, &Fit),
         pool: (&Events, &UnbinnedChannel),
     ) -> Result<Vec<Section>> {
         let plots = self.output.plots();
         make_folder(&plots).on(&plots)?;
         let mut sections = vec![
             self.best_fit()?,
+            self.histograms(made, best)?,
             self.curves()?,
             self.regions()?,
             self.limit()?,
             self.toys()?,
             self.nuisances()?,
-            self.favours(inputs, fitted, pool)?,
+            self.favours(inputs, (made.parameters(), best), pool)?,
             self.trust()?,
             files(&self.result.export.text),
         ];
@@ -55,10 +59,10 @@ impl Sheet<'_> {
     pub(super) fn write(&self, sections: Vec<Section>, ensembles: &[EnsembleEnd]) -> Result<()> {
         let (root, measurement) = (self.output, self.analysis.measurement);
         tables::write(root, self.result)?;
-        let title = measurement.report.title.as_ref();
+        let [title, subtitle] = heading(measurement);
         let page = Page {
-            title: title.unwrap_or(&measurement.experiment.name).clone(),
-            subtitle: measurement.experiment.description.clone(),
+            title,
+            subtitle,
             verdict: verdict(self.result),
             facts: facts(self.result, ensembles),
             sections,
@@ -71,10 +75,14 @@ impl Sheet<'_> {
     }
 }
 
-/// Draws page, figures and tables of a result anew, from what is in the run directory and with
-/// the words of its configuration: reads no events and fits nothing.
+/// Draws page, figures and tables of a result anew, and the pages of its ratios, from what is in
+/// the run directory and with the words of its configuration: reads no events and fits nothing.
+///
+/// # Errors
+/// Also if the configuration is that of another result.
 pub(crate) fn redraw(
     root: &RunDirectory,
+    experiment: &Experiment,
     measurement: &Measurement,
     progress: &Progress,
 ) -> Result<MeasurementResult> {
@@ -85,10 +93,13 @@ pub(crate) fn redraw(
     };
     let result = read_result(root)?;
     let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;
+    let made_with = root.manifest()?.map(|m| m.settings).unwrap_or_default();
+    root.check_settings(&made_with, &measurement.numbers())?;
     let text = root.read(&root.path().join(PAGE));
     let text = text.map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
-    let page: Page =
+    let mut page: Page =
         serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
+    [page.title, page.subtitle] = heading(measurement);
     let page = page.labelled(&report::experiment_label(&measurement.report));
     let plots = root.plots();
     make_folder(&plots).on(&plots)?;
@@ -105,6 +116,7 @@ pub(crate) fn redraw(
     }
     tables::write(root, &result)?;
     root.write(&root.report_path(), render(&page).as_bytes())?;
+    redo_matrix(root, experiment, progress)?;
     let lost = result
         .files
         .iter()
@@ -113,6 +125,13 @@ pub(crate) fn redraw(
         Some(name) => Err(missing(name, "it is missing and is not drawn".to_owned())),
         None => Ok(result),
     }
+}
+
+/// Title and subtitle.
+fn heading(measurement: &Measurement) -> [String; 2] {
+    let title = measurement.report.title.as_ref();
+    let title = title.unwrap_or(&measurement.experiment.name);
+    [title.clone(), measurement.experiment.description.clone()]
 }
 
 fn facts(result: &MeasurementResult, ensembles: &[EnsembleEnd]) -> Vec<(String, String)> {

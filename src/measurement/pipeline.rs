@@ -392,6 +392,7 @@ impl Study<'_> {
             measurement.toys.is_some(),
             has_events,
         )?;
+        files::record_settings(self.root, measurement.numbers())?;
         Ok(result)
     }
 
@@ -494,8 +495,7 @@ impl Study<'_> {
         let output = &self.output;
         let _stage = self.progress.stage("drawing", 0);
         let mut sheet = Sheet::new(analysis, result, output);
-        let fitted = (made.parameters(), best);
-        let sections = sheet.sections(&self.reader.names(), fitted, pool)?;
+        let sections = sheet.sections(&self.reader.names(), (made, best), pool)?;
         let undrawn = sheet.undrawn;
         result.notes.extend(undrawn);
         Sheet::new(analysis, result, output).write(sections, self.ensembles.ends)?;

@@ -7,7 +7,7 @@ type Draw = fn(&[f64], usize) -> Result<Figure, PlotError>;
 
 /// All figures: the lengths of the lists they are made of, how many variants they have
 /// (logarithmic, blinded, few rows or many), and whether any values draw them.
-pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 20] = [
+pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 21] = [
     ("belt", &[1, 5], 1, false, |v, _| belt(v).draw()),
     ("calibration", &[2], 1, false, |v, _| calibration(v).draw()),
     ("cls_scan", &[1, 7], 2, false, |v, k| cls_scan(v, k).draw()),
@@ -41,6 +41,7 @@ pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 20] = [
     }),
     ("pulls", &[0, 1, 12], 1, true, |v, _| pulls(v).draw()),
     ("residuals", &[2], 1, true, |v, _| residuals(v).draw()),
+    ("stack", &[1, 13], 2, true, |v, k| stack(v, k).draw()),
     ("t_distribution", &[6], 1, false, |v, _| {
         t_distribution(v).draw()
     }),
@@ -275,6 +276,28 @@ pub(super) fn pulls(values: &[f64]) -> Pulls {
         title: label(),
         x_label: label(),
         groups: vec![group; 7],
+    }
+}
+
+/// Variants: three contributions, one of them negative, and seven without observed events.
+pub(super) fn stack(values: &[f64], variant: usize) -> Stack {
+    let part = |index: usize| Contribution {
+        label: label(),
+        values: values
+            .iter()
+            .map(|x| x * [1.0, -0.5, 2.0][index % 3])
+            .collect(),
+        is_signal: index == 1,
+    };
+    Stack {
+        title: label(),
+        x_label: label(),
+        y_label: label(),
+        edges: edges(values.len()),
+        observed: (variant == 0).then(|| series(values)),
+        contributions: (0..[3, 7][variant]).map(part).collect(),
+        errors: Some(values.to_vec()),
+        notes: vec![label()],
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) mod plane;
 pub(super) mod profile_contours;
 pub(super) mod pulls;
 pub(super) mod residuals;
+pub(super) mod stack;
 pub(super) mod t_distribution;
 
 /// A number for a legend; numbers no pull should be are written with an exponent.

@@ -189,6 +189,8 @@ fn what_is_wrong_is_said() {
     let sides = changed(pulls(&one), |p| p.groups.clear());
     let series = changed(distribution(&one, 0), |d| d.series.clear());
     let names = changed(residuals(&one), |r| r.methods.clear());
+    let parts = changed(stack(&one, 0), |s| s.contributions.clear());
+    let total = changed(stack(&one, 0), |s| s.errors = Some(Vec::new()));
     for (drawn, message) in [
         (t.draw(), "column 1 of t: found 1 entries, expected 2"),
         (x.draw(), "edge 1 (0) is not above edge 0 (0)"),
@@ -215,6 +217,8 @@ fn what_is_wrong_is_said() {
         (sides.draw(), "at least one group of pulls"),
         (series.draw(), "at least one series"),
         (names.draw(), "at least one method"),
+        (parts.draw(), "at least one contribution"),
+        (total.draw(), "errors of the total: found 0 entries"),
     ] {
         let error = drawn.expect_err(message).to_string();
         assert!(error.contains(message), "{error}\n{message}");

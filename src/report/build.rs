@@ -238,6 +238,12 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
              the source in the training region. Normalisation: counting error of the target there, \
              and of the source where replicas are not resampled.",
         )
+        .text(
+            "Spread of yield, raw, is that of the members before this normalisation, as a share \
+             of the yield; spread, normalised, is the error ± members (components.members in \
+             metrics.json) as such a share. Hatched bands and after_spread are all components \
+             together; the column spread of predictions/ is of single events.",
+        )
         .table(Table::new(
             "Yields, and the errors of the prediction.",
             "Region | Observed | Before | After | ± statistical | ± members | ± normalisation | \

@@ -13,6 +13,7 @@ use crate::plot::{
 use crate::results::{ComparisonMetrics, ComparisonRow, MethodMetrics, MissingError};
 use crate::rundir::{Progress, RunDirectory};
 use crate::settings::ReportConfig;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The methods in the order of the tables, with their names for people.
@@ -32,14 +33,14 @@ fn dash(value: Option<String>) -> String {
     value.unwrap_or_else(|| "–".to_owned())
 }
 
-/// Writes the files and gives the sections of the page.
+/// Writes the files; gives the sections of the page and the files of its figures.
 pub(super) fn write(
     root: &RunDirectory,
     comparison: &ComparisonMetrics,
     report: &ReportConfig,
     label: &ExperimentLabel,
     progress: &Progress,
-) -> Result<Vec<Section>> {
+) -> Result<(Vec<Section>, BTreeSet<String>)> {
     root.write_json(&root.path().join("comparison.json"), comparison)?;
     let csv = root.path().join("comparison.csv");
     root.write(&csv, csv_table(comparison).as_bytes())?;
@@ -63,8 +64,8 @@ pub(super) fn write(
         let figures = distributions(name, row, report)?;
         sections.push(Section::new(format!("{name}: distributions")).figures(figures));
     }
-    save_figures(root, &mut sections, label, progress)?;
-    Ok(sections)
+    let drawn = save_figures(root, &mut sections, label, progress)?;
+    Ok((sections, drawn))
 }
 
 fn yields(comparison: &ComparisonMetrics) -> Table {

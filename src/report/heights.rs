@@ -5,13 +5,13 @@
 const ROUNDING: f64 = 1e-6;
 
 /// Heights of histograms of one variable.
-pub(super) struct Heights {
+pub(crate) struct Heights {
     widths: Vec<f64>,
     is_density: bool,
 }
 
 impl Heights {
-    pub(super) fn new(edges: &[f64], is_density: bool) -> Self {
+    pub(crate) fn new(edges: &[f64], is_density: bool) -> Self {
         Self {
             widths: edges.windows(2).map(|bin| bin[1] - bin[0]).collect(),
             is_density,
@@ -19,7 +19,7 @@ impl Heights {
     }
 
     /// The label of their axis, where that of the variable ends in its unit: "m [GeV]".
-    pub(super) fn label(&self, variable: &str) -> String {
+    pub(crate) fn label(&self, variable: &str) -> String {
         let unit = variable
             .strip_suffix(']')
             .and_then(|text| text.rsplit_once('['));
@@ -39,7 +39,7 @@ impl Heights {
     }
 
     /// The heights of contents or of errors.
-    pub(super) fn of(&self, mut contents: Vec<f64>) -> Vec<f64> {
+    pub(crate) fn of(&self, mut contents: Vec<f64>) -> Vec<f64> {
         if self.is_density {
             let bins = contents.iter_mut().zip(&self.widths);
             bins.for_each(|(content, width)| *content /= width);

@@ -13,9 +13,11 @@ use crate::results::{AucPair, ComparisonMetrics, MemberSummary, RegionMetrics, Y
 use crate::rundir::{Progress, RunDirectory, RunState};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Writes the page and `summary.json` of the whole run from its ensembles.
+/// Writes the page and `summary.json` of the whole run from its ensembles; gives the files of its
+/// figures, by their path in the run.
 ///
 /// # Errors
 /// A figure cannot be drawn or a file not be written.
@@ -25,17 +27,17 @@ pub(crate) fn write_matrix(
     compared: Option<&ComparisonMetrics>,
     page_path: &Path,
     progress: &Progress,
-) -> Result<()> {
+) -> Result<BTreeSet<String>> {
     let Some(first) = ends.first() else {
-        return Ok(());
+        return Ok(BTreeSet::new());
     };
     let config = &first.config;
-    let mut sections = match compared {
+    let (mut sections, drawn) = match compared {
         Some(compared) => {
             let label = common_label(ends, experiment_label(&config.report));
             comparison::write(root, compared, &config.report, &label, progress)?
         }
-        None => Vec::new(),
+        None => (Vec::new(), BTreeSet::new()),
     };
     sections.extend(ranking::section(ends));
     sections.push(Section::new("Ensembles").table(Table::new(
@@ -69,7 +71,7 @@ pub(crate) fn write_matrix(
     let summaries = summaries.map(|(end, score)| (&end.name, summary(end, score)));
     let summaries: IndexMap<&String, EnsembleSummary> = summaries.collect();
     root.write_json(&root.path().join("summary.json"), &summaries)?;
-    Ok(())
+    Ok(drawn)
 }
 
 /// The first ensemble's label, without what is not that of all.

@@ -6,6 +6,7 @@ use super::verdict::Verdict;
 use crate::closure::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use crate::events::Losses;
 use crate::files::formats::METRICS;
+use crate::settings::Config;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,25 @@ pub struct Metrics {
 }
 
 impl Metrics {
+    /// Takes the words of a configuration: labels of regions, distributions and planes, and
+    /// which axes are logarithmic.
+    pub(crate) fn take_words(&mut self, config: &Config) {
+        for (name, region) in &mut self.regions {
+            config.region_label(name).clone_into(&mut region.label);
+            for (name, variable) in &mut region.variables {
+                let (label, log) = config.axis(name);
+                label.clone_into(&mut variable.label);
+                variable.log = log;
+            }
+        }
+        for plane in &config.report.planes {
+            if let Some(own) = self.planes.get_mut(&plane.name) {
+                own.labels = plane.labels();
+                own.hh_borders = plane.hh_borders;
+            }
+        }
+    }
+
     /// Relative error of the ratio of target and source in the training region, from
     /// the numbers of effective events (sum w)^2 / sum w^2 of both.
     #[must_use]

@@ -371,13 +371,36 @@ impl RunDirectory {
     }
 
     /// Whether the result of the configuration that stands in the directory is
-    /// that of this one.
+    /// that of this one, also by what the manifest says of it.
     ///
     /// # Errors
     /// There is none, or a damaged one.
     pub(crate) fn has_result_of(&self, config: &Config) -> Result<bool> {
         let [old, new] = [&self.config()?, config].map(|c| c.identity(IdentityOf::Result));
-        Ok(old == new)
+        let made_with = self.manifest()?.map(|m| m.settings).unwrap_or_default();
+        let is_made_with = made_with.is_empty() || made_with == config.numbers();
+        Ok(old == new && is_made_with)
+    }
+
+    /// Holds settings against those that a result was made with, a line a key; nothing is
+    /// known of a result of an earlier program, which has none.
+    ///
+    /// # Errors
+    /// With the difference, and the command that makes the result anew.
+    pub(crate) fn check_settings(&self, made_with: &[String], settings: &[String]) -> Result<()> {
+        let difference = difference(&made_with.join("\n"), &settings.join("\n"));
+        if made_with.is_empty() || difference.is_empty() {
+            return Ok(());
+        }
+        let run = self.matrix().unwrap_or_else(|| self.path.clone());
+        Err(Error::config(format!(
+            "the result in {} was made with other settings:\n{difference}`sideband report` draws, \
+             and computes nothing: undo the change, or make the result anew with `sideband run {} \
+             --out {}`, which keeps the members that the change does not concern",
+            self.path.display(),
+            run.join("config.toml").display(),
+            run.display()
+        )))
     }
 
     /// Whether anything was trained: before that, all can be changed.

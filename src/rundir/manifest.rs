@@ -148,6 +148,10 @@ pub struct Manifest {
     /// earlier program, and until there is a result.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, OutputRecord>,
+    /// What the numbers of the result depend on, a line a key; empty in a run of an earlier
+    /// program, and until there is a result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
     /// When the run was started (last), UTC, ISO 8601.
     pub started: String,
     /// When it ended, UTC, ISO 8601.

@@ -5,7 +5,7 @@
 use super::directory::RunDirectory;
 use super::manifest::{Manifest, OutputRecord};
 use crate::error::{Error, OnFile, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -81,6 +81,23 @@ impl RunDirectory {
                 let _ = fs::remove_file(self.join(name));
             }
         }
+    }
+
+    /// Records of figures that were drawn, by their path in the directory, in the place of those
+    /// of a drawing before, whose other figures are removed.
+    pub(crate) fn keep_drawn(
+        &self,
+        outputs: &mut BTreeMap<String, OutputRecord>,
+        drawn: &BTreeSet<String>,
+    ) -> Result<()> {
+        let earlier = std::mem::take(outputs);
+        for name in drawn {
+            let path = self.join(name);
+            let record = OutputRecord::of(&path).on(&path)?;
+            outputs.insert(name.clone(), record);
+        }
+        self.retire(&earlier, outputs);
+        Ok(())
     }
 
     /// Takes away the result of a run that looked into blind regions, before one that does

@@ -4,7 +4,8 @@
 use super::interpolation::PredictedPart;
 use super::measurement::{LikelihoodConfig, Measurement};
 use super::raw::{
-    Config, DeviceConfig, EnsembleConfig, ExecutorConfig, Method, OneOrMany, ReportConfig,
+    Config, DeviceConfig, EnsembleConfig, ExecutorConfig, HistogramStyle, Method, OneOrMany,
+    ReportConfig,
 };
 use super::uses::words;
 use serde::Serialize;
@@ -26,6 +27,9 @@ pub(crate) enum IdentityOf {
     /// The result of an ensemble: without where and how it is computed, and what its figures
     /// look like.
     Result,
+    /// The numbers of a result: [`IdentityOf::Result`] without what its page and figures take
+    /// from the configuration when they are drawn. Kept in the manifest, a line a key.
+    Numbers,
     /// How the page and the figures of a result look. Kept in `plots/report.toml`.
     Report,
 }
@@ -43,12 +47,13 @@ impl Config {
             }
             IdentityOf::Family => config.family(),
             IdentityOf::Result => {
-                config.forget_where_files_lie();
-                config.report.rank_by = None;
-                config.device = DeviceConfig::default();
-                config.executor = ExecutorConfig::default();
-                config.report.forget_looks();
+                config.keep_what_results_depend_on();
                 toml_text(&config)
+            }
+            IdentityOf::Numbers => {
+                config.keep_what_results_depend_on();
+                config.forget_words();
+                flat("", &Table::try_from(config).unwrap_or_default())
             }
             IdentityOf::Report => {
                 let regions: Vec<_> = config.regions.values().map(|r| &r.label).collect();
@@ -71,6 +76,43 @@ impl Config {
         }
     }
 
+    /// [`IdentityOf::Numbers`], line by line.
+    #[must_use]
+    pub(crate) fn numbers(&self) -> Vec<String> {
+        lines(&self.identity(IdentityOf::Numbers))
+    }
+
+    fn keep_what_results_depend_on(&mut self) {
+        self.forget_where_files_lie();
+        self.report.rank_by = None;
+        self.device = DeviceConfig::default();
+        self.executor = ExecutorConfig::default();
+        self.report.forget_looks();
+    }
+
+    /// Forgets titles, labels and whether axes are logarithmic, but for those of an
+    /// interpolation, which its figures' numbers have.
+    fn forget_words(&mut self) {
+        self.experiment.description.clear();
+        self.report.title = None;
+        self.report.data_label.clear();
+        self.data
+            .samples_mut()
+            .for_each(|sample| sample.label = None);
+        self.features.labels.clear();
+        self.regions
+            .values_mut()
+            .for_each(|region| region.label = None);
+        for variable in &mut self.report.variables {
+            variable.label = None;
+            variable.log = false;
+        }
+        for plane in &mut self.report.planes {
+            [plane.x_label, plane.y_label] = [None, None];
+            plane.hh_borders = false;
+        }
+    }
+
     fn keep_what_members_depend_on(&mut self) {
         // which of several equal devices computes does not count, the kind does
         self.device = DeviceConfig {
@@ -79,7 +121,7 @@ impl Config {
             ..DeviceConfig::default()
         };
         self.executor = ExecutorConfig::default();
-        self.experiment.description.clear();
+        self.forget_words();
         self.report = ReportConfig::default();
         self.ensemble = EnsembleConfig {
             bootstrap: self.ensemble.bootstrap,
@@ -87,16 +129,9 @@ impl Config {
         };
         self.data.max_loss = 0.0;
         self.forget_where_files_lie();
-        self.data
-            .samples_mut()
-            .for_each(|sample| sample.label = None);
         self.forget_what_comes_after_training();
-        self.features.labels.clear();
         let training = &self.training.region;
         self.regions.retain(|name, _| name == training);
-        self.regions
-            .values_mut()
-            .for_each(|region| region.label = None);
         self.forget_unused_definitions();
     }
 
@@ -195,6 +230,21 @@ impl Measurement {
         other
     }
 
+    /// What the result depends on, a line a key: all but where and how it is computed, and the
+    /// words that its page takes from the configuration when it is drawn.
+    #[must_use]
+    pub(crate) fn numbers(&self) -> Vec<String> {
+        let mut other = self.without_paths();
+        other.device = DeviceConfig::default();
+        other.executor = ExecutorConfig::default();
+        other.experiment.description.clear();
+        other.report.title = None;
+        other.report.forget_experiment();
+        // of the pages of ratios alone
+        other.report.style = HistogramStyle::default();
+        lines(&flat("", &Table::try_from(other).unwrap_or_default()))
+    }
+
     /// What the likelihood and its toys depend on, as a text: all but the questions that are
     /// asked of it.
     #[must_use]
@@ -231,6 +281,10 @@ impl Measurement {
     }
 }
 
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(ToOwned::to_owned).collect()
+}
+
 fn toml_text(settings: &impl Serialize) -> String {
     toml::to_string(settings).unwrap_or_default()
 }
@@ -262,16 +316,25 @@ mod tests {
 
     #[test]
     fn what_nothing_depends_on_may_change() {
-        use IdentityOf::{Family, Member, Report, Result};
+        use IdentityOf::{Family, Member, Numbers, Report, Result};
         let identity = |of, settings: &[&str]| parse(TEXT, settings).unwrap().identity(of);
         for (setting, changed) in [
-            ("regions.vr.selection=\"x > 2\"", &[Result, Report][..]),
-            ("ensemble.combine=\"median\"", &[Result]),
-            ("ensemble.minimum=0.5", &[Result]),
-            ("ensemble.members=7", &[Result]),
-            ("data.define.another=\"z\"", &[Family, Result]),
-            ("data.define.spare=\"x*3\"", &[Family, Result]),
-            ("report.bins=3", &[Result, Report]),
+            (
+                "regions.vr.selection=\"x > 2\"",
+                &[Result, Numbers, Report][..],
+            ),
+            ("ensemble.combine=\"median\"", &[Result, Numbers]),
+            ("ensemble.minimum=0.5", &[Result, Numbers]),
+            ("ensemble.members=7", &[Result, Numbers]),
+            ("data.define.another=\"z\"", &[Family, Result, Numbers]),
+            ("data.define.spare=\"x*3\"", &[Family, Result, Numbers]),
+            ("report.bins=3", &[Result, Numbers, Report]),
+            ("report.p_value=0.2", &[Result, Numbers, Report]),
+            ("report.data_label=\"d\"", &[Result, Report]),
+            ("experiment.description=\"d\"", &[Result, Report]),
+            ("features.labels={x='X'}", &[Family, Result, Report]),
+            ("regions.cr.label=\"C\"", &[Result, Report]),
+            ("data.source.label=\"s\"", &[Result, Report]),
             ("report.rank_by={kind='auc', region='cr'}", &[]),
             ("report.experiment=\"CMS\"", &[Report]),
             ("report.status=\"Private Work\"", &[Report]),
@@ -281,19 +344,19 @@ mod tests {
             ("report.style=\"filled\"", &[Report]),
             ("executor.block=3", &[]),
             ("device.threads=3", &[]),
-            ("regions.cr.selection=\"x > 2\"", &[Member, Result]),
-            ("ensemble.bootstrap=false", &[Member, Result]),
+            ("regions.cr.selection=\"x > 2\"", &[Member, Result, Numbers]),
+            ("ensemble.bootstrap=false", &[Member, Result, Numbers]),
             (
                 "features.inputs=[\"x\", \"used\"]",
-                &[Member, Family, Result],
+                &[Member, Family, Result, Numbers],
             ),
             // x is an input
-            ("data.define.x=\"z\"", &[Member, Family, Result]),
-            ("training.epochs=3", &[Member, Result]),
-            ("training.batch=32", &[Member, Family, Result]),
+            ("data.define.x=\"z\"", &[Member, Family, Result, Numbers]),
+            ("training.epochs=3", &[Member, Result, Numbers]),
+            ("training.batch=32", &[Member, Family, Result, Numbers]),
             ("data.source.path=\"c\"", &[Family]),
         ] {
-            for of in [Member, Family, Result, Report] {
+            for of in [Member, Family, Result, Numbers, Report] {
                 let is_changed = identity(of, &[setting]) != identity(of, &[]);
                 assert_eq!(is_changed, changed.contains(&of), "{setting}: {of:?}");
             }

@@ -407,6 +407,28 @@ pub struct RegionConfig {
     pub label: Option<String>,
 }
 
+impl Config {
+    /// How a region is called in plots.
+    #[must_use]
+    pub(crate) fn region_label<'a>(&'a self, name: &'a str) -> &'a str {
+        let own = self.regions.get(name).and_then(|r| r.label.as_deref());
+        own.unwrap_or(name)
+    }
+
+    /// The axis label of a distribution, and whether its event axis is logarithmic.
+    #[must_use]
+    pub(crate) fn axis<'a>(&'a self, name: &'a str) -> (&'a str, bool) {
+        let mut variables = self.report.variables.iter();
+        match variables.find(|variable| variable.name == name) {
+            Some(variable) => (variable.label.as_deref().unwrap_or(name), variable.log),
+            None => (
+                self.features.labels.get(name).map_or(name, String::as_str),
+                false,
+            ),
+        }
+    }
+}
+
 impl DataConfig {
     /// The samples that there are, with their roles.
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, &SampleConfig)> {
@@ -620,12 +642,12 @@ pub struct ReportConfig {
 pub enum RankBy {
     /// The loss on held-out events of the training region.
     HeldOutLoss,
-    /// How far the AUC of the fresh classifier is from 0.5.
+    /// How far the AUC of the fresh classifier is from 0.5; takes `classifier_members`.
     Auc {
         /// The region.
         region: String,
     },
-    /// The mean chi2 / ndf of distributions, with statistical errors alone.
+    /// The mean chi2 / ndf of distributions, with the statistical errors of both samples alone.
     Chi2 {
         /// The region.
         region: String,
@@ -659,17 +681,17 @@ impl Default for ReportConfig {
 impl ReportConfig {
     /// Forgets what changes neither numbers nor which figures there are.
     pub(super) fn forget_looks(&mut self) {
-        self.take_looks(&Self::default());
+        self.forget_experiment();
+        self.density = false;
+        self.style = HistogramStyle::default();
     }
 
-    /// Takes what figures look like from another table.
-    pub(crate) fn take_looks(&mut self, other: &Self) {
-        self.experiment.clone_from(&other.experiment);
-        self.status.clone_from(&other.status);
-        self.luminosity.clone_from(&other.luminosity);
-        self.com.clone_from(&other.com);
-        self.density = other.density;
-        self.style = other.style;
+    /// Forgets whose the figures are.
+    pub(super) fn forget_experiment(&mut self) {
+        self.experiment = None;
+        self.status = None;
+        self.luminosity = None;
+        self.com = None;
     }
 }
 
@@ -681,7 +703,8 @@ pub enum HistogramStyle {
     #[default]
     Line,
     /// The prediction that is compared with the observation as an area; where several methods
-    /// stand side by side, and would hide each other, as lines.
+    /// stand side by side, and would hide each other, as lines. Processes of a measurement's
+    /// histograms, which add up, are stacked in any case.
     Filled,
 }
 
@@ -761,4 +784,13 @@ pub struct PlaneConfig {
     /// Draws the SR and CR borders of the HH -> 4b mass plane.
     #[serde(default)]
     pub hh_borders: bool,
+}
+
+impl PlaneConfig {
+    /// Axis labels.
+    #[must_use]
+    pub(crate) fn labels(&self) -> [String; 2] {
+        let label = |own: &Option<String>, text: &String| own.as_ref().unwrap_or(text).clone();
+        [label(&self.x_label, &self.x), label(&self.y_label, &self.y)]
+    }
 }

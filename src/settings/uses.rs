@@ -4,11 +4,12 @@
 //! What a file shares between the ensembles of a matrix may be used by some of them
 //! alone; a key that none of them uses is refused, unless it says what is so anyway.
 
+use super::matrix::EnsembleSpec;
 use super::parse::Experiment;
 use super::ranges::lookup;
-use super::raw::{Config, Method};
+use super::raw::{Config, Method, RankBy};
 use super::training::Split;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result, counted};
 use sideband_numerics::expression::written;
 use std::collections::BTreeSet;
 use toml::Value;
@@ -88,6 +89,30 @@ impl Experiment {
             return Err(Error::config_at("report.rank_by", reason));
         }
         self.check_labels()
+    }
+
+    /// What a setting asks for and others leave out, a sentence each: no reason to refuse a
+    /// scan, whose result says the same ensemble by ensemble.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let Some(RankBy::Auc { region }) = &self.common().report.rank_by else {
+            return Vec::new();
+        };
+        let has_classifier = |spec: &&EnsembleSpec| {
+            let (config, report) = (&spec.config, &spec.config.report);
+            config.experiment.method != Method::Interpolate && report.classifier_members > 0
+        };
+        let all = self.ensembles.len();
+        let without = all - self.ensembles.iter().filter(has_classifier).count();
+        let which = match without {
+            0 => return Vec::new(),
+            without if without == all => "no ensemble gets a place".to_owned(),
+            without => format!("{without} of {} get no place", counted(all, "ensemble")),
+        };
+        vec![format!(
+            "report.rank_by ranks by the AUC in {region}, and there is none without a classifier \
+             (report.classifier_members = 0, or an interpolation): {which}; set \
+             report.classifier_members, or rank by \"chi2\" or \"held_out_loss\""
+        )]
     }
 
     /// Whether every label of an input is that of one.

@@ -12,7 +12,8 @@ use crate::files::lock;
 use crate::report::{EnsembleEnd, write_matrix};
 use crate::results::ComparisonMetrics;
 use crate::rundir::{
-    DeviceRecord, Manifest, Progress, RunDirectory, RunInputs, RunLog, RunState, VersionRecord, now,
+    DeviceRecord, Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunLog, RunState,
+    VersionRecord, now,
 };
 use crate::settings::{Config, DeviceConfig, EnsembleSpec, ExecutorKind, Experiment, IdentityOf};
 use crate::training::{Interrupt, Unit};
@@ -186,8 +187,15 @@ impl<'a> Campaign<'a> {
         let mut compared = None;
         if self.experiment.is_matrix {
             compared = compare_methods(self.experiment, &ensembles);
-            self.write_page(&ensembles, compared.as_ref(), progress)?;
-            close(&self.root, &mut self.root_manifest(), state, started)?;
+            let mut manifest = self.root_manifest();
+            write_page(
+                &self.root,
+                self.experiment,
+                (&ensembles, compared.as_ref()),
+                &mut manifest.outputs,
+                progress,
+            )?;
+            close(&self.root, &mut manifest, state, started)?;
         }
         Ok(Ended {
             state,
@@ -197,27 +205,6 @@ impl<'a> Campaign<'a> {
             is_matrix: self.experiment.is_matrix,
             is_part: self.options.only.is_some() && self.missing().is_empty(),
         })
-    }
-
-    /// Writes the page of all ensembles; that of a measurement is another one.
-    fn write_page(
-        &self,
-        ensembles: &[EnsembleEnd],
-        compared: Option<&ComparisonMetrics>,
-        progress: &Progress,
-    ) -> Result<()> {
-        let page = match self.experiment.measurement {
-            Some(_) => self.root.path().join("ensembles.html"),
-            None => self.root.report_path(),
-        };
-        if compared.is_none() {
-            // of an earlier configuration, if there are any
-            for ending in ["json", "csv", "tex"] {
-                let path = self.root.path().join(format!("comparison.{ending}"));
-                let _ = std::fs::remove_file(path);
-            }
-        }
-        write_matrix(&self.root, ensembles, compared, &page, progress)
     }
 
     pub(super) fn log(&self, notes: Vec<String>) -> Result<RunLog> {
@@ -256,6 +243,7 @@ impl<'a> Campaign<'a> {
             failed: Vec::new(),
             ensembles: Vec::new(),
             outputs: BTreeMap::new(),
+            settings: Vec::new(),
             started: now(),
             finished: None,
             wall_seconds: 0.0,
@@ -270,14 +258,16 @@ impl<'a> Campaign<'a> {
     }
 
     fn root_manifest(&self) -> Manifest {
-        // the inputs of a measurement are on record when its result is there
-        let known = self.root.manifest().ok().flatten();
-        let inputs = known.map(|m| m.inputs).unwrap_or_default();
         let names = self.experiment.ensembles.iter().map(|e| e.name.clone());
-        Manifest {
-            ensembles: names.collect(),
-            ..self.manifest(self.experiment.common(), inputs)
+        let mut manifest = self.manifest(self.experiment.common(), RunInputs::default());
+        manifest.ensembles = names.collect();
+        // figures that are there, and what the result of a measurement was made of
+        if let Some(known) = self.root.manifest().ok().flatten() {
+            manifest.inputs = known.inputs;
+            manifest.outputs = known.outputs;
+            manifest.settings = known.settings;
         }
+        manifest
     }
 
     /// Writes that the run is under way.
@@ -404,6 +394,30 @@ impl<'a> Campaign<'a> {
             other => other,
         }
     }
+}
+
+/// Writes the page of all ensembles, that of a measurement beside its own. `outputs`: records of
+/// its figures, in the place of those of an earlier page, which are removed.
+pub(super) fn write_page(
+    root: &RunDirectory,
+    experiment: &Experiment,
+    (ensembles, compared): (&[EnsembleEnd], Option<&ComparisonMetrics>),
+    outputs: &mut BTreeMap<String, OutputRecord>,
+    progress: &Progress,
+) -> Result<()> {
+    let page = match experiment.measurement {
+        Some(_) => root.path().join("ensembles.html"),
+        None => root.report_path(),
+    };
+    if compared.is_none() {
+        // of an earlier configuration, if there are any
+        for ending in ["json", "csv", "tex"] {
+            let path = root.path().join(format!("comparison.{ending}"));
+            let _ = std::fs::remove_file(path);
+        }
+    }
+    let drawn = write_matrix(root, ensembles, compared, &page, progress)?;
+    root.keep_drawn(outputs, &drawn)
 }
 
 /// Whether the training events of all ensembles can be gathered while they are checked, with

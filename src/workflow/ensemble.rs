@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunState, now};
-use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places, ReportConfig};
+use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places};
 use crate::training::{Checkpoint, Member, Outcome, check_folds};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -352,6 +352,7 @@ impl EnsembleRun {
         is_mine()?;
         metrics.keep_verdicts(&plan.config);
         directory.write_json(&directory.metrics_path(), &metrics)?;
+        manifest.settings = self.spec.config.numbers();
         close(&mut manifest, state)?;
         say("drawing the report");
         let histories: Vec<Member> = usable.into_iter().chain(failed).collect();
@@ -388,41 +389,48 @@ fn record(
     directory.write_manifest(manifest)
 }
 
-/// Draws the report of an ensemble anew from its members and metrics, with the looks of its own
-/// configuration or of another one's.
+/// Draws the report of an ensemble anew from its members and metrics, with the words of its own
+/// configuration or of another one.
+///
+/// # Errors
+/// Also if the configuration is of other numbers than those that are there.
 pub(crate) fn redo_report(
     path: &Path,
-    looks: Option<&ReportConfig>,
+    config: Option<&Config>,
     progress: &Progress,
 ) -> Result<EnsembleEnd> {
     let directory = RunDirectory::open(path)?;
     directory.check_links()?;
-    let mut config = directory.config()?;
-    if let Some(looks) = looks {
-        config.report.take_looks(looks);
-    }
+    let own = directory.config()?;
     let mut manifest = directory
         .manifest()?
         .filter(is_result)
         .ok_or_else(|| report::unfinished("it is not finished"))?;
+    let config = config.unwrap_or(&own);
+    let made_with = match manifest.settings.is_empty() {
+        true => own.numbers(),
+        false => manifest.settings.clone(),
+    };
+    directory.check_settings(&made_with, &config.numbers())?;
     // what is not drawn here has to be as it was written
     let is_drawn = |name: &str| name == "report.html" || name.starts_with("plots/");
     if let Some(name) = directory.damaged_output(&manifest, |name| !is_drawn(name)) {
         let text = format!("{name} is not as it was written");
         return Err(report::unfinished(&text));
     }
-    let metrics = report::read_metrics(&directory)?;
+    let mut metrics = report::read_metrics(&directory)?;
+    metrics.take_words(config);
     let members = manifest.members.iter().chain(&manifest.failed);
     let members = members.map(|m| Member::read(&directory.member(*m)));
     let members: Vec<Member> = members.collect::<Result<_>>()?;
-    let drawn = report::write(&directory, &config, &manifest, &metrics, &members, progress)?;
+    let drawn = report::write(&directory, config, &manifest, &metrics, &members, progress)?;
     let earlier = manifest.outputs.clone();
     if !earlier.is_empty() {
         record(&directory, &mut manifest, &earlier, &drawn)?;
     }
     Ok(EnsembleEnd {
         name: "nominal".to_owned(),
-        config,
+        config: config.clone(),
         directory,
         state: manifest.state,
         metrics: Some(metrics),

@@ -143,8 +143,7 @@ impl Plan {
 
     /// How a region is called in plots.
     pub(super) fn label(&self, region: &str) -> String {
-        let label = self.config.regions[region].label.as_ref();
-        label.map_or(region, String::as_str).to_owned()
+        self.config.region_label(region).to_owned()
     }
 
     /// The network of a member.
@@ -455,7 +454,7 @@ pub(super) fn variables(
         };
         list.push(Variable {
             name: v.name.clone(),
-            label: v.label.clone().unwrap_or_else(|| v.name.clone()),
+            label: config.axis(&v.name).0.to_owned(),
             is_input: false,
             log: v.log,
             edges,
@@ -469,7 +468,7 @@ pub(super) fn variables(
             .map_err(|e| cannot_be_binned("features.inputs", name, &e))?;
         list.push(Variable {
             name: name.clone(),
-            label: config.features.labels.get(name).unwrap_or(name).clone(),
+            label: config.axis(name).0.to_owned(),
             is_input: true,
             log: false,
             edges,

@@ -1,14 +1,14 @@
 //! A whole run: a campaign from its devices to its result.
 
 use super::Workbench;
-use super::campaign::{Campaign, Ended, open_devices};
+use super::campaign::{Campaign, Ended, open_devices, write_page};
 use super::comparison::compare_methods;
 use super::ensemble::{RunOptions, redo_report, threads};
 use super::training::train;
 use crate::error::{Error, Result};
 use crate::files::lock;
-use crate::report::{EnsembleEnd, write_matrix};
-use crate::rundir::{Progress, RunDirectory, RunState};
+use crate::report::EnsembleEnd;
+use crate::rundir::{Manifest, Progress, RunDirectory, RunState};
 use crate::settings::{ExecutorKind, Experiment};
 use crate::training::Interrupt;
 use serde_json::json;
@@ -121,7 +121,8 @@ pub(crate) fn run(
 }
 
 /// Draws the reports of all ensembles of a matrix anew, and their page, tables and
-/// comparison: from members and metrics, without events.
+/// comparison: from members and metrics, without events, and with the words of the matrix's own
+/// configuration.
 pub(crate) fn redo_matrix(
     root: &RunDirectory,
     experiment: &Experiment,
@@ -130,8 +131,7 @@ pub(crate) fn redo_matrix(
     let mut ensembles = Vec::with_capacity(experiment.ensembles.len());
     for (spec, directory) in experiment.ensembles.iter().zip(root.ensembles(experiment)) {
         let name = &spec.name;
-        // the matrix's own file says what its figures look like
-        let end = redo_report(directory.path(), Some(&spec.config.report), progress);
+        let end = redo_report(directory.path(), Some(&spec.config), progress);
         let end = end.map_err(|e| e.at(format!("ensemble {name}")))?;
         ensembles.push(EnsembleEnd {
             name: name.clone(),
@@ -139,13 +139,17 @@ pub(crate) fn redo_matrix(
         });
     }
     let compared = compare_methods(experiment, &ensembles);
-    write_matrix(
-        root,
-        &ensembles,
-        compared.as_ref(),
-        &root.report_path(),
-        progress,
-    )?;
+    let manifest = root.manifest()?;
+    let outputs = manifest.as_ref().map(|m| m.outputs.clone());
+    let mut outputs = outputs.unwrap_or_default();
+    let ends = (&*ensembles, compared.as_ref());
+    write_page(root, experiment, ends, &mut outputs, progress)?;
+    if let Some(manifest) = manifest.filter(|m| m.outputs != outputs) {
+        root.write_manifest(&Manifest {
+            outputs,
+            ..manifest
+        })?;
+    }
     let is_partial = ensembles.iter().any(|end| end.state == RunState::Partial);
     Ok(Ended {
         state: match is_partial {

@@ -1046,8 +1046,15 @@ fn a_scan_of_numbers_and_lists_is_ranked() {
     assert!(places() != by_loss);
     let page = place.text("out/report.html");
     assert!(page.contains("Ranking") && page.contains("Behind the first"));
-    run("{kind='auc', region='sr'}").warns(["nothing to do"]);
+    let by_auc = "{kind='auc', region='sr'}";
+    run(by_auc).warns(["nothing to do", "no ensemble gets a place"]);
     place.says_in("out/report.html", "is not ranked: no AUC");
+    let by_auc = format!("report.rank_by={by_auc}");
+    let plan = place.plan(&[&scan[..], &[&by_auc]].concat()).exits(0);
+    plan.warns([
+        "report.rank_by ranks by the AUC in sr",
+        "no ensemble gets a place",
+    ]);
 }
 
 /// With nothing held out the training region has no diagnostics, which is said.

@@ -396,7 +396,9 @@ impl Sheet<'_> {
              denominator, the calibration curve, a fresh classifier of the reweighted denominator \
              against the numerator, closure in every feature, cross-entropy on unseen less that on \
              training events, events with more |log r| than the sample can support, and the \
-             relative spread of the members. Each has a page of its own."
+             relative spread of the members, the median over single events: what members add to \
+             the error of a yield is components.members on the ratio's own page. Each has a page \
+             of its own."
                 .to_owned(),
         );
         let rows = result.ratios.iter().map(|r| {

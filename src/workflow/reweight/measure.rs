@@ -197,12 +197,8 @@ impl ReweightedPlane {
         fn lines<T: Clone>(flat: &[T], width: usize) -> Vec<Vec<T>> {
             flat.chunks(width).map(<[T]>::to_vec).collect()
         }
-        let label = |own: &Option<String>, text: &String| own.as_ref().unwrap_or(text).clone();
         PlaneMetrics {
-            labels: [
-                label(&config.x_label, &config.x),
-                label(&config.y_label, &config.y),
-            ],
+            labels: config.labels(),
             x_edges: self.x.values().to_vec(),
             y_edges: self.y.values().to_vec(),
             observed: lines(&observed.values, config.bins),

@@ -324,6 +324,84 @@ fn contradictory_input_is_refused() {
     done.warns(["systematics.nu.samples.B.up.path", "another id"]);
 }
 
+/// The areas of a figure's first panel by their names: lower and upper ends in the bins.
+fn stacked(place: &Workplace, figure: &str) -> BTreeMap<String, [Vec<f64>; 2]> {
+    let figure = place.json(&format!("out/plots/{figure}.json"));
+    let drawn = list(&figure["panels"][0]["drawn"]).iter();
+    let areas = drawn.filter(|lists| lists["what"] == "band");
+    let ends = |lists: &Value| ["low", "high"].map(|end| numbers(&lists[end]));
+    areas
+        .map(|lists| (lists["label"].as_str().unwrap().to_owned(), ends(lists)))
+        .collect()
+}
+
+#[test]
+fn processes_are_stacked_before_the_fit_and_at_the_best_fit() {
+    let place = place(&[]);
+    let settings = [
+        "channels.c.statistical=false",
+        "systematics.nu.rates={ B = [0.9, 1.1] }",
+        "samples.S.label=Signal",
+        "measurement.histogram={ observable = \"z\", bins = [-4.0, 0.0, 4.0] }",
+    ];
+    run(&place, &settings).exits(0);
+    let templates = place.json("out/templates.json");
+    let contents = |process: &str| numbers(&templates["c"]["processes"][process]["contents"]);
+    let (s, b) = (contents("S"), contents("B"));
+    let result = place.json("out/measurement.json");
+    let [mu, nu] = [0, 1].map(|k| number(&result["fit"]["parameters"][k]["value"]));
+    for (figure, mu, nu) in [
+        ("channel_c_prefit", 1.0, 0.0),
+        ("channel_c_postfit", mu, nu),
+    ] {
+        let areas = stacked(&place, figure);
+        let total = &areas["total and its error"];
+        let factor = areas["B"][1][0] / b[0];
+        assert!(
+            (factor - 1.0).signum() == nu.signum() || nu == 0.0,
+            "{factor} {nu}"
+        );
+        for bin in 0..4 {
+            let near = |found: f64, expected: f64| {
+                let off = (found - expected).abs();
+                assert!(off <= 1e-9 * expected.abs(), "{figure}: {found} {expected}");
+            };
+            let [from, to] = [0, 1].map(|end| areas["B"][end][bin]);
+            assert_eq!(from, 0.0);
+            near(to, factor * b[bin]);
+            // the signal lies on top
+            let [from, top] = [0, 1].map(|end| areas["Signal"][end][bin]);
+            assert_eq!(from, to);
+            near(top - from, mu * s[bin]);
+            near(0.5 * (total[0][bin] + total[1][bin]), top);
+            let error = 0.5 * (total[1][bin] - total[0][bin]);
+            match figure {
+                "channel_c_prefit" => near(error, 0.1 * b[bin]),
+                _ => assert!(error > 0.0),
+            }
+        }
+        let figure = place.json(&format!("out/plots/{figure}.json"));
+        let mut drawn = list(&figure["panels"][0]["drawn"]).iter();
+        let observed = drawn.find(|lists| lists["label"] == "observed").unwrap();
+        assert_eq!(
+            numbers(&observed["y"]).iter().sum::<f64>(),
+            YIELDS[0] + YIELDS[1]
+        );
+        assert_eq!(list(&figure["panels"]).len(), 2);
+    }
+    for figure in ["channel_c_prefit", "histogram_all_postfit"] {
+        place.says_in("out/report.html", &format!("plots/{figure}.json"));
+    }
+    // without observed events there is nothing to compare with
+    let config = place.text("config.toml");
+    let config = config.replace("[observed]\npath = \"obs.parquet\"\n", "");
+    place.write("config.toml", config);
+    run(&place, &settings).exits(0);
+    let figure = place.json("out/plots/channel_c_postfit.json");
+    assert_eq!(list(&figure["panels"]).len(), 1);
+    assert!(figure["heading"].to_string().contains("none are observed"));
+}
+
 #[test]
 fn files_of_a_former_result_are_gone() {
     let place = place(&[]);

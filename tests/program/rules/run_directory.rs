@@ -2,7 +2,7 @@
 
 use crate::support::events::reweighting;
 use crate::support::workplace::{SHIPPED_MEASUREMENT, copy, tree};
-use crate::support::{Done, Running, Workplace, wait_until};
+use crate::support::{Done, Running, Workplace, contains, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -208,14 +208,127 @@ fn figures_of_what_is_no_longer_asked_for_are_gone() {
     assert_eq!(of_mass(), ["mass_of_mine.svg"]);
 }
 
+/// Rewrites the table `[report]` of a run's own configuration.
+fn change_report(place: &Workplace, run: &str, change: impl FnOnce(&mut toml::Table)) {
+    let name = format!("{run}/config.toml");
+    let mut config: toml::Table = place.text(&name).parse().unwrap();
+    let none = toml::Value::Table(toml::Table::new());
+    let report = config.entry("report").or_insert(none);
+    change(report.as_table_mut().unwrap());
+    place.write(&name, config.to_string());
+}
+
+#[test]
+fn a_report_refuses_settings_that_its_numbers_do_not_have() {
+    let place = Workplace::trained();
+    let config = place.text("out/config.toml");
+    let report = || place.sideband(&["report", "out"]);
+    place.says_in("out/report.html", "components.members");
+    for (setting, other) in [
+        ("bins = 4", "bins = 5"),
+        ("p_value = 0.01", "p_value = 0.5"),
+    ] {
+        contains(&config, [setting]);
+        place.write("out/config.toml", config.replace(setting, other));
+        let before = tree(&place.path("out"));
+        let changed = format!("+ report.{other}");
+        let words = [changed.as_str(), "`sideband run out/config.toml --out out`"];
+        report().exits(3).warns(words);
+        assert!(tree(&place.path("out")) == before);
+        // that command, though this configuration stands in the run already
+        let again = ["run", "out/config.toml", "--out", "out"];
+        place.sideband(&again).exits(0).warns(["applying"]);
+        report().exits(0);
+        place.sideband(&again).exits(0).warns(["nothing to do"]);
+    }
+    // words are drawn
+    let metrics = place.read("out/metrics.json");
+    let mut config: toml::Table = place.text("out/config.toml").parse().unwrap();
+    let mut insert = |table: [&str; 2], key: &str, value: &str| {
+        let table = config[table[0]][table[1]].as_table_mut().unwrap();
+        table.insert(key.to_owned(), value.into());
+    };
+    insert(["features", "labels"], "pt", "p_{T} [GeV]");
+    insert(["regions", "sr"], "label", "Signal region");
+    place.write("out/config.toml", config.to_string());
+    report().exits(0);
+    place.says_in("out/plots/sr_pt.svg", "[GeV]");
+    place.says_in("out/plots/sr_pt.svg", "Signal region");
+    assert_eq!(place.read("out/metrics.json"), metrics);
+}
+
+#[test]
+fn a_report_of_a_matrix_has_the_words_of_its_configuration_and_no_stale_figure() {
+    let place = Workplace::new();
+    let compared = |variables: &str| {
+        format!("comparison={{region='sr', variables=[{variables}], reweighting={{nominal='m'}}}}")
+    };
+    let run = |variables: &str| {
+        let settings = [
+            "matrix.region=['a', 'b']",
+            "matrix.method=[{name='m', rate=0.001}]",
+            "experiment.description=${region}",
+            "training.learning_rate=${method.rate}",
+            &compared(variables),
+        ];
+        place.run("out", &settings).exits(0)
+    };
+    let figures = || -> Vec<String> {
+        let files = tree(&place.path("out/plots")).into_keys();
+        let names = files.map(|path| path.display().to_string());
+        names
+            .filter(|name| !name.starts_with("residuals"))
+            .collect()
+    };
+    let of = |variable: &str| -> Vec<String> {
+        let endings = ["json", "pdf", "png", "svg"];
+        let file = |row: &str| endings.map(|ending| format!("{row}_{variable}.{ending}"));
+        ["a", "b"].into_iter().flat_map(file).collect()
+    };
+    run("'pt', 'eta'");
+    let mut both = [of("pt"), of("eta")].concat();
+    both.sort();
+    assert_eq!(figures(), both);
+    place.write("out/plots/mine.svg", "mine");
+    let mine = ["mine.svg".to_owned()];
+    run("'pt'").warns(["nothing to do"]);
+    assert_eq!(figures(), [&of("pt")[..], &mine].concat());
+    let config = place.text("out/config.toml");
+    contains(&config, ["[\"pt\"]"]);
+    place.write("out/config.toml", config.replace("[\"pt\"]", "[\"eta\"]"));
+    change_report(&place, "out", |report| {
+        report.insert("data_label".to_owned(), "other data".into());
+        report.insert("experiment".to_owned(), "CMS".into());
+        let rank_by: toml::Table = "kind = 'held_out_loss'".parse().unwrap();
+        report.insert("rank_by".to_owned(), rank_by.into());
+    });
+    let done = place.sideband(&["report", "out"]).exits(0);
+    done.says(["Held-out loss: 1. region="]);
+    assert_eq!(figures(), [&of("eta")[..], &mine].concat());
+    place.says_in("out/report.html", "Behind the first");
+    for figure in [
+        "plots/residuals",
+        "ensembles/region=a,method=m/plots/losses",
+    ] {
+        let figure = place.text(&format!("out/{figure}.svg"));
+        contains(&figure, [">other data", ">CMS<"]);
+    }
+}
+
 #[test]
 fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
     let place = Workplace::shipped_measurement().with("out", &SHIPPED_MEASUREMENT);
     let whole = tree(&place.path("out"));
-    // neither samples nor members are needed
-    place.remove("out/samples");
-    place.remove("out/report.html");
-    place.remove("out/plots");
+    // no samples are needed
+    for name in [
+        "samples",
+        "report.html",
+        "plots",
+        "ensembles/S/report.html",
+        "ensembles/S/plots",
+    ] {
+        place.remove(&format!("out/{name}"));
+    }
     let again = place.sideband(&["report", "out"]).exits(0);
     let verdicts = |text: &str| -> Vec<String> {
         let lines = text.lines().map(str::to_owned);
@@ -230,16 +343,21 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
         }
     }
     // with other words, if the configuration has them
-    let mut config: toml::Table = place.text("out/config.toml").parse().unwrap();
-    let none = toml::Value::Table(toml::Table::new());
-    let report = config.entry("report").or_insert(none);
-    let experiment = toml::Value::String("CMS".to_owned());
-    let report = report.as_table_mut().unwrap();
-    report.insert("experiment".to_owned(), experiment);
-    place.write("out/config.toml", config.to_string());
-    place.sideband(&["report", "out"]).exits(0);
-    let labelled = place.text("out/plots/likelihood_mu.svg");
-    assert!(labelled.contains(">CMS<") && !labelled.contains(">Sideband<"));
+    let label = |key: &str, value: &str| {
+        change_report(&place, "out", |report| {
+            report.insert(key.to_owned(), value.into());
+        });
+        place.sideband(&["report", "out"])
+    };
+    label("experiment", "CMS").exits(0);
+    for figure in ["plots/likelihood_mu", "ensembles/S/plots/losses"] {
+        let labelled = place.text(&format!("out/{figure}.svg"));
+        let has = |word: &str| labelled.contains(word);
+        assert!(has(">CMS<") && !has(">Sideband<"), "{figure}");
+    }
+    // those that are in the numbers of figures are not drawn over them
+    let refused = label("data_label", "other data").exits(3);
+    refused.warns(["+ report.data_label = \"other data\"", "`sideband run "]);
 }
 
 // ---- what lies in a run directory may be somebody else's

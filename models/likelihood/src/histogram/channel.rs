@@ -114,6 +114,17 @@ impl HistogramChannel {
         sum
     }
 
+    /// Expected counts of each template at a point, `[templates, bins]`: what
+    /// [`HistogramChannel::expected`] is the sum of.
+    pub fn contributions(&self, at: &[f64]) -> Vec<Vec<f64>> {
+        let of = |(scale, shape): &(TemplateScale, TemplateShape)| {
+            let factor = scale.value(at);
+            let bins = 0..self.prediction.bins;
+            bins.map(|bin| factor * shape.value(at, bin)).collect()
+        };
+        self.prediction.compiled.iter().map(of).collect()
+    }
+
     /// What the term's value leaves out of the negative logarithm of the Poisson
     /// probability, `sum_b n - n ln n + ln n!`: a constant of the data.
     pub fn normalisation(&self) -> f64 {

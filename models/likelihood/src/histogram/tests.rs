@@ -158,6 +158,12 @@ fn prediction_is_the_formula() {
         let expected = signal[bin] + background[bin] + interference[bin];
         assert_near(lambda, expected, 1e-12 * expected.abs());
     }
+    let alone = [signal, background, interference];
+    for (found, expected) in found.contributions(&at).iter().zip(alone) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert_near(found, expected, 1e-12 * expected.abs());
+        }
+    }
 }
 
 #[test]
