@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _};
-use arrow::datatypes::Float32Type;
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
 use arrow::record_batch::RecordBatch;
 
 use super::arrays::{EventRoom, Reason, ScanCounts};
@@ -344,15 +344,21 @@ impl BatchRows<'_> {
         }
     }
 
-    /// A feature on all rows, as a network is given it. A column of `f32` is not
-    /// converted to `f64` and back.
+    /// A feature on all rows, as a network is given it. A column of floats or of integers that
+    /// all are an `f64` is not made one of the chunk first.
     fn feature(&self, feature: &Compiled, chunk: &mut ColumnChunk) -> Result<Cow<'_, [f32]>> {
         if let Some(name) = feature.as_column() {
             let array = self.column(name)?;
-            if let Some(single) = array.as_primitive_opt::<Float32Type>()
-                && single.null_count() == 0
-            {
-                return Ok(Cow::Borrowed(single.values()));
+            if array.null_count() == 0 {
+                if let Some(single) = array.as_primitive_opt::<Float32Type>() {
+                    return Ok(Cow::Borrowed(single.values()));
+                }
+                if let Some(double) = array.as_primitive_opt::<Float64Type>() {
+                    return Ok(double.values().iter().map(|&x| x as f32).collect());
+                }
+                if let Some(integers) = array.as_primitive_opt::<Int32Type>() {
+                    return Ok(integers.values().iter().map(|&x| x as f32).collect());
+                }
             }
             self.convert(name, chunk)?;
         }
