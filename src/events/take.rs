@@ -412,20 +412,20 @@ fn add_features(to: &mut [f32], features: &[Cow<'_, [f32]>], rows: &[u32]) {
     let tiles = to.chunks_mut(TILE_EVENTS * width);
     for (tile, rows) in tiles.zip(rows.chunks(TILE_EVENTS)) {
         for (four, columns) in features.chunks(4).enumerate() {
-            let events = tile.chunks_exact_mut(width).zip(rows);
-            let events = events.map(|(event, &row)| (&mut event[4 * four..], row as usize));
             if let [a, b, c, d] = columns {
                 let (a, b, c, d) = (&**a, &**b, &**c, &**d);
-                for (event, row) in events {
-                    if let Some(to) = event.first_chunk_mut() {
+                for (event, &row) in tile.chunks_exact_mut(width).zip(rows) {
+                    let row = row as usize;
+                    if let Some(to) = event[4 * four..].first_chunk_mut() {
                         *to = [a[row], b[row], c[row], d[row]];
                     }
                 }
-            } else {
-                for (event, row) in events {
-                    for (to, column) in event.iter_mut().zip(columns) {
-                        *to = column[row];
-                    }
+                continue;
+            }
+            for (place, column) in (4 * four..).zip(columns) {
+                let column = &**column;
+                for (event, &row) in tile.chunks_exact_mut(width).zip(rows) {
+                    event[place] = column[row as usize];
                 }
             }
         }

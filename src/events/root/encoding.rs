@@ -11,7 +11,8 @@ const TILE: usize = 64;
 macro_rules! wholes {
     ($low:expr, $high:expr, $half:ty, $whole:ty) => {{
         let mut wholes: [$whole; TILE] = [0; TILE];
-        for ((whole, &low), &high) in wholes.iter_mut().zip(&$low).zip(&$high) {
+        for (place, whole) in wholes.iter_mut().enumerate() {
+            let (low, high) = ($low[place], $high[place]);
             *whole = <$whole>::from(low) | <$whole>::from(high) << <$half>::BITS;
         }
         wholes
