@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray as _};
-use arrow::datatypes::Float32Type;
+use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
 use arrow::record_batch::RecordBatch;
 
 use super::arrays::{EventRoom, Reason, ScanCounts};
@@ -348,15 +348,21 @@ impl BatchRows<'_> {
         }
     }
 
-    /// A feature on all rows, as a network is given it. A column of `f32` is not
-    /// converted to `f64` and back.
+    /// A feature on all rows, as a network is given it. A column of floats or of integers that
+    /// all are an `f64` is not made one of the chunk first.
     fn feature(&self, feature: &Compiled, chunk: &mut ColumnChunk) -> Result<Cow<'_, [f32]>> {
         if let Some(name) = feature.as_column() {
             let array = self.column(name)?;
-            if let Some(single) = array.as_primitive_opt::<Float32Type>()
-                && single.null_count() == 0
-            {
-                return Ok(Cow::Borrowed(single.values()));
+            if array.null_count() == 0 {
+                if let Some(single) = array.as_primitive_opt::<Float32Type>() {
+                    return Ok(Cow::Borrowed(single.values()));
+                }
+                if let Some(double) = array.as_primitive_opt::<Float64Type>() {
+                    return Ok(double.values().iter().map(|&x| x as f32).collect());
+                }
+                if let Some(integers) = array.as_primitive_opt::<Int32Type>() {
+                    return Ok(integers.values().iter().map(|&x| x as f32).collect());
+                }
             }
             self.convert(name, chunk)?;
         }
@@ -410,20 +416,20 @@ fn add_features(to: &mut [f32], features: &[Cow<'_, [f32]>], rows: &[u32]) {
     let tiles = to.chunks_mut(TILE_EVENTS * width);
     for (tile, rows) in tiles.zip(rows.chunks(TILE_EVENTS)) {
         for (four, columns) in features.chunks(4).enumerate() {
-            let events = tile.chunks_exact_mut(width).zip(rows);
-            let events = events.map(|(event, &row)| (&mut event[4 * four..], row as usize));
             if let [a, b, c, d] = columns {
                 let (a, b, c, d) = (&**a, &**b, &**c, &**d);
-                for (event, row) in events {
-                    if let Some(to) = event.first_chunk_mut() {
+                for (event, &row) in tile.chunks_exact_mut(width).zip(rows) {
+                    let row = row as usize;
+                    if let Some(to) = event[4 * four..].first_chunk_mut() {
                         *to = [a[row], b[row], c[row], d[row]];
                     }
                 }
-            } else {
-                for (event, row) in events {
-                    for (to, column) in event.iter_mut().zip(columns) {
-                        *to = column[row];
-                    }
+                continue;
+            }
+            for (place, column) in (4 * four..).zip(columns) {
+                let column = &**column;
+                for (event, &row) in tile.chunks_exact_mut(width).zip(rows) {
+                    event[place] = column[row as usize];
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! Which columns a tree's branches are, and their values from its baskets.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use rayon::prelude::*;
 use super::codec::unpacked;
 use super::container::{Key, MAX_NAME, Source};
 use super::cursor::Cursor;
-use super::number::{Column, Number, Order, fixed, fixed_type, list, list_type};
+use super::number::{Column, Number, fixed, fixed_type, list, list_type};
 use super::tree::{Basket, Branch, Element, Leaf, Tree};
 
 /// Dimensions of an array, at most; of more it is one list.
@@ -323,7 +324,7 @@ pub(super) fn read(
         }
     }
     let unpack = |(place, basket, bytes): (usize, Basket, Vec<u8>)| {
-        let entries = Entries::unpack(basket, &bytes, first, end);
+        let entries = Entries::unpack(basket, bytes, first, end);
         Ok((
             place,
             entries.map_err(|e| format!("basket at byte {}: {e}", basket.place))?,
@@ -347,8 +348,9 @@ pub(super) fn read(
 
 /// The entries of a basket that are wanted.
 struct Entries {
-    /// All entries one after the other, then the offsets of each.
-    bytes: Vec<u8>,
+    /// From `start` on all entries one after the other, then the offsets of each.
+    buffer: Vec<u8>,
+    start: usize,
     border: usize,
     /// What the offsets count from.
     header: usize,
@@ -358,8 +360,8 @@ struct Entries {
 }
 
 impl Entries {
-    fn unpack(basket: Basket, bytes: &[u8], first: u64, end: u64) -> Result<Self, String> {
-        let mut cursor = Cursor::new(bytes);
+    fn unpack(basket: Basket, file: Vec<u8>, first: u64, end: u64) -> Result<Self, String> {
+        let mut cursor = Cursor::new(&file);
         let key = Key::read(&mut cursor)?;
         cursor.skip(6)?;
         if cursor.i32()? < 0 {
@@ -371,18 +373,27 @@ impl Entries {
         if entries as u64 != expected {
             return Err(format!("it has {entries} entries and not {expected}"));
         }
-        let packed = bytes.get(key.header..).ok_or("its key ends early")?;
-        let bytes = unpacked(packed, key.unpacked)?.into_owned();
+        let packed = file.get(key.header..).ok_or("its key ends early")?;
+        let unpacked = match unpacked(packed, key.unpacked)? {
+            Cow::Owned(bytes) => Some(bytes),
+            Cow::Borrowed(_) => None,
+        };
+        let (buffer, start) = unpacked.map_or((file, key.header), |bytes| (bytes, 0));
         let border = last.checked_sub(key.header);
-        let border = border.filter(|&border| border <= bytes.len());
+        let border = border.filter(|&border| border <= buffer.len() - start);
         let inside = |row: u64| (row.clamp(basket.first, basket.end) - basket.first) as usize;
         Ok(Self {
             border: border.ok_or("its entries end outside of it")?,
-            bytes,
+            buffer,
+            start,
             header: key.header,
             count: entries,
             wanted: inside(first)..inside(end),
         })
+    }
+
+    fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..]
     }
 
     /// Where each of the wanted entries begins, and the last ends.
@@ -391,7 +402,7 @@ impl Entries {
         if self.border == 0 {
             return Ok(vec![0; behind - begin + 1]);
         }
-        let table = self.bytes.get(self.border..).unwrap_or(&[]);
+        let table = self.bytes().get(self.border..).unwrap_or(&[]);
         let (words, _) = table.as_chunks::<4>();
         // how many there are comes first
         let words = words
@@ -442,7 +453,7 @@ impl Content {
                 return Err(format!("a basket of {bytes} bytes for {count} entries"));
             }
             let wanted = basket.wanted.start * stride..basket.wanted.end * stride;
-            let bytes = &basket.bytes[wanted];
+            let bytes = &basket.bytes()[wanted];
             match stride == width {
                 true => pieces.push(bytes),
                 false if stride == 0 => {}
@@ -452,7 +463,7 @@ impl Content {
                 }
             }
         }
-        Ok(self.number.array(pieces.into_iter(), Order::Big))
+        Ok(self.number.array(pieces.into_iter()))
     }
 
     fn lists(&self, baskets: &[&Entries], header: usize) -> Result<ArrayRef, String> {
@@ -464,10 +475,10 @@ impl Content {
             if header == 0
                 && let (Some(&begin), Some(&end)) = (offsets.first(), offsets.last())
             {
-                pieces.push(&basket.bytes[begin..end]);
+                pieces.push(&basket.bytes()[begin..end]);
             }
             for entry in offsets.windows(2) {
-                let bytes = &basket.bytes[entry[0]..entry[1]];
+                let bytes = &basket.bytes()[entry[0]..entry[1]];
                 let numbers = match (header, bytes.split_at_checked(header)) {
                     (0, _) => bytes,
                     (_, Some((before, numbers))) if counts(before, numbers.len() / size) => numbers,
@@ -482,7 +493,7 @@ impl Content {
                 lengths.push(numbers.len() / size);
             }
         }
-        let items = self.number.array(pieces.into_iter(), Order::Big);
+        let items = self.number.array(pieces.into_iter());
         list(lengths.into_iter(), items)
     }
 }

@@ -1,6 +1,6 @@
 //! Packed bytes: blocks of at most 16 MiB, each with the name of its codec and both sizes
-//! before it. A file is not trusted: a block's size is what its codec really gives, and no
-//! more room is asked for than one block says before the last is unpacked.
+//! before it. A file is not trusted: a block's size is what its codec really gives, and what
+//! grows as it is unpacked asks for no more room than one block says.
 
 use std::borrow::Cow;
 use std::io::Read as _;
@@ -22,75 +22,106 @@ pub(super) fn unpacked(packed: &[u8], length: usize) -> Result<Cow<'_, [u8]>, St
     let mut out = Vec::new();
     let mut rest = packed;
     while out.len() < length {
-        let (header, behind) = rest
-            .split_at_checked(HEADER)
-            .ok_or_else(|| format!("the packed bytes end after {} of {length}", out.len()))?;
-        let (size, whole) = (three(&header[3..6]), three(&header[6..9]));
-        let (block, behind) = behind
-            .split_at_checked(size)
-            .ok_or("a packed block ends early")?;
-        if whole == 0 || whole > length - out.len() {
-            return Err(format!("a block of {whole} bytes, of {length}"));
-        }
-        let room = out.try_reserve(whole);
-        room.map_err(|e| format!("no memory for a block of {whole} bytes: {e}"))?;
-        let end = out.len() + whole;
-        unpack(&header[..3], block, end, &mut out)?;
-        if out.len() != end {
-            return Err("a block has not the size that it says".to_owned());
-        }
+        let (block, behind) = Block::first(rest, length - out.len())?;
+        let size = block.length;
+        let room = out.try_reserve(size);
+        room.map_err(|e| format!("no memory for a block of {size} bytes: {e}"))?;
+        let start = out.len();
+        out.resize(start + size, 0);
+        block.unpack(&mut out[start..])?;
         rest = behind;
     }
     Ok(Cow::Owned(out))
+}
+
+/// Fills `out` with what was packed.
+pub(super) fn unpack(packed: &[u8], out: &mut [u8]) -> Result<(), String> {
+    if packed.len() == out.len() {
+        out.copy_from_slice(packed);
+        return Ok(());
+    }
+    let (mut from, mut to) = (packed, out);
+    while !to.is_empty() {
+        let (block, behind) = Block::first(from, to.len())?;
+        let (own, rest) = to.split_at_mut(block.length);
+        block.unpack(own)?;
+        (from, to) = (behind, rest);
+    }
+    Ok(())
+}
+
+struct Block<'a> {
+    codec: &'a [u8],
+    packed: &'a [u8],
+    /// Bytes when it is unpacked, 1 at least.
+    length: usize,
+}
+
+impl<'a> Block<'a> {
+    /// The first of packed bytes, of which `missing` are to be had, and what is behind it.
+    fn first(packed: &'a [u8], missing: usize) -> Result<(Self, &'a [u8]), String> {
+        let (header, behind) = packed
+            .split_at_checked(HEADER)
+            .ok_or_else(|| format!("the packed bytes end {missing} bytes early"))?;
+        let (size, length) = (three(&header[3..6]), three(&header[6..9]));
+        let (packed, behind) = behind
+            .split_at_checked(size)
+            .ok_or("a packed block ends early")?;
+        if length == 0 || length > missing {
+            return Err(format!("a block of {length} bytes, of {missing}"));
+        }
+        let codec = &header[..2];
+        let block = Self {
+            codec,
+            packed,
+            length,
+        };
+        Ok((block, behind))
+    }
+
+    /// Fills `out`, which has its length.
+    fn unpack(self, out: &mut [u8]) -> Result<(), String> {
+        let count = match self.codec {
+            b"ZL" => inflate(self.packed, out, true)?,
+            b"CS" => inflate(self.packed, out, false)?,
+            b"L4" => {
+                let block = self.packed.split_first_chunk();
+                let (sum, block) = block.ok_or("a block ends early")?;
+                if XxHash64::oneshot(0, block) != u64::from_be_bytes(*sum) {
+                    return Err("the checksum of an lz4 block is wrong".to_owned());
+                }
+                let count = lz4_flex::block::decompress_into(block, out);
+                count.map_err(|e| format!("lz4: {e}"))?
+            }
+            b"ZS" => {
+                let count = zstd::bulk::decompress_to_buffer(self.packed, out);
+                count.map_err(|e| format!("zstd: {e}"))?
+            }
+            b"XZ" => {
+                let mut reader = XzReader::new_mem_limit(self.packed, false, LZMA_KIB);
+                let read = reader.read_exact(out);
+                read.map_err(|e| format!("lzma: {e}"))?;
+                out.len()
+            }
+            other => return Err(format!("an unknown codec \"{}\"", other.escape_ascii())),
+        };
+        match count == self.length {
+            true => Ok(()),
+            false => Err("a block has not the size that it says".to_owned()),
+        }
+    }
 }
 
 fn three(bytes: &[u8]) -> usize {
     bytes.iter().rev().fold(0, |n, &b| n << 8 | usize::from(b))
 }
 
-/// Appends a block to `out`, which is filled to `end`.
-fn unpack(codec: &[u8], block: &[u8], end: usize, out: &mut Vec<u8>) -> Result<(), String> {
-    let start = out.len();
-    match &codec[..2] {
-        b"ZL" => inflate(block, end, out, true),
-        b"CS" => inflate(block, end, out, false),
-        b"L4" => {
-            let (sum, block) = block.split_first_chunk().ok_or("a block ends early")?;
-            if XxHash64::oneshot(0, block) != u64::from_be_bytes(*sum) {
-                return Err("the checksum of an lz4 block is wrong".to_owned());
-            }
-            out.resize(end, 0);
-            let count = lz4_flex::block::decompress_into(block, &mut out[start..]);
-            out.truncate(start + count.map_err(|e| format!("lz4: {e}"))?);
-            Ok(())
-        }
-        b"ZS" => {
-            out.resize(end, 0);
-            let count = zstd::bulk::decompress_to_buffer(block, &mut out[start..]);
-            out.truncate(start + count.map_err(|e| format!("zstd: {e}"))?);
-            Ok(())
-        }
-        b"XZ" => {
-            out.resize(end, 0);
-            let mut reader = XzReader::new_mem_limit(block, false, LZMA_KIB);
-            let read = reader.read_exact(&mut out[start..]);
-            read.map_err(|e| format!("lzma: {e}"))
-        }
-        other => Err(format!("an unknown codec \"{}\"", other.escape_ascii())),
-    }
-}
-
-/// With or without zlib's header, as before ROOT 4.
-fn inflate(block: &[u8], end: usize, out: &mut Vec<u8>, header: bool) -> Result<(), String> {
+/// How many bytes there were, with or without zlib's header, as before ROOT 4.
+fn inflate(block: &[u8], out: &mut [u8], header: bool) -> Result<usize, String> {
     let mut stream = Decompress::new(header);
-    let start = out.len();
-    out.resize(end, 0);
-    let status = stream.decompress(block, &mut out[start..], FlushDecompress::Finish);
-    let status = status.map_err(|e| format!("zlib: {e}"))?;
-    let count = usize::try_from(stream.total_out()).unwrap_or(0);
-    out.truncate(start + count);
-    match status {
-        Status::StreamEnd => Ok(()),
+    let status = stream.decompress(block, out, FlushDecompress::Finish);
+    match status.map_err(|e| format!("zlib: {e}"))? {
+        Status::StreamEnd => Ok(usize::try_from(stream.total_out()).unwrap_or(0)),
         _ => Err("a zlib block has not the size that it says".to_owned()),
     }
 }

@@ -64,6 +64,18 @@ impl Source {
 
     /// `length` bytes from `start`, if the file has them.
     pub(super) fn read(&self, start: u64, length: u64) -> Result<Vec<u8>, String> {
+        let mut buffer = Vec::new();
+        self.read_behind(start, length, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    /// Puts `length` bytes from `start` behind what is in `buffer`.
+    pub(super) fn read_behind(
+        &self,
+        start: u64,
+        length: u64,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), String> {
         let ends = || format!("the file ends before byte {}", start.saturating_add(length));
         if start.checked_add(length).is_none_or(|end| end > self.bytes) {
             return Err(ends());
@@ -71,10 +83,12 @@ impl Source {
         let io = |error: std::io::Error| error.to_string();
         let mut file = &self.file;
         file.seek(SeekFrom::Start(start)).map_err(io)?;
-        let mut buffer = Vec::new();
-        let count = file.take(length).read_to_end(&mut buffer).map_err(io)?;
+        let room = usize::try_from(length).map_err(|e| e.to_string())?;
+        let room = buffer.try_reserve(room);
+        room.map_err(|e| format!("no memory for {length} bytes of the file: {e}"))?;
+        let count = file.take(length).read_to_end(buffer).map_err(io)?;
         match u64::try_from(count) == Ok(length) {
-            true => Ok(buffer),
+            true => Ok(()),
             false => Err(ends()),
         }
     }

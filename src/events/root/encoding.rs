@@ -4,6 +4,21 @@
 use super::ntuple::ColumnRecord;
 use super::number::Number;
 
+/// Elements that are joined at once.
+const TILE: usize = 64;
+
+/// Numbers of twice the width from their lower and upper halves.
+macro_rules! wholes {
+    ($low:expr, $high:expr, $half:ty, $whole:ty) => {{
+        let mut wholes: [$whole; TILE] = [0; TILE];
+        for (place, whole) in wholes.iter_mut().enumerate() {
+            let (low, high) = ($low[place], $high[place]);
+            *whole = <$whole>::from(low) | <$whole>::from(high) << <$half>::BITS;
+        }
+        wholes
+    }};
+}
+
 /// How a column of an RNTuple is turned into plain little-endian numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Encoding {
@@ -93,64 +108,99 @@ impl Encoding {
     }
 }
 
-/// The plain numbers of a page, whose length is that of its `elements`.
-pub(super) fn decode(encoding: Encoding, page: &[u8], elements: usize) -> Result<Vec<u8>, String> {
+/// Puts the plain little-endian numbers of a page into `out`, which has room for exactly its
+/// elements.
+pub(super) fn decode(encoding: Encoding, page: &[u8], out: &mut [u8]) -> Result<(), String> {
+    let elements = out.len() / encoding.number().size();
     if elements.saturating_mul(encoding.bits()).div_ceil(8) != page.len() {
         return Err(format!("{} bytes for {elements} elements", page.len()));
     }
-    Ok(match encoding {
-        Encoding::Plain(_) => page.to_vec(),
-        Encoding::Bit => bits(page, 1, elements).map(|bit| bit as u8).collect(),
-        Encoding::Split(number) => joined(page, number.size()),
-        Encoding::ZigZag(number) => zigzag(page, number.size()),
-        Encoding::Index(size) => ends(page, size, false),
-        Encoding::Delta(size) => ends(&joined(page, size), size, true),
-        Encoding::Half => halves(page),
-        Encoding::SplitHalf => halves(&joined(page, 2)),
+    match encoding {
+        Encoding::Plain(_) => out.copy_from_slice(page),
+        Encoding::Bit => put(out, bits(page, 1, elements).map(|bit| [bit as u8])),
+        Encoding::Split(number) => join(page, number.size(), out),
+        Encoding::ZigZag(number) => {
+            join(page, number.size(), out);
+            signs(out, number.size());
+        }
+        Encoding::Index(size) => ends(page, size, false, out),
+        Encoding::Delta(size) => ends(&joined(page, size), size, true, out),
+        Encoding::Half => halves(page, out),
+        Encoding::SplitHalf => halves(&joined(page, 2), out),
         Encoding::Truncated(width) => {
             let floats = bits(page, width, elements).map(|bits| bits << (32 - width));
-            floats.flat_map(u32::to_le_bytes).collect()
+            put(out, floats.map(u32::to_le_bytes));
         }
         Encoding::Quantised(width, low, high) => {
             let steps = (u64::MAX >> (64 - width)) as f64;
             let number = |step: u32| low + f64::from(step) * (high - low) / steps;
             let numbers = bits(page, width, elements).map(number);
-            numbers.flat_map(f64::to_le_bytes).collect()
+            put(out, numbers.map(f64::to_le_bytes));
         }
-    })
+    }
+    Ok(())
+}
+
+/// Puts numbers one after the other.
+fn put<const N: usize>(out: &mut [u8], numbers: impl Iterator<Item = [u8; N]>) {
+    let places = out.as_chunks_mut().0.iter_mut();
+    places.zip(numbers).for_each(|(to, number)| *to = number);
 }
 
 /// Elements of `size` bytes from all first bytes, all second bytes and so on.
 fn joined(page: &[u8], size: usize) -> Vec<u8> {
-    fn of<const N: usize>(page: &[u8]) -> Vec<u8> {
-        let count = page.len() / N;
-        let mut out = vec![[0; N]; count];
-        for (place, bytes) in page.chunks_exact(count.max(1)).take(N).enumerate() {
-            for (element, &byte) in out.iter_mut().zip(bytes) {
-                element[place] = byte;
+    let mut out = vec![0; page.len()];
+    join(page, size, &mut out);
+    out
+}
+
+/// The same into `out`, which has the length of the page. Halves are joined to wholes in loops
+/// over numbers of two widths, which the compiler turns into such over many at once.
+fn join(page: &[u8], size: usize, out: &mut [u8]) {
+    let count = page.len() / size;
+    // the last tile may be shorter, with zeros behind it that no one sees
+    for (tile, out) in out.chunks_mut(size * TILE).enumerate() {
+        let (start, length) = (tile * TILE, out.len() / size);
+        let bytes = |place: usize| -> [u8; TILE] {
+            let from = &page[place * count + start..][..length];
+            match from.first_chunk() {
+                Some(&whole) => whole,
+                None => {
+                    let mut tile = [0; TILE];
+                    tile[..length].copy_from_slice(from);
+                    tile
+                }
+            }
+        };
+        let twos = |place| {
+            let (low, high) = (bytes(place), bytes(place + 1));
+            wholes!(low, high, u8, u16)
+        };
+        let fours = |place| {
+            let (low, high) = (twos(place), twos(place + 2));
+            wholes!(low, high, u16, u32)
+        };
+        match size {
+            2 => put(out, twos(0).iter().map(|word| word.to_le_bytes())),
+            4 => put(out, fours(0).iter().map(|word| word.to_le_bytes())),
+            _ => {
+                let (low, high) = (fours(0), fours(4));
+                let eights = wholes!(low, high, u32, u64);
+                put(out, eights.iter().map(|word| word.to_le_bytes()));
             }
         }
-        out.into_flattened()
-    }
-    match size {
-        2 => of::<2>(page),
-        4 => of::<4>(page),
-        _ => of::<8>(page),
     }
 }
 
-fn zigzag(page: &[u8], size: usize) -> Vec<u8> {
-    let joined = joined(page, size);
+/// 0, 1, 2, 3 as 0, -1, 1, -2.
+fn signs(out: &mut [u8], size: usize) {
     macro_rules! signed {
-        ($type:ty) => {{
-            let words = joined
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| <$type>::from_le_bytes(b));
-            let signed = words.map(|word| (word >> 1) ^ (word & 1).wrapping_neg());
-            signed.flat_map(<$type>::to_le_bytes).collect()
-        }};
+        ($type:ty) => {
+            for bytes in out.as_chunks_mut().0 {
+                let word = <$type>::from_le_bytes(*bytes);
+                *bytes = ((word >> 1) ^ (word & 1).wrapping_neg()).to_le_bytes();
+            }
+        };
     }
     match size {
         2 => signed!(u16),
@@ -160,7 +210,7 @@ fn zigzag(page: &[u8], size: usize) -> Vec<u8> {
 }
 
 /// Ends of lists as 64 bits, from differences or as they are.
-fn ends(page: &[u8], size: usize, from_differences: bool) -> Vec<u8> {
+fn ends(page: &[u8], size: usize, from_differences: bool, out: &mut [u8]) {
     let mut sum = 0_u64;
     let mut end = |word: u64| {
         sum = match from_differences {
@@ -172,11 +222,11 @@ fn ends(page: &[u8], size: usize, from_differences: bool) -> Vec<u8> {
     match size {
         4 => {
             let words = page.as_chunks().0.iter().map(|&b| u32::from_le_bytes(b));
-            words.flat_map(|word| end(word.into())).collect()
+            put(out, words.map(|word| end(word.into())));
         }
         _ => {
             let words = page.as_chunks().0.iter().map(|&b| u64::from_le_bytes(b));
-            words.flat_map(end).collect()
+            put(out, words.map(end));
         }
     }
 }
@@ -192,9 +242,9 @@ fn bits(page: &[u8], width: usize, count: usize) -> impl Iterator<Item = u32> + 
 }
 
 /// Floats from half ones.
-fn halves(page: &[u8]) -> Vec<u8> {
+fn halves(page: &[u8], out: &mut [u8]) {
     let halves = page.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b));
-    halves.flat_map(|half| single(half).to_le_bytes()).collect()
+    put(out, halves.map(|half| single(half).to_le_bytes()));
 }
 
 /// IEEE 754: one bit of sign, five of the exponent, ten of the fraction.

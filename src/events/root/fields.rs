@@ -1,15 +1,16 @@
 //! Which columns an RNTuple's fields are, and their values from its pages.
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
-use rayon::prelude::*;
-use twox_hash::XxHash3_64;
+use std::sync::Arc;
 
-use super::codec::unpacked;
+use arrow::array::{ArrayRef, AsArray as _, UInt64Array};
+use arrow::datatypes::{DataType, UInt64Type};
+use rayon::prelude::*;
+
+use super::codec::unpack;
 use super::container::{MAX_NAME, Source};
 use super::encoding::{Encoding, decode};
 use super::ntuple::{Cluster, FieldRecord, Ntuple, Page, Role};
-use super::number::{Column, Number, Order, fixed, fixed_type, list, list_type};
+use super::number::{Column, Number, fixed, fixed_type, list, list_type};
 
 /// Collections in collections, at most.
 const MAX_DEPTH: usize = 8;
@@ -201,10 +202,11 @@ impl Content {
     }
 }
 
-/// The packed pages of a column in a cluster, for `elements` of it.
-struct Pages {
+/// The pages of a column in a cluster, packed, one behind the other.
+struct Pages<'a> {
     column: usize,
-    pages: Vec<(Page, Vec<u8>)>,
+    pages: &'a [Page],
+    packed: Vec<u8>,
 }
 
 /// The rows of some clusters, column by column.
@@ -243,26 +245,26 @@ pub(super) fn read(
 }
 
 /// The pages of the representation that a cluster has.
-fn load(source: &Source, cluster: &Cluster, of: &[usize]) -> Result<Pages, String> {
+fn load<'a>(source: &Source, cluster: &'a Cluster, of: &[usize]) -> Result<Pages<'a>, String> {
     let mut there = of.iter().filter_map(|&column| {
         let pages = cluster.columns.get(column)?.as_ref()?;
-        Some((column, pages))
+        Some((column, pages.as_slice()))
     });
-    let Some((column, pages)) = there.next() else {
-        // A column that came later has no pages in the clusters before.
-        let column = of.first().copied().ok_or("a field without a column")?;
-        let pages = Vec::new();
-        return Ok(Pages { column, pages });
-    };
+    // A column that came later has no pages in the clusters before.
+    let without = of.first().map(|&column| (column, &[][..]));
+    let found = there.next().or(without);
+    let (column, pages) = found.ok_or("a field without a column")?;
     let mut packed = Vec::new();
-    for &page in pages {
-        let sum = if page.checked { 8 } else { 0 };
-        let length = page.at.length.saturating_add(sum);
-        packed.push((page, source.read(page.at.start, length)?));
+    let adjoin = |a: &Page, b: &Page| a.at.start.checked_add(a.stored()) == Some(b.at.start);
+    for together in pages.chunk_by(adjoin) {
+        let lengths = together.iter().map(Page::stored);
+        let length = lengths.fold(0, u64::saturating_add);
+        source.read_behind(together[0].at.start, length, &mut packed)?;
     }
     Ok(Pages {
         column,
-        pages: packed,
+        pages,
+        packed,
     })
 }
 
@@ -272,7 +274,7 @@ impl Content {
         &self,
         ntuple: &Ntuple,
         cluster: &Cluster,
-        pages: &[Pages],
+        pages: &[Pages<'_>],
     ) -> Result<ArrayRef, String> {
         let mut count = usize::try_from(cluster.entries).map_err(|e| e.to_string())?;
         let mut pages = pages.iter();
@@ -294,15 +296,12 @@ impl Content {
             }
         }
         let values = next()?;
-        let items = if self.counts {
+        let items: ArrayRef = if self.counts {
             let lengths = lengths(ntuple, values, count)?;
-            let bytes: Vec<[u8; 8]> = lengths.iter().map(|&n| (n as u64).to_le_bytes()).collect();
-            self.number
-                .array(std::iter::once(bytes.as_flattened()), Order::Little)
+            let lengths = lengths.into_iter().map(|length| length as u64);
+            Arc::new(UInt64Array::from_iter_values(lengths))
         } else {
-            let pieces = decoded(ntuple, values, count)?;
-            self.number
-                .array(pieces.iter().map(Vec::as_slice), Order::Little)
+            decoded(ntuple, values, count)?
         };
         around
             .into_iter()
@@ -320,54 +319,71 @@ enum Around {
 }
 
 /// The lengths of `count` lists, from their ends.
-fn lengths(ntuple: &Ntuple, pages: &Pages, count: usize) -> Result<Vec<usize>, String> {
-    let mut lengths = Vec::new();
+fn lengths(ntuple: &Ntuple, pages: &Pages<'_>, count: usize) -> Result<Vec<usize>, String> {
+    let ends = decoded(ntuple, pages, count)?;
+    let ends = ends.as_primitive_opt::<UInt64Type>();
+    let ends = ends.ok_or("ends of lists that are no numbers")?.values();
     let mut before = 0_u64;
-    for bytes in decoded(ntuple, pages, count)? {
-        for &word in bytes.as_chunks().0 {
-            let end = u64::from_le_bytes(word);
-            let length = end.checked_sub(before).and_then(|n| u32::try_from(n).ok());
-            lengths.push(length.ok_or("a list of absurd length")? as usize);
-            before = end;
-        }
-    }
-    Ok(lengths)
+    let length = |&end: &u64| -> Result<usize, String> {
+        let length = end.checked_sub(before).and_then(|n| u32::try_from(n).ok());
+        before = end;
+        Ok(length.ok_or("a list of absurd length")? as usize)
+    };
+    ends.iter().map(length).collect()
 }
 
-/// Page by page the little-endian bytes of `count` elements.
-fn decoded(ntuple: &Ntuple, pages: &Pages, count: usize) -> Result<Vec<Vec<u8>>, String> {
+/// `count` elements of a column.
+fn decoded(ntuple: &Ntuple, pages: &Pages<'_>, count: usize) -> Result<ArrayRef, String> {
     let record = &ntuple.columns[pages.column];
     let encoding = Encoding::of(record).ok_or("a column of an unknown type")?;
-    let mut out = Vec::new();
-    let there = pages.pages.iter().map(|(page, _)| page.elements);
+    let there = pages.pages.iter().map(|page| page.elements);
     let there = there.fold(0, usize::saturating_add);
-    match count.checked_sub(there) {
-        Some(0) => {}
-        Some(before) if record.deferred && before <= MAX_DEFERRED => {
-            let bytes = before * encoding.number().size();
-            let mut zeros = Vec::new();
-            zeros.try_reserve_exact(bytes).map_err(|e| e.to_string())?;
-            zeros.resize(bytes, 0);
-            out.push(zeros);
-        }
+    let before = match count.checked_sub(there) {
+        Some(0) => 0,
+        Some(before) if record.deferred && before <= MAX_DEFERRED => before,
         _ => return Err(format!("{there} elements in place of {count}")),
+    };
+    let number = encoding.number();
+    number.filled(count, |out| {
+        let (mut rest, mut room) = (&*pages.packed, &mut out[before * number.size()..]);
+        let mut scratch = Vec::new();
+        for page in pages.pages {
+            let at = |e: String| format!("page at byte {}: {e}", page.at.start);
+            let own = room.split_off_mut(..page.elements * number.size());
+            let stored = usize::try_from(page.stored()).unwrap_or(usize::MAX);
+            let stored = rest.split_off(..stored);
+            let (Some(own), Some(stored)) = (own, stored) else {
+                return Err(at("it is not there".to_owned()));
+            };
+            let packed = page.packed(stored).map_err(at)?;
+            fill(encoding, record.bits, packed, &mut scratch, own).map_err(at)?;
+        }
+        Ok(())
+    })
+}
+
+/// Fills `out` with the numbers of a page, which is unpacked in `scratch` where it has to be.
+fn fill(
+    encoding: Encoding,
+    bits: usize,
+    packed: &[u8],
+    scratch: &mut Vec<u8>,
+    out: &mut [u8],
+) -> Result<(), String> {
+    if let Encoding::Plain(_) = encoding {
+        return unpack(packed, out);
     }
-    for (page, bytes) in &pages.pages {
-        let packed = match page.checked {
-            true => {
-                let (packed, sum) = bytes.split_last_chunk().ok_or("a page without checksum")?;
-                if XxHash3_64::oneshot(packed) != u64::from_le_bytes(*sum) {
-                    return Err(format!("the page at byte {} is damaged", page.at.start));
-                }
-                packed
-            }
-            false => bytes,
-        };
-        let bits = page.elements.checked_mul(record.bits);
-        let length = bits.ok_or("a page of absurd length")?.div_ceil(8);
-        let at = |e: String| format!("page at byte {}: {e}", page.at.start);
-        let bytes = unpacked(packed, length).map_err(at)?;
-        out.push(decode(encoding, &bytes, page.elements).map_err(at)?);
+    let elements = out.len() / encoding.number().size();
+    let length = elements.saturating_mul(bits).div_ceil(8);
+    if packed.len() == length {
+        return decode(encoding, packed, out);
     }
-    Ok(out)
+    if scratch.len() < length {
+        let room = scratch.try_reserve(length - scratch.len());
+        room.map_err(|e| format!("no memory for {length} bytes: {e}"))?;
+        scratch.resize(length, 0);
+    }
+    let page = &mut scratch[..length];
+    unpack(packed, page)?;
+    decode(encoding, page, out)
 }

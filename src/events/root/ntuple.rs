@@ -75,6 +75,27 @@ pub(super) struct Place {
     pub(super) length: u64,
 }
 
+impl Page {
+    /// Its bytes in the file, with those of a checksum behind them.
+    pub(super) fn stored(&self) -> u64 {
+        let sum = if self.checked { 8 } else { 0 };
+        self.at.length.saturating_add(sum)
+    }
+
+    /// Of these bytes what is packed, if its checksum is right.
+    pub(super) fn packed<'a>(&self, stored: &'a [u8]) -> Result<&'a [u8], String> {
+        if !self.checked {
+            return Ok(stored);
+        }
+        let split = stored.split_last_chunk();
+        let (packed, sum) = split.ok_or("a page without checksum")?;
+        match XxHash3_64::oneshot(packed) == u64::from_le_bytes(*sum) {
+            true => Ok(packed),
+            false => Err("its checksum is wrong".to_owned()),
+        }
+    }
+}
+
 impl Ntuple {
     pub(super) fn read(source: &Source, key: &Key) -> Result<Self, String> {
         let anchor = source.object(key)?;

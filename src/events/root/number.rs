@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, FixedSizeListArray, ListArray, PrimitiveArray};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
     DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
+
+use crate::events::memory;
 
 /// The name of what a list holds, as Parquet and Arrow have it.
 const ITEM: &str = "item";
@@ -35,10 +37,24 @@ pub(super) enum Number {
     F64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Order {
-    Big,
-    Little,
+/// What a macro of Arrow's and Rust's type gives for a kind of number, or what stands there for
+/// truths.
+macro_rules! of_kind {
+    ($number:expr, $numbers:ident, $truths:expr) => {
+        match $number {
+            Number::Bool => $truths,
+            Number::I8 => $numbers!(Int8Type, i8),
+            Number::I16 => $numbers!(Int16Type, i16),
+            Number::I32 => $numbers!(Int32Type, i32),
+            Number::I64 => $numbers!(Int64Type, i64),
+            Number::U8 => $numbers!(UInt8Type, u8),
+            Number::U16 => $numbers!(UInt16Type, u16),
+            Number::U32 => $numbers!(UInt32Type, u32),
+            Number::U64 => $numbers!(UInt64Type, u64),
+            Number::F32 => $numbers!(Float32Type, f32),
+            Number::F64 => $numbers!(Float64Type, f64),
+        }
+    };
 }
 
 impl Number {
@@ -89,46 +105,51 @@ impl Number {
         })
     }
 
-    /// The numbers in `pieces`, each of which holds whole ones.
-    pub(super) fn array<'a>(
-        self,
-        pieces: impl Iterator<Item = &'a [u8]> + Clone,
-        order: Order,
-    ) -> ArrayRef {
+    /// The big-endian numbers in `pieces`, each of which holds whole ones.
+    pub(super) fn array<'a>(self, pieces: impl Iterator<Item = &'a [u8]> + Clone) -> ArrayRef {
         macro_rules! numbers {
             ($type:ty, $native:ty) => {{
                 let bytes: usize = pieces.clone().map(<[u8]>::len).sum();
                 let mut values: Vec<$native> = Vec::with_capacity(bytes / size_of::<$native>());
                 for piece in pieces {
                     let (whole, _) = piece.as_chunks();
-                    match order {
-                        Order::Big => {
-                            values.extend(whole.iter().map(|&b| <$native>::from_be_bytes(b)));
-                        }
-                        Order::Little => {
-                            values.extend(whole.iter().map(|&b| <$native>::from_le_bytes(b)));
-                        }
+                    values.extend(whole.iter().map(|&b| <$native>::from_be_bytes(b)));
+                }
+                Arc::new(PrimitiveArray::<$type>::new(values.into(), None))
+            }};
+        }
+        of_kind!(self, numbers, {
+            let truths = pieces.flatten().map(|&byte| byte != 0);
+            Arc::new(BooleanArray::from(truths.collect::<Vec<bool>>()))
+        })
+    }
+
+    /// `count` numbers, whose little-endian bytes `fill` writes over zeros.
+    pub(super) fn filled(
+        self,
+        count: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<(), String>,
+    ) -> Result<ArrayRef, String> {
+        macro_rules! numbers {
+            ($type:ty, $native:ty) => {{
+                let mut values: Vec<$native> =
+                    memory::zeros(count, 1).map_err(|e| e.to_string())?;
+                fill(bytemuck::cast_slice_mut(&mut values))?;
+                if cfg!(target_endian = "big") {
+                    for value in &mut values {
+                        *value = <$native>::from_le_bytes(value.to_ne_bytes());
                     }
                 }
                 Arc::new(PrimitiveArray::<$type>::new(values.into(), None))
             }};
         }
-        match self {
-            Self::Bool => {
-                let truths = pieces.flatten().map(|&byte| byte != 0);
-                Arc::new(BooleanArray::from(truths.collect::<Vec<bool>>()))
-            }
-            Self::I8 => numbers!(Int8Type, i8),
-            Self::I16 => numbers!(Int16Type, i16),
-            Self::I32 => numbers!(Int32Type, i32),
-            Self::I64 => numbers!(Int64Type, i64),
-            Self::U8 => numbers!(UInt8Type, u8),
-            Self::U16 => numbers!(UInt16Type, u16),
-            Self::U32 => numbers!(UInt32Type, u32),
-            Self::U64 => numbers!(UInt64Type, u64),
-            Self::F32 => numbers!(Float32Type, f32),
-            Self::F64 => numbers!(Float64Type, f64),
-        }
+        let array: ArrayRef = of_kind!(self, numbers, {
+            let mut bytes: Vec<u8> = memory::zeros(count, 1).map_err(|e| e.to_string())?;
+            fill(&mut bytes)?;
+            let truths = BooleanBuffer::collect_bool(count, |place| bytes[place] != 0);
+            Arc::new(BooleanArray::new(truths, None))
+        });
+        Ok(array)
     }
 }
 

@@ -260,6 +260,90 @@ fn an_object_that_says_less_than_it_is_ends_the_reading() {
     assert!(cursor.seek(9).is_err());
 }
 
+/// A block as it stands in a file: what it says it is long when it is unpacked, and `packed`.
+fn block(codec: &[u8; 2], length: usize, packed: &[u8]) -> Vec<u8> {
+    let three = |n: usize| n.to_le_bytes()[..3].to_vec();
+    let header = [codec.to_vec(), vec![1], three(packed.len()), three(length)];
+    [header.concat(), packed.to_vec()].concat()
+}
+
+#[test]
+fn what_is_unpacked_is_as_long_as_it_says() {
+    let plain: Vec<u8> = (0..1000).map(|k| (k % 7) as u8).collect();
+    let packed = zstd::bulk::compress(&plain, 1).unwrap();
+    let one = |says| block(b"ZS", says, &packed);
+    let two = [one(1000), one(1000)].concat();
+    let both = |packed: &[u8], length: usize| {
+        let mut out = vec![1; length];
+        let filled = codec::unpack(packed, &mut out).map(|()| out);
+        let grown = codec::unpacked(packed, length).map(std::borrow::Cow::into_owned);
+        assert_eq!(filled, grown);
+        filled
+    };
+    assert_eq!(both(&two, 2000).unwrap(), [&*plain, &*plain].concat());
+    assert_eq!(both(&plain, 1000).unwrap(), plain);
+    for (packed, length) in [
+        (two.clone(), 1999),
+        (two, 2001),
+        (one(999), 999),
+        (one(1001), 1001),
+        (block(b"??", 1000, &packed), 1000),
+        (one(1000)[..20].to_vec(), 1000),
+        (one(0), 1000),
+    ] {
+        both(&packed, length).unwrap_err();
+    }
+}
+
+/// Words of which some lie on both sides of what is joined at once.
+#[test]
+fn elements_of_pages_are_joined_from_their_bytes() {
+    let split = |words: &[u64], size: usize| -> Vec<u8> {
+        let byte = |place: usize| words.iter().map(move |word| word.to_le_bytes()[place]);
+        (0..size).flat_map(byte).collect()
+    };
+    let decoded = |kind: u16, size: usize, words: &[u64]| {
+        let column = ntuple::ColumnRecord {
+            kind,
+            bits: 8 * size,
+            representation: 0,
+            deferred: false,
+            range: None,
+        };
+        let encoding = encoding::Encoding::of(&column).unwrap();
+        let page = split(words, size);
+        let width = encoding.number().size();
+        let mut out = vec![1; words.len() * width];
+        encoding::decode(encoding, &page, &mut out).unwrap();
+        encoding::decode(encoding, &page, &mut [out.clone(), vec![0; width]].concat()).unwrap_err();
+        let word = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b));
+        out.chunks(width).map(word).collect::<Vec<u64>>()
+    };
+    let mut stream = Key::from_seed(3).stream();
+    for count in [0, 1, 63, 64, 65, 200] {
+        for (size, plain, signed) in [(2, 0x12, 0x11), (4, 0x14, 0x13), (8, 0x16, 0x15)] {
+            let largest = u64::MAX >> (64 - 8 * size);
+            let mut word = || (stream.uniform() * largest as f64) as u64;
+            let words: Vec<u64> = (0..count).map(|_| word()).collect();
+            assert_eq!(decoded(plain, size, &words), words);
+            let number = |word: &u64| match word % 2 {
+                0 => word / 2,
+                _ => largest - word / 2,
+            };
+            let numbers: Vec<u64> = words.iter().map(number).collect();
+            assert_eq!(decoded(signed, size, &words), numbers);
+        }
+        for (size, kind) in [(4, 0x1a), (8, 0x1b)] {
+            let steps: Vec<u64> = (0..count).map(|k| 1000 * k % 777).collect();
+            let ends = steps.iter().scan(0_u64, |sum, step| {
+                *sum += step;
+                Some(*sum)
+            });
+            assert_eq!(decoded(kind, size, &steps), ends.collect::<Vec<u64>>());
+        }
+    }
+}
+
 /// Whatever is changed in a file, reading it ends with its events or with a fault.
 #[test]
 fn damaged_files_are_faults() {
