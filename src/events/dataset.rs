@@ -18,7 +18,7 @@ use super::chunk::{ColumnInfo, integer_sign, shape_of};
 use super::definitions::Compiled;
 use super::file::{EventFile, cannot};
 use super::glob::{find, split_tree};
-use super::root::UNUSABLE;
+use super::root::{TYPE_NAME, UNUSABLE};
 use sideband_numerics::expression::{Shape, can_be_written, nearest};
 
 /// Bytes hashed at once.
@@ -111,7 +111,10 @@ impl Dataset {
         let first = files.first().ok_or_else(no_patterns)?;
         let columns = first.schema.fields().iter().map(|field| ColumnInfo {
             name: field.name().clone(),
-            type_name: field.data_type().to_string(),
+            type_name: match field.metadata().get(TYPE_NAME) {
+                Some(name) => name.clone(),
+                None => field.data_type().to_string(),
+            },
             shape: match field.metadata().get(UNUSABLE) {
                 Some(reason) => Err(reason.clone()),
                 None if !can_be_written(field.name()) => {
@@ -168,6 +171,16 @@ impl Dataset {
     /// types; they are checked for what is used when it is used.
     pub fn columns(&self) -> &[ColumnInfo] {
         &self.columns
+    }
+
+    /// The first file, whose columns are what names mean, if another one has a column that it
+    /// lacks.
+    pub(crate) fn lacking_file(&self) -> Option<&Path> {
+        let (first, others) = self.files.split_first()?;
+        let lacks = |name: &String| first.schema.fields().find(name).is_none();
+        let mut names = others.iter().flat_map(|file| file.schema.fields());
+        let lacks = names.any(|field| lacks(field.name()));
+        lacks.then_some(first.path.as_path())
     }
 
     pub(super) fn event_files(&self) -> &[EventFile] {

@@ -78,11 +78,7 @@ impl EventFile {
             let text = format!("neither Parquet, Arrow IPC nor ROOT; {found}");
             return Err(Error::data(text).at(path.display()));
         };
-        let corrupt = |fault: Fault| match fault.place.is_empty() {
-            true => Error::data(fault.message).at(path.display()),
-            false => corrupt(path, fault.place, fault.message),
-        };
-        let (content, schema, parts) = opened.map_err(corrupt)?;
+        let (content, schema, parts) = opened.map_err(|fault| refused(path, fault))?;
         refuse_duplicates(path, &schema)?;
         let rows = parts.iter().map(|part| part.rows).sum();
         let usable = schema
@@ -194,13 +190,21 @@ pub(crate) fn tables(path: &Path) -> Result<Option<Vec<TableSummary>>> {
         return Ok(None);
     }
     let found = caught("list of objects", || summaries(file, bytes));
-    let found = found.map_err(|fault| corrupt(path, fault.place, fault.message))?;
-    Ok(Some(found).filter(|tables| tables.len() > 1))
+    let found = found.map_err(|fault| refused(path, fault))?;
+    Ok(Some(found).filter(|tables| tables.len() != 1))
 }
 
 /// The operating system refused to do something with a file.
 pub(super) fn cannot(action: &str, path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| Error::data(format!("{}: cannot {action}: {error}", path.display()))
+}
+
+/// What is wrong with a file; without a place, with what is asked of it.
+fn refused(path: &Path, fault: Fault) -> Error {
+    match fault.place.is_empty() {
+        true => Error::data(fault.message).at(path.display()),
+        false => corrupt(path, fault.place, fault.message),
+    }
 }
 
 fn corrupt(path: &Path, place: impl Display, message: impl Display) -> Error {

@@ -6,6 +6,10 @@
 
 use crate::error::{agreeing, counted};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+
+/// Keys that lose events for one reason and are named in a sentence, at most.
+const NAMED: usize = 8;
 
 /// Why events are missing somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -44,6 +48,26 @@ impl LossKind {
             Self::Infinite => "infinite: in an end bin",
             Self::Id => "the id of an earlier event",
             Self::SharedId => "the id of a source event",
+        }
+    }
+
+    /// What several keys have in common that lose events; none for a kind that has one key.
+    fn of_several(self) -> Option<&'static str> {
+        match self {
+            Self::Region => Some("are not in regions whose selections have no value for them"),
+            Self::Input => {
+                Some("were dropped because inputs are missing or not finite (data.on_missing)")
+            }
+            Self::Category => Some(
+                "were dropped because values are missing or none of those listed \
+                 (data.on_missing)",
+            ),
+            Self::Observable => {
+                Some("were dropped because observables have no value for them (data.on_missing)")
+            }
+            Self::Variable => Some("are in no bin of variables that have no value for them"),
+            Self::Infinite => Some("are in end bins of variables that are infinite for them"),
+            Self::Selection | Self::Id | Self::SharedId => None,
         }
     }
 
@@ -117,8 +141,46 @@ impl Losses {
         Some(format!("{}: weights are scaled by {scale:?}.", self.sample))
     }
 
+    /// What is missing, in sentences: one for each kind, which names several keys together.
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
-        self.lost.iter().map(|loss| self.sentence(loss))
+        let lost = self.lost.iter().enumerate();
+        lost.filter_map(|(k, loss)| {
+            let Some(what) = loss.kind.of_several() else {
+                return Some(self.sentence(loss));
+            };
+            let alike = |other: &&Loss| other.kind == loss.kind;
+            if self.lost[..k].iter().any(|other| alike(&other)) {
+                return None;
+            }
+            let all: Vec<&Loss> = self.lost.iter().filter(alike).collect();
+            Some(match all.len() {
+                1 => self.sentence(loss),
+                _ => self.together(what, all),
+            })
+        })
+    }
+
+    /// The losses of one kind in a sentence, the largest by name.
+    fn together(&self, what: &str, mut lost: Vec<&Loss>) -> String {
+        let first = lost.iter().filter_map(|loss| loss.first.as_ref()).min();
+        let first = first.map(|(file, row)| format!("; first on row {row} of {file}"));
+        lost.sort_by_key(|loss| Reverse(loss.events));
+        let others = lost.len().saturating_sub(NAMED);
+        let named = lost.iter().take(NAMED).map(|loss| {
+            let (name, events) = (&loss.name, counted(loss.events, "event"));
+            format!("`{name}` ({events}, {:.2} %)", 100.0 * self.share(loss))
+        });
+        let named: Vec<String> = named.collect();
+        let others = match others {
+            0 => String::new(),
+            n => format!(" and {}", counted(n, "other")),
+        };
+        format!(
+            "{}: events {what}: {}{others}{}.",
+            self.sample,
+            named.join(", "),
+            first.unwrap_or_default()
+        )
     }
 
     /// What one of the losses means, in a sentence.
@@ -229,5 +291,38 @@ mod tests {
             assert!(losses(kind, 10).beyond(0.05).is_some());
             assert!(losses(kind, 10).beyond(0.2).is_none());
         }
+    }
+
+    #[test]
+    fn many_keys_of_one_kind_are_in_one_sentence() {
+        let region = |k: u64| Loss {
+            kind: LossKind::Region,
+            name: format!("regions.r{k}.selection"),
+            events: k,
+            weight: 0.5,
+            first: Some((format!("t{}.parquet", k % 2), 40 - k)),
+        };
+        let mut all = losses(LossKind::Input, 10);
+        all.lost.extend((1..=34).map(region));
+        let said: Vec<String> = all.sentences().collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("were dropped because `x` is missing"));
+        let names = (27..=34).rev();
+        let names = names.map(|k| {
+            let share = 100.0 * k as f64 / 90.0;
+            format!("`regions.r{k}.selection` ({k} events, {share:.2} %)")
+        });
+        let expected = format!(
+            "data.target: events are not in regions whose selections have no value for them: {} \
+             and 26 others; first on row 6 of t0.parquet.",
+            names.collect::<Vec<_>>().join(", ")
+        );
+        assert_eq!(said[1], expected);
+        // two of them, all named
+        all.lost.truncate(3);
+        let said: Vec<String> = all.sentences().collect();
+        let words = "`regions.r2.selection` (2 events, 2.22 %), `regions.r1.selection` (1 event, \
+                     1.11 %); first on row 38 of t0.parquet.";
+        assert!(said[1].ends_with(words), "{}", said[1]);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! From the bytes upwards: `cursor` and `codec`, the `container` with its folders and keys,
 //! `objects` as ROOT writes them; a `tree` and its `branches`; an `ntuple`, its `fields` and
-//! their `encoding`; both give Arrow arrays of `number`s.
+//! their `encoding`; both give Arrow arrays of `number`s, which baskets may hold `packed`.
 
 mod branches;
 mod codec;
@@ -14,6 +14,7 @@ mod fields;
 mod ntuple;
 mod number;
 mod objects;
+mod packed;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -27,13 +28,18 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
 use super::part::{ALL_ROWS, Fault, Opened, Part, behind};
+use crate::error::counted;
 use container::{Object, Source};
 use ntuple::Ntuple;
 use number::Column;
 use tree::{TREE, Tree};
 
-/// Why no expression can use a column, in its field's metadata.
+/// What the file calls the type of a column that no expression can use, and why none can, in
+/// its field's metadata.
+pub(super) const TYPE_NAME: &str = "type";
 pub(super) const UNUSABLE: &str = "unusable";
+/// Objects that a message names, at most.
+const NAMED: usize = 10;
 const NTUPLE: &str = "ROOT::RNTuple";
 const TREES: [&str; 3] = [TREE, "TNtuple", "TNtupleD"];
 /// Rows of a part: shorter clusters are put together, and what is longer is cut where
@@ -60,7 +66,8 @@ enum Content {
     },
 }
 
-/// The trees and RNTuples of a file, by their newest cycle.
+/// The trees and RNTuples of a file, all cycles of them; what it holds in their place where
+/// there are none.
 fn tables(source: &Source) -> Result<Vec<Object>, Fault> {
     let objects = source
         .objects()
@@ -69,13 +76,34 @@ fn tables(source: &Source) -> Result<Vec<Object>, Fault> {
         let class = object.key.class.as_str();
         TREES.contains(&class) || class == NTUPLE
     };
-    Ok(objects.into_iter().filter(is_table).collect())
+    let (tables, others): (Vec<_>, Vec<_>) = objects.into_iter().partition(is_table);
+    match tables.is_empty() {
+        true => Err(no_table(others)),
+        false => Ok(tables),
+    }
 }
 
-/// Of each name the table with the highest cycle.
-fn newest(tables: Vec<Object>) -> BTreeMap<String, Object> {
+/// There is nothing but other objects, which are named with their classes.
+fn no_table(others: Vec<Object>) -> Fault {
+    let others = newest(others);
+    let named = others.values().take(NAMED);
+    let named = named.map(|object| format!("{} ({})", object.path, object.key.class));
+    let named: Vec<String> = named.collect();
+    let rest = match others.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        n => format!(" and {}", counted(n, "other")),
+    };
+    let there = match named.is_empty() {
+        true => "it is empty".to_owned(),
+        false => format!("there is {}{rest}", named.join(", ")),
+    };
+    Fault::at("", format!("it holds no tree and no RNTuple; {there}"))
+}
+
+/// Of each name the object with the highest cycle.
+fn newest(objects: Vec<Object>) -> BTreeMap<String, Object> {
     let mut newest: BTreeMap<String, Object> = BTreeMap::new();
-    for object in tables {
+    for object in objects {
         let known = newest.get(&object.path).map(|known| known.key.cycle);
         if known.is_none_or(|known| known < object.key.cycle) {
             newest.insert(object.path.clone(), object);
@@ -102,18 +130,16 @@ fn choose(tables: Vec<Object>, name: Option<&str>) -> Result<Object, Fault> {
     match name {
         Some(name) => match newest.remove(name) {
             Some(object) => Ok(object),
-            None if names.is_empty() => fault("it holds no tree and no RNTuple".to_owned()),
             None => fault(format!("no tree `{name}`; there is {}", names.join(", "))),
         },
-        None => match (newest.pop_first(), names.len()) {
-            (Some((_, object)), 1) => Ok(object),
-            (None, _) => fault("it holds no tree and no RNTuple".to_owned()),
+        None => match (newest.pop_first(), names.as_slice()) {
+            (Some((_, object)), [_]) => Ok(object),
             _ => fault(format!(
                 "it holds {} trees: {}; write which behind the path, as in \
                  `file.root:{}`",
                 names.len(),
                 names.join(", "),
-                names[0]
+                names.first().map_or("", String::as_str)
             )),
         },
     }
@@ -296,18 +322,19 @@ fn described<C>(
         let found = column.content.as_ref().map_err(String::clone);
         let found = found.and_then(&data_type);
         let content = column.content.ok().filter(|_| found.is_ok());
-        (field(column.name, &found), content)
+        (field(column.name, column.type_name, &found), content)
     });
     described.unzip()
 }
 
 /// A column that can be used, or none with the reason.
-fn field(name: String, data_type: &Result<DataType, String>) -> Field {
+fn field(name: String, type_name: String, data_type: &Result<DataType, String>) -> Field {
     match data_type {
         Ok(data_type) => Field::new(name, data_type.clone(), false),
         Err(reason) => {
-            let why = HashMap::from([(UNUSABLE.to_owned(), reason.clone())]);
-            Field::new(name, DataType::Null, true).with_metadata(why)
+            let about = [(UNUSABLE, reason.clone()), (TYPE_NAME, type_name)];
+            let about = about.map(|(key, text)| (key.to_owned(), text));
+            Field::new(name, DataType::Null, true).with_metadata(HashMap::from(about))
         }
     }
 }

@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, UInt32Array};
+use arrow::compute::take;
 use arrow::datatypes::{Float32Type, Float64Type, Int32Type};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arrays::{EventRoom, Reason, ScanCounts};
@@ -43,16 +45,32 @@ impl ScanPlan<'_> {
         first_row: u64,
     ) -> Result<()> {
         let request = self.request;
-        let (batch, mut chunk) = self.rows(file_index, batch, first_row)?;
+        let (whole, mut chunk) = self.rows(file_index, batch, first_row)?;
         let selected = self.select(&chunk)?;
         counts.rows_read += selected.visible;
-        let (mut rows, mut flags) = (selected.rows, selected.flags);
-        let weights = match &request.weight {
-            Some(weight) if !(rows.is_empty() && selected.undecided.is_empty()) => {
-                Some(batch.weights(weight, request.scale, &chunk, &rows)?)
+        let (wanted, alone);
+        let (batch, values) = match self.values(&whole, &mut chunk, &selected) {
+            Ok(values) => (&whole, values),
+            // unless the reason is on a row that is not wanted
+            Err(_) => {
+                wanted = selected
+                    .alone(batch)
+                    .map_err(|message| whole.corrupt(message))?;
+                (alone, chunk) = self.rows(file_index, &wanted, first_row)?;
+                let values = self.values(&alone, &mut chunk, &selected)?;
+                (&alone, values)
             }
-            _ => None,
         };
+        let Values {
+            weights,
+            mut features,
+            columns,
+            categories,
+        } = values;
+        let (mut rows, mut flags) = (selected.rows, selected.flags);
+        if let (Some(weight), Some(weights)) = (&request.weight, &weights) {
+            batch.check_weights(weight, request.scale, weights, &rows)?;
+        }
         let weight = |row: usize| {
             let own = weights.as_ref().map_or(1.0, |weights| weights[row]);
             request.scale * own
@@ -64,15 +82,7 @@ impl ScanPlan<'_> {
         if rows.is_empty() {
             return Ok(());
         }
-        let mut features = Vec::with_capacity(request.features.len());
-        for (_, feature) in &request.features {
-            features.push(batch.feature(feature, &mut chunk)?);
-        }
-        let mut columns = Vec::with_capacity(request.columns.len());
-        for (_, variable) in &request.columns {
-            columns.push(variable.eval_chunk(&chunk)?);
-        }
-        let lacking = self.lacking(&chunk, &features, &columns, &rows, &flags)?;
+        let lacking = self.lacking(&features, &columns, &categories, &rows, &flags);
         if !lacking.is_empty() {
             for &(reason, row) in &lacking {
                 let row = row as usize;
@@ -140,16 +150,44 @@ impl ScanPlan<'_> {
         Ok(())
     }
 
+    /// What the expressions give on all rows of a batch, as far as rows need them.
+    fn values<'a>(
+        &self,
+        batch: &'a BatchRows<'_>,
+        chunk: &mut ColumnChunk,
+        selected: &Selected,
+    ) -> Result<Values<'a>> {
+        let request = self.request;
+        let mut values = Values::default();
+        if !(selected.rows.is_empty() && selected.undecided.is_empty()) {
+            let weights = request.weight.as_ref().map(|w| w.eval_chunk(chunk));
+            values.weights = weights.transpose()?;
+        }
+        if selected.rows.is_empty() {
+            return Ok(values);
+        }
+        for (_, feature) in &request.features {
+            values.features.push(batch.feature(feature, chunk)?);
+        }
+        for (_, variable) in &request.columns {
+            values.columns.push(variable.eval_chunk(chunk)?);
+        }
+        for category in &request.categories {
+            values.categories.push(category.value.eval_chunk(chunk)?);
+        }
+        Ok(values)
+    }
+
     /// What the selected `rows` lack that they must have, in the order of the rows for
     /// each reason.
     fn lacking(
         &self,
-        chunk: &ColumnChunk,
         features: &[Cow<'_, [f32]>],
         columns: &[Arc<Vec<f64>>],
+        categories: &[Arc<Vec<f64>>],
         rows: &[u32],
         flags: &[u64],
-    ) -> Result<Vec<(Reason, u32)>> {
+    ) -> Vec<(Reason, u32)> {
         let request = self.request;
         let mut lacking = Vec::new();
         for (k, values) in features.iter().enumerate() {
@@ -161,8 +199,7 @@ impl ScanPlan<'_> {
             let missing = rows.iter().filter(lacks);
             lacking.extend(missing.map(|&row| (Reason::Feature(k), row)));
         }
-        for (k, category) in request.categories.iter().enumerate() {
-            let values = category.value.eval_chunk(chunk)?;
+        for (k, (category, values)) in request.categories.iter().zip(categories).enumerate() {
             let unknown = rows.iter().filter(|&&row| {
                 let value = values[row as usize];
                 !category.listed.contains(&value)
@@ -176,7 +213,7 @@ impl ScanPlan<'_> {
             });
             lacking.extend(missing.map(|&row| (Reason::Column(k), row)));
         }
-        Ok(lacking)
+        lacking
     }
 
     /// How many rows of a batch the request wants, whether they lack features or not.
@@ -277,6 +314,36 @@ struct Selected {
     undecided: Vec<(Reason, u32)>,
 }
 
+impl Selected {
+    /// A batch with nulls on all rows but those that are wanted, and those for which a
+    /// selection has no value.
+    fn alone(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let mut places = vec![None; batch.num_rows()];
+        let undecided = self.undecided.iter().map(|(_, row)| *row);
+        for row in self.rows.iter().copied().chain(undecided) {
+            places[row as usize] = Some(row);
+        }
+        let places = UInt32Array::from(places);
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|array| take(array, &places, None));
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let fields = batch.schema();
+        let names = fields.fields().iter().map(|field| field.name());
+        RecordBatch::try_from_iter(names.zip(columns))
+    }
+}
+
+/// What expressions give on all rows of a batch.
+#[derive(Default)]
+struct Values<'a> {
+    weights: Option<Arc<Vec<f64>>>,
+    features: Vec<Cow<'a, [f32]>>,
+    columns: Vec<Arc<Vec<f64>>>,
+    categories: Vec<Arc<Vec<f64>>>,
+}
+
 /// Adds the wanted rows for which a selection has no value.
 fn add_undecided(
     undecided: &mut Vec<(Reason, u32)>,
@@ -326,26 +393,30 @@ impl BatchRows<'_> {
         Ok(())
     }
 
-    /// The weights of all rows, finite on the wanted ones when the factor `scale` is on them.
-    fn weights(
+    fn check_weights(
         &self,
         weight: &Compiled,
         scale: f64,
-        chunk: &ColumnChunk,
+        weights: &[f64],
         rows: &[u32],
-    ) -> Result<Arc<Vec<f64>>> {
-        let weights = weight.eval_chunk(chunk)?;
+    ) -> Result<()> {
         let bad = |&&row: &&u32| !(scale * weights[row as usize]).is_finite();
-        match rows.iter().find(bad) {
-            Some(&row) => {
-                let weight = scale * weights[row as usize];
-                Err(self.wrong(
-                    row,
-                    format!("the weight is {weight}; weights must be finite"),
-                ))
-            }
-            None => Ok(weights),
-        }
+        let Some(&row) = rows.iter().find(bad) else {
+            return Ok(());
+        };
+        let is_null = |name: &&String| {
+            let array = self.batch.column_by_name(name);
+            array.is_some_and(|array| array.is_null(row as usize))
+        };
+        let found = match weight.columns().iter().find(is_null) {
+            Some(name) if weight.as_column().is_none() => format!("null, as column `{name}` is"),
+            Some(_) => "null".to_owned(),
+            None => (scale * weights[row as usize]).to_string(),
+        };
+        Err(self.wrong(
+            row,
+            format!("the weight is {found}; weights must be finite"),
+        ))
     }
 
     /// A feature on all rows, as a network is given it. A column of floats or of integers that

@@ -293,3 +293,50 @@ fn debug(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Whether a line of the reference has a key, or is the header of its table.
+    fn has(line: &str, key: &str) -> bool {
+        let line = line.trim_start_matches('#');
+        let inside = line.contains(&format!("{key} ="));
+        inside || line.starts_with(&format!("[{key}.")) || line.contains(&format!(".{key}]]"))
+    }
+
+    #[test]
+    fn the_reference_says_the_upper_end_of_every_range() {
+        let lines: Vec<&str> = include_str!("../../configs/reference.toml")
+            .lines()
+            .collect();
+        let mut ends = 0;
+        for range in RANGES.lines().filter(|line| !line.starts_with(' ')) {
+            let mut cells = range.split('|').map(str::trim);
+            let (path, rules) = (cells.next().unwrap(), cells.next().unwrap());
+            let mut parts = path.rsplit(['.', ':']);
+            let key = parts.find(|part| !["*", "#"].contains(part)).unwrap();
+            let places = (0..lines.len()).filter(|place| has(lines[*place], key));
+            let said: Vec<&str> = places
+                .flat_map(|place| {
+                    let more = lines[place + 1..].iter();
+                    let more = more.take_while(|line| line.starts_with("   "));
+                    lines[place..=place].iter().chain(more)
+                })
+                .flat_map(|line| line.split(|c: char| !c.is_ascii_digit() && c != '.'))
+                .map(|word| word.trim_end_matches('.'))
+                .collect();
+            let intervals = rules.split(['[', '(']).skip(1);
+            let intervals = intervals.map(|rest| rest.split([']', ')']).next().unwrap());
+            for end in intervals.filter_map(|inside| Some(inside.split_once(',')?.1.trim())) {
+                if end != "inf" {
+                    assert!(said.contains(&end), "{path}: {end} is not in the reference");
+                    ends += 1;
+                }
+            }
+        }
+        assert!(ends > 40, "{ends}");
+    }
+}

@@ -132,6 +132,7 @@ pub(crate) fn estimate(
     for (place, spec) in experiment.ensembles.iter().enumerate() {
         let plan = plan(spec, options, earlier, &|_| {})?;
         check_quadrants(experiment, spec, &plan)?;
+        plan.check_folds(&(0..spec.config.ensemble.members).collect::<Vec<_>>())?;
         visit(&plan);
         let (config, resources) = (&spec.config, resources(&spec.config, &devices));
         let members = config.ensemble.members;

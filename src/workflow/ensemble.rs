@@ -11,7 +11,7 @@ use crate::report::{self, EnsembleEnd};
 use crate::results::Metrics;
 use crate::rundir::{Manifest, OutputRecord, Progress, RunDirectory, RunInputs, RunState, now};
 use crate::settings::{Config, EnsembleSpec, IdentityOf, Method, Places};
-use crate::training::{Checkpoint, Member, Outcome, check_folds};
+use crate::training::{Checkpoint, Member, Outcome};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -152,7 +152,7 @@ impl EnsembleRun {
         let is_there = |m: &u32| found.iter().any(|f| f.about.member == *m);
         let missing = 0..spec.config.ensemble.members;
         let missing: Vec<u32> = missing.filter(|m| !is_there(m)).collect();
-        check_folds(&plan.task(), &missing)?;
+        plan.check_folds(&missing)?;
         Ok(Self {
             has_its_result: directory.has_result_of(&spec.config)?,
             outputs: directory.manifest()?.map(|m| m.outputs).unwrap_or_default(),

@@ -12,7 +12,7 @@ use crate::events::{Loss, LossKind, memory};
 use crate::settings::{Bins, Blinding, Config, Method, SampleRole, Split};
 use crate::training::{
     ClassRows, FeatureScaling, Fold, Inputs, StreamSource, Streams, Task, TrainingSample,
-    TrainingSettings,
+    TrainingSettings, check_folds,
 };
 use sideband_networks::Network;
 use sideband_numerics::{Edges, NumericsError};
@@ -176,6 +176,22 @@ impl Plan {
             }] += 1;
         }
         counts
+    }
+
+    /// Whether the folds of members have events of every class. Those of one id are in one
+    /// fold: where most share theirs, that is said.
+    pub(super) fn check_folds(&self, members: &[u32]) -> Result<()> {
+        check_folds(&self.task(), members).map_err(|error| {
+            let samples = self.samples.iter().map(|sample| &sample.losses);
+            let shared = samples.flat_map(|losses| {
+                let ids = losses.lost.iter().filter(|loss| loss.kind == LossKind::Id);
+                let most = ids.filter(move |loss| losses.share(loss) > 0.5);
+                most.map(move |loss| losses.sentence(loss))
+            });
+            let shared = shared.map(|text| format!(". {}", text.trim_end_matches('.')));
+            let shared: String = shared.collect();
+            error.map(|message| message + &shared)
+        })
     }
 
     /// Bytes of the events in the program's memory.

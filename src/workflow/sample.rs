@@ -215,6 +215,13 @@ impl SampleSpec<'_> {
         let resolver = resolver.map_err(|e| e.at_key("data.define"))?;
         let compile = |key: String, text: &str| {
             resolver.compile(text).map_err(|e| {
+                let e = match dataset.lacking_file() {
+                    Some(file) => e.at(format!(
+                        "{} lacks columns that other files of the sample have",
+                        file.display()
+                    )),
+                    None => e,
+                };
                 // a common expression fails for one of the samples
                 match key.starts_with(&format!("{place}.")) {
                     true => e.at_key(&key),

@@ -15,7 +15,7 @@
 //! ```
 
 use crate::support::workplace::{INTERPOLATION, REWEIGHTING, SHIPPED_MEASUREMENT, set, tree};
-use crate::support::{Done, Numbers, Workplace, doubles};
+use crate::support::{Done, Numbers, Workplace, doubles, integers};
 use arrow::array::StringArray;
 use serde::Deserialize;
 use std::fs;
@@ -132,6 +132,10 @@ fn prepare(place: &Workplace, step: &str) -> Prepared {
         ["fill", file, column, value] => {
             let value: f64 = value.parse().unwrap();
             place.edit(file, |c| c.set(column, doubles(vec![value; c.len()])));
+        }
+        ["ids", file, column, value] => {
+            let value: i64 = value.parse().unwrap();
+            place.edit(file, |c| c.set(column, integers(vec![value; c.len()])));
         }
         ["words", file, column] => place.edit(file, |columns| {
             let words = (0..columns.len()).map(|i| format!("word {i}"));

@@ -15,6 +15,7 @@ use crate::error::{Error, ensure};
 use crate::fit::{Fit, FitSettings, fit};
 use crate::histogram::HistogramModel;
 use crate::{Likelihood, Model};
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 use std::fmt::Display;
 
@@ -26,6 +27,12 @@ const ROUNDING: f64 = 1e-6;
 const PRECISION: f64 = 1e-7;
 /// The first step, of the finite range of mu.
 const FIRST_STEP: f64 = 1.0 / 64.0;
+
+/// Beyond the lowest limit CLs is looked at in steps of this factor in the distance from the
+/// best fit, as far as this factor beyond the highest limit, at most so often.
+const STEP_BEYOND: f64 = 1.122_462_048_309_373;
+const FAR_BEYOND: f64 = 16.0;
+const TESTS_BEYOND: usize = 64;
 
 /// A data set with its model, from which Asimov data can be made.
 pub trait DataSet: Sized {
@@ -137,6 +144,10 @@ impl Asymptotics {
     /// The upper limits at a confidence `level`, such as 0.95, each by itself: one that does
     /// not exist withholds no other. The Asimov data must be those without signal.
     ///
+    /// CLs may rise again, as where the rate is no rising function of mu: then the limit is the
+    /// largest value where CLs falls to `1 - level`, as far as it is looked at, which is 16
+    /// times the distance of the first such value from the best fit.
+    ///
     /// # Errors
     /// If the level is not in (0.5, 1).
     pub fn limits(&self, level: f64, statistic: UpperStatistic) -> Result<Limits, Error> {
@@ -144,25 +155,68 @@ impl Asymptotics {
             format!("confidence level {level} is not between 0.5 and 1")
         })?;
         let alpha = 1.0 - level;
-        let observed = || {
-            self.descent(
-                "the observed",
-                self.observed.best.point[self.interest],
-                |mu| Ok((self.cls(mu, statistic)?.observed / alpha).ln()),
-            )
+        let observed = |from: f64| {
+            self.descent("the observed", from, |mu| {
+                Ok((self.cls(mu, statistic)?.observed / alpha).ln())
+            })
         };
-        let expected = |sigma: f64| {
+        let expected = |sigma: f64, from: f64| {
             // CLs = above(sqrt(q_A) - sigma) / above(-sigma) solved for sqrt(q_A)
             let wanted = sigma + exceeded_with(alpha * above(-sigma));
             let which = format!("the expected ({sigma:+} sigma)");
-            self.descent(&which, self.asimov.best.point[self.interest], |mu| {
+            self.descent(&which, from, |mu| {
                 Ok(wanted - self.asimov.q(self.interest, mu, &self.settings)?.sqrt())
             })
         };
+        let [best, none] = [&self.observed, &self.asimov].map(|f| f.best.point[self.interest]);
+        let first = Limits {
+            observed: observed(best),
+            expected: BANDS.map(|sigma| expected(sigma, none)),
+        };
+        let beyond = self.beyond(&first, best.min(none), statistic);
+        // where CLs is seen above a limit that is found, for the last time
+        let again = |limit: &Result<f64, Error>, of: &dyn Fn(&CLs) -> f64| {
+            let limit = *limit.as_ref().ok()?;
+            let last = |cls: &&CLs| cls.mu > limit && of(cls) > alpha;
+            beyond.iter().rev().find(last).map(|cls| cls.mu)
+        };
+        let Limits {
+            observed: mut data,
+            expected: mut bands,
+        } = first;
+        if let Some(from) = again(&data, &|cls: &CLs| cls.observed) {
+            data = observed(from);
+        }
+        for (k, (band, sigma)) in bands.iter_mut().zip(BANDS).enumerate() {
+            if let Some(from) = again(band, &|cls: &CLs| cls.expected[k]) {
+                *band = expected(sigma, from);
+            }
+        }
         Ok(Limits {
-            observed: observed(),
-            expected: BANDS.map(expected),
+            observed: data,
+            expected: bands,
         })
+    }
+
+    /// CLs beyond the lowest of some limits, rising in mu, where it can be had. `from`: the
+    /// lower of both best fits.
+    fn beyond(&self, limits: &Limits, from: f64, statistic: UpperStatistic) -> Vec<CLs> {
+        let all = std::iter::once(&limits.observed).chain(&limits.expected);
+        let found = all.filter_map(|limit| Some(limit.as_ref().ok()? - from));
+        let (lowest, highest) = found.fold((f64::INFINITY, 0.0_f64), |(low, high), x| {
+            (low.min(x), high.max(x))
+        });
+        let (_, bound) = self.observed.likelihood.parameters()[self.interest].bounds;
+        let distances = std::iter::successors(Some(lowest), |x| Some(x * STEP_BEYOND));
+        let values = distances
+            .skip(1)
+            .take(TESTS_BEYOND)
+            .take_while(|x| *x <= FAR_BEYOND * highest)
+            .map(|x| from + x)
+            .take_while(|mu| *mu <= bound);
+        let values: Vec<f64> = values.collect();
+        let tests = values.par_iter().map(|mu| self.cls(*mu, statistic).ok());
+        tests.flatten_iter().collect()
     }
 
     /// Where `f`, positive at and below `from`, becomes negative.
@@ -263,8 +317,9 @@ pub struct CLs {
 impl CLs {
     fn new(mu: f64, q: f64, q_asimov: f64, statistic: UpperStatistic) -> Self {
         let (root, asimov) = (q.sqrt(), q_asimov.sqrt());
-        // equations 59 and 66 as a unit normal number, larger with less signal
-        let z = if statistic == UpperStatistic::Q || root <= asimov {
+        // equations 59 and 66 as a unit normal number, larger with less signal; where signal
+        // and none are the same, at and below 0, CLs is 1
+        let z = if statistic == UpperStatistic::Q || root <= asimov || asimov == 0.0 {
             root - asimov
         } else {
             (q - q_asimov) / (2.0 * asimov)

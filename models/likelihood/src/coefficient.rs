@@ -4,7 +4,8 @@
 //! `S: mu - sqrt(mu)`, `SBI: sqrt(mu)` and `B: 1 - sqrt(mu)` are those of signal,
 //! background and their interference in one signal strength. The derivative of
 //! `sqrt(mu)` has no limit at 0: there `kappa = sqrt(mu)` is fitted instead, see
-//! [`Coefficient::with_square`].
+//! [`Coefficient::with_square`]. Where `abs`, `min` and `max` have a kink, the slope along
+//! every parameter is that just above it.
 
 mod spline;
 pub use spline::Spline;
@@ -122,6 +123,15 @@ impl Coefficient {
             Tree::Variable(variable) => self.places.get(variable).copied(),
             _ => None,
         }
+    }
+
+    /// Parameters along which the slope may jump at 0: those that an `abs`, a `min` or a
+    /// `max` depends on alone. Kinks elsewhere are in no list.
+    pub(crate) fn kinks(&self) -> impl Iterator<Item = usize> {
+        let mut found = Vec::new();
+        let zero = vec![0.0; self.places.len()];
+        self.tree.add_kinks(&zero, &mut found);
+        found.into_iter().map(|variable| self.places[variable])
     }
 
     /// The value at a point of all parameters. Not finite outside the function's
@@ -269,6 +279,46 @@ impl Tree {
         }
     }
 
+    /// Adds the variables that it has.
+    fn add_variables(&self, to: &mut Vec<usize>) {
+        match self {
+            Self::Number(_) => {}
+            Self::Variable(variable) => to.push(*variable),
+            Self::Unary(_, of) | Self::Spline(_, of) => of.add_variables(to),
+            Self::Binary(_, left, right) => {
+                left.add_variables(to);
+                right.add_variables(to);
+            }
+        }
+    }
+
+    /// Adds the variables along which its slope may jump at `zero`.
+    fn add_kinks(&self, zero: &[f64], to: &mut Vec<usize>) {
+        let is_kink = match self {
+            Self::Unary(Unary::Abs, of) => of.value(zero) == 0.0,
+            Self::Binary(Binary::Min | Binary::Max, left, right) => {
+                left.value(zero) == right.value(zero)
+            }
+            _ => false,
+        };
+        if is_kink {
+            let mut variables = Vec::new();
+            self.add_variables(&mut variables);
+            variables.dedup();
+            if let [variable] = variables[..] {
+                to.push(variable);
+            }
+        }
+        match self {
+            Self::Number(_) | Self::Variable(_) => {}
+            Self::Unary(_, of) | Self::Spline(_, of) => of.add_kinks(zero, to),
+            Self::Binary(_, left, right) => {
+                left.add_kinks(zero, to);
+                right.add_kinks(zero, to);
+            }
+        }
+    }
+
     /// The value for the variables `at`.
     fn value(&self, at: &[f64]) -> f64 {
         match self {
@@ -294,6 +344,10 @@ impl Tree {
             }
             Self::Unary(function, of) => {
                 let of = of.jet(at);
+                if *function == Unary::Abs && of.value == 0.0 {
+                    let other = of.clone().chain([-of.value, -1.0, 0.0]);
+                    return combined(Binary::Max, of, other);
+                }
                 let outer = unary(*function, of.value);
                 of.chain(outer)
             }
@@ -386,6 +440,12 @@ fn combined(function: Binary, mut a: Jet, b: Jet) -> Jet {
             a.times(&b.chain(inverse))
         }
         Binary::Power => raised(a, &b),
+        Binary::Min | Binary::Max if a.value == b.value => {
+            let is_min = function == Binary::Min;
+            let slopes = a.gradient.iter_mut().zip(&b.gradient);
+            slopes.for_each(|(a, b)| *a = if is_min { a.min(*b) } else { a.max(*b) });
+            a
+        }
         Binary::Min if a.value <= b.value => a,
         Binary::Max if a.value >= b.value => a,
         Binary::Min | Binary::Max => b,

@@ -78,7 +78,8 @@ impl Rate {
     /// Parameters along which its slope may jump at zero.
     pub(crate) fn kinks(&self) -> impl Iterator<Item = usize> {
         let kinked = |response: &&RateResponse| response.interpolation.has_kink();
-        self.responses.iter().filter(kinked).map(|r| r.parameter)
+        let kinked = self.responses.iter().filter(kinked).map(|r| r.parameter);
+        kinked.chain(self.coefficient.kinks())
     }
 
     /// The largest place of a parameter that it uses, if it uses any.

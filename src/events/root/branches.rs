@@ -12,6 +12,7 @@ use super::codec::unpacked;
 use super::container::{Key, MAX_NAME, Source};
 use super::cursor::Cursor;
 use super::number::{Column, Number, fixed, fixed_type, list, list_type};
+use super::packed::Stored;
 use super::tree::{Basket, Branch, Element, Leaf, Tree};
 
 /// Dimensions of an array, at most; of more it is one list.
@@ -21,7 +22,7 @@ const VECTOR_HEADER: usize = 10;
 
 #[derive(Clone, Debug)]
 pub(super) struct Content {
-    number: Number,
+    stored: Stored,
     layout: Layout,
     baskets: Arc<[Basket]>,
 }
@@ -85,19 +86,31 @@ fn collect(
         let mut offset = 0;
         for leaf in &branch.leaves {
             let content = usable(branch, entries).and_then(|()| content(branch, leaf, offset));
-            offset += leaf_number(leaf).map_or(0, Number::size) * leaf.length;
+            offset += leaf_stored(leaf).map_or(0, Stored::size) * leaf.length;
             let of_leaf = |name: &str| match several {
                 true => format!("{name}.{}", leaf.name),
                 false => name.to_owned(),
             };
             let name = of_leaf(name);
-            found.push((of_leaf(&path), Column { name, content }));
+            let class = branch.element.as_ref().map_or(&leaf.class, |e| &e.class);
+            let type_name = class.clone();
+            let column = Column {
+                name,
+                type_name,
+                content,
+            };
+            found.push((of_leaf(&path), column));
         }
         if branch.leaves.is_empty() {
             let class = branch.element.as_ref().map_or("", |element| &element.class);
             let content = Err(format!("it is a branch of class `{class}`"));
             let name = name.to_owned();
-            found.push((path, Column { name, content }));
+            let column = Column {
+                name,
+                type_name: class.to_owned(),
+                content,
+            };
+            found.push((path, column));
         }
     }
 }
@@ -115,34 +128,37 @@ fn usable(branch: &Branch, entries: u64) -> Result<(), String> {
 }
 
 fn content(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<Content, String> {
-    let (number, layout) = match &branch.element {
-        Some(element) => of_element(element, leaf)?,
+    let (stored, layout) = match &branch.element {
+        Some(element) => {
+            let (number, layout) = of_element(element, leaf)?;
+            (number.into(), layout)
+        }
         None => of_leaves(branch, leaf, offset)?,
     };
     if branch.without_offsets && matches!(layout, Layout::List { .. }) {
         return Err("the lengths of its lists are not written".to_owned());
     }
     Ok(Content {
-        number,
+        stored,
         layout,
         baskets: branch.baskets.clone().into(),
     })
 }
 
-fn of_leaves(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<(Number, Layout), String> {
+fn of_leaves(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<(Stored, Layout), String> {
     let mut stride = 0_usize;
     for leaf in &branch.leaves {
         if leaf.counted && branch.leaves.len() > 1 {
             return Err("it is a list beside other leaves of its branch".to_owned());
         }
-        let size = leaf_number(leaf)?.size().checked_mul(leaf.length);
+        let size = leaf_stored(leaf)?.size().checked_mul(leaf.length);
         let size = size.and_then(|size| stride.checked_add(size));
         stride = size.ok_or("its entries have an absurd length")?;
     }
-    let number = leaf_number(leaf)?;
+    let stored = leaf_stored(leaf)?;
     if leaf.counted {
         return match leaf.length {
-            1 => Ok((number, Layout::List { header: 0 })),
+            1 => Ok((stored, Layout::List { header: 0 })),
             _ => Err(format!("it holds lists of arrays, `{}`", leaf.title)),
         };
     }
@@ -151,7 +167,7 @@ fn of_leaves(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<(Number, Lay
         stride,
         dimensions: dimensions(leaf),
     };
-    Ok((number, layout))
+    Ok((stored, layout))
 }
 
 /// A member of a class or of the elements of a collection, or a `std::vector`.
@@ -191,12 +207,30 @@ fn of_element(element: &Element, leaf: &Leaf) -> Result<(Number, Layout), String
             lists(number, 0)
         }
         (0, _) if let Some(number) = inside(class) => lists(number, VECTOR_HEADER),
+        (_, streamer) if [HALF, SINGLE].contains(&(streamer % 20)) && streamer < 60 => {
+            Err(format!(
+                "it is a Float16_t or Double32_t of class `{class}`, whose range the file's \
+                 streamers have, which are not read; write it as a float"
+            ))
+        }
+        (_, TEXT) => Err("it holds text; write a number for each".to_owned()),
+        (_, OBJECT | STREAMED) if !class.contains('<') => Err(format!(
+            "it is an object in class `{class}`, whose own type the file's streamers have, which \
+             are not read; write lists of numbers as branches of their own"
+        )),
         _ => Err(format!("it is a branch of class `{class}`")),
     }
 }
 
 /// The code of an object's bits.
 const BITS: i32 = 15;
+/// Those of `Float16_t` and `Double32_t`, of text, of a collection of the library, and of
+/// another object with a streamer of its own.
+const HALF: i32 = 19;
+const SINGLE: i32 = 9;
+const TEXT: i32 = 365;
+const OBJECT: i32 = 300;
+const STREAMED: i32 = 500;
 
 /// The number of a code of `TVirtualStreamerInfo`.
 fn streamed(code: i32) -> Option<Number> {
@@ -216,8 +250,8 @@ fn streamed(code: i32) -> Option<Number> {
     })
 }
 
-fn leaf_number(leaf: &Leaf) -> Result<Number, String> {
-    Ok(match (leaf.class.as_str(), leaf.unsigned) {
+fn leaf_stored(leaf: &Leaf) -> Result<Stored, String> {
+    let number = match (leaf.class.as_str(), leaf.unsigned) {
         ("TLeafO", _) => Number::Bool,
         ("TLeafB", false) => Number::I8,
         ("TLeafB", true) => Number::U8,
@@ -229,9 +263,12 @@ fn leaf_number(leaf: &Leaf) -> Result<Number, String> {
         ("TLeafL" | "TLeafG", true) => Number::U64,
         ("TLeafF", _) => Number::F32,
         ("TLeafD", _) => Number::F64,
+        ("TLeafF16", _) => return Ok(Stored::half(&leaf.title)),
+        ("TLeafD32", _) => return Ok(Stored::single(&leaf.title)),
         ("TLeafC", _) => return Err("it holds text; write a number for each".to_owned()),
         (class, _) => return Err(format!("it is a leaf of class `{class}`")),
-    })
+    };
+    Ok(number.into())
 }
 
 /// The dimensions in a leaf's title, `x[2][3]`; its length where they are not all there.
@@ -253,7 +290,7 @@ fn dimensions(leaf: &Leaf) -> Vec<usize> {
 
 impl Content {
     pub(super) fn data_type(&self) -> Result<DataType, String> {
-        let number = self.number.data_type();
+        let number = self.stored.number.data_type();
         match &self.layout {
             Layout::Fixed { dimensions, .. } => {
                 let inside_out = dimensions.iter().rev();
@@ -267,7 +304,7 @@ impl Content {
     #[cfg(test)]
     pub(super) fn of_baskets(baskets: Vec<Basket>) -> Self {
         Self {
-            number: Number::I8,
+            stored: Number::I8.into(),
             layout: Layout::List { header: 0 },
             baskets: baskets.into(),
         }
@@ -279,12 +316,7 @@ impl Content {
 
     /// Bytes of rows in the file, and unpacked if they are equally many an entry.
     pub(super) fn bytes(&self, first: u64, end: u64) -> u64 {
-        let inside = |basket: &&Basket| basket.first < end && basket.end > first;
-        let packed = self
-            .baskets
-            .iter()
-            .filter(inside)
-            .map(|basket| basket.length);
+        let packed = self.inside(first, end).iter().map(|basket| basket.length);
         let stride = match self.layout {
             Layout::Fixed { stride, .. } => stride as u64,
             Layout::List { .. } => 0,
@@ -293,11 +325,16 @@ impl Content {
         packed.saturating_add(stride.saturating_mul(end - first))
     }
 
-    /// The baskets of rows, which cover them.
-    fn baskets_of(&self, first: u64, end: u64) -> Result<&[Basket], String> {
+    /// The baskets that have any of some rows.
+    fn inside(&self, first: u64, end: u64) -> &[Basket] {
         let begin = self.baskets.partition_point(|basket| basket.end <= first);
         let behind = self.baskets.partition_point(|basket| basket.first < end);
-        let found = self.baskets.get(begin..behind).unwrap_or(&[]);
+        self.baskets.get(begin..behind).unwrap_or(&[])
+    }
+
+    /// The baskets of rows, which cover them.
+    fn baskets_of(&self, first: u64, end: u64) -> Result<&[Basket], String> {
+        let found = self.inside(first, end);
         let covered = found.first().is_some_and(|basket| basket.first <= first)
             && found.last().is_some_and(|basket| basket.end >= end);
         match covered {
@@ -445,7 +482,7 @@ impl Content {
         stride: usize,
         dimensions: &[usize],
     ) -> Result<ArrayRef, String> {
-        let width = self.number.size() * dimensions.iter().product::<usize>();
+        let width = self.stored.size() * dimensions.iter().product::<usize>();
         let mut pieces: Vec<&[u8]> = Vec::new();
         for basket in baskets {
             if stride.checked_mul(basket.count) != Some(basket.border) {
@@ -463,11 +500,11 @@ impl Content {
                 }
             }
         }
-        Ok(self.number.array(pieces.into_iter()))
+        Ok(self.stored.array(pieces.into_iter()))
     }
 
     fn lists(&self, baskets: &[&Entries], header: usize) -> Result<ArrayRef, String> {
-        let size = self.number.size();
+        let size = self.stored.size();
         let mut lengths = Vec::new();
         let mut pieces: Vec<&[u8]> = Vec::new();
         for basket in baskets {
@@ -493,7 +530,7 @@ impl Content {
                 lengths.push(numbers.len() / size);
             }
         }
-        let items = self.number.array(pieces.into_iter());
+        let items = self.stored.array(pieces.into_iter());
         list(lengths.into_iter(), items)
     }
 }

@@ -56,7 +56,11 @@ pub(super) fn columns(ntuple: &Ntuple) -> Vec<Column<Content>> {
             },
             Err(text) => (field.name.clone(), Err(text)),
         };
-        Some(Column { name, content })
+        Some(Column {
+            name,
+            type_name: field.type_name.clone(),
+            content,
+        })
     };
     leaves.filter_map(column).collect()
 }
@@ -114,7 +118,10 @@ fn content(ntuple: &Ntuple, way: &[usize]) -> Result<Content, String> {
         return Err("no field".to_owned());
     };
     let leaf = &ntuple.fields[last];
-    let unknown = || Err(format!("it is a field of type `{}`", leaf.type_name));
+    let unknown = || match leaf.type_name.as_str() {
+        "std::string" => Err("it holds text; write a number for each".to_owned()),
+        name => Err(format!("it is a field of type `{name}`")),
+    };
     for &place in around {
         let field = &ntuple.fields[place];
         match (field.role, field.repeats) {

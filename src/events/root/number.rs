@@ -18,6 +18,8 @@ const ITEM: &str = "item";
 #[derive(Debug)]
 pub(super) struct Column<C> {
     pub(super) name: String,
+    /// What the file calls its type.
+    pub(super) type_name: String,
     /// How it is read, or why it is not.
     pub(super) content: Result<C, String>,
 }

@@ -138,7 +138,7 @@ fn columns_are_what_uproot_reads() {
             let (rows, columns) = read(&folder().join(&file), Some(&name)).unwrap();
             assert_eq!(rows, table.entries, "{file}, {name}");
             let unusable = if file == "root_tree.root" {
-                &["half", "single", "parts"][..]
+                &["parts"][..]
             } else {
                 &[]
             };
@@ -169,15 +169,40 @@ fn trees_of_root_itself() {
     let b = columns["pair.b"].as_primitive::<arrow::datatypes::Int32Type>();
     assert_eq!(b.value(7), -7);
     let (_, schema, _) = open(&path, Some("Events")).unwrap();
-    let why = |name: &str| schema.field_with_name(name).unwrap().metadata()[UNUSABLE].clone();
-    for (column, words) in [
-        ("text", "it holds text"),
-        ("parts", "vector<vector<float> >"),
-        ("half", "TLeafF16"),
-        ("single", "TLeafD32"),
+    let about = |name: &str| {
+        let field = schema.field_with_name(name).unwrap();
+        [UNUSABLE, TYPE_NAME].map(|key| field.metadata()[key].clone())
+    };
+    for (column, words, type_name) in [
+        ("text", "it holds text", "TLeafC"),
+        ("parts", "vector<vector<float> >", "vector<vector<float> >"),
     ] {
-        assert!(why(column).contains(words), "{}", why(column));
+        let [why, of] = about(column);
+        assert!(why.contains(words), "{why}");
+        assert_eq!(of, type_name);
     }
+}
+
+/// What an RNTuple has that is no number is there with its type.
+#[test]
+fn text_of_an_ntuple_has_its_type_and_the_reason() {
+    let mut texts = 0;
+    for (file, tables) in contents() {
+        for name in tables.keys().filter(|_| file.contains("ntuple")) {
+            let (_, schema, _) = open(&folder().join(&file), Some(name)).unwrap();
+            let unusable = schema.fields().iter();
+            let unusable = unusable.filter_map(|f| Some((f.metadata().get(UNUSABLE)?, f)));
+            for (why, field) in unusable {
+                let of = &field.metadata()[TYPE_NAME];
+                assert!(!of.is_empty(), "{file}: {field:?}");
+                if of == "std::string" {
+                    assert_eq!(why, "it holds text; write a number for each");
+                    texts += 1;
+                }
+            }
+        }
+    }
+    assert!(texts > 0);
 }
 
 #[test]
@@ -207,6 +232,63 @@ fn a_tree_is_found_by_its_name() {
     assert!(text.starts_with("no tree `Events;3`"), "{text}");
     let only = folder().join("tree_zlib.root");
     assert_eq!(read(&only, None).unwrap().0, 241);
+}
+
+#[test]
+fn a_file_without_a_table_says_what_it_holds() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("heads.root");
+    // the tables become objects of other classes
+    let mut bytes = std::fs::read(folder().join("folders.root")).unwrap();
+    for (table, other) in [
+        (&b"\x05TTree"[..], &b"\x05THead"[..]),
+        (b"ROOT::RNTuple", b"ROOT::RNThead"),
+    ] {
+        let places = bytes.windows(table.len()).enumerate();
+        let places = places.filter(|(_, window)| *window == table);
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        for place in places {
+            bytes[place..place + other.len()].copy_from_slice(other);
+        }
+    }
+    std::fs::write(&path, &bytes).unwrap();
+    let there = "it holds no tree and no RNTuple; there is Empty (THead), Events (THead), Runs \
+                 (ROOT::RNThead), deep/er/Events (THead)";
+    for name in [None, Some("Events")] {
+        assert_eq!(open(&path, name).unwrap_err().message, there);
+    }
+    let found = crate::events::tables(&path).unwrap_err().to_string();
+    assert_eq!(found, format!("{}: {there}", path.display()));
+}
+
+#[test]
+fn at_most_ten_objects_are_named() {
+    let object = |k: usize| Object {
+        path: format!("h{k:02}"),
+        key: container::Key {
+            place: 0,
+            length: 0,
+            header: 0,
+            unpacked: 0,
+            cycle: 1,
+            class: "TH1D".to_owned(),
+            name: format!("h{k:02}"),
+        },
+    };
+    let said = |count| no_table((0..count).map(object).collect()).message;
+    let named: Vec<String> = (0..10).map(|k| format!("h{k:02} (TH1D)")).collect();
+    let named = named.join(", ");
+    assert!(
+        said(10).ends_with(&format!("there is {named}")),
+        "{}",
+        said(10)
+    );
+    let all = said(23);
+    assert!(
+        all.ends_with(&format!("there is {named} and 13 others")),
+        "{all}"
+    );
+    assert!(said(0).ends_with("it is empty"), "{}", said(0));
 }
 
 #[test]
@@ -246,6 +328,26 @@ fn clusters_are_put_together_and_cut() {
         ),
     ] {
         assert_eq!(cuts(entries, &columns), expected);
+    }
+}
+
+#[test]
+fn bytes_of_rows_are_those_of_the_baskets_that_have_them() {
+    let ends = [(5, 10), (5, 7), (9, 20), (20, 40)];
+    let mut first = 0;
+    let baskets = ends.map(|(end, length)| tree::Basket {
+        place: 0,
+        length,
+        first: std::mem::replace(&mut first, end),
+        end,
+    });
+    let column = branches::Content::of_baskets(baskets.to_vec());
+    for begin in 0..20 {
+        for end in begin + 1..=20 {
+            let has = |basket: &&tree::Basket| basket.first < end && basket.end > begin;
+            let expected: u64 = baskets.iter().filter(has).map(|b| b.length).sum();
+            assert_eq!(column.bytes(begin, end), expected, "{begin} to {end}");
+        }
     }
 }
 

@@ -321,3 +321,43 @@ fn digests_are_those_of_sha256sum() {
         assert!(text.starts_with(&record.sha256));
     }
 }
+
+#[test]
+fn rows_that_nothing_keeps_may_hold_what_cannot_be_computed_with() {
+    let large = (1_i64 << 60) + 1;
+    let lists = |lists: [&[i32]; 4]| -> ArrayRef {
+        let lists = lists.map(|list| Some(list.iter().map(|x| Some(*x)).collect::<Vec<_>>()));
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists))
+    };
+    let batch = batch_of(&[
+        ("keep", bytes(&[1, 0, 1, 0])),
+        ("big", Arc::new(Int64Array::from(vec![5, large, 7, 9]))),
+        ("a", lists([&[1], &[1], &[1, 2], &[1]])),
+        ("b", lists([&[3], &[3], &[3, 4], &[]])),
+    ]);
+    let (_directory, dataset) = written(Form::ParquetSnappy, &[batch]);
+    let resolver = resolver(&dataset);
+    let compile = |text: &str| resolver.compile(text).unwrap();
+    let request = |selection: &str| ScanRequest {
+        selection: Some(compile(selection)),
+        features: named(&resolver, &["big", "big / 2"]),
+        columns: named(&resolver, &["sum(a * b)"]),
+        weight: Some(compile("big")),
+        ..ScanRequest::new(Hidden::nothing())
+    };
+    let table = dataset.scan(&request("keep == 1"), None).unwrap();
+    assert_eq!(table.features, [5.0, 2.5, 7.0, 3.5]);
+    assert_eq!(table.weights, [5.0, 7.0]);
+    assert_eq!(table.columns[0].1, [3.0, 11.0]);
+    let places: Vec<u64> = (0..2).map(|k| table.ids.place(k)).collect();
+    assert_eq!(places, [0, 2]);
+    // a row that is kept is refused, by its place in the file
+    for (selection, words) in [
+        ("big != 9", "row 1 of"),
+        ("big != 0 && keep == 0", "row 1 of"),
+    ] {
+        says(dataset.scan(&request(selection), None).unwrap_err(), words);
+    }
+    let error = dataset.scan(&request("big < 100"), None).unwrap_err();
+    says(error, "have 1 and 0 elements on row 3 of");
+}

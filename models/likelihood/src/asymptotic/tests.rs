@@ -4,10 +4,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::*;
+use crate::fit::{End, State, minos};
 use crate::histogram::{Factor, HistogramChannel, Template};
 use crate::support::{assert_near, assert_refused};
 use crate::workspace::{ImportOptions, import};
-use crate::{Interpolation, Parameter, RateResponse};
+use crate::{Coefficient, Interpolation, Parameter, RateResponse};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -230,6 +231,121 @@ fn limit_is_where_cls_is_one_in_twenty() {
         }
         assert!(limits[0] < limits[3], "{limits:?}");
     }
+}
+
+#[test]
+fn below_zero_nothing_is_excluded() {
+    // as many as expected, more, and so few that the best fit is below the tested values
+    for observed in [100.0, 130.0, 70.0] {
+        let model = counting(observed, 20.0, 100.0, (-4.0, 50.0));
+        let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+        for mu in [-1.2, -0.5, -1e-9, 0.0] {
+            let cls = tests.cls(mu, UpperStatistic::Q).unwrap();
+            for cls in cls.expected.into_iter().chain([cls.observed]) {
+                assert_near(cls, 1.0, 1e-3);
+            }
+        }
+        let above = tests.cls(0.5, UpperStatistic::Q).unwrap();
+        assert!(above.observed < 0.999 && above.expected[2] < 0.999);
+    }
+    // the other statistic divides by what is none there
+    let cls = CLs::new(0.0, 1e-9, 0.0, UpperStatistic::QTilde);
+    assert_near(cls.observed, 1.0, 1e-12);
+}
+
+/// Counts of `s f(mu)` over a known background.
+fn by_coefficient(f: &str, observed: f64, bounds: (f64, f64)) -> HistogramModel {
+    let mut model = counting(observed, 20.0, 100.0, bounds);
+    model.parameters[0].nominal = 0.1;
+    let mut templates = model.channels[0].templates().to_vec();
+    templates[0].factors = vec![Factor::Coefficient(Coefficient::parse(f, &["mu"]).unwrap())];
+    model.channels[0] = HistogramChannel::new("SR", templates, vec![observed], 1).unwrap();
+    model
+}
+
+#[test]
+fn a_minimum_at_the_kink_of_a_coefficient_is_a_minimum() {
+    // fewer events than background: the rate rises on both sides of 0
+    for f in ["abs(mu)", "max(mu, -2*mu)", "2*abs(mu) - min(mu, 0)"] {
+        let model = by_coefficient(f, 90.0, (-2.0, 3.0)).likelihood();
+        let best = fit(&model, &FitSettings::default()).unwrap();
+        best.checked().unwrap();
+        assert_eq!(best.states, [State::AtKink], "{f}: {best:?}");
+        assert!(
+            best.point[0].abs() < 1e-12 && best.error(0).is_none(),
+            "{f}"
+        );
+        let sides = minos(&model, &FitSettings::default(), &best, 0, 1.0).unwrap();
+        for end in [&sides.lower, &sides.upper] {
+            let End::Crossing(mu) = end else {
+                panic!("{f}: {end:?}");
+            };
+            assert_near(2.0 * (model.value(&[*mu]) - best.nll), 1.0, 1e-3);
+        }
+    }
+}
+
+#[test]
+fn a_root_that_is_fitted_is_finite_at_zero() {
+    // interference, the square of a root that starts at 0 and, with few events, ends there
+    for (f, observed, is_zero) in [
+        ("mu - sqrt(mu)", 98.0, false),
+        ("3*mu - sqrt(mu)", 98.0, false),
+        ("mu + sqrt(mu)", 140.0, false),
+        ("mu + sqrt(mu)", 90.0, true),
+        ("mu", 90.0, true),
+        ("mu", 140.0, false),
+    ] {
+        let mut model = by_coefficient(f, observed, (0.0, 3.0));
+        model.parameters[0].nominal = 0.0;
+        let mut templates = model.channels[0].templates().to_vec();
+        let root = Coefficient::parse(f, &["mu"]).unwrap().with_square(0);
+        templates[0].factors = vec![Factor::Coefficient(root)];
+        model.channels[0] = HistogramChannel::new("SR", templates, vec![observed], 1).unwrap();
+        let model = model.likelihood();
+        let mut gradient = [f64::NAN];
+        let value = model.gradient(&[0.0], &mut gradient);
+        assert!(value.is_finite() && gradient[0].is_finite(), "{f}");
+        let best = fit(&model, &FitSettings::default()).unwrap();
+        best.checked().unwrap();
+        assert_eq!(best.point[0] == 0.0, is_zero, "{f} of {observed}: {best:?}");
+        let sides = minos(&model, &FitSettings::default(), &best, 0, 1.0).unwrap();
+        let End::Crossing(above) = sides.upper else {
+            panic!("{f} of {observed}: {:?}", sides.upper);
+        };
+        assert_near(2.0 * (model.value(&[above]) - best.nll), 1.0, 1e-3);
+        assert!(sides.lower.value().is_some_and(f64::is_finite), "{f}");
+    }
+}
+
+#[test]
+fn the_limit_is_the_largest_value_where_cls_falls() {
+    // 84 events at 1, where the first descent of CLs ends before; 12 at 3; 96 at 4
+    let f = "mu*((mu - 3)^2 + 0.2)";
+    for bounds in [(0.0, 6.0), (0.0, f64::INFINITY)] {
+        let model = by_coefficient(f, 95.0, bounds);
+        let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+        let at = |mu| tests.cls(mu, UpperStatistic::QTilde).unwrap();
+        assert!(at(1.0).observed < 0.05 && at(3.0).observed > 0.05);
+        let limits = limits(&tests, UpperStatistic::QTilde);
+        assert_near(at(limits[0]).observed, 0.05, 1e-6);
+        for (k, limit) in limits.iter().enumerate().filter(|(k, _)| *k != 1) {
+            assert!(*limit > 3.0, "{limits:?}");
+            let of = |mu| match k {
+                0 => at(mu).observed,
+                _ => at(mu).expected[k - 1],
+            };
+            assert!((1..9).all(|i| of(limit + 0.25 * f64::from(i)) < 0.05));
+        }
+    }
+    // it does not fall within the bounds any more
+    let model = by_coefficient(f, 95.0, (0.0, 3.1));
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+    let found = tests.limits(0.95, UpperStatistic::QTilde).unwrap();
+    assert_refused(
+        found.observed,
+        "the observed upper limit lies above mu = 3.1",
+    );
 }
 
 #[test]

@@ -98,6 +98,39 @@ fn squared_parameter_has_finite_derivatives_at_zero() {
 }
 
 #[test]
+fn at_a_kink_the_slope_is_that_just_above() {
+    // slopes in mu, xs and kappa at a point on the kink, and the parameters that have it at 0
+    for (text, at, slopes, kinks) in [
+        ("abs(mu)", [0.0; 3], [1.0, 0.0, 0.0], &[0][..]),
+        ("abs(-3*mu)*xs", [-0.0, 2.0, 0.0], [6.0, 0.0, 0.0], &[0]),
+        ("1 - abs(mu)", [0.0; 3], [-1.0, 0.0, 0.0], &[0]),
+        ("abs(1 - mu)", [1.0, 0.0, 0.0], [1.0, 0.0, 0.0], &[]),
+        ("max(mu, 0)", [0.0; 3], [1.0, 0.0, 0.0], &[0]),
+        ("max(0, mu)", [0.0; 3], [1.0, 0.0, 0.0], &[0]),
+        ("min(0, mu)", [0.0; 3], [0.0; 3], &[0]),
+        ("max(kappa, -2*kappa)", [0.0; 3], [0.0, 0.0, 1.0], &[2]),
+        ("max(mu, xs)", [0.5, 0.5, 0.0], [1.0, 1.0, 0.0], &[]),
+        ("min(mu, xs)", [0.5, 0.5, 0.0], [0.0; 3], &[]),
+        ("max(mu, 2)", [2.0, 0.0, 0.0], [1.0, 0.0, 0.0], &[]),
+        ("abs(mu) + abs(mu + 1)", [0.0; 3], [2.0, 0.0, 0.0], &[0]),
+    ] {
+        let coefficient = parse(text);
+        let gradient = coefficient.jet(&at).gradient;
+        for (place, slope) in slopes.iter().enumerate() {
+            let local = coefficient.places().iter().position(|p| *p == place);
+            let found = local.map_or(0.0, |k| gradient[k]);
+            assert_eq!(found, *slope, "{text} in {}", NAMES[place]);
+            // so does the value just above
+            let mut above = at;
+            above[place] += 1e-6;
+            let difference = (coefficient.value(&above) - coefficient.value(&at)) / 1e-6;
+            assert_near(difference, *slope, 1e-5);
+        }
+        assert_eq!(coefficient.kinks().collect::<Vec<_>>(), kinks, "{text}");
+    }
+}
+
+#[test]
 fn complaints_name_the_place_and_the_nearest_parameter() {
     for (text, words) in [
         ("1 - sqrt(kapa)", "did you mean `kappa`?"),

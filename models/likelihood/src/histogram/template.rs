@@ -114,9 +114,10 @@ impl ChannelPlace {
 impl Template {
     /// Parameters along which its slope may jump at zero.
     pub(super) fn kinks(&self) -> impl Iterator<Item = usize> {
-        let of_factors = self.factors.iter().filter_map(|factor| match factor {
-            Factor::Response(r) if r.interpolation.has_kink() => Some(r.parameter),
-            _ => None,
+        let of_factors = self.factors.iter().flat_map(|factor| match factor {
+            Factor::Response(r) if r.interpolation.has_kink() => vec![r.parameter],
+            Factor::Coefficient(f) => f.kinks().collect(),
+            Factor::Response(_) | Factor::Parameter(_) => Vec::new(),
         });
         let of_bins = self.modifiers.iter().filter_map(|modifier| match modifier {
             Modifier::Shape {
