@@ -271,7 +271,7 @@ mod tests {
             bounds.push(elements.len());
         }
         let nulls: Vec<bool> = events.iter().map(Option::is_some).collect();
-        let known: Vec<bool> = elements.iter().map(|x| x.is_some()).collect();
+        let known: Vec<bool> = elements.iter().map(Option::is_some).collect();
         let values = elements.iter().map(|x| x.unwrap_or(f64::NAN)).collect();
         let elements = Column::Numbers(Lane::real(values, Some(known.into())));
         let lists = Lists::new(bounds, Some(nulls.into()), elements, false);

@@ -286,9 +286,9 @@ fn lists_of_jets_may_be_definitions_and_those_rest_on_no_jets() {
 
 #[test]
 fn what_are_no_lists_of_jets_is_said_where_it_is_used() {
-    for (change, words) in [
+    let changes: [(fn(&mut Jets), &str); 5] = [
         (
-            (|jets| jets.pt = "list_pt[0]".into()) as fn(&mut Jets),
+            |jets| jets.pt = "list_pt[0]".into(),
             "`data.jets.pt`: `list_pt[0]` is a number",
         ),
         (
@@ -301,13 +301,14 @@ fn what_are_no_lists_of_jets_is_said_where_it_is_used() {
         ),
         (
             |jets| jets.selected = Some("list_list > 1".into()),
-            "list of numbers of lists",
+            "is a list of lists of numbers",
         ),
         (
             |jets| jets.mass = "broken".into(),
             "definition `broken`: there is no column",
         ),
-    ] {
+    ];
+    for (change, words) in changes {
         let mut jets = jets();
         change(&mut jets);
         let names = [&LISTS[..], &["list_list"]].concat();
