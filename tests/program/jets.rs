@@ -228,12 +228,12 @@ fn wrong_jets_are_refused_by_key_and_row() {
     ] {
         place.refuses(&[setting], &[words]);
     }
-    // two jets above 70 GeV at most are no candidates
-    let few = "data.jets={candidates='min_dr', selected='jet_pt > 70'}";
+    // three jets above 50 GeV are no candidates
+    let few = "data.jets={candidates='min_dr', selected='jet_pt > 50'}";
     let features = "features.inputs=['n_jets', 'log_pt4']";
     let all = [
-        "regions.sr.selection=n_jets > 4",
-        "regions.cr.selection=n_jets <= 4",
+        "regions.sr.selection=n_jets >= 5",
+        "regions.cr.selection=n_jets >= 3",
     ];
     let missing = [few, features, all[0], all[1]];
     place
