@@ -236,7 +236,7 @@ const LISTS: [&str; 5] = ["list_pt", "list_eta", "list_phi", "list_m", "list_tag
 #[test]
 fn columns_of_jets_are_built_in_where_the_lists_are() {
     let of = |more: &[&str], user: &[(&str, &str)]| {
-        let columns = columns(&[&LISTS, more].concat());
+        let columns = columns(&[&LISTS[..], more].concat());
         Resolver::with_jets(&columns, Some(&jets()), &definitions(user)).unwrap()
     };
     let resolver = of(&[], &[]);
