@@ -107,7 +107,6 @@ pub struct Resolver {
 
 #[derive(Clone, Debug)]
 struct Definition {
-    expression: Expression,
     builtin: bool,
     /// What it compiles to, or why it cannot be used on these columns.
     formula: Result<Arc<Formula>, Unusable>,
@@ -386,7 +385,6 @@ impl Resolver {
             }
         };
         let definition = Definition {
-            expression: expression.clone(),
             builtin: *builtin,
             formula,
         };
