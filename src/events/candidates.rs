@@ -221,6 +221,9 @@ pub(super) fn x_wt(jets: &[FourVector], chosen: &[usize; 4]) -> f64 {
         for (j, second) in jets.iter().enumerate().skip(i + 1) {
             let w = *first + *second;
             let of_w = square(w.mass(), 80.4);
+            if of_w >= least {
+                continue;
+            }
             for &k in chosen.iter().filter(|&&k| k != i && k != j) {
                 least = least.min(of_w + square((w + jets[k]).mass(), 172.5));
             }
