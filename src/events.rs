@@ -2,7 +2,8 @@
 //!
 //! [`Dataset`] opens Parquet, Arrow IPC and ROOT files. A [`Resolver`] turns texts
 //! such as `in_cr1 && x_wt > 1.5` into [`Compiled`] expressions over their
-//! columns, the user's definitions and the [`BUILTINS`]. [`Dataset::scan`] then
+//! columns, the user's definitions and the [`BUILTINS`], which may be made of [`Jets`].
+//! [`Dataset::scan`] then
 //! makes one pass over the files and returns an [`EventTable`]: features,
 //! weights, regions and event keys, ready for training. [`Dataset::stream`] gives
 //! the same events in chunks, for files that are larger than the memory.
@@ -13,12 +14,14 @@
 //! the standard hook has then printed a line.
 
 mod arrays;
+mod candidates;
 mod chunk;
 mod dataset;
 mod definitions;
 mod file;
 mod glob;
 mod ipc;
+mod jets;
 mod losses;
 pub(crate) mod memory;
 mod parquet;
@@ -39,10 +42,11 @@ mod tests;
 pub(crate) use chunk::{ColumnChunk, ColumnInfo};
 pub use dataset::Dataset;
 pub(crate) use dataset::{FileRecord, in_blocks, same_contents};
-pub(crate) use definitions::BUILTINS;
+pub(crate) use definitions::{BUILTINS, builtin_names};
 pub use definitions::{Compiled, Resolver};
 pub(crate) use file::tables;
 pub(crate) use glob::{found, within};
+pub use jets::Jets;
 pub use losses::LossKind;
 pub(crate) use losses::{Loss, Losses};
 pub(crate) use root::TableSummary;

@@ -43,8 +43,8 @@ pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
 pub(crate) use places::{Places, relative};
 pub(crate) use raw::{
-    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, HistogramStyle, Method,
-    PlaneConfig, RUN_PREFIX, RankBy, ReportConfig, SampleConfig, ScaleConfig, StreamConfig,
+    Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, HistogramStyle, JetsConfig,
+    Method, PlaneConfig, RUN_PREFIX, RankBy, ReportConfig, SampleConfig, ScaleConfig, StreamConfig,
     TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};

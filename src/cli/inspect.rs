@@ -5,15 +5,15 @@
 use super::exit::Exit;
 use super::out::{Done, print, print_json, print_verdict, table};
 use crate::batch::describe;
-use crate::error::{Context, Error, Kind, counted};
-use crate::events::{Dataset, TableSummary, summarise, tables};
+use crate::error::{Context, Error, Kind, Result, counted};
+use crate::events::{Dataset, Jets, Resolver, TableSummary, summarise, tables};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
 use crate::rundir::{RunDirectory, RunState, WorkerStatus, duration, holders, read_workers};
-use crate::settings::{Experiment, Measurement};
+use crate::settings::{Experiment, JetsConfig, Measurement};
 use serde_json::json;
 use sideband_numerics::Number;
 use std::path::Path;
@@ -36,6 +36,7 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     }
     let dataset = Dataset::open(&[pattern.to_owned()], Path::new(""))?;
     let columns = summarise(&dataset)?;
+    let built_in = built_in(&dataset)?;
     let unusable = dataset.columns().iter().filter_map(|column| {
         let why = column.shape.as_ref().err()?;
         Some([&column.name, &column.type_name, why])
@@ -49,6 +50,8 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
             "rows": dataset.rows(),
             "columns": columns,
             "unusable": unusable.collect::<Vec<_>>(),
+            "built_in": built_in[0],
+            "of_jets": built_in[1],
         });
         return print_json(&value);
     }
@@ -94,7 +97,30 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
         print("\nColumns that no expression can use:\n")?;
         print(&table(&["column", "type", "why"], &unusable))?;
     }
+    let [of_columns, of_jets] = built_in.map(|names| names.join(", "));
+    if !of_columns.is_empty() {
+        print(&format!("\nBuilt-in columns: {of_columns}"))?;
+    }
+    if !of_jets.is_empty() {
+        print(&format!(
+            "\nWith data.jets.candidates = \"min_dr\": {of_jets}"
+        ))?;
+    }
     Ok(Exit::Ok)
+}
+
+/// Built-in columns that expressions over the files can use: without jets, and those that
+/// jets with the names of the defaults add.
+fn built_in(dataset: &Dataset) -> Result<[Vec<String>; 2]> {
+    let jets = Jets::from(&JetsConfig::default());
+    let names = |jets: Option<&Jets>| {
+        let resolver = Resolver::with_jets(dataset.columns(), jets, [])?;
+        let names = resolver.builtins().into_iter().map(str::to_owned);
+        Ok::<Vec<String>, Error>(names.collect())
+    };
+    let (without, mut with) = (names(None)?, names(Some(&jets))?);
+    with.retain(|name| !without.contains(name));
+    Ok([without, with])
 }
 
 /// Lists what a ROOT file with several trees holds.

@@ -12,6 +12,7 @@ use crate::settings::{Experiment, Split};
 use crate::training::Streams;
 use crate::workflow::{EnsembleEstimate, Estimate, Plan, RunOptions, estimate};
 use sideband_networks::NetworkConfig;
+use std::collections::BTreeSet;
 use std::path::Path;
 use tempfile::TempDir;
 
@@ -233,6 +234,20 @@ fn describe(plan: &Plan) -> String {
     if !lost.is_empty() {
         lost += "\n";
     }
+    let mut built_in: [BTreeSet<&str>; 2] = Default::default();
+    for sample in &plan.samples {
+        for (all, of_sample) in built_in.iter_mut().zip(sample.built_in()) {
+            all.extend(of_sample);
+        }
+    }
+    let [computed, stored] = built_in.map(|names| Vec::from_iter(names).join(", "));
+    let mut built_in = String::new();
+    if !computed.is_empty() {
+        built_in += &format!("computed    {computed} (built in)\n");
+    }
+    if config.data.jets.is_some() && !stored.is_empty() {
+        built_in += &format!("not of jets {stored}: columns of the files\n");
+    }
     let scaling = &plan.scaling;
     let inputs: Vec<Vec<String>> = scaling
         .expressions
@@ -248,7 +263,7 @@ fn describe(plan: &Plan) -> String {
          members     {members}{bootstrap} on {device}\n\
          network     {shape}, {parameters} parameters a member, {total} in all\n\
          training    batches of {batch}, at most {epochs} epochs, patience {patience}\n\
-         folds       {split}\n\
+         {built_in}folds       {split}\n\
          {folds}\n{events}\n\n{lost}{features}",
         blinding = plan
             .blinding

@@ -2,7 +2,8 @@
 //!
 //! A name means, in this order: a column of the file, a definition of the user,
 //! a built-in. A definition may not take the name of a column of the file,
-//! since one of the two would silently be ignored; it may replace a built-in.
+//! since one of the two would silently be ignored; it may replace a built-in. Built in are
+//! expressions ([`BUILTINS`]) and, where the jets are named, columns that are made of them.
 //! Where a text means something beside a column, as `pi` and `a-b` do in a file with
 //! columns of these names, it is refused: the column is `{pi}`, `{a-b}`. A function's
 //! name means the function before a parenthesis, and a column anywhere else.
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::chunk::{ColumnChunk, ColumnInfo};
+use super::jets::{self, Jets, Misfit};
 use sha2::{Digest as _, Sha256};
 use sideband_numerics::expression::{
     Column, Expression, ExpressionError, Fault, Fold, Lane, Lists, Problem, Shape, Value as _,
@@ -89,16 +91,23 @@ pub(crate) const BUILTINS: &[Builtin] = &[
     },
 ];
 
+/// Names of all built-in columns.
+pub(crate) fn builtin_names() -> impl Iterator<Item = &'static str> {
+    let names = BUILTINS.iter().map(|builtin| builtin.name);
+    names.chain(Jets::columns())
+}
+
 /// Turns names into columns and definitions, for one schema.
 #[derive(Clone, Debug)]
 pub struct Resolver {
     columns: HashMap<String, ColumnInfo>,
     definitions: BTreeMap<String, Definition>,
+    /// What columns are made of jets with, where the jets are named.
+    jets: Option<Result<Arc<OfJets>, Unusable>>,
 }
 
 #[derive(Clone, Debug)]
 struct Definition {
-    expression: Expression,
     builtin: bool,
     /// What it compiles to, or why it cannot be used on these columns.
     formula: Result<Arc<Formula>, Unusable>,
@@ -133,6 +142,76 @@ struct Formula {
 enum Input {
     Column(String),
     Formula(Arc<Formula>),
+    /// A column made of jets, by its place among their names.
+    OfJets(Arc<OfJets>, usize),
+}
+
+/// The lists of the jets, and what else columns that are made of them depend on.
+#[derive(Debug)]
+struct OfJets {
+    /// Ids of the columns in the memory of a chunk, from that of the first on.
+    first_id: u64,
+    lists: Vec<(&'static str, Arc<Formula>)>,
+    most: usize,
+    /// Longest chain of definitions below.
+    layers: usize,
+    /// Names of the built-in columns below.
+    builtins: BTreeSet<&'static str>,
+}
+
+/// What stands for the columns made of jets in a chain of definitions; no name.
+const JETS: &str = "[data.jets]";
+
+/// All that is defined by texts.
+struct Texts<'a> {
+    /// By name; whether built in.
+    definitions: BTreeMap<String, (Expression, bool)>,
+    jets: Option<JetTexts<'a>>,
+}
+
+/// The lists of the jets as expressions.
+struct JetTexts<'a> {
+    of: &'a Jets,
+    lists: Result<Vec<(&'static str, Expression)>, Unusable>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(jets: Option<&'a Jets>, columns: &HashMap<String, ColumnInfo>) -> Self {
+        let jets = jets.map(|of| {
+            let parse = |(key, text): (&'static str, &str)| {
+                let parsed = parsed(text, columns);
+                let list = parsed.map(|expression| (key, expression));
+                list.map_err(|error| Unusable::of_jets(key, error))
+            };
+            JetTexts {
+                of,
+                lists: of.texts().map(parse).collect(),
+            }
+        });
+        Self {
+            definitions: BTreeMap::new(),
+            jets,
+        }
+    }
+
+    /// Names that the definition of one rests on.
+    fn below(&self, name: &str) -> impl Iterator<Item = &str> {
+        let definition = self.definitions.get(name).into_iter();
+        let lists = self.jets.iter().filter(move |_| name == JETS);
+        let lists = lists.flat_map(|jets| jets.lists.iter().flatten());
+        let own = definition.map(|(expression, _)| expression);
+        own.chain(lists.map(|(_, list)| list))
+            .flat_map(|expression| expression.variables().iter().map(String::as_str))
+    }
+}
+
+impl Unusable {
+    fn of_jets(key: &str, error: ExpressionError) -> Self {
+        Self {
+            place: Some(format!("`data.jets.{key}`")),
+            error,
+        }
+    }
 }
 
 /// An expression ready to be evaluated on chunks of rows.
@@ -156,14 +235,26 @@ impl Resolver {
         columns: &[ColumnInfo],
         user: impl IntoIterator<Item = (&'a String, &'a String)>,
     ) -> Result<Self> {
+        Self::with_jets(columns, None, user)
+    }
+
+    /// The same with columns that are made of jets, where these are named.
+    pub fn with_jets<'a>(
+        columns: &[ColumnInfo],
+        jets: Option<&Jets>,
+        user: impl IntoIterator<Item = (&'a String, &'a String)>,
+    ) -> Result<Self> {
         let columns = columns.iter().map(|c| (c.name.clone(), c.clone()));
         let columns: HashMap<_, _> = columns.collect();
-        let mut parsed = BTreeMap::new();
+        let mut texts = Texts::new(jets, &columns);
         let is_free = |builtin: &&Builtin| !columns.contains_key(builtin.name);
         for builtin in BUILTINS.iter().filter(is_free) {
             let place = || format!("built-in `{}`", builtin.name);
             let expression = parse(builtin.expression, &HashMap::new(), place)?;
-            parsed.insert(builtin.name.to_owned(), (expression, true));
+            let definition = (expression, true);
+            texts
+                .definitions
+                .insert(builtin.name.to_owned(), definition);
         }
         // in the order of their names, whatever that of the configuration is
         for (name, text) in user.into_iter().collect::<BTreeMap<_, _>>() {
@@ -180,14 +271,17 @@ impl Resolver {
                 )));
             }
             let expression = parse(text, &columns, || format!("definition `{name}`"))?;
-            parsed.insert(name.clone(), (expression, false));
+            texts.definitions.insert(name.clone(), (expression, false));
         }
         let mut resolver = Self {
             columns,
             definitions: BTreeMap::new(),
+            jets: None,
         };
-        for name in parsed.keys() {
-            resolver.define(name, &parsed, &mut Vec::new())?;
+        let jets = texts.jets.as_ref().map(|_| JETS);
+        let names = texts.definitions.keys().map(String::as_str);
+        for name in names.chain(jets) {
+            resolver.define(name, &texts, &mut Vec::new())?;
         }
         Ok(resolver)
     }
@@ -221,12 +315,21 @@ impl Resolver {
         })
     }
 
-    /// The usable definitions, in order of name: name, expression, whether built in.
-    pub fn definitions(&self) -> impl Iterator<Item = (&str, &str, bool)> {
-        self.definitions
-            .iter()
-            .filter(|(_, definition)| definition.formula.is_ok())
-            .map(|(name, found)| (name.as_str(), found.expression.text(), found.builtin))
+    /// Names of the built-in columns that can be used: those of expressions, then those that
+    /// are made of jets.
+    pub(crate) fn builtins(&self) -> Vec<&str> {
+        let definitions = self.definitions.iter();
+        let usable = definitions.filter(|(_, found)| found.builtin && found.formula.is_ok());
+        let mut names: Vec<&str> = usable.map(|(name, _)| name.as_str()).collect();
+        if let Some(Ok(_)) = &self.jets {
+            for name in Jets::columns() {
+                let is_column = self.columns.contains_key(name);
+                if !is_column && !self.definitions.contains_key(name) {
+                    names.push(name);
+                }
+            }
+        }
+        names
     }
 
     /// Compiles `name` after what it rests on, depth first; a name met again on its own
@@ -234,27 +337,42 @@ impl Resolver {
     fn define<'a>(
         &mut self,
         name: &'a str,
-        parsed: &'a BTreeMap<String, (Expression, bool)>,
+        texts: &'a Texts<'_>,
         path: &mut Vec<&'a str>,
     ) -> Result<()> {
+        let is_defined = texts.definitions.contains_key(name) || self.columns.contains_key(name);
+        let is_of_jets = !is_defined && texts.jets.is_some() && jets::place_of(name).is_some();
+        let name = if is_of_jets { JETS } else { name };
         if let Some(start) = path.iter().position(|&earlier| earlier == name) {
             let circle = [&path[start..], &[name]].concat().join(" -> ");
             let text = format!("definitions go round in a circle: {circle}");
             return Err(Error::config(text));
         }
-        let is_known = self.definitions.contains_key(name);
-        let Some((expression, builtin)) = parsed.get(name).filter(|_| !is_known) else {
+        let is_text = texts.definitions.contains_key(name) || name == JETS;
+        let is_known = self.definitions.contains_key(name) || name == JETS && self.jets.is_some();
+        if is_known || !is_text {
             return Ok(());
-        };
+        }
         path.push(name);
         if path.len() > MAX_LAYERS {
             return Err(too_deep(path[0]));
         }
-        for variable in expression.variables() {
-            self.define(variable, parsed, path)?;
+        for variable in texts.below(name) {
+            self.define(variable, texts, path)?;
         }
         path.pop();
-        let known: Vec<&str> = parsed.keys().map(String::as_str).collect();
+        let known: Vec<&str> = texts.definitions.keys().map(String::as_str).collect();
+        if let Some(lists) = texts.jets.as_ref().filter(|_| name == JETS) {
+            self.jets = match self.of_jets(lists, &known) {
+                Ok(of_jets) => Some(Ok(of_jets)),
+                Err(None) => return Err(too_deep(name)),
+                Err(Some(unusable)) => Some(Err(unusable)),
+            };
+            return Ok(());
+        }
+        let Some((expression, builtin)) = texts.definitions.get(name) else {
+            return Ok(());
+        };
         let formula = match self.resolve(expression, &known) {
             Ok(formula) => Ok(formula),
             Err(None) => return Err(too_deep(name)),
@@ -268,12 +386,50 @@ impl Resolver {
             }
         };
         let definition = Definition {
-            expression: expression.clone(),
             builtin: *builtin,
             formula,
         };
         self.definitions.insert(name.to_owned(), definition);
         Ok(())
+    }
+
+    /// What columns are made of these lists with; `Err(None)` as of [`Self::resolve`].
+    fn of_jets(
+        &self,
+        texts: &JetTexts<'_>,
+        more_names: &[&str],
+    ) -> Result<Arc<OfJets>, Option<Unusable>> {
+        let (mut layers, mut builtins) = (0, BTreeSet::new());
+        let mut lists = Vec::new();
+        let expressions = texts.lists.as_ref();
+        for (key, expression) in expressions.map_err(|unusable| Some(unusable.clone()))? {
+            let formula = self.resolve(expression, more_names).map_err(|unusable| {
+                // the innermost definition is the one with the fault
+                let Unusable { place, error } = unusable?;
+                let own = Unusable::of_jets(key, error);
+                Some(Unusable {
+                    place: place.or(own.place),
+                    ..own
+                })
+            })?;
+            if let Some(error) = misfit(expression, formula.shape, lists.len() >= jets::NUMBERS) {
+                return Err(Some(Unusable::of_jets(key, error)));
+            }
+            layers = layers.max(formula.layers + 1);
+            builtins.extend(&formula.builtins);
+            lists.push((*key, formula));
+        }
+        if layers > MAX_LAYERS {
+            return Err(None);
+        }
+        let columns = Jets::columns().count() as u64;
+        Ok(Arc::new(OfJets {
+            first_id: NEXT_ID.fetch_add(columns, Ordering::Relaxed),
+            lists,
+            most: texts.of.most,
+            layers,
+            builtins,
+        }))
     }
 
     /// `Err(None)` where the layers are too many.
@@ -305,6 +461,18 @@ impl Resolver {
                 let names = BUILTINS.iter().map(|builtin| builtin.name);
                 builtins.extend(names.filter(|builtin| builtin == name));
             }
+            if let (None, Some(of_jets), Some((place, name))) =
+                (known, &self.jets, jets::place_of(name))
+            {
+                let of_jets = of_jets.as_ref();
+                let of_jets = of_jets.map_err(|unusable| Some(unusable.clone()))?;
+                layers = layers.max(of_jets.layers + 1);
+                builtins.extend(&of_jets.builtins);
+                builtins.insert(name);
+                shapes.push(Shape::NUMBER);
+                inputs.push(Input::OfJets(Arc::clone(of_jets), place));
+                continue;
+            }
             match known.map(|definition| &definition.formula) {
                 Some(Ok(formula)) => {
                     layers = layers.max(formula.layers + 1);
@@ -317,6 +485,10 @@ impl Resolver {
                     let columns = self.columns.keys().map(String::as_str);
                     let definitions = self.definitions.keys().map(String::as_str);
                     let candidates = columns.chain(definitions).chain(more_names.iter().copied());
+                    let mut candidates: Vec<&str> = candidates.collect();
+                    for name in Jets::columns().filter(|_| self.jets.is_some()) {
+                        candidates.push(name);
+                    }
                     let columns = self.columns.keys().map(String::as_str);
                     let span = expression.span_of(name);
                     let error = unwritten(expression.text(), &span, columns).unwrap_or_else(|| {
@@ -335,7 +507,6 @@ impl Resolver {
         }
         let shape = expression.shape(&shapes);
         let shape = shape.map_err(|error| Some(here(error)))?;
-        static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
         Ok(Arc::new(Formula {
             id,
@@ -349,6 +520,9 @@ impl Resolver {
     }
 }
 
+/// The next id that no formula has.
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
 fn meaning(expression: &Expression, inputs: &[Input]) -> [u8; 32] {
     let mut hasher = Sha256::new();
     let mut add = |kind: u8, bytes: &[u8]| {
@@ -361,28 +535,59 @@ fn meaning(expression: &Expression, inputs: &[Input]) -> [u8; 32] {
         match input {
             Input::Column(name) => add(1, name.as_bytes()),
             Input::Formula(formula) => add(2, &formula.meaning),
+            Input::OfJets(of_jets, place) => {
+                let number = |number: usize| (number as u64).to_le_bytes();
+                add(3, &number(*place));
+                add(4, &number(of_jets.most));
+                for (_, list) in &of_jets.lists {
+                    add(5, &list.meaning);
+                }
+            }
         }
     }
     hasher.finalize().into()
 }
 
-/// Parses a text in which no column may be meant that is not.
+/// [`parsed`], or what is wrong at a place.
 fn parse(
     text: &str,
     columns: &HashMap<String, ColumnInfo>,
     context: impl Fn() -> String,
 ) -> Result<Expression> {
+    let expression = parsed(text, columns);
+    expression.map_err(|error| Error::config(error.to_string()).at(context()))
+}
+
+/// Parses a text in which no column may be meant that is not.
+fn parsed(
+    text: &str,
+    columns: &HashMap<String, ColumnInfo>,
+) -> Result<Expression, ExpressionError> {
     let names = || columns.keys().map(String::as_str);
-    let wrong = |error: ExpressionError| Error::config(error.to_string()).at(context());
-    let expression = Expression::parse(text).map_err(|error| {
-        let hint = unwritten(text, &error.span, names());
-        wrong(hint.unwrap_or(error))
-    })?;
+    let expression = Expression::parse(text)
+        .map_err(|error| unwritten(text, &error.span, names()).unwrap_or(error))?;
     let is_column = |name: &str| columns.contains_key(name);
-    if let Some(error) = expression.hidden_by_constant("a column of the data", is_column) {
-        return Err(wrong(error));
+    match expression.hidden_by_constant("a column of the data", is_column) {
+        Some(error) => Err(error),
+        None => Ok(expression),
     }
-    Ok(expression)
+}
+
+/// The complaint that an expression is no list of numbers, or of truths, a jet each.
+fn misfit(expression: &Expression, shape: Shape, of_truths: bool) -> Option<ExpressionError> {
+    let text = expression.text().trim();
+    let message = if shape.depth != 1 {
+        format!("`{text}` is {shape} for every event, and a list with one number a jet is needed")
+    } else if of_truths && !shape.truths {
+        format!(
+            "`{text}` is a list of numbers, and a truth a jet is needed: write a condition, such as \
+             `{text} > 0`"
+        )
+    } else {
+        return None;
+    };
+    let span = 0..expression.text().len();
+    Some(ExpressionError::at(expression.text(), span, message))
 }
 
 /// The complaint that a column whose name needs braces stands in `text` without them,
@@ -458,6 +663,7 @@ fn collect_columns(formula: &Formula, columns: &mut BTreeSet<String>, seen: &mut
                 columns.insert(name.clone());
             }
             Input::Formula(formula) => collect_columns(formula, columns, seen),
+            Input::OfJets(of_jets, _) => of_jets.collect_columns(columns, seen),
         }
     }
 }
@@ -533,14 +739,8 @@ impl Formula {
         for input in &self.inputs {
             columns.push(match input {
                 Input::Column(name) => chunk.column(name).ok_or_else(|| self.not_in_chunk(name))?,
-                Input::Formula(formula) => match chunk.derived(formula.id) {
-                    Some(column) => column,
-                    None => {
-                        let column = formula.eval(chunk)?;
-                        chunk.keep_derived(formula.id, column.clone());
-                        column
-                    }
-                },
+                Input::Formula(formula) => formula.kept(chunk)?,
+                Input::OfJets(of_jets, place) => of_jets.column(*place, chunk)?,
             });
         }
         self.expression
@@ -549,6 +749,16 @@ impl Formula {
                 Some(fault) => self.refused(chunk, Some(&fault), fault.problem),
                 None => self.not_in_chunk(""),
             })
+    }
+
+    /// The values, computed once for a chunk.
+    fn kept(&self, chunk: &ColumnChunk) -> Result<Column> {
+        if let Some(column) = chunk.derived(self.id) {
+            return Ok(column);
+        }
+        let column = self.eval(chunk)?;
+        chunk.keep_derived(self.id, column.clone());
+        Ok(column)
     }
 
     fn not_in_chunk(&self, column: &str) -> Error {
@@ -630,21 +840,79 @@ impl Formula {
 
     /// Inputs by their names, and the columns that definitions rest on.
     fn named(&self, inputs: &[usize]) -> String {
-        let name = |&input: &usize| match &self.inputs[input] {
-            Input::Column(name) => format!("column `{name}`"),
-            Input::Formula(formula) => {
-                let mut columns = BTreeSet::new();
-                collect_columns(formula, &mut columns, &mut BTreeSet::new());
-                let columns: Vec<String> = columns.iter().map(|c| format!("`{c}`")).collect();
-                let name = &self.expression.variables()[input];
-                format!("`{name}` (of column {})", columns.join(", "))
+        let name = |&input: &usize| {
+            let mut columns = BTreeSet::new();
+            match &self.inputs[input] {
+                Input::Column(name) => return format!("column `{name}`"),
+                Input::Formula(formula) => {
+                    collect_columns(formula, &mut columns, &mut BTreeSet::new());
+                }
+                Input::OfJets(of_jets, _) => {
+                    of_jets.collect_columns(&mut columns, &mut BTreeSet::new());
+                }
             }
+            let columns: Vec<String> = columns.iter().map(|c| format!("`{c}`")).collect();
+            let name = &self.expression.variables()[input];
+            format!("`{name}` (of column {})", columns.join(", "))
         };
         let names: Vec<String> = inputs.iter().map(name).collect();
         match names.is_empty() {
             true => "the number".to_owned(),
             false => format!("{} is", names.join(" with ")),
         }
+    }
+}
+
+impl OfJets {
+    fn collect_columns(&self, columns: &mut BTreeSet<String>, seen: &mut BTreeSet<u64>) {
+        for (_, list) in &self.lists {
+            collect_columns(list, columns, seen);
+        }
+    }
+
+    /// One of the columns, kept with those that are computed together with it.
+    fn column(&self, place: usize, chunk: &ColumnChunk) -> Result<Column> {
+        let id = |place: usize| self.first_id + place as u64;
+        if let Some(column) = chunk.derived(id(place)) {
+            return Ok(column);
+        }
+        let lists = self.lists.iter().map(|(_, list)| list.kept(chunk));
+        let lists = lists.collect::<Result<Vec<Column>>>()?;
+        let made = jets::columns(place, &lists, chunk.rows(), self.most);
+        let (places, columns) = made.map_err(|misfit| self.refused(chunk, misfit))?;
+        for (place, column) in places.zip(columns) {
+            chunk.keep_derived(id(place), column);
+        }
+        let column = chunk.derived(id(place));
+        column.ok_or_else(|| Error::internal(format!("no column {place} of jets")))
+    }
+
+    /// The complaint about lists that are not those of jets.
+    fn refused(&self, chunk: &ColumnChunk, misfit: Misfit) -> Error {
+        let named = |list: usize| {
+            let (key, list) = &self.lists[list];
+            format!("`{}` (data.jets.{key})", list.expression.text().trim())
+        };
+        Error::data(match misfit {
+            Misfit::Lengths {
+                row,
+                lists,
+                lengths,
+            } => {
+                let [first, second] = lists.map(named);
+                let [some, others] = lengths;
+                format!(
+                    "the lists {first} and {second} have {some} and {others} elements on {}: those \
+                     of the jets of an event must be equally long",
+                    chunk.place_of(row)
+                )
+            }
+            Misfit::Inexact { list } => format!(
+                "the list {} has an integer that would be rounded as a floating-point number",
+                named(list)
+            ),
+            Misfit::NotList { list } => format!("{} is no list", named(list)),
+        })
     }
 }
 

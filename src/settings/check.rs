@@ -3,7 +3,7 @@
 
 use super::ranges::missing;
 use super::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
-use super::raw::{Bins, Config, Method, Quantity, RankBy};
+use super::raw::{Bins, Config, JetsConfig, Method, Quantity, RankBy};
 use super::training::{Schedule, Split};
 use crate::error::{Context, Kind};
 use sideband_networks::OptimizerConfig;
@@ -17,6 +17,14 @@ pub(crate) const THREADS: usize = 1024;
 pub(super) fn ensure_shared(split: Split, reason: &str) -> Checked {
     let allowed = format!("\"shared\"{reason}");
     ensure(split == Split::Shared, "training.split", split, allowed)
+}
+
+/// Jets of which nothing is made change nothing.
+pub(super) fn check_jets(jets: Option<&JetsConfig>) -> Checked {
+    match jets.is_some_and(|jets| jets.candidates.is_none()) {
+        true => Err(missing("data.jets", "candidates")),
+        false => Ok(()),
+    }
 }
 
 impl Config {
@@ -116,6 +124,7 @@ impl Config {
             let reason = " with [data.stream]: all members read the same events";
             ensure_shared(self.training.split, reason)?;
         }
+        check_jets(self.data.jets.as_ref())?;
         for key in self.data.define.keys() {
             let fine = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
                 && !key.starts_with(|c: char| c.is_ascii_digit())
@@ -286,6 +295,8 @@ mod tests {
             ("=0", "report.bins"),
             ("=0|=-1.5|=inf", "report.luminosity"),
             ("={'a b'='1'}", "data.define"),
+            ("={}|={pt='pts'}", "data.jets"),
+            ("={candidates='min_dr', max=3}", "data.jets.max"),
         ] {
             for value in settings.split('|') {
                 let error = parse(SMALL, &[&format!("{key}{value}")]).unwrap_err();

@@ -327,8 +327,9 @@ impl Filler<'_> {
 /// Whether the text of a key is an expression over columns.
 fn is_expression(path: &str) -> bool {
     /// Beginnings and ends of such keys.
-    const KEYS: [(&str, &str); 16] = [
+    const KEYS: [(&str, &str); 17] = [
         ("data.define.", ""),
+        ("data.jets.", ""),
         ("data.source.selection", ""),
         ("data.source.weight", ""),
         ("data.source.scale", ""),

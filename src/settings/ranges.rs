@@ -29,6 +29,7 @@ executor.poll_seconds                  | [0.1, 1000000]
 executor.block                         | [0, 100000]
 executor.resubmissions                 | [0, 1000]
 data.max_loss                          | [0, 1]         | a share from 0 to 1
+data.jets.max                          | [4, 64]        | 4 to 64 jets: X_Wt looks at each pair of them
 data.source.path                       | count [1, inf) | at least one path
 data.target.path                       | count [1, inf) | at least one path
 data.source.scale                      | text or (0, inf)

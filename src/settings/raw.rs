@@ -5,7 +5,8 @@ use super::comparison::ComparisonConfig;
 use super::defaults::{count, is_default, max_loss, number};
 use super::interpolation::InterpolationConfig;
 use super::{HtcondorSettings, Normalise, Schedule, SlurmSettings, Split};
-use crate::events::OnMissing;
+use crate::error::Result;
+use crate::events::{ColumnInfo, Jets, OnMissing, Resolver};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -265,6 +266,9 @@ pub struct DataConfig {
     /// Derived columns: name = expression.
     #[serde(default)]
     pub define: IndexMap<String, String>,
+    /// The jets of an event, and what is made of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jets: Option<JetsConfig>,
     /// What to do with events whose feature is missing, NaN or infinite, whose one-hot value
     /// is not listed, or whose observable in a channel has no value.
     #[serde(default)]
@@ -277,6 +281,80 @@ pub struct DataConfig {
     /// larger than memory. Without it they are all held in memory.
     #[serde(default)]
     pub stream: Option<StreamConfig>,
+}
+
+/// `[data.jets]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct JetsConfig {
+    /// pT of the jets in GeV: a list, as a column or an expression, as the others are.
+    pub pt: String,
+    /// Their pseudorapidities, an expression.
+    pub eta: String,
+    /// Their azimuths in radians, an expression.
+    pub phi: String,
+    /// Their masses in GeV, an expression.
+    pub mass: String,
+    /// Whether they are tagged, an expression.
+    pub tagged: String,
+    /// Which of the list are jets of the event, an expression; all if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selected: Option<String>,
+    /// Jets of an event, by falling pT, that are anything but counted.
+    pub max: usize,
+    /// How Higgs candidates are made of them: built-in columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<CandidateRule>,
+}
+
+impl Default for JetsConfig {
+    fn default() -> Self {
+        let [pt, eta, phi, mass, tagged] =
+            ["jet_pt", "jet_eta", "jet_phi", "jet_m", "jet_tag"].map(str::to_owned);
+        Self {
+            pt,
+            eta,
+            phi,
+            mass,
+            tagged,
+            selected: None,
+            max: 8,
+            candidates: None,
+        }
+    }
+}
+
+impl From<&JetsConfig> for Jets {
+    fn from(jets: &JetsConfig) -> Self {
+        let JetsConfig {
+            pt,
+            eta,
+            phi,
+            mass,
+            tagged,
+            selected,
+            max,
+            candidates: _,
+        } = jets.clone();
+        Self {
+            pt,
+            eta,
+            phi,
+            mass,
+            tagged,
+            selected,
+            most: max,
+        }
+    }
+}
+
+/// How Higgs candidates are made of jets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CandidateRule {
+    /// Of the four leading tagged jets, filled up with the leading others: the pairing whose
+    /// pair of higher pT has the smallest dR.
+    MinDr,
 }
 
 /// `[data.stream]`
@@ -430,6 +508,22 @@ impl Config {
 }
 
 impl DataConfig {
+    /// What names mean in files with these columns: defined ones, and those that are built in.
+    ///
+    /// # Errors
+    /// If a definition is none.
+    pub(crate) fn resolver(&self, columns: &[ColumnInfo]) -> Result<Resolver> {
+        let resolver = Resolver::with_jets(columns, self.jets().as_ref(), &self.define);
+        resolver.map_err(|e| e.at_key("data.define"))
+    }
+
+    /// The jets of which built-in columns are made, if there are any.
+    pub(crate) fn jets(&self) -> Option<Jets> {
+        let jets = self.jets.as_ref();
+        jets.filter(|jets| jets.candidates.is_some())
+            .map(Jets::from)
+    }
+
     /// The samples that there are, with their roles.
     pub fn samples(&self) -> impl Iterator<Item = (&'static str, &SampleConfig)> {
         let source = self.source.iter().map(|sample| ("source", sample));

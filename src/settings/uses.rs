@@ -154,7 +154,7 @@ mod tests {
 
     /// Keys that every method uses, whole tables by their names.
     const ALWAYS: &str = "experiment matrix device executor comparison regions data.target \
-        data.define data.on_missing data.max_loss training.region training.batch training.epochs \
+        data.define data.jets data.on_missing data.max_loss training.region training.batch training.epochs \
         training.patience training.validation training.split training.optimizer \
         training.learning_rate training.schedule training.gradient_clip training.l2 \
         training.retries ensemble.members ensemble.bootstrap ensemble.minimum report.title \

@@ -334,7 +334,8 @@ impl NewEvents<'_> {
     fn read(&self, manifest: &Manifest) -> Result<(EventTable, bool)> {
         let (config, options, about) = (self.config, self.options, self.about);
         let definitions = about.features.definitions.iter().map(|(k, v)| (k, v));
-        let resolver = Resolver::new(self.dataset.columns(), definitions);
+        let jets = config.data.jets();
+        let resolver = Resolver::with_jets(self.dataset.columns(), jets.as_ref(), definitions);
         let resolver = resolver.map_err(wrong("the run's data.define"))?;
         let compile = |key: &str, text: &str| resolver.compile(text).map_err(wrong(key));
         // events are like those that the run predicts with

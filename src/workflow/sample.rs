@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::events::{
-    BUILTINS, Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec,
-    Loss, LossKind, Losses, PartOrder, Resolver, Scale, ScanRequest, StreamOptions,
+    Category, Dataset, EventTable, FileRecord, HIDDEN, HIDDEN_IN_WATCHED, Hidden, IdSpec, Jets,
+    Loss, LossKind, Losses, PartOrder, Scale, ScanRequest, StreamOptions, builtin_names,
 };
 use crate::settings::{Blinding, Config, SampleConfig, SampleRole, ScaleConfig, StreamConfig};
 use crate::training::{ClassSource, SplitSettings, Streams, is_streamed};
@@ -211,8 +211,7 @@ impl SampleSpec<'_> {
         dataset: &Dataset,
     ) -> Result<ScanRequest> {
         let (place, sample) = (self.place, self.sample);
-        let resolver = Resolver::new(dataset.columns(), &config.data.define);
-        let resolver = resolver.map_err(|e| e.at_key("data.define"))?;
+        let resolver = config.data.resolver(dataset.columns())?;
         let compile = |key: String, text: &str| {
             resolver.compile(text).map_err(|e| {
                 let e = match dataset.lacking_file() {
@@ -365,10 +364,9 @@ impl OpenSample<'_> {
     pub(crate) fn read(self, known: Option<Sample>) -> Result<Sample> {
         let (config, place) = (self.config, self.place.as_str());
         let computed = self.request.builtins();
-        let names = BUILTINS.iter().map(|builtin| builtin.name);
         let columns = self.dataset.columns();
         let is_stored = |name: &&str| columns.iter().any(|column| column.name == *name);
-        let stored = names.filter(is_stored).collect();
+        let stored = builtin_names().filter(is_stored).collect();
         let read = match (known, &self.drawing) {
             (Some(known), _) => Ok((known.table, known.streamed)),
             (None, None) => {
@@ -406,6 +404,12 @@ impl OpenSample<'_> {
 }
 
 impl Sample {
+    /// Built-in columns that were computed, and those of jets that are the files' own instead.
+    pub(crate) fn built_in(&self) -> [Vec<&'static str>; 2] {
+        let stored = Jets::columns().filter(|name| self.stored.contains(name));
+        [self.computed.iter().copied().collect(), stored.collect()]
+    }
+
     /// Inputs of an event, as they were read.
     pub(crate) fn features(&self, row: usize) -> &[f32] {
         let width = self.table.n_features;
@@ -522,7 +526,7 @@ fn selects(flags: u64, training: usize) -> bool {
 pub(super) fn count(config: &Config, sample: &SampleConfig, texts: &[&str]) -> Result<u64> {
     let wrong = |e: Error| e.at_key("data.target");
     let dataset = Dataset::open(&sample.path.to_list(), Path::new("")).map_err(wrong)?;
-    let resolver = Resolver::new(dataset.columns(), &config.data.define).map_err(wrong)?;
+    let resolver = config.data.resolver(dataset.columns()).map_err(wrong)?;
     let own = sample.selection.iter().map(String::as_str);
     let texts = own.chain(texts.iter().copied());
     let all: Vec<String> = texts.map(|text| format!("({text})")).collect();
@@ -534,11 +538,12 @@ pub(super) fn count(config: &Config, sample: &SampleConfig, texts: &[&str]) -> R
     dataset.count(&request).map_err(wrong)
 }
 
-/// Whether the files of a sample have a column.
-pub(super) fn has_column(sample: &SampleConfig, name: &str) -> Result<bool> {
-    let dataset = Dataset::open(&sample.path.to_list(), Path::new(""));
+/// Whether the target's files have a column, or it is made of their jets.
+pub(super) fn has_column(config: &Config, name: &str) -> Result<bool> {
+    let dataset = Dataset::open(&config.data.target.path.to_list(), Path::new(""));
     let dataset = dataset.map_err(|e| e.at_key("data.target.path"))?;
-    Ok(dataset.columns().iter().any(|c| c.name == name))
+    let is_made = config.data.jets().is_some() && Jets::columns().any(|made| made == name);
+    Ok(is_made || dataset.columns().iter().any(|c| c.name == name))
 }
 
 /// One pass over files that are larger than memory: a share of the events, with

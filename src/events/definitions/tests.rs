@@ -101,9 +101,9 @@ fn a_missing_mass_is_in_no_region_and_no_quadrant() {
 #[test]
 fn every_builtin_parses_and_is_offered_where_its_inputs_are() {
     let all = Resolver::new(&columns(&["m_h1", "m_h2", "deta_hh", "x_wt"]), []).unwrap();
-    assert_eq!(all.definitions().count(), BUILTINS.len());
+    assert_eq!(all.builtins().len(), BUILTINS.len());
     let few = Resolver::new(&columns(&["m_h1"]), []).unwrap();
-    assert_eq!(few.definitions().count(), 0);
+    assert_eq!(few.builtins().len(), 0);
     let message = few.compile("in_cr + 1").unwrap_err().to_string();
     assert!(
         message.starts_with("built-in `r_cr`") || message.starts_with("built-in `x_hh`"),
@@ -217,4 +217,124 @@ fn equal_expressions_mean_the_same() {
     // a column is not a definition of its name
     let of_column = Resolver::new(&columns(&["a", "y"]), &definitions(&[]));
     assert_ne!(first, of_column.unwrap().compile("a > y").unwrap());
+}
+
+fn jets() -> Jets {
+    Jets {
+        pt: "list_pt".into(),
+        eta: "list_eta".into(),
+        phi: "list_phi".into(),
+        mass: "list_m".into(),
+        tagged: "list_tag > 0.5".into(),
+        selected: None,
+        most: 8,
+    }
+}
+
+const LISTS: [&str; 5] = ["list_pt", "list_eta", "list_phi", "list_m", "list_tag"];
+
+#[test]
+fn columns_of_jets_are_built_in_where_the_lists_are() {
+    let of = |more: &[&str], user: &[(&str, &str)]| {
+        let columns = columns(&[&LISTS[..], more].concat());
+        Resolver::with_jets(&columns, Some(&jets()), &definitions(user)).unwrap()
+    };
+    let resolver = of(&[], &[]);
+    let all = BUILTINS.len() + Jets::columns().count();
+    assert_eq!(resolver.builtins().len(), all);
+    assert_eq!(
+        resolver.compile("m_h1").unwrap().columns().len(),
+        LISTS.len()
+    );
+    // built-in expressions rest on them
+    let region = resolver.compile("in_cr1").unwrap();
+    assert_eq!(region.columns().len(), LISTS.len());
+    let names: Vec<&str> = region.builtins().collect();
+    assert_eq!(names, ["in_cr", "in_cr1", "m_h1", "m_h2", "r_cr", "x_hh"]);
+    // columns and definitions come first
+    let resolver = of(&["m_h1"], &[("m_h2", "2 * m_h1")]);
+    assert_eq!(resolver.compile("x_hh").unwrap().columns(), ["m_h1"]);
+    assert_eq!(resolver.builtins().len(), all - 2);
+    let few = Resolver::with_jets(&columns(&LISTS[1..]), Some(&jets()), []).unwrap();
+    assert_eq!(few.builtins().len(), 0);
+    let error = few.compile("in_sr").unwrap_err().to_string();
+    let start = "`data.jets.pt`: there is no column `list_pt`";
+    assert!(error.starts_with(start), "{error}");
+}
+
+#[test]
+fn lists_of_jets_may_be_definitions_and_those_rest_on_no_jets() {
+    let resolver = |user: &[(&str, &str)], jets: &Jets| {
+        Resolver::with_jets(&columns(&LISTS), Some(jets), &definitions(user))
+    };
+    let scaled = Jets {
+        pt: "scaled".into(),
+        ..jets()
+    };
+    let of = |text: &str| resolver(&[("scaled", text)], &scaled);
+    let [once, again, twice] = ["list_pt", "list_pt", "2 * list_pt"].map(|t| of(t).unwrap());
+    let compile = |of: &Resolver| of.compile("m_hh").unwrap();
+    assert_eq!(compile(&once), compile(&again));
+    assert_ne!(compile(&once), compile(&twice));
+    assert_ne!(compile(&once), once.compile("m_h1").unwrap());
+    let circle = of("list_pt * n_jets").unwrap_err().to_string();
+    assert!(
+        circle.contains("[data.jets] -> scaled -> [data.jets]"),
+        "{circle}"
+    );
+}
+
+#[test]
+fn what_are_no_lists_of_jets_is_said_where_it_is_used() {
+    let changes: [(fn(&mut Jets), &str); 5] = [
+        (
+            |jets| jets.pt = "list_pt[0]".into(),
+            "`data.jets.pt`: `list_pt[0]` is a number",
+        ),
+        (
+            |jets| jets.pt = "list_pt +".into(),
+            "`data.jets.pt`: a value is missing",
+        ),
+        (
+            |jets| jets.tagged = "list_tag".into(),
+            "write a condition, such as `list_tag > 0`",
+        ),
+        (
+            |jets| jets.selected = Some("list_list > 1".into()),
+            "is a list of lists of numbers",
+        ),
+        (
+            |jets| jets.mass = "broken".into(),
+            "definition `broken`: there is no column",
+        ),
+    ];
+    for (change, words) in changes {
+        let mut jets = jets();
+        change(&mut jets);
+        let names = [&LISTS[..], &["list_list"]].concat();
+        let user = definitions(&[("broken", "list_x")]);
+        let resolver = Resolver::with_jets(&columns(&names), Some(&jets), &user).unwrap();
+        assert!(resolver.compile("list_pt[0]").is_ok());
+        let error = resolver.compile("m_h1").unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[test]
+fn lists_of_jets_that_are_not_equally_long_are_both_named() {
+    use sideband_numerics::expression::Lists;
+    let list = |length: usize| {
+        let elements = Column::Numbers(Lane::real(vec![1.0; length], None));
+        Column::Lists(Lists::new(vec![0, length], None, elements, false).unwrap())
+    };
+    let resolver = Resolver::with_jets(&columns(&LISTS), Some(&jets()), []).unwrap();
+    let mut chunk = ColumnChunk::new(1);
+    for (name, length) in LISTS.iter().zip([4, 4, 4, 5, 4]) {
+        chunk.insert_column(*name, list(length));
+    }
+    let error = resolver.compile("m_hh").unwrap().eval_chunk(&chunk);
+    let error = error.unwrap_err().to_string();
+    let words = "the lists `list_pt` (data.jets.pt) and `list_m` (data.jets.mass) have 4 and 5 \
+                 elements on row 0";
+    assert!(error.starts_with(words), "{error}");
 }

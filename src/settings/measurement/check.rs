@@ -4,7 +4,7 @@ use super::{
     Coordinate, FINITE_SAMPLE, FINITE_SAMPLE_POINTS, InterpolationCode, Measurement, TestStatistic,
     ToyEvents,
 };
-use crate::settings::check::ensure_shared;
+use crate::settings::check::{check_jets, ensure_shared};
 use crate::settings::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
 use std::collections::BTreeSet;
 
@@ -21,6 +21,7 @@ impl Measurement {
         ensure_name("experiment.name", &self.experiment.name)?;
         self.check_names()?;
         check_ranges(self)?;
+        check_jets(self.data.jets.as_ref())?;
         self.check_parameters()?;
         self.check_samples()?;
         self.check_systematics()?;

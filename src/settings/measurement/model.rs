@@ -1,7 +1,7 @@
 //! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
 
 use super::super::defaults::{count, max_loss};
-use super::super::raw::{MissingPolicy, OneOrMany, ScaleConfig};
+use super::super::raw::{JetsConfig, MissingPolicy, OneOrMany, ScaleConfig};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ pub enum GeneratedModel {
 pub struct ColumnsConfig {
     /// Derived columns: name = expression.
     pub define: IndexMap<String, String>,
+    /// The jets of an event, and what is made of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jets: Option<JetsConfig>,
     /// What to do with events whose feature is missing, NaN or infinite, whose one-hot
     /// value is not listed, or whose observable in a channel has no value.
     pub on_missing: MissingPolicy,
@@ -51,6 +54,7 @@ impl Default for ColumnsConfig {
     fn default() -> Self {
         Self {
             define: IndexMap::new(),
+            jets: None,
             on_missing: MissingPolicy::default(),
             max_loss: max_loss(),
         }

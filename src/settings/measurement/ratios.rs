@@ -77,6 +77,7 @@ impl Measurement {
             && self.features.inputs == inputs
             && self.features.one_hot.is_empty()
             && self.data.define.is_empty()
+            && self.data.jets.is_none()
             && region.is_some_and(|r| r.selection.trim() == "1")
             && self.samples.iter().all(is_plain)
             && self.systematics.iter().all(varied)
@@ -209,6 +210,7 @@ impl Measurement {
                 source: Some(source),
                 target,
                 define: self.data.define.clone(),
+                jets: self.data.jets.clone(),
                 on_missing: self.data.on_missing,
                 max_loss: self.data.max_loss,
                 stream: None,

@@ -127,7 +127,7 @@ fn before_reading(config: &Config) -> Result<()> {
 /// column must stand for one: selections act on both.
 fn check_expressions(config: &Config) -> Result<()> {
     let interpolation = settings(config);
-    let has_column = |name: &str| has_column(&config.data.target, name);
+    let has_column = |name: &str| has_column(config, name);
     for (i, variable) in interpolation.variables.iter().enumerate() {
         let name = &variable.name;
         let other = variable.expression.as_ref().filter(|e| *e != name);
