@@ -127,8 +127,8 @@ const TREES: &[Line<fn(&mut Tree)>] = &[
      &["a list that ends within a number"]),
     ("a leaf of an unknown class", |t| t.branches[0].leaves[0].class = "TLeafX".to_owned(), 0,
      &["it is a leaf of class `TLeafX`"]),
-    ("a quantised leaf", |t| t.branches[0].leaves[0].class = "TLeafF16".to_owned(), 0,
-     &["it is a leaf of class `TLeafF16`"]),
+    ("a quantised leaf", |t| t.branches[0].leaves[0].class = "TLeafF16".to_owned(), 4,
+     &["a basket of 12 bytes for 3 entries"]),
     ("a leaf of text", |t| t.branches[0].leaves[0].class = "TLeafC".to_owned(), 0,
      &["it holds text; write a number for each"]),
     ("a leaf longer than its basket", |t| t.branches[0].leaves[0].length = 1 << 24, 4,
@@ -222,7 +222,7 @@ const NTUPLES: &[Line<fn(&mut Ntuple)>] = &[
     ("a footer of another length", |n| n.wrong[1] = [0, 0, 1], 4, DAMAGED),
     ("a list of pages without end", |n| n.wrong[2] = [0, 0, 1 << 40], 4, DAMAGED),
     ("a footer outside of the file", |n| n.footer[0] = Some(1 << 60), 4, &["the file ends before byte"]),
-    ("a footer of no bytes", |n| n.footer[1] = Some(0), 4, &["the packed bytes end after 0 of"]),
+    ("a footer of no bytes", |n| n.footer[1] = Some(0), 4, &["the packed bytes end", "early"]),
     ("a footer that says to be longer", |n| n.footer[2] = Some(1 << 60), 4,
      &["a block of 0 bytes, of 1152921504606846976"]),
     ("fields that end behind the header", |n| n.frame = 1000, 4, &["a frame of "]),
@@ -252,11 +252,11 @@ const NTUPLES: &[Line<fn(&mut Ntuple)>] = &[
     ("a page outside of the file", |n| n.pages[0][0][0].place = Some(1 << 50), 4,
      &["the file ends before byte"]),
     ("a page of fewer bytes", |n| n.pages[0][0][0].length = Some(8), 4,
-     &["the packed bytes end after 0 of 12"]),
+     &["the packed bytes end 12 bytes early"]),
     ("a page of all bytes there are", |n| n.pages[0][0][0].length = Some(i32::MAX), 4,
      &["the file ends before byte"]),
     ("a page of another checksum", |n| n.pages[0][0][0].elements = -3, 4,
-     &["the page at byte", "is damaged"]),
+     &["page at byte", "its checksum is wrong"]),
     ("a page in another store", |n| n.pages[0][0][0].length = Some(-1), 4,
      &["a place that is not in this file"]),
     ("lists that end before they begin", |n| n.pages[0][1] = vec![ends(&[2, 1, 3])], 4,
@@ -282,7 +282,7 @@ const NTUPLES: &[Line<fn(&mut Ntuple)>] = &[
     ("a text", |n| {
         n.fields[0].type_name = "std::string".to_owned();
         n.columns[0] = column(0, 0x0f, 64);
-    }, 0, &["it is a field of type `std::string`"]),
+    }, 0, &["std::string", "it holds text"]),
     ("steps of no range", |n| n.columns[0] = column(0, 0x1d, 12), 0, FLOAT),
     ("steps of too many bits", |n| {
         n.columns[0] = column(0, 0x1d, 33);
@@ -396,7 +396,7 @@ const FILES: &[Line<fn() -> Vec<u8>>] = &[
     ("a block of more than the object", || packed(b"ZS\x01", ABC, [14, 101]), 4,
      &["a block of 101 bytes, of 100"]),
     ("blocks of less than the object", || packed(b"ZL\x08", ABC, [14, 3]), 4,
-     &["the packed bytes end after 3 of 100"]),
+     &["the packed bytes end 97 bytes early"]),
     ("a block that says to be longer", || packed(b"ZL\x08", ABC, [14, 20]), 4,
      &["a block has not the size that it says"]),
     ("a block that says to be shorter", || packed(b"ZL\x08", ABC, [14, 2]), 4,
