@@ -18,6 +18,8 @@ use std::sync::Arc;
 
 /// What is wrong, how that comes about, the exit code, and what is said.
 type Line<T> = (&'static str, T, i32, &'static [&'static str]);
+/// Makes the bytes of a file.
+type Made = fn() -> Vec<u8>;
 
 /// Tries every line of a table and names all that did not end as it says.
 #[track_caller]
@@ -353,7 +355,7 @@ const ABC: &[u8] = &[
 ];
 
 #[rustfmt::skip]
-const FILES: &[Line<fn() -> Vec<u8>>] = &[
+const FILES: &[Line<Made>] = &[
     ("as it should be", || kept(|_, _| {}), 0, &["3 rows"]),
     ("nothing but the first word", || b"root".to_vec(), 4, &["the description ends after 4 bytes"]),
     ("a first folder outside of the file", || {
@@ -514,7 +516,7 @@ fn of_nothing() -> Vec<u8> {
 }
 
 #[rustfmt::skip]
-const COLUMNAR: &[Line<fn() -> Vec<u8>>] = &[
+const COLUMNAR: &[Line<Made>] = &[
     ("as it should be", || of_rows(3), 0, &["3 rows", "list", "elements"]),
     ("more rows than can be", || of_rows(1 << 50), 4,
      &["at footer, row group 0: it says that it has 1125899906842624 rows"]),

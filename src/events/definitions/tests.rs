@@ -286,7 +286,8 @@ fn lists_of_jets_may_be_definitions_and_those_rest_on_no_jets() {
 
 #[test]
 fn what_are_no_lists_of_jets_is_said_where_it_is_used() {
-    let changes: [(fn(&mut Jets), &str); 5] = [
+    type Change = fn(&mut Jets);
+    let changes: [(Change, &str); 5] = [
         (
             |jets| jets.pt = "list_pt[0]".into(),
             "`data.jets.pt`: `list_pt[0]` is a number",
