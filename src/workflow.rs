@@ -65,5 +65,7 @@ pub(crate) use grow::{extend, merge};
 pub(crate) use plan::Plan;
 pub(crate) use predict::{PredictOptions, predict};
 pub(crate) use run::{redo_matrix, run};
-pub(crate) use sample::{OpenSample, Sample, SampleSpec, Wanted, factor, inputs, read_samples};
+pub(crate) use sample::{
+    Meanings, OpenSample, Sample, SampleSpec, Wanted, factor, inputs, read_samples,
+};
 pub(crate) use training::{WorkOptions, work};

@@ -8,7 +8,9 @@ use crate::rundir::InputFiles;
 use crate::settings::{
     Blinding, Config, Measurement, Places, RUN_PREFIX, SampleConfig, SampleRole, ScaleConfig,
 };
-use crate::workflow::{OpenSample, Sample, SampleSpec, Wanted, factor, inputs, read_samples};
+use crate::workflow::{
+    Meanings, OpenSample, Sample, SampleSpec, Wanted, factor, inputs, read_samples,
+};
 use sideband_numerics::Edges;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
@@ -89,6 +91,7 @@ pub(super) struct Reader<'a> {
     pub blinding: Blinding,
     /// The files that were read, by the configuration's key.
     files: Mutex<InputFiles>,
+    meanings: Mutex<Meanings>,
 }
 
 impl<'a> Reader<'a> {
@@ -126,6 +129,7 @@ impl<'a> Reader<'a> {
             histograms,
             fitted,
             files: Mutex::default(),
+            meanings: Mutex::default(),
         })
     }
 
@@ -175,7 +179,7 @@ impl<'a> Reader<'a> {
         let opened = pair.map(open).into_iter().collect();
         let read = read_samples(opened, earlier)?;
         for ((place, _), sample) in pair.iter().zip(&read) {
-            self.record(place, sample);
+            self.record(place, sample)?;
         }
         Ok(read)
     }
@@ -218,7 +222,7 @@ impl<'a> Reader<'a> {
 
     fn load(&self, place: &str, sample: &SampleConfig, whose: SampleRole) -> Result<Sample> {
         let read = self.open(place, sample, whose)?.read(None)?;
-        self.record(place, &read);
+        self.record(place, &read)?;
         Ok(read)
     }
 
@@ -254,8 +258,9 @@ impl<'a> Reader<'a> {
         placed.map_err(|e| e.at_key(format!("{place}.path")))
     }
 
-    /// Keeps the files of a sample that was read.
-    fn record(&self, place: &str, sample: &Sample) {
+    /// Keeps the files of a sample that was read, if it goes with the others.
+    fn record(&self, place: &str, sample: &Sample) -> Result<()> {
+        lock(&self.meanings).add(place, sample)?;
         let mut files = sample.files.clone();
         for file in &mut files {
             // the same in whichever directory the run is
@@ -264,6 +269,7 @@ impl<'a> Reader<'a> {
             }
         }
         lock(&self.files).insert(place.to_owned(), files);
+        Ok(())
     }
 
     /// The files that were read so far.

@@ -77,6 +77,10 @@ pub struct InputChange {
 pub struct RunInputs {
     pub source: Vec<FileRecord>,
     pub target: Vec<FileRecord>,
+    /// Built-in columns that were computed, where other files may have columns of these
+    /// names; none in a run of an earlier program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub computed: Option<Vec<String>>,
     /// Of a measurement: all that its result depends on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: InputFiles,

@@ -137,9 +137,12 @@ impl EnsembleRun {
             let sample = plan.samples.iter().find(|s| s.role == role);
             sample.map(|s| s.files.clone()).unwrap_or_default()
         };
+        let computed = plan.samples.iter().flat_map(Sample::computed);
+        let computed: BTreeSet<&str> = computed.collect();
         let inputs = RunInputs {
             source: files("source"),
             target: files("target"),
+            computed: Some(computed.into_iter().map(str::to_owned).collect()),
             ..RunInputs::default()
         };
         let directory = RunDirectory::create(path, &spec.config, &inputs)?;

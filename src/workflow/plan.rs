@@ -4,7 +4,8 @@
 use super::interpolation::{self, Plane};
 use super::members::training_settings;
 use super::sample::{
-    Sample, SampleSpec, Wanted, blind_overlap, inputs, read_samples, region_index, report_columns,
+    Meanings, Sample, SampleSpec, Wanted, blind_overlap, inputs, read_samples, region_index,
+    report_columns,
 };
 use crate::closure::WeightSummary;
 use crate::error::{Error, Result};
@@ -226,8 +227,9 @@ impl Plan {
         let [source, target] = self.samples.as_slice() else {
             return Ok(());
         };
-        check_builtins(source, target)?;
-        check_builtins(target, source)?;
+        let mut meanings = Meanings::default();
+        meanings.add("data.source", source)?;
+        meanings.add("data.target", target)?;
         // also when unblinded: members must not depend on that
         for (index, name) in self.blinding.blind_regions() {
             let [_, events] = source.count(index, self.training_region());
@@ -534,19 +536,6 @@ fn shared_keys(source: &Sample, target: &Sample) -> Result<Option<Loss>> {
         weight: 0.0,
         first: None,
     }))
-}
-
-/// A built-in column is computed for both samples, or read from both.
-fn check_builtins(computed: &Sample, stored: &Sample) -> Result<()> {
-    let Some(name) = computed.computed.intersection(&stored.stored).next() else {
-        return Ok(());
-    };
-    let reason = format!(
-        "`{name}` is a column of the {} and is computed for the {}, which has none: one name, two \
-         meanings. Give both samples the column, or neither",
-        stored.role, computed.role
-    );
-    Err(Error::config_at(format!("data.{}", stored.role), reason))
 }
 
 fn files(sample: &Sample) -> String {

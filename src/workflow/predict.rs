@@ -9,8 +9,8 @@ use super::sample::categories;
 use super::support::outside;
 use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::events::{
-    Category, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing, Resolver,
-    ScanRequest,
+    Category, Compiled, Dataset, EventTable, Hidden, IdSpec, LACKS, Loss, LossKind, OnMissing,
+    Resolver, ScanRequest,
 };
 use crate::files::output;
 use crate::report::read_metrics;
@@ -318,6 +318,31 @@ impl NewEvents<'_> {
         })
     }
 
+    /// Whether names mean what they meant in the run: built-in columns are computed if they
+    /// were, and columns of the files if they were that.
+    fn means_the_same(&self, manifest: &Manifest, own: &Compiled) -> Result<()> {
+        let Some(computed) = &manifest.inputs.computed else {
+            return Ok(());
+        };
+        let was_computed = |name: &str| computed.iter().any(|known| known == name);
+        let mut columns = own.columns().iter();
+        let instead = match columns.find(|name| was_computed(name)) {
+            Some(name) => format!(
+                "`{name}` is a column of these files and was computed in the run, whose files have \
+                 none: one name, two meanings. Give the column another name"
+            ),
+            None => match own.builtins().find(|name| !was_computed(name)) {
+                Some(name) => format!(
+                    "no column `{name}`, which the run's files have; the built-in `{name}` may be \
+                     something else. Add the column"
+                ),
+                None => return Ok(()),
+            },
+        };
+        let files = self.options.data.join(", ");
+        Err(Error::data(instead).at(files))
+    }
+
     /// The factor on the weights of the sample that the run predicts with: the number that
     /// its result has, whatever the files here add up to.
     fn scale(&self, manifest: &Manifest) -> f64 {
@@ -338,6 +363,11 @@ impl NewEvents<'_> {
         let resolver = Resolver::with_jets(self.dataset.columns(), jets.as_ref(), definitions);
         let resolver = resolver.map_err(wrong("the run's data.define"))?;
         let compile = |key: &str, text: &str| resolver.compile(text).map_err(wrong(key));
+        let own = |key: &str, text: &str| {
+            let compiled = compile(key, text)?;
+            self.means_the_same(manifest, &compiled)?;
+            Ok::<_, Error>(compiled)
+        };
         // events are like those that the run predicts with
         let sample = config.data.source.as_ref().unwrap_or(&config.data.target);
         let mut request = ScanRequest {
@@ -348,10 +378,10 @@ impl NewEvents<'_> {
         if let Some(text) = &options.selection {
             request.selection = Some(compile("--selection", text)?);
         }
-        let own = "the run's weight; write --weight 1 for events without one";
+        let own_weight = "the run's weight; write --weight 1 for events without one";
         request.weight = match (&options.weight, &sample.weight) {
             (Some(text), _) => Some(compile("--weight", text)?),
-            (None, Some(text)) => Some(compile(own, text)?),
+            (None, Some(text)) => Some(own(own_weight, text)?),
             (None, None) => None,
         };
         if options.weight.is_none() {
@@ -360,7 +390,7 @@ impl NewEvents<'_> {
         request.id = self.id(&sample.id)?;
         let mut listed = categories(config);
         if let Some(interpolation) = &config.interpolation {
-            let inside = compile("the run's interpolation.plane", &in_box(interpolation))?;
+            let inside = own("the run's interpolation.plane", &in_box(interpolation))?;
             let name = "interpolation.plane".to_owned();
             request.flags.push((name, inside));
             listed.extend(interpolation.category.iter().map(|category| {
@@ -379,14 +409,14 @@ impl NewEvents<'_> {
             let inputs = first..first + made(&listed);
             first = inputs.end;
             request.categories.push(Category {
-                value: compile("the run's categories", &column)?,
+                value: own("the run's categories", &column)?,
                 name: column,
                 listed,
                 inputs,
             });
         }
         for text in &about.features.expressions {
-            let compiled = compile("the run's features", text)?;
+            let compiled = own("the run's features", text)?;
             request.features.push((text.clone(), compiled));
         }
         let table = self.dataset.scan(&request, None).map_err(wrong("DATA"))?;

@@ -9,7 +9,7 @@ use crate::settings::{Blinding, Config, SampleConfig, SampleRole, ScaleConfig, S
 use crate::training::{ClassSource, SplitSettings, Streams, is_streamed};
 use sideband_numerics::expression::written;
 use std::borrow::Borrow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -38,6 +38,46 @@ pub(crate) struct Sample {
     /// What was asked of the files.
     request: ScanRequest,
     drawing: Option<Drawing>,
+}
+
+/// Where samples of one result have built-in columns from: all of them from their files, or
+/// none, so that a name has one meaning.
+#[derive(Debug, Default)]
+pub(crate) struct Meanings {
+    /// By name, the place of the first sample that it is computed for.
+    computed: BTreeMap<&'static str, String>,
+    /// The place of the first sample that has it as a column.
+    stored: BTreeMap<&'static str, String>,
+}
+
+impl Meanings {
+    /// Adds the sample that the configuration has at `place`, if it goes with the others.
+    pub(crate) fn add(&mut self, place: &str, sample: &Sample) -> Result<()> {
+        let own = [&sample.computed, &sample.stored];
+        let others = [&self.stored, &self.computed];
+        for (is_stored, (own, others)) in own.into_iter().zip(others).enumerate() {
+            let both = |name: &&str| Some((name.to_string(), others.get(*name)?));
+            let Some((name, other)) = own.iter().find_map(both) else {
+                continue;
+            };
+            let [computed, stored] = match is_stored {
+                0 => [place, other],
+                _ => [other, place],
+            };
+            let reason = format!(
+                "`{name}` is a column of the files of {stored} and is computed for {computed}, \
+                 whose files have none: one name, two meanings. Give all samples the column, or none"
+            );
+            return Err(Error::config_at(stored, reason));
+        }
+        let places = [&mut self.computed, &mut self.stored];
+        for (own, places) in own.into_iter().zip(places) {
+            for name in own {
+                places.entry(name).or_insert_with(|| place.to_owned());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A sample whose files are open and known, before its events are read.
@@ -404,10 +444,15 @@ impl OpenSample<'_> {
 }
 
 impl Sample {
+    /// Built-in columns that were computed.
+    pub(super) fn computed(&self) -> impl Iterator<Item = &'static str> {
+        self.computed.iter().copied()
+    }
+
     /// Built-in columns that were computed, and those of jets that are the files' own instead.
     pub(crate) fn built_in(&self) -> [Vec<&'static str>; 2] {
         let stored = Jets::columns().filter(|name| self.stored.contains(name));
-        [self.computed.iter().copied().collect(), stored.collect()]
+        [self.computed().collect(), stored.collect()]
     }
 
     /// Inputs of an event, as they were read.

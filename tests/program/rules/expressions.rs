@@ -800,3 +800,52 @@ fn a_built_in_column_is_computed_for_both_samples_or_read_from_both() {
         }
     }
 }
+
+/// The mass plane's columns, and `x_hh` as a column of its own where asked for.
+fn with_masses(columns: &mut Columns, has_x_hh: bool) {
+    let mass = columns.numbers("mass");
+    for name in ["m_h1", "m_h2"] {
+        columns.set(name, doubles(mass.iter().map(|m| 100.0 + 50.0 * m)));
+    }
+    if has_x_hh {
+        columns.set("x_hh", columns.get("mass").clone());
+    }
+}
+
+#[test]
+fn a_built_in_column_means_the_same_where_a_run_is_applied() {
+    for is_stored in [false, true] {
+        let place = Workplace::with_events(120);
+        place.edit_both(|columns| with_masses(columns, is_stored));
+        let inputs = "features.inputs=[\"x_hh\", \"eta\"]";
+        place.run("out", &[inputs]).exits(0);
+        place.predict("out", "source.parquet", "p.parquet");
+        place.edit("source.parquet", |columns| match is_stored {
+            true => columns.drop(&["x_hh"]),
+            false => with_masses(columns, true),
+        });
+        let predict = ["predict", "out", "source.parquet", "--out", "q.parquet"];
+        let said = match is_stored {
+            true => "no column `x_hh`, which the run's files have",
+            false => "`x_hh` is a column of these files and was computed in the run",
+        };
+        place.sideband(&predict).exits(4).warns([said]);
+    }
+}
+
+#[test]
+fn a_built_in_column_means_the_same_in_all_samples_of_a_measurement() {
+    let inputs = "features.inputs=[\"x_hh\"]";
+    for without in ["S.parquet", "B.parquet", "obs.parquet"] {
+        let place = Workplace::measurement(2, 200, [60.0, 400.0], [60.0, 400.0]);
+        for file in ["S.parquet", "B.parquet", "obs.parquet"] {
+            place.edit(file, |columns| {
+                columns.set("mass", columns.get("x").clone());
+                with_masses(columns, file != without);
+            });
+        }
+        let done = place.run("out", &[inputs]).exits(3);
+        done.warns(["`x_hh` is a column of the files of", "is computed for"]);
+        assert!(!place.has("out/measurement.json"), "{without}");
+    }
+}
