@@ -4,6 +4,7 @@
 
 use resvg::usvg::roxmltree;
 use sideband_numerics::random::fnv1a;
+use std::path::PathBuf;
 
 use super::examples::*;
 use super::*;
@@ -45,6 +46,20 @@ fn odd_lists(length: usize) -> Vec<Vec<f64>> {
         lists.extend(pairs);
     }
     lists
+}
+
+#[test]
+fn every_figure_is_among_the_examples() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/plot/figures");
+    let files = std::fs::read_dir(folder).unwrap();
+    let files = files.map(|file| file.unwrap().path().with_extension(""));
+    let name = |file: PathBuf| {
+        file.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let mut names: Vec<String> = files.filter_map(name).collect();
+    names.sort();
+    assert_eq!(names, FIGURES.map(|(name, ..)| name));
 }
 
 #[test]

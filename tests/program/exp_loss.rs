@@ -118,7 +118,7 @@ fn the_optimum_of_both_losses_is_the_log_density_ratio() {
         let values = values.iter().enumerate();
         mean(values.map(|(i, v)| (v - other(i)).powi(2)))
     };
-    for objective in [Objective::Exponential, Objective::CrossEntropy] {
+    for objective in Objective::OF_RATIOS {
         let (loss, q) = train(objective, 30_000);
         let variance = squares(&exact, &|_| center);
         let mse = squares(&q, &|i| exact[i]);

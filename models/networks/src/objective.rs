@@ -33,6 +33,9 @@ pub enum Objective {
 }
 
 impl Objective {
+    /// The losses that learn a density ratio.
+    pub const OF_RATIOS: [Self; 2] = [Self::Exponential, Self::CrossEntropy];
+
     /// The loss of every row. `q`: output `[E, B, 1]`; `half_sign`: `[1 or E, B, 1]`,
     /// +1/2 for a source row, -1/2 for a target row.
     pub(crate) fn forward(self, q: Tensor<3>, half_sign: Tensor<3>) -> Tensor<3> {

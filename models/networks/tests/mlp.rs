@@ -109,7 +109,7 @@ fn check(config: &StackConfig) {
 #[test]
 fn every_activation_and_loss() {
     for activation in Activation::ALL {
-        for objective in [Objective::Exponential, Objective::CrossEntropy] {
+        for objective in Objective::OF_RATIOS {
             check(&config(&[50, 7], activation, objective));
         }
     }

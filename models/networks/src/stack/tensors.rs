@@ -347,7 +347,7 @@ mod tests {
     fn gradient_equals_finite_differences() {
         use Activation::{Gelu, Silu, Softplus, Tanh};
         let compute = Compute::open("cpu").expect("the CPU is always there");
-        for objective in [Objective::Exponential, Objective::CrossEntropy] {
+        for objective in Objective::OF_RATIOS {
             for activation in [Silu, Gelu, Tanh, Softplus] {
                 let network = MlpConfig {
                     dropout: 0.25,
