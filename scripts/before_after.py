@@ -52,7 +52,7 @@ def lines(command):
 
 
 def parquet(folder, events):
-    found = lines([folder / "read_parquet", events, "--rounds", "3"])[-1]
+    found = lines([folder / "read_parquet", events, "--rounds", "7"])[-1]
     return float(np.median(found["seconds"]))
 
 

@@ -489,11 +489,14 @@ fn add_features(to: &mut [f32], features: &[Cow<'_, [f32]>], rows: &[u32]) {
         for (four, columns) in features.chunks(4).enumerate() {
             if let [a, b, c, d] = columns {
                 let (a, b, c, d) = (&**a, &**b, &**c, &**d);
-                for (event, &row) in tile.chunks_exact_mut(width).zip(rows) {
+                // by place: an iterator of chunks is not inlined without link-time optimisation
+                let mut place = 4 * four;
+                for &row in rows {
                     let row = row as usize;
-                    if let Some(to) = event[4 * four..].first_chunk_mut() {
+                    if let Some(to) = tile[place..].first_chunk_mut() {
                         *to = [a[row], b[row], c[row], d[row]];
                     }
+                    place += width;
                 }
                 continue;
             }
