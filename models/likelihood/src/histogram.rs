@@ -19,6 +19,7 @@ mod tests;
 
 pub use channel::HistogramChannel;
 pub use poisson::PoissonConstraint;
+pub(crate) use poisson::{STIRLING, excess, stirling};
 pub use template::{Factor, Modifier, Template};
 
 use crate::error::Error;
