@@ -12,6 +12,7 @@
 //! through its logarithm, so that factors may vanish.
 
 mod channel;
+mod compiled;
 mod poisson;
 mod template;
 #[cfg(test)]

@@ -99,6 +99,18 @@ pub trait Likelihood: Sync {
     fn kinks(&self) -> &[usize] {
         &[]
     }
+
+    /// Whether all that is expected is known to be linear in a parameter, or not to depend on
+    /// it, while the others stay.
+    fn is_linear_in(&self, _parameter: usize) -> bool {
+        false
+    }
+
+    /// Which data cannot be had at a point, if that is known: the channel, the bin and both
+    /// numbers.
+    fn impossible(&self, _at: &[f64]) -> Option<String> {
+        None
+    }
 }
 
 /// What the data of one channel add to the negative log-likelihood, as a function
@@ -116,6 +128,16 @@ pub trait Term: Send + Sync {
     /// Parameters along which the slope may jump at zero, in any order.
     fn kinks(&self) -> Vec<usize> {
         Vec::new()
+    }
+
+    /// As [`Likelihood::is_linear_in`].
+    fn is_linear_in(&self, _parameter: usize) -> bool {
+        false
+    }
+
+    /// As [`Likelihood::impossible`].
+    fn impossible(&self, _at: &[f64]) -> Option<String> {
+        None
     }
 }
 
@@ -145,6 +167,14 @@ impl Model {
     /// The same model with correlations of its auxiliary measurements, or without.
     pub fn with_prior(mut self, prior: Option<Arc<CorrelatedPrior>>) -> Self {
         self.prior = prior;
+        self
+    }
+
+    /// The same model with other bounds of one parameter.
+    pub fn with_bounds(mut self, parameter: usize, bounds: (f64, f64)) -> Self {
+        if let Some(parameter) = self.parameters.get_mut(parameter) {
+            parameter.bounds = bounds;
+        }
         self
     }
 
@@ -184,6 +214,14 @@ impl Likelihood for Model {
 
     fn kinks(&self) -> &[usize] {
         &self.kinks
+    }
+
+    fn is_linear_in(&self, parameter: usize) -> bool {
+        self.terms.iter().all(|term| term.is_linear_in(parameter))
+    }
+
+    fn impossible(&self, at: &[f64]) -> Option<String> {
+        self.terms.iter().find_map(|term| term.impossible(at))
     }
 
     fn value(&self, at: &[f64]) -> f64 {

@@ -1,15 +1,27 @@
-//! Small dense symmetric matrices, row-major: n is the number of parameters of a
-//! fit, and a fit of a toy must not wait for its linear algebra.
+//! Dense symmetric matrices, row-major: n is the number of parameters of a fit. A fit of a
+//! toy must not wait for its linear algebra, and a published workspace has hundreds of
+//! parameters: small matrices are factored here, large ones in blocks.
 
-use faer::{MatRef, Side};
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{
+    LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
+};
+use faer::linalg::cholesky::llt::inverse::{inverse as blocked_inverse, inverse_scratch};
+use faer::{Mat, MatMut, MatRef, Par, Side, Spec};
 
 /// Smallest pivot of a positive definite matrix whose diagonal is one: below it,
 /// what is left of a parameter is rounding.
 pub(super) const LEAST_PIVOT: f64 = 1e-12;
 
-/// Replaces the lower triangle of `a`, `[n, n]`, by its Cholesky factor L,
-/// `a = L L^T`. False, and `a` is spent, if a pivot is not above [`LEAST_PIVOT`].
+/// Matrices of at least this size are factored in blocks.
+const LARGE: usize = 48;
+
+/// Replaces the lower triangle of the symmetric matrix `a`, `[n, n]`, by its Cholesky factor
+/// L, `a = L L^T`. False, and `a` is spent, if a pivot is not above [`LEAST_PIVOT`].
 pub(crate) fn cholesky(a: &mut [f64], n: usize) -> bool {
+    if n >= LARGE {
+        return cholesky_in_blocks(a, n);
+    }
     for j in 0..n {
         let (above, rest) = a.split_at_mut((j + 1) * n);
         let row = &mut above[j * n..];
@@ -21,6 +33,29 @@ pub(crate) fn cholesky(a: &mut [f64], n: usize) -> bool {
         row[j] = diagonal;
         for below in rest.chunks_exact_mut(n) {
             below[j] = (below[j] - dot(&below[..j], &row[..j])) / diagonal;
+        }
+    }
+    true
+}
+
+fn cholesky_in_blocks(a: &mut [f64], n: usize) -> bool {
+    // by columns, which is the same for a symmetric matrix
+    let matrix = MatMut::from_column_major_slice_mut(a, n, n);
+    let scratch = cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
+    let factored = cholesky_in_place(
+        matrix,
+        LltRegularization::default(),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Spec::default(),
+    );
+    let is_pivot = |l: f64| l * l > LEAST_PIVOT && l.is_finite();
+    if factored.is_err() || !(0..n).all(|j| is_pivot(a[j * n + j])) {
+        return false;
+    }
+    for i in 0..n {
+        for j in 0..i {
+            a[i * n + j] = a[j * n + i];
         }
     }
     true
@@ -41,11 +76,16 @@ pub(super) fn solve(l: &[f64], n: usize, b: &mut [f64]) {
 
 /// The inverse of `L L^T`, `[n, n]`.
 pub(crate) fn inverse(l: &[f64], n: usize) -> Vec<f64> {
-    let mut inverse = vec![0.0; n * n];
-    for (j, column) in inverse.chunks_exact_mut(n.max(1)).enumerate() {
-        column[j] = 1.0;
-        solve(l, n, column);
-    }
+    let mut inverse = if n >= LARGE {
+        inverse_in_blocks(l, n)
+    } else {
+        let mut inverse = vec![0.0; n * n];
+        for (j, column) in inverse.chunks_exact_mut(n.max(1)).enumerate() {
+            column[j] = 1.0;
+            solve(l, n, column);
+        }
+        inverse
+    };
     for i in 0..n {
         for j in 0..i {
             let mean = 0.5 * (inverse[i * n + j] + inverse[j * n + i]);
@@ -54,6 +94,38 @@ pub(crate) fn inverse(l: &[f64], n: usize) -> Vec<f64> {
         }
     }
     inverse
+}
+
+fn inverse_in_blocks(l: &[f64], n: usize) -> Vec<f64> {
+    let factor = Mat::from_fn(n, n, |i, j| if j <= i { l[i * n + j] } else { 0.0 });
+    let mut lower = Mat::zeros(n, n);
+    let scratch = inverse_scratch::<f64>(n, Par::Seq);
+    let stack = &mut MemBuffer::new(scratch);
+    blocked_inverse(
+        lower.as_mut(),
+        factor.as_ref(),
+        Par::Seq,
+        MemStack::new(stack),
+    );
+    let mut inverse = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..=i {
+            inverse[i * n + j] = lower[(i, j)];
+            inverse[j * n + i] = lower[(i, j)];
+        }
+    }
+    inverse
+}
+
+/// Rows of a symmetric matrix, `[n, n]`, that have something beside their diagonal.
+pub(super) fn coupled(a: &[f64], n: usize) -> Vec<usize> {
+    let is_coupled = |i: &usize| {
+        let row = &a[i * n..(i + 1) * n];
+        let beside = row[..*i].iter().chain(&row[i + 1..]);
+        // something that is no number is something
+        beside.copied().any(|x| x != 0.0)
+    };
+    (0..n).filter(is_coupled).collect()
 }
 
 /// Eigenvalues, ascending, and eigenvectors, one after the other, of a symmetric
@@ -110,6 +182,55 @@ mod tests {
                 assert_near(product, unit, 1e-14);
             }
         }
+    }
+
+    /// A positive definite matrix with a diagonal of ones.
+    fn correlations(n: usize) -> Vec<f64> {
+        let entry = |i: usize, j: usize| {
+            let far = i.abs_diff(j);
+            if far == 0 {
+                1.0
+            } else {
+                0.4 / (1.0 + far as f64) * (i + j) as f64 / (2 * n) as f64
+            }
+        };
+        (0..n * n).map(|k| entry(k / n, k % n)).collect()
+    }
+
+    #[test]
+    fn large_matrices_are_factored_like_small_ones() {
+        for n in [LARGE - 1, LARGE, 150] {
+            let matrix = correlations(n);
+            let mut l = matrix.clone();
+            assert!(cholesky(&mut l, n));
+            for i in 0..n {
+                for j in 0..=i {
+                    let product = dot(&l[i * n..i * n + j + 1], &l[j * n..j * n + j + 1]);
+                    assert_near(product, matrix[i * n + j], 1e-14);
+                }
+            }
+            let mut x: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
+            let b = x.clone();
+            solve(&l, n, &mut x);
+            let inverse = inverse(&l, n);
+            for i in 0..n {
+                assert_near(dot(&matrix[i * n..(i + 1) * n], &x), b[i], 1e-12);
+                assert_near(dot(&inverse[i * n..(i + 1) * n], &b), x[i], 1e-12);
+            }
+            let mut odd = matrix;
+            odd[n * n - 1] = -1.0;
+            assert!(!cholesky(&mut odd.clone(), n));
+            odd[n * n - 1] = f64::NAN;
+            assert!(!cholesky(&mut odd, n));
+        }
+    }
+
+    #[test]
+    fn what_stands_alone_is_found() {
+        let matrix = [1.0, 0.0, 0.5, 0.0, 2.0, 0.0, 0.5, 0.0, 3.0];
+        assert_eq!(coupled(&matrix, 3), [0, 2]);
+        assert_eq!(coupled(&[1.0, f64::NAN, f64::NAN, 1.0], 2), [0, 1]);
+        assert!(coupled(&[7.0], 1).is_empty());
     }
 
     #[test]

@@ -53,6 +53,20 @@ impl Term for PoissonConstraint {
         }
         self.gradient(at, gradient)
     }
+
+    fn is_linear_in(&self, _parameter: usize) -> bool {
+        true
+    }
+
+    fn impossible(&self, at: &[f64]) -> Option<String> {
+        let (gamma, n) = (at[self.parameter], self.observed);
+        (!self.value(at).is_finite()).then(|| {
+            format!(
+                "an auxiliary count of {n} where {} are expected",
+                self.tau * gamma
+            )
+        })
+    }
 }
 
 /// `-log` of a Poisson probability of `n` at mean `lambda`, less its value at
