@@ -14,7 +14,7 @@ use faer::{Mat, MatMut, MatRef, Par, Side, Spec};
 pub(super) const LEAST_PIVOT: f64 = 1e-12;
 
 /// Matrices of at least this size are factored in blocks.
-const LARGE: usize = 48;
+pub(super) const LARGE: usize = 48;
 
 /// Replaces the lower triangle of the symmetric matrix `a`, `[n, n]`, by its Cholesky factor
 /// L, `a = L L^T`. False, and `a` is spent, if a pivot is not above [`LEAST_PIVOT`].
@@ -61,17 +61,99 @@ fn cholesky_in_blocks(a: &mut [f64], n: usize) -> bool {
     true
 }
 
-/// Replaces `b`, `[n]`, by the solution of `L L^T x = b`.
-pub(super) fn solve(l: &[f64], n: usize, b: &mut [f64]) {
+/// Replaces `b`, `[n]`, by the solution of `L x = b`.
+pub(super) fn forward(l: &[f64], n: usize, b: &mut [f64]) {
     for i in 0..n {
         b[i] = (b[i] - dot(&l[i * n..i * n + i], &b[..i])) / l[i * n + i];
     }
+}
+
+/// Replaces `b`, `[n]`, by the solution of `L L^T x = b`.
+pub(super) fn solve(l: &[f64], n: usize, b: &mut [f64]) {
+    forward(l, n, b);
     for i in (0..n).rev() {
         b[i] /= l[i * n + i];
-        for k in 0..i {
-            b[k] -= l[i * n + k] * b[i];
+        let x = b[i];
+        for (b, l) in b[..i].iter_mut().zip(&l[i * n..]) {
+            *b -= l * x;
         }
     }
+}
+
+/// Replaces `b`, `[n]`, by the solution of `a x = b` for a symmetric matrix whose diagonal is
+/// about one; `a` is spent. False, and both are spent, if it is not positive definite. What
+/// stands alone is divided by its diagonal and left out of the factor.
+pub(super) fn solve_positive(a: &mut [f64], n: usize, b: &mut [f64]) -> bool {
+    let coupled = coupled(a, n);
+    let m = coupled.len();
+    if m == n {
+        return cholesky(a, n) && {
+            solve(a, n, b);
+            true
+        };
+    }
+    if !divide_alone(a, n, &coupled, |i, pivot| b[i] /= pivot) {
+        return false;
+    }
+    // never ahead of what is read
+    for (p, &i) in coupled.iter().enumerate() {
+        for (q, &j) in coupled.iter().enumerate() {
+            a[p * m + q] = a[i * n + j];
+        }
+    }
+    let mut x: Vec<f64> = coupled.iter().map(|i| b[*i]).collect();
+    if !cholesky(&mut a[..m * m], m) {
+        return false;
+    }
+    solve(&a[..m * m], m, &mut x);
+    for (i, x) in coupled.iter().zip(x) {
+        b[*i] = x;
+    }
+    true
+}
+
+/// The inverse of a symmetric matrix, `[n, n]`, whose diagonal is about one; none if it is
+/// not positive definite.
+pub(super) fn inverse_positive(mut a: Vec<f64>, n: usize) -> Option<Vec<f64>> {
+    let coupled = coupled(&a, n);
+    let m = coupled.len();
+    if m == n {
+        return cholesky(&mut a, n).then(|| inverse(&a, n));
+    }
+    let mut result = vec![0.0; n * n];
+    if !divide_alone(&a, n, &coupled, |i, pivot| result[i * n + i] = 1.0 / pivot) {
+        return None;
+    }
+    let pairs = coupled
+        .iter()
+        .flat_map(|i| coupled.iter().map(|j| a[*i * n + *j]));
+    let mut factor: Vec<f64> = pairs.collect();
+    if !cholesky(&mut factor, m) {
+        return None;
+    }
+    let inverse = inverse(&factor, m);
+    for (p, &i) in coupled.iter().enumerate() {
+        for (q, &j) in coupled.iter().enumerate() {
+            result[i * n + j] = inverse[p * m + q];
+        }
+    }
+    Some(result)
+}
+
+/// Visits rows that are not coupled, with their diagonal; false if one is no pivot.
+fn divide_alone(a: &[f64], n: usize, coupled: &[usize], mut visit: impl FnMut(usize, f64)) -> bool {
+    let mut next = coupled.iter().peekable();
+    for i in 0..n {
+        if next.next_if_eq(&&i).is_some() {
+            continue;
+        }
+        let pivot = a[i * n + i];
+        if !(pivot > LEAST_PIVOT && pivot.is_finite()) {
+            return false;
+        }
+        visit(i, pivot);
+    }
+    true
 }
 
 /// The inverse of `L L^T`, `[n, n]`.
@@ -118,7 +200,7 @@ fn inverse_in_blocks(l: &[f64], n: usize) -> Vec<f64> {
 }
 
 /// Rows of a symmetric matrix, `[n, n]`, that have something beside their diagonal.
-pub(super) fn coupled(a: &[f64], n: usize) -> Vec<usize> {
+fn coupled(a: &[f64], n: usize) -> Vec<usize> {
     let is_coupled = |i: &usize| {
         let row = &a[i * n..(i + 1) * n];
         let beside = row[..*i].iter().chain(&row[i + 1..]);
@@ -186,13 +268,11 @@ mod tests {
 
     /// A positive definite matrix with a diagonal of ones.
     fn correlations(n: usize) -> Vec<f64> {
-        let entry = |i: usize, j: usize| {
-            let far = i.abs_diff(j);
-            if far == 0 {
-                1.0
-            } else {
-                0.4 / (1.0 + far as f64) * (i + j) as f64 / (2 * n) as f64
-            }
+        let size = |i: usize| 0.5 + 0.5 * i as f64 / n as f64;
+        // a convex falling function of the distance is positive definite
+        let entry = |i: usize, j: usize| match i.abs_diff(j) {
+            0 => 1.0,
+            far => 0.4 / (1.0 + far as f64) * size(i) * size(j),
         };
         (0..n * n).map(|k| entry(k / n, k % n)).collect()
     }
@@ -231,6 +311,21 @@ mod tests {
         assert_eq!(coupled(&matrix, 3), [0, 2]);
         assert_eq!(coupled(&[1.0, f64::NAN, f64::NAN, 1.0], 2), [0, 1]);
         assert!(coupled(&[7.0], 1).is_empty());
+        let mut b = [1.0, 3.0, -2.0];
+        assert!(solve_positive(&mut matrix.clone(), 3, &mut b));
+        for (row, expected) in matrix.chunks(3).zip([1.0, 3.0, -2.0]) {
+            assert_near(dot(row, &b), expected, 1e-14);
+        }
+        let inverse = inverse_positive(matrix.to_vec(), 3).unwrap();
+        for i in 0..3 {
+            for j in 0..3 {
+                let product: f64 = (0..3).map(|k| matrix[i * 3 + k] * inverse[k * 3 + j]).sum();
+                assert_near(product, f64::from(u8::from(i == j)), 1e-14);
+            }
+        }
+        let flat = [1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.5, 0.0, 3.0];
+        assert!(!solve_positive(&mut flat.clone(), 3, &mut b));
+        assert!(inverse_positive(flat.to_vec(), 3).is_none());
     }
 
     #[test]
