@@ -247,7 +247,7 @@ impl<'a> Model<'a> {
 /// Factors of a matrix that a step within a radius may take.
 const SHIFTS: usize = 30;
 /// A step may be longer than the radius by this factor before it is cut.
-const ABOUT: f64 = 1.01;
+const ABOUT: f64 = 1.001;
 
 /// The minimum of `y . M y / 2 - r . y` within `|y| <= radius` for a matrix `[m, m]` without
 /// negative curvature, by Newton's method for the shift of its diagonal (More and Sorensen,
@@ -255,7 +255,7 @@ const ABOUT: f64 = 1.01;
 /// was, if there is negative curvature.
 fn within_radius_by_shifts(matrix: &[f64], m: usize, r: &mut [f64], radius: f64) -> bool {
     let mut factor = vec![0.0; m * m];
-    let mut is_factored = |shift: f64, factor: &mut [f64]| {
+    let is_factored = |shift: f64, factor: &mut [f64]| {
         factor.copy_from_slice(matrix);
         factor.iter_mut().step_by(m + 1).for_each(|x| *x += shift);
         cholesky(factor, m)
