@@ -525,6 +525,33 @@ fn a_signal_in_deficit_has_no_significance() {
     assert_refused(refused, "a signal of -1 is expected");
 }
 
+#[test]
+fn a_start_without_signal_is_left_where_there_are_data() {
+    let template = |name: &str, nominal: &[f64], factors| Template {
+        name: name.into(),
+        nominal: nominal.to_vec(),
+        factors,
+        modifiers: vec![],
+    };
+    let templates = vec![
+        template("signal", &[20.0, 1.0], vec![Factor::Parameter(0)]),
+        template("background", &[100.0, 0.0], vec![]),
+    ];
+    let channel = HistogramChannel::new("SR", templates, vec![110.0, 3.0], 1).unwrap();
+    let mut model = counting(110.0, 20.0, 100.0, (0.0, 20.0));
+    model.parameters[0].nominal = 0.0;
+    model.channels[0] = channel;
+    let best = fit(&model.likelihood(), &FitSettings::default()).unwrap();
+    let mu = best.checked().unwrap().point[0];
+    // 110 * 20 / (100 + 20 mu) + 3 / mu = 21
+    assert_near(110.0 * 20.0 / (100.0 + 20.0 * mu) + 3.0 / mu, 21.0, 1e-6);
+    let words = "channel `SR`, bin 1: 3 events are observed where 0 are expected";
+    let without = FitSettings::default().with_fixed(0, 0.0);
+    assert_refused(fit(&model.likelihood(), &without).unwrap().checked(), words);
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default());
+    assert_refused(tests.map(|_| ()), words);
+}
+
 /// A signal over a background whose rate is known to a fifth, and counted beside.
 fn with_nuisance(observed: f64) -> HistogramModel {
     let mut model = counting(observed, 20.0, 100.0, (0.0, 20.0));
