@@ -18,4 +18,4 @@ mod tests;
 
 pub use compare::compare;
 pub use export::{ReferencePoint, Settings, export, reference};
-pub use import::{ImportOptions, Imported, Limits, import};
+pub use import::{ImportOptions, Imported, Limits, Poi, import, read};

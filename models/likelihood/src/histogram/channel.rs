@@ -97,6 +97,11 @@ impl HistogramChannel {
         &self.prediction.templates
     }
 
+    /// Places in the model of the parameters that an expected count depends on, ascending.
+    pub fn parameters(&self) -> &[usize] {
+        self.prediction.compiled.parameters()
+    }
+
     /// The counts, one a bin.
     pub fn observed(&self) -> &[f64] {
         &self.observed
