@@ -10,7 +10,8 @@ use crate::fit::{End, Group, State, fit, minos};
 use crate::histogram::{Factor, HistogramChannel, Template};
 use crate::support::{assert_near, assert_refused};
 use crate::workspace::{ImportOptions, import};
-use crate::{Coefficient, Interpolation, Parameter, RateResponse};
+use crate::{Coefficient, Interpolation, Parameter, RateResponse, Role, Term};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -640,4 +641,67 @@ fn a_minimum_at_the_kink_of_code_0_is_a_minimum() {
     let t = t(&tests, 1.0).unwrap();
     let expected = 2.0 * (20.0 - 95.0 * 1.2_f64.ln());
     assert_near(t, expected, 1e-9);
+}
+
+/// `8 (a^2 - 1)^2 + 0.2 a (mu - 1) + (mu - 0.5)^2 / 2`: a minimum at `a = 1` that is the deeper
+/// one below `mu = 1`, and one at `a = -1` that is above.
+struct TwoMinima;
+
+impl Term for TwoMinima {
+    fn value(&self, at: &[f64]) -> f64 {
+        self.gradient(at, &mut [0.0; 2])
+    }
+
+    fn gradient(&self, at: &[f64], gradient: &mut [f64]) -> f64 {
+        self.hessian(at, gradient, &mut [0.0; 4])
+    }
+
+    fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
+        let (mu, a) = (at[0], at[1]);
+        let well = a * a - 1.0;
+        gradient[0] += 0.2 * a + mu - 0.5;
+        gradient[1] += 32.0 * a * well + 0.2 * (mu - 1.0);
+        let second = [1.0, 0.2, 0.2, 96.0 * a * a - 32.0];
+        hessian.iter_mut().zip(second).for_each(|(h, s)| *h += s);
+        8.0 * well * well + 0.2 * a * (mu - 1.0) + 0.5 * (mu - 0.5).powi(2)
+    }
+
+    fn is_linear_in(&self, _: usize) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_limit_is_that_of_the_deepest_conditional_minimum() {
+    let mut a = Parameter::interest("a", -0.9, (-3.0, 3.0));
+    a.role = Role::Nuisance;
+    let parameters = vec![Parameter::interest("mu", 0.5, (0.0, 10.0)), a];
+    let model = Model::new(parameters, vec![Arc::new(TwoMinima)]);
+    let settings = FitSettings {
+        starts: vec![vec![0.5, 0.9]],
+        ..FitSettings::default()
+    };
+    let fitted = Fitted::new("data", model, &settings).unwrap();
+    assert_near(fitted.best.point[0], 0.3, 1e-2);
+    // followed from the best fit alone, the limit is that of the minimum it lies in
+    let mut path = fitted.curve(0, &settings).unwrap();
+    let [q, _] = path.q(2.26).unwrap();
+    assert_near(q, 3.84, 0.05);
+    let mut search = Search::new([&fitted], 0, &settings).unwrap();
+    let [_, _, median, _, _] = search.expected(0.05, [None, None, Some(0.3), None, None]);
+    let median = median.unwrap();
+    assert_near(median, 2.555, 0.02);
+    let there = fit(&fitted.likelihood, &settings.with_fixed(0, median)).unwrap();
+    let root = (2.0 * (there.nll - fitted.best.nll)).sqrt();
+    assert_near(root, 1.959_963_98, 1e-6);
+    // a best fit in the other minimum is left as soon as it is seen to be missed
+    let alone = FitSettings::default();
+    let missed = Fitted::new("data", fitted.likelihood.clone(), &alone).unwrap();
+    assert_near(missed.best.point[0], 0.7, 1e-2);
+    let mut curve = missed.curve(0, &settings).unwrap();
+    assert!(curve.check(0.2).unwrap());
+    let [t, _] = curve.t(0.2).unwrap();
+    assert_eq!(curve.deeper_at, [0.2]);
+    assert_near(curve.best_mu(), fitted.best.point[0], 1e-5);
+    assert_near(t, 0.01, 1e-3);
 }
