@@ -9,7 +9,9 @@ use sideband_likelihood::asymptotic::{
 };
 use sideband_likelihood::fit::{FitSettings, Group, fit};
 use sideband_likelihood::histogram::HistogramModel;
-use sideband_likelihood::workspace::{self, ImportOptions, Imported, import};
+use sideband_likelihood::workspace::{
+    self, CombineSettings, ImportOptions, Imported, Join, Part, combine, import,
+};
 use sideband_likelihood::{Error, Interpolation};
 use std::collections::BTreeMap;
 use std::fs;
@@ -284,6 +286,34 @@ fn mimic() {
 #[test]
 fn combined_hb_a_mimic() {
     check("combined_hb_a_mimic", &bytes("combined_hb_a_mimic"));
+}
+
+#[test]
+fn a_combination_is_that_of_pyhf_where_a_part_is_preferred() {
+    let [one, two]: [Value; 2] =
+        ["hb_a", "mimic"].map(|name| serde_json::from_slice(&bytes(name)).unwrap());
+    let part = |name, workspace| Part {
+        name,
+        workspace,
+        measurement: None,
+    };
+    let parts = [part("hb_a", &one), part("mimic", &two)];
+    let joined = |join| {
+        let settings = CombineSettings {
+            join,
+            measurement: "both".to_owned(),
+            ..CombineSettings::default()
+        };
+        combine(&parts, &settings)
+    };
+    let refused = joined(Join::Outer).err().unwrap().to_string();
+    let words = "parameter `lumi`: fixed false and true in hb_a and mimic";
+    assert!(refused.contains(words), "{refused}");
+    let both = joined(Join::LeftOuter).unwrap().workspace.to_string();
+    let model = model_of(both.as_bytes(), &ImportOptions::default()).model;
+    let golden = golden("combined_hb_a_mimic");
+    let expected: Vec<f64> = golden.points.iter().map(|point| point.logpdf).collect();
+    check_points(&model, &golden, &expected, "logpdf");
 }
 
 #[test]

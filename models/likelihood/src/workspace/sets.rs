@@ -33,8 +33,26 @@ impl Kind {
         }
     }
 
+    /// The kind of a type of modifiers.
+    pub(super) fn of(modifier: &str) -> Option<Self> {
+        Some(match modifier {
+            "normfactor" => Self::NormFactor,
+            "lumi" => Self::Lumi,
+            "normsys" | "histosys" => Self::Alpha,
+            "shapefactor" => Self::ShapeFactor,
+            "shapesys" => Self::ShapeSys,
+            "staterror" => Self::StatError,
+            _ => return None,
+        })
+    }
+
+    /// The value at which it changes nothing, where it starts.
+    pub(super) fn neutral(self) -> f64 {
+        if self == Self::Alpha { 0.0 } else { 1.0 }
+    }
+
     /// Bounds where the measurement names none, as in pyhf.
-    fn bounds(self) -> (f64, f64) {
+    pub(super) fn bounds(self) -> (f64, f64) {
         match self {
             Self::NormFactor | Self::Lumi | Self::ShapeFactor => (0.0, 10.0),
             Self::Alpha => (-5.0, 5.0),
@@ -42,7 +60,7 @@ impl Kind {
         }
     }
 
-    fn is_vector(self) -> bool {
+    pub(super) fn is_vector(self) -> bool {
         matches!(self, Self::ShapeFactor | Self::ShapeSys | Self::StatError)
     }
 }
@@ -193,7 +211,7 @@ impl<'a> SetSettings<'a> {
         }
         for i in 0..self.set.count {
             let place = built.parameters.len();
-            let neutral = if kind == Kind::Alpha { 0.0 } else { 1.0 };
+            let neutral = kind.neutral();
             let nominal = inits.map_or(neutral, |v| v[i]);
             let width = self.set.widths.get(i).copied();
             let sigma = sigmas.map_or(width, |v| Some(v[i]));
