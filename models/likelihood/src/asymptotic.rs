@@ -173,6 +173,13 @@ impl Asymptotics {
         &self.made_at
     }
 
+    /// `q_mu` of the data, zero where the best fit is above, and the conditional minimum, `[n]`.
+    pub(crate) fn tested(&self, mu: f64) -> Result<(f64, Vec<f64>), Error> {
+        let mut curve = self.observed.curve(self.interest, &self.settings)?;
+        let (point, _) = curve.profiled(mu)?;
+        Ok((curve.q(mu)?[0], point))
+    }
+
     /// CLs at `mu`, observed and expected.
     ///
     /// # Errors

@@ -321,6 +321,29 @@ pub(crate) fn refit(
     Ok(Fit::among([end].into_iter(), likelihood, &bounds))
 }
 
+/// A minimum without its errors.
+pub(crate) struct Minimum {
+    /// The point, `[n]`.
+    pub(crate) point: Vec<f64>,
+    /// Negative log-likelihood there.
+    pub(crate) nll: f64,
+}
+
+/// [`refit`] without errors; none if it did not converge.
+pub(crate) fn minimum(
+    likelihood: &dyn Likelihood,
+    settings: &FitSettings,
+    start: &[f64],
+) -> Result<Option<Minimum>, Error> {
+    let bounds = settings.bounds(likelihood)?;
+    let start = start_within(start, likelihood.parameters(), &bounds)?;
+    let end = settings.problem(likelihood, &bounds).to_the_end(start);
+    Ok((end.outcome == Outcome::Converged).then_some(Minimum {
+        point: end.place.point,
+        nll: end.place.value,
+    }))
+}
+
 impl Problem<'_> {
     /// Newton's method and, where it stalls, L-BFGS-B and Newton's method again; behind kinks
     /// of the likelihood a deeper minimum is looked for.

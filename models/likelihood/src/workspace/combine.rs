@@ -150,11 +150,12 @@ struct Opened {
 }
 
 /// How a part uses a parameter.
-#[derive(PartialEq)]
 struct Used {
     kind: Kind,
     /// Values that the part has of it.
     count: usize,
+    /// Channels of the part that have it.
+    channels: BTreeSet<String>,
 }
 
 impl Opened {
@@ -228,8 +229,6 @@ impl Opened {
     /// All parameters that a modifier of the part has.
     fn used(&self) -> Result<BTreeMap<String, Used>, Error> {
         let mut used: BTreeMap<String, Used> = BTreeMap::new();
-        // a staterror has parameters for each channel once
-        let mut counted = BTreeSet::new();
         for channel in &self.channels {
             for sample in &channel.samples {
                 for modifier in &sample.modifiers {
@@ -248,8 +247,11 @@ impl Opened {
                         1
                     };
                     let name = modifier.name.clone();
-                    let is_new = counted.insert((name.clone(), channel.name.as_str()));
-                    let entry = used.entry(name).or_insert(Used { kind, count: 0 });
+                    let entry = used.entry(name).or_insert(Used {
+                        kind,
+                        count: 0,
+                        channels: BTreeSet::new(),
+                    });
                     ensure(entry.kind == kind, || {
                         format!(
                             "{}: `{}` is a {} and a {}",
@@ -259,6 +261,8 @@ impl Opened {
                             kind.name()
                         )
                     })?;
+                    // a staterror has parameters for each channel once
+                    let is_new = entry.channels.insert(channel.name.clone());
                     match kind {
                         Kind::StatError if is_new => entry.count += bins,
                         Kind::StatError => {}
@@ -384,7 +388,8 @@ fn check_same(name: &str, holders: &[Holder<'_>]) -> Result<(), Error> {
                 found.name()
             )
         })?;
-        ensure(kind != Kind::ShapeSys, || {
+        let is_shared = first.used.channels == other.used.channels;
+        ensure(kind != Kind::ShapeSys || is_shared, || {
             format!(
                 "`{name}` is a shapesys of both {one} and {two}, which cannot be shared; rename \
                  one"
