@@ -111,6 +111,13 @@ pub trait Likelihood: Sync {
     fn impossible(&self, _at: &[f64]) -> Option<String> {
         None
     }
+
+    /// By how much the slope along a parameter falls at a point when the outcome of its own
+    /// auxiliary measurement rises by one standard deviation; none without such a measurement,
+    /// or if it is correlated with others.
+    fn auxiliary_slope(&self, _parameter: usize, _at: &[f64]) -> Option<f64> {
+        None
+    }
 }
 
 /// What the data of one channel add to the negative log-likelihood, as a function
@@ -137,6 +144,11 @@ pub trait Term: Send + Sync {
 
     /// As [`Likelihood::impossible`].
     fn impossible(&self, _at: &[f64]) -> Option<String> {
+        None
+    }
+
+    /// As [`Likelihood::auxiliary_slope`].
+    fn auxiliary_slope(&self, _parameter: usize, _at: &[f64]) -> Option<f64> {
         None
     }
 }
@@ -222,6 +234,17 @@ impl Likelihood for Model {
 
     fn impossible(&self, at: &[f64]) -> Option<String> {
         self.terms.iter().find_map(|term| term.impossible(at))
+    }
+
+    fn auxiliary_slope(&self, parameter: usize, at: &[f64]) -> Option<f64> {
+        let is_correlated = |prior: &CorrelatedPrior| prior.places.contains(&parameter);
+        if self.prior.as_deref().is_some_and(is_correlated) {
+            return None;
+        }
+        let constraint = self.parameters.get(parameter)?.constraint;
+        let mut terms = self.terms.iter();
+        let counted = terms.find_map(|term| term.auxiliary_slope(parameter, at));
+        constraint.map(|c| 1.0 / c.width).or(counted)
     }
 
     fn value(&self, at: &[f64]) -> f64 {

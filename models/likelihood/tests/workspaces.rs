@@ -9,6 +9,7 @@ use sideband_likelihood::asymptotic::{
 };
 use sideband_likelihood::fit::{FitSettings, Group, fit};
 use sideband_likelihood::histogram::HistogramModel;
+use sideband_likelihood::toys::{ToyRatio, ToySettings, toy_cls};
 use sideband_likelihood::workspace::{
     self, CombineSettings, ImportOptions, Imported, Join, Part, combine, import,
 };
@@ -34,6 +35,15 @@ struct Golden {
     upper_limit_95: Bands,
     conditional_fits: String,
     impacts: Option<GoldenImpacts>,
+    toys: Option<GoldenToys>,
+}
+
+#[derive(Deserialize)]
+struct GoldenToys {
+    mu: f64,
+    q_obs: f64,
+    cls: f64,
+    error: f64,
 }
 
 #[derive(Deserialize)]
@@ -215,6 +225,30 @@ fn check(name: &str, text: &[u8]) {
     if let Some(expected) = &golden.impacts {
         check_impacts(&model, mu, expected);
     }
+    if let Some(expected) = &golden.toys {
+        check_toys(&model, mu, expected);
+    }
+}
+
+fn check_toys(model: &HistogramModel, mu: usize, expected: &GoldenToys) {
+    let asked = ToySettings {
+        seed: 1,
+        toys: 4000,
+        precision: None,
+    };
+    let at = (expected.mu, 0);
+    let found = toy_cls(model, mu, at, &settings(model), &asked, &|_| ()).unwrap();
+    assert_near(found.q, expected.q_obs, 1e-5, "q");
+    assert_eq!(found.failed, 0);
+    let ToyRatio::Value { value, error } = found.observed else {
+        panic!("{found:?}");
+    };
+    assert_near(
+        value,
+        expected.cls,
+        3.0 * error.hypot(expected.error),
+        "CLs by toys",
+    );
 }
 
 /// Groups of the reference: by the name of a parameter, or by what it is.

@@ -6,8 +6,8 @@ use serde_json::Value;
 use super::cls::{above, log_cls};
 use super::curve::descent;
 use super::*;
-use crate::fit::{End, Group, State, fit, minos};
-use crate::histogram::{Factor, HistogramChannel, Template};
+use crate::fit::{End, Group, ImpactSettings, State, fit, impacts, minos};
+use crate::histogram::{Factor, HistogramChannel, Modifier, PoissonConstraint, Template};
 use crate::support::{assert_near, assert_refused};
 use crate::workspace::{ImportOptions, import};
 use crate::{Coefficient, Interpolation, Parameter, RateResponse, Role, Term};
@@ -641,6 +641,54 @@ fn a_minimum_at_the_kink_of_code_0_is_a_minimum() {
     let t = t(&tests, 1.0).unwrap();
     let expected = 2.0 * (20.0 - 95.0 * 1.2_f64.ln());
     assert_near(t, expected, 1e-9);
+}
+
+#[test]
+fn shifts_are_those_of_the_best_fit_when_auxiliary_data_move() {
+    let mut model = with_nuisance(130.0);
+    let mut templates = model.channels[0].templates().to_vec();
+    templates[1].modifiers.push(Modifier::PerBin {
+        parameters: vec![3],
+    });
+    let mut gamma = Parameter::interest("gamma", 1.0, (1e-10, 10.0));
+    gamma.role = Role::Nuisance;
+    model.parameters.push(gamma);
+    model.constraints.push(PoissonConstraint {
+        parameter: 3,
+        tau: 40.0,
+        observed: 44.0,
+    });
+    model.channels[0] = HistogramChannel::new("SR", templates, vec![130.0], 4).unwrap();
+    let settings = FitSettings::default();
+    let mu = |model: &HistogramModel| fit(&model.likelihood(), &settings).unwrap().point[0];
+    let asked = ImpactSettings {
+        interest: vec![0],
+        groups: vec![],
+    };
+    let likelihood = model.likelihood();
+    let best = fit(&likelihood, &settings).unwrap();
+    let found = impacts(&likelihood, &settings, &best, &asked)
+        .unwrap()
+        .remove(0);
+    let shifted = |k: usize| {
+        let impact = found.ranking.iter().find(|impact| impact.parameter == k);
+        impact.unwrap().shifted.unwrap()
+    };
+    let slope = |change: &dyn Fn(&mut HistogramModel, f64)| {
+        let [down, up] = [-1e-2, 1e-2].map(|by| {
+            let mut moved = model.clone();
+            change(&mut moved, by);
+            mu(&moved)
+        });
+        (up - down) / 2e-2
+    };
+    let centre = slope(&|model, by| {
+        model.parameters[1].constraint.as_mut().unwrap().centre += by;
+    });
+    assert_near(shifted(1), centre, 1e-4);
+    let count = slope(&|model, by| model.constraints[0].observed += by * 44.0_f64.sqrt());
+    assert_near(shifted(3), count, 1e-4);
+    assert!(centre < -0.5 && count < -0.3 && shifted(2) == 0.0);
 }
 
 /// `8 (a^2 - 1)^2 + 0.2 a (mu - 1) + (mu - 0.5)^2 / 2`: a minimum at `a = 1` that is the deeper

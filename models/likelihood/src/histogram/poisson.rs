@@ -58,6 +58,10 @@ impl Term for PoissonConstraint {
         true
     }
 
+    fn auxiliary_slope(&self, parameter: usize, at: &[f64]) -> Option<f64> {
+        (parameter == self.parameter).then(|| self.observed.sqrt() / at[parameter])
+    }
+
     fn impossible(&self, at: &[f64]) -> Option<String> {
         let (gamma, n) = (at[self.parameter], self.observed);
         (!self.value(at).is_finite()).then(|| {

@@ -578,10 +578,7 @@ mod tests {
         let found = pool(1);
         assert_eq!(found, pool(3));
         let toys = found.with_signal.toys;
-        assert!(
-            toys < 4000 && toys.is_power_of_two() == (toys / 200 == 0),
-            "{toys}"
-        );
+        assert!(toys < 4000 && toys.is_multiple_of(200), "{toys}");
         let ToyRatio::Value { error, .. } = found.observed else {
             panic!("{found:?}");
         };

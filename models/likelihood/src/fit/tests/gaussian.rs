@@ -115,9 +115,16 @@ fn impacts_by_covariance_and_by_refit_agree() {
         let delta = [1.0, 1.0, 2.0][k - 2];
         let pre_fit = WITH_MU[k] / VARIANCES[k] * delta;
         assert!(close(impact.pre_fit.unwrap(), pre_fit));
+        assert!(close(impact.shifted.unwrap(), WITH_MU[k] / delta));
         let [up, down] = impact.refit.map(Option::unwrap);
         assert!(close(up, post_fit) && close(down, -post_fit), "{impact:?}");
     }
+    // the errors that auxiliary measurements propagate, and what is left for the data
+    let square = |k: usize| (WITH_MU[k] / [1.0, 1.0, 2.0][k - 2]).powi(2);
+    let shifted = (square(2) + square(4)).sqrt();
+    assert!(close(mu.groups[0].shifted.unwrap(), shifted));
+    let from_data = (VARIANCES[0] - square(2) - square(3) - square(4)).sqrt();
+    assert!(close(mu.from_data.unwrap(), from_data));
     asked.interest = vec![2];
     let wrong = impacts(&model, &settings, &best, &asked);
     assert_refused(wrong, "a is of interest and in a group");
@@ -130,7 +137,7 @@ fn unprofiled_impacts_keep_the_others() {
     let ranking = impacts_on_first(&model, &settings, &best).ranking;
     assert_eq!(ranking.len(), 4);
     let nu = ranking.iter().find(|impact| impact.parameter == 1).unwrap();
-    assert!(nu.pre_fit.is_none());
+    assert!(nu.pre_fit.is_none() && nu.shifted.is_none());
     // mu at the minimum for nu one error up, all else fixed: by hand,
     // H_mumu = 100 + 16 + 1 + 4, H_munu = 10 + 32 - 2
     let expected = -40.0 / 121.0 * VARIANCES[1].sqrt();
