@@ -190,6 +190,11 @@ impl Model {
         self
     }
 
+    /// What its data are.
+    pub(crate) fn terms(&self) -> &[Arc<dyn Term>] {
+        &self.terms
+    }
+
     /// Correlations of its auxiliary measurements.
     pub fn prior(&self) -> Option<&Arc<CorrelatedPrior>> {
         self.prior.as_ref()
@@ -316,6 +321,14 @@ impl CorrelatedPrior {
             root,
             excess,
         })
+    }
+
+    /// The same of parameters that are at `places`, `[n]`, of another model.
+    pub(crate) fn elsewhere(&self, places: &[usize]) -> Self {
+        Self {
+            places: self.places.iter().map(|k| places[*k]).collect(),
+            ..self.clone()
+        }
     }
 
     /// What is added to the independent constraints of `parameters` at a point `[n]`;
