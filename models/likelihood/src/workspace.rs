@@ -20,4 +20,4 @@ mod tests;
 pub use combine::{CombineSettings, Combined, Join, Part, combine};
 pub use compare::compare;
 pub use export::{ReferencePoint, Settings, export, reference};
-pub use import::{ImportOptions, Imported, Limits, Poi, import, read};
+pub use import::{ImportOptions, Imported, Limits, Poi, import, import_value, read};

@@ -664,6 +664,7 @@ fn shifts_are_those_of_the_best_fit_when_auxiliary_data_move() {
     let asked = ImpactSettings {
         interest: vec![0],
         groups: vec![],
+        refit: true,
     };
     let likelihood = model.likelihood();
     let best = fit(&likelihood, &settings).unwrap();

@@ -27,6 +27,8 @@ pub struct ImpactSettings {
     pub interest: Vec<usize>,
     /// Groups of nuisance parameters.
     pub groups: Vec<Group>,
+    /// Whether shifts are found by refits too where the covariance gives them.
+    pub refit: bool,
 }
 
 /// Impact of one nuisance parameter on one parameter of interest, in units of the
@@ -50,7 +52,7 @@ pub struct Impact {
     pub shifted: Option<f64>,
     /// Shifts by refit at `a^ + sqrt(V_kk)` and `a^ - sqrt(V_kk)`. A nuisance parameter on a
     /// bound is moved inwards to where its profile has t = 1. None where it would leave its
-    /// bounds, or the fit failed.
+    /// bounds, the fit failed, or the covariance gives all shifts and no refits were asked for.
     pub refit: [Option<f64>; 2],
 }
 
@@ -239,7 +241,10 @@ impl<'a> ImpactTable<'a> {
     /// bound to where its profile has t = 1.
     fn post_fit_moves(&self, settings: &FitSettings, k: usize) -> Result<[Option<f64>; 2], Error> {
         if let Some(error) = self.best.error(k) {
-            return Ok([Some(error), Some(-error)]);
+            let interest = &self.asked.interest;
+            let is_known = interest.iter().all(|mu| self.best.error(*mu).is_some());
+            let is_wanted = self.asked.refit || !is_known;
+            return Ok([error, -error].map(|by| is_wanted.then_some(by)));
         }
         let found = minos(self.likelihood, settings, self.best, k, 1.0)?;
         let distance = |end: &End| {

@@ -112,7 +112,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// # Errors
 /// If it cannot be read, or is larger than allowed, compressed or not.
 pub fn read(reader: impl Read, limits: &Limits) -> Result<Vec<u8>, Error> {
-    let unreadable = |error| Error::new(format!("the workspace cannot be read: {error}"));
+    let unreadable = |error| Error::new(format!("it cannot be read: {error}"));
     let most = limits.bytes as u64 + 1;
     let mut reader = reader.take(most);
     let mut head = Vec::new();
@@ -128,7 +128,13 @@ pub fn read(reader: impl Read, limits: &Limits) -> Result<Vec<u8>, Error> {
         whole.read_to_end(&mut bytes)
     };
     read.map_err(unreadable)?;
-    within("bytes", bytes.len(), limits.bytes)?;
+    ensure(bytes.len() <= limits.bytes, || {
+        let unpacked = if is_compressed { " unpacked" } else { "" };
+        format!(
+            "it has more than {} bytes{unpacked}; raise the limit if you trust it",
+            limits.bytes
+        )
+    })?;
     Ok(bytes)
 }
 
@@ -138,15 +144,31 @@ pub fn read(reader: impl Read, limits: &Limits) -> Result<Vec<u8>, Error> {
 /// If it cannot be read, is too large, is no workspace of schema 1.0.0, or if its parts do
 /// not fit together.
 pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Error> {
-    let bytes = read(reader, &options.limits)?;
+    let bytes = read(reader, &options.limits);
+    let bytes = bytes.map_err(|error| Error::new(format!("the workspace: {error}")))?;
     let parsed = serde_json::from_slice(&bytes);
+    drop(bytes);
+    assemble(parsed, options)
+}
+
+/// As [`import`], of a document in memory, such as a patched one.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_value(document: Value, options: &ImportOptions) -> Result<Imported, Error> {
+    assemble(serde_json::from_value(document), options)
+}
+
+fn assemble(
+    parsed: serde_json::Result<schema::Workspace>,
+    options: &ImportOptions,
+) -> Result<Imported, Error> {
     let schema::Workspace {
         channels,
         measurements,
         observations,
         version,
     } = parsed.map_err(|error| Error::new(format!("this is no pyhf workspace: {error}")))?;
-    drop(bytes);
     ensure(version == VERSION, || {
         format!("the workspace has schema version `{version}`; {VERSION} is known")
     })?;

@@ -5,8 +5,8 @@ use super::likelihoods::linear;
 use super::{best_fit, impacts_on_first, scanned};
 use crate::Model;
 use crate::fit::{
-    ContourPoint, Fit, FitSettings, Group, ImpactSettings, ScanSettings, contour, impacts, minos,
-    scan,
+    ContourPoint, Fit, FitSettings, Group, ImpactSettings, Impacts, ScanSettings, contour, impacts,
+    minos, scan,
 };
 use crate::support::assert_refused;
 
@@ -101,6 +101,7 @@ fn impacts_by_covariance_and_by_refit_agree() {
             name: "a and c".to_owned(),
             parameters: vec![2, 4],
         }],
+        refit: true,
     };
     let mu = &impacts(&model, &settings, &best, &asked).unwrap()[0];
     assert!(close(mu.error.unwrap(), VARIANCES[0].sqrt()));
@@ -125,6 +126,14 @@ fn impacts_by_covariance_and_by_refit_agree() {
     assert!(close(mu.groups[0].shifted.unwrap(), shifted));
     let from_data = (VARIANCES[0] - square(2) - square(3) - square(4)).sqrt();
     assert!(close(mu.from_data.unwrap(), from_data));
+    // without refits nothing else changes
+    asked.refit = false;
+    let same = &impacts(&model, &settings, &best, &asked).unwrap()[0];
+    assert!(same.ranking.iter().all(|impact| impact.refit == [None; 2]));
+    let post_fit = |mu: &Impacts| -> Vec<Option<f64>> {
+        mu.ranking.iter().map(|impact| impact.post_fit).collect()
+    };
+    assert_eq!(post_fit(same), post_fit(mu));
     asked.interest = vec![2];
     let wrong = impacts(&model, &settings, &best, &asked);
     assert_refused(wrong, "a is of interest and in a group");
