@@ -147,9 +147,12 @@ impl Asymptotics {
         let likelihood = data.likelihood();
         check_interest(&likelihood, interest, asimov_mu, settings)?;
         let mut observed = Fitted::new("data", likelihood, settings)?;
-        let mut curve = observed.curve(interest, settings)?;
-        let (made_at, made_at_nll) = curve.profiled(asimov_mu)?;
-        observed.best = curve.best;
+        let (made_at, made_at_nll, best) = {
+            let mut curve = observed.curve(interest, settings)?;
+            let (made_at, nll) = curve.profiled(asimov_mu)?;
+            (made_at, nll, curve.best)
+        };
+        observed.best = best;
         let asimov = data
             .asimov(&made_at)
             .map_err(|error| Error::new(format!("Asimov data at mu = {asimov_mu}: {error}")))?;

@@ -18,7 +18,7 @@ mod tests;
 pub use impacts::{Group, GroupImpact, Impact, ImpactSettings, Impacts, impacts};
 pub use interval::{ConfidenceSet, End, Minos, confidence_set, minos};
 pub use newton::{Evaluations, NewtonSettings};
-pub(crate) use path::{Conditional, Path};
+pub(crate) use path::Path;
 pub use profile::reach;
 pub use result::{Fit, Flat, OtherMinimum, State};
 pub use scan::{Contour, ContourPoint, FailedPoint, Scan, ScanPoint, ScanSettings, contour, scan};

@@ -190,8 +190,10 @@ impl<'a, const N: usize> Search<'a, N> {
         interest: usize,
         settings: &'a FitSettings,
     ) -> Result<Self, Error> {
-        let curves: Result<Vec<Curve<'a>>, Error> =
-            fitted.iter().map(|f| f.curve(interest, settings)).collect();
+        let curves: Result<Vec<Curve<'a>>, Error> = fitted
+            .into_iter()
+            .map(|f| f.curve(interest, settings))
+            .collect();
         let mut curves: [Curve<'a>; N] = curves?
             .try_into()
             .map_err(|_| Error::new("a search has a curve for each data set"))?;

@@ -16,6 +16,8 @@ const DEEPER: f64 = 1e-8;
 /// A minimum above what the quadratic model promised by more than this, and by more than this
 /// part of the change, is looked for from the nominal point too.
 const SURPRISE: [f64; 2] = [0.1, 0.5];
+/// Places that agree within this many conditional standard deviations are one.
+const SAME: f64 = 0.01;
 /// Places that a branch keeps.
 const KEPT: usize = 8;
 
@@ -87,6 +89,7 @@ impl<'a> Path<'a> {
         if !found || is_surprise || failure.is_some() {
             self.look(value, failure)?;
         }
+        self.join(value);
         let deepest = self.deepest(value).map(|place| Conditional {
             nll: place.value,
             slope: place.gradient[self.parameter],
@@ -149,12 +152,40 @@ impl<'a> Path<'a> {
         Ok(())
     }
 
+    /// Of branches that lead to one minimum the first stays.
+    fn join(&mut self, value: f64) {
+        let (mut seen, k): (Vec<Place>, usize) = (Vec::new(), self.parameter);
+        if self.branches.len() < 2 {
+            return;
+        }
+        self.branches.retain(|branch| {
+            let Some(place) = branch.iter().find(|place| place.point[k] == value) else {
+                return true;
+            };
+            let is_new = !seen.iter().any(|other| is_same(other, place));
+            if is_new {
+                seen.push(place.clone());
+            }
+            is_new
+        });
+    }
+
     fn deepest(&self, value: f64) -> Option<&Place> {
         let places = self.branches.iter().flatten();
         places
             .filter(|place| place.point[self.parameter] == value)
             .min_by(|a, b| a.value.total_cmp(&b.value))
     }
+}
+
+/// Whether two places are one, within parts of the conditional standard deviations.
+fn is_same(one: &Place, other: &Place) -> bool {
+    let n = one.point.len();
+    let far = |k: usize| {
+        let scale = one.hessian[k * n + k].max(0.0).sqrt();
+        (one.point[k] - other.point[k]).abs() * scale
+    };
+    (0..n).all(|k| far(k) < SAME)
 }
 
 fn nearest(branch: &[Place], parameter: usize, value: f64) -> Option<&Place> {

@@ -477,7 +477,7 @@ impl SettingsJoin<'_> {
     fn preferred(&self) -> Option<(usize, &str)> {
         let mut holders = self.holders.iter().enumerate();
         let (place, holder) = holders.find(|(_, holder)| Some(holder.number) == self.prefer)?;
-        Some((place, &holder.part.name))
+        Some((place, holder.part.name.as_str()))
     }
 
     fn effective(&self, given: Option<&schema::Parameter>) -> Effective {

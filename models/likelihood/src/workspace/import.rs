@@ -230,7 +230,9 @@ fn assemble(
 fn not_whole(channels: &[schema::Channel], observed: &HashMap<String, Vec<f64>>) -> Option<String> {
     let counts = channels.iter().flat_map(|channel| {
         let counts = observed.get(&channel.name).into_iter().flatten();
-        counts.enumerate().map(|(bin, n)| (&channel.name, bin, *n))
+        counts
+            .enumerate()
+            .map(move |(bin, n)| (&channel.name, bin, *n))
     });
     let mut odd = counts.filter(|(_, _, n)| n.fract() != 0.0);
     let (channel, bin, n) = odd.next()?;

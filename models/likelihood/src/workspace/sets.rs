@@ -150,7 +150,7 @@ impl Sets {
                 name,
                 set,
                 given: config.parameters.iter().find(|p| p.name == *name),
-                interest: poi == Some(name),
+                interest: poi == Some(name.as_str()),
             };
             settings.build(&mut built)?;
         }
