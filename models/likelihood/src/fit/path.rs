@@ -12,7 +12,7 @@ use crate::error::Error;
 use sideband_numerics::minimise::Outcome;
 
 /// A minimum that is deeper than another by more than this is another one.
-const DEEPER: f64 = 1e-8;
+const DEEPER: f64 = 1e-7;
 /// A minimum above what the quadratic model promised by more than this, and by more than this
 /// part of the change, is looked for from the nominal point too.
 const SURPRISE: [f64; 2] = [0.1, 0.5];
