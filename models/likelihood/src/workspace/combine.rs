@@ -119,7 +119,7 @@ pub fn combine(parts: &[Part<'_>], settings: &CombineSettings) -> Result<Combine
             name,
             holders: &holders,
             prefer,
-            is_interest: poi.as_deref() == Some(name),
+            is_interest: poi.as_deref() == Some(name.as_str()),
         };
         parameters.extend(join.settings(&mut notes)?);
     }
