@@ -1,7 +1,7 @@
 //! Several measurements as one: parameters of one name are one parameter.
 
 use crate::asymptotic::DataSet;
-use crate::error::{Error, ensure};
+use crate::error::Error;
 use crate::{Likelihood as _, Model, Parameter, Role, Term};
 use std::sync::Arc;
 

@@ -586,7 +586,7 @@ fn impacts_on_a_limit_need_no_error_of_mu() {
         groups: groups.clone(),
     };
     // mu-hat is on its bound
-    for observed in [85.0, 100.0] {
+    for observed in [85.0, 95.0] {
         let model = with_nuisance(observed);
         let settings = FitSettings::default();
         let found = limit_impacts(&model, 0, &settings, &asked(ImpactKind::Frozen)).unwrap();

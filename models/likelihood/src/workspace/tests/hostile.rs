@@ -121,8 +121,8 @@ fn sizes_are_bounded() {
     assert_refused(parameters, "parameters, at most 10");
     let channels = import(text.as_bytes(), &with(|limits| limits.channels = 1));
     assert_refused(channels, "2 channels, at most 1");
-    let numbers = import(text.as_bytes(), &with(|limits| limits.numbers = 20));
-    assert_refused(numbers, "numbers in modifiers, at most 20");
+    let numbers = import(text.as_bytes(), &with(|limits| limits.numbers = 15));
+    assert_refused(numbers, "numbers in modifiers, at most 15");
 }
 
 fn compressed(bytes: &[u8]) -> Vec<u8> {
