@@ -30,6 +30,7 @@ impl Analysis<'_> {
         let asked = ImpactSettings {
             interest,
             groups: self.groups(parameters.len()),
+            refit: true,
         };
         let refits = self.from(best);
         let impacts = impacts(likelihood, &refits, best, &asked).map_err(no_fit)?;

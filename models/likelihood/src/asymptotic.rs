@@ -8,31 +8,33 @@
 //! The formulae rest on a parabola in mu and on enough events. Where mu-hat sits
 //! at a boundary or the likelihood has two minima they fail: see `neyman`.
 
+mod cls;
+mod curve;
+mod discovery;
+mod impacts;
 #[cfg(test)]
 mod tests;
 
+pub use cls::{CLs, UpperStatistic};
+pub use discovery::{Discovery, discovery};
+pub use impacts::{ImpactKind, LimitImpact, LimitImpactSettings, LimitImpacts, limit_impacts};
+
 use crate::error::{Error, ensure};
-use crate::fit::{Fit, FitSettings, fit};
+use crate::fit::{Fit, FitSettings};
 use crate::histogram::HistogramModel;
-use crate::{Likelihood, Model};
+use crate::{Likelihood as _, Model};
+use curve::{Fitted, Search, not_asked};
 use rayon::prelude::*;
-use statrs::distribution::{ContinuousCDF as _, Normal};
 use std::fmt::Display;
-
-/// A conditional fit may lie this far below the best fit, in `nll`, and still be
-/// rounding.
-const ROUNDING: f64 = 1e-6;
-
-/// Precision of a limit, of the step that brackets it.
-const PRECISION: f64 = 1e-7;
-/// The first step, of the finite range of mu.
-const FIRST_STEP: f64 = 1.0 / 64.0;
 
 /// Beyond the lowest limit CLs is looked at in steps of this factor in the distance from the
 /// best fit, as far as this factor beyond the highest limit, at most so often.
 const STEP_BEYOND: f64 = 1.122_462_048_309_373;
 const FAR_BEYOND: f64 = 16.0;
 const TESTS_BEYOND: usize = 64;
+
+/// An upper bound is widened by factors of ten, at most so often.
+const WIDENED: i32 = 6;
 
 /// A data set with its model, from which Asimov data can be made.
 pub trait DataSet: Sized {
@@ -61,16 +63,27 @@ impl DataSet for HistogramModel {
     }
 }
 
-/// The statistic of an upper limit. Its value is `q_mu` of equation 14 where the
-/// bounds of the parameter of interest allow negative values, and that of
-/// equation 16 where they end at 0; this chooses its distribution.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum UpperStatistic {
-    /// `q_mu`, equation 52: for a parameter that may be negative.
-    Q,
-    /// `q_mu` bounded, equation 66: for one that ends at 0.
-    #[default]
-    QTilde,
+/// Which upper limits are asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LimitSettings {
+    /// Confidence level, in (0.5, 1).
+    pub level: f64,
+    /// The statistic.
+    pub statistic: UpperStatistic,
+    /// Whether a limit above the upper bound of the parameter is refused. If not, the bound is
+    /// widened by factors of ten, up to a million.
+    pub strict_bounds: bool,
+}
+
+/// 95 %, `q_mu` bounded, bounds that may be widened.
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            level: 0.95,
+            statistic: UpperStatistic::QTilde,
+            strict_bounds: false,
+        }
+    }
 }
 
 /// Upper limits, each with its own reason if it does not exist.
@@ -81,6 +94,29 @@ pub struct Limits {
     /// Expected without signal, for data that fluctuate by -2, -1, 0, 1 and 2 standard
     /// deviations.
     pub expected: [Result<f64, Error>; 5],
+    /// The upper bound of the parameter of interest that the limits above its own were found
+    /// with; none if they lie below that.
+    pub bound_widened: Option<f64>,
+    /// Values of mu where a conditional fit was deeper than the best fit, which was then
+    /// redone from there; empty as a rule.
+    pub deeper_at: Vec<f64>,
+}
+
+impl Limits {
+    /// All of them, the observed one first.
+    fn all(&self) -> impl Iterator<Item = &Result<f64, Error>> {
+        std::iter::once(&self.observed).chain(&self.expected)
+    }
+
+    /// Takes some limits, the observed one first, from a later search.
+    fn take(&mut self, later: Self, which: [bool; 6]) {
+        let new = std::iter::once(later.observed).chain(later.expected);
+        let old = std::iter::once(&mut self.observed).chain(&mut self.expected);
+        for ((old, new), _) in old.zip(new).zip(which).filter(|(_, is_new)| *is_new) {
+            *old = new;
+        }
+        self.deeper_at.extend(later.deeper_at);
+    }
 }
 
 /// Fits of observed and of Asimov data, ready to be tested at any mu.
@@ -89,13 +125,9 @@ pub struct Asymptotics {
     settings: FitSettings,
     observed: Fitted,
     asimov: Fitted,
-}
-
-/// A likelihood with its best fit.
-struct Fitted {
-    name: &'static str,
-    likelihood: Model,
-    best: Fit,
+    /// Where Asimov data were made, `[n]`, and the value of the likelihood of the data there.
+    made_at: Vec<f64>,
+    made_at_nll: f64,
 }
 
 impl Asymptotics {
@@ -104,27 +136,51 @@ impl Asymptotics {
     /// discovery 1. `interest` is the place of the parameter of interest.
     ///
     /// # Errors
-    /// If a fit fails or there are no Asimov data.
+    /// If a fit fails, there are no Asimov data, or the parameter of interest is fixed, has a
+    /// constraint, or `asimov_mu` outside of its bounds.
     pub fn new<D: DataSet>(
         data: &D,
         interest: usize,
         asimov_mu: f64,
         settings: &FitSettings,
     ) -> Result<Self, Error> {
-        let observed = Fitted::new("data", data.likelihood(), settings)?;
-        let profiled = observed.at(interest, asimov_mu, settings)?;
+        let likelihood = data.likelihood();
+        check_interest(&likelihood, interest, asimov_mu, settings)?;
+        let mut observed = Fitted::new("data", likelihood, settings)?;
+        let (made_at, made_at_nll, best) = {
+            let mut curve = observed.curve(interest, settings)?;
+            let (made_at, nll) = curve.profiled(asimov_mu)?;
+            (made_at, nll, curve.best)
+        };
+        observed.best = best;
         let asimov = data
-            .asimov(&profiled.point)
+            .asimov(&made_at)
             .map_err(|error| Error::new(format!("Asimov data at mu = {asimov_mu}: {error}")))?;
-        // the point that Asimov data were made at is their best fit
-        let mut from_there = settings.clone();
-        from_there.starts.push(profiled.point);
         Ok(Self {
             interest,
-            asimov: Fitted::new("Asimov data", asimov.likelihood(), &from_there)?,
+            asimov: Fitted::of_asimov(asimov.likelihood(), settings, &made_at)?,
             observed,
             settings: settings.clone(),
+            made_at,
+            made_at_nll,
         })
+    }
+
+    /// The best fit of the data.
+    pub fn best(&self) -> &Fit {
+        &self.observed.best
+    }
+
+    /// The point, `[n]`, that the Asimov data were made at.
+    pub fn made_at(&self) -> &[f64] {
+        &self.made_at
+    }
+
+    /// `q_mu` of the data, zero where the best fit is above, and the conditional minimum, `[n]`.
+    pub(crate) fn tested(&self, mu: f64) -> Result<(f64, Vec<f64>), Error> {
+        let mut curve = self.observed.curve(self.interest, &self.settings)?;
+        let (point, _) = curve.profiled(mu)?;
+        Ok((curve.q(mu)?[0], point))
     }
 
     /// CLs at `mu`, observed and expected.
@@ -132,77 +188,175 @@ impl Asymptotics {
     /// # Errors
     /// If a conditional fit fails.
     pub fn cls(&self, mu: f64, statistic: UpperStatistic) -> Result<CLs, Error> {
-        let q = |fitted: &Fitted| fitted.q(self.interest, mu, &self.settings);
-        Ok(CLs::new(
-            mu,
-            q(&self.observed)?,
-            q(&self.asimov)?,
-            statistic,
-        ))
+        let q = |fitted: &Fitted| {
+            let mut curve = fitted.curve(self.interest, &self.settings)?;
+            if curve.best_mu() < mu {
+                curve.check(mu)?;
+            }
+            let [q, _] = curve.q(mu)?;
+            Ok::<_, Error>((q, curve.best_mu() > mu))
+        };
+        let (observed, is_above) = q(&self.observed)?;
+        let (asimov, _) = q(&self.asimov)?;
+        let observed = (!is_above).then_some(observed);
+        Ok(CLs::new(mu, observed, asimov, statistic))
     }
 
-    /// The upper limits at a confidence `level`, such as 0.95, each by itself: one that does
-    /// not exist withholds no other. The Asimov data must be those without signal.
+    /// [`Self::limits_with`] bounds that are kept.
     ///
-    /// CLs may rise again, as where the rate is no rising function of mu: then the limit is the
+    /// # Errors
+    /// If the level is not in (0.5, 1).
+    pub fn limits(&self, level: f64, statistic: UpperStatistic) -> Result<Limits, Error> {
+        self.limits_with(&LimitSettings {
+            level,
+            statistic,
+            strict_bounds: true,
+        })
+    }
+
+    /// The upper limits, each by itself: one that does not exist withholds no other. The
+    /// Asimov data must be those without signal.
+    ///
+    /// Conditional fits start from the nearest that is known. At each limit a deeper minimum
+    /// is looked for from the nominal point, and the limit is found again if there is one.
+    ///
+    /// CLs may rise again where the expected counts are not linear in mu: then the limit is the
     /// largest value where CLs falls to `1 - level`, as far as it is looked at, which is 16
     /// times the distance of the first such value from the best fit.
     ///
     /// # Errors
     /// If the level is not in (0.5, 1).
-    pub fn limits(&self, level: f64, statistic: UpperStatistic) -> Result<Limits, Error> {
-        ensure(level > 0.5 && level < 1.0, || {
-            format!("confidence level {level} is not between 0.5 and 1")
+    pub fn limits_with(&self, asked: &LimitSettings) -> Result<Limits, Error> {
+        ensure(asked.level > 0.5 && asked.level < 1.0, || {
+            format!("confidence level {} is not between 0.5 and 1", asked.level)
         })?;
-        let alpha = 1.0 - level;
-        let observed = |from: f64| {
-            self.descent("the observed", from, |mu| {
-                Ok((self.cls(mu, statistic)?.observed / alpha).ln())
-            })
-        };
-        let expected = |sigma: f64, from: f64| {
-            // CLs = above(sqrt(q_A) - sigma) / above(-sigma) solved for sqrt(q_A)
-            let wanted = sigma + exceeded_with(alpha * above(-sigma));
-            let which = format!("the expected ({sigma:+} sigma)");
-            self.descent(&which, from, |mu| {
-                Ok(wanted - self.asimov.q(self.interest, mu, &self.settings)?.sqrt())
-            })
-        };
-        let [best, none] = [&self.observed, &self.asimov].map(|f| f.best.point[self.interest]);
-        let first = Limits {
-            observed: observed(best),
-            expected: BANDS.map(|sigma| expected(sigma, none)),
-        };
-        let beyond = self.beyond(&first, best.min(none), statistic);
-        // where CLs is seen above a limit that is found, for the last time
-        let again = |limit: &Result<f64, Error>, of: &dyn Fn(&CLs) -> f64| {
-            let limit = *limit.as_ref().ok()?;
-            let last = |cls: &&CLs| cls.mu > limit && of(cls) > alpha;
-            beyond.iter().rev().find(last).map(|cls| cls.mu)
-        };
-        let Limits {
-            observed: mut data,
-            expected: mut bands,
-        } = first;
-        if let Some(from) = again(&data, &|cls: &CLs| cls.observed) {
-            data = observed(from);
+        let mut limits = self.within_bounds(asked, [true; 6]);
+        let parameter = &self.observed.likelihood.parameters()[self.interest];
+        let (_, bound) = parameter.bounds;
+        if asked.strict_bounds || !(bound > 0.0 && bound.is_finite()) {
+            return Ok(limits);
         }
-        for (k, (band, sigma)) in bands.iter_mut().zip(BANDS).enumerate() {
-            if let Some(from) = again(band, &|cls: &CLs| cls.expected[k]) {
-                *band = expected(sigma, from);
+        for power in 1..=WIDENED {
+            let mut missing = [false; 6];
+            for (missing, limit) in missing.iter_mut().zip(limits.all()) {
+                *missing = matches!(limit, Err(Error::BeyondBounds { .. }));
             }
+            if missing == [false; 6] {
+                break;
+            }
+            let wider = bound * 10.0_f64.powi(power);
+            let found = self.widened(wider)?.within_bounds(asked, missing);
+            limits.take(found, missing);
+            limits.bound_widened = Some(wider);
         }
-        Ok(Limits {
-            observed: data,
-            expected: bands,
+        Ok(limits)
+    }
+
+    /// The same with another upper bound of the parameter of interest.
+    fn widened(&self, bound: f64) -> Result<Self, Error> {
+        let fitted = |fitted: &Fitted| {
+            let (lower, upper) = fitted.likelihood.parameters()[self.interest].bounds;
+            let likelihood = fitted.likelihood.clone();
+            let likelihood = likelihood.with_bounds(self.interest, (lower, bound));
+            if fitted.best.point[self.interest] < upper {
+                let best = fitted.best.clone();
+                let name = fitted.name;
+                return Ok(Fitted {
+                    name,
+                    likelihood,
+                    best,
+                });
+            }
+            let mut settings = self.settings.clone();
+            settings.starts.push(fitted.best.point.clone());
+            Fitted::new(fitted.name, likelihood, &settings)
+        };
+        Ok(Self {
+            interest: self.interest,
+            settings: self.settings.clone(),
+            observed: fitted(&self.observed)?,
+            asimov: fitted(&self.asimov)?,
+            made_at: self.made_at.clone(),
+            made_at_nll: self.made_at_nll,
         })
+    }
+
+    /// Those limits, the observed one first, that are asked for.
+    fn within_bounds(&self, asked: &LimitSettings, which: [bool; 6]) -> Limits {
+        let best = [&self.observed, &self.asimov].map(|f| f.best.point[self.interest]);
+        let start = |i: usize| which[i].then_some(best[i.min(1)]);
+        let mut limits = self.search(asked, std::array::from_fn(start));
+        if self.observed.likelihood.is_linear_in(self.interest) {
+            return limits;
+        }
+        let alpha = 1.0 - asked.level;
+        let beyond = self.beyond(&limits, best[0].min(best[1]), asked.statistic);
+        // where CLs is seen above a limit that was found, for the last time
+        let last = |(i, limit): (usize, &Result<f64, Error>)| {
+            let limit = *limit.as_ref().ok()?;
+            let is_above = |cls: &&CLs| {
+                let found = if i == 0 {
+                    cls.observed
+                } else {
+                    cls.expected[i - 1]
+                };
+                cls.mu > limit && found > alpha
+            };
+            Some(beyond.iter().rev().find(is_above)?.mu)
+        };
+        let mut again = [None; 6];
+        for (again, limit) in again.iter_mut().zip(limits.all().enumerate()) {
+            *again = last(limit);
+        }
+        let found = self.search(asked, again);
+        limits.take(found, again.map(|mu| mu.is_some()));
+        limits
+    }
+
+    /// Limits that are searched for from some value each; none: it is not.
+    fn search(&self, asked: &LimitSettings, from: [Option<f64>; 6]) -> Limits {
+        let [data, bands @ ..] = from;
+        let (alpha, statistic) = (1.0 - asked.level, asked.statistic);
+        let observed = |from: f64| {
+            let fitted = [&self.observed, &self.asimov];
+            let mut search = Search::new(fitted, self.interest, &self.settings)?;
+            let made_at = (self.made_at[self.interest], self.made_at_nll);
+            let limit = search.observed(alpha, statistic, from, made_at);
+            Ok((limit, search.deeper_at()))
+        };
+        let expected = || {
+            let mut search = Search::new([&self.asimov], self.interest, &self.settings)?;
+            let limits = search.expected(alpha, bands);
+            Ok((limits, search.deeper_at()))
+        };
+        let (data, asimov) = rayon::join(
+            || data.map_or_else(|| Ok((Err(not_asked()), Vec::new())), observed),
+            || {
+                if bands == [None; 5] {
+                    Ok((bands.map(|_| Err(not_asked())), Vec::new()))
+                } else {
+                    expected()
+                }
+            },
+        );
+        let (observed, mut deeper_at) = data.unwrap_or_else(|e: Error| (Err(e), Vec::new()));
+        let no_bands = |e: Error| (bands.map(|_| Err(e.clone())), Vec::new());
+        let (expected, deeper) = asimov.unwrap_or_else(no_bands);
+        deeper_at.extend(deeper);
+        Limits {
+            observed,
+            expected,
+            bound_widened: None,
+            deeper_at,
+        }
     }
 
     /// CLs beyond the lowest of some limits, rising in mu, where it can be had. `from`: the
     /// lower of both best fits.
     fn beyond(&self, limits: &Limits, from: f64, statistic: UpperStatistic) -> Vec<CLs> {
-        let all = std::iter::once(&limits.observed).chain(&limits.expected);
-        let found = all.filter_map(|limit| Some(limit.as_ref().ok()? - from));
+        let found = limits
+            .all()
+            .filter_map(|limit| Some(limit.as_ref().ok()? - from));
         let (lowest, highest) = found.fold((f64::INFINITY, 0.0_f64), |(low, high), x| {
             (low.min(x), high.max(x))
         });
@@ -218,185 +372,35 @@ impl Asymptotics {
         let tests = values.par_iter().map(|mu| self.cls(*mu, statistic).ok());
         tests.flatten_iter().collect()
     }
-
-    /// Where `f`, positive at and below `from`, becomes negative.
-    fn descent(
-        &self,
-        which: &str,
-        from: f64,
-        f: impl Fn(f64) -> Result<f64, Error>,
-    ) -> Result<f64, Error> {
-        let (lower, bound) = self.observed.likelihood.parameters()[self.interest].bounds;
-        let range = bound - lower;
-        let mut step = if range.is_finite() {
-            FIRST_STEP * range
-        } else {
-            from.abs().max(1.0)
-        };
-        let mut low = (from, f(from)?);
-        loop {
-            let mu = (low.0 + step).min(bound);
-            let high = (mu, f(mu)?);
-            if high.1 <= 0.0 {
-                return root(&f, low, high, PRECISION * step);
-            }
-            if mu >= bound || !step.is_finite() {
-                return Err(Error::BeyondBounds {
-                    which: which.to_owned(),
-                    bound,
-                });
-            }
-            low = high;
-            step *= 2.0;
-        }
-    }
 }
 
-impl Fitted {
-    fn new(name: &'static str, likelihood: Model, settings: &FitSettings) -> Result<Self, Error> {
-        let best = checked(&likelihood, settings, || format!("best fit of {name}"))?;
-        Ok(Self {
-            name,
-            likelihood,
-            best,
-        })
-    }
-
-    /// The fit at a given value, from the best fit and from all other starts.
-    fn at(&self, interest: usize, mu: f64, base: &FitSettings) -> Result<Fit, Error> {
-        let mut settings = base.with_fixed(interest, mu);
-        settings.starts.push(self.best.point.clone());
-        checked(&self.likelihood, &settings, || {
-            format!("fit of {} at mu = {mu}", self.name)
-        })
-    }
-
-    fn t(&self, interest: usize, mu: f64, base: &FitSettings) -> Result<f64, Error> {
-        let away = self.at(interest, mu, base)?.nll - self.best.nll;
-        ensure(away >= -ROUNDING, || {
-            format!(
-                "the fit at mu = {mu} is by {} in -log L better than the best fit; give the fit \
-                 more starts",
-                -away
-            )
-        })?;
-        Ok(2.0 * away.max(0.0))
-    }
-
-    fn q(&self, interest: usize, mu: f64, base: &FitSettings) -> Result<f64, Error> {
-        if self.best.point[interest] > mu {
-            return Ok(0.0);
-        }
-        self.t(interest, mu, base)
-    }
-}
-
-/// A fit that is a result.
-fn checked(
+/// Refuses a parameter that cannot be tested, by name.
+fn check_interest(
     likelihood: &Model,
+    interest: usize,
+    asimov_mu: f64,
     settings: &FitSettings,
-    what: impl Fn() -> String,
-) -> Result<Fit, Error> {
-    let found = fit(likelihood, settings).and_then(|found| found.checked().cloned());
-    found.map_err(|error| Error::new(format!("{}: {error}", what())))
-}
-
-/// A test of the presence of a signal by CLs.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct CLs {
-    /// The tested value.
-    pub mu: f64,
-    /// The ratio of the probabilities of a larger statistic with the signal, `CL_s+b`, and
-    /// without it, `CL_b`.
-    pub observed: f64,
-    /// The ratio as expected without signal, for data that fluctuate by -2, -1, 0,
-    /// 1 and 2 standard deviations.
-    pub expected: [f64; 5],
-}
-
-impl CLs {
-    fn new(mu: f64, q: f64, q_asimov: f64, statistic: UpperStatistic) -> Self {
-        let (root, asimov) = (q.sqrt(), q_asimov.sqrt());
-        // equations 59 and 66 as a unit normal number, larger with less signal; where signal
-        // and none are the same, at and below 0, CLs is 1
-        let z = if statistic == UpperStatistic::Q || root <= asimov || asimov == 0.0 {
-            root - asimov
-        } else {
-            (q - q_asimov) / (2.0 * asimov)
-        };
-        Self {
-            mu,
-            observed: ratio_above(z + asimov, z),
-            expected: BANDS.map(|sigma| above(asimov - sigma) / above(-sigma)),
-        }
-    }
-}
-
-/// Fluctuations of the data, in standard deviations, of the expected results.
-const BANDS: [f64; 5] = [-2.0, -1.0, 0.0, 1.0, 2.0];
-
-/// Probability of a unit normal number above `z`.
-fn above(z: f64) -> f64 {
-    Normal::standard().sf(z)
-}
-
-/// The unit normal number that is exceeded with a probability.
-fn exceeded_with(probability: f64) -> f64 {
-    -Normal::standard().inverse_cdf(probability)
-}
-
-/// `above(far) / above(near)` for `far >= near`, also where both are too small for a
-/// number.
-fn ratio_above(far: f64, near: f64) -> f64 {
-    let (above_far, above_near) = (above(far), above(near));
-    if above_far > 0.0 || above_near >= f64::MIN_POSITIVE {
-        return above_far / above_near;
-    }
-    // Mills' ratio is 1 / z to 1e-3 here
-    (0.5 * (near - far) * (near + far)).exp() * near / far
-}
-
-/// Evaluations after which a bracket is taken as it is: bisection alone has
-/// reduced it by 2^30 by then.
-const EVALUATIONS: usize = 60;
-
-/// A root of `f` between `low` and `high`, where it has the values `at_low` and
-/// `at_high` of opposite sign, to within `tolerance`.
-///
-/// False position with the weights of Illinois (Dowell and Jarratt, BIT 11 (1971)
-/// 168), and a bisection after each pair of steps.
-fn root<E>(
-    mut f: impl FnMut(f64) -> Result<f64, E>,
-    (mut low, mut at_low): (f64, f64),
-    (mut high, mut at_high): (f64, f64),
-    tolerance: f64,
-) -> Result<f64, E> {
-    for step in 0..EVALUATIONS {
-        if (high - low).abs() <= tolerance || at_low == 0.0 {
-            break;
-        }
-        let secant = (low * at_high - high * at_low) / (at_high - at_low);
-        let inside = secant > low.min(high) && secant < low.max(high);
-        let x = if step % 3 == 2 || !inside {
-            0.5 * (low + high)
-        } else {
-            secant
-        };
-        let value = f(x)?;
-        if value == 0.0 {
-            return Ok(x);
-        }
-        if (value > 0.0) == (at_low > 0.0) {
-            (low, at_low) = (x, value);
-            at_high *= 0.5;
-        } else {
-            (high, at_high) = (low, at_low);
-            (low, at_low) = (x, value);
-        }
-    }
-    Ok(if at_low.abs() <= at_high.abs() {
-        low
-    } else {
-        high
+) -> Result<(), Error> {
+    let (parameters, count) = (likelihood.parameters(), likelihood.parameters().len());
+    let parameter = parameters.get(interest).ok_or_else(|| {
+        Error::new(format!(
+            "parameter {interest} is asked for; the likelihood has {count}"
+        ))
+    })?;
+    let (name, (lower, upper)) = (&parameter.name, parameter.bounds);
+    ensure(!settings.is_fixed(interest), || {
+        format!("parameter of interest `{name}` is fixed; leave it free to test its values")
+    })?;
+    ensure(parameter.constraint.is_none(), || {
+        format!(
+            "parameter of interest `{name}` has an auxiliary measurement; a test of its values \
+             needs one that has none"
+        )
+    })?;
+    ensure(lower <= asimov_mu && asimov_mu <= upper, || {
+        format!(
+            "Asimov data at {name} = {asimov_mu} cannot be made: its bounds are [{lower}, \
+             {upper}]; widen them"
+        )
     })
 }

@@ -38,3 +38,16 @@ pub(crate) fn ensure(holds: bool, message: impl FnOnce() -> String) -> Result<()
         Err(Error::Other(message()))
     }
 }
+
+/// Names that a sentence lists.
+const LISTED: usize = 10;
+
+/// Names in backticks, the first of them if they are many.
+pub(crate) fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let more = names.len().saturating_sub(LISTED);
+    let first: Vec<String> = names.take(LISTED).map(|name| format!("`{name}`")).collect();
+    match more {
+        0 => first.join(", "),
+        _ => format!("{} and {more} more", first.join(", ")),
+    }
+}

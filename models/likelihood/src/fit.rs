@@ -8,6 +8,7 @@ mod impacts;
 mod interval;
 pub(crate) mod matrix;
 mod newton;
+mod path;
 mod profile;
 mod result;
 mod scan;
@@ -17,14 +18,20 @@ mod tests;
 pub use impacts::{Group, GroupImpact, Impact, ImpactSettings, Impacts, impacts};
 pub use interval::{ConfidenceSet, End, Minos, confidence_set, minos};
 pub use newton::{Evaluations, NewtonSettings};
+pub(crate) use path::Path;
 pub use profile::reach;
 pub use result::{Fit, Flat, OtherMinimum, State};
 pub use scan::{Contour, ContourPoint, FailedPoint, Scan, ScanPoint, ScanSettings, contour, scan};
 
 use crate::error::{Error, ensure};
-use crate::{Likelihood, Parameter};
+use crate::{Likelihood, Parameter, Role};
 use newton::{Descent, Problem};
 use sideband_numerics::minimise::{Bounds, MinimiseSettings, Outcome, minimise};
+
+/// Free parameters that can be fitted, and all parameters of a likelihood: a Hessian of
+/// 128 MB, of which a fit holds several.
+const MOST_FREE: usize = 2000;
+const MOST: usize = 4000;
 
 /// Further starts along one parameter: the likelihood is evaluated at `points`
 /// equally spaced values within its bounds, the others nominal, and every one next to
@@ -87,6 +94,14 @@ impl FitSettings {
             check_within("a fixed parameter", &parameters[k], value)?;
             (lower[k], upper[k]) = (value, value);
         }
+        let free = lower.iter().zip(&upper).filter(|(l, u)| l < u).count();
+        ensure(free <= MOST_FREE && lower.len() <= MOST, || {
+            format!(
+                "{free} of {} parameters are free; at most {MOST_FREE} of {MOST} can be fitted, \
+                 as the Hessian has the square of that: fix some, or merge bins",
+                lower.len()
+            )
+        })?;
         Ok(Bounds::new(lower, upper).expect("ends were checked"))
     }
 
@@ -249,10 +264,49 @@ pub fn fit(likelihood: &dyn Likelihood, settings: &FitSettings) -> Result<Fit, E
     let (found, gradients) = settings.search(likelihood, &starts[0])?;
     starts.extend(found);
     let problem = settings.problem(likelihood, &bounds);
+    let nominal = starts[0].clone();
     let ends = starts.into_iter().map(|start| problem.to_the_end(start));
-    let mut fit = Fit::among(ends, likelihood, &bounds);
+    let mut ends: Vec<Descent> = ends.collect();
+    let is_nowhere = |end: &Descent| end.outcome == Outcome::StartNotFinite;
+    let impossible = match ends.iter().all(is_nowhere) {
+        true => likelihood.impossible(&nominal),
+        false => None,
+    };
+    if impossible.is_some() {
+        let mut raised = raised(likelihood, &bounds, &nominal).into_iter();
+        let found = raised.find_map(|start| {
+            let end = problem.to_the_end(start);
+            (!is_nowhere(&end)).then_some(end)
+        });
+        ends.extend(found);
+    }
+    let mut fit = Fit::among(ends.into_iter(), likelihood, &bounds);
     fit.evaluations.gradients += gradients;
+    if let Some(why) = impossible.filter(|_| fit.nll.is_nan()) {
+        let message = format!("the likelihood is not finite at any start: {why}");
+        fit.failure = Some(Error::new(message));
+    }
     Ok(fit)
+}
+
+/// By how much parameters of interest are raised where a likelihood is not finite.
+const RAISED: [f64; 5] = [1.0, 0.1, 10.0, 0.01, 100.0];
+
+/// Starts with the free parameters of interest above their nominal values: without signal
+/// there may be nothing where there are data.
+fn raised(likelihood: &dyn Likelihood, bounds: &Bounds, nominal: &[f64]) -> Vec<Vec<f64>> {
+    let interest = likelihood.parameters().iter().enumerate();
+    let interest = interest.filter(|(_, p)| p.role == Role::Interest);
+    let interest: Vec<usize> = interest.map(|(k, _)| k).collect();
+    let raise = |by: &f64| {
+        let mut start = nominal.to_vec();
+        for &k in &interest {
+            start[k] = (start[k] + by).clamp(bounds.lower()[k], bounds.upper()[k]);
+        }
+        start
+    };
+    let starts = RAISED.iter().map(raise);
+    starts.filter(|start| start != nominal).collect()
 }
 
 /// [`fit`] from one start alone.
@@ -265,6 +319,29 @@ pub(crate) fn refit(
     let start = start_within(start, likelihood.parameters(), &bounds)?;
     let end = settings.problem(likelihood, &bounds).to_the_end(start);
     Ok(Fit::among([end].into_iter(), likelihood, &bounds))
+}
+
+/// A minimum without its errors.
+pub(crate) struct Minimum {
+    /// The point, `[n]`.
+    pub(crate) point: Vec<f64>,
+    /// Negative log-likelihood there.
+    pub(crate) nll: f64,
+}
+
+/// [`refit`] without errors; none if it did not converge.
+pub(crate) fn minimum(
+    likelihood: &dyn Likelihood,
+    settings: &FitSettings,
+    start: &[f64],
+) -> Result<Option<Minimum>, Error> {
+    let bounds = settings.bounds(likelihood)?;
+    let start = start_within(start, likelihood.parameters(), &bounds)?;
+    let end = settings.problem(likelihood, &bounds).to_the_end(start);
+    Ok((end.outcome == Outcome::Converged).then_some(Minimum {
+        point: end.place.point,
+        nll: end.place.value,
+    }))
 }
 
 impl Problem<'_> {

@@ -12,6 +12,7 @@
 //! through its logarithm, so that factors may vanish.
 
 mod channel;
+mod compiled;
 mod poisson;
 mod template;
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod tests;
 
 pub use channel::HistogramChannel;
 pub use poisson::PoissonConstraint;
+pub(crate) use poisson::{STIRLING, excess, stirling};
 pub use template::{Factor, Modifier, Template};
 
 use crate::error::Error;

@@ -60,7 +60,7 @@ impl Interpolation {
         match self {
             Self::Code1 => exponential(alpha, low.ln(), high.ln()),
             Self::Code4 if alpha.abs() >= 1.0 => exponential(alpha, low.ln(), high.ln()),
-            Self::Code4 => EndWeights::code4(alpha).apply(low.ln(), high.ln()),
+            Self::Code4 => EndWeights::code4(alpha).apply([low, high], [low.ln(), high.ln()]),
             Self::Code0 | Self::Code2 | Self::Code4p => {
                 let [value, first, second] = self.term(alpha, low - 1.0, high - 1.0);
                 [1.0 + value, first, second]
@@ -140,6 +140,78 @@ pub(crate) struct EndWeights {
     pub(crate) high: [[f64; 3]; 3],
 }
 
+/// What a factor is at -1 and +1 relative to nominal, with the logarithms.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Ends {
+    values: [f64; 2],
+    logarithms: [f64; 2],
+}
+
+impl Ends {
+    /// Both must be positive for codes 1 and 4.
+    pub(crate) fn new(low: f64, high: f64) -> Self {
+        let values = [low, high];
+        Self {
+            values,
+            logarithms: values.map(f64::ln),
+        }
+    }
+
+    /// Whether nothing varies.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.values == [1.0, 1.0]
+    }
+}
+
+/// An interpolation at one `alpha`, for any number of end points: what depends on `alpha`
+/// alone is computed once.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct InterpolationAt {
+    code: Interpolation,
+    alpha: f64,
+    weights: Option<EndWeights>,
+}
+
+impl InterpolationAt {
+    pub(crate) fn new(code: Interpolation, alpha: f64) -> Self {
+        let weights = match code {
+            Interpolation::Code1 => None,
+            Interpolation::Code4 if alpha.abs() >= 1.0 => None,
+            Interpolation::Code4 => Some(EndWeights::code4(alpha)),
+            _ => Some(EndWeights::additive(code, alpha)),
+        };
+        Self {
+            code,
+            alpha,
+            weights,
+        }
+    }
+
+    /// As [`Interpolation::relative`].
+    pub(crate) fn relative(&self, ends: &Ends) -> [f64; 3] {
+        let ([low, high], [log_low, log_high]) = (ends.values, ends.logarithms);
+        match &self.weights {
+            None => exponential(self.alpha, log_low, log_high),
+            Some(weights) if self.code.is_factor() => {
+                weights.apply([low, high], [log_low, log_high])
+            }
+            Some(_) => {
+                let [value, first, second] = self.term(low - 1.0, high - 1.0);
+                [1.0 + value, first, second]
+            }
+        }
+    }
+
+    /// As [`Interpolation::term`], for a code that adds.
+    pub(crate) fn term(&self, down: f64, up: f64) -> [f64; 3] {
+        let weight = |order: usize| {
+            let weights = self.weights.as_ref();
+            weights.map_or(0.0, |w| down * w.low[order][0] + up * w.high[order][0])
+        };
+        std::array::from_fn(weight)
+    }
+}
+
 /// Coefficients of `alpha^1, alpha^3, alpha^5`, times 8, of the part that is odd in
 /// `alpha`: those of the half difference of the values, the half sum of the first
 /// and the half difference of the second derivatives at the ends.
@@ -182,9 +254,8 @@ impl EndWeights {
         weights
     }
 
-    /// Value and derivatives for the logarithms of the end points.
-    fn apply(&self, log_low: f64, log_high: f64) -> [f64; 3] {
-        let (low, high) = (log_low.exp(), log_high.exp());
+    /// Value and derivatives for the end points and their logarithms.
+    fn apply(&self, [low, high]: [f64; 2], [log_low, log_high]: [f64; 2]) -> [f64; 3] {
         let end = |h: f64, x: f64, w: [f64; 3]| h * (w[0] + x * (w[1] + x * w[2]));
         std::array::from_fn(|order| {
             self.constant[order]
@@ -315,10 +386,34 @@ mod tests {
     fn weights_of_the_end_points_give_every_code_that_adds() {
         for (_, code) in CODES.into_iter().filter(|(_, code)| !code.is_factor()) {
             for alpha in [-2.3, -1.0, -0.4, 0.0, 0.7, 1.6] {
-                let found = EndWeights::additive(code, alpha).apply(0.8_f64.ln(), 1.3_f64.ln());
+                let logarithms = [0.8_f64, 1.3].map(f64::ln);
+                let found = EndWeights::additive(code, alpha).apply([0.8, 1.3], logarithms);
                 let expected = code.relative(alpha, 0.8, 1.3);
                 for (found, expected) in found.iter().zip(expected) {
                     assert_near(found, expected, 1e-13);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_computed_once_gives_every_code() {
+        for (_, code) in CODES {
+            for alpha in [-2.3, -1.0, -0.4, 0.0, 0.7, 1.0, 1.6] {
+                let at = InterpolationAt::new(code, alpha);
+                let found = at.relative(&Ends::new(0.8, 1.3));
+                for (found, expected) in found.iter().zip(code.relative(alpha, 0.8, 1.3)) {
+                    assert_near(found, expected, 1e-14);
+                }
+                let nothing = at.relative(&Ends::new(1.0, 1.0));
+                for (found, expected) in nothing.iter().zip([1.0, 0.0, 0.0]) {
+                    assert_near(found, expected, 1e-14);
+                }
+                if !code.is_factor() {
+                    let expected = code.term(alpha, -4.0, 7.0);
+                    for (found, expected) in at.term(-4.0, 7.0).iter().zip(expected) {
+                        assert_near(found, expected, 1e-13);
+                    }
                 }
             }
         }

@@ -33,16 +33,6 @@ impl Jet {
         self.hessian.resize(if second { n * n } else { 0 }, 0.0);
     }
 
-    /// Adds `u`, a function of parameter `i`, given with two derivatives.
-    pub(crate) fn add(&mut self, i: usize, u: [f64; 3]) {
-        let n = self.gradient.len();
-        self.value += u[0];
-        self.gradient[i] += u[1];
-        if let Some(diagonal) = self.hessian.get_mut(i * n + i) {
-            *diagonal += u[2];
-        }
-    }
-
     /// Multiplies by `u`, a function of parameter `i`, given with two derivatives.
     #[inline(always)]
     pub(crate) fn multiply(&mut self, i: usize, [value, slope, curvature]: [f64; 3]) {

@@ -40,6 +40,7 @@
 
 pub mod asymptotic;
 mod coefficient;
+mod combination;
 mod error;
 pub mod fit;
 pub mod histogram;
@@ -55,6 +56,7 @@ mod unbinned;
 pub mod workspace;
 
 pub use coefficient::{Coefficient, Spline};
+pub use combination::Combination;
 pub use error::Error;
 pub use interpolation::Interpolation;
 pub use jet::Jet;

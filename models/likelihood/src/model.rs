@@ -99,6 +99,25 @@ pub trait Likelihood: Sync {
     fn kinks(&self) -> &[usize] {
         &[]
     }
+
+    /// Whether all that is expected is known to be linear in a parameter, or not to depend on
+    /// it, while the others stay.
+    fn is_linear_in(&self, _parameter: usize) -> bool {
+        false
+    }
+
+    /// Which data cannot be had at a point, if that is known: the channel, the bin and both
+    /// numbers.
+    fn impossible(&self, _at: &[f64]) -> Option<String> {
+        None
+    }
+
+    /// By how much the slope along a parameter falls at a point when the outcome of its own
+    /// auxiliary measurement rises by one standard deviation; none without such a measurement,
+    /// or if it is correlated with others.
+    fn auxiliary_slope(&self, _parameter: usize, _at: &[f64]) -> Option<f64> {
+        None
+    }
 }
 
 /// What the data of one channel add to the negative log-likelihood, as a function
@@ -116,6 +135,21 @@ pub trait Term: Send + Sync {
     /// Parameters along which the slope may jump at zero, in any order.
     fn kinks(&self) -> Vec<usize> {
         Vec::new()
+    }
+
+    /// As [`Likelihood::is_linear_in`].
+    fn is_linear_in(&self, _parameter: usize) -> bool {
+        false
+    }
+
+    /// As [`Likelihood::impossible`].
+    fn impossible(&self, _at: &[f64]) -> Option<String> {
+        None
+    }
+
+    /// As [`Likelihood::auxiliary_slope`].
+    fn auxiliary_slope(&self, _parameter: usize, _at: &[f64]) -> Option<f64> {
+        None
     }
 }
 
@@ -146,6 +180,19 @@ impl Model {
     pub fn with_prior(mut self, prior: Option<Arc<CorrelatedPrior>>) -> Self {
         self.prior = prior;
         self
+    }
+
+    /// The same model with other bounds of one parameter.
+    pub fn with_bounds(mut self, parameter: usize, bounds: (f64, f64)) -> Self {
+        if let Some(parameter) = self.parameters.get_mut(parameter) {
+            parameter.bounds = bounds;
+        }
+        self
+    }
+
+    /// What its data are.
+    pub(crate) fn terms(&self) -> &[Arc<dyn Term>] {
+        &self.terms
     }
 
     /// Correlations of its auxiliary measurements.
@@ -184,6 +231,25 @@ impl Likelihood for Model {
 
     fn kinks(&self) -> &[usize] {
         &self.kinks
+    }
+
+    fn is_linear_in(&self, parameter: usize) -> bool {
+        self.terms.iter().all(|term| term.is_linear_in(parameter))
+    }
+
+    fn impossible(&self, at: &[f64]) -> Option<String> {
+        self.terms.iter().find_map(|term| term.impossible(at))
+    }
+
+    fn auxiliary_slope(&self, parameter: usize, at: &[f64]) -> Option<f64> {
+        let is_correlated = |prior: &CorrelatedPrior| prior.places.contains(&parameter);
+        if self.prior.as_deref().is_some_and(is_correlated) {
+            return None;
+        }
+        let constraint = self.parameters.get(parameter)?.constraint;
+        let mut terms = self.terms.iter();
+        let counted = terms.find_map(|term| term.auxiliary_slope(parameter, at));
+        constraint.map(|c| 1.0 / c.width).or(counted)
     }
 
     fn value(&self, at: &[f64]) -> f64 {
@@ -255,6 +321,14 @@ impl CorrelatedPrior {
             root,
             excess,
         })
+    }
+
+    /// The same of parameters that are at `places`, `[n]`, of another model.
+    pub(crate) fn elsewhere(&self, places: &[usize]) -> Self {
+        Self {
+            places: self.places.iter().map(|k| places[*k]).collect(),
+            ..self.clone()
+        }
     }
 
     /// What is added to the independent constraints of `parameters` at a point `[n]`;

@@ -1,12 +1,18 @@
-//! Pseudo-experiments of unbinned measurements.
+//! Pseudo-experiments: of unbinned measurements, and CLs of histograms.
 //!
 //! Events are drawn from a pool with Asimov weights ([`AsimovPool`]) or from the truth
-//! itself, auxiliary measurements around the true values ([`randomised`]).
+//! itself, auxiliary measurements around the true values ([`randomised`]); counts of histograms
+//! from the expected ones ([`ToyTest`]).
 
+mod cls;
 mod coverage;
 mod poisson;
 mod pool;
 
+pub use cls::{
+    Hypothesis, ToyCLs, ToyLimits, ToyRatio, ToySettings, ToyTail, ToyTest, ToyValue, toy_cls,
+    toy_limits,
+};
 pub use coverage::{Coverage, PointReport, Spread, coverage, toy_set};
 pub use poisson::poisson;
 pub use pool::{AsimovPool, Duplicates, Thrown, reference_weights};

@@ -8,6 +8,7 @@
 //! Differences to pyhf: what it drops silently (a modifier named twice in a sample,
 //! an observation without channel) is an error here.
 
+mod combine;
 mod compare;
 mod export;
 mod import;
@@ -16,6 +17,7 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
+pub use combine::{CombineSettings, Combined, Join, Part, combine};
 pub use compare::compare;
 pub use export::{ReferencePoint, Settings, export, reference};
-pub use import::{ImportOptions, Imported, Limits, import};
+pub use import::{ImportOptions, Imported, Limits, Poi, import, import_value, read};

@@ -3,12 +3,15 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::cls::{above, log_cls};
+use super::curve::descent;
 use super::*;
-use crate::fit::{End, State, minos};
-use crate::histogram::{Factor, HistogramChannel, Template};
+use crate::fit::{End, Group, ImpactSettings, State, fit, impacts, minos};
+use crate::histogram::{Factor, HistogramChannel, Modifier, PoissonConstraint, Template};
 use crate::support::{assert_near, assert_refused};
 use crate::workspace::{ImportOptions, import};
-use crate::{Coefficient, Interpolation, Parameter, RateResponse};
+use crate::{Coefficient, Interpolation, Parameter, RateResponse, Role, Term};
+use std::sync::Arc;
 
 #[derive(Deserialize)]
 struct Golden {
@@ -104,7 +107,8 @@ fn place(model: &HistogramModel, name: &str) -> usize {
 
 /// `t_mu`.
 fn t(tests: &Asymptotics, mu: f64) -> Result<f64, Error> {
-    tests.observed.t(tests.interest, mu, &tests.settings)
+    let mut curve = tests.observed.curve(tests.interest, &tests.settings)?;
+    Ok(curve.t(mu)?[0])
 }
 
 /// The observed limit at 95 %, and the expected ones.
@@ -207,10 +211,23 @@ fn counting_experiment_is_the_closed_form() {
     let tests = Asymptotics::new(&model, 0, 1.0, &FitSettings::default()).unwrap();
     let q0 = 2.0 * (n * (n / b).ln() - (n - b));
     assert_near(t(&tests, 0.0).unwrap(), q0, 1e-9);
-    let expected = tests.asimov.t(0, 0.0, &tests.settings).unwrap();
-    assert_near(expected, 2.0 * ((s + b) * (1.0 + s / b).ln() - s), 1e-9);
+    let mut curve = tests.asimov.curve(0, &tests.settings).unwrap();
+    assert_near(
+        curve.t(0.0).unwrap()[0],
+        2.0 * ((s + b) * (1.0 + s / b).ln() - s),
+        1e-9,
+    );
     assert_near(tests.observed.best.point[0], 1.5, 1e-7);
-    assert_eq!(tests.observed.q(0, 1.0, &tests.settings), Ok(0.0));
+    let mut curve = tests.observed.curve(0, &tests.settings).unwrap();
+    assert_eq!(curve.q(1.0), Ok([0.0; 2]));
+    let found = discovery(&model, 0, 1.0, &FitSettings::default()).unwrap();
+    assert_near(found.q0, q0, 1e-9);
+    assert_near(found.significance, q0.sqrt(), 1e-9);
+    assert_near(found.p_value, above(q0.sqrt()), 1e-12);
+    let median = (2.0 * ((s + b) * (1.0 + s / b).ln() - s)).sqrt();
+    for (found, sigma) in found.expected.iter().zip([-2.0, -1.0, 0.0, 1.0, 2.0]) {
+        assert_near(found, (median + sigma).max(0.0), 1e-9);
+    }
 }
 
 #[test]
@@ -246,10 +263,13 @@ fn below_zero_nothing_is_excluded() {
             }
         }
         let above = tests.cls(0.5, UpperStatistic::Q).unwrap();
-        assert!(above.observed < 0.999 && above.expected[2] < 0.999);
+        // the best fit of 130 events is 1.5
+        assert_eq!(above.observed < 0.999, observed < 130.0);
+        assert!(observed < 130.0 || above.observed == 1.0);
+        assert!(above.expected[2] < 0.999);
     }
     // the other statistic divides by what is none there
-    let cls = CLs::new(0.0, 1e-9, 0.0, UpperStatistic::QTilde);
+    let cls = CLs::new(0.0, Some(1e-9), 0.0, UpperStatistic::QTilde);
     assert_near(cls.observed, 1.0, 1e-12);
 }
 
@@ -350,7 +370,7 @@ fn the_limit_is_the_largest_value_where_cls_falls() {
 
 #[test]
 fn cls_is_a_number_where_both_probabilities_are_none() {
-    let cls = |q: f64, asimov: f64| CLs::new(1.0, q, asimov, UpperStatistic::QTilde).observed;
+    let cls = |q: f64, asimov: f64| CLs::new(1.0, Some(q), asimov, UpperStatistic::QTilde).observed;
     // data 60 standard deviations below what is expected without signal
     let deep = cls(160.0_f64.powi(2), 1e-4);
     assert!(deep.is_finite() && deep >= 0.0, "{deep}");
@@ -378,10 +398,227 @@ fn what_cannot_be_tested_is_refused() {
 }
 
 #[test]
-fn roots_are_found_where_a_secant_crawls() {
-    let power = |x: f64| Ok::<f64, ()>(x.powi(9) - 1e-9);
-    let found = root(power, (0.0, -1e-9), (4.0, 4e5), 1e-10);
-    assert_near(found.unwrap(), 0.1, 1e-9);
+fn falls_are_found_where_newtons_method_crawls_or_misses() {
+    type Function = fn(f64) -> [f64; 2];
+    let cases: [(Function, f64, f64); 5] = [
+        (|x| [1e-9 - x.powi(9), -9.0 * x.powi(8)], 4.0, 0.1),
+        (|x| [0.5 - x, -1.0], 1e-6, 0.5),
+        // flat at first, then a wall of infinity
+        (
+            |x| [if x < 2.0 { 1.0 } else { f64::NEG_INFINITY }, f64::NAN],
+            0.1,
+            2.0,
+        ),
+        // a slope of the wrong sign
+        (|x| [1.0 - x * x, 2.0 * x], 0.3, 1.0),
+        // a kink
+        (
+            |x| {
+                if x < 1.0 {
+                    [2.0 - x, -1.0]
+                } else {
+                    [1.0 - 40.0 * (x - 1.0), -40.0]
+                }
+            },
+            9.0,
+            1.025,
+        ),
+    ];
+    for (f, first, expected) in cases {
+        let found = descent("the", (0.0, 10.0), first, |x| Ok(f(x))).unwrap();
+        assert_near(found, expected, 1e-8);
+    }
+    let beyond = descent("the", (0.0, 0.4), 0.1, |x| Ok([0.5 - x, -1.0]));
+    assert_refused(beyond, "the upper limit lies above mu = 0.4");
+    // values that cannot be had are stepped back from
+    let wall = |x: f64| {
+        ensure(x < 3.0, || "a wall".to_owned())?;
+        Ok([2.5 - x, -1.0])
+    };
+    assert_near(descent("the", (0.0, 99.0), 50.0, wall).unwrap(), 2.5, 1e-8);
+    let never = |_: f64| Err(Error::new("no fit"));
+    assert_refused(descent("the", (0.0, 9.0), 1.0, never), "no fit");
+}
+
+#[test]
+fn the_slope_of_cls_is_that_of_its_logarithm() {
+    let (q, asimov) = (
+        |mu: f64| 2.1 * mu.powi(2) + 0.3 * mu,
+        |mu: f64| 1.7 * mu.powi(2),
+    );
+    for statistic in [UpperStatistic::Q, UpperStatistic::QTilde] {
+        for mu in [0.3, 1.0, 2.5] {
+            let at = |mu: f64| {
+                let (dq, da) = (4.2 * mu + 0.3, 3.4 * mu);
+                log_cls([q(mu), dq], [asimov(mu), da], statistic)
+            };
+            let slope = (at(mu + 1e-5)[0] - at(mu - 1e-5)[0]) / 2e-5;
+            assert_near(at(mu)[1], slope, 1e-8 * slope.abs().max(1.0));
+            let cls = CLs::new(mu, Some(q(mu)), asimov(mu), statistic).observed;
+            assert_near(at(mu)[0], cls.ln(), 1e-12);
+        }
+    }
+}
+
+#[test]
+fn an_upper_bound_is_widened_and_that_is_said() {
+    // mu-hat is 1.5, or the bound where that lies below
+    for bound in [1.0, 2.0, 5.0] {
+        let model = counting(130.0, 20.0, 100.0, (0.0, bound));
+        let wide = counting(130.0, 20.0, 100.0, (0.0, 1e3));
+        let tests = |model| Asymptotics::new(model, 0, 0.0, &FitSettings::default()).unwrap();
+        let found = tests(&model)
+            .limits_with(&LimitSettings::default())
+            .unwrap();
+        let expected = limits(&tests(&wide), UpperStatistic::QTilde);
+        for (found, expected) in found.all().zip(&expected) {
+            assert_near(found.as_ref().unwrap(), expected, 1e-6);
+        }
+        assert_eq!(found.bound_widened, (bound < 3.0).then_some(10.0 * bound));
+    }
+    // no signal at all: no bound is wide enough
+    let model = counting(100.0, 1e-9, 100.0, (0.0, 1.0));
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default()).unwrap();
+    let found = tests.limits_with(&LimitSettings::default()).unwrap();
+    assert_refused(
+        found.observed,
+        "the observed upper limit lies above mu = 1000000",
+    );
+    assert_eq!(found.bound_widened, Some(1e6));
+}
+
+#[test]
+fn what_cannot_be_a_parameter_of_interest_is_refused_by_name() {
+    let settings = FitSettings::default();
+    let mut model = counting(130.0, 20.0, 100.0, (0.5, 2.0));
+    let refused = |model: &HistogramModel, settings: &FitSettings, words: &str| {
+        assert_refused(Asymptotics::new(model, 0, 0.0, settings).map(|_| ()), words);
+    };
+    refused(
+        &model,
+        &settings,
+        "Asimov data at mu = 0 cannot be made: its bounds are [0.5, 2]",
+    );
+    model.parameters[0].bounds = (0.0, 2.0);
+    refused(
+        &model,
+        &settings.with_fixed(0, 1.0),
+        "parameter of interest `mu` is fixed",
+    );
+    model.parameters[0].constraint = Parameter::nuisance("mu").constraint;
+    refused(
+        &model,
+        &settings,
+        "parameter of interest `mu` has an auxiliary measurement",
+    );
+}
+
+#[test]
+fn a_signal_in_deficit_has_no_significance() {
+    let model = counting(80.0, 20.0, 100.0, (-5.0, 20.0));
+    let found = discovery(&model, 0, 1.0, &FitSettings::default()).unwrap();
+    assert!(found.mu < -0.9);
+    assert_eq!(
+        (found.q0, found.significance, found.p_value),
+        (0.0, 0.0, 0.5)
+    );
+    let refused = discovery(&model, 0, -1.0, &FitSettings::default());
+    assert_refused(refused, "a signal of -1 is expected");
+}
+
+#[test]
+fn a_start_without_signal_is_left_where_there_are_data() {
+    let template = |name: &str, nominal: &[f64], factors| Template {
+        name: name.into(),
+        nominal: nominal.to_vec(),
+        factors,
+        modifiers: vec![],
+    };
+    let templates = vec![
+        template("signal", &[20.0, 1.0], vec![Factor::Parameter(0)]),
+        template("background", &[100.0, 0.0], vec![]),
+    ];
+    let channel = HistogramChannel::new("SR", templates, vec![110.0, 3.0], 1).unwrap();
+    let mut model = counting(110.0, 20.0, 100.0, (0.0, 20.0));
+    model.parameters[0].nominal = 0.0;
+    model.channels[0] = channel;
+    let best = fit(&model.likelihood(), &FitSettings::default()).unwrap();
+    let mu = best.checked().unwrap().point[0];
+    // 110 * 20 / (100 + 20 mu) + 3 / mu = 21
+    assert_near(110.0 * 20.0 / (100.0 + 20.0 * mu) + 3.0 / mu, 21.0, 1e-6);
+    let words = "channel `SR`, bin 1: 3 events are observed where 0 are expected";
+    let without = FitSettings::default().with_fixed(0, 0.0);
+    assert_refused(fit(&model.likelihood(), &without).unwrap().checked(), words);
+    let tests = Asymptotics::new(&model, 0, 0.0, &FitSettings::default());
+    assert_refused(tests.map(|_| ()), words);
+}
+
+/// A signal over a background whose rate is known to a fifth, and counted beside.
+fn with_nuisance(observed: f64) -> HistogramModel {
+    let mut model = counting(observed, 20.0, 100.0, (0.0, 20.0));
+    let mut templates = model.channels[0].templates().to_vec();
+    templates[1].factors.push(Factor::Response(RateResponse {
+        parameter: 1,
+        low: 0.8,
+        high: 1.2,
+        interpolation: Interpolation::Code4,
+    }));
+    model.parameters.push(Parameter::nuisance("rate"));
+    model.parameters.push(Parameter::nuisance("nothing"));
+    model.channels[0] = HistogramChannel::new("SR", templates, vec![observed], 3).unwrap();
+    model
+}
+
+#[test]
+fn impacts_on_a_limit_need_no_error_of_mu() {
+    let group = |name: &str, parameters: &[usize]| Group {
+        name: name.to_owned(),
+        parameters: parameters.to_vec(),
+    };
+    let groups = vec![
+        group("rate", &[1]),
+        group("nothing", &[2]),
+        group("all", &[1, 2]),
+    ];
+    let asked = |kind| LimitImpactSettings {
+        level: 0.95,
+        kind,
+        groups: groups.clone(),
+    };
+    // mu-hat is on its bound
+    for observed in [85.0, 95.0] {
+        let model = with_nuisance(observed);
+        let settings = FitSettings::default();
+        let found = limit_impacts(&model, 0, &settings, &asked(ImpactKind::Frozen)).unwrap();
+        let tests = Asymptotics::new(&model, 0, 0.0, &settings).unwrap();
+        assert_eq!(tests.best().states[0], State::AtLower);
+        let expected = limits(&tests, UpperStatistic::QTilde)[3];
+        assert_near(found.expected, expected, 1e-6);
+        // frozen: a counting experiment over what the background is fitted to
+        let b = 100.0 * Interpolation::Code4.relative(tests.made_at()[1], 0.8, 1.2)[0];
+        let frozen = |b| {
+            let alone = counting(b, 20.0, b, (0.0, 20.0));
+            let tests = Asymptotics::new(&alone, 0, 0.0, &settings).unwrap();
+            limits(&tests, UpperStatistic::QTilde)[3]
+        };
+        let relative = |limit: f64| 1.0 - limit / expected;
+        for (k, expected) in [relative(frozen(b)), 0.0, relative(frozen(b))]
+            .iter()
+            .enumerate()
+        {
+            assert_near(found.groups[k].relative.unwrap(), expected, 1e-5);
+        }
+        let found = limit_impacts(&model, 0, &settings, &asked(ImpactKind::Removed)).unwrap();
+        assert_near(
+            found.groups[0].relative.unwrap(),
+            relative(frozen(100.0)),
+            1e-5,
+        );
+    }
+    let mut wrong = asked(ImpactKind::Frozen);
+    wrong.groups[0].parameters.push(0);
+    let refused = limit_impacts(&with_nuisance(90.0), 0, &FitSettings::default(), &wrong);
+    assert_refused(refused, "group `rate` has the parameter of interest `mu`");
 }
 
 #[test]
@@ -404,4 +641,116 @@ fn a_minimum_at_the_kink_of_code_0_is_a_minimum() {
     let t = t(&tests, 1.0).unwrap();
     let expected = 2.0 * (20.0 - 95.0 * 1.2_f64.ln());
     assert_near(t, expected, 1e-9);
+}
+
+#[test]
+fn shifts_are_those_of_the_best_fit_when_auxiliary_data_move() {
+    let mut model = with_nuisance(130.0);
+    let mut templates = model.channels[0].templates().to_vec();
+    templates[1].modifiers.push(Modifier::PerBin {
+        parameters: vec![3],
+    });
+    let mut gamma = Parameter::interest("gamma", 1.0, (1e-10, 10.0));
+    gamma.role = Role::Nuisance;
+    model.parameters.push(gamma);
+    model.constraints.push(PoissonConstraint {
+        parameter: 3,
+        tau: 40.0,
+        observed: 44.0,
+    });
+    model.channels[0] = HistogramChannel::new("SR", templates, vec![130.0], 4).unwrap();
+    let settings = FitSettings::default();
+    let mu = |model: &HistogramModel| fit(&model.likelihood(), &settings).unwrap().point[0];
+    let asked = ImpactSettings {
+        interest: vec![0],
+        groups: vec![],
+        refit: true,
+    };
+    let likelihood = model.likelihood();
+    let best = fit(&likelihood, &settings).unwrap();
+    let found = impacts(&likelihood, &settings, &best, &asked)
+        .unwrap()
+        .remove(0);
+    let shifted = |k: usize| {
+        let impact = found.ranking.iter().find(|impact| impact.parameter == k);
+        impact.unwrap().shifted.unwrap()
+    };
+    let slope = |change: &dyn Fn(&mut HistogramModel, f64)| {
+        let [down, up] = [-1e-2, 1e-2].map(|by| {
+            let mut moved = model.clone();
+            change(&mut moved, by);
+            mu(&moved)
+        });
+        (up - down) / 2e-2
+    };
+    let centre = slope(&|model, by| {
+        model.parameters[1].constraint.as_mut().unwrap().centre += by;
+    });
+    assert_near(shifted(1), centre, 1e-4);
+    let count = slope(&|model, by| model.constraints[0].observed += by * 44.0_f64.sqrt());
+    assert_near(shifted(3), count, 1e-4);
+    assert!(centre < -0.5 && count < -0.3 && shifted(2) == 0.0);
+}
+
+/// `8 (a^2 - 1)^2 + 0.2 a (mu - 1) + (mu - 0.5)^2 / 2`: a minimum at `a = 1` that is the deeper
+/// one below `mu = 1`, and one at `a = -1` that is above.
+struct TwoMinima;
+
+impl Term for TwoMinima {
+    fn value(&self, at: &[f64]) -> f64 {
+        self.gradient(at, &mut [0.0; 2])
+    }
+
+    fn gradient(&self, at: &[f64], gradient: &mut [f64]) -> f64 {
+        self.hessian(at, gradient, &mut [0.0; 4])
+    }
+
+    fn hessian(&self, at: &[f64], gradient: &mut [f64], hessian: &mut [f64]) -> f64 {
+        let (mu, a) = (at[0], at[1]);
+        let well = a * a - 1.0;
+        gradient[0] += 0.2 * a + mu - 0.5;
+        gradient[1] += 32.0 * a * well + 0.2 * (mu - 1.0);
+        let second = [1.0, 0.2, 0.2, 96.0 * a * a - 32.0];
+        hessian.iter_mut().zip(second).for_each(|(h, s)| *h += s);
+        8.0 * well * well + 0.2 * a * (mu - 1.0) + 0.5 * (mu - 0.5).powi(2)
+    }
+
+    fn is_linear_in(&self, _: usize) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_limit_is_that_of_the_deepest_conditional_minimum() {
+    let mut a = Parameter::interest("a", -0.9, (-3.0, 3.0));
+    a.role = Role::Nuisance;
+    let parameters = vec![Parameter::interest("mu", 0.5, (0.0, 10.0)), a];
+    let model = Model::new(parameters, vec![Arc::new(TwoMinima)]);
+    let settings = FitSettings {
+        starts: vec![vec![0.5, 0.9]],
+        ..FitSettings::default()
+    };
+    let fitted = Fitted::new("data", model, &settings).unwrap();
+    assert_near(fitted.best.point[0], 0.3, 1e-2);
+    // followed from the best fit alone, the limit is that of the minimum it lies in
+    let mut path = fitted.curve(0, &settings).unwrap();
+    let [q, _] = path.q(2.26).unwrap();
+    assert_near(q, 3.84, 0.05);
+    let mut search = Search::new([&fitted], 0, &settings).unwrap();
+    let [_, _, median, _, _] = search.expected(0.05, [None, None, Some(0.3), None, None]);
+    let median = median.unwrap();
+    assert_near(median, 2.555, 0.02);
+    let there = fit(&fitted.likelihood, &settings.with_fixed(0, median)).unwrap();
+    let root = (2.0 * (there.nll - fitted.best.nll)).sqrt();
+    assert_near(root, 1.959_963_98, 1e-6);
+    // a best fit in the other minimum is left as soon as it is seen to be missed
+    let alone = FitSettings::default();
+    let missed = Fitted::new("data", fitted.likelihood.clone(), &alone).unwrap();
+    assert_near(missed.best.point[0], 0.7, 1e-2);
+    let mut curve = missed.curve(0, &settings).unwrap();
+    assert!(curve.check(0.2).unwrap());
+    let [t, _] = curve.t(0.2).unwrap();
+    assert_eq!(curve.deeper_at, [0.2]);
+    assert_near(curve.best_mu(), fitted.best.point[0], 1e-5);
+    assert_near(t, 0.01, 1e-3);
 }

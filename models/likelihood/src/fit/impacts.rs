@@ -27,6 +27,8 @@ pub struct ImpactSettings {
     pub interest: Vec<usize>,
     /// Groups of nuisance parameters.
     pub groups: Vec<Group>,
+    /// Whether shifts are found by refits too where the covariance gives them.
+    pub refit: bool,
 }
 
 /// Impact of one nuisance parameter on one parameter of interest, in units of the
@@ -43,9 +45,14 @@ pub struct Impact {
     /// `V_muk / V_kk delta_k`: the shift for one pre-fit error; none as before, or without
     /// constraint.
     pub pre_fit: Option<f64>,
+    /// The shift when the outcome of the parameter's auxiliary measurement rises by one standard
+    /// deviation, `V_muk / delta_k` of a Gaussian one; none as before, or without such a
+    /// measurement, or if it is correlated. In quadrature these add up, with what the data
+    /// contribute, to the error (Pinto et al., arXiv:2307.04007).
+    pub shifted: Option<f64>,
     /// Shifts by refit at `a^ + sqrt(V_kk)` and `a^ - sqrt(V_kk)`. A nuisance parameter on a
     /// bound is moved inwards to where its profile has t = 1. None where it would leave its
-    /// bounds, or the fit failed.
+    /// bounds, the fit failed, or the covariance gives all shifts and no refits were asked for.
     pub refit: [Option<f64>; 2],
 }
 
@@ -57,6 +64,9 @@ pub struct GroupImpact {
     /// `sqrt(error^2 - error_frozen^2)`, the second with the group at the best fit; none
     /// for a parameter of interest on a bound.
     pub impact: Option<f64>,
+    /// [`Impact::shifted`] of its parameters in quadrature; none for a parameter of interest on
+    /// a bound.
+    pub shifted: Option<f64>,
 }
 
 /// Impacts on one parameter of interest.
@@ -68,6 +78,9 @@ pub struct Impacts {
     pub error: Option<f64>,
     /// Its error with all that is not of interest at the best fit; none on a bound.
     pub statistical: Option<f64>,
+    /// What the data alone contribute to its error: what is left of it without the shifts by
+    /// all auxiliary measurements; none on a bound.
+    pub from_data: Option<f64>,
     /// Impacts of the nuisance parameters that are not fixed, largest post-fit impact first.
     pub ranking: Vec<Impact>,
     /// Impacts of groups, as asked for.
@@ -167,8 +180,14 @@ impl<'a> ImpactTable<'a> {
         let nuisances = self.nuisances.iter().zip(moved);
         let mut ranking: Vec<Impact> = nuisances.map(|(k, m)| self.impact(mu, *k, m)).collect();
         ranking.sort_by(|a, b| b.size().total_cmp(&a.size()));
+        let shifted = |is_in: &dyn Fn(usize) -> bool| -> f64 {
+            let own = ranking.iter().filter(|impact| is_in(impact.parameter));
+            own.filter_map(|impact| impact.shifted).map(|x| x * x).sum()
+        };
+        let from_data = |error: f64| (error * error - shifted(&|_| true)).max(0.0).sqrt();
         let groups = self.asked.groups.iter().map(|group| GroupImpact {
             name: group.name.clone(),
+            shifted: error.map(|_| shifted(&|k| group.parameters.contains(&k)).sqrt()),
             impact: error
                 .zip(self.error_without(mu, &group.parameters))
                 .map(|(error, frozen)| (error * error - frozen * frozen).max(0.0).sqrt()),
@@ -177,8 +196,9 @@ impl<'a> ImpactTable<'a> {
             parameter: mu,
             error,
             statistical: self.error_without(mu, &self.nuisances),
-            ranking,
+            from_data: error.map(from_data),
             groups: groups.collect(),
+            ranking,
         }
     }
 
@@ -196,6 +216,9 @@ impl<'a> ImpactTable<'a> {
             pre_fit: pair
                 .zip(constraint)
                 .map(|((both, own), constraint)| both / own * constraint.width),
+            shifted: pair
+                .zip(self.likelihood.auxiliary_slope(k, &self.best.point))
+                .map(|((both, _), slope)| both * slope),
             refit: [0, 1].map(|side| moved[side].as_ref().map(shift)),
         }
     }
@@ -218,7 +241,10 @@ impl<'a> ImpactTable<'a> {
     /// bound to where its profile has t = 1.
     fn post_fit_moves(&self, settings: &FitSettings, k: usize) -> Result<[Option<f64>; 2], Error> {
         if let Some(error) = self.best.error(k) {
-            return Ok([Some(error), Some(-error)]);
+            let interest = &self.asked.interest;
+            let is_known = interest.iter().all(|mu| self.best.error(*mu).is_some());
+            let is_wanted = self.asked.refit || !is_known;
+            return Ok([error, -error].map(|by| is_wanted.then_some(by)));
         }
         let found = minos(self.likelihood, settings, self.best, k, 1.0)?;
         let distance = |end: &End| {

@@ -1,7 +1,7 @@
 //! Conditional fits: some parameters at given values, the others profiled; and how far from
 //! its best fit a parameter has to be looked at.
 
-use super::matrix::{cholesky, solve};
+use super::matrix::{dot, solve_positive};
 use super::newton::Place;
 use super::{Fit, FitSettings, check_parameter, check_within, fit, refit};
 use crate::Likelihood;
@@ -72,7 +72,7 @@ impl<'a> Profile<'a> {
         let fixed = self.along.iter().copied().zip(values.iter().copied());
         settings.fixed.extend(fixed);
         let bounds = settings.bounds(self.likelihood)?;
-        let start = predict(neighbour, &bounds);
+        let (start, _) = predict(neighbour, &bounds);
         let problem = settings.problem(self.likelihood, &bounds);
         let end = problem.to_the_end(start.clone());
         if end.outcome == Outcome::Converged {
@@ -130,8 +130,9 @@ pub(super) fn deepest<'a, const N: usize>(
 }
 
 /// The minimum within `bounds` of the quadratic model about a place, for the
-/// parameters that the bounds leave free and the place does not have on them.
-fn predict(near: &Place, bounds: &Bounds) -> Vec<f64> {
+/// parameters that the bounds leave free and the place does not have on them, and the value
+/// of the model there.
+pub(super) fn predict(near: &Place, bounds: &Bounds) -> (Vec<f64>, f64) {
     let n = near.point.len();
     let (lower, upper) = (bounds.lower(), bounds.upper());
     let mut point: Vec<f64> = (0..n)
@@ -145,23 +146,26 @@ fn predict(near: &Place, bounds: &Bounds) -> Vec<f64> {
         .iter()
         .map(|&i| near.hessian[i * n + i].sqrt().recip())
         .collect();
-    let mut factor = vec![0.0; m * m];
+    let moved: Vec<f64> = (0..n).map(|j| point[j] - near.point[j]).collect();
+    let mut matrix = vec![0.0; m * m];
     let mut step = vec![0.0; m];
     for (a, &i) in free.iter().enumerate() {
         let row = &near.hessian[i * n..(i + 1) * n];
-        let moved = (0..n).map(|j| row[j] * (point[j] - near.point[j]));
-        step[a] = -scale[a] * (near.gradient[i] + moved.sum::<f64>());
+        step[a] = -scale[a] * (near.gradient[i] + dot(row, &moved));
         for (b, &j) in free.iter().enumerate() {
-            factor[a * m + b] = row[j] * scale[a] * scale[b];
+            matrix[a * m + b] = row[j] * scale[a] * scale[b];
         }
     }
-    if cholesky(&mut factor, m) {
-        solve(&factor, m, &mut step);
+    if solve_positive(&mut matrix, m, &mut step) {
         for (a, &i) in free.iter().enumerate() {
             point[i] = (point[i] + step[a] * scale[a]).clamp(lower[i], upper[i]);
         }
     }
-    point
+    let moved: Vec<f64> = (0..n).map(|j| point[j] - near.point[j]).collect();
+    let rows = near.hessian.chunks_exact(n.max(1)).zip(&moved);
+    let bent: f64 = rows.map(|(row, x)| x * dot(row, &moved)).sum();
+    let value = near.value + dot(&near.gradient, &moved) + 0.5 * bent;
+    (point, value)
 }
 
 /// A range ends where `t` is at least what is needed and at most this many times it.

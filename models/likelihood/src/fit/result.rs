@@ -1,6 +1,6 @@
 //! The result of a fit.
 
-use super::matrix::{LEAST_PIVOT, cholesky, eigen, inverse};
+use super::matrix::{LEAST_PIVOT, eigen, inverse_positive};
 use super::newton::{Descent, Evaluations, Place, scales};
 use crate::error::Error;
 use crate::{Likelihood, Parameter};
@@ -379,11 +379,7 @@ pub(super) fn covariance(
     let free: Vec<usize> = (0..n).filter(|&k| states[k] == State::Free).collect();
     let m = free.len();
     let scale = conditional(hessian, ranges, &free);
-    let mut factor = scaled(hessian, n, &free, &scale);
-    if !cholesky(&mut factor, m) {
-        return None;
-    }
-    let inverse = inverse(&factor, m);
+    let inverse = inverse_positive(scaled(hessian, n, &free, &scale), m)?;
     let worst = (0..m).map(|a| inverse[a * m + a]).fold(0.0, f64::max);
     let mut covariance = vec![0.0; n * n];
     for a in 0..m {

@@ -50,6 +50,7 @@ fn impacts_on_first(likelihood: &dyn Likelihood, settings: &FitSettings, best: &
     let asked = super::ImpactSettings {
         interest: vec![0],
         groups: Vec::new(),
+        refit: true,
     };
     impacts(likelihood, settings, best, &asked)
         .unwrap()

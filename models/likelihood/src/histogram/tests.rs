@@ -135,6 +135,75 @@ fn gradient_and_hessian_add() {
 }
 
 #[test]
+fn what_varies_nothing_is_nothing() {
+    use Interpolation::*;
+    let with = |factors: Vec<Factor>, modifiers: Vec<Modifier>| {
+        let one = template("one", &[4.0, 9.0, 0.0], factors, modifiers);
+        let other = template("other", &[1.0, 2.0, 3.0], vec![], vec![]);
+        HistogramChannel::new("SR", vec![one, other], vec![5.0, 9.0, 4.0], PARAMETERS).unwrap()
+    };
+    let factors = || vec![Factor::Parameter(MU), response(BOTH, 0.9, 1.2, Code4)];
+    let varied = || shape(SHAPE, [4.0, 8.0, 0.0], [4.0, 9.5, 0.0], Code4p);
+    let plain = with(factors(), vec![varied()]);
+    let mut more = factors();
+    more.extend([Code0, Code1, Code2, Code4, Code4p].map(|code| response(TAU, 1.0, 1.0, code)));
+    let same = |code| shape(RATIO, [4.0, 9.0, 0.0], [4.0, 9.0, 0.0], code);
+    let padded = with(more, vec![same(Code4p), varied(), same(Code4), same(Code0)]);
+    for at in POINTS {
+        let (one, other) = (jet_of_term(&plain, &at), jet_of_term(&padded, &at));
+        assert_eq!(one, other);
+        let hessian = other.hessian.chunks(PARAMETERS);
+        let depends: Vec<bool> = hessian.map(|row| row.iter().any(|h| *h != 0.0)).collect();
+        assert!([MU, BOTH, SHAPE].iter().all(|k| depends[*k]) || at[MU] == 0.0);
+        assert!(!depends[TAU] && !depends[RATIO]);
+    }
+    // the description is whole, as it is exported
+    assert_eq!(padded.templates()[0].factors.len(), 7);
+    assert_eq!(padded.templates()[0].modifiers.len(), 4);
+}
+
+#[test]
+fn a_parameter_is_linear_where_it_is_one_factor() {
+    let channel = channel();
+    let linear: Vec<usize> = (0..PARAMETERS)
+        .filter(|k| channel.is_linear_in(*k))
+        .collect();
+    // factors of bins, squares, and all that interpolates or is in a coefficient are not
+    assert_eq!(linear, [0; 0]);
+    let scaled = template("s", &[2.0], vec![Factor::Parameter(MU)], vec![]);
+    let by_name = template(
+        "t",
+        &[1.0],
+        vec![
+            Factor::Coefficient(coefficient("mu")),
+            Factor::Parameter(NORM),
+            Factor::Parameter(NORM),
+        ],
+        vec![],
+    );
+    let channel =
+        HistogramChannel::new("SR", vec![scaled, by_name], vec![3.0], PARAMETERS).unwrap();
+    assert!(channel.is_linear_in(MU) && channel.is_linear_in(TAU));
+    assert!(!channel.is_linear_in(NORM));
+}
+
+#[test]
+fn the_bin_that_is_impossible_is_named() {
+    let template = template("s", &[2.0, 0.0], vec![Factor::Parameter(0)], vec![]);
+    let channel = HistogramChannel::new("SR", vec![template], vec![0.0, 3.0], 1).unwrap();
+    let words = channel.impossible(&[1.0]);
+    let expected = "channel `SR`, bin 1: 3 events are observed where 0 are expected";
+    assert_eq!(words.as_deref(), Some(expected));
+    assert!(
+        channel
+            .with_observed(vec![1.0, 0.0])
+            .unwrap()
+            .impossible(&[1.0])
+            .is_none()
+    );
+}
+
+#[test]
 fn prediction_is_the_formula() {
     let at = [1.0, 1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
     assert_eq!(channel().expected(&at), [52.0, 10.0, 32.5]);

@@ -1,12 +1,10 @@
 //! Poisson numbers of any mean.
 
+use crate::histogram::{STIRLING, excess, stirling};
 use sideband_numerics::random::Stream;
 
 /// Terms below this are not visited: fewer than one number in 2^53 is told apart.
 const NEGLIGIBLE: f64 = 1.0 / (1u64 << 60) as f64;
-
-/// From this mode on Stirling's series is exact to rounding.
-const STIRLING: f64 = 16.0;
 
 /// A Poisson number by inversion, from one uniform number with 53 random bits:
 /// probabilities are taken off it in the order mode, mode + 1, mode - 1, mode + 2, ...
@@ -44,15 +42,9 @@ fn probability_of_mode(mean: f64, mode: f64) -> f64 {
         let factors = (1..=mode as u32).map(|i| mean / f64::from(i));
         return (-mean).exp() * factors.product::<f64>();
     }
-    let square = mode * mode;
-    let stirling = (1.0 / 12.0
-        - (1.0 / 360.0
-            - (1.0 / 1260.0 - (1.0 / 1680.0 - 1.0 / 1188.0 / square) / square) / square)
-            / square)
-        / mode;
     let away = (mean - mode) / mode;
-    let deviance = mode * (away - away.ln_1p());
-    (-stirling - deviance).exp() / (std::f64::consts::TAU * mode).sqrt()
+    let deviance = mode * excess(away);
+    (-stirling(mode) - deviance).exp() / (std::f64::consts::TAU * mode).sqrt()
 }
 
 #[cfg(test)]

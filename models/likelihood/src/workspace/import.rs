@@ -2,9 +2,10 @@
 
 use super::schema::{self, VERSION};
 use super::sets::{Kind, Sets};
-use crate::error::{Error, ensure};
+use crate::error::{Error, ensure, listed};
 use crate::histogram::{Factor, HistogramChannel, HistogramModel, Modifier, Template};
 use crate::{Interpolation, RateResponse, Role};
+use flate2::read::MultiGzDecoder;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -13,10 +14,14 @@ use std::io::Read;
 /// How large a workspace may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the document.
+    /// Bytes of the document, after decompression.
     pub bytes: usize,
+    /// Channels.
+    pub channels: usize,
     /// Bins of one channel.
     pub bins: usize,
+    /// Numbers in all modifiers.
+    pub numbers: usize,
     /// Parameters; the Hessian of a fit has the square of it.
     pub parameters: usize,
 }
@@ -25,8 +30,32 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             bytes: 256 << 20,
+            channels: 1000,
             bins: 10_000,
+            numbers: 1 << 22,
             parameters: 10_000,
+        }
+    }
+}
+
+/// Which parameter is measured.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Poi {
+    /// The one that the measurement names, if it names one.
+    #[default]
+    Measured,
+    /// None: a background without signal is fitted.
+    None,
+    /// This one.
+    Named(String),
+}
+
+impl Poi {
+    fn name<'a>(&'a self, measurement: &'a schema::Measurement) -> Option<&'a str> {
+        match self {
+            Self::Measured => Some(measurement.config.poi.as_str()).filter(|poi| !poi.is_empty()),
+            Self::None => None,
+            Self::Named(name) => Some(name),
         }
     }
 }
@@ -36,6 +65,8 @@ impl Default for Limits {
 pub struct ImportOptions {
     /// The measurement; none for the first.
     pub measurement: Option<String>,
+    /// The parameter of interest.
+    pub poi: Poi,
     /// Interpolation of `normsys`; pyhf has codes 1 and 4.
     pub rates: Interpolation,
     /// Interpolation of `histosys`; pyhf has codes 0, 2 and 4p. Codes 1 and 4
@@ -50,6 +81,7 @@ impl Default for ImportOptions {
     fn default() -> Self {
         Self {
             measurement: None,
+            poi: Poi::Measured,
             rates: Interpolation::Code4,
             shapes: Interpolation::Code4p,
             limits: Limits::default(),
@@ -62,33 +94,81 @@ impl Default for ImportOptions {
 pub struct Imported {
     /// Name of the measurement.
     pub measurement: String,
-    /// Place of the parameter of interest; none if the measurement names none.
+    /// Place of the parameter of interest; none if there is none.
     pub interest: Option<usize>,
     /// The model with the observed data.
     pub model: HistogramModel,
     /// Parameters that the measurement sets and no modifier has.
     pub unused: Vec<String>,
+    /// What is odd and was taken as it is, a sentence each.
+    pub notes: Vec<String>,
 }
 
-/// Reads a workspace.
+/// How a gzip file begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+/// The bytes of a document, which may be compressed by gzip: that is seen by how it begins.
+///
+/// # Errors
+/// If it cannot be read, or is larger than allowed, compressed or not.
+pub fn read(reader: impl Read, limits: &Limits) -> Result<Vec<u8>, Error> {
+    let unreadable = |error| Error::new(format!("it cannot be read: {error}"));
+    let most = limits.bytes as u64 + 1;
+    let mut reader = reader.take(most);
+    let mut head = Vec::new();
+    let mut beginning = reader.by_ref().take(GZIP.len() as u64);
+    beginning.read_to_end(&mut head).map_err(unreadable)?;
+    let is_compressed = head == GZIP;
+    let mut whole = head.as_slice().chain(reader);
+    let mut bytes = Vec::new();
+    let read = if is_compressed {
+        let unpacked = MultiGzDecoder::new(whole);
+        unpacked.take(most).read_to_end(&mut bytes)
+    } else {
+        whole.read_to_end(&mut bytes)
+    };
+    read.map_err(unreadable)?;
+    ensure(bytes.len() <= limits.bytes, || {
+        let unpacked = if is_compressed { " unpacked" } else { "" };
+        format!(
+            "it has more than {} bytes{unpacked}; raise the limit if you trust it",
+            limits.bytes
+        )
+    })?;
+    Ok(bytes)
+}
+
+/// Reads a workspace, which may be compressed by gzip.
 ///
 /// # Errors
 /// If it cannot be read, is too large, is no workspace of schema 1.0.0, or if its parts do
 /// not fit together.
 pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Error> {
-    let limit = options.limits.bytes;
-    let mut bytes = Vec::new();
-    let read = reader.take(limit as u64 + 1).read_to_end(&mut bytes);
-    read.map_err(|error| Error::new(format!("the workspace cannot be read: {error}")))?;
-    within("bytes", bytes.len(), limit)?;
+    let bytes = read(reader, &options.limits);
+    let bytes = bytes.map_err(|error| Error::new(format!("the workspace: {error}")))?;
     let parsed = serde_json::from_slice(&bytes);
+    drop(bytes);
+    assemble(parsed, options)
+}
+
+/// As [`import`], of a document in memory, such as a patched one.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_value(document: Value, options: &ImportOptions) -> Result<Imported, Error> {
+    assemble(serde_json::from_value(document), options)
+}
+
+fn assemble(
+    parsed: serde_json::Result<schema::Workspace>,
+    options: &ImportOptions,
+) -> Result<Imported, Error> {
     let schema::Workspace {
         channels,
         measurements,
         observations,
         version,
     } = parsed.map_err(|error| Error::new(format!("this is no pyhf workspace: {error}")))?;
-    drop(bytes);
     ensure(version == VERSION, || {
         format!("the workspace has schema version `{version}`; {VERSION} is known")
     })?;
@@ -100,13 +180,17 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Er
     if channels.is_empty() {
         return Err(empty("the workspace has no channel"));
     }
+    within("channels", channels.len(), options.limits.channels)?;
     unique("channel", channels.iter().map(|c| c.name.as_str()))?;
     let mut observed = check_observations(observations, &channels)?;
+    let mut notes = Vec::new();
+    notes.extend(not_whole(&channels, &observed));
     let mut reader = ChannelReader {
         options,
         sets: Sets::default(),
         staterrors: BTreeMap::new(),
         channels: Vec::with_capacity(channels.len()),
+        numbers: 0,
     };
     channels.into_iter().try_for_each(|c| reader.channel(c))?;
     reader.add_staterrors()?;
@@ -115,10 +199,14 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Er
         reader.sets.parameters,
         options.limits.parameters,
     )?;
-    let built = reader.sets.build(measurement)?;
+    let built = reader
+        .sets
+        .build(measurement, options.poi.name(measurement))?;
+    notes.extend(built.notes);
     let count = built.parameters.len();
     let channels = reader.channels.into_iter().map(|(name, templates)| {
         let data = observed.remove(&name).unwrap_or_default();
+        check_not_empty(&name, &templates, &data)?;
         HistogramChannel::new(&name, templates, data, count)
     });
     let model = HistogramModel {
@@ -127,13 +215,75 @@ pub fn import(reader: impl Read, options: &ImportOptions) -> Result<Imported, Er
         fixed: built.fixed,
         constraints: built.constraints,
     };
+    notes.extend(without_effect(&model));
     let mut parameters = model.parameters.iter();
     Ok(Imported {
         measurement: measurement.name.clone(),
         interest: parameters.position(|p| p.role == Role::Interest),
         model,
         unused: built.unused,
+        notes,
     })
+}
+
+/// Says which counts are no whole numbers.
+fn not_whole(channels: &[schema::Channel], observed: &HashMap<String, Vec<f64>>) -> Option<String> {
+    let counts = channels.iter().flat_map(|channel| {
+        let counts = observed.get(&channel.name).into_iter().flatten();
+        counts
+            .enumerate()
+            .map(move |(bin, n)| (&channel.name, bin, *n))
+    });
+    let mut odd = counts.filter(|(_, _, n)| n.fract() != 0.0);
+    let (channel, bin, n) = odd.next()?;
+    let more = match odd.count() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    Some(format!(
+        "counts that are no whole numbers are taken as they are: channel `{channel}`, bin {bin}: \
+         {n}{more}"
+    ))
+}
+
+/// Says which parameters no expected count depends on.
+fn without_effect(model: &HistogramModel) -> Option<String> {
+    let mut used = vec![false; model.parameters.len()];
+    for channel in &model.channels {
+        channel.parameters().iter().for_each(|k| used[*k] = true);
+    }
+    let is_fixed = |k: usize| model.fixed.iter().any(|(fixed, _)| *fixed == k);
+    let idle = model.parameters.iter().enumerate();
+    let idle = idle.filter(|(k, _)| !used[*k] && !is_fixed(*k));
+    let idle: Vec<&str> = idle.map(|(_, p)| p.name.as_str()).collect();
+    (!idle.is_empty()).then(|| {
+        let names = listed(idle.into_iter());
+        format!("parameters that no expected count depends on: {names}")
+    })
+}
+
+/// Refuses data where no sample has or varies anything.
+fn check_not_empty(channel: &str, templates: &[Template], observed: &[f64]) -> Result<(), Error> {
+    let has = |template: &Template, bin: usize| {
+        let varies = |modifier: &Modifier| match modifier {
+            Modifier::Shape { low, high, .. } => low[bin] != 0.0 || high[bin] != 0.0,
+            Modifier::PerBin { .. } => false,
+        };
+        template.nominal[bin] != 0.0 || template.modifiers.iter().any(varies)
+    };
+    for (bin, n) in observed.iter().enumerate() {
+        let is_possible = *n <= 0.0
+            || templates
+                .iter()
+                .any(|t| bin >= t.nominal.len() || has(t, bin));
+        ensure(is_possible, || {
+            format!(
+                "channel `{channel}`, bin {bin}: {n} events are observed where no sample has any; \
+                 merge the bin with another one"
+            )
+        })?;
+    }
+    Ok(())
 }
 
 fn choose<'a>(
@@ -200,6 +350,8 @@ struct ChannelReader<'a> {
     /// come in alphabetical order, as in pyhf.
     staterrors: BTreeMap<String, BTreeMap<String, StatError>>,
     channels: Vec<(String, Vec<Template>)>,
+    /// Numbers in the modifiers so far.
+    numbers: usize,
 }
 
 impl ChannelReader<'_> {
@@ -230,6 +382,12 @@ impl ChannelReader<'_> {
                 modifiers: Vec::new(),
             };
             for modifier in sample.modifiers {
+                self.numbers += numbers(&modifier.data);
+                within(
+                    "numbers in modifiers",
+                    self.numbers,
+                    self.options.limits.numbers,
+                )?;
                 self.modifier((&name, number), &place, modifier, &mut template)?;
             }
             templates.push(template);
@@ -380,6 +538,16 @@ fn unique<'a>(what: &str, mut names: impl Iterator<Item = &'a str>) -> Result<()
 
 fn twice(what: &str, name: &str) -> String {
     format!("{what} `{name}` is there twice; give each its own name")
+}
+
+/// How many numbers are in a value.
+fn numbers(value: &Value) -> usize {
+    match value {
+        Value::Number(_) => 1,
+        Value::Array(list) => list.iter().map(numbers).sum(),
+        Value::Object(map) => map.values().map(numbers).sum(),
+        Value::Null | Value::Bool(_) | Value::String(_) => 0,
+    }
 }
 
 /// Refuses what is larger than allowed.

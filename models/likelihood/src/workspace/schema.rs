@@ -6,7 +6,7 @@ use serde_json::Value;
 /// The known version of the schema.
 pub(super) const VERSION: &str = "1.0.0";
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Workspace {
     pub(super) channels: Vec<Channel>,
@@ -15,14 +15,14 @@ pub(super) struct Workspace {
     pub(super) version: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Channel {
     pub(super) name: String,
     pub(super) samples: Vec<Sample>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Sample {
     pub(super) name: String,
@@ -31,7 +31,7 @@ pub(super) struct Sample {
 }
 
 /// Data are looked at when channel and sample are known, for the error's sake.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Modifier {
     pub(super) name: String,
@@ -40,35 +40,35 @@ pub(super) struct Modifier {
     pub(super) data: Value,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NormSys {
     pub(super) lo: f64,
     pub(super) hi: f64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct HistoSys {
     pub(super) lo_data: Vec<f64>,
     pub(super) hi_data: Vec<f64>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Measurement {
     pub(super) name: String,
     pub(super) config: Config,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Config {
     pub(super) poi: String,
     pub(super) parameters: Vec<Parameter>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Parameter {
     pub(super) name: String,
@@ -86,7 +86,7 @@ pub(super) struct Parameter {
     pub(super) fixed: Option<bool>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Observation {
     pub(super) name: String,

@@ -1,7 +1,7 @@
 //! Sets of parameters: what one name in a workspace stands for.
 
 use super::schema;
-use crate::error::{Error, ensure};
+use crate::error::{Error, ensure, listed};
 use crate::histogram::PoissonConstraint;
 use crate::{Constraint, Parameter, Role};
 use indexmap::IndexMap;
@@ -33,8 +33,26 @@ impl Kind {
         }
     }
 
+    /// The kind of a type of modifiers.
+    pub(super) fn of(modifier: &str) -> Option<Self> {
+        Some(match modifier {
+            "normfactor" => Self::NormFactor,
+            "lumi" => Self::Lumi,
+            "normsys" | "histosys" => Self::Alpha,
+            "shapefactor" => Self::ShapeFactor,
+            "shapesys" => Self::ShapeSys,
+            "staterror" => Self::StatError,
+            _ => return None,
+        })
+    }
+
+    /// The value at which it changes nothing, where it starts.
+    pub(super) fn neutral(self) -> f64 {
+        if self == Self::Alpha { 0.0 } else { 1.0 }
+    }
+
     /// Bounds where the measurement names none, as in pyhf.
-    fn bounds(self) -> (f64, f64) {
+    pub(super) fn bounds(self) -> (f64, f64) {
         match self {
             Self::NormFactor | Self::Lumi | Self::ShapeFactor => (0.0, 10.0),
             Self::Alpha => (-5.0, 5.0),
@@ -42,7 +60,7 @@ impl Kind {
         }
     }
 
-    fn is_vector(self) -> bool {
+    pub(super) fn is_vector(self) -> bool {
         matches!(self, Self::ShapeFactor | Self::ShapeSys | Self::StatError)
     }
 }
@@ -72,6 +90,8 @@ pub(super) struct Built {
     pub(super) constraints: Vec<PoissonConstraint>,
     /// Settings of the measurement for parameters that no modifier has.
     pub(super) unused: Vec<String>,
+    /// What is odd.
+    pub(super) notes: Vec<String>,
 }
 
 impl Sets {
@@ -107,14 +127,22 @@ impl Sets {
         Ok(first)
     }
 
-    /// The parameters, with the settings of a measurement.
-    pub(super) fn build(self, measurement: &schema::Measurement) -> Result<Built, Error> {
+    /// The parameters, with the settings of a measurement and a parameter of interest.
+    pub(super) fn build(
+        self,
+        measurement: &schema::Measurement,
+        poi: Option<&str>,
+    ) -> Result<Built, Error> {
+        if let Some(poi) = poi {
+            self.check_interest(poi, measurement)?;
+        }
         let config = &measurement.config;
         let mut built = Built {
             parameters: Vec::with_capacity(self.parameters),
             fixed: Vec::new(),
             constraints: Vec::new(),
             unused: Vec::new(),
+            notes: Vec::new(),
         };
         for (name, set) in &self.sets {
             let settings = SetSettings {
@@ -122,23 +150,39 @@ impl Sets {
                 name,
                 set,
                 given: config.parameters.iter().find(|p| p.name == *name),
-                interest: config.poi == *name,
+                interest: poi == Some(name.as_str()),
             };
             settings.build(&mut built)?;
         }
         let known = |name: &String| self.sets.contains_key(name);
         let given = config.parameters.iter().map(|p| &p.name);
         built.unused = given.filter(|name| !known(name)).cloned().collect();
-        let interest = self.sets.get(&config.poi);
-        let scalar = interest.is_some_and(|set| !set.kind.is_vector());
-        ensure(scalar || config.poi.is_empty(), || {
-            format!(
-                "measurement `{}` has parameter of interest `{}`, which is no parameter of a \
-                 sample, or one for each bin",
-                measurement.name, config.poi
-            )
-        })?;
         Ok(built)
+    }
+
+    /// Refuses a parameter of interest that no sample has, or that is one for each bin.
+    fn check_interest(&self, poi: &str, measurement: &schema::Measurement) -> Result<(), Error> {
+        let kind = self.sets.get(poi).map(|set| set.kind);
+        if kind.is_some_and(|kind| !kind.is_vector()) {
+            return Ok(());
+        }
+        let scaling = self.sets.iter();
+        let scaling = scaling.filter(|(_, set)| set.kind == Kind::NormFactor);
+        let scaling: Vec<&str> = scaling.map(|(name, _)| name.as_str()).collect();
+        let known = match scaling.is_empty() {
+            true => String::new(),
+            false => format!("; samples are scaled by {}", listed(scaling.into_iter())),
+        };
+        let measured = measurement.config.poi == poi;
+        let name = &measurement.name;
+        Err(Error::new(match kind {
+            Some(_) => format!("parameter of interest `{poi}` is one for each bin{known}"),
+            None if measured => format!(
+                "the workspace has no signal: parameter of interest `{poi}` of measurement \
+                 `{name}` is in no sample; add a patch, or --poi none{known}"
+            ),
+            None => format!("parameter of interest `{poi}` is in no sample{known}"),
+        }))
     }
 }
 
@@ -167,7 +211,7 @@ impl<'a> SetSettings<'a> {
         }
         for i in 0..self.set.count {
             let place = built.parameters.len();
-            let neutral = if kind == Kind::Alpha { 0.0 } else { 1.0 };
+            let neutral = kind.neutral();
             let nominal = inits.map_or(neutral, |v| v[i]);
             let width = self.set.widths.get(i).copied();
             let sigma = sigmas.map_or(width, |v| Some(v[i]));
@@ -186,6 +230,17 @@ impl<'a> SetSettings<'a> {
                     width: self.width(sigma)?,
                 }),
             };
+            let given = bounds.map_or(kind.bounds(), |v| v[i]);
+            let is_fixed = self.is_fixed(width);
+            let within = self.bounds(given, nominal, is_fixed)?;
+            if within != given {
+                built.notes.push(format!(
+                    "parameter `{}` is fixed at {nominal}, outside of its bounds {} to {}",
+                    self.name_of(i),
+                    given.0,
+                    given.1
+                ));
+            }
             built.parameters.push(Parameter {
                 name: self.name_of(i),
                 role: match self.interest {
@@ -193,7 +248,7 @@ impl<'a> SetSettings<'a> {
                     false => Role::Nuisance,
                 },
                 nominal,
-                bounds: self.bounds(bounds.map_or(kind.bounds(), |v| v[i]), nominal)?,
+                bounds: within,
                 constraint,
             });
         }
@@ -273,13 +328,22 @@ impl<'a> SetSettings<'a> {
         )))
     }
 
-    fn bounds(&self, bounds: (f64, f64), nominal: f64) -> Result<(f64, f64), Error> {
+    /// Bounds that leave something; those of a fixed parameter have its value in them.
+    fn bounds(
+        &self,
+        bounds: (f64, f64),
+        nominal: f64,
+        is_fixed: bool,
+    ) -> Result<(f64, f64), Error> {
         let (low, high) = bounds;
         if low >= high {
             return Err(self.problem(&format!("bounds {low} and {high} leave nothing")));
         }
         if low <= nominal && nominal <= high {
             return Ok(bounds);
+        }
+        if is_fixed && nominal.is_finite() {
+            return Ok((low.min(nominal), high.max(nominal)));
         }
         Err(self.problem(&format!(
             "it starts at {nominal}, outside of {low} to {high}"

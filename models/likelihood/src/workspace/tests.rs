@@ -1,5 +1,6 @@
 //! Every modifier against its formula, and round trips.
 
+mod combined;
 mod exported;
 mod hostile;
 

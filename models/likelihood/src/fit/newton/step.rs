@@ -1,7 +1,7 @@
 //! One step: the quadratic model minimised within a radius and the bounds.
 
 use super::place::Place;
-use crate::fit::matrix::{cholesky, dot, eigen, length, solve};
+use crate::fit::matrix::{LARGE, cholesky, dot, eigen, forward, length, solve, solve_positive};
 use sideband_numerics::minimise::Bounds;
 
 /// Eigenvalues of the scaled Hessian above minus this are flat, not negative.
@@ -150,10 +150,8 @@ impl<'a> Model<'a> {
     fn solve_free(&self, work: &mut Workspace, radius: f64) -> bool {
         let m = work.free.len();
         self.gather(work);
-        let solved = cholesky(&mut work.matrix[..m * m], m) && {
-            solve(&work.matrix, m, &mut work.scaled);
-            length(&work.scaled) <= radius
-        };
+        let solved = solve_positive(&mut work.matrix[..m * m], m, &mut work.scaled)
+            && length(&work.scaled) <= radius;
         let negative = !solved && {
             // the factor has replaced the matrix
             self.gather(work);
@@ -246,10 +244,54 @@ impl<'a> Model<'a> {
     }
 }
 
+/// Factors of a matrix that a step within a radius may take.
+const SHIFTS: usize = 30;
+/// A step may be longer than the radius by this factor before it is cut.
+const ABOUT: f64 = 1.001;
+
+/// The minimum of `y . M y / 2 - r . y` within `|y| <= radius` for a matrix `[m, m]` without
+/// negative curvature, by Newton's method for the shift of its diagonal (More and Sorensen,
+/// SIAM J. Sci. Stat. Comput. 4 (1983) 553); `r` is replaced by it. False, and `r` is as it
+/// was, if there is negative curvature.
+fn within_radius_by_shifts(matrix: &[f64], m: usize, r: &mut [f64], radius: f64) -> bool {
+    let mut factor = vec![0.0; m * m];
+    let is_factored = |shift: f64, factor: &mut [f64]| {
+        factor.copy_from_slice(matrix);
+        factor.iter_mut().step_by(m + 1).for_each(|x| *x += shift);
+        cholesky(factor, m)
+    };
+    let mut shift = 0.0;
+    if !is_factored(shift, &mut factor) {
+        shift = FLAT;
+        if !is_factored(shift, &mut factor) {
+            return false;
+        }
+    }
+    for _ in 0..SHIFTS {
+        let mut y = r.to_vec();
+        solve(&factor, m, &mut y);
+        let size = length(&y);
+        if size <= ABOUT * radius {
+            let shrink = (radius / size).min(1.0);
+            r.iter_mut().zip(y).for_each(|(r, y)| *r = y * shrink);
+            return true;
+        }
+        forward(&factor, m, &mut y);
+        shift += (size / length(&y)).powi(2) * (size - radius) / radius;
+        if !is_factored(shift, &mut factor) {
+            return false;
+        }
+    }
+    false
+}
+
 /// The minimum of `y . M y / 2 - r . y` within `|y| <= radius`, by the eigen
-/// decomposition of M `[m, m]`; `r` is replaced by it. True if M has a negative
-/// eigenvalue.
+/// decomposition of M `[m, m]`, where that is large without it; `r` is replaced by it. True
+/// if M has a negative eigenvalue.
 fn within_radius(matrix: &[f64], m: usize, r: &mut [f64], radius: f64) -> bool {
+    if m >= LARGE && within_radius_by_shifts(matrix, m, r, radius) {
+        return false;
+    }
     let Some(eigen) = eigen(matrix, m) else {
         let shrink = (radius / length(r)).min(1.0);
         r.iter_mut().for_each(|r| *r *= shrink);
@@ -300,4 +342,51 @@ fn within_radius(matrix: &[f64], m: usize, r: &mut [f64], radius: f64) -> bool {
         }
     }
     negative
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::support::assert_near;
+
+    #[test]
+    fn steps_within_a_radius_are_the_same_by_both_ways() {
+        let m = 60;
+        // correlated neighbours, one direction that is almost flat
+        let entry = |i: usize, j: usize| match i.abs_diff(j) {
+            0 => 1.0,
+            1 if i.min(j) == 0 => 0.999_9,
+            1 => 0.01,
+            _ => 0.0,
+        };
+        let matrix: Vec<f64> = (0..m * m).map(|k| entry(k / m, k % m)).collect();
+        let r: Vec<f64> = (0..m).map(|i| (1.7 * i as f64).sin()).collect();
+        for radius in [0.1, 2.0, 30.0, 1e6] {
+            let mut by_shifts = r.clone();
+            assert!(within_radius_by_shifts(&matrix, m, &mut by_shifts, radius));
+            let mut exact = r.clone();
+            solve_positive(&mut matrix.clone(), m, &mut exact);
+            let whole = length(&exact);
+            assert!(length(&by_shifts) <= radius * (1.0 + 1e-12));
+            assert!(length(&by_shifts) >= radius.min(whole) / ABOUT);
+            if whole <= radius {
+                for (a, b) in by_shifts.iter().zip(&exact) {
+                    assert_near(a, b, 1e-9 * whole);
+                }
+            } else {
+                // residual and step point the same way: r - M y = shift y
+                let moved: Vec<f64> = (0..m)
+                    .map(|i| r[i] - dot(&matrix[i * m..(i + 1) * m], &by_shifts))
+                    .collect();
+                let cosine = dot(&moved, &by_shifts) / length(&moved) / length(&by_shifts);
+                assert!(cosine > 0.999, "{radius}: {cosine}");
+            }
+        }
+        let mut negative = matrix;
+        negative[0] = -1.0;
+        let mut kept = r.clone();
+        assert!(!within_radius_by_shifts(&negative, m, &mut kept, 1.0));
+        assert_eq!(kept, r);
+        assert!(within_radius(&negative, m, &mut kept, 1.0));
+    }
 }

@@ -2,9 +2,9 @@
 
 use super::best_fit;
 use super::likelihoods::*;
-use crate::Likelihood;
 use crate::fit::{FitSettings, NewtonSettings, Search, State, fit};
 use crate::support::{assert_near, assert_refused};
+use crate::{Likelihood, Model, Parameter};
 
 #[test]
 fn minima_are_found() {
@@ -165,6 +165,9 @@ fn senseless_questions_are_refused() {
         ..FitSettings::default()
     };
     refused(&loose, "gradient_tolerance is 0; a finite number above 0");
+    let many = vec![Parameter::nuisance("a"); 2001];
+    let many = fit(&Model::new(many, Vec::new()), &FitSettings::default());
+    assert_refused(many, "2001 of 2001 parameters are free; at most 2000");
     let empty = Analytic::new(count, &[1.0]).bounded(0, 2.0, 1.0);
     assert_refused(
         fit(&empty, &fixed(0, 1.0)),

@@ -5,8 +5,8 @@ use super::likelihoods::linear;
 use super::{best_fit, impacts_on_first, scanned};
 use crate::Model;
 use crate::fit::{
-    ContourPoint, Fit, FitSettings, Group, ImpactSettings, ScanSettings, contour, impacts, minos,
-    scan,
+    ContourPoint, Fit, FitSettings, Group, ImpactSettings, Impacts, ScanSettings, contour, impacts,
+    minos, scan,
 };
 use crate::support::assert_refused;
 
@@ -101,6 +101,7 @@ fn impacts_by_covariance_and_by_refit_agree() {
             name: "a and c".to_owned(),
             parameters: vec![2, 4],
         }],
+        refit: true,
     };
     let mu = &impacts(&model, &settings, &best, &asked).unwrap()[0];
     assert!(close(mu.error.unwrap(), VARIANCES[0].sqrt()));
@@ -115,9 +116,24 @@ fn impacts_by_covariance_and_by_refit_agree() {
         let delta = [1.0, 1.0, 2.0][k - 2];
         let pre_fit = WITH_MU[k] / VARIANCES[k] * delta;
         assert!(close(impact.pre_fit.unwrap(), pre_fit));
+        assert!(close(impact.shifted.unwrap(), WITH_MU[k] / delta));
         let [up, down] = impact.refit.map(Option::unwrap);
         assert!(close(up, post_fit) && close(down, -post_fit), "{impact:?}");
     }
+    // the errors that auxiliary measurements propagate, and what is left for the data
+    let square = |k: usize| (WITH_MU[k] / [1.0, 1.0, 2.0][k - 2]).powi(2);
+    let shifted = (square(2) + square(4)).sqrt();
+    assert!(close(mu.groups[0].shifted.unwrap(), shifted));
+    let from_data = (VARIANCES[0] - square(2) - square(3) - square(4)).sqrt();
+    assert!(close(mu.from_data.unwrap(), from_data));
+    // without refits nothing else changes
+    asked.refit = false;
+    let same = &impacts(&model, &settings, &best, &asked).unwrap()[0];
+    assert!(same.ranking.iter().all(|impact| impact.refit == [None; 2]));
+    let post_fit = |mu: &Impacts| -> Vec<Option<f64>> {
+        mu.ranking.iter().map(|impact| impact.post_fit).collect()
+    };
+    assert_eq!(post_fit(same), post_fit(mu));
     asked.interest = vec![2];
     let wrong = impacts(&model, &settings, &best, &asked);
     assert_refused(wrong, "a is of interest and in a group");
@@ -130,7 +146,7 @@ fn unprofiled_impacts_keep_the_others() {
     let ranking = impacts_on_first(&model, &settings, &best).ranking;
     assert_eq!(ranking.len(), 4);
     let nu = ranking.iter().find(|impact| impact.parameter == 1).unwrap();
-    assert!(nu.pre_fit.is_none());
+    assert!(nu.pre_fit.is_none() && nu.shifted.is_none());
     // mu at the minimum for nu one error up, all else fixed: by hand,
     // H_mumu = 100 + 16 + 1 + 4, H_munu = 10 + 32 - 2
     let expected = -40.0 / 121.0 * VARIANCES[1].sqrt();

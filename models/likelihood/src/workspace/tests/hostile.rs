@@ -3,7 +3,11 @@
 use super::super::*;
 use super::{all_modifiers, read};
 use crate::support::assert_refused;
+use crate::workspace;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use std::io::Write as _;
 
 /// The place of a value, another one, and what is said of it.
 const MODIFIERS: &str = r#"
@@ -106,12 +110,115 @@ fn sizes_are_bounded() {
         options
     };
     let few = with(|limits| limits.bytes = 100_000);
-    assert_refused(import(Endless, &few), "bytes, at most 100000 are allowed");
+    assert_refused(
+        import(Endless, &few),
+        "the workspace: it has more than 100000 bytes;",
+    );
     let text = all_modifiers().to_string();
     let bins = import(text.as_bytes(), &with(|limits| limits.bins = 2));
     assert_refused(bins, "3 bins in a channel");
     let parameters = import(text.as_bytes(), &with(|limits| limits.parameters = 10));
     assert_refused(parameters, "parameters, at most 10");
+    let channels = import(text.as_bytes(), &with(|limits| limits.channels = 1));
+    assert_refused(channels, "2 channels, at most 1");
+    let numbers = import(text.as_bytes(), &with(|limits| limits.numbers = 15));
+    assert_refused(numbers, "numbers in modifiers, at most 15");
+}
+
+fn compressed(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn compressed_documents_are_bounded_by_what_they_unpack_to() {
+    let text = all_modifiers().to_string();
+    let packed = compressed(text.as_bytes());
+    assert_eq!(
+        workspace::read(packed.as_slice(), &Limits::default()).unwrap(),
+        text.as_bytes()
+    );
+    assert!(import(packed.as_slice(), &ImportOptions::default()).is_ok());
+    let mut options = ImportOptions::default();
+    options.limits.bytes = 100_000;
+    let bomb = compressed(&vec![b' '; 10_000_000]);
+    assert!(bomb.len() < 20_000);
+    let refused = import(bomb.as_slice(), &options);
+    assert_refused(
+        refused,
+        "the workspace: it has more than 100000 bytes unpacked;",
+    );
+    for damaged in [
+        &packed[..packed.len() / 2],
+        &packed[..2],
+        &[0x1f, 0x8b, 0, 0, 0],
+    ] {
+        let refused = import(damaged, &ImportOptions::default());
+        assert_refused(refused, "the workspace: it cannot be read");
+    }
+    for short in [&b""[..], b"{"] {
+        let refused = import(short, &ImportOptions::default());
+        assert_refused(refused, "this is no pyhf workspace");
+    }
+}
+
+#[test]
+fn a_missing_signal_is_named_with_the_way_out() {
+    let mut workspace = all_modifiers();
+    workspace["measurements"][0]["config"]["poi"] = json!("mu_SIG");
+    let text = workspace.to_string();
+    let with = |poi: Poi| {
+        let options = ImportOptions {
+            poi,
+            ..ImportOptions::default()
+        };
+        import(text.as_bytes(), &options)
+    };
+    let words = "the workspace has no signal: parameter of interest `mu_SIG` of measurement \
+                 `main` is in no sample; add a patch, or --poi none; samples are scaled by `mu`";
+    assert_refused(with(Poi::Measured), words);
+    assert_eq!(with(Poi::None).unwrap().interest, None);
+    let named = with(Poi::Named("mu".into())).unwrap();
+    let place = named.interest.unwrap();
+    assert_eq!(named.model.parameters[place].name, "mu");
+    let words = "parameter of interest `nu` is in no sample; samples are scaled by `mu`";
+    assert_refused(with(Poi::Named("nu".into())), words);
+    assert_refused(with(Poi::Named("mc".into())), "`mc` is one for each bin");
+}
+
+#[test]
+fn what_is_odd_is_noted_or_refused_by_bin() {
+    let mut workspace = all_modifiers();
+    let data = workspace.pointer_mut("/observations/0/data").unwrap();
+    *data = json!([215.0, 9.999e-5, 4.5]);
+    let settings = workspace.pointer_mut("/measurements/0/config/parameters/1");
+    *settings.unwrap() =
+        json!({"name": "mu", "inits": [9.0], "bounds": [[0.0, 8.0]], "fixed": true});
+    let jes = json!({"name": "idle", "type": "normsys", "data": {"lo": 1.0, "hi": 1.0}});
+    let modifiers = workspace.pointer_mut("/channels/1/samples/1/modifiers");
+    *modifiers.unwrap() = json!([jes]);
+    let found = read(&workspace).unwrap();
+    assert_eq!(
+        found.notes,
+        [
+            "counts that are no whole numbers are taken as they are: channel `CR`, bin 1: \
+             0.00009999, and 1 more",
+            "parameter `mu` is fixed at 9, outside of its bounds 0 to 8",
+            "parameters that no expected count depends on: `idle`",
+        ]
+    );
+    let mut empty = all_modifiers();
+    for sample in 0..3 {
+        let data = empty.pointer_mut(&format!("/channels/0/samples/{sample}/data/1"));
+        *data.unwrap() = json!(0.0);
+    }
+    // the variation of a sample lifts it
+    assert!(read(&empty).is_ok());
+    let shape = empty.pointer_mut("/channels/0/samples/1/modifiers/2/data");
+    *shape.unwrap() = json!({"lo_data": [38.0, 0.0], "hi_data": [43.0, 0.0]});
+    let words = "channel `SR`, bin 1: 38 events are observed where no sample has any";
+    assert_refused(read(&empty), words);
 }
 
 /// Places of all values below one.
