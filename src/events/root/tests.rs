@@ -8,6 +8,7 @@ use arrow::datatypes::Float64Type;
 use serde::Deserialize;
 use sideband_numerics::random::Key;
 
+use super::basket::{Basket, Place};
 use super::*;
 use crate::events::part::Fault;
 
@@ -291,14 +292,14 @@ fn at_most_ten_objects_are_named() {
     assert!(said(0).ends_with("it is empty"), "{}", said(0));
 }
 
+fn of_length(length: u64, first: u64, end: u64) -> Basket {
+    let place = Place::File { start: 0, length };
+    Basket { place, first, end }
+}
+
 #[test]
 fn clusters_are_put_together_and_cut() {
-    let basket = |first, end| tree::Basket {
-        place: 0,
-        length: 0,
-        first,
-        end,
-    };
+    let basket = |first, end| of_length(0, first, end);
     let column = |ends: &[u64]| {
         let mut first = 0;
         let baskets = ends
@@ -335,20 +336,53 @@ fn clusters_are_put_together_and_cut() {
 fn bytes_of_rows_are_those_of_the_baskets_that_have_them() {
     let ends = [(5, 10), (5, 7), (9, 20), (20, 40)];
     let mut first = 0;
-    let baskets = ends.map(|(end, length)| tree::Basket {
-        place: 0,
-        length,
-        first: std::mem::replace(&mut first, end),
-        end,
-    });
+    let baskets =
+        ends.map(|(end, length)| of_length(length, std::mem::replace(&mut first, end), end));
     let column = branches::Content::of_baskets(baskets.to_vec());
     for begin in 0..20 {
         for end in begin + 1..=20 {
-            let has = |basket: &&tree::Basket| basket.first < end && basket.end > begin;
-            let expected: u64 = baskets.iter().filter(has).map(|b| b.length).sum();
-            assert_eq!(column.bytes(begin, end), expected, "{begin} to {end}");
+            let has = |basket: &&Basket| basket.first < end && basket.end > begin;
+            let expected: u64 = baskets.iter().filter(has).map(Basket::length).sum();
+            assert_eq!(column.bytes(&(begin..end)), expected, "{begin} to {end}");
         }
     }
+}
+
+/// What is read of it for one part serves the next, whose bytes are not even looked at.
+#[test]
+fn a_basket_of_several_parts_is_unpacked_once() {
+    let path = folder().join("tree_zstd.root");
+    let (root, schema, _) = open(&path, None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let zeros = directory.path().join("zeros.root");
+    std::fs::write(&zeros, vec![0; root.bytes as usize]).unwrap();
+    let usable = schema.fields().iter().enumerate();
+    let usable = usable.filter(|(_, field)| *field.data_type() != DataType::Null);
+    let wanted: Vec<usize> = usable.map(|(place, _)| place).collect();
+    let read = |path: &Path, first_row, rows| {
+        let part = Part {
+            first_row,
+            rows,
+            group: 0,
+            offset: 0,
+        };
+        let mut found = Vec::new();
+        let read = root.read(path, part, &wanted, &mut |batch| {
+            found.push(batch);
+            true
+        });
+        read.map(|()| found.remove(0))
+    };
+    // of 150 rows
+    let whole = read(&path, 0, 150).unwrap();
+    let begin = read(&path, 0, 100).unwrap();
+    let middle = read(&zeros, 100, 20).unwrap();
+    let end = read(&zeros, 120, 30).unwrap();
+    for (part, first) in [(begin, 0), (middle, 100), (end, 120)] {
+        assert_eq!(part, whole.slice(first, part.num_rows()));
+    }
+    // all of it was read
+    read(&zeros, 120, 30).unwrap_err();
 }
 
 /// What was read would be read again, in each of the objects around it.
