@@ -217,15 +217,18 @@ fn of_element<'m>(
         }
         (0, _) if let Some(number) = of_vector(class) => lists(number.into(), VECTOR_HEADER),
         (_, TEXT) => Err("it holds text; write a number for each".to_owned()),
-        (kind, OBJECT | STREAMED) => {
+        (kind, OBJECT | OBJECTS | STREAMED) => {
             let member = member()?;
+            let many = match (member.is_array, kind) {
+                (true, _) => "n array of",
+                (false, 0) => "",
+                _ => " list of",
+            };
             match of_vector(&member.type_name) {
-                Some(number) if kind == 0 && !member.is_array => {
-                    lists(number.into(), VECTOR_HEADER)
-                }
+                Some(number) if many.is_empty() => lists(number.into(), VECTOR_HEADER),
                 _ => Err(format!(
-                    "it is a `{}` in class `{class}`; write lists of numbers as branches of their \
-                     own",
+                    "it is a{many} `{}` in class `{class}`; write lists of numbers as branches of \
+                     their own",
                     member.type_name
                 )),
             }
@@ -248,12 +251,13 @@ const ARRAY: i32 = 20;
 const POINTER: i32 = 40;
 /// The code of an object's bits.
 const BITS: i32 = 15;
-/// Those of `Float16_t` and `Double32_t`, of text, of a collection of the library, and of
-/// another object with a streamer of its own.
+/// Those of `Float16_t` and `Double32_t`, of text, of a collection of the library and of an array
+/// of such, and of another object with a streamer of its own.
 const HALF: i32 = 19;
 const SINGLE: i32 = 9;
 const TEXT: i32 = 365;
 const OBJECT: i32 = 300;
+const OBJECTS: i32 = 320;
 const STREAMED: i32 = 500;
 
 /// How the number of a code of `TVirtualStreamerInfo` is written, if it is one.
