@@ -5,7 +5,7 @@
 
 TTrees and RNTuples of every kind of number, arrays and lists, with every codec, by uproot 5.7;
 what uproot cannot write (vectors, members of classes, lists without a counter, several leaves a
-branch, TNtuple, reduced floats) by ROOT itself, `pip install ROOT`. `contents.json` has for every
+branch, TNtuple, reduced floats, trees whose last baskets are not in the file) by ROOT itself, `pip install ROOT`. `contents.json` has for every
 file and tree the number of entries, and for every column the kind, and the sum and the number of
 all its values, as uproot reads them.
 """
@@ -175,10 +175,79 @@ def of_root(folder):
             for (int i = 0; i < 50; ++i) flat.Fill(i, 0.5f * i);
             flat.Write();
         }
+        struct Base {
+            std::vector<int> id;
+            Float16_t half;
+            Double32_t range; //[-2,2,16] of each
+            virtual ~Base() {}
+        };
+        struct Track { float pt = 0; std::vector<float> hits; };
+        struct Event : public Base {
+            std::vector<float> pt;
+            std::vector<bool> tag;
+            std::vector<std::vector<float>> parts;
+            std::vector<float> two[2];
+            std::vector<Track> tracks;
+            float p[3];
+            int n = 0;
+            float *x = nullptr; //[n]
+            Double32_t phi[2]; //[-pi,pi,20]
+            Double32_t single;
+            virtual ~Event() {}
+            ClassDef(Event, 3)
+        };
+        struct Inner { std::vector<short> s; };
+        struct Outer { Inner in; std::vector<double> z; };
+        void fill_split(const char *path) {
+            TFile file(path, "RECREATE");
+            TTree tree("Events", "");
+            Event *event = new Event; Outer *outer = new Outer;
+            float x[4]; event->x = x;
+            tree.Branch("event.", &event, 32000, 99); tree.Branch("outer", &outer, 32000, 99);
+            tree.SetAutoFlush(64);
+            for (int i = 0; i < 200; ++i) {
+                event->n = i % 4;
+                event->id.clear(); event->pt.clear(); event->tag.clear(); event->parts.clear();
+                event->tracks.clear(); outer->in.s.clear(); outer->z.clear();
+                for (auto &two : event->two) two.assign(i % 3, i);
+                for (int j = 0; j < event->n; ++j) {
+                    event->id.push_back(i - 3 * j); event->pt.push_back(i + 0.25f * j);
+                    event->tag.push_back((i + j) % 3 == 0); event->parts.push_back({1.0f * j, 2});
+                    event->tracks.push_back({1.0f * i + j, {2.0f * i, 0.5f * j}});
+                    outer->in.s.push_back(j - i); outer->z.push_back(i / 3.0 - j);
+                    x[j] = i * j;
+                }
+                for (int j = 0; j < 3; ++j) event->p[j] = i - j;
+                event->half = 0.5f * i; event->range = (i % 17) / 8.0 - 1; event->single = i / 3.0;
+                event->phi[0] = (i % 63) / 10.0 - 3.1; event->phi[1] = -event->phi[0];
+                tree.Fill();
+            }
+            tree.Write();
+        }
+        void fill_open(const char *path) {
+            TFile file(path, "RECREATE");
+            TTree tree("Events", ""), small("small", "");
+            int n = 0; float x[8]; std::vector<int> v; double d = 0; short s[2];
+            for (TTree *to : {&tree, &small}) {
+                to->Branch("n", &n, "n/I"); to->Branch("x", x, "x[n]/F"); to->Branch("v", &v);
+                to->Branch("d", &d); to->Branch("s", s, "s[2]/S");
+            }
+            tree.SetAutoFlush(64);
+            for (int i = 0; i < 200; ++i) {
+                n = i % 5; v.clear(); d = i / 3.0; s[0] = i; s[1] = -i;
+                for (int j = 0; j < n; ++j) { x[j] = i + 0.25f * j; v.push_back(i * j); }
+                tree.Fill();
+                if (i < 20) small.Fill();
+            }
+            // as a program that ends before it has written its trees
+            tree.AutoSave(); small.AutoSave();
+        }
     """)
     # ROOT writes the path into the file as it is given
     os.chdir(folder)
     ROOT.fill_vectors("root_tree.root")
+    ROOT.fill_split("root_split.root")
+    ROOT.fill_open("root_open.root")
     model = ROOT.RNTupleModel.Create()
     model.MakeField["float"]("x")
     model.MakeField["std::vector<float>"]("pt")
@@ -232,7 +301,8 @@ def contents(path):
                 }
                 if array.ndim > 1:
                     column["lengths"] = weighted(ak.to_numpy(ak.num(array, axis=1)))
-                columns[key] = column
+                # as the program names them: without the branches around, and dimensions
+                columns[key.split("/")[-1].split("[")[0]] = column
             found[name] = {"entries": int(table.num_entries), "columns": columns}
     return found
 

@@ -2,9 +2,11 @@
 //! alone. Read only; what a file says of itself is held against what is there.
 //!
 //! From the bytes upwards: `cursor` and `codec`, the `container` with its folders and keys,
-//! `objects` as ROOT writes them; a `tree` and its `branches`; an `ntuple`, its `fields` and
-//! their `encoding`; both give Arrow arrays of `number`s, which baskets may hold `packed`.
+//! `objects` as ROOT writes them, `streamers` that say what members of classes are; each `basket`
+//! of a `tree`, and its `branches`; an `ntuple`, its `fields` and their `encoding`; both give Arrow arrays of
+//! `number`s, which baskets may hold `packed`.
 
+mod basket;
 mod branches;
 mod codec;
 mod container;
@@ -15,6 +17,7 @@ mod ntuple;
 mod number;
 mod objects;
 mod packed;
+mod streamers;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,6 +32,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::part::{ALL_ROWS, Fault, Opened, Part, behind};
 use crate::error::counted;
+use basket::Kept;
 use container::{Object, Source};
 use ntuple::Ntuple;
 use number::Column;
@@ -57,7 +61,10 @@ pub(super) struct RootFile {
 
 #[derive(Debug)]
 enum Content {
-    Tree(Vec<Option<branches::Content>>),
+    Tree {
+        columns: Vec<Option<branches::Content>>,
+        kept: Kept,
+    },
     Ntuple {
         ntuple: Ntuple,
         columns: Vec<Option<fields::Content>>,
@@ -187,11 +194,11 @@ impl RootFile {
     /// Bytes of the `wanted` columns of a part as they are in the file, and unpacked where
     /// that is known.
     pub(super) fn largest(&self, part: Part, wanted: &[usize]) -> usize {
-        let (first, end) = (part.first_row, part.first_row + part.rows);
+        let rows = part.first_row..part.first_row + part.rows;
         let bytes = wanted.iter().map(|&place| match &self.content {
-            Content::Tree(columns) => {
+            Content::Tree { columns, .. } => {
                 let column = columns.get(place).and_then(Option::as_ref);
-                column.map_or(0, |column| column.bytes(first, end))
+                column.map_or(0, |column| column.bytes(&rows))
             }
             Content::Ntuple {
                 ntuple,
@@ -239,13 +246,14 @@ impl RootFile {
     ) -> Result<Vec<ArrayRef>, String> {
         let unusable = |&place: &usize| format!("column `{}`", self.schema.field(place).name());
         match &self.content {
-            Content::Tree(columns) => {
+            Content::Tree { columns, kept } => {
                 let columns = wanted.iter().map(|place| {
                     let column = columns.get(*place).and_then(Option::as_ref);
                     column.ok_or_else(|| unusable(place))
                 });
                 let columns: Vec<_> = columns.collect::<Result<_, _>>()?;
-                branches::read(source, &columns, part.first_row, part.first_row + part.rows)
+                let rows = part.first_row..part.first_row + part.rows;
+                branches::read(source, kept, &columns, &rows)
             }
             Content::Ntuple {
                 ntuple,
@@ -271,18 +279,23 @@ type Read = (Content, Vec<Field>, Vec<Part>);
 fn read_table(source: &Source, object: &Object) -> Result<Read, Fault> {
     let read = match object.key.class.as_str() {
         NTUPLE => Ntuple::read(source, &object.key).and_then(of_ntuple),
-        _ => Tree::read(source, &object.key).and_then(|tree| of_tree(&tree)),
+        _ => Tree::read(source, &object.key).and_then(|tree| of_tree(source, &tree)),
     };
     read.map_err(|error| Fault::at(format!("`{}`", object.path), error))
 }
 
-fn of_tree(tree: &Tree) -> Result<Read, String> {
-    let (fields, contents) = described(branches::columns(tree), branches::Content::data_type);
+fn of_tree(source: &Source, tree: &Tree) -> Result<Read, String> {
+    let columns = branches::columns(source, tree);
+    let (fields, contents) = described(columns, branches::Content::data_type);
     if tree.entries > ALL_ROWS {
         return Err(format!("it says that it has {} entries", tree.entries));
     }
     let parts = parts(&cuts(tree.entries, &contents));
-    Ok((Content::Tree(contents), fields, parts))
+    let content = Content::Tree {
+        columns: contents,
+        kept: Kept::default(),
+    };
+    Ok((content, fields, parts))
 }
 
 fn of_ntuple(ntuple: Ntuple) -> Result<Read, String> {

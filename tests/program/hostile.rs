@@ -4,7 +4,7 @@
 //! are `scripts/fuzz.py`'s.
 
 use crate::support::root_file::{
-    Branch, File, Key, Ntuple, Tree, column, ends, field, floats, page,
+    Basket, Branch, Class, File, Key, Member, Ntuple, Tree, column, ends, field, floats, page,
 };
 use crate::support::workplace::{set, tree};
 use crate::support::{Columns, Done, Workplace, contains, doubles, integers};
@@ -60,6 +60,31 @@ fn member(tree: &mut Tree, class: &str, kind: i32, code: i32) {
     let jet = &mut tree.branches[1];
     jet.class = "TBranchElement".to_owned();
     jet.element = Some((class.to_owned(), kind, code));
+}
+
+/// The same of a class `Hit` of which the file says that the list is of a type.
+fn hit(tree: &mut Tree, kind: i32, code: i32, type_name: &str, dimensions: i32) {
+    member(tree, "Hit", kind, code);
+    let member = Member {
+        name: "jet".to_owned(),
+        title: String::new(),
+        type_name: type_name.to_owned(),
+        dimensions,
+    };
+    tree.classes.push(Class {
+        name: "Hit".to_owned(),
+        version: 1,
+        checksum: 0,
+        members: vec![member],
+    });
+}
+
+/// The baskets of both branches lie in the tree.
+fn in_tree(tree: &mut Tree, change: impl Fn(&mut Basket)) {
+    for branch in &mut tree.branches {
+        branch.in_tree = std::mem::take(&mut branch.baskets);
+        branch.in_tree.iter_mut().for_each(&change);
+    }
 }
 
 fn in_branches(tree: &mut Tree, depth: usize) {
@@ -174,8 +199,45 @@ const TREES: &[Line<fn(&mut Tree)>] = &[
      &["it is a branch of class `TRef`"]),
     ("a member of a kind below all", |t| member(t, "Hit", i32::MIN, i32::MIN), 0,
      &["it is a branch of class `Hit`"]),
-    ("a basket in the tree", |t| t.branches[0].embedded = true, 0,
-     &["its last events are not in the file's baskets"]),
+    ("an object in a class that the file does not describe", |t| member(t, "Hit", 0, 500), 0,
+     &["what class `Hit` is made of is not known: the file describes no classes"]),
+    ("a member that its class has not", |t| {
+        hit(t, 0, 500, "vector<float>", 0);
+        t.branches[1].name = "hit.x".to_owned();
+    }, 0, &["the file describes no member `x` of class `Hit`"]),
+    ("a member of another type", |t| hit(t, 0, 500, "map<int,float>", 0), 0,
+     &["it is a `map<int,float>` in class `Hit`; write lists of numbers"]),
+    ("a member of a type without end", |t| hit(t, 0, 500, &"vector<".repeat(100_000), 0), 0,
+     &["it is a `vector<vector<"]),
+    ("an array of vectors", |t| hit(t, 0, 320, "vector<float>", 1), 0,
+     &["it is an array of `vector<float>` in class `Hit`"]),
+    ("a vector of each of a list", |t| hit(t, 41, 500, "vector<float>", 0), 0,
+     &["it is a list of `vector<float>` in class `Hit`"]),
+    ("a member that is no vector as it says", |t| hit(t, 0, 500, "vector<float>", 0), 4,
+     &["a list without its length"]),
+    ("reduced floats of a class that the file does not describe", |t| member(t, "Hit", 0, 19), 0,
+     &["what class `Hit` is made of is not known"]),
+    ("baskets in the tree", |t| in_tree(t, |_| {}), 0, &["x       Float32", "jet", "elements"]),
+    ("a basket in the tree beside all events", |t| {
+        t.branches[0].in_tree = t.branches[0].baskets.clone();
+    }, 0, &["x       Float32"]),
+    ("baskets in the tree of other entries", |t| in_tree(t, |basket| basket.entries = 2), 0,
+     &["its last events are in no basket"]),
+    ("baskets in the tree of negative entries", |t| in_tree(t, |basket| basket.entries = -3), 0,
+     &["its last events are in no basket"]),
+    ("baskets in the tree that are longer than it", |t| in_tree(t, |basket| {
+        basket.bytes.resize(1000, 0);
+        basket.border = 10_000;
+    }), 0, &["its last events are in no basket"]),
+    ("baskets in the tree behind a longer key", |t| in_tree(t, |basket| {
+        basket.key.header = Some(60_000);
+    }), 0, &["its last events are in no basket"]),
+    ("a basket in the tree of entries of another length", |t| {
+        in_tree(t, |_| {});
+        let basket = &mut t.branches[0].in_tree[0];
+        basket.bytes.truncate(8);
+        basket.border = 8;
+    }, 4, &["a basket of 8 bytes for 3 entries"]),
     ("an old tree", |t| t.version = 12, 4, &["a tree of version 12, which ROOT 5.18 to 6 do not write"]),
     ("a tree to come", |t| t.version = 999, 4, &["a tree of version 999"]),
     ("an old branch", |t| t.branches[0].version = 3, 4, &["a branch of version 3"]),
@@ -189,7 +251,7 @@ const TREES: &[Line<fn(&mut Tree)>] = &[
 #[test]
 fn trees() {
     let place = Workplace::with_configuration("");
-    try_all(50, TREES, |change| {
+    try_all(65, TREES, |change| {
         let mut tree = Tree::new();
         change(&mut tree);
         inspected(&place, "file.root", &tree.file())

@@ -118,6 +118,8 @@ pub struct File {
     pub count: Option<i64>,
     /// In place of where their list is, and how long.
     pub list: Option<[i64; 2]>,
+    /// Where the descriptions of classes are, and how long.
+    pub described: [i64; 2],
 }
 
 impl Default for File {
@@ -127,6 +129,7 @@ impl Default for File {
             keys: Vec::new(),
             count: None,
             list: None,
+            described: [0; 2],
         }
     }
 }
@@ -146,6 +149,17 @@ impl File {
         self.keys.push(key);
     }
 
+    /// Adds the list of descriptions of classes.
+    fn describe(&mut self, classes: &[Class]) {
+        let classes: Vec<Vec<u8>> = classes.iter().map(Class::bytes).collect();
+        let count = int(classes.len() as i64);
+        let list = [&OBJECT[..], &[0], &count, &classes.concat()].concat();
+        let list = class(5, &list);
+        let key = Key::new("TList", "StreamerInfo").bytes(self.bytes.len(), list.len(), 0);
+        let place = self.put(&joined(&[&key, &list])) as i64;
+        self.described = [place, (key.len() + list.len()) as i64];
+    }
+
     pub fn finish(mut self) -> Vec<u8> {
         let count = self.count.unwrap_or(self.keys.len() as i64);
         let list = joined(&[&int(count), &self.keys.concat()]);
@@ -156,7 +170,8 @@ impl File {
             .list
             .unwrap_or([place as i64, list.len() as i64])
             .map(int);
-        let begin = [&b"root"[..], &be(61800), &be(FOLDER), &[0; 20]].concat();
+        let described = self.described.map(int).concat();
+        let begin = [&b"root"[..], &be(61800), &be(FOLDER), &[0; 25], &described].concat();
         self.bytes[..begin.len()].copy_from_slice(&begin);
         let record = [&[0, 5][..], &[0; 8], &length, &[0; 12], &place].concat();
         let at = FOLDER as usize;
@@ -173,6 +188,25 @@ pub struct Tree {
     pub branches: Vec<Branch>,
     /// In place of how many branches there are.
     pub count: Option<i64>,
+    pub classes: Vec<Class>,
+}
+
+/// A class as the file describes it.
+#[derive(Clone)]
+pub struct Class {
+    pub name: String,
+    pub version: i32,
+    pub checksum: u32,
+    pub members: Vec<Member>,
+}
+
+#[derive(Clone)]
+pub struct Member {
+    pub name: String,
+    pub title: String,
+    pub type_name: String,
+    /// Of an array.
+    pub dimensions: i32,
 }
 
 #[derive(Clone)]
@@ -189,8 +223,8 @@ pub struct Branch {
     pub branches: Vec<Branch>,
     /// Class, kind and streamer's code of a member.
     pub element: Option<(String, i32, i32)>,
-    /// A basket in the tree.
-    pub embedded: bool,
+    /// The last baskets, which are not in the file but in the tree.
+    pub in_tree: Vec<Basket>,
 }
 
 #[derive(Clone)]
@@ -231,6 +265,7 @@ impl Tree {
             entries: 3,
             branches: vec![x, jet],
             count: None,
+            classes: Vec::new(),
         }
     }
 
@@ -239,6 +274,9 @@ impl Tree {
         let mut file = File::default();
         let object = self.object(&mut file);
         file.object(&Key::new("TTree", "Events"), &object);
+        if !self.classes.is_empty() {
+            file.describe(&self.classes);
+        }
         file.finish()
     }
 
@@ -256,6 +294,26 @@ impl Tree {
             &array(&branches, count),
         ];
         class(self.version, &content.concat())
+    }
+}
+
+impl Class {
+    /// In a list.
+    fn bytes(&self) -> Vec<u8> {
+        let members: Vec<Vec<u8>> = self.members.iter().map(Member::bytes).collect();
+        let members = pointer("TObjArray", &array(&members, members.len() as i64));
+        let numbers = [be(self.checksum), self.version.to_be_bytes()].concat();
+        let all = joined(&[&named(&self.name, ""), &numbers, &members]);
+        joined(&[&pointer("TStreamerInfo", &class(9, &all)), &[0]])
+    }
+}
+
+impl Member {
+    fn bytes(&self) -> Vec<u8> {
+        let numbers = [500, 24, 0, self.dimensions, 0, 0, 0, 0, 0].map(i32::to_be_bytes);
+        let texts = (named(&self.name, &self.title), text(&self.type_name));
+        let all = class(4, &joined(&[&texts.0, &numbers.concat(), &texts.1]));
+        pointer("TStreamerSTL", &class(3, &joined(&[&all, &[0; 8]])))
     }
 }
 
@@ -297,7 +355,7 @@ impl Branch {
             room: None,
             branches: Vec::new(),
             element: None,
-            embedded: false,
+            in_tree: Vec::new(),
         }
     }
 
@@ -310,9 +368,15 @@ impl Branch {
             places.extend(basket.place.unwrap_or(place as u64).to_be_bytes());
         }
         let count = self.baskets.len() as i64;
+        for basket in &self.in_tree {
+            lengths.extend([0; 4]);
+            firsts.extend(basket.first.to_be_bytes());
+            places.extend([0; 8]);
+        }
+        let room = count + self.in_tree.len() as i64;
         let inside: Vec<Vec<u8>> = self.branches.iter().map(|b| b.bytes(file)).collect();
         let leaves: Vec<Vec<u8>> = self.leaves.iter().map(Leaf::bytes).collect();
-        let embedded = vec![pointer("TBasket", &[0; 8]); usize::from(self.embedded)];
+        let in_tree: Vec<Vec<u8>> = self.in_tree.iter().map(Basket::object).collect();
         let content = [
             &named(&self.name, "")[..],
             &class(1, &[]),
@@ -320,13 +384,13 @@ impl Branch {
             &int(self.written.unwrap_or(count)),
             &self.entries.to_be_bytes(),
             &[0; 4],
-            &int(self.room.unwrap_or(count)),
+            &int(self.room.unwrap_or(room)),
             &[0; 4],
             &self.entries.to_be_bytes(),
             &[0; 24],
             &array(&inside, inside.len() as i64),
             &array(&leaves, leaves.len() as i64),
-            &array(&embedded, embedded.len() as i64),
+            &array(&in_tree, in_tree.len() as i64),
             &lengths,
             &firsts,
             &places,
@@ -360,9 +424,8 @@ impl Leaf {
 }
 
 impl Basket {
-    /// Where it is in the file, and its length.
-    fn put(&self, file: &mut File) -> (usize, usize) {
-        let place = file.bytes.len();
+    /// What stands before its entries, the last byte of which says how it goes on.
+    fn header(&self, place: usize, flags: u8) -> Vec<u8> {
         let key = self.key.bytes(place, self.bytes.len(), 19);
         let border = self.border + key.len() as i64 + 19;
         let own = [
@@ -371,10 +434,25 @@ impl Basket {
             &be(1000),
             &int(self.entries),
             &int(border),
-            &[0],
+            &[flags],
         ];
-        file.put(&joined(&[&key, &own.concat(), &self.bytes]));
+        joined(&[&key, &own.concat()])
+    }
+
+    /// Where it is in the file, and its length.
+    fn put(&self, file: &mut File) -> (usize, usize) {
+        let place = file.bytes.len();
+        file.put(&joined(&[&self.header(place, 0), &self.bytes]));
         (place, file.bytes.len() - place)
+    }
+
+    /// As an object in the tree: the places of entries come first, and before the entries as
+    /// many bytes as the header has.
+    fn object(&self) -> Vec<u8> {
+        let border = usize::try_from(self.border).unwrap_or(0);
+        let (entries, places) = self.bytes.split_at(border.min(self.bytes.len()));
+        let header = self.header(0, if places.is_empty() { 12 } else { 11 });
+        pointer("TBasket", &joined(&[&header, places, &header, entries]))
     }
 }
 

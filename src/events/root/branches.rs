@@ -1,19 +1,19 @@
 //! Which columns a tree's branches are, and their values from its baskets.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
-use super::codec::unpacked;
-use super::container::{Key, MAX_NAME, Source};
-use super::cursor::Cursor;
+use super::basket::{Basket, Found, Kept, Part};
+use super::container::{MAX_NAME, Source};
 use super::number::{Column, Number, fixed, fixed_type, list, list_type};
 use super::packed::Stored;
-use super::tree::{Basket, Branch, Element, Leaf, Tree};
+use super::streamers::{Classes, Member};
+use super::tree::{Branch, Element, Leaf, Tree};
 
 /// Dimensions of an array, at most; of more it is one list.
 const MAX_DIMENSIONS: usize = 8;
@@ -24,6 +24,7 @@ const VECTOR_HEADER: usize = 10;
 pub(super) struct Content {
     stored: Stored,
     layout: Layout,
+    /// Those of its branch, which all leaves have in common.
     baskets: Arc<[Basket]>,
 }
 
@@ -40,10 +41,11 @@ enum Layout {
     List { header: usize },
 }
 
-/// The columns of a tree, in its order.
-pub(super) fn columns(tree: &Tree) -> Vec<Column<Content>> {
+/// The columns of a tree of a file, in its order.
+pub(super) fn columns(source: &Source, tree: &Tree) -> Vec<Column<Content>> {
     let mut found = Vec::new();
-    collect(&tree.branches, "", tree.entries, &mut found);
+    let classes = Classes::new(source);
+    collect(&tree.branches, "", tree.entries, &classes, &mut found);
     // A name that two branches have gets the names of those around it.
     let mut names: Vec<&str> = found
         .iter()
@@ -67,6 +69,7 @@ fn collect(
     branches: &[Branch],
     around: &str,
     entries: u64,
+    classes: &Classes<'_>,
     found: &mut Vec<(String, Column<Content>)>,
 ) {
     for branch in branches {
@@ -79,13 +82,20 @@ fn collect(
             around => format!("{around}/{name}"),
         };
         if !branch.branches.is_empty() {
-            collect(&branch.branches, &path, entries, found);
+            collect(&branch.branches, &path, entries, classes, found);
             continue;
         }
         let several = branch.leaves.len() > 1;
+        let baskets: Arc<[Basket]> = branch.baskets.clone().into();
         let mut offset = 0;
         for leaf in &branch.leaves {
-            let content = usable(branch, entries).and_then(|()| content(branch, leaf, offset));
+            let content = usable(branch, entries)
+                .and_then(|()| laid_out(branch, leaf, offset, name, classes));
+            let content = content.map(|(stored, layout)| Content {
+                stored,
+                layout,
+                baskets: Arc::clone(&baskets),
+            });
             offset += leaf_stored(leaf).map_or(0, Stored::size) * leaf.length;
             let of_leaf = |name: &str| match several {
                 true => format!("{name}.{}", leaf.name),
@@ -116,9 +126,8 @@ fn collect(
 }
 
 fn usable(branch: &Branch, entries: u64) -> Result<(), String> {
-    if branch.has_embedded {
-        let text = "its last events are not in the file's baskets; write the file anew, for \
-                    example with hadd";
+    if branch.is_cut {
+        let text = "its last events are in no basket; write the file anew, for example with hadd";
         return Err(text.to_owned());
     }
     if branch.entries != entries {
@@ -127,22 +136,26 @@ fn usable(branch: &Branch, entries: u64) -> Result<(), String> {
     Ok(())
 }
 
-fn content(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<Content, String> {
+/// How a leaf of a branch lies in the baskets, `offset` behind the start of an entry.
+fn laid_out(
+    branch: &Branch,
+    leaf: &Leaf,
+    offset: usize,
+    name: &str,
+    classes: &Classes<'_>,
+) -> Result<(Stored, Layout), String> {
     let (stored, layout) = match &branch.element {
         Some(element) => {
-            let (number, layout) = of_element(element, leaf)?;
-            (number.into(), layout)
+            let name = name.rsplit('.').next().unwrap_or_default();
+            let member = || classes.member(&element.class, element.checksum, name);
+            of_element(element, leaf, member)?
         }
         None => of_leaves(branch, leaf, offset)?,
     };
     if branch.without_offsets && matches!(layout, Layout::List { .. }) {
         return Err("the lengths of its lists are not written".to_owned());
     }
-    Ok(Content {
-        stored,
-        layout,
-        baskets: branch.baskets.clone().into(),
-    })
+    Ok((stored, layout))
 }
 
 fn of_leaves(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<(Stored, Layout), String> {
@@ -171,69 +184,96 @@ fn of_leaves(branch: &Branch, leaf: &Leaf, offset: usize) -> Result<(Stored, Lay
 }
 
 /// A member of a class or of the elements of a collection, or a `std::vector`.
-fn of_element(element: &Element, leaf: &Leaf) -> Result<(Number, Layout), String> {
-    let inside = |name: &str| {
-        let of = name.strip_suffix('>')?;
-        let vector = ["vector<", "std::vector<", "ROOT::VecOps::RVec<"];
-        let of = vector.iter().find_map(|prefix| of.strip_prefix(prefix))?;
-        Number::of_type(of)
+fn of_element<'m>(
+    element: &Element,
+    leaf: &Leaf,
+    member: impl Fn() -> Result<&'m Member, String>,
+) -> Result<(Stored, Layout), String> {
+    let (class, code) = (&element.class, element.streamer);
+    let fixed = |stored: Stored, numbers: usize, dimensions| {
+        let stride = stored.size().checked_mul(numbers);
+        let layout = Layout::Fixed {
+            offset: 0,
+            stride: stride.ok_or("its entries have an absurd length")?,
+            dimensions,
+        };
+        Ok((stored, layout))
     };
-    let lists = |number, header| Ok((number, Layout::List { header }));
-    let class = &element.class;
-    match (element.kind, element.streamer) {
-        (0, streamer) if let Some(number) = streamed(streamer) => {
-            let layout = Layout::Fixed {
-                offset: 0,
-                stride: number.size(),
-                dimensions: Vec::new(),
-            };
-            Ok((number, layout))
+    let lists = |stored: Stored, header| Ok((stored, Layout::List { header }));
+    match (element.kind, code) {
+        (0, 1..20) if let Some(stored) = streamed(code, &member) => fixed(stored?, 1, Vec::new()),
+        (0, ARRAY..POINTER) if let Some(stored) = streamed(code - ARRAY, &member) => {
+            fixed(stored?, leaf.length, dimensions(leaf))
         }
-        (0, streamer) if let Some(number) = streamed(streamer.wrapping_sub(20)) => {
-            let stride = number.size().checked_mul(leaf.length);
-            let layout = Layout::Fixed {
-                offset: 0,
-                stride: stride.ok_or("its entries have an absurd length")?,
-                dimensions: dimensions(leaf),
-            };
-            Ok((number, layout))
+        (0, POINTER..60) if let Some(stored) = streamed(code - POINTER, &member) => {
+            lists(stored?, 1)
         }
-        (0, streamer) if let Some(number) = streamed(streamer.wrapping_sub(40)) => lists(number, 1),
         // bits of a referenced object are longer than others
-        (31 | 41, streamer)
-            if streamer != BITS
-                && let Some(number) = streamed(streamer) =>
+        (31 | 41, 1..20)
+            if code != BITS
+                && let Some(stored) = streamed(code, &member) =>
         {
-            lists(number, 0)
+            lists(stored?, 0)
         }
-        (0, _) if let Some(number) = inside(class) => lists(number, VECTOR_HEADER),
-        (_, streamer) if [HALF, SINGLE].contains(&(streamer % 20)) && streamer < 60 => {
-            Err(format!(
-                "it is a Float16_t or Double32_t of class `{class}`, whose range the file's \
-                 streamers have, which are not read; write it as a float"
-            ))
-        }
+        (0, _) if let Some(number) = of_vector(class) => lists(number.into(), VECTOR_HEADER),
         (_, TEXT) => Err("it holds text; write a number for each".to_owned()),
-        (_, OBJECT | STREAMED) if !class.contains('<') => Err(format!(
-            "it is an object in class `{class}`, whose own type the file's streamers have, which \
-             are not read; write lists of numbers as branches of their own"
-        )),
+        (kind, OBJECT | OBJECTS | STREAMED) => {
+            let member = member()?;
+            let many = match (member.is_array, kind) {
+                (true, _) => "n array of",
+                (false, 0) => "",
+                _ => " list of",
+            };
+            match of_vector(&member.type_name) {
+                Some(number) if many.is_empty() => lists(number.into(), VECTOR_HEADER),
+                _ => Err(format!(
+                    "it is a{many} `{}` in class `{class}`; write lists of numbers as branches of \
+                     their own",
+                    member.type_name
+                )),
+            }
+        }
         _ => Err(format!("it is a branch of class `{class}`")),
     }
 }
 
+/// The numbers of a `std::vector` by its name.
+fn of_vector(name: &str) -> Option<Number> {
+    let of = name.strip_suffix('>')?;
+    let vector = ["vector<", "std::vector<", "ROOT::VecOps::RVec<"];
+    let of = vector.iter().find_map(|prefix| of.strip_prefix(prefix))?;
+    let of = of.split_once(',').map_or(of, |(of, _allocator)| of);
+    Number::of_type(of)
+}
+
+/// What is added to the code of a number for an array of such, and for a pointer to some.
+const ARRAY: i32 = 20;
+const POINTER: i32 = 40;
 /// The code of an object's bits.
 const BITS: i32 = 15;
-/// Those of `Float16_t` and `Double32_t`, of text, of a collection of the library, and of
-/// another object with a streamer of its own.
+/// Those of `Float16_t` and `Double32_t`, of text, of a collection of the library and of an array
+/// of such, and of another object with a streamer of its own.
 const HALF: i32 = 19;
 const SINGLE: i32 = 9;
 const TEXT: i32 = 365;
 const OBJECT: i32 = 300;
+const OBJECTS: i32 = 320;
 const STREAMED: i32 = 500;
 
+/// How the number of a code of `TVirtualStreamerInfo` is written, if it is one.
+fn streamed<'m>(
+    code: i32,
+    member: impl Fn() -> Result<&'m Member, String>,
+) -> Option<Result<Stored, String>> {
+    Some(match code {
+        HALF => member().map(|member| Stored::half(&member.title)),
+        SINGLE => member().map(|member| Stored::single(&member.title)),
+        code => Ok(number(code)?.into()),
+    })
+}
+
 /// The number of a code of `TVirtualStreamerInfo`.
-fn streamed(code: i32) -> Option<Number> {
+fn number(code: i32) -> Option<Number> {
     Some(match code {
         1 => Number::I8,
         2 => Number::I16,
@@ -315,152 +355,72 @@ impl Content {
     }
 
     /// Bytes of rows in the file, and unpacked if they are equally many an entry.
-    pub(super) fn bytes(&self, first: u64, end: u64) -> u64 {
-        let packed = self.inside(first, end).iter().map(|basket| basket.length);
+    pub(super) fn bytes(&self, rows: &Range<u64>) -> u64 {
+        let packed = self.inside(rows).iter().map(Basket::length);
         let stride = match self.layout {
             Layout::Fixed { stride, .. } => stride as u64,
             Layout::List { .. } => 0,
         };
         let packed = packed.fold(0, u64::saturating_add);
-        packed.saturating_add(stride.saturating_mul(end - first))
+        packed.saturating_add(stride.saturating_mul(rows.end - rows.start))
     }
 
     /// The baskets that have any of some rows.
-    fn inside(&self, first: u64, end: u64) -> &[Basket] {
-        let begin = self.baskets.partition_point(|basket| basket.end <= first);
-        let behind = self.baskets.partition_point(|basket| basket.first < end);
+    fn inside(&self, rows: &Range<u64>) -> &[Basket] {
+        let begin = self
+            .baskets
+            .partition_point(|basket| basket.end <= rows.start);
+        let behind = self
+            .baskets
+            .partition_point(|basket| basket.first < rows.end);
         self.baskets.get(begin..behind).unwrap_or(&[])
     }
 
     /// The baskets of rows, which cover them.
-    fn baskets_of(&self, first: u64, end: u64) -> Result<&[Basket], String> {
-        let found = self.inside(first, end);
-        let covered = found.first().is_some_and(|basket| basket.first <= first)
-            && found.last().is_some_and(|basket| basket.end >= end);
+    fn baskets_of(&self, rows: &Range<u64>) -> Result<&[Basket], String> {
+        let found = self.inside(rows);
+        let covered = found
+            .first()
+            .is_some_and(|basket| basket.first <= rows.start)
+            && found.last().is_some_and(|basket| basket.end >= rows.end);
         match covered {
             true => Ok(found),
             false => Err(format!(
-                "not all of the entries {first} to {end} are in a basket"
+                "not all of the entries {} to {} are in a basket",
+                rows.start, rows.end
             )),
         }
     }
 }
 
-/// Rows `first` to `end` of columns. All that lies in the file is read in turn; what it
-/// takes to unpack it is shared by all threads.
+/// Some rows of columns. All that lies in the file is read in turn; what it takes to unpack it
+/// is shared by all threads.
 pub(super) fn read(
     source: &Source,
+    kept: &Kept,
     columns: &[&Content],
-    first: u64,
-    end: u64,
+    rows: &Range<u64>,
 ) -> Result<Vec<ArrayRef>, String> {
-    let mut packed = Vec::new();
-    for (place, column) in columns.iter().enumerate() {
-        for &basket in column.baskets_of(first, end)? {
-            packed.push((place, basket, source.read(basket.place, basket.length)?));
-        }
+    let of_a_branch = |a: &&Content, b: &&Content| Arc::ptr_eq(&a.baskets, &b.baskets);
+    let mut found = Vec::new();
+    for leaves in columns.chunk_by(of_a_branch) {
+        let baskets = leaves[0].baskets_of(rows)?.iter();
+        let baskets = baskets.map(|basket| Ok((basket, basket.find(source, kept, rows)?)));
+        found.push((leaves, baskets.collect::<Result<Vec<_>, String>>()?));
     }
-    let unpack = |(place, basket, bytes): (usize, Basket, Vec<u8>)| {
-        let entries = Entries::unpack(basket, bytes, first, end);
-        Ok((
-            place,
-            entries.map_err(|e| format!("basket at byte {}: {e}", basket.place))?,
-        ))
+    let arrays = |(leaves, baskets): (&[&Content], Vec<(&Basket, Found)>)| {
+        let baskets = baskets.into_par_iter().with_max_len(1);
+        let parts = baskets.map(|(basket, found)| basket.part(found, kept, rows));
+        let parts: Vec<Part> = parts.collect::<Result<_, String>>()?;
+        leaves.iter().map(|leaf| leaf.array(&parts)).collect()
     };
-    let entries: Result<Vec<(usize, Entries)>, String> =
-        packed.into_par_iter().with_max_len(1).map(unpack).collect();
-    let entries = entries?;
-    let array = |(place, column): (usize, &&Content)| {
-        let own = entries.iter().filter(|(of, _)| *of == place);
-        let own: Vec<&Entries> = own.map(|(_, entries)| entries).collect();
-        column.array(&own)
-    };
-    columns
-        .par_iter()
-        .enumerate()
-        .with_max_len(1)
-        .map(array)
-        .collect()
-}
-
-/// The entries of a basket that are wanted.
-struct Entries {
-    /// From `start` on all entries one after the other, then the offsets of each.
-    buffer: Vec<u8>,
-    start: usize,
-    border: usize,
-    /// What the offsets count from.
-    header: usize,
-    /// Entries in the basket, and the wanted of them.
-    count: usize,
-    wanted: std::ops::Range<usize>,
-}
-
-impl Entries {
-    fn unpack(basket: Basket, file: Vec<u8>, first: u64, end: u64) -> Result<Self, String> {
-        let mut cursor = Cursor::new(&file);
-        let key = Key::read(&mut cursor)?;
-        cursor.skip(6)?;
-        if cursor.i32()? < 0 {
-            // features of the basket
-            cursor.skip(1)?;
-        }
-        let (entries, last) = (cursor.size()?, cursor.size()?);
-        let expected = basket.end - basket.first;
-        if entries as u64 != expected {
-            return Err(format!("it has {entries} entries and not {expected}"));
-        }
-        let packed = file.get(key.header..).ok_or("its key ends early")?;
-        let unpacked = match unpacked(packed, key.unpacked)? {
-            Cow::Owned(bytes) => Some(bytes),
-            Cow::Borrowed(_) => None,
-        };
-        let (buffer, start) = unpacked.map_or((file, key.header), |bytes| (bytes, 0));
-        let border = last.checked_sub(key.header);
-        let border = border.filter(|&border| border <= buffer.len() - start);
-        let inside = |row: u64| (row.clamp(basket.first, basket.end) - basket.first) as usize;
-        Ok(Self {
-            border: border.ok_or("its entries end outside of it")?,
-            buffer,
-            start,
-            header: key.header,
-            count: entries,
-            wanted: inside(first)..inside(end),
-        })
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..]
-    }
-
-    /// Where each of the wanted entries begins, and the last ends.
-    fn offsets(&self) -> Result<Vec<usize>, String> {
-        let (begin, behind) = (self.wanted.start, self.wanted.end);
-        if self.border == 0 {
-            return Ok(vec![0; behind - begin + 1]);
-        }
-        let table = self.bytes().get(self.border..).unwrap_or(&[]);
-        let (words, _) = table.as_chunks::<4>();
-        // how many there are comes first
-        let words = words
-            .get(1..=self.count)
-            .ok_or("lengths of entries are missing")?;
-        let ends = [self.border + self.header];
-        let all = words
-            .iter()
-            .map(|&word| u32::from_be_bytes(word) as usize)
-            .chain(ends);
-        let all = all.skip(begin).take(behind - begin + 1);
-        let all = all.map(|offset| offset.checked_sub(self.header));
-        let offsets: Option<Vec<usize>> = all.collect();
-        let offsets = offsets.filter(|offsets| offsets.is_sorted());
-        let offsets = offsets.filter(|offsets| offsets.last().is_none_or(|&o| o <= self.border));
-        offsets.ok_or_else(|| "its entries are out of order".to_owned())
-    }
+    let arrays = found.into_par_iter().with_max_len(1).map(arrays);
+    let arrays: Vec<Vec<ArrayRef>> = arrays.collect::<Result<_, String>>()?;
+    Ok(arrays.into_iter().flatten().collect())
 }
 
 impl Content {
-    fn array(&self, baskets: &[&Entries]) -> Result<ArrayRef, String> {
+    fn array(&self, baskets: &[Part]) -> Result<ArrayRef, String> {
         match &self.layout {
             Layout::Fixed {
                 offset,
@@ -477,20 +437,20 @@ impl Content {
 
     fn fixed(
         &self,
-        baskets: &[&Entries],
+        baskets: &[Part],
         offset: usize,
         stride: usize,
         dimensions: &[usize],
     ) -> Result<ArrayRef, String> {
         let width = self.stored.size() * dimensions.iter().product::<usize>();
         let mut pieces: Vec<&[u8]> = Vec::new();
-        for basket in baskets {
-            if stride.checked_mul(basket.count) != Some(basket.border) {
-                let (bytes, count) = (basket.border, basket.count);
+        for Part { entries, wanted } in baskets {
+            let (bytes, count) = (entries.bytes(), entries.count);
+            if stride.checked_mul(count) != Some(bytes.len()) {
+                let bytes = bytes.len();
                 return Err(format!("a basket of {bytes} bytes for {count} entries"));
             }
-            let wanted = basket.wanted.start * stride..basket.wanted.end * stride;
-            let bytes = &basket.bytes()[wanted];
+            let bytes = &bytes[wanted.start * stride..wanted.end * stride];
             match stride == width {
                 true => pieces.push(bytes),
                 false if stride == 0 => {}
@@ -503,19 +463,20 @@ impl Content {
         Ok(self.stored.array(pieces.into_iter()))
     }
 
-    fn lists(&self, baskets: &[&Entries], header: usize) -> Result<ArrayRef, String> {
+    fn lists(&self, baskets: &[Part], header: usize) -> Result<ArrayRef, String> {
         let size = self.stored.size();
         let mut lengths = Vec::new();
         let mut pieces: Vec<&[u8]> = Vec::new();
-        for basket in baskets {
-            let offsets = basket.offsets()?;
+        for Part { entries, wanted } in baskets {
+            let offsets = entries.offsets(wanted)?;
+            let all = entries.bytes();
             if header == 0
                 && let (Some(&begin), Some(&end)) = (offsets.first(), offsets.last())
             {
-                pieces.push(&basket.bytes()[begin..end]);
+                pieces.push(&all[begin..end]);
             }
             for entry in offsets.windows(2) {
-                let bytes = &basket.bytes()[entry[0]..entry[1]];
+                let bytes = &all[entry[0]..entry[1]];
                 let numbers = match (header, bytes.split_at_checked(header)) {
                     (0, _) => bytes,
                     (_, Some((before, numbers))) if counts(before, numbers.len() / size) => numbers,

@@ -27,6 +27,14 @@ pub(super) struct Source {
     bytes: u64,
 }
 
+/// What stands at the beginning of a file.
+struct Header {
+    /// Place of the first folder's record.
+    folder: u64,
+    /// Place and length of the list of descriptions of classes; 0 without.
+    described: (u64, u64),
+}
+
 /// What stands before an object.
 #[derive(Clone, Debug)]
 pub(super) struct Key {
@@ -99,16 +107,23 @@ impl Source {
         self.read(start, length.min(rest))
     }
 
-    /// The object behind a key, unpacked, and the key's header before it as it is.
+    /// The object behind a key, unpacked.
     pub(super) fn object(&self, key: &Key) -> Result<Vec<u8>, String> {
-        let bytes = self.read(key.place, key.length)?;
-        let packed = bytes.get(key.header..).ok_or("a key without an object")?;
-        Ok(unpacked(packed, key.unpacked)?.into_owned())
+        key.object(&self.read(key.place, key.length)?)
     }
 
-    /// All objects of the file that are no folders, in the order of the folders; of an
-    /// object that was written several times, all cycles.
-    pub(super) fn objects(&self) -> Result<Vec<Object>, String> {
+    /// The list of descriptions of classes, with the length of its key's header.
+    pub(super) fn described(&self) -> Result<(Vec<u8>, usize), String> {
+        let (place, length) = self.header()?.described;
+        if place == 0 {
+            return Err("the file describes no classes".to_owned());
+        }
+        let bytes = self.read(place, length)?;
+        let key = Key::read(&mut Cursor::new(&bytes))?;
+        Ok((key.object(&bytes)?, key.header))
+    }
+
+    fn header(&self) -> Result<Header, String> {
         let header = self.read_up_to(0, 64)?;
         let mut header = Cursor::new(&header);
         header.skip(4)?;
@@ -119,9 +134,19 @@ impl Source {
         header.skip(if wide { 16 } else { 8 })?;
         header.skip(8)?;
         let name = header.size()? as u64;
+        // bytes of a place, codec
+        header.skip(5)?;
+        let (place, length) = (header.place(wide), header.size());
+        let described = (place.unwrap_or(0), length.unwrap_or(0) as u64);
+        let folder = begin.checked_add(name).ok_or("a folder outside the file")?;
+        Ok(Header { folder, described })
+    }
+
+    /// All objects of the file that are no folders, in the order of the folders; of an
+    /// object that was written several times, all cycles.
+    pub(super) fn objects(&self) -> Result<Vec<Object>, String> {
         let mut found = Walk::default();
-        let place = begin.checked_add(name).ok_or("a folder outside the file")?;
-        found.folder(self, place, "", 0)?;
+        found.folder(self, self.header()?.folder, "", 0)?;
         Ok(found.objects)
     }
 }
@@ -185,8 +210,26 @@ impl Walk {
 }
 
 impl Key {
-    /// The key at the cursor, which stands behind its header then.
+    /// The object of these `bytes`, the first of which are the key's header, unpacked.
+    fn object(&self, bytes: &[u8]) -> Result<Vec<u8>, String> {
+        let packed = bytes.get(self.header..).ok_or("a key without an object")?;
+        Ok(unpacked(packed, self.unpacked)?.into_owned())
+    }
+
+    /// The key of an object at the cursor, which stands behind all that is read of it then.
     pub(super) fn read(cursor: &mut Cursor<'_>) -> Result<Self, String> {
+        let key = Self::alone(cursor)?;
+        match key.header as u64 > key.length {
+            true => Err(format!(
+                "the key of `{}` is longer than its object",
+                key.name
+            )),
+            false => Ok(key),
+        }
+    }
+
+    /// The same of a key that may have no object in the file.
+    pub(super) fn alone(cursor: &mut Cursor<'_>) -> Result<Self, String> {
         let length = cursor.size()? as u64;
         let wide = cursor.u16()? > WIDE_KEY;
         let unpacked = cursor.size()?;
@@ -198,9 +241,6 @@ impl Key {
         let class = cursor.text()?;
         let name = cursor.text()?;
         cursor.text()?;
-        if header as u64 > length {
-            return Err(format!("the key of `{name}` is longer than its object"));
-        }
         Ok(Self {
             place,
             length,

@@ -44,6 +44,14 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
+    /// The same that ends at a place, if that is not behind its end.
+    pub(super) fn up_to(&self, end: usize) -> Self {
+        Self {
+            bytes: &self.bytes[..end.clamp(self.at, self.bytes.len())],
+            at: self.at,
+        }
+    }
+
     pub(super) fn skip(&mut self, length: usize) -> Result<(), String> {
         self.take(length).map(|_| ())
     }

@@ -122,6 +122,25 @@ impl<'a> Reader<'a> {
         Ok(Pointer::New { class, end })
     }
 
+    /// The elements of a list of objects; `read` need not read one to its end.
+    pub(super) fn list(
+        &mut self,
+        mut read: impl FnMut(&mut Self, &str, usize) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let header = self.header()?;
+        self.object_base()?;
+        self.cursor.text()?;
+        for _ in 0..self.cursor.size()? {
+            if let Pointer::New { class, end } = self.pointer()? {
+                read(self, &class, end)?;
+                self.cursor.seek(end)?;
+            }
+            // what a program may have put beside it
+            self.cursor.text()?;
+        }
+        self.cursor.seek(header.end)
+    }
+
     /// The elements of an array of objects; `read` need not read one to its end.
     pub(super) fn array(
         &mut self,

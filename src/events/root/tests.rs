@@ -8,6 +8,7 @@ use arrow::datatypes::Float64Type;
 use serde::Deserialize;
 use sideband_numerics::random::Key;
 
+use super::basket::{Basket, Place};
 use super::*;
 use crate::events::part::Fault;
 
@@ -137,12 +138,13 @@ fn columns_are_what_uproot_reads() {
         for (name, table) in tables {
             let (rows, columns) = read(&folder().join(&file), Some(&name)).unwrap();
             assert_eq!(rows, table.entries, "{file}, {name}");
-            let unusable = if file == "root_tree.root" {
-                &["parts"][..]
-            } else {
-                &[]
+            let others = match file.as_str() {
+                "root_tree.root" => &["parts"][..],
+                // uproot takes a counter for unsigned
+                "root_split.root" => &["event.parts", "event.tracks.hits", "event.n"],
+                _ => &[],
             };
-            let readable = |column: &&String| !unusable.contains(&column.as_str());
+            let readable = |column: &&String| !others.contains(&column.as_str());
             for column in table.columns.keys().filter(readable) {
                 let expected = &table.columns[column];
                 let what = format!("{file}, {name}, {column}");
@@ -168,19 +170,41 @@ fn trees_of_root_itself() {
     assert_eq!(of("pair.a"), 3.5);
     let b = columns["pair.b"].as_primitive::<arrow::datatypes::Int32Type>();
     assert_eq!(b.value(7), -7);
-    let (_, schema, _) = open(&path, Some("Events")).unwrap();
-    let about = |name: &str| {
-        let field = schema.field_with_name(name).unwrap();
+    let unusable = |file: &str, column: &str| {
+        let (_, schema, _) = open(&folder().join(file), Some("Events")).unwrap();
+        let field = schema.field_with_name(column).unwrap();
         [UNUSABLE, TYPE_NAME].map(|key| field.metadata()[key].clone())
     };
-    for (column, words, type_name) in [
-        ("text", "it holds text", "TLeafC"),
-        ("parts", "vector<vector<float> >", "vector<vector<float> >"),
+    let of_floats = "vector<vector<float> >";
+    for (file, column, words, type_name) in [
+        ("root_tree.root", "text", "it holds text", "TLeafC"),
+        ("root_tree.root", "parts", of_floats, of_floats),
+        (
+            "root_split.root",
+            "event.parts",
+            "it is a `vector<vector<float> >` in class `Event`",
+            "Event",
+        ),
+        (
+            "root_split.root",
+            "event.tracks.hits",
+            "it is a list of `vector<float>` in class `Track`",
+            "Track",
+        ),
+        (
+            "root_split.root",
+            "event.two",
+            "it is an array of `vector<float>` in class `Event`",
+            "Event",
+        ),
     ] {
-        let [why, of] = about(column);
+        let [why, of] = unusable(file, column);
         assert!(why.contains(words), "{why}");
         assert_eq!(of, type_name);
     }
+    let (_, columns) = read(&folder().join("root_split.root"), None).unwrap();
+    let n = columns["event.n"].as_primitive::<arrow::datatypes::Int32Type>();
+    assert_eq!(n.values()[..5], [0, 1, 2, 3, 0]);
 }
 
 /// What an RNTuple has that is no number is there with its type.
@@ -291,14 +315,14 @@ fn at_most_ten_objects_are_named() {
     assert!(said(0).ends_with("it is empty"), "{}", said(0));
 }
 
+fn of_length(length: u64, first: u64, end: u64) -> Basket {
+    let place = Place::File { start: 0, length };
+    Basket { place, first, end }
+}
+
 #[test]
 fn clusters_are_put_together_and_cut() {
-    let basket = |first, end| tree::Basket {
-        place: 0,
-        length: 0,
-        first,
-        end,
-    };
+    let basket = |first, end| of_length(0, first, end);
     let column = |ends: &[u64]| {
         let mut first = 0;
         let baskets = ends
@@ -335,20 +359,53 @@ fn clusters_are_put_together_and_cut() {
 fn bytes_of_rows_are_those_of_the_baskets_that_have_them() {
     let ends = [(5, 10), (5, 7), (9, 20), (20, 40)];
     let mut first = 0;
-    let baskets = ends.map(|(end, length)| tree::Basket {
-        place: 0,
-        length,
-        first: std::mem::replace(&mut first, end),
-        end,
-    });
+    let baskets =
+        ends.map(|(end, length)| of_length(length, std::mem::replace(&mut first, end), end));
     let column = branches::Content::of_baskets(baskets.to_vec());
     for begin in 0..20 {
         for end in begin + 1..=20 {
-            let has = |basket: &&tree::Basket| basket.first < end && basket.end > begin;
-            let expected: u64 = baskets.iter().filter(has).map(|b| b.length).sum();
-            assert_eq!(column.bytes(begin, end), expected, "{begin} to {end}");
+            let has = |basket: &&Basket| basket.first < end && basket.end > begin;
+            let expected: u64 = baskets.iter().filter(has).map(Basket::length).sum();
+            assert_eq!(column.bytes(&(begin..end)), expected, "{begin} to {end}");
         }
     }
+}
+
+/// What is read of it for one part serves the next, whose bytes are not even looked at.
+#[test]
+fn a_basket_of_several_parts_is_unpacked_once() {
+    let path = folder().join("tree_zstd.root");
+    let (root, schema, _) = open(&path, None).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let zeros = directory.path().join("zeros.root");
+    std::fs::write(&zeros, vec![0; root.bytes as usize]).unwrap();
+    let usable = schema.fields().iter().enumerate();
+    let usable = usable.filter(|(_, field)| *field.data_type() != DataType::Null);
+    let wanted: Vec<usize> = usable.map(|(place, _)| place).collect();
+    let read = |path: &Path, first_row, rows| {
+        let part = Part {
+            first_row,
+            rows,
+            group: 0,
+            offset: 0,
+        };
+        let mut found = Vec::new();
+        let read = root.read(path, part, &wanted, &mut |batch| {
+            found.push(batch);
+            true
+        });
+        read.map(|()| found.remove(0))
+    };
+    // of 150 rows
+    let whole = read(&path, 0, 150).unwrap();
+    let begin = read(&path, 0, 100).unwrap();
+    let middle = read(&zeros, 100, 20).unwrap();
+    let end = read(&zeros, 120, 30).unwrap();
+    for (part, first) in [(begin, 0), (middle, 100), (end, 120)] {
+        assert_eq!(part, whole.slice(first, part.num_rows()));
+    }
+    // all of it was read
+    read(&zeros, 120, 30).unwrap_err();
 }
 
 /// What was read would be read again, in each of the objects around it.

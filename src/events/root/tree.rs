@@ -4,6 +4,9 @@
 //! TBranchElement 9 and 10); their lengths stand before them, so that what a newer version
 //! appends is passed over.
 
+use std::sync::Arc;
+
+use super::basket::{Basket, Entries, Place};
 use super::container::{Key, Source};
 use super::objects::{Header, Pointer, Reader};
 
@@ -29,8 +32,8 @@ pub(super) struct Branch {
     pub(super) element: Option<Element>,
     /// Where lengths of entries are not written.
     pub(super) without_offsets: bool,
-    /// It holds baskets that are not in the file but in the tree.
-    pub(super) has_embedded: bool,
+    /// The last entries are in no basket, neither in the file nor in the tree.
+    pub(super) is_cut: bool,
 }
 
 /// One number or one list of an entry.
@@ -50,17 +53,9 @@ pub(super) struct Leaf {
 #[derive(Clone, Debug)]
 pub(super) struct Element {
     pub(super) class: String,
+    pub(super) checksum: u32,
     pub(super) kind: i32,
     pub(super) streamer: i32,
-}
-
-/// Where entries of a branch lie in the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Basket {
-    pub(super) place: u64,
-    pub(super) length: u64,
-    pub(super) first: u64,
-    pub(super) end: u64,
 }
 
 impl Tree {
@@ -115,7 +110,7 @@ impl Tree {
 /// Bytes of all baskets in the file.
 fn packed(branches: &[Branch]) -> u64 {
     let each = branches.iter().map(|branch| {
-        let own = branch.baskets.iter().map(|basket| basket.length);
+        let own = branch.baskets.iter().map(Basket::length);
         own.fold(packed(&branch.branches), u64::saturating_add)
     });
     each.fold(0, u64::saturating_add)
@@ -150,6 +145,7 @@ fn branch(
             found.leaves.clear();
             found.element = Some(Element {
                 class: class.to_owned(),
+                checksum: 0,
                 kind: -1,
                 streamer: -1,
             });
@@ -191,12 +187,25 @@ fn base(reader: &mut Reader<'_>, depth: usize) -> Result<Branch, String> {
         leaves.push(leaf(reader, class, 0)?);
         Ok(())
     })?;
-    let mut has_embedded = false;
-    reader.array(|_, _, _| {
-        has_embedded = true;
+    let mut in_tree = Vec::new();
+    reader.array(|reader, _, end| {
+        in_tree.push(Entries::of_tree(&mut reader.cursor.up_to(end)));
         Ok(())
     })?;
-    let baskets = baskets(reader, written, room, next)?;
+    let mut baskets = baskets(reader, written, room, next)?;
+    let mut behind = baskets.last().map_or(0, |basket| basket.end);
+    let is_cut = !in_tree.is_empty() && behind < entries;
+    for found in in_tree.into_iter().flatten().flatten() {
+        if behind < entries {
+            let first = behind;
+            behind = behind.saturating_add(found.count as u64);
+            baskets.push(Basket {
+                place: Place::Tree(Arc::new(found)),
+                first,
+                end: behind,
+            });
+        }
+    }
     reader.cursor.seek(end)?;
     Ok(Branch {
         name,
@@ -206,7 +215,7 @@ fn base(reader: &mut Reader<'_>, depth: usize) -> Result<Branch, String> {
         branches: inside,
         element: None,
         without_offsets,
-        has_embedded,
+        is_cut: is_cut && behind != entries,
     })
 }
 
@@ -217,9 +226,11 @@ fn element(reader: &mut Reader<'_>, depth: usize) -> Result<Branch, String> {
     let class = cursor.text()?;
     cursor.text()?;
     cursor.text()?;
+    let checksum = cursor.u32()?;
+    // the class's version, the member's place
     cursor.skip(match version {
-        9 => 12,
-        10.. => 10,
+        9 => 8,
+        10.. => 6,
         _ => return Err(format!("a branch of a class, of version {version}")),
     })?;
     let (kind, streamer) = (cursor.i32()?, cursor.i32()?);
@@ -234,6 +245,7 @@ fn element(reader: &mut Reader<'_>, depth: usize) -> Result<Branch, String> {
     reader.cursor.seek(end)?;
     found.element = Some(Element {
         class,
+        checksum,
         kind,
         streamer,
     });
@@ -265,12 +277,12 @@ fn baskets(
         if let Some(last) = found.last_mut() {
             last.end = first;
         }
-        found.push(Basket {
-            place: places.u64()?,
+        let place = Place::File {
+            start: places.u64()?,
             length: lengths.size()? as u64,
-            first,
-            end: next,
-        });
+        };
+        let end = next;
+        found.push(Basket { place, first, end });
     }
     if room > written
         && let Some(last) = found.last_mut()
