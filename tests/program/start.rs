@@ -96,9 +96,9 @@ fn init_finds_the_column_that_tells_classes_apart() {
 #[test]
 fn init_of_a_thousand_branches_is_read_on_two_screens() {
     let place = Workplace::with_configuration("");
-    for (file, shift) in [("s.parquet", 0.0), ("t.parquet", 0.1)] {
+    for (file, first, shift) in [("s.parquet", 0, 0.0), ("t.parquet", 60, 0.1)] {
         let row = |k: usize| (0..60).map(move |i| ((i * (k + 7)) % 41) as f64);
-        let mut columns = Columns::numbered(0, 60);
+        let mut columns = Columns::numbered(first, 60);
         for k in 0..60 {
             let values: Vec<f64> = row(k).map(|x| x + shift).collect();
             columns.set(&format!("Met{k}_pt"), doubles(values));
