@@ -9,7 +9,7 @@ use crate::closure::{Auc, Chi2};
 use crate::error::{Error, Result, counted};
 use crate::events::{FileRecord, Losses};
 use crate::files::formats::METRICS;
-use crate::results::{AucPair, FigureData, Metrics, RegionMetrics, judge};
+use crate::results::{AucPair, FigureData, Metrics, RegionMetrics};
 use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf};
 use crate::training::Member;
@@ -140,7 +140,7 @@ fn sections(
 ) -> Result<Vec<Section>> {
     let mut list = vec![match &metrics.interpolation {
         Some(_) => interpolation::summary(metrics),
-        None => summary(config, metrics),
+        None => summary(metrics),
     }];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
     // what was not trained on comes first
@@ -178,10 +178,9 @@ fn sections(
     Ok(list)
 }
 
-fn summary(config: &Config, metrics: &Metrics) -> Section {
-    let judgement = judge(metrics, config);
+fn summary(metrics: &Metrics) -> Section {
     let dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    let yields = metrics.regions.iter().map(|(name, r)| {
+    let yields = metrics.regions.values().map(|r| {
         let y = &r.yields;
         let auc = |pick: fn(AucPair) -> Auc| {
             let auc = r.auc.map(pick);
@@ -201,7 +200,7 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
             auc(|a| a.after),
             match r.blind {
                 true => "blinded".to_owned(),
-                false => judgement.regions[name].state.words().to_owned(),
+                false => r.verdict.state.words().to_owned(),
             },
         ]
     });

@@ -219,6 +219,23 @@ fn change_report(place: &Workplace, run: &str, change: impl FnOnce(&mut toml::Ta
 }
 
 #[test]
+fn inspect_says_the_verdict_that_a_result_has_kept() {
+    let place = Workplace::trained();
+    let inspect = || place.sideband(&["inspect", "out"]).exits(0).stdout;
+    let made = inspect();
+    contains(&made, ["members  2 of 2", "sr: "]);
+    // with these nothing would close, and a region would be missing
+    change_report(&place, "out", |report| {
+        report.insert("p_value".to_owned(), 0.999_999.into());
+        report.insert("classifier_members".to_owned(), 7.into());
+    });
+    let config = place.text("out/config.toml");
+    let region = "[regions.other]\nselection = \"1\"\n";
+    place.write("out/config.toml", config + region);
+    assert_eq!(inspect(), made);
+}
+
+#[test]
 fn a_report_refuses_settings_that_its_numbers_do_not_have() {
     let place = Workplace::trained();
     let config = place.text("out/config.toml");
