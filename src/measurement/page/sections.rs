@@ -106,6 +106,7 @@ impl Sheet<'_> {
                 title: self.label(),
                 labels: known.iter().map(label).collect(),
                 values: known.iter().map(row).collect(),
+                has_numbers: true,
                 z_label: "correlation".to_owned(),
             };
             let caption = "Correlations of the parameters at the best fit.";
