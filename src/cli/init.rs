@@ -6,6 +6,7 @@ use crate::error::{Error, Kind, OnFile, Result, counted};
 use crate::events::{ColumnSummary, Dataset, summarise};
 use crate::files::terminal::escape_line;
 use crate::files::{atomic, output};
+use crate::rundir::Progress;
 use crate::settings::{parse_experiment, relative};
 use crate::workflow::{RunOptions, estimate};
 use indexmap::IndexMap;
@@ -84,6 +85,8 @@ struct Found {
 
 pub(super) fn init(arguments: &InitArguments) -> Done {
     let InitArguments { data, out, force } = arguments;
+    let progress = Progress::new(false);
+    let stage = progress.stage("looking at the files", 0);
     let looks = match data.as_slice() {
         [_, _] => data.chunks(1).map(Look::new).collect::<Result<Vec<_>>>()?,
         all => vec![Look::new(all)?],
@@ -91,6 +94,7 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
     if let [source, target] = looks.as_slice() {
         refuse_the_same(&source.dataset, &target.dataset)?;
     }
+    drop(stage);
     let class = match looks.as_slice() {
         [one] => Some(one.class()?),
         _ => None,
@@ -121,7 +125,10 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
             id => id.join(" "),
         }
     ))?;
-    check(&text, &place).map_err(|error| {
+    let stage = progress.stage("checking", 0);
+    let checked = check(&text, &place);
+    drop(stage);
+    checked.map_err(|error| {
         error.map(|text| format!("{} is not yet one that runs: {text}", out.display()))
     })?;
     if is_generated {
