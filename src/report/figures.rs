@@ -231,7 +231,7 @@ fn precision(replicas: usize, of: &str) -> String {
         true => ", and no number is shown",
         false => "",
     };
-    format!("Those of {of} have an error of up to {error}{shown}.")
+    format!("Coefficients from {of} have errors of up to {error}{shown}.")
 }
 
 /// Bins that have no correlation, in words.
@@ -357,9 +357,9 @@ mod tests {
             (1, "One member has no spread, and is not in them."),
             (
                 5,
-                "Those of n have an error of up to 0.50, and no number is shown.",
+                "Coefficients from n have errors of up to 0.50, and no number is shown.",
             ),
-            (101, "Those of n have an error of up to 0.10."),
+            (101, "Coefficients from n have errors of up to 0.10."),
         ] {
             assert_eq!(precision(replicas, "n"), words);
         }
