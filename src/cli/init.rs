@@ -139,11 +139,12 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
 
 /// Two samples with events of one file differ in nothing.
 fn refuse_the_same(source: &Dataset, target: &Dataset) -> Result<()> {
-    let Some([one, other]) = source.file_in_both(target)? else {
+    let Some(paths) = source.file_in_both(target)? else {
         return Ok(());
     };
-    let [one, other] = [one, other].map(|path| path.display().to_string());
-    let found = match one == other {
+    let real = paths.map(|path| path.canonicalize().ok());
+    let [one, other] = paths.map(Path::display);
+    let found = match real[0] == real[1] {
         true => format!("{one} is in both samples"),
         false => format!("{one} and {other} have the same content, and each is of one sample"),
     };

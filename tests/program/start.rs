@@ -147,7 +147,7 @@ fn init_of_one_file_as_both_samples_is_refused() {
         ),
         (
             ["source.parquet", "./other/../source.parquet"],
-            "have the same content",
+            "source.parquet is in both samples",
         ),
         (
             ["source.parquet", "copy.parquet"],
