@@ -591,11 +591,12 @@ class Configs:
 
     def __init__(self, folder):
         self.fixed = {}
-        for path in sorted((ROOT / "tests/data/collisions").glob("*.parquet")):
+        samples = ROOT / "tests/data"
+        for path in sorted([*samples.glob("collisions/*.parquet"), *samples.glob("jets/*.parquet")]):
             small = folder / path.name
             table = pq.read_table(path)
             pq.write_table(table.take(np.arange(0, len(table), len(table) // 1500)), small)
-            self.fixed[f"tests/data/collisions/{path.name}"] = small.read_bytes()
+            self.fixed[str(path.relative_to(ROOT))] = small.read_bytes()
         rng = np.random.default_rng(4)
         names = ["pt", "eta", "mass", *(f"x{k}" for k in range(10))]
         for name, first in [("source", 0), ("target", 300)]:

@@ -44,7 +44,7 @@ pub use figures::comparison::{Comparison, Prediction, PredictionStyle, Series};
 pub(crate) use figures::corner::Corner;
 pub(crate) use figures::coverage::{Coverage, CoverageMethod, CoveragePoint};
 pub(crate) use figures::distribution::Distribution;
-pub(crate) use figures::favour::Favour;
+pub(crate) use figures::favour::{Favour, FavourMap};
 pub(crate) use figures::flow_steps::FlowSteps;
 pub(crate) use figures::impacts::{ImpactRow, Impacts};
 pub(crate) use figures::likelihood_curve::{LikelihoodCurve, ScanCurve};

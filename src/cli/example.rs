@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Longest line of what an example is.
 const ABOUT: usize = 76;
 /// Where the configurations have their data, and where they are written.
-const SHIPPED: &str = "../tests/data/collisions/";
+const SHIPPED: [&str; 2] = ["../tests/data/collisions/", "../tests/data/jets/"];
 const WRITTEN: &str = "data/";
 
 struct Example {
@@ -20,11 +20,11 @@ struct Example {
 }
 
 macro_rules! shipped {
-    ($($file:literal),*) => {
+    ($folder:literal: $($file:literal),*) => {
         &[$((
             concat!($file, ".parquet"),
             include_bytes!(concat!(
-                env!("CARGO_MANIFEST_DIR"), "/tests/data/collisions/", $file, ".parquet"
+                env!("CARGO_MANIFEST_DIR"), "/tests/data/", $folder, "/", $file, ".parquet"
             )) as &[u8],
         )),*]
     };
@@ -45,17 +45,21 @@ macro_rules! example {
     };
 }
 
-const TWO: &[(&str, &[u8])] = shipped!("qcd_2b", "qcd_4b");
+const TWO: &[(&str, &[u8])] = shipped!("collisions": "qcd_2b", "qcd_4b");
 
-static EXAMPLES: [Example; 9] = [
+static EXAMPLES: [Example; 10] = [
     example!("quickstart", TWO),
     example!("blinded", TWO),
     example!("ratio", TWO),
     example!("matrix", TWO),
     example!("scan", TWO),
-    example!("mass_plane", shipped!("qcd_4b")),
-    example!("interpolation", shipped!("qcd_2b", "qcd_3b", "qcd_4b")),
-    example!("interference", shipped!()),
+    example!("jets", shipped!("jets": "jets_3b", "jets_4b")),
+    example!("mass_plane", shipped!("collisions": "qcd_4b")),
+    example!(
+        "interpolation",
+        shipped!("collisions": "qcd_2b", "qcd_3b", "qcd_4b")
+    ),
+    example!("interference", &[]),
     example!("reference", TWO),
 ];
 
@@ -70,9 +74,12 @@ pub(super) fn example(arguments: &ExampleArguments) -> Done {
         Error::usage(format!("there is no example {name:?}; there are {names}"))
     })?;
     let folder = arguments.out.clone().unwrap_or_else(|| PathBuf::from(name));
-    let text = example
-        .text
-        .replace(SHIPPED, WRITTEN)
+    let text = SHIPPED
+        .iter()
+        .fold(example.text.to_owned(), |text, folder| {
+            text.replace(folder, WRITTEN)
+        });
+    let text = text
         .replace("cargo run --release -- ", "sideband ")
         .replace(" configs/", " ");
     let config = folder.join(format!("{name}.toml"));

@@ -6,8 +6,10 @@ use crate::error::{Error, Kind, OnFile, Result, counted};
 use crate::events::{ColumnSummary, Dataset, summarise};
 use crate::files::terminal::escape_line;
 use crate::files::{atomic, output};
+use crate::rundir::Progress;
 use crate::settings::{parse_experiment, relative};
 use crate::workflow::{RunOptions, estimate};
+use indexmap::IndexMap;
 use sideband_numerics::expression::written;
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -52,6 +54,14 @@ const GENERATOR_WEIGHT: &str = "genWeight";
 const LONG_TAIL: f64 = 20.0;
 /// Spacing of `f32` over a column's range from which on it is too coarse.
 const COARSE: f64 = 1e-5;
+/// Columns that are named one by one though they begin alike, at most.
+const ALIKE: usize = 3;
+/// Names behind one reason, at most.
+const NAMES: usize = 24;
+/// Inputs that have a line each, at most.
+const LINES: usize = 20;
+/// Characters of a line of several names.
+const WIDTH: usize = 100;
 
 /// Files of one sample, and what is in them.
 struct Look {
@@ -69,16 +79,22 @@ struct Found {
     id: Vec<String>,
     /// Expressions.
     inputs: Vec<String>,
-    /// Columns that are no inputs, and why.
-    left: Vec<(String, Cow<'static, str>)>,
+    /// Columns that are no inputs, by the reason.
+    left: IndexMap<Cow<'static, str>, Vec<String>>,
 }
 
 pub(super) fn init(arguments: &InitArguments) -> Done {
     let InitArguments { data, out, force } = arguments;
+    let progress = Progress::new(false);
+    let stage = progress.stage("looking at the files", 0);
     let looks = match data.as_slice() {
         [_, _] => data.chunks(1).map(Look::new).collect::<Result<Vec<_>>>()?,
         all => vec![Look::new(all)?],
     };
+    if let [source, target] = looks.as_slice() {
+        refuse_the_same(&source.dataset, &target.dataset)?;
+    }
+    drop(stage);
     let class = match looks.as_slice() {
         [one] => Some(one.class()?),
         _ => None,
@@ -109,13 +125,34 @@ pub(super) fn init(arguments: &InitArguments) -> Done {
             id => id.join(" "),
         }
     ))?;
-    check(&text, &place).map_err(|error| {
+    let stage = progress.stage("checking", 0);
+    let checked = check(&text, &place);
+    drop(stage);
+    checked.map_err(|error| {
         error.map(|text| format!("{} is not yet one that runs: {text}", out.display()))
     })?;
     if is_generated {
         print("edit    cross sections and luminosity in [data.define]")?;
     }
     print(&format!("next    sideband plan {}", out.display()))
+}
+
+/// Two samples with events of one file differ in nothing.
+fn refuse_the_same(source: &Dataset, target: &Dataset) -> Result<()> {
+    let Some(paths) = source.file_in_both(target)? else {
+        return Ok(());
+    };
+    let real = paths.map(|path| path.canonicalize().ok());
+    let [one, other] = paths.map(Path::display);
+    let found = match real[0] == real[1] {
+        true => format!("{one} is in both samples"),
+        false => format!("{one} and {other} have the same content, and each is of one sample"),
+    };
+    Err(Error::usage(format!(
+        "{found}: nothing tells them apart; name what is reweighted and what it shall become, or, \
+         where a column tells two classes apart, the files of both once: \
+         sideband init FILE"
+    )))
 }
 
 /// Whether the configuration fits its data, as `plan` asks.
@@ -256,7 +293,7 @@ impl Found {
         if columns.iter().any(|column| column.lengths.is_some()) {
             return self.leave(
                 name,
-                "is a list: an element, a sum or a length of it could be one",
+                "is a list, of which an element, a sum or a length could be one",
             );
         }
         let is_complete = columns.iter().all(|column| is_complete(column));
@@ -291,7 +328,7 @@ impl Found {
         } else if tells {
             self.leave(
                 name,
-                "tells the samples apart by itself: no ratio exists in it",
+                "tells the samples apart by itself, so that no ratio exists in it",
             );
         } else if is_flag {
             self.leave(name, "is a flag");
@@ -307,8 +344,68 @@ impl Found {
     }
 
     fn leave(&mut self, name: &str, why: impl Into<Cow<'static, str>>) {
-        self.left.push((name.to_owned(), why.into()));
+        let names = self.left.entry(why.into()).or_default();
+        names.push(name.to_owned());
     }
+
+    /// The lines of the inputs: one each, or where they are many as many as fit.
+    fn input_lines(&self) -> Vec<String> {
+        let inputs = self.inputs.iter().map(|input| quoted(input) + ",");
+        match self.inputs.len() {
+            ..=LINES => inputs.map(|input| format!("    {input}")).collect(),
+            _ => filled("    ", "    ", inputs),
+        }
+    }
+}
+
+/// Names of columns, those of which more than a few begin alike as one: `HLT_* (120)`.
+fn gathered(names: &[String]) -> Vec<String> {
+    let mut groups: IndexMap<&str, Vec<&str>> = IndexMap::new();
+    for name in names {
+        groups.entry(stem(name)).or_default().push(name);
+    }
+    let mut all: Vec<(String, usize)> = Vec::new();
+    for (stem, names) in groups {
+        match names.len() {
+            ..=ALIKE => all.extend(names.into_iter().map(|name| (written(name), 1))),
+            many => all.push((format!("{stem}* ({many})"), many)),
+        }
+    }
+    let behind: usize = all.iter().skip(NAMES).map(|(_, columns)| columns).sum();
+    let mut texts: Vec<String> = all.into_iter().take(NAMES).map(|(text, _)| text).collect();
+    if behind > 0 {
+        texts.push(counted(behind, "more column"));
+    }
+    texts
+}
+
+/// How a name begins: up to its first `_`, or to its first digit; all of a name without.
+fn stem(name: &str) -> &str {
+    let mut places = name.char_indices().skip(1);
+    match places.clone().find(|(_, c)| *c == '_') {
+        Some((place, _)) => &name[..=place],
+        None => {
+            let digit = places.find(|(_, c)| c.is_ascii_digit());
+            digit.map_or(name, |(place, _)| &name[..place])
+        }
+    }
+}
+
+/// Lines of words as full as they may be, the first behind `first` and the others behind `rest`.
+fn filled(first: &str, rest: &str, words: impl Iterator<Item = String>) -> Vec<String> {
+    let (mut lines, mut line, mut is_begun) = (Vec::new(), first.to_owned(), false);
+    for word in words {
+        let length = line.chars().count() + 1 + word.chars().count();
+        if is_begun && length > WIDTH {
+            lines.push(std::mem::replace(&mut line, rest.to_owned()));
+            is_begun = false;
+        }
+        line += if is_begun { " " } else { "" };
+        line += &word;
+        is_begun = true;
+    }
+    lines.push(line);
+    lines
 }
 
 /// A text as TOML has it.
@@ -421,29 +518,29 @@ fn text(looks: &[Look], class: Option<(&str, f64)>, found: &Found, place: &Path)
         .take(64)
         .collect();
     if found.inputs.is_empty() {
-        let why = found
-            .left
-            .iter()
-            .map(|(name, why)| format!("`{name}` {why}"));
+        let why = found.left.iter();
+        let why = why.map(|(why, names)| format!("{}: each {why}", gathered(names).join(", ")));
         let why = why.collect::<Vec<_>>().join("; ");
         return Err(Error::new(
             Kind::Data,
             format!("no column can be an input: {why}"),
         ));
     }
-    let inputs: String = found
-        .inputs
-        .iter()
-        .map(|input| format!("    {},\n", quoted(input)))
-        .collect();
-    let left: String = found
-        .left
-        .iter()
-        .map(|(name, why)| format!("#   {}\n", escape_line(&format!("\"{name}\" {why}"))))
+    let inputs: Vec<String> = found.input_lines();
+    let inputs = inputs.join("\n");
+    let left = found.left.iter().flat_map(|(why, names)| {
+        let names = gathered(names);
+        let last = names.len() - 1;
+        let names = names.into_iter().enumerate();
+        let names = names.map(|(k, name)| name + if k < last { "," } else { "" });
+        filled(&format!("#   {why}: "), "#     ", names)
+    });
+    let left: String = left
+        .map(|line| format!("{}\n", escape_line(&line)))
         .collect();
     let left = match left.is_empty() {
         true => String::new(),
-        false => format!("# No inputs are:\n{left}"),
+        false => format!("# No input is what\n{left}"),
     };
     let file = place.file_name().unwrap_or_default().to_string_lossy();
     let file = escape_line(&file);
@@ -472,10 +569,12 @@ seed = 1
 selection = "1"
 
 # Columns or expressions. Take out what regions are cut on and what the result is to be tested
-# with: [[report.variables]] shows the latter beside these.
+# with: [[report.variables]] shows the latter beside these. [features.labels] is what inputs are
+# called in figures.
 [features]
 inputs = [
-{inputs}]
+{inputs}
+]
 {left}
 [training]
 region = "training"
@@ -485,4 +584,39 @@ members = 20                 # 100 for a result
 "#,
         name = quoted(&name),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_columns_that_begin_alike_are_one_name() {
+        let names = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let found = |texts: &[&str]| gathered(&names(texts)).join(", ");
+        assert_eq!(found(&["a_1", "b", "a_2", "a_3"]), "a_1, a_2, a_3, b");
+        assert_eq!(found(&["a_1", "b", "a_2", "a_3", "a_"]), "a_* (4), b");
+        assert_eq!(
+            found(&["c0", "c1", "c2", "c3", "_", "µ_x"]),
+            "c* (4), _, µ_x"
+        );
+        assert_eq!(found(&["a-b"]), "{a-b}");
+        let single: Vec<String> = ('a'..='z').map(String::from).collect();
+        let shown = gathered(&single);
+        assert_eq!(shown.len(), NAMES + 1);
+        assert_eq!(shown[NAMES], "2 more columns");
+    }
+
+    #[test]
+    fn lines_of_words_are_no_longer_than_others() {
+        let words = || (0..40).map(|k| format!("word_{k},"));
+        let lines = filled("# of words: ", "#     ", words());
+        assert!(lines.len() > 2 && lines.iter().all(|line| line.len() <= WIDTH));
+        assert_eq!(lines.join(" ").matches("word_").count(), 40);
+        // a word that is longer than a line has one of its own
+        let long = "w".repeat(2 * WIDTH);
+        let lines = filled("", "  ", [long.clone(), "x".to_owned(), long].into_iter());
+        assert_eq!(lines.len(), 3);
+        assert_eq!(lines[1], "  x");
+    }
 }

@@ -12,7 +12,9 @@ use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
 use crate::report::numbers::significant;
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
-use crate::rundir::{RunDirectory, RunState, WorkerStatus, duration, holders, read_workers};
+use crate::rundir::{
+    Progress, RunDirectory, RunState, WorkerStatus, duration, holders, read_workers,
+};
 use crate::settings::{Experiment, JetsConfig, Measurement};
 use serde_json::json;
 use sideband_numerics::Number;
@@ -35,7 +37,10 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
         return inspect_tables(pattern, &tables, as_json);
     }
     let dataset = Dataset::open(&[pattern.to_owned()], Path::new(""))?;
+    let progress = Progress::new(false);
+    let stage = progress.stage("reading", 0);
     let columns = summarise(&dataset)?;
+    drop(stage);
     let built_in = built_in(&dataset)?;
     let unusable = dataset.columns().iter().filter_map(|column| {
         let why = column.shape.as_ref().err()?;

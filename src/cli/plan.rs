@@ -7,7 +7,7 @@ use super::run::{options, resolve, run_directory};
 use crate::error::{Error, Result, agreeing, counted};
 use crate::measurement::describe_measurement;
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
-use crate::rundir::{RunDirectory, duration};
+use crate::rundir::{Progress, RunDirectory, duration};
 use crate::settings::{Experiment, Split};
 use crate::training::Streams;
 use crate::workflow::{EnsembleEstimate, Estimate, Plan, RunOptions, estimate};
@@ -23,14 +23,19 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
         folder,
         ..options(run.path(), arguments.config.unblind, true)
     };
+    let progress = Progress::new(false);
     if let Some(measurement) = &experiment.measurement {
         let (places, unblind) = (options.places(), options.unblind);
-        print(&describe_measurement(measurement, places, unblind)?)?;
+        let stage = progress.stage("reading", 0);
+        let text = describe_measurement(measurement, places, unblind)?;
+        drop(stage);
+        print(&text)?;
     }
     let mut texts = Vec::new();
     let is_matrix = experiment.is_matrix;
     // one that cannot be read says nothing; `run` will say why
     let earlier = RunDirectory::open(&run_directory(arguments.out.as_ref(), &experiment)).ok();
+    let stage = progress.stage("planning", 0);
     let estimate = estimate(
         &experiment,
         &options,
@@ -42,6 +47,7 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
             }
         },
     )?;
+    drop(stage);
     if is_matrix {
         print("The first of the ensembles:\n")?;
     }

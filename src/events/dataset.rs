@@ -46,15 +46,23 @@ impl Seen {
     /// Whether it is new. A file without a tree's name has one tree, whose name may be said
     /// elsewhere.
     fn insert(&mut self, path: &Path, tree: Option<&str>) -> bool {
-        // cycles of a tree are its older states
-        let tree = tree.and_then(|tree| tree.split(';').next());
         let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
         let known = self.0.entry(real).or_default();
-        let same = |other: &Option<String>| other.as_deref().zip(tree).is_none_or(|(a, b)| a == b);
-        let is_new = !known.iter().any(same);
+        let is_new = !known
+            .iter()
+            .any(|other| is_same_tree(other.as_deref(), tree));
         known.push(tree.map(str::to_owned));
         is_new
     }
+}
+
+/// Whether two names of trees of a file may mean one.
+fn is_same_tree(one: Option<&str>, other: Option<&str>) -> bool {
+    // cycles of a tree are its older states
+    let name = |tree: &str| tree.split(';').next().unwrap_or_default().to_owned();
+    one.map(name)
+        .zip(other.map(name))
+        .is_none_or(|(a, b)| a == b)
 }
 
 /// Opened event files, sorted by path. The events are read by
@@ -144,6 +152,24 @@ impl Dataset {
             for path in find(pattern, base)? {
                 if !seen.insert(&path, tree) {
                     return Ok(Some(path));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// A file of this and one of another, by their paths, if they are one file or have the same
+    /// content; of ROOT files the same tree of it.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn file_in_both<'a>(&'a self, other: &'a Self) -> Result<Option<[&'a Path; 2]>> {
+        for one in &self.files {
+            for other in &other.files {
+                let is_same = is_same_tree(one.tree.as_deref(), other.tree.as_deref())
+                    && has_same_content(&one.path, &other.path)?;
+                if is_same {
+                    return Ok(Some([&one.path, &other.path]));
                 }
             }
         }
@@ -356,18 +382,22 @@ fn read(file: File) -> std::io::Result<(String, u64)> {
 
 /// Whether files are the same, one after the other, or copies of each other.
 pub(crate) fn same_contents(one: &[PathBuf], other: &[PathBuf]) -> Result<bool> {
-    let is_same = |a: &PathBuf, b: &PathBuf| -> Result<bool> {
-        if a.canonicalize().ok() == b.canonicalize().ok() {
-            return Ok(true);
-        }
-        let bytes = |path: &PathBuf| path.metadata().map(|about| about.len()).ok();
-        let digest = |path: &PathBuf| sha256(path).map_err(cannot("read", path));
-        Ok(a.is_file() && b.is_file() && bytes(a) == bytes(b) && digest(a)? == digest(b)?)
-    };
     let mut pairs = one.iter().zip(other);
-    let differing: Result<bool> =
-        pairs.try_fold(false, |differs, (a, b)| Ok(differs || !is_same(a, b)?));
+    let differing: Result<bool> = pairs.try_fold(false, |differs, (a, b)| {
+        Ok(differs || !has_same_content(a, b)?)
+    });
     Ok(one.len() == other.len() && !differing?)
+}
+
+/// Whether two paths are of one file, or of copies of it.
+fn has_same_content(one: &Path, other: &Path) -> Result<bool> {
+    if one.canonicalize().ok() == other.canonicalize().ok() {
+        return Ok(true);
+    }
+    let bytes = |path: &Path| path.metadata().map(|about| about.len()).ok();
+    let digest = |path: &Path| sha256(path).map_err(cannot("read", path));
+    let may_be = one.is_file() && other.is_file() && bytes(one) == bytes(other);
+    Ok(may_be && digest(one)? == digest(other)?)
 }
 
 /// Gives the rest of a file to `take`, block by block; how many bytes that are.

@@ -150,7 +150,11 @@ impl EventFile {
         let place = || format!("{} {}", self.group_name(), part.group);
         result.map_err(|fault| self.corrupt(place(), fault.message))?;
         if seen != part.rows {
-            let message = format!("it promises {} rows and holds {seen}", part.rows);
+            let found = match seen > part.rows {
+                true => "more".to_owned(),
+                false => seen.to_string(),
+            };
+            let message = format!("it promises {} rows and holds {found}", part.rows);
             return Err(self.corrupt(place(), message));
         }
         Ok(())

@@ -8,8 +8,13 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+    RowSelectionPolicy, RowSelector,
 };
+use parquet::column::page::PageReader as _;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::serialized_reader::SerializedPageReader;
 
 use super::part::{BATCH_ROWS, Fault, Opened, Part, behind, reopen};
 use super::thrift;
@@ -29,7 +34,7 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     pub(super) fn open(file: &File, bytes: u64) -> Result<Opened<Self>, Fault> {
         thrift::check_depth(file, bytes)?;
-        let footer = |error: parquet::errors::ParquetError| Fault::at("footer", error);
+        let footer = |error: ParquetError| Fault::at("footer", error);
         let metadata =
             ArrowReaderMetadata::load(file, ArrowReaderOptions::new()).map_err(footer)?;
         let mut parts = Vec::new();
@@ -59,6 +64,10 @@ impl ParquetFile {
             }
             let too_many = || Fault::at(place(), format!("it says that it has {rows} rows"));
             let end = behind(first_row, rows).ok_or_else(too_many)?;
+            if rows == 0 && has_values(file, row_group).map_err(|e| Fault::at(place(), e))? {
+                let message = "it says that it has no rows, and its pages have some";
+                return Err(Fault::at(place(), message));
+            }
             split(group, first_row, rows, &mut parts);
             first_row = end;
         }
@@ -102,12 +111,21 @@ impl ParquetFile {
         let place = || format!("row group {}", part.group);
         let descriptor = self.metadata.metadata().file_metadata().schema_descr();
         let count = |rows: u64| usize::try_from(rows).map_err(|error| Fault::at(place(), error));
+        let group = self.metadata.metadata().row_group(part.group);
+        let behind = part.offset.saturating_add(part.rows);
+        // one more than the group says to have, which is not there if it is right
+        let more = u64::from(u64::try_from(group.num_rows()) == Ok(behind));
+        let rows = vec![
+            RowSelector::skip(count(part.offset)?),
+            RowSelector::select(count(part.rows.saturating_add(more))?),
+        ];
         let (file, metadata) = (reopen(path)?, self.metadata.clone());
         let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_projection(ProjectionMask::roots(descriptor, wanted.iter().copied()))
             .with_row_groups(vec![part.group])
-            .with_offset(count(part.offset)?)
-            .with_limit(count(part.rows)?)
+            .with_row_selection(RowSelection::from(rows))
+            // masks take what they select for granted
+            .with_row_selection_policy(RowSelectionPolicy::Selectors)
             .with_batch_size(BATCH_ROWS)
             .build()
             .map_err(|error| Fault::at(place(), error))?;
@@ -118,6 +136,21 @@ impl ParquetFile {
         }
         Ok(())
     }
+}
+
+/// Whether the pages of a row group have values.
+fn has_values(file: &File, group: &RowGroupMetaData) -> Result<bool, ParquetError> {
+    let file = Arc::new(file.try_clone()?);
+    for column in group.columns() {
+        let mut pages = SerializedPageReader::new(Arc::clone(&file), column, 0, None)?;
+        while let Some(page) = pages.peek_next_page()? {
+            if !page.is_dict && page.num_levels != Some(0) {
+                return Ok(true);
+            }
+            pages.skip_next_page()?;
+        }
+    }
+    Ok(false)
 }
 
 /// Bytes of the numbers of a row that is a list of a fixed size.

@@ -140,12 +140,43 @@ impl Parameters {
         }
     }
 
-    /// Whether all coefficients can be read, and correlations are some.
+    /// Whether all coefficients can be read and have derivatives, and correlations are some.
     pub(super) fn check(&self, measurement: &Measurement) -> Result<()> {
         for process in measurement.samples.keys() {
-            self.coefficient(measurement, process)?;
+            let coefficient = self.coefficient(measurement, process)?;
+            self.check_roots(process, &coefficient)?;
         }
         self.correlations(measurement)?;
+        Ok(())
+    }
+
+    /// Whether a coefficient has derivatives where a parameter that is fitted in its root is 0.
+    fn check_roots(&self, process: &str, coefficient: &Coefficient) -> Result<()> {
+        let count = coefficient.places().len();
+        for (own, place) in coefficient.places().iter().enumerate() {
+            let parameter = &self.list[*place];
+            if self.coordinates[*place] == Coordinate::Linear || parameter.bounds.0 > 0.0 {
+                continue;
+            }
+            let mut point = self.nominal();
+            point[*place] = 0.0;
+            let jet = coefficient.jet(&point);
+            let slopes = [jet.gradient[own], jet.hessian[own * count + own]];
+            // a value that is none is said elsewhere
+            if jet.value.is_finite() && slopes.iter().any(|slope| !slope.is_finite()) {
+                let name = &parameter.name;
+                return Err(Error::config_at(
+                    format!("samples.{process}.coefficient"),
+                    format!(
+                        "`{}` has no derivatives in the root of {name} where that is 0, which \
+                         `fit = \"sqrt\"` needs; write roots of {name} as `sqrt({name})`, or as \
+                         `sqrt(c * {name})` with a c without {name}: `sqrt({name} * (1 + {name}))` \
+                         is `sqrt({name}) * sqrt(1 + {name})`",
+                        coefficient.text()
+                    ),
+                ));
+            }
+        }
         Ok(())
     }
 

@@ -63,7 +63,7 @@ fn parameters(result: &MeasurementResult, notes: &mut Vec<String>, missing: &mut
     for p in &result.fit.parameters {
         let reason = p.no_error.as_ref().filter(|_| p.is_interest || p.at_bound);
         if let Some(why) = &p.not_measured {
-            let text = format!("{} is not measured: {why}", p.label);
+            let text = format!("{} is not measured: {why}", p.name);
             // the verdict says it of what was to be measured
             match p.is_interest {
                 true => missing.push(text),
@@ -72,13 +72,13 @@ fn parameters(result: &MeasurementResult, notes: &mut Vec<String>, missing: &mut
         } else if let Some(why) = reason {
             notes.push(format!(
                 "{} has no symmetric error: {why}; errors are from where t = 1",
-                p.label
+                p.name
             ));
         }
         if p.pull.is_some_and(|(pull, _)| pull.abs() > LARGE_PULL) {
             notes.push(format!(
                 "{} is pulled by more than {LARGE_PULL} standard deviations",
-                p.label
+                p.name
             ));
         }
     }

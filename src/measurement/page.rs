@@ -1,6 +1,8 @@
 //! The page of a measurement, its figures and files.
 
+mod favours;
 mod histograms;
+mod kept;
 mod sections;
 mod sheet;
 mod toys;
@@ -11,42 +13,56 @@ pub(crate) use words::verdict;
 
 use super::events::Events;
 use super::likelihoods::Likelihoods;
+use super::model::Analysis;
 use super::progress::read_result;
 use super::result::{MeasurementResult, RESULT};
 use super::tables;
 use crate::error::{Error, OnFile, Result, counted};
+use crate::files::formats::PAGE as FORMAT;
+use crate::files::from_text;
 use crate::files::regular::make_folder;
 use crate::report::page::{Page, Section, render};
-use crate::report::{self, EnsembleEnd, numbers};
+use crate::report::{self, numbers};
 use crate::rundir::{Progress, RunDirectory};
-use crate::settings::{Experiment, Measurement};
+use crate::settings::{EnsembleSpec, Experiment, Measurement};
 use crate::workflow::redo_matrix;
+use kept::Kept;
+use serde::Deserialize;
 use sideband_likelihood::UnbinnedChannel;
 use sideband_likelihood::fit::Fit;
 
-/// What the page is rendered from.
+/// What the page is drawn from, beside the result.
 const PAGE: &str = "page.json";
 
+/// What the page takes of the likelihoods and the events. `inputs`: their names; `pool`: the
+/// reference that no network has seen.
+pub(super) fn kept(
+    analysis: Analysis<'_>,
+    inputs: &[&str],
+    (made, best): (&Likelihoods, &Fit),
+    pool: (&Events, &UnbinnedChannel),
+    result: &MeasurementResult,
+) -> Result<Kept> {
+    let histograms = histograms::histograms(analysis, made, best)?;
+    let favours = favours::favours(analysis, inputs, (made.parameters(), best), pool);
+    Ok(Kept::new(histograms, favours, result.toys.as_ref()))
+}
+
 impl Sheet<'_> {
-    /// Draws the sections of the page. `inputs`: their names; `pool`: the reference that no
-    /// network has seen. A figure that cannot be drawn is noted: it ends no measurement.
-    pub(super) fn sections(
-        &mut self,
-        inputs: &[&str],
-        (made, best): (&Likelihoods, &Fit),
-        pool: (&Events, &UnbinnedChannel),
-    ) -> Result<Vec<Section>> {
+    /// Draws the sections of the page. A figure that cannot be drawn is noted: it ends no
+    /// measurement.
+    pub(super) fn sections(&mut self) -> Result<Vec<Section>> {
         let plots = self.output.plots();
         make_folder(&plots).on(&plots)?;
         let mut sections = vec![
             self.best_fit()?,
-            self.histograms(made, best)?,
+            self.histograms()?,
             self.curves()?,
             self.regions()?,
             self.limit()?,
             self.toys()?,
             self.nuisances()?,
-            self.favours(inputs, (made.parameters(), best), pool)?,
+            self.favours()?,
             self.trust()?,
             files(&self.result.export.text),
         ];
@@ -56,23 +72,34 @@ impl Sheet<'_> {
     }
 
     /// Writes the page and the tables beside it.
-    pub(super) fn write(&self, sections: Vec<Section>, ensembles: &[EnsembleEnd]) -> Result<()> {
-        let (root, measurement) = (self.output, self.analysis.measurement);
+    pub(super) fn write(&self, sections: Vec<Section>, ratios: &[EnsembleSpec]) -> Result<()> {
+        let (root, measurement) = (self.output, self.measurement);
         tables::write(root, self.result)?;
         let [title, subtitle] = heading(measurement);
         let page = Page {
             title,
             subtitle,
             verdict: verdict(self.result),
-            facts: facts(self.result, ensembles),
+            facts: facts(self.result, ratios),
             sections,
             footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
         };
-        root.write_compact(&root.path().join(PAGE), &page)?;
-        let label = report::experiment_label(&measurement.report);
-        let page = page.labelled(&label);
-        root.write(&root.report_path(), render(&page).as_bytes())
+        root.write_compact(&root.path().join(PAGE), self.kept)?;
+        write_page(root, page, measurement)
     }
+}
+
+/// Writes a page with the words of an experiment on its figures.
+fn write_page(root: &RunDirectory, page: Page, measurement: &Measurement) -> Result<()> {
+    let page = page.labelled(&report::experiment_label(&measurement.report));
+    root.write(&root.report_path(), render(&page).as_bytes())
+}
+
+/// The part of `page.json` that every version but the first has.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    format: Option<u32>,
 }
 
 /// Draws page, figures and tables of a result anew, and the pages of its ratios, from what is in
@@ -86,45 +113,68 @@ pub(crate) fn redraw(
     measurement: &Measurement,
     progress: &Progress,
 ) -> Result<MeasurementResult> {
-    let again = "run the measurement again, which makes it anew";
-    let missing = |name: &str, reason: String| {
-        let path = root.path().join(name);
-        Error::data_at(path.display(), format!("{reason}; {again}"))
-    };
     let result = read_result(root)?;
-    let result = result.ok_or_else(|| missing(RESULT, "there is no result".to_owned()))?;
+    let result = result.ok_or_else(|| missing(root, RESULT, "there is no result"))?;
     let made_with = root.manifest()?.map(|m| m.settings).unwrap_or_default();
     root.check_settings(&made_with, &measurement.numbers())?;
+    let unreadable = |e: String| missing(root, PAGE, &format!("not readable: {e}"));
     let text = root.read(&root.path().join(PAGE));
-    let text = text.map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
-    let mut page: Page =
-        serde_json::from_str(&text).map_err(|e| missing(PAGE, format!("not readable: {e}")))?;
-    [page.title, page.subtitle] = heading(measurement);
-    let page = page.labelled(&report::experiment_label(&measurement.report));
-    let plots = root.plots();
-    make_folder(&plots).on(&plots)?;
-    let figures: Vec<_> = page.sections.iter().flat_map(|s| &s.figures).collect();
-    let stage = progress.stage("drawing", figures.len() as u64);
-    for figure in figures {
-        // the file may be somebody else's, and a name lead out of the run
-        if figure.name.contains(['/', '\\', '\0']) || figure.name.starts_with('.') {
-            let reason = format!("{:?} is no name of a figure", figure.name);
-            return Err(missing(PAGE, reason));
+    let text = text.map_err(|e| unreadable(e.to_string()))?;
+    let head: Head = from_text(&text).map_err(unreadable)?;
+    let stage = progress.stage("drawing", 0);
+    let result = match head.format {
+        None => {
+            let page = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+            redraw_as_it_was(root, page, measurement)?;
+            progress.say(
+                "the figures are those of an earlier program, whose words stay as they are; \
+                 sideband run makes them anew",
+            );
+            tables::write(root, &result)?;
+            result
         }
-        report::save_figure(root, &figure.name, &figure.drawn)?;
-        stage.add(1);
-    }
-    tables::write(root, &result)?;
-    root.write(&root.report_path(), render(&page).as_bytes())?;
+        Some(format) => {
+            FORMAT.check(format).map_err(unreadable)?;
+            let kept: Kept = from_text(&text).map_err(unreadable)?;
+            let mut result = result;
+            result.take_words(measurement);
+            let mut sheet = Sheet::new(measurement, (&result, &kept), root);
+            let sections = sheet.sections()?;
+            sheet.undrawn.iter().for_each(|text| progress.say(text));
+            sheet.write(sections, &experiment.ensembles)?;
+            result
+        }
+    };
+    drop(stage);
     redo_matrix(root, experiment, progress)?;
     let lost = result
         .files
         .iter()
         .find(|name| !root.path().join(name).is_file());
     match lost {
-        Some(name) => Err(missing(name, "it is missing and is not drawn".to_owned())),
+        Some(name) => Err(missing(root, name, "it is missing and is not drawn")),
         None => Ok(result),
     }
+}
+
+/// What is there cannot be drawn.
+fn missing(root: &RunDirectory, name: &str, reason: &str) -> Error {
+    let path = root.path().join(name);
+    let reason = format!("{reason}; run the measurement again, which makes it anew");
+    Error::data_at(path.display(), reason)
+}
+
+/// Writes a page of a version that kept its figures as they were drawn.
+fn redraw_as_it_was(root: &RunDirectory, mut page: Page, measurement: &Measurement) -> Result<()> {
+    let plots = root.plots();
+    make_folder(&plots).on(&plots)?;
+    [page.title, page.subtitle] = heading(measurement);
+    let label = report::experiment_label(&measurement.report);
+    for figure in page.sections.iter().flat_map(|s| &s.figures) {
+        sheet::check_name(root, &figure.name)?;
+        report::save_figure(root, &figure.name, &figure.drawn.labelled(&label))?;
+    }
+    write_page(root, page, measurement)
 }
 
 /// Title and subtitle.
@@ -134,8 +184,8 @@ fn heading(measurement: &Measurement) -> [String; 2] {
     [title.clone(), measurement.experiment.description.clone()]
 }
 
-fn facts(result: &MeasurementResult, ensembles: &[EnsembleEnd]) -> Vec<(String, String)> {
-    let networks = ensembles.iter().map(|e| e.config.ensemble.members);
+fn facts(result: &MeasurementResult, ratios: &[EnsembleSpec]) -> Vec<(String, String)> {
+    let networks = ratios.iter().map(|ratio| ratio.config.ensemble.members);
     let normalisation = result.checks.normalisation.map_or_else(
         || "not known".to_owned(),
         |n| words::with_error(n.integral, Some(n.error), false),
@@ -152,7 +202,7 @@ fn facts(result: &MeasurementResult, ensembles: &[EnsembleEnd]) -> Vec<(String, 
         ),
         ("expected at the best fit", numbers::number(result.expected)),
         ("networks", {
-            let ensembles = counted(ensembles.len(), "ensemble");
+            let ensembles = counted(ratios.len(), "ensemble");
             format!("{} in {ensembles}", networks.sum::<u32>())
         }),
         ("integral of the density at the best fit", normalisation),

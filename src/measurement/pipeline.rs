@@ -9,7 +9,7 @@ use super::generate::generate;
 use super::likelihoods::{Data, Likelihoods};
 use super::model::{Analysis, Parameters, no_likelihood};
 use super::notes::add_notes;
-use super::page::Sheet;
+use super::page::{Sheet, kept};
 use super::plan::{Plan, plan};
 use super::ratios::{Columns, Ensembles};
 use super::result::{
@@ -23,7 +23,7 @@ use super::trust::examine;
 use crate::error::{Error, Kind, Result, counted};
 use crate::report::numbers::joined;
 use crate::rundir::{Progress, RunDirectory, RunState};
-use crate::settings::{Experiment, Measurement, Places};
+use crate::settings::{EnsembleSpec, Experiment, Measurement, Places};
 use crate::training::Interrupt;
 use crate::workflow::{Ended, RunOptions, run};
 use indexmap::IndexMap;
@@ -92,6 +92,7 @@ pub(crate) fn measure(
                 n => n.min(1024),
             },
         },
+        ratios: &experiment.ensembles,
         root: &root,
         output: files::stage(&root)?,
         interrupt,
@@ -238,6 +239,8 @@ struct Study<'a> {
     analysis: Analysis<'a>,
     reader: &'a Reader<'a>,
     ensembles: Ensembles<'a>,
+    /// What the ensembles are of.
+    ratios: &'a [EnsembleSpec],
     root: &'a RunDirectory,
     /// Where the files of the result are written before they are put in their place.
     output: RunDirectory,
@@ -492,13 +495,14 @@ impl Study<'_> {
         (made, best): (&Likelihoods, &Fit),
         pool: (&Events, &sideband_likelihood::UnbinnedChannel),
     ) -> Result<()> {
-        let output = &self.output;
+        let (output, measurement) = (&self.output, analysis.measurement);
         let _stage = self.progress.stage("drawing", 0);
-        let mut sheet = Sheet::new(analysis, result, output);
-        let sections = sheet.sections(&self.reader.names(), (made, best), pool)?;
+        let kept = kept(analysis, &self.reader.names(), (made, best), pool, result)?;
+        let mut sheet = Sheet::new(measurement, (&*result, &kept), output);
+        let sections = sheet.sections()?;
         let undrawn = sheet.undrawn;
         result.notes.extend(undrawn);
-        Sheet::new(analysis, result, output).write(sections, self.ensembles.ends)?;
+        Sheet::new(measurement, (&*result, &kept), output).write(sections, self.ratios)?;
         result.files = files::names(output.path())?;
         output.write_json(&output.path().join(RESULT), &result)
     }

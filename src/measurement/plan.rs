@@ -188,6 +188,8 @@ impl Plan {
 pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
     let measurement = reader.measurement;
     let names = &measurement.measurement.reference;
+    // a process with all that varies it is a step
+    let stage = progress.stage("reading", measurement.samples.len() as u64);
     let mut references = Vec::with_capacity(names.len());
     for name in names {
         references.push(nominal(reader, name)?);
@@ -259,6 +261,7 @@ pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
             ));
         }
         plan.processes.push(process);
+        stage.add(1);
     }
     plan.reference = names.iter().filter_map(|name| plan.sum(name)).sum();
     plan.files = reader.files();

@@ -5,7 +5,7 @@ use crate::events::Losses;
 use crate::files::formats::MEASUREMENT;
 use crate::report::page::Status;
 use crate::rundir::InputFiles;
-use crate::settings::TestStatistic;
+use crate::settings::{Measurement, TestStatistic};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sideband_likelihood::Normalisation;
@@ -77,7 +77,37 @@ pub struct MeasurementResult {
     pub notes: Vec<String>,
 }
 
+impl ToysResult {
+    /// The point whose distribution of t is shown: that in the middle.
+    pub(super) fn shown(&self) -> Option<&ToyPoint> {
+        self.points.get(self.points.len() / 2)
+    }
+}
+
 impl MeasurementResult {
+    /// Takes the words of a configuration: labels of its parameters.
+    pub(super) fn take_words(&mut self, measurement: &Measurement) {
+        for parameter in &mut self.fit.parameters {
+            let name = &parameter.name;
+            let own = measurement.parameters.get(name).map(|p| &p.label);
+            let own = own.or_else(|| measurement.systematics.get(name).map(|s| &s.label));
+            if let Some(label) = own {
+                parameter.label = label.as_ref().unwrap_or(name).clone();
+            }
+        }
+        let labels: Vec<[String; 2]> = self
+            .contours
+            .iter()
+            .map(|contour| {
+                let names = contour.parameters.each_ref();
+                names.map(|name| self.label(name).to_owned())
+            })
+            .collect();
+        for (contour, labels) in self.contours.iter_mut().zip(labels) {
+            contour.labels = labels;
+        }
+    }
+
     /// What is known of a parameter.
     pub(super) fn parameter(&self, name: &str) -> Option<&ParameterResult> {
         self.fit.parameters.iter().find(|p| p.name == name)

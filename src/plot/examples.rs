@@ -391,6 +391,7 @@ pub(super) fn matrix(values: &[f64]) -> CorrelationMatrix {
         title: label(),
         labels: vec![label(); values.len()],
         values: vec![values.to_vec(); values.len()],
+        has_numbers: true,
         z_label: label(),
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use resvg::{tiny_skia, usvg};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::PlotError;
 use super::pdf::pdf;
@@ -13,7 +13,7 @@ use super::pdf::pdf;
 const SCALE: f32 = 2.0; // pixels of the PNG for one unit of the SVG
 
 /// A finished figure.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Figure {
     /// A complete SVG document, without an XML declaration, fit to be inlined.
     pub svg: String,
@@ -26,7 +26,7 @@ pub struct Figure {
 }
 
 /// The words at the top of a figure, which can be written anew.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(super) struct Heading {
     /// Bytes of the SVG document that they take.
     pub(super) bytes: Range<usize>,
@@ -38,7 +38,7 @@ pub(super) struct Heading {
 }
 
 /// Where a heading stands, in pixels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(super) enum Place {
     /// In one line above all panels, from the base line's left end on.
     Above { at: (f64, f64), end: f64 },

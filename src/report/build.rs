@@ -9,7 +9,7 @@ use crate::closure::{Auc, Chi2};
 use crate::error::{Error, Result, counted};
 use crate::events::{FileRecord, Losses};
 use crate::files::formats::METRICS;
-use crate::results::{AucPair, FigureData, Metrics, RegionMetrics, judge};
+use crate::results::{AucPair, FigureData, MemberSummary, Metrics, RegionMetrics};
 use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf};
 use crate::training::Member;
@@ -140,13 +140,13 @@ fn sections(
 ) -> Result<Vec<Section>> {
     let mut list = vec![match &metrics.interpolation {
         Some(_) => interpolation::summary(metrics),
-        None => summary(config, metrics),
+        None => summary(metrics),
     }];
     let mut regions: Vec<(&String, &RegionMetrics)> = metrics.regions.iter().collect();
     // what was not trained on comes first
     regions.sort_by_key(|(_, r)| r.trained);
     for (name, region) in regions {
-        list.push(region_section(config, name, region)?);
+        list.push(region_section(config, &metrics.members, (name, region))?);
     }
     let mut planes = Section::new("Planes");
     for (name, plane) in &metrics.planes {
@@ -178,10 +178,9 @@ fn sections(
     Ok(list)
 }
 
-fn summary(config: &Config, metrics: &Metrics) -> Section {
-    let judgement = judge(metrics, config);
+fn summary(metrics: &Metrics) -> Section {
     let dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
-    let yields = metrics.regions.iter().map(|(name, r)| {
+    let yields = metrics.regions.values().map(|r| {
         let y = &r.yields;
         let auc = |pick: fn(AucPair) -> Auc| {
             let auc = r.auc.map(pick);
@@ -201,7 +200,7 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
             auc(|a| a.after),
             match r.blind {
                 true => "blinded".to_owned(),
-                false => judgement.regions[name].state.words().to_owned(),
+                false => r.verdict.state.words().to_owned(),
             },
         ]
     });
@@ -264,7 +263,11 @@ fn summary(config: &Config, metrics: &Metrics) -> Section {
         ))
 }
 
-fn region_section(config: &Config, name: &str, region: &RegionMetrics) -> Result<Section> {
+fn region_section(
+    config: &Config,
+    members: &MemberSummary,
+    (name, region): (&str, &RegionMetrics),
+) -> Result<Section> {
     let variables = region.variables.iter();
     let drawn = variables.map(|(key, v)| figures::comparison(config, (name, region), (key, v)));
     let mut figures = drawn.collect::<Result<Vec<_>, _>>()?;
@@ -284,7 +287,8 @@ fn region_section(config: &Config, name: &str, region: &RegionMetrics) -> Result
         ]
     });
     if let Some((key, v)) = region.variables.iter().find(|(_, v)| !v.is_input) {
-        figures.push(figures::correlation(config, (name, region), (key, v))?);
+        let of_region = (name, region);
+        figures.push(figures::correlation(config, members, of_region, (key, v))?);
     }
     let held_out = if region.trained {
         ", held-out events"

@@ -4,14 +4,19 @@ use super::heights::Heights;
 use super::numbers::{p_value, significant, trimmed};
 use super::page::PageFigure;
 use super::plots::figure;
-use crate::error::Result;
+use crate::error::{Result, counted};
 use crate::plot::{
     Calibration, Comparison, Contour, CorrelationMatrix, Distribution, LossCurves, Member, Plane,
     Point, Prediction, PredictionStyle, Series,
 };
-use crate::results::{Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
+use crate::results::{MemberSummary, Metrics, PlaneMetrics, RegionMetrics, VariableMetrics};
 use crate::settings::{Config, HistogramStyle, Method};
 use crate::training;
+
+/// Replicas of which a correlation is a guess, below this number.
+const FEW: usize = 10;
+/// Bins that are named, at most.
+const NAMED: usize = 3;
 
 /// What is not empty, with commas.
 pub(super) fn joined(parts: &[&str]) -> String {
@@ -160,34 +165,90 @@ pub(super) fn weights(config: &Config, metrics: &Metrics) -> Result<PageFigure> 
     )
 }
 
-/// Correlation over replicas between the bins of a distribution.
+/// Correlation between the bins of a distribution of the errors that they have in common.
 pub(super) fn correlation(
     config: &Config,
+    members: &MemberSummary,
     (name, region): (&str, &RegionMetrics),
     (key, v): (&str, &VariableMetrics),
 ) -> Result<PageFigure> {
-    let c = &v.covariance;
-    let cell = |i: usize, j: usize| {
-        let product = c[i][i] * c[j][j];
-        if product > 0.0 {
-            c[i][j] / product.sqrt()
-        } else {
-            0.0
-        }
+    let of = match members.replicas == members.usable {
+        true => counted(members.replicas, "member"),
+        false => counted(members.replicas, "replica"),
     };
-    let row = |i: usize| (0..c[i].len()).map(|j| cell(i, j)).collect();
     let bins = v.edges.windows(2);
+    let labels = bins.map(|w| format!("{}–{}", trimmed(w[0]), trimmed(w[1])));
+    let labels: Vec<String> = labels.collect();
+    let values = coefficients(&v.covariance);
+    let bare = labels.iter().zip(&v.covariance).enumerate();
+    let bare = bare.filter(|(k, (_, line))| !has_error(line[*k]));
+    let bare: Vec<&str> = bare.map(|(_, (label, _))| label.as_str()).collect();
+    let components = v.components.keys().map(String::as_str);
+    let components = components.collect::<Vec<_>>().join(", ");
+    let caption = format!(
+        "Correlation between bins of {}, of the errors that they have in common ({components}). \
+         {}{}",
+        v.label,
+        precision(members.replicas, &of),
+        without_error(&bare)
+    );
     let drawn = CorrelationMatrix {
-        title: format!("{}, {}", title(config, region), v.label),
-        labels: bins
-            .map(|w| format!("{}–{}", trimmed(w[0]), trimmed(w[1])))
-            .collect(),
-        values: (0..c.len()).map(row).collect(),
-        z_label: "Correlation over members".to_owned(),
+        title: format!("{}, {}; {of}", title(config, region), v.label),
+        labels,
+        values,
+        has_numbers: members.replicas >= FEW,
+        z_label: "Correlation between bins".to_owned(),
     }
     .draw();
-    let caption = format!("Correlation over members between bins of {}.", v.label);
     figure(&[name, key, "correlation"], caption, drawn)
+}
+
+/// Whether a variance is one that something correlates with.
+fn has_error(variance: f64) -> bool {
+    variance.is_finite() && variance > 0.0
+}
+
+/// Coefficients of a covariance; not a number where one of the two has no error.
+fn coefficients(covariance: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let variance = |k: usize| covariance[k][k];
+    let cell = |i: usize, j: usize| match has_error(variance(i)) && has_error(variance(j)) {
+        true => covariance[i][j] / (variance(i) * variance(j)).sqrt(),
+        false => f64::NAN,
+    };
+    let bins = 0..covariance.len();
+    let row = |i: usize| bins.clone().map(|j| cell(i, j)).collect();
+    bins.clone().map(row).collect()
+}
+
+/// How well so many replicas, `of` in words, know a coefficient.
+fn precision(replicas: usize, of: &str) -> String {
+    if replicas < 2 {
+        return "One member has no spread, and is not in them.".to_owned();
+    }
+    // of one that is 0; larger ones are known better
+    let error = significant(1.0 / (replicas as f64 - 1.0).sqrt(), 2);
+    let shown = match replicas < FEW {
+        true => ", and no number is shown",
+        false => "",
+    };
+    format!("Coefficients from {of} have errors of up to {error}{shown}.")
+}
+
+/// Bins that have no correlation, in words.
+fn without_error(bins: &[&str]) -> String {
+    let more = bins.len().saturating_sub(NAMED);
+    let more = match more {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    match bins {
+        [] => String::new(),
+        [only] => format!(" Grey: the bin {only} has no such error, and so no correlation."),
+        several => format!(
+            " Grey: the bins {}{more} have no such error, and so no correlation.",
+            several[..several.len().min(NAMED)].join(", ")
+        ),
+    }
 }
 
 /// Predicted events and pulls over a plane.
@@ -257,4 +318,50 @@ fn hh_borders() -> Vec<Contour> {
         contour("SR", turn(0..120, signal)),
         contour("CR", turn(0..120, control)),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bin_without_an_error_has_no_correlation() {
+        let covariance = [
+            vec![4.0, 3.0, 0.0],
+            vec![3.0, 9.0, 0.0],
+            vec![0.0, 0.0, 0.0],
+        ];
+        let found = coefficients(&covariance);
+        assert_eq!(found[0][..2], [1.0, 0.5]);
+        assert_eq!(found[1][..2], [0.5, 1.0]);
+        let none = [found[0][2], found[1][2], found[2][2], found[2][0]];
+        assert!(none.iter().all(|x| x.is_nan()), "{none:?}");
+        for (bins, words) in [
+            (&[][..], ""),
+            (
+                &["a"],
+                " Grey: the bin a has no such error, and so no correlation.",
+            ),
+            (
+                &["a", "b", "c", "d"],
+                " Grey: the bins a, b, c and 1 more have no such error, and so no correlation.",
+            ),
+        ] {
+            assert_eq!(without_error(bins), words);
+        }
+    }
+
+    #[test]
+    fn what_few_members_say_of_a_correlation_is_said() {
+        for (replicas, words) in [
+            (1, "One member has no spread, and is not in them."),
+            (
+                5,
+                "Coefficients from n have errors of up to 0.50, and no number is shown.",
+            ),
+            (101, "Coefficients from n have errors of up to 0.10."),
+        ] {
+            assert_eq!(precision(replicas, "n"), words);
+        }
+    }
 }

@@ -13,7 +13,7 @@ use crate::plot::text::{self, Level};
 use crate::plot::{ExperimentLabel, Figure};
 use crate::results::VerdictState;
 
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(crate) struct Page {
     /// Heading, and title of the window.
     pub title: String,
@@ -28,7 +28,7 @@ pub(crate) struct Page {
     pub footer: Vec<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct PageVerdict {
     pub status: Status,
     pub text: String,
@@ -53,7 +53,7 @@ pub enum Status {
 }
 
 /// A part of the page with its own heading.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(crate) struct Section {
     /// Heading.
     pub title: String,
@@ -72,7 +72,7 @@ pub(crate) struct Section {
 }
 
 /// A table. Columns of numbers are recognised and aligned to the right.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Table {
     /// Line above the table.
     pub caption: String,
@@ -83,7 +83,7 @@ pub(crate) struct Table {
 }
 
 /// A figure on the page.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub(crate) struct PageFigure {
     /// Short name, also the figure's anchor.
     pub name: String,

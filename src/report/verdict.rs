@@ -1,11 +1,11 @@
-//! What closes and what does not, in words; the rules are [`judge`]'s.
+//! What closes and what does not, in words, by the verdicts that a result has kept.
 
 use super::numbers::{p_value, percent, with_error, with_errors};
 use super::page::{PageVerdict, Status};
 use crate::error::{agreeing, counted};
 use crate::events::Losses;
 use crate::results;
-use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState, judge};
+use crate::results::{CategoryMetrics, Judgement, Metrics, RegionMetrics, VerdictState};
 use crate::settings::{Config, Method};
 use sideband_processes::Noise;
 
@@ -24,7 +24,7 @@ pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<PageVerdict> {
         }
         Method::Interpolate => "interpolated background".to_owned(),
     };
-    let judgement = judge(metrics, config);
+    let judgement = Judgement::kept(metrics);
     let mut lines = vec![overall(metrics, &judgement, &prediction, target)];
     for (name, region) in metrics.regions.iter().filter(|(_, r)| !r.blind) {
         lines.push(region_line(name, region, &judgement.regions[name]));
@@ -214,9 +214,11 @@ fn warnings(metrics: &Metrics, config: &Config) -> Vec<String> {
         )),
         _ => {}
     }
-    let untested = config.regions.keys().filter(|name| {
-        config.experiment.method != Method::Interpolate && !metrics.regions.contains_key(*name)
-    });
+    let is_tested = |name: &String| metrics.regions.contains_key(name);
+    let holds_out =
+        config.experiment.method == Method::Interpolate || is_tested(&metrics.training_region);
+    let untested = config.regions.keys();
+    let untested = untested.filter(|name| !holds_out && !is_tested(name));
     lines.extend(untested.map(|name| {
         format!(
             "{name}: training.held_out is 0, so that no event is left to test it with; its \

@@ -31,9 +31,22 @@ pub(crate) struct Judgement {
     pub regions: IndexMap<String, Verdict>,
 }
 
+impl Judgement {
+    /// The verdicts that a result has kept: those by the settings that it was made with.
+    #[must_use]
+    pub(crate) fn kept(metrics: &Metrics) -> Self {
+        let regions = metrics.regions.iter();
+        Self {
+            whole: metrics.verdict.clone(),
+            regions: regions
+                .map(|(name, region)| (name.clone(), region.verdict.clone()))
+                .collect(),
+        }
+    }
+}
+
 /// Judges a result.
-#[must_use]
-pub(crate) fn judge(metrics: &Metrics, config: &Config) -> Judgement {
+fn judge(metrics: &Metrics, config: &Config) -> Judgement {
     let of_region =
         |(name, region): (&String, &RegionMetrics)| (name.clone(), judge_region(region, config));
     let regions: IndexMap<String, Verdict> = metrics.regions.iter().map(of_region).collect();

@@ -4,8 +4,7 @@
 use super::interpolation::PredictedPart;
 use super::measurement::{LikelihoodConfig, Measurement};
 use super::raw::{
-    Config, DeviceConfig, EnsembleConfig, ExecutorConfig, HistogramStyle, Method, OneOrMany,
-    ReportConfig,
+    Config, DeviceConfig, EnsembleConfig, ExecutorConfig, Method, OneOrMany, ReportConfig,
 };
 use super::uses::words;
 use serde::Serialize;
@@ -94,8 +93,7 @@ impl Config {
     /// interpolation, which its figures' numbers have.
     fn forget_words(&mut self) {
         self.experiment.description.clear();
-        self.report.title = None;
-        self.report.data_label.clear();
+        self.report.forget_words();
         self.data
             .samples_mut()
             .for_each(|sample| sample.label = None);
@@ -103,14 +101,6 @@ impl Config {
         self.regions
             .values_mut()
             .for_each(|region| region.label = None);
-        for variable in &mut self.report.variables {
-            variable.label = None;
-            variable.log = false;
-        }
-        for plane in &mut self.report.planes {
-            [plane.x_label, plane.y_label] = [None, None];
-            plane.hh_borders = false;
-        }
     }
 
     fn keep_what_members_depend_on(&mut self) {
@@ -237,44 +227,56 @@ impl Measurement {
         let mut other = self.without_paths();
         other.device = DeviceConfig::default();
         other.executor = ExecutorConfig::default();
-        other.experiment.description.clear();
-        other.report.title = None;
-        other.report.forget_experiment();
-        // of the pages of ratios alone
-        other.report.style = HistogramStyle::default();
+        other.forget_words();
+        other.report.forget_looks();
         lines(&flat("", &Table::try_from(other).unwrap_or_default()))
     }
 
+    /// Forgets titles and labels.
+    fn forget_words(&mut self) {
+        self.experiment.description.clear();
+        self.report.forget_words();
+        self.features.labels.clear();
+        let regions = self.regions.values_mut().map(|r| &mut r.label);
+        let parameters = self.parameters.values_mut().map(|p| &mut p.label);
+        let processes = self.samples.values_mut().map(|p| &mut p.label);
+        let systematics = self.systematics.values_mut().map(|s| &mut s.label);
+        let labels = regions.chain(parameters).chain(processes);
+        labels.chain(systematics).for_each(|label| *label = None);
+    }
+
     /// What the likelihood and its toys depend on, as a text: all but the questions that are
-    /// asked of it.
+    /// asked of it, and words.
     #[must_use]
     pub(crate) fn likelihood_identity(&self) -> String {
+        let mut own = self.clone();
+        own.forget_words();
         let likelihood = LikelihoodConfig {
             limit: None,
             contours: Vec::new(),
-            ..self.measurement.clone()
+            ..own.measurement
         };
-        let toys = self.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
+        let toys = own.toys.as_ref().map(|t| (t.events, &t.nuisance, t.exact));
         let parts = [
             serde_json::to_string(&(
-                &self.parameters,
-                &self.samples,
-                &self.systematics,
-                &self.channels,
+                &own.parameters,
+                &own.samples,
+                &own.systematics,
+                &own.channels,
             )),
             serde_json::to_string(&(
-                &self.regions,
-                &self.features,
+                &own.regions,
+                &own.features,
                 &likelihood,
-                &self.training,
+                &own.training,
                 toys,
             )),
             serde_json::to_string(&(
-                &self.ensemble,
-                &self.model,
-                &self.observed,
-                &self.generate,
-                &self.data,
+                &own.ensemble,
+                &own.model,
+                &own.observed,
+                &own.generate,
+                &own.data,
             )),
         ];
         parts.into_iter().flatten().collect()

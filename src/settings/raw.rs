@@ -773,19 +773,28 @@ impl Default for ReportConfig {
 }
 
 impl ReportConfig {
-    /// Forgets what changes neither numbers nor which figures there are.
-    pub(super) fn forget_looks(&mut self) {
-        self.forget_experiment();
-        self.density = false;
-        self.style = HistogramStyle::default();
+    /// Forgets titles, labels, and which axes are logarithmic.
+    pub(super) fn forget_words(&mut self) {
+        self.title = None;
+        self.data_label.clear();
+        for variable in &mut self.variables {
+            variable.label = None;
+            variable.log = false;
+        }
+        for plane in &mut self.planes {
+            [plane.x_label, plane.y_label] = [None, None];
+            plane.hh_borders = false;
+        }
     }
 
-    /// Forgets whose the figures are.
-    pub(super) fn forget_experiment(&mut self) {
+    /// Forgets what changes neither numbers nor which figures there are.
+    pub(super) fn forget_looks(&mut self) {
         self.experiment = None;
         self.status = None;
         self.luminosity = None;
         self.com = None;
+        self.density = false;
+        self.style = HistogramStyle::default();
     }
 }
 

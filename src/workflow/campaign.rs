@@ -120,7 +120,10 @@ impl<'a> Campaign<'a> {
         let mut earlier = Vec::new();
         let gathers = trains && can_gather(experiment, wanted, root.as_ref());
         let mut family = gathers.then(FamilyPlans::default);
-        let stage = is_matrix.then(|| progress.stage("checking", wanted.len() as u64));
+        let stage = match is_matrix {
+            true => progress.stage("checking", wanted.len() as u64),
+            false => progress.stage("reading", 0),
+        };
         for place in wanted.iter().copied() {
             let spec = &experiment.ensembles[place];
             if interrupt.is_raised() && !ensembles.is_empty() {
@@ -151,7 +154,9 @@ impl<'a> Campaign<'a> {
                 };
             }
             ensembles.push(run);
-            stage.iter().for_each(|stage| stage.add(1));
+            if is_matrix {
+                stage.add(1);
+            }
         }
         drop(stage);
         Ok(Self {

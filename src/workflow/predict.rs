@@ -101,7 +101,9 @@ pub(crate) fn predict(
         options,
         dataset: Dataset::open(&options.data, Path::new("")).map_err(wrong("DATA"))?,
     };
+    let stage = progress.stage("reading", 0);
     let (mut table, hides) = events.read(&manifest)?;
+    drop(stage);
     if table.is_empty() {
         let files = options.data.join(", ");
         return Err(Error::data(format!("no event of {files} is selected")));

@@ -481,11 +481,14 @@ fn root_files() {
     try_all(25, FILES, |bytes| inspected(&place, "file.root", &bytes()));
 }
 
-/// A Parquet file of three rows with another footer.
-fn footed(change: impl Fn(&ParquetMetaData, Vec<RowGroupMetaData>) -> ParquetMetaData) -> Vec<u8> {
+/// A Parquet file of so many rows with another footer.
+fn footed(
+    rows: usize,
+    change: impl Fn(&ParquetMetaData, Vec<RowGroupMetaData>) -> ParquetMetaData,
+) -> Vec<u8> {
     let place = Workplace::with_configuration("");
-    let lists = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![Some([Some(1.0)]); 3]);
-    let columns = Columns::numbered(0, 3).with("list", Arc::new(lists));
+    let lists = ListArray::from_iter_primitive::<Float64Type, _, _>(vec![Some([Some(1.0)]); rows]);
+    let columns = Columns::numbered(0, rows).with("list", Arc::new(lists));
     place.put("good.parquet", &columns);
     let file = std::fs::File::open(place.path("good.parquet")).unwrap();
     let about = ParquetMetaDataReader::new()
@@ -501,13 +504,19 @@ fn footed(change: impl Fn(&ParquetMetaData, Vec<RowGroupMetaData>) -> ParquetMet
     bytes
 }
 
-/// With so many rows in the file's only group.
+/// With so many rows in the file's only group, which has three.
 fn of_rows(rows: i64) -> Vec<u8> {
-    footed(|about, mut groups| {
+    says(3, rows, |_| true)
+}
+
+/// A file that says to have so many rows, and as many values in `columns`.
+fn says(has: usize, rows: i64, columns: impl Fn(usize) -> bool) -> Vec<u8> {
+    footed(has, |about, mut groups| {
         let (of_file, mut of_group) = (about.file_metadata(), groups.remove(0).into_builder());
-        let columns = of_group.take_columns().into_iter().map(|column| {
-            let column = column.into_builder().set_num_values(rows);
-            column.build().unwrap()
+        let all = of_group.take_columns().into_iter().enumerate();
+        let columns = all.map(|(k, column)| match columns(k) {
+            true => column.into_builder().set_num_values(rows).build().unwrap(),
+            false => column,
         });
         let of_group = of_group.set_column_metadata(columns.collect());
         let schema = of_file.schema_descr_ptr();
@@ -518,7 +527,7 @@ fn of_rows(rows: i64) -> Vec<u8> {
 
 /// With another place, length and number of values of its first column.
 fn of_column(place: i64, bytes: i64, values: i64) -> Vec<u8> {
-    footed(|about, mut groups| {
+    footed(3, |about, mut groups| {
         let column = groups[0].column(0).clone().into_builder();
         let column = column
             .set_data_page_offset(place)
@@ -583,6 +592,12 @@ const COLUMNAR: &[Line<Made>] = &[
     ("more rows than can be", || of_rows(1 << 50), 4,
      &["at footer, row group 0: it says that it has 1125899906842624 rows"]),
     ("more rows than there are", || of_rows(5), 4, &["file: corrupt or truncated at row group 0"]),
+    ("fewer rows than there are", || of_rows(2), 4,
+     &["file: corrupt or truncated at row group 0: it promises 2 rows and holds more"]),
+    ("fewer rows than lists have values", || says(3, 2, |k| k == 0), 4, &["it promises 2 rows and holds more"]),
+    ("fewer rows in the last of several parts", || says(300_000, 290_000, |_| true), 4, &[" rows and holds more"]),
+    ("no rows where there are some", || of_rows(0), 4,
+     &["at footer, row group 0: it says that it has no rows, and its pages have some"]),
     ("fewer than no rows", || of_rows(-1), 4, &["corrupt or truncated at footer"]),
     ("a column outside of the file", || of_column(1 << 40, 20, 3), 4, &["lies outside the file"]),
     ("a column at a negative place", || of_column(-4, 20, 3), 4, &["corrupt or truncated at footer"]),

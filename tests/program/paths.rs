@@ -139,7 +139,7 @@ fn files_of_other_names_and_places_are_the_same_run() {
 #[test]
 fn shipped_configurations_run_from_any_folder() {
     let place = Workplace::with_configuration("");
-    for name in ["quickstart", "mass_plane", "reference"] {
+    for name in ["quickstart", "jets", "mass_plane", "reference"] {
         let config = root()
             .join(format!("configs/{name}.toml"))
             .display()

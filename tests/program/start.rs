@@ -1,8 +1,11 @@
 //! How a user begins who has the program alone: `init` and `example`.
 
 use crate::support::workplace::set;
-use crate::support::{Workplace, contains, document, integers, root};
+use crate::support::{Columns, Workplace, contains, document, doubles, integers, root};
+use arrow::array::{BooleanArray, ListArray};
+use arrow::datatypes::Float64Type;
 use std::fs;
+use std::sync::Arc;
 
 /// A sample of the shipped collisions.
 fn collisions(name: &str) -> String {
@@ -35,7 +38,7 @@ fn init_writes_a_configuration_that_can_be_planned() {
         [
             "path = \"../s.parquet\"",
             "    \"m_hh\",",
-            "\"n_btag\" tells the samples apart",
+            "#   tells the samples apart by itself, so that no ratio exists in it: n_btag\n",
         ],
     );
     for none in [
@@ -88,6 +91,80 @@ fn init_finds_the_column_that_tells_classes_apart() {
     one.exits(2)
         .warns(["no column that tells two classes apart"]);
     assert!(!place.has("one.toml"));
+}
+
+#[test]
+fn init_of_a_thousand_branches_is_read_on_two_screens() {
+    let place = Workplace::with_configuration("");
+    for (file, first, shift) in [("s.parquet", 0, 0.0), ("t.parquet", 60, 0.1)] {
+        let row = |k: usize| (0..60).map(move |i| ((i * (k + 7)) % 41) as f64);
+        let mut columns = Columns::numbered(first, 60);
+        for k in 0..60 {
+            let values: Vec<f64> = row(k).map(|x| x + shift).collect();
+            columns.set(&format!("Met{k}_pt"), doubles(values));
+        }
+        for k in 0..700 {
+            let flags: Vec<bool> = (0..60).map(|i| (i + k) % 2 == 0).collect();
+            columns.set(&format!("HLT_path{k}"), Arc::new(BooleanArray::from(flags)));
+        }
+        for k in 0..300 {
+            let list = |x: f64| Some([Some(x), Some(1.0)]);
+            let lists = row(k).map(list);
+            let lists = ListArray::from_iter_primitive::<Float64Type, _, _>(lists);
+            let kind = ["Jet", "Muon", "Tau"][k % 3];
+            columns.set(&format!("{kind}_{k}"), Arc::new(lists));
+        }
+        place.put(file, &columns);
+    }
+    place
+        .sideband(&["init", "s.parquet", "t.parquet", "--out", "my.toml"])
+        .exits(0);
+    let text = place.text("my.toml");
+    contains(
+        &text,
+        [
+            "#   is a flag: HLT_* (700)\n",
+            "could be one: Jet_* (100), Muon_* (100), Tau_* (100)\n",
+        ],
+    );
+    let lines = text.lines().count();
+    assert!(lines <= 80, "{lines} lines in {text}");
+    assert!(text.lines().all(|line| line.len() <= 110), "{text}");
+    place
+        .sideband(&["plan", "my.toml", "--no-calibration"])
+        .exits(0);
+}
+
+#[test]
+fn init_of_one_file_as_both_samples_is_refused() {
+    let place = Workplace::new();
+    fs::copy(place.path("source.parquet"), place.path("copy.parquet")).unwrap();
+    fs::create_dir(place.path("other")).unwrap();
+    for (two, found) in [
+        (
+            ["source.parquet", "source.parquet"],
+            "source.parquet is in both samples",
+        ),
+        (
+            ["source.parquet", "./other/../source.parquet"],
+            "source.parquet is in both samples",
+        ),
+        (
+            ["source.parquet", "copy.parquet"],
+            "source.parquet and copy.parquet have the same",
+        ),
+        (
+            ["[st]*.parquet", "copy.parquet"],
+            "source.parquet and copy.parquet have the same",
+        ),
+    ] {
+        let done = place.sideband(&["init", two[0], two[1]]).exits(2);
+        done.warns([found, "nothing tells them apart"]);
+        assert!(!place.has("sideband.toml"), "{two:?}");
+    }
+    place
+        .sideband(&["init", "source.parquet", "target.parquet"])
+        .exits(0);
 }
 
 #[test]

@@ -60,16 +60,25 @@ impl Coefficient {
     /// becomes `kappa^2`.
     ///
     /// With this `kappa` may also be negative, the other solution of
-    /// `kappa^2 = mu`. `mu^0.5` is not recognised as a square root.
+    /// `kappa^2 = mu`. The root of a product or quotient that has `mu` once, as a factor above,
+    /// is one of roots, so that `sqrt(2*mu)` becomes `sqrt(2) kappa`; `mu^0.5` is `sqrt(mu)`, and
+    /// `mu^1.5` becomes `kappa^3`. Any other root of `mu`, such as that of `mu + mu`, stays one
+    /// of `kappa^2`, without derivatives where `kappa` is 0.
     pub fn with_square(mut self, place: usize) -> Self {
         let Some(variable) = self.places.iter().position(|p| *p == place) else {
             return self;
         };
         let root = Tree::Variable(variable);
         let square = Tree::of_two(Binary::Multiply, root.clone(), root.clone());
-        self.tree = self.tree.replaced(&|node| match node {
-            Tree::Unary(Unary::Sqrt, of) if **of == root => Some(root.clone()),
-            node => (*node == root).then(|| square.clone()),
+        self.tree = self.tree.replaced(&|node| {
+            let power = match node {
+                Tree::Unary(Unary::Sqrt, of) => of.half_power(variable, 0.5),
+                Tree::Binary(Binary::Power, of, exponent) => exponent
+                    .constant()
+                    .and_then(|exponent| of.half_power(variable, exponent)),
+                _ => None,
+            };
+            power.or_else(|| (*node == root).then(|| square.clone()))
         });
         self
     }
@@ -277,6 +286,63 @@ impl Tree {
             Self::Spline(spline, of) => Self::Spline(spline, inner(of)),
             Self::Number(_) | Self::Variable(_) => self,
         }
+    }
+
+    /// The tree to a power of n + 1/2 in the root of `variable`, if it has that once, as a factor
+    /// of a product.
+    fn half_power(&self, variable: usize, exponent: f64) -> Option<Self> {
+        let doubled = 2.0 * exponent;
+        if doubled % 2.0 == 0.0 || doubled.fract() != 0.0 {
+            return None;
+        }
+        let rest = self.without_factor(variable)?;
+        let root = match (Self::Variable(variable), doubled == 1.0) {
+            (root, true) => root,
+            (root, false) => Self::of_two(Binary::Power, root, Self::Number(doubled)),
+        };
+        let rest = match rest {
+            Self::Number(rest) => Self::Number(rest.powf(exponent)),
+            rest if exponent == 0.5 => Self::Unary(Unary::Sqrt, Box::new(rest)),
+            rest => Self::of_two(Binary::Power, rest, Self::Number(exponent)),
+        };
+        Some(match rest == Self::Number(1.0) {
+            true => root,
+            false => Self::of_two(Binary::Multiply, rest, root),
+        })
+    }
+
+    /// What is left of a product, or of a quotient's upper side, without the factor `variable`,
+    /// if it has that once.
+    fn without_factor(&self, variable: usize) -> Option<Self> {
+        let has = |side: &Self| {
+            let mut variables = Vec::new();
+            side.add_variables(&mut variables);
+            variables.contains(&variable)
+        };
+        let (function, left, right) = match self {
+            Self::Variable(own) => return (*own == variable).then_some(Self::Number(1.0)),
+            Self::Binary(function, left, right) => (*function, left, right),
+            _ => return None,
+        };
+        let (left, right) = match (function, has(left), has(right)) {
+            (Binary::Multiply | Binary::Divide, true, false) => {
+                (left.without_factor(variable)?, (**right).clone())
+            }
+            (Binary::Multiply, false, true) => ((**left).clone(), right.without_factor(variable)?),
+            _ => return None,
+        };
+        let both = left.constant().zip(right.constant());
+        Some(match both {
+            Some((left, right)) => Self::Number(binary(function, left, right)),
+            None => Self::of_two(function, left, right),
+        })
+    }
+
+    /// The value of a tree without variables.
+    fn constant(&self) -> Option<f64> {
+        let mut variables = Vec::new();
+        self.add_variables(&mut variables);
+        variables.is_empty().then(|| self.value(&[]))
     }
 
     /// Adds the variables that it has.

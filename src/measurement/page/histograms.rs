@@ -2,13 +2,15 @@
 //! of their sum.
 
 use super::super::likelihoods::Likelihoods;
+use super::super::model::Analysis;
 use super::super::samples::{Binned, binned};
+use super::kept::KeptHistogram;
 use super::sheet::{Sheet, section};
 use crate::error::Result;
 use crate::plot::{Contribution, Series, Stack};
 use crate::report::heights::Heights;
 use crate::report::page::Section;
-use crate::settings::words;
+use crate::settings::{Measurement, words};
 use sideband_likelihood::Parameter;
 use sideband_likelihood::fit::{Fit, State};
 use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
@@ -26,141 +28,170 @@ struct Look<'a> {
     covariance: Result<&'a Covariance<'a>, &'static str>,
 }
 
-impl Sheet<'_> {
-    /// Histograms before the fit and at the best fit, process by process.
-    pub(super) fn histograms(&mut self, made: &Likelihoods, best: &Fit) -> Result<Section> {
-        let mut section = section("Histograms");
-        if made.asked.is_empty() {
-            return Ok(section);
-        }
-        let measurement = self.analysis.measurement;
-        section.text.push(format!(
-            "Processes on top of each other, those below zero hanging from it, and the error of \
-             their sum: before the fit that of the auxiliary measurements, at the best fit that \
-             of all parameters that have one, with correlations. Signals, whose coefficients \
-             depend on {}, lie on top, so that the sum is what observed events are compared with.",
-            measurement.measurement.interest.join(" or ")
-        ));
-        // of the parameters of the fit: those of bins are of channels that it has
-        let model = self.analysis.histograms(&made.asked)?;
-        let nominal = model.nominal();
-        let before = |k: usize, l: usize| self.auxiliary(&model, k, l);
-        let after = |k: usize, l: usize| best.covariance_of(k, l);
-        let looks = [
-            Look {
-                names: ["prefit", "pre-fit"],
-                point: &nominal,
-                covariance: Ok(&before),
-            },
-            Look {
-                names: ["postfit", "post-fit"],
-                point: &best.point,
-                covariance: match best.covariance.is_empty() {
-                    _ if best.states.contains(&State::AtKink) => {
-                        Err("no error: the best fit is on a kink of the likelihood")
-                    }
-                    true => Err("no error: the Hessian has no inverse"),
-                    false => Ok(&after),
-                },
-            },
-        ];
-        let mut drawn = Vec::new();
-        let all = binned(measurement);
-        for (channel, asked) in model.channels.iter().zip(&made.asked) {
-            let histogram = &all[asked.number];
-            for look in &looks {
-                let counts = asked.observed.as_deref();
-                let figure = self.stack(&model, channel, (histogram, counts), look);
-                let unfitted = match histogram.is_fitted {
-                    true => "",
-                    false => "; the fit takes these events without bins",
-                };
-                let (axis, name) = (self.axis(histogram), histogram.name);
-                let caption = format!("{axis} in {name}, {}{unfitted}.", look.names[1]);
-                drawn.push((file(histogram, look), caption, figure.draw()));
-            }
-        }
-        for (name, caption, figure) in drawn {
-            self.add(&mut section, &name, &caption, figure)?;
-        }
-        Ok(section)
+/// Histograms before the fit and at the best fit, process by process.
+pub(super) fn histograms(
+    analysis: Analysis<'_>,
+    made: &Likelihoods,
+    best: &Fit,
+) -> Result<Vec<KeptHistogram>> {
+    if made.asked.is_empty() {
+        return Ok(Vec::new());
     }
-
-    /// The covariance of auxiliary measurements.
-    fn auxiliary(&self, model: &HistogramModel, k: usize, l: usize) -> Option<f64> {
-        let width = |k: usize| {
-            let is_fixed = model.fixed.iter().any(|(place, _)| *place == k);
-            let constraint = model.parameters[k].constraint.filter(|_| !is_fixed)?;
-            Some(constraint.width)
-        };
-        let both = width(k)? * width(l)?;
-        if k == l {
-            return Some(both);
-        }
-        let names = [k, l].map(|place| &model.parameters[place].name);
-        let mut pairs = self.analysis.measurement.measurement.correlations.iter();
-        let pair = pairs.find(|pair| names.iter().all(|name| pair.parameters.contains(name)));
-        Some(pair.map_or(0.0, |pair| pair.coefficient * both))
+    let measurement = analysis.measurement;
+    // of the parameters of the fit: those of bins are of channels that it has
+    let model = analysis.histograms(&made.asked)?;
+    let nominal = model.nominal();
+    let before = |k: usize, l: usize| auxiliary(measurement, &model, k, l);
+    let after = |k: usize, l: usize| best.covariance_of(k, l);
+    let looks = [
+        Look {
+            names: ["prefit", "pre-fit"],
+            point: &nominal,
+            covariance: Ok(&before),
+        },
+        Look {
+            names: ["postfit", "post-fit"],
+            point: &best.point,
+            covariance: match best.covariance.is_empty() {
+                _ if best.states.contains(&State::AtKink) => {
+                    Err("no error: the best fit is on a kink of the likelihood")
+                }
+                true => Err("no error: the Hessian has no inverse"),
+                false => Ok(&after),
+            },
+        },
+    ];
+    let all = binned(measurement);
+    let mut kept = Vec::new();
+    for (channel, asked) in model.channels.iter().zip(&made.asked) {
+        let histogram = &all[asked.number];
+        let counts = asked.observed.as_deref();
+        let looks = looks.iter();
+        kept.extend(looks.map(|look| look.at(&model, channel, (histogram, counts))));
     }
+    Ok(kept)
+}
 
-    /// The figure of a histogram with its observed counts, if there are some.
-    fn stack(
+/// The covariance of auxiliary measurements.
+fn auxiliary(measurement: &Measurement, model: &HistogramModel, k: usize, l: usize) -> Option<f64> {
+    let width = |k: usize| {
+        let is_fixed = model.fixed.iter().any(|(place, _)| *place == k);
+        let constraint = model.parameters[k].constraint.filter(|_| !is_fixed)?;
+        Some(constraint.width)
+    };
+    let both = width(k)? * width(l)?;
+    if k == l {
+        return Some(both);
+    }
+    let names = [k, l].map(|place| &model.parameters[place].name);
+    let mut pairs = measurement.measurement.correlations.iter();
+    let pair = pairs.find(|pair| names.iter().all(|name| pair.parameters.contains(name)));
+    Some(pair.map_or(0.0, |pair| pair.coefficient * both))
+}
+
+impl Look<'_> {
+    /// A histogram, with its observed counts if there are some, at this point.
+    fn at(
         &self,
         model: &HistogramModel,
         channel: &HistogramChannel,
         (histogram, counts): (&Binned<'_>, Option<&[f64]>),
-        look: &Look<'_>,
-    ) -> Stack {
-        let measurement = self.analysis.measurement;
-        let label = self.axis(histogram);
-        let heights = Heights::new(histogram.edges, measurement.report.density);
-        let interest = &measurement.measurement.interest;
-        let parts = channel.contributions(look.point).into_iter();
-        let parts = parts.zip(channel.templates()).map(|(values, template)| {
-            let process = &measurement.samples[&template.name];
-            let names = words(&process.coefficient);
-            Contribution {
-                label: process.label.as_ref().unwrap_or(&template.name).clone(),
-                values: heights.of(values),
-                is_signal: interest.iter().any(|name| names.contains(name)),
-            }
-        });
-        let observed = counts.map(|counts| Series {
-            label: "observed".to_owned(),
-            values: heights.of(counts.to_vec()),
-            errors: heights.of(counts.iter().map(|n| n.sqrt()).collect()),
-        });
+    ) -> KeptHistogram {
+        let parts = channel.contributions(self.point).into_iter();
+        let names = channel.templates().iter().map(|t| t.name.clone());
         let mut notes = Vec::new();
-        if observed.is_none() {
+        if counts.is_none() {
             notes.push("expected events: none are observed".to_owned());
         }
-        let errors = match look.covariance {
-            Ok(covariance) => Some(errors(channel, look.point, &model.parameters, covariance)),
+        let errors = match self.covariance {
+            Ok(covariance) => Some(errors(channel, self.point, &model.parameters, covariance)),
             Err(why) => {
                 notes.push(why.to_owned());
                 None
             }
         };
-        let data = self.label();
-        let title = [data.as_str(), histogram.name, look.names[1]];
-        let title = title.into_iter().filter(|part| !part.is_empty());
-        Stack {
-            title: title.collect::<Vec<_>>().join(", "),
-            y_label: heights.label(&label),
-            x_label: label,
+        KeptHistogram {
+            file: file(histogram, self),
+            name: histogram.name.to_owned(),
+            observable: histogram.observable.to_owned(),
+            is_fitted: histogram.is_fitted,
+            point: self.names[1].to_owned(),
             edges: histogram.edges.to_vec(),
-            observed,
-            contributions: parts.collect(),
-            errors: errors.map(|errors| heights.of(errors)),
+            observed: counts.map(<[f64]>::to_vec),
+            processes: names.zip(parts).collect(),
+            errors,
             notes,
         }
     }
+}
 
-    /// The label of a histogram's axis.
-    fn axis(&self, histogram: &Binned<'_>) -> String {
-        let labels = &self.analysis.measurement.features.labels;
-        let own = labels.get(histogram.observable);
-        own.map_or(histogram.observable, String::as_str).to_owned()
+impl Sheet<'_> {
+    /// Histograms before the fit and at the best fit.
+    pub(super) fn histograms(&mut self) -> Result<Section> {
+        let mut section = section("Histograms");
+        let kept = self.kept;
+        if kept.histograms.is_empty() {
+            return Ok(section);
+        }
+        section.text.push(format!(
+            "Processes on top of each other, those below zero hanging from it, and the error of \
+             their sum: before the fit that of the auxiliary measurements, at the best fit that \
+             of all parameters that have one, with correlations. Signals, whose coefficients \
+             depend on {}, lie on top, so that the sum is what observed events are compared with.",
+            self.measurement.measurement.interest.join(" or ")
+        ));
+        for histogram in &kept.histograms {
+            let unfitted = match histogram.is_fitted {
+                true => "",
+                false => "; the fit takes these events without bins",
+            };
+            let caption = format!(
+                "{} in {}, {}{unfitted}.",
+                self.input_label(&histogram.observable),
+                histogram.name,
+                histogram.point
+            );
+            let drawn = self.stack(histogram).draw();
+            self.add(&mut section, &histogram.file, &caption, drawn)?;
+        }
+        Ok(section)
+    }
+
+    /// The figure of a histogram.
+    fn stack(&self, histogram: &KeptHistogram) -> Stack {
+        let measurement = self.measurement;
+        let label = self.input_label(&histogram.observable);
+        let heights = Heights::new(&histogram.edges, measurement.report.density);
+        let interest = &measurement.measurement.interest;
+        let parts = histogram.processes.iter().map(|(name, values)| {
+            let process = measurement.samples.get(name);
+            let own = process.and_then(|process| process.label.as_ref());
+            let names = process.map(|process| words(&process.coefficient));
+            let names = names.unwrap_or_default();
+            Contribution {
+                label: own.unwrap_or(name).clone(),
+                values: heights.of(values.clone()),
+                is_signal: interest.iter().any(|name| names.contains(name)),
+            }
+        });
+        let observed = histogram.observed.as_ref().map(|counts| Series {
+            label: "observed".to_owned(),
+            values: heights.of(counts.clone()),
+            errors: heights.of(counts.iter().map(|n| n.sqrt()).collect()),
+        });
+        let data = self.label();
+        let title = [&data, &histogram.name, &histogram.point].map(String::as_str);
+        let title = title.into_iter().filter(|part| !part.is_empty());
+        Stack {
+            title: title.collect::<Vec<_>>().join(", "),
+            y_label: heights.label(label),
+            x_label: label.to_owned(),
+            edges: histogram.edges.clone(),
+            observed,
+            contributions: parts.collect(),
+            errors: histogram.errors.clone().map(|errors| heights.of(errors)),
+            notes: histogram.notes.clone(),
+        }
     }
 }
 

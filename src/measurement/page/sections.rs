@@ -1,7 +1,6 @@
 //! The page from the best fit to the ratios: what is known of the parameters, their curves,
-//! limits and impacts, which events favour what, and whether the ratios can be trusted.
+//! limits and impacts, and whether the ratios can be trusted.
 
-use super::super::events::Events;
 use super::super::result::{
     ContourResult, ErrorSource, ImpactResult, ImpactsResult, RatioTrust, ScanResult,
 };
@@ -10,20 +9,16 @@ use super::words::{asymmetric, dash, limit_text, number, set_text, with_error};
 use crate::closure::CalibrationPoint;
 use crate::error::Result;
 use crate::plot::{
-    Calibration, ClsScan, ClsScanPoint, CorrelationMatrix, Favour, ImpactRow, Impacts,
-    LikelihoodCurve, Point, ProfileContours, ScanCurve,
+    Calibration, ClsScan, ClsScanPoint, CorrelationMatrix, ImpactRow, Impacts, LikelihoodCurve,
+    Point, ProfileContours, ScanCurve,
 };
 use crate::report::numbers;
 use crate::report::page::{Section, Status, Table};
-use sideband_likelihood::fit::Fit;
-use sideband_likelihood::{Parameter, UnbinnedChannel};
 
 /// Largest number of parameters whose correlations are drawn.
 const CORRELATIONS: usize = 30;
 /// Rows of one figure of impacts.
 const ROWS: usize = 25;
-/// Cells along an axis of the map of events.
-const CELLS: usize = 24;
 /// Ratios whose calibration is drawn; the others have pages of their own.
 const DRAWN: usize = 6;
 
@@ -57,9 +52,10 @@ impl Sheet<'_> {
             rows,
         ));
         let rates = result.rates.iter().map(|(name, [rate, error])| {
-            let coefficient = &self.analysis.measurement.samples[name].coefficient;
+            let process = self.measurement.samples.get(name);
+            let coefficient = process.map(|process| process.coefficient.clone());
             let rate = numbers::with_error(*rate, *error);
-            vec![name.clone(), coefficient.clone(), rate]
+            vec![name.clone(), coefficient.unwrap_or_default(), rate]
         });
         section.tables.push(table(
             "Processes: the rate is multiplied with the coefficient.",
@@ -92,20 +88,21 @@ impl Sheet<'_> {
             ));
         }
         // those without error have no correlation
-        let correlation = &result.fit.correlation;
-        let known: Vec<usize> = (0..correlation.len())
-            .filter(|k| correlation[*k][*k].is_some())
+        let correlation = |i: usize, j: usize| *result.fit.correlation.get(i)?.get(j)?;
+        let known: Vec<usize> = (0..result.fit.parameters.len())
+            .filter(|k| correlation(*k, *k).is_some())
             .collect();
         if (2..=CORRELATIONS).contains(&known.len()) {
             let label = |k: &usize| result.fit.parameters[*k].label.clone();
             let row = |i: &usize| -> Vec<f64> {
-                let values = known.iter().map(|j| correlation[*i][*j]);
+                let values = known.iter().map(|j| correlation(*i, *j));
                 values.map(|x| x.unwrap_or(f64::NAN)).collect()
             };
             let drawn = CorrelationMatrix {
                 title: self.label(),
                 labels: known.iter().map(label).collect(),
                 values: known.iter().map(row).collect(),
+                has_numbers: true,
                 z_label: "correlation".to_owned(),
             };
             let caption = "Correlations of the parameters at the best fit.";
@@ -320,73 +317,6 @@ impl Sheet<'_> {
         }
     }
 
-    /// Which events favour which value: a map over the two inputs, of these names, that tell
-    /// most. `events`, `channel`: the reference that no network has seen.
-    pub(super) fn favours(
-        &mut self,
-        names: &[&str],
-        (parameters, best): (&[Parameter], &Fit),
-        (events, channel): (&Events, &UnbinnedChannel),
-    ) -> Result<Section> {
-        let mut section = section("Which events favour what");
-        let interest = &self.analysis.measurement.measurement.interest[0];
-        let place = self.analysis.parameters.place(interest);
-        let Some(place) = place.filter(|_| names.len() > 1) else {
-            return Ok(section);
-        };
-        let (lowest, highest) = parameters[place].bounds;
-        // a best fit on its bound is compared with what was expected, or with the other bound
-        let values = [lowest, parameters[place].nominal, highest];
-        let other = values.into_iter().find(|x| *x != best.point[place]);
-        let mut tested = best.point.clone();
-        tested[place] = other.unwrap_or(lowest);
-        let density = |at: &[f64]| -> Vec<f64> {
-            let rate: f64 = channel.rates(at).iter().sum();
-            channel.densities(at).iter().map(|q| q / rate).collect()
-        };
-        let (one, other) = (density(&tested), density(&best.point));
-        let both = one.iter().zip(&other);
-        let values: Vec<f64> = both.map(|(a, b)| -2.0 * (a / b).ln()).collect();
-        // events of the reference, weighted to the best fit
-        let weights = events.weights.iter().zip(&other);
-        let weights: Vec<f64> = weights.map(|(w, b)| w * b.max(0.0)).collect();
-        let column = |k: usize| -> Vec<f64> {
-            let rows = events.features.chunks_exact(names.len());
-            rows.map(|row| f64::from(row[k])).collect()
-        };
-        let mut ranked: Vec<(f64, usize)> = (0..names.len())
-            .map(|k| (correlation(&column(k), &values).abs(), k))
-            .collect();
-        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
-        let (i, j) = (ranked[0].1, ranked[1].1);
-        let (x, y) = (column(i), column(j));
-        let value = |at: &[f64]| {
-            let value = self.analysis.parameters.value(place, at[place]);
-            format!("{interest} = {value:.2}")
-        };
-        let drawn = Favour {
-            title: self.label(),
-            x_label: names[i].to_owned(),
-            y_label: names[j].to_owned(),
-            x_edges: edges(&x),
-            y_edges: edges(&y),
-            x,
-            y,
-            values,
-            weights,
-            tested: value(&tested),
-            reference: value(&best.point),
-        };
-        let caption = "Mean of −2 log p(x|tested)/p(x|best fit) of events of the reference, \
-                       weighted to the best fit, over the two inputs that correlate most with it.";
-        match drawn.draw() {
-            // densities of badly trained ratios may be negative everywhere
-            Err(error) => section.text.push(format!("There is no map: {error}")),
-            drawn => self.add(&mut section, "favours", caption, drawn)?,
-        }
-        Ok(section)
-    }
-
     /// The trust report of all ratios.
     pub(super) fn trust(&mut self) -> Result<Section> {
         let result = self.result;
@@ -497,32 +427,4 @@ fn groups(label: &str, impacts: &ImpactsResult) -> Table {
         &["source", "impact"],
         first.chain(groups).chain(single),
     )
-}
-
-fn edges(values: &[f64]) -> Vec<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |q: f64| sorted[((sorted.len() - 1) as f64 * q) as usize];
-    let (low, high) = (at(0.005), at(0.995));
-    let high = if high > low { high } else { low + 1.0 };
-    let edge = |i: usize| low + (high - low) * i as f64 / CELLS as f64;
-    (0..=CELLS).map(edge).collect()
-}
-
-fn correlation(x: &[f64], y: &[f64]) -> f64 {
-    let both = x.iter().zip(y);
-    let finite = both.filter(|(a, b)| a.is_finite() && b.is_finite());
-    let n = finite.clone().count().max(1) as f64;
-    let mean = |m: (f64, f64), (a, b): (&f64, &f64)| (m.0 + a / n, m.1 + b / n);
-    let (mx, my) = finite.clone().fold((0.0, 0.0), mean);
-    let (mut xx, mut yy, mut xy) = (0.0, 0.0, 0.0);
-    for (a, b) in finite {
-        xx += (a - mx).powi(2);
-        yy += (b - my).powi(2);
-        xy += (a - mx) * (b - my);
-    }
-    match xx > 0.0 && yy > 0.0 {
-        true => xy / (xx * yy).sqrt(),
-        false => 0.0,
-    }
 }

@@ -18,9 +18,7 @@ impl Sheet<'_> {
         let Some(found) = &self.result.toys else {
             return Ok(section);
         };
-        let label = self
-            .result
-            .label(&self.analysis.measurement.measurement.interest[0]);
+        let label = self.result.label(&self.measurement.measurement.interest[0]);
         section.tables.push(coverage_table(found, label));
         let warning = found.warning.iter();
         section
@@ -42,14 +40,14 @@ impl Sheet<'_> {
     fn coverage(&mut self, section: &mut Section, found: &ToysResult, label: &str) -> Result<()> {
         let points = |k: usize| -> Vec<CoveragePoint> {
             let point = |p: &ToyPoint| {
-                let [value, low, high] = p.coverage[k];
-                CoveragePoint {
+                let [value, low, high] = *p.coverage.get(k)?;
+                Some(CoveragePoint {
                     parameter: p.value,
                     coverage: value,
                     errors: (value - low, high - value),
-                }
+                })
             };
-            found.points.iter().map(point).collect()
+            found.points.iter().filter_map(point).collect()
         };
         let drawn = Coverage {
             title: self.label(),
@@ -70,7 +68,9 @@ impl Sheet<'_> {
         found: &ToysResult,
         label: &str,
     ) -> Result<()> {
-        let middle = &found.points[found.points.len() / 2];
+        let Some(middle) = found.shown() else {
+            return Ok(());
+        };
         let critical = found.belt.iter().find(|p| p.mu == middle.value);
         let critical = critical.into_iter().flat_map(|point| &point.critical);
         let quantiles = critical.map(|c| TQuantile {
@@ -81,7 +81,7 @@ impl Sheet<'_> {
         });
         let drawn = TDistribution {
             title: self.label(),
-            toys: middle.t.clone(),
+            toys: self.kept.t.clone(),
             quantiles: quantiles.collect(),
             notes: vec![format!("{label} = {:.3}", middle.value)],
         };
@@ -111,7 +111,7 @@ impl Sheet<'_> {
                 intervals: intervals.map(|i| (i.low.mu, i.high.mu)).collect(),
             })
         });
-        let name = &self.analysis.measurement.measurement.interest[0];
+        let name = &self.measurement.measurement.interest[0];
         let scan = self.result.scans.get(name);
         let curve = scan.and_then(|s| s.curves.get("profiled"));
         let observed = curve.iter().flat_map(|c| &c.points);

@@ -6,6 +6,7 @@
 
 use super::plane::{BESIDE_BAR, Plane};
 use super::*;
+use serde::{Deserialize, Serialize};
 
 const FEWEST: usize = 10; // fewest events of a bin that is shown
 const LABEL_ROOM: f64 = 98.0; // room for the labels above and below the colour bar
@@ -33,6 +34,24 @@ pub(crate) struct Favour {
     pub reference: String,
 }
 
+/// The same in bins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FavourMap {
+    pub title: String,
+    pub x_label: String,
+    pub y_label: String,
+    /// `nx + 1` rising edges.
+    pub x_edges: Vec<f64>,
+    /// `ny + 1` rising edges.
+    pub y_edges: Vec<f64>,
+    /// Means of −2 log p(x|tested)/p(x|reference), `[nx][ny]`; not finite of few events.
+    pub values: Vec<Vec<f64>>,
+    /// The tested hypothesis, for example "μ = 2".
+    pub tested: String,
+    /// The hypothesis it is compared with, for example "μ = 1".
+    pub reference: String,
+}
+
 #[derive(Debug, Clone, Copy, Default)]
 struct Bin {
     events: usize,
@@ -41,9 +60,15 @@ struct Bin {
 }
 
 impl Favour {
-    /// Draws the figure; an error if edges do not rise, lists differ in length, or no bin has
-    /// enough events.
+    /// Draws the figure; an error as of [`Favour::map`].
+    #[cfg(test)]
     pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
+        self.map()?.draw()
+    }
+
+    /// The means of bins; an error if edges do not rise, lists differ in length, or no bin has
+    /// enough events.
+    pub(crate) fn map(&self) -> Result<FavourMap, PlotError> {
         check::edges(&self.x_label, &self.x_edges)?;
         check::edges(&self.y_label, &self.y_edges)?;
         let name = format!("values of {}", self.y_label);
@@ -57,45 +82,18 @@ impl Favour {
             str::to_owned,
             self.x.len(),
         )?;
-        let values = self.means(FEWEST);
-        let hypotheses = (&self.tested, &self.reference);
-        let what = format!("map of {} against {}", hypotheses.0, hypotheses.1);
-        let bin = format!("bin with {FEWEST} events and a positive weight");
-        let is_drawable = values.iter().flatten().any(|value| value.is_finite());
-        check::drawable(is_drawable, &what, &bin)?;
-        let plane = Plane {
-            title: self.full_title(&values),
+        let map = FavourMap {
+            title: self.title.clone(),
             x_label: self.x_label.clone(),
             y_label: self.y_label.clone(),
             x_edges: self.x_edges.clone(),
             y_edges: self.y_edges.clone(),
-            values,
-            z_label: format!(
-                "Mean of −2 log p(x|{}) / p(x|{})",
-                hypotheses.0, hypotheses.1
-            ),
-            diverging: true,
-            z_range: None,
-            contours: Vec::new(),
+            values: self.means(FEWEST),
+            tested: self.tested.clone(),
+            reference: self.reference.clone(),
         };
-        let (end, above, below) = BESIDE_BAR;
-        let mut canvas = plane.drawing(end - LABEL_ROOM - 10.0)?;
-        for (y, hypothesis) in [(above, hypotheses.1), (below, hypotheses.0)] {
-            let label = format!("favours {hypothesis}");
-            canvas.fitted((end, y), &label, Type::end(NOTE_SIZE), LABEL_ROOM);
-        }
-        Ok(canvas.finish())
-    }
-
-    /// The title, and what grey bins mean if there are any.
-    fn full_title(&self, values: &[Vec<f64>]) -> String {
-        let has_grey = values.iter().flatten().any(|value| !value.is_finite());
-        let grey = format!("grey: fewer than {FEWEST} events");
-        match (has_grey, self.title.as_str()) {
-            (false, title) => title.to_owned(),
-            (true, "") => grey,
-            (true, title) => format!("{title}; {grey}"),
-        }
+        map.check()?;
+        Ok(map)
     }
 
     /// Means `[nx][ny]`; not a number for bins with too few events, or whose
@@ -120,6 +118,55 @@ impl Favour {
         };
         let column = |column: &Vec<Bin>| column.iter().map(mean).collect();
         bins.iter().map(column).collect()
+    }
+}
+
+impl FavourMap {
+    /// Whether there is something to draw.
+    fn check(&self) -> Result<(), PlotError> {
+        let what = format!("map of {} against {}", self.tested, self.reference);
+        let bin = format!("bin with {FEWEST} events and a positive weight");
+        let is_drawable = self.values.iter().flatten().any(|value| value.is_finite());
+        check::drawable(is_drawable, &what, &bin)
+    }
+
+    /// Draws the figure; an error if edges do not rise, or no bin has a value.
+    pub(crate) fn draw(&self) -> Result<Figure, PlotError> {
+        self.check()?;
+        let hypotheses = (&self.tested, &self.reference);
+        let plane = Plane {
+            title: self.full_title(),
+            x_label: self.x_label.clone(),
+            y_label: self.y_label.clone(),
+            x_edges: self.x_edges.clone(),
+            y_edges: self.y_edges.clone(),
+            values: self.values.clone(),
+            z_label: format!(
+                "Mean of −2 log p(x|{}) / p(x|{})",
+                hypotheses.0, hypotheses.1
+            ),
+            diverging: true,
+            z_range: None,
+            contours: Vec::new(),
+        };
+        let (end, above, below) = BESIDE_BAR;
+        let mut canvas = plane.drawing(end - LABEL_ROOM - 10.0)?;
+        for (y, hypothesis) in [(above, hypotheses.1), (below, hypotheses.0)] {
+            let label = format!("favours {hypothesis}");
+            canvas.fitted((end, y), &label, Type::end(NOTE_SIZE), LABEL_ROOM);
+        }
+        Ok(canvas.finish())
+    }
+
+    /// The title, and what grey bins mean if there are any.
+    fn full_title(&self) -> String {
+        let has_grey = self.values.iter().flatten().any(|value| !value.is_finite());
+        let grey = format!("grey: fewer than {FEWEST} events");
+        match (has_grey, self.title.as_str()) {
+            (false, title) => title.to_owned(),
+            (true, "") => grey,
+            (true, title) => format!("{title}; {grey}"),
+        }
     }
 }
 

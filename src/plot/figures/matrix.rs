@@ -14,6 +14,8 @@ pub(crate) struct CorrelationMatrix {
     pub labels: Vec<String>,
     /// Coefficients `[n][n]` between -1 and 1; not finite means none.
     pub values: Vec<Vec<f64>>,
+    /// Whether cells show their numbers, where there is room.
+    pub has_numbers: bool,
     pub z_label: String,
 }
 
@@ -83,7 +85,7 @@ impl CorrelationMatrix {
         if !empty.is_empty() {
             canvas.cells(&empty, EMPTY_CELL);
         }
-        if side < NUMBER_CELL {
+        if side < NUMBER_CELL || !self.has_numbers {
             return;
         }
         let size = (0.34 * side).clamp(8.5, LEGEND_SIZE);
@@ -119,5 +121,23 @@ impl CorrelationMatrix {
             };
             canvas.text((left + middle + at.0, bottom + at.1), &label, kind);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plot::examples;
+
+    #[test]
+    fn cells_without_numbers_keep_their_colours() {
+        let svg = |has_numbers: bool| {
+            let mut matrix = examples::matrix(&[0.25, 0.25]);
+            matrix.has_numbers = has_numbers;
+            matrix.draw().unwrap().svg
+        };
+        let cells = |svg: &str| svg.matches("crispEdges").count();
+        assert_eq!(svg(true).matches(">0.25<").count(), 4);
+        assert_eq!(svg(false).matches(">0.25<").count(), 0);
+        assert_eq!(cells(&svg(true)), cells(&svg(false)));
     }
 }

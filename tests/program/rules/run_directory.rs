@@ -219,6 +219,23 @@ fn change_report(place: &Workplace, run: &str, change: impl FnOnce(&mut toml::Ta
 }
 
 #[test]
+fn inspect_says_the_verdict_that_a_result_has_kept() {
+    let place = Workplace::trained();
+    let inspect = || place.sideband(&["inspect", "out"]).exits(0).stdout;
+    let made = inspect();
+    contains(&made, ["members  2 of 2", "sr: "]);
+    // with these nothing would close, and a region would be missing
+    change_report(&place, "out", |report| {
+        report.insert("p_value".to_owned(), 0.999_999.into());
+        report.insert("classifier_members".to_owned(), 7.into());
+    });
+    let config = place.text("out/config.toml");
+    let region = "[regions.other]\nselection = \"1\"\n";
+    place.write("out/config.toml", config + region);
+    assert_eq!(inspect(), made);
+}
+
+#[test]
 fn a_report_refuses_settings_that_its_numbers_do_not_have() {
     let place = Workplace::trained();
     let config = place.text("out/config.toml");
@@ -355,9 +372,83 @@ fn the_report_of_a_measurement_is_drawn_and_nothing_is_fitted() {
         let has = |word: &str| labelled.contains(word);
         assert!(has(">CMS<") && !has(">Sideband<"), "{figure}");
     }
-    // those that are in the numbers of figures are not drawn over them
-    let refused = label("data_label", "other data").exits(3);
-    refused.warns(["+ report.data_label = \"other data\"", "`sideband run "]);
+    // also those that are in figures and tables, and what is drawn as heights
+    let mut config: toml::Table = place.text("out/config.toml").parse().unwrap();
+    for (path, value) in [
+        (["parameters", "mu", "label"], "strength"),
+        (["samples", "SBI", "label"], "all of it"),
+        (["features", "labels", "x1"], "first [GeV]"),
+        (["report", "data_label", ""], "other data"),
+    ] {
+        let [table, key, inner] = path;
+        let table = config[table].as_table_mut().unwrap();
+        let none = toml::Value::Table(toml::Table::new());
+        let (table, key) = match inner {
+            "" => (table, key),
+            inner => (
+                table.entry(key).or_insert(none).as_table_mut().unwrap(),
+                inner,
+            ),
+        };
+        table.insert(key.to_owned(), value.into());
+    }
+    config["report"]
+        .as_table_mut()
+        .unwrap()
+        .insert("density".to_owned(), true.into());
+    place.write("out/config.toml", config.to_string());
+    let said = place.sideband(&["report", "out"]).exits(0).stdout;
+    contains(&said, ["strength = "]);
+    let labelled = place.text("out/plots/likelihood_mu.svg");
+    contains(&labelled, [">strength<", ">other data<"]);
+    let histogram = place.text("out/plots/histogram_all_postfit.svg");
+    contains(
+        &histogram,
+        [">all of it<", ">first [GeV]<", ">Events / GeV<"],
+    );
+    contains(
+        &place.text("out/ensembles/S/plots/losses.svg"),
+        [">other data<"],
+    );
+    place.says_in("out/report.html", "<td>strength</td>");
+    // numbers are those of before
+    let unchanged = ["measurement.json", "page.json", "curves.parquet"];
+    for name in unchanged {
+        assert!(
+            place.read(&format!("out/{name}")) == whole[Path::new(name)],
+            "{name}"
+        );
+    }
+    // what they depend on is refused
+    change_report(&place, "out", |report| {
+        report.insert("p_value".to_owned(), 0.2.into());
+    });
+    let refused = place.sideband(&["report", "out"]).exits(3);
+    refused.warns(["+ report.p_value = 0.2", "`sideband run "]);
+}
+
+#[test]
+fn the_report_of_a_measurement_is_drawn_of_what_can_be_read() {
+    let place = Workplace::shipped_measurement().with("out", &SHIPPED_MEASUREMENT);
+    let page = place.text("out/page.json");
+    for (from, to, reason) in [
+        (
+            "{\"format\":2,",
+            "{\"format\":9,",
+            "has format 9, this program knows 1 to 2",
+        ),
+        ("\"file\":\"", "\"file\":\"../", "is no name of a figure"),
+        ("\"edges\":[", "\"edges\":[null,", "not readable: "),
+    ] {
+        assert!(page.contains(from), "{from}");
+        place.write("out/page.json", page.replacen(from, to, 1));
+        place.sideband(&["report", "out"]).exits(4).warns([reason]);
+    }
+    // a figure that cannot be drawn ends nothing
+    let more = page.replacen("\"edges\":[", "\"edges\":[-1e9,", 1);
+    place.write("out/page.json", more);
+    let done = place.sideband(&["report", "out"]).exits(0);
+    done.warns(["the figure histogram_all_prefit is not drawn"]);
 }
 
 // ---- what lies in a run directory may be somebody else's

@@ -98,6 +98,59 @@ fn squared_parameter_has_finite_derivatives_at_zero() {
 }
 
 #[test]
+fn roots_of_products_are_products_of_roots() {
+    let two = 2.0_f64.sqrt();
+    for (text, slope) in [
+        ("sqrt(2*mu)", two),
+        ("sqrt(mu*2)", two),
+        ("sqrt(2*(mu*4/2))", 2.0),
+        ("sqrt(mu/2)", 1.0 / two),
+        ("xs*sqrt(mu*xs)", 8.0),
+        ("sqrt(mu/xs)", 0.5),
+        ("mu^0.5", 1.0),
+        ("(2*mu)^(1/2) + mu^1.5 + (4*mu)^(3/2)", two),
+        ("(xs*mu)^1.5", 0.0),
+    ] {
+        let squared = parse(text).with_square(0);
+        let place = squared.places().iter().position(|place| *place == 0);
+        let own = place.unwrap();
+        let n = squared.places().len();
+        for kappa in [0.0, 1.3] {
+            let jet = squared.jet(&[kappa, 4.0, 0.0]);
+            assert_near(
+                jet.value,
+                parse(text).value(&[kappa * kappa, 4.0, 0.0]),
+                1e-12,
+            );
+            if kappa == 0.0 {
+                assert_near(jet.gradient[own], slope, 1e-12);
+                assert!(jet.hessian[own * n + own].is_finite(), "{text}");
+            }
+        }
+        assert_slopes(&squared, [1.3, 4.0, 0.0]);
+        assert_slopes(&squared, [-0.6, 4.0, 0.0]);
+    }
+    // what is not a root of one factor stays as it is
+    for text in [
+        "sqrt(mu + mu)",
+        "sqrt(mu*mu)",
+        "sqrt(mu*(1 + mu))",
+        "mu^0.75",
+        "sqrt(1/mu)",
+    ] {
+        let squared = parse(text).with_square(0);
+        assert_near(
+            squared.value(&[1.3, 0.0, 0.0]),
+            parse(text).value(&[1.69, 0.0, 0.0]),
+            1e-12,
+        );
+        let at_zero = squared.jet(&[0.0, 0.0, 0.0]);
+        let all = at_zero.gradient.iter().chain(&at_zero.hessian);
+        assert!(!all.copied().all(f64::is_finite), "{text}");
+    }
+}
+
+#[test]
 fn at_a_kink_the_slope_is_that_just_above() {
     // slopes in mu, xs and kappa at a point on the kink, and the parameters that have it at 0
     for (text, at, slopes, kinks) in [
