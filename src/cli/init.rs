@@ -10,7 +10,7 @@ use crate::rundir::Progress;
 use crate::settings::{parse_experiment, relative};
 use crate::workflow::{RunOptions, estimate};
 use indexmap::IndexMap;
-use sideband_numerics::expression::written;
+use sideband_numerics::expression::{can_be_written, written};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
@@ -367,7 +367,7 @@ fn gathered(names: &[String]) -> Vec<String> {
     let mut all: Vec<(String, usize)> = Vec::new();
     for (stem, names) in groups {
         match names.len() {
-            ..=ALIKE => all.extend(names.into_iter().map(|name| (written(name), 1))),
+            ..=ALIKE => all.extend(names.into_iter().map(|name| (shown(name), 1))),
             many => all.push((format!("{stem}* ({many})"), many)),
         }
     }
@@ -377,6 +377,14 @@ fn gathered(names: &[String]) -> Vec<String> {
         texts.push(counted(behind, "more column"));
     }
     texts
+}
+
+/// A name as expressions have it, in quotes where none can.
+fn shown(name: &str) -> String {
+    match can_be_written(name) {
+        true => written(name),
+        false => format!("\"{name}\""),
+    }
 }
 
 /// How a name begins: up to its first `_`, or to its first digit; all of a name without.
@@ -518,8 +526,10 @@ fn text(looks: &[Look], class: Option<(&str, f64)>, found: &Found, place: &Path)
         .take(64)
         .collect();
     if found.inputs.is_empty() {
-        let why = found.left.iter();
-        let why = why.map(|(why, names)| format!("{}: each {why}", gathered(names).join(", ")));
+        let why = found.left.iter().map(|(why, names)| {
+            let each = if names.len() > 1 { ": each" } else { "" };
+            format!("`{}`{each} {why}", gathered(names).join("`, `"))
+        });
         let why = why.collect::<Vec<_>>().join("; ");
         return Err(Error::new(
             Kind::Data,
@@ -592,15 +602,17 @@ mod tests {
 
     #[test]
     fn many_columns_that_begin_alike_are_one_name() {
-        let names = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        let found = |texts: &[&str]| gathered(&names(texts)).join(", ");
+        let found = |texts: &[&str]| {
+            let names: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            gathered(&names).join(", ")
+        };
         assert_eq!(found(&["a_1", "b", "a_2", "a_3"]), "a_1, a_2, a_3, b");
         assert_eq!(found(&["a_1", "b", "a_2", "a_3", "a_"]), "a_* (4), b");
         assert_eq!(
             found(&["c0", "c1", "c2", "c3", "_", "µ_x"]),
             "c* (4), _, µ_x"
         );
-        assert_eq!(found(&["a-b"]), "{a-b}");
+        assert_eq!(found(&["a-b", "a}b"]), "{a-b}, \"a}b\"");
         let single: Vec<String> = ('a'..='z').map(String::from).collect();
         let shown = gathered(&single);
         assert_eq!(shown.len(), NAMES + 1);

@@ -905,14 +905,16 @@ fn with_files() -> Workplace {
         ))
     };
     let alone = |name: &str, values: ArrayRef| Columns::default().with(name, values);
-    place.put("words.parquet", &alone("name", words(&both[0])));
-    place.put("one.parquet", &alone("pt", doubles(vec![1.0; 400])));
-    place.put("nan.parquet", &alone("pt", doubles(vec![f64::NAN; 400])));
-    place.put(
-        "null.parquet",
-        &alone("pt", doubles(vec![None::<f64>; 400])),
-    );
-    place.put("lists.parquet", &alone("pt", lists(|_| Some(vec![1.0]))));
+    for (name, columns) in [
+        ("words", alone("name", words(&both[0]))),
+        ("one", alone("pt", doubles(vec![1.0; 400]))),
+        ("nan", alone("pt", doubles(vec![f64::NAN; 400]))),
+        ("null", alone("pt", doubles(vec![None::<f64>; 400]))),
+        ("lists", alone("pt", lists(|_| Some(vec![1.0])))),
+    ] {
+        place.put(&format!("{name}.parquet"), &columns);
+        place.put(&format!("{name}_2.parquet"), &columns.slice(0, 399));
+    }
     place.put("other.parquet", &alone("charge", integers(0..400_i64)));
     put("none.parquet", &|columns| columns.truncate(0));
     put("text.parquet", &|columns| {
@@ -981,12 +983,13 @@ const STARTS: &[Line<&str>] = &[
     ("a device", "/dev/zero,source.parquet", 4, &["/dev/zero: not a regular file"]),
     ("a tree of a file without", "source.parquet:Events,target.parquet", 4, &["no such file"]),
     ("one sample", "source.parquet", 2, &["no column that tells two classes apart"]),
+    ("one file as both samples", "source.parquet,./source.parquet", 2, &["source.parquet is in both samples"]),
     ("two columns of classes", "labels.parquet", 2, &["several columns could tell two classes apart: a, b"]),
-    ("words alone", "words.parquet,words.parquet", 4, &[NO_INPUT, "`name` holds text; write a number for each"]),
-    ("lists alone", "lists.parquet,lists.parquet", 4, &[NO_INPUT, "`pt` is a list"]),
-    ("the same everywhere", "one.parquet,one.parquet", 4, &[NO_INPUT, "`pt` is the same everywhere"]),
-    ("no number", "nan.parquet,nan.parquet", 4, &[NO_INPUT, "`pt` has no number"]),
-    ("nothing but null", "null.parquet,null.parquet", 4, &[NO_INPUT, "`pt` has no number"]),
+    ("words alone", "words.parquet,words_2.parquet", 4, &[NO_INPUT, "`name` holds text; write a number for each"]),
+    ("lists alone", "lists.parquet,lists_2.parquet", 4, &[NO_INPUT, "`pt` is a list"]),
+    ("the same everywhere", "one.parquet,one_2.parquet", 4, &[NO_INPUT, "`pt` is the same everywhere"]),
+    ("no number", "nan.parquet,nan_2.parquet", 4, &[NO_INPUT, "`pt` has no number"]),
+    ("nothing but null", "null.parquet,null_2.parquet", 4, &[NO_INPUT, "`pt` has no number"]),
     ("no column in both", "source.parquet,other.parquet", 4, &[NO_INPUT, "`pt` is in one of the samples alone"]),
     ("no column in all files of a sample", "source.parquet,target.parquet,other.parquet", 4,
      &["source.parquet: column `charge`: expected a number, found no such column"]),
@@ -1039,10 +1042,11 @@ fn files_for_init() {
     contains(
         &text,
         [
-            "\"a}b\" has a name that no expression can hold",
+            "#   has a name that no expression can hold; rename it: ",
+            "\"a}b\"",
             "\"{a-b}\",",
             "\"{pi}\",",
         ],
     );
-    contains(&text, [r#"#   "same\x0aline" is the same everywhere"#]);
+    contains(&text, [r"#   is the same everywhere: {same\x0aline}"]);
 }
