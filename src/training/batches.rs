@@ -84,16 +84,20 @@ impl MemberBatches {
     pub(super) fn append(&mut self, step: u64, rows: &mut Vec<i32>, coefficients: &mut Vec<f32>) {
         for (number, class) in self.classes.iter_mut().enumerate() {
             let count = class.rows.len() as u64;
-            let first = step * self.share as u64;
-            for position in first..first + self.share as u64 {
+            let mut position = step * self.share as u64;
+            let end = position + self.share as u64;
+            while position < end {
                 let pass = position / count;
                 if class.order.0 != pass {
                     let key = self.streams.order(self.member, self.attempt, number, pass);
                     class.order = (pass, key.permutation(count as u32));
                 }
-                let index = class.order.1[(position % count) as usize] as usize;
-                rows.push(class.rows[index] as i32);
-                coefficients.push(class.coefficients[index]);
+                let order = &class.order.1[(position % count) as usize..];
+                let order = &order[..order.len().min((end - position) as usize)];
+                let places = || order.iter().map(|&place| place as usize);
+                rows.extend(places().map(|place| class.rows[place] as i32));
+                coefficients.extend(places().map(|place| class.coefficients[place]));
+                position += order.len() as u64;
             }
         }
     }
