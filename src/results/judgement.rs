@@ -32,23 +32,20 @@ pub(crate) struct Judgement {
 }
 
 impl Judgement {
-    /// The verdicts that a result has kept: those by the settings that it was made with.
+    /// The verdicts that a result has kept: those by the settings that it was made with, but where
+    /// a number is not finite.
     #[must_use]
     pub(crate) fn kept(metrics: &Metrics) -> Self {
-        let regions = metrics.regions.iter();
-        Self {
-            whole: metrics.verdict.clone(),
-            regions: regions
-                .map(|(name, region)| (name.clone(), region.verdict.clone()))
-                .collect(),
-        }
+        judge(metrics, |region| region.verdict.clone())
     }
 }
 
-/// Judges a result.
-fn judge(metrics: &Metrics, config: &Config) -> Judgement {
-    let of_region =
-        |(name, region): (&String, &RegionMetrics)| (name.clone(), judge_region(region, config));
+/// Judges a result whose regions are judged so, if all their numbers are finite.
+fn judge(metrics: &Metrics, of_region: impl Fn(&RegionMetrics) -> Verdict) -> Judgement {
+    let of_region = |(name, region): (&String, &RegionMetrics)| {
+        let verdict = without_numbers(region).unwrap_or_else(|| of_region(region));
+        (name.clone(), verdict)
+    };
     let regions: IndexMap<String, Verdict> = metrics.regions.iter().map(of_region).collect();
     let shown = || metrics.regions.iter().filter(|(_, r)| !r.blind);
     let is_trained_alone = shown().all(|(_, r)| r.trained);
@@ -113,7 +110,7 @@ fn judge(metrics: &Metrics, config: &Config) -> Judgement {
 impl Metrics {
     /// Keeps the verdicts with the numbers.
     pub(crate) fn keep_verdicts(&mut self, config: &Config) {
-        let judgement = judge(self, config);
+        let judgement = judge(self, |region| judge_region(region, config));
         self.verdict = judgement.whole;
         for (region, verdict) in self
             .regions
@@ -125,23 +122,22 @@ impl Metrics {
     }
 }
 
+/// The verdict of a region some of whose numbers are not finite.
+fn without_numbers(region: &RegionMetrics) -> Option<Verdict> {
+    let mut named = not_finite(region);
+    let more = match named.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    named.truncate(NAMED);
+    (!named.is_empty()).then(|| Verdict {
+        state: VerdictState::NotFinite,
+        reasons: vec![format!("{}{more}", named.join(", "))],
+        ..Verdict::default()
+    })
+}
+
 fn judge_region(region: &RegionMetrics, config: &Config) -> Verdict {
-    let infinite = not_finite(region);
-    if !infinite.is_empty() {
-        let more = infinite.len().saturating_sub(NAMED);
-        let mut named = infinite;
-        named.truncate(NAMED);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        return Verdict {
-            state: VerdictState::NotFinite,
-            reasons: vec![format!("{}{more}", named.join(", "))],
-            ..Verdict::default()
-        };
-    }
     if region.blind {
         return Verdict {
             reasons: vec!["its observed events are blind".to_owned()],

@@ -990,7 +990,7 @@ const STARTS: &[Line<&str>] = &[
     ("the same everywhere", "one.parquet,one_2.parquet", 4, &[NO_INPUT, "`pt` is the same everywhere"]),
     ("no number", "nan.parquet,nan_2.parquet", 4, &[NO_INPUT, "`pt` has no number"]),
     ("nothing but null", "null.parquet,null_2.parquet", 4, &[NO_INPUT, "`pt` has no number"]),
-    ("no column in both", "source.parquet,other.parquet", 4, &[NO_INPUT, "`pt` is in one of the samples alone"]),
+    ("no column in both", "source.parquet,other.parquet", 4, &[NO_INPUT, "`pt`, `eta`", "each is in one of the samples alone"]),
     ("no column in all files of a sample", "source.parquet,target.parquet,other.parquet", 4,
      &["source.parquet: column `charge`: expected a number, found no such column"]),
     ("a column that is text in one", "source.parquet,text.parquet,--out,t.toml", 0,

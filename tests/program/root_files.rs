@@ -114,7 +114,7 @@ fn a_member_that_is_a_vector_is_read_as_lists() {
     member.element = Some(("Hit".to_owned(), 0, 500));
     let mut tree = Tree::new();
     tree.branches.push(member);
-    let lists = json!(["List(Float32)", -2.5, 2.5 / 3.0, 4.0, 3]);
+    let lists = json!(["List(non-null Float32)", -2.5, 2.5 / 3.0, 4.0, 3]);
     for type_name in [
         "vector<float>",
         "std::vector<Float_t>",

@@ -225,7 +225,11 @@ fn init_writes_the_scale_of_events_with_a_sum_of_weights() {
         let arguments = [&["init"][..], data, &["--out", out]].concat();
         place.sideband(&arguments).exits(0)
     };
-    let both = [files("nano_1.root"), files("nano_*.root")];
+    // a file of one sample alone, with the first one's events
+    let mut first = std::fs::read(root().join("tests/data/root/nano_1.root")).unwrap();
+    first.push(0);
+    place.write("first.root", first);
+    let both = ["first.root:Events".to_owned(), files("nano_*.root")];
     let done = init(&both.each_ref().map(|s| &**s), "two.toml");
     done.says(["weight genWeight", "[data.define]"]);
     let text = place.text("two.toml");

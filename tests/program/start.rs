@@ -37,7 +37,7 @@ fn init_writes_a_configuration_that_can_be_planned() {
         &text,
         [
             "path = \"../s.parquet\"",
-            "    \"m_hh\",",
+            "\"m_hh\", \"deta_hh\",",
             "#   tells the samples apart by itself, so that no ratio exists in it: n_btag\n",
         ],
     );
@@ -124,7 +124,7 @@ fn init_of_a_thousand_branches_is_read_on_two_screens() {
         &text,
         [
             "#   is a flag: HLT_* (700)\n",
-            "could be one: Jet_* (100), Muon_* (100), Tau_* (100)\n",
+            "could be one: Jet_* (100), Muon_* (100),\n#     Tau_* (100)\n",
         ],
     );
     let lines = text.lines().count();

@@ -415,7 +415,19 @@ impl Tree {
                     return combined(Binary::Max, of, other);
                 }
                 let outer = unary(*function, of.value);
-                of.chain(outer)
+                // a zero of fourth order, whose root has a curvature that two orders do not tell
+                let mut derivatives = of.gradient.iter().chain(&of.hessian);
+                let is_flat =
+                    *function == Unary::Sqrt && of.value == 0.0 && derivatives.all(|x| *x == 0.0);
+                let mut root = of.chain(outer);
+                if is_flat {
+                    let mut variables = Vec::new();
+                    self.add_variables(&mut variables);
+                    for variable in variables {
+                        root.hessian[variable * (n + 1)] = f64::NAN;
+                    }
+                }
+                root
             }
             Self::Binary(function, left, right) => combined(*function, left.jet(at), right.jet(at)),
             Self::Spline(spline, of) => {

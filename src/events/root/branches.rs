@@ -15,6 +15,8 @@ use super::packed::Stored;
 use super::streamers::{Classes, Member};
 use super::tree::{Branch, Element, Leaf, Tree};
 
+/// Characters of a type's name that are shown, at most.
+const SHOWN: usize = 200;
 /// Dimensions of an array, at most; of more it is one list.
 const MAX_DIMENSIONS: usize = 8;
 /// Before the numbers of a `std::vector`: length, version, number of them.
@@ -229,7 +231,7 @@ fn of_element<'m>(
                 _ => Err(format!(
                     "it is a{many} `{}` in class `{class}`; write lists of numbers as branches of \
                      their own",
-                    member.type_name
+                    member.type_name.chars().take(SHOWN).collect::<String>()
                 )),
             }
         }

@@ -837,7 +837,7 @@ fn a_built_in_column_means_the_same_where_a_run_is_applied() {
 fn a_built_in_column_means_the_same_in_all_samples_of_a_measurement() {
     let inputs = "features.inputs=[\"x_hh\"]";
     for without in ["S.parquet", "B.parquet", "obs.parquet"] {
-        let place = Workplace::measurement(2, 200, [60.0, 400.0], [60.0, 400.0]);
+        let place = Workplace::measurement(2, 1200, [60.0, 400.0], [60.0, 400.0]);
         for file in ["S.parquet", "B.parquet", "obs.parquet"] {
             place.edit(file, |columns| {
                 columns.set("mass", columns.get("x").clone());
