@@ -189,7 +189,7 @@ const TREES: &[Line<fn(&mut Tree)>] = &[
     }, 0, &["it is a list beside other leaves of its branch"]),
     ("a branch of an unknown class", |t| t.branches[0].class = "TBranchClones".to_owned(), 0,
      &["it is a branch of class `TBranchClones`"]),
-    ("lists of lists", |t| member(t, "vector<vector<float> >", 0, 300), 0,
+    ("lists of lists", |t| member(t, "vector<vector<float> >", 0, -1), 0,
      &["it is a branch of class `vector<vector<float> >`"]),
     ("a member that points to its numbers", |t| member(t, "Hit", 0, 45), 4,
      &["a list that ends within a number"]),
