@@ -59,7 +59,7 @@ fn a_plan_reads_trees_and_ntuples_with_lists() {
 /// What `inspect` says of a column of a tree.
 fn inspected(tree: &Tree, name: &str) -> Value {
     let place = Workplace::new();
-    place.write("tree.root", &tree.file());
+    place.write("tree.root", tree.file());
     let found = place.sideband(&["inspect", "tree.root", "--json"]).exits(0);
     let found = found.json();
     let mut columns = found["columns"].as_array().unwrap().iter();
