@@ -17,8 +17,8 @@ use super::dataset::Dataset;
 use super::scan::{Job, OnMissing, ScanPlan, ScanRequest};
 use super::table::{EventTable, IdSpec};
 
-/// Parts for each thread, so that all have work until the end.
-const PARTS_PER_THREAD: usize = 4;
+/// Parts for each thread, so that all have work until nearly the end.
+const PARTS_PER_THREAD: usize = 8;
 /// Parts of a row group that are read as one, at most: what a file says of its
 /// rows is not trusted, and room is made for all that a job may hold.
 const JOB_PARTS: usize = 8;

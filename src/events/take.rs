@@ -488,8 +488,10 @@ fn add_features(to: &mut [f32], features: &[Cow<'_, [f32]>], rows: &[u32]) {
     for (tile, rows) in tiles.zip(rows.chunks(TILE_EVENTS)) {
         for (four, columns) in features.chunks(4).enumerate() {
             if let [a, b, c, d] = columns {
-                let (a, b, c, d) = (&**a, &**b, &**c, &**d);
-                // by place: an iterator of chunks is not inlined without link-time optimisation
+                // one length for all, so that a row is looked up once; and by place: an iterator of
+                // chunks is not inlined without link-time optimisation
+                let length = a.len();
+                let (a, b, c, d) = (&a[..length], &b[..length], &c[..length], &d[..length]);
                 let mut place = 4 * four;
                 for &row in rows {
                     let row = row as usize;
