@@ -295,14 +295,6 @@ def parse():
     return arguments
 
 
-def restrict(threads):
-    """Confines this process and all that it starts to as many processors as threads."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if threads > len(allowed):
-        sys.exit(f"--threads {threads}: this process may use {len(allowed)} processors")
-    os.sched_setaffinity(0, allowed[:threads])
-
-
 def record(arguments, load, results, lines):
     """All figures, for --json; `load` is that of the machine before the build."""
     return {
@@ -323,7 +315,7 @@ def main():
     arguments = parse()
     load = os.getloadavg()[0]
     programs = comparison.build()
-    restrict(arguments.threads)
+    comparison.restrict(arguments.threads)
     workloads = [ROWS[key](arguments, programs) for key in arguments.rows]
     if arguments.full:
         workloads.append(quickstart(arguments, programs, "quickstart-full", 100))

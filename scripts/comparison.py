@@ -8,10 +8,12 @@ here: a child's peak memory cannot be less than that of the process that starts 
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -75,11 +77,16 @@ class Measured:
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that ended well."""
+    """A program that ended."""
 
     output: str
     wall: float
+    cpu: float
     peak_mib: float
+    why: str = ""
+    """Empty if it ended well."""
+    is_late: bool = False
+    """Whether it was ended by the limit of its time."""
 
     def records(self):
         """The JSON objects among the lines that it printed."""
@@ -87,21 +94,55 @@ class Finished:
 
 
 def run(command):
-    """Runs a program to its end, with its wall time and the peak of its memory."""
+    """Runs a program to its end, which must be a good one."""
+    finished = finish(command)
+    if finished.why:
+        raise Unavailable(finished.why)
+    return finished
+
+
+def finish(command, seconds=None):
+    """Runs a program to its end or for so long, with wall time, CPU time and peak of its memory."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         begin = time.perf_counter()
         try:
             process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=errors)
         except OSError as error:
             raise Unavailable(str(error)) from error
+        late = threading.Event()
+
+        def end():
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(seconds, end) if seconds else None
+        if timer:
+            timer.start()
         _, status, usage = os.wait4(process.pid, 0)
+        if timer:
+            timer.cancel()
         wall = time.perf_counter() - begin
         process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            errors.seek(0)
-            raise Unavailable(reason(process.returncode, errors.read()))
         out.seek(0)
-        return Finished(out.read(), wall, usage.ru_maxrss / 1024)
+        errors.seek(0)
+        why = reason(process.returncode, errors.read()) if process.returncode != 0 else ""
+        is_late = late.is_set() and process.returncode == -signal.SIGKILL
+        return Finished(
+            out.read(),
+            wall,
+            usage.ru_utime + usage.ru_stime,
+            usage.ru_maxrss / 1024,
+            f"did not end in {seconds:g} s" if is_late else why,
+            is_late,
+        )
+
+
+def restrict(threads):
+    """Confines this process and all that it starts to as many processors as threads."""
+    allowed = sorted(os.sched_getaffinity(0))
+    if threads > len(allowed):
+        sys.exit(f"--threads {threads}: this process may use {len(allowed)} processors")
+    os.sched_setaffinity(0, allowed[:threads])
 
 
 def reason(code, errors):
@@ -148,14 +189,18 @@ def build():
     }
 
 
+def missing(packages):
+    """Those that are not installed."""
+    return [name for name in packages if find_spec(name) is None]
+
+
 def measure(workload, rounds):
     """All rounds of a workload. A program that fails is left out from then on."""
     result = Measured(workload)
     present = []
     for program in workload.programs:
-        missing = [name for name in program.packages if find_spec(name) is None]
-        if missing:
-            result.left_out[program.name] = f"not installed: {', '.join(missing)}"
+        if absent := missing(program.packages):
+            result.left_out[program.name] = f"not installed: {', '.join(absent)}"
         else:
             present.append(program)
     for number in range(1 if workload.once else rounds):

@@ -13,8 +13,11 @@ Inputs are mutations of real ones and, of expressions, made by the grammar:
     arrow       the same as Arrow files and streams
     config      configs and tests/data/configurations: values, keys, lines, numbers, nesting, --set
     expression  selections, weights, definitions, features
+    workspace   tests/data/workspaces and a small one with all modifiers, patch sets and JSON patches for
+                them: values, names, lists and operations, bytes, packed and not
 
-They go through `inspect`, `plan` and `init`. A case is a finding if the program ends by a signal or
+They go through `inspect`, `plan` and `init`, workspaces through `fit`, `limit`, `scan`, `impacts` and
+`combine`. A case is a finding if the program ends by a signal or
 with another exit code than the README has for a wrong input, reports a fault of its own (a panic
 anywhere becomes an error with exit code 70, in a reader of files "the decoder gave up"), says nothing
 where it fails, takes longer than --seconds, more memory than --memory, or writes what a terminal acts
@@ -28,9 +31,14 @@ pyarrow are not there. Needs Python 3.9 and a POSIX system.
 
 import argparse
 import collections
+import copy
+import functools
+import gzip
+import hashlib
 import json
 import lzma
 import multiprocessing
+import operator
 import os
 import pathlib
 import random
@@ -55,7 +63,7 @@ except ImportError as missing:
     sys.exit(77)
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-KINDS = ["root", "parquet", "arrow", "config", "expression"]
+KINDS = ["root", "parquet", "arrow", "config", "expression", "workspace"]
 # what a wrong input may end with: ok, usage, config, data, device, partial
 CODES = {0, 2, 3, 4, 5, 6}
 OWN_FAULTS = [b"panicked", b"a fault of the program", b"stack overflow"]
@@ -675,7 +683,144 @@ class Configs:
         return files, arguments
 
 
+class Workspaces:
+    """Mutations of workspaces of pyhf, and of patches for them."""
+
+    ODD = [None, True, False, 0, 1, -1, 2, 0.5, -0.0, 1e-320, 1e308, -1e308, 1 << 63, -(1 << 63), 1 << 70, "", "mu", "x",
+           "SR", "normsys", "lumi", "a[0]", "a[", "\u0000", "\x1b[2J", "1e999", [], {}, [1.0], [[0.0, 10.0]], ["x"], {"a": 1},
+           [0.0, 0.0], [1e300, 1e300], {"lo": 0.9, "hi": 1.1}, {"lo_data": [1.0], "hi_data": [2.0]}]  # fmt: skip
+    OPERATIONS = ["add", "remove", "replace", "test", "copy", "move", "grow"]
+    COMMANDS = [
+        ["inspect"], ["inspect", "--json"], ["fit"], ["fit", "--json", "--covariance"], ["fit", "--poi", "none"],
+        ["fit", "--asimov", "1", "--significance"], ["fit", "--fix", "mu=0"], ["fit", "--codes", "1,2"], ["limit"],
+        ["limit", "--asimov", "--json"], ["limit", "--test-stat", "q"], ["scan", "--points", "5", "--json"],
+        ["scan", "--points", "3", "--second", "jes"], ["impacts", "--by", "prefix"], ["impacts", "--limit"],
+    ]  # fmt: skip
+
+    def __init__(self, folder):
+        self.documents = [self.small()] * 4
+        for name in ["dvmuon_met", "mimic"]:
+            path = ROOT / f"tests/data/workspaces/{name}.json.gz"
+            self.documents.append(json.loads(gzip.decompress(path.read_bytes())))
+
+    @staticmethod
+    def small():
+        """A workspace with modifiers of all types."""
+        named = lambda name, kind, data=None: {"name": name, "type": kind, "data": data}
+        signal = {"name": "signal", "data": [5.0, 8.0], "modifiers": [named("mu", "normfactor"), named("lumi", "lumi")]}
+        shape = {"lo_data": [48.0, 31.0], "hi_data": [52.0, 29.0]}
+        modifiers = [
+            named("jes", "normsys", {"lo": 0.9, "hi": 1.1}), named("jer", "histosys", shape),
+            named("mc", "staterror", [2.0, 1.5]), named("free", "shapefactor"),
+        ]  # fmt: skip
+        top = {"name": "top", "data": [50.0, 30.0], "modifiers": modifiers[:3]}
+        fakes = {"name": "fakes", "data": [4.0, 3.0], "modifiers": [named("rate", "shapesys", [1.0, 0.5])]}
+        control = {"name": "top", "data": [200.0, 100.0], "modifiers": [modifiers[0], modifiers[3]]}
+        lumi = {"name": "lumi", "inits": [1.0], "bounds": [[0.9, 1.1]], "auxdata": [1.0], "sigmas": [0.02]}
+        config = {"poi": "mu", "parameters": [lumi, {"name": "mu", "inits": [1.0], "bounds": [[0.0, 10.0]]}]}
+        return {
+            "channels": [{"name": "SR", "samples": [signal, top, fakes]}, {"name": "CR", "samples": [control]}],
+            "measurements": [{"name": "main", "config": config}],
+            "observations": [{"name": "SR", "data": [61.0, 38.0]}, {"name": "CR", "data": [215, 96]}],
+            "version": "1.0.0",
+        }  # fmt: skip
+
+    def places(self, value, at=()):
+        """Ways to all values below one."""
+        yield at
+        pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []
+        for key, inner in pairs:
+            yield from self.places(inner, (*at, key))
+
+    def changed(self, rng, document):
+        """The same with a value that is another, gone, or there twice."""
+        document = copy.deepcopy(document)
+        for _ in range(rng.choice([1, 1, 1, 2, 4])):
+            ways = list(self.places(document))[1:]
+            if not ways:
+                return document
+            holder_of = lambda way: functools.reduce(operator.getitem, way[:-1], document)
+            is_number = lambda way: type(holder_of(way)[way[-1]]) in (int, float)
+            values = [way for way in ways if is_number(way)]
+            # most of what is another kind of value is refused at once
+            way = rng.choice(values if values and rng.random() < 0.7 else ways)
+            holder, key = holder_of(way), way[-1]
+            pick = rng.random()
+            if is_number(way) and pick < 0.8:
+                odd = [0.0, -0.0, 1.0, -1.0, 0.5, 7, 1e-320, 1e-30, 1e30, 1e150, 1e308, 1 << 63, 5e-324]
+                holder[key] = rng.choice([rng.choice(odd), holder[key] * rng.choice([-1, 1e-30, 1e30, 1e-3, 1e3, 0.1, 10])])
+            elif pick < 0.55:
+                holder[key] = copy.deepcopy(rng.choice(self.ODD))
+            elif pick < 0.8:
+                del holder[key]
+            elif isinstance(holder, list):
+                holder.insert(key, copy.deepcopy(rng.choice([holder[key], *holder])))
+            else:
+                holder[rng.choice(["x", "name", "fixed", "data", "\u202e"])] = holder.pop(key)
+        return document
+
+    def pointer(self, rng, document):
+        way = rng.choice(list(self.places(document)))
+        steps = [str(step).replace("~", "~0").replace("/", "~1") for step in way]
+        if steps and rng.random() < 0.3:
+            steps[rng.randrange(len(steps))] = rng.choice(["-", "99", "01", "", "~", "x", "-1", "9" * 30])
+        return "".join("/" + step for step in steps)
+
+    def patches(self, rng, document):
+        """A list of operations, or a set of such."""
+        def operation():
+            made = {"op": rng.choice(self.OPERATIONS), "path": self.pointer(rng, document)}
+            if rng.random() < 0.9:
+                made["value"] = copy.deepcopy(rng.choice([*self.ODD, document["channels"][0]["samples"][0]]))
+            if rng.random() < 0.6:
+                made["from"] = self.pointer(rng, document)
+            return made
+        lists = [[operation() for _ in range(rng.choice([0, 1, 1, 3, 40]))] for _ in range(3)]
+        if rng.random() < 0.4:
+            return lists[0]
+        # as pyhf.utils.digest makes it
+        text = json.dumps(document, sort_keys=True, ensure_ascii=False).encode()
+        patches = [{"metadata": {"name": f"p{k}", "values": [k]}, "patch": patch} for k, patch in enumerate(lists)]
+        metadata = {"references": {"hepdata": "ins1"}, "description": "x", "labels": ["m"]}
+        metadata["digests"] = {"sha256": hashlib.sha256(text).hexdigest()}
+        return {"version": "1.0.0", "metadata": metadata, "patches": patches}
+
+    def written(self, rng, document):
+        # what Python writes of numbers that are none is no JSON
+        data = json.dumps(document).encode()
+        if rng.random() < 0.15:
+            data = mutate(rng, data, [b"[" * 300, b"1e400", b"NaN", b'{"a":'])
+        if rng.random() < 0.15:
+            data = gzip.compress(data, 1, mtime=0)
+            if rng.random() < 0.5:
+                data = mutate(rng, data, [data])
+        return data
+
+    def case(self, rng):
+        document = rng.choice(self.documents)
+        is_patched = rng.random() < 0.3
+        first = document if is_patched else self.changed(rng, document)
+        files = {"ws.json": self.written(rng, first)}
+        if rng.random() < 0.1:
+            files["other.json"] = self.written(rng, self.changed(rng, rng.choice(self.documents)))
+            join = rng.choice(["none", "outer", "left-outer", "right-outer"])
+            return files, ["combine", "ws.json", "other.json", "--join", join, "--poi", "mu"]
+        command, *options = rng.choice(self.COMMANDS)
+        if is_patched:
+            patches = self.patches(rng, document)
+            if rng.random() < 0.3:
+                patches = self.changed(rng, patches)
+            files["patches.json"] = self.written(rng, patches)
+            if command == "inspect":
+                return files, ["inspect", "patches.json"]
+            named = [rng.choice(["p0", "p1", "p9", "[1]", "all", "["])] if isinstance(patches, dict) else []
+            options += ["--patch", "patches.json", *named]
+        return files, [command, "ws.json", *options]
+
+
 def cases(kind, folder):
+    if kind == "workspace":
+        return Workspaces(folder)
     if kind == "root":
         return root_cases(folder)
     if kind == "parquet":

@@ -24,8 +24,8 @@ import sys
 import tempfile
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+
+from study import write
 
 HEAD = """
 [experiment]
@@ -139,11 +139,6 @@ bootstrap = false
 """
 
 SLOPE = (0.08, 0.05)
-
-
-def write(path, first, **columns):
-    columns["event"] = np.arange(first, first + len(columns["w"]))
-    pq.write_table(pa.table(columns), path)
 
 
 def two_weights(random, n):

@@ -1,16 +1,22 @@
 //! The command line: results go to stdout, status to stderr, and every way to end has
 //! its exit code ([`Exit`]).
 
+mod combine;
 mod crash;
 mod environment;
 mod example;
 mod exit;
+mod fit;
+mod impacts;
 mod init;
 mod inspect;
+mod limit;
 mod options;
 mod out;
 mod plan;
 mod run;
+mod scan;
+mod workspace;
 
 pub(crate) use exit::Exit;
 pub(crate) use run::run_quietly;
@@ -53,6 +59,11 @@ pub fn main() -> Exit {
             Command::Devices => devices(),
             Command::Inspect { path, json } => inspect::inspect(path, *json),
             Command::Predict(arguments) => run::predict(arguments),
+            Command::Fit(arguments) => fit::fit(arguments),
+            Command::Limit(arguments) => limit::limit(arguments),
+            Command::Scan(arguments) => scan::scan(arguments),
+            Command::Impacts(arguments) => impacts::impacts(arguments),
+            Command::Combine(arguments) => combine::combine(arguments),
             Command::Report { run } => run::report(run),
             Command::Schema => print(&format!("{:#}", crate::settings::schema())),
             Command::Completions { shell } => completions(*shell),

@@ -14,4 +14,4 @@ pub(crate) use calibration::{CalibrationPoint, Recalibration, calibration, share
 pub(crate) use chi2::{Chi2, chi2, sensitivity};
 pub(crate) use histogram::{EnsembleHistogram, Histogram, WeightSummary};
 pub(crate) use loss::{class_loss, cross_entropy};
-pub(crate) use moments::{median, moments};
+pub(crate) use moments::{median, moments, quantile};

@@ -56,4 +56,4 @@ pub use scan::{Hidden, ScanRequest};
 pub(crate) use stream::{EventStream, PartOrder, StreamOptions, StreamPosition};
 pub(crate) use summary::{ColumnSummary, summarise};
 pub use table::EventTable;
-pub(crate) use table::{IdColumn, IdSpec};
+pub(crate) use table::{IdColumn, IdSpec, ScanReport};

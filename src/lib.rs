@@ -81,6 +81,7 @@
 #![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::float_cmp, clippy::panic))]
 
+mod backgrounds;
 mod batch;
 pub mod cli;
 mod closure;
@@ -97,6 +98,7 @@ pub mod toys;
 pub mod training;
 pub mod truth;
 mod workflow;
+mod workspace;
 
 use error::Result;
 use rundir::RunDirectory;

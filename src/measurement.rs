@@ -7,6 +7,9 @@
 //!             -> likelihood -> fit, scan, impacts, toys -> result and page
 //! ```
 //!
+//! A limit, of histograms alone, goes the same way from samples and finished runs, without
+//! ensembles.
+//!
 //! What is read (settings, plan, parameters) is one value, `Analysis`, that everything is made
 //! of; a file names only those above it in the list of modules.
 
@@ -35,6 +38,8 @@ mod scans;
 mod finite_sample;
 mod progress;
 
+mod published;
+
 mod files;
 
 mod toys;
@@ -45,9 +50,11 @@ mod tables;
 
 mod page;
 
+mod histogram_fit;
 mod pipeline;
 
-pub(crate) use page::{redraw as redraw_measurement, verdict as measurement_verdict};
+pub(crate) use histogram_fit::{HistogramFit, describe_limit, fit_histograms};
+pub(crate) use page::{redraw as redraw_measurement, redraw_limit, verdict as measurement_verdict};
 pub(crate) use pipeline::{Measured, describe as describe_measurement, measure};
 pub(crate) use progress::{MeasurementProgress, read_result};
 pub use result::MeasurementResult;

@@ -4,6 +4,7 @@
 //! out. The rest turns metrics into them.
 
 pub(crate) mod heights;
+pub(crate) mod hepdata;
 pub(crate) mod page;
 
 mod build;
@@ -11,6 +12,7 @@ mod comparison;
 mod end;
 mod figures;
 mod interpolation;
+pub(crate) mod latex;
 mod matrix;
 mod names;
 pub(crate) mod numbers;

@@ -12,6 +12,7 @@ mod defaults;
 mod generator;
 mod identity;
 mod interpolation;
+mod limit;
 mod matrix;
 mod measurement;
 mod mistakes;
@@ -21,6 +22,7 @@ mod ranges;
 mod raw;
 mod training;
 mod uses;
+mod words;
 
 pub(crate) use check::THREADS;
 
@@ -33,11 +35,15 @@ pub(crate) use comparison::{ComparisonConfig, ReweightingComparison};
 pub(crate) use identity::IdentityOf;
 pub(crate) use interpolation::REBUILT;
 pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedPart, Transform};
+pub(crate) use limit::{
+    CHANNEL_REGION, Limit, LimitChannelConfig, LimitSampleConfig, RetrainingMode, RetrainingSpread,
+    ScanConfig, moved,
+};
 pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
-    Aggregate, CalibrationMethod, ContourConfig, Coordinate, FINITE_SAMPLE, FIXED_SUFFIX,
-    GeneratedModel, InterpolationCode, LimitConfig, Measurement, RatioName, SystematicConfig,
-    TestStatistic, ToyEvents, ToysConfig, side,
+    Aggregate, CalibrationMethod, ColumnsConfig, ContourConfig, Coordinate, FINITE_SAMPLE,
+    FIXED_SUFFIX, GeneratedModel, InterpolationCode, LimitConfig, Measurement, RatioName,
+    SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
@@ -48,7 +54,7 @@ pub(crate) use raw::{
     TrainingConfig,
 };
 pub use training::{Normalise, Schedule, Split};
-pub(crate) use uses::words;
+pub(crate) use words::words;
 
 /// JSON Schema of the configuration. With a matrix, `${axis}` may stand wherever a
 /// value does.
@@ -57,9 +63,14 @@ pub fn schema() -> serde_json::Value {
     let mut config = schemars::schema_for!(Config).to_value();
     allow_placeholders(&mut config);
     let mut measurement = schemars::schema_for!(Measurement).to_value();
+    let mut limit = schemars::schema_for!(Limit).to_value();
     // one table of definitions; what both have is a superset with placeholders
     let mut definitions = serde_json::Map::new();
-    for (name, schema) in [("Measurement", &mut measurement), ("Config", &mut config)] {
+    for (name, schema) in [
+        ("Limit", &mut limit),
+        ("Measurement", &mut measurement),
+        ("Config", &mut config),
+    ] {
         if let Value::Object(schema) = schema {
             if let Some(Value::Object(own)) = schema.remove("$defs") {
                 definitions.extend(own);
@@ -71,8 +82,13 @@ pub fn schema() -> serde_json::Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Sideband",
-        "description": "One experiment: ensembles, or a measurement (`method = \"measure\"`).",
-        "anyOf": [{ "$ref": "#/$defs/Config" }, { "$ref": "#/$defs/Measurement" }],
+        "description": "One experiment: ensembles, a measurement (`method = \"measure\"`), or a \
+                        limit (`method = \"limit\"`).",
+        "anyOf": [
+            { "$ref": "#/$defs/Config" },
+            { "$ref": "#/$defs/Measurement" },
+            { "$ref": "#/$defs/Limit" },
+        ],
         "$defs": definitions,
     })
 }

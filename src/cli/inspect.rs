@@ -4,18 +4,23 @@
 
 use super::exit::Exit;
 use super::out::{Done, print, print_json, print_verdict, table};
+use super::workspace::conclude;
 use crate::batch::describe;
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Dataset, Jets, Resolver, TableSummary, summarise, tables};
 use crate::files::to_value;
 use crate::measurement::{MeasurementProgress, measurement_verdict, read_result};
-use crate::report::numbers::significant;
+use crate::report::numbers::{significant, trimmed};
 use crate::report::{read_metrics, verdict};
 use crate::results::Verdict;
 use crate::rundir::{
     Progress, RunDirectory, RunState, WorkerStatus, duration, holders, read_workers,
 };
-use crate::settings::{Experiment, JetsConfig, Measurement};
+use crate::settings::{Experiment, JetsConfig, Limit, Measurement};
+use crate::workspace::{
+    ParameterSummary, PatchSetSummary, PatchSummary, Summary, WorkspaceSummary, is_document,
+    summary, values_in_words,
+};
 use serde_json::json;
 use sideband_numerics::Number;
 use std::path::Path;
@@ -30,6 +35,9 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     let path = Path::new(pattern);
     if path.is_dir() {
         return inspect_run(path, as_json);
+    }
+    if pattern == "-" || path.is_file() && is_document(path)? {
+        return inspect_document(pattern, as_json);
     }
     if path.is_file()
         && let Some(tables) = tables(path)?
@@ -114,6 +122,130 @@ pub(super) fn inspect(pattern: &str, as_json: bool) -> Done {
     Ok(Exit::Ok)
 }
 
+/// Says what is in a workspace or a patch set.
+fn inspect_document(name: &str, as_json: bool) -> Done {
+    match summary(name)? {
+        Summary::PatchSet(summary) => match as_json {
+            true => print_json(&summary),
+            false => print(&describe_patch_set(&summary)),
+        },
+        Summary::Workspace(summary) => {
+            let text = || print(&describe_workspace(&summary));
+            conclude(&summary, as_json, text, summary.failure.as_deref())
+        }
+    }
+}
+
+fn describe_patch_set(summary: &PatchSetSummary) -> String {
+    let row = |patch: &PatchSummary| {
+        let operations = patch.operations.to_string();
+        vec![
+            patch.name.clone(),
+            values_in_words(&patch.values),
+            operations,
+        ]
+    };
+    let rows: Vec<Vec<String>> = summary.patches.iter().map(row).collect();
+    let digests = summary.digests.iter();
+    let digests: Vec<String> = digests.map(|(name, x)| format!("{name} {x}")).collect();
+    let values = summary.labels.join(", ");
+    format!(
+        "{}: {}\n{} for the workspace of {}\n\n{}",
+        summary.patch_set,
+        summary.description,
+        counted(rows.len(), "patch"),
+        digests.join(", "),
+        table(&["patch", &values, "operations"], &rows)
+    )
+}
+
+fn describe_workspace(summary: &WorkspaceSummary) -> String {
+    let count = |of: fn(&ParameterSummary) -> usize| summary.parameters.values().map(of).sum();
+    let (all, fixed): (usize, usize) = (count(|p| p.count), count(|p| p.fixed));
+    let mut text = format!(
+        "{}: {}, {}, {}, {fixed} of them fixed\nsha256 {}\n",
+        summary.workspace,
+        counted(summary.channels.len(), "channel"),
+        counted(
+            summary.channels.iter().map(|c| c.bins).sum::<usize>(),
+            "bin"
+        ),
+        counted(all, "parameter"),
+        summary.digests["sha256"]
+    );
+    for measurement in &summary.measurements {
+        let poi = match measurement.poi.as_str() {
+            "" => "without parameter of interest".to_owned(),
+            poi => format!("of {poi}"),
+        };
+        text += &format!("measurement {} {poi}\n", measurement.name);
+    }
+    for note in &summary.notes {
+        text += &format!("note: {note}\n");
+    }
+    let samples = summary.channels.iter().flat_map(|channel| {
+        channel.samples.iter().enumerate().map(|(place, sample)| {
+            let own = [
+                channel.name.clone(),
+                channel.bins.to_string(),
+                trimmed(channel.observed),
+            ];
+            let first = if place == 0 { own } else { Default::default() };
+            let more = [
+                sample.name.clone(),
+                trimmed(sample.nominal),
+                sample.modifiers.to_string(),
+            ];
+            first.into_iter().chain(more).collect()
+        })
+    });
+    let samples: Vec<Vec<String>> = samples.collect();
+    let header = [
+        "channel",
+        "bins",
+        "observed",
+        "sample",
+        "nominal",
+        "modifiers",
+    ];
+    text += &format!("\n{}", table(&header, &samples));
+    if summary.parameters.is_empty() {
+        return text;
+    }
+    let row = |(name, p): (&String, &ParameterSummary)| {
+        let [low, high] = p.bounds.map(trimmed);
+        let fixed = match p.fixed {
+            0 => String::new(),
+            fixed if fixed == p.count => "all".to_owned(),
+            fixed => fixed.to_string(),
+        };
+        vec![
+            name.clone(),
+            p.count.to_string(),
+            p.types.join(", "),
+            p.constraint.to_owned(),
+            trimmed(p.nominal),
+            format!("{low} to {high}"),
+            fixed,
+            p.channels.to_string(),
+            p.samples.to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = summary.parameters.iter().map(row).collect();
+    let header = [
+        "parameter",
+        "number",
+        "types",
+        "constraint",
+        "nominal",
+        "bounds",
+        "fixed",
+        "channels",
+        "samples",
+    ];
+    text + &format!("\n\n{}", table(&header, &rows))
+}
+
 /// Built-in columns that expressions over the files can use: without jets, and those that
 /// jets with the names of the defaults add.
 fn built_in(dataset: &Dataset) -> Result<[Vec<String>; 2]> {
@@ -190,9 +322,37 @@ fn inspect_measurement(
     }
 }
 
+/// Describes a limit: its model, and what it found.
+fn inspect_limit(root: &RunDirectory, limit: &Limit, as_json: bool) -> Done {
+    let result = read_result(root)?;
+    if as_json {
+        return print_json(&json!({
+            "experiment": limit.experiment.name,
+            "interest": limit.measurement.interest,
+            "result": result,
+        }));
+    }
+    let list = |names: Vec<&str>| names.join(", ");
+    print(&format!(
+        "{}: {}\nlimits   {}\nsamples  {}\nchannels {}",
+        limit.experiment.name,
+        limit.experiment.method.describe(),
+        limit.limited(),
+        list(limit.samples.keys().map(String::as_str).collect()),
+        list(limit.channels.keys().map(String::as_str).collect())
+    ))?;
+    match &result {
+        Some(result) => print_verdict(&measurement_verdict(result), COLUMN),
+        None => print("result   none yet"),
+    }
+}
+
 fn inspect_run(path: &Path, as_json: bool) -> Done {
     let directory = RunDirectory::open(path)?;
     let experiment = directory.experiment()?;
+    if let Some(limit) = &experiment.limit {
+        return inspect_limit(&directory, limit, as_json);
+    }
     if let Some(measurement) = &experiment.measurement {
         return inspect_measurement(&directory, &experiment, measurement, as_json);
     }
@@ -256,6 +416,9 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
     // the clock is a file that is touched
     root.check_links()?;
     let experiment = root.experiment()?;
+    if experiment.limit.is_some() {
+        return limit_status(&root, &experiment, as_json);
+    }
     let config = &experiment.common().executor;
     let stale = Duration::from_secs_f64(config.stale_seconds);
     let mut rows = Vec::new();
@@ -345,6 +508,24 @@ pub(super) fn status(run: &Path, as_json: bool) -> Done {
         ))?;
     }
     Ok(Exit::Ok)
+}
+
+/// A limit has no members: there is its result, or not.
+fn limit_status(root: &RunDirectory, experiment: &Experiment, as_json: bool) -> Done {
+    let state = root.manifest()?.map(|m| m.state);
+    let has_result = read_result(root)?.is_some();
+    if as_json {
+        return print_json(&json!({
+            "name": experiment.name(), "state": state, "has_result": has_result,
+        }));
+    }
+    let words = match (state, has_result) {
+        (Some(RunState::Complete), true) => "complete",
+        (Some(RunState::Interrupted), _) => "interrupted",
+        (Some(RunState::Running), _) => "running, or nobody works on it in this moment",
+        _ => "no result yet",
+    };
+    print(&format!("{}: {words}", experiment.name()))
 }
 
 impl EnsembleProgress {

@@ -1,5 +1,10 @@
-//! All arguments of the program.
+//! All arguments of the program; those of commands on workspaces stand with them.
 
+use super::combine::CombineArguments;
+use super::fit::FitArguments;
+use super::impacts::ImpactsArguments;
+use super::limit::LimitArguments;
+use super::scan::ScanArguments;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -75,14 +80,16 @@ pub(super) enum Command {
     /// List the devices that this binary can use here.
     #[command(after_help = example!("sideband devices"))]
     Devices,
-    /// Summarise a data file, or a run directory.
+    /// Summarise a data file, a pyhf workspace or patch set, or a run directory.
     #[command(after_help = example!(
         "sideband inspect data/4b.parquet",
         "sideband inspect 'data/*.parquet' --json",
+        "sideband inspect workspace.json.gz",
         "sideband inspect runs/my"
     ))]
     Inspect {
-        /// A Parquet, Arrow IPC or ROOT file, a glob, or a run directory.
+        /// A Parquet, Arrow IPC or ROOT file, a glob, a workspace or patch set of pyhf (- for one on
+        /// standard input), or a run directory.
         #[arg(value_name = "PATH")]
         path: String,
         /// As JSON.
@@ -94,6 +101,40 @@ pub(super) enum Command {
         "sideband predict runs/my data/2b_*.parquet --out weights.parquet"
     ))]
     Predict(PredictArguments),
+    /// Fit a pyhf workspace.
+    #[command(after_help = example!(
+        "sideband fit workspace.json",
+        "sideband fit bkgonly.json.gz --patch patchset.json C1N2_500_0 --json",
+        "sideband fit bkgonly.json.gz --poi none --out fits/bkgonly"
+    ))]
+    Fit(FitArguments),
+    /// CLs upper limits of a pyhf workspace, observed and expected.
+    #[command(after_help = example!(
+        "sideband limit workspace.json",
+        "sideband limit bkgonly.json.gz --patch patchset.json '[500, 0]' --json",
+        "sideband limit bkgonly.json.gz --patch patchset.json all --out limits/c1n2"
+    ))]
+    Limit(LimitArguments),
+    /// Profile likelihood of a pyhf workspace over a parameter or two, with confidence intervals.
+    #[command(after_help = example!(
+        "sideband scan workspace.json",
+        "sideband scan workspace.json --parameter mu --range 0:3 --points 61 --out scans/mu",
+        "sideband scan workspace.json --parameter mu --second norm_ttbar"
+    ))]
+    Scan(ScanArguments),
+    /// What nuisance parameters of a pyhf workspace do to the parameter of interest, or to its limit.
+    #[command(alias = "ranking", after_help = example!(
+        "sideband impacts workspace.json --out impacts",
+        "sideband impacts workspace.json --limit --by prefix",
+        "sideband impacts workspace.json --limit --groups groups.toml --json"
+    ))]
+    Impacts(ImpactsArguments),
+    /// Join pyhf workspaces: parameters of one name are one.
+    #[command(after_help = example!(
+        "sideband combine a.json b.json --poi mu --out both.json",
+        "sideband combine a.json b.json --rename JES_2018=jes | sideband limit -"
+    ))]
+    Combine(CombineArguments),
     /// Draw the report of a run anew.
     #[command(after_help = example!("sideband report runs/my"))]
     Report {

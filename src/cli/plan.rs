@@ -5,7 +5,7 @@ use super::options::PlanArguments;
 use super::out::{Done, print, table};
 use super::run::{options, resolve, run_directory};
 use crate::error::{Error, Result, agreeing, counted};
-use crate::measurement::describe_measurement;
+use crate::measurement::{describe_limit, describe_measurement};
 use crate::report::numbers::{decimals_of, fixed, significant, with_error};
 use crate::rundir::{Progress, RunDirectory, duration};
 use crate::settings::{Experiment, Split};
@@ -24,6 +24,12 @@ pub(super) fn plan(arguments: &PlanArguments) -> Done {
         ..options(run.path(), arguments.config.unblind, true)
     };
     let progress = Progress::new(false);
+    if let Some(limit) = &experiment.limit {
+        let stage = progress.stage("reading", 0);
+        let text = describe_limit(limit, &options)?;
+        drop(stage);
+        return print(&text);
+    }
     if let Some(measurement) = &experiment.measurement {
         let (places, unblind) = (options.places(), options.unblind);
         let stage = progress.stage("reading", 0);

@@ -11,7 +11,8 @@ use crate::batch::{batch_system, cancel as cancel_jobs};
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::files::terminal::{self, say};
 use crate::measurement::{
-    Measured, MeasurementResult, measure, measurement_verdict, redraw_measurement,
+    HistogramFit, Measured, MeasurementResult, fit_histograms, measure, measurement_verdict,
+    redraw_limit, redraw_measurement,
 };
 use crate::report::page::{PageVerdict, Status};
 use crate::report::{EnsembleEnd, best, verdict};
@@ -46,7 +47,7 @@ pub(super) fn run(arguments: &RunArguments) -> Done {
 
 /// The run directory of an experiment.
 pub(super) fn run_directory(out: Option<&PathBuf>, experiment: &Experiment) -> PathBuf {
-    let own = || Path::new("runs").join(&experiment.common().experiment.name);
+    let own = || Path::new("runs").join(experiment.name());
     out.cloned().unwrap_or_else(own)
 }
 
@@ -173,6 +174,10 @@ pub(super) fn report(run: &Path) -> Done {
     let root = RunDirectory::open(run)?;
     let experiment = root.experiment()?;
     let progress = Progress::new(false);
+    if let Some(limit) = &experiment.limit {
+        root.check_links()?;
+        return print_measurement(&redraw_limit(&root, limit, &progress)?, &root);
+    }
     if let Some(measurement) = &experiment.measurement {
         root.check_links()?;
         return print_measurement(
@@ -189,6 +194,13 @@ pub(super) fn report(run: &Path) -> Done {
 
 /// Trains what is missing, makes the result, and says how it ended.
 fn to_result(experiment: &Experiment, options: &RunOptions, interrupt: &Interrupt) -> Done {
+    if let Some(limit) = &experiment.limit {
+        if options.only.is_some() {
+            experiment.check_trains()?;
+        }
+        let fitted = fit_histograms(experiment, limit, options, interrupt)?;
+        return print_fitted(&fitted, interrupt);
+    }
     if let Some(measurement) = &experiment.measurement {
         let measured = measure(experiment, measurement, options, interrupt)?;
         return print_measured(&measured, interrupt);
@@ -209,6 +221,17 @@ pub(crate) fn run_quietly(
         ..options(out, false, true)
     };
     let interrupt = Interrupt::default();
+    if let Some(limit) = &experiment.limit {
+        let fitted = fit_histograms(experiment, limit, &options, &interrupt)?;
+        return match fitted.is_whole {
+            true => Ok(fitted.directory),
+            false => {
+                let text = "a part of the result is missing; see its report";
+                let place = fitted.directory.path().display();
+                Err(Error::new(Kind::Partial, text).at(place))
+            }
+        };
+    }
     let (ended, is_whole) = match &experiment.measurement {
         Some(measurement) => {
             let measured = measure(experiment, measurement, &options, &interrupt)?;
@@ -241,6 +264,21 @@ fn print_measured(measured: &Measured, interrupt: &Interrupt) -> Done {
     Ok(match measured.training.state {
         RunState::Complete if measured.is_whole => Exit::Ok,
         _ => Exit::Partial,
+    })
+}
+
+fn print_fitted(fitted: &HistogramFit, interrupt: &Interrupt) -> Done {
+    let Some(result) = &fitted.result else {
+        let path = fitted.directory.path().display();
+        print(&format!(
+            "interrupted; run the same command again to make the result in {path}"
+        ))?;
+        return Ok(exit_of_part(interrupt));
+    };
+    print_measurement(result, &fitted.directory)?;
+    Ok(match fitted.is_whole {
+        true => Exit::Ok,
+        false => Exit::Partial,
     })
 }
 
@@ -301,6 +339,7 @@ fn go_to(run: &Path) -> Result<(RunDirectory, PathBuf)> {
     let path = std::path::absolute(run).at(Kind::Data, run.display())?;
     let root = RunDirectory::open(&path)?;
     root.check_links()?;
+    root.experiment()?.check_trains()?;
     if let Some(matrix) = root.matrix() {
         return Err(Error::usage(format!(
             "{} is one ensemble of a matrix; name the directory of all of them, {}",

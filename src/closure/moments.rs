@@ -1,4 +1,4 @@
-//! Mean, variance and median of the numbers that members or replicas give.
+//! Mean, variance, median and quantiles of the numbers that members or replicas give.
 
 /// Mean and variance, with n - 1; the variance of fewer than two is 0.
 pub(crate) fn moments(values: &[f64]) -> (f64, f64) {
@@ -21,5 +21,28 @@ pub(crate) fn median(values: &[f64], scratch: &mut Vec<f64>) -> f64 {
     match lower {
         Some(lower) if values.len().is_multiple_of(2) => 0.5 * (lower + *upper),
         _ => *upper,
+    }
+}
+
+/// Linear interpolation between order statistics; not a number for an empty list.
+pub(crate) fn quantile(sorted: &[f64], probability: f64) -> f64 {
+    let Some(last) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
+    let position = probability * last as f64;
+    let (below, above) = (position.floor() as usize, position.ceil() as usize);
+    let weight = position - below as f64;
+    sorted[below] * (1.0 - weight) + sorted[above] * weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_interpolate() {
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.5), 2.0);
+        assert_eq!(quantile(&[1.0, 2.0], 0.25), 1.25);
+        assert!(quantile(&[], 0.5).is_nan());
     }
 }

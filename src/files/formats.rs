@@ -22,6 +22,8 @@ pub(crate) const METRICS: Format = Format::new(3, 3);
 pub(crate) const MEASUREMENT: Format = Format::new(1, 1);
 /// `page.json`
 pub(crate) const PAGE: Format = Format::new(2, 1);
+/// Results of `fit`, `limit`, `scan` and `impacts` on a workspace
+pub(crate) const LIKELIHOOD: Format = Format::new(1, 1);
 /// `batch/jobs.json`
 pub(crate) const JOBS: Format = Format::new(1, 1);
 

@@ -204,12 +204,7 @@ pub(crate) fn output<'a>(
         if !about.is_file() {
             return Err(refused(describe(about.file_type())));
         }
-        let is_same = |input: &&Path| {
-            let other = fs::metadata(input);
-            other.is_ok_and(|other| same(about, &other))
-                || input.canonicalize().is_ok_and(|input| input == place)
-        };
-        if let Some(input) = inputs.into_iter().find(is_same) {
+        if let Some(input) = one_of(&place, inputs) {
             let input = input.display();
             return Err(wrong(format!(
                 " is one of the input files, {input}; choose another"
@@ -223,6 +218,21 @@ pub(crate) fn output<'a>(
         ))),
         None => Ok(place),
     }
+}
+
+/// The first of some files that a file is, under whatever name; none if it is not there.
+pub(crate) fn one_of<'a>(
+    path: &Path,
+    files: impl IntoIterator<Item = &'a Path>,
+) -> Option<&'a Path> {
+    let about = fs::metadata(path).ok()?;
+    let place = path.canonicalize().ok()?;
+    let is_same = |file: &&Path| {
+        let other = fs::metadata(file);
+        other.is_ok_and(|other| same(&about, &other))
+            || file.canonicalize().is_ok_and(|file| file == place)
+    };
+    files.into_iter().find(is_same)
 }
 
 /// Whether two files are one, under two names.

@@ -108,7 +108,10 @@ pub(super) fn observed(reader: &Reader<'_>, plan: &Plan) -> Result<Option<Events
         events.push(&sample, row, 1.0);
     }
     if events.len() == 0 {
-        let text = "no event is in the region that is measured without bins";
+        let text = match measurement.measurement.reference.is_empty() {
+            true => "no event is in a channel",
+            false => "no event is in the region that is measured without bins",
+        };
         return Err(Error::data_at("observed", text));
     }
     Ok(Some(events))
@@ -116,12 +119,17 @@ pub(super) fn observed(reader: &Reader<'_>, plan: &Plan) -> Result<Option<Events
 
 /// The columns that name an event in the samples, if the observed files have all of them.
 fn observed_id(reader: &Reader<'_>, sample: &SampleConfig) -> Result<Option<Vec<String>>> {
-    let Some(reference) = reader.measurement.reference() else {
-        return Ok(None);
+    let measurement = reader.measurement;
+    let id = match measurement.reference() {
+        Some(reference) => reference.id,
+        None => {
+            let mut ids = measurement.samples.values().map(|p| &p.id);
+            ids.find(|id| !id.is_empty()).cloned().unwrap_or_default()
+        }
     };
     let columns = reader.column_names("observed", sample)?;
-    let has_all = reference.id.iter().all(|name| columns.contains(name));
-    Ok((has_all && !reference.id.is_empty()).then_some(reference.id))
+    let has_all = id.iter().all(|name| columns.contains(name));
+    Ok((has_all && !id.is_empty()).then_some(id))
 }
 
 /// Events of a process that no network has seen, weighted to `rate`.

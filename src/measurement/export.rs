@@ -1,13 +1,12 @@
 //! Histograms as files: templates, and a pyhf workspace that is the model of the fit.
 
-use super::likelihoods::Likelihoods;
-use super::model::{Analysis, Parameters};
+use super::model::{Analysis, HistogramRequest, Parameters};
 use super::plan::{ProcessPlan, shape_code};
 use super::result::ExportResult;
 use super::samples::binned;
 use crate::error::Result;
 use crate::rundir::RunDirectory;
-use crate::settings::{Coordinate, FINITE_SAMPLE};
+use crate::settings::{Coordinate, FINITE_SAMPLE, words};
 use serde_json::{Map, Value, json};
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::histogram::HistogramModel;
@@ -33,15 +32,15 @@ pub(super) fn named(
     all.map(|(p, x)| (p.name.clone(), value(p, *x))).collect()
 }
 
-/// Histograms as a pyhf workspace, or why they cannot be one. `best`: fitted points, every
-/// parameter as itself.
+/// Histograms as a pyhf workspace, or why they cannot be one. `fitted`: the model of histograms
+/// alone, and what it was made of; `best`: fitted points, every parameter as itself.
 pub(super) fn export(
     analysis: Analysis<'_>,
     output: &RunDirectory,
-    made: &Likelihoods,
+    fitted: Option<(&HistogramModel, &[HistogramRequest])>,
     best: &[HashMap<String, f64>],
 ) -> Result<ExportResult> {
-    let Some(fitted) = &made.histograms else {
+    let Some((fitted, asked)) = fitted else {
         return Ok(ExportResult {
             text: "There are no histograms to export.".to_owned(),
             ..ExportResult::default()
@@ -58,7 +57,7 @@ pub(super) fn export(
         is_wrong,
         is_written: false,
     };
-    let exported = match own_units(analysis, made, fitted) {
+    let exported = match own_units(analysis, asked, fitted) {
         Ok(model) => model,
         Err(reason) => return Ok(none(reason, false)),
     };
@@ -90,12 +89,13 @@ pub(super) fn export(
         reason: None,
         is_wrong: false,
         text: format!(
-            "workspace.json is a pyhf workspace of the histograms{}; read back, it has the \
+            "workspace.json is a pyhf workspace of the histograms{}{}; read back, it has the \
              likelihood of the curve \"histogram\". workspace_points.json has the \
              modifier_settings that pyhf needs and this program's numbers, which \
              scripts/check_workspace.py compares with those of pyhf. templates.json has the \
              histograms alone.",
-            coordinates(analysis)
+            coordinates(analysis),
+            at_fixed(analysis)
         ),
     })
 }
@@ -113,10 +113,27 @@ fn coordinates(analysis: Analysis<'_>) -> String {
     }
 }
 
+/// At which values of fixed parameters coefficients are.
+fn at_fixed(analysis: Analysis<'_>) -> String {
+    let measurement = analysis.measurement;
+    let texts = || measurement.samples.values().map(|s| words(&s.coefficient));
+    let fixed = measurement.measurement.fixed.iter();
+    let fixed = fixed.filter(|name| texts().any(|words| words.contains(*name)));
+    let values = fixed.filter_map(|name| {
+        let nominal = measurement.parameters.get(name)?.nominal;
+        Some(format!("{name} = {nominal}"))
+    });
+    let values: Vec<String> = values.collect();
+    match values.is_empty() {
+        true => String::new(),
+        false => format!(" at {}", values.join(" and ")),
+    }
+}
+
 /// The fitted model with every parameter as itself, or why it cannot be told.
 fn own_units(
     analysis: Analysis<'_>,
-    made: &Likelihoods,
+    asked: &[HistogramRequest],
     fitted: &HistogramModel,
 ) -> Result<HistogramModel, String> {
     if analysis.parameters.prior.is_some() {
@@ -129,6 +146,10 @@ fn own_units(
             "the parameter {FINITE_SAMPLE} moves the coefficients, which a workspace cannot say"
         ));
     }
+    let mut own = analysis.measurement.parameters.values();
+    if own.all(|p| p.fit == Coordinate::Linear) {
+        return Ok(fitted.clone());
+    }
     let measurement = &analysis.measurement.in_own_units();
     let parameters = &Parameters::new(measurement, None);
     let plain = Analysis {
@@ -136,7 +157,7 @@ fn own_units(
         parameters,
         ..analysis
     };
-    plain.histograms(&made.asked).map_err(|e| e.to_string())
+    plain.histograms(asked).map_err(|e| e.to_string())
 }
 
 /// Where the file is compared with the fit.

@@ -6,9 +6,11 @@
 
 use super::event_file::EVENTS;
 use super::progress::{TOYS, TOYS_FOLDER, ToyFolder};
+use super::published;
 use super::result::RESULT;
 use crate::error::{Error, OnFile, Result};
 use crate::events::FileRecord;
+use crate::files::regular::make_folder;
 use crate::files::{Liveness, WorkerId};
 use crate::rundir::{InputChange, InputFiles, Manifest, RunDirectory, now};
 use std::collections::BTreeSet;
@@ -60,10 +62,13 @@ fn sweep(root: &Path) {
     }
 }
 
-/// Names of the files of a set, from its folder: those of `plots/` with it.
+/// Folders with files of a set.
+const FOLDERS: [&str; 2] = ["plots", published::FOLDER];
+
+/// Names of the files of a set, from its folder: those of [`FOLDERS`] with it.
 pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    for inner in ["", "plots"] {
+    for inner in [""].into_iter().chain(FOLDERS) {
         let path = folder.join(inner);
         if !path.is_dir() {
             continue;
@@ -83,7 +88,7 @@ pub(super) fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Files that a record names, as far as they are in the directory itself or in `plots/`.
+/// Files that a record names, as far as they are in the directory itself or in [`FOLDERS`].
 fn named(record: &Path) -> Vec<String> {
     let Some(value) = fs::read(record)
         .ok()
@@ -92,7 +97,10 @@ fn named(record: &Path) -> Vec<String> {
         return Vec::new();
     };
     let own = |name: &&str| {
-        let last = name.strip_prefix("plots/").unwrap_or(name);
+        let last = match name.split_once('/') {
+            Some((folder, last)) if FOLDERS.contains(&folder) => last,
+            _ => *name,
+        };
         let is_the_runs = ["config.toml", "manifest.json", "log.jsonl"].contains(name);
         !is_the_runs && !last.is_empty() && !last.starts_with('.') && !last.contains(['/', '\\'])
     };
@@ -130,6 +138,11 @@ pub(super) fn publish(
     }
     let plots = root.plots();
     fs::create_dir_all(&plots).on(&plots)?;
+    let is_published = |name: &String| name.starts_with(&format!("{}/", published::FOLDER));
+    if new.iter().any(is_published) {
+        let folder = root.path().join(published::FOLDER);
+        make_folder(&folder).on(&folder)?;
+    }
     for name in new.iter().filter(|name| *name != RESULT) {
         fs::rename(stage.path().join(name), at(name)).on(at(name))?;
     }

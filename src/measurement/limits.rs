@@ -1,13 +1,12 @@
 //! CLs upper limits and confidence regions of two parameters.
 
 use super::analyse::no_fit;
-use super::likelihoods::Data;
-use super::model::Analysis;
+use super::model::{Analysis, HistogramRequest, no_likelihood};
 use super::result::{ClsPoint, ContourLevel, ContourResult, FitResult, LimitResult};
 use crate::error::{Error, Kind, Result};
-use crate::settings::{ContourConfig, LimitConfig};
+use crate::settings::{ContourConfig, LimitConfig, Method};
 use rayon::prelude::*;
-use sideband_likelihood::asymptotic::{Asymptotics, CLs, DataSet, UpperStatistic};
+use sideband_likelihood::asymptotic::{Asymptotics, CLs, DataSet, LimitSettings, UpperStatistic};
 use sideband_likelihood::fit::{Fit, contour, reach};
 use sideband_likelihood::histogram::HistogramModel;
 use sideband_likelihood::{CorrelatedPrior, Error as NoLimit, Likelihood, Model};
@@ -27,15 +26,16 @@ impl Analysis<'_> {
     /// of the parameters; `scanned`: values of the scan of the parameter. `is_hidden`: the data
     /// are expected ones in the place of observed ones that may not be looked at; then there is
     /// the expected limit alone.
-    pub(super) fn limit(
+    pub(super) fn limit<D: DataSet>(
         &self,
         config: &LimitConfig,
         is_hidden: bool,
-        data: &Data<'_>,
+        data: &D,
         (found, scanned): (&FitResult, &[f64]),
     ) -> Option<LimitResult> {
         let place = self.limited(config)?;
         let why = found.parameters[place].not_measured.as_ref();
+        let why = why.filter(|_| !self.is_of_limit());
         let name = &self.parameters.list[place].name;
         let why = why.map(|why| format!("{name} is not measured: {why}"));
         let (mut result, tests) = self.limits(config, (place, why), data, !is_hidden);
@@ -75,8 +75,32 @@ impl Analysis<'_> {
         Some(self.limits(config, (place, None), &data, has_observed).0)
     }
 
+    /// Whether counts alone are fitted, which are expected beyond the bounds of what is limited,
+    /// too, and have limits where it is not measured.
+    fn is_of_limit(&self) -> bool {
+        self.measurement.experiment.method == Method::Limit
+    }
+
+    /// Histograms with their data: observed ones, or those that are expected without signal.
+    pub(super) fn with_data(
+        &self,
+        asked: &[HistogramRequest],
+        config: &LimitConfig,
+        is_observed: bool,
+    ) -> Result<HistogramModel> {
+        let model = self.histograms(asked)?;
+        if is_observed {
+            return Ok(model);
+        }
+        let mut without = model.nominal();
+        if let Some(place) = self.limited(config) {
+            without[place] = 0.0;
+        }
+        model.asimov(&without).map_err(no_likelihood)
+    }
+
     /// Place of the parameter that is limited.
-    fn limited(&self, config: &LimitConfig) -> Option<usize> {
+    pub(super) fn limited(&self, config: &LimitConfig) -> Option<usize> {
         let interest = &self.measurement.measurement.interest;
         self.parameters
             .place(config.poi.as_ref().unwrap_or(&interest[0]))
@@ -84,7 +108,7 @@ impl Analysis<'_> {
 
     /// The limits of data, and the tests that they come from. `why`: why there are none, if
     /// that is known.
-    fn limits<D: DataSet>(
+    pub(super) fn limits<D: DataSet>(
         &self,
         config: &LimitConfig,
         (place, why): (usize, Option<String>),
@@ -98,16 +122,21 @@ impl Analysis<'_> {
             observed: None,
             expected: None,
             reason: why,
+            bound_widened: None,
             curve: Vec::new(),
         };
         if result.reason.is_some() {
             return (result, None);
         }
-        let statistic = config.test_stat.into();
+        let asked = LimitSettings {
+            level: config.confidence_level,
+            statistic: config.test_stat.into(),
+            strict_bounds: !self.is_of_limit(),
+        };
         let none = self.parameters.coordinate(place, 0.0);
         let tests = Asymptotics::new(data, place, none, &self.settings());
         let both = tests.and_then(|tests| {
-            let limits = tests.limits(config.confidence_level, statistic)?;
+            let limits = tests.limits_with(&asked)?;
             Ok((tests, limits))
         });
         let (tests, limits) = match both {
@@ -131,7 +160,8 @@ impl Analysis<'_> {
         let expected = limits.expected.map(value);
         result.expected = expected.iter().any(Option::is_some).then_some(expected);
         result.reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-        (result, Some((tests, statistic)))
+        result.bound_widened = limits.bound_widened;
+        (result, Some((tests, asked.statistic)))
     }
 
     /// An error in units of the parameter, with what to change.
@@ -274,9 +304,9 @@ impl Analysis<'_> {
 }
 
 /// Histograms with the correlations of the auxiliary measurements.
-struct HistogramData {
-    model: HistogramModel,
-    prior: Option<Arc<CorrelatedPrior>>,
+pub(super) struct HistogramData {
+    pub model: HistogramModel,
+    pub prior: Option<Arc<CorrelatedPrior>>,
 }
 
 impl DataSet for HistogramData {

@@ -325,7 +325,8 @@ impl Analysis<'_> {
             let of = |process| self.template(process, histogram.number);
             let processes = self.plan.processes.iter();
             let mut templates = processes.map(of).collect::<Result<Vec<_>>>()?;
-            if histogram.statistical {
+            let has_error = self.plan.processes.iter().any(|p| p.is_statistical);
+            if histogram.statistical && has_error {
                 let idle = self.add_statistical(histogram, &mut templates, &mut parameters);
                 fixed.extend(idle.into_iter().map(|place| (place, 1.0)));
             }
@@ -402,8 +403,8 @@ impl Analysis<'_> {
         Ok(template)
     }
 
-    /// One parameter a bin for the finite number of simulated events, common to all
-    /// processes, in quadrature at the nominal point; where nothing is expected there, of
+    /// One parameter a bin for the finite number of events, common to all
+    /// processes that have such an error, in quadrature at the nominal point; where nothing is expected there, of
     /// the samples as they were simulated. The places of those of empty bins, which
     /// measure nothing, come back: they are fixed.
     fn add_statistical(
@@ -421,7 +422,8 @@ impl Analysis<'_> {
             // relative to the sum, of templates times factors
             let width = |factor: &dyn Fn(&HistogramTemplate) -> f64| {
                 let (mut sum, mut variance) = (0.0, 0.0);
-                for (template, process) in templates.iter().zip(&self.plan.processes) {
+                let all = templates.iter().zip(&self.plan.processes);
+                for (template, process) in all.filter(|(_, p)| p.is_statistical) {
                     let factor = factor(template);
                     sum += factor * template.nominal[bin];
                     let own = &process.templates[number].variances;
@@ -448,7 +450,8 @@ impl Analysis<'_> {
                 }),
             });
         }
-        for template in templates {
+        let all = templates.iter_mut().zip(&self.plan.processes);
+        for (template, _) in all.filter(|(_, p)| p.is_statistical) {
             template.modifiers.push(Modifier::PerBin {
                 parameters: (first..first + bins).collect(),
             });

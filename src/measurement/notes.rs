@@ -1,7 +1,7 @@
 //! What the user should know of a result.
 
 use super::result::MeasurementResult;
-use crate::error::{agreeing, counted};
+use crate::error::{Error, Kind, Result, agreeing, counted};
 use crate::report::numbers::joined;
 use crate::report::page::Status;
 
@@ -13,6 +13,37 @@ const INTEGRAL_PULL: f64 = 3.0;
 const INTEGRAL_DISTANCE: f64 = 0.1;
 /// Pull of a nuisance parameter that is worth a note.
 const LARGE_PULL: f64 = 3.0;
+
+/// What the user should know, and what was asked for and is not there.
+#[derive(Default)]
+pub(super) struct Remarks {
+    pub notes: Vec<String>,
+    pub missing: Vec<String>,
+}
+
+impl Remarks {
+    pub(super) fn miss(&mut self, text: String) {
+        self.notes.push(text.clone());
+        self.missing.push(text);
+    }
+
+    /// A part of the result without which the rest stands: none, with a note that says why,
+    /// where the likelihood does not give it. Files, interruptions and the like stay errors.
+    pub(super) fn without<T>(&mut self, found: Result<T>, what: &str) -> Result<Option<T>> {
+        let is_fatal = |error: &Error| {
+            let kinds = [Kind::Fit, Kind::Likelihood, Kind::NotMeasured];
+            !kinds.contains(&error.kind())
+        };
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if is_fatal(&error) => Err(error),
+            Err(error) => {
+                self.miss(format!("there is {what}: {error}"));
+                Ok(None)
+            }
+        }
+    }
+}
 
 /// Adds notes to a result, and what was asked for and is missing.
 pub(super) fn add_notes(result: &mut MeasurementResult) {
@@ -148,6 +179,49 @@ fn limit_and_contours(
             missing.push(text);
         }
     }
+    if let Some(limit) = &result.limit
+        && let Some(bound) = limit.bound_widened
+    {
+        let name = &limit.parameter;
+        notes.push(format!(
+            "upper limits on {name} lie above its upper bound; they are those with a bound of \
+             {bound}, and CLs is drawn up to the one that was given"
+        ));
+    }
+    for scan in &result.limit_scans {
+        let without = scan.points.iter().filter(|p| p.reason.is_some());
+        let Some((first, reason)) = without
+            .clone()
+            .find_map(|p| Some((p.value, p.reason.as_ref()?)))
+        else {
+            continue;
+        };
+        let (lost, all) = (without.count(), scan.points.len());
+        let name = &scan.parameter;
+        let text = format!(
+            "limits along {name} are missing at {lost} of {all} values, first at {first}: {reason}"
+        );
+        notes.push(text.clone());
+        if scan.points.iter().all(|p| p.expected[2].is_none()) {
+            missing.push(text);
+        }
+    }
+    for of in result.replica_limits.iter().filter(|of| of.failed > 0) {
+        let (lost, all, sample) = (of.failed, of.replicas, &of.sample);
+        let text = format!("{lost} of {all} replicas of {sample} have no limit");
+        notes.push(text.clone());
+        if of.expected.is_none() {
+            missing.push(text);
+        }
+    }
+    let impacts = result
+        .limit_impacts
+        .iter()
+        .flat_map(|impacts| &impacts.groups);
+    notes.extend(impacts.filter_map(|row| {
+        let reason = row.reason.as_ref()?;
+        Some(format!("impact of `{}` on the limit: {reason}", row.group))
+    }));
     for contour in &result.contours {
         let names = contour.parameters.join(" and ");
         if let Some(reason) = &contour.reason {

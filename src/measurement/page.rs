@@ -3,11 +3,13 @@
 mod favours;
 mod histograms;
 mod kept;
+mod limit;
 mod sections;
 mod sheet;
 mod toys;
 mod words;
 
+pub(super) use limit::{limit_facts, limit_kept};
 pub(super) use sheet::Sheet;
 pub(crate) use words::verdict;
 
@@ -24,7 +26,7 @@ use crate::files::regular::make_folder;
 use crate::report::page::{Page, Section, render};
 use crate::report::{self, numbers};
 use crate::rundir::{Progress, RunDirectory};
-use crate::settings::{EnsembleSpec, Experiment, Measurement};
+use crate::settings::{EnsembleSpec, Experiment, Limit, Measurement};
 use crate::workflow::redo_matrix;
 use kept::Kept;
 use serde::Deserialize;
@@ -43,7 +45,7 @@ pub(super) fn kept(
     pool: (&Events, &UnbinnedChannel),
     result: &MeasurementResult,
 ) -> Result<Kept> {
-    let histograms = histograms::histograms(analysis, made, best)?;
+    let histograms = histograms::histograms(analysis, &made.asked, best)?;
     let favours = favours::favours(analysis, inputs, (made.parameters(), best), pool);
     Ok(Kept::new(histograms, favours, result.toys.as_ref()))
 }
@@ -72,7 +74,7 @@ impl Sheet<'_> {
     }
 
     /// Writes the page and the tables beside it.
-    pub(super) fn write(&self, sections: Vec<Section>, ratios: &[EnsembleSpec]) -> Result<()> {
+    pub(super) fn write(&self, sections: Vec<Section>, facts: Vec<(String, String)>) -> Result<()> {
         let (root, measurement) = (self.output, self.measurement);
         tables::write(root, self.result)?;
         let [title, subtitle] = heading(measurement);
@@ -80,7 +82,7 @@ impl Sheet<'_> {
             title,
             subtitle,
             verdict: verdict(self.result),
-            facts: facts(self.result, ratios),
+            facts,
             sections,
             footer: vec![format!("sideband {}", env!("CARGO_PKG_VERSION"))],
         };
@@ -113,16 +115,53 @@ pub(crate) fn redraw(
     measurement: &Measurement,
     progress: &Progress,
 ) -> Result<MeasurementResult> {
+    let numbers = measurement.numbers();
+    let result = redraw_page(root, (measurement, &numbers), progress, |sheet| {
+        let sections = sheet.sections()?;
+        Ok((sections, facts(sheet.result, &experiment.ensembles)))
+    })?;
+    redo_matrix(root, experiment, progress)?;
+    all_there(root, result)
+}
+
+/// The same of a limit, which has no ratios.
+///
+/// # Errors
+/// As [`redraw`].
+pub(crate) fn redraw_limit(
+    root: &RunDirectory,
+    limit: &Limit,
+    progress: &Progress,
+) -> Result<MeasurementResult> {
+    let (measurement, numbers) = (limit.measurement()?, limit.numbers());
+    let result = redraw_page(root, (&measurement, &numbers), progress, |sheet| {
+        let sections = sheet.limit_sections()?;
+        Ok((sections, limit_facts(sheet.result)))
+    })?;
+    all_there(root, result)
+}
+
+/// Sections of a page, and names and values at its head.
+type Drawn = (Vec<Section>, Vec<(String, String)>);
+
+/// Draws the page, with the words of a configuration. `numbers`: its settings, a line a key;
+/// `draw`: what the page has.
+fn redraw_page(
+    root: &RunDirectory,
+    (measurement, numbers): (&Measurement, &[String]),
+    progress: &Progress,
+    draw: impl Fn(&mut Sheet<'_>) -> Result<Drawn>,
+) -> Result<MeasurementResult> {
     let result = read_result(root)?;
-    let result = result.ok_or_else(|| missing(root, RESULT, "there is no result"))?;
+    let mut result = result.ok_or_else(|| missing(root, RESULT, "there is no result"))?;
     let made_with = root.manifest()?.map(|m| m.settings).unwrap_or_default();
-    root.check_settings(&made_with, &measurement.numbers())?;
+    root.check_settings(&made_with, numbers)?;
     let unreadable = |e: String| missing(root, PAGE, &format!("not readable: {e}"));
     let text = root.read(&root.path().join(PAGE));
     let text = text.map_err(|e| unreadable(e.to_string()))?;
     let head: Head = from_text(&text).map_err(unreadable)?;
-    let stage = progress.stage("drawing", 0);
-    let result = match head.format {
+    let _stage = progress.stage("drawing", 0);
+    match head.format {
         None => {
             let page = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
             redraw_as_it_was(root, page, measurement)?;
@@ -131,22 +170,22 @@ pub(crate) fn redraw(
                  sideband run makes them anew",
             );
             tables::write(root, &result)?;
-            result
         }
         Some(format) => {
             FORMAT.check(format).map_err(unreadable)?;
             let kept: Kept = from_text(&text).map_err(unreadable)?;
-            let mut result = result;
             result.take_words(measurement);
             let mut sheet = Sheet::new(measurement, (&result, &kept), root);
-            let sections = sheet.sections()?;
+            let (sections, facts) = draw(&mut sheet)?;
             sheet.undrawn.iter().for_each(|text| progress.say(text));
-            sheet.write(sections, &experiment.ensembles)?;
-            result
+            sheet.write(sections, facts)?;
         }
-    };
-    drop(stage);
-    redo_matrix(root, experiment, progress)?;
+    }
+    Ok(result)
+}
+
+/// Whether all files of a result are there.
+fn all_there(root: &RunDirectory, result: MeasurementResult) -> Result<MeasurementResult> {
     let lost = result
         .files
         .iter()
@@ -184,7 +223,8 @@ fn heading(measurement: &Measurement) -> [String; 2] {
     [title.clone(), measurement.experiment.description.clone()]
 }
 
-fn facts(result: &MeasurementResult, ratios: &[EnsembleSpec]) -> Vec<(String, String)> {
+/// Names and values at the head of a page with ratios.
+pub(super) fn facts(result: &MeasurementResult, ratios: &[EnsembleSpec]) -> Vec<(String, String)> {
     let networks = ratios.iter().map(|ratio| ratio.config.ensemble.members);
     let normalisation = result.checks.normalisation.map_or_else(
         || "not known".to_owned(),

@@ -8,8 +8,8 @@ use super::finite_sample::Trainings;
 use super::generate::generate;
 use super::likelihoods::{Data, Likelihoods};
 use super::model::{Analysis, Parameters, no_likelihood};
-use super::notes::add_notes;
-use super::page::{Sheet, kept};
+use super::notes::{Remarks, add_notes};
+use super::page::{Sheet, facts, kept};
 use super::plan::{Plan, plan};
 use super::ratios::{Columns, Ensembles};
 use super::result::{
@@ -202,37 +202,6 @@ pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool)
     Ok(lines.join("\n"))
 }
 
-/// What the user should know, and what was asked for and is not there.
-#[derive(Default)]
-struct Remarks {
-    notes: Vec<String>,
-    missing: Vec<String>,
-}
-
-impl Remarks {
-    fn miss(&mut self, text: String) {
-        self.notes.push(text.clone());
-        self.missing.push(text);
-    }
-
-    /// A part of the result without which the rest stands: none, with a note that says why,
-    /// where the likelihood does not give it. Files, interruptions and the like stay errors.
-    fn without<T>(&mut self, found: Result<T>, what: &str) -> Result<Option<T>> {
-        let is_fatal = |error: &Error| {
-            let kinds = [Kind::Fit, Kind::Likelihood, Kind::NotMeasured];
-            !kinds.contains(&error.kind())
-        };
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(error) if is_fatal(&error) => Err(error),
-            Err(error) => {
-                self.miss(format!("there is {what}: {error}"));
-                Ok(None)
-            }
-        }
-    }
-}
-
 /// A measurement whose ratios are trained: what is read, and where its result goes.
 struct Study<'a> {
     /// Without the error of the finite training sample.
@@ -355,7 +324,9 @@ impl Study<'_> {
                 fitted.push(named(analysis, &histograms.parameters, &best));
             }
         }
-        let export = export(analysis, &self.output, &made, &fitted)?;
+        let histograms = made.histograms.as_ref();
+        let histograms = histograms.map(|model| (model, made.asked.as_slice()));
+        let export = export(analysis, &self.output, histograms, &fitted)?;
         if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
             remarks.miss(format!("there is no workspace.json: {reason}"));
         }
@@ -363,6 +334,7 @@ impl Study<'_> {
         let rates = rates.map(|p| (p.name.clone(), [p.rate(), p.scale * p.sum_error]));
         let mut result = MeasurementResult {
             format: FORMAT,
+            method: "measure".to_owned(),
             experiment: measurement.experiment.name.clone(),
             data: if is_observed { "observed" } else { "asimov" }.to_owned(),
             events: events.len(),
@@ -380,6 +352,11 @@ impl Study<'_> {
             toys: thrown,
             missing: remarks.missing,
             ratios: trust,
+            backgrounds: Vec::new(),
+            yields: IndexMap::new(),
+            limit_impacts: None,
+            limit_scans: Vec::new(),
+            replica_limits: Vec::new(),
             export,
             inputs: plan.files.clone(),
             files: Vec::new(),
@@ -502,7 +479,8 @@ impl Study<'_> {
         let sections = sheet.sections()?;
         let undrawn = sheet.undrawn;
         result.notes.extend(undrawn);
-        Sheet::new(measurement, (&*result, &kept), output).write(sections, self.ratios)?;
+        let facts = facts(result, self.ratios);
+        Sheet::new(measurement, (&*result, &kept), output).write(sections, facts)?;
         result.files = files::names(output.path())?;
         output.write_json(&output.path().join(RESULT), &result)
     }

@@ -38,6 +38,8 @@ pub(super) struct ProcessPlan {
     pub scale: f64,
     /// Histograms in all channels, as simulated.
     pub templates: Vec<Template>,
+    /// Whether their variances are errors of the bins.
+    pub is_statistical: bool,
 }
 
 impl ProcessPlan {
@@ -57,6 +59,8 @@ pub(super) struct VariedPlan {
     /// Histograms in all channels, with the nominal sample's factor left out; none if only
     /// rates vary.
     pub templates: Option<[Vec<Template>; 2]>,
+    /// Whether bins vary as they are, and not by a factor on the rate and a shape.
+    pub is_additive: bool,
 }
 
 /// What a systematic uncertainty does to a process in one channel.
@@ -73,10 +77,20 @@ fn sum(template: &Template) -> f64 {
 }
 
 impl VariedPlan {
+    /// Of factors on the rate alone.
+    pub(super) fn of_rates(rates: [f64; 2]) -> Self {
+        Self {
+            rates,
+            sums: None,
+            templates: None,
+            is_additive: false,
+        }
+    }
+
     /// Whether the varied samples, if there are any, have a rate relative to the nominal one
     /// in a channel, or no events there at all.
     pub(super) fn has_ratio(&self, nominal: &Template, number: usize) -> bool {
-        let Some(sides) = &self.templates else {
+        let Some(sides) = self.templates.as_ref().filter(|_| !self.is_additive) else {
             return true;
         };
         let sides = [&sides[0][number], &sides[1][number]];
@@ -108,10 +122,8 @@ impl VariedPlan {
         };
         let sides = [&sides[0][number], &sides[1][number]];
         let ratios = sides.map(|side| sum(side) / sum(nominal));
-        if ratios
-            .iter()
-            .any(|ratio| !(ratio.is_finite() && *ratio > 0.0))
-        {
+        let is_factor = |ratio: &f64| ratio.is_finite() && *ratio > 0.0;
+        if self.is_additive || !ratios.iter().all(is_factor) {
             return ChannelEffect {
                 rates: fixed.then_some(self.rates),
                 shapes: (shape && !fixed).then(|| sides.map(|side| side.contents.clone())),
@@ -139,7 +151,7 @@ pub(super) fn shape_code(density: InterpolationCode) -> Interpolation {
 }
 
 /// A measurement that fits its samples.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Plan {
     /// Processes, in the order of the configuration.
     pub processes: Vec<ProcessPlan>,
@@ -174,6 +186,17 @@ impl Plan {
         found.map(|p| p.sum)
     }
 
+    /// Says so where a rate changes much.
+    pub(super) fn note_response(&mut self, systematic: &str, process: &str, rates: [f64; 2]) {
+        let large = |rate: &&f64| !(1.0 / LARGE_RESPONSE..=LARGE_RESPONSE).contains(*rate);
+        if let Some(rate) = rates.iter().find(large) {
+            self.notes.push(format!(
+                "systematics.{systematic}: the rate of {process} changes by a factor of {rate:.3} \
+                 within one standard deviation; is it the right sample?"
+            ));
+        }
+    }
+
     /// Keeps what is missing of a sample, and says so; `scale` is on its rate.
     pub(super) fn note_losses(&mut self, losses: &Losses, scale: Option<f64>) {
         self.notes.extend(losses.sentences());
@@ -198,13 +221,8 @@ pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
     let by_chance = references.iter().map(|r| lost_by_chance(reader, r));
     let allowed = LOST + 2.0 * by_chance.fold(0.0, f64::max);
     let mut plan = Plan {
-        processes: Vec::new(),
-        varied: IndexMap::new(),
-        reference: 0.0,
-        hidden: IndexMap::new(),
-        files: InputFiles::default(),
-        losses: Vec::new(),
         notes: two_codes(measurement),
+        ..Plan::default()
     };
     for name in measurement.samples.keys() {
         let own;
@@ -223,25 +241,15 @@ pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
             let fixed = config.rates.get(name).copied();
             let varied = if config.samples.contains_key(name) {
                 let nominal = (&process, sample);
-                let mut varied = vary(reader, systematic, nominal, allowed, &mut plan)?;
+                let mut varied = vary(reader, systematic, nominal, Some(allowed), &mut plan)?;
                 varied.rates = fixed.unwrap_or(varied.rates);
                 varied
             } else if let Some(rates) = fixed {
-                VariedPlan {
-                    rates,
-                    sums: None,
-                    templates: None,
-                }
+                VariedPlan::of_rates(rates)
             } else {
                 continue;
             };
-            let large = |rate: &&f64| !(1.0 / LARGE_RESPONSE..=LARGE_RESPONSE).contains(*rate);
-            if let Some(rate) = varied.rates.iter().find(large) {
-                plan.notes.push(format!(
-                    "systematics.{systematic}: the rate of {name} changes by a factor of {rate:.3} \
-                     within one standard deviation; is it the right sample?"
-                ));
-            }
+            plan.note_response(systematic, name, varied.rates);
             let key = (systematic.clone(), name.clone());
             plan.varied.insert(key, varied);
         }
@@ -306,13 +314,13 @@ fn check_ids(references: &[Sample], names: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn nominal(reader: &Reader<'_>, name: &str) -> Result<Sample> {
+pub(super) fn nominal(reader: &Reader<'_>, name: &str) -> Result<Sample> {
     let sample = reader.read_process(name)?;
     check(reader, &format!("samples.{name}"), sample)
 }
 
 /// Looks at ids and weights of a sample.
-fn check(reader: &Reader<'_>, place: &str, sample: Sample) -> Result<Sample> {
+pub(super) fn check(reader: &Reader<'_>, place: &str, sample: Sample) -> Result<Sample> {
     let wrong = |key: &str, text| Err(Error::data_at(key, text));
     let report = &sample.table.report;
     let selected = reader.selected(&sample).count();
@@ -350,7 +358,8 @@ fn check(reader: &Reader<'_>, place: &str, sample: Sample) -> Result<Sample> {
     Ok(sample)
 }
 
-fn process(reader: &Reader<'_>, name: &str, sample: &Sample) -> Result<ProcessPlan> {
+/// What is known of a process of simulated events.
+pub(super) fn process(reader: &Reader<'_>, name: &str, sample: &Sample) -> Result<ProcessPlan> {
     let weights = || reader.selected(sample).map(|row| sample.table.weights[row]);
     let sum: f64 = weights().sum();
     if sum <= 0.0 || !sum.is_finite() {
@@ -368,15 +377,18 @@ fn process(reader: &Reader<'_>, name: &str, sample: &Sample) -> Result<ProcessPl
         events: weights().count(),
         scale: reader.factor(name, &place, &config)?,
         templates: reader.templates(sample),
+        is_statistical: true,
     })
 }
 
 /// Reads the two sides of a systematic uncertainty. Their rates are those of the samples.
-fn vary(
+/// `allowed`: the share of their weight that may lie where nominal events are not, if ratios
+/// are learned of them.
+pub(super) fn vary(
     reader: &Reader<'_>,
     systematic: &str,
     (nominal, nominal_sample): (&ProcessPlan, &Sample),
-    allowed: f64,
+    allowed: Option<f64>,
     plan: &mut Plan,
 ) -> Result<VariedPlan> {
     let (measurement, name) = (reader.measurement, nominal.name.as_str());
@@ -387,7 +399,9 @@ fn vary(
             .varied(name, systematic, up)
             .ok_or_else(|| Error::config_at(&place, "is not there"))?;
         let sample = check(reader, &place, reader.read(&place, &config)?)?;
-        reader.check_varied(nominal_sample, &sample, &place, name)?;
+        if allowed.is_some() {
+            reader.check_varied(nominal_sample, &sample, &place, name)?;
+        }
         let scale = reader.factor(name, &place, &config)?;
         plan.note_losses(&sample.losses, reader.recorded(name, scale));
         let rows = reader.selected(&sample);
@@ -396,7 +410,7 @@ fn vary(
         let factor = scale / nominal.scale;
         let mut templates = reader.templates(&sample);
         templates.iter_mut().for_each(|t| t.multiply(factor));
-        if measurement.systematics[systematic].shape {
+        if let Some(allowed) = allowed.filter(|_| measurement.systematics[systematic].shape) {
             let nominal = std::slice::from_ref(nominal_sample);
             check_support(reader, nominal, &sample, &place, allowed)?;
         }
@@ -420,6 +434,7 @@ fn vary(
         rates: scaled.map(|sum| sum / nominal.sum),
         sums: Some([down.0, up.0]),
         templates: Some([down.2, up.2]),
+        is_additive: false,
     })
 }
 

@@ -23,6 +23,9 @@ pub(super) const LEVELS: [(f64, f64); 2] = [(0.6827, 1.0), (0.9545, 4.0)];
 pub struct MeasurementResult {
     /// Version of the file.
     pub format: u32,
+    /// `measure` or `limit`.
+    #[serde(default = "measure")]
+    pub method: String,
     /// Name of the experiment.
     pub experiment: String,
     /// Where the events come from: `observed` or `asimov`.
@@ -61,6 +64,21 @@ pub struct MeasurementResult {
     pub missing: Vec<String>,
     /// The ratios.
     pub ratios: Vec<RatioTrust>,
+    /// The backgrounds of a limit that are runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub backgrounds: Vec<BackgroundResult>,
+    /// Expected events of the channels of a limit, before and after the fit.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub yields: IndexMap<String, ChannelYields>,
+    /// What groups of nuisance parameters do to the expected limit, of a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_impacts: Option<LimitImpactsResult>,
+    /// Limits at values of other parameters, of a limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limit_scans: Vec<LimitScanResult>,
+    /// Limits with single replicas of a background, of a limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replica_limits: Vec<ReplicaLimits>,
     /// The histograms as a workspace.
     #[serde(default)]
     pub export: ExportResult,
@@ -75,6 +93,111 @@ pub struct MeasurementResult {
     pub losses: Vec<Losses>,
     /// What the user should know.
     pub notes: Vec<String>,
+}
+
+fn measure() -> String {
+    "measure".to_owned()
+}
+
+/// A background that a run predicts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BackgroundResult {
+    /// The sample.
+    pub sample: String,
+    /// The run, with its ensemble if it has several.
+    pub run: String,
+    /// Source events in channels.
+    pub events: u64,
+    /// Expected events, and their error from the source's statistics.
+    pub expected: [f64; 2],
+    /// Replicas of the prediction.
+    pub replicas: usize,
+    /// Relative standard deviation of the replicas' sums.
+    pub spread: f64,
+    /// Parameters for the retraining, and the share of its variance that they have.
+    pub components: usize,
+    pub share: f64,
+    /// The largest correlation of two bins that is in none of them.
+    pub lost_correlation: f64,
+    /// Relative counting error of what it is normalised to.
+    pub normalisation: f64,
+    /// Names of its parameters.
+    pub parameters: Vec<String>,
+}
+
+/// Events of one channel.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ChannelYields {
+    /// None where none are observed.
+    pub observed: Option<f64>,
+    /// Expected ones before the fit, by process.
+    pub prefit: IndexMap<String, f64>,
+    /// Their sum with the error of the auxiliary measurements.
+    pub prefit_total: [f64; 2],
+    /// At the best fit.
+    pub postfit: IndexMap<String, f64>,
+    /// Their sum with the error of all parameters; null without a covariance.
+    pub postfit_total: (f64, Option<f64>),
+}
+
+/// Relative changes of the median expected limit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitImpactsResult {
+    /// The parameter that is limited.
+    pub parameter: String,
+    /// The median expected limit with all nuisance parameters.
+    pub expected: f64,
+    /// Groups; they are no parts of a sum.
+    pub groups: Vec<LimitImpactRow>,
+}
+
+/// What one group does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitImpactRow {
+    pub group: String,
+    /// Its parameters.
+    pub parameters: usize,
+    /// The limit with them where they fit best without signal, the data as they are.
+    pub frozen: Option<f64>,
+    /// `1 - frozen / expected`.
+    pub relative: Option<f64>,
+    /// The same with the group out of the model and the data made anew.
+    pub removed: Option<f64>,
+    /// Why one of them is missing.
+    pub reason: Option<String>,
+}
+
+/// Upper limits with single replicas of a background in its place, which check the parameters
+/// that are made of all of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ReplicaLimits {
+    pub sample: String,
+    /// Replicas that were taken, of all evenly, and those without a limit.
+    pub replicas: usize,
+    pub failed: usize,
+    /// The 16 %, 50 % and 84 % quantiles of their median expected limits; null without any.
+    pub expected: Option<[f64; 3]>,
+    /// The same of their observed limits; null where the data are hidden.
+    pub observed: Option<[f64; 3]>,
+}
+
+/// Upper limits along another parameter.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitScanResult {
+    pub parameter: String,
+    pub points: Vec<LimitScanPoint>,
+}
+
+/// Upper limits at one value.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LimitScanPoint {
+    pub value: f64,
+    /// None where the data are hidden.
+    pub observed: Option<f64>,
+    /// As [`LimitResult::expected`].
+    pub expected: [Option<f64>; 5],
+    /// Why some are missing.
+    pub reason: Option<String>,
 }
 
 impl ToysResult {
@@ -284,6 +407,10 @@ pub struct LimitResult {
     pub expected: Option<[Option<f64>; 5]>,
     /// Why there is no limit, or which of them are missing and why.
     pub reason: Option<String>,
+    /// The upper bound that limits above that of the parameter were found with, of a limit;
+    /// none if they lie below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_widened: Option<f64>,
     /// CLs at the points of the scan.
     pub curve: Vec<ClsPoint>,
 }
@@ -329,7 +456,7 @@ pub struct ContourLevel {
 }
 
 /// Checks of the likelihood at the best fit.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Checks {
     /// Events whose density is below the barrier.
     pub not_positive: usize,

@@ -29,7 +29,7 @@ pub(super) struct Binned<'a> {
     pub name: &'a str,
     /// Its table in the configuration.
     pub key: String,
-    region: &'a str,
+    pub region: &'a str,
     pub observable: &'a str,
     pub edges: &'a [f64],
     pub statistical: bool,
@@ -85,8 +85,11 @@ pub(super) struct Reader<'a> {
     /// Key of the observable, place of the region, bins.
     histograms: Vec<(String, usize, Edges)>,
     /// Keys and places of the regions that the likelihood is of; the first is measured
-    /// without bins.
+    /// without bins, if there is a reference.
     fitted: Vec<(String, usize)>,
+    /// Regions whose events a process has its rate from, a bit each: that without bins, or all
+    /// channels where there is none.
+    measured: u64,
     /// What may be looked at of the observed events.
     pub blinding: Blinding,
     /// The files that were read, by the configuration's key.
@@ -96,12 +99,20 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(measurement: &'a Measurement, places: Places, unblind: bool) -> Result<Self> {
-        let like = reference_sample(measurement)?;
+        let has_reference = !measurement.measurement.reference.is_empty();
+        let like = match measurement.samples.keys().next() {
+            Some(first) if !has_reference => measurement.sample(first),
+            _ => measurement.reference(),
+        };
+        let like = like.ok_or_else(no_reference)?;
         let mut config = measurement.ensemble_config(like.clone(), like);
         config.regions.clone_from(&measurement.regions);
         let place = |region: &str| config.regions.get_index_of(region).unwrap_or(0);
         let unbinned = place(&measurement.training.region);
-        let mut fitted = vec![("training.region".to_owned(), unbinned)];
+        let mut fitted = Vec::new();
+        if has_reference {
+            fitted.push(("training.region".to_owned(), unbinned));
+        }
         let (mut histograms, mut columns, mut needed) = (Vec::new(), Vec::new(), Vec::new());
         for (number, histogram) in binned(measurement).into_iter().enumerate() {
             let key = format!("{}.observable", histogram.key);
@@ -127,6 +138,10 @@ impl<'a> Reader<'a> {
             blinding: Blinding::new(&config.regions, unblind),
             config,
             histograms,
+            measured: match has_reference {
+                true => 1 << unbinned,
+                false => fitted.iter().fold(0, |all, (_, region)| all | 1 << region),
+            },
             fitted,
             files: Mutex::default(),
             meanings: Mutex::default(),
@@ -204,7 +219,10 @@ impl<'a> Reader<'a> {
         let values = observed.table.n_features + observed.table.columns.len();
         let by_id = !observed.ids_by_row;
         if !by_id {
-            let simulated = reference_sample(self.measurement)?;
+            let Some(simulated) = self.measurement.reference() else {
+                // observables alone do not tell events apart
+                return Ok(observed);
+            };
             let simulated = self.read("measurement.reference", &simulated)?;
             let by_chance = copies(&simulated, observed.table.len());
             if by_chance > 0 || (values < FEW_VALUES && found < 3) {
@@ -283,9 +301,17 @@ impl<'a> Reader<'a> {
         features.map(|f| f.0.as_str()).collect()
     }
 
-    /// Events of a sample in the region that is measured without bins.
-    pub(super) fn selected<'s>(&self, sample: &'s Sample) -> impl Iterator<Item = usize> + 's {
-        sample.in_region(self.fitted[0].1)
+    /// Events of a sample in the region that is measured without bins, or in a channel where
+    /// there is none.
+    pub(super) fn selected<'s>(&self, sample: &'s Sample) -> impl Iterator<Item = usize> + use<'s> {
+        let measured = self.measured;
+        let flags = sample.table.flags.iter().enumerate();
+        flags.filter_map(move |(row, flags)| (flags & measured != 0).then_some(row))
+    }
+
+    /// The number of a region.
+    pub(super) fn region(&self, name: &str) -> Option<usize> {
+        self.config.regions.get_index_of(name)
     }
 
     /// Regions of the likelihood whose observed events are not all to be looked at: each
@@ -394,9 +420,8 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn reference_sample(measurement: &Measurement) -> Result<SampleConfig> {
-    let reference = measurement.reference();
-    reference.ok_or_else(|| Error::config_at("measurement.reference", "names no sample"))
+fn no_reference() -> Error {
+    Error::config_at("measurement.reference", "names no sample")
 }
 
 /// What tells events apart that have no id: their inputs and observables.

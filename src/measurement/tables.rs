@@ -1,8 +1,13 @@
 //! Curves, pulls and ratios as Parquet.
 
-use super::result::{ContourResult, LimitResult, MeasurementResult, ParameterResult, RatioTrust};
+use super::published;
+use super::result::{
+    ContourResult, LimitImpactsResult, LimitResult, LimitScanResult, MeasurementResult,
+    ParameterResult, RatioTrust,
+};
 use crate::error::{Context, Kind, Result};
 use crate::files::Sink;
+use crate::report::latex::{escape, tabular};
 use crate::rundir::RunDirectory;
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
@@ -25,14 +30,29 @@ fn save(root: &RunDirectory, name: &str, columns: Vec<(&str, ArrayRef)>) -> Resu
     sink.finish()
 }
 
-/// Writes `curves.parquet`, `pulls.parquet` and `ratios.parquet`, and `limit.parquet` and
-/// `contours.parquet` where there is something in them.
+/// Writes `curves.parquet` and `pulls.parquet`, and `ratios.parquet`, `limit.parquet`,
+/// `limit_scans.parquet`, `contours.parquet`, `impacts.csv` and `yields.csv`, these as LaTeX too,
+/// where there is something in them; of a limit also its submission to HEPData.
 pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<()> {
     curves(root, result)?;
     pulls(root, result)?;
-    ratios(root, &result.ratios)?;
+    if !result.ratios.is_empty() {
+        ratios(root, &result.ratios)?;
+    }
+    if !result.limit_scans.is_empty() {
+        limit_scans(root, &result.limit_scans)?;
+    }
+    if let Some(impacts) = &result.limit_impacts {
+        write_both(root, "impacts", &limit_impacts(impacts))?;
+    }
+    if !result.yields.is_empty() {
+        write_both(root, "yields", &yields(result))?;
+    }
     if let Some(limit) = &result.limit {
         limits(root, limit)?;
+    }
+    if result.method == "limit" {
+        published::write(root, result)?;
     }
     match result.contours.as_slice() {
         [] => Ok(()),
@@ -40,13 +60,90 @@ pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(
     }
 }
 
+/// Names of the columns of expected limits.
+const BANDS: [&str; 5] = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
+
+/// A row a point.
+fn limit_scans(root: &RunDirectory, all: &[LimitScanResult]) -> Result<()> {
+    let rows = all
+        .iter()
+        .flat_map(|scan| scan.points.iter().map(move |p| (scan, p)));
+    let rows: Vec<_> = rows.collect();
+    let mut columns = vec![
+        ("parameter", text(&rows, |(scan, _)| scan.parameter.clone())),
+        ("value", numbers(&rows, |(_, p)| Some(p.value))),
+        ("observed", numbers(&rows, |(_, p)| p.observed)),
+    ];
+    for (k, name) in BANDS.into_iter().enumerate() {
+        columns.push((name, numbers(&rows, |(_, p)| p.expected[k])));
+    }
+    save(root, "limit_scans.parquet", columns)
+}
+
+/// A table as rows of cells, the header first.
+fn limit_impacts(impacts: &LimitImpactsResult) -> Vec<Vec<String>> {
+    let header = ["group", "parameters", "frozen", "removed"].map(str::to_owned);
+    let share = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:.4}"));
+    let rows = impacts.groups.iter().map(|row| {
+        let (frozen, removed) = (share(row.relative), share(row.removed));
+        vec![
+            row.group.clone(),
+            row.parameters.to_string(),
+            frozen,
+            removed,
+        ]
+    });
+    std::iter::once(header.to_vec()).chain(rows).collect()
+}
+
+/// The same of events, before the fit and at the best fit.
+fn yields(result: &MeasurementResult) -> Vec<Vec<String>> {
+    let names = result.rates.keys();
+    let header = ["channel", "fit"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(names.clone().cloned());
+    let header = header.chain(["total", "error", "observed"].map(str::to_owned));
+    let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:.4}"));
+    let mut rows: Vec<Vec<String>> = vec![header.collect()];
+    for (channel, of) in &result.yields {
+        let [before, before_error] = of.prefit_total;
+        let (after, after_error) = of.postfit_total;
+        for (fit, parts, total, error) in [
+            ("before", &of.prefit, before, Some(before_error)),
+            ("after", &of.postfit, after, after_error),
+        ] {
+            let mut row = vec![channel.clone(), fit.to_owned()];
+            row.extend(names.clone().map(|name| number(parts.get(name).copied())));
+            row.extend([Some(total), error, of.observed].map(number));
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// Writes a table as CSV and LaTeX.
+fn write_both(root: &RunDirectory, name: &str, rows: &[Vec<String>]) -> Result<()> {
+    let quoted = |cell: &String| match cell.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", cell.replace('"', "\"\"")),
+        false => cell.clone(),
+    };
+    let line = |row: &Vec<String>| row.iter().map(quoted).collect::<Vec<_>>().join(",") + "\n";
+    let csv: String = rows.iter().map(line).collect();
+    root.write(&root.path().join(format!("{name}.csv")), csv.as_bytes())?;
+    let escaped = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| escape(cell)).collect());
+    let tex = tabular(&escaped.collect::<Vec<Vec<String>>>());
+    root.write(&root.path().join(format!("{name}.tex")), tex.as_bytes())
+}
+
 fn limits(root: &RunDirectory, limit: &LimitResult) -> Result<()> {
     let mut columns = vec![
         ("value", numbers(&limit.curve, |p| Some(p.value))),
         ("observed", numbers(&limit.curve, |p| p.observed)),
     ];
-    let names = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
-    for (k, name) in names.into_iter().enumerate() {
+    for (k, name) in BANDS.into_iter().enumerate() {
         columns.push((name, numbers(&limit.curve, |p| Some(p.expected[k]))));
     }
     save(root, "limit.parquet", columns)

@@ -44,7 +44,7 @@ pub(super) enum ColourMap {
 }
 
 impl ColourMap {
-    fn colour(self, level: usize) -> String {
+    pub(super) fn colour(self, level: usize) -> String {
         let [red, green, blue] = self.rgb(level);
         format!("#{red:02x}{green:02x}{blue:02x}")
     }

@@ -7,7 +7,7 @@ type Draw = fn(&[f64], usize) -> Result<Figure, PlotError>;
 
 /// All figures: the lengths of the lists they are made of, how many variants they have
 /// (logarithmic, blinded, few rows or many), and whether any values draw them.
-pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 21] = [
+pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 23] = [
     ("belt", &[1, 5], 1, false, |v, _| belt(v).draw()),
     ("calibration", &[2], 1, false, |v, _| calibration(v).draw()),
     ("cls_scan", &[1, 7], 2, false, |v, k| cls_scan(v, k).draw()),
@@ -23,9 +23,15 @@ pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 21] = [
     ("flow_steps", &[0, 1, 12], 1, true, |v, _| {
         flow_steps(v).draw()
     }),
-    ("impacts", &[5], 3, true, |v, k| impacts(v, k).draw()),
+    ("impacts", &[5], 4, true, |v, k| impacts(v, k).draw()),
     ("likelihood_curve", &[1, 2, 7], 3, false, |v, k| {
         likelihood_curve(v, k).draw()
+    }),
+    ("limit_band", &[1, 7], 2, false, |v, k| {
+        limit_band(v, k).draw()
+    }),
+    ("limit_plane", &[1, 12], 2, false, |v, k| {
+        limit_plane(v, k).draw()
     }),
     ("losses", &[0, 1, 2, 12], 3, false, |v, k| {
         losses(v, k).draw()
@@ -142,6 +148,40 @@ pub(super) fn cls_scan(values: &[f64], variant: usize) -> ClsScan {
     }
 }
 
+/// The same variants.
+pub(super) fn limit_band(values: &[f64], variant: usize) -> LimitBand {
+    let point = |(x, value): (usize, &f64)| LimitBandPoint {
+        parameter: x as f64,
+        observed: (variant == 0).then_some(1.1 * value),
+        expected: [0.5, 0.7, 1.0, 1.5, 2.0].map(|factor| factor * value),
+    };
+    LimitBand {
+        title: label(),
+        x_label: label(),
+        y_label: label(),
+        points: values.iter().enumerate().map(point).collect(),
+        wanted: (variant == 0).then_some(1.0),
+    }
+}
+
+/// Variants: observed on a grid, and expected ones of points anywhere.
+pub(super) fn limit_plane(values: &[f64], variant: usize) -> LimitPlane {
+    let point = |(k, value): (usize, &f64)| LimitPlanePoint {
+        x: [k % 4, k * k][variant] as f64,
+        y: (k / 4) as f64,
+        observed: (variant == 0).then_some(1.1 * value),
+        expected: [0.5, 0.7, 1.0, 1.5, 2.0].map(|factor| factor * value),
+    };
+    LimitPlane {
+        title: label(),
+        x_label: label(),
+        y_label: label(),
+        z_label: label(),
+        points: values.iter().enumerate().map(point).collect(),
+        wanted: 1.0,
+    }
+}
+
 /// Variants: one method, and nine.
 pub(super) fn coverage(values: &[f64], variant: usize) -> Coverage {
     let point = |value: &f64| CoveragePoint {
@@ -231,7 +271,7 @@ pub(super) fn profile_contours(values: &[f64]) -> ProfileContours {
     }
 }
 
-/// Variants: one row, many, and more than fit.
+/// Variants: one row, many, more than fit, and pulls alone.
 pub(super) fn impacts(values: &[f64], variant: usize) -> Impacts {
     let row = |index: usize| {
         let value = |shift: usize| values[(index + shift) % values.len()];
@@ -240,15 +280,18 @@ pub(super) fn impacts(values: &[f64], variant: usize) -> Impacts {
             pull: value(0),
             pull_errors: (value(1), value(2)),
             unconstrained: (index % 7 == 3).then(label),
-            post_fit: (value(3), value(4)),
-            pre_fit: Some((value(1), value(3))),
+            post_fit: match variant {
+                3 => (f64::NAN, f64::NAN),
+                _ => (value(3), value(4)),
+            },
+            pre_fit: (variant < 3).then(|| (value(1), value(3))),
         }
     };
     Impacts {
         title: label(),
         parameter: label(),
-        rows: (0..[1, 25, 60][variant]).map(row).collect(),
-        first_rank: [1, 999, 1][variant],
+        rows: (0..[1, 25, 60, 25][variant]).map(row).collect(),
+        first_rank: [1, 999, 1, 1][variant],
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) mod favour;
 pub(super) mod flow_steps;
 pub(super) mod impacts;
 pub(super) mod likelihood_curve;
+pub(super) mod limit_band;
+pub(super) mod limit_plane;
 pub(super) mod losses;
 pub(super) mod mass_plane;
 pub(super) mod matrix;

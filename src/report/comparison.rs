@@ -3,6 +3,7 @@
 
 use super::figures::joined as title;
 use super::heights::Heights;
+use super::latex::escape;
 use super::numbers::{decimals_of, fixed, joined, percent, significant, with_error};
 use super::page::{PageFigure, Section, Table};
 use super::plots::{figure, save_figures};
@@ -291,23 +292,6 @@ fn latex(comparison: &ComparisonMetrics) -> String {
             text.push_str("\n\\par Not part of these numbers:\n");
         }
         let _ = writeln!(text, "\\par {}.", escape(missing));
-    }
-    text
-}
-
-/// A name as LaTeX sets it.
-fn escape(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for c in name.chars() {
-        if "&%$#_{}".contains(c) {
-            text.push('\\');
-        }
-        match c {
-            '~' => text.push_str("\\textasciitilde{}"),
-            '^' => text.push_str("\\textasciicircum{}"),
-            '\\' => text.push_str("\\textbackslash{}"),
-            c => text.push(c),
-        }
     }
     text
 }

@@ -19,7 +19,7 @@ const NOTED: f64 = 0.001;
 pub(crate) fn verdict(metrics: &Metrics, config: &Config) -> Vec<PageVerdict> {
     let target = config.data.target_label();
     let prediction = match config.experiment.method {
-        Method::Reweight | Method::Ratio | Method::Measure => {
+        Method::Reweight | Method::Ratio | Method::Measure | Method::Limit => {
             format!("reweighted {}", config.data.source_label())
         }
         Method::Interpolate => "interpolated background".to_owned(),

@@ -135,6 +135,7 @@ impl RunDirectory {
     /// Its `config.toml` is not one, or it is of many.
     pub(crate) fn config(&self) -> Result<Config> {
         let mut experiment = self.experiment()?;
+        experiment.check_trains()?;
         if experiment.is_matrix {
             return Err(Error::usage(format!(
                 "{} holds {}; name the directory of one of them, such as {}",

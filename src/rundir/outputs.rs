@@ -21,9 +21,10 @@ const OUTPUT_FOLDERS: [(&str, &[&str]); 2] = [
 const SHOWN: &str = "ensembles.html summary.json comparison.json comparison.csv comparison.tex \
                      measurement.json page.json workspace.json workspace_points.json \
                      templates.json events.parquet curves.parquet pulls.parquet ratios.parquet \
-                     limit.parquet contours.parquet toys.json";
+                     limit.parquet contours.parquet toys.json limit_scans.parquet impacts.csv \
+                     impacts.tex yields.csv yields.tex";
 /// Folders of such files.
-const SHOWN_FOLDERS: [&str; 4] = ["predictions", "plots", "toys", "former_toys"];
+const SHOWN_FOLDERS: [&str; 5] = ["predictions", "plots", "toys", "former_toys", "hepdata"];
 
 impl RunDirectory {
     /// Records of the files of a result: predictions, numbers, figures and page, as

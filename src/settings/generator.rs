@@ -2,7 +2,7 @@
 
 use super::parse::Experiment;
 use super::raw::ScaleConfig;
-use super::uses::words;
+use super::words::words;
 use indexmap::IndexMap;
 use std::collections::BTreeSet;
 
@@ -32,7 +32,8 @@ impl Experiment {
                 ));
             }
         };
-        if let Some(measurement) = &self.measurement {
+        let limit = self.limit.as_ref().and_then(|l| l.measurement().ok());
+        if let Some(measurement) = self.measurement.as_ref().or(limit.as_ref()) {
             let samples = measurement.samples.iter();
             for (name, process) in samples.filter(|(_, p)| p.scale == ScaleConfig::default()) {
                 let define = &measurement.data.define;

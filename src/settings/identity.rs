@@ -2,11 +2,13 @@
 //! place that says it.
 
 use super::interpolation::PredictedPart;
-use super::measurement::{LikelihoodConfig, Measurement};
+use super::limit::Limit;
+use super::measurement::{LikelihoodConfig, Measurement, SystematicConfig};
 use super::raw::{
     Config, DeviceConfig, EnsembleConfig, ExecutorConfig, Method, OneOrMany, ReportConfig,
 };
-use super::uses::words;
+use super::words::words;
+use indexmap::IndexMap;
 use serde::Serialize;
 use sideband_processes::PlaneSettings;
 use toml::{Table, Value};
@@ -207,13 +209,7 @@ impl Measurement {
         for process in other.samples.values_mut() {
             process.path = none();
         }
-        let varied = other
-            .systematics
-            .values_mut()
-            .flat_map(|s| s.samples.values_mut());
-        for side in varied.flat_map(|varied| [&mut varied.up, &mut varied.down]) {
-            side.path = side.path.as_ref().map(|_| none());
-        }
+        forget_paths(&mut other.systematics);
         if let Some(observed) = &mut other.observed {
             observed.path = none();
         }
@@ -280,6 +276,54 @@ impl Measurement {
             )),
         ];
         parts.into_iter().flatten().collect()
+    }
+}
+
+impl Limit {
+    /// As [`Measurement::numbers`]: runs are compared by their contents too. Labels of samples
+    /// that are runs stay: those of their parameters are made of them.
+    #[must_use]
+    pub(crate) fn numbers(&self) -> Vec<String> {
+        let mut other = self.clone();
+        let none = || OneOrMany::Many(Vec::new());
+        for sample in other.samples.values_mut() {
+            sample.path = sample.path.as_ref().map(|_| none());
+            let runs = [
+                Some(&mut sample.run),
+                sample.control_region.as_mut().map(|c| &mut c.run),
+                sample.nonclosure.as_mut().map(|n| &mut n.run),
+            ];
+            for run in runs.into_iter().flatten() {
+                *run = run.as_ref().map(|_| String::new());
+            }
+        }
+        forget_paths(&mut other.systematics);
+        if let Some(observed) = &mut other.observed {
+            observed.path = none();
+        }
+        other.experiment.description.clear();
+        other.report.forget_words();
+        other.report.forget_looks();
+        let simulated = other.samples.values_mut().filter(|s| s.run.is_none());
+        let simulated = simulated.map(|s| &mut s.label);
+        let regions = other.regions.values_mut().map(|r| &mut r.label);
+        let parameters = other.parameters.values_mut().map(|p| &mut p.label);
+        let systematics = other.systematics.values_mut().map(|s| &mut s.label);
+        let channels = other.channels.values_mut().map(|c| &mut c.label);
+        let labels = simulated.chain(regions).chain(parameters);
+        let labels = labels.chain(systematics).chain(channels);
+        labels.for_each(|label| *label = None);
+        lines(&flat("", &Table::try_from(other).unwrap_or_default()))
+    }
+}
+
+/// Forgets where the files of varied samples lie.
+fn forget_paths(systematics: &mut IndexMap<String, SystematicConfig>) {
+    let varied = systematics
+        .values_mut()
+        .flat_map(|s| s.samples.values_mut());
+    for side in varied.flat_map(|varied| [&mut varied.up, &mut varied.down]) {
+        side.path = side.path.as_ref().map(|_| OneOrMany::Many(Vec::new()));
     }
 }
 

@@ -201,7 +201,8 @@ impl FieldValue {
 }
 
 impl Scalar {
-    fn text(&self) -> String {
+    /// How it is called in the name of an ensemble.
+    pub(super) fn text(&self) -> String {
         match self {
             Self::Integer(x) => x.to_string(),
             Self::Float(x) => x.to_string(),

@@ -9,14 +9,14 @@ mod ratios;
 
 use likelihood::FINITE_SAMPLE_POINTS;
 pub(crate) use likelihood::{
-    Aggregate, CalibrationMethod, ContourConfig, LikelihoodConfig, LimitConfig, TestStatistic,
-    ToyEvents, ToysConfig,
+    Aggregate, CalibrationMethod, ContourConfig, CorrelationConfig, LikelihoodConfig, LimitConfig,
+    NotPositiveConfig, TestStatistic, ToyEvents, ToysConfig,
 };
+use model::SideConfig;
 pub(crate) use model::{
-    ChannelConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode, ObservedConfig,
-    ParameterConfig, ProcessConfig, SystematicConfig,
+    ChannelConfig, ColumnsConfig, Coordinate, GenerateConfig, GeneratedModel, InterpolationCode,
+    ObservedConfig, ParameterConfig, ProcessConfig, SystematicConfig,
 };
-use model::{ColumnsConfig, SideConfig};
 pub(crate) use ratios::{FIXED_SUFFIX, RatioName, side};
 
 use super::raw::{

@@ -2,6 +2,7 @@
 //! one, a wrong value says where it is, what was found and what is allowed.
 
 use super::comparison::ComparisonConfig;
+use super::limit::Limit;
 use super::matrix::{EnsembleSpec, Misfit, expand};
 use super::measurement::Measurement;
 use super::mistakes::{explain, list_for_table};
@@ -43,6 +44,8 @@ pub struct Experiment {
     pub comparison: Option<ComparisonConfig>,
     /// What is measured with them.
     pub measurement: Option<Measurement>,
+    /// The fit of histograms that it is instead, without ensembles.
+    pub limit: Option<Limit>,
 }
 
 /// Reads and checks a file, with `key=value` settings on top of it.
@@ -132,8 +135,10 @@ fn put(table: &mut Table, key: &str, value: Value) -> Result<()> {
 pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
     let (table, renamed) = table(text, settings)?;
     let method = table.get("experiment").and_then(|e| e.get("method"));
-    if method.and_then(Value::as_str) == Some("measure") {
-        return parse_measurement(table, renamed);
+    match method.and_then(Value::as_str) {
+        Some("measure") => return parse_measurement(table, renamed),
+        Some("limit") => return parse_limit(table, renamed),
+        _ => {}
     }
     #[derive(Deserialize, JsonSchema)]
     struct Axes {
@@ -177,6 +182,7 @@ pub fn parse_experiment(text: &str, settings: &[String]) -> Result<Experiment> {
         ensembles,
         comparison: axes.comparison,
         measurement: None,
+        limit: None,
     };
     if let Some(comparison) = &experiment.comparison {
         comparison.check(&experiment)?;
@@ -197,6 +203,24 @@ fn parse_measurement(table: Table, renamed: Vec<String>) -> Result<Experiment> {
         ensembles: measurement.ensembles()?,
         comparison: None,
         measurement: Some(measurement),
+        limit: None,
+    })
+}
+
+/// A limit has no ensembles of its own.
+fn parse_limit(table: Table, renamed: Vec<String>) -> Result<Experiment> {
+    refuse_lists::<Limit>(&table)?;
+    let limit: Limit = deserialize(table.clone())?;
+    limit.check()?;
+    Ok(Experiment {
+        table,
+        renamed,
+        is_matrix: false,
+        axes: IndexMap::new(),
+        ensembles: Vec::new(),
+        comparison: None,
+        measurement: None,
+        limit: Some(limit),
     })
 }
 
@@ -204,10 +228,34 @@ impl Experiment {
     /// What all ensembles have in common: the experiment, devices, executor.
     ///
     /// # Panics
-    /// Never: there is at least one ensemble.
+    /// Of a limit, which has no ensemble; all others have one.
     #[must_use]
     pub fn common(&self) -> &Config {
         &self.ensembles[0].config
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.limit {
+            Some(limit) => &limit.experiment.name,
+            None => &self.common().experiment.name,
+        }
+    }
+
+    /// Whether it trains anything.
+    ///
+    /// # Errors
+    /// Of a limit, which trains nothing, for a command that would.
+    pub(crate) fn check_trains(&self) -> Result<()> {
+        match &self.limit {
+            None => Ok(()),
+            Some(limit) => Err(Error::usage(format!(
+                "{} is a limit, which trains nothing: it has no members, blocks or jobs; the runs \
+                 that its samples name have",
+                limit.experiment.name
+            ))),
+        }
     }
 
     /// With other members in each ensemble.

@@ -120,7 +120,8 @@ impl Experiment {
         let mut add = |key: String, path: &OneOrMany| {
             list.extend(path.to_list().into_iter().map(|path| (key.clone(), path)));
         };
-        let Some(measurement) = &self.measurement else {
+        let limit = self.limit.as_ref().and_then(|l| l.measurement().ok());
+        let Some(measurement) = self.measurement.as_ref().or(limit.as_ref()) else {
             for spec in &self.ensembles {
                 for (role, sample) in spec.config.data.samples() {
                     add(format!("data.{role}.path"), &sample.path);

@@ -84,6 +84,9 @@ parameters.*.bounds                    | rising         | two finite numbers, th
 samples                                | [2, 1000]      | 2 to 1000 processes
 samples.*.scale                        | text or (0, inf)
                                        | a factor above 0, or an expression
+samples.*.retraining.keep              | (0, 1]         | a share above 0 and at most 1
+samples.*.retraining.at_most           | [0, 100]
+samples.*.nonclosure.smooth            | [1, 101]
 systematics.*.rates.*                  | each (0, inf)
                   | two factors above 0, at -1 and at +1: rates do not turn negative
 channels.*.bins                        | count [2, 10001] & rising
@@ -101,6 +104,8 @@ measurement.limit.confidence_level     | (0.5, 1)       | a level between 0.5 an
 measurement.contours.#.confidence_levels | count [1, 4] & each (0, 1) & rising
                                        | one to four levels between 0 and 1, rising
 measurement.contours.#.points          | [5, 501]
+measurement.scans.#.range              | rising         | two finite numbers, the lower one first
+measurement.scans.#.points             | [3, 2001]
 toys.number                            | [50, 10000000]
 ";
 

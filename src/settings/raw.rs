@@ -91,6 +91,9 @@ pub enum Method {
     Interpolate,
     /// A measurement with many ratios; its file has tables of its own.
     Measure,
+    /// A fit of histograms alone, whose backgrounds may be runs; its file has tables of its
+    /// own.
+    Limit,
 }
 
 impl Method {
@@ -99,7 +102,7 @@ impl Method {
     pub fn objective(self) -> Objective {
         match self {
             Self::Reweight => Objective::Exponential,
-            Self::Ratio | Self::Measure => Objective::CrossEntropy,
+            Self::Ratio | Self::Measure | Self::Limit => Objective::CrossEntropy,
             Self::Interpolate => Objective::Likelihood,
         }
     }

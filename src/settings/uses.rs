@@ -11,7 +11,6 @@ use super::raw::{Config, Method, RankBy};
 use super::training::Split;
 use crate::error::{Context, Error, Kind, Result, counted};
 use sideband_numerics::expression::written;
-use std::collections::BTreeSet;
 use toml::Value;
 
 /// Settings that not every configuration uses.
@@ -57,6 +56,10 @@ training = { region = \"x\" }";
 impl Experiment {
     /// Whether every setting has an effect on one of the ensembles.
     pub fn check_uses(&self) -> Result<()> {
+        if self.limit.is_some() {
+            // its own check has looked
+            return Ok(());
+        }
         let top = "top level";
         let smallest: Config = toml::from_str(SMALLEST).key(Kind::Config, top)?;
         let smallest = Value::try_from(&smallest).key(Kind::Config, top)?;
@@ -94,7 +97,8 @@ impl Experiment {
     /// What a setting asks for and others leave out, a sentence each: no reason to refuse a
     /// scan, whose result says the same ensemble by ensemble.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let Some(RankBy::Auc { region }) = &self.common().report.rank_by else {
+        let rank_by = self.ensembles.first().map(|e| &e.config.report.rank_by);
+        let Some(Some(RankBy::Auc { region })) = rank_by else {
             return Vec::new();
         };
         let has_classifier = |spec: &&EnsembleSpec| {
@@ -139,18 +143,11 @@ impl Experiment {
     }
 }
 
-/// Words that may be names of columns.
-pub(crate) fn words(text: &str) -> BTreeSet<String> {
-    text.split(|c: char| !c.is_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty())
-        .map(ToOwned::to_owned)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::parse_experiment;
     use super::*;
+    use std::collections::BTreeSet;
 
     /// Keys that every method uses, whole tables by their names.
     const ALWAYS: &str = "experiment matrix device executor comparison regions data.target \

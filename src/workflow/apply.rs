@@ -125,11 +125,16 @@ pub(super) struct Replicas {
 impl Replicas {
     /// Groups usable members; incomplete groups of folds are left out.
     pub(super) fn new(split: SplitSettings, streams: Streams, members: &[Member]) -> Self {
+        let numbers: Vec<u32> = members.iter().map(|m| m.about.member).collect();
+        Self::of(split, streams, &numbers)
+    }
+
+    /// The same by the numbers of the members.
+    pub(super) fn of(split: SplitSettings, streams: Streams, members: &[u32]) -> Self {
         let mut groups: BTreeMap<u32, Vec<(usize, u32)>> = BTreeMap::new();
-        for (place, member) in members.iter().enumerate() {
-            let number = member.about.member;
-            let group = groups.entry(split.replica(number)).or_default();
-            group.push((place, number));
+        for (place, number) in members.iter().enumerate() {
+            let group = groups.entry(split.replica(*number)).or_default();
+            group.push((place, *number));
         }
         let size = split.members_of_a_replica() as usize;
         let groups = groups.into_values().filter(|group| group.len() == size);

@@ -44,7 +44,7 @@ impl RunOptions {
 
     /// The working directory and the configuration's folder in it, as a manifest has them for
     /// one who goes on elsewhere.
-    pub(super) fn origin(&self) -> [Option<String>; 2] {
+    pub(crate) fn origin(&self) -> [Option<String>; 2] {
         let base = std::env::current_dir().ok();
         let folder = Some(&self.folder).filter(|folder| !folder.as_os_str().is_empty());
         let text = |path: &Path| path.display().to_string();
@@ -490,7 +490,7 @@ fn find_members(directory: &RunDirectory, plan: &Plan, say: &dyn Fn(&str)) -> Re
 fn predictions(config: &Config) -> &'static [&'static str] {
     match config.experiment.method {
         Method::Reweight => &["source.parquet"],
-        Method::Ratio | Method::Measure => &["source.parquet", "target.parquet"],
+        Method::Ratio | Method::Measure | Method::Limit => &["source.parquet", "target.parquet"],
         Method::Interpolate => &["samples.parquet"],
     }
 }

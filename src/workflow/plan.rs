@@ -57,7 +57,7 @@ impl Plan {
         let blinding = Blinding::new(&config.regions, unblind);
         let plane = match config.experiment.method {
             Method::Interpolate => Some(Plane::new(&config, &blinding)?),
-            Method::Reweight | Method::Ratio | Method::Measure => None,
+            Method::Reweight | Method::Ratio | Method::Measure | Method::Limit => None,
         };
         let wanted = match &plane {
             Some(_) => interpolation::wanted(&config),
@@ -564,6 +564,7 @@ impl Method {
             Self::Ratio => "density ratio, binary cross-entropy",
             Self::Interpolate => "interpolation, Gaussian process and conditional flow",
             Self::Measure => "measurement with density ratios",
+            Self::Limit => "limit from histograms",
         }
     }
 }

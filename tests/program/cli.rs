@@ -29,7 +29,7 @@ fn help_version_and_usage_errors() {
     let place = Workplace::new();
     let help = place.sideband(&["--help"]).exits(0);
     let commands = "run plan init example status extend merge cancel worker devices inspect \
-                    predict report schema completions";
+                    predict fit limit scan impacts combine report schema completions";
     for command in commands.split(' ') {
         assert!(help.stdout.contains(&format!("  {command} ")), "{command}");
         let own = place.sideband(&[command, "--help"]).exits(0);

@@ -252,8 +252,11 @@ impl Asymptotics {
         Ok(limits)
     }
 
-    /// The same with another upper bound of the parameter of interest.
-    fn widened(&self, bound: f64) -> Result<Self, Error> {
+    /// The same with another upper bound of the parameter of interest, which is not below its own.
+    ///
+    /// # Errors
+    /// If a best fit that is on its own bound fails with the other one.
+    pub fn widened(&self, bound: f64) -> Result<Self, Error> {
         let fitted = |fitted: &Fitted| {
             let (lower, upper) = fitted.likelihood.parameters()[self.interest].bounds;
             let likelihood = fitted.likelihood.clone();

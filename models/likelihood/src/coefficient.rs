@@ -134,6 +134,12 @@ impl Coefficient {
         }
     }
 
+    /// Whether the function is a parameter times one of the others.
+    pub fn has_factor(&self, place: usize) -> bool {
+        let variable = self.places.iter().position(|p| *p == place);
+        variable.is_some_and(|variable| self.tree.without_factor(variable).is_some())
+    }
+
     /// Parameters along which the slope may jump at 0: those that an `abs`, a `min` or a
     /// `max` depends on alone. Kinks elsewhere are in no list.
     pub(crate) fn kinks(&self) -> impl Iterator<Item = usize> {

@@ -10,11 +10,11 @@ mod poisson;
 mod pool;
 
 pub use cls::{
-    Hypothesis, ToyCLs, ToyLimits, ToyRatio, ToySettings, ToyTail, ToyTest, ToyValue, toy_cls,
-    toy_limits,
+    Hypothesis, MOST_TOYS, ToyCLs, ToyLimits, ToyRatio, ToySettings, ToyTail, ToyTest, ToyValue,
+    toy_cls, toy_limits,
 };
 pub use coverage::{Coverage, PointReport, Spread, coverage, toy_set};
-pub use poisson::poisson;
+pub use poisson::{poisson, poisson_count};
 pub use pool::{AsimovPool, Duplicates, Thrown, reference_weights};
 
 use crate::fit::{Fit, FitSettings, State, fit, refit};

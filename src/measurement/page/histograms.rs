@@ -1,8 +1,8 @@
 //! Histograms before the fit and at the best fit: processes on top of each other, and the error
 //! of their sum.
 
-use super::super::likelihoods::Likelihoods;
-use super::super::model::Analysis;
+use super::super::model::{Analysis, HistogramRequest};
+use super::super::result::ChannelYields;
 use super::super::samples::{Binned, binned};
 use super::kept::KeptHistogram;
 use super::sheet::{Sheet, section};
@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::plot::{Contribution, Series, Stack};
 use crate::report::heights::Heights;
 use crate::report::page::Section;
-use crate::settings::{Measurement, words};
+use crate::settings::words;
+use indexmap::IndexMap;
 use sideband_likelihood::Parameter;
 use sideband_likelihood::fit::{Fit, State};
 use sideband_likelihood::histogram::{HistogramChannel, HistogramModel};
@@ -31,62 +32,27 @@ struct Look<'a> {
 /// Histograms before the fit and at the best fit, process by process.
 pub(super) fn histograms(
     analysis: Analysis<'_>,
-    made: &Likelihoods,
+    asked: &[HistogramRequest],
     best: &Fit,
 ) -> Result<Vec<KeptHistogram>> {
-    if made.asked.is_empty() {
+    if asked.is_empty() {
         return Ok(Vec::new());
     }
-    let measurement = analysis.measurement;
     // of the parameters of the fit: those of bins are of channels that it has
-    let model = analysis.histograms(&made.asked)?;
+    let model = analysis.histograms(asked)?;
     let nominal = model.nominal();
-    let before = |k: usize, l: usize| auxiliary(measurement, &model, k, l);
+    let before = |k: usize, l: usize| analysis.auxiliary(&model, k, l);
     let after = |k: usize, l: usize| best.covariance_of(k, l);
-    let looks = [
-        Look {
-            names: ["prefit", "pre-fit"],
-            point: &nominal,
-            covariance: Ok(&before),
-        },
-        Look {
-            names: ["postfit", "post-fit"],
-            point: &best.point,
-            covariance: match best.covariance.is_empty() {
-                _ if best.states.contains(&State::AtKink) => {
-                    Err("no error: the best fit is on a kink of the likelihood")
-                }
-                true => Err("no error: the Hessian has no inverse"),
-                false => Ok(&after),
-            },
-        },
-    ];
-    let all = binned(measurement);
+    let looks = looks(&nominal, &before, best, &after);
+    let all = binned(analysis.measurement);
     let mut kept = Vec::new();
-    for (channel, asked) in model.channels.iter().zip(&made.asked) {
+    for (channel, asked) in model.channels.iter().zip(asked) {
         let histogram = &all[asked.number];
         let counts = asked.observed.as_deref();
         let looks = looks.iter();
         kept.extend(looks.map(|look| look.at(&model, channel, (histogram, counts))));
     }
     Ok(kept)
-}
-
-/// The covariance of auxiliary measurements.
-fn auxiliary(measurement: &Measurement, model: &HistogramModel, k: usize, l: usize) -> Option<f64> {
-    let width = |k: usize| {
-        let is_fixed = model.fixed.iter().any(|(place, _)| *place == k);
-        let constraint = model.parameters[k].constraint.filter(|_| !is_fixed)?;
-        Some(constraint.width)
-    };
-    let both = width(k)? * width(l)?;
-    if k == l {
-        return Some(both);
-    }
-    let names = [k, l].map(|place| &model.parameters[place].name);
-    let mut pairs = measurement.measurement.correlations.iter();
-    let pair = pairs.find(|pair| names.iter().all(|name| pair.parameters.contains(name)));
-    Some(pair.map_or(0.0, |pair| pair.coefficient * both))
 }
 
 impl Look<'_> {
@@ -104,7 +70,7 @@ impl Look<'_> {
             notes.push("expected events: none are observed".to_owned());
         }
         let errors = match self.covariance {
-            Ok(covariance) => Some(errors(channel, self.point, &model.parameters, covariance)),
+            Ok(covariance) => Some(errors(channel, self.point, &model.parameters, covariance).0),
             Err(why) => {
                 notes.push(why.to_owned());
                 None
@@ -195,14 +161,14 @@ impl Sheet<'_> {
     }
 }
 
-/// Errors of the expected contents at a point, `[bins]`: slopes by steps of one error to either
-/// side, as far as the bounds go, and the covariance.
+/// Errors of the expected contents at a point, `[bins]`, and of their sum: slopes by steps of one
+/// error to either side, as far as the bounds go, and the covariance.
 fn errors(
     channel: &HistogramChannel,
     at: &[f64],
     parameters: &[Parameter],
     covariance: &Covariance<'_>,
-) -> Vec<f64> {
+) -> (Vec<f64>, f64) {
     let mut slopes: Vec<(usize, Vec<f64>)> = Vec::new();
     for (k, parameter) in parameters.iter().enumerate() {
         let error = covariance(k, k).map_or(0.0, f64::sqrt);
@@ -222,17 +188,98 @@ fn errors(
         }
     }
     let mut variances = vec![0.0; channel.observed().len()];
+    let mut of_sum = 0.0;
     for (k, one) in &slopes {
         for (l, other) in &slopes {
             let both = covariance(*k, *l).unwrap_or(0.0);
             let bins = variances.iter_mut().zip(one.iter().zip(other));
             bins.for_each(|(variance, (one, other))| *variance += both * one * other);
+            of_sum += both * one.iter().sum::<f64>() * other.iter().sum::<f64>();
         }
     }
-    variances
-        .iter()
-        .map(|variance| variance.max(0.0).sqrt())
-        .collect()
+    let error = |variance: f64| variance.max(0.0).sqrt();
+    (variances.into_iter().map(error).collect(), error(of_sum))
+}
+
+/// Before the fit and at its end.
+fn looks<'a>(
+    nominal: &'a [f64],
+    before: &'a Covariance<'a>,
+    best: &'a Fit,
+    after: &'a Covariance<'a>,
+) -> [Look<'a>; 2] {
+    [
+        Look {
+            names: ["prefit", "pre-fit"],
+            point: nominal,
+            covariance: Ok(before),
+        },
+        Look {
+            names: ["postfit", "post-fit"],
+            point: &best.point,
+            covariance: match best.covariance.is_empty() {
+                _ if best.states.contains(&State::AtKink) => {
+                    Err("no error: the best fit is on a kink of the likelihood")
+                }
+                true => Err("no error: the Hessian has no inverse"),
+                false => Ok(after),
+            },
+        },
+    ]
+}
+
+impl Analysis<'_> {
+    /// The covariance of auxiliary measurements.
+    fn auxiliary(&self, model: &HistogramModel, k: usize, l: usize) -> Option<f64> {
+        let width = |k: usize| {
+            let is_fixed = model.fixed.iter().any(|(place, _)| *place == k);
+            let constraint = model.parameters[k].constraint.filter(|_| !is_fixed)?;
+            Some(constraint.width)
+        };
+        let both = width(k)? * width(l)?;
+        if k == l {
+            return Some(both);
+        }
+        let names = [k, l].map(|place| &model.parameters[place].name);
+        let mut pairs = self.measurement.measurement.correlations.iter();
+        let pair = pairs.find(|pair| names.iter().all(|name| pair.parameters.contains(name)));
+        Some(pair.map_or(0.0, |pair| pair.coefficient * both))
+    }
+
+    /// Expected events of all channels of a model, before the fit and at the best fit, with the
+    /// observed ones if there are some.
+    pub(in super::super) fn yields(
+        &self,
+        model: &HistogramModel,
+        best: &Fit,
+        is_observed: bool,
+    ) -> IndexMap<String, ChannelYields> {
+        let nominal = model.nominal();
+        let before = |k: usize, l: usize| self.auxiliary(model, k, l);
+        let after = |k: usize, l: usize| best.covariance_of(k, l);
+        let [prefit, postfit] = looks(&nominal, &before, best, &after);
+        let of = |channel: &HistogramChannel| {
+            let parts = |look: &Look<'_>| -> IndexMap<String, f64> {
+                let parts = channel.contributions(look.point).into_iter();
+                let names = channel.templates().iter().map(|t| t.name.clone());
+                names.zip(parts.map(|bins| bins.iter().sum())).collect()
+            };
+            let error = |look: &Look<'_>| {
+                let covariance = look.covariance.ok()?;
+                Some(errors(channel, look.point, &model.parameters, covariance).1)
+            };
+            let [before, after] = [parts(&prefit), parts(&postfit)];
+            ChannelYields {
+                observed: is_observed.then(|| channel.observed().iter().sum()),
+                prefit_total: [before.values().sum(), error(&prefit).unwrap_or(0.0)],
+                prefit: before,
+                postfit_total: (after.values().sum(), error(&postfit)),
+                postfit: after,
+            }
+        };
+        let channels = model.channels.iter();
+        channels.map(|c| (c.name().to_owned(), of(c))).collect()
+    }
 }
 
 /// The name of a figure's files.

@@ -4,12 +4,12 @@
 use super::*;
 
 /// Bands of two and one standard deviations.
-const BANDS: [(&str, Fill<'_>, usize); 2] = [
+pub(super) const BANDS: [(&str, Fill<'_>, usize); 2] = [
     ("expected ± 2 σ", Fill("#f7d038", 0.75), 0),
     ("expected ± 1 σ", Fill("#4caf50", 0.75), 1),
 ];
-const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.6);
-const EXPECTED: Stroke<'_> = Stroke::solid(INK, 1.4).dashed("7 4");
+pub(super) const OBSERVED: Stroke<'_> = Stroke::solid(INK, 1.6);
+pub(super) const EXPECTED: Stroke<'_> = Stroke::solid(INK, 1.4).dashed("7 4");
 
 pub(crate) struct ClsScan {
     pub title: String,

@@ -3,7 +3,8 @@
 //! Two panels share the rows because they have different scales: on the left
 //! the pull in units of the constraint's width, on the right the change of the
 //! parameter of interest, in its own unit, when the nuisance parameter moves up
-//! or down by its error before (open) and after (filled) the fit.
+//! or down by its error before (open) and after (filled) the fit. Where no row has an
+//! impact the pulls stand alone.
 
 use super::*;
 
@@ -30,6 +31,7 @@ const ONE: Stroke<'_> = Stroke::solid(GREY, 0.9).dashed("4 4");
 /// The shade of every second row.
 const STRIPE: Fill<'_> = Fill(INK, 0.04);
 const PULL: Marker<'_> = Marker::dot(INK, 3.4);
+const PULL_LABEL: &str = "(θ^{fit} − θ_{0}) / Δθ";
 
 pub(crate) struct Impacts {
     pub title: String,
@@ -66,19 +68,24 @@ impl Impacts {
         let rows = self.shown();
         let top = head.height(ends);
         let bottom = top + PITCH * rows.len() as f64 + 2.0 * PADDING;
-        let [pulls, impacts] = self.panels((bottom, top));
+        let (pulls, impacts) = self.panels((bottom, top));
         let mut canvas = Canvas::new(WIDTH, bottom + BOTTOM);
         canvas.record(self.numbers());
-        draw_ground(&mut canvas, [&pulls, &impacts], rows.len());
+        let both: Vec<&Panel> = std::iter::once(&pulls).chain(&impacts).collect();
+        draw_ground(&mut canvas, &both, rows.len());
         for (index, row) in rows.iter().enumerate() {
             let y = top + PADDING + (index as f64 + 0.5) * PITCH;
             self.write_name(&mut canvas, index, (pulls.x.start, y));
             pulls.clipped(&mut canvas, |canvas| row.draw_pull(canvas, &pulls.x, y));
-            impacts.clipped(&mut canvas, |canvas| row.draw_impact(canvas, &impacts.x, y));
+            if let Some(impacts) = &impacts {
+                impacts.clipped(&mut canvas, |canvas| row.draw_impact(canvas, &impacts.x, y));
+            }
         }
-        pulls.frame(&mut canvas, Some("(θ^{fit} − θ_{0}) / Δθ"), None);
-        let label = format!("Δ{}", self.parameter);
-        impacts.frame(&mut canvas, Some(&label), None);
+        pulls.frame(&mut canvas, Some(PULL_LABEL), None);
+        if let Some(impacts) = &impacts {
+            let label = format!("Δ{}", self.parameter);
+            impacts.frame(&mut canvas, Some(&label), None);
+        }
         head.draw_above(&mut canvas, ends);
         Ok(canvas.finish())
     }
@@ -93,7 +100,11 @@ impl Impacts {
             .words("names", &names)
             .list("pull", rows.clone().map(|row| row.pull))
             .list("pull_down", rows.clone().map(|row| row.pull_errors.0))
-            .list("pull_up", rows.clone().map(|row| row.pull_errors.1))
+            .list("pull_up", rows.clone().map(|row| row.pull_errors.1));
+        if !self.has_impacts() {
+            return PanelNumbers::new(PULL_LABEL, "", [lists]);
+        }
+        let lists = lists
             .list("post_fit_down", rows.clone().map(|row| row.post_fit.0))
             .list("post_fit_up", rows.map(|row| row.post_fit.1))
             .list("pre_fit_down", before.clone().map(|(down, _)| down))
@@ -105,19 +116,30 @@ impl Impacts {
         &self.rows[..self.rows.len().min(MAX_ROWS)]
     }
 
-    /// The panels of pulls and of impacts.
-    fn panels(&self, pixels: (f64, f64)) -> [Panel; 2] {
+    fn has_impacts(&self) -> bool {
+        let has = |row: &ImpactRow| {
+            let (down, up) = row.post_fit;
+            down.is_finite() || up.is_finite() || row.pre_fit.is_some()
+        };
+        self.rows.iter().any(has)
+    }
+
+    /// The panels of pulls and of impacts, if there are any.
+    fn panels(&self, pixels: (f64, f64)) -> (Panel, Option<Panel>) {
         let rows = self.shown().iter();
         let names = rows.map(|row| text::width(&row.name, LEGEND_SIZE, false));
         let left = NAMES + names.fold(60.0, f64::max).min(MAX_NAME) + 12.0;
         let room = WIDTH - RIGHT - left - BETWEEN;
         let middle = left + PULL_SHARE * room;
         let y = Axis::linear(0.0, 1.0).over(pixels);
-        [
-            (self.pull_reach(), (left, middle)),
-            (self.impact_reach(), (middle + BETWEEN, WIDTH - RIGHT)),
-        ]
-        .map(|(reach, ends)| Panel::new(Axis::linear(-reach, reach).over(ends), y))
+        let panel = |reach: f64, ends| Panel::new(Axis::linear(-reach, reach).over(ends), y);
+        match self.has_impacts() {
+            true => {
+                let impacts = panel(self.impact_reach(), (middle + BETWEEN, WIDTH - RIGHT));
+                (panel(self.pull_reach(), (left, middle)), Some(impacts))
+            }
+            false => (panel(self.pull_reach(), (left, WIDTH - RIGHT)), None),
+        }
     }
 
     fn pull_reach(&self) -> f64 {
@@ -147,12 +169,12 @@ impl Impacts {
     }
 
     fn head(&self) -> Head<'_> {
-        let mut entries = vec![
-            Entry::new("pull, post-fit error", Key::Point(PULL)),
-            Entry::new("+1σ, post-fit", Key::Area(Fill(UP, 1.0))),
-            Entry::new("−1σ, post-fit", Key::Area(Fill(DOWN, 1.0))),
-            Entry::new("pre-fit ±1σ", Key::Area(BAND)),
-        ];
+        let mut entries = vec![Entry::new("pull, post-fit error", Key::Point(PULL))];
+        if self.has_impacts() {
+            entries.push(Entry::new("+1σ, post-fit", Key::Area(Fill(UP, 1.0))));
+            entries.push(Entry::new("−1σ, post-fit", Key::Area(Fill(DOWN, 1.0))));
+        }
+        entries.push(Entry::new("pre-fit ±1σ", Key::Area(BAND)));
         if self.shown().iter().any(|row| row.pre_fit.is_some()) {
             entries.push(Entry::new("+1σ, pre-fit", Key::Frame(open(UP))));
             entries.push(Entry::new("−1σ, pre-fit", Key::Frame(open(DOWN))));
@@ -164,7 +186,7 @@ impl Impacts {
 }
 
 /// Shades and lines that all rows share.
-fn draw_ground(canvas: &mut Canvas, panels: [&Panel; 2], rows: usize) {
+fn draw_ground(canvas: &mut Canvas, panels: &[&Panel], rows: usize) {
     for Panel { x, y } in panels {
         for row in (1..rows).step_by(2) {
             let top = y.end + PADDING + row as f64 * PITCH;
@@ -271,6 +293,23 @@ mod tests {
         assert_eq!(far.pull_reach(), PULL_REACH.1);
         assert_eq!(far.impact_reach(), 0.0);
         assert!(!far.draw().expect("rows").svg.contains("NaN"));
+    }
+
+    #[test]
+    fn pulls_without_impacts_have_all_the_room() {
+        let both = impacts(0.3, (-0.1, 0.2));
+        let alone = impacts(0.3, (f64::NAN, f64::NAN));
+        let width = |figure: &Impacts| {
+            let (pulls, impacts) = figure.panels((0.0, 100.0));
+            (pulls.x.length(), impacts.is_some())
+        };
+        let ((part, has), (whole, has_none)) = (width(&both), width(&alone));
+        assert!(whole > 1.9 * part && has && !has_none, "{whole} {part}");
+        let svg = alone.draw().expect("rows").svg;
+        assert!(
+            svg.contains("pre-fit ±1σ") && !svg.contains("post-fit</"),
+            "{svg}"
+        );
     }
 
     #[test]

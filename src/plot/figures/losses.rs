@@ -7,6 +7,7 @@
 //! not flatten everyone else.
 
 use super::*;
+use crate::closure::quantile;
 
 const MAX_LINES: usize = 150; // most members drawn as single lines; the statistics take all
 const MAX_POINTS: usize = 300; // most points of a line
@@ -277,17 +278,6 @@ fn sorted(losses: impl Iterator<Item = f64>) -> Vec<f64> {
     losses
 }
 
-/// Linear interpolation between order statistics; not a number for an empty list.
-fn quantile(sorted: &[f64], probability: f64) -> f64 {
-    let Some(last) = sorted.len().checked_sub(1) else {
-        return f64::NAN;
-    };
-    let position = probability * last as f64;
-    let (below, above) = (position.floor() as usize, position.ceil() as usize);
-    let weight = position - below as f64;
-    sorted[below] * (1.0 - weight) + sorted[above] * weight
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,13 +298,6 @@ mod tests {
             y_label: String::new(),
             title: String::new(),
         }
-    }
-
-    #[test]
-    fn quantiles_interpolate() {
-        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.5), 2.0);
-        assert_eq!(quantile(&[1.0, 2.0], 0.25), 1.25);
-        assert!(quantile(&[], 0.5).is_nan());
     }
 
     #[test]

@@ -80,14 +80,14 @@ fn look(level: usize) -> Stroke<'static> {
 /// Values on a grid, `[nx][ny]`, at rising coordinates; not finite means no value, and no
 /// line passes the cells around.
 #[derive(Clone, Copy, Debug)]
-struct Grid<'a> {
-    x: &'a [f64],
-    y: &'a [f64],
-    values: &'a [Vec<f64>],
+pub(super) struct Grid<'a> {
+    pub(super) x: &'a [f64],
+    pub(super) y: &'a [f64],
+    pub(super) values: &'a [Vec<f64>],
 }
 
 /// A line: from border to border, or closed if its first point is its last.
-type Line = Vec<(f64, f64)>;
+pub(super) type Line = Vec<(f64, f64)>;
 
 /// An edge of a cell that a line crosses: its lower left corner, and whether it runs
 /// along x.
@@ -95,7 +95,7 @@ type Edge = (usize, usize, bool);
 
 impl Grid<'_> {
     /// All lines along which the values, linear between neighbours, are `level`.
-    fn lines(&self, level: f64) -> Vec<Line> {
+    pub(super) fn lines(&self, level: f64) -> Vec<Line> {
         let mut links: BTreeMap<Edge, Vec<Edge>> = BTreeMap::new();
         for i in 0..self.x.len().saturating_sub(1) {
             for j in 0..self.y.len().saturating_sub(1) {

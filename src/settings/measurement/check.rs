@@ -33,6 +33,16 @@ impl Measurement {
         self.check_generated()
     }
 
+    /// The same of what histograms alone have.
+    pub(in crate::settings) fn check_histograms(&self) -> Checked {
+        self.check_names()?;
+        self.check_parameters()?;
+        self.check_systematics()?;
+        self.check_fixed()?;
+        self.check_correlations()?;
+        self.check_limit()
+    }
+
     fn check_names(&self) -> Checked {
         let lists = [
             ("parameters", self.parameters.keys().collect::<Vec<_>>()),
@@ -258,21 +268,7 @@ impl Measurement {
             "0 unless `ensemble.bootstrap` is on and there are at least two members: the error \
              is the difference of two variances",
         )?;
-        for key in &m.fixed {
-            let known: Vec<&String> = self
-                .parameters
-                .keys()
-                .chain(self.systematics.keys())
-                .collect();
-            let is_one = known.contains(&key) || (key == FINITE_SAMPLE && members > 0);
-            let allowed = format!("parameters that are not measured, of {known:?}");
-            ensure(
-                is_one && !m.interest.contains(key),
-                "measurement.fixed",
-                key,
-                allowed,
-            )?;
-        }
+        self.check_fixed()?;
         for (key, range) in &m.scan_range {
             let path = format!("measurement.scan_range.{key}");
             let of_interest = format!("a parameter of interest: {:?}", m.interest);
@@ -291,6 +287,27 @@ impl Measurement {
             m.finite_sample_points,
             "left out without `finite_sample_members`, whose error they would be points of",
         )
+    }
+
+    fn check_fixed(&self) -> Checked {
+        let m = &self.measurement;
+        for key in &m.fixed {
+            let known: Vec<&String> = self
+                .parameters
+                .keys()
+                .chain(self.systematics.keys())
+                .collect();
+            let is_one =
+                known.contains(&key) || (key == FINITE_SAMPLE && m.finite_sample_members > 0);
+            let allowed = format!("parameters that are not measured, of {known:?}");
+            ensure(
+                is_one && !m.interest.contains(key),
+                "measurement.fixed",
+                key,
+                allowed,
+            )?;
+        }
+        Ok(())
     }
 
     fn check_generated(&self) -> Checked {

@@ -92,6 +92,16 @@ pub struct LimitConfig {
     pub test_stat: TestStatistic,
 }
 
+impl Default for LimitConfig {
+    fn default() -> Self {
+        Self {
+            poi: None,
+            confidence_level: default_confidence_level(),
+            test_stat: TestStatistic::default(),
+        }
+    }
+}
+
 fn default_confidence_level() -> f64 {
     0.95
 }

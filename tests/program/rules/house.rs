@@ -9,7 +9,7 @@ use std::fs;
 use std::path::PathBuf;
 
 /// The rooms of `src`, files and folders, each below all that it may know.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 18] = [
     "error",
     "events",
     "closure",
@@ -23,7 +23,9 @@ const ROOMS: [&str; 16] = [
     "batch",
     "plot",
     "report",
+    "workspace",
     "workflow",
+    "backgrounds",
     "measurement",
     "cli",
 ];

@@ -112,11 +112,12 @@ impl ChannelPlace {
 }
 
 impl Template {
-    /// Whether it depends on a parameter by one factor that is the parameter, or not at all.
+    /// Whether it depends on a parameter by one factor that is the parameter, or that times a
+    /// function of others, or not at all.
     pub(super) fn is_linear_in(&self, parameter: usize) -> bool {
         let is_itself = |factor: &Factor| match factor {
             Factor::Parameter(k) => *k == parameter,
-            Factor::Coefficient(f) => f.parameter() == Some(parameter),
+            Factor::Coefficient(f) => f.has_factor(parameter),
             Factor::Response(_) => false,
         };
         let depends = |factor: &&Factor| match factor {

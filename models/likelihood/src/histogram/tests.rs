@@ -175,7 +175,7 @@ fn a_parameter_is_linear_where_it_is_one_factor() {
         "t",
         &[1.0],
         vec![
-            Factor::Coefficient(coefficient("mu")),
+            Factor::Coefficient(coefficient("mu * (1 + ratio^2) / 3")),
             Factor::Parameter(NORM),
             Factor::Parameter(NORM),
         ],
@@ -184,7 +184,7 @@ fn a_parameter_is_linear_where_it_is_one_factor() {
     let channel =
         HistogramChannel::new("SR", vec![scaled, by_name], vec![3.0], PARAMETERS).unwrap();
     assert!(channel.is_linear_in(MU) && channel.is_linear_in(TAU));
-    assert!(!channel.is_linear_in(NORM));
+    assert!(!channel.is_linear_in(NORM) && !channel.is_linear_in(RATIO));
 }
 
 #[test]

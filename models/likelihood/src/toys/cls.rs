@@ -5,7 +5,7 @@
 //! and toys can be thrown on. Nuisance parameters are at their conditional best fit to the data;
 //! counts and auxiliary measurements of each toy are drawn anew.
 
-use super::{poisson, randomised};
+use super::{poisson_count, randomised};
 use crate::asymptotic::Asymptotics;
 use crate::error::{Error, ensure};
 use crate::fit::{FitSettings, Minimum, minimum};
@@ -16,7 +16,7 @@ use sideband_numerics::random::Key;
 use statrs::distribution::{ContinuousCDF as _, Normal};
 
 /// Toys of each hypothesis that one test may have.
-const MOST_TOYS: u64 = 10_000_000;
+pub const MOST_TOYS: u64 = 10_000_000;
 /// Toys before the precision is looked at for the first time; then their number doubles.
 const FIRST_TOYS: u64 = 200;
 /// More toys than this part without a fit are no distribution.
@@ -239,13 +239,13 @@ impl<'a> ToyTest<'a> {
             let mut stream = key.with(0).with(number as u64).stream();
             let counts = expected
                 .iter()
-                .map(|mean| poisson(*mean, &mut stream) as f64);
+                .map(|mean| poisson_count(*mean, &mut stream));
             *channel = channel.with_observed(counts.collect()).ok()?;
         }
         for (number, constraint) in toy.constraints.iter_mut().enumerate() {
             let mut stream = key.with(1).with(number as u64).stream();
             let mean = constraint.tau * at[constraint.parameter];
-            constraint.observed = poisson(mean, &mut stream) as f64;
+            constraint.observed = poisson_count(mean, &mut stream);
         }
         toy.parameters = randomised(&toy.parameters, at, key.with(2));
         Some(toy)

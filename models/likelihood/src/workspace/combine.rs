@@ -3,6 +3,7 @@
 //! What pyhf's `combine` decides silently (whose settings hold, what a setting does to a
 //! parameter that only the other workspace has) is an error here, or a note.
 
+use super::import::{check_observations, unique};
 use super::schema::{self, VERSION};
 use super::sets::Kind;
 use crate::error::{Error, ensure, listed};
@@ -171,6 +172,9 @@ impl Opened {
         ensure(version == VERSION, || {
             format!("{name}: the workspace has schema version `{version}`; {VERSION} is known")
         })?;
+        let of_part = |error: Error| Error::new(format!("{name}: {error}"));
+        unique("measurement", measurements.iter().map(|m| m.name.as_str())).map_err(of_part)?;
+        check_observations(observations.clone(), &channels).map_err(of_part)?;
         let known: Vec<String> = measurements.iter().map(|m| m.name.clone()).collect();
         let mut found = measurements.into_iter();
         let found = match part.measurement {
@@ -186,6 +190,9 @@ impl Opened {
                 }
             })
         })?;
+        let settings = measurement.config.parameters.iter();
+        let what = format!("measurement `{}`: parameter", measurement.name);
+        unique(&what, settings.map(|p| p.name.as_str())).map_err(of_part)?;
         Ok(Self {
             name: name.to_owned(),
             channels,

@@ -37,8 +37,8 @@ impl Settings {
 /// A free parameter that scales samples becomes a `normfactor`, one with a
 /// Gaussian constraint `lumi`; parameters of the bins become `staterror`,
 /// `shapesys` or `shapefactor` by their constraint, and their names must be
-/// `name[0]`, `name[1]`, ... A coefficient is written if it is one parameter, or if
-/// all its parameters are fixed. A fixed parameter is `fixed` in the measurement.
+/// `name[0]`, `name[1]`, ... A coefficient is written if all its parameters are fixed, or all
+/// but one that it is a multiple of. A fixed parameter is `fixed` in the measurement.
 ///
 /// # Errors
 /// If HistFactory has no word for a part of the model.
@@ -174,35 +174,40 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// A coefficient that is a number or a parameter. A parameter that is fixed stays one,
-    /// so that a reader may free it.
+    /// A coefficient that is a number, or a multiple of a parameter. A parameter that is fixed
+    /// and alone stays one, so that a reader may free it.
     fn coefficient(&self, site: &Site<'_>, f: &Coefficient) -> Result<Written, Error> {
         if let Some(parameter) = f.parameter()
             && (self.can_scale(parameter) || !self.is_fixed(parameter))
         {
             return Ok(Written::Parameter(parameter));
         }
-        if f.places().iter().all(|k| self.is_fixed(*k)) {
-            return Ok(Written::Number);
+        let mut free = f.places().iter().filter(|k| !self.is_fixed(**k));
+        match (free.next(), free.next()) {
+            (None, _) => return Ok(Written::Number),
+            (Some(only), None) if f.has_factor(*only) => return Ok(Written::Parameter(*only)),
+            _ => {}
         }
         let names: Vec<&str> = f.places().iter().map(|k| self.name(*k)).collect();
         Err(Error::new(format!(
-            "{site}: the coefficient `{}` of {} is no normfactor; fix its parameters to export \
-             templates at one point",
+            "{site}: the coefficient `{}` of {} is no normfactor; fix its parameters, all but one \
+             that it is a multiple of, to export templates at one point",
             f.text(),
             names.join(" and ")
         )))
     }
 
-    /// What multiplies a template's contents in the file: the product of the coefficients
-    /// that are written as numbers.
+    /// What multiplies a template's contents in the file: the product of the coefficients,
+    /// those that are multiples of a parameter without it.
     fn scale(&self, template: &Template) -> f64 {
         let point = self.model.nominal();
         let number = |factor: &Factor| match factor {
+            Factor::Coefficient(f) if f.parameter().is_some_and(|k| self.can_scale(k)) => None,
             Factor::Coefficient(f) => {
-                let is_written = f.parameter().is_some_and(|k| self.can_scale(k));
-                let is_number = !is_written && f.places().iter().all(|k| self.is_fixed(*k));
-                is_number.then(|| f.value(&point))
+                let mut at = point.clone();
+                let free = f.places().iter().filter(|k| !self.is_fixed(**k));
+                free.for_each(|k| at[*k] = 1.0);
+                Some(f.value(&at))
             }
             _ => None,
         };
@@ -504,5 +509,6 @@ enum Written {
 }
 
 fn scaled(values: &[f64], scale: f64) -> Vec<f64> {
-    values.iter().map(|x| x * scale).collect()
+    // no zero is written as negative
+    values.iter().map(|x| x * scale + 0.0).collect()
 }

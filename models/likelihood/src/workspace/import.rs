@@ -203,6 +203,11 @@ fn assemble(
         .sets
         .build(measurement, options.poi.name(measurement))?;
     notes.extend(built.notes);
+    // one of a vector may be named as another parameter
+    unique(
+        "parameter",
+        built.parameters.iter().map(|p| p.name.as_str()),
+    )?;
     let count = built.parameters.len();
     let channels = reader.channels.into_iter().map(|(name, templates)| {
         let data = observed.remove(&name).unwrap_or_default();
@@ -310,7 +315,7 @@ fn empty(what: &str) -> Error {
 }
 
 /// Data of the channels by name: one each.
-fn check_observations(
+pub(super) fn check_observations(
     observations: Vec<schema::Observation>,
     channels: &[schema::Channel],
 ) -> Result<HashMap<String, Vec<f64>>, Error> {
@@ -531,7 +536,10 @@ fn relative(sigma: &[f64], nominal: &[f64]) -> Vec<f64> {
 }
 
 /// Refuses a name that is there twice.
-fn unique<'a>(what: &str, mut names: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+pub(super) fn unique<'a>(
+    what: &str,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Result<(), Error> {
     let mut seen = HashSet::new();
     names.try_for_each(|name| ensure(seen.insert(name), || twice(what, name)))
 }

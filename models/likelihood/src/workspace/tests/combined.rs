@@ -107,7 +107,7 @@ fn channels_of_one_name_are_refused_the_same_or_chosen() {
 #[test]
 fn contradictions_name_both_parts() {
     type Change = fn(&mut Value);
-    let cases: [(Change, &str); 8] = [
+    let cases: [(Change, &str); 12] = [
         (
             |w| w["measurements"][0]["config"]["parameters"][0]["fixed"] = json!(true),
             "parameter `lumi`: fixed false and true in one.json and two.json",
@@ -142,6 +142,22 @@ fn contradictions_name_both_parts() {
         (
             |w| w["observations"] = json!([]),
             "two.json: channel `SR2` has no observation",
+        ),
+        (
+            |w| w["observations"][0]["name"] = json!("SR2"),
+            "two.json: the observation of channel `SR2` is there twice",
+        ),
+        (
+            |w| w["observations"][0]["name"] = json!("VR"),
+            "two.json: there is an observation of channel `VR`",
+        ),
+        (
+            |w| w["measurements"][1]["name"] = json!("main"),
+            "two.json: measurement `main` is there twice",
+        ),
+        (
+            |w| w["measurements"][0]["config"]["parameters"][2]["name"] = json!("mu"),
+            "two.json: measurement `main`: parameter `mu` is there twice",
         ),
     ];
     for (change, words) in cases {

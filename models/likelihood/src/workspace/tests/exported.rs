@@ -63,6 +63,46 @@ fn coefficients_are_written_where_a_workspace_has_a_word() {
     assert_refused(export(&free, "m"), "`mu - sqrt(mu)` of mu is no normfactor");
 }
 
+#[test]
+fn a_multiple_of_a_parameter_is_its_normfactor_at_fixed_values_of_others() {
+    let mut model = with_coefficient("mu", false, Interpolation::Code4p);
+    let other = Parameter::interest("kl", 1.0, (-5.0, 5.0));
+    model.parameters.push(other);
+    let template = model.channels[0].templates()[0].clone();
+    let channel = |text: &str| {
+        let names = ["mu", "a", "b[0]", "b[1]", "kl"];
+        let coefficient = Coefficient::parse(text, &names).unwrap();
+        let template = Template {
+            factors: vec![Factor::Coefficient(coefficient)],
+            ..template.clone()
+        };
+        vec![HistogramChannel::new("SR", vec![template], vec![5.0, 8.0], 5).unwrap()]
+    };
+    model.channels = channel("mu * (3 - kl)/2");
+    let words = "`mu * (3 - kl)/2` of mu and kl is no normfactor";
+    assert_refused(export(&model, "m"), words);
+    // 2 mu
+    model.fixed = vec![(4, -1.0)];
+    let (workspace, _) = export(&model, "m").unwrap();
+    let sample = &workspace["channels"][0]["samples"][0];
+    assert_eq!(sample["data"], json!([8.0, 18.0]));
+    assert_eq!(sample["modifiers"][0]["name"], "mu");
+    assert_eq!(sample["modifiers"][0]["type"], "normfactor");
+    let high = &sample["modifiers"][1]["data"]["hi_data"];
+    assert_eq!(*high, json!([9.0, 16.0]));
+    let read_back = read_with(&workspace, Interpolation::Code4p);
+    let mut names = read_back.parameters.iter();
+    let place = names.position(|p| p.name == "mu").unwrap();
+    for mu in [0.0, 0.7, 2.5] {
+        let mut at = read_back.nominal();
+        at[place] = mu;
+        let expected = model.channels[0].expected(&[mu, 0.0, 1.0, 1.0, -1.0]);
+        assert_eq!(read_back.channels[0].expected(&at), expected);
+    }
+    model.channels = channel("mu + kl");
+    assert_refused(export(&model, "m"), "is no normfactor");
+}
+
 fn read_with(workspace: &Value, shapes: Interpolation) -> HistogramModel {
     let options = ImportOptions {
         shapes,

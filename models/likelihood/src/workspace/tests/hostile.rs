@@ -39,6 +39,7 @@ const DOCUMENTS: &str = r#"
 /measurements | [] | no measurement
 /measurements/1/name | "main" | measurement `main` is there twice
 /measurements/0/config/parameters/2/name | "mu" | parameter `mu` is there twice
+/channels/1/samples/1/modifiers | [{"name": "mc[0]", "type": "normfactor", "data": null}] | parameter `mc[0]` is there twice
 /measurements/0/config/poi | "nu" | parameter of interest `nu`
 /measurements/0/config/poi | "mc" | parameter of interest `mc`
 /measurements/0/config/parameters | [] | luminosity needs inits

@@ -1,0 +1,578 @@
+//! A finished run as a sample: what it predicts of its source events, replica by replica, beside
+//! columns of the files that it was made of.
+//!
+//! Files of predictions have no observables. Both are read as streams in the order of the files
+//! and brought together by the ids of the events: neither is held in memory.
+
+use super::apply::{Combiner, Replicas};
+use crate::error::{Context, Error, Kind, Result};
+use crate::events::{
+    Compiled, Dataset, EventStream, EventTable, FileRecord, Hidden, IdSpec, Jets, LACKS, Loss,
+    LossKind, OnMissing, PartOrder, Resolver, ScanReport, ScanRequest, StreamOptions, found,
+    within,
+};
+use crate::report::read_metrics;
+use crate::results::Metrics;
+use crate::rundir::{Manifest, RunDirectory, RunState};
+use crate::settings::{
+    Blinding, ColumnsConfig, Config, EnsembleSpec, Experiment, Method, SampleConfig, SampleRole,
+};
+use crate::training::Streams;
+use indexmap::IndexMap;
+use sideband_numerics::expression::written;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The file of predictions.
+const SOURCE: &str = "predictions/source.parquet";
+/// The flag of events in any region of the run.
+const ANYWHERE: &str = "any region of the run";
+/// Numbers of a chunk of predictions, and rows of one at most and at least.
+const CHUNK_NUMBERS: usize = 1 << 20;
+const CHUNK_ROWS: usize = 1 << 13;
+const FEW_ROWS: usize = 1 << 6;
+
+/// What is wanted of a run's events, in the words of another configuration.
+pub(crate) struct RunColumns<'a> {
+    /// Columns that all samples of that have.
+    pub columns: &'a ColumnsConfig,
+    /// Keys and texts of selections, a flag each.
+    pub selections: Vec<(String, String)>,
+    /// Keys and texts of observables.
+    pub observables: Vec<(String, String)>,
+    /// Observables that events of a selection must have, by their places in both lists.
+    pub needed: Vec<(usize, usize)>,
+}
+
+/// A source event as a run predicts it.
+pub(crate) struct PredictedEvent<'a> {
+    /// Expected events that it stands for.
+    pub nominal: f64,
+    /// The same of each replica.
+    pub replicas: &'a [f64],
+    /// Whether each of the selections holds, a bit each.
+    pub selected: u64,
+    /// Whether it is in each of the run's regions that are asked for, a bit each.
+    pub regions: u64,
+    /// Whether it is in the region that the run was trained in.
+    pub is_trained: bool,
+    /// Whether it lacks an observable that it must have.
+    pub lacks: bool,
+    pub key: u64,
+    table: &'a EventTable,
+    row: usize,
+}
+
+impl PredictedEvent<'_> {
+    /// The value of an observable, by its place.
+    pub(crate) fn value(&self, observable: usize) -> f64 {
+        self.table.columns[observable].1[self.row]
+    }
+}
+
+/// What is done with the source events of a run, in the order of the files.
+pub(crate) trait TakesEvents {
+    /// One that it predicts.
+    fn predicted(&mut self, event: &PredictedEvent<'_>);
+
+    /// One that it does not, by the selections that hold, a bit each. `has_region`: whether it
+    /// is in one of the run's regions all the same.
+    fn passed_over(&mut self, selected: u64, has_region: bool);
+}
+
+/// An ensemble of a finished run.
+pub(crate) struct FinishedRun {
+    /// The run, and the ensemble if there are several.
+    name: String,
+    config: Config,
+    directory: RunDirectory,
+    manifest: Manifest,
+    metrics: Metrics,
+    replicas: Replicas,
+}
+
+impl FinishedRun {
+    /// Opens the ensemble of a run that is at a point of its matrix.
+    ///
+    /// # Errors
+    /// Also if it is not complete, or is none whose prediction is weights of events.
+    pub(crate) fn open(run: &Path, point: &IndexMap<String, String>) -> Result<Self> {
+        let root = RunDirectory::open(run)?;
+        let experiment = root.experiment()?;
+        let wrong = |text: String| Error::data(text).at(run.display());
+        if experiment.measurement.is_some() || experiment.limit.is_some() {
+            let text = "it is a measurement; a sample is a run of `method = \"reweight\"` or \
+                        \"ratio\"";
+            return Err(wrong(text.to_owned()));
+        }
+        let spec = chosen(&experiment, point)?;
+        let (directory, name) = match experiment.is_matrix {
+            true => (
+                root.ensemble(&spec.name),
+                format!("{} ({})", run.display(), spec.name),
+            ),
+            false => (root, run.display().to_string()),
+        };
+        if !matches!(
+            spec.config.experiment.method,
+            Method::Reweight | Method::Ratio
+        ) {
+            let text = "it has sampled events and no weighted ones; a sample is a run of \
+                        `method = \"reweight\"` or \"ratio\"";
+            return Err(wrong(text.to_owned()));
+        }
+        let manifest = directory.manifest()?;
+        let manifest = manifest.filter(|m| m.state == RunState::Complete);
+        let Some(manifest) = manifest else {
+            return Err(Error::data(format!(
+                "{name} is not complete: run its configuration again first, until all members are \
+                 there"
+            )));
+        };
+        if directory
+            .damaged_output(&manifest, |file| file == SOURCE)
+            .is_some()
+        {
+            return Err(Error::data(format!(
+                "{SOURCE} of {name} is not as it was written: run its configuration again first"
+            )));
+        }
+        let training = &spec.config.training;
+        let streams = Streams::new(spec.config.experiment.seed, &spec.name);
+        Ok(Self {
+            replicas: Replicas::of(training.into(), streams, &manifest.members),
+            metrics: read_metrics(&directory)?,
+            config: spec.config.clone(),
+            name,
+            directory,
+            manifest,
+        })
+    }
+
+    /// The run in words, with its ensemble if it has several.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Number of its replicas.
+    pub(crate) fn replicas(&self) -> usize {
+        self.replicas.len()
+    }
+
+    /// Whether each replica has a resampling of the events of its own.
+    pub(crate) fn is_bootstrapped(&self) -> bool {
+        self.config.ensemble.bootstrap
+    }
+
+    /// How often the resampling of each replica has an event; empty without any.
+    pub(crate) fn resamplings(&self) -> Vec<Box<dyn Fn(u64) -> u8>> {
+        match self.is_bootstrapped() && self.replicas() > 1 {
+            true => self.replicas.resamplings(),
+            false => Vec::new(),
+        }
+    }
+
+    /// The target's yield in the training region, and its statistical error.
+    pub(crate) fn target_yield(&self) -> [f64; 2] {
+        [
+            self.metrics.training_yields[1],
+            self.metrics.training_errors[1],
+        ]
+    }
+
+    /// Digests of its source files.
+    pub(crate) fn source_digests(&self) -> Vec<String> {
+        digests(&self.manifest.inputs.source)
+    }
+
+    /// Whether its target events may be among those of another run: of the same files, by the
+    /// same selection.
+    pub(crate) fn has_target_of(&self, other: &Self) -> bool {
+        let of = |run: &Self| {
+            let selection = run.config.data.target.selection.clone();
+            (digests(&run.manifest.inputs.target), selection)
+        };
+        of(self) == of(other)
+    }
+
+    /// Names of its blind regions.
+    pub(crate) fn blind_regions(&self) -> Vec<String> {
+        let blind = self.config.regions.iter().filter(|(_, r)| r.blind);
+        blind.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The files that it is made of, that of predictions first.
+    pub(crate) fn files(&self) -> Result<Vec<FileRecord>> {
+        let mut files = self.predictions()?.digest()?;
+        files.extend(self.manifest.inputs.source.iter().cloned());
+        Ok(files)
+    }
+
+    /// Its file of predictions.
+    fn predictions(&self) -> Result<Dataset> {
+        let path = within(self.directory.path(), SOURCE);
+        Dataset::open(&[path], Path::new(""))
+    }
+
+    /// Files of one of its samples, from wherever the run was started.
+    fn dataset(&self, sample: &SampleConfig, known: &[FileRecord]) -> Result<Dataset> {
+        let base = PathBuf::from(self.manifest.base.clone().unwrap_or_default());
+        let folder = base.join(self.manifest.folder.clone().unwrap_or_default());
+        let place = |path: &String| match found(path, &folder).is_empty() {
+            true => within(&base, path),
+            false => within(&folder, path),
+        };
+        let paths: Vec<String> = sample.path.to_list().iter().map(place).collect();
+        let wrong = |error: Error| error.at(format!("the files of {}", self.name));
+        let dataset = Dataset::open(&paths, Path::new("")).map_err(wrong)?;
+        let own = dataset.digest().map_err(wrong)?;
+        if digests(&own) != digests(known) {
+            return Err(wrong(Error::data(
+                "they are others than when it was made: restore them, or run its configuration \
+                 again",
+            )));
+        }
+        Ok(dataset)
+    }
+
+    /// What is read of one of its samples. `resolver`: of its own expressions.
+    fn request(
+        &self,
+        sample: &SampleConfig,
+        (dataset, resolver): (&Dataset, &Resolver),
+        wanted: &RunColumns<'_>,
+    ) -> Result<ScanRequest> {
+        let jets = wanted.columns.jets.as_ref();
+        let jets = jets.filter(|jets| jets.candidates.is_some());
+        let jets = jets.map(Jets::from);
+        let theirs = Resolver::with_jets(dataset.columns(), jets.as_ref(), &wanted.columns.define)
+            .map_err(|e| e.at_key("data.define"))?;
+        let compile = |(key, text): &(String, String)| {
+            let compiled = theirs.compile(text);
+            let compiled = compiled.map_err(|e| e.at_key(format!("{key} (in {})", self.name)));
+            Ok::<_, Error>((key.clone(), compiled?))
+        };
+        let of_run = |text: &String| resolver.compile(text);
+        let mut request = ScanRequest {
+            selection: sample.selection.as_ref().map(of_run).transpose()?,
+            flags: wanted
+                .selections
+                .iter()
+                .map(compile)
+                .collect::<Result<_>>()?,
+            columns: wanted
+                .observables
+                .iter()
+                .map(compile)
+                .collect::<Result<_>>()?,
+            id: match sample.id.is_empty() {
+                true => IdSpec::FileRow,
+                false => IdSpec::Columns(sample.id.clone()),
+            },
+            id_namespace: match sample.id.is_empty() {
+                true => format!("source/{}", sample.namespace),
+                false => sample.namespace.clone(),
+            },
+            ..ScanRequest::new(Hidden::nothing())
+        };
+        for (observable, selection) in &wanted.needed {
+            let mut known = request.needed.iter_mut();
+            match known.find(|(column, _)| column == observable) {
+                Some((_, flags)) => *flags |= 1 << selection,
+                None => request.needed.push((*observable, 1 << selection)),
+            }
+        }
+        Ok(request)
+    }
+
+    /// Gives every source event to `take`, those that it predicts with the run's `regions`. What
+    /// selections have no value for comes back.
+    ///
+    /// # Errors
+    /// Also if the files are not those of the run, or it has no such region.
+    pub(crate) fn for_each(
+        &self,
+        wanted: &RunColumns<'_>,
+        regions: &[String],
+        take: &mut dyn TakesEvents,
+    ) -> Result<Vec<Loss>> {
+        let sample = self.config.data.source.as_ref();
+        let no_source = || Error::data(format!("{} has no source", self.name));
+        let sample = sample.ok_or_else(no_source)?;
+        let dataset = Arc::new(self.dataset(sample, &self.manifest.inputs.source)?);
+        let resolver = self.config.data.resolver(dataset.columns())?;
+        let mut request = ScanRequest {
+            on_missing: OnMissing::Keep,
+            ..self.request(sample, (&dataset, &resolver), wanted)?
+        };
+        // behind the selections: whether the run predicts such events
+        let anywhere: u64 = 1 << request.flags.len();
+        let regions_of_run = self.config.regions.values();
+        let texts: Vec<String> = regions_of_run
+            .map(|region| format!("({})", region.selection))
+            .collect();
+        let any = resolver.compile(&texts.join(" || "))?;
+        request.flags.push((ANYWHERE.to_owned(), any));
+        let selections = anywhere - 1;
+        // of data larger than memory it predicts those that were drawn
+        let is_whole = self.config.data.stream.is_none();
+        let predictions = Arc::new(self.predictions()?);
+        let asked = Arc::new(self.predicted_columns(&predictions, sample, regions)?);
+        let numbers = asked.columns.len().max(1);
+        let options = StreamOptions {
+            chunk_rows: (CHUNK_NUMBERS / numbers).clamp(FEW_ROWS, CHUNK_ROWS),
+            buffers: 2,
+            threads: 1,
+        };
+        let order = PartOrder::files();
+        let events = dataset.stream(&Arc::new(request), &order, options)?;
+        let mut events = Rows::new(events);
+        let mut combiner = Combiner::new(&self.replicas, self.config.ensemble.combine);
+        let [of_source, of_target] = self.metrics.training_yields;
+        for chunk in predictions.stream(&asked, &order, options)? {
+            let chunk = chunk?;
+            let [(_, nominal), (_, weights), members @ ..] = chunk.columns.as_slice() else {
+                return Err(Error::internal("a chunk of predictions has no columns"));
+            };
+            let mut values = vec![0.0; members.len()];
+            for row in 0..chunk.len() {
+                let passed_over = &mut |flags: u64| {
+                    if is_whole {
+                        take.passed_over(flags & selections, flags & anywhere != 0);
+                    }
+                };
+                let place = events.find(Some((&chunk, row)), passed_over)?;
+                let place = place.ok_or_else(|| {
+                    Error::data(format!(
+                        "{}: the event of row {row} of a part of {SOURCE} is not among its source \
+                         events",
+                        self.name
+                    ))
+                })?;
+                // of a ratio columns are densities, of a reweighting weights of events
+                let factor = match self.config.experiment.method {
+                    Method::Ratio => weights[row] * of_target / of_source,
+                    _ => 1.0,
+                };
+                for (value, (_, column)) in values.iter_mut().zip(members) {
+                    *value = factor * column[row];
+                }
+                let (table, flags) = (&events.table, chunk.flags[row]);
+                let key = table.ids.key(place);
+                let is_trained = flags & 1 == 1;
+                let (_, replicas) = combiner.event(&values, key, is_trained);
+                take.predicted(&PredictedEvent {
+                    nominal: factor * nominal[row],
+                    replicas,
+                    selected: table.flags[place] & selections,
+                    regions: flags >> 1,
+                    is_trained,
+                    lacks: table.flags[place] & LACKS != 0,
+                    key,
+                    table,
+                    row: place,
+                });
+            }
+        }
+        events.find(None, &mut |flags| {
+            if is_whole {
+                take.passed_over(flags & selections, flags & anywhere != 0);
+            }
+        })?;
+        let mut lost = events.report.losses;
+        lost.retain(|loss| loss.kind == LossKind::Region && loss.name != ANYWHERE);
+        Ok(lost)
+    }
+
+    /// Nominal weight, the event's own and those of all members; whether an event is in the
+    /// training region, and in others.
+    fn predicted_columns(
+        &self,
+        predictions: &Dataset,
+        sample: &SampleConfig,
+        regions: &[String],
+    ) -> Result<ScanRequest> {
+        let known = self.config.regions.keys();
+        if let Some(name) = regions
+            .iter()
+            .find(|name| !known.clone().any(|k| k == *name))
+        {
+            let known: Vec<&String> = known.collect();
+            let text = format!(
+                "`{name}` is no region of {}, which has {known:?}",
+                self.name
+            );
+            return Err(Error::config(text));
+        }
+        let resolver = Resolver::new(predictions.columns(), &BTreeMap::new())?;
+        let column = |name: String| {
+            let compiled = resolver.compile(&written(&name)).of(Kind::Data)?;
+            Ok::<_, Error>((name, compiled))
+        };
+        let members = self.manifest.members.iter();
+        let members = members.map(|member| format!("member_{member:04}"));
+        let numbers = ["nominal", "weight"].map(str::to_owned);
+        let flags = std::iter::once(&self.config.training.region).chain(regions);
+        let ids = match sample.id.is_empty() {
+            true => ["file", "row"].map(str::to_owned).to_vec(),
+            false => sample.id.clone(),
+        };
+        Ok(ScanRequest {
+            columns: numbers
+                .into_iter()
+                .chain(members)
+                .map(column)
+                .collect::<Result<_>>()?,
+            flags: flags
+                .map(|name| column(format!("in_{name}")))
+                .collect::<Result<_>>()?,
+            id: IdSpec::Columns(ids),
+            ..ScanRequest::new(Hidden::nothing())
+        })
+    }
+
+    /// The run's target events for which one of the selections holds, with their weights, those
+    /// of blind regions left out.
+    pub(crate) fn observed(&self, wanted: &RunColumns<'_>) -> Result<EventTable> {
+        let (config, sample) = (&self.config, &self.config.data.target);
+        let dataset = self.dataset(sample, &self.manifest.inputs.target)?;
+        let resolver = config.data.resolver(dataset.columns())?;
+        let compile = |text: &String| resolver.compile(text);
+        let mut regions: Vec<(String, Compiled)> = Vec::with_capacity(config.regions.len());
+        for (name, region) in &config.regions {
+            regions.push((name.clone(), compile(&region.selection)?));
+        }
+        let blinding = Blinding::new(&config.regions, false);
+        let mut known = self.manifest.losses.iter();
+        let known = known.find(|losses| losses.sample == "data.target");
+        let request = ScanRequest {
+            weight: sample.weight.as_ref().map(compile).transpose()?,
+            scale: known.and_then(|losses| losses.scale).unwrap_or(1.0),
+            hidden: blinding.hidden(SampleRole::Data, &regions, None),
+            require_any_flag: true,
+            on_missing: wanted.columns.on_missing.into(),
+            ..self.request(sample, (&dataset, &resolver), wanted)?
+        };
+        dataset.scan(&request, None)
+    }
+}
+
+fn digests(files: &[FileRecord]) -> Vec<String> {
+    files.iter().map(|file| file.sha256.clone()).collect()
+}
+
+/// The ensemble at a point of a matrix.
+fn chosen<'a>(
+    experiment: &'a Experiment,
+    point: &IndexMap<String, String>,
+) -> Result<&'a EnsembleSpec> {
+    let axes = &experiment.axes;
+    let words: Vec<String> = axes
+        .iter()
+        .map(|(a, v)| format!("{a}: {}", v.join(", ")))
+        .collect();
+    let there = match words.as_slice() {
+        [] => "the run has no matrix".to_owned(),
+        words => format!("the run has {}", words.join("; ")),
+    };
+    let unknown = point.keys().find(|axis| !axes.contains_key(*axis));
+    if let Some(axis) = unknown {
+        return Err(Error::config(format!("there is no axis `{axis}`: {there}")));
+    }
+    let is_there = |spec: &&EnsembleSpec| {
+        let mut own = point.iter();
+        own.all(|(axis, value)| spec.point.get(axis) == Some(value))
+    };
+    let mut found = experiment.ensembles.iter().filter(is_there);
+    match (found.next(), found.next()) {
+        (Some(only), None) => Ok(only),
+        (None, _) => Err(Error::config(format!("there is no such ensemble: {there}"))),
+        (Some(_), Some(_)) => Err(Error::config(format!(
+            "it has several such ensembles; give a value of every axis: {there}"
+        ))),
+    }
+}
+
+/// Source events, one after the other.
+struct Rows {
+    stream: EventStream,
+    table: EventTable,
+    /// The next row that is looked at.
+    next: usize,
+    /// Of all that was read so far.
+    report: ScanReport,
+}
+
+impl Rows {
+    fn new(stream: EventStream) -> Self {
+        Self {
+            stream,
+            table: EventTable::default(),
+            next: 0,
+            report: ScanReport::default(),
+        }
+    }
+
+    /// Goes on to the event with the id of another one, or to the end; its place in the present
+    /// table. `passed_over` gets the flags of those before it.
+    fn find(
+        &mut self,
+        other: Option<(&EventTable, usize)>,
+        passed_over: &mut dyn FnMut(u64),
+    ) -> Result<Option<usize>> {
+        loop {
+            while self.next < self.table.len() {
+                let place = self.next;
+                self.next += 1;
+                let own = || self.table.ids.values(place);
+                if other.is_some_and(|(other, row)| own().eq(other.ids.values(row))) {
+                    return Ok(Some(place));
+                }
+                passed_over(self.table.flags[place]);
+            }
+            match self.stream.next() {
+                Some(chunk) => (self.table, self.next) = (chunk?, 0),
+                None => return Ok(None),
+            }
+            self.report.merge(&self.table.report);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::parse_experiment;
+
+    #[test]
+    fn one_ensemble_is_chosen_by_the_values_of_its_axes() {
+        let text = r#"
+            experiment = { name = "t", method = "reweight" }
+            matrix = { year = [2017, 2018], cr = ["a", "b"] }
+            data = { source = { path = "a" }, target = { path = "b" } }
+            regions.cr = { selection = "x > 1 && in_${cr} && year == ${year}" }
+            features = { inputs = ["x"] }
+            training = { region = "cr" }
+        "#;
+        let experiment = parse_experiment(text, &[]).unwrap();
+        let choose = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            let point = pairs.map(|(a, v)| ((*a).to_owned(), (*v).to_owned()));
+            let found = chosen(&experiment, &point.collect());
+            found.map_or_else(|e| e.to_string(), |spec| spec.name.clone())
+        };
+        assert_eq!(choose(&[("cr", "b"), ("year", "2018")]), "year=2018,cr=b");
+        for (pairs, words) in [
+            (
+                &[("cr", "b")][..],
+                "a value of every axis: the run has year: 2017, 2018; cr: a, b",
+            ),
+            (&[("cr", "c"), ("year", "2018")], "no such ensemble"),
+            (&[("era", "b")], "no axis `era`"),
+        ] {
+            let found = choose(pairs);
+            assert!(found.contains(words), "{found}");
+        }
+    }
+}

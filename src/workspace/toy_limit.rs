@@ -1,0 +1,185 @@
+//! CLs and limits by pseudo-experiments, beside the asymptotic ones.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use sideband_likelihood::Error as NoLimit;
+use sideband_likelihood::fit::FitSettings;
+use sideband_likelihood::histogram::HistogramModel;
+use sideband_likelihood::toys::{MOST_TOYS, ToyCLs, ToyRatio, ToySettings, ToyValue, toy_limits};
+
+/// Tested values, of the asymptotic limits: from the lower one of the observed and the median
+/// expected one to the higher one.
+const FACTORS: (f64, f64) = (0.5, 1.6);
+/// Number of values that are tested.
+const POINTS: usize = 8;
+/// Most values that may be tested.
+const MOST_POINTS: usize = 1000;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ToyRequest {
+    pub(crate) seed: u64,
+    /// Toys of each hypothesis and value, at most.
+    pub(crate) toys: u64,
+    /// Error of the observed CLs at which no more are thrown.
+    pub(crate) precision: Option<f64>,
+    /// Tested values, rising; none for some about the asymptotic limits.
+    pub(crate) points: Option<Vec<f64>>,
+}
+
+/// A number that was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Counted {
+    /// Null where no toy is beyond.
+    pub(crate) value: Option<f64>,
+    pub(crate) error: Option<f64>,
+    /// An upper limit at 95 %, where no toy with the signal is beyond.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) below: Option<f64>,
+}
+
+/// CLs by toys at one value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(non_snake_case, reason = "these are the names that pyhf gives them")]
+pub(crate) struct ToyPoint {
+    pub(crate) poi: f64,
+    pub(crate) CLs_obs: Option<Counted>,
+    pub(crate) CLs_exp: [Counted; 5],
+    /// Toys with a fit, with and without the signal.
+    pub(crate) toys: [u64; 2],
+    /// Toys without a fit.
+    pub(crate) failed: u64,
+}
+
+/// Limits by toys.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ToyRecord {
+    #[serde(flatten)]
+    pub(crate) asked: ToyRequest,
+    pub(crate) observed: Option<Counted>,
+    pub(crate) expected: [Option<Counted>; 5],
+    pub(crate) tests: Vec<ToyPoint>,
+}
+
+impl ToyRequest {
+    /// Refuses what cannot be asked for.
+    pub(crate) fn check(&self) -> Result<()> {
+        if let Some(precision) = self.precision.filter(|p| !(*p > 0.0 && p.is_finite())) {
+            return Err(Error::usage(format!(
+                "--precision {precision}: an error of CLs is above 0"
+            )));
+        }
+        if !(1..=MOST_TOYS).contains(&self.toys) {
+            return Err(Error::usage(format!(
+                "--toys {}: 1 to {MOST_TOYS} are possible",
+                self.toys
+            )));
+        }
+        let Some(points) = &self.points else {
+            return Ok(());
+        };
+        let rises = points.windows(2).all(|pair| pair[0] < pair[1]);
+        let is_positive = points.iter().all(|x| *x > 0.0 && x.is_finite());
+        if !rises || !is_positive || !(2..=MOST_POINTS).contains(&points.len()) {
+            return Err(Error::usage(format!(
+                "--points: 2 to {MOST_POINTS} rising values above 0 are needed"
+            )));
+        }
+        Ok(())
+    }
+
+    /// Toys of all tests, at most.
+    pub(crate) fn most(&self) -> u64 {
+        let tests = self.points.as_ref().map_or(POINTS, Vec::len);
+        2 * tests as u64 * self.toys
+    }
+
+    /// Values that are tested: as given, or about the observed and the median expected limit, up
+    /// to a bound.
+    pub(super) fn values(&self, about: [Option<f64>; 2], bound: f64) -> Option<Vec<f64>> {
+        if let Some(points) = &self.points {
+            return Some(points.clone());
+        }
+        let ends = about.into_iter().flatten();
+        let (low, high) = ends.fold((f64::INFINITY, 0.0_f64), |(low, high), x| {
+            (low.min(x), high.max(x))
+        });
+        let (first, last) = (FACTORS.0 * low, (FACTORS.1 * high).min(bound));
+        let step = (last - first) / (POINTS - 1) as f64;
+        let value = |k: usize| (first + step * k as f64).min(last);
+        (high > 0.0).then(|| (0..POINTS).map(value).collect())
+    }
+}
+
+/// Limits by toys at some values, and why one of them is none.
+pub(super) fn limits_by_toys(
+    (model, interest, has_observed): (&HistogramModel, usize, bool),
+    (values, level): (&[f64], f64),
+    fits: &FitSettings,
+    asked: &ToyRequest,
+    progress: &(dyn Fn(u64) + Sync),
+) -> Result<(ToyRecord, Vec<String>), NoLimit> {
+    let settings = ToySettings {
+        seed: asked.seed,
+        toys: asked.toys,
+        precision: asked.precision,
+    };
+    let found = toy_limits(model, interest, (values, level), fits, &settings, progress)?;
+    let mut missing = Vec::new();
+    let mut limit = |which: &str, found: Result<ToyValue, NoLimit>| match found {
+        Ok(ToyValue { value, error }) => Some(Counted {
+            value: Some(value),
+            error: Some(error),
+            below: None,
+        }),
+        Err(error) => {
+            missing.push(format!("{which} limit by toys: {error}"));
+            None
+        }
+    };
+    let observed = match has_observed {
+        true => limit("the observed", found.observed),
+        false => None,
+    };
+    let mut sigma = -3;
+    let expected = found.expected.map(|found| {
+        sigma += 1;
+        limit(&format!("the expected ({sigma:+} sigma)"), found)
+    });
+    let record = ToyRecord {
+        asked: asked.clone(),
+        observed,
+        expected,
+        tests: found
+            .points
+            .iter()
+            .map(|p| point(p, has_observed))
+            .collect(),
+    };
+    Ok((record, missing))
+}
+
+fn point(found: &ToyCLs, has_observed: bool) -> ToyPoint {
+    ToyPoint {
+        poi: found.mu,
+        CLs_obs: has_observed.then(|| counted(found.observed)),
+        CLs_exp: found.expected.map(counted),
+        toys: [found.with_signal.toys, found.without.toys],
+        failed: found.failed,
+    }
+}
+
+fn counted(ratio: ToyRatio) -> Counted {
+    match ratio {
+        ToyRatio::Value { value, error } => Counted {
+            value: Some(value),
+            error: Some(error),
+            below: None,
+        },
+        ToyRatio::Below(most) => Counted {
+            below: Some(most),
+            ..Counted::default()
+        },
+        ToyRatio::Unknown => Counted::default(),
+    }
+}
