@@ -415,6 +415,12 @@ impl<'a> Growing<'a> {
                 group: group.clone(),
                 label: format!("{}, retraining{words}", of.label()),
             };
+            if self.added.contains(&added.parameter) {
+                // trainings are independent of each other
+                let name = &added.parameter;
+                let text = format!("`{name}` is the name of another sample's parameter");
+                return Err(Error::config_at(of.place(), text));
+            }
             self.push_shift(of, added, shift)?;
         }
         let is_left = found.left.iter().any(|x| *x > 0.0);
