@@ -264,7 +264,7 @@ fn yes() -> bool {
 )]
 pub enum Categories {
     /// By name.
-    Named(Vec<CategoryConfig>),
+    Named(Vec<PartConfig>),
     /// The cells of edges of expressions, each from its lower to below its upper edge.
     Edges(IndexMap<String, Vec<f64>>),
 }
@@ -272,7 +272,7 @@ pub enum Categories {
 /// One part of a channel.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct CategoryConfig {
+pub struct PartConfig {
     /// Its name, behind that of the channel.
     pub name: String,
     /// Which events of the channel; an expression over columns.
@@ -337,7 +337,7 @@ impl LimitChannelConfig {
                 selection: None,
             }],
             Some(Categories::Named(list)) => {
-                let part = |category: &CategoryConfig| ChannelPart {
+                let part = |category: &PartConfig| ChannelPart {
                     name: format!("{name}_{}", category.name),
                     selection: Some(category.selection.clone()),
                 };

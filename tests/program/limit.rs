@@ -387,7 +387,7 @@ fn a_run_that_is_no_background_is_refused() {
             "which has one parameter",
         ),
         ("samples.multijet.nonclosure.smooth=2", 3, "an odd number"),
-        ("samples.signal.coefficient=1", 3, "depends on"),
+        ("samples.signal.coefficient='1'", 3, "depends on"),
         ("parameters.mu.bounds=[0.5, 2]", 3, "bounds that hold 0"),
         ("parameters.mu.fit=sqrt", 3, "linear"),
         ("regions.sr.selection=mass > 0.2", 4, "trained in"),

@@ -1431,7 +1431,7 @@ fn yields_of_channels_have_the_error_of_their_sum() {
     );
     contains(
         &place.text("fit/hepdata/fit/yields.yaml"),
-        ["- {value: \"SR\"}", "symerror: 8.7255", "label: \"total\""],
+        ["- {value: \"SR\"}", "symerror: 8.7262", "label: \"total\""],
     );
     contains(
         &place.text("fit/hepdata/fit/submission.yaml"),

@@ -283,8 +283,8 @@ fn what_a_workspace_cannot_say_is_none() {
     for (set, changes, reason) in [
         (
             points,
-            &[("coefficient = \"mu\"", "coefficient = \"mu*2\"")][..],
-            "`mu*2` of mu is no normfactor",
+            &[("coefficient = \"mu\"", "coefficient = \"mu*mu\"")][..],
+            "`mu*mu` of mu is no normfactor",
         ),
         (
             "measurement.correlations=[{ parameters = [\"a\", \"b\"], coefficient = 0.5 }]",
@@ -530,7 +530,7 @@ fn files_of_a_former_result_are_gone() {
     fs::rename(place.path("gone.parquet"), place.path("obs.parquet")).unwrap();
     // another model, which is no workspace and has no limit
     place.write("out/notes.txt", "mine");
-    run(&place, &["samples.S.coefficient=\"mu*2\""]).exits(0);
+    run(&place, &["samples.S.coefficient=\"mu*mu\""]).exits(0);
     let present = place.json("out/measurement.json");
     let present = words(&present["files"]);
     let gone = former.iter().filter(|name| !present.contains(name));
