@@ -8,10 +8,14 @@ use super::result::{
 use crate::error::{Context, Kind, Result};
 use crate::files::Sink;
 use crate::report::latex::{escape, tabular};
+use crate::report::numbers::significant;
 use crate::rundir::RunDirectory;
 use arrow::array::{ArrayRef, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use std::sync::Arc;
+
+/// Digits of numbers of events.
+const DIGITS: i32 = 6;
 
 /// A column of a table, by what it has of each row.
 fn text<R>(rows: &[R], of: impl Fn(&R) -> String) -> ArrayRef {
@@ -104,7 +108,7 @@ fn yields(result: &MeasurementResult) -> Vec<Vec<String>> {
         .into_iter()
         .chain(names.clone().cloned());
     let header = header.chain(["total", "error", "observed"].map(str::to_owned));
-    let number = |x: Option<f64>| x.map_or_else(String::new, |x| format!("{x:.4}"));
+    let number = |x: Option<f64>| x.map_or_else(String::new, |x| significant(x, DIGITS));
     let mut rows: Vec<Vec<String>> = vec![header.collect()];
     for (channel, of) in &result.yields {
         let [before, before_error] = of.prefit_total;

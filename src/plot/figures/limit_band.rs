@@ -18,7 +18,7 @@ pub(crate) struct LimitBand {
     pub y_label: String,
     /// Rising in the parameter.
     pub points: Vec<LimitBandPoint>,
-    /// A value of what is limited that is marked, such as 1 of a signal strength.
+    /// A value of what is limited that is marked, where the signal is nominal: 1 of a signal strength.
     pub wanted: Option<f64>,
 }
 
@@ -74,7 +74,9 @@ impl LimitBand {
         let expected = Entry::new("expected without signal", Key::Line(EXPECTED));
         let bands = BANDS.iter().rev();
         let bands = bands.map(|(label, fill, _)| Entry::new(*label, Key::Area(*fill)));
+        let wanted = self.wanted.map(|_| Entry::new("nominal signal", Key::Line(WANTED)));
         let entries = observed.into_iter().chain([expected]).chain(bands);
+        let entries = entries.chain(wanted);
         let missing = self.points.len() - points.len();
         let head = Head::new(&self.title, entries.collect());
         let head = head.counted(missing, self.points.len(), "points");
