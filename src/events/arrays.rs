@@ -45,14 +45,21 @@ fn counts(request: &ScanRequest) -> [usize; 2] {
 impl EventArrays {
     pub(super) fn new(request: &ScanRequest, room: usize) -> Result<Self> {
         let (width, [numbers, words]) = (request.features.len(), counts(request));
-        let numbers = (0..numbers).map(|_| memory::zeros(room, 1));
-        let words = (0..words).map(|_| memory::zeros(room, 1));
+        // memory that was in use before is cleared at once: by two threads
+        let others = || -> Result<_> {
+            let numbers = (0..numbers).map(|_| memory::zeros(room, 1));
+            let numbers = numbers.collect::<Result<_>>()?;
+            let words = (0..words).map(|_| memory::zeros(room, 1));
+            Ok((numbers, words.collect::<Result<_>>()?))
+        };
+        let (features, others) = rayon::join(|| memory::zeros(room, width), others);
+        let (features, (numbers, words)) = (features?, others?);
         Ok(Self {
             width,
             room,
-            features: memory::zeros(room, width)?,
-            numbers: numbers.collect::<Result<_>>()?,
-            words: words.collect::<Result<_>>()?,
+            features,
+            numbers,
+            words,
         })
     }
 

@@ -22,9 +22,7 @@ use crate::report::numbers::{joined, percent, significant};
 use crate::rundir::{
     DeviceRecord, Manifest, Progress, RunDirectory, RunInputs, RunState, VersionRecord, now,
 };
-use crate::settings::{
-    CHANNEL_REGION, Experiment, Limit, LimitChannelConfig, Measurement, Places,
-};
+use crate::settings::{CHANNEL_REGION, Experiment, Limit, LimitChannelConfig, Measurement, Places};
 use crate::training::Interrupt;
 use crate::workflow::{RunOptions, Sample};
 use backgrounds::Growing;

@@ -74,7 +74,9 @@ impl LimitBand {
         let expected = Entry::new("expected without signal", Key::Line(EXPECTED));
         let bands = BANDS.iter().rev();
         let bands = bands.map(|(label, fill, _)| Entry::new(*label, Key::Area(*fill)));
-        let wanted = self.wanted.map(|_| Entry::new("nominal signal", Key::Line(WANTED)));
+        let wanted = self
+            .wanted
+            .map(|_| Entry::new("nominal signal", Key::Line(WANTED)));
         let entries = observed.into_iter().chain([expected]).chain(bands);
         let entries = entries.chain(wanted);
         let missing = self.points.len() - points.len();
