@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Largest file of a limit that is read back.
 const FILE: u64 = 16 << 20;
@@ -132,7 +132,7 @@ impl Base {
 }
 
 /// A limit that was found earlier for the same workspace in the same way.
-fn earlier(path: &PathBuf, opened: &Opened, asked: &LimitRequest) -> Option<LimitRecord> {
+fn earlier(path: &Path, opened: &Opened, asked: &LimitRequest) -> Option<LimitRecord> {
     let bytes = regular::read(path, FILE).ok()?;
     let record: LimitRecord = from_text(&String::from_utf8(bytes).ok()?).ok()?;
     record.answers(opened, asked).then_some(record)

@@ -36,8 +36,8 @@ pub(super) fn parse(source: &Source) -> Result<Value> {
 
 /// What to do about what JSON does not have.
 fn hint(bytes: &[u8], error: &serde_json::Error) -> &'static str {
-    let lines = bytes.split(|byte| *byte == b'\n');
-    let line = lines.skip(error.line().saturating_sub(1)).next();
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let line = lines.nth(error.line().saturating_sub(1));
     // the reader stops at the first byte, or behind it
     let from = error.column().saturating_sub(2);
     let rest = line.and_then(|line| line.get(from..)).unwrap_or_default();

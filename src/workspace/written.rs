@@ -67,11 +67,10 @@ impl Fitted {
         let after = prediction(&self.model, &self.postfit());
         for (number, channel) in self.model.channels.iter().enumerate() {
             let observed = channel.observed();
-            let bins = observed.len();
             let both = [&before[number], &after[number]];
             sums.push(Sums::of(channel, both));
             tables.push(channel_table(number, channel, both));
-            for bin in 0..bins {
+            for (bin, &events) in observed.iter().enumerate() {
                 let mut row = |what: &str, values: [f64; 2]| {
                     let names = [channel.name(), &bin.to_string(), what].map(str::to_owned);
                     let values = values.map(|x| exact(Some(x)));
@@ -82,7 +81,7 @@ impl Fitted {
                 }
                 row("(total)", both.map(|p| p.total[bin]));
                 row("(error)", both.map(|p| p.errors[bin]));
-                row("(observed)", [observed[bin]; 2]);
+                row("(observed)", [events; 2]);
             }
             if number >= CHANNELS {
                 continue;
@@ -100,7 +99,7 @@ impl Fitted {
                     title: format!("{}, {word}", opened.title()),
                     x_label: format!("bin of {}", channel.name()),
                     y_label: "Events".to_owned(),
-                    edges: (0..=bins).map(|edge| edge as f64).collect(),
+                    edges: (0..=observed.len()).map(|edge| edge as f64).collect(),
                     observed: Some(Series {
                         label: self.record.head.data.word().to_owned(),
                         values: observed.to_vec(),
