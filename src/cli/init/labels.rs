@@ -119,7 +119,7 @@ fn of_object(name: &str) -> Option<(String, Kind)> {
 fn quantity(name: &str, object: &str) -> Option<(String, Kind)> {
     let hard = HARD.iter().find(|(known, _)| *known == object);
     let single = NUMBERED.iter().find_map(|(known, symbol)| {
-        let number = object.strip_prefix(known)?;
+        let number = object.strip_prefix(*known)?;
         let is_one = number.len() == 1 && number.bytes().all(|byte| byte.is_ascii_digit());
         is_one.then(|| format!("{symbol}{number}"))
     });
