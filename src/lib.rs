@@ -84,7 +84,6 @@
 mod backgrounds;
 mod batch;
 pub mod cli;
-mod closure;
 pub mod error;
 pub mod events;
 pub mod files;
@@ -94,6 +93,7 @@ pub mod report;
 pub mod results;
 pub mod rundir;
 pub mod settings;
+mod statistics;
 pub mod toys;
 pub mod training;
 pub mod truth;

@@ -50,7 +50,7 @@ pub(crate) use figures::impacts::{ImpactRow, Impacts};
 pub(crate) use figures::likelihood_curve::{LikelihoodCurve, ScanCurve};
 pub(crate) use figures::limit_band::{LimitBand, LimitBandPoint};
 pub(crate) use figures::limit_plane::{LimitPlane, LimitPlanePoint};
-pub(crate) use figures::losses::{LossCurves, Member};
+pub(crate) use figures::loss_curves::{LossCurves, Member};
 pub(crate) use figures::mass_plane::MassPlane;
 pub(crate) use figures::matrix::CorrelationMatrix;
 pub(crate) use figures::methods::{MethodPrediction, Methods};

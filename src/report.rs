@@ -9,6 +9,7 @@ pub(crate) mod page;
 
 mod build;
 mod comparison;
+mod conclusions;
 mod end;
 mod figures;
 mod interpolation;
@@ -18,14 +19,13 @@ mod names;
 pub(crate) mod numbers;
 mod plots;
 mod ranking;
-mod verdict;
 
 pub use build::read_metrics;
 pub(crate) use build::{read_figure_data, unfinished, write};
+pub(crate) use conclusions::verdict;
 pub(crate) use end::EnsembleEnd;
 pub use matrix::EnsembleSummary;
 pub(crate) use matrix::write_matrix;
 pub(crate) use plots::{experiment_label, save, save_figure};
 pub use ranking::Score;
 pub(crate) use ranking::best;
-pub(crate) use verdict::verdict;

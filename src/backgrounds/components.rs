@@ -4,7 +4,7 @@
 //! Contents are first divided by what each bin is known to, so that bins count by what they can
 //! say. However many components are kept, the variances of all bins stay exact.
 
-use crate::closure::quantile;
+use crate::statistics::quantile;
 use faer::{Mat, Side};
 use rayon::prelude::*;
 

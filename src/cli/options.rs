@@ -244,8 +244,8 @@ pub(super) struct PlanArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct InitArguments {
-    /// Two samples, what is reweighted and what it shall become, each a Parquet or Arrow IPC file
-    /// or a glob in quotes; or one sample with a column that tells two classes apart.
+    /// Two samples, what is reweighted and what it shall become, each a Parquet, Arrow IPC or ROOT
+    /// file or a glob in quotes; or one sample with a column that tells two classes apart.
     #[arg(value_name = "DATA", required = true)]
     pub data: Vec<String>,
     /// The configuration to write.

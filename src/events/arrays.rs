@@ -8,7 +8,7 @@ use std::mem;
 
 use bytemuck::Zeroable;
 
-use super::losses::{Loss, LossKind};
+use super::lost::{Loss, LossKind};
 use super::memory;
 use super::scan::{ScanPlan, ScanRequest};
 use super::table::{EventTable, IdColumn, Ids, ScanReport};

@@ -11,7 +11,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 use sideband_numerics::random::{GOLDEN_GAMMA, fnv1a, mix};
 
-use super::losses::Loss;
+use super::lost::Loss;
 use super::memory;
 
 /// `N` events with `D` features, in the order of the files and their rows.

@@ -3,10 +3,10 @@
 
 use super::events::step;
 use super::model::{Analysis, no_likelihood};
-use crate::closure::{Recalibration, median, moments};
 use crate::error::Result;
 use crate::report::EnsembleEnd;
 use crate::settings::{Aggregate, FIXED_SUFFIX, RatioName};
+use crate::statistics::{Recalibration, median, moments};
 use crate::training::Member;
 use crate::truth::World;
 use crate::workflow::Applier;

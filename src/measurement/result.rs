@@ -1,11 +1,11 @@
 //! `measurement.json`: every number of a measurement, under documented keys.
 
-use crate::closure::{Auc, CalibrationPoint};
 use crate::events::Losses;
 use crate::files::formats::MEASUREMENT;
 use crate::report::page::Status;
 use crate::rundir::InputFiles;
 use crate::settings::{Measurement, TestStatistic};
+use crate::statistics::{Auc, CalibrationPoint};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use sideband_likelihood::Normalisation;

@@ -4,15 +4,15 @@ use super::events::split;
 use super::ratios::{Ensembles, Ratio, RatioColumn, Ratios};
 use super::result::RatioTrust;
 use super::samples::Reader;
-use crate::closure::{
-    CalibrationPoint, Recalibration, class_loss, cross_entropy, shared_calibration,
-};
 use crate::error::Result;
 use crate::report::numbers;
 use crate::report::page::Status;
 use crate::results::{Metrics, VariableMetrics};
 use crate::rundir::Progress;
 use crate::settings::CalibrationMethod;
+use crate::statistics::{
+    CalibrationPoint, Recalibration, class_loss, cross_entropy, shared_calibration,
+};
 use crate::training::Fold;
 use crate::workflow::Sample;
 use statrs::distribution::{ChiSquared, ContinuousCDF};

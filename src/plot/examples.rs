@@ -33,7 +33,7 @@ pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 23] = [
     ("limit_plane", &[1, 12], 2, false, |v, k| {
         limit_plane(v, k).draw()
     }),
-    ("losses", &[0, 1, 2, 12], 3, false, |v, k| {
+    ("loss_curves", &[0, 1, 2, 12], 3, false, |v, k| {
         losses(v, k).draw()
     }),
     ("mass_plane", &[3], 2, true, |v, k| mass_plane(v, k).draw()),

@@ -29,7 +29,7 @@ pub(super) mod impacts;
 pub(super) mod likelihood_curve;
 pub(super) mod limit_band;
 pub(super) mod limit_plane;
-pub(super) mod losses;
+pub(super) mod loss_curves;
 pub(super) mod mass_plane;
 pub(super) mod matrix;
 pub(super) mod methods;

@@ -1,17 +1,17 @@
 //! The report's page and files from a run's metrics and members.
 
+use super::conclusions::verdict;
 use super::numbers::{known, number, p_value, percent, significant, with_error};
 use super::page::{Page, Section, Table, render};
 use super::plots::{experiment_label, save_figures};
-use super::verdict::verdict;
 use super::{figures, interpolation};
-use crate::closure::{Auc, Chi2};
 use crate::error::{Error, Result, counted};
 use crate::events::{FileRecord, Losses};
 use crate::files::formats::METRICS;
 use crate::results::{AucPair, FigureData, MemberSummary, Metrics, RegionMetrics};
 use crate::rundir::{Manifest, Progress, RunDirectory};
 use crate::settings::{Blinding, Config, IdentityOf};
+use crate::statistics::{Auc, Chi2};
 use crate::training::Member;
 use std::collections::BTreeSet;
 

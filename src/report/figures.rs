@@ -118,7 +118,7 @@ pub(super) fn losses(config: &Config, members: &[training::Member]) -> Result<Pa
 }
 
 pub(super) fn calibration(config: &Config, metrics: &Metrics) -> Result<PageFigure> {
-    let point = |p: &crate::closure::CalibrationPoint| Point {
+    let point = |p: &crate::statistics::CalibrationPoint| Point {
         predicted: p.predicted,
         observed: p.observed,
         error: p.error,

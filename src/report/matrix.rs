@@ -1,11 +1,11 @@
 //! The page of a matrix of ensembles: one table for all members, one a region.
 
+use super::conclusions::verdict;
 use super::end::EnsembleEnd;
 use super::numbers::{known, with_error};
 use super::page::{Page, PageVerdict, Section, Status, Table, render};
 use super::plots::experiment_label;
 use super::ranking::Score;
-use super::verdict::verdict;
 use super::{comparison, ranking};
 use crate::error::{Result, counted};
 use crate::plot::ExperimentLabel;

@@ -95,7 +95,7 @@ impl MethodMetrics {
         let Some(v) = self.variables.get(variable) else {
             return [None; 2];
         };
-        let reduced = |chi2: Option<crate::closure::Chi2>| {
+        let reduced = |chi2: Option<crate::statistics::Chi2>| {
             let chi2 = chi2.filter(|c| c.ndf > 0)?;
             Some(chi2.chi2 / chi2.ndf as f64)
         };

@@ -5,16 +5,16 @@
 //! distributions; each fails if its p-value is below `report.p_value` over their
 //! number; the AUC of the fresh classifier fails beyond three errors from 0.5. A test
 //! counts only if it could fail: if a prediction that is wrong by the whole content of
-//! a bin, or by all of its content, would ([`crate::closure::sensitivity`]). At least one
+//! a bin, or by all of its content, would ([`crate::statistics::sensitivity`]). At least one
 //! distribution must count, and the yield, unless the region's own events fix it; and no
 //! more than 5 % of the prediction may lie outside of what was trained.
 
 use super::metrics::{Metrics, RegionMetrics, VariableMetrics, YieldMetrics};
 use super::support::OUTSIDE;
 use super::verdict::{Verdict, VerdictState};
-use crate::closure::Chi2;
 use crate::files::not_finite;
 use crate::settings::Config;
+use crate::statistics::Chi2;
 use indexmap::IndexMap;
 
 /// Errors from 0.5 beyond which an AUC is not closed.

@@ -3,10 +3,10 @@
 use super::interpolation::InterpolationMetrics;
 use super::support::{OutsideMetrics, Support};
 use super::verdict::Verdict;
-use crate::closure::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use crate::events::Losses;
 use crate::files::formats::METRICS;
 use crate::settings::Config;
+use crate::statistics::{Auc, CalibrationPoint, Chi2, Histogram, WeightSummary};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 

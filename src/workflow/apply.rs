@@ -5,9 +5,9 @@
 //! members that together predict every event by one which did not see it; an
 //! event outside the training region gets the mean of the k.
 
-use crate::closure::{median, moments};
 use crate::error::{Context, Error, Kind, Result};
 use crate::settings::Combine;
+use crate::statistics::{median, moments};
 use crate::training::{FeatureScaling, Member, SplitSettings, Streams};
 use sideband_networks::{Compute, EVALUATION_CHUNK, Network, Predictor, Row};
 use std::collections::BTreeMap;

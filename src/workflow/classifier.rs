@@ -9,10 +9,10 @@ use super::Workbench;
 use super::apply::Applier;
 use super::plan::Plan;
 use super::sample::Sample;
-use crate::closure::{Auc, auc};
 use crate::error::{Context, Kind, Result};
 use crate::rundir::Stage;
 use crate::settings::{Normalise, Schedule, Split};
+use crate::statistics::{Auc, auc};
 use crate::training::{
     ClassRows, Inputs, Interrupt, List, Member, Observer, Resources, SplitSettings, Streams, Task,
     TrainingSample, TrainingSettings, check_folds, ensemble_word, train_local,

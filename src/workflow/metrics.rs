@@ -4,11 +4,11 @@
 use super::TrainedEnsemble;
 use super::plan::{Plan, Variable};
 use super::sample::Sample;
-use crate::closure::{
-    Chi2, EnsembleHistogram, Histogram, WeightSummary, chi2, moments, sensitivity,
-};
 use crate::results::{
     LossSummary, METRICS_FORMAT, MemberSummary, Metrics, VariableMetrics, Verdict, YieldMetrics,
+};
+use crate::statistics::{
+    Chi2, EnsembleHistogram, Histogram, WeightSummary, chi2, moments, sensitivity,
 };
 use crate::training::{History, Outcome};
 use indexmap::IndexMap;

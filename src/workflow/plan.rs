@@ -7,10 +7,10 @@ use super::sample::{
     Meanings, Sample, SampleSpec, Wanted, blind_overlap, inputs, read_samples, region_index,
     report_columns,
 };
-use crate::closure::WeightSummary;
 use crate::error::{Error, Result};
 use crate::events::{Loss, LossKind, memory};
 use crate::settings::{Bins, Blinding, Config, Method, SampleRole, Split};
+use crate::statistics::WeightSummary;
 use crate::training::{
     ClassRows, FeatureScaling, Fold, Inputs, StreamSource, Streams, Task, TrainingSample,
     TrainingSettings, check_folds,

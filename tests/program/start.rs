@@ -38,6 +38,9 @@ fn init_writes_a_configuration_that_can_be_planned() {
         [
             "path = \"../s.parquet\"",
             "\"m_hh\", \"deta_hh\",",
+            "[features.labels]\n",
+            "m_hh = \"m_{HH} [GeV]\"\n",
+            "deta_hh = \"|Δη_{HH}|\"\n",
             "#   tells the samples apart by itself, so that no ratio exists in it: n_btag\n",
         ],
     );
@@ -235,8 +238,20 @@ fn the_tutorial_goes_from_nanoaod_to_a_report_with_three_edits() {
     contains(&config, [all]);
     let config = config.replace(all, &format!("{define}\n{regions}"));
     let (before, rest) = config.split_once("[features]\n").unwrap();
-    let (_, after) = rest.split_once("]\n").unwrap();
-    place.write("my.toml", format!("{before}{features}{after}"));
+    let (written, after) = rest.split_once("# No input is what").unwrap();
+    contains(
+        written,
+        [
+            "\n[features.labels]\n",
+            "p_{T}^{miss} [GeV]\"\n",
+            "nJet = \"Number of jets\"\n",
+            "PV_npvs = \"Number of vertices\"\n",
+        ],
+    );
+    place.write(
+        "my.toml",
+        format!("{before}{features}\n# No input is what{after}"),
+    );
 
     let plan = ["plan", "my.toml", "--no-calibration"];
     let done = place.sideband(&plan).exits(0);

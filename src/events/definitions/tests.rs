@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+use super::super::chunk::ColumnChunk;
 use super::*;
+use sideband_numerics::expression::{Column, Lane};
 
 fn columns(names: &[&str]) -> Vec<ColumnInfo> {
     let info = |name: &&str| ColumnInfo {

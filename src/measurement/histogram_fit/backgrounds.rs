@@ -8,13 +8,13 @@ use super::replicas::Replicas;
 use crate::backgrounds::{
     Axis, ChannelAxes, FEW_OBSERVED, Known, RunHistograms, components, deviations, interquartile,
 };
-use crate::closure::moments;
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::report::numbers::percent;
 use crate::settings::{
     CHANNEL_REGION, InterpolationCode, Limit, LimitSampleConfig, Measurement, Places,
     RetrainingMode, RetrainingSpread, ScaleConfig, SystematicConfig, moved,
 };
+use crate::statistics::moments;
 use crate::workflow::FinishedRun;
 use indexmap::IndexMap;
 use sideband_numerics::Edges;

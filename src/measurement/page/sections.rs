@@ -6,7 +6,6 @@ use super::super::result::{
 };
 use super::sheet::{Sheet, section, table};
 use super::words::{asymmetric, dash, limit_text, number, set_text, with_error};
-use crate::closure::CalibrationPoint;
 use crate::error::Result;
 use crate::plot::{
     Calibration, ClsScan, ClsScanPoint, CorrelationMatrix, ImpactRow, Impacts, LikelihoodCurve,
@@ -14,6 +13,7 @@ use crate::plot::{
 };
 use crate::report::numbers;
 use crate::report::page::{Section, Status, Table};
+use crate::statistics::CalibrationPoint;
 
 /// Largest number of parameters whose correlations are drawn.
 const CORRELATIONS: usize = 30;

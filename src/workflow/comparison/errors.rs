@@ -147,7 +147,7 @@ pub(super) fn non_closure_shifts(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::closure::Histogram;
+    use crate::statistics::Histogram;
 
     /// What is not a number is not zero.
     #[test]

@@ -3,10 +3,10 @@
 use super::figures::figure_data;
 use super::points::{DRAWING, DrawnPoints, draw, interrupted, noise};
 use super::sampled::{MemberChunk, SampleWriter, SampledChunk};
-use crate::closure::{EnsembleHistogram, Histogram, WeightSummary};
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Loss, LossKind, Losses};
 use crate::results::{InterpolationMetrics, Metrics, RegionMetrics, yield_test};
+use crate::statistics::{EnsembleHistogram, Histogram, WeightSummary};
 use crate::training::Fold;
 use crate::workflow::TrainedEnsemble;
 use crate::workflow::apply::in_threads;

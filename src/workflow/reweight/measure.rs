@@ -2,12 +2,12 @@
 
 use super::region::RegionRows;
 use super::sums::{ReweightedPlane, SourceSums, training_errors, training_yields};
-use crate::closure::{CalibrationPoint, Histogram, WeightSummary, calibration, class_loss};
 use crate::error::Result;
 use crate::events::HIDDEN;
 use crate::results::{AucPair, Metrics, PlaneMetrics, RegionMetrics, Support};
 use crate::rundir::Stage;
 use crate::settings::PlaneConfig;
+use crate::statistics::{CalibrationPoint, Histogram, WeightSummary, calibration, class_loss};
 use crate::workflow::Workbench;
 use crate::workflow::classifier::{ClassifierClass, closure_auc, trainings};
 use crate::workflow::plan::Plan;

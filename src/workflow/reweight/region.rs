@@ -1,8 +1,8 @@
 //! The numbers of a region: its yields and distributions, with their errors.
 
 use super::sums::{ReweightedRegion, ReweightedVariable, SourceSums};
-use crate::closure::{EnsembleHistogram, WeightSummary};
 use crate::results::{VariableMetrics, YieldMetrics, yield_test};
+use crate::statistics::{EnsembleHistogram, WeightSummary};
 use crate::workflow::metrics::{
     Component, Correlations, add, compare, observed, relative_spread, yields,
 };

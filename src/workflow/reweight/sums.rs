@@ -1,7 +1,7 @@
 //! What the reweighted source adds up to, event by event.
 
-use crate::closure::{EnsembleHistogram, Histogram};
 use crate::settings::{Method, PlaneConfig};
+use crate::statistics::{EnsembleHistogram, Histogram};
 use crate::workflow::apply::{Predicted, Replicas};
 use crate::workflow::metrics::values;
 use crate::workflow::normalisation::Normalisation;

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 const ROOMS: [&str; 18] = [
     "error",
     "events",
-    "closure",
+    "statistics",
     "files",
     "toys",
     "settings",

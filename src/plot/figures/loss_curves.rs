@@ -7,7 +7,7 @@
 //! not flatten everyone else.
 
 use super::*;
-use crate::closure::quantile;
+use crate::statistics::quantile;
 
 const MAX_LINES: usize = 150; // most members drawn as single lines; the statistics take all
 const MAX_POINTS: usize = 300; // most points of a line
