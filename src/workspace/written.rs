@@ -478,6 +478,7 @@ impl PlaneRecord {
             y_label: format!("upper limit on {poi} ({level})"),
             points,
             wanted: Some(1.0),
+            theory: Vec::new(),
         })
     }
 
