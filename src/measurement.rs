@@ -17,6 +17,8 @@ mod generate;
 mod result;
 mod samples;
 
+mod allowed;
+
 mod plan;
 
 mod events;

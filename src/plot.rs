@@ -48,7 +48,7 @@ pub(crate) use figures::favour::{Favour, FavourMap};
 pub(crate) use figures::flow_steps::FlowSteps;
 pub(crate) use figures::impacts::{ImpactRow, Impacts};
 pub(crate) use figures::likelihood_curve::{LikelihoodCurve, ScanCurve};
-pub(crate) use figures::limit_band::{LimitBand, LimitBandPoint};
+pub(crate) use figures::limit_band::{LimitBand, LimitBandPoint, TheoryPoint};
 pub(crate) use figures::limit_plane::{LimitPlane, LimitPlanePoint};
 pub(crate) use figures::loss_curves::{LossCurves, Member};
 pub(crate) use figures::mass_plane::MassPlane;

@@ -47,7 +47,7 @@ pub(crate) use measurement::{
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
-pub(crate) use places::{Places, relative};
+pub(crate) use places::{Places, direct, relative};
 pub(crate) use raw::{
     Bins, Combine, Config, DeviceConfig, ExecutorConfig, ExecutorKind, HistogramStyle, JetsConfig,
     Method, PlaneConfig, RUN_PREFIX, RankBy, ReportConfig, SampleConfig, ScaleConfig, StreamConfig,

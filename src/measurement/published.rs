@@ -56,7 +56,7 @@ fn tables(result: &MeasurementResult) -> Vec<Table> {
             tables.push(Table::cls(limited.0, values, &rows));
         }
         for (number, scan) in result.limit_scans.iter().enumerate() {
-            let axis = Axis {
+            let axis = || Axis {
                 name: result.label(&scan.parameter).to_owned(),
                 values: scan.points.iter().map(|p| Point::Number(p.value)).collect(),
             };
@@ -66,7 +66,21 @@ fn tables(result: &MeasurementResult) -> Vec<Table> {
             });
             let rows: Vec<Banded> = rows.collect();
             let file = format!("limits_{}", number + 1);
-            tables.push(Table::limits(file, limited, vec![axis], &rows));
+            tables.push(Table::limits(file, limited, vec![axis()], &rows));
+            if scan.points.iter().any(|p| p.cross_section.is_some()) {
+                let limited = ("cross-section in fb", limit.confidence_level);
+                let rows = scan.points.iter().map(|point| Banded {
+                    observed: point.in_fb(point.observed),
+                    expected: point.expected.map(|x| point.in_fb(x)),
+                });
+                let rows: Vec<Banded> = rows.collect();
+                let file = format!("cross_sections_{}", number + 1);
+                let mut table = Table::limits(file, limited, vec![axis()], &rows);
+                let theory = scan.points.iter().map(|p| p.cross_section);
+                let name = "Cross-section in fb of a signal of strength one";
+                table.dependent.push(Quantity::plain(name, theory));
+                tables.push(table);
+            }
         }
     }
     tables.extend(impacts(result));

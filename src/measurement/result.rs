@@ -186,6 +186,40 @@ pub struct ReplicaLimits {
 pub struct LimitScanResult {
     pub parameter: String,
     pub points: Vec<LimitScanPoint>,
+    /// Where a signal of strength one is not excluded; null of an earlier program.
+    #[serde(default)]
+    pub allowed: Option<AllowedValues>,
+}
+
+/// Values of a parameter at which limits are at least one, which a signal of strength one does
+/// not exceed: a straight line between the points of the scan.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AllowedValues {
+    /// By the median expected limits, rising.
+    pub expected: Vec<AllowedInterval>,
+    /// By the observed ones; null where the data are hidden.
+    pub observed: Option<Vec<AllowedInterval>>,
+}
+
+/// One interval of such values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AllowedInterval {
+    pub low: f64,
+    pub high: f64,
+    /// What is at the lower and at the upper end.
+    pub ends: [AllowedEnd; 2],
+}
+
+/// Why an interval of allowed values ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllowedEnd {
+    /// The limit is one.
+    Crossing,
+    /// The scan ends: what is beyond is not known.
+    ScanEnd,
+    /// There is no limit at the next point.
+    Missing,
 }
 
 /// Upper limits at one value.
@@ -198,6 +232,19 @@ pub struct LimitScanPoint {
     pub expected: [Option<f64>; 5],
     /// Why some are missing.
     pub reason: Option<String>,
+    /// The theory's cross-section of a signal of strength one, in fb; null if none is given.
+    #[serde(default)]
+    pub cross_section: Option<f64>,
+    /// The ends of its uncertainty.
+    #[serde(default)]
+    pub cross_section_range: Option<[f64; 2]>,
+}
+
+impl LimitScanPoint {
+    /// In fb what is 1 of the limited parameter: limits times this are limits on the cross-section.
+    pub(super) fn in_fb(&self, limit: Option<f64>) -> Option<f64> {
+        Some(limit? * self.cross_section?)
+    }
 }
 
 impl ToysResult {

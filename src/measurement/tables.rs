@@ -1,5 +1,6 @@
 //! Curves, pulls and ratios as Parquet.
 
+use super::allowed::is_allowed;
 use super::published;
 use super::result::{
     ContourResult, LimitImpactsResult, LimitResult, LimitScanResult, MeasurementResult,
@@ -10,7 +11,7 @@ use crate::files::Sink;
 use crate::report::latex::{escape, tabular};
 use crate::report::numbers::significant;
 use crate::rundir::RunDirectory;
-use arrow::array::{ArrayRef, Float64Array, StringArray};
+use arrow::array::{ArrayRef, BooleanArray, Float64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use std::sync::Arc;
 
@@ -24,6 +25,10 @@ fn text<R>(rows: &[R], of: impl Fn(&R) -> String) -> ArrayRef {
 
 fn numbers<R>(rows: &[R], of: impl Fn(&R) -> Option<f64>) -> ArrayRef {
     Arc::new(Float64Array::from_iter(rows.iter().map(of)))
+}
+
+fn answers<R>(rows: &[R], of: impl Fn(&R) -> Option<bool>) -> ArrayRef {
+    Arc::new(BooleanArray::from_iter(rows.iter().map(of)))
 }
 
 fn save(root: &RunDirectory, name: &str, columns: Vec<(&str, ArrayRef)>) -> Result<()> {
@@ -67,7 +72,8 @@ pub(super) fn write(root: &RunDirectory, result: &MeasurementResult) -> Result<(
 /// Names of the columns of expected limits.
 const BANDS: [&str; 5] = ["minus_2", "minus_1", "median", "plus_1", "plus_2"];
 
-/// A row a point.
+/// A row a point: limits, the cross-section of a signal of strength one in fb, with the ends of its
+/// uncertainty, and whether the limits allow that strength.
 fn limit_scans(root: &RunDirectory, all: &[LimitScanResult]) -> Result<()> {
     let rows = all
         .iter()
@@ -81,6 +87,20 @@ fn limit_scans(root: &RunDirectory, all: &[LimitScanResult]) -> Result<()> {
     for (k, name) in BANDS.into_iter().enumerate() {
         columns.push((name, numbers(&rows, |(_, p)| p.expected[k])));
     }
+    let range = |k: usize| numbers(&rows, move |(_, p)| Some(p.cross_section_range?[k]));
+    columns.extend([
+        ("cross_section", numbers(&rows, |(_, p)| p.cross_section)),
+        ("cross_section_down", range(0)),
+        ("cross_section_up", range(1)),
+        (
+            "allowed_observed",
+            answers(&rows, |(_, p)| is_allowed(p.observed)),
+        ),
+        (
+            "allowed_expected",
+            answers(&rows, |(_, p)| is_allowed(p.expected[2])),
+        ),
+    ]);
     save(root, "limit_scans.parquet", columns)
 }
 

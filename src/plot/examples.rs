@@ -161,6 +161,7 @@ pub(super) fn limit_band(values: &[f64], variant: usize) -> LimitBand {
         y_label: label(),
         points: values.iter().enumerate().map(point).collect(),
         wanted: (variant == 0).then_some(1.0),
+        theory: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 //! is fitted is one: [`Limit::measurement`].
 
 mod check;
+mod cross_section;
 
 use super::defaults::{count, is_default};
 use super::measurement::{
@@ -17,6 +18,7 @@ use super::raw::{
 };
 use super::words::words;
 use crate::error::{Context, Kind, Result};
+use cross_section::CrossSectionConfig;
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -318,6 +320,10 @@ pub struct ScanConfig {
     /// The upper limit at each value, in place of the profile.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limit: bool,
+    /// The theory's cross-section along the parameter, with `limit` alone: limits are said on it,
+    /// too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cross_section: Option<CrossSectionConfig>,
 }
 
 /// A part of a channel, of which there is one histogram.

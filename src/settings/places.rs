@@ -161,6 +161,27 @@ pub(crate) fn relative(folder: &Path, path: &Path) -> PathBuf {
     up.chain(parts[common..].iter().copied()).collect()
 }
 
+/// A path without the folders that it goes into and out of again, if it leads to the same place.
+pub(crate) fn direct(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        let last = short.components().next_back();
+        match part {
+            Component::ParentDir if matches!(last, Some(Component::Normal(_))) => {
+                short.pop();
+            }
+            Component::CurDir => {}
+            part => short.push(part),
+        }
+    }
+    let real = |path: &Path| path.canonicalize().ok();
+    // a folder that is a link leads elsewhere
+    match real(&short) {
+        Some(place) if real(path).as_ref() == Some(&place) => short,
+        _ => path.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +197,28 @@ mod tests {
         ] {
             let found = relative(Path::new(folder), Path::new(path));
             assert_eq!(found, Path::new(expected));
+        }
+    }
+
+    #[test]
+    fn paths_go_into_no_folder_to_leave_it_again() {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().canonicalize().unwrap();
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        fs::create_dir_all(root.join("runs/x")).unwrap();
+        for way in ["a/../runs/x", "a/b/../../runs/./x", "runs/x"] {
+            assert_eq!(direct(&root.join(way)), root.join("runs/x"), "{way}");
+        }
+        assert_eq!(direct(Path::new("..")), Path::new(".."));
+        // what is not there stays as it is written
+        let nowhere = root.join("a/../nowhere");
+        assert_eq!(direct(&nowhere), nowhere);
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(root.join("a/b"), root.join("link")).unwrap();
+            fs::create_dir(root.join("a/runs")).unwrap();
+            let way = root.join("link/../runs");
+            assert_eq!(direct(&way), way);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::results::Metrics;
 use crate::rundir::{Manifest, RunDirectory, RunState};
 use crate::settings::{
     Blinding, ColumnsConfig, Config, EnsembleSpec, Experiment, Method, SampleConfig, SampleRole,
+    direct,
 };
 use crate::training::Streams;
 use indexmap::IndexMap;
@@ -107,12 +108,13 @@ impl FinishedRun {
             return Err(wrong(text.to_owned()));
         }
         let spec = chosen(&experiment, point)?;
+        let shown = direct(run);
         let (directory, name) = match experiment.is_matrix {
             true => (
                 root.ensemble(&spec.name),
-                format!("{} ({})", run.display(), spec.name),
+                format!("{} ({})", shown.display(), spec.name),
             ),
-            false => (root, run.display().to_string()),
+            false => (root, shown.display().to_string()),
         };
         if !matches!(
             spec.config.experiment.method,

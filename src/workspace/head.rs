@@ -24,6 +24,14 @@ impl DataKind {
             Self::Asimov => "Asimov data",
         }
     }
+
+    /// What its row of a table of samples is called.
+    pub(super) fn row(self) -> &'static str {
+        match self {
+            Self::Observed => "(observed)",
+            Self::Asimov => "(Asimov data)",
+        }
+    }
 }
 
 /// Interpolation codes, as pyhf names them.

@@ -1,7 +1,7 @@
 //! Results as a paper and HEPData take them: tables of LaTeX, and submissions.
 
 use super::all_patches::PlaneRecord;
-use super::head::Head;
+use super::head::{DataKind, Head};
 use super::impacts::{ImpactsKind, ImpactsRecord};
 use super::limit::LimitRecord;
 use super::prediction::Prediction;
@@ -40,11 +40,12 @@ pub(super) struct Sums {
     samples: Vec<(String, [f64; 2])>,
     total: [f64; 2],
     errors: [f64; 2],
+    data: DataKind,
     observed: f64,
 }
 
 impl Sums {
-    pub(super) fn of(channel: &HistogramChannel, both: [&Prediction; 2]) -> Self {
+    pub(super) fn of(channel: &HistogramChannel, both: [&Prediction; 2], data: DataKind) -> Self {
         let sum = |values: &[f64]| values.iter().fold(0.0_f64, |sum, x| sum + x);
         let samples = channel.templates().iter().enumerate();
         let samples = samples.map(|(place, template)| {
@@ -56,6 +57,7 @@ impl Sums {
             samples: samples.collect(),
             total: both.map(|p| sum(&p.total)),
             errors: both.map(|p| p.sum_error),
+            data,
             observed: sum(channel.observed()),
         }
     }
@@ -67,7 +69,7 @@ impl Sums {
         let all = [
             ("(total)", self.total),
             ("(error)", self.errors),
-            ("(observed)", [self.observed; 2]),
+            (self.data.row(), [self.observed; 2]),
         ];
         let rows = samples.chain(all);
         rows.map(move |(what, values)| (self.channel.as_str(), what, values))
@@ -91,7 +93,7 @@ pub(super) fn yields_tex(all: &[Sums]) -> Vec<Row> {
         let total = [0, 1].map(|k| number(Some(sums.total[k]), Some(sums.errors[k])));
         row("all".to_owned(), total);
         row(
-            "observed".to_owned(),
+            sums.data.word().to_owned(),
             [sums.observed; 2].map(|x| number(Some(x), None)),
         );
     }
@@ -107,7 +109,8 @@ pub(super) fn yields_table(all: &[Sums]) -> Table {
     });
     Table::yields(
         all.iter().map(|sums| sums.channel.as_str()),
-        all.iter().map(|sums| Some(sums.observed)),
+        all.iter()
+            .map(|sums| (sums.data == DataKind::Observed).then_some(sums.observed)),
         expected,
     )
 }
@@ -117,11 +120,16 @@ pub(super) fn channel_table(
     place: usize,
     channel: &HistogramChannel,
     both: [&Prediction; 2],
+    data: DataKind,
 ) -> Table {
     let plain =
         |name: String, values: &[f64]| Quantity::plain(name, values.iter().map(|x| Some(*x)));
     let observed = channel.observed();
-    let mut dependent = vec![plain("Observed events".to_owned(), observed)];
+    let first = match data {
+        DataKind::Observed => "Observed events",
+        DataKind::Asimov => "Asimov data",
+    };
+    let mut dependent = vec![plain(first.to_owned(), observed)];
     for (look, predicted) in LOOKS.into_iter().zip(both) {
         let values = predicted.total.iter().zip(&predicted.errors);
         dependent.push(Quantity {

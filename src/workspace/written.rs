@@ -53,7 +53,7 @@ impl Fitted {
     /// Yields of all samples before and after the fit, in bins and in sum, and the channels as
     /// figures.
     fn channels(&self, opened: &Opened, outputs: &mut Outputs<'_>) -> Result<()> {
-        let poi = opened.imported.interest;
+        let (poi, data) = (opened.imported.interest, self.record.head.data);
         let (mut rows, mut sums, mut tables) = (Vec::new(), Vec::new(), Vec::new());
         let goodness = self.record.goodness_of_fit.map(|goodness| {
             format!(
@@ -68,8 +68,8 @@ impl Fitted {
         for (number, channel) in self.model.channels.iter().enumerate() {
             let observed = channel.observed();
             let both = [&before[number], &after[number]];
-            sums.push(Sums::of(channel, both));
-            tables.push(channel_table(number, channel, both));
+            sums.push(Sums::of(channel, both, data));
+            tables.push(channel_table(number, channel, both, data));
             for (bin, &events) in observed.iter().enumerate() {
                 let mut row = |what: &str, values: [f64; 2]| {
                     let names = [channel.name(), &bin.to_string(), what].map(str::to_owned);
@@ -81,7 +81,7 @@ impl Fitted {
                 }
                 row("(total)", both.map(|p| p.total[bin]));
                 row("(error)", both.map(|p| p.errors[bin]));
-                row("(observed)", [events; 2]);
+                row(data.row(), [events; 2]);
             }
             if number >= CHANNELS {
                 continue;
@@ -101,7 +101,7 @@ impl Fitted {
                     y_label: "Events".to_owned(),
                     edges: (0..=observed.len()).map(|edge| edge as f64).collect(),
                     observed: Some(Series {
-                        label: self.record.head.data.word().to_owned(),
+                        label: data.word().to_owned(),
                         values: observed.to_vec(),
                         errors: observed.iter().map(|n| n.sqrt()).collect(),
                     }),
@@ -478,6 +478,7 @@ impl PlaneRecord {
             y_label: format!("upper limit on {poi} ({level})"),
             points,
             wanted: Some(1.0),
+            theory: Vec::new(),
         })
     }
 

@@ -3,8 +3,9 @@
 
 use crate::support::events::{self, Columns};
 use crate::support::workplace::Made;
-use crate::support::{Done, Workplace, configuration, list, number, numbers};
+use crate::support::{Done, Workplace, configuration, document, list, number, numbers};
 use serde_json::Value;
+use sideband_likelihood::Coefficient;
 use sideband_likelihood::asymptotic::{Asymptotics, UpperStatistic};
 use sideband_likelihood::fit::FitSettings;
 use sideband_likelihood::workspace::{ImportOptions, import};
@@ -297,10 +298,152 @@ fn limits_along_a_parameter_that_is_fixed() {
     assert!((medians[2] / expected(&result)[2] - 1.0).abs() < 1e-3);
     assert_eq!(number(&result["backgrounds"][0]["components"]), 2.0);
     assert!(place.has("out/plots/limits_kl.svg") && place.has("out/limit_scans.parquet"));
+    assert!(!place.has("out/plots/cross_sections_kl.svg"));
+    assert!(points[0]["cross_section"].is_null());
     // a workspace has the signal where kl is fixed
     assert_eq!(result["export"]["is_written"], true);
     let text = result["export"]["text"].as_str().unwrap();
     assert!(text.contains("at kl = 1"), "{text}");
+}
+
+#[test]
+fn limits_along_a_parameter_say_what_they_allow() {
+    let place = place();
+    // the limit at kl is that at 1 over kl^2 - kl + 1
+    let along = |scale: f64, more: &str| {
+        [
+            "parameters.kl={ nominal = 1.0, bounds = [-2.0, 4.0] }".to_owned(),
+            format!("samples.signal.coefficient=mu * {scale} * (kl^2 - kl + 1)"),
+            "measurement.fixed=['kl']".to_owned(),
+            format!(
+                "measurement.scans=[{{ parameter = 'kl', range = [-1, 3], points = 9, limit = true\
+                 {more} }}]"
+            ),
+        ]
+    };
+    let run = |out: &str, settings: &[String]| {
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        limit(&place, out, &settings).exits(0)
+    };
+    run("out", &along(1.0, ""));
+    let unit = expected(&result(&place, "out"))[2];
+    // half as strong a signal as is excluded, at kl = 1: others are allowed up to where
+    // kl^2 - kl + 1 is about 2, by straight lines between the points
+    let theory = ", cross_section = { value = '10 + kl', down = '9', up = '20' }";
+    let done = run("theory", &along(0.5 * unit, theory));
+    let found = result(&place, "theory");
+    let scan = &found["limit_scans"][0];
+    let limit_at = |kl: f64| 2.0 / (kl * kl - kl + 1.0);
+    let crossing = |from: f64, to: f64| {
+        let [a, b] = [from, to].map(limit_at);
+        from + (to - from) * (1.0 - a) / (b - a)
+    };
+    let allowed = &scan["allowed"];
+    assert!(allowed["observed"].is_null());
+    let intervals = list(&allowed["expected"]);
+    assert_eq!(intervals.len(), 1);
+    assert_eq!(
+        intervals[0]["ends"],
+        serde_json::json!(["crossing", "crossing"])
+    );
+    let ends = [&intervals[0]["low"], &intervals[0]["high"]].map(number);
+    for (found, exact) in ends
+        .into_iter()
+        .zip([crossing(-1.0, -0.5), crossing(1.5, 2.0)])
+    {
+        assert!((found - exact).abs() < 0.01, "{found} {exact}");
+    }
+    let words = "kl allowed at 95 % CL, where limits on mu are at least 1: expected -0.6";
+    done.says([words]);
+    assert!(place.text("theory/report.html").contains(words));
+    // the same in fb: limits times the theory
+    for point in list(&scan["points"]) {
+        let kl = number(&point["value"]);
+        assert_eq!(number(&point["cross_section"]), 10.0 + kl);
+        assert_eq!(numbers(&point["cross_section_range"]), [9.0, 20.0]);
+    }
+    let figure = place.json("theory/plots/cross_sections_kl.json");
+    let drawn = list(&figure["panels"][0]["drawn"]);
+    let line = |label: &str, what: &str| {
+        let mut lines = drawn.iter();
+        let found = lines.find(|l| l["label"] == label && l["what"] == what);
+        found.unwrap_or_else(|| panic!("{label}: {drawn:?}"))
+    };
+    let medians = numbers(&line("expected without signal", "line")["y"]);
+    let theory = numbers(&line("theory", "line")["y"]);
+    assert_eq!(numbers(&line("theory", "band")["high"]), [20.0; 9]);
+    for ((point, median), theory) in list(&scan["points"]).iter().zip(&medians).zip(&theory) {
+        let expected = number(&point["expected"][2]) * theory;
+        assert!(
+            (median / expected - 1.0).abs() < 1e-9,
+            "{median} {expected}"
+        );
+    }
+    let table = place.events("theory/limit_scans.parquet");
+    assert_eq!(table.numbers("cross_section")[0], 9.0);
+    let is_allowed = table.numbers("allowed_expected");
+    assert_eq!(is_allowed, [0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0]);
+    assert!(place.has("theory/hepdata/cross_sections_1.yaml"));
+    // drawn again: the same page
+    let page = place.text("theory/report.html");
+    place.sideband(&["report", "theory"]).exits(0);
+    assert_eq!(place.text("theory/report.html"), page);
+    // everything or nothing within the range
+    for (scale, word) in [(0.1 * unit, "everywhere"), (5.0 * unit, "nowhere")] {
+        let words = format!("expected {word} from -1 to 3");
+        run(word, &along(scale, "")).says([words]);
+    }
+}
+
+/// What `scripts/make_signal.py` draws the shipped signal from: its total before cuts at a
+/// kappa_lambda, less a constant.
+fn total(kappa: f64) -> f64 {
+    const STEPS: usize = 1000;
+    let middle = |k: usize, steps: usize| (k as f64 + 0.5) / steps as f64;
+    let gluon = |x: f64| x.powf(-0.3) * (1.0 - x).powi(5);
+    let spectrum = |m: f64| {
+        let tau = (m / 13_000.0).powi(2);
+        let most = -0.5 * tau.ln();
+        let parts = (0..100).map(|k| {
+            let x = tau.sqrt() * (most * middle(k, 100)).exp();
+            gluon(x) * gluon(tau / x)
+        });
+        let beta = (1.0 - (250.0 / m).powi(2)).sqrt();
+        let amplitude = kappa * 3.0 * 125.0 * 125.0 / (m * m - 125.0 * 125.0) - 1.0;
+        most * parts.sum::<f64>() * m * beta * amplitude.powi(2)
+    };
+    let masses = (0..STEPS).map(|k| 250.5 + 349.5 * middle(k, STEPS));
+    masses.map(spectrum).sum()
+}
+
+#[test]
+fn the_shipped_signal_has_the_rate_of_its_theory() {
+    let config: toml::Table = document("configs/limit.toml").parse().unwrap();
+    let function = |text: &toml::Value, names: &[&str]| {
+        Coefficient::parse(text.as_str().unwrap(), names).unwrap()
+    };
+    let theory = &config["measurement"]["scans"][0]["cross_section"];
+    let [down, value, up] = ["down", "value", "up"].map(|key| function(&theory[key], &["kl"]));
+    let samples = [("ggf_0", 0.0), ("ggf_1", 1.0), ("ggf_10", 10.0)].map(|(name, kappa)| {
+        let coefficient = &config["samples"][name]["coefficient"];
+        // as the weights of the file are normalised
+        let rate = 31.05 * total(kappa) / total(1.0);
+        (function(coefficient, &["mu", "kl"]), rate)
+    });
+    for kl in [-10.0, -3.0, 0.0, 1.0, 2.5, 7.0, 15.0] {
+        let parts = samples.iter();
+        let rate: f64 = parts.map(|(f, rate)| f.value(&[1.0, kl]) * rate).sum();
+        let cited = value.value(&[kl]);
+        assert!((rate / cited - 1.0).abs() < 2e-3, "{kl}: {rate} {cited}");
+        assert!(down.value(&[kl]) < cited && cited < up.value(&[kl]));
+    }
+    // ratios of the sample and of the theory, as tests/data/signal/README.md has them
+    for (kl, sample, expected) in [(0.0, 2.040, 2.268), (10.0, 16.93, 21.66)] {
+        let own = total(kl) / total(1.0);
+        assert!((own / sample - 1.0).abs() < 1e-3, "{kl}: {own}");
+        let cited = value.value(&[kl]) / value.value(&[1.0]);
+        assert!((cited / expected - 1.0).abs() < 1e-3, "{kl}: {cited}");
+    }
 }
 
 #[test]
@@ -425,6 +568,11 @@ fn a_run_that_is_no_background_is_refused() {
             "measurement.scans=[{ parameter = 'mu', limit = true }]",
             3,
             "measurement.fixed",
+        ),
+        (
+            "measurement.scans=[{ parameter = 'mu', cross_section = { value = '31' } }]",
+            3,
+            "limits along a parameter have it",
         ),
         ("measurement.limit.test_stat=q", 3, "qtilde"),
         ("report.planes=[]", 0, ""),

@@ -1404,7 +1404,7 @@ fn yields_of_channels_have_the_error_of_their_sum() {
         ("SR,top,", 80.0),
         ("SR,fakes,", 7.0),
         ("SR,(total),", 100.0),
-        ("SR,(observed),", 100.0),
+        ("SR,(Asimov data),", 100.0),
         ("CR,(total),", 360.0),
     ] {
         for found in row(names) {

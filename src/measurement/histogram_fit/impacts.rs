@@ -1,6 +1,7 @@
 //! What groups of nuisance parameters do to the expected limit, and limits along a parameter that
 //! is fixed.
 
+use super::super::allowed::allowed_values;
 use super::super::limits::HistogramData;
 use super::super::model::Analysis;
 use super::super::result::{LimitImpactRow, LimitImpactsResult, LimitScanPoint, LimitScanResult};
@@ -185,10 +186,20 @@ pub(super) fn along(
             },
             expected: limits.expected.map(&mut known),
             reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            ..LimitScanPoint::default()
         }
     };
+    let mut points: Vec<LimitScanPoint> = values.par_iter().map(at).collect();
+    if let Some(theory) = &scan.cross_section {
+        let theory = theory.function("measurement.scans.cross_section", &scan.parameter)?;
+        for point in &mut points {
+            let (value, range) = theory.at(point.value);
+            (point.cross_section, point.cross_section_range) = (Some(value), range);
+        }
+    }
     Ok(LimitScanResult {
         parameter: scan.parameter.clone(),
-        points: values.par_iter().map(at).collect(),
+        allowed: Some(allowed_values(&points, !is_hidden)),
+        points,
     })
 }

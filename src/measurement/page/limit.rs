@@ -2,15 +2,15 @@
 //! runs brought.
 
 use super::super::model::{Analysis, HistogramRequest};
-use super::super::result::{LimitScanPoint, MeasurementResult};
+use super::super::result::{LimitScanPoint, LimitScanResult, MeasurementResult};
 use super::histograms::histograms;
 use super::kept::Kept;
 use super::sheet::{Sheet, section, table};
-use super::words::{dash, number};
+use super::words::{allowed_text, dash, number};
 use crate::error::{OnFile, Result};
 use crate::files::regular::make_folder;
-use crate::plot::{LimitBand, LimitBandPoint};
-use crate::report::numbers::{self, percent};
+use crate::plot::{LimitBand, LimitBandPoint, TheoryPoint};
+use crate::report::numbers::{self, percent, trimmed};
 use crate::report::page::Section;
 use sideband_likelihood::fit::Fit;
 
@@ -49,6 +49,8 @@ impl Sheet<'_> {
         let result = self.result;
         let mut section = section("Limits along parameters");
         for scan in &result.limit_scans {
+            let text = allowed_text(result, scan).map(|text| format!("{text}."));
+            section.text.extend(text);
             let limited = result.limit.as_ref().map_or("", |l| &l.parameter);
             let point = |point: &LimitScanPoint| LimitBandPoint {
                 parameter: point.value,
@@ -62,6 +64,7 @@ impl Sheet<'_> {
                 points: scan.points.iter().map(point).collect(),
                 // what is looked for
                 wanted: Some(1.0),
+                theory: Vec::new(),
             };
             let name = format!("limits_{}", scan.parameter);
             let caption = "Upper limits, observed and as expected without signal, at values of a \
@@ -82,8 +85,77 @@ impl Sheet<'_> {
                 ],
                 scan.points.iter().map(row),
             ));
+            if scan.points.iter().any(|p| p.cross_section.is_some()) {
+                self.cross_sections(&mut section, scan)?;
+            }
         }
         Ok(section)
+    }
+
+    /// The same limits on the cross-section, beside that of the theory.
+    fn cross_sections(&mut self, section: &mut Section, scan: &LimitScanResult) -> Result<()> {
+        let result = self.result;
+        let label = result.label(&scan.parameter);
+        let limit = result.limit.as_ref();
+        let limited = limit.map_or("", |l| result.label(&l.parameter));
+        let level = limit.map_or(f64::NAN, |l| 100.0 * l.confidence_level);
+        let point = |point: &LimitScanPoint| LimitBandPoint {
+            parameter: point.value,
+            observed: point.in_fb(point.observed),
+            expected: point
+                .expected
+                .map(|limit| point.in_fb(limit).unwrap_or(f64::NAN)),
+        };
+        let theory = |point: &LimitScanPoint| {
+            Some(TheoryPoint {
+                parameter: point.value,
+                value: point.cross_section?,
+                range: point.cross_section_range,
+            })
+        };
+        let drawn = LimitBand {
+            title: self.label(),
+            x_label: label.to_owned(),
+            y_label: format!("upper limit on σ [fb] ({} % CL)", trimmed(level)),
+            points: scan.points.iter().map(point).collect(),
+            wanted: None,
+            theory: scan.points.iter().filter_map(theory).collect(),
+        };
+        let name = format!("cross_sections_{}", scan.parameter);
+        let caption = "Upper limits on the cross-section, observed and as expected without signal, \
+                       and the theory's with its uncertainty: where limits lie below it, it is \
+                       excluded.";
+        self.add(section, &name, caption, drawn.draw())?;
+        let row = |point: &LimitScanPoint| {
+            let fb = |limit: Option<f64>| dash(point.in_fb(limit), numbers::number);
+            let mut row = vec![numbers::significant(point.value, 4)];
+            row.push(dash(point.cross_section, numbers::number));
+            row.push(dash(point.cross_section_range, |[down, up]| {
+                format!("{} to {}", numbers::number(down), numbers::number(up))
+            }));
+            row.push(fb(point.observed));
+            row.extend(point.expected.iter().map(|limit| fb(*limit)));
+            row
+        };
+        section.tables.push(table(
+            format!(
+                "Cross-section of the theory and upper limits on it in fb, which are those on \
+                 {limited} times it, at values of {label}."
+            ),
+            &[
+                label,
+                "theory",
+                "uncertainty",
+                "observed",
+                "−2 σ",
+                "−1 σ",
+                "median",
+                "+1 σ",
+                "+2 σ",
+            ],
+            scan.points.iter().map(row),
+        ));
+        Ok(())
     }
 
     fn limit_impacts(&self) -> Section {

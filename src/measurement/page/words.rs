@@ -1,6 +1,10 @@
 //! Numbers of a measurement in words, and what to conclude of it.
 
-use super::super::result::{IntervalSet, LimitResult, MeasurementResult, ParameterResult};
+use super::super::result::{
+    AllowedEnd, AllowedInterval, IntervalSet, LimitResult, LimitScanPoint, LimitScanResult,
+    MeasurementResult, ParameterResult,
+};
+use crate::report::numbers::trimmed;
 use crate::report::page::{PageVerdict, Status};
 
 /// What there is of something in words, or a dash.
@@ -89,6 +93,11 @@ pub(crate) fn verdict(result: &MeasurementResult) -> Vec<PageVerdict> {
     {
         say(Status::Info, text);
     }
+    for scan in &result.limit_scans {
+        if let Some(text) = allowed_text(result, scan) {
+            say(Status::Info, text);
+        }
+    }
     for note in &result.notes {
         say(Status::Warning, note.clone());
     }
@@ -97,7 +106,7 @@ pub(crate) fn verdict(result: &MeasurementResult) -> Vec<PageVerdict> {
 
 /// An upper limit in words, of what there is of it.
 pub(super) fn limit_text(limit: &LimitResult, label: &str) -> Option<String> {
-    let level = 100.0 * limit.confidence_level;
+    let level = trimmed(100.0 * limit.confidence_level);
     let expected = limit.expected.map(|[lowest, low, median, high, highest]| {
         let end = |x: Option<f64>| x.map_or_else(|| "none".to_owned(), number);
         format!(
@@ -117,5 +126,119 @@ pub(super) fn limit_text(limit: &LimitResult, label: &str) -> Option<String> {
         (None, None) => None,
         (_, Some(expected)) => Some(format!("{observed}; {expected}")),
         (_, None) => Some(format!("{observed}; no expected limit")),
+    }
+}
+
+/// The values of a parameter at which limits along it allow a signal of strength one, in words;
+/// none of an earlier program.
+pub(super) fn allowed_text(result: &MeasurementResult, scan: &LimitScanResult) -> Option<String> {
+    let (allowed, limit) = (scan.allowed.as_ref()?, result.limit.as_ref()?);
+    let median = values_text(scan, &allowed.expected, &|p| p.expected[2]);
+    let observed = allowed.observed.as_ref();
+    let observed = observed.map(|found| values_text(scan, found, &|p| p.observed));
+    let observed = observed.map_or_else(String::new, |text| format!("observed {text}; "));
+    Some(format!(
+        "{} allowed at {} % CL, where limits on {} are at least 1: {observed}expected {median}",
+        result.label(&scan.parameter),
+        trimmed(100.0 * limit.confidence_level),
+        result.label(&limit.parameter)
+    ))
+}
+
+/// Intervals of a scan in words. `limit`: which of its limits they are of.
+fn values_text(
+    scan: &LimitScanResult,
+    found: &[AllowedInterval],
+    limit: &dyn Fn(&LimitScanPoint) -> Option<f64>,
+) -> String {
+    let all = || {
+        let ends = [scan.points.first(), scan.points.last()];
+        let [from, to] = ends.map(|point| dash(point, |p| trimmed(p.value)));
+        format!("from {from} to {to}")
+    };
+    match found {
+        [] => match scan.points.iter().filter(|p| limit(p).is_none()).count() {
+            0 => format!("nowhere {}", all()),
+            lost if lost == scan.points.len() => "not known".to_owned(),
+            _ => "nowhere that there is a limit".to_owned(),
+        },
+        [one] if one.ends == [AllowedEnd::ScanEnd; 2] => format!("everywhere {}", all()),
+        several => {
+            let texts: Vec<String> = several.iter().map(interval_text).collect();
+            texts.join(" and ")
+        }
+    }
+}
+
+fn interval_text(found: &AllowedInterval) -> String {
+    let end = |value: f64, end: AllowedEnd| match end {
+        AllowedEnd::Crossing => trimmed(value),
+        AllowedEnd::ScanEnd => format!("{} (the end of the scan)", trimmed(value)),
+        AllowedEnd::Missing => format!("{} (no limit beyond)", trimmed(value)),
+    };
+    let [low, high] = found.ends;
+    format!("{} to {}", end(found.low, low), end(found.high, high))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::AllowedEnd::{Crossing, Missing, ScanEnd};
+    use super::*;
+
+    #[test]
+    fn allowed_values_say_how_they_end() {
+        let point = |value: f64, limit: Option<f64>| LimitScanPoint {
+            value,
+            observed: limit,
+            ..LimitScanPoint::default()
+        };
+        let scan = |limits: [Option<f64>; 3]| LimitScanResult {
+            points: [-10.0, 0.0, 15.0]
+                .into_iter()
+                .zip(limits)
+                .map(|(value, limit)| point(value, limit))
+                .collect(),
+            ..LimitScanResult::default()
+        };
+        let text = |limits: [Option<f64>; 3], found: &[(f64, AllowedEnd, f64, AllowedEnd)]| {
+            let found = found.iter().map(|(low, from, high, to)| AllowedInterval {
+                low: *low,
+                high: *high,
+                ends: [*from, *to],
+            });
+            let found: Vec<AllowedInterval> = found.collect();
+            values_text(&scan(limits), &found, &|p| p.observed)
+        };
+        let known = [Some(1.0); 3];
+        for (limits, found, expected) in [
+            (
+                known,
+                &[(-4.9968, Crossing, 11.913, Crossing)][..],
+                "-4.997 to 11.91",
+            ),
+            (
+                known,
+                &[
+                    (-10.0, ScanEnd, -2.5, Crossing),
+                    (0.0, Missing, 15.0, ScanEnd),
+                ],
+                "-10 (the end of the scan) to -2.5 and 0 (no limit beyond) to 15 (the end of the \
+                 scan)",
+            ),
+            (
+                known,
+                &[(-10.0, ScanEnd, 15.0, ScanEnd)],
+                "everywhere from -10 to 15",
+            ),
+            (known, &[], "nowhere from -10 to 15"),
+            (
+                [Some(0.5), None, None],
+                &[],
+                "nowhere that there is a limit",
+            ),
+            ([None; 3], &[], "not known"),
+        ] {
+            assert_eq!(text(limits, found), expected);
+        }
     }
 }

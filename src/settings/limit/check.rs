@@ -217,6 +217,14 @@ impl Limit {
                 let fine = low <= from && from < to && to <= high;
                 ensure(fine, &at("range"), scan.range, allowed)?;
             }
+            if let (Some(theory), Some([low, high])) = (&scan.cross_section, scan.range.or(bounds))
+            {
+                let allowed = "left out: limits along a parameter have it, `limit = true`";
+                ensure(scan.limit, &at("cross_section"), "a table", allowed)?;
+                let step = (high - low) / (scan.points - 1) as f64;
+                let values = (0..scan.points).map(|k| low + step * k as f64);
+                theory.check(&at("cross_section"), name, values)?;
+            }
         }
         Ok(())
     }
