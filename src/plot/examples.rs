@@ -27,7 +27,7 @@ pub(super) const FIGURES: [(&str, &[usize], usize, bool, Draw); 23] = [
     ("likelihood_curve", &[1, 2, 7], 3, false, |v, k| {
         likelihood_curve(v, k).draw()
     }),
-    ("limit_band", &[1, 7], 2, false, |v, k| {
+    ("limit_band", &[1, 7], 3, false, |v, k| {
         limit_band(v, k).draw()
     }),
     ("limit_plane", &[1, 12], 2, false, |v, k| {
@@ -148,12 +148,17 @@ pub(super) fn cls_scan(values: &[f64], variant: usize) -> ClsScan {
     }
 }
 
-/// The same variants.
+/// The same variants, and limits beside a theory.
 pub(super) fn limit_band(values: &[f64], variant: usize) -> LimitBand {
     let point = |(x, value): (usize, &f64)| LimitBandPoint {
         parameter: x as f64,
         observed: (variant == 0).then_some(1.1 * value),
         expected: [0.5, 0.7, 1.0, 1.5, 2.0].map(|factor| factor * value),
+    };
+    let theory = |(x, value): (usize, &f64)| TheoryPoint {
+        parameter: x as f64,
+        value: *value,
+        range: Some([0.9, 1.2].map(|factor| factor * value)),
     };
     LimitBand {
         title: label(),
@@ -161,7 +166,10 @@ pub(super) fn limit_band(values: &[f64], variant: usize) -> LimitBand {
         y_label: label(),
         points: values.iter().enumerate().map(point).collect(),
         wanted: (variant == 0).then_some(1.0),
-        theory: Vec::new(),
+        theory: match variant {
+            2 => values.iter().enumerate().map(theory).collect(),
+            _ => Vec::new(),
+        },
     }
 }
 

@@ -121,6 +121,19 @@ fn numbers_are_those_that_are_drawn() {
             let panels = panels.as_array().expect("a list");
             let is_full = |panel: &serde_json::Value| panel["drawn"][0].is_object();
             assert!(!panels.is_empty() && panels.iter().all(is_full), "{name}");
+            let marks = panels
+                .iter()
+                .flat_map(|panel| panel["drawn"].as_array().expect("a list"));
+            for mark in marks.filter(|mark| mark["what"] == "band") {
+                let side = |side: &str| mark[side].as_array().cloned().unwrap_or_default();
+                for (low, high) in side("low").iter().zip(&side("high")) {
+                    let order = low.as_f64().zip(high.as_f64());
+                    assert!(
+                        order.is_none_or(|(low, high)| low <= high),
+                        "{name}: {mark}"
+                    );
+                }
+            }
             assert_eq!(figure.labelled(&ExperimentLabel::default()), figure);
         }
     }

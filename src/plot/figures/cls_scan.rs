@@ -40,7 +40,7 @@ impl ClsScan {
         let what = format!("CLs against {}", self.x_label);
         check::drawable(points.len() > 1, &what, "pair of finite points")?;
         let band = |(_, fill, k): (_, Fill<'static>, usize)| {
-            let ends = |p: &&ClsScanPoint| (p.parameter, p.expected[k], p.expected[4 - k]);
+            let ends = |p: &&ClsScanPoint| (p.parameter, p.expected[4 - k], p.expected[k]);
             Mark::Band(points.iter().map(ends).collect(), fill)
         };
         let expected = points.iter().map(|p| (p.parameter, p.expected[2]));

@@ -58,7 +58,7 @@ impl LimitBand {
         let band = |(_, fill, k): (_, Fill<'static>, usize)| {
             let ends = |p: &&LimitBandPoint| {
                 let [low, high] = [p.expected[k], p.expected[4 - k]].map(usable);
-                (p.parameter, low, high)
+                (p.parameter, high, low)
             };
             Mark::Band(points.iter().map(ends).collect(), fill)
         };
