@@ -24,6 +24,8 @@ mod model;
 
 mod rules;
 
+mod backgrounds;
+
 mod event_file;
 mod ratios;
 

@@ -35,6 +35,9 @@ pub(crate) struct ChannelAxes<'a> {
     pub hidden: Vec<(String, String)>,
     /// Key and text of what all events must fulfil.
     pub cut: Option<(String, String)>,
+    /// Region, by its key, that none of them may be in: it is measured without bins, and a run
+    /// has no density ratio.
+    pub apart: Option<(String, String)>,
     /// Whether the keys of the events are kept.
     pub has_keys: bool,
 }
@@ -62,7 +65,8 @@ impl ChannelAxes<'_> {
         let selections = axes
             .clone()
             .map(|a| (format!("{}.selection", a.key), a.selection.clone()));
-        let others = self.wholes.iter().chain(&self.hidden).chain(&self.cut);
+        let others = self.wholes.iter().chain(&self.hidden);
+        let others = others.chain(&self.cut).chain(&self.apart);
         let observables = axes.map(|a| (format!("{}.observable", a.key), a.observable.clone()));
         RunColumns {
             columns: self.columns,
@@ -76,6 +80,13 @@ impl ChannelAxes<'_> {
     fn is_used(&self, selected: u64) -> bool {
         let place = self.axes.len() + self.wholes.len() + self.hidden.len();
         self.cut.is_none() || selected >> place & 1 == 1
+    }
+
+    /// Whether it is where none may be.
+    fn is_apart(&self, selected: u64) -> bool {
+        let place = self.axes.len() + self.wholes.len() + self.hidden.len();
+        let place = place + usize::from(self.cut.is_some());
+        self.apart.is_some() && selected >> place & 1 == 1
     }
 
     /// The hidden regions that it is in, a bit each.
@@ -135,17 +146,22 @@ struct Sums<'a> {
     /// Squared weights there.
     source_variance: f64,
     /// Events in channels that are in the training region, in several channels, not in one of
-    /// the asked regions, or where the run predicts nothing.
+    /// the asked regions, or where the run predicts nothing; those in the region without bins.
     trained: u64,
     twice: u64,
     unshared: u64,
     unpredicted: u64,
+    apart: u64,
     asked: usize,
 }
 
 impl TakesEvents for Sums<'_> {
     fn passed_over(&mut self, selected: u64, has_region: bool) {
-        if self.axes.is_used(selected) && self.axes.of(selected).next().is_some() {
+        if !self.axes.is_used(selected) {
+            return;
+        }
+        self.apart += u64::from(self.axes.is_apart(selected));
+        if self.axes.of(selected).next().is_some() {
             self.found.without += u64::from(has_region);
             self.unpredicted += u64::from(!has_region);
         }
@@ -163,6 +179,7 @@ impl TakesEvents for Sums<'_> {
         if !self.axes.is_used(event.selected) {
             return;
         }
+        self.apart += u64::from(self.axes.is_apart(event.selected));
         let mut channels = self.axes.of(event.selected);
         let first = channels.next();
         let is_twice = channels.next().is_some();
@@ -270,6 +287,7 @@ impl RunHistograms {
             twice: 0,
             unshared: 0,
             unpredicted: 0,
+            apart: 0,
             asked: regions.len(),
         };
         let watched: Vec<String> = regions.iter().cloned().chain(run.blind_regions()).collect();
@@ -283,6 +301,15 @@ impl RunHistograms {
         };
         let wrong = |text: String| Err(Error::data_at(place, text));
         let name = run.name();
+        if let Some((key, _)) = axes.apart.as_ref().filter(|_| sums.apart > 0) {
+            let text = format!(
+                "{} events of {name} are in the region of `{key}`, which is measured without bins: \
+                 a run has no density ratio, and is in [channels] alone; select them away by \
+                 {place}.selection",
+                sums.apart
+            );
+            return wrong(text);
+        }
         if sums.twice > 0 {
             let text = format!(
                 "{} events of {name} are in several channels, or parts of them: they would count \

@@ -1,10 +1,10 @@
 //! `method = "limit"`: a measurement of histograms alone, from samples and finished runs to its
 //! result. Nothing is trained.
 
-mod backgrounds;
 mod impacts;
 mod replicas;
 
+use super::backgrounds::{Growing, Replicas, check_without, takes_all, words};
 use super::events::{observed, withheld};
 use super::export::{export, named};
 use super::files;
@@ -13,9 +13,9 @@ use super::limits::HistogramData;
 use super::model::{Analysis, HistogramRequest, Parameters};
 use super::notes::{Remarks, add_notes};
 use super::page::{Sheet, limit_facts, limit_kept};
-use super::plan::{Plan, VariedPlan, nominal, process, vary};
+use super::plan::{Plan, nominal, process, vary};
 use super::result::{BackgroundResult, Checks, FORMAT, MeasurementResult, RESULT};
-use super::rules::{check_bins, check_rates};
+use super::rules::check_rates;
 use super::samples::{Reader, Template};
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::report::numbers::{joined, percent, significant};
@@ -25,9 +25,7 @@ use crate::rundir::{
 use crate::settings::{CHANNEL_REGION, Experiment, Limit, LimitChannelConfig, Measurement, Places};
 use crate::training::Interrupt;
 use crate::workflow::{RunOptions, Sample};
-use backgrounds::Growing;
 use indexmap::IndexMap;
-use replicas::Replicas;
 use sideband_likelihood::fit::Fit;
 use sideband_likelihood::histogram::HistogramModel;
 use sideband_likelihood::{Likelihood as _, Model};
@@ -161,7 +159,7 @@ pub(crate) fn describe_limit(limit: &Limit, options: &RunOptions) -> Result<Stri
         ));
     }
     for of in &prepared.backgrounds {
-        lines.push(background_words(of));
+        lines.push(words(of));
     }
     lines.push(match (&limit.observed, withheld(measurement, plan)) {
         (None, _) => "nothing is observed: the expected limit alone".to_owned(),
@@ -180,18 +178,6 @@ pub(crate) fn describe_limit(limit: &Limit, options: &RunOptions) -> Result<Stri
     ));
     lines.extend(plan.notes.iter().cloned());
     Ok(lines.join("\n"))
-}
-
-/// What is known of a background's error, in words.
-fn background_words(of: &BackgroundResult) -> String {
-    format!(
-        "{}: retraining {} of the yield, {} with {} of its variance; normalisation {}",
-        of.sample,
-        percent(of.spread),
-        counted(of.components, "component"),
-        percent(of.share),
-        percent(of.normalisation)
-    )
 }
 
 /// An error or a note with the names that the user knows: regions of channels are the channels'.
@@ -218,16 +204,22 @@ fn read(
     Parameters::new(base, None).check(base)?;
     let places: Places = options.places();
     let reader = Reader::new(base, places.clone(), options.unblind)?;
-    let mut growing = Growing {
-        limit,
-        places: &places,
-        measurement: base.clone(),
-        plan: Plan::default(),
-        added: Vec::new(),
-        is_closed: reader.blinding.is_closed(),
-        replicas: Vec::new(),
-        known: Vec::new(),
+    let mut growing = Growing::new(base, &places, Plan::default());
+    let parted = limit.channels.iter();
+    let parted = parted.filter(|(_, c)| c.categories.is_some());
+    let whole = |channel: &String| {
+        let region = base.regions.get(&format!("{CHANNEL_REGION}{channel}"));
+        region.map(|r| r.selection.clone()).unwrap_or_default()
     };
+    growing.wholes = parted
+        .map(|(channel, _)| (format!("channels.{channel}.selection"), whole(channel)))
+        .collect();
+    // the regions of channels are as blind as these
+    let is_closed = reader.blinding.is_closed();
+    let blind = limit.regions.iter().filter(|(_, r)| r.blind && is_closed);
+    growing.hidden = blind
+        .map(|(name, r)| (format!("regions.{name}.selection"), r.selection.clone()))
+        .collect();
     for (name, channel) in &base.channels {
         let region = reader.region(&channel.region);
         if region.is_some_and(|region| !reader.blinding.shows(region)) {
@@ -245,20 +237,7 @@ fn read(
     let mut backgrounds = Vec::new();
     for (name, config) in &limit.samples {
         match &config.run {
-            Some(run) => {
-                progress.say(&format!("sample {name}: reading {run}"));
-                let stage = progress.stage(&format!("reading {run}"), 0);
-                let found = growing.add(name)?;
-                drop(stage);
-                progress.say(&format!(
-                    "sample {name}: {}, rate {}, {}",
-                    counted(found.events, "event"),
-                    significant(found.expected[0], 5),
-                    counted(found.replicas, "replica")
-                ));
-                rates_alone(base, name, &mut growing.plan);
-                backgrounds.push(found);
-            }
+            Some(_) => backgrounds.push(growing.read(name, progress)?),
             None => simulated(limit, &reader, name, &mut growing.plan, progress)?,
         }
     }
@@ -286,18 +265,7 @@ fn read(
         progress.say(&format!("observed: {} events", all.sum::<f64>()));
         plan.files.extend(reader.files().remove_entry("observed"));
     }
-    let mut plain = plan.clone();
-    // those of backgrounds are looked at apart: where one takes all of a bin is no error
-    plain
-        .varied
-        .retain(|(systematic, _), _| base.systematics.contains_key(systematic));
-    let of_base = Parameters::new(base, None);
-    let checked = Analysis {
-        measurement: base,
-        plan: &plain,
-        parameters: &of_base,
-    };
-    plan.notes.extend(check_bins(&checked, &templates)?);
+    plan.notes.extend(check_without(base, &plan, &templates)?);
     Ok(Prepared {
         measurement,
         plan,
@@ -306,19 +274,6 @@ fn read(
         replicas,
         observed: templates,
     })
-}
-
-/// Factors on the rate of a process that no samples are read for.
-fn rates_alone(measurement: &Measurement, name: &str, plan: &mut Plan) {
-    for (systematic, config) in &measurement.systematics {
-        if let Some(rates) = config.rates.get(name).copied()
-            && !config.samples.contains_key(name)
-        {
-            plan.note_response(systematic, name, rates);
-            let key = (systematic.clone(), name.to_owned());
-            plan.varied.insert(key, VariedPlan::of_rates(rates));
-        }
-    }
 }
 
 /// Adds a process of simulated events.
@@ -332,9 +287,8 @@ fn simulated(
     let measurement = reader.measurement;
     let sample = nominal(reader, name)?;
     plan.hidden.extend(reader.hidden(&sample));
-    let mut of = process(reader, name, &sample)?;
-    of.is_statistical = limit.is_statistical(name);
-    rates_alone(measurement, name, plan);
+    let of = process(reader, name, &sample)?;
+    plan.rates_alone(measurement, name);
     let varied = measurement.systematics.iter();
     for (systematic, config) in varied.filter(|(_, c)| c.samples.contains_key(name)) {
         let mut found = vary(reader, systematic, (&of, &sample), None, plan)?;
@@ -450,7 +404,9 @@ impl<'a> Study<'a> {
         let is_observed = !prepared.observed.is_empty();
         let asked = HistogramRequest::all(measurement, &prepared.observed, true);
         let model = analysis.with_data(&asked, config, is_observed)?;
-        remarks.notes.extend(self.takes_all(analysis, &model));
+        let (added, nominal) = (&prepared.added, model.nominal());
+        let emptied = takes_all(self.parameters, added, (&model.channels, &nominal));
+        remarks.notes.extend(emptied);
         remarks
             .notes
             .extend(self.negative_signals(analysis, &model));
@@ -589,32 +545,6 @@ impl<'a> Study<'a> {
             notes,
             ..Remarks::default()
         })
-    }
-
-    /// Bins in which a standard deviation of a background's parameter leaves nothing, in words.
-    fn takes_all(&self, analysis: Analysis<'_>, model: &HistogramModel) -> Vec<String> {
-        let nominal = model.nominal();
-        let mut notes = Vec::new();
-        for name in &self.prepared.added {
-            let Some(place) = analysis.parameters.place(name) else {
-                continue;
-            };
-            let empty = [-1.0, 1.0].into_iter().find_map(|side| {
-                let mut at = nominal.clone();
-                at[place] = side;
-                model.channels.iter().find_map(|channel| {
-                    let bin = channel.expected(&at).iter().position(|mean| *mean <= 0.0)?;
-                    Some((side, channel.name(), bin))
-                })
-            });
-            if let Some((side, channel, bin)) = empty {
-                notes.push(format!(
-                    "channel {channel}, bin {bin}: nothing is expected at {name} = {side}, where \
-                     the likelihood ends; merge the bin with a neighbour"
-                ));
-            }
-        }
-        notes
     }
 
     /// Bins in which all signals together are less than nothing at a value along which limits are

@@ -64,7 +64,7 @@ pub struct MeasurementResult {
     pub missing: Vec<String>,
     /// The ratios.
     pub ratios: Vec<RatioTrust>,
-    /// The backgrounds of a limit that are runs.
+    /// The backgrounds that are runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backgrounds: Vec<BackgroundResult>,
     /// Expected events of the channels of a limit, before and after the fit.

@@ -150,7 +150,8 @@ impl Sheet<'_> {
         section
     }
 
-    fn backgrounds(&self) -> Section {
+    /// What is known of the predictions of runs.
+    pub(super) fn backgrounds(&self) -> Section {
         let mut section = section("Backgrounds from runs");
         if self.result.backgrounds.is_empty() {
             return section;
