@@ -157,12 +157,33 @@ impl<'a> Growing<'a> {
         let config = base.samples.get(name);
         let config = config.ok_or_else(|| Error::config_at(&place, "is not there"))?;
         let run = self.open(&place, config.run.as_ref(), &config.point())?;
+        if config.plane.is_some() && !run.is_sampled() {
+            let text = format!(
+                "{} is no interpolation, which alone has a mass plane: leave it out",
+                run.name()
+            );
+            return Err(Error::config_at(format!("{place}.plane"), text));
+        }
+        if config.control_region.is_some() && run.is_sampled() {
+            let text = format!(
+                "{} is an interpolation, which no control region is chosen for: its errors are \
+                 those of networks, mass plane and normalisation; leave it out, and take \
+                 `nonclosure` for what a known target tells beside",
+                run.name()
+            );
+            return Err(Error::config_at(format!("{place}.control_region"), text));
+        }
         let axes = self.axes(name, config)?;
         let quadrants = config.control_region.as_ref();
         let quadrants = quadrants.map(|c| c.quadrants.clone()).unwrap_or_default();
         let found = RunHistograms::of(&run, &axes, &quadrants, &place)?;
         if found.events == 0 {
-            let text = format!("no source event of {} is in a channel", run.name());
+            let kind = if run.is_sampled() {
+                "sampled"
+            } else {
+                "source"
+            };
+            let text = format!("no {kind} event of {} is in a channel", run.name());
             return Err(Error::data_at(place, text));
         }
         let mut of = Background {
@@ -174,8 +195,8 @@ impl<'a> Growing<'a> {
             parameters: Vec::new(),
         };
         let files = run.files().map_err(|e| e.at_key(format!("{place}.run")))?;
+        self.check_apart(&mut of, run.source_digests(&files))?;
         self.plan.files.insert(format!("{place}.run"), files);
-        self.check_apart(&mut of, &run)?;
         self.hide(&of);
         self.note_counts(&of);
         let mut result = BackgroundResult {
@@ -186,7 +207,12 @@ impl<'a> Growing<'a> {
             normalisation: of.found.normalisation,
             ..BackgroundResult::default()
         };
-        let left = self.add_retraining(&mut of, &run, &mut result)?;
+        let mut left = self.add_retraining(&mut of, &run, &mut result)?;
+        // the first of all are those of the retraining
+        let retraining = result.components;
+        let of_plane = self.add_plane(&mut of, &mut result)?;
+        let bins = left.iter_mut().zip(&of_plane);
+        bins.for_each(|(left, more)| *left += more);
         self.add_normalisation(&mut of, &run)?;
         self.add_control_region(&mut of, &quadrants)?;
         self.add_nonclosure(&mut of, &run, &quadrants)?;
@@ -194,7 +220,7 @@ impl<'a> Growing<'a> {
         let both = of.found.variances.iter().zip(&left);
         let both = both.map(|(own, left)| if is_statistical { own + left } else { *left });
         let variances: Vec<f64> = both.collect();
-        self.keep_replicas(&mut of, is_statistical, result.components);
+        self.keep_replicas(&mut of, (is_statistical, &of_plane), retraining);
         let sum: f64 = of.found.nominal.iter().sum();
         let sum_error = of.found.variances.iter().sum::<f64>().sqrt();
         let process = ProcessPlan {
@@ -258,8 +284,9 @@ impl<'a> Growing<'a> {
     }
 
     /// Whether no event is one of another sample's, too.
-    fn check_apart(&mut self, of: &mut Background<'_>, run: &FinishedRun) -> Result<()> {
-        let (keys, digests) = (std::mem::take(&mut of.found.keys), run.source_digests());
+    /// `digests`: those of the files that they are of.
+    fn check_apart(&mut self, of: &mut Background<'_>, digests: Vec<String>) -> Result<()> {
+        let keys = std::mem::take(&mut of.found.keys);
         let of_same_files = self.known.iter().filter(|(_, files, _)| *files == digests);
         for (other, _, theirs) in of_same_files {
             let both = keys.iter().filter(|key| theirs.binary_search(key).is_ok());
@@ -425,12 +452,21 @@ pub(super) fn takes_all(
 
 /// What is known of a background's error, in words.
 pub(super) fn words(of: &BackgroundResult) -> String {
+    let plane = of.plane.as_ref().map(|plane| {
+        format!(
+            "; mass plane {}, {} with {} of its variance",
+            percent(plane.spread),
+            counted(plane.components, "component"),
+            percent(plane.share)
+        )
+    });
     format!(
-        "{}: retraining {} of the yield, {} with {} of its variance; normalisation {}",
+        "{}: retraining {} of the yield, {} with {} of its variance{}; normalisation {}",
         of.sample,
         percent(of.spread),
         counted(of.components, "component"),
         percent(of.share),
+        plane.unwrap_or_default(),
         percent(of.normalisation)
     )
 }

@@ -15,7 +15,9 @@ use super::raw::{
     DeviceConfig, EnsembleConfig, ExecutorConfig, ExperimentConfig, FeaturesConfig, ModelConfig,
     OneOrMany, RegionConfig, ReportConfig, Scalar, ScaleConfig, TrainingConfig,
 };
-use super::runs::{ControlRegionConfig, NonclosureConfig, NormalisationConfig, RetrainingConfig};
+use super::runs::{
+    ControlRegionConfig, NonclosureConfig, NormalisationConfig, PlaneErrorConfig, RetrainingConfig,
+};
 use super::words::words;
 use crate::error::{Context, Kind, Result};
 use indexmap::IndexMap;
@@ -99,6 +101,9 @@ pub struct LimitSampleConfig {
     /// What its retrained networks differ by; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retraining: Option<RetrainingConfig>,
+    /// What its Gaussian processes are known to; of an interpolated run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<PlaneErrorConfig>,
     /// The counting error of what its prediction is normalised to; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<NormalisationConfig>,
@@ -336,6 +341,7 @@ impl Limit {
                 label: s.label.clone(),
                 statistical: Some(self.is_statistical(name)),
                 retraining: s.retraining.clone(),
+                plane: s.plane.clone(),
                 normalisation: s.normalisation.clone(),
                 control_region: s.control_region.clone(),
                 nonclosure: s.nonclosure.clone(),

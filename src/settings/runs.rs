@@ -60,6 +60,30 @@ pub enum RetrainingMode {
     Replicas,
 }
 
+/// `[samples.NAME.plane]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PlaneErrorConfig {
+    /// Share of the variance, relative to what bins are known to, that parameters of their
+    /// own have.
+    pub keep: f64,
+    /// Most such parameters; what is left is an error of single bins.
+    pub at_most: usize,
+    /// Parameters that are frozen together in the table of impacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+}
+
+impl Default for PlaneErrorConfig {
+    fn default() -> Self {
+        Self {
+            keep: 0.99,
+            at_most: 8,
+            group: None,
+        }
+    }
+}
+
 /// `[samples.NAME.normalisation]`
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

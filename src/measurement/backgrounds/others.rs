@@ -2,7 +2,7 @@
 //! one whose target is known.
 
 use super::{Added, Background, Growing};
-use crate::backgrounds::{FEW_OBSERVED, Known, RunHistograms, components, deviations};
+use crate::backgrounds::{FEW_OBSERVED, Known, RunHistograms, deviations};
 use crate::error::{Error, Result, counted};
 use crate::settings::{CHANNEL_REGION, moved};
 use crate::workflow::FinishedRun;
@@ -26,6 +26,14 @@ impl Growing<'_> {
         };
         let run = config.run.as_ref().or(of.config.run.as_ref());
         let other = self.open(&place, run, &point)?;
+        if other.is_sampled() {
+            let text = format!(
+                "{} is an interpolation, whose events are not those of the sample: their \
+                 difference would be chance, too; take a run of weighted events",
+                other.name()
+            );
+            return Err(Error::config_at(place, text));
+        }
         let varied = RunHistograms::of(&other, &of.axes, quadrants, &of.place())?;
         let files = other.files().map_err(|e| e.at_key(&place))?;
         self.plan.files.insert(format!("{place}.run"), files);
@@ -82,6 +90,20 @@ impl Growing<'_> {
         };
         let name = config.run.as_ref().or(of.config.run.as_ref());
         let other = self.open(&place, name, &at(&config.point))?;
+        if other.is_sampled() != run.is_sampled() {
+            let text = format!(
+                "one of {} and {} is an interpolation: what another method leaves is no error of \
+                 this one; take a run of the same method",
+                run.name(),
+                other.name()
+            );
+            return Err(Error::config_at(place, text));
+        }
+        if other.is_sampled() && !config.variation.is_empty() {
+            let text = "of an interpolation nothing is learned in another control region: leave \
+                        it out";
+            return Err(Error::config_at(format!("{place}.variation"), text));
+        }
         if !self.plan.hidden.is_empty() && other.has_target_of(run) {
             let text = format!(
                 "the target events of {} are those that the background is of, and channels are \
@@ -136,8 +158,7 @@ impl Growing<'_> {
             return Err(Error::config_at(place, text));
         }
         let bins = found.nominal.len();
-        let spread = components(&found.replicas, &vec![1.0; bins], 1.0, 0);
-        let mut variances = spread.map_or_else(|| vec![0.0; bins], |spread| spread.left);
+        let mut variances = found.own_variances();
         if let Some(varied) = varied {
             let files = varied.files().map_err(|e| e.at_key(place))?;
             self.plan.files.insert(format!("{place}.variation"), files);
@@ -148,15 +169,11 @@ impl Growing<'_> {
             }
         }
         let [observed, observed_variances] = RunHistograms::observed(other, &of.axes)?;
-        let known = |b: usize| {
-            let predicted = found.nominal[b];
-            let counting = (found.normalisation * predicted).powi(2);
-            Known {
-                observed: observed[b],
-                observed_variance: observed_variances[b],
-                predicted,
-                predicted_variance: variances[b] + found.variances[b] + counting,
-            }
+        let known = |b: usize| Known {
+            observed: observed[b],
+            observed_variance: observed_variances[b],
+            predicted: found.nominal[b],
+            predicted_variance: variances[b],
         };
         let mut all = Vec::with_capacity(bins);
         for (range, axis) in of.ranges.iter().zip(&of.axes.axes) {

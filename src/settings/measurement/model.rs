@@ -3,7 +3,8 @@
 use super::super::defaults::{count, max_loss};
 use super::super::raw::{JetsConfig, MissingPolicy, OneOrMany, Scalar, ScaleConfig};
 use super::super::runs::{
-    ControlRegionConfig, NonclosureConfig, NormalisationConfig, RetrainingConfig, named,
+    ControlRegionConfig, NonclosureConfig, NormalisationConfig, PlaneErrorConfig,
+    RetrainingConfig, named,
 };
 use indexmap::IndexMap;
 use schemars::JsonSchema;
@@ -139,6 +140,9 @@ pub struct ProcessConfig {
     /// What its retrained networks differ by; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retraining: Option<RetrainingConfig>,
+    /// What its Gaussian processes are known to; of an interpolated run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<PlaneErrorConfig>,
     /// The counting error of what its prediction is normalised to; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<NormalisationConfig>,

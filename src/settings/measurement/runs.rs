@@ -146,6 +146,7 @@ fn check_kind(sample: &ProcessConfig, at: &dyn Fn(&str) -> String) -> Checked {
     let of_runs = [
         ("point", !sample.point.is_empty()),
         ("retraining", sample.retraining.is_some()),
+        ("plane", sample.plane.is_some()),
         ("normalisation", sample.normalisation.is_some()),
         ("control_region", sample.control_region.is_some()),
         ("nonclosure", sample.nonclosure.is_some()),
