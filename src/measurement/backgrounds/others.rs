@@ -100,7 +100,7 @@ impl Growing<'_> {
             return Err(Error::config_at(place, text));
         }
         if other.is_sampled() && !config.variation.is_empty() {
-            let text = "of an interpolation nothing is learned in another control region: leave \
+            let text = "nothing of an interpolation is learned in another control region: leave \
                         it out";
             return Err(Error::config_at(format!("{place}.variation"), text));
         }

@@ -99,7 +99,8 @@ impl FinishedRun {
                     return wrong("an event is not one of a single member");
                 };
                 replicas[member] = weight;
-                let is_in = |region: usize| number(first_region + region) == 1.0;
+                // as for data: what cannot be decided is in it
+                let is_in = |region: usize| number(first_region + region) != 0.0;
                 let inside = (0..regions.len()).filter(|region| is_in(*region));
                 let is_whole = interpolation.predict == PredictedPart::Box;
                 let mut holes = interpolation.plane.holes.iter();
@@ -254,7 +255,9 @@ impl FinishedRun {
         let predicted = self.interpolation()?.predicted(&self.config);
         let regions = self.config.regions.iter();
         let any = |is_wanted: &dyn Fn(&str, bool) -> bool| {
-            let own = regions.clone().filter(|(name, r)| is_wanted(name, r.blind));
+            let own = regions
+                .clone()
+                .filter(|(name, r)| is_wanted(name.as_str(), r.blind));
             let own = own.map(|(_, region)| format!("({})", region.selection));
             match own.collect::<Vec<String>>().join(" || ") {
                 none if none.is_empty() => "0".to_owned(),
