@@ -26,6 +26,8 @@ mod model;
 
 mod rules;
 
+mod backgrounds;
+
 mod event_file;
 mod ratios;
 

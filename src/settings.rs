@@ -20,6 +20,7 @@ mod parse;
 mod places;
 mod ranges;
 mod raw;
+mod runs;
 mod training;
 mod uses;
 mod words;
@@ -35,15 +36,12 @@ pub(crate) use comparison::{ComparisonConfig, ReweightingComparison};
 pub(crate) use identity::IdentityOf;
 pub(crate) use interpolation::REBUILT;
 pub(crate) use interpolation::{CandidatesConfig, InterpolationConfig, PredictedPart, Transform};
-pub(crate) use limit::{
-    CHANNEL_REGION, Limit, LimitChannelConfig, LimitSampleConfig, RetrainingMode, RetrainingSpread,
-    ScanConfig, moved,
-};
+pub(crate) use limit::{CHANNEL_REGION, Limit, LimitChannelConfig, ScanConfig};
 pub(crate) use matrix::EnsembleSpec;
 pub(crate) use measurement::{
     Aggregate, CalibrationMethod, ColumnsConfig, ContourConfig, Coordinate, FINITE_SAMPLE,
-    FIXED_SUFFIX, GeneratedModel, InterpolationCode, LimitConfig, Measurement, RatioName,
-    SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
+    FIXED_SUFFIX, GeneratedModel, InterpolationCode, LimitConfig, Measurement, ProcessConfig,
+    RatioName, SystematicConfig, TestStatistic, ToyEvents, ToysConfig, side,
 };
 pub use parse::parse_experiment;
 pub(crate) use parse::{Experiment, load_experiment};
@@ -53,6 +51,7 @@ pub(crate) use raw::{
     Method, PlaneConfig, RUN_PREFIX, RankBy, ReportConfig, SampleConfig, ScaleConfig, StreamConfig,
     TrainingConfig,
 };
+pub(crate) use runs::{RetrainingMode, RetrainingSpread, moved};
 pub use training::{Normalise, Schedule, Split};
 pub(crate) use words::words;
 

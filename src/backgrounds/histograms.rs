@@ -1,5 +1,6 @@
 //! Histograms of what a run predicts in channels, of every replica, in one pass.
 
+use super::components::components;
 use crate::error::{Error, Result};
 use crate::events::Losses;
 use crate::settings::ColumnsConfig;
@@ -35,6 +36,9 @@ pub(crate) struct ChannelAxes<'a> {
     pub hidden: Vec<(String, String)>,
     /// Key and text of what all events must fulfil.
     pub cut: Option<(String, String)>,
+    /// Region, by its key, that none of them may be in: it is measured without bins, and a run
+    /// has no density ratio.
+    pub apart: Option<(String, String)>,
     /// Whether the keys of the events are kept.
     pub has_keys: bool,
 }
@@ -62,7 +66,8 @@ impl ChannelAxes<'_> {
         let selections = axes
             .clone()
             .map(|a| (format!("{}.selection", a.key), a.selection.clone()));
-        let others = self.wholes.iter().chain(&self.hidden).chain(&self.cut);
+        let others = self.wholes.iter().chain(&self.hidden);
+        let others = others.chain(&self.cut).chain(&self.apart);
         let observables = axes.map(|a| (format!("{}.observable", a.key), a.observable.clone()));
         RunColumns {
             columns: self.columns,
@@ -76,6 +81,13 @@ impl ChannelAxes<'_> {
     fn is_used(&self, selected: u64) -> bool {
         let place = self.axes.len() + self.wholes.len() + self.hidden.len();
         self.cut.is_none() || selected >> place & 1 == 1
+    }
+
+    /// Whether it is where none may be.
+    fn is_apart(&self, selected: u64) -> bool {
+        let place = self.axes.len() + self.wholes.len() + self.hidden.len();
+        let place = place + usize::from(self.cut.is_some());
+        self.apart.is_some() && selected >> place & 1 == 1
     }
 
     /// The hidden regions that it is in, a bit each.
@@ -109,6 +121,11 @@ pub(crate) struct RunHistograms {
     pub outside: Vec<[f64; 2]>,
     /// Relative counting error of what the prediction is normalised to, that is in no replica.
     pub normalisation: f64,
+    /// Of sampled events the same apart, category by category: shifts of all bins by one error,
+    /// `[bins]` each.
+    pub categories: Vec<Vec<f64>>,
+    /// Of sampled events the contents with each draw of the Gaussian processes, `[draws, bins]`.
+    pub plane: Vec<f64>,
     /// Events left out for want of an observable.
     pub lacking: u64,
     /// Events in channels that the run left out for want of an input.
@@ -134,18 +151,25 @@ struct Sums<'a> {
     resampled: Vec<[f64; 2]>,
     /// Squared weights there.
     source_variance: f64,
+    /// Sampled events, `[cells, bins]`.
+    counts: Vec<f64>,
     /// Events in channels that are in the training region, in several channels, not in one of
-    /// the asked regions, or where the run predicts nothing.
+    /// the asked regions, or where the run predicts nothing; those in the region without bins.
     trained: u64,
     twice: u64,
     unshared: u64,
     unpredicted: u64,
+    apart: u64,
     asked: usize,
 }
 
 impl TakesEvents for Sums<'_> {
     fn passed_over(&mut self, selected: u64, has_region: bool) {
-        if self.axes.is_used(selected) && self.axes.of(selected).next().is_some() {
+        if !self.axes.is_used(selected) {
+            return;
+        }
+        self.apart += u64::from(self.axes.is_apart(selected));
+        if self.axes.of(selected).next().is_some() {
             self.found.without += u64::from(has_region);
             self.unpredicted += u64::from(!has_region);
         }
@@ -163,6 +187,7 @@ impl TakesEvents for Sums<'_> {
         if !self.axes.is_used(event.selected) {
             return;
         }
+        self.apart += u64::from(self.axes.is_apart(event.selected));
         let mut channels = self.axes.of(event.selected);
         let first = channels.next();
         let is_twice = channels.next().is_some();
@@ -193,7 +218,10 @@ impl TakesEvents for Sums<'_> {
             self.found.keys.push(event.key);
         }
         self.found.nominal[bin] += event.nominal;
-        self.found.variances[bin] += event.nominal * event.nominal;
+        self.found.variances[bin] += event.variance;
+        if let Some(cell) = event.cell {
+            self.counts[cell * bins + bin] += 1.0;
+        }
         for (r, weight) in event.replicas.iter().enumerate() {
             self.found.replicas[r * bins + bin] += weight;
         }
@@ -210,7 +238,20 @@ impl TakesEvents for Sums<'_> {
 
 impl Sums<'_> {
     /// Brings each replica to its own resampling, and says what is normalised to what.
-    fn finish(mut self, target: [f64; 2]) -> RunHistograms {
+    fn finish(mut self, run: &FinishedRun) -> RunHistograms {
+        if let Some(plane) = run.plane() {
+            // a member has all of the points
+            let members = run.replicas() as f64;
+            self.counts.iter_mut().for_each(|count| *count /= members);
+            self.found.plane = plane.drawn(&self.counts).flatten().collect();
+            self.found.categories = plane.shifts(&self.counts).collect();
+            let sums = self.found.categories.iter();
+            let sums = sums.map(|shift| shift.iter().sum::<f64>().powi(2));
+            let sum: f64 = self.found.nominal.iter().sum();
+            self.found.normalisation = sums.sum::<f64>().sqrt() / sum;
+            self.found.keys.sort_unstable();
+            return self.found;
+        }
         let bins = self.found.nominal.len().max(1);
         let sums = &self.resampled;
         let is_sound = !sums.is_empty() && sums.iter().all(|[a, b]| *a > 0.0 && *b > 0.0);
@@ -218,7 +259,7 @@ impl Sums<'_> {
         for (row, [weights, resampled]) in rows.zip(sums).filter(|_| is_sound) {
             row.iter_mut().for_each(|x| *x *= weights / resampled);
         }
-        let [sum, error] = target;
+        let [sum, error] = run.target_yield();
         let source = if is_sound { 0.0 } else { self.source_variance };
         self.found.normalisation = (error * error + source).sqrt() / sum;
         self.found.keys.sort_unstable();
@@ -241,12 +282,17 @@ impl RunHistograms {
     ) -> Result<Self> {
         let (bins, replicas) = (axes.bins(), run.replicas());
         let numbers = bins.saturating_mul(replicas);
-        if replicas > MOST_REPLICAS || bins > MOST_BINS || numbers > MOST_NUMBERS {
+        let cells = run.plane().map_or(0, |plane| plane.cells());
+        let draws = run.plane().map_or(0, |plane| plane.draws());
+        let rows = replicas.max(cells).max(draws);
+        let is_much = bins.saturating_mul(rows) > MOST_NUMBERS;
+        if replicas > MOST_REPLICAS || bins > MOST_BINS || is_much {
             return Err(Error::data_at(
                 format!("{place}.run"),
                 format!(
-                    "{replicas} replicas of {bins} bins; at most {MOST_REPLICAS} of {MOST_BINS}, \
-                     and {MOST_NUMBERS} numbers, can be held: merge bins"
+                    "{replicas} replicas, {draws} draws and {cells} bins of planes, each of {bins} \
+                     bins; at most {MOST_REPLICAS} replicas of {MOST_BINS} bins, and \
+                     {MOST_NUMBERS} numbers, can be held: merge bins"
                 ),
             ));
         }
@@ -266,10 +312,12 @@ impl RunHistograms {
             resampled: vec![[0.0; 2]; resamplings.len()],
             resamplings,
             source_variance: 0.0,
+            counts: vec![0.0; cells * bins],
             trained: 0,
             twice: 0,
             unshared: 0,
             unpredicted: 0,
+            apart: 0,
             asked: regions.len(),
         };
         let watched: Vec<String> = regions.iter().cloned().chain(run.blind_regions()).collect();
@@ -283,6 +331,20 @@ impl RunHistograms {
         };
         let wrong = |text: String| Err(Error::data_at(place, text));
         let name = run.name();
+        // of observed events, which tell what an interpolation does not predict, no number is said
+        let number = |events: u64| match run.is_sampled() {
+            true => String::new(),
+            false => format!("{events} "),
+        };
+        if let Some((key, _)) = axes.apart.as_ref().filter(|_| sums.apart > 0) {
+            let text = format!(
+                "{}events of {name} are in the region of `{key}`, which is measured without bins: \
+                 a run has no density ratio, and is in [channels] alone; select them away by \
+                 {place}.selection",
+                number(sums.apart)
+            );
+            return wrong(text);
+        }
         if sums.twice > 0 {
             let text = format!(
                 "{} events of {name} are in several channels, or parts of them: they would count \
@@ -301,9 +363,9 @@ impl RunHistograms {
         }
         if sums.unpredicted > 0 {
             let text = format!(
-                "{} events of the channels are in none of the regions of {name}, which predicts \
+                "{}events of the channels are in none of the regions of {name}, which predicts \
                  nothing there: run it with a region that has them, or select others",
-                sums.unpredicted
+                number(sums.unpredicted)
             );
             return wrong(text);
         }
@@ -336,12 +398,36 @@ impl RunHistograms {
             );
             return wrong(text);
         }
-        let found = sums.finish(run.target_yield());
-        let mut all = found.nominal.iter().chain(&found.replicas);
+        let found = sums.finish(run);
+        let all = found.nominal.iter().chain(&found.replicas);
+        let categories = found.categories.iter().flatten();
+        let mut all = all.chain(&found.plane).chain(categories);
         match found.normalisation.is_finite() && all.all(|x| x.is_finite()) {
             true => Ok(found),
             false => wrong(format!("numbers that {name} predicts are not finite")),
         }
+    }
+
+    /// Variances of all bins by what the run itself tells of their error: statistics, replicas,
+    /// normalisation, and the mass plane of sampled events.
+    pub(crate) fn own_variances(&self) -> Vec<f64> {
+        let bins = self.nominal.len();
+        let mut all = self.variances.clone();
+        let mut add = |more: &[f64]| all.iter_mut().zip(more).for_each(|(sum, x)| *sum += x);
+        for draws in [&self.replicas, &self.plane] {
+            // none is a parameter: all is left
+            if let Some(spread) = components(draws, &vec![1.0; bins], 1.0, 0) {
+                add(&spread.left);
+            }
+        }
+        for shift in &self.categories {
+            add(&squares(shift));
+        }
+        if self.categories.is_empty() {
+            let shift = self.nominal.iter().map(|h| self.normalisation * h);
+            add(&squares(&shift.collect::<Vec<f64>>()));
+        }
+        all
     }
 
     /// The run's observed target events in channels, and the sums of their squared weights,
@@ -364,4 +450,8 @@ impl RunHistograms {
         }
         Ok(sums)
     }
+}
+
+fn squares(shift: &[f64]) -> Vec<f64> {
+    shift.iter().map(|x| x * x).collect()
 }

@@ -69,7 +69,7 @@ impl Analysis<'_> {
             let columns = self.learned(ratios, &events.features, events.weights.clone())?;
             return Ok(Evaluated::Memory(columns));
         }
-        let processes = self.plan.processes.iter();
+        let processes = self.plan.measured();
         let processes = processes.map(|p| (p.name.clone(), self.responses(&p.name)));
         let width = events.features.len() / events.len();
         let features = events.features.chunks(BLOCK * width);

@@ -1,19 +1,19 @@
 //! `method = "limit"`: a measurement of histograms alone, from samples and finished runs to its
 //! result. Nothing is trained.
 
-mod backgrounds;
 mod impacts;
 mod prepared;
 mod remarks;
 mod replicas;
 mod study;
 
+use super::backgrounds::words;
 use super::events::withheld;
 use super::files;
 use super::model::Parameters;
-use super::result::{BackgroundResult, MeasurementResult};
+use super::result::MeasurementResult;
 use crate::error::{Result, counted};
-use crate::report::numbers::{joined, percent};
+use crate::report::numbers::joined;
 use crate::rundir::{
     DeviceRecord, Manifest, Progress, RunDirectory, RunInputs, RunState, VersionRecord, now,
 };
@@ -163,7 +163,7 @@ pub(crate) fn describe_limit(limit: &Limit, options: &RunOptions) -> Result<Stri
         ));
     }
     for of in &prepared.backgrounds {
-        lines.push(background_words(of));
+        lines.push(words(of));
     }
     lines.push(match (&limit.observed, withheld(measurement, plan)) {
         (None, _) => "nothing is observed: the expected limit alone".to_owned(),
@@ -182,16 +182,4 @@ pub(crate) fn describe_limit(limit: &Limit, options: &RunOptions) -> Result<Stri
     ));
     lines.extend(plan.notes.iter().cloned());
     Ok(lines.join("\n"))
-}
-
-/// What is known of a background's error, in words.
-fn background_words(of: &BackgroundResult) -> String {
-    format!(
-        "{}: retraining {} of the yield, {} with {} of its variance; normalisation {}",
-        of.sample,
-        percent(of.spread),
-        counted(of.components, "component"),
-        percent(of.share),
-        percent(of.normalisation)
-    )
 }

@@ -281,15 +281,23 @@ pub(super) fn model(
 }
 
 impl Analysis<'_> {
-    /// The processes with their rates.
+    /// All processes with their rates.
     pub(super) fn processes(&self) -> Result<Vec<Process>> {
-        let of = |process: &ProcessPlan| {
-            Ok(Process {
-                name: process.name.clone(),
-                rate: self.parameters.rate(self.measurement, self.plan, process)?,
-            })
-        };
-        self.plan.processes.iter().map(of).collect()
+        let all = self.plan.processes.iter();
+        all.map(|process| self.process(process)).collect()
+    }
+
+    /// Those of the region that is measured without bins.
+    pub(super) fn measured(&self) -> Result<Vec<Process>> {
+        let own = self.plan.measured();
+        own.map(|process| self.process(process)).collect()
+    }
+
+    fn process(&self, process: &ProcessPlan) -> Result<Process> {
+        Ok(Process {
+            name: process.name.clone(),
+            rate: self.parameters.rate(self.measurement, self.plan, process)?,
+        })
     }
 
     /// The channel of events without bins, of a model with `parameters`. `reference`:
@@ -301,7 +309,7 @@ impl Analysis<'_> {
         parameters: &[Parameter],
     ) -> Result<UnbinnedChannel> {
         let settings = &self.measurement.measurement;
-        let mut channel = UnbinnedChannel::new(self.processes()?, events, parameters)
+        let mut channel = UnbinnedChannel::new(self.measured()?, events, parameters)
             .and_then(|c| c.with_policy(settings.not_positive.into()))
             .map_err(no_likelihood)?;
         if let Some(reference) = reference {

@@ -58,6 +58,7 @@ impl Sheet<'_> {
         make_folder(&plots).on(&plots)?;
         let mut sections = vec![
             self.best_fit()?,
+            self.backgrounds(),
             self.histograms()?,
             self.curves()?,
             self.regions()?,

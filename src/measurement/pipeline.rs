@@ -1,5 +1,6 @@
 //! A whole measurement, from samples to its result.
 
+use super::backgrounds::{Growing, check_without, takes_all, words};
 use super::event_file::Evaluated;
 use super::events::{Events, observed, reference, unseen, withheld};
 use super::export::{export, named};
@@ -13,10 +14,10 @@ use super::page::{Sheet, facts, kept};
 use super::plan::{Plan, plan};
 use super::ratios::{Columns, Ensembles};
 use super::result::{
-    ContourResult, FORMAT, FiniteSample, FitResult, LimitResult, MeasurementResult, RESULT,
-    ScanResult,
+    BackgroundResult, ContourResult, FORMAT, FiniteSample, FitResult, LimitResult,
+    MeasurementResult, RESULT, ScanResult,
 };
-use super::rules::{check_bins, check_rates};
+use super::rules::check_rates;
 use super::samples::Reader;
 use super::toys::{NORMALISATION, Toys};
 use super::trust::examine;
@@ -54,12 +55,12 @@ pub(crate) fn measure(
     interrupt: &Interrupt,
 ) -> Result<Measured> {
     let progress = Progress::new(options.quiet);
-    let parameters = Parameters::new(measurement, None);
-    parameters.check(measurement)?;
+    Parameters::new(measurement, None).check(measurement)?;
     let root = RunDirectory::create_root(&options.out, experiment)?;
     generate(measurement, root.path(), &progress)?;
-    let reader = Reader::new(measurement, options.places(), options.unblind)?;
-    let plan = prepare(&reader, &parameters, &progress)?;
+    let places = options.places();
+    let reader = Reader::new(measurement, places.clone(), options.unblind)?;
+    let prepared = prepare(&reader, &places, &progress)?;
     // a run that is refused changes nothing
     root.close_again(options.unblind)?;
     let training = run(experiment, options, interrupt)?;
@@ -73,15 +74,17 @@ pub(crate) fn measure(
     if let Some(error) = training.ensembles.iter().find_map(|e| e.error.as_ref()) {
         return Err(no_likelihood(format!("a ratio has no result: {error}")));
     }
+    let parameters = Parameters::new(&prepared.measurement, None);
     let analysis = Analysis {
-        measurement,
-        plan: &plan,
+        measurement: &prepared.measurement,
+        plan: &prepared.plan,
         parameters: &parameters,
     };
     let config = &experiment.common().device;
     let first = config.names().next().unwrap_or("cpu");
     let study = Study {
         analysis,
+        prepared: &prepared,
         reader: &reader,
         ensembles: Ensembles {
             analysis,
@@ -111,16 +114,43 @@ pub(crate) fn measure(
     })
 }
 
-/// Reads all samples and checks everything that can be checked before training.
-fn prepare(reader: &Reader<'_>, parameters: &Parameters, progress: &Progress) -> Result<Plan> {
-    let measurement = reader.measurement;
-    let mut plan = plan(reader, progress)?;
-    check_rates(&Analysis {
+/// Samples and runs that were read and checked.
+struct Prepared {
+    /// With the nuisance parameters of backgrounds.
+    measurement: Measurement,
+    plan: Plan,
+    /// Names of these parameters.
+    added: Vec<String>,
+    backgrounds: Vec<BackgroundResult>,
+}
+
+/// Reads all samples and runs, and checks everything that can be checked before training.
+fn prepare(reader: &Reader<'_>, places: &Places, progress: &Progress) -> Result<Prepared> {
+    let base = reader.measurement;
+    let mut growing = Growing::new(base, places, plan(reader, progress)?);
+    let is_closed = reader.blinding.is_closed();
+    let blind = base.regions.iter().filter(|(_, r)| r.blind && is_closed);
+    growing.hidden = blind
+        .map(|(name, r)| (format!("regions.{name}.selection"), r.selection.clone()))
+        .collect();
+    let unbinned = base.regions.get(&base.training.region);
+    growing.apart = unbinned.map(|r| ("training.region".to_owned(), r.selection.clone()));
+    let mut backgrounds = Vec::new();
+    for (name, _) in base.samples.iter().filter(|(_, s)| s.is_run()) {
+        backgrounds.push(growing.read(name, progress)?);
+    }
+    let Growing {
         measurement,
+        mut plan,
+        added,
+        ..
+    } = growing;
+    check_rates(&Analysis {
+        measurement: &measurement,
         plan: &plan,
-        parameters,
+        parameters: &Parameters::new(&measurement, None),
     })?;
-    super::toys::check(measurement)?;
+    super::toys::check(base)?;
     let events = observed(reader, &plan)?;
     let mut templates = Vec::new();
     if let Some(events) = events {
@@ -129,33 +159,34 @@ fn prepare(reader: &Reader<'_>, parameters: &Parameters, progress: &Progress) ->
         losses.for_each(|l| plan.note_losses(l, None));
         templates = events.templates;
     }
-    let analysis = Analysis {
-        measurement,
-        plan: &plan,
-        parameters,
-    };
-    let notes = check_bins(&analysis, &templates)?;
+    let notes = check_without(base, &plan, &templates)?;
     plan.notes.extend(notes);
     plan.files.extend(reader.files().remove_entry("observed"));
-    Ok(plan)
+    Ok(Prepared {
+        measurement,
+        plan,
+        added,
+        backgrounds,
+    })
 }
 
 /// A measurement's model in words, after all checks that need no training. Samples are
 /// generated into the run directory if the configuration asks for that.
 pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool) -> Result<String> {
-    let parameters = Parameters::new(measurement, None);
-    parameters.check(measurement)?;
+    Parameters::new(measurement, None).check(measurement)?;
     let quiet = Progress::new(true);
     generate(measurement, &places.run, &quiet)?;
-    let reader = Reader::new(measurement, places, unblind)?;
-    let plan = prepare(&reader, &parameters, &quiet)?;
+    let reader = Reader::new(measurement, places.clone(), unblind)?;
+    let Prepared {
+        plan, backgrounds, ..
+    } = prepare(&reader, &places, &quiet)?;
     let mut lines = vec![format!(
         "measures {} without bins in {}, against the reference {}",
         measurement.measurement.interest.join(" and "),
         measurement.training.region,
         measurement.measurement.reference.join(" + ")
     )];
-    for process in &plan.processes {
+    for process in plan.measured() {
         let scaled = reader.recorded(&process.name, process.scale);
         let scaled = scaled.map(|scale| format!(", scaled by {scale:?}"));
         lines.push(format!(
@@ -167,9 +198,26 @@ pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool)
             scaled.unwrap_or_default()
         ));
     }
+    for of in &backgrounds {
+        let [rate, error] = of.expected;
+        lines.push(format!(
+            "{}: {}, rate {}, times {}, from {}, {} of it, in channels alone",
+            of.sample,
+            counted(of.events, "event"),
+            joined(rate, &[error], " +- "),
+            measurement.samples[&of.sample].coefficient,
+            of.run,
+            counted(of.replicas, "replica")
+        ));
+        lines.push(words(of));
+    }
     for ((systematic, process), varied) in &plan.varied {
+        // those of backgrounds are said above
+        let Some(config) = measurement.systematics.get(systematic) else {
+            continue;
+        };
         let [down, up] = varied.rates;
-        let shape = measurement.systematics[systematic].shape && varied.sums.is_some();
+        let shape = config.shape && varied.sums.is_some();
         lines.push(format!(
             "{systematic} on {process}: rate x {down:.4} at -1, x {up:.4} at +1{}",
             if shape { ", and the density" } else { "" }
@@ -206,6 +254,7 @@ pub(crate) fn describe(measurement: &Measurement, places: Places, unblind: bool)
 struct Study<'a> {
     /// Without the error of the finite training sample.
     analysis: Analysis<'a>,
+    prepared: &'a Prepared,
     reader: &'a Reader<'a>,
     ensembles: Ensembles<'a>,
     /// What the ensembles are of.
@@ -252,6 +301,10 @@ impl Study<'_> {
             ..base
         };
         let made = Likelihoods::new(analysis, &events, &columns, &pool_columns)?;
+        let point: Vec<f64> = made.parameters().iter().map(|p| p.nominal).collect();
+        let added = &self.prepared.added;
+        let emptied = takes_all(&parameters, added, (&made.channels, &point));
+        remarks.notes.extend(emptied);
         let channel = &made.events.channel;
         let over_pool = channel.with_sample(pool_columns.sample()?);
         let over_pool = over_pool.map_err(no_likelihood)?;
@@ -330,7 +383,7 @@ impl Study<'_> {
         if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
             remarks.miss(format!("there is no workspace.json: {reason}"));
         }
-        let rates = plan.processes.iter();
+        let rates = plan.measured();
         let rates = rates.map(|p| (p.name.clone(), [p.rate(), p.scale * p.sum_error]));
         let mut result = MeasurementResult {
             format: FORMAT,
@@ -352,7 +405,7 @@ impl Study<'_> {
             toys: thrown,
             missing: remarks.missing,
             ratios: trust,
-            backgrounds: Vec::new(),
+            backgrounds: self.prepared.backgrounds.clone(),
             yields: IndexMap::new(),
             limit_impacts: None,
             limit_scans: Vec::new(),
@@ -372,7 +425,8 @@ impl Study<'_> {
             measurement.toys.is_some(),
             has_events,
         )?;
-        files::record_settings(self.root, measurement.numbers())?;
+        // as the configuration has it, without what backgrounds add
+        files::record_settings(self.root, reader.measurement.numbers())?;
         Ok(result)
     }
 

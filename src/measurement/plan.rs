@@ -40,6 +40,9 @@ pub(super) struct ProcessPlan {
     pub templates: Vec<Template>,
     /// Whether their variances are errors of the bins.
     pub is_statistical: bool,
+    /// Whether it is in the region that is measured without bins, if there is one; a run is in
+    /// channels alone, and its sum is that of them.
+    pub is_measured: bool,
 }
 
 impl ProcessPlan {
@@ -180,6 +183,24 @@ impl Plan {
         own.map(|((systematic, _), varied)| (systematic, varied))
     }
 
+    /// The processes of the region that is measured without bins, if there is one.
+    pub(super) fn measured(&self) -> impl Iterator<Item = &ProcessPlan> {
+        self.processes.iter().filter(|p| p.is_measured)
+    }
+
+    /// Adds factors on the rate of a process that no samples are read for.
+    pub(super) fn rates_alone(&mut self, measurement: &Measurement, process: &str) {
+        for (systematic, config) in &measurement.systematics {
+            if let Some(rates) = config.rates.get(process).copied()
+                && !config.samples.contains_key(process)
+            {
+                self.note_response(systematic, process, rates);
+                let key = (systematic.clone(), process.to_owned());
+                self.varied.insert(key, VariedPlan::of_rates(rates));
+            }
+        }
+    }
+
     /// Sum of weights of a process, in the region that is measured without bins.
     pub(super) fn sum(&self, process: &str) -> Option<f64> {
         let found = self.processes.iter().find(|p| p.name == process);
@@ -224,7 +245,7 @@ pub(super) fn plan(reader: &Reader<'_>, progress: &Progress) -> Result<Plan> {
         notes: two_codes(measurement),
         ..Plan::default()
     };
-    for name in measurement.samples.keys() {
+    for (name, _) in measurement.samples.iter().filter(|(_, p)| !p.is_run()) {
         let own;
         let sample = match names.iter().position(|n| n == name) {
             Some(place) => &references[place],
@@ -377,7 +398,8 @@ pub(super) fn process(reader: &Reader<'_>, name: &str, sample: &Sample) -> Resul
         events: weights().count(),
         scale: reader.factor(name, &place, &config)?,
         templates: reader.templates(sample),
-        is_statistical: true,
+        is_statistical: reader.measurement.is_statistical(name),
+        is_measured: true,
     })
 }
 

@@ -177,7 +177,7 @@ pub(super) struct ResponseColumns {
 pub(super) struct Columns {
     /// `[n]`
     pub weights: Vec<f64>,
-    /// In the order of the configuration.
+    /// Those of the region without bins, in the order of the configuration.
     pub processes: Vec<ProcessColumns>,
 }
 
@@ -270,7 +270,7 @@ impl Analysis<'_> {
         ratio: impl Fn(&RatioName) -> Result<Vec<f64>>,
     ) -> Result<Columns> {
         let mut processes = Vec::new();
-        for process in &self.plan.processes {
+        for process in self.plan.measured() {
             let mut columns = ProcessColumns {
                 ratio: ratio(&RatioName::Process(process.name.clone()))?,
                 responses: Vec::new(),

@@ -64,7 +64,7 @@ pub struct MeasurementResult {
     pub missing: Vec<String>,
     /// The ratios.
     pub ratios: Vec<RatioTrust>,
-    /// The backgrounds of a limit that are runs.
+    /// The backgrounds that are runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub backgrounds: Vec<BackgroundResult>,
     /// Expected events of the channels of a limit, before and after the fit.
@@ -121,8 +121,23 @@ pub struct BackgroundResult {
     pub lost_correlation: f64,
     /// Relative counting error of what it is normalised to.
     pub normalisation: f64,
+    /// The error of an interpolation's Gaussian processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<PlaneErrorResult>,
     /// Names of its parameters.
     pub parameters: Vec<String>,
+}
+
+/// What is known of the error of a mass plane.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PlaneErrorResult {
+    /// Relative standard deviation of the sums with each draw.
+    pub spread: f64,
+    /// Its parameters, and the share of the variance that they have.
+    pub components: usize,
+    pub share: f64,
+    /// The largest correlation of two bins that is in none of them.
+    pub lost_correlation: f64,
 }
 
 /// Events of one channel.

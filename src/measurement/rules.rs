@@ -123,7 +123,7 @@ fn place_text(analysis: &Analysis<'_>, point: &[f64]) -> String {
 fn check_at(analysis: &Analysis<'_>, processes: &[Process], point: &[f64]) -> Result<()> {
     let place = || place_text(analysis, point);
     let mut total = 0.0;
-    for process in processes {
+    for (process, plan) in processes.iter().zip(&analysis.plan.processes) {
         let rate = process.rate.value(point);
         if !rate.is_finite() {
             return Err(Error::config_at(
@@ -136,7 +136,8 @@ fn check_at(analysis: &Analysis<'_>, processes: &[Process], point: &[f64]) -> Re
                 ),
             ));
         }
-        total += rate;
+        // channels are looked at bin by bin
+        total += if plan.is_measured { rate } else { 0.0 };
     }
     if total <= 0.0 {
         return Err(Error::config_at(

@@ -275,7 +275,7 @@ impl Toys<'_> {
         }
         let mut found: Option<(f64, Pool)> = None;
         let mut tried = Vec::new();
-        for (number, process) in self.analysis.plan.processes.iter().enumerate() {
+        for (number, process) in self.analysis.plan.measured().enumerate() {
             let mut events = Events::default();
             let (name, sum) = (&process.name, process.sum);
             if sum <= 0.0 || unseen(self.reader, name, sum, &mut events).is_err() {

@@ -201,13 +201,18 @@ impl Config {
 }
 
 impl Measurement {
-    /// The same wherever the files lie, which are compared by their contents.
+    /// The same wherever files and runs lie, which are compared by their contents.
     #[must_use]
     pub(crate) fn without_paths(&self) -> Self {
         let mut other = self.clone();
         let none = || OneOrMany::Many(Vec::new());
         for process in other.samples.values_mut() {
             process.path = none();
+            forget_runs([
+                Some(&mut process.run),
+                process.control_region.as_mut().map(|c| &mut c.run),
+                process.nonclosure.as_mut().map(|n| &mut n.run),
+            ]);
         }
         forget_paths(&mut other.systematics);
         if let Some(observed) = &mut other.observed {
@@ -228,14 +233,16 @@ impl Measurement {
         lines(&flat("", &Table::try_from(other).unwrap_or_default()))
     }
 
-    /// Forgets titles and labels.
+    /// Forgets titles and labels, but for those of runs: the labels of their parameters are made
+    /// of them.
     fn forget_words(&mut self) {
         self.experiment.description.clear();
         self.report.forget_words();
         self.features.labels.clear();
         let regions = self.regions.values_mut().map(|r| &mut r.label);
         let parameters = self.parameters.values_mut().map(|p| &mut p.label);
-        let processes = self.samples.values_mut().map(|p| &mut p.label);
+        let simulated = self.samples.values_mut().filter(|p| !p.is_run());
+        let processes = simulated.map(|p| &mut p.label);
         let systematics = self.systematics.values_mut().map(|s| &mut s.label);
         let labels = regions.chain(parameters).chain(processes);
         labels.chain(systematics).for_each(|label| *label = None);
@@ -288,14 +295,11 @@ impl Limit {
         let none = || OneOrMany::Many(Vec::new());
         for sample in other.samples.values_mut() {
             sample.path = sample.path.as_ref().map(|_| none());
-            let runs = [
+            forget_runs([
                 Some(&mut sample.run),
                 sample.control_region.as_mut().map(|c| &mut c.run),
                 sample.nonclosure.as_mut().map(|n| &mut n.run),
-            ];
-            for run in runs.into_iter().flatten() {
-                *run = run.as_ref().map(|_| String::new());
-            }
+            ]);
         }
         forget_paths(&mut other.systematics);
         if let Some(observed) = &mut other.observed {
@@ -314,6 +318,13 @@ impl Limit {
         let labels = labels.chain(systematics).chain(channels);
         labels.for_each(|label| *label = None);
         lines(&flat("", &Table::try_from(other).unwrap_or_default()))
+    }
+}
+
+/// Forgets where runs lie.
+fn forget_runs(runs: [Option<&mut Option<String>>; 3]) {
+    for run in runs.into_iter().flatten() {
+        *run = run.as_ref().map(|_| String::new());
     }
 }
 

@@ -16,6 +16,9 @@ use super::raw::{
     DeviceConfig, EnsembleConfig, ExecutorConfig, ExperimentConfig, FeaturesConfig, ModelConfig,
     OneOrMany, RegionConfig, ReportConfig, Scalar, ScaleConfig, TrainingConfig,
 };
+use super::runs::{
+    ControlRegionConfig, NonclosureConfig, NormalisationConfig, PlaneErrorConfig, RetrainingConfig,
+};
 use super::words::words;
 use crate::error::{Context, Kind, Result};
 use cross_section::CrossSectionConfig;
@@ -100,6 +103,9 @@ pub struct LimitSampleConfig {
     /// What its retrained networks differ by; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retraining: Option<RetrainingConfig>,
+    /// What its Gaussian processes are known to; of an interpolated run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<PlaneErrorConfig>,
     /// The counting error of what its prediction is normalised to; of a run alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalisation: Option<NormalisationConfig>,
@@ -113,119 +119,6 @@ pub struct LimitSampleConfig {
 
 fn one() -> String {
     "1".to_owned()
-}
-
-/// `[samples.NAME.retraining]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RetrainingConfig {
-    /// Share of the variance, relative to what bins are known to, that parameters of their
-    /// own have.
-    pub keep: f64,
-    /// Most such parameters; what is left is an error of single bins.
-    pub at_most: usize,
-    /// What of the replicas is an error.
-    pub spread: RetrainingSpread,
-    /// What is made of the replicas.
-    pub mode: RetrainingMode,
-    /// Parameters that are frozen together in the table of impacts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-}
-
-impl Default for RetrainingConfig {
-    fn default() -> Self {
-        Self {
-            keep: 0.99,
-            at_most: 8,
-            spread: RetrainingSpread::default(),
-            mode: RetrainingMode::default(),
-            group: None,
-        }
-    }
-}
-
-/// What of retrained networks' histograms is an error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RetrainingSpread {
-    /// Their covariance over all bins.
-    #[default]
-    Covariance,
-    /// The interquartile ranges of single bins, as one shift of all: their correlations are
-    /// assumed.
-    Iqr,
-}
-
-/// What is made of retrained networks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum RetrainingMode {
-    /// Parameters.
-    #[default]
-    Components,
-    /// Parameters, and as a check of them the limits with each replica in the place of all.
-    Replicas,
-}
-
-/// `[samples.NAME.normalisation]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NormalisationConfig {
-    /// The parameter's name; `NAME_normalisation` if absent. Equal names are one parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<String>,
-    /// Parameters that are frozen together in the table of impacts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-}
-
-/// `[samples.NAME.control_region]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ControlRegionConfig {
-    /// The run; that of the sample if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// Which ensemble of its matrix; what is not said is as in the sample.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub point: IndexMap<String, Scalar>,
-    /// Regions of the run that share the events of the channels among them: a parameter each.
-    /// One for all events without them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub quadrants: Vec<String>,
-    /// The parameter's name, to which a quadrant is added; `NAME_control_region` if absent.
-    /// Equal names are one parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<String>,
-    /// Parameters that are frozen together in the table of impacts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
-}
-
-/// `[samples.NAME.nonclosure]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NonclosureConfig {
-    /// The run; that of the sample if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub run: Option<String>,
-    /// Which ensemble of its matrix; what is not said is as in the sample.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub point: IndexMap<String, Scalar>,
-    /// The same run learned in another control region, whose difference explains a part; as
-    /// `point`.
-    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
-    pub variation: IndexMap<String, Scalar>,
-    /// Bins of the running mean of the relative deviation, an odd number.
-    #[serde(default = "count::<3>")]
-    pub smooth: usize,
-    /// The parameter's name; `NAME_nonclosure` if absent. Equal names are one parameter.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameter: Option<String>,
-    /// Parameters that are frozen together in the table of impacts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub group: Option<String>,
 }
 
 /// `[channels.NAME]` of a limit
@@ -379,30 +272,6 @@ fn cells(name: &str, axes: &IndexMap<String, Vec<f64>>) -> Vec<ChannelPart> {
     cells.into_iter().map(part).collect()
 }
 
-impl LimitSampleConfig {
-    /// A point of a matrix by the names of its values.
-    pub(crate) fn point(&self) -> IndexMap<String, String> {
-        named(&self.point)
-    }
-}
-
-/// Values by their names.
-fn named(point: &IndexMap<String, Scalar>) -> IndexMap<String, String> {
-    let all = point.iter();
-    all.map(|(axis, value)| (axis.clone(), value.text()))
-        .collect()
-}
-
-/// A point where some axes have other values than at another one.
-pub(crate) fn moved(
-    from: &IndexMap<String, Scalar>,
-    to: &IndexMap<String, Scalar>,
-) -> IndexMap<String, String> {
-    let mut point = named(from);
-    point.extend(named(to));
-    point
-}
-
 impl Limit {
     /// Whether a sample depends on what is measured.
     pub(crate) fn is_signal(&self, name: &str) -> bool {
@@ -467,6 +336,8 @@ impl Limit {
         let process = |(name, s): (&String, &LimitSampleConfig)| {
             let process = ProcessConfig {
                 path: s.path.clone().unwrap_or(OneOrMany::Many(Vec::new())),
+                run: s.run.clone(),
+                point: s.point.clone(),
                 selection: s.selection.clone(),
                 weight: s.weight.clone(),
                 id: s.id.clone(),
@@ -474,6 +345,12 @@ impl Limit {
                 coefficient: s.coefficient.clone(),
                 scale: s.scale.clone(),
                 label: s.label.clone(),
+                statistical: Some(self.is_statistical(name)),
+                retraining: s.retraining.clone(),
+                plane: s.plane.clone(),
+                normalisation: s.normalisation.clone(),
+                control_region: s.control_region.clone(),
+                nonclosure: s.nonclosure.clone(),
             };
             (name.clone(), process)
         };
@@ -590,6 +467,9 @@ mod tests {
         assert!(plain.is_signal("signal") && !plain.is_signal("multijet"));
         assert!(!plain.is_statistical("signal") && plain.is_statistical("multijet"));
         assert!(limit(&["samples.signal.statistical=true"]).is_statistical("signal"));
+        let plain = plain.measurement().unwrap();
         assert_eq!(plain.samples["multijet"].point()["year"], "2018");
+        let are = ["signal", "multijet"].map(|name| plain.is_statistical(name));
+        assert_eq!(are, [false, true]);
     }
 }

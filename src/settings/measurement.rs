@@ -6,6 +6,7 @@ mod check;
 mod likelihood;
 mod model;
 mod ratios;
+mod runs;
 
 use likelihood::FINITE_SAMPLE_POINTS;
 pub(crate) use likelihood::{
@@ -18,6 +19,7 @@ pub(crate) use model::{
     ObservedConfig, ParameterConfig, ProcessConfig, SystematicConfig,
 };
 pub(crate) use ratios::{FIXED_SUFFIX, RatioName, side};
+pub(super) use runs::MOST_PARTS;
 
 use super::raw::{
     DeviceConfig, EnsembleConfig, ExecutorConfig, ExperimentConfig, FeaturesConfig, ModelConfig,
@@ -52,7 +54,7 @@ pub struct Measurement {
     pub regions: IndexMap<String, RegionConfig>,
     /// Parameters by name: those of interest and norm factors.
     pub parameters: IndexMap<String, ParameterConfig>,
-    /// Processes by name, with their simulated events.
+    /// Processes by name, with their simulated events or the run that predicts them.
     pub samples: IndexMap<String, ProcessConfig>,
     /// Systematic uncertainties by name; each is a nuisance parameter of that name,
     /// measured as 0 +- 1.
@@ -82,4 +84,12 @@ pub struct Measurement {
     /// Diagnostics, plots and the report.
     #[serde(default)]
     pub report: ReportConfig,
+}
+
+impl Measurement {
+    /// Whether the finite number of a sample's events is an error of the bins.
+    pub(crate) fn is_statistical(&self, name: &str) -> bool {
+        let own = self.samples.get(name).and_then(|s| s.statistical);
+        own.unwrap_or(true)
+    }
 }

@@ -86,6 +86,8 @@ samples.*.scale                        | text or (0, inf)
                                        | a factor above 0, or an expression
 samples.*.retraining.keep              | (0, 1]         | a share above 0 and at most 1
 samples.*.retraining.at_most           | [0, 100]
+samples.*.plane.keep                   | (0, 1]         | a share above 0 and at most 1
+samples.*.plane.at_most                | [0, 100]
 samples.*.nonclosure.smooth            | [1, 101]
 systematics.*.rates.*                  | each (0, inf)
                   | two factors above 0, at -1 and at +1: rates do not turn negative

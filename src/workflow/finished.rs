@@ -2,9 +2,13 @@
 //! columns of the files that it was made of.
 //!
 //! Files of predictions have no observables. Both are read as streams in the order of the files
-//! and brought together by the ids of the events: neither is held in memory.
+//! and brought together by the ids of the events: neither is held in memory. Sampled events of an
+//! interpolation have columns of their own.
+
+mod sampled;
 
 use super::apply::{Combiner, Replicas};
+use super::interpolation::{PLANE_FILE, PlaneWeights};
 use crate::error::{Context, Error, Kind, Result};
 use crate::events::{
     Compiled, Dataset, EventStream, EventTable, FileRecord, Hidden, IdSpec, Jets, LACKS, Loss,
@@ -25,8 +29,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The file of predictions.
+/// The file of predictions, and that of an interpolation.
 const SOURCE: &str = "predictions/source.parquet";
+const SAMPLED: &str = "predictions/samples.parquet";
 /// The flag of events in any region of the run.
 const ANYWHERE: &str = "any region of the run";
 /// Numbers of a chunk of predictions, and rows of one at most and at least.
@@ -46,10 +51,27 @@ pub(crate) struct RunColumns<'a> {
     pub needed: Vec<(usize, usize)>,
 }
 
-/// A source event as a run predicts it.
+impl RunColumns<'_> {
+    /// The observables that must be there, each with the flags of the selections that ask for
+    /// it.
+    fn needed_flags(&self) -> Vec<(usize, u64)> {
+        let mut all: Vec<(usize, u64)> = Vec::new();
+        for (observable, selection) in &self.needed {
+            match all.iter_mut().find(|(column, _)| column == observable) {
+                Some((_, flags)) => *flags |= 1 << selection,
+                None => all.push((*observable, 1 << selection)),
+            }
+        }
+        all
+    }
+}
+
+/// A source event as a run predicts it, or a sampled one.
 pub(crate) struct PredictedEvent<'a> {
     /// Expected events that it stands for.
     pub nominal: f64,
+    /// What it adds to the statistical variance of a bin.
+    pub variance: f64,
     /// The same of each replica.
     pub replicas: &'a [f64],
     /// Whether each of the selections holds, a bit each.
@@ -61,6 +83,8 @@ pub(crate) struct PredictedEvent<'a> {
     /// Whether it lacks an observable that it must have.
     pub lacks: bool,
     pub key: u64,
+    /// Of a sampled one the cell of the plane, as of [`PlaneWeights`].
+    pub cell: Option<usize>,
     table: &'a EventTable,
     row: usize,
 }
@@ -91,20 +115,22 @@ pub(crate) struct FinishedRun {
     manifest: Manifest,
     metrics: Metrics,
     replicas: Replicas,
+    /// Of an interpolation what its sampled events weigh.
+    plane: Option<PlaneWeights>,
 }
 
 impl FinishedRun {
     /// Opens the ensemble of a run that is at a point of its matrix.
     ///
     /// # Errors
-    /// Also if it is not complete, or is none whose prediction is weights of events.
+    /// Also if it is not complete, or lacks one of its errors.
     pub(crate) fn open(run: &Path, point: &IndexMap<String, String>) -> Result<Self> {
         let root = RunDirectory::open(run)?;
         let experiment = root.experiment()?;
         let wrong = |text: String| Error::data(text).at(run.display());
         if experiment.measurement.is_some() || experiment.limit.is_some() {
-            let text = "it is a measurement; a sample is a run of `method = \"reweight\"` or \
-                        \"ratio\"";
+            let text = "it is a measurement; a sample is a run of `method = \"reweight\"`, \
+                        \"ratio\" or \"interpolate\"";
             return Err(wrong(text.to_owned()));
         }
         let spec = chosen(&experiment, point)?;
@@ -116,14 +142,6 @@ impl FinishedRun {
             ),
             false => (root, shown.display().to_string()),
         };
-        if !matches!(
-            spec.config.experiment.method,
-            Method::Reweight | Method::Ratio
-        ) {
-            let text = "it has sampled events and no weighted ones; a sample is a run of \
-                        `method = \"reweight\"` or \"ratio\"";
-            return Err(wrong(text.to_owned()));
-        }
         let manifest = directory.manifest()?;
         let manifest = manifest.filter(|m| m.state == RunState::Complete);
         let Some(manifest) = manifest else {
@@ -132,17 +150,16 @@ impl FinishedRun {
                  there"
             )));
         };
-        if directory
-            .damaged_output(&manifest, |file| file == SOURCE)
-            .is_some()
-        {
+        let files = [source_of(&spec.config), PLANE_FILE];
+        if let Some(file) = directory.damaged_output(&manifest, |file| files.contains(&file)) {
             return Err(Error::data(format!(
-                "{SOURCE} of {name} is not as it was written: run its configuration again first"
+                "{file} of {name} is not as it was written: run its configuration again first"
             )));
         }
         let training = &spec.config.training;
         let streams = Streams::new(spec.config.experiment.seed, &spec.name);
         Ok(Self {
+            plane: plane(&directory, &spec.config).map_err(|e| e.at(&name))?,
             replicas: Replicas::of(training.into(), streams, &manifest.members),
             metrics: read_metrics(&directory)?,
             config: spec.config.clone(),
@@ -159,7 +176,21 @@ impl FinishedRun {
 
     /// Number of its replicas.
     pub(crate) fn replicas(&self) -> usize {
-        self.replicas.len()
+        match self.plane {
+            // a member samples alone, whatever it was trained on
+            Some(_) => self.manifest.members.len(),
+            None => self.replicas.len(),
+        }
+    }
+
+    /// What the sampled events of an interpolation weigh.
+    pub(crate) fn plane(&self) -> Option<&PlaneWeights> {
+        self.plane.as_ref()
+    }
+
+    /// Its file of predictions.
+    fn source(&self) -> &'static str {
+        source_of(&self.config)
     }
 
     /// Whether each replica has a resampling of the events of its own.
@@ -167,9 +198,10 @@ impl FinishedRun {
         self.config.ensemble.bootstrap
     }
 
-    /// How often the resampling of each replica has an event; empty without any.
+    /// How often the resampling of each replica has an event; empty without any, and where
+    /// nothing is normalised to it.
     pub(crate) fn resamplings(&self) -> Vec<Box<dyn Fn(u64) -> u8>> {
-        match self.is_bootstrapped() && self.replicas() > 1 {
+        match self.is_bootstrapped() && self.replicas() > 1 && self.plane.is_none() {
             true => self.replicas.resamplings(),
             false => Vec::new(),
         }
@@ -183,9 +215,13 @@ impl FinishedRun {
         ]
     }
 
-    /// Digests of its source files.
-    pub(crate) fn source_digests(&self) -> Vec<String> {
-        digests(&self.manifest.inputs.source)
+    /// Digests of the files that its events are of, among its `files`: sampled ones are in none
+    /// but its own.
+    pub(crate) fn source_digests(&self, files: &[FileRecord]) -> Vec<String> {
+        match self.plane {
+            Some(_) => digests(files.get(..1).unwrap_or_default()),
+            None => digests(&self.manifest.inputs.source),
+        }
     }
 
     /// Whether its target events may be among those of another run: of the same files, by the
@@ -207,14 +243,17 @@ impl FinishedRun {
     /// The files that it is made of, that of predictions first.
     pub(crate) fn files(&self) -> Result<Vec<FileRecord>> {
         let mut files = self.predictions()?.digest()?;
+        if self.plane.is_some() {
+            files.extend(opened(&self.directory, PLANE_FILE)?.digest()?);
+            files.extend(self.manifest.inputs.target.iter().cloned());
+        }
         files.extend(self.manifest.inputs.source.iter().cloned());
         Ok(files)
     }
 
     /// Its file of predictions.
     fn predictions(&self) -> Result<Dataset> {
-        let path = within(self.directory.path(), SOURCE);
-        Dataset::open(&[path], Path::new(""))
+        opened(&self.directory, self.source())
     }
 
     /// Files of one of its samples, from wherever the run was started.
@@ -256,7 +295,7 @@ impl FinishedRun {
             Ok::<_, Error>((key.clone(), compiled?))
         };
         let of_run = |text: &String| resolver.compile(text);
-        let mut request = ScanRequest {
+        let request = ScanRequest {
             selection: sample.selection.as_ref().map(of_run).transpose()?,
             flags: wanted
                 .selections
@@ -276,20 +315,14 @@ impl FinishedRun {
                 true => format!("source/{}", sample.namespace),
                 false => sample.namespace.clone(),
             },
+            needed: wanted.needed_flags(),
             ..ScanRequest::new(Hidden::nothing())
         };
-        for (observable, selection) in &wanted.needed {
-            let mut known = request.needed.iter_mut();
-            match known.find(|(column, _)| column == observable) {
-                Some((_, flags)) => *flags |= 1 << selection,
-                None => request.needed.push((*observable, 1 << selection)),
-            }
-        }
         Ok(request)
     }
 
-    /// Gives every source event to `take`, those that it predicts with the run's `regions`. What
-    /// selections have no value for comes back.
+    /// Gives every source or sampled event to `take`, those that it predicts with the run's
+    /// `regions`. What selections have no value for comes back.
     ///
     /// # Errors
     /// Also if the files are not those of the run, or it has no such region.
@@ -299,6 +332,9 @@ impl FinishedRun {
         regions: &[String],
         take: &mut dyn TakesEvents,
     ) -> Result<Vec<Loss>> {
+        if self.plane.is_some() {
+            return self.for_each_sampled(wanted, regions, take);
+        }
         let sample = self.config.data.source.as_ref();
         let no_source = || Error::data(format!("{} has no source", self.name));
         let sample = sample.ok_or_else(no_source)?;
@@ -364,14 +400,17 @@ impl FinishedRun {
                 let key = table.ids.key(place);
                 let is_trained = flags & 1 == 1;
                 let (_, replicas) = combiner.event(&values, key, is_trained);
+                let nominal = factor * nominal[row];
                 take.predicted(&PredictedEvent {
-                    nominal: factor * nominal[row],
+                    nominal,
+                    variance: nominal * nominal,
                     replicas,
                     selected: table.flags[place] & selections,
                     regions: flags >> 1,
                     is_trained,
                     lacks: table.flags[place] & LACKS != 0,
                     key,
+                    cell: None,
                     table,
                     row: place,
                 });
@@ -387,6 +426,14 @@ impl FinishedRun {
         Ok(lost)
     }
 
+    fn no_region(&self, name: &str) -> Error {
+        let known: Vec<&String> = self.config.regions.keys().collect();
+        Error::config(format!(
+            "`{name}` is no region of {}, which has {known:?}",
+            self.name
+        ))
+    }
+
     /// Nominal weight, the event's own and those of all members; whether an event is in the
     /// training region, and in others.
     fn predicted_columns(
@@ -395,17 +442,9 @@ impl FinishedRun {
         sample: &SampleConfig,
         regions: &[String],
     ) -> Result<ScanRequest> {
-        let known = self.config.regions.keys();
-        if let Some(name) = regions
-            .iter()
-            .find(|name| !known.clone().any(|k| k == *name))
-        {
-            let known: Vec<&String> = known.collect();
-            let text = format!(
-                "`{name}` is no region of {}, which has {known:?}",
-                self.name
-            );
-            return Err(Error::config(text));
+        let known = &self.config.regions;
+        if let Some(name) = regions.iter().find(|name| !known.contains_key(*name)) {
+            return Err(self.no_region(name));
         }
         let resolver = Resolver::new(predictions.columns(), &BTreeMap::new())?;
         let column = |name: String| {
@@ -458,6 +497,49 @@ impl FinishedRun {
         };
         dataset.scan(&request, None)
     }
+}
+
+/// The file of predictions of a run.
+fn source_of(config: &Config) -> &'static str {
+    match config.experiment.method {
+        Method::Interpolate => SAMPLED,
+        _ => SOURCE,
+    }
+}
+
+/// A file of a run.
+fn opened(directory: &RunDirectory, file: &str) -> Result<Dataset> {
+    let path = within(directory.path(), file);
+    Dataset::open(&[path], Path::new(""))
+}
+
+/// What the sampled events of an interpolation weigh; none of another run.
+///
+/// # Errors
+/// Also if that is not known: no error of a prediction is left out unsaid.
+fn plane(directory: &RunDirectory, config: &Config) -> Result<Option<PlaneWeights>> {
+    let interpolation = config.interpolation.as_ref();
+    let is_one = config.experiment.method == Method::Interpolate;
+    let Some(interpolation) = interpolation.filter(|_| is_one) else {
+        return Ok(None);
+    };
+    let draws = interpolation.posterior_draws;
+    if draws < 2 {
+        return Err(Error::data(format!(
+            "it has {draws} draws of its Gaussian process, whose error would be in no parameter: \
+             run it with interpolation.posterior_draws = 50"
+        )));
+    }
+    if !directory.join(PLANE_FILE).is_file() {
+        return Err(Error::data(format!(
+            "{PLANE_FILE} is not there, without which the error of its Gaussian process and of \
+             what it is normalised to would be in no parameter; an earlier program wrote none: \
+             remove {SAMPLED} of it and run its configuration again, which trains nothing"
+        )));
+    }
+    let bins = interpolation.plane.bins * interpolation.plane.bins;
+    let shape = [interpolation.categories().len(), bins, draws];
+    PlaneWeights::read(&opened(directory, PLANE_FILE)?, shape).map(Some)
 }
 
 fn digests(files: &[FileRecord]) -> Vec<String> {

@@ -6,6 +6,7 @@
 //!                          -> flows of x given (m1, m2, category), an ensemble
 //! drawn points in the holes -> flows -> transforms inverted -> four-vectors
 //!                          -> events with weights -> histograms, samples.parquet
+//!                          -> weights of the plane's bins and their errors, plane.parquet
 //! ```
 //!
 //! A sample weighs n_obs(outside) / n_samples(outside) of its category, wherever it
@@ -19,6 +20,8 @@ mod plane;
 mod points;
 mod sampled;
 mod transform;
+mod weights;
 
 pub(super) use measure::predict;
-pub(super) use plane::{Plane, in_box, wanted};
+pub(super) use plane::{Plane, in_box, names, resolver, wanted};
+pub(super) use weights::{FILE as PLANE_FILE, PlaneWeights};

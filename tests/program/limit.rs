@@ -517,6 +517,7 @@ fn a_run_that_is_no_background_is_refused() {
             "the same ensemble",
         ),
         ("samples.multijet.weight=weight", 3, "those of the run"),
+        ("samples.multijet.plane={}", 3, "is no interpolation"),
         ("samples.multijet.path=a.parquet", 3, "either `path`"),
         (
             "samples.signal.retraining.keep=0.5",

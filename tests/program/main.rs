@@ -31,6 +31,7 @@ mod measure;
 mod paths;
 mod root_files;
 mod rules;
+mod run_samples;
 mod scale;
 mod start;
 mod stream;

@@ -1,13 +1,12 @@
 //! Samples and runs, read and checked before a fit.
 
+use super::super::backgrounds::{Growing, Replicas, check_without};
 use super::super::events::observed;
 use super::super::model::{Analysis, Parameters};
-use super::super::plan::{Plan, VariedPlan, nominal, process, vary};
+use super::super::plan::{Plan, nominal, process, vary};
 use super::super::result::BackgroundResult;
-use super::super::rules::{check_bins, check_rates};
+use super::super::rules::check_rates;
 use super::super::samples::{Reader, Template};
-use super::backgrounds::Growing;
-use super::replicas::Replicas;
 use crate::error::{Result, counted};
 use crate::report::numbers::{percent, significant};
 use crate::rundir::Progress;
@@ -59,16 +58,22 @@ fn read(
     Parameters::new(base, None).check(base)?;
     let places: Places = options.places();
     let reader = Reader::new(base, places.clone(), options.unblind)?;
-    let mut growing = Growing {
-        limit,
-        places: &places,
-        measurement: base.clone(),
-        plan: Plan::default(),
-        added: Vec::new(),
-        is_closed: reader.blinding.is_closed(),
-        replicas: Vec::new(),
-        known: Vec::new(),
+    let mut growing = Growing::new(base, &places, Plan::default());
+    let parted = limit.channels.iter();
+    let parted = parted.filter(|(_, c)| c.categories.is_some());
+    let whole = |channel: &String| {
+        let region = base.regions.get(&format!("{CHANNEL_REGION}{channel}"));
+        region.map(|r| r.selection.clone()).unwrap_or_default()
     };
+    growing.wholes = parted
+        .map(|(channel, _)| (format!("channels.{channel}.selection"), whole(channel)))
+        .collect();
+    // the regions of channels are as blind as these
+    let is_closed = reader.blinding.is_closed();
+    let blind = limit.regions.iter().filter(|(_, r)| r.blind && is_closed);
+    growing.hidden = blind
+        .map(|(name, r)| (format!("regions.{name}.selection"), r.selection.clone()))
+        .collect();
     for (name, channel) in &base.channels {
         let region = reader.region(&channel.region);
         if region.is_some_and(|region| !reader.blinding.shows(region)) {
@@ -86,20 +91,7 @@ fn read(
     let mut backgrounds = Vec::new();
     for (name, config) in &limit.samples {
         match &config.run {
-            Some(run) => {
-                progress.say(&format!("sample {name}: reading {run}"));
-                let stage = progress.stage(&format!("reading {run}"), 0);
-                let found = growing.add(name)?;
-                drop(stage);
-                progress.say(&format!(
-                    "sample {name}: {}, rate {}, {}",
-                    counted(found.events, "event"),
-                    significant(found.expected[0], 5),
-                    counted(found.replicas, "replica")
-                ));
-                rates_alone(base, name, &mut growing.plan);
-                backgrounds.push(found);
-            }
+            Some(_) => backgrounds.push(growing.read(name, progress)?),
             None => simulated(limit, &reader, name, &mut growing.plan, progress)?,
         }
     }
@@ -127,18 +119,7 @@ fn read(
         progress.say(&format!("observed: {} events", all.sum::<f64>()));
         plan.files.extend(reader.files().remove_entry("observed"));
     }
-    let mut plain = plan.clone();
-    // those of backgrounds are looked at apart: where one takes all of a bin is no error
-    plain
-        .varied
-        .retain(|(systematic, _), _| base.systematics.contains_key(systematic));
-    let of_base = Parameters::new(base, None);
-    let checked = Analysis {
-        measurement: base,
-        plan: &plain,
-        parameters: &of_base,
-    };
-    plan.notes.extend(check_bins(&checked, &templates)?);
+    plan.notes.extend(check_without(base, &plan, &templates)?);
     Ok(Prepared {
         measurement,
         plan,
@@ -147,19 +128,6 @@ fn read(
         replicas,
         observed: templates,
     })
-}
-
-/// Factors on the rate of a process that no samples are read for.
-fn rates_alone(measurement: &Measurement, name: &str, plan: &mut Plan) {
-    for (systematic, config) in &measurement.systematics {
-        if let Some(rates) = config.rates.get(name).copied()
-            && !config.samples.contains_key(name)
-        {
-            plan.note_response(systematic, name, rates);
-            let key = (systematic.clone(), name.to_owned());
-            plan.varied.insert(key, VariedPlan::of_rates(rates));
-        }
-    }
 }
 
 /// Adds a process of simulated events.
@@ -173,9 +141,8 @@ fn simulated(
     let measurement = reader.measurement;
     let sample = nominal(reader, name)?;
     plan.hidden.extend(reader.hidden(&sample));
-    let mut of = process(reader, name, &sample)?;
-    of.is_statistical = limit.is_statistical(name);
-    rates_alone(measurement, name, plan);
+    let of = process(reader, name, &sample)?;
+    plan.rates_alone(measurement, name);
     let varied = measurement.systematics.iter();
     for (systematic, config) in varied.filter(|(_, c)| c.samples.contains_key(name)) {
         let mut found = vary(reader, systematic, (&of, &sample), None, plan)?;

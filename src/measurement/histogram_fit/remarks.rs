@@ -29,32 +29,6 @@ impl Study<'_> {
         })
     }
 
-    /// Bins in which a standard deviation of a background's parameter leaves nothing, in words.
-    pub(super) fn takes_all(&self, analysis: Analysis<'_>, model: &HistogramModel) -> Vec<String> {
-        let nominal = model.nominal();
-        let mut notes = Vec::new();
-        for name in &self.prepared.added {
-            let Some(place) = analysis.parameters.place(name) else {
-                continue;
-            };
-            let empty = [-1.0, 1.0].into_iter().find_map(|side| {
-                let mut at = nominal.clone();
-                at[place] = side;
-                model.channels.iter().find_map(|channel| {
-                    let bin = channel.expected(&at).iter().position(|mean| *mean <= 0.0)?;
-                    Some((side, channel.name(), bin))
-                })
-            });
-            if let Some((side, channel, bin)) = empty {
-                notes.push(format!(
-                    "channel {channel}, bin {bin}: nothing is expected at {name} = {side}, where \
-                     the likelihood ends; merge the bin with a neighbour"
-                ));
-            }
-        }
-        notes
-    }
-
     /// Bins in which all signals together are less than nothing at a value along which limits are
     /// asked for, in words: what is simulated does not suffice for their sum.
     pub(super) fn negative_signals(

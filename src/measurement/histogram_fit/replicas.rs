@@ -1,6 +1,7 @@
 //! Limits with single replicas of a background in its place: a check of the parameters that are
 //! made of all of them, and no result.
 
+use super::super::backgrounds::Replicas;
 use super::super::events::step;
 use super::super::limits::HistogramData;
 use super::super::model::{Analysis, HistogramRequest};
@@ -16,18 +17,6 @@ use sideband_likelihood::asymptotic::{Asymptotics, LimitSettings};
 const MOST: usize = 200;
 /// The quantiles of the limits that are told: the median, and 68 % about it.
 const QUANTILES: [f64; 3] = [0.16, 0.5, 0.84];
-
-/// The replicas of a background.
-pub(super) struct Replicas {
-    /// The sample.
-    pub sample: String,
-    /// Their contents, `[M, bins]`, and the variances of each from the source's statistics,
-    /// `[bins]`.
-    pub contents: Vec<f64>,
-    pub variances: Vec<f64>,
-    /// Names of the parameters that are made of them.
-    pub retraining: Vec<String>,
-}
 
 impl Replicas {
     /// The plan with one of them in the place of the background, and without the parameters for
@@ -154,6 +143,7 @@ mod tests {
                 scale: 1.0,
                 templates: templates([10.0, 20.0, 30.0]),
                 is_statistical: true,
+                is_measured: true,
             });
         }
         for (name, process) in [("a_retraining_1", "a"), ("cr", "a"), ("cr", "b")] {

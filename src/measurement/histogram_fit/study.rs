@@ -1,5 +1,6 @@
 //! From what was read to the result: fit, limits, impacts, page.
 
+use super::super::backgrounds::takes_all;
 use super::super::export::{export, named};
 use super::super::files;
 use super::super::likelihoods::impossible;
@@ -53,7 +54,9 @@ impl<'a> Study<'a> {
         let is_observed = !prepared.observed.is_empty();
         let asked = HistogramRequest::all(measurement, &prepared.observed, true);
         let model = analysis.with_data(&asked, config, is_observed)?;
-        remarks.notes.extend(self.takes_all(analysis, &model));
+        let (added, nominal) = (&prepared.added, model.nominal());
+        let emptied = takes_all(self.parameters, added, (&model.channels, &nominal));
+        remarks.notes.extend(emptied);
         remarks
             .notes
             .extend(self.negative_signals(analysis, &model));

@@ -222,7 +222,8 @@ impl Sheet<'_> {
         section
     }
 
-    fn backgrounds(&self) -> Section {
+    /// What is known of the predictions of runs.
+    pub(super) fn backgrounds(&self) -> Section {
         let mut section = section("Backgrounds from runs");
         if self.result.backgrounds.is_empty() {
             return section;
@@ -261,6 +262,33 @@ impl Sheet<'_> {
             ],
             rows,
         ));
+        let planes = self.result.backgrounds.iter();
+        let planes = planes.filter_map(|of| Some((of, of.plane.as_ref()?)));
+        if planes.clone().next().is_some() {
+            let rows = planes.map(|(of, plane)| {
+                vec![
+                    of.sample.clone(),
+                    percent(plane.spread),
+                    plane.components.to_string(),
+                    percent(plane.share),
+                    format!("{:.2}", plane.lost_correlation),
+                ]
+            });
+            section.tables.push(table(
+                "Mass planes of interpolated runs: relative standard deviation of the sums with \
+                 each draw of the Gaussian processes, and of their covariance what the table above \
+                 has of the retraining. Their normalisation is the counting error of the events \
+                 outside the holes.",
+                &[
+                    "sample",
+                    "mass plane",
+                    "components",
+                    "share",
+                    "lost correlation",
+                ],
+                rows,
+            ));
+        }
         if self.result.replica_limits.is_empty() {
             return section;
         }

@@ -1,18 +1,13 @@
 //! Values of a limit that no run could use and that depend on each other.
 
-use super::{
-    Categories, Limit, LimitSampleConfig, NonclosureConfig, RetrainingConfig, RetrainingSpread,
-};
+use super::{Categories, Limit};
 use crate::error::{Context, Kind};
 use crate::settings::check::check_jets;
-use crate::settings::measurement::{Coordinate, Measurement};
+use crate::settings::measurement::{Coordinate, MOST_PARTS, Measurement};
 use crate::settings::ranges::{Checked, check_ranges, ensure, ensure_known, ensure_name};
-use crate::settings::raw::{ReportConfig, ScaleConfig};
+use crate::settings::raw::ReportConfig;
 use std::collections::BTreeSet;
 use toml::Value;
-
-/// Regions, channels and their parts: a scan tells apart no more.
-const MOST_PARTS: usize = 56;
 
 impl Limit {
     /// Checks all values that can be checked without data.
@@ -23,6 +18,8 @@ impl Limit {
         self.check_channels()?;
         self.check_samples()?;
         let measurement = self.measurement()?;
+        measurement.check_runs()?;
+        self.check_signal()?;
         self.check_parameters(&measurement)?;
         measurement.check_histograms()?;
         self.check_scans()?;
@@ -88,11 +85,9 @@ impl Limit {
 
     fn check_samples(&self) -> Checked {
         for (key, sample) in &self.samples {
-            let place = format!("samples.{key}");
-            let at = |inner: &str| format!("{place}.{inner}");
             ensure(
                 sample.path.is_some() != sample.run.is_some(),
-                &place,
+                &format!("samples.{key}"),
                 if sample.path.is_some() {
                     "both"
                 } else {
@@ -100,17 +95,11 @@ impl Limit {
                 },
                 "either `path`, files of simulated events, or `run`, a finished run",
             )?;
-            check_kind(sample, &at)?;
-            for (systematic, about) in &self.systematics {
-                ensure(
-                    sample.run.is_none() || !about.samples.contains_key(key),
-                    &format!("systematics.{systematic}.samples.{key}"),
-                    "varied samples of a run",
-                    "`rates`: a run is varied by its own tables, `samples.NAME.control_region` \
-                     and its neighbours",
-                )?;
-            }
         }
+        Ok(())
+    }
+
+    fn check_signal(&self) -> Checked {
         let is_signal = |name: &String| self.is_signal(name);
         let allowed = format!(
             "a coefficient of at least one sample that depends on {:?}",
@@ -128,36 +117,6 @@ impl Limit {
                 parameter.fit,
                 "\"linear\": counts depend on the parameter itself",
             )?;
-        }
-        let taken = |name: &String| {
-            self.parameters.contains_key(name) || self.systematics.contains_key(name)
-        };
-        for (key, sample) in &self.samples {
-            let (normalisation, region) = (&sample.normalisation, &sample.control_region);
-            let named = [
-                (
-                    "normalisation",
-                    normalisation.as_ref().and_then(|n| n.parameter.as_ref()),
-                ),
-                (
-                    "control_region",
-                    region.as_ref().and_then(|c| c.parameter.as_ref()),
-                ),
-                (
-                    "nonclosure",
-                    sample
-                        .nonclosure
-                        .as_ref()
-                        .and_then(|c| c.parameter.as_ref()),
-                ),
-            ];
-            for (table, name) in named {
-                let Some(name) = name else { continue };
-                let path = format!("samples.{key}.{table}.parameter");
-                ensure_name(&path, name)?;
-                let allowed = "a name that no parameter and no systematic uncertainty has";
-                ensure(!taken(name), &path, name, allowed)?;
-            }
         }
         let fixed = &measurement.measurement.fixed;
         for (key, parameter) in &self.parameters {
@@ -253,58 +212,4 @@ impl Limit {
         }
         Ok(())
     }
-}
-
-/// What files have and runs have not, and the other way round.
-fn check_kind(sample: &LimitSampleConfig, at: &dyn Fn(&str) -> String) -> Checked {
-    if sample.run.is_some() {
-        let of_files = [
-            ("weight", sample.weight.is_some()),
-            ("id", !sample.id.is_empty()),
-            ("namespace", !sample.namespace.is_empty()),
-        ];
-        for (key, is_there) in of_files {
-            let allowed = "left out: events, weights and ids are those of the run";
-            ensure(!is_there, &at(key), "a value", allowed)?;
-        }
-        ensure(
-            matches!(sample.scale, ScaleConfig::Number(_)),
-            &at("scale"),
-            &sample.scale,
-            "a number: a run has no files of its own to sum over",
-        )?;
-        if let Some(retraining) = &sample.retraining {
-            let known = RetrainingConfig::default();
-            let is_default =
-                |r: &RetrainingConfig| (r.keep, r.at_most) == (known.keep, known.at_most);
-            ensure(
-                retraining.spread == RetrainingSpread::Covariance || is_default(retraining),
-                &at("retraining"),
-                "keep or at_most",
-                "neither with `spread = \"iqr\"`, which has one parameter",
-            )?;
-        }
-        let smooth = sample
-            .nonclosure
-            .as_ref()
-            .map(|n: &NonclosureConfig| n.smooth);
-        return ensure(
-            smooth.is_none_or(|bins| bins % 2 == 1),
-            &at("nonclosure.smooth"),
-            smooth,
-            "an odd number of bins",
-        );
-    }
-    let of_runs = [
-        ("point", !sample.point.is_empty()),
-        ("retraining", sample.retraining.is_some()),
-        ("normalisation", sample.normalisation.is_some()),
-        ("control_region", sample.control_region.is_some()),
-        ("nonclosure", sample.nonclosure.is_some()),
-    ];
-    for (key, is_there) in of_runs {
-        let allowed = "left out of simulated events: only a `run` has it";
-        ensure(!is_there, &at(key), "a value", allowed)?;
-    }
-    Ok(())
 }

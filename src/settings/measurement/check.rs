@@ -23,6 +23,7 @@ impl Measurement {
         check_ranges(self)?;
         check_jets(self.data.jets.as_ref())?;
         self.check_parameters()?;
+        self.check_runs_in_channels()?;
         self.check_samples()?;
         self.check_systematics()?;
         self.check_likelihood()?;
@@ -131,7 +132,7 @@ impl Measurement {
     }
 
     fn check_samples(&self) -> Checked {
-        for (key, p) in &self.samples {
+        for (key, p) in self.samples.iter().filter(|(_, p)| !p.is_run()) {
             ensure(
                 !p.id.is_empty(),
                 &format!("samples.{key}.id"),
@@ -140,7 +141,8 @@ impl Measurement {
                  common, and all ratios leave the same events out",
             )?;
         }
-        let known: Vec<&String> = self.samples.keys().collect();
+        let simulated = self.samples.iter().filter(|(_, p)| !p.is_run());
+        let known: Vec<&String> = simulated.map(|(key, _)| key).collect();
         let reference = &self.measurement.reference;
         let allowed = format!("at least one of the samples {known:?}");
         ensure(

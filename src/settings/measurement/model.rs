@@ -1,7 +1,11 @@
 //! Tables of the model: parameters, samples, systematic uncertainties, channels, data.
 
 use super::super::defaults::{count, max_loss};
-use super::super::raw::{JetsConfig, MissingPolicy, OneOrMany, ScaleConfig};
+use super::super::raw::{JetsConfig, MissingPolicy, OneOrMany, Scalar, ScaleConfig};
+use super::super::runs::{
+    ControlRegionConfig, NonclosureConfig, NormalisationConfig, PlaneErrorConfig, RetrainingConfig,
+    named,
+};
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,13 +96,20 @@ pub enum Coordinate {
     Sqrt,
 }
 
-/// `[samples.NAME]`
+/// `[samples.NAME]`: of simulated events, by `path`, or of a run, which is in `[channels]` alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessConfig {
     /// Parquet, Arrow IPC or ROOT files, from the folder of the configuration; `run:...` is
     /// meant from the run directory.
+    #[serde(default = "no_files")]
     pub path: OneOrMany,
+    /// A finished run, from the folder of the configuration, in place of files: its prediction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
+    /// Which ensemble of the run's matrix: a value an axis.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub point: IndexMap<String, Scalar>,
     /// Which events are used; an expression over columns.
     #[serde(default)]
     pub selection: Option<String>,
@@ -123,10 +134,44 @@ pub struct ProcessConfig {
     /// How the process is called in plots.
     #[serde(default)]
     pub label: Option<String>,
+    /// Whether the finite number of its events is an error of the bins; yes if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statistical: Option<bool>,
+    /// What its retrained networks differ by; of a run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retraining: Option<RetrainingConfig>,
+    /// What its Gaussian processes are known to; of an interpolated run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plane: Option<PlaneErrorConfig>,
+    /// The counting error of what its prediction is normalised to; of a run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub normalisation: Option<NormalisationConfig>,
+    /// The same background learned in another control region; of a run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_region: Option<ControlRegionConfig>,
+    /// What a run whose target is known leaves; of a run alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonclosure: Option<NonclosureConfig>,
+}
+
+fn no_files() -> OneOrMany {
+    OneOrMany::Many(Vec::new())
 }
 
 fn default_coefficient() -> String {
     "1".to_owned()
+}
+
+impl ProcessConfig {
+    /// Whether it is the prediction of a run.
+    pub(crate) fn is_run(&self) -> bool {
+        self.run.is_some()
+    }
+
+    /// The point of the run's matrix, by the names of its values.
+    pub(crate) fn point(&self) -> IndexMap<String, String> {
+        named(&self.point)
+    }
 }
 
 /// `[systematics.NAME]`

@@ -97,7 +97,9 @@ impl Measurement {
     /// All ratios that the model needs.
     #[must_use]
     pub fn ratios(&self) -> Vec<RatioName> {
-        let processes = self.samples.keys().cloned().map(RatioName::Process);
+        // a run is in histograms alone
+        let simulated = self.samples.iter().filter(|(_, p)| !p.is_run());
+        let processes = simulated.map(|(name, _)| RatioName::Process(name.clone()));
         let varied = self.systematics.iter().flat_map(|(systematic, s)| {
             let processes = s.samples.keys().filter(|_| s.shape);
             processes.flat_map(|process| {

@@ -3,6 +3,7 @@
 use super::figures::figure_data;
 use super::points::{DRAWING, DrawnPoints, draw, interrupted, noise};
 use super::sampled::{MemberChunk, SampleWriter, SampledChunk};
+use super::weights::{FILE, PlaneWeights};
 use crate::error::{Context, Error, Kind, Result, counted};
 use crate::events::{Loss, LossKind, Losses};
 use crate::results::{InterpolationMetrics, Metrics, RegionMetrics, yield_test};
@@ -82,6 +83,7 @@ pub(in crate::workflow) fn predict(trained: TrainedEnsemble<'_>) -> Result<Metri
     }
     drop(stage);
     writer.finish()?;
+    drawn.weights.write(&directory.join(FILE))?;
     let figures = figure_data(plan, &sampler, &drawn, &sums.corner);
     directory.write_compact(&directory.join("figures.json"), &figures)?;
     sums.metrics(of_members(trained, members.len()))
@@ -162,54 +164,39 @@ impl BinSums {
         self.counts[cell * self.bins + bin] += share;
     }
 
-    /// Bin contents with other weights of the plane's bins.
-    fn contents(&self, weight: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut contents = vec![0.0; self.bins];
-        for (cell, counts) in self.counts.chunks(self.bins).enumerate() {
-            if counts.iter().all(|c| *c == 0.0) {
-                continue;
-            }
-            let weight = weight(cell);
-            for (content, count) in contents.iter_mut().zip(counts) {
-                *content += weight * count;
-            }
-        }
-        contents
-    }
-
-    fn nominal(&self, drawn: &DrawnPoints) -> Histogram {
-        let weight = |cell: usize| drawn.weight(cell / drawn.plane_bins);
+    fn nominal(&self, weights: &PlaneWeights) -> Histogram {
         Histogram {
-            values: self.contents(weight),
+            values: weights.nominal(&self.counts),
             // members share their points and noise: as one member's samples
-            variances: self.contents(|cell| weight(cell).powi(2)),
+            variances: weights.variances(&self.counts),
         }
     }
 
     /// Members, Gaussian process, and the number of events that all is scaled to.
-    fn components(&self, drawn: &DrawnPoints) -> Vec<Component> {
-        let (bins, categories) = (drawn.plane_bins, &drawn.categories);
+    fn components(&self, weights: &PlaneWeights) -> Vec<Component> {
         let mut list = vec![Component::draws("members", self.members.clone())];
-        let draws = categories.iter().map(|c| c.variations.len()).min();
-        let draws = draws.unwrap_or(0);
+        let draws = weights.draws();
         if draws > 1 {
             let mut contents = EnsembleHistogram::new(draws, self.bins);
-            for draw in 0..draws {
-                let weight = |cell: usize| categories[cell / bins].variations[draw][cell % bins];
-                for (bin, content) in self.contents(weight).into_iter().enumerate() {
+            for (draw, values) in weights.drawn(&self.counts).enumerate() {
+                for (bin, content) in values.into_iter().enumerate() {
                     contents.fill(draw, bin, content);
                 }
             }
             list.push(Component::draws("gp", contents));
         }
         let shift = |shifted: usize| {
-            self.contents(|cell| {
-                let is_shifted = cell / bins == shifted;
-                let error = categories[cell / bins].relative_error;
-                drawn.weight(cell / bins) * if is_shifted { 1.0 + error } else { 1.0 }
+            weights.contents(&self.counts, |category, _| {
+                let of = &weights.categories[category];
+                of.weight
+                    * if category == shifted {
+                        1.0 + of.relative_error
+                    } else {
+                        1.0
+                    }
             })
         };
-        let shifts = (0..categories.len()).map(shift).collect();
+        let shifts = (0..weights.categories.len()).map(shift).collect();
         list.push(Component::shifts("normalisation", shifts));
         list
     }
@@ -217,7 +204,7 @@ impl BinSums {
 
 impl<'a> SampleSums<'a> {
     fn new(plan: &'a Plan, drawn: &'a DrawnPoints, members: usize) -> Self {
-        let cells = drawn.categories.len() * drawn.plane_bins;
+        let cells = drawn.weights.cells();
         let variables = plan.variables.iter();
         let region = |_: &_| SampledRegion {
             total: BinSums::new(members, cells, 1),
@@ -252,7 +239,7 @@ impl<'a> SampleSums<'a> {
             for (i, (point, flags)) in events.points.iter().zip(&events.flags).enumerate() {
                 let point = self.drawn.points[chunk.first + *point as usize];
                 let weight = self.drawn.weight(point.category);
-                let cell = point.category * self.drawn.plane_bins + point.bin;
+                let cell = self.drawn.weights.cell(point.category, point.bin);
                 self.kept.0 += 1;
                 self.kept.1 += weight * share;
                 for (bit, region) in self.regions.iter_mut().enumerate() {
@@ -315,7 +302,7 @@ impl<'a> SampleSums<'a> {
                 continue;
             };
             if sums.weights.is_empty() {
-                let points = drawn.categories.iter().map(|c| c.metrics.samples[0]);
+                let points = drawn.categories.iter().map(|c| c.samples[0]);
                 let text = format!(
                     "no sampled event falls into region {name}: of {} points {} lie in the \
                      predicted part of the plane. Check the region's selection against the holes \
@@ -327,7 +314,7 @@ impl<'a> SampleSums<'a> {
             }
             regions.insert(name.clone(), self.region(*index, name, sums));
         }
-        let count = drawn.categories.iter().map(|c| &c.metrics);
+        let count = drawn.categories.iter();
         let count: f64 = count.map(|c| c.weight * c.samples[1] as f64).sum();
         let outside = &plan.training.classes()[0].weights;
         let outside = WeightSummary::of(outside.iter().copied());
@@ -346,7 +333,7 @@ impl<'a> SampleSums<'a> {
         let without = plan.variables.iter().zip(&self.without_value);
         let without = without.filter(|(_, samples)| **samples > 0);
         let interpolation = InterpolationMetrics {
-            categories: drawn.categories.iter().map(|c| c.metrics.clone()).collect(),
+            categories: drawn.categories.clone(),
             negative_log_density: of_members.loss.validation_mean + log_jacobian(plan),
             dropped: self.dropped,
             without_value: without
@@ -369,11 +356,11 @@ impl<'a> SampleSums<'a> {
         let weights = &target.table.weights;
         let shown = plan.blinding.shows(index);
         let rows: Option<Vec<usize>> = shown.then(|| target.in_region(index).collect());
-        let total = sums.total.nominal(drawn);
+        let total = sums.total.nominal(&drawn.weights);
         let found = rows.as_ref();
         let found = found.map(|rows| WeightSummary::of(rows.iter().map(|i| weights[*i])));
         let (after, stat) = (total.values[0], total.variances[0].sqrt());
-        let mut yields = yields(found, [after, stat], &sums.total.components(drawn));
+        let mut yields = yields(found, [after, stat], &sums.total.components(&drawn.weights));
         if after > 0.0 {
             yields.raw_relative_spread = yields.components["members"] / after;
         }
@@ -381,7 +368,8 @@ impl<'a> SampleSums<'a> {
         yield_test(&mut yields, 0.0, all.error.powi(2) / all.sum);
         let variables = plan.variables.iter().zip(&sums.variables).map(|(v, sums)| {
             let found = rows.as_ref().map(|rows| observed(plan, v, rows));
-            let (nominal, components) = (sums.nominal(drawn), sums.components(drawn));
+            let plane = &drawn.weights;
+            let (nominal, components) = (sums.nominal(plane), sums.components(plane));
             let alone = Correlations::default();
             let metrics = compare(v, None, &nominal, &components, found, &alone);
             (v.name.clone(), metrics)

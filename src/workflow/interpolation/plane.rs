@@ -223,7 +223,7 @@ pub(super) fn listed(interpolation: &InterpolationConfig) -> Option<String> {
 }
 
 /// Compiles expressions over these columns, whatever definitions have their names.
-pub(super) fn resolver<'a>(
+pub(in crate::workflow) fn resolver<'a>(
     names: &[String],
     definitions: impl Iterator<Item = (&'a String, &'a String)>,
 ) -> Result<Resolver> {
@@ -240,7 +240,7 @@ pub(super) fn resolver<'a>(
 }
 
 /// Names of the columns that a sampled event has.
-fn names(interpolation: &InterpolationConfig) -> Vec<String> {
+pub(in crate::workflow) fn names(interpolation: &InterpolationConfig) -> Vec<String> {
     let mut names = vec![interpolation.plane.x.clone(), interpolation.plane.y.clone()];
     names.extend(interpolation.category.iter().map(|c| c.column.clone()));
     names.extend(interpolation.variables.iter().map(|v| v.name.clone()));

@@ -1,6 +1,7 @@
 //! The mass plane of each category, and the points that are drawn from it.
 
 use super::plane::hidden_bins;
+use super::weights::{CategoryWeights, PlaneWeights};
 use crate::error::{Error, Kind, Result};
 use crate::results::{CategoryMetrics, HoleMetrics, PlaneFigure, PullMetrics};
 use crate::training::Interrupt;
@@ -44,26 +45,22 @@ pub(super) fn noise(plan: &Plan, point: DrawnPoint) -> impl Iterator<Item = f32>
 pub(super) struct DrawnPoints {
     /// In the predicted part, category after category.
     pub points: Vec<DrawnPoint>,
-    pub categories: Vec<DrawnCategory>,
-    /// Bins of a plane.
-    pub plane_bins: usize,
+    pub categories: Vec<CategoryMetrics>,
+    /// What they weigh.
+    pub weights: PlaneWeights,
 }
 
 impl DrawnPoints {
     /// Weight of a category's samples.
     pub(super) fn weight(&self, category: usize) -> f64 {
-        self.categories[category].metrics.weight
+        self.weights.categories[category].weight
     }
 }
 
 /// One category.
-pub(super) struct DrawnCategory {
-    /// Weight of a sample in each draw from the posterior, `[draw][plane bin]`.
-    pub variations: Vec<Vec<f64>>,
-    /// Relative error of the counts that its weight stands on: of the observed events
-    /// outside the holes, and of the samples there.
-    pub relative_error: f64,
-    pub metrics: CategoryMetrics,
+struct DrawnCategory {
+    weights: CategoryWeights,
+    metrics: CategoryMetrics,
 }
 
 /// Fits every category's plane and draws its points.
@@ -71,7 +68,10 @@ pub(super) fn draw(plan: &Plan, bench: Workbench<'_>) -> Result<DrawnPoints> {
     let mut drawn = DrawnPoints {
         points: Vec::new(),
         categories: Vec::new(),
-        plane_bins: plan.plane().grid.bins(),
+        weights: PlaneWeights {
+            bins: plan.plane().grid.bins(),
+            categories: Vec::new(),
+        },
     };
     let numbers: Vec<usize> = (0..plan.interpolation().categories().len()).collect();
     let stage = bench.stage("drawing points", numbers.len() as u64);
@@ -80,7 +80,8 @@ pub(super) fn draw(plan: &Plan, bench: Workbench<'_>) -> Result<DrawnPoints> {
         let work = |number: &usize| draw_category(plan, *number, interrupt);
         for (points, category) in in_threads(DRAWING, group, work)? {
             drawn.points.extend(points);
-            drawn.categories.push(category);
+            drawn.categories.push(category.metrics);
+            drawn.weights.categories.push(category.weights);
             stage.add(1);
         }
     }
@@ -196,11 +197,12 @@ fn draw_category(
         inside: shown.then(|| pull_metrics(&pulls, hidden, true)),
         plane: figure(plan, &fit, &filled, &pulls),
     };
-    let category = DrawnCategory {
-        variations: variations.collect(),
+    let weights = CategoryWeights {
+        weight: metrics.weight,
         relative_error: (squares / observed.powi(2) + 1.0 / n_outside.max(1) as f64).sqrt(),
-        metrics,
+        draws: variations.collect(),
     };
+    let category = DrawnCategory { weights, metrics };
     Ok((points, category))
 }
 

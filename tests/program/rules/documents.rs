@@ -614,7 +614,8 @@ fn a_run_directory_holds_what_its_page_says() {
     let text = document("docs/runs.md");
     // members in training, and who works on them, are gone at the end
     // of a measurement or an interpolation, and members beyond the number
-    let others = "checkpoints/ claims/ figures.json comparison. samples.parquet page.json aside/";
+    let others = "checkpoints/ claims/ figures.json comparison. samples.parquet \
+                  plane.parquet page.json aside/";
     let mut checked = 0;
     for row in table(&text, "| path | what |") {
         let name = row[0].trim_matches('`').to_owned();
