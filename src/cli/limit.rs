@@ -34,14 +34,9 @@ pub(super) struct LimitArguments {
     /// Test statistic: q where the parameter of interest may be negative.
     #[arg(long, value_name = "STATISTIC", value_parser = ["q", "qtilde"], default_value = "qtilde")]
     test_stat: String,
-    /// Where CLs is given beside the limits.
-    #[arg(
-        long,
-        value_name = "VALUE",
-        default_value_t = 1.0,
-        allow_negative_numbers = true
-    )]
-    test_poi: f64,
+    /// Where CLs is given beside the limits; at 1 if absent.
+    #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
+    test_poi: Option<f64>,
     /// Do not look at the observed data: expected limits of Asimov data without signal.
     #[arg(long)]
     asimov: bool,
@@ -139,11 +134,11 @@ fn every(
     let failure = failures.first().map(|(first, number)| {
         let all = failures.values().sum::<usize>();
         match (all, *number) {
-            (1, _) => format!("there is no limit with one patch: {first}"),
+            (1, _) => format!("there is no result with one patch: {first}"),
             (all, number) if all == number => {
-                format!("there is no limit with {all} patches: {first}")
+                format!("there is no result with {all} patches: {first}")
             }
-            (all, _) => format!("there is no limit with {all} patches, with the first: {first}"),
+            (all, _) => format!("there is no result with {all} patches, with the first: {first}"),
         }
     });
     let text = || {

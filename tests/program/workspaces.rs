@@ -343,7 +343,7 @@ fn every_patch_has_a_limit_that_is_found_once() {
     place.write("ps.json", set.to_string());
     let done = place.sideband(&all).exits(4);
     let done = done.warns([
-        "there is no limit with one patch: ps.json: patch `bad`: operation 0, remove /channels/7",
+        "there is no result with one patch: ps.json: patch `bad`: operation 0, remove /channels/7",
     ]);
     done.says(["3 of them there already", "m200"]);
 }
@@ -653,6 +653,41 @@ fn limits_are_expected_ones_where_data_are_not_looked_at() {
     let found = strict.json();
     assert!(found["upper_limit"]["observed"].is_null(), "{found}");
     strict.warns(["observed upper limit lies above mu = 10"]);
+    // CLs that is asked for where nothing is known of it: all the rest is there
+    place.write("ws.json", small().to_string());
+    let beyond = [
+        "limit",
+        "ws.json",
+        "--json",
+        "--test-poi",
+        "50",
+        "--out",
+        "beyond",
+    ];
+    let beyond = place
+        .sideband(&beyond)
+        .exits(4)
+        .warns(["error: CLs at mu = 50: "]);
+    let found = beyond.json();
+    assert!(
+        found["CLs_exp"].is_null() && found["CLs_obs"].is_null(),
+        "{found}"
+    );
+    contains(&found["failure"].to_string(), ["CLs at mu = 50: "]);
+    assert!(number(&found["upper_limit"]["observed"]) > 0.0, "{found}");
+    assert!(place.has("beyond/limit.json") && place.has("beyond/cls.csv"));
+    // where it is not, a note says so
+    place.edit_json("ws.json", |ws| {
+        let mu = &mut ws["measurements"][0]["config"]["parameters"][1];
+        (mu["inits"], mu["bounds"]) = (json!([0.1]), json!([[0.0, 0.5]]));
+        ws["channels"][0]["samples"][0]["data"] = json!([500.0, 800.0]);
+    });
+    let silent = limit(&[]);
+    contains(&silent["notes"].to_string(), ["CLs at mu = 1: "]);
+    assert!(
+        silent["CLs_exp"].is_null() && silent["failure"].is_null(),
+        "{silent}"
+    );
 }
 
 #[test]
@@ -843,6 +878,30 @@ fn impacts_on_limits_are_those_of_an_independent_program() {
 }
 
 #[test]
+fn impacts_on_a_limit_above_the_bound_say_so() {
+    let place = small_place();
+    let impacts = ["impacts", "ws.json", "--limit", "--json"];
+    let within = place.sideband(&impacts).exits(0).json();
+    assert!(within["bound_widened"].is_null(), "{within}");
+    place.edit_json("ws.json", |ws| {
+        let mu = &mut ws["measurements"][0]["config"]["parameters"][1];
+        (mu["inits"], mu["bounds"]) = (json!([0.05]), json!([[0.0, 0.1]]));
+    });
+    let beyond = place.sideband(&impacts).exits(0).json();
+    let limit = number(&within["expected_limit"]);
+    assert_near(
+        number(&beyond["expected_limit"]),
+        limit,
+        1e-4 * limit,
+        "limit",
+    );
+    assert!(number(&beyond["bound_widened"]) > limit, "{beyond}");
+    let said = "the limits lie above the upper bound 0.1 of mu: it was taken as 1";
+    contains(&beyond["notes"].to_string(), [said]);
+    place.sideband(&impacts[..3]).exits(0).says([said]);
+}
+
+#[test]
 fn impacts_of_all_kinds_are_there() {
     let place = small_place();
     let impacts = |more: &[&str]| {
@@ -1000,6 +1059,26 @@ fn combinations_are_by_the_names_of_parameters() {
         let all = [&["combine", "ws.json", &a][..], more].concat();
         place.sideband(&all).exits(exit).warns([said]);
     }
+    // two parameters of one workspace become one
+    let mut elsewhere = small().to_string();
+    for name in ["SR", "CR", "mc_SR", "fake_rate"] {
+        elsewhere = elsewhere.replace(&format!("\"{name}\""), &format!("\"{name}_2\""));
+    }
+    place.write("two.json", elsewhere);
+    let merge = [
+        "combine",
+        "ws.json",
+        "two.json",
+        "--rename",
+        "jes_2=jes_1",
+        "--out",
+        "merged.json",
+    ];
+    let merged = place.sideband(&merge).exits(0);
+    merged.warns([
+        "note: ws.json: its parameters `jes_2` and `jes_1` are one, `jes_1`",
+        "note: two.json: its parameters `jes_2` and `jes_1` are one, `jes_1`",
+    ]);
     let printed = place
         .sideband(&["combine", "ws.json", "ws.json", "--join", "outer"])
         .exits(0);
