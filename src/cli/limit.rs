@@ -1,9 +1,7 @@
 //! `sideband limit`
 
-use super::out::{Done, print, table};
-use super::workspace::{
-    COLUMN, ResultArguments, WorkspaceArguments, conclude, print_written, range,
-};
+use super::out::{Done, table};
+use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments, range};
 use crate::error::counted;
 use crate::report::numbers::{known, number, significant, trimmed, with_error};
 use crate::rundir::Progress;
@@ -96,23 +94,16 @@ pub(super) fn limit(arguments: &LimitArguments) -> Done {
         return every(arguments, &base, &asked, &progress);
     }
     let opened = base.chosen(&request)?;
+    opened.check_folder("limit", arguments.result.out.as_deref())?;
     let toys = asked.toys.as_ref().map_or(0, ToyRequest::most);
     let stage = progress.stage("limits", toys);
     let record = opened.limit(&asked, &|toys| stage.add(toys))?;
     drop(stage);
-    let written = match &arguments.result.out {
-        Some(folder) => record.write(&opened, folder)?,
-        None => Vec::new(),
-    };
-    let text = || {
-        print(&describe(&record, arguments.range.is_some()))?;
-        print_written(&written)
-    };
-    conclude(
+    arguments.result.conclude(
         &record,
-        arguments.result.json,
-        text,
         record.failure.as_deref(),
+        |folder| record.write(&opened, folder),
+        || describe(&record, arguments.range.is_some()),
     )
 }
 
@@ -126,10 +117,6 @@ fn every(
     let request = arguments.workspace.request();
     let folder = arguments.result.out.as_deref();
     let (record, kept) = base.limits(&request, asked, folder, progress)?;
-    let written = match folder {
-        Some(folder) => record.write(folder)?,
-        None => Vec::new(),
-    };
     let failures = failures(&record);
     let failure = failures.first().map(|(first, number)| {
         let all = failures.values().sum::<usize>();
@@ -141,11 +128,12 @@ fn every(
             (all, _) => format!("there is no result with {all} patches, with the first: {first}"),
         }
     });
-    let text = || {
-        print(&describe_plane(&record, kept))?;
-        print_written(&written)
-    };
-    conclude(&record, arguments.result.json, text, failure.as_deref())
+    arguments.result.conclude(
+        &record,
+        failure.as_deref(),
+        |folder| record.write(folder),
+        || describe_plane(&record, kept),
+    )
 }
 
 /// The limits, and the curve of CLs if its range was asked for.

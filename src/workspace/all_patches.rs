@@ -12,6 +12,8 @@ use indexmap::IndexMap;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::HashSet;
+use std::fs;
 use std::path::Path;
 
 /// Largest file of a limit that is read back.
@@ -74,6 +76,9 @@ impl Base {
         let found: Vec<(PatchLimit, bool)> =
             set.patches.par_iter().map(one).collect::<Result<_>>()?;
         drop(stage);
+        if let Some(folder) = &folder {
+            sweep(folder, &found)?;
+        }
         let kept = found.iter().filter(|(_, is_kept)| *is_kept).count();
         let record = PlaneRecord {
             format: crate::files::formats::LIKELIHOOD.written,
@@ -131,11 +136,33 @@ impl Base {
     }
 }
 
+/// A limit that is in a file.
+fn limit_in(path: &Path) -> Option<LimitRecord> {
+    let bytes = regular::read(path, FILE).ok()?;
+    from_text(&String::from_utf8(bytes).ok()?).ok()
+}
+
 /// A limit that was found earlier for the same workspace in the same way.
 fn earlier(path: &Path, opened: &Opened, asked: &LimitRequest) -> Option<LimitRecord> {
-    let bytes = regular::read(path, FILE).ok()?;
-    let record: LimitRecord = from_text(&String::from_utf8(bytes).ok()?).ok()?;
-    record.answers(opened, asked).then_some(record)
+    limit_in(path).filter(|record| record.answers(opened, asked))
+}
+
+/// Removes limits of a folder that are of no patch of the set, or of one that has none now.
+fn sweep(folder: &Path, found: &[(PatchLimit, bool)]) -> Result<()> {
+    let present = found.iter().filter(|(patch, _)| patch.limit.is_some());
+    let present: HashSet<String> = present
+        .map(|(patch, _)| format!("{}.json", patch.name))
+        .collect();
+    for entry in fs::read_dir(folder).on(folder)? {
+        let entry = entry.on(folder)?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let is_present = name.to_str().is_none_or(|name| present.contains(name));
+        if !is_present && path.extension().is_some_and(|e| e == "json") && limit_in(&path).is_some()
+        {
+            fs::remove_file(&path).on(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Labels whose values are not the same for all patches.

@@ -5,6 +5,7 @@ use super::brought::Brought;
 use super::contents::Contents;
 use super::digest::{Algorithm, canonical};
 use super::document::{kind, parse};
+use super::outputs::check_others;
 use super::patch::Patch;
 use super::patch_set::{EVERY, NamedPatch, PatchSet, Patches, is_patch_set};
 use super::source::Source;
@@ -17,6 +18,7 @@ use sideband_likelihood::workspace::{ImportOptions, Imported, Poi, import_value}
 use sideband_likelihood::{Interpolation, Parameter};
 use sideband_numerics::expression::nearest;
 use std::borrow::Cow;
+use std::path::Path;
 
 /// What commands on a workspace have in common, as the user asks for it.
 pub(crate) struct Request {
@@ -345,6 +347,12 @@ impl Opened {
                 self.name, self.imported.measurement
             ))
         })
+    }
+
+    /// Refuses a folder that has results of other commands with another workspace, before there is
+    /// one that it could not take. `record`: the name of the command's own.
+    pub(crate) fn check_folder(&self, record: &str, folder: Option<&Path>) -> Result<()> {
+        folder.map_or(Ok(()), |folder| check_others(folder, record, &self.digest))
     }
 
     /// The files that it was read from.

@@ -411,10 +411,15 @@ fn limits_over_two_masses_are_a_plane() {
         ["s00", "s12", "s21"].contains(&patch["metadata"]["name"].as_str().unwrap())
     });
     place.write("ps.json", few.to_string());
+    place.write("out/patches/mine.json", "{}");
     place
         .sideband(&all)
         .exits(0)
         .says(["3 of them there already"]);
+    for (name, stays) in [("s00", true), ("mine", true), ("s11", false)] {
+        let is_there = place.has(&format!("out/patches/{name}.json"));
+        assert_eq!(is_there, stays, "{name}");
+    }
     let figure = place.text("out/limits.svg");
     assert!(figure.contains("width") && !figure.contains("observed = 1"));
 }
@@ -1433,10 +1438,12 @@ fn results_are_files_as_well() {
         let printed = place
             .sideband(&[command, "ws.json", "--json", "--out", command])
             .exits(0);
-        assert_eq!(
-            printed.json(),
-            place.json(&format!("{command}/{command}.json"))
-        );
+        let mut written = place.json(&format!("{command}/{command}.json"));
+        let belong = written.as_object_mut().unwrap().remove("files").unwrap();
+        assert_eq!(printed.json(), written);
+        for name in &files[1..] {
+            assert!(words(&belong).iter().any(|own| own == name), "{belong}");
+        }
     }
     // what was read is not written over
     for name in ["fit.json", "limit.json", "scan.json", "impacts.json"] {
@@ -1462,6 +1469,79 @@ fn results_are_files_as_well() {
     // free normalisations have no pull
     assert!(!pulls.contains("top_norm"));
     contains(&place.text("fit/postfit_001_CR.svg"), ["all channels: χ²"]);
+}
+
+#[test]
+fn results_of_a_former_workspace_do_not_stay() {
+    let place = small_place();
+    let fit = ["fit", "ws.json", "--quiet", "--out", "out"];
+    let limit = ["limit", "ws.json", "--quiet", "--out", "out"];
+    // commands share a folder
+    place.sideband(&fit).exits(0);
+    place.sideband(&limit).exits(0);
+    place.write("out/mine.svg", "x");
+    let former = [
+        "out/postfit_001_CR.svg",
+        "out/prefit_001_CR.svg",
+        "out/hepdata/fit/channel_001.yaml",
+    ];
+    assert!(former.iter().all(|name| place.has(name)));
+    place.edit_json("ws.json", |ws| {
+        for list in ["channels", "observations"] {
+            ws[list]
+                .as_array_mut()
+                .unwrap()
+                .retain(|own| own["name"] == "SR");
+        }
+    });
+    // but not with the result of another workspace
+    let before = place.read("out/limit.json");
+    let said = "--out out: its fit.json is of another workspace or patch, ws.json";
+    place.sideband(&limit).exits(2).warns([said]);
+    assert_eq!(place.read("out/limit.json"), before);
+    place.remove("out/limit.json");
+    place.sideband(&fit).exits(0);
+    for name in former {
+        assert!(!place.has(name), "{name}");
+    }
+    for name in [
+        "mine.svg",
+        "postfit_000_SR.svg",
+        "hepdata/fit/channel_000.yaml",
+    ] {
+        assert!(place.has(&format!("out/{name}")), "{name}");
+    }
+    place.sideband(&limit).exits(0);
+}
+
+#[test]
+fn channels_without_a_figure_are_said() {
+    let place = empty();
+    let name = |k: usize| format!("SR{k:02}");
+    let channel = |k: usize| {
+        json!({"name": name(k), "samples": [
+            {"name": "signal", "data": [5.0], "modifiers": [
+                {"name": "mu", "type": "normfactor", "data": null}]},
+            {"name": "top", "data": [50.0], "modifiers": []}]})
+    };
+    let observation = |k: usize| json!({"name": name(k), "data": [56.0]});
+    let workspace = json!({
+        "channels": (0..61).map(channel).collect::<Vec<Value>>(),
+        "observations": (0..61).map(observation).collect::<Vec<Value>>(),
+        "measurements": [{"name": "main", "config": {"poi": "mu", "parameters": [
+            {"name": "mu", "inits": [1.0], "bounds": [[0.0, 10.0]]}]}}],
+        "version": "1.0.0"
+    });
+    place.write("ws.json", workspace.to_string());
+    let said = "60 of 61 channels are drawn, the first ones: yields.csv has all of them";
+    let fit = place.sideband(&["fit", "ws.json", "--out", "fit"]);
+    fit.exits(0).says([said]);
+    assert_eq!(words(&place.json("fit/fit.json")["notes"]), [said]);
+    assert!(place.has("fit/postfit_059_SR59.svg") && !place.has("fit/postfit_060_SR60.svg"));
+    contains(&place.text("fit/yields.csv"), ["SR60,0,(observed),56,56"]);
+    // where nothing is drawn, nothing is left out
+    let printed = place.sideband(&["fit", "ws.json", "--json"]).exits(0);
+    assert!(words(&printed.json()["notes"]).is_empty());
 }
 
 #[test]
