@@ -73,8 +73,12 @@ impl Base {
             stage.add(1);
             found
         };
-        let found: Vec<(PatchLimit, bool)> =
-            set.patches.par_iter().map(one).collect::<Result<_>>()?;
+        let mut found: Vec<(PatchLimit, bool)> = Vec::with_capacity(set.patches.len());
+        // no more at a time than there is room for
+        for patches in set.patches.chunks(self.at_a_time()) {
+            let some: Vec<_> = patches.par_iter().map(one).collect::<Result<_>>()?;
+            found.extend(some);
+        }
         drop(stage);
         if let Some(folder) = &folder {
             sweep(folder, &found)?;
@@ -116,7 +120,7 @@ impl Base {
                 failure,
             }
         };
-        let opened = match self.with(request, Some(patch)) {
+        let opened = match self.with(request, patch) {
             Ok(opened) => opened,
             Err(error) => return Ok((found(Err(error)), false)),
         };

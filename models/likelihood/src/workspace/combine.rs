@@ -7,6 +7,7 @@ use super::import::{check_observations, unique};
 use super::schema::{self, VERSION};
 use super::sets::Kind;
 use crate::error::{Error, ensure, listed};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -162,7 +163,7 @@ struct Used {
 impl Opened {
     fn new(part: &Part<'_>) -> Result<Self, Error> {
         let name = part.name;
-        let parsed = serde_json::from_value(part.workspace.clone());
+        let parsed = schema::Workspace::deserialize(part.workspace);
         let schema::Workspace {
             channels,
             measurements,
