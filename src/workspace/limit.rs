@@ -10,6 +10,7 @@ use sideband_likelihood::Error as NoLimit;
 use sideband_likelihood::Parameter;
 use sideband_likelihood::asymptotic::{Asymptotics, LimitSettings, UpperStatistic};
 use sideband_likelihood::histogram::HistogramModel;
+use sideband_numerics::evenly;
 
 /// Points of a curve whose ends alone are known.
 const POINTS: usize = 31;
@@ -337,14 +338,13 @@ pub(super) fn widened_in_words(parameter: &Parameter, bound: f64) -> String {
 fn curve(asked: Curve, limits: &UpperLimit, (low, high): (f64, f64)) -> Vec<f64> {
     let all = limits.expected.iter().chain([&limits.observed]).flatten();
     let highest = all.fold(0.0_f64, |most, limit| most.max(*limit));
-    let [first, last] = match asked {
+    let range = match asked {
         Curve::None => return Vec::new(),
         Curve::Around if highest == 0.0 => return Vec::new(),
         Curve::Around => [0.0, BEYOND * highest],
         Curve::Range(ends) => ends,
     };
-    let step = (last - first) / (POINTS - 1) as f64;
-    let values = (0..POINTS).map(|k| first + step * k as f64);
+    let values = evenly(range, POINTS);
     values.filter(|mu| (low..=high).contains(mu)).collect()
 }
 

@@ -6,6 +6,7 @@ use sideband_likelihood::Error as NoLimit;
 use sideband_likelihood::fit::FitSettings;
 use sideband_likelihood::histogram::HistogramModel;
 use sideband_likelihood::toys::{MOST_TOYS, ToyCLs, ToyRatio, ToySettings, ToyValue, toy_limits};
+use sideband_numerics::evenly;
 
 /// Tested values, of the asymptotic limits: from the lower one of the observed and the median
 /// expected one to the higher one.
@@ -104,10 +105,8 @@ impl ToyRequest {
         let (low, high) = ends.fold((f64::INFINITY, 0.0_f64), |(low, high), x| {
             (low.min(x), high.max(x))
         });
-        let (first, last) = (FACTORS.0 * low, (FACTORS.1 * high).min(bound));
-        let step = (last - first) / (POINTS - 1) as f64;
-        let value = |k: usize| (first + step * k as f64).min(last);
-        (high > 0.0).then(|| (0..POINTS).map(value).collect())
+        let range = [FACTORS.0 * low, (FACTORS.1 * high).min(bound)];
+        (high > 0.0).then(|| evenly(range, POINTS).collect())
     }
 }
 
