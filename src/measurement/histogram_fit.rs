@@ -22,7 +22,9 @@ use crate::report::numbers::{joined, percent, significant};
 use crate::rundir::{
     DeviceRecord, Manifest, Progress, RunDirectory, RunInputs, RunState, VersionRecord, now,
 };
-use crate::settings::{CHANNEL_REGION, Experiment, Limit, LimitChannelConfig, Measurement, Places};
+use crate::settings::{
+    CHANNEL_REGION, Experiment, Limit, LimitChannelConfig, Measurement, Places, ScanConfig,
+};
 use crate::training::Interrupt;
 use crate::workflow::{RunOptions, Sample};
 use backgrounds::Growing;
@@ -529,7 +531,9 @@ impl<'a> Study<'a> {
         }
         let fitted = [named(analysis, likelihood.parameters(), &best)];
         let histograms = Some((&model, asked.as_slice()));
-        let export = export(analysis, &self.output, histograms, &fitted)?;
+        let scans = self.limit.measurement.scans.iter();
+        let scans: Vec<&ScanConfig> = scans.filter(|scan| scan.limit).collect();
+        let export = export(analysis, &self.output, histograms, &fitted, &scans)?;
         if let Some(reason) = export.reason.as_ref().filter(|_| export.is_wrong) {
             remarks.miss(format!("there is no workspace.json: {reason}"));
         }

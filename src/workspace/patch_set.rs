@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
 /// The known version of the schema.
-const VERSION: &str = "1.0.0";
+pub(super) const VERSION: &str = "1.0.0";
 /// Most patches of a set.
 const PATCHES: usize = 100_000;
 /// Names that a message lists.

@@ -301,6 +301,30 @@ fn limits_along_a_parameter_that_is_fixed() {
     assert_eq!(result["export"]["is_written"], true);
     let text = result["export"]["text"].as_str().unwrap();
     assert!(text.contains("at kl = 1"), "{text}");
+    // and a patch set where it is elsewhere
+    assert!(
+        text.contains("patchset.json is the patch set of workspace.json"),
+        "{text}"
+    );
+    for (name, median) in [
+        ("kl_m1", medians[0]),
+        ("kl_1", medians[2]),
+        ("kl_3", medians[4]),
+    ] {
+        let files = [
+            "limit",
+            "out/workspace.json",
+            "--patch",
+            "out/patchset.json",
+        ];
+        let patched = [&files[..], &[name, "--json", "--quiet"]].concat();
+        let found = place.sideband(&patched).exits(0).json();
+        let found = number(&found["upper_limit"]["expected"][2]);
+        assert!(
+            (found / median - 1.0).abs() < 1e-4,
+            "{name}: {found} {median}"
+        );
+    }
 }
 
 #[test]
