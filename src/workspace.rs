@@ -58,4 +58,4 @@ pub(crate) use summary::{
     ParameterSummary, PatchSetSummary, PatchSummary, Summary, WorkspaceSummary, is_document,
     summary,
 };
-pub(crate) use toy_limit::{Counted, ToyRecord, ToyRequest};
+pub(crate) use toy_limit::{Counted, ToyRecord, ToyRequest, limits_by_toys};

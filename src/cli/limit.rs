@@ -3,7 +3,7 @@
 use super::out::{Done, table};
 use super::workspace::{COLUMN, ResultArguments, WorkspaceArguments, range};
 use crate::error::counted;
-use crate::report::numbers::{known, number, significant, trimmed, with_error};
+use crate::report::numbers::{known, significant, trimmed};
 use crate::rundir::Progress;
 use crate::workspace::{
     Base, ClsPoint, Counted, Curve, LimitRecord, LimitRequest, PlaneRecord, Statistic, ToyRecord,
@@ -200,17 +200,7 @@ fn describe(record: &LimitRecord, has_curve: bool) -> String {
 }
 
 fn describe_toys(toys: &ToyRecord, poi: &str) -> String {
-    let cell = |x: Option<Counted>| match x {
-        Some(Counted {
-            value: Some(value),
-            error: Some(error),
-            ..
-        }) => with_error(value, error),
-        Some(Counted {
-            below: Some(most), ..
-        }) => format!("below {}", number(most)),
-        _ => "–".to_owned(),
-    };
+    let cell = |x: Option<Counted>| x.map_or("–".to_owned(), Counted::words);
     let mut rows = vec![vec!["observed".to_owned(), cell(toys.observed)]];
     let expected = BANDS.iter().zip(toys.expected);
     rows.extend(expected.map(|(name, x)| vec![(*name).to_owned(), cell(x)]));

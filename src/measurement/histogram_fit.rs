@@ -27,6 +27,7 @@ use crate::settings::{
 };
 use crate::training::Interrupt;
 use crate::workflow::{RunOptions, Sample};
+use crate::workspace::ToyRequest;
 use backgrounds::Growing;
 use indexmap::IndexMap;
 use replicas::Replicas;
@@ -489,8 +490,20 @@ impl<'a> Study<'a> {
         let curve = scan.and_then(|s| s.curves.get("profiled"));
         let points = curve.iter().flat_map(|c| &c.points);
         let scanned: Vec<f64> = points.map(|p| p[0]).collect();
-        let limit = analysis.limit(config, !is_observed, &data, (&fit, &scanned));
+        let mut limit = analysis.limit(config, !is_observed, &data, (&fit, &scanned));
         drop(stage);
+        if self.interrupt.is_raised() {
+            return Ok(None);
+        }
+        if let (Some(limit), Some(toys)) = (&mut limit, self.toys()) {
+            progress.say("upper limit by toys");
+            let stage = progress.stage("upper limit by toys", toys.most());
+            let count = |toys| stage.add(toys);
+            let [lost, noted] = analysis.add_toys(limit, &toys, (&model, is_observed), &count);
+            drop(stage);
+            remarks.notes.extend(noted);
+            lost.into_iter().for_each(|text| remarks.miss(text));
+        }
         if self.interrupt.is_raised() {
             return Ok(None);
         }
@@ -576,6 +589,17 @@ impl<'a> Study<'a> {
         add_notes(&mut result);
         self.write(analysis, &mut result, &asked, &best)?;
         Ok(Some(result))
+    }
+
+    /// The toys that are asked for.
+    fn toys(&self) -> Option<ToyRequest> {
+        let toys = self.limit.measurement.toys.as_ref()?;
+        Some(ToyRequest {
+            seed: self.limit.experiment.seed,
+            toys: toys.number,
+            precision: toys.precision,
+            points: (!toys.points.is_empty()).then(|| toys.points.clone()),
+        })
     }
 
     /// What is known before anything is fitted.

@@ -309,18 +309,10 @@ impl Opened {
         );
         let mut failures = Vec::from_iter(record.failure.take());
         match found {
-            Ok((toys, missing)) => {
-                // the others may well lie beyond the tested values
-                let needed = match has_observed {
-                    true => "the observed ",
-                    false => "the expected (+0 sigma) ",
-                };
-                let (lost, noted): (Vec<_>, Vec<_>) = missing
-                    .into_iter()
-                    .partition(|text| text.starts_with(needed));
-                failures.extend(lost);
-                record.head.notes.extend(noted);
-                record.toys = Some(toys);
+            Ok(toys) => {
+                failures.extend(toys.lost);
+                record.head.notes.extend(toys.noted);
+                record.toys = Some(toys.record);
             }
             Err(error) => failures.push(format!("limits by toys: {error}")),
         }
