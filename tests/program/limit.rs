@@ -277,7 +277,7 @@ fn observed_events_are_counted_where_they_may_be() {
 fn limits_by_toys_have_errors_and_are_those_of_the_workspace() {
     let place = place();
     let settings = [
-        "measurement.toys={ number = 400, points = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0] }",
+        "measurement.toys={ number = 400 }",
         "samples.multijet.retraining={ keep = 1.0, at_most = 1 }",
     ];
     place.run("out", &settings).exits(0).says(["by toys: "]);
@@ -293,7 +293,7 @@ fn limits_by_toys_have_errors_and_are_those_of_the_workspace() {
         (value / asymptotic - 1.0).abs() < 0.5,
         "{value} {asymptotic}"
     );
-    assert_eq!(list(&toys["tests"]).len(), 6);
+    assert_eq!(list(&toys["tests"]).len(), 8);
     place.says_in("out/report.html", "Upper limit by pseudo-experiments");
     let workspace = [
         "limit",
@@ -303,8 +303,6 @@ fn limits_by_toys_have_errors_and_are_those_of_the_workspace() {
         "400",
         "--seed",
         "3",
-        "--points",
-        "1,2,4,8,16,32",
         "--json",
         "--quiet",
     ];
